@@ -1,0 +1,142 @@
+"""One planned change: a closed union of frozen values.
+
+Changes of declared kinds are made as these values; of roster kinds only the rows that a report shows become
+values, all others stay rows of a frame. A report matches on the union with `assert_never`, so that a new
+kind of change which a report forgot does not type-check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from reconciler.model.diagnostic import Span
+from reconciler.model.kind import Kind
+from reconciler.model.reason import Reason
+
+
+class Action(StrEnum):
+    """In the order of every report: what takes something away comes first."""
+
+    DELETE = "delete"
+    SUSPEND = "suspend"
+    CONCLUDE = "conclude"
+    REKEY = "rekey"
+    RESTORE = "restore"
+    RESUME = "resume"
+    ADOPT = "adopt"
+    MOVE = "move"
+    UPDATE = "update"
+    CREATE = "create"
+
+
+ACTION_ORDER = {action: place for place, action in enumerate(Action)}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One value before and after. `path` is dotted (`rostering.limits.users.percent`) or a column's name.
+
+    personal: a masked report shows that it changed, not from what to what.
+    """
+
+    path: str
+    before: object
+    after: object
+    personal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFacts:
+    """What every change says.
+
+    key: the declared id, or a roster entity's sourcedId. label: a name for people. origin: the file and line
+    that asks for it (for something missing: the file it is missing from, line 0). impact: what goes with it
+    (classes, enrollments, assignments, lti_links, last_sign_in, people, ...), never a name.
+    """
+
+    kind: Kind
+    key: str
+    label: str
+    reason: Reason
+    origin: Span | None = None
+    held: bool = False
+    cause: str | None = None
+    impact: Mapping[str, object] = field(default_factory=dict)
+    fields: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create(ChangeFacts):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update(ChangeFacts):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete(ChangeFacts):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore(ChangeFacts):
+    """Comes back from being deleted, with everything it had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rekey(ChangeFacts):
+    """The same person under a new sourcedId (`key`); the account keeps all it has."""
+
+    former_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(ChangeFacts):
+    """A roster row binds to an account that something else made."""
+
+    manager: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspend(ChangeFacts):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(ChangeFacts):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclude(ChangeFacts):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move(ChangeFacts):
+    pass
+
+
+Change: TypeAlias = Create | Update | Delete | Restore | Rekey | Adopt | Suspend | Resume | Conclude | Move
+
+ACTION_OF: dict[type[ChangeFacts], Action] = {
+    Delete: Action.DELETE,
+    Suspend: Action.SUSPEND,
+    Conclude: Action.CONCLUDE,
+    Rekey: Action.REKEY,
+    Restore: Action.RESTORE,
+    Resume: Action.RESUME,
+    Adopt: Action.ADOPT,
+    Move: Action.MOVE,
+    Update: Action.UPDATE,
+    Create: Action.CREATE,
+}
+
+
+def action_of(change: Change) -> Action:
+    return ACTION_OF[type(change)]

@@ -1,0 +1,173 @@
+"""A plan: a frozen value that says everything an apply would do. It holds no writer.
+
+Roster changes are polars frames, one per kind, with the columns of `CHANGE_COLUMNS`, the compared fields of
+the kind (`model.roster.FIELDS`) as they are to be, and the same again as `before_NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.model.change import Action, Change
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.kind import Kind
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORMAT_VERSION = "1.0"
+
+#: The catalogue's place in a plan: lessons that belong to no customer. No customer's id can hold an `@`.
+CATALOGUE = "@catalogue"
+
+#: name -> what it holds, for every roster change frame (polars type in brackets)
+CHANGE_COLUMNS: dict[str, str] = {
+    "action": "an Action [str]",
+    "reason": "a Reason [str]",
+    "key": "sourcedId as it is to be [str]",
+    "former_key": "sourcedId as it was, where that differs [str]",
+    "label": "a name for people [str]",
+    "file": "the roster member that asks for it [str]",
+    "line": "its physical line, 0 where a missing row is the cause [i64]",
+    "live_id": "the store's id of the row; null for a create [i64]",
+    "seen": "the row's fingerprint as the plan saw it; null where it had none [i64]",
+    "fingerprint": "the row's fingerprint as it is to be; null for a delete [i64]",
+    "manager": "who managed the account before (users only, else null) [str]",
+    "held": "kept back until a person approves [bool]",
+}
+
+
+class Outcome(StrEnum):
+    CHANGES = "changes"
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Freshness(StrEnum):
+    FRESH = "fresh"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """Where a customer's roster came from. `rows` counts data rows by file stem (`users`, `orgs`, ...),
+    as read, before any belongs to a customer."""
+
+    type: str
+    name: str
+    freshness: Freshness
+    complete: bool
+    sha256: str
+    fetched_at: str
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """One limit and how much of it the plan uses. scope: `customer` or `org:SOURCEDID`."""
+
+    kind: Kind
+    action: Action
+    scope: str
+    seen: int
+    allowed: int
+    of: int
+    label: str = ""
+
+    @property
+    def exceeded(self) -> bool:
+        return self.seen > self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Everything of one customer that waits for approval. `id` is CUSTOMER:PEOPLE:DIGEST and names exactly
+    this set; `causes` are plain sentences, one for each limit or rule that holds."""
+
+    id: str
+    people: int
+    rows: int
+    causes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows of one kind by action (what is held included), and what stays as it is."""
+
+    actions: Mapping[Action, int] = field(default_factory=dict)
+    unchanged: int = 0
+    quarantined: int = 0
+    held: int = 0
+
+    def __getitem__(self, action: Action) -> int:
+        return self.actions.get(action, 0)
+
+    @property
+    def changes(self) -> int:
+        return sum(self.actions.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What of the store the plan was made from, so that an apply can tell whether it still stands.
+
+    version: None where the customer is not in the store; else (last run's id, write counter).
+    settings: digest of the customer's configuration as last applied, None where it has none.
+    declared: digest of the configuration in the files, None where it was removed.
+    """
+
+    version: tuple[int, int] | None
+    settings: str | None
+    declared: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerPlan:
+    """What would happen to one customer.
+
+    declared: changes of customer, communities and lessons. roster: a frame of changes by roster kind (rows
+    in the order of reports; kinds without changes have no entry). roster_applies: False where the roster is
+    the last snapshot, shown only. settings: the resolved configuration to keep on apply, secrets by
+    reference; None where there is nothing to write. refresh: frames (live_id, fingerprint) of rows that are
+    as they should be but whose fingerprint is not. snapshot: frames to keep as the last good roster.
+    """
+
+    id: str
+    name: str
+    outcome: Outcome
+    seen: Seen
+    source: SourceSummary | None = None
+    hold: Hold | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    counts: Mapping[Kind, Counts] = field(default_factory=dict)
+    limits: tuple[LimitUse, ...] = ()
+    declared: tuple[Change, ...] = ()
+    roster: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
+    roster_applies: bool = True
+    settings: Mapping[str, object] | None = None
+    refresh: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
+    snapshot: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreIdentity:
+    """A store's UUID and the name of the environment it was made for."""
+
+    id: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """plan_id: digest of what the plan would do, to which customers, in which store."""
+
+    plan_id: str
+    created_at: str
+    tool_version: str
+    store: StoreIdentity
+    customers: tuple[CustomerPlan, ...]
