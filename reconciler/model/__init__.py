@@ -1,1 +1,1 @@
-"""The values everybody speaks in. No I/O, no imports of ours outside this room, none of polars or SQLAlchemy at run time."""
+"""The values everybody speaks in. No I/O, nothing of ours from outside this room, no polars or SQLAlchemy at run time."""

@@ -34,7 +34,7 @@ CHANGE_COLUMNS: dict[str, str] = {
     "line": "its physical line, 0 where a missing row is the cause [i64]",
     "live_id": "the store's id of the row; null for a create [i64]",
     "seen": "the row's fingerprint as the plan saw it; null where it had none [i64]",
-    "fingerprint": "the row's fingerprint as it is to be; null for a delete [i64]",
+    "fingerprint": "the row's fingerprint as it is to be; 0 for what leaves [i64]",
     "manager": "who managed the account before (users only, else null) [str]",
     "held": "kept back until a person approves [bool]",
 }

@@ -1,0 +1,19 @@
+"""The digest of one customer's configuration: the same for the same settings, whatever files say them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from reconciler.model.kind import Kind
+
+#: (kind, id) -> its resolved document, JSON-able, secrets by reference
+Documents = Mapping[tuple[Kind, str], Mapping[str, object]]
+
+
+def settings_digest(documents: Documents) -> str:
+    """`sha256:HEX` over the canonical JSON of every document, in the order of kind and id."""
+    entries = [[kind.value, name, documents[kind, name]] for kind, name in sorted(documents)]
+    text = json.dumps(entries, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,144 @@
+"""What differs between the documents in the files and those that were applied, value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deepdiff import DeepDiff
+from deepdiff.model import DiffLevel
+
+from reconciler.model.change import Change, Create, Delete, FieldChange, Restore, Update
+from reconciler.model.diagnostic import Span
+from reconciler.model.kind import Kind
+from reconciler.model.reason import Reason
+
+#: personal values of an administrator; their path holds the username, which is personal too
+_PEOPLE = "administrators."
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDocument:
+    """A document in the files: `origins` by dotted path, `span` of the document itself."""
+
+    kind: Kind
+    id: str
+    label: str
+    document: Mapping[str, object]
+    origins: Mapping[str, Span]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedDocument:
+    """A document as the store has it. drifted: it is not what the last run wrote. impact: what goes with it."""
+
+    kind: Kind
+    id: str
+    label: str
+    document: Mapping[str, object]
+    span: Span | None
+    tombstoned: bool
+    drifted: bool
+    impact: Mapping[str, object]
+
+
+Wanted = Mapping[tuple[Kind, str], WantedDocument]
+Applied = Mapping[tuple[Kind, str], AppliedDocument]
+
+
+def compare_documents(
+    wanted: Wanted, applied: Applied, changed_secrets: Mapping[str, str] | None = None
+) -> tuple[Change, ...]:
+    """Changes in the order of kind and id, unheld.
+
+    changed_secrets: dotted path in the customer's document -> what a report says of it (never a value), for
+    secrets whose reference is the same and whose value is not.
+    """
+    secrets = changed_secrets or {}
+    order = list(Kind)
+    changes = []
+    for kind, name in sorted({*wanted, *applied}, key=lambda each: (order.index(each[0]), each[1])):
+        change = _compare(wanted.get((kind, name)), applied.get((kind, name)), secrets if kind is Kind.CUSTOMER else {})
+        if change is not None:
+            changes.append(change)
+    return tuple(changes)
+
+
+def _compare(
+    wanted: WantedDocument | None, applied: AppliedDocument | None, secrets: Mapping[str, str]
+) -> Change | None:
+    if wanted is None:
+        if applied is None or applied.tombstoned:
+            return None
+        return Delete(
+            kind=applied.kind,
+            key=applied.id,
+            label=applied.label,
+            reason=Reason.REMOVED_FROM_GIT,
+            origin=applied.span,
+            impact=applied.impact,
+        )
+    if applied is None:
+        return Create(kind=wanted.kind, key=wanted.id, label=wanted.label, reason=Reason.NEW, origin=wanted.span)
+    fields = field_changes(applied.document, wanted.document) + tuple(
+        FieldChange(path, "(as applied)", note) for path, note in sorted(secrets.items())
+    )
+    if applied.tombstoned:
+        return Restore(
+            kind=wanted.kind,
+            key=wanted.id,
+            label=wanted.label,
+            reason=Reason.RETURNED,
+            origin=wanted.span,
+            fields=fields,
+        )
+    if not fields:
+        return None
+    return Update(
+        kind=wanted.kind,
+        key=wanted.id,
+        label=wanted.label,
+        reason=Reason.DRIFT if applied.drifted else Reason.FIELD_CHANGED,
+        cause="drift" if applied.drifted else None,
+        origin=_origin(wanted, fields),
+        fields=fields,
+    )
+
+
+def _origin(wanted: WantedDocument, fields: tuple[FieldChange, ...]) -> Span:
+    """Where the first changed value stands, or the nearest thing above it."""
+    for field in fields:
+        path = field.path
+        while path:
+            if path in wanted.origins:
+                return wanted.origins[path]
+            path = path.rpartition(".")[0]
+    return wanted.span
+
+
+def field_changes(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[FieldChange, ...]:
+    """By dotted path; a list counts as one value. Lists whose items have ids are mappings here already."""
+    if before == after:
+        return ()
+    found: dict[str, FieldChange] = {}
+    tree = DeepDiff(dict(before), dict(after), view="tree", ignore_order=False)
+    for levels in tree.values():
+        for level in levels:
+            path, old, new = _whole_value(level)
+            found[path] = FieldChange(path, old, new, personal=path.startswith(_PEOPLE))
+    return tuple(found[path] for path in sorted(found))
+
+
+def _whole_value(level: DiffLevel) -> tuple[str, object, object]:
+    """Path and values of a difference, lifted out of any list that it lies in."""
+    steps = level.path(output_format="list")
+    depth = next((place for place, step in enumerate(steps) if isinstance(step, int)), len(steps))
+    current = level
+    for _ in range(len(steps) - depth):
+        current = current.up
+    return ".".join(str(step) for step in steps[:depth]), _shown(current.t1), _shown(current.t2)
+
+
+def _shown(value: object) -> object:
+    return None if type(value).__name__ == "NotPresent" else value

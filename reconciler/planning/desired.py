@@ -1,0 +1,238 @@
+"""What a snapshot wants one customer's roster to be: rows that belong, in the store's words, each with its line.
+
+Rows belong to the customer whose `client_partner_id` is their org or an ancestor of it. A row that fails a
+check is set aside; it wants nothing, and what it names is protected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.model.roster import AccountStatus, field_names
+from reconciler.oneroster.snapshot import Snapshot
+from reconciler.planning.fingerprint import fingerprint
+
+#: Between the entries of a person's `roles`; control characters never reach a frame.
+ROLE_SEPARATOR = "\n"
+
+QUARANTINE_SCHEMA = {
+    "kind": pl.String,
+    "key": pl.String,
+    "file": pl.String,
+    "line": pl.Int64,
+    "column": pl.Int64,
+    "code": pl.String,
+    "message": pl.String,
+    "hint": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """frames: by roster kind, `sourced_id`, the kind's fields, `line`, `fingerprint`; only rows that are to be.
+    marked: by kind, `key` and `line` of rows that the source marks as to be deleted.
+    elsewhere: sourcedIds of users whom the file has, outside this customer's orgs.
+    quarantine: rows set aside. protected: by kind, the sourcedIds that a row set aside names.
+    unidentified: kinds that have a row set aside whose sourcedId cannot be read.
+    """
+
+    frames: Mapping[Kind, pl.DataFrame]
+    marked: Mapping[Kind, pl.DataFrame]
+    elsewhere: pl.Series
+    quarantine: pl.DataFrame
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def unidentified(self) -> frozenset[Kind]:
+        """An org that was set aside may be anybody's school, so it leaves every kind open."""
+        keyless = self.quarantine.filter(pl.col("key").is_null())["kind"].unique()
+        kinds = frozenset(Kind(value) for value in keyless.to_list())
+        return frozenset(ROSTER_KINDS) if _has(self.quarantine, Kind.ORG) else kinds
+
+    def protected(self, kind: Kind) -> pl.Series:
+        named = self.quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())
+        return named["key"].unique()
+
+
+def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str) -> pl.Series:
+    """The sourcedIds of the customer's org and everything below it; empty where the file has no such org."""
+    found = orgs.filter(pl.col("sourced_id") == client_partner_id)["sourced_id"]
+    level = found
+    while level.len():
+        children = orgs.filter(pl.col("parent").is_in(level.implode()))["sourced_id"]
+        level = children.filter(~children.is_in(found.implode()))
+        found = pl.concat([found, level])
+    return found
+
+
+def desire(snapshot: Snapshot, client_partner_id: str, suffix: str | None) -> Desired:
+    """Raises Refusal (`not-this-customer`) where no row belongs to `client_partner_id`."""
+    orgs = belonging_orgs(snapshot.orgs, client_partner_id)
+    if not orgs.len():
+        raise Refusal([_foreign(snapshot, client_partner_id)])
+    whole = orgs.len() == snapshot.orgs.height
+    inside = pl.DataFrame({"org": orgs})
+    roles = snapshot.roles if whole else snapshot.roles.join(inside, on="org", how="semi")
+    users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
+    if not users.height and not _has(snapshot.quarantine, Kind.USER):
+        raise Refusal([_nobody(snapshot, client_partner_id)])
+    elsewhere = (
+        pl.Series("sourced_id", [], dtype=pl.String)
+        if users.height == snapshot.users.height
+        else snapshot.users.join(users, on="sourced_id", how="anti")["sourced_id"]
+    )
+    people = _people(users, roles, suffix)
+    people, clashing = _without_clashing_usernames(people)
+    rows = {
+        Kind.ORG: snapshot.orgs.filter(pl.col("sourced_id").is_in(orgs.implode())).with_columns(
+            pl.when(pl.col("sourced_id") == client_partner_id).then(None).otherwise(pl.col("parent")).alias("parent")
+        ),
+        Kind.USER: people,
+        Kind.CLASS: snapshot.classes
+        if whole
+        else snapshot.classes.join(inside, left_on="school", right_on="org", how="semi"),
+    }
+    quarantine = _belonging_quarantine(snapshot, whole, clashing)
+    rows[Kind.ENROLLMENT] = (
+        snapshot.enrollments
+        if whole
+        else _belonging_enrollments(snapshot.enrollments, users, rows[Kind.CLASS], quarantine)
+    )
+    frames: dict[Kind, pl.DataFrame] = {}
+    marked: dict[Kind, pl.DataFrame] = {}
+    for kind in ROSTER_KINDS:
+        frame = rows[kind]
+        gone = frame.filter(pl.col("status_of_row" if kind is Kind.USER else "status") == "tobedeleted")
+        marked[kind] = gone.select(pl.col("sourced_id").alias("key"), "line")
+        frame = _without(frame, "sourced_id", marked[kind]["key"])
+        if kind is Kind.ENROLLMENT:
+            frame = _without(frame, "user", marked[Kind.USER]["key"])
+            frame = _without(frame, "class", marked[Kind.CLASS]["key"])
+        aside = quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())["key"]
+        frame = _without(frame, "sourced_id", aside)
+        frames[kind] = frame.select("sourced_id", *field_names(kind), "line").with_columns(fingerprint(kind))
+    return Desired(frames, marked, elsewhere, quarantine, _username_warnings(clashing))
+
+
+def _without(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
+    return frame.join(keys.rename(column).to_frame(), on=column, how="anti") if keys.len() else frame
+
+
+def _people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.DataFrame:
+    """Users with `role` and `roles` of this customer's orgs, and the username with the customer's suffix."""
+    entries = (
+        roles.select("user", "role", "primary", "line", (pl.col("org") + "=" + pl.col("role")).alias("entry"))
+        .sort("user", pl.col("primary").fill_null(False).not_(), "line", "entry")
+        .group_by("user", maintain_order=True)
+        .agg(
+            pl.col("role").first(),
+            pl.col("entry").unique().sort().str.join(ROLE_SEPARATOR).alias("roles"),
+        )
+    )
+    enabled = pl.col("enabled").fill_null(True)
+    return (
+        users.join(entries, left_on="sourced_id", right_on="user", how="left", maintain_order="left")
+        .rename({"status": "status_of_row", "username": "roster_username"})
+        .with_columns(
+            (pl.col("roster_username") + pl.lit(suffix or "")).alias("username"),
+            pl.when(enabled)
+            .then(pl.lit(AccountStatus.ACTIVE.value))
+            .otherwise(pl.lit(AccountStatus.SUSPENDED.value))
+            .alias("status"),
+        )
+    )
+
+
+def _without_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """People whose username no other row of the file has, and those who share one (letter case apart)."""
+    folded = people.select("sourced_id", pl.col("username").str.to_lowercase().alias("folded"))
+    twice = folded.filter(
+        pl.col("folded").is_not_null() & pl.col("folded").is_duplicated() & (people["status_of_row"] != "tobedeleted")
+    )
+    shared = twice.filter(pl.col("folded").is_duplicated())
+    if not shared.height:
+        return people, people.clear()
+    return people.join(shared, on="sourced_id", how="anti"), people.join(shared, on="sourced_id", how="semi")
+
+
+def _belonging_quarantine(snapshot: Snapshot, whole: bool, clashing: pl.DataFrame) -> pl.DataFrame:
+    """Every row set aside counts for every customer of the bundle: whose it is cannot be known for sure."""
+    quarantine = snapshot.quarantine.select(list(QUARANTINE_SCHEMA))
+    if not clashing.height:
+        return quarantine
+    return pl.concat(
+        [
+            quarantine,
+            clashing.select(
+                pl.lit(Kind.USER.value).alias("kind"),
+                pl.col("sourced_id").alias("key"),
+                pl.lit("users.csv").alias("file"),
+                "line",
+                pl.lit(0, dtype=pl.Int64).alias("column"),
+                pl.lit("duplicate-username").alias("code"),
+                pl.lit("another row of this file has the same username").alias("message"),
+                pl.lit("give each person a username of their own; until then both stay as they are").alias("hint"),
+            ),
+        ]
+    )
+
+
+def _belonging_enrollments(
+    enrollments: pl.DataFrame, users: pl.DataFrame, classes: pl.DataFrame, quarantine: pl.DataFrame
+) -> pl.DataFrame:
+    """Enrollments whose class and user are this customer's, or were set aside and may be."""
+
+    def known(kind: Kind, rows: pl.DataFrame, column: str) -> pl.DataFrame:
+        aside = quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())
+        return pl.concat([rows["sourced_id"].alias(column), aside["key"].alias(column)]).unique().to_frame()
+
+    return enrollments.join(known(Kind.CLASS, classes, "class"), on="class", how="semi").join(
+        known(Kind.USER, users, "user"), on="user", how="semi"
+    )
+
+
+def _has(quarantine: pl.DataFrame, kind: Kind) -> bool:
+    return quarantine.filter(pl.col("kind") == kind.value).height > 0
+
+
+def _foreign(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
+    listed = snapshot.orgs.sort("type", "sourced_id").head(10)
+    names = ", ".join(
+        f"{sourced_id} ({type_ or 'org'})" for sourced_id, type_ in listed.select("sourced_id", "type").iter_rows()
+    )
+    more = snapshot.orgs.height - listed.height
+    rest = f" and {more:,} more" if more > 0 else ""
+    return error(
+        "not-this-customer",
+        f"no row belongs to org {client_partner_id}: the file has {names or 'no org'}{rest}",
+        Span(snapshot.name),
+        "either this is another customer's file, or client_partner_id is not the sourcedId of this customer's org",
+    )
+
+
+def _nobody(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
+    return error(
+        "not-this-customer",
+        f"org {client_partner_id} is in the file, but nobody in users.csv belongs to it or to an org below it",
+        Span(snapshot.name),
+        "check that the export includes this customer's people and that orgs.csv names their parents",
+    )
+
+
+def _username_warnings(clashing: pl.DataFrame) -> tuple[Diagnostic, ...]:
+    if not clashing.height:
+        return ()
+    line = int(clashing["line"].min() or 0)  # type: ignore[arg-type]
+    return (
+        warning(
+            "duplicate-username",
+            f"{clashing.height:,} rows share a username with another row; all of them are set aside",
+            Span("users.csv", line),
+            "usernames must differ by more than the case of their letters",
+        ),
+    )

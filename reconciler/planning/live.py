@@ -1,0 +1,81 @@
+"""What the store holds of one customer's roster, as planning needs it: frames that somebody else has read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from reconciler.model.kind import Kind
+from reconciler.model.roster import FIELDS
+
+#: columns that every live frame has beside the kind's fields
+LIVE_COLUMNS: dict[str, type[pl.DataType]] = {
+    "id": pl.Int64,
+    "sourced_id": pl.String,
+    "fingerprint": pl.Int64,
+    "tombstoned": pl.Boolean,
+}
+
+
+def live_schema(kind: Kind) -> dict[str, type[pl.DataType]]:
+    """Columns and types of a live frame; users have `managed_by` as well."""
+    fields = {each.name: pl.Boolean if each.boolean else pl.String for each in FIELDS[kind]}
+    extra = {"managed_by": pl.String} if kind is Kind.USER else {}
+    return {**LIVE_COLUMNS, **fields, **extra}
+
+
+def empty_live(kind: Kind) -> pl.DataFrame:
+    return pl.DataFrame(schema=live_schema(kind))
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """orgs, users, classes: whole, tombstones included, columns of `live_schema`.
+
+    roles: account_id, org, role: what people are where, for limits and for the `roles` field of users.
+    enrollments: only those rows that the comparison could not settle by fingerprint, and tombstones that
+    come back. enrollments_total: how many are live.
+    """
+
+    orgs: pl.DataFrame = field(default_factory=lambda: empty_live(Kind.ORG))
+    users: pl.DataFrame = field(default_factory=lambda: empty_live(Kind.USER))
+    classes: pl.DataFrame = field(default_factory=lambda: empty_live(Kind.CLASS))
+    enrollments: pl.DataFrame = field(default_factory=lambda: empty_live(Kind.ENROLLMENT))
+    roles: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema={"account_id": pl.Int64, "org": pl.String, "role": pl.String})
+    )
+    enrollments_total: int = 0
+
+    def frame(self, kind: Kind) -> pl.DataFrame:
+        frames: Mapping[Kind, pl.DataFrame] = {
+            Kind.ORG: self.orgs,
+            Kind.USER: self.users,
+            Kind.CLASS: self.classes,
+            Kind.ENROLLMENT: self.enrollments,
+        }
+        return frames[kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Enrollments that a comparison of fingerprints alone leaves open.
+
+    desired: rows of the file whose fingerprint no live row has. live_ids: ids of live rows whose fingerprint
+    no row of the file has. settled: how many are the same on both sides.
+    """
+
+    desired: pl.DataFrame
+    live_ids: pl.Series
+    settled: int
+
+
+def unsettled_enrollments(desired: pl.DataFrame, index: pl.DataFrame) -> Unsettled:
+    """index: `id`, `fingerprint` of the live enrollments."""
+    # Sorting two columns of integers is several times cheaper than two joins, and nearly always enough.
+    if desired.height == index.height and desired["fingerprint"].sort().equals(index["fingerprint"].sort()):
+        return Unsettled(desired.clear(), index["id"].clear(), desired.height)
+    open_desired = desired.join(index, on="fingerprint", how="anti", maintain_order="left")
+    open_live = index.join(desired.select("fingerprint"), on="fingerprint", how="anti")
+    return Unsettled(open_desired, open_live["id"].sort(), desired.height - open_desired.height)

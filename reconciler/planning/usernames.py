@@ -1,0 +1,90 @@
+"""No two people of a customer may have one username: who gives way where a plan would make two.
+
+A username that a held deletion keeps busy holds the newcomer with it. A username that somebody keeps who is not
+part of the plan sets the row aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.change import Action
+from reconciler.model.kind import Kind
+from reconciler.planning.desired import QUARANTINE_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class SettledUsernames:
+    changes: Mapping[Kind, pl.DataFrame]
+    aside: pl.DataFrame
+
+
+def settle_usernames(changes: Mapping[Kind, pl.DataFrame], live: pl.DataFrame) -> SettledUsernames:
+    """live: users, tombstones included. Repeats until nobody clashes: who gives way keeps the name they had."""
+    settled = dict(changes)
+    aside = [pl.DataFrame(schema=QUARANTINE_SCHEMA)]
+    while True:
+        clashes = _clashes(settled[Kind.USER], live)
+        if not clashes.height:
+            return SettledUsernames(settled, pl.concat(aside))
+        held_ids = settled[Kind.USER].filter("held")["live_id"].drop_nulls()
+        waits = pl.col("holder").is_in(held_ids.implode())
+        refused = clashes.filter(~waits)
+        # Somebody with two holders, one held and one not, is refused: the held one is not all that stands in the way.
+        waiting = clashes.filter(waits).join(refused, on="key", how="anti")
+        settled[Kind.USER] = _settle(settled[Kind.USER], pl.col("key"), waiting, refused, _is_taking())
+        settled[Kind.ENROLLMENT] = _settle(
+            settled[Kind.ENROLLMENT],
+            pl.col("user"),
+            waiting.filter(pl.col("live_id").is_null()),
+            refused.filter(pl.col("live_id").is_null()),
+            _is_taking(),
+        )
+        aside.append(_aside(refused))
+
+
+def _clashes(users: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+    """Unheld rows that take a username which, after this plan, `holder` still has."""
+    renamed = pl.col("username").ne_missing(pl.col("before_username"))
+    arriving = pl.col("action").is_in([Action.CREATE.value, Action.RESTORE.value])
+    takers = users.filter(
+        _is_taking() & ~pl.col("held") & pl.col("username").is_not_null() & (renamed | arriving)
+    ).with_columns(pl.col("username").str.to_lowercase().alias("folded"))
+    if not takers.height or not live.height:
+        return takers.clear().with_columns(pl.lit(None, dtype=pl.Int64).alias("holder"))
+    giving_up = users.filter(~pl.col("held") & (~_is_taking() | renamed))["live_id"].drop_nulls()
+    holders = live.filter(~pl.col("tombstoned") & pl.col("username").is_not_null()).select(
+        pl.col("id").alias("holder"), pl.col("username").str.to_lowercase().alias("folded")
+    )
+    return takers.join(holders.filter(~pl.col("holder").is_in(giving_up.implode())), on="folded", how="inner").filter(
+        pl.col("holder").ne_missing(pl.col("live_id"))
+    )
+
+
+def _settle(
+    frame: pl.DataFrame, key: pl.Expr, waiting: pl.DataFrame, refused: pl.DataFrame, taking: pl.Expr
+) -> pl.DataFrame:
+    def of(clashes: pl.DataFrame) -> pl.Expr:
+        return taking & key.is_in(clashes["key"].implode()).fill_null(False)
+
+    return frame.with_columns((pl.col("held") | of(waiting)).alias("held")).filter(~of(refused))
+
+
+def _is_taking() -> pl.Expr:
+    return pl.col("action") != Action.DELETE.value
+
+
+def _aside(refused: pl.DataFrame) -> pl.DataFrame:
+    return refused.unique("key", keep="first", maintain_order=True).select(
+        pl.lit(Kind.USER.value).alias("kind"),
+        "key",
+        pl.lit("users.csv").alias("file"),
+        "line",
+        pl.lit(0, dtype=pl.Int64).alias("column"),
+        pl.lit("username-taken").alias("code"),
+        pl.lit("its username belongs to an account that stays").alias("message"),
+        pl.lit("give one of the two another username, or set a suffix for the roster's").alias("hint"),
+    )
