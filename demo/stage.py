@@ -1,0 +1,75 @@
+"""Where the demo plays: a fresh folder, and commands that are shown before they are run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.credentials import write_secrets
+
+
+class Unexpected(Exception):  # noqa: N818 - it is what the demo reports, not a defect of it
+    """A command did not do what the demo shows. Says which, and where to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Runs the `reconciler` that was installed beside this Python, in `root`."""
+
+    root: Path
+    environment: Mapping[str, str]
+
+    @classmethod
+    def fresh(cls, root: Path) -> Stage:
+        """Makes `.demo/` anew: whatever an earlier run left there is gone."""
+        folder = root / ".demo"
+        if folder.exists():
+            shutil.rmtree(folder)
+        write_secrets(folder / "secrets")
+        # RECONCILER_STORE would win over reconciler.yaml, and the demo would play in somebody's real store.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RECONCILER_")}
+        return cls(root, kept)
+
+    def say(self, sentence: str) -> None:
+        print(f"\n# {sentence}", flush=True)
+
+    def run(self, *arguments: str, expected: int, keep: bool = False) -> str:
+        """Shows the command and runs it. keep: returns what it printed, which is shown all the same.
+
+        Raises Unexpected where it ends with another exit code.
+        """
+        shown = shlex.join(("reconciler", *arguments))
+        print(f"\n$ {shown}", flush=True)
+        command = [str(Path(sys.executable).with_name("reconciler")), *arguments]
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            # Else its own terminal, so that it prints as it would for a person.
+            stdout=subprocess.PIPE if keep else None,
+            text=True,
+            check=False,
+        )
+        if keep:
+            print(done.stdout, end="", flush=True)
+        if done.returncode != expected:
+            raise Unexpected(
+                f"`{shown}` ended with {done.returncode}; it should end with {expected}.\n"
+                f"Everything it worked on is in {self.root / '.demo'}; run the command again there with --debug."
+            )
+        return done.stdout or ""
+
+    def hold_of(self, customer: str, output: str) -> str:
+        """The id of that customer's hold, as a person would read it off the screen."""
+        found = re.search(rf"\b{re.escape(customer)}:\d+:[0-9a-f]+\b", output)
+        if found is None:
+            raise Unexpected(f"`reconciler holds` names no hold of {customer}.")
+        return found.group()
