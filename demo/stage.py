@@ -47,9 +47,11 @@ class Stage:
         """
         shown = shlex.join(("reconciler", *arguments))
         print(f"\n$ {shown}", flush=True)
-        command = [str(Path(sys.executable).with_name("reconciler")), *arguments]
+        program = Path(sys.executable).with_name("reconciler")
+        if not program.exists():
+            raise Unexpected(f"{program} is not there. `make demo` installs it first.")
         done = subprocess.run(
-            command,
+            [str(program), *arguments],
             cwd=self.root,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
@@ -63,7 +65,7 @@ class Stage:
         if done.returncode != expected:
             raise Unexpected(
                 f"`{shown}` ended with {done.returncode}; it should end with {expected}.\n"
-                f"Everything it worked on is in {self.root / '.demo'}; run the command again there with --debug."
+                f"What it worked on is in {self.root / '.demo'}; `reconciler --debug {arguments[0]} …` says more."
             )
         return done.stdout or ""
 
