@@ -14,22 +14,11 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import AccountStatus, field_names
-from reconciler.oneroster.snapshot import Snapshot
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
 from reconciler.planning.fingerprint import fingerprint
 
 #: Between the entries of a person's `roles`; control characters never reach a frame.
 ROLE_SEPARATOR = "\n"
-
-QUARANTINE_SCHEMA = {
-    "kind": pl.String,
-    "key": pl.String,
-    "file": pl.String,
-    "line": pl.Int64,
-    "column": pl.Int64,
-    "code": pl.String,
-    "message": pl.String,
-    "hint": pl.String,
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
-from reconciler.planning.desired import QUARANTINE_SCHEMA
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)

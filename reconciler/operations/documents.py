@@ -1,0 +1,104 @@
+"""The documents of one customer on both sides: as the files want them, as the store has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.config.repository import Declared, Repository
+from reconciler.model.change import Change
+from reconciler.model.diagnostic import Span
+from reconciler.model.kind import DECLARED_KINDS, Kind
+from reconciler.model.plan import CATALOGUE, Seen
+from reconciler.model.settings import settings_digest
+from reconciler.planning.declared import Applied, AppliedDocument, Wanted, WantedDocument
+from reconciler.store.reader import CustomerRecord, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """wanted, applied: by kind and id. seen: what the plan is made from. name: for people."""
+
+    customer: str
+    name: str
+    wanted: Wanted
+    applied: Applied
+    seen: Seen
+
+    def settings(self, changes: tuple[Change, ...]) -> Mapping[str, object] | None:
+        """What an apply keeps: every wanted document, its digest and where it stands. None without changes."""
+        if not changes:
+            return None
+        kept: dict[str, Any] = {"digest": self.seen.declared, "communities": {}, "lessons": {}, "origins": {}}
+        for (kind, name), wanted in sorted(self.wanted.items()):
+            if kind is Kind.CUSTOMER:
+                kept["customer"] = wanted.document
+            else:
+                kept[kind.plural][name] = wanted.document
+            kept["origins"][f"{kind}/{name}"] = [wanted.span.file, wanted.span.line]
+        return kept
+
+    def unchanged(self, changes: tuple[Change, ...]) -> dict[Kind, int]:
+        """Documents by kind that are on both sides and the same."""
+        changed = {(change.kind, change.key) for change in changes}
+        alive = {key for key, document in self.applied.items() if not document.tombstoned}
+        return {kind: sum(1 for key in alive - changed if key[0] is kind) for kind in DECLARED_KINDS}
+
+
+def customer_documents(
+    repository: Repository, reader: Reader, customer: str, record: CustomerRecord | None, people: int
+) -> Documents:
+    """people: how many live accounts the customer has, for the impact of its removal."""
+    resolved = repository.customers.get(customer)
+    wanted = _wanted(resolved.declared) if resolved else {}
+    stored = {key: entry.document for key, entry in wanted.items()}
+    declared = settings_digest(stored) if wanted else None
+    applied: dict[tuple[Kind, str], AppliedDocument] = {}
+    if record is not None:
+        drifted = declared is not None and record.settings_digest == declared
+        applied[Kind.CUSTOMER, customer] = AppliedDocument(
+            Kind.CUSTOMER, customer, record.name, record.document, None, record.tombstoned, drifted, {"people": people}
+        )
+        applied |= _applied(reader, customer, drifted)
+    name = resolved.customer.name if resolved else record.name if record else customer
+    seen = Seen(record.version if record else None, record.settings_digest if record else None, declared)
+    return Documents(customer, name, wanted, applied, seen)
+
+
+def catalogue_documents(repository: Repository, reader: Reader) -> Documents:
+    """The lessons that belong to no customer."""
+    wanted = _wanted(repository.catalogue)
+    applied = _applied(reader, None, False)
+    before = settings_digest({key: each.document for key, each in applied.items() if not each.tombstoned})
+    after = settings_digest({key: each.document for key, each in wanted.items()})
+    return Documents(CATALOGUE, "Catalogue of lessons", wanted, applied, Seen(None, before, after))
+
+
+def _wanted(declared: tuple[Declared, ...]) -> dict[tuple[Kind, str], WantedDocument]:
+    return {
+        (each.kind, each.id): WantedDocument(
+            each.kind, each.id, label_of(each.kind, each.id, each.document), each.document, each.origins, each.span
+        )
+        for each in declared
+    }
+
+
+def _applied(reader: Reader, customer: str | None, drifted: bool) -> dict[tuple[Kind, str], AppliedDocument]:
+    return {
+        (record.kind, record.slug): AppliedDocument(
+            record.kind,
+            record.slug,
+            label_of(record.kind, record.slug, record.document),
+            record.document,
+            None,
+            record.tombstoned,
+            drifted,
+            {},
+        )
+        for record in reader.declared(customer)
+    }
+
+
+def label_of(kind: Kind, name: str, document: Mapping[str, object]) -> str:
+    return str(document.get("title" if kind is Kind.LESSON else "name") or name)

@@ -1,0 +1,165 @@
+"""A saved plan: a zip of `plan.json` and one Arrow file for each frame, readable by its owner alone.
+
+It holds people's names and no secret. Reading one recomputes the plan's digest, so that a file which was altered
+or cut is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from reconciler.model.change import ACTION_OF, Action, Change, action_of
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.kind import Kind
+from reconciler.model.plan import (
+    FORMAT_VERSION,
+    Counts,
+    CustomerPlan,
+    Hold,
+    LimitUse,
+    Outcome,
+    Plan,
+    Seen,
+    SourceSummary,
+    StoreIdentity,
+)
+from reconciler.planning.digest import plan_id
+
+_CLASS_OF = {action: kind for kind, action in ACTION_OF.items()}
+_DIAGNOSTICS = TypeAdapter(tuple[Diagnostic, ...])
+_LIMITS = TypeAdapter(tuple[LimitUse, ...])
+_SOURCE = TypeAdapter(SourceSummary | None)
+_HOLD = TypeAdapter(Hold | None)
+_COUNTS = TypeAdapter(dict[Kind, Counts])
+_SEEN = TypeAdapter(Seen)
+_STORE = TypeAdapter(StoreIdentity)
+_CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
+
+#: a fixed time, so that the same plan gives the same bytes
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Mode 0600; replaces what is at `path` only when all is written. Raises OSError."""
+    frames: dict[str, pl.DataFrame] = {}
+    head: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "plan_id": plan.plan_id,
+        "created_at": plan.created_at,
+        "tool_version": plan.tool_version,
+        "store": _STORE.dump_python(plan.store, mode="json"),
+        "customers": [_customer_out(customer, place, frames) for place, customer in enumerate(plan.customers)],
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(zipfile.ZipInfo("plan.json", _EPOCH), orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
+            for name, frame in frames.items():
+                with archive.open(zipfile.ZipInfo(name, _EPOCH), "w", force_zip64=True) as member:
+                    buffer = io.BytesIO()
+                    frame.write_ipc(buffer, compression="lz4")
+                    member.write(buffer.getbuffer())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read_plan(path: Path) -> Plan:
+    """Raises Refusal where the file is no plan, of another format, or altered; OSError where it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            head = orjson.loads(archive.read("plan.json"))
+            if head["format_version"] != FORMAT_VERSION:
+                raise Refusal(
+                    [_unreadable(path, f"it has format {head['format_version']}, this reads {FORMAT_VERSION}")]
+                )
+            customers = tuple(_customer_in(each, archive) for each in head["customers"])
+        plan = Plan(
+            plan_id=head["plan_id"],
+            created_at=head["created_at"],
+            tool_version=head["tool_version"],
+            store=_STORE.validate_python(head["store"]),
+            customers=customers,
+        )
+    except (
+        zipfile.BadZipFile,
+        orjson.JSONDecodeError,
+        KeyError,
+        ValidationError,
+        pl.exceptions.PolarsError,
+    ) as problem:
+        raise Refusal([_unreadable(path, "it is no plan file, or was cut off")]) from problem
+    if plan_id(plan.store, plan.customers) != plan.plan_id:
+        raise Refusal([_unreadable(path, "its content does not fit its plan_id: it was altered")])
+    return plan
+
+
+def _unreadable(path: Path, why: str) -> Diagnostic:
+    return error("bad-plan-file", why, Span(str(path)), "make a new one: reconciler plan … --out FILE")
+
+
+def _customer_out(customer: CustomerPlan, place: int, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    def kept(group: str, named: Mapping[Any, pl.DataFrame]) -> dict[str, str]:
+        names = {str(name): f"{place}/{group}/{name}.arrow" for name in named}
+        frames.update({names[str(name)]: frame for name, frame in named.items()})
+        return names
+
+    return {
+        "id": customer.id,
+        "name": customer.name,
+        "outcome": customer.outcome,
+        "seen": _SEEN.dump_python(customer.seen, mode="json"),
+        "source": _SOURCE.dump_python(customer.source, mode="json"),
+        "hold": _HOLD.dump_python(customer.hold, mode="json"),
+        "diagnostics": _DIAGNOSTICS.dump_python(customer.diagnostics, mode="json"),
+        "counts": _COUNTS.dump_python(dict(customer.counts), mode="json"),
+        "limits": _LIMITS.dump_python(customer.limits, mode="json"),
+        "declared": [_change_out(change) for change in customer.declared],
+        "roster": kept("roster", customer.roster),
+        "roster_applies": customer.roster_applies,
+        "settings": customer.settings,
+        "refresh": kept("refresh", customer.refresh),
+        "snapshot": kept("snapshot", customer.snapshot),
+    }
+
+
+def _change_out(change: Change) -> dict[str, Any]:
+    action = action_of(change)
+    return {"action": action, "change": _CHANGES[action].dump_python(change, mode="json")}
+
+
+def _customer_in(stored: dict[str, Any], archive: zipfile.ZipFile) -> CustomerPlan:
+    def frame(name: str) -> pl.DataFrame:
+        return pl.read_ipc(archive.read(name), use_pyarrow=False)
+
+    return CustomerPlan(
+        id=stored["id"],
+        name=stored["name"],
+        outcome=Outcome(stored["outcome"]),
+        seen=_SEEN.validate_python(stored["seen"]),
+        source=_SOURCE.validate_python(stored["source"]),
+        hold=_HOLD.validate_python(stored["hold"]),
+        diagnostics=_DIAGNOSTICS.validate_python(stored["diagnostics"]),
+        counts=_COUNTS.validate_python(stored["counts"]),
+        limits=_LIMITS.validate_python(stored["limits"]),
+        declared=tuple(
+            _CHANGES[Action(each["action"])].validate_python(each["change"])  # type: ignore[misc]
+            for each in stored["declared"]
+        ),
+        roster={Kind(kind): frame(name) for kind, name in stored["roster"].items()},
+        roster_applies=stored["roster_applies"],
+        settings=stored["settings"],
+        refresh={Kind(kind): frame(name) for kind, name in stored["refresh"].items()},
+        snapshot={part: frame(name) for part, name in stored["snapshot"].items()},
+    )

@@ -1,0 +1,210 @@
+"""Making a plan: reads the files, the sources and the store, and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import reconciler
+from reconciler.config.models.customer import Customer, OneRosterRostering
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
+from reconciler.oneroster.bundle import read_zip
+from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
+from reconciler.operations.documents import Documents, catalogue_documents, customer_documents
+from reconciler.operations.rosters import ComparedRoster, compare_roster, summary_of
+from reconciler.operations.secrets import secret_states
+from reconciler.operations.snapshots import last_snapshot
+from reconciler.operations.workspace import Workspace, now
+from reconciler.planning.customer import customer_plan, failed_plan, refused_plan
+from reconciler.planning.declared import compare_documents
+from reconciler.planning.digest import plan_id
+from reconciler.store.reader import CustomerRecord, Reader
+
+#: rows set aside that become diagnostics of their own, for each rule; the rest is counted
+SHOWN_PER_RULE = 1000
+
+
+class RosterChoice(StrEnum):
+    FRESH = "fresh"
+    LAST = "last"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """customers: ids; empty for all, and the catalogue. bundle: the zip of the one customer named."""
+
+    customers: tuple[str, ...] = ()
+    bundle: Path | None = None
+    roster: RosterChoice = RosterChoice.LAST
+    fetched_at: str = field(default_factory=now)
+
+
+def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
+    """Raises Refusal for what concerns no single customer (an unknown name, the store); everything else is an
+    outcome of its customer."""
+    fetched = _fetched(request)
+    with workspace.store.reading() as reader:
+        records = reader.customers()
+        names = _chosen(workspace, request, records)
+        plans = [_plan_one(workspace, request, fetched, reader, name, records.get(name)) for name in names]
+        if not request.customers:
+            catalogue = _plan_catalogue(workspace, reader)
+            plans += [catalogue] if catalogue else []
+    customers = tuple(plans)
+    return Plan(
+        plan_id=plan_id(workspace.store.identity, customers),
+        created_at=now(),
+        tool_version=reconciler.__version__,
+        store=workspace.store.identity,
+        customers=customers,
+    )
+
+
+def _fetched(request: PlanRequest) -> Snapshot | Refusal | None:
+    """The bundle that was given, read before the store is: no reader waits for a file."""
+    if request.bundle is None:
+        return None
+    try:
+        return read_zip(request.bundle, fetched_at=request.fetched_at)
+    except Refusal as refusal:
+        return refusal
+
+
+def _chosen(workspace: Workspace, request: PlanRequest, records: dict[str, CustomerRecord]) -> list[str]:
+    repository = workspace.repository
+    live = {slug for slug, record in records.items() if not record.tombstoned}
+    known = {*repository.customers, *repository.invalid, *live}
+    unknown = sorted(set(request.customers) - known)
+    if unknown:
+        raise Refusal(
+            [
+                error(
+                    "unknown-customer",
+                    f"no customer is called {name}",
+                    Span(str(workspace.directory)),
+                    f"customers here: {', '.join(sorted(known)) or 'none'}",
+                )
+                for name in unknown
+            ]
+        )
+    return sorted(request.customers or known)
+
+
+def _plan_one(
+    workspace: Workspace,
+    request: PlanRequest,
+    fetched: Snapshot | Refusal | None,
+    reader: Reader,
+    name: str,
+    record: CustomerRecord | None,
+) -> CustomerPlan:
+    invalid = workspace.repository.invalid.get(name)
+    if invalid is not None:
+        return failed_plan(name, record.name if record else name, invalid)
+    resolved = workspace.repository.customers.get(name)
+    people = reader.people(record.id) if record and resolved is None else 0
+    documents = customer_documents(workspace.repository, reader, name, record, people)
+    diagnostics: list[Diagnostic] = list(resolved.warnings) if resolved else []
+    changed_secrets: dict[str, str] = {}
+    if resolved:
+        states = secret_states(
+            name,
+            documents.wanted[Kind.CUSTOMER, name].document,
+            reader.secrets(record.id) if record else {},
+            workspace.secrets,
+            workspace.store.key,
+        )
+        changed_secrets = dict(states.changed)
+        diagnostics += states.warnings(name, documents.wanted[Kind.CUSTOMER, name].origins)
+    declared = compare_documents(documents.wanted, documents.applied, changed_secrets)
+    compared: ComparedRoster | None = None
+    source: SourceSummary | None = None
+    choice = RosterChoice.FRESH if request.bundle else request.roster
+    rostering = resolved.customer.rostering if resolved else None
+    try:
+        if resolved and isinstance(rostering, OneRosterRostering):
+            snapshot = _snapshot(reader, fetched, choice, record)
+            if snapshot is None:
+                diagnostics += _not_fetched(resolved.customer, choice, resolved.span)
+            else:
+                source = summary_of(snapshot, Freshness.LAST if choice is RosterChoice.LAST else Freshness.FRESH)
+                diagnostics += snapshot.diagnostics
+                compared = compare_roster(snapshot, rostering, reader, record.id if record else None)
+                diagnostics += quarantine_diagnostics(compared.decision.aside, SHOWN_PER_RULE)
+        elif request.bundle:
+            raise Refusal([_no_roster(name, resolved.span if resolved else None)])
+    except Refusal as refusal:
+        return refused_plan(name, documents.name, documents.seen, refusal.diagnostics, source)
+    return customer_plan(
+        name,
+        documents.name,
+        seen=documents.seen,
+        declared=declared,
+        unchanged_documents=documents.unchanged(declared),
+        settings=documents.settings(declared),
+        roster=compared.decision if compared else None,
+        belongings=compared.belongings if compared else None,
+        roster_applies=choice is not RosterChoice.LAST,
+        source=source,
+        snapshot=compared.kept if compared and choice is RosterChoice.FRESH else None,
+        diagnostics=diagnostics,
+    )
+
+
+def _snapshot(
+    reader: Reader, fetched: Snapshot | Refusal | None, choice: RosterChoice, record: CustomerRecord | None
+) -> Snapshot | None:
+    """None where there is nothing to compare: no roster asked for, none kept, or none that can be fetched."""
+    if isinstance(fetched, Refusal):
+        raise fetched
+    if fetched is not None:
+        return fetched
+    if choice is RosterChoice.LAST and record is not None:
+        return last_snapshot(reader, record.id)
+    return None
+
+
+def _not_fetched(customer: Customer, choice: RosterChoice, span: Span) -> Iterable[Diagnostic]:
+    """A roster that was asked for and is not compared is said; a zip's is given by hand, when there is one."""
+    rostering = customer.rostering
+    if choice is not RosterChoice.FRESH or not isinstance(rostering, OneRosterRostering):
+        return ()
+    if rostering.sync.type == "zip":
+        return ()
+    return (
+        warning(
+            "roster-not-fetched",
+            f"the roster of {customer.id} is left out: fetching by {rostering.sync.type} is not part of this version",
+            span,
+            f"a bundle can be given by hand: reconciler plan {customer.id} --zip FILE",
+        ),
+    )
+
+
+def _no_roster(name: str, span: Span | None) -> Diagnostic:
+    return error(
+        "no-roster",
+        f"{name} takes no OneRoster bundle: its rostering is not of type oneroster",
+        span,
+        "leave out --zip, or configure rostering",
+    )
+
+
+def _plan_catalogue(workspace: Workspace, reader: Reader) -> CustomerPlan | None:
+    documents: Documents = catalogue_documents(workspace.repository, reader)
+    changes = compare_documents(documents.wanted, documents.applied)
+    if not changes:
+        return None
+    return customer_plan(
+        CATALOGUE,
+        documents.name,
+        seen=documents.seen,
+        declared=changes,
+        unchanged_documents=documents.unchanged(changes),
+        settings=documents.settings(changes),
+    )

@@ -1,0 +1,207 @@
+"""One customer's roster, from its source to a decision: gather, decide, gather what is left open, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.config.models.customer import OneRosterRostering
+from reconciler.model.diagnostic import Refusal
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.model.plan import Freshness, SourceSummary
+from reconciler.oneroster.snapshot import Snapshot
+from reconciler.planning.desired import Desired, desire
+from reconciler.planning.gates import emptied_files
+from reconciler.planning.impact import Belongings
+from reconciler.planning.limits import Threshold, Thresholds
+from reconciler.planning.live import Live, empty_live, unsettled_enrollments
+from reconciler.planning.roster import RosterDecision, RosterRules, decide_roster
+from reconciler.store.reader import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRoster:
+    """decision: every change. belongings: what goes with what leaves. kept: the snapshot's frames to be stored."""
+
+    decision: RosterDecision
+    belongings: Belongings
+    kept: Mapping[str, pl.DataFrame]
+
+
+def compare_roster(
+    snapshot: Snapshot, rostering: OneRosterRostering, reader: Reader, customer_id: int | None
+) -> ComparedRoster:
+    """customer_id: None where the store does not have the customer yet. Raises Refusal."""
+    desired = desire(snapshot, rostering.client_partner_id, rostering.suffix)
+    live, unsettled = (
+        Live(),
+        unsettled_enrollments(
+            desired.frames[Kind.ENROLLMENT], pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64})
+        ),
+    )
+    if customer_id is not None:
+        index = reader.enrollment_index(customer_id)
+        unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], index)
+        live = _live(reader, customer_id, index.height, unsettled.live_ids, unsettled.desired["sourced_id"])
+        del index
+        _refuse_emptied(snapshot, live)
+    decision = decide_roster(desired, live, unsettled, roster_rules(rostering))
+    belongings = _belongings(reader, customer_id, live, decision)
+    return ComparedRoster(decision, belongings, own_part(snapshot, desired))
+
+
+def roster_rules(rostering: OneRosterRostering) -> RosterRules:
+    limits = rostering.limits
+    return RosterRules(
+        match_with=rostering.match_with,
+        missing=rostering.missing,
+        protect=frozenset(rostering.protect),
+        thresholds=Thresholds(
+            users=Threshold(limits.users.percent, limits.users.floor, limits.users.per_school_percent),
+            classes=Threshold(limits.classes.percent, limits.classes.floor),
+            enrollments=Threshold(limits.enrollments.percent, limits.enrollments.floor),
+        ),
+    )
+
+
+def summary_of(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
+    return SourceSummary(
+        type=snapshot.type,
+        name=snapshot.name,
+        freshness=freshness,
+        complete=snapshot.complete,
+        sha256=snapshot.sha256,
+        fetched_at=snapshot.fetched_at,
+        rows=dict(sorted(snapshot.rows.items())),
+    )
+
+
+def own_part(snapshot: Snapshot, desired: Desired) -> dict[str, pl.DataFrame]:
+    """The snapshot's frames without rows of other customers: nobody's children are kept in another's snapshot."""
+    frames = {
+        "orgs": snapshot.orgs,
+        "users": snapshot.users,
+        "roles": snapshot.roles,
+        "classes": snapshot.classes,
+        "enrollments": snapshot.enrollments,
+        "quarantine": snapshot.quarantine,
+    }
+    if desired.frames[Kind.ORG].height + desired.marked[Kind.ORG].height == snapshot.orgs.height:
+        return frames
+
+    def own(name: str, kind: Kind, column: str = "sourced_id") -> pl.DataFrame:
+        keys = pl.concat(
+            [
+                desired.frames[kind]["sourced_id"],
+                desired.marked[kind]["key"].alias("sourced_id"),
+                desired.protected(kind).alias("sourced_id"),
+            ]
+        ).unique()
+        return frames[name].join(keys.to_frame(), left_on=column, right_on="sourced_id", how="semi")
+
+    return {
+        "orgs": own("orgs", Kind.ORG),
+        "users": own("users", Kind.USER),
+        "roles": own("roles", Kind.USER, "user"),
+        "classes": own("classes", Kind.CLASS),
+        "enrollments": own("enrollments", Kind.ENROLLMENT),
+        "quarantine": snapshot.quarantine,
+    }
+
+
+def _live(reader: Reader, customer_id: int, enrollments_total: int, open_ids: pl.Series, open_keys: pl.Series) -> Live:
+    """Enrollments: the open live rows, and whatever else has the sourcedId of an open row of the file."""
+    columns = list(empty_live(Kind.ENROLLMENT).columns)
+    enrollments = pl.concat(
+        [
+            reader.enrollments_by_id(customer_id, open_ids).select(columns),
+            reader.enrollments_by_key(customer_id, open_keys).select(columns),
+        ]
+    ).unique("id", keep="first", maintain_order=True)
+    return Live(
+        orgs=reader.orgs(customer_id),
+        users=reader.users(customer_id),
+        classes=reader.classes(customer_id),
+        enrollments=enrollments,
+        roles=reader.roles(customer_id),
+        enrollments_total=enrollments_total,
+    )
+
+
+def _refuse_emptied(snapshot: Snapshot, live: Live) -> None:
+    alive = {
+        kind: live.frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS if kind != Kind.ENROLLMENT
+    }
+    emptied = emptied_files(snapshot.rows, {**alive, Kind.ENROLLMENT: live.enrollments_total})
+    if emptied:
+        raise Refusal(emptied)
+
+
+def _belongings(reader: Reader, customer_id: int | None, live: Live, decision: RosterDecision) -> Belongings:
+    """Counted only for what leaves or is rekeyed; ids that no frame names are not looked up."""
+
+    def touched(kind: Kind) -> pl.Series:
+        frame = decision.changes.get(kind)
+        if frame is None:
+            return pl.Series("live_id", [], dtype=pl.Int64)
+        taking = ["delete", "suspend", "rekey"]
+        return frame.filter(pl.col("action").is_in(taking))["live_id"].drop_nulls().unique().sort()
+
+    people, classes, orgs = (touched(kind) for kind in (Kind.USER, Kind.CLASS, Kind.ORG))
+    if customer_id is None or not (people.len() or classes.len() or orgs.len()):
+        return _no_belongings()
+    assignments = reader.assignments(customer_id)
+
+    def assigned(column: str) -> pl.DataFrame:
+        return assignments.group_by(pl.col(column).alias("id")).agg(pl.len().cast(pl.Int64).alias("assignments"))
+
+    by_account = reader.enrollment_counts(customer_id, account_ids=people)
+    by_class = reader.enrollment_counts(customer_id, class_ids=classes)
+    facts = live.users.select(
+        "id", pl.col("lti_links").cast(pl.Int64), pl.col("has_password").cast(pl.Boolean).alias("password")
+    )
+    signed_in = reader.last_sign_ins(people).select(
+        pl.col("account_id").alias("id"), pl.col("at").alias("last_sign_in")
+    )
+    schools = live.classes.filter(~pl.col("tombstoned")).group_by(pl.col("school").alias("sourced_id"))
+    staff = live.roles.group_by(pl.col("org").alias("sourced_id"))
+    return Belongings(
+        people=people.alias("id")
+        .to_frame()
+        .join(by_account.select("id", "enrollments", "classes"), on="id", how="left")
+        .join(assigned("account_id"), on="id", how="left")
+        .join(facts, on="id", how="left")
+        .join(signed_in, on="id", how="left")
+        .with_columns(pl.col("enrollments", "classes", "assignments").fill_null(0)),
+        classes=classes.alias("id")
+        .to_frame()
+        .join(by_class.select("id", "enrollments"), on="id", how="left")
+        .join(assigned("class_id"), on="id", how="left")
+        .with_columns(pl.col("enrollments", "assignments").fill_null(0)),
+        orgs=live.orgs.filter(pl.col("id").is_in(orgs.implode()))
+        .select("id", "sourced_id")
+        .join(staff.agg(pl.col("account_id").n_unique().cast(pl.Int64).alias("people")), on="sourced_id", how="left")
+        .join(schools.agg(pl.len().cast(pl.Int64).alias("classes")), on="sourced_id", how="left")
+        .with_columns(pl.col("people", "classes").fill_null(0))
+        .drop("sourced_id"),
+    )
+
+
+def _no_belongings() -> Belongings:
+    def empty(**columns: type[pl.DataType]) -> pl.DataFrame:
+        return pl.DataFrame(schema={"id": pl.Int64, **columns})
+
+    return Belongings(
+        people=empty(
+            enrollments=pl.Int64,
+            classes=pl.Int64,
+            assignments=pl.Int64,
+            lti_links=pl.Int64,
+            password=pl.Boolean,
+            last_sign_in=pl.String,
+        ),
+        classes=empty(enrollments=pl.Int64, assignments=pl.Int64),
+        orgs=empty(people=pl.Int64, classes=pl.Int64),
+    )

@@ -1,0 +1,74 @@
+"""The secrets that a customer's configuration names: which are set, and which are not what the store was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from reconciler.config.secrets import SecretBackend
+from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.store.key import StoreKey
+
+#: An administrator's password is used at creation only, so a changed one changes nothing.
+ADMINISTRATORS = "administrators."
+
+
+@dataclass(frozen=True, slots=True)
+class SecretStates:
+    """values: by dotted path, those that are set. changed: path -> what a report says. missing: path -> name."""
+
+    values: Mapping[str, SecretStr]
+    changed: Mapping[str, str]
+    missing: Mapping[str, str]
+
+    def warnings(self, customer: str, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
+        return tuple(
+            warning(
+                "secret-not-set",
+                f"the secret {name} of {customer} is not set here, so whether {path} changed is unknown",
+                origins.get(path),
+                f"an apply needs it: set it in this environment's secrets under {customer}/{name}",
+            )
+            for path, name in sorted(self.missing.items())
+        )
+
+
+def secret_states(
+    customer: str,
+    document: Mapping[str, object],
+    kept: Mapping[str, tuple[str, str]],
+    backend: SecretBackend,
+    key: StoreKey,
+) -> SecretStates:
+    """kept: by path, (reference, HMAC) as the store has them."""
+    values: dict[str, SecretStr] = {}
+    changed: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for path, name in references(document):
+        value = backend.get(customer, name)
+        if value is None:
+            missing[path] = name
+            continue
+        values[path] = value
+        if path in kept and not path.startswith(ADMINISTRATORS):
+            reference, fingerprint = kept[path]
+            if reference == name and fingerprint != secret_hmac(key, customer, path, value):
+                changed[path] = "(changed)"
+    return SecretStates(values, changed, missing)
+
+
+def secret_hmac(key: StoreKey, customer: str, path: str, value: SecretStr) -> str:
+    return key.hmac_hex("secret", "\0".join((customer, path, value.get_secret_value())))
+
+
+def references(document: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted path, name) of every `{secret: NAME}` in a document, in order."""
+    for name, value in document.items():
+        path = f"{above}{name}"
+        if isinstance(value, Mapping):
+            if set(value) == {"secret"}:
+                yield path, str(value["secret"])
+            else:
+                yield from references(value, f"{path}.")

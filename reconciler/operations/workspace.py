@@ -1,0 +1,38 @@
+"""What every operation starts from: the files, the environment, the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.config.repository import Repository, load
+from reconciler.config.secrets import SecretBackend, backend_for
+from reconciler.store.live import Store
+from reconciler.store.opening import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """directory: as given (`--dir`). environment: its name. public_url: where people reach the service."""
+
+    directory: Path
+    repository: Repository
+    environment: str
+    public_url: str
+    store: Store
+    secrets: SecretBackend
+
+
+def open_workspace(directory: Path, environment: str | None, store_url: str | None) -> Workspace:
+    """`store_url` wins over the environment's. Raises Refusal where reconciler.yaml, the environment's name or the
+    store cannot be used; mistakes in customers stay in the repository, since they stop only their customer."""
+    repository = load(directory)
+    name, chosen = repository.settings.environment(environment)
+    store = open_store(store_url or chosen.store, name)
+    return Workspace(directory, repository, name, chosen.public_url, store, backend_for(chosen.secrets))
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
