@@ -1,0 +1,64 @@
+"""The example customers: what the demo needs from them, and what a newcomer may rely on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reconciler.config.repository import load
+
+from demo.credentials import NAMES, write_secrets
+from demo.district import DISTRICT, SCHOOLS
+
+CUSTOMERS = Path(__file__).resolve().parents[2] / "customers"
+
+
+def test_the_example_customers_are_valid_without_a_warning() -> None:
+    repository = load(CUSTOMERS)
+    assert [str(diagnostic) for diagnostic in repository.diagnostics] == []
+    assert sorted(repository.customers) == ["ogdenville", "shelbyville", "springfield"]
+    assert repository.files == len(list(CUSTOMERS.rglob("*.yaml"))) + 1
+
+
+def test_there_is_one_customer_for_each_way_a_roster_arrives() -> None:
+    types = {name: _sync_type(name) for name in load(CUSTOMERS).customers}
+    assert types == {"springfield": "zip", "shelbyville": "sftp", "ogdenville": "api"}
+
+
+def test_every_secret_that_the_files_refer_to_is_one_that_the_demo_makes() -> None:
+    referred = {
+        customer.parent.name: set(re.findall(r"^[^#\n]*\{secret: ([a-z0-9-]+)\}", customer.read_text(), re.MULTILINE))
+        for customer in CUSTOMERS.glob("*/customer.yaml")
+    }
+    assert referred == {customer: set(names) for customer, names in NAMES.items()}
+
+
+def test_the_demo_s_secrets_are_random_and_for_one_user_alone(tmp_path: Path) -> None:
+    write_secrets(tmp_path / "one")
+    write_secrets(tmp_path / "two")
+    canvas = tmp_path / "one" / "springfield" / "canvas"
+    assert canvas.stat().st_mode & 0o077 == 0
+    assert canvas.parent.stat().st_mode & 0o077 == 0
+    assert len(canvas.read_text()) >= 32
+    assert canvas.read_text() != (tmp_path / "two" / "springfield" / "canvas").read_text()
+
+
+def test_springfield_names_the_district_and_the_schools_of_the_demo_s_roster() -> None:
+    springfield = load(CUSTOMERS).customers["springfield"]
+    documents = {declared.id: declared.document for declared in springfield.declared}
+    rostering = documents["springfield"]["rostering"]
+    assert isinstance(rostering, dict)
+    assert rostering["client_partner_id"] == DISTRICT
+    named: list[str] = []
+    for community in ("springfield-high", "springfield-k8"):
+        members = documents[community]["members"]
+        assert isinstance(members, dict)
+        named += members["schools"]
+    assert sorted(named) == sorted(school.sourced_id for school in SCHOOLS)
+
+
+def _sync_type(customer: str) -> object:
+    document = load(CUSTOMERS).customers[customer].declared[0].document
+    rostering = document["rostering"]
+    assert isinstance(rostering, dict)
+    return rostering["sync"]["type"]
