@@ -1,0 +1,129 @@
+"""One ADBC connection: statements in, values or frames out, one transaction at a time.
+
+Statements are SQLAlchemy Core or `text()`; they are only compiled here. SQLite types a result by what it
+holds, so that `frame` takes the schema its caller promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+from adbc_driver_manager import dbapi
+from sqlalchemy import text
+from sqlalchemy.sql.expression import Executable
+
+from reconciler.store.dialect import Dialect
+
+Statement = str | Executable
+Parameters = Mapping[str, Any]
+NONE: Parameters = {}
+
+
+class Connection:
+    """Made by `Store.connect`. Errors of the database leave as StoreProblem, never with a row's text."""
+
+    def __init__(self, dialect: Dialect, raw: dbapi.Connection) -> None:
+        self.dialect = dialect
+        self._raw = raw
+
+    def close(self) -> None:
+        self._raw.close()
+
+    def execute(self, statement: Statement, parameters: Parameters = NONE) -> int:
+        """Returns how many rows it touched, -1 where the driver does not say."""
+        with self._run(statement, parameters) as cursor:
+            return int(cursor.rowcount)
+
+    def rows(self, statement: Statement, parameters: Parameters = NONE) -> list[tuple[Any, ...]]:
+        with self._run(statement, parameters) as cursor, self.dialect.explained():
+            return cursor.fetchall()
+
+    def row(self, statement: Statement, parameters: Parameters = NONE) -> tuple[Any, ...] | None:
+        found = self.rows(statement, parameters)
+        return found[0] if found else None
+
+    def scalar(self, statement: Statement, parameters: Parameters = NONE) -> Any:
+        found = self.row(statement, parameters)
+        return found[0] if found else None
+
+    def frame(
+        self, statement: Statement, schema: Mapping[str, pl.DataType | type[pl.DataType]], parameters: Parameters = NONE
+    ) -> pl.DataFrame:
+        """The result with exactly these columns and types, also when it is empty."""
+        with self._run(statement, parameters) as cursor, self.dialect.explained():
+            found = cursor.fetch_arrow_table()
+        frame = pl.DataFrame(pl.from_arrow(found)) if found.num_rows else pl.DataFrame(schema=schema)
+        return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+    def ingest(self, table: str, frame: pl.DataFrame) -> None:
+        """Appends the frame's columns to a table of the store."""
+        with self._cursor() as cursor, self.dialect.explained():
+            cursor.adbc_ingest(table, self.dialect.outgoing(frame).to_arrow(), mode="append")
+
+    @contextmanager
+    def staged(self, table: str, frame: pl.DataFrame) -> Iterator[str]:
+        """A temporary table of the frame for set statements, gone at the end. Works inside a transaction."""
+        with self._cursor() as cursor, self.dialect.explained():
+            cursor.adbc_ingest(table, self.dialect.outgoing(frame).to_arrow(), mode="create", temporary=True)
+        self.dialect.after_staging(self, table)
+        yield table
+        self.execute(f"DROP TABLE {self.dialect.temporary(table)}")
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One consistent view; nothing of it stays."""
+        with self._transaction(self.dialect.begin_reading):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """All or nothing."""
+        with self._transaction(self.dialect.begin_writing):
+            yield
+
+    @contextmanager
+    def _transaction(self, begin: Sequence[str]) -> Iterator[None]:
+        for statement in begin:
+            self.execute(statement)
+        done = False
+        try:
+            yield
+            self.execute("COMMIT")
+            done = True
+        finally:
+            if not done:
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        # What is under way is the reason that matters; a connection that is gone has rolled back by itself.
+        try:
+            with self._raw.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+        except dbapi.Error:
+            self._raw.close()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[dbapi.Cursor]:
+        with self._raw.cursor() as cursor:
+            self.dialect.prepare(cursor)
+            yield cursor
+
+    @contextmanager
+    def _run(self, statement: Statement, parameters: Parameters) -> Iterator[dbapi.Cursor]:
+        sql, values = self._compiled(statement, parameters)
+        with self._cursor() as cursor:
+            with self.dialect.explained():
+                cursor.execute(sql, values or None)
+            yield cursor
+
+    def _compiled(self, statement: Statement, parameters: Parameters) -> tuple[str, list[Any]]:
+        if isinstance(statement, str):
+            if not parameters:
+                return statement, []
+            statement = text(statement)
+        compiled = statement.compile(dialect=self.dialect.compiler)  # type: ignore[attr-defined]
+        values = compiled.construct_params(dict(parameters))
+        return str(compiled), [values[name] for name in compiled.positiontup or ()]

@@ -1,0 +1,1 @@
+"""The store's migrations: `durable` and `volatile` are two Alembic branches with a version table each."""

@@ -1,0 +1,142 @@
+"""The triggers as of revision 0001: a write by another hand takes away what the store believes of a row.
+
+Our own bulk writes never meet them: they change the fingerprint (or `run`, `origin_run`, `settings_digest`)
+of every row they write. A write that leaves it as it was, or a row that comes without one, is another hand's:
+the row's fingerprint becomes null, and the customer's write counter goes up by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+#: What a plan compares; other columns (a password, an origin) may change without a word.
+WATCHED = {
+    "orgs": "customer_id, sourced_id, name, type, identifier, parent_id, tombstoned_at",
+    "accounts": "customer_id, managed_by, status, given_name, family_name, middle_name, email, username, "
+    "roster_username, identifier, grades, role, tombstoned_at",
+    "classes": "customer_id, sourced_id, org_id, title, class_code, class_type, course, terms, grades, tombstoned_at",
+    "enrollments": "customer_id, sourced_id, class_id, account_id, role, is_primary, begin_date, end_date, "
+    "tombstoned_at",
+}
+DECLARED = {
+    "communities": "customer_id, slug, name, document, tombstoned_at",
+    "lessons": "customer_id, slug, title, document, tombstoned_at",
+}
+CUSTOMER = "slug, name, status, document, tombstoned_at"
+IDENTITY = "issuer_id, subject, account_id, customer_id"
+
+GONE_BY_ANOTHER_HAND = "OLD.run IS NULL OR OLD.run > 0"
+
+
+def bump(row: str) -> str:
+    return f"UPDATE write_counters SET n = n + 1 WHERE customer_id = {row}.customer_id;"
+
+
+def doubt_account(row: str) -> str:
+    return f"UPDATE accounts SET fingerprint = NULL WHERE id = {row}.account_id AND fingerprint IS NOT NULL;"
+
+
+def doubt_bound(row: str) -> str:
+    """Only the roster's own key is part of a fingerprint; an LMS link is not."""
+    return (
+        f"UPDATE accounts SET fingerprint = NULL WHERE id = {row}.account_id AND fingerprint IS NOT NULL"
+        f" AND EXISTS (SELECT 1 FROM issuers WHERE issuers.id = {row}.issuer_id AND issuers.kind = 'roster');"
+    )
+
+
+def number(row: str) -> str:
+    return (
+        "UPDATE identities SET write_number = (SELECT n FROM write_counters"
+        f" WHERE write_counters.customer_id = {row}.customer_id) WHERE id = {row}.id;"
+    )
+
+
+def doubt_settings(table: str, row: str) -> str:
+    of_customer = (
+        f"UPDATE customers SET settings_digest = NULL WHERE id = {row}.customer_id AND settings_digest IS NOT NULL;"
+    )
+    of_catalogue = (
+        f"UPDATE store SET catalogue_digest = NULL, catalogue_writes = catalogue_writes + 1"
+        f" WHERE {row}.customer_id IS NULL;"
+    )
+    return f"{of_customer} {bump(row)}" + (f" {of_catalogue}" if table == "lessons" else "")
+
+
+COUNTER = "INSERT INTO write_counters (customer_id, n) VALUES (NEW.id, 0) ON CONFLICT (customer_id) DO NOTHING;"
+
+
+class Trigger:
+    """One trigger in words both databases share; `unchanged` and `doubt` concern the row itself."""
+
+    def __init__(
+        self,
+        table: str,
+        event: str,
+        body: str,
+        *,
+        columns: str = "",
+        when: str = "",
+        unchanged: str = "",
+        doubt: str = "",
+    ) -> None:
+        self.table, self.event, self.body, self.columns = table, event, body, columns
+        self.when, self.unchanged, self.doubt = when, unchanged, doubt
+        self.name = f"{table}_foreign_{event.lower()}"
+        self.on = f"{event} OF {columns} ON {table}" if columns else f"{event} ON {table}"
+
+    def sqlite(self) -> str:
+        when = f"NEW.{self.unchanged} IS OLD.{self.unchanged}" if self.unchanged else self.when
+        # The WHERE keeps it from meeting itself: SQLite may be built with recursive triggers.
+        doubt = (
+            f"UPDATE {self.table} SET {self.doubt} = NULL WHERE id = NEW.id AND {self.doubt} IS NOT NULL; "
+            if self.doubt
+            else ""
+        )
+        condition = f"WHEN {when} " if when else ""
+        return f"CREATE TRIGGER {self.name} AFTER {self.on} FOR EACH ROW {condition}BEGIN {doubt}{self.body} END"
+
+    def postgresql(self) -> tuple[str, str]:
+        when = f"NEW.{self.unchanged} IS NOT DISTINCT FROM OLD.{self.unchanged}" if self.unchanged else self.when
+        doubt = f"NEW.{self.doubt} := NULL; " if self.doubt else ""
+        moment = "BEFORE" if self.doubt else "AFTER"
+        condition = f"WHEN ({when}) " if when else ""
+        function = (
+            f"CREATE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN {doubt}{self.body} RETURN {'OLD' if self.event == 'DELETE' else 'NEW'}; END $$"
+        )
+        return function, (
+            f"CREATE TRIGGER {self.name} {moment} {self.on} FOR EACH ROW {condition}EXECUTE FUNCTION {self.name}()"
+        )
+
+
+def triggers() -> Iterator[Trigger]:
+    for table, columns in WATCHED.items():
+        yield Trigger(table, "INSERT", bump("NEW"), when="NEW.fingerprint IS NULL")
+        yield Trigger(table, "UPDATE", bump("NEW"), columns=columns, unchanged="fingerprint", doubt="fingerprint")
+        yield Trigger(table, "DELETE", bump("OLD"))
+    for table, columns in DECLARED.items():
+        settings = doubt_settings(table, "NEW")
+        yield Trigger(table, "INSERT", settings, when="NEW.origin_run IS NULL")
+        yield Trigger(table, "UPDATE", settings, columns=columns, unchanged="origin_run")
+        yield Trigger(table, "DELETE", doubt_settings(table, "OLD"))
+    role_written = doubt_account("NEW") + " " + bump("NEW")
+    yield Trigger("account_roles", "INSERT", role_written, when="NEW.run IS NULL")
+    yield Trigger("account_roles", "UPDATE", f"{doubt_account('OLD')} {role_written}", unchanged="run")
+    yield Trigger("account_roles", "DELETE", doubt_account("OLD") + " " + bump("OLD"), when=GONE_BY_ANOTHER_HAND)
+    bound = " ".join((doubt_bound("NEW"), bump("NEW"), number("NEW")))
+    yield Trigger("identities", "INSERT", bound, when="NEW.run IS NULL")
+    yield Trigger("identities", "UPDATE", f"{doubt_bound('OLD')} {bound}", columns=IDENTITY, unchanged="run")
+    yield Trigger("identities", "DELETE", doubt_bound("OLD") + " " + bump("OLD"), when=GONE_BY_ANOTHER_HAND)
+    yield Trigger("customers", "INSERT", COUNTER)
+    counted = bump("NEW").replace("NEW.customer_id", "NEW.id")
+    yield Trigger(
+        "customers", "UPDATE", counted, columns=CUSTOMER, unchanged="settings_digest", doubt="settings_digest"
+    )
+
+
+def statements(dialect: str) -> Iterator[str]:
+    for trigger in triggers():
+        if dialect == "sqlite":
+            yield trigger.sqlite()
+        else:
+            yield from trigger.postgresql()

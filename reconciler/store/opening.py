@@ -1,0 +1,170 @@
+"""Opening a store: made on first use, refused where it is not what the caller thinks it is."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import text
+
+from reconciler.store import schema
+from reconciler.store.address import Address, SqliteAddress, parse
+from reconciler.store.connection import Connection
+from reconciler.store.key import VARIABLE, StoreKey, key_of_environment, make_key, read_key
+from reconciler.store.live import Store, dialect_of
+from reconciler.store.problem import StoreProblem
+
+#: Where the key of a PostgreSQL store is kept without RECONCILER_KEY.
+KEY_FOLDER = Path(".reconciler")
+
+
+def open_store(url: str, environment: str, *, key: bytes | None = None) -> Store:
+    """The store at a URL, of this environment. A new one is made where there is none.
+
+    key: 32 bytes; else RECONCILER_KEY, else the key file. Raises StoreProblem where the store is older or
+    newer than this program, of another environment, under another key, or cannot be used at all.
+    """
+    address = parse(url)
+    given = StoreKey(key) if key is not None else key_of_environment()
+    if isinstance(address, SqliteAddress) and _touch(address.path):
+        _set_up(address, environment, given)
+    found = _inspect(address)
+    if found is None:
+        _set_up(address, environment, given)
+        found = _inspect(address)
+    if found is None:
+        raise schema.older_schema(address)
+    identity, named, check = found
+    if named != environment:
+        raise StoreProblem(
+            "store-environment",
+            f"{address} is the store of environment {named}, not of {environment}",
+            "Choose the environment with --env, or the store with --store.",
+        )
+    return Store(address, identity, environment, _known_key(address, identity, given, check))
+
+
+def upgrade_store(url: str) -> tuple[tuple[str, str | None, str], ...]:
+    """Brings an existing store's schema up to date; returns (branch, before, after) of both branches."""
+    address = parse(url)
+    _require(address)
+    return tuple((branch.name, *schema.migrate(address, branch)) for branch in schema.BRANCHES)
+
+
+def store_revisions(url: str) -> tuple[tuple[str, str | None, str], ...]:
+    """(branch, revision, newest revision) of both branches of an existing store."""
+    address = parse(url)
+    _require(address)
+    return tuple((branch.name, _revision(address, branch), branch.head) for branch in schema.BRANCHES)
+
+
+def _require(address: Address) -> None:
+    if isinstance(address, SqliteAddress) and not address.path.exists():
+        raise StoreProblem("no-store", f"{address} does not exist", "It is made by the first plan or apply.")
+    if _revision(address, schema.DURABLE) is None:
+        raise StoreProblem("no-store", f"{address} holds no store", "It is made by the first plan or apply.")
+
+
+def _touch(path: Path) -> bool:
+    """Makes an empty private file where there is none; says whether it did."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    except OSError as problem:
+        raise StoreProblem(
+            "store-unreadable", f"{path} cannot be made: {problem.strerror}", "Check the path and its folder's rights."
+        ) from None
+    return True
+
+
+def _connection(address: Address, branch: schema.Branch) -> Connection:
+    dialect = dialect_of(address)
+    return Connection(dialect, dialect.connect(volatile=branch is schema.VOLATILE))
+
+
+def _revision(address: Address, branch: schema.Branch) -> str | None:
+    if isinstance(address, SqliteAddress) and branch is schema.VOLATILE and not address.volatile.exists():
+        return None
+    connection = _connection(address, branch)
+    try:
+        if not connection.dialect.has_table(connection, branch.version_table):
+            return None
+        found = connection.scalar(f"SELECT version_num FROM {branch.version_table}")
+    finally:
+        connection.close()
+    return None if found is None else str(found)
+
+
+def _inspect(address: Address) -> tuple[str, str, str] | None:
+    """uuid, environment and key check of a store that is up to date; None where nothing is there yet."""
+    connection = _connection(address, schema.DURABLE)
+    try:
+        if not connection.dialect.has_table(connection, schema.DURABLE.version_table):
+            if connection.dialect.is_empty(connection):
+                return None
+            raise StoreProblem("not-a-store", f"{address} holds something else", "Name another file or database.")
+        revision = connection.scalar(f"SELECT version_num FROM {schema.DURABLE.version_table}")
+        if revision != schema.DURABLE.head:
+            raise schema.older_schema(address) if _is_known(revision) else schema.newer_schema(address)
+        row = connection.row("SELECT uuid, environment, key_check FROM store")
+    finally:
+        connection.close()
+    if row is None:
+        raise StoreProblem("not-a-store", f"{address} has no identity", "Restore it from a backup.")
+    if isinstance(address, SqliteAddress):
+        # The volatile file may be lost, and is then made anew.
+        _touch(address.volatile)
+    volatile = _revision(address, schema.VOLATILE)
+    if volatile is None:
+        schema.migrate(address, schema.VOLATILE)
+    elif volatile != schema.VOLATILE.head:
+        raise schema.older_schema(address)
+    return str(row[0]), str(row[1]), str(row[2])
+
+
+def _is_known(revision: object) -> bool:
+    return revision in schema.DURABLE.revisions()
+
+
+def _set_up(address: Address, environment: str, given: StoreKey | None) -> None:
+    def identify(connection: SqlConnection, _before: str | None) -> None:
+        if connection.execute(text("SELECT count(*) FROM store")).scalar():
+            return
+        identity = str(uuid.uuid4())
+        key = given or make_key(_key_file(address, identity))
+        connection.execute(
+            text("INSERT INTO store (uuid, environment, key_check, created_at) VALUES (:uuid, :name, :check, :now)"),
+            {
+                "uuid": identity,
+                "name": environment,
+                "check": key.check,
+                "now": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            },
+        )
+
+    schema.migrate(address, schema.DURABLE, after=identify)
+
+
+def _key_file(address: Address, identity: str) -> Path:
+    return address.key_file if isinstance(address, SqliteAddress) else KEY_FOLDER / f"{identity}.key"
+
+
+def _known_key(address: Address, identity: str, given: StoreKey | None, check: str) -> StoreKey:
+    path = _key_file(address, identity)
+    key = given or read_key(path)
+    if key is None:
+        raise StoreProblem(
+            "store-key", f"the key of {address} is not there", f"Put {path} back, or set {VARIABLE} to the store's key."
+        )
+    if key.check != check:
+        raise StoreProblem(
+            "store-key",
+            f"the key given is not the one that {address} was made with",
+            f"Set {VARIABLE} to that store's key, or put {path} back.",
+        )
+    return key

@@ -1,0 +1,121 @@
+"""PostgreSQL through ADBC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import polars as pl
+from adbc_driver_manager import dbapi
+from adbc_driver_postgresql.dbapi import connect
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine.interfaces import Dialect as Compiler
+
+from reconciler.store.address import PostgresqlAddress
+from reconciler.store.problem import StoreProblem, unexplained
+
+if TYPE_CHECKING:
+    from reconciler.store.connection import Connection
+
+CONNECT_SECONDS = 10
+
+#: SQLSTATE or its class -> our code, message, what to do. The longest that fits counts.
+EXPLANATIONS = {
+    "23505": ("not-unique", "something that the plan would make is there already", "Plan again."),
+    "40": ("store-busy", "another process changed the same rows of {0}", "Try again."),
+    "53": ("store-full", "{0} has no room or connections left", "Look at the server; nothing was changed."),
+    "57": ("store-gone", "{0} ended the connection", "Try again when it is back; nothing was changed."),
+    "28": ("store-refused", "{0} refused the log-in", "Check user and password of the store's URL."),
+    "3D": ("store-unreachable", "{0} does not exist", "Create the database first."),
+    "42501": ("store-refused", "the user may not do this in {0}", "Grant the user rights on the database."),
+    "25006": ("store-read-only", "{0} may not be written", "Name the primary server."),
+}
+TAKEN = (
+    "username-taken",
+    "two live accounts of the customer would have the same username",
+    "Plan again: an account was made since, or a held deletion keeps the name.",
+)
+
+
+def labelled(uri: str, label: str) -> str:
+    """The URI with a time limit for connecting and a name that other sessions see."""
+    parts = urlsplit(uri)
+    options = dict(parse_qsl(parts.query))
+    options.setdefault("connect_timeout", str(CONNECT_SECONDS))
+    options["application_name"] = label
+    return urlunsplit(parts._replace(query=urlencode(options)))
+
+
+class Postgresql:
+    name = "postgresql"
+    json_object = "json_build_object"
+    begin_reading: Sequence[str] = ("BEGIN ISOLATION LEVEL REPEATABLE READ",)
+    begin_writing: Sequence[str] = ("BEGIN",)
+
+    def __init__(self, address: PostgresqlAddress) -> None:
+        self.address = address
+        dialect: Callable[..., Compiler] = postgresql.dialect
+        self.compiler: Compiler = dialect(paramstyle="numeric_dollar")
+
+    def connect(self, *, volatile: bool = False, label: str = "reconciler") -> dbapi.Connection:
+        try:
+            raw: dbapi.Connection = connect(labelled(self.address.uri, label), autocommit=True)
+        except dbapi.Error as problem:
+            raise self._unreachable(problem) from None
+        return raw
+
+    def prepare(self, cursor: dbapi.Cursor) -> None:
+        """Nothing to set."""
+
+    def outgoing(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame
+
+    def temporary(self, table: str) -> str:
+        return f"pg_temp.{table}"
+
+    def after_staging(self, connection: Connection, table: str) -> None:
+        connection.execute(f"ANALYZE {self.temporary(table)}")
+
+    def allocate(self, connection: Connection, table: str, count: int) -> pl.Series:
+        return connection.frame(
+            f"SELECT nextval(pg_get_serial_sequence('{table}', 'id')) AS id FROM generate_series(1, {count:d})",
+            {"id": pl.Int64},
+        )["id"].sort()
+
+    def has_table(self, connection: Connection, table: str) -> bool:
+        asked = "SELECT count(*) FROM pg_class WHERE oid = to_regclass(:table)"
+        return bool(connection.scalar(asked, {"table": table}))
+
+    def is_empty(self, connection: Connection) -> bool:
+        asked = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(current_schema())"
+        return not connection.scalar(asked)
+
+    def aggregate_lines(self, expression: str) -> str:
+        return f'string_agg({expression}, chr(10) ORDER BY {expression} COLLATE "C")'
+
+    def _unreachable(self, problem: dbapi.Error) -> StoreProblem:
+        said = str(problem)
+        if "password" in said or "authentication" in said:
+            code, message, hint = EXPLANATIONS["28"]
+        elif "does not exist" in said:
+            code, message, hint = EXPLANATIONS["3D"]
+        else:
+            code, message = "store-unreachable", "{0} cannot be reached"
+            hint = "Check host and port of the store's URL, and that the server runs."
+        return StoreProblem(code, message.format(self.address), hint)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        try:
+            yield
+        except dbapi.Error as problem:
+            state = problem.sqlstate or ""
+            if state == "23505" and "username_key" in str(problem):
+                raise StoreProblem(*TAKEN) from None
+            for length in (5, 2):
+                if state[:length] in EXPLANATIONS:
+                    code, message, hint = EXPLANATIONS[state[:length]]
+                    raise StoreProblem(code, message.format(self.address), hint) from None
+            raise unexplained(self.address, f"SQLSTATE {state or 'unknown'}") from problem

@@ -1,0 +1,42 @@
+"""What can stand in the way of the store, said so that a person can act on it."""
+
+from __future__ import annotations
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, error
+
+
+class StoreProblem(Refusal):
+    """The store cannot be used for what was asked; nothing was written. Carries one diagnostic.
+
+    Never holds a URL's password, a secret, or the text of a row.
+    """
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        self.diagnostic: Diagnostic = error(code, message, None, hint)
+        super().__init__([self.diagnostic])
+
+
+class StalePlan(StoreProblem):
+    """What the plan would do to a customer is no longer what was reviewed. Nothing was written.
+
+    changed: (kind, key) of what differs, the first few; `more` says how many others.
+    """
+
+    def __init__(self, customer: str, changed: tuple[tuple[str, str], ...], more: int = 0) -> None:
+        self.changed = changed
+        self.more = more
+        kinds = sorted({kind for kind, _ in changed})
+        super().__init__(
+            "stale-plan",
+            f"{customer}: the store changed after the plan was made ({', '.join(kinds)}); nothing was written",
+            "Plan again and look at what it says now.",
+        )
+
+
+def unexplained(where: object, state: str) -> StoreProblem:
+    """For what a database says and we have no words for. Its own text may hold names: only `--debug` shows it."""
+    return StoreProblem(
+        "store-error",
+        f"{where} reported an error ({state}); nothing was written",
+        "Run again with --debug and report it.",
+    )

@@ -1,0 +1,224 @@
+"""Everything a plan needs to know of the live store, in one consistent view."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+from sqlalchemy import select
+
+from reconciler.model.kind import Kind
+from reconciler.store import roster_frames
+from reconciler.store.connection import Connection
+from reconciler.store.records import (
+    CatalogueRecord,
+    CustomerRecord,
+    DeclaredRecord,
+    HoldRecord,
+    RunRecord,
+    SnapshotRecord,
+)
+from reconciler.store.tables import declared as tables
+from reconciler.store.tables import record as records
+
+if TYPE_CHECKING:
+    from reconciler.store.live import Store
+
+LAST_SIGN_INS: roster_frames.Schema = {"account_id": pl.Int64, "at": pl.String}
+
+
+class Reader:
+    """Lives as long as `Store.reading`. Customers are named by id (`CustomerRecord.id`); every frame has its
+    columns and types also when it is empty."""
+
+    def __init__(self, connection: Connection, store: Store) -> None:
+        self._connection = connection
+        self._store = store
+
+    def customers(self) -> dict[str, CustomerRecord]:
+        """By slug, sorted; deleted ones included."""
+        table, counters = tables.customers, tables.write_counters
+        rows = self._connection.rows(
+            select(
+                table.c.id,
+                table.c.slug,
+                table.c.name,
+                table.c.document,
+                table.c.settings_digest,
+                table.c.last_run,
+                counters.c.n,
+                table.c.tombstoned_at,
+            ).outerjoin_from(table, counters, counters.c.customer_id == table.c.id)
+        )
+        found = (
+            CustomerRecord(number, slug, name, orjson.loads(document), digest, (run or 0, writes or 0), at is not None)
+            for number, slug, name, document, digest, run, writes, at in rows
+        )
+        return {record.slug: record for record in sorted(found, key=lambda record: record.slug)}
+
+    def catalogue(self) -> CatalogueRecord:
+        table = tables.store
+        row = self._connection.row(select(table.c.catalogue_digest, table.c.catalogue_run, table.c.catalogue_writes))
+        digest, run, writes = row or (None, 0, 0)
+        return CatalogueRecord(digest, (run, writes))
+
+    def declared(self, slug: str | None) -> tuple[DeclaredRecord, ...]:
+        """Communities and lessons of a customer, or the catalogue's lessons (None); deleted ones included."""
+        lessons = select(
+            tables.lessons.c.id,
+            tables.lessons.c.slug,
+            tables.lessons.c.title,
+            tables.lessons.c.document,
+            tables.lessons.c.tombstoned_at,
+        )
+        if slug is None:
+            return self._declared(Kind.LESSON, lessons.where(tables.lessons.c.customer_id.is_(None)))
+        communities = select(
+            tables.communities.c.id,
+            tables.communities.c.slug,
+            tables.communities.c.name,
+            tables.communities.c.document,
+            tables.communities.c.tombstoned_at,
+        )
+        customers = tables.customers
+        of_communities = communities.join(customers, customers.c.id == tables.communities.c.customer_id)
+        of_lessons = lessons.join(customers, customers.c.id == tables.lessons.c.customer_id)
+        return self._declared(Kind.COMMUNITY, of_communities.where(customers.c.slug == slug)) + self._declared(
+            Kind.LESSON, of_lessons.where(customers.c.slug == slug)
+        )
+
+    def _declared(self, kind: Kind, statement: Any) -> tuple[DeclaredRecord, ...]:
+        found = (
+            DeclaredRecord(kind, slug, label, orjson.loads(document), at is not None, number)
+            for number, slug, label, document, at in self._connection.rows(statement)
+        )
+        return tuple(sorted(found, key=lambda record: record.slug))
+
+    def orgs(self, customer: int) -> pl.DataFrame:
+        return roster_frames.orgs(self._connection, customer)
+
+    def classes(self, customer: int) -> pl.DataFrame:
+        return roster_frames.classes(self._connection, customer)
+
+    def users(self, customer: int) -> pl.DataFrame:
+        """Every account of the customer, whoever manages it. sourced_id: null where no roster row is bound."""
+        return roster_frames.users(self._connection, customer)
+
+    def roles(self, customer: int) -> pl.DataFrame:
+        return roster_frames.roles(self._connection, customer)
+
+    def enrollment_index(self, customer: int) -> pl.DataFrame:
+        """id and fingerprint of the live ones: two integers per row, for a customer's hundreds of thousands."""
+        return roster_frames.enrollment_index(self._connection, customer)
+
+    def enrollments_by_id(self, customer: int, ids: pl.Series) -> pl.DataFrame:
+        return roster_frames.enrollments_by_id(self._connection, customer, ids)
+
+    def enrollments_by_key(self, customer: int, keys: pl.Series) -> pl.DataFrame:
+        return roster_frames.enrollments_by_key(self._connection, customer, keys)
+
+    def assignments(self, customer: int) -> pl.DataFrame:
+        """Live lessons given: account_id or class_id, one row each."""
+        return roster_frames.assignments(self._connection, customer)
+
+    def enrollment_counts(
+        self, customer: int, account_ids: pl.Series | None = None, class_ids: pl.Series | None = None
+    ) -> pl.DataFrame:
+        """Live enrollments, and in how many classes, of accounts or of classes: give one of the two. Ids
+        without any have no row."""
+        if account_ids is not None:
+            return roster_frames.enrollment_counts(self._connection, customer, "account_id", account_ids)
+        ids = pl.Series([], dtype=pl.Int64) if class_ids is None else class_ids
+        return roster_frames.enrollment_counts(self._connection, customer, "class_id", ids)
+
+    def last_sign_ins(self, account_ids: pl.Series) -> pl.DataFrame:
+        """From the volatile side, which is not part of the consistent view. Who never signed in has no row."""
+        ids = account_ids.cast(pl.Int64).drop_nulls().unique(maintain_order=True)
+        if ids.is_empty():
+            return pl.DataFrame(schema=LAST_SIGN_INS)
+        with (
+            self._store.connected(volatile=True) as volatile,
+            volatile.reading(),
+            volatile.staged("signed_in", pl.DataFrame({"id": ids})) as table,
+        ):
+            return volatile.frame(
+                f"SELECT s.account_id, s.at FROM {table} w JOIN last_sign_ins s ON s.account_id = w.id"
+                " ORDER BY s.account_id",
+                LAST_SIGN_INS,
+            )
+
+    def last_snapshot(self, customer: int) -> tuple[SnapshotRecord, Mapping[str, pl.DataFrame]] | None:
+        """The last good roster: where it came from, and its frames by part."""
+        table, parts = records.snapshots, records.snapshot_parts
+        row = self._connection.row(
+            select(
+                table.c.id,
+                table.c.run_id,
+                table.c.type,
+                table.c.name,
+                table.c.version,
+                table.c.sha256,
+                table.c.fetched_at,
+                table.c.complete,
+                table.c.rows,
+            ).where(table.c.customer_id == customer)
+        )
+        if row is None:
+            return None
+        number, run, origin, name, version, sha256, fetched_at, complete, rows = row
+        slices = self._connection.rows(
+            select(parts.c.part, parts.c.data)
+            .where(parts.c.snapshot_id == number)
+            .order_by(parts.c.part, parts.c.number)
+        )
+        frames: dict[str, list[pl.DataFrame]] = {}
+        for part, data in slices:
+            frames.setdefault(part, []).append(pl.read_parquet(io.BytesIO(data)))
+        record = SnapshotRecord(run, origin, name, version, sha256, fetched_at, bool(complete), orjson.loads(rows))
+        return record, {part: pl.concat(found) for part, found in frames.items()}
+
+    def holds(self) -> tuple[HoldRecord, ...]:
+        """What waits for approval, by customer."""
+        table, customers = records.holds, tables.customers
+        rows = self._connection.rows(
+            select(
+                customers.c.slug,
+                table.c.hold_id,
+                table.c.people,
+                table.c.rows,
+                table.c.causes,
+                table.c.plan_id,
+                table.c.created_at,
+            ).join_from(table, customers, customers.c.id == table.c.customer_id)
+        )
+        found = (
+            HoldRecord(slug, hold, people, count, tuple(orjson.loads(causes)), plan, at)
+            for slug, hold, people, count, causes, plan, at in rows
+        )
+        return tuple(sorted(found, key=lambda record: record.customer))
+
+    def runs(self, slug: str | None = None) -> tuple[RunRecord, ...]:
+        """Newest first; of one customer, or of all."""
+        columns = [column for column in records.runs.columns if column.name != "customer_id"]
+        statement = select(*columns).order_by(records.runs.c.id.desc())
+        if slug is not None:
+            statement = statement.where(records.runs.c.customer_slug == slug)
+        names = [{"customer_slug": "customer"}.get(column.name, column.name) for column in columns]
+        return tuple(self._run(dict(zip(names, row, strict=True))) for row in self._connection.rows(statement))
+
+    @staticmethod
+    def _run(row: dict[str, Any]) -> RunRecord:
+        return RunRecord(
+            **{**row, "counts": orjson.loads(row["counts"]), "approvals": tuple(orjson.loads(row["approvals"]))}
+        )
+
+    def secrets(self, customer: int) -> dict[str, tuple[str | None, str]]:
+        """Dotted path -> (reference, HMAC of the value under the store's key)."""
+        table = tables.secrets
+        rows = self._connection.rows(
+            select(table.c.path, table.c.reference, table.c.hmac).where(table.c.customer_id == customer)
+        )
+        return {path: (reference, digest) for path, reference, digest in sorted(rows)}

