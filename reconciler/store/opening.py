@@ -15,7 +15,7 @@ from reconciler.store.address import Address, SqliteAddress, parse
 from reconciler.store.connection import Connection
 from reconciler.store.key import VARIABLE, StoreKey, key_of_environment, make_key, read_key
 from reconciler.store.live import Store, dialect_of
-from reconciler.store.problem import StoreProblem
+from reconciler.store.problem import StoreProblem, unexplained
 
 #: Where the key of a PostgreSQL store is kept without RECONCILER_KEY.
 KEY_FOLDER = Path(".reconciler")
@@ -29,14 +29,14 @@ def open_store(url: str, environment: str, *, key: bytes | None = None) -> Store
     """
     address = parse(url)
     given = StoreKey(key) if key is not None else key_of_environment()
-    if isinstance(address, SqliteAddress) and _touch(address.path):
-        _set_up(address, environment, given)
+    if isinstance(address, SqliteAddress):
+        _touch(address.path)
     found = _inspect(address)
     if found is None:
         _set_up(address, environment, given)
         found = _inspect(address)
     if found is None:
-        raise schema.older_schema(address)
+        raise unexplained(address, "it stays empty")
     identity, named, check = found
     if named != environment:
         raise StoreProblem(
@@ -68,18 +68,18 @@ def _require(address: Address) -> None:
         raise StoreProblem("no-store", f"{address} holds no store", "It is made by the first plan or apply.")
 
 
-def _touch(path: Path) -> bool:
-    """Makes an empty private file where there is none; says whether it did."""
+def _touch(path: Path) -> None:
+    """Makes an empty private file where there is none."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        return False
+        if not path.is_file():
+            raise StoreProblem("store-unreadable", f"{path} is not a file", "Name another path.") from None
     except OSError as problem:
         raise StoreProblem(
             "store-unreadable", f"{path} cannot be made: {problem.strerror}", "Check the path and its folder's rights."
         ) from None
-    return True
 
 
 def _connection(address: Address, branch: schema.Branch) -> Connection:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import URL, Engine, create_engine, event, exc, inspect, text
 from sqlalchemy import Connection as SqlConnection
-from sqlalchemy import Engine, create_engine, event, exc, inspect, text
 
 from reconciler.store.address import Address, SqliteAddress
 from reconciler.store.problem import StoreProblem, unexplained
@@ -118,7 +118,7 @@ def _engine(address: Address, branch: Branch) -> Engine:
         uri = address.uri.replace("postgresql:", "postgresql+psycopg:", 1)
         return create_engine(uri, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": 10})
     path = address.volatile if branch is VOLATILE else address.path
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _by_hand(raw, _record):  # type: ignore[no-untyped-def]

@@ -26,7 +26,6 @@ ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 30)}
 BUSY_MILLISECONDS = 30_000
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
-    "PRAGMA journal_mode = WAL",
     # Names of children belong into no temporary file.
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -262144",
@@ -71,10 +70,22 @@ class Sqlite:
                 with raw.cursor() as cursor:
                     for pragma in (*PRAGMAS, f"PRAGMA synchronous = {'NORMAL' if volatile else 'FULL'}"):
                         cursor.execute(pragma).fetchall()
+                    if cursor.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
+                        self._write_ahead(cursor)
             except dbapi.Error:
                 raw.close()
                 raise
         return raw
+
+    @staticmethod
+    def _write_ahead(cursor: dbapi.Cursor) -> None:
+        # SQLite does not wait here. Whoever is in the way leaves it to the next who opens the file: without
+        # the log readers and a writer wait for each other, and nothing else is different.
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL").fetchall()
+        except dbapi.Error as problem:
+            if "locked" not in str(problem):
+                raise
 
     def prepare(self, cursor: dbapi.Cursor) -> None:
         cursor.adbc_statement.set_options(**ONE_BATCH)

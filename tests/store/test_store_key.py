@@ -1,0 +1,43 @@
+"""What is derived from a store's key."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.store.key import StoreKey
+from reconciler.store.problem import StoreProblem
+
+KEY = StoreKey(bytes(range(32)))
+OTHER = StoreKey(bytes(32))
+
+
+def test_a_pseudonym_is_the_same_within_a_store_and_another_in_the_next() -> None:
+    assert KEY.pseudonym("user", "springfield", "u-1") == KEY.pseudonym("user", "springfield", "u-1")
+    assert KEY.pseudonym("user", "springfield", "u-1") != OTHER.pseudonym("user", "springfield", "u-1")
+    assert KEY.pseudonym("user", "springfield", "u-1") != KEY.pseudonym("user", "shelbyville", "u-1")
+    assert KEY.pseudonym("user", "a", "b-c") != KEY.pseudonym("user", "a-b", "c")
+
+
+def test_a_pseudonym_is_p_and_eight_upper_case_digits() -> None:
+    head, digits = KEY.pseudonym("user", "springfield", "u-1").split("-")
+    assert (head, len(digits)) == ("P", 8)
+    assert int(digits, 16) >= 0
+    assert digits == digits.upper()
+
+
+def test_a_hmac_depends_on_its_purpose() -> None:
+    assert KEY.hmac_hex("secret", "value") != KEY.hmac_hex("pseudonym", "value")
+
+
+def test_what_was_encrypted_for_one_place_opens_only_there_and_under_its_key() -> None:
+    sealed = KEY.encrypt("shared secret", "springfield/lti.platforms.canvas.shared_secret")
+    assert b"shared secret" not in sealed
+    assert KEY.decrypt(sealed, "springfield/lti.platforms.canvas.shared_secret") == "shared secret"
+    for key, place in ((KEY, "shelbyville/lti"), (OTHER, "springfield/lti.platforms.canvas.shared_secret")):
+        with pytest.raises(StoreProblem, match="cannot be decrypted"):
+            key.decrypt(sealed, place)
+
+
+def test_a_key_is_not_shown() -> None:
+    assert KEY.secret.hex() not in repr(KEY)
+    assert str(KEY.secret) not in repr(KEY)

@@ -1,0 +1,91 @@
+"""The migrations, the tables and the constants that opening relies on say the same."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, create_engine, text
+
+from reconciler.store.address import SqliteAddress
+from reconciler.store.live import Store
+from reconciler.store.migrations.guards import triggers
+from reconciler.store.schema import BRANCHES, DURABLE, VOLATILE, Branch
+from reconciler.store.tables import durable, volatile
+
+METADATA = {DURABLE: durable, VOLATILE: volatile}
+
+
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
+def test_the_head_that_opening_expects_is_the_newest_migration(branch: Branch) -> None:
+    assert branch.revisions()[-1] == branch.head
+
+
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
+def test_the_migrations_make_exactly_the_tables_that_the_code_names(store: Store, branch: Branch) -> None:
+    metadata = METADATA[branch]
+    known = set(metadata.tables)
+
+    def ours(_object: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
+        return kind != "table" or name in known
+
+    engine = create_engine(url_of(store, branch))
+    with engine.connect() as connection, warnings.catch_warnings():
+        # The index on lessons is on an expression, which SQLAlchemy cannot read back.
+        warnings.simplefilter("ignore")
+        context = MigrationContext.configure(
+            connection, opts={"include_object": ours, "compare_type": True, "version_table": branch.version_table}
+        )
+        differences = [
+            change for change in compare_metadata(context, metadata) if "uq_lessons_owner_slug" not in str(change)
+        ]
+    engine.dispose()
+    assert differences == []
+
+
+def url_of(store: Store, branch: Branch) -> str:
+    if isinstance(store.address, SqliteAddress):
+        return f"sqlite:///{store.address.volatile if branch is VOLATILE else store.address.path}"
+    return store.address.uri.replace("postgresql:", "postgresql+psycopg:", 1)
+
+
+def test_every_guard_stands_in_the_store(store: Store) -> None:
+    asked = {
+        "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'trigger'",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+    }
+    with store.connected() as connection:
+        found = {str(row[0]) for row in connection.rows(asked[connection.dialect.name])}
+    assert found == {trigger.name for trigger in triggers()}
+
+
+def test_the_two_branches_share_no_table() -> None:
+    assert isinstance(durable, MetaData)
+    assert not set(durable.tables) & set(volatile.tables)
+
+
+def test_an_id_is_never_used_twice(store: Store) -> None:
+    with store.connected() as connection, connection.writing():
+        first = connection.dialect.allocate(connection, "accounts", 3)
+        for number in first:
+            connection.execute(
+                "INSERT INTO accounts (id, customer_id, managed_by, status) VALUES (:id, 1, 'roster', 'active')",
+                {"id": number},
+            )
+        connection.execute("DELETE FROM accounts")
+        again = connection.dialect.allocate(connection, "accounts", 2)
+    assert len(set(first) | set(again)) == len(first) + len(again)
+    assert again.min() > first.max()
+
+
+def test_lessons_of_the_catalogue_are_unique_though_they_have_no_customer(store: Store) -> None:
+    add = text(
+        "INSERT INTO lessons (slug, title, document, origin_run) VALUES ('leaves', 'Leaves', '{}', 1)"
+        " ON CONFLICT DO NOTHING"
+    )
+    with store.connected() as connection:
+        connection.execute(add)
+        connection.execute(add)
+        assert connection.scalar("SELECT count(*) FROM lessons") == 1
