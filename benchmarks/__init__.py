@@ -1,1 +1,1 @@
-"""Speed and memory, as ratios measured in one run."""
+"""Speed and memory, printed as ratios that were measured in one run: machines are noisy, ratios less so."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from reconciler.config.repository import Declared, Repository
 from reconciler.model.change import Change
-from reconciler.model.diagnostic import Span
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CATALOGUE, Seen
 from reconciler.model.settings import settings_digest
@@ -56,7 +55,8 @@ def customer_documents(
     declared = settings_digest(stored) if wanted else None
     applied: dict[tuple[Kind, str], AppliedDocument] = {}
     if record is not None:
-        drifted = declared is not None and record.settings_digest == declared
+        # The store forgets the digest as soon as another hand writes to these documents.
+        drifted = record.settings_digest is None
         applied[Kind.CUSTOMER, customer] = AppliedDocument(
             Kind.CUSTOMER, customer, record.name, record.document, None, record.tombstoned, drifted, {"people": people}
         )
@@ -69,10 +69,12 @@ def customer_documents(
 def catalogue_documents(repository: Repository, reader: Reader) -> Documents:
     """The lessons that belong to no customer."""
     wanted = _wanted(repository.catalogue)
-    applied = _applied(reader, None, False)
-    before = settings_digest({key: each.document for key, each in applied.items() if not each.tombstoned})
+    record = reader.catalogue()
+    written = record.version != (0, 0)
+    applied = _applied(reader, None, written and record.settings_digest is None)
     after = settings_digest({key: each.document for key, each in wanted.items()})
-    return Documents(CATALOGUE, "Catalogue of lessons", wanted, applied, Seen(None, before, after))
+    seen = Seen(record.version if written else None, record.settings_digest, after)
+    return Documents(CATALOGUE, "Catalogue of lessons", wanted, applied, seen)
 
 
 def _wanted(declared: tuple[Declared, ...]) -> dict[tuple[Kind, str], WantedDocument]:

@@ -8,7 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 
 import reconciler
-from reconciler.config.models.customer import Customer, OneRosterRostering
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
@@ -107,7 +108,7 @@ def _plan_one(
     if invalid is not None:
         return failed_plan(name, record.name if record else name, invalid)
     resolved = workspace.repository.customers.get(name)
-    people = reader.people(record.id) if record and resolved is None else 0
+    people = _people(reader, record) if record and resolved is None else 0
     documents = customer_documents(workspace.repository, reader, name, record, people)
     diagnostics: list[Diagnostic] = list(resolved.warnings) if resolved else []
     changed_secrets: dict[str, str] = {}
@@ -154,6 +155,11 @@ def _plan_one(
         snapshot=compared.kept if compared and choice is RosterChoice.FRESH else None,
         diagnostics=diagnostics,
     )
+
+
+def _people(reader: Reader, record: CustomerRecord) -> int:
+    """Live accounts of a customer that is to go."""
+    return int((~reader.users(record.id)["tombstoned"]).sum())
 
 
 def _snapshot(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from reconciler.config.models.customer import OneRosterRostering
+from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.model.diagnostic import Refusal
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary

@@ -1,0 +1,174 @@
+"""`make bench`: plan and apply of a large made-up roster on SQLite, against the bare work under them.
+
+100,000 users, 40,000 classes and 800,000 enrollments with random ids. Each figure is the best of a few rounds, taken
+in this process after everything was imported; the start of the interpreter and peak memory are taken apart.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import adbc_driver_sqlite.dbapi as sqlite
+import polars as pl
+
+from benchmarks import roster
+from reconciler.model.kind import ROSTER_KINDS
+from reconciler.operations.applying import apply_plan
+from reconciler.operations.plan_file import read_plan, write_plan
+from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.workspace import open_workspace
+
+PLACE = Path(".bench")
+USERS, CLASSES, ENROLLMENTS = 100_000, 40_000, 800_000
+ROUNDS = 3
+PLAN_BOUND, MEMORY_BOUND, APPLY_BOUND, VERSION_BOUND = 3.5, 1536, 8.0, 0.3
+MEMBERS = ("orgs.csv", "users.csv", "classes.csv", "enrollments.csv")
+
+CUSTOMER = """\
+kind: customer
+id: {name}
+name: {name}
+administrators:
+  - {{given_name: Ada, family_name: Byron, email: ada@{name}.example, username: ada, role: admin}}
+address: {{street: [1 Main Street], city: Town, region: IL, postal_code: "60601", country: US}}
+agreements: {{privacy_policy: 2026-08-01, terms_of_service: 2026-08-01}}
+rostering:
+  type: oneroster
+  client_partner_id: org-{name}
+  match_with: identifier
+  sync: {{type: zip}}
+"""
+
+
+def best(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Seconds of the quickest round."""
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def unzip_and_parse(bundle: Path) -> None:
+    """The least that anybody who reads this bundle has to do."""
+    with zipfile.ZipFile(bundle) as archive:
+        for member in MEMBERS:
+            pl.read_csv(io.BytesIO(archive.read(member)), infer_schema=False)
+
+
+def bare_ingest(frames: dict[str, pl.DataFrame], place: Path) -> None:
+    """The same frames into new tables of an empty file: no index, no key, no check."""
+    place.unlink(missing_ok=True)
+    with sqlite.connect(str(place)) as connection, connection.cursor() as cursor:
+        for name, frame in frames.items():
+            cursor.adbc_ingest(name, frame.to_arrow(), mode="create")
+        connection.commit()
+
+
+def set_up() -> dict[str, Path]:
+    shutil.rmtree(PLACE, ignore_errors=True)
+    bundles = {}
+    for seed, name in enumerate(("alpha", "beta"), start=1):
+        folder = PLACE / "customers" / name
+        folder.mkdir(parents=True)
+        (folder / "customer.yaml").write_text(CUSTOMER.format(name=name), encoding="utf-8")
+        bundles[name] = PLACE / f"{name}.zip"
+        roster.write(bundles[name], USERS, CLASSES, ENROLLMENTS, seed, district=f"org-{name}")
+    return bundles
+
+
+def line(text: str, ratio: float, bound: float, unit: str = "x") -> bool:
+    holds = ratio <= bound
+    print(f"{text:<66} {ratio:8.2f}{unit}   at most {bound:g}{unit}   {'ok' if holds else 'OVER'}", flush=True)
+    return holds
+
+
+def child_memory(arguments: list[str]) -> tuple[int, float]:
+    """Peak resident memory in MiB and seconds of one command."""
+    script = (
+        "import resource, subprocess, sys, json, time\n"
+        "start = time.perf_counter()\n"
+        "done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)\n"
+        "sys.stderr.write(done.stderr)\n"
+        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n"
+        "print(json.dumps([done.returncode, peak // 1024, time.perf_counter() - start]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    code, peak, seconds = json.loads(done.stdout)
+    if code != 0:
+        raise SystemExit(f"{' '.join(arguments)} exited {code}\n{done.stderr}")
+    return peak, seconds
+
+
+def main() -> int:
+    command = str(Path(sys.executable).with_name("reconciler"))
+    print(
+        f"{USERS:,} users, {CLASSES:,} classes, {ENROLLMENTS:,} enrollments, random ids, SQLite, {os.cpu_count()} cores"
+    )
+    bundles = set_up()
+    store = f"sqlite:///{PLACE / 'store.db'}"
+    customers = PLACE / "customers"
+
+    def workspace():
+        return open_workspace(customers, None, store)
+
+    def planned(name: str):
+        return make_plan(workspace(), PlanRequest((name,), bundles[name], RosterChoice.FRESH))
+
+    apply_plan(workspace(), planned("alpha"))
+    saved = PLACE / "beta.plan"
+    first = planned("beta")
+    write_plan(first, saved)
+    frames = {
+        kind.plural: first.customers[0].roster[kind].select(pl.exclude("^before_.*$", "^impact_.*$"))
+        for kind in ROSTER_KINDS
+    }
+    del first
+    ingest = best(lambda: bare_ingest(frames, PLACE / "bare.db"))
+    del frames
+    start = time.perf_counter()
+    (applied,) = apply_plan(workspace(), read_plan(saved))
+    applying = time.perf_counter() - start
+    if not applied.written:
+        raise SystemExit(f"the plan was not applied: {applied}")
+    parse = best(lambda: unzip_and_parse(bundles["beta"]), 5)
+    planning = best(lambda: planned("beta"), 5)
+    outcome = planned("beta").customers[0].outcome
+    if outcome != "unchanged":
+        raise SystemExit(f"the second plan is not empty: {outcome}")
+    peak, _ = child_memory(
+        [command, "plan", "beta", "--dir", str(customers), "--store", store, "--zip", str(bundles["beta"])]
+    )
+    starts = []
+    for _ in range(7):
+        begin = time.perf_counter()
+        subprocess.run([command, "--version"], check=True, stdout=subprocess.DEVNULL)
+        starts.append(time.perf_counter() - begin)
+    print(
+        f"unzip and parse {parse:.2f} s · plan {planning:.2f} s · bare ingest {ingest:.2f} s · apply {applying:.2f} s · "
+        f"own memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024:,} MiB"
+    )
+    held = [
+        line("plan without changes / unzip and polars parse", planning / parse, PLAN_BOUND),
+        line("apply of a saved plan beside another such customer / bare ingest", applying / ingest, APPLY_BOUND),
+        line("peak memory of that plan", peak, MEMORY_BOUND, " MiB"),
+        line("reconciler --version", statistics.median(starts), VERSION_BOUND, " s"),
+    ]
+    shutil.rmtree(PLACE, ignore_errors=True)
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

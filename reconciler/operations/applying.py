@@ -1,0 +1,220 @@
+"""Carrying out a plan, customer by customer: one that fails, is stale or is held does not stop the others."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
+from reconciler.model.settings import settings_digest
+from reconciler.operations.secrets import ADMINISTRATORS, references
+from reconciler.operations.workspace import Workspace
+from reconciler.store.apply import apply_customer
+from reconciler.store.problem import StalePlan
+
+
+class Applied(StrEnum):
+    """What became of one customer. held: all but what is held was applied. unfit: an approval named another hold."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    UNFIT = "unfit"
+    STALE = "stale"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link by which a new administrator chooses a password. Shown once, never kept."""
+
+    username: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedCustomer:
+    id: str
+    became: Applied
+    run: int | None = None
+    written: bool = False
+    diagnostics: tuple[Diagnostic, ...] = ()
+    invitations: tuple[Invitation, ...] = ()
+
+
+def apply_plan(
+    workspace: Workspace, plan: Plan, approvals: Iterable[str] = (), *, lock_timeout: float = 0.0
+) -> tuple[AppliedCustomer, ...]:
+    """In the plan's order. approvals: ids of holds. Raises Refusal where the plan is of another store, or an
+    approval names a customer that the plan does not have."""
+    if plan.store != workspace.store.identity:
+        raise Refusal([_other_store(plan, workspace)])
+    given = _by_customer(plan, approvals)
+    return tuple(
+        _apply_one(workspace, plan, customer, given.get(customer.id), lock_timeout) for customer in plan.customers
+    )
+
+
+def _apply_one(
+    workspace: Workspace, plan: Plan, customer: CustomerPlan, approval: str | None, lock_timeout: float
+) -> AppliedCustomer:
+    if customer.outcome is Outcome.REFUSED:
+        return AppliedCustomer(customer.id, Applied.REFUSED)
+    if customer.outcome is Outcome.FAILED:
+        return AppliedCustomer(customer.id, Applied.INVALID)
+    if approval is not None and (customer.hold is None or customer.hold.id != approval):
+        return AppliedCustomer(customer.id, Applied.UNFIT, diagnostics=(_unfit(customer, approval),))
+    if _configuration_changed(workspace, customer):
+        return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
+    secrets, missing = _secrets(workspace, customer)
+    if missing:
+        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
+    try:
+        result = apply_customer(
+            workspace.store,
+            customer,
+            plan_id=plan.plan_id,
+            actor=actor(),
+            approved=approval is not None,
+            git_commit=git_commit(workspace.directory),
+            secrets=secrets,
+            lock_timeout=lock_timeout,
+        )
+    except StalePlan as stale:
+        return AppliedCustomer(customer.id, Applied.STALE, diagnostics=stale.diagnostics)
+    except Refusal as refusal:
+        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=refusal.diagnostics)
+    held = customer.hold is not None and approval is None
+    became = Applied.HELD if held else Applied.APPLIED if result.run is not None else Applied.UNCHANGED
+    invitations = tuple(
+        Invitation(username, f"{workspace.public_url.rstrip('/')}{path}") for username, path in result.invitations
+    )
+    return AppliedCustomer(customer.id, became, result.run, result.run is not None, invitations=invitations)
+
+
+def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, str]:
+    """A hold's id begins with its customer's."""
+    given = {approval.split(":", 1)[0]: approval for approval in approvals}
+    known = {customer.id for customer in plan.customers}
+    strangers = sorted(set(given) - known)
+    if strangers:
+        raise Refusal(
+            [
+                error(
+                    "unknown-hold",
+                    f"{given[name]} is no hold of this plan: it has no customer {name}",
+                    hint="a hold's id stands in the plan under HELD, and in `reconciler holds`",
+                )
+                for name in strangers
+            ]
+        )
+    return given
+
+
+def _configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool:
+    """True where the files say something else now than they did for the plan."""
+    repository = workspace.repository
+    if customer.id == CATALOGUE:
+        declared = {(each.kind, each.id): each.document for each in repository.catalogue}
+        return settings_digest(declared) != customer.seen.declared
+    if customer.id in repository.invalid:
+        return True
+    resolved = repository.customers.get(customer.id)
+    if resolved is None:
+        return customer.seen.declared is not None
+    return settings_digest({(each.kind, each.id): each.document for each in resolved.declared}) != customer.seen.declared
+
+
+def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:
+    """Every secret that the configuration names, by path; those that are not set as errors."""
+    resolved = workspace.repository.customers.get(customer.id)
+    if resolved is None:
+        return {}, ()
+    declared = resolved.declared[0]
+    document = declared.document
+    values: dict[str, SecretStr] = {}
+    missing = []
+    for path, name in references(document):
+        value = workspace.secrets.get(customer.id, name)
+        if value is not None:
+            values[path] = value
+        elif not path.startswith(ADMINISTRATORS) or _is_new_administrator(customer, path):
+            missing.append(
+                error(
+                    "secret-not-set",
+                    f"the secret {name} of {customer.id} is not set; nothing of {customer.id} was applied",
+                    declared.origins.get(path),
+                    f"set it in this environment's secrets under {customer.id}/{name}",
+                )
+            )
+    return values, tuple(missing)
+
+
+def _is_new_administrator(customer: CustomerPlan, path: str) -> bool:
+    """An administrator's password is needed only to make the account."""
+    if customer.seen.version is None:
+        return True
+    owner = path.rpartition(".")[0]
+    return any(
+        field.path == owner and field.before is None
+        for change in customer.declared
+        if change.kind is Kind.CUSTOMER
+        for field in change.fields
+    )
+
+
+def actor() -> str:
+    """Who applies: the CI's user where there is one, else USER@HOST."""
+    for variable in ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
+        if os.environ.get(variable):
+            return f"{os.environ[variable]} (CI)"
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def git_commit(directory: Path) -> str | None:
+    """The commit that the files are of; None outside a git checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(directory), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None
+
+
+def _other_store(plan: Plan, workspace: Workspace) -> Diagnostic:
+    return error(
+        "other-store",
+        f"the plan was made for store {plan.store.id} ({plan.store.environment}), "
+        f"this is {workspace.store.identity.id} ({workspace.environment})",
+        hint="name the store that the plan was made for with --env or --store, or plan again",
+    )
+
+
+def _unfit(customer: CustomerPlan, approval: str) -> Diagnostic:
+    now = f"what is held now is {customer.hold.id}" if customer.hold else "nothing of it is held"
+    return error(
+        "hold-does-not-fit",
+        f"{approval} does not fit: {now}; nothing of {customer.id} was applied",
+        hint="an approval releases exactly the set that was reviewed: look at the plan again",
+    )
+
+
+def _stale_configuration(customer: CustomerPlan) -> Diagnostic:
+    return error(
+        "stale-configuration",
+        f"the configuration of {customer.id} is not what the plan was made from; nothing of it was applied",
+        hint="plan again, and review what it would do now",
+    )

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from rosters import actions, decide, district, live_of, person
+
+from reconciler.model.change import Delete
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
+from reconciler.model.reason import Reason
+from reconciler.planning.customer import customer_plan
+from reconciler.planning.digest import plan_id
+from reconciler.planning.gates import emptied_files
+from reconciler.planning.live import unsettled_enrollments
+
+NOTHING_SEEN = Seen(None, None, None)
+STORE = StoreIdentity("7f3a", "test")
+EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
+
+
+def planned(leavers: int, **fields: object) -> CustomerPlan:
+    decision = decide(district(EVERYBODY[leavers:]), live_of(district(EVERYBODY)))
+    return customer_plan(
+        "d", "D", seen=NOTHING_SEEN, declared=(), unchanged_documents={}, settings=None, roster=decision, **fields
+    )  # type: ignore[arg-type]
+
+
+def test_a_hold_is_named_by_customer_people_and_digest() -> None:
+    held = planned(60).hold
+    assert held is not None
+    assert re.fullmatch(r"d:60:[0-9a-f]{6}", held.id)
+    assert (held.people, held.rows) == (60, 180)
+
+
+def test_a_hold_of_other_people_has_another_id() -> None:
+    first, other = planned(60).hold, planned(61).hold
+    assert first is not None
+    assert other is not None
+    assert first.id != other.id
+
+
+def test_a_hold_says_why_in_plain_sentences() -> None:
+    held = planned(60).hold
+    assert held is not None
+    assert held.causes[:2] == (
+        "60 of 100 people would go; at most 10 may go at once.",
+        "School s-1 (s-1) would lose everyone: 60 of 60.",
+    )
+
+
+def test_nothing_is_held_within_the_limits() -> None:
+    plan = planned(3)
+    assert (plan.hold, plan.outcome) == (None, Outcome.CHANGES)
+
+
+def test_a_roster_that_is_only_shown_holds_nothing_and_is_no_effect() -> None:
+    shown, nothing = planned(60, roster_applies=False), planned(0)
+    assert shown.hold is None
+    assert plan_id(STORE, [shown]) == plan_id(STORE, [nothing])
+
+
+@pytest.mark.parametrize("kind", [Kind.CUSTOMER, Kind.COMMUNITY])
+def test_what_was_removed_from_git_always_waits(kind: Kind) -> None:
+    gone = Delete(kind=kind, key="x", label="X", reason=Reason.REMOVED_FROM_GIT, impact={"people": 12})
+    plan = customer_plan("d", "D", seen=NOTHING_SEEN, declared=[gone], unchanged_documents={}, settings=None)
+    assert plan.outcome is Outcome.HELD
+    assert plan.hold is not None
+    assert plan.hold.id.startswith("d:12:" if kind is Kind.CUSTOMER else "d:0:")
+
+
+def test_a_lesson_removed_from_git_does_not_wait() -> None:
+    gone = Delete(kind=Kind.LESSON, key="x", label="X", reason=Reason.REMOVED_FROM_GIT)
+    plan = customer_plan("d", "D", seen=NOTHING_SEEN, declared=[gone], unchanged_documents={}, settings=None)
+    assert plan.outcome is Outcome.CHANGES
+
+
+def test_a_plan_is_named_by_its_effects_and_its_store() -> None:
+    three = planned(3)
+    same = replace(three, diagnostics=(), name="Another name")
+    assert plan_id(STORE, [three]) == plan_id(STORE, [same])
+    assert plan_id(STORE, [three]) != plan_id(STORE, [planned(4)])
+    assert plan_id(STORE, [three]) != plan_id(StoreIdentity("other", "test"), [three])
+
+
+def test_one_changed_value_gives_another_plan() -> None:
+    later = [dict(each) for each in EVERYBODY]
+    ids = set()
+    for email in ("a@d.example", "b@d.example"):
+        later[0]["email"] = email
+        decision = decide(district(later), live_of(district(EVERYBODY)))
+        plan = customer_plan(
+            "d", "D", seen=NOTHING_SEEN, declared=(), unchanged_documents={}, settings=None, roster=decision
+        )
+        ids.add(plan_id(STORE, [plan]))
+    assert len(ids) == 2
+
+
+def test_fingerprints_settle_all_but_what_differs() -> None:
+    desired = pl.DataFrame({"sourced_id": ["a", "b", "c"], "fingerprint": [1, 2, 3]})
+    index = pl.DataFrame(
+        {"id": [10, 11, 12], "fingerprint": [3, 1, None]}, schema={"id": pl.Int64, "fingerprint": pl.Int64}
+    )
+
+    found = unsettled_enrollments(desired, index)
+
+    assert found.desired["sourced_id"].to_list() == ["b"]
+    assert found.live_ids.to_list() == [12]
+    assert found.settled == 2
+
+
+def test_a_file_that_became_empty_is_refused_only_where_there_was_something() -> None:
+    rows = {"users": 5, "classes": 0, "enrollments": 0}
+    found = emptied_files(rows, {Kind.CLASS: 4, Kind.ENROLLMENT: 0})
+    assert [diagnostic.code for diagnostic in found] == ["emptied-file"]
+    assert "4 classes are live" in found[0].message
+
+
+def test_changes_come_in_the_order_of_reports() -> None:
+    later = [dict(each) for each in EVERYBODY[2:]] + [person(300)]
+    later[0]["email"] = "x@d.example"
+    assert list(actions(decide(district(later), live_of(district(EVERYBODY))), Kind.USER)) == [
+        "delete",
+        "update",
+        "create",
+    ]
