@@ -1,0 +1,217 @@
+"""The members of a ZIP archive, checked before a byte is unpacked and streamed under caps, never extracted to disk.
+
+A hostile or damaged archive is refused whole: what is left of it proves nothing about what is absent.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import stat
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
+
+MOST_CSV_MEMBERS = 64
+MOST_MEMBERS = 1_000
+MOST_NAME_LENGTH = 1_024
+MOST_BYTES = 5 * 1024**3
+MOST_RATIO = 100
+#: Below this a member may be packed as tightly as it likes.
+RATIO_FROM = 1024**2
+CHUNK = 1024**2
+
+ENCRYPTED_FLAG = 0x1
+LOCAL_HEADER_LENGTH = 30
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+UNSAFE_NAME = re.compile(r"(^/)|(^[A-Za-z]:)|(\\)|((^|/)\.\.(/|$))|([\x00-\x1f\x7f])")
+NOISE = re.compile(r"(^|/)(__MACOSX(/|$)|\.[^/]+$|desktop\.ini$|thumbs\.db$)", re.IGNORECASE)
+NESTED = (".zip", ".7z", ".rar", ".gz", ".tar", ".tgz", ".bz2", ".xz")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """name: without the folder that all CSV files share. compressed: its length in the archive."""
+
+    name: str
+    compressed: int
+    entry: zipfile.ZipInfo
+
+
+class Archive:
+    """An open archive whose directory has passed every check. Reading counts towards one cap for all members."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        """Raises Refusal. `name` is shown to people; the stream stays the caller's to close."""
+        self.name = name
+        self._unpacked = 0
+        self._zip = _open(stream, name)
+        entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
+        problems = list(_problems(entries, self._zip.start_dir, name))
+        if problems:
+            raise Refusal(problems)
+        noise = [entry for entry in entries if NOISE.search(entry.filename)]
+        members = [entry for entry in entries if not NOISE.search(entry.filename)]
+        csv_files = [entry for entry in members if entry.filename.lower().endswith(".csv")]
+        folder = _common_folder(csv_files, name)
+        self.members = tuple(Member(entry.filename[len(folder) :], entry.compress_size, entry) for entry in csv_files)
+        self.nested = tuple(entry.filename for entry in members if entry.filename.lower().endswith(NESTED))
+        others = [entry.filename for entry in members if entry not in csv_files and entry.filename not in self.nested]
+        self.diagnostics = tuple(_remarks(folder, [entry.filename for entry in noise], others, self.nested, name))
+
+    def chunks(self, member: Member) -> Iterator[bytes]:
+        """Its bytes in pieces. Raises Refusal where it is damaged, or unpacks to more than a roster can be."""
+        length = 0
+        try:
+            with self._zip.open(member.entry) as stream:
+                while chunk := stream.read(CHUNK):
+                    length += len(chunk)
+                    self._unpacked += len(chunk)
+                    if length > RATIO_FROM and length > MOST_RATIO * member.compressed:
+                        raise Refusal([_bomb(member, f"more than {MOST_RATIO} times its packed size", self.name)])
+                    if self._unpacked > MOST_BYTES:
+                        raise Refusal([_bomb(member, f"more than {MOST_BYTES // 1024**3} GiB in all", self.name)])
+                    yield chunk
+        except (zipfile.BadZipFile, zlib.error, EOFError) as damage:
+            raise Refusal(
+                [
+                    error(
+                        "damaged-archive",
+                        f"{_shown(member.name)} is damaged: it does not unpack to what was packed",
+                        Span(self.name),
+                        "the file was changed or cut off on its way; send it again",
+                    )
+                ]
+            ) from damage
+
+    def read(self, member: Member) -> bytes:
+        """All of it. Raises Refusal as `chunks` does."""
+        sink = io.BytesIO()
+        for chunk in self.chunks(member):
+            sink.write(chunk)
+        return sink.getvalue()
+
+
+def _open(stream: IO[bytes], name: str) -> zipfile.ZipFile:
+    start = stream.read(4)
+    if not start:
+        raise Refusal([error("empty-file", "the file is empty (0 bytes)", Span(name), "send it again")])
+    try:
+        return zipfile.ZipFile(stream)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError) as problem:
+        if start.startswith(b"PK\x03\x04"):
+            refusal = error(
+                "truncated-archive",
+                "the archive is incomplete: its end is missing or damaged",
+                Span(name),
+                "the upload was probably cut off; send the file again",
+            )
+        else:
+            refusal = error(
+                "not-a-zip", "this is not a ZIP archive", Span(name), "pack the CSV files into one ZIP file"
+            )
+        raise Refusal([refusal]) from problem
+
+
+def _problems(entries: Sequence[zipfile.ZipInfo], directory_at: int, name: str) -> Iterator[Diagnostic]:
+    """Everything in the archive's directory that a roster never has."""
+    where = Span(name)
+    csv_count = sum(entry.filename.lower().endswith(".csv") for entry in entries)
+    if len(entries) > MOST_MEMBERS or csv_count > MOST_CSV_MEMBERS:
+        yield error(
+            "too-many-members",
+            f"the archive holds {len(entries):,} files, {csv_count:,} of them CSV;"
+            f" {MOST_MEMBERS:,} and {MOST_CSV_MEMBERS} are the most a roster may have",
+            where,
+            "pack only the OneRoster files",
+        )
+        return
+    for entry in entries:
+        shown = _shown(entry.filename)
+        if UNSAFE_NAME.search(entry.orig_filename) or len(entry.filename) > MOST_NAME_LENGTH:
+            yield error(
+                "unsafe-member-name",
+                f"the name {shown} leads out of the archive or cannot be a file's name",
+                where,
+                "pack the CSV files at the root of the archive",
+            )
+        mode = entry.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+            yield error(
+                "not-a-regular-file", f"{shown} is a link or a device, not a file", where, "pack the file itself"
+            )
+        if entry.flag_bits & ENCRYPTED_FLAG:
+            yield error("encrypted-member", f"{shown} is protected by a password", where, "pack it without a password")
+        elif entry.compress_type not in METHODS:
+            yield error("unknown-compression", f"{shown} is packed in an unusual way", where, "pack it as ordinary ZIP")
+    spellings = Counter(entry.filename.lower() for entry in entries)
+    for folded in sorted(folded for folded, count in spellings.items() if count > 1):
+        both = " and ".join(_shown(entry.filename) for entry in entries if entry.filename.lower() == folded)
+        yield error("duplicate-member", f"the archive holds {both}", where, "keep one of them")
+    ends = directory_at
+    for entry in sorted(entries, key=lambda entry: entry.header_offset, reverse=True):
+        if entry.header_offset + LOCAL_HEADER_LENGTH + len(entry.filename) + entry.compress_size > ends:
+            yield error(
+                "overlapping-members", f"{_shown(entry.filename)} overlaps another member", where, "pack it again"
+            )
+        ends = entry.header_offset
+
+
+def _common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
+    """The folder that all CSV files are in, with its slash; empty where they are at the root."""
+    folders = sorted({posixpath.dirname(entry.filename) for entry in csv_files})
+    if len(folders) > 1:
+        listed = ", ".join(_shown(folder) if folder else "the root" for folder in folders[:10])
+        raise Refusal(
+            [
+                error(
+                    "several-folders",
+                    f"the CSV files are in {len(folders):,} places: {listed}",
+                    Span(name),
+                    "pack one roster, all its files at the root of the archive",
+                )
+            ]
+        )
+    return f"{folders[0]}/" if folders and folders[0] else ""
+
+
+def _remarks(
+    folder: str, noise: Sequence[str], others: Sequence[str], nested: Sequence[str], name: str
+) -> Iterator[Diagnostic]:
+    where = Span(name)
+    if folder:
+        yield warning(
+            "folder-in-archive",
+            f"the files are inside the folder {_shown(folder)}",
+            where,
+            "the standard wants them at the root of the archive",
+        )
+    if nested:
+        yield warning("nested-archive", f"{_listed(nested)} inside the archive: not looked into", where)
+    if others:
+        yield info("ignored-file", f"ignored, as no CSV: {_listed(others)}", where)
+    if noise:
+        yield info("ignored-file", f"ignored, as made by an operating system: {_listed(noise)}", where)
+
+
+def _bomb(member: Member, how: str, name: str) -> Diagnostic:
+    return error(
+        "unpacks-too-large", f"{_shown(member.name)} unpacks to {how}", Span(name), "this is no roster; pack it again"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(_shown(name) for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"
+
+
+def _shown(name: str) -> str:
+    """A member's name that a terminal can show: no control characters, not endless."""
+    safe = "".join(character if character.isprintable() else "?" for character in name)
+    return safe if len(safe) <= 80 else f"{safe[:77]}..."

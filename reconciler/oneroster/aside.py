@@ -1,0 +1,64 @@
+"""Rows that are set aside, as frames: what is wrong, where, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from reconciler.model.kind import Kind
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
+
+#: How much of a value a message repeats.
+MOST_SHOWN = 40
+
+
+def nothing_aside() -> pl.DataFrame:
+    return pl.DataFrame(schema=QUARANTINE_SCHEMA)
+
+
+def set_aside(
+    rows: pl.DataFrame,
+    *,
+    kind: Kind,
+    file: str,
+    key: str,
+    code: str,
+    message: str | pl.Expr,
+    column: int = 0,
+    hint: str | pl.Expr | None = None,
+) -> pl.DataFrame:
+    """One row of QUARANTINE_SCHEMA for each of `rows`, which has `line` and the key's column."""
+    return rows.select(
+        pl.lit(kind.value).alias("kind"),
+        pl.col(key).cast(pl.String).alias("key"),
+        pl.lit(file).alias("file"),
+        pl.col("line").cast(pl.Int64),
+        pl.lit(column, dtype=pl.Int64).alias("column"),
+        pl.lit(code).alias("code"),
+        (pl.lit(message) if isinstance(message, str) else message).alias("message"),
+        (hint if isinstance(hint, pl.Expr) else pl.lit(hint, dtype=pl.String)).alias("hint"),
+    )
+
+
+def one_per_row(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Several faults of one row become one entry, which has the place of the first and the messages of all."""
+    every = pl.concat([nothing_aside(), *faults]).sort("line", "column", maintain_order=True)
+    if not every["line"].is_duplicated().any():
+        return every
+    return (
+        every.group_by("file", "line", maintain_order=True)
+        .agg(
+            pl.col("kind", "key", "column", "code").first(),
+            pl.col("message").unique(maintain_order=True).str.join("; "),
+            pl.col("hint").drop_nulls().first(),
+        )
+        .select(list(QUARANTINE_SCHEMA))
+    )
+
+
+def shown(column: str) -> pl.Expr:
+    """A value as a message may repeat it: in quotes, and not endless."""
+    value = pl.col(column)
+    short = pl.when(value.str.len_chars() > MOST_SHOWN).then(value.str.head(MOST_SHOWN) + "...").otherwise(value)
+    return pl.lit('"') + short + pl.lit('"')

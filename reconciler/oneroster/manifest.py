@@ -1,0 +1,189 @@
+"""manifest.csv: which version of OneRoster a bundle is, and which files it declares as whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
+from reconciler.oneroster.tables import MANIFEST_VERSIONS, MODES, STANDARDS, Standard
+from reconciler.oneroster.text import check_text
+
+FILE = "manifest.csv"
+MOST_LENGTH = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """standard: of the version that the bundle has. absent: files (stems) that are in the archive but declared as
+    not being there: they are not used."""
+
+    standard: Standard
+    absent: frozenset[str]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def read_manifest(data: bytes | None, present: Collection[str], looks_like: str) -> Declared:
+    """data: the manifest's bytes, None where there is none. present: stems of the CSV files in the archive.
+    looks_like: the version that the files themselves look like, for a manifest that does not say.
+
+    Raises Refusal: a version or a mode that is not known, a delta file, a file that is declared but not there.
+    """
+    if data is None:
+        return Declared(
+            STANDARDS[looks_like],
+            frozenset(),
+            (
+                warning(
+                    "no-manifest",
+                    f"there is no {FILE}: every file counts as whole (bulk), of OneRoster {looks_like} by its columns",
+                    Span(FILE),
+                    "add the manifest to the export",
+                ),
+            ),
+        )
+    data, remarks = check_text(FILE, data)
+    properties, lines = _properties(data)
+    standard = _standard(properties, lines, looks_like)
+    modes, problems = _modes(properties, lines, standard)
+    problems += _contradictions(modes, lines, present)
+    if problems:
+        raise Refusal(problems)
+    unused = frozenset(name for name, mode in modes.items() if mode == "absent" and name in present)
+    notes = [*remarks, *_remarks(properties, lines, modes, present, looks_like)]
+    return Declared(standard, unused, tuple(notes))
+
+
+def _properties(data: bytes) -> tuple[dict[str, str], dict[str, int]]:
+    """Values and lines by property name in lower case."""
+    if len(data) > MOST_LENGTH:
+        raise Refusal([_invalid("it is longer than any manifest is", 0)])
+    try:
+        text = data.decode("utf-8")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except csv.Error as problem:
+        raise Refusal([_invalid("it cannot be read as CSV", 0)]) from problem
+    if not rows or [cell.lower() for cell in rows[0][1][:2]] != ["propertyname", "value"]:
+        raise Refusal([_invalid("its header must be propertyName,value", 1)])
+    properties: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    problems = []
+    for line, row in rows[1:]:
+        name, value = row[0].lower(), row[1] if len(row) > 1 else ""
+        if name in properties and properties[name] != value:
+            problems.append(_invalid(f"{_shown(row[0])} stands in it twice with different values", line))
+        properties[name], lines[name] = value, line
+    if problems:
+        raise Refusal(problems)
+    return properties, lines
+
+
+def _standard(properties: Mapping[str, str], lines: Mapping[str, int], looks_like: str) -> Standard:
+    version = properties.get("oneroster.version") or looks_like
+    if version not in STANDARDS:
+        raise Refusal(
+            [
+                error(
+                    "unknown-version",
+                    f"OneRoster version {_shown(version)} is not known",
+                    Span(FILE, lines["oneroster.version"]),
+                    f"export the roster as one of {', '.join(STANDARDS)}",
+                )
+            ]
+        )
+    return STANDARDS[version]
+
+
+def _modes(
+    properties: Mapping[str, str], lines: Mapping[str, int], standard: Standard
+) -> tuple[dict[str, str], list[Diagnostic]]:
+    """Mode by file stem, and what is wrong with them."""
+    stems = {name.lower(): name for every in STANDARDS.values() for name in every.tables}
+    modes: dict[str, str] = {}
+    problems: list[Diagnostic] = []
+    for name, value in properties.items():
+        if not name.startswith("file."):
+            continue
+        stem = stems.get(name.removeprefix("file."), name.removeprefix("file."))
+        if value.lower() in MODES:
+            modes[stem] = value.lower()
+        else:
+            problems.append(
+                _invalid(f"{name} must be one of {', '.join(MODES)} (got {_shown(value) or 'nothing'})", lines[name])
+            )
+    delta = [f"{name}.csv" for name, mode in modes.items() if mode == "delta"]
+    if delta:
+        problems.append(
+            error(
+                "delta-not-supported",
+                f"{', '.join(delta[:10])} declared as delta: only changes, and not the whole",
+                Span(FILE, min(lines[f"file.{name.removesuffix('.csv').lower()}"] for name in delta)),
+                "export every file as bulk",
+            )
+        )
+    left_out = [f"{name}.csv" for name in standard.required if modes.get(name) == "absent"]
+    if left_out:
+        problems.append(
+            error(
+                "missing-file",
+                f"{', '.join(left_out)} declared as absent",
+                Span(FILE, lines[f"file.{left_out[0].removesuffix('.csv').lower()}"]),
+                f"a roster needs {', '.join(f'{name}.csv' for name in standard.required)}",
+            )
+        )
+    return modes, problems
+
+
+def _contradictions(modes: Mapping[str, str], lines: Mapping[str, int], present: Collection[str]) -> list[Diagnostic]:
+    return [
+        error(
+            "missing-file",
+            f"{name}.csv is declared as bulk but is not in the archive",
+            Span(FILE, lines[f"file.{name.lower()}"]),
+            "the export is incomplete; export it again",
+        )
+        for name, mode in modes.items()
+        if mode == "bulk" and name not in present
+    ]
+
+
+def _remarks(
+    properties: Mapping[str, str],
+    lines: Mapping[str, int],
+    modes: Mapping[str, str],
+    present: Collection[str],
+    looks_like: str,
+) -> Iterator[Diagnostic]:
+    version = properties.get("manifest.version", "")
+    if version not in MANIFEST_VERSIONS:
+        yield warning(
+            "manifest-version",
+            f"manifest.version is {_shown(version) or 'not given'}, read as {MANIFEST_VERSIONS[0]}",
+            Span(FILE, lines.get("manifest.version", 0)),
+        )
+    if not properties.get("oneroster.version"):
+        yield warning(
+            "manifest-version", f"oneroster.version is not given; the columns are those of {looks_like}", Span(FILE)
+        )
+    for name in sorted(present):
+        if modes.get(name) == "absent":
+            line = lines[f"file.{name.lower()}"]
+            yield warning("undeclared-file", f"{name}.csv is declared as absent and is not used", Span(FILE, line))
+        elif name not in modes:
+            yield warning("undeclared-file", f"{name}.csv is not declared; it counts as bulk", Span(FILE))
+    known = ("manifest.version", "oneroster.version", "source.systemname", "source.systemcode")
+    unknown = [name for name in properties if name not in known and not name.startswith("file.")]
+    if unknown:
+        listed = ", ".join(_shown(name) for name in unknown[:10])
+        yield info("unknown-property", f"properties not read: {listed}", Span(FILE, lines[unknown[0]]))
+
+
+def _invalid(what: str, line: int) -> Diagnostic:
+    return error("invalid-manifest", f"{FILE}: {what}", Span(FILE, line), "export the manifest again")
+
+
+def _shown(value: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in value[:40])

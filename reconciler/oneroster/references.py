@@ -1,0 +1,111 @@
+"""What rows refer to in other files: a reference to nothing sets its row aside, or is told in a warning.
+
+A row that was set aside counts as present: it is in the file, only not readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.kind import Kind
+from reconciler.oneroster.aside import nothing_aside, set_aside, shown
+from reconciler.oneroster.remark import remark
+
+#: More enrollments than this share without their person or class are worth a warning of their own.
+MANY_DANGLING_SHARE = 0.02
+#: So much of a cycle is printed.
+MOST_OF_A_CYCLE = 10
+
+
+def known_keys(frame: pl.DataFrame, aside: pl.DataFrame) -> pl.Series:
+    """Keys of a file's rows, good or set aside."""
+    return pl.concat([frame["sourced_id"], aside["key"].drop_nulls()]).unique()
+
+
+def check_parents(orgs: pl.DataFrame, known: pl.Series) -> Iterator[Diagnostic]:
+    """Warns of parents that are not there. Raises Refusal where orgs are above each other in a circle."""
+    _refuse_cycles(orgs)
+    orphans = orgs.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(known.implode()))
+    if orphans.height:
+        yield remark("orgs.csv", orphans, "dangling-parent", "parentSourcedId names an org that is not in the file")
+
+
+def _refuse_cycles(orgs: pl.DataFrame) -> None:
+    """Each round looks twice as far up, so that a tree ends after a few rounds and a circle never does."""
+    parents = orgs.select("sourced_id", "parent").drop_nulls()
+    above = parents
+    for _ in range(orgs.height.bit_length() + 1):
+        further = above.rename({"sourced_id": "child", "parent": "sourced_id"})
+        above = further.join(above, on="sourced_id").select(pl.col("child").alias("sourced_id"), "parent")
+        if not above.height:
+            return
+    start = above["parent"].min()
+    up = dict(parents.iter_rows())
+    cycle = [start]
+    while (following := up[cycle[-1]]) != start:
+        cycle.append(following)
+    lowest = cycle.index(min(cycle))
+    cycle = cycle[lowest:] + cycle[:lowest]
+    path = " -> ".join([*cycle[:MOST_OF_A_CYCLE], *(["..."] if len(cycle) > MOST_OF_A_CYCLE else []), cycle[0]])
+    line = orgs.filter(pl.col("sourced_id") == cycle[0])["line"][0]
+    raise Refusal(
+        [
+            error(
+                "org-cycle",
+                f"orgs are above each other in a circle: {path}",
+                Span("orgs.csv", line),
+                "correct parentSourcedId of one of them",
+            )
+        ]
+    )
+
+
+def without_dangling(
+    frame: pl.DataFrame, kind: Kind, file: str, references: dict[str, tuple[pl.Series, str, int]]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows whose references all exist, and the others set aside.
+
+    references: field -> known keys, the file that should have them, the field's position.
+    """
+    aside = [nothing_aside()]
+    for field, (known, target, column) in references.items():
+        there = frame[field].is_in(known.implode())
+        if there.all():
+            continue
+        aside.append(
+            set_aside(
+                frame.filter(~there),
+                kind=kind,
+                file=file,
+                key="sourced_id",
+                code="dangling-reference",
+                message=pl.format(f"{field} {{}} is not in {target}", shown(field)),
+                column=column,
+                hint=f"add it to {target}, or remove this row",
+            )
+        )
+        frame = frame.filter(there)
+    return frame, pl.concat(aside)
+
+
+def many_dangling(dangling: int, rows: int) -> Iterator[Diagnostic]:
+    if dangling > rows * MANY_DANGLING_SHARE:
+        yield warning(
+            "many-dangling-references",
+            f"{dangling:,} of {rows:,} enrollments name people or classes that are not in the bundle",
+            Span("enrollments.csv"),
+            "the files are probably not of one export; export the whole roster again",
+        )
+
+
+def check_optional(classes: pl.DataFrame, field: str, known: pl.Series | None, target: str) -> Iterator[Diagnostic]:
+    """Courses and terms may be left out; where they come along, references to none of them are told."""
+    if known is None:
+        return
+    items = classes.select(pl.col(field).str.split(","), "line").explode(field).drop_nulls(field)
+    dangling = items.filter(~pl.col(field).is_in(known.implode())).unique("line", maintain_order=True)
+    if dangling.height:
+        yield remark("classes.csv", dangling, "dangling-reference", f"{field} is not in {target}")

@@ -1,0 +1,182 @@
+"""The rules for the rows of one file: each is good, or set aside with all that is wrong with it.
+
+A value that is optional and means nothing is dropped with a warning; one that is required, or that decides what
+somebody may do, sets its row aside. What is set aside protects what it names, so no row is lost here in silence.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.oneroster.aside import one_per_row, set_aside, shown
+from reconciler.oneroster.duplicates import without_duplicates
+from reconciler.oneroster.remark import remark
+from reconciler.oneroster.sheet import Sheet
+from reconciler.oneroster.tables import KIND_OF, Column, Value
+from reconciler.oneroster.values import LINE_BREAK, Spelt, read_boolean, read_date, read_enumeration, read_list
+
+#: For so many distinct unknown values the nearest known one is looked for.
+MOST_HINTS = 1_000
+
+#: Rows that are set aside, or a remark about rows that are kept.
+Finding: TypeAlias = pl.DataFrame | Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """rows: data rows as read. frame: good rows. aside: the others, one entry per row. places: field -> its position
+    in the file, from 1. diagnostics: about the file and its rows."""
+
+    rows: int
+    frame: pl.DataFrame
+    aside: pl.DataFrame
+    places: Mapping[str, int]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check_rows(sheet: Sheet) -> Checked:
+    """Every rule that needs this file alone. References to other files are checked later."""
+    findings: list[Finding] = [sheet.aside, *sheet.diagnostics]
+    frame = _without_empty_rows(sheet, findings)
+    frame, twice, alike = without_duplicates(sheet.table, frame, sheet.aside)
+    findings += [twice, *alike]
+    values: list[pl.Series] = []
+    for column in sheet.table.used:
+        spelt = _spell(frame[str(column.field)], column)
+        findings += _empty(sheet, frame, column)
+        findings += _broken(sheet, frame, column)
+        findings += _respelt(sheet, frame.filter(spelt.respelt), column) if spelt.respelt.any() else []
+        findings += _unknown(sheet, frame.filter(spelt.unknown), column) if spelt.unknown.any() else []
+        if column.name == "status":
+            findings += _status(sheet, frame)
+        values.append(spelt.values)
+    aside = one_per_row(finding for finding in findings if isinstance(finding, pl.DataFrame))
+    frame = frame.with_columns(values).with_columns(pl.col("status").fill_null("active"))
+    if aside.height:
+        frame = frame.join(aside.select("line"), on="line", how="anti", maintain_order="left")
+    remarks = tuple(finding for finding in findings if isinstance(finding, Diagnostic))
+    return Checked(sheet.rows, frame, aside, sheet.places, remarks)
+
+
+def _without_empty_rows(sheet: Sheet, findings: list[Finding]) -> pl.DataFrame:
+    """A row of nothing but commas, as spreadsheets leave them, names nobody."""
+    frame = sheet.frame
+    if not frame["sourced_id"].null_count():
+        return frame
+    empty = frame.select(pl.all_horizontal(pl.exclude("line").is_null())).to_series()
+    if not empty.any():
+        return frame
+    findings.append(remark(sheet.table.file, frame.filter(empty), "empty-row", "rows without any value are skipped"))
+    return frame.filter(~empty)
+
+
+def _spell(values: pl.Series, column: Column) -> Spelt:
+    match column.value:
+        case Value.BOOLEAN:
+            return read_boolean(values)
+        case Value.DATE:
+            return read_date(values)
+        case Value.LIST:
+            return read_list(values)
+        case Value.ENUMERATION:
+            return read_enumeration(values, column.allowed, extensible=column.extensible)
+        case Value.REFERENCE | Value.TEXT:
+            return Spelt.as_it_is(values)
+
+
+def _empty(sheet: Sheet, frame: pl.DataFrame, column: Column) -> Iterator[Finding]:
+    values = frame[str(column.field)]
+    if not values.null_count():
+        return
+    rows = frame.filter(values.is_null())
+    if column.required:
+        yield _fault(sheet, rows, column, "missing-value", f"{column.name} is empty", "every row needs one")
+    elif column.missed and column.field in sheet.places:
+        yield remark(sheet.table.file, rows, "missing-value", f"{column.name} is empty")
+
+
+def _broken(sheet: Sheet, frame: pl.DataFrame, column: Column) -> Iterator[Finding]:
+    """Keys hold no line breaks or tabs; titles and names may."""
+    if column.value not in (Value.REFERENCE, Value.LIST) or not sheet.broken:
+        return
+    rows = frame.filter(pl.col(str(column.field)).str.contains(LINE_BREAK))
+    if rows.height:
+        key = pl.col(_key(sheet))
+        rows = rows.with_columns(pl.when(~key.str.contains(LINE_BREAK)).then(key).alias(_key(sheet)))
+        message = f"{column.name} holds a line break or a tab"
+        yield _fault(sheet, rows, column, "control-character", message, "remove it at its source and export again")
+
+
+def _status(sheet: Sheet, frame: pl.DataFrame) -> Iterator[Finding]:
+    file = sheet.table.file
+    filled = frame.filter(pl.col("status").is_not_null())
+    if filled.height:
+        yield remark(file, filled, "status-in-bulk", "status is filled in, which must be blank in a bulk file")
+        inactive = filled.filter(pl.col("status").str.to_lowercase() == "inactive")
+        if inactive.height:
+            yield remark(file, inactive, "inactive-status", "status inactive of OneRoster 1.0 is read as tobedeleted")
+
+
+def _respelt(sheet: Sheet, rows: pl.DataFrame, column: Column) -> Iterator[Finding]:
+    yield remark(
+        sheet.table.file, rows, "value-spelling", f"{column.name} is not spelt as the standard wants it, but is clear"
+    )
+
+
+def _unknown(sheet: Sheet, rows: pl.DataFrame, column: Column) -> Iterator[Finding]:
+    """A value that means nothing is never guessed."""
+    hint = pl.lit(None, dtype=pl.String)
+    match column.value:
+        case Value.DATE:
+            code, message = "invalid-date", f"{column.name} is no date like 2026-08-31"
+        case Value.BOOLEAN:
+            code, message = "invalid-boolean", f"{column.name} is neither true nor false"
+        case _:
+            code = f"unknown-{'role-type' if column.name == 'roleType' else column.name.lower()}"
+            message = f"{column.name} is none of {', '.join(column.allowed)}"
+            hint = _nearest(rows[str(column.field)], column)
+    if not column.required and column.name != "status":
+        yield remark(sheet.table.file, rows, code, f"{message}; the value is not kept")
+        return
+    said = f"{column.name} {{}} is not a OneRoster {'role' if column.name == 'role' else column.name}"
+    if column.value is not Value.ENUMERATION:
+        said = message.replace(f"{column.name} is", f"{column.name} {{}} is", 1)
+    yield _fault(sheet, rows, column, code, pl.format(said, shown(str(column.field))), hint)
+
+
+def _nearest(values: pl.Series, column: Column) -> pl.Expr:
+    """The known value that each unknown one resembles, or else all that are known."""
+    every = f"it must be one of {', '.join(column.allowed)}"
+    folded = {word.lower(): word for word in column.allowed}
+    near = {
+        word: f"did you mean {folded[matches[0]]}? {every}"
+        for word in values.unique().sort().head(MOST_HINTS).to_list()
+        if (matches := difflib.get_close_matches(word[:100].lower(), folded, 1, 0.6))
+    }
+    return pl.col(str(column.field)).replace_strict(near, default=every, return_dtype=pl.String)
+
+
+def _key(sheet: Sheet) -> str:
+    """The field that names what a bad row may have been: a row of roles.csv is a part of its user."""
+    return "user" if sheet.table.name == "roles" else "sourced_id"
+
+
+def _fault(
+    sheet: Sheet, rows: pl.DataFrame, column: Column, code: str, message: str | pl.Expr, hint: str | pl.Expr | None
+) -> pl.DataFrame:
+    return set_aside(
+        rows,
+        kind=KIND_OF[sheet.table.name],
+        file=sheet.table.file,
+        key=_key(sheet),
+        code=code,
+        message=message,
+        column=sheet.places.get(str(column.field), 0),
+        hint=hint,
+    )

@@ -1,0 +1,257 @@
+"""The OneRoster CSV standard, versions 1.1 and 1.2(.1), as data: files, their columns in order, enumerations.
+
+In a table's text `!` marks a column whose value is required and `[]` one that holds a list, as the standard's
+own tables do. Every file begins with `sourcedId`, `status` and `dateLastModified`. `IN_USE` says which columns
+reach a snapshot and under which name; all others are dropped at the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from reconciler.model.kind import Kind
+from reconciler.model.role import ROLE_NAMES
+
+
+class Value(Enum):
+    """What a column in use holds."""
+
+    TEXT = "text"
+    REFERENCE = "reference"
+    LIST = "list"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    ENUMERATION = "enumeration"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """name: the standard's. field: the snapshot's column, or None where it is not in use.
+
+    required: a row without a value is set aside. needed: a file without the column is refused. missed: an empty
+    value is worth a warning. allowed: an enumeration's words and ours for them. extensible: `ext:` words are allowed.
+    """
+
+    name: str
+    value: Value
+    required: bool
+    needed: bool
+    missed: bool
+    field: str | None
+    allowed: Mapping[str, str]
+    extensible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One CSV file: `name` is its stem, `columns` in the standard's order, `aliases` misspellings seen in use
+    (lower-case) with the name they mean."""
+
+    name: str
+    columns: tuple[Column, ...]
+    aliases: Mapping[str, str]
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.csv"
+
+    @property
+    def used(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.field is not None)
+
+    @property
+    def distinctive(self) -> frozenset[str]:
+        """Lower-case names of the columns that must have a value: what tells this file from another."""
+        return frozenset(column.name.lower() for column in self.columns if column.required) - {"sourcedid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """One version. required: files without which nothing is compared; counted: never read, only counted."""
+
+    version: str
+    tables: Mapping[str, Table]
+    required: tuple[str, ...]
+    counted: frozenset[str]
+
+
+FIRST_COLUMNS = "sourcedId! status dateLastModified "
+
+COLUMNS_1_1 = {
+    "academicSessions": "title! type! startDate! endDate! parentSourcedId schoolYear!",
+    "categories": "title!",
+    "classes": "title! grades[] courseSourcedId! classCode classType! location schoolSourcedId! termSourcedIds[]!"
+    " subjects[] subjectCodes[] periods[]",
+    "classResources": "title classSourcedId! resourceSourcedId!",
+    "courses": "schoolYearSourcedId title! courseCode grades[] orgSourcedId! subjects[] subjectCodes[]",
+    "courseResources": "title courseSourcedId! resourceSourcedId!",
+    "demographics": "birthDate sex americanIndianOrAlaskaNative asian blackOrAfricanAmerican"
+    " nativeHawaiianOrOtherPacificIslander white demographicRaceTwoOrMoreRaces hispanicOrLatinoEthnicity"
+    " countryOfBirthCode stateOfBirthAbbreviation cityOfBirth publicSchoolResidenceStatus",
+    "enrollments": "classSourcedId! schoolSourcedId! userSourcedId! role! primary beginDate endDate",
+    "lineItems": "title! description assignDate! dueDate! classSourcedId! categorySourcedId!"
+    " gradingPeriodSourcedId! resultValueMin! resultValueMax!",
+    "orgs": "name! type! identifier parentSourcedId",
+    "resources": "vendorResourceId! title roles[] importance vendorId applicationId",
+    "results": "lineItemSourcedId! studentSourcedId! scoreStatus! score! scoreDate! comment",
+    "users": "enabledUser! orgSourcedIds[]! role! username! userIds[] givenName! familyName! middleName identifier"
+    " email sms phone agentSourcedIds[] grades[] password",
+}
+
+COLUMNS_1_2 = COLUMNS_1_1 | {
+    "categories": "title! weight",
+    "lineItemLearningObjectiveIds": "lineItemSourcedId! source! learningObjectiveId!",
+    "lineItems": "title! description assignDate! dueDate! classSourcedId! categorySourcedId!"
+    " academicSessionSourcedId! resultValueMin resultValueMax schoolSourcedId!",
+    "lineItemScoreScales": "title lineItemSourcedId! scoreScaleSourcedId!",
+    "resultLearningObjectiveIds": "resultSourcedId! source! learningObjectiveId! score textScore",
+    "results": "lineItemSourcedId! studentSourcedId! scoreStatus! score scoreDate! comment textScore classSourcedId"
+    " inProgress incomplete late missing",
+    "resultScoreScales": "title resultSourcedId! scoreScaleSourcedId!",
+    "roles": "userSourcedId! roleType! role! beginDate endDate orgSourcedId! userProfileSourcedId",
+    "scoreScales": "title! type! orgSourcedId! courseSourcedId! classSourcedId! scoreScaleValue[]!",
+    "userProfiles": "userSourcedId! profileType! vendorId! applicationId description credentialType! username!"
+    " password",
+    "userResources": "userSourcedId! orgSourcedId classSourcedId resourceSourcedId!",
+    "users": "enabledUser! username! userIds[] givenName! familyName! middleName identifier email sms phone"
+    " agentSourcedIds[] grades[] password userMasterIdentifier preferredGivenName preferredMiddleName"
+    " preferredFamilyName primaryOrgSourcedId pronouns",
+}
+
+#: file -> the standard's column -> the snapshot's. `orgs`, `role` and `primary_org` of users make the frame of roles.
+IN_USE: dict[str, dict[str, str]] = {
+    "orgs": {"name": "name", "type": "type", "identifier": "identifier", "parentSourcedId": "parent"},
+    "users": {
+        "enabledUser": "enabled",
+        "orgSourcedIds": "orgs",
+        "role": "role",
+        "username": "username",
+        "givenName": "given_name",
+        "familyName": "family_name",
+        "middleName": "middle_name",
+        "identifier": "identifier",
+        "email": "email",
+        "grades": "grades",
+        "primaryOrgSourcedId": "primary_org",
+    },
+    "roles": {"userSourcedId": "user", "roleType": "role_type", "role": "role", "orgSourcedId": "org"},
+    "classes": {
+        "title": "title",
+        "classCode": "class_code",
+        "classType": "class_type",
+        "schoolSourcedId": "school",
+        "courseSourcedId": "course",
+        "termSourcedIds": "terms",
+        "grades": "grades",
+    },
+    "enrollments": {
+        "classSourcedId": "class",
+        "userSourcedId": "user",
+        "role": "role",
+        "primary": "primary",
+        "beginDate": "begin_date",
+        "endDate": "end_date",
+    },
+    "courses": {},
+    "academicSessions": {},
+}
+
+#: The kind of roster entity that a bad row of a file may have been. A role is a part of its user.
+KIND_OF = {
+    "orgs": Kind.ORG,
+    "users": Kind.USER,
+    "roles": Kind.USER,
+    "classes": Kind.CLASS,
+    "enrollments": Kind.ENROLLMENT,
+}
+
+#: What a bundle may leave out although the standard wants it: courses and terms need not come along.
+MAY_BE_MISSING = frozenset({("classes", "courseSourcedId"), ("classes", "termSourcedIds")})
+#: What may be empty although it is required, with a warning.
+MAY_BE_EMPTY = frozenset({("users", "username"), ("classes", "classType")})
+
+STATUS = {"active": "active", "tobedeleted": "tobedeleted", "inactive": "tobedeleted"}
+ENROLLMENT_ROLES = {names.enrollment: role.value for role, names in ROLE_NAMES.items() if names.enrollment}
+
+ENUMERATIONS_1_1: dict[tuple[str, str], dict[str, str]] = {
+    ("orgs", "type"): {word: word for word in ("department", "school", "district", "local", "state", "national")},
+    ("classes", "classType"): {word: word for word in ("homeroom", "scheduled")},
+    ("users", "role"): {names.oneroster_1_1: role.value for role, names in ROLE_NAMES.items() if names.oneroster_1_1},
+    ("enrollments", "role"): ENROLLMENT_ROLES,
+}
+ENUMERATIONS_1_2 = ENUMERATIONS_1_1 | {
+    ("roles", "roleType"): {word: word for word in ("primary", "secondary")},
+    ("roles", "role"): {names.oneroster_1_2: role.value for role, names in ROLE_NAMES.items() if names.oneroster_1_2},
+}
+
+#: Spellings seen in real exports, lower-case, and the column they mean.
+ALIASES = {
+    "datalastmodified": "dateLastModified",
+    "prefferedgivenname": "preferredGivenName",
+    "prefferedmiddlename": "preferredMiddleName",
+    "prefferedfamilyname": "preferredFamilyName",
+}
+
+#: Enumerations to which 1.2 lets anybody add `ext:` words. One in enrollments would be a role that nobody knows.
+EXTENSIBLE = frozenset({("orgs", "type"), ("classes", "classType"), ("roles", "role")})
+
+BOOLEANS = frozenset({"enabledUser", "primary"})
+DATES = frozenset({"beginDate", "endDate"})
+
+
+def _column(version: str, file: str, word: str, enumerations: Mapping[tuple[str, str], Mapping[str, str]]) -> Column:
+    name = word.rstrip("![]")
+    required = word.endswith("!")
+    allowed = STATUS if name == "status" else enumerations.get((file, name), {})
+    if allowed:
+        value = Value.ENUMERATION
+    elif name in BOOLEANS:
+        value = Value.BOOLEAN
+    elif name in DATES:
+        value = Value.DATE
+    elif "[]" in word:
+        value = Value.LIST
+    else:
+        value = Value.REFERENCE if name.lower().endswith("sourcedid") else Value.TEXT
+    fields = {"sourcedId": "sourced_id", "status": "status"} | IN_USE[file] if file in IN_USE else {}
+    return Column(
+        name=name,
+        value=value,
+        required=required and (file, name) not in MAY_BE_MISSING | MAY_BE_EMPTY,
+        needed=required and name in fields and (file, name) not in MAY_BE_MISSING,
+        missed=(file, name) in MAY_BE_EMPTY,
+        field=fields.get(name),
+        allowed=allowed,
+        extensible=version != "1.1" and (file, name) in EXTENSIBLE,
+    )
+
+
+def _standard(
+    version: str,
+    columns: Mapping[str, str],
+    enumerations: Mapping[tuple[str, str], Mapping[str, str]],
+    required: tuple[str, ...],
+) -> Standard:
+    tables = {
+        file: Table(
+            file, tuple(_column(version, file, word, enumerations) for word in (FIRST_COLUMNS + text).split()), ALIASES
+        )
+        for file, text in columns.items()
+    }
+    return Standard(version, tables, required, frozenset(tables) - frozenset(IN_USE))
+
+
+STANDARDS = {
+    "1.1": _standard("1.1", COLUMNS_1_1, ENUMERATIONS_1_1, ("orgs", "users", "classes", "enrollments")),
+    "1.2": _standard("1.2", COLUMNS_1_2, ENUMERATIONS_1_2, ("orgs", "users", "roles", "classes", "enrollments")),
+}
+
+#: What is personal and not wanted: never read into a frame, and said so.
+UNWANTED_FILES = frozenset({"demographics", "userProfiles"})
+UNWANTED_COLUMNS = frozenset({"password"})
+
+MANIFEST = "manifest"
+MANIFEST_VERSIONS = ("1.0",)
+MODES = ("absent", "bulk", "delta")

@@ -1,0 +1,110 @@
+"""A CSV file's bytes before they are parsed: encoding, line ends, delimiter, and the skeleton of its structure."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+
+CHUNK = 1024**2
+
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\r\n") + b"\x7f"
+STRUCTURE = b',"\r\n'
+#: What `bytes.translate` deletes to leave a file's structure: commas, quotes, line ends and control characters.
+FLESH = bytes(byte for byte in range(256) if byte not in STRUCTURE + CONTROL)
+
+#: UTF-8 read as Windows-1252 and written as UTF-8 again: "Ã©", "â€™".
+TWICE_ENCODED = re.compile(rb"\xc3[\x82\x83]\xc2[\x80-\xbf]|\xc3\xa2\xe2\x82\xac")
+
+
+def check_text(file: str, data: bytes) -> tuple[bytes, tuple[Diagnostic, ...]]:
+    """The file as UTF-8 without a byte order mark, and with line ends that a parser knows.
+
+    Raises Refusal: empty, another encoding, bytes that are no UTF-8.
+    """
+    if not data:
+        raise Refusal([error("empty-file", f"{file} is empty (0 bytes)", Span(file), "export it again")])
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            raise Refusal([error("wrong-encoding", f"{file} is {encoding}", Span(file), "export it as UTF-8")])
+    diagnostics: list[Diagnostic] = []
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[len(codecs.BOM_UTF8) :]
+        diagnostics.append(warning("byte-order-mark", "the file begins with a byte order mark", Span(file, 1)))
+    if not data.isascii():
+        _check_utf8(file, data)
+        diagnostics.extend(_twice_encoded(file, data))
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data, tuple(diagnostics)
+
+
+def skeleton(data: bytes) -> bytes:
+    """Only the file's commas, quotes, control characters and line ends (as LF), the last line's end included.
+
+    A file is well-formed, without quotes, blank lines or control characters, exactly where its skeleton is one
+    line of commas repeated; that takes a twentieth of a parse to see.
+    """
+    bones = data.translate(None, FLESH).replace(b"\r\n", b"\n")
+    return bones if data.endswith(b"\n") else bones + b"\n"
+
+
+def has_control(bones: bytes) -> bool:
+    return len(bones.translate(None, CONTROL)) != len(bones)
+
+
+def _check_utf8(file: str, data: bytes) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for piece in _pieces(data):
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as problem:
+        offset = _first_invalid(data)
+        line = data.count(b"\n", 0, offset) + 1
+        raise Refusal(
+            [
+                error(
+                    "wrong-encoding",
+                    f"byte {offset:,} (0x{data[offset]:02X}) in line {line:,} is not UTF-8",
+                    Span(file, line),
+                    "the file is probably in Windows-1252 or Latin-1; export it as UTF-8",
+                )
+            ]
+        ) from problem
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    view = memoryview(data)
+    for start in range(0, len(data), CHUNK):
+        yield bytes(view[start : start + CHUNK])
+
+
+def _first_invalid(data: bytes) -> int:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        return problem.start
+    return len(data) - 1
+
+
+def _twice_encoded(file: str, data: bytes) -> Iterator[Diagnostic]:
+    first = TWICE_ENCODED.search(data)
+    if first is not None:
+        count = sum(1 for _ in TWICE_ENCODED.finditer(data))
+        line = data.count(b"\n", 0, first.start()) + 1
+        yield warning(
+            "garbled-text",
+            f"{count:,} places look like text that was encoded twice, the first in line {line:,}",
+            Span(file, line),
+            "names will show wrong letters; correct the encoding of the export",
+        )
