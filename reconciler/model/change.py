@@ -90,16 +90,21 @@ class Restore(ChangeFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rekey(ChangeFacts):
-    """The same person under a new sourcedId (`key`); the account keeps all it has."""
+    """The same person under a new sourcedId (`key`); the account keeps all it has.
+
+    same: fields that tell who somebody is, set and equal before and after.
+    """
 
     former_key: str
+    same: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopt(ChangeFacts):
-    """A roster row binds to an account that something else made."""
+    """A roster row binds to an account that something else made. `same` as in Rekey."""
 
     manager: str
+    same: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

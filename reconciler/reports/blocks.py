@@ -1,0 +1,108 @@
+"""One customer of a plan on a terminal: what it is, what is held, removals, other changes, remarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reconciler.model.change import Action
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Outcome, SourceSummary
+from reconciler.reports.cells import clean, pad
+from reconciler.reports.layout import Layout
+from reconciler.reports.people import View
+from reconciler.reports.remarks import diagnostic_lines, limit_lines, remark_lines
+from reconciler.reports.rows import Group
+from reconciler.reports.tables import change_table
+from reconciler.reports.wording import age, counted, moment, things
+
+TAKING = (Action.DELETE, Action.SUSPEND, Action.CONCLUDE)
+
+#: Of what is taken away; enrollments are counted at its end.
+_REMOVALS_ORDER = (
+    Kind.CUSTOMER,
+    Kind.COMMUNITY,
+    Kind.LESSON,
+    Kind.USER,
+    Kind.CLASS,
+    Kind.ORG,
+    Kind.ENROLLMENT,
+)
+
+
+def block(customer: CustomerPlan, groups: Sequence[Group], view: View, layout: Layout) -> list[str]:
+    """groups: all that change of this customer. One line, with its remarks, where nothing does."""
+    diagnostics = [view.diagnostic(each) for each in customer.diagnostics]
+    if customer.outcome in (Outcome.REFUSED, Outcome.FAILED):
+        stopped = layout.paint.red(customer.outcome)
+        first = f"{layout.paint.bold(_name(customer))}  {stopped}: nothing was compared, nothing was changed"
+        return [first, *(f"  {text}" for text in diagnostic_lines(diagnostics, layout))]
+    remarks = [*limit_lines(customer.limits, layout), *remark_lines(customer, diagnostics, layout)]
+    if not groups:
+        return [_unchanged(customer, layout), *(f"  {text}" for text in remarks)]
+    parts = (
+        _header(customer, layout),
+        _hold(customer, layout),
+        change_table(customer, _removals(groups), layout),
+        change_table(customer, (group for group in groups if group.action not in TAKING), layout),
+        remarks,
+    )
+    shown = [part for part in parts if part]
+    return [text for place, part in enumerate(shown) for text in (["", *part] if place else part)]
+
+
+def _name(customer: CustomerPlan) -> str:
+    return "catalogue" if customer.id == CATALOGUE else customer.id
+
+
+def _header(customer: CustomerPlan, layout: Layout) -> list[str]:
+    name = _name(customer)
+    column = max(len(name), len("roster")) + 2
+    title = "" if customer.name in (name, customer.id) else clean(customer.name)
+    lines = [f"{layout.paint.bold(pad(name, column))}{title}".rstrip()]
+    if customer.source:
+        lines.append(f"{pad('roster', column)}{_source(customer.source, layout)}")
+        if not customer.roster_applies:
+            lines.append(f"{pad('', column)}what it would change is shown only; apply leaves it out")
+    return lines
+
+
+def _source(source: SourceSummary, layout: Layout) -> str:
+    kinds = (Kind.USER, Kind.CLASS, Kind.ENROLLMENT)
+    rows = [things(source.rows[kind.plural], kind) for kind in kinds if kind.plural in source.rows]
+    parts = [f"{source.type} {clean(source.name)}".rstrip()]
+    if source.freshness is Freshness.LAST:
+        old = age(source.fetched_at, layout.now)
+        parts.append(f"last good roster, of {moment(source.fetched_at)}, {old}")
+    parts += [", ".join(rows)] if rows else []
+    parts.append("complete" if source.complete else layout.paint.red("not complete: it removes nothing"))
+    return " · ".join(parts)
+
+
+def _unchanged(customer: CustomerPlan, layout: Layout) -> str:
+    known = []
+    if Kind.USER in customer.counts:
+        known.append(things(customer.counts[Kind.USER].unchanged, Kind.USER))
+    if customer.source:
+        roster = "last good roster" if customer.source.freshness is Freshness.LAST else "roster"
+        known.append(f"{roster} of {moment(customer.source.fetched_at)}")
+    aside = f" ({', '.join(known)})" if known else ""
+    return f"{layout.paint.bold(_name(customer))}: nothing to change{aside}."
+
+
+def _hold(customer: CustomerPlan, layout: Layout) -> list[str]:
+    hold = customer.hold
+    if hold is None:
+        return []
+    size = counted(hold.rows, "change", "changes")
+    if hold.people:
+        size = f"{things(hold.people, Kind.USER)}, {size} in all"
+    lines = [f"{layout.paint.held('HELD')}  {layout.paint.bold(hold.id)}  {size}"]
+    lines += [f"      {clean(cause)}" for cause in hold.causes]
+    if layout.command and customer.roster_applies:
+        lines.append(f"      If that is right:  {layout.command} --approve {hold.id}")
+    return lines
+
+
+def _removals(groups: Iterable[Group]) -> list[Group]:
+    taking = [group for group in groups if group.action in TAKING]
+    return sorted(taking, key=lambda group: _REMOVALS_ORDER.index(group.kind))

@@ -1,0 +1,19 @@
+"""How a terminal report is laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.reports.cells import Paint
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """rows: most lines per kind and action. width: of the terminal, in cells. command: the words that would
+    apply this plan, empty where nothing can. now: when the plan was made."""
+
+    rows: int
+    width: int
+    paint: Paint
+    command: str
+    now: str

@@ -1,0 +1,122 @@
+"""Who may be seen in a report: everything, pseudonyms, or sourcedIds without names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import TypeAlias
+
+from reconciler.model.change import Change, FieldChange
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.kind import Kind
+
+
+class People(StrEnum):
+    """full: everything. masked: a keyed pseudonym for every person and enrollment. ids: sourcedIds, no names."""
+
+    FULL = "full"
+    MASKED = "masked"
+    IDS = "ids"
+
+
+#: pseudonym(kind, customer id, key): the same within a store, and `explain` resolves it
+Mask: TypeAlias = Callable[[Kind, str, str], str]
+
+#: Stands for a personal value that is set.
+HIDDEN = "•••"
+
+#: Roster files whose rows are about people, so that a diagnostic about a row may name one.
+ABOUT_PEOPLE = frozenset({"users", "enrollments", "roles", "demographics", "userprofiles", "userresources"})
+
+#: Codes whose messages hold counts, column names and file names only, on whatever line they are found.
+NAMES_NOBODY = frozenset(
+    {"ambiguous-match", "emptied-file", "many-dangling-references", "missing-column", "truncated-file"}
+)
+
+#: The one setting that lists people by sourcedId.
+PROTECT = "rostering.protect"
+
+#: The last names of an administrator's path; what stands before them is the username.
+_ADMINISTRATOR = re.compile(
+    r"administrators\.(?P<username>.+?)"
+    r"(?P<field>\.(?:given_name|family_name|email|username|role|password(?:\.secret)?))?"
+)
+_PERSONAL_OF_ADMINISTRATOR = (None, ".given_name", ".family_name", ".email", ".username")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One customer's things as a report may show them."""
+
+    people: People
+    mask: Mask
+    customer: str
+
+    def key(self, kind: Kind, key: str) -> str:
+        """A sourcedId or declared id as it may be shown. Only people and enrollments are ever masked."""
+        if self.people is People.MASKED and kind in (Kind.USER, Kind.ENROLLMENT):
+            return self.mask(kind, self.customer, key)
+        return key
+
+    def label(self, kind: Kind, key: str, label: str) -> str:
+        """A name for people; of a person the key where names are hidden."""
+        if kind is Kind.USER and self.people is not People.FULL:
+            return self.key(kind, key)
+        return label
+
+    def field(self, change: FieldChange, reference: Kind | None = None) -> FieldChange:
+        """reference: the kind whose sourcedId the values are; such values are keys, not names."""
+        if reference is not None:
+            return replace(
+                change,
+                before=self._reference(reference, change.before),
+                after=self._reference(reference, change.after),
+            )
+        if self.people is People.FULL:
+            return change
+        if change.path == PROTECT:
+            return replace(change, before=self._keys(change.before), after=self._keys(change.after))
+        path, personal = self._path(change.path, change.personal)
+        if not personal:
+            return replace(change, path=path)
+        return FieldChange(path, _hidden(change.before), _hidden(change.after), personal=True)
+
+    def declared(self, change: Change) -> Change:
+        """A change of a declared kind; of its people only administrators are named in it."""
+        return replace(change, fields=tuple(self.field(field) for field in change.fields))
+
+    def diagnostic(self, diagnostic: Diagnostic) -> Diagnostic:
+        """Without its text where that may name a person; code, file and line stay."""
+        span = diagnostic.span
+        if self.people is People.FULL or span is None or not span.line or diagnostic.code in NAMES_NOBODY:
+            return diagnostic
+        if PurePosixPath(span.file).stem.lower() not in ABOUT_PEOPLE or not span.file.lower().endswith(".csv"):
+            return diagnostic
+        words = diagnostic.code.replace("-", " ")
+        return replace(diagnostic, message=f"{words} (may name a person: --people full shows it)", hint=None)
+
+    def _reference(self, kind: Kind, value: object) -> object:
+        return self.key(kind, value) if isinstance(value, str) else value
+
+    def _keys(self, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        return [self._reference(Kind.USER, each) for each in value]
+
+    def _path(self, path: str, personal: bool) -> tuple[str, bool]:
+        """The path without an administrator's username, and whether its values are personal."""
+        if path == "administrators":
+            return path, True
+        found = _ADMINISTRATOR.fullmatch(path)
+        if found is None:
+            return path, personal
+        username, field = found["username"], found["field"]
+        pseudonym = self.mask(Kind.CUSTOMER, self.customer, username)
+        return f"administrators.{pseudonym}{field or ''}", field in _PERSONAL_OF_ADMINISTRATOR
+
+
+def _hidden(value: object) -> str | None:
+    return None if value is None else HIDDEN

@@ -1,0 +1,165 @@
+"""The rows of a plan that a report shows, as Change values in the order of every report.
+
+Everything else stays rows of a frame: a first load of a million people makes a few thousand values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import polars as pl
+
+from reconciler.model.change import (
+    Action,
+    Adopt,
+    Change,
+    Conclude,
+    Create,
+    Delete,
+    FieldChange,
+    Move,
+    Rekey,
+    Restore,
+    Resume,
+    Suspend,
+    Update,
+    action_of,
+)
+from reconciler.model.diagnostic import Span
+from reconciler.model.kind import DECLARED_KINDS, Kind
+from reconciler.model.plan import CustomerPlan
+from reconciler.model.reason import Reason
+from reconciler.model.roster import FIELDS
+from reconciler.reports.people import View
+
+IMPACT = "impact_"
+
+#: Declared kinds first, then what contains before what is contained.
+KIND_ORDER = tuple(Kind)
+
+#: Fields that tell who somebody is: equal before and after, they are why a row was taken for the same person.
+EVIDENCE = ("identifier", "roster_username", "email")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All changes of one customer, kind and action. changes: those shown, by key. total, held: of all."""
+
+    action: Action
+    kind: Kind
+    total: int
+    held: int
+    changes: tuple[Change, ...]
+
+    @property
+    def left_out(self) -> int:
+        return self.total - len(self.changes)
+
+
+def groups(customer: CustomerPlan, view: View, rows: int, *, cut_deletions: bool = False) -> tuple[Group, ...]:
+    """By action, then kind. At most `rows` changes each, but deletions of everything except enrollments are
+    whole unless `cut_deletions`."""
+    found = []
+    for action in Action:
+        for kind in KIND_ORDER:
+            whole = action is Action.DELETE and kind is not Kind.ENROLLMENT and not cut_deletions
+            group = _group(customer, view, action, kind, None if whole else rows)
+            if group.total:
+                found.append(group)
+    return tuple(found)
+
+
+def _group(customer: CustomerPlan, view: View, action: Action, kind: Kind, most: int | None) -> Group:
+    if kind in DECLARED_KINDS:
+        declared = sorted(
+            (change for change in customer.declared if change.kind is kind and action_of(change) is action),
+            key=lambda change: change.key,
+        )
+        held = sum(change.held for change in declared)
+        return Group(action, kind, len(declared), held, tuple(view.declared(each) for each in declared[:most]))
+    frame = customer.roster.get(kind)
+    if frame is None:
+        return Group(action, kind, 0, 0, ())
+    mine = frame.filter(pl.col("action") == action.value)
+    shown = mine.lazy().sort("key").head(mine.height if most is None else most).collect()
+    changes = tuple(_change(view, kind, action, row) for row in shown.iter_rows(named=True))
+    return Group(action, kind, mine.height, int(mine["held"].sum()), changes)
+
+
+def _change(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) -> Change:
+    reason = Reason(row["reason"])
+    facts: dict[str, Any] = {
+        "kind": kind,
+        "key": view.key(kind, row["key"]),
+        "label": _label(view, kind, row),
+        "reason": reason,
+        "origin": Span(row["file"], row["line"] or 0) if row["file"] else None,
+        "held": row["held"],
+        "cause": "drift" if reason is Reason.DRIFT else None,
+        "impact": {
+            name.removeprefix(IMPACT): value
+            for name, value in row.items()
+            if name.startswith(IMPACT) and value is not None
+        },
+    }
+    fields = _fields(view, kind, row)
+    match action:
+        case Action.DELETE:
+            return Delete(**facts)
+        case Action.CREATE:
+            return Create(**facts)
+        case Action.REKEY:
+            former = view.key(kind, row["former_key"])
+            return Rekey(**facts, fields=fields, former_key=former, same=_same(row))
+        case Action.ADOPT:
+            return Adopt(**facts, fields=fields, manager=row["manager"] or "", same=_same(row))
+        case Action.RESTORE:
+            return Restore(**facts, fields=_former_key(view, kind, row) + fields)
+        case Action.SUSPEND:
+            return Suspend(**facts, fields=fields)
+        case Action.CONCLUDE:
+            return Conclude(**facts, fields=fields)
+        case Action.RESUME:
+            return Resume(**facts, fields=fields)
+        case Action.MOVE:
+            return Move(**facts, fields=fields)
+        case Action.UPDATE:
+            return Update(**facts, fields=fields)
+        case _:
+            assert_never(action)
+
+
+def _label(view: View, kind: Kind, row: Mapping[str, Any]) -> str:
+    """An enrollment is named by sourcedIds, so its label follows the view's keys."""
+    if kind is not Kind.ENROLLMENT:
+        return view.label(kind, row["key"], row["label"] or row["key"])
+    user, class_ = row["user"] or row["before_user"], row["class"] or row["before_class"]
+    return f"{view.key(Kind.USER, user) if user else 'somebody'} in {class_ or 'a class'}"
+
+
+def _fields(view: View, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+    changed = []
+    for field in FIELDS[kind]:
+        before, after = row[f"before_{field.name}"], row[field.name]
+        if before != after:
+            change = FieldChange(field.name, _listed(before), _listed(after), field.personal)
+            changed.append(view.field(change, field.reference))
+    return tuple(changed)
+
+
+def _former_key(view: View, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+    """A person who comes back under another sourcedId."""
+    former, key = row["former_key"], row["key"]
+    if former is None or former == key:
+        return ()
+    return (view.field(FieldChange("sourced_id", former, key, personal=True), kind),)
+
+
+def _same(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in EVIDENCE if row[name] is not None and row[name] == row[f"before_{name}"])
+
+
+def _listed(value: object) -> object:
+    return value.replace("\n", ", ") if isinstance(value, str) else value

@@ -1,0 +1,152 @@
+"""The changes of one customer as aligned lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+from rich.cells import cell_len
+
+from reconciler.model.change import Action
+from reconciler.model.kind import DECLARED_KINDS, Kind
+from reconciler.model.plan import CustomerPlan
+from reconciler.model.reason import Reason
+from reconciler.reports.cells import Paint, clip, pad, widest
+from reconciler.reports.layout import Layout
+from reconciler.reports.lines import MARKS, Line, line
+from reconciler.reports.rows import Group
+from reconciler.reports.wording import NOUNS, TO_DO, counted
+
+#: Names are cut at this; sourcedIds never are, they are what `explain` takes.
+_LONGEST_LABEL = 32
+_GAP = "  "
+_HELD = "HELD"
+
+#: A longer reason pushes what stands behind it on its own line only.
+_WIDEST_NOTE = 20
+
+
+def change_table(customer: CustomerPlan, groups: Iterable[Group], layout: Layout) -> list[str]:
+    """One line for each change shown. Enrollments, and whatever a roster adds, are counted with their first."""
+    sections = list(groups)
+    listed = [group for group in sections if not _is_counted(group)]
+    columns = _columns([line(change) for group in listed for change in group.changes], sections)
+    text: list[str] = []
+    for group in sections:
+        if _is_counted(group):
+            text += _counted_lines(customer.roster[group.kind], group, columns, layout)
+            continue
+        for change in group.changes:
+            text += _listed_lines(line(change), columns, layout)
+        if group.left_out:
+            noun = NOUNS[group.kind][group.left_out != 1]
+            text.append(
+                f"{columns.beneath}… {group.left_out:,} more {noun} {TO_DO[group.action]}; "
+                f"all of them: --rows {group.total} or --format json"
+            )
+    return text
+
+
+def _is_counted(group: Group) -> bool:
+    added = group.action is Action.CREATE and group.kind not in DECLARED_KINDS
+    return added or group.kind is Kind.ENROLLMENT
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Cells of each column; 0 where no line has anything in it."""
+
+    kind: int
+    key: int
+    label: int
+    held: int
+    note: int
+
+    @property
+    def beneath(self) -> str:
+        """Before what stands under a line, so that it begins where the keys do."""
+        return " " * (2 + self.kind + len(_GAP))
+
+
+def _columns(lines: list[Line], groups: list[Group]) -> _Columns:
+    return _Columns(
+        kind=widest([group.kind for group in groups if group.kind is not Kind.ENROLLMENT]),
+        key=widest([each.key for each in lines]),
+        label=widest([clip(each.label, _LONGEST_LABEL) for each in lines]),
+        held=len(_HELD) if any(each.held for each in lines) else 0,
+        note=min(_WIDEST_NOTE, widest([each.note for each in lines])),
+    )
+
+
+def _listed_lines(shown: Line, columns: _Columns, layout: Layout) -> list[str]:
+    """Details, or even the note, stand beneath where they do not fit."""
+    label = clip(shown.label, _LONGEST_LABEL)
+    cells = [pad(shown.key, columns.key)]
+    cells += [pad(label, columns.label)] if columns.label else []
+    before = _GAP.join(cells)
+    held = pad(_HELD if shown.held else "", columns.held) + _GAP if columns.held else ""
+    note = pad(shown.note, columns.note)
+    details = " · ".join(shown.details)
+    start = f"{_mark(shown.mark, layout.paint)} {pad(shown.kind, columns.kind)}{_GAP}"
+    painted = f"{start}{before}{_GAP}{held.replace(_HELD, layout.paint.held(_HELD))}"
+    fixed = cell_len(f"{columns.beneath}{before}{_GAP}{held}")
+    if fixed + cell_len(f"{note}{_GAP}{details}".rstrip()) <= layout.width:
+        return [f"{painted}{note}{_GAP}{details}".rstrip()]
+    beneath = [f"{columns.beneath}{detail}" for detail in shown.details]
+    if fixed + cell_len(shown.note) <= layout.width:
+        return [f"{painted}{shown.note}".rstrip(), *beneath]
+    return [painted.rstrip(), f"{columns.beneath}{shown.note}", *beneath]
+
+
+def _mark(mark: str, paint: Paint) -> str:
+    if mark == "-":
+        return paint.red(mark)
+    return paint.green(mark) if mark == "+" else paint.yellow(mark)
+
+
+def _counted_lines(frame: pl.DataFrame, group: Group, columns: _Columns, layout: Layout) -> list[str]:
+    """Many rows of one kind and action in one line; the first of them behind it, or beneath."""
+    mine = frame.filter(pl.col("action") == group.action.value)
+    text = f"{group.total:,} {TO_DO[group.action]}{_what(mine, group)}"
+    held = ""
+    if group.held:
+        held = " · " + (_HELD if group.held == group.total else f"{group.held:,} of them {_HELD}")
+    kind = pad(group.kind, columns.kind)
+    lines = [f"{_mark(MARKS[group.action], layout.paint)} {kind}{_GAP}{text}{layout.paint.held(held)}"]
+    if group.action is Action.DELETE:
+        return lines
+    for first in map(line, group.changes[:1]):
+        words = ", ".join(part for part in (f"{first.key} {first.label}".rstrip(), first.note, *first.details) if part)
+        if cell_len(f"  {kind}{_GAP}{text}{held} · first: {words}") <= layout.width:
+            lines[0] += f" · first: {words}"
+        else:
+            lines.append(f"{columns.beneath}first: {words}")
+    return lines
+
+
+def _what(rows: pl.DataFrame, group: Group) -> str:
+    if group.kind is Kind.USER:
+        return f": {_roles(rows)}"
+    if group.kind is Kind.ENROLLMENT and group.action is Action.DELETE:
+        return _along(rows)
+    return ""
+
+
+def _roles(rows: pl.DataFrame) -> str:
+    """`18 students, 2 teachers`: the most frequent first."""
+    numbers = (
+        rows["role"].fill_null("person").value_counts(name="number").sort(["number", "role"], descending=[True, False])
+    )
+    words = ((role.replace("_", " "), number) for role, number in numbers.iter_rows())
+    return ", ".join(counted(number, role, "people" if role == "person" else f"{role}s") for role, number in words)
+
+
+def _along(rows: pl.DataFrame) -> str:
+    """Which of the enrollments only go because their person or class does."""
+    along = rows.filter(pl.col("reason") == Reason.PARENT_REMOVED.value).height
+    if not along:
+        return ""
+    if along == rows.height:
+        return ", with people and classes above"
+    return f": {along:,} with the above, {rows.height - along:,} others"

@@ -1,0 +1,171 @@
+"""Numbers, times, reasons and values in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import assert_never
+
+import orjson
+
+from reconciler.model.change import Action, FieldChange
+from reconciler.model.diagnostic import Span
+from reconciler.model.kind import Kind
+from reconciler.model.reason import Reason
+from reconciler.reports.cells import clean, clip
+
+#: one and many, of the kinds as people call them
+NOUNS = {
+    Kind.CUSTOMER: ("customer", "customers"),
+    Kind.COMMUNITY: ("community", "communities"),
+    Kind.LESSON: ("lesson", "lessons"),
+    Kind.ORG: ("org", "orgs"),
+    Kind.USER: ("person", "people"),
+    Kind.CLASS: ("class", "classes"),
+    Kind.ENROLLMENT: ("enrollment", "enrollments"),
+}
+
+TO_DO = {
+    Action.DELETE: "to remove",
+    Action.SUSPEND: "to suspend",
+    Action.CONCLUDE: "to conclude",
+    Action.REKEY: "to rekey",
+    Action.RESTORE: "to bring back",
+    Action.RESUME: "to let in again",
+    Action.ADOPT: "to adopt",
+    Action.MOVE: "to move",
+    Action.UPDATE: "to update",
+    Action.CREATE: "to add",
+}
+
+#: one and many, of what goes with a thing that is taken away
+_BELONGINGS = {
+    "people": ("person", "people"),
+    "communities": ("community", "communities"),
+    "lessons": ("lesson", "lessons"),
+    "classes": ("class", "classes"),
+    "enrollments": ("enrollment", "enrollments"),
+    "assignments": ("assignment", "assignments"),
+    "lti_links": ("LMS link", "LMS links"),
+}
+
+_MAKERS = {
+    "lti": "account made by a launch; the roster manages it from now on",
+    "join_link": "account made by a join link; stays its owner's",
+    "portal": "account made in the portal; stays as it is managed",
+    "config": "account of the configuration; stays managed by it",
+}
+
+#: More of a value than this is in the JSON only.
+_LONGEST_VALUE = 60
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """`1 class`, `4,298 people`."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def things(number: int, kind: Kind) -> str:
+    return counted(number, *NOUNS[kind])
+
+
+def moment(time: str) -> str:
+    """An ISO-8601 UTC time to the minute."""
+    return f"{time[:10]} {time[11:16]} UTC"
+
+
+def age(since: str, until: str) -> str:
+    """Whole days, else whole hours."""
+    hours = int((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() // 3600)
+    return f"{counted(hours // 24, 'day', 'days')} old" if hours >= 24 else f"{counted(hours, 'hour', 'hours')} old"
+
+
+def why(reason: Reason, origin: Span | None) -> str:
+    """A few words that say why something changes, with the place that asks for it."""
+    place = str(Span(origin.file, origin.line)) if origin else ""
+    file = origin.file if origin else "its source"
+    match reason:
+        case Reason.ROSTER_ROW_MISSING:
+            return f"not in {file}"
+        case Reason.ROSTER_TOBEDELETED:
+            return _placed("tobedeleted", place)
+        case Reason.ROSTER_DISABLED:
+            return _placed("not enabled", place)
+        case Reason.SCOPE_NARROWED:
+            return "no longer among what is synced"
+        case Reason.SESSION_ENDED:
+            return "its term has ended"
+        case Reason.PARENT_REMOVED:
+            return "goes with what it belongs to"
+        case Reason.REMOVED_FROM_GIT:
+            return _placed("removed from git", place)
+        case Reason.ERASED:
+            return "erased on request"
+        case Reason.DRIFT:
+            return _placed("changed by hand", place)
+        case Reason.RETURNED:
+            return _placed("back", place)
+        case Reason.RENAMED:
+            return _placed("renamed", place)
+        case Reason.ROLE_CHANGED:
+            return _placed("other role", place)
+        case Reason.NEW | Reason.FIELD_CHANGED | Reason.KEY_CHANGED | Reason.ADOPTED:
+            return place
+        case _:
+            assert_never(reason)
+
+
+def belongings(kind: Kind, impact: Mapping[str, object]) -> str:
+    """What goes with a thing that is taken away."""
+    words = []
+    for name, value in impact.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            continue
+        if kind is Kind.USER and name == "enrollments":
+            continue
+        if value:
+            one_and_many = _BELONGINGS.get(name, (name.replace("_", " "),) * 2)
+            words.append(counted(value, *one_and_many))
+        elif kind is Kind.USER and name == "classes":
+            words.append("no class")
+    if kind is Kind.USER and impact:
+        last = impact.get("last_sign_in")
+        words.append(f"last seen {str(last)[:10]}" if last else "never signed in")
+    return ", ".join(words)
+
+
+def keeps(impact: Mapping[str, object]) -> str:
+    """What an account takes along when it is bound to another row."""
+    links = impact.get("lti_links")
+    kept = ["password"] if impact.get("password") is True else []
+    if isinstance(links, int) and links:
+        kept.append(counted(links, *_BELONGINGS["lti_links"]))
+    return f"keeps {', '.join(kept)}" if kept else ""
+
+
+def same(names: tuple[str, ...]) -> str:
+    """Why a row is taken for a person who is there already."""
+    return f"same {names[0].removeprefix('roster_')}" if names else "same person"
+
+
+def made_by(manager: str) -> str:
+    return _MAKERS.get(manager, "account that was there already")
+
+
+def before_and_after(field: FieldChange) -> str:
+    return f"{clean(field.path)} {value(field.before)} → {value(field.after)}"
+
+
+def value(given: object) -> str:
+    """One line; a long value is cut."""
+    if given is None:
+        return "(none)"
+    if isinstance(given, str):
+        return clip(clean(given), _LONGEST_VALUE)
+    if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given):
+        return clip(clean(", ".join(given)) or "(empty)", _LONGEST_VALUE)
+    return clip(clean(orjson.dumps(given, default=str).decode()), _LONGEST_VALUE)
+
+
+def _placed(words: str, place: str) -> str:
+    return f"{words}, {place}" if place else words

@@ -1,0 +1,78 @@
+"""Runs and holds, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+
+from syrupy.assertion import SnapshotAssertion
+
+from reconciler.reports.history import Run, history_json, history_text
+from reconciler.reports.holds import Waiting, holds_json, holds_text
+
+RUNS = (
+    Run(
+        id=12,
+        customer="springfield",
+        started_at="2026-11-22T03:00:00Z",
+        finished_at="2026-11-22T03:00:04Z",
+        actor="ned@ci-7",
+        plan_id="sha256:" + "ab" * 32,
+        outcome="applied",
+        counts={"user": {"delete": 2, "create": 1200}, "enrollment": {"delete": 1}, "customer": {"update": 0}},
+    ),
+    Run(
+        id=11,
+        customer="shelbyville",
+        started_at="2026-11-21T02:00:00Z",
+        finished_at=None,
+        actor="worker",
+        plan_id="sha256:" + "cd" * 32,
+        outcome="running",
+        counts={},
+    ),
+)
+HOLDS = (
+    Waiting(
+        id="springfield:12:7f3a9c",
+        customer="springfield",
+        people=12,
+        rows=36,
+        since="2026-11-22T03:00:04Z",
+        plan_id="sha256:" + "ab" * 32,
+        causes=("Lincoln Elementary (s-7) would lose everyone: 12 of 12.",),
+        command="reconciler apply springfield --zip FILE --approve springfield:12:7f3a9c",
+    ),
+)
+
+
+def test_history_reads_as_it_did(snapshot: SnapshotAssertion) -> None:
+    assert history_text(RUNS) == snapshot
+
+
+def test_history_as_json_has_the_keys_of_the_contract_in_the_order_given() -> None:
+    runs = json.loads(history_json(RUNS))["runs"]
+    assert [run["id"] for run in runs] == [12, 11]
+    assert list(runs[0]) == [*("id", "customer", "started_at", "finished_at", "actor", "plan_id", "outcome", "counts")]
+    assert runs[0]["counts"]["user"] == {"delete": 2, "create": 1200}
+    assert runs[1]["finished_at"] is None
+
+
+def test_a_store_without_runs_says_so() -> None:
+    assert history_text(()) == "No runs yet: nothing has been applied to this store.\n"
+    assert json.loads(history_json(())) == {"runs": []}
+
+
+def test_holds_read_as_they_did(snapshot: SnapshotAssertion) -> None:
+    assert holds_text(HOLDS) == snapshot
+
+
+def test_holds_as_json_say_what_approves_them() -> None:
+    (hold,) = json.loads(holds_json(HOLDS))["holds"]
+    assert hold["id"] == "springfield:12:7f3a9c"
+    assert hold["command"].endswith("--approve springfield:12:7f3a9c")
+    assert hold["causes"] == ["Lincoln Elementary (s-7) would lose everyone: 12 of 12."]
+
+
+def test_nothing_held_says_so() -> None:
+    assert holds_text(()) == "Nothing is held.\n"
+    assert json.loads(holds_json(())) == {"holds": []}

@@ -1,0 +1,140 @@
+"""What a masked report, and one of ids, keep to themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import plan_samples as samples
+import pytest
+
+from reconciler.model.change import FieldChange
+from reconciler.model.diagnostic import Diagnostic, Span, error, warning
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CustomerPlan, Plan
+from reconciler.reports import json as as_json
+from reconciler.reports import text
+from reconciler.reports.people import HIDDEN, People, View
+
+NAMES = ("Simpson", "Van Houten", "Krabappel", "Otto", "Wiggum", "Muntz", "Flanders", "Prince", "Jimbo")
+ADDRESSES = ("@springfield", "agnes", "seymour", "Seymour", "100077", "todd")
+KEYS = ("u-1041", "u-2207", "u-212", "u-5001", "u-77", "n-77", "u-12", "e-1")
+Render = Callable[[Plan, People, Any], str]
+
+
+def everything() -> Plan:
+    return samples.plan(samples.first_load(), samples.updates(), samples.removals())
+
+
+@pytest.mark.parametrize("render", [as_json.render, text.render])
+@pytest.mark.parametrize("secret", [*NAMES, *ADDRESSES, *KEYS])
+def test_a_masked_report_shows_no_name_no_address_and_no_sourced_id_of_a_person(render: Render, secret: str) -> None:
+    written = render(everything(), People.MASKED, samples.mask).replace("Springfield Unified", "")
+    words = set(written.replace('"', " ").replace(",", " ").split())
+    assert secret not in words if secret in KEYS else secret not in written
+
+
+@pytest.mark.parametrize("render", [as_json.render, text.render])
+@pytest.mark.parametrize("secret", [*NAMES, *ADDRESSES])
+def test_a_report_of_ids_shows_no_name_and_no_address(render: Render, secret: str) -> None:
+    assert secret not in render(everything(), People.IDS, samples.mask)
+
+
+@pytest.mark.parametrize("render", [as_json.render, text.render])
+def test_a_report_of_ids_shows_sourced_ids(render: Render) -> None:
+    written = render(everything(), People.IDS, samples.mask)
+    assert "u-1041" in written
+    assert "u-77" in written
+
+
+def changes(customer: CustomerPlan) -> list[dict[str, Any]]:
+    document = json.loads(as_json.render(samples.plan(customer), People.MASKED, samples.mask))
+    found: list[dict[str, Any]] = document["customers"][0]["changes"]
+    return found
+
+
+def test_a_person_has_the_same_pseudonym_everywhere_in_a_plan() -> None:
+    found = changes(samples.removals())
+    lisa = samples.mask(Kind.USER, "springfield", "u-1041")
+    assert found[0]["key"] == found[0]["label"] == lisa
+    enrollment = next(change for change in found if change["label"] == f"{lisa} in c-88")
+    assert enrollment["key"].startswith("E-")
+
+
+def test_a_masked_field_tells_only_whether_it_is_set() -> None:
+    martin = next(change for change in changes(samples.updates()) if change["cause"] == "drift")
+    values = {field["path"]: (field["before"], field["after"]) for field in martin["fields"]}
+    assert values["email"] == (None, HIDDEN)
+    assert values["given_name"] == (HIDDEN, HIDDEN)
+    assert values["grades"] == ("04", "05")
+
+
+def test_a_masked_rekey_has_two_pseudonyms() -> None:
+    rekey = next(change for change in changes(samples.updates()) if change["action"] == "rekey")
+    before, after = (samples.mask(Kind.USER, "springfield", key) for key in ("u-77", "n-77"))
+    assert rekey["fields"] == [{"path": "sourced_id", "before": before, "after": after}]
+
+
+def view(people: People = People.MASKED) -> View:
+    return View(people, samples.mask, "springfield")
+
+
+@pytest.mark.parametrize(
+    ("path", "ending", "hidden"),
+    [
+        ("administrators.agnes.skinner.email", ".email", True),
+        ("administrators.agnes.skinner.role", ".role", False),
+        ("administrators.agnes.skinner.password.secret", ".password.secret", False),
+        ("administrators.agnes.skinner", "", True),
+        ("administrators.agnes.email.skinner", "", True),
+    ],
+)
+def test_a_path_of_an_administrator_hides_the_username(path: str, ending: str, hidden: bool) -> None:
+    shown = view().field(FieldChange(path, "before", "after", personal=True))
+    assert "agnes" not in shown.path
+    assert "skinner" not in shown.path
+    assert shown.path.endswith(ending)
+    assert (shown.before == HIDDEN) is hidden
+
+
+def test_administrators_as_one_list_are_hidden() -> None:
+    shown = view().field(FieldChange("administrators", [{"email": "a@b.example"}], None))
+    assert (shown.before, shown.after) == (HIDDEN, None)
+
+
+def test_protected_people_are_pseudonyms_in_a_masked_setting() -> None:
+    shown = view().field(FieldChange("rostering.protect", ["u-1"], ["u-1", "u-2"]))
+    one, two = (samples.mask(Kind.USER, "springfield", key) for key in ("u-1", "u-2"))
+    assert (shown.before, shown.after) == ([one], [one, two])
+
+
+ROW = error("unknown-role", 'role "wizard" of u-212', Span("users.csv", 212, 6), "u-212 stays")
+
+
+@pytest.mark.parametrize("people", [People.MASKED, People.IDS])
+@pytest.mark.parametrize("file", ["users.csv", "Enrollments.CSV", "export/roles.csv", "userProfiles.csv"])
+def test_a_diagnostic_about_a_row_keeps_code_and_place_and_loses_its_text(people: People, file: str) -> None:
+    shown = view(people).diagnostic(error(ROW.code, ROW.message, Span(file, 212, 6), ROW.hint))
+    assert "u-212" not in str(shown)
+    assert shown.span == Span(file, 212, 6)
+    assert shown.code == "unknown-role"
+
+
+@pytest.mark.parametrize(
+    "diagnostic",
+    [
+        warning("no-manifest", "no manifest", Span("day-2.zip")),
+        warning("administrator-kept", "2 administrators are not in the roster", Span("users.csv")),
+        error("emptied-file", "users.csv has a header and no rows", Span("users.csv", 1)),
+        error("dangling-reference", 'school "s-9" is not in orgs.csv', Span("classes.csv", 4)),
+        error("invalid-choice", "match_with must be", Span("customers/springfield/customer.yaml", 31, 5)),
+        error("locked", "another apply is running"),
+    ],
+)
+def test_a_diagnostic_that_names_nobody_keeps_its_text(diagnostic: Diagnostic) -> None:
+    assert view().diagnostic(diagnostic) == diagnostic
+
+
+def test_a_full_report_keeps_every_text() -> None:
+    assert view(People.FULL).diagnostic(ROW) == ROW

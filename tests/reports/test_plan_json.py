@@ -1,0 +1,168 @@
+"""The plan as JSON, as the contract has it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import plan_samples as samples
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from reconciler.model.change import Action, FieldChange, Update
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CustomerPlan, Outcome
+from reconciler.model.reason import Reason
+from reconciler.reports.json import render
+from reconciler.reports.people import People
+
+
+def rendered(*customers: CustomerPlan, people: People = People.FULL, rows: int = 1000) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(render(samples.plan(*customers), people, samples.mask, rows))
+    return document
+
+
+@pytest.mark.parametrize(
+    "sample", [samples.first_load, samples.nothing, samples.updates, samples.removals, samples.refused, samples.failed]
+)
+def test_a_plan_reads_as_it_did(sample: Any, snapshot: SnapshotAssertion) -> None:
+    assert render(samples.plan(sample()), People.FULL, samples.mask) == snapshot
+
+
+def test_several_customers_masked_read_as_they_did(snapshot: SnapshotAssertion) -> None:
+    plan = samples.plan(samples.updates(), samples.removals(3), samples.failed(), samples.removed_from_git())
+    assert render(plan, People.MASKED, samples.mask, rows=2) == snapshot
+
+
+def test_keys_stand_in_the_order_of_the_contract() -> None:
+    document = rendered(samples.removals())
+    assert list(document) == [
+        "format_version",
+        "plan_id",
+        "created_at",
+        "tool_version",
+        "store",
+        "summary",
+        "customers",
+    ]
+    assert list(document["summary"]) == [
+        *("delete", "suspend", "resume", "conclude", "rekey", "restore", "adopt", "move", "update", "create"),
+        *("held", "unchanged", "quarantined"),
+    ]
+    assert list(document["customers"][0]) == [
+        *("id", "outcome", "source", "hold", "diagnostics", "counts", "limits", "changes", "changes_truncated")
+    ]
+    assert list(document["customers"][0]["changes"][0]) == [
+        *("action", "kind", "key", "label", "reason", "cause", "held", "origin", "impact", "fields")
+    ]
+
+
+def test_the_same_plan_gives_the_same_bytes_whatever_the_order_of_its_rows() -> None:
+    customer = samples.removals()
+    shuffled = replace(customer, roster={kind: frame.reverse() for kind, frame in customer.roster.items()})
+    one, other = (render(samples.plan(each), People.MASKED, samples.mask) for each in (customer, shuffled))
+    assert one == other
+
+
+def test_deletions_come_first_and_are_never_cut_but_for_enrollments() -> None:
+    changes = rendered(samples.removals(), rows=2)["customers"][0]["changes"]
+    actions = [change["action"] for change in changes]
+    assert actions == sorted(actions, key=list(Action).index)
+    deleted = [change["kind"] for change in changes if change["action"] == "delete"]
+    assert (deleted.count("user"), deleted.count("class"), deleted.count("enrollment")) == (14, 1, 2)
+
+
+def test_other_actions_are_cut_per_kind_and_say_so() -> None:
+    customer = rendered(samples.first_load(), rows=2)["customers"][0]
+    kinds = [change["kind"] for change in customer["changes"]]
+    assert (kinds.count("user"), kinds.count("enrollment"), kinds.count("org")) == (2, 2, 1)
+    assert customer["changes_truncated"] is True
+    assert rendered(samples.first_load(), rows=5)["customers"][0]["changes_truncated"] is False
+
+
+def test_numbers_include_what_is_held_and_a_cut_list_does_not_change_them() -> None:
+    document = rendered(samples.removals(), rows=1)
+    users = document["customers"][0]["counts"]["user"]
+    assert (users["delete"], users["held"], users["quarantined"]) == (14, 12, 1)
+    assert document["summary"]["delete"] == 14 + 1 + 18
+    assert document["summary"]["held"] == 24
+
+
+def test_kinds_without_any_number_have_no_counts() -> None:
+    assert list(rendered(samples.nothing())["customers"][0]["counts"]) == ["user"]
+    assert rendered(samples.refused())["customers"][0]["counts"] == {}
+
+
+def test_an_update_lists_only_the_fields_that_differ() -> None:
+    changes = rendered(samples.updates())["customers"][0]["changes"]
+    ralph = next(change for change in changes if change["key"] == "u-12")
+    assert ralph["fields"] == [
+        {"path": "email", "before": "old@springfield.example", "after": "ralph@springfield.example"}
+    ]
+    martin = next(change for change in changes if change["key"] == "u-30")
+    assert {"path": "email", "before": None, "after": "martin.prince@springfield.example"} in martin["fields"]
+    assert {"path": "roles", "before": "s-7=student", "after": "s-7=student, s-8=student"} in martin["fields"]
+    assert martin["cause"] == "drift"
+
+
+def test_a_rekey_says_both_keys_and_an_adoption_who_manages_it_now() -> None:
+    changes = rendered(samples.updates())["customers"][0]["changes"]
+    rekey = next(change for change in changes if change["action"] == "rekey")
+    assert rekey["fields"] == [{"path": "sourced_id", "before": "u-77", "after": "n-77"}]
+    adopted = next(change for change in changes if change["action"] == "adopt")
+    assert adopted["fields"][0] == {"path": "managed_by", "before": "lti", "after": "roster"}
+
+
+def test_an_account_that_keeps_its_manager_is_not_said_to_change_it() -> None:
+    row = samples.with_before(Kind.USER, samples.person("u-50", "Todd", "Flanders"))
+    adopt = samples.change(Action.ADOPT, Reason.ADOPTED, 30, row, manager="join_link")
+    customer = samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [adopt])})
+    assert rendered(customer)["customers"][0]["changes"][0]["fields"] == []
+
+
+def test_a_person_who_returns_under_another_key_shows_the_former_one() -> None:
+    row = samples.with_before(Kind.USER, samples.person("u-9", "Rod", "Flanders", former_key="u-8"))
+    restore = samples.change(Action.RESTORE, Reason.RETURNED, 3, row)
+    customer = samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [restore])})
+    fields = rendered(customer)["customers"][0]["changes"][0]["fields"]
+    assert fields == [{"path": "sourced_id", "before": "u-8", "after": "u-9"}]
+
+
+def test_impact_leaves_out_what_is_not_known() -> None:
+    changes = rendered(samples.removals())["customers"][0]["changes"]
+    otto = next(change for change in changes if change["key"] == "u-2207")
+    assert otto["impact"] == {"classes": 0, "enrollments": 0, "assignments": 0, "lti_links": 0}
+    assert otto["origin"] == {"file": "users.csv", "line": 318}
+
+
+def test_a_missing_row_has_a_file_and_no_line() -> None:
+    change = rendered(samples.removals())["customers"][0]["changes"][0]
+    assert change["key"] == "u-1041"
+    assert change["origin"] == {"file": "users.csv", "line": None}
+
+
+def test_impact_columns_may_be_absent() -> None:
+    customer = samples.removals()
+    bare = {
+        kind: frame.select([name for name in frame.columns if not name.startswith("impact_")])
+        for kind, frame in customer.roster.items()
+    }
+    changes = rendered(replace(customer, roster=bare))["customers"][0]["changes"]
+    assert {len(change["impact"]) for change in changes} == {0}
+
+
+def test_documents_with_read_only_values_are_written_as_they_are() -> None:
+    field = FieldChange("select", MappingProxyType({"grades": ("01", "02")}), frozenset({"b", "a"}))
+    update = Update(kind=Kind.CUSTOMER, key="springfield", label="s", reason=Reason.FIELD_CHANGED, fields=(field,))
+    change = rendered(samples.customer(declared=(update,)))["customers"][0]["changes"][0]
+    assert change["fields"] == [{"path": "select", "before": {"grades": ["01", "02"]}, "after": ["a", "b"]}]
+    assert change["origin"] is None
+
+
+def test_a_customer_of_no_source_has_null() -> None:
+    customer = rendered(samples.removed_from_git())["customers"][0]
+    assert customer["source"] is None
+    assert customer["outcome"] == Outcome.HELD.value
+    assert customer["hold"] == {"id": "ogdenville:812:00c0de", "people": 812, "rows": 1}

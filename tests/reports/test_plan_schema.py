@@ -1,0 +1,84 @@
+"""The JSON Schema of a plan."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import plan_samples as samples
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.reports.json import render
+from reconciler.reports.people import People
+from reconciler.reports.schema import plan_schema
+
+SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "plan.schema.json"
+VALIDATOR = Draft202012Validator(plan_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def document(people: People = People.FULL) -> dict[str, Any]:
+    plan = samples.plan(
+        samples.first_load(),
+        samples.nothing(),
+        samples.updates(),
+        samples.removals(),
+        samples.refused(),
+        samples.failed(),
+        samples.removed_from_git(),
+    )
+    written: dict[str, Any] = json.loads(render(plan, people, samples.mask))
+    return written
+
+
+def test_the_schema_is_a_schema() -> None:
+    Draft202012Validator.check_schema(plan_schema())
+
+
+def test_the_file_in_schemas_is_current() -> None:
+    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == plan_schema()
+
+
+@pytest.mark.parametrize("people", list(People))
+def test_rendered_plans_follow_the_schema(people: People) -> None:
+    assert [error.message for error in VALIDATOR.iter_errors(document(people))] == []
+
+
+def test_unknown_actions_reasons_and_keys_are_borne() -> None:
+    plan = document()
+    change = plan["customers"][0]["changes"][0]
+    change |= {"action": "archive", "reason": "moved_district", "new_key": 1}
+    plan["customers"][0]["also"] = {}
+    assert VALIDATOR.is_valid(plan)
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        (("plan_id",), "abc"),
+        (("summary", "delete"), -1),
+        (("customers", 0, "outcome"), "maybe"),
+        (("customers", 0, "source", "complete"), "yes"),
+        (("customers", 3, "hold", "id"), "springfield"),
+        (("customers", 3, "limits", 0, "scope"), "school"),
+        (("customers", 3, "changes", 0, "held"), None),
+        (("customers", 3, "changes", 0, "origin"), "users.csv"),
+        (("customers", 0, "counts"), {"person": {}}),
+    ],
+)
+def test_a_wrong_value_does_not_validate(path: tuple[str | int, ...], wrong: object) -> None:
+    plan: Any = deepcopy(document())
+    place = plan
+    for step in path[:-1]:
+        place = place[step]
+    assert path[-1] in place
+    place[path[-1]] = wrong
+    assert not VALIDATOR.is_valid(plan)
+
+
+def test_every_key_is_required() -> None:
+    plan = document()
+    del plan["customers"][0]["changes_truncated"]
+    assert not VALIDATOR.is_valid(plan)

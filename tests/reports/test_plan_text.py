@@ -1,0 +1,220 @@
+"""The plan on a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import plan_samples as samples
+import pytest
+from rich.cells import cell_len
+from syrupy.assertion import SnapshotAssertion
+
+from reconciler.model.change import Action, FieldChange, Update
+from reconciler.model.diagnostic import error
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness
+from reconciler.model.reason import Reason
+from reconciler.reports.people import People
+from reconciler.reports.text import render
+
+COMMAND = "reconciler apply springfield --zip day-2.zip"
+
+
+def rendered(*customers: CustomerPlan, people: People = People.FULL, **options: Any) -> str:
+    facts: dict[str, Any] = {"command": COMMAND, "closing": "Nothing was changed.", **options}
+    return render(samples.plan(*customers), people, samples.mask, **facts)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        samples.first_load,
+        samples.nothing,
+        samples.updates,
+        samples.removals,
+        samples.refused,
+        samples.failed,
+        samples.removed_from_git,
+    ],
+)
+def test_a_plan_reads_as_it_did(sample: Any, snapshot: SnapshotAssertion) -> None:
+    assert rendered(sample()) == snapshot
+
+
+def test_several_customers_masked_read_as_they_did(snapshot: SnapshotAssertion) -> None:
+    customers = (
+        samples.nothing("capital-city"),
+        samples.updates(),
+        samples.failed(),
+        replace(samples.removals(30), id="north-haverbrook"),
+        samples.removed_from_git(),
+    )
+    assert rendered(*customers, people=People.MASKED, rows=5) == snapshot
+
+
+def first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def test_the_first_line_says_who_is_removed_before_anything_else() -> None:
+    assert first_line(rendered(samples.removals())).startswith("1 customer · 14 people to remove, 12 of them HELD")
+
+
+def test_a_held_customer_is_told_apart_from_held_people() -> None:
+    line = first_line(rendered(samples.removals(), samples.removed_from_git()))
+    assert "12 of them HELD · 1 customer to remove, HELD · 1 class, 18 enrollments to remove" in line
+
+
+def test_the_first_line_of_a_plan_without_changes_says_so() -> None:
+    assert first_line(rendered(samples.nothing())) == "1 customer · nothing to change"
+
+
+def test_a_refused_customer_is_not_said_to_have_nothing_to_change() -> None:
+    assert first_line(rendered(samples.refused(), samples.failed())) == "2 customers · 1 refused · 1 failed"
+
+
+def test_one_of_each_is_said_in_the_singular() -> None:
+    row = samples.gone(Kind.USER, samples.person("u-1", "Otto", "Mann"), held=True)
+    customer = samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [row])})
+    assert first_line(rendered(customer)) == "1 customer · 1 person to remove, HELD"
+
+
+def test_changed_settings_alone_stand_on_the_first_line() -> None:
+    fields = (FieldChange("name", "A", "B"), FieldChange("timezone", None, "UTC"))
+    update = Update(kind=Kind.CUSTOMER, key="a", label="A", reason=Reason.FIELD_CHANGED, fields=fields)
+    assert first_line(rendered(samples.customer("a", declared=(update,)))) == "1 customer · 2 settings to change"
+
+
+def test_the_catalogue_is_no_customer() -> None:
+    update = Update(
+        kind=Kind.LESSON,
+        key="photosynthesis",
+        label="Photosynthesis",
+        reason=Reason.FIELD_CHANGED,
+        fields=(FieldChange("title", "Old", "Photosynthesis"),),
+    )
+    text = rendered(samples.customer(CATALOGUE, name="", declared=(update,)), samples.nothing())
+    assert first_line(text) == "1 customer and the catalogue · 1 setting to change"
+    assert "\ncatalogue\n" in text
+    assert CATALOGUE not in text
+
+
+def test_the_command_that_approves_is_exact() -> None:
+    assert f"If that is right:  {COMMAND} --approve springfield:12:7f3a9c\n" in rendered(samples.removals())
+
+
+def test_what_is_only_shown_offers_no_command() -> None:
+    old = samples.source(freshness=Freshness.LAST, fetched_at="2026-11-20T02:30:00Z")
+    text = rendered(replace(samples.removals(), source=old, roster_applies=False))
+    assert "--approve" not in text
+    assert "last good roster, of 2026-11-20 02:30 UTC, 2 days old" in text
+    assert "what it would change is shown only; apply leaves it out" in text
+
+
+def test_removals_stand_before_every_other_change() -> None:
+    lines = [line for line in rendered(samples.removals()).splitlines() if line[:2] in ("- ", "+ ", "~ ", "> ")]
+    marks = "".join(line[0] for line in lines)
+    assert marks == "-" * 16 + "+"
+    assert lines[15].startswith("- enrollment  18 to remove: 14 with the above, 4 others")
+
+
+def test_a_cut_list_of_removals_says_how_many_more_and_where_to_read_them() -> None:
+    text = rendered(samples.removals(30), rows=5)
+    assert "… 27 more people to remove; all of them: --rows 32 or --format json" in text
+    assert "more people" not in rendered(samples.removals(30), rows=32)
+
+
+def test_customers_that_lose_something_stand_first_and_quiet_ones_are_folded() -> None:
+    quiet = [samples.nothing(f"quiet-{number}") for number in range(1, 8)]
+    text = rendered(*quiet, samples.refused(), samples.first_load(), samples.removed_from_git(), rows=3)
+    order = [text.index(word) for word in ("HELD  ogdenville", "refused: ", "zip day-1.zip", "quiet-1:")]
+    assert order == sorted(order)
+    assert "quiet-3: nothing to change" in text
+    assert "quiet-4" not in text
+    assert "… 4 more customers with nothing to change" in text
+
+
+def test_a_quiet_customer_with_something_noticed_is_not_folded() -> None:
+    noticed = replace(samples.nothing("noticed"), diagnostics=samples.first_load().diagnostics)
+    text = rendered(samples.nothing("one"), samples.nothing("two"), noticed, rows=1)
+    assert "noticed: nothing to change" in text
+    assert "[no-manifest]" in text
+
+
+@pytest.mark.parametrize(
+    "sample", [samples.first_load, samples.nothing, samples.updates, samples.removals, samples.removed_from_git]
+)
+@pytest.mark.parametrize("width", [80, 100])
+def test_lines_of_changes_fit_the_terminal(sample: Any, width: int) -> None:
+    text = rendered(sample(), width=width)
+    table = [line for line in text.splitlines() if line.startswith(("- ", "> ", "+ ", "~ "))]
+    assert max((cell_len(line) for line in table), default=0) <= width
+
+
+def test_wide_characters_keep_columns_aligned() -> None:
+    people = [samples.person("u-1", "明", "王"), samples.person("u-2", "Otto", "Mann")]
+    rows = [samples.gone(Kind.USER, each) for each in people]
+    text = rendered(samples.customer(roster={Kind.USER: samples.frame(Kind.USER, rows)}))
+    lines = [line for line in text.splitlines() if line.startswith("- user")]
+    columns = {cell_len(line.partition("not in")[0]) for line in lines}
+    assert len(lines) == 2
+    assert len(columns) == 1
+
+
+@pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\x1b[31m", "\n", "\u2028", "\u0085", "\u200f"])
+def test_a_name_cannot_turn_break_or_colour_a_line(mark: str) -> None:
+    row = samples.gone(Kind.USER, samples.person("u-1", f"O{mark}tto", "Mann"))
+    text = rendered(samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [row])}))
+    (line,) = (line for line in text.split("\n") if "tto Mann" in line)
+    assert line.startswith("- user  u-1  O\\u")
+    assert mark == "\n" or mark not in text
+
+
+def test_a_message_cannot_colour_a_line() -> None:
+    refused = replace(samples.refused(), diagnostics=(error("odd", "a \x1b[31m b"),))
+    assert "\x1b" not in rendered(refused)
+
+
+def test_colour_only_when_asked_for_and_without_changing_the_text() -> None:
+    plain, painted = rendered(samples.removals()), rendered(samples.removals(), color=True)
+    assert "\x1b" not in plain
+    assert "\x1b[31m-\x1b[0m user" in painted
+    for code in ("0", "1", "2", "31", "32", "33", "1;33"):
+        painted = painted.replace(f"\x1b[{code}m", "")
+    assert painted == plain
+
+
+@pytest.mark.parametrize("action", [action for action in Action if action is not Action.REKEY])
+def test_every_action_has_a_line(action: Action) -> None:
+    row = samples.with_before(Kind.USER, samples.person("u-1", "Otto", "Mann"), grades="12")
+    change = samples.change(action, Reason.FIELD_CHANGED, 2, row, manager="portal")
+    text = rendered(samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [change])}))
+    assert "user" in text
+    assert "Otto Mann" in text
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_words(reason: Reason) -> None:
+    row = samples.gone(Kind.CLASS, {"key": "c-1", "label": "Algebra", "title": "Algebra"}, 7)
+    change = {**row, "reason": reason.value}
+    text = rendered(samples.customer(roster={Kind.CLASS: samples.frame(Kind.CLASS, [change])}))
+    line = next(line for line in text.splitlines() if line.startswith("- class  c-1  Algebra  "))
+    assert len(line) > len("- class  c-1  Algebra  ")
+
+
+def test_changed_enrollments_are_counted_with_the_first() -> None:
+    rows = [
+        samples.change(
+            Action.UPDATE,
+            Reason.FIELD_CHANGED,
+            line,
+            samples.with_before(Kind.ENROLLMENT, samples.enrollment(f"e-{line}", "u-1", "c-1"), role="teacher"),
+            held=line == 2,
+        )
+        for line in (2, 3)
+    ]
+    text = rendered(samples.customer(roster={Kind.ENROLLMENT: samples.frame(Kind.ENROLLMENT, rows)}))
+    assert "~ enrollment" in text
+    assert "2 to update · 1 of them HELD" in text
+    assert "first: e-2 u-1 in c-1, enrollments.csv:2, role teacher → student" in text
