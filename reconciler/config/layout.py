@@ -1,0 +1,194 @@
+"""Which files of a customers repository describe what. It looks at names only, in the order of names.
+
+A name that is nearly right is an error: a file passed over in silence would look like one that was removed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+
+CUSTOMER_FILE = "customer.yaml"
+DEFAULTS_FILE = "defaults.yaml"
+SETTINGS_FILE = "reconciler.yaml"
+COMMUNITIES = "communities"
+LESSONS = "lessons"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file to read. name: as messages call it. stem: its name without folder and extension."""
+
+    path: str
+    name: str
+
+    @property
+    def stem(self) -> str:
+        return os.path.basename(self.path).removesuffix(".yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFolder:
+    """A folder that is a customer. defaults: the files above it, nearest first. file: None where it is missing.
+    diagnostics: what is wrong with the names in it."""
+
+    id: str
+    file: Document | None
+    defaults: tuple[Document, ...]
+    communities: tuple[Document, ...] = ()
+    lessons: tuple[Document, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(slots=True)
+class Layout:
+    """The files of a repository. catalogue_diagnostics: what is wrong with names in the catalogue's folder."""
+
+    settings: Document | None = None
+    defaults: list[Document] = field(default_factory=list)
+    catalogue: tuple[Document, ...] = ()
+    catalogue_diagnostics: tuple[Diagnostic, ...] = ()
+    customers: list[CustomerFolder] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+def lay_out(directory: Path) -> Layout:
+    """Every file below a directory that says something. A folder that cannot be listed refuses it all."""
+    layout = Layout()
+    settings = directory.resolve().parent / SETTINGS_FILE
+    if settings.exists():
+        layout.settings = Document(str(settings), _shown(settings, directory.parent / SETTINGS_FILE))
+    _walk(layout, Document(str(directory), _shown(directory.resolve(), directory)), (), at_top=True)
+    return layout
+
+
+def _shown(whole: Path, given: Path) -> str:
+    here = Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(given)
+
+
+def _walk(layout: Layout, folder: Document, defaults: tuple[Document, ...], *, at_top: bool = False) -> None:
+    files, folders, links = _entries(folder)
+    noted = [_link(each) for each in links]
+    own = [each for each in files if os.path.basename(each.path).lower() in (CUSTOMER_FILE, "customer.yml")]
+    inside = {name for name in (COMMUNITIES, LESSONS) if name in folders} - ({LESSONS} if at_top else set())
+    is_customer = bool(own or inside)
+    for each in files:
+        name = os.path.basename(each.path)
+        if name == DEFAULTS_FILE:
+            layout.defaults.append(each)
+            if is_customer:
+                noted.append(_ignored(each, "customers inherit from the folders above theirs, not from their own"))
+        elif each in own and name != CUSTOMER_FILE:
+            noted.append(_misnamed(each, CUSTOMER_FILE))
+        elif name != CUSTOMER_FILE:
+            hint = "its place is beside this folder" if name == SETTINGS_FILE and at_top else None
+            noted.append(_ignored(each, hint))
+    if is_customer:
+        layout.customers.append(_customer(folder, folders, own, defaults, noted))
+    else:
+        layout.diagnostics.extend(noted)
+    if at_top and LESSONS in folders:
+        layout.catalogue, wrong = _documents(folders[LESSONS])
+        layout.catalogue_diagnostics = tuple(wrong)
+    below = tuple(each for each in files if os.path.basename(each.path) == DEFAULTS_FILE) + defaults
+    for name, each in folders.items():
+        if name not in inside and not (at_top and name == LESSONS):
+            _walk(layout, each, below)
+    for each in links:
+        identity = os.path.basename(each.path)
+        layout.customers.append(CustomerFolder(identity, None, (), diagnostics=(_link(each),)))
+
+
+def _customer(
+    folder: Document,
+    folders: dict[str, Document],
+    own: list[Document],
+    defaults: tuple[Document, ...],
+    noted: list[Diagnostic],
+) -> CustomerFolder:
+    file = next((each for each in own if os.path.basename(each.path) == CUSTOMER_FILE), None)
+    if not own:
+        where = Span(os.path.join(folder.name, CUSTOMER_FILE))
+        what = " and ".join(name for name in (COMMUNITIES, LESSONS) if name in folders)
+        noted.append(
+            error(
+                "no-customer-file",
+                f"there is no {CUSTOMER_FILE}, but {what}",
+                where,
+                "write it; or, to remove the customer, remove the whole folder",
+            )
+        )
+    communities, wrong_communities = _documents(folders.get(COMMUNITIES))
+    lessons, wrong_lessons = _documents(folders.get(LESSONS))
+    return CustomerFolder(
+        os.path.basename(os.path.abspath(folder.path)),
+        file,
+        defaults,
+        communities,
+        lessons,
+        tuple(noted + wrong_communities + wrong_lessons),
+    )
+
+
+def _documents(folder: Document | None) -> tuple[tuple[Document, ...], list[Diagnostic]]:
+    """The documents of a folder of communities or lessons, and what is wrong with other names in it."""
+    if folder is None:
+        return (), []
+    files, folders, links = _entries(folder)
+    good = tuple(each for each in files if each.path.endswith(".yaml"))
+    wrong = [
+        _misnamed(each, os.path.splitext(os.path.basename(each.path))[0] + ".yaml")
+        for each in files
+        if each not in good
+    ]
+    wrong += [_ignored(each, "documents stand in the folder itself") for each in folders.values()]
+    return good, wrong + [_link(each) for each in links]
+
+
+def _entries(folder: Document) -> tuple[list[Document], dict[str, Document], list[Document]]:
+    """YAML files, folders by name, and folders that are only linked; hidden ones are passed over."""
+    files: list[Document] = []
+    folders: dict[str, Document] = {}
+    links: list[Document] = []
+    try:
+        with os.scandir(folder.path) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as problem:
+        raise Refusal(
+            [
+                error(
+                    "unreadable-folder",
+                    f"the folder cannot be listed: {problem.strerror}",
+                    Span(folder.name),
+                    "what is in it would look as if it had been removed; make it readable",
+                )
+            ]
+        ) from problem
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        each = Document(entry.path, os.path.join(folder.name, entry.name))
+        if entry.is_dir(follow_symlinks=False):
+            folders[entry.name] = each
+        elif entry.is_dir():
+            links.append(each)
+        elif entry.name.lower().endswith((".yaml", ".yml")):
+            files.append(each)
+    return files, folders, links
+
+
+def _misnamed(file: Document, name: str) -> Diagnostic:
+    return error("misnamed-file", "the file is not read under this name", Span(file.name), f"rename it to {name}")
+
+
+def _ignored(file: Document, hint: str | None) -> Diagnostic:
+    known = f"read are {CUSTOMER_FILE}, {DEFAULTS_FILE}, {COMMUNITIES}/ID.yaml and {LESSONS}/ID.yaml"
+    return warning("ignored-file", "nothing is read from here", Span(file.name), hint or known)
+
+
+def _link(folder: Document) -> Diagnostic:
+    return error("linked-folder", "a linked folder is not followed", Span(folder.name), "put the folder itself here")

@@ -1,0 +1,36 @@
+"""defaults.yaml: what every customer below it inherits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, create_model
+
+from reconciler.config.models.community import Community
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.declaration import Declaration
+from reconciler.config.models.partial import partial
+from reconciler.config.values import OneOf
+
+#: what each customer says for itself
+NOT_INHERITED = ("kind", "id", "previously", "name", "administrators", "address")
+
+
+_customer = partial(Customer, name="CustomerDefaults", without=NOT_INHERITED)
+_community = partial(Community, name="CommunityDefaults", without=("kind", "id", "previously", "name"))
+
+#: the same keys as a customer, none of them needed, and `community` for communities
+_own: dict[str, Any] = {
+    "kind": (Annotated[Literal["defaults"], OneOf()], Field(description="What the document describes.")),
+    "community": (
+        _community | None,
+        Field(default=None, description="What every community below inherits."),
+    ),
+}
+_defaults = create_model(
+    "Defaults",
+    __base__=_customer,
+    __doc__="What every customer below this folder inherits. Absent inherits, null unsets, a list replaces.",
+    **_own,
+)
+Defaults: type[Declaration] = _defaults

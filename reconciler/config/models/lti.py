@@ -1,0 +1,48 @@
+"""The LMSs of a customer that may launch lessons by LTI 1.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from reconciler.config.addresses import Origin
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.secret import SecretReference, SharedSecret
+from reconciler.config.values import Id, OneOf, Text
+
+
+class Platform(Declaration):
+    """One LMS."""
+
+    id: Id
+    """People are known by it and their user_id: the key may change, the id not."""
+    version: Annotated[Literal["1.1"], OneOf()] = "1.1"
+    """The version of LTI."""
+    consumer_key: Text
+    """The key that the LMS signs with; unique over all customers."""
+    shared_secret: SharedSecret
+    """The secret that the LMS signs with."""
+    previous_secret: SecretReference | None = None
+    """The secret before, taken as well while the LMS is being changed over."""
+    origins: tuple[Origin, ...] = ()
+    """Pages that may show us in a frame: scheme, host and port."""
+    community: Id
+    """The community that people who come by this LMS belong to."""
+
+
+class Lti(Ruled):
+    """The customer's LMSs."""
+
+    platforms: tuple[Platform, ...] = ()
+    """One for each LMS."""
+
+    def rules(self, known: Circumstances) -> Iterable[Problem]:
+        first: dict[str, int] = {}
+        for place, platform in enumerate(self.platforms):
+            if first.setdefault(platform.id, place) != place:
+                yield Problem(
+                    "duplicate-platform",
+                    f"the platform id {platform.id} is used twice",
+                    ("platforms", place, "id"),
+                    "give each LMS an id of its own",
+                )

@@ -1,0 +1,61 @@
+"""A model of which any part may be left out: what `defaults.yaml` and ceilings are checked against.
+
+Rules between fields are left to the whole document; a choice between types (of sync, of rostering) takes
+the keys of all of them, since the type may be said elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
+
+from reconciler.config.models.declaration import Declaration
+from reconciler.config.secret import SecretReference, SharedSecret
+from reconciler.config.values import OneOf
+
+#: small enough to be said whole or not at all
+WHOLE = (SecretReference, SharedSecret)
+
+
+@cache
+def partial(*models: type[BaseModel], name: str | None = None, without: tuple[str, ...] = ()) -> type[Declaration]:
+    """A model with every key of `models`, each of which may be missing, at every depth."""
+    fields: dict[str, Any] = {}
+    types = tuple(_type_of(model) for model in models if "type" in model.model_fields)
+    for model in models:
+        for key, field in model.model_fields.items():
+            if key not in without:
+                fields[key] = (_loose(field, types if key == "type" else ()), _unset(field))
+    title = name or "Partial" + "".join(model.__name__ for model in models)
+    return create_model(title, __base__=Declaration, __doc__=models[0].__doc__, **fields)
+
+
+def _type_of(model: type[BaseModel]) -> str:
+    return str(get_args(model.model_fields["type"].annotation)[0])
+
+
+def _unset(field: FieldInfo) -> Any:
+    return FieldInfo(default=None, alias=field.alias, description=field.description)
+
+
+def _loose(field: FieldInfo, types: tuple[str, ...]) -> Any:
+    if types:
+        return Annotated[Literal[types], OneOf()] | None
+    annotation = field.annotation
+    members = [each for each in _members(annotation) if each is not type(None)]
+    models = [each for each in members if isinstance(each, type) and issubclass(each, BaseModel)]
+    if models and len(models) == len(members) and not set(models) & set(WHOLE):
+        return partial(*models) | None
+    return Annotated[annotation, *field.metadata] | None if field.metadata else reduce(or_, [annotation, None])
+
+
+def _members(annotation: Any) -> Iterable[Any]:
+    if get_origin(annotation) in (Union, UnionType):
+        return get_args(annotation)
+    return (annotation,)

@@ -1,0 +1,117 @@
+"""Where a customer's people come from: by hand, or from a OneRoster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.models.limits import Limits
+from reconciler.config.models.sync import ApiSync, Sync
+from reconciler.config.values import Count, Day, Duration, OneOf, Text
+from reconciler.model.role import Role
+
+
+class Selection(Declaration):
+    """Which part of the roster is synced. A list that is left out takes all."""
+
+    schools: tuple[Text, ...] | None = None
+    """sourcedIds of schools."""
+    grades: tuple[Text, ...] | None = None
+    """Grades as the roster writes them."""
+    roles: tuple[Annotated[Role, OneOf()], ...] | None = None
+    """Roles of people."""
+    classes: tuple[Text, ...] | None = None
+    """sourcedIds of classes."""
+
+
+class Season(Ruled):
+    """Days on which a roster may do less."""
+
+    from_: Day = Field(alias="from")
+    """The first day."""
+    to: Day
+    """The last day."""
+    mode: Annotated[Literal["adds_only", "freeze"], OneOf()]
+    """adds_only: nobody is removed. freeze: nothing is changed."""
+
+    def rules(self, known: Circumstances) -> Iterable[Problem]:
+        if self.from_ > self.to:
+            yield Problem("dates-reversed", f"to ({self.to}) is before from ({self.from_})", ("to",))
+
+
+class GateAllowance(Declaration):
+    """A gate that is expected to object, and why that is in order."""
+
+    gate: Text
+    """The gate's code, as a diagnostic names it."""
+    until: Day
+    """The last day on which it is in order."""
+    reason: Text
+    """Why, for whoever reads this later."""
+
+
+class Approval(Declaration):
+    """Deletions released in advance."""
+
+    people: Count
+    """Up to as many people."""
+    until: Day
+    """The last day."""
+    reason: Text
+    """Why, for whoever reads this later."""
+
+
+class ManualRostering(Declaration):
+    """People are added by hand, by join links or by launches; no roster is synced."""
+
+    type: Literal["manual"] = "manual"
+    """Where people come from."""
+
+
+class OneRosterRostering(Ruled):
+    """People, classes and enrollments come from a OneRoster."""
+
+    type: Literal["oneroster"]
+    """Where people come from."""
+    version: Annotated[Literal["1.1", "1.2"], OneOf()] = "1.1"
+    """The version of OneRoster that the source speaks."""
+    client_partner_id: Text
+    """The sourcedId of this customer's org in the roster; rows of other orgs are left out."""
+    match_with: Annotated[Literal["identifier", "sourced_id", "email", "username"], OneOf()]
+    """It decides how a roster row finds its account."""
+    suffix: Text | None = None
+    """Put behind every username from the roster, so that two customers can have the same one."""
+    sync: Sync
+    """How the roster gets here."""
+    select: Selection | None = None
+    """Which part of the roster is synced."""
+    missing: Annotated[Literal["delete", "suspend", "keep"], OneOf()] = "delete"
+    """What becomes of an account that left the roster."""
+    limits: Limits = Limits()
+    """Deletions that go through without a person being asked."""
+    protect: tuple[Text, ...] = ()
+    """sourcedIds of people that a roster never deletes."""
+    calendar: tuple[Season, ...] = ()
+    """Days on which the roster may do less."""
+    allow: tuple[GateAllowance, ...] = ()
+    """Gates that are expected to object."""
+    approvals: tuple[Approval, ...] = ()
+    """Deletions released in advance."""
+    retention: Duration = timedelta(days=30)
+    """How long deleted people can be brought back."""
+
+    def rules(self, known: Circumstances) -> Iterable[Problem]:
+        if self.version == "1.2" and isinstance(self.sync, ApiSync) and self.sync.authorization != "oauth2":
+            yield Problem(
+                "oauth2-only",
+                "OneRoster 1.2 is authorization: oauth2 only",
+                ("sync", "authorization"),
+                'write authorization: oauth2, or version: "1.1"',
+            )
+
+
+Rostering = Annotated[ManualRostering | OneRosterRostering, Field(discriminator="type")]

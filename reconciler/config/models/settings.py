@@ -1,0 +1,130 @@
+"""reconciler.yaml: the environments, and what holds for all customers."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from reconciler.config.addresses import WebUrl
+from reconciler.config.models.declaration import Declaration
+from reconciler.config.models.limits import Limits
+from reconciler.config.models.partial import partial
+from reconciler.config.values import HOST, Email, Id, One, OneOf, StoreUrl, Text
+
+DEFAULT_STORE = "sqlite:///.reconciler/store.db"
+DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
+
+
+class EnvironmentSecrets(Declaration):
+    """Secrets are variables of the environment, RECONCILER_SECRET__CUSTOMER__NAME."""
+
+    backend: Literal["env"] = "env"
+    """Where secrets are looked up."""
+
+
+class DirectorySecrets(Declaration):
+    """Secrets are files, PATH/CUSTOMER/NAME."""
+
+    backend: Literal["directory"]
+    """Where secrets are looked up."""
+    path: Text
+    """The directory; where relative, seen from the current directory."""
+
+
+Secrets = Annotated[EnvironmentSecrets | DirectorySecrets, Field(discriminator="backend")]
+
+
+class Environment(Declaration):
+    """One live store and what belongs to it."""
+
+    store: StoreUrl = DEFAULT_STORE
+    """sqlite:///FILE or postgresql://HOST/NAME. A password belongs in PGPASSWORD or ~/.pgpass, not here."""
+    public_url: WebUrl = DEFAULT_PUBLIC_URL
+    """The address by which people reach the web application."""
+    secrets: Secrets = EnvironmentSecrets()
+    """Where secrets are looked up."""
+
+
+class Operator(Declaration):
+    """A person of the platform team who may sign in to /platform."""
+
+    name: Text
+    """The person's name."""
+    email: Email
+    """Where mail reaches the person."""
+    role: Annotated[Literal["operator"], OneOf()]
+    """What the person may do."""
+
+
+if TYPE_CHECKING:
+    Ceilings = Limits
+else:
+    Ceilings = partial(Limits, name="Ceilings")
+
+
+class Policy(Declaration):
+    """What no customer may exceed."""
+
+    limits: Ceilings | None = None
+    """Ceilings for the customers' limits; only those that are named."""
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        if "/" in value or not re.fullmatch(HOST, value):
+            raise PydanticCustomError(
+                "invalid-network", "must be a host's name, an address or a network such as 10.20.0.0/16"
+            ) from None
+    return value
+
+
+class Network(Declaration):
+    """Hosts that are taken although they are private or speak plain http."""
+
+    allow: tuple[Annotated[Text, AfterValidator(_network)], ...] = ()
+    """Names, addresses or networks such as 10.20.0.0/16; default none."""
+
+    def allows(self, host: str) -> bool:
+        """Whether a host, by name or address, is named here. Nothing is looked up."""
+        name = host.strip("[]").rstrip(".").lower()
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return name in (entry.lower() for entry in self.allow)
+        for entry in self.allow:
+            try:
+                if address in ipaddress.ip_network(entry):
+                    return True
+            except ValueError:
+                continue
+        return False
+
+
+def _some(value: Mapping[str, Environment]) -> Mapping[str, Environment]:
+    if not value:
+        raise PydanticCustomError("no-environment", "must name at least one environment")
+    return value
+
+
+class Settings(Declaration):
+    """What reconciler.yaml says; without the file, one environment with a store beside the customers."""
+
+    format: One = 1
+    """The version of this file's form."""
+    environments: Annotated[dict[Id, Environment], AfterValidator(_some)] = Field(
+        default_factory=lambda: {"default": Environment()}
+    )
+    """Chosen by --env or RECONCILER_ENV; the first is the default."""
+    operators: tuple[Operator, ...] = ()
+    """People of the platform team who may sign in to /platform."""
+    policy: Policy = Policy()
+    """What no customer may exceed."""
+    network: Network = Network()
+    """Hosts that are taken although they are private or speak plain http."""

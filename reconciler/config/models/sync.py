@@ -1,0 +1,157 @@
+"""How a roster gets here: a file that somebody uploads, a file on an SFTP server, or a OneRoster API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from reconciler.config.addresses import HostKey, WebUrl, host_of, is_https, is_private
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.secret import SecretReference
+from reconciler.config.values import Clock, Frequency, Host, OneOf, Port, RemoteFile, Text
+
+Period = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"], OneOf()]
+
+
+def _manual(value: str) -> str:
+    if value != "manual":
+        raise PydanticCustomError("zip-is-manual", "sync type zip is always manual; frequency: auto needs sftp or api")
+    return value
+
+
+class ZipSync(Declaration):
+    """Somebody uploads a bundle, or names it with --zip."""
+
+    type: Literal["zip"]
+    """How the roster gets here."""
+    frequency: Annotated[Frequency, AfterValidator(_manual), WithJsonSchema({"const": "manual"})] = "manual"
+    """Always manual: a file is uploaded by a person."""
+
+
+class Scheduled(Ruled):
+    """What every roster has that can be fetched without a person."""
+
+    frequency: Frequency = "manual"
+    """manual: only when somebody asks for it. auto: by itself, once in each period."""
+    period: Period | None = None
+    """How often, with frequency: auto."""
+    at: Clock | None = None
+    """At which time of day in the customer's time zone, with frequency: auto."""
+
+    def rules(self, known: Circumstances) -> Iterable[Problem]:
+        if self.frequency == "auto" and self.period is None:
+            yield Problem(
+                "period-missing",
+                "period is missing: frequency: auto needs it",
+                ("frequency",),
+                "for example period: daily",
+            )
+        if self.frequency == "manual":
+            for key in ("period", "at"):
+                if getattr(self, key) is not None:
+                    yield Problem(
+                        "period-without-auto",
+                        f"{key} goes only with frequency: auto",
+                        (key,),
+                        f"add frequency: auto, or leave out {key}",
+                    )
+
+
+class SftpSync(Scheduled):
+    """A bundle that lies on an SFTP server."""
+
+    type: Literal["sftp"]
+    """How the roster gets here."""
+    host: Host
+    """The server's name, without sftp://."""
+    port: Port = 22
+    """The server's port."""
+    username: Text
+    """The user to sign in as."""
+    password: SecretReference | None = None
+    """The secret that is the user's password; or give private_key."""
+    private_key: SecretReference | None = None
+    """The secret that is the user's private key; or give password."""
+    path: RemoteFile
+    """The bundle's path on the server, its name included."""
+    host_key: HostKey
+    """The server's public key, as `ssh-keyscan HOST` prints it without the host; another one is refused."""
+
+    def rules(self, known: Circumstances) -> Iterable[Problem]:
+        yield from super().rules(known)
+        if self.password is None and self.private_key is None:
+            yield Problem(
+                "password-or-key",
+                "password or private_key is missing: sync type sftp needs one of them",
+                (),
+                "for example password: {secret: sftp}",
+            )
+        if self.password is not None and self.private_key is not None:
+            yield Problem(
+                "password-or-key",
+                "password and private_key exclude each other",
+                ("private_key",),
+                "keep the one that the server asks for",
+            )
+        if known.network is not None and is_private(self.host) and not known.network.allows(self.host):
+            yield _private_host("host")
+
+
+class ApiSync(Scheduled):
+    """A OneRoster REST API."""
+
+    type: Literal["api"]
+    """How the roster gets here."""
+    url: WebUrl
+    """The base address, /ims/oneroster/v1p1 (or …/rostering/v1p2) included."""
+    authorization: Annotated[Literal["oauth1", "oauth2"], OneOf()]
+    """How the API wants requests to be signed; OneRoster 1.2 is oauth2 only."""
+    consumer_key: Text
+    """The consumer key (oauth2: client id) that the API's owner gave us."""
+    secret_key: SecretReference
+    """The secret that goes with the consumer key."""
+    token_url: WebUrl | None = None
+    """oauth2: where tokens are given out."""
+    scopes: tuple[Text, ...] = ()
+    """oauth2: the scopes to ask for; none asks for what OneRoster names."""
+
+    def rules(self, known: Circumstances) -> Iterable[Problem]:
+        yield from super().rules(known)
+        if self.authorization == "oauth2" and self.token_url is None:
+            yield Problem(
+                "token-url-missing",
+                "token_url is missing: authorization oauth2 needs it",
+                ("authorization",),
+                "the API's owner names the address where tokens are given out",
+            )
+        if self.authorization == "oauth1":
+            for key in ("token_url", "scopes"):
+                if getattr(self, key):
+                    yield Problem("oauth2-only", f"{key} goes only with authorization: oauth2", (key,))
+        for key, url in (("url", self.url), ("token_url", self.token_url)):
+            if url is None or known.network is None or known.network.allows(host_of(url)):
+                continue
+            if not is_https(url):
+                yield Problem(
+                    "plain-http",
+                    f"{key} must begin with https://",
+                    (key,),
+                    "a host that speaks only plain http must be named under network: allow: in reconciler.yaml",
+                )
+            elif is_private(host_of(url)):
+                yield _private_host(key)
+
+
+def _private_host(key: str) -> Problem:
+    return Problem(
+        "private-host",
+        f"{key} is of a private network",
+        (key,),
+        "name the host or its network under network: allow: in reconciler.yaml if that is meant",
+    )
+
+
+Sync = Annotated[ZipSync | SftpSync | ApiSync, Field(discriminator="type")]

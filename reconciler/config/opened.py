@@ -1,0 +1,102 @@
+"""One document: read, put over what it inherits, and validated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from reconciler.config.inheritance import inherit, settle
+from reconciler.config.layout import Document
+from reconciler.config.mistake import mistakes
+from reconciler.config.models.declaration import Circumstances
+from reconciler.config.reader import MAX_BYTES, read
+from reconciler.config.tree import MappingNode, value_span
+from reconciler.model.diagnostic import Diagnostic, Span, error
+
+Model = TypeVar("Model", bound=BaseModel, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a document inherits. broken: something in it could not be read, so that more may be missing than
+    is the document's fault; its own file says so."""
+
+    tree: MappingNode | None = None
+    broken: bool = False
+    files: frozenset[str] = frozenset()
+
+
+NOTHING = Inherited()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Generic[Model]):
+    """written: as the file says it. tree: with what it inherits and without nulls. model: None where it is
+    not valid."""
+
+    file: Document
+    written: MappingNode | None
+    tree: MappingNode | None
+    model: Model | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def read_file(file: Document) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
+    """The tree of one file, as written."""
+    try:
+        with open(file.path, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as problem:
+        return None, (
+            error(
+                "unreadable-file",
+                f"the file cannot be read: {problem.strerror}",
+                Span(file.name),
+                "make it a readable file, or remove it",
+            ),
+        )
+    return read(data, file.name)
+
+
+def open_document(
+    file: Document,
+    model: type[Model],
+    kind: str | None,
+    known: Circumstances,
+    inherited: Inherited = NOTHING,
+) -> Opened[Model]:
+    """One document of a kind. Diagnostics about what it inherits are left to the file that says it, where
+    that file is broken."""
+    own, found = read_file(file)
+    if own is None:
+        return Opened(file, None, None, None, found)
+    if kind is not None and own.get("kind", kind) != kind:
+        return Opened(file, own, None, None, (*found, _wrong_kind(own, kind)))
+    tree = settle(inherit(own, inherited.tree))
+    if not isinstance(tree, MappingNode):
+        return Opened(file, own, None, None, found)
+    try:
+        validated = model.model_validate(tree, context=known)
+    except ValidationError as problem:
+        wrong = _own(mistakes(problem, tree, model), inherited)
+        return Opened(file, own, tree, None, (*found, *wrong))
+    return Opened(file, own, tree, None if found else validated, found)
+
+
+def _own(found: Iterator[Diagnostic], inherited: Inherited) -> Iterator[Diagnostic]:
+    for each in found:
+        says_broken_file = each.span is not None and each.span.file in inherited.files
+        if not inherited.broken or not (says_broken_file or each.code == "missing-key"):
+            yield each
+
+
+def _wrong_kind(own: MappingNode, kind: str) -> Diagnostic:
+    return error(
+        "wrong-kind",
+        f"kind must be {kind} in this place",
+        value_span(own.places["kind"]),
+        "the kind goes with the file's place: customer.yaml, communities/ID.yaml, lessons/ID.yaml, defaults.yaml",
+    )

@@ -1,0 +1,150 @@
+"""Loads a customers repository: every document read, inherited, validated and referred to.
+
+All mistakes of all files are found in one go. A customer with a mistake in any of its files is invalid as a
+whole; the others are not touched by it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from reconciler.config.candidate import Candidate, named_otherwise, open_candidate
+from reconciler.config.forthcoming import not_yet_in_force
+from reconciler.config.heritage import Heritage
+from reconciler.config.layout import Document, Layout, lay_out
+from reconciler.config.models.declaration import Circumstances
+from reconciler.config.models.lesson import Lesson
+from reconciler.config.models.settings import Settings
+from reconciler.config.opened import open_document
+from reconciler.config.references import shared_consumer_keys
+from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
+from reconciler.model.diagnostic import Diagnostic, Span, error, in_order
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CATALOGUE
+
+__all__ = ["Declared", "Repository", "ResolvedCustomer", "Written", "load"]
+
+
+def load(directory: Path, *, today: date | None = None) -> Repository:
+    """The repository below a directory; `reconciler.yaml` stands beside it.
+
+    today: agreements must not be later; default the day in UTC. Refusal where a folder cannot be listed.
+    """
+    layout = lay_out(directory)
+    day = today or datetime.now(UTC).date()
+    settings, about_settings = _settings(layout.settings)
+    settings_errors = tuple(each for each in about_settings if each.is_error)
+    known = Circumstances(day, None if settings_errors else settings.network)
+    heritage = Heritage(layout.defaults, known)
+    shared, about_shared = _catalogue(layout, known)
+    names = {file.stem for file in layout.catalogue}
+    candidates = [open_candidate(folder, heritage, names, known) for folder in layout.customers]
+    _compare(candidates)
+    customers, invalid = _sorted(candidates)
+    shared_errors = in_order(each for each in about_shared if each.is_error)
+    if shared_errors:
+        invalid[CATALOGUE] = shared_errors
+    found = [*layout.diagnostics, *about_settings, *about_shared]
+    found += (each for opened in heritage.opened for each in opened.diagnostics)
+    found += (each for candidate in candidates for each in candidate.found)
+    return Repository(
+        settings,
+        settings_errors,
+        customers,
+        dict(sorted(invalid.items())),
+        shared,
+        in_order(found),
+        tuple(sorted(_file_names(layout))),
+    )
+
+
+def _settings(file: Document | None) -> tuple[Settings, tuple[Diagnostic, ...]]:
+    """reconciler.yaml, or what holds without it."""
+    if file is None:
+        return Settings(), ()
+    opened = open_document(file, Settings, None, Circumstances())
+    later = not_yet_in_force("settings", opened.tree) if opened.tree is not None else ()
+    return opened.model or Settings(), (*opened.diagnostics, *later)
+
+
+def _catalogue(layout: Layout, known: Circumstances) -> tuple[tuple[Written, ...], list[Diagnostic]]:
+    """The shared lessons, sorted by id, and everything noticed about them."""
+    found = list(layout.catalogue_diagnostics)
+    lessons = []
+    for file in layout.catalogue:
+        opened = open_document(file, Lesson, "lesson", known)
+        misnamed = tuple(named_otherwise(opened, "lesson", file.stem))
+        found += (*opened.diagnostics, *misnamed)
+        if opened.tree is not None:
+            found += not_yet_in_force("lesson", opened.tree)
+        if opened.model is not None and opened.tree is not None and not misnamed:
+            lessons.append(Written(Kind.LESSON, file.stem, opened.model, opened.tree))
+    return tuple(lessons), found
+
+
+def _compare(candidates: Iterable[Candidate]) -> None:
+    """Notes what customers must not share: ids and consumer keys."""
+    by_id: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_id[candidate.id].append(candidate)
+    for same in by_id.values():
+        for candidate in same if len(same) > 1 else ():
+            others = ", ".join(_where(each).file for each in same if each is not candidate)
+            candidate.found.append(
+                error(
+                    "duplicate-customer",
+                    f"the customer {candidate.id} is also in {others}",
+                    _where(candidate),
+                    "ids are unique over all customers: rename one, or remove it",
+                )
+            )
+    opened = [
+        (each, each.customer.model, each.customer.tree)
+        for each in candidates
+        if each.customer is not None and each.customer.model is not None and each.customer.tree is not None
+    ]
+    taken = shared_consumer_keys((model, tree) for _, model, tree in opened)
+    for candidate, model, _ in opened:
+        candidate.found += taken.get(model.id, ())
+
+
+def _where(candidate: Candidate) -> Span:
+    file = candidate.folder.file
+    return Span(file.name, 1, 1) if file else Span(candidate.id)
+
+
+def _sorted(
+    candidates: Iterable[Candidate],
+) -> tuple[Mapping[str, ResolvedCustomer], dict[str, tuple[Diagnostic, ...]]]:
+    """Valid customers by id, and why the others are not. A folder that claims another id than its name makes
+    that id invalid too, unless it is a valid customer's: what it means is not known, so it is not removed."""
+    valid: dict[str, ResolvedCustomer] = {}
+    wrong: dict[str, list[Diagnostic]] = defaultdict(list)
+    claims: list[Candidate] = []
+    for candidate in candidates:
+        resolved = candidate.resolved()
+        if resolved is not None:
+            valid[candidate.id] = resolved
+        else:
+            wrong[candidate.id] += candidate.found
+            claims.append(candidate)
+    for candidate in claims:
+        claimed = candidate.claimed_id
+        if claimed is not None and claimed not in valid and claimed not in wrong:
+            wrong[claimed] += candidate.found
+    return dict(sorted(valid.items())), {name: in_order(found) for name, found in wrong.items()}
+
+
+def _file_names(layout: Layout) -> Iterator[str]:
+    if layout.settings is not None:
+        yield layout.settings.name
+    for file in (*layout.defaults, *layout.catalogue):
+        yield file.name
+    for folder in layout.customers:
+        if folder.file is not None:
+            yield folder.file.name
+        for file in (*folder.communities, *folder.lessons):
+            yield file.name

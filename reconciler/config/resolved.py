@@ -1,0 +1,116 @@
+"""A customers repository as a value: what is declared, where each value was written, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic import BaseModel
+
+from reconciler.config.document import origins_of, to_document
+from reconciler.config.models.community import Community
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.lesson import Lesson
+from reconciler.config.models.settings import Environment, Settings
+from reconciler.config.tree import MappingNode, key_span
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.kind import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One YAML document, resolved.
+
+    document: JSON-able, defaults filled in, secrets by reference, keys sorted. origins: dotted path in the
+    document -> where the value was written, maybe in a defaults.yaml; no entry for a built-in default.
+    """
+
+    kind: Kind
+    id: str
+    span: Span
+    document: Mapping[str, object]
+    origins: Mapping[str, Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A valid document before it is made JSON-able."""
+
+    kind: Kind
+    id: str
+    model: BaseModel
+    tree: MappingNode
+
+    def declared(self) -> Declared:
+        return Declared(self.kind, self.id, key_span(self.tree.place), to_document(self.model), origins_of(self.tree))
+
+
+# no slots: `declared` is made when it is asked for (validate never does) and then kept
+@dataclass(frozen=True)
+class ResolvedCustomer:
+    """A valid customer with its communities and its own lessons. span: where its document begins."""
+
+    id: str
+    customer: Customer
+    communities: Mapping[str, Community]
+    lessons: Mapping[str, Lesson]
+    written: tuple[Written, ...]
+    span: Span
+    warnings: tuple[Diagnostic, ...]
+
+    @cached_property
+    def declared(self) -> tuple[Declared, ...]:
+        """The customer first, then communities, then own lessons, each sorted by id."""
+        return tuple(each.declared() for each in self.written)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Everything that a customers repository says.
+
+    settings: reconciler.yaml, or its defaults. settings_errors: why it does not validate. customers: the valid
+    ones, sorted. invalid: folders that do not validate, by the customer's id (and CATALOGUE for the shared
+    lessons): they fail, and never count as removed. diagnostics: everything, in the order of files.
+    file_names: every file that was read, as messages call it.
+    """
+
+    settings: Settings
+    settings_errors: tuple[Diagnostic, ...]
+    customers: Mapping[str, ResolvedCustomer]
+    invalid: Mapping[str, tuple[Diagnostic, ...]]
+    catalogue_lessons: tuple[Written, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    file_names: tuple[str, ...]
+
+    @property
+    def files(self) -> int:
+        return len(self.file_names)
+
+    @cached_property
+    def catalogue(self) -> tuple[Declared, ...]:
+        """The shared lessons, sorted by id."""
+        return tuple(each.declared() for each in self.catalogue_lessons)
+
+    @property
+    def errors(self) -> Iterable[Diagnostic]:
+        return tuple(each for each in self.diagnostics if each.is_error)
+
+    def for_environment(self, name: str | None) -> tuple[str, Environment]:
+        """The environment of this name, or the first. Refusal where reconciler.yaml does not validate, or
+        has no such environment: then nobody knows which store is meant."""
+        if self.settings_errors:
+            raise Refusal(self.settings_errors)
+        environments = self.settings.environments
+        chosen = name or next(iter(environments))
+        if chosen not in environments:
+            raise Refusal(
+                [
+                    error(
+                        "unknown-environment",
+                        f"there is no environment {chosen}",
+                        hint=f"known are {', '.join(environments)}; they stand in reconciler.yaml",
+                    )
+                ]
+            )
+        return chosen, environments[chosen]

@@ -1,0 +1,72 @@
+"""What a model takes at a path: its keys and what they mean, for messages about what was written there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+Model = type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """models: what a mapping at the path may be (one, or several where a tag chooses).
+    siblings: the tag that was left out -> the model it would choose."""
+
+    models: tuple[Model, ...]
+    siblings: Mapping[str, Model]
+    tag: str | None = None
+
+    def keys(self) -> Mapping[str, FieldInfo]:
+        return {field.alias or key: field for model in self.models for key, field in model.model_fields.items()}
+
+
+def shape_at(model: Model, path: Sequence[str | int]) -> Shape:
+    """The shape at a path of pydantic's: keys, positions in lists, and tags of unions."""
+    shape = Shape((model,), {})
+    for part in path:
+        by_tag = {tag_of(each): each for each in shape.models}
+        if len(shape.models) > 1 and isinstance(part, str) and part in by_tag:
+            others = {tag: each for tag, each in by_tag.items() if tag != part}
+            shape = Shape((by_tag[part],), others, part)
+            continue
+        if isinstance(part, int):
+            continue
+        field = shape.keys().get(part)
+        if field is None:
+            continue
+        shape = Shape(models_in(field.annotation), {})
+    return shape
+
+
+def field_at(model: Model, path: Sequence[str | int]) -> FieldInfo | None:
+    """The field that a path ends in; None where it ends in no key of a model."""
+    keys = [place for place, part in enumerate(path) if isinstance(part, str)]
+    if not keys:
+        return None
+    return shape_at(model, path[: keys[-1]]).keys().get(str(path[keys[-1]]))
+
+
+def tag_of(model: Model) -> str:
+    """What chooses this model among others: the one choice of its `type` or `backend`."""
+    for key in ("type", "backend"):
+        if key in model.model_fields:
+            return str(get_args(model.model_fields[key].annotation)[0])
+    return model.__name__
+
+
+def models_in(annotation: Any) -> tuple[Model, ...]:
+    """Every model in an annotation, through optional, lists, mappings and unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return models_in(get_args(annotation)[0])
+    if origin in (Union, UnionType, tuple, list, dict):
+        return tuple(model for each in get_args(annotation) for model in models_in(each))
+    return ()
