@@ -38,35 +38,40 @@ def enrollment(number: int, taught: SchoolClass, person: Person) -> Enrollment:
 
 
 def _classes(registrar: Registrar, school: School, people: tuple[Person, ...]) -> list[Seating]:
-    classes: list[Seating] = []
+    seatings: list[Seating] = []
     for grades in school.homerooms or tuple((grade,) for grade in school.grades):
         pupils = [person for person in people if person.grade in grades and school.sourced_id in person.schools]
-        for code, title in COURSES.get(grades[0], ()):
+        courses = COURSES.get(grades[0], ())
+        if not courses:
+            seatings.append((_homeroom(school, grades), pupils))
+        for code, title in courses:
             for letter, half in zip("AB", registrar.halves(pupils), strict=True):
-                name = f"c-{code}-{letter}".lower()
-                course = f"co-{code}".lower()
-                classes.append(
-                    (
-                        SchoolClass(
-                            name,
-                            f"{title} {letter}",
-                            f"{code}-{letter}",
-                            "scheduled",
-                            course,
-                            school.sourced_id,
-                            grades,
-                        ),
-                        half,
-                    )
-                )
-        if grades[0] not in COURSES:
-            name = f"c-{school.sourced_id.removeprefix('s-')}-{grades[0]}".lower()
-            title = f"Homeroom {grades[0]}" if len(grades) == 1 else f"Homeroom {grades[0]} to {grades[-1]}"
-            code = f"HR-{grades[0]}"
-            classes.append(
-                (SchoolClass(name, title, code, "homeroom", "co-homeroom", school.sourced_id, grades), pupils)
-            )
-    return classes
+                seatings.append((_class(school, grades, code, title, letter), half))
+    return seatings
+
+
+def _class(school: School, grades: tuple[str, ...], code: str, title: str, letter: str) -> SchoolClass:
+    return SchoolClass(
+        sourced_id=f"c-{code}-{letter}".lower(),
+        title=f"{title} {letter}",
+        code=f"{code}-{letter}",
+        class_type="scheduled",
+        course=f"co-{code}".lower(),
+        school=school.sourced_id,
+        grades=grades,
+    )
+
+
+def _homeroom(school: School, grades: tuple[str, ...]) -> SchoolClass:
+    return SchoolClass(
+        sourced_id=f"c-{school.sourced_id.removeprefix('s-')}-{grades[0]}".lower(),
+        title=f"Homeroom {grades[0]}" if len(grades) == 1 else f"Homeroom {grades[0]} to {grades[-1]}",
+        code=f"HR-{grades[0]}",
+        class_type="homeroom",
+        course="co-homeroom",
+        school=school.sourced_id,
+        grades=grades,
+    )
 
 
 def _courses() -> tuple[Course, ...]:
