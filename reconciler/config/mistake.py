@@ -140,13 +140,16 @@ def _of_value(
         code, must = TYPES[kind][0], TYPES[kind][1].format(**facts)
     else:
         code, must = kind, words
+    if facts.get("whole"):
+        return error(code, must, value_span(place))
     return error(code, f"{_name(found)} {must}{_got(code, found, node)}", value_span(place), _hint(code, node))
 
 
 def _choice(name: str, choices: Sequence[str], path: Path, tree: MappingNode, description: str | None) -> Diagnostic:
     place, node, found = place_at(tree, path)
     got = _got("invalid-choice", found, node)
-    near = get_close_matches(node.lower(), choices, n=1, cutoff=0.4) if got and isinstance(node, str) else []
+    cutoff = 0.4 if len(choices) <= 6 else 0.6
+    near = get_close_matches(node.lower(), choices, n=1, cutoff=cutoff) if got and isinstance(node, str) else []
     hint = " ".join(filter(None, [f"did you mean {near[0]}?" if near else "", description or ""]))
     must = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
     return error("invalid-choice", f"{name} must be {must}{got}", value_span(place), hint or None)

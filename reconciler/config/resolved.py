@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Environment, Settings
 from reconciler.config.tree import MappingNode, key_span
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span
 from reconciler.model.kind import Kind
 
 
@@ -69,13 +69,13 @@ class ResolvedCustomer:
 class Repository:
     """Everything that a customers repository says.
 
-    settings: reconciler.yaml, or its defaults. settings_errors: why it does not validate. customers: the valid
+    settings_errors: why reconciler.yaml does not validate. customers: the valid
     ones, sorted. invalid: folders that do not validate, by the customer's id (and CATALOGUE for the shared
     lessons): they fail, and never count as removed. diagnostics: everything, in the order of files.
     file_names: every file that was read, as messages call it.
     """
 
-    settings: Settings
+    sound_settings: Settings
     settings_errors: tuple[Diagnostic, ...]
     customers: Mapping[str, ResolvedCustomer]
     invalid: Mapping[str, tuple[Diagnostic, ...]]
@@ -93,24 +93,17 @@ class Repository:
         return tuple(each.declared() for each in self.catalogue_lessons)
 
     @property
-    def errors(self) -> Iterable[Diagnostic]:
+    def errors(self) -> tuple[Diagnostic, ...]:
         return tuple(each for each in self.diagnostics if each.is_error)
 
-    def for_environment(self, name: str | None) -> tuple[str, Environment]:
-        """The environment of this name, or the first. Refusal where reconciler.yaml does not validate, or
-        has no such environment: then nobody knows which store is meant."""
+    @property
+    def settings(self) -> Settings:
+        """reconciler.yaml, or what holds without it. Refusal where the file does not validate: then nobody
+        knows which store is meant."""
         if self.settings_errors:
             raise Refusal(self.settings_errors)
-        environments = self.settings.environments
-        chosen = name or next(iter(environments))
-        if chosen not in environments:
-            raise Refusal(
-                [
-                    error(
-                        "unknown-environment",
-                        f"there is no environment {chosen}",
-                        hint=f"known are {', '.join(environments)}; they stand in reconciler.yaml",
-                    )
-                ]
-            )
-        return chosen, environments[chosen]
+        return self.sound_settings
+
+    def for_environment(self, name: str | None) -> tuple[str, Environment]:
+        """The environment of this name, or the first. Refusal where there is none."""
+        return self.settings.environment(name)

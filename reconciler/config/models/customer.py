@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+from pydantic import AfterValidator
+
 from reconciler.config.addresses import WebUrl, host_of, is_https, is_private
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, kept_to_rules
 from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
 from reconciler.config.secret import SecretReference
@@ -39,6 +41,32 @@ class Administrator(Declaration):
     """At least one person must be admin."""
     password: SecretReference | None = None
     """The secret that is the first password; without it apply prints an invitation link, once."""
+
+
+def _looked_after(people: tuple[Administrator, ...]) -> tuple[Administrator, ...]:
+    """A rule of the list alone, so that it is told whatever else is wrong with the customer."""
+    problems = []
+    if not any(person.role == "admin" for person in people):
+        problems.append(
+            Problem(
+                "no-administrator",
+                "administrators needs at least one person of role admin",
+                hint="somebody must be able to look after the customer on the portal",
+            )
+        )
+    seen: set[str] = set()
+    for place, person in enumerate(people):
+        if person.username.casefold() in seen:
+            problems.append(
+                Problem(
+                    "duplicate-username",
+                    "this username is used twice among administrators",
+                    (place, "username"),
+                    "give each person a username of their own (capitals make no difference)",
+                )
+            )
+        seen.add(person.username.casefold())
+    return kept_to_rules(people, problems)
 
 
 class Address(Declaration):
@@ -105,7 +133,7 @@ class Notify(Ruled):
             )
 
 
-class Customer(Ruled):
+class Customer(Declaration):
     """An institution, as customers/ID/customer.yaml says it."""
 
     kind: Annotated[Literal["customer"], OneOf()]
@@ -118,7 +146,7 @@ class Customer(Ruled):
     """The institution's name."""
     profile: Profile | None = None
     """What there is to know about the institution."""
-    administrators: tuple[Administrator, ...]
+    administrators: Annotated[tuple[Administrator, ...], AfterValidator(_looked_after)]
     """The people who look after it; at least one of role admin."""
     address: Address | None = None
     """Where it is."""
@@ -136,22 +164,3 @@ class Customer(Ruled):
     """Where people come from."""
     notify: Notify | None = None
     """Who hears of what was held or refused."""
-
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
-        if not any(person.role == "admin" for person in self.administrators):
-            yield Problem(
-                "no-administrator",
-                "administrators needs at least one person of role admin",
-                ("administrators",),
-                "somebody must be able to look after the customer on the portal",
-            )
-        seen: set[str] = set()
-        for place, person in enumerate(self.administrators):
-            if person.username.casefold() in seen:
-                yield Problem(
-                    "duplicate-username",
-                    "this username is used twice among administrators",
-                    ("administrators", place, "username"),
-                    "give each person a username of their own (capitals make no difference)",
-                )
-            seen.add(person.username.casefold())

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
+
+Value = TypeVar("Value")
 
 #: the type of the one pydantic error that carries problems
 BROKEN_RULES = "broken-rules"
@@ -64,7 +66,12 @@ class Ruled(Declaration):
     @model_validator(mode="after")
     def _hold_to_rules(self, info: ValidationInfo) -> Self:
         known = info.context if isinstance(info.context, Circumstances) else Circumstances()
-        problems = tuple(self.rules(known))
-        if problems:
-            raise PydanticCustomError(BROKEN_RULES, "breaks a rule between its keys", {"problems": problems})
-        return self
+        return kept_to_rules(self, self.rules(known))
+
+
+def kept_to_rules(value: Value, problems: Iterable[Problem]) -> Value:
+    """The value, where there are no problems; else one error of pydantic's that carries them all."""
+    found = tuple(problems)
+    if found:
+        raise PydanticCustomError(BROKEN_RULES, "breaks a rule between its keys", {"problems": found})
+    return value

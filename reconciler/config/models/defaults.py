@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, create_model
 
@@ -27,10 +27,12 @@ _own: dict[str, Any] = {
         Field(default=None, description="What every community below inherits."),
     ),
 }
-_defaults = create_model(
-    "Defaults",
-    __base__=_customer,
-    __doc__="What every customer below this folder inherits. Absent inherits, null unsets, a list replaces.",
-    **_own,
+Defaults = cast(
+    type[Declaration],
+    create_model(
+        "Defaults",
+        __base__=_customer,
+        __doc__="What every customer below this folder inherits. Absent inherits, null unsets, a list replaces.",
+        **_own,
+    ),
 )
-Defaults: type[Declaration] = _defaults

@@ -15,6 +15,7 @@ from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.partial import partial
 from reconciler.config.values import HOST, Email, Id, One, OneOf, StoreUrl, Text
+from reconciler.model.diagnostic import Refusal, error
 
 DEFAULT_STORE = "sqlite:///.reconciler/store.db"
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
@@ -128,3 +129,19 @@ class Settings(Declaration):
     """What no customer may exceed."""
     network: Network = Network()
     """Hosts that are taken although they are private or speak plain http."""
+
+    def environment(self, name: str | None = None) -> tuple[str, Environment]:
+        """The environment of this name, or the first, with its name. Refusal where there is none."""
+        chosen = name or next(iter(self.environments))
+        if chosen not in self.environments:
+            known = ", ".join(self.environments)
+            raise Refusal(
+                [
+                    error(
+                        "unknown-environment",
+                        f"there is no environment {chosen}",
+                        hint=f"known are {known}; they stand in reconciler.yaml",
+                    )
+                ]
+            )
+        return chosen, self.environments[chosen]

@@ -18,7 +18,9 @@ Period = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "daily",
 
 def _manual(value: str) -> str:
     if value != "manual":
-        raise PydanticCustomError("zip-is-manual", "sync type zip is always manual; frequency: auto needs sftp or api")
+        raise PydanticCustomError(
+            "zip-is-manual", "sync type zip is always manual; frequency: auto needs sftp or api", {"whole": True}
+        )
     return value
 
 

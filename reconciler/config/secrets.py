@@ -1,0 +1,73 @@
+"""Where secrets are looked up: in the environment, or in a directory. Only ever under the customer's own name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from pydantic import SecretStr
+
+from reconciler.config.models.settings import DirectorySecrets, EnvironmentSecrets
+from reconciler.config.values import ID
+
+PREFIX = "RECONCILER_SECRET"
+
+
+class SecretBackend(Protocol):
+    def get(self, customer: str, name: str) -> SecretStr | None:
+        """The secret of this customer, None where it is not set. ValueError for what is no id."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromEnvironment:
+    """`RECONCILER_SECRET__SPRINGFIELD__CANVAS`. An empty variable is not set."""
+
+    variables: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    def get(self, customer: str, name: str) -> SecretStr | None:
+        value = self.variables.get(variable(customer, name))
+        return SecretStr(value) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class FromDirectory:
+    """`PATH/springfield/canvas`, without the newline that an editor puts behind it. An empty file is not set."""
+
+    path: Path
+
+    def get(self, customer: str, name: str) -> SecretStr | None:
+        file = self.path / _checked(customer) / _checked(name)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        value = text.removesuffix("\n").removesuffix("\r")
+        return SecretStr(value) if value else None
+
+
+def backend_for(settings: EnvironmentSecrets | DirectorySecrets) -> SecretBackend:
+    """The backend that an environment names."""
+    match settings:
+        case EnvironmentSecrets():
+            return FromEnvironment()
+        case DirectorySecrets():
+            return FromDirectory(Path(settings.path))
+        case _:
+            assert_never(settings)
+
+
+def variable(customer: str, name: str) -> str:
+    """The environment's variable for a secret: upper-case, hyphens as `_`, joined by `__`."""
+    parts = (PREFIX, *(_checked(each).upper().replace("-", "_") for each in (customer, name)))
+    return "__".join(parts)
+
+
+def _checked(name: str) -> str:
+    """Names are ids, so no path and no other customer can be reached through them."""
+    if not re.fullmatch(ID, name):
+        raise ValueError("customers and secrets are named by lower-case letters, digits and single hyphens")
+    return name
