@@ -14,7 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import BinaryIO
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
 
@@ -47,7 +47,7 @@ class Member:
 class Archive:
     """An open archive whose directory has passed every check. Reading counts towards one cap for all members."""
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
+    def __init__(self, stream: BinaryIO, name: str) -> None:
         """Raises Refusal. `name` is shown to people; the stream stays the caller's to close."""
         self.name = name
         self._unpacked = 0
@@ -78,7 +78,7 @@ class Archive:
                     if self._unpacked > MOST_BYTES:
                         raise Refusal([_bomb(member, f"more than {MOST_BYTES // 1024**3} GiB in all", self.name)])
                     yield chunk
-        except (zipfile.BadZipFile, zlib.error, EOFError) as damage:
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as damage:
             raise Refusal(
                 [
                     error(
@@ -98,7 +98,7 @@ class Archive:
         return sink.getvalue()
 
 
-def _open(stream: IO[bytes], name: str) -> zipfile.ZipFile:
+def _open(stream: BinaryIO, name: str) -> zipfile.ZipFile:
     start = stream.read(4)
     if not start:
         raise Refusal([error("empty-file", "the file is empty (0 bytes)", Span(name), "send it again")])

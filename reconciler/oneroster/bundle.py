@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 import polars as pl
 
@@ -28,7 +27,9 @@ def read_zip(path: Path, *, fetched_at: str, name: str | None = None) -> Snapsho
     shown = name or path.name
     try:
         with path.open("rb") as stream:
-            return _read(stream, shown, fetched_at)
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            return _read(Archive(stream, shown), sha256, fetched_at)
     except OSError as problem:
         reason = problem.strerror or "unknown reason"
         raise Refusal(
@@ -43,10 +44,7 @@ def read_zip(path: Path, *, fetched_at: str, name: str | None = None) -> Snapsho
         ) from problem
 
 
-def _read(stream: IO[bytes], name: str, fetched_at: str) -> Snapshot:
-    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    stream.seek(0)
-    archive = Archive(stream, name)
+def _read(archive: Archive, sha256: str, fetched_at: str) -> Snapshot:
     notes = list(archive.diagnostics)
     members = _known(archive, notes)
     manifest = members.pop(MANIFEST, None)
@@ -65,7 +63,7 @@ def _read(stream: IO[bytes], name: str, fetched_at: str) -> Snapshot:
     return Snapshot(
         version=standard.version,
         type="zip",
-        name=name,
+        name=archive.name,
         sha256=sha256,
         fetched_at=fetched_at,
         complete=True,
@@ -104,9 +102,7 @@ def _looks_like(archive: Archive, members: Mapping[str, Member]) -> str:
     """The version by the files themselves: 1.2 has moved orgs and roles out of users.csv."""
     if "users" not in members or "roles" not in members:
         return "1.1"
-    chunks = archive.chunks(members["users"])
-    header = next(chunks, b"").split(b"\n", 1)[0].lower()
-    chunks.close()
+    header = next(archive.chunks(members["users"]), b"").split(b"\n", 1)[0].lower()
     return "1.1" if b"orgsourcedids" in header else "1.2"
 
 

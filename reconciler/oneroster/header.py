@@ -123,7 +123,7 @@ def _missing_hint(table: Table, named: list[str], standard: Standard) -> str:
     if table.name == "users" and standard.version == "1.1" and "sourcedId" in named:
         lacking = {"orgSourcedIds", "role"} - set(named)
         if len(lacking) == 2:
-            return "a OneRoster 1.2 export has no such columns; if it is one, its manifest must say so"
+            return "a OneRoster 1.2 export has no such columns: its manifest must say 1.2, and roles.csv come along"
     unknown = _unknown(table, named)
     if unknown:
         return f"names must be the standard's; the header also has {_listed(unknown)}"

@@ -22,7 +22,7 @@ MOST_MALFORMED_SHARE = 0.01
 
 FIELD = r'(?:[^",]*|"(?:[^"]|"")*")'
 QUOTED = r'"(?:[^"]|"")*"'
-FIRST_FIELD = r'^(?:"((?:[^"]|"")*)"|([^",]*))'
+FIRST_FIELD = r'^(?:"((?:[^"]|"")*)"|([^",]*))(?:,|$)'
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 
 
@@ -39,8 +39,11 @@ class Rows:
     aside: pl.DataFrame
 
 
-def read_rows(file: str, data: bytes, width: int, kind: Kind | None) -> Rows:
-    """kind: what a malformed row may have been; None for a file whose rows are no roster entities.
+def read_rows(
+    file: str, data: bytes, width: int, kind: Kind | None, *, keyed: bool = True, control: bool = True
+) -> Rows:
+    """kind: what a malformed row may have been; None for a file whose rows are no roster entities. keyed: the first
+    field is what names the row. control: the file holds control characters somewhere.
 
     Raises Refusal where the file is cut off, a quotation mark is not closed, or too much of it is malformed.
     """
@@ -55,12 +58,14 @@ def read_rows(file: str, data: bytes, width: int, kind: Kind | None) -> Rows:
         rows = rows.filter(~blank)
     if not whole_end and rows.height:
         _check_end(file, rows, width)
-    well = rows["text"].str.contains(f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$") & ~rows["text"].str.contains(CONTROL)
+    well = rows["text"].str.contains(f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$")
+    if control:
+        well &= ~rows["text"].str.contains(CONTROL)
     if joined:
         _check_joined(file, rows.with_columns(well.alias("well")), width)
     if well.all():
         return Rows(rows, rows.height, not (joined or blank.any()), joined, nothing_aside())
-    aside = _malformed(file, rows.filter(~well), width, rows.height, kind)
+    aside = _malformed(file, rows.filter(~well), width, rows.height, kind, keyed)
     return Rows(rows.filter(well), rows.height, False, joined, aside)
 
 
@@ -150,7 +155,7 @@ def _fields(rows: pl.DataFrame) -> pl.Series:
     return bare.str.count_matches(",", literal=True).cast(pl.Int64) + 1
 
 
-def _malformed(file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind | None) -> pl.DataFrame:
+def _malformed(file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind | None, keyed: bool) -> pl.DataFrame:
     fields = _fields(rows)
     control = rows["text"].str.contains(CONTROL)
     shape = int((~control).sum())
@@ -168,35 +173,40 @@ def _malformed(file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind
         )
     if kind is None:
         return nothing_aside()
-    groups = pl.col("text").str.extract(FIRST_FIELD, 1).str.replace_all('""', '"', literal=True)
-    key = pl.coalesce(groups, pl.col("text").str.extract(FIRST_FIELD, 2)).str.strip_chars()
-    marked = rows.with_columns(fields.alias("fields"), control.alias("control")).with_columns(
-        pl.when((key == "") | key.str.contains(r"[\x00-\x1f\x7f]")).then(None).otherwise(key).alias("key")
-    )
+    marked = rows.with_columns(fields.alias("fields"), control.alias("control"), _first_field(rows).alias("key"))
+    if not keyed:
+        marked = marked.with_columns(pl.lit(None, dtype=pl.String).alias("key"))
     ragged = pl.col("fields") != width
-    place = {"kind": kind, "file": file, "key": "key"}
+
+    def aside(which: pl.Expr, code: str, message: str | pl.Expr, hint: str) -> pl.DataFrame:
+        return set_aside(marked.filter(which), kind=kind, file=file, key="key", code=code, message=message, hint=hint)
+
+    quote = "quote the whole value and double the quotation marks inside it"
     return pl.concat(
         [
-            set_aside(
-                marked.filter("control"),
-                **place,
-                code="control-character",
-                message="the row holds NUL or another control character",
-                hint="remove it at its source and export again",
+            aside(
+                pl.col("control"),
+                "control-character",
+                "the row holds NUL or another control character",
+                "remove it at its source and export again",
             ),
-            set_aside(
-                marked.filter(~pl.col("control") & ragged),
-                **place,
-                code="ragged-row",
-                message=pl.format(f"the row has {{}} fields, the header {width}", "fields"),
-                hint="quote values that hold a comma, or remove what is too much",
+            aside(
+                ~pl.col("control") & ragged,
+                "ragged-row",
+                pl.format(f"the row has {{}} fields, the header {width}", "fields"),
+                "quote values that hold a comma, or remove what is too much",
             ),
-            set_aside(
-                marked.filter(~pl.col("control") & ~ragged),
-                **place,
-                code="stray-quote",
-                message="a quotation mark stands in the middle of a value",
-                hint="quote the whole value and double the quotation marks inside it",
+            aside(
+                ~pl.col("control") & ~ragged, "stray-quote", "a quotation mark stands in the middle of a value", quote
             ),
         ]
     )
+
+
+def _first_field(rows: pl.DataFrame) -> pl.Series:
+    """The sourcedId of a malformed row; null where it cannot be read for sure."""
+    text = rows["text"]
+    quoted = text.str.extract(FIRST_FIELD, 1).str.replace_all('""', '"', literal=True)
+    key = quoted.fill_null(text.str.extract(FIRST_FIELD, 2)).str.strip_chars()
+    readable = (key != "") & ~key.str.contains(r"[\x00-\x1f\x7f]")
+    return key.to_frame("key").select(pl.when(readable).then(pl.col("key"))).to_series()

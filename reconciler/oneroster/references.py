@@ -42,9 +42,9 @@ def _refuse_cycles(orgs: pl.DataFrame) -> None:
         above = further.join(above, on="sourced_id").select(pl.col("child").alias("sourced_id"), "parent")
         if not above.height:
             return
-    start = above["parent"].min()
-    up = dict(parents.iter_rows())
-    cycle = [start]
+    start = above["parent"].sort().to_list()[0]
+    up: dict[str, str] = dict(parents.iter_rows())
+    cycle: list[str] = [start]
     while (following := up[cycle[-1]]) != start:
         cycle.append(following)
     lowest = cycle.index(min(cycle))

@@ -63,7 +63,8 @@ def assemble(files: Mapping[str, Checked], optional: Mapping[str, pl.Series]) ->
     )
     for field, target in (("course", "courses"), ("terms", "academicSessions")):
         notes.extend(check_optional(taught, field, optional.get(target), f"{target}.csv"))
-    user_keys = known_keys(people.users, pl.concat([files["users"].aside, people.aside]))
+    set_aside = [checked.aside for stem, checked in files.items() if stem in ("users", "roles")]
+    user_keys = known_keys(people.users, pl.concat([*set_aside, people.aside]))
     class_keys = known_keys(taught, pl.concat([classes.aside, homeless]))
     enrolled, dangling = without_dangling(
         enrollments.frame,

@@ -144,10 +144,10 @@ def _unknown(sheet: Sheet, rows: pl.DataFrame, column: Column) -> Iterator[Findi
     if not column.required and column.name != "status":
         yield remark(sheet.table.file, rows, code, f"{message}; the value is not kept")
         return
-    said = f"{column.name} {{}} is not a OneRoster {'role' if column.name == 'role' else column.name}"
-    if column.value is not Value.ENUMERATION:
-        said = message.replace(f"{column.name} is", f"{column.name} {{}} is", 1)
-    yield _fault(sheet, rows, column, code, pl.format(said, shown(str(column.field))), hint)
+    said: str | pl.Expr = message
+    if column.value is Value.ENUMERATION:
+        said = pl.format(f"{column.name} {{}} is not a OneRoster {column.name}", shown(str(column.field)))
+    yield _fault(sheet, rows, column, code, said, hint)
 
 
 def _nearest(values: pl.Series, column: Column) -> pl.Expr:

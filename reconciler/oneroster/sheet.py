@@ -10,10 +10,10 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
 from reconciler.oneroster.aside import nothing_aside
-from reconciler.oneroster.header import read_header
+from reconciler.oneroster.header import Header, read_header
 from reconciler.oneroster.lines import MOST_FIELD_LENGTH, read_rows
 from reconciler.oneroster.tables import KIND_OF, UNWANTED_COLUMNS, Standard, Table, Value
-from reconciler.oneroster.text import check_text, skeleton
+from reconciler.oneroster.text import check_text, has_control, skeleton
 
 #: Around a value none of these belongs to it.
 SPACES = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff"
@@ -51,7 +51,7 @@ def read_sheet(table: Table, data: bytes, standard: Standard) -> Sheet:
     """data: the file's bytes as packed. Raises Refusal where the file as a whole cannot be trusted."""
     data, remarks = check_text(table.file, data)
     header = read_header(table, data, standard)
-    body = _body(table, data, header.width)
+    body = _body(table, data, header)
     positions = {
         column.field: header.positions[column.name]
         for column in table.used
@@ -68,14 +68,17 @@ def read_sheet(table: Table, data: bytes, standard: Standard) -> Sheet:
     return Sheet(table, body.rows, frame, places, body.aside, body.joined or b"\t" in data, tuple(notes))
 
 
-def _body(table: Table, data: bytes, width: int) -> Body:
+def _body(table: Table, data: bytes, header: Header) -> Body:
+    width = header.width
     bones = skeleton(data)
     row = b"," * (width - 1) + b"\n"
     count = len(bones) // len(row)
     if bones == row * count:
         return Body(data, 1, False, pl.int_range(2, count + 1, eager=True), count - 1, nothing_aside(), False)
+    control = has_control(bones)
     del bones
-    read = read_rows(table.file, data, width, KIND_OF.get(table.name))
+    keyed = header.positions["sourcedId"] == 0 and table.name != "roles"
+    read = read_rows(table.file, data, width, KIND_OF.get(table.name), keyed=keyed, control=control)
     lines = read.rows["line"]
     if read.plain:
         return Body(data, 1, True, lines, read.total, read.aside, read.joined)
@@ -155,7 +158,7 @@ def _without_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, li
 def _checked(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.DataFrame, list[Diagnostic]]:
     """Refuses a value that no field can hold; warns of keys that a spreadsheet has turned into numbers."""
     for field in frame.columns:
-        if field != "line" and int(frame[field].str.len_bytes().max() or 0) > MOST_FIELD_LENGTH:
+        if field != "line" and (frame[field].str.len_bytes() > MOST_FIELD_LENGTH).any():
             line = frame.filter(pl.col(field).str.len_bytes() > MOST_FIELD_LENGTH)["line"][0]
             raise Refusal(
                 [
@@ -168,7 +171,7 @@ def _checked(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.DataFra
                 ]
             )
     keys = [column.field for column in table.used if column.value in (Value.REFERENCE, Value.LIST) and column.field]
-    if b"E+" not in data or not keys:
+    if b"+" not in data or b"E+" not in data or not keys:
         return frame, []
     mangled = frame.filter(pl.any_horizontal(pl.col(keys).str.contains(r"^\d(?:[.,]\d+)?E\+\d+$")))
     if not mangled.height:

@@ -69,7 +69,7 @@ def quarantine_diagnostics(quarantine: pl.DataFrame, most: int | None = None) ->
     if most is not None:
         more = placed.filter((pl.col("place") == most) & (pl.col("total") > most)).sort("code")
         diagnostics += [
-            info(code, f"and {total - most:,} more rows set aside for the same reason", Span(file))
-            for code, total, file in more.select("code", "total", "file").iter_rows()
+            info(code, f"and {total - most:,} more rows set aside for the same reason")
+            for code, total in more.select("code", "total").iter_rows()
         ]
     return tuple(diagnostics)
