@@ -56,7 +56,7 @@ class Freshness(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SourceSummary:
     """Where a customer's roster came from. `rows` counts data rows by file stem (`users`, `orgs`, ...),
-    as read, before any belongs to a customer."""
+    as read, before any belongs to a customer. `version`: of OneRoster."""
 
     type: str
     name: str
@@ -65,6 +65,7 @@ class SourceSummary:
     sha256: str
     fetched_at: str
     rows: Mapping[str, int]
+    version: str = "1.1"
 
 
 @dataclass(frozen=True, slots=True)

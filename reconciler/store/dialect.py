@@ -27,6 +27,7 @@ class Dialect(Protocol):
     begin_reading: Sequence[str]
     begin_writing: Sequence[str]
     json_object: str
+    for_update: str
 
     def connect(self, *, volatile: bool = False, label: str = "reconciler") -> dbapi.Connection: ...
 

@@ -34,6 +34,10 @@ class StoreKey:
     def hmac_hex(self, purpose: str, text: str) -> str:
         return hmac.new(self._derived(purpose), text.encode(), hashlib.sha256).hexdigest()
 
+    def secret_hmac(self, customer: str, path: str, value: str) -> str:
+        """Tells that a customer's secret changed, and nothing else of it."""
+        return self.hmac_hex("secret", "\0".join((customer, path, value)))
+
     @property
     def check(self) -> str:
         """What a store keeps, to know its key again."""

@@ -51,6 +51,7 @@ def labelled(uri: str, label: str) -> str:
 class Postgresql:
     name = "postgresql"
     json_object = "json_build_object"
+    for_update = " FOR UPDATE"
     begin_reading: Sequence[str] = ("BEGIN ISOLATION LEVEL REPEATABLE READ",)
     begin_writing: Sequence[str] = ("BEGIN",)
 

@@ -44,12 +44,13 @@ class DeclaredRecord:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
-    """Where the last good roster came from. rows: data rows by file stem."""
+    """Where the last good roster came from. version: of OneRoster. rows: data rows by
+    file stem."""
 
     run_id: int
     type: str
     name: str
-    version: str | None
+    version: str
     sha256: str
     fetched_at: str
     complete: bool

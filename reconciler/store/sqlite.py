@@ -28,8 +28,10 @@ PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
     # Names of children belong into no temporary file.
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -262144",
+    "PRAGMA cache_size = -65536",
 )
+#: Indexes of a large customer are written in random places: in memory that costs little.
+WRITERS_CACHE = "PRAGMA cache_size = -524288"
 
 #: What SQLite says -> our code, message, what to do.
 EXPLANATIONS = (
@@ -54,9 +56,10 @@ EXPLANATIONS = (
 class Sqlite:
     name = "sqlite"
     json_object = "json_object"
+    for_update = ""
     # A deferred write after another's commit fails at once: take the lock first, and wait for it.
     begin_reading: Sequence[str] = ("BEGIN", "SELECT count(*) FROM sqlite_schema")
-    begin_writing: Sequence[str] = ("BEGIN IMMEDIATE",)
+    begin_writing: Sequence[str] = (WRITERS_CACHE, "BEGIN IMMEDIATE")
 
     def __init__(self, address: SqliteAddress) -> None:
         self.address = address

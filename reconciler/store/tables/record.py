@@ -52,7 +52,7 @@ snapshots = Table(
     Column("run_id", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("version", Text),
+    Column("version", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("fetched_at", Text, nullable=False),
     Column("complete", Boolean, nullable=False),

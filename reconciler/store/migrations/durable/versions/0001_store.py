@@ -332,7 +332,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.BigInteger(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=True),
+        sa.Column("version", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("fetched_at", sa.Text(), nullable=False),
         sa.Column("complete", sa.Boolean(), nullable=False),

@@ -1,0 +1,42 @@
+"""Before-images: what every row was before a run changed or deleted it, so that the run can be undone."""
+
+from __future__ import annotations
+
+from reconciler.model.kind import Kind
+from reconciler.store.connection import Connection, Parameters
+from reconciler.store.roster_frames import ROSTER_ISSUER
+from reconciler.store.tables import durable
+
+#: What is no part of an image: the row's own keys, and what no run changes and nobody should read.
+LEFT_OUT = frozenset({"id", "customer_id", "password_hash"})
+#: Booleans become 0 and 1, in both databases.
+NUMBERS = frozenset({"is_primary"})
+
+SUBJECT = f"(SELECT min(i.subject) FROM identities i WHERE i.account_id = t.id AND i.issuer_id = {ROSTER_ISSUER})"
+ROLES = "(SELECT {lines} FROM account_roles r JOIN orgs o ON o.id = r.org_id WHERE r.account_id = t.id)"
+
+
+def record(connection: Connection, kind: Kind, table: str, staged: str, facts: Parameters) -> None:
+    """staged: a temporary table with `live_id` and `action`. facts: `run` and `customer`.
+
+    An account's image also holds its sourcedId and its roles by org, as `model.roster` writes them.
+    """
+    connection.execute(
+        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
+        f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), '{kind.value}', t.id, s.action,"
+        f" CAST({connection.dialect.json_object}({_pairs(connection, kind, table)}) AS TEXT)"
+        f" FROM {staged} s JOIN {table} t ON t.id = s.live_id",
+        facts,
+    )
+
+
+def _pairs(connection: Connection, kind: Kind, table: str) -> str:
+    values = {
+        column.name: f"CAST(t.{column.name} AS INTEGER)" if column.name in NUMBERS else f"t.{column.name}"
+        for column in durable.tables[table].columns
+        if column.name not in LEFT_OUT
+    }
+    if kind is Kind.USER:
+        values["sourced_id"] = SUBJECT
+        values["roles"] = ROLES.format(lines=connection.dialect.aggregate_lines("o.sourced_id || '=' || r.role"))
+    return ", ".join(f"'{name}', {value}" for name, value in values.items())

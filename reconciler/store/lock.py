@@ -1,0 +1,113 @@
+"""One apply at a time per customer. The lock dies with its holder, and names the holder to whoever waits."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.store.address import SqliteAddress
+from reconciler.store.connection import Connection
+from reconciler.store.live import Store
+from reconciler.store.problem import StoreProblem
+
+RETRY_SECONDS = 0.1
+#: What PostgreSQL keeps of an application's name.
+LABEL_LENGTH = 63
+
+
+def holder() -> str:
+    """This process, for people: `ann@host pid 123`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} pid {os.getpid()}"
+
+
+@contextmanager
+def customer_lock(store: Store, slug: str, timeout: float = 0.0) -> Iterator[None]:
+    """Waits up to `timeout` seconds. Raises StoreProblem `locked` naming who holds it."""
+    if isinstance(store.address, SqliteAddress):
+        with _file_lock(store.address.locks, slug, timeout):
+            yield
+        return
+    with store.connected(label=f"reconciler {holder()}"[:LABEL_LENGTH]) as connection:
+        number = lock_number(slug)
+        _wait(slug, timeout, lambda: _advisory(connection, number), lambda: _advisory_holder(connection, number))
+        yield
+
+
+def lock_number(slug: str) -> int:
+    digest = hashlib.sha256(f"reconciler/customer/{slug}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _wait(slug: str, timeout: float, take: Callable[[], bool], who: Callable[[], str]) -> None:
+    end = time.monotonic() + timeout
+    while not take():
+        if time.monotonic() >= end:
+            raise StoreProblem(
+                "locked",
+                f"{slug} is being applied by {who() or 'another process'}; nothing was changed",
+                "Wait until it is done, then plan again.",
+            )
+        time.sleep(RETRY_SECONDS)
+
+
+@contextmanager
+def _file_lock(folder: Path, slug: str, timeout: float) -> Iterator[None]:
+    path = folder / f"{slug}.lock"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as problem:
+        raise StoreProblem(
+            "store-read-only", f"{path} cannot be made: {problem.strerror}", "Check the rights of the folder."
+        ) from None
+    try:
+        _wait(slug, timeout, lambda: _flock(file), lambda: path.read_text("utf-8", errors="replace").strip())
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{holder()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
+        yield
+        os.ftruncate(file, 0)
+    finally:
+        os.close(file)
+
+
+def _flock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _advisory(connection: Connection, number: int) -> bool:
+    return bool(connection.scalar("SELECT pg_try_advisory_lock(:number)", {"number": number}))
+
+
+HOLDER_SQL = """
+SELECT a.application_name,
+       to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
+       to_char(a.backend_start AT TIME ZONE 'UTC', 'HH24MISS') AS second
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND ((CAST(l.classid AS bigint) << 32) | CAST(l.objid AS bigint)) = :number
+"""
+
+
+def _advisory_holder(connection: Connection, number: int) -> str:
+    row = connection.row(HOLDER_SQL, {"number": number})
+    if row is None:
+        return ""
+    name, day, second = row
+    return f"{name.removeprefix('reconciler ')} since {day}T{second[:2]}:{second[2:4]}:{second[4:]}Z"

@@ -1,0 +1,78 @@
+"""What an apply leaves on record: its run, in a chain of hashes, and what it still holds back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from reconciler.model.change import Change, action_of
+from reconciler.model.kind import Kind
+from reconciler.model.plan import Hold
+from reconciler.store.connection import Connection
+from reconciler.store.documents import text_of
+
+HASHED = (
+    "id",
+    "customer_slug",
+    "plan_id",
+    "started_at",
+    "finished_at",
+    "actor",
+    "outcome",
+    "counts",
+    "git_commit",
+    "approvals",
+    "source_sha256",
+    "settings_digest",
+)
+
+
+def run_hash(previous: str | None, run: Mapping[str, Any]) -> str:
+    """Over the hash before it and the run's own columns, so that a run changed later does not fit any more."""
+    return hashlib.sha256(text_of([previous, *[run[name] for name in HASHED]]).encode()).hexdigest()
+
+
+def record_run(connection: Connection, run: Mapping[str, Any]) -> None:
+    """run: the columns of HASHED, and customer_id. The store's row is locked, so that the chain never forks."""
+    previous = connection.scalar(f"SELECT head_hash FROM store{connection.dialect.for_update}")
+    digest = run_hash(previous, run)
+    columns = ("customer_id", *HASHED, "previous_hash", "hash")
+    connection.execute(
+        f"INSERT INTO runs ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})",
+        {**run, "previous_hash": previous, "hash": digest},
+    )
+    connection.execute("UPDATE store SET head_hash = :hash", {"hash": digest})
+
+
+def counts_of(declared: Iterable[Change], rows: Mapping[Kind, pl.DataFrame]) -> dict[str, dict[str, int]]:
+    """What was carried out: kind -> action -> how many."""
+    counts: dict[str, dict[str, int]] = {}
+    for change in declared:
+        of_kind = counts.setdefault(change.kind.value, {})
+        action = action_of(change).value
+        of_kind[action] = of_kind.get(action, 0) + 1
+    for kind, frame in rows.items():
+        counts[kind.value] = dict(frame.group_by("action").len().sort("action").iter_rows())
+    return counts
+
+
+def replace_hold(connection: Connection, customer: int, hold: Hold | None, plan_id: str, now: str) -> None:
+    connection.execute("DELETE FROM holds WHERE customer_id = :customer", {"customer": customer})
+    if hold is None:
+        return
+    connection.execute(
+        "INSERT INTO holds (customer_id, hold_id, people, rows, causes, plan_id, created_at)"
+        " VALUES (:customer, :hold, :people, :rows, :causes, :plan, :now)",
+        {
+            "customer": customer,
+            "hold": hold.id,
+            "people": hold.people,
+            "rows": hold.rows,
+            "causes": text_of(list(hold.causes)),
+            "plan": plan_id,
+            "now": now,
+        },
+    )

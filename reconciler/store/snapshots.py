@@ -1,0 +1,64 @@
+"""Keeping the last good roster of a customer: its frames as Parquet, in slices that a database takes easily."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import polars as pl
+
+from reconciler.model.plan import SourceSummary
+from reconciler.store.connection import Connection
+from reconciler.store.documents import text_of
+
+SLICE_ROWS = 1_000_000
+
+
+def keep_snapshot(
+    connection: Connection,
+    customer: int,
+    run: int,
+    source: SourceSummary,
+    frames: Mapping[str, pl.DataFrame],
+) -> None:
+    """Replaces the customer's snapshot. run: that which applied it, or the last one where it changed nothing."""
+    facts = {"customer": customer}
+    connection.execute(
+        "DELETE FROM snapshot_parts WHERE snapshot_id IN (SELECT id FROM snapshots WHERE customer_id = :customer)",
+        facts,
+    )
+    connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", facts)
+    number = int(connection.dialect.allocate(connection, "snapshots", 1)[0])
+    connection.ingest(
+        "snapshots",
+        pl.DataFrame(
+            {
+                "id": [number],
+                "customer_id": [customer],
+                "run_id": [run],
+                "type": [source.type],
+                "name": [source.name],
+                "version": [source.version],
+                "sha256": [source.sha256],
+                "fetched_at": [source.fetched_at],
+                "complete": [source.complete],
+                "rows": [text_of(dict(source.rows))],
+            },
+            schema_overrides={"id": pl.Int64, "customer_id": pl.Int64, "run_id": pl.Int64},
+        ),
+    )
+    for part, frame in sorted(frames.items()):
+        for place, rows in enumerate(frame.iter_slices(SLICE_ROWS) if frame.height else [frame]):
+            connection.ingest(
+                "snapshot_parts",
+                pl.DataFrame(
+                    {"snapshot_id": [number], "part": [part], "number": [place], "data": [_packed(rows)]},
+                    schema={"snapshot_id": pl.Int64, "part": pl.String, "number": pl.Int64, "data": pl.Binary},
+                ),
+            )
+
+
+def _packed(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()

@@ -1,0 +1,152 @@
+"""Whether what a plan would do to a customer is still what was reviewed.
+
+Nothing is stale while the customer's version is the one the plan saw. Otherwise only what the plan would touch
+counts: its rows, the keys it would make, and the customer's configuration; never other customers or sign-ins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.change import Action
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CustomerPlan
+from reconciler.model.roster import field_names
+from reconciler.store import roster_frames
+from reconciler.store.connection import Connection
+from reconciler.store.problem import StalePlan
+
+#: How many changed things an error names; the rest is counted.
+NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A customer as it is now, its row locked against other hands until the transaction ends. id 0: the catalogue."""
+
+    id: int
+    settings: str | None
+    version: tuple[int, int]
+    tombstoned: bool
+
+
+def current_customer(connection: Connection, slug: str) -> Current | None:
+    row = connection.row(
+        "SELECT c.id, c.settings_digest, coalesce(c.last_run, 0), w.n, c.tombstoned_at"
+        " FROM customers c JOIN write_counters w ON w.customer_id = c.id WHERE c.slug = :slug"
+        + connection.dialect.for_update,
+        {"slug": slug},
+    )
+    return Current(row[0], row[1], (row[2], row[3]), row[4] is not None) if row else None
+
+
+def current_catalogue(connection: Connection) -> Current | None:
+    row = connection.row(
+        f"SELECT catalogue_digest, catalogue_run, catalogue_writes FROM store{connection.dialect.for_update}"
+    )
+    written = row is not None and (row[1], row[2]) != (0, 0)
+    return Current(0, row[0], (row[1], row[2]), False) if row and written else None
+
+
+def refuse_stale(
+    connection: Connection, plan: CustomerPlan, rows: Mapping[Kind, pl.DataFrame], current: Current | None
+) -> bool:
+    """Raises StalePlan. Returns True where the customer is exactly as the plan saw it.
+
+    rows: the change frames of what would be carried out.
+    """
+    seen = plan.seen
+    if current is None and seen.version is None:
+        return True
+    if current is None or seen.version is None:
+        raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
+    if current.version == seen.version and current.settings == seen.settings:
+        return True
+    # A digest that is null says that another hand wrote, not what: two of them are not known to be the same.
+    if current.settings != seen.settings or current.settings is None:
+        raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
+    changed = [
+        (kind.value, key)
+        for kind, frame in rows.items()
+        for key in _changed(connection, current.id, kind, frame, seen.version[1])
+    ]
+    if changed:
+        raise StalePlan(plan.id, tuple(changed[:NAMED]), max(0, len(changed) - NAMED))
+    return False
+
+
+def _changed(connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame, writes: int) -> Iterator[str]:
+    """Keys of rows that are not what the plan saw, in the plan's order."""
+    live = _live(connection, customer, kind, frame)
+    stale = pl.concat([_touched(kind, frame, live), _taken(frame, live)])
+    if kind is Kind.USER:
+        stale = pl.concat([stale, _newly_linked(connection, frame, writes)])
+    yield from frame.join(stale, on="key", how="semi", maintain_order="left")["key"].to_list()
+
+
+def _live(connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
+    if kind is Kind.ORG:
+        return roster_frames.orgs(connection, customer)
+    if kind is Kind.CLASS:
+        return roster_frames.classes(connection, customer)
+    if kind is Kind.USER:
+        return _with_roles(roster_frames.users(connection, customer), roster_frames.roles(connection, customer))
+    return pl.concat(
+        [
+            roster_frames.enrollments_by_id(connection, customer, frame["live_id"]),
+            roster_frames.enrollments_by_key(connection, customer, frame["key"]),
+        ]
+    ).unique("id", keep="first", maintain_order=True)
+
+
+def _with_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """The `roles` field as model.roster's convention writes it."""
+    entries = (
+        roles.select("account_id", pl.concat_str("org", pl.lit("="), "role").alias("roles"))
+        .sort("account_id", "roles")
+        .group_by("account_id", maintain_order=True)
+        .agg(pl.col("roles").str.join("\n"))
+    )
+    return users.join(entries, left_on="id", right_on="account_id", how="left", maintain_order="left")
+
+
+def _touched(kind: Kind, frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+    """Rows to be changed that are gone, live where they were dead or the reverse, or not the same any more."""
+    names = field_names(kind)
+    now = live.select(
+        pl.col("id").alias("live_id"),
+        pl.col("fingerprint").alias("now"),
+        "tombstoned",
+        *[pl.col(name).alias(f"now_{name}") for name in names],
+    )
+    planned = frame.filter(pl.col("live_id").is_not_null()).select(
+        "key", "action", "live_id", "seen", *[f"before_{name}" for name in names]
+    )
+    same_fields = pl.all_horizontal([pl.col(f"now_{name}").eq_missing(pl.col(f"before_{name}")) for name in names])
+    same_row = pl.when(pl.col("seen").is_null()).then(same_fields).otherwise(pl.col("now").eq_missing(pl.col("seen")))
+    was_dead = pl.col("action") == Action.RESTORE.value
+    same = same_row & (pl.col("tombstoned") == was_dead).fill_null(False)
+    return planned.join(now, on="live_id", how="left").filter(~same).select("key")
+
+
+def _taken(frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+    """Keys that a row would get and something else has."""
+    holders = live.select(pl.col("sourced_id").alias("key"), pl.col("id").alias("holder"))
+    return frame.join(holders, on="key").filter(pl.col("holder").ne_missing(pl.col("live_id"))).select("key")
+
+
+def _newly_linked(connection: Connection, frame: pl.DataFrame, writes: int) -> pl.DataFrame:
+    """People to be deleted to whom an identity was bound since the plan."""
+    gone = frame.filter(pl.col("action") == Action.DELETE.value).select("key", "live_id")
+    if gone.is_empty():
+        return pl.DataFrame(schema={"key": pl.String})
+    with connection.staged("leaving_accounts", gone) as leaving:
+        return connection.frame(
+            f"SELECT DISTINCT s.key FROM {leaving} s JOIN identities i ON i.account_id = s.live_id"
+            " WHERE i.write_number > :writes",
+            {"key": pl.String},
+            {"writes": writes},
+        )
