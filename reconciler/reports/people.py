@@ -22,7 +22,7 @@ class People(StrEnum):
     IDS = "ids"
 
 
-#: pseudonym(kind, customer id, key): the same within a store, and `explain` resolves it
+#: pseudonym(kind, customer id, key) gives `P-XXXXXXXX`: the same within a store, and `explain` resolves it
 Mask: TypeAlias = Callable[[Kind, str, str], str]
 
 #: Stands for a personal value that is set.
@@ -31,10 +31,43 @@ HIDDEN = "•••"
 #: Roster files whose rows are about people, so that a diagnostic about a row may name one.
 ABOUT_PEOPLE = frozenset({"users", "enrollments", "roles", "demographics", "userprofiles", "userresources"})
 
-#: Codes whose messages hold counts, column names and file names only, on whatever line they are found.
+#: Codes whose messages hold counts, the standard's own column names and file names, and nothing from a row.
 NAMES_NOBODY = frozenset(
-    {"ambiguous-match", "emptied-file", "many-dangling-references", "missing-column", "truncated-file"}
+    {
+        "ambiguous-match",
+        "byte-order-mark",
+        "control-character-in-header",
+        "emptied-file",
+        "empty-header",
+        "empty-row",
+        "extension-role",
+        "garbled-text",
+        "header-order",
+        "huge-field",
+        "inactive-status",
+        "keys-alike",
+        "many-dangling-references",
+        "missing-column",
+        "missing-value",
+        "refers-to-row-set-aside",
+        "repeated-row",
+        "several-primary-roles",
+        "spreadsheet-number",
+        "status-in-bulk",
+        "surrounding-spaces",
+        "too-many-malformed-rows",
+        "truncated-file",
+        "unbalanced-quote",
+        "username-taken",
+        "value-spelling",
+        "wrong-delimiter",
+        "wrong-encoding",
+        "wrong-file-header",
+    }
 )
+
+#: Of these, what has a hint that repeats the header: of a file without one, that is the first person's row.
+HINT_REPEATS_HEADER = frozenset({"missing-column"})
 
 #: The one setting that lists people by sourcedId.
 PROTECT = "rostering.protect"
@@ -57,9 +90,10 @@ class View:
 
     def key(self, kind: Kind, key: str) -> str:
         """A sourcedId or declared id as it may be shown. Only people and enrollments are ever masked."""
-        if self.people is People.MASKED and kind in (Kind.USER, Kind.ENROLLMENT):
-            return self.mask(kind, self.customer, key)
-        return key
+        if self.people is not People.MASKED or kind not in (Kind.USER, Kind.ENROLLMENT):
+            return key
+        pseudonym = self.mask(kind, self.customer, key)
+        return f"E-{pseudonym.removeprefix('P-')}" if kind is Kind.ENROLLMENT else pseudonym
 
     def label(self, kind: Kind, key: str, label: str) -> str:
         """A name for people; of a person the key where names are hidden."""
@@ -91,10 +125,13 @@ class View:
     def diagnostic(self, diagnostic: Diagnostic) -> Diagnostic:
         """Without its text where that may name a person; code, file and line stay."""
         span = diagnostic.span
-        if self.people is People.FULL or span is None or not span.line or diagnostic.code in NAMES_NOBODY:
+        if self.people is People.FULL or span is None or not span.line:
             return diagnostic
-        if PurePosixPath(span.file).stem.lower() not in ABOUT_PEOPLE or not span.file.lower().endswith(".csv"):
+        file = PurePosixPath(span.file.lower())
+        if file.suffix != ".csv" or file.stem not in ABOUT_PEOPLE:
             return diagnostic
+        if diagnostic.code in NAMES_NOBODY:
+            return replace(diagnostic, hint=None) if diagnostic.code in HINT_REPEATS_HEADER else diagnostic
         words = diagnostic.code.replace("-", " ")
         return replace(diagnostic, message=f"{words} (may name a person: --people full shows it)", hint=None)
 

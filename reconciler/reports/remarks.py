@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import CustomerPlan, LimitUse
@@ -54,12 +55,15 @@ def remark_lines(customer: CustomerPlan, diagnostics: Sequence[Diagnostic], layo
 
 
 def diagnostic_lines(diagnostics: Sequence[Diagnostic], layout: Layout) -> list[str]:
-    """In the form of the contract; no more than `rows`, and how many more there are."""
+    """In the form of the contract; no more than `rows`, and how many more there are. A hint that several in a
+    row share stands once, under the last of them."""
     lines = []
-    for each in diagnostics[: layout.rows]:
+    shown = diagnostics[: layout.rows]
+    for each, following in zip_longest(shown, shown[1:]):
         first, *hint = str(each).splitlines()
         lines.append(clean(first))
-        lines += [f"    {clean(text.strip())}" for text in hint]
+        if following is None or following.hint != each.hint:
+            lines += [f"    {clean(text.strip())}" for text in hint]
     more = len(diagnostics) - layout.rows
     if more > 0:
         lines.append(f"… {more:,} more; all of them: --rows {len(diagnostics)} or --format json")

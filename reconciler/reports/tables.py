@@ -71,7 +71,7 @@ class _Columns:
 
 def _columns(lines: list[Line], groups: list[Group]) -> _Columns:
     return _Columns(
-        kind=widest([group.kind for group in groups if group.kind is not Kind.ENROLLMENT]),
+        kind=widest([group.kind for group in groups if group.kind is not Kind.ENROLLMENT or not lines]),
         key=widest([each.key for each in lines]),
         label=widest([clip(each.label, _LONGEST_LABEL) for each in lines]),
         held=len(_HELD) if any(each.held for each in lines) else 0,
@@ -117,7 +117,8 @@ def _counted_lines(frame: pl.DataFrame, group: Group, columns: _Columns, layout:
     if group.action is Action.DELETE:
         return lines
     for first in map(line, group.changes[:1]):
-        words = ", ".join(part for part in (f"{first.key} {first.label}".rstrip(), first.note, *first.details) if part)
+        name = first.label if group.kind is Kind.ENROLLMENT else f"{first.key} {first.label}".rstrip()
+        words = ", ".join(part for part in (name, first.note, *first.details) if part)
         if cell_len(f"  {kind}{_GAP}{text}{held} · first: {words}") <= layout.width:
             lines[0] += f" · first: {words}"
         else:

@@ -136,5 +136,17 @@ def test_a_diagnostic_that_names_nobody_keeps_its_text(diagnostic: Diagnostic) -
     assert view().diagnostic(diagnostic) == diagnostic
 
 
+def test_a_hint_that_repeats_the_header_is_dropped() -> None:
+    """A file without a header has a person's row in its place."""
+    missing = error("missing-column", "columns are missing: role", Span("users.csv", 1), "has Lisa, Simpson")
+    shown = view().diagnostic(missing)
+    assert (shown.message, shown.hint) == (missing.message, None)
+
+
+@pytest.mark.parametrize("code", ["unknown-column", "header-spelling", "renamed-column", "duplicate-header"])
+def test_what_quotes_a_header_is_hidden(code: str) -> None:
+    assert "Lisa" not in str(view().diagnostic(warning(code, "columns: Lisa", Span("users.csv", 1))))
+
+
 def test_a_full_report_keeps_every_text() -> None:
     assert view(People.FULL).diagnostic(ROW) == ROW

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
 from reconciler.model.change import Action, FieldChange, Update
-from reconciler.model.diagnostic import error
+from reconciler.model.diagnostic import Span, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness
 from reconciler.model.reason import Reason
@@ -176,6 +176,23 @@ def test_a_message_cannot_colour_a_line() -> None:
     assert "\x1b" not in rendered(refused)
 
 
+def test_a_hint_that_several_rows_share_stands_once() -> None:
+    rows = tuple(
+        error("ragged-row", f"the row has {fields} fields", Span("users.csv", fields), "quote the values")
+        for fields in (18, 19, 20)
+    )
+    text = rendered(replace(samples.nothing(), diagnostics=rows))
+    assert text.count("quote the values") == 1
+    assert text.index("has 20 fields") < text.index("quote the values")
+
+
+def test_many_diagnostics_are_cut_and_say_where_the_rest_is() -> None:
+    rows = tuple(error("ragged-row", "the row has 3 fields", Span("users.csv", line)) for line in range(2, 32))
+    text = rendered(replace(samples.nothing(), diagnostics=rows), rows=4)
+    assert text.count("[ragged-row]") == 4
+    assert "… 26 more; all of them: --rows 30 or --format json" in text
+
+
 def test_colour_only_when_asked_for_and_without_changing_the_text() -> None:
     plain, painted = rendered(samples.removals()), rendered(samples.removals(), color=True)
     assert "\x1b" not in plain
@@ -217,4 +234,4 @@ def test_changed_enrollments_are_counted_with_the_first() -> None:
     text = rendered(samples.customer(roster={Kind.ENROLLMENT: samples.frame(Kind.ENROLLMENT, rows)}))
     assert "~ enrollment" in text
     assert "2 to update · 1 of them HELD" in text
-    assert "first: e-2 u-1 in c-1, enrollments.csv:2, role teacher → student" in text
+    assert "first: u-1 in c-1, enrollments.csv:2, role teacher → student" in text
