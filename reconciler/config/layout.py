@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, warning
 
 CUSTOMER_FILE = "customer.yaml"
 DEFAULTS_FILE = "defaults.yaml"
@@ -158,7 +158,7 @@ def _entries(folder: Document) -> tuple[list[Document], dict[str, Document], lis
         with os.scandir(folder.path) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as problem:
-        raise Refusal(
+        raise ConfigurationRefusal(
             [
                 error(
                     "unreadable-folder",

@@ -14,7 +14,7 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Environment, Settings
 from reconciler.config.tree import MappingNode, key_span
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span
+from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span
 from reconciler.model.kind import Kind
 
 
@@ -101,7 +101,7 @@ class Repository:
         """reconciler.yaml, or what holds without it. Refusal where the file does not validate: then nobody
         knows which store is meant."""
         if self.settings_errors:
-            raise Refusal(self.settings_errors)
+            raise ConfigurationRefusal(self.settings_errors)
         return self.sound_settings
 
     def for_environment(self, name: str | None) -> tuple[str, Environment]:

@@ -13,13 +13,15 @@ from pydantic import SecretStr
 
 from reconciler.config.models.settings import DirectorySecrets, EnvironmentSecrets
 from reconciler.config.values import ID
+from reconciler.model.diagnostic import Refusal, error
 
 PREFIX = "RECONCILER_SECRET"
 
 
 class SecretBackend(Protocol):
     def get(self, customer: str, name: str) -> SecretStr | None:
-        """The secret of this customer, None where it is not set. ValueError for what is no id."""
+        """The secret of this customer, None where it is not set. Refusal where it cannot be read, ValueError for
+        a customer or a name that is no id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class FromDirectory:
             text = file.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as problem:
+            raise _unreadable(customer, name, str(problem.strerror)) from problem
+        except UnicodeDecodeError:
+            # not chained: the exception holds the file's bytes
+            raise _unreadable(customer, name, "it is not UTF-8") from None
         value = text.removesuffix("\n").removesuffix("\r")
         return SecretStr(value) if value else None
 
@@ -64,6 +71,18 @@ def variable(customer: str, name: str) -> str:
     """The environment's variable for a secret: upper-case, hyphens as `_`, joined by `__`."""
     parts = (PREFIX, *(_checked(each).upper().replace("-", "_") for each in (customer, name)))
     return "__".join(parts)
+
+
+def _unreadable(customer: str, name: str, why: str) -> Refusal:
+    return Refusal(
+        [
+            error(
+                "secret-unreadable",
+                f"the secret {name} of {customer} cannot be read: {why}",
+                hint="make it a readable text file in the directory of this environment's secrets",
+            )
+        ]
+    )
 
 
 def _checked(name: str) -> str:

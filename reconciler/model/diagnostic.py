@@ -89,3 +89,7 @@ class Refusal(Exception):  # noqa: N818 - it is an outcome that a person reads, 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
+
+
+class ConfigurationRefusal(Refusal):
+    """What people wrote in their files does not validate (exit code 65), and no verb can go on without it."""

@@ -12,7 +12,7 @@ from operator import or_
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from reconciler.config.models.declaration import Declaration
@@ -21,6 +21,12 @@ from reconciler.config.values import OneOf
 
 #: small enough to be said whole or not at all
 WHOLE = (SecretReference, SharedSecret)
+
+
+class Partial(Declaration):
+    """Made at run time: there is no source in which docstrings of its keys could be found."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
 
 
 @cache
@@ -33,7 +39,7 @@ def partial(*models: type[BaseModel], name: str | None = None, without: tuple[st
             if key not in without:
                 fields[key] = (_loose(field, types if key == "type" else ()), _unset(field))
     title = name or "Partial" + "".join(model.__name__ for model in models)
-    return create_model(title, __base__=Declaration, __doc__=models[0].__doc__, **fields)
+    return create_model(title, __base__=Partial, __doc__=models[0].__doc__, **fields)
 
 
 def _type_of(model: type[BaseModel]) -> str:

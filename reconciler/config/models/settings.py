@@ -15,7 +15,7 @@ from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.partial import partial
 from reconciler.config.values import HOST, Email, Id, One, OneOf, StoreUrl, Text
-from reconciler.model.diagnostic import Refusal, error
+from reconciler.model.diagnostic import ConfigurationRefusal, error
 
 DEFAULT_STORE = "sqlite:///.reconciler/store.db"
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
@@ -135,7 +135,7 @@ class Settings(Declaration):
         chosen = name or next(iter(self.environments))
         if chosen not in self.environments:
             known = ", ".join(self.environments)
-            raise Refusal(
+            raise ConfigurationRefusal(
                 [
                     error(
                         "unknown-environment",

@@ -1,0 +1,5 @@
+"""`python -m reconciler` is the command `reconciler`."""
+
+from reconciler.cli.door import main
+
+main()

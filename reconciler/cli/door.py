@@ -1,0 +1,144 @@
+"""The program's door: finds the verb, runs it, and turns whatever it raises into words and an exit code.
+
+Only the module of the verb that was asked for is imported: `--version` and `--help` import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.exit_code import MEANINGS, ExitCode
+from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """command: `module:name` of a click command. summary: its line in --help."""
+
+    command: str
+    summary: str
+
+    def load(self) -> click.Command:
+        module, name = self.command.split(":")
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self.command} is no command")
+        return command
+
+
+#: in the order of --help
+VERBS: dict[str, Verb] = {
+    "new": Verb("reconciler.cli.new:new", "Write one new, commented file of a customer, community or lesson."),
+    "validate": Verb("reconciler.cli.validate:validate", "Check YAML, without store, secrets or network."),
+    "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),
+}
+
+#: diagnostics that are about the command line and not about what it names
+WRONG_USE = frozenset({"unknown-environment"})
+
+
+class LazyGroup(click.Group):
+    """A group that knows its verbs by name and imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = VERBS.get(cmd_name)
+        return verb.load() if verb else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), meaning) for code, meaning in MEANINGS.items()])
+
+
+@dataclass(slots=True)
+class Invocation:
+    """What the door has to know when a verb fails."""
+
+    debug: bool = False
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="reconciler", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_obj
+def reconciler(invocation: Invocation, debug: bool) -> None:
+    """Compare customers in YAML and OneRoster rosters with the live store; plan, show and apply exactly that."""
+    invocation.debug = debug
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One call of the program: its exit code. Prints; never raises but for defects in this function."""
+    invocation = Invocation()
+    try:
+        code = _called(arguments, invocation)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has read enough; the interpreter must not complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.ERROR
+    except OSError as problem:
+        return _failed(problem, f"the output cannot be written: {problem.strerror}", invocation)
+    return code
+
+
+def _called(arguments: Sequence[str], invocation: Invocation) -> int:
+    try:
+        with reconciler.make_context("reconciler", list(arguments), obj=invocation) as context:
+            result = reconciler.invoke(context)
+    except click.exceptions.Exit as finished:
+        return finished.exit_code
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        click.echo("interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except click.UsageError as wrong:
+        wrong.show()
+        return ExitCode.WRONG_USE
+    except click.ClickException as problem:
+        problem.show()
+        return ExitCode.ERROR
+    except Refusal as refusal:
+        return _refused(refusal, invocation)
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        what = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem.strerror or problem)
+        return _failed(problem, what, invocation)
+    except Exception as problem:  # noqa: BLE001 - the outermost door
+        # its text is not shown: it may hold what must not be seen
+        what = f"unexpected {type(problem).__name__}; run again with --debug and report what it prints"
+        return _failed(problem, what, invocation)
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _refused(refusal: Refusal, invocation: Invocation) -> ExitCode:
+    if invocation.debug:
+        traceback.print_exception(refusal)
+    for diagnostic in refusal.diagnostics:
+        click.echo(str(diagnostic), err=True)
+    if refusal.diagnostics and all(each.code in WRONG_USE for each in refusal.diagnostics):
+        return ExitCode.WRONG_USE
+    return ExitCode.INVALID_CONFIGURATION if isinstance(refusal, ConfigurationRefusal) else ExitCode.ERROR
+
+
+def _failed(problem: Exception, what: str, invocation: Invocation) -> ExitCode:
+    if invocation.debug:
+        traceback.print_exception(problem)
+    click.echo(f"error: {what}", err=True)
+    return ExitCode.ERROR

@@ -1,0 +1,67 @@
+"""The options that every verb takes: where the customers' files are, and which live store is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_DIRECTORY = Path("customers")
+
+
+def _directory(*, must_exist: bool) -> Callable[[Command], Command]:
+    return click.option(
+        "--dir",
+        "directory",
+        type=click.Path(exists=must_exist, file_okay=False, path_type=Path),
+        default=DEFAULT_DIRECTORY,
+        show_default=True,
+        help="The directory of the customers' files; reconciler.yaml stands beside it.",
+    )
+
+
+def _live(*, used: bool) -> Callable[[Command], Command]:
+    """used: False for a verb that needs no store and takes the options all the same, as every verb does."""
+
+    def decorate(command: Command) -> Command:
+        store = click.option(
+            "--store",
+            envvar="RECONCILER_STORE",
+            show_envvar=True,
+            metavar="URL",
+            help="The live store; wins over the environment's.",
+            expose_value=used,
+            hidden=not used,
+        )
+        environment = click.option(
+            "--env",
+            "environment",
+            envvar="RECONCILER_ENV",
+            show_envvar=True,
+            metavar="NAME",
+            help="An environment of reconciler.yaml.  [default: the first]",
+            expose_value=used,
+            hidden=not used,
+        )
+        return environment(store(command))
+
+    return decorate
+
+
+def workspace_options(command: Command) -> Command:
+    """`--dir`, `--env` and `--store`, as `directory`, `environment` and `store`."""
+    return _directory(must_exist=True)(_live(used=True)(command))
+
+
+def files_options(command: Command) -> Command:
+    """`--dir` as `directory`; the store's options are taken and mean nothing here."""
+    return _directory(must_exist=True)(_live(used=False)(command))
+
+
+def new_files_options(command: Command) -> Command:
+    """As `files_options`, for a verb that makes the directory where it is missing."""
+    return _directory(must_exist=False)(_live(used=False)(command))
