@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -34,12 +33,10 @@ def test_the_demo_ends_with_deletions_held_and_then_approved(
     remains.mkdir()
     (remains / "store.db").write_bytes(b"what an interrupted run left")
 
-    started = time.monotonic()
     code = main(customers_repository)
     output = capfd.readouterr()
 
     assert code == 0, output.out + output.err
-    assert time.monotonic() - started < 60
     assert not elsewhere.exists()
     assert "Traceback" not in output.err
     steps = output.out.split("\n$ ")[1:]
