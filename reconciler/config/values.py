@@ -119,12 +119,12 @@ def _timezone(value: str) -> str:
     return value
 
 
-_INTEGER = BeforeValidator(_integer, json_schema_input_type=int)
-Count = Annotated[int, _INTEGER, Field(ge=0)]
-Positive = Annotated[int, _INTEGER, Field(ge=1)]
-Percent = Annotated[int, _INTEGER, Field(ge=0, le=100)]
-Port = Annotated[int, _INTEGER, Field(ge=1, le=65535)]
-Boolean = Annotated[bool, BeforeValidator(_boolean, json_schema_input_type=bool)]
+_INTEGER = BeforeValidator(_integer)
+Count = Annotated[int, Field(ge=0), _INTEGER]
+Positive = Annotated[int, Field(ge=1), _INTEGER]
+Percent = Annotated[int, Field(ge=0, le=100), _INTEGER]
+Port = Annotated[int, Field(ge=1, le=65535), _INTEGER]
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
 
 
 def _one(value: object) -> object:
@@ -133,8 +133,8 @@ def _one(value: object) -> object:
     return 1
 
 
-One = Annotated[Literal[1], BeforeValidator(_one, json_schema_input_type=Literal[1])]
-Yes = Annotated[Literal[True], BeforeValidator(_boolean, json_schema_input_type=Literal[True])]
+One = Annotated[Literal[1], BeforeValidator(_one)]
+Yes = Annotated[Literal[True], BeforeValidator(_boolean)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date", "pattern": DAY})]
 Duration = Annotated[
     timedelta,

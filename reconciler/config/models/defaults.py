@@ -14,10 +14,11 @@ from reconciler.config.values import OneOf
 
 #: what each customer says for itself
 NOT_INHERITED = ("kind", "id", "previously", "name", "administrators", "address")
+NOT_INHERITED_BY_COMMUNITIES = ("kind", "id", "previously", "name")
 
 
 _customer = partial(Customer, name="CustomerDefaults", without=NOT_INHERITED)
-_community = partial(Community, name="CommunityDefaults", without=("kind", "id", "previously", "name"))
+_community = partial(Community, name="CommunityDefaults", without=NOT_INHERITED_BY_COMMUNITIES)
 
 #: the same keys as a customer, none of them needed, and `community` for communities
 _own: dict[str, Any] = {
