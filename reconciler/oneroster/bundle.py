@@ -55,10 +55,14 @@ def _read(archive: Archive, sha256: str, fetched_at: str) -> Snapshot:
     standard = declared.standard
     for stem in sorted(members.keys() - standard.tables.keys()):
         notes.append(_unknown_file(members.pop(stem).name, standard.version))
-    _refuse_missing(archive, members, standard)
-    for stem in declared.absent & members.keys():
-        del members[stem]
-    files, optional, rows = _read_files(archive, members, standard, notes)
+    problems = [*declared.problems, *_missing(archive, members, standard)]
+    if problems:
+        raise Refusal(in_order(problems))
+    used = {stem: member for stem, member in members.items() if stem not in declared.absent}
+    files, optional, rows = _read_files(archive, used, standard, notes)
+    for member in archive.members:
+        if member not in used.values() and member is not manifest:
+            _count(archive, member)
     roster = assemble(files, optional)
     return Snapshot(
         version=standard.version,
@@ -106,7 +110,7 @@ def _looks_like(archive: Archive, members: Mapping[str, Member]) -> str:
     return "1.1" if b"orgsourcedids" in header else "1.2"
 
 
-def _refuse_missing(archive: Archive, members: Mapping[str, Member], standard: Standard) -> None:
+def _missing(archive: Archive, members: Mapping[str, Member], standard: Standard) -> Iterator[Diagnostic]:
     missing = [f"{stem}.csv" for stem in standard.required if stem not in members]
     if not missing:
         return
@@ -114,9 +118,7 @@ def _refuse_missing(archive: Archive, members: Mapping[str, Member], standard: S
     hint = f"a OneRoster {standard.version} bundle needs {', '.join(f'{stem}.csv' for stem in standard.required)}"
     if archive.nested:
         hint = "there is an archive inside the archive; if the files are in it, send that one alone"
-    raise Refusal(
-        [error("missing-file", f"{', '.join(missing)} missing; the archive has {there}", Span(archive.name), hint)]
-    )
+    yield error("missing-file", f"{', '.join(missing)} missing; the archive has {there}", Span(archive.name), hint)
 
 
 def _read_files(
@@ -136,6 +138,8 @@ def _read_files(
                 continue
             sheet = read_sheet(standard.tables[stem], archive.read(members[stem]), standard)
             rows[stem] = sheet.rows
+            if not sheet.rows and stem in standard.required:
+                notes.append(warning("no-rows", "the file has a header and no rows", Span(sheet.table.file)))
             if stem in KIND_OF:
                 files[stem] = check_rows(sheet)
                 notes.extend(files[stem].diagnostics)
@@ -150,7 +154,8 @@ def _read_files(
 
 
 def _count(archive: Archive, member: Member) -> int:
-    """Data rows of a file that nobody reads, by its line ends."""
+    """Data rows of a file that nobody reads, by its line ends. It is read to its last byte all the same: an archive
+    that is damaged anywhere is not trusted."""
     ends, last = 0, b"\n"
     for chunk in archive.chunks(member):
         ends += chunk.count(b"\n")

@@ -18,10 +18,11 @@ MOST_LENGTH = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class Declared:
     """standard: of the version that the bundle has. absent: files (stems) that are in the archive but declared as
-    not being there: they are not used."""
+    not being there: they are not used. problems: errors, for which the bundle has to be refused."""
 
     standard: Standard
     absent: frozenset[str]
+    problems: tuple[Diagnostic, ...]
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -29,12 +30,13 @@ def read_manifest(data: bytes | None, present: Collection[str], looks_like: str)
     """data: the manifest's bytes, None where there is none. present: stems of the CSV files in the archive.
     looks_like: the version that the files themselves look like, for a manifest that does not say.
 
-    Raises Refusal: a version or a mode that is not known, a delta file, a file that is declared but not there.
+    Raises Refusal where the manifest cannot be read or its version is not known.
     """
     if data is None:
         return Declared(
             STANDARDS[looks_like],
             frozenset(),
+            (),
             (
                 warning(
                     "no-manifest",
@@ -47,13 +49,11 @@ def read_manifest(data: bytes | None, present: Collection[str], looks_like: str)
     data, remarks = check_text(FILE, data)
     properties, lines = _properties(data)
     standard = _standard(properties, lines, looks_like)
-    modes, problems = _modes(properties, lines, standard)
-    problems += _contradictions(modes, lines, present)
-    if problems:
-        raise Refusal(problems)
+    modes, problems = _modes(properties, lines)
+    problems += _contradictions(modes, lines, present, standard)
     unused = frozenset(name for name, mode in modes.items() if mode == "absent" and name in present)
-    notes = [*remarks, *_remarks(properties, lines, modes, present, looks_like)]
-    return Declared(standard, unused, tuple(notes))
+    notes = [*remarks, *_remarks(properties, lines, modes, standard.tables.keys() & present, looks_like)]
+    return Declared(standard, unused, tuple(problems), tuple(notes))
 
 
 def _properties(data: bytes) -> tuple[dict[str, str], dict[str, int]]:
@@ -97,9 +97,7 @@ def _standard(properties: Mapping[str, str], lines: Mapping[str, int], looks_lik
     return STANDARDS[version]
 
 
-def _modes(
-    properties: Mapping[str, str], lines: Mapping[str, int], standard: Standard
-) -> tuple[dict[str, str], list[Diagnostic]]:
+def _modes(properties: Mapping[str, str], lines: Mapping[str, int]) -> tuple[dict[str, str], list[Diagnostic]]:
     """Mode by file stem, and what is wrong with them."""
     stems = {name.lower(): name for every in STANDARDS.values() for name in every.tables}
     modes: dict[str, str] = {}
@@ -124,30 +122,22 @@ def _modes(
                 "export every file as bulk",
             )
         )
-    left_out = [f"{name}.csv" for name in standard.required if modes.get(name) == "absent"]
-    if left_out:
-        problems.append(
-            error(
-                "missing-file",
-                f"{', '.join(left_out)} declared as absent",
-                Span(FILE, lines[f"file.{left_out[0].removesuffix('.csv').lower()}"]),
-                f"a roster needs {', '.join(f'{name}.csv' for name in standard.required)}",
-            )
-        )
     return modes, problems
 
 
-def _contradictions(modes: Mapping[str, str], lines: Mapping[str, int], present: Collection[str]) -> list[Diagnostic]:
-    return [
-        error(
-            "missing-file",
-            f"{name}.csv is declared as bulk but is not in the archive",
-            Span(FILE, lines[f"file.{name.lower()}"]),
-            "the export is incomplete; export it again",
-        )
-        for name, mode in modes.items()
-        if mode == "bulk" and name not in present
-    ]
+def _contradictions(
+    modes: Mapping[str, str], lines: Mapping[str, int], present: Collection[str], standard: Standard
+) -> Iterator[Diagnostic]:
+    """Between what is declared and what is there; a required file that is not there at all is not told here."""
+    needed = ", ".join(f"{name}.csv" for name in standard.required)
+    for name, mode in modes.items():
+        where = Span(FILE, lines[f"file.{name.lower()}"])
+        if mode == "bulk" and name not in present and name not in standard.required:
+            message = f"{name}.csv is declared as bulk but is not in the archive"
+            yield error("missing-file", message, where, "the export is incomplete; export it again")
+        elif mode == "absent" and name in present and name in standard.required:
+            message = f"{name}.csv is declared as absent, but a roster needs it"
+            yield error("missing-file", message, where, f"declare {needed} as bulk")
 
 
 def _remarks(

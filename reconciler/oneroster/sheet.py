@@ -59,7 +59,7 @@ def read_sheet(table: Table, data: bytes, standard: Standard) -> Sheet:
     }
     frame = _parse(table, body, positions)
     notes = [*remarks, *header.diagnostics, *_dropped(table, body, header.positions)]
-    if b" " in data or b"\t" in data or not data.isascii():
+    if body.joined or b" " in data or b"\t" in data or not data.isascii():
         frame, spaces = _without_spaces(table, frame)
         notes.extend(spaces)
     frame, damage = _checked(table, frame, data)

@@ -1,0 +1,153 @@
+"""Which files a bundle has, which it says it has, and which version it is."""
+
+from pathlib import Path
+
+import pytest
+from bundles import Bundle, bundle
+from roster_reading import codes, only, read, refused
+
+from reconciler.model.diagnostic import Span
+
+SMALL = bundle(users=10)
+
+
+def with_manifest(made: Bundle, *lines: str) -> Bundle:
+    return made.raw("manifest.csv", ("\n".join(["propertyName,value", *lines]) + "\n").encode())
+
+
+def bulk(*extra: str) -> list[str]:
+    return [f"file.{stem},bulk" for stem in ("orgs", "users", "classes", "enrollments", *extra)]
+
+
+@pytest.mark.parametrize("file", ["orgs.csv", "users.csv", "classes.csv", "enrollments.csv"])
+def test_a_required_file_that_is_missing_is_refused_with_what_is_there(tmp_path: Path, file: str) -> None:
+    found = only(refused(SMALL.without_file(file).declaring(users="bulk"), tmp_path))
+    assert found.code == "missing-file"
+    others = [each for each in ("classes.csv", "enrollments.csv", "orgs.csv", "users.csv") if each != file]
+    assert found.message == f"{file} missing; the archive has {', '.join(sorted([*others, 'manifest.csv']))}"
+    assert found.hint == "a OneRoster 1.1 bundle needs orgs.csv, users.csv, classes.csv, enrollments.csv"
+
+
+def test_roles_are_required_in_1_2(tmp_path: Path) -> None:
+    found = only(refused(SMALL.version12().without_file("roles.csv"), tmp_path))
+    assert (found.code, found.message.split(";")[0]) == ("missing-file", "roles.csv missing")
+
+
+@pytest.mark.parametrize("made", [SMALL, SMALL.version12()], ids=["1.1", "1.2"])
+def test_without_a_manifest_everything_is_whole_and_the_version_is_seen_by_the_columns(
+    tmp_path: Path, made: Bundle
+) -> None:
+    snapshot = read(made.without_manifest(), tmp_path)
+    assert snapshot.version == made.version
+    assert snapshot.users.height == 10
+    found = only(snapshot.diagnostics)
+    assert (found.code, found.span) == ("no-manifest", Span("manifest.csv"))
+
+
+@pytest.mark.parametrize("stem", ["users", "results"])
+def test_a_delta_file_is_refused_by_name(tmp_path: Path, stem: str) -> None:
+    made = SMALL.raw("results.csv", b"sourcedId\n").declaring(**{stem: "delta"})
+    found = only(refused(made, tmp_path))
+    assert found.code == "delta-not-supported"
+    assert found.message.startswith(f"{stem}.csv declared as delta")
+
+
+def test_a_file_that_is_declared_but_not_there_is_refused(tmp_path: Path) -> None:
+    found = only(refused(SMALL.declaring(courses="bulk"), tmp_path))
+    assert (found.code, found.message) == ("missing-file", "courses.csv is declared as bulk but is not in the archive")
+    assert found.span is not None
+    assert found.span.file == "manifest.csv"
+
+
+def test_a_required_file_that_is_declared_absent_is_refused(tmp_path: Path) -> None:
+    found = only(refused(SMALL.declaring(classes="absent"), tmp_path))
+    assert (found.code, found.message) == (
+        "missing-file",
+        "classes.csv is declared as absent, but a roster needs it",
+    )
+
+
+def test_a_file_that_is_there_but_declared_absent_is_not_used(tmp_path: Path) -> None:
+    made = SMALL.with_rows("courses", [{"sourcedId": "course-1"}]).declaring(courses="absent")
+    snapshot = read(made, tmp_path)
+    assert "courses" not in snapshot.rows
+    assert codes(snapshot.diagnostics) == ["undeclared-file"]
+
+
+def test_an_undeclared_file_counts_as_bulk_with_a_warning(tmp_path: Path) -> None:
+    made = with_manifest(SMALL, "manifest.version,1.0", "oneroster.version,1.1", *bulk()[1:])
+    snapshot = read(made, tmp_path)
+    assert snapshot.orgs.height == 3
+    assert only(snapshot.diagnostics).message == "orgs.csv is not declared; it counts as bulk"
+
+
+def test_another_manifest_version_is_told(tmp_path: Path) -> None:
+    snapshot = read(with_manifest(SMALL, "manifest.version,1", "oneroster.version,1.1", *bulk()), tmp_path)
+    found = only(snapshot.diagnostics)
+    assert str(found) == "manifest.csv:2: warning: manifest.version is 1, read as 1.0 [manifest-version]"
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0", "v1"])
+def test_an_unknown_version_is_refused(tmp_path: Path, version: str) -> None:
+    found = only(
+        refused(with_manifest(SMALL, "manifest.version,1.0", f"oneroster.version,{version}", *bulk()), tmp_path)
+    )
+    assert (found.code, found.span) == ("unknown-version", Span("manifest.csv", 3))
+    assert found.hint == "export the roster as one of 1.1, 1.2"
+
+
+def test_a_manifest_without_a_version_is_told_and_the_columns_decide(tmp_path: Path) -> None:
+    made = with_manifest(SMALL.version12(), "manifest.version,1.0", *bulk("roles"))
+    snapshot = read(made, tmp_path)
+    assert snapshot.version == "1.2"
+    assert codes(snapshot.diagnostics) == ["manifest-version"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["file.users,full"], "file.users must be one of absent, bulk, delta (got full)"),
+        (["file.users,bulk", "file.users,absent"], "file.users stands in it twice with different values"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_refused(tmp_path: Path, lines: list[str], message: str) -> None:
+    made = with_manifest(SMALL, "manifest.version,1.0", "oneroster.version,1.1", *lines)
+    found = refused(made, tmp_path)[0]
+    assert (found.code, found.message) == ("invalid-manifest", f"manifest.csv: {message}")
+
+
+@pytest.mark.parametrize("content", [b"", b"name;value\n", b"\xff\xfe", b'propertyName,value\n"a,b\n', b"x" * 70_000])
+def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) -> None:
+    assert refused(SMALL.raw("manifest.csv", content), tmp_path)[0].span.file == "manifest.csv"
+
+
+def test_file_names_in_other_case_are_read_with_a_warning(tmp_path: Path) -> None:
+    made = SMALL.raw("Users.CSV", SMALL.text("users").encode()).without_manifest()
+    made = made.without_file("users.csv")
+    snapshot = read(made, tmp_path)
+    assert snapshot.users.height == 10
+    assert codes(snapshot.diagnostics) == ["no-manifest", "file-name-case"]
+
+
+def test_a_file_that_the_standard_does_not_have_is_told_and_not_used(tmp_path: Path) -> None:
+    made = SMALL.raw("buses.csv", b"a,b\n").raw("roles.csv", b"sourcedId\n")
+    snapshot = read(made, tmp_path)
+    assert [str(each) for each in snapshot.diagnostics] == [
+        "buses.csv: warning: buses.csv is no file of OneRoster 1.1 or 1.2 and is not used [unknown-file]",
+        "roles.csv: warning: roles.csv is no file of OneRoster 1.1 and is not used [unknown-file]",
+    ]
+
+
+def test_files_that_nobody_needs_are_counted(tmp_path: Path) -> None:
+    made = SMALL.raw("lineItems.csv", b"sourcedId,title\n1,a\n2,b\n3,c")
+    assert read(made, tmp_path).rows["lineItems"] == 3
+
+
+def test_the_reasons_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    made = SMALL.raw("users.csv", b"").raw("orgs.csv", b"a;b;c\n").raw("enrollments.csv", b"x,y\n1,2\n")
+    found = refused(made, tmp_path)
+    assert [(each.span.file, each.code) for each in found if each.span] == [
+        ("enrollments.csv", "missing-column"),
+        ("orgs.csv", "wrong-delimiter"),
+        ("users.csv", "empty-file"),
+    ]
