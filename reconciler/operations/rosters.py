@@ -166,7 +166,8 @@ def _belongings(reader: Reader, customer_id: int | None, live: Live, decision: R
         pl.col("account_id").alias("id"), pl.col("at").alias("last_sign_in")
     )
     schools = live.classes.filter(~pl.col("tombstoned")).group_by(pl.col("school").alias("sourced_id"))
-    staff = live.roles.group_by(pl.col("org").alias("sourced_id"))
+    alive = live.users.filter(~pl.col("tombstoned")).select(pl.col("id").alias("account_id"))
+    staff = live.roles.join(alive, on="account_id", how="semi").group_by(pl.col("org").alias("sourced_id"))
     return Belongings(
         people=people.alias("id")
         .to_frame()

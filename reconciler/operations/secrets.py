@@ -38,7 +38,7 @@ class SecretStates:
 def secret_states(
     customer: str,
     document: Mapping[str, object],
-    kept: Mapping[str, tuple[str, str]],
+    kept: Mapping[str, tuple[str | None, str]],
     backend: SecretBackend,
     key: StoreKey,
 ) -> SecretStates:
@@ -53,14 +53,10 @@ def secret_states(
             continue
         values[path] = value
         if path in kept and not path.startswith(ADMINISTRATORS):
-            reference, fingerprint = kept[path]
-            if reference == name and fingerprint != secret_hmac(key, customer, path, value):
+            reference, digest = kept[path]
+            if reference == name and digest != key.secret_hmac(customer, path, value.get_secret_value()):
                 changed[path] = "(changed)"
     return SecretStates(values, changed, missing)
-
-
-def secret_hmac(key: StoreKey, customer: str, path: str, value: SecretStr) -> str:
-    return key.hmac_hex("secret", "\0".join((customer, path, value.get_secret_value())))
 
 
 def references(document: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:

@@ -28,7 +28,7 @@ def open_workspace(directory: Path, environment: str | None, store_url: str | No
     """`store_url` wins over the environment's. Raises Refusal where reconciler.yaml, the environment's name or the
     store cannot be used; mistakes in customers stay in the repository, since they stop only their customer."""
     repository = load(directory)
-    name, chosen = repository.settings.environment(environment)
+    name, chosen = repository.for_environment(environment)
     store = open_store(store_url or chosen.store, name)
     return Workspace(directory, repository, name, chosen.public_url, store, backend_for(chosen.secrets))
 

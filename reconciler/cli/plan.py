@@ -1,0 +1,119 @@
+"""`plan`: compares and shows. Writes nothing but `--out`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.exit_code import ExitCode, worst
+from reconciler.cli.options import workspace_options
+from reconciler.cli.reporting import report_options, show_plan
+from reconciler.model.plan import Outcome, Plan
+from reconciler.operations.plan_file import write_plan
+from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.workspace import open_workspace
+
+NOTHING_CHANGED = "Nothing was changed."
+
+
+@click.command()
+@click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
+@workspace_options
+@click.option(
+    "--zip",
+    "bundle",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The OneRoster bundle of the one customer named.",
+)
+@click.option(
+    "--roster",
+    type=click.Choice([each.value for each in RosterChoice]),
+    help="fresh: fetch (default where customers are named); last: the last good snapshot, shown only; none.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan here, mode 0600.")
+@report_options[0]
+@report_options[1]
+@report_options[2]
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes, 3 where something is held or refused."
+)
+def plan(
+    customers: tuple[str, ...],
+    directory: Path,
+    environment: str | None,
+    store: str | None,
+    bundle: Path | None,
+    roster: str | None,
+    out: Path | None,
+    form: str,
+    rows: int | None,
+    people: str | None,
+    detailed_exitcode: bool,
+) -> ExitCode:
+    """Compare customers and rosters with the live store, and show what an apply would do.
+
+    Without CUSTOMER: all of them, with the last good rosters. Nothing is written but --out.
+    """
+    request = plan_request(customers, bundle, roster)
+    workspace = open_workspace(directory, environment, store)
+    made = make_plan(workspace, request)
+    show_plan(
+        made,
+        form=form,
+        rows=rows,
+        people=people,
+        key=lambda: workspace.store.key,
+        command=apply_command(customers, bundle, directory, environment, store),
+        closing=NOTHING_CHANGED,
+    )
+    if out is not None:
+        write_plan(made, out)
+        click.echo(f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_path(out)})", err=True)
+    return plan_code(made, detailed=detailed_exitcode)
+
+
+def plan_request(customers: tuple[str, ...], bundle: Path | None, roster: str | None) -> PlanRequest:
+    """Raises click.UsageError where the options do not fit together."""
+    if bundle is not None and len(customers) != 1:
+        raise click.UsageError("--zip is the bundle of one customer: name exactly one CUSTOMER")
+    if bundle is not None and roster not in (None, RosterChoice.FRESH.value):
+        raise click.UsageError(f"--zip is a fresh roster and does not go with --roster {roster}")
+    choice = RosterChoice(roster) if roster else RosterChoice.FRESH if customers else RosterChoice.LAST
+    return PlanRequest(tuple(dict.fromkeys(customers)), bundle, choice)
+
+
+def plan_code(plan: Plan, *, detailed: bool) -> ExitCode:
+    outcomes = {customer.outcome for customer in plan.customers}
+    codes = [ExitCode.DONE]
+    if Outcome.FAILED in outcomes:
+        codes.append(ExitCode.INVALID_CONFIGURATION)
+    if detailed:
+        if outcomes & {Outcome.HELD, Outcome.REFUSED}:
+            codes.append(ExitCode.HELD)
+        if Outcome.CHANGES in outcomes or Outcome.HELD in outcomes:
+            codes.append(ExitCode.CHANGES)
+    return worst(codes)
+
+
+def apply_command(
+    customers: tuple[str, ...], bundle: Path | None, directory: Path, environment: str | None, store: str | None
+) -> str:
+    """The words that would apply what was just planned; a store's URL with a password is never repeated."""
+    words = ["reconciler", "apply", *customers]
+    if bundle is not None:
+        words += ["--zip", str(bundle)]
+    if str(directory) != "customers":
+        words += ["--dir", str(directory)]
+    if environment:
+        words += ["--env", environment]
+    if store:
+        words += ["--store", store if "@" not in store else "URL"]
+    return " ".join(words)
+
+
+def _path(out: Path) -> str:
+    """With a slash or a dot, so that apply takes it for a file."""
+    return str(out) if "/" in str(out) or "." in str(out) else f"./{out}"
+
+

@@ -1,0 +1,40 @@
+"""`show`: the same reports from a saved plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.options import workspace_options
+from reconciler.cli.reporting import report_options, show_plan
+from reconciler.operations.plan_file import read_plan
+from reconciler.operations.workspace import open_workspace
+
+
+@click.command()
+@click.argument("planfile", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@workspace_options
+@report_options[0]
+@report_options[1]
+@report_options[2]
+def show(
+    planfile: Path,
+    directory: Path,
+    environment: str | None,
+    store: str | None,
+    form: str,
+    rows: int | None,
+    people: str | None,
+) -> ExitCode:
+    """Show a saved plan. The store is opened only where people have to be masked by its key."""
+    show_plan(
+        read_plan(planfile),
+        form=form,
+        rows=rows,
+        people=people,
+        key=lambda: open_workspace(directory, environment, store).store.key,
+        command=f"reconciler apply {planfile}",
+    )
+    return ExitCode.DONE
