@@ -41,7 +41,8 @@ def without_duplicates(
         message = f"{surplus.height:,} rows repeat an earlier row word for word and are skipped (first line {line:,})"
         remarks.append(warning("repeated-row", message, Span(table.file, line)))
     different = rows.filter(~pl.col("same"))
-    listed = pl.col("lines").list.head(MOST_LINES).cast(pl.List(pl.String)).list.join(", ")
+    more = pl.when(pl.col("lines").list.len() > MOST_LINES).then(pl.lit(", ...")).otherwise(pl.lit(""))
+    listed = pl.col("lines").list.head(MOST_LINES).cast(pl.List(pl.String)).list.join(", ") + more
     contradiction = set_aside(
         different.with_columns(listed.alias("listed")),
         kind=KIND_OF[table.name],

@@ -138,7 +138,7 @@ def _unknown(sheet: Sheet, rows: pl.DataFrame, column: Column) -> Iterator[Findi
         case Value.BOOLEAN:
             code, message = "invalid-boolean", f"{column.name} is neither true nor false"
         case _:
-            code = f"unknown-{'role-type' if column.name == 'roleType' else column.name.lower()}"
+            code = f"unknown-{_hyphenated(column.name)}"
             message = f"{column.name} is none of {', '.join(column.allowed)}"
             hint = _nearest(rows[str(column.field)], column)
     if not column.required and column.name != "status":
@@ -148,6 +148,10 @@ def _unknown(sheet: Sheet, rows: pl.DataFrame, column: Column) -> Iterator[Findi
     if column.value is Value.ENUMERATION:
         said = pl.format(f"{column.name} {{}} is not a OneRoster {column.name}", shown(str(column.field)))
     yield _fault(sheet, rows, column, code, said, hint)
+
+
+def _hyphenated(name: str) -> str:
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def _nearest(values: pl.Series, column: Column) -> pl.Expr:

@@ -207,7 +207,7 @@ FIELD = st.text(st.sampled_from('ab,"\n é'), max_size=4)
     blanks=st.sets(st.integers(0, 8)),
     end=st.sampled_from(["\n", "\r\n"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_row_is_read_as_pythons_csv_reads_it_or_the_file_is_refused(
     rows: list[list[str]], blanks: set[int], end: str
 ) -> None:
@@ -237,7 +237,7 @@ def test_every_row_is_read_as_pythons_csv_reads_it_or_the_file_is_refused(
 
 
 @given(st.text(st.sampled_from('a,"\n'), max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_text_loses_a_row_in_silence(body: str) -> None:
     """Every line that begins outside quotes is a row, good or set aside; whatever else happens is a refusal."""
     data = f"a,b,c\n{body}\n".encode()

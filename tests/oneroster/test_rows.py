@@ -138,7 +138,7 @@ def test_an_unknown_org_type_sets_its_row_aside_and_an_unknown_class_type_is_dro
     snapshot = read(made, tmp_path)
     assert places(snapshot) == [("org", "s-2", "orgs.csv", 4, 5, "unknown-type")]
     assert snapshot.classes["class_type"].to_list()[2] is None
-    assert codes(snapshot.diagnostics) == ["unknown-classtype"]
+    assert codes(snapshot.diagnostics) == ["unknown-class-type"]
 
 
 def test_a_status_in_bulk_is_told_and_read(tmp_path: Path) -> None:
