@@ -51,6 +51,10 @@ def read_rows(
         pl.col("line").cast(pl.Int64)
     )
     lines = lines.slice(1)
+    well_formed = f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$"
+    # A line that is a whole row has closed every quotation it opened: if all are, no row takes several lines.
+    if not control and lines["text"].str.contains(well_formed).all():
+        return Rows(lines, lines.height, True, False, nothing_aside())
     whole_end = data.endswith(b"\n")
     rows, joined = _put_together(file, lines, width, whole_end)
     blank = rows["text"] == ""
@@ -58,7 +62,7 @@ def read_rows(
         rows = rows.filter(~blank)
     if not whole_end and rows.height:
         _check_end(file, rows, width)
-    well = rows["text"].str.contains(f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$")
+    well = rows["text"].str.contains(well_formed)
     if control:
         well &= ~rows["text"].str.contains(CONTROL)
     if joined:
