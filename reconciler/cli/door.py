@@ -5,6 +5,7 @@ Only the module of the verb that was asked for is imported: `--version` and `--h
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -36,13 +37,20 @@ class Verb:
 
 #: in the order of --help
 VERBS: dict[str, Verb] = {
+    "plan": Verb("reconciler.cli.plan:plan", "Compare with the live store and show what an apply would do."),
+    "show": Verb("reconciler.cli.show:show", "Show a saved plan."),
+    "apply": Verb("reconciler.cli.apply:apply", "Show a plan, ask, and carry out exactly that plan."),
+    "holds": Verb("reconciler.cli.holds:holds", "List deletions that wait for approval."),
+    "history": Verb("reconciler.cli.history:history", "List what was applied, newest first."),
     "new": Verb("reconciler.cli.new:new", "Write one new, commented file of a customer, community or lesson."),
     "validate": Verb("reconciler.cli.validate:validate", "Check YAML, without store, secrets or network."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),
+    "roster": Verb("reconciler.cli.roster:roster", "check: lint a OneRoster bundle."),
+    "store": Verb("reconciler.cli.store:store", "status, upgrade: the live store's schema."),
 }
 
 #: diagnostics that are about the command line and not about what it names
-WRONG_USE = frozenset({"unknown-environment"})
+WRONG_USE = frozenset({"unknown-customer", "unknown-environment", "unknown-hold"})
 
 
 class LazyGroup(click.Group):
@@ -80,6 +88,8 @@ def reconciler(invocation: Invocation, debug: bool) -> None:
 
 def main() -> None:
     """The console script."""
+    # a verb makes many objects that live as long as it does: looking for cycles among them is wasted
+    gc.set_threshold(50_000, 20, 20)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -21,6 +21,7 @@ from reconciler.config.models.settings import Settings
 from reconciler.config.opened import open_document
 from reconciler.config.references import shared_consumer_keys
 from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
+from reconciler.config.uncollected import uncollected
 from reconciler.model.diagnostic import Diagnostic, Span, error, in_order
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE
@@ -33,11 +34,14 @@ def load(directory: Path, *, today: date | None = None) -> Repository:
 
     today: agreements must not be later; default the day in UTC. Refusal where a folder cannot be listed.
     """
-    layout = lay_out(directory)
-    day = today or datetime.now(UTC).date()
+    with uncollected():
+        return _loaded(lay_out(directory), today or datetime.now(UTC).date())
+
+
+def _loaded(layout: Layout, today: date) -> Repository:
     settings, about_settings = _settings(layout.settings)
     settings_errors = tuple(each for each in about_settings if each.is_error)
-    known = Circumstances(day, None if settings_errors else settings.network)
+    known = Circumstances(today, None if settings_errors else settings.network)
     heritage = Heritage(layout.defaults, known)
     shared, about_shared = _catalogue(layout, known)
     names = {file.stem for file in layout.catalogue}

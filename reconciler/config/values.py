@@ -134,7 +134,13 @@ def _one(value: object) -> object:
 
 
 One = Annotated[Literal[1], BeforeValidator(_one)]
-Yes = Annotated[Literal[True], BeforeValidator(_boolean)]
+def _yes(value: object) -> object:
+    if _boolean(value) is not True:
+        raise PydanticCustomError("wrong-type", "must be true, or be left out")
+    return True
+
+
+Yes = Annotated[Literal[True], BeforeValidator(_yes)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date", "pattern": DAY})]
 Duration = Annotated[
     timedelta,

@@ -1,0 +1,183 @@
+"""How a mistake is told: what was meant, where it stands, what is near; and never a secret."""
+
+from __future__ import annotations
+
+import pytest
+from customer_files import Files
+
+from reconciler.model.diagnostic import Severity
+
+ONEROSTER = "rostering:\n  type: oneroster\n  client_partner_id: org\n  sync: {type: zip}\n"
+SECRET = "hunter2"
+
+
+def platform(**changes: str) -> str:
+    keys = {"id": "a", "consumer_key": "k", "community": "high", "shared_secret": "{secret: a}", **changes}
+    return "lti:\n  platforms:\n    - {" + ", ".join(f"{key}: {value}" for key, value in keys.items()) + "}\n"
+
+
+def api(**changes: str) -> str:
+    keys = {
+        "type": "api",
+        "url": "'https://x.example'",
+        "authorization": "oauth1",
+        "consumer_key": SECRET,
+        "secret_key": f"{{secret: {SECRET}}}",
+        **changes,
+    }
+    sync = ", ".join(f"{key}: {value}" for key, value in keys.items())
+    return f"rostering: {{type: oneroster, client_partner_id: x, match_with: email, sync: {{{sync}}}}}\n"
+
+
+def test_a_wrong_choice_names_the_choices_the_nearest_and_what_the_key_is_for(files: Files) -> None:
+    files.customer(ONEROSTER + "  match_with: shoe_size\n")
+    assert files.said() == (
+        "customers/springfield/customer.yaml:11:15: error: match_with must be one of identifier, sourced_id, email, "
+        "username (got shoe_size) [invalid-choice]\n"
+        "    did you mean sourced_id? It decides how a roster row finds its account."
+    )
+
+
+def test_an_unknown_key_names_the_nearest(files: Files) -> None:
+    files.customer("nmae: x\n")
+    assert files.said() == (
+        "customers/springfield/customer.yaml:7:1: error: unknown key nmae [unknown-key]\n    did you mean name?"
+    )
+
+
+def test_an_unknown_key_with_nothing_near_names_what_is_known_there(files: Files) -> None:
+    files.customer("support: {fax: 1}\n")
+    assert "known here: email, url" in files.said()
+
+
+def test_a_missing_key_points_at_the_mapping_that_misses_it(files: Files) -> None:
+    files.customer(ONEROSTER)
+    assert files.said() == (
+        "customers/springfield/customer.yaml:7:1: error: match_with is missing: rostering type oneroster needs it "
+        "[missing-key]\n    It decides how a roster row finds its account."
+    )
+
+
+def test_a_needed_key_that_is_null_points_at_the_null(files: Files) -> None:
+    files.customer("agreements: null\n", without=["agreements"])
+    assert files.said().startswith("customers/springfield/customer.yaml:6:1: error: agreements is needed, and is unset")
+
+
+def test_an_item_of_a_list_is_counted(files: Files) -> None:
+    files.customer(ONEROSTER + '  match_with: email\n  protect: [u-1, ""]\n')
+    assert ":12:18: error: protect item 2 must not be empty [invalid-text]" in files.said()
+
+
+def test_all_mistakes_of_all_files_are_told_in_the_order_of_files(files: Files) -> None:
+    files.customer("nmae: x\ntimezone: Mars\n")
+    files.customer("nmae: x\n", name="ogdenville")
+    files.community("seats: 1\n")
+    files.write("customers/defaults.yaml", "kind: defaults\nstatsu: active\n")
+    files.write("reconciler.yaml", "formt: 1\n")
+    places = [str(each.span) for each in files.load().diagnostics]
+    assert places == [
+        "customers/defaults.yaml:2:1",
+        "customers/ogdenville/customer.yaml:7:1",
+        "customers/springfield/communities/high.yaml:5:1",
+        "customers/springfield/customer.yaml:7:1",
+        "customers/springfield/customer.yaml:8:11",
+        "reconciler.yaml:1:1",
+    ]
+
+
+@pytest.mark.parametrize(("place", "kind"), [("customer.yaml", "customer"), ("lessons/a.yaml", "lesson")])
+def test_another_kind_in_a_place_is_one_mistake_and_not_twenty(files: Files, place: str, kind: str) -> None:
+    files.customer()
+    files.write(f"customers/springfield/{place}", "kind: community\nseats: 1\n")
+    (found,) = files.load().diagnostics
+    assert (found.code, found.message) == ("wrong-kind", f"kind must be {kind} in this place")
+
+
+def test_a_document_without_a_kind_is_told_what_it_can_be(files: Files) -> None:
+    files.customer(without=["kind"])
+    assert "kind is missing [missing-key]\n    the first line says what the file describes" in files.said()
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (f"password: {SECRET}\n", "unknown-key"),
+        (f"token: {SECRET}\n", "unknown-key"),
+        (f"{SECRET} {SECRET}: x\n", "unknown-key"),
+        (platform(shared_secret=SECRET), "literal-secret"),
+        (platform(shared_secret=f"{{secret: {SECRET.upper()}}}"), "invalid-id"),
+        (platform(shared_secret=f"{{{SECRET}: 1}}"), "unknown-key"),
+        (platform(shared_secret=f"{{generated: {SECRET}}}"), "wrong-type"),
+        (platform(consumer_key=f"[{SECRET}]"), "wrong-type"),
+        (api(url=f"'https://u:{SECRET}@x.example'"), "literal-secret"),
+        (api(authorization=SECRET), "invalid-choice"),
+        (api(secret_key=f"[{SECRET}]"), "literal-secret"),
+        (api(type="zip"), "key-of-another-type"),
+        (f"notify: {{webhook: '{SECRET}'}}\n", "invalid-url"),
+        (f"support: {{email: {SECRET}}}\n", "invalid-email"),
+    ],
+)
+def test_no_mistake_repeats_what_may_be_a_secret(files: Files, more: str, code: str) -> None:
+    files.community()
+    files.customer(more)
+    found = files.load().diagnostics
+    assert code in [each.code for each in found]
+    assert SECRET not in files.said().lower()
+
+
+def test_a_literal_password_is_refused_with_what_to_write(files: Files) -> None:
+    person = "given_name: A, family_name: B, email: a@b.example, username: a, role: admin"
+    files.customer(f"administrators:\n  - {{{person}, password: {SECRET}}}\n", without=["administrators", "  - {"])
+    assert "password must name a secret as {secret: NAME}" in files.said()
+    assert "[literal-secret]" in files.said()
+    assert SECRET not in files.said()
+    assert SECRET not in str(files.load())
+
+
+def test_a_store_s_url_is_never_repeated(files: Files) -> None:
+    files.write("reconciler.yaml", f'environments: {{p: {{store: "mysql://u:{SECRET}@h/d"}}}}\n')
+    assert files.codes() == ["invalid-store"]
+    assert SECRET not in files.said()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "notify: {email: [a@b.example]}\n",
+        "previously: [old]\n",
+        *(
+            f"{ONEROSTER}  match_with: email\n  {more}\n"
+            for more in (
+                "select: {schools: [s-1]}",
+                "calendar: [{from: 2027-06-10, to: 2027-08-20, mode: adds_only}]",
+                "allow: [{gate: row-count-drop, until: 2026-12-01, reason: x}]",
+                "approvals: [{people: 120, until: 2027-07-01, reason: x}]",
+                "limits: {window: 3d}",
+                "limits: {rekeys: {percent: 1}}",
+                "limits: {updates: {percent: 1}}",
+                "limits: {scope_narrowed: {percent: 1}}",
+                "limits: {role_escalations: {count: 1}}",
+            )
+        ),
+    ],
+)
+def test_what_is_not_yet_in_force_is_named_and_does_not_stop_anything(files: Files, more: str) -> None:
+    files.customer(more)
+    repository = files.load()
+    (found,) = repository.diagnostics
+    assert (found.code, found.severity) == ("not-yet-in-force", Severity.WARNING)
+    assert found.span is not None
+    assert found.span.line >= 7
+    assert repository.customers["springfield"].warnings == (found,)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "previously: []\n",
+        f"{ONEROSTER}  match_with: email\n  missing: keep\n  protect: [u-1]\n  limits: {{users: {{percent: 1}}}}\n",
+    ],
+)
+def test_what_is_in_force_or_says_nothing_is_not_warned_of(files: Files, more: str) -> None:
+    files.customer(more)
+    assert files.codes() == []
