@@ -31,7 +31,7 @@ def to_document(model: BaseModel) -> dict[str, object]:
         items = parent.get(path[-1]) if parent is not None else None
         if parent is not None and isinstance(items, list):
             parent[path[-1]] = {item[key]: item for item in items}
-    return _in_order(document)
+    return {key: _in_order(value) for key, value in sorted(document.items())}
 
 
 def customer_from_document(document: Document) -> Customer:
@@ -86,8 +86,12 @@ def _parent(document: dict[str, object], path: tuple[str, ...]) -> dict[str, obj
     return node
 
 
-def _in_order(document: dict[str, object]) -> dict[str, object]:
-    return {key: _in_order(value) if isinstance(value, dict) else value for key, value in sorted(document.items())}
+def _in_order(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _in_order(each) for key, each in sorted(value.items())}
+    if isinstance(value, list):
+        return [_in_order(each) for each in value]
+    return value
 
 
 def _with_lists(document: Document) -> dict[str, object]:

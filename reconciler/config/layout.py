@@ -60,14 +60,14 @@ def lay_out(directory: Path) -> Layout:
     layout = Layout()
     settings = directory.resolve().parent / SETTINGS_FILE
     if settings.exists():
-        layout.settings = Document(str(settings), _shown(settings, directory.parent / SETTINGS_FILE))
+        layout.settings = Document(str(settings), _shown(settings, directory / ".." / SETTINGS_FILE))
     _walk(layout, Document(str(directory), _shown(directory.resolve(), directory)), (), at_top=True)
     return layout
 
 
 def _shown(whole: Path, given: Path) -> str:
     here = Path.cwd()
-    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(given)
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else os.path.normpath(given)
 
 
 def _walk(layout: Layout, folder: Document, defaults: tuple[Document, ...], *, at_top: bool = False) -> None:
@@ -171,7 +171,8 @@ def _entries(folder: Document) -> tuple[list[Document], dict[str, Document], lis
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        each = Document(entry.path, os.path.join(folder.name, entry.name))
+        name = entry.name if folder.name == os.curdir else os.path.join(folder.name, entry.name)
+        each = Document(entry.path, name)
         if entry.is_dir(follow_symlinks=False):
             folders[entry.name] = each
         elif entry.is_dir():

@@ -121,6 +121,6 @@ def _nullable(node: Schema) -> Schema:
     choices = node.get("anyOf", ())
     if {"type": "null"} in choices:
         return node
-    said = {key: node[key] for key in ("title", "description", "default") if key in node}
+    said: Schema = {key: node[key] for key in ("title", "description", "default") if key in node}
     value = {key: each for key, each in node.items() if key not in said}
     return {**said, "anyOf": [*(choices or [value]), {"type": "null"}]}

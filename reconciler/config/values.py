@@ -134,6 +134,8 @@ def _one(value: object) -> object:
 
 
 One = Annotated[Literal[1], BeforeValidator(_one)]
+
+
 def _yes(value: object) -> object:
     if _boolean(value) is not True:
         raise PydanticCustomError("wrong-type", "must be true, or be left out")
