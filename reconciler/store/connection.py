@@ -58,16 +58,19 @@ class Connection:
         frame = pl.DataFrame(pl.from_arrow(found)) if found.num_rows else pl.DataFrame(schema=schema)
         return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
-    def ingest(self, table: str, frame: pl.DataFrame) -> None:
-        """Appends the frame's columns to a table of the store."""
+    def insert(self, table: str, frame: pl.DataFrame) -> None:
+        """Appends the frame's columns to a table of the store. Inside a writing transaction."""
+        self.dialect.insert(self, table, frame)
+
+    def ingest(self, table: str, frame: pl.DataFrame, *, temporary: bool = False) -> None:
+        """The driver's own bulk write: appends to a table, or makes a temporary one."""
         with self._cursor() as cursor, self.dialect.explained():
-            cursor.adbc_ingest(table, self.dialect.outgoing(frame).to_arrow(), mode="append")
+            cursor.adbc_ingest(table, frame.to_arrow(), mode="create" if temporary else "append", temporary=temporary)
 
     @contextmanager
     def staged(self, table: str, frame: pl.DataFrame) -> Iterator[str]:
         """A temporary table of the frame for set statements, gone at the end. Works inside a transaction."""
-        with self._cursor() as cursor, self.dialect.explained():
-            cursor.adbc_ingest(table, self.dialect.outgoing(frame).to_arrow(), mode="create", temporary=True)
+        self.ingest(table, frame, temporary=True)
         self.dialect.after_staging(self, table)
         yield table
         self.execute(f"DROP TABLE {self.dialect.temporary(table)}")

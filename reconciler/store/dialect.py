@@ -34,9 +34,8 @@ class Dialect(Protocol):
     def prepare(self, cursor: dbapi.Cursor) -> None:
         """Options that every statement needs."""
 
-    def outgoing(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame in the types that the driver can write."""
-        ...
+    def insert(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
+        """Appends the frame's columns to a table, the fastest way there is."""
 
     def temporary(self, table: str) -> str:
         """A temporary table's name where a name alone would not do."""

@@ -12,7 +12,7 @@ LEFT_OUT = frozenset({"id", "customer_id", "password_hash"})
 #: Booleans become 0 and 1, in both databases.
 NUMBERS = frozenset({"is_primary"})
 
-SUBJECT = f"(SELECT min(i.subject) FROM identities i WHERE i.account_id = t.id AND i.issuer_id = {ROSTER_ISSUER})"
+SUBJECT = f"(SELECT min(i.subject) FROM identities i WHERE i.account_id = t.id AND +i.issuer_id = {ROSTER_ISSUER})"
 ROLES = "(SELECT {lines} FROM account_roles r JOIN orgs o ON o.id = r.org_id WHERE r.account_id = t.id)"
 
 

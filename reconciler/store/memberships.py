@@ -19,14 +19,14 @@ MATCHING_SQL = """
 INSERT INTO {wanted} (account_id, community_id, role)
 SELECT a.id, CAST(:community AS BIGINT), a.role FROM accounts a
 WHERE a.customer_id = :customer AND a.tombstoned_at IS NULL AND a.role IS NOT NULL
-  AND EXISTS (SELECT 1 FROM identities i JOIN issuers x ON x.id = i.issuer_id
+  AND EXISTS (SELECT 1 FROM identities i JOIN issuers x ON x.id = +i.issuer_id
               WHERE i.account_id = a.id AND x.customer_id = :customer AND x.kind = 'roster')
   {of_schools} {of_roles}
 """
 OF_SCHOOLS = """
-AND EXISTS (SELECT 1 FROM account_roles r JOIN org_closure c ON c.descendant_id = r.org_id
-            JOIN orgs o ON o.id = c.ancestor_id JOIN {schools} s ON s.name = o.sourced_id
-            WHERE r.account_id = a.id AND o.customer_id = :customer)
+AND EXISTS (SELECT 1 FROM account_roles r WHERE r.account_id = a.id AND r.org_id IN (
+    SELECT c.descendant_id FROM {schools} s JOIN orgs o ON o.customer_id = :customer AND o.sourced_id = s.name
+    JOIN org_closure c ON c.ancestor_id = o.id))
 """
 OF_ROLES = "AND a.role IN (SELECT name FROM {roles})"
 

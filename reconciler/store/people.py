@@ -62,21 +62,25 @@ def _bind(writing: Writing, issuer: int, new: pl.DataFrame, live: pl.DataFrame) 
             # The triggers take a row that its run marked as gone for our own doing.
             writing.connection.execute(
                 f"UPDATE identities SET run = -:run FROM {names} s WHERE identities.account_id = s.live_id"
-                " AND identities.issuer_id = :issuer AND identities.subject <> s.key",
+                " AND +identities.issuer_id = :issuer AND identities.subject <> s.key",
                 facts,
             )
-            writing.connection.execute("DELETE FROM identities WHERE issuer_id = :issuer AND run = -:run", facts)
+            writing.connection.execute(
+                "DELETE FROM identities WHERE run = -:run AND +issuer_id = :issuer"
+                f" AND account_id IN (SELECT live_id FROM {names})",
+                facts,
+            )
             writing.connection.execute(
                 "INSERT INTO identities (issuer_id, subject, account_id, customer_id, run)"
                 " SELECT CAST(:issuer AS BIGINT), s.key, s.live_id, CAST(:customer AS BIGINT), CAST(:run AS BIGINT)"
                 f" FROM {names} s WHERE NOT EXISTS (SELECT 1 FROM identities i"
-                " WHERE i.account_id = s.live_id AND i.issuer_id = :issuer)",
+                " WHERE i.account_id = s.live_id AND +i.issuer_id = :issuer)",
                 facts,
             )
     if new.is_empty():
         return
     ids = writing.connection.dialect.allocate(writing.connection, "identities", new.height)
-    writing.connection.ingest(
+    writing.connection.insert(
         "identities",
         new.select(
             ids.alias("id"),
@@ -120,7 +124,7 @@ def _write_roles(writing: Writing, people: pl.DataFrame) -> None:
     rows = entries.join(orgs, on="org").sort("account_id", "org_id", "role").unique(maintain_order=True)
     if rows.is_empty():
         return
-    writing.connection.ingest(
+    writing.connection.insert(
         "account_roles",
         rows.select(
             "account_id",

@@ -70,8 +70,8 @@ class Postgresql:
     def prepare(self, cursor: dbapi.Cursor) -> None:
         """Nothing to set."""
 
-    def outgoing(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame
+    def insert(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
+        connection.ingest(table, frame)
 
     def temporary(self, table: str) -> str:
         return f"pg_temp.{table}"

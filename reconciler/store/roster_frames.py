@@ -1,7 +1,8 @@
 """Roster rows out of the store as frames, with references as sourcedIds again.
 
 A frame's columns are the key, the fields of `model.roster.FIELDS`, and what a plan needs to know of the live
-row. All names are quoted: `user` and `primary` are words of SQL.
+row. All names are quoted: `user` and `primary` are words of SQL. A `+` before a column keeps SQLite, which knows
+nothing of how rows spread, from looking one of them up by what a whole customer has in common.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ SELECT a.id, i.subject AS sourced_id, a.managed_by, a.username, a.roster_usernam
        a.tombstoned_at IS NOT NULL AS tombstoned, a.password_hash IS NOT NULL AS has_password,
        coalesce(l.n, 0) AS lti_links
 FROM accounts a
-LEFT JOIN identities i ON i.account_id = a.id AND i.issuer_id = {ROSTER_ISSUER}
+LEFT JOIN identities i ON i.account_id = a.id AND +i.issuer_id = {ROSTER_ISSUER}
 LEFT JOIN (
     SELECT account_id, count(*) AS n FROM identities
     WHERE issuer_id IN (SELECT id FROM issuers WHERE customer_id = :customer AND kind = 'lti') GROUP BY account_id
@@ -88,8 +89,8 @@ SELECT e.id, e.sourced_id, c.sourced_id AS "class", i.subject AS "user", e.role,
        e.begin_date, e.end_date, e.fingerprint, e.tombstoned_at IS NOT NULL AS tombstoned, e.account_id, e.class_id
 FROM {{wanted}} w JOIN enrollments e ON {{matches}}
 LEFT JOIN classes c ON c.id = e.class_id
-LEFT JOIN identities i ON i.account_id = e.account_id AND i.issuer_id = {ROSTER_ISSUER}
-WHERE e.customer_id = :customer ORDER BY e.id, i.subject
+LEFT JOIN identities i ON i.account_id = e.account_id AND +i.issuer_id = {ROSTER_ISSUER}
+WHERE +e.customer_id = :customer ORDER BY e.id, i.subject
 """
 
 ASSIGNMENTS_SQL = """
@@ -99,7 +100,7 @@ SELECT account_id, class_id FROM assignments WHERE customer_id = :customer AND t
 ENROLLMENT_COUNTS_SQL = """
 SELECT w.id, count(*) AS enrollments, count(DISTINCT e.class_id) AS classes
 FROM {wanted} w JOIN enrollments e ON e.{column} = w.id
-WHERE e.customer_id = :customer AND e.tombstoned_at IS NULL GROUP BY w.id ORDER BY w.id
+WHERE +e.customer_id = :customer AND e.tombstoned_at IS NULL GROUP BY w.id ORDER BY w.id
 """
 
 

@@ -29,7 +29,7 @@ def keep_snapshot(
     )
     connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", facts)
     number = int(connection.dialect.allocate(connection, "snapshots", 1)[0])
-    connection.ingest(
+    connection.insert(
         "snapshots",
         pl.DataFrame(
             {
@@ -49,7 +49,7 @@ def keep_snapshot(
     )
     for part, frame in sorted(frames.items()):
         for place, rows in enumerate(frame.iter_slices(SLICE_ROWS) if frame.height else [frame]):
-            connection.ingest(
+            connection.insert(
                 "snapshot_parts",
                 pl.DataFrame(
                     {"snapshot_id": [number], "part": [part], "number": [place], "data": [_packed(rows)]},

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: One batch for all makes the guess certain; memory is taken as rows arrive.
 ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 30)}
 
+#: A temporary table is held in memory.
+SLICE_ROWS = 1_000_000
+
 BUSY_MILLISECONDS = 30_000
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
@@ -93,8 +96,13 @@ class Sqlite:
     def prepare(self, cursor: dbapi.Cursor) -> None:
         cursor.adbc_statement.set_options(**ONE_BATCH)
 
-    def outgoing(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame
+    def insert(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
+        # The driver inserts row by row, and on a table with triggers SQLite then saves every page it touches
+        # for every row. One INSERT of all rows saves it once: half the time for a table of three indexes.
+        columns = ", ".join(frame.columns)
+        for rows in frame.iter_slices(SLICE_ROWS):
+            with connection.staged(f"new_{table}", rows) as staged:
+                connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
 
     def temporary(self, table: str) -> str:
         return f"temp.{table}"

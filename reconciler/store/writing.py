@@ -80,7 +80,8 @@ RENAMED = {"file": "origin_file", "line": "origin_line"}
 def with_ids(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> pl.DataFrame:
     """`rows` in the order of their keys, with `id`: that of the live row, or a new one. In this order new rows
     extend an index instead of scattering over it."""
-    ordered = rows.sort("key").with_columns(pl.col("key").alias("sourced_id")).rename(RENAMED)
+    ordered = rows if rows["key"].is_sorted() else rows.sort("key")
+    ordered = ordered.with_columns(pl.col("key").alias("sourced_id")).rename(RENAMED)
     new = ordered["live_id"].is_null()
     ids = writing.connection.dialect.allocate(writing.connection, table.name, int(new.sum()))
     return ordered.with_columns(
@@ -103,7 +104,7 @@ def create(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
     if rows.is_empty():
         return
     run = pl.lit(writing.run, dtype=pl.Int64)
-    writing.connection.ingest(
+    writing.connection.insert(
         table.name,
         rows.select(
             "id",
