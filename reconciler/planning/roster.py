@@ -93,12 +93,13 @@ def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: Ros
 
 def _with_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     """Live users with the `roles` field, written as a snapshot's are."""
-    entries = (
-        roles.select("account_id", (pl.col("org") + "=" + pl.col("role")).alias("entry"))
-        .sort("account_id", "entry")
-        .group_by("account_id", maintain_order=True)
-        .agg(pl.col("entry").unique(maintain_order=True).str.join(ROLE_SEPARATOR).alias("roles"))
-    )
+    entries = roles.select("account_id", (pl.col("org") + "=" + pl.col("role")).alias("roles"))
+    if entries["account_id"].n_unique() < entries.height:
+        entries = (
+            entries.sort("account_id", "roles")
+            .group_by("account_id", maintain_order=True)
+            .agg(pl.col("roles").unique(maintain_order=True).str.join(ROLE_SEPARATOR))
+        )
     bare = users.drop("roles") if "roles" in users.columns else users
     return bare.join(entries, left_on="id", right_on="account_id", how="left", maintain_order="left")
 
