@@ -19,7 +19,7 @@ from reconciler.config.models.declaration import Circumstances
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Settings
 from reconciler.config.opened import open_document
-from reconciler.config.references import shared_consumer_keys
+from reconciler.config.references import passwords_in_stores, shared_consumer_keys
 from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
 from reconciler.config.uncollected import uncollected
 from reconciler.model.diagnostic import Diagnostic, Span, error, in_order
@@ -70,8 +70,12 @@ def _settings(file: Document | None) -> tuple[Settings, tuple[Diagnostic, ...]]:
     if file is None:
         return Settings(), ()
     opened = open_document(file, Settings, None, Circumstances())
-    later = not_yet_in_force("settings", opened.tree) if opened.tree is not None else ()
-    return opened.model or Settings(), (*opened.diagnostics, *later)
+    found = list(opened.diagnostics)
+    if opened.tree is not None:
+        found += not_yet_in_force("settings", opened.tree)
+    if opened.model is not None and opened.tree is not None:
+        found += passwords_in_stores(opened.model, opened.tree)
+    return opened.model or Settings(), tuple(found)
 
 
 def _catalogue(layout: Layout, known: Circumstances) -> tuple[tuple[Written, ...], list[Diagnostic]]:

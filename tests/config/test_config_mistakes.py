@@ -181,3 +181,11 @@ def test_what_is_not_yet_in_force_is_named_and_does_not_stop_anything(files: Fil
 def test_what_is_in_force_or_says_nothing_is_not_warned_of(files: Files, more: str) -> None:
     files.customer(more)
     assert files.codes() == []
+
+
+def test_a_password_in_a_store_s_url_is_warned_of_and_not_repeated(files: Files) -> None:
+    files.write("reconciler.yaml", f'environments: {{p: {{store: "postgresql://u:{SECRET}@h/d"}}}}\n')
+    (found,) = files.load().diagnostics
+    assert (found.code, found.severity) == ("password-in-url", Severity.WARNING)
+    assert str(found.span) == "reconciler.yaml:1:27"
+    assert SECRET not in str(found)

@@ -1,0 +1,171 @@
+"""The door: what it imports, what it says of an error, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from reconciler import __version__
+from reconciler.cli import door
+from reconciler.cli.door import VERBS, Verb, run
+from reconciler.cli.exit_code import MEANINGS, PRECEDENCE, ExitCode, worst
+from reconciler.model.diagnostic import ConfigurationRefusal, Refusal, Span, error
+
+HEAVY = ("polars", "sqlalchemy", "pyarrow", "adbc_driver_manager", "pydantic", "jinja2", "rich", "ruamel.yaml")
+REFUSED = [error("some-code", "it is wrong", Span("f.yaml", 3, 1), "do this")]
+
+
+@click.command()
+def failing() -> None:
+    raise RAISED[0]
+
+
+@click.command()
+def working() -> ExitCode:
+    click.echo("output")
+    return ExitCode.CHANGES
+
+
+RAISED: list[BaseException] = []
+
+
+@pytest.fixture
+def fails_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+    def prepare(problem: BaseException) -> None:
+        RAISED[:] = [problem]
+
+    monkeypatch.setitem(VERBS, "failing", Verb(f"{__name__}:failing", "Fails."))
+    monkeypatch.setitem(VERBS, "working", Verb(f"{__name__}:working", "Works."))
+    return prepare
+
+
+def python(code: str, *, cwd: Path) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+def imported_by(arguments: list[str], cwd: Path) -> set[str]:
+    code = f"import sys\nfrom reconciler.cli.door import run\nrun({arguments!r})\nprint('MODULES', *sys.modules)"
+    return set(python(code, cwd=cwd).split("MODULES")[1].split())
+
+
+def test_version_and_help_import_nothing_heavy(tmp_path: Path) -> None:
+    for arguments in (["--version"], ["--help"]):
+        assert imported_by(arguments, tmp_path).isdisjoint(HEAVY)
+
+
+def test_validate_imports_neither_frames_nor_the_store(tmp_path: Path) -> None:
+    (tmp_path / "customers").mkdir()
+    found = imported_by(["validate"], tmp_path)
+    assert "pydantic" in found
+    assert found.isdisjoint({"polars", "sqlalchemy", "pyarrow", "adbc_driver_manager"})
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == ExitCode.DONE
+    assert capsys.readouterr().out == f"reconciler {__version__}\n"
+
+
+@pytest.mark.parametrize("name", sorted(VERBS))
+def test_every_verb_of_the_table_loads_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == ExitCode.DONE
+    assert f"Usage: reconciler {name}" in capsys.readouterr().out
+
+
+def test_help_names_every_verb_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["--help"])
+    out = capsys.readouterr().out
+    assert all(f"\n  {name} " in out for name in VERBS)
+    assert all(f"\n  {code.value} " in out for code in MEANINGS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nix"], ["--nix"], ["validate", "--nix"], ["validate", "--format", "xml"]])
+def test_wrong_use_is_64_and_goes_to_stderr(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == ExitCode.WRONG_USE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Usage: reconciler" in captured.err
+
+
+@pytest.mark.usefixtures("fails_with")
+def test_a_verb_s_code_is_the_program_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["working"]) == ExitCode.CHANGES
+    assert capsys.readouterr().out == "output\n"
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "said"),
+    [
+        (Refusal(REFUSED), ExitCode.ERROR, "f.yaml:3:1: error: it is wrong [some-code]\n    do this\n"),
+        (ConfigurationRefusal(REFUSED), ExitCode.INVALID_CONFIGURATION, "f.yaml:3:1: error: it is wrong"),
+        (ConfigurationRefusal([error("unknown-environment", "no x")]), ExitCode.WRONG_USE, "error: no x"),
+        (FileNotFoundError(2, "No such file or directory", "x.zip"), ExitCode.ERROR, "error: x.zip: No such file"),
+        (OSError(28, "No space left on device"), ExitCode.ERROR, "error: No space left on device"),
+        (ValueError("hunter2"), ExitCode.ERROR, "error: unexpected ValueError; run again with --debug"),
+        (click.UsageError("not so"), ExitCode.WRONG_USE, "not so"),
+        (click.ClickException("it is there"), ExitCode.ERROR, "it is there"),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted\n"),
+        (click.Abort(), ExitCode.INTERRUPTED, "interrupted\n"),
+    ],
+)
+def test_what_a_verb_raises_becomes_words_and_a_code(
+    problem: BaseException,
+    code: ExitCode,
+    said: str,
+    fails_with: Callable[[BaseException], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fails_with(problem)
+    assert run(["failing"]) == code
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert "hunter2" not in captured.err
+
+
+@pytest.mark.parametrize("problem", [ValueError("x"), Refusal(REFUSED), OSError(28, "No space left on device")])
+def test_debug_shows_the_traceback(
+    problem: BaseException, fails_with: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails_with(problem)
+    assert run(["--debug", "failing"]) == ExitCode.ERROR
+    assert "Traceback" in capsys.readouterr().err
+
+
+def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    line = command.replace("reconciler", f"{sys.executable} -m reconciler")
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_reader_that_has_read_enough_ends_it_quietly(tmp_path: Path) -> None:
+    assert shell("reconciler --help | true", tmp_path).stderr == ""
+
+
+def test_a_full_disk_is_an_error_in_words(tmp_path: Path) -> None:
+    done = shell("reconciler --help > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+def test_the_worst_code_counts() -> None:
+    order = [64, 65, 1, 5, 4, 3, 2, 0]
+    for place, code in enumerate(order):
+        assert worst(ExitCode(each) for each in order[place:]) == code
+    assert worst([]) == ExitCode.DONE
+
+
+def test_every_code_has_a_meaning_and_a_rank() -> None:
+    assert set(MEANINGS) == set(PRECEDENCE) == set(ExitCode)
+
+
+def test_a_table_entry_that_is_no_command_is_a_defect() -> None:
+    with pytest.raises(TypeError, match="is no command"):
+        Verb(f"{door.__name__}:VERBS", "x").load()

@@ -1,0 +1,27 @@
+"""The collector of cycles is as it was before, whatever happened in between."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from reconciler.config.uncollected import uncollected
+
+
+def test_the_collector_is_paused_and_comes_back_after_an_error() -> None:
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="inside"), uncollected():
+        assert not gc.isenabled()
+        raise ValueError("inside")
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
