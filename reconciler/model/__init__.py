@@ -1,1 +1,1 @@
-"""The values everybody speaks in. No I/O, nothing of ours from outside this room, no polars or SQLAlchemy at run time."""
+"""The values everybody speaks in: no I/O, no imports from other rooms, none of polars or SQLAlchemy at run time."""

@@ -134,7 +134,8 @@ def _configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool
     resolved = repository.customers.get(customer.id)
     if resolved is None:
         return customer.seen.declared is not None
-    return settings_digest({(each.kind, each.id): each.document for each in resolved.declared}) != customer.seen.declared
+    declared = {(each.kind, each.id): each.document for each in resolved.declared}
+    return settings_digest(declared) != customer.seen.declared
 
 
 def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:

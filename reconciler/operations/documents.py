@@ -12,7 +12,8 @@ from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CATALOGUE, Seen
 from reconciler.model.settings import settings_digest
 from reconciler.planning.declared import Applied, AppliedDocument, Wanted, WantedDocument
-from reconciler.store.reader import CustomerRecord, Reader
+from reconciler.store.reader import Reader
+from reconciler.store.records import CustomerRecord
 
 
 @dataclass(frozen=True, slots=True)

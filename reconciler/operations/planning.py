@@ -23,7 +23,8 @@ from reconciler.operations.workspace import Workspace, now
 from reconciler.planning.customer import customer_plan, failed_plan, refused_plan
 from reconciler.planning.declared import compare_documents
 from reconciler.planning.digest import plan_id
-from reconciler.store.reader import CustomerRecord, Reader
+from reconciler.store.reader import Reader
+from reconciler.store.records import CustomerRecord
 
 #: rows set aside that become diagnostics of their own, for each rule; the rest is counted
 SHOWN_PER_RULE = 1000

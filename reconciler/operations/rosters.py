@@ -131,10 +131,9 @@ def _live(reader: Reader, customer_id: int, enrollments_total: int, open_ids: pl
 
 
 def _refuse_emptied(snapshot: Snapshot, live: Live) -> None:
-    alive = {
-        kind: live.frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS if kind != Kind.ENROLLMENT
-    }
-    emptied = emptied_files(snapshot.rows, {**alive, Kind.ENROLLMENT: live.enrollments_total})
+    alive = {kind: live.frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
+    alive[Kind.ENROLLMENT] = live.enrollments_total
+    emptied = emptied_files(snapshot.rows, alive)
     if emptied:
         raise Refusal(emptied)
 

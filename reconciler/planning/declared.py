@@ -136,7 +136,7 @@ def _whole_value(level: DiffLevel) -> tuple[str, object, object]:
     depth = next((place for place, step in enumerate(steps) if isinstance(step, int)), len(steps))
     current = level
     for _ in range(len(steps) - depth):
-        current = current.up
+        current = current.up or current
     return ".".join(str(step) for step in steps[:depth]), _shown(current.t1), _shown(current.t2)
 
 

@@ -19,7 +19,7 @@ SEPARATOR = "\x1f"
 
 def fingerprint(kind: Kind) -> pl.Expr:
     """An Int64 expression over `sourced_id` and the kind's fields."""
-    parts = [plh.col("sourced_id")]
+    parts: list[pl.Expr] = [plh.col("sourced_id")]
     for field in FIELDS[kind]:
         column = plh.col(field.name)
         parts.append((column.cast(pl.String) if field.boolean else column).fill_null(""))

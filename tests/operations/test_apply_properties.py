@@ -1,0 +1,146 @@
+"""Whatever two rosters say: applied and approved, the second is what the store holds; and nobody who returns is new."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from bundles import Bundle, bundle
+from conftest import KEY
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.config.models.limits import Limits
+from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.models.sync import ZipSync
+from reconciler.model.change import Create
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.model.plan import CustomerPlan, Outcome, Seen
+from reconciler.model.reason import Reason
+from reconciler.oneroster.bundle import read_zip
+from reconciler.operations.rosters import compare_roster
+from reconciler.planning.customer import customer_plan
+from reconciler.planning.desired import desire
+from reconciler.store.apply import apply_customer
+from reconciler.store.live import Store
+from reconciler.store.opening import open_store
+
+RULES = OneRosterRostering(
+    type="oneroster", client_partner_id="d-1", match_with="identifier", sync=ZipSync(type="zip"), limits=Limits()
+)
+SETTINGS = {"digest": "x", "customer": {"name": "D"}, "communities": {}, "lessons": {}, "origins": {}}
+BASE = bundle(users=24, classes=4)
+
+changes = st.lists(
+    st.tuples(
+        st.sampled_from(["leave", "rename", "rekey", "disable", "move", "class"]),
+        st.sampled_from(BASE.ids("users")),
+        st.integers(0, 5),
+    ),
+    max_size=8,
+)
+
+
+def varied(steps: list[tuple[str, str, int]]) -> Bundle:
+    made = BASE
+    for what, who, number in steps:
+        if who not in made.ids("users"):
+            continue
+        if what == "leave" and len(made.ids("users")) > 1:
+            made = made.without_users([who])
+        elif what == "rename":
+            made = made.with_user(who, username=f"name{number}-{who}", email=f"{number}@example.com")
+        elif what == "rekey":
+            row = next(row for row in made.tables["users"] if row["sourcedId"] == who)
+            made = made.without_users([who]).with_user(
+                **{**row, "sourced_id": f"n{number}-{who}", "sourcedId": f"n{number}-{who}"}
+            )
+        elif what == "disable":
+            made = made.with_user(who, enabledUser="false")
+        elif what == "move":
+            made = made.with_user(who, orgSourcedIds="s-1" if number % 2 else "s-1,s-2")
+        elif what == "class":
+            made = made.without_class(f"c-{number:02d}") if f"c-{number:02d}" in made.ids("classes")[1:] else made
+    return made
+
+
+def planned(store: Store, made: Bundle) -> CustomerPlan:
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = read_zip(made.zip(Path(folder) / "day.zip"), fetched_at="2026-11-22T00:00:00Z")
+    with store.reading() as reader:
+        record = reader.customers().get("d")
+        compared = compare_roster(snapshot, RULES, reader, record.id if record else None)
+        seen = Seen(record.version if record else None, record.settings_digest if record else None, "x")
+    declared = () if record else (create(),)
+    return customer_plan(
+        "d",
+        "D",
+        seen=seen,
+        declared=declared,
+        unchanged_documents={},
+        settings=SETTINGS if declared else None,
+        roster=compared.decision,
+        belongings=compared.belongings,
+        snapshot=compared.kept,
+    )
+
+
+def create() -> Create:
+    return Create(kind=Kind.CUSTOMER, key="d", label="D", reason=Reason.NEW)
+
+
+def applied(store: Store, made: Bundle) -> CustomerPlan:
+    plan = planned(store, made)
+    apply_customer(store, plan, plan_id="sha256:x", actor="test", approved=True)
+    return plan
+
+
+def held(store: Store) -> dict[Kind, list[tuple[object, ...]]]:
+    """Everything alive, in words of the roster."""
+    with store.reading() as reader:
+        number = reader.customers()["d"].id
+        index = reader.enrollment_index(number)
+        frames = {
+            Kind.ORG: reader.orgs(number),
+            Kind.USER: reader.users(number).filter(pl.col("sourced_id").is_not_null()),
+            Kind.CLASS: reader.classes(number),
+            Kind.ENROLLMENT: reader.enrollments_by_id(number, index["id"]),
+        }
+    return {
+        kind: frame.filter(~pl.col("tombstoned")).select("sourced_id", "fingerprint").sort("sourced_id").rows()
+        for kind, frame in frames.items()
+    }
+
+
+def wanted(made: Bundle) -> dict[Kind, list[tuple[object, ...]]]:
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = read_zip(made.zip(Path(folder) / "day.zip"), fetched_at="x")
+    frames = desire(snapshot, "d-1", None).frames
+    return {kind: frames[kind].select("sourced_id", "fingerprint").sort("sourced_id").rows() for kind in ROSTER_KINDS}
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@given(changes, changes)
+def test_an_applied_roster_is_what_the_store_holds(first: list, later: list) -> None:  # type: ignore[type-arg]
+    one, two = varied(first), varied(later)
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{folder}/store.db", "test", key=KEY)
+        applied(store, one)
+        accounts = ids(store)
+        applied(store, two)
+
+        assert held(store) == wanted(two)
+        assert planned(store, two).outcome is Outcome.UNCHANGED
+
+        applied(store, one)
+        assert held(store) == wanted(one)
+        assert ids(store) == accounts, "everybody who is back has the account they had"
+
+
+def ids(store: Store) -> dict[object, object]:
+    with store.reading() as reader:
+        users = reader.users(reader.customers()["d"].id).filter(~pl.col("tombstoned"))
+    return dict(users.select("sourced_id", "id").rows())
