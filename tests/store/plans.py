@@ -19,7 +19,13 @@ from reconciler.store.live import Store
 from reconciler.store.reader import Reader
 
 SLUG = "springfield"
-ANN = {"given_name": "Ann", "family_name": "Lee", "email": "ann@springfield.example", "username": "ann", "role": "admin"}
+ANN = {
+    "given_name": "Ann",
+    "family_name": "Lee",
+    "email": "ann@springfield.example",
+    "username": "ann",
+    "role": "admin",
+}
 CUSTOMER: dict[str, Any] = {"kind": "customer", "id": SLUG, "name": "Springfield", "administrators": {"ann": ANN}}
 HIGH: dict[str, Any] = {"kind": "community", "id": "high", "name": "High", "members": {}}
 LEAVES: dict[str, Any] = {"kind": "lesson", "id": "leaves", "title": "Leaves", "url": "https://lessons.example/leaves"}
@@ -50,7 +56,8 @@ def frame(kind: Kind, *rows: Row) -> pl.DataFrame:
     """A change frame: `action` and `key` are given, the rest has sensible values; the fingerprint fits the fields."""
     schema = change_schema(kind)
     given = [
-        {"reason": "new", "label": row["key"], "file": f"{kind.plural}.csv", "line": 2, "held": False, **row} for row in rows
+        {"reason": "new", "label": row["key"], "file": f"{kind.plural}.csv", "line": 2, "held": False, **row}
+        for row in rows
     ]
     made = pl.DataFrame([{name: row.get(name) for name in schema} for row in given], schema=schema)
     hashed = made.with_columns(pl.col("key").alias("sourced_id")).select(fingerprint(kind))["fingerprint"]

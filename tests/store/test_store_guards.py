@@ -1,0 +1,142 @@
+"""A write by another hand takes away what the store believes of a row; our own writes do not."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.kind import Kind
+from reconciler.store.live import Store
+from tests.store import foreign, plans
+
+WRITES = {
+    "orgs": "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'",
+    "classes": "UPDATE classes SET title = 'By Hand' WHERE sourced_id = 'c-1'",
+    "enrollments": "UPDATE enrollments SET end_date = '2027-01-01' WHERE sourced_id = 'e-1'",
+    "accounts": "UPDATE accounts SET email = 'by@hand.example' WHERE username = 'u-1@springfield'",
+    "account_roles": "UPDATE account_roles SET role = 'teacher' WHERE account_id = (SELECT account_id FROM identities"
+    " WHERE subject = 'u-1')",
+    "identities": "UPDATE identities SET subject = 'u-9' WHERE subject = 'u-1'",
+}
+DOUBTED = {"account_roles": "accounts", "identities": "accounts"}
+
+
+@pytest.fixture
+def loaded(store: Store) -> Store:
+    plans.load(store)
+    return store
+
+
+def writes(store: Store) -> int:
+    return int(foreign.scalar(store, "SELECT n FROM write_counters"))
+
+
+def doubted(store: Store, table: str) -> int:
+    return int(foreign.scalar(store, f"SELECT count(*) FROM {table} WHERE fingerprint IS NULL"))
+
+
+def test_our_own_writes_are_not_noticed(loaded: Store) -> None:
+    assert writes(loaded) == 0
+    rows = plans.roster(
+        orgs=[plans.to(loaded, Kind.ORG, "s-1", "update", name="Elementary")],
+        users=[
+            plans.to(loaded, Kind.USER, "u-1", "update", email="new@springfield.example", roles="d=student"),
+            plans.to(loaded, Kind.USER, "u-2", "rekey", former_key="u-2") | {"key": "n-2"},
+        ],
+        classes=[plans.to(loaded, Kind.CLASS, "c-1", "update", title="Algebra")],
+        enrollments=[plans.to(loaded, Kind.ENROLLMENT, "e-1", "delete")],
+    )
+    plans.apply(loaded, plans.plan(loaded, roster=rows))
+    assert writes(loaded) == 0
+    assert [doubted(loaded, table) for table in ("orgs", "classes", "enrollments", "accounts")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("table", WRITES)
+def test_a_changed_row_loses_its_fingerprint_and_is_counted(loaded: Store, table: str) -> None:
+    foreign.run(loaded, WRITES[table])
+    assert writes(loaded) == 1
+    assert doubted(loaded, DOUBTED.get(table, table)) == 1
+
+
+@pytest.mark.parametrize("table", WRITES)
+def test_a_row_changed_again_is_counted_again(loaded: Store, table: str) -> None:
+    foreign.run(loaded, WRITES[table])
+    foreign.run(
+        loaded, WRITES[table].replace("subject = 'u-1'", "subject = 'u-9'") if table == "identities" else WRITES[table]
+    )
+    assert writes(loaded) >= 1
+    assert doubted(loaded, DOUBTED.get(table, table)) == 1
+
+
+@pytest.mark.parametrize("table", ["orgs", "classes", "enrollments", "accounts", "account_roles", "identities"])
+def test_a_deleted_row_is_counted(loaded: Store, table: str) -> None:
+    where = {
+        "accounts": "username = 'u-1@springfield'",
+        "account_roles": "account_id = (SELECT account_id FROM identities WHERE subject = 'u-1')",
+        "identities": "subject = 'u-1'",
+    }.get(table, f"sourced_id = '{ {'orgs': 's-1', 'classes': 'c-1', 'enrollments': 'e-1'}.get(table) }'")
+    foreign.run(loaded, f"DELETE FROM {table} WHERE {where}")
+    assert writes(loaded) == 1
+    assert doubted(loaded, "accounts") == (1 if table in DOUBTED else 0)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO orgs (customer_id, sourced_id, name) SELECT id, 's-9', 'By Hand' FROM customers",
+        "INSERT INTO classes (customer_id, sourced_id, title) SELECT id, 'c-9', 'By Hand' FROM customers",
+        "INSERT INTO accounts (customer_id, managed_by, status) SELECT id, 'lti', 'active' FROM customers",
+        "INSERT INTO enrollments (customer_id, sourced_id, class_id, account_id) SELECT id, 'e-9', 1, 2 FROM customers",
+        "INSERT INTO account_roles (account_id, org_id, role, customer_id) SELECT account_id, 1, 'teacher', customer_id"
+        " FROM identities WHERE subject = 'u-1'",
+    ],
+    ids=lambda statement: statement.split()[2],
+)
+def test_a_row_made_by_another_hand_is_counted(loaded: Store, statement: str) -> None:
+    foreign.run(loaded, statement)
+    assert writes(loaded) == 1
+
+
+def test_a_link_to_an_lms_leaves_the_fingerprint_and_has_the_number_of_its_write(loaded: Store) -> None:
+    foreign.run(loaded, WRITES["orgs"])
+    foreign.run(
+        loaded,
+        "INSERT INTO issuers (customer_id, name, kind) SELECT id, 'springfield/lti/canvas', 'lti' FROM customers",
+        "INSERT INTO identities (issuer_id, subject, account_id, customer_id) SELECT x.id, '77', i.account_id,"
+        " i.customer_id FROM identities i, issuers x WHERE i.subject = 'u-1' AND x.kind = 'lti'",
+    )
+    assert doubted(loaded, "accounts") == 0
+    assert foreign.scalar(loaded, "SELECT write_number FROM identities WHERE subject = '77'") == 2
+    with loaded.reading() as reader:
+        users = plans.live(reader, Kind.USER)
+    assert dict(users.select("sourced_id", "lti_links").iter_rows())["u-1"] == 1
+
+
+def test_a_password_or_an_origin_may_change_without_a_word(loaded: Store) -> None:
+    foreign.run(loaded, "UPDATE accounts SET password_hash = 'x', origin_line = 9 WHERE username = 'u-1@springfield'")
+    assert writes(loaded) == 0
+    assert doubted(loaded, "accounts") == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE customers SET document = '{}'",
+        "UPDATE communities SET document = '{}'",
+        "UPDATE lessons SET tombstoned_at = '2026-11-22T03:00:00Z'",
+        "DELETE FROM lessons",
+        "INSERT INTO communities (customer_id, slug, name, document) SELECT id, 'low', 'Low', '{}' FROM customers",
+    ],
+)
+def test_configuration_changed_by_another_hand_loses_its_digest(loaded: Store, statement: str) -> None:
+    foreign.run(loaded, statement)
+    assert writes(loaded) == 1
+    with loaded.reading() as reader:
+        assert reader.customers()[plans.SLUG].settings_digest is None
+
+
+def test_a_lesson_of_the_catalogue_changed_by_another_hand_is_the_catalogues_doubt(loaded: Store) -> None:
+    foreign.run(loaded, "INSERT INTO lessons (slug, title, document) VALUES ('roots', 'Roots', '{}')")
+    assert writes(loaded) == 0
+    with loaded.reading() as reader:
+        assert reader.catalogue().version == (0, 1)
+        assert reader.catalogue().settings_digest is None
