@@ -24,7 +24,10 @@ from reconciler.model.diagnostic import Diagnostic, error
 Path = tuple[str | int, ...]
 
 SAYABLE = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
-SAID = frozenset({"invalid-choice", "wrong-type", "invalid-date", "out-of-range", "invalid-duration", "unknown-type"})
+#: the kinds of errors of choices, numbers, days and lengths of time, where what was written helps
+SAID = frozenset(
+    {"invalid-choice", "wrong-type", "invalid-date", "invalid-duration", "greater_than_equal", "less_than_equal"}
+)
 
 #: pydantic's type -> (our code, what the value must be; `{}` holds the facts of the error)
 TYPES: dict[str, tuple[str, str]] = {
@@ -142,7 +145,7 @@ def _of_value(
         code, must = kind, words
     if facts.get("whole"):
         return error(code, must, value_span(place))
-    return error(code, f"{_name(found)} {must}{_got(code, found, node)}", value_span(place), _hint(code, node))
+    return error(code, f"{_name(found)} {must}{_got(kind, found, node)}", value_span(place), _hint(code, node))
 
 
 def _choice(name: str, choices: Sequence[str], path: Path, tree: MappingNode, description: str | None) -> Diagnostic:
@@ -169,8 +172,8 @@ def _name(found: Path) -> str:
     return f"{names[-1]} item {found[-1] + 1}" if isinstance(found[-1], int) else names[-1]
 
 
-def _got(code: str, found: Path, node: Node) -> str:
-    if code not in SAID or _is_secret(found) or not isinstance(node, str) or not SAYABLE.fullmatch(node):
+def _got(kind: str, found: Path, node: Node) -> str:
+    if kind not in SAID or _is_secret(found) or not isinstance(node, str) or not SAYABLE.fullmatch(node):
         return ""
     return f" (got {node})"
 

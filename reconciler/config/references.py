@@ -1,17 +1,15 @@
-"""What only the documents together tell: references must resolve, consumer keys are used once."""
+"""What one document says of another: references must resolve, consumer keys are used once."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from urllib.parse import urlsplit
 
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
-from reconciler.config.models.settings import Settings
 from reconciler.config.tree import MappingNode, place_at, value_span
-from reconciler.model.diagnostic import Diagnostic, Span, error, warning
+from reconciler.model.diagnostic import Diagnostic, Span, error
 
 
 def unknown_communities(customer: Customer, tree: MappingNode, known: Collection[str]) -> Iterator[Diagnostic]:
@@ -62,19 +60,6 @@ def shared_consumer_keys(customers: Iterable[tuple[Customer, MappingNode]]) -> M
                 )
             )
     return found
-
-
-def passwords_in_stores(settings: Settings, tree: MappingNode) -> Iterator[Diagnostic]:
-    """A warning for each store whose URL holds a password: everybody who reads the files can read it."""
-    for name, environment in settings.environments.items():
-        if urlsplit(environment.store).password:
-            where, _, _ = place_at(tree, ("environments", name, "store"))
-            yield warning(
-                "password-in-url",
-                f"the store of {name} holds a password",
-                value_span(where),
-                "give it by PGPASSWORD, ~/.pgpass or RECONCILER_STORE, and change it: it was in a file",
-            )
 
 
 def _nearest(name: str, known: Collection[str], otherwise: str) -> str:

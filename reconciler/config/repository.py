@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from reconciler.config.candidate import Candidate, named_otherwise, open_candidate
+from reconciler.config.exposed import passwords_in_stores
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
 from reconciler.config.layout import Document, Layout, lay_out
@@ -19,7 +20,7 @@ from reconciler.config.models.declaration import Circumstances
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Settings
 from reconciler.config.opened import open_document
-from reconciler.config.references import passwords_in_stores, shared_consumer_keys
+from reconciler.config.references import shared_consumer_keys
 from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
 from reconciler.config.uncollected import uncollected
 from reconciler.model.diagnostic import Diagnostic, Span, error, in_order
