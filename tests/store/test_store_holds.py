@@ -1,0 +1,118 @@
+"""What is held stays as it is until exactly that hold is approved; what is not held goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.model.change import Delete, Update
+from reconciler.model.kind import Kind
+from reconciler.store.live import Store
+from reconciler.store.run_record import HASHED, run_hash
+from tests.store import foreign, plans
+
+
+@pytest.fixture
+def loaded(store: Store) -> Store:
+    plans.load(store)
+    return store
+
+
+def held_plan(store: Store) -> Any:
+    return plans.plan(
+        store,
+        source=plans.SOURCE,
+        hold=plans.HOLD,
+        roster=plans.roster(
+            users=[plans.to(store, Kind.USER, "u-1", "delete", held=True), plans.user("u-3")],
+            enrollments=[plans.to(store, Kind.ENROLLMENT, "e-1", "delete", held=True)],
+        ),
+    )
+
+
+def test_what_is_held_stays_and_the_rest_goes_on(loaded: Store) -> None:
+    applied = plans.apply(loaded, held_plan(loaded))
+    assert plans.row(loaded, Kind.USER, "u-1")["tombstoned"] is False
+    assert plans.row(loaded, Kind.USER, "u-3")["tombstoned"] is False
+    with loaded.reading() as reader:
+        [hold] = reader.holds()
+        run = reader.runs()[0]
+    assert (hold.customer, hold.id, hold.people, hold.rows, hold.causes) == (plans.SLUG, *plans_hold())
+    assert (run.id, run.outcome, run.approvals, run.counts) == (applied.run, "held", (), {"user": {"create": 1}})
+
+
+def plans_hold() -> tuple[str, int, int, tuple[str, ...]]:
+    return plans.HOLD.id, plans.HOLD.people, plans.HOLD.rows, plans.HOLD.causes
+
+
+def test_an_approved_hold_is_carried_out_and_forgotten(loaded: Store) -> None:
+    planned = held_plan(loaded)
+    plans.apply(loaded, planned)
+    plans.apply(loaded, held_plan_again(loaded), approved=True)
+    assert plans.row(loaded, Kind.USER, "u-1")["tombstoned"] is True
+    with loaded.reading() as reader:
+        assert reader.holds() == ()
+        assert reader.runs()[0].approvals == (plans.HOLD.id,)
+
+
+def held_plan_again(store: Store) -> Any:
+    rows = plans.roster(users=[plans.to(store, Kind.USER, "u-1", "delete", held=True)])
+    return plans.plan(store, source=plans.SOURCE, hold=plans.HOLD, roster=rows)
+
+
+def test_a_plan_that_is_held_whole_makes_no_run_but_is_known(loaded: Store) -> None:
+    assert plans.apply(loaded, held_plan_again(loaded)).run is None
+    with loaded.reading() as reader:
+        assert [hold.id for hold in reader.holds()] == [plans.HOLD.id]
+        assert len(reader.runs()) == 1
+
+
+def test_a_new_roster_without_a_hold_ends_the_last_one(loaded: Store) -> None:
+    plans.apply(loaded, held_plan_again(loaded))
+    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE))
+    with loaded.reading() as reader:
+        assert reader.holds() == ()
+
+
+def test_a_held_removal_of_a_community_waits_while_the_customer_changes(loaded: Store) -> None:
+    renamed = {**plans.CUSTOMER, "name": "Springfield Schools"}
+    plans.apply(
+        loaded,
+        plans.plan(
+            loaded,
+            declared=(
+                plans.change(Kind.CUSTOMER, plans.SLUG, Update),
+                plans.change(Kind.COMMUNITY, "high", Delete, held=True),
+            ),
+            settings=plans.settings(renamed, plans.LEAVES),
+            hold=plans.HOLD,
+        ),
+    )
+    with loaded.reading() as reader:
+        assert reader.customers()[plans.SLUG].name == "Springfield Schools"
+        assert [each.tombstoned for each in reader.declared(plans.SLUG) if each.kind is Kind.COMMUNITY] == [False]
+
+
+def test_runs_form_a_chain_of_hashes_over_all_customers(loaded: Store) -> None:
+    plans.load(loaded, slug="shelbyville")
+    plans.apply(loaded, held_plan(loaded))
+    with loaded.reading() as reader:
+        runs = reader.runs()
+        assert [run.customer for run in reader.runs("shelbyville")] == ["shelbyville"]
+    assert [run.previous_hash for run in runs] == [runs[1].hash, runs[2].hash, None]
+    assert foreign.scalar(loaded, "SELECT head_hash FROM store") == runs[0].hash
+    columns = ", ".join(HASHED)
+    for row in foreign.run(loaded, f"SELECT {columns}, previous_hash, hash FROM runs"):
+        *facts, previous, digest = row
+        assert run_hash(previous, dict(zip(HASHED, facts, strict=True))) == digest
+
+
+def test_a_run_says_who_when_and_from_what(loaded: Store) -> None:
+    with loaded.reading() as reader:
+        [run] = reader.runs(plans.SLUG)
+    assert (run.actor, run.plan_id, run.source_sha256) == ("ann@ci", "sha256:1", plans.SOURCE.sha256)
+    assert run.started_at <= run.finished_at
+    assert run.started_at.endswith("Z")
+    assert run.counts["user"] == {"create": 2}
+    assert run.settings_digest == plans.settings(plans.CUSTOMER, plans.HIGH, plans.LEAVES)["digest"]

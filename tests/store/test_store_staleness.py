@@ -1,0 +1,167 @@
+"""A plan is stale where what it would touch is not what it saw; nothing is written then. Anything else is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+
+from reconciler.model.change import Update
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CustomerPlan
+from reconciler.store.live import Store
+from reconciler.store.problem import StalePlan
+from tests.store import foreign, plans
+
+
+@pytest.fixture
+def loaded(store: Store) -> Store:
+    plans.load(store)
+    return store
+
+
+def update(store: Store) -> CustomerPlan:
+    return plans.plan(
+        store, roster=plans.roster(users=[plans.to(store, Kind.USER, "u-1", "update", email="n@x.example")])
+    )
+
+
+def delete(store: Store) -> CustomerPlan:
+    return plans.plan(store, roster=plans.roster(users=[plans.to(store, Kind.USER, "u-1", "delete")]))
+
+
+def create(store: Store) -> CustomerPlan:
+    return plans.plan(store, roster=plans.roster(orgs=[plans.org("s-9")]))
+
+
+def rename(store: Store) -> CustomerPlan:
+    settings = plans.settings({**plans.CUSTOMER, "name": "New"}, plans.HIGH, plans.LEAVES)
+    return plans.plan(store, declared=(plans.change(Kind.CUSTOMER, plans.SLUG, Update),), settings=settings)
+
+
+LINK = (
+    "INSERT INTO issuers (customer_id, name, kind) SELECT id, 'springfield/lti/canvas', 'lti' FROM customers",
+    "INSERT INTO identities (issuer_id, subject, account_id, customer_id) SELECT x.id, '77', i.account_id,"
+    " i.customer_id FROM identities i, issuers x WHERE i.subject = 'u-1' AND x.kind = 'lti'",
+)
+
+STALE: list[tuple[Callable[[Store], CustomerPlan], tuple[str, ...], tuple[str, str]]] = [
+    (update, ("UPDATE accounts SET grades = '9' WHERE username = 'u-1@springfield'",), ("user", "u-1")),
+    (delete, ("UPDATE accounts SET grades = '9' WHERE username = 'u-1@springfield'",), ("user", "u-1")),
+    (delete, LINK, ("user", "u-1")),
+    (delete, ("UPDATE account_roles SET role = 'teacher'",), ("user", "u-1")),
+    (
+        create,
+        ("INSERT INTO orgs (customer_id, sourced_id, name) SELECT id, 's-9', 'By Hand' FROM customers",),
+        ("org", "s-9"),
+    ),
+    (rename, ("UPDATE customers SET document = '{}'",), ("customer", "springfield")),
+    (update, ("UPDATE communities SET document = '{}'",), ("customer", "springfield")),
+    (rename, ("UPDATE lessons SET title = 'By Hand'",), ("customer", "springfield")),
+]
+
+
+@pytest.mark.parametrize(("made", "statements", "named"), STALE)
+def test_a_plan_whose_ground_moved_is_refused_and_writes_nothing(
+    loaded: Store, made: Callable[[Store], CustomerPlan], statements: tuple[str, ...], named: tuple[str, str]
+) -> None:
+    planned = made(loaded)
+    foreign.run(loaded, *statements)
+    with pytest.raises(StalePlan) as raised:
+        plans.apply(loaded, planned)
+    assert raised.value.changed == (named,)
+    assert raised.value.diagnostic.code == "stale-plan"
+    assert named[1] not in str(raised.value) or named[0] == "customer"
+    with loaded.reading() as reader:
+        assert len(reader.runs()) == 1
+
+
+NOT_STALE: list[tuple[Callable[[Store], CustomerPlan], tuple[str, ...]]] = [
+    (update, ("UPDATE accounts SET grades = '9' WHERE username = 'u-2@springfield'",)),
+    (update, LINK),
+    (update, ("UPDATE accounts SET password_hash = 'x'",)),
+    (delete, ("UPDATE orgs SET name = 'By Hand'", "UPDATE enrollments SET role = 'aide' WHERE sourced_id = 'e-2'")),
+    (create, ("UPDATE accounts SET email = 'by@hand.example'",)),
+    (rename, ("UPDATE orgs SET name = 'By Hand'",)),
+]
+
+
+@pytest.mark.parametrize(("made", "statements"), NOT_STALE)
+def test_a_write_beside_what_a_plan_touches_does_not_matter(
+    loaded: Store, made: Callable[[Store], CustomerPlan], statements: tuple[str, ...]
+) -> None:
+    planned = made(loaded)
+    foreign.run(loaded, *statements)
+    assert plans.apply(loaded, planned).run == 2
+
+
+def test_another_customers_apply_does_not_matter(loaded: Store) -> None:
+    planned = update(loaded)
+    plans.load(loaded, slug="shelbyville")
+    assert plans.apply(loaded, planned).run == 3
+
+
+@pytest.mark.parametrize("made", [update, delete, create, rename])
+def test_a_plan_cannot_be_applied_twice(loaded: Store, made: Callable[[Store], CustomerPlan]) -> None:
+    planned = made(loaded)
+    plans.apply(loaded, planned)
+    with pytest.raises(StalePlan):
+        plans.apply(loaded, planned)
+
+
+def test_a_first_load_cannot_be_applied_twice(store: Store) -> None:
+    planned = plans.plan(
+        store, declared=(plans.change(Kind.CUSTOMER, plans.SLUG),), settings=plans.settings(plans.CUSTOMER)
+    )
+    plans.apply(store, planned)
+    with pytest.raises(StalePlan):
+        plans.apply(store, planned)
+
+
+def test_drift_that_the_plan_saw_is_compared_by_its_columns(loaded: Store) -> None:
+    foreign.run(loaded, "UPDATE accounts SET email = 'by@hand.example' WHERE username = 'u-1@springfield'")
+    planned = update(loaded)
+    foreign.run(loaded, "UPDATE orgs SET name = 'By Hand'")
+    assert plans.apply(loaded, planned).run == 2
+    foreign.run(loaded, "UPDATE accounts SET email = 'by@hand.example' WHERE username = 'u-1@springfield'")
+    planned = update(loaded)
+    foreign.run(loaded, "UPDATE accounts SET email = 'again@hand.example' WHERE username = 'u-1@springfield'")
+    with pytest.raises(StalePlan):
+        plans.apply(loaded, planned)
+
+
+def test_what_is_held_may_change_without_making_the_rest_stale(loaded: Store) -> None:
+    rows: dict[str, Any] = {"users": [plans.to(loaded, Kind.USER, "u-1", "delete", held=True), plans.user("u-3")]}
+    planned = plans.plan(loaded, hold=plans.HOLD, roster=plans.roster(**rows))
+    foreign.run(loaded, "UPDATE accounts SET grades = '9' WHERE username = 'u-1@springfield'")
+    assert plans.apply(loaded, planned).run == 2
+
+
+def test_a_person_who_is_to_come_back_must_still_be_gone(loaded: Store) -> None:
+    again = plans.to(loaded, Kind.USER, "u-1", "restore", seen=0)
+    plans.apply(loaded, delete(loaded))
+    planned = plans.plan(loaded, roster=plans.roster(users=[again]))
+    plans.apply(loaded, planned)
+    with pytest.raises(StalePlan):
+        plans.apply(loaded, planned)
+
+
+def test_a_list_of_what_changed_is_cut_and_counts_the_rest(store: Store) -> None:
+    plans.load(store, plans.roster(orgs=[plans.org(f"s-{n:02}") for n in range(30)]))
+    rows = plans.roster(orgs=[plans.to(store, Kind.ORG, f"s-{n:02}", "update", type="x") for n in range(30)])
+    planned = plans.plan(store, roster=rows)
+    foreign.run(store, "UPDATE orgs SET name = 'By Hand'")
+    with pytest.raises(StalePlan) as raised:
+        plans.apply(store, planned)
+    assert (len(raised.value.changed), raised.value.more) == (10, 20)
+
+
+def test_a_fingerprint_is_not_refreshed_where_another_hand_wrote_since_the_plan(loaded: Store) -> None:
+    foreign.run(loaded, "UPDATE orgs SET name = name WHERE sourced_id = 's-1'")
+    fresh = pl.DataFrame({"live_id": [plans.row(loaded, Kind.ORG, "s-1")["id"]], "fingerprint": [11]})
+    planned = plans.plan(loaded, refresh={Kind.ORG: fresh})
+    foreign.run(loaded, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")
+    plans.apply(loaded, planned)
+    assert plans.row(loaded, Kind.ORG, "s-1")["fingerprint"] is None
