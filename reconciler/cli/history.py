@@ -16,9 +16,7 @@ from reconciler.reports.history import Run, history_json, history_text
 @click.argument("customer", required=False)
 @workspace_options
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def history(
-    customer: str | None, directory: Path, environment: str | None, store: str | None, form: str
-) -> ExitCode:
+def history(customer: str | None, directory: Path, environment: str | None, store: str | None, form: str) -> ExitCode:
     """List runs, newest first; of one CUSTOMER, or of all."""
     workspace = open_workspace(directory, environment, store)
     with workspace.store.reading() as reader:

@@ -69,7 +69,9 @@ def plan(
     )
     if out is not None:
         write_plan(made, out)
-        click.echo(f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_path(out)})", err=True)
+        click.echo(
+            f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_path(out)})", err=True
+        )
     return plan_code(made, detailed=detailed_exitcode)
 
 
@@ -115,5 +117,3 @@ def apply_command(
 def _path(out: Path) -> str:
     """With a slash or a dot, so that apply takes it for a file."""
     return str(out) if "/" in str(out) or "." in str(out) else f"./{out}"
-
-

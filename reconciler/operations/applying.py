@@ -78,10 +78,10 @@ def _apply_one(
         return AppliedCustomer(customer.id, Applied.UNFIT, diagnostics=(_unfit(customer, approval),))
     if _configuration_changed(workspace, customer):
         return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
-    secrets, missing = _secrets(workspace, customer)
-    if missing:
-        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
     try:
+        secrets, missing = _secrets(workspace, customer)
+        if missing:
+            return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
         result = apply_customer(
             workspace.store,
             customer,

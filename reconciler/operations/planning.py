@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -10,19 +11,21 @@ from pathlib import Path
 import reconciler
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.resolved import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
 from reconciler.operations.documents import Documents, catalogue_documents, customer_documents
-from reconciler.operations.rosters import ComparedRoster, compare_roster, summary_of
+from reconciler.operations.rosters import ComparedRoster, KnownRoster, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
 from reconciler.operations.snapshots import last_snapshot
 from reconciler.operations.workspace import Workspace, now
 from reconciler.planning.customer import customer_plan, failed_plan, refused_plan
 from reconciler.planning.declared import compare_documents
 from reconciler.planning.digest import plan_id
+from reconciler.planning.seats import SiteLicence, seat_warnings
 from reconciler.store.reader import Reader
 from reconciler.store.records import CustomerRecord
 
@@ -49,8 +52,9 @@ class PlanRequest:
 def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     """Raises Refusal for what concerns no single customer (an unknown name, the store); everything else is an
     outcome of its customer."""
-    fetched = _fetched(request)
-    with workspace.store.reading() as reader:
+    # The bundle is read in a thread of its own: unzipping and reading the store hardly get in each other's way.
+    with ThreadPoolExecutor(1) as pool, workspace.store.reading() as reader:
+        fetched = pool.submit(_fetched, request.bundle, request.fetched_at) if request.bundle else None
         records = reader.customers()
         names = _chosen(workspace, request, records)
         plans = [_plan_one(workspace, request, fetched, reader, name, records.get(name)) for name in names]
@@ -67,12 +71,9 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     )
 
 
-def _fetched(request: PlanRequest) -> Snapshot | Refusal | None:
-    """The bundle that was given, read before the store is: no reader waits for a file."""
-    if request.bundle is None:
-        return None
+def _fetched(bundle: Path, fetched_at: str) -> Snapshot | Refusal:
     try:
-        return read_zip(request.bundle, fetched_at=request.fetched_at)
+        return read_zip(bundle, fetched_at=fetched_at)
     except Refusal as refusal:
         return refusal
 
@@ -100,7 +101,7 @@ def _chosen(workspace: Workspace, request: PlanRequest, records: dict[str, Custo
 def _plan_one(
     workspace: Workspace,
     request: PlanRequest,
-    fetched: Snapshot | Refusal | None,
+    fetched: Future[Snapshot | Refusal] | None,
     reader: Reader,
     name: str,
     record: CustomerRecord | None,
@@ -118,28 +119,27 @@ def _plan_one(
             name,
             documents.wanted[Kind.CUSTOMER, name].document,
             reader.secrets(record.id) if record else {},
+            _administrators(record),
             workspace.secrets,
             workspace.store.key,
         )
         changed_secrets = dict(states.changed)
         diagnostics += states.warnings(name, documents.wanted[Kind.CUSTOMER, name].origins)
     declared = compare_documents(documents.wanted, documents.applied, changed_secrets)
+    choice = RosterChoice.FRESH if request.bundle else request.roster
     compared: ComparedRoster | None = None
     source: SourceSummary | None = None
-    choice = RosterChoice.FRESH if request.bundle else request.roster
-    rostering = resolved.customer.rostering if resolved else None
     try:
-        if resolved and isinstance(rostering, OneRosterRostering):
-            snapshot = _snapshot(reader, fetched, choice, record)
-            if snapshot is None:
-                diagnostics += _not_fetched(resolved.customer, choice, resolved.span)
-            else:
-                source = summary_of(snapshot, Freshness.LAST if choice is RosterChoice.LAST else Freshness.FRESH)
-                diagnostics += snapshot.diagnostics
-                compared = compare_roster(snapshot, rostering, reader, record.id if record else None)
-                diagnostics += quarantine_diagnostics(compared.decision.aside, SHOWN_PER_RULE)
-        elif request.bundle:
-            raise Refusal([_no_roster(name, resolved.span if resolved else None)])
+        taken = _taken(reader, resolved, fetched, choice, record)
+        if taken is not None:
+            snapshot, known, rostering = taken
+            source = summary_of(snapshot, Freshness.LAST if choice is RosterChoice.LAST else Freshness.FRESH)
+            diagnostics += snapshot.diagnostics
+            compared = compare_roster(snapshot, rostering, reader, known)
+            diagnostics += quarantine_diagnostics(compared.decision.aside, SHOWN_PER_RULE)
+            diagnostics += seat_warnings(compared.desired, _licences(resolved)) if resolved else ()
+        elif resolved is not None:
+            diagnostics += _not_fetched(resolved.customer, choice, resolved.span)
     except Refusal as refusal:
         return refused_plan(name, documents.name, documents.seen, refusal.diagnostics, source)
     return customer_plan(
@@ -158,21 +158,51 @@ def _plan_one(
     )
 
 
+def _administrators(record: CustomerRecord | None) -> Collection[str]:
+    known = record.document.get("administrators") if record and not record.tombstoned else None
+    return frozenset(known) if isinstance(known, Mapping) else frozenset()
+
+
 def _people(reader: Reader, record: CustomerRecord) -> int:
     """Live accounts of a customer that is to go."""
     return int((~reader.users(record.id)["tombstoned"]).sum())
 
 
-def _snapshot(
-    reader: Reader, fetched: Snapshot | Refusal | None, choice: RosterChoice, record: CustomerRecord | None
-) -> Snapshot | None:
-    """None where there is nothing to compare: no roster asked for, none kept, or none that can be fetched."""
-    if isinstance(fetched, Refusal):
-        raise fetched
+def _licences(resolved: ResolvedCustomer) -> Iterator[SiteLicence]:
+    origins = {each.id: each.origins for each in resolved.declared if each.kind is Kind.COMMUNITY}
+    for name, community in resolved.communities.items():
+        members = community.members
+        yield SiteLicence(
+            name,
+            community.site_license.seats,
+            members.schools if members else None,
+            tuple(role.value for role in members.roles) if members and members.roles is not None else None,
+            origins[name].get("site_license.seats"),
+        )
+
+
+def _taken(
+    reader: Reader,
+    resolved: ResolvedCustomer | None,
+    fetched: Future[Snapshot | Refusal] | None,
+    choice: RosterChoice,
+    record: CustomerRecord | None,
+) -> tuple[Snapshot, KnownRoster, OneRosterRostering] | None:
+    """The snapshot to compare, and what the store holds. None where there is nothing to compare: no roster asked
+    for, none kept, or none that can be fetched. Raises Refusal."""
+    rostering = resolved.customer.rostering if resolved else None
+    number = record.id if record else None
     if fetched is not None:
-        return fetched
-    if choice is RosterChoice.LAST and record is not None:
-        return last_snapshot(reader, record.id)
+        if not isinstance(rostering, OneRosterRostering):
+            raise Refusal([_no_roster(resolved.span if resolved else None)])
+        known = known_roster(reader, number)
+        snapshot = fetched.result()
+        if isinstance(snapshot, Refusal):
+            raise snapshot
+        return snapshot, known, rostering
+    if choice is RosterChoice.LAST and number is not None and isinstance(rostering, OneRosterRostering):
+        last = last_snapshot(reader, number)
+        return (last, known_roster(reader, number), rostering) if last else None
     return None
 
 
@@ -193,10 +223,10 @@ def _not_fetched(customer: Customer, choice: RosterChoice, span: Span) -> Iterab
     )
 
 
-def _no_roster(name: str, span: Span | None) -> Diagnostic:
+def _no_roster(span: Span | None) -> Diagnostic:
     return error(
         "no-roster",
-        f"{name} takes no OneRoster bundle: its rostering is not of type oneroster",
+        "this customer takes no OneRoster bundle: its rostering is not of type oneroster",
         span,
         "leave out --zip, or configure rostering",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -16,40 +16,57 @@ from reconciler.planning.desired import Desired, desire
 from reconciler.planning.gates import emptied_files
 from reconciler.planning.impact import Belongings
 from reconciler.planning.limits import Threshold, Thresholds
-from reconciler.planning.live import Live, empty_live, unsettled_enrollments
+from reconciler.planning.live import Live, Unsettled, empty_live, unsettled_enrollments
 from reconciler.planning.roster import RosterDecision, RosterRules, decide_roster
 from reconciler.store.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedRoster:
-    """decision: every change. belongings: what goes with what leaves. kept: the snapshot's frames to be stored."""
+    """desired: what the snapshot wants. decision: every change. belongings: what goes with what leaves. kept: the
+    snapshot's frames to be stored."""
 
+    desired: Desired
     decision: RosterDecision
     belongings: Belongings
     kept: Mapping[str, pl.DataFrame]
 
 
-def compare_roster(
-    snapshot: Snapshot, rostering: OneRosterRostering, reader: Reader, customer_id: int | None
-) -> ComparedRoster:
-    """customer_id: None where the store does not have the customer yet. Raises Refusal."""
-    desired = desire(snapshot, rostering.client_partner_id, rostering.suffix)
-    live, unsettled = (
-        Live(),
-        unsettled_enrollments(
-            desired.frames[Kind.ENROLLMENT], pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64})
-        ),
+@dataclass(frozen=True, slots=True)
+class KnownRoster:
+    """What the store holds of a customer before anything is compared. customer_id: None for a customer that it does
+    not have yet. index: `id`, `fingerprint` of its live enrollments."""
+
+    customer_id: int | None
+    live: Live
+    index: pl.DataFrame
+
+
+def known_roster(reader: Reader, customer_id: int | None) -> KnownRoster:
+    if customer_id is None:
+        return KnownRoster(None, Live(), pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64}))
+    index = reader.enrollment_index(customer_id)
+    live = Live(
+        orgs=reader.orgs(customer_id),
+        users=reader.users(customer_id),
+        classes=reader.classes(customer_id),
+        roles=reader.roles(customer_id),
+        enrollments_total=index.height,
     )
-    if customer_id is not None:
-        index = reader.enrollment_index(customer_id)
-        unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], index)
-        live = _live(reader, customer_id, index.height, unsettled.live_ids, unsettled.desired["sourced_id"])
-        del index
-        _refuse_emptied(snapshot, live)
+    return KnownRoster(customer_id, live, index)
+
+
+def compare_roster(
+    snapshot: Snapshot, rostering: OneRosterRostering, reader: Reader, known: KnownRoster
+) -> ComparedRoster:
+    """Raises Refusal where the snapshot is not this customer's, or a file of it became empty."""
+    desired = desire(snapshot, rostering.client_partner_id, rostering.suffix)
+    _refuse_emptied(snapshot, known.live)
+    unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], known.index)
+    live = _with_open_enrollments(reader, known, unsettled)
     decision = decide_roster(desired, live, unsettled, roster_rules(rostering))
-    belongings = _belongings(reader, customer_id, live, decision)
-    return ComparedRoster(decision, belongings, own_part(snapshot, desired))
+    belongings = _belongings(reader, known.customer_id, live, decision)
+    return ComparedRoster(desired, decision, belongings, own_part(snapshot, desired))
 
 
 def roster_rules(rostering: OneRosterRostering) -> RosterRules:
@@ -111,23 +128,18 @@ def own_part(snapshot: Snapshot, desired: Desired) -> dict[str, pl.DataFrame]:
     }
 
 
-def _live(reader: Reader, customer_id: int, enrollments_total: int, open_ids: pl.Series, open_keys: pl.Series) -> Live:
-    """Enrollments: the open live rows, and whatever else has the sourcedId of an open row of the file."""
+def _with_open_enrollments(reader: Reader, known: KnownRoster, unsettled: Unsettled) -> Live:
+    """The open live rows, and whatever else has the sourcedId of an open row of the file."""
+    if known.customer_id is None:
+        return known.live
     columns = list(empty_live(Kind.ENROLLMENT).columns)
     enrollments = pl.concat(
         [
-            reader.enrollments_by_id(customer_id, open_ids).select(columns),
-            reader.enrollments_by_key(customer_id, open_keys).select(columns),
+            reader.enrollments_by_id(known.customer_id, unsettled.live_ids).select(columns),
+            reader.enrollments_by_key(known.customer_id, unsettled.desired["sourced_id"]).select(columns),
         ]
     ).unique("id", keep="first", maintain_order=True)
-    return Live(
-        orgs=reader.orgs(customer_id),
-        users=reader.users(customer_id),
-        classes=reader.classes(customer_id),
-        enrollments=enrollments,
-        roles=reader.roles(customer_id),
-        enrollments_total=enrollments_total,
-    )
+    return replace(known.live, enrollments=enrollments)
 
 
 def _refuse_emptied(snapshot: Snapshot, live: Live) -> None:

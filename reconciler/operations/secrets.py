@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
 from reconciler.config.secrets import SecretBackend
-from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, warning
 from reconciler.store.key import StoreKey
 
 #: An administrator's password is used at creation only, so a changed one changes nothing.
@@ -17,14 +15,14 @@ ADMINISTRATORS = "administrators."
 
 @dataclass(frozen=True, slots=True)
 class SecretStates:
-    """values: by dotted path, those that are set. changed: path -> what a report says. missing: path -> name."""
+    """changed: by dotted path, what a report says. missing: path -> name. unreadable: why some cannot be read."""
 
-    values: Mapping[str, SecretStr]
     changed: Mapping[str, str]
     missing: Mapping[str, str]
+    unreadable: tuple[Diagnostic, ...]
 
     def warnings(self, customer: str, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
-        return tuple(
+        return self.unreadable + tuple(
             warning(
                 "secret-not-set",
                 f"the secret {name} of {customer} is not set here, so whether {path} changed is unknown",
@@ -39,24 +37,28 @@ def secret_states(
     customer: str,
     document: Mapping[str, object],
     kept: Mapping[str, tuple[str | None, str]],
+    administrators: Collection[str],
     backend: SecretBackend,
     key: StoreKey,
 ) -> SecretStates:
-    """kept: by path, (reference, HMAC) as the store has them."""
-    values: dict[str, SecretStr] = {}
+    """kept: by path, (reference, HMAC) as the store has them. administrators: usernames that have accounts already."""
+    unreadable: list[Diagnostic] = []
     changed: dict[str, str] = {}
     missing: dict[str, str] = {}
     for path, name in references(document):
-        value = backend.get(customer, name)
-        if value is None:
-            missing[path] = name
+        try:
+            value = backend.get(customer, name)
+        except Refusal as refusal:
+            unreadable += refusal.diagnostics
             continue
-        values[path] = value
-        if path in kept and not path.startswith(ADMINISTRATORS):
+        if value is None:
+            if not path.startswith(ADMINISTRATORS) or _username(path) not in administrators:
+                missing[path] = name
+        elif path in kept and not path.startswith(ADMINISTRATORS):
             reference, digest = kept[path]
             if reference == name and digest != key.secret_hmac(customer, path, value.get_secret_value()):
                 changed[path] = "(changed)"
-    return SecretStates(values, changed, missing)
+    return SecretStates(changed, missing, tuple(unreadable))
 
 
 def references(document: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
@@ -68,3 +70,8 @@ def references(document: Mapping[str, object], above: str = "") -> Iterator[tupl
                 yield path, str(value["secret"])
             else:
                 yield from references(value, f"{path}.")
+
+
+def _username(path: str) -> str:
+    """Of `administrators.USERNAME.password`; a username may hold dots."""
+    return path.removeprefix(ADMINISTRATORS).rpartition(".")[0]

@@ -20,7 +20,7 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen
 from reconciler.model.reason import Reason
 from reconciler.oneroster.bundle import read_zip
-from reconciler.operations.rosters import compare_roster
+from reconciler.operations.rosters import compare_roster, known_roster
 from reconciler.planning.customer import customer_plan
 from reconciler.planning.desired import desire
 from reconciler.store.apply import apply_customer
@@ -71,7 +71,7 @@ def planned(store: Store, made: Bundle) -> CustomerPlan:
         snapshot = read_zip(made.zip(Path(folder) / "day.zip"), fetched_at="2026-11-22T00:00:00Z")
     with store.reading() as reader:
         record = reader.customers().get("d")
-        compared = compare_roster(snapshot, RULES, reader, record.id if record else None)
+        compared = compare_roster(snapshot, RULES, reader, known_roster(reader, record.id if record else None))
         seen = Seen(record.version if record else None, record.settings_digest if record else None, "x")
     declared = () if record else (create(),)
     return customer_plan(

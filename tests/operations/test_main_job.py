@@ -497,3 +497,72 @@ def test_an_sftp_customer_without_a_fetched_roster_is_planned_and_says_so(projec
     (customer,) = plan.json["customers"]
     assert customer["source"] is None
     assert {"roster-not-fetched", "secret-not-set"} <= {each["code"] for each in customer["diagnostics"]}
+
+
+def test_more_members_than_seats_is_a_warning_where_the_seats_are_written(project: Project) -> None:
+    project.customer()
+    project.write(
+        "customers/springfield/communities/high.yaml",
+        "kind: community\nid: high\nname: High\nsite_license: {seats: 99, starts: 2026-08-01, ends: 2027-07-31}\n",
+    )
+    plan = project.plan("springfield", "--zip", zipped(project, DAY_ONE))
+    (warning,) = [each for each in plan.json["customers"][0]["diagnostics"] if each["code"] == "seats-exceeded"]
+    assert warning["message"] == "high would have 100 members for 99 seats"
+    assert (warning["file"], warning["line"]) == ("customers/springfield/communities/high.yaml", 4)
+
+
+LMS = """\
+lti:
+  platforms:
+    - {id: canvas, version: "1.1", consumer_key: springfield-canvas, shared_secret: {secret: canvas},
+       origins: ["https://lms.example"], community: high}
+"""
+
+
+@pytest.fixture
+def with_lms(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    project.customer(org=None, more=LMS)
+    project.write(
+        "customers/springfield/communities/high.yaml",
+        "kind: community\nid: high\nname: High\nsite_license: {seats: 99, starts: 2026-08-01, ends: 2027-07-31}\n",
+    )
+    monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__CANVAS", "first-value-of-the-secret")
+    assert project.apply("springfield").code == 0
+    return project
+
+
+def test_a_changed_secret_is_shown_as_changed_and_never_echoed(
+    with_lms: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert with_lms.plan().code == 0
+    monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__CANVAS", "second-value-of-the-secret")
+
+    saved = with_lms.folder / "secret.plan"
+    plan = with_lms.plan("springfield", "--out", saved)
+    (change,) = changes(plan, "customer")
+    assert [field["path"] for field in change["fields"]] == ["lti.platforms.canvas.shared_secret"]
+    applied = with_lms.run("apply", saved)
+    assert applied.code == 0
+    assert with_lms.plan().code == 0
+    seen = plan.out + plan.err + applied.out + applied.err
+    assert "value-of-the-secret" not in seen
+    assert b"value-of-the-secret" not in saved.read_bytes()
+    for file in with_lms.folder.glob("store*"):
+        if file.is_file():
+            assert b"value-of-the-secret" not in file.read_bytes()
+
+
+def test_a_secret_that_is_gone_fails_that_customer_and_not_the_others(
+    with_lms: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RECONCILER_SECRET__SPRINGFIELD__CANVAS")
+    with_lms.customer(org=None, more=LMS, title="New Name")
+    with_lms.customer("shelbyville", org=None)
+
+    applied = with_lms.apply()
+    assert applied.code == 5
+    assert "secret-not-set" in applied.err
+    assert with_lms.ask("select slug, name from customers order by slug") == [
+        ("shelbyville", "Shelbyville District"),
+        ("springfield", "Springfield District"),
+    ]

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+from rosters import DISTRICT, district, person
+
+from reconciler.planning.desired import desire
+from reconciler.planning.seats import SiteLicence, seat_warnings
+
+PEOPLE = [
+    *[person(each, "s-1") for each in range(6)],
+    *[person(each, "s-2", role="teacher") for each in range(10, 14)],
+]
+
+
+@pytest.mark.parametrize(
+    ("schools", "roles", "members"),
+    [
+        (None, None, 10),
+        (("s-1",), None, 6),
+        ((DISTRICT,), None, 10),
+        (None, ("teacher",), 4),
+        (("s-1",), ("teacher",), 0),
+        ((), None, 0),
+    ],
+)
+def test_members_are_counted_by_schools_and_roles(
+    schools: tuple[str, ...] | None, roles: tuple[str, ...] | None, members: int
+) -> None:
+    desired = desire(district(PEOPLE), DISTRICT, None)
+
+    enough = seat_warnings(desired, [SiteLicence("high", max(members, 1), schools, roles, None)])
+    assert enough == ()
+    if members:
+        (warning,) = seat_warnings(desired, [SiteLicence("high", members - 1, schools, roles, None)])
+        assert warning.code == "seats-exceeded"
+        assert f"{members} members for {members - 1} seats" in warning.message
