@@ -16,8 +16,10 @@ from psycopg import sql
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store
+from reconciler.store.schema import BRANCHES
+from reconciler.store.tables import durable, volatile
 
-TEMPLATE = "reconciler_template"
+DATABASE = "reconciler_test"
 ENVIRONMENT = "test"
 KEY = bytes(range(32))
 
@@ -40,11 +42,32 @@ def postgresql_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql_server: str) -> str:
-    """A database with an up-to-date store in it, to be copied."""
-    administer(postgresql_server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-    open_store(postgresql_server.format(TEMPLATE), ENVIRONMENT, key=KEY)
-    return TEMPLATE
+def postgresql_store(postgresql_server: str) -> str:
+    """The URL of a database with a store in it, emptied for each test: making a new one takes half a second."""
+    administer(postgresql_server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+    url = postgresql_server.format(DATABASE)
+    open_store(url, ENVIRONMENT, key=KEY)
+    return url
+
+
+def emptied(url: str) -> str:
+    """Takes every row out of a PostgreSQL store but its identity, and lets ids begin at 1 again."""
+    tables = [table for table in (*durable.sorted_tables, *volatile.sorted_tables) if table.name != "store"]
+    with psycopg.connect(url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for table in reversed(tables):
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+        connection.execute(
+            "SELECT setval(seqrelid::regclass, 1, false) FROM pg_sequence JOIN pg_class ON oid = seqrelid"
+            " WHERE relnamespace = current_schema()::regnamespace"
+        )
+        connection.execute(
+            "UPDATE store SET catalogue_digest = NULL, catalogue_run = 0, catalogue_writes = 0, head_hash = NULL"
+        )
+        for branch in BRANCHES:
+            statement = sql.SQL("UPDATE {} SET version_num = {}")
+            connection.execute(statement.format(sql.Identifier(branch.version_table), sql.Literal(branch.head)))
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -75,19 +98,13 @@ def empty_postgresql(postgresql_server: str, _database_numbers: Iterator[int]) -
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a fresh store under KEY."""
     if request.param == "sqlite":
         for path in request.getfixturevalue("sqlite_template").iterdir():
             shutil.copy(path, tmp_path / path.name)
-        yield f"sqlite:///{tmp_path / 'store.db'}"
-        return
-    server = request.getfixturevalue("postgresql_server")
-    template = request.getfixturevalue("postgresql_template")
-    name = sql.Identifier(f"test_{next(request.getfixturevalue('_database_numbers'))}")
-    administer(server, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
-    yield server.format(name.as_string().strip('"'))
-    administer(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return emptied(request.getfixturevalue("postgresql_store"))
 
 
 @pytest.fixture

@@ -28,8 +28,10 @@ class Connection:
     def __init__(self, dialect: Dialect, raw: dbapi.Connection) -> None:
         self.dialect = dialect
         self._raw = raw
+        self.closed = False
 
     def close(self) -> None:
+        self.closed = True
         self._raw.close()
 
     def execute(self, statement: Statement, parameters: Parameters = NONE) -> int:
@@ -106,7 +108,7 @@ class Connection:
             with self._raw.cursor() as cursor:
                 cursor.execute("ROLLBACK")
         except dbapi.Error:
-            self._raw.close()
+            self.close()
 
     @contextmanager
     def _cursor(self) -> Iterator[dbapi.Cursor]:

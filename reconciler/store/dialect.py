@@ -29,7 +29,7 @@ class Dialect(Protocol):
     json_object: str
     for_update: str
 
-    def connect(self, *, volatile: bool = False, label: str = "reconciler") -> dbapi.Connection: ...
+    def connect(self, *, volatile: bool = False) -> dbapi.Connection: ...
 
     def prepare(self, cursor: dbapi.Cursor) -> None:
         """Options that every statement needs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from reconciler.model.plan import StoreIdentity
@@ -20,6 +20,15 @@ def dialect_of(address: Address) -> Dialect:
     return Sqlite(address) if isinstance(address, SqliteAddress) else Postgresql(address)
 
 
+@contextmanager
+def connected(dialect: Dialect, *, volatile: bool = False) -> Iterator[Connection]:
+    connection = Connection(dialect, dialect.connect(volatile=volatile))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """Made by `open_store`. uuid and environment say which store it is."""
@@ -28,19 +37,14 @@ class Store:
     uuid: str
     environment: str
     key: StoreKey = field(repr=False)
+    dialect: Dialect = field(repr=False, compare=False)
 
     @property
     def identity(self) -> StoreIdentity:
         return StoreIdentity(self.uuid, self.environment)
 
-    @contextmanager
-    def connected(self, *, volatile: bool = False, label: str = "reconciler") -> Iterator[Connection]:
-        dialect = dialect_of(self.address)
-        connection = Connection(dialect, dialect.connect(volatile=volatile, label=label))
-        try:
-            yield connection
-        finally:
-            connection.close()
+    def connected(self, *, volatile: bool = False) -> AbstractContextManager[Connection]:
+        return connected(self.dialect, volatile=volatile)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:

@@ -33,16 +33,26 @@ def holder() -> str:
 
 
 @contextmanager
-def customer_lock(store: Store, slug: str, timeout: float = 0.0) -> Iterator[None]:
-    """Waits up to `timeout` seconds. Raises StoreProblem `locked` naming who holds it."""
+def locked(store: Store, slug: str, timeout: float = 0.0) -> Iterator[Connection]:
+    """A connection to write through while the customer is locked; waits up to `timeout` seconds for the lock.
+
+    Raises StoreProblem `locked` naming who holds it. On PostgreSQL the lock is the connection's own.
+    """
     if isinstance(store.address, SqliteAddress):
-        with _file_lock(store.address.locks, slug, timeout):
-            yield
+        with _file_lock(store.address.locks, slug, timeout), store.connected() as connection:
+            yield connection
         return
-    with store.connected(label=f"reconciler {holder()}"[:LABEL_LENGTH]) as connection:
+    with store.connected() as connection:
         number = lock_number(slug)
+        label = f"reconciler {holder()}"[:LABEL_LENGTH]
+        connection.rows("SELECT set_config('application_name', :label, false)", {"label": label})
         _wait(slug, timeout, lambda: _advisory(connection, number), lambda: _advisory_holder(connection, number))
-        yield
+        try:
+            yield connection
+        finally:
+            # It would go with the connection, but a moment after that was closed.
+            if not connection.closed:
+                connection.rows("SELECT pg_advisory_unlock(:number)", {"number": number})
 
 
 def lock_number(slug: str) -> int:

@@ -13,8 +13,9 @@ from sqlalchemy import text
 from reconciler.store import schema
 from reconciler.store.address import Address, SqliteAddress, parse
 from reconciler.store.connection import Connection
+from reconciler.store.dialect import Dialect
 from reconciler.store.key import VARIABLE, StoreKey, key_of_environment, make_key, read_key
-from reconciler.store.live import Store, dialect_of
+from reconciler.store.live import Store, connected, dialect_of
 from reconciler.store.problem import StoreProblem, unexplained
 
 #: Where the key of a PostgreSQL store is kept without RECONCILER_KEY.
@@ -31,10 +32,11 @@ def open_store(url: str, environment: str, *, key: bytes | None = None) -> Store
     given = StoreKey(key) if key is not None else key_of_environment()
     if isinstance(address, SqliteAddress):
         _touch(address.path)
-    found = _inspect(address)
+    dialect = dialect_of(address)
+    found = _inspect(address, dialect)
     if found is None:
         _set_up(address, environment, given)
-        found = _inspect(address)
+        found = _inspect(address, dialect)
     if found is None:
         raise unexplained(address, "it stays empty")
     identity, named, check = found
@@ -44,7 +46,7 @@ def open_store(url: str, environment: str, *, key: bytes | None = None) -> Store
             f"{address} is the store of environment {named}, not of {environment}",
             "Choose the environment with --env, or the store with --store.",
         )
-    return Store(address, identity, environment, _known_key(address, identity, given, check))
+    return Store(address, identity, environment, _known_key(address, identity, given, check), dialect)
 
 
 def upgrade_store(url: str) -> tuple[tuple[str, str | None, str], ...]:
@@ -82,53 +84,50 @@ def _touch(path: Path) -> None:
         ) from None
 
 
-def _connection(address: Address, branch: schema.Branch) -> Connection:
-    dialect = dialect_of(address)
-    return Connection(dialect, dialect.connect(volatile=branch is schema.VOLATILE))
-
-
 def _revision(address: Address, branch: schema.Branch) -> str | None:
     if isinstance(address, SqliteAddress) and branch is schema.VOLATILE and not address.volatile.exists():
         return None
-    connection = _connection(address, branch)
-    try:
-        if not connection.dialect.has_table(connection, branch.version_table):
-            return None
-        found = connection.scalar(f"SELECT version_num FROM {branch.version_table}")
-    finally:
-        connection.close()
+    with connected(dialect_of(address), volatile=branch is schema.VOLATILE) as connection:
+        return _revision_in(connection, branch)
+
+
+def _revision_in(connection: Connection, branch: schema.Branch) -> str | None:
+    if not connection.dialect.has_table(connection, branch.version_table):
+        return None
+    found = connection.scalar(f"SELECT version_num FROM {branch.version_table}")
     return None if found is None else str(found)
 
 
-def _inspect(address: Address) -> tuple[str, str, str] | None:
+def _inspect(address: Address, dialect: Dialect) -> tuple[str, str, str] | None:
     """uuid, environment and key check of a store that is up to date; None where nothing is there yet."""
-    connection = _connection(address, schema.DURABLE)
-    try:
-        if not connection.dialect.has_table(connection, schema.DURABLE.version_table):
+    volatile = None
+    with connected(dialect) as connection:
+        revision = _revision_in(connection, schema.DURABLE)
+        if revision is None:
             if connection.dialect.is_empty(connection):
                 return None
             raise StoreProblem("not-a-store", f"{address} holds something else", "Name another file or database.")
-        revision = connection.scalar(f"SELECT version_num FROM {schema.DURABLE.version_table}")
-        if revision != schema.DURABLE.head:
-            raise schema.older_schema(address) if _is_known(revision) else schema.newer_schema(address)
+        _require_head(address, schema.DURABLE, revision)
         row = connection.row("SELECT uuid, environment, key_check FROM store")
-    finally:
-        connection.close()
+        if not isinstance(address, SqliteAddress):
+            volatile = _revision_in(connection, schema.VOLATILE)
     if row is None:
         raise StoreProblem("not-a-store", f"{address} has no identity", "Restore it from a backup.")
     if isinstance(address, SqliteAddress):
         # The volatile file may be lost, and is then made anew.
         _touch(address.volatile)
-    volatile = _revision(address, schema.VOLATILE)
+        volatile = _revision(address, schema.VOLATILE)
     if volatile is None:
         schema.migrate(address, schema.VOLATILE)
-    elif volatile != schema.VOLATILE.head:
-        raise schema.older_schema(address)
+    else:
+        _require_head(address, schema.VOLATILE, volatile)
     return str(row[0]), str(row[1]), str(row[2])
 
 
-def _is_known(revision: object) -> bool:
-    return revision in schema.DURABLE.revisions()
+def _require_head(address: Address, branch: schema.Branch, revision: str) -> None:
+    if revision != branch.head:
+        known = revision in branch.revisions()
+        raise schema.older_schema(address) if known else schema.newer_schema(address)
 
 
 def _set_up(address: Address, environment: str, given: StoreKey | None) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit, urlunsplit
 
+import adbc_driver_postgresql
 import polars as pl
-from adbc_driver_manager import dbapi
-from adbc_driver_postgresql.dbapi import connect
+from adbc_driver_manager import AdbcConnection, AdbcDatabase, dbapi
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.store.connection import Connection
 
 CONNECT_SECONDS = 10
+MANY_ROWS = 1000
 
 #: SQLSTATE or its class -> our code, message, what to do. The longest that fits counts.
 EXPLANATIONS = {
@@ -39,13 +41,20 @@ TAKEN = (
 )
 
 
-def labelled(uri: str, label: str) -> str:
-    """The URI with a time limit for connecting and a name that other sessions see."""
+def completed(uri: str) -> str:
+    """The URI with a time limit for connecting and a name that other sessions see. What it says itself stays as it
+    is: libpq reads a query in another way than a form is read."""
     parts = urlsplit(uri)
-    options = dict(parse_qsl(parts.query))
-    options.setdefault("connect_timeout", str(CONNECT_SECONDS))
-    options["application_name"] = label
-    return urlunsplit(parts._replace(query=urlencode(options)))
+    added = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "reconciler"}
+    query = [parts.query, *(f"{name}={value}" for name, value in added.items() if f"{name}=" not in parts.query)]
+    return urlunsplit(parts._replace(query="&".join(part for part in query if part)))
+
+
+class Kept:
+    """Stands for the driver's database where a connection would close it: the next one needs it again."""
+
+    def close(self) -> None:
+        """The database is closed with the dialect that keeps it."""
 
 
 class Postgresql:
@@ -58,20 +67,27 @@ class Postgresql:
     def __init__(self, address: PostgresqlAddress) -> None:
         self.address = address
         dialect: Callable[..., Compiler] = postgresql.dialect
+        self._database: AdbcDatabase | None = None
         self.compiler: Compiler = dialect(paramstyle="numeric_dollar")
 
-    def connect(self, *, volatile: bool = False, label: str = "reconciler") -> dbapi.Connection:
+    def connect(self, *, volatile: bool = False) -> dbapi.Connection:
+        """The driver reads the server's types once per database it opens, which takes far longer than to connect."""
         try:
-            raw: dbapi.Connection = connect(labelled(self.address.uri, label), autocommit=True)
+            if self._database is None:
+                self._database = adbc_driver_postgresql.connect(completed(self.address.uri))
+                weakref.finalize(self, self._database.close)
+            return dbapi.Connection(cast(AdbcDatabase, Kept()), AdbcConnection(self._database), autocommit=True)
         except dbapi.Error as problem:
             raise self._unreachable(problem) from None
-        return raw
 
     def prepare(self, cursor: dbapi.Cursor) -> None:
         """Nothing to set."""
 
     def insert(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
         connection.ingest(table, frame)
+        if frame.height >= MANY_ROWS:
+            # Until the server looks by itself, it plans the next statements for the few rows there were before.
+            connection.execute(f"ANALYZE {table}")
 
     def temporary(self, table: str) -> str:
         return f"pg_temp.{table}"

@@ -68,7 +68,7 @@ class Sqlite:
         self.address = address
         self.compiler: Compiler = sqlite.dialect(paramstyle="qmark")
 
-    def connect(self, *, volatile: bool = False, label: str = "reconciler") -> dbapi.Connection:
+    def connect(self, *, volatile: bool = False) -> dbapi.Connection:
         path = self.address.volatile if volatile else self.address.path
         with self.explained():
             raw = connect(sqlite_uri(path), autocommit=True)

@@ -146,7 +146,8 @@ def test_a_username_that_somebody_has_is_refused_whole_and_names_nobody(loaded: 
 def test_an_account_that_a_launch_made_becomes_the_rosters_and_an_owners_stays_the_owners(loaded: Store) -> None:
     foreign.run(
         loaded,
-        "INSERT INTO accounts (customer_id, managed_by, status, username) SELECT id, 'lti', 'active', 'l' FROM customers",
+        "INSERT INTO accounts (customer_id, managed_by, status, username) SELECT id, 'lti', 'active', 'l'"
+        " FROM customers",
         "INSERT INTO accounts (customer_id, managed_by, status, username) SELECT id, 'join_link', 'active', 'j'"
         " FROM customers",
     )

@@ -1,0 +1,122 @@
+"""A customer's administrators can sign in: by the password that was given, or by an invitation."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from pydantic import SecretStr
+
+from reconciler.model.change import Update
+from reconciler.model.kind import Kind
+from reconciler.store.apply import Applied
+from reconciler.store.live import Store
+from tests.store import foreign, plans
+
+BEA = {**plans.ANN, "given_name": "Bea", "username": "bea", "email": "bea@springfield.example"}
+
+
+@pytest.fixture
+def loaded(store: Store) -> Store:
+    plans.load(store)
+    return store
+
+
+def with_administrators(store: Store, *people: dict[str, Any], **facts: Any) -> Applied:
+    document = {**plans.CUSTOMER, "administrators": {person["username"]: person for person in people}}
+    return plans.apply(
+        store,
+        plans.plan(
+            store,
+            declared=(plans.change(Kind.CUSTOMER, plans.SLUG, Update),),
+            settings=plans.settings(document, plans.HIGH, plans.LEAVES),
+        ),
+        **facts,
+    )
+
+
+def account(store: Store, username: str) -> list[Any]:
+    [found] = foreign.run(
+        store,
+        "SELECT email, role, managed_by, status, password_hash, tombstoned_at IS NOT NULL, id FROM accounts"
+        f" WHERE username = '{username}'",
+    )
+    return found
+
+
+def test_an_administrator_is_an_account_of_the_configuration(loaded: Store) -> None:
+    assert account(loaded, "ann")[:4] == ["ann@springfield.example", "administrator", "config", "active"]
+    assert foreign.run(
+        loaded,
+        "SELECT x.name, x.kind, i.subject FROM identities i JOIN issuers x ON x.id = i.issuer_id"
+        " WHERE x.kind = 'config'",
+    ) == [["springfield/config", "config", "ann"]]
+
+
+def test_a_password_that_is_given_is_kept_as_a_hash_and_nobody_is_invited(loaded: Store) -> None:
+    password = {"administrators.bea.password": SecretStr("correct horse")}
+    person = {**BEA, "password": {"secret": "bea"}}
+    assert with_administrators(loaded, plans.ANN, person, secrets=password).invitations == ()
+    assert PasswordHasher().verify(account(loaded, "bea")[4], "correct horse")
+    with loaded.reading() as reader:
+        assert list(reader.secrets(1)) == ["administrators.bea.password"]
+
+
+def test_a_password_is_used_at_creation_only(loaded: Store) -> None:
+    person = {**BEA, "password": {"secret": "bea"}}
+    for word in ("first", "second"):
+        with_administrators(loaded, plans.ANN, person, secrets={"administrators.bea.password": SecretStr(word)})
+    assert PasswordHasher().verify(account(loaded, "bea")[4], "first")
+
+
+def test_without_a_password_there_is_an_invitation_whose_token_is_kept_nowhere(loaded: Store) -> None:
+    [(username, path)] = with_administrators(loaded, plans.ANN, BEA).invitations
+    assert username == "bea"
+    token = path.removeprefix("/invitation/")
+    rows = foreign.run(loaded, "SELECT token_hash, created_at, expires_at FROM invitations ORDER BY account_id")
+    digest, created, expires = rows[-1]
+    assert digest == hashlib.sha256(token.encode()).hexdigest()
+    assert created < expires
+    assert len(token) > 40
+    assert token not in str(rows)
+
+
+def test_nobody_is_invited_twice_for_another_change(loaded: Store) -> None:
+    assert with_administrators(loaded, {**plans.ANN, "email": "new@springfield.example"}).invitations == ()
+    assert account(loaded, "ann")[0] == "new@springfield.example"
+
+
+def test_who_is_taken_out_of_the_file_cannot_sign_in_and_may_come_back(loaded: Store) -> None:
+    before = account(loaded, "ann")
+    with_administrators(loaded, BEA)
+    assert account(loaded, "ann")[5] in (1, True)
+    with_administrators(loaded, BEA, plans.ANN)
+    assert account(loaded, "ann")[-1] == before[-1]
+    assert account(loaded, "ann")[5] in (0, False)
+
+
+def test_a_change_of_an_administrator_is_journalled(loaded: Store) -> None:
+    run = with_administrators(loaded, {**plans.ANN, "family_name": "Young"}).run
+    found = foreign.run(loaded, f"SELECT kind, action FROM journal WHERE run_id = {run}")
+    assert found == [["user", "update"]]
+
+
+def test_an_instructor_of_the_file_is_a_teacher(loaded: Store) -> None:
+    with_administrators(loaded, plans.ANN, {**BEA, "role": "instructor"})
+    assert account(loaded, "bea")[1] == "teacher"
+
+
+def test_an_administrator_whom_the_roster_knows_as_well_becomes_the_rosters(loaded: Store) -> None:
+    ann = account(loaded, "ann")[-1]
+    row = plans.user("u-ann", action="adopt", live_id=ann, seen=0, manager="config", username="ann", role="teacher")
+    before = {
+        f"before_{name}": value for name, value in plans.ANN.items() if name in ("given_name", "family_name", "email")
+    }
+    rows = plans.roster(users=[{**row, **before, "before_username": "ann"}])
+    plans.apply(loaded, plans.plan(loaded, roster=rows))
+    assert account(loaded, "ann")[2] == "config"
+    with_administrators(loaded, BEA)
+    assert account(loaded, "ann")[2] == "roster"
+    assert account(loaded, "ann")[5] in (0, False)

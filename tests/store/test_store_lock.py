@@ -1,0 +1,112 @@
+"""One apply at a time per customer: who waits learns who is at it, and a holder that dies lets go."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from reconciler.model.kind import Kind
+from reconciler.store.address import SqliteAddress
+from reconciler.store.live import Store
+from reconciler.store.lock import locked
+from reconciler.store.problem import StoreProblem
+from tests.conftest import KEY
+from tests.store import foreign, plans
+
+HOLDING = """
+import sys, time
+from reconciler.store.lock import locked
+from reconciler.store.opening import open_store
+store = open_store(sys.argv[1], "test", key=bytes(range(32)))
+with locked(store, sys.argv[2]) as connection, connection.writing():
+    connection.execute("UPDATE store SET catalogue_writes = catalogue_writes + 1")
+    print("held", flush=True)
+    time.sleep(float(sys.argv[3]))
+"""
+
+
+def url_of(store: Store) -> str:
+    return str(store.address) if isinstance(store.address, SqliteAddress) else store.address.uri
+
+
+@contextmanager
+def held_elsewhere(store: Store, slug: str, seconds: float = 60) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the customer's lock, in the middle of a writing transaction."""
+    command = [sys.executable, "-c", HOLDING, url_of(store), slug, str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_process_stays_locked_out_and_learns_who_is_at_it(store: Store) -> None:
+    with held_elsewhere(store, plans.SLUG) as process, pytest.raises(StoreProblem) as raised:
+        plans.load(store)
+    assert raised.value.diagnostic.code == "locked"
+    assert f"pid {process.pid} since 20" in str(raised.value)
+    assert "@" in str(raised.value)
+
+
+def test_a_lock_dies_with_its_holder_and_so_does_what_it_wrote(store: Store) -> None:
+    with held_elsewhere(store, plans.SLUG) as process:
+        process.kill()
+        process.wait(10)
+    with locked(store, plans.SLUG, timeout=10) as connection:
+        assert connection.scalar("SELECT catalogue_writes FROM store") == 0
+
+
+def test_who_waits_long_enough_gets_the_lock(store: Store) -> None:
+    with held_elsewhere(store, plans.SLUG, seconds=0.5):
+        begin = time.monotonic()
+        with locked(store, plans.SLUG, timeout=30):
+            assert time.monotonic() - begin < 30
+
+
+def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Store) -> None:
+    seconds = 0.5 if isinstance(store.address, SqliteAddress) else 60
+    with held_elsewhere(store, "shelbyville", seconds), locked(store, plans.SLUG) as connection, connection.writing():
+        assert connection.scalar("SELECT 1") == 1
+
+
+def test_a_lock_that_was_let_go_can_be_taken_again(store: Store) -> None:
+    for _ in range(2):
+        with locked(store, plans.SLUG):
+            pass
+
+
+def test_while_one_process_applies_another_reads_what_was_there_before(store: Store) -> None:
+    plans.load(store)
+    with held_elsewhere(store, plans.SLUG), store.reading() as reader:
+        assert plans.live(reader, Kind.USER).height == 3
+
+
+def test_another_hand_of_another_process_waits_for_an_apply_and_is_not_lost(store: Store) -> None:
+    plans.load(store)
+    with held_elsewhere(store, plans.SLUG, seconds=0.5) as process:
+        foreign.run(store, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")
+        process.wait(10)
+    assert plans.row(store, Kind.ORG, "s-1")["name"] == "By Hand"
+    assert foreign.scalar(store, "SELECT catalogue_writes FROM store") == 1
+
+
+def test_the_lock_file_is_private(store: Store) -> None:
+    with locked(store, plans.SLUG):
+        if isinstance(store.address, SqliteAddress):
+            file = store.address.locks / f"{plans.SLUG}.lock"
+            assert oct(file.stat().st_mode & 0o777) == "0o600"
+            assert f"pid {os.getpid()}" in file.read_text()
+        else:
+            [[name]] = foreign.run(
+                store, "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE '% pid %'"
+            )
+            assert f"pid {os.getpid()}" in name
+    assert store.key.secret == KEY

@@ -1,0 +1,92 @@
+"""Of a secret the store keeps its reference and an HMAC, and the value, encrypted, only where an LMS needs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from reconciler.model.change import Update
+from reconciler.model.kind import Kind
+from reconciler.store.live import Store
+from tests.store import foreign, plans
+
+SHARED = "lti.platforms.canvas.shared_secret"
+SFTP = "rostering.sync.password"
+DOCUMENT = {
+    **plans.CUSTOMER,
+    "lti": {"platforms": {"canvas": {"id": "canvas", "shared_secret": {"secret": "canvas"}}}},
+    "rostering": {"sync": {"type": "sftp", "password": {"secret": "sftp"}}},
+}
+VALUES = {SHARED: SecretStr("hunter2-shared"), SFTP: SecretStr("hunter2-sftp")}
+
+
+@pytest.fixture
+def loaded(store: Store) -> Store:
+    plans.load(store)
+    return store
+
+
+def keep(store: Store, document: dict[str, Any], values: dict[str, SecretStr]) -> dict[str, tuple[str | None, str]]:
+    settings = plans.settings(document, plans.HIGH, plans.LEAVES)
+    declared = (plans.change(Kind.CUSTOMER, plans.SLUG, Update),)
+    plans.apply(store, plans.plan(store, declared=declared, settings=settings), secrets=values)
+    with store.reading() as reader:
+        return reader.secrets(reader.customers()[plans.SLUG].id)
+
+
+def sealed(store: Store) -> dict[str, bytes]:
+    with store.connected() as connection:
+        return dict(connection.rows("SELECT path, ciphertext FROM secrets WHERE ciphertext IS NOT NULL"))
+
+
+def test_the_reference_and_an_hmac_are_kept(loaded: Store) -> None:
+    assert keep(loaded, DOCUMENT, VALUES) == {
+        SHARED: ("canvas", loaded.key.secret_hmac(plans.SLUG, SHARED, "hunter2-shared")),
+        SFTP: ("sftp", loaded.key.secret_hmac(plans.SLUG, SFTP, "hunter2-sftp")),
+    }
+
+
+def test_only_an_lms_secret_is_kept_itself_and_only_encrypted(loaded: Store) -> None:
+    keep(loaded, DOCUMENT, VALUES)
+    found = sealed(loaded)
+    assert list(found) == [SHARED]
+    assert b"hunter2" not in found[SHARED]
+    assert loaded.key.decrypt(found[SHARED], f"{plans.SLUG}/{SHARED}") == "hunter2-shared"
+
+
+def test_a_changed_value_changes_the_hmac_though_the_configuration_is_the_same(loaded: Store) -> None:
+    before = keep(loaded, DOCUMENT, VALUES)
+    after = keep(loaded, DOCUMENT, {**VALUES, SFTP: SecretStr("other")})
+    assert before[SFTP] != after[SFTP]
+    assert before[SHARED] == after[SHARED]
+    with loaded.reading() as reader:
+        record = reader.customers()[plans.SLUG]
+    assert record.settings_digest is not None
+    assert record.version[1] == 0
+
+
+def test_a_value_that_is_not_given_leaves_what_is_kept_and_a_place_that_is_gone_is_forgotten(loaded: Store) -> None:
+    before = keep(loaded, DOCUMENT, VALUES)
+    assert keep(loaded, DOCUMENT, {}) == before
+    assert keep(loaded, plans.CUSTOMER, {}) == {}
+
+
+def test_a_generated_secret_is_made_once(loaded: Store) -> None:
+    document = {
+        **plans.CUSTOMER,
+        "lti": {"platforms": {"canvas": {"id": "canvas", "shared_secret": {"generated": True}}}},
+    }
+    first = keep(loaded, document, {})
+    assert first[SHARED][0] is None
+    value = loaded.key.decrypt(sealed(loaded)[SHARED], f"{plans.SLUG}/{SHARED}")
+    assert len(value) > 40
+    assert keep(loaded, {**document, "name": "Renamed"}, {}) == first
+
+
+def test_no_table_holds_a_secret_in_plain_text(loaded: Store) -> None:
+    keep(loaded, DOCUMENT, VALUES)
+    documents = foreign.run(loaded, "SELECT document FROM customers")
+    assert "hunter2" not in str(documents)
+    assert "canvas" in str(documents)
