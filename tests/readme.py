@@ -106,7 +106,8 @@ def _output(command: list[str], folder: Path, environment: Mapping[str, str]) ->
         check=False,
     )
     # Who ran it, and where, is nobody's business.
-    return done.stdout.replace(f"{getpass.getuser()}@{socket.gethostname()}", "ann@laptop")
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    return done.stdout.replace(who, "ann@pc".ljust(len(who)))
 
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:
