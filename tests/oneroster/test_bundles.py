@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from bundles import bundle
 
+from bundles import bundle
 from reconciler.oneroster.bundle import read_zip
 
 NOW = "2026-11-22T03:00:00Z"

@@ -5,11 +5,11 @@ import io
 from pathlib import Path
 
 import pytest
-from bundles import Bundle, bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from roster_reading import codes, only, places, read, refused
 
+from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Refusal, Span
 from reconciler.model.kind import Kind
 from reconciler.oneroster.lines import read_rows

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from bundles import bundle
 from roster_reading import codes, only, places, read, refused
 
+from bundles import bundle
 from reconciler.model.diagnostic import Span
 
 SMALL = bundle(users=10)

@@ -3,11 +3,11 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bundles import bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from roster_reading import NOW
 
+from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics

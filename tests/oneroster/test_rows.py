@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from bundles import bundle
 from roster_reading import codes, only, places, read
 
+from bundles import bundle
 from reconciler.model.diagnostic import Severity, Span
 from reconciler.oneroster.snapshot import quarantine_diagnostics
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bundles import Bundle, bundle
 from project import Project, changes, keys
 

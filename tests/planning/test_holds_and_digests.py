@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from rosters import actions, decide, district, live_of, person
 
 from reconciler.model.change import Delete
 from reconciler.model.kind import Kind
@@ -15,6 +14,7 @@ from reconciler.planning.customer import customer_plan
 from reconciler.planning.digest import plan_id
 from reconciler.planning.gates import emptied_files
 from reconciler.planning.live import unsettled_enrollments
+from rosters import actions, decide, district, live_of, person
 
 NOTHING_SEEN = Seen(None, None, None)
 STORE = StoreIdentity("7f3a", "test")

@@ -5,13 +5,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from rosters import DISTRICT, actions, decide, district, live_of, person, shuffled
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.model.kind import Kind
 from reconciler.planning.desired import desire
 from reconciler.planning.live import Live
 from reconciler.planning.roster import RosterRules
+from rosters import DISTRICT, actions, decide, district, live_of, person, shuffled
 
 
 def people(number: int = 100) -> list[dict[str, Any]]:

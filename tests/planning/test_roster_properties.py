@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rosters import decide, district, live_of, person, shuffled
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
@@ -13,6 +12,7 @@ from reconciler.planning.digest import plan_id
 from reconciler.planning.holding import leaving
 from reconciler.planning.limits import Thresholds
 from reconciler.planning.roster import RosterDecision
+from rosters import decide, district, live_of, person, shuffled
 
 SCHOOLS = ("s-1", "s-2", "s-3")
 

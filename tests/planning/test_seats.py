@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from rosters import DISTRICT, district, person
 
 from reconciler.planning.desired import desire
 from reconciler.planning.seats import SiteLicence, seat_warnings
+from rosters import DISTRICT, district, person
 
 PEOPLE = [
     *[person(each, "s-1") for each in range(6)],
