@@ -18,7 +18,7 @@ from reconciler.store import documents
 from reconciler.store.administrators import Invitation, keep_administrators
 from reconciler.store.connection import Connection
 from reconciler.store.live import Store
-from reconciler.store.lock import locked
+from reconciler.store.lock import customer_lock
 from reconciler.store.memberships import keep_memberships
 from reconciler.store.problem import StoreProblem
 from reconciler.store.roster import write_roster
@@ -90,7 +90,7 @@ def apply_customer(
         tuple(change for change in plan.declared if approved or not change.held),
         _unheld(plan, approved),
     )
-    with locked(store, plan.id, lock_timeout) as connection, connection.writing():
+    with customer_lock(store, plan.id, lock_timeout) as connection, connection.writing():
         if plan.id == CATALOGUE:
             return _apply_catalogue(connection, order)
         return _apply(connection, store, order)

@@ -33,7 +33,7 @@ def holder() -> str:
 
 
 @contextmanager
-def locked(store: Store, slug: str, timeout: float = 0.0) -> Iterator[Connection]:
+def customer_lock(store: Store, slug: str, timeout: float = 0.0) -> Iterator[Connection]:
     """A connection to write through while the customer is locked; waits up to `timeout` seconds for the lock.
 
     Raises StoreProblem `locked` naming who holds it. On PostgreSQL the lock is the connection's own.

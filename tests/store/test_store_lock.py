@@ -14,17 +14,17 @@ import pytest
 from reconciler.model.kind import Kind
 from reconciler.store.address import SqliteAddress
 from reconciler.store.live import Store
-from reconciler.store.lock import locked
+from reconciler.store.lock import customer_lock
 from reconciler.store.problem import StoreProblem
 from tests.conftest import KEY
 from tests.store import foreign, plans
 
 HOLDING = """
 import sys, time
-from reconciler.store.lock import locked
+from reconciler.store.lock import customer_lock
 from reconciler.store.opening import open_store
 store = open_store(sys.argv[1], "test", key=bytes(range(32)))
-with locked(store, sys.argv[2]) as connection, connection.writing():
+with customer_lock(store, sys.argv[2]) as connection, connection.writing():
     connection.execute("UPDATE store SET catalogue_writes = catalogue_writes + 1")
     print("held", flush=True)
     time.sleep(float(sys.argv[3]))
@@ -60,26 +60,30 @@ def test_a_lock_dies_with_its_holder_and_so_does_what_it_wrote(store: Store) -> 
     with held_elsewhere(store, plans.SLUG) as process:
         process.kill()
         process.wait(10)
-    with locked(store, plans.SLUG, timeout=10) as connection:
+    with customer_lock(store, plans.SLUG, timeout=10) as connection:
         assert connection.scalar("SELECT catalogue_writes FROM store") == 0
 
 
 def test_who_waits_long_enough_gets_the_lock(store: Store) -> None:
     with held_elsewhere(store, plans.SLUG, seconds=0.5):
         begin = time.monotonic()
-        with locked(store, plans.SLUG, timeout=30):
+        with customer_lock(store, plans.SLUG, timeout=30):
             assert time.monotonic() - begin < 30
 
 
 def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Store) -> None:
     seconds = 0.5 if isinstance(store.address, SqliteAddress) else 60
-    with held_elsewhere(store, "shelbyville", seconds), locked(store, plans.SLUG) as connection, connection.writing():
+    with (
+        held_elsewhere(store, "shelbyville", seconds),
+        customer_lock(store, plans.SLUG) as connection,
+        connection.writing(),
+    ):
         assert connection.scalar("SELECT 1") == 1
 
 
 def test_a_lock_that_was_let_go_can_be_taken_again(store: Store) -> None:
     for _ in range(2):
-        with locked(store, plans.SLUG):
+        with customer_lock(store, plans.SLUG):
             pass
 
 
@@ -99,7 +103,7 @@ def test_another_hand_of_another_process_waits_for_an_apply_and_is_not_lost(stor
 
 
 def test_the_lock_file_is_private(store: Store) -> None:
-    with locked(store, plans.SLUG):
+    with customer_lock(store, plans.SLUG):
         if isinstance(store.address, SqliteAddress):
             file = store.address.locks / f"{plans.SLUG}.lock"
             assert oct(file.stat().st_mode & 0o777) == "0o600"
