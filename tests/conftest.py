@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from project import Project
+from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store
@@ -20,8 +20,6 @@ from reconciler.store.schema import BRANCHES
 from reconciler.store.tables import durable, volatile
 
 DATABASE = "reconciler_test"
-ENVIRONMENT = "test"
-KEY = bytes(range(32))
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,9 @@ rostering:
 """
 
 
+ENVIRONMENT = "test"
+KEY = bytes(range(32))
+
 FILES_ONLY = frozenset({"validate", "new", "schema", "roster"})
 
 

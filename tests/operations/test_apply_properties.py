@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bundles import Bundle, bundle
-from conftest import KEY
+from project import KEY
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ZipSync

@@ -7,13 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from project import ENVIRONMENT, KEY
 from reconciler.store.address import PostgresqlAddress, SqliteAddress, parse
 from reconciler.store.connection import Connection
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store
 from reconciler.store.postgresql import completed
 from reconciler.store.problem import StoreProblem
-from tests.conftest import ENVIRONMENT, KEY
 
 PERSON = pl.DataFrame(
     {"id": [1], "customer_id": [1], "managed_by": ["roster"], "status": ["active"], "username": ["lisa.simpson"]}

@@ -16,7 +16,6 @@ from reconciler.store.address import SqliteAddress
 from reconciler.store.live import Store
 from reconciler.store.lock import customer_lock
 from reconciler.store.problem import StoreProblem
-from tests.conftest import KEY
 from tests.store import foreign, plans
 
 HOLDING = """
@@ -113,4 +112,3 @@ def test_the_lock_file_is_private(store: Store) -> None:
                 store, "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE '% pid %'"
             )
             assert f"pid {os.getpid()}" in name
-    assert store.key.secret == KEY

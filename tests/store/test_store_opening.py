@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from project import ENVIRONMENT, KEY
 from reconciler.store import schema
 from reconciler.store.opening import open_store, store_revisions, upgrade_store
 from reconciler.store.problem import StoreProblem
-from tests.conftest import ENVIRONMENT, KEY
 from tests.store import foreign
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from project import ENVIRONMENT, KEY
 from reconciler.cli.door import run
 from reconciler.store import schema
 from reconciler.store.opening import open_store
-from tests.conftest import ENVIRONMENT, KEY
 
 
 @pytest.fixture(autouse=True)
