@@ -92,6 +92,7 @@ def summary_of(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
         sha256=snapshot.sha256,
         fetched_at=snapshot.fetched_at,
         rows=dict(sorted(snapshot.rows.items())),
+        version=snapshot.version,
     )
 
 
