@@ -11,12 +11,13 @@ from typing import Any
 import polars as pl
 from pydantic import SecretStr
 
-from reconciler.model.change import Change, Delete
+from reconciler.model.change import Change, Delete, action_of
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan
 from reconciler.store import documents
 from reconciler.store.administrators import Invitation, keep_administrators
 from reconciler.store.connection import Connection
+from reconciler.store.journal import record_document
 from reconciler.store.live import Store
 from reconciler.store.lock import customer_lock
 from reconciler.store.memberships import keep_memberships
@@ -148,6 +149,9 @@ def _carry_out(writing: Writing, order: Order, current: Current | None) -> tuple
     settings: Mapping[str, Any] = plan.settings or {}
     invitations: tuple[Invitation, ...] = ()
     of_customer = next((change for change in order.declared if change.kind is Kind.CUSTOMER), None)
+    if of_customer is not None and current is not None:
+        facts = {**writing.facts, "action": action_of(of_customer).value}
+        record_document(connection, Kind.CUSTOMER, "customers", "t.id = :customer", facts)
     if isinstance(of_customer, Delete):
         documents.entomb_customer(connection, writing.customer, writing.now)
     elif of_customer is not None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
-from reconciler.model.change import Change, Create, Delete
+from reconciler.model.change import Change, Create, Delete, action_of
 from reconciler.model.kind import Kind
 from reconciler.store.connection import Connection, Parameters
+from reconciler.store.journal import record_document
 
 #: kind -> (table, what a document calls its own name: also the column for it)
 TABLES = {Kind.COMMUNITY: ("communities", "name"), Kind.LESSON: ("lessons", "title")}
@@ -74,6 +75,9 @@ def write_documents(
         table, label = TABLES[change.kind]
         owner = "customer_id = :customer" if customer is not None else "customer_id IS NULL"
         values = {**facts, "customer": customer, "slug": change.key}
+        if not isinstance(change, Create):
+            which = f"t.{owner} AND t.slug = :slug"
+            record_document(connection, change.kind, table, which, {**values, "action": action_of(change).value})
         if isinstance(change, Delete):
             connection.execute(
                 f"UPDATE {table} SET tombstoned_at = :now, origin_run = :run WHERE {owner} AND slug = :slug", values

@@ -30,6 +30,18 @@ def record(connection: Connection, kind: Kind, table: str, staged: str, facts: P
     )
 
 
+def record_document(connection: Connection, kind: Kind, table: str, which: str, facts: Parameters) -> None:
+    """A customer, community or lesson that is about to be changed or deleted. which: SQL on `t` that names the row.
+    facts: `run`, `customer` (None: the catalogue), `action`, and what `which` asks for."""
+    connection.execute(
+        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
+        f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), '{kind.value}', t.id, CAST(:action AS TEXT),"
+        f" CAST({connection.dialect.json_object}({_pairs(connection, kind, table)}) AS TEXT)"
+        f" FROM {table} t WHERE {which}",
+        facts,
+    )
+
+
 def _pairs(connection: Connection, kind: Kind, table: str) -> str:
     values = {
         column.name: f"CAST(t.{column.name} AS INTEGER)" if column.name in NUMBERS else f"t.{column.name}"

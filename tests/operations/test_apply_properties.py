@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from uuid import UUID
 
 import polars as pl
 import pytest
@@ -11,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bundles import Bundle, bundle
-from project import KEY
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ZipSync
@@ -25,7 +25,6 @@ from reconciler.planning.customer import customer_plan
 from reconciler.planning.desired import desire
 from reconciler.store.apply import apply_customer
 from reconciler.store.live import Store
-from reconciler.store.opening import open_store
 
 RULES = OneRosterRostering(
     type="oneroster", client_partner_id="d-1", match_with="identifier", sync=ZipSync(type="zip"), limits=Limits()
@@ -66,16 +65,16 @@ def varied(steps: list[tuple[str, str, int]]) -> Bundle:
     return made
 
 
-def planned(store: Store, made: Bundle) -> CustomerPlan:
+def planned(store: Store, customer: str, made: Bundle) -> CustomerPlan:
     with tempfile.TemporaryDirectory() as folder:
         snapshot = read_zip(made.zip(Path(folder) / "day.zip"), fetched_at="2026-11-22T00:00:00Z")
     with store.reading() as reader:
-        record = reader.customers().get("d")
+        record = reader.customers().get(customer)
         compared = compare_roster(snapshot, RULES, reader, known_roster(reader, record.id if record else None))
         seen = Seen(record.version if record else None, record.settings_digest if record else None, "x")
-    declared = () if record else (create(),)
+    declared = () if record else (create(customer),)
     return customer_plan(
-        "d",
+        customer,
         "D",
         seen=seen,
         declared=declared,
@@ -87,20 +86,20 @@ def planned(store: Store, made: Bundle) -> CustomerPlan:
     )
 
 
-def create() -> Create:
-    return Create(kind=Kind.CUSTOMER, key="d", label="D", reason=Reason.NEW)
+def create(customer: str) -> Create:
+    return Create(kind=Kind.CUSTOMER, key=customer, label="D", reason=Reason.NEW)
 
 
-def applied(store: Store, made: Bundle) -> CustomerPlan:
-    plan = planned(store, made)
+def applied(store: Store, customer: str, made: Bundle) -> CustomerPlan:
+    plan = planned(store, customer, made)
     apply_customer(store, plan, plan_id="sha256:x", actor="test", approved=True)
     return plan
 
 
-def held(store: Store) -> dict[Kind, list[tuple[object, ...]]]:
+def held(store: Store, customer: str) -> dict[Kind, list[tuple[object, ...]]]:
     """Everything alive, in words of the roster."""
     with store.reading() as reader:
-        number = reader.customers()["d"].id
+        number = reader.customers()[customer].id
         index = reader.enrollment_index(number)
         frames = {
             Kind.ORG: reader.orgs(number),
@@ -122,25 +121,28 @@ def wanted(made: Bundle) -> dict[Kind, list[tuple[object, ...]]]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
-@given(changes, changes)
-def test_an_applied_roster_is_what_the_store_holds(first: list, later: list) -> None:  # type: ignore[type-arg]
-    one, two = varied(first), varied(later)
-    with tempfile.TemporaryDirectory() as folder:
-        store = open_store(f"sqlite:///{folder}/store.db", "test", key=KEY)
-        applied(store, one)
-        accounts = ids(store)
-        applied(store, two)
+@settings(
+    deadline=None,
+    max_examples=8,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(changes, changes, st.uuids())
+def test_an_applied_roster_is_what_the_store_holds(store: Store, first: list, later: list, name: UUID) -> None:  # type: ignore[type-arg]
+    """Every example is a new customer in the one store."""
+    customer, one, two = f"d-{name}", varied(first), varied(later)
+    applied(store, customer, one)
+    accounts = ids(store, customer)
+    applied(store, customer, two)
 
-        assert held(store) == wanted(two)
-        assert planned(store, two).outcome is Outcome.UNCHANGED
+    assert held(store, customer) == wanted(two)
+    assert planned(store, customer, two).outcome is Outcome.UNCHANGED
 
-        applied(store, one)
-        assert held(store) == wanted(one)
-        assert ids(store) == accounts, "everybody who is back has the account they had"
+    applied(store, customer, one)
+    assert held(store, customer) == wanted(one)
+    assert ids(store, customer) == accounts, "everybody who is back has the account they had"
 
 
-def ids(store: Store) -> dict[object, object]:
+def ids(store: Store, customer: str) -> dict[object, object]:
     with store.reading() as reader:
-        users = reader.users(reader.customers()["d"].id).filter(~pl.col("tombstoned"))
+        users = reader.users(reader.customers()[customer].id).filter(~pl.col("tombstoned"))
     return dict(users.select("sourced_id", "id").rows())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -567,3 +568,12 @@ def test_a_secret_that_is_gone_fails_that_customer_and_not_the_others(
         ("shelbyville", "Shelbyville District"),
         ("springfield", "Springfield District"),
     ]
+
+
+def test_what_settings_were_before_a_run_is_in_the_journal(springfield: Project) -> None:
+    springfield.customer(title="Another Name")
+    assert springfield.apply("springfield").code == 0
+
+    ((action, before),) = springfield.ask("select action, before from journal where kind = 'customer'")
+    assert action == "update"
+    assert json.loads(before)["name"] == "Springfield District"
