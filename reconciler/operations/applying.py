@@ -126,11 +126,11 @@ def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, str]:
 def _configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool:
     """True where the files say something else now than they did for the plan."""
     repository = workspace.repository
+    if customer.id in repository.invalid:
+        return True
     if customer.id == CATALOGUE:
         declared = {(each.kind, each.id): each.document for each in repository.catalogue}
         return settings_digest(declared) != customer.seen.declared
-    if customer.id in repository.invalid:
-        return True
     resolved = repository.customers.get(customer.id)
     if resolved is None:
         return customer.seen.declared is not None

@@ -15,6 +15,8 @@ from reconciler.planning.declared import Applied, AppliedDocument, Wanted, Wante
 from reconciler.store.reader import Reader
 from reconciler.store.records import CustomerRecord
 
+CATALOGUE_NAME = "Catalogue of lessons"
+
 
 @dataclass(frozen=True, slots=True)
 class Documents:
@@ -75,7 +77,7 @@ def catalogue_documents(repository: Repository, reader: Reader) -> Documents:
     applied = _applied(reader, None, written and record.settings_digest is None)
     after = settings_digest({key: each.document for key, each in wanted.items()})
     seen = Seen(record.version if written else None, record.settings_digest, after)
-    return Documents(CATALOGUE, "Catalogue of lessons", wanted, applied, seen)
+    return Documents(CATALOGUE, CATALOGUE_NAME, wanted, applied, seen)
 
 
 def _wanted(declared: tuple[Declared, ...]) -> dict[tuple[Kind, str], WantedDocument]:

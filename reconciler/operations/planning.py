@@ -17,7 +17,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
-from reconciler.operations.documents import Documents, catalogue_documents, customer_documents
+from reconciler.operations.documents import CATALOGUE_NAME, Documents, catalogue_documents, customer_documents
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
 from reconciler.operations.snapshots import last_snapshot
@@ -81,7 +81,7 @@ def _fetched(bundle: Path, fetched_at: str) -> Snapshot | Refusal:
 def _chosen(workspace: Workspace, request: PlanRequest, records: dict[str, CustomerRecord]) -> list[str]:
     repository = workspace.repository
     live = {slug for slug, record in records.items() if not record.tombstoned}
-    known = {*repository.customers, *repository.invalid, *live}
+    known = {*repository.customers, *repository.invalid, *live} - {CATALOGUE}
     unknown = sorted(set(request.customers) - known)
     if unknown:
         raise Refusal(
@@ -233,6 +233,11 @@ def _no_roster(span: Span | None) -> Diagnostic:
 
 
 def _plan_catalogue(workspace: Workspace, reader: Reader) -> CustomerPlan | None:
+    """None where the shared lessons are as they should be."""
+    invalid = workspace.repository.invalid.get(CATALOGUE)
+    if invalid is not None:
+        # A lesson that does not validate is not among the wanted ones, and must not count as removed.
+        return failed_plan(CATALOGUE, CATALOGUE_NAME, invalid)
     documents: Documents = catalogue_documents(workspace.repository, reader)
     changes = compare_documents(documents.wanted, documents.applied)
     if not changes:
