@@ -131,7 +131,7 @@ def main() -> int:
     apply_plan(workspace(), planned("alpha"))
     saved = PLACE / "beta.plan"
     first = planned("beta")
-    write_plan(first, saved)
+    write_plan(first, saved, workspace().store.key)
     rows = first.customers[0].roster
     frames = {
         kind.plural: rows[kind].select(pl.exclude("^before_.*$", "^impact_.*$", "held", "manager", "former_key"))
@@ -141,7 +141,12 @@ def main() -> int:
     (ingest,) = best(3, partial(bare_ingest, frames, PLACE / "bare.db"))
     del frames
     results: list[AppliedCustomer] = []
-    applying = seconds(lambda: results.extend(apply_plan(workspace(), read_plan(saved))))
+
+    def apply_saved() -> None:
+        here = workspace()
+        results.extend(apply_plan(here, read_plan(saved, here.store)))
+
+    applying = seconds(apply_saved)
     if not all(result.written for result in results):
         raise SystemExit(f"the plan was not applied: {results}")
     parse, planning = best(ROUNDS, partial(unzip_and_parse, bundles["beta"]), partial(planned, "beta"))

@@ -63,7 +63,7 @@ def apply(
         raise click.UsageError("without a terminal, apply needs a plan file, --expect PLAN_ID or --yes")
     request = None if saved else plan_request(what, bundle, roster or (None if what else RosterChoice.NONE.value))
     workspace = open_workspace(directory, environment, store)
-    plan = read_plan(saved) if saved else make_plan(workspace, request)  # type: ignore[arg-type]
+    plan = read_plan(saved, workspace.store) if saved else make_plan(workspace, request)  # type: ignore[arg-type]
     command = f"reconciler apply {saved}" if saved else apply_command(what, bundle, directory, environment, store)
     show_plan(plan, form="text", rows=None, people=None, key=lambda: workspace.store.key, command=command)
     if expect and plan.plan_id != expect and _does_something(plan):

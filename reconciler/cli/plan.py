@@ -68,7 +68,7 @@ def plan(
         closing=NOTHING_CHANGED,
     )
     if out is not None:
-        write_plan(made, out)
+        write_plan(made, out, workspace.store.key)
         click.echo(
             f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_path(out)})", err=True
         )

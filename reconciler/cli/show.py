@@ -28,13 +28,14 @@ def show(
     rows: int | None,
     people: str | None,
 ) -> ExitCode:
-    """Show a saved plan. The store is opened only where people have to be masked by its key."""
+    """Show a saved plan. Its seal is checked with the key of the store that it was made for."""
+    live = open_workspace(directory, environment, store).store
     show_plan(
-        read_plan(planfile),
+        read_plan(planfile, live),
         form=form,
         rows=rows,
         people=people,
-        key=lambda: open_workspace(directory, environment, store).store.key,
+        key=lambda: live.key,
         command=f"reconciler apply {planfile}",
     )
     return ExitCode.DONE

@@ -17,8 +17,9 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
 from reconciler.model.settings import settings_digest
+from reconciler.operations.documents import kept_digest
 from reconciler.operations.secrets import ADMINISTRATORS, references
-from reconciler.operations.workspace import Workspace
+from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.store.apply import apply_customer
 from reconciler.store.problem import StalePlan
 
@@ -57,10 +58,10 @@ class AppliedCustomer:
 def apply_plan(
     workspace: Workspace, plan: Plan, approvals: Iterable[str] = (), *, lock_timeout: float = 0.0
 ) -> tuple[AppliedCustomer, ...]:
-    """In the plan's order. approvals: ids of holds. Raises Refusal where the plan is of another store, or an
-    approval names a customer that the plan does not have."""
-    if plan.store != workspace.store.identity:
-        raise Refusal([_other_store(plan, workspace)])
+    """In the plan's order. approvals: ids of holds. Raises Refusal where the plan is of another store or was altered,
+    or an approval names a customer that the plan does not have."""
+    refuse_other_store(plan.store, workspace.store)
+    _refuse_altered(plan)
     given = _by_customer(plan, approvals)
     return tuple(
         _apply_one(workspace, plan, customer, given.get(customer.id), lock_timeout) for customer in plan.customers
@@ -121,6 +122,26 @@ def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, str]:
             ]
         )
     return given
+
+
+def _refuse_altered(plan: Plan) -> None:
+    """What an apply keeps of a customer's configuration must be what the plan says that it was made from."""
+    altered = [
+        customer.id
+        for customer in plan.customers
+        if customer.settings is not None and kept_digest(customer.id, customer.settings) != customer.seen.declared
+    ]
+    if altered:
+        raise Refusal(
+            [
+                error(
+                    "altered-plan",
+                    f"the plan's configuration of {name} is not the one that it was made from; nothing was changed",
+                    hint="make a new plan, and review it",
+                )
+                for name in altered
+            ]
+        )
 
 
 def _configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool:
@@ -193,15 +214,6 @@ def git_commit(directory: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return found.stdout.strip() or None if found.returncode == 0 else None
-
-
-def _other_store(plan: Plan, workspace: Workspace) -> Diagnostic:
-    return error(
-        "other-store",
-        f"the plan was made for store {plan.store.id} ({plan.store.environment}), "
-        f"this is {workspace.store.identity.id} ({workspace.environment})",
-        hint="name the store that the plan was made for with --env or --store, or plan again",
-    )
 
 
 def _unfit(customer: CustomerPlan, approval: str) -> Diagnostic:

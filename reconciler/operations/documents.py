@@ -16,6 +16,7 @@ from reconciler.store.reader import Reader
 from reconciler.store.records import CustomerRecord
 
 CATALOGUE_NAME = "Catalogue of lessons"
+_LISTED = (Kind.COMMUNITY, Kind.LESSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ class Documents:
         changed = {(change.kind, change.key) for change in changes}
         alive = {key for key, document in self.applied.items() if not document.tombstoned}
         return {kind: sum(1 for key in alive - changed if key[0] is kind) for kind in DECLARED_KINDS}
+
+
+def kept_digest(customer: str, settings: Mapping[str, Any]) -> str | None:
+    """The digest of what `Documents.settings` keeps, as `Seen.declared` has it; None where that holds no document."""
+    kept = {(kind, name): each for kind in _LISTED for name, each in settings[kind.plural].items()}
+    if "customer" in settings:
+        kept[Kind.CUSTOMER, customer] = settings["customer"]
+    return settings_digest(kept) if kept or customer == CATALOGUE else None
 
 
 def customer_documents(

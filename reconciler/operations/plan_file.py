@@ -1,11 +1,12 @@
 """A saved plan: a zip of `plan.json` and one Arrow file for each frame, readable by its owner alone.
 
-It holds people's names and no secret. Reading one recomputes the plan's digest, so that a file which was altered
-or cut is refused.
+It holds people's names and no secret. Its last member is a seal: an HMAC under the store's key over the names and
+bytes of all others, so that a file which was altered, cut or made elsewhere is refused.
 """
 
 from __future__ import annotations
 
+import hmac
 import io
 import os
 import zipfile
@@ -32,7 +33,10 @@ from reconciler.model.plan import (
     SourceSummary,
     StoreIdentity,
 )
+from reconciler.operations.workspace import refuse_other_store
 from reconciler.planning.digest import plan_id
+from reconciler.store.key import StoreKey
+from reconciler.store.live import Store
 
 _CLASS_OF = {action: kind for kind, action in ACTION_OF.items()}
 _DIAGNOSTICS = TypeAdapter(tuple[Diagnostic, ...])
@@ -46,10 +50,13 @@ _CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
 
 #: a fixed time, so that the same plan gives the same bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_HEAD = "plan.json"
+_SEAL = "seal"
+_NO_PLAN = "it is no plan file, or was cut off"
 
 
-def write_plan(plan: Plan, path: Path) -> None:
-    """Mode 0600; replaces what is at `path` only when all is written. Raises OSError."""
+def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
+    """Mode 0600; replaces what is at `path` only when all is written. key: of the plan's store. Raises OSError."""
     frames: dict[str, pl.DataFrame] = {}
     head: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -61,48 +68,85 @@ def write_plan(plan: Plan, path: Path) -> None:
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    seal = _new_seal(key)
     try:
         with os.fdopen(descriptor, "wb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo("plan.json", _EPOCH), orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
+            _write_member(archive, seal, _HEAD, orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
             for name, frame in frames.items():
-                with archive.open(zipfile.ZipInfo(name, _EPOCH), "w", force_zip64=True) as member:
-                    buffer = io.BytesIO()
-                    frame.write_ipc(buffer, compression="lz4")
-                    member.write(buffer.getbuffer())
+                buffer = io.BytesIO()
+                frame.write_ipc(buffer, compression="lz4")
+                _write_member(archive, seal, name, buffer.getbuffer())
+            archive.writestr(zipfile.ZipInfo(_SEAL, _EPOCH), seal.hexdigest())
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
 
 
-def read_plan(path: Path) -> Plan:
-    """Raises Refusal where the file is no plan, of another format, or altered; OSError where it cannot be read."""
+def read_plan(path: Path, store: Store) -> Plan:
+    """Raises Refusal where the file is no plan, of another format, of another store, or altered; OSError where it
+    cannot be read. No frame is looked at before the seal is known to fit."""
+    members = _members(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            head = orjson.loads(archive.read("plan.json"))
-            if head["format_version"] != FORMAT_VERSION:
-                raise Refusal(
-                    [_unreadable(path, f"it has format {head['format_version']}, this reads {FORMAT_VERSION}")]
-                )
-            customers = tuple(_customer_in(each, archive) for each in head["customers"])
+        head = orjson.loads(members[_HEAD])
+        version, made_for = head["format_version"], _STORE.validate_python(head["store"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError) as problem:
+        raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
+    if version != FORMAT_VERSION:
+        raise Refusal([_unreadable(path, f"it has format {version}, this reads {FORMAT_VERSION}")])
+    refuse_other_store(made_for, store)
+    _refuse_altered(path, members, store.key)
+    try:
         plan = Plan(
             plan_id=head["plan_id"],
             created_at=head["created_at"],
             tool_version=head["tool_version"],
-            store=_STORE.validate_python(head["store"]),
-            customers=customers,
+            store=made_for,
+            customers=tuple(_customer_in(each, members) for each in head["customers"]),
         )
-    except (
-        zipfile.BadZipFile,
-        orjson.JSONDecodeError,
-        KeyError,
-        ValidationError,
-        pl.exceptions.PolarsError,
-    ) as problem:
-        raise Refusal([_unreadable(path, "it is no plan file, or was cut off")]) from problem
+    except (KeyError, ValidationError, pl.exceptions.PolarsError) as problem:
+        raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
     if plan_id(plan.store, plan.customers) != plan.plan_id:
         raise Refusal([_unreadable(path, "its content does not fit its plan_id: it was altered")])
     return plan
+
+
+def _new_seal(key: StoreKey) -> hmac.HMAC:
+    return key.running_hmac("plan-file")
+
+
+def _add_to_seal(seal: hmac.HMAC, name: str, content: bytes | memoryview) -> None:
+    """With its length, so that no two lists of members give the same bytes."""
+    seal.update(f"{name}\0{len(content)}\0".encode())
+    seal.update(content)
+
+
+def _write_member(archive: zipfile.ZipFile, seal: hmac.HMAC, name: str, content: bytes | memoryview) -> None:
+    _add_to_seal(seal, name, content)
+    with archive.open(zipfile.ZipInfo(name, _EPOCH), "w", force_zip64=True) as member:
+        member.write(content)
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    """The bytes of every member, in the file's order: what is sealed is what is read, whatever becomes of the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+                raise Refusal([_unreadable(path, _NO_PLAN)])
+            return {info.filename: archive.read(info) for info in infos}
+    except (zipfile.BadZipFile, RuntimeError, EOFError) as problem:
+        raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
+
+
+def _refuse_altered(path: Path, members: dict[str, bytes], key: StoreKey) -> None:
+    """Takes the seal out of the members."""
+    given = members.pop(_SEAL, b"")
+    seal = _new_seal(key)
+    for name, content in members.items():
+        _add_to_seal(seal, name, content)
+    if not hmac.compare_digest(given, seal.hexdigest().encode()):
+        raise Refusal([_unreadable(path, "its seal does not fit: it was altered after it was made")])
 
 
 def _unreadable(path: Path, why: str) -> Diagnostic:
@@ -139,9 +183,11 @@ def _change_out(change: Change) -> dict[str, Any]:
     return {"action": action, "change": _CHANGES[action].dump_python(change, mode="json")}
 
 
-def _customer_in(stored: dict[str, Any], archive: zipfile.ZipFile) -> CustomerPlan:
+def _customer_in(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerPlan:
+    """Takes its frames out of the members: a large plan is not to be in memory twice."""
+
     def frame(name: str) -> pl.DataFrame:
-        return pl.read_ipc(archive.read(name), use_pyarrow=False)
+        return pl.read_ipc(members.pop(name), use_pyarrow=False)
 
     return CustomerPlan(
         id=stored["id"],

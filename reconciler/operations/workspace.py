@@ -8,6 +8,8 @@ from pathlib import Path
 
 from reconciler.config.repository import Repository, load
 from reconciler.config.secrets import SecretBackend, backend_for
+from reconciler.model.diagnostic import Refusal, error
+from reconciler.model.plan import StoreIdentity
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store
 
@@ -31,6 +33,21 @@ def open_workspace(directory: Path, environment: str | None, store_url: str | No
     name, chosen = repository.for_environment(environment)
     store = open_store(store_url or chosen.store, name)
     return Workspace(directory, repository, name, chosen.public_url, store, backend_for(chosen.secrets))
+
+
+def refuse_other_store(made_for: StoreIdentity, store: Store) -> None:
+    """Raises Refusal where a plan was made for another store than this one."""
+    if made_for != store.identity:
+        raise Refusal(
+            [
+                error(
+                    "other-store",
+                    f"the plan was made for store {made_for.id} ({made_for.environment}), "
+                    f"this is {store.identity.id} ({store.identity.environment})",
+                    hint="name the store that the plan was made for with --env or --store, or plan again",
+                )
+            ]
+        )
 
 
 def now() -> str:

@@ -31,6 +31,10 @@ class StoreKey:
     def _derived(self, purpose: str) -> bytes:
         return hmac.digest(self.secret, f"reconciler/{purpose}".encode(), hashlib.sha256)
 
+    def running_hmac(self, purpose: str) -> hmac.HMAC:
+        """A running one, for what is too large to be one text."""
+        return hmac.new(self._derived(purpose), digestmod=hashlib.sha256)
+
     def hmac_hex(self, purpose: str, text: str) -> str:
         return hmac.new(self._derived(purpose), text.encode(), hashlib.sha256).hexdigest()
 
