@@ -9,6 +9,8 @@ import polars as pl
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
 
+#: By what an account may be known beside its sourcedId.
+KNOWN_BY = ("identifier", "email", "username")
 #: How much of a value a message repeats.
 MOST_SHOWN = 40
 
@@ -38,6 +40,10 @@ def set_aside(
         pl.lit(code).alias("code"),
         (pl.lit(message) if isinstance(message, str) else message).alias("message"),
         (hint if isinstance(hint, pl.Expr) else pl.lit(hint, dtype=pl.String)).alias("hint"),
+        *[
+            pl.col(name) if kind is Kind.USER and name in rows.columns else pl.lit(None, dtype=pl.String).alias(name)
+            for name in KNOWN_BY
+        ],
     )
 
 
@@ -49,7 +55,7 @@ def one_per_row(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return (
         every.group_by("file", "line", maintain_order=True)
         .agg(
-            pl.col("kind", "key", "column", "code").first(),
+            pl.col("kind", "key", "column", "code", *KNOWN_BY).first(),
             pl.col("message").unique(maintain_order=True).str.join("; "),
             pl.col("hint").drop_nulls().first(),
         )

@@ -10,6 +10,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Severity, Span, info
 
 #: One row for each row of a source that was set aside. key: its sourcedId, null where that cannot be read.
+#: identifier, email, username: of a row of users.csv, as far as they can be read; its account may be known by them.
 QUARANTINE_SCHEMA: dict[str, type[pl.DataType]] = {
     "kind": pl.String,
     "key": pl.String,
@@ -19,6 +20,9 @@ QUARANTINE_SCHEMA: dict[str, type[pl.DataType]] = {
     "code": pl.String,
     "message": pl.String,
     "hint": pl.String,
+    "identifier": pl.String,
+    "email": pl.String,
+    "username": pl.String,
 }
 
 

@@ -60,7 +60,9 @@ def compare_roster(
     snapshot: Snapshot, rostering: OneRosterRostering, reader: Reader, known: KnownRoster
 ) -> ComparedRoster:
     """Raises Refusal where the snapshot is not this customer's, or a file of it became empty."""
-    desired = desire(snapshot, rostering.client_partner_id, rostering.suffix)
+    desired = desire(
+        snapshot, rostering.client_partner_id, rostering.suffix, known.live.orgs["sourced_id"]
+    )
     _refuse_emptied(snapshot, known.live)
     unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], known.index)
     live = _with_open_enrollments(reader, known, unsettled)

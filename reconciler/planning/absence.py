@@ -22,7 +22,7 @@ from reconciler.planning.limits import countable_people
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """changes: what leaves. kept: sourcedIds of absent people who stay by `missing: suspend` or `keep`."""
+    """changes: what leaves. kept: sourcedIds of absent people who stay, with all that they have."""
 
     changes: pl.DataFrame
     kept: pl.Series
@@ -60,17 +60,17 @@ def absent_people(
     desired: Desired,
     live: pl.DataFrame,
     roles: pl.DataFrame,
-    rekeyed: pl.Series,
+    named: pl.Series,
     missing: str,
     protect: frozenset[str],
 ) -> Absent:
-    """live: users with `roles`. rekeyed: ids of accounts that this roster has under another sourcedId now.
+    """live: users with `roles`. named: ids of accounts that this roster has under another sourcedId now.
     missing: delete, suspend or keep. protect: sourcedIds that a roster never takes away."""
     gone = (
         live.filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null())
         .join(desired.frames[Kind.USER], on="sourced_id", how="anti")
         .filter(
-            ~pl.col("sourced_id").is_in(desired.protected(Kind.USER).implode()) & ~pl.col("id").is_in(rekeyed.implode())
+            ~pl.col("sourced_id").is_in(desired.protected(Kind.USER).implode()) & ~pl.col("id").is_in(named.implode())
         )
     )
     managed = gone.filter(pl.col("managed_by") == Manager.ROSTER.value)
@@ -86,11 +86,11 @@ def absent_people(
     marked = leaving.filter(pl.col("reason") == Reason.ROSTER_TOBEDELETED.value)
     absent = leaving.filter(pl.col("reason") != Reason.ROSTER_TOBEDELETED.value)
     changes = [disappearing(Kind.USER, marked)]
-    kept = absent["sourced_id"].clear()
+    kept = gone.join(leaving, on="id", how="anti")["sourced_id"]
     if missing == "delete":
         changes.append(disappearing(Kind.USER, absent))
     else:
-        kept = absent["sourced_id"]
+        kept = pl.concat([kept, absent["sourced_id"]])
         if missing == "suspend":
             active = absent.filter(pl.col("status") == AccountStatus.ACTIVE.value)
             changes.append(disappearing(Kind.USER, active, Action.SUSPEND))

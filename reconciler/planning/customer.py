@@ -10,7 +10,7 @@ from reconciler.model.change import Action, Change, action_of
 from reconciler.model.diagnostic import Diagnostic, in_order
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import Counts, CustomerPlan, LimitUse, Outcome, Seen, SourceSummary
-from reconciler.planning.holding import hold, hold_declared
+from reconciler.planning.holding import hold, hold_declared, leaving
 from reconciler.planning.impact import Belongings, with_impact
 from reconciler.planning.roster import RosterDecision
 
@@ -63,7 +63,7 @@ def customer_plan(
         customer,
         documents,
         frames if roster_applies else {},
-        (*_declared_causes(documents), *(_roster_causes(limits, frames) if roster else ())),
+        (*_declared_causes(documents), *(_roster_causes(roster, frames) if roster else ())),
     )
     counts = {**_document_counts(documents, unchanged_documents), **(roster.counts if roster else {})}
     changes = any(each.changes for each in counts.values())
@@ -111,21 +111,20 @@ def _declared_causes(documents: Iterable[Change]) -> list[str]:
     ]
 
 
-def _roster_causes(limits: Iterable[LimitUse], frames: Mapping[Kind, pl.DataFrame]) -> list[str]:
-    """One plain sentence for each limit that is exceeded; one more where rows set aside hold a kind."""
-    causes = []
-    explained: set[Kind] = set()
-    for limit in limits:
-        if limit.exceeded:
-            causes.append(limit_sentence(limit))
-            explained.add(limit.kind)
-    dependents = {Kind.ENROLLMENT, Kind.ORG} if explained else set()
+def _roster_causes(roster: RosterDecision, frames: Mapping[Kind, pl.DataFrame]) -> list[str]:
+    """One plain sentence for each limit or rule that holds something."""
+    causes = [limit_sentence(limit) for limit in roster.limits if limit.exceeded]
     for kind in ROSTER_KINDS:
         frame = frames.get(kind)
-        if frame is not None and kind not in explained | dependents and bool(frame["held"].any()):
+        if kind in roster.unidentified and frame is not None and frame.filter(leaving(kind) & pl.col("held")).height:
             causes.append(
                 f"A row that was set aside may speak of any of the {kind.plural}, so none of them is removed."
             )
+    for role in roster.roles_left_empty:
+        causes.append(f"Nobody with the role {role} would be left.")
+    orgs = frames.get(Kind.ORG)
+    if orgs is not None and orgs.filter(leaving(Kind.ORG) & pl.col("held")).height:
+        causes.append("A school or other org would be removed while people or classes still belong to it.")
     return causes
 
 

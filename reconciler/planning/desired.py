@@ -48,9 +48,12 @@ class Desired:
         return named["key"].unique()
 
 
-def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str) -> pl.Series:
-    """The sourcedIds of the customer's org and everything below it; empty where the file has no such org."""
+def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str, besides: pl.Series | None = None) -> pl.Series:
+    """The sourcedIds of the customer's org and everything below it; empty where the file has no such org.
+    besides: orgs that are the customer's although the file cannot show it."""
     found = orgs.filter(pl.col("sourced_id") == client_partner_id)["sourced_id"]
+    if found.len() and besides is not None:
+        found = pl.concat([found, besides.alias("sourced_id")]).unique(maintain_order=True)
     level = found
     while level.len():
         children = orgs.filter(pl.col("parent").is_in(level.implode()))["sourced_id"]
@@ -59,12 +62,16 @@ def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str) -> pl.Series:
     return found
 
 
-def desire(snapshot: Snapshot, client_partner_id: str, suffix: str | None) -> Desired:
-    """Raises Refusal (`not-this-customer`) where no row belongs to `client_partner_id`."""
-    orgs = belonging_orgs(snapshot.orgs, client_partner_id)
+def desire(
+    snapshot: Snapshot, client_partner_id: str, suffix: str | None, known_orgs: pl.Series | None = None
+) -> Desired:
+    """known_orgs: sourcedIds of the customer's live orgs. Raises Refusal (`not-this-customer`) where no row belongs to
+    `client_partner_id`."""
+    orgs = belonging_orgs(snapshot.orgs, client_partner_id, _unplaced(snapshot, known_orgs))
     if not orgs.len():
         raise Refusal([_foreign(snapshot, client_partner_id)])
-    whole = orgs.len() == snapshot.orgs.height
+    # Every org of the file is this customer's, and none was set aside: then so is everything else.
+    whole = orgs.len() == snapshot.orgs.height and not _has(snapshot.quarantine, Kind.ORG)
     inside = pl.DataFrame({"org": orgs})
     roles = snapshot.roles if whole else snapshot.roles.join(inside, on="org", how="semi")
     users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
@@ -79,7 +86,9 @@ def desire(snapshot: Snapshot, client_partner_id: str, suffix: str | None) -> De
     people, clashing = _without_clashing_usernames(people)
     rows = {
         Kind.ORG: snapshot.orgs.filter(pl.col("sourced_id").is_in(orgs.implode())).with_columns(
-            pl.when(pl.col("sourced_id") == client_partner_id).then(None).otherwise(pl.col("parent")).alias("parent")
+            pl.when((pl.col("sourced_id") != client_partner_id) & pl.col("parent").is_in(orgs.implode()))
+            .then(pl.col("parent"))
+            .alias("parent")
         ),
         Kind.USER: people,
         Kind.CLASS: snapshot.classes
@@ -110,6 +119,17 @@ def desire(snapshot: Snapshot, client_partner_id: str, suffix: str | None) -> De
 
 def _without(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
     return frame.join(keys.rename(column).to_frame(), on=column, how="anti") if keys.len() else frame
+
+
+def _unplaced(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series | None:
+    """The customer's orgs whose own row was set aside, or whose parent's is missing: nothing shows that they left."""
+    if known_orgs is None:
+        return None
+    aside = snapshot.quarantine.filter(pl.col("kind") == Kind.ORG.value)["key"].drop_nulls()
+    present = snapshot.orgs["sourced_id"]
+    orphans = snapshot.orgs.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(present.implode()))
+    unplaced = pl.concat([aside.alias("sourced_id"), orphans["sourced_id"]]).unique().sort()
+    return unplaced.filter(unplaced.is_in(known_orgs.implode()))
 
 
 def _people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.DataFrame:
@@ -165,6 +185,9 @@ def _belonging_quarantine(snapshot: Snapshot, whole: bool, clashing: pl.DataFram
                 pl.lit("duplicate-username").alias("code"),
                 pl.lit("another row of this file has the same username").alias("message"),
                 pl.lit("give each person a username of their own; until then both stay as they are").alias("hint"),
+                "identifier",
+                "email",
+                pl.col("roster_username").alias("username"),
             ),
         ]
     )

@@ -7,25 +7,39 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from reconciler.model.change import Action, Change, Delete
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import Hold, LimitUse
+from reconciler.model.role import Role
+from reconciler.planning.desired import ROLE_SEPARATOR
 from reconciler.planning.difference import no_changes
 
-TAKING = (Action.DELETE.value, Action.SUSPEND.value)
+#: A customer needs somebody in each of these, once it has somebody.
+NEEDED = (Role.TEACHER, Role.STUDENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Who and what is live: people (`id`, `role`), roles (`account_id`, `org`), classes (`sourced_id`, `school`), orgs
+    (`sourced_id`, `parent`); no tombstones in them."""
+
+    people: pl.DataFrame
+    roles: pl.DataFrame
+    classes: pl.DataFrame
+    orgs: pl.DataFrame
 
 
 def hold_rows(
     changes: Mapping[Kind, pl.DataFrame],
     limits: Iterable[LimitUse],
-    roles: pl.DataFrame,
+    live: Population,
     unidentified: frozenset[Kind],
 ) -> dict[Kind, pl.DataFrame]:
-    """`changes` with `held` set. roles: `account_id`, `org` of live people."""
+    """`changes` with `held` set."""
     exceeded = [limit for limit in limits if limit.exceeded]
     frames = {kind: changes.get(kind, no_changes(kind)) for kind in ROSTER_KINDS}
     for kind in ROSTER_KINDS:
@@ -34,11 +48,31 @@ def hold_rows(
             frames[kind] = _held_where(frames[kind], leaving(kind))
     schools = [limit.scope.removeprefix("org:") for limit in exceeded if limit.scope.startswith("org:")]
     if schools:
-        theirs = roles.filter(pl.col("org").is_in(schools))["account_id"].unique()
+        theirs = live.roles.filter(pl.col("org").is_in(schools))["account_id"].unique()
         frames[Kind.USER] = _held_where(
             frames[Kind.USER], leaving(Kind.USER) & pl.col("live_id").is_in(theirs.implode())
         )
-    return _with_dependents(frames, roles)
+    for role in roles_left_empty(frames[Kind.USER], live.people):
+        last = leaving(Kind.USER) & (pl.col("before_role") == role)
+        frames[Kind.USER] = _held_where(frames[Kind.USER], last)
+    frames[Kind.ENROLLMENT] = _with_their_parents(frames)
+    frames[Kind.ORG] = _while_anything_is_there(frames, live)
+    return frames
+
+
+def roles_left_empty(users: pl.DataFrame, people: pl.DataFrame) -> list[str]:
+    """Roles a customer needs that somebody has now and, after what is not held, nobody would have."""
+    going = users.filter(leaving(Kind.USER) & ~pl.col("held"))
+    found = []
+    for role in NEEDED:
+        there = people.filter(pl.col("role") == role.value)
+        lost = there.join(going, left_on="id", right_on="live_id", how="semi").height
+        changed = users.filter(~leaving(Kind.USER) & ~pl.col("held") & pl.col("role").ne_missing(pl.col("before_role")))
+        gained = changed.filter(pl.col("role") == role.value).height
+        others = changed.filter((pl.col("before_role") == role.value) & pl.col("live_id").is_in(there["id"].implode()))
+        if lost and there.height - lost - others.height + gained <= 0:
+            found.append(role.value)
+    return found
 
 
 def leaving(kind: Kind) -> pl.Expr:
@@ -49,34 +83,48 @@ def leaving(kind: Kind) -> pl.Expr:
     return deleted | ((pl.col("action") == Action.SUSPEND.value) & (pl.col("line") == 0))
 
 
-def _with_dependents(frames: dict[Kind, pl.DataFrame], roles: pl.DataFrame) -> dict[Kind, pl.DataFrame]:
-    """A person kept back keeps their enrollments, a class too; an org stays while anything of it does."""
-    users, classes, enrollments, orgs = (frames[kind] for kind in (Kind.USER, Kind.CLASS, Kind.ENROLLMENT, Kind.ORG))
-    held_users = users.filter("held")
-    held_classes = classes.filter("held")
-    result = dict(frames)
-    if held_users.height or held_classes.height:
-        result[Kind.ENROLLMENT] = _held_where(
-            enrollments,
-            pl.col("before_user").is_in(held_users["key"].implode())
-            | pl.col("before_class").is_in(held_classes["key"].implode())
-            | pl.col("user").is_in(held_users["key"].implode())
-            | pl.col("class").is_in(held_classes["key"].implode()),
-        )
+def _with_their_parents(frames: Mapping[Kind, pl.DataFrame]) -> pl.DataFrame:
+    """Enrollments: a person or class that is kept back keeps theirs, and one that is not made yet gets none yet."""
+    users, classes = frames[Kind.USER].filter("held")["key"], frames[Kind.CLASS].filter("held")["key"]
+    enrollments = frames[Kind.ENROLLMENT]
+    if not users.len() and not classes.len():
+        return enrollments
+    return _held_where(
+        enrollments,
+        pl.col("before_user").is_in(users.implode())
+        | pl.col("before_class").is_in(classes.implode())
+        | pl.col("user").is_in(users.implode())
+        | pl.col("class").is_in(classes.implode()),
+    )
+
+
+def _while_anything_is_there(frames: Mapping[Kind, pl.DataFrame], live: Population) -> pl.DataFrame:
+    """Orgs: none goes unseen while a person, a class or another org belongs to it afterwards."""
+    orgs = frames[Kind.ORG]
+    if not orgs.filter(leaving(Kind.ORG)).height:
+        return orgs
+    users, classes = frames[Kind.USER], frames[Kind.CLASS]
+    moved = users.filter(~pl.col("held") & pl.col("live_id").is_not_null())["live_id"]
+    arrived = users.filter(~pl.col("held") & ~leaving(Kind.USER))["roles"].drop_nulls()
+    taught = classes.filter(~pl.col("held"))
     kept = pl.concat(
         [
-            roles.filter(pl.col("account_id").is_in(held_users["live_id"].implode()))["org"],
-            held_classes["before_school"].alias("org"),
-            orgs.filter("held")["key"].alias("org"),
+            live.roles.filter(~pl.col("account_id").is_in(moved.implode()))["org"],
+            arrived.str.split(ROLE_SEPARATOR).explode().str.extract(r"^(.*)=", 1).alias("org"),
+            live.classes.filter(~pl.col("sourced_id").is_in(taught["key"].implode()))["school"].alias("org"),
+            taught.filter(~leaving(Kind.CLASS))["school"].alias("org"),
         ]
     ).drop_nulls()
-    while kept.len() and orgs.height:
+    going = orgs.filter(leaving(Kind.ORG))["key"]
+    while True:
         orgs = _held_where(orgs, leaving(Kind.ORG) & pl.col("key").is_in(kept.implode()))
-        parents = orgs.filter("held")["before_parent"].drop_nulls()
-        above = parents.filter(~parents.is_in(kept.implode()))
-        kept = above if not above.len() else pl.concat([kept, above]).unique()
-    result[Kind.ORG] = orgs
-    return result
+        gone = orgs.filter(leaving(Kind.ORG) & ~pl.col("held"))["key"]
+        staying = live.orgs.filter(~pl.col("sourced_id").is_in(gone.implode()))
+        parents = staying["parent"].drop_nulls().unique()
+        above = parents.filter(parents.is_in(going.implode()) & ~parents.is_in(kept.implode()))
+        if not above.len():
+            return orgs
+        kept = pl.concat([kept, above.alias("org")])
 
 
 def _held_where(frame: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:
@@ -84,12 +132,14 @@ def _held_where(frame: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:
 
 
 def hold_declared(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Removing a customer or a community from git always waits for a person."""
+    """Removing a customer or a community from git always waits for a person; with a customer, all that it has."""
+    known = tuple(changes)
+    whole = any(isinstance(change, Delete) and change.kind is Kind.CUSTOMER for change in known)
     return tuple(
         replace(change, held=True)
-        if isinstance(change, Delete) and change.kind in (Kind.CUSTOMER, Kind.COMMUNITY)
+        if whole or (isinstance(change, Delete) and change.kind is Kind.COMMUNITY)
         else change
-        for change in changes
+        for change in known
     )
 
 
@@ -99,7 +149,7 @@ def hold(
     frames: Mapping[Kind, pl.DataFrame],
     causes: Iterable[str],
 ) -> Hold | None:
-    """None where nothing is held. People are held user rows, and those of a customer that is to go."""
+    """None where nothing is held. People are those who would leave, and those of a customer that is to go."""
     digest = hashlib.sha256()
     rows = 0
     people = 0
@@ -116,12 +166,14 @@ def hold(
         if not held.height:
             continue
         rows += held.height
-        people += held.height if kind is Kind.USER else 0
-        lines = held.select(
-            pl.concat_str("action", "reason", "key", pl.col("former_key").fill_null(""), separator="\x1f").alias("row")
-        )["row"].sort()
+        people += held.filter(leaving(kind)).height if kind is Kind.USER else 0
+        # Of what comes or changes the content counts too; of what leaves, that it does.
+        content = pl.col("fingerprint").cast(pl.String).fill_null("")
+        former = pl.col("former_key").fill_null("")
+        lines = held.select(pl.concat_str("action", "reason", "key", former, content, separator="\x1f").alias("row"))
+        lines_sorted = lines["row"].sort()
         digest.update(f"{kind}\x1d".encode())
-        digest.update("\x1e".join(lines.to_list()).encode())
+        digest.update("\x1e".join(lines_sorted.to_list()).encode())
     if not rows:
         return None
     return Hold(f"{customer}:{people}:{digest.hexdigest()[:6]}", people, rows, tuple(causes))

@@ -67,9 +67,8 @@ def people_limits(
     whole = LimitUse(
         Kind.USER, Action.DELETE, "customer", seen, _never_everyone(threshold.allowed(of), of), of, "people"
     )
-    schools = orgs.filter((pl.col("type") == SCHOOL) & ~pl.col("tombstoned")).select(
-        pl.col("sourced_id").alias("org"), pl.col("name")
-    )
+    # Deleted schools count as well: while somebody belongs to one, it can be lost.
+    schools = orgs.filter(pl.col("type") == SCHOOL).select(pl.col("sourced_id").alias("org"), pl.col("name"))
     at_school = (
         roles.select(pl.col("account_id").alias("id"), "org")
         .unique()

@@ -13,6 +13,8 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.role import ADMINISTERING
+from reconciler.model.roster import Manager
 
 #: what `match_with` compares; `sourced_id` never rekeys
 MATCHED_COLUMNS = {"identifier": "identifier", "email": "email", "username": "roster_username"}
@@ -77,15 +79,20 @@ def _pairs(
     desired: pl.DataFrame, live: pl.DataFrame, strangers: pl.DataFrame, column: str, present: pl.Series
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(`sourced_id`, `pair_id`, `pair_key`, `pair_tombstoned`) of proven pairs; strangers that match ambiguously."""
-    revivable = pl.lit(column == "identifier")
-    accounts = live.with_columns(
-        pl.coalesce(column, "username").alias("value") if column == "roster_username" else pl.col(column).alias("value")
-    ).filter(pl.col("value").is_not_null() & (revivable | ~pl.col("tombstoned")))
+    known = live.with_columns(account_value(column).alias("value")).filter(pl.col("value").is_not_null())
+    alive = known.filter(~pl.col("tombstoned"))
+    # A deleted account counts only where no live one has the value.
+    buried = known.filter(pl.col("tombstoned") & ~pl.col("value").is_in(alive["value"].implode()))
+    accounts = pl.concat([alive, buried]) if column == "identifier" else alive
     once_live = accounts.filter(~pl.col("value").is_duplicated())
-    absent = once_live.filter(pl.col("sourced_id").is_null() | ~pl.col("sourced_id").is_in(present.implode()))
+    absent = once_live.filter(
+        pl.when(pl.col("sourced_id").is_null())
+        .then(_adoptable(column))
+        .otherwise(~pl.col("sourced_id").is_in(present.implode()))
+    )
     once_desired = desired.filter(pl.col(column).is_not_null() & ~pl.col(column).is_duplicated())
-    known = strangers.filter(pl.col(column).is_not_null()).select("sourced_id", "line", pl.col(column).alias("value"))
-    pairs = known.join(once_desired.select("sourced_id"), on="sourced_id", how="semi").join(
+    wanted = strangers.filter(pl.col(column).is_not_null()).select("sourced_id", "line", pl.col(column).alias("value"))
+    pairs = wanted.join(once_desired.select("sourced_id"), on="sourced_id", how="semi").join(
         absent.select(
             "value",
             pl.col("id").alias("pair_id"),
@@ -95,8 +102,22 @@ def _pairs(
         on="value",
         how="inner",
     )
-    claimed = known.join(pairs, on="sourced_id", how="anti").join(accounts, on="value", how="semi")
+    claimed = wanted.join(pairs, on="sourced_id", how="anti").join(accounts, on="value", how="semi")
     return pairs.drop("value", "line"), claimed
+
+
+def account_value(column: str) -> pl.Expr:
+    """What a live account is matched by; one that no roster made has its username only as people type it."""
+    return pl.coalesce(column, "username") if column == "roster_username" else pl.col(column)
+
+
+def _adoptable(column: str) -> pl.Expr:
+    """Whether a roster row may bind to an account that something else made. Configuration's administrators never; and
+    an address or name that an LMS asserted proves nothing."""
+    unproven = pl.col("managed_by") == Manager.LTI.value
+    administers = pl.col("role").is_in([role.value for role in sorted(ADMINISTERING)]).fill_null(False)
+    reserved = (pl.col("managed_by") == Manager.CONFIG.value) | administers
+    return ~reserved & (pl.lit(column == "identifier") | ~unproven)
 
 
 def _ambiguity(ambiguous: pl.DataFrame, match_with: str) -> tuple[Diagnostic, ...]:

@@ -14,26 +14,28 @@ from reconciler.model.plan import Counts, LimitUse
 from reconciler.planning.absence import absent_enrollments, absent_people, absent_rows
 from reconciler.planning.desired import ROLE_SEPARATOR, Desired
 from reconciler.planning.difference import appearing_and_changed, in_report_order
-from reconciler.planning.holding import hold_rows, leaving
+from reconciler.planning.holding import Population, hold_rows, leaving, roles_left_empty
 from reconciler.planning.limits import Thresholds, countable_people, people_limits, row_limit
 from reconciler.planning.live import Live, Unsettled
-from reconciler.planning.matching import match_users
+from reconciler.planning.matching import MATCHED_COLUMNS, account_value, match_users
 from reconciler.planning.usernames import settle_usernames
 
 
 @dataclass(frozen=True, slots=True)
 class RosterRules:
-    """What a customer's configuration says of its roster."""
+    """What a customer's configuration says of its roster. reserved_usernames: its administrators', lower case."""
 
     match_with: str
     missing: str = "delete"
     protect: frozenset[str] = frozenset()
+    reserved_usernames: frozenset[str] = frozenset()
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 @dataclass(frozen=True, slots=True)
 class RosterDecision:
-    """changes: frames by kind, only kinds that change. aside: rows set aside, those of the snapshot included."""
+    """changes: frames by kind, only kinds that change. aside: rows set aside, those of the snapshot included.
+    unidentified: kinds that a row set aside may speak of. roles_left_empty: roles whose last holders are held."""
 
     changes: Mapping[Kind, pl.DataFrame]
     refresh: Mapping[Kind, pl.DataFrame]
@@ -41,6 +43,8 @@ class RosterDecision:
     counts: Mapping[Kind, Counts]
     aside: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
+    unidentified: frozenset[Kind] = frozenset()
+    roles_left_empty: tuple[str, ...] = ()
 
 
 def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: RosterRules) -> RosterDecision:
@@ -48,6 +52,7 @@ def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: Ros
     users = _with_roles(live.users, live.roles)
     present = pl.concat(
         [
+            desired.elsewhere,
             desired.frames[Kind.USER]["sourced_id"],
             desired.marked[Kind.USER]["key"],
             desired.protected(Kind.USER),
@@ -56,7 +61,9 @@ def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: Ros
     matched = match_users(desired.frames[Kind.USER], users, rules.match_with, present)
     rekeyed = matched.users.filter(pl.col("match") == Action.REKEY.value)
     people = appearing_and_changed(Kind.USER, matched.users, users)
-    gone_people = absent_people(desired, users, live.roles, rekeyed["id"], rules.missing, rules.protect)
+    gone_people = absent_people(
+        desired, users, live.roles, _named_otherwise(desired, users, rules, rekeyed), rules.missing, rules.protect
+    )
     differences = {Kind.USER: people}
     gone = {Kind.USER: gone_people.changes}
     for kind in (Kind.ORG, Kind.CLASS):
@@ -72,21 +79,27 @@ def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: Ros
     )
     changes = {kind: pl.concat([gone[kind], differences[kind].changes]) for kind in ROSTER_KINDS}
     limits = _limits(changes, users, live, rules.thresholds)
-    held = hold_rows(changes, limits, live.roles, desired.unidentified)
-    settled = settle_usernames(held, users)
+    unidentified = desired.unidentified | _unknown_people(desired, users, rules)
+    held = hold_rows(changes, limits, _population(users, live), unidentified)
+    settled = settle_usernames(held, users, rules.reserved_usernames)
     aside = pl.concat([desired.quarantine, dangling, settled.aside])
     final = {kind: in_report_order(frame) for kind, frame in settled.changes.items() if frame.height}
+    refresh = {kind: each.refresh for kind, each in differences.items()}
+    refresh[Kind.ENROLLMENT] = _without_unfollowed(refresh[Kind.ENROLLMENT], enrollments, rekeyed, final)
     return RosterDecision(
         changes=final,
-        refresh={kind: each.refresh for kind, each in differences.items() if each.refresh.height},
+        refresh={kind: frame for kind, frame in refresh.items() if frame.height},
         limits=limits,
         counts=_counts(final, users, live, aside),
         aside=aside,
+        unidentified=unidentified,
+        roles_left_empty=tuple(roles_left_empty(changes[Kind.USER], _population(users, live).people)),
         diagnostics=(
             *desired.diagnostics,
             *matched.diagnostics,
             *gone_people.diagnostics,
-            *_unidentified(desired, changes),
+            *_unidentified(unidentified, changes),
+            *_recycled(final.get(Kind.USER)),
         ),
     )
 
@@ -159,6 +172,7 @@ def _with_parents(
         pl.lit("refers-to-row-set-aside").alias("code"),
         pl.lit("its person or class is new and was itself set aside").alias("message"),
         pl.lit("correct that row; this one follows by itself").alias("hint"),
+        *[pl.lit(None, dtype=pl.String).alias(name) for name in ("identifier", "email", "username")],
     )
     return whole, dangling
 
@@ -216,10 +230,77 @@ def _counts(
     return counts
 
 
-def _unidentified(desired: Desired, changes: Mapping[Kind, pl.DataFrame]) -> tuple[Diagnostic, ...]:
+def _population(users: pl.DataFrame, live: Live) -> Population:
+    alive = users.filter(~pl.col("tombstoned"))
+    return Population(
+        people=alive.filter(pl.col("sourced_id").is_not_null()).select("id", "role"),
+        roles=live.roles.join(alive, left_on="account_id", right_on="id", how="semi"),
+        classes=live.classes.filter(~pl.col("tombstoned")).select("sourced_id", "school"),
+        orgs=live.orgs.filter(~pl.col("tombstoned")).select("sourced_id", "parent"),
+    )
+
+
+def _strangers_aside(desired: Desired, users: pl.DataFrame) -> pl.DataFrame:
+    """Rows of people set aside whose sourcedId no account has: each may be an account's under another sourcedId."""
+    aside = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
+    return aside.filter(~pl.col("key").is_in(users["sourced_id"].drop_nulls().implode()))
+
+
+def _unknown_people(desired: Desired, users: pl.DataFrame, rules: RosterRules) -> frozenset[Kind]:
+    """Of a stranger set aside whose values cannot be read, nobody knows whose account it would have been."""
+    if rules.match_with not in MATCHED_COLUMNS or not users.height:
+        return frozenset()
+    unread = pl.all_horizontal(pl.col("identifier", "email", "username").is_null())
+    return frozenset({Kind.USER}) if _strangers_aside(desired, users).filter(unread).height else frozenset()
+
+
+def _named_otherwise(desired: Desired, users: pl.DataFrame, rules: RosterRules, rekeyed: pl.DataFrame) -> pl.Series:
+    """Ids of accounts that this file has under another sourcedId: rekeyed, or by a row that was set aside."""
+    column = MATCHED_COLUMNS.get(rules.match_with)
+    if column is None:
+        return rekeyed["id"]
+    values = _strangers_aside(desired, users)["username" if column == "roster_username" else column].drop_nulls()
+    meant = users.filter(account_value(column).is_in(values.implode()).fill_null(False))["id"]
+    return pl.concat([rekeyed["id"], meant])
+
+
+def _without_unfollowed(
+    refresh: pl.DataFrame, enrollments: pl.DataFrame, rekeyed: pl.DataFrame, final: Mapping[Kind, pl.DataFrame]
+) -> pl.DataFrame:
+    """Enrollments of people whose rekey is held or refused keep the fingerprint of their old sourcedId."""
+    if not rekeyed.height or not refresh.height:
+        return refresh
+    users = final.get(Kind.USER)
+    done = users.filter(~pl.col("held"))["key"] if users is not None else rekeyed["sourced_id"].clear()
+    undone = rekeyed["sourced_id"].filter(~rekeyed["sourced_id"].is_in(done.implode()))
+    theirs = enrollments.filter(pl.col("user").is_in(undone.implode()))["id"]
+    return refresh.filter(~pl.col("live_id").is_in(theirs.implode()))
+
+
+def _recycled(users: pl.DataFrame | None) -> tuple[Diagnostic, ...]:
+    """A sourcedId that comes back with another name and another identifier may be somebody else's now."""
+    if users is None:
+        return ()
+    other = pl.all_horizontal(
+        [pl.col(name).ne_missing(pl.col(f"before_{name}")) for name in ("given_name", "family_name", "identifier")]
+    )
+    restored = users.filter((pl.col("action") == Action.RESTORE.value) & pl.col("former_key").is_null() & other)
+    if not restored.height:
+        return ()
+    return (
+        warning(
+            "recycled-sourced-id",
+            f"{restored.height:,} people who return have another name and identifier than before",
+            Span("users.csv", int(restored["line"].sort()[0])),
+            "if a sourcedId was given to somebody else, that person would get the old account and its work",
+        ),
+    )
+
+
+def _unidentified(kinds: frozenset[Kind], changes: Mapping[Kind, pl.DataFrame]) -> tuple[Diagnostic, ...]:
     found = []
     for kind in ROSTER_KINDS:
-        if kind in desired.unidentified:
+        if kind in kinds:
             number = changes[kind].filter(leaving(kind)).height
             effect = f"all {number:,} deletions of {kind.plural} are held" if number else "nothing had to be held"
             found.append(

@@ -15,6 +15,9 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
 
+#: The holder of a username that an administrator of the configuration is about to get.
+NOBODY_YET = -1
+
 
 @dataclass(frozen=True, slots=True)
 class SettledUsernames:
@@ -22,12 +25,15 @@ class SettledUsernames:
     aside: pl.DataFrame
 
 
-def settle_usernames(changes: Mapping[Kind, pl.DataFrame], live: pl.DataFrame) -> SettledUsernames:
-    """live: users, tombstones included. Repeats until nobody clashes: who gives way keeps the name they had."""
+def settle_usernames(
+    changes: Mapping[Kind, pl.DataFrame], live: pl.DataFrame, reserved: frozenset[str] = frozenset()
+) -> SettledUsernames:
+    """live: users, tombstones included. reserved: usernames, lower case, that the configuration gives away. Repeats
+    until nobody clashes: who gives way keeps the name they had."""
     settled = dict(changes)
     aside = [pl.DataFrame(schema=QUARANTINE_SCHEMA)]
     while True:
-        clashes = _clashes(settled[Kind.USER], live)
+        clashes = _clashes(settled[Kind.USER], live, reserved)
         if not clashes.height:
             return SettledUsernames(settled, pl.concat(aside))
         held_ids = settled[Kind.USER].filter("held")["live_id"].drop_nulls()
@@ -39,27 +45,32 @@ def settle_usernames(changes: Mapping[Kind, pl.DataFrame], live: pl.DataFrame) -
         settled[Kind.ENROLLMENT] = _settle(
             settled[Kind.ENROLLMENT],
             pl.col("user"),
-            waiting.filter(pl.col("live_id").is_null()),
-            refused.filter(pl.col("live_id").is_null()),
+            waiting.filter(_binds()),
+            refused.filter(_binds()),
             _is_taking(),
         )
         aside.append(_aside(refused))
 
 
-def _clashes(users: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+def _clashes(users: pl.DataFrame, live: pl.DataFrame, reserved: frozenset[str]) -> pl.DataFrame:
     """Unheld rows that take a username which, after this plan, `holder` still has."""
     renamed = pl.col("username").ne_missing(pl.col("before_username"))
     arriving = pl.col("action").is_in([Action.CREATE.value, Action.RESTORE.value])
     takers = users.filter(
         _is_taking() & ~pl.col("held") & pl.col("username").is_not_null() & (renamed | arriving)
     ).with_columns(pl.col("username").str.to_lowercase().alias("folded"))
-    if not takers.height or not live.height:
+    if not takers.height or not (live.height or reserved):
         return takers.clear().with_columns(pl.lit(None, dtype=pl.Int64).alias("holder"))
     giving_up = users.filter(~pl.col("held") & (~_is_taking() | renamed))["live_id"].drop_nulls()
     holders = live.filter(~pl.col("tombstoned") & pl.col("username").is_not_null()).select(
         pl.col("id").alias("holder"), pl.col("username").str.to_lowercase().alias("folded")
     )
-    return takers.join(holders.filter(~pl.col("holder").is_in(giving_up.implode())), on="folded", how="inner").filter(
+    staying = holders.filter(~pl.col("holder").is_in(giving_up.implode()))
+    promised = pl.DataFrame(
+        {"holder": [NOBODY_YET] * len(reserved), "folded": sorted(reserved)},
+        schema={"holder": pl.Int64, "folded": pl.String},
+    ).join(holders, on="folded", how="anti")
+    return takers.join(pl.concat([staying, promised]), on="folded", how="inner").filter(
         pl.col("holder").ne_missing(pl.col("live_id"))
     )
 
@@ -71,6 +82,12 @@ def _settle(
         return taking & key.is_in(clashes["key"].implode()).fill_null(False)
 
     return frame.with_columns((pl.col("held") | of(waiting)).alias("held")).filter(~of(refused))
+
+
+def _binds() -> pl.Expr:
+    """Rows whose sourcedId is nobody's before: without them, an enrollment that names it has nobody to belong to."""
+    bound = [Action.UPDATE.value, Action.SUSPEND.value, Action.RESUME.value]
+    return ~pl.col("action").is_in(bound)
 
 
 def _is_taking() -> pl.Expr:
@@ -87,4 +104,7 @@ def _aside(refused: pl.DataFrame) -> pl.DataFrame:
         pl.lit("username-taken").alias("code"),
         pl.lit("its username belongs to an account that stays").alias("message"),
         pl.lit("give one of the two another username, or set a suffix for the roster's").alias("hint"),
+        "identifier",
+        "email",
+        pl.col("roster_username").alias("username"),
     )
