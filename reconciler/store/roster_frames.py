@@ -89,7 +89,8 @@ SELECT e.id, e.sourced_id, c.sourced_id AS "class", i.subject AS "user", e.role,
        e.begin_date, e.end_date, e.fingerprint, e.tombstoned_at IS NOT NULL AS tombstoned, e.account_id, e.class_id
 FROM {{wanted}} w JOIN enrollments e ON {{matches}}
 LEFT JOIN classes c ON c.id = e.class_id
-LEFT JOIN identities i ON i.account_id = e.account_id AND +i.issuer_id = {ROSTER_ISSUER}
+LEFT JOIN accounts a ON a.id = e.account_id
+LEFT JOIN identities i ON i.account_id = a.id AND +i.issuer_id = {ROSTER_ISSUER}
 WHERE +e.customer_id = :customer ORDER BY e.id, i.subject
 """
 

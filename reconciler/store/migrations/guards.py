@@ -2,7 +2,8 @@
 
 Our own bulk writes never meet them: they change the fingerprint (or `run`, `origin_run`, `settings_digest`)
 of every row they write. A write that leaves it as it was, or a row that comes without one, is another hand's:
-the row's fingerprint becomes null, and the customer's write counter goes up by one.
+the row's fingerprint becomes null, and the customer's write counter goes up by one. So do the fingerprints of rows
+that refer to it, where the write takes away what they refer to or gives it another sourcedId.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Iterator
 
 #: What a plan compares; other columns (a password, an origin) may change without a word.
 WATCHED = {
-    "orgs": "customer_id, sourced_id, name, type, identifier, parent_id, tombstoned_at",
-    "accounts": "customer_id, managed_by, status, given_name, family_name, middle_name, email, username, "
+    "orgs": "id, customer_id, sourced_id, name, type, identifier, parent_id, tombstoned_at",
+    "accounts": "id, customer_id, managed_by, status, given_name, family_name, middle_name, email, username, "
     "roster_username, identifier, grades, role, tombstoned_at",
-    "classes": "customer_id, sourced_id, org_id, title, class_code, class_type, course, terms, grades, tombstoned_at",
+    "classes": "id, customer_id, sourced_id, org_id, title, class_code, class_type, course, terms, grades, "
+    "tombstoned_at",
     "enrollments": "customer_id, sourced_id, class_id, account_id, role, is_primary, begin_date, end_date, "
     "tombstoned_at",
 }
@@ -24,6 +26,21 @@ DECLARED = {
 }
 CUSTOMER = "slug, name, status, document, tombstoned_at"
 IDENTITY = "issuer_id, subject, account_id, customer_id"
+#: Table -> the rows that refer to one of it by id.
+REFERRING = {
+    "orgs": (
+        ("orgs", "customer_id = OLD.customer_id AND parent_id = OLD.id"),
+        ("classes", "customer_id = OLD.customer_id AND org_id = OLD.id"),
+        (
+            "accounts",
+            "id IN (SELECT account_id FROM account_roles WHERE customer_id = OLD.customer_id AND org_id = OLD.id)",
+        ),
+    ),
+    "accounts": (("enrollments", "account_id = OLD.id"),),
+    "classes": (("enrollments", "class_id = OLD.id"),),
+}
+#: What rows are referred to by; our own writes never change it.
+NAMES = {"orgs": ("id", "sourced_id"), "accounts": ("id",), "classes": ("id", "sourced_id")}
 
 GONE_BY_ANOTHER_HAND = "OLD.run IS NULL OR OLD.run > 0"
 
@@ -37,10 +54,21 @@ def doubt_account(row: str) -> str:
 
 
 def doubt_bound(row: str) -> str:
-    """Only the roster's own key is part of a fingerprint; an LMS link is not."""
-    return (
-        f"UPDATE accounts SET fingerprint = NULL WHERE id = {row}.account_id AND fingerprint IS NOT NULL"
-        f" AND EXISTS (SELECT 1 FROM issuers WHERE issuers.id = {row}.issuer_id AND issuers.kind = 'roster');"
+    """The account, and the enrollments that name it. Only the roster's own key is part of a fingerprint; an LMS link
+    is not."""
+    rostered = f"EXISTS (SELECT 1 FROM issuers WHERE issuers.id = {row}.issuer_id AND issuers.kind = 'roster')"
+    return " ".join(
+        f"UPDATE {table} SET fingerprint = NULL WHERE {column} = {row}.account_id AND fingerprint IS NOT NULL"
+        f" AND {rostered};"
+        for table, column in (("accounts", "id"), ("enrollments", "account_id"))
+    )
+
+
+def doubt_referring(table: str) -> str:
+    """The rows that refer to OLD."""
+    return " ".join(
+        f"UPDATE {referring} SET fingerprint = NULL WHERE {which} AND fingerprint IS NOT NULL;"
+        for referring, which in REFERRING.get(table, ())
     )
 
 
@@ -78,10 +106,11 @@ class Trigger:
         when: str = "",
         unchanged: str = "",
         doubt: str = "",
+        name: str = "",
     ) -> None:
         self.table, self.event, self.body, self.columns = table, event, body, columns
         self.when, self.unchanged, self.doubt = when, unchanged, doubt
-        self.name = f"{table}_foreign_{event.lower()}"
+        self.name = f"{table}_foreign_{name or event.lower()}"
         self.on = f"{event} OF {columns} ON {table}" if columns else f"{event} ON {table}"
 
     def sqlite(self) -> str:
@@ -113,7 +142,10 @@ def triggers() -> Iterator[Trigger]:
     for table, columns in WATCHED.items():
         yield Trigger(table, "INSERT", bump("NEW"), when="NEW.fingerprint IS NULL")
         yield Trigger(table, "UPDATE", bump("NEW"), columns=columns, unchanged="fingerprint", doubt="fingerprint")
-        yield Trigger(table, "DELETE", bump("OLD"))
+        yield Trigger(table, "DELETE", f"{doubt_referring(table)} {bump('OLD')}")
+    for table, names in NAMES.items():
+        differs = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in names)
+        yield Trigger(table, "UPDATE", doubt_referring(table), columns=", ".join(names), when=differs, name="renamed")
     for table, columns in DECLARED.items():
         settings = doubt_settings(table, "NEW")
         yield Trigger(table, "INSERT", settings, when="NEW.origin_run IS NULL")
