@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +17,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
+from reconciler.operations.administrators import taken_usernames, usernames
 from reconciler.operations.documents import CATALOGUE_NAME, Documents, catalogue_documents, customer_documents
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
@@ -125,6 +126,9 @@ def _plan_one(
         )
         changed_secrets = dict(states.changed)
         diagnostics += states.warnings(name, documents.wanted[Kind.CUSTOMER, name].origins)
+    clashes = taken_usernames(documents.wanted[Kind.CUSTOMER, name], record, reader) if resolved else ()
+    if clashes:
+        return failed_plan(name, documents.name, clashes)
     declared = compare_documents(documents.wanted, documents.applied, changed_secrets)
     choice = RosterChoice.FRESH if request.bundle else request.roster
     compared: ComparedRoster | None = None
@@ -135,7 +139,9 @@ def _plan_one(
             snapshot, known, rostering = taken
             source = summary_of(snapshot, Freshness.LAST if choice is RosterChoice.LAST else Freshness.FRESH)
             diagnostics += snapshot.diagnostics
-            compared = compare_roster(snapshot, rostering, reader, known)
+            compared = compare_roster(
+                snapshot, rostering, reader, known, usernames(documents.wanted[Kind.CUSTOMER, name].document)
+            )
             diagnostics += quarantine_diagnostics(compared.decision.aside, SHOWN_PER_RULE)
             diagnostics += seat_warnings(compared.desired, _licences(resolved)) if resolved else ()
         elif resolved is not None:
@@ -159,8 +165,7 @@ def _plan_one(
 
 
 def _administrators(record: CustomerRecord | None) -> Collection[str]:
-    known = record.document.get("administrators") if record and not record.tombstoned else None
-    return frozenset(known) if isinstance(known, Mapping) else frozenset()
+    return usernames(record.document) if record and not record.tombstoned else frozenset()
 
 
 def _people(reader: Reader, record: CustomerRecord) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -57,26 +57,30 @@ def known_roster(reader: Reader, customer_id: int | None) -> KnownRoster:
 
 
 def compare_roster(
-    snapshot: Snapshot, rostering: OneRosterRostering, reader: Reader, known: KnownRoster
+    snapshot: Snapshot,
+    rostering: OneRosterRostering,
+    reader: Reader,
+    known: KnownRoster,
+    administrators: Iterable[str] = (),
 ) -> ComparedRoster:
-    """Raises Refusal where the snapshot is not this customer's, or a file of it became empty."""
-    desired = desire(
-        snapshot, rostering.client_partner_id, rostering.suffix, known.live.orgs["sourced_id"]
-    )
+    """administrators: their usernames, which no roster row may take. Raises Refusal where the snapshot is not this
+    customer's, or a file of it became empty."""
+    desired = desire(snapshot, rostering.client_partner_id, rostering.suffix, known.live.orgs["sourced_id"])
     _refuse_emptied(snapshot, known.live)
     unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], known.index)
     live = _with_open_enrollments(reader, known, unsettled)
-    decision = decide_roster(desired, live, unsettled, roster_rules(rostering))
+    decision = decide_roster(desired, live, unsettled, roster_rules(rostering, administrators))
     belongings = _belongings(reader, known.customer_id, live, decision)
     return ComparedRoster(desired, decision, belongings, own_part(snapshot, desired))
 
 
-def roster_rules(rostering: OneRosterRostering) -> RosterRules:
+def roster_rules(rostering: OneRosterRostering, administrators: Iterable[str] = ()) -> RosterRules:
     limits = rostering.limits
     return RosterRules(
         match_with=rostering.match_with,
         missing=rostering.missing,
         protect=frozenset(rostering.protect),
+        reserved_usernames=frozenset(username.lower() for username in administrators),
         thresholds=Thresholds(
             users=Threshold(limits.users.percent, limits.users.floor, limits.users.per_school_percent),
             classes=Threshold(limits.classes.percent, limits.classes.floor),
