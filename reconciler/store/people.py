@@ -6,12 +6,12 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.roster import Manager
-from reconciler.store.writing import ACCOUNTS, Writing, with_ids, write
+from reconciler.store.writing import ACCOUNTS, Writing, compared_again, with_ids, write
 
 
-def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame) -> None:
+def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame, orgs: pl.DataFrame) -> None:
     """stays: changes of people who are to be there; goes: of those who are to be deleted (not done here: only
-    their usernames become free, so that others can take them)."""
+    their usernames become free, so that others can take them). orgs: sourced_id and id of those that live."""
     issuer = issuer_id(writing, "main", "roster")
     people = with_ids(writing, ACCOUNTS, stays).with_columns(
         pl.col("username").str.to_lowercase().alias("username_key"),
@@ -21,11 +21,15 @@ def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame) -> N
         .otherwise("manager")
         .alias("managed_by"),
     )
+    roles = _roles(people, orgs)
+    homeless = roles.filter(pl.col("org_id").is_null())["account_id"]
+    if homeless.len():
+        people = compared_again(people, pl.col("id").is_in(homeless.implode()))
     live = people.filter(pl.col("live_id").is_not_null())
     _free_usernames(writing, live, goes)
     write(writing, ACCOUNTS, people)
     _bind(writing, issuer, people.filter(pl.col("live_id").is_null()), live)
-    _write_roles(writing, people)
+    _write_roles(writing, _changing_roles(people), roles.drop_nulls("org_id"))
 
 
 def issuer_id(writing: Writing, name: str, kind: str) -> int:
@@ -93,10 +97,35 @@ def _bind(writing: Writing, issuer: int, new: pl.DataFrame, live: pl.DataFrame) 
     )
 
 
-def _write_roles(writing: Writing, people: pl.DataFrame) -> None:
-    """roles: lines of `ORG=role`, split at the last `=`. An org that the store does not have gives no role."""
-    changed = people.filter(pl.col("roles").ne_missing(pl.col("before_roles")))
-    known = changed.filter(pl.col("live_id").is_not_null()).select("live_id")
+def _changing_roles(people: pl.DataFrame) -> pl.DataFrame:
+    return people.filter(pl.col("roles").ne_missing(pl.col("before_roles")))
+
+
+def _roles(people: pl.DataFrame, orgs: pl.DataFrame) -> pl.DataFrame:
+    """account_id, org_id, role of people whose roles change. roles: lines of `ORG=role`, split at the last `=`.
+    org_id: null where the org is not there."""
+    entries = (
+        _changing_roles(people)
+        .select(pl.col("id").alias("account_id"), pl.col("roles").str.split("\n").alias("entry"))
+        .explode("entry")
+        .drop_nulls("entry")
+        .select(
+            "account_id",
+            pl.col("entry").str.extract(r"^(.*)=[^=]*$").alias("sourced_id"),
+            pl.col("entry").str.extract(r"=([^=]*)$").alias("role"),
+        )
+    )
+    return (
+        entries.join(orgs.rename({"id": "org_id"}), on="sourced_id", how="left")
+        .select("account_id", "org_id", "role")
+        .sort("account_id", "org_id", "role")
+        .unique(maintain_order=True)
+    )
+
+
+def _write_roles(writing: Writing, people: pl.DataFrame, roles: pl.DataFrame) -> None:
+    """people: those whose roles change; roles: all that they have from now on."""
+    known = people.filter(pl.col("live_id").is_not_null()).select("live_id")
     if not known.is_empty():
         with writing.connection.staged("changed_roles", known) as names:
             writing.connection.execute(
@@ -107,29 +136,11 @@ def _write_roles(writing: Writing, people: pl.DataFrame) -> None:
                 f"DELETE FROM account_roles WHERE run = -:run AND account_id IN (SELECT live_id FROM {names})",
                 writing.facts,
             )
-    entries = (
-        changed.select(pl.col("id").alias("account_id"), pl.col("roles").str.split("\n").alias("entry"))
-        .explode("entry")
-        .select(
-            "account_id",
-            pl.col("entry").str.extract(r"^(.*)=[^=]*$").alias("org"),
-            pl.col("entry").str.extract(r"=([^=]*)$").alias("role"),
-        )
-    )
-    orgs = writing.connection.frame(
-        "SELECT id AS org_id, sourced_id AS org FROM orgs WHERE customer_id = :customer",
-        {"org_id": pl.Int64, "org": pl.String},
-        writing.facts,
-    )
-    rows = entries.join(orgs, on="org").sort("account_id", "org_id", "role").unique(maintain_order=True)
-    if rows.is_empty():
+    if roles.is_empty():
         return
     writing.connection.insert(
         "account_roles",
-        rows.select(
-            "account_id",
-            "org_id",
-            "role",
+        roles.with_columns(
             pl.lit(writing.customer, dtype=pl.Int64).alias("customer_id"),
             pl.lit(writing.run, dtype=pl.Int64).alias("run"),
         ),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
+
+#: How many changed things an error names; the rest is counted.
+NAMED = 10
 
 
 class StoreProblem(Refusal):
@@ -31,6 +36,12 @@ class StalePlan(StoreProblem):
             f"{customer}: the store changed after the plan was made ({', '.join(kinds)}); nothing was written",
             "Plan again and look at what it says now.",
         )
+
+    @classmethod
+    def of(cls, customer: str, changed: Iterable[tuple[str, str]]) -> StalePlan:
+        """Names the first few, and counts the rest."""
+        found = tuple(changed)
+        return cls(customer, found[:NAMED], max(0, len(found) - NAMED))
 
 
 def unexplained(where: object, state: str) -> StoreProblem:

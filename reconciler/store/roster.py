@@ -9,10 +9,21 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.store.people import write_people
-from reconciler.store.problem import StoreProblem
-from reconciler.store.writing import CLASSES, ENROLLMENTS, ORGS, TABLES, Writing, entomb, with_ids, write
+from reconciler.store.problem import StalePlan, StoreProblem
+from reconciler.store.writing import (
+    CLASSES,
+    ENROLLMENTS,
+    ORGS,
+    TABLES,
+    Writing,
+    compared_again,
+    entomb,
+    with_ids,
+    write,
+)
 
 Rows = Mapping[Kind, pl.DataFrame]
+Leaving = Mapping[Kind, pl.Series]
 
 #: An org that is its own ancestor by mistake is no reason to go on for ever.
 DEEPEST = 64
@@ -35,14 +46,15 @@ def write_roster(writing: Writing, rows: Rows) -> None:
     """rows: the change frames of what is to be done, nothing held in them."""
     stays = {kind: frame.filter(pl.col("action") != Action.DELETE.value) for kind, frame in rows.items()}
     goes = {kind: frame.filter(pl.col("action") == Action.DELETE.value) for kind, frame in rows.items()}
+    leaving = {kind: frame["live_id"] for kind, frame in goes.items()}
     if Kind.ORG in rows:
-        _write_orgs(writing, stays[Kind.ORG])
+        _write_orgs(writing, stays[Kind.ORG], leaving)
     if Kind.USER in rows:
-        write_people(writing, stays[Kind.USER], goes[Kind.USER])
+        write_people(writing, stays[Kind.USER], goes[Kind.USER], live_keys(writing, Kind.ORG, leaving))
     if Kind.CLASS in rows:
-        _write_classes(writing, stays[Kind.CLASS])
+        _write_classes(writing, stays[Kind.CLASS], leaving)
     if Kind.ENROLLMENT in rows:
-        _write_enrollments(writing, stays[Kind.ENROLLMENT])
+        _write_enrollments(writing, stays[Kind.ENROLLMENT], leaving)
     for kind in (Kind.ENROLLMENT, Kind.CLASS, Kind.USER, Kind.ORG):
         if kind in rows:
             entomb(writing, TABLES[kind], goes[kind])
@@ -51,49 +63,73 @@ def write_roster(writing: Writing, rows: Rows) -> None:
         writing.connection.execute(CLOSURE_SQL, writing.facts)
 
 
-def _write_orgs(writing: Writing, rows: pl.DataFrame) -> None:
+def _write_orgs(writing: Writing, rows: pl.DataFrame, leaving: Leaving) -> None:
     if rows.is_empty():
         return
     orgs = with_ids(writing, ORGS, rows)
-    known = pl.concat([orgs.select("sourced_id", "id"), live_keys(writing, "orgs")]).unique("sourced_id", keep="first")
-    write(writing, ORGS, resolved(orgs, "parent", known, "parent_id"))
+    known = pl.concat([orgs.select("sourced_id", "id"), live_keys(writing, Kind.ORG, leaving)])
+    write(writing, ORGS, _with_org(orgs, "parent", known.unique("sourced_id", keep="first"), "parent_id"))
 
 
-def _write_classes(writing: Writing, rows: pl.DataFrame) -> None:
+def _write_classes(writing: Writing, rows: pl.DataFrame, leaving: Leaving) -> None:
     if rows.is_empty():
         return
     classes = with_ids(writing, CLASSES, rows)
-    write(writing, CLASSES, resolved(classes, "school", live_keys(writing, "orgs"), "org_id"))
+    write(writing, CLASSES, _with_org(classes, "school", live_keys(writing, Kind.ORG, leaving), "org_id"))
 
 
-def _write_enrollments(writing: Writing, rows: pl.DataFrame) -> None:
+def _with_org(rows: pl.DataFrame, reference: str, orgs: pl.DataFrame, column: str) -> pl.DataFrame:
+    missing = pl.col(reference).is_not_null() & pl.col(column).is_null()
+    return compared_again(resolved(rows, reference, orgs, column), missing)
+
+
+def _write_enrollments(writing: Writing, rows: pl.DataFrame, leaving: Leaving) -> None:
     if rows.is_empty():
         return
-    bound = writing.connection.frame(
-        "SELECT i.subject AS sourced_id, i.account_id AS id FROM identities i JOIN issuers x ON x.id = i.issuer_id"
-        " WHERE x.customer_id = :customer AND x.kind = 'roster'",
-        {"sourced_id": pl.String, "id": pl.Int64},
-        writing.facts,
-    )
-    enrollments = resolved(with_ids(writing, ENROLLMENTS, rows), "class", live_keys(writing, "classes"), "class_id")
-    enrollments = resolved(enrollments, "user", bound, "account_id").rename({"primary": "is_primary"})
-    lost = enrollments.select(pl.any_horizontal(pl.col("class_id", "account_id").is_null()).sum()).item()
-    if lost:
-        raise StoreProblem(
-            "unresolved-reference",
-            f"{writing.slug}: {lost:,} enrollments name a person or class that is not there; nothing was written",
-            "Plan again. If it stays, what they need is held: look at the plan.",
+    enrollments = with_ids(writing, ENROLLMENTS, rows)
+    enrollments = resolved(enrollments, "class", live_keys(writing, Kind.CLASS, leaving), "class_id")
+    enrollments = resolved(enrollments, "user", live_keys(writing, Kind.USER, leaving), "account_id")
+    lost = enrollments.filter(pl.any_horizontal(pl.col("class_id", "account_id").is_null()))
+    if not lost.is_empty():
+        _refuse_lost(writing, lost)
+    write(writing, ENROLLMENTS, enrollments.rename({"primary": "is_primary"}))
+
+
+def _refuse_lost(writing: Writing, lost: pl.DataFrame) -> None:
+    """Raises: a person or class that was deleted since makes the plan stale."""
+    deleted = [
+        resolved(lost, reference, known_keys(writing, kind, alive=False), "deleted").filter(
+            pl.col("deleted").is_not_null()
         )
-    write(writing, ENROLLMENTS, enrollments)
-
-
-def live_keys(writing: Writing, table: str) -> pl.DataFrame:
-    """sourced_id and id of every row of the customer, tombstones included."""
-    return writing.connection.frame(
-        f"SELECT sourced_id, id FROM {table} WHERE customer_id = :customer",
-        {"sourced_id": pl.String, "id": pl.Int64},
-        writing.facts,
+        for reference, kind in (("class", Kind.CLASS), ("user", Kind.USER))
+    ]
+    keys = pl.concat(deleted)["key"].unique().sort()
+    if keys.len():
+        raise StalePlan.of(writing.slug, ((Kind.ENROLLMENT.value, key) for key in keys))
+    raise StoreProblem(
+        "unresolved-reference",
+        f"{writing.slug}: {lost.height:,} enrollments name a person or class that is not there; nothing was written",
+        "Plan again. If it stays, what they need is held: look at the plan.",
     )
+
+
+def live_keys(writing: Writing, kind: Kind, leaving: Leaving) -> pl.DataFrame:
+    """sourced_id and id of what is live once this apply is done. leaving: ids of what it is still to delete."""
+    alive = known_keys(writing, kind, alive=True)
+    return alive.filter(~pl.col("id").is_in(leaving[kind].implode())) if kind in leaving else alive
+
+
+def known_keys(writing: Writing, kind: Kind, *, alive: bool) -> pl.DataFrame:
+    """sourced_id and id of every org, class or rostered person of the customer that lives, or that is deleted."""
+    life = f"tombstoned_at IS {'' if alive else 'NOT '}NULL"
+    found = f"SELECT sourced_id, id FROM {TABLES[kind].name} WHERE customer_id = :customer AND {life}"
+    if kind is Kind.USER:
+        found = (
+            "SELECT i.subject AS sourced_id, a.id FROM identities i JOIN issuers x ON x.id = i.issuer_id"
+            " JOIN accounts a ON a.id = i.account_id WHERE x.customer_id = :customer AND x.kind = 'roster'"
+            f" AND a.{life}"
+        )
+    return writing.connection.frame(found, {"sourced_id": pl.String, "id": pl.Int64}, writing.facts)
 
 
 def resolved(rows: pl.DataFrame, reference: str, known: pl.DataFrame, column: str) -> pl.DataFrame:

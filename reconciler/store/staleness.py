@@ -19,9 +19,6 @@ from reconciler.store import roster_frames
 from reconciler.store.connection import Connection
 from reconciler.store.problem import StalePlan
 
-#: How many changed things an error names; the rest is counted.
-NAMED = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Current:
@@ -74,7 +71,7 @@ def refuse_stale(
         for key in _changed(connection, current.id, kind, frame, seen.version[1])
     ]
     if changed:
-        raise StalePlan(plan.id, tuple(changed[:NAMED]), max(0, len(changed) - NAMED))
+        raise StalePlan.of(plan.id, changed)
     return False
 
 

@@ -126,6 +126,7 @@ def change(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
     columns = (*table.columns, "fingerprint", "origin_file", "origin_line")
     written = ", ".join(f"{column} = s.{column}" for column in columns)
     with staged(writing, table, rows.select("live_id", "action", *columns)) as changed:
+        _let_go(writing, table, rows, changed)
         writing.connection.execute(
             f"UPDATE {table.name} SET {written}, origin_run = :run, tombstoned_at = NULL, tombstoned_run = NULL"
             f" FROM {changed} s WHERE {table.name}.id = s.live_id",
@@ -138,11 +139,28 @@ def entomb(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
     if rows.is_empty():
         return
     with staged(writing, table, rows.select("live_id", "action")) as gone:
+        _let_go(writing, table, rows, gone)
         writing.connection.execute(
             f"UPDATE {table.name} SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = 0"
             f" FROM {gone} s WHERE {table.name}.id = s.live_id",
             writing.facts,
         )
+
+
+def _let_go(writing: Writing, table: RosterTable, rows: pl.DataFrame, name: str) -> None:
+    """A fingerprint that stays as it is is how the triggers know another hand: where one would (0 to 0), it is null
+    in between."""
+    if rows.select((pl.col("seen").is_null() | (pl.col("seen") == pl.col("fingerprint"))).any()).item():
+        writing.connection.execute(
+            f"UPDATE {table.name} SET fingerprint = NULL FROM {name} s WHERE {table.name}.id = s.live_id"
+        )
+
+
+def compared_again(rows: pl.DataFrame, unresolved: pl.Expr) -> pl.DataFrame:
+    """`rows` with the fingerprint 0, which is no row's and not the null of another hand, where a reference could not be
+    written: the next plan compares the columns and writes it once what it names is there."""
+    zero = pl.lit(0, dtype=pl.Int64)
+    return rows.with_columns(pl.when(unresolved).then(zero).otherwise("fingerprint").alias("fingerprint"))
 
 
 @contextmanager
