@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,14 +9,17 @@ from pathlib import Path
 import click
 
 from reconciler.cli.exit_code import ExitCode, worst
+from reconciler.cli.invitations import lost, shown, write_invitations
 from reconciler.cli.options import workspace_options
-from reconciler.cli.plan import apply_command, plan_request
+from reconciler.cli.plan import NOTHING_CHANGED, apply_command, plan_request
 from reconciler.cli.reporting import show_plan
-from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
+from reconciler.model.change import Action
+from reconciler.model.kind import DECLARED_KINDS
+from reconciler.model.plan import CATALOGUE, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations.applying import Applied, AppliedCustomer, apply_plan
 from reconciler.operations.plan_file import read_plan
 from reconciler.operations.planning import RosterChoice, make_plan
-from reconciler.operations.workspace import Workspace, open_workspace
+from reconciler.operations.workspace import open_workspace
 
 
 @click.command()
@@ -69,18 +71,19 @@ def apply(
     if expect and plan.plan_id != expect and _does_something(plan):
         click.echo(
             f"error: the plan is {plan.plan_id}, not the one that was reviewed ({expect}); nothing was changed "
-            "[stale-plan]\n    What it would do now is shown above: review it, and expect its id.",
+            f"[stale-plan]\n    Now it would {_effects(plan)}. That is shown above: review it, and expect its id.",
             err=True,
         )
         return ExitCode.STALE
     if not _does_something(plan) and not _keeps_a_roster(plan):
-        return _code(apply_plan(workspace, plan, approve)) if approve else _quiet_code(plan)
-    if not (yes or expect) and sys.stdin.isatty() and not click.confirm("Apply this?", default=False, err=True):
-        click.echo("Nothing was changed.", err=True)
+        if not approve:
+            return _quiet_code(plan)
+    elif not (yes or expect) and sys.stdin.isatty() and not click.confirm("Apply this?", default=False, err=True):
+        click.echo(NOTHING_CHANGED, err=True)
         return ExitCode.DONE
     results = apply_plan(workspace, plan, approve, lock_timeout=lock_timeout)
-    _tell(results, plan.customers, command, workspace)
-    return _code(results)
+    handed_over = _tell(results, plan.customers, command)
+    return worst([_code(results), ExitCode.DONE if handed_over else ExitCode.ERROR])
 
 
 def _plan_file(what: Sequence[str]) -> Path | None:
@@ -107,48 +110,67 @@ def _keeps_a_roster(plan: Plan) -> bool:
     return any(customer.snapshot or customer.refresh for customer in plan.customers)
 
 
+def _effects(plan: Plan) -> str:
+    """By action, of everything that an apply would do and of what it would hold: `delete 4, create 2 (4 held)`."""
+    counts = [
+        each
+        for customer in plan.customers
+        for kind, each in customer.counts.items()
+        if customer.roster_applies or kind in DECLARED_KINDS
+    ]
+    totals = {action: sum(each[action] for each in counts) for action in Action}
+    held = sum(each.held for each in counts)
+    parts = ", ".join(f"{action} {number:,}" for action, number in totals.items() if number)
+    return f"{parts} ({held:,} held)" if held else parts
+
+
 def _quiet_code(plan: Plan) -> ExitCode:
     """Nothing to do; what failed or was refused is said all the same."""
     codes = {Outcome.FAILED: ExitCode.INVALID_CONFIGURATION, Outcome.REFUSED: ExitCode.HELD}
     return worst([ExitCode.DONE, *(codes[each.outcome] for each in plan.customers if each.outcome in codes)])
 
 
-def _tell(
-    results: Iterable[AppliedCustomer], plans: Iterable[CustomerPlan], command: str, workspace: Workspace
-) -> None:
+def _tell(results: Iterable[AppliedCustomer], plans: Iterable[CustomerPlan], command: str) -> bool:
+    """False where an invitation could not be handed over. Those that go into files do so before anything is printed:
+    whoever reads the output may stop reading."""
     by_id = {plan.id: plan for plan in plans}
-    for result in results:
-        name = "catalogue" if result.id == CATALOGUE else result.id
-        run = f" (run {result.run})" if result.run is not None else ""
-        hold = by_id[result.id].hold
-        if result.became is Applied.APPLIED:
-            click.echo(f"{name}: applied{run}")
-        elif result.became is Applied.UNCHANGED:
-            click.echo(f"{name}: nothing to change")
-        elif result.became is Applied.HELD and hold is not None:
-            rest = f"everything else was applied{run}" if result.run is not None else "there was nothing else to apply"
-            click.echo(f"{name}: HELD {hold.id}; {rest}\n    If that is right:  {command} --approve {hold.id}")
-        else:
-            click.echo(f"{name}: {result.became}; nothing of it was changed")
+    told = list(results)
+    terminal = sys.stdout.isatty()
+    files = {} if terminal else {result.id: _kept(result) for result in told}
+    for result in told:
+        for line in _outcome(result, by_id[result.id].hold, command):
+            click.echo(line)
         for diagnostic in result.diagnostics:
             click.echo(str(diagnostic), err=True)
-        _hand_over(result, workspace)
+        for line in shown(result) if terminal else ():
+            click.echo(line)
+        kept = files.get(result.id)
+        if isinstance(kept, Path):
+            click.echo(f"    invitations of its new administrators, kept nowhere else: {kept}")
+        elif kept is not None:
+            click.echo(lost(result, kept), err=True)
+    return not any(isinstance(kept, OSError) for kept in files.values())
 
 
-def _hand_over(result: AppliedCustomer, workspace: Workspace) -> None:
-    """Invitation links are as good as passwords: on a terminal, else in a file that only its owner reads."""
-    if not result.invitations:
-        return
-    lines = [f"{each.username}: {each.link}" for each in result.invitations]
-    if sys.stdout.isatty():
-        click.echo("invitations, shown once; each works for 14 days:")
-        for line in lines:
-            click.echo(f"    {line}")
-        return
-    path = Path(f"invitations-{result.id}-run-{result.run}.txt")
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
-    click.echo(f"    invitations of its new administrators, kept nowhere else: {path}")
+def _outcome(result: AppliedCustomer, hold: Hold | None, command: str) -> list[str]:
+    name = "catalogue" if result.id == CATALOGUE else result.id
+    run = f" (run {result.run})" if result.run is not None else ""
+    if result.became is Applied.APPLIED:
+        return [f"{name}: applied{run}"]
+    if result.became is Applied.UNCHANGED:
+        return [f"{name}: nothing to change"]
+    if result.became is Applied.HELD and hold is not None:
+        rest = f"everything else was applied{run}" if result.run is not None else "there was nothing else to apply"
+        return [f"{name}: HELD {hold.id}; {rest}", f"    If that is right:  {command} --approve {hold.id}"]
+    return [f"{name}: {result.became}; nothing of it was changed"]
+
+
+def _kept(result: AppliedCustomer) -> Path | OSError | None:
+    """Where its invitations are, or why they are nowhere."""
+    try:
+        return write_invitations(result)
+    except OSError as problem:
+        return problem
 
 
 def _code(results: Sequence[AppliedCustomer]) -> ExitCode:

@@ -6,7 +6,7 @@ import getpass
 import os
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -64,19 +64,22 @@ def apply_plan(
     _refuse_altered(plan)
     given = _by_customer(plan, approvals)
     return tuple(
-        _apply_one(workspace, plan, customer, given.get(customer.id), lock_timeout) for customer in plan.customers
+        _apply_one(workspace, plan, customer, given.get(customer.id, ()), lock_timeout) for customer in plan.customers
     )
 
 
 def _apply_one(
-    workspace: Workspace, plan: Plan, customer: CustomerPlan, approval: str | None, lock_timeout: float
+    workspace: Workspace, plan: Plan, customer: CustomerPlan, approvals: Sequence[str], lock_timeout: float
 ) -> AppliedCustomer:
     if customer.outcome is Outcome.REFUSED:
         return AppliedCustomer(customer.id, Applied.REFUSED)
     if customer.outcome is Outcome.FAILED:
         return AppliedCustomer(customer.id, Applied.INVALID)
-    if approval is not None and (customer.hold is None or customer.hold.id != approval):
-        return AppliedCustomer(customer.id, Applied.UNFIT, diagnostics=(_unfit(customer, approval),))
+    unfit = [approval for approval in approvals if customer.hold is None or customer.hold.id != approval]
+    if unfit:
+        return AppliedCustomer(
+            customer.id, Applied.UNFIT, diagnostics=tuple(_unfit(customer, approval) for approval in unfit)
+        )
     if _configuration_changed(workspace, customer):
         return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
     try:
@@ -88,7 +91,7 @@ def _apply_one(
             customer,
             plan_id=plan.plan_id,
             actor=actor(),
-            approved=approval is not None,
+            approved=bool(approvals),
             git_commit=git_commit(workspace.directory),
             secrets=secrets,
             lock_timeout=lock_timeout,
@@ -97,7 +100,7 @@ def _apply_one(
         return AppliedCustomer(customer.id, Applied.STALE, diagnostics=stale.diagnostics)
     except Refusal as refusal:
         return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=refusal.diagnostics)
-    held = customer.hold is not None and approval is None
+    held = customer.hold is not None and not approvals
     became = Applied.HELD if held else Applied.APPLIED if result.run is not None else Applied.UNCHANGED
     invitations = tuple(
         Invitation(username, f"{workspace.public_url.rstrip('/')}{path}") for username, path in result.invitations
@@ -105,9 +108,11 @@ def _apply_one(
     return AppliedCustomer(customer.id, became, result.run, result.run is not None, invitations=invitations)
 
 
-def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, str]:
-    """A hold's id begins with its customer's."""
-    given = {approval.split(":", 1)[0]: approval for approval in approvals}
+def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """A hold's id begins with its customer's. All that were given for one customer have to fit."""
+    given: dict[str, list[str]] = {}
+    for approval in dict.fromkeys(approvals):
+        given.setdefault(approval.split(":", 1)[0], []).append(approval)
     known = {customer.id for customer in plan.customers}
     strangers = sorted(set(given) - known)
     if strangers:
@@ -115,10 +120,11 @@ def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, str]:
             [
                 error(
                     "unknown-hold",
-                    f"{given[name]} is no hold of this plan: it has no customer {name}",
+                    f"{approval} is no hold of this plan: it has no customer {name}",
                     hint="a hold's id stands in the plan under HELD, and in `reconciler holds`",
                 )
                 for name in strangers
+                for approval in given[name]
             ]
         )
     return given
@@ -185,12 +191,12 @@ def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str,
 
 
 def _is_new_administrator(customer: CustomerPlan, path: str) -> bool:
-    """An administrator's password is needed only to make the account."""
+    """An administrator's password is needed only to make the account. path: of the password."""
     if customer.seen.version is None:
         return True
     owner = path.rpartition(".")[0]
     return any(
-        field.path == owner and field.before is None
+        field.path in (owner, ADMINISTRATORS.rstrip(".")) and field.before is None
         for change in customer.declared
         if change.kind is Kind.CUSTOMER
         for field in change.fields

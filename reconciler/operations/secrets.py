@@ -22,10 +22,16 @@ class SecretStates:
     unreadable: tuple[Diagnostic, ...]
 
     def warnings(self, customer: str, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
+        """A path that holds an administrator's username is kept out of the words: a masked report shows them."""
         return self.unreadable + tuple(
             warning(
                 "secret-not-set",
-                f"the secret {name} of {customer} is not set here, so whether {path} changed is unknown",
+                f"the secret {name} of {customer} is not set here; "
+                + (
+                    "a new administrator's account is made with it"
+                    if path.startswith(ADMINISTRATORS)
+                    else f"whether {path} changed is unknown"
+                ),
                 origins.get(path),
                 f"an apply needs it: set it in this environment's secrets under {customer}/{name}",
             )

@@ -122,7 +122,8 @@ def field_changes(before: Mapping[str, object], after: Mapping[str, object]) -> 
     if before == after:
         return ()
     found: dict[str, FieldChange] = {}
-    tree = DeepDiff(dict(before), dict(after), view="tree", ignore_order=False)
+    # However little two mappings share, what differs is told key by key: who is new among people depends on it.
+    tree = DeepDiff(dict(before), dict(after), view="tree", ignore_order=False, threshold_to_diff_deeper=0)
     for levels in tree.values():
         for level in levels:
             path, old, new = _whole_value(level)

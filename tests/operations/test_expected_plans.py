@@ -65,3 +65,17 @@ def test_an_adoption_of_an_account_that_somebody_else_manages_is_another_plan(la
 def test_the_same_adoption_is_the_same_plan(launched: Project) -> None:
     assert expecting(launched, expected(launched)) == 0
     assert launched.ask(f"select managed_by from accounts where identifier = '{NUMBER}'") == [("roster",)]
+
+
+def test_a_plan_that_was_not_expected_says_what_it_would_do_now(project: Project) -> None:
+    project.customer()
+    assert project.apply("springfield", "--zip", day_one(project)).code == 0
+    one = DAY_ONE.without_users([STUDENT])
+    reviewed = project.plan("springfield", "--zip", one.zip(project.folder / "one.zip")).json["plan_id"]
+    later = one.with_user("u-9001").with_user(DAY_ONE.students()[1], email="new@example.com")
+
+    told = project.run("apply", "springfield", "--zip", later.zip(project.folder / "two.zip"), "--expect", reviewed)
+    assert told.code == 4
+    assert "Now it would delete 3, update 1, create 1." in told.err, "a person with two enrollments goes"
+    assert STUDENT not in told.err
+    assert "1 person to update · 1 to add" in told.out, "the plan as it is now is shown"

@@ -88,3 +88,12 @@ def test_keys_that_come_and_go_are_shown_against_nothing() -> None:
 
 def test_a_value_of_another_type_is_one_change() -> None:
     assert field_changes({"a": {"b": 1}}, {"a": "x"}) == (FieldChange("a", {"b": 1}, "x"),)
+
+
+def test_people_who_have_nothing_in_common_come_and_go_one_by_one() -> None:
+    before = {"administrators": {"ann": {"email": "a@x", "role": "admin"}}}
+    after = {"administrators": {"b.o": {"email": "b@x", "role": "author"}}}
+    assert field_changes(before, after) == (
+        FieldChange("administrators.ann", {"email": "a@x", "role": "admin"}, None, personal=True),
+        FieldChange("administrators.b.o", None, {"email": "b@x", "role": "author"}, personal=True),
+    )

@@ -1,0 +1,58 @@
+"""An approval releases exactly the set that was reviewed, or its customer stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bundles import bundle
+from project import Project
+
+DAY_ONE = bundle(users=40)
+LATER = DAY_ONE.without_users(DAY_ONE.students()[:25])
+
+
+@pytest.fixture
+def held(project: Project) -> Project:
+    """Springfield, of whose people 25 are to leave."""
+    project.customer()
+    assert project.apply("springfield", "--zip", DAY_ONE.zip(project.folder / "one.zip")).code == 0
+    return project
+
+
+def later(project: Project) -> Path:
+    return LATER.zip(project.folder / "two.zip")
+
+
+def hold(project: Project) -> str:
+    return str(project.plan("springfield", "--zip", later(project)).json["customers"][0]["hold"]["id"])
+
+
+def gone(project: Project) -> int:
+    return int(project.ask("select count(*) from accounts where tombstoned_at is not null")[0][0])
+
+
+@pytest.mark.parametrize("fitting_first", [True, False])
+def test_one_approval_that_does_not_fit_stops_its_customer(held: Project, fitting_first: bool) -> None:
+    both = [hold(held), "springfield:25:000000"]
+    first, second = both if fitting_first else reversed(both)
+
+    applied = held.apply("springfield", "--zip", later(held), "--approve", first, "--approve", second)
+    assert applied.code == 3
+    assert "springfield:25:000000 does not fit" in applied.err
+    assert f"{both[0]} does not fit" not in applied.err
+    assert gone(held) == 0
+
+
+def test_the_same_approval_may_be_given_twice(held: Project) -> None:
+    fitting = hold(held)
+    assert held.apply("springfield", "--zip", later(held), "--approve", fitting, "--approve", fitting).code == 0
+    assert gone(held) == 25
+
+
+def test_an_approval_that_does_not_fit_is_said_where_there_is_nothing_to_do(held: Project) -> None:
+    applied = held.apply("springfield", "--roster", "none", "--approve", "springfield:25:000000")
+    assert applied.code == 3
+    assert "springfield: unfit; nothing of it was changed" in applied.out
+    assert "springfield:25:000000 does not fit: nothing of it is held" in applied.err
