@@ -1,7 +1,8 @@
 """Whether what a plan would do to a customer is still what was reviewed.
 
-Nothing is stale while the customer's version is the one the plan saw. Otherwise only what the plan would touch
-counts: its rows, the keys it would make, and the customer's configuration; never other customers or sign-ins.
+A row to be changed must be the one that the plan names. Beyond that nothing is stale while the customer's version is
+the one the plan saw. Otherwise only what the plan would touch counts: its rows, the keys it would make, the limits
+that it kept, and the customer's configuration; never other customers or sign-ins.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from reconciler.model.plan import CustomerPlan
 from reconciler.model.roster import field_names
 from reconciler.store import roster_frames
 from reconciler.store.connection import Connection
+from reconciler.store.naming import misnamed
 from reconciler.store.problem import StalePlan
+
+#: Kinds whose deletions are limited, and what a limit counts.
+LIMITED = frozenset({Kind.USER, Kind.CLASS, Kind.ENROLLMENT})
+LEAVING = (Action.DELETE.value, Action.SUSPEND.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +66,35 @@ def refuse_stale(
         return True
     if current is None or seen.version is None:
         raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
-    if current.version == seen.version and current.settings == seen.settings:
-        return True
+    unmoved = current.version == seen.version and current.settings == seen.settings
     # A digest that is null says that another hand wrote, not what: two of them are not known to be the same.
-    if current.settings != seen.settings or current.settings is None:
+    if not unmoved and (current.settings != seen.settings or current.settings is None):
         raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
     changed = [
         (kind.value, key)
         for kind, frame in rows.items()
-        for key in _changed(connection, current.id, kind, frame, seen.version[1])
+        for key in _changed(connection, current.id, kind, frame, None if unmoved else seen.version)
     ]
     if changed:
         raise StalePlan.of(plan.id, changed)
-    return False
+    return unmoved
 
 
-def _changed(connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame, writes: int) -> Iterator[str]:
-    """Keys of rows that are not what the plan saw, in the plan's order."""
-    live = _live(connection, customer, kind, frame)
-    stale = pl.concat([_touched(kind, frame, live), _taken(frame, live)])
-    if kind is Kind.USER:
-        stale = pl.concat([stale, _newly_linked(connection, frame, writes)])
-    yield from frame.join(stale, on="key", how="semi", maintain_order="left")["key"].to_list()
+def _changed(
+    connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame, since: tuple[int, int] | None
+) -> Iterator[str]:
+    """Keys of rows that are not what the plan saw, in the plan's order. since: the version it saw, None where that is
+    the customer's still."""
+    found = [misnamed(connection, customer, kind, frame)]
+    if since is not None:
+        run, writes = since
+        live = _live(connection, customer, kind, frame)
+        found += [_touched(kind, frame, live), _taken(frame, live), _limited(connection, customer, kind, frame, run)]
+        if kind is Kind.USER:
+            found.append(_newly_linked(connection, frame, writes))
+    stale = pl.concat(found)
+    if stale.height:
+        yield from frame.join(stale, on="key", how="semi", maintain_order="left")["key"].to_list()
 
 
 def _live(connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
@@ -133,6 +146,20 @@ def _taken(frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     """Keys that a row would get and something else has."""
     holders = live.select(pl.col("sourced_id").alias("key"), pl.col("id").alias("holder"))
     return frame.join(holders, on="key").filter(pl.col("holder").ne_missing(pl.col("live_id"))).select("key")
+
+
+def _limited(connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame, run: int) -> pl.DataFrame:
+    """All that is to leave, where others of the kind left by a later run than the plan saw: each of two plans may keep
+    a limit that both together exceed."""
+    leaving = frame.filter(pl.col("action").is_in(LEAVING)).select("key")
+    if kind not in LIMITED or leaving.is_empty():
+        return leaving.clear()
+    others = connection.scalar(
+        "SELECT count(*) FROM journal WHERE run_id > :run AND customer_id = :customer AND kind = :kind"
+        " AND action IN ('delete', 'suspend')",
+        {"run": run, "customer": customer, "kind": kind.value},
+    )
+    return leaving if others else leaving.clear()
 
 
 def _newly_linked(connection: Connection, frame: pl.DataFrame, writes: int) -> pl.DataFrame:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
 
 from reconciler.model.change import Update
-from reconciler.model.kind import Kind
+from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.store.live import Store
 from reconciler.store.problem import StalePlan
@@ -165,3 +166,90 @@ def test_a_fingerprint_is_not_refreshed_where_another_hand_wrote_since_the_plan(
     foreign.run(loaded, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")
     plans.apply(loaded, planned)
     assert plans.row(loaded, Kind.ORG, "s-1")["fingerprint"] is None
+
+
+def altered(planned: CustomerPlan, kind: Kind, **columns: Any) -> CustomerPlan:
+    """The same plan with other values in every row of a kind."""
+    rows = planned.roster[kind].with_columns(**{name: pl.lit(value) for name, value in columns.items()})
+    return replace(planned, roster={**planned.roster, kind: rows})
+
+
+@pytest.mark.parametrize("kind", ROSTER_KINDS)
+def test_a_row_that_is_not_the_one_the_plan_names_is_stale(loaded: Store, kind: Kind) -> None:
+    key, other = {
+        Kind.ORG: ("s-1", "d"),
+        Kind.USER: ("u-1", "u-2"),
+        Kind.CLASS: ("c-1", "c-2"),
+        Kind.ENROLLMENT: ("e-1", "e-2"),
+    }[kind]
+    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(classes=[plans.class_("c-2")])))
+    planned = plans.plan(loaded, roster=plans.roster(**{kind.plural: [plans.to(loaded, kind, key, "delete")]}))
+    swapped = plans.row(loaded, kind, other)
+    with pytest.raises(StalePlan) as raised:
+        plans.apply(loaded, altered(planned, kind, live_id=swapped["id"], seen=swapped["fingerprint"]))
+    assert raised.value.changed == ((kind.value, key),)
+    assert plans.apply(loaded, planned).run == 3
+
+
+def test_another_customers_account_is_not_the_one_the_plan_names(loaded: Store) -> None:
+    plans.load(loaded, slug="shelbyville")
+    theirs = plans.row(loaded, Kind.USER, "u-1", "shelbyville")
+    with pytest.raises(StalePlan):
+        plans.apply(loaded, altered(update(loaded), Kind.USER, live_id=theirs["id"]))
+
+
+def test_an_account_that_the_roster_knows_already_cannot_be_adopted(loaded: Store) -> None:
+    row = plans.to(loaded, Kind.USER, "u-1", "adopt") | {"key": "n-1"}
+    with pytest.raises(StalePlan):
+        plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[row])))
+
+
+def test_a_rekey_needs_the_account_under_its_former_sourced_id(loaded: Store) -> None:
+    row = plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-2") | {"key": "n-1"}
+    with pytest.raises(StalePlan):
+        plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[row])))
+
+
+def test_a_deleted_account_without_a_sourced_id_may_come_back(loaded: Store) -> None:
+    again = plans.to(loaded, Kind.USER, "u-1", "restore", seen=None)
+    plans.apply(loaded, delete(loaded))
+    foreign.run(loaded, "DELETE FROM identities WHERE subject = 'u-1'")
+    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[again])))
+    assert plans.row(loaded, Kind.USER, "u-1")["id"] == again["live_id"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "two"), [(Kind.USER, "u-1", "u-2"), (Kind.ENROLLMENT, "e-1", "e-2"), (Kind.CLASS, "c-1", "c-2")]
+)
+def test_of_two_plans_that_each_keep_a_limit_only_one_takes_something_away(
+    loaded: Store, kind: Kind, one: str, two: str
+) -> None:
+    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(classes=[plans.class_("c-2")])))
+    first, second = (
+        plans.plan(loaded, roster=plans.roster(**{kind.plural: [plans.to(loaded, kind, key, "delete")]}))
+        for key in (one, two)
+    )
+    plans.apply(loaded, first)
+    with pytest.raises(StalePlan) as raised:
+        plans.apply(loaded, second)
+    assert raised.value.changed == ((kind.value, two),)
+
+
+def test_people_suspended_since_count_as_gone(loaded: Store) -> None:
+    planned = plans.plan(loaded, roster=plans.roster(users=[plans.to(loaded, Kind.USER, "u-2", "delete")]))
+    suspended = plans.to(loaded, Kind.USER, "u-1", "suspend", status="suspended")
+    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[suspended])))
+    with pytest.raises(StalePlan):
+        plans.apply(loaded, planned)
+
+
+def test_people_who_left_since_do_not_keep_others_from_changing_or_leaving_elsewhere(loaded: Store) -> None:
+    plans.load(loaded, slug="shelbyville")
+    changed = plans.plan(
+        loaded, roster=plans.roster(users=[plans.to(loaded, Kind.USER, "u-2", "update", email="n@x.example")])
+    )
+    elsewhere = plans.roster(users=[plans.to(loaded, Kind.USER, "u-2", "delete", "shelbyville")])
+    leaving = plans.plan(loaded, "shelbyville", roster=elsewhere)
+    plans.apply(loaded, delete(loaded))
+    assert plans.apply(loaded, changed).run == 4
+    assert plans.apply(loaded, leaving).run == 5
