@@ -23,7 +23,7 @@ from reconciler.store.lock import customer_lock
 from reconciler.store.memberships import keep_memberships
 from reconciler.store.problem import StoreProblem
 from reconciler.store.roster import write_roster
-from reconciler.store.run_record import counts_of, record_run, replace_hold
+from reconciler.store.run_record import HoldScope, counts_of, forget_holds, hold_scope, keep_hold, record_run
 from reconciler.store.secret_traces import keep_secrets
 from reconciler.store.snapshots import keep_snapshot
 from reconciler.store.staleness import Current, current_catalogue, current_customer, refuse_stale
@@ -62,6 +62,12 @@ class Order:
     def compared(self) -> bool:
         """A fresh roster was compared, so that what it holds is all that is held."""
         return self.plan.source is not None and self.plan.roster_applies
+
+    @property
+    def settles_roster(self) -> bool:
+        """Nothing of a roster waits any more but what this plan itself holds."""
+        removed = any(isinstance(change, Delete) and change.kind is Kind.CUSTOMER for change in self.declared)
+        return self.compared or removed
 
 
 def apply_customer(
@@ -125,8 +131,9 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
             refresh(connection, TABLES[kind], frame)
     if order.compared and plan.source is not None and plan.snapshot:
         keep_snapshot(connection, customer, run or (current.version[0] if current else 0), plan.source, plan.snapshot)
-    if order.compared or plan.hold is not None or order.approved or not _has_snapshot(connection, customer):
-        replace_hold(connection, customer, None if order.approved else plan.hold, order.plan_id, started)
+    forget_holds(connection, customer, HoldScope if order.settles_roster else [HoldScope.DECLARED])
+    if plan.hold is not None and not order.approved:
+        keep_hold(connection, customer, hold_scope(plan), plan.hold, order.plan_id, started)
     if run is not None:
         connection.execute(
             "UPDATE customers SET last_run = :run WHERE id = :customer", {"run": run, "customer": customer}
@@ -212,11 +219,6 @@ def _record(connection: Connection, order: Order, run: int, customer: int | None
 
 def _new_run(connection: Connection) -> int:
     return int(connection.dialect.allocate(connection, "runs", 1)[0])
-
-
-def _has_snapshot(connection: Connection, customer: int) -> bool:
-    asked = {"customer": customer}
-    return bool(connection.scalar("SELECT count(*) FROM snapshots WHERE customer_id = :customer", asked))
 
 
 def moment() -> str:

@@ -181,7 +181,7 @@ class Reader:
         return record, {part: pl.concat(found) for part, found in frames.items()}
 
     def holds(self) -> tuple[HoldRecord, ...]:
-        """What waits for approval, by customer."""
+        """What waits for approval, by customer; of one, what its roster holds and what its documents hold."""
         table, customers = records.holds, tables.customers
         rows = self._connection.rows(
             select(
@@ -198,7 +198,7 @@ class Reader:
             HoldRecord(slug, hold, people, count, tuple(orjson.loads(causes)), plan, at)
             for slug, hold, people, count, causes, plan, at in rows
         )
-        return tuple(sorted(found, key=lambda record: record.customer))
+        return tuple(sorted(found, key=lambda record: (record.customer, record.id)))
 
     def runs(self, slug: str | None = None) -> tuple[RunRecord, ...]:
         """Newest first; of one customer, or of all."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Any
 
 import polars as pl
 
 from reconciler.model.change import Change, action_of
 from reconciler.model.kind import Kind
-from reconciler.model.plan import Hold
+from reconciler.model.plan import CustomerPlan, Hold
 from reconciler.store.connection import Connection
 from reconciler.store.documents import text_of
 
@@ -59,15 +60,34 @@ def counts_of(declared: Iterable[Change], rows: Mapping[Kind, pl.DataFrame]) -> 
     return counts
 
 
-def replace_hold(connection: Connection, customer: int, hold: Hold | None, plan_id: str, now: str) -> None:
-    connection.execute("DELETE FROM holds WHERE customer_id = :customer", {"customer": customer})
-    if hold is None:
-        return
+class HoldScope(StrEnum):
+    ROSTER = "roster"
+    DECLARED = "declared"
+
+
+def hold_scope(plan: CustomerPlan) -> HoldScope:
+    """What the plan's hold is of."""
+    of_roster = plan.roster_applies and any(frame["held"].any() for frame in plan.roster.values())
+    return HoldScope.ROSTER if of_roster else HoldScope.DECLARED
+
+
+def forget_holds(connection: Connection, customer: int, scopes: Iterable[HoldScope]) -> None:
+    for scope in scopes:
+        connection.execute(
+            "DELETE FROM holds WHERE customer_id = :customer AND scope = :scope",
+            {"customer": customer, "scope": scope.value},
+        )
+
+
+def keep_hold(connection: Connection, customer: int, scope: HoldScope, hold: Hold, plan_id: str, now: str) -> None:
+    """In place of what was held of the scope."""
+    forget_holds(connection, customer, [scope])
     connection.execute(
-        "INSERT INTO holds (customer_id, hold_id, people, rows, causes, plan_id, created_at)"
-        " VALUES (:customer, :hold, :people, :rows, :causes, :plan, :now)",
+        "INSERT INTO holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at)"
+        " VALUES (:customer, :scope, :hold, :people, :rows, :causes, :plan, :now)",
         {
             "customer": customer,
+            "scope": scope.value,
             "hold": hold.id,
             "people": hold.people,
             "rows": hold.rows,

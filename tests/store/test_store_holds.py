@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.model.change import Delete, Update
 from reconciler.model.kind import Kind
+from reconciler.model.plan import Hold
 from reconciler.store.live import Store
 from reconciler.store.run_record import HASHED, run_hash
 from tests.store import foreign, plans
@@ -92,6 +93,58 @@ def test_a_held_removal_of_a_community_waits_while_the_customer_changes(loaded: 
     with loaded.reading() as reader:
         assert reader.customers()[plans.SLUG].name == "Springfield Schools"
         assert [each.tombstoned for each in reader.declared(plans.SLUG) if each.kind is Kind.COMMUNITY] == [False]
+
+
+REMOVED = Hold("springfield:0:fedcba", 0, 1, ("A community would be removed.",))
+
+
+def without_community(store: Store, **facts: Any) -> Any:
+    return plans.plan(
+        store,
+        declared=(plans.change(Kind.COMMUNITY, "high", Delete, held=True),),
+        settings=plans.settings(plans.CUSTOMER, plans.LEAVES),
+        hold=REMOVED,
+        **facts,
+    )
+
+
+def waiting(store: Store) -> list[str]:
+    with store.reading() as reader:
+        return [hold.id for hold in reader.holds()]
+
+
+def test_what_a_roster_holds_waits_on_while_only_documents_are_applied(loaded: Store) -> None:
+    plans.apply(loaded, held_plan(loaded))
+    plans.apply(loaded, without_community(loaded))
+    assert waiting(loaded) == [REMOVED.id, plans.HOLD.id]
+    plans.apply(loaded, without_community(loaded))
+    plans.apply(loaded, plans.plan(loaded))
+    assert waiting(loaded) == [plans.HOLD.id]
+    plans.apply(loaded, without_community(loaded), approved=True)
+    assert waiting(loaded) == [plans.HOLD.id]
+
+
+def test_a_roster_that_is_only_shown_ends_no_hold_of_a_roster(loaded: Store) -> None:
+    plans.apply(loaded, held_plan(loaded))
+    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE, roster_applies=False))
+    assert waiting(loaded) == [plans.HOLD.id]
+
+
+def test_a_new_roster_replaces_both(loaded: Store) -> None:
+    plans.apply(loaded, held_plan(loaded))
+    plans.apply(loaded, without_community(loaded))
+    plans.apply(loaded, without_community(loaded, source=plans.SOURCE))
+    assert waiting(loaded) == [REMOVED.id]
+    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE))
+    assert waiting(loaded) == []
+
+
+def test_nothing_waits_for_a_customer_that_was_removed(loaded: Store) -> None:
+    plans.apply(loaded, held_plan(loaded))
+    gone = (plans.change(Kind.CUSTOMER, plans.SLUG, Delete, held=True),)
+    removal = plans.plan(loaded, declared=gone, settings={**plans.settings(), "digest": None}, hold=REMOVED)
+    plans.apply(loaded, removal, approved=True)
+    assert waiting(loaded) == []
 
 
 def test_runs_form_a_chain_of_hashes_over_all_customers(loaded: Store) -> None:

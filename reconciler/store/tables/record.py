@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text
 
-from reconciler.store.tables.metadata import WHOLE, durable, surrogate
+from reconciler.store.tables.metadata import durable, surrogate
 
 #: hash: SHA-256 over previous_hash and the row, so that `history --verify` sees a row that was changed.
 runs = Table(
@@ -70,11 +70,13 @@ snapshot_parts = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-#: What waits for approval: one row per customer, replaced by each apply. causes: JSON list of sentences.
+#: What waits for approval. scope: `roster` where rows of a roster are held, `declared` where documents alone are: an
+#: apply without a fresh roster knows nothing of the first. causes: JSON list of sentences.
 holds = Table(
     "holds",
     durable,
-    Column("customer_id", WHOLE, ForeignKey("customers.id"), primary_key=True, autoincrement=False),
+    Column("customer_id", BigInteger, ForeignKey("customers.id"), primary_key=True),
+    Column("scope", Text, primary_key=True),
     Column("hold_id", Text, nullable=False),
     Column("people", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),

@@ -288,7 +288,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "holds",
-        sa.Column("customer_id", WHOLE, autoincrement=False, nullable=False),
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("hold_id", sa.Text(), nullable=False),
         sa.Column("people", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
@@ -296,7 +297,7 @@ def upgrade() -> None:
         sa.Column("plan_id", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_holds_customer_id")),
-        sa.PrimaryKeyConstraint("customer_id", name=op.f("pk_holds")),
+        sa.PrimaryKeyConstraint("customer_id", "scope", name=op.f("pk_holds")),
     )
     op.create_table(
         "lessons",
