@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from reconciler.store.connection import Connection
 
 #: A column's type is guessed from the first batch of a result, and a later value that does not fit fails.
-#: One batch for all makes the guess certain; memory is taken as rows arrive.
-ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 30)}
+#: One batch for all makes the guess certain. Memory is taken as rows arrive, but addresses for a whole batch at once,
+#: by column, for as long as a frame lives: with batches much larger than this, a fork finds no room.
+ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 24)}
 
 #: A temporary table is held in memory.
 SLICE_ROWS = 1_000_000
