@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from reconciler.model.change import Action
 from reconciler.model.role import ROLE_NAMES, Role
 from reconciler.model.roster import AccountStatus, Manager
-from reconciler.store.people import issuer_id
+from reconciler.store.binding import issuer_id
 from reconciler.store.writing import ACCOUNTS, Writing, staged
 
 INVITED_FOR = timedelta(days=14)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.store.connection import Connection, Parameters
 from reconciler.store.roster_frames import ROSTER_ISSUER
@@ -42,7 +43,19 @@ def record_document(connection: Connection, kind: Kind, table: str, which: str, 
     )
 
 
-def _pairs(connection: Connection, kind: Kind, table: str) -> str:
+def record_identities(connection: Connection, staged: str, facts: Parameters) -> None:
+    """Identities that are about to become another account's. staged: a temporary table with `identity_id`. Their kind
+    in the journal is `identity`, which no plan has."""
+    connection.execute(
+        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
+        f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), 'identity', t.id, '{Action.MOVE.value}',"
+        f" CAST({connection.dialect.json_object}({_pairs(connection, None, 'identities')}) AS TEXT)"
+        f" FROM {staged} s JOIN identities t ON t.id = s.identity_id",
+        facts,
+    )
+
+
+def _pairs(connection: Connection, kind: Kind | None, table: str) -> str:
     values = {
         column.name: f"CAST(t.{column.name} AS INTEGER)" if column.name in NUMBERS else f"t.{column.name}"
         for column in durable.tables[table].columns

@@ -6,13 +6,13 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.roster import Manager
+from reconciler.store.binding import bind
 from reconciler.store.writing import ACCOUNTS, Writing, compared_again, with_ids, write
 
 
 def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame, orgs: pl.DataFrame) -> None:
     """stays: changes of people who are to be there; goes: of those who are to be deleted (not done here: only
     their usernames become free, so that others can take them). orgs: sourced_id and id of those that live."""
-    issuer = issuer_id(writing, "main", "roster")
     people = with_ids(writing, ACCOUNTS, stays).with_columns(
         pl.col("username").str.to_lowercase().alias("username_key"),
         # Only an account that a launch made becomes the roster's; its owner's or the configuration's keeps its manager.
@@ -25,21 +25,10 @@ def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame, orgs
     homeless = roles.filter(pl.col("org_id").is_null())["account_id"]
     if homeless.len():
         people = compared_again(people, pl.col("id").is_in(homeless.implode()))
-    live = people.filter(pl.col("live_id").is_not_null())
-    _free_usernames(writing, live, goes)
+    _free_usernames(writing, people.filter(pl.col("live_id").is_not_null()), goes)
     write(writing, ACCOUNTS, people)
-    _bind(writing, issuer, people.filter(pl.col("live_id").is_null()), live)
+    bind(writing, people)
     _write_roles(writing, _changing_roles(people), roles.drop_nulls("org_id"))
-
-
-def issuer_id(writing: Writing, name: str, kind: str) -> int:
-    """The id of `SLUG/NAME`, made where it is not there yet."""
-    facts = {**writing.facts, "name": f"{writing.slug}/{name}", "kind": kind}
-    writing.connection.execute(
-        "INSERT INTO issuers (customer_id, name, kind) VALUES (:customer, :name, :kind) ON CONFLICT (name) DO NOTHING",
-        facts,
-    )
-    return int(writing.connection.scalar("SELECT id FROM issuers WHERE name = :name", facts))
 
 
 def _free_usernames(writing: Writing, live: pl.DataFrame, goes: pl.DataFrame) -> None:
@@ -55,46 +44,6 @@ def _free_usernames(writing: Writing, live: pl.DataFrame, goes: pl.DataFrame) ->
         writing.connection.execute(
             f"UPDATE accounts SET username_key = NULL FROM {freed} s WHERE accounts.id = s.live_id"
         )
-
-
-def _bind(writing: Writing, issuer: int, new: pl.DataFrame, live: pl.DataFrame) -> None:
-    """Every account is known by the sourcedId that its row has now, and by no other of this roster."""
-    facts = {**writing.facts, "issuer": issuer}
-    bound = live.filter(pl.col("action").is_in([Action.REKEY.value, Action.ADOPT.value, Action.RESTORE.value]))
-    if not bound.is_empty():
-        with writing.connection.staged("bound_accounts", bound.select("live_id", "key")) as names:
-            # The triggers take a row that its run marked as gone for our own doing.
-            writing.connection.execute(
-                f"UPDATE identities SET run = -:run FROM {names} s WHERE identities.account_id = s.live_id"
-                " AND +identities.issuer_id = :issuer AND identities.subject <> s.key",
-                facts,
-            )
-            writing.connection.execute(
-                "DELETE FROM identities WHERE run = -:run AND +issuer_id = :issuer"
-                f" AND account_id IN (SELECT live_id FROM {names})",
-                facts,
-            )
-            writing.connection.execute(
-                "INSERT INTO identities (issuer_id, subject, account_id, customer_id, run)"
-                " SELECT CAST(:issuer AS BIGINT), s.key, s.live_id, CAST(:customer AS BIGINT), CAST(:run AS BIGINT)"
-                f" FROM {names} s WHERE NOT EXISTS (SELECT 1 FROM identities i"
-                " WHERE i.account_id = s.live_id AND +i.issuer_id = :issuer)",
-                facts,
-            )
-    if new.is_empty():
-        return
-    ids = writing.connection.dialect.allocate(writing.connection, "identities", new.height)
-    writing.connection.insert(
-        "identities",
-        new.select(
-            ids.alias("id"),
-            pl.lit(issuer, dtype=pl.Int64).alias("issuer_id"),
-            pl.col("key").alias("subject"),
-            pl.col("id").alias("account_id"),
-            pl.lit(writing.customer, dtype=pl.Int64).alias("customer_id"),
-            pl.lit(writing.run, dtype=pl.Int64).alias("run"),
-        ),
-    )
 
 
 def _changing_roles(people: pl.DataFrame) -> pl.DataFrame:
