@@ -15,8 +15,9 @@ def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame, orgs
     their usernames become free, so that others can take them). orgs: sourced_id and id of those that live."""
     people = with_ids(writing, ACCOUNTS, stays).with_columns(
         pl.col("username").str.to_lowercase().alias("username_key"),
-        # Only an account that a launch made becomes the roster's; its owner's or the configuration's keeps its manager.
-        pl.when(pl.col("manager").is_null() | (pl.col("manager") == Manager.LTI.value))
+        # An account that a launch made becomes the roster's, and one that the configuration names no more; its owner's
+        # or the configuration's keeps its manager.
+        pl.when(pl.col("manager").is_null() | (pl.col("manager") == Manager.LTI.value) | _dismissed(writing, stays))
         .then(pl.lit(Manager.ROSTER.value))
         .otherwise("manager")
         .alias("managed_by"),
@@ -29,6 +30,19 @@ def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame, orgs
     write(writing, ACCOUNTS, people)
     bind(writing, people)
     _write_roles(writing, _changing_roles(people), roles.drop_nulls("org_id"))
+
+
+def _dismissed(writing: Writing, people: pl.DataFrame) -> pl.Expr:
+    """True for accounts that were the configuration's in the plan and, after what this apply wrote of it, are not."""
+    configured = pl.col("manager") == Manager.CONFIG.value
+    if people.filter(configured).is_empty():
+        return pl.lit(False)
+    named = writing.connection.frame(
+        "SELECT id FROM accounts WHERE customer_id = :customer AND managed_by = :manager AND tombstoned_at IS NULL",
+        {"id": pl.Int64},
+        {**writing.facts, "manager": Manager.CONFIG.value},
+    )["id"]
+    return configured & ~pl.col("live_id").is_in(named.implode())
 
 
 def _free_usernames(writing: Writing, live: pl.DataFrame, goes: pl.DataFrame) -> None:

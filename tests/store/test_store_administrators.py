@@ -24,7 +24,7 @@ def loaded(store: Store) -> Store:
     return store
 
 
-def with_administrators(store: Store, *people: dict[str, Any], **facts: Any) -> Applied:
+def with_administrators(store: Store, *people: dict[str, Any], roster: Any = None, **facts: Any) -> Applied:
     document = {**plans.CUSTOMER, "administrators": {person["username"]: person for person in people}}
     return plans.apply(
         store,
@@ -32,6 +32,7 @@ def with_administrators(store: Store, *people: dict[str, Any], **facts: Any) -> 
             store,
             declared=(plans.change(Kind.CUSTOMER, plans.SLUG, Update),),
             settings=plans.settings(document, plans.HIGH, plans.LEAVES),
+            roster=roster or {},
         ),
         **facts,
     )
@@ -108,15 +109,43 @@ def test_an_instructor_of_the_file_is_a_teacher(loaded: Store) -> None:
     assert account(loaded, "bea")[1] == "teacher"
 
 
+def adopting_ann(store: Store, **fields: Any) -> Any:
+    """A roster with a row that binds to the administrator's account."""
+    row = plans.user("u-ann", action="adopt", live_id=account(store, "ann")[-1], seen=0, manager="config")
+    before = {f"before_{name}": plans.ANN[name] for name in ("given_name", "family_name", "email")}
+    teacher = {"username": "ann", "role": "teacher", "before_username": "ann", **fields}
+    return plans.roster(users=[{**row, **before, **teacher}])
+
+
 def test_an_administrator_whom_the_roster_knows_as_well_becomes_the_rosters(loaded: Store) -> None:
-    ann = account(loaded, "ann")[-1]
-    row = plans.user("u-ann", action="adopt", live_id=ann, seen=0, manager="config", username="ann", role="teacher")
-    before = {
-        f"before_{name}": value for name, value in plans.ANN.items() if name in ("given_name", "family_name", "email")
-    }
-    rows = plans.roster(users=[{**row, **before, "before_username": "ann"}])
-    plans.apply(loaded, plans.plan(loaded, roster=rows))
+    plans.apply(loaded, plans.plan(loaded, roster=adopting_ann(loaded)))
     assert account(loaded, "ann")[2] == "config"
     with_administrators(loaded, BEA)
     assert account(loaded, "ann")[2] == "roster"
     assert account(loaded, "ann")[5] in (0, False)
+
+
+def test_an_administrator_who_leaves_the_file_as_the_roster_adopts_the_account_is_the_rosters(loaded: Store) -> None:
+    with_administrators(loaded, BEA, roster=adopting_ann(loaded))
+    assert account(loaded, "ann")[1:3] == ["teacher", "roster"]
+    assert account(loaded, "ann")[5] in (0, False)
+
+
+def test_an_administrator_who_leaves_the_file_as_the_roster_changes_the_account_is_the_rosters(loaded: Store) -> None:
+    plans.apply(loaded, plans.plan(loaded, roster=adopting_ann(loaded)))
+    changed = plans.to(loaded, Kind.USER, "u-ann", "update", given_name="Anna")
+    with_administrators(loaded, BEA, roster=plans.roster(users=[changed]))
+    assert account(loaded, "ann")[1:3] == ["teacher", "roster"]
+    assert account(loaded, "ann")[5] in (0, False)
+
+
+def test_an_administrator_who_stays_in_the_file_stays_the_configurations(loaded: Store) -> None:
+    with_administrators(loaded, plans.ANN, BEA, roster=adopting_ann(loaded))
+    assert account(loaded, "ann")[1:3] == ["teacher", "config"]
+
+
+def test_a_former_administrator_who_comes_back_by_the_roster_is_the_rosters(loaded: Store) -> None:
+    with_administrators(loaded, BEA)
+    back = adopting_ann(loaded, action="restore", seen=None, before_role="administrator", before_status="active")
+    plans.apply(loaded, plans.plan(loaded, roster=back))
+    assert account(loaded, "ann")[1:3] == ["teacher", "roster"]
