@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,12 +12,13 @@ import click
 from reconciler.cli.exit_code import ExitCode, worst
 from reconciler.cli.invitations import lost, shown, write_invitations
 from reconciler.cli.options import workspace_options
-from reconciler.cli.plan import NOTHING_CHANGED, apply_command, plan_request
+from reconciler.cli.plan import NOTHING_CHANGED, apply_command, plan_code, plan_request
 from reconciler.cli.reporting import show_plan
 from reconciler.model.change import Action
 from reconciler.model.kind import DECLARED_KINDS
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations.applying import Applied, AppliedCustomer, apply_plan
+from reconciler.operations.failure import UNEXPECTED
 from reconciler.operations.plan_file import read_plan
 from reconciler.operations.planning import RosterChoice, make_plan
 from reconciler.operations.workspace import open_workspace
@@ -78,12 +80,32 @@ def apply(
     if not _does_something(plan) and not _keeps_a_roster(plan):
         if not approve:
             return _quiet_code(plan)
-    elif not (yes or expect) and sys.stdin.isatty() and not click.confirm("Apply this?", default=False, err=True):
-        click.echo(NOTHING_CHANGED, err=True)
-        return ExitCode.DONE
-    results = apply_plan(workspace, plan, approve, lock_timeout=lock_timeout)
-    handed_over = _tell(results, plan.customers, command)
+    elif not (yes or expect) and sys.stdin.isatty():
+        answer = _asked()
+        if answer is not None:
+            return answer
+    results: list[AppliedCustomer] = []
+    try:
+        apply_plan(workspace, plan, approve, lock_timeout=lock_timeout, finished=results.append)
+    finally:
+        # whatever stops it, a customer that was applied is named, and its invitations are handed over
+        handed_over = _tell(results, plan.customers, command)
     return worst([_code(results), ExitCode.DONE if handed_over else ExitCode.ERROR])
+
+
+def _asked() -> ExitCode | None:
+    """None for yes, else what to exit with."""
+    # polars lets a blocked read go on after a signal: Ctrl-C would wait for Enter
+    signal.siginterrupt(signal.SIGINT, True)
+    try:
+        if click.confirm("Apply this?", default=False, err=True):
+            return None
+        code = ExitCode.DONE
+    except click.Abort:
+        click.echo(err=True)
+        code = ExitCode.INTERRUPTED
+    click.echo(NOTHING_CHANGED, err=True)
+    return code
 
 
 def _plan_file(what: Sequence[str]) -> Path | None:
@@ -126,8 +148,8 @@ def _effects(plan: Plan) -> str:
 
 def _quiet_code(plan: Plan) -> ExitCode:
     """Nothing to do; what failed or was refused is said all the same."""
-    codes = {Outcome.FAILED: ExitCode.INVALID_CONFIGURATION, Outcome.REFUSED: ExitCode.HELD}
-    return worst([ExitCode.DONE, *(codes[each.outcome] for each in plan.customers if each.outcome in codes)])
+    refused = any(customer.outcome is Outcome.REFUSED for customer in plan.customers)
+    return worst([plan_code(plan, detailed=False), ExitCode.HELD if refused else ExitCode.DONE])
 
 
 def _tell(results: Iterable[AppliedCustomer], plans: Iterable[CustomerPlan], command: str) -> bool:
@@ -162,6 +184,9 @@ def _outcome(result: AppliedCustomer, hold: Hold | None, command: str) -> list[s
     if result.became is Applied.HELD and hold is not None:
         rest = f"everything else was applied{run}" if result.run is not None else "there was nothing else to apply"
         return [f"{name}: HELD {hold.id}; {rest}", f"    If that is right:  {command} --approve {hold.id}"]
+    if any(diagnostic.code == UNEXPECTED for diagnostic in result.diagnostics):
+        # nobody knows how far it came
+        return [f"{name}: {result.became}"]
     return [f"{name}: {result.became}; nothing of it was changed"]
 
 

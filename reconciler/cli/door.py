@@ -80,10 +80,14 @@ class Invocation:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="reconciler", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.pass_obj
-def reconciler(invocation: Invocation, debug: bool) -> None:
+@click.pass_context
+def reconciler(context: click.Context, debug: bool) -> None:
     """Compare customers in YAML and OneRoster rosters with the live store; plan, show and apply exactly that."""
-    invocation.debug = debug
+    if debug:
+        from reconciler.cli.tracebacks import tracebacks
+
+        context.ensure_object(Invocation).debug = True
+        context.with_resource(tracebacks())
 
 
 def main() -> None:

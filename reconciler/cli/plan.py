@@ -10,6 +10,7 @@ from reconciler.cli.exit_code import ExitCode, worst
 from reconciler.cli.options import workspace_options
 from reconciler.cli.reporting import report_options, show_plan
 from reconciler.model.plan import Outcome, Plan
+from reconciler.operations.failure import broken, misconfigured
 from reconciler.operations.plan_file import write_plan
 from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.workspace import open_workspace
@@ -88,8 +89,10 @@ def plan_request(customers: tuple[str, ...], bundle: Path | None, roster: str | 
 def plan_code(plan: Plan, *, detailed: bool) -> ExitCode:
     outcomes = {customer.outcome for customer in plan.customers}
     codes = [ExitCode.DONE]
-    if Outcome.FAILED in outcomes:
+    if any(misconfigured(customer) for customer in plan.customers):
         codes.append(ExitCode.INVALID_CONFIGURATION)
+    if any(broken(customer) for customer in plan.customers):
+        codes.append(ExitCode.ERROR)
     if detailed:
         if outcomes & {Outcome.HELD, Outcome.REFUSED}:
             codes.append(ExitCode.HELD)

@@ -6,7 +6,7 @@ import getpass
 import os
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
 from reconciler.model.settings import settings_digest
 from reconciler.operations.documents import kept_digest
+from reconciler.operations.failure import UNFORESEEN, misconfigured, unexpected
 from reconciler.operations.secrets import ADMINISTRATORS, references
 from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.store.apply import apply_customer
@@ -56,16 +57,25 @@ class AppliedCustomer:
 
 
 def apply_plan(
-    workspace: Workspace, plan: Plan, approvals: Iterable[str] = (), *, lock_timeout: float = 0.0
+    workspace: Workspace,
+    plan: Plan,
+    approvals: Iterable[str] = (),
+    *,
+    lock_timeout: float = 0.0,
+    finished: Callable[[AppliedCustomer], object] = lambda result: None,
 ) -> tuple[AppliedCustomer, ...]:
-    """In the plan's order. approvals: ids of holds. Raises Refusal where the plan is of another store or was altered,
+    """In the plan's order. approvals: ids of holds. finished: is given every result as it comes, so that none is lost
+    where somebody interrupts what follows. Raises Refusal where the plan is of another store or was altered,
     or an approval names a customer that the plan does not have."""
     refuse_other_store(plan.store, workspace.store)
     _refuse_altered(plan)
     given = _by_customer(plan, approvals)
-    return tuple(
-        _apply_one(workspace, plan, customer, given.get(customer.id, ()), lock_timeout) for customer in plan.customers
-    )
+    results = []
+    for customer in plan.customers:
+        result = _apply_one(workspace, plan, customer, given.get(customer.id, ()), lock_timeout)
+        results.append(result)
+        finished(result)
+    return tuple(results)
 
 
 def _apply_one(
@@ -74,33 +84,41 @@ def _apply_one(
     if customer.outcome is Outcome.REFUSED:
         return AppliedCustomer(customer.id, Applied.REFUSED)
     if customer.outcome is Outcome.FAILED:
-        return AppliedCustomer(customer.id, Applied.INVALID)
+        return AppliedCustomer(customer.id, Applied.INVALID if misconfigured(customer) else Applied.FAILED)
     unfit = [approval for approval in approvals if customer.hold is None or customer.hold.id != approval]
     if unfit:
         return AppliedCustomer(
             customer.id, Applied.UNFIT, diagnostics=tuple(_unfit(customer, approval) for approval in unfit)
         )
-    if _configuration_changed(workspace, customer):
-        return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
     try:
-        secrets, missing = _secrets(workspace, customer)
-        if missing:
-            return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
-        result = apply_customer(
-            workspace.store,
-            customer,
-            plan_id=plan.plan_id,
-            actor=actor(),
-            approved=bool(approvals),
-            git_commit=git_commit(workspace.directory),
-            secrets=secrets,
-            lock_timeout=lock_timeout,
-        )
+        return _carried_out(workspace, plan, customer, lock_timeout, approved=bool(approvals))
     except StalePlan as stale:
         return AppliedCustomer(customer.id, Applied.STALE, diagnostics=stale.diagnostics)
     except Refusal as refusal:
         return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=refusal.diagnostics)
-    held = customer.hold is not None and not approvals
+    except UNFORESEEN as problem:  # a door: one customer's defect must not keep the others from being applied
+        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=(unexpected(customer.id, "applying", problem),))
+
+
+def _carried_out(
+    workspace: Workspace, plan: Plan, customer: CustomerPlan, lock_timeout: float, *, approved: bool
+) -> AppliedCustomer:
+    if _configuration_changed(workspace, customer):
+        return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
+    secrets, missing = _secrets(workspace, customer)
+    if missing:
+        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
+    result = apply_customer(
+        workspace.store,
+        customer,
+        plan_id=plan.plan_id,
+        actor=actor(),
+        approved=approved,
+        git_commit=git_commit(workspace.directory),
+        secrets=secrets,
+        lock_timeout=lock_timeout,
+    )
+    held = customer.hold is not None and not approved
     became = Applied.HELD if held else Applied.APPLIED if result.run is not None else Applied.UNCHANGED
     invitations = tuple(
         Invitation(username, f"{workspace.public_url.rstrip('/')}{path}") for username, path in result.invitations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import reconciler
@@ -19,6 +20,7 @@ from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
 from reconciler.operations.administrators import taken_usernames, usernames
 from reconciler.operations.documents import CATALOGUE_NAME, Documents, catalogue_documents, customer_documents
+from reconciler.operations.failure import UNFORESEEN, not_planned, unexpected
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
 from reconciler.operations.snapshots import last_snapshot
@@ -27,6 +29,7 @@ from reconciler.planning.customer import customer_plan, failed_plan, refused_pla
 from reconciler.planning.declared import compare_documents
 from reconciler.planning.digest import plan_id
 from reconciler.planning.seats import SiteLicence, seat_warnings
+from reconciler.store.problem import StoreProblem
 from reconciler.store.reader import Reader
 from reconciler.store.records import CustomerRecord
 
@@ -58,10 +61,12 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         fetched = pool.submit(_fetched, request.bundle, request.fetched_at) if request.bundle else None
         records = reader.customers()
         names = _chosen(workspace, request, records)
-        plans = [_plan_one(workspace, request, fetched, reader, name, records.get(name)) for name in names]
+        plans = []
+        for name in names:
+            one = partial(_plan_one, workspace, request, fetched, reader, name, records.get(name))
+            plans += _by_itself(name, records[name].name if name in records else name, one)
         if not request.customers:
-            catalogue = _plan_catalogue(workspace, reader)
-            plans += [catalogue] if catalogue else []
+            plans += _by_itself(CATALOGUE, CATALOGUE_NAME, partial(_plan_catalogue, workspace, reader))
     customers = tuple(plans)
     return Plan(
         plan_id=plan_id(workspace.store.identity, customers),
@@ -70,6 +75,17 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         store=workspace.store.identity,
         customers=customers,
     )
+
+
+def _by_itself(customer: str, name: str, work: Callable[[], CustomerPlan | None]) -> list[CustomerPlan]:
+    """What goes wrong with one customer is an outcome of that customer and of no other."""
+    try:
+        made = work()
+    except Refusal as refusal:
+        return [failed_plan(customer, name, not_planned(customer, refusal))]
+    except UNFORESEEN as problem:  # a door: one customer's defect must not keep the others from being planned
+        return [failed_plan(customer, name, [unexpected(customer, "planning", problem)])]
+    return [made] if made else []
 
 
 def _fetched(bundle: Path, fetched_at: str) -> Snapshot | Refusal:
@@ -146,6 +162,9 @@ def _plan_one(
             diagnostics += seat_warnings(compared.desired, _licences(resolved)) if resolved else ()
         elif resolved is not None:
             diagnostics += _not_fetched(resolved.customer, choice, resolved.span)
+    except StoreProblem:
+        # the store's own trouble is not the source's
+        raise
     except Refusal as refusal:
         return refused_plan(name, documents.name, documents.seen, refusal.diagnostics, source)
     return customer_plan(

@@ -1,0 +1,46 @@
+"""Why a customer could not be planned or applied for a reason that is not in its files; the others go on."""
+
+from __future__ import annotations
+
+import logging
+
+from polars.exceptions import PanicException
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.plan import CustomerPlan, Outcome
+
+#: Whatever a customer's own door catches. A panic of polars is no Exception; what ends the program is not caught.
+UNFORESEEN = (Exception, PanicException)
+
+UNEXPECTED = "unexpected"
+NOT_PLANNED = "not-planned"
+
+_log = logging.getLogger(__name__)
+
+
+def unexpected(customer: str, doing: str, problem: BaseException) -> Diagnostic:
+    """doing: `planning`, `applying`. The problem's text is not shown, since it may hold what must not be seen;
+    its traceback goes to the log, which `--debug` shows."""
+    _log.debug("%s %s failed", doing, customer, exc_info=problem)
+    return error(
+        UNEXPECTED,
+        f"unexpected {type(problem).__name__} while {doing} {customer}; the others go on",
+        hint="run again with --debug and report what it prints; `reconciler history` says what was applied",
+    )
+
+
+def not_planned(customer: str, refusal: Refusal) -> tuple[Diagnostic, ...]:
+    """The store or a secret could not be read."""
+    _log.debug("planning %s failed", customer, exc_info=refusal)
+    return (error(NOT_PLANNED, f"{customer} could not be planned"), *refusal.diagnostics)
+
+
+def misconfigured(plan: CustomerPlan) -> bool:
+    """The plan failed because the customer's files do not validate, and for no other reason."""
+    others = {UNEXPECTED, NOT_PLANNED}
+    return plan.outcome is Outcome.FAILED and not any(each.code in others for each in plan.diagnostics)
+
+
+def broken(plan: CustomerPlan) -> bool:
+    """The plan failed, and not by what people wrote."""
+    return plan.outcome is Outcome.FAILED and not misconfigured(plan)
