@@ -12,6 +12,7 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot
+from reconciler.operations.own_part import own_part
 from reconciler.planning.desired import Desired, desire
 from reconciler.planning.gates import emptied_files
 from reconciler.planning.impact import Belongings
@@ -71,7 +72,7 @@ def compare_roster(
     live = _with_open_enrollments(reader, known, unsettled)
     decision = decide_roster(desired, live, unsettled, roster_rules(rostering, administrators))
     belongings = _belongings(reader, known.customer_id, live, decision)
-    return ComparedRoster(desired, decision, belongings, own_part(snapshot, desired))
+    return ComparedRoster(desired, decision, belongings, own_part(snapshot, desired, live))
 
 
 def roster_rules(rostering: OneRosterRostering, administrators: Iterable[str] = ()) -> RosterRules:
@@ -100,39 +101,6 @@ def summary_of(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
         rows=dict(sorted(snapshot.rows.items())),
         version=snapshot.version,
     )
-
-
-def own_part(snapshot: Snapshot, desired: Desired) -> dict[str, pl.DataFrame]:
-    """The snapshot's frames without rows of other customers: nobody's children are kept in another's snapshot."""
-    frames = {
-        "orgs": snapshot.orgs,
-        "users": snapshot.users,
-        "roles": snapshot.roles,
-        "classes": snapshot.classes,
-        "enrollments": snapshot.enrollments,
-        "quarantine": snapshot.quarantine,
-    }
-    if desired.frames[Kind.ORG].height + desired.marked[Kind.ORG].height == snapshot.orgs.height:
-        return frames
-
-    def own(name: str, kind: Kind, column: str = "sourced_id") -> pl.DataFrame:
-        keys = pl.concat(
-            [
-                desired.frames[kind]["sourced_id"],
-                desired.marked[kind]["key"].alias("sourced_id"),
-                desired.protected(kind).alias("sourced_id"),
-            ]
-        ).unique()
-        return frames[name].join(keys.to_frame(), left_on=column, right_on="sourced_id", how="semi")
-
-    return {
-        "orgs": own("orgs", Kind.ORG),
-        "users": own("users", Kind.USER),
-        "roles": own("roles", Kind.USER, "user"),
-        "classes": own("classes", Kind.CLASS),
-        "enrollments": own("enrollments", Kind.ENROLLMENT),
-        "quarantine": snapshot.quarantine,
-    }
 
 
 def _with_open_enrollments(reader: Reader, known: KnownRoster, unsettled: Unsettled) -> Live:
