@@ -50,7 +50,7 @@ VERBS: dict[str, Verb] = {
 }
 
 #: diagnostics that are about the command line and not about what it names
-WRONG_USE = frozenset({"unknown-customer", "unknown-environment", "unknown-hold"})
+WRONG_USE = frozenset({"unknown-customer", "unknown-environment"})
 
 
 class LazyGroup(click.Group):
@@ -148,6 +148,8 @@ def _refused(refusal: Refusal, invocation: Invocation) -> ExitCode:
         click.echo(str(diagnostic), err=True)
     if refusal.diagnostics and all(each.code in WRONG_USE for each in refusal.diagnostics):
         return ExitCode.WRONG_USE
+    if refusal.diagnostics and all(each.code == "unknown-hold" for each in refusal.diagnostics):
+        return ExitCode.HELD
     return ExitCode.INVALID_CONFIGURATION if isinstance(refusal, ConfigurationRefusal) else ExitCode.ERROR
 
 

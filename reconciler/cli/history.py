@@ -8,6 +8,8 @@ import click
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import workspace_options
+from reconciler.model.diagnostic import Refusal, error
+from reconciler.model.plan import CATALOGUE
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.history import Run, history_json, history_text
 
@@ -20,6 +22,18 @@ def history(customer: str | None, directory: Path, environment: str | None, stor
     """List runs, newest first; of one CUSTOMER, or of all."""
     workspace = open_workspace(directory, environment, store)
     with workspace.store.reading() as reader:
+        name = CATALOGUE if customer == "catalogue" else customer
+        known = {*reader.customers(), *workspace.repository.customers, CATALOGUE}
+        if name is not None and name not in known:
+            raise Refusal(
+                [
+                    error(
+                        "unknown-customer",
+                        f"no customer is called {name}",
+                        hint=f"known are {', '.join(sorted(known))}",
+                    )
+                ]
+            )
         runs = [
             Run(
                 id=record.id,
@@ -31,7 +45,7 @@ def history(customer: str | None, directory: Path, environment: str | None, stor
                 outcome=record.outcome,
                 counts=record.counts,  # type: ignore[arg-type]
             )
-            for record in reader.runs(customer)
+            for record in reader.runs(name)
         ]
     click.echo(history_json(runs) if form == "json" else history_text(runs), nl=False)
     return ExitCode.DONE

@@ -51,6 +51,7 @@ class Layout:
     defaults: list[Document] = field(default_factory=list)
     catalogue: tuple[Document, ...] = ()
     catalogue_diagnostics: tuple[Diagnostic, ...] = ()
+    settings_misnamed: tuple[Diagnostic, ...] = ()
     customers: list[CustomerFolder] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -61,6 +62,11 @@ def lay_out(directory: Path) -> Layout:
     settings = directory.resolve().parent / SETTINGS_FILE
     if settings.exists():
         layout.settings = Document(str(settings), _shown(settings, directory / ".." / SETTINGS_FILE))
+    misnamed = settings.with_suffix(".yml")
+    if misnamed.exists():
+        # Left unread, it would send everything to the default store.
+        place = Document(str(misnamed), _shown(misnamed, directory / ".." / misnamed.name))
+        layout.settings_misnamed = (_misnamed(place, SETTINGS_FILE),)
     _walk(layout, Document(str(directory), _shown(directory.resolve(), directory)), (), at_top=True)
     return layout
 

@@ -41,6 +41,7 @@ def load(directory: Path, *, today: date | None = None) -> Repository:
 
 def _loaded(layout: Layout, today: date) -> Repository:
     settings, about_settings = _settings(layout.settings)
+    about_settings = (*layout.settings_misnamed, *about_settings)
     settings_errors = tuple(each for each in about_settings if each.is_error)
     known = Circumstances(today, None if settings_errors else settings.network)
     heritage = Heritage(layout.defaults, known)

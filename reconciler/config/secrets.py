@@ -23,6 +23,9 @@ class SecretBackend(Protocol):
         """The secret of this customer, None where it is not set. Refusal where it cannot be read, ValueError for
         a customer or a name that is no id."""
 
+    def place(self, customer: str, name: str) -> str:
+        """Where it would be set, for a person."""
+
 
 @dataclass(frozen=True, slots=True)
 class FromEnvironment:
@@ -33,6 +36,9 @@ class FromEnvironment:
     def get(self, customer: str, name: str) -> SecretStr | None:
         value = self.variables.get(variable(customer, name))
         return SecretStr(value) if value else None
+
+    def place(self, customer: str, name: str) -> str:
+        return f"the variable {variable(customer, name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,9 @@ class FromDirectory:
             raise _unreadable(customer, name, "it is not UTF-8") from None
         value = text.removesuffix("\n").removesuffix("\r")
         return SecretStr(value) if value else None
+
+    def place(self, customer: str, name: str) -> str:
+        return f"the file {self.path / _checked(customer) / _checked(name)}"
 
 
 def backend_for(settings: EnvironmentSecrets | DirectorySecrets) -> SecretBackend:

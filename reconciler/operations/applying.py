@@ -202,7 +202,7 @@ def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str,
                     "secret-not-set",
                     f"the secret {name} of {customer.id} is not set; nothing of {customer.id} was applied",
                     declared.origins.get(path),
-                    f"set it in this environment's secrets under {customer.id}/{name}",
+                    f"set {workspace.secrets.place(customer.id, name)}",
                 )
             )
     return values, tuple(missing)

@@ -13,7 +13,7 @@ import reconciler
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.resolved import ResolvedCustomer
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
 from reconciler.oneroster.bundle import read_zip
@@ -236,7 +236,14 @@ def _not_fetched(customer: Customer, choice: RosterChoice, span: Span) -> Iterab
     if choice is not RosterChoice.FRESH or not isinstance(rostering, OneRosterRostering):
         return ()
     if rostering.sync.type == "zip":
-        return ()
+        return (
+            info(
+                "roster-not-given",
+                f"the roster of {customer.id} was not looked at: a zip is given by hand",
+                span,
+                f"reconciler plan {customer.id} --zip FILE",
+            ),
+        )
     return (
         warning(
             "roster-not-fetched",

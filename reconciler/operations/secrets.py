@@ -15,10 +15,11 @@ ADMINISTRATORS = "administrators."
 
 @dataclass(frozen=True, slots=True)
 class SecretStates:
-    """changed: by dotted path, what a report says. missing: path -> name. unreadable: why some cannot be read."""
+    """changed: by dotted path, what a report says. missing: path -> (name, where it
+    would be set). unreadable: why some cannot be read."""
 
     changed: Mapping[str, str]
-    missing: Mapping[str, str]
+    missing: Mapping[str, tuple[str, str]]
     unreadable: tuple[Diagnostic, ...]
 
     def warnings(self, customer: str, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
@@ -33,9 +34,9 @@ class SecretStates:
                     else f"whether {path} changed is unknown"
                 ),
                 origins.get(path),
-                f"an apply needs it: set it in this environment's secrets under {customer}/{name}",
+                f"an apply needs it: set {place}",
             )
-            for path, name in sorted(self.missing.items())
+            for path, (name, place) in sorted(self.missing.items())
         )
 
 
@@ -50,7 +51,7 @@ def secret_states(
     """kept: by path, (reference, HMAC) as the store has them. administrators: usernames that have accounts already."""
     unreadable: list[Diagnostic] = []
     changed: dict[str, str] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, tuple[str, str]] = {}
     for path, name in references(document):
         try:
             value = backend.get(customer, name)
@@ -59,7 +60,7 @@ def secret_states(
             continue
         if value is None:
             if not path.startswith(ADMINISTRATORS) or _username(path) not in administrators:
-                missing[path] = name
+                missing[path] = (name, backend.place(customer, name))
         elif path in kept and not path.startswith(ADMINISTRATORS):
             reference, digest = kept[path]
             if reference == name and digest != key.secret_hmac(customer, path, value.get_secret_value()):

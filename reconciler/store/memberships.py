@@ -30,10 +30,10 @@ AND EXISTS (SELECT 1 FROM account_roles r WHERE r.account_id = a.id AND r.org_id
 """
 OF_ROLES = "AND a.role IN (SELECT name FROM {roles})"
 
+#: As a set: asked for every member by itself, SQLite would read the whole temporary table each time.
 GONE_SQL = """
-DELETE FROM memberships WHERE customer_id = :customer AND source = 'roster' AND NOT EXISTS (
-    SELECT 1 FROM {wanted} w WHERE w.account_id = memberships.account_id
-      AND w.community_id = memberships.community_id AND w.role = memberships.role)
+DELETE FROM memberships WHERE customer_id = :customer AND source = 'roster'
+  AND (account_id, community_id, role) NOT IN (SELECT account_id, community_id, role FROM {wanted})
 """
 NEW_SQL = """
 INSERT INTO memberships (account_id, community_id, role, source, customer_id)

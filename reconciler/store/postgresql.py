@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from reconciler.store.connection import Connection
 
 CONNECT_SECONDS = 10
+#: SQLSTATE query_canceled
+CANCELED = "57014"
 MANY_ROWS = 1000
 
 #: SQLSTATE or its class -> our code, message, what to do. The longest that fits counts.
@@ -129,6 +131,9 @@ class Postgresql:
             yield
         except dbapi.Error as problem:
             state = problem.sqlstate or ""
+            if state == CANCELED:
+                # Ctrl-C in the middle of a statement.
+                raise KeyboardInterrupt from None
             if state == "23505" and "username_key" in str(problem):
                 raise StoreProblem(*TAKEN) from None
             for length in (5, 2):

@@ -129,6 +129,9 @@ class Sqlite:
     def explained(self) -> Iterator[None]:
         try:
             yield
+        except dbapi.NotSupportedError:
+            # What the driver says where Ctrl-C came in the middle of a statement, which it cannot cancel.
+            raise KeyboardInterrupt from None
         except dbapi.Error as problem:
             said = str(problem)
             for phrase, code, message, hint in EXPLANATIONS:

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.config.repository import load
+from reconciler.model.diagnostic import Refusal
+
+
+def test_settings_under_another_name_are_refused_and_never_left_unread(tmp_path: Path) -> None:
+    (tmp_path / "customers").mkdir()
+    (tmp_path / "reconciler.yml").write_text("format: 1\n")
+
+    repository = load(tmp_path / "customers")
+
+    assert [diagnostic.code for diagnostic in repository.errors] == ["misnamed-file"]
+    with pytest.raises(Refusal, match=r"rename it to reconciler\.yaml"):
+        repository.for_environment(None)

@@ -1,0 +1,37 @@
+"""Keeping memberships asks for no row more than once: the statement's plan says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import adbc_driver_sqlite.dbapi as sqlite
+import pytest
+
+from project import KEY
+from reconciler.store.memberships import GONE_SQL
+from reconciler.store.opening import open_store
+
+
+def test_members_who_left_are_found_as_a_set(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    open_store(f"sqlite:///{path}", "test", key=KEY)
+    with sqlite.connect(str(path)) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE wanted (account_id INTEGER, community_id INTEGER, role TEXT)")
+        cursor.execute("EXPLAIN QUERY PLAN " + GONE_SQL.format(wanted="wanted").replace(":customer", "1"))
+        steps = " / ".join(str(row[3]) for row in cursor.fetchall())
+    assert "CORRELATED" not in steps
+    assert "LIST SUBQUERY" in steps
+
+
+def test_ctrl_c_in_a_statement_is_ctrl_c_and_no_problem_of_the_store(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}", "test", key=KEY)
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt), store.connected() as connection:
+        connection.scalar(
+            "with recursive n(x) as (select 1 union all select x + 1 from n where x < 30000000) select count(*) from n"
+        )
+    timer.join()
