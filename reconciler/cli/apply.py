@@ -80,7 +80,7 @@ def apply(
     if not _does_something(plan) and not _keeps_a_roster(plan):
         if not approve:
             return _quiet_code(plan)
-    elif not (yes or expect) and sys.stdin.isatty():
+    elif _does_something(plan) and not (yes or expect) and sys.stdin.isatty():
         answer = _asked()
         if answer is not None:
             return answer
