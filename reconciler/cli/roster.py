@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, in_order
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
+from reconciler.planning.desired import desire
 
 FORMAT_VERSION = "1.0"
 COUNTED = ("users", "classes", "enrollments", "orgs")
@@ -30,11 +32,27 @@ def check(file: Path, form: str) -> ExitCode:
     snapshot: Snapshot | None = None
     try:
         snapshot = read_zip(file, fetched_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        snapshot = _as_planned(snapshot)
         found = [*in_order(snapshot.diagnostics), *quarantine_diagnostics(snapshot.quarantine)]
     except Refusal as refusal:
         found = list(refusal.diagnostics)
     click.echo(_json(file, snapshot, found) if form == "json" else _text(file, snapshot, found))
     return ExitCode.DONE if snapshot else ExitCode.ERROR
+
+
+def _as_planned(snapshot: Snapshot) -> Snapshot:
+    """With what a plan notices beyond each file by itself, such as usernames that two people share. Only where all
+    orgs are one customer's for sure: those below the one org that has no parent."""
+    parents = snapshot.orgs["parent"]
+    roots = snapshot.orgs.filter(parents.is_null() | ~parents.is_in(snapshot.orgs["sourced_id"].implode()))
+    if roots.height != 1:
+        return snapshot
+    try:
+        desired = desire(snapshot, roots["sourced_id"][0], None)
+    except Refusal:
+        # A file without people is a roster all the same; a plan says whose it is not.
+        return snapshot
+    return replace(snapshot, quarantine=desired.quarantine, diagnostics=(*snapshot.diagnostics, *desired.diagnostics))
 
 
 def _text(file: Path, snapshot: Snapshot | None, found: list[Diagnostic]) -> str:

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from bundles import bundle
+from reconciler.cli.door import run as called
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.roster import roster
 
@@ -81,3 +83,17 @@ def test_json_of_a_refused_bundle_is_not_complete(tmp_path: Path) -> None:
     assert (found["version"], found["complete"], found["rows"]) == (None, False, {})
     assert [each["code"] for each in found["diagnostics"]] == ["not-a-zip"]
     assert result.return_value == ExitCode.ERROR
+
+
+def test_usernames_that_two_people_share_are_told_as_a_plan_tells_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = bundle(users=20)
+    one, two = made.students()[:2]
+    name = next(row["username"] for row in made.tables["users"] if row["sourcedId"] == one)
+    path = made.with_user(two, username=name.upper()).zip(tmp_path / "day.zip")
+
+    assert called(["roster", "check", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("error: another row of this file has the same username [duplicate-username]") == 2
+    assert out.endswith("2 rows set aside\n")
