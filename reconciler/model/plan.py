@@ -37,6 +37,7 @@ CHANGE_COLUMNS: dict[str, str] = {
     "fingerprint": "the row's fingerprint as it is to be; 0 for what leaves [i64]",
     "manager": "who managed the account before (users only, else null) [str]",
     "held": "kept back until a person approves [bool]",
+    "limits": "names of the limits that it counts against, joined by commas; null for none [str]",
 }
 
 
@@ -70,7 +71,11 @@ class SourceSummary:
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """One limit and how much of it the plan uses. scope: `customer` or `org:SOURCEDID`."""
+    """One limit and how much of it is used. scope: `customer` or `org:SOURCEDID`. name: the limit's in YAML.
+
+    seen: what this plan would use, and what runs used within the window that nobody approved (earlier). of: how many
+    are live. label: what it counts, for people; the school's name where scope is a school.
+    """
 
     kind: Kind
     action: Action
@@ -79,10 +84,17 @@ class LimitUse:
     allowed: int
     of: int
     label: str = ""
+    name: str = "users"
+    earlier: int = 0
+
+    @property
+    def planned(self) -> int:
+        return self.seen - self.earlier
 
     @property
     def exceeded(self) -> bool:
-        return self.seen > self.allowed
+        """Never by earlier runs alone: a plan that uses nothing has nothing to hold."""
+        return self.planned > 0 and self.seen > self.allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +147,8 @@ class CustomerPlan:
     in the order of reports; kinds without changes have no entry). roster_applies: False where the roster is
     the last snapshot, shown only. settings: the resolved configuration to keep on apply, secrets by
     reference; None where there is nothing to write. refresh: frames (live_id, fingerprint) of rows that are
-    as they should be but whose fingerprint is not. snapshot: frames to keep as the last good roster.
+    as they should be but whose fingerprint is not. snapshot: frames to keep as the last good roster; facts: what later
+    sources are judged by, kept beside them.
     """
 
     id: str
@@ -153,6 +166,7 @@ class CustomerPlan:
     settings: Mapping[str, object] | None = None
     refresh: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
     snapshot: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +179,12 @@ class StoreIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """plan_id: digest of what the plan would do, to which customers, in which store."""
+    """plan_id: digest of what the plan would do, to which customers, in which store. undoes: the run that it reverses;
+    then no configuration in the files has to fit."""
 
     plan_id: str
     created_at: str
     tool_version: str
     store: StoreIdentity
     customers: tuple[CustomerPlan, ...]
+    undoes: int | None = None

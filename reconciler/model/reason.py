@@ -22,6 +22,7 @@ class Reason(StrEnum):
     RENAMED = "renamed"
     DRIFT = "drift"
     ERASED = "erased"
+    UNDONE = "undone"
 
     @property
     def sentence(self) -> str:
@@ -46,4 +47,5 @@ SENTENCES = {
     Reason.RENAMED: "It has a new name; it is the same thing.",
     Reason.DRIFT: "It was changed by hand; it goes back to what its source says.",
     Reason.ERASED: "It was erased on request.",
+    Reason.UNDONE: "An earlier run is taken back; it becomes what it was before.",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -26,6 +26,31 @@ QUARANTINE_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
+#: Academic sessions: the days on which terms begin and end, YYYY-MM-DD; `end` is the first day after (OneRoster 1.1).
+SESSIONS_SCHEMA: dict[str, type[pl.DataType]] = {
+    "sourced_id": pl.String,
+    "start": pl.String,
+    "end": pl.String,
+    "parent": pl.String,
+    "line": pl.Int64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What of a source the next one is judged by.
+
+    files: stems of the standard's CSV files that it has, sorted. system: source.systemCode of its manifest.
+    modified_at: the newest dateLastModified in it, as written; packed_at: the newest time of a member of its archive,
+    `YYYY-MM-DDTHH:MM:SS` without zone. Each None where the source does not say.
+    """
+
+    files: tuple[str, ...] = ()
+    system: str | None = None
+    modified_at: str | None = None
+    packed_at: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """version: of OneRoster. type: of the source (`zip`). name: the source's, shown to people. sha256: of its bytes.
@@ -39,6 +64,8 @@ class Snapshot:
     classes: sourced_id, status, title, class_code, class_type, school, course, terms, grades, line.
     enrollments: sourced_id, status, class, user, role, primary, begin_date, end_date, line.
     quarantine: rows set aside (QUARANTINE_SCHEMA). diagnostics: warnings and infos about the whole and its files.
+    modes: `bulk` or `delta` by file stem; bulk where not named. A delta's frames hold the last good roster with the
+    delta's rows laid over it. sessions: SESSIONS_SCHEMA, empty where academicSessions.csv did not come along.
     """
 
     version: str
@@ -55,6 +82,13 @@ class Snapshot:
     enrollments: pl.DataFrame
     quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
+    modes: Mapping[str, str] = field(default_factory=dict)
+    sessions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SESSIONS_SCHEMA))
+    facts: SourceFacts = SourceFacts()
+
+    def whole(self, stem: str) -> bool:
+        """Whether absence from this file means anything: a file of changes (delta) names only what changed."""
+        return self.modes.get(stem, "bulk") == "bulk"
 
 
 def quarantine_diagnostics(quarantine: pl.DataFrame, most: int | None = None) -> tuple[Diagnostic, ...]:

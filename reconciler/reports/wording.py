@@ -101,6 +101,8 @@ def why(reason: Reason, origin: Span | None) -> str:
             return _placed("removed from git", place)
         case Reason.ERASED:
             return "erased on request"
+        case Reason.UNDONE:
+            return "taken back"
         case Reason.DRIFT:
             return _placed("changed by hand", place)
         case Reason.RETURNED:

@@ -115,7 +115,7 @@ def test_a_store_of_a_newer_program_says_to_update_it(store_url: str) -> None:
 
 def test_an_older_store_names_the_command_that_helps(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
-    newer = schema.Branch("durable", "schema_revision", "0002")
+    newer = schema.Branch("durable", "schema_revision", "9999")
     monkeypatch.setattr(schema, "DURABLE", newer)
     problem = refusal(store_url)
     assert problem.diagnostic.code == "store-older"

@@ -23,16 +23,16 @@ def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
 ) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
     assert run(["store", "status", "--store", store_url]) == 0
-    assert capsys.readouterr().out == "durable: 0001\nvolatile: 0001\n"
+    assert capsys.readouterr().out == "durable: 0002\nvolatile: 0001\n"
     assert run(["store", "upgrade", "--store", store_url]) == 0
-    assert capsys.readouterr().out == "durable: up to date (0001)\nvolatile: up to date (0001)\n"
+    assert capsys.readouterr().out == "durable: up to date (0002)\nvolatile: up to date (0001)\n"
 
 
 def test_status_of_an_older_store_exits_1_and_names_the_command(
     store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
-    newer = schema.Branch("durable", "schema_revision", "0002")
+    newer = schema.Branch("durable", "schema_revision", "9999")
     monkeypatch.setattr(schema, "BRANCHES", (newer, schema.VOLATILE))
     assert run(["store", "status", "--store", store_url]) == 1
     assert "run `reconciler store upgrade`" in capsys.readouterr().out

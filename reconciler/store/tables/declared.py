@@ -7,7 +7,8 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table
 from reconciler.store.tables.metadata import WHOLE, durable, origin, surrogate
 
 #: One row. catalogue_*: the settings digest, last run and write counter of the shared lessons, which have no
-#: customer. head_hash: the hash of the newest run of the chain.
+#: customer. head_hash: the hash of the newest run of the chain; head_seal: its HMAC under
+#: the store's key.
 store = Table(
     "store",
     durable,
@@ -19,6 +20,7 @@ store = Table(
     Column("catalogue_run", BigInteger, nullable=False, server_default="0"),
     Column("catalogue_writes", BigInteger, nullable=False, server_default="0"),
     Column("head_hash", Text),
+    Column("head_seal", Text),
 )
 
 #: document: JSON of the resolved customer. settings_digest: of customer, communities and lessons together;

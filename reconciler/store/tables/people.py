@@ -22,7 +22,8 @@ issuers = Table(
 )
 
 #: run: the run that wrote it last, null for another hand. write_number: the customer's write counter when
-#: another hand bound it, so that an apply can tell a link that is newer than its plan.
+#: another hand bound it, so that an apply can tell a link that is newer than its plan. alias: 1 for a further sourcedId
+#: of a person who has several, null for the one that the account is known by.
 identities = Table(
     "identities",
     durable,
@@ -33,6 +34,7 @@ identities = Table(
     Column("customer_id", BigInteger, nullable=False),
     Column("run", BigInteger),
     Column("write_number", BigInteger),
+    Column("alias", BigInteger),
     UniqueConstraint("issuer_id", "subject"),
     sqlite_autoincrement=True,
 )

@@ -6,7 +6,8 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBina
 
 from reconciler.store.tables.metadata import durable, surrogate
 
-#: hash: SHA-256 over previous_hash and the row, so that `history --verify` sees a row that was changed.
+#: hash: SHA-256 over previous_hash and the row, so that `history --verify` sees a row that was changed. undoes: the run
+#: that this one reverses.
 runs = Table(
     "runs",
     durable,
@@ -23,6 +24,7 @@ runs = Table(
     Column("approvals", Text, nullable=False),
     Column("source_sha256", Text),
     Column("settings_digest", Text),
+    Column("undoes", BigInteger),
     Column("previous_hash", Text),
     Column("hash", Text, nullable=False),
     sqlite_autoincrement=True,
@@ -43,7 +45,49 @@ journal = Table(
     sqlite_autoincrement=True,
 )
 
-#: The last good roster of a customer. rows: JSON of row counts by file.
+#: What a run did that a limit counts and nobody approved. name: of the limit (`users`, `rekeys`, ...). row_id: of the
+#: account, class or enrollment. schools: the sourcedIds of a person's orgs then, one a line. at: the run's moment.
+limit_uses = Table(
+    "limit_uses",
+    durable,
+    surrogate(),
+    Column("run_id", BigInteger, nullable=False, index=True),
+    Column("customer_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("row_id", BigInteger, nullable=False),
+    Column("schools", Text),
+    Column("at", Text, nullable=False),
+    Index("ix_limit_uses_customer_id_at", "customer_id", "at"),
+    sqlite_autoincrement=True,
+)
+
+#: What was removed for good, by `purge` (end of retention) or `erase` (request), without naming anybody. counts: JSON
+#: of rows by table. seal: HMAC under the store's key.
+certificates = Table(
+    "certificates",
+    durable,
+    surrogate(),
+    Column("kind", Text, nullable=False),
+    Column("customer_slug", Text, nullable=False),
+    Column("request", Text),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("seal", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+#: Who was erased on request and must not come back. trace: HMAC of the sourcedId under the store's key.
+erased = Table(
+    "erased",
+    durable,
+    Column("customer_id", BigInteger, primary_key=True),
+    Column("trace", Text, primary_key=True),
+    Column("certificate_id", BigInteger, nullable=False),
+)
+
+#: The last good roster of a customer. rows: JSON of row counts by file. facts: JSON of what later
+#: sources are judged by.
 snapshots = Table(
     "snapshots",
     durable,
@@ -57,6 +101,7 @@ snapshots = Table(
     Column("fetched_at", Text, nullable=False),
     Column("complete", Boolean, nullable=False),
     Column("rows", Text, nullable=False),
+    Column("facts", Text, nullable=False, server_default="{}"),
     sqlite_autoincrement=True,
 )
 

@@ -37,7 +37,7 @@ org_closure = Table(
     UniqueConstraint("ancestor_id", "descendant_id"),
 )
 
-#: org_id: the school.
+#: org_id: the school. concluded_at: when it ended with its term; set together with tombstoned_at, and never purged.
 classes = Table(
     "classes",
     durable,
@@ -54,6 +54,7 @@ classes = Table(
     Column("fingerprint", BigInteger),
     *origin(),
     *life(),
+    Column("concluded_at", Text),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
 )
@@ -73,6 +74,7 @@ enrollments = Table(
     Column("fingerprint", BigInteger),
     *origin(),
     *life(),
+    Column("concluded_at", Text),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
 )

@@ -1,0 +1,178 @@
+"""Source gates: rules that a roster must pass before anything that is missing from it counts as gone.
+
+One line each: what a gate does and says. `planning.gates` and `oneroster` decide, docs and reports read this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class GateOutcome(StrEnum):
+    """refused: nothing is planned for the customer. held: compared, listed and counted; what would take something away
+    waits for a person, and where there is nothing of the kind the gate is a warning."""
+
+    REFUSED = "refused"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """code: of its diagnostic. looks_at: what it compares. sentence: for people who are no programmers.
+    allowed: whether `allow:` lets it pass; a source that cannot be read whole never does."""
+
+    code: str
+    outcome: GateOutcome
+    looks_at: str
+    sentence: str
+    allowed: bool = False
+
+
+_R, _H = GateOutcome.REFUSED, GateOutcome.HELD
+
+_GATES = (
+    # Completeness: the source is not what was sent.
+    Gate(
+        "incomplete-source",
+        _R,
+        "whether the source was read to its end",
+        "The roster did not arrive whole, so nobody was compared.",
+    ),
+    Gate(
+        "unreadable-archive",
+        _R,
+        "the archive's directory and checksums",
+        "The file is damaged or was not uploaded to its end. Send it again.",
+    ),
+    Gate(
+        "missing-file",
+        _R,
+        "the files a roster needs, and those its manifest declares",
+        "A file of the roster is missing. Export all of it again.",
+    ),
+    Gate(
+        "truncated-file",
+        _R,
+        "the last line of every file",
+        "A file ends in the middle of a line. The upload was probably cut off; send it again.",
+    ),
+    Gate(
+        "unbalanced-quote",
+        _R,
+        "quotation marks",
+        "A quotation mark was not closed, so the rest of a file cannot be told apart. Export it again.",
+    ),
+    Gate(
+        "too-many-malformed-rows",
+        _R,
+        "rows with too few or too many fields, at most 1 %",
+        "Too many lines of a file are damaged to trust the others. Export it again.",
+    ),
+    # The wrong thing in the right place.
+    Gate(
+        "wrong-encoding",
+        _R,
+        "that the text is UTF-8",
+        "The file's letters cannot be read. Export it as UTF-8.",
+    ),
+    Gate(
+        "wrong-delimiter",
+        _R,
+        "that commas part the columns",
+        "The file uses another sign than a comma between columns. Export it again.",
+    ),
+    Gate(
+        "wrong-file-header",
+        _R,
+        "that the header is that of the file's name",
+        "A file holds what belongs in another file. Export the roster again.",
+    ),
+    Gate(
+        "emptied-file",
+        _R,
+        "rows in a file that had some before",
+        "A file is empty that was not empty before. Nobody is removed because of an empty file.",
+        allowed=True,
+    ),
+    Gate(
+        "not-this-customer",
+        _R,
+        "orgs, and the source system that sent the last roster",
+        "This looks like another institution's file.",
+    ),
+    Gate(
+        "delta-without-whole",
+        _R,
+        "whether a whole roster came before the first changes",
+        "The file holds only changes, and there is no whole roster yet that they could change.",
+    ),
+    # Compared with the last good roster.
+    Gate(
+        "row-count-drop",
+        _H,
+        "rows of each file, at most 20 % fewer than in the last good roster",
+        "The file is much shorter than the last one. Most likely something was left out of the export.",
+        allowed=True,
+    ),
+    Gate(
+        "stale-source",
+        _H,
+        "the source's own times against those of the last good roster",
+        "The file is older than the one that was used last.",
+        allowed=True,
+    ),
+    Gate(
+        "optional-file-missing",
+        _H,
+        "files that came along last time",
+        "A file is missing that came along last time, so what it told is unknown now.",
+        allowed=True,
+    ),
+    Gate(
+        "org-vanished",
+        _H,
+        "orgs that people or classes belong to",
+        "A school is not in the file any more although people belong to it.",
+        allowed=True,
+    ),
+    Gate(
+        "root-changed",
+        _H,
+        "the org above all others",
+        "The institution at the top of the file is another one than last time.",
+        allowed=True,
+    ),
+    # What many rows say.
+    Gate(
+        "many-unknown-roles",
+        _H,
+        "rows with a role that is not OneRoster's, at most 2 %",
+        "Many people have a role that is not known here.",
+        allowed=True,
+    ),
+    Gate(
+        "many-dangling-references",
+        _H,
+        "enrollments whose person or class is not there, at most 2 %",
+        "Many enrollments name people or classes that are not in the file. Its parts are probably not of one export.",
+        allowed=True,
+    ),
+    Gate(
+        "keys-damaged",
+        _H,
+        "identifiers that a spreadsheet changed, at most 5 %",
+        "A spreadsheet has probably changed the numbers of people: zeros at their beginning are gone.",
+        allowed=True,
+    ),
+    Gate(
+        "implausible-class",
+        _H,
+        "people in one class, at most 1,000",
+        "A class has more people than any class can have.",
+        allowed=True,
+    ),
+)
+
+GATES: dict[str, Gate] = {gate.code: gate for gate in _GATES}
+ALLOWABLE = tuple(gate.code for gate in _GATES if gate.allowed)
