@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import reconciler
+from reconciler.clock import now
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.resolved import ResolvedCustomer
@@ -24,7 +25,7 @@ from reconciler.operations.failure import UNFORESEEN, not_planned, unexpected
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
 from reconciler.operations.snapshots import last_snapshot
-from reconciler.operations.workspace import Workspace, now
+from reconciler.operations.workspace import Workspace
 from reconciler.planning.customer import customer_plan, failed_plan, refused_plan
 from reconciler.planning.declared import compare_documents
 from reconciler.planning.digest import plan_id

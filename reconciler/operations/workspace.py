@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.config.repository import Repository, load
@@ -48,8 +47,3 @@ def refuse_other_store(made_for: StoreIdentity, store: Store) -> None:
                 )
             ]
         )
-
-
-def now() -> str:
-    """The time in UTC, to the second."""
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

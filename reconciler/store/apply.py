@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 from pydantic import SecretStr
 
+from reconciler.clock import now
 from reconciler.model.change import Change, Delete, action_of
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan
@@ -111,7 +111,7 @@ def _unheld(plan: CustomerPlan, approved: bool) -> dict[Kind, pl.DataFrame]:
 
 
 def _apply(connection: Connection, store: Store, order: Order) -> Applied:
-    started = moment()
+    started = now()
     plan = order.plan
     current = current_customer(connection, plan.id)
     unchanged = refuse_stale(connection, plan, order.rows, current)
@@ -179,7 +179,7 @@ def _carry_out(writing: Writing, order: Order, current: Current | None) -> tuple
 
 
 def _apply_catalogue(connection: Connection, order: Order) -> Applied:
-    started = moment()
+    started = now()
     refuse_stale(connection, order.plan, {}, current_catalogue(connection))
     if not order.declared:
         return Applied(None)
@@ -205,7 +205,7 @@ def _record(connection: Connection, order: Order, run: int, customer: int | None
             "customer_slug": plan.id,
             "plan_id": order.plan_id,
             "started_at": started,
-            "finished_at": moment(),
+            "finished_at": now(),
             "actor": order.actor,
             "outcome": "held" if held else "applied",
             "counts": documents.text_of(counts_of(order.declared, order.rows)),
@@ -219,7 +219,3 @@ def _record(connection: Connection, order: Order, run: int, customer: int | None
 
 def _new_run(connection: Connection) -> int:
     return int(connection.dialect.allocate(connection, "runs", 1)[0])
-
-
-def moment() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
