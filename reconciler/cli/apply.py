@@ -10,12 +10,11 @@ from pathlib import Path
 import click
 
 from reconciler.cli.exit_code import ExitCode, worst
+from reconciler.cli.expected import is_expected, reviewed_plan
 from reconciler.cli.invitations import lost, shown, write_invitations
 from reconciler.cli.options import workspace_options
 from reconciler.cli.plan import NOTHING_CHANGED, apply_command, plan_code, plan_request
 from reconciler.cli.reporting import show_plan
-from reconciler.model.change import Action
-from reconciler.model.kind import DECLARED_KINDS
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations.applying import Applied, AppliedCustomer, apply_plan
 from reconciler.operations.failure import UNEXPECTED
@@ -35,7 +34,11 @@ from reconciler.operations.workspace import open_workspace
 )
 @click.option("--roster", type=click.Choice([RosterChoice.FRESH.value, RosterChoice.NONE.value]))
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--expect", metavar="PLAN_ID", help="Apply only if the plan made now has this id, or nothing to do.")
+@click.option(
+    "--expect",
+    metavar="PLAN_ID|PLANFILE",
+    help="Apply only if the plan made now does the same as this reviewed one, or less.",
+)
 @click.option("--approve", multiple=True, metavar="HOLD", help="Release exactly this hold. May be repeated.")
 @click.option(
     "--lock-timeout",
@@ -67,15 +70,11 @@ def apply(
         raise click.UsageError("without a terminal, apply needs a plan file, --expect PLAN_ID or --yes")
     request = None if saved else plan_request(what, bundle, roster or (None if what else RosterChoice.NONE.value))
     workspace = open_workspace(directory, environment, store)
+    reviewed = reviewed_plan(expect, workspace.store) if expect else None
     plan = read_plan(saved, workspace.store) if saved else make_plan(workspace, request)  # type: ignore[arg-type]
     command = f"reconciler apply {saved}" if saved else apply_command(what, bundle, directory, environment, store)
     show_plan(plan, form="text", rows=None, people=None, key=lambda: workspace.store.key, command=command)
-    if expect and plan.plan_id != expect and _does_something(plan):
-        click.echo(
-            f"error: the plan is {plan.plan_id}, not the one that was reviewed ({expect}); nothing was changed "
-            f"[stale-plan]\n    Now it would {_effects(plan)}. That is shown above: review it, and expect its id.",
-            err=True,
-        )
+    if reviewed is not None and _does_something(plan) and not is_expected(plan, reviewed, workspace.store):
         return ExitCode.STALE
     if not _does_something(plan) and not _keeps_a_roster(plan):
         if not approve:
@@ -130,20 +129,6 @@ def _does_something(plan: Plan) -> bool:
 
 def _keeps_a_roster(plan: Plan) -> bool:
     return any(customer.snapshot or customer.refresh for customer in plan.customers)
-
-
-def _effects(plan: Plan) -> str:
-    """By action, of everything that an apply would do and of what it would hold: `delete 4, create 2 (4 held)`."""
-    counts = [
-        each
-        for customer in plan.customers
-        for kind, each in customer.counts.items()
-        if customer.roster_applies or kind in DECLARED_KINDS
-    ]
-    totals = {action: sum(each[action] for each in counts) for action in Action}
-    held = sum(each.held for each in counts)
-    parts = ", ".join(f"{action} {number:,}" for action, number in totals.items() if number)
-    return f"{parts} ({held:,} held)" if held else parts
 
 
 def _quiet_code(plan: Plan) -> ExitCode:

@@ -9,6 +9,7 @@ import polars as pl
 
 from reconciler.model.kind import Kind
 from reconciler.model.roster import FIELDS
+from reconciler.planning.desired import ROLE_SEPARATOR
 
 #: columns that every live frame has beside the kind's fields
 LIVE_COLUMNS: dict[str, type[pl.DataType]] = {
@@ -56,6 +57,19 @@ class Live:
             Kind.ENROLLMENT: self.enrollments,
         }
         return frames[kind]
+
+
+def with_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """Live users with the `roles` field, written as a snapshot's are. roles: as in `Live`."""
+    entries = roles.select("account_id", (pl.col("org") + "=" + pl.col("role")).alias("roles"))
+    if entries["account_id"].n_unique() < entries.height:
+        entries = (
+            entries.sort("account_id", "roles")
+            .group_by("account_id", maintain_order=True)
+            .agg(pl.col("roles").unique(maintain_order=True).str.join(ROLE_SEPARATOR))
+        )
+    bare = users.drop("roles") if "roles" in users.columns else users
+    return bare.join(entries, left_on="id", right_on="account_id", how="left", maintain_order="left")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from reconciler.model.diagnostic import Diagnostic, Span, warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Counts, LimitUse
 from reconciler.planning.absence import absent_enrollments, absent_people, absent_rows
-from reconciler.planning.desired import ROLE_SEPARATOR, Desired
+from reconciler.planning.desired import Desired
 from reconciler.planning.difference import appearing_and_changed, in_report_order
 from reconciler.planning.holding import Population, hold_rows, leaving, roles_left_empty
 from reconciler.planning.limits import Thresholds, countable_people, people_limits, row_limit
-from reconciler.planning.live import Live, Unsettled
+from reconciler.planning.live import Live, Unsettled, with_roles
 from reconciler.planning.matching import MATCHED_COLUMNS, account_value, match_users
 from reconciler.planning.usernames import settle_usernames
 
@@ -49,7 +49,7 @@ class RosterDecision:
 
 def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: RosterRules) -> RosterDecision:
     """unsettled: what `unsettled_enrollments` left open; `live.enrollments` holds the live rows to it."""
-    users = _with_roles(live.users, live.roles)
+    users = with_roles(live.users, live.roles)
     present = pl.concat(
         [
             desired.elsewhere,
@@ -102,19 +102,6 @@ def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: Ros
             *_recycled(final.get(Kind.USER)),
         ),
     )
-
-
-def _with_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
-    """Live users with the `roles` field, written as a snapshot's are."""
-    entries = roles.select("account_id", (pl.col("org") + "=" + pl.col("role")).alias("roles"))
-    if entries["account_id"].n_unique() < entries.height:
-        entries = (
-            entries.sort("account_id", "roles")
-            .group_by("account_id", maintain_order=True)
-            .agg(pl.col("roles").unique(maintain_order=True).str.join(ROLE_SEPARATOR))
-        )
-    bare = users.drop("roles") if "roles" in users.columns else users
-    return bare.join(entries, left_on="id", right_on="account_id", how="left", maintain_order="left")
 
 
 def _by_key(desired: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:

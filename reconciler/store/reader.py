@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy import select
 
 from reconciler.model.kind import Kind
-from reconciler.store import roster_frames
+from reconciler.store import roster_frames, traces
 from reconciler.store.connection import Connection
 from reconciler.store.records import (
     CatalogueRecord,
@@ -214,6 +214,14 @@ class Reader:
         return RunRecord(
             **{**row, "counts": orjson.loads(row["counts"]), "approvals": tuple(orjson.loads(row["approvals"]))}
         )
+
+    def recent_runs(self, most: int) -> pl.DataFrame:
+        """Newest first, with the columns of `traces.RUNS`."""
+        return traces.recent_runs(self._connection, most)
+
+    def traces(self, customer: int | None, runs: Iterable[int]) -> pl.DataFrame:
+        """What these runs did to a customer's rows (None: to the catalogue), with the columns of `traces.TRACES`."""
+        return traces.traces(self._connection, customer, runs)
 
     def secrets(self, customer: int) -> dict[str, tuple[str | None, str]]:
         """Dotted path -> (reference, HMAC of the value under the store's key)."""
