@@ -128,7 +128,9 @@ def test_the_same_effects_are_applied(project: Project, reviewed: str, by: str) 
 
 
 @pytest.mark.parametrize("by", ["id", "file"])
-def test_what_another_run_has_done_of_the_people_is_no_more_to_be_done(project: Project, reviewed: str, by: str) -> None:
+def test_what_another_run_has_done_of_the_people_is_no_more_to_be_done(
+    project: Project, reviewed: str, by: str
+) -> None:
     project.customer()
     (project.folder / "customers/springfield/communities/high.yaml").unlink()
     some = DAY_ONE.without_users(DAY_ONE.students()[:1])
@@ -155,3 +157,156 @@ def test_what_another_run_has_done_of_the_documents_is_no_more_to_be_done(
 
     told = again(project, reviewed if by == "id" else project.folder / "reviewed.plan")
     assert (told.code, left(project)) == (0, 2), told.err
+
+
+def test_one_deletion_less_in_the_file_is_known_to_be_less_by_the_reviewed_plan(
+    project: Project, reviewed: str
+) -> None:
+    fewer = DAY_ONE.without_users(DAY_ONE.students()[:1]).with_user(DAY_ONE.students()[3], email="new@example.com")
+    before = runs(project)
+
+    by_id = again(project, reviewed, fewer)
+    assert (by_id.code, runs(project), left(project)) == (4, before, 0)
+    assert "--expect FILE" in by_id.err
+
+    by_file = again(project, project.folder / "reviewed.plan", fewer)
+    assert (by_file.code, left(project)) == (0, 1)
+    assert "was reviewed, and is no longer there" in by_file.err
+
+
+def test_more_than_was_reviewed_is_shown_and_not_done(project: Project, reviewed: str) -> None:
+    one, two, third, fourth = DAY_ONE.students()[:4]
+    more = DAY_ONE.without_users([one, third]).with_user(fourth, email="other@example.com")
+    more = more.with_user("u-9001").with_user(two, email="two@example.com")
+    before = runs(project)
+
+    told = project.run(
+        "apply", "springfield", "--zip", later(project, more), "--expect", project.folder / "reviewed.plan"
+    )
+    assert (told.code, runs(project), left(project)) == (4, before, 0)
+    assert "[stale-plan]" in told.err
+    assert "Now it would delete" in told.err
+    said = [line.strip() for line in told.err.splitlines()]
+    people = [line for line in said if " user " in line]
+    assert [" ".join(line.split()[:3]) for line in people] == [
+        "+ delete user",
+        "+ update user",
+        "+ create user",
+        "~ update user",
+        "- delete user",
+    ]
+    assert people[3].endswith("is not what was reviewed")
+    assert not any(name in told.err for name in (one, two, third, fourth, "u-9001")), "people are masked"
+    assert again(project, reviewed, more).code == 4
+
+
+def test_another_value_in_a_document_is_not_what_was_reviewed(project: Project, reviewed: str) -> None:
+    project.customer(title="Another Name", more="status: deactivated\n")
+    project.write("customers/springfield/communities/high.yaml", HIGH.format(name="Higher"))
+
+    told = again(project, project.folder / "reviewed.plan")
+    assert told.code == 4
+    said = [line.strip() for line in told.err.splitlines()]
+    assert "~ update customer springfield name is not what was reviewed" in said
+    assert "~ create community high is not what was reviewed" in said
+    assert "+ update customer springfield status was not reviewed" in said
+    assert project.ask("select name from customers") == [("Springfield District",)]
+
+
+def test_a_document_that_changes_no_more_is_less(project: Project, reviewed: str) -> None:
+    project.customer()
+
+    told = again(project, project.folder / "reviewed.plan")
+    assert (told.code, left(project)) == (0, 2)
+    assert "- update customer springfield name was reviewed, and is no longer there" in told.err
+
+
+@pytest.mark.parametrize("by", ["id", "file"])
+def test_a_customer_that_was_applied_meanwhile_drops_out(project: Project, by: str) -> None:
+    for name in ("ogdenville", "springfield"):
+        project.customer(name)
+    expected = str(project.plan("--out", project.folder / "reviewed.plan").json["plan_id"])
+    assert project.apply("ogdenville").code == 0
+
+    told = project.run("apply", "--expect", expected if by == "id" else project.folder / "reviewed.plan")
+    assert told.code == 0, told.err
+    assert project.ask("select slug from customers order by slug") == [("ogdenville",), ("springfield",)]
+
+
+def test_a_customer_whose_change_was_taken_back_drops_out_by_the_reviewed_plan(project: Project) -> None:
+    for name in ("ogdenville", "springfield"):
+        project.customer(name)
+    assert project.apply().code == 0
+    for name in ("ogdenville", "springfield"):
+        project.customer(name, title="New Name")
+    expected = str(project.plan("--out", project.folder / "reviewed.plan").json["plan_id"])
+    project.customer("ogdenville")
+    before = runs(project)
+
+    assert project.run("apply", "--expect", expected).code == 4
+    assert runs(project) == before
+    assert project.run("apply", "--expect", project.folder / "reviewed.plan").code == 0
+    assert project.ask("select name from customers where slug = 'springfield'") == [("New Name",)]
+
+
+def test_a_plan_that_was_carried_out_partly_can_be_expected_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lti = "lti: {platforms: [{id: lms, consumer_key: %s, shared_secret: {secret: lms}, community: high}]}\n"
+    for name in ("ogdenville", "springfield"):
+        project.customer(name, more=lti % name if name == "springfield" else "")
+        project.write(f"customers/{name}/communities/high.yaml", HIGH.format(name="High"))
+    expected = str(project.plan().json["plan_id"])
+    assert project.run("apply", "--expect", expected).code == 5, "springfield's secret is not set"
+    assert project.ask("select slug from customers") == [("ogdenville",)]
+    monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__LMS", "very secret")
+
+    told = project.run("apply", "--expect", expected)
+    assert told.code == 0, told.err
+    assert project.ask("select slug from customers order by slug") == [("ogdenville",), ("springfield",)]
+
+
+@pytest.mark.parametrize("by", ["id", "file"])
+def test_what_was_held_can_be_approved_with_the_same_reviewed_plan(project: Project, by: str) -> None:
+    project.customer()
+    assert project.apply("springfield", "--zip", day_one(project)).code == 0
+    many = DAY_ONE.without_users(DAY_ONE.students()[:10]).with_user("u-9001")
+    plan = project.plan("springfield", "--zip", later(project, many), "--out", project.folder / "reviewed.plan")
+    expected = plan.json["plan_id"] if by == "id" else project.folder / "reviewed.plan"
+
+    assert again(project, expected, many).code == 3
+    assert left(project) == 0
+    (hold,) = [customer["hold"]["id"] for customer in plan.json["customers"]]
+    told = project.run("apply", "springfield", "--zip", later(project, many), "--expect", expected, "--approve", hold)
+    assert (told.code, left(project)) == (0, 10), told.err
+
+
+def test_what_was_to_wait_when_it_was_reviewed_is_not_done_without_asking(project: Project) -> None:
+    project.customer()
+    assert project.apply("springfield", "--zip", day_one(project)).code == 0
+    many = DAY_ONE.without_users(DAY_ONE.students()[:10])
+    project.plan("springfield", "--zip", later(project, many), "--out", project.folder / "reviewed.plan")
+    limits = "  limits: {users: {percent: 100, per_school_percent: 100}, enrollments: {percent: 100}}\n"
+    project.customer(more=limits)
+    assert project.apply("springfield").code == 0
+
+    told = again(project, project.folder / "reviewed.plan", many)
+    assert (told.code, left(project)) == (4, 0)
+    assert "was to wait for approval" in told.err
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        ("no/such.plan", 64, "there is no plan file"),
+        ("reconciler.yaml", 1, "[bad-plan-file]"),
+        ("monday", 64, "neither a plan id"),
+    ],
+)
+def test_what_is_no_reviewed_plan_is_said_before_anything_is_done(
+    project: Project, given: str, code: int, said: str
+) -> None:
+    project.customer()
+    told = project.run("apply", "springfield", "--expect", given)
+    assert (told.code, said in told.err) == (code, True), told.err
+    assert project.ask("select count(*) from customers") == [(0,)]
