@@ -13,6 +13,9 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, in_order
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
+from reconciler.oneroster.strict.check import Letter, check_letter
+from reconciler.oneroster.strict.findings import MOST_LISTED
+from reconciler.oneroster.strict.rules import RULES
 from reconciler.planning.desired import desire
 
 FORMAT_VERSION = "1.0"
@@ -27,8 +30,12 @@ def roster() -> None:
 @roster.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def check(file: Path, form: str) -> ExitCode:
+@click.option("--strict", is_flag=True, help="Hold it against the letter of the standard too, in every file.")
+@click.option("--all", "every", is_flag=True, help=f"With --strict: list more than {MOST_LISTED} deviations of a rule.")
+def check(file: Path, form: str, strict: bool, every: bool) -> ExitCode:
     """Say what is wrong with a OneRoster bundle: everything, with file and line."""
+    if every and not strict:
+        raise click.UsageError("--all goes with --strict")
     snapshot: Snapshot | None = None
     try:
         snapshot = read_zip(file, fetched_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -36,8 +43,19 @@ def check(file: Path, form: str) -> ExitCode:
         found = [*in_order(snapshot.diagnostics), *quarantine_diagnostics(snapshot.quarantine)]
     except Refusal as refusal:
         found = list(refusal.diagnostics)
-    click.echo(_json(file, snapshot, found) if form == "json" else _text(file, snapshot, found))
-    return ExitCode.DONE if snapshot else ExitCode.ERROR
+    letter = _letter(file, None if every else MOST_LISTED) if strict else None
+    if letter is not None:
+        found += [diagnostic for diagnostic in letter.diagnostics if diagnostic not in found]
+    click.echo(_json(file, snapshot, letter, found) if form == "json" else _text(file, snapshot, letter, found))
+    return ExitCode.DONE if snapshot and not (letter and letter.has_errors) else ExitCode.ERROR
+
+
+def _letter(file: Path, most: int | None) -> Letter | None:
+    """None where the file cannot be read, which was said."""
+    try:
+        return check_letter(file, most=most)
+    except OSError:
+        return None
 
 
 def _as_planned(snapshot: Snapshot) -> Snapshot:
@@ -55,30 +73,48 @@ def _as_planned(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, quarantine=desired.quarantine, diagnostics=(*snapshot.diagnostics, *desired.diagnostics))
 
 
-def _text(file: Path, snapshot: Snapshot | None, found: list[Diagnostic]) -> str:
+def _text(file: Path, snapshot: Snapshot | None, letter: Letter | None, found: list[Diagnostic]) -> str:
     lines = [str(diagnostic) for diagnostic in found]
     if snapshot is None:
-        return "\n".join([*lines, f"{file.name} refused: it cannot be used as a roster"])
-    aside = snapshot.quarantine.height
-    counts = [f"{stem} {snapshot.rows.get(stem, 0):,}" for stem in COUNTED]
-    if aside:
-        counts.append(f"{aside:,} {'row' if aside == 1 else 'rows'} set aside")
-    return "\n".join([*lines, " · ".join(counts)])
+        lines.append(f"{file.name} refused: it cannot be used as a roster")
+    else:
+        counts = [f"{stem} {snapshot.rows.get(stem, 0):,}" for stem in COUNTED]
+        aside = snapshot.quarantine.height
+        if aside:
+            counts.append(f"{aside:,} {'row' if aside == 1 else 'rows'} set aside")
+        lines.append(" · ".join(counts))
+    if letter is not None:
+        lines.append(_verdict(letter))
+    return "\n".join(lines)
 
 
-def _json(file: Path, snapshot: Snapshot | None, found: list[Diagnostic]) -> str:
-    return json.dumps(
-        {
-            "format_version": FORMAT_VERSION,
-            "file": file.name,
-            "version": snapshot.version if snapshot else None,
-            "complete": snapshot.complete if snapshot else False,
-            "rows": dict(sorted(snapshot.rows.items())) if snapshot else {},
-            "diagnostics": [_diagnostic(diagnostic) for diagnostic in found],
-        },
-        ensure_ascii=False,
-        indent=2,
-    )
+def _verdict(letter: Letter) -> str:
+    if letter.version is None:
+        return "strict: it cannot be opened, so that nothing in it was checked"
+    total = sum(letter.counts.values())
+    if not total:
+        return f"strict: nothing deviates from OneRoster {letter.version}"
+    many = f"{total:,} {'deviation' if total == 1 else 'deviations'}"
+    rules = f"{len(letter.counts)} {'rule' if len(letter.counts) == 1 else 'rules'}"
+    return f"strict: {many} from OneRoster {letter.version}, of {rules}"
+
+
+def _json(file: Path, snapshot: Snapshot | None, letter: Letter | None, found: list[Diagnostic]) -> str:
+    document: dict[str, object] = {
+        "format_version": FORMAT_VERSION,
+        "file": file.name,
+        "version": snapshot.version if snapshot else None,
+        "complete": snapshot.complete if snapshot else False,
+        "rows": dict(sorted(snapshot.rows.items())) if snapshot else {},
+        "diagnostics": [_diagnostic(diagnostic) for diagnostic in found],
+    }
+    if letter is not None:
+        document["strict"] = {
+            "version": letter.version,
+            "deviations": sum(letter.counts.values()),
+            "rules": [{"code": code, "rule": RULES[code].name, "count": letter.counts[code]} for code in letter.counts],
+        }
+    return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def _diagnostic(diagnostic: Diagnostic) -> dict[str, object]:

@@ -1,0 +1,91 @@
+"""A bundle against the letter of the standard: everything that deviates, in every file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.model.diagnostic import Diagnostic, Refusal
+from reconciler.oneroster.archive import Member
+from reconciler.oneroster.strict.findings import MOST_LISTED, Findings
+from reconciler.oneroster.strict.gradebook import check_gradebook
+from reconciler.oneroster.strict.manifest import check_manifest
+from reconciler.oneroster.strict.package import Package, open_package
+from reconciler.oneroster.strict.references import check_references
+from reconciler.oneroster.strict.resources import check_resources
+from reconciler.oneroster.strict.rows import check_values
+from reconciler.oneroster.strict.semantics import check_semantics
+from reconciler.oneroster.strict.sheet import Sheet, read_strictly
+from reconciler.oneroster.strict.tables import TABLES
+from reconciler.oneroster.tables import MANIFEST
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """version: of OneRoster that the bundle was held against, None where it could not be opened. counts: deviations
+    by code, all of them. diagnostics: refusals of the archive or a file, then the deviations that are listed, by file
+    and place. has_errors: a refusal, or a deviation that is an error."""
+
+    version: str | None
+    counts: Mapping[str, int]
+    diagnostics: tuple[Diagnostic, ...]
+    has_errors: bool
+
+
+def check_letter(path: Path, *, name: str | None = None, most: int | None = MOST_LISTED) -> Letter:
+    """Holds the archive at `path` against the standard. name: what people know it as. most: deviations of one rule to
+    be listed, all of them with None.
+
+    Raises OSError where the file cannot be read.
+    """
+    findings = Findings(most)
+    with path.open("rb") as stream:
+        package = open_package(stream, name or path.name, findings)
+        version = _check(package, findings) if package is not None else None
+    counts = dict(sorted(findings.counts.items()))
+    return Letter(version, counts, findings.diagnostics(), findings.has_errors)
+
+
+def _check(package: Package, findings: Findings) -> str:
+    members = dict(package.members)
+    manifest = members.pop(MANIFEST, None)
+    data = _bytes(package, manifest, findings) if manifest is not None else None
+    looks_like = _looks_like(package)
+    if manifest is not None and data is None:
+        version, modes = looks_like, {}
+    else:
+        declared = check_manifest(data, members.keys(), looks_like, findings)
+        version, modes = declared.version, dict(declared.modes)
+    tables = TABLES[version]
+    for stem in sorted(members.keys() - tables.keys()):
+        written = members.pop(stem).name
+        findings.at("strict-unknown-file", f"{written} is no file of OneRoster {version}", written)
+    there = [stem for stem in tables if stem in members and modes.get(stem) != "absent"]
+    sheets: dict[str, Sheet] = {}
+    for stem in there:
+        content = _bytes(package, members[stem], findings)
+        sheet = (
+            read_strictly(tables[stem], content, modes.get(stem) == "delta", findings) if content is not None else None
+        )
+        if sheet is not None:
+            sheets[stem] = sheet
+            check_values(sheet, findings)
+    check_references(sheets, there, findings)
+    for check in (check_semantics, check_gradebook, check_resources):
+        check(sheets, findings)
+    return version
+
+
+def _bytes(package: Package, member: Member, findings: Findings) -> bytes | None:
+    """None where it is damaged or too large; the other files are still checked."""
+    try:
+        return package.archive.read(member)
+    except Refusal as refusal:
+        findings.refuse(refusal.diagnostics)
+        return None
+
+
+def _looks_like(package: Package) -> str:
+    """The version by the files: 1.2 has files that 1.1 does not have, roles.csv first of all."""
+    return "1.2" if package.members.keys() - {MANIFEST} - TABLES["1.1"].keys() else "1.1"

@@ -1,0 +1,162 @@
+"""manifest.csv by the letter: its form, its properties, and what it declares against what is there."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from reconciler.oneroster.strict.findings import Findings
+from reconciler.oneroster.strict.tables import TABLES
+from reconciler.oneroster.strict.text import clean_text
+from reconciler.oneroster.tables import MANIFEST_VERSIONS, MODES
+
+FILE = "manifest.csv"
+HEADER = ["propertyName", "value"]
+VERSIONS = ("manifest.version", "oneroster.version")
+OPTIONAL = ("source.systemName", "source.systemCode")
+#: More than this is no manifest.
+MOST_LENGTH = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """As it is written, at a physical line."""
+
+    name: str
+    value: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """version: a key of TABLES. modes: `absent`, `bulk` or `delta` by file (stem), as far as declared."""
+
+    version: str
+    modes: Mapping[str, str]
+
+
+def check_manifest(data: bytes | None, present: Collection[str], looks_like: str, findings: Findings) -> Declared:
+    """data: the manifest's bytes, None where there is none. present: stems of the files that are there.
+    looks_like: the version that the files look like, for a manifest that does not say."""
+    if data is None:
+        findings.at("strict-missing-manifest", "the archive has no manifest.csv", FILE)
+        return Declared(looks_like, {})
+    properties = _properties(data, findings)
+    if properties is None:
+        return Declared(looks_like, {})
+    version = _version(properties, looks_like, findings)
+    known = {name.lower(): name for name in (*VERSIONS, *OPTIONAL, *(f"file.{stem}" for stem in TABLES[version]))}
+    for each in properties.values():
+        if each.name not in known.values():
+            message = f"{_shown(each.name, known)} is no property of a OneRoster {version} manifest"
+            findings.at("strict-manifest-unknown-property", message, FILE, each.line, 1)
+    for name in known.values():
+        if name not in OPTIONAL and name not in properties:
+            findings.at("strict-manifest-missing-property", f"{name} is missing", FILE)
+    modes = _modes(version, properties, findings)
+    _compare(modes, properties, present, findings)
+    return Declared(version, modes)
+
+
+def _properties(data: bytes, findings: Findings) -> dict[str, Property] | None:
+    """By name as written; of a name that stands twice the first. None where it cannot be read."""
+    if len(data) > MOST_LENGTH:
+        findings.at("strict-unreadable-csv", "it is longer than any manifest is", FILE)
+        return None
+    text = clean_text(FILE, data, findings)
+    if text is None:
+        return None
+    rows = _rows(text, findings)
+    if not rows:
+        findings.at("strict-manifest-missing-header", "it has no header row", FILE, 1)
+        return None
+    line, header = rows[0]
+    if header != HEADER:
+        findings.at("strict-manifest-header", "its header must be propertyName,value", FILE, line)
+    properties: dict[str, Property] = {}
+    for line, row in rows if _is_property(header) else rows[1:]:
+        if len(row) != len(HEADER):
+            message = f"the row has {len(row)} fields, and must have {len(HEADER)}"
+            findings.at("strict-manifest-row-width", message, FILE, line, min(len(row), len(HEADER)) + 1)
+        name = row[0] if row else ""
+        if name in properties:
+            message = f"the property of line {properties[name].line} stands here again"
+            findings.at("strict-manifest-duplicate-property", message, FILE, line, 1)
+        elif name:
+            properties[name] = Property(name, row[1] if len(row) > 1 else "", line)
+    return properties
+
+
+def _rows(text: bytes, findings: Findings) -> list[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text.decode("utf-8"), newline=""), strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    line = 0
+    try:
+        for row in reader:
+            if any("\n" in cell for cell in row):
+                message = "a value goes on in the next line"
+                findings.at("strict-line-break-in-value", message, FILE, line + 1)
+            rows.append((line + 1, row))
+            line = reader.line_num
+    except csv.Error:
+        message = "a quotation mark stands in the middle of a value, or is not closed"
+        findings.at("strict-stray-quote", message, FILE, line + 1)
+    return rows
+
+
+def _is_property(row: list[str]) -> bool:
+    return bool(row) and row[0].lower().startswith(("manifest.", "oneroster.", "file."))
+
+
+def _version(properties: Mapping[str, Property], looks_like: str, findings: Findings) -> str:
+    manifest = properties.get("manifest.version")
+    if manifest is not None and manifest.value not in MANIFEST_VERSIONS:
+        findings.at("strict-manifest-version", "manifest.version is not 1.0", FILE, manifest.line, 2)
+    version = properties.get("oneroster.version")
+    if version is None:
+        return looks_like
+    if version.value not in TABLES:
+        message = f"oneroster.version is neither {' nor '.join(TABLES)}; read as {looks_like}"
+        findings.at("strict-oneroster-version", message, FILE, version.line, 2)
+        return looks_like
+    return version.value
+
+
+def _modes(version: str, properties: Mapping[str, Property], findings: Findings) -> dict[str, str]:
+    """What is declared under another case is taken as meant; it was told as an unknown property."""
+    stems = {f"file.{stem}".lower(): stem for stem in TABLES[version]}
+    modes: dict[str, str] = {}
+    for each in properties.values():
+        stem = stems.get(each.name.lower())
+        if stem is None:
+            continue
+        if each.value not in MODES:
+            message = f"the mode of {stem}.csv is none of {', '.join(MODES)}"
+            findings.at("strict-manifest-file-mode", message, FILE, each.line, 2)
+        mode = each.value.strip().lower()
+        if mode in MODES and (stem not in modes or each.name == f"file.{stem}"):
+            modes[stem] = mode
+    return modes
+
+
+def _compare(
+    modes: Mapping[str, str], properties: Mapping[str, Property], present: Collection[str], findings: Findings
+) -> None:
+    lines = {each.name.lower(): each.line for each in properties.values()}
+    for stem, mode in modes.items():
+        line = lines[f"file.{stem}".lower()]
+        if mode == "absent" and stem in present:
+            message = f"{stem}.csv is declared as absent and is in the archive"
+            findings.at("strict-manifest-file-unexpected", message, FILE, line, 2)
+        elif mode != "absent" and stem not in present:
+            message = f"{stem}.csv is declared as {mode} and is not in the archive"
+            findings.at("strict-manifest-file-missing", message, FILE, line, 2)
+
+
+def _shown(name: str, known: Mapping[str, str]) -> str:
+    """Only what can be nothing but a property: another file under this name may hold anything."""
+    if name.lower() in known:
+        return f"{name} (spelt {known[name.lower()]})"
+    return name if name.isascii() and name.isprintable() and _is_property([name]) and len(name) <= 40 else "this"

@@ -1,0 +1,112 @@
+"""The ZIP package by the letter: which of its members are files of the standard, and what else is in it."""
+
+from __future__ import annotations
+
+import posixpath
+import stat
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from reconciler.model.diagnostic import Refusal
+from reconciler.oneroster.archive import ENCRYPTED_FLAG, METHODS, MOST_NAME_LENGTH, UNSAFE_NAME, Archive, Member
+from reconciler.oneroster.strict.findings import Findings
+from reconciler.oneroster.strict.tables import TABLES
+from reconciler.oneroster.tables import MANIFEST
+
+#: After these nothing in the archive can be read safely.
+HOPELESS = frozenset(
+    {"empty-file", "not-a-zip", "truncated-archive", "too-many-members", "overlapping-members", "unreadable-file"}
+)
+#: Every file name of the standard in lower case, and its stem.
+STEMS = {f"{stem}.csv".lower(): stem for stem in (MANIFEST, *TABLES["1.1"], *TABLES["1.2"])}
+
+
+class _Salvage(Archive):
+    """What can be read of an archive that was refused, under the same caps."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self.name = name
+        self._unpacked = 0
+        self._zip = zipfile.ZipFile(stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """members: of the standard's files in any version, by stem. names: what each is called in the archive."""
+
+    archive: Archive
+    members: Mapping[str, Member]
+    names: Mapping[str, str]
+
+
+def open_package(stream: BinaryIO, name: str, findings: Findings) -> Package | None:
+    """None where nothing in it can be read safely; why is among the findings. The stream stays the caller's."""
+    try:
+        archive: Archive = Archive(stream, name)
+    except Refusal as refusal:
+        findings.refuse(refusal.diagnostics)
+        if HOPELESS & {diagnostic.code for diagnostic in refusal.diagnostics}:
+            return None
+        stream.seek(0)
+        archive = _Salvage(stream, name)
+    stream.seek(0)
+    with zipfile.ZipFile(stream) as directory:
+        entries = [entry for entry in directory.infolist() if not entry.is_dir()]
+    members, names = _of_the_standard(entries, findings, name)
+    return Package(archive, members, names)
+
+
+def shown(name: str) -> str:
+    """A member's name that a terminal can show: no control characters, not endless."""
+    safe = "".join(character if character.isprintable() else "?" for character in name)
+    return safe if len(safe) <= 80 else f"{safe[:77]}..."
+
+
+def _of_the_standard(
+    entries: Sequence[zipfile.ZipInfo], findings: Findings, name: str
+) -> tuple[dict[str, Member], dict[str, str]]:
+    folder = _folder(entries)
+    if folder:
+        message = f"the files are inside the folder {shown(folder)}"
+        findings.at("strict-folder-in-archive", message, name)
+    members: dict[str, Member] = {}
+    names: dict[str, str] = {}
+    for entry in entries:
+        path = entry.filename
+        inside, base = posixpath.split(path)
+        stem = STEMS.get(base.lower()) if inside == folder else None
+        if stem is None:
+            findings.at("strict-unknown-file", f"{shown(path)} is no file of OneRoster", shown(path))
+        elif stem in members and names[stem] == base:
+            findings.at("strict-duplicate-file", f"{base} is in the archive twice", base)
+        else:
+            if base != f"{stem}.csv":
+                findings.at("strict-file-name-case", f"{base} must be named {stem}.csv", base)
+            if stem not in members and _is_safe(entry):
+                members[stem] = Member(base, entry.compress_size, entry)
+                names[stem] = base
+    return members, names
+
+
+def _folder(entries: Sequence[zipfile.ZipInfo]) -> str:
+    """Where the files of the standard are: the root if any is there, else the folder with most of them."""
+    held: dict[str, int] = {}
+    for entry in entries:
+        inside, base = posixpath.split(entry.filename)
+        if base.lower() in STEMS and _is_safe(entry):
+            held[inside] = held.get(inside, 0) + 1
+    if not held or "" in held:
+        return ""
+    return min(held, key=lambda inside: (-held[inside], inside))
+
+
+def _is_safe(entry: zipfile.ZipInfo) -> bool:
+    return (
+        not UNSAFE_NAME.search(entry.orig_filename)
+        and len(entry.filename) <= MOST_NAME_LENGTH
+        and stat.S_IFMT(entry.external_attr >> 16) in (0, stat.S_IFREG)
+        and not entry.flag_bits & ENCRYPTED_FLAG
+        and entry.compress_type in METHODS
+    )

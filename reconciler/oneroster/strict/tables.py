@@ -1,0 +1,181 @@
+"""What every column of every file holds by the letter, in both versions, as data.
+
+Names, order and required marks are those of `reconciler.oneroster.tables`. Here stands what is no plain text:
+`name=type`, where a type is one of `Type` or an enumeration of `WORDS`, and `name>file` for a sourcedId that refers
+to that file. All other columns are text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from reconciler.oneroster.tables import COLUMNS_1_1, COLUMNS_1_2, FIRST_COLUMNS
+
+
+class Type(Enum):
+    """What one value is; of a list, what each item is. A pair is `{type:identifier}`."""
+
+    TEXT = "text"
+    GUID = "guid"
+    DATE = "date"
+    DATETIME = "datetime"
+    YEAR = "year"
+    BOOLEAN = "boolean"
+    FLOAT = "float"
+    INTEGER = "integer"
+    PAIR = "pair"
+    ENUMERATION = "enumeration"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """target: the file (stem) that a sourcedId refers to. words: of an enumeration, which is extensible if anybody
+    may add `ext:` words. listed: the value is a list."""
+
+    name: str
+    type: Type
+    required: bool
+    listed: bool
+    target: str | None
+    words: tuple[str, ...]
+    extensible: bool
+
+    @property
+    def checked(self) -> bool:
+        """False for a text that may be anything or nothing: such columns are never read."""
+        return self.required or self.listed or self.type is not Type.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One file of one version: its stem and its columns in order."""
+
+    version: str
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.csv"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "status": ("active", "tobedeleted"),
+    "sessionType": ("gradingPeriod", "semester", "schoolYear", "term"),
+    "orgType": ("department", "school", "district", "local", "state", "national"),
+    "classType": ("homeroom", "scheduled"),
+    "userRole": ("administrator", "aide", "guardian", "parent", "proctor", "relative", "student", "teacher"),
+    "role": (
+        "aide",
+        "counselor",
+        "districtAdministrator",
+        "guardian",
+        "parent",
+        "principal",
+        "proctor",
+        "relative",
+        "siteAdministrator",
+        "student",
+        "systemAdministrator",
+        "teacher",
+    ),
+    "roleType": ("primary", "secondary"),
+    "enrollmentRole": ("administrator", "proctor", "student", "teacher"),
+    "sex": ("male", "female"),
+    "sex2": ("male", "female", "unspecified", "other"),
+    "importance": ("primary", "secondary"),
+    "scoreStatus": ("exempt", "fully graded", "not submitted", "partially graded", "submitted"),
+    "objectiveSource": ("case", "unknown"),
+}
+
+#: Enumerations that stay closed in 1.2.
+CLOSED = frozenset({"status", "roleType", "importance"})
+
+EVERY_FILE = "sourcedId=guid status=status dateLastModified=datetime "
+
+_RACES = (
+    "americanIndianOrAlaskaNative=boolean asian=boolean blackOrAfricanAmerican=boolean"
+    " nativeHawaiianOrOtherPacificIslander=boolean white=boolean demographicRaceTwoOrMoreRaces=boolean"
+    " hispanicOrLatinoEthnicity=boolean"
+)
+
+TYPES_1_1: Mapping[str, str] = {
+    "academicSessions": "type=sessionType startDate=date endDate=date parentSourcedId>academicSessions schoolYear=year",
+    "categories": "",
+    "classes": "courseSourcedId>courses classType=classType schoolSourcedId>orgs termSourcedIds>academicSessions",
+    "classResources": "classSourcedId>classes resourceSourcedId>resources",
+    "courses": "schoolYearSourcedId>academicSessions orgSourcedId>orgs",
+    "courseResources": "courseSourcedId>courses resourceSourcedId>resources",
+    "demographics": f"sourcedId>users birthDate=date sex=sex {_RACES}",
+    "enrollments": "classSourcedId>classes schoolSourcedId>orgs userSourcedId>users role=enrollmentRole primary=boolean"
+    " beginDate=date endDate=date",
+    "lineItems": "assignDate=date dueDate=date classSourcedId>classes categorySourcedId>categories"
+    " gradingPeriodSourcedId>academicSessions resultValueMin=float resultValueMax=float",
+    "orgs": "type=orgType parentSourcedId>orgs",
+    "resources": "roles=userRole importance=importance",
+    "results": "lineItemSourcedId>lineItems studentSourcedId>users scoreStatus=scoreStatus score=float scoreDate=date",
+    "users": "enabledUser=boolean orgSourcedIds>orgs role=userRole userIds=pair agentSourcedIds>users",
+}
+
+TYPES_1_2: Mapping[str, str] = dict(TYPES_1_1) | {
+    "categories": "weight=integer",
+    "demographics": f"sourcedId>users birthDate=date sex=sex2 {_RACES}",
+    "lineItemLearningObjectiveIds": "lineItemSourcedId>lineItems source=objectiveSource",
+    "lineItems": "assignDate=date dueDate=date classSourcedId>classes categorySourcedId>categories"
+    " academicSessionSourcedId>academicSessions resultValueMin=float resultValueMax=float schoolSourcedId>orgs",
+    "lineItemScoreScales": "lineItemSourcedId>lineItems scoreScaleSourcedId>scoreScales",
+    "resultLearningObjectiveIds": "resultSourcedId>results source=objectiveSource score=float",
+    "results": "lineItemSourcedId>lineItems studentSourcedId>users scoreStatus=scoreStatus score=float scoreDate=date"
+    " classSourcedId>classes inProgress=boolean incomplete=boolean late=boolean missing=boolean",
+    "resultScoreScales": "resultSourcedId>results scoreScaleSourcedId>scoreScales",
+    "roles": "userSourcedId>users roleType=roleType role=role beginDate=date endDate=date orgSourcedId>orgs"
+    " userProfileSourcedId>userProfiles",
+    "scoreScales": "orgSourcedId>orgs courseSourcedId>courses classSourcedId>classes",
+    "userProfiles": "userSourcedId>users",
+    "userResources": "userSourcedId>users orgSourcedId>orgs classSourcedId>classes resourceSourcedId>resources",
+    "users": "enabledUser=boolean userIds=pair agentSourcedIds>users primaryOrgSourcedId>orgs",
+}
+
+
+def _typed(text: str) -> dict[str, tuple[str, str | None]]:
+    """Column name -> its type's or enumeration's word, and what it refers to."""
+    pairs: dict[str, tuple[str, str | None]] = {}
+    for word in text.split():
+        name, mark, rest = word.partition(">" if ">" in word else "=")
+        pairs[name] = ("guid", rest) if mark == ">" else (rest, None)
+    return pairs
+
+
+def _table(version: str, name: str, columns: str, types: str) -> Table:
+    typed = _typed(EVERY_FILE) | _typed(types)
+    made = []
+    for word in (FIRST_COLUMNS + columns).split():
+        column = word.rstrip("![]")
+        kind, target = typed.pop(column, ("text", None))
+        made.append(
+            Column(
+                name=column,
+                type=Type.ENUMERATION if kind in WORDS else Type(kind),
+                required=word.endswith("!"),
+                listed="[]" in word,
+                target=target,
+                words=WORDS.get(kind, ()),
+                extensible=version != "1.1" and kind in WORDS and kind not in CLOSED,
+            )
+        )
+    if typed:
+        raise AssertionError(f"{name} {version} has no columns {', '.join(typed)}")
+    return Table(version, name, tuple(made))
+
+
+#: Version -> stem -> table.
+TABLES: Mapping[str, Mapping[str, Table]] = {
+    version: {name: _table(version, name, text, types[name]) for name, text in columns.items()}
+    for version, columns, types in (("1.1", COLUMNS_1_1, TYPES_1_1), ("1.2", COLUMNS_1_2, TYPES_1_2))
+}
