@@ -60,7 +60,8 @@ def emptied(url: str) -> str:
             " WHERE relnamespace = current_schema()::regnamespace"
         )
         connection.execute(
-            "UPDATE store SET catalogue_digest = NULL, catalogue_run = 0, catalogue_writes = 0, head_hash = NULL"
+            "UPDATE store SET catalogue_digest = NULL, catalogue_run = 0, catalogue_writes = 0, head_hash = NULL,"
+            " head_seal = NULL"
         )
         for branch in BRANCHES:
             statement = sql.SQL("UPDATE {} SET version_num = {}")

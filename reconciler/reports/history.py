@@ -1,15 +1,21 @@
-"""The runs of a store, newest first, as a table and as JSON."""
+"""The runs of a store, newest first, for people and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.reports.cells import clean, pad, widest
-from reconciler.reports.json import dumped
+from reconciler.reports.json import Document, dumped
 from reconciler.reports.wording import moment, things
+
+WIDTH = 80
+INDENT = " " * 4
+#: Digits of a digest that tell it from others; the JSON has all.
+DIGEST_DIGITS = 12
 
 DONE = {
     Action.DELETE: "removed",
@@ -30,7 +36,8 @@ _KINDS = (Kind.USER, *(kind for kind in Kind if kind is not Kind.USER))
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One apply. finished_at: None while it goes on. counts: by kind, then by action, what was written."""
+    """One apply. finished_at: None while it goes on. counts: by kind, then by action, what was written. approvals: ids
+    of the holds that it released. undoes: the run that it took back; undone_by: those that took it back."""
 
     id: int
     customer: str
@@ -40,51 +47,112 @@ class Run:
     plan_id: str
     outcome: str
     counts: Mapping[str, Mapping[str, int]]
+    git_commit: str | None = None
+    approvals: tuple[str, ...] = ()
+    source_sha256: str | None = None
+    undoes: int | None = None
+    undone_by: tuple[int, ...] = ()
 
 
-def history_json(runs: Iterable[Run]) -> str:
-    """The contract's `{runs: [...]}`, in the order given."""
-    return dumped(
-        {
-            "runs": [
-                {
-                    "id": run.id,
-                    "customer": run.customer,
-                    "started_at": run.started_at,
-                    "finished_at": run.finished_at,
-                    "actor": run.actor,
-                    "plan_id": run.plan_id,
-                    "outcome": run.outcome,
-                    "counts": run.counts,
-                }
-                for run in runs
-            ]
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """runs: how many fit, from the first on. sealed: the store's key vouches for the last and so for all. broken: what
+    does not fit, and run: of which run."""
+
+    runs: int
+    sealed: bool
+    broken: str | None = None
+    run: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        if self.broken is not None:
+            return f"The runs are not what was written: {self.broken}."
+        if not self.runs:
+            return "No runs yet: there is nothing to verify."
+        fit = "1 run fits" if self.runs == 1 else f"all {self.runs:,} runs fit"
+        if self.sealed:
+            return f"Verified: {fit}, none is missing, and the last one bears the seal of the store's key."
+        return (
+            f"{fit[0].upper()}{fit[1:]} and none is missing in between, but they are older than the seal: whether "
+            "somebody who can write to the database wrote them anew cannot be told. The next apply seals them."
+        )
+
+
+def history_json(runs: Iterable[Run], verification: Verification | None = None) -> str:
+    """The contract's `{runs: [...]}`, in the order given; `verification` where it was asked for."""
+    document: Document = {"runs": [_document(run) for run in runs]}
+    if verification is not None:
+        document["verification"] = {
+            "verified": verification.broken is None,
+            "sealed": verification.sealed,
+            "runs": verification.runs,
+            "run": verification.run,
+            "message": verification.sentence,
         }
-    )
+    return dumped(document)
+
+
+def _document(run: Run) -> Document:
+    return {
+        "id": run.id,
+        "customer": run.customer,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "actor": run.actor,
+        "plan_id": run.plan_id,
+        "outcome": run.outcome,
+        "counts": run.counts,
+        "git_commit": run.git_commit,
+        "approvals": list(run.approvals),
+        "source_sha256": run.source_sha256,
+        "undoes": run.undoes,
+        "undone_by": list(run.undone_by),
+    }
 
 
 def history_text(runs: Iterable[Run]) -> str:
-    """A table in the order given: run, when, customer, who, outcome, what it did."""
-    rows = [
-        (
-            f"{run.id:,}",
-            moment(run.finished_at or run.started_at),
-            clean(run.customer),
-            clean(run.actor),
-            clean(run.outcome),
-            _written(run.counts),
-        )
-        for run in runs
-    ]
-    if not rows:
+    """In the order given, each with a line of run, when, customer and outcome, and beneath it what was done and on
+    whose word. No line is wider than 80 cells, but for a name that is."""
+    known = list(runs)
+    if not known:
         return "No runs yet: nothing has been applied to this store.\n"
-    table = [("run", "when", "customer", "by", "outcome", "what"), *rows]
-    widths = [widest([row[column] for row in table]) for column in range(len(table[0]))]
-    return "".join(f"{_joined(row, widths)}\n" for row in table)
+    heads = [
+        (f"run {run.id}", moment(run.finished_at or run.started_at), clean(run.customer), clean(run.outcome))
+        for run in known
+    ]
+    widths = [widest([head[column] for head in heads]) for column in range(len(heads[0]))]
+    return "\n".join("\n".join(_lines(run, head, widths)) for run, head in zip(known, heads, strict=True)) + "\n"
 
 
-def _joined(row: tuple[str, ...], widths: list[int]) -> str:
-    return "  ".join(pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+def _lines(run: Run, head: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    yield "  ".join(pad(cell, width) for cell, width in zip(head, widths, strict=True)).rstrip()
+    yield from _wrapped(_written(run.counts))
+    yield from _wrapped(" · ".join(_on_whose_word(run)))
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=INDENT,
+        subsequent_indent=INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _on_whose_word(run: Run) -> Iterator[str]:
+    yield f"by {clean(run.actor)}"
+    yield f"plan {run.plan_id.removeprefix('sha256:')[:DIGEST_DIGITS]}"
+    if run.git_commit:
+        yield f"commit {clean(run.git_commit)[:DIGEST_DIGITS]}"
+    if run.approvals:
+        yield f"approved {', '.join(clean(each) for each in run.approvals)}"
+    if run.undoes is not None:
+        yield f"undid run {run.undoes}"
+    if run.undone_by:
+        yield f"undone by run {', '.join(str(each) for each in run.undone_by)}"
 
 
 def _written(counts: Mapping[str, Mapping[str, int]]) -> str:

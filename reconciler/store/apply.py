@@ -43,7 +43,8 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be carried out of a plan, and on whose word. declared, rows: nothing held is in them."""
+    """What is to be carried out of a plan, and on whose word. declared, rows: nothing held is in them. undoes: the run
+    that it takes back."""
 
     plan: CustomerPlan
     plan_id: str
@@ -53,6 +54,7 @@ class Order:
     secrets: Mapping[str, SecretStr] = field(repr=False)
     declared: tuple[Change, ...]
     rows: Mapping[Kind, pl.DataFrame]
+    undoes: int | None = None
 
     @property
     def writes(self) -> bool:
@@ -80,9 +82,11 @@ def apply_customer(
     git_commit: str | None = None,
     secrets: Mapping[str, SecretStr] = NO_SECRETS,
     lock_timeout: float = 0.0,
+    undoes: int | None = None,
 ) -> Applied:
     """Writes what is not held, or everything where the hold was approved. secrets: values by dotted path in the
-    customer's document. lock_timeout: seconds to wait for another apply of the same customer.
+    customer's document. lock_timeout: seconds to wait for another apply of the same customer. undoes: the run that
+    the plan takes back.
 
     Raises StalePlan where the store is not what the plan saw, StoreProblem where the customer is locked or the
     database refuses; nothing is written then.
@@ -96,10 +100,11 @@ def apply_customer(
         secrets,
         tuple(change for change in plan.declared if approved or not change.held),
         _unheld(plan, approved),
+        undoes,
     )
     with customer_lock(store, plan.id, lock_timeout) as connection, connection.writing():
         if plan.id == CATALOGUE:
-            return _apply_catalogue(connection, order)
+            return _apply_catalogue(connection, store, order)
         return _apply(connection, store, order)
 
 
@@ -138,7 +143,7 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
         connection.execute(
             "UPDATE customers SET last_run = :run WHERE id = :customer", {"run": run, "customer": customer}
         )
-        _record(connection, order, run, customer, started)
+        _record(connection, store, order, run, customer, started)
     return Applied(run, invitations)
 
 
@@ -178,7 +183,7 @@ def _carry_out(writing: Writing, order: Order, current: Current | None) -> tuple
     return invitations
 
 
-def _apply_catalogue(connection: Connection, order: Order) -> Applied:
+def _apply_catalogue(connection: Connection, store: Store, order: Order) -> Applied:
     started = now()
     refuse_stale(connection, order.plan, {}, current_catalogue(connection))
     if not order.declared:
@@ -190,15 +195,16 @@ def _apply_catalogue(connection: Connection, order: Order) -> Applied:
         "UPDATE store SET catalogue_digest = :digest, catalogue_run = :run",
         {"digest": settings.get("digest"), "run": run},
     )
-    _record(connection, order, run, None, started)
+    _record(connection, store, order, run, None, started)
     return Applied(run)
 
 
-def _record(connection: Connection, order: Order, run: int, customer: int | None, started: str) -> None:
+def _record(connection: Connection, store: Store, order: Order, run: int, customer: int | None, started: str) -> None:
     plan = order.plan
     held = plan.hold is not None and not order.approved
     record_run(
         connection,
+        store.key,
         {
             "id": run,
             "customer_id": customer,
@@ -213,6 +219,7 @@ def _record(connection: Connection, order: Order, run: int, customer: int | None
             "approvals": documents.text_of([plan.hold.id] if plan.hold and order.approved else []),
             "source_sha256": plan.source.sha256 if plan.source and order.compared else None,
             "settings_digest": plan.settings.get("digest") if plan.settings else plan.seen.settings,
+            "undoes": order.undoes,
         },
     )
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from reconciler.model.kind import Kind
 from reconciler.store import roster_frames, traces
+from reconciler.store.chain import Chain, verify_chain
 from reconciler.store.connection import Connection
 from reconciler.store.records import (
     CatalogueRecord,
@@ -222,6 +223,10 @@ class Reader:
     def traces(self, customer: int | None, runs: Iterable[int]) -> pl.DataFrame:
         """What these runs did to a customer's rows (None: to the catalogue), with the columns of `traces.TRACES`."""
         return traces.traces(self._connection, customer, runs)
+
+    def verified_runs(self) -> Chain:
+        """Whether every run is as it was written, and none is missing."""
+        return verify_chain(self._connection, self._store.key)
 
     def secrets(self, customer: int) -> dict[str, tuple[str | None, str]]:
         """Dotted path -> (reference, HMAC of the value under the store's key)."""

@@ -70,7 +70,8 @@ class HoldRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One apply. counts: action by kind, as in the plan's JSON. approvals: ids of the holds it released."""
+    """One apply. counts: action by kind, as in the plan's JSON. approvals: ids of the holds it released. undoes: the
+    run that it took back."""
 
     id: int
     customer: str
@@ -84,5 +85,6 @@ class RunRecord:
     approvals: tuple[str, ...]
     source_sha256: str | None
     settings_digest: str | None
+    undoes: int | None
     previous_hash: str | None
     hash: str

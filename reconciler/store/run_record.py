@@ -1,4 +1,4 @@
-"""What an apply leaves on record: its run, in a chain of hashes, and what it still holds back."""
+"""What an apply leaves on record: its run, in a sealed chain of hashes, and what it still holds back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold
 from reconciler.store.connection import Connection
 from reconciler.store.documents import text_of
+from reconciler.store.key import StoreKey
 
 HASHED = (
     "id",
@@ -32,20 +33,29 @@ HASHED = (
 
 
 def run_hash(previous: str | None, run: Mapping[str, Any]) -> str:
-    """Over the hash before it and the run's own columns, so that a run changed later does not fit any more."""
-    return hashlib.sha256(text_of([previous, *[run[name] for name in HASHED]]).encode()).hexdigest()
+    """Over the hash before it and the run's own columns, so that a run changed later does not fit any more. What it
+    undoes counts where it undoes something: older runs keep the hashes that they have."""
+    undoes = [run["undoes"]] if run.get("undoes") is not None else []
+    return hashlib.sha256(text_of([previous, *[run[name] for name in HASHED], *undoes]).encode()).hexdigest()
 
 
-def record_run(connection: Connection, run: Mapping[str, Any]) -> None:
-    """run: the columns of HASHED, and customer_id. The store's row is locked, so that the chain never forks."""
+def head_seal(key: StoreKey, head: str) -> str:
+    """Whoever can write to the database can write the whole chain anew; only who has the store's key can seal it."""
+    return key.hmac_hex("run-chain", head)
+
+
+def record_run(connection: Connection, key: StoreKey, run: Mapping[str, Any]) -> None:
+    """run: the columns of HASHED, customer_id and undoes. The store's row is locked, so that the chain never forks."""
     previous = connection.scalar(f"SELECT head_hash FROM store{connection.dialect.for_update}")
     digest = run_hash(previous, run)
-    columns = ("customer_id", *HASHED, "previous_hash", "hash")
+    columns = ("customer_id", *HASHED, "undoes", "previous_hash", "hash")
     connection.execute(
         f"INSERT INTO runs ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})",
         {**run, "previous_hash": previous, "hash": digest},
     )
-    connection.execute("UPDATE store SET head_hash = :hash", {"hash": digest})
+    connection.execute(
+        "UPDATE store SET head_hash = :hash, head_seal = :seal", {"hash": digest, "seal": head_seal(key, digest)}
+    )
 
 
 def counts_of(declared: Iterable[Change], rows: Mapping[Kind, pl.DataFrame]) -> dict[str, dict[str, int]]:

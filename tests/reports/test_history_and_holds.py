@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from syrupy.assertion import SnapshotAssertion
 
@@ -19,6 +20,10 @@ RUNS = (
         plan_id="sha256:" + "ab" * 32,
         outcome="applied",
         counts={"user": {"delete": 2, "create": 1200}, "enrollment": {"delete": 1}, "customer": {"update": 0}},
+        git_commit="0123456789abcdef" * 2 + "01234567",
+        approvals=("springfield:2:7f3a9c",),
+        source_sha256="ef" * 32,
+        undoes=9,
     ),
     Run(
         id=11,
@@ -29,6 +34,7 @@ RUNS = (
         plan_id="sha256:" + "cd" * 32,
         outcome="running",
         counts={},
+        undone_by=(13, 15),
     ),
 )
 HOLDS = (
@@ -49,10 +55,22 @@ def test_history_reads_as_it_did(snapshot: SnapshotAssertion) -> None:
     assert history_text(RUNS) == snapshot
 
 
+def test_no_line_of_the_history_is_wider_than_eighty_cells() -> None:
+    counts = {
+        kind: {"delete": 12_345, "rekey": 123, "update": 99_999, "create": 1_234_567} for kind in ("user", "class")
+    }
+    wide = replace(RUNS[0], counts=counts, approvals=tuple(f"springfield:{number}:7f3a9c" for number in range(9)))
+    assert max(map(len, history_text((wide, *RUNS)).splitlines())) <= 80
+
+
 def test_history_as_json_has_the_keys_of_the_contract_in_the_order_given() -> None:
     runs = json.loads(history_json(RUNS))["runs"]
     assert [run["id"] for run in runs] == [12, 11]
-    assert list(runs[0]) == [*("id", "customer", "started_at", "finished_at", "actor", "plan_id", "outcome", "counts")]
+    contract = ("id", "customer", "started_at", "finished_at", "actor", "plan_id", "outcome", "counts")
+    added = ("git_commit", "approvals", "source_sha256", "undoes", "undone_by")
+    assert list(runs[0]) == [*contract, *added]
+    assert [runs[0][name] for name in added] == [RUNS[0].git_commit, ["springfield:2:7f3a9c"], "ef" * 32, 9, []]
+    assert (runs[1]["undoes"], runs[1]["undone_by"]) == (None, [13, 15])
     assert runs[0]["counts"]["user"] == {"delete": 2, "create": 1200}
     assert runs[1]["finished_at"] is None
 

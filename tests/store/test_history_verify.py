@@ -1,0 +1,235 @@
+"""`history --verify`: whatever is done to the runs in the database is found, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from project import KEY, Project
+from reconciler.store.key import StoreKey
+from reconciler.store.run_record import HASHED, head_seal, run_hash
+
+RUNS = 4
+
+
+@pytest.fixture
+def told(project: Project) -> Project:
+    """Four runs of one customer."""
+    for number in range(RUNS):
+        project.customer(org=None, title=f"Springfield {number}")
+        assert project.apply("springfield").code == 0
+    return project
+
+
+def alter(project: Project, *statements: str) -> None:
+    with project.by_hand() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def verified(project: Project) -> Any:
+    """The verification as JSON; exit code and words must agree with it."""
+    result = project.run("history", "--verify", "--format", "json")
+    found = result.json["verification"]
+    assert result.code == (0 if found["verified"] else 1)
+    text = project.run("history", "--verify")
+    if found["verified"]:
+        assert (text.code, text.out, text.err) == (0, found["message"] + "\n", "")
+    else:
+        assert (text.code, text.out) == (1, "")
+        assert text.err.startswith(f"error: {found['message']} [altered-history]\n    compare with a backup")
+    return found
+
+
+def numbers(project: Project) -> list[int]:
+    return [row[0] for row in project.ask("select id from runs order by id")]
+
+
+def test_a_chain_that_nobody_touched_is_verified_and_sealed(told: Project) -> None:
+    found = verified(told)
+    assert (found["verified"], found["sealed"], found["runs"], found["run"]) == (True, True, RUNS, None)
+    assert found["message"].startswith("Verified: all 4 runs fit, none is missing")
+
+
+def test_a_store_without_runs_has_nothing_to_verify(project: Project) -> None:
+    project.customer(org=None)
+    assert verified(project)["message"] == "No runs yet: there is nothing to verify."
+
+
+def test_one_customers_runs_are_listed_and_the_whole_chain_is_verified(told: Project) -> None:
+    told.customer("shelbyville", org=None)
+    told.apply("shelbyville")
+    result = told.run("history", "shelbyville", "--verify", "--format", "json").json
+    assert [run["customer"] for run in result["runs"]] == ["shelbyville"]
+    assert result["verification"]["runs"] == RUNS + 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("actor", "'somebody'"),
+        ("started_at", "'2020-01-01T00:00:00Z'"),
+        ("finished_at", "'2020-01-01T00:00:00Z'"),
+        ("outcome", "'held'"),
+        ("counts", "'{}'"),
+        ("approvals", "'[\"springfield:9:abcdef\"]'"),
+        ("plan_id", "'sha256:0'"),
+        ("git_commit", "'abc'"),
+        ("source_sha256", "'abc'"),
+        ("settings_digest", "'abc'"),
+        ("customer_slug", "'shelbyville'"),
+        ("undoes", "1"),
+    ],
+)
+def test_an_altered_value_is_found_with_its_run(told: Project, column: str, value: str) -> None:
+    second = numbers(told)[1]
+    alter(told, f"update runs set {column} = {value} where id = {second}")
+    found = verified(told)
+    assert (found["run"], found["runs"]) == (second, 1)
+    assert f"run {second} was altered after it was written" in found["message"]
+
+
+def test_every_column_that_a_run_has_is_altered_above_or_is_its_place_in_the_chain() -> None:
+    altered = {each.args[1][number][0] for each in marks() for number in range(len(each.args[1]))}
+    assert altered == {*HASHED, "undoes"} - {"id"}
+
+
+def marks() -> list[Any]:
+    return [mark for mark in test_an_altered_value_is_found_with_its_run.pytestmark if mark.name == "parametrize"]
+
+
+def test_a_deleted_run_is_found_by_the_one_that_followed_it(told: Project) -> None:
+    _, second, third, _ = numbers(told)
+    alter(told, f"delete from runs where id = {second}")
+    found = verified(told)
+    assert found["run"] == third
+    assert "what was between is missing" in found["message"]
+
+
+def test_the_first_run_deleted_is_found(told: Project) -> None:
+    first, second, *_ = numbers(told)
+    alter(told, f"delete from runs where id = {first}")
+    assert verified(told)["run"] == second
+
+
+def test_two_runs_that_changed_places_are_found(told: Project) -> None:
+    _, second, third, _ = numbers(told)
+    alter(
+        told,
+        f"update runs set id = 9999 where id = {second}",
+        f"update runs set id = {second} where id = {third}",
+        f"update runs set id = {third} where id = 9999",
+    )
+    found = verified(told)
+    assert (found["verified"], found["runs"]) == (False, 1)
+
+
+def test_a_run_that_was_added_is_found(told: Project) -> None:
+    *_, third, _ = numbers(told)
+    columns = ", ".join(name for name in (*HASHED, "previous_hash", "hash") if name != "id")
+    alter(told, f"insert into runs (id, {columns}) select 9999, {columns} from runs where id = {third}")
+    assert verified(told)["run"] == 9999
+
+
+def test_a_hash_alone_that_was_altered_is_told_from_a_value(told: Project) -> None:
+    second = numbers(told)[1]
+    alter(told, f"update runs set hash = 'ff' where id = {second}")
+    assert f"the hash of run {second} was altered" in verified(told)["message"]
+
+
+def test_a_run_that_names_another_before_it_is_found(told: Project) -> None:
+    third = numbers(told)[2]
+    alter(told, f"update runs set previous_hash = 'ff' where id = {third}")
+    found = verified(told)
+    assert found["run"] == third
+    assert "names another run before it" in found["message"]
+
+
+def test_an_end_that_was_cut_off_is_found(told: Project) -> None:
+    *_, third, last = numbers(told)
+    alter(told, f"delete from runs where id = {last}")
+    found = verified(told)
+    assert found["run"] == third
+    assert f"what was written after run {third} is missing" in found["message"]
+
+
+def test_a_cut_end_with_a_head_that_fits_is_found_by_what_the_last_run_wrote(told: Project) -> None:
+    *_, third, last = numbers(told)
+    alter(
+        told,
+        f"delete from runs where id = {last}",
+        f"update store set head_hash = (select hash from runs where id = {third}), head_seal = null",
+    )
+    found = verified(told)
+    assert found["run"] == last
+    assert "what it wrote is in the store" in found["message"]
+
+
+def test_runs_that_are_all_gone_are_missed(told: Project) -> None:
+    last = numbers(told)[-1]
+    alter(told, "delete from runs", "update store set head_hash = null, head_seal = null")
+    assert verified(told)["run"] == last
+
+
+def rewritten(project: Project, first: int, change: Mapping[str, object]) -> None:
+    """The chain from `first` on as somebody would write it who knows how it is made and has no key."""
+    columns = ("id", "previous_hash", "hash", *HASHED[1:])
+    runs = [
+        dict(zip(columns, row, strict=True))
+        for row in project.ask(f"select {', '.join(columns)} from runs order by id")
+    ]
+    previous = None
+    for run in runs:
+        if run["id"] >= first:
+            run.update(change if run["id"] == first else {}, previous_hash=previous)
+            run["hash"] = run_hash(previous, run)
+            sets = ", ".join(f"{name} = '{run[name]}'" for name in (*change, "hash"))
+            before = f"'{previous}'" if previous else "null"
+            alter(project, f"update runs set {sets}, previous_hash = {before} where id = {run['id']}")
+        previous = run["hash"]
+    alter(project, f"update store set head_hash = '{previous}'")
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_a_chain_written_anew_from_any_run_on_without_the_key_is_found(told: Project, place: int) -> None:
+    rewritten(told, numbers(told)[place], {"actor": "nobody@nowhere"})
+    found = verified(told)
+    assert (found["verified"], found["run"], found["runs"]) == (False, numbers(told)[-1], RUNS)
+    assert "written anew by somebody without" in found["message"]
+
+
+def test_a_seal_of_another_key_is_no_seal(told: Project) -> None:
+    head = told.ask("select head_hash from store")[0][0]
+    alter(told, f"update store set head_seal = '{head_seal(StoreKey(bytes(32)), head)}'")
+    assert not verified(told)["verified"]
+    alter(told, f"update store set head_seal = '{head_seal(StoreKey(KEY), head)}'")
+    assert verified(told)["sealed"]
+
+
+def test_runs_older_than_the_seal_are_said_to_be_so_and_the_next_apply_seals_them(told: Project) -> None:
+    alter(told, "update store set head_seal = null")
+    found = verified(told)
+    assert (found["verified"], found["sealed"]) == (True, False)
+    assert "older than the seal" in found["message"]
+    told.customer(org=None, title="Springfield again")
+    assert told.apply("springfield").code == 0
+    assert verified(told)["sealed"]
+
+
+def test_an_id_that_an_apply_gave_back_is_no_gap_in_the_chain(told: Project) -> None:
+    if told.store_url.startswith("sqlite"):
+        alter(told, "update sqlite_sequence set seq = seq + 3 where name = 'runs'")
+    else:
+        told.ask("select nextval(pg_get_serial_sequence('runs', 'id'))")
+    told.customer(org=None, title="Springfield later")
+    assert told.apply("springfield").code == 0
+    assert numbers(told)[-1] > RUNS + 1
+    assert verified(told)["runs"] == RUNS + 1
+
+
+def test_what_a_run_undoes_enters_its_hash_only_where_it_undoes_something() -> None:
+    run: dict[str, object] = {name: name for name in HASHED}
+    assert run_hash("before", run) == run_hash("before", {**run, "undoes": None})
+    assert run_hash("before", run) != run_hash("before", {**run, "undoes": 1})
