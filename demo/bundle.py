@@ -71,12 +71,22 @@ def manifest(files: Iterable[str]) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
-def write_bundle(path: Path, tables: Mapping[str, bytes], *, level: int = 6) -> None:
-    """Writes the tables, by file name without `.csv`, and their manifest. An older file at `path` is replaced."""
-    members = {"manifest": manifest(tables), **tables}
+def write_bundle(
+    path: Path,
+    tables: Mapping[str, bytes],
+    *,
+    level: int = 6,
+    declared: bytes | None = None,
+    at: tuple[int, int, int, int, int, int] = A_FIXED_TIME,
+) -> None:
+    """Writes the tables, by file name without `.csv`, and their manifest. An older file at `path` is replaced.
+
+    declared: a manifest other than that of a bulk bundle. at: when its system made it.
+    """
+    members = {"manifest": declared or manifest(tables), **tables}
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
-            entry = zipfile.ZipInfo(f"{name}.csv", A_FIXED_TIME)
+            entry = zipfile.ZipInfo(f"{name}.csv", at)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # else the platform's own, and other bytes elsewhere
             entry.external_attr = 0o644 << 16

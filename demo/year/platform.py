@@ -1,0 +1,156 @@
+"""The platform's store: what it holds of everybody, and what its people do there with passwords, LMS links and
+assignments, as its web service would write it. By the program's own connection: one SQLite library in one process.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from demo.year.member import Member
+from demo.year.office import Office
+from reconciler.store.connection import Connection
+from reconciler.store.live import Store
+from reconciler.store.opening import open_store
+
+CUSTOMER = "springfield"
+LMS = f"{CUSTOMER}/lti/canvas"
+DAY = "2026-08-24T12:00:00Z"
+
+PEOPLE = f"""
+SELECT a.id, a.given_name, a.family_name, a.email, a.username, a.identifier, a.grades, a.status, a.password_hash
+FROM accounts a JOIN customers c ON c.id = a.customer_id
+WHERE c.slug = '{CUSTOMER}' AND a.tombstoned_at IS NULL AND a.managed_by <> 'config'
+"""
+LINKS = """
+SELECT i.account_id, x.kind, i.subject FROM identities i JOIN issuers x ON x.id = i.issuer_id
+WHERE x.kind IN ('roster', 'lti')
+"""
+ROLES = "SELECT r.account_id, o.sourced_id, r.role FROM account_roles r JOIN orgs o ON o.id = r.org_id"
+SEATS = """
+SELECT e.account_id, k.sourced_id FROM enrollments e JOIN classes k ON k.id = e.class_id
+WHERE e.tombstoned_at IS NULL AND k.tombstoned_at IS NULL
+"""
+CLASSES = "SELECT id, sourced_id FROM classes WHERE tombstoned_at IS NULL"
+ASSIGNMENTS = "SELECT id, account_id, class_id FROM assignments WHERE tombstoned_at IS NULL"
+
+
+@dataclass(slots=True)
+class Held:
+    """One live account."""
+
+    account: int
+    given_name: str
+    family_name: str
+    email: str
+    username: str
+    identifier: str
+    grade: str
+    status: str
+    password: str | None
+    roles: set[str] = field(default_factory=set)
+    seats: list[str] = field(default_factory=list)
+    sourced_ids: set[str] = field(default_factory=set)
+    subjects: set[str] = field(default_factory=set)
+    assignments: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """people: live accounts by id. classes: assignments of live classes by sourcedId. ids: of live classes."""
+
+    people: dict[int, Held]
+    classes: dict[str, frozenset[int]]
+    ids: dict[str, int]
+
+
+class Platform:
+    def __init__(self, url: str, environment: str) -> None:
+        self._url, self._environment = url, environment
+        self._numbers = 0
+
+    def holdings(self) -> Holdings:
+        with self._store().connected() as connection, connection.reading():
+            return _read(connection)
+
+    def class_day(self, office: Office, holdings: Holdings) -> None:
+        """What a school day leaves behind: some choose a password, some come by their LMS, teachers give lessons."""
+        by_account = {member.account: member for member in office.here() if member.account in holdings.people}
+        members = list(by_account.values())
+        busy = max(4, round(len(members) / 60))
+        with self._store().connected() as connection, connection.writing():
+            for member in office.some([each for each in members if each.password is None], busy):
+                self.choose_password(connection, member)
+            for member in office.some([each for each in members if each.subject is None], busy):
+                self.launch(connection, member)
+            lessons = [int(row[0]) for row in connection.rows("SELECT id FROM lessons ORDER BY id")]
+            for member in office.some(members, busy):
+                member.assignments.add(self._assign(connection, office, lessons, "account_id", member.account))
+            bare = [key for key in office.sections if key in holdings.ids]
+            for key in office.some(bare, 2):
+                section = office.sections[key]
+                section.assignments.add(self._assign(connection, office, lessons, "class_id", holdings.ids[key]))
+
+    def meanwhile(self, members: Sequence[Member]) -> None:
+        """They come by their LMS while a plan waits to be applied."""
+        with self._store().connected() as connection, connection.writing():
+            for member in members:
+                self.launch(connection, member)
+
+    def choose_password(self, connection: Connection, member: Member) -> None:
+        member.password = f"$argon2id$made-up${member.number}"
+        connection.execute(
+            "UPDATE accounts SET password_hash = :hash WHERE id = :id",
+            {"hash": member.password, "id": member.account},
+        )
+
+    def launch(self, connection: Connection, member: Member) -> None:
+        """The first launch binds the LMS's user_id to the account."""
+        member.subject = f"canvas-{member.number}"
+        if not connection.scalar("SELECT count(*) FROM issuers WHERE name = :name", {"name": LMS}):
+            connection.execute(
+                "INSERT INTO issuers (customer_id, name, kind) SELECT id, :name, 'lti' FROM customers"
+                " WHERE slug = :slug",
+                {"name": LMS, "slug": CUSTOMER},
+            )
+        connection.execute(
+            "INSERT INTO identities (issuer_id, subject, account_id, customer_id) SELECT x.id, :subject, a.id,"
+            " a.customer_id FROM issuers x, accounts a WHERE x.name = :name AND a.id = :account",
+            {"subject": member.subject, "name": LMS, "account": member.account},
+        )
+
+    def _assign(
+        self, connection: Connection, office: Office, lessons: Sequence[int], column: str, target: int | None
+    ) -> int:
+        connection.execute(
+            f"INSERT INTO assignments (customer_id, lesson_id, {column}, created_at)"
+            " SELECT id, :lesson, :target, :now FROM customers WHERE slug = :slug",
+            {"lesson": office.chance.choice(lessons), "target": target, "now": DAY, "slug": CUSTOMER},
+        )
+        return int(connection.scalar("SELECT max(id) FROM assignments"))
+
+    def _store(self) -> Store:
+        return open_store(self._url, self._environment)
+
+
+def _read(connection: Connection) -> Holdings:
+    people = {row[0]: Held(row[0], *(each or "" for each in row[1:8]), row[8]) for row in connection.rows(PEOPLE)}
+    for account, kind, subject in connection.rows(LINKS):
+        if account in people:
+            (people[account].sourced_ids if kind == "roster" else people[account].subjects).add(subject)
+    for account, school, role in connection.rows(ROLES):
+        if account in people:
+            people[account].roles.add(f"{school}={role}")
+    for account, section in connection.rows(SEATS):
+        if account in people:
+            people[account].seats.append(section)
+    ids = {sourced_id: id for id, sourced_id in connection.rows(CLASSES)}
+    names = {id: sourced_id for sourced_id, id in ids.items()}
+    classes: dict[str, set[int]] = defaultdict(set)
+    for assignment, account, section in connection.rows(ASSIGNMENTS):
+        if account in people:
+            people[account].assignments.add(assignment)
+        elif section in names:
+            classes[names[section]].add(assignment)
+    return Holdings(people, {key: frozenset(classes[key]) for key in ids}, ids)

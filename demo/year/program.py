@@ -1,0 +1,85 @@
+"""The program's own door: `plan` and `apply` called as from a shell, in this process, for the sake of speed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.year.platform import CUSTOMER
+from reconciler.cli.door import run
+
+PLAN_FILE = "today.plan"
+
+
+class Unexpected(Exception):  # noqa: N818 - it is what the year reports, not a defect of it
+    """A command ended in a way that no day of the year has in store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One customer's part of a plan's JSON, with the exit code of `--detailed-exitcode`."""
+
+    code: int
+    document: dict[str, Any]
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.document["outcome"] == "refused")
+
+    @property
+    def hold(self) -> str | None:
+        hold = self.document["hold"]
+        return hold["id"] if hold else None
+
+    def changes(self, kind: str, action: str) -> Iterator[dict[str, Any]]:
+        return (each for each in self.document["changes"] if each["kind"] == kind and each["action"] == action)
+
+    def held(self) -> Iterator[dict[str, Any]]:
+        return (each for each in self.document["changes"] if each["held"])
+
+    def codes(self) -> list[str]:
+        """What was refused or held, and why: gates, and limits that are exceeded."""
+        found = [each["code"] for each in self.document["diagnostics"] if each["severity"] in ("error", "warning")]
+        found += [f"{each['kind']}-{each['action']}-limit" for each in self.document["limits"] if each["exceeded"]]
+        return list(dict.fromkeys(found))
+
+
+class Program:
+    """folder: the customers repository, which is the working directory of every call."""
+
+    def __init__(self, folder: Path, store: str) -> None:
+        self._folder, self._store = folder, store
+
+    def plan(self, bundle: Path) -> Planned:
+        """With everything listed. Raises Unexpected where it does not end as computed."""
+        said = self.run(
+            *("plan", CUSTOMER, "--zip", bundle.name, "--out", PLAN_FILE, "--format", "json"),
+            *("--rows", "100000", "--people", "full", "--detailed-exitcode"),
+        )
+        if said.code not in (0, 2, 3):
+            raise Unexpected(f"plan ended with {said.code}: {said.err.strip()}")
+        return Planned(said.code, next(each for each in json.loads(said.out)["customers"] if each["id"] == CUSTOMER))
+
+    def apply(self, *approvals: str) -> Said:
+        """Carries out the plan that was made last."""
+        return self.run("apply", f"./{PLAN_FILE}", *(word for hold in approvals for word in ("--approve", hold)))
+
+    def run(self, verb: str, *arguments: str) -> Said:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self._folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run([verb, "--store", self._store, *arguments])
+        return Said(int(code), out.getvalue(), err.getvalue())
