@@ -11,19 +11,10 @@ FORTHCOMING: dict[str, tuple[tuple[str, ...], ...]] = {
     "customer": (
         ("previously",),
         ("notify",),
-        ("rostering", "select"),
-        ("rostering", "calendar"),
-        ("rostering", "approvals"),
-        ("rostering", "allow"),
-        ("rostering", "limits", "window"),
-        ("rostering", "limits", "rekeys"),
-        ("rostering", "limits", "updates"),
-        ("rostering", "limits", "scope_narrowed"),
-        ("rostering", "limits", "role_escalations"),
     ),
     "community": (("previously",),),
     "lesson": (("previously",),),
-    "settings": (("operators",), ("policy",)),
+    "settings": (("operators",),),
 }
 
 

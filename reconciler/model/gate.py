@@ -98,8 +98,15 @@ _GATES = (
     Gate(
         "not-this-customer",
         _R,
-        "orgs, and the source system that sent the last roster",
+        "whether anything in it belongs to the customer's org",
         "This looks like another institution's file.",
+    ),
+    Gate(
+        "other-source-system",
+        _R,
+        "source.systemCode of the manifest against that of the last good roster",
+        "The file comes from another school information system than the last one.",
+        allowed=True,
     ),
     Gate(
         "delta-without-whole",
@@ -163,13 +170,6 @@ _GATES = (
         _H,
         "identifiers that a spreadsheet changed, at most 5 %",
         "A spreadsheet has probably changed the numbers of people: zeros at their beginning are gone.",
-        allowed=True,
-    ),
-    Gate(
-        "implausible-class",
-        _H,
-        "people in one class, at most 1,000",
-        "A class has more people than any class can have.",
         allowed=True,
     ),
 )

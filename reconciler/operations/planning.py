@@ -22,9 +22,9 @@ from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
 from reconciler.operations.administrators import taken_usernames, usernames
 from reconciler.operations.documents import CATALOGUE_NAME, Documents, catalogue_documents, customer_documents
 from reconciler.operations.failure import UNFORESEEN, not_planned, unexpected
-from reconciler.operations.rosters import ComparedRoster, KnownRoster, compare_roster, known_roster, summary_of
+from reconciler.operations.rosters import ComparedRoster, KnownRoster, Terms, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
-from reconciler.operations.snapshots import last_snapshot
+from reconciler.operations.snapshots import last_snapshot, last_snapshot_of
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.customer import customer_plan, failed_plan, refused_plan
 from reconciler.planning.declared import compare_documents
@@ -59,7 +59,7 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     outcome of its customer."""
     # The bundle is read in a thread of its own: unzipping and reading the store hardly get in each other's way.
     with ThreadPoolExecutor(1) as pool, workspace.store.reading() as reader:
-        fetched = pool.submit(_fetched, request.bundle, request.fetched_at) if request.bundle else None
+        fetched = pool.submit(_fetched, workspace, request) if request.bundle else None
         records = reader.customers()
         names = _chosen(workspace, request, records)
         plans = []
@@ -89,9 +89,14 @@ def _by_itself(customer: str, name: str, work: Callable[[], CustomerPlan | None]
     return [made] if made else []
 
 
-def _fetched(bundle: Path, fetched_at: str) -> Snapshot | Refusal:
+def _fetched(workspace: Workspace, request: PlanRequest) -> Snapshot | Refusal:
+    """The bundle of the one customer named. What it may be laid over is read in a view of its own."""
+    bundle, customer = request.bundle, request.customers[0] if request.customers else ""
+    if bundle is None:
+        raise ValueError("no bundle was given")
     try:
-        return read_zip(bundle, fetched_at=fetched_at)
+        base = partial(last_snapshot_of, workspace.store, customer)
+        return read_zip(bundle, fetched_at=request.fetched_at, base=base)
     except Refusal as refusal:
         return refusal
 
@@ -153,12 +158,19 @@ def _plan_one(
     try:
         taken = _taken(reader, resolved, fetched, choice, record)
         if taken is not None:
-            snapshot, known, rostering = taken
+            snapshot, known, customer, rostering = taken
             source = summary_of(snapshot, Freshness.LAST if choice is RosterChoice.LAST else Freshness.FRESH)
             diagnostics += snapshot.diagnostics
-            compared = compare_roster(
-                snapshot, rostering, reader, known, usernames(documents.wanted[Kind.CUSTOMER, name].document)
+            wanted = documents.wanted[Kind.CUSTOMER, name]
+            terms = Terms(
+                customer,
+                rostering,
+                tuple(sorted(usernames(wanted.document))),
+                workspace.repository.settings.policy.limits,
+                wanted.origins,
             )
+            compared = compare_roster(snapshot, terms, reader, known)
+            diagnostics += compared.diagnostics
             diagnostics += quarantine_diagnostics(compared.decision.aside, SHOWN_PER_RULE)
             diagnostics += seat_warnings(compared.desired, _licences(resolved)) if resolved else ()
         elif resolved is not None:
@@ -180,6 +192,7 @@ def _plan_one(
         roster_applies=choice is not RosterChoice.LAST,
         source=source,
         snapshot=compared.kept if compared and choice is RosterChoice.FRESH else None,
+        facts=compared.facts if compared and choice is RosterChoice.FRESH else None,
         diagnostics=diagnostics,
     )
 
@@ -212,22 +225,28 @@ def _taken(
     fetched: Future[Snapshot | Refusal] | None,
     choice: RosterChoice,
     record: CustomerRecord | None,
-) -> tuple[Snapshot, KnownRoster, OneRosterRostering] | None:
+) -> tuple[Snapshot, KnownRoster, Customer, OneRosterRostering] | None:
     """The snapshot to compare, and what the store holds. None where there is nothing to compare: no roster asked
     for, none kept, or none that can be fetched. Raises Refusal."""
-    rostering = resolved.customer.rostering if resolved else None
+    customer = resolved.customer if resolved else None
+    rostering = customer.rostering if customer else None
     number = record.id if record else None
     if fetched is not None:
-        if not isinstance(rostering, OneRosterRostering):
+        if customer is None or not isinstance(rostering, OneRosterRostering):
             raise Refusal([_no_roster(resolved.span if resolved else None)])
         known = known_roster(reader, number)
         snapshot = fetched.result()
         if isinstance(snapshot, Refusal):
             raise snapshot
-        return snapshot, known, rostering
-    if choice is RosterChoice.LAST and number is not None and isinstance(rostering, OneRosterRostering):
+        return snapshot, known, customer, rostering
+    if (
+        choice is RosterChoice.LAST
+        and number is not None
+        and customer is not None
+        and isinstance(rostering, OneRosterRostering)
+    ):
         last = last_snapshot(reader, number)
-        return (last, known_roster(reader, number), rostering) if last else None
+        return (last, known_roster(reader, number), customer, rostering) if last else None
     return None
 
 

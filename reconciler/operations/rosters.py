@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from reconciler import clock
+from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.model.diagnostic import Refusal
+from reconciler.config.models.settings import Ceilings
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.operations.own_part import own_part
+from reconciler.operations.rules import allowances, cap_warnings, capped, restraint, roster_rules, window_since
+from reconciler.operations.snapshots import SOURCE, kept_source, source_facts, source_rows
 from reconciler.planning.desired import Desired, desire
-from reconciler.planning.gates import emptied_files
+from reconciler.planning.gates import Case, LastRoster, judge, roots
 from reconciler.planning.impact import Belongings
-from reconciler.planning.limits import Threshold, Thresholds
 from reconciler.planning.live import Live, Unsettled, empty_live, unsettled_enrollments
-from reconciler.planning.roster import RosterDecision, RosterRules, decide_roster
+from reconciler.planning.persons import one_row_each
+from reconciler.planning.roster import RosterDecision, decide_roster
 from reconciler.store.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedRoster:
     """desired: what the snapshot wants. decision: every change. belongings: what goes with what leaves. kept: the
-    snapshot's frames to be stored."""
+    snapshot's frames to be stored; facts: what the next one is judged by. diagnostics: of gates and limits."""
 
     desired: Desired
     decision: RosterDecision
     belongings: Belongings
     kept: Mapping[str, pl.DataFrame]
+    facts: Mapping[str, object]
+    diagnostics: tuple[Diagnostic, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,37 +64,87 @@ def known_roster(reader: Reader, customer_id: int | None) -> KnownRoster:
     return KnownRoster(customer_id, live, index)
 
 
-def compare_roster(
-    snapshot: Snapshot,
-    rostering: OneRosterRostering,
-    reader: Reader,
-    known: KnownRoster,
-    administrators: Iterable[str] = (),
-) -> ComparedRoster:
-    """administrators: their usernames, which no roster row may take. Raises Refusal where the snapshot is not this
-    customer's, or a file of it became empty."""
-    desired = desire(snapshot, rostering.client_partner_id, rostering.suffix, known.live.orgs["sourced_id"])
-    _refuse_emptied(snapshot, known.live)
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what a roster is compared. administrators: usernames, which no roster row may take. ceilings: of the policy.
+    origins: where each setting was written."""
+
+    customer: Customer
+    rostering: OneRosterRostering
+    administrators: tuple[str, ...] = ()
+    ceilings: Ceilings | None = None
+    origins: Mapping[str, Span] = field(default_factory=dict)
+
+
+def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: KnownRoster) -> ComparedRoster:
+    """Raises Refusal where a gate refuses the snapshot, or it is not this customer's."""
+    rostering = terms.rostering
+    last = _last_roster(reader, known.customer_id)
+    judgement = judge(
+        Case(snapshot, last, known.live, _alive(known.live)),
+        allowances(rostering, terms.origins),
+        clock.today(terms.customer.timezone),
+    )
+    if judgement.refusals:
+        raise Refusal(judgement.refusals)
+    orgs = known.live.orgs["sourced_id"]
+    persons = one_row_each(snapshot, known.live.users, rostering.match_with, rostering.client_partner_id, orgs)
+    desired = desire(persons.snapshot, rostering.client_partner_id, rostering.suffix, orgs)
     unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], known.index)
     live = _with_open_enrollments(reader, known, unsettled)
-    decision = decide_roster(desired, live, unsettled, roster_rules(rostering, administrators))
-    belongings = _belongings(reader, known.customer_id, live, decision)
-    return ComparedRoster(desired, decision, belongings, own_part(snapshot, desired, live))
-
-
-def roster_rules(rostering: OneRosterRostering, administrators: Iterable[str] = ()) -> RosterRules:
-    limits = rostering.limits
-    return RosterRules(
-        match_with=rostering.match_with,
-        missing=rostering.missing,
-        protect=frozenset(rostering.protect),
-        reserved_usernames=frozenset(username.lower() for username in administrators),
-        thresholds=Thresholds(
-            users=Threshold(limits.users.percent, limits.users.floor, limits.users.per_school_percent),
-            classes=Threshold(limits.classes.percent, limits.classes.floor),
-            enrollments=Threshold(limits.enrollments.percent, limits.enrollments.floor),
-        ),
+    limits, lowered = capped(rostering.limits, terms.ceilings)
+    earlier = reader.limit_uses(known.customer_id, window_since(limits)) if known.customer_id is not None else None
+    rules = roster_rules(
+        rostering,
+        restraint(terms.customer, rostering, limits, earlier, terms.origins),
+        terms.administrators,
+        last.match_with if last else None,
     )
+    decision = decide_roster(desired, live, unsettled, rules, whole=_whole(snapshot), findings=judgement.held)
+    kept = own_part(snapshot, desired, live)
+    return ComparedRoster(
+        desired,
+        decision,
+        _belongings(reader, known.customer_id, live, decision),
+        kept,
+        _facts(snapshot, kept, last.match_with if last and decision.matched_anew else rostering.match_with),
+        (*persons.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
+    )
+
+
+def _last_roster(reader: Reader, customer_id: int | None) -> LastRoster | None:
+    source = reader.last_source(customer_id) if customer_id is not None else None
+    if source is None:
+        return None
+    facts = source.facts
+    return LastRoster(
+        sha256=source.sha256,
+        fetched_at=source.fetched_at,
+        rows=source_rows(source.rows, facts),
+        facts=source_facts(facts),
+        roots=tuple(facts.get("roots", ())),
+        match_with=facts.get("match_with"),
+    )
+
+
+def _facts(snapshot: Snapshot, kept: Mapping[str, pl.DataFrame], match_with: str | None) -> Mapping[str, object]:
+    """What the next roster is judged by. match_with: while a change of it holds somebody, the one before."""
+    return {
+        SOURCE: kept_source(snapshot, kept),
+        "roots": list(roots(snapshot)),
+        "match_with": match_with,
+    }
+
+
+def _whole(snapshot: Snapshot) -> frozenset[Kind]:
+    """Kinds whose absence from the source means something. In 1.2 people are in two files."""
+    files = {kind: (kind.plural, "roles") if kind is Kind.USER else (kind.plural,) for kind in ROSTER_KINDS}
+    return frozenset(kind for kind, stems in files.items() if all(snapshot.whole(stem) for stem in stems))
+
+
+def _alive(live: Live) -> Mapping[Kind, int]:
+    alive = {kind: live.frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
+    return {**alive, Kind.ENROLLMENT: live.enrollments_total}
 
 
 def summary_of(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
@@ -115,14 +172,6 @@ def _with_open_enrollments(reader: Reader, known: KnownRoster, unsettled: Unsett
         ]
     ).unique("id", keep="first", maintain_order=True)
     return replace(known.live, enrollments=enrollments)
-
-
-def _refuse_emptied(snapshot: Snapshot, live: Live) -> None:
-    alive = {kind: live.frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
-    alive[Kind.ENROLLMENT] = live.enrollments_total
-    emptied = emptied_files(snapshot.rows, alive)
-    if emptied:
-        raise Refusal(emptied)
 
 
 def _belongings(reader: Reader, customer_id: int | None, live: Live, decision: RosterDecision) -> Belongings:

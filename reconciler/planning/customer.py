@@ -8,9 +8,9 @@ import polars as pl
 
 from reconciler.model.change import Action, Change, action_of
 from reconciler.model.diagnostic import Diagnostic, in_order
-from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
-from reconciler.model.plan import Counts, CustomerPlan, LimitUse, Outcome, Seen, SourceSummary
-from reconciler.planning.holding import hold, hold_declared, leaving
+from reconciler.model.kind import DECLARED_KINDS, Kind
+from reconciler.model.plan import Counts, CustomerPlan, Outcome, Seen, SourceSummary
+from reconciler.planning.holding import hold, hold_declared
 from reconciler.planning.impact import Belongings, with_impact
 from reconciler.planning.roster import RosterDecision
 
@@ -51,9 +51,11 @@ def customer_plan(
     roster_applies: bool = True,
     source: SourceSummary | None = None,
     snapshot: Mapping[str, pl.DataFrame] | None = None,
+    facts: Mapping[str, object] | None = None,
     diagnostics: Iterable[Diagnostic] = (),
 ) -> CustomerPlan:
-    """roster: None where no roster was compared. belongings: what goes with what leaves."""
+    """roster: None where no roster was compared. belongings: what goes with what leaves. facts: what later sources are
+    judged by."""
     documents = hold_declared(declared)
     frames = dict(roster.changes) if roster else {}
     if belongings is not None:
@@ -63,7 +65,7 @@ def customer_plan(
         customer,
         documents,
         frames if roster_applies else {},
-        (*_declared_causes(documents), *(_roster_causes(roster, frames) if roster else ())),
+        (*_declared_causes(documents), *(roster.causes if roster else ())),
     )
     counts = {**_document_counts(documents, unchanged_documents), **(roster.counts if roster else {})}
     changes = any(each.changes for each in counts.values())
@@ -84,6 +86,7 @@ def customer_plan(
         settings=settings,
         refresh=roster.refresh if roster and roster_applies else {},
         snapshot=snapshot or {},
+        facts=facts or {},
     )
 
 
@@ -109,32 +112,3 @@ def _declared_causes(documents: Iterable[Change]) -> list[str]:
         for kind, sentence in ((Kind.CUSTOMER, CUSTOMER_GOES), (Kind.COMMUNITY, COMMUNITY_GOES))
         if kind in held
     ]
-
-
-def _roster_causes(roster: RosterDecision, frames: Mapping[Kind, pl.DataFrame]) -> list[str]:
-    """One plain sentence for each limit or rule that holds something."""
-    causes = [limit_sentence(limit) for limit in roster.limits if limit.exceeded]
-    for kind in ROSTER_KINDS:
-        frame = frames.get(kind)
-        if kind in roster.unidentified and frame is not None and frame.filter(leaving(kind) & pl.col("held")).height:
-            causes.append(
-                f"A row that was set aside may speak of any of the {kind.plural}, so none of them is removed."
-            )
-    for role in roster.roles_left_empty:
-        causes.append(f"Nobody with the role {role} would be left.")
-    orgs = frames.get(Kind.ORG)
-    if orgs is not None and orgs.filter(leaving(Kind.ORG) & pl.col("held")).height:
-        causes.append("A school or other org would be removed while people or classes still belong to it.")
-    return causes
-
-
-def limit_sentence(limit: LimitUse) -> str:
-    """For people who are no programmers."""
-    if limit.scope.startswith("org:"):
-        school = limit.scope.removeprefix("org:")
-        who = f"{limit.label} ({school})" if limit.label != school else school
-        if limit.seen == limit.of:
-            return f"{who} would lose everyone: {limit.seen:,} of {limit.of:,}."
-        return f"{who} would lose {limit.seen:,} of {limit.of:,} people; at most {limit.allowed:,} may go at once."
-    what = "people" if limit.kind is Kind.USER else limit.kind.plural
-    return f"{limit.seen:,} of {limit.of:,} {what} would go; at most {limit.allowed:,} may go at once."

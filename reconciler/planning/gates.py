@@ -1,25 +1,351 @@
-"""Source gates that need to know what was there before: rules that refuse a whole snapshot.
+"""Source gates: what a snapshot must pass before what is missing from it counts as gone.
 
-A file with a header and no rows is no evidence that everything is gone, where the store holds such rows.
+One small rule each, in the table RULES; what a gate does and says to people stands in `model.gate`. Rules that the
+reader itself holds (an archive cut off, a file without its header) refuse before a snapshot is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from reconciler.model.diagnostic import Diagnostic, Span, error
-from reconciler.model.kind import Kind
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Severity, Span, info, warning
+from reconciler.model.gate import GATES, GateOutcome
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.oneroster.snapshot import Snapshot, SourceFacts
+from reconciler.planning.live import Live
+
+#: A file may be so much shorter than in the last good roster, in per cent, and by so many rows at any rate.
+MOST_FEWER_PERCENT = 20
+ALWAYS_FEWER = {"orgs": 1, "users": 5, "classes": 5, "enrollments": 20}
+#: More rows than this share with a role that nobody knows are no slips of the pen.
+MOST_UNKNOWN_ROLES_SHARE = 0.02
+ALWAYS_UNKNOWN_ROLES = 5
+#: More keys than this share that a spreadsheet has changed.
+MOST_DAMAGED_KEYS_SHARE = 0.05
+#: Files whose absence leaves open what classes and enrollments mean: whether their terms have ended.
+TELLS_OF_CLASSES = frozenset({"academicSessions"})
+
+SPREADSHEET_NUMBER = r"^\d(?:[.,]\d+)?E\+\d+$"
 
 
-def emptied_files(rows: Mapping[str, int], live: Mapping[Kind, int]) -> tuple[Diagnostic, ...]:
-    """rows: data rows by file stem. live: rows that the store holds of this customer, by kind."""
-    return tuple(
-        error(
-            "emptied-file",
-            f"{kind.plural}.csv has a header and no rows, but {live[kind]:,} {kind.plural} are live",
-            Span(f"{kind.plural}.csv", 1),
-            "a file that was left empty by mistake looks just like this: export it again",
-        )
-        for kind in (Kind.ORG, Kind.USER, Kind.CLASS, Kind.ENROLLMENT)
-        if not rows.get(kind.plural, 0) and live.get(kind, 0)
+@dataclass(frozen=True, slots=True)
+class LastRoster:
+    """What is kept of the last good roster beside its rows. rows: by file stem. roots: sourcedIds of orgs above all.
+    match_with: how its people were matched."""
+
+    sha256: str
+    fetched_at: str
+    rows: Mapping[str, int]
+    facts: SourceFacts = field(default_factory=SourceFacts)
+    roots: tuple[str, ...] = ()
+    match_with: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """`allow` of a customer's file: a gate that is expected to object. until: the last day. span: where it stands."""
+
+    gate: str
+    until: str
+    reason: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a gate objects to. seen: what was seen and what was expected. hint: what to do.
+
+    kinds: whose losses are held. orgs: only those of these orgs; None for all. everything: not losses alone, where the
+    whole file is in doubt.
+    """
+
+    code: str
+    seen: str
+    hint: str
+    span: Span | None = None
+    kinds: frozenset[Kind] = frozenset(ROSTER_KINDS)
+    orgs: tuple[str, ...] | None = None
+    everything: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """For people who are no programmers."""
+        return GATES[self.code].sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """refusals: errors; where there are any, nothing may be compared. held: findings whose rows wait for a person."""
+
+    refusals: tuple[Diagnostic, ...]
+    held: tuple[Finding, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a rule looks at. alive: how many of each kind the store holds of this customer."""
+
+    snapshot: Snapshot
+    last: LastRoster | None
+    live: Live
+    alive: Mapping[Kind, int]
+
+
+Rule = Callable[[Case], Iterable[Finding]]
+
+
+def judge(case: Case, allowances: Sequence[Allowance] = (), today: str = "") -> Judgement:
+    """Every gate, in the order of RULES. today: YYYY-MM-DD, against which allowances end."""
+    found = [finding for rule in RULES for finding in rule(case)]
+    valid = {each.gate: each for each in allowances if each.until >= today}
+    refusals, held, notes = [], [], []
+    for finding in found:
+        gate = GATES[finding.code]
+        allowance = valid.get(finding.code) if gate.allowed else None
+        if allowance is not None:
+            notes.append(_let_through(finding, allowance))
+        elif gate.outcome is GateOutcome.REFUSED:
+            refusals.append(_diagnostic(finding, Severity.ERROR))
+        else:
+            held.append(finding)
+            notes.append(_diagnostic(finding, Severity.WARNING))
+    notes += _about(allowances, valid, {finding.code for finding in found}, today)
+    return Judgement(tuple(refusals), tuple(held), tuple(notes))
+
+
+def _diagnostic(finding: Finding, severity: Severity) -> Diagnostic:
+    return Diagnostic(finding.code, severity, finding.seen, finding.span, finding.hint)
+
+
+def _let_through(finding: Finding, allowance: Allowance) -> Diagnostic:
+    return info(
+        "gate-allowed",
+        f"{finding.code} is allowed until {allowance.until} ({allowance.reason}): {finding.seen}",
+        allowance.span,
     )
+
+
+def _about(
+    allowances: Iterable[Allowance], valid: Mapping[str, Allowance], codes: set[str], today: str
+) -> Iterator[Diagnostic]:
+    for each in allowances:
+        if each.until < today:
+            yield warning(
+                "allowance-expired",
+                f"the allowance of {each.gate} ended on {each.until}: {each.reason}",
+                each.span,
+                "remove it, or give it another last day",
+            )
+        elif each.gate not in codes and valid[each.gate] is each:
+            yield warning(
+                "allowance-unused",
+                f"{each.gate} is allowed until {each.until}, and this roster passes it anyway: {each.reason}",
+                each.span,
+                "remove it once it is no longer needed: while it stands, nobody is asked",
+            )
+
+
+def incomplete_source(case: Case) -> Iterator[Finding]:
+    if not case.snapshot.complete:
+        yield Finding(
+            "incomplete-source",
+            "the source was not read to its end; every file to its last byte is expected",
+            "fetch it again",
+            Span(case.snapshot.name),
+        )
+
+
+def emptied_file(case: Case) -> Iterator[Finding]:
+    """A header without rows is no evidence that everything is gone, where the store holds such rows."""
+    for kind in ROSTER_KINDS:
+        live = case.alive.get(kind, 0)
+        if case.snapshot.whole(kind.plural) and not case.snapshot.rows.get(kind.plural, 0) and live:
+            yield Finding(
+                "emptied-file",
+                f"{kind.plural}.csv has a header and no rows, but {live:,} {kind.plural} are live",
+                "a file that was left empty by mistake looks just like this: export it again",
+                Span(f"{kind.plural}.csv", 1),
+            )
+
+
+def other_source_system(case: Case) -> Iterator[Finding]:
+    before = case.last.facts.system if case.last else None
+    now = case.snapshot.facts.system
+    if before and now and before != now:
+        yield Finding(
+            "other-source-system",
+            f"the source system is {_shown(now)}; the last good roster came from {_shown(before)}",
+            "if the institution changed its system, allow this gate until a day; else it is another's file",
+            Span("manifest.csv"),
+        )
+
+
+def row_count_drop(case: Case) -> Iterator[Finding]:
+    for stem, always in ALWAYS_FEWER.items():
+        before = case.last.rows.get(stem, 0) if case.last else 0
+        now = case.snapshot.rows.get(stem, 0)
+        fewer = before - now
+        if case.snapshot.whole(stem) and now and fewer > always and fewer * 100 > before * MOST_FEWER_PERCENT:
+            yield Finding(
+                "row-count-drop",
+                f"{stem}.csv has {now:,} rows, the last good roster had {before:,}: {fewer * 100 // before} % fewer; "
+                f"at most {MOST_FEWER_PERCENT} % fewer are expected",
+                "export the whole roster again; if it is right, approve the hold or allow this gate until a day",
+                Span(f"{stem}.csv"),
+            )
+
+
+def stale_source(case: Case) -> Iterator[Finding]:
+    """By the archive's own times; by the newest dateLastModified only where these say nothing, since the newest row
+    may be one that left."""
+    last, now = case.last, case.snapshot
+    if last is None or last.sha256 == now.sha256:
+        return
+    for word, before, this in (
+        ("was packed", last.facts.packed_at, now.facts.packed_at),
+        ("was last modified", last.facts.modified_at, now.facts.modified_at),
+    ):
+        if before and this and before != this:
+            if this < before:
+                yield Finding(
+                    "stale-source",
+                    f"the source {word} at {this}, the last good roster at {before}; a newer one is expected",
+                    "send the newest export; if this one is meant, approve the hold",
+                    Span(now.name),
+                    everything=True,
+                )
+            return
+
+
+def optional_file_missing(case: Case) -> Iterator[Finding]:
+    if case.last is None:
+        return
+    for stem in sorted(set(case.last.facts.files) - set(case.snapshot.facts.files)):
+        if case.snapshot.whole(stem) and case.snapshot.facts.files:
+            yield Finding(
+                "optional-file-missing",
+                f"{stem}.csv is not in the archive; it came along with the last good roster",
+                "export it again, or allow this gate until a day",
+                Span(f"{stem}.csv"),
+                kinds=frozenset({Kind.CLASS, Kind.ENROLLMENT}) if stem in TELLS_OF_CLASSES else frozenset(),
+            )
+
+
+def org_vanished(case: Case) -> Iterator[Finding]:
+    if not case.snapshot.whole("orgs"):
+        return
+    live = case.live
+    there = pl.concat([case.snapshot.orgs["sourced_id"], case.snapshot.quarantine["key"].drop_nulls()])
+    missing = live.orgs.filter(~pl.col("tombstoned") & ~pl.col("sourced_id").is_in(there.implode()))
+    if not missing.height:
+        return
+    alive = live.users.filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null())
+    people = live.roles.join(alive, left_on="account_id", right_on="id", how="semi")["org"]
+    classes = live.classes.filter(~pl.col("tombstoned"))["school"].drop_nulls()
+    used = missing.filter(pl.col("sourced_id").is_in(pl.concat([people, classes.alias("org")]).implode()))
+    if used.height:
+        names = used.sort("sourced_id")["sourced_id"].to_list()
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+        yield Finding(
+            "org-vanished",
+            f"orgs.csv has no {listed}, to which people or classes belong; every such org is expected",
+            "export all schools; if it was closed, approve the hold",
+            Span("orgs.csv"),
+            orgs=tuple(names),
+        )
+
+
+def root_changed(case: Case) -> Iterator[Finding]:
+    before = case.last.roots if case.last else ()
+    now = roots(case.snapshot)
+    if before and now and set(before).isdisjoint(now):
+        yield Finding(
+            "root-changed",
+            f"above all others is {', '.join(now[:3])}; in the last good roster it was {', '.join(before[:3])}",
+            "if the institution has a new number, change client_partner_id and approve the hold",
+            Span("orgs.csv"),
+        )
+
+
+def roots(snapshot: Snapshot) -> tuple[str, ...]:
+    """sourcedIds of orgs without a parent, sorted."""
+    return tuple(snapshot.orgs.filter(pl.col("parent").is_null())["sourced_id"].sort().to_list())
+
+
+def many_unknown_roles(case: Case) -> Iterator[Finding]:
+    aside = case.snapshot.quarantine.filter((pl.col("kind") == Kind.USER.value) & (pl.col("code") == "unknown-role"))
+    rows = case.snapshot.rows.get("users", 0)
+    if aside.height > max(ALWAYS_UNKNOWN_ROLES, rows * MOST_UNKNOWN_ROLES_SHARE):
+        yield Finding(
+            "many-unknown-roles",
+            f"{aside.height:,} of {rows:,} people have a role that is not OneRoster's; "
+            f"at most {MOST_UNKNOWN_ROLES_SHARE:.0%} are expected",
+            "the roles were probably exported by other names; correct the export",
+            Span(aside["file"][0], aside["line"].min()),  # type: ignore[arg-type]
+        )
+
+
+def many_dangling_references(case: Case) -> Iterator[Finding]:
+    """The reader counts them."""
+    for each in case.snapshot.diagnostics:
+        if each.code == "many-dangling-references":
+            yield Finding(each.code, each.message, each.hint or "", each.span)
+
+
+def keys_damaged(case: Case) -> Iterator[Finding]:
+    """Zeros at the beginning of numbers are lost where a spreadsheet was in between, and long numbers rounded."""
+    people = case.snapshot.users
+    if not people.height:
+        return
+    damaged = max(_without_zeros(case.live.users, people), *(_rounded(people, name) for name in KEYS))
+    if damaged > people.height * MOST_DAMAGED_KEYS_SHARE:
+        yield Finding(
+            "keys-damaged",
+            f"{damaged:,} of {people.height:,} people have a sourcedId or identifier as a spreadsheet writes numbers; "
+            f"at most {MOST_DAMAGED_KEYS_SHARE:.0%} are expected",
+            "send the export as it was made, without opening it in a spreadsheet",
+            Span("users.csv"),
+            everything=True,
+        )
+
+
+KEYS = ("sourced_id", "identifier")
+
+
+def _without_zeros(live: pl.DataFrame, people: pl.DataFrame) -> int:
+    """How many live keys that begin with 0 the file has without their zeros, and not as they are."""
+    most = 0
+    for name in KEYS:
+        known = live.filter(~pl.col("tombstoned") & pl.col(name).str.starts_with("0"))[name]
+        if known.len():
+            gone = known.filter(~known.is_in(people[name].drop_nulls().implode()))
+            bare = gone.str.strip_chars_start("0")
+            most = max(most, int(bare.is_in(people[name].drop_nulls().implode()).sum()))
+    return most
+
+
+def _rounded(people: pl.DataFrame, name: str) -> int:
+    return int(people[name].str.contains(SPREADSHEET_NUMBER).sum())
+
+
+RULES: tuple[Rule, ...] = (
+    incomplete_source,
+    emptied_file,
+    other_source_system,
+    row_count_drop,
+    stale_source,
+    optional_file_missing,
+    org_vanished,
+    root_changed,
+    many_unknown_roles,
+    many_dangling_references,
+    keys_damaged,
+)
+
+
+def _shown(value: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in value[:40])

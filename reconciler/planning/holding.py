@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from reconciler.model.change import Action, Change, Delete
+from reconciler.model.change import Change, Delete
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import Hold, LimitUse
 from reconciler.model.role import Role
 from reconciler.planning.desired import ROLE_SEPARATOR
 from reconciler.planning.difference import no_changes
+from reconciler.planning.gates import Finding
+from reconciler.planning.leaving import leaving, vanishing
+from reconciler.planning.limits import exceeding
 
 #: A customer needs somebody in each of these, once it has somebody.
 NEEDED = (Role.TEACHER, Role.STUDENT)
@@ -38,20 +41,22 @@ def hold_rows(
     limits: Iterable[LimitUse],
     live: Population,
     unidentified: frozenset[Kind],
+    findings: Iterable[Finding] = (),
 ) -> dict[Kind, pl.DataFrame]:
-    """`changes` with `held` set."""
-    exceeded = [limit for limit in limits if limit.exceeded]
+    """`changes` with `held` set: rows that exceeded limits count, losses that gates doubt, and what depends on them.
+    changes: as `count_rows` gives them; what is held in them already stays so."""
     frames = {kind: changes.get(kind, no_changes(kind)) for kind in ROSTER_KINDS}
+    over = exceeding(frames, tuple(limits), live.roles)
     for kind in ROSTER_KINDS:
-        wholly = kind in unidentified or any(limit.kind is kind and limit.scope == "customer" for limit in exceeded)
-        if wholly:
-            frames[kind] = _held_where(frames[kind], leaving(kind))
-    schools = [limit.scope.removeprefix("org:") for limit in exceeded if limit.scope.startswith("org:")]
-    if schools:
-        theirs = live.roles.filter(pl.col("org").is_in(schools))["account_id"].unique()
-        frames[Kind.USER] = _held_where(
-            frames[Kind.USER], leaving(Kind.USER) & pl.col("live_id").is_in(theirs.implode())
-        )
+        keys = over.filter(pl.col("kind") == kind.value)["key"]
+        if keys.len():
+            frames[kind] = _held_where(
+                frames[kind], pl.col("limits").is_not_null() & pl.col("key").is_in(keys.implode())
+            )
+        if kind in unidentified:
+            frames[kind] = _held_where(frames[kind], vanishing(kind))
+    for finding in findings:
+        frames = _held_by(finding, frames, live)
     for role in roles_left_empty(frames[Kind.USER], live.people):
         last = leaving(Kind.USER) & (pl.col("before_role") == role)
         frames[Kind.USER] = _held_where(frames[Kind.USER], last)
@@ -75,12 +80,28 @@ def roles_left_empty(users: pl.DataFrame, people: pl.DataFrame) -> list[str]:
     return found
 
 
-def leaving(kind: Kind) -> pl.Expr:
-    """Rows that a limit counts: deletions, and suspensions because somebody is absent (line 0)."""
-    deleted = pl.col("action") == Action.DELETE.value
-    if kind is not Kind.USER:
-        return deleted
-    return deleted | ((pl.col("action") == Action.SUSPEND.value) & (pl.col("line") == 0))
+def _held_by(finding: Finding, frames: dict[Kind, pl.DataFrame], live: Population) -> dict[Kind, pl.DataFrame]:
+    """What a gate keeps back: losses of its kinds, those of its orgs alone where it names some, or everything."""
+    held = dict(frames)
+    for kind in ROSTER_KINDS:
+        if finding.everything:
+            held[kind] = _held_where(frames[kind], pl.lit(True))
+        elif kind in finding.kinds:
+            mine = vanishing(kind)
+            if finding.orgs is not None:
+                mine = mine & _of_orgs(kind, finding.orgs, live)
+            held[kind] = _held_where(frames[kind], mine)
+    return held
+
+
+def _of_orgs(kind: Kind, orgs: tuple[str, ...], live: Population) -> pl.Expr:
+    if kind is Kind.USER:
+        theirs = live.roles.filter(pl.col("org").is_in(orgs))["account_id"].unique()
+        return pl.col("live_id").is_in(theirs.implode())
+    if kind is Kind.ENROLLMENT:
+        # They wait with their people and classes.
+        return pl.lit(False)
+    return pl.col("before_school" if kind is Kind.CLASS else "key").is_in(orgs).fill_null(False)
 
 
 def _with_their_parents(frames: Mapping[Kind, pl.DataFrame]) -> pl.DataFrame:
@@ -112,7 +133,7 @@ def _while_anything_is_there(frames: Mapping[Kind, pl.DataFrame], live: Populati
             live.roles.filter(~pl.col("account_id").is_in(moved.implode()))["org"],
             arrived.str.split(ROLE_SEPARATOR).explode().str.extract(r"^(.*)=", 1).alias("org"),
             live.classes.filter(~pl.col("sourced_id").is_in(taught["key"].implode()))["school"].alias("org"),
-            taught.filter(~leaving(Kind.CLASS))["school"].alias("org"),
+            taught.filter(~vanishing(Kind.CLASS))["school"].alias("org"),
         ]
     ).drop_nulls()
     going = orgs.filter(leaving(Kind.ORG))["key"]

@@ -11,31 +11,47 @@ from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Span, warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Counts, LimitUse
-from reconciler.planning.absence import absent_enrollments, absent_people, absent_rows
+from reconciler.model.reason import Reason
+from reconciler.planning.absence import absent_enrollments, absent_people, absent_rows, possibly_selected
+from reconciler.planning.concluding import ended_classes, no_sessions
+from reconciler.planning.conflicts import without_conflicts
 from reconciler.planning.desired import Desired
 from reconciler.planning.difference import appearing_and_changed, in_report_order
-from reconciler.planning.holding import Population, hold_rows, leaving, roles_left_empty
-from reconciler.planning.limits import Thresholds, countable_people, people_limits, row_limit
+from reconciler.planning.gates import Finding
+from reconciler.planning.identity_holds import hold_identities
+from reconciler.planning.ladder import spare_sign_ins
+from reconciler.planning.leaving import leaving
 from reconciler.planning.live import Live, Unsettled, with_roles
 from reconciler.planning.matching import MATCHED_COLUMNS, account_value, match_users
+from reconciler.planning.persons import with_canonical
+from reconciler.planning.placing import without_lost_orgs
+from reconciler.planning.restraint import Restraint, restrain
+from reconciler.planning.seasons import Season, hold_for_season
+from reconciler.planning.selection import Selection
 from reconciler.planning.usernames import settle_usernames
 
 
 @dataclass(frozen=True, slots=True)
 class RosterRules:
-    """What a customer's configuration says of its roster. reserved_usernames: its administrators', lower case."""
+    """What a customer's configuration says of its roster. reserved_usernames: its administrators', lower case.
+    restraint: what may happen without a person's word. last_match_with: what the last roster was matched by; None where
+    there was none. selection: which part of the roster is synced; None for all. season: today's, if it is in one."""
 
     match_with: str
     missing: str = "delete"
     protect: frozenset[str] = frozenset()
     reserved_usernames: frozenset[str] = frozenset()
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    restraint: Restraint = field(default_factory=Restraint)
+    last_match_with: str | None = None
+    selection: Selection | None = None
+    season: Season | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RosterDecision:
     """changes: frames by kind, only kinds that change. aside: rows set aside, those of the snapshot included.
-    unidentified: kinds that a row set aside may speak of. roles_left_empty: roles whose last holders are held."""
+    causes: plain sentences for whatever holds something. matched_anew: somebody waits because `match_with` is another
+    one than the last roster's."""
 
     changes: Mapping[Kind, pl.DataFrame]
     refresh: Mapping[Kind, pl.DataFrame]
@@ -43,45 +59,67 @@ class RosterDecision:
     counts: Mapping[Kind, Counts]
     aside: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
-    unidentified: frozenset[Kind] = frozenset()
-    roles_left_empty: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    matched_anew: bool = False
 
 
-def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: RosterRules) -> RosterDecision:
-    """unsettled: what `unsettled_enrollments` left open; `live.enrollments` holds the live rows to it."""
+def decide_roster(
+    desired: Desired,
+    live: Live,
+    unsettled: Unsettled,
+    rules: RosterRules,
+    *,
+    whole: frozenset[Kind] = frozenset(ROSTER_KINDS),
+    findings: tuple[Finding, ...] = (),
+    sessions: pl.DataFrame | None = None,
+) -> RosterDecision:
+    """unsettled: what `unsettled_enrollments` left open; `live.enrollments` holds the live rows to it.
+
+    whole: kinds whose absence from the source means something. findings: of gates that hold. sessions:
+    academic sessions (SESSIONS_SCHEMA) of this roster and of the last good one; without, no class has ended.
+    """
+    desired = without_lost_orgs(desired, live.orgs)
     users = with_roles(live.users, live.roles)
-    present = pl.concat(
-        [
-            desired.elsewhere,
-            desired.frames[Kind.USER]["sourced_id"],
-            desired.marked[Kind.USER]["key"],
-            desired.protected(Kind.USER),
-        ]
-    )
-    matched = match_users(desired.frames[Kind.USER], users, rules.match_with, present)
+    desired = without_conflicts(desired, users, rules.match_with)
+    matched = match_users(desired.frames[Kind.USER], users, rules.match_with, desired.people_in_file)
     rekeyed = matched.users.filter(pl.col("match") == Action.REKEY.value)
-    people = appearing_and_changed(Kind.USER, matched.users, users)
-    gone_people = absent_people(
-        desired, users, live.roles, _named_otherwise(desired, users, rules, rekeyed), rules.missing, rules.protect
+    spared = spare_sign_ins(matched.users, users)
+    people = appearing_and_changed(Kind.USER, spared.users, users)
+    named = pl.concat(
+        [_named_otherwise(desired, users, rules, rekeyed), possibly_selected(desired, live.enrollments, users)]
     )
+    gone_people = absent_people(desired, users, live.roles, named, rules.missing, with_canonical(rules.protect, users))
+    today = rules.restraint.today or None
+    ended = ended_classes(live.classes, no_sessions() if sessions is None else sessions, today)
     differences = {Kind.USER: people}
     gone = {Kind.USER: gone_people.changes}
     for kind in (Kind.ORG, Kind.CLASS):
         differences[kind] = appearing_and_changed(
             kind, _by_key(desired.frames[kind], live.frame(kind)), live.frame(kind)
         )
-        gone[kind] = absent_rows(kind, desired, live.frame(kind))
+        gone[kind] = absent_rows(kind, desired, live.frame(kind), ended if kind is Kind.CLASS else None)
     enrollments = _follow_rekeys(live.enrollments, rekeyed)
     wanted, dangling = _with_parents(unsettled.desired, desired, live, matched.users)
     differences[Kind.ENROLLMENT] = appearing_and_changed(Kind.ENROLLMENT, _by_key(wanted, enrollments), enrollments)
     gone[Kind.ENROLLMENT] = absent_enrollments(
-        desired, enrollments, gone[Kind.USER], gone[Kind.CLASS], gone_people.kept
+        desired,
+        enrollments,
+        gone[Kind.USER],
+        gone[Kind.CLASS],
+        gone_people.kept,
+        _over_before(ended, desired, live),
+        today,
     )
-    changes = {kind: pl.concat([gone[kind], differences[kind].changes]) for kind in ROSTER_KINDS}
-    limits = _limits(changes, users, live, rules.thresholds)
+    changes = {
+        kind: pl.concat([_evident(gone[kind], kind in whole), differences[kind].changes]) for kind in ROSTER_KINDS
+    }
+    changes, season = hold_for_season(changes, rules.season)
     unidentified = desired.unidentified | _unknown_people(desired, users, rules)
-    held = hold_rows(changes, limits, _population(users, live), unidentified)
-    settled = settle_usernames(held, users, rules.reserved_usernames)
+    identities = hold_identities(changes, users, rules.match_with, rules.last_match_with)
+    restrained = restrain(
+        identities.changes, users, live, rules.restraint, unidentified=unidentified, findings=findings
+    )
+    settled = settle_usernames(restrained.changes, users, rules.reserved_usernames)
     aside = pl.concat([desired.quarantine, dangling, settled.aside])
     final = {kind: in_report_order(frame) for kind, frame in settled.changes.items() if frame.height}
     refresh = {kind: each.refresh for kind, each in differences.items()}
@@ -89,15 +127,18 @@ def decide_roster(desired: Desired, live: Live, unsettled: Unsettled, rules: Ros
     return RosterDecision(
         changes=final,
         refresh={kind: frame for kind, frame in refresh.items() if frame.height},
-        limits=limits,
+        limits=restrained.limits,
         counts=_counts(final, users, live, aside),
         aside=aside,
-        unidentified=unidentified,
-        roles_left_empty=tuple(roles_left_empty(changes[Kind.USER], _population(users, live).people)),
+        causes=(*((season,) if season else ()), *identities.causes, *restrained.causes),
+        matched_anew=identities.matched_anew,
         diagnostics=(
             *desired.diagnostics,
             *matched.diagnostics,
+            *spared.diagnostics,
             *gone_people.diagnostics,
+            *identities.diagnostics,
+            *restrained.diagnostics,
             *_unidentified(unidentified, changes),
             *_recycled(final.get(Kind.USER)),
         ),
@@ -164,27 +205,16 @@ def _with_parents(
     return whole, dangling
 
 
-def _limits(
-    changes: Mapping[Kind, pl.DataFrame], users: pl.DataFrame, live: Live, thresholds: Thresholds
-) -> tuple[LimitUse, ...]:
-    people = countable_people(users, live.roles).join(
-        users.filter(pl.col("sourced_id").is_not_null()), on="id", how="semi"
-    )
-    return (
-        *people_limits(changes[Kind.USER].filter(leaving(Kind.USER)), people, live.roles, live.orgs, thresholds.users),
-        row_limit(
-            Kind.CLASS,
-            changes[Kind.CLASS].filter(leaving(Kind.CLASS)).height,
-            live.classes.filter(~pl.col("tombstoned")).height,
-            thresholds.classes,
-        ),
-        row_limit(
-            Kind.ENROLLMENT,
-            changes[Kind.ENROLLMENT].filter(leaving(Kind.ENROLLMENT)).height,
-            live.enrollments_total,
-            thresholds.enrollments,
-        ),
-    )
+def _evident(gone: pl.DataFrame, whole: bool) -> pl.DataFrame:
+    """Absence from a file of changes means nothing; what it marks as to be deleted does."""
+    absent = [Reason.ROSTER_ROW_MISSING.value, Reason.SESSION_ENDED.value]
+    return gone if whole else gone.filter(~pl.col("reason").is_in(absent))
+
+
+def _over_before(ended: pl.Series, desired: Desired, live: Live) -> pl.Series:
+    """Classes that are over and went by an earlier run; what is left of their enrollments ended with them."""
+    gone = live.classes.filter(pl.col("tombstoned") & pl.col("sourced_id").is_in(ended.implode()))["sourced_id"]
+    return gone.filter(~gone.is_in(desired.frames[Kind.CLASS]["sourced_id"].implode()))
 
 
 def _counts(
@@ -215,16 +245,6 @@ def _counts(
             held=held,
         )
     return counts
-
-
-def _population(users: pl.DataFrame, live: Live) -> Population:
-    alive = users.filter(~pl.col("tombstoned"))
-    return Population(
-        people=alive.filter(pl.col("sourced_id").is_not_null()).select("id", "role"),
-        roles=live.roles.join(alive, left_on="account_id", right_on="id", how="semi"),
-        classes=live.classes.filter(~pl.col("tombstoned")).select("sourced_id", "school"),
-        orgs=live.orgs.filter(~pl.col("tombstoned")).select("sourced_id", "parent"),
-    )
 
 
 def _strangers_aside(desired: Desired, users: pl.DataFrame) -> pl.DataFrame:

@@ -155,6 +155,8 @@ def _limit(limit: LimitUse) -> Document:
         "allowed": limit.allowed,
         "of": limit.of,
         "exceeded": limit.exceeded,
+        "name": limit.name,
+        "earlier": limit.earlier,
     }
 
 

@@ -9,32 +9,63 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import CustomerPlan, LimitUse
 from reconciler.reports.cells import clean, pad, widest
 from reconciler.reports.layout import Layout
-from reconciler.reports.wording import NOUNS, TO_DO, counted
+from reconciler.reports.wording import counted
 
 _COLUMN = 8
 
 
-def limit_lines(limits: Iterable[LimitUse], layout: Layout) -> list[str]:
-    """What is used of them. Of schools only those over their limit; the others are counted."""
-    used = [limit for limit in limits if limit.seen]
-    shown = [limit for limit in used if limit.exceeded or limit.scope == "customer"]
+#: What a limit counts, in a few words.
+_LIMITS = {
+    "users": "people to remove",
+    "scope_narrowed": "people no longer selected",
+    "classes": "classes to remove",
+    "enrollments": "enrollments to remove",
+    "rekeys": "people to rekey",
+    "updates": "other username, e-mail, school",
+    "role_escalations": "role escalations",
+}
+
+
+def limit_lines(limits: Sequence[LimitUse], layout: Layout) -> list[str]:
+    """How far every limit is used; of schools, as many as a report has rows, the nearest to their limit first."""
+    whole = [limit for limit in limits if limit.scope == "customer"]
+    schools = sorted((limit for limit in limits if limit.scope != "customer"), key=_nearness)
+    used = [limit for limit in whole if limit.seen]
+    losing = [limit for limit in schools if limit.seen]
+    shown = [*used, *losing[: layout.rows]]
     names = [_limit_name(limit) for limit in shown]
     seen = widest([f"{limit.seen:,}" for limit in shown])
     column = widest(names)
     lines = []
     for limit, name in zip(shown, names, strict=True):
+        before = f", {limit.earlier:,} of them before" if limit.earlier else ""
         over = f"  {layout.paint.red('✗')}" if limit.exceeded else ""
         lines.append(
-            f"{pad(name, column)}  {limit.seen:>{seen},} of {limit.allowed:,} allowed, {limit.of:,} live{over}"
+            f"{pad(name, column)}  {limit.seen:>{seen},} of {limit.allowed:,} allowed, {limit.of:,} live{before}{over}"
         )
-    if within := len(used) - len(shown):
-        lines.append(counted(within, "more school is within its limit", "more schools are within their limits"))
+    if more := len(losing) - len(losing[: layout.rows]):
+        lines.append(counted(more, "more school loses people", "more schools lose people"))
+    if any(limit.planned for limit in limits):
+        lines += _unused([limit for limit in whole if not limit.seen], len(schools) - len(losing))
     return _beneath("limits", lines)
+
+
+def _nearness(limit: LimitUse) -> tuple[bool, float, str]:
+    """Exceeded ones first, then by the share that is used."""
+    return (not limit.exceeded, -limit.seen / max(limit.allowed, 1), limit.scope)
+
+
+def _unused(limits: Iterable[LimitUse], schools: int) -> list[str]:
+    parts = [f"{_LIMITS[limit.name]} {limit.allowed:,}" for limit in limits]
+    lines = [f"unused: {', '.join(parts)}"] if parts else []
+    if schools:
+        lines.append(counted(schools, "more school loses nobody", "more schools lose nobody"))
+    return lines
 
 
 def _limit_name(limit: LimitUse) -> str:
     if limit.scope == "customer":
-        return f"{NOUNS[limit.kind][1]} {TO_DO[limit.action]}"
+        return _LIMITS[limit.name]
     org = limit.scope.removeprefix("org:")
     return clean(f"{limit.label} ({org})" if limit.label and limit.label != org else org)
 

@@ -128,6 +128,8 @@ def _limit() -> Schema:
         allowed=_NUMBER,
         of=_described(_NUMBER, "What is live in this scope."),
         exceeded={"type": "boolean"},
+        name=_described(_TEXT, "The limit as it is called under rostering.limits."),
+        earlier=_described(_NUMBER, "How many of seen are of earlier runs within the window."),
     )
 
 

@@ -18,6 +18,7 @@ from reconciler.store import documents
 from reconciler.store.administrators import Invitation, keep_administrators
 from reconciler.store.connection import Connection
 from reconciler.store.journal import record_document
+from reconciler.store.limit_uses import record_uses
 from reconciler.store.live import Store
 from reconciler.store.lock import customer_lock
 from reconciler.store.memberships import keep_memberships
@@ -135,7 +136,8 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
         for kind, frame in plan.refresh.items():
             refresh(connection, TABLES[kind], frame)
     if order.compared and plan.source is not None and plan.snapshot:
-        keep_snapshot(connection, customer, run or (current.version[0] if current else 0), plan.source, plan.snapshot)
+        last_run = run or (current.version[0] if current else 0)
+        keep_snapshot(connection, customer, last_run, plan.source, plan.snapshot, plan.facts)
     forget_holds(connection, customer, HoldScope if order.settles_roster else [HoldScope.DECLARED])
     if plan.hold is not None and not order.approved:
         keep_hold(connection, customer, hold_scope(plan), plan.hold, order.plan_id, started)
@@ -178,6 +180,8 @@ def _carry_out(writing: Writing, order: Order, current: Current | None) -> tuple
             {**writing.facts, "digest": settings["digest"]},
         )
     write_roster(writing, order.rows)
+    for kind, frame in order.rows.items():
+        record_uses(writing, kind, frame, approved=order.approved)
     if order.declared or Kind.USER in order.rows or Kind.ORG in order.rows:
         keep_memberships(writing)
     return invitations

@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy import select
 
 from reconciler.model.kind import Kind
-from reconciler.store import roster_frames, traces
+from reconciler.store import limit_uses, roster_frames, traces
 from reconciler.store.chain import Chain, verify_chain
 from reconciler.store.connection import Connection
 from reconciler.store.records import (
@@ -21,6 +21,7 @@ from reconciler.store.records import (
     HoldRecord,
     RunRecord,
     SnapshotRecord,
+    SourceRecord,
 )
 from reconciler.store.tables import declared as tables
 from reconciler.store.tables import record as records
@@ -165,11 +166,12 @@ class Reader:
                 table.c.fetched_at,
                 table.c.complete,
                 table.c.rows,
+                table.c.facts,
             ).where(table.c.customer_id == customer)
         )
         if row is None:
             return None
-        number, run, origin, name, version, sha256, fetched_at, complete, rows = row
+        number, run, origin, name, version, sha256, fetched_at, complete, rows, facts = row
         slices = self._connection.rows(
             select(parts.c.part, parts.c.data)
             .where(parts.c.snapshot_id == number)
@@ -178,8 +180,34 @@ class Reader:
         frames: dict[str, list[pl.DataFrame]] = {}
         for part, data in slices:
             frames.setdefault(part, []).append(pl.read_parquet(io.BytesIO(data)))
-        record = SnapshotRecord(run, origin, name, version, sha256, fetched_at, bool(complete), orjson.loads(rows))
+        counted, known = orjson.loads(rows), orjson.loads(facts)
+        record = SnapshotRecord(run, origin, name, version, sha256, fetched_at, bool(complete), counted, known)
         return record, {part: pl.concat(found) for part, found in frames.items()}
+
+    def last_source(self, customer: int) -> SourceRecord | None:
+        """Where the last good roster came from, without its rows."""
+        table = records.snapshots
+        row = self._connection.row(
+            select(table.c.sha256, table.c.fetched_at, table.c.rows, table.c.facts).where(
+                table.c.customer_id == customer
+            )
+        )
+        return SourceRecord(row[0], row[1], orjson.loads(row[2]), orjson.loads(row[3])) if row else None
+
+    def last_part(self, customer: int, part: str) -> pl.DataFrame | None:
+        """One frame of the last good roster; None where it has none."""
+        table, parts = records.snapshots, records.snapshot_parts
+        slices = self._connection.rows(
+            select(parts.c.data)
+            .join_from(parts, table, table.c.id == parts.c.snapshot_id)
+            .where(table.c.customer_id == customer, parts.c.part == part)
+            .order_by(parts.c.number)
+        )
+        return pl.concat([pl.read_parquet(io.BytesIO(data)) for (data,) in slices]) if slices else None
+
+    def limit_uses(self, customer: int, since: str) -> pl.DataFrame:
+        """What runs since a moment did that a limit counts, of what is still so: name, row_id, schools."""
+        return limit_uses.limit_uses(self._connection, customer, since)
 
     def holds(self) -> tuple[HoldRecord, ...]:
         """What waits for approval, by customer; of one, what its roster holds and what its documents hold."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler.model.kind import Kind
 
@@ -44,8 +45,8 @@ class DeclaredRecord:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
-    """Where the last good roster came from. version: of OneRoster. rows: data rows by
-    file stem."""
+    """Where the last good roster came from. version: of OneRoster. rows: data rows by file stem. facts: what later
+    sources are judged by."""
 
     run_id: int
     type: str
@@ -55,6 +56,17 @@ class SnapshotRecord:
     fetched_at: str
     complete: bool
     rows: Mapping[str, int]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """What the next source is judged by. rows: by file stem. facts: as the plan that applied it wrote them."""
+
+    sha256: str
+    fetched_at: str
+    rows: Mapping[str, int]
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

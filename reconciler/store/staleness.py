@@ -18,12 +18,9 @@ from reconciler.model.plan import CustomerPlan
 from reconciler.model.roster import field_names
 from reconciler.store import roster_frames
 from reconciler.store.connection import Connection
+from reconciler.store.limit_uses import used_since
 from reconciler.store.naming import misnamed
 from reconciler.store.problem import StalePlan
-
-#: Kinds whose deletions are limited, and what a limit counts.
-LIMITED = frozenset({Kind.USER, Kind.CLASS, Kind.ENROLLMENT})
-LEAVING = (Action.DELETE.value, Action.SUSPEND.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ def _changed(
     if since is not None:
         run, writes = since
         live = _live(connection, customer, kind, frame)
-        found += [_touched(kind, frame, live), _taken(frame, live), _limited(connection, customer, kind, frame, run)]
+        found += [_touched(kind, frame, live), _taken(frame, live), _limited(connection, customer, frame, run)]
         if kind is Kind.USER:
             found.append(_newly_linked(connection, frame, writes))
     stale = pl.concat(found)
@@ -148,18 +145,14 @@ def _taken(frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     return frame.join(holders, on="key").filter(pl.col("holder").ne_missing(pl.col("live_id"))).select("key")
 
 
-def _limited(connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame, run: int) -> pl.DataFrame:
-    """All that is to leave, where others of the kind left by a later run than the plan saw: each of two plans may keep
-    a limit that both together exceed."""
-    leaving = frame.filter(pl.col("action").is_in(LEAVING)).select("key")
-    if kind not in LIMITED or leaving.is_empty():
-        return leaving.clear()
-    others = connection.scalar(
-        "SELECT count(*) FROM journal WHERE run_id > :run AND customer_id = :customer AND kind = :kind"
-        " AND action IN ('delete', 'suspend')",
-        {"run": run, "customer": customer, "kind": kind.value},
-    )
-    return leaving if others else leaving.clear()
+def _limited(connection: Connection, customer: int, frame: pl.DataFrame, run: int) -> pl.DataFrame:
+    """All that counts against a limit, where a later run than the plan saw used it too: each of two plans may keep a
+    limit that both together exceed."""
+    counted = frame.filter(pl.col("limits").is_not_null())
+    if counted.is_empty():
+        return counted.select("key")
+    names = counted["limits"].str.split(",").explode()
+    return (counted if used_since(connection, customer, run, names) else counted.clear()).select("key")
 
 
 def _newly_linked(connection: Connection, frame: pl.DataFrame, writes: int) -> pl.DataFrame:

@@ -12,7 +12,6 @@ from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
 from reconciler.model.reason import Reason
 from reconciler.planning.customer import customer_plan
 from reconciler.planning.digest import plan_id
-from reconciler.planning.gates import emptied_files
 from reconciler.planning.live import unsettled_enrollments
 from rosters import actions, decide, district, live_of, person
 
@@ -109,13 +108,6 @@ def test_fingerprints_settle_all_but_what_differs() -> None:
     assert found.desired["sourced_id"].to_list() == ["b"]
     assert found.live_ids.to_list() == [12]
     assert found.settled == 2
-
-
-def test_a_file_that_became_empty_is_refused_only_where_there_was_something() -> None:
-    rows = {"users": 5, "classes": 0, "enrollments": 0}
-    found = emptied_files(rows, {Kind.CLASS: 4, Kind.ENROLLMENT: 0})
-    assert [diagnostic.code for diagnostic in found] == ["emptied-file"]
-    assert "4 classes are live" in found[0].message
 
 
 def test_changes_come_in_the_order_of_reports() -> None:

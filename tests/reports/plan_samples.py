@@ -378,8 +378,8 @@ def removals(lost: int = 12) -> CustomerPlan:
             LimitUse(Kind.USER, Action.DELETE, "customer", lost + 2, 429, 4298, "people"),
             LimitUse(Kind.USER, Action.DELETE, "org:s-7", lost, 5, lost, "Lincoln Elementary"),
             LimitUse(Kind.USER, Action.DELETE, "org:s-9", 1, 290, 1160, "Springfield High"),
-            LimitUse(Kind.CLASS, Action.DELETE, "customer", 1, 100, 402, "classes"),
-            LimitUse(Kind.ENROLLMENT, Action.DELETE, "customer", 18, 2280, 9120, "enrollments"),
+            LimitUse(Kind.CLASS, Action.DELETE, "customer", 1, 100, 402, "classes", "classes"),
+            LimitUse(Kind.ENROLLMENT, Action.DELETE, "customer", 18, 2280, 9120, "enrollments", "enrollments"),
         ),
         diagnostics=(
             error(

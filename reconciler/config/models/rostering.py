@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule
 from reconciler.config.models.limits import Limits
-from reconciler.config.models.sync import ApiSync, Sync
+from reconciler.config.models.sync import Sync
 from reconciler.config.values import Count, Day, Duration, OneOf, Text
+from reconciler.model.gate import ALLOWABLE
 from reconciler.model.role import Role
 
 
@@ -38,16 +40,23 @@ class Season(Ruled):
     mode: Annotated[Literal["adds_only", "freeze"], OneOf()]
     """adds_only: nobody is removed. freeze: nothing is changed."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
+    @rule
+    def _ends_after_it_begins(self, known: Circumstances) -> Iterable[Problem]:
         if self.from_ > self.to:
             yield Problem("dates-reversed", f"to ({self.to}) is before from ({self.from_})", ("to",))
+
+
+def _gate(value: str) -> str:
+    if value not in ALLOWABLE:
+        raise PydanticCustomError("invalid-choice", "must be one of the choices", {"choices": ALLOWABLE})
+    return value
 
 
 class GateAllowance(Declaration):
     """A gate that is expected to object, and why that is in order."""
 
-    gate: Text
-    """The gate's code, as a diagnostic names it."""
+    gate: Annotated[Text, AfterValidator(_gate), WithJsonSchema({"type": "string", "enum": list(ALLOWABLE)})]
+    """The gate's code, as a diagnostic names it; docs/gates.md lists them."""
     until: Day
     """The last day on which it is in order."""
     reason: Text
@@ -104,8 +113,9 @@ class OneRosterRostering(Ruled):
     retention: Duration = timedelta(days=30)
     """How long deleted people can be brought back."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
-        if self.version == "1.2" and isinstance(self.sync, ApiSync) and self.sync.authorization != "oauth2":
+    @rule
+    def _signed_as_its_version_is(self, known: Circumstances) -> Iterable[Problem]:
+        if self.version == "1.2" and self.sync.type == "api" and self.sync.authorization != "oauth2":
             yield Problem(
                 "oauth2-only",
                 "OneRoster 1.2 is authorization: oauth2 only",

@@ -1,0 +1,128 @@
+"""From a customer's configuration to what planning decides by: limits capped by the policy, approvals, allowances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+
+from reconciler import clock
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.limits import Limits
+from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.models.settings import Ceilings
+from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.planning.advance import Advance
+from reconciler.planning.gates import Allowance
+from reconciler.planning.limits import Threshold, Thresholds, nothing_earlier
+from reconciler.planning.restraint import Restraint
+from reconciler.planning.roster import RosterRules
+
+Origins = Mapping[str, Span]
+
+
+def capped(limits: Limits, ceilings: Ceilings | None) -> tuple[Limits, tuple[str, ...]]:
+    """The limits that hold, and the dotted paths of those that the policy lowers. A longer window is stricter."""
+    if ceilings is None:
+        return limits, ()
+    ceiling = ceilings.model_dump(exclude_none=True)
+    values: dict[str, Any] = limits.model_dump()
+    lowered = []
+    for name, value in values.items():
+        above = ceiling.get(name)
+        if above is None:
+            continue
+        if isinstance(value, timedelta):
+            if value < above:
+                values[name] = above
+                lowered.append(name)
+            continue
+        for part, most in above.items():
+            if value[part] > most:
+                value[part] = most
+                lowered.append(f"{name}.{part}")
+    return Limits.model_validate(values), tuple(lowered)
+
+
+def cap_warnings(lowered: Iterable[str], origins: Origins) -> tuple[Diagnostic, ...]:
+    """A warning where the customer's own files ask for more than the policy grants; built-in defaults are lowered
+    without a word."""
+    return tuple(
+        warning(
+            "limit-above-policy",
+            f"rostering.limits.{path} asks for more than policy.limits in reconciler.yaml grants; the policy's holds",
+            origins[f"rostering.limits.{path}"],
+            "lower it here, or raise the policy's",
+        )
+        for path in lowered
+        if f"rostering.limits.{path}" in origins
+    )
+
+
+def thresholds(limits: Limits) -> Thresholds:
+    return Thresholds(
+        users=Threshold(limits.users.percent, limits.users.floor, limits.users.per_school_percent),
+        classes=Threshold(limits.classes.percent, limits.classes.floor),
+        enrollments=Threshold(limits.enrollments.percent, limits.enrollments.floor),
+        rekeys=Threshold(limits.rekeys.percent, limits.rekeys.floor),
+        updates=Threshold(limits.updates.percent, limits.updates.floor),
+        scope_narrowed=Threshold(limits.scope_narrowed.percent, limits.scope_narrowed.floor),
+        role_escalations=Threshold(0, limits.role_escalations.count),
+    )
+
+
+def window_since(limits: Limits) -> str:
+    """The moment from which on what runs did counts along."""
+    return clock.before(clock.now(), limits.window)
+
+
+def restraint(
+    customer: Customer,
+    rostering: OneRosterRostering,
+    limits: Limits,
+    earlier: pl.DataFrame | None = None,
+    origins: Origins | None = None,
+) -> Restraint:
+    """limits: capped. earlier: `limits.EARLIER_SCHEMA`, what runs since `window_since` used."""
+    span = (origins or {}).get("rostering.approvals")
+    return Restraint(
+        thresholds=thresholds(limits),
+        earlier=nothing_earlier() if earlier is None else earlier,
+        approvals=tuple(
+            Advance(each.people, each.until.isoformat(), each.reason, span) for each in rostering.approvals
+        ),
+        window=_in_words(limits.window),
+        today=clock.today(customer.timezone),
+    )
+
+
+def allowances(rostering: OneRosterRostering, origins: Origins) -> tuple[Allowance, ...]:
+    span = origins.get("rostering.allow")
+    return tuple(Allowance(each.gate, each.until.isoformat(), each.reason, span) for each in rostering.allow)
+
+
+def roster_rules(
+    rostering: OneRosterRostering,
+    restrained_by: Restraint,
+    administrators: Iterable[str] = (),
+    last_match_with: str | None = None,
+) -> RosterRules:
+    """administrators: usernames of the configuration's."""
+    return RosterRules(
+        match_with=rostering.match_with,
+        missing=rostering.missing,
+        protect=frozenset(rostering.protect),
+        reserved_usernames=frozenset(username.lower() for username in administrators),
+        restraint=restrained_by,
+        last_match_with=last_match_with,
+    )
+
+
+def _in_words(window: timedelta) -> str:
+    days = window.days
+    if days >= 1 and not window.seconds:
+        return "day" if days == 1 else f"{days} days"
+    hours = int(window.total_seconds() // 3600)
+    return "hour" if hours == 1 else f"{hours} hours"
