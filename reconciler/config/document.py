@@ -50,7 +50,8 @@ def lesson_from_document(document: Document) -> Lesson:
 
 
 def origins_of(tree: MappingNode) -> dict[str, Span]:
-    """Where each value was written, by its dotted path in the document."""
+    """Where each value was written, by its dotted path in the document; an item of a list without ids is called by its
+    place, from 0."""
     return dict(_origins(tree, (), ""))
 
 
@@ -69,6 +70,9 @@ def _origins(node: MappingNode, path: tuple[str, ...], prefix: str) -> Iterator[
                 if identity is not None and isinstance(item, MappingNode):
                     yield f"{dotted}.{identity}", value_span(place)
                     yield from _origins(item, (*here, identity), f"{dotted}.{identity}.")
+        elif isinstance(value, SequenceNode):
+            for number, place in enumerate(value.places):
+                yield f"{dotted}.{number}", value_span(place)
 
 
 def _identity(item: Node, key: str) -> str | None:

@@ -15,6 +15,7 @@ from reconciler.model.diagnostic import Diagnostic, Span, info, warning
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import AccountStatus, Manager
+from reconciler.planning.concluding import enrollment_ended
 from reconciler.planning.desired import Desired
 from reconciler.planning.difference import disappearing, no_changes
 from reconciler.planning.limits import countable_people
@@ -30,7 +31,7 @@ class Absent:
 
 
 def _explained(gone: pl.DataFrame, desired: Desired, kind: Kind) -> pl.DataFrame:
-    """`gone` with `reason` and `line`: marked to be deleted, or simply not in the file."""
+    """`gone` with `reason` and `line`: marked to be deleted, in the file but not selected, or simply not in it."""
     return gone.join(
         desired.marked[kind].unique("key", keep="first", maintain_order=True),
         left_on="sourced_id",
@@ -40,20 +41,33 @@ def _explained(gone: pl.DataFrame, desired: Desired, kind: Kind) -> pl.DataFrame
     ).with_columns(
         pl.when(pl.col("line").is_not_null())
         .then(pl.lit(Reason.ROSTER_TOBEDELETED.value))
+        .when(pl.col("sourced_id").is_in(desired.outside[kind].implode()))
+        .then(pl.lit(Reason.SCOPE_NARROWED.value))
         .otherwise(pl.lit(Reason.ROSTER_ROW_MISSING.value))
         .alias("reason"),
         pl.col("line").fill_null(0),
     )
 
 
-def absent_rows(kind: Kind, desired: Desired, live: pl.DataFrame) -> pl.DataFrame:
-    """Orgs or classes that left, as changes."""
+def absent_rows(kind: Kind, desired: Desired, live: pl.DataFrame, ended: pl.Series | None = None) -> pl.DataFrame:
+    """Orgs or classes that left, as changes. ended: sourcedIds of classes whose terms are over: one that is simply not
+    in the file any more concludes."""
     gone = (
         live.filter(~pl.col("tombstoned"))
         .join(desired.frames[kind], on="sourced_id", how="anti")
         .filter(~pl.col("sourced_id").is_in(desired.protected(kind).implode()))
     )
-    return disappearing(kind, _explained(gone, desired, kind))
+    explained = _explained(gone, desired, kind)
+    over = pl.lit(False)
+    if ended is not None:
+        over = pl.col("sourced_id").is_in(ended.implode()) & (pl.col("reason") == Reason.ROSTER_ROW_MISSING.value)
+    return _deleted_or_concluded(kind, explained, over)
+
+
+def _deleted_or_concluded(kind: Kind, gone: pl.DataFrame, over: pl.Expr) -> pl.DataFrame:
+    gone = gone.with_columns(over.alias("over"))
+    concluded = gone.filter("over").with_columns(pl.lit(Reason.SESSION_ENDED.value).alias("reason"))
+    return pl.concat([disappearing(kind, gone.filter(~pl.col("over"))), disappearing(kind, concluded, Action.CONCLUDE)])
 
 
 def absent_people(
@@ -64,7 +78,7 @@ def absent_people(
     missing: str,
     protect: frozenset[str],
 ) -> Absent:
-    """live: users with `roles`. named: ids of accounts that this roster has under another sourcedId now.
+    """live: users with `roles`. named: ids of accounts that this roster has under another sourcedId now, or may select.
     missing: delete, suspend or keep. protect: sourcedIds that a roster never takes away."""
     gone = (
         live.filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null())
@@ -87,17 +101,37 @@ def absent_people(
     absent = leaving.filter(pl.col("reason") != Reason.ROSTER_TOBEDELETED.value)
     changes = [disappearing(Kind.USER, marked)]
     kept = gone.join(leaving, on="id", how="anti")["sourced_id"]
+    staying = absent.clear()
     if missing == "delete":
         changes.append(disappearing(Kind.USER, absent))
     else:
         kept = pl.concat([kept, absent["sourced_id"]])
+        staying = absent
         if missing == "suspend":
             active = absent.filter(pl.col("status") == AccountStatus.ACTIVE.value)
+            staying = absent.join(active, on="id", how="anti")
             changes.append(disappearing(Kind.USER, active, Action.SUSPEND))
     return Absent(
         pl.concat(changes),
         kept,
-        _spared(administrators.height, shielded.height, gone.height - managed.height),
+        (
+            *_spared(administrators.height, shielded.height, gone.height - managed.height),
+            *_staying(staying.height, missing),
+        ),
+    )
+
+
+def _staying(number: int, missing: str) -> tuple[Diagnostic, ...]:
+    """Who is absent and stays by `missing`: said on every plan, since no change speaks of them."""
+    if not number:
+        return ()
+    how = "stay suspended" if missing == "suspend" else "stay"
+    return (
+        info(
+            "absent-kept",
+            f"{number:,} people are not in the roster, or not selected, and {how} by `missing: {missing}`",
+            Span("users.csv"),
+        ),
     )
 
 
@@ -126,33 +160,61 @@ def _spared(administrators: int, protected: int, unmanaged: int) -> tuple[Diagno
     return tuple(found)
 
 
+def possibly_selected(desired: Desired, open_live: pl.DataFrame, live: pl.DataFrame) -> pl.Series:
+    """Ids of accounts that an enrollment set aside may select, where people are selected by their classes.
+    open_live: live enrollments that the fingerprints left open. live: users."""
+    if not desired.enrollments_select:
+        return live["id"].clear()
+    aside = open_live.filter(pl.col("sourced_id").is_in(desired.protected(Kind.ENROLLMENT).implode()))
+    outside = pl.col("sourced_id").is_in(desired.outside[Kind.USER].implode())
+    return live.filter(outside & pl.col("sourced_id").is_in(aside["user"].implode()))["id"]
+
+
 def absent_enrollments(
     desired: Desired,
     open_live: pl.DataFrame,
     leaving_people: pl.DataFrame,
     leaving_classes: pl.DataFrame,
     kept: pl.Series,
+    ended: pl.Series | None = None,
+    today: str | None = None,
 ) -> pl.DataFrame:
     """Enrollments that left. open_live: live enrollments that the fingerprints left open.
-    leaving_*: changes that take people and classes away. kept: absent people who keep what they have."""
+    leaving_*: changes that take people and classes away. kept: absent people who keep what they have, but for what
+    their classes take along. ended: sourcedIds of classes that are over and were gone before; what is left of their
+    enrollments concludes, like those of classes that conclude now, and those of others whose own last day has passed.
+    """
     if not open_live.height:
         return no_changes(Kind.ENROLLMENT)
+    over = pl.concat([leaving_classes.filter(pl.col("action") == Action.CONCLUDE.value)["key"], *_listed(ended)])
+    deleted = pl.col("action") == Action.DELETE.value
+    people = leaving_people.filter(deleted)["key"]
+    classes = leaving_classes.filter(deleted)["key"]
+    with_class = pl.col("class").is_in(over.implode()).fill_null(False)
+    parent_goes = pl.col("user").is_in(people.implode()) | pl.col("class").is_in(classes.implode())
+    class_goes = with_class | pl.col("class").is_in(classes.implode()).fill_null(False)
     gone = (
         open_live.filter(~pl.col("tombstoned"))
         .join(desired.frames[Kind.ENROLLMENT], on="sourced_id", how="anti")
         .filter(
             ~pl.col("sourced_id").is_in(desired.protected(Kind.ENROLLMENT).implode())
-            & ~pl.col("user").is_in(kept.implode()).fill_null(False)
+            & (class_goes | ~pl.col("user").is_in(kept.implode()).fill_null(False))
         )
     )
-    taken = pl.col("action") == Action.DELETE.value
-    people = leaving_people.filter(taken)["key"]
-    classes = leaving_classes.filter(taken)["key"]
-    parent_goes = pl.col("user").is_in(people.implode()) | pl.col("class").is_in(classes.implode())
-    explained = _explained(gone, desired, Kind.ENROLLMENT).with_columns(
-        pl.when(parent_goes.fill_null(False))
+    explained = _explained(gone, desired, Kind.ENROLLMENT)
+    absent = pl.col("reason") == Reason.ROSTER_ROW_MISSING.value
+    class_stays = ~pl.col("class").is_in(classes.implode()).fill_null(False)
+    finished = absent & (with_class | (class_stays & enrollment_ended(today)))
+    explained = explained.with_columns(
+        finished.alias("finished"),
+        # What the configuration takes out of scope says so itself, whoever goes with it.
+        pl.when(parent_goes.fill_null(False) & (pl.col("reason") != Reason.SCOPE_NARROWED.value))
         .then(pl.lit(Reason.PARENT_REMOVED.value))
         .otherwise(pl.col("reason"))
-        .alias("reason")
+        .alias("reason"),
     )
-    return disappearing(Kind.ENROLLMENT, explained)
+    return _deleted_or_concluded(Kind.ENROLLMENT, explained, pl.col("finished"))
+
+
+def _listed(keys: pl.Series | None) -> list[pl.Series]:
+    return [] if keys is None else [keys.alias("key")]

@@ -16,6 +16,7 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import AccountStatus, field_names
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
 from reconciler.planning.fingerprint import fingerprint
+from reconciler.planning.selection import Selection, narrow, whole
 
 #: Between the entries of a person's `roles`; control characters never reach a frame.
 ROLE_SEPARATOR = "\n"
@@ -25,7 +26,9 @@ ROLE_SEPARATOR = "\n"
 class Desired:
     """frames: by roster kind, `sourced_id`, the kind's fields, `line`, `fingerprint`; only rows that are to be.
     marked: by kind, `key` and `line` of rows that the source marks as to be deleted.
-    elsewhere: sourcedIds of users whom the file has, outside this customer's orgs.
+    elsewhere: sourcedIds of users whom the file has, outside this customer's orgs. own_orgs: sourcedIds of the
+    customer's orgs in the file, selected or not. outside: by kind, sourcedIds of the customer's rows that its
+    configuration does not select. enrollments_select: whether that is told by people's classes.
     quarantine: rows set aside. protected: by kind, the sourcedIds that a row set aside names.
     unidentified: kinds that have a row set aside whose sourcedId cannot be read.
     """
@@ -33,19 +36,37 @@ class Desired:
     frames: Mapping[Kind, pl.DataFrame]
     marked: Mapping[Kind, pl.DataFrame]
     elsewhere: pl.Series
+    own_orgs: pl.Series
+    outside: Mapping[Kind, pl.Series]
+    enrollments_select: bool
     quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
 
     @property
     def unidentified(self) -> frozenset[Kind]:
-        """An org that was set aside may be anybody's school, so it leaves every kind open."""
+        """An org that was set aside may be anybody's school, so it leaves every kind open; where people are selected by
+        their classes, an enrollment may be anybody's."""
         keyless = self.quarantine.filter(pl.col("key").is_null())["kind"].unique()
         kinds = frozenset(Kind(value) for value in keyless.to_list())
+        if self.enrollments_select and Kind.ENROLLMENT in kinds:
+            kinds |= {Kind.USER}
         return frozenset(ROSTER_KINDS) if _has(self.quarantine, Kind.ORG) else kinds
 
     def protected(self, kind: Kind) -> pl.Series:
-        named = self.quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())
-        return named["key"].unique()
+        return _named_aside(self.quarantine, kind).unique()
+
+    @property
+    def people_in_file(self) -> pl.Series:
+        """Every sourcedId of a person that the file names: nobody who has one of them is somebody else now."""
+        return pl.concat(
+            [
+                self.elsewhere,
+                self.outside[Kind.USER],
+                self.frames[Kind.USER]["sourced_id"],
+                self.marked[Kind.USER]["key"],
+                self.protected(Kind.USER),
+            ]
+        )
 
 
 def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str, besides: pl.Series | None = None) -> pl.Series:
@@ -63,17 +84,22 @@ def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str, besides: pl.Serie
 
 
 def desire(
-    snapshot: Snapshot, client_partner_id: str, suffix: str | None, known_orgs: pl.Series | None = None
+    snapshot: Snapshot,
+    client_partner_id: str,
+    suffix: str | None,
+    known_orgs: pl.Series | None = None,
+    selection: Selection | None = None,
 ) -> Desired:
-    """known_orgs: sourcedIds of the customer's live orgs. Raises Refusal (`not-this-customer`) where no row belongs to
-    `client_partner_id`."""
-    orgs = belonging_orgs(snapshot.orgs, client_partner_id, _unplaced(snapshot, known_orgs))
+    """known_orgs: sourcedIds of the customer's orgs in the store. Raises Refusal: `not-this-customer` where no row
+    belongs to `client_partner_id`, `selection-matches-nobody`."""
+    unplaced = _unplaced(snapshot, known_orgs)
+    orgs = belonging_orgs(snapshot.orgs, client_partner_id, unplaced)
     if not orgs.len():
         raise Refusal([_foreign(snapshot, client_partner_id)])
     # Every org of the file is this customer's, and none was set aside: then so is everything else.
-    whole = orgs.len() == snapshot.orgs.height and not _has(snapshot.quarantine, Kind.ORG)
+    alone = orgs.len() == snapshot.orgs.height and not _has(snapshot.quarantine, Kind.ORG)
     inside = pl.DataFrame({"org": orgs})
-    roles = snapshot.roles if whole else snapshot.roles.join(inside, on="org", how="semi")
+    roles = snapshot.roles if alone else snapshot.roles.join(inside, on="org", how="semi")
     users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
     if not users.height and not _has(snapshot.quarantine, Kind.USER):
         raise Refusal([_nobody(snapshot, client_partner_id)])
@@ -82,49 +108,63 @@ def desire(
         if users.height == snapshot.users.height
         else snapshot.users.join(users, on="sourced_id", how="anti")["sourced_id"]
     )
-    people = _people(users, roles, suffix)
-    people, clashing = _without_clashing_usernames(people)
     rows = {
         Kind.ORG: snapshot.orgs.filter(pl.col("sourced_id").is_in(orgs.implode())).with_columns(
             pl.when((pl.col("sourced_id") != client_partner_id) & pl.col("parent").is_in(orgs.implode()))
             .then(pl.col("parent"))
             .alias("parent")
         ),
-        Kind.USER: people,
+        Kind.USER: _people(users, roles, suffix),
         Kind.CLASS: snapshot.classes
-        if whole
+        if alone
         else snapshot.classes.join(inside, left_on="school", right_on="org", how="semi"),
     }
-    quarantine = _belonging_quarantine(snapshot, whole, clashing)
+    quarantine = snapshot.quarantine.select(list(QUARANTINE_SCHEMA))
     rows[Kind.ENROLLMENT] = (
         snapshot.enrollments
-        if whole
+        if alone
         else _belonging_enrollments(snapshot.enrollments, users, rows[Kind.CLASS], quarantine)
     )
+    marked = {kind: _marked(kind, rows[kind]) for kind in ROSTER_KINDS}
+    aside = {kind: _named_aside(quarantine, kind) for kind in ROSTER_KINDS}
+    narrowed = narrow(selection, rows, roles, aside, unplaced) if selection else whole(rows)
+    wanted = dict(narrowed.rows)
+    wanted[Kind.USER], clashing = _without_clashing_usernames(wanted[Kind.USER])
+    quarantine = _with_clashing(quarantine, clashing)
     frames: dict[Kind, pl.DataFrame] = {}
-    marked: dict[Kind, pl.DataFrame] = {}
     for kind in ROSTER_KINDS:
-        frame = rows[kind]
-        gone = frame.filter(pl.col("status_of_row" if kind is Kind.USER else "status") == "tobedeleted")
-        marked[kind] = gone.select(pl.col("sourced_id").alias("key"), "line")
-        frame = _without(frame, "sourced_id", marked[kind]["key"])
+        frame = _without(wanted[kind], "sourced_id", marked[kind]["key"])
         if kind is Kind.ENROLLMENT:
             frame = _without(frame, "user", marked[Kind.USER]["key"])
             frame = _without(frame, "class", marked[Kind.CLASS]["key"])
-        aside = quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())["key"]
-        frame = _without(frame, "sourced_id", aside)
+        frame = _without(frame, "sourced_id", _named_aside(quarantine, kind))
         frames[kind] = frame.select("sourced_id", *field_names(kind), "line").with_columns(fingerprint(kind))
-    return Desired(frames, marked, elsewhere, quarantine, _username_warnings(clashing))
+    return Desired(
+        frames=frames,
+        marked=marked,
+        elsewhere=elsewhere,
+        own_orgs=rows[Kind.ORG]["sourced_id"],
+        outside=narrowed.outside,
+        enrollments_select=selection is not None and selection.classes is not None,
+        quarantine=quarantine,
+        diagnostics=(*narrowed.diagnostics, *_username_warnings(clashing)),
+    )
+
+
+def _marked(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+    """`key` and `line` of rows that are to be deleted."""
+    gone = rows.filter(pl.col("status_of_row" if kind is Kind.USER else "status") == "tobedeleted")
+    return gone.select(pl.col("sourced_id").alias("key"), "line")
 
 
 def _without(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
     return frame.join(keys.rename(column).to_frame(), on=column, how="anti") if keys.len() else frame
 
 
-def _unplaced(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series | None:
+def _unplaced(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series:
     """The customer's orgs whose own row was set aside, or whose parent's is missing: nothing shows that they left."""
     if known_orgs is None:
-        return None
+        return pl.Series("sourced_id", [], dtype=pl.String)
     aside = snapshot.quarantine.filter(pl.col("kind") == Kind.ORG.value)["key"].drop_nulls()
     present = snapshot.orgs["sourced_id"]
     orphans = snapshot.orgs.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(present.implode()))
@@ -143,6 +183,8 @@ def _people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.
         )
     entries = named.select("user", "role", "roles")
     enabled = pl.col("enabled").fill_null(True)
+    if "aliases" not in users.columns:
+        users = users.with_columns(pl.lit(None, dtype=pl.String).alias("aliases"))
     return (
         users.join(entries, left_on="sourced_id", right_on="user", how="left", maintain_order="left")
         .rename({"status": "status_of_row", "username": "roster_username"})
@@ -152,6 +194,7 @@ def _people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.
             .then(pl.lit(AccountStatus.ACTIVE.value))
             .otherwise(pl.lit(AccountStatus.SUSPENDED.value))
             .alias("status"),
+            pl.lit(True).alias("bound"),
         )
     )
 
@@ -168,9 +211,8 @@ def _without_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.
     return people.join(shared, on="sourced_id", how="anti"), people.join(shared, on="sourced_id", how="semi")
 
 
-def _belonging_quarantine(snapshot: Snapshot, whole: bool, clashing: pl.DataFrame) -> pl.DataFrame:
+def _with_clashing(quarantine: pl.DataFrame, clashing: pl.DataFrame) -> pl.DataFrame:
     """Every row set aside counts for every customer of the bundle: whose it is cannot be known for sure."""
-    quarantine = snapshot.quarantine.select(list(QUARANTINE_SCHEMA))
     if not clashing.height:
         return quarantine
     return pl.concat(
@@ -199,12 +241,17 @@ def _belonging_enrollments(
     """Enrollments whose class and user are this customer's, or were set aside and may be."""
 
     def known(kind: Kind, rows: pl.DataFrame, column: str) -> pl.DataFrame:
-        aside = quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())
-        return pl.concat([rows["sourced_id"].alias(column), aside["key"].alias(column)]).unique().to_frame()
+        aside = _named_aside(quarantine, kind)
+        return pl.concat([rows["sourced_id"].alias(column), aside.alias(column)]).unique().to_frame()
 
     return enrollments.join(known(Kind.CLASS, classes, "class"), on="class", how="semi").join(
         known(Kind.USER, users, "user"), on="user", how="semi"
     )
+
+
+def _named_aside(quarantine: pl.DataFrame, kind: Kind) -> pl.Series:
+    """sourcedIds, some maybe twice."""
+    return quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())["key"]
 
 
 def _has(quarantine: pl.DataFrame, kind: Kind) -> bool:

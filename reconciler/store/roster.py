@@ -25,6 +25,9 @@ from reconciler.store.writing import (
 Rows = Mapping[Kind, pl.DataFrame]
 Leaving = Mapping[Kind, pl.Series]
 
+#: What is not live any more afterwards.
+ENDING = (Action.DELETE.value, Action.CONCLUDE.value)
+
 #: An org that is its own ancestor by mistake is no reason to go on for ever.
 DEEPEST = 64
 
@@ -44,8 +47,9 @@ GROUP BY ancestor_id, descendant_id ORDER BY ancestor_id, descendant_id
 
 def write_roster(writing: Writing, rows: Rows) -> None:
     """rows: the change frames of what is to be done, nothing held in them."""
-    stays = {kind: frame.filter(pl.col("action") != Action.DELETE.value) for kind, frame in rows.items()}
-    goes = {kind: frame.filter(pl.col("action") == Action.DELETE.value) for kind, frame in rows.items()}
+    ending = pl.col("action").is_in(ENDING)
+    stays = {kind: frame.filter(~ending) for kind, frame in rows.items()}
+    goes = {kind: frame.filter(ending) for kind, frame in rows.items()}
     leaving = {kind: frame["live_id"] for kind, frame in goes.items()}
     if Kind.ORG in rows:
         _write_orgs(writing, stays[Kind.ORG], leaving)

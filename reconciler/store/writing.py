@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.store.connection import Connection, Parameters
 from reconciler.store.journal import record
@@ -35,11 +36,13 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class RosterTable:
-    """Where a roster kind is kept: the columns that a change writes, beside fingerprint and origin."""
+    """Where a roster kind is kept: the columns that a change writes, beside fingerprint and origin. concludes: whether
+    its rows can end with their term, which purge then keeps."""
 
     kind: Kind
     name: str
     columns: tuple[str, ...]
+    concludes: bool = False
 
 
 ORGS = RosterTable(Kind.ORG, "orgs", ("sourced_id", "name", "type", "identifier", "parent_id"))
@@ -65,11 +68,13 @@ CLASSES = RosterTable(
     Kind.CLASS,
     "classes",
     ("sourced_id", "org_id", "title", "class_code", "class_type", "course", "terms", "grades"),
+    concludes=True,
 )
 ENROLLMENTS = RosterTable(
     Kind.ENROLLMENT,
     "enrollments",
     ("sourced_id", "class_id", "account_id", "role", "is_primary", "begin_date", "end_date"),
+    concludes=True,
 )
 TABLES = {table.kind: table for table in (ORGS, ACCOUNTS, CLASSES, ENROLLMENTS)}
 
@@ -120,28 +125,31 @@ def create(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
 
 
 def change(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
-    """Also brings tombstones back. The row as it was goes to the journal."""
+    """Also brings back what was deleted or concluded. The row as it was goes to the journal."""
     if rows.is_empty():
         return
     columns = (*table.columns, "fingerprint", "origin_file", "origin_line")
     written = ", ".join(f"{column} = s.{column}" for column in columns)
+    alive = "tombstoned_at = NULL, tombstoned_run = NULL" + (", concluded_at = NULL" if table.concludes else "")
     with staged(writing, table, rows.select("live_id", "action", *columns)) as changed:
         _let_go(writing, table, rows, changed)
         writing.connection.execute(
-            f"UPDATE {table.name} SET {written}, origin_run = :run, tombstoned_at = NULL, tombstoned_run = NULL"
+            f"UPDATE {table.name} SET {written}, origin_run = :run, {alive}"
             f" FROM {changed} s WHERE {table.name}.id = s.live_id",
             writing.facts,
         )
 
 
 def entomb(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
-    """Deletes softly: the rows stay as they are, with the moment and the run of their end."""
+    """Deletes softly: the rows stay as they are, with the moment and the run of their end. What is concluded is no
+    longer live in the same way, and beside that known to have ended with its term: purge leaves it alone."""
     if rows.is_empty():
         return
+    ended = f", concluded_at = CASE WHEN s.action = '{Action.CONCLUDE.value}' THEN :now END" if table.concludes else ""
     with staged(writing, table, rows.select("live_id", "action")) as gone:
         _let_go(writing, table, rows, gone)
         writing.connection.execute(
-            f"UPDATE {table.name} SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = 0"
+            f"UPDATE {table.name} SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = 0{ended}"
             f" FROM {gone} s WHERE {table.name}.id = s.live_id",
             writing.facts,
         )

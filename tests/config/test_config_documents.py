@@ -106,8 +106,8 @@ def test_every_origin_is_a_path_of_the_document(files: Files) -> None:
         for path in each.origins:
             node: object = each.document
             for part in path.split("."):
-                assert isinstance(node, dict), path
-                node = node[part]
+                assert isinstance(node, dict | list), path
+                node = node[int(part)] if isinstance(node, list) else node[part]
 
 
 def test_origins_go_through_the_ids_of_lists(files: Files) -> None:
