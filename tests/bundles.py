@@ -117,6 +117,20 @@ class Bundle:
         ]
         return replace(self, version="1.2", tables={**self.tables, "users": tuple(users), "roles": tuple(roles)})
 
+    def delta(self, later: Bundle) -> Bundle:
+        """What makes this roster the later one, as a bundle of changes: whole rows of what is new or another, and what
+        left marked `tobedeleted`. Only files with changes are in it; users.csv where there are none."""
+        tables: dict[str, tuple[Row, ...]] = {}
+        for table in {**self.tables, **later.tables}:
+            before = {row["sourcedId"]: row for row in self.tables.get(table, ())}
+            after = {row["sourcedId"]: row for row in later.tables.get(table, ())}
+            changed = [{**row, **_marked("active")} for key, row in after.items() if before.get(key) != row]
+            gone = [{**row, **_marked("tobedeleted")} for key, row in before.items() if key not in after]
+            if changed or gone:
+                tables[table] = (*changed, *gone)
+        tables = tables or {"users": ()}
+        return replace(later, tables=tables, modes=dict.fromkeys(tables, "delta"), raw_files={})
+
     def text(self, table: str) -> str:
         """One file as CSV, with all columns of the standard in its order."""
         columns = [column.name for column in STANDARDS[self.version].tables[table].columns]
@@ -192,6 +206,10 @@ def bundle(users: int = 100, schools: int = 2, classes: int = 8, seed: int = 1) 
             )
     tables = dict(zip(FILES, map(tuple, (orgs, people, taught, enrollments)), strict=True))
     return Bundle(tables)
+
+
+def _marked(status: str) -> dict[str, str]:
+    return {"status": status, "dateLastModified": "2026-09-01T02:00:00.000Z"}
 
 
 def _person(sourced_id: str, role: str, school: str, given: str, family: str, identifier: str) -> dict[str, str]:

@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, in_order, info, warning
 from reconciler.oneroster.archive import Archive, Member
-from reconciler.oneroster.manifest import read_manifest
-from reconciler.oneroster.roster import assemble
+from reconciler.oneroster.delta import by_themselves, lay_over, whole_before
+from reconciler.oneroster.manifest import Declared, read_manifest
+from reconciler.oneroster.modified import look_at_times, newest
+from reconciler.oneroster.references import many_dangling
+from reconciler.oneroster.roster import Roster, assemble
 from reconciler.oneroster.rows import Checked, check_rows
+from reconciler.oneroster.sessions import Sessions, read_sessions, sessions_laid_over
 from reconciler.oneroster.sheet import read_sheet
-from reconciler.oneroster.snapshot import Snapshot
-from reconciler.oneroster.tables import KIND_OF, MANIFEST, STANDARDS, UNWANTED_FILES, Standard
+from reconciler.oneroster.snapshot import SESSIONS_SCHEMA, Snapshot, SourceFacts
+from reconciler.oneroster.tables import IN_USE, KIND_OF, MANIFEST, STANDARDS, UNWANTED_FILES, Standard
+
+#: Gives the customer's last good roster, None where none is kept. Asked only where a bundle holds changes (delta).
+Base = Callable[[], Snapshot | None]
+
+#: What an archive says of a member that has no time.
+NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def read_zip(path: Path, *, fetched_at: str, name: str | None = None) -> Snapshot:
+def read_zip(path: Path, *, fetched_at: str, name: str | None = None, base: Base | None = None) -> Snapshot:
     """The roster in the archive at `path`, streamed and never extracted to disk.
 
-    fetched_at: ISO-8601 UTC. name: what people know the file as; the path's last part if not given.
-    Raises Refusal with every reason why the bundle as a whole cannot be trusted.
+    fetched_at: ISO-8601 UTC. name: what people know the file as; the path's last part if not given. base: what a
+    bundle of changes is laid over; without it such a bundle is only looked at, row by row.
+    Raises Refusal with every reason why the bundle as a whole cannot be trusted, and where changes come before any
+    whole roster (`delta-without-whole`).
     """
     shown = name or path.name
     try:
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
             stream.seek(0)
-            return _read(Archive(stream, shown), sha256, fetched_at)
+            return _read(Archive(stream, shown), sha256, fetched_at, base)
     except OSError as problem:
         reason = problem.strerror or "unknown reason"
         raise Refusal(
@@ -44,7 +57,19 @@ def read_zip(path: Path, *, fetched_at: str, name: str | None = None) -> Snapsho
         ) from problem
 
 
-def _read(archive: Archive, sha256: str, fetched_at: str) -> Snapshot:
+@dataclass(slots=True)
+class Read:
+    """What the files of an archive say, each by itself. files: checked rows by stem; optional: keys of files whose
+    rows are not used; rows: data rows by stem; times: newest dateLastModified of each file."""
+
+    files: dict[str, Checked] = field(default_factory=dict)
+    optional: dict[str, pl.Series] = field(default_factory=dict)
+    sessions: Sessions | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    times: list[str | None] = field(default_factory=list)
+
+
+def _read(archive: Archive, sha256: str, fetched_at: str, base: Base | None) -> Snapshot:
     notes = list(archive.diagnostics)
     members = _known(archive, notes)
     manifest = members.pop(MANIFEST, None)
@@ -55,15 +80,20 @@ def _read(archive: Archive, sha256: str, fetched_at: str) -> Snapshot:
     standard = declared.standard
     for stem in sorted(members.keys() - standard.tables.keys()):
         notes.append(_unknown_file(members.pop(stem).name, standard.version))
-    problems = [*declared.problems, *_missing(archive, members, standard)]
+    used = {stem: member for stem, member in members.items() if stem not in declared.absent}
+    problems = [*declared.problems, *_missing(archive, members, used, declared)]
     if problems:
         raise Refusal(in_order(problems))
-    used = {stem: member for stem, member in members.items() if stem not in declared.absent}
-    files, optional, rows = _read_files(archive, used, standard, notes)
+    read = _read_files(archive, used, declared, fetched_at, notes)
     for member in archive.members:
         if member not in used.values() and member is not manifest:
             _count(archive, member)
-    roster = assemble(files, optional)
+    before = None
+    if declared.delta and base is not None:
+        before = whole_before(base(), standard.version, archive.name)
+    sessions = _sessions(read.sessions, before, delta="academicSessions" in declared.delta)
+    roster = _roster(read, declared, before, sessions)
+    notes += _dangling(roster, read.rows["enrollments"] if "enrollments" not in declared.delta else None)
     return Snapshot(
         version=standard.version,
         type="zip",
@@ -71,7 +101,7 @@ def _read(archive: Archive, sha256: str, fetched_at: str) -> Snapshot:
         sha256=sha256,
         fetched_at=fetched_at,
         complete=True,
-        rows=rows,
+        rows=read.rows,
         orgs=roster.orgs,
         users=roster.users,
         roles=roster.roles,
@@ -79,6 +109,52 @@ def _read(archive: Archive, sha256: str, fetched_at: str) -> Snapshot:
         enrollments=roster.enrollments,
         quarantine=roster.quarantine,
         diagnostics=in_order([*notes, *roster.diagnostics]),
+        modes=dict.fromkeys(sorted(declared.delta), "delta"),
+        sessions=sessions,
+        facts=_facts(archive, used, declared, read, before),
+        waiting=roster.waiting,
+        shared=before.shared if before else False,
+    )
+
+
+def _roster(read: Read, declared: Declared, before: Snapshot | None, sessions: pl.DataFrame) -> Roster:
+    if not declared.delta:
+        return assemble(read.files, read.optional)
+    if before is None:
+        return by_themselves(read.files, declared.standard)
+    # What a file of changes does not name may have been sent before; sessions alone are kept.
+    known = {stem: keys for stem, keys in read.optional.items() if stem not in declared.delta}
+    if sessions.height:
+        told = [sessions["sourced_id"], *([read.sessions.keys] if read.sessions else [])]
+        known["academicSessions"] = pl.concat(told).unique()
+    return lay_over(before, read.files, declared.standard, known)
+
+
+def _dangling(roster: Roster, rows: int | None) -> Iterator[Diagnostic]:
+    """rows: of enrollments.csv as read; None where they are laid over earlier ones."""
+    fault = (pl.col("file") == "enrollments.csv") & (pl.col("code") == "dangling-reference")
+    dangling = roster.quarantine.filter(fault).height
+    return many_dangling(dangling, roster.enrollments.height + dangling if rows is None else rows)
+
+
+def _sessions(sent: Sessions | None, before: Snapshot | None, *, delta: bool) -> pl.DataFrame:
+    earlier = before.sessions if before and delta else pl.DataFrame(schema=SESSIONS_SCHEMA)
+    if sent is None:
+        return earlier
+    return sessions_laid_over(earlier, sent) if delta else sent.frame
+
+
+def _facts(
+    archive: Archive, used: Mapping[str, Member], declared: Declared, read: Read, before: Snapshot | None
+) -> SourceFacts:
+    """Of changes laid over a roster: what both of them together have, and the newer one's times."""
+    packed = [member.entry.date_time for member in archive.members if member.entry.date_time > NO_TIME]
+    known = before.facts if before else SourceFacts()
+    return SourceFacts(
+        files=tuple(sorted({*used, *known.files})),
+        system=declared.system or known.system,
+        modified_at=newest(read.times) or known.modified_at,
+        packed_at="{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*max(packed)) if packed else None,
     )
 
 
@@ -110,47 +186,66 @@ def _looks_like(archive: Archive, members: Mapping[str, Member]) -> str:
     return "1.1" if b"orgsourcedids" in header else "1.2"
 
 
-def _missing(archive: Archive, members: Mapping[str, Member], standard: Standard) -> Iterator[Diagnostic]:
+def _missing(
+    archive: Archive, members: Mapping[str, Member], used: Mapping[str, Member], declared: Declared
+) -> Iterator[Diagnostic]:
+    standard = declared.standard
     missing = [f"{stem}.csv" for stem in standard.required if stem not in members]
-    if not missing:
+    if not missing or (declared.delta and IN_USE.keys() & used.keys()):
         return
     there = ", ".join(sorted(member.name for member in archive.members)) or "no CSV file"
     hint = f"a OneRoster {standard.version} bundle needs {', '.join(f'{stem}.csv' for stem in standard.required)}"
+    if declared.delta:
+        hint = "a bundle of changes (delta) needs at least one file with changes"
     if archive.nested:
         hint = "there is an archive inside the archive; if the files are in it, send that one alone"
     yield error("missing-file", f"{', '.join(missing)} missing; the archive has {there}", Span(archive.name), hint)
 
 
 def _read_files(
-    archive: Archive, members: Mapping[str, Member], standard: Standard, notes: list[Diagnostic]
-) -> tuple[dict[str, Checked], dict[str, pl.Series], dict[str, int]]:
+    archive: Archive, members: Mapping[str, Member], declared: Declared, fetched_at: str, notes: list[Diagnostic]
+) -> Read:
     """Every file of the standard to its last byte: checked, or keys only, or only counted. Raises one Refusal with
     the reasons of all files."""
-    files: dict[str, Checked] = {}
-    optional: dict[str, pl.Series] = {}
-    rows: dict[str, int] = {}
+    standard = declared.standard
+    read = Read()
     problems: list[Diagnostic] = []
     for stem in (stem for stem in standard.tables if stem in members):
         try:
             if stem in standard.counted:
-                rows[stem] = _count(archive, members[stem])
-                notes.extend(_dropped(stem, rows[stem]))
-                continue
-            sheet = read_sheet(standard.tables[stem], archive.read(members[stem]), standard)
-            rows[stem] = sheet.rows
-            if not sheet.rows and stem in standard.required:
-                notes.append(warning("no-rows", "the file has a header and no rows", Span(sheet.table.file)))
-            if stem in KIND_OF:
-                files[stem] = check_rows(sheet)
-                notes.extend(files[stem].diagnostics)
+                read.rows[stem] = _count(archive, members[stem])
+                notes.extend(_dropped(stem, read.rows[stem]))
             else:
-                optional[stem] = sheet.frame["sourced_id"].drop_nulls()
-                notes.extend(sheet.diagnostics)
+                content = archive.read(members[stem])
+                notes.extend(_read_file(read, stem, content, standard, fetched_at, delta=stem in declared.delta))
         except Refusal as refusal:
             problems.extend(refusal.diagnostics)
     if problems:
         raise Refusal(in_order(problems))
-    return files, optional, rows
+    return read
+
+
+def _read_file(
+    read: Read, stem: str, content: bytes, standard: Standard, fetched_at: str, *, delta: bool
+) -> Iterator[Diagnostic]:
+    """Puts what one file says into `read`."""
+    sheet = read_sheet(standard.tables[stem], content, standard, delta=delta)
+    read.rows[stem] = sheet.rows
+    if not sheet.rows and stem in standard.required and not delta:
+        yield warning("no-rows", "the file has a header and no rows", Span(sheet.table.file))
+    modified = look_at_times(sheet, fetched_at)
+    read.times.append(modified.newest)
+    yield from modified.diagnostics
+    if stem in KIND_OF:
+        read.files[stem] = check_rows(sheet)
+        yield from read.files[stem].diagnostics
+    elif stem == "academicSessions":
+        read.sessions = read_sessions(sheet)
+        read.optional[stem] = read.sessions.keys
+        yield from read.sessions.diagnostics
+    else:
+        read.optional[stem] = sheet.frame["sourced_id"].drop_nulls()
+        yield from sheet.diagnostics
 
 
 def _count(archive: Archive, member: Member) -> int:

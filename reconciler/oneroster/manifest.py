@@ -1,4 +1,4 @@
-"""manifest.csv: which version of OneRoster a bundle is, and which files it declares as whole."""
+"""manifest.csv: which version of OneRoster a bundle is, and which of its files are whole, which only changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
-from reconciler.oneroster.tables import MANIFEST_VERSIONS, MODES, STANDARDS, Standard
+from reconciler.oneroster.tables import IN_USE, MANIFEST_VERSIONS, MODES, STANDARDS, Standard
 from reconciler.oneroster.text import check_text
 
 FILE = "manifest.csv"
@@ -18,12 +18,18 @@ MOST_LENGTH = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class Declared:
     """standard: of the version that the bundle has. absent: files (stems) that are in the archive but declared as
-    not being there: they are not used. problems: errors, for which the bundle has to be refused."""
+    not being there: they are not used. problems: errors, for which the bundle has to be refused.
+
+    delta: stems of roster files that say only what changed, and, where there is any, of those that did not come along
+    and so say nothing. system: source.systemCode.
+    """
 
     standard: Standard
     absent: frozenset[str]
     problems: tuple[Diagnostic, ...]
     diagnostics: tuple[Diagnostic, ...]
+    delta: frozenset[str] = frozenset()
+    system: str | None = None
 
 
 def read_manifest(data: bytes | None, present: Collection[str], looks_like: str) -> Declared:
@@ -50,10 +56,13 @@ def read_manifest(data: bytes | None, present: Collection[str], looks_like: str)
     properties, lines = _properties(data)
     standard = _standard(properties, lines, looks_like)
     modes, problems = _modes(properties, lines)
-    problems += _contradictions(modes, lines, present, standard)
+    delta = _delta(modes, present, standard)
+    problems += _contradictions(modes, lines, present, standard, bool(delta))
     unused = frozenset(name for name, mode in modes.items() if mode == "absent" and name in present)
-    notes = [*remarks, *_remarks(properties, lines, modes, standard.tables.keys() & present, looks_like)]
-    return Declared(standard, unused, tuple(problems), tuple(notes))
+    there = standard.tables.keys() & present
+    notes = [*remarks, *_remarks(properties, lines, looks_like), *_undeclared(modes, lines, there, delta)]
+    system = properties.get("source.systemcode") or None
+    return Declared(standard, unused, tuple(problems), tuple(notes), delta, system)
 
 
 def _properties(data: bytes) -> tuple[dict[str, str], dict[str, int]]:
@@ -112,41 +121,39 @@ def _modes(properties: Mapping[str, str], lines: Mapping[str, int]) -> tuple[dic
             problems.append(
                 _invalid(f"{name} must be one of {', '.join(MODES)} (got {_shown(value) or 'nothing'})", lines[name])
             )
-    delta = [f"{name}.csv" for name, mode in modes.items() if mode == "delta"]
-    if delta:
-        problems.append(
-            error(
-                "delta-not-supported",
-                f"{', '.join(delta[:10])} declared as delta: only changes, and not the whole",
-                Span(FILE, min(lines[f"file.{name.removesuffix('.csv').lower()}"] for name in delta)),
-                "export every file as bulk",
-            )
-        )
     return modes, problems
 
 
+def _delta(modes: Mapping[str, str], present: Collection[str], standard: Standard) -> frozenset[str]:
+    """Where one roster file holds changes, one that is not there, or that nobody calls whole, takes nothing away."""
+    used = IN_USE.keys() & standard.tables.keys()
+    if not any(modes.get(stem) == "delta" for stem in used):
+        return frozenset()
+    return frozenset(stem for stem in used if modes.get(stem) != "bulk" or stem not in present)
+
+
 def _contradictions(
-    modes: Mapping[str, str], lines: Mapping[str, int], present: Collection[str], standard: Standard
+    modes: Mapping[str, str],
+    lines: Mapping[str, int],
+    present: Collection[str],
+    standard: Standard,
+    has_delta: bool,
 ) -> Iterator[Diagnostic]:
-    """Between what is declared and what is there; a required file that is not there at all is not told here."""
+    """Between what is declared and what is there; a required file that is not there at all is told here only in a
+    bundle of changes, where it may be missing if it is not declared as whole."""
+    required = () if has_delta else standard.required
     needed = ", ".join(f"{name}.csv" for name in standard.required)
     for name, mode in modes.items():
         where = Span(FILE, lines[f"file.{name.lower()}"])
-        if mode == "bulk" and name not in present and name not in standard.required:
+        if mode == "bulk" and name not in present and name not in required:
             message = f"{name}.csv is declared as bulk but is not in the archive"
             yield error("missing-file", message, where, "the export is incomplete; export it again")
-        elif mode == "absent" and name in present and name in standard.required:
+        elif mode == "absent" and name in present and name in required:
             message = f"{name}.csv is declared as absent, but a roster needs it"
             yield error("missing-file", message, where, f"declare {needed} as bulk")
 
 
-def _remarks(
-    properties: Mapping[str, str],
-    lines: Mapping[str, int],
-    modes: Mapping[str, str],
-    present: Collection[str],
-    looks_like: str,
-) -> Iterator[Diagnostic]:
+def _remarks(properties: Mapping[str, str], lines: Mapping[str, int], looks_like: str) -> Iterator[Diagnostic]:
     version = properties.get("manifest.version", "")
     if version not in MANIFEST_VERSIONS:
         yield warning(
@@ -158,17 +165,32 @@ def _remarks(
         yield warning(
             "manifest-version", f"oneroster.version is not given; the columns are those of {looks_like}", Span(FILE)
         )
-    for name in sorted(present):
-        if modes.get(name) == "absent":
-            line = lines[f"file.{name.lower()}"]
-            yield warning("undeclared-file", f"{name}.csv is declared as absent and is not used", Span(FILE, line))
-        elif name not in modes:
-            yield warning("undeclared-file", f"{name}.csv is not declared; it counts as bulk", Span(FILE))
     known = ("manifest.version", "oneroster.version", "source.systemname", "source.systemcode")
     unknown = [name for name in properties if name not in known and not name.startswith("file.")]
     if unknown:
         listed = ", ".join(_shown(name) for name in unknown[:10])
         yield info("unknown-property", f"properties not read: {listed}", Span(FILE, lines[unknown[0]]))
+
+
+def _undeclared(
+    modes: Mapping[str, str], lines: Mapping[str, int], present: Collection[str], delta: Collection[str]
+) -> Iterator[Diagnostic]:
+    """Files of which the manifest says something else than what is there, and nothing wrong comes of it."""
+    for name in sorted(present):
+        if modes.get(name) == "absent":
+            line = lines[f"file.{name.lower()}"]
+            yield warning("undeclared-file", f"{name}.csv is declared as absent and is not used", Span(FILE, line))
+        elif name not in modes:
+            mode = "delta, as other files" if name in delta else "bulk"
+            yield warning("undeclared-file", f"{name}.csv is not declared; it counts as {mode}", Span(FILE))
+    for name in sorted(modes.keys() - present):
+        if modes[name] == "delta":
+            yield warning(
+                "declared-file-missing",
+                f"{name}.csv is declared as delta but is not in the archive: no change of it is known",
+                Span(FILE, lines[f"file.{name.lower()}"]),
+                "declare it as absent if nothing changed; else export it again",
+            )
 
 
 def _invalid(what: str, line: int) -> Diagnostic:

@@ -26,37 +26,60 @@ USER_FIELDS = (
     "line",
 )
 ROLE_FIELDS = ("user", "org", "role", "primary", "line")
+#: Roles that wait for their person or their org.
+WAITING_FIELDS = (*ROLE_FIELDS, "status")
 LIST_ITEM = r'"(?:[^"]|"")*"|[^,]+'
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """users and roles as a Snapshot has them. aside: people whose roles cannot be told."""
+    """users and roles as a Snapshot has them. aside: people whose roles cannot be told. waiting_users, waiting_roles:
+    good rows of theirs, and roles whose person or org is not there."""
 
     users: pl.DataFrame
     roles: pl.DataFrame
     aside: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
+    waiting_users: pl.DataFrame
+    waiting_roles: pl.DataFrame
 
 
 def people_of_1_1(users: Checked, orgs: pl.Series, column: int) -> People:
     """One role in each of `orgSourcedIds`; the first org that exists is the primary one. column: their position."""
-    entries = (
-        users.frame.select(pl.col("sourced_id").alias("user"), _items("orgs", users.frame), "role", "line")
+    return placed_people(users.frame, entries_of_1_1(users.frame), orgs, column)
+
+
+def entries_of_1_1(users: pl.DataFrame) -> pl.DataFrame:
+    """`user`, `org`, `role`, `line`: one for each item of `orgs`, in their order."""
+    return (
+        users.select(pl.col("sourced_id").alias("user"), _items("orgs", users), "role", "line")
         .explode("org")
         .with_columns(pl.col("org").str.strip_chars())
         .filter(pl.col("org") != "")
         .unique(["user", "org"], keep="first", maintain_order=True)
     )
+
+
+def placed_people(users: pl.DataFrame, entries: pl.DataFrame, orgs: pl.Series, column: int) -> People:
+    """entries: the roles of each person, the primary one first. People of none of `orgs` are set aside."""
     placed = _in_known_orgs(entries, orgs, "users.csv")
-    homeless = users.frame.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
+    homeless = users.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
     aside = nothing_aside()
-    good = users.frame
+    good = users
     if homeless.height:
         aside = _without_org(homeless, "orgs", "users.csv", "sourced_id", column)
-        good = good.join(homeless, on="line", how="anti", maintain_order="left")
+        good = good.join(homeless, on="sourced_id", how="anti", maintain_order="left")
     roles = placed.roles.with_columns(pl.col("user").is_first_distinct().alias("primary"))
-    return People(good.select(USER_FIELDS), roles.select(ROLE_FIELDS), aside, placed.diagnostics)
+    return People(
+        good.select(USER_FIELDS),
+        roles.select(ROLE_FIELDS),
+        aside,
+        placed.diagnostics,
+        homeless.select(USER_FIELDS),
+        placed.dropped.with_columns(pl.lit(False).alias("primary"), pl.lit("active").alias("status")).select(
+            WAITING_FIELDS
+        ),
+    )
 
 
 def people_of_1_2(users: Checked, rows: Checked, orgs: pl.Series, columns: dict[str, int]) -> People:
@@ -68,12 +91,13 @@ def people_of_1_2(users: Checked, rows: Checked, orgs: pl.Series, columns: dict[
     notes: list[Diagnostic] = []
     aside = [nothing_aside()]
     present = pl.concat([users.frame["sourced_id"], users.aside["key"].drop_nulls()])
-    roles = rows.frame.filter(pl.col("status") == "active")
+    roles = _roles_that_count(users.frame, rows.frame)
     unknown = roles.filter(pl.col("role").str.starts_with("ext:"))
     if unknown.height:
         notes.append(remark("roles.csv", unknown, "extension-role", "a role of the export's own is not known here"))
         roles = roles.filter(~pl.col("role").str.starts_with("ext:"))
-    stray = roles.filter(~pl.col("user").is_in(present.implode()))
+    known = roles["user"].is_in(present.implode())
+    stray = roles.filter(~known)
     if stray.height:
         aside.append(
             set_aside(
@@ -87,7 +111,7 @@ def people_of_1_2(users: Checked, rows: Checked, orgs: pl.Series, columns: dict[
                 hint="add the person to users.csv, or remove this row",
             )
         )
-    placed = _in_known_orgs(roles.join(stray, on="line", how="anti", maintain_order="left"), orgs, "roles.csv")
+    placed = _in_known_orgs(roles.filter(known), orgs, "roles.csv")
     notes.extend(placed.diagnostics)
     homeless = placed.dropped.join(placed.roles, on="user", how="anti", maintain_order="left")
     aside.append(_without_org(homeless, "org", "roles.csv", "user", columns["org"]))
@@ -116,7 +140,43 @@ def people_of_1_2(users: Checked, rows: Checked, orgs: pl.Series, columns: dict[
     ordered = kept.sort(
         ~(is_primary & (pl.col("org") == pl.col("primary_org")).fill_null(False)), ~is_primary, "line"
     ).with_columns(pl.col("user").is_first_distinct().alias("primary"))
-    return People(good.select(USER_FIELDS), ordered.sort("line").select(ROLE_FIELDS), pl.concat(aside), tuple(notes))
+    final = ordered.sort("line").select(ROLE_FIELDS)
+    waiting = users.frame.join(good, on="sourced_id", how="anti", maintain_order="left").select(USER_FIELDS)
+    return People(
+        good.select(USER_FIELDS),
+        final,
+        pl.concat(aside),
+        tuple(notes),
+        waiting,
+        _waiting_roles(rows.frame, final, waiting["sourced_id"]),
+    )
+
+
+def _roles_that_count(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """Active ones. Who leaves with all roles still belongs where they were, so that the deletion has a place."""
+    active = roles.filter(pl.col("status") == "active")
+    marked = users.filter(pl.col("status") == "tobedeleted").select("sourced_id")
+    if not marked.height or active.height == roles.height:
+        return active
+    last = (
+        roles.filter(pl.col("status") == "tobedeleted")
+        .join(marked, left_on="user", right_on="sourced_id", how="semi")
+        .join(active, on="user", how="anti")
+    )
+    return pl.concat([active, last])
+
+
+def _waiting_roles(roles: pl.DataFrame, final: pl.DataFrame, waiting: pl.Series) -> pl.DataFrame:
+    """Rows of roles.csv that give nobody a role yet; deleted ones only of people who wait."""
+    if final.height == roles.height:
+        return final.clear().with_columns(pl.lit(None, dtype=pl.String).alias("status"))
+    theirs = pl.col("user").is_in(waiting.implode())
+    return (
+        roles.filter(((pl.col("status") == "active") | theirs) & ~pl.col("role").str.starts_with("ext:"))
+        .join(final, on=["user", "org", "role"], how="anti", maintain_order="left")
+        .with_columns((pl.col("role_type") == "primary").alias("primary"))
+        .select(WAITING_FIELDS)
+    )
 
 
 @dataclass(frozen=True, slots=True)

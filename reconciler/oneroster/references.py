@@ -16,6 +16,8 @@ from reconciler.oneroster.remark import remark
 
 #: More enrollments than this share without their person or class are worth a warning of their own.
 MANY_DANGLING_SHARE = 0.02
+#: Types of orgs that schools belong to, and of which a roster has one on top.
+ABOVE_SCHOOLS = ("district", "local", "state", "national")
 #: So much of a cycle is printed.
 MOST_OF_A_CYCLE = 10
 
@@ -26,18 +28,26 @@ def known_keys(frame: pl.DataFrame, aside: pl.DataFrame) -> pl.Series:
 
 
 def check_parents(orgs: pl.DataFrame, known: pl.Series) -> Iterator[Diagnostic]:
-    """Warns of parents that are not there. Raises Refusal where orgs are above each other in a circle."""
-    _refuse_cycles(orgs)
-    orphans = orgs.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(known.implode()))
+    """Warns of parents that are not there, and of several orgs that stand above all others. Raises Refusal where orgs
+    are above each other in a circle."""
+    tree = orgs.filter(pl.col("status") != "tobedeleted")
+    refuse_cycles(tree, "orgs.csv", "org-cycle", "orgs")
+    orphans = tree.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(known.implode()))
     if orphans.height:
         yield remark("orgs.csv", orphans, "dangling-parent", "parentSourcedId names an org that is not in the file")
+    roots = tree.filter(pl.col("parent").is_null() & pl.col("type").is_in(ABOVE_SCHOOLS))
+    if roots.height > 1:
+        message = "several districts have no org above them: is it the roster of one institution?"
+        yield remark("orgs.csv", roots, "several-roots", message)
 
 
-def _refuse_cycles(orgs: pl.DataFrame) -> None:
-    """Each round looks twice as far up, so that a tree ends after a few rounds and a circle never does."""
-    parents = orgs.select("sourced_id", "parent").drop_nulls()
+def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
+    """rows: `sourced_id`, `parent`, `line`. Raises Refusal where some are above each other in a circle.
+
+    Each round looks twice as far up, so that a tree ends after a few rounds and a circle never does."""
+    parents = rows.select("sourced_id", "parent").drop_nulls()
     above = parents
-    for _ in range(orgs.height.bit_length() + 1):
+    for _ in range(rows.height.bit_length() + 1):
         further = above.rename({"sourced_id": "child", "parent": "sourced_id"})
         above = further.join(above, on="sourced_id").select(pl.col("child").alias("sourced_id"), "parent")
         if not above.height:
@@ -50,13 +60,13 @@ def _refuse_cycles(orgs: pl.DataFrame) -> None:
     lowest = cycle.index(min(cycle))
     cycle = cycle[lowest:] + cycle[:lowest]
     path = " -> ".join([*cycle[:MOST_OF_A_CYCLE], *(["..."] if len(cycle) > MOST_OF_A_CYCLE else []), cycle[0]])
-    line = orgs.filter(pl.col("sourced_id") == cycle[0])["line"][0]
+    line = rows.filter(pl.col("sourced_id") == cycle[0])["line"][0]
     raise Refusal(
         [
             error(
-                "org-cycle",
-                f"orgs are above each other in a circle: {path}",
-                Span("orgs.csv", line),
+                code,
+                f"{noun} are above each other in a circle: {path}",
+                Span(file, line),
                 "correct parentSourcedId of one of them",
             )
         ]
@@ -92,6 +102,7 @@ def without_dangling(
 
 
 def many_dangling(dangling: int, rows: int) -> Iterator[Diagnostic]:
+    """dangling: of `rows` enrollments, those that were set aside for it."""
     if dangling > rows * MANY_DANGLING_SHARE:
         yield warning(
             "many-dangling-references",

@@ -12,14 +12,8 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
-from reconciler.oneroster.people import People, people_of_1_1, people_of_1_2
-from reconciler.oneroster.references import (
-    check_optional,
-    check_parents,
-    known_keys,
-    many_dangling,
-    without_dangling,
-)
+from reconciler.oneroster.people import USER_FIELDS, People, people_of_1_1, people_of_1_2, placed_people
+from reconciler.oneroster.references import check_optional, check_parents, known_keys, without_dangling
 from reconciler.oneroster.rows import Checked
 
 CLASS_FIELDS = (
@@ -36,11 +30,13 @@ CLASS_FIELDS = (
 )
 ENROLLMENT_FIELDS = ("sourced_id", "status", "class", "user", "role", "primary", "begin_date", "end_date", "line")
 ORG_FIELDS = ("sourced_id", "status", "name", "type", "identifier", "parent", "line")
+#: The snapshot's columns by file stem, but for roles.
+FIELDS_OF = {"orgs": ORG_FIELDS, "users": USER_FIELDS, "classes": CLASS_FIELDS, "enrollments": ENROLLMENT_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The frames of a Snapshot."""
+    """The frames of a Snapshot. waiting: as in a Snapshot, only what has rows."""
 
     orgs: pl.DataFrame
     users: pl.DataFrame
@@ -49,15 +45,20 @@ class Roster:
     enrollments: pl.DataFrame
     quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
+    waiting: Mapping[str, pl.DataFrame]
 
 
-def assemble(files: Mapping[str, Checked], optional: Mapping[str, pl.Series]) -> Roster:
+def assemble(
+    files: Mapping[str, Checked], optional: Mapping[str, pl.Series], entries: pl.DataFrame | None = None
+) -> Roster:
     """files: by stem; `roles` is there in 1.2 only. optional: keys of courses and academicSessions, where they came
-    along. Raises Refusal where orgs are above each other in a circle."""
+    along. entries: in 1.1, everybody's roles where they are not those of users.csv alone.
+
+    Raises Refusal where orgs are above each other in a circle."""
     orgs, classes, enrollments = files["orgs"], files["classes"], files["enrollments"]
     org_keys = known_keys(orgs.frame, orgs.aside)
     notes = [*check_parents(orgs.frame, org_keys)]
-    people = _people(files, org_keys)
+    people = _people(files, org_keys, entries)
     taught, homeless = without_dangling(
         classes.frame, Kind.CLASS, "classes.csv", {"school": (org_keys, "orgs.csv", classes.places["school"])}
     )
@@ -75,7 +76,6 @@ def assemble(files: Mapping[str, Checked], optional: Mapping[str, pl.Series]) ->
             "user": (user_keys, "users.csv", enrollments.places["user"]),
         },
     )
-    notes.extend(many_dangling(dangling.height, enrollments.rows))
     asides = [checked.aside for checked in files.values()]
     return Roster(
         orgs=orgs.frame.select(ORG_FIELDS),
@@ -85,11 +85,29 @@ def assemble(files: Mapping[str, Checked], optional: Mapping[str, pl.Series]) ->
         enrollments=enrolled.select(ENROLLMENT_FIELDS),
         quarantine=pl.concat([*asides, people.aside, homeless, dangling]).sort("file", "line", "column"),
         diagnostics=(*notes, *people.diagnostics),
+        waiting=_waiting(people, classes.frame, homeless, enrollments.frame, dangling),
     )
 
 
-def _people(files: Mapping[str, Checked], orgs: pl.Series) -> People:
+def _people(files: Mapping[str, Checked], orgs: pl.Series, entries: pl.DataFrame | None) -> People:
     users = files["users"]
-    if "roles" not in files:
+    if "roles" in files:
+        return people_of_1_2(users, files["roles"], orgs, dict(files["roles"].places))
+    if entries is None:
         return people_of_1_1(users, orgs, users.places["orgs"])
-    return people_of_1_2(users, files["roles"], orgs, dict(files["roles"].places))
+    return placed_people(users.frame, entries, orgs, users.places["orgs"])
+
+
+def _waiting(
+    people: People, classes: pl.DataFrame, homeless: pl.DataFrame, enrollments: pl.DataFrame, dangling: pl.DataFrame
+) -> dict[str, pl.DataFrame]:
+    def among(frame: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
+        return frame.join(aside, left_on="sourced_id", right_on="key", how="semi", maintain_order="left")
+
+    waiting = {
+        "users": people.waiting_users,
+        "roles": people.waiting_roles,
+        "classes": among(classes, homeless).select(CLASS_FIELDS),
+        "enrollments": among(enrollments, dangling).select(ENROLLMENT_FIELDS),
+    }
+    return {stem: frame for stem, frame in waiting.items() if frame.height}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import polars as pl
@@ -18,11 +18,16 @@ from reconciler.oneroster.aside import one_per_row, set_aside, shown
 from reconciler.oneroster.duplicates import without_duplicates
 from reconciler.oneroster.remark import remark
 from reconciler.oneroster.sheet import Sheet
-from reconciler.oneroster.tables import KIND_OF, Column, Value
+from reconciler.oneroster.tables import AGENTS, KIND_OF, Column, Value
 from reconciler.oneroster.values import LINE_BREAK, Spelt, read_boolean, read_date, read_enumeration, read_list
 
 #: For so many distinct unknown values the nearest known one is looked for.
 MOST_HINTS = 1_000
+
+#: Guardians and relatives of one person. Six are many; a class list is a mistake.
+MOST_AGENTS = 10
+
+GONE_SCHEMA: dict[str, type[pl.DataType]] = {"sourced_id": pl.String, "line": pl.Int64}
 
 #: Rows that are set aside, or a remark about rows that are kept.
 Finding: TypeAlias = pl.DataFrame | Diagnostic
@@ -31,18 +36,21 @@ Finding: TypeAlias = pl.DataFrame | Diagnostic
 @dataclass(frozen=True, slots=True)
 class Checked:
     """rows: data rows as read. frame: good rows. aside: the others, one entry per row. places: field -> its position
-    in the file, from 1. diagnostics: about the file and its rows."""
+    in the file, from 1. diagnostics: about the file and its rows. delta: the rows are changes, and not the whole;
+    gone: `sourced_id`, `line` of its rows that are set aside but say clearly that the record is to be deleted."""
 
     rows: int
     frame: pl.DataFrame
     aside: pl.DataFrame
     places: Mapping[str, int]
     diagnostics: tuple[Diagnostic, ...]
+    delta: bool = False
+    gone: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=GONE_SCHEMA))
 
 
 def check_rows(sheet: Sheet) -> Checked:
     """Every rule that needs this file alone. References to other files are checked later."""
-    findings: list[Finding] = [sheet.aside, *sheet.diagnostics]
+    findings: list[Finding] = [sheet.aside, *sheet.diagnostics, *_sanity(sheet)]
     frame = _without_empty_rows(sheet, findings)
     frame, twice, alike = without_duplicates(sheet.table, frame, sheet.aside)
     findings += [twice, *alike]
@@ -57,11 +65,13 @@ def check_rows(sheet: Sheet) -> Checked:
             findings += _status(sheet, frame)
         values.append(spelt.values)
     aside = one_per_row(finding for finding in findings if isinstance(finding, pl.DataFrame))
-    frame = frame.with_columns(values).with_columns(pl.col("status").fill_null("active"))
+    frame = frame.with_columns(values)
+    gone = _clearly_gone(frame, twice, aside) if sheet.delta else pl.DataFrame(schema=GONE_SCHEMA)
+    frame = frame.with_columns(pl.col("status").fill_null("active"))
     if aside.height:
         frame = frame.join(aside.select("line"), on="line", how="anti", maintain_order="left")
     remarks = tuple(finding for finding in findings if isinstance(finding, Diagnostic))
-    return Checked(sheet.rows, frame, aside, sheet.places, remarks)
+    return Checked(sheet.rows, frame, aside, sheet.places, remarks, sheet.delta, gone)
 
 
 def _without_empty_rows(sheet: Sheet, findings: list[Finding]) -> pl.DataFrame:
@@ -116,11 +126,43 @@ def _broken(sheet: Sheet, frame: pl.DataFrame, column: Column) -> Iterator[Findi
 def _status(sheet: Sheet, frame: pl.DataFrame) -> Iterator[Finding]:
     file = sheet.table.file
     filled = frame.filter(pl.col("status").is_not_null())
+    if sheet.delta and filled.height < frame.height:
+        yield set_aside(
+            frame.filter(pl.col("status").is_null()),
+            kind=KIND_OF[sheet.table.name],
+            file=file,
+            key=_key(sheet),
+            code="missing-status",
+            message="status is empty: a row of a file of changes (delta) must say what became of its record",
+            column=sheet.places.get("status", 0),
+            hint="active or tobedeleted; or declare the file as bulk, if it is the whole",
+        )
     if filled.height:
-        yield remark(file, filled, "status-in-bulk", "status is filled in, which must be blank in a bulk file")
+        if not sheet.delta:
+            yield remark(file, filled, "status-in-bulk", "status is filled in, which must be blank in a bulk file")
         inactive = filled.filter(pl.col("status").str.to_lowercase() == "inactive")
         if inactive.height:
             yield remark(file, inactive, "inactive-status", "status inactive of OneRoster 1.0 is read as tobedeleted")
+
+
+def _clearly_gone(frame: pl.DataFrame, twice: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
+    """Who deletes a record need not fill in all of it; but one that another row names as well is not clear."""
+    return frame.filter(
+        (pl.col("status") == "tobedeleted")
+        & pl.col("sourced_id").is_not_null()
+        & pl.col("line").is_in(aside["line"].implode())
+        & ~pl.col("sourced_id").is_in(twice["key"].drop_nulls().implode())
+    ).select(list(GONE_SCHEMA))
+
+
+def _sanity(sheet: Sheet) -> Iterator[Finding]:
+    """People with more guardians than anybody has: a column was probably filled by mistake."""
+    agents = sheet.beside.get(AGENTS)
+    if agents is None or agents.null_count() == agents.len():
+        return
+    many = sheet.frame.select("line").filter(agents.str.count_matches(",", literal=True) >= MOST_AGENTS)
+    if many.height:
+        yield remark(sheet.table.file, many, "many-agents", f"{AGENTS} names more than {MOST_AGENTS} people")
 
 
 def _respelt(sheet: Sheet, rows: pl.DataFrame, column: Column) -> Iterator[Finding]:

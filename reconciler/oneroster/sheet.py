@@ -23,7 +23,8 @@ SPACES = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff"
 class Sheet:
     """rows: data rows as read, malformed ones included. frame: the columns in use under the snapshot's names, as
     text without spaces around it, and `line`; what the file lacks or leaves empty is null. places: field -> its
-    position in the file, from 1. aside: malformed rows. broken: a value may hold a line break or a tab."""
+    position in the file, from 1. aside: malformed rows. broken: a value may hold a line break or a tab. beside: values
+    that are looked at once, by the standard's column, one for each row of `frame` as it was read."""
 
     table: Table
     rows: int
@@ -32,6 +33,8 @@ class Sheet:
     aside: pl.DataFrame
     broken: bool
     diagnostics: tuple[Diagnostic, ...]
+    beside: Mapping[str, pl.Series]
+    delta: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,10 @@ class Body:
     joined: bool
 
 
-def read_sheet(table: Table, data: bytes, standard: Standard) -> Sheet:
-    """data: the file's bytes as packed. Raises Refusal where the file as a whole cannot be trusted."""
+def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = False) -> Sheet:
+    """data: the file's bytes as packed. delta: its rows are changes, and not the whole.
+
+    Raises Refusal where the file as a whole cannot be trusted."""
     data, remarks = check_text(table.file, data)
     header = read_header(table, data, standard)
     body = _body(table, data, header)
@@ -57,7 +62,10 @@ def read_sheet(table: Table, data: bytes, standard: Standard) -> Sheet:
         for column in table.used
         if column.field is not None and column.name in header.positions
     }
-    frame = _parse(table, body, positions)
+    looked_at = {name: header.positions[name] for name in table.looked_at(delta=delta) if name in header.positions}
+    frame = _parse(table, body, positions | looked_at)
+    beside = {name: frame[name] for name in looked_at}
+    frame = frame.drop(list(looked_at))
     notes = [*remarks, *header.diagnostics, *_dropped(table, body, header.positions)]
     if body.joined or b" " in data or b"\t" in data or not data.isascii():
         frame, spaces = _without_spaces(table, frame)
@@ -65,7 +73,8 @@ def read_sheet(table: Table, data: bytes, standard: Standard) -> Sheet:
     frame, damage = _checked(table, frame, data)
     notes.extend(damage)
     places = {field: position + 1 for field, position in positions.items()}
-    return Sheet(table, body.rows, frame, places, body.aside, body.joined or b"\t" in data, tuple(notes))
+    broken = body.joined or b"\t" in data
+    return Sheet(table, body.rows, frame, places, body.aside, broken, tuple(notes), beside, delta)
 
 
 def _body(table: Table, data: bytes, header: Header) -> Body:

@@ -65,7 +65,10 @@ class Snapshot:
     enrollments: sourced_id, status, class, user, role, primary, begin_date, end_date, line.
     quarantine: rows set aside (QUARANTINE_SCHEMA). diagnostics: warnings and infos about the whole and its files.
     modes: `bulk` or `delta` by file stem; bulk where not named. A delta's frames hold the last good roster with the
-    delta's rows laid over it. sessions: SESSIONS_SCHEMA, empty where academicSessions.csv did not come along.
+    delta's rows laid over it, each with the line of the file that it came in; rows to be deleted stay among them.
+    sessions: SESSIONS_SCHEMA, empty where academicSessions.csv never came along.
+    waiting: by file stem, good rows whose references are not there (yet), with `status`; a later delta need not send
+    them again. shared: rows of other customers were taken out of it before it was kept.
     """
 
     version: str
@@ -85,10 +88,14 @@ class Snapshot:
     modes: Mapping[str, str] = field(default_factory=dict)
     sessions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SESSIONS_SCHEMA))
     facts: SourceFacts = SourceFacts()
+    waiting: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    shared: bool = False
 
     def whole(self, stem: str) -> bool:
-        """Whether absence from this file means anything: a file of changes (delta) names only what changed."""
-        return self.modes.get(stem, "bulk") == "bulk"
+        """Whether absence from this file means anything: a file of changes (delta) names only what changed. Of people
+        it does only where both of their files are whole."""
+        stems = ("users", "roles") if stem == "users" else (stem,)
+        return all(self.modes.get(each, "bulk") == "bulk" for each in stems)
 
 
 def quarantine_diagnostics(quarantine: pl.DataFrame, most: int | None = None) -> tuple[Diagnostic, ...]:

@@ -61,6 +61,11 @@ class Table:
     def used(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.field is not None)
 
+    def looked_at(self, *, delta: bool) -> tuple[str, ...]:
+        """Columns whose values are looked at once. A delta's rows must all say when they were changed."""
+        names = LOOKED_AT.get(self.name, ())
+        return (*names, MODIFIED) if delta and MODIFIED not in names and self.name in KIND_OF else names
+
     @property
     def distinctive(self) -> frozenset[str]:
         """Lower-case names of the columns that must have a value: what tells this file from another."""
@@ -155,8 +160,12 @@ IN_USE: dict[str, dict[str, str]] = {
         "endDate": "end_date",
     },
     "courses": {},
-    "academicSessions": {},
+    "academicSessions": {"startDate": "start", "endDate": "end", "parentSourcedId": "parent"},
 }
+
+#: Columns that are looked at once and never enter a frame: when something changed last, and who looks after whom.
+MODIFIED, AGENTS = "dateLastModified", "agentSourcedIds"
+LOOKED_AT = {"orgs": (MODIFIED,), "users": (MODIFIED, AGENTS), "classes": (MODIFIED,)}
 
 #: The kind of roster entity that a bad row of a file may have been. A role is a part of its user.
 KIND_OF = {
@@ -198,7 +207,7 @@ ALIASES = {
 EXTENSIBLE = frozenset({("orgs", "type"), ("classes", "classType"), ("roles", "role")})
 
 BOOLEANS = frozenset({"enabledUser", "primary"})
-DATES = frozenset({"beginDate", "endDate"})
+DATES = frozenset({"beginDate", "startDate", "endDate"})
 
 
 def _column(version: str, file: str, word: str, enumerations: Mapping[tuple[str, str], Mapping[str, str]]) -> Column:

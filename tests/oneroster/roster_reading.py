@@ -6,7 +6,7 @@ import pytest
 
 from bundles import Bundle
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.oneroster.bundle import read_zip
+from reconciler.oneroster.bundle import Base, read_zip
 from reconciler.oneroster.snapshot import Snapshot
 
 NOW = "2026-11-22T03:00:00Z"
@@ -16,13 +16,22 @@ def read(made: Bundle, folder: Path) -> Snapshot:
     return read_zip(made.zip(folder / "roster.zip"), fetched_at=NOW)
 
 
+def read_over(base: Snapshot | None, made: Bundle, folder: Path) -> Snapshot:
+    """What comes of a bundle of changes and the last good roster."""
+    return read_zip(made.zip(folder / "roster.zip"), fetched_at=NOW, base=lambda: base)
+
+
 def refused(made: Bundle, folder: Path) -> tuple[Diagnostic, ...]:
     return refused_file(made.zip(folder / "roster.zip"))
 
 
-def refused_file(path: Path) -> tuple[Diagnostic, ...]:
+def refused_over(base: Snapshot | None, made: Bundle, folder: Path) -> tuple[Diagnostic, ...]:
+    return refused_file(made.zip(folder / "roster.zip"), base=lambda: base)
+
+
+def refused_file(path: Path, base: Base | None = None) -> tuple[Diagnostic, ...]:
     with pytest.raises(Refusal) as caught:
-        read_zip(path, fetched_at=NOW)
+        read_zip(path, fetched_at=NOW, base=base)
     assert caught.value.diagnostics
     assert all(diagnostic.is_error for diagnostic in caught.value.diagnostics)
     return caught.value.diagnostics

@@ -44,12 +44,10 @@ def test_without_a_manifest_everything_is_whole_and_the_version_is_seen_by_the_c
     assert (found.code, found.span) == ("no-manifest", Span("manifest.csv"))
 
 
-@pytest.mark.parametrize("stem", ["users", "results"])
-def test_a_delta_file_is_refused_by_name(tmp_path: Path, stem: str) -> None:
-    made = SMALL.raw("results.csv", b"sourcedId\n").declaring(**{stem: "delta"})
-    found = only(refused(made, tmp_path))
-    assert found.code == "delta-not-supported"
-    assert found.message.startswith(f"{stem}.csv declared as delta")
+def test_a_file_that_nobody_reads_may_be_changes_in_a_whole_roster(tmp_path: Path) -> None:
+    snapshot = read(SMALL.raw("results.csv", b"sourcedId\n1\n").declaring(results="delta"), tmp_path)
+    assert (snapshot.rows["results"], snapshot.users.height, dict(snapshot.modes)) == (1, 10, {})
+    assert snapshot.diagnostics == ()
 
 
 def test_a_file_that_is_declared_but_not_there_is_refused(tmp_path: Path) -> None:

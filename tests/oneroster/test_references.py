@@ -113,7 +113,7 @@ def test_a_deep_tree_of_orgs_is_no_circle(tmp_path: Path) -> None:
 
 def test_courses_and_terms_that_came_along_are_looked_up_and_only_told(tmp_path: Path) -> None:
     made = SMALL.with_rows("courses", [{"sourcedId": "course-1"}, {"sourcedId": "course-2"}]).with_rows(
-        "academicSessions", [{"sourcedId": "t-1"}]
+        "academicSessions", [{"sourcedId": "t-1", "startDate": "2026-08-20", "endDate": "2027-01-15"}]
     )
     snapshot = read(made, tmp_path)
     assert snapshot.quarantine.height == 0
