@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from reconciler.config.opened import Opened, open_document
 from reconciler.config.references import unknown_communities, unknown_lessons
 from reconciler.config.resolved import ResolvedCustomer, Written
 from reconciler.config.tree import key_span, place_at, value_span
+from reconciler.config.values import ID
 from reconciler.model.diagnostic import Diagnostic, error, in_order
 from reconciler.model.kind import Kind
 
@@ -87,9 +89,9 @@ def open_candidate(
 
 
 def named_otherwise(opened: Opened[BaseModel], kind: str, name: str) -> Iterator[Diagnostic]:
-    """An id that is not the name of its file or folder."""
+    """An id that is not the name of its file or folder. What is no id at all is told by the document."""
     said = opened.tree.get("id") if opened.tree is not None else None
-    if opened.tree is not None and isinstance(said, str) and said != name:
+    if opened.tree is not None and isinstance(said, str) and said != name and re.fullmatch(ID, said):
         place, _, _ = place_at(opened.tree, ("id",))
         what = "folder" if kind == "customer" else "file"
         yield error(
@@ -110,13 +112,13 @@ def _noticed(opened: Opened[BaseModel], kind: str, name: str) -> Iterator[Diagno
 def _unresolved(candidate: Candidate, shared_lessons: Collection[str]) -> Iterator[Diagnostic]:
     """References to what is not there. A file that is there but broken has its own error."""
     opened = candidate.customer
-    if opened is not None and opened.model is not None and opened.tree is not None:
+    if opened is not None and opened.tree is not None:
         known = {each.file.stem for each in candidate.communities}
-        yield from unknown_communities(opened.model, opened.tree, known)
+        yield from unknown_communities(candidate.id, opened.tree, known)
     lessons = {each.file.stem for each in candidate.lessons} | set(shared_lessons)
     for community in candidate.communities:
-        if community.model is not None and community.tree is not None:
-            yield from unknown_lessons(community.model, community.tree, lessons)
+        if community.tree is not None:
+            yield from unknown_lessons(community.tree, lessons)
 
 
 def _valid(opened: list[Opened[Community]] | list[Opened[Lesson]]) -> tuple[Written, ...]:

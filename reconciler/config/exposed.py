@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from reconciler.config.models.settings import Settings
-from reconciler.config.tree import MappingNode, place_at, value_span
+from reconciler.config.tree import MappingNode, value_span
+from reconciler.config.values import ID
 from reconciler.model.diagnostic import Diagnostic, warning
 
 
-def passwords_in_stores(settings: Settings, tree: MappingNode) -> Iterator[Diagnostic]:
-    """A warning for each store whose URL holds a password: everybody who reads the files can read it."""
-    for name, environment in settings.environments.items():
-        if urlsplit(environment.store).password:
-            where, _, _ = place_at(tree, ("environments", name, "store"))
+def passwords_in_stores(tree: MappingNode) -> Iterator[Diagnostic]:
+    """A warning for each store whose URL holds a password: everybody who reads the files can read it. tree: of
+    reconciler.yaml, valid or not."""
+    environments = tree.get("environments")
+    for name, environment in environments.items() if isinstance(environments, MappingNode) else ():
+        store = environment.get("store") if isinstance(environment, MappingNode) else None
+        if isinstance(environment, MappingNode) and isinstance(store, str) and _has_password(store):
+            of = f" of {name}" if re.fullmatch(ID, name) else ""
             yield warning(
                 "password-in-url",
-                f"the store of {name} holds a password",
-                value_span(where),
+                f"the store{of} holds a password",
+                value_span(environment.places["store"]),
                 "give it by PGPASSWORD, ~/.pgpass or RECONCILER_STORE, and change it: it was in a file",
             )
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).password)
+    except ValueError:
+        return False

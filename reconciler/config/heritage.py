@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from reconciler.config.inheritance import inherit
 from reconciler.config.layout import Document
+from reconciler.config.mistake import Excused
 from reconciler.config.models.declaration import Circumstances, Declaration
 from reconciler.config.models.defaults import Defaults
 from reconciler.config.opened import NOTHING, Inherited, Opened, open_document
@@ -50,7 +51,7 @@ class Heritage:
                 tree = below if isinstance(below, MappingNode) else None
             elif tree is not None:
                 tree = _without(tree, ("kind", COMMUNITY))
-            self._parts[chain, part] = Inherited(tree, whole.broken, whole.files)
+            self._parts[chain, part] = Inherited(tree, whole.excused)
         return self._parts[chain, part]
 
     def _whole(self, chain: Chain) -> Inherited:
@@ -58,10 +59,10 @@ class Heritage:
             above = self._whole(chain[1:])
             own = self._opened[chain[0].path]
             tree = own.written
+            wrong = frozenset([chain[0].name] if own.model is None else ())
             self._merged[chain] = Inherited(
                 above.tree if tree is None else inherit(tree, above.tree),
-                above.broken or own.model is None,
-                above.files | {chain[0].name} if own.model is None else above.files,
+                Excused(above.excused.files | wrong, above.excused.unread or tree is None),
             )
         return self._merged[chain]
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.config.models.declaration import BROKEN_RULES, Problem
+from reconciler.config.models.declaration import BROKEN_RULES, Circumstances, Problem
 from reconciler.config.reader import KEY_LIKE
 from reconciler.config.secret import SECRET_KEYS
 from reconciler.config.shape import field_at, shape_at, tag_of
+from reconciler.config.sketch import broken_rules, near_unknown
 from reconciler.config.tree import MappingNode, Node, key_span, place_at, value_span
 from reconciler.config.values import PATTERNS
 from reconciler.model.diagnostic import Diagnostic, error
@@ -56,19 +58,51 @@ WHAT_TO_WRITE = {
 }
 
 
-def mistakes(problem: ValidationError, tree: MappingNode, model: type[BaseModel]) -> Iterator[Diagnostic]:
-    """Every mistake of one document, each with its place and what to do."""
+@dataclass(frozen=True, slots=True)
+class Excused:
+    """What is not told of a document, since the files that it inherits from say it themselves. files: of which
+    something is not valid. unread: one of them could not be read at all, so that anything may be missing."""
+
+    files: frozenset[str] = frozenset()
+    unread: bool = False
+
+
+NOTHING_EXCUSED = Excused()
+
+
+def mistakes(
+    problem: ValidationError,
+    tree: MappingNode,
+    model: type[BaseModel],
+    known: Circumstances,
+    excused: Excused = NOTHING_EXCUSED,
+) -> Iterator[Diagnostic]:
+    """Every mistake of one document, each with its place and what to do: of its values, then of its rules."""
+    for each in _of_values(problem, tree, model, excused):
+        if each.span is None or each.span.file not in excused.files:
+            yield each
+    for path, broken in broken_rules(model, tree, known):
+        if not (excused.unread and broken.absence):
+            yield _of_rule(broken, path, tree)
+
+
+def _of_values(
+    problem: ValidationError, tree: MappingNode, model: type[BaseModel], excused: Excused
+) -> Iterator[Diagnostic]:
     for found in problem.errors(include_input=False, include_url=False):
         path: Path = found["loc"]
         facts: Mapping[str, Any] = found.get("ctx", {})
         if found["type"] == BROKEN_RULES:
-            for broken in facts["problems"]:
-                yield _of_rule(broken, path, tree)
-        elif found["type"] == "missing":
-            yield _missing(path, tree, model)
+            continue
+        if found["type"] == "missing":
+            if not _excused(path, tree, model, excused):
+                yield _missing(path, tree, model)
         elif found["type"] == "extra_forbidden":
             yield _unknown(path, tree, model)
         elif found["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            tag = str(facts["discriminator"]).strip("'")
+            if found["type"] == "union_tag_not_found" and _excused((*path, tag), tree, model, excused):
+                continue
             yield _of_tag(found["type"], path, facts, tree, model)
         else:
             yield _of_value(found["type"], found["msg"], path, facts, tree, model)
@@ -80,6 +114,17 @@ def _of_rule(broken: Problem, path: Path, tree: MappingNode) -> Diagnostic:
     # a rule that names no key, or one that is not written, is about the thing as a whole: its key
     at_value = bool(broken.at) and bool(found) and found[-1] == broken.at[-1]
     return error(broken.code, broken.message, value_span(place) if at_value else key_span(place), broken.hint)
+
+
+def _excused(path: Path, tree: MappingNode, model: type[BaseModel], excused: Excused) -> bool:
+    """Whether a key may be missing because of a file that is inherited: it was misspelt there, or not read."""
+    if excused.unread:
+        return True
+    _, node, _ = place_at(tree, path[:-1])
+    if not isinstance(node, MappingNode):
+        return False
+    meant = near_unknown(shape_at(model, path[:-1]).keys(), node, str(path[-1]))
+    return meant is not None and node.places[meant][0] in excused.files
 
 
 def _missing(path: Path, tree: MappingNode, model: type[BaseModel]) -> Diagnostic:

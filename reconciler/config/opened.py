@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.config.inheritance import inherit, settle
 from reconciler.config.layout import Document
-from reconciler.config.mistake import mistakes
+from reconciler.config.mistake import NOTHING_EXCUSED, Excused, mistakes
 from reconciler.config.models.declaration import Circumstances
 from reconciler.config.reader import MAX_BYTES, read
 from reconciler.config.tree import MappingNode, value_span
@@ -21,12 +20,10 @@ Model = TypeVar("Model", bound=BaseModel, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What a document inherits. broken: something in it could not be read, so that more may be missing than
-    is the document's fault; its own file says so."""
+    """What a document inherits. excused: what is wrong with it, and told of the files that say it."""
 
     tree: MappingNode | None = None
-    broken: bool = False
-    files: frozenset[str] = frozenset()
+    excused: Excused = NOTHING_EXCUSED
 
 
 NOTHING = Inherited()
@@ -68,8 +65,7 @@ def open_document(
     known: Circumstances,
     inherited: Inherited = NOTHING,
 ) -> Opened[Model]:
-    """One document of a kind. Diagnostics about what it inherits are left to the file that says it, where
-    that file is broken."""
+    """One document of a kind. What is wrong with a value that it inherits is told of the file that says it."""
     own, found = read_file(file)
     if own is None:
         return Opened(file, None, None, None, found)
@@ -81,16 +77,9 @@ def open_document(
     try:
         validated = model.model_validate(tree, context=known)
     except ValidationError as problem:
-        wrong = _own(mistakes(problem, tree, model), inherited)
+        wrong = mistakes(problem, tree, model, known, inherited.excused)
         return Opened(file, own, tree, None, (*found, *wrong))
     return Opened(file, own, tree, None if found else validated, found)
-
-
-def _own(found: Iterator[Diagnostic], inherited: Inherited) -> Iterator[Diagnostic]:
-    for each in found:
-        says_broken_file = each.span is not None and each.span.file in inherited.files
-        if not inherited.broken or not (says_broken_file or each.code == "missing-key"):
-            yield each
 
 
 def _wrong_kind(own: MappingNode, kind: str) -> Diagnostic:

@@ -1,53 +1,56 @@
-"""What one document says of another: references must resolve, consumer keys are used once."""
+"""What one document says of another: references must resolve, consumer keys are used once.
+
+Read from the documents as they were written: a mistake elsewhere in one must not hide what it refers to.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 
-from reconciler.config.models.community import Community
-from reconciler.config.models.customer import Customer
-from reconciler.config.tree import MappingNode, place_at, value_span
+from reconciler.config.tree import MappingNode, SequenceNode, value_span
+from reconciler.config.values import ID, TEXT
 from reconciler.model.diagnostic import Diagnostic, Span, error
 
 
-def unknown_communities(customer: Customer, tree: MappingNode, known: Collection[str]) -> Iterator[Diagnostic]:
-    """LMSs that name a community which this customer does not have."""
-    for place, platform in enumerate(customer.lti.platforms):
-        if platform.community not in known:
-            where, _, _ = place_at(tree, ("lti", "platforms", place, "community"))
+def unknown_communities(customer: str, tree: MappingNode, known: Collection[str]) -> Iterator[Diagnostic]:
+    """LMSs that name a community which this customer does not have. tree: the customer's document, valid or not."""
+    for name, where in _of_platforms(tree, "community", ID):
+        if name not in known:
             yield error(
                 "unknown-community",
-                f"there is no community {platform.community} of {customer.id}",
-                value_span(where),
-                _nearest(platform.community, known, f"write communities/{platform.community}.yaml"),
+                f"there is no community {name} of {customer}",
+                where,
+                _nearest(name, known, f"write communities/{name}.yaml"),
             )
 
 
-def unknown_lessons(community: Community, tree: MappingNode, known: Collection[str]) -> Iterator[Diagnostic]:
-    """Lessons of a community that neither the customer nor the catalogue has."""
-    if community.lessons == "all":
+def unknown_lessons(tree: MappingNode, known: Collection[str]) -> Iterator[Diagnostic]:
+    """Lessons of a community that neither the customer nor the catalogue has. tree: the community's document."""
+    lessons = tree.get("lessons")
+    if not isinstance(lessons, SequenceNode):
         return
-    for place, lesson in enumerate(community.lessons):
-        if lesson not in known:
-            where, _, _ = place_at(tree, ("lessons", place))
+    for lesson, place in zip(lessons, lessons.places, strict=True):
+        if isinstance(lesson, str) and re.fullmatch(ID, lesson) and lesson not in known:
             yield error(
                 "unknown-lesson",
                 f"there is no lesson {lesson}, neither of the customer nor in the catalogue",
-                value_span(where),
+                value_span(place),
                 _nearest(lesson, known, f"write lessons/{lesson}.yaml"),
             )
 
 
-def shared_consumer_keys(customers: Iterable[tuple[Customer, MappingNode]]) -> Mapping[str, list[Diagnostic]]:
-    """Customer id -> an error for each of its consumer keys that is used elsewhere, naming both places."""
-    uses: dict[str, list[tuple[str, Span]]] = defaultdict(list)
-    for customer, tree in customers:
-        for place, platform in enumerate(customer.lti.platforms):
-            where, _, _ = place_at(tree, ("lti", "platforms", place, "consumer_key"))
-            uses[platform.consumer_key].append((customer.id, value_span(where)))
-    found: dict[str, list[Diagnostic]] = defaultdict(list)
+def shared_consumer_keys(trees: Iterable[MappingNode]) -> list[list[Diagnostic]]:
+    """For each customer's document, valid or not, an error for each of its consumer keys that is used elsewhere, naming
+    both places."""
+    found: list[list[Diagnostic]] = []
+    uses: dict[str, list[tuple[int, Span]]] = defaultdict(list)
+    for owner, tree in enumerate(trees):
+        found.append([])
+        for key, where in _of_platforms(tree, "consumer_key", TEXT):
+            uses[key].append((owner, where))
     for places in uses.values():
         for owner, span in places if len(places) > 1 else ():
             others = ", ".join(str(other) for _, other in places if other != span)
@@ -60,6 +63,16 @@ def shared_consumer_keys(customers: Iterable[tuple[Customer, MappingNode]]) -> M
                 )
             )
     return found
+
+
+def _of_platforms(tree: MappingNode, key: str, pattern: str) -> Iterator[tuple[str, Span]]:
+    """What each LMS of a customer says under a key, and where, as far as it has the form that it must have."""
+    lti = tree.get("lti")
+    platforms = lti.get("platforms") if isinstance(lti, MappingNode) else None
+    for platform in platforms if isinstance(platforms, SequenceNode) else ():
+        value = platform.get(key) if isinstance(platform, MappingNode) else None
+        if isinstance(platform, MappingNode) and isinstance(value, str) and re.fullmatch(pattern, value):
+            yield value, value_span(platform.places[key])
 
 
 def _nearest(name: str, known: Collection[str], otherwise: str) -> str:

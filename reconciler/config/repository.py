@@ -16,12 +16,14 @@ from reconciler.config.exposed import passwords_in_stores
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
 from reconciler.config.layout import Document, Layout, lay_out
-from reconciler.config.models.declaration import Circumstances
+from reconciler.config.models.declaration import Circumstances, NotKnown
 from reconciler.config.models.lesson import Lesson
-from reconciler.config.models.settings import Settings
+from reconciler.config.models.settings import Network, Settings
 from reconciler.config.opened import open_document
 from reconciler.config.references import shared_consumer_keys
 from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
+from reconciler.config.sketch import read_alone
+from reconciler.config.tree import MappingNode
 from reconciler.config.uncollected import uncollected
 from reconciler.model.diagnostic import Diagnostic, Span, error, in_order
 from reconciler.model.kind import Kind
@@ -40,10 +42,10 @@ def load(directory: Path, *, today: date | None = None) -> Repository:
 
 
 def _loaded(layout: Layout, today: date) -> Repository:
-    settings, about_settings = _settings(layout.settings)
+    settings, network, about_settings = _settings(layout.settings)
     about_settings = (*layout.settings_misnamed, *about_settings)
     settings_errors = tuple(each for each in about_settings if each.is_error)
-    known = Circumstances(today, None if settings_errors else settings.network)
+    known = Circumstances(today, network)
     heritage = Heritage(layout.defaults, known)
     shared, about_shared = _catalogue(layout, known)
     names = {file.stem for file in layout.catalogue}
@@ -67,17 +69,27 @@ def _loaded(layout: Layout, today: date) -> Repository:
     )
 
 
-def _settings(file: Document | None) -> tuple[Settings, tuple[Diagnostic, ...]]:
-    """reconciler.yaml, or what holds without it."""
+def _settings(file: Document | None) -> tuple[Settings, Network | None, tuple[Diagnostic, ...]]:
+    """reconciler.yaml, or what holds without it, and what it says of the network, valid or not as a whole: None where
+    that itself is not known."""
     if file is None:
-        return Settings(), ()
+        return Settings(), Network(), ()
     opened = open_document(file, Settings, None, Circumstances())
     found = list(opened.diagnostics)
+    network = opened.model.network if opened.model is not None else None
     if opened.tree is not None:
         found += not_yet_in_force("settings", opened.tree)
-    if opened.model is not None and opened.tree is not None:
-        found += passwords_in_stores(opened.model, opened.tree)
-    return opened.model or Settings(), tuple(found)
+        found += passwords_in_stores(opened.tree)
+        network = network or _network_alone(opened.tree)
+    return opened.model or Settings(), network, tuple(found)
+
+
+def _network_alone(tree: MappingNode) -> Network | None:
+    try:
+        found = read_alone(Settings, tree, "network", Circumstances())
+    except NotKnown:
+        return None
+    return found if isinstance(found, Network) else None
 
 
 def _catalogue(layout: Layout, known: Circumstances) -> tuple[tuple[Written, ...], list[Diagnostic]]:
@@ -111,14 +123,10 @@ def _compare(candidates: Iterable[Candidate]) -> None:
                     "ids are unique over all customers: rename one, or remove it",
                 )
             )
-    opened = [
-        (each, each.customer.model, each.customer.tree)
-        for each in candidates
-        if each.customer is not None and each.customer.model is not None and each.customer.tree is not None
-    ]
-    taken = shared_consumer_keys((model, tree) for _, model, tree in opened)
-    for candidate, model, _ in opened:
-        candidate.found += taken.get(model.id, ())
+    opened = [(each, each.customer.tree) for each in candidates if each.customer and each.customer.tree is not None]
+    taken = shared_consumer_keys(tree for _, tree in opened)
+    for (candidate, _), found in zip(opened, taken, strict=True):
+        candidate.found += found
 
 
 def _where(candidate: Candidate) -> Span:

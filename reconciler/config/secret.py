@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule
 from reconciler.config.values import Id, Yes
 
 #: keys whose values are never repeated, wherever they stand
@@ -62,8 +62,9 @@ class SharedSecret(Ruled):
 
     _literal = model_validator(mode="before")(_not_literal)
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
-        if (self.secret is None) == (self.generated is None):
+    @rule
+    def _one_of_the_two(self, known: Circumstances) -> Iterable[Problem]:
+        if self.has("secret") == self.has("generated"):
             yield Problem(
                 "secret-or-generated", "shared_secret is either {secret: NAME} or {generated: true}, exactly one"
             )

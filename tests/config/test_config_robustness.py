@@ -84,7 +84,7 @@ def test_any_document_is_valid_or_told_of_at_a_place_in_it(document: dict[str, A
     try:
         model.model_validate(tree, context=Circumstances())
     except ValidationError as problem:
-        found = list(mistakes(problem, tree, model))
+        found = list(mistakes(problem, tree, model, Circumstances()))
         assert found
         for each in found:
             assert each.span is not None

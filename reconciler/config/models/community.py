@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Tag, WithJsonSchema
 
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
 from reconciler.config.values import ID, Boolean, Day, Duration, Id, OneOf, Positive, Text
 from reconciler.model.role import Role
 
@@ -23,7 +23,8 @@ class SiteLicense(Ruled):
     ends: Day
     """The last day."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
+    @rule
+    def _ends_after_it_starts(self, known: Circumstances) -> Iterable[Problem]:
         if self.starts > self.ends:
             yield Problem("dates-reversed", f"ends ({self.ends}) is before starts ({self.starts})", ("ends",))
 
@@ -92,14 +93,15 @@ class Community(Ruled):
     login_timeout: Duration = timedelta(hours=8)
     """Counted from the log-in."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
+    @rule
+    def _one_link_for_each_role(self, known: Circumstances) -> Iterable[Problem]:
         seen: set[str] = set()
-        for place, link in enumerate(self.join_links):
-            if link.role in seen:
+        for place, role in each(self.join_links, "role"):
+            if role in seen:
                 yield Problem(
                     "duplicate-join-link",
-                    f"there are two join links for {link.role}",
+                    f"there are two join links for {role}",
                     ("join_links", place),
                     "keep one of the two",
                 )
-            seen.add(link.role)
+            seen.add(role)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
-
 from reconciler.config.addresses import WebUrl, host_of, is_https, is_private
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, kept_to_rules
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule, values
 from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
 from reconciler.config.secret import SecretReference
@@ -43,32 +41,6 @@ class Administrator(Declaration):
     """The secret that is the first password; without it apply prints an invitation link, once."""
 
 
-def _looked_after(people: tuple[Administrator, ...]) -> tuple[Administrator, ...]:
-    """A rule of the list alone, so that it is told whatever else is wrong with the customer."""
-    problems = []
-    if not any(person.role == "admin" for person in people):
-        problems.append(
-            Problem(
-                "no-administrator",
-                "administrators needs at least one person of role admin",
-                hint="somebody must be able to look after the customer on the portal",
-            )
-        )
-    seen: set[str] = set()
-    for place, person in enumerate(people):
-        if person.username.casefold() in seen:
-            problems.append(
-                Problem(
-                    "duplicate-username",
-                    "this username is used twice among administrators",
-                    (place, "username"),
-                    "give each person a username of their own (capitals make no difference)",
-                )
-            )
-        seen.add(person.username.casefold())
-    return kept_to_rules(people, problems)
-
-
 class Address(Declaration):
     """Where the institution is."""
 
@@ -92,8 +64,9 @@ class Agreements(Ruled):
     terms_of_service: Day
     """The day on which the terms of service were accepted."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
-        for key, day in (("privacy_policy", self.privacy_policy), ("terms_of_service", self.terms_of_service)):
+    @rule
+    def _not_in_the_future(self, known: Circumstances) -> Iterable[Problem]:
+        for key, day in values(self, "privacy_policy", "terms_of_service"):
             if known.today is not None and day > known.today:
                 yield Problem(
                     "date-in-future",
@@ -120,7 +93,8 @@ class Notify(Ruled):
     webhook: WebUrl | None = None
     """An address that is posted to."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
+    @rule
+    def _webhook_can_be_reached(self, known: Circumstances) -> Iterable[Problem]:
         if self.webhook is None or known.network is None:
             return
         host = host_of(self.webhook)
@@ -133,7 +107,7 @@ class Notify(Ruled):
             )
 
 
-class Customer(Declaration):
+class Customer(Ruled):
     """An institution, as customers/ID/customer.yaml says it."""
 
     kind: Annotated[Literal["customer"], OneOf()]
@@ -146,7 +120,7 @@ class Customer(Declaration):
     """The institution's name."""
     profile: Profile | None = None
     """What there is to know about the institution."""
-    administrators: Annotated[tuple[Administrator, ...], AfterValidator(_looked_after)]
+    administrators: tuple[Administrator, ...]
     """The people who look after it; at least one of role admin."""
     address: Address | None = None
     """Where it is."""
@@ -164,3 +138,27 @@ class Customer(Declaration):
     """Where people come from."""
     notify: Notify | None = None
     """Who hears of what was held or refused."""
+
+    @rule
+    def _somebody_looks_after_it(self, known: Circumstances) -> Iterable[Problem]:
+        roles = [role for _, role in each(self.administrators, "role")]
+        if "admin" not in roles and len(roles) == len(self.administrators):
+            yield Problem(
+                "no-administrator",
+                "administrators needs at least one person of role admin",
+                ("administrators", "role"),
+                "somebody must be able to look after the customer on the portal",
+            )
+
+    @rule
+    def _administrators_can_be_told_apart(self, known: Circumstances) -> Iterable[Problem]:
+        seen: set[str] = set()
+        for place, username in each(self.administrators, "username"):
+            if username.casefold() in seen:
+                yield Problem(
+                    "duplicate-username",
+                    "this username is used twice among administrators",
+                    ("administrators", place, "username"),
+                    "give each person a username of their own (capitals make no difference)",
+                )
+            seen.add(username.casefold())

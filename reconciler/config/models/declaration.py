@@ -1,20 +1,22 @@
 """What every model of a document is: frozen, closed to unknown keys, with rules between its fields.
 
-A rule sees a whole model and yields a `Problem` for each thing that is wrong; all of them are reported, each
-at the key that it names.
+A rule yields a `Problem` for each thing that is wrong; all of them are reported, each at the key that it names. Rules
+are also held against a document of which other parts are not valid (`config.sketch`): a rule that asks for such a part
+stops there, by `NotKnown`, and every other rule goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol, Self, TypeVar
+from functools import cache
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-Value = TypeVar("Value")
+Method = TypeVar("Method", bound=Callable[..., Iterable["Problem"]])
 
 #: the type of the one pydantic error that carries problems
 BROKEN_RULES = "broken-rules"
@@ -36,12 +38,14 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A broken rule. at: the path below the model to the value to change; empty for the model itself."""
+    """A broken rule. at: the path below the model to the value to change; empty for the model itself. absence: it is
+    about something that is not said."""
 
     code: str
     message: str
     at: tuple[str | int, ...] = ()
     hint: str | None = None
+    absence: bool = False
 
 
 class Declaration(BaseModel):
@@ -56,22 +60,57 @@ class Declaration(BaseModel):
     )
 
 
-class Ruled(Declaration):
-    """A declaration with rules between its fields."""
+class NotKnown(Exception):  # noqa: N818 - it is an answer, not a defect
+    """A rule asked for a value that is not valid, or may have been meant by another key: there is nothing to judge."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
-        """Every broken rule of this model."""
-        raise NotImplementedError
+
+Rule: TypeAlias = Callable[[Any, Circumstances], Iterable[Problem]]
+
+
+def rule(method: Method) -> Method:
+    """Marks a method of a `Ruled` as one of its rules."""
+    method.is_rule = True  # type: ignore[attr-defined]
+    return method
+
+
+@cache
+def rules_of(model: type) -> tuple[Rule, ...]:
+    """The rules of a model, those of the models that it extends first."""
+    names = {name: None for base in reversed(model.__mro__) for name, member in vars(base).items() if _is_rule(member)}
+    return tuple(getattr(model, name) for name in names)
+
+
+def _is_rule(member: object) -> bool:
+    return getattr(member, "is_rule", False) is True
+
+
+class Ruled(Declaration):
+    """A declaration with rules between its fields: methods marked with `rule`, (self, Circumstances) -> Problems."""
+
+    def has(self, key: str) -> bool:
+        """Whether something is said, valid or not. Nothing is said by null and by an empty list."""
+        return getattr(self, key) not in (None, ())
 
     @model_validator(mode="after")
     def _hold_to_rules(self, info: ValidationInfo) -> Self:
         known = info.context if isinstance(info.context, Circumstances) else Circumstances()
-        return kept_to_rules(self, self.rules(known))
+        found = tuple(problem for each in rules_of(type(self)) for problem in each(self, known))
+        if found:
+            raise PydanticCustomError(BROKEN_RULES, "breaks a rule between its keys", {"problems": found})
+        return self
 
 
-def kept_to_rules(value: Value, problems: Iterable[Problem]) -> Value:
-    """The value, where there are no problems; else one error of pydantic's that carries them all."""
-    found = tuple(problems)
-    if found:
-        raise PydanticCustomError(BROKEN_RULES, "breaks a rule between its keys", {"problems": found})
-    return value
+def values(thing: object, *keys: str) -> Iterator[tuple[str, Any]]:
+    """The keys of a thing whose values are known, with the values: for a rule about each of several keys alone."""
+    for key in keys:
+        try:
+            yield key, getattr(thing, key)
+        except NotKnown:
+            continue
+
+
+def each(things: Iterable[object], key: str) -> Iterator[tuple[int, Any]]:
+    """Place and value of one key of the items of a list, where it is known."""
+    for place, thing in enumerate(things):
+        for _, value in values(thing, key):
+            yield place, value

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from reconciler.config.addresses import Origin
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
 from reconciler.config.secret import SecretReference, SharedSecret
 from reconciler.config.values import Id, OneOf, Text
 
@@ -36,13 +36,14 @@ class Lti(Ruled):
     platforms: tuple[Platform, ...] = ()
     """One for each LMS."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
+    @rule
+    def _ids_of_their_own(self, known: Circumstances) -> Iterable[Problem]:
         first: dict[str, int] = {}
-        for place, platform in enumerate(self.platforms):
-            if first.setdefault(platform.id, place) != place:
+        for place, name in each(self.platforms, "id"):
+            if first.setdefault(name, place) != place:
                 yield Problem(
                     "duplicate-platform",
-                    f"the platform id {platform.id} is used twice",
+                    f"the platform id {name} is used twice",
                     ("platforms", place, "id"),
                     "give each LMS an id of its own",
                 )

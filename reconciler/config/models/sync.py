@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reconciler.config.addresses import HostKey, WebUrl, host_of, is_https, is_private
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule, values
 from reconciler.config.secret import SecretReference
 from reconciler.config.values import Clock, Frequency, Host, OneOf, Port, RemoteFile, Text
 
@@ -43,23 +43,27 @@ class Scheduled(Ruled):
     at: Clock | None = None
     """At which time of day in the customer's time zone, with frequency: auto."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
-        if self.frequency == "auto" and self.period is None:
+    @rule
+    def _auto_has_a_period(self, known: Circumstances) -> Iterable[Problem]:
+        if self.frequency == "auto" and not self.has("period"):
             yield Problem(
                 "period-missing",
                 "period is missing: frequency: auto needs it",
                 ("frequency",),
                 "for example period: daily",
+                absence=True,
             )
-        if self.frequency == "manual":
-            for key in ("period", "at"):
-                if getattr(self, key) is not None:
-                    yield Problem(
-                        "period-without-auto",
-                        f"{key} goes only with frequency: auto",
-                        (key,),
-                        f"add frequency: auto, or leave out {key}",
-                    )
+
+    @rule
+    def _manual_has_no_times(self, known: Circumstances) -> Iterable[Problem]:
+        for key in ("period", "at"):
+            if self.frequency == "manual" and self.has(key):
+                yield Problem(
+                    "period-without-auto",
+                    f"{key} goes only with frequency: auto",
+                    (key,),
+                    f"add frequency: auto, or leave out {key}",
+                )
 
 
 class SftpSync(Scheduled):
@@ -82,22 +86,27 @@ class SftpSync(Scheduled):
     host_key: HostKey
     """The server's public key, as `ssh-keyscan HOST` prints it without the host; another one is refused."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
-        yield from super().rules(known)
-        if self.password is None and self.private_key is None:
+    @rule
+    def _one_way_to_sign_in(self, known: Circumstances) -> Iterable[Problem]:
+        given = [key for key in ("password", "private_key") if self.has(key)]
+        if not given:
             yield Problem(
                 "password-or-key",
                 "password or private_key is missing: sync type sftp needs one of them",
                 (),
                 "for example password: {secret: sftp}",
+                absence=True,
             )
-        if self.password is not None and self.private_key is not None:
+        if len(given) > 1:
             yield Problem(
                 "password-or-key",
                 "password and private_key exclude each other",
                 ("private_key",),
                 "keep the one that the server asks for",
             )
+
+    @rule
+    def _host_can_be_reached(self, known: Circumstances) -> Iterable[Problem]:
         if known.network is not None and is_private(self.host) and not known.network.allows(self.host):
             yield _private_host("host")
 
@@ -120,20 +129,26 @@ class ApiSync(Scheduled):
     scopes: tuple[Text, ...] = ()
     """oauth2: the scopes to ask for; none asks for what OneRoster names."""
 
-    def rules(self, known: Circumstances) -> Iterable[Problem]:
-        yield from super().rules(known)
-        if self.authorization == "oauth2" and self.token_url is None:
+    @rule
+    def _oauth2_asks_for_tokens(self, known: Circumstances) -> Iterable[Problem]:
+        if self.authorization == "oauth2" and not self.has("token_url"):
             yield Problem(
                 "token-url-missing",
                 "token_url is missing: authorization oauth2 needs it",
                 ("authorization",),
                 "the API's owner names the address where tokens are given out",
+                absence=True,
             )
-        if self.authorization == "oauth1":
-            for key in ("token_url", "scopes"):
-                if getattr(self, key):
-                    yield Problem("oauth2-only", f"{key} goes only with authorization: oauth2", (key,))
-        for key, url in (("url", self.url), ("token_url", self.token_url)):
+
+    @rule
+    def _oauth1_knows_no_tokens(self, known: Circumstances) -> Iterable[Problem]:
+        for key in ("token_url", "scopes"):
+            if self.authorization == "oauth1" and self.has(key):
+                yield Problem("oauth2-only", f"{key} goes only with authorization: oauth2", (key,))
+
+    @rule
+    def _addresses_can_be_reached(self, known: Circumstances) -> Iterable[Problem]:
+        for key, url in values(self, "url", "token_url"):
             if url is None or known.network is None or known.network.allows(host_of(url)):
                 continue
             if not is_https(url):
