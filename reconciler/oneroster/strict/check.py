@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.oneroster.archive import Member
 from reconciler.oneroster.strict.findings import MOST_LISTED, Findings
 from reconciler.oneroster.strict.gradebook import check_gradebook
-from reconciler.oneroster.strict.manifest import check_manifest
+from reconciler.oneroster.strict.manifest import Declared, check_manifest
 from reconciler.oneroster.strict.package import Package, open_package
 from reconciler.oneroster.strict.references import check_references
 from reconciler.oneroster.strict.resources import check_resources
@@ -48,44 +47,38 @@ def check_letter(path: Path, *, name: str | None = None, most: int | None = MOST
 
 
 def _check(package: Package, findings: Findings) -> str:
-    members = dict(package.members)
-    manifest = members.pop(MANIFEST, None)
-    data = _bytes(package, manifest, findings) if manifest is not None else None
-    looks_like = _looks_like(package)
-    if manifest is not None and data is None:
-        version, modes = looks_like, {}
-    else:
-        declared = check_manifest(data, members.keys(), looks_like, findings)
-        version, modes = declared.version, dict(declared.modes)
-    tables = TABLES[version]
-    for stem in sorted(members.keys() - tables.keys()):
-        written = members.pop(stem).name
-        findings.at("strict-unknown-file", f"{written} is no file of OneRoster {version}", written)
-    there = [stem for stem in tables if stem in members and modes.get(stem) != "absent"]
+    stems = package.names.keys() - {MANIFEST}
+    # 1.2 has files that 1.1 does not have, roles.csv first of all.
+    declared = Declared("1.2" if stems - TABLES["1.1"].keys() else "1.1", {})
+    data = _bytes(package, MANIFEST, findings)
+    if data is not None or MANIFEST not in package.names:
+        declared = check_manifest(data, stems, declared.version, findings)
+    tables = TABLES[declared.version]
+    for stem in sorted(stems - tables.keys()):
+        written = package.names[stem]
+        findings.at("strict-unknown-file", f"{written} is no file of OneRoster {declared.version}", written)
+    there = [stem for stem in tables if stem in stems and declared.modes.get(stem) != "absent"]
     sheets: dict[str, Sheet] = {}
     for stem in there:
-        content = _bytes(package, members[stem], findings)
-        sheet = (
-            read_strictly(tables[stem], content, modes.get(stem) == "delta", findings) if content is not None else None
-        )
+        content = _bytes(package, stem, findings)
+        if content is None:
+            continue
+        sheet = read_strictly(tables[stem], content, declared.modes.get(stem) == "delta", findings)
         if sheet is not None:
             sheets[stem] = sheet
             check_values(sheet, findings)
     check_references(sheets, there, findings)
     for check in (check_semantics, check_gradebook, check_resources):
         check(sheets, findings)
-    return version
+    return declared.version
 
 
-def _bytes(package: Package, member: Member, findings: Findings) -> bytes | None:
-    """None where it is damaged or too large; the other files are still checked."""
+def _bytes(package: Package, stem: str, findings: Findings) -> bytes | None:
+    """None where it is not there, damaged, unsafe or too large; the other files are still checked."""
+    if stem not in package.members:
+        return None
     try:
-        return package.archive.read(member)
+        return package.archive.read(package.members[stem])
     except Refusal as refusal:
         findings.refuse(refusal.diagnostics)
         return None
-
-
-def _looks_like(package: Package) -> str:
-    """The version by the files: 1.2 has files that 1.1 does not have, roles.csv first of all."""
-    return "1.2" if package.members.keys() - {MANIFEST} - TABLES["1.1"].keys() else "1.1"

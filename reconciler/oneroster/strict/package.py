@@ -34,11 +34,12 @@ class _Salvage(Archive):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """members: of the standard's files in any version, by stem. names: what each is called in the archive."""
+    """names: what the files of the standard, of any version, are called in the archive, by stem. members: those of
+    them that can be read safely."""
 
     archive: Archive
-    members: Mapping[str, Member]
     names: Mapping[str, str]
+    members: Mapping[str, Member]
 
 
 def open_package(stream: BinaryIO, name: str, findings: Findings) -> Package | None:
@@ -54,8 +55,12 @@ def open_package(stream: BinaryIO, name: str, findings: Findings) -> Package | N
     stream.seek(0)
     with zipfile.ZipFile(stream) as directory:
         entries = [entry for entry in directory.infolist() if not entry.is_dir()]
-    members, names = _of_the_standard(entries, findings, name)
-    return Package(archive, members, names)
+    known = _of_the_standard(entries, findings, name)
+    names = {stem: posixpath.basename(entry.filename) for stem, entry in known.items()}
+    members = {
+        stem: Member(names[stem], entry.compress_size, entry) for stem, entry in known.items() if _is_safe(entry)
+    }
+    return Package(archive, names, members)
 
 
 def shown(name: str) -> str:
@@ -64,30 +69,26 @@ def shown(name: str) -> str:
     return safe if len(safe) <= 80 else f"{safe[:77]}..."
 
 
-def _of_the_standard(
-    entries: Sequence[zipfile.ZipInfo], findings: Findings, name: str
-) -> tuple[dict[str, Member], dict[str, str]]:
+def _of_the_standard(entries: Sequence[zipfile.ZipInfo], findings: Findings, name: str) -> dict[str, zipfile.ZipInfo]:
+    """The first entry of each file of the standard, by stem; of the others it is said why they are none."""
     folder = _folder(entries)
     if folder:
         message = f"the files are inside the folder {shown(folder)}"
         findings.at("strict-folder-in-archive", message, name)
-    members: dict[str, Member] = {}
-    names: dict[str, str] = {}
+    known: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:
         path = entry.filename
         inside, base = posixpath.split(path)
         stem = STEMS.get(base.lower()) if inside == folder else None
         if stem is None:
             findings.at("strict-unknown-file", f"{shown(path)} is no file of OneRoster", shown(path))
-        elif stem in members and names[stem] == base:
+        elif stem in known and known[stem].filename == path:
             findings.at("strict-duplicate-file", f"{base} is in the archive twice", base)
         else:
             if base != f"{stem}.csv":
                 findings.at("strict-file-name-case", f"{base} must be named {stem}.csv", base)
-            if stem not in members and _is_safe(entry):
-                members[stem] = Member(base, entry.compress_size, entry)
-                names[stem] = base
-    return members, names
+            known.setdefault(stem, entry)
+    return known
 
 
 def _folder(entries: Sequence[zipfile.ZipInfo]) -> str:
@@ -95,7 +96,7 @@ def _folder(entries: Sequence[zipfile.ZipInfo]) -> str:
     held: dict[str, int] = {}
     for entry in entries:
         inside, base = posixpath.split(entry.filename)
-        if base.lower() in STEMS and _is_safe(entry):
+        if base.lower() in STEMS and not UNSAFE_NAME.search(entry.orig_filename):
             held[inside] = held.get(inside, 0) + 1
     if not held or "" in held:
         return ""

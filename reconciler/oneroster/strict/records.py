@@ -54,7 +54,8 @@ def read_records(file: str, data: bytes, width: int, columns: Mapping[str, int],
     if frame is None or (columns and frame.height != lines.len()):
         findings.at("strict-unreadable-csv", "the rows cannot be read as CSV", file)
         return None
-    return Records(frame.with_columns(lines.alias("line")), loose, rows)
+    numbered = lines.alias("line").to_frame()
+    return Records(numbered.hstack(frame.get_columns()) if columns else numbered, loose, rows)
 
 
 def _parsed(text: bytes, skip: int, columns: Mapping[str, int], quoted: bool) -> pl.DataFrame | None:
