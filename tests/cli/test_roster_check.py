@@ -97,3 +97,118 @@ def test_usernames_that_two_people_share_are_told_as_a_plan_tells_them(
     out = capsys.readouterr().out
     assert out.count("error: another row of this file has the same username [duplicate-username]") == 2
     assert out.endswith("2 rows set aside\n")
+
+
+#: Nothing deviates: with the courses and terms that classes refer to.
+TO_THE_LETTER = SMALL.with_rows(
+    "courses", [{"sourcedId": f"course-{number}", "title": "Course", "orgSourcedId": "d-1"} for number in range(3)]
+).with_rows(
+    "academicSessions",
+    [
+        {
+            "sourcedId": key,
+            "title": "Term",
+            "type": "term",
+            "startDate": "2026-08-20",
+            "endDate": "2027-06-11",
+            "schoolYear": "2027",
+        }
+        for key in ("t-1", "t-2")
+    ],
+)
+
+
+def test_strict_says_that_nothing_deviates(tmp_path: Path) -> None:
+    result = check(TO_THE_LETTER.zip(tmp_path / "roster.zip"), "--strict")
+    assert result.stdout == (
+        "users 10 · classes 8 · enrollments 20 · orgs 3\nstrict: nothing deviates from OneRoster 1.1\n"
+    )
+    assert result.return_value == ExitCode.DONE
+
+
+def test_what_the_intake_reads_all_the_same_is_told_by_strict_and_is_an_error(tmp_path: Path) -> None:
+    path = TO_THE_LETTER.with_user("u-0002", enabledUser="TRUE").zip(tmp_path / "roster.zip")
+    assert check(path).return_value == ExitCode.DONE
+    result = check(path, "--strict")
+    assert result.stdout.endswith(
+        "users.csv:3:4: error: enabledUser is neither true nor false [strict-invalid-boolean]\n"
+        "    write true or false\n"
+        "users 10 · classes 8 · enrollments 20 · orgs 3\n"
+        "strict: 1 deviation from OneRoster 1.1, of 1 rule\n"
+    )
+    assert result.return_value == ExitCode.ERROR
+
+
+def test_a_deviation_that_is_a_warning_is_no_error(tmp_path: Path) -> None:
+    made = TO_THE_LETTER.raw("orgs.csv", b"\xef\xbb\xbf" + TO_THE_LETTER.text("orgs").encode())
+    result = check(made.zip(tmp_path / "roster.zip"), "--strict")
+    assert "orgs.csv:1: warning: the file begins with a byte order mark [strict-byte-order-mark]" in result.stdout
+    assert result.return_value == ExitCode.DONE
+
+
+def test_strict_lists_the_first_of_each_rule_and_all_of_them_where_asked(tmp_path: Path) -> None:
+    path = bundle(users=60).with_rows("demographics", [{"sourcedId": f"x-{n}"} for n in range(50)])
+    made = path.zip(tmp_path / "roster.zip")
+    short, long = check(made, "--strict").stdout, check(made, "--strict", "--all").stdout
+    assert short.count("[strict-missing-target-record]") == 21
+    assert "info: and 30 more of the same rule, not listed [strict-missing-target-record]" in short
+    assert long.count("[strict-missing-target-record]") == 50
+    assert "not listed" not in long
+    last = "strict: 66 deviations from OneRoster 1.1, of 2 rules\n"
+    assert short.endswith(last)
+    assert long.endswith(last)
+
+
+def test_all_without_strict_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = SMALL.zip(tmp_path / "roster.zip")
+    assert called(["roster", "check", str(path), "--all"]) == ExitCode.WRONG_USE
+    assert "--all goes with --strict" in capsys.readouterr().err
+
+
+def test_strict_goes_on_where_the_intake_refuses_and_says_so_once(tmp_path: Path) -> None:
+    made = TO_THE_LETTER.raw("users.csv", b"").raw("../users.csv", b"x").with_row("orgs", "s-1", name="")
+    result = check(made.zip(tmp_path / "roster.zip"), "--strict")
+    assert result.stdout.count("[unsafe-member-name]") == 1
+    assert "orgs.csv:3:4: error: name is empty [strict-missing-required-value]" in result.stdout
+    assert "users.csv:1: error: the file has no header row [strict-missing-header]" in result.stdout
+    assert "roster.zip refused: it cannot be used as a roster\nstrict: " in result.stdout
+    assert result.return_value == ExitCode.ERROR
+
+
+def test_strict_says_where_nothing_can_be_checked(tmp_path: Path) -> None:
+    path = tmp_path / "roster.zip"
+    path.write_bytes(b"no archive")
+    result = check(path, "--strict")
+    assert result.stdout.count("[not-a-zip]") == 1
+    assert result.stdout.endswith("strict: it cannot be opened, so that nothing in it was checked\n")
+    assert result.return_value == ExitCode.ERROR
+    assert "absent.zip: error: the file cannot be read" in check(tmp_path / "absent.zip", "--strict").stdout
+
+
+def test_json_of_strict_counts_every_rule(tmp_path: Path) -> None:
+    made = SMALL.with_user("u-0002", enabledUser="TRUE")
+    found = json.loads(check(made.zip(tmp_path / "roster.zip"), "--strict", "--format", "json").stdout)
+    assert list(found)[-1] == "strict"
+    assert found["strict"] == {
+        "version": "1.1",
+        "deviations": 17,
+        "rules": [
+            {"code": "strict-invalid-boolean", "rule": "row.invalid_boolean", "count": 1},
+            {"code": "strict-missing-target-file", "rule": "reference.missing_target_file", "count": 16},
+        ],
+    }
+    boolean = next(each for each in found["diagnostics"] if each["code"] == "strict-invalid-boolean")
+    assert (boolean["file"], boolean["line"], boolean["column"]) == ("users.csv", 3, 4)
+
+
+def test_neither_demographics_nor_passwords_are_printed(tmp_path: Path) -> None:
+    secret = "Zebra77"
+    made = TO_THE_LETTER.with_user("u-0002", password=secret, agentSourcedIds=f"{secret} {secret}")
+    made = made.with_rows(
+        "demographics", [{"sourcedId": "u-0002", "birthDate": secret, "sex": secret, "asian": secret}]
+    )
+    path = made.zip(tmp_path / "roster.zip")
+    for form in ("text", "json"):
+        out = check(path, "--strict", "--format", form).stdout
+        assert "strict-invalid-date" in out
+        assert secret not in out
