@@ -262,8 +262,8 @@ def test_what_describes_a_customer_has_a_form(files: Files, more: str, expected:
         ("  protect: u-1\n", ["wrong-type"]),
         ("  calendar: [{from: 2027-06-10, to: 2027-06-01, mode: freeze}]\n", ["dates-reversed"]),
         ("  calendar: [{from: 2027-06-10, to: 2027-06-10, mode: thaw}]\n", ["invalid-choice"]),
-        ("  approvals: [{people: 120, until: 2027-07-01}]\n", ["missing-key", "not-yet-in-force"]),
-        ("  allow: [{gate: row-count-drop, until: soon, reason: x}]\n", ["invalid-date", "not-yet-in-force"]),
+        ("  approvals: [{people: 120, until: 2027-07-01}]\n", ["missing-key"]),
+        ("  allow: [{gate: row-count-drop, until: soon, reason: x}]\n", ["invalid-date"]),
     ],
 )
 def test_what_a_roster_may_do_has_a_form(files: Files, more: str, expected: list[str]) -> None:
@@ -356,8 +356,8 @@ def test_lms_platforms_have_a_form(files: Files, platforms: str, expected: list[
         ("network: {allow: [127.0.0.1, 10.0.0.0/8, sis.local]}\n", []),
         ("network: {allow: [10.0.0.1/8]}\n", ["invalid-network"]),
         ("operators: [{name: O, email: o@p.example, role: operator}]\n", ["not-yet-in-force"]),
-        ("policy: {limits: {users: {percent: 20}}}\n", ["not-yet-in-force"]),
-        ("policy: {limits: {users: {percent: 200}}}\n", ["not-yet-in-force", "out-of-range"]),
+        ("policy: {limits: {users: {percent: 20}}}\n", []),
+        ("policy: {limits: {users: {percent: 200}}}\n", ["out-of-range"]),
         ("environment: {}\n", ["unknown-key"]),
     ],
 )
