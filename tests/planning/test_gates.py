@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from reconciler.model.gate import GATES, GateOutcome
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.oneroster.snapshot import Snapshot, SourceFacts
+from reconciler.planning.gates import RULES, Allowance, Case, Judgement, LastRoster, judge, roots
+from reconciler.planning.live import Live
+from reconciler.reports.gate_page import page
+from rosters import decide, district, live_of, person
+
+TODAY = "2026-11-23"
+EVERYBODY = [person(each, "s-1" if each < 30 else "s-2") for each in range(60)]
+DAY_ONE = district(EVERYBODY)
+FACTS = SourceFacts(
+    ("classes", "enrollments", "orgs", "users"), "sis-1", "2026-11-20T01:00:00.000Z", "2026-11-20T02:00:00"
+)
+
+
+def last_of(snapshot: Snapshot) -> LastRoster:
+    return LastRoster("1" * 64, "2026-11-20T02:30:00Z", dict(snapshot.rows), FACTS, roots(snapshot))
+
+
+def judged(snapshot: Snapshot, *allowances: Allowance, live: Live | None = None, last: bool = True) -> Judgement:
+    known = live_of(DAY_ONE) if live is None else live
+    alive = {kind: known.frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
+    snapshot = snapshot if snapshot.facts.files else replace(snapshot, facts=FACTS)
+    return judge(Case(snapshot, last_of(DAY_ONE) if last else None, known, alive), allowances, TODAY)
+
+
+def codes(judgement: Judgement) -> list[str]:
+    return [each.code for each in (*judgement.refusals, *judgement.diagnostics)]
+
+
+def fewer_people() -> Snapshot:
+    return district(EVERYBODY[:40])
+
+
+def with_aside(number: int, code: str) -> Snapshot:
+    snapshot = district(EVERYBODY, aside=[("user", f"x-{each}") for each in range(number)])
+    return replace(snapshot, quarantine=snapshot.quarantine.with_columns(pl.lit(code).alias("code")))
+
+
+def with_facts(**facts: object) -> Snapshot:
+    return replace(DAY_ONE, facts=replace(FACTS, **facts))
+
+
+def without_school() -> Snapshot:
+    return replace(DAY_ONE, orgs=DAY_ONE.orgs.filter(pl.col("sourced_id") != "s-2"))
+
+
+def spreadsheet() -> Snapshot:
+    return replace(DAY_ONE, users=DAY_ONE.users.with_columns(pl.lit("1.23E+11").alias("identifier")))
+
+
+def emptied() -> Snapshot:
+    return replace(DAY_ONE, classes=DAY_ONE.classes.clear(), rows={**DAY_ONE.rows, "classes": 0})
+
+
+def other_root() -> Snapshot:
+    renamed = pl.col("sourced_id").replace({"d-1": "d-2"}).alias("sourced_id")
+    return replace(DAY_ONE, orgs=DAY_ONE.orgs.with_columns(renamed))
+
+
+#: code -> a snapshot to which exactly this gate objects
+BENT = {
+    "incomplete-source": replace(DAY_ONE, complete=False),
+    "emptied-file": emptied(),
+    "other-source-system": with_facts(system="sis-2"),
+    "row-count-drop": fewer_people(),
+    "stale-source": with_facts(packed_at="2026-11-13T02:00:00"),
+    "optional-file-missing": with_facts(files=("classes", "enrollments", "users")),
+    "org-vanished": without_school(),
+    "many-unknown-roles": with_aside(6, "unknown-role"),
+    "keys-damaged": spreadsheet(),
+}
+
+
+def test_a_good_roster_passes_every_gate() -> None:
+    assert judged(DAY_ONE) == Judgement((), (), ())
+    assert judged(DAY_ONE, last=False) == Judgement((), (), ())
+
+
+@pytest.mark.parametrize("code", BENT)
+def test_each_gate_objects_to_what_it_looks_at_and_does_what_its_line_says(code: str) -> None:
+    judgement = judged(BENT[code])
+    assert codes(judgement) == [code] or codes(judgement) == [code] * len(codes(judgement))
+    if GATES[code].outcome is GateOutcome.REFUSED:
+        assert judgement.refusals
+        assert not judgement.held
+        assert all(each.is_error for each in judgement.refusals)
+    else:
+        assert not judgement.refusals
+        assert {each.code for each in judgement.held} == {code}
+        assert {each.sentence for each in judgement.held} == {GATES[code].sentence}
+    for each in (*judgement.refusals, *judgement.diagnostics):
+        assert each.hint
+
+
+def test_the_institution_above_all_others_may_not_change_unseen() -> None:
+    assert "root-changed" in codes(judged(other_root()))
+
+
+def test_every_rule_has_its_line_in_the_table() -> None:
+    assert {rule.__name__.replace("_", "-") for rule in RULES} == {
+        "emptied-file",
+        "incomplete-source",
+        "keys-damaged",
+        "many-dangling-references",
+        "many-unknown-roles",
+        "optional-file-missing",
+        "org-vanished",
+        "other-source-system",
+        "root-changed",
+        "row-count-drop",
+        "stale-source",
+    }
+    assert {rule.__name__.replace("_", "-") for rule in RULES} <= set(GATES)
+
+
+@pytest.mark.parametrize("code", [code for code in BENT if GATES[code].allowed])
+def test_an_allowance_lets_a_gate_pass_and_is_told(code: str) -> None:
+    judgement = judged(BENT[code], Allowance(code, TODAY, "as agreed"))
+    assert (judgement.refusals, judgement.held) == ((), ())
+    assert set(codes(judgement)) == {"gate-allowed"}
+    assert "as agreed" in judgement.diagnostics[0].message
+
+
+@pytest.mark.parametrize("code", [code for code in BENT if GATES[code].allowed])
+def test_an_allowance_that_ended_lets_nothing_pass(code: str) -> None:
+    judgement = judged(BENT[code], Allowance(code, "2026-11-22", "as agreed"))
+    assert judgement.refusals or judgement.held
+    assert "allowance-expired" in codes(judgement)
+
+
+def test_what_no_gate_needs_is_told() -> None:
+    assert codes(judged(DAY_ONE, Allowance("row-count-drop", TODAY, "two schools moved away"))) == ["allowance-unused"]
+
+
+def test_a_source_that_was_not_read_whole_cannot_be_allowed() -> None:
+    judgement = judged(BENT["incomplete-source"], Allowance("incomplete-source", TODAY, "no"))
+    assert [each.code for each in judgement.refusals] == ["incomplete-source"]
+
+
+def test_fewer_rows_than_a_fifth_pass() -> None:
+    assert codes(judged(district(EVERYBODY[:50]))) == []
+
+
+def test_a_file_of_changes_is_not_counted() -> None:
+    snapshot = replace(fewer_people(), modes={stem: "delta" for stem in ("orgs", "users", "classes", "enrollments")})
+    assert codes(judged(snapshot)) == []
+
+
+def test_the_same_file_again_is_not_stale() -> None:
+    again = replace(with_facts(packed_at="2026-11-13T02:00:00"), sha256="1" * 64)
+    assert codes(judged(again)) == []
+
+
+def test_zeros_that_a_spreadsheet_lost_are_seen() -> None:
+    zeros = [{**person(each), "identifier": f"00{each:03d}"} for each in range(20)]
+    live = live_of(district(zeros))
+    bare = district([{**each, "identifier": str(each["identifier"]).lstrip("0") or "0"} for each in zeros])
+    case = Case(replace(bare, facts=FACTS), None, live, {})
+    assert [each.code for each in judge(case, (), TODAY).held] == ["keys-damaged"]
+
+
+def test_a_gate_that_holds_still_lists_and_counts() -> None:
+    judgement = judged(fewer_people())
+    decision = decide(fewer_people(), live_of(DAY_ONE), findings=judgement.held)
+    people = decision.changes[Kind.USER]
+    assert people["action"].unique().to_list() == ["delete"]
+    assert people["held"].all()
+    assert people.height == 20
+    assert GATES["row-count-drop"].sentence in decision.causes
+
+
+def test_a_gate_with_nothing_to_hold_holds_nothing() -> None:
+    judgement = judged(with_facts(packed_at="2026-11-13T02:00:00"))
+    decision = decide(DAY_ONE, live_of(DAY_ONE), findings=judgement.held)
+    assert decision.changes == {}
+    assert decision.causes == ()
+
+
+def test_an_old_file_brings_nothing_back() -> None:
+    """Not losses alone: an older file also reverts names, and makes people who have left."""
+    judgement = judged(with_facts(packed_at="2026-11-13T02:00:00"))
+    decision = decide(district([*EVERYBODY, person(99)]), live_of(DAY_ONE), findings=judgement.held)
+    assert all(frame["held"].all() for frame in decision.changes.values())
+
+
+def test_the_page_of_gates_is_current() -> None:
+    committed = Path(__file__).parents[2].joinpath("docs", "gates.md").read_text(encoding="utf-8")
+    assert committed == page(), "write it anew: docs/gates.md is what reconciler.reports.gate_page.page() gives"
