@@ -20,7 +20,7 @@ from reconciler.operations.applying import Applied, AppliedCustomer, apply_plan
 from reconciler.operations.failure import UNEXPECTED
 from reconciler.operations.plan_file import read_plan
 from reconciler.operations.planning import RosterChoice, make_plan
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import Workspace, open_workspace
 
 
 @click.command()
@@ -74,15 +74,20 @@ def apply(
     plan = read_plan(saved, workspace.store) if saved else make_plan(workspace, request)  # type: ignore[arg-type]
     command = f"reconciler apply {saved}" if saved else apply_command(what, bundle, directory, environment, store)
     show_plan(plan, form="text", rows=None, people=None, key=lambda: workspace.store.key, command=command)
-    if reviewed is not None and _does_something(plan) and not is_expected(plan, reviewed, workspace.store):
+    if reviewed is not None and does_something(plan) and not is_expected(plan, reviewed, workspace.store):
         return ExitCode.STALE
-    if not _does_something(plan) and not _keeps_a_roster(plan):
+    if not does_something(plan) and not _keeps_a_roster(plan):
         if not approve:
             return _quiet_code(plan)
-    elif _does_something(plan) and not (yes or expect) and sys.stdin.isatty():
-        answer = _asked()
+    elif does_something(plan) and not (yes or expect) and sys.stdin.isatty():
+        answer = asked()
         if answer is not None:
             return answer
+    return carry_out(workspace, plan, approve, lock_timeout, command)
+
+
+def carry_out(workspace: Workspace, plan: Plan, approve: Iterable[str], lock_timeout: float, command: str) -> ExitCode:
+    """Says what became of every customer. command: the words that would apply this plan again."""
     results: list[AppliedCustomer] = []
     try:
         apply_plan(workspace, plan, approve, lock_timeout=lock_timeout, finished=results.append)
@@ -92,7 +97,7 @@ def apply(
     return worst([_code(results), ExitCode.DONE if handed_over else ExitCode.ERROR])
 
 
-def _asked() -> ExitCode | None:
+def asked() -> ExitCode | None:
     """None for yes, else what to exit with."""
     # polars lets a blocked read go on after a signal: Ctrl-C would wait for Enter
     signal.siginterrupt(signal.SIGINT, True)
@@ -120,7 +125,7 @@ def _plan_file(what: Sequence[str]) -> Path | None:
     return path
 
 
-def _does_something(plan: Plan) -> bool:
+def does_something(plan: Plan) -> bool:
     return any(
         customer.declared or (customer.roster_applies and any(frame.height for frame in customer.roster.values()))
         for customer in plan.customers

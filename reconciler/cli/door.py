@@ -42,6 +42,7 @@ VERBS: dict[str, Verb] = {
     "apply": Verb("reconciler.cli.apply:apply", "Show a plan, ask, and carry out exactly that plan."),
     "holds": Verb("reconciler.cli.holds:holds", "List deletions that wait for approval."),
     "history": Verb("reconciler.cli.history:history", "List what was applied, newest first."),
+    "undo": Verb("reconciler.cli.undo:undo", "Take back one run, as far as nothing was changed since."),
     "new": Verb("reconciler.cli.new:new", "Write one new, commented file of a customer, community or lesson."),
     "validate": Verb("reconciler.cli.validate:validate", "Check YAML, without store, secrets or network."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),
@@ -50,7 +51,7 @@ VERBS: dict[str, Verb] = {
 }
 
 #: diagnostics that are about the command line and not about what it names
-WRONG_USE = frozenset({"unknown-customer", "unknown-environment"})
+WRONG_USE = frozenset({"unknown-customer", "unknown-environment", "unknown-run"})
 
 
 class LazyGroup(click.Group):

@@ -70,9 +70,7 @@ def plan(
     )
     if out is not None:
         write_plan(made, out, workspace.store.key)
-        click.echo(
-            f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_path(out)})", err=True
-        )
+        click.echo(saved(out), err=True)
     return plan_code(made, detailed=detailed_exitcode)
 
 
@@ -104,17 +102,28 @@ def plan_code(plan: Plan, *, detailed: bool) -> ExitCode:
 def apply_command(
     customers: tuple[str, ...], bundle: Path | None, directory: Path, environment: str | None, store: str | None
 ) -> str:
-    """The words that would apply what was just planned; a store's URL with a password is never repeated."""
+    """The words that would apply what was just planned."""
     words = ["reconciler", "apply", *customers]
     if bundle is not None:
         words += ["--zip", str(bundle)]
+    return " ".join([*words, *place_in_words(directory, environment, store)])
+
+
+def place_in_words(directory: Path, environment: str | None, store: str | None) -> list[str]:
+    """The options that name files and store again; a store's URL with a password is never repeated."""
+    words = []
     if str(directory) != "customers":
         words += ["--dir", str(directory)]
     if environment:
         words += ["--env", environment]
     if store:
         words += ["--store", store if "@" not in store else "URL"]
-    return " ".join(words)
+    return words
+
+
+def saved(out: Path) -> str:
+    """What is said of a plan that was written to a file."""
+    return f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_path(out)})"
 
 
 def _path(out: Path) -> str:

@@ -20,6 +20,7 @@ from reconciler.model.settings import settings_digest
 from reconciler.operations.documents import kept_digest
 from reconciler.operations.failure import UNFORESEEN, misconfigured, unexpected
 from reconciler.operations.secrets import ADMINISTRATORS, references
+from reconciler.operations.undo_secrets import undo_secrets
 from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.store.apply import apply_customer
 from reconciler.store.problem import StalePlan
@@ -103,9 +104,10 @@ def _apply_one(
 def _carried_out(
     workspace: Workspace, plan: Plan, customer: CustomerPlan, lock_timeout: float, *, approved: bool
 ) -> AppliedCustomer:
-    if _configuration_changed(workspace, customer):
+    # What takes a run back is made from the store alone: the files may say what they like.
+    if plan.undoes is None and _configuration_changed(workspace, customer):
         return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
-    secrets, missing = _secrets(workspace, customer)
+    secrets, missing = (_secrets if plan.undoes is None else undo_secrets)(workspace, customer)
     if missing:
         return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
     result = apply_customer(
@@ -117,6 +119,7 @@ def _carried_out(
         git_commit=git_commit(workspace.directory),
         secrets=secrets,
         lock_timeout=lock_timeout,
+        undoes=plan.undoes,
     )
     held = customer.hold is not None and not approved
     became = Applied.HELD if held else Applied.APPLIED if result.run is not None else Applied.UNCHANGED

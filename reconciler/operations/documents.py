@@ -72,7 +72,7 @@ def customer_documents(
         applied[Kind.CUSTOMER, customer] = AppliedDocument(
             Kind.CUSTOMER, customer, record.name, record.document, None, record.tombstoned, drifted, {"people": people}
         )
-        applied |= _applied(reader, customer, drifted)
+        applied |= applied_documents(reader, customer, drifted)
     name = resolved.customer.name if resolved else record.name if record else customer
     seen = Seen(record.version if record else None, record.settings_digest if record else None, declared)
     return Documents(customer, name, wanted, applied, seen)
@@ -83,7 +83,7 @@ def catalogue_documents(repository: Repository, reader: Reader) -> Documents:
     wanted = _wanted(repository.catalogue)
     record = reader.catalogue()
     written = record.version != (0, 0)
-    applied = _applied(reader, None, written and record.settings_digest is None)
+    applied = applied_documents(reader, None, written and record.settings_digest is None)
     after = settings_digest({key: each.document for key, each in wanted.items()})
     seen = Seen(record.version if written else None, record.settings_digest, after)
     return Documents(CATALOGUE, CATALOGUE_NAME, wanted, applied, seen)
@@ -98,7 +98,8 @@ def _wanted(declared: tuple[Declared, ...]) -> dict[tuple[Kind, str], WantedDocu
     }
 
 
-def _applied(reader: Reader, customer: str | None, drifted: bool) -> dict[tuple[Kind, str], AppliedDocument]:
+def applied_documents(reader: Reader, customer: str | None, drifted: bool) -> dict[tuple[Kind, str], AppliedDocument]:
+    """Communities and lessons of a customer, or the catalogue's lessons (None), deleted ones included."""
     return {
         (record.kind, record.slug): AppliedDocument(
             record.kind,

@@ -65,6 +65,7 @@ def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
         "tool_version": plan.tool_version,
         "store": _STORE.dump_python(plan.store, mode="json"),
         "customers": [_customer_out(customer, place, frames) for place, customer in enumerate(plan.customers)],
+        "undoes": plan.undoes,
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -103,10 +104,11 @@ def read_plan(path: Path, store: Store) -> Plan:
             tool_version=head["tool_version"],
             store=made_for,
             customers=tuple(_customer_in(each, members) for each in head["customers"]),
+            undoes=head.get("undoes"),
         )
     except (KeyError, ValidationError, pl.exceptions.PolarsError) as problem:
         raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
-    if plan_id(plan.store, plan.customers) != plan.plan_id:
+    if plan_id(plan.store, plan.customers, plan.undoes) != plan.plan_id:
         raise Refusal([_unreadable(path, "its content does not fit its plan_id: it was altered")])
     return plan
 

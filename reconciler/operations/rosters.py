@@ -105,7 +105,7 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
     return ComparedRoster(
         desired,
         decision,
-        _belongings(reader, known.customer_id, live, decision),
+        belongings_of(reader, known.customer_id, live, decision),
         kept,
         _facts(snapshot, kept, last.match_with if last and decision.matched_anew else rostering.match_with),
         (*persons.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
@@ -174,7 +174,7 @@ def _with_open_enrollments(reader: Reader, known: KnownRoster, unsettled: Unsett
     return replace(known.live, enrollments=enrollments)
 
 
-def _belongings(reader: Reader, customer_id: int | None, live: Live, decision: RosterDecision) -> Belongings:
+def belongings_of(reader: Reader, customer_id: int | None, live: Live, decision: RosterDecision) -> Belongings:
     """Counted only for what leaves or is rekeyed; ids that no frame names are not looked up."""
 
     def touched(kind: Kind) -> pl.Series:

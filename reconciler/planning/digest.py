@@ -18,15 +18,16 @@ _ROW = "\x1e"
 _CUSTOMER = "\x1d"
 
 
-def plan_id(store: StoreIdentity, customers: Iterable[CustomerPlan]) -> str:
-    """`sha256:HEX`. A customer without effects is as if it were not there."""
-    return effects_id(store, {customer.id: effects_of(customer) for customer in customers})
+def plan_id(store: StoreIdentity, customers: Iterable[CustomerPlan], undoes: int | None = None) -> str:
+    """`sha256:HEX`. A customer without effects is as if it were not there. undoes: the run that the plan takes back."""
+    return effects_id(store, {customer.id: effects_of(customer) for customer in customers}, undoes)
 
 
-def effects_id(store: StoreIdentity, effects: Mapping[str, pl.DataFrame]) -> str:
+def effects_id(store: StoreIdentity, effects: Mapping[str, pl.DataFrame], undoes: int | None = None) -> str:
     """The id of a plan with these effects. effects: by customer, as `effects_of` gives them, in any order."""
     digest = hashlib.sha256()
-    digest.update(json.dumps(["plan", 2, store.id, store.environment]).encode())
+    taken_back = [] if undoes is None else [undoes]
+    digest.update(json.dumps(["plan", 2, store.id, store.environment, *taken_back]).encode())
     for customer, frame in sorted(effects.items()):
         if frame.is_empty():
             continue

@@ -138,15 +138,22 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
     if order.compared and plan.source is not None and plan.snapshot:
         last_run = run or (current.version[0] if current else 0)
         keep_snapshot(connection, customer, last_run, plan.source, plan.snapshot, plan.facts)
-    forget_holds(connection, customer, HoldScope if order.settles_roster else [HoldScope.DECLARED])
-    if plan.hold is not None and not order.approved:
-        keep_hold(connection, customer, hold_scope(plan), plan.hold, order.plan_id, started)
+    if order.undoes is None:
+        _keep_holds(connection, customer, order, started)
     if run is not None:
         connection.execute(
             "UPDATE customers SET last_run = :run WHERE id = :customer", {"run": run, "customer": customer}
         )
         _record(connection, store, order, run, customer, started)
     return Applied(run, invitations)
+
+
+def _keep_holds(connection: Connection, customer: int, order: Order, now: str) -> None:
+    """What takes a run back neither knows nor changes what a roster or the files would have held."""
+    plan = order.plan
+    forget_holds(connection, customer, HoldScope if order.settles_roster else [HoldScope.DECLARED])
+    if plan.hold is not None and not order.approved:
+        keep_hold(connection, customer, hold_scope(plan), plan.hold, order.plan_id, now)
 
 
 def _create_customer(connection: Connection, order: Order, run: int) -> int:

@@ -55,6 +55,11 @@ def record_identities(connection: Connection, staged: str, facts: Parameters) ->
     )
 
 
+def image(connection: Connection, kind: Kind, table: str) -> str:
+    """SQL of the image of a row `t` as it is now. An account's asks for `customer`."""
+    return f"CAST({connection.dialect.json_object}({_pairs(connection, kind, table)}) AS TEXT)"
+
+
 def _pairs(connection: Connection, kind: Kind | None, table: str) -> str:
     values = {
         column.name: f"CAST(t.{column.name} AS INTEGER)" if column.name in NUMBERS else f"t.{column.name}"

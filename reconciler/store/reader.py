@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy import select
 
 from reconciler.model.kind import Kind
-from reconciler.store import limit_uses, roster_frames, traces
+from reconciler.store import before_images, limit_uses, roster_frames, traces
 from reconciler.store.chain import Chain, verify_chain
 from reconciler.store.connection import Connection
 from reconciler.store.records import (
@@ -251,6 +251,23 @@ class Reader:
     def traces(self, customer: int | None, runs: Iterable[int]) -> pl.DataFrame:
         """What these runs did to a customer's rows (None: to the catalogue), with the columns of `traces.TRACES`."""
         return traces.traces(self._connection, customer, runs)
+
+    def run(self, number: int) -> RunRecord | None:
+        """One run; None where there is none of this id."""
+        return next((run for run in self.runs() if run.id == number), None)
+
+    def touched(self, kind: Kind, customer: int | None, run: int) -> pl.DataFrame:
+        """What a run changed of a kind, with the columns of `before_images.TOUCHED_COLUMNS`. customer None: the
+        catalogue."""
+        return before_images.touched_rows(self._connection, kind, customer, run)
+
+    def moved_identities(self, customer: int, run: int) -> int:
+        """How many sourcedIds a run took from an account that another hand had bound them to."""
+        return before_images.moved_identities(self._connection, customer, run)
+
+    def erased_keys(self, customer: int, keys: pl.Series) -> pl.Series:
+        """Those of `keys`, sourcedIds, whose people were erased and must not come back."""
+        return before_images.erased_keys(self._connection, self._store.key, customer, keys)
 
     def verified_runs(self) -> Chain:
         """Whether every run is as it was written, and none is missing."""

@@ -1,0 +1,163 @@
+"""The documents of a customer or of the catalogue as they were before a run: what an undo wants instead of what is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from reconciler.model.change import Change
+from reconciler.model.diagnostic import Span
+from reconciler.model.kind import DECLARED_KINDS, Kind
+from reconciler.model.plan import CATALOGUE, Seen
+from reconciler.model.reason import Reason
+from reconciler.model.settings import settings_digest
+from reconciler.operations.documents import CATALOGUE_NAME, Documents, applied_documents, label_of
+from reconciler.planning.declared import Applied, AppliedDocument, WantedDocument, compare_documents
+from reconciler.planning.undo_rows import Spared
+from reconciler.store.reader import Reader
+from reconciler.store.records import CustomerRecord
+
+Key = tuple[Kind, str]
+Wanted = dict[Key, WantedDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class SparedDocument:
+    """A document that is left alone. run: the later one that changed it, None for another hand."""
+
+    kind: Kind
+    key: str
+    why: Spared
+    run: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneDocuments:
+    documents: Documents
+    changes: tuple[Change, ...]
+    spared: tuple[SparedDocument, ...]
+
+
+def undone_documents(
+    reader: Reader, slug: str, record: CustomerRecord | None, run: int, *, people: int, remaining: int
+) -> UndoneDocuments:
+    """record: None for the catalogue. people: live accounts that no row of this undo deletes. remaining: of those,
+    the roster's: while there are any, a customer that the run made stays."""
+    applied = _as_applied(reader, slug, record, people)
+    touched = list(_touched(reader, slug, record, run, applied))
+    wanted = {key: _as_it_is(document) for key, document in applied.items() if not document.tombstoned}
+    spared = []
+    drifted = _drifted(reader, record)
+    for each in touched:
+        why = each.why_not(drifted, applied[each.key])
+        if why is not None:
+            spared.append(SparedDocument(*each.key, why, each.later))
+        elif each.was is None:
+            wanted.pop(each.key, None)
+        else:
+            wanted[each.key] = each.was
+    unfit = _unfit(reader, slug, wanted, remaining, made=any(each.key[0] is Kind.CUSTOMER for each in touched))
+    if unfit is not None:
+        # Documents of one run belong together: a part of them would not fit what later runs made.
+        wanted = {key: _as_it_is(document) for key, document in applied.items() if not document.tombstoned}
+        known = {(each.kind, each.key) for each in spared}
+        spared += [SparedDocument(*each.key, unfit) for each in touched if each.key not in known]
+    digest = settings_digest({key: each.document for key, each in wanted.items()})
+    declared = digest if wanted or record is None else None
+    name = CATALOGUE_NAME if record is None else str(record.document.get("name") or record.name)
+    documents = Documents(slug, name, wanted, applied, _seen(reader, record, declared))
+    changes = tuple(
+        replace(change, reason=Reason.UNDONE, origin=None, cause=None) for change in compare_documents(wanted, applied)
+    )
+    return UndoneDocuments(documents, changes, tuple(spared))
+
+
+@dataclass(frozen=True, slots=True)
+class _Touched:
+    """was: None where it was not there or deleted."""
+
+    key: Key
+    was: WantedDocument | None
+    same: bool
+    later: int | None
+
+    def why_not(self, drifted: bool, now: AppliedDocument) -> Spared | None:
+        there = None if now.tombstoned else now.document
+        if (self.was.document if self.was else None) == there:
+            return None
+        # The store knows that another hand wrote to one of them, not to which.
+        return Spared.CHANGED_SINCE if not self.same or drifted else None
+
+
+def _touched(
+    reader: Reader, slug: str, record: CustomerRecord | None, run: int, applied: Applied
+) -> Iterator[_Touched]:
+    owner = None if record is None else slug
+    names = {(each.kind, each.row_id): each.slug for each in reader.declared(owner)}
+    if record is not None:
+        names[Kind.CUSTOMER, record.id] = slug
+    for kind in DECLARED_KINDS if record is not None else (Kind.LESSON,):
+        for row in reader.touched(kind, record.id if record else None, run).iter_rows(named=True):
+            key = kind, names.get((kind, row["id"]), "")
+            if key in applied:
+                was = None if row["made"] or row["was"]["tombstoned_at"] is not None else _as_it_was(key, row["was"])
+                yield _Touched(key, was, row["same"], row["later"])
+
+
+def _as_it_was(key: Key, image: Mapping[str, Any]) -> WantedDocument:
+    kind, name = key
+    document = orjson.loads(image["document"])
+    span = Span(image["origin_file"] or image["span_file"] or "", image["origin_line"] or image["span_line"] or 0)
+    return WantedDocument(kind, name, label_of(kind, name, document), document, {}, span)
+
+
+def _as_it_is(document: AppliedDocument) -> WantedDocument:
+    return WantedDocument(document.kind, document.id, document.label, document.document, {}, Span(""))
+
+
+def _as_applied(reader: Reader, slug: str, record: CustomerRecord | None, people: int) -> Applied:
+    if record is None:
+        return applied_documents(reader, None, drifted=False)
+    customer = AppliedDocument(
+        Kind.CUSTOMER, slug, record.name, record.document, None, record.tombstoned, False, {"people": people}
+    )
+    return {(Kind.CUSTOMER, slug): customer, **applied_documents(reader, slug, drifted=False)}
+
+
+def _drifted(reader: Reader, record: CustomerRecord | None) -> bool:
+    """A customer that a run deleted has no digest either, and nobody wrote to it."""
+    if record is None:
+        return reader.catalogue().settings_digest is None
+    return record.settings_digest is None and not record.tombstoned
+
+
+def _seen(reader: Reader, record: CustomerRecord | None, declared: str | None) -> Seen:
+    if record is not None:
+        return Seen(record.version, record.settings_digest, declared)
+    catalogue = reader.catalogue()
+    return Seen(catalogue.version if catalogue.version != (0, 0) else None, catalogue.settings_digest, declared)
+
+
+def _unfit(reader: Reader, slug: str, wanted: Wanted, remaining: int, *, made: bool) -> Spared | None:
+    """Why these documents cannot stand beside each other and beside other customers'."""
+    customer = wanted.get((Kind.CUSTOMER, slug))
+    if slug == CATALOGUE:
+        return None
+    if customer is None:
+        return Spared.STILL_USED if made and (wanted or remaining) else None
+    platforms = _platforms(customer.document)
+    communities = {key for kind, key in wanted if kind is Kind.COMMUNITY}
+    if any(each.get("community", slug) not in communities for each in platforms if each.get("community")):
+        return Spared.REFERENCE_GONE
+    keys = {each.get("consumer_key") for each in platforms} - {None}
+    others = (other.document for name, other in reader.customers().items() if name != slug and not other.tombstoned)
+    taken = {each.get("consumer_key") for document in others for each in _platforms(document)}
+    return Spared.TAKEN_SINCE if keys & taken else None
+
+
+def _platforms(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    platforms = (document.get("lti") or {}).get("platforms") or {}
+    return list(platforms.values()) if isinstance(platforms, Mapping) else list(platforms)
