@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.model.kind import Kind
+from reconciler.model.plan import LimitUse
+from reconciler.planning.advance import Advance
+from reconciler.planning.limits import COUNTED, EARLIER_SCHEMA, Threshold, Thresholds
+from reconciler.planning.live import Live
+from reconciler.planning.restraint import Restraint
+from reconciler.planning.roster import RosterDecision, RosterRules
+from rosters import actions, decide, district, live_of, person
+
+TODAY = "2026-11-23"
+EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
+DAY_ONE = district(EVERYBODY)
+
+
+def rules(*uses: tuple[str, int], approvals: Sequence[Advance] = (), **thresholds: Threshold) -> RosterRules:
+    earlier = pl.DataFrame(
+        [{"name": name, "row_id": number, "schools": "s-1"} for name, number in uses], schema=EARLIER_SCHEMA
+    )
+    return RosterRules(
+        "identifier",
+        restraint=Restraint(replace(Thresholds(), **thresholds), earlier, tuple(approvals), today=TODAY),
+    )
+
+
+def changed(people: Sequence[Mapping[str, Any]], number: int, **fields: Any) -> list[dict[str, Any]]:
+    """The first `number` with other fields; `{n}` in a value is the person's place."""
+    return [
+        {**each, **{name: str(value).format(n=place) for name, value in fields.items()}}
+        if place < number
+        else dict(each)
+        for place, each in enumerate(people)
+    ]
+
+
+def limit(decision: RosterDecision, name: str, scope: str = "customer") -> LimitUse:
+    return next(each for each in decision.limits if each.name == name and each.scope == scope)
+
+
+def held(decision: RosterDecision, kind: Kind = Kind.USER) -> int:
+    frame = decision.changes.get(kind)
+    return 0 if frame is None else int(frame["held"].sum())
+
+
+def test_every_limit_is_in_every_plan_with_what_it_allows() -> None:
+    decision = decide(DAY_ONE, live_of(DAY_ONE))
+    assert [each.name for each in decision.limits if each.scope == "customer"] == list(COUNTED)
+    assert {each.name: each.allowed for each in decision.limits if each.scope == "customer"} == {
+        "users": 10,
+        "scope_narrowed": 10,
+        "classes": 5,
+        "enrollments": 50,
+        "rekeys": 20,
+        "updates": 50,
+        "role_escalations": 0,
+    }
+    assert [each.scope for each in decision.limits if each.scope != "customer"] == ["org:s-1", "org:s-2"]
+    assert not any(each.seen for each in decision.limits)
+
+
+@pytest.mark.parametrize(("number", "waits"), [(20, False), (21, True)])
+def test_rekeys_have_a_limit_of_their_own(number: int, waits: bool) -> None:
+    decision = decide(district(changed(EVERYBODY, number, sourced_id="n-{n:03}")), live_of(DAY_ONE))
+    assert limit(decision, "rekeys").seen == number
+    assert held(decision) == (number if waits else 0)
+    assert any("another school information system" in cause for cause in decision.causes) == waits
+    assert limit(decision, "users").seen == 0
+
+
+@pytest.mark.parametrize("field", ["email", "username", "school"])
+@pytest.mark.parametrize(("number", "waits"), [(50, False), (51, True)])
+def test_changes_of_username_email_and_school_are_limited(field: str, number: int, waits: bool) -> None:
+    value = "s-2" if field == "school" else "other{n}@d.example"
+    decision = decide(district(changed(EVERYBODY, number, **{field: value})), live_of(DAY_ONE))
+    assert limit(decision, "updates").seen == number
+    assert held(decision) == (number if waits else 0)
+
+
+def test_a_value_that_was_not_there_before_is_no_change_of_it() -> None:
+    without = [{**each, "email": None} for each in EVERYBODY]
+    assert limit(decide(DAY_ONE, live_of(district(without))), "updates").seen == 0
+
+
+def test_names_and_grades_are_not_limited() -> None:
+    decision = decide(district(changed(EVERYBODY, 100, given_name="Other", grades="07")), live_of(DAY_ONE))
+    assert limit(decision, "updates").seen == 0
+    assert held(decision) == 0
+
+
+@pytest.mark.parametrize("role", ["teacher", "administrator", "site_administrator", "principal"])
+def test_nobody_becomes_teacher_or_administrator_unseen(role: str) -> None:
+    decision = decide(district(changed(EVERYBODY, 1, role=role)), live_of(DAY_ONE))
+    assert limit(decision, "role_escalations").seen == 1
+    assert held(decision) == 1
+    assert any("would become teacher or administrator" in cause for cause in decision.causes)
+
+
+def test_a_teacher_who_becomes_a_student_is_no_escalation() -> None:
+    before = changed(EVERYBODY, 5, role="teacher")
+    decision = decide(district(changed(before, 1, role="student")), live_of(district(before)))
+    assert limit(decision, "role_escalations").seen == 0
+
+
+def test_a_new_administrator_waits_where_there_are_people_already_but_not_in_the_first_roster() -> None:
+    later = district([*EVERYBODY, person(500, role="administrator"), person(501, role="teacher")])
+    decision = decide(later, live_of(DAY_ONE))
+    assert actions(decision, Kind.USER)["create"] == ["u-500*", "u-501"]
+    first = decide(later, Live())
+    assert held(first) == 0
+
+
+def test_as_many_may_be_raised_as_the_customer_allows() -> None:
+    decision = decide(
+        district(changed(EVERYBODY, 2, role="teacher")), live_of(DAY_ONE), rules(role_escalations=Threshold(0, 2))
+    )
+    assert held(decision) == 0
+
+
+def test_earlier_losses_count_along() -> None:
+    leavers = district(EVERYBODY[6:])
+    assert held(decide(leavers, live_of(DAY_ONE), rules())) == 0
+    decision = decide(leavers, live_of(DAY_ONE), rules(*[("users", 1000 + each) for each in range(5)]))
+    use = limit(decision, "users")
+    assert (use.seen, use.earlier, use.planned, use.exceeded) == (11, 5, 6, True)
+    assert held(decision) == 6
+    assert decision.causes[0] == (
+        "6 of 100 people would go; with 5 in the last 7 days that makes 11, and at most 10 may go."
+    )
+
+
+def test_a_school_is_lost_over_days_as_well() -> None:
+    """Ten of sixty is within the customer's ten per cent of a hundred; with what left before it is not a school's."""
+    decision = decide(
+        district(EVERYBODY[6:]), live_of(DAY_ONE), rules(*[("users", 1000 + each) for each in range(10)], users=WIDE)
+    )
+    use = limit(decision, "users", "org:s-1")
+    assert (use.seen, use.allowed, use.exceeded) == (16, 15, True)
+    assert held(decision) == 6
+
+
+WIDE = Threshold(50, 5, 25)
+
+
+def test_a_plan_that_takes_nothing_away_is_not_held_by_what_left_before() -> None:
+    decision = decide(
+        district([*EVERYBODY, person(300)]), live_of(DAY_ONE), rules(*[("users", 1000 + each) for each in range(30)])
+    )
+    assert held(decision) == 0
+    assert not any(each.exceeded for each in decision.limits)
+
+
+def test_a_row_that_was_counted_before_is_not_counted_twice() -> None:
+    live = live_of(DAY_ONE)
+    ids = live.users.filter(pl.col("sourced_id").is_in(["u-000", "u-001"]))["id"].to_list()
+    later = changed(EVERYBODY, 2, email="other{n}@d.example")
+    decision = decide(district(later), live, rules(*[("updates", each) for each in ids]))
+    assert limit(decision, "updates").seen == 2
+
+
+@pytest.mark.parametrize(("people", "released"), [(60, True), (59, False)])
+def test_an_approval_in_advance_releases_up_to_its_number(people: int, released: bool) -> None:
+    approval = Advance(people, "2027-07-01", "graduating class")
+    decision = decide(district(EVERYBODY[60:]), live_of(DAY_ONE), rules(approvals=[approval]))
+    codes = {each.code for each in decision.diagnostics}
+    assert held(decision) == (0 if released else 60)
+    assert ("approved-in-advance" in codes) == released
+    assert ("approval-too-small" in codes) == (not released)
+    if released:
+        assert held(decision, Kind.ENROLLMENT) == 0
+        assert limit(decision, "users").seen == 0
+        assert decision.changes[Kind.USER]["limits"].unique().to_list() == [approval.name]
+
+
+def test_what_an_approval_released_before_is_used_up() -> None:
+    approval = Advance(70, "2027-07-01", "graduating class")
+    used = [(approval.name, 1000 + each) for each in range(11)]
+    decision = decide(district(EVERYBODY[60:]), live_of(DAY_ONE), rules(*used, approvals=[approval]))
+    assert held(decision) == 60
+
+
+@pytest.mark.parametrize(("until", "code"), [("2026-11-22", "approval-expired"), (TODAY, "approval-unused")])
+def test_an_approval_that_ended_or_that_nothing_needs_is_a_warning(until: str, code: str) -> None:
+    decision = decide(district(EVERYBODY[2:]), live_of(DAY_ONE), rules(approvals=[Advance(10, until, "moving")]))
+    assert [each.code for each in decision.diagnostics] == [code]
+    assert "moving" in decision.diagnostics[0].message
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    days=st.lists(st.sets(st.integers(0, 59), max_size=12), min_size=8, max_size=14),
+    window=st.integers(1, 7),
+    back=st.booleans(),
+)
+def test_no_sequence_of_runs_loses_more_within_a_window_than_its_limits(
+    days: list[set[int]], window: int, back: bool
+) -> None:
+    """Every day another roster without these people; what is not held is carried out. back: they come again the day
+    after."""
+    everybody = {each: person(each, "s-1" if each < 30 else "s-2") for each in range(60)}
+    alive = dict(everybody)
+    gone_on: dict[int, int] = {}
+    threshold = Thresholds().users
+    for day, absent in enumerate(days):
+        wanted = everybody if back else alive
+        roster = [each for number, each in wanted.items() if number not in absent]
+        if not roster:
+            continue
+        earlier = [("users", 1000 + each) for each, when in gone_on.items() if day - when < window]
+        schools = {"s-1": range(30), "s-2": range(30, 60)}
+        frame = pl.DataFrame(
+            [{"name": name, "row_id": row, "schools": "s-1" if row - 1000 < 30 else "s-2"} for name, row in earlier],
+            schema=EARLIER_SCHEMA,
+        )
+        decision = decide(
+            district(roster),
+            live_of(district(alive.values())),
+            RosterRules("identifier", restraint=Restraint(earlier=frame, today=TODAY)),
+        )
+        users = decision.changes.get(Kind.USER)
+        if users is not None:
+            done = users.filter(~pl.col("held"))
+            for key in done.filter(pl.col("action") == "delete")["key"]:
+                alive.pop(int(key[2:]))
+                gone_on[int(key[2:])] = day
+            for key in done.filter(pl.col("action").is_in(["create", "restore"]))["key"]:
+                alive[int(key[2:])] = everybody[int(key[2:])]
+                gone_on.pop(int(key[2:]), None)
+        lost = [each for each, when in gone_on.items() if day - when < window]
+        assert len(lost) <= max(threshold.floor, 60 * threshold.percent // 100)
+        for members in schools.values():
+            assert len([each for each in lost if each in members]) <= max(threshold.floor, 30 * 25 // 100)
