@@ -17,7 +17,9 @@ from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.operations.own_part import own_part
 from reconciler.operations.rules import allowances, cap_warnings, capped, restraint, roster_rules, window_since
+from reconciler.operations.scope import selection_of
 from reconciler.operations.snapshots import SOURCE, kept_source, source_facts, source_rows
+from reconciler.planning.concluding import kept_sessions, no_sessions
 from reconciler.planning.desired import Desired, desire
 from reconciler.planning.gates import Case, LastRoster, judge, roots
 from reconciler.planning.impact import Belongings
@@ -89,7 +91,8 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         raise Refusal(judgement.refusals)
     orgs = known.live.orgs["sourced_id"]
     persons = one_row_each(snapshot, known.live.users, rostering.match_with, rostering.client_partner_id, orgs)
-    desired = desire(persons.snapshot, rostering.client_partner_id, rostering.suffix, orgs)
+    selection = selection_of(rostering.select, terms.origins)
+    desired = desire(persons.snapshot, rostering.client_partner_id, rostering.suffix, orgs, selection)
     unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], known.index)
     live = _with_open_enrollments(reader, known, unsettled)
     limits, lowered = capped(rostering.limits, terms.ceilings)
@@ -99,9 +102,20 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         restraint(terms.customer, rostering, limits, earlier, terms.origins),
         terms.administrators,
         last.match_with if last else None,
+        terms.origins,
     )
-    decision = decide_roster(desired, live, unsettled, rules, whole=_whole(snapshot), findings=judgement.held)
+    earlier_sessions = _earlier_sessions(reader, known.customer_id)
+    decision = decide_roster(
+        desired,
+        live,
+        unsettled,
+        rules,
+        whole=_whole(snapshot),
+        findings=judgement.held,
+        sessions=pl.concat([snapshot.sessions, earlier_sessions]),
+    )
     kept = own_part(snapshot, desired, live)
+    kept["sessions"] = kept_sessions(snapshot.sessions, earlier_sessions)
     return ComparedRoster(
         desired,
         decision,
@@ -110,6 +124,11 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         _facts(snapshot, kept, last.match_with if last and decision.matched_anew else rostering.match_with),
         (*persons.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
     )
+
+
+def _earlier_sessions(reader: Reader, customer_id: int | None) -> pl.DataFrame:
+    kept = reader.last_part(customer_id, "sessions") if customer_id is not None else None
+    return no_sessions() if kept is None else kept
 
 
 def _last_roster(reader: Reader, customer_id: int | None) -> LastRoster | None:
@@ -181,7 +200,7 @@ def belongings_of(reader: Reader, customer_id: int | None, live: Live, decision:
         frame = decision.changes.get(kind)
         if frame is None:
             return pl.Series("live_id", [], dtype=pl.Int64)
-        taking = ["delete", "suspend", "rekey"]
+        taking = ["delete", "suspend", "conclude", "rekey"]
         return frame.filter(pl.col("action").is_in(taking))["live_id"].drop_nulls().unique().sort()
 
     people, classes, orgs = (touched(kind) for kind in (Kind.USER, Kind.CLASS, Kind.ORG))

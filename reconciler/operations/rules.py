@@ -14,6 +14,7 @@ from reconciler.config.models.limits import Limits
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.settings import Ceilings
 from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.operations.scope import season_of, selection_of
 from reconciler.planning.advance import Advance
 from reconciler.planning.gates import Allowance
 from reconciler.planning.limits import Threshold, Thresholds, nothing_earlier
@@ -108,8 +109,10 @@ def roster_rules(
     restrained_by: Restraint,
     administrators: Iterable[str] = (),
     last_match_with: str | None = None,
+    origins: Origins | None = None,
 ) -> RosterRules:
     """administrators: usernames of the configuration's."""
+    places = origins or {}
     return RosterRules(
         match_with=rostering.match_with,
         missing=rostering.missing,
@@ -117,6 +120,8 @@ def roster_rules(
         reserved_usernames=frozenset(username.lower() for username in administrators),
         restraint=restrained_by,
         last_match_with=last_match_with,
+        selection=selection_of(rostering.select, places),
+        season=season_of(rostering.calendar, restrained_by.today, places),
     )
 
 
