@@ -1,7 +1,9 @@
 """The columns of roster frames, as data: the snapshot's, the store's and the plan's are the same names.
 
 A frame's columns are named here once; oneroster fills them, planning compares them, store keeps them.
-All text columns hold null, never an empty string. A reference holds the sourcedId it points to.
+All text columns hold null, never an empty string. A reference holds the sourcedId it points to. A user's `roles` are
+lines of `ORG=role`, sorted; `bound` says whether a roster row is the account's at all, `aliases` are further sourcedIds
+of the same person, sorted, one a line.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ FIELDS: dict[Kind, tuple[Field, ...]] = {
         Field("role"),
         Field("roles"),
         Field("status"),
+        Field("bound", boolean=True),
+        Field("aliases", personal=True),
     ),
     Kind.CLASS: (
         Field("title"),

@@ -13,8 +13,11 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.kind import Kind
 from reconciler.model.role import ADMINISTERING
 from reconciler.model.roster import Manager
+from reconciler.planning.fingerprint import fingerprint
+from reconciler.planning.persons import joined_aliases
 
 #: what `match_with` compares; `sourced_id` never rekeys
 MATCHED_COLUMNS = {"identifier": "identifier", "email": "email", "username": "roster_username"}
@@ -61,7 +64,23 @@ def match_users(desired: pl.DataFrame, live: pl.DataFrame, match_with: str, pres
         )
         .drop("tombstoned", "pair_id", "pair_key", "pair_tombstoned")
     )
-    return Matched(users, _ambiguity(ambiguous, match_with))
+    return Matched(_with_aliases(users, live), _ambiguity(ambiguous, match_with))
+
+
+def _with_aliases(users: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+    """`users`; whoever is found under another sourcedId keeps the aliases of the account."""
+    found = users.filter(pl.col("id").is_not_null() & (pl.col("match") != Action.UPDATE.value)).select("id")
+    theirs = live.filter(pl.col("aliases").is_not_null()).select("id", pl.col("aliases").alias("known"))
+    theirs = theirs.join(found, on="id", how="semi")
+    if not theirs.height:
+        return users
+    every = users.join(theirs, on="id", how="left", maintain_order="left").with_columns(
+        pl.when(pl.col("known").is_null())
+        .then("aliases")
+        .otherwise(joined_aliases(pl.col("aliases"), pl.col("known")))
+        .alias("aliases")
+    )
+    return every.with_columns(fingerprint(Kind.USER)).drop("known")
 
 
 def _bound_action() -> pl.Expr:

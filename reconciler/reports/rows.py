@@ -143,10 +143,21 @@ def _fields(view: View, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange
     changed = []
     for field in FIELDS[kind]:
         before, after = row[f"before_{field.name}"], row[field.name]
-        if before != after:
+        if field.name == "bound":
+            changed += _binding(view, kind, row)
+        elif before != after:
             change = FieldChange(field.name, _listed(before), _listed(after), field.personal)
             changed.append(view.field(change, field.reference))
     return tuple(changed)
+
+
+def _binding(view: View, kind: Kind, row: Mapping[str, Any]) -> list[FieldChange]:
+    """A sourcedId that an account gets which had none, or that it loses."""
+    before, after = row["before_bound"], row["bound"]
+    if before is None or after is None or before == after:
+        return []
+    key = row["key"]
+    return [view.field(FieldChange("sourced_id", key if before else None, key if after else None, True), kind)]
 
 
 def _former_key(view: View, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.store.connection import Connection, Parameters
-from reconciler.store.roster_frames import ROSTER_ISSUER
+from reconciler.store.roster_frames import MAIN_FIRST, ROSTER_ISSUER
 from reconciler.store.tables import durable
 
 #: What is no part of an image: the row's own keys, and what no run changes and nobody should read.
@@ -13,14 +13,21 @@ LEFT_OUT = frozenset({"id", "customer_id", "password_hash"})
 #: Booleans become 0 and 1, in both databases.
 NUMBERS = frozenset({"is_primary"})
 
-SUBJECT = f"(SELECT min(i.subject) FROM identities i WHERE i.account_id = t.id AND +i.issuer_id = {ROSTER_ISSUER})"
+#: The sourcedId that an account is known by, and its aliases, one a line.
+SUBJECT = (
+    f"(SELECT i.subject FROM identities i WHERE i.account_id = t.id AND +i.issuer_id = {ROSTER_ISSUER}"
+    f" ORDER BY {MAIN_FIRST} LIMIT 1)"
+)
+ALIASES = (
+    f"(SELECT {{lines}} FROM identities i WHERE i.alias = 1 AND i.account_id = t.id AND +i.issuer_id = {ROSTER_ISSUER})"
+)
 ROLES = "(SELECT {lines} FROM account_roles r JOIN orgs o ON o.id = r.org_id WHERE r.account_id = t.id)"
 
 
 def record(connection: Connection, kind: Kind, table: str, staged: str, facts: Parameters) -> None:
     """staged: a temporary table with `live_id` and `action`. facts: `run` and `customer`.
 
-    An account's image also holds its sourcedId and its roles by org, as `model.roster` writes them.
+    An account's image also holds its sourcedId, its aliases and its roles by org, as `model.roster` writes them.
     """
     connection.execute(
         "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
@@ -68,5 +75,6 @@ def _pairs(connection: Connection, kind: Kind | None, table: str) -> str:
     }
     if kind is Kind.USER:
         values["sourced_id"] = SUBJECT
+        values["aliases"] = ALIASES.format(lines=connection.dialect.aggregate_lines("i.subject"))
         values["roles"] = ROLES.format(lines=connection.dialect.aggregate_lines("o.sourced_id || '=' || r.role"))
     return ", ".join(f"'{name}', {value}" for name, value in values.items())

@@ -17,7 +17,10 @@ def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame, orgs
         pl.col("username").str.to_lowercase().alias("username_key"),
         # An account that a launch made becomes the roster's, and one that the configuration names no more; its owner's
         # or the configuration's keeps its manager.
-        pl.when(pl.col("manager").is_null() | (pl.col("manager") == Manager.LTI.value) | _dismissed(writing, stays))
+        pl.when(
+            pl.col("bound").fill_null(True)
+            & (pl.col("manager").is_null() | (pl.col("manager") == Manager.LTI.value) | _dismissed(writing, stays))
+        )
         .then(pl.lit(Manager.ROSTER.value))
         .otherwise("manager")
         .alias("managed_by"),

@@ -25,13 +25,20 @@ STATE: Schema = {"fingerprint": pl.Int64, "tombstoned": pl.Boolean}
 
 ORGS: Schema = {**KEYED, **_fields(Kind.ORG), **STATE}
 CLASSES: Schema = {**KEYED, **_fields(Kind.CLASS), **STATE}
-USERS: Schema = {
+#: A row of USERS_SQL: one for each sourcedId of an account.
+BOUND: Schema = {
     **KEYED,
     "managed_by": pl.String,
-    **{name: kind for name, kind in _fields(Kind.USER).items() if name != "roles"},
+    **{name: kind for name, kind in _fields(Kind.USER).items() if name not in ("roles", "bound", "aliases")},
     **STATE,
     "has_password": pl.Boolean,
     "lti_links": pl.Int64,
+    "alias": pl.Int64,
+}
+USERS: Schema = {
+    **{name: kind for name, kind in BOUND.items() if name != "alias"},
+    "aliases": pl.String,
+    "bound": pl.Boolean,
 }
 ROLES: Schema = {"account_id": pl.Int64, "org": pl.String, "role": pl.String}
 ENROLLMENTS: Schema = {
@@ -46,6 +53,9 @@ ASSIGNMENTS: Schema = {"account_id": pl.Int64, "class_id": pl.Int64}
 ENROLLMENT_COUNTS: Schema = {"id": pl.Int64, "enrollments": pl.Int64, "classes": pl.Int64}
 
 ROSTER_ISSUER = "(SELECT min(id) FROM issuers WHERE customer_id = :customer AND kind = 'roster')"
+
+#: The sourcedId that an account is known by comes before its aliases.
+MAIN_FIRST = "coalesce(i.alias, 0), i.subject"
 
 ORGS_SQL = """
 SELECT o.id, o.sourced_id, o.name, o.type, o.identifier, p.sourced_id AS parent, o.fingerprint,
@@ -65,14 +75,14 @@ USERS_SQL = f"""
 SELECT a.id, i.subject AS sourced_id, a.managed_by, a.username, a.roster_username, a.given_name, a.family_name,
        a.middle_name, a.email, a.identifier, a.grades, a.role, a.status, a.fingerprint,
        a.tombstoned_at IS NOT NULL AS tombstoned, a.password_hash IS NOT NULL AS has_password,
-       coalesce(l.n, 0) AS lti_links
+       coalesce(l.n, 0) AS lti_links, i.alias
 FROM accounts a
 LEFT JOIN identities i ON i.account_id = a.id AND +i.issuer_id = {ROSTER_ISSUER}
 LEFT JOIN (
     SELECT account_id, count(*) AS n FROM identities
     WHERE issuer_id IN (SELECT id FROM issuers WHERE customer_id = :customer AND kind = 'lti') GROUP BY account_id
 ) l ON l.account_id = a.id
-WHERE a.customer_id = :customer ORDER BY a.id, i.subject
+WHERE a.customer_id = :customer ORDER BY a.id, {MAIN_FIRST}
 """
 
 ROLES_SQL = """
@@ -91,7 +101,7 @@ FROM {{wanted}} w JOIN enrollments e ON {{matches}}
 LEFT JOIN classes c ON c.id = e.class_id
 LEFT JOIN accounts a ON a.id = e.account_id
 LEFT JOIN identities i ON i.account_id = a.id AND +i.issuer_id = {ROSTER_ISSUER}
-WHERE +e.customer_id = :customer ORDER BY e.id, i.subject
+WHERE +e.customer_id = :customer ORDER BY e.id, {MAIN_FIRST}
 """
 
 ASSIGNMENTS_SQL = """
@@ -114,7 +124,22 @@ def classes(connection: Connection, customer: int) -> pl.DataFrame:
 
 
 def users(connection: Connection, customer: int) -> pl.DataFrame:
-    return _one_row_each(connection.frame(USERS_SQL, USERS, {"customer": customer}))
+    found = connection.frame(USERS_SQL, BOUND, {"customer": customer})
+    return _with_aliases(found).with_columns(pl.col("sourced_id").is_not_null().alias("bound"))
+
+
+def _with_aliases(found: pl.DataFrame) -> pl.DataFrame:
+    """found: a row for each sourcedId of an account. Most customers have one for each person."""
+    users = _one_row_each(found).drop("alias")
+    further = found.filter(pl.col("alias").is_not_null())
+    if further.is_empty():
+        return users.with_columns(pl.lit(None, dtype=pl.String).alias("aliases"))
+    aliases = (
+        further.sort("id", "sourced_id")
+        .group_by("id", maintain_order=True)
+        .agg(pl.col("sourced_id").str.join("\n").alias("aliases"))
+    )
+    return users.join(aliases, on="id", how="left", maintain_order="left")
 
 
 def roles(connection: Connection, customer: int) -> pl.DataFrame:
@@ -162,5 +187,5 @@ def enrollment_counts(connection: Connection, customer: int, column: str, ids: p
 
 
 def _one_row_each(frame: pl.DataFrame) -> pl.DataFrame:
-    """By hand, an account may have been bound to two sourcedIds: the first counts."""
+    """Of an account that is bound to several sourcedIds, the main one; of two by hand, the first."""
     return frame.unique("id", keep="first", maintain_order=True) if frame["id"].is_duplicated().any() else frame

@@ -80,6 +80,7 @@ def user(key: str, **fields: Any) -> Row:
         "role": "student",
         "roles": "s-1=student",
         "status": "active",
+        "bound": True,
         **fields,
     }
 
