@@ -39,7 +39,7 @@ def outcome(path: Path, most: int | None = None) -> Letter:
     data=st.data(),
     content=st.one_of(st.binary(max_size=200), st.lists(SCRAPS, max_size=30).map(b"".join)),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_bytes_under_any_name_of_the_standard(version: str, data: st.DataObject, content: bytes) -> None:
     file = data.draw(st.sampled_from([*sorted(TABLES[version]), "manifest"]))
     with TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def test_any_bytes_under_any_name_of_the_standard(version: str, data: st.DataObj
     data=st.data(),
     hits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), SCRAPS), min_size=1, max_size=5),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_damaged_file(version: str, data: st.DataObject, hits: list[tuple[float, int, bytes]]) -> None:
     made = MADE[version]
     file = data.draw(st.sampled_from(sorted(made.files())))
@@ -64,7 +64,7 @@ def test_a_damaged_file(version: str, data: st.DataObject, hits: list[tuple[floa
 
 
 @given(hits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_an_archive_with_changed_bytes(hits: list[tuple[float, int]]) -> None:
     with TemporaryDirectory() as folder:
         path = MADE["1.2"].zip(Path(folder) / "roster.zip")
