@@ -28,23 +28,22 @@ def capped(limits: Limits, ceilings: Ceilings | None) -> tuple[Limits, tuple[str
     """The limits that hold, and the dotted paths of those that the policy lowers. A longer window is stricter."""
     if ceilings is None:
         return limits, ()
-    ceiling = ceilings.model_dump(exclude_none=True)
-    values: dict[str, Any] = limits.model_dump()
+    changed: dict[str, Any] = {}
     lowered = []
-    for name, value in values.items():
-        above = ceiling.get(name)
+    for name in type(limits).model_fields:
+        mine, above = getattr(limits, name), getattr(ceilings, name)
         if above is None:
             continue
-        if isinstance(value, timedelta):
-            if value < above:
-                values[name] = above
+        if isinstance(mine, timedelta):
+            if mine < above:
+                changed[name] = above
                 lowered.append(name)
             continue
-        for part, most in above.items():
-            if value[part] > most:
-                value[part] = most
-                lowered.append(f"{name}.{part}")
-    return Limits.model_validate(values), tuple(lowered)
+        most = above.model_dump(exclude_none=True)
+        parts = {part: value for part, value in most.items() if getattr(mine, part) > value}
+        changed[name] = mine.model_copy(update=parts)
+        lowered += [f"{name}.{part}" for part in parts]
+    return limits.model_copy(update=changed), tuple(lowered)
 
 
 def cap_warnings(lowered: Iterable[str], origins: Origins) -> tuple[Diagnostic, ...]:
