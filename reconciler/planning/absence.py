@@ -19,6 +19,7 @@ from reconciler.planning.concluding import enrollment_ended
 from reconciler.planning.desired import Desired
 from reconciler.planning.difference import disappearing, no_changes
 from reconciler.planning.limits import countable_people
+from reconciler.planning.unbinding import adopted_accounts, unbinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +92,14 @@ def absent_people(
     removable = managed.join(countable_people(live, roles), on="id", how="semi")
     administrators = managed.join(removable, on="id", how="anti")
     shielded = removable.filter(pl.col("sourced_id").is_in(sorted(protect)))
-    leaving = _explained(removable.join(shielded, on="id", how="anti"), desired, Kind.USER).with_columns(
-        pl.when(pl.col("sourced_id").is_in(desired.elsewhere.implode()) & (pl.col("line") == 0))
-        .then(pl.lit(Reason.SCOPE_NARROWED.value))
-        .otherwise(pl.col("reason"))
-        .alias("reason")
-    )
+    leaving = _explained_people(removable.join(shielded, on="id", how="anti"), desired)
+    parting = _explained_people(adopted_accounts(gone, protect), desired)
+    if missing == "keep":
+        parting = parting.filter(pl.col("reason") == Reason.ROSTER_TOBEDELETED.value)
     marked = leaving.filter(pl.col("reason") == Reason.ROSTER_TOBEDELETED.value)
     absent = leaving.filter(pl.col("reason") != Reason.ROSTER_TOBEDELETED.value)
-    changes = [disappearing(Kind.USER, marked)]
-    kept = gone.join(leaving, on="id", how="anti")["sourced_id"]
+    changes = [disappearing(Kind.USER, marked), unbinding(parting)]
+    kept = gone.join(pl.concat([leaving, parting]), on="id", how="anti")["sourced_id"]
     staying = absent.clear()
     if missing == "delete":
         changes.append(disappearing(Kind.USER, absent))
@@ -115,9 +114,18 @@ def absent_people(
         pl.concat(changes),
         kept,
         (
-            *_spared(administrators.height, shielded.height, gone.height - managed.height),
+            *_spared(administrators.height, shielded.height, gone.height - managed.height - parting.height),
             *_staying(staying.height, missing),
         ),
+    )
+
+
+def _explained_people(gone: pl.DataFrame, desired: Desired) -> pl.DataFrame:
+    return _explained(gone, desired, Kind.USER).with_columns(
+        pl.when(pl.col("sourced_id").is_in(desired.elsewhere.implode()) & (pl.col("line") == 0))
+        .then(pl.lit(Reason.SCOPE_NARROWED.value))
+        .otherwise(pl.col("reason"))
+        .alias("reason")
     )
 
 
@@ -188,7 +196,7 @@ def absent_enrollments(
         return no_changes(Kind.ENROLLMENT)
     over = pl.concat([leaving_classes.filter(pl.col("action") == Action.CONCLUDE.value)["key"], *_listed(ended)])
     deleted = pl.col("action") == Action.DELETE.value
-    people = leaving_people.filter(deleted)["key"]
+    people = leaving_people.filter(deleted | ~pl.col("bound"))["key"]
     classes = leaving_classes.filter(deleted)["key"]
     with_class = pl.col("class").is_in(over.implode()).fill_null(False)
     parent_goes = pl.col("user").is_in(people.implode()) | pl.col("class").is_in(classes.implode())

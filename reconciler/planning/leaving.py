@@ -21,6 +21,7 @@ def leaving(kind: Kind) -> pl.Expr:
 
 
 def vanishing(kind: Kind) -> pl.Expr:
-    """Rows that are not there any more afterwards: those that a limit counts, and what ends with its term, which none
-    does. A source in doubt takes neither away."""
-    return leaving(kind) | (pl.col("action") == Action.CONCLUDE.value)
+    """Rows that are not there any more afterwards: those that a limit counts, what ends with its term, which none does,
+    and accounts that somebody else keeps when their row has left. A source in doubt takes nothing away."""
+    gone = leaving(kind) | (pl.col("action") == Action.CONCLUDE.value)
+    return gone | ~pl.col("bound").fill_null(True) if kind is Kind.USER else gone

@@ -41,6 +41,8 @@ KIND_ORDER = tuple(Kind)
 
 #: Fields that tell who somebody is: equal before and after, they are why a row was taken for the same person.
 EVIDENCE = ("identifier", "roster_username", "email")
+#: What a person compares who has to say whether two rows mean one person: shown of both, equal or not.
+WHO_IS_WHO = ("given_name", "family_name", "grades", "roles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,12 @@ def _group(customer: CustomerPlan, view: View, action: Action, kind: Kind, most:
         return Group(action, kind, 0, 0, ())
     mine = frame.filter(pl.col("action") == action.value)
     shown = mine.lazy().sort("key").head(mine.height if most is None else most).collect()
-    changes = tuple(_change(view, kind, action, row) for row in shown.iter_rows(named=True))
+    changes = tuple(change_of(view, kind, action, row) for row in shown.iter_rows(named=True))
     return Group(action, kind, mine.height, int(mine["held"].sum()), changes)
 
 
-def _change(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) -> Change:
+def change_of(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) -> Change:
+    """One row of a change frame as a value."""
     reason = Reason(row["reason"])
     facts: dict[str, Any] = {
         "kind": kind,
@@ -141,14 +144,21 @@ def _label(view: View, kind: Kind, row: Mapping[str, Any]) -> str:
 
 def _fields(view: View, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:
     changed = []
+    doubtful = _doubtful(kind, row)
     for field in FIELDS[kind]:
         before, after = row[f"before_{field.name}"], row[field.name]
         if field.name == "bound":
             changed += _binding(view, kind, row)
-        elif before != after:
+        elif before != after or (doubtful and field.name in WHO_IS_WHO):
             change = FieldChange(field.name, _listed(before), _listed(after), field.personal)
             changed.append(view.field(change, field.reference))
     return tuple(changed)
+
+
+def _doubtful(kind: Kind, row: Mapping[str, Any]) -> bool:
+    """Somebody waits to get the account of a person with another name."""
+    found = kind is Kind.USER and row["held"] and row["action"] in (Action.REKEY, Action.ADOPT)
+    return found and any(row[name] != row[f"before_{name}"] for name in ("given_name", "family_name"))
 
 
 def _binding(view: View, kind: Kind, row: Mapping[str, Any]) -> list[FieldChange]:

@@ -1,0 +1,299 @@
+"""One person with several sourcedIds is one account: which rows are put together, and what becomes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from reconciler.model.diagnostic import Severity
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
+from reconciler.oneroster.snapshot import Snapshot
+from reconciler.planning.desired import desire
+from reconciler.planning.digest import plan_id
+from reconciler.planning.live import Live
+from reconciler.planning.persons import one_row_each
+from reconciler.planning.roster import RosterDecision, RosterRules
+from rosters import DISTRICT, actions, decide, district, live_of, person, shuffled
+
+Row = Mapping[str, Any]
+
+
+def people(number: int = 60) -> list[dict[str, Any]]:
+    return [person(each, "s-1" if each < 40 else "s-2") for each in range(number)]
+
+
+def second(number: int = 5, school: str = "s-2", **fields: Any) -> dict[str, Any]:
+    """The row of somebody of `people()` at another school: another sourcedId, the same identifier and name."""
+    return person(number, school, **{"sourced_id": f"w-{number:03}", **fields})
+
+
+def day(rows: Iterable[Row], *enrolled: tuple[str, str], **facts: Any) -> Snapshot:
+    """Everybody with a `u-` is in every class; the others are where `enrolled` (user, class) says."""
+    rows = list(rows)
+    others = [row["sourced_id"] for row in rows if not row["sourced_id"].startswith("u-")]
+    made = district(rows, without_enrollments=others, **facts)
+    added = pl.DataFrame(
+        [
+            {"sourced_id": f"x-{user}-{class_}", "status": "active", "class": class_, "user": user, "role": "student"}
+            | {"line": 9000 + place}
+            for place, (user, class_) in enumerate(enrolled)
+        ],
+        schema=made.enrollments.schema,
+    )
+    return replace(made, enrollments=pl.concat([made.enrollments, added]))
+
+
+def user(decision: RosterDecision, key: str) -> dict[str, Any]:
+    return decision.changes[Kind.USER].row(by_predicate=pl.col("key") == key, named=True)
+
+
+def codes(decision: RosterDecision) -> dict[str, str]:
+    return {each.code: each.message for each in decision.diagnostics}
+
+
+BOTH = day([*people(), second()], ("w-005", "c-1"))
+
+
+def test_two_rows_with_one_identifier_and_one_name_are_one_account() -> None:
+    decision = decide(BOTH, Live())
+
+    made = user(decision, "u-005")
+    assert "w-005" not in actions(decision, Kind.USER)["create"]
+    assert (made["aliases"], made["roles"], made["role"]) == ("w-005", "s-1=student\ns-2=student", "student")
+    theirs = decision.changes[Kind.ENROLLMENT].filter(pl.col("user") == "u-005")
+    assert theirs["key"].sort().to_list() == ["e-100005-c-1", "e-100005-c-2", "x-w-005-c-1"]
+    assert "several-sourced-ids" in codes(decision)
+    assert decision.aside.is_empty()
+
+
+def test_the_letter_case_of_a_name_makes_nobody_another_person() -> None:
+    decision = decide(day([*people(), second(family_name="FAMILY005", given_name=" given")]), Live())
+
+    assert "w-005" not in actions(decision, Kind.USER)["create"]
+
+
+def test_somebody_who_teaches_and_is_staff_has_both_roles() -> None:
+    staff = second(5, "s-1", role="aide")
+
+    made = user(decide(day([*people(5), person(5, role="teacher"), staff]), Live()), "u-005")
+
+    assert (made["roles"], made["role"]) == ("s-1=aide\ns-1=teacher", "teacher")
+
+
+def test_the_lowest_sourced_id_is_the_persons_where_no_account_says_otherwise() -> None:
+    rows = [*people(), second(sourced_id="a-005")]
+
+    assert user(decide(day(rows), Live()), "a-005")["aliases"] == "u-005"
+
+
+def test_the_same_roster_again_changes_nothing() -> None:
+    assert decide(BOTH, live_of(BOTH)).changes == {}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_rows_does_not_matter(seed: int) -> None:
+    def identity(snapshot: Snapshot) -> str:
+        plan = CustomerPlan(
+            id="d",
+            name="D",
+            outcome=Outcome.CHANGES,
+            seen=Seen(None, None, None),
+            roster=decide(snapshot, Live()).changes,
+        )
+        return plan_id(StoreIdentity("store", "test"), [plan])
+
+    three = day([*people(), second(), second(sourced_id="b-005", school="s-1")], ("w-005", "c-1"))
+    assert identity(shuffled(three, seed)) == identity(three)
+
+
+def test_a_known_person_gets_a_further_sourced_id_and_no_second_account() -> None:
+    decision = decide(BOTH, live_of(day(people())))
+
+    assert actions(decision, Kind.USER) == {"update": ["u-005"]}
+    row = user(decision, "u-005")
+    assert (row["before_aliases"], row["aliases"]) == (None, "w-005")
+    assert (row["before_roles"], row["roles"]) == ("s-1=student", "s-1=student\ns-2=student")
+    assert actions(decision, Kind.ENROLLMENT) == {"create": ["x-w-005-c-1"]}
+
+
+def test_a_row_that_leaves_takes_its_own_roles_and_enrollments_along_and_nothing_else() -> None:
+    decision = decide(day(people()), live_of(BOTH))
+
+    assert actions(decision, Kind.USER) == {"update": ["u-005"]}
+    assert user(decision, "u-005")["roles"] == "s-1=student"
+    assert user(decision, "u-005")["aliases"] == "w-005"
+    assert actions(decision, Kind.ENROLLMENT) == {"delete": ["x-w-005-c-1"]}
+
+
+def test_the_account_keeps_its_sourced_id_where_only_another_of_its_rows_is_left() -> None:
+    alone = [row for row in people() if row["sourced_id"] != "u-005"]
+
+    decision = decide(day([*alone, second()], ("w-005", "c-1")), live_of(BOTH))
+
+    assert actions(decision, Kind.USER) == {"update": ["u-005"]}
+    assert user(decision, "u-005")["roles"] == "s-2=student"
+    assert actions(decision, Kind.ENROLLMENT) == {"delete": ["e-100005-c-1", "e-100005-c-2"]}
+
+
+def test_a_person_is_gone_when_the_last_of_the_sourced_ids_is() -> None:
+    decision = decide(day([row for row in people() if row["sourced_id"] != "u-005"]), live_of(BOTH))
+
+    assert actions(decision, Kind.USER) == {"delete": ["u-005"]}
+
+
+def test_other_names_with_one_identifier_stay_different_people() -> None:
+    twin = second(family_name="Other", username="other")
+
+    decision = decide(day([*people(), twin]), live_of(day(people())))
+
+    assert actions(decision, Kind.USER) == {"create": ["w-005"]}
+    assert codes(decision)["shared-identifier"].startswith("2 rows have the identifier of a row with another name")
+
+
+def test_nobody_is_put_together_by_an_empty_identifier() -> None:
+    rows = [*people(4), person(5, identifier=None), second(identifier=None, username="other")]
+
+    assert {"u-005", "w-005"} <= set(actions(decide(day(rows), Live()), Kind.USER)["create"])
+
+
+@pytest.mark.parametrize("match_with", ["email", "username", "sourced_id"])
+def test_nobody_new_is_put_together_where_people_are_not_matched_by_identifier(match_with: str) -> None:
+    rows = [*people(), second(username="other", email="other@d.example")]
+
+    decision = decide(day(rows), live_of(day(people())), RosterRules(match_with))
+
+    assert actions(decision, Kind.USER) == {"create": ["w-005"]}
+
+
+@pytest.mark.parametrize("match_with", ["email", "username", "sourced_id", "identifier"])
+def test_a_known_sourced_id_stays_the_persons_whatever_else_is_said(match_with: str) -> None:
+    renamed = second(family_name="Married", identifier="other", username="other", email="other@d.example")
+
+    decision = decide(day([*people(), renamed], ("w-005", "c-1")), live_of(BOTH), RosterRules(match_with))
+
+    assert decision.changes == {}
+
+
+def two_accounts() -> Live:
+    """`w-005` was somebody of its own when it came: another name then."""
+    return live_of(day([*people(), second(family_name="Other", username="other")]))
+
+
+def test_accounts_are_never_put_together_by_the_program() -> None:
+    decision = decide(day([*people(), second(username="other")]), two_accounts())
+
+    assert actions(decision, Kind.USER) == {"update": ["w-005"]}
+    assert user(decision, "w-005")["aliases"] is None
+    assert codes(decision)["several-accounts"].startswith("2 rows share identifier and name")
+
+
+def test_a_deleted_account_of_ones_own_is_not_put_together_either() -> None:
+    live = two_accounts()
+    gone = pl.col("sourced_id") == "w-005"
+    live = replace(live, users=live.users.with_columns((pl.col("tombstoned") | gone).alias("tombstoned")))
+
+    decision = decide(day([*people(), second(username="other")]), live)
+
+    assert actions(decision, Kind.USER) == {"restore": ["w-005"]}
+
+
+def test_a_row_marked_to_be_deleted_takes_only_its_own_part() -> None:
+    marked = day([*people(), second()], ("w-005", "c-1"), marked=["w-005"])
+
+    decision = decide(marked, live_of(BOTH))
+
+    assert actions(decision, Kind.USER) == {"update": ["u-005"]}
+    assert user(decision, "u-005")["roles"] == "s-1=student"
+    assert actions(decision, Kind.ENROLLMENT) == {"delete": ["x-w-005-c-1"]}
+
+
+def test_the_row_of_the_accounts_own_sourced_id_may_be_the_one_that_is_marked() -> None:
+    decision = decide(day([*people(), second()], ("w-005", "c-1"), marked=["u-005"]), live_of(BOTH))
+
+    assert actions(decision, Kind.USER) == {"update": ["u-005"]}
+    assert user(decision, "u-005")["roles"] == "s-2=student"
+
+
+def test_a_person_all_of_whose_rows_are_marked_is_deleted() -> None:
+    decision = decide(day([*people(), second()], marked=["u-005", "w-005"]), live_of(BOTH))
+
+    assert decision.changes[Kind.USER].select("action", "reason", "key").rows() == [
+        ("delete", "roster_tobedeleted", "u-005")
+    ]
+
+
+def test_a_row_set_aside_protects_the_whole_person() -> None:
+    decision = decide(day(people(), aside=[("user", "w-005")]), live_of(BOTH))
+
+    assert Kind.USER not in decision.changes
+
+
+def test_a_row_set_aside_protects_a_person_of_whom_nothing_else_is_left() -> None:
+    alone = [row for row in people() if row["sourced_id"] != "u-005"]
+
+    assert Kind.USER not in decide(day(alone, aside=[("user", "w-005")]), live_of(BOTH)).changes
+
+
+def test_a_protected_person_may_be_named_by_any_of_the_sourced_ids() -> None:
+    rules = RosterRules("identifier", protect=frozenset({"w-005"}))
+    alone = [row for row in people() if row["sourced_id"] != "u-005"]
+
+    assert Kind.USER not in decide(day(alone), live_of(BOTH), rules).changes
+
+
+def test_a_deleted_person_comes_back_by_any_of_the_sourced_ids() -> None:
+    live = live_of(BOTH)
+    gone = pl.col("sourced_id") == "u-005"
+    live = replace(live, users=live.users.with_columns((pl.col("tombstoned") | gone).alias("tombstoned")))
+    alone = [row for row in people() if row["sourced_id"] != "u-005"]
+
+    decision = decide(day([*alone, second(identifier="other", username="u5")]), live)
+
+    assert actions(decision, Kind.USER) == {"restore": ["u-005"]}
+
+
+def test_somebody_with_new_sourced_ids_only_is_rekeyed_and_keeps_the_former_aliases() -> None:
+    alone = [row for row in people() if row["sourced_id"] != "u-005"]
+    new = [second(sourced_id="n-1"), second(sourced_id="n-2", school="s-1")]
+
+    decision = decide(day([*alone, *new]), live_of(BOTH))
+
+    assert decision.changes[Kind.USER].select("action", "key", "former_key", "aliases").rows() == [
+        ("rekey", "n-1", "u-005", "n-2\nw-005")
+    ]
+
+
+def test_who_may_sign_in_at_one_school_may_sign_in() -> None:
+    decision = decide(day([*people(), second(enabled=False)], ("w-005", "c-1")), live_of(BOTH))
+
+    assert decision.changes == {}
+
+
+def test_rows_of_another_customer_in_the_same_file_are_other_people() -> None:
+    shared = day([*people(), second(school="x-1", username="other")])
+    foreign = pl.DataFrame({"sourced_id": ["x-1"], "status": ["active"], "type": ["school"], "line": [9]})
+    shared = replace(shared, orgs=pl.concat([shared.orgs, foreign], how="diagonal"))
+
+    merged = one_row_each(shared, Live().users, "identifier", DISTRICT)
+
+    assert desire(merged.snapshot, DISTRICT, None).elsewhere.to_list() == ["w-005"]
+    assert merged.diagnostics == ()
+
+
+def test_a_file_without_such_people_is_passed_on_as_it_is() -> None:
+    snapshot = day(people())
+
+    assert one_row_each(snapshot, live_of(snapshot).users, "identifier", DISTRICT).snapshot is snapshot
+
+
+def test_what_is_said_of_such_rows_names_nobody() -> None:
+    decision = decide(day([*people(), second(family_name="Other", username="other")]), Live())
+
+    said = [each for each in decision.diagnostics if each.code == "shared-identifier"]
+    assert [(each.severity, each.span.line if each.span else 0) for each in said] == [(Severity.WARNING, 7)]
+    assert "100005" not in said[0].message
