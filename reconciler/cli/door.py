@@ -43,6 +43,7 @@ VERBS: dict[str, Verb] = {
     "holds": Verb("reconciler.cli.holds:holds", "List deletions that wait for approval."),
     "history": Verb("reconciler.cli.history:history", "List what was applied, newest first."),
     "undo": Verb("reconciler.cli.undo:undo", "Take back one run, as far as nothing was changed since."),
+    "explain": Verb("reconciler.cli.explain:explain", "Say what a thing is, why, and what would become of it."),
     "new": Verb("reconciler.cli.new:new", "Write one new, commented file of a customer, community or lesson."),
     "validate": Verb("reconciler.cli.validate:validate", "Check YAML, without store, secrets or network."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),

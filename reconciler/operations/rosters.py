@@ -203,7 +203,12 @@ def belongings_of(reader: Reader, customer_id: int | None, live: Live, decision:
         taking = ["delete", "suspend", "conclude", "rekey"]
         return frame.filter(pl.col("action").is_in(taking))["live_id"].drop_nulls().unique().sort()
 
-    people, classes, orgs = (touched(kind) for kind in (Kind.USER, Kind.CLASS, Kind.ORG))
+    return belongings(reader, customer_id, live, {kind: touched(kind) for kind in (Kind.USER, Kind.CLASS, Kind.ORG)})
+
+
+def belongings(reader: Reader, customer_id: int | None, live: Live, wanted: Mapping[Kind, pl.Series]) -> Belongings:
+    """wanted: ids of people, classes and orgs."""
+    people, classes, orgs = (wanted[kind] for kind in (Kind.USER, Kind.CLASS, Kind.ORG))
     if customer_id is None or not (people.len() or classes.len() or orgs.len()):
         return _no_belongings()
     assignments = reader.assignments(customer_id)

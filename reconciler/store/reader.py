@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy import select
 
 from reconciler.model.kind import Kind
-from reconciler.store import before_images, limit_uses, roster_frames, traces
+from reconciler.store import before_images, explanation, limit_uses, roster_frames, traces
 from reconciler.store.chain import Chain, verify_chain
 from reconciler.store.connection import Connection
 from reconciler.store.records import (
@@ -268,6 +268,17 @@ class Reader:
     def erased_keys(self, customer: int, keys: pl.Series) -> pl.Series:
         """Those of `keys`, sourcedIds, whose people were erased and must not come back."""
         return before_images.erased_keys(self._connection, self._store.key, customer, keys)
+
+    def row_record(self, kind: Kind, row: int) -> explanation.RowRecord | None:
+        """Where a person, class, org or enrollment came from, and what runs did to it."""
+        return explanation.row_record(self._connection, kind, row)
+
+    def bound_to(self, account: int) -> tuple[explanation.Bound, ...]:
+        """Everything that an account is known by."""
+        return explanation.bound_to(self._connection, account)
+
+    def communities_of(self, account: int) -> tuple[str, ...]:
+        return explanation.communities_of(self._connection, account)
 
     def verified_runs(self) -> Chain:
         """Whether every run is as it was written, and none is missing."""
