@@ -60,6 +60,7 @@ def hold_rows(
     for role in roles_left_empty(frames[Kind.USER], live.people):
         last = leaving(Kind.USER) & (pl.col("before_role") == role)
         frames[Kind.USER] = _held_where(frames[Kind.USER], last)
+    frames[Kind.CLASS] = _with_whom_they_teach(frames)
     frames[Kind.ENROLLMENT] = _with_their_parents(frames)
     frames[Kind.ORG] = _while_anything_is_there(frames, live)
     return frames
@@ -90,6 +91,7 @@ def _held_by(finding: Finding, frames: dict[Kind, pl.DataFrame], live: Populatio
             mine = vanishing(kind)
             if finding.orgs is not None:
                 mine = mine & _of_orgs(kind, finding.orgs, live)
+                mine = mine | _place_lost(finding.orgs) if kind is Kind.USER else mine
             held[kind] = _held_where(frames[kind], mine)
     return held
 
@@ -102,6 +104,27 @@ def _of_orgs(kind: Kind, orgs: tuple[str, ...], live: Population) -> pl.Expr:
         # They wait with their people and classes.
         return pl.lit(False)
     return pl.col("before_school" if kind is Kind.CLASS else "key").is_in(orgs).fill_null(False)
+
+
+def _place_lost(orgs: tuple[str, ...]) -> pl.Expr:
+    """People who stay and would lose their place in one of these orgs."""
+
+    def names(column: str, org: str) -> pl.Expr:
+        entries = pl.lit(ROLE_SEPARATOR) + pl.col(column).fill_null("")
+        return entries.str.contains(f"{ROLE_SEPARATOR}{org}=", literal=True)
+
+    return pl.any_horizontal([names("before_roles", org) & ~names("roles", org) for org in orgs])
+
+
+def _with_whom_they_teach(frames: Mapping[Kind, pl.DataFrame]) -> pl.DataFrame:
+    """Classes: one in which somebody sits whose leaving is held stays too, or they would be kept without their classes
+    and what was assigned to these."""
+    users, enrollments = frames[Kind.USER], frames[Kind.ENROLLMENT]
+    kept = users.filter(pl.col("held") & leaving(Kind.USER))["key"]
+    if not kept.len() or not frames[Kind.CLASS].height:
+        return frames[Kind.CLASS]
+    theirs = enrollments.filter(pl.col("before_user").is_in(kept.implode()))["before_class"].drop_nulls().unique()
+    return _held_where(frames[Kind.CLASS], leaving(Kind.CLASS) & pl.col("key").is_in(theirs.implode()))
 
 
 def _with_their_parents(frames: Mapping[Kind, pl.DataFrame]) -> pl.DataFrame:
