@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: help setup demo test lint format bench schema lock clean
+.PHONY: help setup demo year test lint format bench schema lock clean
 
 help:
 	@echo "make demo    plan and apply three example customers into a fresh store under .demo/"
+	@echo "make year    play a school year day by day, and draw docs/year.svg anew"
 	@echo "make test    run every test, on SQLite and on PostgreSQL"
 	@echo "make lint    ruff, mypy, import-linter, schemas up to date"
 	@echo "make bench   speed and memory, as ratios measured in one run"
@@ -24,6 +25,9 @@ $(READY): requirements/dev.lock pyproject.toml
 
 demo: $(READY)
 	@$(BIN)/python -m demo
+
+year: $(READY)
+	@$(BIN)/python -m demo.year --record docs
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

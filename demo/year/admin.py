@@ -88,11 +88,21 @@ class Admin:
 
 
 def _right_person(change: dict[str, Any], here: dict[str, Member]) -> bool:
-    """Whoever is removed is gone; whoever gets a new sourcedId or role is the one who had the old."""
+    """Whoever is removed is gone; whoever gets a new sourcedId is the one who had the old; all else is as it is."""
     member = here.get(change["key"])
     if member is None or change["action"] in ("delete", "suspend"):
         return change["action"] in ("delete", "suspend") and (member is None or not member.enabled)
-    fields = {each["path"]: each["after"] for each in change["fields"]}
-    former = next((each["before"] for each in change["fields"] if each["path"] == "sourced_id"), None)
-    known = former is None or former in member.former
-    return known and fields.get("role", member.person.role) == member.person.role
+    person = member.person
+    true = {
+        "sourced_id": person.sourced_id,
+        "given_name": person.given_name,
+        "family_name": person.family_name,
+        "email": person.email,
+        "roster_username": person.username,
+        "identifier": person.identifier,
+        "role": person.role,
+    }
+    former = [each["before"] for each in change["fields"] if each["path"] == "sourced_id"]
+    return set(former) <= set(member.former) and all(
+        each["after"] == true[each["path"]] for each in change["fields"] if each["path"] in true
+    )

@@ -145,15 +145,16 @@ def migration_without_identifiers(sending: Sending) -> None:
 
 
 def bad_rows(sending: Sending) -> None:
-    """A role that is none, a sourcedId twice, a line that is too short. Whose rows they are stays as they were."""
+    """A role that is none, a sourcedId twice, a line that is too short. Whoever they speak of stays as they were."""
     users = sending.rows("users")
     chosen = sending.chance.sample([row for row in users if row["role"] == "student"], 6)
-    for row in chosen[:2]:
+    chosen += [row for row in users if row["sourcedId"].endswith("-2")][:1]
+    for row in (*chosen[:2], *chosen[6:]):
         row["role"] = "wizard"
     for row in chosen[2:4]:
         users.append({**row, "familyName": "Somebody Else", "identifier": f"9{row['identifier']}"})
     lines = table("users", users).split(b"\r\n")
-    short = {row["sourcedId"].encode() for row in chosen[4:]}
+    short = {row["sourcedId"].encode() for row in chosen[4:6]}
     spoiled = [b",".join(line.split(b",")[:9]) if line.split(b",")[0] in short else line for line in lines]
     sending.export.raw["users"] = b"\r\n".join(spoiled)
     spoiled_ids = {row["sourcedId"] for row in chosen}

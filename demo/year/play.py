@@ -54,7 +54,7 @@ class Year:
     ) -> None:
         self.folder, self.store, self.scale, self.without = folder, store, scale, without
         self.office = Office(seed, scale)
-        self.platform = Platform(store, ENVIRONMENT)
+        self.platform = Platform(folder, store, ENVIRONMENT)
         self.seconds = 0.0
         self._sabotage = sabotage
         self._program = Program(folder, store)
@@ -87,11 +87,10 @@ class Year:
             self._launches_meanwhile(planned)
         became, planned = self._apply(sending.path, planned)
         self._expect(expect, sending)
+        self._sabotage(day, self)
         holdings = self.platform.holdings()
         remember_accounts(self.office, holdings)
-        self._sabotage(day, self)
-        victims, bearable = self._bearable(holdings) if expect is Expect.BLED else (frozenset(), 0)
-        holdings = self.platform.holdings()
+        victims, bearable = self._bearable() if expect is Expect.BLED else (frozenset(), 0)
         problems = check(self.office, self._expected, holdings, expect, victims, bearable)
         self.platform.class_day(self.office, holdings)
         return Evening(_record(day, entry, self.office, holdings, planned, became, sending), problems, planned)
@@ -150,7 +149,7 @@ class Year:
         if expect is Expect.EXACT:
             self._good.append(sending.path)
 
-    def _bearable(self, holdings: Holdings) -> tuple[frozenset[int], int]:
+    def _bearable(self) -> tuple[frozenset[int], int]:
         """Whom the bleed left out, and how many of them a week may cost before a person is asked."""
         bled = set(self._bled)
         victims = frozenset(each.number for each in self.office.here() if bled & set(each.sourced_ids))
@@ -180,7 +179,7 @@ def _record(
         rekeyed=0 if refused else done["rekey"],
         held=sum(each["kind"] == "user" for each in held),
         became=became,
-        codes=[code for code in planned.codes() if code not in REMARKS],
+        codes=planned.codes(),
     )
 
 
@@ -194,7 +193,3 @@ def _named(office: Office, sending: Sending) -> int:
     except (zipfile.BadZipFile, EOFError, KeyError, zlib.error):
         return 0
     return sum(any(key in named for key in member.sourced_ids) for member in here)
-
-
-#: remarks that are no objection of a gate or a limit
-REMARKS = frozenset({"unknown-role", "not-yet-in-force"})

@@ -12,6 +12,7 @@ from typing import Any
 
 from demo.year.platform import CUSTOMER
 from reconciler.cli.door import run
+from reconciler.model.gate import GATES
 
 PLAN_FILE = "today.plan"
 
@@ -52,8 +53,12 @@ class Planned:
         return (each for each in self.document["changes"] if each["held"])
 
     def codes(self) -> list[str]:
-        """What was refused or held, and why: gates, and limits that are exceeded."""
-        found = [each["code"] for each in self.document["diagnostics"] if each["severity"] in ("error", "warning")]
+        """What objected: gates, whatever refused the source, and limits that are exceeded."""
+        found = [
+            each["code"]
+            for each in self.document["diagnostics"]
+            if each["code"] in GATES or (self.refused and each["severity"] == "error")
+        ]
         found += [f"{each['kind']}-{each['action']}-limit" for each in self.document["limits"] if each["exceeded"]]
         return list(dict.fromkeys(found))
 

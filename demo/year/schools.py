@@ -37,5 +37,5 @@ def _schools(high: int, middle: int, evergreen: int, maple: int, lincoln: int) -
 
 
 WHOLE = Scale("whole", _schools(76, 80, 48, 32, 6), every=1, pace=1.0)
-SMALL = Scale("small", _schools(19, 20, 12, 8, 2), every=6, pace=1.0)
+SMALL = Scale("small", _schools(19, 20, 12, 8, 2), every=12, pace=1.5)
 SCALES = {scale.name: scale for scale in (WHOLE, SMALL)}
