@@ -113,6 +113,7 @@ def _read(archive: Archive, sha256: str, fetched_at: str, base: Base | None) -> 
         sessions=sessions,
         facts=_facts(archive, used, declared, read, before),
         waiting=roster.waiting,
+        role_ids=roster.role_ids,
         shared=before.shared if before else False,
     )
 

@@ -2,7 +2,7 @@
 
 A row that is `active` replaces its record whole, one `tobedeleted` marks it, and what is not named stays as it was
 sent before. What refers to something is looked up in the roster that comes of it, so that a reference may point to
-what an earlier file brought. Limit: rows of roles.csv are known by person and org, not by their own sourcedIds.
+what an earlier file brought.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from reconciler.oneroster.roster import (
     ORG_FIELDS,
     Roster,
     assemble,
+    role_ids,
 )
 from reconciler.oneroster.rows import Checked
 from reconciler.oneroster.snapshot import Snapshot
@@ -110,7 +111,9 @@ def _earlier(base: Snapshot, stem: str) -> pl.DataFrame:
 
 def _earlier_roles(base: Snapshot) -> pl.DataFrame:
     active = base.roles.with_columns(pl.lit("active").alias("status")).select(WAITING_FIELDS)
-    return pl.concat([active, base.waiting["roles"].select(WAITING_FIELDS)] if "roles" in base.waiting else [active])
+    rows = [active, base.waiting["roles"].select(WAITING_FIELDS)] if "roles" in base.waiting else [active]
+    named = base.role_ids.unique(["user", "org", "role", "line"], keep="first", maintain_order=True)
+    return pl.concat(rows).join(named, on=["user", "org", "role", "line"], how="left", maintain_order="left")
 
 
 def _carried(base: Snapshot, stem: str, touched: pl.Series) -> pl.DataFrame:
@@ -137,31 +140,38 @@ def _said_earlier(aside: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
 def _laid_roles(base: Snapshot, checked: Checked | None, standard: Standard) -> Laid:
     if checked is not None and not checked.delta:
         return Laid(checked, checked.frame, _keys(checked.frame["user"], checked.aside))
-    earlier = _earlier_roles(base).with_columns(
-        pl.when(pl.col("primary")).then(pl.lit("primary")).otherwise(pl.lit("secondary")).alias("role_type"),
-        pl.lit(None, dtype=pl.String).alias("sourced_id"),
+    earlier = (
+        _earlier_roles(base)
+        .with_columns(
+            pl.when(pl.col("primary")).then(pl.lit("primary")).otherwise(pl.lit("secondary")).alias("role_type")
+        )
+        .drop("primary")
     )
-    earlier = earlier.drop("primary")
     if checked is None:
         aside = _carried(base, "roles", earlier["user"].clear())
         empty = Checked(0, earlier, aside, _places(standard, "roles"), (), delta=True)
         return Laid(empty, earlier.clear(), earlier["user"].clear())
     sent = checked.frame.filter(pl.col("status") == "active")
-    deleted = checked.frame.filter(pl.col("status") == "tobedeleted").select("user", "org", "role").unique()
-    stays = (
-        earlier.join(sent, on=["user", "org"], how="anti", maintain_order="left")
-        .join(
-            deleted.with_columns(pl.lit(True).alias("gone")),
-            on=["user", "org", "role"],
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(pl.when(pl.col("gone")).then(pl.lit("tobedeleted")).otherwise("status").alias("status"))
-        .drop("gone")
+    deleted = pl.concat(
+        [
+            checked.frame.filter(pl.col("status") == "tobedeleted").select("sourced_id"),
+            checked.gone.select("sourced_id"),
+        ]
+    )["sourced_id"]
+    nameless = earlier.filter(pl.col("sourced_id").is_null()).join(sent, on=["user", "org"], how="semi")
+    stays = earlier.join(nameless, on=["user", "org"], how="anti", maintain_order="left")
+    stays = stays.filter(~pl.col("sourced_id").is_in(sent["sourced_id"].implode()).fill_null(False)).with_columns(
+        pl.when(pl.col("sourced_id").is_in(deleted.implode()))
+        .then(pl.lit("tobedeleted"))
+        .otherwise("status")
+        .alias("status")
     )
+    known = earlier.filter(pl.col("sourced_id").is_in(checked.gone["sourced_id"].implode()))["sourced_id"]
+    said = checked.gone.filter(pl.col("sourced_id").is_in(known.implode()))["line"]
     touched = _keys(checked.frame["user"], checked.aside)
     frame = pl.concat([stays, sent.select(stays.columns)])
-    aside = pl.concat([checked.aside, _carried(base, "roles", touched)])
+    aside = checked.aside.filter(~pl.col("line").is_in(said.implode()))
+    aside = pl.concat([aside, _carried(base, "roles", touched)])
     return Laid(replace(checked, frame=frame, aside=aside), sent, touched)
 
 
@@ -270,6 +280,7 @@ def by_themselves(files: Mapping[str, Checked], standard: Standard) -> Roster:
         quarantine=pl.concat([nothing_aside(), *aside]).sort("file", "line", "column"),
         diagnostics=(),
         waiting={},
+        role_ids=role_ids(files),
     )
 
 

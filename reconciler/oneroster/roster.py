@@ -15,6 +15,7 @@ from reconciler.model.kind import Kind
 from reconciler.oneroster.people import USER_FIELDS, People, people_of_1_1, people_of_1_2, placed_people
 from reconciler.oneroster.references import check_optional, check_parents, known_keys, without_dangling
 from reconciler.oneroster.rows import Checked
+from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA
 
 CLASS_FIELDS = (
     "sourced_id",
@@ -36,7 +37,7 @@ FIELDS_OF = {"orgs": ORG_FIELDS, "users": USER_FIELDS, "classes": CLASS_FIELDS, 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The frames of a Snapshot. waiting: as in a Snapshot, only what has rows."""
+    """The frames of a Snapshot. waiting: only what has rows."""
 
     orgs: pl.DataFrame
     users: pl.DataFrame
@@ -46,6 +47,7 @@ class Roster:
     quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
     waiting: Mapping[str, pl.DataFrame]
+    role_ids: pl.DataFrame
 
 
 def assemble(
@@ -86,7 +88,14 @@ def assemble(
         quarantine=pl.concat([*asides, people.aside, homeless, dangling]).sort("file", "line", "column"),
         diagnostics=(*notes, *people.diagnostics),
         waiting=_waiting(people, classes.frame, homeless, enrollments.frame, dangling),
+        role_ids=role_ids(files),
     )
+
+
+def role_ids(files: Mapping[str, Checked]) -> pl.DataFrame:
+    if "roles" not in files:
+        return pl.DataFrame(schema=ROLE_IDS_SCHEMA)
+    return files["roles"].frame.select(list(ROLE_IDS_SCHEMA)).drop_nulls("sourced_id")
 
 
 def _people(files: Mapping[str, Checked], orgs: pl.Series, entries: pl.DataFrame | None) -> People:

@@ -151,7 +151,7 @@ def _clearly_gone(frame: pl.DataFrame, twice: pl.DataFrame, aside: pl.DataFrame)
         (pl.col("status") == "tobedeleted")
         & pl.col("sourced_id").is_not_null()
         & pl.col("line").is_in(aside["line"].implode())
-        & ~pl.col("sourced_id").is_in(twice["key"].drop_nulls().implode())
+        & ~pl.col("line").is_in(twice["line"].implode())
     ).select(list(GONE_SCHEMA))
 
 

@@ -36,6 +36,16 @@ SESSIONS_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
+#: Which row of roles.csv (1.2) a role came from: a later delta names it by its sourcedId alone.
+ROLE_IDS_SCHEMA: dict[str, type[pl.DataType]] = {
+    "sourced_id": pl.String,
+    "user": pl.String,
+    "org": pl.String,
+    "role": pl.String,
+    "line": pl.Int64,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
     """What of a source the next one is judged by.
@@ -68,7 +78,8 @@ class Snapshot:
     delta's rows laid over it, each with the line of the file that it came in; rows to be deleted stay among them.
     sessions: SESSIONS_SCHEMA, empty where academicSessions.csv never came along.
     waiting: by file stem, good rows whose references are not there (yet), with `status`; a later delta need not send
-    them again. shared: rows of other customers were taken out of it before it was kept.
+    them again. role_ids: ROLE_IDS_SCHEMA, empty in 1.1. shared: rows of other customers were taken out of it before it
+    was kept.
     """
 
     version: str
@@ -89,6 +100,7 @@ class Snapshot:
     sessions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SESSIONS_SCHEMA))
     facts: SourceFacts = SourceFacts()
     waiting: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    role_ids: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ROLE_IDS_SCHEMA))
     shared: bool = False
 
     def whole(self, stem: str) -> bool:

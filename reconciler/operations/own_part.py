@@ -13,8 +13,12 @@ from reconciler.oneroster.aside import KNOWN_BY
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.planning.desired import Desired
 from reconciler.planning.live import Live
+from reconciler.planning.persons import known_aliases
 
 Frames = dict[str, pl.DataFrame]
+
+#: Before the file stem in the name of a part that holds rows whose references are not there yet.
+WAITING = "waiting-"
 
 
 def own_part(snapshot: Snapshot, desired: Desired, live: Live) -> Frames:
@@ -26,11 +30,13 @@ def own_part(snapshot: Snapshot, desired: Desired, live: Live) -> Frames:
         "classes": snapshot.classes,
         "enrollments": snapshot.enrollments,
         "quarantine": snapshot.quarantine,
+        "sessions": snapshot.sessions,
+        "role_ids": snapshot.role_ids,
     }
-    orgs = _wanted(desired, Kind.ORG)
+    orgs = desired.own_orgs
     alone = orgs.len() == snapshot.orgs.height
     if alone and not snapshot.quarantine.filter(pl.col("kind") == Kind.ORG.value).height:
-        return frames
+        return frames | {f"{WAITING}{stem}": frame for stem, frame in snapshot.waiting.items()}
     # An org that was set aside is the customer's where it is live here.
     aside = desired.protected(Kind.ORG)
     orgs = pl.concat([orgs, aside.filter(aside.is_in(live.orgs["sourced_id"].implode())).alias("sourced_id")])
@@ -39,16 +45,16 @@ def own_part(snapshot: Snapshot, desired: Desired, live: Live) -> Frames:
         "users": frames["users"].filter(~pl.col("sourced_id").is_in(desired.elsewhere.implode())),
         "classes": _of(frames["classes"], "school", orgs),
     }
-    users = pl.concat([own["users"]["sourced_id"], live.users["sourced_id"]])
+    aliases = known_aliases(live.users)["alias"].alias("sourced_id")
+    users = pl.concat([own["users"]["sourced_id"], live.users["sourced_id"], aliases])
     classes = pl.concat([own["classes"]["sourced_id"], live.classes["sourced_id"]])
     own["roles"] = _of(_of(frames["roles"], "user", own["users"]["sourced_id"]), "org", orgs)
     own["enrollments"] = _of(_of(frames["enrollments"], "user", users), "class", classes)
     own["quarantine"] = _own_aside(snapshot.quarantine, own, live)
+    own["sessions"] = snapshot.sessions
+    own["role_ids"] = frames["role_ids"].join(own["roles"], on=["user", "org", "role", "line"], how="semi")
+    # Whose rows wait cannot be told where several customers share the bundle: they are not kept.
     return {part: own[part] for part in frames}
-
-
-def _wanted(desired: Desired, kind: Kind) -> pl.Series:
-    return pl.concat([desired.frames[kind]["sourced_id"], desired.marked[kind]["key"].alias("sourced_id")])
 
 
 def _of(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
@@ -63,11 +69,14 @@ def _own_aside(quarantine: pl.DataFrame, own: Frames, live: Live) -> pl.DataFram
     A person's row with another sourcedId may be an account's all the same, where it has one of the account's values,
     or where its values cannot be read.
     """
+    aliases = known_aliases(live.users)["alias"].alias("sourced_id")
     known = pl.any_horizontal(
         [
             (pl.col("kind") == kind.value)
             & pl.col("key").is_in(
-                pl.concat([own[kind.plural]["sourced_id"], live.frame(kind)["sourced_id"]]).drop_nulls().implode()
+                pl.concat([own[kind.plural]["sourced_id"], live.frame(kind)["sourced_id"], aliases])
+                .drop_nulls()
+                .implode()
             )
             for kind in ROSTER_KINDS
         ]

@@ -177,6 +177,7 @@ def _customer_out(customer: CustomerPlan, place: int, frames: dict[str, pl.DataF
         "settings": customer.settings,
         "refresh": kept("refresh", customer.refresh),
         "snapshot": kept("snapshot", customer.snapshot),
+        "facts": dict(customer.facts),
     }
 
 
@@ -210,4 +211,5 @@ def _customer_in(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerP
         settings=stored["settings"],
         refresh={Kind(kind): frame(name) for kind, name in stored["refresh"].items()},
         snapshot={part: frame(name) for part, name in stored["snapshot"].items()},
+        facts=stored.get("facts", {}),
     )

@@ -59,7 +59,7 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     outcome of its customer."""
     # The bundle is read in a thread of its own: unzipping and reading the store hardly get in each other's way.
     with ThreadPoolExecutor(1) as pool, workspace.store.reading() as reader:
-        fetched = pool.submit(_fetched, workspace, request) if request.bundle else None
+        fetched = pool.submit(_fetched, workspace, request.bundle, request) if request.bundle else None
         records = reader.customers()
         names = _chosen(workspace, request, records)
         plans = []
@@ -89,13 +89,11 @@ def _by_itself(customer: str, name: str, work: Callable[[], CustomerPlan | None]
     return [made] if made else []
 
 
-def _fetched(workspace: Workspace, request: PlanRequest) -> Snapshot | Refusal:
-    """The bundle of the one customer named. What it may be laid over is read in a view of its own."""
-    bundle, customer = request.bundle, request.customers[0] if request.customers else ""
-    if bundle is None:
-        raise ValueError("no bundle was given")
+def _fetched(workspace: Workspace, bundle: Path, request: PlanRequest) -> Snapshot | Refusal:
+    """The bundle of the one customer named. What changes are laid over is read in a view of its own: the connection
+    of the plan's reader belongs to its thread."""
+    base = partial(last_snapshot_of, workspace.store, *request.customers)
     try:
-        base = partial(last_snapshot_of, workspace.store, customer)
         return read_zip(bundle, fetched_at=request.fetched_at, base=base)
     except Refusal as refusal:
         return refusal

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from reconciler.oneroster.snapshot import Snapshot
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+
+from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, SESSIONS_SCHEMA, Snapshot, SourceFacts
+from reconciler.operations.own_part import WAITING
+from reconciler.store.live import Store
 from reconciler.store.reader import Reader
+
+#: Where the facts of a source stand among those that are kept of a roster.
+SOURCE = "source"
 
 
 def last_snapshot(reader: Reader, customer_id: int) -> Snapshot | None:
@@ -12,6 +23,7 @@ def last_snapshot(reader: Reader, customer_id: int) -> Snapshot | None:
     if kept is None:
         return None
     meta, parts = kept
+    source: Mapping[str, Any] = meta.facts.get(SOURCE, {})
     return Snapshot(
         version=meta.version,
         type=meta.type,
@@ -27,4 +39,49 @@ def last_snapshot(reader: Reader, customer_id: int) -> Snapshot | None:
         enrollments=parts["enrollments"],
         quarantine=parts["quarantine"],
         diagnostics=(),
+        modes=source.get("modes", {}),
+        sessions=parts.get("sessions", pl.DataFrame(schema=SESSIONS_SCHEMA)),
+        facts=source_facts(meta.facts),
+        waiting={part.removeprefix(WAITING): frame for part, frame in parts.items() if part.startswith(WAITING)},
+        role_ids=parts.get("role_ids", pl.DataFrame(schema=ROLE_IDS_SCHEMA)),
+        shared=bool(source.get("shared", False)),
     )
+
+
+def last_snapshot_of(store: Store, customer: str) -> Snapshot | None:
+    """The same by the customer's name, in a view of its own: for a thread beside the one that reads the store."""
+    with store.reading() as reader:
+        record = reader.customers().get(customer)
+        return last_snapshot(reader, record.id) if record else None
+
+
+def kept_source(snapshot: Snapshot, kept: Mapping[str, pl.DataFrame]) -> dict[str, object]:
+    """What is kept of a source beside its rows, as JSON takes it. kept: the snapshot's frames as they are stored.
+
+    rows: of files that a bundle of changes (delta) was laid over, those of the roster that came of it.
+    """
+    changed = [stem for stem, mode in snapshot.modes.items() if mode == "delta" and stem in kept]
+    return {
+        **asdict(snapshot.facts),
+        "files": list(snapshot.facts.files),
+        "modes": dict(snapshot.modes),
+        "rows": {stem: kept[stem].height for stem in changed},
+        "shared": snapshot.shared or kept["orgs"].height < snapshot.orgs.height,
+    }
+
+
+def source_facts(facts: Mapping[str, Any]) -> SourceFacts:
+    """facts: all that are kept of a roster; those of the source may be missing."""
+    source: Mapping[str, Any] = facts.get(SOURCE, {})
+    return SourceFacts(
+        files=tuple(source.get("files", ())),
+        system=source.get("system"),
+        modified_at=source.get("modified_at"),
+        packed_at=source.get("packed_at"),
+    )
+
+
+def source_rows(rows: Mapping[str, int], facts: Mapping[str, Any]) -> dict[str, int]:
+    """Rows by file stem that the roster had: as they were read, or as changes made them."""
+    source: Mapping[str, Any] = facts.get(SOURCE, {})
+    return {**rows, **source.get("rows", {})}

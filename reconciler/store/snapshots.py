@@ -20,14 +20,16 @@ def keep_snapshot(
     run: int,
     source: SourceSummary,
     frames: Mapping[str, pl.DataFrame],
+    facts: Mapping[str, object],
 ) -> None:
-    """Replaces the customer's snapshot. run: that which applied it, or the last one where it changed nothing."""
-    facts = {"customer": customer}
+    """Replaces the customer's snapshot. run: that which applied it, or the last one where it changed nothing. facts:
+    what later sources are judged by, kept as JSON."""
+    whose = {"customer": customer}
     connection.execute(
         "DELETE FROM snapshot_parts WHERE snapshot_id IN (SELECT id FROM snapshots WHERE customer_id = :customer)",
-        facts,
+        whose,
     )
-    connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", facts)
+    connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", whose)
     number = int(connection.dialect.allocate(connection, "snapshots", 1)[0])
     connection.insert(
         "snapshots",
@@ -43,6 +45,7 @@ def keep_snapshot(
                 "fetched_at": [source.fetched_at],
                 "complete": [source.complete],
                 "rows": [text_of(dict(source.rows))],
+                "facts": [text_of(dict(facts))],
             },
             schema_overrides={"id": pl.Int64, "customer_id": pl.Int64, "run_id": pl.Int64},
         ),

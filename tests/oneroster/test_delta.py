@@ -213,7 +213,7 @@ class TestMixed:
 
 
 class TestRoles:
-    """roles.csv of 1.2, known by person and org."""
+    """roles.csv of 1.2, a file of its own."""
 
     def test_a_person_without_new_roles_keeps_theirs(self, tmp_path: Path) -> None:
         base = read(NEW, tmp_path)
@@ -229,9 +229,17 @@ class TestRoles:
         other = {**second, "role": "teacher"}
         changed = read_over(added, changes("1.2", roles=[{"sourcedId": "r-99", **other}]), tmp_path)
         assert roles_of(changed, "u-0003") == [("s-1", "teacher", False), ("s-2", "student", True)]
-        gone = {"sourcedId": "r-x", **second, "role": "student", "orgSourcedId": "s-2", **GONE}
+        gone = {"sourcedId": "r-u-0003-1", **GONE}
         left = read_over(changed, changes("1.2", roles=[gone]), tmp_path)
-        assert roles_of(left, "u-0003") == [("s-1", "teacher", True)]
+        assert (roles_of(left, "u-0003"), left.quarantine.height) == ([("s-1", "teacher", True)], 0)
+
+    def test_a_role_row_that_moves_to_another_school_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        base = read(NEW, tmp_path)
+        moved = NEW.with_row("roles", "r-u-0003-1", orgSourcedId="s-1")
+        merged = read_over(base, NEW.delta(moved), tmp_path)
+        assert roles_of(merged, "u-0003") == [("s-1", "student", True)]
+        again = read_over(merged, moved.delta(NEW), tmp_path)
+        assert roles_of(again, "u-0003") == roles_of(base, "u-0003")
 
     def test_who_loses_the_last_role_is_protected_until_a_row_says_what_becomes_of_them(self, tmp_path: Path) -> None:
         role = next(each for each in NEW.tables["roles"] if each["userSourcedId"] == "u-0003")

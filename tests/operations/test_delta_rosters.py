@@ -1,0 +1,144 @@
+"""Files of changes through plan and apply: what is kept of a roster, and what the next changes are laid over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundles import Bundle, bundle
+from project import Project, changes, keys
+
+OLD = bundle(users=40)
+NEW = OLD.version12()
+VERSIONS = pytest.mark.parametrize("before", [OLD, NEW], ids=["1.1", "1.2"])
+SESSIONS = [
+    {"sourcedId": "t-1", "title": "T", "type": "term", "startDate": "2026-08-20", "endDate": "2099-01-15"},
+    {"sourcedId": "t-2", "title": "T", "type": "term", "startDate": "2026-08-20", "endDate": "2099-01-15"},
+]
+
+
+def packed(project: Project, made: Bundle, name: str = "day.zip") -> Path:
+    return made.zip(project.folder / name)
+
+
+def a_customer(project: Project, version: str) -> None:
+    project.customer(more=f'  version: "{version}"\n')
+
+
+def applied(project: Project, made: Bundle) -> None:
+    found = project.apply("springfield", "--zip", packed(project, made))
+    assert found.code == 0, found.err + found.out
+
+
+def facts(project: Project) -> Any:
+    return json.loads(project.ask("select facts from snapshots")[0][0])
+
+
+def diagnostics(plan: Any) -> list[str]:
+    return [each["code"] for each in plan.json["customers"][0]["diagnostics"]]
+
+
+@VERSIONS
+def test_changes_before_any_whole_roster_are_refused(project: Project, before: Bundle) -> None:
+    a_customer(project, before.version)
+    delta = packed(project, before.delta(before.with_user("u-0003", givenName="Zoe")))
+    found = project.plan("springfield", "--zip", delta)
+    assert (found.code, found.json["customers"][0]["outcome"]) == (3, "refused")
+    assert "delta-without-whole" in diagnostics(found)
+    project.apply("springfield")
+    assert project.plan("springfield", "--zip", delta).json["customers"][0]["outcome"] == "refused"
+
+
+@VERSIONS
+def test_only_what_the_changes_name_is_planned_and_the_roster_that_comes_of_it_is_kept(
+    project: Project, before: Bundle
+) -> None:
+    a_customer(project, before.version)
+    applied(project, before)
+    after = before.without_users(["u-0004"]).with_user("u-0003", givenName="Zoe").with_user("u-0099", username="nia")
+    delta = packed(project, before.delta(after))
+
+    found = project.plan("springfield", "--zip", delta)
+    assert keys(found, "user", "delete") == ["u-0004"]
+    assert keys(found, "user", "update") == ["u-0003"]
+    assert keys(found, "user", "create") == ["u-0099"]
+    reasons = {(each["action"], each["reason"]) for each in changes(found, "enrollment")}
+    assert {reason for _, reason in reasons} <= {"parent_removed", "roster_tobedeleted"}
+    assert len(changes(found, "class")) == len(changes(found, "org")) == 0
+    applied(project, before.delta(after))
+
+    assert project.plan("springfield", "--zip", packed(project, after, "whole.zip")).code == 0
+    assert project.plan("springfield", "--roster", "last").code == 0
+    source = facts(project)["source"]
+    assert source["modes"]["users"] == source["modes"]["orgs"] == "delta"
+    assert source["rows"]["users"] == 41
+    assert source["shared"] is False
+
+
+def test_changes_are_laid_over_changes(project: Project) -> None:
+    a_customer(project, "1.1")
+    first = OLD.with_rows("academicSessions", SESSIONS)
+    applied(project, first)
+    second = first.with_user("u-0099", username="nia")
+    applied(project, first.delta(second))
+    third = second.with_row(
+        "enrollments", "e-99", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-0099", role="student"
+    )
+    found = project.plan("springfield", "--zip", packed(project, second.delta(third)))
+    assert keys(found, "enrollment", "create") == ["e-99"]
+    assert found.json["summary"]["delete"] == found.json["summary"]["update"] == 0
+    assert "dangling-reference" not in diagnostics(found)
+
+
+def test_a_deletion_that_is_held_is_not_forgotten_by_the_next_changes(project: Project) -> None:
+    a_customer(project, "1.1")
+    applied(project, OLD)
+    leavers = OLD.students()[:20]
+    assert project.apply("springfield", "--zip", packed(project, OLD.delta(OLD.without_users(leavers)))).code == 3
+    found = project.plan("springfield", "--zip", packed(project, OLD.delta(OLD)))
+    assert sorted(keys(found, "user", "delete")) == sorted(leavers)
+    assert found.json["customers"][0]["hold"]["people"] == 20
+
+
+def test_a_plan_file_carries_what_later_sources_are_judged_by(project: Project) -> None:
+    a_customer(project, "1.1")
+    saved = project.folder / "plan.zip"
+    manifest = OLD.files()["manifest.csv"] + b"source.systemCode,aspen\n"
+    project.run("plan", "springfield", "--zip", packed(project, OLD.raw("manifest.csv", manifest)), "--out", saved)
+    assert project.apply(str(saved)).code == 0
+    source = facts(project)["source"]
+    assert (source["system"], source["packed_at"]) == ("aspen", "2026-08-20T03:00:00")
+    assert source["files"] == ["classes", "enrollments", "orgs", "users"]
+    assert source["rows"] == {}
+
+
+def test_a_roster_kept_by_an_earlier_version_reads_and_takes_changes(project: Project) -> None:
+    a_customer(project, "1.1")
+    applied(project, OLD)
+    with project.by_hand() as cursor:
+        cursor.execute("update snapshots set facts = '{}'")
+        cursor.execute("delete from snapshot_parts where part in ('sessions', 'role_ids')")
+    assert project.plan("springfield", "--roster", "last").code == 0
+    found = project.plan("springfield", "--zip", packed(project, OLD.delta(OLD.with_user("u-0003", givenName="Zoe"))))
+    assert keys(found, "user", "update") == ["u-0003"]
+    assert found.json["summary"]["delete"] == 0
+
+
+def test_changes_in_a_bundle_that_several_customers_share_name_only_ones_own(project: Project) -> None:
+    a_customer(project, "1.1")
+    both = OLD.with_row("orgs", "d-2", name="Other", type="district").with_row(
+        "orgs", "s-9", name="Theirs", type="school", parentSourcedId="d-2"
+    )
+    both = both.with_user("other-1", orgSourcedIds="s-9", username="lisa", identifier="770001")
+    applied(project, both)
+    assert facts(project)["source"]["shared"] is True
+    later = both.with_user("other-1", givenName="Lisa").with_user("u-0003", givenName="Zoe")
+    found = project.plan("springfield", "--zip", packed(project, both.delta(later)))
+    assert [each["key"] for each in changes(found, "user")] == ["u-0003"]
+    assert found.json["summary"]["quarantined"] == 0
+    assert "rows-of-others" in diagnostics(found)
+    applied(project, both.delta(later))
+    assert facts(project)["source"]["shared"] is True
