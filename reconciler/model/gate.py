@@ -40,10 +40,28 @@ _GATES = (
         "The roster did not arrive whole, so nobody was compared.",
     ),
     Gate(
-        "unreadable-archive",
+        "truncated-archive",
         _R,
-        "the archive's directory and checksums",
-        "The file is damaged or was not uploaded to its end. Send it again.",
+        "the end of the archive, where its directory is",
+        "The file was not uploaded to its end. Send it again.",
+    ),
+    Gate(
+        "damaged-archive",
+        _R,
+        "the checksum of every file in the archive",
+        "The file was damaged on its way. Send it again.",
+    ),
+    Gate(
+        "encrypted-member",
+        _R,
+        "that no file in the archive is protected by a password",
+        "The file is protected by a password. Send it without one.",
+    ),
+    Gate(
+        "empty-file",
+        _R,
+        "that every file has at least its header",
+        "A file is empty to its last byte, which no roster is. Export it again.",
     ),
     Gate(
         "missing-file",
@@ -87,6 +105,30 @@ _GATES = (
         _R,
         "that the header is that of the file's name",
         "A file holds what belongs in another file. Export the roster again.",
+    ),
+    Gate(
+        "missing-column",
+        _R,
+        "the columns that every roster needs",
+        "A file lacks a column, so what it says of everybody is unknown. Export all columns.",
+    ),
+    Gate(
+        "duplicate-header",
+        _R,
+        "that no column stands twice",
+        "A file has two columns of one name, and nobody can tell which is right. Export it again.",
+    ),
+    Gate(
+        "org-cycle",
+        _R,
+        "that no org is above itself",
+        "Two institutions are each above the other. Correct one of them.",
+    ),
+    Gate(
+        "session-cycle",
+        _R,
+        "that no academic session is above itself",
+        "Two terms are each above the other. Correct one of them.",
     ),
     Gate(
         "emptied-file",
