@@ -13,6 +13,8 @@ from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
 KNOWN_BY = ("identifier", "email", "username")
 #: How much of a value a message repeats.
 MOST_SHOWN = 40
+#: Marks that turn the direction of what follows: a value that holds one can make a line read as another.
+TURNING = r"[\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]"
 
 
 def nothing_aside() -> pl.DataFrame:
@@ -64,7 +66,7 @@ def one_per_row(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
 
 def shown(column: str) -> pl.Expr:
-    """A value as a message may repeat it: in quotes, and not endless."""
-    value = pl.col(column)
+    """A value as a message may repeat it: in quotes, without marks of direction, and not endless."""
+    value = pl.col(column).str.replace_all(TURNING, "?")
     short = pl.when(value.str.len_chars() > MOST_SHOWN).then(value.str.head(MOST_SHOWN) + "...").otherwise(value)
     return pl.lit('"') + short + pl.lit('"')

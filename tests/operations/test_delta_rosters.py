@@ -142,3 +142,14 @@ def test_changes_in_a_bundle_that_several_customers_share_name_only_ones_own(pro
     assert "rows-of-others" in diagnostics(found)
     applied(project, both.delta(later))
     assert facts(project)["source"]["shared"] is True
+
+
+@VERSIONS
+def test_a_check_of_changes_alone_looks_at_their_rows_only(project: Project, before: Bundle) -> None:
+    later = before.with_row("classes", "c-03", title="Poetry").with_row("enrollments", "e-00003", endDate="2027-01-01")
+    later = later.with_user("u-0003", givenName="Zoe").with_row("orgs", "s-1", name="Other")
+    found = project.run("roster", "check", packed(project, before.delta(later)))
+    assert (found.code, found.out) == (0, "users 1 · classes 1 · enrollments 1 · orgs 1\n")
+    bad = before.with_user("u-0003", enabledUser="perhaps")
+    found = project.run("roster", "check", packed(project, before.delta(bad)))
+    assert "users.csv:2:4: error: enabledUser is neither true nor false" in found.out
