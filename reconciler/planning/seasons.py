@@ -11,8 +11,10 @@ from enum import StrEnum
 
 import polars as pl
 
+from reconciler.model.change import Action
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
+from reconciler.planning.desired import ROLE_SEPARATOR
 from reconciler.planning.leaving import leaving
 
 
@@ -48,11 +50,19 @@ def hold_for_season(
 
 
 def _taking_away(kind: Kind) -> pl.Expr:
-    """What limits count, and accounts that the roster lets go of. What ended with its term goes in every season, and so
-    does the sign-in of somebody whom the source itself calls not enabled."""
+    """What limits count, accounts that the roster lets go of, and places at schools that somebody loses for no other.
+    What ended with its term goes in every season, and so does the sign-in of somebody whom the source itself calls not
+    enabled."""
     if kind is not Kind.USER:
         return leaving(kind)
-    return leaving(kind) | (pl.col("before_bound") & ~pl.col("bound")).fill_null(False)
+    return leaving(kind) | (pl.col("before_bound") & ~pl.col("bound")).fill_null(False) | _losing_a_place()
+
+
+def _losing_a_place() -> pl.Expr:
+    """A row that lacks a school, or one of somebody's several rows: half made, as the whole roster may be."""
+    before, after = (pl.col(name).fill_null("").str.split(ROLE_SEPARATOR) for name in ("before_roles", "roles"))
+    lost, won = before.list.set_difference(after).list.len(), after.list.set_difference(before).list.len()
+    return (pl.col("action") == Action.UPDATE.value) & (lost > 0) & (won == 0)
 
 
 def _sentence(season: Season) -> str:

@@ -139,6 +139,20 @@ def test_an_account_that_the_roster_lets_go_of_is_taken_away_too() -> None:
     assert held[Kind.USER]["held"].to_list() == [True, False]
 
 
+def test_adds_only_keeps_a_place_that_is_missing_and_lets_a_transfer_go() -> None:
+    row = dict.fromkeys(change_schema(Kind.USER)) | {
+        "action": Action.UPDATE.value,
+        "reason": Reason.FIELD_CHANGED.value,
+        "held": False,
+        "before_roles": "s-1=student\ns-2=student",
+    }
+    after = ("s-1=student", "s-3=student", "s-1=student\ns-2=student\ns-3=student", "s-1=teacher\ns-2=student")
+    frame = pl.DataFrame([{**row, "roles": roles} for roles in after], schema=change_schema(Kind.USER))
+    held, cause = hold_for_season({Kind.USER: frame}, SUMMER)
+    assert held[Kind.USER]["held"].to_list() == [True, False, False, False]
+    assert cause is not None
+
+
 def season(first: str, last: str, mode: str) -> ConfiguredSeason:
     return ConfiguredSeason.model_validate({"from": first, "to": last, "mode": mode})
 
