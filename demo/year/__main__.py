@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import shutil
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ SHOWN = 12
 
 def main(arguments: list[str] | None = None) -> int:
     asked = _asked(arguments)
+    # as the program itself does: many objects that stay, few cycles among them
+    gc.set_threshold(50_000, 20, 20)
     folder = ROOT / ".demo" / "year"
     if folder.exists():
         shutil.rmtree(folder)

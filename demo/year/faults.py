@@ -147,8 +147,10 @@ def migration_without_identifiers(sending: Sending) -> None:
 def bad_rows(sending: Sending) -> None:
     """A role that is none, a sourcedId twice, a line that is too short. Whoever they speak of stays as they were."""
     users = sending.rows("users")
-    chosen = sending.chance.sample([row for row in users if row["role"] == "student"], 6)
-    chosen += [row for row in users if row["sourcedId"].endswith("-2")][:1]
+    known = {key for each in sending.office.here() if each.account for key in each.sourced_ids}
+    pupils = [row for row in users if row["role"] == "student" and row["sourcedId"] in known]
+    chosen = sending.chance.sample(pupils, 6)
+    chosen += [row for row in users if row["sourcedId"].endswith("-2") and row not in chosen][:1]
     for row in (*chosen[:2], *chosen[6:]):
         row["role"] = "wizard"
     for row in chosen[2:4]:

@@ -116,7 +116,7 @@ def test_the_year_tells_who_was_really_lost(deed: Deed, codes: set[str], sqlite_
     done: list[int] = []
 
     def sabotage(day: date, year: Year) -> None:
-        if day != date(2026, 8, 25):
+        if day != played_days(SMALL.every)[1]:
             return
         marked = [each for each in year.office.members if each.subject and each.account]
         marked += [each for each in year.office.members if each.assignments and each.account]
