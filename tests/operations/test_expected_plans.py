@@ -256,8 +256,12 @@ def test_a_plan_that_was_carried_out_partly_can_be_expected_again(
     for name in ("ogdenville", "springfield"):
         project.customer(name, more=lti % name if name == "springfield" else "")
         project.write(f"customers/{name}/communities/high.yaml", HIGH.format(name="High"))
+    project.write(
+        "customers/lessons/cells.yaml", "kind: lesson\nid: cells\ntitle: Cells\nurl: https://l.example/cells\n"
+    )
     expected = str(project.plan().json["plan_id"])
     assert project.run("apply", "--expect", expected).code == 5, "springfield's secret is not set"
+    assert project.ask("select slug from lessons") == [("cells",)]
     assert project.ask("select slug from customers") == [("ogdenville",)]
     monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__LMS", "very secret")
 
