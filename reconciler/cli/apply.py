@@ -21,6 +21,7 @@ from reconciler.operations.failure import UNEXPECTED
 from reconciler.operations.plan_file import read_plan
 from reconciler.operations.planning import RosterChoice, make_plan
 from reconciler.operations.workspace import Workspace, open_workspace
+from reconciler.store.problem import ANSWER_LOST
 
 
 @click.command()
@@ -174,7 +175,7 @@ def _outcome(result: AppliedCustomer, hold: Hold | None, command: str) -> list[s
     if result.became is Applied.HELD and hold is not None:
         rest = f"everything else was applied{run}" if result.run is not None else "there was nothing else to apply"
         return [f"{name}: HELD {hold.id}; {rest}", f"    If that is right:  {command} --approve {hold.id}"]
-    if any(diagnostic.code == UNEXPECTED for diagnostic in result.diagnostics):
+    if any(diagnostic.code in (UNEXPECTED, ANSWER_LOST) for diagnostic in result.diagnostics):
         # nobody knows how far it came
         return [f"{name}: {result.became}"]
     return [f"{name}: {result.became}; nothing of it was changed"]

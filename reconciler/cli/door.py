@@ -48,7 +48,7 @@ VERBS: dict[str, Verb] = {
     "validate": Verb("reconciler.cli.validate:validate", "Check YAML, without store, secrets or network."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),
     "roster": Verb("reconciler.cli.roster:roster", "check: lint a OneRoster bundle."),
-    "store": Verb("reconciler.cli.store:store", "status, upgrade: the live store's schema."),
+    "store": Verb("reconciler.cli.store:store", "status, upgrade, assign: the live store's schema, and whose it is."),
 }
 
 #: diagnostics that are about the command line and not about what it names
@@ -96,7 +96,26 @@ def main() -> None:
     """The console script."""
     # a verb makes many objects that live as long as it does: looking for cycles among them is wasted
     gc.set_threshold(50_000, 20, 20)
+    if _open_missing_streams():
+        click.echo(
+            "error: standard output is closed; nothing was done\n    Send it to a file, or to /dev/null.", err=True
+        )
+        sys.exit(ExitCode.ERROR)
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_missing_streams() -> bool:
+    """Whether standard output was closed. What was closed leads nowhere from now on, so that no file which is opened
+    next, such as the store's, gets a standard stream's number and its output."""
+    closed = sys.stdout is None
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            found = os.open(os.devnull, os.O_RDWR)
+            if found != number:
+                os.dup2(found, number)
+                os.close(found)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+    return closed
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -106,12 +125,18 @@ def run(arguments: Sequence[str]) -> int:
         code = _called(arguments, invocation)
         sys.stdout.flush()
     except BrokenPipeError:
-        # whoever read the output has read enough; the interpreter must not complain when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # whoever read it has read enough
         return ExitCode.ERROR
     except OSError as problem:
-        return _failed(problem, f"the output cannot be written: {problem.strerror}", invocation)
+        _discard_output()
+        what = f"the output cannot be written: {problem.strerror}\n    Send it somewhere else."
+        return _failed(problem, what, invocation)
     return code
+
+
+def _discard_output() -> None:
+    """So that the interpreter does not complain when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _called(arguments: Sequence[str], invocation: Invocation) -> int:

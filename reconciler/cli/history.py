@@ -30,7 +30,7 @@ def history(
 
     --verify looks at the runs of all customers, which make one chain, and at the seal under the store's key.
     """
-    workspace = open_workspace(directory, environment, store)
+    workspace = open_workspace(directory, environment, store, make_store=False)
     with workspace.store.reading() as reader:
         name = CATALOGUE if customer == "catalogue" else customer
         known = {*reader.customers(), *workspace.repository.customers, CATALOGUE}

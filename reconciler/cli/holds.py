@@ -17,7 +17,7 @@ from reconciler.reports.holds import Waiting, holds_json, holds_text
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def holds(directory: Path, environment: str | None, store: str | None, form: str) -> ExitCode:
     """List what the last applies held back, and how to let it through."""
-    workspace = open_workspace(directory, environment, store)
+    workspace = open_workspace(directory, environment, store, make_store=False)
     with workspace.store.reading() as reader:
         waiting = [
             Waiting(

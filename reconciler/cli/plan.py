@@ -56,6 +56,8 @@ def plan(
 
     Without CUSTOMER: all of them, with the last good rosters. Nothing is written but --out.
     """
+    if out is not None and not out.name:
+        raise click.UsageError("--out needs the name of a file")
     request = plan_request(customers, bundle, roster)
     workspace = open_workspace(directory, environment, store)
     made = make_plan(workspace, request)

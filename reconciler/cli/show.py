@@ -29,7 +29,7 @@ def show(
     people: str | None,
 ) -> ExitCode:
     """Show a saved plan. Its seal is checked with the key of the store that it was made for."""
-    live = open_workspace(directory, environment, store).store
+    live = open_workspace(directory, environment, store, make_store=False).store
     show_plan(
         read_plan(planfile, live),
         form=form,

@@ -1,4 +1,4 @@
-"""`store upgrade` and `store status`: the store's schema."""
+"""`store`: its schema, and whose it is."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import click
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import workspace_options
 from reconciler.config.repository import load
-from reconciler.store.opening import store_revisions, upgrade_store
+from reconciler.store.opening import assign_environment, store_revisions, upgrade_store
 
 
 @click.group()
 def store() -> None:
-    """The live store's schema: bring it up to date, or look at it."""
+    """The live store itself: its schema, and the environment that it is of."""
 
 
 @store.command()
@@ -40,6 +40,19 @@ def status(directory: Path, environment: str | None, store: str | None) -> ExitC
         needs = "" if same else f", this program needs {newest}: run `reconciler store upgrade`"
         click.echo(f"{branch}: {revision or 'nothing'}{needs}")
     return ExitCode.DONE if current else ExitCode.ERROR
+
+
+@store.command()
+@workspace_options
+def assign(directory: Path, environment: str | None, store: str | None) -> ExitCode:
+    """Say that an existing store is that of the environment --env, where the environment has a new name.
+
+    Plans that were saved before are for a store of the old name: plan again.
+    """
+    name, chosen = load(directory).for_environment(environment)
+    before = assign_environment(store or chosen.store, name)
+    click.echo(f"environment: {name} already" if before == name else f"environment: {before} -> {name}")
+    return ExitCode.DONE
 
 
 def _url(directory: Path, environment: str | None, store: str | None) -> str:

@@ -60,7 +60,7 @@ def undo(
         raise click.UsageError("without a terminal, undo needs --yes, or --out FILE to save the plan")
     if out is None and form == "json":
         raise click.UsageError("--format json goes with --out FILE")
-    workspace = open_workspace(directory, environment, store)
+    workspace = open_workspace(directory, environment, store, make_store=False)
     plan = undo_plan(workspace, run)
     command = " ".join(["reconciler", "undo", str(run), *place_in_words(directory, environment, store)])
     show_plan(

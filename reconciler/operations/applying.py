@@ -19,11 +19,12 @@ from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
 from reconciler.model.settings import settings_digest
 from reconciler.operations.documents import kept_digest
 from reconciler.operations.failure import UNFORESEEN, misconfigured, unexpected
+from reconciler.operations.recorded import answer_lost, applied_before, recorded_run_if_known
 from reconciler.operations.secrets import ADMINISTRATORS, references
 from reconciler.operations.undo_secrets import undo_secrets
 from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.store.apply import apply_customer
-from reconciler.store.problem import StalePlan
+from reconciler.store.problem import AnswerLost, StalePlan
 
 
 class Applied(StrEnum):
@@ -94,7 +95,21 @@ def _apply_one(
     try:
         return _carried_out(workspace, plan, customer, lock_timeout, approved=bool(approvals))
     except StalePlan as stale:
+        run = recorded_run_if_known(workspace.store, plan, customer, approvals)
+        if run is not None:
+            return AppliedCustomer(customer.id, Applied.UNCHANGED, diagnostics=(applied_before(customer, run),))
         return AppliedCustomer(customer.id, Applied.STALE, diagnostics=stale.diagnostics)
+    except AnswerLost as lost:
+        run = recorded_run_if_known(workspace.store, plan, customer, approvals)
+        if run is None:
+            return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=lost.diagnostics)
+        return AppliedCustomer(
+            customer.id,
+            Applied.HELD if customer.hold is not None and not approvals else Applied.APPLIED,
+            run,
+            written=True,
+            diagnostics=(answer_lost(customer, run),),
+        )
     except Refusal as refusal:
         return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=refusal.diagnostics)
     except UNFORESEEN as problem:  # a door: one customer's defect must not keep the others from being applied

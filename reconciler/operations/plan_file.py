@@ -6,6 +6,7 @@ bytes of all others, so that a file which was altered, cut or made elsewhere is 
 
 from __future__ import annotations
 
+import errno
 import hmac
 import io
 import os
@@ -52,11 +53,21 @@ _CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _HEAD = "plan.json"
 _SEAL = "seal"
+#: characters; what is left of a name's 255 bytes holds the rest of the partial file's name
+MOST_OF_NAME = 50
 _NO_PLAN = "it is no plan file, or was cut off"
 
 
 def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
-    """Mode 0600; replaces what is at `path` only when all is written. key: of the plan's store. Raises OSError."""
+    """Mode 0600; replaces what is at `path` only when all is written. key: of the plan's store. Raises Refusal where
+    it cannot be written; then nothing of it is left."""
+    try:
+        _write_plan(plan, path, key)
+    except OSError as problem:
+        raise Refusal([_unwritable(path, problem)]) from problem
+
+
+def _write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
     frames: dict[str, pl.DataFrame] = {}
     head: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -67,7 +78,7 @@ def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
         "customers": [_customer_out(customer, place, frames) for place, customer in enumerate(plan.customers)],
         "undoes": plan.undoes,
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name[:MOST_OF_NAME]}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     seal = _new_seal(key)
     try:
@@ -149,6 +160,21 @@ def _refuse_altered(path: Path, members: dict[str, bytes], key: StoreKey) -> Non
         _add_to_seal(seal, name, content)
     if not hmac.compare_digest(given, seal.hexdigest().encode()):
         raise Refusal([_unreadable(path, "its seal does not fit: it was altered after it was made")])
+
+
+def _unwritable(path: Path, problem: OSError) -> Diagnostic:
+    hints = {
+        errno.ENOSPC: "free some space, or name a file on another disk, and plan again",
+        errno.EDQUOT: "your quota is used up: free some space, or name a file on another disk, and plan again",
+        errno.ENOENT: "make its folder first, or name another file",
+        errno.ENAMETOOLONG: "choose a shorter name",
+    }
+    return error(
+        "plan-not-saved",
+        f"the plan cannot be saved: {problem.strerror}; there is no plan file",
+        Span(str(path)),
+        hints.get(problem.errno or 0, "check the rights of its folder, or name another file"),
+    )
 
 
 def _unreadable(path: Path, why: str) -> Diagnostic:

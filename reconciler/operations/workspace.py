@@ -25,12 +25,16 @@ class Workspace:
     secrets: SecretBackend
 
 
-def open_workspace(directory: Path, environment: str | None, store_url: str | None) -> Workspace:
-    """`store_url` wins over the environment's. Raises Refusal where reconciler.yaml, the environment's name or the
+def open_workspace(
+    directory: Path, environment: str | None, store_url: str | None, *, make_store: bool = True
+) -> Workspace:
+    """`store_url` wins over the environment's. make_store: False for what only looks at one.
+
+    Raises Refusal where reconciler.yaml, the environment's name or the
     store cannot be used; mistakes in customers stay in the repository, since they stop only their customer."""
     repository = load(directory)
     name, chosen = repository.for_environment(environment)
-    store = open_store(store_url or chosen.store, name)
+    store = open_store(store_url or chosen.store, name, make=make_store)
     return Workspace(directory, repository, name, chosen.public_url, store, backend_for(chosen.secrets))
 
 

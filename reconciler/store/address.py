@@ -56,7 +56,7 @@ def parse(url: str) -> Address:
     """Raises StoreProblem `store-url` for anything else than the two forms; the URL is not repeated."""
     scheme, separator, rest = url.partition(":")
     if separator and scheme == "sqlite" and rest.startswith("///") and len(rest) > len("///"):
-        return SqliteAddress(Path(rest[len("///") :]).expanduser())
+        return SqliteAddress(_file(rest[len("///") :]))
     if separator and scheme in ("postgresql", "postgres"):
         try:
             parts = urlsplit(url)
@@ -66,6 +66,14 @@ def parse(url: str) -> Address:
         if usable:
             return PostgresqlAddress(f"postgresql:{rest}")
     raise StoreProblem("store-url", "the store's URL is not one that can be read", FORMS)
+
+
+def _file(given: str) -> Path:
+    """A name that is a path and nothing else: what other programs read options or a store in memory from is refused,
+    rather than made as a file of that name."""
+    if "?" in given or given.startswith((":", "file:")):
+        raise StoreProblem("store-url", "a SQLite store is a file: its URL takes no options and no :memory:", FORMS)
+    return Path(given).expanduser()
 
 
 def sqlite_uri(path: Path) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.sql.expression import Executable
 
 from reconciler.store.dialect import Dialect
+from reconciler.store.problem import GONE, AnswerLost, StoreProblem
 
 Statement = str | Executable
 Parameters = Mapping[str, Any]
@@ -96,11 +97,19 @@ class Connection:
         done = False
         try:
             yield
-            self.execute("COMMIT")
+            self._commit()
             done = True
         finally:
             if not done:
                 self._roll_back()
+
+    def _commit(self) -> None:
+        try:
+            self.execute("COMMIT")
+        except StoreProblem as problem:
+            if problem.diagnostic.code in GONE:
+                raise AnswerLost(self.dialect.address) from None
+            raise
 
     def _roll_back(self) -> None:
         # What is under way is the reason that matters; a connection that is gone has rolled back by itself.

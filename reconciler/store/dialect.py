@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 from adbc_driver_manager import dbapi
@@ -23,6 +23,7 @@ class Dialect(Protocol):
     """
 
     name: str
+    address: Any
     compiler: Compiler
     begin_reading: Sequence[str]
     begin_writing: Sequence[str]

@@ -116,6 +116,8 @@ def make_key(path: Path) -> StoreKey:
     except FileExistsError:
         return read_key(path) or make_key(path)
     except OSError as problem:
+        # A part of a key would be taken for the store's the next time.
+        path.unlink(missing_ok=True)
         raise StoreProblem(
             "store-key",
             f"{path} cannot be written: {problem.strerror}",

@@ -22,8 +22,8 @@ from reconciler.store.problem import StoreProblem, unexplained
 KEY_FOLDER = Path(".reconciler")
 
 
-def open_store(url: str, environment: str, *, key: bytes | None = None) -> Store:
-    """The store at a URL, of this environment. A new one is made where there is none.
+def open_store(url: str, environment: str, *, key: bytes | None = None, make: bool = True) -> Store:
+    """The store at a URL, of this environment. A new one is made where there is none, unless `make` says otherwise.
 
     key: 32 bytes; else RECONCILER_KEY, else the key file. Raises StoreProblem where the store is older or
     newer than this program, of another environment, under another key, or cannot be used at all.
@@ -31,9 +31,13 @@ def open_store(url: str, environment: str, *, key: bytes | None = None) -> Store
     address = parse(url)
     given = StoreKey(key) if key is not None else key_of_environment()
     if isinstance(address, SqliteAddress):
+        if not make and not address.path.exists():
+            raise _no_store(f"{address} does not exist")
         _touch(address.path)
     dialect = dialect_of(address)
     found = _inspect(address, dialect)
+    if found is None and not make:
+        raise _no_store(f"{address} holds no store")
     if found is None:
         _set_up(address, environment, given)
         found = _inspect(address, dialect)
@@ -44,7 +48,8 @@ def open_store(url: str, environment: str, *, key: bytes | None = None) -> Store
         raise StoreProblem(
             "store-environment",
             f"{address} is the store of environment {named}, not of {environment}",
-            "Choose the environment with --env, or the store with --store.",
+            "Choose the environment with --env or the store with --store. If the store is the right one and its"
+            f" environment has a new name: reconciler store assign --env {environment} --store {_shown(url)}",
         )
     return Store(address, identity, environment, _known_key(address, identity, given, check), dialect)
 
@@ -63,11 +68,29 @@ def store_revisions(url: str) -> tuple[tuple[str, str | None, str], ...]:
     return tuple((branch.name, _revision(address, branch), branch.head) for branch in schema.BRANCHES)
 
 
+def assign_environment(url: str, environment: str) -> str:
+    """Makes an existing store that of another environment; returns the one it was of."""
+    address = parse(url)
+    _require(address)
+    with connected(dialect_of(address)) as connection, connection.writing():
+        before = str(connection.scalar("SELECT environment FROM store"))
+        connection.execute("UPDATE store SET environment = :environment", {"environment": environment})
+    return before
+
+
 def _require(address: Address) -> None:
     if isinstance(address, SqliteAddress) and not address.path.exists():
-        raise StoreProblem("no-store", f"{address} does not exist", "It is made by the first plan or apply.")
+        raise _no_store(f"{address} does not exist")
     if _revision(address, schema.DURABLE) is None:
-        raise StoreProblem("no-store", f"{address} holds no store", "It is made by the first plan or apply.")
+        raise _no_store(f"{address} holds no store")
+
+
+def _no_store(what: str) -> StoreProblem:
+    return StoreProblem("no-store", what, "Check the URL. A store is made by the first plan or apply.")
+
+
+def _shown(url: str) -> str:
+    return url if "@" not in url else "URL"
 
 
 def _touch(path: Path) -> None:

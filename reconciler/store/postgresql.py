@@ -29,13 +29,21 @@ MANY_ROWS = 1000
 EXPLANATIONS = {
     "23505": ("not-unique", "something that the plan would make is there already", "Plan again."),
     "40": ("store-busy", "another process changed the same rows of {0}", "Try again."),
-    "53": ("store-full", "{0} has no room or connections left", "Look at the server; nothing was changed."),
-    "57": ("store-gone", "{0} ended the connection", "Try again when it is back; nothing was changed."),
+    "53": ("store-full", "{0} has no room or connections left", "Nothing was changed. Look at the server."),
+    "53100": ("disk-full", "the disk of {0} is full", "Nothing was changed. Free some space there and do it again."),
+    "08": ("store-gone", "{0} ended the connection", "Nothing was changed. Do it again when the server is back."),
+    "57": ("store-gone", "{0} ended the connection", "Nothing was changed. Do it again when the server is back."),
     "28": ("store-refused", "{0} refused the log-in", "Check user and password of the store's URL."),
     "3D": ("store-unreachable", "{0} does not exist", "Create the database first."),
     "42501": ("store-refused", "the user may not do this in {0}", "Grant the user rights on the database."),
-    "25006": ("store-read-only", "{0} may not be written", "Name the primary server."),
+    "25006": (
+        "store-read-only",
+        "{0} may not be written",
+        "Nothing was changed. Name the primary server, and look at the setting default_transaction_read_only.",
+    ),
 }
+#: What libpq says by itself, without an SQLSTATE, where there is no server at the other end any more.
+LOST = ("closed the connection", "no connection to the server", "could not receive data", "could not send data", "SSL")
 TAKEN = (
     "username-taken",
     "two live accounts of the customer would have the same username",
@@ -136,8 +144,18 @@ class Postgresql:
                 raise KeyboardInterrupt from None
             if state == "23505" and "username_key" in str(problem):
                 raise StoreProblem(*TAKEN) from None
-            for length in (5, 2):
-                if state[:length] in EXPLANATIONS:
-                    code, message, hint = EXPLANATIONS[state[:length]]
-                    raise StoreProblem(code, message.format(self.address), hint) from None
+            known = explanation(state, str(problem), self.address)
+            if known is not None:
+                raise known from None
             raise unexplained(self.address, f"SQLSTATE {state or 'unknown'}") from problem
+
+
+def explanation(state: str, said: str, address: PostgresqlAddress) -> StoreProblem | None:
+    """What a server says, in our words; None where we have none. state: the SQLSTATE, empty where there is none."""
+    if state in ("", "00000") and any(phrase in said for phrase in LOST):
+        state = "08006"
+    for length in (5, 2):
+        if state[:length] in EXPLANATIONS:
+            code, message, hint = EXPLANATIONS[state[:length]]
+            return StoreProblem(code, message.format(address), hint)
+    return None

@@ -44,6 +44,23 @@ class StalePlan(StoreProblem):
         return cls(customer, found[:NAMED], max(0, len(found) - NAMED))
 
 
+#: Codes for which the database may or may not have carried out what it was asked for last.
+GONE = frozenset({"store-gone"})
+#: What an apply says that cannot know whether it was carried out.
+ANSWER_LOST = "answer-lost"
+
+
+class AnswerLost(StoreProblem):
+    """The connection ended while a transaction was being committed: all of it was written, or nothing."""
+
+    def __init__(self, where: object) -> None:
+        super().__init__(
+            ANSWER_LOST,
+            f"{where} ended the connection before it said whether all was written; it is either all or nothing",
+            "Look at `reconciler history`. To apply the same plan again is safe: what is done is not done twice.",
+        )
+
+
 def unexplained(where: object, state: str) -> StoreProblem:
     """For what a database says and we have no words for. Its own text may hold names: only `--debug` shows it."""
     return StoreProblem(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, Engine, create_engine, event, exc, inspect, text
 from sqlalchemy import Connection as SqlConnection
 
+from reconciler.store import postgresql, sqlite
 from reconciler.store.address import Address, SqliteAddress
 from reconciler.store.problem import StoreProblem, unexplained
 
@@ -135,20 +136,12 @@ def _engine(address: Address, branch: Branch) -> Engine:
 
 def _explained(address: Address, problem: exc.DBAPIError) -> StoreProblem:
     said = str(problem.orig)
-    if "not a database" in said:
-        return StoreProblem("not-a-store", f"{address} is not a SQLite database", "Name another file.")
-    if "readonly" in said or "read-only" in said:
-        return StoreProblem("store-read-only", f"{address} may not be written", "Check the rights of file and folder.")
-    if "unable to open" in said:
-        return StoreProblem(
-            "store-unreadable", f"{address} cannot be opened", "Check the path and its folder's rights."
+    if isinstance(address, SqliteAddress):
+        known = sqlite.explanation(said, address)
+    else:
+        known = postgresql.explanation(getattr(problem.orig, "sqlstate", None) or "", said, address)
+    if known is None and isinstance(problem, exc.OperationalError) and not isinstance(address, SqliteAddress):
+        known = StoreProblem(
+            "store-unreachable", f"{address} cannot be reached", "Check the store's URL and that the server runs."
         )
-    if "is full" in said:
-        return StoreProblem("disk-full", f"no space is left for {address}", "Free some space; nothing was changed.")
-    if "locked" in said:
-        return StoreProblem("store-busy", f"another process is writing to {address}", "Try again when it is done.")
-    if isinstance(problem, exc.OperationalError) and not isinstance(address, SqliteAddress):
-        return StoreProblem(
-            "store-unreachable", f"{address} cannot be reached", "Check the store's URL and the server."
-        )
-    return unexplained(address, type(problem.orig).__name__)
+    return known or unexplained(address, type(problem.orig).__name__)

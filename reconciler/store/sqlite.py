@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -41,9 +43,19 @@ WRITERS_CACHE = "PRAGMA cache_size = -524288"
 EXPLANATIONS = (
     ("file is not a database", "not-a-store", "{0} is not a SQLite database", "Name another file."),
     ("malformed", "store-damaged", "{0} is damaged", "Restore it from a backup."),
-    ("disk I/O error", "store-damaged", "{0} cannot be read or written", "Check the disk, then try again."),
-    ("disk is full", "disk-full", "no space is left for {0}", "Free some space; nothing was changed."),
-    ("readonly database", "store-read-only", "{0} may not be written", "Check the rights of the file and its folder."),
+    (
+        "disk I/O error",
+        "disk-error",
+        "the disk would not read or write {0}",
+        "Nothing was changed. Check that the disk is there and no quota is used up, then do the same again.",
+    ),
+    ("disk is full", "disk-full", "no space is left for {0}", "Nothing was changed. Free some space and do it again."),
+    (
+        "readonly database",
+        "store-read-only",
+        "{0} may not be written",
+        "Nothing was changed. Check the rights of the file and its folder, and that its disk is not read-only.",
+    ),
     ("unable to open", "store-unreadable", "{0} cannot be opened", "Check the path and the rights of its folder."),
     ("failed to open", "store-unreadable", "{0} cannot be opened", "Check the path and the rights of its folder."),
     ("locked", "store-busy", "another process has been writing to {0}", "Try again when it is done."),
@@ -71,7 +83,7 @@ class Sqlite:
 
     def connect(self, *, volatile: bool = False) -> dbapi.Connection:
         path = self.address.volatile if volatile else self.address.path
-        with self.explained():
+        with self.explained(), _may_be_opened(path):
             raw = connect(sqlite_uri(path), autocommit=True)
             try:
                 with raw.cursor() as cursor:
@@ -133,8 +145,26 @@ class Sqlite:
             # What the driver says where Ctrl-C came in the middle of a statement, which it cannot cancel.
             raise KeyboardInterrupt from None
         except dbapi.Error as problem:
-            said = str(problem)
-            for phrase, code, message, hint in EXPLANATIONS:
-                if phrase in said:
-                    raise StoreProblem(code, message.format(self.address.path), hint) from None
+            known = explanation(str(problem), self.address)
+            if known is not None:
+                raise known from None
             raise unexplained(self.address, f"SQLite status {problem.vendor_code}") from problem
+
+
+def explanation(said: str, address: SqliteAddress) -> StoreProblem | None:
+    """What SQLite says, in our words; None where we have none."""
+    for phrase, code, message, hint in EXPLANATIONS:
+        if phrase in said:
+            return StoreProblem(code, message.format(address.path), hint)
+    return None
+
+
+@contextmanager
+def _may_be_opened(path: Path) -> Iterator[None]:
+    """SQLite says the same of a file that is not there and of one on a disk where it may write nothing beside it."""
+    try:
+        yield
+    except dbapi.Error as problem:
+        if "to open" in str(problem) and path.is_file() and not os.access(path.parent, os.W_OK):
+            raise dbapi.OperationalError("readonly database", status_code=problem.status_code) from problem
+        raise
