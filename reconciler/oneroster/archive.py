@@ -59,11 +59,13 @@ class Archive:
         noise = [entry for entry in entries if NOISE.search(entry.filename)]
         members = [entry for entry in entries if not NOISE.search(entry.filename)]
         csv_files = [entry for entry in members if entry.filename.lower().endswith(".csv")]
+        nested = [entry.filename for entry in members if entry.filename.lower().endswith(NESTED)]
+        if nested:
+            raise Refusal([_nested(nested, name)])
         folder = _common_folder(csv_files, name)
         self.members = tuple(Member(entry.filename[len(folder) :], entry.compress_size, entry) for entry in csv_files)
-        self.nested = tuple(entry.filename for entry in members if entry.filename.lower().endswith(NESTED))
-        others = [entry.filename for entry in members if entry not in csv_files and entry.filename not in self.nested]
-        self.diagnostics = tuple(_remarks(folder, [entry.filename for entry in noise], others, self.nested, name))
+        others = [entry.filename for entry in members if entry not in csv_files]
+        self.diagnostics = tuple(_remarks(folder, [entry.filename for entry in noise], others, name))
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """Its bytes in pieces. Raises Refusal where it is damaged, or unpacks to more than a roster can be."""
@@ -181,9 +183,17 @@ def _common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
     return f"{folders[0]}/" if folders and folders[0] else ""
 
 
-def _remarks(
-    folder: str, noise: Sequence[str], others: Sequence[str], nested: Sequence[str], name: str
-) -> Iterator[Diagnostic]:
+def _nested(names: Sequence[str], name: str) -> Diagnostic:
+    """Nobody can tell which of them is the roster, and an archive in an archive is how bombs are built."""
+    return error(
+        "nested-archive",
+        f"{_listed(names)} inside the archive: it was not looked into",
+        Span(name),
+        "if the files are in it, send that one alone; else leave it out",
+    )
+
+
+def _remarks(folder: str, noise: Sequence[str], others: Sequence[str], name: str) -> Iterator[Diagnostic]:
     where = Span(name)
     if folder:
         yield warning(
@@ -192,8 +202,6 @@ def _remarks(
             where,
             "the standard wants them at the root of the archive",
         )
-    if nested:
-        yield warning("nested-archive", f"{_listed(nested)} inside the archive: not looked into", where)
     if others:
         yield info("ignored-file", f"ignored, as no CSV: {_listed(others)}", where)
     if noise:

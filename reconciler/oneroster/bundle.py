@@ -198,8 +198,6 @@ def _missing(
     hint = f"a OneRoster {standard.version} bundle needs {', '.join(f'{stem}.csv' for stem in standard.required)}"
     if declared.delta:
         hint = "a bundle of changes (delta) needs at least one file with changes"
-    if archive.nested:
-        hint = "there is an archive inside the archive; if the files are in it, send that one alone"
     yield error("missing-file", f"{', '.join(missing)} missing; the archive has {there}", Span(archive.name), hint)
 
 

@@ -1,0 +1,56 @@
+"""A school for every fault: a copy of a store to which a good roster was applied once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from fault_play import DAY_ONE, School
+
+from project import ENVIRONMENT, KEY, Project
+from reconciler.config.models.settings import DEFAULT_STORE
+
+
+def customers_of(project: Project) -> Project:
+    project.write("reconciler.yaml", f'format: 1\nenvironments: {{{ENVIRONMENT}: {{store: "{DEFAULT_STORE}"}}}}\n')
+    project.customer()
+    return project
+
+
+@pytest.fixture(scope="session")
+def applied_store(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of a store; filled by the first test that wants it."""
+    folder = tmp_path_factory.mktemp("applied")
+    for path in sqlite_template.iterdir():
+        shutil.copy(path, folder / path.name)
+    return folder
+
+
+@pytest.fixture
+def school(
+    applied_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> School:
+    monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
+    done = applied_store / "done"
+    if not done.exists():
+        folder = applied_store / "first"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        first = customers_of(Project(folder, f"sqlite:///{applied_store / 'store.db'}", capsys))
+        assert first.apply("springfield", "--zip", DAY_ONE.zip(folder / "day-1.zip")).code == 0
+        done.touch()
+    for path in applied_store.glob("store*"):
+        if path.is_file():
+            shutil.copy(path, tmp_path / path.name)
+    monkeypatch.chdir(tmp_path)
+    return School(customers_of(Project(tmp_path, f"sqlite:///{tmp_path / 'store.db'}", capsys)))
+
+
+@pytest.fixture
+def anywhere(project: Project) -> School:
+    """The same school on each of the two databases."""
+    customers_of(project)
+    made = School(project)
+    assert made.apply(DAY_ONE.zip(project.folder / "day-1.zip")).code == 0
+    return made

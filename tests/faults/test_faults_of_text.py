@@ -1,0 +1,140 @@
+"""Faults 25 to 38: text and CSV."""
+
+from __future__ import annotations
+
+import pytest
+from fault_play import DAY_ONE, STUDENTS, School, as_file, lines
+
+ONE, OTHER = STUDENTS[0], STUDENTS[1]
+
+
+def raw(table: str, text: str | bytes) -> object:
+    return DAY_ONE.raw(f"{table}.csv", text if isinstance(text, bytes) else text.encode())
+
+
+def line_of(key: str, table: str = "users") -> int:
+    return DAY_ONE.ids(table).index(key) + 1
+
+
+def with_line(key: str, change: str, table: str = "users") -> object:
+    """The row of `key` put as `change`, in which {} stands for the row as it is."""
+    rows = lines(table)
+    place = line_of(key, table)
+    rows[place] = change.replace("{}", rows[place])
+    return DAY_ONE.raw(f"{table}.csv", as_file(rows))
+
+
+def test_25_a_byte_order_mark_is_accepted_and_another_encoding_is_refused_by_name(school: School) -> None:
+    text = DAY_ONE.text("users")
+    school.told(raw("users", text.encode("utf-8-sig")), "byte-order-mark")
+    for encoding in ("utf-16", "utf-32"):
+        assert (
+            encoding.upper() in school.refused(raw("users", text.encode(encoding)), "wrong-encoding")["message"].upper()
+        )
+
+
+def test_26_bytes_that_are_no_utf_8_are_refused_with_their_line(school: School) -> None:
+    text = DAY_ONE.with_user(ONE, familyName="Müller").text("users").encode("windows-1252")
+    found = school.refused(raw("users", text), "wrong-encoding")
+    assert found["line"] == line_of(ONE) + 1
+
+
+def test_27_control_characters_set_a_row_aside_and_in_a_header_refuse_the_file(school: School) -> None:
+    made = DAY_ONE.with_user(ONE, familyName="Mu\x00ller")
+    school.aside(made, "control-character", ONE)
+    header, *rows = lines("users")
+    school.refused(
+        raw("users", as_file([header.replace("status", "sta\x00tus"), *rows])), "control-character-in-header"
+    )
+
+
+def test_28_text_that_was_broken_before_is_told_with_its_count(school: School) -> None:
+    assert "1 " in school.told(DAY_ONE.with_user(ONE, familyName="MÃ¼ller"), "garbled-text")["message"]
+
+
+def test_29_every_line_end_and_breaks_in_quotes_are_read_with_physical_lines(school: School) -> None:
+    school.quiet(raw("users", as_file(lines("users"), "\r\n")))
+    school.quiet(raw("users", as_file(lines("users"), "\r")))
+    rows = lines("orgs")
+    broken = as_file([rows[0], rows[1].replace("Example District", '"Example\nDistrict"'), *rows[2:]])
+    wrong = DAY_ONE.raw("orgs.csv", broken).with_user(ONE, role="wizard")
+    found = school.aside(wrong, "unknown-role", ONE)
+    assert found[0]["line"] == line_of(ONE) + 1
+
+
+def test_30_a_quotation_mark_that_is_never_closed_is_refused_with_its_line(school: School) -> None:
+    found = school.refused(with_line(ONE, '"{}'), "unbalanced-quote")
+    assert found["line"] == line_of(ONE) + 1
+
+
+def test_31_a_huge_value_refuses_the_file_or_sets_its_row_aside(school: School) -> None:
+    before = school.live()
+    for made in (DAY_ONE.with_user(ONE, givenName="x" * 200_000), DAY_ONE.with_user("u" * 200_000)):
+        plan = school.plan(made)
+        codes = {each["code"] for each in plan.json["customers"][0]["diagnostics"]}
+        assert codes & {"huge-field", "unbalanced-quote"}
+        school.apply(made)
+        assert before <= school.live()
+
+
+def test_32_a_ragged_row_is_set_aside_and_many_refuse_the_file(school: School) -> None:
+    found = school.aside(with_line(ONE, "{},surplus"), "ragged-row", ONE)
+    assert found[0]["line"] == line_of(ONE) + 1
+    header, *rows = lines("users")
+    school.refused(raw("users", as_file([header, *(f"{row},x" for row in rows)])), "too-many-malformed-rows")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_33_another_delimiter_is_refused_by_its_name(school: School, delimiter: str) -> None:
+    text = DAY_ONE.text("users").replace(",", delimiter)
+    school.refused(raw("users", text), "wrong-delimiter")
+
+
+def test_34_headers_are_read_in_any_case_and_order_and_refused_where_they_are_missing_or_twice(school: School) -> None:
+    header, *rows = lines("users")
+    school.told(raw("users", as_file([header.replace("sourcedId", "\u200bSourcedID "), *rows])), "header-spelling")
+    school.refused(raw("users", as_file([header.replace("username", "loginname"), *rows])), "missing-column")
+    school.refused(raw("users", as_file([header.replace("middleName", "role"), *rows])), "duplicate-header")
+
+
+def test_35_keys_that_a_spreadsheet_changed_are_told_and_many_are_held(school: School) -> None:
+    school.told(DAY_ONE.with_user("9.1E+11", identifier="555"), "spreadsheet-number")
+    damaged = DAY_ONE
+    for key in STUDENTS[:10]:
+        damaged = damaged.with_user(key, identifier="1.23E+11")
+    school.held(damaged, "keys-damaged")
+
+
+@pytest.mark.parametrize("value", ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1", "\tx", "\rx"])
+def test_36_what_a_spreadsheet_would_run_is_kept_as_it_is_and_shown_on_one_line(school: School, value: str) -> None:
+    made = DAY_ONE.with_user(ONE, givenName=value)
+    school.apply(made)
+    shown = school.project.run(
+        "plan", "springfield", "--zip", DAY_ONE.zip(school.project.folder / "back.zip"), "--people", "full"
+    ).out
+    assert "\t" not in shown
+    assert "\r" not in shown
+    assert school.live()
+
+
+def test_37_keys_that_only_look_alike_are_different_people_and_are_told(school: School) -> None:
+    school.told(DAY_ONE.with_user("U-0001", username="other", identifier="777"), "keys-alike")
+
+
+@pytest.mark.parametrize("key", ["a/b", "a?b=c", "a;b", "x'; DROP TABLE accounts; --", "k" * 300])
+def test_38_a_sourced_id_is_opaque(school: School, key: str) -> None:
+    made = DAY_ONE.with_user(key, username="opaque", identifier="888")
+    school.quiet(made)
+    assert ("user", key) in school.live()
+
+
+def test_38_a_list_is_parted_at_commas_outside_quotes_only(school: School) -> None:
+    made = DAY_ONE.with_row("orgs", "s,9", name="Comma School", type="school", parentSourcedId="d-1")
+    made = made.with_user(ONE, orgSourcedIds='s-1,"s,9"')
+    school.apply(made)
+    assert ("org", "s,9") in school.live()
+    orgs = school.project.ask(
+        "SELECT o.sourced_id FROM account_roles r JOIN orgs o ON o.id = r.org_id JOIN identities i"
+        f" ON i.account_id = r.account_id WHERE i.subject = '{ONE}'"
+    )
+    assert {row[0] for row in orgs} == {"s-1", "s,9"}
