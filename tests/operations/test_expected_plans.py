@@ -287,14 +287,15 @@ def test_what_was_held_can_be_approved_with_the_same_reviewed_plan(project: Proj
 
 def test_what_was_to_wait_when_it_was_reviewed_is_not_done_without_asking(project: Project) -> None:
     project.customer()
-    assert project.apply("springfield", "--zip", day_one(project)).code == 0
-    many = DAY_ONE.without_users(DAY_ONE.students()[:10])
-    project.plan("springfield", "--zip", later(project, many), "--out", project.folder / "reviewed.plan")
-    limits = "  limits: {users: {percent: 100, per_school_percent: 100}, enrollments: {percent: 100}}\n"
-    project.customer(more=limits)
+    everybody = bundle(users=60)
+    assert project.apply("springfield", "--zip", everybody.zip(project.folder / "day.zip")).code == 0
+    fewer = everybody.without_users(everybody.students()[:8])
+    plan = project.plan("springfield", "--zip", later(project, fewer), "--out", project.folder / "reviewed.plan")
+    assert plan.code == 3, "more than the limit, and too few for a source to be doubted"
+    project.customer(more="  limits: {users: {percent: 100, per_school_percent: 100}, enrollments: {percent: 100}}\n")
     assert project.apply("springfield").code == 0
 
-    told = again(project, project.folder / "reviewed.plan", many)
+    told = again(project, project.folder / "reviewed.plan", fewer)
     assert (told.code, left(project)) == (4, 0)
     assert "was to wait for approval" in told.err
 
