@@ -38,6 +38,7 @@ from reconciler.operations.workspace import refuse_other_store
 from reconciler.planning.digest import plan_id
 from reconciler.store.key import StoreKey
 from reconciler.store.live import Store
+from reconciler.store.schema import DURABLE
 
 _CLASS_OF = {action: kind for kind, action in ACTION_OF.items()}
 _DIAGNOSTICS = TypeAdapter(tuple[Diagnostic, ...])
@@ -48,6 +49,9 @@ _COUNTS = TypeAdapter(dict[Kind, Counts])
 _SEEN = TypeAdapter(Seen)
 _STORE = TypeAdapter(StoreIdentity)
 _CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
+
+#: of the store that a plan is made for: after an upgrade, it is to be made anew
+SCHEMA = DURABLE.head
 
 #: a fixed time, so that the same plan gives the same bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -74,6 +78,7 @@ def _write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
         "plan_id": plan.plan_id,
         "created_at": plan.created_at,
         "tool_version": plan.tool_version,
+        "schema": SCHEMA,
         "store": _STORE.dump_python(plan.store, mode="json"),
         "customers": [_customer_out(customer, place, frames) for place, customer in enumerate(plan.customers)],
         "undoes": plan.undoes,
@@ -106,6 +111,8 @@ def read_plan(path: Path, store: Store) -> Plan:
         raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
     if version != FORMAT_VERSION:
         raise Refusal([_unreadable(path, f"it has format {version}, this reads {FORMAT_VERSION}")])
+    if head.get("schema") != SCHEMA:
+        raise Refusal([_unreadable(path, f"the store's schema is {SCHEMA} now, and was {head.get('schema')} for it")])
     refuse_other_store(made_for, store)
     _refuse_altered(path, members, store.key)
     try:
