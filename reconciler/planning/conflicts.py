@@ -39,7 +39,7 @@ def without_conflicts(desired: Desired, live: pl.DataFrame, match_with: str) -> 
     conflict = pl.col("bound").any().over("email") & ~pl.col("bound").all().over("email")
     torn = several.filter(conflict) if match_with == "email" else several.clear()
     shared = several.join(torn, on="sourced_id", how="anti", maintain_order="left")
-    claimed = _claimed(desired, users, live, known) if match_with == "email" else torn
+    claimed = _claimed(desired, users, live, known) if match_with == "email" and desired.quarantine.height else torn
     aside = pl.concat([_aside(torn, "email"), _aside(claimed.join(torn, on="sourced_id", how="anti"), "email")])
     notes = tuple(_shared(shared, match_with))
     if not aside.height:

@@ -26,6 +26,7 @@ KEYS = ("identifier", "email", "username")
 _action = pl.col("action")
 _STAYING = ~_action.is_in([Action.CREATE.value, Action.DELETE.value, Action.RESTORE.value])
 _NAMES = ("given_name", "family_name")
+_BEFORE = tuple(f"before_{name}" for name in _NAMES)
 _OTHER_NAME = pl.any_horizontal([folded(name).ne_missing(folded(f"before_{name}")) for name in _NAMES])
 
 
@@ -48,8 +49,8 @@ def hold_identities(
     The enrollments of whom is held here follow where rows are held by limits.
     """
     users = changes[Kind.USER]
-    pairs = {key: _pairs(users, key) for key in KEYS} if users.height else {}
-    proven = pairs.get("identifier", pl.DataFrame(schema={"leaver": pl.String, "joiner": pl.String}))
+    pairs = {key: _pairs(users, key) for key in KEYS}
+    proven = pairs["identifier"]
     weak = _weak(match_with)
     suffixed = _suffixed()
     anew = _matched_anew(users, live, match_with, last_match_with)
@@ -121,26 +122,23 @@ def _pairs(users: pl.DataFrame, key: str) -> pl.DataFrame:
     """`leaver`, `joiner`: sourcedIds of who would go and who would be new that share a value with nobody else of them.
     Where the value can pass to somebody else, only with the same name."""
     column = MATCHED_COLUMNS[key]
-    names = [folded(name).alias(name) for name in _NAMES]
     gone = users.filter(leaving(Kind.USER)).select(
-        pl.col("key").alias("leaver"),
-        _before(column).alias("value"),
-        *[folded(f"before_{name}").alias(name) for name in _NAMES],
+        pl.col("key").alias("leaver"), _before(column).alias("value"), *_BEFORE
     )
+    gone = gone.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
     new = users.filter(_action == Action.CREATE.value).select(
-        pl.col("key").alias("joiner"), pl.col(column).alias("value"), *names
+        pl.col("key").alias("joiner"), pl.col(column).alias("value"), *_NAMES
     )
-    on = ["value", *_NAMES] if key in WEAK else ["value"]
-    return (
-        gone.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
-        .join(new.filter(~pl.col("value").is_duplicated()), on=on, how="inner")
-        .select("leaver", "joiner")
-        .sort("leaver")
-    )
+    # A first load is all joiners and no leaver.
+    new = new.join(gone, on="value", how="semi").filter(~pl.col("value").is_duplicated())
+    pairs = gone.join(new, on="value", how="inner")
+    if key in WEAK:
+        pairs = pairs.filter(~_OTHER_NAME)
+    return pairs.select("leaver", "joiner").sort("leaver")
 
 
 def _probable_rekey(users: pl.DataFrame, pairs: Mapping[str, pl.DataFrame], match_with: str) -> Iterator[Diagnostic]:
-    others = [key for key in KEYS if key != match_with and key in pairs and pairs[key].height]
+    others = [key for key in KEYS if key != match_with and pairs[key].height]
     if not others:
         return
     best = max(others, key=lambda key: (pairs[key].height, -KEYS.index(key)))

@@ -17,7 +17,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.role import ADMINISTERING
 from reconciler.model.roster import Manager
 from reconciler.planning.fingerprint import fingerprint
-from reconciler.planning.persons import joined_aliases
+from reconciler.planning.persons import with_joined_aliases
 
 #: what `match_with` compares; `sourced_id` never rekeys
 MATCHED_COLUMNS = {"identifier": "identifier", "email": "email", "username": "roster_username"}
@@ -74,12 +74,7 @@ def _with_aliases(users: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     theirs = theirs.join(found, on="id", how="semi")
     if not theirs.height:
         return users
-    every = users.join(theirs, on="id", how="left", maintain_order="left").with_columns(
-        pl.when(pl.col("known").is_null())
-        .then("aliases")
-        .otherwise(joined_aliases(pl.col("aliases"), pl.col("known")))
-        .alias("aliases")
-    )
+    every = users.join(theirs, on="id", how="left", maintain_order="left").pipe(with_joined_aliases, "known")
     return every.with_columns(fingerprint(Kind.USER)).drop("known")
 
 

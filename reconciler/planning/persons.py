@@ -75,11 +75,20 @@ def with_canonical(sourced_ids: frozenset[str], live: pl.DataFrame) -> frozenset
     return sourced_ids | frozenset(aliases.filter(pl.col("alias").is_in(sorted(sourced_ids)))["canonical"].to_list())
 
 
-def joined_aliases(*columns: pl.Expr) -> pl.Expr:
-    """All aliases that any of the columns names, sorted, one a line; null where there is none."""
-    listed = [column.fill_null("").str.split(ALIAS_SEPARATOR) for column in columns]
-    every = pl.concat_list(listed).list.unique().list.sort().list.join(ALIAS_SEPARATOR).str.strip_chars(ALIAS_SEPARATOR)
-    return pl.when(every != "").then(every)
+def with_joined_aliases(rows: pl.DataFrame, others: str) -> pl.DataFrame:
+    """`rows` with the aliases of the column `others` added to `aliases`: sorted, one a line, each once."""
+    differ = (pl.col("aliases") != pl.col(others)).fill_null(False)
+    joined = rows.with_columns(pl.when(~differ).then(pl.coalesce("aliases", others)).alias("joined"))
+    torn = joined.with_row_index("place").filter(differ)
+    if torn.height:
+        lists = [pl.col(name).str.split(ALIAS_SEPARATOR) for name in ("aliases", others)]
+        every = pl.concat_list(lists).list.unique().list.sort().list.join(ALIAS_SEPARATOR)
+        joined = (
+            joined.with_row_index("place")
+            .join(torn.select("place", every.alias("every")), on="place", how="left", maintain_order="left")
+            .with_columns(pl.coalesce("joined", "every").alias("joined"))
+        )
+    return joined.with_columns(pl.col("joined").alias("aliases")).select(rows.columns)
 
 
 def folded(name: str) -> pl.Expr:
@@ -128,16 +137,21 @@ def _owners(live: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
 
 def _found(alike: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
     """Rows of one identifier and one name: `member`, `line`, `canonical` (null where they are of several accounts)."""
-    person = ("identifier", "given", "family")
-    return (
-        alike.filter(pl.col("given").is_not_null() & pl.col("family").is_not_null())
-        .filter(pl.struct(person).is_duplicated())
-        .join(owners, on="member", how="left", maintain_order="left")
-        .with_columns(
-            pl.col("owner").drop_nulls().n_unique().over(person).alias("accounts"),
-            pl.coalesce(pl.col("owner").min().over(person), pl.col("member").min().over(person)).alias("chosen"),
+    person = ["identifier", "given", "family"]
+    rows = alike.filter(pl.col("given").is_not_null() & pl.col("family").is_not_null()).join(
+        owners, on="member", how="left", maintain_order="left"
+    )
+    persons = (
+        rows.group_by(person)
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("owner").drop_nulls().n_unique().alias("accounts"),
+            pl.coalesce(pl.col("owner").min(), pl.col("member").min()).alias("chosen"),
         )
-        .select("member", "line", pl.when(pl.col("accounts") <= 1).then("chosen").alias("canonical"))
+        .filter(pl.col("rows") > 1)
+    )
+    return rows.join(persons, on=person, how="inner", maintain_order="left").select(
+        "member", "line", pl.when(pl.col("accounts") <= 1).then("chosen").alias("canonical")
     )
 
 
@@ -150,23 +164,26 @@ def _put_together(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFra
         .with_columns(named.alias("sourced_id"))
     )
     # The account's own row counts as one of several where only the others are known as aliases.
-    several = rows.filter(pl.col("sourced_id").is_in(members["canonical"].implode()))
-    single = rows.filter(~pl.col("sourced_id").is_in(members["canonical"].implode()))
-    kept = several.filter(~_MARKED | _MARKED.all().over("sourced_id"))
+    belongs = pl.col("sourced_id").is_in(members["canonical"].implode())
+    several, single = rows.filter(belongs), rows.filter(~belongs)
+    active = several.filter(~_MARKED)
+    kept = pl.concat([active, several.join(active, on="sourced_id", how="anti")])
     own = pl.col("member") == pl.col("sourced_id")
+    enabled = kept.group_by("sourced_id").agg(pl.col("enabled").fill_null(True).any().alias("enabled_somewhere"))
+    further = kept.filter(~own).sort("member").group_by("sourced_id").agg(pl.col("member").str.join(ALIAS_SEPARATOR))
     chosen = (
-        kept.with_columns(
-            pl.col("enabled").fill_null(True).any().over("sourced_id"),
-            pl.col("member").filter(~own).sort().str.join(ALIAS_SEPARATOR).over("sourced_id").alias("further"),
-        )
-        .sort("sourced_id", ~own, "member")
+        kept.sort("sourced_id", ~own, "member")
         .unique("sourced_id", keep="first", maintain_order=True)
+        .join(enabled, on="sourced_id", how="left", maintain_order="left")
+        .join(further.rename({"member": "aliases"}), on="sourced_id", how="left", maintain_order="left")
+        .with_columns(pl.col("enabled_somewhere").alias("enabled"))
+        .drop("enabled_somewhere")
     )
     known = aliases.group_by("canonical").agg(pl.col("alias").sort().str.join(ALIAS_SEPARATOR).alias("known"))
     users = (
-        pl.concat([single.with_columns(pl.lit(None, dtype=pl.String).alias("further")), chosen])
+        pl.concat([single.with_columns(pl.lit(None, dtype=pl.String).alias("aliases")), chosen])
         .join(known, left_on="sourced_id", right_on="canonical", how="left", maintain_order="left")
-        .with_columns(joined_aliases(pl.col("further"), pl.col("known")).alias("aliases"))
+        .pipe(with_joined_aliases, "known")
     )
     names = kept.select("member", pl.col("sourced_id").alias("person")).join(
         chosen.select("member", pl.lit(True).alias("first")), on="member", how="left"
