@@ -18,7 +18,7 @@ from reconciler.model.role import Role
 from reconciler.planning.desired import ROLE_SEPARATOR
 from reconciler.planning.difference import no_changes
 from reconciler.planning.gates import Finding
-from reconciler.planning.leaving import leaving, vanishing
+from reconciler.planning.leaving import leaving, taken, vanishing
 from reconciler.planning.limits import exceeding
 
 #: A customer needs somebody in each of these, once it has somebody.
@@ -88,9 +88,9 @@ def _held_by(finding: Finding, frames: dict[Kind, pl.DataFrame], live: Populatio
         if finding.everything:
             held[kind] = _held_where(frames[kind], pl.lit(True))
         elif kind in finding.kinds:
-            mine = vanishing(kind)
+            mine = taken(kind)
             if finding.orgs is not None:
-                mine = mine & _of_orgs(kind, finding.orgs, live)
+                mine = vanishing(kind) & _of_orgs(kind, finding.orgs, live)
                 mine = mine | _place_lost(finding.orgs) if kind is Kind.USER else mine
             held[kind] = _held_where(frames[kind], mine)
     return held

@@ -20,8 +20,13 @@ def leaving(kind: Kind) -> pl.Expr:
     return deleted | ((pl.col("action") == Action.SUSPEND.value) & pl.col("reason").is_in(ABSENT))
 
 
+def taken(kind: Kind) -> pl.Expr:
+    """Rows that go because a source lacks or marks them: those that a limit counts, and accounts that somebody else
+    keeps when their row has left. A source in doubt takes none of them."""
+    return leaving(kind) | ~pl.col("bound").fill_null(True) if kind is Kind.USER else leaving(kind)
+
+
 def vanishing(kind: Kind) -> pl.Expr:
-    """Rows that are not there any more afterwards: those that a limit counts, what ends with its term, which none does,
-    and accounts that somebody else keeps when their row has left. A source in doubt takes nothing away."""
-    gone = leaving(kind) | (pl.col("action") == Action.CONCLUDE.value)
-    return gone | ~pl.col("bound").fill_null(True) if kind is Kind.USER else gone
+    """Rows that are not there any more afterwards: `taken`, and what ends with its term. That a term is over is known
+    from its own days, so that no shorter file makes it doubtful; whose class it is may be."""
+    return taken(kind) | (pl.col("action") == Action.CONCLUDE.value)
