@@ -115,7 +115,6 @@ BROKEN = {
         "classes.csv", DAY_ONE.text("users").encode()
     ),
     "missing-file": DAY_ONE.without_file("enrollments.csv"),
-    "delta-not-supported": DAY_ONE.declaring(users="delta"),
     "emptied-file": DAY_ONE.with_rows("enrollments", ()),
 }
 
@@ -409,7 +408,9 @@ def test_the_last_roster_shows_what_new_settings_would_do_and_is_never_applied(s
     assert springfield.ask("select count(*) from accounts where username like '%@springfield'") == before == [(0,)]
 
     fresh = zipped(springfield, DAY_ONE)
-    assert springfield.apply("springfield", "--zip", fresh).code == 0
+    held = springfield.plan("springfield", "--zip", fresh).json["customers"][0]["hold"]["id"]
+    assert springfield.apply("springfield", "--zip", fresh).code == 3, "people sign in with their usernames"
+    assert springfield.apply("springfield", "--zip", fresh, "--approve", held).code == 0
     assert springfield.ask("select count(*) from accounts where username like '%@springfield'") == [(100,)]
 
 
