@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import date
 from pathlib import Path
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bundles import Bundle, bundle
+from reconciler.config.models.customer import Administrator, Agreements, Customer
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ZipSync
@@ -20,7 +22,7 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen
 from reconciler.model.reason import Reason
 from reconciler.oneroster.bundle import read_zip
-from reconciler.operations.rosters import compare_roster, known_roster
+from reconciler.operations.rosters import Terms, compare_roster, known_roster
 from reconciler.planning.customer import customer_plan
 from reconciler.planning.desired import desire
 from reconciler.store.apply import apply_customer
@@ -28,6 +30,19 @@ from reconciler.store.live import Store
 
 RULES = OneRosterRostering(
     type="oneroster", client_partner_id="d-1", match_with="identifier", sync=ZipSync(type="zip"), limits=Limits()
+)
+TERMS = Terms(
+    Customer(
+        kind="customer",
+        id="d",
+        name="D",
+        administrators=(
+            Administrator(given_name="Ada", family_name="B", email="a@d.example", username="ada", role="admin"),
+        ),
+        agreements=Agreements(privacy_policy=date(2026, 8, 1), terms_of_service=date(2026, 8, 1)),
+        rostering=RULES,
+    ),
+    RULES,
 )
 SETTINGS = {"digest": "x", "customer": {"name": "D"}, "communities": {}, "lessons": {}, "origins": {}}
 BASE = bundle(users=24, classes=4)
@@ -70,7 +85,7 @@ def planned(store: Store, customer: str, made: Bundle) -> CustomerPlan:
         snapshot = read_zip(made.zip(Path(folder) / "day.zip"), fetched_at="2026-11-22T00:00:00Z")
     with store.reading() as reader:
         record = reader.customers().get(customer)
-        compared = compare_roster(snapshot, RULES, reader, known_roster(reader, record.id if record else None))
+        compared = compare_roster(snapshot, TERMS, reader, known_roster(reader, record.id if record else None))
         seen = Seen(record.version if record else None, record.settings_digest if record else None, "x")
     declared = () if record else (create(customer),)
     return customer_plan(
@@ -83,6 +98,7 @@ def planned(store: Store, customer: str, made: Bundle) -> CustomerPlan:
         roster=compared.decision,
         belongings=compared.belongings,
         snapshot=compared.kept,
+        facts=compared.facts,
     )
 
 
