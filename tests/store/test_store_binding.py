@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 
 from reconciler.model.kind import Kind
@@ -92,3 +93,115 @@ def test_a_sourced_id_that_is_somebodys_only_one_is_not_taken(loaded: Store) -> 
         plans.apply(loaded, plans.plan(loaded, roster=rows))
     assert raised.value.diagnostic.code == "not-unique"
     assert ["u-1", "u-1@springfield"] in identities(loaded)
+
+
+def known(store: Store) -> list[list[Any]]:
+    return foreign.run(
+        store,
+        "SELECT i.subject, a.username, i.alias FROM identities i JOIN issuers x ON x.id = i.issuer_id"
+        " JOIN accounts a ON a.id = i.account_id WHERE x.kind = 'roster' ORDER BY 1",
+    )
+
+
+def one(store: Store, *rows: plans.Row) -> int | None:
+    return plans.apply(store, plans.plan(store, roster=plans.roster(users=rows))).run
+
+
+def test_a_new_account_is_bound_to_all_its_sourced_ids(loaded: Store) -> None:
+    one(loaded, plans.user("u-3", aliases="u-8\nu-9"))
+    assert known(loaded)[2:] == [["u-3", "u-3@springfield", None]] + [[f"u-{n}", "u-3@springfield", 1] for n in (8, 9)]
+    assert plans.row(loaded, Kind.USER, "u-3")["aliases"] == "u-8\nu-9"
+
+
+def test_an_account_has_one_row_whatever_the_order_of_its_sourced_ids(loaded: Store) -> None:
+    one(loaded, plans.to(loaded, Kind.USER, "u-2", "update", aliases="a-2"))
+    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="z-1"))
+    with loaded.reading() as reader:
+        found = plans.live(reader, Kind.USER).filter(pl.col("sourced_id").is_not_null())
+        enrolled = plans.live(reader, Kind.ENROLLMENT)
+    assert found.select("sourced_id", "aliases").rows() == [("u-1", "z-1"), ("u-2", "a-2")]
+    assert sorted(enrolled["user"].to_list()) == ["u-1", "u-2"]
+
+
+def test_aliases_come_and_go_and_are_no_foreign_write(loaded: Store) -> None:
+    before = foreign.scalar(loaded, "SELECT n FROM write_counters")
+    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8\nu-9"))
+    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-9"))
+    assert known(loaded) == [
+        ["u-1", "u-1@springfield", None],
+        ["u-2", "u-2@springfield", None],
+        ["u-9", "u-1@springfield", 1],
+    ]
+    assert foreign.scalar(loaded, "SELECT n FROM write_counters") == before
+    assert plans.row(loaded, Kind.USER, "u-1")["fingerprint"] is not None
+
+
+def test_an_image_holds_the_sourced_ids_of_an_account(loaded: Store) -> None:
+    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8\nu-9"))
+    run = one(loaded, plans.to(loaded, Kind.USER, "u-1", "delete"))
+    image = orjson.loads(foreign.scalar(loaded, f"SELECT before FROM journal WHERE run_id = {run}"))
+    assert (image["sourced_id"], image["aliases"]) == ("u-1", "u-8\nu-9")
+
+
+def test_a_rekeyed_account_keeps_the_aliases_that_its_row_has(loaded: Store) -> None:
+    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
+    change = plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1", aliases="u-7\nu-8")
+    one(loaded, change | {"key": "n-1"})
+    assert known(loaded) == [
+        ["n-1", "u-1@springfield", None],
+        ["u-2", "u-2@springfield", None],
+        ["u-7", "u-1@springfield", 1],
+        ["u-8", "u-1@springfield", 1],
+    ]
+
+
+def test_an_alias_becomes_the_sourced_id_that_an_account_is_known_by(loaded: Store) -> None:
+    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
+    change = plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1", aliases="u-1")
+    one(loaded, change | {"key": "u-8"})
+    assert known(loaded) == [
+        ["u-1", "u-1@springfield", 1],
+        ["u-2", "u-2@springfield", None],
+        ["u-8", "u-1@springfield", None],
+    ]
+
+
+def test_a_second_sourced_id_that_another_hand_gave_somebody_moves_to_whom_it_is_an_alias_of(loaded: Store) -> None:
+    foreign.run(loaded, SECOND)
+    account = plans.row(loaded, Kind.USER, "u-1")["id"]
+    run = one(loaded, plans.to(loaded, Kind.USER, "u-2", "update", aliases="u-9"))
+    assert known(loaded)[2] == ["u-9", "u-2@springfield", 1]
+    assert moved(loaded, run) == [("move", "u-9", account)]
+
+
+def test_an_account_that_is_unbound_keeps_everything_but_its_sourced_ids_and_roles(loaded: Store) -> None:
+    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
+    foreign.run(loaded, f"UPDATE accounts SET managed_by = 'join_link', password_hash = 'x' WHERE id = {BOUND_TO_U_1}")
+    was = plans.row(loaded, Kind.USER, "u-1")
+    run = one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", bound=False, roles=None, aliases=None))
+    assert known(loaded) == [["u-2", "u-2@springfield", None]]
+    account = foreign.run(
+        loaded, f"SELECT managed_by, username, password_hash, tombstoned_at FROM accounts WHERE id = {was['id']}"
+    )
+    assert account == [["join_link", "u-1@springfield", "x", None]]
+    assert foreign.scalar(loaded, f"SELECT count(*) FROM account_roles WHERE account_id = {was['id']}") == 0
+    image = orjson.loads(foreign.scalar(loaded, f"SELECT before FROM journal WHERE run_id = {run}"))
+    assert (image["sourced_id"], image["aliases"], image["roles"]) == ("u-1", "u-8", "s-1=student")
+    with loaded.reading() as reader:
+        unbound = plans.live(reader, Kind.USER).row(by_predicate=pl.col("id") == was["id"], named=True)
+    assert (unbound["bound"], unbound["sourced_id"], unbound["aliases"]) == (False, None, None)
+
+
+def test_an_account_that_was_unbound_is_bound_again(loaded: Store) -> None:
+    account = plans.row(loaded, Kind.USER, "u-1")["id"]
+    change = plans.to(loaded, Kind.USER, "u-1", "update")
+    one(loaded, change | {"bound": False, "roles": None})
+    with loaded.reading() as reader:
+        now = plans.live(reader, Kind.USER).row(by_predicate=pl.col("id") == account, named=True)
+    again = {**change, "action": "adopt", "before_bound": False, "before_roles": None, "seen": now["fingerprint"]}
+    one(loaded, again | {"key": "n-1", "aliases": "n-2"})
+    assert known(loaded) == [
+        ["n-1", "u-1@springfield", None],
+        ["n-2", "u-1@springfield", 1],
+        ["u-2", "u-2@springfield", None],
+    ]
