@@ -132,14 +132,13 @@ def _still_used(uses: pl.DataFrame, enrollments: pl.DataFrame, column: str) -> p
 
 
 def _listed(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
-    file, line = pl.col("origin_file"), pl.col("origin_line")
     return rows.select(
         pl.lit(kind.value).alias("kind"),
         pl.coalesce("key", "now_key", "was_key").alias("key"),
         "why",
         pl.when(~pl.col("same")).then("later").alias("run"),
-        file.alias("file"),
-        line.alias("line"),
+        pl.col("now_file").alias("file"),
+        pl.col("now_line").alias("line"),
     ).cast(SPARED)
 
 

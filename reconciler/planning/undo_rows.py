@@ -37,8 +37,10 @@ def with_live(
     kind: Kind, touched: pl.DataFrame, live: pl.DataFrame, references: Mapping[str, pl.DataFrame]
 ) -> pl.DataFrame:
     """What was (fields by name, `was_*` beside), what is now (`before_*`, `now_*`), references as sourcedIds."""
-    was = touched.select("id", "made", "there", "same", "later", pl.col("was").struct.unnest()).rename(
+    was = touched.select(pl.exclude("was"), pl.col("was").struct.unnest()).rename(
         {
+            "file": "now_file",
+            "line": "now_line",
             "sourced_id": "was_key",
             "managed_by": "was_manager",
             "tombstoned_at": "was_tombstoned_at",

@@ -59,8 +59,9 @@ DOCUMENT: Schema = {
 }
 
 #: made: the run made the row. there: it is still. same: it is as the run left it, as far as images tell. later: the
-#: first later run that touched it. was: struct of what it was (`image_schema`); null of a row that the run made.
-TOUCHED_COLUMNS = ("id", "made", "there", "same", "later", "was")
+#: first later run that touched it. file, line: where it comes from now. was: struct of what it was (`image_schema`);
+#: null of a row that the run made.
+TOUCHED_COLUMNS = ("id", "made", "there", "same", "later", "file", "line", "was")
 
 TEXTS: Schema = {
     "id": pl.Int64,
@@ -165,6 +166,8 @@ def _decoded(kind: Kind, run: int, texts: pl.DataFrame) -> pl.DataFrame:
         there.alias("there"),
         (pl.col("later").is_null() | pl.all_horizontal(alive[0] == alive[1], *same_fields)).alias("same"),
         "later",
+        now.struct.field("origin_file").alias("file"),
+        now.struct.field("origin_line").alias("line"),
         was.alias("was"),
     )
 
