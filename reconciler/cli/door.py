@@ -44,6 +44,8 @@ VERBS: dict[str, Verb] = {
     "history": Verb("reconciler.cli.history:history", "List what was applied, newest first."),
     "undo": Verb("reconciler.cli.undo:undo", "Take back one run, as far as nothing was changed since."),
     "explain": Verb("reconciler.cli.explain:explain", "Say what a thing is, why, and what would become of it."),
+    "purge": Verb("reconciler.cli.purge:purge", "Remove what was deleted longer ago than its retention."),
+    "erase": Verb("reconciler.cli.erase:erase", "Remove a person, or a removed customer, on request."),
     "new": Verb("reconciler.cli.new:new", "Write one new, commented file of a customer, community or lesson."),
     "validate": Verb("reconciler.cli.validate:validate", "Check YAML, without store, secrets or network."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),

@@ -21,6 +21,7 @@ from reconciler.operations.scope import selection_of
 from reconciler.operations.snapshots import SOURCE, kept_source, source_facts, source_rows
 from reconciler.planning.concluding import kept_sessions, no_sessions
 from reconciler.planning.desired import Desired, desire
+from reconciler.planning.erased import Cleared, people_named, told, without_erased
 from reconciler.planning.gates import Case, LastRoster, judge, roots
 from reconciler.planning.impact import Belongings
 from reconciler.planning.live import Live, Unsettled, empty_live, unsettled_enrollments
@@ -90,6 +91,8 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
     if judgement.refusals:
         raise Refusal(judgement.refusals)
     orgs = known.live.orgs["sourced_id"]
+    erased = _erased(reader, known, snapshot)
+    snapshot = erased.snapshot
     persons = one_row_each(snapshot, known.live.users, rostering.match_with, rostering.client_partner_id, orgs)
     selection = selection_of(rostering.select, terms.origins)
     desired = desire(persons.snapshot, rostering.client_partner_id, rostering.suffix, orgs, selection)
@@ -114,6 +117,7 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         findings=judgement.held,
         sessions=pl.concat([snapshot.sessions, earlier_sessions]),
     )
+    decision = told(decision, erased.aside)
     kept = own_part(snapshot, desired, live)
     kept["sessions"] = kept_sessions(snapshot.sessions, earlier_sessions)
     return ComparedRoster(
@@ -124,6 +128,15 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         _facts(snapshot, kept, last.match_with if last and decision.matched_anew else rostering.match_with),
         (*persons.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
     )
+
+
+def _erased(reader: Reader, known: KnownRoster, snapshot: Snapshot) -> Cleared:
+    """The snapshot without people who were erased and whom nobody let in again since."""
+    if known.customer_id is None or not reader.has_erased(known.customer_id):
+        return without_erased(snapshot, pl.Series("key", [], dtype=pl.String))
+    keys = reader.erased_keys(known.customer_id, people_named(snapshot))
+    alive = known.live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
+    return without_erased(snapshot, keys.filter(~keys.is_in(alive.implode())))
 
 
 def _earlier_sessions(reader: Reader, customer_id: int | None) -> pl.DataFrame:

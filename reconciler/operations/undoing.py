@@ -78,6 +78,9 @@ def _customer(workspace: Workspace, reader: Reader, run: RunRecord) -> CustomerP
     record = reader.customers().get(run.customer)
     if record is None:
         raise Refusal([error("no-longer-kept", f"nothing of {run.customer} is in the store any more")])
+    purged = reader.purged_before(record.slug)
+    if purged is not None and run.finished_at < purged:
+        raise Refusal([_purged(run, purged)])
     live, touched = _gathered(reader, record, run)
     undone = undo_roster(touched, live, _erased(reader, record, touched[Kind.USER]), _uses(reader, record, touched))
     documents = _documents(reader, record, run, live, undone)
@@ -111,6 +114,14 @@ def _customer(workspace: Workspace, reader: Reader, run: RunRecord) -> CustomerP
         roster=decision,
         belongings=belongings_of(reader, record.id, live, decision),
         diagnostics=_remarks(workspace, reader, record, run, undone, documents),
+    )
+
+
+def _purged(run: RunRecord, purged: str) -> Diagnostic:
+    return error(
+        "no-longer-kept",
+        f"run {run.id} is older than what is kept of {run.customer}: what people were before {purged} was purged",
+        hint="nothing can be taken back from before that; `reconciler history --certificates` lists what was purged",
     )
 
 

@@ -40,6 +40,8 @@ NAMES_NOBODY = frozenset(
         "emptied-file",
         "empty-header",
         "empty-row",
+        "erased-person",
+        "erased-person-in-roster",
         "extension-role",
         "garbled-text",
         "header-order",

@@ -17,6 +17,7 @@ from reconciler.model.plan import CATALOGUE, CustomerPlan
 from reconciler.store import documents
 from reconciler.store.administrators import Invitation, keep_administrators
 from reconciler.store.connection import Connection
+from reconciler.store.erased import refuse_erased
 from reconciler.store.journal import record_document
 from reconciler.store.limit_uses import record_uses
 from reconciler.store.live import Store
@@ -121,6 +122,8 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
     plan = order.plan
     current = current_customer(connection, plan.id)
     unchanged = refuse_stale(connection, plan, order.rows, current)
+    if current is not None:
+        refuse_erased(connection, store.key, current.id, plan, order.rows)
     run = _new_run(connection) if order.writes else None
     invitations: tuple[Invitation, ...] = ()
     customer = current.id if current else None

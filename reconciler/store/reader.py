@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy import select
 
 from reconciler.model.kind import Kind
-from reconciler.store import before_images, explanation, limit_uses, roster_frames, traces
+from reconciler.store import before_images, certificates, explanation, limit_uses, roster_frames, traces
 from reconciler.store.chain import Chain, verify_chain
 from reconciler.store.connection import Connection
 from reconciler.store.records import (
@@ -265,6 +265,11 @@ class Reader:
         """How many sourcedIds a run took from an account that another hand had bound them to."""
         return before_images.moved_identities(self._connection, customer, run)
 
+    def has_erased(self, customer: int) -> bool:
+        """Whether anybody of the customer was erased who must not come back."""
+        statement = "SELECT 1 FROM erased WHERE customer_id = :customer LIMIT 1"
+        return self._connection.scalar(statement, {"customer": customer}) is not None
+
     def erased_keys(self, customer: int, keys: pl.Series) -> pl.Series:
         """Those of `keys`, sourcedIds, whose people were erased and must not come back."""
         return before_images.erased_keys(self._connection, self._store.key, customer, keys)
@@ -279,6 +284,18 @@ class Reader:
 
     def communities_of(self, account: int) -> tuple[str, ...]:
         return explanation.communities_of(self._connection, account)
+
+    def certificates(self) -> tuple[certificates.Certificate, ...]:
+        """What was removed for good, oldest first."""
+        return certificates.certificates(self._connection)
+
+    def broken_certificate(self) -> int | None:
+        """The first that is not as it was issued; None where all are."""
+        return certificates.broken_certificate(self._connection, self._store.key)
+
+    def purged_before(self, slug: str) -> str | None:
+        """The moment before which nothing is known of a customer's people any more; None where nothing was purged."""
+        return certificates.purged_before(self._connection, slug)
 
     def verified_runs(self) -> Chain:
         """Whether every run is as it was written, and none is missing."""
