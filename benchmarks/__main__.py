@@ -15,8 +15,11 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import adbc_driver_sqlite.dbapi as sqlite
 import polars as pl
@@ -24,15 +27,18 @@ import polars as pl
 from benchmarks import roster
 from reconciler.model.kind import ROSTER_KINDS
 from reconciler.model.plan import Plan
+from reconciler.operations import rosters
 from reconciler.operations.applying import AppliedCustomer, apply_plan
 from reconciler.operations.plan_file import read_plan, write_plan
 from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.workspace import Workspace, open_workspace
+from reconciler.planning import roster as planned_roster
+from reconciler.store.reader import Reader
 
 PLACE = Path(".bench")
 USERS, CLASSES, ENROLLMENTS = 100_000, 40_000, 800_000
 ROUNDS = 7
-PLAN_BOUND, MEMORY_BOUND, APPLY_BOUND, VERSION_BOUND = 3.5, 1536, 8.0, 0.3
+PLAN_BOUND, MEMORY_BOUND, APPLY_BOUND, VERSION_BOUND, RESTRAINT_BOUND = 3.5, 1536, 8.0, 0.3, 0.2
 MEMBERS = ("orgs.csv", "users.csv", "classes.csv", "enrollments.csv")
 
 CUSTOMER = """\
@@ -113,6 +119,59 @@ def child_memory(arguments: list[str]) -> int:
     return int(peak)
 
 
+def with_leavers(bundle: Path, path: Path, every: int = 100) -> Path:
+    """The same roster without every hundredth person and their enrollments, and with another e-mail for as many."""
+    with zipfile.ZipFile(bundle) as archive, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        users = pl.read_csv(io.BytesIO(archive.read("users.csv")), infer_schema=False)
+        place = pl.int_range(pl.len())
+        gone = users.filter(place % every == 0)["sourcedId"]
+        other = pl.when(place % every == 1).then(pl.lit("x") + pl.col("email")).otherwise("email")
+        later = users.with_columns(other.alias("email")).filter(~pl.col("sourcedId").is_in(gone.implode()))
+        enrollments = pl.read_csv(io.BytesIO(archive.read("enrollments.csv")), infer_schema=False)
+        left = enrollments.filter(~pl.col("userSourcedId").is_in(gone.implode()))
+        for name in archive.namelist():
+            changed = {"users.csv": later, "enrollments.csv": left}.get(name)
+            out.writestr(name, archive.read(name) if changed is None else changed.write_csv())
+    return path
+
+
+#: Everything that gates and limits ask and do in a plan, where it is called.
+RESTRAINING = (
+    (rosters, "judge"),
+    (rosters, "restraint"),
+    (rosters, "allowances"),
+    (rosters, "_last_roster"),
+    (planned_roster, "restrain"),
+    (Reader, "limit_uses"),
+)
+
+
+def share_of_restraint(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Seconds within gates and limits, over all the rest of the plan; the smallest share of a few rounds."""
+    inside = 0.0
+
+    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            nonlocal inside
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                inside += time.perf_counter() - start
+
+        return call
+
+    shares = []
+    with ExitStack() as patched:
+        for place, name in RESTRAINING:
+            patched.enter_context(mock.patch.object(place, name, timed(getattr(place, name))))
+        for _ in range(rounds):
+            inside = 0.0
+            whole = seconds(work)
+            shares.append(inside / (whole - inside))
+    return min(shares)
+
+
 def main() -> int:
     command = str(Path(sys.executable).with_name("reconciler"))
     print(
@@ -153,6 +212,11 @@ def main() -> int:
     outcome = planned("beta").customers[0].outcome
     if outcome != "unchanged":
         raise SystemExit(f"the second plan is not empty: {outcome}")
+    later = with_leavers(bundles["beta"], PLACE / "later.zip")
+    quiet = share_of_restraint(partial(planned, "beta"))
+    busy = share_of_restraint(
+        lambda: make_plan(workspace(), PlanRequest(("beta",), later, RosterChoice.FRESH)), rounds=3
+    )
     peak = child_memory(
         [command, "plan", "beta", "--dir", str(customers), "--store", store, "--zip", str(bundles["beta"])]
     )
@@ -163,6 +227,8 @@ def main() -> int:
     held = [
         line("plan without changes / unzip and polars parse", planning / parse, PLAN_BOUND),
         line("apply of a saved plan beside another such customer / bare ingest", applying / ingest, APPLY_BOUND),
+        line("gates and limits / the rest of a plan without changes", quiet, RESTRAINT_BOUND),
+        line("gates and limits / the rest of a plan with 1 % leavers and 1 % changes", busy, RESTRAINT_BOUND),
         line("peak memory of that plan", peak, MEMORY_BOUND, " MiB"),
         line("reconciler --version", version, VERSION_BOUND, " s"),
     ]
