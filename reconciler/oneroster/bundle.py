@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, in_order, info, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, in_order, warning
 from reconciler.oneroster.archive import Archive, Member
 from reconciler.oneroster.delta import by_themselves, lay_over, whole_before
+from reconciler.oneroster.files import Read, count_rows, read_files
 from reconciler.oneroster.manifest import Declared, read_manifest
-from reconciler.oneroster.modified import look_at_times, newest
+from reconciler.oneroster.modified import newest
 from reconciler.oneroster.references import many_dangling
 from reconciler.oneroster.roster import Roster, assemble
-from reconciler.oneroster.rows import Checked, check_rows
-from reconciler.oneroster.sessions import Sessions, read_sessions, sessions_laid_over
-from reconciler.oneroster.sheet import read_sheet
+from reconciler.oneroster.sessions import Sessions, sessions_laid_over
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA, Snapshot, SourceFacts
-from reconciler.oneroster.tables import IN_USE, KIND_OF, MANIFEST, STANDARDS, UNWANTED_FILES, Standard
+from reconciler.oneroster.tables import IN_USE, MANIFEST, STANDARDS
 
 #: Gives the customer's last good roster, None where none is kept. Asked only where a bundle holds changes (delta).
 Base = Callable[[], Snapshot | None]
@@ -57,18 +55,6 @@ def read_zip(path: Path, *, fetched_at: str, name: str | None = None, base: Base
         ) from problem
 
 
-@dataclass(slots=True)
-class Read:
-    """What the files of an archive say, each by itself. files: checked rows by stem; optional: keys of files whose
-    rows are not used; rows: data rows by stem; times: newest dateLastModified of each file."""
-
-    files: dict[str, Checked] = field(default_factory=dict)
-    optional: dict[str, pl.Series] = field(default_factory=dict)
-    sessions: Sessions | None = None
-    rows: dict[str, int] = field(default_factory=dict)
-    times: list[str | None] = field(default_factory=list)
-
-
 def _read(archive: Archive, sha256: str, fetched_at: str, base: Base | None) -> Snapshot:
     notes = list(archive.diagnostics)
     members = _known(archive, notes)
@@ -84,10 +70,10 @@ def _read(archive: Archive, sha256: str, fetched_at: str, base: Base | None) -> 
     problems = [*declared.problems, *_missing(archive, members, used, declared)]
     if problems:
         raise Refusal(in_order(problems))
-    read = _read_files(archive, used, declared, fetched_at, notes)
+    read = read_files(archive, used, declared, fetched_at, notes)
     for member in archive.members:
         if member not in used.values() and member is not manifest:
-            _count(archive, member)
+            count_rows(archive, member)
     before = None
     if declared.delta and base is not None:
         before = whole_before(base(), standard.version, archive.name)
@@ -199,64 +185,3 @@ def _missing(
     if declared.delta:
         hint = "a bundle of changes (delta) needs at least one file with changes"
     yield error("missing-file", f"{', '.join(missing)} missing; the archive has {there}", Span(archive.name), hint)
-
-
-def _read_files(
-    archive: Archive, members: Mapping[str, Member], declared: Declared, fetched_at: str, notes: list[Diagnostic]
-) -> Read:
-    """Every file of the standard to its last byte: checked, or keys only, or only counted. Raises one Refusal with
-    the reasons of all files."""
-    standard = declared.standard
-    read = Read()
-    problems: list[Diagnostic] = []
-    for stem in (stem for stem in standard.tables if stem in members):
-        try:
-            if stem in standard.counted:
-                read.rows[stem] = _count(archive, members[stem])
-                notes.extend(_dropped(stem, read.rows[stem]))
-            else:
-                content = archive.read(members[stem])
-                notes.extend(_read_file(read, stem, content, standard, fetched_at, delta=stem in declared.delta))
-        except Refusal as refusal:
-            problems.extend(refusal.diagnostics)
-    if problems:
-        raise Refusal(in_order(problems))
-    return read
-
-
-def _read_file(
-    read: Read, stem: str, content: bytes, standard: Standard, fetched_at: str, *, delta: bool
-) -> Iterator[Diagnostic]:
-    """Puts what one file says into `read`."""
-    sheet = read_sheet(standard.tables[stem], content, standard, delta=delta)
-    read.rows[stem] = sheet.rows
-    if not sheet.rows and stem in standard.required and not delta:
-        yield warning("no-rows", "the file has a header and no rows", Span(sheet.table.file))
-    modified = look_at_times(sheet, fetched_at)
-    read.times.append(modified.newest)
-    yield from modified.diagnostics
-    if stem in KIND_OF:
-        read.files[stem] = check_rows(sheet)
-        yield from read.files[stem].diagnostics
-    elif stem == "academicSessions":
-        read.sessions = read_sessions(sheet)
-        read.optional[stem] = read.sessions.keys
-        yield from read.sessions.diagnostics
-    else:
-        read.optional[stem] = sheet.frame["sourced_id"].drop_nulls()
-        yield from sheet.diagnostics
-
-
-def _count(archive: Archive, member: Member) -> int:
-    """Data rows of a file that nobody reads, by its line ends. It is read to its last byte all the same: an archive
-    that is damaged anywhere is not trusted."""
-    ends, last = 0, b"\n"
-    for chunk in archive.chunks(member):
-        ends += chunk.count(b"\n")
-        last = chunk[-1:]
-    return max(ends - (last == b"\n"), 0)
-
-
-def _dropped(stem: str, rows: int) -> Iterator[Diagnostic]:
-    if stem in UNWANTED_FILES and rows:
-        yield info("dropped-file", f"{rows:,} rows of {stem}.csv were dropped unread", Span(f"{stem}.csv"))

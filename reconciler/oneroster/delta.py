@@ -8,13 +8,21 @@ what an earlier file brought.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import polars as pl
 
 from reconciler.model.diagnostic import Refusal, Span, error, info
 from reconciler.oneroster.aside import nothing_aside
-from reconciler.oneroster.people import ROLE_FIELDS, USER_FIELDS, WAITING_FIELDS, entries_of_1_1
+from reconciler.oneroster.delta_people import (
+    everybodys_entries,
+    laid_roles,
+    of_known_people,
+    with_orgs,
+    with_primary_org,
+)
+from reconciler.oneroster.laid import Laid, earlier_rows, laid_file, row_keys, said_earlier
+from reconciler.oneroster.people import ROLE_FIELDS, USER_FIELDS, entries_of_1_1
 from reconciler.oneroster.roster import (
     CLASS_FIELDS,
     ENROLLMENT_FIELDS,
@@ -27,18 +35,6 @@ from reconciler.oneroster.roster import (
 from reconciler.oneroster.rows import Checked
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.tables import Standard
-
-EARLIER = " (in a file sent earlier)"
-
-
-@dataclass(frozen=True, slots=True)
-class Laid:
-    """One file laid over its earlier rows. sent: of `checked.frame`, the rows that came along now; touched: keys that
-    the delta names, in good rows or in bad ones."""
-
-    checked: Checked
-    sent: pl.DataFrame
-    touched: pl.Series
 
 
 def whole_before(base: Snapshot | None, version: str, name: str) -> Snapshot:
@@ -60,168 +56,17 @@ def lay_over(
     Raises Refusal where orgs are above each other in a circle.
     """
     stems = ("orgs", "users", "classes", "enrollments")
-    laid = {stem: _laid(base, files.get(stem), standard, stem) for stem in stems}
+    laid = {stem: laid_file(base, files.get(stem), standard, stem) for stem in stems}
     entries = None
     if "roles" in standard.tables:
-        laid["roles"] = _laid_roles(base, files.get("roles"), standard)
-        laid["roles"] = _of_known_people(laid["roles"], files.get("users"))
-        laid["users"] = _with_primary_org(base, laid["users"])
+        laid["roles"] = laid_roles(base, files.get("roles"), standard)
+        laid["roles"] = of_known_people(laid["roles"], files.get("users"))
+        laid["users"] = with_primary_org(base, laid["users"])
     elif files.get("users") is None or files["users"].delta:
-        entries = _entries(base, laid["users"].sent)
-        laid["users"] = _with_orgs(laid["users"], entries)
+        entries = everybodys_entries(base, laid["users"].sent)
+        laid["users"] = with_orgs(laid["users"], entries)
     roster = assemble({stem: each.checked for stem, each in laid.items()}, optional, entries)
     return _without_strangers(base, _without_earlier_parents(roster, laid))
-
-
-def _laid(base: Snapshot, checked: Checked | None, standard: Standard, stem: str) -> Laid:
-    if checked is not None and not checked.delta:
-        return Laid(checked, checked.frame, _keys(checked.frame["sourced_id"], checked.aside))
-    earlier = _earlier(base, stem)
-    if checked is None:
-        aside = _carried(base, stem, earlier["sourced_id"].clear())
-        empty = Checked(0, earlier, aside, _places(standard, stem), (), delta=True)
-        return Laid(empty, earlier.clear(), earlier["sourced_id"].clear())
-    known = earlier["sourced_id"]
-    marks = pl.concat(
-        [checked.frame.filter(pl.col("status") == "tobedeleted").select("sourced_id", "line"), checked.gone]
-    ).filter(pl.col("sourced_id").is_in(known.implode()))
-    marked = pl.col("sourced_id").is_in(marks["sourced_id"].implode())
-    sent = checked.frame.filter(~marked)
-    stays = earlier.filter(~pl.col("sourced_id").is_in(sent["sourced_id"].implode()))
-    stays = (
-        stays.join(marks.rename({"line": "marked"}), on="sourced_id", how="left", maintain_order="left")
-        .with_columns(
-            pl.when(pl.col("marked").is_null()).then("status").otherwise(pl.lit("tobedeleted")).alias("status"),
-            pl.coalesce("marked", "line").alias("line"),
-        )
-        .drop("marked")
-    )
-    aside = checked.aside.filter(~pl.col("key").is_in(marks["sourced_id"].implode()).fill_null(False))
-    touched = _keys(checked.frame["sourced_id"], checked.aside)
-    frame = pl.concat([stays, sent], how="diagonal")
-    aside = pl.concat([aside, _carried(base, stem, touched)])
-    return Laid(replace(checked, frame=frame, aside=aside), sent, touched)
-
-
-def _earlier(base: Snapshot, stem: str) -> pl.DataFrame:
-    frame = {"orgs": base.orgs, "users": base.users, "classes": base.classes, "enrollments": base.enrollments}[stem]
-    waiting = base.waiting.get(stem)
-    return pl.concat([each.select(FIELDS_OF[stem]) for each in (frame, waiting) if each is not None])
-
-
-def _earlier_roles(base: Snapshot) -> pl.DataFrame:
-    active = base.roles.with_columns(pl.lit("active").alias("status")).select(WAITING_FIELDS)
-    rows = [active, base.waiting["roles"].select(WAITING_FIELDS)] if "roles" in base.waiting else [active]
-    named = base.role_ids.unique(["user", "org", "role", "line"], keep="first", maintain_order=True)
-    return pl.concat(rows).join(named, on=["user", "org", "role", "line"], how="left", maintain_order="left")
-
-
-def _carried(base: Snapshot, stem: str, touched: pl.Series) -> pl.DataFrame:
-    """Rows set aside earlier that the delta does not name: they go on protecting. One without a key protected against
-    absence, which means nothing here; one that waits is looked at anew."""
-    key = "user" if stem == "roles" else "sourced_id"
-    waiting = base.waiting[stem][key] if stem in base.waiting and stem != "roles" else touched.clear()
-    kept = base.quarantine.filter(
-        (pl.col("file") == f"{stem}.csv")
-        & pl.col("key").is_not_null()
-        & ~pl.col("key").is_in(pl.concat([touched.alias("key"), waiting.alias("key")]).implode())
-        & ~((pl.col("file") == "roles.csv") & (pl.col("code") == "dangling-reference"))
-    )
-    return _said_earlier(kept, pl.lit(True))
-
-
-def _said_earlier(aside: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
-    said = pl.col("message").str.ends_with(EARLIER)
-    return aside.with_columns(
-        pl.when(which & ~said).then(pl.col("message") + EARLIER).otherwise("message").alias("message")
-    )
-
-
-def _laid_roles(base: Snapshot, checked: Checked | None, standard: Standard) -> Laid:
-    if checked is not None and not checked.delta:
-        return Laid(checked, checked.frame, _keys(checked.frame["user"], checked.aside))
-    earlier = (
-        _earlier_roles(base)
-        .with_columns(
-            pl.when(pl.col("primary")).then(pl.lit("primary")).otherwise(pl.lit("secondary")).alias("role_type")
-        )
-        .drop("primary")
-    )
-    if checked is None:
-        aside = _carried(base, "roles", earlier["user"].clear())
-        empty = Checked(0, earlier, aside, _places(standard, "roles"), (), delta=True)
-        return Laid(empty, earlier.clear(), earlier["user"].clear())
-    sent = checked.frame.filter(pl.col("status") == "active")
-    deleted = pl.concat(
-        [
-            checked.frame.filter(pl.col("status") == "tobedeleted").select("sourced_id"),
-            checked.gone.select("sourced_id"),
-        ]
-    )["sourced_id"]
-    nameless = earlier.filter(pl.col("sourced_id").is_null()).join(sent, on=["user", "org"], how="semi")
-    stays = earlier.join(nameless, on=["user", "org"], how="anti", maintain_order="left")
-    stays = stays.filter(~pl.col("sourced_id").is_in(sent["sourced_id"].implode()).fill_null(False)).with_columns(
-        pl.when(pl.col("sourced_id").is_in(deleted.implode()))
-        .then(pl.lit("tobedeleted"))
-        .otherwise("status")
-        .alias("status")
-    )
-    known = earlier.filter(pl.col("sourced_id").is_in(checked.gone["sourced_id"].implode()))["sourced_id"]
-    said = checked.gone.filter(pl.col("sourced_id").is_in(known.implode()))["line"]
-    touched = _keys(checked.frame["user"], checked.aside)
-    frame = pl.concat([stays, sent.select(stays.columns)])
-    aside = checked.aside.filter(~pl.col("line").is_in(said.implode()))
-    aside = pl.concat([aside, _carried(base, "roles", touched)])
-    return Laid(replace(checked, frame=frame, aside=aside), sent, touched)
-
-
-def _of_known_people(roles: Laid, users: Checked | None) -> Laid:
-    """A bad row of roles.csv sent earlier protects nobody who is not in a whole users.csv any more."""
-    if users is None or users.delta or not roles.checked.delta:
-        return roles
-    known = _keys(users.frame["sourced_id"], users.aside)
-    known = pl.concat([known, roles.touched])
-    aside = roles.checked.aside.filter(pl.col("key").is_null() | pl.col("key").is_in(known.implode()))
-    return replace(roles, checked=replace(roles.checked, aside=aside))
-
-
-def _with_primary_org(base: Snapshot, users: Laid) -> Laid:
-    """The org of a person's primary role stays what it was unless the delta names another."""
-    frame = users.checked.frame
-    if "primary_org" not in frame.columns:
-        frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("primary_org"))
-    if users.checked.delta:
-        before = base.roles.filter("primary").select(pl.col("user").alias("sourced_id"), pl.col("org").alias("before"))
-        frame = (
-            frame.join(before, on="sourced_id", how="left", maintain_order="left")
-            .with_columns(pl.coalesce("primary_org", "before").alias("primary_org"))
-            .drop("before")
-        )
-    return replace(users, checked=replace(users.checked, frame=frame))
-
-
-def _entries(base: Snapshot, sent: pl.DataFrame) -> pl.DataFrame:
-    """Everybody's roles in 1.1: of those whose row came along now, what it says; of the others, what was."""
-    fields = ["user", "org", "role", "line"]
-    before = _earlier_roles(base).sort(~pl.col("primary").fill_null(False), maintain_order=True)
-    before = before.join(sent, left_on="user", right_on="sourced_id", how="anti", maintain_order="left").select(fields)
-    if "orgs" not in sent.columns or not sent.height:
-        return before
-    return pl.concat([before, entries_of_1_1(sent).select(fields)])
-
-
-def _with_orgs(users: Laid, entries: pl.DataFrame) -> Laid:
-    """`orgs` also of those whose row came earlier: a message may have to name them."""
-    frame = users.checked.frame
-    if "orgs" not in frame.columns:
-        frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("orgs"))
-    named = entries.group_by("user", maintain_order=True).agg(pl.col("org").str.join(",").alias("named"))
-    frame = (
-        frame.join(named, left_on="sourced_id", right_on="user", how="left", maintain_order="left")
-        .with_columns(pl.coalesce("orgs", "named").alias("orgs"))
-        .drop("named")
-    )
-    return replace(users, checked=replace(users.checked, frame=frame))
 
 
 def _without_earlier_parents(roster: Roster, laid: Mapping[str, Laid]) -> Roster:
@@ -232,19 +77,19 @@ def _without_earlier_parents(roster: Roster, laid: Mapping[str, Laid]) -> Roster
         for stem, each in laid.items()
         if stem in ("users", "roles", "classes", "enrollments")
     ).fill_null(False)
-    people = _keys(laid["users"].checked.frame["sourced_id"], laid["users"].checked.aside)
+    people = row_keys(laid["users"].checked.frame["sourced_id"], laid["users"].checked.aside)
     left = (pl.col("file") == "enrollments.csv") | (
         (pl.col("file") == "roles.csv") & ~pl.col("key").is_in(people.implode())
     )
     aside = roster.quarantine.filter(~(fault & ~now & left))
-    return replace(roster, quarantine=_said_earlier(aside, fault & ~now))
+    return replace(roster, quarantine=said_earlier(aside, fault & ~now))
 
 
 def _without_strangers(base: Snapshot, roster: Roster) -> Roster:
     """In a bundle that several customers share, what names nothing of this customer may be another's."""
     if not base.shared:
         return roster
-    frames = [*(_earlier(base, stem)["sourced_id"].alias("key") for stem in FIELDS_OF), base.quarantine["key"]]
+    frames = [*(earlier_rows(base, stem)["sourced_id"].alias("key") for stem in FIELDS_OF), base.quarantine["key"]]
     known = pl.concat([each.drop_nulls() for each in frames])
     theirs = (
         pl.col("code").is_in(["dangling-reference", "missing-role"]) & ~pl.col("key").is_in(known.implode())
@@ -287,13 +132,3 @@ def by_themselves(files: Mapping[str, Checked], standard: Standard) -> Roster:
 def _nothing(fields: Iterable[str]) -> pl.DataFrame:
     types: dict[str, type[pl.DataType]] = {"line": pl.Int64, "enabled": pl.Boolean, "primary": pl.Boolean}
     return pl.DataFrame(schema={name: types.get(name, pl.String) for name in fields})
-
-
-def _keys(keys: pl.Series, aside: pl.DataFrame) -> pl.Series:
-    """Of a file's rows, good or set aside."""
-    return pl.concat([keys.drop_nulls().alias("key"), aside["key"].drop_nulls()]).unique(maintain_order=True)
-
-
-def _places(standard: Standard, stem: str) -> dict[str, int]:
-    columns = standard.tables[stem].columns
-    return {column.field: place for place, column in enumerate(columns, start=1) if column.field is not None}
