@@ -141,7 +141,7 @@ def erased_keys(connection: Connection, key: StoreKey, customer: int, keys: pl.S
         return keys.clear()
     # No set operation makes an HMAC; this asks it only where somebody was erased, of those who would come back.
     known = keys.drop_nulls().unique(maintain_order=True)
-    return known.filter([erasure_trace(key, customer, each) in traces for each in known])
+    return known.filter(pl.Series([erasure_trace(key, customer, each) in traces for each in known], dtype=pl.Boolean))
 
 
 def erasure_trace(key: StoreKey, customer: int, sourced_id: str) -> str:

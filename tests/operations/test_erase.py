@@ -1,0 +1,438 @@
+"""`erase`: a person, or all of a removed customer, goes for good; nothing brings them back, and nothing else goes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from bundles import Bundle, bundle
+from project import ENVIRONMENT, KEY, Project, Result, keys
+from reconciler.model.kind import Kind
+from reconciler.store.key import StoreKey
+from reconciler.store.opening import open_store
+
+#: What the person is known by, each value like no other's.
+ZED = {
+    "sourcedId": "u-zed-4711",
+    "username": "zedulonquist",
+    "givenName": "Zedekiah",
+    "familyName": "Quillfeather",
+    "email": "zq@quillfeather.example",
+    "identifier": "IDENT-908172",
+}
+NAMES = tuple(ZED.values())
+DAY_ONE = bundle(users=60)
+ANN, BEN, *REST = DAY_ONE.students()
+CLASSES = DAY_ONE.ids("classes")[1::2]
+
+
+def with_zed(made: Bundle, **fields: str) -> Bundle:
+    """Zed in two classes of the first school."""
+    there = made.with_user(
+        ZED["sourcedId"], **{name: value for name, value in (ZED | fields).items() if name != "sourcedId"}
+    )
+    for number, room in enumerate(CLASSES[:2]):
+        there = there.with_row(
+            "enrollments",
+            f"e-zed-{number}",
+            classSourcedId=room,
+            schoolSourcedId="s-2",
+            userSourcedId=ZED["sourcedId"],
+            role="student",
+        )
+    return there
+
+
+WITH_ZED = with_zed(DAY_ONE)
+
+
+@pytest.fixture
+def springfield(project: Project) -> Project:
+    """Zed came, was renamed, and is there."""
+    project.customer()
+    applied(project, with_zed(DAY_ONE, givenName="Zedd"))
+    applied(project, WITH_ZED)
+    return project
+
+
+def applied(project: Project, made: Bundle, *more: str, code: int = 0) -> Result:
+    result = project.apply("springfield", "--zip", made.zip(project.folder / "day.zip"), *more)
+    (project.folder / "day.zip").unlink()
+    assert result.code == code, result
+    return result
+
+
+def planned(project: Project, made: Bundle) -> Result:
+    return project.plan("springfield", "--zip", made.zip(project.folder / "check.zip"))
+
+
+def erase(project: Project, *arguments: str, code: int = 0, customer: str = "springfield") -> Result:
+    given = [] if "--request" in arguments else ["--request", "DSR-17"]
+    result = project.run("erase", customer, *arguments, *given, "--yes")
+    assert result.code == code, result
+    return Result(result.code, re.sub(r"\n +", " ", result.out), result.err)
+
+
+def account(project: Project, key: str = ZED["sourcedId"]) -> int | None:
+    rows = project.ask(f"select account_id from identities where subject = '{key}'")
+    return int(rows[0][0]) if rows else None
+
+
+def number(project: Project, statement: str) -> int:
+    return int(project.ask(f"select count(*) from {statement}")[0][0])
+
+
+def everything(project: Project) -> str:
+    """Every row of every table of the store as text, the last roster unpacked."""
+    store = open_store(project.store_url, ENVIRONMENT, key=KEY)
+    texts = []
+    for volatile in (False, True):
+        with store.connected(volatile=volatile) as connection:
+            for table in tables(project, connection):
+                texts += [repr(row) for row in connection.rows(f"SELECT * FROM {table}")]
+    with store.reading() as reader:
+        for customer in reader.customers().values():
+            kept = reader.last_snapshot(customer.id)
+            texts += [frame.write_csv() for frame in (kept[1].values() if kept else ())]
+    return "\n".join(texts)
+
+
+def tables(project: Project, connection: Any) -> list[str]:
+    if project.store_url.startswith("sqlite"):
+        return [name for (name,) in connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    asked = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+    return [name for (name,) in connection.rows(asked)]
+
+
+def found(project: Project, words: tuple[str, ...] = NAMES) -> list[str]:
+    text = everything(project)
+    return [word for word in words if word in text]
+
+
+def in_files(project: Project, words: tuple[str, ...] = NAMES) -> list[str]:
+    """Which words stand in the bytes of any file of a SQLite store, its logs included."""
+    files = [path for path in project.folder.iterdir() if path.name.startswith("store") and path.is_file()]
+    assert len(files) >= 2
+    data = b"".join(path.read_bytes() for path in files)
+    return [word for word in words if word.encode() in data]
+
+
+def others(project: Project) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of the store that is not Zed's."""
+    zed = account(project) or 0
+    rows = {
+        table: project.ask(f"select * from {table} where {column} <> {zed} order by 1, 2")
+        for table, column in (
+            ("accounts", "id"),
+            ("identities", "account_id"),
+            ("account_roles", "account_id"),
+            ("enrollments", "account_id"),
+        )
+    }
+    for table in ("customers", "classes", "orgs", "runs", "write_counters", "store"):
+        rows[table] = project.ask(f"select * from {table} order by 1")
+    return rows
+
+
+def test_nothing_of_the_person_is_left_in_any_row_and_nothing_of_anybody_else_is_touched(springfield: Project) -> None:
+    assert found(springfield) == list(NAMES)
+    before = others(springfield)
+    erase(springfield, ZED["sourcedId"])
+    assert found(springfield) == []
+    assert others(springfield) == before
+
+
+def test_it_shows_first_who_and_what_would_go_masked_and_leaves_a_certificate(springfield: Project) -> None:
+    shown = erase(springfield, ZED["sourcedId"])
+    pseudonym = StoreKey(KEY).pseudonym(Kind.USER, "springfield", ZED["sourcedId"])
+    assert shown.out.startswith("To erase, request DSR-17: 1 person of springfield.")
+    assert f"{pseudonym} · live · managed by roster · never signed in" in shown.out
+    assert "1 person, 2 enrollments, 1 identity, 1 role at a school, 1 before-image" in shown.out
+    assert "rows of the last roster" in shown.out
+    assert "classes: Class 2, Class 4" in shown.out
+    assert "certificate 1" in shown.out
+    assert "request DSR-17" in shown.out
+    assert "plan files saved with --out" in shown.out
+    assert not [word for word in NAMES if word in shown.out + shown.err]
+    assert springfield.ask("select kind, customer_slug, request from certificates") == [
+        ("erase", "springfield", "DSR-17")
+    ]
+    assert springfield.run("history", "--verify").code == 0
+    assert "request DSR-17" in springfield.run("history", "springfield", "--certificates").out
+
+
+def test_the_bytes_of_the_stores_files_do_not_hold_the_person_any_more(springfield: Project) -> None:
+    if not springfield.store_url.startswith("sqlite"):
+        pytest.skip("what PostgreSQL's files hold is for its server to vacuum")
+    volatile = springfield.folder / "store.volatile.db"
+    names = [path for path in springfield.folder.iterdir() if "volatile" in path.name and path.suffix == ".db"]
+    with Project(
+        springfield.folder, f"sqlite:///{names[0] if names else volatile}", springfield._capsys
+    ).by_hand() as cursor:
+        cursor.execute(
+            "insert into sessions (token_hash, account_id, data, created_at, expires_at)"
+            f" values ('t', {account(springfield)}, '{ZED['username']}', '2026-09-01T07:00:00Z', '')"
+        )
+        cursor.execute(
+            "insert into throttles (key, window_start, attempts) values"
+            f" ('login:{ZED['email']}', '2026-09-01T07:00:00Z', 3),"
+            " ('login:ann@example.com', '2026-09-01T07:00:00Z', 1)"
+        )
+    # More rows than a page holds, written and taken away again: pages are split, and freed ones remember.
+    applied(springfield, with_zed(bundle(users=900)))
+    applied(springfield, WITH_ZED, code=3)
+    assert in_files(springfield)
+    shown = erase(springfield, ZED["sourcedId"])
+    assert "1 session" in shown.out
+    assert "1 log-in throttle" in shown.out
+    assert in_files(springfield) == []
+    assert in_files(springfield, ("login:ann@example.com",))
+
+
+@pytest.mark.parametrize("by", ["username", "USERNAME", "pseudonym"])
+def test_a_person_is_found_by_username_and_pseudonym_too(springfield: Project, by: str) -> None:
+    pseudonym = StoreKey(KEY).pseudonym(Kind.USER, "springfield", ZED["sourcedId"])
+    key = {"username": ZED["username"], "USERNAME": ZED["username"].upper(), "pseudonym": pseudonym}[by]
+    erase(springfield, key)
+    assert found(springfield) == []
+
+
+def test_a_person_is_found_by_another_sourced_id_and_all_of_them_are_remembered(springfield: Project) -> None:
+    with springfield.by_hand() as cursor:
+        cursor.execute(
+            "insert into identities (issuer_id, subject, account_id, customer_id, run, alias)"
+            " select issuer_id, 'u-zed-further', account_id, customer_id, run, 1 from identities"
+            f" where subject = '{ZED['sourcedId']}'"
+        )
+    erase(springfield, "u-zed-further")
+    assert found(springfield, (*NAMES, "u-zed-further")) == []
+    assert number(springfield, "erased") == 2
+
+
+def test_who_was_deleted_before_is_erased_as_well(springfield: Project) -> None:
+    applied(springfield, DAY_ONE)
+    assert " · deleted · " in erase(springfield, ZED["sourcedId"]).out
+    assert found(springfield) == []
+
+
+def test_no_undo_brings_the_person_back(springfield: Project) -> None:
+    applied(springfield, DAY_ONE)
+    removed = springfield.ask("select max(id) from runs")[0][0]
+    erase(springfield, ZED["sourcedId"])
+    undone = springfield.run("undo", str(removed), "--yes")
+    assert undone.code == 0
+    assert "no-longer-kept" in undone.out
+    for run in (1, 2):
+        springfield.run("undo", str(run), "--yes")
+    assert found(springfield) == []
+
+
+def test_the_next_roster_that_names_the_person_makes_nothing_of_them_and_says_so(springfield: Project) -> None:
+    erase(springfield, ZED["sourcedId"])
+    plan = planned(springfield, WITH_ZED)
+    assert keys(plan, "user", "create") == []
+    assert keys(plan, "enrollment", "create") == []
+    codes = {each["code"]: each for each in plan.json["customers"][0]["diagnostics"]}
+    assert codes["erased-person-in-roster"]["severity"] == "warning"
+    assert "1 row is of people who were erased on request" in codes["erased-person-in-roster"]["message"]
+    assert codes["erased-person"]["file"] == "users.csv"
+    assert codes["erased-person"]["line"] > 1
+    assert plan.json["customers"][0]["counts"]["user"]["quarantined"] == 1
+    applied(springfield, WITH_ZED)
+    assert account(springfield) is None
+    assert found(springfield) == []
+
+
+def test_the_persons_rows_are_no_reason_to_hold_what_is_of_others(springfield: Project) -> None:
+    erase(springfield, ZED["sourcedId"])
+    applied(springfield, WITH_ZED.without_users([ANN]))
+    assert springfield.ask(
+        f"select count(*) from accounts where tombstoned_at is not null and id = {account(springfield, ANN)}"
+    ) == [(1,)]
+
+
+def test_a_row_set_aside_of_the_person_goes_out_of_the_last_roster(springfield: Project) -> None:
+    applied(springfield, WITH_ZED.with_user(ZED["sourcedId"], role="wizard"))
+    assert ZED["sourcedId"] in found(springfield)
+    erase(springfield, ZED["sourcedId"])
+    assert found(springfield) == []
+
+
+def test_somebody_of_whom_only_the_last_roster_knows_is_erased_from_it(springfield: Project) -> None:
+    applied(springfield, WITH_ZED.with_user("u-stranger", role="wizard", username="strangername"))
+    assert found(springfield, ("u-stranger",))
+    assert "no account; the last roster names this person" in erase(springfield, "u-stranger").out
+    assert found(springfield, ("u-stranger",)) == []
+    assert "erased-person" in planned(springfield, WITH_ZED.with_user("u-stranger")).out
+
+
+def test_a_plan_saved_before_does_not_bring_the_person_back(springfield: Project) -> None:
+    applied(springfield, DAY_ONE)
+    saved = springfield.folder / "saved.plan"
+    back = WITH_ZED.zip(springfield.folder / "back.zip")
+    assert springfield.run("plan", "springfield", "--zip", back, "--out", saved).code == 0
+    back.unlink()
+    erase(springfield, ZED["sourcedId"])
+    assert springfield.run("apply", saved).code == 4
+    assert found(springfield) == []
+
+
+def test_a_plan_saved_before_that_would_only_keep_the_roster_does_not_bring_the_rows_back(springfield: Project) -> None:
+    saved = springfield.folder / "saved.plan"
+    made = WITH_ZED.with_user(ANN, givenName="Annika").zip(springfield.folder / "other.zip")
+    assert springfield.run("plan", "springfield", "--zip", made, "--out", saved).code == 0
+    made.unlink()
+    erase(springfield, ZED["sourcedId"])
+    assert springfield.run("apply", saved).code == 4
+    assert found(springfield) == []
+
+
+def test_whoever_is_lifted_comes_back_as_somebody_new_and_the_lifting_is_on_record(springfield: Project) -> None:
+    old = account(springfield)
+    erase(springfield, ZED["sourcedId"])
+    lifted = erase(springfield, ZED["sourcedId"], "--lift", "--request", "DSR-18")
+    assert "lifted" in lifted.out
+    assert not number(springfield, "erased")
+    applied(springfield, WITH_ZED)
+    assert old is not None
+    assert (account(springfield) or 0) > old
+    assert springfield.ask("select kind, request from certificates order by id")[1] == ("lift", "DSR-18")
+    assert springfield.run("history", "--verify").code == 0
+    assert "[not-erased]" in erase(springfield, "u-nobody", "--lift", code=1).err
+
+
+def test_erased_before_is_said_with_the_certificate_and_nothing_is_issued_twice(springfield: Project) -> None:
+    erase(springfield, ZED["sourcedId"])
+    again = erase(springfield, ZED["sourcedId"])
+    assert "was erased before" in again.out
+    assert "certificate 1" in again.out
+    assert number(springfield, "certificates") == 1
+
+
+def test_an_administrator_of_the_configuration_is_refused_until_the_files_have_them_no_more(
+    springfield: Project,
+) -> None:
+    refused = erase(springfield, "ada", code=1)
+    assert "[still-declared]" in refused.err
+    path = springfield.customer()
+    path.write_text(
+        path.read_text().replace("ada@springfield", "eve@springfield").replace("Ada", "Eve").replace("ada", "eve")
+    )
+    assert springfield.apply("springfield").code == 0
+    erase(springfield, "ada")
+    assert found(springfield, ("ada@springfield.example", "Byron, Ada")) == []
+
+
+def test_whom_protect_names_is_refused(springfield: Project) -> None:
+    path = springfield.customer()
+    path.write_text(path.read_text().replace("rostering:\n", f"rostering:\n  protect: [{ZED['sourcedId']}]\n"))
+    assert springfield.apply("springfield").code == 0
+    assert "protect" in erase(springfield, ZED["sourcedId"], code=1).err
+    path.write_text(path.read_text().replace(f"  protect: [{ZED['sourcedId']}]\n", ""))
+    assert springfield.apply("springfield").code == 0
+    assert "before-image of a document" in erase(springfield, ZED["sourcedId"]).out
+    assert found(springfield) == []
+
+
+def test_a_key_of_several_people_erases_nobody_and_names_their_pseudonyms(springfield: Project) -> None:
+    applied(springfield, DAY_ONE)
+    applied(springfield, DAY_ONE.with_user("u-new", username=ZED["username"], identifier="other"))
+    refused = erase(springfield, ZED["username"], code=1)
+    assert "[ambiguous-key]" in refused.err
+    assert refused.err.count("P-") >= 2
+    assert "(deleted)" in refused.err
+    assert "(live)" in refused.err
+    assert not number(springfield, "certificates")
+
+
+def test_unknown_people_and_customers_are_said(springfield: Project) -> None:
+    assert "[unknown-person]" in erase(springfield, "u-nobody", code=1).err
+    assert "[unknown-customer]" in erase(springfield, "u-nobody", customer="shelby", code=64).err
+
+
+def test_without_a_terminal_it_needs_yes_and_always_a_request(springfield: Project) -> None:
+    assert springfield.run("erase", "springfield", ZED["sourcedId"], "--request", "R").code == 64
+    assert springfield.run("erase", "springfield", ZED["sourcedId"], "--yes").code == 64
+    assert springfield.run("erase", "springfield", ZED["sourcedId"], "--yes", "--request", " ").code == 64
+    assert account(springfield) is not None
+
+
+def test_a_whole_customer_is_refused_while_the_files_have_it_and_while_it_lives(springfield: Project) -> None:
+    assert "[still-declared]" in erase(springfield, code=1).err
+    (springfield.folder / "customers" / "springfield" / "customer.yaml").unlink()
+    springfield.customer("shelby")
+    assert "[still-live]" in erase(springfield, code=1).err
+    assert number(springfield, "accounts") > 60
+
+
+def test_a_removed_customer_goes_whole_and_its_runs_keep_only_counts(springfield: Project) -> None:
+    path = springfield.folder / "customers" / "springfield" / "customer.yaml"
+    path.unlink()
+    springfield.customer("shelby")
+    assert springfield.apply("shelby").code == 0
+    springfield.apply("springfield")
+    hold = springfield.ask("select hold_id from holds")[0][0]
+    assert springfield.apply("springfield", "--approve", hold).code == 0
+    people = tuple(f"{DAY_ONE.tables['users'][place]['username']}@example.com" for place in range(60))
+    shelby = springfield.ask("select * from accounts where username = 'ada' and email like '%shelby%'")
+    shown = erase(springfield)
+    assert "To erase, request DSR-17: all of springfield." in shown.out
+    assert "1 customer, 62 people" in shown.out
+    assert found(springfield, (*NAMES, *people, "ada@springfield.example")) == []
+    assert springfield.ask("select * from accounts") == shelby
+    assert springfield.ask("select slug from customers") == [("shelby",)]
+    assert number(springfield, "runs where customer_slug = 'springfield'") == 3
+    assert springfield.run("history", "--verify").code == 0
+    path.parent.mkdir(exist_ok=True)
+    springfield.customer()
+    applied(springfield, DAY_ONE)
+
+
+def test_a_hold_that_names_the_person_says_so_no_more(springfield: Project) -> None:
+    with springfield.by_hand() as cursor:
+        cursor.execute(
+            "insert into holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at) values"
+            f""" (1, 'roster', 'springfield:1:abc', 1, 1, '["{ZED["username"]} waits","all of a school"]', 'p', '')"""
+        )
+    erase(springfield, ZED["sourcedId"])
+    assert springfield.ask("select causes from holds") == [('["it named somebody who was erased","all of a school"]',)]
+
+
+def test_the_last_roster_keeps_everybody_else(springfield: Project) -> None:
+    erase(springfield, ZED["sourcedId"])
+    store = open_store(springfield.store_url, ENVIRONMENT, key=KEY)
+    with store.reading() as reader:
+        kept = reader.last_snapshot(reader.customers()["springfield"].id)
+    assert kept is not None
+    parts: dict[str, pl.DataFrame] = dict(kept[1])
+    assert set(parts["users"]["sourced_id"]) == set(DAY_ONE.ids("users"))
+    assert set(parts["enrollments"]["sourced_id"]) == set(DAY_ONE.ids("enrollments"))
+    assert springfield.plan("--roster", "last").code == 0
+
+
+def test_an_erasure_that_fails_in_the_middle_leaves_the_person_as_they_were(
+    springfield: Project, monkeypatch: Any
+) -> None:
+    from reconciler.store import erasure
+    from reconciler.store.problem import StoreProblem
+
+    def fails(*_: Any) -> None:
+        raise StoreProblem("disk-full", "no space is left")
+
+    before = others(springfield)
+    monkeypatch.setattr(erasure, "_remember", fails)
+    assert "[disk-full]" in erase(springfield, ZED["sourcedId"], code=1).err
+    assert found(springfield) == list(NAMES)
+    assert others(springfield) == before
+    assert not number(springfield, "certificates")
+
+
+def test_files_beside_the_store_are_not_looked_for(springfield: Project, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.zip"
+    WITH_ZED.zip(mine)
+    assert "roster files" in erase(springfield, ZED["sourcedId"]).out
+    assert mine.exists()
