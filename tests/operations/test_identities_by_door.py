@@ -480,3 +480,44 @@ def test_an_address_that_came_free_long_ago_is_a_new_persons(project: Project) -
     applied(project, later)
     assert not owns(project, account)
     assert known_by(project, account) == [(ADA, None)]
+
+
+def test_the_last_roster_of_a_person_of_two_schools_asks_for_nothing(springfield: Project) -> None:
+    both = at_another_school(DAY_ONE)
+    applied(springfield, both)
+    assert springfield.plan().code == 0
+
+    spoiled = at_another_school(without(DAY_ONE, ADA), role="wizard")
+    applied(springfield, spoiled)
+    last = springfield.plan()
+    assert user_changes(last) == []
+
+
+def test_two_customers_of_one_file_have_an_account_each_for_who_is_in_both(project: Project) -> None:
+    for number, name in ((1, "springfield"), (2, "shelbyville")):
+        path = project.customer(name, org=f"s-{number}")
+        assert path.exists()
+    together = zipped(project, at_another_school(DAY_ONE))
+    for name in ("springfield", "shelbyville"):
+        assert project.apply(name, "--zip", together).code == 0
+
+    found = project.ask(
+        "select i.subject, count(distinct i.account_id), count(i.alias) from identities i"
+        f" where i.subject in ('{ADA}', '{SECOND}') group by i.subject order by i.subject"
+    )
+    assert found == [(ADA, 1, 0), (SECOND, 1, 0)]
+    for name in ("springfield", "shelbyville"):
+        assert project.plan(name, "--zip", together).code == 0
+        assert project.plan(name).code == 0
+
+
+def test_a_second_sourced_id_is_taken_back_with_its_run(springfield: Project) -> None:
+    account = belongings(springfield)
+    applied(springfield, at_another_school(DAY_ONE))
+    (run,) = springfield.ask("select max(id) from runs")[0]
+
+    assert springfield.run("undo", str(run), "--yes").code == 0
+
+    assert known_by(springfield, account) == [(ADA, None)]
+    assert owns(springfield, account)
+    assert planned(springfield, DAY_ONE).code == 0
