@@ -8,11 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from reconciler.model.kind import Kind
+from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import Manager
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
 from reconciler.planning.desired import Desired, desire
+from reconciler.planning.gates import Finding
 from reconciler.planning.live import Live, live_schema, unsettled_enrollments
+from reconciler.planning.persons import one_row_each
 from reconciler.planning.roster import RosterDecision, RosterRules, decide_roster
 
 DISTRICT = "d-1"
@@ -125,7 +127,8 @@ def shuffled(snapshot: Snapshot, seed: int) -> Snapshot:
 
 def live_of(snapshot: Snapshot, suffix: str | None = None) -> Live:
     """What the store would hold after this snapshot was applied to an empty one."""
-    desired = desire(snapshot, DISTRICT, suffix)
+    merged = one_row_each(snapshot, Live().users, "identifier", DISTRICT).snapshot
+    desired = desire(merged, DISTRICT, suffix)
     frames: dict[Kind, pl.DataFrame] = {}
     for kind in (Kind.ORG, Kind.USER, Kind.CLASS, Kind.ENROLLMENT):
         frame = desired.frames[kind].with_row_index("id", offset=1).with_columns(pl.col("id").cast(pl.Int64))
@@ -152,17 +155,34 @@ def live_of(snapshot: Snapshot, suffix: str | None = None) -> Live:
 
 
 def decide(
-    snapshot: Snapshot, live: Live, rules: RosterRules | None = None, suffix: str | None = None
+    snapshot: Snapshot,
+    live: Live,
+    rules: RosterRules | None = None,
+    suffix: str | None = None,
+    sessions: pl.DataFrame | None = None,
+    findings: Iterable[Finding] = (),
+    whole: Iterable[Kind] = ROSTER_KINDS,
 ) -> RosterDecision:
     """As an operation does it: settle enrollments by fingerprint, then decide on what is open."""
-    desired: Desired = desire(snapshot, DISTRICT, suffix)
+    rules = rules or RosterRules("identifier")
+    persons = one_row_each(snapshot, live.users, rules.match_with, DISTRICT, live.orgs["sourced_id"])
+    desired: Desired = desire(persons.snapshot, DISTRICT, suffix, live.orgs["sourced_id"], rules.selection)
+    desired = replace(desired, diagnostics=(*persons.diagnostics, *desired.diagnostics))
     alive = live.enrollments.filter(~pl.col("tombstoned"))
     unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], alive.select("id", "fingerprint"))
     open_rows = live.enrollments.filter(
         pl.col("id").is_in(unsettled.live_ids.implode())
         | pl.col("sourced_id").is_in(unsettled.desired["sourced_id"].implode())
     )
-    return decide_roster(desired, replace(live, enrollments=open_rows), unsettled, rules or RosterRules("identifier"))
+    return decide_roster(
+        desired,
+        replace(live, enrollments=open_rows),
+        unsettled,
+        rules,
+        sessions=sessions,
+        whole=frozenset(whole),
+        findings=tuple(findings),
+    )
 
 
 def actions(decision: RosterDecision, kind: Kind) -> dict[str, list[str]]:
