@@ -22,10 +22,11 @@ TOUR = re.compile(r"(<!-- tour -->\n```console\n)(.*?)(```)", re.DOTALL)
 SECOND_DAY = re.compile(r"(<!-- the demo's plan of the second day -->\n```text\n)(.*?)(```)", re.DOTALL)
 END = "~~~ end of a command ~~~"
 
-#: what differs from run to run: a store's pseudonyms, the day, who runs it
+#: what differs from run to run: a store's pseudonyms, the day, a store's plan ids, who runs it
 VARYING = (
     (re.compile(r"P-[0-9A-F]{8}"), "P-XXXXXXXX"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?"), "DAY TIME"),
+    (re.compile(r"plan [0-9a-f]{12}"), "plan XXXXXXXXXXXX"),
     (re.compile(r" {2,}"), "  "),
 )
 
@@ -107,7 +108,7 @@ def _output(command: list[str], folder: Path, environment: Mapping[str, str]) ->
     )
     # Who ran it, and where, is nobody's business.
     who = f"{getpass.getuser()}@{socket.gethostname()}"
-    return done.stdout.replace(who, "ann@pc".ljust(len(who)))
+    return done.stdout.replace(who, "ann@pc")
 
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:

@@ -128,7 +128,8 @@ def history_text(runs: Iterable[Run]) -> str:
 def _lines(run: Run, head: tuple[str, ...], widths: list[int]) -> Iterator[str]:
     yield "  ".join(pad(cell, width) for cell, width in zip(head, widths, strict=True)).rstrip()
     yield from _wrapped(_written(run.counts))
-    yield from _wrapped(" · ".join(_on_whose_word(run)))
+    for facts in (_on_whose_word(run), _approved(run), _undone(run)):
+        yield from _wrapped(" · ".join(facts))
 
 
 def _wrapped(text: str) -> list[str]:
@@ -147,8 +148,14 @@ def _on_whose_word(run: Run) -> Iterator[str]:
     yield f"plan {run.plan_id.removeprefix('sha256:')[:DIGEST_DIGITS]}"
     if run.git_commit:
         yield f"commit {clean(run.git_commit)[:DIGEST_DIGITS]}"
+
+
+def _approved(run: Run) -> Iterator[str]:
     if run.approvals:
         yield f"approved {', '.join(clean(each) for each in run.approvals)}"
+
+
+def _undone(run: Run) -> Iterator[str]:
     if run.undoes is not None:
         yield f"undid run {run.undoes}"
     if run.undone_by:
