@@ -148,7 +148,8 @@ class CustomerPlan:
     the last snapshot, shown only. settings: the resolved configuration to keep on apply, secrets by
     reference; None where there is nothing to write. refresh: frames (live_id, fingerprint) of rows that are
     as they should be but whose fingerprint is not. snapshot: frames to keep as the last good roster; facts: what later
-    sources are judged by, kept beside them.
+    sources are judged by, kept beside them. doubted: a gate holds something, so that the roster is no good one to judge
+    the next by until a person approves it.
     """
 
     id: str
@@ -167,6 +168,7 @@ class CustomerPlan:
     refresh: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
     snapshot: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

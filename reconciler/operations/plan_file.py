@@ -211,6 +211,7 @@ def _customer_out(customer: CustomerPlan, place: int, frames: dict[str, pl.DataF
         "refresh": kept("refresh", customer.refresh),
         "snapshot": kept("snapshot", customer.snapshot),
         "facts": dict(customer.facts),
+        "doubted": customer.doubted,
     }
 
 
@@ -245,4 +246,5 @@ def _customer_in(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerP
         refresh={Kind(kind): frame(name) for kind, name in stored["refresh"].items()},
         snapshot={part: frame(name) for part, name in stored["snapshot"].items()},
         facts=stored.get("facts", {}),
+        doubted=stored["doubted"],
     )

@@ -191,6 +191,7 @@ def _plan_one(
         source=source,
         snapshot=compared.kept if compared and choice is RosterChoice.FRESH else None,
         facts=compared.facts if compared and choice is RosterChoice.FRESH else None,
+        doubted=compared is not None and compared.doubted,
         diagnostics=diagnostics,
     )
 

@@ -22,7 +22,7 @@ from reconciler.operations.snapshots import SOURCE, kept_source, source_facts, s
 from reconciler.planning.concluding import kept_sessions, no_sessions
 from reconciler.planning.desired import Desired, desire
 from reconciler.planning.erased import Cleared, people_named, told, without_erased
-from reconciler.planning.gates import Case, LastRoster, judge, roots
+from reconciler.planning.gates import Case, Judgement, LastRoster, judge, roots
 from reconciler.planning.impact import Belongings
 from reconciler.planning.live import Live, Unsettled, empty_live, unsettled_enrollments
 from reconciler.planning.persons import one_row_each
@@ -33,7 +33,8 @@ from reconciler.store.reader import Reader
 @dataclass(frozen=True, slots=True)
 class ComparedRoster:
     """desired: what the snapshot wants. decision: every change. belongings: what goes with what leaves. kept: the
-    snapshot's frames to be stored; facts: what the next one is judged by. diagnostics: of gates and limits."""
+    snapshot's frames to be stored; facts: what the next one is judged by. diagnostics: of gates and limits. doubted: a
+    gate holds what can be held, so that this is no good roster yet."""
 
     desired: Desired
     decision: RosterDecision
@@ -41,6 +42,7 @@ class ComparedRoster:
     kept: Mapping[str, pl.DataFrame]
     facts: Mapping[str, object]
     diagnostics: tuple[Diagnostic, ...]
+    doubted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,14 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         kept,
         _facts(snapshot, kept, last.match_with if last and decision.matched_anew else rostering.match_with),
         (*persons.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
+        _doubted(snapshot, judgement),
     )
+
+
+def _doubted(snapshot: Snapshot, judgement: Judgement) -> bool:
+    """Of a file of changes, what was not held has been carried out: the kept roster has to follow, unless all waits."""
+    whole = _whole(snapshot) == frozenset(ROSTER_KINDS)
+    return any(whole or finding.everything for finding in judgement.held)
 
 
 def _erased(reader: Reader, known: KnownRoster, snapshot: Snapshot) -> Cleared:

@@ -52,6 +52,7 @@ def customer_plan(
     source: SourceSummary | None = None,
     snapshot: Mapping[str, pl.DataFrame] | None = None,
     facts: Mapping[str, object] | None = None,
+    doubted: bool = False,
     diagnostics: Iterable[Diagnostic] = (),
 ) -> CustomerPlan:
     """roster: None where no roster was compared. belongings: what goes with what leaves. facts: what later sources are
@@ -87,6 +88,7 @@ def customer_plan(
         refresh=roster.refresh if roster and roster_applies else {},
         snapshot=snapshot or {},
         facts=facts or {},
+        doubted=doubted and held is not None,
     )
 
 

@@ -138,7 +138,7 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
         # Where another hand wrote meanwhile, a fingerprint from the plan might hide it.
         for kind, frame in plan.refresh.items():
             refresh(connection, TABLES[kind], frame)
-    if order.compared and plan.source is not None and plan.snapshot:
+    if order.compared and plan.source is not None and plan.snapshot and (order.approved or not plan.doubted):
         last_run = run or (current.version[0] if current else 0)
         keep_snapshot(connection, customer, last_run, plan.source, plan.snapshot, plan.facts)
     if order.undoes is None:

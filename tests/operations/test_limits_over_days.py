@@ -154,3 +154,18 @@ def test_two_saved_plans_cannot_use_one_limit_twice(springfield: Project) -> Non
         assert springfield.apply(files[0]).code == 0
         assert springfield.apply(files[1]).code == 4
     assert keys(planned(springfield, DAY_ONE, 1), "user", "restore") == sorted(STUDENTS[:4])
+
+
+def test_a_roster_that_a_gate_doubts_is_nothing_to_judge_the_next_by(springfield: Project) -> None:
+    """The half of a file, sent twice, is no truer the second time."""
+    applied(springfield, DAY_ONE, 0)
+    half = DAY_ONE.without_users(STUDENTS[:25])
+    for day in (1, 2):
+        assert applied(springfield, half, day).code == 3
+        said = {each["code"] for each in planned(springfield, half, day).json["customers"][0]["diagnostics"]}
+        assert "row-count-drop" in said
+    assert live(springfield) == 60
+    hold = planned(springfield, half, 3).json["customers"][0]["hold"]["id"]
+    with clock.at(on(3)):
+        assert springfield.apply("springfield", "--zip", springfield.folder / "day-3.zip", "--approve", hold).code == 0
+    assert planned(springfield, half, 4).code == 0
