@@ -495,5 +495,6 @@ REFUSALS: Mapping[str, str] = {
     "not-a-regular-file": "A file is a link or a device.",
     "encrypted-member": "A file is protected by a password.",
     "unknown-compression": "A file is packed in an unusual way.",
+    "nested-archive": "There is an archive inside the archive.",
     "several-folders": "CSV files are in more than one folder.",
 }
