@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -436,3 +437,36 @@ def test_files_beside_the_store_are_not_looked_for(springfield: Project, tmp_pat
     WITH_ZED.zip(mine)
     assert "roster files" in erase(springfield, ZED["sourcedId"]).out
     assert mine.exists()
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def typed(project: Project, monkeypatch: pytest.MonkeyPatch, answer: str, *arguments: str) -> Result:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    return project.run("erase", "springfield", *arguments, "--request", "DSR-17")
+
+
+def test_on_a_terminal_it_asks_and_a_no_erases_nobody(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = typed(springfield, monkeypatch, "n\n", ZED["sourcedId"])
+    assert refused.code == 0
+    assert "Nothing was erased." in refused.err
+    assert found(springfield) == list(NAMES)
+    assert typed(springfield, monkeypatch, "y\n", ZED["sourcedId"]).code == 0
+    assert found(springfield) == []
+
+
+def test_a_whole_customer_has_to_be_typed(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (springfield.folder / "customers" / "springfield" / "customer.yaml").unlink()
+    springfield.customer("shelby")
+    springfield.apply("springfield")
+    hold = springfield.ask("select hold_id from holds")[0][0]
+    assert springfield.apply("springfield", "--approve", hold).code == 0
+    assert "Nothing was erased." in typed(springfield, monkeypatch, "y\n").err
+    assert number(springfield, "accounts") > 60
+    assert typed(springfield, monkeypatch, "springfield\n").code == 0
+    assert number(springfield, "customers where slug = 'springfield'") == 0

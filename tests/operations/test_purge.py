@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -397,3 +398,30 @@ def test_one_customer_that_is_locked_does_not_stop_the_others(springfield: Proje
     assert "[locked]" in done.err
     assert "springfield  purged" in done.out
     assert json.loads(springfield.ask("select counts from certificates")[0][0])["accounts"] == 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_whatever_happened_before_a_purge_leaves_all_that_lives_and_the_next_plan_empty(
+    project: Project, seed: int
+) -> None:
+    chance = random.Random(seed)
+    project.customer(more="  limits: {users: {percent: 100, per_school_percent: 100}, classes: {percent: 100}}\n")
+    day, today = 0, DAY_ONE
+    applied(project, DAY_ONE, 0)
+    for _ in range(5):
+        day += chance.randint(1, 20)
+        today = DAY_ONE.without_users(chance.sample(STUDENTS, chance.randint(0, 5)))
+        if chance.random() < 0.5:
+            today = today.without_class(chance.choice(DAY_ONE.ids("classes")))
+        with on(day):
+            result = project.apply("springfield", "--zip", today.zip(project.folder / "day.zip"))
+        if result.code == 3:
+            hold = project.ask("select hold_id from holds")[0][0]
+            with on(day):
+                project.apply("springfield", "--zip", project.folder / "day.zip", "--approve", hold)
+    before = living(project)
+    purge(project, day + 40, "--yes", "--today", f"{START + timedelta(days=day + 40):%Y-%m-%d}")
+    assert living(project) == before
+    assert not any(project.ask(f"select 1 from {table} where tombstoned_at is not null") for table in LIVING)
+    with on(day + 40):
+        assert project.plan("springfield", "--zip", today.zip(project.folder / "day.zip")).code == 0
