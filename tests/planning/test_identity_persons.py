@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import Severity
 from reconciler.model.kind import Kind
@@ -297,3 +299,53 @@ def test_what_is_said_of_such_rows_names_nobody() -> None:
     said = [each for each in decision.diagnostics if each.code == "shared-identifier"]
     assert [(each.severity, each.span.line if each.span else 0) for each in said] == [(Severity.WARNING, 7)]
     assert "100005" not in said[0].message
+
+
+rows_of_people = st.lists(
+    st.tuples(st.integers(0, 12), st.sampled_from("abc"), st.sampled_from(["s-1", "s-2", "s-3"]), st.booleans()),
+    unique_by=lambda each: each[:2],
+    min_size=1,
+    max_size=30,
+)
+
+
+def several(rows: list[tuple[int, str, str, bool]]) -> Snapshot:
+    """Person `number` under up to three sourcedIds; one of another name has an identifier of somebody else's."""
+    return day(
+        [
+            person(
+                number,
+                school,
+                sourced_id=f"{letter}-{number}",
+                **({"family_name": "Other", "username": f"other{number}{letter}"} if other else {}),
+            )
+            for number, letter, school, other in rows
+        ],
+        *((f"{letter}-{number}", "c-1") for number, letter, _, _ in rows),
+        schools=("s-1", "s-2", "s-3"),
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(rows_of_people)
+def test_whatever_rows_people_have_the_same_roster_again_changes_nothing(rows: list) -> None:  # type: ignore[type-arg]
+    assert decide(several(rows), live_of(several(rows))).changes == {}
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows_of_people, rows_of_people)
+def test_nobody_leaves_while_a_row_that_is_bound_to_the_account_is_there(first: list, later: list) -> None:  # type: ignore[type-arg]
+    live = live_of(several(first))
+    known = {
+        sourced_id: main
+        for main, aliases in live.users.select("sourced_id", "aliases").iter_rows()
+        for sourced_id in (main, *(aliases or "").split("\n"))
+    }
+    there = {known[key] for number, letter, *_ in later if (key := f"{letter}-{number}") in known}
+
+    frame = decide(several(later), live).changes.get(Kind.USER)
+
+    gone = set() if frame is None else set(frame.filter(pl.col("action") == "delete")["key"].to_list())
+    assert not gone & there
+    made = set() if frame is None else set(frame.filter(pl.col("action") == "create")["key"].to_list())
+    assert not made & set(known)
