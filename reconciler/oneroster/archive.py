@@ -9,12 +9,13 @@ import io
 import posixpath
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
 
@@ -25,10 +26,28 @@ MOST_BYTES = 5 * 1024**3
 MOST_RATIO = 100
 #: Below this a member may be packed as tightly as it likes.
 RATIO_FROM = 1024**2
-CHUNK = 1024**2
+#: The ratio is kept by every so many bytes that come out, so that a tight part does not hide behind a loose one.
+RATIO_WINDOW = 32 * 1024**2
+#: Unpacked at a time. As much may be taken from the archive ahead of what comes out.
+CHUNK = 256 * 1024
+#: Bytes of an archive that are read before any file in it: its directory and what leads to that.
+MOST_DIRECTORY = 4 * 1024**2
 
-ENCRYPTED_FLAG = 0x1
-LOCAL_HEADER_LENGTH = 30
+#: Of a member's flags: packed with a password, with strong encryption, its name masked.
+ENCRYPTED_FLAG = 0x1 | 0x40 | 0x2000
+AES = 99
+LOCAL_HEADER = struct.Struct("<4s22xHH")
+#: What zipfile and zlib raise where an archive is not what it says.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    OverflowError,
+    ValueError,
+    NotImplementedError,
+)
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 UNSAFE_NAME = re.compile(r"(^/)|(^[A-Za-z]:)|(\\)|((^|/)\.\.(/|$))|([\x00-\x1f\x7f])")
 NOISE = re.compile(r"(^|/)(__MACOSX(/|$)|\.[^/]+$|desktop\.ini$|thumbs\.db$)", re.IGNORECASE)
@@ -51,9 +70,11 @@ class Archive:
         """Raises Refusal. `name` is shown to people; the stream stays the caller's to close."""
         self.name = name
         self._unpacked = 0
-        self._zip = _open(stream, name)
+        self._source = Metered(stream, MOST_DIRECTORY)
+        self._zip = _open(self._source, name)
+        self._source.allowed = None
         entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
-        problems = list(_problems(entries, self._zip.start_dir, name))
+        problems = list(_problems(entries, name)) or list(_layout_problems(entries, stream, self._zip.start_dir, name))
         if problems:
             raise Refusal(problems)
         noise = [entry for entry in entries if NOISE.search(entry.filename)]
@@ -69,44 +90,72 @@ class Archive:
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """Its bytes in pieces. Raises Refusal where it is damaged, or unpacks to more than a roster can be."""
-        length = 0
+        length = since = 0
+        taken = self._source.taken
         try:
             with self._zip.open(member.entry) as stream:
                 while chunk := stream.read(CHUNK):
                     length += len(chunk)
+                    since += len(chunk)
                     self._unpacked += len(chunk)
                     if length > RATIO_FROM and length > MOST_RATIO * member.compressed:
-                        raise Refusal([_bomb(member, f"more than {MOST_RATIO} times its packed size", self.name)])
+                        raise Refusal([_too_tight(member.name, self.name)])
+                    if since > RATIO_WINDOW:
+                        if since > MOST_RATIO * (self._source.taken - taken):
+                            raise Refusal([_too_tight(member.name, self.name)])
+                        since, taken = 0, self._source.taken
                     if self._unpacked > MOST_BYTES:
-                        raise Refusal([_bomb(member, f"more than {MOST_BYTES // 1024**3} GiB in all", self.name)])
+                        raise Refusal([_too_large(member.name, self.name)])
                     yield chunk
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as damage:
-            raise Refusal(
-                [
-                    error(
-                        "damaged-archive",
-                        f"{_shown(member.name)} is damaged: it does not unpack to what was packed",
-                        Span(self.name),
-                        "the file was changed or cut off on its way; send it again",
-                    )
-                ]
-            ) from damage
+            if length != member.entry.file_size:
+                raise EOFError
+        except DAMAGE as damage:
+            raise Refusal([_damaged(member.name, self.name)]) from damage
 
-    def read(self, member: Member) -> bytes:
-        """All of it. Raises Refusal as `chunks` does."""
+    def read(self, member: Member, watch: Callable[[bytes], object] | None = None, most: int | None = None) -> bytes:
+        """All of it, or a little more than the first `most` bytes. watch: is given every piece as it comes, and may
+        raise Refusal. Raises Refusal as `chunks` does."""
         sink = io.BytesIO()
         for chunk in self.chunks(member):
+            if watch is not None:
+                watch(chunk)
             sink.write(chunk)
+            if most is not None and sink.tell() > most:
+                break
         return sink.getvalue()
 
 
-def _open(stream: BinaryIO, name: str) -> zipfile.ZipFile:
+class Metered:
+    """A file that counts what is read of it, and reads no more than is allowed at the moment (None: anything)."""
+
+    def __init__(self, stream: BinaryIO, allowed: int | None = None) -> None:
+        self.taken = 0
+        self.allowed = allowed
+        self.seek, self.tell, self.seekable, self.close = stream.seek, stream.tell, stream.seekable, stream.close
+        self._stream = stream
+
+    def read(self, length: int = -1) -> bytes:
+        most = length if self.allowed is None else self.allowed - self.taken + 1
+        found = self._stream.read(most if length < 0 else min(length, most))
+        self.taken += len(found)
+        if self.allowed is not None and self.taken > self.allowed:
+            raise _DirectoryTooLarge
+        return found
+
+
+class _DirectoryTooLarge(Exception):  # noqa: N818 - becomes a diagnostic
+    """The archive's directory is larger than any roster's."""
+
+
+def _open(stream: Metered, name: str) -> zipfile.ZipFile:
     start = stream.read(4)
     if not start:
         raise Refusal([error("empty-file", "the file is empty (0 bytes)", Span(name), "send it again")])
     try:
-        return zipfile.ZipFile(stream)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError) as problem:
+        return zipfile.ZipFile(cast(IO[bytes], stream))
+    except _DirectoryTooLarge as problem:
+        raise Refusal([_too_many("more files than can be listed", name)]) from problem
+    except (OSError, *DAMAGE) as problem:
         if start.startswith(b"PK\x03\x04"):
             refusal = error(
                 "truncated-archive",
@@ -121,18 +170,12 @@ def _open(stream: BinaryIO, name: str) -> zipfile.ZipFile:
         raise Refusal([refusal]) from problem
 
 
-def _problems(entries: Sequence[zipfile.ZipInfo], directory_at: int, name: str) -> Iterator[Diagnostic]:
+def _problems(entries: Sequence[zipfile.ZipInfo], name: str) -> Iterator[Diagnostic]:
     """Everything in the archive's directory that a roster never has."""
     where = Span(name)
     csv_count = sum(entry.filename.lower().endswith(".csv") for entry in entries)
     if len(entries) > MOST_MEMBERS or csv_count > MOST_CSV_MEMBERS:
-        yield error(
-            "too-many-members",
-            f"the archive holds {len(entries):,} files, {csv_count:,} of them CSV;"
-            f" {MOST_MEMBERS:,} and {MOST_CSV_MEMBERS} are the most a roster may have",
-            where,
-            "pack only the OneRoster files",
-        )
+        yield _too_many(f"{len(entries):,} files, {csv_count:,} of them CSV", name)
         return
     for entry in entries:
         shown = _shown(entry.filename)
@@ -148,7 +191,7 @@ def _problems(entries: Sequence[zipfile.ZipInfo], directory_at: int, name: str) 
             yield error(
                 "not-a-regular-file", f"{shown} is a link or a device, not a file", where, "pack the file itself"
             )
-        if entry.flag_bits & ENCRYPTED_FLAG:
+        if entry.flag_bits & ENCRYPTED_FLAG or entry.compress_type == AES:
             yield error("encrypted-member", f"{shown} is protected by a password", where, "pack it without a password")
         elif entry.compress_type not in METHODS:
             yield error("unknown-compression", f"{shown} is packed in an unusual way", where, "pack it as ordinary ZIP")
@@ -156,13 +199,41 @@ def _problems(entries: Sequence[zipfile.ZipInfo], directory_at: int, name: str) 
     for folded in sorted(folded for folded, count in spellings.items() if count > 1):
         both = " and ".join(_shown(entry.filename) for entry in entries if entry.filename.lower() == folded)
         yield error("duplicate-member", f"the archive holds {both}", where, "keep one of them")
+    # What an archive says of itself is no proof that it is harmless, but enough to refuse it before it is unpacked.
+    used = [entry for entry in entries if entry.filename.lower().endswith(".csv")]
+    for entry in used:
+        if entry.file_size > RATIO_FROM and entry.file_size > MOST_RATIO * entry.compress_size:
+            yield _too_tight(entry.filename, name)
+    if sum(entry.file_size for entry in used) > MOST_BYTES:
+        yield _too_large(max(used, key=lambda entry: entry.file_size).filename, name)
+
+
+def _layout_problems(
+    entries: Sequence[zipfile.ZipInfo], stream: BinaryIO, directory_at: int, name: str
+) -> Iterator[Diagnostic]:
+    """Members that share bytes with each other or with the directory, by where each of them says its bytes begin."""
     ends = directory_at
     for entry in sorted(entries, key=lambda entry: entry.header_offset, reverse=True):
-        if entry.header_offset + LOCAL_HEADER_LENGTH + len(entry.filename) + entry.compress_size > ends:
+        begin = _begin(stream, entry.header_offset, directory_at)
+        if begin is None:
+            yield _damaged(entry.filename, name)
+        elif begin + entry.compress_size > ends:
             yield error(
-                "overlapping-members", f"{_shown(entry.filename)} overlaps another member", where, "pack it again"
+                "overlapping-members", f"{_shown(entry.filename)} overlaps another member", Span(name), "pack it again"
             )
-        ends = entry.header_offset
+        ends = min(ends, entry.header_offset)
+
+
+def _begin(stream: BinaryIO, header_at: int, directory_at: int) -> int | None:
+    """Where a member's bytes begin, behind its own header; None where it has none."""
+    if not 0 <= header_at <= directory_at - LOCAL_HEADER.size:
+        return None
+    stream.seek(header_at)
+    header = stream.read(LOCAL_HEADER.size)
+    if len(header) < LOCAL_HEADER.size:
+        return None
+    signature, name_length, extra_length = LOCAL_HEADER.unpack(header)
+    return header_at + LOCAL_HEADER.size + name_length + extra_length if signature == b"PK\x03\x04" else None
 
 
 def _common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
@@ -208,9 +279,35 @@ def _remarks(folder: str, noise: Sequence[str], others: Sequence[str], name: str
         yield info("ignored-file", f"ignored, as made by an operating system: {_listed(noise)}", where)
 
 
-def _bomb(member: Member, how: str, name: str) -> Diagnostic:
+def _too_tight(member: str, name: str) -> Diagnostic:
+    return _bomb(member, f"more than {MOST_RATIO} times its packed size", name)
+
+
+def _too_large(member: str, name: str) -> Diagnostic:
+    return _bomb(member, f"more than {MOST_BYTES // 1024**3} GiB in all", name)
+
+
+def _bomb(member: str, how: str, name: str) -> Diagnostic:
     return error(
-        "unpacks-too-large", f"{_shown(member.name)} unpacks to {how}", Span(name), "this is no roster; pack it again"
+        "unpacks-too-large", f"{_shown(member)} unpacks to {how}", Span(name), "this is no roster; pack it again"
+    )
+
+
+def _damaged(member: str, name: str) -> Diagnostic:
+    return error(
+        "damaged-archive",
+        f"{_shown(member)} is damaged: it does not unpack to what was packed",
+        Span(name),
+        "the file was changed or cut off on its way; send it again",
+    )
+
+
+def _too_many(what: str, name: str) -> Diagnostic:
+    return error(
+        "too-many-members",
+        f"the archive holds {what}; {MOST_MEMBERS:,} files, {MOST_CSV_MEMBERS} of them CSV, are the most a roster has",
+        Span(name),
+        "pack only the OneRoster files",
     )
 
 

@@ -12,7 +12,7 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, in_ord
 from reconciler.oneroster.archive import Archive, Member
 from reconciler.oneroster.delta import by_themselves, lay_over, whole_before
 from reconciler.oneroster.files import Read, count_rows, read_files
-from reconciler.oneroster.manifest import Declared, read_manifest
+from reconciler.oneroster.manifest import MOST_LENGTH, Declared, read_manifest
 from reconciler.oneroster.modified import newest
 from reconciler.oneroster.references import many_dangling
 from reconciler.oneroster.roster import Roster, assemble
@@ -60,7 +60,9 @@ def _read(archive: Archive, sha256: str, fetched_at: str, base: Base | None) -> 
     members = _known(archive, notes)
     manifest = members.pop(MANIFEST, None)
     declared = read_manifest(
-        archive.read(manifest) if manifest else None, frozenset(members), _looks_like(archive, members)
+        archive.read(manifest, most=MOST_LENGTH) if manifest else None,
+        frozenset(members),
+        _looks_like(archive, members),
     )
     notes += declared.diagnostics
     standard = declared.standard

@@ -13,6 +13,7 @@ from reconciler.oneroster.manifest import Declared
 from reconciler.oneroster.modified import look_at_times
 from reconciler.oneroster.rows import Checked, check_rows
 from reconciler.oneroster.sessions import Sessions, read_sessions
+from reconciler.oneroster.shape import shape_of
 from reconciler.oneroster.sheet import read_sheet
 from reconciler.oneroster.tables import KIND_OF, UNWANTED_FILES, Standard
 
@@ -43,7 +44,7 @@ def read_files(
                 read.rows[stem] = count_rows(archive, members[stem])
                 notes.extend(_dropped(stem, read.rows[stem]))
             else:
-                content = archive.read(members[stem])
+                content = archive.read(members[stem], shape_of(standard.tables[stem], standard).feed)
                 notes.extend(_read_file(read, stem, content, standard, fetched_at, delta=stem in declared.delta))
         except Refusal as refusal:
             problems.extend(refusal.diagnostics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,9 @@ PRAGMAS = (
 )
 #: Indexes of a large customer are written in random places: in memory that costs little.
 WRITERS_CACHE = "PRAGMA cache_size = -524288"
+
+#: A disk with less room than this is full: SQLite takes more at a time.
+FULL_BYTES = 256 * 1024
 
 #: What SQLite says -> our code, message, what to do.
 EXPLANATIONS = (
@@ -153,10 +157,20 @@ class Sqlite:
 
 def explanation(said: str, address: SqliteAddress) -> StoreProblem | None:
     """What SQLite says, in our words; None where we have none."""
+    if "disk I/O error" in said and _is_full(address.path.parent):
+        # What it says where the log's index finds no room.
+        said = "disk is full"
     for phrase, code, message, hint in EXPLANATIONS:
         if phrase in said:
             return StoreProblem(code, message.format(address.path), hint)
     return None
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -7,10 +7,18 @@ import stat
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.archive import ENCRYPTED_FLAG, METHODS, MOST_NAME_LENGTH, UNSAFE_NAME, Archive, Member
+from reconciler.oneroster.archive import (
+    ENCRYPTED_FLAG,
+    METHODS,
+    MOST_NAME_LENGTH,
+    UNSAFE_NAME,
+    Archive,
+    Member,
+    Metered,
+)
 from reconciler.oneroster.strict.findings import Findings
 from reconciler.oneroster.strict.tables import TABLES
 from reconciler.oneroster.tables import MANIFEST
@@ -29,7 +37,8 @@ class _Salvage(Archive):
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.name = name
         self._unpacked = 0
-        self._zip = zipfile.ZipFile(stream)
+        self._source = Metered(stream)
+        self._zip = zipfile.ZipFile(cast(IO[bytes], self._source))
 
 
 @dataclass(frozen=True, slots=True)
