@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from demo.year.office import Office
+from demo.year.picture import WORTH_A_BAR
 from demo.year.series import Day, Series
 
 HEAD = ("month", "rosters", "people", "added", "removed", "returned", "rekeyed", "held", "approved", "refused")
@@ -32,9 +33,14 @@ def _closing(series: Series, office: Office, wrong: int) -> list[str]:
     here = office.here()
     links, passwords = (sum(getattr(each, name) is not None for each in here) for name in ("subject", "password"))
     given = sum(len(each.assignments) for each in here)
+    short = [day for day in series.days if day.live - day.sent >= WORTH_A_BAR]
+    most = max((day.live - day.sent for day in short), default=0)
+    refused, held = (sum(day.became == became for day in short) for became in ("refused", "held"))
     if wrong:
         return [f"{wrong:,} things are not as they should be; they are named above."]
     return [
         f"{len(here):,} people should have an account, and each has exactly one: nobody was lost, nobody doubled,",
         f"with the {links:,} LMS links, {passwords:,} passwords and {given:,} assignments that they had.",
+        f"{len(short):,} rosters left out people who belong here, up to {most:,} at once: {refused:,} were refused, "
+        f"{held:,} held.",
     ]
