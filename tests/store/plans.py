@@ -172,6 +172,7 @@ def to(store: Store, kind: Kind, key: str, action: str, slug: str = SLUG, **fiel
         "live_id": found["id"],
         "seen": found["fingerprint"],
         "manager": found.get("managed_by"),
+        "limits": kind.plural if action in ("delete", "suspend") and kind is not Kind.ORG else None,
         **fields,
     }
 

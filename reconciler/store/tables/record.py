@@ -61,7 +61,8 @@ limit_uses = Table(
     sqlite_autoincrement=True,
 )
 
-#: What was removed for good, by `purge` (end of retention) or `erase` (request), without naming anybody. counts: JSON
+#: What was removed for good, by `purge` (end of retention) or `erase` (request), or let in
+#: again (`lift`), without naming anybody. counts: JSON
 #: of rows by table. seal: HMAC under the store's key.
 certificates = Table(
     "certificates",
