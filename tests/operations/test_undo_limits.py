@@ -1,0 +1,70 @@
+"""What an undo deletes is held to the customer's limits; what it gives back is not."""
+
+from __future__ import annotations
+
+import pytest
+from undo_steps import DAY_ONE, STUDENTS, account, applied, is_as_of, loaded, planned, undo
+
+from project import Project
+
+
+@pytest.fixture
+def springfield(project: Project) -> Project:
+    return loaded(project)
+
+
+def test_what_an_undo_would_delete_is_held_and_released_by_its_id(springfield: Project) -> None:
+    more = DAY_ONE
+    for number in range(30):
+        more = more.with_user(f"u-9{number:02d}")
+    run = applied(springfield, more)
+    plan = planned(springfield, run)
+    hold = plan.json["customers"][0]["hold"]
+    assert hold["people"] == 30
+    limit = next(each for each in plan.json["customers"][0]["limits"] if each["exceeded"])
+    assert (limit["kind"], limit["seen"], limit["allowed"], limit["of"]) == ("user", 30, 7, 70)
+
+    first = undo(springfield, run, code=3)
+    assert f"reconciler undo {run}" in first.out
+    assert f"--approve {hold['id']}" in first.out
+    assert account(springfield, "u-900")[-1]
+    assert springfield.run("holds", "--format", "json").json["holds"] == [], "no roster is waiting"
+    undo(springfield, run, "--approve", "springfield:30:000000", code=3)
+    assert account(springfield, "u-900")[-1]
+
+    undo(springfield, run, "--approve", hold["id"])
+    assert is_as_of(springfield, DAY_ONE)
+    newest = springfield.run("history", "--format", "json").json["runs"][0]
+    assert (newest["approvals"], newest["undoes"]) == ([hold["id"]], run)
+
+
+def test_within_the_limits_an_undo_may_delete_without_a_word(springfield: Project) -> None:
+    run = applied(springfield, DAY_ONE.with_user("u-one").with_user("u-two"))
+    undo(springfield, run)
+    assert is_as_of(springfield, DAY_ONE)
+
+
+def test_a_run_that_was_approved_is_undone_without_another_approval(springfield: Project) -> None:
+    later = DAY_ONE.without_users(STUDENTS[:20])
+    held = springfield.plan("springfield", "--zip", later.zip(springfield.folder / "later.zip"))
+    run = applied(springfield, later, "--approve", held.json["customers"][0]["hold"]["id"])
+    undo(springfield, run)
+    assert is_as_of(springfield, DAY_ONE)
+
+
+def test_the_limits_are_those_that_were_applied_last_and_not_those_in_the_files(springfield: Project) -> None:
+    run = applied(springfield, DAY_ONE.with_user("u-one").with_user("u-two"))
+    strict = "  limits: {users: {percent: 0, floor: 0, per_school_percent: 0}}\n"
+    springfield.customer(more=strict)
+    assert planned(springfield, run).json["customers"][0]["hold"] is None
+    assert springfield.apply("springfield").code == 0
+    assert planned(springfield, run).json["customers"][0]["hold"]["people"] == 2
+
+
+def test_an_undo_leaves_a_hold_of_the_roster_as_it_is(springfield: Project) -> None:
+    run = applied(springfield, DAY_ONE.with_user("u-one"))
+    applied(springfield, DAY_ONE.with_user("u-one").without_users(STUDENTS[:20]), code=3)
+    waiting = springfield.run("holds", "--format", "json").json["holds"]
+    assert len(waiting) == 1
+    undo(springfield, run)
+    assert springfield.run("holds", "--format", "json").json["holds"] == waiting
