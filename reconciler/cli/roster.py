@@ -11,12 +11,15 @@ import click
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, in_order
+from reconciler.model.kind import Kind
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
 from reconciler.oneroster.strict.check import Letter, check_letter
 from reconciler.oneroster.strict.findings import MOST_LISTED
 from reconciler.oneroster.strict.rules import RULES
 from reconciler.planning.desired import desire
+from reconciler.planning.live import empty_live
+from reconciler.planning.persons import one_row_each
 
 FORMAT_VERSION = "1.0"
 COUNTED = ("users", "classes", "enrollments", "orgs")
@@ -59,18 +62,20 @@ def _letter(file: Path, most: int | None) -> Letter | None:
 
 
 def _as_planned(snapshot: Snapshot) -> Snapshot:
-    """With what a plan notices beyond each file by itself, such as usernames that two people share. Only where all
-    orgs are one customer's for sure: those below the one org that has no parent."""
+    """With what a plan notices beyond each file by itself, such as usernames that two people share; people are known by
+    their identifiers. Only where all orgs are one customer's for sure: those below the one org that has no parent."""
     parents = snapshot.orgs["parent"]
     roots = snapshot.orgs.filter(parents.is_null() | ~parents.is_in(snapshot.orgs["sourced_id"].implode()))
     if roots.height != 1:
         return snapshot
     try:
-        desired = desire(snapshot, roots["sourced_id"][0], None)
+        persons = one_row_each(snapshot, empty_live(Kind.USER), "identifier", roots["sourced_id"][0])
+        desired = desire(persons.snapshot, roots["sourced_id"][0], None)
     except Refusal:
         # A file without people is a roster all the same; a plan says whose it is not.
         return snapshot
-    return replace(snapshot, quarantine=desired.quarantine, diagnostics=(*snapshot.diagnostics, *desired.diagnostics))
+    noticed = (*snapshot.diagnostics, *persons.diagnostics, *desired.diagnostics)
+    return replace(snapshot, quarantine=desired.quarantine, diagnostics=noticed)
 
 
 def _text(file: Path, snapshot: Snapshot | None, letter: Letter | None, found: list[Diagnostic]) -> str:

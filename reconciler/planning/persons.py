@@ -226,11 +226,12 @@ def _aside(quarantine: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
 def _told(members: pl.DataFrame) -> Iterator[Diagnostic]:
     if members.height:
         people = members["canonical"].n_unique()
-        yield info(
-            "several-sourced-ids",
-            f"{people:,} people have several sourcedIds in this roster; each of them is one account",
-            Span("users.csv"),
+        said = (
+            "1 person has several sourcedIds in this roster and is one account"
+            if people == 1
+            else f"{people:,} people have several sourcedIds in this roster; each of them is one account"
         )
+        yield info("several-sourced-ids", said, Span("users.csv"))
 
 
 def _remarks(alike: pl.DataFrame, found: pl.DataFrame) -> Iterator[Diagnostic]:

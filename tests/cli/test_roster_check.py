@@ -99,6 +99,22 @@ def test_usernames_that_two_people_share_are_told_as_a_plan_tells_them(
     assert out.endswith("2 rows set aside\n")
 
 
+def test_rows_of_one_person_at_two_schools_are_one_person_as_in_a_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = bundle(users=20)
+    row = next(row for row in made.tables["users"] if row["sourcedId"] == made.students()[0])
+    other = "s-1" if row["orgSourcedIds"] == "s-2" else "s-2"
+    path = made.with_row("users", "w-1", **{**row, "sourcedId": "w-1", "orgSourcedIds": other}).zip(
+        tmp_path / "day.zip"
+    )
+
+    assert called(["roster", "check", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "1 person has several sourcedIds in this roster and is one account [several-sourced-ids]" in out
+    assert "duplicate-username" not in out
+
+
 #: Nothing deviates: with the courses and terms that classes refer to.
 TO_THE_LETTER = SMALL.with_rows(
     "courses", [{"sourcedId": f"course-{number}", "title": "Course", "orgSourcedId": "d-1"} for number in range(3)]
