@@ -136,6 +136,16 @@ def run(arguments: Sequence[str]) -> int:
     return code
 
 
+def _output_is_taken() -> bool:
+    """Whether an error that names no file was another one's than the output's. An empty line more harms nobody."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
 def _discard_output() -> None:
     """So that the interpreter does not complain when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -161,6 +171,8 @@ def _called(arguments: Sequence[str], invocation: Invocation) -> int:
     except BrokenPipeError:
         raise
     except OSError as problem:
+        if problem.filename is None and not _output_is_taken():
+            raise
         what = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem.strerror or problem)
         return _failed(problem, what, invocation)
     except Exception as problem:  # noqa: BLE001 - the outermost door

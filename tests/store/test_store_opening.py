@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from project import ENVIRONMENT, KEY
 from reconciler.store import schema
-from reconciler.store.opening import open_store, store_revisions, upgrade_store
+from reconciler.store.opening import assign_environment, open_store, store_revisions, upgrade_store
 from reconciler.store.problem import StoreProblem
 from tests.store import foreign
 
@@ -210,3 +211,48 @@ def test_opening_an_up_to_date_store_imports_no_alembic(store_url: str) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("rest", ["store.db?mode=ro", ":memory:", "file:store.db?mode=memory"])
+def test_a_sqlite_url_with_options_makes_no_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refusal(f"sqlite:///{rest}").diagnostic.code == "store-url"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_only_looks_at_a_store_makes_none(tmp_path: Path) -> None:
+    for name in ("nowhere/store.db", "store.db"):
+        with pytest.raises(StoreProblem) as raised:
+            open_store(f"sqlite:///{tmp_path / name}", ENVIRONMENT, key=KEY, make=False)
+        assert raised.value.diagnostic.code == "no-store"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.postgres
+def test_who_only_looks_at_an_empty_database_leaves_it_empty(empty_postgresql: str) -> None:
+    for _ in range(2):
+        with pytest.raises(StoreProblem, match="holds no store"):
+            open_store(empty_postgresql, ENVIRONMENT, key=KEY, make=False)
+
+
+def test_a_store_whose_environment_has_a_new_name_can_be_given_it(store_url: str) -> None:
+    hint = refusal(store_url, "production").diagnostic.hint or ""
+    assert "reconciler store assign --env production" in hint
+    assert assign_environment(store_url, "production") == ENVIRONMENT
+    assert open_store(store_url, "production", key=KEY).environment == "production"
+    assert refusal(store_url).diagnostic.code == "store-environment"
+
+
+def test_a_key_of_which_only_a_part_could_be_written_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_secret: bytes) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(base64, "b64encode", full)
+        assert refusal(f"sqlite:///{tmp_path / 'store.db'}", key=None).diagnostic.code == "store-key"
+    assert not (tmp_path / "store.key").exists()
+    assert open_store(f"sqlite:///{tmp_path / 'store.db'}", ENVIRONMENT).environment == ENVIRONMENT
