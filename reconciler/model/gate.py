@@ -201,6 +201,13 @@ _GATES = (
         allowed=True,
     ),
     Gate(
+        "many-newly-disabled",
+        _H,
+        "people who may sign in now and are not enabled in the roster, at most 20 %",
+        "Many people would not be able to sign in any more. Most likely a column was exported wrongly.",
+        allowed=True,
+    ),
+    Gate(
         "many-dangling-references",
         _H,
         "enrollments whose person or class is not there, at most 2 %",

@@ -104,7 +104,10 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
     earlier = reader.limit_uses(known.customer_id, window_since(limits)) if known.customer_id is not None else None
     rules = roster_rules(
         rostering,
-        restraint(terms.customer, rostering, limits, earlier, terms.origins),
+        replace(
+            restraint(terms.customer, rostering, limits, earlier, terms.origins),
+            newcomers=reader.newcomers(known.customer_id, window_since(limits)) if known.customer_id is not None else 0,
+        ),
         terms.administrators,
         last.match_with if last else None,
         terms.origins,

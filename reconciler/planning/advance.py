@@ -28,8 +28,9 @@ class Advance:
 
     @property
     def name(self) -> str:
-        """What its uses are kept under. The reason is the file's own text: it may not look like two names."""
-        return f"approval {self.until} {self.reason}".replace(",", " ")
+        """What its uses are kept under, however often its last day is moved. The reason is the file's own text: it may
+        not look like two names."""
+        return f"approval {self.reason}".replace(",", " ")
 
 
 @dataclass(frozen=True, slots=True)

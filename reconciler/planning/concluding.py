@@ -16,11 +16,15 @@ def no_sessions() -> pl.DataFrame:
 
 
 def kept_sessions(sessions: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
-    """The sessions to keep beside a roster: its own, and those of earlier rosters that it does not name any more, since
-    the terms of last year are gone from this year's file when its classes are."""
+    """The sessions to keep beside a roster: its own and those of earlier rosters, since the terms of last year are gone
+    from this year's file when its classes are. Of a session whose end was moved, the later end is kept: a wrong day
+    that came once ends nothing."""
     columns = list(SESSIONS_SCHEMA)
-    former = earlier.join(sessions, on="sourced_id", how="anti", maintain_order="left")
-    return pl.concat([sessions.select(columns), former.select(columns)])
+    return (
+        pl.concat([sessions.select(columns), earlier.select(columns)])
+        .sort("sourced_id", "end", descending=[False, True], nulls_last=True, maintain_order=True)
+        .unique("sourced_id", keep="first", maintain_order=True)
+    )
 
 
 def ended_terms(sessions: pl.DataFrame, today: str | None) -> pl.Series:

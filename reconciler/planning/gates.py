@@ -14,6 +14,8 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Severity, Span, info, warning
 from reconciler.model.gate import GATES, GateOutcome
 from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.model.reason import Reason
+from reconciler.model.roster import AccountStatus
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
 from reconciler.planning.live import Live
 
@@ -23,6 +25,7 @@ ALWAYS_FEWER = {"orgs": 1, "users": 5, "classes": 5, "enrollments": 20}
 #: More rows than this share with a role that nobody knows are no slips of the pen.
 MOST_UNKNOWN_ROLES_SHARE = 0.02
 ALWAYS_UNKNOWN_ROLES = 5
+ALWAYS_DISABLED = 5
 #: More keys than this share that a spreadsheet has changed.
 MOST_DAMAGED_KEYS_SHARE = 0.05
 #: Files whose absence leaves open what classes and enrollments mean: whether their terms have ended.
@@ -59,7 +62,7 @@ class Finding:
     """What a gate objects to. seen: what was seen and what was expected. hint: what to do.
 
     kinds: whose losses are held. orgs: only those of these orgs; None for all. everything: not losses alone, where the
-    whole file is in doubt.
+    whole file is in doubt. reasons: changes of people for these reasons are held as well.
     """
 
     code: str
@@ -69,6 +72,7 @@ class Finding:
     kinds: frozenset[Kind] = frozenset(ROSTER_KINDS)
     orgs: tuple[str, ...] | None = None
     everything: bool = False
+    reasons: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -289,6 +293,24 @@ def many_unknown_roles(case: Case) -> Iterator[Finding]:
         )
 
 
+def many_newly_disabled(case: Case) -> Iterator[Finding]:
+    """One column that was exported wrongly locks everybody out."""
+    disabled = case.snapshot.users.filter(~pl.col("enabled").fill_null(True))["sourced_id"]
+    active = case.live.users.filter(~pl.col("tombstoned") & (pl.col("status") == AccountStatus.ACTIVE.value))
+    bound = active["sourced_id"].drop_nulls()
+    newly = bound.filter(bound.is_in(disabled.implode())).len()
+    if newly > max(ALWAYS_DISABLED, bound.len() * MOST_FEWER_PERCENT // 100):
+        yield Finding(
+            "many-newly-disabled",
+            f"{newly:,} of {bound.len():,} people who may sign in are not enabled in this roster; "
+            f"at most {MOST_FEWER_PERCENT} % are expected",
+            "look at enabledUser in the export; if it is right, approve the hold or allow this gate until a day",
+            Span("users.csv"),
+            kinds=frozenset(),
+            reasons=(Reason.ROSTER_DISABLED.value,),
+        )
+
+
 def many_dangling_references(case: Case) -> Iterator[Finding]:
     """The reader counts them."""
     for each in case.snapshot.diagnostics:
@@ -342,6 +364,7 @@ RULES: tuple[Rule, ...] = (
     org_vanished,
     root_changed,
     many_unknown_roles,
+    many_newly_disabled,
     many_dangling_references,
     keys_damaged,
 )

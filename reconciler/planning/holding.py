@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from reconciler.model.change import Change, Delete
+from reconciler.model.change import Action, Change, Delete
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import Hold, LimitUse
 from reconciler.model.role import Role
@@ -56,14 +56,29 @@ def hold_rows(
         if kind in unidentified:
             frames[kind] = _held_where(frames[kind], vanishing(kind))
     for finding in findings:
+        if finding.reasons:
+            frames[Kind.USER] = _held_where(frames[Kind.USER], pl.col("reason").is_in(finding.reasons))
         frames = _held_by(finding, frames, live)
-    for role in roles_left_empty(frames[Kind.USER], live.people):
-        last = leaving(Kind.USER) & (pl.col("before_role") == role)
-        frames[Kind.USER] = _held_where(frames[Kind.USER], last)
+    frames[Kind.USER] = _with_the_last_of_roles(frames[Kind.USER], live.people)
     frames[Kind.CLASS] = _with_whom_they_teach(frames)
     frames[Kind.ENROLLMENT] = _with_their_parents(frames)
     frames[Kind.ORG] = _while_anything_is_there(frames, live)
     return frames
+
+
+def hold_last_of_roles(changes: Mapping[Kind, pl.DataFrame], people: pl.DataFrame) -> dict[Kind, pl.DataFrame]:
+    """Once more, where who would have taken a role was refused after all."""
+    frames = dict(changes)
+    frames[Kind.USER] = _with_the_last_of_roles(frames[Kind.USER], people)
+    frames[Kind.ENROLLMENT] = _with_their_parents(frames)
+    return frames
+
+
+def _with_the_last_of_roles(users: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+    for role in roles_left_empty(users, people):
+        lost = leaving(Kind.USER) | pl.col("role").ne_missing(pl.col("before_role"))
+        users = _held_where(users, lost & (pl.col("before_role") == role))
+    return users
 
 
 def roles_left_empty(users: pl.DataFrame, people: pl.DataFrame) -> list[str]:
@@ -76,7 +91,7 @@ def roles_left_empty(users: pl.DataFrame, people: pl.DataFrame) -> list[str]:
         changed = users.filter(~leaving(Kind.USER) & ~pl.col("held") & pl.col("role").ne_missing(pl.col("before_role")))
         gained = changed.filter(pl.col("role") == role.value).height
         others = changed.filter((pl.col("before_role") == role.value) & pl.col("live_id").is_in(there["id"].implode()))
-        if lost and there.height - lost - others.height + gained <= 0:
+        if (lost or others.height) and there.height - lost - others.height + gained <= 0:
             found.append(role.value)
     return found
 
@@ -214,7 +229,11 @@ def hold(
         # Of what comes or changes the content counts too; of what leaves, that it does.
         content = pl.col("fingerprint").cast(pl.String).fill_null("")
         former = pl.col("former_key").fill_null("")
-        lines = held.select(pl.concat_str("action", "reason", "key", former, content, separator="\x1f").alias("row"))
+        # Whose account a row would get is not said by the row alone.
+        whose = pl.when(pl.col("action") == Action.ADOPT.value).then(pl.col("live_id").cast(pl.String)).fill_null("")
+        lines = held.select(
+            pl.concat_str("action", "reason", "key", former, content, whose, separator="\x1f").alias("row")
+        )
         lines_sorted = lines["row"].sort()
         digest.update(f"{kind}\x1d".encode())
         digest.update("\x1e".join(lines_sorted.to_list()).encode())

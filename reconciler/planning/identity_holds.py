@@ -14,6 +14,7 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Span, warning
 from reconciler.model.kind import Kind
+from reconciler.model.reason import Reason
 from reconciler.planning.leaving import leaving
 from reconciler.planning.matching import MATCHED_COLUMNS
 from reconciler.planning.persons import folded
@@ -27,6 +28,10 @@ _action = pl.col("action")
 _STAYING = ~_action.is_in([Action.CREATE.value, Action.DELETE.value, Action.RESTORE.value])
 _NAMES = ("given_name", "family_name")
 _BEFORE = tuple(f"before_{name}" for name in _NAMES)
+#: Nothing of the name is the same; a name that was not known before is none to differ from.
+_ALL_OTHER = pl.all_horizontal(
+    [pl.col(f"before_{name}").is_not_null() & folded(name).ne_missing(folded(f"before_{name}")) for name in _NAMES]
+)
 _OTHER_NAME = pl.any_horizontal([folded(name).ne_missing(folded(f"before_{name}")) for name in _NAMES])
 
 
@@ -50,7 +55,7 @@ def hold_identities(
     """
     users = changes[Kind.USER]
     pairs = {key: _pairs(users, key) for key in KEYS}
-    proven = pairs["identifier"]
+    proven = pl.concat(list(pairs.values())).unique(maintain_order=True)
     weak = _weak(match_with)
     suffixed = _suffixed()
     anew = _matched_anew(users, live, match_with, last_match_with)
@@ -58,27 +63,47 @@ def hold_identities(
         (_action == Action.CREATE.value) & pl.col("key").is_in(proven["joiner"].implode())
     )
     by_rule = users.select(
-        weak.fill_null(False).alias("weak"), suffixed.fill_null(False).alias("suffixed"), likely.alias("likely")
+        weak.fill_null(False).alias("weak"),
+        _somebody_else().fill_null(False).alias("other"),
+        suffixed.fill_null(False).alias("suffixed"),
+        likely.alias("likely"),
     )
     numbers = {name: int(by_rule[name].sum()) for name in by_rule.columns}
     held = dict(changes)
     held[Kind.USER] = users.with_columns(
-        pl.col("held") | by_rule["weak"] | by_rule["suffixed"] | by_rule["likely"] | pl.col("key").is_in(anew.implode())
+        pl.col("held")
+        | by_rule["weak"]
+        | by_rule["other"]
+        | by_rule["suffixed"]
+        | by_rule["likely"]
+        | pl.col("key").is_in(anew.implode())
     )
     causes = (
         *_weak_cause(numbers["weak"], match_with),
+        *_other_cause(numbers["other"]),
         *_suffix_cause(numbers["suffixed"]),
         *_anew_cause(anew.len(), match_with, last_match_with),
-        *_likely_cause(proven.height),
+        *_likely_cause(proven["leaver"].n_unique(), alike=proven.height > pairs["identifier"].height),
     )
     return IdentityHolds(held, causes, tuple(_probable_rekey(users, pairs, match_with)), anew.len() > 0)
 
 
 def _weak(match_with: str) -> pl.Expr:
-    """An account that somebody of another name would get by an address or a username alone."""
-    if match_with not in WEAK:
-        return pl.lit(False)
-    return _action.is_in([Action.REKEY.value, Action.ADOPT.value]) & _OTHER_NAME
+    """An account that somebody of another name would get: by an address or a username alone, or by an identifier where
+    no part of the name is the same."""
+    matched = _action.is_in([Action.REKEY.value, Action.ADOPT.value]) | (
+        (_action == Action.RESTORE.value) & (pl.col("former_key") != pl.col("key"))
+    )
+    return matched & (_OTHER_NAME if match_with in WEAK else _ALL_OTHER)
+
+
+def _somebody_else() -> pl.Expr:
+    """A known sourcedId with another name and another identifier: a column that slipped by a row, or a number that was
+    given to somebody new."""
+    both = pl.col("identifier").is_not_null() & pl.col("before_identifier").is_not_null()
+    differs = pl.when(both).then(pl.col("identifier") != pl.col("before_identifier"))
+    elsewhere = pl.col("email").ne_missing(pl.col("before_email"))
+    return _STAYING & (_action != Action.REKEY.value) & _ALL_OTHER & differs.otherwise(elsewhere)
 
 
 def _suffixed() -> pl.Expr:
@@ -122,7 +147,9 @@ def _pairs(users: pl.DataFrame, key: str) -> pl.DataFrame:
     """`leaver`, `joiner`: sourcedIds of who would go and who would be new that share a value with nobody else of them.
     Where the value can pass to somebody else, only with the same name."""
     column = MATCHED_COLUMNS[key]
-    gone = users.filter(leaving(Kind.USER)).select(
+    # Who leaves by the selection is in the file still, beside the joiner.
+    left = leaving(Kind.USER) & (pl.col("reason") != Reason.SCOPE_NARROWED.value)
+    gone = users.filter(left).select(
         pl.col("key").alias("leaver"), _before(column).alias("value"), *_BEFORE
     )
     gone = gone.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
@@ -164,6 +191,14 @@ def _weak_cause(number: int, match_with: str) -> Iterator[str]:
         )
 
 
+def _other_cause(number: int) -> Iterator[str]:
+    if number:
+        yield (
+            f"{_people(number)} would have another name and another identifier under the same sourcedId: most likely "
+            "somebody else's, who would get the account and its work."
+        )
+
+
 def _suffix_cause(number: int) -> Iterator[str]:
     if number:
         names = "1 username would be another one" if number == 1 else f"{number:,} usernames would be other ones"
@@ -178,14 +213,19 @@ def _anew_cause(number: int, match_with: str, last: str | None) -> Iterator[str]
         )
 
 
-def _likely_cause(number: int) -> Iterator[str]:
+def _likely_cause(number: int, *, alike: bool) -> Iterator[str]:
+    """alike: not all of them by the identifier."""
+    if not number:
+        return
     if number == 1:
+        what = "the identifier, or the address and the name, of" if alike else "the identifier of"
         yield (
-            "1 person who would be removed has the identifier of somebody who would be new: most likely the same "
-            "person under a new sourcedId."
+            f"1 person who would be removed has {what} somebody who would be new: most likely the same person under a "
+            "new sourcedId."
         )
-    elif number:
-        yield (
-            f"{number:,} people who would be removed have the identifiers of people who would be new: most likely "
-            "the same people under new sourcedIds."
-        )
+        return
+    what = "the identifiers, or the addresses and the names, of" if alike else "the identifiers of"
+    yield (
+        f"{number:,} people who would be removed have {what} people who would be new: most likely the same people "
+        "under new sourcedIds."
+    )

@@ -23,7 +23,15 @@ def leaving(kind: Kind) -> pl.Expr:
 def taken(kind: Kind) -> pl.Expr:
     """Rows that go because a source lacks or marks them: those that a limit counts, and accounts that somebody else
     keeps when their row has left. A source in doubt takes none of them."""
+    if kind is Kind.ENROLLMENT:
+        return leaving(kind) | given_away()
     return leaving(kind) | ~pl.col("bound").fill_null(True) if kind is Kind.USER else leaving(kind)
+
+
+def given_away() -> pl.Expr:
+    """Enrollments that would be another person's, or of another class: somebody loses theirs as if it were deleted."""
+    moved = pl.col("user").ne_missing(pl.col("before_user")) | pl.col("class").ne_missing(pl.col("before_class"))
+    return (pl.col("action") == Action.UPDATE.value) & moved
 
 
 def vanishing(kind: Kind) -> pl.Expr:

@@ -20,7 +20,7 @@ from reconciler.model.reason import Reason
 from reconciler.model.role import ADMINISTERING, Role
 from reconciler.model.roster import Manager
 from reconciler.planning.desired import ROLE_SEPARATOR
-from reconciler.planning.leaving import leaving
+from reconciler.planning.leaving import given_away, leaving
 
 SCHOOL = "school"
 
@@ -94,8 +94,9 @@ def count_rows(changes: Mapping[Kind, pl.DataFrame], *, settled: bool) -> dict[K
     counted = dict(changes)
     for kind, name in ((Kind.CLASS, CLASSES), (Kind.ENROLLMENT, ENROLLMENTS)):
         if kind in counted:
+            lost = leaving(kind) | given_away() if kind is Kind.ENROLLMENT else leaving(kind)
             counted[kind] = counted[kind].with_columns(
-                pl.when(leaving(kind)).then(pl.lit(name)).otherwise(pl.lit(None, dtype=pl.String)).alias("limits")
+                pl.when(lost).then(pl.lit(name)).otherwise(pl.lit(None, dtype=pl.String)).alias("limits")
             )
     if Kind.USER in counted:
         counted[Kind.USER] = _people(counted[Kind.USER], settled=settled)
@@ -197,13 +198,15 @@ def countable_people(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
 @dataclass(frozen=True, slots=True)
 class Base:
     """What is live: people (`countable_people` that are bound to the roster), their roles (`account_id`, `org`), all
-    orgs, and how many classes and enrollments."""
+    orgs, and how many classes and enrollments. newcomers: of the people, those who are new within the window: what a
+    wrong file adds does not make room for more to leave."""
 
     people: pl.DataFrame
     roles: pl.DataFrame
     orgs: pl.DataFrame
     classes: int
     enrollments: int
+    newcomers: int = 0
 
     def of(self, kind: Kind) -> int:
         return {Kind.CLASS: self.classes, Kind.ENROLLMENT: self.enrollments}.get(kind, self.people.height)
@@ -223,9 +226,9 @@ def limit_uses(
         before = earlier.filter(pl.col("name") == name)["row_id"].unique()
         before = before.filter(~before.is_in(planned["live_id"].cast(pl.Int64).drop_nulls().implode()))
         of = base.of(kind)
-        allowed = thresholds.of(name).allowed(of)
+        allowed = thresholds.of(name).allowed(max(of - base.newcomers, 0) if kind is Kind.USER else of)
         if name in LOSSES_OF_PEOPLE:
-            allowed = _never_everyone(allowed, of)
+            allowed = _never_everyone(allowed, of + before.len())
         label = "people" if kind is Kind.USER else kind.plural
         seen = planned.height + before.len()
         uses.append(LimitUse(kind, action, "customer", seen, allowed, of, label, name, before.len()))
@@ -266,7 +269,7 @@ def _schools(
             Action.DELETE,
             f"org:{org}",
             planned + lost,
-            _never_everyone(threshold.allowed(live, threshold.per_school_percent), live),
+            _never_everyone(threshold.allowed(live, threshold.per_school_percent), live + lost),
             live,
             name or org,
             USERS,

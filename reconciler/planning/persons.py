@@ -136,9 +136,13 @@ def _owners(live: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
 
 
 def _found(alike: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
-    """Rows of one identifier and one name: `member`, `line`, `canonical` (null where they are of several accounts)."""
+    """Rows of one identifier and one name: `member`, `line`, `canonical` (null where they are of several accounts).
+
+    An identifier that people of other names have as well (`0`, `N/A`) says nothing of anybody.
+    """
     person = ["identifier", "given", "family"]
-    rows = alike.filter(pl.col("given").is_not_null() & pl.col("family").is_not_null()).join(
+    names = pl.struct("given", "family").n_unique().over("identifier")
+    rows = alike.filter(pl.col("given").is_not_null() & pl.col("family").is_not_null() & (names == 1)).join(
         owners, on="member", how="left", maintain_order="left"
     )
     persons = (

@@ -34,13 +34,15 @@ from reconciler.planning.live import Live
 @dataclass(frozen=True, slots=True)
 class Restraint:
     """thresholds: the customer's, capped by the policy. earlier: `limits.EARLIER_SCHEMA`, within the window. approvals:
-    given in advance. window: in words, for people. today: YYYY-MM-DD where the customer is."""
+    given in advance. window: in words, for people. today: YYYY-MM-DD where the customer is.
+    newcomers: live people who were made within the window, after the first roster."""
 
     thresholds: Thresholds = field(default_factory=Thresholds)
     earlier: pl.DataFrame = field(default_factory=nothing_earlier)
     approvals: tuple[Advance, ...] = ()
     window: str = "7 days"
     today: str = ""
+    newcomers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,13 @@ def restrain(
         orgs=live.orgs,
         classes=live.classes.filter(~pl.col("tombstoned")).height,
         enrollments=live.enrollments_total,
+        newcomers=rules.newcomers,
     )
     counted = count_rows(changes, settled=alive.height > 0)
     uses = limit_uses(counted, base, rules.earlier, rules.thresholds)
-    waiting = exceeding(counted, uses, live.roles)
+    waiting = exceeding(counted, tuple(each for each in uses if not _everyone(each)), live.roles)
+    emptied = exceeding(counted, tuple(each for each in uses if _everyone(each)), live.roles)
+    waiting = waiting.join(emptied, on=["kind", "key"], how="anti")
     released = release(counted, waiting, rules.approvals, rules.earlier, rules.today)
     if rules.approvals:
         uses = limit_uses(released.changes, base, rules.earlier, rules.thresholds)
@@ -87,6 +92,11 @@ def restrain(
         tuple(_causes(counted, held, uses, people, unidentified, known, rules.window)),
         released.diagnostics,
     )
+
+
+def _everyone(limit: LimitUse) -> bool:
+    """A school that would be empty is no graduating class: no approval in advance releases it."""
+    return limit.scope != "customer" and limit.exceeded and limit.planned == limit.of
 
 
 def population(users: pl.DataFrame, live: Live) -> Population:
@@ -115,7 +125,9 @@ def _causes(
 
     for finding in findings:
         touched = ROSTER_KINDS if finding.everything else tuple(kind for kind in ROSTER_KINDS if kind in finding.kinds)
-        if any(held[kind]["held"].any() if finding.everything else waits(kind) for kind in touched):
+        if any(held[kind]["held"].any() if finding.everything else waits(kind) for kind in touched) or (
+            finding.reasons and held[Kind.USER].filter(pl.col("held") & pl.col("reason").is_in(finding.reasons)).height
+        ):
             yield finding.sentence
     # People first, then the schools they are of.
     for limit in sorted(limits, key=lambda each: (each.kind is not Kind.USER, each.name not in LOSSES_OF_PEOPLE)):

@@ -18,6 +18,7 @@ from reconciler.planning.conflicts import without_conflicts
 from reconciler.planning.desired import Desired
 from reconciler.planning.difference import appearing_and_changed, in_report_order
 from reconciler.planning.gates import Finding
+from reconciler.planning.holding import hold_last_of_roles
 from reconciler.planning.identity_holds import hold_identities
 from reconciler.planning.ladder import spare_sign_ins
 from reconciler.planning.leaving import leaving
@@ -25,7 +26,7 @@ from reconciler.planning.live import Live, Unsettled, with_roles
 from reconciler.planning.matching import MATCHED_COLUMNS, account_value, match_users
 from reconciler.planning.persons import with_canonical
 from reconciler.planning.placing import without_lost_orgs
-from reconciler.planning.restraint import Restraint, restrain
+from reconciler.planning.restraint import Restraint, population, restrain
 from reconciler.planning.seasons import Season, hold_for_season
 from reconciler.planning.selection import Selection
 from reconciler.planning.usernames import settle_usernames
@@ -101,6 +102,7 @@ def decide_roster(
     enrollments = _follow_rekeys(live.enrollments, rekeyed)
     wanted, dangling = _with_parents(unsettled.desired, desired, live, matched.users)
     differences[Kind.ENROLLMENT] = appearing_and_changed(Kind.ENROLLMENT, _by_key(wanted, enrollments), enrollments)
+    gone = {kind: _evident(frame, kind in whole) for kind, frame in gone.items()}
     gone[Kind.ENROLLMENT] = absent_enrollments(
         desired,
         enrollments,
@@ -121,7 +123,10 @@ def decide_roster(
     )
     settled = settle_usernames(restrained.changes, users, rules.reserved_usernames)
     aside = pl.concat([desired.quarantine, dangling, settled.aside])
-    final = {kind: in_report_order(frame) for kind, frame in settled.changes.items() if frame.height}
+    changed = settled.changes
+    if settled.aside.height:
+        changed = hold_last_of_roles(changed, population(users, live).people)
+    final = {kind: in_report_order(frame) for kind, frame in changed.items() if frame.height}
     refresh = {kind: each.refresh for kind, each in differences.items()}
     refresh[Kind.ENROLLMENT] = _without_unfollowed(refresh[Kind.ENROLLMENT], enrollments, rekeyed, final)
     return RosterDecision(

@@ -29,6 +29,18 @@ def limit_uses(connection: Connection, customer: int, since: str) -> pl.DataFram
     return connection.frame(STILL_GONE, USES, {"customer": customer, "since": since})
 
 
+NEWCOMERS = """
+SELECT count(*) FROM accounts a JOIN runs r ON r.id = a.created_run
+WHERE a.customer_id = :customer AND a.managed_by = 'roster' AND a.tombstoned_at IS NULL AND r.started_at >= :since
+  AND a.created_run > (SELECT min(created_run) FROM accounts WHERE customer_id = :customer AND managed_by = 'roster')
+"""
+
+
+def newcomers(connection: Connection, customer: int, since: str) -> int:
+    """Live people whom runs since a moment made, those of the customer's first roster left out."""
+    return int(connection.scalar(NEWCOMERS, {"customer": customer, "since": since}))
+
+
 def record_uses(writing: Writing, kind: Kind, rows: pl.DataFrame, *, approved: bool) -> None:
     """rows: a change frame that was carried out just now. approved: what was held in it was released by a person, and
     counts for nothing."""

@@ -209,6 +209,10 @@ class Reader:
         """What runs since a moment did that a limit counts, of what is still so: name, row_id, schools."""
         return limit_uses.limit_uses(self._connection, customer, since)
 
+    def newcomers(self, customer: int, since: str) -> int:
+        """How many live people runs since a moment made, those of the customer's first roster left out."""
+        return limit_uses.newcomers(self._connection, customer, since)
+
     def holds(self) -> tuple[HoldRecord, ...]:
         """What waits for approval, by customer; of one, what its roster holds and what its documents hold."""
         table, customers = records.holds, tables.customers

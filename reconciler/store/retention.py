@@ -161,8 +161,8 @@ def _within(connection: Connection, table: str, owner: str, cut: str, customer: 
 
 
 def _named_by_roster(connection: Connection, store: Store, customer: int) -> pl.DataFrame:
-    """`id` of accounts that a row set aside in the last roster may mean; where something of that roster is held, also
-    of those that have a row in it: they may be about to come back."""
+    """`id` of accounts that a row set aside in the last roster may mean; where something of a roster is held, of
+    everybody: they may be about to come back."""
     reader = Reader(connection, store)
     aside = reader.last_part(customer, "quarantine")
     named = [aside.filter(pl.col("kind") == Kind.USER.value)["key"]] if aside is not None else []
@@ -170,9 +170,6 @@ def _named_by_roster(connection: Connection, store: Store, customer: int) -> pl.
         "SELECT count(*) FROM holds WHERE customer_id = :customer AND scope = :scope",
         {"customer": customer, "scope": HoldScope.ROSTER.value},
     )
-    people = reader.last_part(customer, "users") if held else None
-    if people is not None:
-        named.append(people["sourced_id"])
     keys = pl.concat([each.rename("name") for each in named]) if named else pl.Series("name", [], dtype=pl.String)
     known = connection.frame(
         "SELECT a.id, i.subject AS name FROM accounts a JOIN identities i ON i.account_id = a.id"
@@ -180,6 +177,9 @@ def _named_by_roster(connection: Connection, store: Store, customer: int) -> pl.
         {"id": pl.Int64, "name": pl.String},
         {"customer": customer},
     )
+    if held:
+        # What waits may bring anybody back, and a roster that is doubted is not kept to be asked.
+        return known.select("id").unique()
     return known.filter(pl.col("name").is_in(keys.drop_nulls().implode())).select("id").unique()
 
 

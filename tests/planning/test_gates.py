@@ -77,6 +77,7 @@ BENT = {
     "optional-file-missing": with_facts(files=("classes", "enrollments", "users")),
     "org-vanished": without_school(),
     "many-unknown-roles": with_aside(6, "unknown-role"),
+    "many-newly-disabled": replace(DAY_ONE, users=DAY_ONE.users.with_columns(pl.lit(False).alias("enabled"))),
     "keys-damaged": spreadsheet(),
 }
 
@@ -112,6 +113,7 @@ def test_every_rule_has_its_line_in_the_table() -> None:
         "incomplete-source",
         "keys-damaged",
         "many-dangling-references",
+        "many-newly-disabled",
         "many-unknown-roles",
         "optional-file-missing",
         "org-vanished",

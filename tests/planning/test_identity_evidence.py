@@ -309,13 +309,15 @@ def test_one_such_leaver_waits_although_every_limit_is_kept() -> None:
     assert said(decision, "probable-rekey")[0].message.startswith("1 of 1 leaver has the identifier of a joiner")
 
 
-def test_an_address_that_a_joiner_of_the_same_name_has_is_told_and_does_not_wait() -> None:
+def test_an_address_that_a_joiner_of_the_same_name_has_is_told_and_waits() -> None:
+    """Made new beside the one who is removed, somebody would have two accounts, and the work in the wrong one."""
     everybody = people()
-    everybody[5] |= {"sourced_id": "n-005", "identifier": "other", "username": "other"}
+    everybody[5] |= {"sourced_id": "n-005", "identifier": None, "username": "other"}
 
     decision = decide(district(everybody), live_of(district(people())))
 
-    assert users(decision) == {"delete": ["u-005"], "create": ["n-005"]}
+    assert users(decision) == {"delete": ["u-005*"], "create": ["n-005*"]}
+    assert "has the identifier, or the address and the name, of somebody" in decision.causes[0]
     assert said(decision, "probable-rekey")[0].message.endswith("match_with: email would keep their accounts")
 
 

@@ -167,12 +167,12 @@ def test_a_row_that_was_counted_before_is_not_counted_twice() -> None:
     assert limit(decision, "updates").seen == 2
 
 
-@pytest.mark.parametrize(("people", "released"), [(60, True), (59, False)])
+@pytest.mark.parametrize(("people", "released"), [(50, True), (49, False)])
 def test_an_approval_in_advance_releases_up_to_its_number(people: int, released: bool) -> None:
     approval = Advance(people, "2027-07-01", "graduating class")
-    decision = decide(district(EVERYBODY[60:]), live_of(DAY_ONE), rules(approvals=[approval]))
+    decision = decide(district(EVERYBODY[50:]), live_of(DAY_ONE), rules(approvals=[approval]))
     codes = {each.code for each in decision.diagnostics}
-    assert held(decision) == (0 if released else 60)
+    assert held(decision) == (0 if released else 50)
     assert ("approved-in-advance" in codes) == released
     assert ("approval-too-small" in codes) == (not released)
     if released:
@@ -182,10 +182,46 @@ def test_an_approval_in_advance_releases_up_to_its_number(people: int, released:
 
 
 def test_what_an_approval_released_before_is_used_up() -> None:
-    approval = Advance(70, "2027-07-01", "graduating class")
+    approval = Advance(60, "2027-07-01", "graduating class")
     used = [(approval.name, 1000 + each) for each in range(11)]
-    decision = decide(district(EVERYBODY[60:]), live_of(DAY_ONE), rules(*used, approvals=[approval]))
+    decision = decide(district(EVERYBODY[50:]), live_of(DAY_ONE), rules(*used, approvals=[approval]))
+    assert held(decision) == 50
+
+
+def test_no_approval_in_advance_empties_a_school() -> None:
+    decision = decide(
+        district(EVERYBODY[60:]), live_of(DAY_ONE), rules(approvals=[Advance(100, "2027-07-01", "graduating class")])
+    )
     assert held(decision) == 60
+    assert any("would lose everyone" in cause for cause in decision.causes)
+
+
+def test_a_school_is_not_emptied_in_two_steps() -> None:
+    small = [person(each, "s-2" if each < 5 else "s-1") for each in range(100)]
+    last = [each for each in small if each["sourced_id"] != "u-004"]
+    uses = pl.DataFrame([{"name": "users", "row_id": 1000 + each, "schools": "s-2"} for each in range(4)])
+    now = [each for each in small if each["sourced_id"] not in {f"u-{number:03}" for number in range(4)}]
+    gone = [each for each in last if each["school"] == "s-1"]
+    decision = decide(
+        district(gone),
+        live_of(district(now)),
+        RosterRules("identifier", restraint=Restraint(earlier=uses.select(list(EARLIER_SCHEMA)), today=TODAY)),
+    )
+    assert actions(decision, Kind.USER) == {"delete": ["u-004*"]}
+
+
+def test_what_a_file_added_lately_makes_no_room_for_others_to_leave() -> None:
+    leavers = district(EVERYBODY[8:])
+    few = RosterRules("identifier", restraint=Restraint(newcomers=60, today=TODAY))
+    assert held(decide(leavers, live_of(DAY_ONE))) == 0
+    assert held(decide(leavers, live_of(DAY_ONE), few)) == 8
+
+
+def test_enrollments_that_would_be_somebody_elses_count_as_lost() -> None:
+    moved = DAY_ONE.enrollments.with_columns(pl.lit("u-001").alias("user"))
+    decision = decide(replace(DAY_ONE, enrollments=moved), live_of(DAY_ONE))
+    assert limit(decision, "enrollments").seen == 198
+    assert decision.changes[Kind.ENROLLMENT]["held"].all()
 
 
 @pytest.mark.parametrize(("until", "code"), [("2026-11-22", "approval-expired"), (TODAY, "approval-unused")])
