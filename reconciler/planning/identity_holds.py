@@ -149,9 +149,7 @@ def _pairs(users: pl.DataFrame, key: str) -> pl.DataFrame:
     column = MATCHED_COLUMNS[key]
     # Who leaves by the selection is in the file still, beside the joiner.
     left = leaving(Kind.USER) & (pl.col("reason") != Reason.SCOPE_NARROWED.value)
-    gone = users.filter(left).select(
-        pl.col("key").alias("leaver"), _before(column).alias("value"), *_BEFORE
-    )
+    gone = users.filter(left).select(pl.col("key").alias("leaver"), _before(column).alias("value"), *_BEFORE)
     gone = gone.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
     new = users.filter(_action == Action.CREATE.value).select(
         pl.col("key").alias("joiner"), pl.col(column).alias("value"), *_NAMES
