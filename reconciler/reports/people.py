@@ -46,6 +46,8 @@ NAMES_NOBODY = frozenset(
         "garbled-text",
         "header-order",
         "huge-field",
+        "huge-header",
+        "huge-row",
         "identity-conflict",
         "inactive-status",
         "keys-alike",
