@@ -8,10 +8,12 @@ from typing import Any
 
 import polars as pl
 
+from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, SESSIONS_SCHEMA, Snapshot, SourceFacts
 from reconciler.operations.own_part import WAITING
 from reconciler.store.live import Store
 from reconciler.store.reader import Reader
+from reconciler.store.snapshots import OVERTAKEN
 
 #: Where the facts of a source stand among those that are kept of a roster.
 SOURCE = "source"
@@ -49,10 +51,24 @@ def last_snapshot(reader: Reader, customer_id: int) -> Snapshot | None:
 
 
 def last_snapshot_of(store: Store, customer: str) -> Snapshot | None:
-    """The same by the customer's name, in a view of its own: for a thread beside the one that reads the store."""
+    """What changes may be laid over, by the customer's name, in a view of its own: for a thread beside the one that
+    reads the store. Raises Refusal where a later roster, which is not good yet, has been carried out in part: laid over the
+    one before, changes would bring back what that one said."""
     with store.reading() as reader:
         record = reader.customers().get(customer)
+        source = reader.last_source(record.id) if record else None
+        if source is not None and source.facts.get(OVERTAKEN):
+            raise Refusal([_overtaken(customer)])
         return last_snapshot(reader, record.id) if record else None
+
+
+def _overtaken(customer: str) -> Diagnostic:
+    return error(
+        "delta-without-whole",
+        "the last whole roster waits for a person, and what of it did not wait was applied: there is no roster that "
+        "these changes could be laid over",
+        hint=f"approve what `reconciler holds` says of {customer}, or send a whole roster first",
+    )
 
 
 def kept_source(snapshot: Snapshot, kept: Mapping[str, pl.DataFrame]) -> dict[str, object]:

@@ -27,7 +27,7 @@ from reconciler.store.problem import StoreProblem
 from reconciler.store.roster import write_roster
 from reconciler.store.run_record import HoldScope, counts_of, forget_holds, hold_scope, keep_hold, record_run
 from reconciler.store.secret_traces import keep_secrets
-from reconciler.store.snapshots import keep_snapshot
+from reconciler.store.snapshots import keep_snapshot, overtake_snapshot
 from reconciler.store.staleness import Current, current_catalogue, current_customer, refuse_stale
 from reconciler.store.writing import TABLES, Writing, refresh
 
@@ -138,7 +138,10 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
         # Where another hand wrote meanwhile, a fingerprint from the plan might hide it.
         for kind, frame in plan.refresh.items():
             refresh(connection, TABLES[kind], frame)
-    if order.compared and plan.source is not None and plan.snapshot and (order.approved or not plan.doubted):
+    if order.compared and plan.doubted and not order.approved:
+        if order.rows:
+            overtake_snapshot(connection, customer)
+    elif order.compared and plan.source is not None and plan.snapshot:
         last_run = run or (current.version[0] if current else 0)
         keep_snapshot(connection, customer, last_run, plan.source, plan.snapshot, plan.facts)
     if order.undoes is None:

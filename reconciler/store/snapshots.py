@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
+import orjson
 import polars as pl
 
 from reconciler.model.plan import SourceSummary
@@ -59,6 +60,20 @@ def keep_snapshot(
                     schema={"snapshot_id": pl.Int64, "part": pl.String, "number": pl.Int64, "data": pl.Binary},
                 ),
             )
+
+
+#: Among a kept roster's facts: a later one, which is not good yet, was carried out in part.
+OVERTAKEN = "overtaken"
+
+
+def overtake_snapshot(connection: Connection, customer: int) -> None:
+    """Marks the kept roster as no longer what the store was made by."""
+    facts = connection.scalar("SELECT facts FROM snapshots WHERE customer_id = :customer", {"customer": customer})
+    if facts is not None:
+        connection.execute(
+            "UPDATE snapshots SET facts = :facts WHERE customer_id = :customer",
+            {"customer": customer, "facts": text_of({**orjson.loads(facts), OVERTAKEN: True})},
+        )
 
 
 def _packed(frame: pl.DataFrame) -> bytes:

@@ -153,3 +153,34 @@ def test_a_check_of_changes_alone_looks_at_their_rows_only(project: Project, bef
     bad = before.with_user("u-0003", enabledUser="perhaps")
     found = project.run("roster", "check", packed(project, before.delta(bad)))
     assert "users.csv:2:4: error: enabledUser is neither true nor false" in found.out
+
+
+def test_people_whose_removal_waits_keep_their_classes_when_changes_come(project: Project) -> None:
+    """The kept roster lacks them, and so does the file of changes: neither says that they are gone."""
+    large = bundle(users=100)
+    a_customer(project, "1.1")
+    applied(project, large)
+    waiting = large.students()[:15]
+    without = large.without_users(waiting)
+    assert project.apply("springfield", "--zip", packed(project, without)).code == 3
+    before = project.ask("select count(*) from enrollments where tombstoned_at is null")
+    more = without.delta(without.with_user("u-9001", username="new", identifier="9001"))
+    found = project.plan("springfield", "--zip", packed(project, more))
+    assert keys(found, "user", "create") == ["u-9001"]
+    assert found.json["customers"][0]["counts"].get("enrollment", {}).get("delete", 0) == 0
+    project.apply("springfield", "--zip", packed(project, more))
+    assert project.ask("select count(*) from enrollments where tombstoned_at is null") == before
+
+
+def test_changes_are_not_laid_over_a_roster_that_a_doubted_one_has_overtaken(project: Project) -> None:
+    large = bundle(users=100)
+    a_customer(project, "1.1")
+    applied(project, large)
+    someone = large.students()[-1]
+    half = large.without_users(large.students()[:40]).with_user(someone, givenName="New")
+    assert project.apply("springfield", "--zip", packed(project, half)).code == 3
+    more = half.delta(half.with_user("u-9001", username="new", identifier="9001"))
+    found = project.plan("springfield", "--zip", packed(project, more))
+    assert (found.code, diagnostics(found)) == (3, ["delta-without-whole"])
+    applied(project, large.with_user(someone, givenName="New"))
+    assert project.plan("springfield", "--zip", packed(project, more)).code == 2
