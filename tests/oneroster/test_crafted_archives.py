@@ -25,7 +25,7 @@ MOST_SECONDS = 5.0
 PROGRAM = """
 import json, resource, sys
 from reconciler.cli.door import run
-code = run(["roster", "check", "--format", "json", sys.argv[1]])
+code = run(["roster", "check", "--format", "json", *sys.argv[1:]])
 with open("/proc/self/status") as status:
     memory = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 used = resource.getrusage(resource.RUSAGE_SELF)
@@ -42,9 +42,9 @@ class Checked:
     seconds: float
 
 
-def check(path: Path) -> Checked:
+def check(path: Path, *options: str) -> Checked:
     """memory: bytes. seconds: of the processor, the program's and the system's together."""
-    done = subprocess.run([sys.executable, "-c", PROGRAM, path], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", PROGRAM, path, *options], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     report, used = done.stdout, json.loads(done.stderr.splitlines()[-1])
     codes = tuple(each["code"] for each in json.loads(report)["diagnostics"] if each["severity"] == "error")
@@ -53,6 +53,16 @@ def check(path: Path) -> Checked:
 
 #: Method 99 and the field that names the real one, as WinZip writes them, without the flag.
 AES = Part(b"more.csv", b"x" * 40, 10, 0, 99, extra=bytes.fromhex("0199070002004145030800"))
+
+
+#: Those of CRAFTED that only hold where nothing of a file is kept before it was looked at.
+BY_THE_LETTER = (
+    "3 GB of spaces",
+    "a bomb behind noise",
+    "an endless quotation of many lines",
+    "an endless row",
+    "an endless header",
+)
 
 
 def special(kind: int) -> Callable[[Path], Path]:
@@ -123,6 +133,29 @@ def test_an_archive_made_to_do_harm_is_refused_in_little_memory_and_time(tmp_pat
     assert found.code == 1
     assert set(found.diagnostics) <= set(expected.split()), found.diagnostics
     assert found.diagnostics
+    assert found.memory < MOST_MEMORY, f"{found.memory / MEBIBYTE:.0f} MB"
+    assert found.seconds < MOST_SECONDS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "3 GB of spaces",
+        "a bomb behind noise",
+        "an endless quotation of many lines",
+        "an endless row",
+        "an endless header",
+    ],
+)
+def test_by_the_letter_such_an_archive_is_refused_in_little_memory_and_time_as_well(tmp_path: Path, name: str) -> None:
+    make, expected = CRAFTED[name]
+    path = make(tmp_path / "roster.zip")
+    found = check(path, "--strict")
+    if found.seconds > MOST_SECONDS:
+        found = min(found, check(path, "--strict"), key=lambda each: each.seconds)
+    assert found.code == 1
+    assert expected in found.diagnostics
     assert found.memory < MOST_MEMORY, f"{found.memory / MEBIBYTE:.0f} MB"
     assert found.seconds < MOST_SECONDS
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, Refusal
+from reconciler.oneroster.shape import Shape
 from reconciler.oneroster.strict.findings import MOST_LISTED, Findings
 from reconciler.oneroster.strict.gradebook import check_gradebook
 from reconciler.oneroster.strict.manifest import Declared, check_manifest
@@ -78,7 +79,7 @@ def _bytes(package: Package, stem: str, findings: Findings) -> bytes | None:
     if stem not in package.members:
         return None
     try:
-        return package.archive.read(package.members[stem])
+        return package.archive.read(package.members[stem], Shape(f"{stem}.csv").feed)
     except Refusal as refusal:
         findings.refuse(refusal.diagnostics)
         return None
