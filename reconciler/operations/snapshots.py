@@ -52,8 +52,8 @@ def last_snapshot(reader: Reader, customer_id: int) -> Snapshot | None:
 
 def last_snapshot_of(store: Store, customer: str) -> Snapshot | None:
     """What changes may be laid over, by the customer's name, in a view of its own: for a thread beside the one that
-    reads the store. Raises Refusal where a later roster, which is not good yet, has been carried out in part: laid over the
-    one before, changes would bring back what that one said."""
+    reads the store. Raises Refusal where a later roster, which is not good yet, has been carried out in part: laid over
+    the one before, changes would bring back what that one said."""
     with store.reading() as reader:
         record = reader.customers().get(customer)
         source = reader.last_source(record.id) if record else None
