@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: help setup demo year test lint format bench schema lock clean
+.PHONY: help setup demo year test test-slow lint format bench schema lock clean
 
 help:
 	@echo "make demo    plan and apply three example customers into a fresh store under .demo/"
 	@echo "make year    play a school year day by day, and draw docs/year.svg anew"
-	@echo "make test    run every test, on SQLite and on PostgreSQL"
+	@echo "make test    run the tests, on SQLite and on PostgreSQL"
+	@echo "make test-slow  run the long ones: applies killed at every statement, full disks, histories by chance, a year"
 	@echo "make lint    ruff, mypy, import-linter, schemas up to date"
 	@echo "make bench   speed and memory, as ratios measured in one run"
 	@echo "make lock    compile the pinned, hashed requirements anew"
@@ -30,7 +31,10 @@ year: $(READY)
 	@$(BIN)/python -m demo.year --record docs
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -19,6 +19,8 @@ import crafted_archives as crafted
 import pytest
 from crafted_archives import MEBIBYTE, Part, changed, deflated, of_users, pack, roster, stored, with_part
 
+pytestmark = pytest.mark.slow
+
 MOST_MEMORY = 200 * MEBIBYTE
 MOST_SECONDS = 5.0
 #: What Linux says of a process by itself (VmHWM): its own `ru_maxrss` begins with that of the one which started it.

@@ -6,12 +6,15 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from roster_reading import read, read_over
 
 from bundles import Bundle, bundle
 from reconciler.oneroster.snapshot import Snapshot
+
+pytestmark = pytest.mark.slow
 
 START = bundle(users=8, schools=3, classes=6)
 SCHOOLS = ("s-1", "s-2", "s-3")

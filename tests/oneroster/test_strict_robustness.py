@@ -17,6 +17,8 @@ from reconciler.oneroster.strict.check import Letter, check_letter
 from reconciler.oneroster.strict.rules import REFUSALS, RULES
 from reconciler.oneroster.strict.tables import TABLES
 
+pytestmark = pytest.mark.slow
+
 MADE = {version: complete(version) for version in TABLES}
 SCRAPS = st.sampled_from(
     [b'"', b",", b"\n", b"\r", b"\x00", b"\xff", b"\xef\xbb\xbf", b'"",', b";", b" ", b'"\n"', b"\xe2\x80\xa8", b""]

@@ -16,6 +16,8 @@ from reconciler.model.kind import Kind
 from reconciler.store.key import StoreKey
 from reconciler.store.opening import open_store
 
+pytestmark = pytest.mark.slow
+
 #: What the person is known by, each value like no other's.
 ZED = {
     "sourcedId": "u-zed-4711",

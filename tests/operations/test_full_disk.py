@@ -30,7 +30,10 @@ def disks_can_be_made() -> bool:
         return False
 
 
-pytestmark = pytest.mark.skipif(not disks_can_be_made(), reason="this machine lets nobody mount a disk of their own")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not disks_can_be_made(), reason="this machine lets nobody mount a disk of their own"),
+]
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from reconciler.store.connection import Connection
 from reconciler.store.problem import StoreProblem
 from reconciler.store.tables import durable
 
+pytestmark = pytest.mark.slow
+
 DISTRICT = bundle(users=40)
 DAY_ONE = DISTRICT.without_users(DISTRICT.ids("users")[20:])
 

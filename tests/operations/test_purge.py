@@ -14,6 +14,8 @@ from bundles import Bundle, bundle
 from project import Project, Result
 from reconciler import clock
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 9, 1, 6, tzinfo=UTC)
 DAY_ONE = bundle(users=60)
 STUDENTS = DAY_ONE.students()

@@ -26,6 +26,8 @@ from reconciler.operations.workspace import Workspace
 from reconciler.planning.live import with_roles
 from reconciler.store.live import Store
 
+pytestmark = pytest.mark.slow
+
 BASE = bundle(users=16, classes=4)
 PEOPLE = BASE.ids("users")
 COMMUNITY = (
