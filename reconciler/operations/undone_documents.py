@@ -81,7 +81,6 @@ class _Touched:
 
     key: Key
     was: WantedDocument | None
-    same: bool
     later: int | None
 
     def why_not(self, drifted: bool, now: AppliedDocument) -> Spared | None:
@@ -89,7 +88,7 @@ class _Touched:
         if (self.was.document if self.was else None) == there:
             return None
         # The store knows that another hand wrote to one of them, not to which.
-        return Spared.CHANGED_SINCE if not self.same or drifted else None
+        return Spared.CHANGED_SINCE if self.later is not None or drifted else None
 
 
 def _touched(
@@ -102,9 +101,9 @@ def _touched(
     for kind in DECLARED_KINDS if record is not None else (Kind.LESSON,):
         for row in reader.touched(kind, record.id if record else None, run).iter_rows(named=True):
             key = kind, names.get((kind, row["id"]), "")
-            if key in applied:
+            if key in applied and not row["taken_back"]:
                 was = None if row["made"] or row["was"]["tombstoned_at"] is not None else _as_it_was(key, row["was"])
-                yield _Touched(key, was, row["same"], row["later"])
+                yield _Touched(key, was, row["later"])
 
 
 def _as_it_was(key: Key, image: Mapping[str, Any]) -> WantedDocument:

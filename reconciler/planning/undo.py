@@ -136,7 +136,7 @@ def _listed(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         pl.lit(kind.value).alias("kind"),
         pl.coalesce("key", "now_key", "was_key").alias("key"),
         "why",
-        pl.when(~pl.col("same")).then("later").alias("run"),
+        pl.col("later").alias("run"),
         pl.col("now_file").alias("file"),
         pl.col("now_line").alias("line"),
     ).cast(SPARED)

@@ -93,7 +93,8 @@ def with_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         .when(was_live & now_live & ~equal)
         .then(_staying(kind))
     )
-    rows = rows.with_columns(action.alias("action")).filter(rostered)
+    standing = ~pl.col("taken_back")
+    rows = rows.with_columns(pl.when(standing).then(action).alias("action")).filter(rostered)
     key = pl.col("was_key")
     key = pl.when(ends() | key.is_null()).then("now_key").otherwise(key)
     rows = rows.with_columns(key.alias("key")).with_columns(
@@ -101,13 +102,13 @@ def with_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         .then("now_key")
         .alias("former_key")
     )
-    # Where a run left no fingerprint, another hand wrote.
+    # Only another hand leaves a row without a fingerprint.
     why = (
         pl.when(pl.col("action").is_null())
         .then(None)
         .when(~pl.col("there"))
         .then(pl.lit(Spared.NO_LONGER_KEPT.value))
-        .when(~pl.col("same") | pl.col("seen").is_null())
+        .when(pl.col("later").is_not_null() | pl.col("seen").is_null())
         .then(pl.lit(Spared.CHANGED_SINCE.value))
     )
     return rows.with_columns(why.alias("why"))

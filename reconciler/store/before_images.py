@@ -1,9 +1,8 @@
-"""What one run changed, read back: each row as it was before, whether it is still as the run left it, and the first
-later run that touched it."""
+"""What one run changed, read back: each row as it was before, and whether a later run has changed it since."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -41,10 +40,6 @@ BESIDE: Schema = {
     "origin_file": pl.String,
     "origin_line": pl.Int64,
 }
-#: Of a row that a run leaves as it was, these may differ all the same.
-IMMATERIAL = frozenset(
-    {"tombstoned_at", "concluded_at", "created_run", "origin_file", "origin_line", "span_file", "span_line"}
-)
 DOCUMENT: Schema = {
     "slug": pl.String,
     "name": pl.String,
@@ -58,35 +53,30 @@ DOCUMENT: Schema = {
     "span_line": pl.Int64,
 }
 
-#: made: the run made the row. there: it is still. same: it is as the run left it, as far as images tell. later: the
-#: first later run that touched it. file, line: where it comes from now. was: struct of what it was (`image_schema`);
-#: null of a row that the run made.
-TOUCHED_COLUMNS = ("id", "made", "there", "same", "later", "file", "line", "was")
+#: made: the run made the row. there: it is still. taken_back: another run took this one back, as far as the row goes.
+#: later: the first later run that changed it and was not taken back itself; null where there is none. file, line: where
+#: it comes from now. was: struct of what it was (`image_schema`); null of a row that the run made.
+TOUCHED_COLUMNS = ("id", "made", "there", "taken_back", "later", "file", "line", "was")
 
-TEXTS: Schema = {
-    "id": pl.Int64,
-    "before": pl.String,
-    "later": pl.Int64,
-    "left": pl.String,
-    "now": pl.String,
-}
+TEXTS: Schema = {"id": pl.Int64, "before": pl.String, "now": pl.String}
 TEXTS_SQL = """
 WITH touched (id, entry) AS (
     SELECT row_id, min(id) FROM journal WHERE run_id = :run AND kind = '{kind}' AND {journalled} GROUP BY row_id
     UNION ALL
     SELECT t.id, CAST(NULL AS BIGINT) FROM {table} t WHERE t.created_run = :run AND {owned}
        AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.run_id = :run AND j.kind = '{kind}' AND j.row_id = t.id)
-), since (id, entry) AS (
-    SELECT j.row_id, min(j.id) FROM journal j JOIN touched ON touched.id = j.row_id
-    WHERE j.kind = '{kind}' AND j.run_id > :run GROUP BY j.row_id
 )
-SELECT w.id, b.before, l.run_id AS later, l.before AS "left", CASE WHEN t.id IS NOT NULL THEN {image} END AS now
+SELECT w.id, b.before, CASE WHEN t.id IS NOT NULL THEN {image} END AS now
 FROM touched w
 LEFT JOIN journal b ON b.id = w.entry
-LEFT JOIN since ON since.id = w.id
-LEFT JOIN journal l ON l.id = since.entry
 LEFT JOIN {table} t ON t.id = w.id AND {owned}
 ORDER BY w.id
+"""
+
+SINCE: Schema = {"id": pl.Int64, "run": pl.Int64}
+SINCE_SQL = """
+SELECT DISTINCT row_id AS id, run_id AS run FROM journal
+WHERE kind = '{kind}' AND run_id > :run AND {journalled} ORDER BY row_id, run_id
 """
 
 
@@ -109,14 +99,14 @@ def touched_rows(connection: Connection, kind: Kind, customer: int | None, run: 
     else:
         owned = "t.customer_id = :customer" if customer is not None else "t.customer_id IS NULL"
     facts: Parameters = {"run": run, "customer": customer}
+    journalled = "customer_id = :customer" if customer is not None else "customer_id IS NULL"
     sql = TEXTS_SQL.format(
-        kind=kind.value,
-        table=table,
-        owned=owned,
-        journalled="customer_id = :customer" if customer is not None else "customer_id IS NULL",
-        image=image(connection, kind, table),
+        kind=kind.value, table=table, owned=owned, journalled=journalled, image=image(connection, kind, table)
     )
-    return _decoded(kind, run, connection.frame(sql, TEXTS, facts))
+    rows = _decoded(kind, run, connection.frame(sql, TEXTS, facts))
+    since = connection.frame(SINCE_SQL.format(kind=kind.value, journalled=journalled), SINCE, facts)
+    undoes = dict(connection.rows("SELECT id, undoes FROM runs WHERE id >= :run AND undoes IS NOT NULL", facts))
+    return _followed(rows, run, since, undoes).select(TOUCHED_COLUMNS)
 
 
 def moved_identities(connection: Connection, customer: int, run: int) -> int:
@@ -150,26 +140,55 @@ def erasure_trace(key: StoreKey, customer: int, sourced_id: str) -> str:
 
 
 def _decoded(kind: Kind, run: int, texts: pl.DataFrame) -> pl.DataFrame:
-    images = texts.with_columns(_image(kind, name) for name in ("before", "left", "now"))
-    was, left, now = pl.col("before"), pl.col("left"), pl.col("now")
-    there = now.is_not_null()
-    made = was.is_null() | (was.struct.field("created_run") == run).fill_null(False)
-    alive = [image.struct.field("tombstoned_at").is_null() for image in (left, now)]
-    same_fields = [
-        left.struct.field(name).eq_missing(now.struct.field(name))
-        for name in image_schema(kind)
-        if name not in IMMATERIAL
-    ]
+    images = texts.with_columns(_image(kind, name) for name in ("before", "now"))
+    was, now = pl.col("before"), pl.col("now")
     return images.select(
         "id",
-        made.alias("made"),
-        there.alias("there"),
-        (pl.col("later").is_null() | pl.all_horizontal(alive[0] == alive[1], *same_fields)).alias("same"),
-        "later",
+        (was.is_null() | (was.struct.field("created_run") == run).fill_null(False)).alias("made"),
+        now.is_not_null().alias("there"),
         now.struct.field("origin_file").alias("file"),
         now.struct.field("origin_line").alias("line"),
         was.alias("was"),
     )
+
+
+def _followed(rows: pl.DataFrame, run: int, since: pl.DataFrame, undoes: Mapping[int, int]) -> pl.DataFrame:
+    """`rows` with `taken_back` and `later`. since: `id`, `run` of all that later runs touched, in order. However many
+    rows there are, few sequences of runs are."""
+    runs = (
+        since.join(rows, on="id", how="semi", maintain_order="left")
+        .group_by("id", maintain_order=True)
+        .agg(pl.col("run").cast(pl.String).str.join(",").alias("sequence"))
+    )
+    sequences = runs["sequence"].unique(maintain_order=True)
+    told = [effect(run, [int(each) for each in sequence.split(",")], undoes) for sequence in sequences]
+    verdicts = pl.DataFrame(
+        {"sequence": sequences, "taken_back": [each[0] for each in told], "later": [each[1] for each in told]},
+        schema={"sequence": pl.String, "taken_back": pl.Boolean, "later": pl.Int64},
+    )
+    return (
+        rows.join(runs, on="id", how="left", maintain_order="left")
+        .join(verdicts, on="sequence", how="left", maintain_order="left")
+        .with_columns(pl.col("taken_back").fill_null(False))
+    )
+
+
+def effect(run: int, later: Iterable[int], undoes: Mapping[int, int]) -> tuple[bool, int | None]:
+    """Whether a row that `run` and then the `later` ones touched is as if `run` had never touched it, and the first of
+    them that stands in the way of taking `run` back.
+
+    A run that took another back left the row as it was before that one; so two runs can be undone in turn.
+    """
+    standing: tuple[int, ...] = (run,)
+    before: dict[int, tuple[int, ...]] = {run: ()}
+    for each in later:
+        undone = undoes.get(each)
+        known = standing
+        standing = before[undone] if undone in before and undone is not None else (*standing, each)
+        before[each] = known
+    if run not in standing:
+        return True, None
+    return False, next(iter(standing[1:]), None)
 
 
 def _image(kind: Kind, column: str) -> pl.Expr:

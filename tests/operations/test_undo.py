@@ -213,6 +213,17 @@ def test_what_a_later_run_changed_is_left_alone_and_listed(springfield: Project)
     assert account(springfield, BEN)[-1]
 
 
+def test_who_came_back_and_was_deleted_again_by_a_later_run_is_left_alone(springfield: Project) -> None:
+    """Nobody can tell by looking: the account is as the first run left it, deleted."""
+    one = applied(springfield, DAY_ONE.without_users([ANN]))
+    applied(springfield, DAY_ONE)
+    three = applied(springfield, DAY_ONE.without_users([ANN]))
+    plan = planned(springfield, one)
+    assert keys(plan, "user", "restore") == []
+    assert f"user {ANN} was changed since by run {three - 1}; it is left as it is" in codes(plan)["changed-since"]
+    assert keys(planned(springfield, three), "user", "restore") == [ANN]
+
+
 def test_what_another_hand_changed_is_left_alone_and_listed(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.with_user(ANN, email="ann@new.example").with_user(BEN, email="b@new.example"))
     with springfield.by_hand() as cursor:
