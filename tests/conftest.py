@@ -12,14 +12,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from databases import DATABASE, administer
 from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store
 from reconciler.store.schema import BRANCHES
 from reconciler.store.tables import durable, volatile
-
-DATABASE = "reconciler_test"
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +74,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     open_store(f"sqlite:///{folder / 'store.db'}", ENVIRONMENT, key=KEY)
     return folder
-
-
-def administer(server: str, statement: sql.Composed) -> None:
-    with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
-        connection.execute(statement)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fault_play import DAY_ONE, School
 
+from fault_play import DAY_ONE, School
 from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
 

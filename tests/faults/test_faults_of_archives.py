@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fault_play import DAY_ONE, STUDENTS, School, as_file, entry, inner_zip, lines, packed
 
 from bundles import bundle
+from fault_play import DAY_ONE, STUDENTS, School, as_file, entry, inner_zip, lines, packed
 
 
 def test_01_a_truncated_archive_is_refused(school: School, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fault_play import DAY_ONE, STUDENTS, School
 
 ONE, OTHER = STUDENTS[0], STUDENTS[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fault_play import DAY_ONE, STUDENTS, School, as_file, lines
 
 ONE, OTHER = STUDENTS[0], STUDENTS[1]

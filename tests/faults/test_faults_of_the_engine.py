@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fault_play import DAY_ONE, STUDENTS, School
 
+from fault_play import DAY_ONE, STUDENTS, School
 from project import Result
 from reconciler import clock
 from reconciler.store import schema

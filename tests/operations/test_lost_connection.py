@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from bundles import bundle
-from conftest import DATABASE, administer
+from databases import DATABASE, administer
 from project import Project, Result
 from reconciler.store.connection import Connection
 from reconciler.store.problem import StoreProblem
