@@ -60,7 +60,8 @@ def emptied(url: str) -> str:
         )
         connection.execute(
             "UPDATE store SET catalogue_digest = NULL, catalogue_run = 0, catalogue_writes = 0, head_hash = NULL,"
-            " head_seal = NULL"
+            " head_seal = NULL, environment = %s",
+            [ENVIRONMENT],
         )
         for branch in BRANCHES:
             statement = sql.SQL("UPDATE {} SET version_num = {}")
