@@ -126,7 +126,7 @@ def test_who_is_to_be_deleted_is_deleted_whatever_becomes_of_the_absent(project:
 
 def test_who_is_not_enabled_is_suspended_and_resumed_and_no_limit_counts_it(project: Project) -> None:
     loaded(project)
-    many = MADE.students()[:20]
+    many = MADE.students()[:6]
     disabled = MADE
     for key in many:
         disabled = disabled.with_user(key, enabledUser="false")
@@ -143,6 +143,16 @@ def test_who_is_not_enabled_is_suspended_and_resumed_and_no_limit_counts_it(proj
     assert people(plan(project, MADE)) == [("resume", "returned", key) for key in sorted(many)]
     assert applied(project, MADE).code == 0
     assert account(project, FIRST) == before
+
+
+def test_a_column_that_locks_many_people_out_waits(project: Project) -> None:
+    loaded(project)
+    disabled = MADE
+    for key in MADE.students()[:20]:
+        disabled = disabled.with_user(key, enabledUser="false")
+    planned = plan(project, disabled)
+    assert planned.code == 3
+    assert all(each["held"] for each in changes(planned, "user"))
 
 
 @pytest.mark.parametrize("missing", ["delete", "suspend"])
