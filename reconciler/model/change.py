@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from reconciler.model.cause import Cause
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
@@ -39,13 +40,14 @@ ACTION_ORDER = {action: place for place, action in enumerate(Action)}
 class FieldChange:
     """One value before and after. `path` is dotted (`rostering.limits.users.percent`) or a column's name.
 
-    personal: a masked report shows that it changed, not from what to what.
+    personal: a masked report shows that it changed, not from what to what. cause: known where a plan has a base.
     """
 
     path: str
     before: object
     after: object
     personal: bool = False
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class ChangeFacts:
     reason: Reason
     origin: Span | None = None
     held: bool = False
-    cause: str | None = None
+    cause: Cause | None = None
     impact: Mapping[str, object] = field(default_factory=dict)
     fields: tuple[FieldChange, ...] = ()
 

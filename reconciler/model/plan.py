@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.change import Action, Change
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
+from reconciler.model.weakening import Weakening
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,6 +40,9 @@ CHANGE_COLUMNS: dict[str, str] = {
     "held": "kept back until a person approves [bool]",
     "limits": "names of the limits that it counts against, joined by commas; null for none [str]",
 }
+
+#: a further column of a plan with a base: a Cause [str]; null where none is known
+CAUSE_COLUMN = "cause"
 
 
 class Outcome(StrEnum):
@@ -149,7 +153,7 @@ class CustomerPlan:
     reference; None where there is nothing to write. refresh: frames (live_id, fingerprint) of rows that are
     as they should be but whose fingerprint is not. snapshot: frames to keep as the last good roster; facts: what later
     sources are judged by, kept beside them. doubted: a gate holds something, so that the roster is no good one to judge
-    the next by until a person approves it.
+    the next by until a person approves it. weakened: settings that protect people less than those before.
     """
 
     id: str
@@ -169,6 +173,7 @@ class CustomerPlan:
     snapshot: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
     doubted: bool = False
+    weakened: tuple[Weakening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +184,32 @@ class StoreIdentity:
     environment: str
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The state in git that a plan takes its customers from: only those that differ. ref: as given."""
+
+    ref: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Customers that a plan with a base leaves out, and that are not as git has them. pending: not applied yet.
+    drifted: changed in the store by hand. failed: their files do not validate."""
+
+    pending: int = 0
+    drifted: int = 0
+    failed: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.pending or self.drifted or self.failed)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """plan_id: digest of what the plan would do, to which customers, in which store. undoes: the run that it reverses;
-    then no configuration in the files has to fit."""
+    then no configuration in the files has to fit. base, elsewhere: of a plan that takes only what differs from a state
+    in git. weakened: what reconciler.yaml protects less; the customers have their own."""
 
     plan_id: str
     created_at: str
@@ -190,3 +217,6 @@ class Plan:
     store: StoreIdentity
     customers: tuple[CustomerPlan, ...]
     undoes: int | None = None
+    base: Base | None = None
+    elsewhere: Elsewhere | None = None
+    weakened: tuple[Weakening, ...] = ()

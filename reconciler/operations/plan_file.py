@@ -24,8 +24,10 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import (
     FORMAT_VERSION,
+    Base,
     Counts,
     CustomerPlan,
+    Elsewhere,
     Hold,
     LimitUse,
     Outcome,
@@ -34,6 +36,7 @@ from reconciler.model.plan import (
     SourceSummary,
     StoreIdentity,
 )
+from reconciler.model.weakening import Weakening
 from reconciler.operations.workspace import refuse_other_store
 from reconciler.planning.digest import plan_id
 from reconciler.store.key import StoreKey
@@ -48,6 +51,9 @@ _HOLD = TypeAdapter(Hold | None)
 _COUNTS = TypeAdapter(dict[Kind, Counts])
 _SEEN = TypeAdapter(Seen)
 _STORE = TypeAdapter(StoreIdentity)
+_BASE = TypeAdapter(Base | None)
+_ELSEWHERE = TypeAdapter(Elsewhere | None)
+_WEAKENED = TypeAdapter(tuple[Weakening, ...])
 _CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
 
 #: of the store that a plan is made for: after an upgrade, it is to be made anew
@@ -82,6 +88,9 @@ def _write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
         "store": _STORE.dump_python(plan.store, mode="json"),
         "customers": [_customer_out(customer, place, frames) for place, customer in enumerate(plan.customers)],
         "undoes": plan.undoes,
+        "base": _BASE.dump_python(plan.base, mode="json"),
+        "elsewhere": _ELSEWHERE.dump_python(plan.elsewhere, mode="json"),
+        "weakened": _WEAKENED.dump_python(plan.weakened, mode="json"),
     }
     partial = path.with_name(f".{path.name[:MOST_OF_NAME]}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -123,6 +132,9 @@ def read_plan(path: Path, store: Store) -> Plan:
             store=made_for,
             customers=tuple(_customer_in(each, members) for each in head["customers"]),
             undoes=head.get("undoes"),
+            base=_BASE.validate_python(head.get("base")),
+            elsewhere=_ELSEWHERE.validate_python(head.get("elsewhere")),
+            weakened=_WEAKENED.validate_python(head.get("weakened", ())),
         )
     except (KeyError, ValidationError, pl.exceptions.PolarsError) as problem:
         raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
@@ -212,6 +224,7 @@ def _customer_out(customer: CustomerPlan, place: int, frames: dict[str, pl.DataF
         "snapshot": kept("snapshot", customer.snapshot),
         "facts": dict(customer.facts),
         "doubted": customer.doubted,
+        "weakened": _WEAKENED.dump_python(customer.weakened, mode="json"),
     }
 
 
@@ -247,4 +260,5 @@ def _customer_in(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerP
         snapshot={part: frame(name) for part, name in stored["snapshot"].items()},
         facts=stored.get("facts", {}),
         doubted=stored["doubted"],
+        weakened=_WEAKENED.validate_python(stored.get("weakened", ())),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from deepdiff import DeepDiff
 from deepdiff.model import DiffLevel
 
+from reconciler.model.cause import Cause
 from reconciler.model.change import Change, Create, Delete, FieldChange, Restore, Update
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
@@ -100,7 +101,7 @@ def _compare(
         key=wanted.id,
         label=wanted.label,
         reason=Reason.DRIFT if applied.drifted else Reason.FIELD_CHANGED,
-        cause="drift" if applied.drifted else None,
+        cause=Cause.DRIFT if applied.drifted else None,
         origin=_origin(wanted, fields),
         fields=fields,
     )

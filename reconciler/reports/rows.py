@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 import polars as pl
 
+from reconciler.model.cause import Cause
 from reconciler.model.change import (
     Action,
     Adopt,
@@ -29,7 +30,7 @@ from reconciler.model.change import (
 )
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import DECLARED_KINDS, Kind
-from reconciler.model.plan import CustomerPlan
+from reconciler.model.plan import CAUSE_COLUMN, CustomerPlan
 from reconciler.model.reason import Reason
 from reconciler.model.roster import FIELDS
 from reconciler.reports.people import View
@@ -100,7 +101,7 @@ def change_of(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) ->
         "reason": reason,
         "origin": Span(row["file"], row["line"] or 0) if row["file"] else None,
         "held": row["held"],
-        "cause": "drift" if reason is Reason.DRIFT else None,
+        "cause": _cause(row, reason),
         "impact": {
             name.removeprefix(IMPACT): value
             for name, value in row.items()
@@ -132,6 +133,11 @@ def change_of(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) ->
             return Update(**facts, fields=fields)
         case _:
             assert_never(action)
+
+
+def _cause(row: Mapping[str, Any], reason: Reason) -> Cause | None:
+    known = row.get(CAUSE_COLUMN)
+    return Cause(known) if known else Cause.DRIFT if reason is Reason.DRIFT else None
 
 
 def _label(view: View, kind: Kind, row: Mapping[str, Any]) -> str:
