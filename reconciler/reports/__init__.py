@@ -1,1 +1,1 @@
-"""A Plan in, text out: terminal and JSON, and the JSON Schema of the latter. Never sees a store."""
+"""Text out of values: of a Plan for people and programs, of diagnostics for code review. Never sees a store."""
