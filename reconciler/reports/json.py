@@ -25,8 +25,9 @@ from reconciler.model.change import (
 )
 from reconciler.model.diagnostic import Diagnostic, Span
 from reconciler.model.kind import Kind
-from reconciler.model.plan import FORMAT_VERSION, Counts, CustomerPlan, Hold, LimitUse, Plan, SourceSummary
+from reconciler.model.plan import FORMAT_VERSION, Counts, CustomerPlan, Elsewhere, Hold, LimitUse, Plan, SourceSummary
 from reconciler.model.roster import Manager
+from reconciler.model.weakening import Weakening
 from reconciler.reports.people import Mask, People, View
 from reconciler.reports.rows import groups
 
@@ -56,7 +57,10 @@ def render(plan: Plan, people: People, mask: Mask, rows: int = 1000) -> str:
         "created_at": plan.created_at,
         "tool_version": plan.tool_version,
         "store": {"id": plan.store.id, "environment": plan.store.environment},
+        "base": {"ref": plan.base.ref, "commit": plan.base.commit} if plan.base else None,
+        "elsewhere": _elsewhere(plan.elsewhere) if plan.elsewhere is not None else None,
         "summary": _summary(plan),
+        "weakened": [_weakened(each) for each in plan.weakened],
         "customers": [_customer(each, View(people, mask, each.id), rows) for each in plan.customers],
     }
     return dumped(document)
@@ -83,6 +87,25 @@ def _summary(plan: Plan) -> Document:
         "held": sum(counts.held for counts in each),
         "unchanged": sum(counts.unchanged for counts in each),
         "quarantined": sum(counts.quarantined for counts in each),
+        "weakened": len(plan.weakened) + sum(len(customer.weakened) for customer in plan.customers),
+    }
+
+
+def _elsewhere(elsewhere: Elsewhere) -> Document:
+    return {"pending": elsewhere.pending, "drifted": elsewhere.drifted, "failed": elsewhere.failed}
+
+
+def _weakened(weakening: Weakening) -> Document:
+    origin = weakening.origin or Span("")
+    return {
+        "protection": weakening.protection,
+        "kind": weakening.kind,
+        "key": weakening.key,
+        "path": weakening.path,
+        "before": weakening.before,
+        "after": weakening.after,
+        "file": origin.file or None,
+        "line": origin.line or None,
     }
 
 
@@ -100,6 +123,7 @@ def _customer(customer: CustomerPlan, view: View, rows: int) -> Document:
             if kind in customer.counts and _has_numbers(customer.counts[kind])
         },
         "limits": [_limit(limit) for limit in customer.limits],
+        "weakened": [_weakened(view.weakening(each)) for each in customer.weakened],
         "changes": [_change(change) for group in listed for change in group.changes],
         "changes_truncated": any(group.left_out for group in listed),
     }
@@ -172,7 +196,10 @@ def _change(change: Change) -> Document:
         "held": change.held,
         "origin": {"file": origin.file, "line": origin.line or None} if origin else None,
         "impact": {name: value for name, value in change.impact.items() if value is not None},
-        "fields": [{"path": field.path, "before": field.before, "after": field.after} for field in _all_fields(change)],
+        "fields": [
+            {"path": field.path, "before": field.before, "after": field.after, "cause": field.cause}
+            for field in _all_fields(change)
+        ],
     }
 
 

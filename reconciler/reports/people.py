@@ -12,6 +12,7 @@ from typing import TypeAlias
 from reconciler.model.change import Change, FieldChange
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
+from reconciler.model.weakening import Protection, Weakening
 
 
 class People(StrEnum):
@@ -132,6 +133,14 @@ class View:
         """A change of a declared kind; of its people only administrators are named in it."""
         return replace(change, fields=tuple(self.field(field) for field in change.fields))
 
+    def weakening(self, weakening: Weakening) -> Weakening:
+        """Who is no longer protected is a person; every other protection names nobody."""
+        if self.people is People.FULL:
+            return weakening
+        path = PROTECT if weakening.protection is Protection.PROTECT else weakening.path
+        shown = self.field(FieldChange(path, weakening.before, weakening.after))
+        return replace(weakening, path=shown.path, before=shown.before, after=shown.after)
+
     def diagnostic(self, diagnostic: Diagnostic) -> Diagnostic:
         """Without its text where that may name a person; code, file and line stay."""
         span = diagnostic.span
@@ -150,7 +159,7 @@ class View:
 
     def _keys(self, value: object) -> object:
         if not isinstance(value, list | tuple):
-            return value
+            return self._reference(Kind.USER, value)
         return [self._reference(Kind.USER, each) for each in value]
 
     def _path(self, path: str, personal: bool) -> tuple[str, bool]:

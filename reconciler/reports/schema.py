@@ -9,11 +9,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from reconciler.model.cause import Cause
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Severity
-from reconciler.model.kind import Kind
+from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import Freshness, Outcome
 from reconciler.model.reason import Reason
+from reconciler.model.weakening import Protection
 from reconciler.reports.json import COUNTED
 
 Schema: TypeAlias = dict[str, Any]
@@ -23,6 +25,10 @@ _PLACE: Schema = {"type": ["integer", "null"], "minimum": 1}
 _TEXT: Schema = {"type": "string"}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 _SHA256 = "[0-9a-f]{64}"
+_CAUSE: Schema = {
+    "enum": [*(cause.value for cause in Cause), None],
+    "description": "pr: by the change under review. pending: not yet applied before it. drift: by hand.",
+}
 
 
 def plan_schema() -> Schema:
@@ -46,7 +52,16 @@ def plan_schema() -> Schema:
                 id=_described(_TEXT, "The store's UUID."),
                 environment=_described(_TEXT, "The environment that the store was made for."),
             ),
-            summary=_described(_numbers(), "Sums over all customers and kinds."),
+            base={
+                "anyOf": [{"type": "null"}, _object(ref=_TEXT, commit=_described(_TEXT, "The commit that it named."))],
+                "description": "The state in git that the plan is compared with: it takes only customers that differ.",
+            },
+            elsewhere={
+                "anyOf": [{"type": "null"}, _object(pending=_NUMBER, drifted=_NUMBER, failed=_NUMBER)],
+                "description": "Customers that a plan with a base leaves out and that are not as git has them.",
+            },
+            summary=_described(_summary(), "Sums over all customers and kinds."),
+            weakened=_described(_weakened(), "What reconciler.yaml protects less than before."),
             customers={"type": "array", "items": {"$ref": "#/$defs/customer"}},
         ),
         "$defs": {
@@ -56,6 +71,7 @@ def plan_schema() -> Schema:
             "diagnostic": _diagnostic(),
             "counts": _numbers(),
             "limit": _limit(),
+            "weakening": _weakening(),
             "change": _change(),
         },
     }
@@ -75,6 +91,7 @@ def _customer() -> Schema:
             "additionalProperties": {"$ref": "#/$defs/counts"},
         },
         limits={"type": "array", "items": {"$ref": "#/$defs/limit"}},
+        weakened=_described(_weakened(), "Settings that protect people less than those before."),
         changes={
             "type": "array",
             "description": "Deletions first; they are never cut, but for enrollments.",
@@ -140,10 +157,7 @@ def _change() -> Schema:
         key=_described(_TEXT, "A declared id, or a sourcedId; a pseudonym where people are masked."),
         label=_described(_TEXT, "A name for people."),
         reason=_word("Why. Others may be added.", Reason),
-        cause={
-            "enum": ["pr", "pending", "drift", None],
-            "description": "pr: by the change under review. pending: not yet applied before it. drift: by hand.",
-        },
+        cause=_CAUSE,
         held=_described({"type": "boolean"}, "Kept back until a person approves."),
         origin={
             "anyOf": [{"type": "null"}, _object(file=_TEXT, line=_PLACE)],
@@ -156,10 +170,33 @@ def _change() -> Schema:
         },
         fields={
             "type": "array",
-            "items": _object(path=_TEXT, before={}, after={}),
+            "items": _object(path=_TEXT, before={}, after={}, cause=_CAUSE),
             "description": "What changes, before and after; ••• where a personal value is hidden.",
         },
     )
+
+
+def _weakened() -> Schema:
+    return {"type": "array", "items": {"$ref": "#/$defs/weakening"}}
+
+
+def _weakening() -> Schema:
+    return _object(
+        protection=_word("What is weakened. Others may be added.", Protection),
+        kind={"enum": [*(kind.value for kind in DECLARED_KINDS), None], "description": "null: reconciler.yaml."},
+        key=_described(_TEXT, "The document's id."),
+        path=_described(_TEXT, "Dotted, as in the fields of a change."),
+        before={},
+        after={},
+        file=_OPTIONAL_TEXT,
+        line=_PLACE,
+    )
+
+
+def _summary() -> Schema:
+    numbers = _numbers()
+    weakened = _described(_NUMBER, "Protections weakened, those of reconciler.yaml too.")
+    return _object(**numbers["properties"], weakened=weakened)
 
 
 def _numbers() -> Schema:

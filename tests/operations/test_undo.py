@@ -101,7 +101,7 @@ def test_a_rekeyed_person_has_the_old_sourced_id_again_and_the_same_account(spri
     plan = planned(springfield, run)
     (change,) = changes(plan, "user")
     assert (change["action"], change["key"]) == ("rekey", ANN)
-    assert change["fields"][0] == {"path": "sourced_id", "before": "n-1", "after": ANN}
+    assert change["fields"][0] == {"path": "sourced_id", "before": "n-1", "after": ANN, "cause": None}
     undo(springfield, run)
     assert account(springfield, ANN) == who
     assert account(springfield, "n-1") == ()

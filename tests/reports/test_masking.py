@@ -73,7 +73,7 @@ def test_a_masked_field_tells_only_whether_it_is_set() -> None:
 def test_a_masked_rekey_has_two_pseudonyms() -> None:
     rekey = next(change for change in changes(samples.updates()) if change["action"] == "rekey")
     before, after = (samples.mask(Kind.USER, "springfield", key) for key in ("u-77", "n-77"))
-    assert rekey["fields"] == [{"path": "sourced_id", "before": before, "after": after}]
+    assert rekey["fields"] == [{"path": "sourced_id", "before": before, "after": after, "cause": None}]
 
 
 def view(people: People = People.MASKED) -> View:

@@ -9,6 +9,7 @@ from typing import Any
 
 import plan_samples as samples
 import pytest
+import reviewed_plans as reviews
 from syrupy.assertion import SnapshotAssertion
 
 from reconciler.model.change import Action, FieldChange, Update
@@ -44,15 +45,19 @@ def test_keys_stand_in_the_order_of_the_contract() -> None:
         "created_at",
         "tool_version",
         "store",
+        "base",
+        "elsewhere",
         "summary",
+        "weakened",
         "customers",
     ]
     assert list(document["summary"]) == [
         *("delete", "suspend", "resume", "conclude", "rekey", "restore", "adopt", "move", "update", "create"),
-        *("held", "unchanged", "quarantined"),
+        *("held", "unchanged", "quarantined", "weakened"),
     ]
     assert list(document["customers"][0]) == [
-        *("id", "outcome", "source", "hold", "diagnostics", "counts", "limits", "changes", "changes_truncated")
+        *("id", "outcome", "source", "hold", "diagnostics", "counts", "limits", "weakened"),
+        *("changes", "changes_truncated"),
     ]
     assert list(document["customers"][0]["changes"][0]) == [
         *("action", "kind", "key", "label", "reason", "cause", "held", "origin", "impact", "fields")
@@ -99,20 +104,21 @@ def test_an_update_lists_only_the_fields_that_differ() -> None:
     changes = rendered(samples.updates())["customers"][0]["changes"]
     ralph = next(change for change in changes if change["key"] == "u-12")
     assert ralph["fields"] == [
-        {"path": "email", "before": "old@springfield.example", "after": "ralph@springfield.example"}
+        {"path": "email", "before": "old@springfield.example", "after": "ralph@springfield.example", "cause": None}
     ]
     martin = next(change for change in changes if change["key"] == "u-30")
-    assert {"path": "email", "before": None, "after": "martin.prince@springfield.example"} in martin["fields"]
-    assert {"path": "roles", "before": "s-7=student", "after": "s-7=student, s-8=student"} in martin["fields"]
+    values = {field["path"]: (field["before"], field["after"]) for field in martin["fields"]}
+    assert values["email"] == (None, "martin.prince@springfield.example")
+    assert values["roles"] == ("s-7=student", "s-7=student, s-8=student")
     assert martin["cause"] == "drift"
 
 
 def test_a_rekey_says_both_keys_and_an_adoption_who_manages_it_now() -> None:
     changes = rendered(samples.updates())["customers"][0]["changes"]
     rekey = next(change for change in changes if change["action"] == "rekey")
-    assert rekey["fields"] == [{"path": "sourced_id", "before": "u-77", "after": "n-77"}]
+    assert rekey["fields"] == [{"path": "sourced_id", "before": "u-77", "after": "n-77", "cause": None}]
     adopted = next(change for change in changes if change["action"] == "adopt")
-    assert adopted["fields"][0] == {"path": "managed_by", "before": "lti", "after": "roster"}
+    assert adopted["fields"][0] == {"path": "managed_by", "before": "lti", "after": "roster", "cause": None}
 
 
 def test_an_account_that_keeps_its_manager_is_not_said_to_change_it() -> None:
@@ -127,7 +133,7 @@ def test_a_person_who_returns_under_another_key_shows_the_former_one() -> None:
     restore = samples.change(Action.RESTORE, Reason.RETURNED, 3, row)
     customer = samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [restore])})
     fields = rendered(customer)["customers"][0]["changes"][0]["fields"]
-    assert fields == [{"path": "sourced_id", "before": "u-8", "after": "u-9"}]
+    assert fields == [{"path": "sourced_id", "before": "u-8", "after": "u-9", "cause": None}]
 
 
 def test_impact_leaves_out_what_is_not_known() -> None:
@@ -157,7 +163,9 @@ def test_documents_with_read_only_values_are_written_as_they_are() -> None:
     field = FieldChange("select", MappingProxyType({"grades": ("01", "02")}), frozenset({"b", "a"}))
     update = Update(kind=Kind.CUSTOMER, key="springfield", label="s", reason=Reason.FIELD_CHANGED, fields=(field,))
     change = rendered(samples.customer(declared=(update,)))["customers"][0]["changes"][0]
-    assert change["fields"] == [{"path": "select", "before": {"grades": ["01", "02"]}, "after": ["a", "b"]}]
+    assert change["fields"] == [
+        {"path": "select", "before": {"grades": ["01", "02"]}, "after": ["a", "b"], "cause": None}
+    ]
     assert change["origin"] is None
 
 
@@ -166,3 +174,54 @@ def test_a_customer_of_no_source_has_null() -> None:
     assert customer["source"] is None
     assert customer["outcome"] == Outcome.HELD.value
     assert customer["hold"] == {"id": "ogdenville:812:00c0de", "people": 812, "rows": 1}
+
+
+def test_a_reviewed_plan_reads_as_it_did(snapshot: SnapshotAssertion) -> None:
+    assert render(reviews.reviewed(), People.MASKED, samples.mask) == snapshot
+
+
+def test_a_plan_without_a_base_says_so() -> None:
+    document = rendered(samples.updates())
+    assert (document["base"], document["elsewhere"], document["weakened"]) == (None, None, [])
+
+
+def test_a_base_and_what_is_left_out_are_told() -> None:
+    document = json.loads(render(reviews.reviewed(), People.FULL, samples.mask))
+    assert document["base"] == {"ref": "origin/main", "commit": reviews.BASE.commit}
+    assert document["elsewhere"] == {"pending": 2, "drifted": 1, "failed": 0}
+    causes = {
+        field["cause"]
+        for customer in document["customers"]
+        for change in customer["changes"]
+        for field in change["fields"]
+    }
+    assert causes == {"pr", "pending", "drift"}
+
+
+def test_weakened_protections_are_counted_and_placed() -> None:
+    document = json.loads(render(reviews.folded(20), People.FULL, samples.mask))
+    assert document["summary"]["weakened"] == 1 + 20
+    assert document["weakened"] == [
+        {
+            "protection": "network",
+            "kind": None,
+            "key": "",
+            "path": "network.allow",
+            "before": ["127.0.0.1"],
+            "after": ["10.0.0.0/8", "127.0.0.1"],
+            "file": "reconciler.yaml",
+            "line": 9,
+        }
+    ]
+    assert document["customers"][1]["weakened"][0]["before"] == 20
+
+
+def test_json_is_whole_where_other_reports_fold() -> None:
+    document = json.loads(render(reviews.folded(20), People.FULL, samples.mask))
+    assert [len(customer["changes"]) for customer in document["customers"]].count(1) == 19
+
+
+def test_who_is_no_longer_protected_is_masked() -> None:
+    weakened = json.loads(render(reviews.reviewed(), People.MASKED, samples.mask))["customers"][0]["weakened"][1]
+    someone, lisa = (samples.mask(Kind.USER, "springfield", key) for key in ("u-1", "u-1041"))
+    assert (weakened["before"], weakened["after"]) == ([lisa, someone], [someone])

@@ -9,6 +9,7 @@ from typing import Any
 
 import plan_samples as samples
 import pytest
+import reviewed_plans as reviews
 from jsonschema import Draft202012Validator
 
 from reconciler.reports.json import render
@@ -46,6 +47,12 @@ def test_rendered_plans_follow_the_schema(people: People) -> None:
     assert [error.message for error in VALIDATOR.iter_errors(document(people))] == []
 
 
+@pytest.mark.parametrize("plan", [reviews.reviewed, lambda: reviews.folded(10), lambda: reviews.hostile("<b>|`")])
+def test_plans_with_a_base_follow_the_schema(plan: Any) -> None:
+    written = json.loads(render(plan(), People.MASKED, samples.mask))
+    assert [error.message for error in VALIDATOR.iter_errors(written)] == []
+
+
 def test_unknown_actions_reasons_and_keys_are_borne() -> None:
     plan = document()
     change = plan["customers"][0]["changes"][0]
@@ -66,6 +73,9 @@ def test_unknown_actions_reasons_and_keys_are_borne() -> None:
         (("customers", 3, "changes", 0, "held"), None),
         (("customers", 3, "changes", 0, "origin"), "users.csv"),
         (("customers", 0, "counts"), {"person": {}}),
+        (("base",), "main"),
+        (("elsewhere",), {"pending": "two"}),
+        (("customers", 0, "weakened"), [{"protection": "limit"}]),
     ],
 )
 def test_a_wrong_value_does_not_validate(path: tuple[str | int, ...], wrong: object) -> None:
