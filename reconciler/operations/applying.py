@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -17,6 +12,7 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
 from reconciler.model.settings import settings_digest
+from reconciler.operations.audit import actor, git_commit
 from reconciler.operations.documents import kept_digest
 from reconciler.operations.failure import UNFORESEEN, misconfigured, unexpected
 from reconciler.operations.recorded import answer_lost, applied_before, recorded_run_if_known
@@ -237,25 +233,6 @@ def _is_new_administrator(customer: CustomerPlan, path: str) -> bool:
         if change.kind is Kind.CUSTOMER
         for field in change.fields
     )
-
-
-def actor() -> str:
-    """Who applies: the CI's user where there is one, else USER@HOST."""
-    for variable in ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
-        if os.environ.get(variable):
-            return f"{os.environ[variable]} (CI)"
-    return f"{getpass.getuser()}@{socket.gethostname()}"
-
-
-def git_commit(directory: Path) -> str | None:
-    """The commit that the files are of; None outside a git checkout."""
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(directory), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None
 
 
 def _unfit(customer: CustomerPlan, approval: str) -> Diagnostic:

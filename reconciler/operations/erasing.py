@@ -12,7 +12,7 @@ import polars as pl
 from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.model.kind import Kind
-from reconciler.operations.applying import actor
+from reconciler.operations.audit import actor
 from reconciler.operations.purging import is_declared
 from reconciler.operations.workspace import Workspace
 from reconciler.store import erasure

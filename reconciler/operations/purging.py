@@ -11,7 +11,7 @@ from reconciler.config.document import customer_from_document
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.model.plan import CATALOGUE
-from reconciler.operations.applying import actor
+from reconciler.operations.audit import actor
 from reconciler.operations.failure import UNFORESEEN, unexpected
 from reconciler.operations.workspace import Workspace
 from reconciler.store.certificates import Certificate
