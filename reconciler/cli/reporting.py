@@ -66,4 +66,6 @@ def _rendered(
         return json_report.render(plan, people, mask, rows)
     width = min(max(shutil.get_terminal_size((100, 24)).columns, NARROWEST), WIDEST) if terminal else 100
     color = terminal and "NO_COLOR" not in os.environ
-    return text_report.render(plan, people, mask, rows, width=width, color=color, command=command, closing=closing)
+    return text_report.render(
+        plan, people, mask, rows, width=width, color=color, wrap=terminal, command=command, closing=closing
+    )

@@ -31,27 +31,53 @@ _REMOVALS_ORDER = (
 
 def block(customer: CustomerPlan, groups: Sequence[Group], view: View, layout: Layout) -> list[str]:
     """groups: all that change of this customer. One line, with its remarks, where nothing does."""
-    diagnostics = [view.diagnostic(each) for each in customer.diagnostics]
     if customer.outcome in (Outcome.REFUSED, Outcome.FAILED):
+        diagnostics = [view.diagnostic(each) for each in customer.diagnostics]
         stopped = layout.paint.red(customer.outcome)
         first = f"{layout.paint.bold(_name(customer))}  {stopped}: nothing was compared, nothing was changed"
         return [first, *(f"  {text}" for text in diagnostic_lines(diagnostics, layout))]
-    remarks = [*limit_lines(customer.limits, layout), *remark_lines(customer, diagnostics, layout)]
+    remarks = _remarks(customer, view, layout)
     if not groups:
         return [_unchanged(customer, layout), *(f"  {text}" for text in remarks)]
-    parts = (
-        _header(customer, layout),
-        _hold(customer, layout),
-        change_table(customer, _removals(groups), layout),
-        change_table(customer, (group for group in groups if group.action not in TAKING), layout),
-        remarks,
+    removals, others = _removals(customer, groups, layout), _others(customer, groups, layout)
+    return _spaced(_header(customer, layout), _hold(customer, layout), removals, others, remarks)
+
+
+def losses(customer: CustomerPlan, groups: Sequence[Group], view: View, layout: Layout) -> list[str]:
+    """What is taken away, and what keeps it back: the first part of a block, where a report has several."""
+    remarks = _remarks(customer, view, layout)
+    return _spaced(_header(customer, layout), _hold(customer, layout), _removals(customer, groups, layout), remarks)
+
+
+def other_changes(customer: CustomerPlan, groups: Sequence[Group], layout: Layout) -> list[str]:
+    """The second part; empty where a customer only loses."""
+    others = _others(customer, groups, layout)
+    return [f"{layout.paint.bold(_name(customer))}  other changes", "", *others] if others else []
+
+
+def remarks_alone(customer: CustomerPlan, view: View, layout: Layout) -> list[str]:
+    """Of a customer whose changes are all told with those of others; empty where nothing was noticed."""
+    remarks = _remarks(customer, view, layout)
+    return (
+        [f"{layout.paint.bold(_name(customer))}: what changes is told above.", *(f"  {text}" for text in remarks)]
+        if (remarks)
+        else []
     )
+
+
+def _remarks(customer: CustomerPlan, view: View, layout: Layout) -> list[str]:
+    diagnostics = [view.diagnostic(each) for each in customer.diagnostics]
+    return [*limit_lines(customer.limits, layout), *remark_lines(customer, diagnostics, layout)]
+
+
+def _spaced(*parts: list[str]) -> list[str]:
+    """With an empty line between those that have any."""
     shown = [part for part in parts if part]
     return [text for place, part in enumerate(shown) for text in (["", *part] if place else part)]
 
 
 def _name(customer: CustomerPlan) -> str:
-    return "catalogue" if customer.id == CATALOGUE else customer.id
+    return "catalogue" if customer.id == CATALOGUE else clean(customer.id)
 
 
 def _header(customer: CustomerPlan, layout: Layout) -> list[str]:
@@ -96,13 +122,17 @@ def _hold(customer: CustomerPlan, layout: Layout) -> list[str]:
     size = counted(hold.rows, "change", "changes")
     if hold.people:
         size = f"{things(hold.people, Kind.USER)}, {size} in all"
-    lines = [f"{layout.paint.held('HELD')}  {layout.paint.bold(hold.id)}  {size}"]
+    lines = [f"{layout.paint.held('HELD')}  {layout.paint.bold(clean(hold.id))}  {size}"]
     lines += [f"      {clean(cause)}" for cause in hold.causes]
     if layout.command and customer.roster_applies:
-        lines.append(f"      If that is right:  {layout.command} --approve {hold.id}")
+        lines.append(f"      If that is right:  {layout.command} --approve {clean(hold.id)}")
     return lines
 
 
-def _removals(groups: Iterable[Group]) -> list[Group]:
+def _removals(customer: CustomerPlan, groups: Iterable[Group], layout: Layout) -> list[str]:
     taking = [group for group in groups if group.action in TAKING]
-    return sorted(taking, key=lambda group: _REMOVALS_ORDER.index(group.kind))
+    return change_table(customer, sorted(taking, key=lambda group: _REMOVALS_ORDER.index(group.kind)), layout)
+
+
+def _others(customer: CustomerPlan, groups: Iterable[Group], layout: Layout) -> list[str]:
+    return change_table(customer, (group for group in groups if group.action not in TAKING), layout)

@@ -71,6 +71,11 @@ def dumped(document: Document) -> str:
     return orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
+def canonical(value: object) -> bytes:
+    """The same bytes for the same value, whatever the order of its keys."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
 def _plain(value: object) -> object:
     """What orjson does not know: read-only mappings and sets in documents."""
     if isinstance(value, Mapping):

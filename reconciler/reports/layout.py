@@ -10,10 +10,12 @@ from reconciler.reports.cells import Paint
 @dataclass(frozen=True, slots=True)
 class Layout:
     """rows: most lines per kind and action. width: of the terminal, in cells. command: the words that would
-    apply this plan, empty where nothing can. now: when the plan was made."""
+    apply this plan, empty where nothing can. now: when the plan was made. causes: whose doing each change is, where the
+    plan has a base to tell it from."""
 
     rows: int
     width: int
     paint: Paint
     command: str
     now: str
+    causes: bool = False

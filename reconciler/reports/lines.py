@@ -12,6 +12,7 @@ from reconciler.model.change import (
     Conclude,
     Create,
     Delete,
+    FieldChange,
     Move,
     Rekey,
     Restore,
@@ -41,7 +42,7 @@ MARKS = {
 @dataclass(frozen=True, slots=True)
 class Line:
     """mark: one character. note: why, or where it comes from. details: shown behind, or beneath where they do
-    not fit."""
+    not fit. cause: empty where none is known."""
 
     mark: str
     kind: str
@@ -50,10 +51,11 @@ class Line:
     note: str = ""
     held: bool = False
     details: tuple[str, ...] = ()
+    cause: str = ""
 
 
 def line(change: Change) -> Line:
-    fields = tuple(before_and_after(field) for field in change.fields)
+    fields = tuple(_field(field, change) for field in change.fields)
     reason = why(change.reason, change.origin)
     match change:
         case Delete():
@@ -87,7 +89,13 @@ def _line(change: Change, note: str, details: tuple[str, ...]) -> Line:
     unnamed = change.kind is Kind.CUSTOMER or change.label == change.key
     label = "" if unnamed else clean(change.label)
     mark = MARKS[action_of(change)]
-    return Line(mark, change.kind, clean(change.key), label, clean(note), change.held, details)
+    return Line(mark, change.kind, clean(change.key), label, clean(note), change.held, details, change.cause or "")
+
+
+def _field(field: FieldChange, change: Change) -> str:
+    """With its cause, where that is another than the whole change's."""
+    words = before_and_after(field)
+    return f"{words} ({field.cause})" if field.cause and field.cause != change.cause else words
 
 
 def _some(text: str) -> tuple[str, ...]:

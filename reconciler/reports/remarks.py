@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 from reconciler.model.diagnostic import Diagnostic
@@ -39,7 +40,7 @@ def limit_lines(limits: Sequence[LimitUse], layout: Layout) -> list[str]:
     lines = []
     for limit, name in zip(shown, names, strict=True):
         before = f", {limit.earlier:,} of them before" if limit.earlier else ""
-        over = f"  {layout.paint.red('✗')}" if limit.exceeded else ""
+        over = f"  {layout.paint.red('✗ exceeded')}" if limit.exceeded else ""
         lines.append(
             f"{pad(name, column)}  {limit.seen:>{seen},} of {limit.allowed:,} allowed, {limit.of:,} live{before}{over}"
         )
@@ -91,10 +92,9 @@ def diagnostic_lines(diagnostics: Sequence[Diagnostic], layout: Layout) -> list[
     lines = []
     shown = diagnostics[: layout.rows]
     for each, following in zip_longest(shown, shown[1:]):
-        first, *hint = str(each).splitlines()
-        lines.append(clean(first))
-        if following is None or following.hint != each.hint:
-            lines += [f"    {clean(text.strip())}" for text in hint]
+        lines.append(clean(str(replace(each, hint=None))))
+        if each.hint and (following is None or following.hint != each.hint):
+            lines += [f"    {clean(text.strip())}" for text in each.hint.splitlines()]
     more = len(diagnostics) - layout.rows
     if more > 0:
         lines.append(f"… {more:,} more; all of them: --rows {len(diagnostics)} or --format json")

@@ -65,13 +65,22 @@ def groups(customer: CustomerPlan, view: View, rows: int, *, cut_deletions: bool
     """By action, then kind. At most `rows` changes each, but deletions of everything except enrollments are
     whole unless `cut_deletions`."""
     found = []
+    present = _present(customer)
     for action in Action:
         for kind in KIND_ORDER:
+            if (kind, action.value) not in present:
+                continue
             whole = action is Action.DELETE and kind is not Kind.ENROLLMENT and not cut_deletions
             group = _group(customer, view, action, kind, None if whole else rows)
             if group.total:
                 found.append(group)
     return tuple(found)
+
+
+def _present(customer: CustomerPlan) -> set[tuple[Kind, str]]:
+    """Which kinds have which actions at all, so that no frame is searched for what it has not."""
+    declared = {(change.kind, action_of(change).value) for change in customer.declared}
+    return declared | {(kind, action) for kind, frame in customer.roster.items() for action in frame["action"].unique()}
 
 
 def _group(customer: CustomerPlan, view: View, action: Action, kind: Kind, most: int | None) -> Group:

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from reconciler.model.change import Action
 from reconciler.model.kind import DECLARED_KINDS, Kind
-from reconciler.model.plan import CustomerPlan
+from reconciler.model.plan import CAUSE_COLUMN, CustomerPlan
 from reconciler.model.reason import Reason
 from reconciler.reports.cells import Paint, clip, pad, widest
 from reconciler.reports.layout import Layout
@@ -31,7 +31,7 @@ def change_table(customer: CustomerPlan, groups: Iterable[Group], layout: Layout
     """One line for each change shown. Enrollments, and whatever a roster adds, are counted with their first."""
     sections = list(groups)
     listed = [group for group in sections if not _is_counted(group)]
-    columns = _columns([line(change) for group in listed for change in group.changes], sections)
+    columns = _columns([line(change) for group in listed for change in group.changes], sections, layout)
     text: list[str] = []
     for group in sections:
         if _is_counted(group):
@@ -60,6 +60,7 @@ class _Columns:
     kind: int
     key: int
     label: int
+    cause: int
     held: int
     note: int
 
@@ -69,11 +70,12 @@ class _Columns:
         return " " * (2 + self.kind + len(_GAP))
 
 
-def _columns(lines: list[Line], groups: list[Group]) -> _Columns:
+def _columns(lines: list[Line], groups: list[Group], layout: Layout) -> _Columns:
     return _Columns(
         kind=widest([group.kind for group in groups if group.kind is not Kind.ENROLLMENT or not lines]),
         key=widest([each.key for each in lines]),
         label=widest([clip(each.label, _LONGEST_LABEL) for each in lines]),
+        cause=widest([each.cause for each in lines]) if layout.causes else 0,
         held=len(_HELD) if any(each.held for each in lines) else 0,
         note=min(_WIDEST_NOTE, widest([each.note for each in lines])),
     )
@@ -84,6 +86,7 @@ def _listed_lines(shown: Line, columns: _Columns, layout: Layout) -> list[str]:
     label = clip(shown.label, _LONGEST_LABEL)
     cells = [pad(shown.key, columns.key)]
     cells += [pad(label, columns.label)] if columns.label else []
+    cells += [pad(shown.cause, columns.cause)] if columns.cause else []
     before = _GAP.join(cells)
     held = pad(_HELD if shown.held else "", columns.held) + _GAP if columns.held else ""
     note = pad(shown.note, columns.note)
@@ -113,6 +116,7 @@ def _counted_lines(frame: pl.DataFrame, group: Group, columns: _Columns, layout:
     if group.held:
         held = " · " + (_HELD if group.held == group.total else f"{group.held:,} of them {_HELD}")
     kind = pad(group.kind, columns.kind)
+    text += _causes(mine) if layout.causes else ""
     lines = [f"{_mark(MARKS[group.action], layout.paint)} {kind}{_GAP}{text}{layout.paint.held(held)}"]
     if group.action is Action.DELETE:
         return lines
@@ -132,6 +136,15 @@ def _what(rows: pl.DataFrame, group: Group) -> str:
     if group.kind is Kind.ENROLLMENT and group.action is Action.DELETE:
         return _along(rows)
     return ""
+
+
+def _causes(rows: pl.DataFrame) -> str:
+    """` · 18 pr, 2 pending`: the most frequent first."""
+    if CAUSE_COLUMN not in rows.columns:
+        return ""
+    numbers = rows[CAUSE_COLUMN].drop_nulls().value_counts(name="number")
+    sorted_ = numbers.sort(["number", CAUSE_COLUMN], descending=[True, False])
+    return "".join(f" · {number:,} {cause}" for cause, number in sorted_.iter_rows())
 
 
 def _roles(rows: pl.DataFrame) -> str:

@@ -27,9 +27,9 @@ class _Sum:
 _Sums: TypeAlias = dict[tuple[Action, Kind], _Sum]
 
 
-def totals(customers: Sequence[CustomerPlan], groups: Iterable[Group]) -> str:
+def totals(customers: Sequence[CustomerPlan], groups: Iterable[Group], weakened: int = 0) -> str:
     """groups: of all customers. Removals before everything else, people before everybody's classes. Where people
-    change, what else a roster adds or updates is left to the tables."""
+    change, what else a roster adds or updates is left to the tables. weakened: protections, told with the removals."""
     sums: _Sums = {}
     for group in groups:
         place = (group.action, group.kind)
@@ -37,12 +37,13 @@ def totals(customers: Sequence[CustomerPlan], groups: Iterable[Group]) -> str:
     later = tuple(action for action in Action if action is not Action.DELETE)
     removed = _people(sums, (Action.DELETE,), named=False)
     removed_too = _others(sums, DECLARED_KINDS, Action.DELETE) + _others(sums, _OTHER_KINDS, Action.DELETE)
-    changed = _people(sums, later, named=bool(removed) and not removed_too)
+    changed = _people(sums, later, named=bool(removed) and not removed_too and not weakened)
     declared = [part for action in later for part in _others(sums, DECLARED_KINDS, action)]
     others = [part for action in later for part in _others(sums, _OTHER_KINDS, action)]
     rest = [*_settings(customers), *declared, *([] if removed or changed else others)]
     who = _who(customers)
-    changes = [*removed, *removed_too, *changed, *rest]
+    less = [counted(weakened, "protection", "protections") + " weakened"] if weakened else []
+    changes = [*removed, *removed_too, *less, *changed, *rest]
     if not changes and len(who) == 1:
         changes = ["nothing to change"]
     return " · ".join([*who, *changes])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -80,6 +80,12 @@ def age(since: str, until: str) -> str:
     return f"{counted(hours // 24, 'day', 'days')} old" if hours >= 24 else f"{counted(hours, 'hour', 'hours')} old"
 
 
+def named(names: Sequence[str], most: int = 3) -> str:
+    """The first few, and how many more: `a, b, c and 297 more`."""
+    more = len(names) - most
+    return f"{', '.join(names[:most])} and {more:,} more" if more > 0 else ", ".join(names)
+
+
 def why(reason: Reason, origin: Span | None) -> str:
     """A few words that say why something changes, with the place that asks for it."""
     place = str(Span(origin.file, origin.line)) if origin else ""
@@ -126,7 +132,7 @@ def belongings(kind: Kind, impact: Mapping[str, object]) -> str:
         if kind is Kind.USER and name == "enrollments":
             continue
         if value:
-            one_and_many = _BELONGINGS.get(name, (name.replace("_", " "),) * 2)
+            one_and_many = _BELONGINGS.get(name, (clean(name).replace("_", " "),) * 2)
             words.append(counted(value, *one_and_many))
         elif kind is Kind.USER and name == "classes":
             words.append("no class")
@@ -155,7 +161,11 @@ def made_by(manager: str) -> str:
 
 
 def before_and_after(field: FieldChange) -> str:
-    return f"{clean(field.path)} {value(field.before)} → {value(field.after)}"
+    return f"{clean(field.path)} {from_to(field.before, field.after)}"
+
+
+def from_to(before: object, after: object) -> str:
+    return f"{value(before)} → {value(after)}"
 
 
 def value(given: object) -> str:
