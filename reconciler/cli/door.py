@@ -46,6 +46,7 @@ VERBS: dict[str, Verb] = {
     "explain": Verb("reconciler.cli.explain:explain", "Say what a thing is, why, and what would become of it."),
     "purge": Verb("reconciler.cli.purge:purge", "Remove what was deleted longer ago than its retention."),
     "erase": Verb("reconciler.cli.erase:erase", "Remove a person, or a removed customer, on request."),
+    "init": Verb("reconciler.cli.init:init", "Write a new customers repository, with CI if you like."),
     "new": Verb("reconciler.cli.new:new", "Write one new, commented file of a customer, community or lesson."),
     "validate": Verb("reconciler.cli.validate:validate", "Check YAML, without store, secrets or network."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),

@@ -65,3 +65,8 @@ def files_options(command: Command) -> Command:
 def new_files_options(command: Command) -> Command:
     """As `files_options`, for a verb that makes the directory where it is missing."""
     return _directory(must_exist=False)(_live(used=False)(command))
+
+
+def placeless_options(command: Command) -> Command:
+    """Nothing; `--env` and `--store` are taken and mean nothing here, for a verb that names its place itself."""
+    return _live(used=False)(command)

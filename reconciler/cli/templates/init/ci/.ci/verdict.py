@@ -1,0 +1,57 @@
+"""Whether a proposal may be merged, and what the check says: decided from the plan, the files and who agreed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import program
+from record import APPROVED, CLEAR, WAITING
+
+#: Files that decide how proposals are judged; they count as weakened protection.
+MACHINERY = (".ci/", ".github/", ".gitlab/", ".gitlab-ci.yml", "CODEOWNERS", "docs/CODEOWNERS", "reconciler.yaml")
+
+Owns = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """state: success or failure. word: for the record. sentence: what the check says."""
+
+    state: str
+    word: str
+    sentence: str
+
+
+def judge(code: int, plan: dict[str, Any], files: Collection[str], agreed: Collection[str], owns: Owns) -> Verdict:
+    """code: of `plan --detailed-exitcode`. agreed: who approved this very commit, its author left out. owns: whether
+    this person may agree to this file."""
+    if code == program.INVALID:
+        return Verdict("failure", WAITING, "the files do not validate; the comment says where")
+    doubts = _doubts(code, plan, files)
+    if not doubts:
+        return Verdict("success", CLEAR, _totals(plan))
+    unowned = [path for path in files if not any(owns(path, person) for person in agreed)]
+    if files and not unowned:
+        return Verdict("success", APPROVED, f"{', '.join(doubts)}: approved by a code owner")
+    return Verdict("failure", WAITING, f"{', '.join(doubts)}: a code owner has to approve this commit")
+
+
+def _doubts(code: int, plan: dict[str, Any], files: Collection[str]) -> list[str]:
+    summary = plan["summary"]
+    doubts = []
+    if code == program.HELD or summary.get("held"):
+        doubts.append(f"{summary.get('held', 0)} held")
+    if summary.get("weakened"):
+        doubts.append(f"{summary['weakened']} protections weakened")
+    if any(path.startswith(MACHINERY) for path in files):
+        doubts.append("the reviews' own rules change")
+    return doubts
+
+
+def _totals(plan: dict[str, Any]) -> str:
+    summary = plan["summary"]
+    counted = [(name, summary.get(name, 0)) for name in ("delete", "suspend", "rekey", "update", "create")]
+    found = ", ".join(f"{name} {number}" for name, number in counted if number)
+    return found or "nothing changes"

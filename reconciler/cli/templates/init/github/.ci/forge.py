@@ -1,0 +1,163 @@
+"""GitHub, by way of `gh api`: the one place that talks to it. No body ever stands on a command line."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+REPOSITORY = os.environ.get("GITHUB_REPOSITORY", "")
+SERVER = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+BRANCH = os.environ.get("RECONCILER_BRANCH", "main")
+#: who the job's token speaks for; comments and statuses of others are not believed
+BOT = os.environ.get("RECONCILER_BOT", "github-actions[bot]")
+DRIFT = "reconciler-drift"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A pull request. head: its last commit. ref: where that can be fetched. target: the branch it is for."""
+
+    number: int
+    head: str
+    ref: str
+    target: str
+    author: str
+
+
+def proposal(number: int) -> Proposal | None:
+    """None where it is not open any more."""
+    found = _api("GET", f"pulls/{number}")
+    return _proposal(found) if found["state"] == "open" else None
+
+
+def proposal_of_head(head: str) -> Proposal | None:
+    """The open one whose last commit this is, forks' too."""
+    return next((_proposal(each) for each in _pages("pulls?state=open") if each["head"]["sha"] == head), None)
+
+
+def merged_proposal(commit: str) -> Proposal | None:
+    """The one that brought a commit to the branch by merge, squash or rebase."""
+    found = [each for each in _pages(f"commits/{commit}/pulls") if each["merged_at"] and each["base"]["ref"] == BRANCH]
+    exact = [each for each in found if each["merge_commit_sha"] == commit]
+    return _proposal((exact or found)[0]) if found else None
+
+
+def approvers(proposal: Proposal, head: str) -> set[str]:
+    """Who approved exactly this commit, by the last word of each."""
+    last: dict[str, dict[str, Any]] = {}
+    for each in _pages(f"pulls/{proposal.number}/reviews"):
+        if each["user"] and each["state"] in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
+            last[each["user"]["login"]] = each
+    return {who for who, each in last.items() if each["state"] == "APPROVED" and each["commit_id"] == head}
+
+
+def is_owner(owner: str, person: str) -> bool:
+    """Whether somebody is meant by a name of CODEOWNERS. Who is in a team is told only to TEAMS_TOKEN (read:org)."""
+    name = owner.removeprefix("@").lower()
+    if "/" not in name or not owner.startswith("@"):
+        return owner.startswith("@") and name == person.lower()
+    token = os.environ.get("TEAMS_TOKEN")
+    if not token:
+        print(f"{owner}: without TEAMS_TOKEN nobody counts as a member", file=sys.stderr)
+        return False
+    organisation, team = name.split("/", 1)
+    path = f"/orgs/{organisation}/teams/{team}/memberships/{person}"
+    variables = {**os.environ, "GH_TOKEN": token}
+    done = subprocess.run(["gh", "api", path], env=variables, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and json.loads(done.stdout)["state"] == "active"
+
+
+def comment(number: int, marker: str, body: str) -> None:
+    """Writes the one comment, or edits it in place."""
+    for each in _pages(f"issues/{number}/comments"):
+        if each["user"]["login"] == BOT and each["body"].startswith(marker):
+            _api("PATCH", f"issues/comments/{each['id']}", {"body": body})
+            return
+    _api("POST", f"issues/{number}/comments", {"body": body})
+
+
+def status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
+    """state: success, failure or error. GitHub takes 140 characters."""
+    said = {"context": context, "state": state, "description": description[:140], "target_url": _job()}
+    _api("POST", f"statuses/{commit}", said)
+
+
+def record(commit: str, context: str) -> str | None:
+    """What the bot's newest status of this context says."""
+    for each in _pages(f"commits/{commit}/statuses"):
+        if each["context"] == context and each["creator"]["login"] == BOT:
+            return str(each["description"])
+    return None
+
+
+def issue(marker: str, title: str, body: str | None) -> None:
+    """Opens the one issue, or edits it; None closes it."""
+    known = [
+        each
+        for each in _pages(f"issues?state=open&labels={DRIFT}")
+        if each["user"]["login"] == BOT and (each["body"] or "").startswith(marker)
+    ]
+    if known and body is None:
+        _api("PATCH", f"issues/{known[0]['number']}", {"state": "closed"})
+    elif known:
+        _api("PATCH", f"issues/{known[0]['number']}", {"body": body})
+    elif body is not None:
+        _api("POST", "issues", {"title": title, "body": body, "labels": [DRIFT]})
+
+
+def git_access() -> dict[str, str]:
+    """For `git fetch`, whose checkout keeps no token."""
+    pair = base64.b64encode(f"x-access-token:{os.environ.get('GH_TOKEN', '')}".encode()).decode()
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{SERVER}/.extraheader",
+        "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {pair}",
+    }
+
+
+def closing(sentence: str) -> str:
+    """The comment's last lines."""
+    return f"**Check:** {sentence}. [The whole report is an artifact of this job]({_job()})."
+
+
+def summary(text: str) -> None:
+    """Where the job's page shows it."""
+    place = os.environ.get("GITHUB_STEP_SUMMARY")
+    if place:
+        with open(place, "a", encoding="utf-8") as file:
+            file.write("\n".join(f"    {line}" for line in text[:500_000].splitlines()) + "\n\n")
+
+
+def _proposal(found: dict[str, Any]) -> Proposal:
+    number = int(found["number"])
+    return Proposal(
+        number, found["head"]["sha"], f"refs/pull/{number}/head", found["base"]["ref"], found["user"]["login"]
+    )
+
+
+def _job() -> str:
+    return f"{SERVER}/{REPOSITORY}/actions/runs/{os.environ.get('GITHUB_RUN_ID', '')}"
+
+
+def _pages(path: str) -> list[dict[str, Any]]:
+    joint = "&" if "?" in path else "?"
+    pages = _gh("GET", f"{path}{joint}per_page=100", "--paginate", "--slurp")
+    return [each for page in pages for each in page]
+
+
+def _api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    return _gh(method, path, *(["--input", "-"] if body is not None else []), body=body)
+
+
+def _gh(method: str, path: str, *options: str, body: dict[str, Any] | None = None) -> Any:
+    command = ["gh", "api", "--method", method, f"repos/{REPOSITORY}/{path}", *options]
+    sent = json.dumps(body) if body is not None else None
+    done = subprocess.run(command, input=sent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"error: GitHub refused {method} {path}: {done.stderr.strip()}")
+    return json.loads(done.stdout)

@@ -1,0 +1,199 @@
+"""GitLab, by way of `curl`: the one place that talks to it. The token and bodies never stand on a command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+API = os.environ.get("CI_API_V4_URL", "")
+PROJECT = os.environ.get("CI_PROJECT_ID", "")
+BRANCH = os.environ.get("CI_DEFAULT_BRANCH", "main")
+DRIFT = "reconciler-drift"
+STATES = {"success": "success", "failure": "failed", "error": "failed"}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A merge request. head: its last commit. ref: where that can be fetched. target: the branch it is for. pipeline:
+    of the merge request in this project, which the check joins."""
+
+    number: int
+    head: str
+    ref: str
+    target: str
+    author: str
+    pipeline: int | None = None
+
+
+def proposal(number: int) -> Proposal | None:
+    """None where it is not open any more."""
+    found = _api("GET", f"merge_requests/{number}")
+    return _proposal(found) if found["state"] == "opened" else None
+
+
+def proposal_of_head(head: str) -> Proposal | None:
+    """The open one whose last commit this is, forks' too."""
+    return next((_proposal(each) for each in _pages("merge_requests?state=opened") if each["sha"] == head), None)
+
+
+def merged_proposal(commit: str) -> Proposal | None:
+    """The one that brought a commit to the branch by merge, squash or fast-forward."""
+    path = f"repository/commits/{commit}/merge_requests"
+    found = [each for each in _pages(path) if each["state"] == "merged" and each["target_branch"] == BRANCH]
+    exact = [each for each in found if commit in (each.get("merge_commit_sha"), each.get("squash_commit_sha"))]
+    return _proposal((exact or found)[0]) if found else None
+
+
+def approvers(proposal: Proposal, head: str) -> set[str]:
+    """Who approved after the last push: GitLab says when, not what, somebody approved."""
+    versions = _pages(f"merge_requests/{proposal.number}/versions")
+    newest = max(versions, key=lambda each: each["id"], default=None)
+    if newest is None or newest["head_commit_sha"] != head:
+        return set()
+    found = _api("GET", f"merge_requests/{proposal.number}/approvals")["approved_by"]
+    if any("approved_at" not in each for each in found):
+        print("this GitLab does not say when somebody approved: no approval counts", file=sys.stderr)
+    return {each["user"]["username"] for each in found if (each.get("approved_at") or "") > newest["created_at"]}
+
+
+def is_owner(owner: str, person: str) -> bool:
+    """Whether somebody is meant by a name of CODEOWNERS: a person, or a group and all who are in it."""
+    name = owner.removeprefix("@")
+    if not owner.startswith("@"):
+        return False
+    if name.lower() == person.lower():
+        return True
+    path = f"{API}/groups/{quote(name, safe='')}/members/all?query={quote(person)}"
+    members = _curl("GET", path, missing=[])
+    return any(each["username"].lower() == person.lower() and each["state"] == "active" for each in members)
+
+
+def comment(number: int, marker: str, body: str) -> None:
+    """Writes the one note, or edits it in place."""
+    notes = f"merge_requests/{number}/notes"
+    me = _me()
+    for each in _pages(notes):
+        if each["author"]["username"] == me and each["body"].startswith(marker):
+            _api("PUT", f"{notes}/{each['id']}", {"body": body})
+            return
+    _api("POST", notes, {"body": body})
+
+
+def status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
+    """state: success, failure or error. GitLab takes 255 characters."""
+    said: dict[str, Any] = {
+        "name": context,
+        "state": STATES[state],
+        "description": description[:255],
+        "target_url": os.environ.get("CI_JOB_URL", ""),
+    }
+    if proposal is not None and commit == proposal.head:
+        # a fork's commit is on no branch of this project
+        said |= {"pipeline_id": proposal.pipeline} if proposal.pipeline else {"ref": proposal.ref}
+    else:
+        said["ref"] = BRANCH
+    _api("POST", f"statuses/{commit}", said)
+
+
+def record(commit: str, context: str) -> str | None:
+    """What the bot's newest status of this context says."""
+    me = _me()
+    found = [
+        each
+        for each in _pages(f"repository/commits/{commit}/statuses?all=true&name={quote(context, safe='')}")
+        if each["name"] == context and each["author"]["username"] == me
+    ]
+    newest = max(found, key=lambda each: each["id"], default=None)
+    return str(newest["description"]) if newest else None
+
+
+def issue(marker: str, title: str, body: str | None) -> None:
+    """Opens the one issue, or edits it; None closes it."""
+    me = _me()
+    known = [
+        each
+        for each in _pages(f"issues?state=opened&labels={DRIFT}")
+        if each["author"]["username"] == me and (each["description"] or "").startswith(marker)
+    ]
+    if known and body is None:
+        _api("PUT", f"issues/{known[0]['iid']}", {"state_event": "close"})
+    elif known:
+        _api("PUT", f"issues/{known[0]['iid']}", {"description": body})
+    elif body is not None:
+        _api("POST", "issues", {"title": title, "description": body, "labels": DRIFT})
+
+
+def git_access() -> dict[str, str]:
+    """The runner's checkout may fetch as it is."""
+    return {}
+
+
+def closing(sentence: str) -> str:
+    """The note's last lines."""
+    return f"**Check:** {sentence}. [The whole report is an artifact of this job]({os.environ.get('CI_JOB_URL', '')})."
+
+
+def summary(text: str) -> None:
+    """GitLab shows the job's log, where it stands already."""
+
+
+def _proposal(found: dict[str, Any]) -> Proposal:
+    number = int(found["iid"])
+    pipeline = found.get("head_pipeline") or {}
+    own = pipeline.get("sha") == found["sha"] and str(pipeline.get("project_id")) == PROJECT
+    return Proposal(
+        number,
+        found["sha"],
+        f"refs/merge-requests/{number}/head",
+        found["target_branch"],
+        found["author"]["username"],
+        int(pipeline["id"]) if own else None,
+    )
+
+
+def _me() -> str:
+    return str(_curl("GET", f"{API}/user")["username"])
+
+
+def _pages(path: str) -> list[dict[str, Any]]:
+    joint = "&" if "?" in path else "?"
+    found: list[dict[str, Any]] = []
+    for page in range(1, 1000):
+        more = _api("GET", f"{path}{joint}per_page=100&page={page}")
+        found += more
+        if len(more) < 100:
+            break
+    return found
+
+
+def _api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    return _curl(method, f"{API}/projects/{PROJECT}/{path}", body)
+
+
+def _curl(method: str, url: str, body: dict[str, Any] | None = None, missing: Any = None) -> Any:
+    """missing: what a 404 means; else it is an error."""
+    with tempfile.TemporaryDirectory() as private:
+        lines = [
+            f'url = "{url}"',
+            f'request = "{method}"',
+            f'header = "PRIVATE-TOKEN: {os.environ["GITLAB_API_TOKEN"]}"',
+        ]
+        if body is not None:
+            place = os.path.join(private, "body.json")
+            with open(place, "w", encoding="utf-8") as file:
+                json.dump(body, file)
+            lines += ['header = "Content-Type: application/json"', f'data-binary = "@{place}"']
+        command = ["curl", "--silent", "--show-error", "--write-out", "\\n%{http_code}", "--config", "-"]
+        done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=False)
+    answer, _, code = done.stdout.rpartition("\n")
+    if code == "404" and missing is not None:
+        return missing
+    if done.returncode or not code.startswith("2"):
+        raise SystemExit(f"error: GitLab refused {method} {url}: {code} {done.stderr.strip()}")
+    return json.loads(answer)
