@@ -38,7 +38,7 @@ rostering:
 ENVIRONMENT = "test"
 KEY = bytes(range(32))
 
-FILES_ONLY = frozenset({"validate", "new", "schema", "roster"})
+FILES_ONLY = frozenset({"validate", "fmt", "new", "schema", "roster"})
 
 
 @dataclass(frozen=True)
