@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli.exit_code import ExitCode, worst
 from reconciler.cli.options import workspace_options
-from reconciler.cli.reporting import report_options, show_plan
+from reconciler.cli.reporting import full_report_option, report_options, show_plan
 from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import broken, misconfigured
 from reconciler.operations.plan_file import write_plan
@@ -36,6 +36,7 @@ NOTHING_CHANGED = "Nothing was changed."
 @report_options[0]
 @report_options[1]
 @report_options[2]
+@full_report_option
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes, 3 where something is held or refused."
 )
@@ -50,6 +51,7 @@ def plan(
     form: str,
     rows: int | None,
     people: str | None,
+    full_report: str,
     detailed_exitcode: bool,
 ) -> ExitCode:
     """Compare customers and rosters with the live store, and show what an apply would do.
@@ -69,6 +71,7 @@ def plan(
         key=lambda: workspace.store.key,
         command=apply_command(customers, bundle, directory, environment, store),
         closing=NOTHING_CHANGED,
+        full_report=full_report,
     )
     if out is not None:
         write_plan(made, out, workspace.store.key)

@@ -14,14 +14,15 @@ import click
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.reports import json as json_report
+from reconciler.reports import markdown as markdown_report
 from reconciler.reports import text as text_report
-from reconciler.reports.people import Mask, People
+from reconciler.reports.people import People
 
 if TYPE_CHECKING:
     from reconciler.store.key import StoreKey
 
-FORMATS = ("text", "json")
-ROWS = {"text": 20, "json": 1000}
+FORMATS = ("text", "json", "markdown")
+ROWS = {"text": 20, "json": 1000, "markdown": 20}
 NARROWEST, WIDEST = 80, 120
 
 report_options = (
@@ -34,6 +35,13 @@ report_options = (
     ),
 )
 
+full_report_option = click.option(
+    "--full-report",
+    metavar="URL|TEXT",
+    default="",
+    help="Where a Markdown report says that the whole plan is to be read.  [default: how to make it]",
+)
+
 
 def show_plan(
     plan: Plan,
@@ -44,8 +52,10 @@ def show_plan(
     key: Callable[[], StoreKey],
     command: str = "",
     closing: str = "",
+    full_report: str = "",
 ) -> None:
-    """Prints to stdout. key: asked for only where somebody has to be masked."""
+    """Prints to stdout. key: asked for only where somebody has to be masked. full_report: where a report that is cut
+    says that the whole plan is."""
     terminal = sys.stdout.isatty()
     chosen = People(people) if people else People.FULL if terminal and form == "text" else People.MASKED
     known_key = cache(key)
@@ -54,18 +64,25 @@ def show_plan(
         return known_key().pseudonym(kind, customer, name)
 
     wanted = ROWS[form] if rows is None else rows
-    click.echo(
-        _rendered(plan, form, chosen, mask, wanted, terminal=terminal, command=command, closing=closing), nl=False
-    )
+    match form:
+        case "json":
+            report = json_report.render(plan, chosen, mask, wanted)
+        case "markdown":
+            report = markdown_report.render(plan, chosen, mask, wanted, command=command, full_report=full_report)
+        case _:
+            report = text_report.render(
+                plan,
+                chosen,
+                mask,
+                wanted,
+                width=_width(terminal=terminal),
+                color=terminal and "NO_COLOR" not in os.environ,
+                wrap=terminal,
+                command=command,
+                closing=closing,
+            )
+    click.echo(report, nl=False)
 
 
-def _rendered(
-    plan: Plan, form: str, people: People, mask: Mask, rows: int, *, terminal: bool, command: str, closing: str
-) -> str:
-    if form == "json":
-        return json_report.render(plan, people, mask, rows)
-    width = min(max(shutil.get_terminal_size((100, 24)).columns, NARROWEST), WIDEST) if terminal else 100
-    color = terminal and "NO_COLOR" not in os.environ
-    return text_report.render(
-        plan, people, mask, rows, width=width, color=color, wrap=terminal, command=command, closing=closing
-    )
+def _width(*, terminal: bool) -> int:
+    return min(max(shutil.get_terminal_size((100, 24)).columns, NARROWEST), WIDEST) if terminal else 100

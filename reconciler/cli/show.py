@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import workspace_options
-from reconciler.cli.reporting import report_options, show_plan
+from reconciler.cli.reporting import full_report_option, report_options, show_plan
 from reconciler.operations.plan_file import read_plan
 from reconciler.operations.workspace import open_workspace
 
@@ -19,6 +19,7 @@ from reconciler.operations.workspace import open_workspace
 @report_options[0]
 @report_options[1]
 @report_options[2]
+@full_report_option
 def show(
     planfile: Path,
     directory: Path,
@@ -27,6 +28,7 @@ def show(
     form: str,
     rows: int | None,
     people: str | None,
+    full_report: str,
 ) -> ExitCode:
     """Show a saved plan. Its seal is checked with the key of the store that it was made for."""
     live = open_workspace(directory, environment, store, make_store=False).store
@@ -37,5 +39,6 @@ def show(
         people=people,
         key=lambda: live.key,
         command=f"reconciler apply {planfile}",
+        full_report=full_report,
     )
     return ExitCode.DONE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Outcome, SourceSummary
 from reconciler.reports.cells import clean, pad
@@ -12,10 +11,9 @@ from reconciler.reports.layout import Layout
 from reconciler.reports.people import View
 from reconciler.reports.remarks import diagnostic_lines, limit_lines, remark_lines
 from reconciler.reports.rows import Group
+from reconciler.reports.survey import TAKING
 from reconciler.reports.tables import change_table
 from reconciler.reports.wording import age, counted, moment, things
-
-TAKING = (Action.DELETE, Action.SUSPEND, Action.CONCLUDE)
 
 #: Of what is taken away; enrollments are counted at its end.
 _REMOVALS_ORDER = (

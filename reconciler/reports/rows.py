@@ -61,17 +61,17 @@ class Group:
         return self.total - len(self.changes)
 
 
-def groups(customer: CustomerPlan, view: View, rows: int, *, cut_deletions: bool = False) -> tuple[Group, ...]:
-    """By action, then kind. At most `rows` changes each, but deletions of everything except enrollments are
-    whole unless `cut_deletions`."""
+def groups(customer: CustomerPlan, view: View, rows: int, removals: int | None = None) -> tuple[Group, ...]:
+    """By action, then kind. At most `rows` changes each; deletions of everything except enrollments at most `removals`,
+    None: all of them."""
     found = []
     present = _present(customer)
     for action in Action:
         for kind in KIND_ORDER:
             if (kind, action.value) not in present:
                 continue
-            whole = action is Action.DELETE and kind is not Kind.ENROLLMENT and not cut_deletions
-            group = _group(customer, view, action, kind, None if whole else rows)
+            removed = action is Action.DELETE and kind is not Kind.ENROLLMENT
+            group = _group(customer, view, action, kind, removals if removed else rows)
             if group.total:
                 found.append(group)
     return tuple(found)

@@ -30,11 +30,11 @@ _WIDEST_NOTE = 20
 def change_table(customer: CustomerPlan, groups: Iterable[Group], layout: Layout) -> list[str]:
     """One line for each change shown. Enrollments, and whatever a roster adds, are counted with their first."""
     sections = list(groups)
-    listed = [group for group in sections if not _is_counted(group)]
+    listed = [group for group in sections if not is_counted(group)]
     columns = _columns([line(change) for group in listed for change in group.changes], sections, layout)
     text: list[str] = []
     for group in sections:
-        if _is_counted(group):
+        if is_counted(group):
             text += _counted_lines(customer.roster[group.kind], group, columns, layout)
             continue
         for change in group.changes:
@@ -48,7 +48,8 @@ def change_table(customer: CustomerPlan, groups: Iterable[Group], layout: Layout
     return text
 
 
-def _is_counted(group: Group) -> bool:
+def is_counted(group: Group) -> bool:
+    """Enrollments, and what a roster adds, are told by their number."""
     added = group.action is Action.CREATE and group.kind not in DECLARED_KINDS
     return added or group.kind is Kind.ENROLLMENT
 
@@ -111,7 +112,7 @@ def _mark(mark: str, paint: Paint) -> str:
 def _counted_lines(frame: pl.DataFrame, group: Group, columns: _Columns, layout: Layout) -> list[str]:
     """Many rows of one kind and action in one line; the first of them behind it, or beneath."""
     mine = frame.filter(pl.col("action") == group.action.value)
-    text = f"{group.total:,} {TO_DO[group.action]}{_what(mine, group)}"
+    text = _count(mine, group)
     held = ""
     if group.held:
         held = " · " + (_HELD if group.held == group.total else f"{group.held:,} of them {_HELD}")
@@ -128,6 +129,16 @@ def _counted_lines(frame: pl.DataFrame, group: Group, columns: _Columns, layout:
         else:
             lines.append(f"{columns.beneath}first: {words}")
     return lines
+
+
+def count_of(customer: CustomerPlan, group: Group) -> str:
+    """`20 to add: 19 students, 1 teacher`, for a group that is counted."""
+    frame = customer.roster[group.kind]
+    return _count(frame.filter(pl.col("action") == group.action.value), group)
+
+
+def _count(rows: pl.DataFrame, group: Group) -> str:
+    return f"{group.total:,} {TO_DO[group.action]}{_what(rows, group)}"
 
 
 def _what(rows: pl.DataFrame, group: Group) -> str:

@@ -123,6 +123,28 @@ def why(reason: Reason, origin: Span | None) -> str:
             assert_never(reason)
 
 
+#: `why` without the place, for reports that have a column for it
+REASONS = {
+    Reason.NEW: "new",
+    Reason.FIELD_CHANGED: "changed at its source",
+    Reason.ROLE_CHANGED: "other role",
+    Reason.RETURNED: "back",
+    Reason.KEY_CHANGED: "new sourcedId",
+    Reason.ADOPTED: "was there already",
+    Reason.ROSTER_ROW_MISSING: "not in the roster",
+    Reason.ROSTER_TOBEDELETED: "marked tobedeleted",
+    Reason.ROSTER_DISABLED: "not enabled",
+    Reason.SCOPE_NARROWED: "no longer among what is synced",
+    Reason.SESSION_ENDED: "its term has ended",
+    Reason.PARENT_REMOVED: "goes with what it belongs to",
+    Reason.REMOVED_FROM_GIT: "removed from git",
+    Reason.RENAMED: "renamed",
+    Reason.DRIFT: "changed by hand",
+    Reason.ERASED: "erased on request",
+    Reason.UNDONE: "taken back",
+}
+
+
 def belongings(kind: Kind, impact: Mapping[str, object]) -> str:
     """What goes with a thing that is taken away."""
     words = []
