@@ -65,6 +65,7 @@ def test_what_it_writes_is_whole_and_validates(ci: str | None, capsys: pytest.Ca
     assert ("Set once" in captured.err) == (ci is not None)
     assert run(["validate", "--dir", "made/customers"]) == ExitCode.DONE
     assert capsys.readouterr().out == "2 files are valid.\n"
+    assert run(["fmt", "--check", "--dir", "made/customers"]) == ExitCode.DONE
 
 
 def test_the_first_customer_goes_into_it_and_plans(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
