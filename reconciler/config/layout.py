@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.config.files import DISK, Files
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, warning
 
 CUSTOMER_FILE = "customer.yaml"
@@ -20,10 +21,13 @@ LESSONS = "lessons"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file to read. name: as messages call it. stem: its name without folder and extension."""
+    """A file to read. name: as messages call it. linked: it may be only linked. stem: its name without folder and
+    extension."""
 
     path: str
     name: str
+    files: Files = DISK
+    linked: bool = False
 
     @property
     def stem(self) -> str:
@@ -33,7 +37,7 @@ class Document:
 @dataclass(frozen=True, slots=True)
 class CustomerFolder:
     """A folder that is a customer. defaults: the files above it, nearest first. file: None where it is missing.
-    diagnostics: what is wrong with the names in it."""
+    diagnostics: what is wrong with the names in it. path: where it is."""
 
     id: str
     file: Document | None
@@ -41,6 +45,7 @@ class CustomerFolder:
     communities: tuple[Document, ...] = ()
     lessons: tuple[Document, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    path: str = ""
 
 
 @dataclass(slots=True)
@@ -56,19 +61,26 @@ class Layout:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
-def lay_out(directory: Path) -> Layout:
+def lay_out(directory: Path, files: Files = DISK) -> Layout:
     """Every file below a directory that says something. A folder that cannot be listed refuses it all."""
     layout = Layout()
-    settings = directory.resolve().parent / SETTINGS_FILE
-    if settings.exists():
-        layout.settings = Document(str(settings), _shown(settings, directory / ".." / SETTINGS_FILE))
-    misnamed = settings.with_suffix(".yml")
-    if misnamed.exists():
-        # Left unread, it would send everything to the default store.
-        place = Document(str(misnamed), _shown(misnamed, directory / ".." / misnamed.name))
-        layout.settings_misnamed = (_misnamed(place, SETTINGS_FILE),)
-    _walk(layout, Document(str(directory), _shown(directory.resolve(), directory)), (), at_top=True)
+    layout.settings, layout.settings_misnamed = settings_file(directory, files)
+    _walk(layout, Document(str(directory), _shown(directory.resolve(), directory), files), (), at_top=True)
     return layout
+
+
+def settings_file(directory: Path, files: Files = DISK) -> tuple[Document | None, tuple[Diagnostic, ...]]:
+    """reconciler.yaml beside the folder of customers, and what is wrong with a name that is nearly that."""
+    beside = directory.resolve().parent / SETTINGS_FILE
+    misnamed = beside.with_suffix(".yml")
+    found: Document | None = None
+    wrong: tuple[Diagnostic, ...] = ()
+    if files.has(str(beside)):
+        found = Document(str(beside), _shown(beside, directory / ".." / SETTINGS_FILE), files, linked=True)
+    if files.has(str(misnamed)):
+        # Left unread, it would send everything to the default store.
+        wrong = (_misnamed(Document("", _shown(misnamed, directory / ".." / misnamed.name)), SETTINGS_FILE),)
+    return found, wrong
 
 
 def _shown(whole: Path, given: Path) -> str:
@@ -106,7 +118,7 @@ def _walk(layout: Layout, folder: Document, defaults: tuple[Document, ...], *, a
             _walk(layout, each, below)
     for each in links:
         identity = os.path.basename(each.path)
-        layout.customers.append(CustomerFolder(identity, None, (), diagnostics=(_link(each),)))
+        layout.customers.append(CustomerFolder(identity, None, (), diagnostics=(_link(each),), path=each.path))
 
 
 def _customer(
@@ -137,6 +149,7 @@ def _customer(
         communities,
         lessons,
         tuple(noted + wrong_communities + wrong_lessons),
+        folder.path,
     )
 
 
@@ -161,8 +174,7 @@ def _entries(folder: Document) -> tuple[list[Document], dict[str, Document], lis
     folders: dict[str, Document] = {}
     links: list[Document] = []
     try:
-        with os.scandir(folder.path) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        entries = folder.files.entries(folder.path)
     except OSError as problem:
         raise ConfigurationRefusal(
             [
@@ -178,10 +190,10 @@ def _entries(folder: Document) -> tuple[list[Document], dict[str, Document], lis
         if entry.name.startswith("."):
             continue
         name = entry.name if folder.name == os.curdir else os.path.join(folder.name, entry.name)
-        each = Document(entry.path, name)
-        if entry.is_dir(follow_symlinks=False):
+        each = Document(entry.path, name, folder.files)
+        if entry.is_folder:
             folders[entry.name] = each
-        elif entry.is_dir():
+        elif entry.is_link:
             links.append(each)
         elif entry.name.lower().endswith((".yaml", ".yml")):
             files.append(each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -44,9 +45,10 @@ class Opened(Generic[Model]):
 def read_file(file: Document) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
     """The tree of one file, as written."""
     try:
-        with open(file.path, "rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = file.files.read(file.path, MAX_BYTES + 1, follow=file.linked)
     except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            return None, (_linked(file),)
         return None, (
             error(
                 "unreadable-file",
@@ -56,6 +58,11 @@ def read_file(file: Document) -> tuple[MappingNode | None, tuple[Diagnostic, ...
             ),
         )
     return read(data, file.name)
+
+
+def _linked(file: Document) -> Diagnostic:
+    hint = "put the file itself here; what several customers share belongs in defaults.yaml"
+    return error("linked-file", "a linked file is not followed", Span(file.name), hint)
 
 
 def open_document(

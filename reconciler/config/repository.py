@@ -7,7 +7,7 @@ whole; the others are not touched by it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from reconciler.config.candidate import Candidate, named_otherwise, open_candida
 from reconciler.config.exposed import passwords_in_stores
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
-from reconciler.config.layout import Document, Layout, lay_out
+from reconciler.config.layout import CustomerFolder, Document, Layout, lay_out, settings_file
 from reconciler.config.models.declaration import Circumstances, NotKnown
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Network, Settings
@@ -25,11 +25,11 @@ from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, W
 from reconciler.config.sketch import read_alone
 from reconciler.config.tree import MappingNode
 from reconciler.config.uncollected import uncollected
-from reconciler.model.diagnostic import Diagnostic, Span, error, in_order
+from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, in_order
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE
 
-__all__ = ["Declared", "Repository", "ResolvedCustomer", "Written", "load"]
+__all__ = ["Declared", "Repository", "ResolvedCustomer", "Written", "load", "load_layout", "load_settings"]
 
 
 def load(directory: Path, *, today: date | None = None) -> Repository:
@@ -37,11 +37,27 @@ def load(directory: Path, *, today: date | None = None) -> Repository:
 
     today: agreements must not be later; default the day in UTC. Refusal where a folder cannot be listed.
     """
+    return load_layout(lay_out(directory), today=today)
+
+
+def load_settings(directory: Path) -> Settings:
+    """reconciler.yaml alone, or what holds without it. ConfigurationRefusal where it does not validate."""
+    file, misnamed = settings_file(directory)
+    settings, _, found = _settings(file)
+    wrong = tuple(each for each in (*misnamed, *found) if each.is_error)
+    if wrong:
+        raise ConfigurationRefusal(wrong)
+    return settings
+
+
+def load_layout(layout: Layout, *, today: date | None = None, only: Collection[str] | None = None) -> Repository:
+    """The repository of these files. only: ids of the customers to read; None for all. What others say is not known
+    then, but for their ids: consumer keys are compared among those that were read."""
     with uncollected():
-        return _loaded(lay_out(directory), today or datetime.now(UTC).date())
+        return _loaded(layout, today or datetime.now(UTC).date(), only)
 
 
-def _loaded(layout: Layout, today: date) -> Repository:
+def _loaded(layout: Layout, today: date, only: Collection[str] | None) -> Repository:
     settings, network, about_settings = _settings(layout.settings)
     about_settings = (*layout.settings_misnamed, *about_settings)
     settings_errors = tuple(each for each in about_settings if each.is_error)
@@ -49,7 +65,8 @@ def _loaded(layout: Layout, today: date) -> Repository:
     heritage = Heritage(layout.defaults, known)
     shared, about_shared = _catalogue(layout, known)
     names = {file.stem for file in layout.catalogue}
-    candidates = [open_candidate(folder, heritage, names, known) for folder in layout.customers]
+    folders = [each for each in layout.customers if only is None or each.id in only]
+    candidates = [open_candidate(folder, heritage, names, known) for folder in folders]
     _compare(candidates)
     customers, invalid = _sorted(candidates)
     shared_errors = in_order(each for each in about_shared if each.is_error)
@@ -65,7 +82,7 @@ def _loaded(layout: Layout, today: date) -> Repository:
         dict(sorted(invalid.items())),
         shared,
         in_order(found),
-        tuple(sorted(_file_names(layout))),
+        tuple(sorted(_file_names(layout, folders))),
     )
 
 
@@ -156,12 +173,12 @@ def _sorted(
     return dict(sorted(valid.items())), {name: in_order(found) for name, found in wrong.items()}
 
 
-def _file_names(layout: Layout) -> Iterator[str]:
+def _file_names(layout: Layout, folders: Iterable[CustomerFolder]) -> Iterator[str]:
     if layout.settings is not None:
         yield layout.settings.name
     for file in (*layout.defaults, *layout.catalogue):
         yield file.name
-    for folder in layout.customers:
+    for folder in folders:
         if folder.file is not None:
             yield folder.file.name
         for file in (*folder.communities, *folder.lessons):

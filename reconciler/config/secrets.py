@@ -65,6 +65,16 @@ class FromDirectory:
         return f"the file {self.path / _checked(customer) / _checked(name)}"
 
 
+class Unasked:
+    """For work on files that anybody may have written. Whoever asks it all the same has a defect."""
+
+    def get(self, customer: str, name: str) -> SecretStr | None:
+        raise AssertionError(f"the secret {name} of {customer} must not be asked for here")
+
+    def place(self, customer: str, name: str) -> str:
+        return f"the secret {_checked(name)} of {_checked(customer)}"
+
+
 def backend_for(settings: EnvironmentSecrets | DirectorySecrets) -> SecretBackend:
     """The backend that an environment names."""
     match settings:

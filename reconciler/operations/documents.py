@@ -70,7 +70,15 @@ def customer_documents(
         # The store forgets the digest as soon as another hand writes to these documents.
         drifted = record.settings_digest is None
         applied[Kind.CUSTOMER, customer] = AppliedDocument(
-            Kind.CUSTOMER, customer, record.name, record.document, None, record.tombstoned, drifted, {"people": people}
+            Kind.CUSTOMER,
+            customer,
+            record.name,
+            record.document,
+            None,
+            record.tombstoned,
+            drifted and record.altered,
+            {"people": people},
+            record.written,
         )
         applied |= applied_documents(reader, customer, drifted)
     name = resolved.customer.name if resolved else record.name if record else customer
@@ -108,8 +116,9 @@ def applied_documents(reader: Reader, customer: str | None, drifted: bool) -> di
             record.document,
             None,
             record.tombstoned,
-            drifted,
+            drifted and record.altered,
             {},
+            record.written,
         )
         for record in reader.declared(customer)
     }

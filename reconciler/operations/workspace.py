@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from reconciler.config.repository import Repository, load
-from reconciler.config.secrets import SecretBackend, backend_for
+from reconciler.config.comparison import Comparison, compare_with
+from reconciler.config.models.settings import Settings
+from reconciler.config.repository import Repository, load, load_settings
+from reconciler.config.secrets import SecretBackend, Unasked, backend_for
 from reconciler.model.diagnostic import Refusal, error
 from reconciler.model.plan import StoreIdentity
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store
 
 
-@dataclass(frozen=True, slots=True)
+# no slots: the files are read when they are asked for
+@dataclass(frozen=True)
 class Workspace:
-    """directory: as given (`--dir`). environment: its name. public_url: where people reach the service."""
+    """directory: as given (`--dir`). environment: its name. public_url: where people reach the service. comparison:
+    with the state of git that the work starts from, if it does. read: the files, where they were read already."""
 
     directory: Path
-    repository: Repository
     environment: str
     public_url: str
     store: Store
     secrets: SecretBackend
+    comparison: Comparison | None = None
+    read: Repository | None = None
+
+    @cached_property
+    def repository(self) -> Repository:
+        """All files, or with a comparison those that it read. Mistakes in customers stay in it, since they stop only
+        their customer."""
+        return self.comparison.now if self.comparison else self.read or load(self.directory)
 
 
 def open_workspace(
@@ -30,12 +42,27 @@ def open_workspace(
 ) -> Workspace:
     """`store_url` wins over the environment's. make_store: False for what only looks at one.
 
-    Raises Refusal where reconciler.yaml, the environment's name or the
-    store cannot be used; mistakes in customers stay in the repository, since they stop only their customer."""
-    repository = load(directory)
-    name, chosen = repository.for_environment(environment)
+    Raises Refusal where reconciler.yaml, the environment's name or the store cannot be used, or a folder not read."""
+    # No store is made for files that are not there; what only looks at a store may do without them.
+    read = load(directory) if make_store else None
+    name, chosen = (read.settings if read else load_settings(directory)).environment(environment)
     store = open_store(store_url or chosen.store, name, make=make_store)
-    return Workspace(directory, repository, name, chosen.public_url, store, backend_for(chosen.secrets))
+    return Workspace(directory, name, chosen.public_url, store, backend_for(chosen.secrets), read=read)
+
+
+def open_workspace_beside(
+    base: str, directory: Path, environment: str | None, store_url: str | None, *, trusted: bool
+) -> Workspace:
+    """What differs from a state of git. trusted: False for files that anybody may have written: the environment, so
+    where the store is, is then taken from the base, and no secret is asked for.
+
+    Raises Refusal as `open_workspace`, and where there is no such state."""
+    comparison = compare_with(directory, base)
+    settings: Settings = (comparison.now if trusted else comparison.before).settings
+    name, chosen = settings.environment(environment)
+    store = open_store(store_url or chosen.store, name, make=True)
+    secrets = backend_for(chosen.secrets) if trusted else Unasked()
+    return Workspace(directory, name, chosen.public_url, store, secrets, comparison)
 
 
 def refuse_other_store(made_for: StoreIdentity, store: Store) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from deepdiff import DeepDiff
 from deepdiff.model import DiffLevel
@@ -32,7 +32,8 @@ class WantedDocument:
 
 @dataclass(frozen=True, slots=True)
 class AppliedDocument:
-    """A document as the store has it. drifted: it is not what the last run wrote. impact: what goes with it."""
+    """A document as the store has it. drifted: it is not what the last run wrote. impact: what goes with it. written:
+    what that run wrote, where it is known; else all of a drifted document counts as another hand's."""
 
     kind: Kind
     id: str
@@ -42,6 +43,7 @@ class AppliedDocument:
     tombstoned: bool
     drifted: bool
     impact: Mapping[str, object]
+    written: Mapping[str, object] | None = None
 
 
 Wanted = Mapping[tuple[Kind, str], WantedDocument]
@@ -96,15 +98,39 @@ def _compare(
         )
     if not fields:
         return None
+    fields = _by_another_hand(fields, applied)
+    drifted = [field.cause is Cause.DRIFT for field in fields]
     return Update(
         kind=wanted.kind,
         key=wanted.id,
         label=wanted.label,
-        reason=Reason.DRIFT if applied.drifted else Reason.FIELD_CHANGED,
-        cause=Cause.DRIFT if applied.drifted else None,
+        reason=Reason.DRIFT if all(drifted) else Reason.FIELD_CHANGED,
+        cause=Cause.DRIFT if any(drifted) else None,
         origin=_origin(wanted, fields),
         fields=fields,
     )
+
+
+def _by_another_hand(fields: tuple[FieldChange, ...], applied: AppliedDocument) -> tuple[FieldChange, ...]:
+    """`fields`, those marked that are not what the last run wrote."""
+    if not applied.drifted:
+        return fields
+    written = None if applied.written is None else paths(field_changes(applied.written, applied.document))
+    return tuple(
+        replace(field, cause=Cause.DRIFT) if written is None or concerns(field.path, written) else field
+        for field in fields
+    )
+
+
+def paths(fields: Iterable[FieldChange]) -> frozenset[str]:
+    return frozenset(field.path for field in fields)
+
+
+def concerns(path: str, others: frozenset[str]) -> bool:
+    """Whether a dotted path is one of the others, or lies above or below one."""
+    if path in others:
+        return True
+    return any(path.startswith(f"{other}.") or other.startswith(f"{path}.") for other in others)
 
 
 def _origin(wanted: WantedDocument, fields: tuple[FieldChange, ...]) -> Span:

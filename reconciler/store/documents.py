@@ -26,8 +26,9 @@ def text_of(document: object) -> str:
 def create_customer(connection: Connection, slug: str, run: int, settings: Settings) -> int:
     """Returns the new customer's id. Its write counter comes with it, by a trigger."""
     connection.execute(
-        "INSERT INTO customers (slug, name, status, document, settings_digest, span_file, span_line, created_run)"
-        " VALUES (:slug, :name, :status, :document, :digest, :file, :line, :run)",
+        "INSERT INTO customers"
+        " (slug, name, status, document, written, settings_digest, span_file, span_line, created_run)"
+        " VALUES (:slug, :name, :status, :document, :document, :digest, :file, :line, :run)",
         {**_customer(slug, settings), "slug": slug, "run": run},
     )
     return int(connection.scalar("SELECT id FROM customers WHERE slug = :slug", {"slug": slug}))
@@ -39,8 +40,8 @@ def write_customer(connection: Connection, slug: str, customer: int, settings: S
     # The triggers know our own writes by a changed digest, and a changed secret leaves it as it is.
     connection.execute("UPDATE customers SET settings_digest = NULL WHERE id = :customer", facts)
     connection.execute(
-        "UPDATE customers SET name = :name, status = :status, document = :document, settings_digest = :digest,"
-        " span_file = :file, span_line = :line, tombstoned_at = NULL WHERE id = :customer",
+        "UPDATE customers SET name = :name, status = :status, document = :document, written = :document,"
+        " settings_digest = :digest, span_file = :file, span_line = :line, tombstoned_at = NULL WHERE id = :customer",
         facts,
     )
 
@@ -88,14 +89,15 @@ def write_documents(
         values |= {"label": document[label], "document": text_of(document), "file": file, "line": line}
         if isinstance(change, Create):
             connection.execute(
-                f"INSERT INTO {table} (customer_id, slug, {label}, document, origin_file, origin_line, origin_run,"
-                " created_run) VALUES (:customer, :slug, :label, :document, :file, :line, :run, :run)",
+                f"INSERT INTO {table} (customer_id, slug, {label}, document, written, origin_file, origin_line,"
+                " origin_run, created_run) VALUES (:customer, :slug, :label, :document, :document, :file, :line, :run,"
+                " :run)",
                 values,
             )
         else:
             connection.execute(
-                f"UPDATE {table} SET {label} = :label, document = :document, origin_file = :file, origin_line = :line,"
-                f" origin_run = :run, tombstoned_at = NULL WHERE {owner} AND slug = :slug",
+                f"UPDATE {table} SET {label} = :label, document = :document, written = :document, origin_file = :file,"
+                f" origin_line = :line, origin_run = :run, tombstoned_at = NULL WHERE {owner} AND slug = :slug",
                 values,
             )
 

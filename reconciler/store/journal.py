@@ -8,8 +8,8 @@ from reconciler.store.connection import Connection, Parameters
 from reconciler.store.roster_frames import MAIN_FIRST, ROSTER_ISSUER
 from reconciler.store.tables import durable
 
-#: What is no part of an image: the row's own keys, and what no run changes and nobody should read.
-LEFT_OUT = frozenset({"id", "customer_id", "password_hash"})
+#: What is no part of an image: the row's own keys, what no run changes and nobody should read, what every run writes.
+LEFT_OUT = frozenset({"id", "customer_id", "password_hash", "written", "inputs"})
 #: Booleans become 0 and 1, in both databases.
 NUMBERS = frozenset({"is_primary"})
 

@@ -53,11 +53,23 @@ class Reader:
                 table.c.last_run,
                 counters.c.n,
                 table.c.tombstoned_at,
+                table.c.inputs,
+                table.c.written,
             ).outerjoin_from(table, counters, counters.c.customer_id == table.c.id)
         )
         found = (
-            CustomerRecord(number, slug, name, orjson.loads(document), digest, (run or 0, writes or 0), at is not None)
-            for number, slug, name, document, digest, run, writes, at in rows
+            CustomerRecord(
+                number,
+                slug,
+                name,
+                orjson.loads(document),
+                digest,
+                (run or 0, writes or 0),
+                at is not None,
+                inputs,
+                *_altered(document, written),
+            )
+            for number, slug, name, document, digest, run, writes, at, inputs, written in rows
         )
         return {record.slug: record for record in sorted(found, key=lambda record: record.slug)}
 
@@ -75,6 +87,7 @@ class Reader:
             tables.lessons.c.title,
             tables.lessons.c.document,
             tables.lessons.c.tombstoned_at,
+            tables.lessons.c.written,
         )
         if slug is None:
             return self._declared(Kind.LESSON, lessons.where(tables.lessons.c.customer_id.is_(None)))
@@ -84,6 +97,7 @@ class Reader:
             tables.communities.c.name,
             tables.communities.c.document,
             tables.communities.c.tombstoned_at,
+            tables.communities.c.written,
         )
         customers = tables.customers
         of_communities = communities.join(customers, customers.c.id == tables.communities.c.customer_id)
@@ -94,8 +108,10 @@ class Reader:
 
     def _declared(self, kind: Kind, statement: Any) -> tuple[DeclaredRecord, ...]:
         found = (
-            DeclaredRecord(kind, slug, label, orjson.loads(document), at is not None, number)
-            for number, slug, label, document, at in self._connection.rows(statement)
+            DeclaredRecord(
+                kind, slug, label, orjson.loads(document), at is not None, number, *_altered(document, written)
+            )
+            for number, slug, label, document, at, written in self._connection.rows(statement)
         )
         return tuple(sorted(found, key=lambda record: record.slug))
 
@@ -312,3 +328,10 @@ class Reader:
             select(table.c.path, table.c.reference, table.c.hmac).where(table.c.customer_id == customer)
         )
         return {path: (reference, digest) for path, reference, digest in sorted(rows)}
+
+
+def _altered(document: str, written: str | None) -> tuple[bool, Mapping[str, object] | None]:
+    """Whether a document is not as its run wrote it, or nobody knows; and what the run wrote, if it is known."""
+    if document == written:
+        return False, None
+    return True, orjson.loads(written) if written is not None else None

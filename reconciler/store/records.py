@@ -12,7 +12,8 @@ from reconciler.model.kind import Kind
 @dataclass(frozen=True, slots=True)
 class CustomerRecord:
     """A customer as last applied. version: (last run's id or 0, write counter). settings_digest: None once
-    another hand changed the customer, a community or a lesson of it."""
+    another hand changed the customer, a community or a lesson of it. inputs: a digest of the files it was read from.
+    altered: the document is not what a run wrote last, or nobody knows. written: that, where it is known."""
 
     id: int
     slug: str
@@ -21,6 +22,9 @@ class CustomerRecord:
     settings_digest: str | None
     version: tuple[int, int]
     tombstoned: bool
+    inputs: str | None = None
+    altered: bool = False
+    written: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class CatalogueRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredRecord:
-    """A community or lesson as last applied."""
+    """A community or lesson as last applied. altered, written: as in CustomerRecord."""
 
     kind: Kind
     slug: str
@@ -41,6 +45,8 @@ class DeclaredRecord:
     document: Mapping[str, object]
     tombstoned: bool
     row_id: int
+    altered: bool = False
+    written: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

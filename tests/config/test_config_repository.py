@@ -256,4 +256,4 @@ def test_a_file_that_cannot_be_read_makes_its_customer_invalid(files: Files) -> 
     assert "no-customer-file" in [each.code for each in files.load().invalid["springfield"]]
     (files.folder / "customers/springfield/customer.yaml").rmdir()
     (files.folder / "customers/springfield/customer.yaml").symlink_to("nowhere")
-    assert [each.code for each in files.load().invalid["springfield"]] == ["unreadable-file"]
+    assert [each.code for each in files.load().invalid["springfield"]] == ["linked-file"]

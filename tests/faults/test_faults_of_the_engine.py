@@ -325,13 +325,13 @@ def test_101_a_plan_of_another_schema_is_refused_and_planned_again(
     school: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = saved(school, FEWER)
-    newer = schema.Branch("durable", "schema_revision", "9999")
-    monkeypatch.setattr(schema, "DURABLE", newer)
+    today = schema.DURABLE
+    monkeypatch.setattr(schema, "DURABLE", schema.Branch("durable", "schema_revision", "9999"))
     older = school.project.apply(plan)
     assert older.code == 1
     assert "store upgrade" in older.err
     monkeypatch.setattr("reconciler.operations.plan_file.SCHEMA", "0001")
-    monkeypatch.setattr(schema, "DURABLE", schema.Branch("durable", "schema_revision", "0002"))
+    monkeypatch.setattr(schema, "DURABLE", today)
     other = school.project.apply(plan)
     assert other.code == 1
     assert "bad-plan-file" in other.err

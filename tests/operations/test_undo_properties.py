@@ -116,7 +116,7 @@ class Town:
         repository = load(self.folder / "customers")
         _, chosen = repository.for_environment(None)
         secrets = backend_for(chosen.secrets)
-        return Workspace(self.folder / "customers", repository, ENVIRONMENT, "", self.store, secrets)
+        return Workspace(self.folder / "customers", ENVIRONMENT, "", self.store, secrets, read=repository)
 
     def apply(self, made: Bundle) -> int | None:
         """The run, None where there was nothing to do."""

@@ -23,7 +23,7 @@ def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
 ) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
     assert run(["store", "status", "--store", store_url]) == 0
-    assert capsys.readouterr().out == "durable: 0002\nvolatile: 0001\n"
+    assert capsys.readouterr().out == "durable: 0003\nvolatile: 0001\n"
     assert run(["store", "upgrade", "--store", store_url]) == 0
     assert capsys.readouterr().out == "durable: up to date (0002)\nvolatile: up to date (0001)\n"
 

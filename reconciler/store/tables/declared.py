@@ -23,8 +23,9 @@ store = Table(
     Column("head_seal", Text),
 )
 
-#: document: JSON of the resolved customer. settings_digest: of customer, communities and lessons together;
-#: null once anything of these was changed by another hand.
+#: document: JSON of the resolved customer. written: the document as its run wrote it; here and below, null where no run
+#: did. settings_digest: of customer, communities and lessons together; null once anything of these was changed by
+#: another hand. inputs: a digest of the files that its settings were last read from (`config.inputs`).
 customers = Table(
     "customers",
     durable,
@@ -33,7 +34,9 @@ customers = Table(
     Column("name", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("document", Text, nullable=False),
+    Column("written", Text),
     Column("settings_digest", Text),
+    Column("inputs", Text),
     Column("span_file", Text),
     Column("span_line", BigInteger),
     Column("last_run", BigInteger),
@@ -51,6 +54,7 @@ communities = Table(
     Column("slug", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("document", Text, nullable=False),
+    Column("written", Text),
     *origin(),
     Column("created_run", BigInteger),
     Column("tombstoned_at", Text),
@@ -67,6 +71,7 @@ lessons = Table(
     Column("slug", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("document", Text, nullable=False),
+    Column("written", Text),
     *origin(),
     Column("created_run", BigInteger),
     Column("tombstoned_at", Text),

@@ -1,0 +1,57 @@
+"""Where the files of a customers repository are: on disk, or in a state of git (`config.revision`)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What stands in a folder. is_link: a folder that is only linked."""
+
+    name: str
+    path: str
+    is_folder: bool = False
+    is_link: bool = False
+
+
+class Files(Protocol):
+    """Every method raises OSError as the system does."""
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file."""
+        ...
+
+    def entries(self, folder: str) -> list[Entry]:
+        """Everything in a folder, by name."""
+        ...
+
+    def read(self, path: str, most: int, *, follow: bool = False) -> bytes:
+        """At most so many bytes of a file. follow: also one that is only linked; else that is ELOOP."""
+        ...
+
+
+class Disk:
+    """The files as they are now."""
+
+    def has(self, path: str) -> bool:
+        return os.path.exists(path)
+
+    def entries(self, folder: str) -> list[Entry]:
+        with os.scandir(folder) as found:
+            return sorted((_entry(each) for each in found), key=lambda entry: entry.name)
+
+    def read(self, path: str, most: int, *, follow: bool = False) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW))
+        with open(descriptor, "rb") as stream:
+            return stream.read(most)
+
+
+DISK = Disk()
+
+
+def _entry(found: os.DirEntry[str]) -> Entry:
+    is_folder = found.is_dir(follow_symlinks=False)
+    return Entry(found.name, found.path, is_folder, not is_folder and found.is_dir())
