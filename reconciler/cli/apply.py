@@ -20,7 +20,7 @@ from reconciler.operations.applying import Applied, AppliedCustomer, apply_plan
 from reconciler.operations.failure import UNEXPECTED
 from reconciler.operations.plan_file import read_plan
 from reconciler.operations.planning import RosterChoice, make_plan
-from reconciler.operations.workspace import Workspace, open_workspace
+from reconciler.operations.workspace import Workspace, open_workspace, open_workspace_beside
 from reconciler.store.problem import ANSWER_LOST
 
 
@@ -34,6 +34,9 @@ from reconciler.store.problem import ANSWER_LOST
     help="The OneRoster bundle of the one customer named.",
 )
 @click.option("--roster", type=click.Choice([RosterChoice.FRESH.value, RosterChoice.NONE.value]))
+@click.option(
+    "--base", metavar="REF", help="Only customers whose resolved configuration differs from this state of git."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--expect",
@@ -54,6 +57,7 @@ def apply(
     store: str | None,
     bundle: Path | None,
     roster: str | None,
+    base: str | None,
     yes: bool,
     expect: str | None,
     approve: tuple[str, ...],
@@ -65,15 +69,19 @@ def apply(
     file, --expect or --yes is needed. Without CUSTOMER, rosters are left out.
     """
     saved = _plan_file(what)
-    if saved is not None and (bundle is not None or roster is not None):
-        raise click.UsageError("a plan file brings its own roster: leave out --zip and --roster")
+    if saved is not None and (bundle is not None or roster is not None or base is not None):
+        raise click.UsageError("a plan file brings its own roster and base: leave out --zip, --roster and --base")
     if saved is None and not (yes or expect or sys.stdin.isatty()):
         raise click.UsageError("without a terminal, apply needs a plan file, --expect PLAN_ID or --yes")
-    request = None if saved else plan_request(what, bundle, roster or (None if what else RosterChoice.NONE.value))
-    workspace = open_workspace(directory, environment, store)
+    none = base is not None or not what
+    request = None if saved else plan_request(what, bundle, roster or (RosterChoice.NONE.value if none else None), base)
+    if base is None:
+        workspace = open_workspace(directory, environment, store)
+    else:
+        workspace = open_workspace_beside(base, directory, environment, store, trusted=True)
     reviewed = reviewed_plan(expect, workspace.store) if expect else None
     plan = read_plan(saved, workspace.store) if saved else make_plan(workspace, request)  # type: ignore[arg-type]
-    command = f"reconciler apply {saved}" if saved else apply_command(what, bundle, directory, environment, store)
+    command = f"reconciler apply {saved}" if saved else apply_command(what, bundle, directory, environment, store, base)
     show_plan(plan, form="text", rows=None, people=None, key=lambda: workspace.store.key, command=command)
     if reviewed is not None and does_something(plan) and not is_expected(plan, reviewed, workspace.store):
         return ExitCode.STALE

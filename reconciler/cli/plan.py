@@ -13,9 +13,10 @@ from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import broken, misconfigured
 from reconciler.operations.plan_file import write_plan
 from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import open_workspace, open_workspace_beside
 
 NOTHING_CHANGED = "Nothing was changed."
+NOTHING_ASKED = "No secret was asked for and no roster fetched: secrets are compared by reference."
 
 
 @click.command()
@@ -32,6 +33,11 @@ NOTHING_CHANGED = "Nothing was changed."
     type=click.Choice([each.value for each in RosterChoice]),
     help="fresh: fetch (default where customers are named); last: the last good snapshot, shown only; none.",
 )
+@click.option(
+    "--base",
+    metavar="REF",
+    help="Only customers whose resolved configuration differs from this state of git; asks for no secret.",
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan here, mode 0600.")
 @report_options[0]
 @report_options[1]
@@ -47,6 +53,7 @@ def plan(
     store: str | None,
     bundle: Path | None,
     roster: str | None,
+    base: str | None,
     out: Path | None,
     form: str,
     rows: int | None,
@@ -60,8 +67,12 @@ def plan(
     """
     if out is not None and not out.name:
         raise click.UsageError("--out needs the name of a file")
-    request = plan_request(customers, bundle, roster)
-    workspace = open_workspace(directory, environment, store)
+    request = plan_request(customers, bundle, roster, base)
+    if base is None:
+        workspace = open_workspace(directory, environment, store)
+    else:
+        workspace = open_workspace_beside(base, directory, environment, store, trusted=False)
+        click.echo(NOTHING_ASKED, err=True)
     made = make_plan(workspace, request)
     show_plan(
         made,
@@ -69,7 +80,7 @@ def plan(
         rows=rows,
         people=people,
         key=lambda: workspace.store.key,
-        command=apply_command(customers, bundle, directory, environment, store),
+        command=apply_command(customers, bundle, directory, environment, store, base),
         closing=NOTHING_CHANGED,
         full_report=full_report,
     )
@@ -79,13 +90,18 @@ def plan(
     return plan_code(made, detailed=detailed_exitcode)
 
 
-def plan_request(customers: tuple[str, ...], bundle: Path | None, roster: str | None) -> PlanRequest:
+def plan_request(
+    customers: tuple[str, ...], bundle: Path | None, roster: str | None, base: str | None = None
+) -> PlanRequest:
     """Raises click.UsageError where the options do not fit together."""
+    if base is not None and (bundle is not None or roster == RosterChoice.FRESH.value):
+        raise click.UsageError("--base connects to no roster: it goes with --roster last or none, and not with --zip")
     if bundle is not None and len(customers) != 1:
         raise click.UsageError("--zip is the bundle of one customer: name exactly one CUSTOMER")
     if bundle is not None and roster not in (None, RosterChoice.FRESH.value):
         raise click.UsageError(f"--zip is a fresh roster and does not go with --roster {roster}")
-    choice = RosterChoice(roster) if roster else RosterChoice.FRESH if customers else RosterChoice.LAST
+    usual = RosterChoice.FRESH if customers and base is None else RosterChoice.LAST
+    choice = RosterChoice(roster) if roster else usual
     return PlanRequest(tuple(dict.fromkeys(customers)), bundle, choice)
 
 
@@ -105,10 +121,17 @@ def plan_code(plan: Plan, *, detailed: bool) -> ExitCode:
 
 
 def apply_command(
-    customers: tuple[str, ...], bundle: Path | None, directory: Path, environment: str | None, store: str | None
+    customers: tuple[str, ...],
+    bundle: Path | None,
+    directory: Path,
+    environment: str | None,
+    store: str | None,
+    base: str | None = None,
 ) -> str:
     """The words that would apply what was just planned."""
     words = ["reconciler", "apply", *customers]
+    if base is not None:
+        words += ["--base", base]
     if bundle is not None:
         words += ["--zip", str(bundle)]
     return " ".join([*words, *place_in_words(directory, environment, store)])

@@ -32,6 +32,10 @@ class Comparison:
     differing: frozenset[str]
     inputs: Mapping[str, str | None]
 
+    @property
+    def layout_ids(self) -> frozenset[str]:
+        return frozenset(folder.id for folder in self.layout.customers)
+
     def also(self, customers: Collection[str], today: date | None = None) -> Repository:
         """Further customers, as the files have them."""
         return load_layout(self.layout, today=today, only=customers)

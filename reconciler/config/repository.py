@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from reconciler.config.candidate import Candidate, named_otherwise, open_candidate
+from reconciler.config.document import origins_of
 from reconciler.config.exposed import passwords_in_stores
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
@@ -43,7 +44,7 @@ def load(directory: Path, *, today: date | None = None) -> Repository:
 def load_settings(directory: Path) -> Settings:
     """reconciler.yaml alone, or what holds without it. ConfigurationRefusal where it does not validate."""
     file, misnamed = settings_file(directory)
-    settings, _, found = _settings(file)
+    settings, _, found, _ = _settings(file)
     wrong = tuple(each for each in (*misnamed, *found) if each.is_error)
     if wrong:
         raise ConfigurationRefusal(wrong)
@@ -58,7 +59,7 @@ def load_layout(layout: Layout, *, today: date | None = None, only: Collection[s
 
 
 def _loaded(layout: Layout, today: date, only: Collection[str] | None) -> Repository:
-    settings, network, about_settings = _settings(layout.settings)
+    settings, network, about_settings, origins = _settings(layout.settings)
     about_settings = (*layout.settings_misnamed, *about_settings)
     settings_errors = tuple(each for each in about_settings if each.is_error)
     known = Circumstances(today, network)
@@ -83,14 +84,18 @@ def _loaded(layout: Layout, today: date, only: Collection[str] | None) -> Reposi
         shared,
         in_order(found),
         tuple(sorted(_file_names(layout, folders))),
+        {each.id: each for each in layout.customers},
+        origins,
     )
 
 
-def _settings(file: Document | None) -> tuple[Settings, Network | None, tuple[Diagnostic, ...]]:
+def _settings(
+    file: Document | None,
+) -> tuple[Settings, Network | None, tuple[Diagnostic, ...], Mapping[str, Span]]:
     """reconciler.yaml, or what holds without it, and what it says of the network, valid or not as a whole: None where
-    that itself is not known."""
+    that itself is not known. And where each value was written."""
     if file is None:
-        return Settings(), Network(), ()
+        return Settings(), Network(), (), {}
     opened = open_document(file, Settings, None, Circumstances())
     found = list(opened.diagnostics)
     network = opened.model.network if opened.model is not None else None
@@ -98,7 +103,8 @@ def _settings(file: Document | None) -> tuple[Settings, Network | None, tuple[Di
         found += not_yet_in_force("settings", opened.tree)
         found += passwords_in_stores(opened.tree)
         network = network or _network_alone(opened.tree)
-    return opened.model or Settings(), network, tuple(found)
+    origins = origins_of(opened.tree) if opened.tree is not None else {}
+    return opened.model or Settings(), network, tuple(found), origins
 
 
 def _network_alone(tree: MappingNode) -> Network | None:

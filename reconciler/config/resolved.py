@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pydantic import BaseModel
 
 from reconciler.config.document import origins_of, to_document
+from reconciler.config.layout import CustomerFolder
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
@@ -72,7 +73,8 @@ class Repository:
     settings_errors: why reconciler.yaml does not validate. customers: the valid
     ones, sorted. invalid: folders that do not validate, by the customer's id (and CATALOGUE for the shared
     lessons): they fail, and never count as removed. diagnostics: everything, in the order of files.
-    file_names: every file that was read, as messages call it.
+    file_names: every file that was read, as messages call it. folders: of every customer that there is, read or not.
+    settings_origins: where each value of reconciler.yaml was written.
     """
 
     sound_settings: Settings
@@ -82,6 +84,8 @@ class Repository:
     catalogue_lessons: tuple[Written, ...]
     diagnostics: tuple[Diagnostic, ...]
     file_names: tuple[str, ...]
+    folders: Mapping[str, CustomerFolder] = field(default_factory=dict)
+    settings_origins: Mapping[str, Span] = field(default_factory=dict)
 
     @property
     def files(self) -> int:

@@ -100,6 +100,11 @@ def _duration(value: object) -> object:
     )
 
 
+def duration_of(text: str) -> timedelta:
+    """Of a duration as `duration_text` writes it."""
+    return int(text[:-1]) * UNITS[text[-1]]
+
+
 def duration_text(value: timedelta) -> str:
     """In the largest unit that is exact: `7d`, `8h`, `30m`."""
     unit = next(unit for unit, length in UNITS.items() if not value % length)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import SecretStr
 
+from reconciler.config.inputs import blob_id, inputs_of
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
@@ -131,6 +132,7 @@ def _carried_out(
         secrets=secrets,
         lock_timeout=lock_timeout,
         undoes=plan.undoes,
+        inputs=_inputs(workspace, customer) if plan.undoes is None else None,
     )
     held = customer.hold is not None and not approved
     became = Applied.HELD if held else Applied.APPLIED if result.run is not None else Applied.UNCHANGED
@@ -138,6 +140,12 @@ def _carried_out(
         Invitation(username, f"{workspace.public_url.rstrip('/')}{path}") for username, path in result.invitations
     )
     return AppliedCustomer(customer.id, became, result.run, result.run is not None, invitations=invitations)
+
+
+def _inputs(workspace: Workspace, customer: CustomerPlan) -> str | None:
+    """Of the files that the customer's configuration was read from."""
+    folder = workspace.repository.folders.get(customer.id)
+    return inputs_of(folder, blob_id) if folder else None
 
 
 def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[str]]:

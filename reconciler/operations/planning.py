@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+
+import polars as pl
 
 import reconciler
 from reconciler.clock import now
@@ -20,12 +22,22 @@ from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, Sour
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
 from reconciler.operations.administrators import taken_usernames, usernames
+from reconciler.operations.beside_base import (
+    differing_customers,
+    documents_before,
+    keys_taken,
+    terms_before,
+    weakened_documents,
+    weakened_settings,
+)
 from reconciler.operations.documents import CATALOGUE_NAME, Documents, catalogue_documents, customer_documents
+from reconciler.operations.elsewhere import elsewhere
 from reconciler.operations.failure import UNFORESEEN, not_planned, unexpected
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, Terms, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
 from reconciler.operations.snapshots import last_snapshot, last_snapshot_of
 from reconciler.operations.workspace import Workspace
+from reconciler.planning.causes import roster_with_causes, with_causes
 from reconciler.planning.customer import customer_plan, failed_plan, refused_plan
 from reconciler.planning.declared import compare_documents
 from reconciler.planning.digest import plan_id
@@ -46,7 +58,8 @@ class RosterChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """customers: ids; empty for all, and the catalogue. bundle: the zip of the one customer named."""
+    """customers: ids; empty for all, and the catalogue; beside a base, for all that differ. bundle: the zip of the one
+    customer named."""
 
     customers: tuple[str, ...] = ()
     bundle: Path | None = None
@@ -61,13 +74,17 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     with ThreadPoolExecutor(1) as pool, workspace.store.reading() as reader:
         fetched = pool.submit(_fetched, workspace, request.bundle, request) if request.bundle else None
         records = reader.customers()
-        names = _chosen(workspace, request, records)
+        comparison = workspace.comparison
+        differing = differing_customers(comparison, records) if comparison else None
+        names = _chosen(workspace, request, records, differing)
         plans = []
         for name in names:
-            one = partial(_plan_one, workspace, request, fetched, reader, name, records.get(name))
+            one = partial(_plan_one, workspace, request, fetched, reader, name, records)
             plans += _by_itself(name, records[name].name if name in records else name, one)
-        if not request.customers:
+        if not request.customers and (differing is None or CATALOGUE in differing):
             plans += _by_itself(CATALOGUE, CATALOGUE_NAME, partial(_plan_catalogue, workspace, reader))
+        planned = [*names, *([CATALOGUE] if not request.customers else [])]
+        rest = elsewhere(comparison, records, reader.catalogue(), planned) if comparison else None
     customers = tuple(plans)
     return Plan(
         plan_id=plan_id(workspace.store.identity, customers),
@@ -75,6 +92,9 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         tool_version=reconciler.__version__,
         store=workspace.store.identity,
         customers=customers,
+        base=comparison.base if comparison else None,
+        elsewhere=rest,
+        weakened=weakened_settings(comparison) if comparison else (),
     )
 
 
@@ -99,10 +119,15 @@ def _fetched(workspace: Workspace, bundle: Path, request: PlanRequest) -> Snapsh
         return refusal
 
 
-def _chosen(workspace: Workspace, request: PlanRequest, records: dict[str, CustomerRecord]) -> list[str]:
+def _chosen(
+    workspace: Workspace,
+    request: PlanRequest,
+    records: dict[str, CustomerRecord],
+    differing: frozenset[str] | None,
+) -> list[str]:
     repository = workspace.repository
     live = {slug for slug, record in records.items() if not record.tombstoned}
-    known = {*repository.customers, *repository.invalid, *live} - {CATALOGUE}
+    known = {*repository.folders, *repository.customers, *repository.invalid, *live} - {CATALOGUE}
     unknown = sorted(set(request.customers) - known)
     if unknown:
         raise Refusal(
@@ -116,7 +141,9 @@ def _chosen(workspace: Workspace, request: PlanRequest, records: dict[str, Custo
                 for name in unknown
             ]
         )
-    return sorted(request.customers or known)
+    if differing is not None:
+        known &= differing
+    return sorted(known & {*request.customers} if request.customers else known)
 
 
 def _plan_one(
@@ -125,8 +152,10 @@ def _plan_one(
     fetched: Future[Snapshot | Refusal] | None,
     reader: Reader,
     name: str,
-    record: CustomerRecord | None,
+    records: Mapping[str, CustomerRecord],
 ) -> CustomerPlan:
+    comparison = workspace.comparison
+    record = records.get(name)
     invalid = workspace.repository.invalid.get(name)
     if invalid is not None:
         return failed_plan(name, record.name if record else name, invalid)
@@ -135,7 +164,8 @@ def _plan_one(
     documents = customer_documents(workspace.repository, reader, name, record, people)
     diagnostics: list[Diagnostic] = list(resolved.warnings) if resolved else []
     changed_secrets: dict[str, str] = {}
-    if resolved:
+    # Beside a base, secrets are compared by reference alone.
+    if resolved and comparison is None:
         states = secret_states(
             name,
             documents.wanted[Kind.CUSTOMER, name].document,
@@ -149,7 +179,14 @@ def _plan_one(
     clashes = taken_usernames(documents.wanted[Kind.CUSTOMER, name], record, reader) if resolved else ()
     if clashes:
         return failed_plan(name, documents.name, clashes)
+    if resolved and comparison:
+        taken_keys = keys_taken(resolved, records, {*comparison.now.customers, *comparison.differing})
+        if taken_keys:
+            return failed_plan(name, documents.name, taken_keys)
     declared = compare_documents(documents.wanted, documents.applied, changed_secrets)
+    before = documents_before(comparison, name) if comparison else None
+    if before is not None:
+        declared = with_causes(declared, before, {key: each.document for key, each in documents.wanted.items()})
     choice = RosterChoice.FRESH if request.bundle else request.roster
     compared: ComparedRoster | None = None
     source: SourceSummary | None = None
@@ -168,6 +205,10 @@ def _plan_one(
                 wanted.origins,
             )
             compared = compare_roster(snapshot, terms, reader, known)
+            if comparison:
+                compared = _with_roster_causes(
+                    compared, snapshot, terms_before(comparison, customer, terms), reader, known
+                )
             diagnostics += compared.diagnostics
             diagnostics += quarantine_diagnostics(compared.decision.aside, SHOWN_PER_RULE)
             diagnostics += seat_warnings(compared.desired, _licences(resolved)) if resolved else ()
@@ -193,7 +234,22 @@ def _plan_one(
         facts=compared.facts if compared and choice is RosterChoice.FRESH else None,
         doubted=compared is not None and compared.doubted,
         diagnostics=diagnostics,
+        weakened=weakened_documents(documents, before or None),
     )
+
+
+def _with_roster_causes(
+    compared: ComparedRoster, snapshot: Snapshot, terms: Terms | None, reader: Reader, known: KnownRoster
+) -> ComparedRoster:
+    """terms: the base's; None where they are the same. What the base's gates refuse it would not change."""
+    by_base: Mapping[Kind, pl.DataFrame] | None = None
+    if terms is not None:
+        try:
+            by_base = compare_roster(snapshot, terms, reader, known).decision.changes
+        except Refusal:
+            by_base = {}
+    changes = roster_with_causes(compared.decision.changes, by_base)
+    return replace(compared, decision=replace(compared.decision, changes=changes))
 
 
 def _administrators(record: CustomerRecord | None) -> Collection[str]:
@@ -292,6 +348,9 @@ def _plan_catalogue(workspace: Workspace, reader: Reader) -> CustomerPlan | None
     changes = compare_documents(documents.wanted, documents.applied)
     if not changes:
         return None
+    if workspace.comparison:
+        before = documents_before(workspace.comparison, CATALOGUE)
+        changes = with_causes(changes, before, {key: each.document for key, each in documents.wanted.items()})
     return customer_plan(
         CATALOGUE,
         documents.name,

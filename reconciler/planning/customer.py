@@ -10,6 +10,7 @@ from reconciler.model.change import Action, Change, action_of
 from reconciler.model.diagnostic import Diagnostic, in_order
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import Counts, CustomerPlan, Outcome, Seen, SourceSummary
+from reconciler.model.weakening import Weakening
 from reconciler.planning.holding import hold, hold_declared
 from reconciler.planning.impact import Belongings, with_impact
 from reconciler.planning.roster import RosterDecision
@@ -54,6 +55,7 @@ def customer_plan(
     facts: Mapping[str, object] | None = None,
     doubted: bool = False,
     diagnostics: Iterable[Diagnostic] = (),
+    weakened: tuple[Weakening, ...] = (),
 ) -> CustomerPlan:
     """roster: None where no roster was compared. belongings: what goes with what leaves. facts: what later sources are
     judged by."""
@@ -89,6 +91,7 @@ def customer_plan(
         snapshot=snapshot or {},
         facts=facts or {},
         doubted=doubted and held is not None,
+        weakened=weakened,
     )
 
 

@@ -46,7 +46,7 @@ class Applied:
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is to be carried out of a plan, and on whose word. declared, rows: nothing held is in them. undoes: the run
-    that it takes back."""
+    that it takes back. inputs: of the files that its configuration was read from."""
 
     plan: CustomerPlan
     plan_id: str
@@ -57,6 +57,7 @@ class Order:
     declared: tuple[Change, ...]
     rows: Mapping[Kind, pl.DataFrame]
     undoes: int | None = None
+    inputs: str | None = None
 
     @property
     def writes(self) -> bool:
@@ -85,10 +86,11 @@ def apply_customer(
     secrets: Mapping[str, SecretStr] = NO_SECRETS,
     lock_timeout: float = 0.0,
     undoes: int | None = None,
+    inputs: str | None = None,
 ) -> Applied:
     """Writes what is not held, or everything where the hold was approved. secrets: values by dotted path in the
-    customer's document. lock_timeout: seconds to wait for another apply of the same customer. undoes: the run that
-    the plan takes back.
+    customer's document. inputs: of the files that its configuration was read from. lock_timeout: seconds to wait for
+    another apply of the same customer. undoes: the run that the plan takes back.
 
     Raises StalePlan where the store is not what the plan saw, StoreProblem where the customer is locked or the
     database refuses; nothing is written then.
@@ -103,6 +105,7 @@ def apply_customer(
         tuple(change for change in plan.declared if approved or not change.held),
         _unheld(plan, approved),
         undoes,
+        inputs,
     )
     with customer_lock(store, plan.id, lock_timeout) as connection, connection.writing():
         if plan.id == CATALOGUE:
@@ -189,8 +192,8 @@ def _carry_out(writing: Writing, order: Order, current: Current | None) -> tuple
     documents.write_documents(connection, writing.customer, order.declared, settings, writing.facts)
     if order.declared and not isinstance(of_customer, Delete):
         connection.execute(
-            "UPDATE customers SET settings_digest = :digest WHERE id = :customer",
-            {**writing.facts, "digest": settings["digest"]},
+            "UPDATE customers SET settings_digest = :digest, inputs = :inputs WHERE id = :customer",
+            {**writing.facts, "digest": settings["digest"], "inputs": order.inputs},
         )
     write_roster(writing, order.rows)
     for kind, frame in order.rows.items():

@@ -1,0 +1,128 @@
+"""What a state of git adds to a plan: whom it takes, whose doing each change is, which settings protect less."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from reconciler.config.comparison import Comparison, documents_of
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.repository import Repository
+from reconciler.config.resolved import ResolvedCustomer
+from reconciler.model.diagnostic import Diagnostic, error
+from reconciler.model.plan import CATALOGUE
+from reconciler.model.weakening import Weakening
+from reconciler.operations.administrators import usernames
+from reconciler.operations.documents import Documents
+from reconciler.operations.rosters import Terms
+from reconciler.operations.rules import capped
+from reconciler.planning.causes import Documents as DocumentsOfBase
+from reconciler.planning.weakening import settings_weakened, weakened
+from reconciler.store.records import CustomerRecord
+
+NOTHING: DocumentsOfBase = {}
+
+
+def differing_customers(comparison: Comparison, records: Mapping[str, CustomerRecord]) -> frozenset[str]:
+    """Customers, and maybe CATALOGUE, whose resolved configuration differs, with what the policy grants them, and of
+    which there is anything to plan."""
+    live = {slug for slug, record in records.items() if not record.tombstoned}
+    now = comparison.now
+    found = comparison.differing | _granted_otherwise(comparison)
+    return frozenset(found & {*now.customers, *now.invalid, *live, CATALOGUE})
+
+
+def _granted_otherwise(comparison: Comparison) -> frozenset[str]:
+    before, now = (each.sound_settings.policy.limits for each in (comparison.before, comparison.now))
+    if before == now:
+        return frozenset()
+    return frozenset(
+        name
+        for name, resolved in comparison.now.customers.items()
+        if isinstance(resolved.customer.rostering, OneRosterRostering)
+        and capped(resolved.customer.rostering.limits, before) != capped(resolved.customer.rostering.limits, now)
+    )
+
+
+def documents_before(comparison: Comparison, customer: str) -> DocumentsOfBase:
+    """As the base has them; none where it has no such customer, or not a valid one."""
+    if customer == CATALOGUE:
+        return documents_of(comparison.before.catalogue)
+    resolved = comparison.before.customers.get(customer)
+    return documents_of(resolved.declared) if resolved else NOTHING
+
+
+def weakened_documents(documents: Documents, before: DocumentsOfBase | None) -> tuple[Weakening, ...]:
+    """before: as the base has them; None for what was applied last."""
+    earlier = (
+        before
+        if before is not None
+        else {key: each.document for key, each in documents.applied.items() if not each.tombstoned}
+    )
+    return tuple(
+        each
+        for (kind, name), wanted in sorted(documents.wanted.items())
+        if (kind, name) in earlier
+        for each in weakened(kind, name, earlier[kind, name], wanted.document, wanted.origins)
+    )
+
+
+def weakened_settings(comparison: Comparison) -> tuple[Weakening, ...]:
+    before, now = (_document(each) for each in (comparison.before, comparison.now))
+    return settings_weakened(before, now, comparison.now.settings_origins)
+
+
+def _document(repository: Repository) -> Mapping[str, Any]:
+    return repository.sound_settings.model_dump(mode="json", exclude_none=True)
+
+
+def terms_before(comparison: Comparison, customer: Customer, terms: Terms) -> Terms | None:
+    """By what the base would compare the same roster; None where that is by the same, or by nothing."""
+    resolved = comparison.before.customers.get(customer.id)
+    rostering = resolved.customer.rostering if resolved else None
+    if resolved is None or not isinstance(rostering, OneRosterRostering):
+        return None
+    declared = resolved.declared[0]
+    ceilings = comparison.before.sound_settings.policy.limits
+    earlier = Terms(
+        resolved.customer, rostering, tuple(sorted(usernames(declared.document))), ceilings, declared.origins
+    )
+    alike = (
+        earlier.rostering == terms.rostering
+        and earlier.ceilings == terms.ceilings
+        and earlier.administrators == terms.administrators
+        and resolved.customer.timezone == customer.timezone
+    )
+    return None if alike else earlier
+
+
+def keys_taken(
+    resolved: ResolvedCustomer, records: Mapping[str, CustomerRecord], read: Collection[str]
+) -> tuple[Diagnostic, ...]:
+    """An error for each consumer key that a customer has in the store whose files were not read. read: those whose
+    were: their own files say whether they still have it."""
+    owners: dict[str, list[str]] = defaultdict(list)
+    for slug, record in records.items():
+        if not record.tombstoned and slug not in read:
+            for key in _consumer_keys(record.document):
+                owners[key].append(slug)
+    declared = resolved.declared[0]
+    return tuple(
+        error(
+            "consumer-key-taken",
+            f"this consumer_key is also used by {', '.join(owners[platform.consumer_key])}",
+            declared.origins.get(f"lti.platforms.{platform.id}.consumer_key", resolved.span),
+            "a consumer key tells whose LMS is calling: each is used once over all customers",
+        )
+        for platform in (resolved.customer.lti.platforms if resolved.customer.lti else ())
+        if platform.consumer_key in owners
+    )
+
+
+def _consumer_keys(document: Mapping[str, object]) -> Iterator[str]:
+    lti = document.get("lti")
+    platforms = lti.get("platforms") if isinstance(lti, Mapping) else None
+    for platform in platforms.values() if isinstance(platforms, Mapping) else ():
+        yield platform["consumer_key"]

@@ -1,0 +1,308 @@
+"""Plans of what differs from a state of git: whom they take, whose doing each change is, what they leave out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bundles import bundle
+from checkout import begin, commit, git
+from project import Project, Result
+
+COMMUNITY = """\
+kind: community
+id: {id}
+name: {name}
+site_license: {{seats: {seats}, starts: 2026-08-01, ends: 2027-07-31}}
+"""
+
+
+@pytest.fixture
+def repository(project: Project) -> Project:
+    """Three customers, committed and applied."""
+    for name in ("springfield", "shelbyville", "ogdenville"):
+        project.customer(name)
+    begin(project.folder)
+    commit(project.folder, "three customers")
+    assert project.apply().code == 0
+    return project
+
+
+def planned(repository: Project, *arguments: str) -> Result:
+    return repository.plan("--base", "main", *arguments)
+
+
+def ids(plan: Result) -> list[str]:
+    return [customer["id"] for customer in plan.json["customers"]]
+
+
+def causes(plan: Result) -> dict[tuple[str, str, str], str | None]:
+    return {
+        (customer["id"], change["kind"], change["key"]): change["cause"]
+        for customer in plan.json["customers"]
+        for change in customer["changes"]
+    }
+
+
+def edit(repository: Project, customer: str, old: str, new: str) -> None:
+    path = repository.folder / "customers" / customer / "customer.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_only_customers_whose_resolved_configuration_differs_are_planned(repository: Project) -> None:
+    assert ids(planned(repository)) == []
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    edit(repository, "shelbyville", "kind: customer", "# only a comment\nkind: customer")
+    plan = planned(repository)
+    assert plan.code == 2
+    assert ids(plan) == ["springfield"]
+    assert causes(plan) == {("springfield", "customer", "springfield"): "pr"}
+    assert plan.json["base"] == {"ref": "main", "commit": git(repository.folder, "rev-parse", "main")}
+    assert plan.json["elsewhere"] == {"pending": 0, "drifted": 0, "failed": 0}
+
+
+def test_what_was_merged_and_not_applied_and_what_another_hand_changed_is_counted(repository: Project) -> None:
+    edit(repository, "shelbyville", "name: Shelbyville District", "name: Shelbyville Unified")
+    repository.customer("capital-city")
+    commit(repository.folder, "merged, and not applied")
+    with repository.by_hand() as cursor:
+        cursor.execute(
+            "update customers set document = replace(document, 'Ogdenville', 'Brockway') where slug = 'ogdenville'"
+        )
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    plan = planned(repository)
+    assert ids(plan) == ["springfield"]
+    assert plan.json["elsewhere"] == {"pending": 2, "drifted": 1, "failed": 0}
+
+
+def test_values_of_one_customer_have_causes_of_their_own(repository: Project) -> None:
+    edit(repository, "springfield", "city: Town", "city: Springfield")
+    commit(repository.folder, "merged, and not applied")
+    with repository.by_hand() as cursor:
+        cursor.execute("update customers set document = replace(document, '60601', '11111') where slug = 'springfield'")
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    (change,) = planned(repository).json["customers"][0]["changes"]
+    assert {field["path"]: field["cause"] for field in change["fields"]} == {
+        "address.city": "pending",
+        "address.postal_code": "drift",
+        "name": "pr",
+    }
+    assert (change["cause"], change["reason"]) == ("pr", "field_changed")
+
+
+def test_documents_that_come_and_go_have_causes(repository: Project) -> None:
+    repository.write(
+        "customers/springfield/communities/north.yaml", COMMUNITY.format(id="north", name="North", seats=9)
+    )
+    repository.write(
+        "customers/springfield/communities/south.yaml", COMMUNITY.format(id="south", name="South", seats=9)
+    )
+    commit(repository.folder, "two communities")
+    assert repository.apply().code == 0
+    repository.write("customers/springfield/communities/west.yaml", COMMUNITY.format(id="west", name="West", seats=9))
+    (repository.folder / "customers/springfield/communities/south.yaml").unlink()
+    commit(repository.folder, "merged, and not applied")
+    repository.write("customers/springfield/communities/east.yaml", COMMUNITY.format(id="east", name="East", seats=9))
+    (repository.folder / "customers/springfield/communities/north.yaml").unlink()
+    shutil.rmtree(repository.folder / "customers/ogdenville")
+    assert causes(planned(repository)) == {
+        ("ogdenville", "customer", "ogdenville"): "pr",
+        ("springfield", "community", "north"): "pr",
+        ("springfield", "community", "south"): "pending",
+        ("springfield", "community", "west"): "pending",
+        ("springfield", "community", "east"): "pr",
+    }
+
+
+def test_a_default_that_changes_takes_every_customer_below_it(repository: Project) -> None:
+    repository.write("customers/defaults.yaml", "kind: defaults\ntimezone: America/Chicago\n")
+    edit(repository, "ogdenville", "kind: customer", "kind: customer\ntimezone: UTC")
+    plan = planned(repository)
+    assert ids(plan) == ["shelbyville", "springfield"]
+    assert set(causes(plan).values()) == {"pr"}
+
+
+def test_a_policy_that_changes_takes_those_whom_it_grants_something_else(repository: Project) -> None:
+    repository.write("reconciler.yaml", "format: 1\npolicy: {limits: {users: {percent: 5}}}\n")
+    commit(repository.folder, "a policy")
+    repository.customer("brockway", org=None)
+    commit(repository.folder, "one without a roster")
+    repository.write("reconciler.yaml", "format: 1\npolicy: {limits: {users: {percent: 8}}}\n")
+    plan = planned(repository)
+    assert ids(plan) == ["ogdenville", "shelbyville", "springfield"]
+    (weakened,) = plan.json["weakened"]
+    assert (weakened["protection"], weakened["path"], weakened["before"], weakened["after"]) == (
+        "limit",
+        "policy.limits.users.percent",
+        5,
+        8,
+    )
+    assert (weakened["file"], weakened["line"]) == ("reconciler.yaml", 2)
+
+
+def test_a_weakened_protection_is_told_with_its_line(repository: Project) -> None:
+    edit(
+        repository, "springfield", "match_with: identifier", "match_with: identifier\n  limits: {users: {percent: 60}}"
+    )
+    plan = planned(repository)
+    (weakened,) = plan.json["customers"][0]["weakened"]
+    assert weakened["path"] == "rostering.limits.users.percent"
+    assert (weakened["before"], weakened["after"]) == (10, 60)
+    text = (repository.folder / "customers/springfield/customer.yaml").read_text(encoding="utf-8")
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if "percent" in each)
+    assert (weakened["file"], weakened["line"]) == ("customers/springfield/customer.yaml", line)
+
+
+def test_a_changed_setting_shows_what_it_would_do_to_people_of_the_last_roster(repository: Project) -> None:
+    made = bundle(users=40, schools=2, classes=8)
+    path = made.zip(repository.folder / "day.zip")
+    assert repository.apply("springfield", "--zip", path).code == 0
+    edit(repository, "springfield", "match_with: identifier", "match_with: identifier\n  select: {schools: [s-1]}")
+    plan = planned(repository)
+    (customer,) = plan.json["customers"]
+    assert customer["source"]["freshness"] == "last"
+    gone = [each for each in customer["changes"] if each["kind"] == "user"]
+    theirs = [row["sourcedId"] for row in made.tables["users"] if row["orgSourcedIds"] == "s-2"]
+    assert sorted(each["key"] for each in gone) == sorted(theirs)
+    assert {(each["reason"], each["cause"]) for each in gone} == {("scope_narrowed", "pr")}
+    assert [each["protection"] for each in customer["weakened"]] == ["select"]
+    none = planned(repository, "--roster", "none")
+    assert none.json["plan_id"] == plan.json["plan_id"]
+
+
+def test_what_waited_already_is_not_the_pull_requests_doing(repository: Project) -> None:
+    made = bundle(users=40, schools=2, classes=8)
+    assert repository.apply("springfield", "--zip", made.zip(repository.folder / "day.zip")).code == 0
+    student = made.students()[0]
+    with repository.by_hand() as cursor:
+        cursor.execute(
+            "update accounts set given_name = 'Nobody' where id in"
+            f" (select account_id from identities where subject = '{student}')"
+        )
+    edit(repository, "springfield", "match_with: identifier", "match_with: identifier\n  protect: [somebody]")
+    plan = planned(repository)
+    assert causes(plan)["springfield", "user", student] == "drift"
+
+
+def test_apply_beside_a_base_does_what_was_reviewed_and_nothing_else(repository: Project) -> None:
+    edit(repository, "shelbyville", "name: Shelbyville District", "name: Shelbyville Unified")
+    commit(repository.folder, "merged, and not applied")
+    before = git(repository.folder, "rev-parse", "HEAD")
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    reviewed = planned(repository).json["plan_id"]
+    commit(repository.folder, "the pull request")
+    applied = repository.run("apply", "--base", before, "--expect", reviewed, "--roster", "none")
+    assert applied.code == 0, applied.err
+    assert "springfield: applied" in applied.out
+    assert repository.ask("select slug from customers where document like '%Unified%'") == [("springfield",)]
+    assert planned(repository).json["elsewhere"] == {"pending": 1, "drifted": 0, "failed": 0}
+
+
+def test_apply_beside_a_base_refuses_what_was_not_reviewed(repository: Project) -> None:
+    before = git(repository.folder, "rev-parse", "HEAD")
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    reviewed = planned(repository).json["plan_id"]
+    edit(repository, "springfield", "city: Town", "city: Springfield")
+    commit(repository.folder, "more than was reviewed")
+    applied = repository.run("apply", "--base", before, "--expect", reviewed, "--roster", "none")
+    assert applied.code == 4
+    assert repository.ask("select slug from customers where document like '%Unified%'") == []
+
+
+def test_an_invalid_customer_of_the_pull_request_fails_and_the_others_are_planned(repository: Project) -> None:
+    edit(repository, "springfield", "match_with: identifier", "match_with: shoe_size")
+    edit(repository, "shelbyville", "name: Shelbyville District", "name: Shelbyville Unified")
+    plan = planned(repository)
+    assert plan.code == 65
+    assert {customer["id"]: customer["outcome"] for customer in plan.json["customers"]} == {
+        "shelbyville": "changes",
+        "springfield": "failed",
+    }
+
+
+def test_a_consumer_key_of_a_customer_that_was_not_read_is_found_in_the_store(repository: Project) -> None:
+    platform = "{id: canvas, version: '1.1', consumer_key: key-1, shared_secret: {generated: true}, community: north}"
+    lti = f"lti:\n  platforms:\n    - {platform}\n"
+    for name in ("shelbyville",):
+        repository.customer(name, more=lti)
+        repository.write(
+            f"customers/{name}/communities/north.yaml", COMMUNITY.format(id="north", name="North", seats=9)
+        )
+    commit(repository.folder, "an LMS")
+    assert repository.apply().code == 0
+    repository.customer("springfield", more=lti)
+    repository.write(
+        "customers/springfield/communities/north.yaml", COMMUNITY.format(id="north", name="North", seats=9)
+    )
+    plan = planned(repository)
+    (customer,) = plan.json["customers"]
+    assert [(each["code"], each["file"]) for each in customer["diagnostics"]] == [
+        ("consumer-key-taken", "customers/springfield/customer.yaml")
+    ]
+    assert plan.code == 65
+
+
+def test_a_base_works_from_a_shallow_clone_and_a_missing_one_is_a_clear_error(
+    repository: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    commit(repository.folder, "a second commit")
+    shallow = tmp_path / "shallow"
+    git(repository.folder, "clone", "--quiet", "--depth", "1", f"file://{repository.folder}", str(shallow))
+    monkeypatch.chdir(shallow)
+    missing = repository.plan("--base", "origin/production")
+    assert missing.code == 1
+    assert "[unknown-base]" in missing.err
+    assert "shallow clone" in missing.err
+    assert repository.plan("--base", git(repository.folder, "rev-parse", "HEAD~1")).code == 1
+    (shallow / "customers/ogdenville/customer.yaml").write_text(
+        (shallow / "customers/ogdenville/customer.yaml").read_text(encoding="utf-8").replace("Town", "Ogdenville"),
+        encoding="utf-8",
+    )
+    assert ids(repository.plan("--base", "HEAD")) == ["ogdenville"]
+
+
+def test_outside_a_checkout_a_base_is_a_clear_error(project: Project) -> None:
+    project.customer()
+    outside = project.run("plan", "--base", "main")
+    assert outside.code == 1
+    assert "[git-failed]" in outside.err
+    assert "--base needs a git checkout" in outside.err
+
+
+@pytest.mark.parametrize("options", [("--roster", "fresh"), ("springfield", "--zip", "day.zip")])
+def test_a_base_goes_with_no_fresh_roster(repository: Project, options: tuple[str, ...]) -> None:
+    repository.write("day.zip", "")
+    refused = repository.run("plan", "--base", "main", *options)
+    assert refused.code == 64
+    assert "--base connects to no roster" in refused.err
+
+
+def test_ignored_and_unknown_files_are_compared_like_all_others(repository: Project) -> None:
+    repository.write(".gitignore", "brockway/\n")
+    repository.customer("brockway")
+    repository.customer("north-haverbrook")
+    assert ids(planned(repository)) == ["brockway", "north-haverbrook"]
+
+
+def test_named_customers_are_those_of_them_that_differ(repository: Project) -> None:
+    edit(repository, "springfield", "city: Town", "city: Springfield")
+    edit(repository, "ogdenville", "city: Town", "city: Ogdenville")
+    assert ids(planned(repository, "springfield", "shelbyville")) == ["springfield"]
+    unknown = planned(repository, "springfeild")
+    assert unknown.code == 1
+    assert "unknown-customer" in unknown.err
+
+
+def test_lessons_of_the_catalogue_are_compared_with_the_base(repository: Project) -> None:
+    repository.write(
+        "customers/lessons/tides.yaml", "kind: lesson\nid: tides\ntitle: Tides\nurl: https://lessons.example/tides\n"
+    )
+    plan = planned(repository)
+    assert ids(plan) == ["@catalogue"]
+    assert json.dumps(plan.json["customers"][0]["changes"][0]["cause"]) == '"pr"'
