@@ -36,11 +36,18 @@ def weakened(kind: Kind, key: str, before: Document, after: Document, origins: O
 
 
 def settings_weakened(before: Document, after: Document, origins: Origins) -> tuple[Weakening, ...]:
-    """What reconciler.yaml grants more of: `policy` and `network`."""
+    """What reconciler.yaml grants more of: `policy` and `network`; and where it sends what an environment keeps."""
     found = [*_ceilings(_part(before, "policy", "limits"), _part(after, "policy", "limits"))]
     earlier, later = _items(before, "network", "allow"), _items(after, "network", "allow")
     if set(later) - set(earlier):
         found.append((Protection.NETWORK, "network.allow", earlier, later))
+    environments = _part(after, "environments")
+    for name, was in _part(before, "environments").items():
+        now = environments.get(name)
+        for part in ("store", "secrets") if isinstance(now, Mapping) else ():
+            if now.get(part) != was.get(part):
+                # A store's address may hold a password.
+                found.append((Protection.CREDENTIALS, f"environments.{name}.{part}", "(as before)", "(changed)"))
     return _in_order(found, None, "reconciler.yaml", origins)
 
 

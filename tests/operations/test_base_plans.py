@@ -128,11 +128,12 @@ def test_a_default_that_changes_takes_every_customer_below_it(repository: Projec
 
 
 def test_a_policy_that_changes_takes_those_whom_it_grants_something_else(repository: Project) -> None:
-    repository.write("reconciler.yaml", "format: 1\npolicy: {limits: {users: {percent: 5}}}\n")
+    settings = (repository.folder / "reconciler.yaml").read_text(encoding="utf-8")
+    repository.write("reconciler.yaml", f"{settings}policy: {{limits: {{users: {{percent: 5}}}}}}\n")
     commit(repository.folder, "a policy")
     repository.customer("brockway", org=None)
     commit(repository.folder, "one without a roster")
-    repository.write("reconciler.yaml", "format: 1\npolicy: {limits: {users: {percent: 8}}}\n")
+    repository.write("reconciler.yaml", f"{settings}policy: {{limits: {{users: {{percent: 8}}}}}}\n")
     plan = planned(repository)
     assert ids(plan) == ["ogdenville", "shelbyville", "springfield"]
     (weakened,) = plan.json["weakened"]
@@ -142,7 +143,7 @@ def test_a_policy_that_changes_takes_those_whom_it_grants_something_else(reposit
         5,
         8,
     )
-    assert (weakened["file"], weakened["line"]) == ("reconciler.yaml", 2)
+    assert (weakened["file"], weakened["line"]) == ("reconciler.yaml", 3)
 
 
 def test_a_weakened_protection_is_told_with_its_line(repository: Project) -> None:
@@ -295,7 +296,7 @@ def test_named_customers_are_those_of_them_that_differ(repository: Project) -> N
     edit(repository, "ogdenville", "city: Town", "city: Ogdenville")
     assert ids(planned(repository, "springfield", "shelbyville")) == ["springfield"]
     unknown = planned(repository, "springfeild")
-    assert unknown.code == 1
+    assert unknown.code == 64
     assert "unknown-customer" in unknown.err
 
 
