@@ -39,7 +39,10 @@ def main() -> None:
         )
         return
     verdict, record_line, report = _planned(proposal, base, head, commit)
-    forge.comment(proposal.number, MARKER, f"{MARKER}\n{report}\n\n{forge.closing(verdict.sentence)}\n")
+    closing = (
+        f"**Check `reconciler`:** {verdict.sentence}. [The whole report]({forge.job()}) is an artifact of that job."
+    )
+    forge.comment(proposal.number, MARKER, f"{MARKER}\n{report}\n\n{closing}\n")
     if record_line:
         forge.status(proposal, head, "reconciler/plan", "success", record_line)
     forge.status(proposal, head, "reconciler", verdict.state, verdict.sentence)
@@ -89,8 +92,9 @@ def _planned(proposal: forge.Proposal, base: str, head: str, commit: str) -> tup
 def _reports(folder: Path, saved: Path) -> str:
     """Markdown for the comment; the HTML page is left in out/ for the job to keep. People are masked in both."""
     OUT.mkdir(exist_ok=True)
-    page = program.reconciler(folder, "show", str(saved), "--format", "html", "--people", "masked")
-    comment = program.reconciler(folder, "show", str(saved), "--format", "markdown", "--people", "masked")
+    options = ("--people", "masked", "--full-report", forge.job())
+    page = program.reconciler(folder, "show", str(saved), "--format", "html", *options)
+    comment = program.reconciler(folder, "show", str(saved), "--format", "markdown", *options)
     if page.code or comment.code:
         raise SystemExit(program.ERROR)
     (OUT / "report.html").write_text(page.out, encoding="utf-8")

@@ -83,7 +83,7 @@ def comment(number: int, marker: str, body: str) -> None:
 
 def status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
     """state: success, failure or error. GitHub takes 140 characters."""
-    said = {"context": context, "state": state, "description": description[:140], "target_url": _job()}
+    said = {"context": context, "state": state, "description": description[:140], "target_url": job()}
     _api("POST", f"statuses/{commit}", said)
 
 
@@ -120,9 +120,9 @@ def git_access() -> dict[str, str]:
     }
 
 
-def closing(sentence: str) -> str:
-    """The comment's last lines."""
-    return f"**Check:** {sentence}. [The whole report is an artifact of this job]({_job()})."
+def job() -> str:
+    """The page of this job, which keeps the whole report."""
+    return f"{SERVER}/{REPOSITORY}/actions/runs/{os.environ.get('GITHUB_RUN_ID', '')}"
 
 
 def summary(text: str) -> None:
@@ -138,10 +138,6 @@ def _proposal(found: dict[str, Any]) -> Proposal:
     return Proposal(
         number, found["head"]["sha"], f"refs/pull/{number}/head", found["base"]["ref"], found["user"]["login"]
     )
-
-
-def _job() -> str:
-    return f"{SERVER}/{REPOSITORY}/actions/runs/{os.environ.get('GITHUB_RUN_ID', '')}"
 
 
 def _pages(path: str) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ def status(proposal: Proposal | None, commit: str, context: str, state: str, des
         "name": context,
         "state": STATES[state],
         "description": description[:255],
-        "target_url": os.environ.get("CI_JOB_URL", ""),
+        "target_url": job(),
     }
     if proposal is not None and commit == proposal.head:
         # a fork's commit is on no branch of this project
@@ -134,9 +134,9 @@ def git_access() -> dict[str, str]:
     return {}
 
 
-def closing(sentence: str) -> str:
-    """The note's last lines."""
-    return f"**Check:** {sentence}. [The whole report is an artifact of this job]({os.environ.get('CI_JOB_URL', '')})."
+def job() -> str:
+    """The page of this job, which keeps the whole report."""
+    return os.environ.get("CI_JOB_URL", "")
 
 
 def summary(text: str) -> None:
