@@ -41,13 +41,14 @@ def settings_weakened(before: Document, after: Document, origins: Origins) -> tu
     earlier, later = _items(before, "network", "allow"), _items(after, "network", "allow")
     if set(later) - set(earlier):
         found.append((Protection.NETWORK, "network.allow", earlier, later))
-    environments = _part(after, "environments")
     for name, was in _part(before, "environments").items():
-        now = environments.get(name)
-        for part in ("store", "secrets") if isinstance(now, Mapping) else ():
-            if now.get(part) != was.get(part):
-                # A store's address may hold a password.
-                found.append((Protection.CREDENTIALS, f"environments.{name}.{part}", "(as before)", "(changed)"))
+        now = _part(after, "environments", name)
+        # A store's address may hold a password.
+        found += [
+            (Protection.CREDENTIALS, f"environments.{name}.{part}", "(as before)", "(changed)")
+            for part in ("store", "secrets")
+            if now and now.get(part) != was.get(part)
+        ]
     return _in_order(found, None, "reconciler.yaml", origins)
 
 

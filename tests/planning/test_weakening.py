@@ -1,0 +1,219 @@
+"""Which changes of settings protect people less: each way in which one can, and its opposite, which is none."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from reconciler.config.document import to_document
+from reconciler.config.models.community import Community
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.settings import Settings
+from reconciler.model.diagnostic import Span
+from reconciler.model.kind import Kind
+from reconciler.model.weakening import Protection
+from reconciler.planning.weakening import settings_weakened, weakened
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBsvS6n5OJNCuZ4cmDG2VNK5iQXTnb1aUCGmW3zlIuVY"
+SFTP = {
+    "type": "sftp",
+    "host": "sftp.springfield.example",
+    "username": "reader",
+    "password": {"secret": "sftp"},
+    "path": "/out/roster.zip",
+    "host_key": HOST_KEY,
+}
+ROSTERING: dict[str, Any] = {
+    "type": "oneroster",
+    "client_partner_id": "d-1",
+    "match_with": "identifier",
+    "sync": SFTP,
+    "missing": "suspend",
+    "select": {"schools": ["s-1", "s-2"]},
+    "protect": ["u-1", "u-2"],
+    "calendar": [{"from": "2027-06-10", "to": "2027-08-20", "mode": "adds_only"}],
+    "allow": [{"gate": "row-count-drop", "until": "2026-12-01", "reason": "two schools moved away"}],
+    "approvals": [{"people": 120, "until": "2027-07-01", "reason": "graduating class"}],
+}
+CUSTOMER: dict[str, Any] = {
+    "kind": "customer",
+    "id": "springfield",
+    "name": "Springfield",
+    "administrators": [
+        {"given_name": "A", "family_name": "B", "email": "a@b.example", "username": "ab", "role": "admin"}
+    ],
+    "address": {"street": ["1"], "city": "S", "region": "IL", "postal_code": "1", "country": "US"},
+    "agreements": {"privacy_policy": "2026-08-01", "terms_of_service": "2026-08-01"},
+    "rostering": ROSTERING,
+}
+
+
+def document(**rostering: Any) -> dict[str, Any]:
+    """The customer, with these keys of `rostering` in place of its own; None takes one out."""
+    given = {**deepcopy(ROSTERING), **rostering}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    return to_document(Customer.model_validate({**CUSTOMER, "rostering": chosen}))
+
+
+def found(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[Protection, str]]:
+    return [(each.protection, each.path) for each in weakened(Kind.CUSTOMER, "springfield", before, after, {})]
+
+
+def limits(**parts: Any) -> dict[str, Any]:
+    return {"limits": parts}
+
+
+WEAKER: list[tuple[str, dict[str, Any], dict[str, Any], Protection, str]] = [
+    ("percent", {}, limits(users={"percent": 11}), Protection.LIMIT, "limits.users.percent"),
+    ("school", {}, limits(users={"per_school_percent": 26}), Protection.LIMIT, "limits.users.per_school_percent"),
+    ("floor", {}, limits(enrollments={"floor": 21}), Protection.LIMIT, "limits.enrollments.floor"),
+    ("count", {}, limits(role_escalations={"count": 1}), Protection.LIMIT, "limits.role_escalations.count"),
+    ("window", {}, limits(window="6d"), Protection.LIMIT, "limits.window"),
+    ("hours", limits(window="1d"), limits(window="23h"), Protection.LIMIT, "limits.window"),
+    ("gate", {"allow": None}, {}, Protection.GATE, "allow"),
+    (
+        "gate for longer",
+        {},
+        {"allow": [{"gate": "row-count-drop", "until": "2026-12-02", "reason": "x"}]},
+        Protection.GATE,
+        "allow",
+    ),
+    (
+        "another gate",
+        {},
+        {"allow": [*ROSTERING["allow"], {"gate": "stale-source", "until": "2026-12-01", "reason": "x"}]},
+        Protection.GATE,
+        "allow",
+    ),
+    ("approval", {"approvals": None}, {}, Protection.APPROVAL, "approvals"),
+    (
+        "more people",
+        {},
+        {"approvals": [{"people": 121, "until": "2027-07-01", "reason": "graduating class"}]},
+        Protection.APPROVAL,
+        "approvals",
+    ),
+    ("protect", {}, {"protect": ["u-1", "u-3"]}, Protection.PROTECT, "protect"),
+    ("missing", {}, {"missing": "delete"}, Protection.MISSING, "missing"),
+    ("missing is deleted by default", {"missing": "keep"}, {"missing": None}, Protection.MISSING, "missing"),
+    ("selection", {}, {"select": {"schools": ["s-1"]}}, Protection.SELECT, "select.schools"),
+    ("a first selection", {"select": None}, {}, Protection.SELECT, "select.schools"),
+    ("match", {}, {"match_with": "email"}, Protection.MATCH_WITH, "match_with"),
+    ("org", {}, {"client_partner_id": "d-2"}, Protection.MATCH_WITH, "client_partner_id"),
+    ("no calendar", {}, {"calendar": None}, Protection.CALENDAR, "calendar"),
+    (
+        "shorter season",
+        {},
+        {"calendar": [{"from": "2027-06-10", "to": "2027-08-19", "mode": "adds_only"}]},
+        Protection.CALENDAR,
+        "calendar",
+    ),
+    (
+        "a season less strict",
+        {"calendar": [{"from": "2027-06-10", "to": "2027-08-20", "mode": "freeze"}]},
+        {},
+        Protection.CALENDAR,
+        "calendar",
+    ),
+    ("retention", {}, {"retention": "29d"}, Protection.RETENTION, "retention"),
+    ("host", {}, {"sync": {**SFTP, "host": "evil.example"}}, Protection.CREDENTIALS, "sync.host"),
+    ("port", {}, {"sync": {**SFTP, "port": 23}}, Protection.CREDENTIALS, "sync.port"),
+    (
+        "host key",
+        {},
+        {"sync": {**SFTP, "host_key": HOST_KEY.replace("Bsv", "Csv")}},
+        Protection.CREDENTIALS,
+        "sync.host_key",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "protection", "path"), [each[1:] for each in WEAKER], ids=[e[0] for e in WEAKER]
+)
+def test_what_protects_less_is_told_and_its_opposite_is_not(
+    before: dict[str, Any], after: dict[str, Any], protection: Protection, path: str
+) -> None:
+    earlier, later = document(**before), document(**after)
+    assert found(earlier, later) == [(protection, f"rostering.{path}")]
+    symmetric = {Protection.MATCH_WITH, Protection.CREDENTIALS}
+    if protection not in symmetric and path != "protect":
+        assert found(later, earlier) == []
+
+
+def test_agreements_that_are_put_earlier_or_taken_back_are_told() -> None:
+    before = document()
+    earlier = {**before, "agreements": {**before["agreements"], "privacy_policy": "2026-07-31"}}
+    later = {**before, "agreements": {**before["agreements"], "privacy_policy": "2026-08-02"}}
+    none = {**before, "agreements": {}}
+    assert found(before, earlier) == [(Protection.AGREEMENTS, "agreements.privacy_policy")]
+    assert found(before, later) == []
+    assert [path for _, path in found(before, none)] == ["agreements.privacy_policy", "agreements.terms_of_service"]
+
+
+def test_nothing_is_told_of_the_same_and_of_a_roster_that_comes_or_goes() -> None:
+    manual = {**document(), "rostering": {"type": "manual"}}
+    assert found(document(), document()) == []
+    assert found(manual, document()) == []
+    assert found(document(), manual) == []
+
+
+def test_the_weightiest_is_told_first_with_the_line_of_the_nearest_value_written() -> None:
+    before, after = document(), document(match_with="email", limits={"users": {"percent": 60}})
+    origins = {
+        "rostering": Span("customer.yaml", 10, 1),
+        "rostering.limits.users": Span("defaults.yaml", 3, 5),
+        "rostering.match_with": Span("customer.yaml", 14, 3),
+    }
+    told = weakened(Kind.CUSTOMER, "springfield", before, after, origins)
+    assert [(each.path, each.before, each.after, each.origin) for each in told] == [
+        ("rostering.limits.users.percent", 10, 60, Span("defaults.yaml", 3, 5)),
+        ("rostering.match_with", "identifier", "email", Span("customer.yaml", 14, 3)),
+    ]
+
+
+def test_a_community_that_makes_accounts_for_whoever_comes_is_told() -> None:
+    def community(**more: Any) -> dict[str, Any]:
+        licence = {"seats": 1, "starts": "2026-08-01", "ends": "2027-07-31"}
+        given = {"kind": "community", "id": "north", "name": "North", "site_license": licence, **more}
+        return to_document(Community.model_validate(given))
+
+    closed, opened = community(), community(lti={"auto_provisioning": True})
+    told = weakened(Kind.COMMUNITY, "north", closed, opened, {})
+    assert [(each.protection, each.path) for each in told] == [(Protection.AUTO_PROVISIONING, "lti.auto_provisioning")]
+    assert weakened(Kind.COMMUNITY, "north", opened, closed, {}) == ()
+
+
+def settings(**parts: Any) -> dict[str, Any]:
+    return Settings.model_validate(parts).model_dump(mode="json", exclude_none=True)
+
+
+def test_ceilings_networks_and_stores_of_the_repository_are_compared() -> None:
+    strict = settings(policy={"limits": {"users": {"percent": 20}, "window": "7d"}}, network={"allow": ["10.0.0.1"]})
+    higher = settings(policy={"limits": {"users": {"percent": 21}, "window": "6d"}}, network={"allow": ["10.0.0.1"]})
+    wider = settings(network={"allow": ["10.0.0.1", "10.0.0.2"]})
+    assert [each.path for each in settings_weakened(strict, higher, {})] == [
+        "policy.limits.users.percent",
+        "policy.limits.window",
+    ]
+    assert [(each.protection, each.after) for each in settings_weakened(strict, wider, {})] == [
+        (Protection.LIMIT, None),
+        (Protection.LIMIT, None),
+        (Protection.NETWORK, ["10.0.0.1", "10.0.0.2"]),
+    ]
+    assert settings_weakened(higher, strict, {}) == settings_weakened(strict, strict, {}) == ()
+
+
+def test_another_store_is_told_without_its_address() -> None:
+    before = settings(environments={"production": {"store": "postgresql://a:hunter2@db/one"}})
+    after = settings(environments={"production": {"store": "postgresql://a:hunter3@db/one"}})
+    (told,) = settings_weakened(before, after, {})
+    assert (told.protection, told.path) == (Protection.CREDENTIALS, "environments.production.store")
+    assert "hunter" not in repr(told)
+
+
+def test_every_protection_has_a_case_here() -> None:
+    elsewhere = {Protection.AGREEMENTS, Protection.AUTO_PROVISIONING, Protection.NETWORK}
+    assert {each[3] for each in WEAKER} | elsewhere == set(Protection)
