@@ -83,7 +83,11 @@ def apply(
     plan = read_plan(saved, workspace.store) if saved else make_plan(workspace, request)  # type: ignore[arg-type]
     command = f"reconciler apply {saved}" if saved else apply_command(what, bundle, directory, environment, store, base)
     show_plan(plan, form="text", rows=None, people=None, key=lambda: workspace.store.key, command=command)
-    if reviewed is not None and does_something(plan) and not is_expected(plan, reviewed, workspace.store):
+    if (
+        reviewed is not None
+        and does_something(plan)
+        and not is_expected(plan, reviewed, workspace.store, workspace.comparison)
+    ):
         return ExitCode.STALE
     if not does_something(plan) and not _keeps_a_roster(plan):
         if not approve:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 
 import click
 
+from reconciler.config.comparison import Comparison
 from reconciler.model.change import Action
-from reconciler.model.kind import DECLARED_KINDS, Kind
+from reconciler.model.kind import DECLARED_KINDS
 from reconciler.model.plan import Plan
+from reconciler.operations.against_base import surprises
 from reconciler.operations.expecting import Verdict, held_to_id, held_to_plan
 from reconciler.operations.plan_file import read_plan
 from reconciler.reports import departure as report
+from reconciler.reports import surprise as base_report
 from reconciler.reports.people import People
 from reconciler.store.live import Store
 
@@ -33,14 +37,14 @@ def reviewed_plan(given: str, store: Store) -> str | Plan:
     return given
 
 
-def is_expected(plan: Plan, reviewed: str | Plan, store: Store) -> bool:
-    """Whether it does the same or less; says on stderr what differs."""
+def is_expected(plan: Plan, reviewed: str | Plan, store: Store, comparison: Comparison | None = None) -> bool:
+    """Whether it does the same or less; says on stderr what differs. comparison: with the base, where it has one."""
     if isinstance(reviewed, str):
         verdict = held_to_id(store, plan, reviewed)
         if verdict.fits:
             _tell_of_runs(verdict)
         else:
-            _tell_of_id(plan, reviewed)
+            _tell_of_id(plan, reviewed, store, comparison)
         return verdict.fits
     verdict = held_to_plan(plan, reviewed)
     if verdict.departure is not None:
@@ -61,8 +65,21 @@ def _tell_of_runs(verdict: Verdict) -> None:
         click.echo(f"the plan does less than the reviewed one: the rest was carried out since (run {runs})", err=True)
 
 
-def _tell_of_id(plan: Plan, reviewed: str) -> None:
+def _tell_of_id(plan: Plan, reviewed: str, store: Store, comparison: Comparison | None) -> None:
     click.echo(_error(plan, reviewed), err=True)
+    found = list(islice(surprises(plan, comparison), ROWS + 1)) if comparison else []
+    if found:
+        ref = f" {plan.base.ref}" if plan.base else ""
+        click.echo(f"    Now it would {_effects(plan)}. Of that, the base{ref} does not explain:", err=True)
+        click.echo("\n".join(f"    {line}" for line in base_report.render(found[:ROWS], store.key.pseudonym)), err=True)
+        if len(found) > ROWS:
+            click.echo("    … and more; all of it is in the plan above", err=True)
+        click.echo(
+            "    If it is right, review what is shown above and expect its id. If not, put the store right first:\n"
+            "    reconciler plan, and apply, without --base.",
+            err=True,
+        )
+        return
     click.echo(
         f"    Now it would {_effects(plan)}. That is shown above: review it, and expect its id.\n"
         "    From an id alone it cannot be told whether that is less than was reviewed, but for what runs carried out "
@@ -85,10 +102,7 @@ def _differences(verdict: Verdict, store: Store) -> list[str]:
         return []
     people = People.FULL if sys.stderr.isatty() else People.MASKED
 
-    def mask(kind: Kind, customer: str, name: str) -> str:
-        return store.key.pseudonym(kind, customer, name)
-
-    return report.render(found.more, found.released, found.fewer, people, mask, ROWS)
+    return report.render(found.more, found.released, found.fewer, people, store.key.pseudonym, ROWS)
 
 
 def _effects(plan: Plan) -> str:

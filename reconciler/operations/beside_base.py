@@ -48,9 +48,18 @@ def _granted_otherwise(comparison: Comparison) -> frozenset[str]:
 
 def documents_before(comparison: Comparison, customer: str) -> DocumentsOfBase:
     """As the base has them; none where it has no such customer, or not a valid one."""
+    return _documents(comparison.before, customer)
+
+
+def documents_now(comparison: Comparison, customer: str) -> DocumentsOfBase:
+    """As the files have them; none where they have no such customer, or not a valid one."""
+    return _documents(comparison.now, customer)
+
+
+def _documents(repository: Repository, customer: str) -> DocumentsOfBase:
     if customer == CATALOGUE:
-        return documents_of(comparison.before.catalogue)
-    resolved = comparison.before.customers.get(customer)
+        return documents_of(repository.catalogue)
+    resolved = repository.customers.get(customer)
     return documents_of(resolved.declared) if resolved else NOTHING
 
 
@@ -70,11 +79,11 @@ def weakened_documents(documents: Documents, before: DocumentsOfBase | None) -> 
 
 
 def weakened_settings(comparison: Comparison) -> tuple[Weakening, ...]:
-    before, now = (_document(each) for each in (comparison.before, comparison.now))
+    before, now = (_settings(each) for each in (comparison.before, comparison.now))
     return settings_weakened(before, now, comparison.now.settings_origins)
 
 
-def _document(repository: Repository) -> Mapping[str, Any]:
+def _settings(repository: Repository) -> Mapping[str, Any]:
     return repository.sound_settings.model_dump(mode="json", exclude_none=True)
 
 
