@@ -87,6 +87,18 @@ _GATES = (
         "rows with too few or too many fields, at most 1 %",
         "Too many lines of a file are damaged to trust the others. Export it again.",
     ),
+    Gate(
+        "huge-row",
+        _R,
+        "that no line is longer than a roster's can be",
+        "A line of a file is endless, so this is no list of people. Export it again.",
+    ),
+    Gate(
+        "huge-header",
+        _R,
+        "the length of the first line and how many columns it names",
+        "A file names far more columns than any roster has. Export it again.",
+    ),
     # The wrong thing in the right place.
     Gate(
         "wrong-encoding",

@@ -12,6 +12,7 @@ from roster_reading import refused_file
 
 from bundles import Bundle, bundle
 from reconciler.model.gate import GATES, GateOutcome
+from reconciler.oneroster.shape import ENDLESS, MOST_HEADER_LENGTH
 from reconciler.planning.gates import RULES
 
 SMALL = bundle(users=40)
@@ -27,6 +28,8 @@ BENT: dict[str, Bundle] = {
     "truncated-file": SMALL.raw("users.csv", USERS[:-40]),
     "unbalanced-quote": SMALL.raw("users.csv", USERS.replace(b"u-0003,", b'u-0003,"', 1)),
     "too-many-malformed-rows": SMALL.raw("users.csv", USERS.replace(b"@example.com", b"@example.com,x")),
+    "huge-row": SMALL.raw("users.csv", USERS + b"x" * (ENDLESS + 1)),
+    "huge-header": SMALL.raw("users.csv", b"x" * (MOST_HEADER_LENGTH + 1) + b"," + USERS),
     "wrong-encoding": SMALL.raw("users.csv", USERS.replace(b"Ada", "Adä".encode("cp1252"))),
     "wrong-delimiter": SMALL.raw("users.csv", USERS.replace(b",", b";")),
     "wrong-file-header": SMALL.raw("users.csv", SMALL.text("classes").encode()),
