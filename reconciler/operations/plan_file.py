@@ -225,6 +225,7 @@ def _customer_out(customer: CustomerPlan, place: int, frames: dict[str, pl.DataF
         "facts": dict(customer.facts),
         "doubted": customer.doubted,
         "weakened": _WEAKENED.dump_python(customer.weakened, mode="json"),
+        "would_hold": list(customer.would_hold),
     }
 
 
@@ -261,4 +262,5 @@ def _customer_in(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerP
         facts=stored.get("facts", {}),
         doubted=stored["doubted"],
         weakened=_WEAKENED.validate_python(stored.get("weakened", ())),
+        would_hold=tuple(stored.get("would_hold", ())),
     )

@@ -92,6 +92,7 @@ def customer_plan(
         facts=facts or {},
         doubted=doubted and held is not None,
         weakened=weakened,
+        would_hold=roster.causes if roster and not roster_applies else (),
     )
 
 
