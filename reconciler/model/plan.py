@@ -153,8 +153,8 @@ class CustomerPlan:
     reference; None where there is nothing to write. refresh: frames (live_id, fingerprint) of rows that are
     as they should be but whose fingerprint is not. snapshot: frames to keep as the last good roster; facts: what later
     sources are judged by, kept beside them. doubted: a gate holds something, so that the roster is no good one to judge
-    the next by until a person approves it. weakened: settings that protect people less than those before. would_hold: plain
-    sentences for what an apply of the roster would hold, where that is shown only.
+    the next by until a person approves it. weakened: settings that protect people less than those before. would_hold:
+    plain sentences for what an apply of the roster would hold, where that is shown only.
     """
 
     id: str
