@@ -82,7 +82,9 @@ class Update(ChangeFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(ChangeFacts):
-    pass
+    """into: the sourcedId of the account that a merged one goes into, with everything that it has."""
+
+    into: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ CHANGE_COLUMNS: dict[str, str] = {
     "fingerprint": "the row's fingerprint as it is to be; 0 for what leaves [i64]",
     "manager": "who managed the account before (users only, else null) [str]",
     "held": "kept back until a person approves [bool]",
+    "into": "sourcedId of the account that a merged one goes into, or by an undo comes back out of (users only) [str]",
     "limits": "names of the limits that it counts against, joined by commas; null for none [str]",
 }
 

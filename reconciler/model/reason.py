@@ -23,6 +23,7 @@ class Reason(StrEnum):
     DRIFT = "drift"
     ERASED = "erased"
     UNDONE = "undone"
+    MERGED = "merged"
 
     @property
     def sentence(self) -> str:
@@ -48,4 +49,5 @@ SENTENCES = {
     Reason.DRIFT: "It was changed by hand; it goes back to what its source says.",
     Reason.ERASED: "It was erased on request.",
     Reason.UNDONE: "An earlier run is taken back; it becomes what it was before.",
+    Reason.MERGED: "Two accounts are of one person; from now on one of them has what both had.",
 }

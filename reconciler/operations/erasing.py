@@ -143,7 +143,9 @@ def _people(workspace: Workspace, reader: Reader, record: CustomerRecord, key: s
         ).fill_null(False)
     )
     if named.height:
-        return named
+        # Who went into another account is that person.
+        own = named.filter(pl.col("merged_into").is_null())
+        return own if own.height else named
     if not PSEUDONYM.fullmatch(key):
         return users.clear()
     store, wanted = workspace.store.key, key.upper()
@@ -196,7 +198,18 @@ def _refuse_configured(workspace: Workspace, record: CustomerRecord, person: Map
         )
     rostering = record.document.get("rostering")
     protect = rostering.get("protect", ()) if isinstance(rostering, Mapping) else ()
+    merges = rostering.get("merges", ()) if isinstance(rostering, Mapping) else ()
     names = {person["sourced_id"], *str(person["aliases"] or "").split("\n")}
+    if any(names & {each["keep"], each["merge"]} for each in merges or ()):
+        raise Refusal(
+            [
+                error(
+                    "still-declared",
+                    f"`rostering.merges` of {record.slug} names this person; nothing was erased",
+                    hint="take the entry out of `merges` and apply, then erase the person",
+                )
+            ]
+        )
     if names & set(protect or ()):
         raise Refusal(
             [

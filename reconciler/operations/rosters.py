@@ -17,16 +17,15 @@ from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.operations.own_part import own_part
 from reconciler.operations.rules import allowances, cap_warnings, capped, restraint, roster_rules, window_since
-from reconciler.operations.scope import selection_of
 from reconciler.operations.snapshots import SOURCE, kept_source, source_facts, source_rows
 from reconciler.planning.concluding import kept_sessions, no_sessions
-from reconciler.planning.desired import Desired, desire
+from reconciler.planning.desired import Desired
 from reconciler.planning.erased import Cleared, people_named, told, without_erased
 from reconciler.planning.gates import Case, Judgement, LastRoster, judge, roots
 from reconciler.planning.impact import Belongings
 from reconciler.planning.live import Live, Unsettled, empty_live, unsettled_enrollments
-from reconciler.planning.persons import one_row_each
 from reconciler.planning.roster import RosterDecision, decide_roster
+from reconciler.planning.wanted import wanted_people
 from reconciler.store.reader import Reader
 
 
@@ -69,6 +68,14 @@ def known_roster(reader: Reader, customer_id: int | None) -> KnownRoster:
     return KnownRoster(customer_id, live, index)
 
 
+def _unmerged(known: KnownRoster) -> KnownRoster:
+    """Without accounts that went into others: nobody comes back as one of them but by an undo."""
+    users = known.live.users
+    if "merged_into" not in users.columns or users["merged_into"].null_count() == users.height:
+        return known
+    return replace(known, live=replace(known.live, users=users.filter(pl.col("merged_into").is_null())))
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """By what a roster is compared. administrators: usernames, which no roster row may take. ceilings: of the policy.
@@ -84,6 +91,7 @@ class Terms:
 def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: KnownRoster) -> ComparedRoster:
     """Raises Refusal where a gate refuses the snapshot, or it is not this customer's."""
     rostering = terms.rostering
+    known = _unmerged(known)
     last = _last_roster(reader, known.customer_id)
     judgement = judge(
         Case(snapshot, last, known.live, _alive(known.live)),
@@ -92,14 +100,8 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
     )
     if judgement.refusals:
         raise Refusal(judgement.refusals)
-    orgs = known.live.orgs["sourced_id"]
     erased = _erased(reader, known, snapshot)
     snapshot = erased.snapshot
-    persons = one_row_each(snapshot, known.live.users, rostering.match_with, rostering.client_partner_id, orgs)
-    selection = selection_of(rostering.select, terms.origins)
-    desired = desire(persons.snapshot, rostering.client_partner_id, rostering.suffix, orgs, selection)
-    unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], known.index)
-    live = _with_open_enrollments(reader, known, unsettled)
     limits, lowered = capped(rostering.limits, terms.ceilings)
     earlier = reader.limit_uses(known.customer_id, window_since(limits)) if known.customer_id is not None else None
     rules = roster_rules(
@@ -112,6 +114,12 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         last.match_with if last else None,
         terms.origins,
     )
+    wanted = wanted_people(
+        snapshot, known.live, rules, rostering.client_partner_id, rostering.suffix, known.live.orgs["sourced_id"]
+    )
+    desired = wanted.desired
+    unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], known.index)
+    live = _with_open_enrollments(reader, known, unsettled)
     earlier_sessions = _earlier_sessions(reader, known.customer_id)
     decision = decide_roster(
         desired,
@@ -121,6 +129,7 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         whole=_whole(snapshot),
         findings=judgement.held,
         sessions=pl.concat([snapshot.sessions, earlier_sessions]),
+        merging=wanted.merging,
     )
     decision = told(decision, erased.aside)
     kept = own_part(snapshot, desired, live)
@@ -131,7 +140,7 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         belongings_of(reader, known.customer_id, live, decision),
         kept,
         _facts(snapshot, kept, last.match_with if last and decision.matched_anew else rostering.match_with),
-        (*persons.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
+        (*wanted.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
         _doubted(snapshot, judgement),
     )
 

@@ -14,7 +14,7 @@ from reconciler.config.models.limits import Limits
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.settings import Ceilings
 from reconciler.model.diagnostic import Diagnostic, Span, warning
-from reconciler.operations.scope import season_of, selection_of
+from reconciler.operations.scope import entries_of, season_of, selection_of
 from reconciler.planning.advance import Advance
 from reconciler.planning.gates import Allowance
 from reconciler.planning.limits import Threshold, Thresholds, nothing_earlier
@@ -121,6 +121,7 @@ def roster_rules(
         last_match_with=last_match_with,
         selection=selection_of(rostering.select, places),
         season=season_of(rostering.calendar, restrained_by.today, places),
+        merges=entries_of(rostering.merges, places),
     )
 
 

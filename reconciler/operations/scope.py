@@ -1,17 +1,20 @@
-"""What of a roster the configuration lets through today: the part it selects, and the season that the day is in."""
+"""What the configuration says of a roster: the part it selects, the season that the day is in, who is one person."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from reconciler.config.models.rostering import Merge
 from reconciler.config.models.rostering import Season as ConfiguredSeason
 from reconciler.config.models.rostering import Selection as ConfiguredSelection
 from reconciler.model.diagnostic import Span
+from reconciler.planning.merging import Entry
 from reconciler.planning.seasons import Mode, Season
 from reconciler.planning.selection import Selection
 
 SELECT = "rostering.select."
 CALENDAR = "rostering.calendar"
+MERGES = "rostering.merges"
 
 
 def selection_of(selection: ConfiguredSelection | None, origins: Mapping[str, Span]) -> Selection | None:
@@ -35,3 +38,11 @@ def season_of(calendar: Sequence[ConfiguredSeason], today: str, origins: Mapping
         if each.from_.isoformat() <= today <= each.to.isoformat()
     ]
     return max(found, key=lambda season: (season.mode is Mode.FREEZE, season.until), default=None)
+
+
+def entries_of(merges: Sequence[Merge], origins: Mapping[str, Span]) -> tuple[Entry, ...]:
+    """Who is one person, each with where that is written. origins: of the customer's document."""
+    return tuple(
+        Entry(each.keep, each.merge, origins.get(f"{MERGES}.{place}") or origins.get(MERGES))
+        for place, each in enumerate(merges)
+    )

@@ -26,6 +26,10 @@ WORDS = {
     ),
     Spared.STILL_USED: ("is still needed by what later runs added", "are still needed by what later runs added"),
     Spared.REFERENCE_GONE: ("belongs to something that is not there any more", "belong to what is not there any more"),
+    Spared.OTHER_HALF: (
+        "is of a merge, and the other account of it cannot be taken back",
+        "are of merges of which the other account cannot be taken back",
+    ),
     Spared.ERASED: ("was erased on request", "were erased on request"),
     Spared.NO_LONGER_KEPT: ("is no longer kept", "are no longer kept: their time of retention is over"),
 }

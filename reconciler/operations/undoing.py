@@ -25,6 +25,7 @@ from reconciler.planning.customer import customer_plan
 from reconciler.planning.digest import plan_id
 from reconciler.planning.limits import CLASSES, ENROLLMENTS, SCOPE_NARROWED, USERS
 from reconciler.planning.live import Live, with_roles
+from reconciler.planning.merged_rows import both_halves_or_none
 from reconciler.planning.restraint import Restrained, Restraint, restrain
 from reconciler.planning.roster import RosterDecision
 from reconciler.planning.undo import SPARED, Undone, Uses, counts_of, undo_roster
@@ -172,11 +173,10 @@ def _restrained(workspace: Workspace, reader: Reader, record: CustomerRecord, li
     found = restrain(undone.changes, live.users, live, _restraint(workspace, reader, record))
     counted = pl.col("limits").str.split(",").list.eval(pl.element().filter(pl.element().is_in(LIMITS)))
     named = pl.when(counted.list.len() > 0).then(counted.list.join(","))
+    whole = both_halves_or_none(found.changes)
     return replace(
         found,
-        changes={
-            kind: frame.with_columns(named.alias("limits")) for kind, frame in found.changes.items() if frame.height
-        },
+        changes={kind: frame.with_columns(named.alias("limits")) for kind, frame in whole.items() if frame.height},
         limits=tuple(limit for limit in found.limits if limit.name in LIMITS),
     )
 

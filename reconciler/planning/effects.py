@@ -45,8 +45,9 @@ def effects_of(customer: CustomerPlan) -> pl.DataFrame:
 
 
 def row_effects(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
-    """rows: `action`, `key`, `former_key`, `held`, `manager`, `live_id` and the kind's fields as they are to be."""
-    content = ["action", "key", "former_key", "manager", *[field.name for field in FIELDS[kind]]]
+    """rows: `action`, `key`, `former_key`, `into`, `held`, `manager`, `live_id` and the kind's fields as they are to
+    be."""
+    content = ["action", "key", "former_key", "into", "manager", *[field.name for field in FIELDS[kind]]]
     parts = [pl.col(name).cast(pl.String).fill_null(_NULL) for name in content]
     bound = pl.when(pl.col("action").is_in(_BINDING)).then(pl.col("live_id")).cast(pl.String).fill_null(_NULL)
     return rows.select(

@@ -229,8 +229,9 @@ def hold(
         # Of what comes or changes the content counts too; of what leaves, that it does.
         content = pl.col("fingerprint").cast(pl.String).fill_null("")
         former = pl.col("former_key").fill_null("")
-        # Whose account a row would get is not said by the row alone.
-        whose = pl.when(pl.col("action") == Action.ADOPT.value).then(pl.col("live_id").cast(pl.String)).fill_null("")
+        # Whose account a row would get, and into whose one goes, is not said by the row alone.
+        adopted = pl.when(pl.col("action") == Action.ADOPT.value).then(pl.col("live_id").cast(pl.String))
+        whose = pl.coalesce(adopted, "into").fill_null("")
         lines = held.select(
             pl.concat_str("action", "reason", "key", former, content, whose, separator="\x1f").alias("row")
         )

@@ -29,9 +29,10 @@ def taken(kind: Kind) -> pl.Expr:
 
 
 def given_away() -> pl.Expr:
-    """Enrollments that would be another person's, or of another class: somebody loses theirs as if it were deleted."""
+    """Enrollments that would be another person's, or of another class: somebody loses theirs as if it were deleted. One
+    that follows its person into another account is the same person's."""
     moved = pl.col("user").ne_missing(pl.col("before_user")) | pl.col("class").ne_missing(pl.col("before_class"))
-    return (pl.col("action") == Action.UPDATE.value) & moved
+    return (pl.col("action") == Action.UPDATE.value) & moved & (pl.col("reason") != Reason.MERGED.value)
 
 
 def vanishing(kind: Kind) -> pl.Expr:

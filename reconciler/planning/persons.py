@@ -4,7 +4,7 @@ Some exports give a person one sourcedId for each school, or one as a teacher an
 one person is a link that an apply has made before (an alias of the account), or, where people are matched by
 identifier, the same identifier and the same given and family name. While any of a person's sourcedIds is in the file,
 the person is there; a row that leaves takes its own roles and enrollments along. Accounts are never put together here:
-that is for people.
+that is for people (`merging`).
 """
 
 from __future__ import annotations
@@ -34,13 +34,21 @@ class Persons:
 
 
 def one_row_each(
-    snapshot: Snapshot, live: pl.DataFrame, match_with: str, client_partner_id: str, known_orgs: pl.Series | None = None
+    snapshot: Snapshot,
+    live: pl.DataFrame,
+    match_with: str,
+    client_partner_id: str,
+    known_orgs: pl.Series | None = None,
+    merged: pl.DataFrame | None = None,
 ) -> Persons:
-    """live: the customer's users, tombstones included. known_orgs: sourcedIds of its live orgs.
+    """live: the customer's users, tombstones included. known_orgs: sourcedIds of its live orgs. merged: `alias` and
+    `canonical` of sourcedIds that people say are one person's.
 
     The row keeps the sourcedId that the account is known by, or else has the lowest one.
     """
     aliases = known_aliases(live)
+    if merged is not None:
+        aliases = pl.concat([aliases, merged]).unique("alias", keep="last", maintain_order=True)
     alike = _alike(snapshot, client_partner_id, known_orgs) if match_with == "identifier" else None
     if aliases.is_empty() and alike is None:
         return Persons(snapshot)

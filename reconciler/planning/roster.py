@@ -24,19 +24,22 @@ from reconciler.planning.ladder import spare_sign_ins
 from reconciler.planning.leaving import leaving
 from reconciler.planning.live import Live, Unsettled, with_roles
 from reconciler.planning.matching import MATCHED_COLUMNS, account_value, match_users
+from reconciler.planning.merged_rows import both_halves_or_none, with_merged
+from reconciler.planning.merging import Entry, Merging
 from reconciler.planning.persons import with_canonical
 from reconciler.planning.placing import without_lost_orgs
 from reconciler.planning.restraint import Restraint, population, restrain
 from reconciler.planning.seasons import Season, hold_for_season
 from reconciler.planning.selection import Selection
-from reconciler.planning.usernames import settle_usernames
+from reconciler.planning.usernames import SettledUsernames, settle_usernames
 
 
 @dataclass(frozen=True, slots=True)
 class RosterRules:
     """What a customer's configuration says of its roster. reserved_usernames: its administrators', lower case.
     restraint: what may happen without a person's word. last_match_with: what the last roster was matched by; None where
-    there was none. selection: which part of the roster is synced; None for all. season: today's, if it is in one."""
+    there was none. selection: which part of the roster is synced; None for all. season: today's, if it is in one.
+    merges: accounts that people say are one person's."""
 
     match_with: str
     missing: str = "delete"
@@ -46,6 +49,7 @@ class RosterRules:
     last_match_with: str | None = None
     selection: Selection | None = None
     season: Season | None = None
+    merges: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +77,18 @@ def decide_roster(
     whole: frozenset[Kind] = frozenset(ROSTER_KINDS),
     findings: tuple[Finding, ...] = (),
     sessions: pl.DataFrame | None = None,
+    merging: Merging | None = None,
 ) -> RosterDecision:
     """unsettled: what `unsettled_enrollments` left open; `live.enrollments` holds the live rows to it.
 
     whole: kinds whose absence from the source means something. findings: of gates that hold. sessions:
-    academic sessions (SESSIONS_SCHEMA) of this roster and of the last good one; without, no class has ended.
+    academic sessions (SESSIONS_SCHEMA) of this roster and of the last good one; without, no class has ended. merging:
+    what `rules.merges` mean, with which `desired` was made.
     """
+    merging = merging or Merging()
     desired = without_lost_orgs(desired, live.orgs)
-    users = with_roles(live.users, live.roles)
+    everybody = with_roles(live.users, live.roles)
+    users = merging.others(everybody)
     desired = without_conflicts(desired, users, rules.match_with)
     matched = match_users(desired.frames[Kind.USER], users, rules.match_with, desired.people_in_file)
     rekeyed = matched.users.filter(pl.col("match") == Action.REKEY.value)
@@ -115,17 +123,16 @@ def decide_roster(
     changes = {
         kind: pl.concat([_evident(gone[kind], kind in whole), differences[kind].changes]) for kind in ROSTER_KINDS
     }
+    changes = dict(with_merged(changes, merging.pairs, everybody, live.enrollments))
     changes, season = hold_for_season(changes, rules.season)
     unidentified = desired.unidentified | _unknown_people(desired, users, rules)
     identities = hold_identities(changes, users, rules.match_with, rules.last_match_with)
     restrained = restrain(
-        identities.changes, users, live, rules.restraint, unidentified=unidentified, findings=findings
+        identities.changes, everybody, live, rules.restraint, unidentified=unidentified, findings=findings
     )
-    settled = settle_usernames(restrained.changes, users, rules.reserved_usernames)
+    settled = _settled(restrained.changes, everybody, live, rules.reserved_usernames)
     aside = pl.concat([desired.quarantine, dangling, settled.aside])
     changed = settled.changes
-    if settled.aside.height:
-        changed = hold_last_of_roles(changed, population(users, live).people)
     final = {kind: in_report_order(frame) for kind, frame in changed.items() if frame.height}
     refresh = {kind: each.refresh for kind, each in differences.items()}
     refresh[Kind.ENROLLMENT] = _without_unfollowed(refresh[Kind.ENROLLMENT], enrollments, rekeyed, final)
@@ -133,12 +140,13 @@ def decide_roster(
         changes=final,
         refresh={kind: frame for kind, frame in refresh.items() if frame.height},
         limits=restrained.limits,
-        counts=_counts(final, users, live, aside),
+        counts=_counts(final, everybody, live, aside),
         aside=aside,
         causes=(*((season,) if season else ()), *identities.causes, *restrained.causes),
         matched_anew=identities.matched_anew,
         diagnostics=(
             *desired.diagnostics,
+            *merging.diagnostics,
             *matched.diagnostics,
             *spared.diagnostics,
             *gone_people.diagnostics,
@@ -148,6 +156,24 @@ def decide_roster(
             *_recycled(final.get(Kind.USER)),
         ),
     )
+
+
+def _settled(
+    changes: Mapping[Kind, pl.DataFrame], users: pl.DataFrame, live: Live, reserved: frozenset[str]
+) -> SettledUsernames:
+    """Repeats until what one of the rules holds or refuses leaves nothing to another: each only adds to it."""
+    aside: list[pl.DataFrame] = []
+    whole = both_halves_or_none(changes)
+    while True:
+        settled = settle_usernames(whole, users, reserved)
+        aside.append(settled.aside)
+        changed = settled.changes
+        if settled.aside.height:
+            changed = hold_last_of_roles(changed, population(users, live).people)
+        again = both_halves_or_none(changed)
+        if all(again[kind].equals(changed[kind]) for kind in (Kind.USER, Kind.ENROLLMENT)):
+            return SettledUsernames(again, pl.concat(aside))
+        whole = again
 
 
 def _by_key(desired: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Counts
 from reconciler.planning.live import Live
 from reconciler.planning.undo_claims import without_taken
+from reconciler.planning.undo_merges import between_halves, halves_of, torn, with_other_half
 from reconciler.planning.undo_rows import Spared, ends, shaped, with_actions, with_live
 
 #: file, line: where the row comes from, null where that is not known
@@ -72,6 +73,8 @@ def undo_roster(touched: Mapping[Kind, pl.DataFrame], live: Live, erased: pl.Ser
     users = spare(Kind.USER, users, ~ends() & pl.col("key").is_in(erased.implode()), Spared.ERASED)
     users, taken = without_taken(users, live.users)
     spared.append(_listed(Kind.USER, taken.with_columns(pl.lit(Spared.TAKEN_SINCE.value).alias("why"))))
+    halves = halves_of(touched[Kind.USER], live.users)
+    users = spare(Kind.USER, users, torn(users, halves), Spared.OTHER_HALF)
     classes = decided(Kind.CLASS, {"school": _names(live.orgs)})
     there = _afterwards(orgs, live.orgs)["sourced_id"]
     classes = spare(
@@ -95,6 +98,9 @@ def undo_roster(touched: Mapping[Kind, pl.DataFrame], live: Live, erased: pl.Ser
         Spared.REFERENCE_GONE,
     )
     users = spare(Kind.USER, users, _still_used(uses.people, enrollments, "account_id"), Spared.STILL_USED)
+    users = spare(Kind.USER, users, torn(users, halves), Spared.OTHER_HALF)
+    enrollments = spare(Kind.ENROLLMENT, enrollments, between_halves(users, halves), Spared.OTHER_HALF)
+    users = with_other_half(users, halves)
     classes = spare(Kind.CLASS, classes, _still_used(uses.classes, enrollments, "class_id"), Spared.STILL_USED)
     frames = {Kind.ORG: orgs, Kind.USER: users, Kind.CLASS: classes, Kind.ENROLLMENT: enrollments}
     return Undone(

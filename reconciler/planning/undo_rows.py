@@ -25,6 +25,7 @@ class Spared(StrEnum):
     TAKEN_SINCE = "taken-since"
     STILL_USED = "still-used"
     REFERENCE_GONE = "reference-gone"
+    OTHER_HALF = "other-half"
     ERASED = "erased"
     NO_LONGER_KEPT = "no-longer-kept"
 

@@ -191,12 +191,14 @@ def _limit(limit: LimitUse) -> Document:
 
 def _change(change: Change) -> Document:
     origin = change.origin
+    into = {"into": change.into} if isinstance(change, Delete) and change.into else {}
     return {
         "action": action_of(change),
         "kind": change.kind,
         "key": change.key,
         "label": change.label,
         "reason": change.reason,
+        **into,
         "cause": change.cause,
         "held": change.held,
         "origin": {"file": origin.file, "line": origin.line or None} if origin else None,

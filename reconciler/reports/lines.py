@@ -58,6 +58,10 @@ def line(change: Change) -> Line:
     fields = tuple(_field(field, change) for field in change.fields)
     reason = why(change.reason, change.origin)
     match change:
+        case Delete(into=str(into)):
+            return _line(
+                change, f"merged into {into}", (*_some(belongings(change.kind, change.impact)), *_some(reason))
+            )
         case Delete():
             return _line(change, reason, _some(belongings(change.kind, change.impact)))
         case Suspend():

@@ -82,6 +82,8 @@ HINT_REPEATS_HEADER = frozenset({"missing-column"})
 
 #: The one setting that lists people by sourcedId.
 PROTECT = "rostering.protect"
+#: The one that says of which people two accounts are, and in free words why.
+MERGES = "rostering.merges"
 
 #: The last names of an administrator's path; what stands before them is the username.
 _ADMINISTRATOR = re.compile(
@@ -130,7 +132,7 @@ class View:
             return change
         if change.path == PROTECT:
             return replace(change, before=self._keys(change.before), after=self._keys(change.after))
-        path, personal = self._path(change.path, change.personal)
+        path, personal = self._path(change.path, change.personal or change.path == MERGES)
         if not personal:
             return replace(change, path=path)
         return FieldChange(path, _hidden(change.before), _hidden(change.after), personal=True)

@@ -120,7 +120,7 @@ def change_of(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) ->
     fields = _fields(view, kind, row)
     match action:
         case Action.DELETE:
-            return Delete(**facts)
+            return Delete(**facts, into=view.key(kind, row["into"]) if row["into"] else None)
         case Action.CREATE:
             return Create(**facts)
         case Action.REKEY:

@@ -151,7 +151,7 @@ def _limit() -> Schema:
 
 
 def _change() -> Schema:
-    return _object(
+    schema = _object(
         action=_word("What would be done. Others may be added.", Action),
         kind=_one_of(Kind),
         key=_described(_TEXT, "A declared id, or a sourcedId; a pseudonym where people are masked."),
@@ -174,6 +174,10 @@ def _change() -> Schema:
             "description": "What changes, before and after; ••• where a personal value is hidden.",
         },
     )
+    schema["properties"]["into"] = _described(
+        _TEXT, "Only of an account that is merged: the key of the one that it goes into, with all that it has."
+    )
+    return schema
 
 
 def _weakened() -> Schema:

@@ -109,6 +109,8 @@ def why(reason: Reason, origin: Span | None) -> str:
             return "erased on request"
         case Reason.UNDONE:
             return "taken back"
+        case Reason.MERGED:
+            return _placed("merged", place)
         case Reason.DRIFT:
             return _placed("changed by hand", place)
         case Reason.RETURNED:

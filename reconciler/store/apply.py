@@ -133,7 +133,7 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
     if run is not None:
         if customer is None:
             customer = _create_customer(connection, order, run)
-        writing = Writing(connection, store.key, run, customer, plan.id, started)
+        writing = Writing(connection, store.key, run, customer, plan.id, started, order.undoes)
         invitations = _carry_out(writing, order, current)
     if customer is None:
         return Applied(None)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.roster import FIELDS
 from reconciler.store.connection import Connection, Parameters
@@ -88,6 +89,8 @@ def image_schema(kind: Kind) -> dict[str, pl.DataType | type[pl.DataType]]:
     for field in FIELDS[kind]:
         if field.name != "bound":
             types[field.name] = pl.Int64 if field.reference or field.boolean else pl.String
+    if kind is Kind.USER:
+        types["merged_into"] = pl.Int64
     return types
 
 
@@ -113,8 +116,9 @@ def moved_identities(connection: Connection, customer: int, run: int) -> int:
     """How many sourcedIds the run took from an account that another hand had bound them to."""
     return int(
         connection.scalar(
-            "SELECT count(*) FROM journal WHERE run_id = :run AND customer_id = :customer AND kind = 'identity'",
-            {"run": run, "customer": customer},
+            "SELECT count(*) FROM journal WHERE run_id = :run AND customer_id = :customer AND kind = 'identity'"
+            " AND action = :action",
+            {"run": run, "customer": customer, "action": Action.MOVE.value},
         )
     )
 

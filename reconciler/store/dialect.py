@@ -57,6 +57,10 @@ class Dialect(Protocol):
 
     def aggregate_lines(self, expression: str) -> str: ...
 
+    def json_number(self, expression: str, name: str) -> str:
+        """SQL of a whole number in a text of JSON, null where it is null."""
+        ...
+
     def explained(self) -> AbstractContextManager[None]:
         """Turns the driver's errors into StoreProblem."""
         ...

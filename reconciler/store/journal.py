@@ -13,6 +13,9 @@ LEFT_OUT = frozenset({"id", "customer_id", "password_hash", "written", "inputs"}
 #: Booleans become 0 and 1, in both databases.
 NUMBERS = frozenset({"is_primary"})
 
+#: The action of what follows an account into another.
+MERGED = "merge"
+
 #: The sourcedId that an account is known by, and its aliases, one a line.
 SUBJECT = (
     f"(SELECT i.subject FROM identities i WHERE i.account_id = t.id AND +i.issuer_id = {ROSTER_ISSUER}"
@@ -58,6 +61,18 @@ def record_identities(connection: Connection, staged: str, facts: Parameters) ->
         f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), 'identity', t.id, '{Action.MOVE.value}',"
         f" CAST({connection.dialect.json_object}({_pairs(connection, None, 'identities')}) AS TEXT)"
         f" FROM {staged} s JOIN identities t ON t.id = s.identity_id",
+        facts,
+    )
+
+
+def record_moved(connection: Connection, table: str, kind: str, staged: str, facts: Parameters) -> None:
+    """Rows that are about to follow their account into another, or to come back from there. staged: a temporary table
+    with `row_id`. An assignment's kind in the journal is `assignment`, which no plan has."""
+    connection.execute(
+        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
+        f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), '{kind}', t.id, '{MERGED}',"
+        f" CAST({connection.dialect.json_object}({_pairs(connection, None, table)}) AS TEXT)"
+        f" FROM {staged} s JOIN {table} t ON t.id = s.row_id",
         facts,
     )
 

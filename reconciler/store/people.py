@@ -6,13 +6,15 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.roster import Manager
+from reconciler.store import merging
 from reconciler.store.binding import bind
-from reconciler.store.writing import ACCOUNTS, Writing, compared_again, with_ids, write
+from reconciler.store.writing import ACCOUNTS, Writing, compared_again, entomb, with_ids, write
 
 
 def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame, orgs: pl.DataFrame) -> None:
-    """stays: changes of people who are to be there; goes: of those who are to be deleted (not done here: only
-    their usernames become free, so that others can take them). orgs: sourced_id and id of those that live."""
+    """stays: changes of people who are to be there; goes: of those who are to be deleted (done here only for those
+    who go into another account; of the others the usernames become free, so that others can take them). orgs:
+    sourced_id and id of those that live."""
     people = with_ids(writing, ACCOUNTS, stays).with_columns(
         pl.col("username").str.to_lowercase().alias("username_key"),
         # An account that a launch made becomes the roster's, and one that the configuration names no more; its owner's
@@ -31,8 +33,36 @@ def write_people(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame, orgs
         people = compared_again(people, pl.col("id").is_in(homeless.implode()))
     _free_usernames(writing, people.filter(pl.col("live_id").is_not_null()), goes)
     write(writing, ACCOUNTS, people)
+    _merge_identities(writing, stays, goes)
     bind(writing, people)
     _write_roles(writing, _changing_roles(people), roles.drop_nulls("org_id"))
+
+
+def _merge_identities(writing: Writing, stays: pl.DataFrame, goes: pl.DataFrame) -> None:
+    """Before anybody is bound: a sourcedId is one account's at a time. Who goes is deleted first, while the image of
+    the account can still say what it was known by."""
+    merged = goes.filter(pl.col("into").is_not_null())
+    if not merged.is_empty():
+        pairs = merging.pairs_of(writing, stays, merged)
+        entomb(writing, ACCOUNTS, merged)
+        merging.take_identities(writing, pairs)
+    parted = stays.filter(pl.col("into").is_not_null())
+    if not parted.is_empty():
+        merging.give_back_identities(writing, merging.pairs_of(writing, stays, parted))
+
+
+def merge_the_rest(writing: Writing, people: pl.DataFrame) -> None:
+    """What else a merged account had, and what one that comes back had. people: all changes of people, carried out,
+    and those of enrollments with them."""
+    if people["into"].null_count() == people.height:
+        return
+    going = pl.col("action") == Action.DELETE.value
+    stays, goes = people.filter(~going), people.filter(going & pl.col("into").is_not_null())
+    if not goes.is_empty():
+        merging.take_the_rest(writing, merging.pairs_of(writing, stays, goes))
+    parted = stays.filter(pl.col("into").is_not_null())
+    if not parted.is_empty():
+        merging.give_back_the_rest(writing, merging.pairs_of(writing, stays, parted))
 
 
 def _dismissed(writing: Writing, people: pl.DataFrame) -> pl.Expr:

@@ -25,22 +25,21 @@ KNOWN_BY = ("identifier", "email", "username")
 
 
 def identity_images(connection: Connection, customer: int, person: KnownPerson) -> pl.Series:
-    """Ids of before-images of sourcedIds that are or were this person's."""
+    """Ids of before-images of sourcedIds and assignments that are or were this person's."""
     found = connection.rows(
-        "SELECT id, before FROM journal WHERE customer_id = :customer AND kind = 'identity' ORDER BY id",
+        "SELECT id, before FROM journal WHERE customer_id = :customer AND kind IN ('identity', 'assignment')"
+        " ORDER BY id",
         {"customer": customer},
     )
     accounts, subjects = set(person.accounts.to_list()), set(person.sourced_ids)
     images = ((number, orjson.loads(before)) for number, before in found)
-    theirs = [
-        number for number, image in images if image["account_id"] in accounts or str(image["subject"]) in subjects
-    ]
+    theirs = [number for number, image in images if image["account_id"] in accounts or image.get("subject") in subjects]
     return pl.Series(theirs, dtype=pl.Int64)
 
 
 def named_in_documents(connection: Connection, customer: int, person: KnownPerson, *, remove: bool) -> int:
-    """How many before-images of the customer's document name the person as an administrator or as protected. remove:
-    takes them out of these."""
+    """How many before-images of the customer's document name the person as an administrator, protected or merged.
+    remove: takes them out of these."""
     named = 0
     for number, before in connection.rows(
         "SELECT id, before FROM journal WHERE customer_id = :customer AND kind = :kind",
@@ -61,7 +60,7 @@ def named_in_documents(connection: Connection, customer: int, person: KnownPerso
 
 
 def without_person(document: Mapping[str, Any], person: KnownPerson) -> dict[str, Any]:
-    """A customer's document without the person among its administrators and in `rostering.protect`."""
+    """A customer's document without the person among its administrators, in `rostering.protect` and `.merges`."""
     values = {value.lower() for value in person.values}
     cleared = dict(document)
     people = document.get("administrators")
@@ -74,7 +73,10 @@ def without_person(document: Mapping[str, Any], person: KnownPerson) -> dict[str
     rostering = document.get("rostering")
     if isinstance(rostering, Mapping) and rostering.get("protect"):
         protect = [each for each in rostering["protect"] if each not in person.sourced_ids]
-        cleared["rostering"] = {**rostering, "protect": protect}
+        cleared["rostering"] = rostering = {**rostering, "protect": protect}
+    if isinstance(rostering, Mapping) and rostering.get("merges"):
+        merges = [each for each in rostering["merges"] if not {each["keep"], each["merge"]} & set(person.sourced_ids)]
+        cleared["rostering"] = {**rostering, "merges": merges}
     return cleared
 
 

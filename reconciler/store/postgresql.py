@@ -122,6 +122,9 @@ class Postgresql:
     def aggregate_lines(self, expression: str) -> str:
         return f'string_agg({expression}, chr(10) ORDER BY {expression} COLLATE "C")'
 
+    def json_number(self, expression: str, name: str) -> str:
+        return f"CAST(CAST({expression} AS json) ->> '{name}' AS BIGINT)"
+
     def _unreachable(self, problem: dbapi.Error) -> StoreProblem:
         said = str(problem)
         if "password" in said or "authentication" in said:

@@ -22,7 +22,7 @@ from reconciler.store.run_record import HoldScope
 DELETED: dict[str, type[pl.DataType]] = {"id": pl.Int64, "tombstoned_at": pl.String}
 
 #: Before-images with personal values: a customer's document names its administrators.
-PERSONAL = (Kind.USER.value, Kind.ENROLLMENT.value, "identity", Kind.CUSTOMER.value)
+PERSONAL = (Kind.USER.value, Kind.ENROLLMENT.value, "identity", "assignment", Kind.CUSTOMER.value)
 
 #: What is shown of: deleted rows by table.
 SHOWN = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")

@@ -8,7 +8,7 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
-from reconciler.store.people import write_people
+from reconciler.store.people import merge_the_rest, write_people
 from reconciler.store.problem import StalePlan, StoreProblem
 from reconciler.store.writing import (
     CLASSES,
@@ -55,6 +55,7 @@ def write_roster(writing: Writing, rows: Rows) -> None:
         _write_orgs(writing, stays[Kind.ORG], leaving)
     if Kind.USER in rows:
         write_people(writing, stays[Kind.USER], goes[Kind.USER], live_keys(writing, Kind.ORG, leaving))
+        goes[Kind.USER] = goes[Kind.USER].filter(pl.col("into").is_null())
     if Kind.CLASS in rows:
         _write_classes(writing, stays[Kind.CLASS], leaving)
     if Kind.ENROLLMENT in rows:
@@ -62,6 +63,8 @@ def write_roster(writing: Writing, rows: Rows) -> None:
     for kind in (Kind.ENROLLMENT, Kind.CLASS, Kind.USER, Kind.ORG):
         if kind in rows:
             entomb(writing, TABLES[kind], goes[kind])
+    if Kind.USER in rows:
+        merge_the_rest(writing, rows[Kind.USER])
     if Kind.ORG in rows:
         writing.connection.execute("DELETE FROM org_closure WHERE customer_id = :customer", writing.facts)
         writing.connection.execute(CLOSURE_SQL, writing.facts)

@@ -33,6 +33,7 @@ BOUND: Schema = {
     **STATE,
     "has_password": pl.Boolean,
     "lti_links": pl.Int64,
+    "merged_into": pl.Int64,
     "alias": pl.Int64,
 }
 USERS: Schema = {
@@ -75,7 +76,7 @@ USERS_SQL = f"""
 SELECT a.id, i.subject AS sourced_id, a.managed_by, a.username, a.roster_username, a.given_name, a.family_name,
        a.middle_name, a.email, a.identifier, a.grades, a.role, a.status, a.fingerprint,
        a.tombstoned_at IS NOT NULL AS tombstoned, a.password_hash IS NOT NULL AS has_password,
-       coalesce(l.n, 0) AS lti_links, i.alias
+       coalesce(l.n, 0) AS lti_links, a.merged_into, i.alias
 FROM accounts a
 LEFT JOIN identities i ON i.account_id = a.id AND +i.issuer_id = {ROSTER_ISSUER}
 LEFT JOIN (

@@ -141,6 +141,9 @@ class Sqlite:
     def aggregate_lines(self, expression: str) -> str:
         return f"group_concat({expression}, char(10) ORDER BY {expression})"
 
+    def json_number(self, expression: str, name: str) -> str:
+        return f"json_extract({expression}, '$.{name}')"
+
     @contextmanager
     def explained(self) -> Iterator[None]:
         try:

@@ -20,7 +20,8 @@ from reconciler.store.key import StoreKey
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """One run's writing transaction. customer: the customer's id. now: the run's moment."""
+    """One run's writing transaction. customer: the customer's id. now: the run's moment. undoes: the run that this one
+    takes back."""
 
     connection: Connection
     key: StoreKey
@@ -28,6 +29,7 @@ class Writing:
     customer: int
     slug: str
     now: str
+    undoes: int | None = None
 
     @property
     def facts(self) -> Parameters:

@@ -11,11 +11,12 @@ import polars as pl
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import Manager
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.desired import Desired, desire
+from reconciler.planning.desired import desire
 from reconciler.planning.gates import Finding
 from reconciler.planning.live import Live, live_schema, unsettled_enrollments
 from reconciler.planning.persons import one_row_each
 from reconciler.planning.roster import RosterDecision, RosterRules, decide_roster
+from reconciler.planning.wanted import wanted_people
 
 DISTRICT = "d-1"
 
@@ -165,9 +166,8 @@ def decide(
 ) -> RosterDecision:
     """As an operation does it: settle enrollments by fingerprint, then decide on what is open."""
     rules = rules or RosterRules("identifier")
-    persons = one_row_each(snapshot, live.users, rules.match_with, DISTRICT, live.orgs["sourced_id"])
-    desired: Desired = desire(persons.snapshot, DISTRICT, suffix, live.orgs["sourced_id"], rules.selection)
-    desired = replace(desired, diagnostics=(*persons.diagnostics, *desired.diagnostics))
+    wanted = wanted_people(snapshot, live, rules, DISTRICT, suffix, live.orgs["sourced_id"])
+    desired = replace(wanted.desired, diagnostics=(*wanted.diagnostics, *wanted.desired.diagnostics))
     alive = live.enrollments.filter(~pl.col("tombstoned"))
     unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], alive.select("id", "fingerprint"))
     open_rows = live.enrollments.filter(
@@ -182,6 +182,7 @@ def decide(
         sessions=sessions,
         whole=frozenset(whole),
         findings=tuple(findings),
+        merging=wanted.merging,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.sync import Sync
 from reconciler.config.values import Count, Day, Duration, OneOf, Text
@@ -74,6 +74,27 @@ class Approval(Declaration):
     """Why, for whoever reads this later."""
 
 
+class Merge(Ruled):
+    """Two accounts of one person, which become one. Only people say so; no value that both have ever does."""
+
+    keep: Text
+    """The sourcedId of the account that stays and gets what both have."""
+    merge: Text
+    """The sourcedId of the account that goes into it, or of a row that is to get none of its own."""
+    reason: Text
+    """Why they are one person, for whoever reads this later."""
+
+    @rule
+    def _two_of_them(self, known: Circumstances) -> Iterable[Problem]:
+        if self.keep == self.merge:
+            yield Problem(
+                "merge-with-itself",
+                "keep and merge are the same sourcedId",
+                ("merge",),
+                "name the sourcedId of the other account",
+            )
+
+
 class ManualRostering(Declaration):
     """People are added by hand, by join links or by launches; no roster is synced."""
 
@@ -104,6 +125,8 @@ class OneRosterRostering(Ruled):
     """Deletions that go through without a person being asked."""
     protect: tuple[Text, ...] = ()
     """sourcedIds of people that a roster never deletes."""
+    merges: tuple[Merge, ...] = ()
+    """Accounts that are of one person each."""
     calendar: tuple[Season, ...] = ()
     """Days on which the roster may do less."""
     allow: tuple[GateAllowance, ...] = ()
@@ -122,6 +145,31 @@ class OneRosterRostering(Ruled):
                 ("sync", "authorization"),
                 'write authorization: oauth2, or version: "1.1"',
             )
+
+    @rule
+    def _merged_once(self, known: Circumstances) -> Iterable[Problem]:
+        seen: set[str] = set()
+        for place, merged in each(self.merges, "merge"):
+            if merged in seen:
+                yield Problem(
+                    "duplicate-merge",
+                    "another entry merges this sourcedId already",
+                    ("merges", place, "merge"),
+                    "a person goes into one account: keep one of the two entries",
+                )
+            seen.add(merged)
+
+    @rule
+    def _merged_in_one_step(self, known: Circumstances) -> Iterable[Problem]:
+        merged = {sourced_id: place for place, sourced_id in each(self.merges, "merge")}
+        for place, kept in each(self.merges, "keep"):
+            if merged.get(kept, place) != place:
+                yield Problem(
+                    "chained-merge",
+                    "keep is the merge of another entry",
+                    ("merges", place, "keep"),
+                    "name the account that stays in the end in both entries",
+                )
 
 
 Rostering = Annotated[ManualRostering | OneRosterRostering, Field(discriminator="type")]

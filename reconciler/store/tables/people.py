@@ -40,7 +40,8 @@ identities = Table(
 )
 
 #: username_key: the username in lower case, unique among a customer's live accounts. fingerprint: of the
-#: roster's key and fields, null once another hand wrote to them, 0 for a tombstone.
+#: roster's key and fields, null once another hand wrote to them, 0 for a tombstone. merged_into: the account that has
+#: what this one had, while it is deleted because both were one person's.
 accounts = Table(
     "accounts",
     durable,
@@ -62,6 +63,7 @@ accounts = Table(
     Column("fingerprint", BigInteger),
     *origin(),
     *life(),
+    Column("merged_into", BigInteger),
     sqlite_autoincrement=True,
 )
 Index(
