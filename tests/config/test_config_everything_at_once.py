@@ -73,6 +73,7 @@ CUSTOMER: dict[str, Any] = {
         "client_partner_id": "org",
         "match_with": "identifier",
         "suffix": "@springfield",
+        "merges": [{"keep": "m-1", "merge": "m-2", "reason": "a"}, {"keep": "m-3", "merge": "m-4", "reason": "b"}],
         "sync": SFTP,
         "missing": "delete",
         "limits": {"users": {"percent": "10", "floor": "5"}},
@@ -103,6 +104,7 @@ SETTINGS: dict[str, Any] = {
 
 ROSTERING: Path = ("rostering",)
 SYNC: Path = ("rostering", "sync")
+MERGES: Path = ("rostering", "merges")
 #: what says which keys there are at all: what stands below another type means nothing
 SAYS_WHAT_THERE_IS: set[Path] = {("kind",), (*ROSTERING, "type"), (*SYNC, "type")}
 
@@ -136,6 +138,9 @@ BREACHES = [
     Breach("secret-or-generated", {(*PLATFORMS, 0, "shared_secret", "generated"): "true"}),
     Breach("secret-or-generated", {(*PLATFORMS, 0, "shared_secret", "secret"): ...}),
     Breach("dates-reversed", {(*ROSTERING, "calendar", 0, "to"): "2027-01-01"}, ((*ROSTERING, "calendar", 0, "from"),)),
+    Breach("merge-with-itself", {(*MERGES, 1, "merge"): "m-3"}, ((*MERGES, 1, "keep"),)),
+    Breach("duplicate-merge", {(*MERGES, 1, "merge"): "m-2"}, ((*MERGES, 0, "merge"),)),
+    Breach("chained-merge", {(*MERGES, 1, "keep"): "m-2"}, ((*MERGES, 0, "merge"),)),
     Breach("period-missing", {(*SYNC, "period"): ...}, ((*SYNC, "frequency"),)),
     Breach("period-without-auto", {(*SYNC, "frequency"): ..., (*SYNC, "at"): ...}),
     Breach("period-without-auto", {(*SYNC, "frequency"): "manual", (*SYNC, "period"): ...}),
@@ -245,7 +250,7 @@ def test_every_rule_of_every_model_is_among_the_breaches() -> None:
         ruled.add(model)
     rules = {each for model in ruled for each in rules_of(model)}
     assert {Customer, SftpSync, ApiSync} <= ruled
-    assert len(rules) == 17
+    assert len(rules) == 20
 
 
 EACH = pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: f"{breach.code} {[*breach.said][-1]}")

@@ -364,3 +364,28 @@ def test_lms_platforms_have_a_form(files: Files, platforms: str, expected: list[
 def test_reconciler_yaml_has_a_form(files: Files, text: str, expected: list[str]) -> None:
     files.write("reconciler.yaml", text)
     assert sorted(files.codes()) == expected
+
+
+def merges(*entries: str) -> str:
+    return rostering("zip", {}) + "  merges:\n" + "".join(f"    - {{{each}}}\n" for each in entries)
+
+
+def test_two_accounts_are_merged_with_a_reason_in_one_step_and_once(files: Files) -> None:
+    assert of(files, merges("keep: a, merge: b, reason: x", "keep: a, merge: c, reason: y")) == []
+    assert of(files, merges("keep: a, merge: a, reason: x")) == ["merge-with-itself"]
+    assert of(files, merges("keep: a, merge: b, reason: x", "keep: c, merge: b, reason: x")) == ["duplicate-merge"]
+    assert of(files, merges("keep: a, merge: b, reason: x", "keep: b, merge: c, reason: x")) == ["chained-merge"]
+    circle = merges("keep: a, merge: b, reason: x", "keep: b, merge: a, reason: x")
+    assert of(files, circle) == ["chained-merge", "chained-merge"]
+    assert of(files, merges("keep: a, merge: b")) == ["missing-key"]
+    files.customer(merges('keep: a, merge: b, reason: ""'))
+    assert not files.load().customers
+
+
+def test_a_wrong_merge_is_told_at_its_place_with_a_hint(files: Files) -> None:
+    files.customer(merges("keep: a, merge: b, reason: x", "keep: c, merge: b, reason: x"))
+    (found,) = files.load().diagnostics
+    assert found.span is not None
+    line = files.folder.joinpath(found.span.file).read_text().splitlines()[found.span.line - 1]
+    assert line[found.span.column - 1 :].startswith("b, reason")
+    assert found.hint == "a person goes into one account: keep one of the two entries"
