@@ -65,6 +65,8 @@ def entry(customer: str, change: Change) -> Entry:
     notes: tuple[str, ...]
     former = ""
     match change:
+        case Delete(into=str(into)):
+            notes = (f"into {into}", belongings(change.kind, change.impact))
         case Delete() | Suspend() | Conclude():
             notes = (belongings(change.kind, change.impact),)
         case Rekey():

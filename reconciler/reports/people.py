@@ -96,7 +96,7 @@ _PERSONAL_OF_ADMINISTRATOR = (None, ".given_name", ".family_name", ".email", ".u
 def names_people(field: FieldChange) -> bool:
     """Its path or its values tell who somebody is, so that it looks otherwise in every customer once it is masked."""
     path = field.path
-    return field.personal or path == PROTECT or path == "administrators" or path.startswith("administrators.")
+    return field.personal or path in (PROTECT, MERGES, "administrators") or path.startswith("administrators.")
 
 
 @dataclass(frozen=True, slots=True)

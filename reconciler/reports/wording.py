@@ -144,6 +144,7 @@ REASONS = {
     Reason.DRIFT: "changed by hand",
     Reason.ERASED: "erased on request",
     Reason.UNDONE: "taken back",
+    Reason.MERGED: "merged",
 }
 
 

@@ -1,0 +1,48 @@
+"""An account that goes into another, as each report says it, and what of it is hidden where people are."""
+
+from __future__ import annotations
+
+from reconciler.model.change import Delete, FieldChange
+from reconciler.model.diagnostic import Span
+from reconciler.model.kind import Kind
+from reconciler.model.reason import Reason
+from reconciler.reports.entries import entry
+from reconciler.reports.lines import line
+from reconciler.reports.people import People, View, names_people
+from reconciler.reports.wording import REASONS
+
+GONE = Delete(
+    kind=Kind.USER,
+    key="s-2",
+    label="Ada Byron",
+    reason=Reason.MERGED,
+    origin=Span("customers/springfield/customer.yaml", 31),
+    impact={"classes": 2, "assignments": 1, "lti_links": 1},
+    into="s-1",
+)
+ENTRIES = [{"keep": "s-1", "merge": "s-2", "reason": "Ada Byron came twice"}]
+
+
+def test_a_terminal_says_into_whom_somebody_goes_with_what_and_where_that_stands() -> None:
+    shown = line(GONE)
+    assert (shown.mark, shown.note) == ("-", "merged into s-1")
+    assert "2 classes, 1 assignment, 1 LMS link" in shown.details[0]
+    assert shown.details[1] == "merged, customers/springfield/customer.yaml:31"
+
+
+def test_a_page_says_it_as_well() -> None:
+    shown = entry("springfield", GONE)
+    assert (shown.verb, shown.why, shown.notes[0]) == ("remove", "merged", "into s-1")
+
+
+def test_every_reason_has_its_words() -> None:
+    assert set(REASONS) == set(Reason)
+
+
+def test_a_masked_report_says_that_the_entries_changed_and_nothing_of_them() -> None:
+    change = FieldChange("rostering.merges", [], ENTRIES)
+    shown = View(People.MASKED, lambda kind, customer, key: "P-1", "springfield").field(change)
+    assert "s-1" not in str(shown)
+    assert "Ada" not in str(shown)
+    assert names_people(change)
+    assert View(People.FULL, lambda kind, customer, key: "P-1", "springfield").field(change) == change
