@@ -50,6 +50,7 @@ VERBS: dict[str, Verb] = {
     "new": Verb("reconciler.cli.new:new", "Write one new, commented file of a customer, community or lesson."),
     "validate": Verb("reconciler.cli.validate:validate", "Check YAML, without store, secrets or network."),
     "fmt": Verb("reconciler.cli.fmt:fmt", "Write YAML in its canonical form, comments kept."),
+    "import": Verb("reconciler.cli.import_:import_", "Write the live settings as YAML."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),
     "roster": Verb("reconciler.cli.roster:roster", "check: lint a OneRoster bundle."),
     "store": Verb("reconciler.cli.store:store", "status, upgrade, assign: the live store's schema, and whose it is."),

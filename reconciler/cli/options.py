@@ -57,6 +57,11 @@ def workspace_options(command: Command) -> Command:
     return _directory(must_exist=True)(_live(used=True)(command))
 
 
+def new_workspace_options(command: Command) -> Command:
+    """As `workspace_options`, for a verb that makes the directory where it is missing."""
+    return _directory(must_exist=False)(_live(used=True)(command))
+
+
 def files_options(command: Command) -> Command:
     """`--dir` as `directory`; the store's options are taken and mean nothing here."""
     return _directory(must_exist=True)(_live(used=False)(command))

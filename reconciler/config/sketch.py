@@ -63,7 +63,7 @@ class Sketch:
             return field.get_default(call_default_factory=True)
         value = self._node[key]
         try:
-            return getattr(_alone(self._model, name).model_validate({key: value}, context=self._known), name)
+            return getattr(alone(self._model, name).model_validate({key: value}, context=self._known), name)
         except ValidationError:
             return self._sketched(field, value)
 
@@ -148,7 +148,7 @@ def _chosen(models: Sequence[Model], node: Node) -> Model | None:
 
 
 @cache
-def _alone(model: Model, name: str) -> Model:
+def alone(model: Model, name: str) -> Model:
     """A model of one field, which validates it as the whole model would."""
     field = model.model_fields[name]
     fields: dict[str, Any] = {name: (field.annotation, field)}

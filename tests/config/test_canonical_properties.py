@@ -131,7 +131,7 @@ def kinds(value: Value) -> Value:
     return json.loads(json.dumps(value))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(documents, st.integers(0, 2**32))
 def test_every_value_and_every_comment_is_kept_and_a_second_time_changes_nothing(
     document: dict[str, Value], seed: int

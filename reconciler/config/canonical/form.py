@@ -26,7 +26,7 @@ def opened(data: bytes, file: str) -> Document:
 def canonical(data: bytes, file: str) -> str:
     """The canonical text of a file. Refusal as `opened` does, and where the text would not say the same."""
     document = opened(data, file)
-    comments = Counter(_comments(document))
+    comments = Counter(comments_of_document(document))
     arrange(document.root, kind_of(document.root, file))
     text = written(document)
     if not says(text, file, document, comments):
@@ -40,7 +40,7 @@ def says(text: str, file: str, document: Document, comments: Counter[str]) -> bo
     if tree is None or found:
         return False
     again = with_comments(text)
-    return _meaning(again.root) == _meaning(document.root) and Counter(_comments(again)) == comments
+    return _meaning(again.root) == _meaning(document.root) and Counter(comments_of_document(again)) == comments
 
 
 def not_the_same(file: str) -> Diagnostic:
@@ -56,7 +56,8 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8").removeprefix(BOM)
 
 
-def _comments(document: Document) -> Iterator[str]:
+def comments_of_document(document: Document) -> Iterator[str]:
+    """Every comment of a file, those on its top first."""
     yield from filter(None, document.head)
     yield from comments_in(document.root)
 
