@@ -34,11 +34,10 @@ def written(document: Document) -> str:
         writer.above([*head, *(line for line in root.foot if not head or line)], 0)
         return "\n".join([*writer.lines, "{}", ""])
     first, *others = root.entries
-    own = first.above[1:] if first.above[:1] == [BLANK] else first.above
     if head and head[-1] != BLANK and first.above:
         head.append(BLANK)
     writer.above(head, 0)
-    writer.entry(Entry(first.key, first.value, own, first.behind), 0, "", 0)
+    writer.entry(_without_blank(first), 0, "", 0)
     for entry in others:
         writer.entry(entry, 0, "", 0)
     writer.above(root.foot, 0)
@@ -56,20 +55,21 @@ class _Writer:
         """depth: of the entry's key or dash, in spaces. lead: what its line begins with. margin: how far the line's
         comments are indented, which for the first key of an item is as far as its dash."""
         value = entry.value
-        opened = isinstance(value, Mapping | Sequence) and not _fits(value, lead + _opening(entry))
-        empty = not isinstance(value, Scalar) and not value.entries
-        moved = list(value.foot) if empty and not isinstance(value, Scalar) else []
-        self.above([*entry.above, *moved], margin)
-        if opened and not empty and not isinstance(value, Scalar):
-            self._collection(entry, value, depth, lead, margin)
-            return
         begin = lead + _opening(entry)
-        text = block(value) if isinstance(value, Scalar) else None
-        if text is None:
+        if isinstance(value, Scalar):
+            self.above(entry.above, margin)
+            self._scalar(begin, value, entry.behind, depth)
+        elif _fits(value, begin):
+            # of an empty one the foot has no other place
+            self.above([*entry.above, *value.foot], margin)
             self._line(f"{begin} {_inline(value, flow=False)}", entry.behind)
-            return
-        header, lines = text
-        self._line(f"{begin} {header}", entry.behind)
+        else:
+            self.above(entry.above, margin)
+            self._collection(entry, value, depth, lead, margin)
+
+    def _scalar(self, begin: str, scalar: Scalar, behind: Remark | None, depth: int) -> None:
+        header, lines = block(scalar) or (inline(scalar, flow=False), ())
+        self._line(f"{begin} {header}", behind)
         self.above(lines, depth + STEP)
 
     def _collection(self, entry: Entry, value: Mapping | Sequence, depth: int, lead: str, margin: int) -> None:
@@ -81,8 +81,7 @@ class _Writer:
             self.above([entry.behind.text] if entry.behind else [], margin)
             first_lead, first_margin = f"{lead}- ", margin
         first, *others = value.entries
-        own = first.above[1:] if first.above[:1] == [BLANK] else first.above
-        self.entry(Entry(first.key, first.value, own, first.behind), depth + STEP, first_lead, first_margin)
+        self.entry(_without_blank(first), depth + STEP, first_lead, first_margin)
         for each in others:
             self.entry(each, depth + STEP, " " * (depth + STEP), depth + STEP)
         self.above(value.foot, depth + STEP)
@@ -92,6 +91,12 @@ class _Writer:
             gap = behind.column - len(text) if behind.column > len(text) else STEP
             text += " " * gap + behind.text
         self.lines.append(text)
+
+
+def _without_blank(first: Entry) -> Entry:
+    """What comes first has no blank line above it."""
+    above = first.above[1:] if first.above[:1] == [BLANK] else first.above
+    return Entry(first.key, first.value, above, first.behind)
 
 
 def _opening(entry: Entry) -> str:
