@@ -13,6 +13,7 @@ import click
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
+from reconciler.reports import html as html_report
 from reconciler.reports import json as json_report
 from reconciler.reports import markdown as markdown_report
 from reconciler.reports import text as text_report
@@ -21,8 +22,8 @@ from reconciler.reports.people import People
 if TYPE_CHECKING:
     from reconciler.store.key import StoreKey
 
-FORMATS = ("text", "json", "markdown")
-ROWS = {"text": 20, "json": 1000, "markdown": 20}
+FORMATS = ("text", "json", "markdown", "html")
+ROWS = {"text": 20, "json": 1000, "markdown": 20, "html": 1000}
 NARROWEST, WIDEST = 80, 120
 
 report_options = (
@@ -69,6 +70,8 @@ def show_plan(
             report = json_report.render(plan, chosen, mask, wanted)
         case "markdown":
             report = markdown_report.render(plan, chosen, mask, wanted, command=command, full_report=full_report)
+        case "html":
+            report = html_report.render(plan, chosen, mask, wanted, command=command)
         case _:
             report = text_report.render(
                 plan,

@@ -13,7 +13,7 @@ from reconciler.reports.remarks import diagnostic_lines, limit_lines, remark_lin
 from reconciler.reports.rows import Group
 from reconciler.reports.survey import TAKING
 from reconciler.reports.tables import change_table
-from reconciler.reports.wording import age, counted, moment, things
+from reconciler.reports.wording import counted, moment, source_words, things
 
 #: Of what is taken away; enrollments are counted at its end.
 _REMOVALS_ORDER = (
@@ -91,15 +91,8 @@ def _header(customer: CustomerPlan, layout: Layout) -> list[str]:
 
 
 def _source(source: SourceSummary, layout: Layout) -> str:
-    kinds = (Kind.USER, Kind.CLASS, Kind.ENROLLMENT)
-    rows = [things(source.rows[kind.plural], kind) for kind in kinds if kind.plural in source.rows]
-    parts = [f"{source.type} {clean(source.name)}".rstrip()]
-    if source.freshness is Freshness.LAST:
-        old = age(source.fetched_at, layout.now)
-        parts.append(f"last good roster, of {moment(source.fetched_at)}, {old}")
-    parts += [", ".join(rows)] if rows else []
-    parts.append("complete" if source.complete else layout.paint.red("not complete: it removes nothing"))
-    return " · ".join(parts)
+    *parts, last = source_words(source, layout.now)
+    return " · ".join([*parts, last if source.complete else layout.paint.red(last)])
 
 
 def _unchanged(customer: CustomerPlan, layout: Layout) -> str:

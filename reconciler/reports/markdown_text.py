@@ -24,7 +24,7 @@ _LEAVING = {"`": "\\u0060", "|": "\\u007c"}
 _WORD = r"[^\W_]+"
 _PLAIN = re.compile(rf"\(?{_WORD}(?:['’-]{_WORD}|(?<=\d)[,:](?=\d){_WORD})*\)?[,.;:%]?\)?|[·→…]")
 #: What GitHub reads as a commit or an issue, and what Markdown reads as an item of a list.
-_MEANING = re.compile(r"(?i)\(?(?:[0-9a-f]{7,}|gh-\d+)\b")
+_MEANING = re.compile(r"(?i)\b(?:[0-9a-f]{7,}\b|gh-\d)")
 _NUMBERED = re.compile(r"\d+[.)]")
 
 
@@ -58,7 +58,7 @@ def is_plain(text: str) -> bool:
     if not text:
         return True
     return not _NUMBERED.match(text) and all(
-        _PLAIN.fullmatch(word) and not _MEANING.match(word) for word in text.split(" ")
+        _PLAIN.fullmatch(word) and not _MEANING.search(word) for word in text.split(" ")
     )
 
 

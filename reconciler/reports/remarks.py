@@ -30,11 +30,11 @@ _LIMITS = {
 def limit_lines(limits: Sequence[LimitUse], layout: Layout) -> list[str]:
     """How far every limit is used; of schools, as many as a report has rows, the nearest to their limit first."""
     whole = [limit for limit in limits if limit.scope == "customer"]
-    schools = sorted((limit for limit in limits if limit.scope != "customer"), key=_nearness)
+    schools = sorted((limit for limit in limits if limit.scope != "customer"), key=nearness)
     used = [limit for limit in whole if limit.seen]
     losing = [limit for limit in schools if limit.seen]
     shown = [*used, *losing[: layout.rows]]
-    names = [_limit_name(limit) for limit in shown]
+    names = [limit_name(limit) for limit in shown]
     seen = widest([f"{limit.seen:,}" for limit in shown])
     column = widest(names)
     lines = []
@@ -51,7 +51,7 @@ def limit_lines(limits: Sequence[LimitUse], layout: Layout) -> list[str]:
     return _beneath("limits", lines)
 
 
-def _nearness(limit: LimitUse) -> tuple[bool, float, str]:
+def nearness(limit: LimitUse) -> tuple[bool, float, str]:
     """Exceeded ones first, then by the share that is used."""
     return (not limit.exceeded, -limit.seen / max(limit.allowed, 1), limit.scope)
 
@@ -64,7 +64,8 @@ def _unused(limits: Iterable[LimitUse], schools: int) -> list[str]:
     return lines
 
 
-def _limit_name(limit: LimitUse) -> str:
+def limit_name(limit: LimitUse) -> str:
+    """What it counts; of a school, which."""
     if limit.scope == "customer":
         return _LIMITS[limit.name]
     org = limit.scope.removeprefix("org:")

@@ -5,7 +5,7 @@ Everything else stays rows of a frame: a first load of a million people makes a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -29,13 +29,14 @@ from reconciler.model.change import (
     action_of,
 )
 from reconciler.model.diagnostic import Span
-from reconciler.model.kind import DECLARED_KINDS, Kind
+from reconciler.model.kind import Kind
 from reconciler.model.plan import CAUSE_COLUMN, CustomerPlan
 from reconciler.model.reason import Reason
 from reconciler.model.roster import FIELDS
 from reconciler.reports.people import View
 
 IMPACT = "impact_"
+_FEW = 1_000
 
 #: Declared kinds first, then what contains before what is contained.
 KIND_ORDER = tuple(Kind)
@@ -64,40 +65,50 @@ class Group:
 def groups(customer: CustomerPlan, view: View, rows: int, removals: int | None = None) -> tuple[Group, ...]:
     """By action, then kind. At most `rows` changes each; deletions of everything except enrollments at most `removals`,
     None: all of them."""
+    declared: dict[tuple[Action, Kind], list[Change]] = {}
+    for change in customer.declared:
+        declared.setdefault((action_of(change), change.kind), []).append(change)
+    roster = {
+        (Action(action), kind): mine
+        for kind, frame in customer.roster.items()
+        for (action,), mine in frame.partition_by("action", as_dict=True).items()
+    }
     found = []
-    present = _present(customer)
     for action in Action:
         for kind in KIND_ORDER:
-            if (kind, action.value) not in present:
-                continue
-            removed = action is Action.DELETE and kind is not Kind.ENROLLMENT
-            group = _group(customer, view, action, kind, removals if removed else rows)
-            if group.total:
-                found.append(group)
+            most = removals if action is Action.DELETE and kind is not Kind.ENROLLMENT else rows
+            if (action, kind) in declared:
+                found.append(_declared_group(declared[action, kind], view, action, kind, most))
+            elif (action, kind) in roster:
+                found.append(_roster_group(roster[action, kind], view, action, kind, most))
     return tuple(found)
 
 
-def _present(customer: CustomerPlan) -> set[tuple[Kind, str]]:
-    """Which kinds have which actions at all, so that no frame is searched for what it has not."""
-    declared = {(change.kind, action_of(change).value) for change in customer.declared}
-    return declared | {(kind, action) for kind, frame in customer.roster.items() for action in frame["action"].unique()}
+def _declared_group(declared: list[Change], view: View, action: Action, kind: Kind, most: int | None) -> Group:
+    held = sum(change.held for change in declared)
+    shown = sorted(declared, key=lambda change: change.key)[:most]
+    return Group(action, kind, len(declared), held, tuple(view.declared(each) for each in shown))
 
 
-def _group(customer: CustomerPlan, view: View, action: Action, kind: Kind, most: int | None) -> Group:
-    if kind in DECLARED_KINDS:
-        declared = sorted(
-            (change for change in customer.declared if change.kind is kind and action_of(change) is action),
-            key=lambda change: change.key,
-        )
-        held = sum(change.held for change in declared)
-        return Group(action, kind, len(declared), held, tuple(view.declared(each) for each in declared[:most]))
-    frame = customer.roster.get(kind)
-    if frame is None:
-        return Group(action, kind, 0, 0, ())
-    mine = frame.filter(pl.col("action") == action.value)
-    shown = mine.lazy().sort("key").head(mine.height if most is None else most).collect()
-    changes = tuple(change_of(view, kind, action, row) for row in shown.iter_rows(named=True))
+def _roster_group(mine: pl.DataFrame, view: View, action: Action, kind: Kind, most: int | None) -> Group:
+    changes = tuple(change_of(view, kind, action, row) for row in _first(mine, most))
     return Group(action, kind, mine.height, int(mine["held"].sum()), changes)
+
+
+def declared_totals(customer: CustomerPlan) -> tuple[Group, ...]:
+    """The groups of declared kinds by their numbers alone, none of their changes shown."""
+    held: dict[tuple[Action, Kind], list[bool]] = {}
+    for change in customer.declared:
+        held.setdefault((action_of(change), change.kind), []).append(change.held)
+    return tuple(Group(action, kind, len(each), sum(each), ()) for (action, kind), each in held.items())
+
+
+def _first(mine: pl.DataFrame, most: int | None) -> Iterable[dict[str, Any]]:
+    """By key. Few rows are sorted as values: a plan of thousands of customers has tens of thousands of small frames,
+    and a query on each costs more than its rows."""
+    if mine.height <= (_FEW if most is None else min(most, _FEW)):
+        return sorted(mine.iter_rows(named=True), key=lambda row: row["key"] or "")
+    return mine.lazy().sort("key").head(mine.height if most is None else most).collect().iter_rows(named=True)
 
 
 def change_of(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) -> Change:

@@ -8,10 +8,11 @@ from itertools import chain
 
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.kind import ROSTER_KINDS
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
 from reconciler.reports.folding import Fold, fold
 from reconciler.reports.people import Mask, People, View
-from reconciler.reports.rows import Group, groups
+from reconciler.reports.rows import Group, declared_totals, groups
 from reconciler.reports.totals import totals
 from reconciler.reports.weakening import WeakenedRow, weakened_rows
 
@@ -25,7 +26,8 @@ class Told:
     def __init__(self, customer: CustomerPlan, rest: CustomerPlan, view: View, rows: int, removals: int) -> None:
         self.customer, self.view = customer, view
         self.groups = groups(rest, view, rows, removals)
-        self.everything = self.groups if rest is customer else groups(customer, view, 0, 0)
+        roster = (group for group in self.groups if group.kind in ROSTER_KINDS)
+        self.everything = self.groups if rest is customer else (*declared_totals(customer), *roster)
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ import orjson
 from reconciler.model.change import Action, FieldChange
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
+from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.model.reason import Reason
 from reconciler.reports.cells import clean, clip
 
@@ -78,6 +79,19 @@ def age(since: str, until: str) -> str:
     """Whole days, else whole hours."""
     hours = int((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() // 3600)
     return f"{counted(hours // 24, 'day', 'days')} old" if hours >= 24 else f"{counted(hours, 'hour', 'hours')} old"
+
+
+def source_words(source: SourceSummary, now: str) -> list[str]:
+    """What a roster was read from, how old it is at `now` where it is the last good one, its size, and last whether it
+    is complete."""
+    kinds = (Kind.USER, Kind.CLASS, Kind.ENROLLMENT)
+    rows = [things(source.rows[kind.plural], kind) for kind in kinds if kind.plural in source.rows]
+    parts = [f"{source.type} {clean(source.name)}".rstrip()]
+    if source.freshness is Freshness.LAST:
+        old = age(source.fetched_at, now)
+        parts.append(f"last good roster, of {moment(source.fetched_at)}, {old}")
+    parts += [", ".join(rows)] if rows else []
+    return [*parts, "complete" if source.complete else "not complete: it removes nothing"]
 
 
 def named(names: Sequence[str], most: int = 3) -> str:
@@ -193,15 +207,15 @@ def from_to(before: object, after: object) -> str:
     return f"{value(before)} → {value(after)}"
 
 
-def value(given: object) -> str:
-    """One line; a long value is cut."""
+def value(given: object, most: int = _LONGEST_VALUE) -> str:
+    """One line; a value of more than so many cells is cut."""
     if given is None:
         return "(none)"
     if isinstance(given, str):
-        return clip(clean(given), _LONGEST_VALUE)
+        return clip(clean(given), most)
     if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given):
-        return clip(clean(", ".join(given)) or "(empty)", _LONGEST_VALUE)
-    return clip(clean(orjson.dumps(given, default=str).decode()), _LONGEST_VALUE)
+        return clip(clean(", ".join(given)) or "(empty)", most)
+    return clip(clean(orjson.dumps(given, default=str).decode()), most)
 
 
 def _placed(words: str, place: str) -> str:

@@ -7,7 +7,10 @@ import pytest
 from project import Project
 
 
-@pytest.mark.parametrize(("form", "beginning"), [("markdown", "<!-- reconciler -->\n### reconciler: 1 customer · ")])
+@pytest.mark.parametrize(
+    ("form", "beginning"),
+    [("markdown", "<!-- reconciler -->\n### reconciler: 1 customer · "), ("html", "<!DOCTYPE html>\n")],
+)
 def test_plan_and_show_give_the_same_report_of_the_same_plan(project: Project, form: str, beginning: str) -> None:
     project.customer(org=None)
     planned = project.run("plan", "--format", form, "--out", "saved.plan")

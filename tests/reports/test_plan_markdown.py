@@ -171,6 +171,8 @@ def outside_code(text: str) -> str:
 
 
 @given(HOSTILE)
+@example("GH-7GH-7")
+@example("x-4f1c2a9b7")
 @settings(deadline=None, max_examples=50)
 def test_nobody_is_mentioned_and_nothing_is_referred_to(value: str) -> None:
     """What GitHub and GitLab put on top of Markdown leaves code alone; outside of it nothing of the kind is left."""
