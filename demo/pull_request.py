@@ -88,7 +88,7 @@ def play(folder: Path) -> Shown:
             raise ValueError(f"{name} does not say {before!r} any more")
         path.write_text(text.replace(before, after), encoding="utf-8")
     shutil.rmtree(folder / "customers" / REMOVED)
-    shown = [_reconciler(folder, "plan", "--base", "main", "--format", form) for form in ("markdown", "json")]
+    shown = [_reconciler(folder, "plan", "--base", "main", "--format", form) for form in ("markdown", "html")]
     return Shown(*shown)
 
 

@@ -108,8 +108,10 @@ def _unchanged(customer: CustomerPlan, layout: Layout) -> str:
 
 def _hold(customer: CustomerPlan, layout: Layout) -> list[str]:
     hold = customer.hold
+    later = [f"{layout.paint.held('HELD')}  once its roster is applied"] if customer.would_hold else []
+    later += [f"      {clean(cause)}" for cause in customer.would_hold]
     if hold is None:
-        return []
+        return later
     size = counted(hold.rows, "change", "changes")
     if hold.people:
         size = f"{things(hold.people, Kind.USER)}, {size} in all"
@@ -117,7 +119,7 @@ def _hold(customer: CustomerPlan, layout: Layout) -> list[str]:
     lines += [f"      {clean(cause)}" for cause in hold.causes]
     if layout.command and customer.roster_applies:
         lines.append(f"      If that is right:  {layout.command} --approve {clean(hold.id)}")
-    return lines
+    return [*lines, *later]
 
 
 def _removals(customer: CustomerPlan, groups: Iterable[Group], layout: Layout) -> list[str]:

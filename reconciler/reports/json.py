@@ -121,6 +121,7 @@ def _customer(customer: CustomerPlan, view: View, rows: int) -> Document:
         "outcome": customer.outcome,
         "source": _source(customer.source) if customer.source else None,
         "hold": _hold(customer.hold) if customer.hold else None,
+        "would_hold": list(customer.would_hold),
         "diagnostics": [_diagnostic(view.diagnostic(each)) for each in customer.diagnostics],
         "counts": {
             kind.value: _counts(customer.counts[kind])

@@ -171,7 +171,11 @@ class _Comment:
     def _held(self) -> list[_Row]:
         rows = []
         for each in self.told.customers:
-            hold = each.customer.hold
+            hold, later = each.customer.hold, each.customer.would_hold
+            if later:
+                more = max(len(later) - _MOST_CAUSES, 0)
+                make = partial(_parts().would_hold_row, each.name, later[:_MOST_CAUSES], more)
+                rows.append(_Row((each.name,), make))
             if hold is None:
                 continue
             size_ = counted(hold.rows, "change", "changes")

@@ -83,6 +83,10 @@ def _customer() -> Schema:
         outcome=_described(_one_of(Outcome), "refused: the source was; failed: the configuration did."),
         source=_or_null("source"),
         hold=_or_null("hold"),
+        would_hold=_described(
+            {"type": "array", "items": _TEXT},
+            "Why an apply of the roster would hold something, where it is shown only.",
+        ),
         diagnostics={"type": "array", "items": {"$ref": "#/$defs/diagnostic"}},
         counts={
             "type": "object",

@@ -55,6 +55,7 @@ def reviewed() -> Plan:
         declared=declared,
         counts=samples.counted(springfield.roster, declared, 4284, 1),
         roster_applies=False,
+        would_hold=("Lincoln Elementary (s-7) would lose everyone: 3 of 3.",),
         weakened=(
             limit_lifted("springfield", origin=own),
             Weakening(
