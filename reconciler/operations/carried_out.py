@@ -1,7 +1,8 @@
 """What recent runs carried out, as effects of a plan again: read back from the store, which remembers no plan.
 
 What a run made or changed has the values that it was given as long as nobody changed it again, and the journal has what
-was there before. What was changed again since, and the value of a secret, cannot be read back.
+was there before. What was changed again since, the value of a secret, and whom an account was merged into cannot be
+read back.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class CarriedOut:
         return rows.filter(pl.col("sourced_id").is_not_null()).with_columns(
             pl.col("sourced_id").alias("key"),
             pl.when(rekeyed).then(before["sourced_id"]).alias("former_key"),
+            pl.lit(None, dtype=pl.String).alias("into"),
             before["managed_by"].alias("manager"),
             pl.col("id").alias("live_id"),
             pl.lit(False).alias("held"),
