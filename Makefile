@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: help setup demo year test test-slow lint format bench schema lock clean
+.PHONY: help setup demo year pictures test test-slow lint format bench schema lock clean
 
 help:
 	@echo "make demo    plan and apply three example customers into a fresh store under .demo/"
 	@echo "make year    play a school year day by day, and draw docs/year.svg anew"
+	@echo "make pictures  draw the pull request of the README anew (needs chromium)"
 	@echo "make test    run the tests, on SQLite and on PostgreSQL"
 	@echo "make test-slow  run the long ones: applies killed at every statement, full disks, histories by chance, a year"
 	@echo "make lint    ruff, mypy, import-linter, schemas up to date"
@@ -29,6 +30,9 @@ demo: $(READY)
 
 year: $(READY)
 	@$(BIN)/python -m demo.year --record docs
+
+pictures: $(READY)
+	@$(BIN)/python -m demo.pull_request --record docs
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"

@@ -56,7 +56,7 @@ def test_keys_stand_in_the_order_of_the_contract() -> None:
         *("held", "unchanged", "quarantined", "weakened"),
     ]
     assert list(document["customers"][0]) == [
-        *("id", "outcome", "source", "hold", "diagnostics", "counts", "limits", "weakened"),
+        *("id", "outcome", "source", "hold", "would_hold", "diagnostics", "counts", "limits", "weakened"),
         *("changes", "changes_truncated"),
     ]
     assert list(document["customers"][0]["changes"][0]) == [
