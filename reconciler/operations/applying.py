@@ -69,16 +69,31 @@ def apply_plan(
     refuse_other_store(plan.store, workspace.store)
     _refuse_altered(plan)
     given = _by_customer(plan, approvals)
+    word = _Word(actor(), git_commit(workspace.directory))
     results = []
-    for customer in plan.customers:
-        result = _apply_one(workspace, plan, customer, given.get(customer.id, ()), lock_timeout)
-        results.append(result)
-        finished(result)
+    with workspace.store.kept_open():
+        for customer in plan.customers:
+            result = _apply_one(workspace, plan, customer, word, given.get(customer.id, ()), lock_timeout)
+            results.append(result)
+            finished(result)
     return tuple(results)
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """Who applies, and the commit of the files."""
+
+    actor: str
+    git_commit: str | None
+
+
 def _apply_one(
-    workspace: Workspace, plan: Plan, customer: CustomerPlan, approvals: Sequence[str], lock_timeout: float
+    workspace: Workspace,
+    plan: Plan,
+    customer: CustomerPlan,
+    word: _Word,
+    approvals: Sequence[str],
+    lock_timeout: float,
 ) -> AppliedCustomer:
     if customer.outcome is Outcome.REFUSED:
         return AppliedCustomer(customer.id, Applied.REFUSED)
@@ -90,7 +105,7 @@ def _apply_one(
             customer.id, Applied.UNFIT, diagnostics=tuple(_unfit(customer, approval) for approval in unfit)
         )
     try:
-        return _carried_out(workspace, plan, customer, lock_timeout, approved=bool(approvals))
+        return _carried_out(workspace, plan, customer, word, lock_timeout, approved=bool(approvals))
     except StalePlan as stale:
         run = recorded_run_if_known(workspace.store, plan, customer, approvals)
         if run is not None:
@@ -114,7 +129,7 @@ def _apply_one(
 
 
 def _carried_out(
-    workspace: Workspace, plan: Plan, customer: CustomerPlan, lock_timeout: float, *, approved: bool
+    workspace: Workspace, plan: Plan, customer: CustomerPlan, word: _Word, lock_timeout: float, *, approved: bool
 ) -> AppliedCustomer:
     # What takes a run back is made from the store alone: the files may say what they like.
     if plan.undoes is None and _configuration_changed(workspace, customer):
@@ -126,9 +141,9 @@ def _carried_out(
         workspace.store,
         customer,
         plan_id=plan.plan_id,
-        actor=actor(),
+        actor=word.actor,
         approved=approved,
-        git_commit=git_commit(workspace.directory),
+        git_commit=word.git_commit,
         secrets=secrets,
         lock_timeout=lock_timeout,
         undoes=plan.undoes,

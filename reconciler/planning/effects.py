@@ -29,6 +29,8 @@ EFFECTS: dict[str, type[pl.DataType]] = {
     "effect": pl.String,
 }
 
+NO_EFFECTS = pl.DataFrame(schema=EFFECTS)
+
 _FIELD = "\x1f"
 _NULL = "\x00"
 _BINDING = (Action.ADOPT.value, Action.RESTORE.value)
@@ -37,6 +39,8 @@ _BINDING = (Action.ADOPT.value, Action.RESTORE.value)
 def effects_of(customer: CustomerPlan) -> pl.DataFrame:
     """One row with the columns of `EFFECTS` for each effect, in no order. A roster that is only shown
     (`roster_applies` is False) has none."""
+    if not customer.declared and not customer.roster:
+        return NO_EFFECTS
     declared = [row for change in customer.declared for row in _of_document(change, customer.settings or {})]
     frames = [pl.DataFrame(declared, schema=EFFECTS, orient="row")]
     if customer.roster_applies:

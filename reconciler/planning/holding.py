@@ -221,8 +221,8 @@ def hold(
             people += int(str(change.impact.get("people", 0)))
         digest.update(f"{type(change).__name__}\x1f{change.kind}\x1f{change.key}\x1e".encode())
     for kind in ROSTER_KINDS:
-        held = frames.get(kind, no_changes(kind)).filter("held")
-        if not held.height:
+        held = frames[kind].filter("held") if kind in frames else None
+        if held is None or not held.height:
             continue
         rows += held.height
         people += held.filter(leaving(kind)).height if kind is Kind.USER else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from reconciler.model.plan import StoreIdentity
@@ -12,6 +12,7 @@ from reconciler.store.connection import Connection
 from reconciler.store.dialect import Dialect
 from reconciler.store.key import StoreKey
 from reconciler.store.postgresql import Postgresql
+from reconciler.store.problem import StoreProblem
 from reconciler.store.reader import Reader
 from reconciler.store.sqlite import Sqlite
 
@@ -45,6 +46,16 @@ class Store:
 
     def connected(self, *, volatile: bool = False) -> AbstractContextManager[Connection]:
         return connected(self.dialect, volatile=volatile)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """For many connections one after the other. Whoever is the last to close a SQLite file tidies up behind
+        everybody, which takes longer than a customer's apply; nothing of it matters where it cannot be opened."""
+        with ExitStack() as stack:
+            if isinstance(self.address, SqliteAddress):
+                with suppress(StoreProblem):
+                    stack.enter_context(self.connected())
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:

@@ -14,6 +14,9 @@ from reconciler.store.writing import Writing
 
 WANTED = "wanted_memberships"
 
+ROSTERED_SQL = "SELECT count(*) FROM issuers WHERE customer_id = :customer AND kind = 'roster'"
+NOBODY_SQL = "DELETE FROM memberships WHERE customer_id = :customer AND source = 'roster'"
+
 #: Rostered: bound to the customer's roster. A school counts with the orgs below it.
 MATCHING_SQL = """
 INSERT INTO {wanted} (account_id, community_id, role)
@@ -48,6 +51,9 @@ ORDER BY w.account_id, w.community_id
 def keep_memberships(writing: Writing) -> None:
     """After people, orgs or communities changed. A community's `members` name schools and roles; without, all."""
     connection = writing.connection
+    if not connection.scalar(ROSTERED_SQL, writing.facts):
+        connection.execute(NOBODY_SQL, writing.facts)
+        return
     communities = connection.rows(
         "SELECT id, document FROM communities WHERE customer_id = :customer AND tombstoned_at IS NULL ORDER BY id",
         writing.facts,
