@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,6 +176,62 @@ def test_a_changed_setting_shows_what_it_would_do_to_people_of_the_last_roster(r
     assert [each["protection"] for each in customer["weakened"]] == ["select"]
     none = planned(repository, "--roster", "none")
     assert none.json["plan_id"] == plan.json["plan_id"]
+
+
+def edited(repository: Project, old: str, new: str) -> dict[str, Any]:
+    """What the plan of that edit says of springfield."""
+    edit(repository, "springfield", old, new)
+    (customer,) = planned(repository).json["customers"]
+    return dict(customer)
+
+
+def people(customer: Mapping[str, Any]) -> dict[str, tuple[str, str, bool]]:
+    return {
+        each["key"]: (each["action"], each["cause"], each["held"])
+        for each in customer["changes"]
+        if each["kind"] == "user"
+    }
+
+
+def test_another_suffix_shows_everybody_whom_it_would_rename(repository: Project) -> None:
+    made = bundle(users=40, schools=2, classes=8)
+    assert repository.apply("springfield", "--zip", made.zip(repository.folder / "day.zip")).code == 0
+    customer = edited(repository, "match_with: identifier", 'match_with: identifier\n  suffix: "@springfield"')
+    renamed = people(customer)
+    assert len(renamed) == 40
+    assert set(renamed.values()) == {("update", "pr", True)}
+    assert len(customer["would_hold"]) == 1
+
+
+def test_what_becomes_of_the_missing_shows_whom_it_would_spare(repository: Project) -> None:
+    made = bundle(users=40, schools=2, classes=8)
+    leavers = made.students()[:8]
+    for number, each in enumerate((made, made.without_users(leavers))):
+        repository.apply("springfield", "--zip", each.zip(repository.folder / f"day-{number}.zip"))
+    before = people(edited(repository, "match_with: identifier", "match_with: identifier\n  protect: [nobody]"))
+    assert {
+        key for key, (action, cause, held) in before.items() if (action, cause, held) == ("delete", "pending", True)
+    } == {*leavers}
+    spared = people(edited(repository, "  protect: [nobody]", "  missing: keep"))
+    assert not {*spared} & {*leavers}
+
+
+def test_another_match_shows_whose_accounts_it_would_keep(repository: Project) -> None:
+    made = bundle(users=40, schools=2, classes=8)
+    edit(repository, "springfield", "match_with: identifier", "match_with: sourced_id")
+    commit(repository.folder, "known by sourcedId alone")
+    repository.apply("springfield", "--zip", made.zip(repository.folder / "day.zip"))
+    renumbered = made
+    for key in made.students()[:8]:
+        (row,) = [each for each in made.tables["users"] if each["sourcedId"] == key]
+        renumbered = renumbered.without_users([key]).with_user(f"n-{key}", identifier=row["identifier"])
+    repository.apply("springfield", "--zip", renumbered.zip(repository.folder / "renumbered.zip"))
+    customer = edited(repository, "match_with: sourced_id", "match_with: identifier")
+    assert [each["protection"] for each in customer["weakened"]] == ["match_with"]
+    found = people(customer)
+    rekeyed = {key for key, (action, _, _) in found.items() if action == "rekey"}
+    assert rekeyed == {f"n-{key}" for key in made.students()[:8]}
+    assert {found[key][1:] for key in rekeyed} == {("pr", True)}
 
 
 def test_what_waited_already_is_not_the_pull_requests_doing(repository: Project) -> None:
