@@ -18,6 +18,13 @@ KINDS = ("customer", "community", "lesson")
 SYNCS = ("zip", "sftp", "api")
 LICENSE = timedelta(days=364)
 
+#: Ids that a customer cannot have, and why.
+RESERVED = {
+    COMMUNITIES: "a folder of this name holds a customer's communities",
+    LESSONS: "a folder of this name holds lessons",
+    "catalogue": "commands call the shared lessons so",
+}
+
 TO_DO = {
     None: ("the administrators", "the address", "agreements: the days on which they were accepted"),
     "zip": ("client_partner_id", "match_with"),
@@ -36,6 +43,8 @@ def new(kind: str, name: str, sync: str | None, customer: str | None, directory:
     """Write one new, commented file, and say what to do next. Never overwrites one."""
     if not re.fullmatch(ID, name):
         raise click.BadParameter("an id is of lower-case letters and digits, in words joined by single hyphens")
+    if kind == "customer" and name in RESERVED:
+        raise click.BadParameter(f"no customer can be called {name}: {RESERVED[name]}; choose another id")
     if kind != "customer" and sync:
         raise click.UsageError("--sync goes only with a customer")
     if kind == "customer" and customer:

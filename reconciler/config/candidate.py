@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from reconciler.config.former_ids import mistaken_former_ids
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
 from reconciler.config.layout import CustomerFolder
@@ -45,6 +46,13 @@ class Candidate:
         tree = self.customer.written if self.customer else None
         said = tree.get("id") if tree is not None else None
         return said if isinstance(said, str) else None
+
+    @property
+    def former_ids(self) -> tuple[str, ...]:
+        """What the document says that it was called, valid or not."""
+        tree = self.customer.written if self.customer else None
+        said = tree.get("previously") if tree is not None else None
+        return tuple(each for each in said if isinstance(each, str)) if isinstance(said, list) else ()
 
     def resolved(self) -> ResolvedCustomer | None:
         """The valid customer; None where anything is wrong."""
@@ -85,7 +93,18 @@ def open_candidate(
         candidate.lessons.append(lesson)
         candidate.found += _noticed(lesson, "lesson", file.stem)
     candidate.found += _unresolved(candidate, shared_lessons)
+    for kind, opened in ((Kind.COMMUNITY, candidate.communities), (Kind.LESSON, candidate.lessons)):
+        candidate.found += former_id_mistakes(kind, opened)
     return candidate
+
+
+def former_id_mistakes(
+    kind: Kind, opened: Sequence[Opened[Community]] | Sequence[Opened[Lesson]]
+) -> Iterator[Diagnostic]:
+    """Of all documents of one kind and one owner."""
+    documents = [(each.file.stem, each.tree) for each in opened if each.tree is not None]
+    for found in mistaken_former_ids(kind, documents, {each.file.stem for each in opened}):
+        yield from found
 
 
 def named_otherwise(opened: Opened[BaseModel], kind: str, name: str) -> Iterator[Diagnostic]:

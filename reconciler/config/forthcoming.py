@@ -8,12 +8,9 @@ from reconciler.config.tree import MappingNode, key_span
 from reconciler.model.diagnostic import Diagnostic, warning
 
 FORTHCOMING: dict[str, tuple[tuple[str, ...], ...]] = {
-    "customer": (
-        ("previously",),
-        ("notify",),
-    ),
-    "community": (("previously",),),
-    "lesson": (("previously",),),
+    "customer": (("notify",),),
+    "community": (),
+    "lesson": (),
     "settings": (("operators",),),
 }
 

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from reconciler.config.candidate import Candidate, named_otherwise, open_candidate
+from reconciler.config.candidate import Candidate, former_id_mistakes, named_otherwise, open_candidate
 from reconciler.config.document import origins_of
 from reconciler.config.exposed import passwords_in_stores
+from reconciler.config.former_ids import mistaken_former_ids
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
 from reconciler.config.layout import CustomerFolder, Document, Layout, lay_out, settings_file
@@ -119,19 +120,19 @@ def _catalogue(layout: Layout, known: Circumstances) -> tuple[tuple[Written, ...
     """The shared lessons, sorted by id, and everything noticed about them."""
     found = list(layout.catalogue_diagnostics)
     lessons = []
-    for file in layout.catalogue:
-        opened = open_document(file, Lesson, "lesson", known)
+    read = [open_document(file, Lesson, "lesson", known) for file in layout.catalogue]
+    for file, opened in zip(layout.catalogue, read, strict=True):
         misnamed = tuple(named_otherwise(opened, "lesson", file.stem))
         found += (*opened.diagnostics, *misnamed)
         if opened.tree is not None:
             found += not_yet_in_force("lesson", opened.tree)
         if opened.model is not None and opened.tree is not None and not misnamed:
             lessons.append(Written(Kind.LESSON, file.stem, opened.model, opened.tree))
-    return tuple(lessons), found
+    return tuple(lessons), [*found, *former_id_mistakes(Kind.LESSON, read)]
 
 
 def _compare(candidates: Iterable[Candidate]) -> None:
-    """Notes what customers must not share: ids and consumer keys."""
+    """Notes what customers must not share: ids, former ids and consumer keys."""
     by_id: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         by_id[candidate.id].append(candidate)
@@ -148,8 +149,10 @@ def _compare(candidates: Iterable[Candidate]) -> None:
             )
     opened = [(each, each.customer.tree) for each in candidates if each.customer and each.customer.tree is not None]
     taken = shared_consumer_keys(tree for _, tree in opened)
-    for (candidate, _), found in zip(opened, taken, strict=True):
-        candidate.found += found
+    named = [(candidate.id, tree) for candidate, tree in opened]
+    mistaken = mistaken_former_ids(Kind.CUSTOMER, named, by_id)
+    for (candidate, _), found, former in zip(opened, taken, mistaken, strict=True):
+        candidate.found += [*found, *former]
 
 
 def _where(candidate: Candidate) -> Span:
@@ -160,8 +163,9 @@ def _where(candidate: Candidate) -> Span:
 def _sorted(
     candidates: Iterable[Candidate],
 ) -> tuple[Mapping[str, ResolvedCustomer], dict[str, tuple[Diagnostic, ...]]]:
-    """Valid customers by id, and why the others are not. A folder that claims another id than its name makes
-    that id invalid too, unless it is a valid customer's: what it means is not known, so it is not removed."""
+    """Valid customers by id, and why the others are not. A folder that claims another id than its name, or a former
+    one, makes that id invalid too, unless it is a valid customer's: what it means is not known, so it is not
+    removed."""
     valid: dict[str, ResolvedCustomer] = {}
     wrong: dict[str, list[Diagnostic]] = defaultdict(list)
     claims: list[Candidate] = []
@@ -173,9 +177,9 @@ def _sorted(
             wrong[candidate.id] += candidate.found
             claims.append(candidate)
     for candidate in claims:
-        claimed = candidate.claimed_id
-        if claimed is not None and claimed not in valid and claimed not in wrong:
-            wrong[claimed] += candidate.found
+        for claimed in (candidate.claimed_id, *candidate.former_ids):
+            if claimed is not None and claimed not in valid and claimed not in wrong:
+                wrong[claimed] += candidate.found
     return dict(sorted(valid.items())), {name: in_order(found) for name, found in wrong.items()}
 
 

@@ -77,7 +77,9 @@ class Create(ChangeFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update(ChangeFacts):
-    pass
+    """former_key: the declared id that it had, where it is renamed (then `id` is the first of the fields)."""
+
+    former_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,9 @@ class Delete(ChangeFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore(ChangeFacts):
-    """Comes back from being deleted, with everything it had."""
+    """Comes back from being deleted, with everything it had. former_key: as in Update."""
+
+    former_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +153,8 @@ ACTION_OF: dict[type[ChangeFacts], Action] = {
 
 def action_of(change: Change) -> Action:
     return ACTION_OF[type(change)]
+
+
+def renamed_from(change: Change) -> str | None:
+    """The id that a declared thing had before, where it is renamed."""
+    return change.former_key if isinstance(change, Update | Restore) else None

@@ -12,13 +12,17 @@ from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.repository import Repository
 from reconciler.config.resolved import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic, error
+from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE
 from reconciler.model.weakening import Weakening
 from reconciler.operations.administrators import usernames
 from reconciler.operations.documents import Documents
+from reconciler.operations.renamed import id_in_base
 from reconciler.operations.rosters import Terms
 from reconciler.operations.rules import capped
 from reconciler.planning.causes import Documents as DocumentsOfBase
+from reconciler.planning.declared import under_new_ids
+from reconciler.planning.renames import Stored, former_ids, renames
 from reconciler.planning.weakening import settings_weakened, weakened
 from reconciler.store.records import CustomerRecord
 
@@ -47,8 +51,16 @@ def _granted_otherwise(comparison: Comparison) -> frozenset[str]:
 
 
 def documents_before(comparison: Comparison, customer: str) -> DocumentsOfBase:
-    """As the base has them; none where it has no such customer, or not a valid one."""
-    return _documents(comparison.before, customer)
+    """As the base has them, by the ids that the files have for them; none where it has no such customer, or not a valid
+    one."""
+    former = id_in_base(comparison, customer)
+    before, now = _documents(comparison.before, former), documents_now(comparison, customer)
+    renamed = {(Kind.CUSTOMER, customer): (Kind.CUSTOMER, former)} if former != customer else {}
+    for kind in (Kind.COMMUNITY, Kind.LESSON):
+        earlier = {name: Stored(former_ids(each)) for (one, name), each in before.items() if one is kind}
+        later = {name: former_ids(each) for (one, name), each in now.items() if one is kind}
+        renamed |= {(kind, new): (kind, old) for new, old in renames(later, earlier).former.items()}
+    return under_new_ids(before, renamed)
 
 
 def documents_now(comparison: Comparison, customer: str) -> DocumentsOfBase:
@@ -89,7 +101,7 @@ def _settings(repository: Repository) -> Mapping[str, Any]:
 
 def terms_before(comparison: Comparison, customer: Customer, terms: Terms) -> Terms | None:
     """By what the base would compare the same roster; None where that is by the same, or by nothing."""
-    resolved = comparison.before.customers.get(customer.id)
+    resolved = comparison.before.customers.get(id_in_base(comparison, customer.id))
     rostering = resolved.customer.rostering if resolved else None
     if resolved is None or not isinstance(rostering, OneRosterRostering):
         return None

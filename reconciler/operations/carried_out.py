@@ -18,7 +18,7 @@ from reconciler.model.change import Action, Change, Create, Delete, FieldChange,
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Seen
 from reconciler.model.reason import Reason
-from reconciler.planning.declared import field_changes
+from reconciler.planning.declared import document_changes
 from reconciler.planning.effects import effects_of
 from reconciler.planning.live import empty_live, with_roles
 from reconciler.store.reader import Reader
@@ -131,7 +131,9 @@ def _change(row: Mapping[str, Any], now: _Document) -> Iterator[Change]:
     action = Action(row["action"])
     fields: tuple[FieldChange, ...] = ()
     if action in (Action.UPDATE, Action.RESTORE):
-        fields = field_changes(orjson.loads(orjson.loads(row["before"])["document"]), now.document)
+        before = orjson.loads(row["before"])
+        former = before["slug"] if before["slug"] != now.key else None
+        fields = document_changes(orjson.loads(before["document"]), now.document, now.key, former)
     facts: dict[str, Any] = {
         "kind": Kind(row["kind"]),
         "key": now.key,

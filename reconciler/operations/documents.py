@@ -8,10 +8,12 @@ from typing import Any
 
 from reconciler.config.repository import Declared, Repository
 from reconciler.model.change import Change
+from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CATALOGUE, Seen
 from reconciler.model.settings import settings_digest
-from reconciler.planning.declared import Applied, AppliedDocument, Wanted, WantedDocument
+from reconciler.operations.renamed import documents_renamed
+from reconciler.planning.declared import Applied, AppliedDocument, Key, Wanted, WantedDocument, under_new_ids
 from reconciler.store.reader import Reader
 from reconciler.store.records import CustomerRecord
 
@@ -21,13 +23,15 @@ _LISTED = (Kind.COMMUNITY, Kind.LESSON)
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """wanted, applied: by kind and id. seen: what the plan is made from. name: for people."""
+    """wanted, applied: by kind and id in the files. seen: what the plan is made from. name: for people. diagnostics:
+    what is not renamed, and why."""
 
     customer: str
     name: str
     wanted: Wanted
     applied: Applied
     seen: Seen
+    diagnostics: tuple[Diagnostic, ...] = ()
 
     def settings(self, changes: tuple[Change, ...]) -> Mapping[str, object] | None:
         """What an apply keeps: every wanted document, its digest and where it stands. None without changes."""
@@ -60,18 +64,20 @@ def kept_digest(customer: str, settings: Mapping[str, Any]) -> str | None:
 def customer_documents(
     repository: Repository, reader: Reader, customer: str, record: CustomerRecord | None, people: int
 ) -> Documents:
-    """people: how many live accounts the customer has, for the impact of its removal."""
+    """record: under whatever id the store has it. people: how many live accounts it has, for the impact of its removal.
+    Raises Refusal where a document cannot have the id that it is to have."""
     resolved = repository.customers.get(customer)
     wanted = _wanted(resolved.declared) if resolved else {}
     stored = {key: entry.document for key, entry in wanted.items()}
     declared = settings_digest(stored) if wanted else None
-    applied: dict[tuple[Kind, str], AppliedDocument] = {}
+    applied: dict[Key, AppliedDocument] = {}
+    told: tuple[Diagnostic, ...] = ()
     if record is not None:
         # The store forgets the digest as soon as another hand writes to these documents.
         drifted = record.settings_digest is None
         applied[Kind.CUSTOMER, customer] = AppliedDocument(
             Kind.CUSTOMER,
-            customer,
+            record.slug,
             record.name,
             record.document,
             None,
@@ -80,10 +86,11 @@ def customer_documents(
             {"people": people},
             record.written,
         )
-        applied |= applied_documents(reader, customer, drifted)
+        others, told = _by_new_ids(wanted, applied_documents(reader, record.slug, drifted))
+        applied |= others
     name = resolved.customer.name if resolved else record.name if record else customer
     seen = Seen(record.version if record else None, record.settings_digest if record else None, declared)
-    return Documents(customer, name, wanted, applied, seen)
+    return Documents(customer, name, wanted, applied, seen, told)
 
 
 def catalogue_documents(repository: Repository, reader: Reader) -> Documents:
@@ -91,10 +98,19 @@ def catalogue_documents(repository: Repository, reader: Reader) -> Documents:
     wanted = _wanted(repository.catalogue)
     record = reader.catalogue()
     written = record.version != (0, 0)
-    applied = applied_documents(reader, None, written and record.settings_digest is None)
+    stored = applied_documents(reader, None, written and record.settings_digest is None)
+    applied, told = _by_new_ids(wanted, stored)
     after = settings_digest({key: each.document for key, each in wanted.items()})
     seen = Seen(record.version if written else None, record.settings_digest, after)
-    return Documents(CATALOGUE, CATALOGUE_NAME, wanted, applied, seen)
+    return Documents(CATALOGUE, CATALOGUE_NAME, wanted, applied, seen, told)
+
+
+def _by_new_ids(wanted: Wanted, stored: Applied) -> tuple[dict[Key, AppliedDocument], tuple[Diagnostic, ...]]:
+    """`stored` by the ids of the files. Raises Refusal."""
+    former, told = documents_renamed(wanted, stored)
+    if any(each.is_error for each in told):
+        raise Refusal(told)
+    return under_new_ids(stored, former), told
 
 
 def _wanted(declared: tuple[Declared, ...]) -> dict[tuple[Kind, str], WantedDocument]:

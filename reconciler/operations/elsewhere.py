@@ -8,6 +8,7 @@ from reconciler.config.comparison import Comparison, documents_of
 from reconciler.config.resolved import Repository, ResolvedCustomer
 from reconciler.model.plan import CATALOGUE, Elsewhere
 from reconciler.model.settings import settings_digest
+from reconciler.operations.renamed import RenamedCustomers, renamed_customers
 from reconciler.store.records import CatalogueRecord, CustomerRecord
 
 
@@ -16,11 +17,13 @@ def elsewhere(
     records: Mapping[str, CustomerRecord],
     catalogue: CatalogueRecord,
     planned: Collection[str],
+    renamed: RenamedCustomers,
 ) -> Elsewhere:
-    """planned: customers that the plan has. The files of the others are read only where the store was given other ones:
-    an untouched customer costs nothing but its line in git's listing."""
+    """planned: customers that the plan has. renamed: of those that the comparison read. The files of the others are
+    read only where the store was given other ones: an untouched customer costs nothing but its line in
+    git's listing."""
     live = {slug: record for slug, record in records.items() if not record.tombstoned}
-    others = {*comparison.layout_ids, *live} - {CATALOGUE, *planned}
+    others = {*comparison.layout_ids, *live} - {CATALOGUE, *planned, *renamed.gone()}
     drifted = {name for name in others if name in live and live[name].settings_digest is None}
     doubtful = {
         name
@@ -30,10 +33,15 @@ def elsewhere(
     known = comparison.now.customers.keys() | comparison.now.invalid.keys()
     further = comparison.also(doubtful - known) if doubtful - known else None
     pending, failed = 0, 0
+    former = dict(renamed.renames.former)
+    if further:
+        later = renamed_customers(further, records)
+        former |= later.renames.former
+        doubtful -= later.gone()
     for name in doubtful:
         invalid, resolved = _read(name, comparison.now, further)
         failed += invalid
-        pending += not invalid and _pending(resolved, live.get(name))
+        pending += not invalid and _pending(resolved, live.get(former.get(name, name)))
     if CATALOGUE not in planned:
         written = catalogue.version != (0, 0)
         digest = settings_digest(documents_of(comparison.now.catalogue))

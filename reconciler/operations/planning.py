@@ -33,6 +33,7 @@ from reconciler.operations.beside_base import (
 from reconciler.operations.documents import CATALOGUE_NAME, Documents, catalogue_documents, customer_documents
 from reconciler.operations.elsewhere import elsewhere
 from reconciler.operations.failure import UNFORESEEN, not_planned, unexpected
+from reconciler.operations.renamed import RenamedCustomers, renamed_customers, secrets_by_new_id
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, Terms, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
 from reconciler.operations.snapshots import last_snapshot, last_snapshot_of
@@ -41,6 +42,7 @@ from reconciler.planning.causes import roster_with_causes, with_causes
 from reconciler.planning.customer import customer_plan, failed_plan, refused_plan
 from reconciler.planning.declared import compare_documents
 from reconciler.planning.digest import plan_id
+from reconciler.planning.renames import freeing_first
 from reconciler.planning.seats import SiteLicence, seat_warnings
 from reconciler.store.problem import StoreProblem
 from reconciler.store.reader import Reader
@@ -76,15 +78,17 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         records = reader.customers()
         comparison = workspace.comparison
         differing = differing_customers(comparison, records) if comparison else None
-        names = _chosen(workspace, request, records, differing)
+        renamed = renamed_customers(workspace.repository, records)
+        names = freeing_first(_chosen(workspace, request, records, differing, renamed), renamed.renames.former)
         plans = []
         for name in names:
-            one = partial(_plan_one, workspace, request, fetched, reader, name, records)
-            plans += _by_itself(name, records[name].name if name in records else name, one)
+            one = partial(_plan_one, workspace, request, fetched, reader, name, records, renamed)
+            record = renamed.record(name, records)
+            plans += _by_itself(name, record.name if record else name, one)
         if not request.customers and (differing is None or CATALOGUE in differing):
             plans += _by_itself(CATALOGUE, CATALOGUE_NAME, partial(_plan_catalogue, workspace, reader))
         planned = [*names, *([CATALOGUE] if not request.customers else [])]
-        rest = elsewhere(comparison, records, reader.catalogue(), planned) if comparison else None
+        rest = elsewhere(comparison, records, reader.catalogue(), planned, renamed) if comparison else None
     customers = tuple(plans)
     return Plan(
         plan_id=plan_id(workspace.store.identity, customers),
@@ -124,10 +128,11 @@ def _chosen(
     request: PlanRequest,
     records: dict[str, CustomerRecord],
     differing: frozenset[str] | None,
+    renamed: RenamedCustomers,
 ) -> list[str]:
     repository = workspace.repository
     live = {slug for slug, record in records.items() if not record.tombstoned}
-    known = {*repository.folders, *repository.customers, *repository.invalid, *live} - {CATALOGUE}
+    known = {*repository.folders, *repository.customers, *repository.invalid, *live} - {CATALOGUE, *renamed.gone()}
     unknown = sorted(set(request.customers) - known)
     if unknown:
         raise Refusal(
@@ -153,16 +158,23 @@ def _plan_one(
     reader: Reader,
     name: str,
     records: Mapping[str, CustomerRecord],
+    renamed: RenamedCustomers,
 ) -> CustomerPlan:
     comparison = workspace.comparison
-    record = records.get(name)
+    record = renamed.record(name, records)
+    former = renamed.renames.former.get(name)
     invalid = workspace.repository.invalid.get(name)
     if invalid is not None:
         return failed_plan(name, record.name if record else name, invalid)
     resolved = workspace.repository.customers.get(name)
     people = _people(reader, record) if record and resolved is None else 0
+    told = renamed.told(name, resolved.span) if resolved else ()
+    if any(each.is_error for each in told):
+        return failed_plan(name, record.name if record else name, told)
     documents = customer_documents(workspace.repository, reader, name, record, people)
-    diagnostics: list[Diagnostic] = list(resolved.warnings) if resolved else []
+    diagnostics: list[Diagnostic] = [*resolved.warnings, *told] if resolved else []
+    diagnostics += documents.diagnostics
+    missing: Collection[str] | None = None
     changed_secrets: dict[str, str] = {}
     # Beside a base, secrets are compared by reference alone.
     if resolved and comparison is None:
@@ -173,14 +185,19 @@ def _plan_one(
             _administrators(record),
             workspace.secrets,
             workspace.store.key,
+            former=former,
         )
+        missing = states.missing.keys()
         changed_secrets = dict(states.changed)
         diagnostics += states.warnings(name, documents.wanted[Kind.CUSTOMER, name].origins)
+    if resolved and former:
+        wanted = documents.wanted[Kind.CUSTOMER, name]
+        diagnostics += secrets_by_new_id(name, former, wanted.document, missing, resolved.span)
     clashes = taken_usernames(documents.wanted[Kind.CUSTOMER, name], record, reader) if resolved else ()
     if clashes:
         return failed_plan(name, documents.name, clashes)
     if resolved and comparison:
-        taken_keys = keys_taken(resolved, records, {*comparison.now.customers, *comparison.differing})
+        taken_keys = keys_taken(resolved, records, {*comparison.now.customers, *comparison.differing, former or name})
         if taken_keys:
             return failed_plan(name, documents.name, taken_keys)
     declared = compare_documents(documents.wanted, documents.applied, changed_secrets)
@@ -358,4 +375,5 @@ def _plan_catalogue(workspace: Workspace, reader: Reader) -> CustomerPlan | None
         declared=changes,
         unchanged_documents=documents.unchanged(changes),
         settings=documents.settings(changes),
+        diagnostics=documents.diagnostics,
     )

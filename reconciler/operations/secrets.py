@@ -47,8 +47,11 @@ def secret_states(
     administrators: Collection[str],
     backend: SecretBackend,
     key: StoreKey,
+    *,
+    former: str | None = None,
 ) -> SecretStates:
-    """kept: by path, (reference, HMAC) as the store has them. administrators: usernames that have accounts already."""
+    """kept: by path, (reference, HMAC) as the store has them. former: the id that it has them under, where that is
+    another. administrators: usernames that have accounts already."""
     unreadable: list[Diagnostic] = []
     changed: dict[str, str] = {}
     missing: dict[str, tuple[str, str]] = {}
@@ -63,7 +66,7 @@ def secret_states(
                 missing[path] = (name, backend.place(customer, name))
         elif path in kept and not path.startswith(ADMINISTRATORS):
             reference, digest = kept[path]
-            if reference == name and digest != key.secret_hmac(customer, path, value.get_secret_value()):
+            if reference == name and digest != key.secret_hmac(former or customer, path, value.get_secret_value()):
                 changed[path] = "(changed)"
     return SecretStates(changed, missing, tuple(unreadable))
 

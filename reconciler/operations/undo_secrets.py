@@ -12,27 +12,31 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.operations.secrets import ADMINISTRATORS, references
 from reconciler.operations.workspace import Workspace
+from reconciler.store.renaming import former_id
 
 
 def undo_secrets(
     workspace: Workspace, customer: CustomerPlan
 ) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:
-    """By path, and an error for each that is needed and not set. What the store has stays as it is."""
+    """By path, and an error for each that is needed and not set. What the store has stays as it is; but where the
+    customer gets another id back, it is given anew as far as it is set, since a trace fits one id alone."""
     settings: Mapping[str, Any] = customer.settings or {}
     if "customer" not in settings or not any(change.kind is Kind.CUSTOMER for change in customer.declared):
         return {}, ()
     with workspace.store.reading() as reader:
-        record = reader.customers().get(customer.id)
+        former = former_id(customer.declared)
+        record = reader.customers().get(former or customer.id)
         kept = reader.secrets(record.id) if record else {}
     values: dict[str, SecretStr] = {}
     missing = []
     for path, name in references(settings["customer"]):
-        if path in kept and kept[path][0] == name:
+        stays = path in kept and kept[path][0] == name
+        if stays and former is None:
             continue
         value = workspace.secrets.get(customer.id, name)
         if value is not None:
             values[path] = value
-        elif not path.startswith(ADMINISTRATORS):
+        elif not stays and not path.startswith(ADMINISTRATORS):
             missing.append(
                 error(
                     "secret-not-set",

@@ -76,7 +76,7 @@ def _catalogue(reader: Reader, run: RunRecord) -> CustomerPlan:
 
 
 def _customer(workspace: Workspace, reader: Reader, run: RunRecord) -> CustomerPlan:
-    record = reader.customers().get(run.customer)
+    record = next((each for each in reader.customers().values() if each.id == run.customer_id), None)
     if record is None:
         raise Refusal([error("no-longer-kept", f"nothing of {run.customer} is in the store any more")])
     purged = reader.purged_before(record.slug)
@@ -85,7 +85,7 @@ def _customer(workspace: Workspace, reader: Reader, run: RunRecord) -> CustomerP
     live, touched = _gathered(reader, record, run)
     undone = undo_roster(touched, live, _erased(reader, record, touched[Kind.USER]), _uses(reader, record, touched))
     documents = _documents(reader, record, run, live, undone)
-    if record.tombstoned and (Kind.CUSTOMER, record.slug) not in documents.documents.wanted:
+    if record.tombstoned and (Kind.CUSTOMER, documents.documents.customer) not in documents.documents.wanted:
         raise Refusal(
             [
                 error(
@@ -106,7 +106,7 @@ def _customer(workspace: Workspace, reader: Reader, run: RunRecord) -> CustomerP
         causes=held.causes,
     )
     return customer_plan(
-        record.slug,
+        documents.documents.customer,
         documents.documents.name,
         seen=documents.documents.seen,
         declared=documents.changes,
@@ -161,7 +161,7 @@ def _documents(reader: Reader, record: CustomerRecord, run: RunRecord, live: Liv
     # Who goes by a row of its own is counted there, and not once more with the customer.
     people = alive.height - going.len()
     found = undone_documents(reader, record.slug, record, run.id, people=people, remaining=rostered.height)
-    customer = found.documents.wanted.get((Kind.CUSTOMER, record.slug))
+    customer = found.documents.wanted.get((Kind.CUSTOMER, found.documents.customer))
     clashes = taken_usernames(customer, record, reader) if customer is not None else ()
     if clashes:
         raise Refusal(clashes)
@@ -209,7 +209,7 @@ def _remarks(
     documents: UndoneDocuments,
 ) -> list[Diagnostic]:
     key = workspace.store.key
-    customer = documents.documents.wanted.get((Kind.CUSTOMER, record.slug))
+    customer = documents.documents.wanted.get((Kind.CUSTOMER, documents.documents.customer))
     return [
         opening(run),
         *left_alone(

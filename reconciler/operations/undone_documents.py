@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,11 @@ import orjson
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import DECLARED_KINDS, Kind
-from reconciler.model.plan import CATALOGUE, Seen
+from reconciler.model.plan import Seen
 from reconciler.model.reason import Reason
 from reconciler.model.settings import settings_digest
 from reconciler.operations.documents import CATALOGUE_NAME, Documents, applied_documents, label_of
-from reconciler.planning.declared import Applied, AppliedDocument, WantedDocument, compare_documents
+from reconciler.planning.declared import Applied, AppliedDocument, WantedDocument, compare_documents, under_new_ids
 from reconciler.planning.undo_rows import Spared
 from reconciler.store.reader import Reader
 from reconciler.store.records import CustomerRecord
@@ -48,40 +48,51 @@ def undone_documents(
     the roster's: while there are any, a customer that the run made stays."""
     applied = _as_applied(reader, slug, record, people)
     touched = list(_touched(reader, slug, record, run, applied))
-    wanted = {key: _as_it_is(document) for key, document in applied.items() if not document.tombstoned}
     spared = []
     drifted = _drifted(reader, record)
+    back: list[_Touched] = []
     for each in touched:
         why = each.why_not(drifted, applied[each.key])
         if why is not None:
             spared.append(SparedDocument(*each.key, why, each.later))
-        elif each.was is None:
-            wanted.pop(each.key, None)
         else:
-            wanted[each.key] = each.was
-    unfit = _unfit(reader, slug, wanted, remaining, made=any(each.key[0] is Kind.CUSTOMER for each in touched))
+            back.append(each)
+    taken = _without_their_ids(reader, back, applied)
+    spared += [SparedDocument(*each.key, Spared.TAKEN_SINCE) for each in taken]
+    back = [each for each in back if each not in taken]
+    wanted = _with_those_back(applied, back)
+    renamed = {each.then: each.key for each in back if each.then != each.key}
+    slug = next((name for kind, name in renamed if kind is Kind.CUSTOMER), slug)
+    unfit = _unfit(reader, record, wanted, slug, remaining, made=any(each.key[0] is Kind.CUSTOMER for each in touched))
     if unfit is not None:
         # Documents of one run belong together: a part of them would not fit what later runs made.
         wanted = {key: _as_it_is(document) for key, document in applied.items() if not document.tombstoned}
         known = {(each.kind, each.key) for each in spared}
         spared += [SparedDocument(*each.key, unfit) for each in touched if each.key not in known]
+        slug, renamed = record.slug if record else slug, {}
     digest = settings_digest({key: each.document for key, each in wanted.items()})
     declared = digest if wanted or record is None else None
     name = CATALOGUE_NAME if record is None else str(record.document.get("name") or record.name)
-    documents = Documents(slug, name, wanted, applied, _seen(reader, record, declared))
+    stored = under_new_ids(applied, renamed)
+    documents = Documents(slug, name, wanted, stored, _seen(reader, record, declared))
     changes = tuple(
-        replace(change, reason=Reason.UNDONE, origin=None, cause=None) for change in compare_documents(wanted, applied)
+        replace(change, reason=Reason.UNDONE, origin=None, cause=None) for change in compare_documents(wanted, stored)
     )
     return UndoneDocuments(documents, changes, tuple(spared))
 
 
 @dataclass(frozen=True, slots=True)
 class _Touched:
-    """was: None where it was not there or deleted."""
+    """key: as it is called now. was: None where it was not there or deleted."""
 
     key: Key
     was: WantedDocument | None
     later: int | None
+
+    @property
+    def then(self) -> Key:
+        """As it was called."""
+        return (self.was.kind, self.was.id) if self.was else self.key
 
     def why_not(self, drifted: bool, now: AppliedDocument) -> Spared | None:
         there = None if now.tombstoned else now.document
@@ -102,12 +113,39 @@ def _touched(
         for row in reader.touched(kind, record.id if record else None, run).iter_rows(named=True):
             key = kind, names.get((kind, row["id"]), "")
             if key in applied and not row["taken_back"]:
-                was = None if row["made"] or row["was"]["tombstoned_at"] is not None else _as_it_was(key, row["was"])
+                was = None if row["made"] or row["was"]["tombstoned_at"] is not None else _as_it_was(kind, row["was"])
                 yield _Touched(key, was, row["later"])
 
 
-def _as_it_was(key: Key, image: Mapping[str, Any]) -> WantedDocument:
-    kind, name = key
+def _with_those_back(applied: Applied, back: Iterable[_Touched]) -> Wanted:
+    """What is live, and in place of these what they were."""
+    wanted = {key: _as_it_is(document) for key, document in applied.items() if not document.tombstoned}
+    for each in back:
+        wanted.pop(each.key, None)
+    return wanted | {each.then: each.was for each in back if each.was is not None}
+
+
+def _without_their_ids(reader: Reader, back: Sequence[_Touched], applied: Applied) -> list[_Touched]:
+    """Those that were called otherwise, and whose id is another's by now, which keeps it."""
+    customers = reader.customers()
+    found: list[_Touched] = []
+    while True:
+        leaving = {each.key for each in back if each not in found and each.then != each.key}
+        more = [
+            each
+            for each in back
+            if each not in found
+            and each.then != each.key
+            and each.then not in leaving
+            and (each.then in applied or (each.then[0] is Kind.CUSTOMER and each.then[1] in customers))
+        ]
+        if not more:
+            return found
+        found += more
+
+
+def _as_it_was(kind: Kind, image: Mapping[str, Any]) -> WantedDocument:
+    name = image["slug"]
     document = orjson.loads(image["document"])
     span = Span(image["origin_file"] or image["span_file"] or "", image["origin_line"] or image["span_line"] or 0)
     return WantedDocument(kind, name, label_of(kind, name, document), document, {}, span)
@@ -140,11 +178,13 @@ def _seen(reader: Reader, record: CustomerRecord | None, declared: str | None) -
     return Seen(catalogue.version if catalogue.version != (0, 0) else None, catalogue.settings_digest, declared)
 
 
-def _unfit(reader: Reader, slug: str, wanted: Wanted, remaining: int, *, made: bool) -> Spared | None:
-    """Why these documents cannot stand beside each other and beside other customers'."""
-    customer = wanted.get((Kind.CUSTOMER, slug))
-    if slug == CATALOGUE:
+def _unfit(
+    reader: Reader, record: CustomerRecord | None, wanted: Wanted, slug: str, remaining: int, *, made: bool
+) -> Spared | None:
+    """Why these documents cannot stand beside each other and beside other customers'. slug: as it is to be."""
+    if record is None:
         return None
+    customer = wanted.get((Kind.CUSTOMER, slug))
     if customer is None:
         return Spared.STILL_USED if made and (wanted or remaining) else None
     platforms = _platforms(customer.document)
@@ -152,7 +192,7 @@ def _unfit(reader: Reader, slug: str, wanted: Wanted, remaining: int, *, made: b
     if any(each.get("community", slug) not in communities for each in platforms if each.get("community")):
         return Spared.REFERENCE_GONE
     keys = {each.get("consumer_key") for each in platforms} - {None}
-    others = (other.document for name, other in reader.customers().items() if name != slug and not other.tombstoned)
+    others = (other.document for other in reader.customers().values() if other.id != record.id and not other.tombstoned)
     taken = {each.get("consumer_key") for document in others for each in _platforms(document)}
     return Spared.TAKEN_SINCE if keys & taken else None
 

@@ -17,8 +17,9 @@ Documents = Mapping[tuple[Kind, str], Mapping[str, object]]
 
 
 def with_causes(changes: tuple[Change, ...], before: Documents, now: Documents) -> tuple[Change, ...]:
-    """before, now: the documents as the base has them and as the files do. A value that is the same in both, and was
-    not changed by another hand, waits for an apply."""
+    """before, now: the documents as the base has them and as the files do, both by the ids of the files: what the base
+    has under another id is renamed. A value that is the same in both, and was not changed by another hand, waits for an
+    apply."""
     return tuple(_with_cause(change, before, now) for change in changes)
 
 
@@ -26,7 +27,7 @@ def _with_cause(change: Change, before: Documents, now: Documents) -> Change:
     key = (change.kind, change.key)
     earlier, later = before.get(key), now.get(key)
     if isinstance(change, Create | Delete | Restore) or earlier is None or later is None:
-        came_or_went = (earlier is None) != (later is None)
+        came_or_went = (earlier is None) != (later is None) or _is_renamed(earlier, later)
         return replace(change, cause=Cause.PR if came_or_went else change.cause or Cause.PENDING)
     ours = paths(field_changes(earlier, later))
     fields = tuple(
@@ -34,6 +35,10 @@ def _with_cause(change: Change, before: Documents, now: Documents) -> Change:
         for field in change.fields
     )
     return replace(change, fields=fields, cause=most_telling(field.cause for field in fields))
+
+
+def _is_renamed(earlier: Mapping[str, object] | None, later: Mapping[str, object] | None) -> bool:
+    return earlier is not None and later is not None and earlier.get("id") != later.get("id")
 
 
 def roster_with_causes(

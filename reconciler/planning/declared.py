@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from deepdiff import DeepDiff
 from deepdiff.model import DiffLevel
@@ -13,6 +14,7 @@ from reconciler.model.change import Change, Create, Delete, FieldChange, Restore
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
+from reconciler.planning.renames import Renames, Stored, former_ids, renames
 
 #: personal values of an administrator; their path holds the username, which is personal too
 _PEOPLE = "administrators."
@@ -32,8 +34,9 @@ class WantedDocument:
 
 @dataclass(frozen=True, slots=True)
 class AppliedDocument:
-    """A document as the store has it. drifted: it is not what the last run wrote. impact: what goes with it. written:
-    what that run wrote, where it is known; else all of a drifted document counts as another hand's."""
+    """A document as the store has it, under its id there. drifted: it is not what the last run wrote. impact: what goes
+    with it. written: what that run wrote, where it is known; else all of a drifted document counts as another
+    hand's."""
 
     kind: Kind
     id: str
@@ -46,6 +49,8 @@ class AppliedDocument:
     written: Mapping[str, object] | None = None
 
 
+Key = tuple[Kind, str]
+Document = TypeVar("Document")
 Wanted = Mapping[tuple[Kind, str], WantedDocument]
 Applied = Mapping[tuple[Kind, str], AppliedDocument]
 
@@ -53,7 +58,8 @@ Applied = Mapping[tuple[Kind, str], AppliedDocument]
 def compare_documents(
     wanted: Wanted, applied: Applied, changed_secrets: Mapping[str, str] | None = None
 ) -> tuple[Change, ...]:
-    """Changes in the order of kind and id, unheld.
+    """Changes in the order of kind and id, unheld. applied: by the ids of the files: what has another id in the store
+    is renamed.
 
     changed_secrets: dotted path in the customer's document -> what a report says of it (never a value), for
     secrets whose reference is the same and whose value is not.
@@ -84,7 +90,8 @@ def _compare(
         )
     if applied is None:
         return Create(kind=wanted.kind, key=wanted.id, label=wanted.label, reason=Reason.NEW, origin=wanted.span)
-    fields = field_changes(applied.document, wanted.document) + tuple(
+    former = applied.id if applied.id != wanted.id else None
+    fields = document_changes(applied.document, wanted.document, wanted.id, former) + tuple(
         FieldChange(path, "(as applied)", note) for path, note in sorted(secrets.items())
     )
     if applied.tombstoned:
@@ -95,6 +102,7 @@ def _compare(
             reason=Reason.RETURNED,
             origin=wanted.span,
             fields=fields,
+            former_key=former,
         )
     if not fields:
         return None
@@ -104,11 +112,30 @@ def _compare(
         kind=wanted.kind,
         key=wanted.id,
         label=wanted.label,
-        reason=Reason.DRIFT if all(drifted) else Reason.FIELD_CHANGED,
+        reason=Reason.RENAMED if former else Reason.DRIFT if all(drifted) else Reason.FIELD_CHANGED,
         cause=Cause.DRIFT if any(drifted) else None,
         origin=_origin(wanted, fields),
         fields=fields,
+        former_key=former,
     )
+
+
+def renamed_documents(wanted: Wanted, applied: Applied, kind: Kind) -> Renames:
+    """Of one kind; both by the ids that they have."""
+    return renames(
+        {name: former_ids(each.document) for (one, name), each in wanted.items() if one is kind},
+        {
+            name: Stored(former_ids(each.document), each.tombstoned)
+            for (one, name), each in applied.items()
+            if one is kind
+        },
+    )
+
+
+def under_new_ids(applied: Mapping[Key, Document], former: Mapping[Key, Key]) -> dict[Key, Document]:
+    """`applied` by the ids of the files. former: by such a key, the one that it has."""
+    left = {key: each for key, each in applied.items() if key not in former.values()}
+    return left | {new: applied[old] for new, old in former.items()}
 
 
 def _by_another_hand(fields: tuple[FieldChange, ...], applied: AppliedDocument) -> tuple[FieldChange, ...]:
@@ -142,6 +169,19 @@ def _origin(wanted: WantedDocument, fields: tuple[FieldChange, ...]) -> Span:
                 return wanted.origins[path]
             path = path.rpartition(".")[0]
     return wanted.span
+
+
+def document_changes(
+    before: Mapping[str, object], after: Mapping[str, object], key: str, former: str | None
+) -> tuple[FieldChange, ...]:
+    """`field_changes`; of a renamed document its id first, which also tells what `previously` says of that. former: its
+    id before, None where it has the same."""
+    fields = field_changes(before, after)
+    if former is None:
+        return fields
+    told = set(former_ids(before)) ^ set(former_ids(after)) <= {former, key}
+    known = {"id", "previously"} if told else {"id"}
+    return (FieldChange("id", former, key), *(field for field in fields if field.path not in known))
 
 
 def field_changes(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[FieldChange, ...]:

@@ -21,6 +21,7 @@ from reconciler.model.change import (
     Suspend,
     Update,
     action_of,
+    renamed_from,
 )
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
@@ -73,7 +74,9 @@ def entry(customer: str, change: Change) -> Entry:
             notes, former = (same(change.same), keeps(change.impact)), change.former_key
         case Adopt():
             notes = (same(change.same), made_by(change.manager), keeps(change.impact))
-        case Create() | Update() | Restore() | Resume() | Move():
+        case Update() | Restore():
+            notes, former = (), change.former_key or ""
+        case Create() | Resume() | Move():
             notes = ()
         case _:
             assert_never(change)
@@ -90,7 +93,8 @@ def entry(customer: str, change: Change) -> Entry:
         place=place(change.origin),
         held=change.held,
         cause=change.cause,
-        fields=change.fields,
+        # of a renamed document: the column of keys tells it
+        fields=tuple(field for field in change.fields if not renamed_from(change) or field.path != "id"),
     )
 
 

@@ -20,6 +20,7 @@ from reconciler.model.change import (
     Suspend,
     Update,
     action_of,
+    renamed_from,
 )
 from reconciler.model.kind import Kind
 from reconciler.reports.cells import clean
@@ -55,8 +56,9 @@ class Line:
 
 
 def line(change: Change) -> Line:
-    fields = tuple(_field(field, change) for field in change.fields)
-    reason = why(change.reason, change.origin)
+    former = renamed_from(change)
+    fields = tuple(_field(field, change) for field in change.fields if former is None or field.path != "id")
+    reason = why(change.reason, change.origin, former)
     match change:
         case Delete(into=str(into)):
             return _line(

@@ -100,8 +100,14 @@ def named(names: Sequence[str], most: int = 3) -> str:
     return f"{', '.join(names[:most])} and {more:,} more" if more > 0 else ", ".join(names)
 
 
-def why(reason: Reason, origin: Span | None) -> str:
-    """A few words that say why something changes, with the place that asks for it."""
+def why(reason: Reason, origin: Span | None, former: str | None = None) -> str:
+    """A few words that say why something changes, with the place that asks for it. former: the id before, of what is
+    renamed."""
+    if former is not None:
+        renamed = f"renamed from {clean(former)}"
+        if reason is not Reason.RENAMED:
+            return f"{renamed}, {why(reason, origin)}"
+        return _placed(renamed, str(Span(origin.file, origin.line)) if origin else "")
     place = str(Span(origin.file, origin.line)) if origin else ""
     file = origin.file if origin else "its source"
     match reason:

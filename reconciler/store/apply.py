@@ -24,6 +24,7 @@ from reconciler.store.live import Store
 from reconciler.store.lock import customer_lock
 from reconciler.store.memberships import keep_memberships
 from reconciler.store.problem import StoreProblem
+from reconciler.store.renaming import former_id, refuse_taken, rename_customer
 from reconciler.store.roster import write_roster
 from reconciler.store.run_record import HoldScope, counts_of, forget_holds, hold_scope, keep_hold, record_run
 from reconciler.store.secret_traces import keep_secrets
@@ -62,6 +63,11 @@ class Order:
     @property
     def writes(self) -> bool:
         return bool(self.declared or self.rows)
+
+    @property
+    def former(self) -> str | None:
+        """The id that the customer has until now, where it is renamed."""
+        return former_id(self.declared)
 
     @property
     def compared(self) -> bool:
@@ -107,7 +113,10 @@ def apply_customer(
         undoes,
         inputs,
     )
-    with customer_lock(store, plan.id, lock_timeout) as connection, connection.writing():
+    with (
+        customer_lock(store, plan.id, lock_timeout, former=order.former) as connection,
+        connection.writing(),
+    ):
         if plan.id == CATALOGUE:
             return _apply_catalogue(connection, store, order)
         return _apply(connection, store, order)
@@ -123,7 +132,9 @@ def _unheld(plan: CustomerPlan, approved: bool) -> dict[Kind, pl.DataFrame]:
 def _apply(connection: Connection, store: Store, order: Order) -> Applied:
     started = now()
     plan = order.plan
-    current = current_customer(connection, plan.id)
+    current = current_customer(connection, order.former or plan.id)
+    if order.former is not None:
+        refuse_taken(connection, plan.id)
     unchanged = refuse_stale(connection, plan, order.rows, current)
     if current is not None:
         refuse_erased(connection, store.key, current.id, plan, order.rows)
@@ -187,6 +198,8 @@ def _carry_out(writing: Writing, order: Order, current: Current | None) -> tuple
     elif of_customer is not None:
         if current is not None:
             documents.write_customer(connection, plan.id, writing.customer, settings)
+        if order.former is not None:
+            rename_customer(writing, order.former)
         keep_secrets(writing, settings["customer"], order.secrets)
         invitations = keep_administrators(writing, settings["customer"], order.secrets)
     documents.write_documents(connection, writing.customer, order.declared, settings, writing.facts)

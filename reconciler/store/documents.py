@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from reconciler.model.change import Change, Create, Delete, action_of
+from reconciler.model.change import Change, Create, Delete, action_of, renamed_from
 from reconciler.model.kind import Kind
 from reconciler.store.connection import Connection, Parameters
 from reconciler.store.journal import record_document
@@ -35,12 +35,12 @@ def create_customer(connection: Connection, slug: str, run: int, settings: Setti
 
 
 def write_customer(connection: Connection, slug: str, customer: int, settings: Settings) -> None:
-    """Also brings a deleted customer back."""
-    facts = {**_customer(slug, settings), "customer": customer}
+    """Also brings a deleted customer back. slug: as it is to be."""
+    facts = {**_customer(slug, settings), "slug": slug, "customer": customer}
     # The triggers know our own writes by a changed digest, and a changed secret leaves it as it is.
     connection.execute("UPDATE customers SET settings_digest = NULL WHERE id = :customer", facts)
     connection.execute(
-        "UPDATE customers SET name = :name, status = :status, document = :document, written = :document,"
+        "UPDATE customers SET slug = :slug, name = :name, status = :status, document = :document, written = :document,"
         " settings_digest = :digest, span_file = :file, span_line = :line, tombstoned_at = NULL WHERE id = :customer",
         facts,
     )
@@ -70,18 +70,18 @@ def write_documents(
     connection: Connection, customer: int | None, changes: Iterable[Change], settings: Settings, facts: Parameters
 ) -> None:
     """Communities and lessons; customer None: the catalogue. facts: `run` and `now`."""
-    for change in changes:
-        if change.kind is Kind.CUSTOMER:
-            continue
-        table, label = TABLES[change.kind]
-        owner = "customer_id = :customer" if customer is not None else "customer_id IS NULL"
-        values = {**facts, "customer": customer, "slug": change.key}
+    written = [change for change in changes if change.kind is not Kind.CUSTOMER]
+    owner = "customer_id = :customer" if customer is not None else "customer_id IS NULL"
+    facts = {**facts, "customer": customer}
+    for change in written:
         if not isinstance(change, Create):
-            which = f"t.{owner} AND t.slug = :slug"
-            record_document(connection, change.kind, table, which, {**values, "action": action_of(change).value})
+            _record(connection, owner, change, facts)
+    for change in written:
+        table, label = TABLES[change.kind]
+        values = {**facts, "slug": change.key, "held": _held_as(change)}
         if isinstance(change, Delete):
             connection.execute(
-                f"UPDATE {table} SET tombstoned_at = :now, origin_run = :run WHERE {owner} AND slug = :slug", values
+                f"UPDATE {table} SET tombstoned_at = :now, origin_run = :run WHERE {owner} AND slug = :held", values
             )
             continue
         document = settings[change.kind.plural][change.key]
@@ -96,10 +96,31 @@ def write_documents(
             )
         else:
             connection.execute(
-                f"UPDATE {table} SET {label} = :label, document = :document, written = :document, origin_file = :file,"
-                f" origin_line = :line, origin_run = :run, tombstoned_at = NULL WHERE {owner} AND slug = :slug",
+                f"UPDATE {table} SET slug = :slug, {label} = :label, document = :document, written = :document,"
+                " origin_file = :file, origin_line = :line, origin_run = :run, tombstoned_at = NULL"
+                f" WHERE {owner} AND slug = :held",
                 values,
             )
+
+
+def _record(connection: Connection, owner: str, change: Change, facts: Parameters) -> None:
+    """What the change finds; and where it renames, the id is given up at once, since another may be about to get it."""
+    table, _ = TABLES[change.kind]
+    former = renamed_from(change)
+    values = {**facts, "slug": former or change.key, "held": _held_as(change)}
+    which = f"t.{owner} AND t.slug = :slug"
+    record_document(connection, change.kind, table, which, {**values, "action": action_of(change).value})
+    if former is not None:
+        # The triggers know our own writes by a changed run, here and when the row gets its own again.
+        connection.execute(
+            f"UPDATE {table} SET slug = :held, origin_run = -:run WHERE {owner} AND slug = :slug", values
+        )
+
+
+def _held_as(change: Change) -> str:
+    """The id that the row has when it is written. No document's id holds an `@`."""
+    former = renamed_from(change)
+    return change.key if former is None else f"@{former}"
 
 
 def _origin(settings: Settings, kind: Kind, name: str) -> tuple[str | None, int]:

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,26 +33,38 @@ def holder() -> str:
 
 
 @contextmanager
-def customer_lock(store: Store, slug: str, timeout: float = 0.0) -> Iterator[Connection]:
+def customer_lock(store: Store, slug: str, timeout: float = 0.0, *, former: str | None = None) -> Iterator[Connection]:
     """A connection to write through while the customer is locked; waits up to `timeout` seconds for the lock.
+    former: the id that it has until now, where it is renamed; then both are locked.
 
     Raises StoreProblem `locked` naming who holds it. On PostgreSQL the lock is the connection's own.
     """
-    if isinstance(store.address, SqliteAddress):
-        with _file_lock(store.address.locks, slug, timeout), store.connected() as connection:
-            yield connection
-        return
-    with store.connected() as connection:
-        number = lock_number(slug)
+    # All take them in one order, so that no two wait for each other.
+    slugs = sorted({slug, former or slug})
+    with ExitStack() as held:
+        if isinstance(store.address, SqliteAddress):
+            for each in slugs:
+                held.enter_context(_file_lock(store.address.locks, each, timeout))
+            yield held.enter_context(store.connected())
+            return
+        connection = held.enter_context(store.connected())
         label = f"reconciler {holder()}"[:LABEL_LENGTH]
         connection.rows("SELECT set_config('application_name', :label, false)", {"label": label})
-        _wait(slug, timeout, lambda: _advisory(connection, number), lambda: _advisory_holder(connection, number))
-        try:
-            yield connection
-        finally:
-            # It would go with the connection, but a moment after that was closed.
-            if not connection.closed:
-                connection.rows("SELECT pg_advisory_unlock(:number)", {"number": number})
+        for each in slugs:
+            held.enter_context(_advisory_lock(connection, each, timeout))
+        yield connection
+
+
+@contextmanager
+def _advisory_lock(connection: Connection, slug: str, timeout: float) -> Iterator[None]:
+    number = lock_number(slug)
+    _wait(slug, timeout, lambda: _advisory(connection, number), lambda: _advisory_holder(connection, number))
+    try:
+        yield
+    finally:
+        # It would go with the connection, but a moment after that was closed.
+        if not connection.closed:
+            connection.rows("SELECT pg_advisory_unlock(:number)", {"number": number})
 
 
 def lock_number(slug: str) -> int:

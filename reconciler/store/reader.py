@@ -250,11 +250,15 @@ class Reader:
         return tuple(sorted(found, key=lambda record: (record.customer, record.id)))
 
     def runs(self, slug: str | None = None) -> tuple[RunRecord, ...]:
-        """Newest first; of one customer, or of all."""
-        columns = [column for column in records.runs.columns if column.name != "customer_id"]
+        """Newest first; of one customer, or of all. Of a customer that was renamed those under its former ids too, and
+        not those of others who had its id before."""
+        columns = list(records.runs.columns)
         statement = select(*columns).order_by(records.runs.c.id.desc())
         if slug is not None:
-            statement = statement.where(records.runs.c.customer_slug == slug)
+            of_run, customers = records.runs.c, tables.customers.c
+            mine = of_run.customer_id.in_(select(customers.id).where(customers.slug == slug))
+            nobody_s = of_run.customer_id.is_(None) | of_run.customer_id.not_in(select(customers.id))
+            statement = statement.where(mine | ((of_run.customer_slug == slug) & nobody_s))
         names = [{"customer_slug": "customer"}.get(column.name, column.name) for column in columns]
         return tuple(self._run(dict(zip(names, row, strict=True))) for row in self._connection.rows(statement))
 
@@ -313,9 +317,14 @@ class Reader:
         """The first that is not as it was issued; None where all are."""
         return certificates.broken_certificate(self._connection, self._store.key)
 
+    def ids_of(self, slug: str) -> frozenset[str]:
+        """The ids that a customer has and had: those of its runs."""
+        return frozenset({slug, *(run.customer for run in self.runs(slug))})
+
     def purged_before(self, slug: str) -> str | None:
         """The moment before which nothing is known of a customer's people any more; None where nothing was purged."""
-        return certificates.purged_before(self._connection, slug)
+        found = (certificates.purged_before(self._connection, each) for each in self.ids_of(slug))
+        return max(filter(None, found), default=None)
 
     def verified_runs(self) -> Chain:
         """Whether every run is as it was written, and none is missing."""

@@ -88,10 +88,12 @@ class HoldRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One apply. counts: action by kind, as in the plan's JSON. approvals: ids of the holds it released. undoes: the
-    run that it took back."""
+    """One apply. customer: the id that it had then; customer_id: its row, None for the catalogue and what was erased.
+    counts: action by kind, as in the plan's JSON. approvals: ids of the holds it released. undoes: the run that it took
+    back."""
 
     id: int
+    customer_id: int | None
     customer: str
     plan_id: str
     started_at: str

@@ -121,3 +121,12 @@ def test_what_does_not_fit_together_is_wrong_use_and_writes_nothing(arguments: l
 def test_a_community_of_nobody_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["new", "community", "high", "--customer", "nix"]) == ExitCode.ERROR
     assert "there is no customer nix below customers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["lessons", "communities", "catalogue"])
+def test_a_name_that_means_something_else_is_no_customer_s(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["new", "customer", name]) == ExitCode.WRONG_USE
+    assert f"no customer can be called {name}" in capsys.readouterr().err
+    assert not (tmp_path / "customers" / name).exists()

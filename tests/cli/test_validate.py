@@ -50,10 +50,10 @@ def test_mistakes_are_listed_and_counted_and_the_code_is_65(lessons: Path, capsy
 
 
 def test_a_warning_is_shown_and_is_no_error(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (lessons / "b.yaml").write_text(LESSON.format(id="b") + "previously: [c]\n")
+    (lessons.parent / "notes.yaml").write_text("seen: true\n")
     assert run(["validate"]) == ExitCode.DONE
     out = capsys.readouterr().out
-    assert "warning: previously is checked, but has no effect yet [not-yet-in-force]" in out
+    assert "customers/notes.yaml: warning: nothing is read from here [ignored-file]" in out
     assert out.endswith("2 files are valid.\n")
 
 

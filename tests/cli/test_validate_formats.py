@@ -70,14 +70,15 @@ def results(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_a_mistake_annotates_its_line_with_its_hint_and_by_the_repository_s_path(
     lessons: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (lessons / "b.yaml").write_text(LESSON.format(id="b") + "urll: x\npreviously: [c]\n")
+    (lessons / "b.yaml").write_text(LESSON.format(id="b") + "urll: x\n")
+    (lessons / "c").mkdir()
     assert run(["validate", "--format", "github"]) == ExitCode.INVALID_CONFIGURATION
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "::error file=schools/customers/lessons/b.yaml,line=5,col=1,title=unknown-key::"
         "unknown key urll%0Adid you mean url?",
-        "::warning file=schools/customers/lessons/b.yaml,line=6,col=1,title=not-yet-in-force::"
-        "previously is checked, but has no effect yet",
+        "::warning file=schools/customers/lessons/c,title=ignored-file::"
+        "nothing is read from here%0Adocuments stand in the folder itself",
     ]
     assert captured.err == "1 error in 1 of 2 files.\n"
 

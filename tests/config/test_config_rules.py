@@ -238,7 +238,7 @@ def test_somebody_has_to_look_after_a_customer(files: Files) -> None:
         ("address: {city: X}\n", ["missing-key"]),
         ("status: closed\n", ["invalid-choice"]),
         ("profile: {website: springfield.example}\n", ["invalid-url"]),
-        ("previously: [Old]\n", ["invalid-id", "not-yet-in-force"]),
+        ("previously: [Old]\n", ["invalid-id"]),
     ],
 )
 def test_what_describes_a_customer_has_a_form(files: Files, more: str, expected: list[str]) -> None:
