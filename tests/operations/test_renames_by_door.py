@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import begin, commit, git
 from undo_steps import ANN, DAY_ONE, codes, last_run, loaded, planned, undo
 
+from checkout import begin, commit, git
 from project import ENVIRONMENT, KEY, Project, Result
 from reconciler.store.key import StoreKey
 from reconciler.store.opening import open_store
