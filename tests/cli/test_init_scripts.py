@@ -122,6 +122,12 @@ def test_the_check_is_red_on_what_is_held_weakened_or_judges(
     assert len(found.sentence) <= 140
 
 
+def test_a_roster_that_would_be_held_makes_it_red_too(script: Any) -> None:
+    shown = {"summary": {}, "customers": [{"would_hold": ["everyone of a school"]}, {"would_hold": []}]}
+    found = script("verdict").judge(2, shown, [FILE], set(), lambda path, person: True)
+    assert (found.state, found.sentence.split(":")[0]) == ("failure", "1 roster would be held")
+
+
 def test_an_owner_of_every_file_makes_it_green(script: Any) -> None:
     files = [FILE, "customers/shelbyville/customer.yaml"]
     rights = {(files[0], "olga"), (files[1], "otto")}

@@ -43,11 +43,18 @@ def _doubts(code: int, plan: dict[str, Any], files: Collection[str]) -> list[str
     doubts = []
     if code == program.HELD or summary.get("held"):
         doubts.append(f"{summary.get('held', 0)} held")
+    later = sum(1 for each in plan["customers"] if each.get("would_hold"))
+    if later:
+        doubts.append(f"{_counted(later, 'roster')} would be held")
     if summary.get("weakened"):
-        doubts.append(f"{summary['weakened']} protections weakened")
+        doubts.append(f"{_counted(summary['weakened'], 'protection')} weakened")
     if any(path.startswith(MACHINERY) for path in files):
         doubts.append("the reviews' own rules change")
     return doubts
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _totals(plan: dict[str, Any]) -> str:
