@@ -144,6 +144,19 @@ def test_a_week(week: Week) -> None:
     assert "OH" in str(week.project.ask("select document from customers where slug = 'ogdenville'"))
     assert week.project.plan().code == 0
 
+    # Saturday morning: a customer is renamed; it is the same one, with all that it has.
+    week.branch("rename")
+    rows_before = week.project.ask("select id from customers where slug = 'ogdenville'")
+    git(folder, "mv", "customers/ogdenville", "customers/ogdenville-heights")
+    week.edit("ogdenville-heights", "id: ogdenville", "id: ogdenville-heights\npreviously: [ogdenville]")
+    rename = week.reviewed()
+    assert rows(rename) == {("customer", "ogdenville-heights"): ("update", "pr")}
+    assert [each["reason"] for each in rename.json["customers"][0]["changes"]] == ["renamed"]
+    done = week.applied(week.merge("rename"), rename.json["plan_id"])
+    assert done.code == 0, done.err
+    assert week.project.ask("select id from customers where slug = 'ogdenville-heights'") == rows_before
+    assert "ogdenville" not in week.names()
+
     # Saturday: a customer is removed from git; the merge removes nobody.
     week.branch("removal")
     shutil.rmtree(folder / "customers/shelbyville")
