@@ -25,6 +25,18 @@ from reconciler.store.tables import durable, volatile
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tests")
 
+#: Tests that play the program through its door. On PostgreSQL they are part of the long run, but for the main job.
+PLAYED = ("cli", "faults", "operations", "reports")
+ON_BOTH = ("test_main_job.py",)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        played = item.path.parent.name in PLAYED and item.path.name not in ON_BOTH
+        if played and item.get_closest_marker("postgres"):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
