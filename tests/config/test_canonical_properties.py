@@ -131,6 +131,7 @@ def kinds(value: Value) -> Value:
     return json.loads(json.dumps(value))
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(documents, st.integers(0, 2**32))
 def test_every_value_and_every_comment_is_kept_and_a_second_time_changes_nothing(

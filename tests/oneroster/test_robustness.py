@@ -62,6 +62,7 @@ def test_an_archive_with_changed_bytes_is_read_or_refused(made, hits: list[tuple
         assert snapshot is None or snapshot.complete
 
 
+@pytest.mark.slow
 @given(
     made=st.sampled_from(MADE),
     file=st.sampled_from(["orgs.csv", "users.csv", "classes.csv", "enrollments.csv"]),

@@ -48,6 +48,7 @@ def communities(project: Project, names: list[str]) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_plan_is_the_same_bytes_under_any_hash_seed(project: Project) -> None:
     project.customer()
     project.customer("shelbyville", org=None)

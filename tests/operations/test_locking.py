@@ -88,6 +88,7 @@ def test_an_apply_that_has_waited_long_enough_names_who_holds_the_lock(project: 
     assert hint == "    Wait until it is done, then plan again."
 
 
+@pytest.mark.slow
 def test_of_two_applies_of_one_plan_at_once_one_writes(project: Project) -> None:
     project.customer()
     saved = project.folder / "monday.plan"

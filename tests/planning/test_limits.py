@@ -231,6 +231,7 @@ def test_an_approval_that_ended_or_that_nothing_needs_is_a_warning(until: str, c
     assert "moving" in decision.diagnostics[0].message
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(
     days=st.lists(st.sets(st.integers(0, 59), max_size=12), min_size=8, max_size=14),
