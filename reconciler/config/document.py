@@ -49,10 +49,35 @@ def lesson_from_document(document: Document) -> Lesson:
     return Lesson.model_validate(_with_lists(document))
 
 
-def origins_of(tree: MappingNode) -> dict[str, Span]:
+class Origins(Mapping[str, Span]):
+    """Where each value of a tree was written. Looked up when it is asked for: of most documents nobody does."""
+
+    __slots__ = ("_found", "_tree")
+
+    def __init__(self, tree: MappingNode) -> None:
+        self._tree = tree
+        self._found: dict[str, Span] | None = None
+
+    @property
+    def _spans(self) -> dict[str, Span]:
+        if self._found is None:
+            self._found = dict(_origins(self._tree, (), ""))
+        return self._found
+
+    def __getitem__(self, path: str) -> Span:
+        return self._spans[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+
+def origins_of(tree: MappingNode) -> Origins:
     """Where each value was written, by its dotted path in the document; an item of a list without ids is called by its
     place, from 0."""
-    return dict(_origins(tree, (), ""))
+    return Origins(tree)
 
 
 def _origins(node: MappingNode, path: tuple[str, ...], prefix: str) -> Iterator[tuple[str, Span]]:

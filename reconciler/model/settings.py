@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
+
+import orjson
 
 from reconciler.model.kind import Kind
 
@@ -15,5 +16,4 @@ Documents = Mapping[tuple[Kind, str], Mapping[str, object]]
 def settings_digest(documents: Documents) -> str:
     """`sha256:HEX` over the canonical JSON of every document, in the order of kind and id."""
     entries = [[kind.value, name, documents[kind, name]] for kind, name in sorted(documents)]
-    text = json.dumps(entries, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(orjson.dumps(entries, option=orjson.OPT_SORT_KEYS)).hexdigest()

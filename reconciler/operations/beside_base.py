@@ -85,7 +85,7 @@ def weakened_documents(documents: Documents, before: DocumentsOfBase | None) -> 
     return tuple(
         each
         for (kind, name), wanted in sorted(documents.wanted.items())
-        if (kind, name) in earlier
+        if (kind, name) in earlier and earlier[kind, name] != wanted.document
         for each in weakened(kind, name, earlier[kind, name], wanted.document, wanted.origins)
     )
 

@@ -13,6 +13,7 @@ from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CATALOGUE, Seen
 from reconciler.model.settings import settings_digest
 from reconciler.operations.renamed import documents_renamed
+from reconciler.operations.standing import Standing
 from reconciler.planning.declared import Applied, AppliedDocument, Key, Wanted, WantedDocument, under_new_ids
 from reconciler.store.reader import Reader
 from reconciler.store.records import CustomerRecord
@@ -62,7 +63,12 @@ def kept_digest(customer: str, settings: Mapping[str, Any]) -> str | None:
 
 
 def customer_documents(
-    repository: Repository, reader: Reader, customer: str, record: CustomerRecord | None, people: int
+    repository: Repository,
+    reader: Reader,
+    standing: Standing,
+    customer: str,
+    record: CustomerRecord | None,
+    people: int,
 ) -> Documents:
     """record: under whatever id the store has it. people: how many live accounts it has, for the impact of its removal.
     Raises Refusal where a document cannot have the id that it is to have."""
@@ -72,7 +78,14 @@ def customer_documents(
     declared = settings_digest(stored) if wanted else None
     applied: dict[Key, AppliedDocument] = {}
     told: tuple[Diagnostic, ...] = ()
-    if record is not None:
+    if (
+        record is not None
+        and record.slug == customer
+        and declared is not None
+        and _settled(record, declared, wanted, standing)
+    ):
+        applied = {key: _as_wanted(each) for key, each in wanted.items()}
+    elif record is not None:
         # The store forgets the digest as soon as another hand writes to these documents.
         drifted = record.settings_digest is None
         applied[Kind.CUSTOMER, customer] = AppliedDocument(
@@ -91,6 +104,22 @@ def customer_documents(
     name = resolved.customer.name if resolved else record.name if record else customer
     seen = Seen(record.version if record else None, record.settings_digest if record else None, declared)
     return Documents(customer, name, wanted, applied, seen, told)
+
+
+def _settled(record: CustomerRecord, declared: str, wanted: Wanted, standing: Standing) -> bool:
+    """Whether the store has exactly these documents, without reading them: its digest goes with any other hand's write.
+    A removal that waits for a person leaves more documents than the digest is of, and of former ids there may be
+    something to tell."""
+    if record.tombstoned or record.settings_digest != declared:
+        return False
+    if any(kind in _LISTED and each.document.get("previously") for (kind, _), each in wanted.items()):
+        return False
+    alive = standing.documents(record.id)
+    return all(alive.get(kind, 0) == sum(1 for other, _ in wanted if other is kind) for kind in _LISTED)
+
+
+def _as_wanted(wanted: WantedDocument) -> AppliedDocument:
+    return AppliedDocument(wanted.kind, wanted.id, wanted.label, wanted.document, None, False, False, {})
 
 
 def catalogue_documents(repository: Repository, reader: Reader) -> Documents:

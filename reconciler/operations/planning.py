@@ -16,6 +16,7 @@ from reconciler.clock import now
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.resolved import ResolvedCustomer
+from reconciler.config.uncollected import uncollected
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
@@ -37,6 +38,7 @@ from reconciler.operations.renamed import RenamedCustomers, renamed_customers, s
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, Terms, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
 from reconciler.operations.snapshots import last_snapshot, last_snapshot_of
+from reconciler.operations.standing import Standing
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.causes import roster_with_causes, with_causes
 from reconciler.planning.customer import customer_plan, failed_plan, refused_plan
@@ -73,16 +75,17 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     """Raises Refusal for what concerns no single customer (an unknown name, the store); everything else is an
     outcome of its customer."""
     # The bundle is read in a thread of its own: unzipping and reading the store hardly get in each other's way.
-    with ThreadPoolExecutor(1) as pool, workspace.store.reading() as reader:
+    with uncollected(), ThreadPoolExecutor(1) as pool, workspace.store.reading() as reader:
         fetched = pool.submit(_fetched, workspace, request.bundle, request) if request.bundle else None
         records = reader.customers()
         comparison = workspace.comparison
         differing = differing_customers(comparison, records) if comparison else None
         renamed = renamed_customers(workspace.repository, records)
         names = freeing_first(_chosen(workspace, request, records, differing, renamed), renamed.renames.former)
+        standing = Standing(reader)
         plans = []
         for name in names:
-            one = partial(_plan_one, workspace, request, fetched, reader, name, records, renamed)
+            one = partial(_plan_one, workspace, request, fetched, reader, standing, name, records, renamed)
             record = renamed.record(name, records)
             plans += _by_itself(name, record.name if record else name, one)
         if not request.customers and (differing is None or CATALOGUE in differing):
@@ -156,6 +159,7 @@ def _plan_one(
     request: PlanRequest,
     fetched: Future[Snapshot | Refusal] | None,
     reader: Reader,
+    standing: Standing,
     name: str,
     records: Mapping[str, CustomerRecord],
     renamed: RenamedCustomers,
@@ -171,7 +175,7 @@ def _plan_one(
     told = renamed.told(name, resolved.span) if resolved else ()
     if any(each.is_error for each in told):
         return failed_plan(name, record.name if record else name, told)
-    documents = customer_documents(workspace.repository, reader, name, record, people)
+    documents = customer_documents(workspace.repository, reader, standing, name, record, people)
     diagnostics: list[Diagnostic] = [*resolved.warnings, *told] if resolved else []
     diagnostics += documents.diagnostics
     missing: Collection[str] | None = None
@@ -181,7 +185,7 @@ def _plan_one(
         states = secret_states(
             name,
             documents.wanted[Kind.CUSTOMER, name].document,
-            reader.secrets(record.id) if record else {},
+            standing.secrets(record.id) if record else {},
             _administrators(record),
             workspace.secrets,
             workspace.store.key,
@@ -208,7 +212,7 @@ def _plan_one(
     compared: ComparedRoster | None = None
     source: SourceSummary | None = None
     try:
-        taken = _taken(reader, resolved, fetched, choice, record)
+        taken = _taken(reader, standing, resolved, fetched, choice, record)
         if taken is not None:
             snapshot, known, customer, rostering = taken
             source = summary_of(snapshot, Freshness.LAST if choice is RosterChoice.LAST else Freshness.FRESH)
@@ -293,6 +297,7 @@ def _licences(resolved: ResolvedCustomer) -> Iterator[SiteLicence]:
 
 def _taken(
     reader: Reader,
+    standing: Standing,
     resolved: ResolvedCustomer | None,
     fetched: Future[Snapshot | Refusal] | None,
     choice: RosterChoice,
@@ -316,6 +321,7 @@ def _taken(
         and number is not None
         and customer is not None
         and isinstance(rostering, OneRosterRostering)
+        and standing.has_roster(number)
     ):
         last = last_snapshot(reader, number)
         return (last, known_roster(reader, number), customer, rostering) if last else None

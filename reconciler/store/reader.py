@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from reconciler.model.kind import Kind
 from reconciler.store import before_images, certificates, explanation, limit_uses, roster_frames, traces
@@ -337,6 +337,29 @@ class Reader:
             select(table.c.path, table.c.reference, table.c.hmac).where(table.c.customer_id == customer)
         )
         return {path: (reference, digest) for path, reference, digest in sorted(rows)}
+
+    def all_secrets(self) -> dict[int, dict[str, tuple[str | None, str]]]:
+        """As `secrets`, of every customer that has any."""
+        table = tables.secrets
+        found: dict[int, dict[str, tuple[str | None, str]]] = {}
+        rows = self._connection.rows(select(table.c.customer_id, table.c.path, table.c.reference, table.c.hmac))
+        for customer, path, reference, digest in sorted(rows, key=lambda row: row[:2]):
+            found.setdefault(customer, {})[path] = (reference, digest)
+        return found
+
+    def live_documents(self) -> dict[int, dict[Kind, int]]:
+        """How many live communities and lessons each customer has, where it has any."""
+        found: dict[int, dict[Kind, int]] = {}
+        for kind, table in ((Kind.COMMUNITY, tables.communities), (Kind.LESSON, tables.lessons)):
+            alive = table.c.tombstoned_at.is_(None) & table.c.customer_id.is_not(None)
+            counted = select(table.c.customer_id, func.count()).where(alive).group_by(table.c.customer_id)
+            for customer, number in self._connection.rows(counted):
+                found.setdefault(customer, {})[kind] = number
+        return found
+
+    def customers_with_roster(self) -> frozenset[int]:
+        """Those of which a good roster is kept."""
+        return frozenset(customer for (customer,) in self._connection.rows(select(records.snapshots.c.customer_id)))
 
 
 def _altered(document: str, written: str | None) -> tuple[bool, Mapping[str, object] | None]:
