@@ -55,6 +55,13 @@ def postgresql_server() -> Iterator[str]:
             server.cleanup()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _server_before_memory_is_reserved(request: pytest.FixtureRequest) -> None:
+    """The server is forked off, and a process that has reserved much address space, as polars does, cannot fork."""
+    if any(item.get_closest_marker("postgres") for item in request.session.items):
+        request.getfixturevalue("postgresql_server")
+
+
 @pytest.fixture(scope="session")
 def postgresql_store(postgresql_server: str) -> str:
     """The URL of a database with a store in it, emptied for each test: making a new one takes half a second."""
