@@ -30,6 +30,12 @@ PLAYED = ("cli", "faults", "operations", "reports")
 ON_BOTH = ("test_main_job.py",)
 
 
+@pytest.fixture(autouse=True)
+def _own_memory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a test is remembered beside the repositories of whoever runs it."""
+    monkeypatch.setenv("RECONCILER_CACHE", str(tmp_path_factory.getbasetemp() / "remembered"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

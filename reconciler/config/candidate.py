@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from reconciler.config.former_ids import mistaken_former_ids
+from reconciler.config.former_ids import FormerId, former_ids, mistaken_former_ids
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
 from reconciler.config.layout import CustomerFolder
@@ -17,8 +17,8 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import Circumstances
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.opened import Opened, open_document
-from reconciler.config.references import unknown_communities, unknown_lessons
-from reconciler.config.resolved import ResolvedCustomer, Written
+from reconciler.config.references import ConsumerKey, consumer_keys, unknown_communities, unknown_lessons
+from reconciler.config.resolved import ReadCustomer, ResolvedCustomer, Written
 from reconciler.config.tree import key_span, place_at, value_span
 from reconciler.config.values import ID
 from reconciler.model.diagnostic import Diagnostic, error, in_order
@@ -54,6 +54,21 @@ class Candidate:
         said = tree.get("previously") if tree is not None else None
         return tuple(each for each in said if isinstance(each, str)) if isinstance(said, list) else ()
 
+    @property
+    def is_read(self) -> bool:
+        """Whether there is a document, valid or not, of which anything is known."""
+        return self.customer is not None and self.customer.tree is not None
+
+    @property
+    def former(self) -> tuple[FormerId, ...]:
+        tree = self.customer.tree if self.customer else None
+        return tuple(former_ids(tree)) if tree is not None else ()
+
+    @property
+    def consumer_keys(self) -> tuple[ConsumerKey, ...]:
+        tree = self.customer.tree if self.customer else None
+        return consumer_keys(tree) if tree is not None else ()
+
     def resolved(self) -> ResolvedCustomer | None:
         """The valid customer; None where anything is wrong."""
         opened = self.customer
@@ -61,16 +76,13 @@ class Candidate:
             return None
         if any(each.is_error for each in self.found):
             return None
-        communities = _valid(self.communities)
-        lessons = _valid(self.lessons)
-        return ResolvedCustomer(
+        own = Written(Kind.CUSTOMER, self.id, opened.model, opened.tree)
+        return ReadCustomer(
             self.id,
-            opened.model,
-            {each.id: each.model for each in communities if isinstance(each.model, Community)},
-            {each.id: each.model for each in lessons if isinstance(each.model, Lesson)},
-            (Written(Kind.CUSTOMER, self.id, opened.model, opened.tree), *communities, *lessons),
             key_span(opened.tree.place),
             in_order(each for each in self.found if not each.is_error),
+            opened.model,
+            (own, *_valid(self.communities), *_valid(self.lessons)),
         )
 
 
@@ -102,7 +114,7 @@ def former_id_mistakes(
     kind: Kind, opened: Sequence[Opened[Community]] | Sequence[Opened[Lesson]]
 ) -> Iterator[Diagnostic]:
     """Of all documents of one kind and one owner."""
-    documents = [(each.file.stem, each.tree) for each in opened if each.tree is not None]
+    documents = [(each.file.stem, tuple(former_ids(each.tree))) for each in opened if each.tree is not None]
     for found in mistaken_former_ids(kind, documents, {each.file.stem for each in opened}):
         yield from found
 

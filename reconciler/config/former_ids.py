@@ -14,13 +14,16 @@ from reconciler.config.values import ID
 from reconciler.model.diagnostic import Diagnostic, Span, error
 from reconciler.model.kind import Kind
 
-Named = tuple[str, MappingNode]
+#: an id, and where it is written
+FormerId = tuple[str, Span]
+#: a document's id, and the former ids that it names
+Claims = tuple[str, Sequence[FormerId]]
 
 
-def mistaken_former_ids(kind: Kind, documents: Sequence[Named], present: Collection[str]) -> list[list[Diagnostic]]:
+def mistaken_former_ids(kind: Kind, documents: Sequence[Claims], present: Collection[str]) -> list[list[Diagnostic]]:
     """For each document, valid or not, of one kind and one owner, an error for each former id that it cannot have had.
-    documents: id and content. present: ids of all documents, read or not."""
-    claims = [list(_former_ids(tree)) for _, tree in documents]
+    present: ids of all documents, read or not."""
+    claims = [each for _, each in documents]
     uses: dict[str, list[Span]] = defaultdict(list)
     for each in claims:
         for former, span in each:
@@ -43,7 +46,8 @@ def mistaken_former_ids(kind: Kind, documents: Sequence[Named], present: Collect
     return found
 
 
-def _former_ids(tree: MappingNode) -> Iterator[tuple[str, Span]]:
+def former_ids(tree: MappingNode) -> Iterator[FormerId]:
+    """What a document, valid or not, says that it was called, as far as these are ids."""
     listed = tree.get("previously")
     if isinstance(listed, SequenceNode):
         for value, place in zip(listed, listed.places, strict=True):
@@ -51,7 +55,7 @@ def _former_ids(tree: MappingNode) -> Iterator[tuple[str, Span]]:
                 yield value, value_span(place)
 
 
-def _in_rings(documents: Sequence[Named], claims: Sequence[Sequence[tuple[str, Span]]]) -> frozenset[str]:
+def _in_rings(documents: Sequence[Claims], claims: Sequence[Sequence[FormerId]]) -> frozenset[str]:
     """Documents that get an id which, passed on from one to the next, is their own again."""
     before: Mapping[str, set[str]] = {
         name: {former for former, _ in each} for (name, _), each in zip(documents, claims, strict=True) if each

@@ -14,6 +14,9 @@ from reconciler.config.tree import MappingNode, SequenceNode, value_span
 from reconciler.config.values import ID, TEXT
 from reconciler.model.diagnostic import Diagnostic, Span, error
 
+#: a key, and where it is written
+ConsumerKey = tuple[str, Span]
+
 
 def unknown_communities(customer: str, tree: MappingNode, known: Collection[str]) -> Iterator[Diagnostic]:
     """LMSs that name a community which this customer does not have. tree: the customer's document, valid or not."""
@@ -42,14 +45,18 @@ def unknown_lessons(tree: MappingNode, known: Collection[str]) -> Iterator[Diagn
             )
 
 
-def shared_consumer_keys(trees: Iterable[MappingNode]) -> list[list[Diagnostic]]:
-    """For each customer's document, valid or not, an error for each of its consumer keys that is used elsewhere, naming
-    both places."""
+def consumer_keys(tree: MappingNode) -> tuple[ConsumerKey, ...]:
+    """Of a customer's document, valid or not."""
+    return tuple(_of_platforms(tree, "consumer_key", TEXT))
+
+
+def shared_consumer_keys(used: Iterable[Iterable[ConsumerKey]]) -> list[list[Diagnostic]]:
+    """For each customer's consumer keys, an error for each that is used elsewhere, naming both places."""
     found: list[list[Diagnostic]] = []
     uses: dict[str, list[tuple[int, Span]]] = defaultdict(list)
-    for owner, tree in enumerate(trees):
+    for owner, keys in enumerate(used):
         found.append([])
-        for key, where in _of_platforms(tree, "consumer_key", TEXT):
+        for key, where in keys:
             uses[key].append((owner, where))
     for places in uses.values():
         for owner, span in places if len(places) > 1 else ():

@@ -14,6 +14,7 @@ from pathlib import Path
 from reconciler.config.candidate import Candidate, former_id_mistakes, named_otherwise, open_candidate
 from reconciler.config.document import origins_of
 from reconciler.config.exposed import passwords_in_stores
+from reconciler.config.files import DISK, Once
 from reconciler.config.former_ids import mistaken_former_ids
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
@@ -22,7 +23,9 @@ from reconciler.config.models.declaration import Circumstances, NotKnown
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Network, Settings
 from reconciler.config.opened import open_document
+from reconciler.config.recalled import RecalledCandidate
 from reconciler.config.references import shared_consumer_keys
+from reconciler.config.remembered import Remembered
 from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
 from reconciler.config.sketch import read_alone
 from reconciler.config.tree import MappingNode
@@ -34,12 +37,20 @@ from reconciler.model.plan import CATALOGUE
 __all__ = ["Declared", "Repository", "ResolvedCustomer", "Written", "load", "load_layout", "load_settings"]
 
 
-def load(directory: Path, *, today: date | None = None) -> Repository:
+def load(directory: Path, *, today: date | None = None, remembering: bool = False) -> Repository:
     """The repository below a directory; `reconciler.yaml` stands beside it.
 
-    today: agreements must not be later; default the day in UTC. Refusal where a folder cannot be listed.
+    today: agreements must not be later; default the day in UTC. remembering: customers of whom nothing changed since
+    they were valid are not read again (`config.remembered`). Refusal where a folder cannot be listed.
     """
-    return load_layout(lay_out(directory), today=today)
+    if not remembering:
+        return load_layout(lay_out(directory), today=today)
+    with uncollected():
+        remembered = Remembered(directory, Once(DISK))
+        layout = lay_out(directory, remembered.files)
+        loaded = _loaded(layout, today or datetime.now(UTC).date(), None, remembered)
+        remembered.write()
+        return loaded
 
 
 def load_settings(directory: Path) -> Settings:
@@ -59,7 +70,9 @@ def load_layout(layout: Layout, *, today: date | None = None, only: Collection[s
         return _loaded(layout, today or datetime.now(UTC).date(), only)
 
 
-def _loaded(layout: Layout, today: date, only: Collection[str] | None) -> Repository:
+def _loaded(
+    layout: Layout, today: date, only: Collection[str] | None, remembered: Remembered | None = None
+) -> Repository:
     settings, network, about_settings, origins = _settings(layout.settings)
     about_settings = (*layout.settings_misnamed, *about_settings)
     settings_errors = tuple(each for each in about_settings if each.is_error)
@@ -68,7 +81,11 @@ def _loaded(layout: Layout, today: date, only: Collection[str] | None) -> Reposi
     shared, about_shared = _catalogue(layout, known)
     names = {file.stem for file in layout.catalogue}
     folders = [each for each in layout.customers if only is None or each.id in only]
-    candidates = [open_candidate(folder, heritage, names, known) for folder in folders]
+    if remembered is None:
+        candidates: list[AnyCandidate] = [open_candidate(folder, heritage, names, known) for folder in folders]
+    else:
+        remembered.begin(network, names, today)
+        candidates = [_recalled(folder, heritage, names, known, remembered) for folder in folders]
     _compare(candidates)
     customers, invalid = _sorted(candidates)
     shared_errors = in_order(each for each in about_shared if each.is_error)
@@ -88,6 +105,30 @@ def _loaded(layout: Layout, today: date, only: Collection[str] | None) -> Reposi
         {each.id: each for each in layout.customers},
         origins,
     )
+
+
+AnyCandidate = Candidate | RecalledCandidate
+
+
+def _recalled(
+    folder: CustomerFolder, heritage: Heritage, lessons: Collection[str], known: Circumstances, remembered: Remembered
+) -> AnyCandidate:
+    """As it was remembered, else read, and remembered where it is valid by itself."""
+
+    def opened_now() -> Candidate:
+        return open_candidate(folder, heritage, lessons, known)
+
+    key = remembered.key(folder)
+    candidate: AnyCandidate | None = None
+    if key is not None:
+        candidate = remembered.recall(folder, key, lambda: opened_now().resolved())
+    if candidate is None:
+        candidate = opened = opened_now()
+        if key is not None:
+            remembered.keep(key, opened)
+    own = (folder.file,) if folder.file else ()
+    remembered.files.forget(file.path for file in (*own, *folder.communities, *folder.lessons))
+    return candidate
 
 
 def _settings(
@@ -131,9 +172,9 @@ def _catalogue(layout: Layout, known: Circumstances) -> tuple[tuple[Written, ...
     return tuple(lessons), [*found, *former_id_mistakes(Kind.LESSON, read)]
 
 
-def _compare(candidates: Iterable[Candidate]) -> None:
+def _compare(candidates: Collection[AnyCandidate]) -> None:
     """Notes what customers must not share: ids, former ids and consumer keys."""
-    by_id: dict[str, list[Candidate]] = defaultdict(list)
+    by_id: dict[str, list[AnyCandidate]] = defaultdict(list)
     for candidate in candidates:
         by_id[candidate.id].append(candidate)
     for same in by_id.values():
@@ -147,28 +188,27 @@ def _compare(candidates: Iterable[Candidate]) -> None:
                     "ids are unique over all customers: rename one, or remove it",
                 )
             )
-    opened = [(each, each.customer.tree) for each in candidates if each.customer and each.customer.tree is not None]
-    taken = shared_consumer_keys(tree for _, tree in opened)
-    named = [(candidate.id, tree) for candidate, tree in opened]
-    mistaken = mistaken_former_ids(Kind.CUSTOMER, named, by_id)
-    for (candidate, _), found, former in zip(opened, taken, mistaken, strict=True):
+    read = [each for each in candidates if each.is_read]
+    taken = shared_consumer_keys(each.consumer_keys for each in read)
+    mistaken = mistaken_former_ids(Kind.CUSTOMER, [(each.id, each.former) for each in read], by_id)
+    for candidate, found, former in zip(read, taken, mistaken, strict=True):
         candidate.found += [*found, *former]
 
 
-def _where(candidate: Candidate) -> Span:
+def _where(candidate: AnyCandidate) -> Span:
     file = candidate.folder.file
     return Span(file.name, 1, 1) if file else Span(candidate.id)
 
 
 def _sorted(
-    candidates: Iterable[Candidate],
+    candidates: Iterable[AnyCandidate],
 ) -> tuple[Mapping[str, ResolvedCustomer], dict[str, tuple[Diagnostic, ...]]]:
     """Valid customers by id, and why the others are not. A folder that claims another id than its name, or a former
     one, makes that id invalid too, unless it is a valid customer's: what it means is not known, so it is not
     removed."""
     valid: dict[str, ResolvedCustomer] = {}
     wrong: dict[str, list[Diagnostic]] = defaultdict(list)
-    claims: list[Candidate] = []
+    claims: list[AnyCandidate] = []
     for candidate in candidates:
         resolved = candidate.resolved()
         if resolved is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from reconciler.config.models.settings import Environment, Settings
 from reconciler.config.tree import MappingNode, key_span
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span
 from reconciler.model.kind import Kind
+from reconciler.model.settings import settings_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +49,80 @@ class Written:
         return Declared(self.kind, self.id, key_span(self.tree.place), to_document(self.model), origins_of(self.tree))
 
 
-# no slots: `declared` is made when it is asked for (validate never does) and then kept
+# no slots: what is made when it is asked for is then kept
 @dataclass(frozen=True)
-class ResolvedCustomer:
+class ResolvedCustomer(ABC):
     """A valid customer with its communities and its own lessons. span: where its document begins."""
 
     id: str
-    customer: Customer
-    communities: Mapping[str, Community]
-    lessons: Mapping[str, Lesson]
-    written: tuple[Written, ...]
     span: Span
     warnings: tuple[Diagnostic, ...]
 
-    @cached_property
+    @property
+    @abstractmethod
+    def name(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def previously(self) -> tuple[str, ...]:
+        """Its former ids."""
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """Of all its documents (`model.settings`)."""
+
+    @property
+    @abstractmethod
+    def customer(self) -> Customer: ...
+
+    @property
+    @abstractmethod
+    def communities(self) -> Mapping[str, Community]: ...
+
+    @property
+    @abstractmethod
+    def lessons(self) -> Mapping[str, Lesson]: ...
+
+    @property
+    @abstractmethod
     def declared(self) -> tuple[Declared, ...]:
         """The customer first, then communities, then own lessons, each sorted by id."""
+
+
+@dataclass(frozen=True)
+class ReadCustomer(ResolvedCustomer):
+    """As its files say it now. read: its own document. written: all, in the order of `declared`."""
+
+    read: Customer
+    written: tuple[Written, ...]
+
+    @property
+    def name(self) -> str:
+        return self.read.name
+
+    @property
+    def previously(self) -> tuple[str, ...]:
+        return self.read.previously
+
+    @property
+    def customer(self) -> Customer:
+        return self.read
+
+    @cached_property
+    def digest(self) -> str:
+        return settings_digest({(each.kind, each.id): each.document for each in self.declared})
+
+    @cached_property
+    def communities(self) -> Mapping[str, Community]:
+        return {each.id: each.model for each in self.written if isinstance(each.model, Community)}
+
+    @cached_property
+    def lessons(self) -> Mapping[str, Lesson]:
+        return {each.id: each.model for each in self.written if isinstance(each.model, Lesson)}
+
+    @cached_property
+    def declared(self) -> tuple[Declared, ...]:
         return tuple(each.declared() for each in self.written)
 
 

@@ -74,8 +74,7 @@ def customer_documents(
     Raises Refusal where a document cannot have the id that it is to have."""
     resolved = repository.customers.get(customer)
     wanted = _wanted(resolved.declared) if resolved else {}
-    stored = {key: entry.document for key, entry in wanted.items()}
-    declared = settings_digest(stored) if wanted else None
+    declared = resolved.digest if resolved else None
     applied: dict[Key, AppliedDocument] = {}
     told: tuple[Diagnostic, ...] = ()
     if (
@@ -101,7 +100,7 @@ def customer_documents(
         )
         others, told = _by_new_ids(wanted, applied_documents(reader, record.slug, drifted))
         applied |= others
-    name = resolved.customer.name if resolved else record.name if record else customer
+    name = resolved.name if resolved else record.name if record else customer
     seen = Seen(record.version if record else None, record.settings_digest if record else None, declared)
     return Documents(customer, name, wanted, applied, seen, told)
 

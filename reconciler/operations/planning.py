@@ -234,7 +234,7 @@ def _plan_one(
             diagnostics += quarantine_diagnostics(compared.decision.aside, SHOWN_PER_RULE)
             diagnostics += seat_warnings(compared.desired, _licences(resolved)) if resolved else ()
         elif resolved is not None:
-            diagnostics += _not_fetched(resolved.customer, choice, resolved.span)
+            diagnostics += _not_fetched(resolved, choice)
     except StoreProblem:
         # the store's own trouble is not the source's
         raise
@@ -305,9 +305,11 @@ def _taken(
 ) -> tuple[Snapshot, KnownRoster, Customer, OneRosterRostering] | None:
     """The snapshot to compare, and what the store holds. None where there is nothing to compare: no roster asked
     for, none kept, or none that can be fetched. Raises Refusal."""
+    number = record.id if record else None
+    if fetched is None and (choice is not RosterChoice.LAST or number is None or not standing.has_roster(number)):
+        return None
     customer = resolved.customer if resolved else None
     rostering = customer.rostering if customer else None
-    number = record.id if record else None
     if fetched is not None:
         if customer is None or not isinstance(rostering, OneRosterRostering):
             raise Refusal([_no_roster(resolved.span if resolved else None)])
@@ -316,22 +318,19 @@ def _taken(
         if isinstance(snapshot, Refusal):
             raise snapshot
         return snapshot, known, customer, rostering
-    if (
-        choice is RosterChoice.LAST
-        and number is not None
-        and customer is not None
-        and isinstance(rostering, OneRosterRostering)
-        and standing.has_roster(number)
-    ):
+    if number is not None and customer is not None and isinstance(rostering, OneRosterRostering):
         last = last_snapshot(reader, number)
         return (last, known_roster(reader, number), customer, rostering) if last else None
     return None
 
 
-def _not_fetched(customer: Customer, choice: RosterChoice, span: Span) -> Iterable[Diagnostic]:
+def _not_fetched(resolved: ResolvedCustomer, choice: RosterChoice) -> Iterable[Diagnostic]:
     """A roster that was asked for and is not compared is said; a zip's is given by hand, when there is one."""
+    if choice is not RosterChoice.FRESH:
+        return ()
+    customer, span = resolved.customer, resolved.span
     rostering = customer.rostering
-    if choice is not RosterChoice.FRESH or not isinstance(rostering, OneRosterRostering):
+    if not isinstance(rostering, OneRosterRostering):
         return ()
     if rostering.sync.type == "zip":
         return (

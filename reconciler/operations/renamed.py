@@ -47,14 +47,14 @@ def renamed_customers(repository: Repository, records: Mapping[str, CustomerReco
 def id_in_base(comparison: Comparison, customer: str) -> str:
     """What the base calls a customer of the files."""
     resolved = comparison.now.customers.get(customer)
-    if resolved is None or not resolved.customer.previously:
+    if resolved is None or not resolved.previously:
         return customer
-    before = {name: Stored(each.customer.previously) for name, each in comparison.before.customers.items()}
+    before = {name: Stored(each.previously) for name, each in comparison.before.customers.items()}
     return _renames(comparison.now, before).former.get(customer, customer)
 
 
 def _renames(repository: Repository, stored: Mapping[str, Stored]) -> Renames:
-    wanted = {name: each.customer.previously for name, each in repository.customers.items()}
+    wanted = {name: each.previously for name, each in repository.customers.items()}
     if not any(wanted.values()):
         return Renames()
     return renames(wanted, stored, {*repository.folders, *repository.invalid} - wanted.keys())

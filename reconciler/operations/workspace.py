@@ -38,13 +38,19 @@ class Workspace:
 
 
 def open_workspace(
-    directory: Path, environment: str | None, store_url: str | None, *, make_store: bool = True
+    directory: Path,
+    environment: str | None,
+    store_url: str | None,
+    *,
+    make_store: bool = True,
+    remembering: bool = False,
 ) -> Workspace:
-    """`store_url` wins over the environment's. make_store: False for what only looks at one.
+    """`store_url` wins over the environment's. make_store: False for what only looks at one. remembering: as `load`
+    has it.
 
     Raises Refusal where reconciler.yaml, the environment's name or the store cannot be used, or a folder not read."""
     # No store is made for files that are not there; what only looks at a store may do without them.
-    read = load(directory) if make_store else None
+    read = load(directory, remembering=remembering) if make_store else None
     name, chosen = (read.settings if read else load_settings(directory)).environment(environment)
     store = open_store(store_url or chosen.store, name, make=make_store)
     return Workspace(directory, name, chosen.public_url, store, backend_for(chosen.secrets), read=read)
