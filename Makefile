@@ -11,7 +11,7 @@ help:
 	@echo "make demo    plan and apply three example customers into a fresh store under .demo/"
 	@echo "make year    play a school year day by day, and draw docs/year.svg anew"
 	@echo "make pictures  draw the pull request of the README anew (needs chromium)"
-	@echo "make test    run the quick tests: on SQLite, and the store and the main job on PostgreSQL"
+	@echo "make test    run the quick tests: on SQLite, and the main job on PostgreSQL"
 	@echo "make test-slow  run the long ones: all else on PostgreSQL, applies killed at every statement, a year, a browser"
 	@echo "make lint    ruff, mypy, import-linter, schemas up to date"
 	@echo "make bench   speed and memory, as ratios measured in one run"

@@ -25,22 +25,14 @@ from reconciler.store.tables import durable, volatile
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tests")
 
-#: Tests that play the program through its door. On PostgreSQL they are part of the long run, but for the main job.
-PLAYED = ("cli", "faults", "operations", "reports")
-ON_BOTH = ("test_main_job.py",)
-
-
-@pytest.fixture(autouse=True)
-def _own_memory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of a test is remembered beside the repositories of whoever runs it."""
-    monkeypatch.setenv("RECONCILER_CACHE", str(tmp_path_factory.getbasetemp() / "remembered"))
+#: What is played on PostgreSQL in the quick run as well; everything else on it is part of the long run.
+QUICK_ON_POSTGRESQL = ("test_main_job.py",)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        played = item.path.parent.name in PLAYED and item.path.name not in ON_BOTH
-        if played and item.get_closest_marker("postgres"):
+        if item.get_closest_marker("postgres") and item.path.name not in QUICK_ON_POSTGRESQL:
             item.add_marker(pytest.mark.slow)
 
 
