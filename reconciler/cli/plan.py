@@ -11,7 +11,6 @@ from reconciler.cli.options import workspace_options
 from reconciler.cli.reporting import full_report_option, report_options, show_plan
 from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import broken, misconfigured
-from reconciler.operations.plan_file import write_plan
 from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.workspace import open_workspace, open_workspace_beside
 
@@ -85,6 +84,9 @@ def plan(
         full_report=full_report,
     )
     if out is not None:
+        # A quarter of a second that most plans need not wait for.
+        from reconciler.operations.plan_file import write_plan
+
         write_plan(made, out, workspace.store.key)
         click.echo(saved(out), err=True)
     return plan_code(made, detailed=detailed_exitcode)

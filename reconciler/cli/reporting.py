@@ -13,9 +13,7 @@ import click
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
-from reconciler.reports import html as html_report
 from reconciler.reports import json as json_report
-from reconciler.reports import markdown as markdown_report
 from reconciler.reports import text as text_report
 from reconciler.reports.people import People
 
@@ -69,8 +67,13 @@ def show_plan(
         case "json":
             report = json_report.render(plan, chosen, mask, wanted)
         case "markdown":
+            # The templates' engine takes longer to import than most plans take to show.
+            from reconciler.reports import markdown as markdown_report
+
             report = markdown_report.render(plan, chosen, mask, wanted, command=command, full_report=full_report)
         case "html":
+            from reconciler.reports import html as html_report
+
             report = html_report.render(plan, chosen, mask, wanted, command=command)
         case _:
             report = text_report.render(

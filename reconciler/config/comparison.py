@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from reconciler.config.files import relative
 from reconciler.config.inputs import inputs_of
 from reconciler.config.layout import DEFAULTS_FILE, SETTINGS_FILE, Layout, lay_out
 from reconciler.config.repository import Declared, Repository, load_layout
 from reconciler.config.revision import Revision
+from reconciler.config.uncollected import uncollected
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, Base
 
@@ -43,6 +45,11 @@ class Comparison:
 
 def compare_with(directory: Path, ref: str, *, today: date | None = None) -> Comparison:
     """Raises Refusal where `ref` is no commit of a checkout around `directory`."""
+    with uncollected():
+        return _compared(directory, ref, today)
+
+
+def _compared(directory: Path, ref: str, today: date | None) -> Comparison:
     layout = lay_out(directory)
     with Revision(directory, ref) as revision:
         earlier = lay_out(directory, revision)
@@ -65,9 +72,10 @@ def _touched(directory: Path, paths: Collection[str], *layouts: Layout) -> froze
         # It may change what is valid anywhere, and what every customer is granted.
         return None
     folders: dict[str, set[str]] = {}
+    start = str(directory)
     for layout in layouts:
         for folder in layout.customers:
-            folders.setdefault(os.path.relpath(folder.path, directory), set()).add(folder.id)
+            folders.setdefault(relative(folder.path, start), set()).add(folder.id)
     found: set[str] = set()
     inherited: set[str] = set()
     for path in paths:

@@ -81,3 +81,13 @@ class Once:
 def _entry(found: os.DirEntry[str]) -> Entry:
     is_folder = found.is_dir(follow_symlinks=False)
     return Entry(found.name, found.path, is_folder, not is_folder and found.is_dir())
+
+
+def relative(path: str, start: str) -> str:
+    """`os.path.relpath`, which takes both apart and asks for the current folder each time; quick for most of what lies
+    below `start`."""
+    inside = path if start == os.curdir else path.removeprefix(start + os.sep)
+    below = f"/{inside}"
+    if (start == os.curdir or len(inside) < len(path)) and not ("/." in below or "//" in below or below[-1] == "/"):
+        return inside
+    return os.path.relpath(path, start)

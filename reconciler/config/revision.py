@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.config.files import Entry
+from reconciler.config.files import Entry, relative
 from reconciler.config.layout import Document
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
 from reconciler.model.plan import Base
@@ -77,7 +77,7 @@ class Revision:
         # what git does not know yet, ignored files included: they are read like all others
         unknown = _git(self._directory, "-C", self._top, "ls-files", "-z", "--others", *paths)
         return frozenset(
-            os.path.relpath(name, self._prefix)
+            relative(name, self._prefix)
             for listing in (changed, unknown)
             for name in _text(listing).split("\0")
             if name
@@ -101,17 +101,20 @@ class Revision:
             mode, _, blob = facts.split(" ")
             if mode not in _FILES:
                 continue
-            path = os.path.relpath(name, self._prefix)
+            path = relative(name, self._prefix)
             blobs[path] = mode, blob
             for folder, entry, is_folder in _above(path):
-                folders.setdefault(folder, {}).setdefault(entry, is_folder)
+                known = folders.setdefault(folder, {})
+                if entry in known:
+                    break
+                known[entry] = is_folder
         return blobs, folders
 
     def _key(self, path: str) -> str:
         """Relative to the folder of customers, called as it was given or as it is without links."""
         given = str(self._directory)
         start = given if path == given or path.startswith(given + os.sep) else self._whole
-        return os.path.relpath(path, start)
+        return relative(path, start)
 
     def _content(self, blob: str) -> bytes:
         if self._reader is None:

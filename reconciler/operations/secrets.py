@@ -74,12 +74,11 @@ def secret_states(
 def references(document: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
     """(dotted path, name) of every `{secret: NAME}` in a document, in order."""
     for name, value in document.items():
-        path = f"{above}{name}"
-        if isinstance(value, Mapping):
-            if set(value) == {"secret"}:
-                yield path, str(value["secret"])
+        if type(value) is not str and isinstance(value, Mapping):
+            if len(value) == 1 and "secret" in value:
+                yield f"{above}{name}", str(value["secret"])
             else:
-                yield from references(value, f"{path}.")
+                yield from references(value, f"{above}{name}.")
 
 
 def _username(path: str) -> str:
