@@ -116,7 +116,7 @@ class _Reading:
 
     def _node(self, event: Any, place: Place, depth: int) -> Node:
         if type(event) is ScalarEvent:
-            if event.tag is not None or event.anchor is not None:
+            if event.ctag is not None or event.anchor is not None:
                 self._decorated(event)
             value: str = event.value
             return None if value in NULLS and event.implicit[0] else value
@@ -136,20 +136,30 @@ class _Reading:
         return None
 
     def _mapping(self, start: Any, place: Place, depth: int) -> MappingNode:
-        if start.tag is not None or start.anchor is not None:
+        if start.ctag is not None or start.anchor is not None:
             self._decorated(start)
         node = MappingNode(place)
         places = node.places
         file = self._file
+        following = self._next
+        # Almost all keys and values are undecorated scalars: a call for each would be a fifth of all reading.
         while True:
-            event = self._next()
+            event = following()
             if type(event) is MappingEndEvent:
                 return node
             mark = event.start_mark
-            key = self._node(event, (file, mark, mark), depth + 1)
-            value_event = self._next()
-            value_place: Place = (file, mark, value_event.start_mark)
-            value = self._node(value_event, value_place, depth + 1)
+            if type(event) is ScalarEvent and event.ctag is None and event.anchor is None:
+                text = event.value
+                key: Node = None if text in NULLS and event.implicit[0] else text
+            else:
+                key = self._node(event, (file, mark, mark), depth + 1)
+            event = following()
+            value_place: Place = (file, mark, event.start_mark)
+            if type(event) is ScalarEvent and event.ctag is None and event.anchor is None:
+                text = event.value
+                value: Node = None if text in NULLS and event.implicit[0] else text
+            else:
+                value = self._node(event, value_place, depth + 1)
             if not isinstance(key, str):
                 self._note("key-not-text", "a key must be a text", _span(file, mark))
             elif key == "<<":
@@ -173,7 +183,7 @@ class _Reading:
                 node[key] = value
 
     def _sequence(self, start: Any, place: Place, depth: int) -> SequenceNode:
-        if start.tag is not None or start.anchor is not None:
+        if start.ctag is not None or start.anchor is not None:
             self._decorated(start)
         node = SequenceNode(place)
         while True:

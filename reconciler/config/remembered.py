@@ -44,6 +44,7 @@ class Remembered:
         self.files = files
         self._path = place_of(directory, variables)
         self._known = _read(self._path) if self._path else {}
+        self._kept = frozenset(self._known)
         self._used: dict[bytes, bytes] = {}
         self._base = b""
         self._day = ""
@@ -80,15 +81,33 @@ class Remembered:
             self._used[key] = line
         return candidate
 
-    def keep(self, key: bytes, candidate: Candidate) -> None:
-        """Nothing is kept of one that is not valid."""
+    def keep(self, key: bytes, candidate: Candidate) -> bytes:
+        """Returns its line; nothing is kept of one that is not valid."""
         resolved = candidate.resolved()
-        if resolved is not None and self._path is not None:
-            self._used[key] = line_of(candidate, resolved, self._day)
+        if resolved is None:
+            return b""
+        line = self._used[key] = line_of(candidate, resolved, self._day)
+        return line
+
+    def work(self, folder: CustomerFolder, read: Callable[[], Candidate]) -> bytes:
+        """For another process than that which asks (`learn`): the key, with the line where it was not known; nothing
+        where there is neither."""
+        key = self.key(folder)
+        if key is None or self.recall(folder, key, lambda: None) is not None:
+            return key or b""
+        line = self.keep(key, read())
+        return key + line if line else b""
+
+    def learn(self, answer: bytes) -> bytes | None:
+        """The key of a customer that can be recalled now, from what `work` gave."""
+        key, line = answer[:_KEY], answer[_KEY:]
+        if line:
+            self._known[key] = line
+        return key or None
 
     def write(self) -> None:
         """What this reading used, and nothing else. A folder that cannot be written costs time and nothing more."""
-        if self._path is None or self._used.keys() == self._known.keys():
+        if self._path is None or self._used.keys() == self._kept:
             return
         with suppress(OSError):
             _write(self._path, self._used)

@@ -7,10 +7,11 @@ whole; the others are not touched by it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from reconciler.config.apart import done_apart
 from reconciler.config.candidate import Candidate, former_id_mistakes, named_otherwise, open_candidate
 from reconciler.config.document import origins_of
 from reconciler.config.exposed import passwords_in_stores
@@ -85,7 +86,7 @@ def _loaded(
         candidates: list[AnyCandidate] = [open_candidate(folder, heritage, names, known) for folder in folders]
     else:
         remembered.begin(network, names, today)
-        candidates = [_recalled(folder, heritage, names, known, remembered) for folder in folders]
+        candidates = _all_recalled(folders, remembered, lambda folder: open_candidate(folder, heritage, names, known))
     _compare(candidates)
     customers, invalid = _sorted(candidates)
     shared_errors = in_order(each for each in about_shared if each.is_error)
@@ -110,25 +111,42 @@ def _loaded(
 AnyCandidate = Candidate | RecalledCandidate
 
 
+def _all_recalled(
+    folders: Sequence[CustomerFolder], remembered: Remembered, read: Callable[[CustomerFolder], Candidate]
+) -> list[AnyCandidate]:
+    """As they are remembered, else read, and remembered where they are valid by themselves."""
+
+    def work(place: int) -> bytes:
+        answer = remembered.work(folders[place], lambda: read(folders[place]))
+        remembered.files.forget(_own_paths(folders[place]))
+        return answer
+
+    done = done_apart(len(folders), work)
+    return [
+        _recalled(folder, remembered.learn(done.get(place, b"")), remembered, read)
+        for place, folder in enumerate(folders)
+    ]
+
+
 def _recalled(
-    folder: CustomerFolder, heritage: Heritage, lessons: Collection[str], known: Circumstances, remembered: Remembered
+    folder: CustomerFolder, key: bytes | None, remembered: Remembered, read: Callable[[CustomerFolder], Candidate]
 ) -> AnyCandidate:
-    """As it was remembered, else read, and remembered where it is valid by itself."""
-
-    def opened_now() -> Candidate:
-        return open_candidate(folder, heritage, lessons, known)
-
-    key = remembered.key(folder)
+    """key: where it was made already."""
+    key = key or remembered.key(folder)
     candidate: AnyCandidate | None = None
     if key is not None:
-        candidate = remembered.recall(folder, key, lambda: opened_now().resolved())
+        candidate = remembered.recall(folder, key, lambda: read(folder).resolved())
     if candidate is None:
-        candidate = opened = opened_now()
+        candidate = opened = read(folder)
         if key is not None:
             remembered.keep(key, opened)
-    own = (folder.file,) if folder.file else ()
-    remembered.files.forget(file.path for file in (*own, *folder.communities, *folder.lessons))
+    remembered.files.forget(_own_paths(folder))
     return candidate
+
+
+def _own_paths(folder: CustomerFolder) -> Iterator[str]:
+    own = (folder.file,) if folder.file else ()
+    return (file.path for file in (*own, *folder.communities, *folder.lessons))
 
 
 def _settings(

@@ -1,0 +1,94 @@
+"""Work in several processes: the same answers, and nothing that depends on the processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from customer_files import TODAY, Files
+
+from reconciler.config import apart, remembered
+from reconciler.config.apart import done_apart
+from reconciler.config.repository import Repository, load
+
+
+@pytest.fixture(autouse=True)
+def _three_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "LEAST", 2)
+    monkeypatch.setattr(apart, "_processors", lambda: 3)
+    monkeypatch.setattr(apart, "_alone", lambda: True)
+
+
+def answer(place: int) -> bytes:
+    return b"%d" % place * (place * 1000)
+
+
+def test_every_place_is_done_once_by_several_processes() -> None:
+    done = done_apart(20, lambda place: answer(place) + b" %d" % os.getpid())
+    assert {place: each.split(b" ")[0] for place, each in done.items()} == {place: answer(place) for place in range(20)}
+    assert len({each.split(b" ")[1] for each in done.values()}) == 3
+
+
+def test_what_a_process_that_fails_had_to_do_is_missing() -> None:
+    here = os.getpid()
+
+    def fails_elsewhere(place: int) -> bytes:
+        if os.getpid() != here and place == 4:
+            raise ValueError
+        return answer(place)
+
+    done = done_apart(9, fails_elsewhere)
+    assert sorted(done) == [0, 2, 3, 5, 6, 8]
+    assert all(each == answer(place) for place, each in done.items())
+
+
+def test_no_process_is_left_where_the_work_fails_here() -> None:
+    here = os.getpid()
+
+    def fails_here(place: int) -> bytes:
+        if os.getpid() == here:
+            raise KeyboardInterrupt
+        return answer(place)
+
+    with pytest.raises(KeyboardInterrupt):
+        done_apart(9, fails_here)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_few_things_are_not_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("it was forked"))
+    assert done_apart(1, answer) == {}
+    monkeypatch.setattr(apart, "_processors", lambda: 1)
+    assert done_apart(9, answer) == {}
+    monkeypatch.setattr(apart, "_processors", lambda: 3)
+    monkeypatch.setattr(apart, "_alone", lambda: False)
+    assert done_apart(9, answer) == {}
+
+
+@pytest.mark.parametrize("memory", ["cache", "off"])
+def test_a_repository_that_several_processes_read_is_the_same(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
+) -> None:
+    monkeypatch.setenv(remembered.VARIABLE, memory if memory == "off" else str(tmp_path / memory))
+    files.write("customers/defaults.yaml", "kind: defaults\ntimezone: America/Chicago\n")
+    for number in range(8):
+        more = ("", "support: {email: help@a.example}\n", "notify: {email: [a@b.example]}\n", "wrong: 1\n")[number % 4]
+        files.customer(more, name=f"district-{number}")
+        files.community(of=f"district-{number}")
+
+    def said(found: Repository) -> object:
+        return (
+            {
+                name: [(one.document, dict(one.origins)) for one in each.declared]
+                for name, each in found.customers.items()
+            },
+            [each.warnings for each in found.customers.values()],
+            found.invalid,
+            found.diagnostics,
+        )
+
+    plain = said(load(Path("customers"), today=TODAY))
+    for _ in range(2):
+        assert said(load(Path("customers"), today=TODAY, remembering=True)) == plain
