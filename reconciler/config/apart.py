@@ -25,8 +25,12 @@ def done_apart(count: int, work: Callable[[int], bytes]) -> Mapping[int, bytes]:
     processes = min(_processors(), MOST_PROCESSES)
     if count < LEAST or processes < 2 or not _alone():
         return {}
-    children = [_started(range(share, count, processes), work) for share in range(1, processes)]
+    children: list[tuple[int, int]] = []
     try:
+        # A process that has reserved much memory may not be allowed a copy of itself: then the rest is done here.
+        with suppress(OSError):
+            for share in range(1, processes):
+                children.append(_started(range(share, count, processes), work))
         done = {place: work(place) for place in range(0, count, processes)}
         for _, answer in children:
             done |= _read(answer)
@@ -52,7 +56,12 @@ def _alone() -> bool:
 def _started(places: Iterable[int], work: Callable[[int], bytes]) -> tuple[int, int]:
     """The process, and where its answer is read."""
     answer, end = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(answer)
+        os.close(end)
+        raise
     if child:
         os.close(end)
         return child, answer

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -43,8 +45,17 @@ def test_what_a_process_that_fails_had_to_do_is_missing() -> None:
     assert all(each == answer(place) for place, each in done.items())
 
 
-def test_no_process_is_left_where_the_work_fails_here() -> None:
+def test_no_process_is_left_where_the_work_fails_here(monkeypatch: pytest.MonkeyPatch) -> None:
     here = os.getpid()
+    children: list[int] = []
+    real = apart._started
+
+    def noted(places: Iterable[int], work: Callable[[int], bytes]) -> tuple[int, int]:
+        child, answer = real(places, work)
+        children.append(child)
+        return child, answer
+
+    monkeypatch.setattr(apart, "_started", noted)
 
     def fails_here(place: int) -> bytes:
         if os.getpid() == here:
@@ -53,8 +64,20 @@ def test_no_process_is_left_where_the_work_fails_here() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         done_apart(9, fails_here)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert len(children) == 2
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
+
+
+def test_where_the_system_grants_no_further_process_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory() -> int:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(os, "fork", no_memory)
+    before = len(os.listdir("/proc/self/fd"))
+    assert done_apart(9, answer) == {place: answer(place) for place in (0, 3, 6)}
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_few_things_are_not_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
