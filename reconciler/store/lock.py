@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,7 +97,9 @@ def _file_lock(folder: Path, slug: str, timeout: float) -> Iterator[None]:
     try:
         _wait(slug, timeout, lambda: _flock(file), lambda: path.read_text("utf-8", errors="replace").strip())
         os.ftruncate(file, 0)
-        os.pwrite(file, f"{holder()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
+        # On a full disk nobody can read who holds it; it is held all the same, and the store says what is wrong.
+        with suppress(OSError):
+            os.pwrite(file, f"{holder()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
         yield
         os.ftruncate(file, 0)
     finally:
