@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from reconciler.model.change import Action
@@ -20,6 +20,7 @@ from reconciler.model.plan import Plan
 from reconciler.reports.cells import clean
 from reconciler.reports.compared import elsewhere_words, short_commit
 from reconciler.reports.entries import VERBS, Entry, entry, place
+from reconciler.reports.escaping import escaping
 from reconciler.reports.limit_bars import WIDTH, Bar, bars
 from reconciler.reports.people import Mask, People
 from reconciler.reports.rows import Group
@@ -155,14 +156,7 @@ def _block(each: Told, room: _Room, now: str, rows: int) -> _Block | None:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("reconciler.reports"),
-        autoescape=True,
-        finalize=_visible,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = escaping(_visible)
     style, script = _own("report.css"), _own("report.js")
     filters: dict[str, Callable[..., Any]] = {"value": _value, "place": place, "counted": counted}
     environment.filters.update(filters)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reconciler.model.change import Action, FieldChange
@@ -18,6 +17,7 @@ from reconciler.model.plan import Plan
 from reconciler.reports.budget import Fitted, Section, fit, size
 from reconciler.reports.compared import elsewhere_words, short_commit
 from reconciler.reports.entries import VERBS, Entry, entry, place
+from reconciler.reports.escaping import escaping
 from reconciler.reports.folding import Fold
 from reconciler.reports.markdown_text import code, html_code, prose, shortened
 from reconciler.reports.people import Mask, People
@@ -92,15 +92,7 @@ def _short(given: object) -> Markup:
 
 @cache
 def _parts() -> Any:
-    environment = Environment(
-        loader=PackageLoader("reconciler.reports"),
-        autoescape=True,
-        finalize=prose,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = escaping(prose, keep_trailing_newline=True)
     environment.filters.update(code=code, html_code=html_code, value=_value, short=_short)
     return environment.get_template("comment.md.j2").module
 
