@@ -8,7 +8,7 @@ from reconciler.config.tree import MappingNode, key_span
 from reconciler.model.diagnostic import Diagnostic, warning
 
 FORTHCOMING: dict[str, tuple[tuple[str, ...], ...]] = {
-    "customer": (("notify",),),
+    "customer": (),
     "community": (),
     "lesson": (),
     "settings": (("operators",),),

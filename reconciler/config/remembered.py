@@ -113,18 +113,25 @@ class Remembered:
             _write(self._path, self._used)
 
 
-def place_of(directory: Path, variables: Mapping[str, str] = os.environ) -> Path | None:
-    """The file for a folder of customers; None where none is wanted, or there is no home to have it in."""
+def cache_folder(variables: Mapping[str, str] = os.environ) -> Path | None:
+    """Where this program keeps what may be lost, outside every repository; None where nothing is wanted, or there is no
+    home to have it in."""
     chosen = variables.get(VARIABLE, "")
     if chosen == OFF:
         return None
     if chosen:
-        folder = Path(chosen)
-    elif os.path.isabs(variables.get("XDG_CACHE_HOME", "")):
-        folder = Path(variables["XDG_CACHE_HOME"], "reconciler")
-    elif variables.get("HOME"):
-        folder = Path(variables["HOME"], ".cache", "reconciler")
-    else:
+        return Path(chosen)
+    if os.path.isabs(variables.get("XDG_CACHE_HOME", "")):
+        return Path(variables["XDG_CACHE_HOME"], "reconciler")
+    if variables.get("HOME"):
+        return Path(variables["HOME"], ".cache", "reconciler")
+    return None
+
+
+def place_of(directory: Path, variables: Mapping[str, str] = os.environ) -> Path | None:
+    """The file for a folder of customers; None where none is wanted, or there is no home to have it in."""
+    folder = cache_folder(variables)
+    if folder is None:
         return None
     # Messages name files as they are seen from the current folder.
     seen = f"{os.path.realpath(directory)}\0{directory}\0{os.getcwd()}"

@@ -31,7 +31,8 @@ COUNTRY = r"^[A-Z]{2}$"
 CLOCK = r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$"
 EMAIL = r"^[^\s@<>\"(),:;\\\x00-\x1f\x7f-\x9f]+@[A-Za-z0-9\u00a1-\uffff-]+(?:\.[A-Za-z0-9\u00a1-\uffff-]+)+$"
 HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?$"
-REMOTE_FILE = r"^[^\x00-\x1f\x7f-\x9f]*[^/\x00-\x20\x7f-\x9f]$"
+REMOTE_FILE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f]$"
+REMOTE_SUFFIX = r"^\.[A-Za-z0-9._-]{1,30}$"
 STORE_URL = r"^(?:sqlite|postgresql)(?:\+[a-z0-9]+)?://"
 DURATION = r"^[1-9][0-9]{0,5}[mhd]$"
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -45,7 +46,11 @@ PATTERNS: dict[str, tuple[str, str]] = {
     CLOCK: ("invalid-time", "must be a time of day such as 02:30"),
     EMAIL: ("invalid-email", "must be an e-mail address such as ann@springfield.example"),
     HOST: ("invalid-host", "must be a host's name or address alone, such as sftp.springfield.example"),
-    REMOTE_FILE: ("invalid-path", "must be the path of a file, its name included, such as /out/roster.zip"),
+    REMOTE_FILE: (
+        "invalid-path",
+        "must be the path of a file, its name included, or of a folder, such as /out/roster.zip",
+    ),
+    REMOTE_SUFFIX: ("invalid-suffix", "must be the ending of a file's name, such as .done"),
     STORE_URL: ("invalid-store", "must be the URL of a store: sqlite:///FILE or postgresql://HOST/NAME"),
 }
 
@@ -57,7 +62,13 @@ Clock = Annotated[str, StringConstraints(pattern=CLOCK)]
 Email = Annotated[str, StringConstraints(max_length=254, pattern=EMAIL)]
 Host = Annotated[str, StringConstraints(max_length=253, pattern=HOST)]
 RemoteFile = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=REMOTE_FILE)]
+RemoteSuffix = Annotated[str, StringConstraints(pattern=REMOTE_SUFFIX)]
 StoreUrl = Annotated[str, StringConstraints(max_length=1000, pattern=STORE_URL)]
+
+
+def is_pattern(path: str) -> bool:
+    """Whether several files may fit a path on a server, as a shell reads it."""
+    return any(character in path for character in "*?[")
 
 
 def _integer(value: object) -> object:
@@ -129,6 +140,7 @@ Count = Annotated[int, Field(ge=0), _INTEGER]
 Positive = Annotated[int, Field(ge=1), _INTEGER]
 Percent = Annotated[int, Field(ge=0, le=100), _INTEGER]
 Port = Annotated[int, Field(ge=1, le=65535), _INTEGER]
+PageSize = Annotated[int, Field(ge=1, le=10_000), _INTEGER]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -38,21 +40,28 @@ def read_zip(path: Path, *, fetched_at: str, name: str | None = None, base: Base
     shown = name or path.name
     try:
         with path.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-            stream.seek(0)
-            return _read(Archive(stream, shown), sha256, fetched_at, base)
+            return read_bundle(stream, type="zip", name=shown, fetched_at=fetched_at, base=base)
     except OSError as problem:
-        reason = problem.strerror or "unknown reason"
-        raise Refusal(
-            [
-                error(
-                    "unreadable-file",
-                    f"the file cannot be read: {reason}",
-                    Span(shown),
-                    "check its path and permissions",
-                )
-            ]
-        ) from problem
+        raise Refusal([_unreadable(shown, problem)]) from problem
+
+
+def read_bundle(
+    stream: BinaryIO, *, type: str, name: str, fetched_at: str, base: Base | None = None, sha256: str | None = None
+) -> Snapshot:
+    """The roster in an archive that is open already, whatever it came from. stream: seekable; it stays the caller's to
+    close. type: of the source. sha256: of the whole stream, where it is known. The rest as in `read_zip`."""
+    try:
+        stream.seek(0)
+        known = sha256 or hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        stream.seek(0)
+        return replace(_read(Archive(stream, name), known, fetched_at, base), type=type)
+    except OSError as problem:
+        raise Refusal([_unreadable(name, problem)]) from problem
+
+
+def _unreadable(name: str, problem: OSError) -> Diagnostic:
+    reason = problem.strerror or "unknown reason"
+    return error("unreadable-file", f"the file cannot be read: {reason}", Span(name), "check its path and permissions")
 
 
 def _read(archive: Archive, sha256: str, fetched_at: str, base: Base | None) -> Snapshot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -17,10 +17,9 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.resolved import ResolvedCustomer
 from reconciler.config.uncollected import uncollected
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
-from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
 from reconciler.operations.administrators import taken_usernames, usernames
 from reconciler.operations.beside_base import (
@@ -34,10 +33,12 @@ from reconciler.operations.beside_base import (
 from reconciler.operations.documents import CATALOGUE_NAME, Documents, catalogue_documents, customer_documents
 from reconciler.operations.elsewhere import elsewhere
 from reconciler.operations.failure import UNFORESEEN, not_planned, unexpected
+from reconciler.operations.fetching import Heard, nobody
+from reconciler.operations.fresh import FreshRosters, Given, fetched_by_itself, fresh_rosters, no_roster, not_fetched
 from reconciler.operations.renamed import RenamedCustomers, renamed_customers, secrets_by_new_id
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, Terms, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
-from reconciler.operations.snapshots import last_snapshot, last_snapshot_of
+from reconciler.operations.snapshots import earlier_roster, last_snapshot
 from reconciler.operations.standing import Standing
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.causes import roster_with_causes, with_causes
@@ -63,29 +64,40 @@ class RosterChoice(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
     """customers: ids; empty for all, and the catalogue; beside a base, for all that differ. bundle: the zip of the one
-    customer named."""
+    customer named. given: by customer, what came of fetches that were made already. heard: gives the progress of each
+    fetch."""
 
     customers: tuple[str, ...] = ()
     bundle: Path | None = None
     roster: RosterChoice = RosterChoice.LAST
     fetched_at: str = field(default_factory=now)
+    given: Given = field(default_factory=dict)
+    heard: Heard = nobody
 
 
 def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     """Raises Refusal for what concerns no single customer (an unknown name, the store); everything else is an
     outcome of its customer."""
-    # The bundle is read in a thread of its own: unzipping and reading the store hardly get in each other's way.
-    with uncollected(), ThreadPoolExecutor(1) as pool, workspace.store.reading() as reader:
-        fetched = pool.submit(_fetched, workspace, request.bundle, request) if request.bundle else None
+    with (
+        uncollected(),
+        ThreadPoolExecutor(1) as pool,
+        workspace.store.reading() as reader,
+        fresh_rosters(workspace, request.fetched_at, request.heard) as fresh,
+    ):
+        if request.bundle:
+            (only,) = request.customers
+            fresh.read_file(only, request.bundle, pool)
         records = reader.customers()
         comparison = workspace.comparison
         differing = differing_customers(comparison, records) if comparison else None
         renamed = renamed_customers(workspace.repository, records)
         names = freeing_first(_chosen(workspace, request, records, differing, renamed), renamed.renames.former)
         standing = Standing(reader)
+        if request.roster is RosterChoice.FRESH:
+            _fetch(workspace, request, fresh, reader, names, records, renamed)
         plans = []
         for name in names:
-            one = partial(_plan_one, workspace, request, fetched, reader, standing, name, records, renamed)
+            one = partial(_plan_one, workspace, request, fresh, reader, standing, name, records, renamed)
             record = renamed.record(name, records)
             plans += _by_itself(name, record.name if record else name, one)
         if not request.customers and (differing is None or CATALOGUE in differing):
@@ -116,14 +128,23 @@ def _by_itself(customer: str, name: str, work: Callable[[], CustomerPlan | None]
     return [made] if made else []
 
 
-def _fetched(workspace: Workspace, bundle: Path, request: PlanRequest) -> Snapshot | Refusal:
-    """The bundle of the one customer named. What changes are laid over is read in a view of its own: the connection
-    of the plan's reader belongs to its thread."""
-    base = partial(last_snapshot_of, workspace.store, *request.customers)
-    try:
-        return read_zip(bundle, fetched_at=request.fetched_at, base=base)
-    except Refusal as refusal:
-        return refusal
+def _fetch(
+    workspace: Workspace,
+    request: PlanRequest,
+    fresh: FreshRosters,
+    reader: Reader,
+    names: Iterable[str],
+    records: Mapping[str, CustomerRecord],
+    renamed: RenamedCustomers,
+) -> None:
+    """Begins to fetch what nobody gave, all of it before the first is planned."""
+    for name in names:
+        resolved = workspace.repository.customers.get(name)
+        if name in request.given:
+            fresh.give(name, request.given[name])
+        elif resolved is not None and name not in fresh and fetched_by_itself(resolved.customer):
+            record = renamed.record(name, records)
+            fresh.fetch(resolved.customer, earlier_roster(reader, record.id if record else None))
 
 
 def _chosen(
@@ -157,7 +178,7 @@ def _chosen(
 def _plan_one(
     workspace: Workspace,
     request: PlanRequest,
-    fetched: Future[Snapshot | Refusal] | None,
+    fresh: FreshRosters,
     reader: Reader,
     standing: Standing,
     name: str,
@@ -212,7 +233,7 @@ def _plan_one(
     compared: ComparedRoster | None = None
     source: SourceSummary | None = None
     try:
-        taken = _taken(reader, standing, resolved, fetched, choice, record)
+        taken = _taken(reader, standing, resolved, fresh, name, choice, record)
         if taken is not None:
             snapshot, known, customer, rostering = taken
             source = summary_of(snapshot, Freshness.LAST if choice is RosterChoice.LAST else Freshness.FRESH)
@@ -233,8 +254,8 @@ def _plan_one(
             diagnostics += compared.diagnostics
             diagnostics += quarantine_diagnostics(compared.decision.aside, SHOWN_PER_RULE)
             diagnostics += seat_warnings(compared.desired, _licences(resolved)) if resolved else ()
-        elif resolved is not None:
-            diagnostics += _not_fetched(resolved, choice)
+        elif resolved is not None and choice is RosterChoice.FRESH:
+            diagnostics += not_fetched(resolved.customer, resolved.span)
     except StoreProblem:
         # the store's own trouble is not the source's
         raise
@@ -299,65 +320,27 @@ def _taken(
     reader: Reader,
     standing: Standing,
     resolved: ResolvedCustomer | None,
-    fetched: Future[Snapshot | Refusal] | None,
+    fresh: FreshRosters,
+    name: str,
     choice: RosterChoice,
     record: CustomerRecord | None,
 ) -> tuple[Snapshot, KnownRoster, Customer, OneRosterRostering] | None:
     """The snapshot to compare, and what the store holds. None where there is nothing to compare: no roster asked
     for, none kept, or none that can be fetched. Raises Refusal."""
     number = record.id if record else None
-    if fetched is None and (choice is not RosterChoice.LAST or number is None or not standing.has_roster(number)):
+    if name not in fresh and (choice is not RosterChoice.LAST or number is None or not standing.has_roster(number)):
         return None
     customer = resolved.customer if resolved else None
     rostering = customer.rostering if customer else None
-    if fetched is not None:
+    if name in fresh:
         if customer is None or not isinstance(rostering, OneRosterRostering):
-            raise Refusal([_no_roster(resolved.span if resolved else None)])
+            raise Refusal([no_roster(resolved.span if resolved else None)])
         known = known_roster(reader, number)
-        snapshot = fetched.result()
-        if isinstance(snapshot, Refusal):
-            raise snapshot
-        return snapshot, known, customer, rostering
+        return fresh.take(name), known, customer, rostering
     if number is not None and customer is not None and isinstance(rostering, OneRosterRostering):
         last = last_snapshot(reader, number)
         return (last, known_roster(reader, number), customer, rostering) if last else None
     return None
-
-
-def _not_fetched(resolved: ResolvedCustomer, choice: RosterChoice) -> Iterable[Diagnostic]:
-    """A roster that was asked for and is not compared is said; a zip's is given by hand, when there is one."""
-    if choice is not RosterChoice.FRESH:
-        return ()
-    customer, span = resolved.customer, resolved.span
-    rostering = customer.rostering
-    if not isinstance(rostering, OneRosterRostering):
-        return ()
-    if rostering.sync.type == "zip":
-        return (
-            info(
-                "roster-not-given",
-                f"the roster of {customer.id} was not looked at: a zip is given by hand",
-                span,
-                f"reconciler plan {customer.id} --zip FILE",
-            ),
-        )
-    return (
-        warning(
-            "roster-not-fetched",
-            f"the roster of {customer.id} is left out: fetching by {rostering.sync.type} is not part of this version",
-            span,
-            f"a bundle can be given by hand: reconciler plan {customer.id} --zip FILE",
-        ),
-    )
-
-
-def _no_roster(span: Span | None) -> Diagnostic:
-    return error(
-        "no-roster",
-        "this customer takes no OneRoster bundle: its rostering is not of type oneroster",
-        span,
-        "leave out --zip, or configure rostering",
-    )
 
 
 def _plan_catalogue(workspace: Workspace, reader: Reader) -> CustomerPlan | None:

@@ -17,7 +17,15 @@ from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.operations.own_part import own_part
 from reconciler.operations.rules import allowances, cap_warnings, capped, restraint, roster_rules, window_since
-from reconciler.operations.snapshots import SOURCE, kept_source, source_facts, source_rows
+from reconciler.operations.snapshots import (
+    SOURCE,
+    WHOLE_AT,
+    earlier_roster,
+    kept_source,
+    source_facts,
+    source_rows,
+    whole_at,
+)
 from reconciler.planning.concluding import kept_sessions, no_sessions
 from reconciler.planning.desired import Desired
 from reconciler.planning.erased import Cleared, people_named, told, without_erased
@@ -139,7 +147,12 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         decision,
         belongings_of(reader, known.customer_id, live, decision),
         kept,
-        _facts(snapshot, kept, last.match_with if last and decision.matched_anew else rostering.match_with),
+        _facts(
+            snapshot,
+            kept,
+            last.match_with if last and decision.matched_anew else rostering.match_with,
+            earlier_roster(reader, known.customer_id).whole_at,
+        ),
         (*wanted.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
         _doubted(snapshot, judgement),
     )
@@ -180,12 +193,16 @@ def _last_roster(reader: Reader, customer_id: int | None) -> LastRoster | None:
     )
 
 
-def _facts(snapshot: Snapshot, kept: Mapping[str, pl.DataFrame], match_with: str | None) -> Mapping[str, object]:
-    """What the next roster is judged by. match_with: while a change of it holds somebody, the one before."""
+def _facts(
+    snapshot: Snapshot, kept: Mapping[str, pl.DataFrame], match_with: str | None, before: str | None
+) -> Mapping[str, object]:
+    """What the next roster is judged by. match_with: while a change of it holds somebody, the one before. before: when
+    the whole was fetched last, before this one."""
     return {
         SOURCE: kept_source(snapshot, kept),
         "roots": list(roots(snapshot)),
         "match_with": match_with,
+        WHOLE_AT: whole_at(snapshot, before),
     }
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, SESSIONS_SCHEMA, Snapshot, SourceFacts
+from reconciler.oneroster.sources.interface import Earlier
 from reconciler.operations.own_part import WAITING
 from reconciler.store.live import Store
 from reconciler.store.reader import Reader
@@ -17,6 +18,8 @@ from reconciler.store.snapshots import OVERTAKEN
 
 #: Where the facts of a source stand among those that are kept of a roster.
 SOURCE = "source"
+#: When the whole of it was fetched last.
+WHOLE_AT = "whole_at"
 
 
 def last_snapshot(reader: Reader, customer_id: int) -> Snapshot | None:
@@ -69,6 +72,23 @@ def _overtaken(customer: str) -> Diagnostic:
         "these changes could be laid over",
         hint=f"approve what `reconciler holds` says of {customer}, or send a whole roster first",
     )
+
+
+def earlier_roster(reader: Reader, customer_id: int | None) -> Earlier:
+    """What a source may go on from. Nothing where no roster is kept, or where a later one was carried out in part."""
+    source = reader.last_source(customer_id) if customer_id is not None else None
+    if source is None or source.facts.get(OVERTAKEN):
+        return Earlier()
+    return Earlier(
+        since=source_facts(source.facts).modified_at,
+        whole_at=source.facts.get(WHOLE_AT),
+        rows=source_rows(source.rows, source.facts),
+    )
+
+
+def whole_at(snapshot: Snapshot, before: str | None) -> str | None:
+    """When all of it was fetched last. before: of the roster before it."""
+    return before if any(mode == "delta" for mode in snapshot.modes.values()) else snapshot.fetched_at
 
 
 def kept_source(snapshot: Snapshot, kept: Mapping[str, pl.DataFrame]) -> dict[str, object]:

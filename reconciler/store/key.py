@@ -38,6 +38,10 @@ class StoreKey:
     def hmac_hex(self, purpose: str, text: str) -> str:
         return hmac.new(self._derived(purpose), text.encode(), hashlib.sha256).hexdigest()
 
+    def bytes_for(self, purpose: str) -> bytes:
+        """A key of 32 bytes of its own, for a cipher or a signature outside this room."""
+        return self._derived(purpose)
+
     def secret_hmac(self, customer: str, path: str, value: str) -> str:
         """Tells that a customer's secret changed, and nothing else of it."""
         return self.hmac_hex("secret", "\0".join((customer, path, value)))

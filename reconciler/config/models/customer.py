@@ -92,6 +92,8 @@ class Notify(Ruled):
     """Addresses."""
     webhook: WebUrl | None = None
     """An address that is posted to."""
+    webhook_secret: SecretReference | None = None
+    """The secret that posts are signed with, beside the signature that the store's own key gives them."""
 
     @rule
     def _webhook_can_be_reached(self, known: Circumstances) -> Iterable[Problem]:

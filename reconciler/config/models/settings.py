@@ -14,10 +14,11 @@ from reconciler.config.addresses import WebUrl
 from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.partial import partial
-from reconciler.config.values import HOST, Email, Id, One, OneOf, StoreUrl, Text
+from reconciler.config.values import HOST, Email, Host, Id, One, OneOf, Port, Positive, StoreUrl, Text
 from reconciler.model.diagnostic import ConfigurationRefusal, error
 
 DEFAULT_STORE = "sqlite:///.reconciler/store.db"
+DEFAULT_OUTBOX = ".reconciler/outbox"
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 
 
@@ -40,6 +41,35 @@ class DirectorySecrets(Declaration):
 Secrets = Annotated[EnvironmentSecrets | DirectorySecrets, Field(discriminator="backend")]
 
 
+class FileMail(Declaration):
+    """Mail is put into a folder, one file each, for somebody else to send or to read."""
+
+    backend: Literal["file"] = "file"
+    """How mail leaves."""
+    path: Text = DEFAULT_OUTBOX
+    """The folder; where relative, seen from the current directory."""
+
+
+class SmtpMail(Declaration):
+    """Mail is handed to an SMTP server."""
+
+    backend: Literal["smtp"]
+    """How mail leaves."""
+    host: Host
+    """The server's name."""
+    port: Port = 587
+    """The server's port."""
+    security: Annotated[Literal["starttls", "tls", "none"], OneOf()] = "starttls"
+    """How the connection is kept private; none only for a server on this machine."""
+    username: Text | None = None
+    """The user to sign in as, if the server asks; the password is the variable RECONCILER_SMTP_PASSWORD."""
+    sender: Email
+    """Whom the mail is from."""
+
+
+Mail = Annotated[FileMail | SmtpMail, Field(discriminator="backend")]
+
+
 class Environment(Declaration):
     """One live store and what belongs to it."""
 
@@ -49,6 +79,8 @@ class Environment(Declaration):
     """The address by which people reach the web application."""
     secrets: Secrets = EnvironmentSecrets()
     """Where secrets are looked up."""
+    mail: Mail = FileMail()
+    """How mail leaves."""
 
 
 class Operator(Declaration):
@@ -91,6 +123,10 @@ class Network(Declaration):
 
     allow: tuple[Annotated[Text, AfterValidator(_network)], ...] = ()
     """Names, addresses or networks such as 10.20.0.0/16; default none."""
+    fetches_per_host: Positive = 2
+    """As many rosters are fetched from one host at once, over all customers of a run."""
+    requests_per_second: Positive | None = None
+    """As many requests one host gets in a second, over all customers of a run; none: as many as it answers."""
 
     def allows(self, host: str) -> bool:
         """Whether a host, by name or address, is named here. Nothing is looked up."""

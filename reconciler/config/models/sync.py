@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -11,7 +12,20 @@ from pydantic_core import PydanticCustomError
 from reconciler.config.addresses import HostKey, WebUrl, host_of, is_https, is_private
 from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule, values
 from reconciler.config.secret import SecretReference
-from reconciler.config.values import Clock, Frequency, Host, OneOf, Port, RemoteFile, Text
+from reconciler.config.values import (
+    Boolean,
+    Clock,
+    Duration,
+    Frequency,
+    Host,
+    OneOf,
+    PageSize,
+    Port,
+    RemoteFile,
+    RemoteSuffix,
+    Text,
+    is_pattern,
+)
 
 Period = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"], OneOf()]
 
@@ -42,6 +56,8 @@ class Scheduled(Ruled):
     """How often, with frequency: auto."""
     at: Clock | None = None
     """At which time of day in the customer's time zone, with frequency: auto."""
+    timeout: Duration = timedelta(hours=2)
+    """A fetch that takes longer is given up, and nothing is compared."""
 
     @rule
     def _auto_has_a_period(self, known: Circumstances) -> Iterable[Problem]:
@@ -82,9 +98,27 @@ class SftpSync(Scheduled):
     private_key: SecretReference | None = None
     """The secret that is the user's private key; or give password."""
     path: RemoteFile
-    """The bundle's path on the server, its name included."""
+    """The bundle's path on the server: a ZIP, a folder of CSV files, or a pattern such as /out/roster-*.zip."""
+    pick: Annotated[Literal["newest", "last_by_name"], OneOf()] | None = None
+    """Which of several files that fit a pattern is the roster."""
+    done_marker: RemoteSuffix | None = None
+    """The ending of a file that the sender puts beside the roster when it is whole, such as .done; .sha256 is also
+    checked."""
     host_key: HostKey
     """The server's public key, as `ssh-keyscan HOST` prints it without the host; another one is refused."""
+
+    @rule
+    def _a_pattern_says_which(self, known: Circumstances) -> Iterable[Problem]:
+        if is_pattern(self.path) and not self.has("pick"):
+            yield Problem(
+                "pick-missing",
+                "pick is missing: path is a pattern, which several files may fit",
+                ("path",),
+                "write pick: newest or pick: last_by_name, or the path of one file",
+                absence=True,
+            )
+        if not is_pattern(self.path) and self.has("pick"):
+            yield Problem("pick-without-pattern", "pick goes only with a path that is a pattern", ("pick",))
 
     @rule
     def _one_way_to_sign_in(self, known: Circumstances) -> Iterable[Problem]:
@@ -128,6 +162,12 @@ class ApiSync(Scheduled):
     """oauth2: where tokens are given out."""
     scopes: tuple[Text, ...] = ()
     """oauth2: the scopes to ask for; none asks for what OneRoster names."""
+    signature: Annotated[Literal["hmac-sha1", "hmac-sha256"], OneOf()] | None = None
+    """oauth1: the method by which requests are signed; none is hmac-sha1, which most servers know."""
+    page_size: PageSize = 1000
+    """Rows to ask for at once. A server may send fewer."""
+    delta: Boolean = False
+    """Between whole rosters, ask only for what changed. The whole is fetched at least once a week all the same."""
 
     @rule
     def _oauth2_asks_for_tokens(self, known: Circumstances) -> Iterable[Problem]:
@@ -145,6 +185,11 @@ class ApiSync(Scheduled):
         for key in ("token_url", "scopes"):
             if self.authorization == "oauth1" and self.has(key):
                 yield Problem("oauth2-only", f"{key} goes only with authorization: oauth2", (key,))
+
+    @rule
+    def _oauth2_signs_nothing(self, known: Circumstances) -> Iterable[Problem]:
+        if self.authorization == "oauth2" and self.has("signature"):
+            yield Problem("oauth1-only", "signature goes only with authorization: oauth1", ("signature",))
 
     @rule
     def _addresses_can_be_reached(self, known: Circumstances) -> Iterable[Problem]:

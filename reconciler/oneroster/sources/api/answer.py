@@ -1,0 +1,27 @@
+"""One good answer of an API, and who gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 200 whose body is JSON and whole. headers: names in lower case. body: unpacked, not empty. address: path and
+    query of the request, without what signs it, for messages."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    address: str
+
+
+class Asking(Protocol):
+    """Signs, waits where it has to, tries again what may be tried again, and refuses everything that is no answer."""
+
+    def get(self, path: str, query: Mapping[str, str]) -> Answer:
+        """path: below the base address, such as `/users`. Raises Refusal with one of the codes of `diagnosis`."""
+
+    def follow(self, link: str) -> Answer:
+        """The target of a Link header, absolute or relative. Raises Refusal, also where it leads to another host."""

@@ -1,0 +1,100 @@
+"""The one interface of all sources: a fetch gives a OneRoster CSV bundle, which one reader reads (`oneroster.bundle`).
+
+There is no second way from a source to a snapshot: rows of an API are written into the standard's files first, so that
+every check, every line number and every gate is the same for a ZIP, an SFTP server and an API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from reconciler.model.diagnostic import Diagnostic, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a fetch is, for a progress bar. part: what is being fetched, such as `users` or a file's name.
+
+    done, total: bytes of an SFTP transfer, rows of an API's collection; total is None where nobody knows it.
+    pages: of an API, so far.
+    """
+
+    part: str
+    done: int
+    total: int | None
+    unit: str
+    pages: int = 0
+
+
+Progress = Callable[[Step], object]
+
+
+def unheard(_: Step) -> None:
+    """For whoever does not want to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is known of the last good roster of this source, None in a field where nothing is.
+
+    since: the newest dateLastModified that it had, as its source wrote it. whole_at: when the whole was fetched last,
+    ISO-8601 UTC. rows: data rows by file stem, as they are kept now.
+    """
+
+    since: str | None = None
+    whole_at: str | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One fetch. fetched_at: its moment, ISO-8601 UTC. whole: False allows a source to ask only for what changed since
+    `earlier`, where it is configured so."""
+
+    fetched_at: str
+    progress: Progress = unheard
+    whole: bool = True
+    earlier: Earlier = Earlier()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A bundle that was fetched whole.
+
+    stream: at its start, seekable; its file has no name any more and is gone when it is closed, by whoever was given
+    this. type: of the source (`zip`, `sftp`, `api`). name: what people know it by, without secrets, such as
+    `sftp.springfield.example:/out/roster.zip`. diagnostics: what was noticed on the way.
+    """
+
+    stream: BinaryIO
+    type: str
+    name: str
+    fetched_at: str
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a probe found out about a server. name: stable, lower-case words joined by hyphens, such as
+    `page-clamp`; value: for machines and people; remark: what it means for a fetch."""
+
+    name: str
+    value: str
+    remark: str = ""
+    severity: Severity = Severity.INFO
+
+
+class Source(Protocol):
+    @property
+    def host(self) -> str:
+        """Whose politeness counts."""
+
+    def fetch(self, ask: Ask) -> Fetched:
+        """The whole roster, or Refusal with every reason why there is none. A failed fetch never looks like an empty
+        one: nothing is compared then, and so nothing is deleted. May be called in a thread of its own."""
+
+    def probe(self, ask: Ask) -> tuple[Finding, ...]:
+        """What this server does, as far as it can be found out without fetching everything. Raises Refusal where not
+        even that can be asked."""

@@ -1,0 +1,1 @@
+"""An SFTP server as a source."""
