@@ -147,6 +147,9 @@ BREACHES = [
     Breach("password-or-key", {(*SYNC, "password"): ...}),
     Breach("password-or-key", {(*SYNC, "private_key"): {"secret": "k"}}),
     Breach("private-host", {(*SYNC, "host"): "10.1.1.1"}),
+    Breach("pick-missing", {(*SYNC, "path"): "/out/roster-*.zip"}),
+    Breach("pick-without-pattern", {(*SYNC, "pick"): "newest"}, ((*SYNC, "path"),)),
+    Breach("oauth1-only", {**API_OF, (*SYNC, "signature"): "hmac-sha256"}, ((*SYNC, "authorization"),)),
     Breach("token-url-missing", {**API_OF, (*SYNC, "token_url"): ...}, ((*SYNC, "authorization"),)),
     Breach("oauth2-only", {**API_OF, (*SYNC, "authorization"): "oauth1", (*SYNC, "scopes"): ...}),
     Breach("oauth2-only", {**API_OF, (*SYNC, "authorization"): "oauth1", (*SYNC, "token_url"): ...}),
@@ -250,7 +253,7 @@ def test_every_rule_of_every_model_is_among_the_breaches() -> None:
         ruled.add(model)
     rules = {each for model in ruled for each in rules_of(model)}
     assert {Customer, SftpSync, ApiSync} <= ruled
-    assert len(rules) == 20
+    assert len(rules) == 22
 
 
 EACH = pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: f"{breach.code} {[*breach.said][-1]}")

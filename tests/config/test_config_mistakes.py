@@ -140,16 +140,6 @@ def test_a_store_s_url_is_never_repeated(files: Files) -> None:
     assert SECRET not in files.said()
 
 
-def test_what_is_not_yet_in_force_is_named_and_does_not_stop_anything(files: Files) -> None:
-    files.customer("notify: {email: [a@b.example]}\n")
-    repository = files.load()
-    (found,) = repository.diagnostics
-    assert (found.code, found.severity) == ("not-yet-in-force", Severity.WARNING)
-    assert found.span is not None
-    assert found.span.line >= 7
-    assert repository.customers["springfield"].warnings == (found,)
-
-
 @pytest.mark.parametrize(
     "more",
     [

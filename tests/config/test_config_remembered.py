@@ -46,6 +46,7 @@ def district(files: Files, cache: Path) -> Files:
         files.customer(LTI.format(key=f"{name}-canvas") + "notify: {email: [ann@a.example]}\n", name=name)
         files.community("lessons: [cells, own]\n", of=name)
         files.lesson(f"customers/{name}", "own")
+        files.write(f"customers/{name}/notes.yaml", "kind: lesson\n")
     warm()
     return files
 
@@ -101,10 +102,10 @@ def test_a_customer_that_was_read_is_not_read_again(district: Files, monkeypatch
 
 
 def test_warnings_are_told_again(district: Files) -> None:
-    told = [each for each in warm().diagnostics if each.code == "not-yet-in-force"]
+    told = [each for each in warm().diagnostics if each.code == "ignored-file"]
     assert [each.span.file for each in told if each.span] == [
-        "customers/shelbyville/customer.yaml",
-        "customers/springfield/customer.yaml",
+        "customers/shelbyville/notes.yaml",
+        "customers/springfield/notes.yaml",
     ]
 
 
