@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,12 +15,13 @@ from reconciler.cli.expected import is_expected, reviewed_plan
 from reconciler.cli.invitations import lost, shown, write_invitations
 from reconciler.cli.options import workspace_options
 from reconciler.cli.plan import NOTHING_CHANGED, apply_command, plan_code, plan_request
+from reconciler.cli.progress import progress_bars
 from reconciler.cli.reporting import show_plan
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations.applying import Applied, AppliedCustomer, apply_plan
 from reconciler.operations.failure import UNEXPECTED
 from reconciler.operations.plan_file import read_plan
-from reconciler.operations.planning import RosterChoice, make_plan
+from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.workspace import Workspace, open_workspace, open_workspace_beside
 from reconciler.store.problem import ANSWER_LOST
 
@@ -80,7 +82,7 @@ def apply(
     else:
         workspace = open_workspace_beside(base, directory, environment, store, trusted=True)
     reviewed = reviewed_plan(expect, workspace.store) if expect else None
-    plan = read_plan(saved, workspace.store) if saved else make_plan(workspace, request)  # type: ignore[arg-type]
+    plan = read_plan(saved, workspace.store) if request is None else _planned(workspace, request)  # type: ignore[arg-type]
     command = f"reconciler apply {saved}" if saved else apply_command(what, bundle, directory, environment, store, base)
     show_plan(plan, form="text", rows=None, people=None, key=lambda: workspace.store.key, command=command)
     if (
@@ -97,6 +99,11 @@ def apply(
         if answer is not None:
             return answer
     return carry_out(workspace, plan, approve, lock_timeout, command)
+
+
+def _planned(workspace: Workspace, request: PlanRequest) -> Plan:
+    with progress_bars() as heard:
+        return make_plan(workspace, replace(request, heard=heard))
 
 
 def carry_out(workspace: Workspace, plan: Plan, approve: Iterable[str], lock_timeout: float, command: str) -> ExitCode:

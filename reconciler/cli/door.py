@@ -52,7 +52,7 @@ VERBS: dict[str, Verb] = {
     "fmt": Verb("reconciler.cli.fmt:fmt", "Write YAML in its canonical form, comments kept."),
     "import": Verb("reconciler.cli.import_:import_", "Write the live settings as YAML."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),
-    "roster": Verb("reconciler.cli.roster:roster", "check: lint a OneRoster bundle."),
+    "roster": Verb("reconciler.cli.roster:roster", "check, fetch, probe: look at a roster or its server."),
     "store": Verb("reconciler.cli.store:store", "status, upgrade, assign: the live store's schema, and whose it is."),
 }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from reconciler.cli.exit_code import ExitCode, worst
 from reconciler.cli.options import workspace_options
+from reconciler.cli.progress import progress_bars
 from reconciler.cli.reporting import full_report_option, report_options, show_plan
 from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import broken, misconfigured
@@ -72,7 +74,8 @@ def plan(
     else:
         workspace = open_workspace_beside(base, directory, environment, store, trusted=False)
         click.echo(NOTHING_ASKED, err=True)
-    made = make_plan(workspace, request)
+    with progress_bars() as heard:
+        made = make_plan(workspace, replace(request, heard=heard))
     show_plan(
         made,
         form=form,

@@ -25,7 +25,21 @@ FORMAT_VERSION = "1.0"
 COUNTED = ("users", "classes", "enrollments", "orgs")
 
 
-@click.group()
+class RosterGroup(click.Group):
+    """check needs neither store nor network, which the others do: they are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["check", "fetch", "probe"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in ("fetch", "probe"):
+            from reconciler.cli import roster_source
+
+            return roster_source.fetch if cmd_name == "fetch" else roster_source.probe
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=RosterGroup)
 def roster() -> None:
     """Look at a roster without planning anything."""
 

@@ -487,7 +487,9 @@ def test_an_administrator_without_password_gets_an_invitation_in_a_private_file(
     assert project.ask(f"select count(*) from invitations where token_hash = '{token}'") == [(0,)]
 
 
-def test_an_sftp_customer_without_a_fetched_roster_is_planned_and_says_so(project: Project) -> None:
+def test_a_customer_whose_server_cannot_be_signed_in_to_is_refused_and_without_its_roster_planned(
+    project: Project,
+) -> None:
     project.customer(
         org=None,
         more=(
@@ -496,10 +498,13 @@ def test_an_sftp_customer_without_a_fetched_roster_is_planned_and_says_so(projec
             ' host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"}\n'
         ),
     )
-    plan = project.plan("springfield")
-    (customer,) = plan.json["customers"]
-    assert customer["source"] is None
-    assert {"roster-not-fetched", "secret-not-set"} <= {each["code"] for each in customer["diagnostics"]}
+    (customer,) = project.plan("springfield").json["customers"]
+    assert (customer["outcome"], customer["source"]) == ("refused", None)
+    assert [each["code"] for each in customer["diagnostics"]] == ["secret-not-set"]
+
+    (customer,) = project.plan("springfield", "--roster", "none").json["customers"]
+    assert customer["outcome"] == "changes"
+    assert {"secret-not-set"} == {each["code"] for each in customer["diagnostics"]}
 
 
 def test_more_members_than_seats_is_a_warning_where_the_seats_are_written(project: Project) -> None:

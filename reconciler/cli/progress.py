@@ -1,0 +1,78 @@
+"""Bars that say how far fetches are: on a terminal only, on stderr, and gone when they are done."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from reconciler.oneroster.sources.interface import Progress, Step
+from reconciler.operations.fetching import Heard, nobody
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+
+@contextmanager
+def progress_bars() -> Iterator[Heard]:
+    """One bar for each part of each customer's roster, with rows or bytes, pages, rate and time left."""
+    if not sys.stderr.isatty():
+        yield nobody
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.fields[customer]}"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[amount]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bars:
+        yield _Shown(bars).of
+
+
+class _Shown:
+    """Fetches tell of themselves from threads of their own."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._lock = threading.Lock()
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def of(self, customer: str) -> Progress:
+        def heard(step: Step) -> None:
+            with self._lock:
+                task = self._tasks.get((customer, step.part))
+                if task is None:
+                    task = self._bars.add_task(step.part, total=step.total, customer=customer, amount="", rate="")
+                    self._tasks[customer, step.part] = task
+                speed = self._bars.tasks[self._bars.task_ids.index(task)].speed
+                self._bars.update(
+                    task, completed=step.done, total=step.total, amount=amount(step), rate=rate(step, speed)
+                )
+
+        return heard
+
+
+def amount(step: Step) -> str:
+    """`12,000 of 48,210 rows, 12 pages`; `3.1 of 12.0 MiB`."""
+    if step.unit == "bytes":
+        whole = f" of {step.total / 2**20:,.1f}" if step.total is not None else ""
+        return f"{step.done / 2**20:,.1f}{whole} MiB"
+    whole = f" of {step.total:,}" if step.total is not None else ""
+    pages = f", {step.pages:,} {'page' if step.pages == 1 else 'pages'}" if step.pages else ""
+    return f"{step.done:,}{whole} {step.unit}{pages}"
+
+
+def rate(step: Step, speed: float | None) -> str:
+    """speed: in the step's unit each second, None as long as nobody knows it."""
+    if not speed:
+        return ""
+    return f"{speed / 2**20:,.1f} MiB/s" if step.unit == "bytes" else f"{speed:,.0f} {step.unit}/s"

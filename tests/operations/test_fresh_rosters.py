@@ -1,0 +1,186 @@
+"""Plans that fetch by themselves: a source of the test's own stands for the servers, which have tests of their own."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundles import Bundle, bundle
+from project import Project, keys
+from reconciler.model.diagnostic import Refusal, Severity, error, warning
+from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Step
+from reconciler.operations import fresh, looking
+
+API = """\
+rostering:
+  type: oneroster
+  client_partner_id: d-1
+  match_with: identifier
+  sync: {type: api, url: "https://sis.example.org/ims/oneroster/v1p1", authorization: oauth1, consumer_key: k,
+         secret_key: {secret: oneroster}}
+"""
+DAY = bundle(users=30)
+
+
+@dataclass
+class Given:
+    """A source that gives a bundle, or refuses. asked: every fetch. streams: what was handed out."""
+
+    made: Bundle | Refusal
+    folder: Path
+    asked: list[Ask] = field(default_factory=list)
+    streams: list[io.BytesIO] = field(default_factory=list)
+    host: str = "sis.example.org"
+
+    def fetch(self, ask: Ask) -> Fetched:
+        self.asked.append(ask)
+        ask.progress(Step("users", 30, 30, "rows", 1))
+        if isinstance(self.made, Refusal):
+            raise self.made
+        stream = io.BytesIO(self.made.zip(self.folder / "given.zip").read_bytes())
+        self.streams.append(stream)
+        noticed = (warning("page-clamp", "the server sends fewer rows than it is asked for"),)
+        return Fetched(stream, "api", "sis.example.org/ims/oneroster/v1p1", ask.fetched_at, noticed)
+
+    def probe(self, ask: Ask) -> tuple[Finding, ...]:
+        return (
+            Finding("page-clamp", "500", "asked for 10,000 rows it sends 500"),
+            Finding("total", "none", severity=Severity.WARNING),
+        )
+
+
+Sources = dict[str, Given]
+
+
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch) -> Sources:
+    """By customer; a customer that has none here fails as it would."""
+    found: Sources = {}
+    real: Callable[..., Any] = fresh.source_of
+
+    def source_of(workspace: Any, customer: Any, *rest: Any) -> Any:
+        return found.get(customer.id) or real(workspace, customer, *rest)
+
+    monkeypatch.setattr(fresh, "source_of", source_of)
+    monkeypatch.setattr(looking, "source_of", source_of)
+    return found
+
+
+def codes(customer: Mapping[str, Any]) -> set[str]:
+    return {each["code"] for each in customer["diagnostics"]}
+
+
+def test_a_customer_that_is_named_is_fetched_planned_and_applied(project: Project, sources: Sources) -> None:
+    project.customer(org=None, more=API)
+    source = sources["springfield"] = Given(DAY, project.folder)
+
+    (customer,) = project.plan("springfield").json["customers"]
+    assert customer["source"]["type"] == "api"
+    assert customer["source"]["freshness"] == "fresh"
+    assert customer["counts"]["user"]["create"] == 30
+    assert "page-clamp" in codes(customer)
+    assert all(stream.closed for stream in source.streams)
+
+    assert project.apply("springfield").code == 1, "its secret is not set"
+
+
+def test_the_same_roster_by_file_and_by_fetch_is_the_same_plan(project: Project, sources: Sources) -> None:
+    project.customer(org=None, more=API)
+    sources["springfield"] = Given(DAY, project.folder)
+    fetched = project.plan("springfield")
+    given = project.plan("springfield", "--zip", DAY.zip(project.folder / "day.zip"))
+    assert fetched.json["plan_id"] == given.json["plan_id"]
+    assert keys(fetched, "user", "create") == keys(given, "user", "create") != []
+
+
+def test_a_fetch_that_fails_refuses_its_customer_and_no_other(project: Project, sources: Sources) -> None:
+    for name in ("springfield", "shelbyville"):
+        project.customer(name, org=None, more=API)
+    sources["springfield"] = Given(Refusal([error("not-json", "it answers with a page")]), project.folder)
+    sources["shelbyville"] = Given(DAY, project.folder)
+
+    plan = project.plan("springfield", "shelbyville")
+    shelbyville, springfield = plan.json["customers"]
+    assert (springfield["outcome"], codes(springfield)) == ("refused", {"not-json"})
+    assert shelbyville["counts"]["user"]["create"] == 30
+    assert plan.code == 3
+
+
+def test_nothing_is_fetched_where_nobody_asks_for_a_fresh_roster(project: Project, sources: Sources) -> None:
+    project.customer(org=None, more=API)
+    source = sources["springfield"] = Given(DAY, project.folder)
+    for words in ([], ["springfield", "--roster", "last"], ["springfield", "--roster", "none"]):
+        project.plan(*words)
+    assert source.asked == []
+
+
+def test_nothing_is_fetched_of_a_deactivated_customer(project: Project, sources: Sources) -> None:
+    project.customer(org=None, more=API + "status: deactivated\n")
+    source = sources["springfield"] = Given(DAY, project.folder)
+    (customer,) = project.plan("springfield").json["customers"]
+    assert source.asked == []
+    assert "roster-not-fetched" in codes(customer)
+
+
+def test_a_source_is_told_what_is_known_of_the_last_roster(
+    project: Project, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__ONEROSTER", "s")
+    project.customer(org=None, more=API)
+    source = sources["springfield"] = Given(DAY, project.folder)
+    assert project.apply("springfield").code == 0
+    assert project.plan("springfield").code == 0
+
+    first, second = source.asked
+    assert (first.whole, first.earlier.whole_at, first.earlier.rows) == (True, None, {})
+    assert second.earlier.whole_at == first.fetched_at
+    assert second.earlier.rows["users"] == 30
+    assert not second.whole
+
+
+def test_a_roster_is_fetched_into_a_private_file_and_its_lines_counted(project: Project, sources: Sources) -> None:
+    project.customer(org=None, more=API)
+    sources["springfield"] = Given(DAY, project.folder)
+    out = project.folder / "out.zip"
+    fetched = project.run("roster", "fetch", "springfield", "--store", project.store_url, "--out", out)
+    assert fetched.code == 0
+    assert "users 30" in fetched.out
+    assert "page-clamp" in fetched.err
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert out.read_bytes() == DAY.zip(project.folder / "day.zip").read_bytes()
+
+
+def test_a_file_that_cannot_be_used_is_saved_and_said(project: Project, sources: Sources) -> None:
+    project.customer(org=None, more=API)
+    sources["springfield"] = Given(DAY.without_file("users.csv").without_manifest(), project.folder)
+    out = project.folder / "out.zip"
+    fetched = project.run("roster", "fetch", "springfield", "--store", project.store_url, "--out", out)
+    assert fetched.code == 1
+    assert "cannot be used" in fetched.out
+    assert "missing-file" in fetched.err
+    assert out.is_file()
+
+
+@pytest.mark.parametrize(("name", "code"), [("springfield", "nothing-to-fetch"), ("nobody", "unknown-customer")])
+def test_who_has_nothing_to_fetch_is_told_so(project: Project, name: str, code: str) -> None:
+    project.customer()
+    for verb in (["fetch", name, "--out", "x.zip"], ["probe", name]):
+        said = project.run("roster", *verb, "--store", project.store_url)
+        assert said.code in (1, 64)
+        assert code in said.err
+    assert not (project.folder / "x.zip").exists()
+
+
+def test_a_probe_says_what_the_server_does(project: Project, sources: Sources) -> None:
+    project.customer(org=None, more=API)
+    sources["springfield"] = Given(DAY, project.folder)
+    said = project.run("roster", "probe", "springfield", "--store", project.store_url)
+    assert said.code == 0
+    assert said.out == ("page-clamp  500\n            asked for 10,000 rows it sends 500\ntotal       warning: none\n")
+    found = project.run("roster", "probe", "springfield", "--store", project.store_url, "--format", "json").json
+    assert [each["name"] for each in found["findings"]] == ["page-clamp", "total"]
