@@ -11,12 +11,18 @@ import signal
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 #: Below this a fork takes longer than it saves.
 LEAST = 400
 MOST_PROCESSES = 8
+#: So many things are taken at once, or more where there are very many.
+AT_ONCE = 16
+#: Numbers that a pipe takes without anybody reading.
+PIPE_HOLDS = 1000
+
+_START = struct.Struct("<I")
 _HEAD = struct.Struct("<QQ")
 
 
@@ -25,22 +31,47 @@ def done_apart(count: int, work: Callable[[int], bytes]) -> Mapping[int, bytes]:
     processes = min(_processors(), MOST_PROCESSES)
     if count < LEAST or processes < 2 or not _alone():
         return {}
-    children: list[tuple[int, int]] = []
-    try:
-        # A process that has reserved much memory may not be allowed a copy of itself: then the rest is done here.
-        with suppress(OSError):
-            for share in range(1, processes):
-                children.append(_started(range(share, count, processes), work))
-        done = {place: work(place) for place in range(0, count, processes)}
-        for _, answer in children:
-            done |= _read(answer)
-    finally:
-        for child, answer in children:
-            os.close(answer)
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+    with _Queue(count) as queue:
+        children: list[tuple[int, int]] = []
+        try:
+            # A process that has reserved much memory may not be allowed a copy of itself: then the rest is done here.
+            with suppress(OSError):
+                for _ in range(1, processes):
+                    children.append(_started(queue, work))
+            done = {place: work(place) for place in queue}
+            for _, answer in children:
+                done |= _read(answer)
+        finally:
+            for child, answer in children:
+                os.close(answer)
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
     return done
+
+
+class _Queue:
+    """Places from 0, each given to one of the processes that ask: none waits for a slower one with a share of its own.
+    A pipe that holds a number for each few of them, no more than one takes at once."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._length = max(AT_ONCE, -(-count // PIPE_HOLDS))
+        self._asked, self._told = os.pipe()
+
+    def __enter__(self) -> _Queue:
+        starts = range(0, self._count, self._length)
+        os.write(self._told, b"".join(_START.pack(start) for start in starts))
+        os.close(self._told)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._asked)
+
+    def __iter__(self) -> Iterator[int]:
+        while taken := os.read(self._asked, _START.size):
+            (start,) = _START.unpack(taken)
+            yield from range(start, min(start + self._length, self._count))
 
 
 def _processors() -> int:
@@ -53,7 +84,7 @@ def _alone() -> bool:
     return threading.active_count() == 1
 
 
-def _started(places: Iterable[int], work: Callable[[int], bytes]) -> tuple[int, int]:
+def _started(queue: _Queue, work: Callable[[int], bytes]) -> tuple[int, int]:
     """The process, and where its answer is read."""
     answer, end = os.pipe()
     try:
@@ -68,7 +99,7 @@ def _started(places: Iterable[int], work: Callable[[int], bytes]) -> tuple[int, 
     code = 1
     try:
         os.close(answer)
-        whole = [(place, work(place)) for place in places]
+        whole = [(place, work(place)) for place in queue]
         with open(end, "wb") as stream:
             for place, each in whole:
                 stream.write(_HEAD.pack(place, len(each)))

@@ -162,7 +162,7 @@ def _documents(folder: Document | None) -> tuple[tuple[Document, ...], list[Diag
     wrong = [
         _misnamed(each, os.path.splitext(os.path.basename(each.path))[0] + ".yaml")
         for each in files
-        if each not in good
+        if not each.path.endswith(".yaml")
     ]
     wrong += [_ignored(each, "documents stand in the folder itself") for each in folders.values()]
     return good, wrong + [_link(each) for each in links]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from reconciler.config.secrets import SecretBackend
@@ -71,14 +71,21 @@ def secret_states(
     return SecretStates(changed, missing, tuple(unreadable))
 
 
-def references(document: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
+def references(document: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """(dotted path, name) of every `{secret: NAME}` in a document, in order."""
+    found: list[tuple[str, str]] = []
+    _gather(document, "", found)
+    return tuple(found)
+
+
+def _gather(document: Mapping[str, object], above: str, found: list[tuple[str, str]]) -> None:
     for name, value in document.items():
-        if type(value) is not str and isinstance(value, Mapping):
-            if len(value) == 1 and "secret" in value:
-                yield f"{above}{name}", str(value["secret"])
-            else:
-                yield from references(value, f"{above}{name}.")
+        if type(value) is str or not isinstance(value, Mapping):
+            continue
+        if len(value) == 1 and "secret" in value:
+            found.append((f"{above}{name}", str(value["secret"])))
+        else:
+            _gather(value, f"{above}{name}.", found)
 
 
 def _username(path: str) -> str:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
-
-from deepdiff import DeepDiff
-from deepdiff.model import DiffLevel
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.model.cause import Cause
 from reconciler.model.change import Change, Create, Delete, FieldChange, Restore, Update
@@ -15,6 +12,9 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.planning.renames import Renames, Stored, former_ids, renames
+
+if TYPE_CHECKING:
+    from deepdiff.model import DiffLevel
 
 #: personal values of an administrator; their path holds the username, which is personal too
 _PEOPLE = "administrators."
@@ -188,6 +188,9 @@ def field_changes(before: Mapping[str, object], after: Mapping[str, object]) -> 
     """By dotted path; a list counts as one value. Lists whose items have ids are mappings here already."""
     if before == after:
         return ()
+    # Only for a document that differs: its import takes as long as a hundred comparisons.
+    from deepdiff import DeepDiff
+
     found: dict[str, FieldChange] = {}
     # However little two mappings share, what differs is told key by key: who is new among people depends on it.
     tree = DeepDiff(dict(before), dict(after), view="tree", ignore_order=False, threshold_to_diff_deeper=0)
