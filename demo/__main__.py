@@ -1,4 +1,5 @@
-"""The demo: three customers and two days of a roster, from an empty store to deletions held and approved.
+"""The demo: three customers, two days of a roster from an empty store to deletions held and approved, and two rosters
+that are fetched from servers.
 
 Everything stands under `.demo/`, made anew each time. Prints each command before its output; ends with 1 as
 soon as a command ends otherwise than it should.
@@ -10,9 +11,12 @@ import sys
 from pathlib import Path
 
 from demo.people import day_one, day_two
+from demo.servers import servers
 from demo.stage import Stage, Unexpected
 
 ROOT = Path(__file__).resolve().parent.parent
+NEIGHBOURS = ("shelbyville", "ogdenville")
+HERE = ".demo/here/customers"
 DAY_ONE, DAY_TWO = ".demo/day-1.zip", ".demo/day-2.zip"
 
 
@@ -41,6 +45,20 @@ def play(root: Path) -> None:
 
     stage.say("The same roster once more: nothing is left to do.")
     stage.run("plan", "springfield", "--zip", DAY_TWO, "--detailed-exitcode", expected=0)
+
+    with servers(root):
+        stage.say(
+            "The two other districts leave their rosters on servers, here two small ones of this machine. .demo/here"
+            " holds the same files with their addresses, and a plan says that rosters come from elsewhere now."
+        )
+        stage.run("apply", *NEIGHBOURS, "--roster", "none", "--dir", HERE, "--yes", expected=0)
+        stage.say("What these servers do, before anything is fetched.")
+        stage.run("roster", "probe", "shelbyville", "--dir", HERE, expected=0)
+        stage.run("roster", "probe", "ogdenville", "--dir", HERE, expected=0)
+        stage.say("Both rosters are fetched, compared and applied within their limits, by what was applied last.")
+        stage.run("sync", *NEIGHBOURS, "--dir", HERE, expected=0)
+        stage.say("The same again: fetched, and known by their digests to be the same.")
+        stage.run("sync", *NEIGHBOURS, "--dir", HERE, expected=0)
 
 
 def main(root: Path = ROOT) -> int:

@@ -74,6 +74,8 @@ class District:
     courses: tuple[Course, ...]
     classes: tuple[SchoolClass, ...]
     enrollments: tuple[Enrollment, ...]
+    sourced_id: str = DISTRICT
+    name: str = "Springfield Unified School District"
 
 
 HIGH = School("s-high", "Springfield High", ("09", "10", "11", "12"), pupils=36, teachers=9)

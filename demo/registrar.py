@@ -19,7 +19,8 @@ def plain(name: str) -> str:
 class Registrar:
     """Everything it gives out follows from the seed and the order of asking; nothing is given out twice."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, domain: str = "springfield.example") -> None:
+        self._domain = domain
         self._random = random.Random(seed)
         self._next_number = 1001
         self._taken: set[str] = set()
@@ -35,7 +36,7 @@ class Registrar:
             given_name=given_name,
             family_name=family_name,
             username=self._unused(f"{given[0]}{family}", ""),
-            email=self._unused(f"{given}.{family}", "@springfield.example"),
+            email=self._unused(f"{given}.{family}", f"@{self._domain}"),
             schools=schools,
             grade=grade,
         )

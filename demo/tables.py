@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from demo.bundle import Row, table
-from demo.district import DISTRICT, District
+from demo.district import District
 
 YEAR = "t-2026"
 #: sourcedId, title, type, first day, the day after the last, parent
@@ -18,7 +18,12 @@ SESSIONS = (
 
 def tables(district: District) -> Mapping[str, bytes]:
     """Every data file of the bundle, by name without `.csv`."""
-    rows = {
+    return {file: table(file, of_file) for file, of_file in rows(district).items()}
+
+
+def rows(district: District) -> Mapping[str, Iterator[Row]]:
+    """By file without `.csv`; a row does not name what it leaves blank."""
+    return {
         "academicSessions": _sessions(),
         "classes": _classes(district),
         "courses": _courses(district),
@@ -26,7 +31,6 @@ def tables(district: District) -> Mapping[str, bytes]:
         "orgs": _orgs(district),
         "users": _users(district),
     }
-    return {file: table(file, of_file) for file, of_file in rows.items()}
 
 
 def _sessions() -> Iterator[Row]:
@@ -43,15 +47,14 @@ def _sessions() -> Iterator[Row]:
 
 
 def _orgs(district: District) -> Iterator[Row]:
-    name = "Springfield Unified School District"
-    yield {"sourcedId": DISTRICT, "name": name, "type": "district", "identifier": "62701"}
+    yield {"sourcedId": district.sourced_id, "name": district.name, "type": "district", "identifier": "62701"}
     for number, school in enumerate(district.schools, start=1):
         yield {
             "sourcedId": school.sourced_id,
             "name": school.name,
             "type": "school",
             "identifier": f"62701-{number}",
-            "parentSourcedId": DISTRICT,
+            "parentSourcedId": district.sourced_id,
         }
 
 
@@ -63,7 +66,7 @@ def _courses(district: District) -> Iterator[Row]:
             "title": course.title,
             "courseCode": course.code,
             "grades": ",".join(course.grades),
-            "orgSourcedId": DISTRICT,
+            "orgSourcedId": district.sourced_id,
         }
 
 

@@ -13,10 +13,10 @@ from demo.words import COURSES
 Seating = tuple[SchoolClass, Sequence[Person]]
 
 
-def timetable(registrar: Registrar, people: tuple[Person, ...]) -> District:
+def timetable(registrar: Registrar, people: tuple[Person, ...], schools: tuple[School, ...] = SCHOOLS) -> District:
     """Everyone of the schools' pupils in every course of the grade, or in a homeroom where it has none."""
     seatings: list[Seating] = []
-    for school in SCHOOLS:
+    for school in schools:
         teachers = cycle(
             [person for person in people if person.role == "teacher" and person.schools[0] == school.sourced_id]
         )
@@ -24,7 +24,7 @@ def timetable(registrar: Registrar, people: tuple[Person, ...]) -> District:
             seatings.append((taught, (next(teachers), *pupils)))
     seats = [(taught, person) for taught, seated in seatings for person in seated]
     return District(
-        schools=SCHOOLS,
+        schools=schools,
         people=people,
         courses=_courses(),
         classes=tuple(taught for taught, _ in seatings),

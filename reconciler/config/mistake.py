@@ -49,12 +49,12 @@ TYPES: dict[str, tuple[str, str]] = {
 #: (parent key, key) or key -> what to write where it is missing
 WHAT_TO_WRITE = {
     "kind": "the first line says what the file describes: kind: customer, community, lesson or defaults",
+    "host_key": "`reconciler roster probe sftp://HOST` prints it; compare it with what the server's owner says",
     "agreements": "both are needed, with the days on which the institution accepted them: "
     "agreements: {privacy_policy: YEAR-MM-DD, terms_of_service: YEAR-MM-DD}",
     "privacy_policy": "write the day on which the institution accepted it",
     "terms_of_service": "write the day on which the institution accepted them",
     "administrators": "at least one person of role admin: given_name, family_name, email, username, role",
-    "host_key": "ssh-keyscan HOST prints it; compare it with what the server's owner says",
 }
 
 

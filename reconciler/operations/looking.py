@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
@@ -48,6 +49,32 @@ def save_roster(workspace: Workspace, customer: str, out: Path, fetched_at: str,
 def probe_source(workspace: Workspace, customer: str, fetched_at: str) -> tuple[Finding, ...]:
     """What the customer's server does. Raises Refusal."""
     return _source(workspace, customer).probe(Ask(fetched_at))
+
+
+def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[Finding, ...]:
+    """The host keys of a server that no customer is configured for yet; nothing is signed in to. address:
+    `sftp://HOST` or `sftp://HOST:PORT`. Raises Refusal."""
+    from reconciler.oneroster.sources.sftp.account import SftpAccount
+    from reconciler.oneroster.sources.sftp.source import SftpSource
+
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port or 22
+    except ValueError:
+        host, port = None, 0
+    if host is None or parts.scheme != "sftp" or parts.username is not None:
+        raise Refusal(
+            [
+                error(
+                    "invalid-address",
+                    "an address to probe is sftp://HOST or sftp://HOST:PORT, without a user",
+                    hint="a OneRoster API is probed by the id of its customer",
+                )
+            ]
+        )
+    account = SftpAccount(host=host, port=port, username="", path="/", host_key=None)
+    allows = workspace.repository.settings.network.allows
+    return SftpSource(account, hosts_of(workspace), allows).probe(Ask(fetched_at))
 
 
 def _source(workspace: Workspace, name: str) -> Source:

@@ -1,0 +1,109 @@
+"""A small SFTP server on this machine, for the demo: one folder to read from, one user, one password.
+
+By paramiko's own server, so that the demo runs where no OpenSSH is installed; the tests use a real one.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+import paramiko
+
+# That a connection ended is no news.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """host_key: as it is pinned in YAML."""
+
+    host: str
+    port: int
+    host_key: str
+
+
+@contextmanager
+def sftp_server(folder: Path, username: str, password: str) -> Iterator[Address]:
+    """Serves the folder as `/` on a free port of this machine as long as the context lasts."""
+    key = paramiko.ECDSAKey.generate()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=_serve, args=(listener, key, folder, username, password), daemon=True)
+        thread.start()
+        host, port = listener.getsockname()
+        try:
+            yield Address(host, port, f"{key.get_name()} {key.get_base64()}")
+        finally:
+            # An accept that waits does not see that its socket was closed.
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _serve(listener: socket.socket, key: paramiko.PKey, folder: Path, username: str, password: str) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        transport = paramiko.Transport(connection)
+        transport.add_server_key(key)
+        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _ReadOnly, folder)
+        with suppress(paramiko.SSHException, EOFError, OSError):
+            transport.start_server(server=_OneUser(username, password))
+
+
+class _OneUser(paramiko.ServerInterface):
+    def __init__(self, username: str, password: str) -> None:
+        self._known = (username, password)
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "password"
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        right = all(hmac.compare_digest(*pair) for pair in zip((username, password), self._known, strict=True))
+        return paramiko.AUTH_SUCCESSFUL if right else paramiko.AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+
+class _ReadOnly(paramiko.SFTPServerInterface):
+    def __init__(self, server: paramiko.ServerInterface, folder: Path) -> None:
+        super().__init__(server)
+        self._folder = folder
+
+    def _real(self, path: str) -> Path:
+        return self._folder / self.canonicalize(path).lstrip("/")
+
+    def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
+        try:
+            return [
+                paramiko.SFTPAttributes.from_stat(each.stat(), each.name) for each in sorted(self._real(path).iterdir())
+            ]
+        except OSError as problem:
+            return paramiko.SFTPServer.convert_errno(problem.errno or 0)
+
+    def stat(self, path: str) -> paramiko.SFTPAttributes | int:
+        try:
+            return paramiko.SFTPAttributes.from_stat(self._real(path).stat())
+        except OSError as problem:
+            return paramiko.SFTPServer.convert_errno(problem.errno or 0)
+
+    lstat = stat
+
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            return paramiko.SFTP_PERMISSION_DENIED
+        handle = paramiko.SFTPHandle(flags)
+        try:
+            handle.readfile = self._real(path).open("rb")  # type: ignore[attr-defined]
+        except OSError as problem:
+            return paramiko.SFTPServer.convert_errno(problem.errno or 0)
+        return handle
