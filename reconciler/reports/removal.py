@@ -40,11 +40,12 @@ NAMES: dict[str, tuple[str, str]] = {
     "org_closure": ("place in the tree of orgs", "places in the tree of orgs"),
     "secrets": ("secret", "secrets"),
     "holds": ("hold", "holds"),
+    "held_plans": ("plan that waits for approval", "plans that wait for approval"),
     "snapshots": ("last roster", "last rosters"),
     "erased": ("trace of somebody erased", "traces of people erased"),
 }
 #: Of these, how many there are says nothing to people.
-UNTOLD = frozenset({"snapshot_parts", "write_counters"})
+UNTOLD = frozenset({"snapshot_parts", "syncs", "write_counters"})
 #: What tombstones are of.
 _DELETED = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
 

@@ -26,7 +26,15 @@ from reconciler.store.memberships import keep_memberships
 from reconciler.store.problem import StoreProblem
 from reconciler.store.renaming import former_id, refuse_taken, rename_customer
 from reconciler.store.roster import write_roster
-from reconciler.store.run_record import HoldScope, counts_of, forget_holds, hold_scope, keep_hold, record_run
+from reconciler.store.run_record import (
+    HoldScope,
+    counts_of,
+    forget_holds,
+    held_since,
+    hold_scope,
+    keep_hold,
+    record_run,
+)
 from reconciler.store.secret_traces import keep_secrets
 from reconciler.store.snapshots import keep_snapshot, overtake_snapshot
 from reconciler.store.staleness import Current, current_catalogue, current_customer, refuse_stale
@@ -171,9 +179,10 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
 def _keep_holds(connection: Connection, customer: int, order: Order, now: str) -> None:
     """What takes a run back neither knows nor changes what a roster or the files would have held."""
     plan = order.plan
+    since = held_since(connection, customer, plan.hold.id) if plan.hold else None
     forget_holds(connection, customer, HoldScope if order.settles_roster else [HoldScope.DECLARED])
     if plan.hold is not None and not order.approved:
-        keep_hold(connection, customer, hold_scope(plan), plan.hold, order.plan_id, now)
+        keep_hold(connection, customer, hold_scope(plan), plan.hold, order.plan_id, since or now)
 
 
 def _create_customer(connection: Connection, order: Order, run: int) -> int:

@@ -10,6 +10,7 @@ import polars as pl
 from reconciler.store.before_images import erasure_trace
 from reconciler.store.certificates import Certificate, CertificateKind, certificates, issue
 from reconciler.store.connection import Connection
+from reconciler.store.held_plans import count_held_plans, forget_held_plans
 from reconciler.store.key import StoreKey
 from reconciler.store.known_person import KnownPerson, known_person, unbound_person
 from reconciler.store.live import Store
@@ -22,7 +23,7 @@ from reconciler.store.volatile_removal import count_volatile, remove_volatile
 from reconciler.store.wiping import overwrite_freed
 
 #: What a certificate counts beside rows of tables.
-IMAGES, ROSTER_ROWS, SENTENCES = "documents", "roster_rows", "sentences"
+IMAGES, ROSTER_ROWS, SENTENCES, HELD_PLANS = "documents", "roster_rows", "sentences", "held_plans"
 
 
 def count_person(store: Store, customer: int, who: int | str) -> Counts:
@@ -168,6 +169,8 @@ def _in_texts(connection: Connection, customer: int, person: KnownPerson, *, rem
         IMAGES: named_in_documents(connection, customer, person, remove=remove),
         ROSTER_ROWS: named_in_snapshot(connection, customer, person, remove=remove),
         SENTENCES: named_in_holds(connection, customer, person, remove=remove),
+        # Whether it names the person is not asked: a sync makes it anew.
+        HELD_PLANS: (forget_held_plans if remove else count_held_plans)(connection, customer),
     }
     return {name: number for name, number in counts.items() if number}
 

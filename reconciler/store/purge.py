@@ -10,12 +10,16 @@ import polars as pl
 from reconciler.model.plan import CATALOGUE
 from reconciler.store.certificates import Certificate, CertificateKind, issue
 from reconciler.store.connection import Connection
+from reconciler.store.held_plans import count_held_plans, forget_held_plans
 from reconciler.store.live import Store
 from reconciler.store.lock import customer_lock
 from reconciler.store.removal import OF_CUSTOMER, OF_ROWS, Counts, counted, remove, staged, undoubted
 from reconciler.store.retention import Kept, Span, past_retention
 from reconciler.store.volatile_removal import count_volatile, remove_volatile
 from reconciler.store.wiping import overwrite_freed
+
+#: What waits for a person is full of names as well; what was compared so long ago is no basis for approving anything.
+HELD_PLANS = "held_plans"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ def purgeable(store: Store, slug: str, cut: str, *, declared: bool) -> Purgeable
         with staged(connection, past.ids):
             counts = counted(connection, OF_ROWS, {})
         counts |= count_volatile(store, past.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
+        if customer is not None and (plans := count_held_plans(connection, customer, cut)):
+            counts[HELD_PLANS] = plans
         return Purgeable(counts, past.spans, past.kept)
 
 
@@ -78,8 +84,9 @@ def remove_customer(connection: Connection, store: Store, customer: int) -> Coun
 def _past(connection: Connection, store: Store, customer: int | None, cut: str) -> Counts:
     past = past_retention(connection, store, customer, cut)
     volatile = remove_volatile(store, past.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
+    plans = forget_held_plans(connection, customer, cut) if customer is not None else 0
     with undoubted(connection, customer), staged(connection, past.ids):
-        return remove(connection, OF_ROWS, {}) | volatile
+        return remove(connection, OF_ROWS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
 
 
 def _all_of(connection: Connection, store: Store, customer: int | None) -> Counts:

@@ -111,6 +111,8 @@ OF_CUSTOMER = (
     Target("lessons", _OWN),
     Target("secrets", _OWN),
     Target("holds", _OWN),
+    Target("held_plans", _OWN),
+    Target("syncs", _OWN),
     Target("snapshot_parts", _OWN_SNAPSHOTS),
     Target("snapshots", _OWN),
     Target("erased", _OWN),

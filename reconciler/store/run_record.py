@@ -14,6 +14,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold
 from reconciler.store.connection import Connection
 from reconciler.store.documents import text_of
+from reconciler.store.held_plans import forget_held_plans
 from reconciler.store.key import StoreKey
 
 HASHED = (
@@ -82,15 +83,27 @@ def hold_scope(plan: CustomerPlan) -> HoldScope:
 
 
 def forget_holds(connection: Connection, customer: int, scopes: Iterable[HoldScope]) -> None:
+    """With the plans that were kept for them: a sync keeps those of rosters alone."""
     for scope in scopes:
+        if scope is HoldScope.ROSTER:
+            forget_held_plans(connection, customer)
         connection.execute(
             "DELETE FROM holds WHERE customer_id = :customer AND scope = :scope",
             {"customer": customer, "scope": scope.value},
         )
 
 
+def held_since(connection: Connection, customer: int, hold: str) -> str | None:
+    """Since when exactly this set waits; None where it does not."""
+    found = connection.scalar(
+        "SELECT created_at FROM holds WHERE customer_id = :customer AND hold_id = :hold",
+        {"customer": customer, "hold": hold},
+    )
+    return None if found is None else str(found)
+
+
 def keep_hold(connection: Connection, customer: int, scope: HoldScope, hold: Hold, plan_id: str, now: str) -> None:
-    """In place of what was held of the scope."""
+    """In place of what was held of the scope. now: since when it is held."""
     forget_holds(connection, customer, [scope])
     connection.execute(
         "INSERT INTO holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at)"

@@ -23,9 +23,9 @@ def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
 ) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
     assert run(["store", "status", "--store", store_url]) == 0
-    assert capsys.readouterr().out == "durable: 0004\nvolatile: 0001\n"
+    assert capsys.readouterr().out == "durable: 0005\nvolatile: 0001\n"
     assert run(["store", "upgrade", "--store", store_url]) == 0
-    assert capsys.readouterr().out == "durable: up to date (0004)\nvolatile: up to date (0001)\n"
+    assert capsys.readouterr().out == "durable: up to date (0005)\nvolatile: up to date (0001)\n"
 
 
 def test_status_of_an_older_store_exits_1_and_names_the_command(

@@ -1,0 +1,190 @@
+"""When rosters are fetched by themselves: six periods, in time zones that put their clocks forward, back and away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model.schedule import Period, Schedule, first_moment
+
+CHICAGO = ZoneInfo("America/Chicago")
+#: Half an hour of daylight saving; a quarter of an hour off; the usual; a day that never was (2011-12-30).
+ZONES = ("Australia/Lord_Howe", "Asia/Kathmandu", "America/Chicago", "Pacific/Apia")
+LENGTHS = {
+    Period.HOURLY: timedelta(hours=1),
+    Period.EVERY_6_HOURS: timedelta(hours=6),
+    Period.EVERY_12_HOURS: timedelta(hours=12),
+    Period.DAILY: timedelta(days=1),
+    Period.WEEKLY: timedelta(days=7),
+    Period.MONTHLY: timedelta(days=28),
+}
+HOUR = timedelta(hours=1)
+
+times = st.none() | st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59))
+moments = st.integers(0, 23 * 365 * 24 * 3600).map(lambda each: datetime(2007, 1, 1, tzinfo=UTC) + timedelta(0, each))
+schedules = st.builds(Schedule, st.sampled_from(Period), st.sampled_from(ZONES), times, st.text("abc", max_size=3))
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def there(start: datetime, schedule: Schedule) -> datetime:
+    """The slot that a start belongs to, on the wall."""
+    return (start - schedule.jitter).astimezone(ZoneInfo(schedule.timezone)).replace(tzinfo=None)
+
+
+def starts(schedule: Schedule, begin: datetime, number: int) -> list[datetime]:
+    found = [schedule.slot_after(begin)]
+    while len(found) < number:
+        found.append(schedule.slot_after(found[-1]))
+    return found
+
+
+@given(schedules, moments)
+def test_every_start_comes_once_and_later_than_the_one_before(schedule: Schedule, begin: datetime) -> None:
+    found = starts(schedule, begin, 6)
+    assert all(later > earlier for earlier, later in pairwise(found))
+    assert all(later - earlier >= LENGTHS[schedule.period] - HOUR for earlier, later in pairwise(found))
+    for earlier, later in pairwise(found):
+        assert schedule.slot_at_or_before(earlier) == earlier, "each is found again from itself"
+        assert schedule.slot_at_or_before(later - timedelta(seconds=1)) == earlier, "and nothing is between two"
+
+
+@given(schedules, moments)
+def test_no_period_is_lost(schedule: Schedule, begin: datetime) -> None:
+    longest = timedelta(days=31) if schedule.period is Period.MONTHLY else LENGTHS[schedule.period]
+    # Where the clock is put back, an hour comes twice and its slot once; a day that never was has none.
+    missing = timedelta(hours=25) if schedule.timezone == "Pacific/Apia" else HOUR
+    found = starts(schedule, begin, 4)
+    assert all(later - earlier <= longest + missing for earlier, later in pairwise(found))
+
+
+@given(schedules, moments)
+def test_nobody_starts_before_the_time_of_day_nor_much_later(schedule: Schedule, begin: datetime) -> None:
+    start = schedule.slot_after(begin)
+    slot = start - schedule.jitter
+    assert timedelta(0) <= schedule.jitter <= timedelta(minutes=5 if schedule.period is Period.HOURLY else 10)
+    wall = there(start, schedule)
+    if schedule.at is None or schedule.period in (Period.HOURLY, Period.EVERY_6_HOURS, Period.EVERY_12_HOURS):
+        return
+    hours, minutes = map(int, schedule.at.split(":"))
+    meant = wall.replace(hour=hours, minute=minutes, second=0)
+    assert wall == meant or first_moment(meant, ZoneInfo(schedule.timezone)) == slot
+
+
+@given(schedules, moments, st.integers(0, 400))
+def test_what_was_missed_is_made_up_for_once(schedule: Schedule, last: datetime, days: int) -> None:
+    now = schedule.slot_after(last) + timedelta(days=days)
+    assert schedule.is_due(last, now)
+    assert not schedule.is_due(now, now), "one fetch is enough, however many starts went by"
+    assert schedule.next_due(now, now) == schedule.slot_after(now)
+
+
+@given(schedules, moments, st.integers(0, 10))
+def test_periods_are_counted_as_they_come(schedule: Schedule, since: datetime, number: int) -> None:
+    found = starts(schedule, since, number + 1)
+    last = found[number - 1] if number else since
+    assert schedule.periods_since(since, last) == number
+    assert schedule.periods_since(since, found[number] - timedelta(seconds=1)) == number
+
+
+def slots_of(period: Period, at: str | None, timezone: str, day: str) -> list[str]:
+    """On the wall, with the offset."""
+    schedule = Schedule(period, timezone, at)
+    zone = ZoneInfo(timezone)
+    begin = datetime.fromisoformat(day).replace(tzinfo=zone) - timedelta(seconds=1)
+    end = (datetime.fromisoformat(day) + timedelta(days=1)).replace(tzinfo=zone)
+    found = []
+    start = schedule.slot_after(begin.astimezone(UTC) + schedule.jitter)
+    while start - schedule.jitter < end.astimezone(UTC):
+        found.append(f"{(start - schedule.jitter).astimezone(zone):%H:%M%z}")
+        start = schedule.slot_after(start)
+    return found
+
+
+def test_a_time_that_does_not_exist_runs_at_the_first_moment_after() -> None:
+    assert slots_of(Period.DAILY, "02:30", "America/Chicago", "2026-03-08") == ["03:00-0500"]
+    assert slots_of(Period.DAILY, "02:15", "Australia/Lord_Howe", "2026-10-04") == ["02:30+1100"]
+
+
+def test_a_time_that_exists_twice_runs_once_the_first_time() -> None:
+    assert slots_of(Period.DAILY, "01:30", "America/Chicago", "2026-11-01") == ["01:30-0500"]
+    assert slots_of(Period.EVERY_6_HOURS, "01:30", "America/Chicago", "2026-11-01") == [
+        "01:30-0500",
+        "07:30-0600",
+        "13:30-0600",
+        "19:30-0600",
+    ]
+
+
+def test_hours_go_by_the_wall_clock_none_twice() -> None:
+    forward = slots_of(Period.HOURLY, None, "America/Chicago", "2026-03-08")
+    back = slots_of(Period.HOURLY, "07:10", "America/Chicago", "2026-11-01")
+    assert forward[:3] == ["00:00-0600", "01:00-0600", "03:00-0500"]
+    assert len(forward) == 23, "two o'clock does not exist, and three comes once"
+    assert back[:3] == ["00:10-0500", "01:10-0500", "02:10-0600"]
+    assert len(back) == 24
+
+
+def test_shorter_periods_are_anchored_at_the_time_of_day() -> None:
+    assert slots_of(Period.EVERY_12_HOURS, "14:20", "Asia/Kathmandu", "2026-05-05") == ["02:20+0545", "14:20+0545"]
+    assert slots_of(Period.EVERY_6_HOURS, None, "UTC", "2026-05-05") == [
+        "00:00+0000",
+        "06:00+0000",
+        "12:00+0000",
+        "18:00+0000",
+    ]
+
+
+def test_a_day_that_never_was_has_no_slot() -> None:
+    schedule = Schedule(Period.DAILY, "Pacific/Apia", "12:00")
+    walls = [there(start, schedule).date().isoformat() for start in starts(schedule, moment("2011-12-28T00:00Z"), 4)]
+    assert walls == ["2011-12-28", "2011-12-29", "2011-12-31", "2012-01-01"]
+
+
+def test_weekly_is_on_mondays_and_monthly_on_the_first() -> None:
+    weekly, monthly = (Schedule(each, "America/Chicago", "03:00") for each in (Period.WEEKLY, Period.MONTHLY))
+    assert {there(each, weekly).weekday() for each in starts(weekly, moment("2026-01-01T00:00Z"), 60)} == {0}
+    walls = [there(each, monthly) for each in starts(monthly, moment("2027-12-15T00:00Z"), 14)]
+    assert [each.day for each in walls] == [1] * 14
+    assert [each.month for each in walls] == [*range(1, 13), 1, 2]
+
+
+def test_without_a_time_of_day_longer_periods_start_between_one_and_five_each_customer_by_itself() -> None:
+    begin = moment("2026-06-01T12:00Z")
+    found = [Schedule(Period.DAILY, "UTC", None, f"store/{number}").slot_after(begin) for number in range(1000)]
+    assert min(found) >= moment("2026-06-02T01:00Z")
+    assert max(found) < moment("2026-06-02T05:10Z")
+    assert max(Counter(found).values()) <= 3
+
+
+@pytest.mark.parametrize(("period", "minutes"), [(Period.HOURLY, 5), (Period.DAILY, 10)])
+def test_a_thousand_customers_of_one_time_do_not_start_in_one_second(period: Period, minutes: int) -> None:
+    begin = moment("2026-06-01T12:00Z")
+    found = [Schedule(period, "UTC", "02:30", f"store/{number}").slot_after(begin) for number in range(1000)]
+    assert max(found) - min(found) <= timedelta(minutes=minutes)
+    assert max(Counter(found).values()) <= 14, "a thousand over the seconds that there are"
+    assert found == [Schedule(period, "UTC", "02:30", f"store/{each}").slot_after(begin) for each in range(1000)]
+
+
+def test_who_was_never_fetched_is_due_at_once() -> None:
+    now = moment("2026-06-01T12:00Z")
+    assert Schedule(Period.MONTHLY, "UTC", "02:30").is_due(None, now)
+
+
+def test_what_failed_is_tried_again_twice_and_then_not_before_the_next_slot() -> None:
+    daily = Schedule(Period.DAILY, "UTC", "02:30", "x")
+    now = daily.slot_at_or_before(moment("2026-06-01T12:00Z"))
+    following = daily.slot_after(now)
+    found = [daily.after_failure(tries, now) for tries in (1, 2, 3, 4)]
+    assert found == [now + timedelta(minutes=15), now + timedelta(hours=1), following, following]
+    hourly = Schedule(Period.HOURLY, "UTC", None, "x")
+    late = hourly.slot_after(now) - timedelta(minutes=5)
+    assert hourly.after_failure(1, late) == hourly.slot_after(late), "the next slot is nearer"

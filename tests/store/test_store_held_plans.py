@@ -1,0 +1,80 @@
+"""Plans that wait for a person: kept encrypted, for as long as exactly their hold waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.store import held_plans
+from reconciler.store.held_plans import count_held_plans, forget_held_plans, held_plan, keep_held_plan
+from reconciler.store.live import Store
+from reconciler.store.problem import StoreProblem
+from tests.store import foreign, plans
+from tests.store.test_store_holds import held_plan_again
+
+CONTENT = b"Maggie Simpson " * 1000
+MADE = "2026-11-20T02:30:00Z"
+
+
+@pytest.fixture
+def held(store: Store) -> Store:
+    """A store with something held of customer 1, and the plan of it kept."""
+    plans.load(store)
+    plans.apply(store, held_plan_again(store))
+    assert kept(store)
+    return store
+
+
+def kept(store: Store, hold: str = plans.HOLD.id) -> bool:
+    return keep_held_plan(store, 1, hold, "sha256:1", CONTENT, MADE)
+
+
+def read(store: Store, hold: str = plans.HOLD.id) -> bytes | None:
+    with store.connected() as connection:
+        return held_plan(connection, store.key, hold)
+
+
+def test_a_kept_plan_comes_back_as_it_was_and_is_not_to_be_read_in_the_store(
+    held: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_plans, "SLICE", 4_000)
+    assert kept(held)
+    assert read(held) == CONTENT
+    with held.connected() as connection:
+        data = [bytes(row[0]) for row in connection.rows("SELECT data FROM held_plans ORDER BY number")]
+    assert len(data) == 4
+    assert not any(b"Maggie" in each for each in data)
+
+
+def test_a_slice_that_was_altered_or_moved_is_refused(held: Store) -> None:
+    foreign.run(held, "UPDATE held_plans SET number = 1")
+    assert read(held) == CONTENT, "its place among all is what counts"
+    foreign.run(held, "UPDATE held_plans SET hold_id = 'springfield:9:aaaaaa'")
+    with pytest.raises(StoreProblem, match="cannot be read"):
+        read(held, "springfield:9:aaaaaa")
+
+
+def test_a_plan_of_what_is_not_held_any_more_is_not_kept(held: Store) -> None:
+    assert not kept(held, "springfield:9:aaaaaa")
+    assert read(held) == CONTENT
+
+
+def test_it_goes_with_its_hold(held: Store) -> None:
+    plans.apply(held, held_plan_again(held))
+    assert read(held) is None, "a newer apply supersedes it"
+    assert kept(held)
+    plans.apply(held, held_plan_again(held), approved=True)
+    assert read(held) is None
+
+
+def test_it_goes_when_it_is_older_than_its_retention(held: Store) -> None:
+    with held.connected() as connection, connection.writing():
+        assert count_held_plans(connection, 1, before=MADE) == 0
+        assert forget_held_plans(connection, 1, before="2026-11-20T02:30:01Z") == 1
+    assert read(held) is None
+
+
+def test_what_was_held_before_stays_held_since_then(held: Store) -> None:
+    foreign.run(held, f"UPDATE holds SET created_at = '{MADE}'")
+    plans.apply(held, held_plan_again(held))
+    with held.reading() as reader:
+        assert [each.created_at for each in reader.holds()] == [MADE]
