@@ -34,13 +34,39 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 #: What is played on PostgreSQL in the quick run as well; everything else on it is part of the long run.
-QUICK_ON_POSTGRESQL = ("test_main_job.py",)
+QUICK_ON_POSTGRESQL = (
+    "test_a_first_load_creates_everything",
+    "test_a_second_plan_after_apply_is_empty",
+    "test_three_leavers_of_a_hundred_are_deleted_with_their_enrollments",
+    "test_sixty_leavers_of_a_hundred_are_held_until_somebody_approves_exactly_them",
+    "test_a_rekeyed_person_keeps_the_account",
+    "test_a_person_who_returns_has_the_same_account_and_enrollments",
+)
+#: What plays many applies one after the other. The quick run has the main job, the ladder, limits, identities and the
+#: faults, and all that is pure.
+LONG = frozenset(
+    {
+        "test_expected_plans.py",
+        "test_history_verify.py",
+        "test_import.py",
+        "test_merges.py",
+        "test_plan_file.py",
+        "test_renames_by_door.py",
+        "test_settings_digest.py",
+        "test_store_lock.py",
+        "test_undo.py",
+        "test_undo_documents.py",
+        "test_undo_limits.py",
+        "test_week_in_git.py",
+    }
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("postgres") and item.path.name not in QUICK_ON_POSTGRESQL:
+        on_postgresql = item.get_closest_marker("postgres") and item.name.split("[")[0] not in QUICK_ON_POSTGRESQL
+        if on_postgresql or item.path.name in LONG:
             item.add_marker(pytest.mark.slow)
 
 

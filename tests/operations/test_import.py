@@ -62,7 +62,8 @@ def imported(project: Project, *arguments: str) -> Result:
         if f"new        {name}" in result.out or f"changed    {name}" in result.out:
             assert canonical(text.encode(), name) == text
     assert project.run("validate").code == 0
-    assert is_empty(project.plan(*[each for each in arguments if not each.startswith("-")]))
+    names = [each for each in arguments if not each.startswith("-")]
+    assert is_empty(project.plan(*names, "--roster", "none"))
     assert SECRET not in result.out + result.err + "".join(texts(project).values())
     return result
 
