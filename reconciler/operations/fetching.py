@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import assert_never
 
 from pydantic import SecretStr
@@ -33,24 +34,50 @@ def nobody(_: str) -> Progress:
     return unheard
 
 
-@dataclass(frozen=True, slots=True)
 class Fetches:
-    """Fetches of one run, under way. Each future gives what came of it, and never raises Refusal."""
+    """Fetches of one run, under way. Each future gives what came of it, and never raises Refusal.
 
-    pool: ThreadPoolExecutor = field(repr=False)
+    The threads are daemons: somebody who interrupts the run waits for no server. What a fetch had is not lost by that,
+    since checkpoints are made for being killed.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._most = at_once
+        self._threads: list[threading.Thread] = []
+        self._waiting: queue.SimpleQueue[tuple[Future[Fetched | Refusal], Source, Ask] | None] = queue.SimpleQueue()
 
     def start(self, source: Source, ask: Ask) -> Future[Fetched | Refusal]:
-        return self.pool.submit(_fetched, source, ask)
+        future: Future[Fetched | Refusal] = Future()
+        self._waiting.put((future, source, ask))
+        if len(self._threads) < self._most:
+            self._threads.append(threading.Thread(target=self._work, name="fetch", daemon=True))
+            self._threads[-1].start()
+        return future
+
+    def stop(self) -> None:
+        """Begins nothing more."""
+        for _ in self._threads:
+            self._waiting.put(None)
+
+    def _work(self) -> None:
+        while (job := self._waiting.get()) is not None:
+            future, source, ask = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(_fetched(source, ask))
+            except BaseException as problem:  # noqa: BLE001 - whoever waits for it is told
+                future.set_exception(problem)
 
 
 @contextmanager
 def fetches(at_once: int = MOST_AT_ONCE) -> Iterator[Fetches]:
-    """Who leaves early waits for what has begun, and for nothing else."""
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="fetch")
+    """Who leaves early waits for nothing."""
+    made = Fetches(at_once)
     try:
-        yield Fetches(pool)
+        yield made
     finally:
-        pool.shutdown(cancel_futures=True)
+        made.stop()
 
 
 def _fetched(source: Source, ask: Ask) -> Fetched | Refusal:

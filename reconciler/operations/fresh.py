@@ -88,17 +88,15 @@ class FreshRosters:
         return _with(read, came.diagnostics)
 
     def close(self) -> None:
-        """Gives up the files of those that nobody took."""
+        """Gives up the files of those that nobody took, now or when they come."""
         for future in self._fetched.values():
-            if future.done() and not future.cancelled():
-                came = future.result()
-                if isinstance(came, Fetched):
-                    came.stream.close()
+            if not future.cancel():
+                future.add_done_callback(_given_up)
 
 
 @contextmanager
 def fresh_rosters(workspace: Workspace, fetched_at: str, heard: Heard = nobody) -> Iterator[FreshRosters]:
-    """For one plan; what is still being fetched at its end is waited for, and not used."""
+    """For one plan; nobody waits for what is still being fetched at its end."""
     made: FreshRosters | None = None
     try:
         with fetches() as under_way:
@@ -142,6 +140,13 @@ def no_roster(span: Span | None) -> Diagnostic:
         span,
         "leave out --zip, or configure rostering",
     )
+
+
+def _given_up(future: Future[Fetched | Refusal]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        came = future.result()
+        if isinstance(came, Fetched):
+            came.stream.close()
 
 
 def _read_file(workspace: Workspace, customer: str, bundle: Path, fetched_at: str) -> Snapshot | Refusal:

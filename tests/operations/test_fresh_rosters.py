@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +110,50 @@ def test_a_fetch_that_fails_refuses_its_customer_and_no_other(project: Project, 
     assert (springfield["outcome"], codes(springfield)) == ("refused", {"not-json"})
     assert shelbyville["counts"]["user"]["create"] == 30
     assert plan.code == 3
+
+
+def test_who_interrupts_a_plan_waits_for_no_server(
+    project: Project, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.customer(org=None, more=API)
+    project.customer("shelbyville", org=None, more=API)
+    answering = threading.Event()
+
+    @dataclass
+    class Silent(Given):
+        def fetch(self, ask: Ask) -> Fetched:
+            answering.wait(60)
+            return super().fetch(ask)
+
+    silent = sources["springfield"] = Silent(DAY, project.folder)
+    sources["shelbyville"] = Given(DAY, project.folder)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fresh, "read_bundle", interrupted)
+    assert project.plan("shelbyville", "springfield").code == 130
+    assert silent.streams == []
+    # what comes too late is given up
+    answering.set()
+    for thread in [each for each in threading.enumerate() if each.name == "fetch"]:
+        thread.join(30)
+    assert [stream.closed for stream in silent.streams] == [True]
+
+
+def test_a_defect_of_a_source_is_its_customers_alone(project: Project, sources: Sources) -> None:
+    for name in ("springfield", "shelbyville"):
+        project.customer(name, org=None, more=API)
+
+    @dataclass
+    class Broken(Given):
+        def fetch(self, ask: Ask) -> Fetched:
+            raise ZeroDivisionError
+
+    sources["springfield"] = Broken(DAY, project.folder)
+    sources["shelbyville"] = Given(DAY, project.folder)
+    shelbyville, springfield = project.plan("springfield", "shelbyville").json["customers"]
+    assert (shelbyville["outcome"], springfield["outcome"]) == ("changes", "failed")
 
 
 def test_nothing_is_fetched_where_nobody_asks_for_a_fresh_roster(project: Project, sources: Sources) -> None:
