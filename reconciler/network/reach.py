@@ -49,8 +49,13 @@ def connected(host: str, port: int, allows: Allows, timeout: float = CONNECT_TIM
             return socket.create_connection((number, port), timeout)
         except OSError as problem:
             last = problem
-    why = (last.strerror if last else None) or "no answer in time"
-    raise Refusal(
+    raise unreachable(host, port, last) from last
+
+
+def unreachable(host: str, port: int, problem: OSError | None) -> Refusal:
+    """`host-unreachable`, with the system's reason if there is one."""
+    why = (problem.strerror if problem else None) or "no answer in time"
+    return Refusal(
         [
             error(
                 "host-unreachable",
@@ -58,7 +63,7 @@ def connected(host: str, port: int, allows: Allows, timeout: float = CONNECT_TIM
                 hint="check host and port, and that the server lets this machine in; the next fetch tries again",
             )
         ]
-    ) from last
+    )
 
 
 def _is_public(number: str) -> bool:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
+
+import orjson
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
-    """A 200 whose body is JSON and whole. headers: names in lower case. body: unpacked, not empty. address: path and
-    query of the request, without what signs it, for messages."""
+    """A 200 whose body is JSON and whole. headers: names in lower case. body: unpacked, not empty, without a byte order
+    mark. address: path and query of the request, without what signs it and with no value of a parameter that OneRoster
+    does not know, for messages."""
 
     body: bytes
     headers: Mapping[str, str]
     address: str
+
+    @cached_property
+    def document(self) -> Any:
+        """The body as Python values, parsed once. Raises orjson.JSONDecodeError, never for what an `Asking` gave."""
+        return orjson.loads(self.body)
 
 
 class Asking(Protocol):
@@ -24,4 +33,5 @@ class Asking(Protocol):
         """path: below the base address, such as `/users`. Raises Refusal with one of the codes of `diagnosis`."""
 
     def follow(self, link: str) -> Answer:
-        """The target of a Link header, absolute or relative. Raises Refusal, also where it leads to another host."""
+        """The target of a Link header, absolute, or relative to the base address (RFC 8288 has it relative to the page:
+        join it with `Answer.address` first). Raises Refusal, also where it leads to another host."""

@@ -1,0 +1,229 @@
+"""An HTTP client for other people's servers: it reaches only what may be reached, at the address that was checked.
+
+What it never does: follow a redirect, obey proxies or passwords of the environment (`HTTPS_PROXY`, `.netrc`), remember
+cookies, go on with a certificate that is not in order. What asks with it decides what to do about an answer.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, Self
+
+import httpcore
+import httpx
+
+from reconciler import __version__
+from reconciler.model.diagnostic import Refusal, error
+from reconciler.network.certificates import believed, mistrusted
+from reconciler.network.reach import CONNECT_TIMEOUT, Allows, addresses, unreachable
+
+#: Seconds. read: between two bytes of an answer; a page of ten thousand rows may take a server its time.
+TIMEOUTS = httpx.Timeout(connect=CONNECT_TIMEOUT, read=120.0, write=30.0, pool=120.0)
+#: Connections at once, and seconds that an idle one is kept.
+CONNECTIONS = 16
+KEPT = 30.0
+
+_LOCATION = "reconciler.location"
+USER_AGENT = f"roster-reconciler/{__version__}"
+
+
+def http_client(allows: Allows, timeouts: httpx.Timeout = TIMEOUTS) -> httpx.Client:
+    """A client that several threads may share; close it in the end.
+
+    Its requests raise Refusal where no connection comes about: `plain-http` where https is missing and the host is not
+    allowed without, `unknown-host`, `private-host`, `host-unreachable`, `tls-failed`. What goes wrong later is an
+    `httpx.TransportError` as ever, and any status is an answer."""
+    return httpx.Client(
+        transport=Reaching(allows),
+        timeout=timeouts,
+        headers={"User-Agent": USER_AGENT},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def location_of(response: httpx.Response) -> str:
+    """The header Location, as it came; empty where there is none."""
+    found = response.extensions.get(_LOCATION, "")
+    assert isinstance(found, str)
+    return found
+
+
+class Reaching(httpx.BaseTransport):
+    """HTTP/1.1 with connections that are kept, over a backend that checks every address before it connects."""
+
+    def __init__(self, allows: Allows) -> None:
+        self._allows = allows
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=believed(),
+            max_connections=CONNECTIONS,
+            max_keepalive_connections=CONNECTIONS,
+            keepalive_expiry=KEPT,
+            http1=True,
+            http2=False,
+            network_backend=_Checked(allows),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.scheme != "https" and not self._allows(request.url.host):
+            raise Refusal(
+                [
+                    error(
+                        "plain-http",
+                        f"{request.url.host} would be asked without encryption; nothing was sent",
+                        hint="write https://, or name the host under network: allow: in reconciler.yaml",
+                    )
+                ]
+            )
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        with _as_httpx():
+            answer = self._pool.handle_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=httpcore.URL(
+                        scheme=request.url.raw_scheme,
+                        host=request.url.raw_host,
+                        port=request.url.port,
+                        target=request.url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        assert isinstance(answer.stream, Iterable)
+        response = httpx.Response(
+            status_code=answer.status,
+            headers=answer.headers,
+            stream=_Body(answer.stream),
+            extensions=answer.extensions,
+        )
+        # httpx reads it even where it does not go there, and fails at one that it cannot read.
+        response.extensions[_LOCATION] = response.headers.pop("location", "")
+        return response
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _as_httpx():
+            yield from self._parts
+
+    def close(self) -> None:
+        if hasattr(self._parts, "close"):
+            self._parts.close()
+
+
+class _Checked(httpcore.NetworkBackend):
+    """Connects to an address that `reach.addresses` has checked, and to no other. The name stays with the request: for
+    the Host header, and for the certificate."""
+
+    def __init__(self, allows: Allows) -> None:
+        self._allows = allows
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        last: Exception | None = None
+        for number in addresses(host, port, self._allows):
+            try:
+                stream = self._inner.connect_tcp(number, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
+                last = problem
+            else:
+                return _Stream(stream, host, port)
+        raise _unreachable(host, port, last) from last
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None
+    ) -> httpcore.NetworkStream:
+        raise NotImplementedError("other people's servers are not reached by a socket file")
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection that has not been encrypted yet: it knows whose certificate it waits for."""
+
+    def __init__(self, inner: httpcore.NetworkStream, host: str, port: int) -> None:
+        self._inner = inner
+        self._host = host
+        self._port = port
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        try:
+            return self._inner.start_tls(ssl_context, server_hostname, timeout)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
+            cause = problem.__cause__
+            # A connection that ends within the handshake says nothing of certificates.
+            if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+                raise Refusal([mistrusted(self._host, cause)]) from problem
+            raise _unreachable(self._host, self._port, problem) from problem
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _unreachable(host: str, port: int, problem: Exception | None) -> Refusal:
+    cause = problem.__cause__ if problem else None
+    return unreachable(host, port, cause if isinstance(cause, OSError) else None)
+
+
+#: The two libraries call the same thing by the same name.
+_SAME: dict[type[Exception], type[httpx.TransportError]] = {
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+    httpcore.PoolTimeout: httpx.PoolTimeout,
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.WriteError: httpx.WriteError,
+    httpcore.ProxyError: httpx.ProxyError,
+    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
+    httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+}
+
+
+@contextmanager
+def _as_httpx() -> Iterator[None]:
+    try:
+        yield
+    except tuple(_SAME) as problem:
+        raise _SAME[type(problem)](str(problem)) from problem

@@ -1,0 +1,29 @@
+"""What signs a request to an API."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+
+import httpx
+
+
+class Authorization(httpx.Auth):
+    """Shared by the threads of one fetch. It signs for one host only: whoever asks another asks without it."""
+
+    @abstractmethod
+    def renewed(self, refused: httpx.Request) -> bool:
+        """After a 401 to a request that this has signed: whether the same request may be signed once more, by
+        something that is newer. Raises Refusal where that could not be had."""
+
+    @abstractmethod
+    def secrets(self) -> Iterable[str]:
+        """What must not be repeated from a server's answer."""
+
+    def of_unauthorized(self, answer: httpx.Response) -> str:
+        """What a 401 may come from, besides a wrong key; empty where nothing is known."""
+        return ""
+
+    def of_forbidden(self) -> str:
+        """What a 403 may come from; empty where nothing is known."""
+        return ""

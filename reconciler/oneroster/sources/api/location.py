@@ -1,0 +1,81 @@
+"""Where a path, a link or a redirect leads. Never away from the API's own scheme, host and port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl, quote, urlencode
+
+import httpx
+
+#: The parameters of OneRoster (1.1, 3.4; 1.2, REST binding): the only ones whose values a message repeats.
+PARAMETERS = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class ElsewhereError(Exception):
+    """It leads to another place. str(): where to, in words, without anything of its path."""
+
+
+def below(base: httpx.URL, path: str, query: Mapping[str, str]) -> httpx.URL:
+    """path: below the base address, with a slash before it. A query that the base address has stays."""
+    pairs = [*_pairs(base), *query.items()]
+    return base.copy_with(raw_path=_raw(base.raw_path.partition(b"?")[0].decode().rstrip("/") + path, pairs))
+
+
+def linked(base: httpx.URL, link: str) -> httpx.URL:
+    """The target of a link. One that says http where the base address says https is taken as https: many a server
+    behind a proxy does not know how it is reached. Raises ElsewhereError."""
+    target = _joined(base.copy_with(raw_path=base.raw_path.partition(b"?")[0].rstrip(b"/") + b"/"), link)
+    if (base.scheme, target.scheme) == ("https", "http") and target.port in (None, 80, _port(base)):
+        target = target.copy_with(scheme="https", port=base.port)
+    return _within(base, target)
+
+
+def redirected(asked: httpx.URL, location: str) -> httpx.URL:
+    """The target of a redirect. Raises ElsewhereError."""
+    return _within(asked, _joined(asked, location))
+
+
+def shown(url: httpx.URL, base: httpx.URL | None = None) -> str:
+    """Path and query; a value of a parameter that is not OneRoster's is left out: it may open something. base: what of
+    the path need not be said."""
+    path = url.path
+    if base is not None:
+        path = path.removeprefix(base.path.rstrip("/")) or path
+    query = "&".join(f"{name}={value if name in PARAMETERS else '…'}" for name, value in _pairs(url))
+    return "".join(sign for sign in (f"{path}?{query}" if query else path) if sign.isprintable())
+
+
+def _joined(base: httpx.URL, target: str) -> httpx.URL:
+    unreadable = "to an address that cannot be read"
+    if not target.strip():
+        raise ElsewhereError(unreadable)
+    try:
+        return base.join(target.strip())
+    except (httpx.InvalidURL, ValueError) as problem:
+        raise ElsewhereError(unreadable) from problem
+
+
+def _within(base: httpx.URL, target: httpx.URL) -> httpx.URL:
+    """The target, written anew so that every reader decodes it alike (RFC 5849 signs what was decoded)."""
+    if target.host.lower() != base.host.lower():
+        raise ElsewhereError(f"to another host, {target.host or 'which has no name'}")
+    if target.scheme != base.scheme:
+        raise ElsewhereError(f"from {base.scheme} to {target.scheme}")
+    if _port(target) != _port(base):
+        raise ElsewhereError(f"to another port, {_port(target)}")
+    return base.copy_with(raw_path=_raw(target.raw_path.partition(b"?")[0].decode(), _pairs(target)), fragment=None)
+
+
+def _port(url: httpx.URL) -> int | None:
+    return url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
+def _pairs(url: httpx.URL) -> list[tuple[str, str]]:
+    return parse_qsl(url.query.decode("ascii", "replace"), keep_blank_values=True)
+
+
+def _raw(path: str, pairs: Iterable[tuple[str, str]]) -> bytes:
+    query = urlencode(list(pairs), quote_via=quote, safe="")
+    return (f"{path}?{query}" if query else path).encode("ascii")

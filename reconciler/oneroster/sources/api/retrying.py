@@ -1,0 +1,89 @@
+"""What is asked for a second time, how often, and after how long."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from reconciler.model.diagnostic import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """attempts: all in all. first, longest: seconds of the pauses, which double from the one up to the other.
+    everyone: all threads that ask this host wait, not only the one that was told."""
+
+    attempts: int
+    first: float
+    longest: float
+    everyone: bool = False
+
+
+BUSY = Cause(8, 2.0, 60.0, everyone=True)
+#: A server that fails on a page mostly fails on it always.
+FAILED = Cause(3, 1.0, 10.0)
+GATEWAY = Cause(6, 1.0, 30.0)
+LOST = Cause(6, 1.0, 30.0)
+SILENT = Cause(3, 1.0, 10.0)
+BROKEN = Cause(4, 1.0, 10.0)
+
+_STATUSES = {408: GATEWAY, 429: BUSY, 500: FAILED, 502: GATEWAY, 503: BUSY, 504: GATEWAY}
+
+#: The longest that a server is waited for because it said so, in seconds. Beyond it the fetch ends, and goes on later.
+PATIENCE = 600.0
+
+
+class Again(Exception):  # noqa: N818 - it is a way on, not a defect
+    """What may be tried again. refusal: what it is if it goes on like that. wait: seconds that the server named.
+    status, said: of its answer, if there was one."""
+
+    def __init__(
+        self, refusal: Refusal, cause: Cause, wait: float | None = None, status: int = 0, said: str = ""
+    ) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+        self.cause = cause
+        self.wait = wait
+        self.status = status
+        self.said = said
+
+
+def of_status(status: int) -> Cause | None:
+    """None: asking again would bring the same. From 520 on, statuses are those of a proxy in front of the server."""
+    return GATEWAY if 520 <= status <= 599 else _STATUSES.get(status)
+
+
+def pause(again: Again, attempt: int, chance: Callable[[], float] = random.random) -> float:
+    """Seconds before the next attempt; attempt counts from 1. What the server named is never cut short; where it named
+    nothing, between half and the whole of a time that doubles, so that threads do not come back all at once."""
+    longest = min(again.cause.longest, again.cause.first * 2.0 ** (attempt - 1))
+    if again.wait is not None:
+        return again.wait + chance()
+    return longest * (0.5 + 0.5 * chance())
+
+
+def retry_after(value: str | None, now: float, date: str | None = None) -> float | None:
+    """Seconds of a Retry-After header (RFC 9110, 10.2.3): a number, or a moment, which is counted from the server's own
+    Date where it has one. now: seconds since 1970. None where it says nothing that can be read; never below 0."""
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        # Beyond any patience, and short enough to be a number.
+        return float(value[:9])
+    until = _moment(value)
+    if until is None:
+        return None
+    start = _moment(date) if date else None
+    return max(0.0, until - (now if start is None else start))
+
+
+def _moment(value: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
