@@ -1,0 +1,195 @@
+"""Reads one collection to its end, from its pages and from those that an earlier fetch has kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, info, warning
+from reconciler.oneroster.sources.api.answer import Asking
+from reconciler.oneroster.sources.api.checkpoint import Checkpoint, KeptPage
+from reconciler.oneroster.sources.api.collections import Collection
+from reconciler.oneroster.sources.api.envelope import Frames
+from reconciler.oneroster.sources.api.pages import Got, Pages
+from reconciler.oneroster.sources.api.paging import (
+    MOST_STARTS_OVER,
+    Again,
+    Done,
+    Go,
+    Paging,
+    Refused,
+    Request,
+    StartOver,
+    Turn,
+    unstable,
+)
+from reconciler.oneroster.sources.api.tally import Tally
+from reconciler.oneroster.sources.interface import Progress, Step, unheard
+
+#: What a server says to a request that it does not understand, whatever of it that is.
+BAD_REQUEST = "bad-request"
+#: Answers to the last page of an earlier fetch that leave nothing to go on from.
+GONE = frozenset({BAD_REQUEST, "not-found", "link-refused", "unexpected-status", "wrong-envelope", "malformed-page"})
+
+
+@dataclass(slots=True)
+class Collecting:
+    """How collections are read. page_size: rows to ask for at once. kept: pages of an earlier fetch. ahead: whether
+    several pages may be asked for at once. notes: what was noticed, of all collections."""
+
+    asking: Asking
+    page_size: int
+    kept: Checkpoint | None = None
+    ahead: bool = True
+    progress: Progress = unheard
+    notes: list[Diagnostic] = field(default_factory=list)
+
+    def collect(
+        self,
+        collection: Collection,
+        begin: Callable[[], object],
+        add: Callable[[Frames], object],
+        filter: str | None = None,
+    ) -> Tally:
+        """begin: called before the first page, and again where all that was added so far does not count. add: is given
+        every page's rows once. filter: of the query.
+
+        Raises Refusal: `unstable-paging` where rows moved each time it was read, and as paging, envelope and `asking`.
+        """
+        starts_over = 0
+        while True:
+            begin()
+            reading = _Reading(self, collection, add)
+            with Pages(self.asking, collection, filter, ahead=self.ahead) as pages:
+                outcome = reading.run(pages)
+            if isinstance(outcome, Tally):
+                self.notes += reading.paging.notes
+                return outcome
+            if self.kept is not None:
+                self.kept.forget(collection.name)
+            starts_over += not reading.resumed
+            if starts_over > MOST_STARTS_OVER:
+                raise Refusal([unstable(collection.name, outcome.why)])
+            self.notes.append(info("paging-started-over", f"{outcome.why}; it was read again from its start"))
+
+
+class _Reading:
+    """One attempt at one collection."""
+
+    def __init__(self, how: Collecting, collection: Collection, add: Callable[[Frames], object]) -> None:
+        self._how = how
+        self._collection = collection
+        self._add = add
+        self._kept = 0
+        self._tally = Tally()
+        self.resumed = False
+        self.paging = Paging(collection.name, how.page_size)
+
+    def run(self, pages: Pages) -> Tally | StartOver:
+        turn = self._resume(pages)
+        while not isinstance(turn, Done | StartOver):
+            got = self._ask(pages)
+            if got is None:
+                continue
+            request = self.paging.request
+            turn = self._judged(self.paging.take(got.page), request, got)
+            if isinstance(turn, Go):
+                pages.look_ahead(self.paging, got)
+        if isinstance(turn, StartOver):
+            return turn
+        repeated = self._tally.repeated()
+        if repeated:
+            return StartOver(f"{self._collection.name}: {repeated:,} rows came in more than one page")
+        if not pages.sorted:
+            self.paging.notes.append(
+                warning(
+                    "unsorted-pages",
+                    f"{self._collection.name}: the server cannot sort by sourcedId; its own order was taken",
+                )
+            )
+        return self._tally
+
+    def _resume(self, pages: Pages) -> Go | Again | Done | StartOver:
+        """Goes over the pages that an earlier fetch has kept. The last of them is asked for again: only if it is still
+        the same, all of them count."""
+        last: KeptPage | None = None
+        turn: Go | Again | Done | StartOver = Again(self.paging.request)
+        for kept in self._how.kept.pages(self._collection.name) if self._how.kept else ():
+            if kept.request != self.paging.request and not self._fits(kept.request):
+                return StartOver(f"{self._collection.name}: what was kept of an earlier fetch does not fit together")
+            self.resumed = True
+            self.paging.request = kept.request
+            got = Got(kept.page, kept.frames)
+            found = self.paging.take(kept.page)
+            if not isinstance(found, Go | Done):
+                return StartOver(f"{self._collection.name}: what was kept of an earlier fetch does not fit together")
+            turn = found
+            self._keep(found.skip, kept.request, got, again=True)
+            last = kept
+        if last is None:
+            return turn
+        try:
+            now = pages.get(last.request).page
+        except Refusal as refusal:
+            if refusal.diagnostics[0].code not in GONE:
+                raise
+            return StartOver(f"{self._collection.name}: what was kept of an earlier fetch cannot be asked for again")
+        if (now.digest, now.total) != (last.page.digest, last.page.total):
+            return StartOver(f"{self._collection.name}: rows moved since an earlier fetch was cut off")
+        return turn
+
+    def _fits(self, kept: Request) -> bool:
+        """The page came after one that was asked for in vain and not kept."""
+        return kept.link is None and self.paging.request.link is None and kept.offset == self.paging.rows
+
+    def _ask(self, pages: Pages) -> Got | None:
+        """None where the same is to be asked in another way."""
+        try:
+            return pages.get(self.paging.request)
+        except Refusal as refusal:
+            if refusal.diagnostics[0].code != BAD_REQUEST:
+                raise
+            if self.paging.request.overlap:
+                self.paging.without_overlap()
+            elif pages.sorted and not self.paging.pages:
+                pages.sorted = False
+            else:
+                raise
+            return None
+
+    def _judged(self, turn: Turn, request: Request, got: Got) -> Go | Again | Done | StartOver:
+        match turn:
+            case Go(skip=skip) | Done(skip=skip):
+                self._keep(skip, request, got)
+                return turn
+            case Again() | StartOver():
+                return turn
+            case Refused(why=why):
+                raise Refusal([why])
+            case _:
+                assert_never(turn)
+
+    def _keep(self, skip: int, request: Request, got: Got, *, again: bool = False) -> None:
+        name = self._collection.name
+        frames = _without_first(got.frames, skip, self._collection) if skip else got.frames
+        if got.page.rows > skip:
+            if not again and self._how.kept is not None:
+                self._how.kept.put(name, self._kept, KeptPage(request, got.page, got.frames))
+            self._kept += 1
+            self._tally.add(frames[name]["sourcedId"])
+            self._add(frames)
+        self._how.progress(Step(name, self.paging.rows, self.paging.total, "rows", self.paging.pages))
+
+
+def _without_first(frames: Frames, skip: int, collection: Collection) -> dict[str, pl.DataFrame]:
+    rows = frames[collection.name].slice(skip)
+    if collection.nested is None:
+        return {collection.name: rows}
+    items = frames[collection.nested]
+    return {
+        collection.name: rows,
+        collection.nested: items.filter(pl.col("userSourcedId").is_in(rows["sourcedId"].implode())),
+    }

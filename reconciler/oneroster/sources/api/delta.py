@@ -1,0 +1,124 @@
+"""Only what changed since the last good roster: when that may be asked for, and whether it explains what is there.
+
+A delta is an accelerator and proves nothing about what it does not name: its bundle deletes only what it marks
+`tobedeleted` (`oneroster.delta`). Records that a server takes away in silence show up in its totals at best, so at
+least once a week the whole is fetched, and in between whenever the totals and the changes do not fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from reconciler.oneroster.sources.api.account import ApiAccount
+from reconciler.oneroster.sources.api.envelope import ROLE_MARK, Frames
+from reconciler.oneroster.sources.interface import Ask
+
+#: A whole roster at least as often.
+MOST_AGE = timedelta(days=7)
+#: Where the server gives no totals that changes could be compared with.
+MOST_AGE_UNCOUNTED = timedelta(days=3)
+#: Clocks differ, zones are left out, and some servers compare whole days.
+MARGIN = timedelta(days=1)
+#: Of people who changed, roles up to this number that they do not have now are marked as deleted (1.2).
+MOST_ROLES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """moment: changes from then on are asked for, ISO-8601 UTC. uncounted: whether they may do without totals."""
+
+    moment: str
+    uncounted: bool
+
+    @property
+    def filter(self) -> str:
+        return f"dateLastModified>='{self.moment}'"
+
+
+def changes_since(account: ApiAccount, ask: Ask) -> Since | None:
+    """None where the whole has to be fetched."""
+    if ask.whole or not account.delta:
+        return None
+    now, whole_at, since = (_time(each) for each in (ask.fetched_at, ask.earlier.whole_at, ask.earlier.since))
+    if now is None or whole_at is None or since is None or since > now or not ask.earlier.rows:
+        return None
+    age = now - whole_at
+    if not timedelta() <= age < MOST_AGE:
+        return None
+    return Since(f"{since - MARGIN:%Y-%m-%dT%H:%M:%S}.000Z", age < MOST_AGE_UNCOUNTED)
+
+
+def changed(frames: Frames, since: Since) -> dict[str, pl.DataFrame]:
+    """The rows that a server would give that knows the filter. One whose time cannot be read counts as changed."""
+    when = pl.col("dateLastModified")
+    readable = when.str.contains(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}").fill_null(False)
+    recent = ~readable | (when.str.head(19) >= since.moment[:19])
+    return {stem: frame.filter(recent) for stem, frame in frames.items()}
+
+
+def with_lost_roles(frames: Frames) -> dict[str, pl.DataFrame]:
+    """Roles of 1.2 have no life of their own: who changed has those that came, and none of the others they may have
+    had. frames: of one page of users."""
+    roles = frames["roles"]
+    numbers = pl.int_ranges(pl.len() + 1, MOST_ROLES + 1)
+    first = roles.group_by("userSourcedId", maintain_order=True).agg(
+        pl.exclude("sourcedId").first(), numbers.alias("n")
+    )
+    lost = (
+        first.filter(pl.col("n").list.len() > 0)
+        .explode("n")
+        .select(
+            (pl.col("userSourcedId") + ROLE_MARK + pl.col("n").cast(pl.String)).alias("sourcedId"),
+            pl.lit("tobedeleted").alias("status"),
+            pl.exclude("sourcedId", "status", "n"),
+        )
+    )
+    return {**frames, "roles": pl.concat([roles, lost.select(roles.columns)])}
+
+
+@dataclass(slots=True)
+class Changes:
+    """Rows of one collection that changed."""
+
+    active: int = 0
+    deleted: int = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        gone = int(rows["status"].str.to_lowercase().is_in(["tobedeleted", "inactive"]).sum())
+        self.deleted += gone
+        self.active += rows.height - gone
+
+    def explain(self, earlier: int, now: int) -> bool:
+        """Whether a collection can have gone from so many rows to so many by these changes alone."""
+        return earlier - self.deleted <= now <= earlier + self.active
+
+
+def unexplained(
+    changes: Mapping[str, Changes], earlier: Mapping[str, int], totals: Mapping[str, int | None], since: Since
+) -> str | None:
+    """Why the whole has to be fetched after all, None where the changes are enough. totals: what the server has now."""
+    for name, each in changes.items():
+        before, now = earlier.get(name), totals[name]
+        if before is None or now is None:
+            if not since.uncounted:
+                return (
+                    f"{name} cannot be counted, and the last whole roster is older than {MOST_AGE_UNCOUNTED.days} days"
+                )
+        elif not each.explain(before, now):
+            return f"{name}: there were {before:,} rows, there are {now:,}, and {each.active + each.deleted:,} changed"
+    return None
+
+
+def _time(written: str | None) -> datetime | None:
+    """Without a zone it is taken as UTC."""
+    if not written:
+        return None
+    try:
+        time = datetime.fromisoformat(written.strip())
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

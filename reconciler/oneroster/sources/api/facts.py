@@ -1,0 +1,62 @@
+"""What the paging machine is told of an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+import polars as pl
+
+from reconciler.oneroster.sources.api.paging import Page
+
+#: The standard's header first; the other was seen in its place.
+TOTALS = ("x-total-count", "x-count")
+NEXT = re.compile(r'<([^<>]*)>((?:\s*;\s*[^,;="]+(?:=(?:"[^"]*"|[^,;"]*))?)*)')
+RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s,;"]+))', re.IGNORECASE)
+#: A link that asks for nothing else is the same as the offset in it.
+PLAIN = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
+
+
+def page_facts(keys: pl.Series, headers: Mapping[str, str]) -> Page:
+    """keys: the sourcedIds of its rows. headers: names in lower case."""
+    link = next_link(headers.get("link", ""))
+    joined = keys.fill_null("").str.join("\n")
+    return Page(
+        rows=keys.len(),
+        digest=hashlib.sha256(joined[0].encode() if keys.len() else b"").digest(),
+        first=keys[0] if keys.len() else None,
+        last=keys[-1] if keys.len() else None,
+        ascending=not keys.null_count() and keys.is_sorted() and keys.n_unique() == keys.len(),
+        total=total_rows(headers),
+        link=link,
+        link_offset=_plain_offset(link) if link else None,
+    )
+
+
+def total_rows(headers: Mapping[str, str]) -> int | None:
+    """The rows of a whole collection; None where no header says it, or says no number."""
+    for name in TOTALS:
+        said = headers.get(name, "").strip()
+        if said.isascii() and said.isdigit():
+            return int(said)
+    return None
+
+
+def next_link(header: str) -> str | None:
+    """The target of rel=next in a Link header (RFC 8288)."""
+    for match in NEXT.finditer(header):
+        relation = RELATION.search(match[2])
+        if relation and "next" in (relation[1] or relation[2] or "").lower().split():
+            return match[1].strip()
+    return None
+
+
+def _plain_offset(link: str) -> int | None:
+    query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
+    names = [name for name, _ in query]
+    offset = dict(query).get("offset", "")
+    if not PLAIN.issuperset(names) or len(set(names)) < len(names) or not (offset.isascii() and offset.isdigit()):
+        return None
+    return int(offset)

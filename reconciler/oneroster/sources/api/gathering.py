@@ -1,0 +1,158 @@
+"""All collections of one roster, read in the order in which they refer to each other, into a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO
+from urllib.parse import quote
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, error, info
+from reconciler.oneroster.sources.api.bundle_writer import BundleWriter
+from reconciler.oneroster.sources.api.collecting import Collecting
+from reconciler.oneroster.sources.api.collections import COLLECTIONS, Collection
+from reconciler.oneroster.sources.api.delta import Changes, Since, changed, unexplained, with_lost_roles
+from reconciler.oneroster.sources.api.envelope import Frames, read_record
+from reconciler.oneroster.sources.api.facts import total_rows
+from reconciler.oneroster.sources.api.tally import MOST_SINGLE, Missing, Tally
+from reconciler.oneroster.sources.interface import Earlier
+
+NOT_FOUND = "not-found"
+#: Without a single row of these there is nothing that could be compared.
+NEVER_EMPTY = ("orgs", "users")
+#: Of which it matters that none is lost in a delta.
+COUNTED = ("orgs", "classes", "users", "enrollments")
+
+
+class Gathering:
+    """One roster of one server. version: of OneRoster. earlier: of the last good one."""
+
+    def __init__(self, how: Collecting, version: str, earlier: Earlier) -> None:
+        self._how = how
+        self._version = version
+        self._earlier = earlier
+        self.notes = how.notes
+
+    def whole(self) -> BinaryIO:
+        """The bundle of everything. Raises Refusal."""
+        with BundleWriter(self._version) as writer:
+            tallies: dict[str, Tally] = {}
+            missing = Missing()
+            for collection in COLLECTIONS[self._version]:
+                add: Callable[[Frames], object] = writer.add
+                if collection.name == "enrollments":
+                    add = _looking(writer.add, missing, tallies)
+                tally = self._collect(collection, writer, add)
+                if tally is not None:
+                    tallies[collection.name] = tally
+            self._refuse_empty(tallies)
+            self._complete(writer, missing, tallies)
+            return writer.pack()
+
+    def changes(self, since: Since) -> BinaryIO | str:
+        """The bundle of what changed, or why the whole has to be fetched. Raises Refusal."""
+        with BundleWriter(self._version, delta=True) as writer:
+            changes = {name: Changes() for name in COUNTED}
+            for collection in COLLECTIONS[self._version]:
+                self._collect(collection, writer, _changed(writer.add, since, changes), since.filter)
+            totals = {name: self._total(name) for name in COUNTED}
+            why = unexplained(changes, self._earlier.rows, totals, since)
+            return why if why is not None else writer.pack()
+
+    def _collect(
+        self,
+        collection: Collection,
+        writer: BundleWriter,
+        add: Callable[[Frames], object],
+        filter: str | None = None,
+    ) -> Tally | None:
+        """None where the server does not have the collection, and never had it."""
+        try:
+            return self._how.collect(collection, lambda: writer.begin(collection.files), add, filter)
+        except Refusal as refusal:
+            if refusal.diagnostics[0].code != NOT_FOUND:
+                raise
+            if self._earlier.rows.get(collection.name):
+                raise Refusal([*refusal.diagnostics, _gone(collection)]) from refusal
+            if collection.required:
+                raise
+        writer.leave_out(collection.files)
+        self.notes.append(info("no-collection", f"the server has no {collection.name}; a roster can do without"))
+        return None
+
+    def _refuse_empty(self, tallies: dict[str, Tally]) -> None:
+        empty = [name for name in NEVER_EMPTY if not tallies[name].rows]
+        if empty:
+            raise Refusal([_empty(name) for name in empty])
+
+    def _complete(self, writer: BundleWriter, missing: Missing, tallies: dict[str, Tally]) -> None:
+        """Parents that came into being after their collection was read and before enrollments were: asked for again.
+        What then is missing still is a matter of the rows that name it, and the reader's to judge."""
+        collections = {collection.name: collection for collection in COLLECTIONS[self._version]}
+        for name, keys in missing.keys.items():
+            if not keys:
+                continue
+            if len(keys) > MOST_SINGLE:
+                self._again(collections[name], writer)
+                found = f"{name} were read again, more than {MOST_SINGLE} of them are named in enrollments alone"
+            else:
+                single = [self._single(collections[name], key, writer) for key in sorted(keys)]
+                found = f"{sum(single):,} of {len(keys):,} {name} that only enrollments name were found when asked for"
+            self.notes.append(info("parents-asked-again", found))
+
+    def _again(self, collection: Collection, writer: BundleWriter) -> None:
+        if self._how.kept is not None:
+            self._how.kept.forget(collection.name)
+        self._how.collect(collection, lambda: writer.begin(collection.files), writer.add)
+
+    def _single(self, collection: Collection, key: str, writer: BundleWriter) -> bool:
+        try:
+            answer = self._how.asking.get(f"{collection.path}/{quote(key, safe='')}", {})
+        except Refusal as refusal:
+            if refusal.diagnostics[0].code != NOT_FOUND:
+                raise
+            return False
+        frames = read_record(answer.body, collection, answer.address)
+        if frames[collection.name]["sourcedId"].to_list() != [key]:
+            return False
+        writer.add(frames)
+        return True
+
+    def _total(self, name: str) -> int | None:
+        """How many rows a collection has now."""
+        return total_rows(self._how.asking.get(f"/{name}", {"limit": "1", "offset": "0"}).headers)
+
+
+def _looking(
+    add: Callable[[Frames], object], missing: Missing, tallies: dict[str, Tally]
+) -> Callable[[Frames], object]:
+    def look(frames: Frames) -> None:
+        missing.look(frames["enrollments"], tallies)
+        add(frames)
+
+    return look
+
+
+def _changed(add: Callable[[Frames], object], since: Since, changes: dict[str, Changes]) -> Callable[[Frames], object]:
+    def only_changed(frames: Frames) -> None:
+        kept = changed(frames, since)
+        for stem in kept.keys() & changes.keys():
+            changes[stem].add(kept[stem])
+        add(with_lost_roles(kept) if "roles" in kept else kept)
+
+    return only_changed
+
+
+def _gone(collection: Collection) -> Diagnostic:
+    return error(
+        "collection-gone",
+        f"the last roster had {collection.name}, and now the server has none: was its module switched off?",
+        hint="nothing is compared, so nobody is removed; ask whoever runs the server",
+    )
+
+
+def _empty(name: str) -> Diagnostic:
+    return error(
+        "empty-collection",
+        f"the server has not a single row of {name}",
+        hint="a roster without them is no roster; check the permissions of the key, or ask whoever runs the server",
+    )

@@ -1,0 +1,281 @@
+"""The paging of one collection as a machine without I/O: facts of pages in, the next request or the end out.
+
+OneRoster's paging has no snapshot (REST 1.1 section 3.4.1): between two requests rows can move. What this machine calls
+whole is therefore proven, not assumed. It goes on by rows received, never by rows asked for, and a page shorter than
+its limit ends nothing. Where it pages by offset, each page is asked from the last row of the one before on: a page that
+does not begin with that row shows that something moved, and a page with nothing else, and nothing behind it, that the
+end is reached. Where a server's next links are no plain offsets they are followed; totals, repeated rows and seen links
+are what is left to check there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from reconciler.model.diagnostic import Diagnostic, error, info, warning
+
+#: No collection has more: at 1,000 rows each, these are 200 million.
+MOST_PAGES = 200_000
+#: A collection that moved while it was read is read again from its start so many times.
+MOST_STARTS_OVER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """offset, limit: as they are asked. link: followed in their place. overlap: the page has to begin with the last
+    row of the page before it."""
+
+    offset: int
+    limit: int
+    link: str | None = None
+    overlap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page was found to be. digest: of its sourcedIds in their order. first, last: its first and last sourcedId.
+    ascending: each sourcedId is greater than the one before. total: of X-Total-Count. link: target of rel=next;
+    link_offset: the offset that link asks for, None where it is no plain request by offset."""
+
+    rows: int
+    digest: bytes
+    first: str | None = None
+    last: str | None = None
+    ascending: bool = False
+    total: int | None = None
+    link: str | None = None
+    link_offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The page is kept without its first `skip` rows, and this is asked next."""
+
+    request: Request
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The page is not kept, and this is asked next."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The page is kept without its first `skip` rows, and was the last."""
+
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StartOver:
+    """Rows moved while they were read. why: for people."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    why: Diagnostic
+
+
+Turn: TypeAlias = Go | Again | Done | StartOver | Refused
+
+
+@dataclass(slots=True)
+class Paging:
+    """One reading of one collection. name: for messages. limit: rows to ask for at once.
+
+    rows: kept so far. total: as the latest page says it. notes: what was noticed about the server."""
+
+    name: str
+    limit: int
+    request: Request = field(init=False)
+    rows: int = 0
+    pages: int = 0
+    total: int | None = None
+    ascending: bool = True
+    clamp: int | None = None
+    first_digest: bytes | None = None
+    notes: list[Diagnostic] = field(default_factory=list)
+    _first_total: int | None = None
+    _overlaps: bool = True
+    _proven: bool = True
+    _last: str | None = None
+    _page_digest: bytes | None = None
+    _largest: int = 0
+    _digests: set[bytes] = field(default_factory=set)
+    _links: set[str] = field(default_factory=set)
+    _asked_again: bool = False
+    _probed: bool = False
+
+    def __post_init__(self) -> None:
+        self.request = Request(0, self.limit)
+
+    @property
+    def by_offset(self) -> bool:
+        return self.request.link is None
+
+    @property
+    def stitched(self) -> bool:
+        """Every page so far began with the last row of the one before it."""
+        return self._proven
+
+    def take(self, page: Page) -> Turn:
+        """Judges the page that came for `request`, which then is the next one to ask."""
+        turn = self._judge(page)
+        if isinstance(turn, Go | Again):
+            self.request = turn.request
+        return turn
+
+    def without_overlap(self) -> Again:
+        """The server does not take the offset of an overlapping page: it is asked for without."""
+        self._overlaps = False
+        self.request = Request(self.rows, self.limit)
+        return Again(self.request)
+
+    def _judge(self, page: Page) -> Turn:
+        if page.total is not None:
+            self._first_total = page.total if self._first_total is None else self._first_total
+            self.total = page.total
+        if not page.rows:
+            return self._empty(page)
+        if self.by_offset and self.request.offset > self.rows:
+            return Refused(self._hole("more rows lie behind it"))
+        skip = 0
+        if self.request.overlap:
+            if page.first != self._last:
+                return self._not_stitched(page)
+            skip = 1
+            if page.rows == 1:
+                return self._nothing_new()
+        elif self.rows:
+            self._proven = False
+        if page.digest in self._digests:
+            if self.pages == 1 and self.rows == self.total:
+                return self._whole(page.rows)  # It gives everything at once, whatever is asked.
+            return Refused(self._loop("the same page comes again and again"))
+        self._keep(page, skip)
+        if self.pages >= MOST_PAGES:
+            return Refused(self._loop(f"{self.pages:,} pages came and no end"))
+        return self._next(page, skip)
+
+    def _keep(self, page: Page, skip: int) -> None:
+        if self._largest and self._largest < self.limit and self.clamp is None:
+            self.clamp = self._largest
+            self.notes.append(
+                info(
+                    "page-clamp",
+                    f"{self.name}: the server gives at most {self.clamp:,} rows at once, {self.limit:,} were asked for",
+                )
+            )
+        self.ascending &= page.ascending and (self._last is None or skip == 1 or (page.first or "") > self._last)
+        self.rows += page.rows - skip
+        self.pages += 1
+        self._largest = max(self._largest, page.rows)
+        self._digests.add(page.digest)
+        self.first_digest = self.first_digest or page.digest
+        self._page_digest, self._last = page.digest, page.last
+        self._asked_again = self._probed = False
+
+    def _next(self, page: Page, skip: int) -> Turn:
+        follows = self.request.link is not None or (self.pages == 1 and page.link is not None)
+        if self.pages == 1 and page.link is not None and page.link_offset == self.rows:
+            follows = False
+        if not follows:
+            return Go(self._by_offset(), skip)
+        if page.link is None:
+            return self._end_of_links(skip)
+        if page.link in self._links:
+            return Refused(self._loop("its next link leads back to a page that was read already"))
+        self._links.add(page.link)
+        return Go(Request(self.rows, self.limit, page.link), skip)
+
+    def _by_offset(self) -> Request:
+        overlap = self._overlaps and self._largest > 1 and self._last is not None
+        return Request(self.rows - overlap, self.limit, overlap=overlap)
+
+    def _end_of_links(self, skip: int) -> Turn:
+        """What the server still owes is asked for by offset: a link that is missing ends nothing."""
+        if self.total is not None and self.rows < self.total:
+            self._overlaps = False
+            return Go(self._by_offset(), skip)
+        return self._whole(skip)
+
+    def _not_stitched(self, page: Page) -> Turn:
+        if page.digest == self._page_digest and page.rows > 2:
+            # It rounds an offset down to whole pages. Of two rows, one that came in before them does the same.
+            return self.without_overlap()
+        return StartOver(f"{self.name}: rows moved between two pages while they were read")
+
+    def _nothing_new(self) -> Turn:
+        """Behind the last row nothing came along."""
+        if self.total is not None and self.rows == self.total:
+            return self._whole(1)
+        return self._probe(Request(self.rows, self.limit))
+
+    def _empty(self, page: Page) -> Turn:
+        if not self._asked_again:
+            end = self._probed and self.total is None
+            counted = self.total is not None and self.rows >= self.total and not self.request.overlap
+            if not end and not counted:
+                self._asked_again = True
+                return Again(self.request)
+        if self.total is not None and self.rows < self.total == self._first_total:
+            return Refused(self._short())
+        if self.request.overlap:
+            return StartOver(f"{self.name}: rows were taken away while they were read")
+        if self.total is not None and self.rows < self.total:
+            return Refused(self._short())
+        if page.link is not None and self.total is None and page.link not in self._links:
+            return Refused(self._hole("the server says that more follow"))
+        if self.total is None and not self._probed and self.rows and self.by_offset:
+            return self._probe(Request(self.rows + max(self._largest, 1), self.limit))
+        return self._whole(0)
+
+    def _probe(self, request: Request) -> Turn:
+        self._probed = True
+        return Again(request)
+
+    def _whole(self, skip: int) -> Turn:
+        if self.total is not None and self.total != self._first_total:
+            if not (self.stitched and self.rows >= self.total):
+                return StartOver(f"{self.name}: there were {self._first_total:,} rows at first and {self.total:,} then")
+            if self.rows == self.total:
+                told = f"{self.name}: the total went from {self._first_total:,} to {self.total:,} while it was read"
+                self.notes.append(info("total-changed", told))
+        if self.total is not None and self.rows > self.total:
+            self.notes.append(
+                warning("wrong-total", f"{self.name}: {self.rows:,} rows came, the server counts {self.total:,}")
+            )
+        return Done(skip)
+
+    def _loop(self, how: str) -> Diagnostic:
+        hint = "this is a fault of the server's paging; tell its vendor, and send the roster as a ZIP meanwhile"
+        return error("paging-loop", f"{self.name}: {how}", hint=hint)
+
+    def _short(self) -> Diagnostic:
+        return error(
+            "incomplete-collection",
+            f"{self.name}: {self.rows:,} of {self.total:,} rows came, and then none",
+            hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
+        )
+
+    def _hole(self, why: str) -> Diagnostic:
+        return error(
+            "incomplete-collection",
+            f"{self.name}: after {self.rows:,} rows an empty page came, though {why}",
+            hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
+        )
+
+
+def unstable(name: str, why: str) -> Diagnostic:
+    return error(
+        "unstable-paging",
+        f"{name}: read {MOST_STARTS_OVER + 1} times, and each time something moved ({why})",
+        hint="fetch at an hour at which nobody works in the student information system, or ask its vendor for a stable"
+        " order (sort=sourcedId)",
+    )

@@ -1,0 +1,275 @@
+"""A roster from an API as a whole: the same as from a ZIP, or refused."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from roster_reading import NOW, codes, read
+from scripted_api import BASE, ScriptedApi, answer, record, records, refusal, source
+
+from bundles import Bundle, bundle
+from reconciler.model.diagnostic import Diagnostic, Refusal
+from reconciler.oneroster.bundle import read_bundle
+from reconciler.oneroster.snapshot import Snapshot
+from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Step
+
+ASK = Ask(NOW)
+
+
+def snapshot(fetched: Fetched) -> Snapshot:
+    with fetched.stream as stream:
+        return read_bundle(stream, type=fetched.type, name=fetched.name, fetched_at=fetched.fetched_at)
+
+
+def fetch(api: ScriptedApi, ask: Ask = ASK, **account: object) -> Snapshot:
+    return snapshot(source(api, **account).fetch(ask))
+
+
+def refused(api: ScriptedApi, ask: Ask = ASK, **account: object) -> tuple[Diagnostic, ...]:
+    with pytest.raises(Refusal) as caught:
+        source(api, **account).fetch(ask)
+    return caught.value.diagnostics
+
+
+def same(ours: Snapshot, theirs: Snapshot) -> bool:
+    frames = ("orgs", "users", "roles", "classes", "enrollments")
+    alike = all(getattr(ours, name).equals(getattr(theirs, name)) for name in frames)
+    return alike and ours.quarantine.equals(theirs.quarantine) and ours.version == theirs.version
+
+
+MADE = bundle(users=100).with_user("u-0003", givenName='A "B", C', familyName="Zoë").with_user("u-0004", email="")
+
+
+@pytest.mark.parametrize("made", [MADE, MADE.version12()], ids=["1.1", "1.2"])
+@pytest.mark.parametrize(
+    "habit",
+    [
+        {},
+        {"clamp": 7},
+        {"total": False},
+        {"total": False, "clamp": 7},
+        {"links": True},
+        {"links": True, "total": False, "clamp": 7},
+    ],
+    ids=str,
+)
+def test_a_roster_is_the_same_as_json_and_as_a_zip(made: Bundle, habit: dict, tmp_path: Path) -> None:
+    ours = fetch(ScriptedApi(records(made), **habit), version=made.version)
+    theirs = read(made, tmp_path)
+    assert same(ours, theirs)
+    assert ours.rows["enrollments"] == theirs.rows["enrollments"]
+    assert (ours.type, ours.name) == ("api", "sis.example/ims/oneroster/v1p1")
+    assert not ours.modes
+
+
+def test_the_same_pages_give_the_same_bytes() -> None:
+    one, two = (source(ScriptedApi(records(MADE))).fetch(ASK).stream.read() for _ in range(2))
+    assert one == two
+
+
+def test_the_bundle_has_the_standards_columns_and_no_time_of_its_own() -> None:
+    with zipfile.ZipFile(source(ScriptedApi(records(MADE))).fetch(ASK).stream) as archive:
+        assert archive.read("orgs.csv").splitlines()[:2] == [
+            b"sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId",
+            b"d-1,,2026-09-01T02:00:00.000Z,Example District,district,,",
+        ]
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert b"file.users,bulk" in archive.read("manifest.csv")
+        assert b"file.demographics,absent" in archive.read("manifest.csv")
+
+
+def test_rows_to_be_deleted_keep_their_mark() -> None:
+    api = ScriptedApi(records(MADE.with_user("u-0005", status="tobedeleted")))
+    users = fetch(api).users
+    assert users.filter(pl.col("status") == "tobedeleted")["sourced_id"].to_list() == ["u-0005"]
+
+
+def test_collections_come_in_the_order_in_which_they_refer_to_each_other() -> None:
+    api = ScriptedApi(records(MADE))
+    source(api).fetch(ASK)
+    assert list(dict.fromkeys(api.paths())) == [
+        "/orgs",
+        "/academicSessions",
+        "/courses",
+        "/classes",
+        "/users",
+        "/enrollments",
+    ]
+    assert all(query["sort"] == "sourcedId" and query["orderBy"] == "asc" for _, query in api.asked)
+
+
+def test_progress_counts_rows_and_pages() -> None:
+    steps: list[Step] = []
+    fetch(ScriptedApi(records(MADE)), Ask(NOW, progress=steps.append))
+    last = {step.part: step for step in steps}["users"]
+    assert (last.done, last.total, last.unit, last.pages) == (100, 100, "rows", 4)
+
+
+def test_courses_and_terms_may_be_missing_unless_they_came_along_before() -> None:
+    rows = records(MADE)
+    del rows["courses"], rows["academicSessions"]
+    fetched = source(ScriptedApi(rows)).fetch(ASK)
+    assert codes(fetched.diagnostics) == ["no-collection", "no-collection"]
+    with zipfile.ZipFile(fetched.stream) as archive:
+        assert "courses.csv" not in archive.namelist()
+    before = Ask(NOW, earlier=Earlier(rows={"courses": 3}))
+    assert codes(refused(ScriptedApi(rows), before)) == ["not-found", "collection-gone"]
+
+
+@pytest.mark.parametrize("name", ["orgs", "classes", "users", "enrollments"])
+def test_what_a_roster_needs_may_not_be_missing(name: str) -> None:
+    rows = records(MADE)
+    del rows[name]
+    assert codes(refused(ScriptedApi(rows))) == ["not-found"]
+    before = Ask(NOW, earlier=Earlier(rows={name: 3}))
+    assert codes(refused(ScriptedApi(rows), before)) == ["not-found", "collection-gone"]
+
+
+def test_no_people_are_no_roster() -> None:
+    assert codes(refused(ScriptedApi({**records(MADE), "users": [], "enrollments": []}))) == ["empty-collection"]
+
+
+def test_a_permission_that_is_gone_is_no_empty_collection() -> None:
+    def forbid(api: ScriptedApi, number: int) -> None:
+        if api.asked[-1][0] == "/courses":
+            raise refusal("forbidden")
+
+    assert codes(refused(ScriptedApi(records(MADE), before=forbid))) == ["forbidden"]
+
+
+def test_a_server_that_cannot_sort_is_asked_without_and_told() -> None:
+    def no_sort(api: ScriptedApi, number: int) -> None:
+        if "sort" in api.asked[-1][1]:
+            raise refusal("bad-request")
+
+    fetched = source(ScriptedApi(records(MADE), before=no_sort)).fetch(ASK)
+    assert codes(fetched.diagnostics).count("unsorted-pages") == 6
+    assert snapshot(fetched).users.height == 100
+
+
+def test_rows_that_move_make_it_start_over_twice_and_then_give_up() -> None:
+    def moving(until: int) -> ScriptedApi:
+        def move(api: ScriptedApi, number: int) -> None:
+            path, query = api.asked[-1]
+            if path == "/users" and query["offset"] != "0" and api.paths().count("/users") < until:
+                api.rows["users"].insert(0, record({"sourcedId": f"a-{number}", "username": "x"}))
+
+        return ScriptedApi(records(MADE), before=move)
+
+    fetched = source(moving(4)).fetch(ASK)
+    assert "paging-started-over" in codes(fetched.diagnostics)
+    assert {f"u-{number:04d}" for number in range(1, 101)} <= set(snapshot(fetched).users["sourced_id"])
+    assert codes(refused(moving(1000))) == ["unstable-paging"]
+
+
+def test_a_row_that_comes_on_two_pages_is_noticed() -> None:
+    rows = records(MADE)
+    rows["users"].insert(50, rows["users"][10])
+    assert codes(refused(ScriptedApi(rows, sorts=False))) == ["unstable-paging"]
+
+
+def test_a_row_that_a_page_has_twice_is_the_readers_to_judge() -> None:
+    rows = records(MADE)
+    rows["users"].insert(4, rows["users"][3])
+    assert fetch(ScriptedApi(rows)).users.height == 100
+
+
+def test_people_who_came_while_enrollments_were_read_are_asked_for_again() -> None:
+    later = MADE.with_user("u-x/1", identifier="77").with_row(
+        "enrollments", "e-99999", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-x/1", role="student"
+    )
+
+    def came(api: ScriptedApi, number: int) -> None:
+        if api.asked[-1][0] == "/enrollments":
+            api.rows = records(later)
+
+    api = ScriptedApi(records(MADE), before=came)
+    ours = fetch(api)
+    assert "u-x/1" in ours.users["sourced_id"]
+    assert "/users/u-x%2F1" in api.paths()
+    assert ours.enrollments["user"].to_list().count("u-x/1") == 1
+    assert not ours.quarantine.height
+
+
+def test_who_is_not_there_either_when_asked_for_is_a_row_set_aside() -> None:
+    made = MADE.with_row(
+        "enrollments", "e-99999", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-no", role="student"
+    )
+    fetched = source(ScriptedApi(records(made))).fetch(ASK)
+    assert codes(fetched.diagnostics) == ["parents-asked-again"]
+    assert snapshot(fetched).quarantine["key"].to_list() == ["e-99999"]
+
+
+def test_many_missing_parents_are_looked_for_in_their_collection_once_more() -> None:
+    crowd = MADE
+    enrolled = [*MADE.tables["enrollments"]]
+    for number in range(250):
+        crowd = crowd.with_user(f"x-{number:04d}")
+        enrolled.append({**enrolled[0], "sourcedId": f"f-{number:04d}", "userSourcedId": f"x-{number:04d}"})
+    later = crowd.with_rows("enrollments", enrolled)
+
+    def came(api: ScriptedApi, number: int) -> None:
+        if api.asked[-1][0] == "/enrollments":
+            api.rows = records(later)
+
+    api = ScriptedApi(records(MADE), before=came)
+    ours = fetch(api, page_size=100)
+    assert ours.users.height == 350
+    assert not ours.quarantine.height
+    assert not [path for path in api.paths() if path.startswith("/users/")]
+
+
+def test_pages_asked_for_at_once_give_the_same_bytes_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bundle(users=600)
+    results = []
+    for proving in (2, 10_000):
+        monkeypatch.setattr("reconciler.oneroster.sources.api.pages.PROVING", proving)
+        api = ScriptedApi(records(made))
+        results.append((source(api).fetch(ASK).stream.read(), api))
+    (together, many), (apart, few) = results
+    assert together == apart
+    again = [query for path, query in many.asked if path == "/users" and query["offset"] == "0"]
+    assert len(again) == 2  # the first page, and again before others are asked for ahead
+    assert len([path for path in few.paths() if path == "/users"]) == 22
+
+
+@pytest.mark.parametrize(
+    "habit", [{"total": False}, {"clamp": 20}, {"sorts": False}], ids=["no total", "a clamp", "no order"]
+)
+def test_pages_are_asked_for_ahead_only_where_the_server_has_proven_stable(habit: dict) -> None:
+    rows = records(bundle(users=600))
+    rows["users"].reverse()
+    api = ScriptedApi(rows, **habit)
+    fetch(api)
+    assert [query["offset"] for path, query in api.asked if path == "/users"].count("0") == 1
+
+
+def test_links_that_are_no_offsets_are_followed() -> None:
+    class Cursor(ScriptedApi):
+        def get(self, path: str, query):  # type: ignore[no-untyped-def]
+            found = super().get(path, {"limit": "10", "offset": query.get("cursor", "0"), "sort": "sourcedId"})
+            offset = int(query.get("cursor", "0")) + 10
+            if offset < len(self.rows[path.strip("/")]):
+                link = f"{BASE}{path}?cursor={offset}"
+                return answer(found.body, found.address, {**found.headers, "link": f"<{link}>; rel=next"})
+            return found
+
+    assert fetch(Cursor(records(MADE))).users.height == 100
+
+
+def test_a_row_of_a_wrong_type_is_set_aside_and_protects_whom_it_names() -> None:
+    rows = records(MADE)
+    rows["users"][20]["givenName"] = {"first": "A"}
+    aside = fetch(ScriptedApi(rows)).quarantine
+    assert aside.filter(pl.col("file") == "users.csv").select("key", "identifier").rows() == [("u-0021", "100021")]
+
+
+def test_a_full_disk_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> object:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert codes(refused(ScriptedApi(records(MADE)))) == ["bundle-not-written"]

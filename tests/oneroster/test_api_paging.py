@@ -1,0 +1,310 @@
+"""The paging machine: against servers made up of every habit, it ends with all rows or refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.oneroster.sources.api.facts import next_link, page_facts, total_rows
+from reconciler.oneroster.sources.api.paging import Again, Done, Go, Page, Paging, Refused, Request, StartOver
+
+LIMIT = 10
+
+
+def ids(count: int) -> list[str]:
+    return [f"u-{number:04d}" for number in range(count)]
+
+
+@dataclass
+class Server:
+    """A simulated server. clamp: rows at once at the n-th request. between: may change `rows` before each request.
+    order: of the rows as they are given. total, link: headers. rounds: an offset down to whole pages."""
+
+    rows: list[str]
+    clamp: Callable[[int], int] = lambda number: 1000
+    between: Callable[[Server], object] = lambda server: None
+    order: Callable[[list[str], int], list[str]] = lambda rows, number: sorted(rows)
+    total: bool = True
+    links: str = ""
+    rounds: bool = False
+    deaf: bool = False
+    requests: list[Request] = field(default_factory=list)
+
+    def answer(self, request: Request) -> tuple[list[str], Page]:
+        self.requests.append(request)
+        if len(self.requests) > 1:
+            self.between(self)
+        number = len(self.requests)
+        rows = self.order(self.rows, number)
+        offset = int(request.link.partition("offset=")[2].partition("&")[0]) if request.link else request.offset
+        most = min(request.limit, self.clamp(number))
+        if self.rounds:
+            offset = offset // most * most
+        if self.deaf:
+            offset = 0
+        page = rows[offset : offset + most]
+        headers = {"x-total-count": str(len(rows))} if self.total else {}
+        if self.links and offset + len(page) < len(rows):
+            headers["link"] = f'<https://x.example/users?offset={offset + len(page)}&{self.links}>; rel="next"'
+        return page, page_facts(pl.Series(page, dtype=pl.String), headers)
+
+
+def read(server: Server) -> list[str] | Refused | StartOver:
+    """All that the machine keeps of one reading."""
+    paging = Paging("users", LIMIT)
+    kept: list[str] = []
+    for _ in range(5_000):
+        rows, page = server.answer(paging.request)
+        match paging.take(page):
+            case Go(skip=skip):
+                kept += rows[skip:]
+            case Done(skip=skip):
+                kept += rows[skip:]
+                return kept if len(set(kept)) == len(kept) else StartOver("repeated")
+            case Again():
+                pass
+            case other:
+                return other
+    raise AssertionError("it does not end")
+
+
+def code(outcome: object) -> str:
+    assert isinstance(outcome, Refused), outcome
+    return outcome.why.code
+
+
+habits = st.fixed_dictionaries(
+    {
+        "count": st.integers(0, 80),
+        "total": st.booleans(),
+        "links": st.sampled_from(["", "limit=10", "cursor=abc"]),
+        "clamps": st.lists(st.integers(1, 15), min_size=1, max_size=6),
+        "rounds": st.booleans(),
+    }
+)
+
+
+@given(habits)
+@settings(max_examples=300, deadline=None)
+def test_a_server_that_keeps_still_is_read_to_its_last_row(habit: dict) -> None:
+    clamps = habit["clamps"] if not habit["rounds"] else [min(habit["clamps"][0], LIMIT)]
+    server = Server(
+        ids(habit["count"]),
+        clamp=lambda number: clamps[number % len(clamps)],
+        total=habit["total"],
+        links=habit["links"],
+        rounds=habit["rounds"],
+    )
+    outcome = read(server)
+    if habit["rounds"]:  # with a clamp its offsets mean other rows than were asked for
+        assert isinstance(outcome, Refused | StartOver) or outcome == ids(habit["count"])
+    else:
+        assert outcome == ids(habit["count"])
+
+
+@given(
+    count=st.integers(20, 80),
+    total=st.booleans(),
+    seed=st.integers(0, 10_000),
+    clamp=st.integers(2, LIMIT),
+    often=st.floats(0.02, 0.9),
+)
+@settings(max_examples=400, deadline=None)
+def test_of_a_server_whose_rows_come_and_go_nobody_who_stayed_is_ever_left_out(
+    count: int, total: bool, seed: int, clamp: int, often: float
+) -> None:
+    chance = random.Random(seed)
+    stayed = set(ids(count))
+
+    def come_and_go(server: Server) -> None:
+        if chance.random() < often:
+            gone = chance.choice(server.rows)
+            server.rows.remove(gone)
+            stayed.discard(gone)
+        if chance.random() < often:
+            server.rows.append(f"u-{chance.randrange(count):04d}-{chance.random()}")
+
+    outcome = read(Server(ids(count), clamp=lambda _: clamp, between=come_and_go, total=total))
+    if isinstance(outcome, list):
+        assert stayed <= set(outcome)
+
+
+@given(count=st.integers(25, 60), seed=st.integers(0, 10_000), total=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_a_server_without_an_order_is_never_believed_by_half(count: int, seed: int, total: bool) -> None:
+    def shuffled(rows: list[str], number: int) -> list[str]:
+        return random.Random(seed + number).sample(rows, len(rows))
+
+    outcome = read(Server(ids(count), order=shuffled, total=total))
+    assert not isinstance(outcome, list) or sorted(outcome) == ids(count)
+
+
+@given(count=st.integers(1, 60), total=st.booleans(), links=st.sampled_from(["", "cursor=abc"]))
+@settings(max_examples=60, deadline=None)
+def test_a_server_that_always_gives_its_first_page_is_a_loop_or_has_no_more(
+    count: int, total: bool, links: str
+) -> None:
+    outcome = read(Server(ids(count), deaf=True, total=total, links=links))
+    if count <= LIMIT and total:
+        assert outcome == ids(count)
+    elif count > LIMIT:
+        assert code(outcome) == "paging-loop"
+
+
+def test_a_page_shorter_than_its_limit_ends_nothing() -> None:
+    server = Server(ids(25), clamp=lambda number: 4)
+    assert read(server) == ids(25)
+
+
+def test_it_goes_on_from_the_last_row_received_whatever_was_asked_for() -> None:
+    server = Server(ids(25), clamp=lambda number: 4)
+    read(server)
+    assert [each.offset for each in server.requests[:4]] == [0, 3, 6, 9]
+    assert all(each.limit == LIMIT for each in server.requests)
+
+
+def test_a_clamp_is_noted_once() -> None:
+    paging = Paging("users", LIMIT)
+    server = Server(ids(25), clamp=lambda number: 4)
+    while not isinstance(paging.take(server.answer(paging.request)[1]), Done):
+        pass
+    assert [note.code for note in paging.notes] == ["page-clamp"]
+    assert paging.clamp == 4
+
+
+def test_an_empty_page_in_mid_stream_is_asked_for_again_and_then_refused() -> None:
+    class Hiccup(Server):
+        broken = 2
+
+        def answer(self, request: Request) -> tuple[list[str], Page]:
+            rows, page = super().answer(request)
+            if len(self.requests) >= 3 and self.broken:
+                self.broken -= 1
+                return [], page_facts(pl.Series([], dtype=pl.String), {"x-total-count": "35"})
+            return rows, page
+
+    once, twice = Hiccup(ids(35)), Hiccup(ids(35))
+    once.broken = 1
+    assert read(once) == ids(35)
+    assert code(read(twice)) == "incomplete-collection"
+
+
+@pytest.mark.parametrize("total", [True, False])
+def test_a_hole_in_a_server_that_rounds_offsets_is_found(total: bool) -> None:
+    class Hole(Server):
+        def answer(self, request: Request) -> tuple[list[str], Page]:
+            if request.offset == 20:
+                headers = {"x-total-count": "45"} if total else {}
+                return [], page_facts(pl.Series([], dtype=pl.String), headers)
+            return super().answer(request)
+
+    assert code(read(Hole(ids(45), rounds=True, total=total))) == "incomplete-collection"
+
+
+def test_fewer_rows_than_the_server_counts_are_refused() -> None:
+    class Short(Server):
+        def answer(self, request: Request) -> tuple[list[str], Page]:
+            rows, page = super().answer(request)
+            return rows, Page(page.rows, page.digest, page.first, page.last, page.ascending, total=99)
+
+    assert code(read(Short(ids(35)))) == "incomplete-collection"
+
+
+def test_a_total_that_is_too_small_ends_nothing_and_is_told() -> None:
+    paging, server, kept = Paging("users", LIMIT), Server(ids(35), total=False), []
+    while True:
+        rows, page = server.answer(paging.request)
+        turn = paging.take(Page(page.rows, page.digest, page.first, page.last, page.ascending, total=page.rows))
+        if isinstance(turn, Go | Done):
+            kept += rows[turn.skip :]
+        if isinstance(turn, Done):
+            break
+    assert kept == ids(35)
+    assert [note.code for note in paging.notes] == ["wrong-total"]
+
+
+def test_a_next_link_that_leads_back_is_a_loop() -> None:
+    paging = Paging("users", LIMIT)
+    pages = [["a", "b"], ["c", "d"], ["e", "f"]]
+    links = ["https://x.example/u?cursor=1", "https://x.example/u?cursor=2", "https://x.example/u?cursor=1"]
+    turns = [
+        paging.take(page_facts(pl.Series(rows), {"link": f"<{link}>; rel=next"}))
+        for rows, link in zip(pages, links, strict=True)
+    ]
+    assert [type(turn) for turn in turns] == [Go, Go, Refused]
+    assert code(turns[-1]) == "paging-loop"
+
+
+def test_where_next_links_end_too_early_the_rest_is_asked_for_by_offset() -> None:
+    class Forgetful(Server):
+        def answer(self, request: Request) -> tuple[list[str], Page]:
+            rows, page = super().answer(request)
+            if len(self.requests) == 2:
+                page = Page(page.rows, page.digest, page.first, page.last, page.ascending, page.total)
+            return rows, page
+
+    server = Forgetful(ids(35), links="cursor=abc")
+    assert read(server) == ids(35)
+    assert [each.link is None for each in server.requests] == [True, False, True, True, True]
+
+
+def test_a_row_that_moves_to_the_next_page_is_noticed_though_the_total_stays() -> None:
+    def swapped(server: Server) -> None:
+        if len(server.requests) == 2:
+            server.rows.remove("u-0003")
+            server.rows.append("u-9999")
+
+    assert isinstance(read(Server(ids(35), between=swapped)), StartOver)
+
+
+def test_a_server_that_does_not_take_such_an_offset_is_asked_without() -> None:
+    paging, server, kept = Paging("users", LIMIT), Server(ids(25)), []
+    while True:
+        if paging.request.overlap:
+            paging.without_overlap()
+        rows, page = server.answer(paging.request)
+        turn = paging.take(page)
+        if isinstance(turn, Go | Done):
+            kept += rows[turn.skip :]
+        if isinstance(turn, Done):
+            break
+    assert kept == ids(25)
+    assert not paging.stitched
+
+
+@pytest.mark.parametrize(
+    ("header", "link"),
+    [
+        ('<https://x.example/u?offset=5>; rel="next"', "https://x.example/u?offset=5"),
+        ('<https://x.example/a,b>; rel="first", <https://x.example/n>; rel=next', "https://x.example/n"),
+        ('<?offset=9>; title="a, b"; rel="last next"', "?offset=9"),
+        ('<https://x.example/u>; REL="Next"', "https://x.example/u"),
+        ('<https://x.example/u>; rel="prev"', None),
+        ("", None),
+        ("nonsense; rel=next", None),
+    ],
+)
+def test_the_next_link_is_found_among_others(header: str, link: str | None) -> None:
+    assert next_link(header) == link
+
+
+def test_totals_are_read_from_either_header_and_only_as_numbers() -> None:
+    assert total_rows({"x-total-count": " 12 "}) == 12
+    assert total_rows({"x-count": "7"}) == 7
+    assert total_rows({"x-total-count": "many"}) is None
+    assert total_rows({}) is None
+
+
+def test_two_pages_with_the_same_rows_have_the_same_digest_and_no_others() -> None:
+    one, two = page_facts(pl.Series(["a", "b"]), {}), page_facts(pl.Series(["a", "b"]), {"x-count": "2"})
+    other = page_facts(pl.Series(["b", "a"]), {})
+    assert one.digest == two.digest == hashlib.sha256(b"a\nb").digest()
+    assert (one.ascending, other.ascending) == (True, False)
+    assert one.digest != other.digest
