@@ -54,10 +54,7 @@ class ApiSource:
         return Fetched(stream, "api", self._name, ask.fetched_at, tuple(dict.fromkeys(notes)))
 
     def probe(self, ask: Ask) -> tuple[Finding, ...]:
-        from reconciler.oneroster.sources.api.probe import probe
-
-        with self._hosts.fetching(self.host), self._client() as asking:
-            return probe(self.account, asking)
+        raise Refusal([error("not-there-yet", "asking a server is not there yet")])
 
     def _fetched(self, asking: Asking, ask: Ask) -> tuple[BinaryIO, list[Diagnostic]]:
         since = changes_since(self.account, ask)
@@ -101,9 +98,7 @@ class ApiSource:
         return f"{self.host}{urlsplit(self.account.url).path}"
 
     def _client_of_account(self) -> AbstractContextManager[Asking]:
-        from reconciler.oneroster.sources.api.client import client_for
-
-        return client_for(self.account, self._hosts, self._allows)
+        raise Refusal([error("not-there-yet", "asking a server is not there yet")])
 
 
 def _no_room(problem: OSError) -> Diagnostic:
