@@ -13,6 +13,7 @@ from reconciler.network.reach import Allows
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.answer import Asking
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints, checkpoint, remove_old
+from reconciler.oneroster.sources.api.client import client_for
 from reconciler.oneroster.sources.api.collecting import BAD_REQUEST, Collecting
 from reconciler.oneroster.sources.api.delta import Since, changes_since
 from reconciler.oneroster.sources.api.gathering import Gathering
@@ -98,7 +99,7 @@ class ApiSource:
         return f"{self.host}{urlsplit(self.account.url).path}"
 
     def _client_of_account(self) -> AbstractContextManager[Asking]:
-        raise Refusal([error("not-there-yet", "asking a server is not there yet")])
+        return client_for(self.account, self._hosts, self._allows)
 
 
 def _no_room(problem: OSError) -> Diagnostic:
