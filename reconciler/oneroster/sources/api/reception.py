@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import httpx
-import orjson
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.http import location_of
 from reconciler.oneroster.sources.api import body, retrying, status_info
 from reconciler.oneroster.sources.api.answer import Answer
 from reconciler.oneroster.sources.api.authorization import Authorization
-from reconciler.oneroster.sources.api.content import kind_of
+from reconciler.oneroster.sources.api.content import is_json, kind_of
 from reconciler.oneroster.sources.api.diagnosis import refused
 from reconciler.oneroster.sources.api.location import ElsewhereError, redirected, shown
 from reconciler.oneroster.sources.api.retrying import Again, Cause, retry_after
@@ -76,15 +75,12 @@ class Reception:
         content = content.removeprefix(_BYTE_ORDER_MARK)
         if not content.strip():
             raise self._refused("empty-answer")
-        answer = Answer(content, _plain(self._response.headers), shown(self._response.request.url))
-        try:
-            _ = answer.document
-        except orjson.JSONDecodeError as problem:
+        if not is_json(content):
             if content.lstrip()[:1] in (b"{", b"["):
-                raise self._again("broken-json", retrying.BROKEN) from problem
+                raise self._again("broken-json", retrying.BROKEN)
             kind = kind_of(self._response.headers.get("content-type", ""), content)
-            raise self._refused("not-json", why=kind) from problem
-        return answer
+            raise self._refused("not-json", why=kind)
+        return Answer(content, _plain(self._response.headers), shown(self._response.request.url))
 
     def _body(self) -> bytes:
         encoding = self._response.headers.get("content-encoding", "")
