@@ -172,6 +172,7 @@ def test_a_server_without_tls_is_told_from_a_bad_certificate(client: httpx.Clien
 def test_a_connection_that_ends_within_the_handshake_is_no_matter_of_certificates(client: httpx.Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
+
         def hang_up() -> None:
             taken, _ = listener.accept()
             taken.recv(10_000)
