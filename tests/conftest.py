@@ -174,6 +174,8 @@ def project(
 ) -> Project:
     """An empty customers repository beside a store that is not there yet, on each of the two databases."""
     monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
+    # nothing of a test is remembered at home
+    monkeypatch.setenv("RECONCILER_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-remembered")))
     monkeypatch.chdir(tmp_path)
     made = Project(tmp_path, store_url, capsys)
     made.write("reconciler.yaml", f'format: 1\nenvironments: {{{ENVIRONMENT}: {{store: "{DEFAULT_STORE}"}}}}\n')

@@ -1,8 +1,12 @@
-"""A valid customer as one line of JSON, and back: the same documents and warnings without its files."""
+"""A valid customer as one line, and back: the same documents and warnings without its files.
+
+The line has two parts, each JSON: what everybody asks of every customer, and the documents, which are parsed for
+whoever asks: of most customers nobody does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,6 +20,7 @@ from reconciler.config.layout import CustomerFolder
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
+from reconciler.config.outline import Outline
 from reconciler.config.references import ConsumerKey
 from reconciler.config.resolved import Declared, ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic, Severity, Span
@@ -24,22 +29,28 @@ from reconciler.model.kind import Kind
 
 @dataclass(frozen=True)
 class RecalledCustomer(ResolvedCustomer):
-    """facts: as `line_of` writes them. read_again: the customer from its files, for where its values stand."""
+    """facts, written: the line's two parts. read_again: the customer from its files, for where its values stand."""
 
     facts: Mapping[str, Any] = field(repr=False)
+    written: bytes = field(repr=False)
     read_again: Callable[[], ResolvedCustomer | None] = field(repr=False, compare=False)
 
     @property
     def name(self) -> str:
-        return str(self._document["name"])
+        return str(self.facts["name"])
 
     @property
     def previously(self) -> tuple[str, ...]:
-        return tuple(self._document["previously"])
+        return tuple(self.facts["previously"])
 
     @property
     def digest(self) -> str:
         return str(self.facts["digest"])
+
+    @cached_property
+    def outline(self) -> Outline:
+        communities, lessons, renames, secrets = self.facts["outline"]
+        return Outline(communities, lessons, renames, tuple((path, name) for path, name in secrets))
 
     @cached_property
     def customer(self) -> Customer:
@@ -57,16 +68,21 @@ class RecalledCustomer(ResolvedCustomer):
     def declared(self) -> tuple[Declared, ...]:
         return tuple(
             Declared(Kind(kind), name, Span(*span), document, RecalledOrigins(self, (Kind(kind), name)))
-            for kind, name, span, document in self.facts["documents"]
+            for kind, name, span, document in self._documents
         )
+
+    @cached_property
+    def _documents(self) -> Sequence[tuple[str, str, tuple[str, int, int], Mapping[str, Any]]]:
+        """Kind, id, span and content; the customer's own first."""
+        documents: list[tuple[str, str, tuple[str, int, int], Mapping[str, Any]]] = orjson.loads(self.written)
+        return documents
 
     @property
     def _document(self) -> Mapping[str, Any]:
-        document: Mapping[str, Any] = self.facts["documents"][0][3]
-        return document
+        return self._documents[0][3]
 
     def _of(self, wanted: Kind) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        return ((name, document) for kind, name, _, document in self.facts["documents"] if kind == wanted.value)
+        return ((name, document) for kind, name, _, document in self._documents if kind == wanted.value)
 
     @cached_property
     def all_origins(self) -> Mapping[tuple[Kind, str], Mapping[str, Span]]:
@@ -104,6 +120,7 @@ class RecalledCandidate:
 
     folder: CustomerFolder
     facts: Mapping[str, Any]
+    written: bytes
     read_again: Callable[[], ResolvedCustomer | None]
     found: list[Diagnostic]
 
@@ -136,9 +153,10 @@ class RecalledCandidate:
             return None
         return RecalledCustomer(
             self.id,
-            Span(*self.facts["documents"][0][2]),
+            Span(*self.facts["span"]),
             tuple(self.found),
             facts=self.facts,
+            written=self.written,
             read_again=self.read_again,
         )
 
@@ -146,31 +164,38 @@ class RecalledCandidate:
 def line_of(candidate: Candidate, customer: ResolvedCustomer, day: str) -> bytes:
     """Without a line end. customer: the candidate's. day: on which it was valid; it is on
     every later day as well."""
+    outline = customer.outline
     facts = {
         "day": day,
+        "span": _span(customer.span),
+        "name": customer.name,
+        "previously": customer.previously,
         "digest": customer.digest,
+        "outline": (outline.communities, outline.lessons, outline.renames, outline.secrets),
         "keys": [(key, _span(span)) for key, span in candidate.consumer_keys],
         "former": [(former, _span(span)) for former, span in candidate.former],
         "warnings": [
             (each.code, each.severity.value, each.message, _span(each.span), each.hint) for each in customer.warnings
         ],
-        "documents": [(each.kind.value, each.id, _span(each.span), each.document) for each in customer.declared],
     }
-    return orjson.dumps(facts)
+    documents = [(each.kind.value, each.id, _span(each.span), each.document) for each in customer.declared]
+    # JSON has no bare tab
+    return orjson.dumps(facts) + b"\t" + orjson.dumps(documents)
 
 
 def recalled(
     line: bytes, folder: CustomerFolder, day: str, read_again: Callable[[], ResolvedCustomer | None]
 ) -> RecalledCandidate | None:
     """What `line_of` wrote; None where it was valid on a later day than `day` alone."""
-    facts = orjson.loads(line)
+    first, _, written = line.partition(b"\t")
+    facts = orjson.loads(first)
     if day < facts["day"]:
         return None
     found = [
         Diagnostic(code, Severity(severity), message, Span(*span) if span else None, hint)
         for code, severity, message, span, hint in facts["warnings"]
     ]
-    return RecalledCandidate(folder, facts, read_again, found)
+    return RecalledCandidate(folder, facts, written, read_again, found)
 
 
 def _span(span: Span | None) -> tuple[str, int, int] | None:

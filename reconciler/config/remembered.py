@@ -32,7 +32,7 @@ VARIABLE = "RECONCILER_CACHE"
 OFF = "off"
 #: Of as many customers folders; the oldest go.
 KEPT_FILES = 8
-_MAGIC = b"reconciler resolved customers 1\n"
+_MAGIC = b"reconciler resolved customers 2\n"
 _SUFFIX = ".customers"
 _KEY, _SUM = 64, 32
 

@@ -15,6 +15,7 @@ from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Environment, Settings
+from reconciler.config.outline import Outline, outline_of
 from reconciler.config.tree import MappingNode, key_span
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span
 from reconciler.model.kind import Kind
@@ -74,6 +75,10 @@ class ResolvedCustomer(ABC):
 
     @property
     @abstractmethod
+    def outline(self) -> Outline: ...
+
+    @property
+    @abstractmethod
     def customer(self) -> Customer: ...
 
     @property
@@ -112,6 +117,10 @@ class ReadCustomer(ResolvedCustomer):
     @cached_property
     def digest(self) -> str:
         return settings_digest({(each.kind, each.id): each.document for each in self.declared})
+
+    @cached_property
+    def outline(self) -> Outline:
+        return outline_of({(each.kind, each.id): each.document for each in self.declared})
 
     @cached_property
     def communities(self) -> Mapping[str, Community]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import SecretStr
 
 from reconciler.config.inputs import blob_id, inputs_of
+from reconciler.config.secret_references import secret_references
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
@@ -17,7 +18,7 @@ from reconciler.operations.audit import actor, git_commit
 from reconciler.operations.documents import kept_digest
 from reconciler.operations.failure import UNFORESEEN, misconfigured, unexpected
 from reconciler.operations.recorded import answer_lost, applied_before, recorded_run_if_known
-from reconciler.operations.secrets import ADMINISTRATORS, references
+from reconciler.operations.secrets import ADMINISTRATORS
 from reconciler.operations.undo_secrets import undo_secrets
 from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.store.apply import apply_customer
@@ -229,7 +230,7 @@ def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str,
     document = declared.document
     values: dict[str, SecretStr] = {}
     missing = []
-    for path, name in references(document):
+    for path, name in secret_references(document):
         value = workspace.secrets.get(customer.id, name)
         if value is not None:
             values[path] = value

@@ -79,9 +79,9 @@ def customer_documents(
     told: tuple[Diagnostic, ...] = ()
     if (
         record is not None
+        and resolved is not None
         and record.slug == customer
-        and declared is not None
-        and _settled(record, declared, wanted, standing)
+        and standing.has_exactly(record, resolved.digest, resolved.outline)
     ):
         applied = {key: _as_wanted(each) for key, each in wanted.items()}
     elif record is not None:
@@ -103,18 +103,6 @@ def customer_documents(
     name = resolved.name if resolved else record.name if record else customer
     seen = Seen(record.version if record else None, record.settings_digest if record else None, declared)
     return Documents(customer, name, wanted, applied, seen, told)
-
-
-def _settled(record: CustomerRecord, declared: str, wanted: Wanted, standing: Standing) -> bool:
-    """Whether the store has exactly these documents, without reading them: its digest goes with any other hand's write.
-    A removal that waits for a person leaves more documents than the digest is of, and of former ids there may be
-    something to tell."""
-    if record.tombstoned or record.settings_digest != declared:
-        return False
-    if any(kind in _LISTED and each.document.get("previously") for (kind, _), each in wanted.items()):
-        return False
-    alive = standing.documents(record.id)
-    return all(alive.get(kind, 0) == sum(1 for other, _ in wanted if other is kind) for kind in _LISTED)
 
 
 def _as_wanted(wanted: WantedDocument) -> AppliedDocument:

@@ -38,6 +38,7 @@ from reconciler.operations.fresh import FreshRosters, Given, fetched_by_itself, 
 from reconciler.operations.renamed import RenamedCustomers, renamed_customers, secrets_by_new_id
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, Terms, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
+from reconciler.operations.settled import planned_at_once
 from reconciler.operations.snapshots import earlier_roster, last_snapshot
 from reconciler.operations.standing import Standing
 from reconciler.operations.workspace import Workspace
@@ -193,6 +194,12 @@ def _plan_one(
         return failed_plan(name, record.name if record else name, invalid)
     resolved = workspace.repository.customers.get(name)
     people = _people(reader, record) if record and resolved is None else 0
+    choice = RosterChoice.FRESH if request.bundle else request.roster
+    if resolved and comparison is None and choice is not RosterChoice.FRESH:
+        applies = choice is not RosterChoice.LAST
+        at_once = planned_at_once(workspace, standing, resolved, record, renamed.renames, roster_applies=applies)
+        if at_once is not None:
+            return at_once
     told = renamed.told(name, resolved.span) if resolved else ()
     if any(each.is_error for each in told):
         return failed_plan(name, record.name if record else name, told)
@@ -205,7 +212,7 @@ def _plan_one(
     if resolved and comparison is None:
         states = secret_states(
             name,
-            documents.wanted[Kind.CUSTOMER, name].document,
+            resolved.outline.secrets,
             standing.secrets(record.id) if record else {},
             _administrators(record),
             workspace.secrets,
@@ -229,7 +236,6 @@ def _plan_one(
     before = documents_before(comparison, name) if comparison else None
     if before is not None:
         declared = with_causes(declared, before, {key: each.document for key, each in documents.wanted.items()})
-    choice = RosterChoice.FRESH if request.bundle else request.roster
     compared: ComparedRoster | None = None
     source: SourceSummary | None = None
     try:

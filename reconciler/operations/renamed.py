@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from reconciler.config.comparison import Comparison
 from reconciler.config.repository import Repository
+from reconciler.config.secret_references import secret_references
 from reconciler.model.diagnostic import Diagnostic, Span, error, info, warning
 from reconciler.model.kind import Kind
-from reconciler.operations.secrets import references
 from reconciler.planning.declared import Applied, Wanted, renamed_documents
 from reconciler.planning.renames import Renames, Stored, former_ids, renames
 from reconciler.store.records import CustomerRecord
@@ -93,7 +93,7 @@ def secrets_by_new_id(
     customer: str, former: str, document: Mapping[str, object], missing: Collection[str] | None, span: Span
 ) -> Iterator[Diagnostic]:
     """missing: paths of secrets that are not set under the new id; None where nobody looked."""
-    names = sorted({name for _, name in references(document)})
+    names = sorted({name for _, name in secret_references(document)})
     if names:
         found = info if missing is not None and not missing else warning
         yield found(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from reconciler.config.secret_references import SecretName
 from reconciler.config.secrets import SecretBackend
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, warning
 from reconciler.store.key import StoreKey
@@ -42,7 +43,7 @@ class SecretStates:
 
 def secret_states(
     customer: str,
-    document: Mapping[str, object],
+    references: Iterable[SecretName],
     kept: Mapping[str, tuple[str | None, str]],
     administrators: Collection[str],
     backend: SecretBackend,
@@ -50,12 +51,12 @@ def secret_states(
     *,
     former: str | None = None,
 ) -> SecretStates:
-    """kept: by path, (reference, HMAC) as the store has them. former: the id that it has them under, where that is
-    another. administrators: usernames that have accounts already."""
+    """references: of the customer's document. kept: by path, (reference, HMAC) as the store has them. former: the id
+    that it has them under, where that is another. administrators: usernames that have accounts already."""
     unreadable: list[Diagnostic] = []
     changed: dict[str, str] = {}
     missing: dict[str, tuple[str, str]] = {}
-    for path, name in references(document):
+    for path, name in references:
         try:
             value = backend.get(customer, name)
         except Refusal as refusal:
@@ -69,23 +70,6 @@ def secret_states(
             if reference == name and digest != key.secret_hmac(former or customer, path, value.get_secret_value()):
                 changed[path] = "(changed)"
     return SecretStates(changed, missing, tuple(unreadable))
-
-
-def references(document: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """(dotted path, name) of every `{secret: NAME}` in a document, in order."""
-    found: list[tuple[str, str]] = []
-    _gather(document, "", found)
-    return tuple(found)
-
-
-def _gather(document: Mapping[str, object], above: str, found: list[tuple[str, str]]) -> None:
-    for name, value in document.items():
-        if type(value) is str or not isinstance(value, Mapping):
-            continue
-        if len(value) == 1 and "secret" in value:
-            found.append((f"{above}{name}", str(value["secret"])))
-        else:
-            _gather(value, f"{above}{name}.", found)
 
 
 def _username(path: str) -> str:

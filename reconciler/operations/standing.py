@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from reconciler.config.outline import Outline
 from reconciler.model.kind import Kind
 from reconciler.store.reader import Reader
+from reconciler.store.records import CustomerRecord
 
 
 class Standing:
@@ -22,6 +24,15 @@ class Standing:
     def documents(self, customer: int) -> Mapping[Kind, int]:
         """How many live communities and lessons it has; none of a kind has no entry."""
         return self._documents.get(customer, {})
+
+    def has_exactly(self, record: CustomerRecord, declared: str, outline: Outline) -> bool:
+        """Whether the store has these documents and no others, without reading them: its digest goes with any other
+        hand's write. A removal that waits for a person leaves more documents than the digest is of, and of former ids
+        there may be something to tell. declared: their digest."""
+        if record.tombstoned or record.settings_digest != declared or outline.renames:
+            return False
+        alive = self.documents(record.id)
+        return (alive.get(Kind.COMMUNITY, 0), alive.get(Kind.LESSON, 0)) == (outline.communities, outline.lessons)
 
     def has_roster(self, customer: int) -> bool:
         """Whether a good roster of it is kept."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import polars as pl
 
+from reconciler.config.secret_references import secret_references
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, Span, info, warning
 from reconciler.model.kind import Kind
-from reconciler.operations.secrets import references
 from reconciler.operations.undone_documents import SparedDocument
 from reconciler.planning.undo_rows import Spared
 from reconciler.store.records import RunRecord
@@ -114,7 +114,7 @@ def what_sources_say(
             "the files still say what this takes back: the next plan would bring it again",
             hint="revert the change in git as well",
         )
-        if any(change.kind is Kind.CUSTOMER for change in changes) and any(references(document)):
+        if any(change.kind is Kind.CUSTOMER for change in changes) and any(secret_references(document)):
             yield info(
                 "secrets-stay",
                 "secrets stay as they are: settings go back, the values of secrets do not",

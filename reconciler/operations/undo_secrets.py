@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from reconciler.config.secret_references import secret_references
 from reconciler.model.diagnostic import Diagnostic, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan
-from reconciler.operations.secrets import ADMINISTRATORS, references
+from reconciler.operations.secrets import ADMINISTRATORS
 from reconciler.operations.workspace import Workspace
 from reconciler.store.renaming import former_id
 
@@ -29,7 +30,7 @@ def undo_secrets(
         kept = reader.secrets(record.id) if record else {}
     values: dict[str, SecretStr] = {}
     missing = []
-    for path, name in references(settings["customer"]):
+    for path, name in secret_references(settings["customer"]):
         stays = path in kept and kept[path][0] == name
         if stays and former is None:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 import polars as pl
 
@@ -37,6 +38,33 @@ def failed_plan(customer: str, name: str, diagnostics: Iterable[Diagnostic]) -> 
         seen=Seen(None, None, None),
         diagnostics=tuple(diagnostics),
     )
+
+
+def settled_plan(
+    customer: str,
+    name: str,
+    *,
+    seen: Seen,
+    documents: Mapping[Kind, int],
+    roster_applies: bool,
+    diagnostics: Iterable[Diagnostic],
+) -> CustomerPlan:
+    """The same as `customer_plan` where no document differs and no roster is compared. documents: how many there are of
+    each kind."""
+    return CustomerPlan(
+        id=customer,
+        name=name,
+        outcome=Outcome.UNCHANGED,
+        seen=seen,
+        diagnostics=in_order(diagnostics),
+        counts={kind: _unchanged(documents[kind]) for kind in DECLARED_KINDS if documents.get(kind)},
+        roster_applies=roster_applies,
+    )
+
+
+@cache
+def _unchanged(number: int) -> Counts:
+    return Counts(unchanged=number)
 
 
 def customer_plan(

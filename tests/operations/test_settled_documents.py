@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from typing import Any
+
 import pytest
 
 from project import Project, changes, keys
+from reconciler.config.resolved import ResolvedCustomer
+from reconciler.config.secrets import variable
+from reconciler.operations import planning
+from reconciler.operations.settled import planned_at_once
+from reconciler.operations.standing import Standing
+from reconciler.operations.workspace import Workspace
 from reconciler.store.reader import Reader
 
 COMMUNITY = """\
@@ -57,3 +66,74 @@ def test_what_another_hand_wrote_is_shown(district: Project) -> None:
 
     (change,) = changes(district.plan(), "community")
     assert (change["key"], change["reason"]) == ("north", "drift")
+
+
+LTI = """\
+lti:
+  platforms:
+    - {{id: canvas, consumer_key: {key}, shared_secret: {{secret: canvas}}, community: north}}
+"""
+SETTLED = ("capital", "settled", "secret-missing")
+OTHERS = (
+    "secret-changed",
+    "altered",
+    "edited",
+    "community-renamed",
+    "community-gone",
+    "renamed",
+    "removed",
+    "invalid",
+)
+
+
+def test_whoever_is_settled_has_the_plan_that_a_look_at_everything_gives(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project.folder / "customers"
+    for name in (*SETTLED, *OTHERS):
+        monkeypatch.setenv(variable(name, "canvas"), "s3cret")
+        project.customer(name, org=None, more=LTI.format(key=name))
+        for community in ("north", "south"):
+            project.write(f"customers/{name}/communities/{community}.yaml", COMMUNITY.format(id=community))
+    project.write("customers/capital/lessons/own.yaml", "kind: lesson\nid: own\ntitle: Own\nurl: https://l.example/o\n")
+    project.write("customers/capital/defaults.yaml", "kind: defaults\n")
+    project.customer("capital", org=None, more="previously: [old-capital]\n" + LTI.format(key="capital"))
+    assert project.apply().code == 0
+    (folder / "community-gone/communities/south.yaml").unlink()
+    project.customer("community-gone", org=None, title="Another name", more=LTI.format(key="community-gone"))
+    assert project.apply("community-gone").code == 3
+
+    monkeypatch.setenv(variable("secret-changed", "canvas"), "other")
+    monkeypatch.delenv(variable("secret-missing", "canvas"))
+    with project.by_hand() as hand:
+        hand.execute("update customers set document = replace(document, 'Main', 'Minor') where slug = 'altered'")
+    project.write("customers/edited/communities/north.yaml", COMMUNITY.format(id="north").replace("10", "11"))
+    (folder / "community-renamed/communities/south.yaml").unlink()
+    east = COMMUNITY.format(id="east") + "previously: [south]\n"
+    project.write("customers/community-renamed/communities/east.yaml", east)
+    (folder / "renamed").rename(folder / "anew")
+    project.customer("anew", org=None, more=LTI.format(key="renamed") + "previously: [renamed]\n")
+    shutil.rmtree(folder / "removed")
+    project.customer("invalid", org=None, more="wrong: 1\n")
+
+    found = set()
+
+    def noted(workspace: Workspace, standing: Standing, resolved: ResolvedCustomer, *rest: Any, **more: Any) -> Any:
+        plan = planned_at_once(workspace, standing, resolved, *rest, **more)
+        found.update([resolved.id] if plan else [])
+        return plan
+
+    def plans() -> list[Any]:
+        """Cold, from memory, and without rosters."""
+        again = [project.plan(*rosters).json for rosters in ((), (), ("--roster", "none"))]
+        for each in again:
+            del each["created_at"]
+        return again
+
+    monkeypatch.setattr(planning, "planned_at_once", noted)
+    at_once = plans()
+    assert found == {*SETTLED}
+    monkeypatch.setattr(planning, "planned_at_once", lambda *_, **__: None)
+    assert at_once == plans()
+    missing = next(each for each in at_once[0]["customers"] if each["id"] == "secret-missing")
+    assert [each["code"] for each in missing["diagnostics"]] == ["secret-not-set"]
