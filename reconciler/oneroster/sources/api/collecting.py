@@ -59,18 +59,21 @@ class Collecting:
 
         Raises Refusal: `unstable-paging` where rows moved each time it was read, and as paging, envelope and `asking`.
         """
-        starts_over = 0
+        starts_over = most = 0
         while True:
             begin()
             reading = _Reading(self, collection, add)
             with Pages(self.asking, collection, filter, ahead=self.ahead) as pages:
                 outcome = reading.run(pages)
+            if isinstance(outcome, Tally) and most and not outcome.rows:
+                outcome = StartOver(f"{collection.name}: there were rows before, and then none")
             if isinstance(outcome, Tally):
                 self.notes += reading.paging.notes
                 return outcome
             if self.kept is not None:
                 self.kept.forget(collection.name)
             starts_over += not reading.resumed
+            most = max(most, reading.paging.rows)
             if starts_over > MOST_STARTS_OVER:
                 raise Refusal([unstable(collection.name, outcome.why)])
             self.notes.append(info("paging-started-over", f"{outcome.why}; it was read again from its start"))

@@ -230,8 +230,10 @@ class Paging:
             return StartOver(f"{self.name}: rows were taken away while they were read")
         if self.total is not None and self.rows < self.total:
             return Refused(self._short())
-        if page.link is not None and self.total is None and page.link not in self._links:
-            return Refused(self._hole("the server says that more follow"))
+        if not self.by_offset and page.link is not None and page.link not in self._links and not self._probed:
+            # A server may have nothing to give at a place and say that more follow; two such places are an end.
+            self._links.add(page.link)
+            return self._probe(Request(self.rows, self.limit, page.link))
         if self.total is None and not self._probed and self.rows and self.by_offset:
             return self._probe(Request(self.rows + max(self._largest, 1), self.limit))
         return self._whole(0)

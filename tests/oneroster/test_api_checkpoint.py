@@ -1,0 +1,260 @@
+"""Pages kept of a fetch that was killed: gone on from only where nothing moved, and readable by nobody."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from scripted_api import KilledError, ScriptedApi, record, records, refusal, source
+
+from bundles import bundle
+from reconciler.model.diagnostic import Refusal
+from reconciler.oneroster.sources.api import checkpoint as room
+from reconciler.oneroster.sources.api.checkpoint import Checkpoints, KeptPage, checkpoint, remove_old
+from reconciler.oneroster.sources.api.paging import Page, Request
+from reconciler.oneroster.sources.interface import Ask
+
+NOW, SOON, LATE = "2026-11-22T03:00:00Z", "2026-11-22T09:00:00Z", "2026-11-23T04:00:00Z"
+KEY = bytes(range(32))
+MADE = bundle(users=65).version12()
+KEPT = KeptPage(
+    Request(0, 30),
+    Page(1, b"\x01\x02", "u-1", "u-1", True, 1),
+    {"users": pl.DataFrame({"sourcedId": ["u-1"], "givenName": ["Marguerite"]})},
+)
+
+
+def killed_at(number: int) -> Any:
+    def before(api: ScriptedApi, request: int) -> None:
+        if request == number:
+            raise KilledError
+
+    return before
+
+
+def nothing_left(folder: Path) -> bool:
+    return not list(folder.rglob("*"))
+
+
+def left_behind(place: Checkpoints) -> None:
+    with suppress(KilledError), checkpoint(place, {"url": "a"}, NOW) as kept:
+        assert kept is not None
+        kept.put("users", 0, KEPT)
+        raise KilledError
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(tmp_path / "fetches", KEY)
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[bytes, int]:
+    """The bundle of a fetch that nothing happened to, and how many requests that takes."""
+    api = ScriptedApi(records(MADE))
+    with source(api, version="1.2").fetch(Ask(NOW)).stream as stream:
+        return stream.read(), len(api.asked)
+
+
+def test_killed_at_any_page_a_fetch_goes_on_and_gives_the_same_bytes(
+    place: Checkpoints, whole: tuple[bytes, int]
+) -> None:
+    content, requests = whole
+    for number in range(1, requests + 1):
+        first = ScriptedApi(records(MADE), before=killed_at(number))
+        with pytest.raises(KilledError):
+            source(first, place, version="1.2").fetch(Ask(NOW))
+        second = ScriptedApi(records(MADE))
+        with source(second, place, version="1.2").fetch(Ask(SOON)).stream as stream:
+            assert stream.read() == content, f"killed at request {number}"
+        # What was read is not read again, but for the last page of each collection and its end.
+        assert len(second.asked) <= requests - number + 1 + 2 * 6
+        assert nothing_left(place.folder)
+
+
+def test_a_long_fetch_that_is_killed_near_its_end_asks_for_little_more(place: Checkpoints) -> None:
+    made = bundle(users=500)
+    with pytest.raises(KilledError):
+        source(ScriptedApi(records(made), before=killed_at(45)), place, page_size=20).fetch(Ask(NOW))
+    api = ScriptedApi(records(made))
+    source(api, place, page_size=20).fetch(Ask(SOON)).stream.close()
+    assert next(query["offset"] for path, query in api.asked if path == "/users") != "0"
+    again = ScriptedApi(records(made))
+    source(again, page_size=20).fetch(Ask(SOON)).stream.close()
+    assert len(api.asked) < len(again.asked) - 25
+
+
+def test_a_refusal_keeps_the_pages_too(place: Checkpoints, whole: tuple[bytes, int]) -> None:
+    def busy(api: ScriptedApi, number: int) -> None:
+        if number == 12:
+            raise refusal("server-busy")
+
+    with pytest.raises(Refusal):
+        source(ScriptedApi(records(MADE), before=busy), place, version="1.2").fetch(Ask(NOW))
+    api = ScriptedApi(records(MADE))
+    with source(api, place, version="1.2").fetch(Ask(SOON)).stream as stream:
+        assert stream.read() == whole[0]
+    assert len(api.asked) < whole[1]
+
+
+def test_where_rows_moved_since_it_starts_over(place: Checkpoints) -> None:
+    with pytest.raises(KilledError):
+        source(ScriptedApi(records(MADE), before=killed_at(13)), place, version="1.2").fetch(Ask(NOW))
+    rows = records(MADE)
+    rows["users"].insert(0, record({"sourcedId": "a-1", "username": "a"}))
+    rows["users"].pop()
+    fetched = source(ScriptedApi(rows), place, version="1.2").fetch(Ask(SOON))
+    fresh = source(ScriptedApi(rows), version="1.2").fetch(Ask(SOON))
+    assert fetched.stream.read() == fresh.stream.read()
+    assert any("since an earlier fetch" in note.message for note in fetched.diagnostics)
+
+
+@pytest.mark.parametrize("moment", [LATE, "2026-11-22T02:59:59Z"], ids=["after a day", "before it began"])
+def test_old_pages_are_removed(place: Checkpoints, whole: tuple[bytes, int], moment: str) -> None:
+    with pytest.raises(KilledError):
+        source(ScriptedApi(records(MADE), before=killed_at(13)), place, version="1.2").fetch(Ask(NOW))
+    api = ScriptedApi(records(MADE))
+    source(api, place, version="1.2").fetch(Ask(moment)).stream.close()
+    assert len(api.asked) == whole[1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"consumer_key": "another"}, {"url": "https://other.example/ims/oneroster/v1p1"}, {"page_size": 31}],
+    ids=str,
+)
+def test_pages_of_another_account_or_question_are_not_used(place: Checkpoints, other: dict[str, Any]) -> None:
+    with pytest.raises(KilledError):
+        source(ScriptedApi(records(MADE), before=killed_at(13)), place, version="1.2").fetch(Ask(NOW))
+    api = ScriptedApi(records(MADE))
+    source(api, place, version="1.2", **other).fetch(Ask(SOON)).stream.close()
+    assert api.asked[0][1]["offset"] == "0"
+
+
+def damaged(file: Path, how: str) -> None:
+    content = bytearray(file.read_bytes())
+    if how == "a bit":
+        content[len(content) // 2] ^= 1
+    elif how == "cut off":
+        del content[len(content) // 2 :]
+    else:
+        content.clear()
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["a bit", "cut off", "empty"])
+@pytest.mark.parametrize("which", ["head", "users-000001", "orgs-000000"])
+def test_damaged_pages_are_fetched_again(place: Checkpoints, whole: tuple[bytes, int], which: str, how: str) -> None:
+    with pytest.raises(KilledError):
+        source(ScriptedApi(records(MADE), before=killed_at(13)), place, version="1.2").fetch(Ask(NOW))
+    damaged(next(place.folder.glob(f"*/{which}")), how)
+    with source(ScriptedApi(records(MADE)), place, version="1.2").fetch(Ask(SOON)).stream as stream:
+        assert stream.read() == whole[0]
+
+
+def test_another_key_reads_nothing(place: Checkpoints, whole: tuple[bytes, int]) -> None:
+    with pytest.raises(KilledError):
+        source(ScriptedApi(records(MADE), before=killed_at(13)), place, version="1.2").fetch(Ask(NOW))
+    other = Checkpoints(place.folder, bytes(32))
+    api = ScriptedApi(records(MADE))
+    with source(api, other, version="1.2").fetch(Ask(SOON)).stream as stream:
+        assert stream.read() == whole[0]
+    assert len(api.asked) == whole[1]
+
+
+def test_nothing_that_is_kept_can_be_read_by_others(place: Checkpoints) -> None:
+    with pytest.raises(KilledError):
+        source(ScriptedApi(records(MADE), before=killed_at(15)), place, version="1.2").fetch(Ask(NOW))
+    files = [each for each in place.folder.rglob("*") if each.is_file()]
+    assert len(files) > 8
+    content = b"".join(each.read_bytes() for each in files) + str(files).encode()
+    for row in MADE.tables["users"]:
+        for value in (row["familyName"], row["username"], row["sourcedId"], row["email"]):
+            assert value.encode() not in content
+    for said in (b"sourcedId", b"sis.example", b"secret", b"School"):
+        assert said not in content
+    assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
+    folders = [place.folder, *(each for each in place.folder.rglob("*") if each.is_dir())]
+    assert {each.stat().st_mode & 0o777 for each in folders} == {0o700}
+
+
+def test_a_page_counts_only_in_its_own_place(place: Checkpoints) -> None:
+    with checkpoint(place, {"url": "a"}, NOW) as kept:
+        assert kept is not None
+        kept.put("users", 0, KEPT)
+        (folder,) = place.folder.iterdir()
+        page = (folder / "users-000000").read_bytes()
+        (folder / "users-000001").write_bytes(page)
+        (folder / "orgs-000000").write_bytes(page)
+        assert [each.page for each in kept.pages("users")] == [KEPT.page]
+        assert not list(kept.pages("orgs"))
+        with checkpoint(place, {"url": "b"}, NOW) as other:
+            assert other is not None
+            theirs = next(each for each in place.folder.iterdir() if each != folder)
+            (theirs / "users-000000").write_bytes(page)
+            assert not list(other.pages("users"))
+    assert nothing_left(place.folder)
+
+
+def test_a_page_comes_back_as_it_was_put(place: Checkpoints) -> None:
+    with checkpoint(place, {}, NOW) as kept:
+        assert kept is not None
+        kept.put("users", 0, KEPT)
+        (back,) = kept.pages("users")
+    assert (back.request, back.page) == (KEPT.request, KEPT.page)
+    assert back.frames["users"].equals(KEPT.frames["users"])
+
+
+def test_a_second_process_goes_without(place: Checkpoints) -> None:
+    with checkpoint(place, {"url": "a"}, NOW) as first, checkpoint(place, {"url": "a"}, NOW) as second:
+        assert first is not None
+        assert second is None
+
+
+def test_a_full_disk_ends_keeping_and_not_the_fetch(
+    place: Checkpoints, whole: tuple[bytes, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, left = room._write, [4]
+
+    def filling(path: Path, content: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content)
+
+    monkeypatch.setattr(room, "_write", filling)
+    fetched = source(ScriptedApi(records(MADE)), place, version="1.2").fetch(Ask(NOW))
+    assert fetched.stream.read() == whole[0]
+    assert not fetched.diagnostics
+    assert nothing_left(place.folder)
+
+
+def test_a_folder_that_cannot_be_made_or_is_open_to_others_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with checkpoint(Checkpoints(tmp_path / "file" / "fetches", KEY), {}, NOW) as kept:
+        assert kept is None
+    place = Checkpoints(tmp_path / "fetches", KEY)
+    with checkpoint(place, {}, NOW):
+        (folder,) = place.folder.iterdir()
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    with checkpoint(place, {}, NOW) as kept:
+        assert kept is None
+
+
+def test_fetches_that_nobody_goes_on_with_are_removed(place: Checkpoints) -> None:
+    left_behind(place)
+    (folder,) = place.folder.iterdir()
+    remove_old(place, SOON.replace("2026", "2025"))
+    assert folder.exists()
+    with checkpoint(place, {"url": "a"}, NOW):
+        remove_old(place, "2036-01-01T00:00:00Z")
+        assert folder.exists()
+    left_behind(place)
+    remove_old(place, "2036-01-01T00:00:00Z")
+    assert nothing_left(place.folder)
