@@ -9,7 +9,9 @@ import click
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import workspace_options
 from reconciler.config.repository import load
-from reconciler.store.opening import assign_environment, store_revisions, upgrade_store
+from reconciler.notices.signing import SIGNING, public_key
+from reconciler.store.opening import assign_environment, store_key, store_revisions, upgrade_store
+from reconciler.store.problem import StoreProblem
 
 
 @click.group()
@@ -32,13 +34,16 @@ def upgrade(directory: Path, environment: str | None, store: str | None) -> Exit
 @store.command()
 @workspace_options
 def status(directory: Path, environment: str | None, store: str | None) -> ExitCode:
-    """Say which schema the store has and which one this program needs. Exit 1 where they differ."""
+    """Say which schema the store has and which one this program needs, and by which public key its webhooks' posts are
+    known. Exit 1 where the schemas differ."""
     current = True
-    for branch, revision, newest in store_revisions(_url(directory, environment, store)):
+    url = _url(directory, environment, store)
+    for branch, revision, newest in store_revisions(url):
         same = revision == newest
         current &= same
         needs = "" if same else f", this program needs {newest}: run `reconciler store upgrade`"
         click.echo(f"{branch}: {revision or 'nothing'}{needs}")
+    click.echo(f"webhook key: {_webhook_key(url)}")
     return ExitCode.DONE if current else ExitCode.ERROR
 
 
@@ -53,6 +58,13 @@ def assign(directory: Path, environment: str | None, store: str | None) -> ExitC
     before = assign_environment(store or chosen.store, name)
     click.echo(f"environment: {name} already" if before == name else f"environment: {before} -> {name}")
     return ExitCode.DONE
+
+
+def _webhook_key(url: str) -> str:
+    try:
+        return public_key(store_key(url).bytes_for(SIGNING))
+    except StoreProblem as problem:
+        return f"unknown, since {problem.diagnostic.message}"
 
 
 def _url(directory: Path, environment: str | None, store: str | None) -> str:

@@ -41,11 +41,13 @@ NAMES: dict[str, tuple[str, str]] = {
     "secrets": ("secret", "secrets"),
     "holds": ("hold", "holds"),
     "held_plans": ("plan that waits for approval", "plans that wait for approval"),
+    "notices": ("notice", "notices"),
+    "outbox": ("notification", "notifications"),
     "snapshots": ("last roster", "last rosters"),
     "erased": ("trace of somebody erased", "traces of people erased"),
 }
 #: Of these, how many there are says nothing to people.
-UNTOLD = frozenset({"snapshot_parts", "syncs", "write_counters"})
+UNTOLD = frozenset({"outbox_notices", "snapshot_parts", "syncs", "write_counters"})
 #: What tombstones are of.
 _DELETED = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
 

@@ -68,6 +68,17 @@ def store_revisions(url: str) -> tuple[tuple[str, str | None, str], ...]:
     return tuple((branch.name, _revision(address, branch), branch.head) for branch in schema.BRANCHES)
 
 
+def store_key(url: str) -> StoreKey:
+    """The key of an existing store of whatever environment. Raises StoreProblem `store-key` where it is not here."""
+    address = parse(url)
+    _require(address)
+    with connected(dialect_of(address)) as connection:
+        row = connection.row("SELECT uuid, key_check FROM store")
+    if row is None:
+        raise StoreProblem("not-a-store", f"{address} has no identity", "Restore it from a backup.")
+    return _known_key(address, str(row[0]), key_of_environment(), str(row[1]))
+
+
 def assign_environment(url: str, environment: str) -> str:
     """Makes an existing store that of another environment; returns the one it was of."""
     address = parse(url)

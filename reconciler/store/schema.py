@@ -52,7 +52,7 @@ class Branch:
         return tuple(reversed([script.revision for script in found]))
 
 
-DURABLE = Branch("durable", "schema_revision", "0005")
+DURABLE = Branch("durable", "schema_revision", "0006")
 VOLATILE = Branch("volatile", "volatile_revision", "0001")
 BRANCHES = (DURABLE, VOLATILE)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from project import ENVIRONMENT, KEY
 from reconciler.cli.door import run
 from reconciler.store import schema
+from reconciler.store.key import StoreKey
 from reconciler.store.opening import open_store
+
+HEAD = schema.DURABLE.head
 
 
 @pytest.fixture(autouse=True)
@@ -19,13 +24,25 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
-    store_url: str, capsys: pytest.CaptureFixture[str]
+    store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
     open_store(store_url, ENVIRONMENT, key=KEY)
     assert run(["store", "status", "--store", store_url]) == 0
-    assert capsys.readouterr().out == "durable: 0005\nvolatile: 0001\n"
+    seed = StoreKey(KEY).bytes_for("webhook")
+    known_by = base64.b64encode(Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()).decode()
+    assert capsys.readouterr().out == f"durable: {HEAD}\nvolatile: 0001\nwebhook key: whpk_{known_by}\n"
     assert run(["store", "upgrade", "--store", store_url]) == 0
-    assert capsys.readouterr().out == "durable: up to date (0005)\nvolatile: up to date (0001)\n"
+    assert capsys.readouterr().out == f"durable: up to date ({HEAD})\nvolatile: up to date (0001)\n"
+
+
+def test_status_without_the_key_says_so_and_is_no_error(
+    store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("RECONCILER_KEY", raising=False)
+    open_store(store_url, ENVIRONMENT, key=KEY)
+    assert run(["store", "status", "--store", store_url]) == 0
+    assert "webhook key: unknown, since the key of " in capsys.readouterr().out
 
 
 def test_status_of_an_older_store_exits_1_and_names_the_command(

@@ -1,0 +1,217 @@
+"""The messages of an outbox: taken one by one, sent, and settled or put off."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import assert_never
+from urllib.parse import urlsplit
+
+from reconciler import clock
+from reconciler.config.models.settings import FileMail, Mail, SmtpMail
+from reconciler.config.secret import SecretReference
+from reconciler.model.diagnostic import Diagnostic, Refusal, warning
+from reconciler.notices.attempt import Attempt, Result, next_attempt
+from reconciler.notices.mail import PASSWORD_VARIABLE, FileOutbox, Letter, Smtp, SmtpServer
+from reconciler.notices.signing import SIGNING, secret_bytes
+from reconciler.notices.webhook import Post, Webhooks
+from reconciler.operations.digests import listener_of
+from reconciler.operations.workspace import Workspace
+from reconciler.reports.notice_text import Told, digest_subject, digest_text
+from reconciler.reports.wording import moment, named
+from reconciler.store.notices import documents_with_notices, notices_of, told_of
+from reconciler.store.outbox import Channel, Message, put_off, put_off_others, settle, take
+
+#: What one run delivers at most, and seconds that it takes for it: the next run goes on.
+MOST = 500
+SECONDS = 60.0
+#: How long a process that died keeps what it took from others.
+TAKEN_FOR = timedelta(minutes=10)
+
+#: Nobody asks for the message any more.
+UNASKED = Attempt(Result.NEVER, "notification-unasked")
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left for one run. ticks: seconds that only go forward."""
+
+    messages: int = MOST
+    seconds: float = SECONDS
+    ticks: Callable[[], float] = time.monotonic
+    _end: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._end = self.ticks() + self.seconds
+
+    def spend(self) -> bool:
+        """Whether one more may be sent."""
+        self.messages -= 1
+        return self.messages >= 0 and self.ticks() < self._end
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """customers: whom the message is about. until: of the next attempt, None where it was given up."""
+
+    channel: Channel
+    customers: tuple[str, ...]
+    attempt: Attempt
+    until: str | None
+
+    def warning(self) -> Diagnostic:
+        what = f"{self.channel} of {named(self.customers)}" if self.customers else str(self.channel)
+        if self.until is None:
+            return warning(
+                self.attempt.code,
+                f"{what}: {self.attempt.why}; the notification was given up",
+                hint="`reconciler history` and `reconciler holds` say what it would have told",
+            )
+        return warning(
+            self.attempt.code,
+            f"{what}: {self.attempt.why}; the next attempt is due {moment(self.until)}",
+            hint="nothing else depends on it; notify: of the customer, or mail: of reconciler.yaml, says where it goes",
+        )
+
+
+def deliver_posts(workspace: Workspace, budget: Budget) -> Iterator[Undelivered]:
+    """Sends the posts that are due."""
+    store = workspace.store
+    webhooks = Webhooks(workspace.repository.settings.network.allows, store.key.bytes_for(SIGNING))
+    while (message := _next(workspace, Channel.WEBHOOK, budget)) is not None:
+        attempt = _posted(workspace, webhooks, message)
+        customers = (message.customer,) if message.customer else ()
+        yield from _settled(workspace, message, attempt, customers, message.address)
+
+
+def deliver_mail(workspace: Workspace, budget: Budget) -> Iterator[Undelivered]:
+    """Sends the digests that are due."""
+    with closing(_outlet(workspace)) as outlet:
+        while (message := _next(workspace, Channel.MAIL, budget)) is not None:
+            letter, customers = _letter(workspace, message)
+            attempt = outlet.send(letter) if letter is not None else UNASKED
+            yield from _settled(workspace, message, attempt, customers, None)
+
+
+def _next(workspace: Workspace, channel: Channel, budget: Budget) -> Message | None:
+    if not budget.spend():
+        return None
+    now = clock.now()
+    return take(workspace.store, channel, now, clock.before(now, -TAKEN_FOR))
+
+
+def _settled(
+    workspace: Workspace, message: Message, attempt: Attempt, customers: tuple[str, ...], address: str | None
+) -> Iterator[Undelivered]:
+    """address: whoever else waits for it fares the same where the attempt says so; None: the whole channel."""
+    store, now = workspace.store, clock.now()
+    match attempt.result:
+        case Result.DELIVERED:
+            settle(store, message, now)
+            return
+        case Result.NEVER:
+            until = None
+        case Result.LATER:
+            until = next_attempt(now, message.created_at, message.attempts + 1, attempt.wait)
+        case _:
+            assert_never(attempt.result)
+    if until is None:
+        settle(store, message, None, attempt.code)
+    else:
+        put_off(store, message, until, attempt.code)
+    if attempt.down:
+        others = until or next_attempt(now, now, message.attempts + 1)
+        assert others is not None
+        put_off_others(store, message.channel, address, now, others, attempt.code)
+    if attempt is not UNASKED:
+        yield Undelivered(message.channel, customers, attempt, until)
+
+
+def _posted(workspace: Workspace, webhooks: Webhooks, message: Message) -> Attempt:
+    with workspace.store.connected() as connection:
+        known = told_of(connection, message.customer) if message.customer else None
+    notify = listener_of(known[2]).notify if known else None
+    if message.customer is None or notify is None or notify.webhook != message.address or message.body is None:
+        return UNASKED
+    secret = None
+    if notify.webhook_secret is not None:
+        found = _secret(workspace, message.customer, notify.webhook_secret)
+        if isinstance(found, Attempt):
+            return found
+        secret = found
+    return webhooks.send(Post(message.message_id, message.address, message.body.encode(), clock.now(), secret))
+
+
+def _secret(workspace: Workspace, customer: str, named: SecretReference) -> bytes | Attempt:
+    try:
+        value = workspace.secrets.get(customer, named.secret)
+    except Refusal as refusal:
+        return Attempt(Result.LATER, refusal.diagnostics[0].code, refusal.diagnostics[0].message)
+    if value is None:
+        place = workspace.secrets.place(customer, named.secret)
+        return Attempt(Result.LATER, "secret-not-set", f"{place} is not set, so the post cannot be signed")
+    secret = secret_bytes(value.get_secret_value())
+    if secret is None:
+        why = f"the secret {named.secret} is not base64 of 24 to 64 bytes (`openssl rand -base64 32` makes one)"
+        return Attempt(Result.LATER, "webhook-secret-form", why)
+    return secret
+
+
+def _letter(workspace: Workspace, message: Message) -> tuple[Letter | None, tuple[str, ...]]:
+    """None where nobody asks for it any more. With the customers that it tells of."""
+    store = workspace.store
+    with store.connected() as connection, connection.reading():
+        notices = notices_of(connection, message.id)
+        documents = documents_with_notices(connection)
+    told = [
+        Told(each.notice, each.news)
+        for each in notices
+        if message.address in listener_of(documents[each.notice.customer]).notify.email
+    ]
+    if not told:
+        return None, ()
+    letter = Letter(
+        message_id=message.message_id,
+        domain=f"{store.uuid}.reconciler",
+        written_at=message.created_at,
+        to=message.address,
+        subject=digest_subject(told),
+        text=digest_text(told, workspace.public_url),
+    )
+    return letter, tuple(dict.fromkeys(each.notice.customer for each in told))
+
+
+def _outlet(workspace: Workspace) -> FileOutbox | Smtp:
+    mail: Mail = workspace.repository.settings.environment(workspace.environment)[1].mail
+    match mail:
+        case FileMail():
+            return FileOutbox(Path(mail.path), _own_address(workspace.public_url))
+        case SmtpMail():
+            return Smtp(
+                SmtpServer(
+                    host=mail.host,
+                    port=mail.port,
+                    security=mail.security,
+                    sender=mail.sender,
+                    username=mail.username,
+                    password=os.environ.get(PASSWORD_VARIABLE) or None,
+                )
+            )
+        case _:
+            assert_never(mail)
+
+
+def _own_address(public_url: str) -> str:
+    """Whom mail in a folder is from: whoever sends it on knows better."""
+    host = urlsplit(public_url).hostname or "localhost"
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return f"reconciler@{host}"
+    return "reconciler@localhost"

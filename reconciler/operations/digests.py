@@ -1,0 +1,89 @@
+"""Digests: one mail a day for each address, of all customers that it hears of.
+
+A day begins at 07:00 where the customers are; of an address whose customers are in several time zones, in that of the
+one whose morning comes last. Its digest is made by the first run after that which has anything to tell: what happened
+since the last one, and what is still so. Before 07:00 nothing is made but for what has waited for a whole day.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from reconciler import clock
+from reconciler.config.models.customer import Notify
+from reconciler.store.live import Store
+from reconciler.store.notices import NoticeRecord, documents_with_notices, open_notices
+from reconciler.store.outbox import DIGEST, Channel, Entry, composing, last_digests, message_id, put, told_by_digests
+
+MORNING = time(7)
+#: What happened longer before an address's last digest than this is no news to it; nor, before its first, to a new one.
+LOOKED_BACK = timedelta(days=1)
+#: The longest time that anything is looked back for.
+KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears of a customer, as last applied. timezone: the customer's, of the IANA list."""
+
+    notify: Notify
+    timezone: str
+
+
+def listener_of(document: Mapping[str, Any]) -> Listener:
+    """document: of a customer, as last applied."""
+    return Listener(Notify.model_validate(document.get("notify") or {}), str(document.get("timezone") or "UTC"))
+
+
+def make_digests(store: Store) -> None:
+    """Puts every digest that is due into the outbox, each once."""
+    now = clock.now()
+    with composing(store) as connection:
+        known = open_notices(connection, clock.before(now, KEPT))
+        if not known:
+            return
+        listeners = {slug: listener_of(document) for slug, document in documents_with_notices(connection).items()}
+        last, told = last_digests(connection), told_by_digests(connection)
+        for address, notices in sorted(_by_address(known, listeners).items()):
+            day, at = last.get(address, ("", now))
+            cut = clock.before(at, LOOKED_BACK)
+            news = {each.id: (address, each.id) not in told and each.notice.at >= cut for each in notices}
+            wanted = [each for each in notices if each.stands or news[each.id]]
+            due = _due(now, wanted, {listeners[each.notice.customer].timezone for each in notices})
+            if due is not None and due > day:
+                name = message_id(store, Channel.MAIL, address, DIGEST, due)
+                put(
+                    connection,
+                    Entry(
+                        name, Channel.MAIL, address, DIGEST, now, {each.id: news[each.id] for each in wanted}, day=due
+                    ),
+                )
+
+
+def _by_address(known: Iterable[NoticeRecord], listeners: Mapping[str, Listener]) -> Mapping[str, list[NoticeRecord]]:
+    found = defaultdict(list)
+    for each in known:
+        for address in dict.fromkeys(listeners[each.notice.customer].notify.email):
+            found[address].append(each)
+    return found
+
+
+def _due(now: str, wanted: Iterable[NoticeRecord], zones: Iterable[str]) -> str | None:
+    """The day whose digest can be made now, None where there is none."""
+    moments = [each.notice.at for each in wanted]
+    if not moments:
+        return None
+    moment = datetime.fromisoformat(now)
+    local = min(
+        (moment.astimezone(ZoneInfo(zone)) for zone in sorted(zones)), key=lambda each: each.replace(tzinfo=None)
+    )
+    begun = local.time() >= MORNING
+    day = local.date() if begun else local.date() - timedelta(days=1)
+    morning = datetime.combine(day, MORNING, tzinfo=local.tzinfo).astimezone(UTC)
+    waited = any(datetime.fromisoformat(at) < morning for at in moments)
+    return day.isoformat() if begun or waited else None

@@ -1,0 +1,88 @@
+"""The words of a mail that tells what became of rosters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.gate import GATES
+from reconciler.model.kind import Kind
+from reconciler.notices.notice import Event, Notice
+from reconciler.reports.cells import clean
+from reconciler.reports.wording import moment, things
+
+#: What an event means, for people who are no programmers.
+MEANINGS = {
+    Event.HELD: "changes wait for a person's approval",
+    Event.REFUSED: "the roster was refused, and nothing was changed",
+    Event.FAILED: "the roster could not be synced, and nothing was changed",
+    Event.STALE: "no fresh roster has arrived",
+    Event.RECOVERED: "all is well again",
+}
+
+#: Of a subject line: what matters most comes first.
+_ORDER = (Event.FAILED, Event.REFUSED, Event.HELD, Event.STALE, Event.RECOVERED)
+
+#: Why a source gave no roster at all, where no gate has a sentence for it.
+NO_SENTENCE = "The roster could not be read ({code})."
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """news: it happened since the last digest; else it is still so."""
+
+    notice: Notice
+    news: bool
+
+
+def plain_sentences(diagnostics: Iterable[Diagnostic]) -> tuple[str, ...]:
+    """One sentence for each error, of its gate where it is one: a diagnostic's own words may quote a row."""
+    codes = dict.fromkeys(each.code for each in diagnostics if each.is_error)
+    return tuple(GATES[code].sentence if code in GATES else NO_SENTENCE.format(code=code) for code in codes)
+
+
+def digest_subject(told: Sequence[Told]) -> str:
+    """`Springfield District: held`, or `Rosters: 1 failed, 2 held`."""
+    events = [each.notice.event for each in told]
+    if len({each.notice.customer for each in told}) == 1:
+        kinds = ", ".join(event.value for event in _ORDER if event in events)
+        return f"{clean(told[0].notice.name)}: roster {kinds}"
+    return "Rosters: " + ", ".join(f"{events.count(event):,} {event}" for event in _ORDER if event in events)
+
+
+def digest_text(told: Sequence[Told], public_url: str) -> str:
+    """told: in the order of their customers, then as it happened. What is new comes first."""
+    parts = []
+    news = [each.notice for each in told if each.news]
+    standing = [each.notice for each in told if not each.news]
+    if news:
+        parts += _customers(news)
+    if standing:
+        parts += [
+            "Still so, as told before:" if news else "Nothing new. Still so, as told before:",
+            *_customers(standing),
+        ]
+    parts.append(
+        f"No names of people stand in this mail. Who it is about is shown by the commands above, or at\n{public_url}"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _customers(notices: Iterable[Notice]) -> list[str]:
+    return [
+        "\n\n".join([f"{clean(same[0].name)} ({customer})", *(_paragraph(each) for each in same)])
+        for customer, group in groupby(notices, key=lambda each: each.customer)
+        for same in [list(group)]
+    ]
+
+
+def _paragraph(notice: Notice) -> str:
+    since = "" if notice.event is Event.RECOVERED else f", since {moment(notice.since)}"
+    lines = [f"  {moment(notice.at)}  {notice.event.upper()}{since}: {MEANINGS[notice.event]}."]
+    lines += [f"    {clean(each)}" for each in notice.sentences]
+    if notice.hold is not None:
+        lines.append(f"    {things(notice.hold.people, Kind.USER)} would leave; the hold is {notice.hold.id}.")
+    lines.append(f"    To see more:  {notice.command}")
+    return "\n".join(lines)

@@ -1,0 +1,242 @@
+"""What becomes of a sync is told: put into the outbox by the configuration last applied, and delivered from there."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import standardwebhooks
+
+from project import ENVIRONMENT, KEY, Project
+from reconciler import clock
+from reconciler.model.diagnostic import Severity
+from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.notices.signing import public_key
+from reconciler.operations import delivering, notifying
+from reconciler.operations.delivering import Budget
+from reconciler.operations.workspace import Workspace, open_workspace
+from reconciler.store.key import StoreKey
+from webhook_receiver import Receiver, receiving
+
+NIGHT = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
+SECRET = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+SETTINGS = """\
+format: 1
+environments: {{{name}: {{store: "sqlite:///.reconciler/store.db", public_url: "https://read.example"}}}}
+network: {{allow: ["127.0.0.1"]}}
+"""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture
+def hooked(project: Project, receiver: Receiver) -> Project:
+    """springfield, whose webhook is the receiver's, with a token that is nobody's business."""
+    project.write("reconciler.yaml", SETTINGS.format(name=ENVIRONMENT))
+    project.customer(org=None, more=f"notify: {{webhook: '{receiver.url}?token=s3cret'}}\n")
+    assert project.apply().code == 0
+    return project
+
+
+def opened(project: Project) -> Workspace:
+    return open_workspace(Path("customers"), None, project.store_url)
+
+
+def held(at: datetime = NIGHT, customer: str = "springfield") -> Notice:
+    moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    sentence = "Lincoln Elementary (s-7) would lose everyone: 12 of 12."
+    return Notice(Event.HELD, customer, moment, moment, (sentence,), HeldSet(f"{customer}:12:7f3a9c", 12))
+
+
+def delivered(project: Project, at: datetime) -> list[str]:
+    """The warnings, as people see them."""
+    with clock.at(at):
+        found = notifying.deliver(opened(project))
+    assert all(each.severity is Severity.WARNING for each in found)
+    return [str(each) for each in found]
+
+
+def test_an_event_is_posted_at_once_and_once(hooked: Project, receiver: Receiver) -> None:
+    workspace = opened(hooked)
+    notifying.note(workspace, [held()])
+    notifying.note(workspace, [held()])
+    assert delivered(hooked, NIGHT) == []
+    assert delivered(hooked, NIGHT + timedelta(hours=1)) == []
+    [got] = receiver.received
+    assert got.path == "/hook?token=s3cret"
+    assert (got.json["type"], got.json["customer"], got.json["name"]) == (
+        "sync.held",
+        "springfield",
+        "Springfield District",
+    )
+    assert got.json["id"] == got.id
+    assert got.json["see"] == {"command": "reconciler holds", "url": "https://read.example"}
+    got.verify_v1a(public_key(StoreKey(KEY).bytes_for("webhook")))
+
+
+def test_the_shared_secret_is_looked_up_when_it_is_needed(
+    hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = "RECONCILER_SECRET__SPRINGFIELD__HOOK"
+    monkeypatch.setenv(variable, "any")
+    hooked.customer(org=None, more=f"notify: {{webhook: '{receiver.url}', webhook_secret: {{secret: hook}}}}\n")
+    assert hooked.apply().code == 0
+    with clock.at(datetime.now(UTC)):
+        now = clock.now()
+    moment = datetime.fromisoformat(now)
+    notifying.note(opened(hooked), [held(moment)])
+    [warned] = delivered(hooked, moment)
+    assert "[webhook-secret-form]" in warned
+    monkeypatch.delenv(variable)
+    [warned] = delivered(hooked, moment + timedelta(minutes=2))
+    assert "[secret-not-set]" in warned
+    assert variable in warned
+    monkeypatch.setenv(variable, f"whsec_{SECRET}")
+    with clock.at(moment):
+        assert notifying.deliver(opened(hooked)) == ()
+    assert receiver.received == []
+    assert delivered(hooked, moment + timedelta(minutes=10)) == []
+    [got] = receiver.received
+    late = standardwebhooks.Webhook(SECRET)
+    stamp = datetime.fromtimestamp(int(got.headers["webhook-timestamp"]), UTC)
+    assert late.sign(got.id, stamp, got.body.decode()) == f"v1,{got.signatures()['v1']}"
+    assert hooked.ask("SELECT attempts FROM outbox") == [(3,)]
+
+
+def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after_three_days(
+    hooked: Project, receiver: Receiver
+) -> None:
+    receiver.answers_with(500)
+    workspace = opened(hooked)
+    notifying.note(workspace, [held()])
+    asked = [NIGHT]
+    while True:
+        with clock.at(asked[-1]):
+            [warned] = [str(each) for each in notifying.deliver(workspace)]
+        assert len(receiver.received) == len(asked)
+        assert "webhook of springfield: 127.0.0.1 answered 500" in warned
+        assert "s3cret" not in warned
+        [(due,)] = hooked.ask("SELECT not_before FROM outbox")
+        if due is None:
+            break
+        asked.append(datetime.fromisoformat(due))
+        with clock.at(asked[-1] - timedelta(seconds=1)):
+            assert notifying.deliver(workspace) == ()
+    distances = [(later - earlier) / timedelta(minutes=1) for earlier, later in pairwise(asked)]
+    assert distances == [1, 5, 30, 120, 300, *[720] * 6]
+    assert timedelta(days=3) <= asked[-1] - NIGHT < timedelta(days=3.5)
+    assert "given up" in warned
+    assert len({each.id for each in receiver.received}) == 1
+    assert len({each.body for each in receiver.received}) == 1
+    assert hooked.ask("SELECT sent_at, not_before, last_error FROM outbox") == [(None, None, "webhook-refused")]
+
+
+def test_a_receiver_that_comes_back_gets_everything_in_order(hooked: Project, receiver: Receiver) -> None:
+    receiver.answers_with(503)
+    workspace = opened(hooked)
+    events = [held(NIGHT - timedelta(hours=1)), replace(held(NIGHT), event=Event.RECOVERED, hold=None)]
+    notifying.note(workspace, events)
+    assert len(delivered(hooked, NIGHT)) == 1
+    # Whoever is down is asked once, whatever waits for it.
+    assert len(receiver.received) == 1
+    receiver.answers_with(204)
+    assert delivered(hooked, NIGHT + timedelta(minutes=1)) == []
+    assert [each.json["type"] for each in receiver.received[1:]] == ["sync.held", "sync.recovered"]
+
+
+def test_410_and_an_address_that_was_taken_away_end_it(hooked: Project, receiver: Receiver) -> None:
+    receiver.answers_with(410)
+    notifying.note(opened(hooked), [held()])
+    [warned] = delivered(hooked, NIGHT)
+    assert "[webhook-gone]" in warned
+    assert "given up" in warned
+    notifying.note(opened(hooked), [held(NIGHT + timedelta(days=1))])
+    hooked.customer(org=None, more="notify: {webhook: 'https://elsewhere.example/hook'}\n")
+    assert hooked.apply().code == 0
+    assert delivered(hooked, NIGHT + timedelta(days=2)) == []
+    assert len(receiver.received) == 1
+    assert hooked.ask("SELECT last_error FROM outbox ORDER BY id") == [("webhook-gone",), ("notification-unasked",)]
+
+
+def test_the_configuration_last_applied_rules_and_not_the_files(hooked: Project, receiver: Receiver) -> None:
+    hooked.customer(org=None, more="notify: {webhook: 'https://elsewhere.example/hook'}\n")
+    notifying.note(opened(hooked), [held()])
+    assert delivered(hooked, NIGHT) == []
+    assert len(receiver.received) == 1
+
+
+def test_one_run_delivers_no_more_than_it_may(hooked: Project, receiver: Receiver) -> None:
+    workspace = opened(hooked)
+    notifying.note(workspace, [held(NIGHT + timedelta(minutes=each)) for each in range(5)])
+    ticks = iter(range(0, 1000, 25))
+    with clock.at(NIGHT + timedelta(hours=1)):
+        assert notifying.deliver(workspace, Budget(messages=2)) == ()
+        assert len(receiver.received) == 2
+        assert notifying.deliver(workspace, Budget(ticks=lambda: float(next(ticks)))) == ()
+        assert len(receiver.received) == 4
+        assert notifying.deliver(workspace) == ()
+    assert len({each.id for each in receiver.received}) == 5
+
+
+def test_a_defect_in_delivering_is_a_warning(hooked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("ops@springfield.example")
+
+    monkeypatch.setattr(notifying, "make_digests", broken)
+    [warned] = delivered(hooked, NIGHT)
+    assert "unexpected ValueError while delivering notifications" in warned
+    assert "ops@" not in warned
+
+
+KILLED = """\
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from reconciler import clock
+from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.notices.webhook import Webhooks
+from reconciler.operations import notifying
+from reconciler.operations.workspace import open_workspace
+
+url, place = sys.argv[1:]
+workspace = open_workspace(Path("customers"), None, url)
+at = "2026-11-23T02:30:00Z"
+if place == "sending":
+    Webhooks.send = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+notifying.note(workspace, [Notice(Event.HELD, "springfield", at, at, ("Many.",), HeldSet("springfield:12:7f3a9c", 12))])
+if place == "noted":
+    os.kill(os.getpid(), signal.SIGKILL)
+with clock.at(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):
+    notifying.deliver(workspace)
+"""
+
+
+@pytest.mark.parametrize("place", ["noted", "sending"])
+def test_what_a_killed_process_noted_is_delivered_by_the_next(hooked: Project, receiver: Receiver, place: str) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, hooked.store_url, place],
+        cwd=hooked.folder,
+        env={**os.environ, "PYTHONPATH": str(Path(notifying.__file__).parents[2])},
+        timeout=60,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert receiver.received == []
+    if place == "sending":
+        assert delivered(hooked, NIGHT + timedelta(minutes=1)) == []
+        assert receiver.received == []
+    assert delivered(hooked, NIGHT + delivering.TAKEN_FOR) == []
+    assert len(receiver.received) == 1

@@ -1,0 +1,184 @@
+"""The outbox: each message once, one process at a time, until it is settled."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.store import outbox
+from reconciler.store.erasure import erase_customer
+from reconciler.store.live import Store
+from reconciler.store.notices import notices_of, open_notices, record_notice
+from reconciler.store.outbox import Channel, Entry
+from tests.store import plans
+
+NOW, SOON, LATER = "2026-11-23T07:00:00Z", "2026-11-23T07:10:00Z", "2026-11-24T07:00:00Z"
+HOOK = "https://hooks.example/a"
+HELD = Notice(
+    Event.HELD,
+    plans.SLUG,
+    NOW,
+    NOW,
+    ("10 of 20 people would go; at most 5 may go at once.",),
+    HeldSet("springfield:10:abc", 10),
+)
+
+
+@pytest.fixture
+def loaded(store: Store) -> Store:
+    plans.load(store)
+    return store
+
+
+def customer_of(store: Store) -> int:
+    with store.reading() as reader:
+        return reader.customers()[plans.SLUG].id
+
+
+def noted(store: Store, *notices: Notice) -> list[int]:
+    customer = customer_of(store)
+    with store.connected() as connection, connection.writing():
+        return [record_notice(connection, customer, each) for each in notices]
+
+
+def put(store: Store, name: str, *, address: str = HOOK, notice: int = 1, now: str = NOW) -> None:
+    entry = Entry(name, Channel.WEBHOOK, address, "held", now, {notice: True}, customer_of(store), '{"a": 1}')
+    with store.connected() as connection, connection.writing():
+        outbox.put(connection, entry)
+
+
+def rows(store: Store, columns: str) -> list[tuple[object, ...]]:
+    with store.connected() as connection:
+        return connection.rows(f"SELECT {columns} FROM outbox ORDER BY id")
+
+
+def test_a_message_is_put_in_once_and_taken_by_one(loaded: Store) -> None:
+    put(loaded, "msg_1")
+    put(loaded, "msg_1")
+    taken = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    assert taken is not None
+    assert (taken.message_id, taken.customer, taken.address, taken.body, taken.attempts) == (
+        "msg_1",
+        plans.SLUG,
+        HOOK,
+        '{"a": 1}',
+        0,
+    )
+    assert outbox.take(loaded, Channel.WEBHOOK, NOW, SOON) is None
+
+
+def test_what_a_process_took_that_died_is_due_again_after_a_while(loaded: Store) -> None:
+    put(loaded, "msg_1")
+    outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    again = outbox.take(loaded, Channel.WEBHOOK, SOON, LATER)
+    assert again is not None
+    assert (again.message_id, again.attempts) == ("msg_1", 1)
+
+
+def test_two_processes_never_have_the_same_message(loaded: Store) -> None:
+    for number in range(12):
+        put(loaded, f"msg_{number:02}")
+    taken: list[str] = []
+
+    def work() -> None:
+        while (message := outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)) is not None:
+            taken.append(message.message_id)
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join(30)
+    assert sorted(taken) == [f"msg_{number:02}" for number in range(12)]
+
+
+def test_settled_and_given_up_are_taken_no_more(loaded: Store) -> None:
+    put(loaded, "msg_1")
+    put(loaded, "msg_2")
+    for sent, code in ((SOON, None), (None, "webhook-gone")):
+        message = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+        assert message is not None
+        outbox.settle(loaded, message, sent, code)
+    assert outbox.take(loaded, Channel.WEBHOOK, LATER, LATER) is None
+    assert rows(loaded, "message_id, sent_at, last_error, not_before") == [
+        ("msg_1", SOON, None, None),
+        ("msg_2", None, "webhook-gone", None),
+    ]
+
+
+def test_others_for_the_same_address_are_put_off_with_it(loaded: Store) -> None:
+    put(loaded, "msg_1")
+    put(loaded, "msg_2")
+    put(loaded, "msg_3", address="https://hooks.example/b")
+    message = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    assert message is not None
+    outbox.put_off(loaded, message, LATER, "webhook-timeout")
+    outbox.put_off_others(loaded, Channel.WEBHOOK, HOOK, NOW, LATER, "webhook-timeout")
+    other = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    assert other is not None
+    assert other.message_id == "msg_3"
+    assert rows(loaded, "message_id, attempts, not_before, last_error") == [
+        ("msg_1", 1, LATER, "webhook-timeout"),
+        ("msg_2", 0, LATER, "webhook-timeout"),
+        ("msg_3", 1, SOON, None),
+    ]
+
+
+def test_the_same_event_is_recorded_once_and_the_next_outcome_takes_its_place(loaded: Store) -> None:
+    first, again = noted(loaded, HELD, HELD)
+    assert first == again
+    refused = replace(HELD, event=Event.REFUSED, at=SOON, since=SOON, hold=None)
+    stale = replace(refused, event=Event.STALE)
+    noted(loaded, refused, stale)
+    with loaded.connected() as connection:
+        assert [(each.notice.event, each.stands) for each in open_notices(connection, NOW)] == [
+            (Event.HELD, False),
+            (Event.REFUSED, True),
+            (Event.STALE, True),
+        ]
+    noted(loaded, replace(refused, event=Event.RECOVERED, at=LATER, since=LATER))
+    with loaded.connected() as connection:
+        assert [each.notice.event for each in open_notices(connection, LATER)] == [Event.RECOVERED]
+
+
+def test_what_is_told_comes_back_as_it_was(loaded: Store) -> None:
+    [number] = noted(loaded, HELD)
+    put(loaded, "msg_1", notice=number)
+    with loaded.connected() as connection:
+        [told] = notices_of(connection, 1)
+    assert told.notice == replace(HELD, name="Springfield")
+
+
+def test_old_messages_are_forgotten_and_what_still_stands_is_not(loaded: Store) -> None:
+    recovered = replace(HELD, event=Event.RECOVERED, hold=None)
+    failed = replace(HELD, event=Event.FAILED, at=SOON, hold=None)
+    numbers = noted(loaded, replace(HELD, at="2026-10-01T07:00:00Z"), recovered, failed)
+    for place, number in enumerate(numbers):
+        put(loaded, f"msg_{place}", notice=number)
+    message = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    assert message is not None
+    outbox.settle(loaded, message, NOW)
+    with loaded.connected() as connection, connection.writing():
+        outbox.forget(connection, LATER)
+    assert rows(loaded, "message_id") == [("msg_1",), ("msg_2",)]
+    with loaded.connected() as connection:
+        assert connection.rows("SELECT id FROM notices ORDER BY id") == [(numbers[1],), (numbers[2],)]
+        assert connection.rows("SELECT notice_id FROM outbox_notices ORDER BY 1") == [(numbers[1],), (numbers[2],)]
+
+
+def test_with_a_customer_everything_there_is_to_tell_of_it_goes(loaded: Store) -> None:
+    [number] = noted(loaded, HELD)
+    put(loaded, "msg_1", notice=number)
+    digest = Entry("msg_2", Channel.MAIL, "ops@springfield.example", "digest", NOW, {number: True}, day="2026-11-23")
+    with loaded.connected() as connection, connection.writing():
+        outbox.put(connection, digest)
+        connection.execute("UPDATE customers SET tombstoned_at = :now", {"now": NOW})
+    certificate = erase_customer(loaded, plans.SLUG, customer_of(loaded), request="r-1", now=SOON, actor="ann")
+    assert {"outbox", "outbox_notices", "notices"} <= certificate.counts.keys()
+    with loaded.connected() as connection:
+        left = [connection.scalar(f"SELECT count(*) FROM {table}") for table in ("notices", "outbox_notices", "outbox")]
+    # The digest itself tells of nobody any more.
+    assert left == [0, 0, 1]
