@@ -1,8 +1,8 @@
 """Digests: one mail a day for each address, of all customers that it hears of.
 
-A day begins at 07:00 where the customers are; of an address whose customers are in several time zones, in that of the
-one whose morning comes last. Its digest is made by the first run after that which has anything to tell: what happened
-since the last one, and what is still so. Before 07:00 nothing is made but for what has waited for a whole day.
+A day begins at 07:00 where the customers are; where a digest tells of customers in several time zones, in that whose
+morning comes last. It is made by the first run of the day that has anything to tell: what happened since the last one,
+and what is still so. Before 07:00 nothing is made but for what has waited since the morning before.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def _customers(notices: Iterable[Notice]) -> list[str]:
 
 
 def _paragraph(notice: Notice) -> str:
-    since = "" if notice.event is Event.RECOVERED else f", since {moment(notice.since)}"
-    lines = [f"  {moment(notice.at)}  {notice.event.upper()}{since}: {MEANINGS[notice.event]}."]
+    when = moment(notice.at) if notice.event is Event.RECOVERED else f"since {moment(notice.since)}"
+    lines = [f"  {notice.event.upper()} {when}: {MEANINGS[notice.event]}."]
     lines += [f"    {clean(each)}" for each in notice.sentences]
     if notice.hold is not None:
         lines.append(f"    {things(notice.hold.people, Kind.USER)} would leave; the hold is {notice.hold.id}.")

@@ -1,0 +1,226 @@
+"""Mail is one digest a day for each address: what happened since the last one, and what is still so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+import pytest
+
+from mail_server import mail_server
+from project import ENVIRONMENT, Project
+from reconciler import clock
+from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.operations import notifying
+from reconciler.operations.workspace import Workspace, open_workspace
+
+OPS = "ops@read.example"
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def opened(project: Project) -> Workspace:
+    return open_workspace(Path("customers"), None, project.store_url)
+
+
+def declared(project: Project, **customers: str) -> Workspace:
+    for name, more in customers.items():
+        project.customer(name, org=None, more=more)
+    assert project.apply().code in (0, 3)
+    return opened(project)
+
+
+def event(
+    kind: Event, at: datetime, customer: str = "springfield", *sentences: str, since: datetime | None = None
+) -> Notice:
+    hold = HeldSet(f"{customer}:12:7f3a9c", 12) if kind is Event.HELD else None
+    return Notice(
+        kind,
+        customer,
+        f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        f"{since or at:%Y-%m-%dT%H:%M:%SZ}",
+        sentences or ("Lincoln Elementary (s-7) would lose everyone: 12 of 12.",),
+        hold,
+    )
+
+
+def delivered(workspace: Workspace, at: datetime) -> tuple[str, ...]:
+    with clock.at(at):
+        return tuple(str(each) for each in notifying.deliver(workspace))
+
+
+def mails() -> list[EmailMessage]:
+    """Of the file outbox, as they were written."""
+    found = []
+    folder = Path(".reconciler/outbox")
+    for path in sorted(folder.iterdir()) if folder.exists() else []:
+        message = message_from_bytes(path.read_bytes(), policy=default)
+        assert isinstance(message, EmailMessage)
+        found.append(message)
+    return found
+
+
+def arrived(workspace: Workspace, at: datetime) -> list[EmailMessage]:
+    """The mails that a run at this moment wrote."""
+    before = {each["Message-ID"] for each in mails()}
+    assert delivered(workspace, at) == ()
+    return [each for each in mails() if each["Message-ID"] not in before]
+
+
+def test_a_school_week_in_digests(project: Project) -> None:
+    workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n", shelby=f"notify: {{email: [{OPS}]}}\n")
+    assert arrived(workspace, MONDAY + 8 * HOUR) == []
+    # Tuesday: a night's hold is told in the morning, and once.
+    notifying.note(workspace, [event(Event.HELD, MONDAY + DAY + 2.5 * HOUR)])
+    assert arrived(workspace, MONDAY + DAY + 2.5 * HOUR) == []
+    [tuesday] = arrived(workspace, MONDAY + DAY + 7 * HOUR)
+    assert arrived(workspace, MONDAY + DAY + 9 * HOUR) == []
+    assert tuesday["To"] == OPS
+    assert tuesday["Subject"] == "Springfield District: roster held"
+    # It still stands on Wednesday, and another customer's roster was refused after Tuesday's digest.
+    notifying.note(workspace, [event(Event.REFUSED, MONDAY + DAY + 15 * HOUR, "shelby", "The file was cut off.")])
+    assert arrived(workspace, MONDAY + DAY + 16 * HOUR) == []
+    [wednesday] = arrived(workspace, MONDAY + 2 * DAY + 7 * HOUR)
+    assert wednesday["Subject"] == "Rosters: 1 refused, 1 held"
+    text = wednesday.get_content()
+    assert text.index("Shelby District") < text.index("Still so") < text.index("Springfield District")
+    assert "since 2026-11-24 02:30 UTC" in text
+    # Thursday: nothing happened, both stand.
+    [thursday] = arrived(workspace, MONDAY + 3 * DAY + 7 * HOUR)
+    assert thursday.get_content().startswith("Nothing new. Still so, as told before:")
+    # Friday: both are well again.
+    night = MONDAY + 4 * DAY + 2.5 * HOUR
+    notifying.note(
+        workspace,
+        [event(Event.RECOVERED, night, each, "The roster is in order again.") for each in ("shelby", "springfield")],
+    )
+    [friday] = arrived(workspace, MONDAY + 4 * DAY + 7 * HOUR)
+    assert friday["Subject"] == "Rosters: 2 recovered"
+    assert "Still so" not in friday.get_content()
+    # And then there is silence.
+    for day in range(5, 40):
+        assert arrived(workspace, MONDAY + day * DAY + 7 * HOUR) == []
+    assert project.ask("SELECT count(*) FROM outbox") == [(0,)]
+    assert project.ask("SELECT count(*) FROM notices") == [(0,)]
+
+
+def test_the_digest_in_its_own_words(project: Project) -> None:
+    workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
+    notifying.note(workspace, [event(Event.HELD, MONDAY + 2.5 * HOUR)])
+    [mail] = arrived(workspace, MONDAY + 7 * HOUR)
+    assert mail.get_content().replace("\r\n", "\n") == (
+        "Springfield District (springfield)\n"
+        "\n"
+        "  HELD since 2026-11-23 02:30 UTC: changes wait for a person's approval.\n"
+        "    Lincoln Elementary (s-7) would lose everyone: 12 of 12.\n"
+        "    12 people would leave; the hold is springfield:12:7f3a9c.\n"
+        "    To see more:  reconciler holds\n"
+        "\n"
+        "No names of people stand in this mail. Who it is about is shown by the commands above, or at\n"
+        "http://127.0.0.1:8000\n"
+    )
+
+
+def test_what_came_and_went_within_a_day_is_told_all_the_same(project: Project) -> None:
+    workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
+    notifying.note(workspace, [event(Event.FAILED, MONDAY + 1 * HOUR), event(Event.RECOVERED, MONDAY + 2 * HOUR)])
+    [mail] = arrived(workspace, MONDAY + 7 * HOUR)
+    assert mail["Subject"] == "Springfield District: roster failed, recovered"
+
+
+def test_the_morning_is_where_the_customers_are(project: Project) -> None:
+    chicago = f"timezone: America/Chicago\nnotify: {{email: [{OPS}]}}\n"
+    berlin = f"timezone: Europe/Berlin\nnotify: {{email: [{OPS}, head@berlin.example]}}\n"
+    workspace = declared(project, springfield=chicago, berlin=berlin)
+    # 06:30 UTC is after the morning in Berlin and before it in Chicago.
+    night = MONDAY + 6.5 * HOUR
+    notifying.note(workspace, [event(Event.HELD, night), event(Event.HELD, night, "berlin")])
+    assert [each["To"] for each in arrived(workspace, night)] == ["head@berlin.example"]
+    # Who is told of both is told after the later morning.
+    assert arrived(workspace, MONDAY + 12.9 * HOUR) == []
+    assert [each["To"] for each in arrived(workspace, MONDAY + 13 * HOUR)] == [OPS]
+    assert [each["To"] for each in arrived(workspace, MONDAY + DAY + 6 * HOUR)] == ["head@berlin.example"]
+
+
+def test_the_clock_that_is_put_forward_takes_no_digest_along(project: Project) -> None:
+    workspace = declared(project, springfield=f"timezone: America/Chicago\nnotify: {{email: [{OPS}]}}\n")
+    saturday = datetime(2027, 3, 13, tzinfo=UTC)
+    notifying.note(workspace, [event(Event.HELD, saturday + 9 * HOUR)])
+    found = [hour for hour in range(9, 72) for _ in arrived(workspace, saturday + hour * HOUR)]
+    # 07:00 is 13:00 UTC on Saturday, and 12:00 UTC from Sunday on.
+    assert found == [13, 24 + 12, 48 + 12]
+
+
+def test_where_runs_come_only_at_night_mail_goes_out_at_night(project: Project) -> None:
+    workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
+    night = MONDAY + 2.5 * HOUR
+    notifying.note(workspace, [event(Event.HELD, night)])
+    assert arrived(workspace, night) == []
+    assert len(arrived(workspace, night + DAY)) == 1
+    assert len(arrived(workspace, night + 2 * DAY)) == 1
+
+
+def test_who_is_asked_to_be_told_later_hears_what_stands_and_who_is_taken_out_hears_nothing(project: Project) -> None:
+    workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
+    notifying.note(
+        workspace, [event(Event.STALE, MONDAY), event(Event.HELD, MONDAY), event(Event.REFUSED, MONDAY + HOUR)]
+    )
+    assert len(arrived(workspace, MONDAY + 7 * HOUR)) == 1
+    workspace = declared(project, springfield="notify: {email: [new@read.example]}\n")
+    [mail] = arrived(workspace, MONDAY + 5 * DAY + 7 * HOUR)
+    assert mail["To"] == "new@read.example"
+    assert mail["Subject"] == "Springfield District: roster refused, stale"
+
+
+def test_a_mail_that_a_server_did_not_take_is_sent_later_as_the_same_mail(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    with mail_server(tmp_path) as server:
+        mail = f"{{backend: smtp, host: 127.0.0.1, port: {server.port}, sender: rosters@read.example}}"
+        project.write(
+            "reconciler.yaml",
+            f'format: 1\nenvironments: {{{ENVIRONMENT}: {{store: "sqlite:///.reconciler/store.db", mail: {mail}}}}}\n',
+        )
+        workspace = declared(project, springfield=f"notify: {{email: [{OPS}, gone@read.example]}}\n")
+        server.refusals["gone@read.example"] = "550 no such user"
+        server.data = "451 later"
+        notifying.note(workspace, [event(Event.HELD, MONDAY + 2 * HOUR)])
+        warned = delivered(workspace, MONDAY + 7 * HOUR)
+        assert [each.partition("[")[2].partition("]")[0] for each in warned] == ["mail-address-refused", "mail-refused"]
+        assert all("mail of springfield: 127.0.0.1" in each and "@" not in each for each in warned)
+        server.data = "250 OK"
+        assert delivered(workspace, MONDAY + 7 * HOUR + timedelta(minutes=1)) == ()
+        assert delivered(workspace, MONDAY + 8 * HOUR) == ()
+    assert server.recipients == [OPS]
+    [(name,)] = project.ask("SELECT message_id FROM outbox WHERE sent_at IS NOT NULL")
+    assert server.mails[0]["Message-ID"].startswith(f"<{name}@")
+
+
+def test_two_runs_at_once_make_one_digest(project: Project) -> None:
+    import threading
+
+    workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
+    notifying.note(workspace, [event(Event.HELD, MONDAY + 2 * HOUR)])
+    found: list[tuple[str, ...]] = []
+    runs = [threading.Thread(target=lambda: found.append(delivered(workspace, MONDAY + 7 * HOUR))) for _ in range(3)]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join(60)
+    assert found == [(), (), ()]
+    assert len(mails()) == 1
+    assert project.ask("SELECT attempts FROM outbox") == [(1,)]
+
+
+def test_a_removed_customer_is_in_no_digest(project: Project) -> None:
+    workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
+    notifying.note(workspace, [replace(event(Event.HELD, MONDAY), customer="nobody"), event(Event.HELD, MONDAY)])
+    with project.by_hand() as cursor:
+        cursor.execute("UPDATE customers SET tombstoned_at = '2026-11-23T01:00:00Z'")
+    assert arrived(workspace, MONDAY + 7 * HOUR) == []
