@@ -1,0 +1,146 @@
+"""What SFTP needs beyond paramiko's client: bounded listings, names of any bytes, and reads that are asked for ahead.
+
+This is the one place that uses paramiko's own request and response methods. Its prefetch is not bounded, or sleeps
+between requests, and falls back to one request at a time when its thread is late; listings have no bound, and one name
+that is no UTF-8 fails all of them. The messages are those of draft-ietf-secsh-filexfer-02 (version 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from paramiko import SFTPAttributes, SFTPClient, SFTPFile
+from paramiko.sftp import (
+    CMD_CLOSE,
+    CMD_DATA,
+    CMD_HANDLE,
+    CMD_NAME,
+    CMD_OPENDIR,
+    CMD_READ,
+    CMD_READDIR,
+    SFTP_EOF,
+    SFTPError,
+    int64,
+)
+
+#: Bytes of one read; servers need not give more.
+BLOCK = 32 * 1024
+#: Reads that are asked for ahead, and the channel's window for them: 80 MB/s at a round trip of 100 ms.
+AHEAD = 256
+WINDOW = AHEAD * BLOCK
+
+
+def _encoded(path: str) -> bytes:
+    """As it goes to the server: a name that came from there goes back as it was."""
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _decoded(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
+def stat(client: SFTPClient, path: str) -> SFTPAttributes:
+    """Of what a link leads to. This and those that follow raise OSError."""
+    return client.stat(_encoded(path))
+
+
+def lstat(client: SFTPClient, path: str) -> SFTPAttributes:
+    """Of a link itself."""
+    return client.lstat(_encoded(path))
+
+
+def readlink(client: SFTPClient, path: str) -> str | None:
+    """What a link holds."""
+    held: Any = client.readlink(_encoded(path))
+    return _decoded(held) if isinstance(held, bytes) else held
+
+
+def real(client: SFTPClient, path: str) -> str:
+    """Where a path leads by the server's own account."""
+    asked: Any = _encoded(path)
+    return client.normalize(asked)
+
+
+def opened(client: SFTPClient, path: str) -> SFTPFile:
+    """For reading."""
+    return client.open(_encoded(path), "rb")
+
+
+def entries(client: SFTPClient, folder: str, most: int) -> Iterator[tuple[str, SFTPAttributes]]:
+    """Name and attributes (of a link, its own) of what lies in a folder, in the server's order; at most so many."""
+    wire: Any = client
+    kind, answer = wire._request(CMD_OPENDIR, _encoded(folder))
+    if kind != CMD_HANDLE:
+        raise SFTPError("no handle")
+    handle = answer.get_binary()
+    given = 0
+    while given < most:
+        try:
+            kind, answer = wire._request(CMD_READDIR, handle)
+        except EOFError:
+            break
+        if kind != CMD_NAME:
+            raise SFTPError("no names")
+        for _ in range(answer.get_int()):
+            name = _decoded(answer.get_binary())
+            answer.get_binary()
+            attributes: Any = SFTPAttributes
+            found = attributes._from_msg(answer)
+            if name not in (".", "..") and given < most:
+                given += 1
+                yield name, found
+    wire._request(CMD_CLOSE, handle)
+
+
+def blocks(client: SFTPClient, handle: object, begin: int, end: int) -> Iterator[bytes]:
+    """An open file's bytes from `begin` to before `end`, in order; fewer where it is shorter."""
+    wire: Any = client
+    answers = _Answers()
+
+    def ask(offset: int, length: int) -> None:
+        answers.waiting[wire._async_request(answers, CMD_READ, handle, int64(offset), length)] = offset, length
+
+    asked = given = begin
+    while given < end:
+        while answers.rests:
+            ask(*answers.rests.pop())
+        while asked < end and len(answers.waiting) + len(answers.come) < AHEAD:
+            ask(asked, min(BLOCK, end - asked))
+            asked = min(asked + BLOCK, end)
+        if given not in answers.come:
+            wire._read_response()
+            answers.check()
+            continue
+        block = answers.come.pop(given)
+        if not block:
+            return
+        yield block
+        given += len(block)
+
+
+class _Answers:
+    """What paramiko gives the answers to. waiting: offset and length by number of the request. come: bytes by offset,
+    none at the end of the file. rests: offset and length of what is to be asked for again, as less came."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, tuple[int, int]] = {}
+        self.come: dict[int, bytes] = {}
+        self.rests: list[tuple[int, int]] = []
+        self._problem: OSError | None = None
+
+    def _async_response(self, kind: int, answer: Any, number: int) -> None:
+        offset, length = self.waiting.pop(number)
+        if kind == CMD_DATA:
+            block = answer.get_binary()
+            self.come[offset] = block
+            if 0 < len(block) < length:
+                self.rests.append((offset + len(block), length - len(block)))
+            return
+        self.come[offset] = b""
+        if answer.get_int() != SFTP_EOF:
+            self._problem = OSError("a read failed")
+
+    def check(self) -> None:
+        if self._problem is not None:
+            raise self._problem
