@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 
+import sshd
 from databases import DATABASE, administer
 from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
@@ -187,3 +188,21 @@ def serving() -> Iterator[Callable[..., RosterServer]]:
     """Starts OneRoster servers (the arguments are RosterServer's), which end with the test."""
     with ExitStack() as servers:
         yield lambda *arguments, **named: servers.enter_context(RosterServer(*arguments, **named))
+
+
+@pytest.fixture(scope="session")
+def sshd_server() -> Iterator[sshd.Sshd]:
+    """A real OpenSSH sshd for the session. Where none can be had: skipped, but never under CI."""
+    reason = sshd.missing()
+    if reason is not None and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason is not None:
+        pytest.skip(reason)
+    with sshd.running() as server:
+        yield server
+
+
+@pytest.fixture
+def sftp_home(sshd_server: sshd.Sshd) -> sshd.Home:
+    """A folder of one test's own on it."""
+    return sshd_server.home()

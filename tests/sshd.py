@@ -108,6 +108,10 @@ class Sshd:
         """What the server logged, of everybody."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
+    def connections(self) -> int:
+        """How many there were so far."""
+        return self.said().count("Connection from ")
+
     @contextmanager
     def attempts(self) -> Iterator[list[str]]:
         """Fills the list with what the server logged within of sign-ins, refused and accepted."""
@@ -162,8 +166,8 @@ def running() -> Iterator[Sshd]:
         (folder / "root").chmod(0o755)
         password = secrets.token_urlsafe(18)
         _make_user(user, password)
-        keys = {kind: _key(folder / f"host_{kind}", kind) for kind in KEY_TYPES}
-        mine = _key(folder / "user", "ed25519")
+        keys = {kind: key(folder / f"host_{kind}", kind) for kind in KEY_TYPES}
+        mine = key(folder / "user", "ed25519")
         (folder / "authorized_keys").write_text(f"{mine}\n", encoding="utf-8")
         process, port = _start(folder, user)
         yield Sshd(folder, port, user, password, (folder / "user").read_text(encoding="utf-8"), keys, process)
@@ -185,7 +189,7 @@ def _tool(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *words[1:]], check=False, capture_output=True, text=True)
 
 
-def _key(path: Path, kind: str, *more: str) -> str:
+def key(path: Path, kind: str, *more: str) -> str:
     """Makes a key pair; its public half, without a comment."""
     made = _tool("ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", str(path), *more)
     assert made.returncode == 0, made.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Refusal, error
@@ -47,8 +48,8 @@ def pinned(line: str) -> HostKey:
         blob = base64.b64decode(rest.split(" ")[0].encode(), validate=True)
     except (binascii.Error, ValueError):
         blob = b""
-    length = int.from_bytes(blob[:4], "big")
-    if not kind or blob[4 : 4 + length] != kind.encode() or len(blob) <= 4 + length:
+    parts = list(_strings(blob))
+    if len(parts) < 2 or parts[0] != kind.encode() or sum(4 + len(part) for part in parts) != len(blob):
         raise Refusal(
             [
                 error(
@@ -60,6 +61,13 @@ def pinned(line: str) -> HostKey:
             ]
         )
     return HostKey(kind, blob)
+
+
+def _strings(blob: bytes) -> Iterator[bytes]:
+    """Of a blob, its parts, each behind its length (RFC 4251, 5); only those that are whole."""
+    while blob and (end := 4 + int.from_bytes(blob[:4], "big")) <= len(blob):
+        yield blob[4:end]
+        blob = blob[end:]
 
 
 def asked_for(key: HostKey | None) -> tuple[str, ...]:

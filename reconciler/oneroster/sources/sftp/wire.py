@@ -19,6 +19,7 @@ from paramiko.sftp import (
     CMD_OPENDIR,
     CMD_READ,
     CMD_READDIR,
+    CMD_REALPATH,
     SFTP_EOF,
     SFTPError,
     int64,
@@ -58,8 +59,11 @@ def readlink(client: SFTPClient, path: str) -> str | None:
 
 def real(client: SFTPClient, path: str) -> str:
     """Where a path leads by the server's own account."""
-    asked: Any = _encoded(path)
-    return client.normalize(asked)
+    wire: Any = client
+    kind, answer = wire._request(CMD_REALPATH, _encoded(path))
+    if kind != CMD_NAME or answer.get_int() != 1:
+        raise SFTPError("no name")
+    return _decoded(answer.get_binary())
 
 
 def opened(client: SFTPClient, path: str) -> SFTPFile:
