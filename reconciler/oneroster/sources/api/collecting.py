@@ -19,6 +19,7 @@ from reconciler.oneroster.sources.api.paging import (
     Again,
     Done,
     Go,
+    Page,
     Paging,
     Refused,
     Request,
@@ -64,6 +65,8 @@ class Collecting:
             begin()
             reading = _Reading(self, collection, add)
             with Pages(self.asking, collection, filter, ahead=self.ahead) as pages:
+                # Some servers cut their pages first and sort each by itself: only their own order fits together.
+                pages.sorted = starts_over < MOST_STARTS_OVER
                 outcome = reading.run(pages)
             if isinstance(outcome, Tally) and most and not outcome.rows:
                 outcome = StartOver(f"{collection.name}: there were rows before, and then none")
@@ -134,15 +137,25 @@ class _Reading:
             last = kept
         if last is None:
             return turn
-        try:
-            now = pages.get(last.request).page
-        except Refusal as refusal:
-            if refusal.diagnostics[0].code not in GONE:
-                raise
+        now = self._asked_again(pages, last.request)
+        if now is None:
             return StartOver(f"{self._collection.name}: what was kept of an earlier fetch cannot be asked for again")
         if (now.digest, now.total) != (last.page.digest, last.page.total):
             return StartOver(f"{self._collection.name}: rows moved since an earlier fetch was cut off")
         return turn
+
+    def _asked_again(self, pages: Pages, request: Request) -> Page | None:
+        """None where the page cannot be had any more. A server that does not sort did not do so before."""
+        try:
+            return pages.get(request).page
+        except Refusal as refusal:
+            code = refusal.diagnostics[0].code
+            if code == BAD_REQUEST and pages.sorted:
+                pages.sorted = False
+                return self._asked_again(pages, request)
+            if code not in GONE:
+                raise
+            return None
 
     def _fits(self, kept: Request) -> bool:
         """The page came after one that was asked for in vain and not kept."""
