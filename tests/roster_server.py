@@ -71,13 +71,14 @@ class RosterServer:
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._version = version
-        self._authorization = authorization
+        self.version = version
+        self.authorization = authorization
         self._token_query = token_query
         self._token_path = f"{prefix.removesuffix('/api')}{TOKEN_PATH}"
         self._base = f"{prefix}{BASES[version]}"
         self._lock = threading.Lock()
         self._counted = Counter[object]()
+        self.clock = clock
         self._signatures = Signatures(clock)
         self.tokens = Tokens(version, clock)
         self.closing = threading.Event()
@@ -220,14 +221,14 @@ class RosterServer:
 
     def _check(self, path: str, target: str, headers: Mapping[str, str], switches: Switches) -> None:
         authorization = headers.get("Authorization", "")
-        if self._authorization == "oauth1":
+        if self.authorization == "oauth1":
             self._signatures.check(f"{self.root}{target}", authorization, switches)
         else:
             self.tokens.check(path, authorization, switches)
 
     def _token(self, asked: Asked, headers: Mapping[str, str], body: bytes, switches: Switches) -> Reply:
         if (
-            self._authorization != "oauth2"
+            self.authorization != "oauth2"
             or asked.method != "POST"
             or asked.query != tuple(parse_qsl(self._token_query))
         ):
@@ -269,4 +270,4 @@ class RosterServer:
         return Reply(status, {"Content-Type": JSON}, orjson.dumps(answer))
 
     def _new_book(self) -> Book:
-        return Book(self.bundle, self._version, self.url, self.switches)
+        return Book(self.bundle, self.version, self.url, self.switches)

@@ -129,6 +129,10 @@ class Handler(BaseHTTPRequestHandler):
                 return
             self.wfile.write(part)
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Of the header Date: by the server's own clock."""
+        return super().date_time_string(self.server.served.clock() if timestamp is None else timestamp)
+
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are kept, not printed."""
 

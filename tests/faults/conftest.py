@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from api_play import DAY_ONE as DAY_ONE_BY_API
+from api_play import VARIABLE, ApiSchool, PassingTime, api_customer
 from fault_play import DAY_ONE, School
 from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
+from roster_server import RosterServer
+from roster_server_authority import SECRET
 
 
 def customers_of(project: Project) -> Project:
@@ -54,3 +59,54 @@ def anywhere(project: Project) -> School:
     made = School(project)
     assert made.apply(DAY_ONE.zip(project.folder / "day-1.zip")).code == 0
     return made
+
+
+@pytest.fixture(scope="session")
+def _api() -> Iterator[tuple[RosterServer, PassingTime]]:
+    """One server for all, whose address stands in the applied configuration."""
+    passing = PassingTime()
+    with RosterServer(DAY_ONE_BY_API, clock=passing.now) as server:
+        yield server, passing
+
+
+@pytest.fixture(scope="session")
+def applied_by_api(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of a store; filled by the first test that wants it."""
+    folder = tmp_path_factory.mktemp("applied-by-api")
+    for path in sqlite_template.iterdir():
+        shutil.copy(path, folder / path.name)
+    return folder
+
+
+@pytest.fixture
+def api(
+    _api: tuple[RosterServer, PassingTime],
+    applied_by_api: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> ApiSchool:
+    """The school as it comes from an API: applied once, and a copy for each test."""
+    server, passing = _api
+    monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
+    monkeypatch.setenv("RECONCILER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(VARIABLE, SECRET)
+    passing.in_place_of_real(monkeypatch)
+    server.now(bundle=DAY_ONE_BY_API)
+    done = applied_by_api / "done"
+    if not done.exists():
+        folder = applied_by_api / "first"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        first = Project(folder, f"sqlite:///{applied_by_api / 'store.db'}", capsys)
+        api_customer(first, server)
+        applied = first.apply("springfield")
+        assert applied.code == 0, applied.err
+        done.touch()
+    for path in applied_by_api.glob("store*"):
+        if path.is_file():
+            shutil.copy(path, tmp_path / path.name)
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, f"sqlite:///{tmp_path / 'store.db'}", capsys)
+    api_customer(project, server)
+    return ApiSchool(project, server, passing)

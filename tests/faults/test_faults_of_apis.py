@@ -1,0 +1,389 @@
+"""Faults 58 to 74: OneRoster APIs. Each case has its number, and ends with everybody still there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_play import DAY_ONE, DAY_TWO, ApiSchool, api_customer, codes, everybody
+from roster_server import RosterServer
+from roster_server_switches import (
+    Becomes,
+    Body,
+    CutBody,
+    CutGzip,
+    Dropped,
+    EmptyPage,
+    Fault,
+    GzipBomb,
+    HugeBody,
+    LoginPage,
+    NoContent,
+    Redirect,
+    Revoked,
+    Status,
+    Switches,
+    whenever,
+)
+from roster_server_tls import Authority
+
+Serving = Callable[..., RosterServer]
+SILENT = Switches(total=None, link=None)
+
+
+def elsewhere(api: ApiSchool, server: RosterServer, **how: Any) -> ApiSchool:
+    """The same school, to be fetched from another server."""
+    api_customer(api.project, server, **how)
+    return ApiSchool(api.project, server, api.time)
+
+
+def test_58_a_page_that_fails_once_is_asked_for_again(api: ApiSchool) -> None:
+    faults = [Fault("users", Status(status), at=at) for status, at in ((500, 3), (502, 5), (503, 7))]
+    api.comes_through(*faults)
+    assert len(api.time.slept) == 3
+    assert api.server.offsets("users") == [0, 29, 58, 58, 87, 87, 100, 100]
+
+
+def test_58_a_page_that_fails_for_ever_ends_the_fetch_and_the_next_goes_on_from_there(api: ApiSchool) -> None:
+    api.refused("server-error", whenever("enrollments", Status(500), at=4), bundle=DAY_TWO)
+    assert api.server.offsets("enrollments")[:4] == [0, 29, 58, 87]
+    api.recovers()
+    assert api.server.offsets("enrollments")[:2] == [58, 87], "the last page is looked at again, and no earlier one"
+    assert api.server.offsets("users") == [87, 100], "its last page, and that nothing is behind it"
+
+
+def test_58_what_is_refused_is_refused_in_a_plan_too(api: ApiSchool) -> None:
+    customer = api.planned(whenever("users", Status(502), at=2))
+    assert (customer["outcome"], customer["changes"], customer["source"]) == ("refused", [], None)
+    assert codes(customer) == {"server-error"}
+
+
+def test_59_an_empty_page_in_the_middle_is_not_the_end(api: ApiSchool) -> None:
+    api.comes_through(Fault("users", EmptyPage(), at=3))
+    api.refused("incomplete-collection", Fault("users", EmptyPage(), offset=58, times=None))
+
+
+def test_59_nor_where_nothing_says_how_many_rows_there_are(api: ApiSchool) -> None:
+    api.comes_through(Fault("users", EmptyPage(), at=3), switches=SILENT)
+    api.refused("unstable-paging", Fault("users", EmptyPage(), offset=58, times=None), switches=SILENT)
+    api.refused("unstable-paging", whenever("users", EmptyPage(), at=3), switches=SILENT)
+    api.recovers()
+
+
+@pytest.mark.parametrize("how", [Switches(clamp=13), Switches(clamp=13, total=None, link=None)])
+def test_60_a_server_that_sends_fewer_rows_than_asked_for_is_followed_by_rows_received(
+    api: ApiSchool, how: Switches
+) -> None:
+    customer = api.planned(switches=how)
+    assert customer["outcome"] == "unchanged"
+    assert "page-clamp" in codes(customer)
+    api.comes_through(switches=how)
+
+
+@pytest.mark.parametrize("link", ["absolute", "relative"])
+def test_60_links_are_taken_absolute_and_relative(api: ApiSchool, link: str) -> None:
+    api.comes_through(switches=Switches(clamp=13, link=link, total=None))
+
+
+def test_61_what_changes_while_it_is_read_is_read_again(api: ApiSchool) -> None:
+    first_of_all = DAY_TWO.with_user("a-new")
+    api.server.now(Fault("users", Becomes(first_of_all), at=3), bundle=DAY_TWO)
+    assert api.apply().code == 0
+    assert api.live() == everybody(first_of_all)
+    assert api.server.offsets("users").count(0) == 2, "all others have moved down by one"
+    api.refused("incomplete-collection", switches=Switches(total_grows=True))
+
+
+@pytest.mark.parametrize("how", [Switches(), SILENT])
+def test_61_a_row_that_leaves_while_the_pages_are_read_takes_no_other_with_it(api: ApiSchool, how: Switches) -> None:
+    """The first of 100 goes and all others move up by one: between two pages one would be skipped."""
+    gone = DAY_ONE.ids("users")[0]
+    customer = api.planned(Fault("users", Becomes(DAY_ONE.without_users([gone])), at=3), switches=how)
+    assert [each["key"] for each in customer["changes"] if each["kind"] == "user"] == [gone]
+
+
+def test_62_an_order_that_changes_with_every_request_is_asked_to_be_one(api: ApiSchool) -> None:
+    api.comes_through(switches=Switches(order="unless-sorted"))
+    assert {dict(each.query).get("sort") for each in api.server.asked("users")} == {"sourcedId"}
+
+
+@pytest.mark.parametrize("how", [Switches(order="shuffled"), Switches(order="shuffled", total=None, link=None)])
+def test_62_and_where_it_stays_unstable_nothing_is_compared(api: ApiSchool, how: Switches) -> None:
+    api.refused("unstable-paging", switches=how)
+
+
+@pytest.mark.parametrize("sort", ["ignored", "refused", "after-paging"])
+def test_62_a_server_that_sorts_each_page_or_cannot_sort_is_read_all_the_same(api: ApiSchool, sort: Any) -> None:
+    api.comes_through(switches=Switches(sort=sort))
+
+
+@pytest.mark.parametrize(("overlap", "total"), [(1, "X-Total-Count"), (1, None), (5, "X-Total-Count")])
+def test_62_rows_that_come_on_two_pages_hide_none(api: ApiSchool, overlap: int, total: Any) -> None:
+    """Rows received are then more than rows there are, and a count would be reached too early."""
+    api.refused("unstable-paging", switches=Switches(overlap=overlap, total=total), bundle=DAY_TWO)
+
+
+@pytest.mark.parametrize("total", ["X-Total-Count", None])
+def test_63_the_same_page_for_ever_is_no_roster(api: ApiSchool, total: Any) -> None:
+    api.refused("paging-loop", switches=Switches(same_page=True, total=total))
+    assert len(api.server.requests) < 50
+
+
+@pytest.mark.parametrize("total", ["X-Total-Count", None])
+@pytest.mark.parametrize("link", ["loop", "endless"])
+def test_63_links_that_lead_in_a_circle_or_never_end_lead_nobody_astray(api: ApiSchool, link: str, total: Any) -> None:
+    api.server.now(switches=Switches(link=link, total=total), bundle=DAY_TWO)
+    before = api.live()
+    assert api.apply().code in (0, 3)
+    assert api.live() in (before, everybody(DAY_TWO))
+    assert len(api.server.requests) < 200
+
+
+@pytest.mark.parametrize("kind", ["seconds", "date", "absent"])
+def test_64_a_server_that_is_busy_is_given_the_time_it_wants(api: ApiSchool, kind: str) -> None:
+    header = {"seconds": "240", "date": formatdate(api.time.now() + 240, usegmt=True), "absent": None}[kind]
+    api.comes_through(Fault("users", Status(429, header, html=True), at=2))
+    longest = max(api.time.slept)
+    assert (longest < 10) if kind == "absent" else (239 <= longest <= 242)
+
+
+def test_64_one_that_wants_a_day_is_asked_again_another_time(api: ApiSchool) -> None:
+    said = api.refused("asked-to-wait", whenever("users", Status(429, "86400"), at=3), bundle=DAY_TWO)
+    assert "UTC" in said
+    assert not api.time.slept
+    api.recovers()
+    assert api.server.offsets("users")[0] == 29, "it goes on from there"
+
+
+def test_64_one_that_is_always_busy_is_left_alone_in_the_end(api: ApiSchool) -> None:
+    api.refused("server-busy", whenever("users", Status(429, "5"), at=2))
+    assert len(api.server.asked("users")) < 12
+
+
+def test_65_a_token_that_ends_in_the_middle_is_renewed_once(api: ApiSchool, serving: Serving) -> None:
+    school = elsewhere(api, serving(DAY_ONE, authorization="oauth2", clock=api.time.now))
+    school.comes_through(Fault("users", Revoked(), at=3))
+    assert len(school.server.asked("token")) == 2
+    assert school.server.offsets("users") == [0, 29, 58, 58, 87, 100]
+    school.refused("unauthorized", whenever("users", Status(401), at=3))
+    school.recovers()
+
+
+def test_65_a_token_is_renewed_before_it_ends(api: ApiSchool, serving: Serving) -> None:
+    school = elsewhere(api, serving(DAY_ONE, authorization="oauth2", clock=api.time.now))
+    school.comes_through(Fault("users", Status(503, "500"), at=2), switches=Switches(token_life=300))
+    assert [each.status for each in school.server.requests].count(401) == 0
+    assert len(school.server.asked("token")) == 2
+
+
+def test_65_a_signature_that_is_not_accepted_ends_the_fetch_at_once(api: ApiSchool) -> None:
+    api.refused("unauthorized", whenever("classes", Status(401)))
+    assert len(api.server.asked("classes")) == 1
+
+
+@pytest.mark.parametrize("collection", ["courses", "users", "enrollments"])
+def test_65_a_permission_that_was_taken_away_is_no_empty_collection(api: ApiSchool, collection: str) -> None:
+    assert collection in api.refused("forbidden", whenever(collection, Status(403)))
+
+
+def test_65_a_scope_that_is_too_narrow_is_told(api: ApiSchool, serving: Serving) -> None:
+    school = elsewhere(api, serving(DAY_ONE, authorization="oauth2", clock=api.time.now))
+    assert "roster-core.readonly" in school.refused("forbidden", switches=Switches(granted=frozenset({"roster"})))
+
+
+@pytest.mark.parametrize(("collection", "code"), [("users", "not-found"), ("courses", "collection-gone")])
+def test_66_a_collection_that_was_there_and_is_not_is_no_empty_one(api: ApiSchool, collection: str, code: str) -> None:
+    api.refused(code, whenever(collection, Status(404)))
+
+
+@pytest.mark.parametrize("answer", [LoginPage(), LoginPage("application/json"), Body(b"Please sign in.", "text/plain")])
+def test_67_a_page_for_people_is_no_answer(api: ApiSchool, answer: Any) -> None:
+    api.refused("not-json", whenever("users", answer, at=2))
+
+
+@pytest.mark.parametrize("answer", [Body(), Body(b" \n"), NoContent()])
+def test_67_neither_is_nothing_at_all(api: ApiSchool, answer: Any) -> None:
+    api.refused("empty-answer", whenever("enrollments", answer))
+
+
+def test_68_what_breaks_off_is_asked_for_again(api: ApiSchool) -> None:
+    cut = (CutBody(), CutGzip(), Dropped(), Body(b'{"users": [{"sourcedId": "u-1"'))
+    api.comes_through(*(Fault("users", answer, at=at) for answer, at in zip(cut, (2, 4, 6, 8), strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (CutBody(), "connection-dropped"),
+        (CutGzip(), "broken-json"),
+        (GzipBomb(), "answer-too-large"),
+        (HugeBody(), "answer-too-large"),
+    ],
+)
+def test_68_and_what_always_does_or_has_no_end_is_refused(api: ApiSchool, answer: Any, code: str) -> None:
+    api.refused(code, whenever("users", answer, at=3))
+
+
+@pytest.mark.parametrize("envelope", ["singular", "null", "missing", "bare"])
+def test_69_an_answer_without_its_list_is_no_empty_one(api: ApiSchool, envelope: Any) -> None:
+    api.refused("wrong-envelope", switches=Switches(envelope=envelope))
+
+
+@pytest.mark.parametrize(
+    ("table", "code"), [("users", "empty-collection"), ("classes", "emptied-file"), ("enrollments", "emptied-file")]
+)
+def test_69_a_collection_that_was_emptied_is_no_roster(api: ApiSchool, table: str, code: str) -> None:
+    api.refused(code, bundle=DAY_ONE.with_rows(table, []))
+
+
+def test_70_who_comes_between_users_and_enrollments_is_asked_for_again(api: ApiSchool) -> None:
+    api.server.now(Fault("enrollments", Becomes(DAY_TWO)), bundle=DAY_ONE)
+    assert api.apply().code == 0
+    assert api.live() == everybody(DAY_TWO)
+    assert [each.status for each in api.server.asked("users/u-new")] == [200]
+
+
+def test_70_and_one_that_nobody_knows_is_a_row_that_is_set_aside(api: ApiSchool) -> None:
+    nobody = {"classSourcedId": "c-01", "schoolSourcedId": "s-2", "userSourcedId": "u-x", "role": "student"}
+    customer = api.planned(bundle=DAY_ONE.with_row("enrollments", "e-x", **nobody))
+    assert [each.status for each in api.server.asked("users/u-x")] == [404]
+    assert customer["counts"]["enrollment"] == customer["counts"]["enrollment"] | {"quarantined": 1, "delete": 0}
+
+
+def changes_later(api: ApiSchool) -> None:
+    """The school asks only for what changed since its last whole roster."""
+    api_customer(api.project, api.server, more="delta: true, ")
+
+
+NEWS = "2026-09-20T02:00:00.000Z"
+
+
+@pytest.mark.parametrize("how", ["obeyed", "ignored", "refused"])
+def test_71_a_filter_that_is_ignored_or_refused_gives_the_same_plan(api: ApiSchool, how: Any) -> None:
+    changes_later(api)
+    someone = DAY_ONE.students()[0]
+    later = DAY_ONE.with_user(someone, email="new@example.com", dateLastModified=NEWS)
+    customer = api.planned(switches=Switches(filter=how), bundle=later)
+    assert dict(api.server.asked("orgs")[0].query)["filter"].startswith("dateLastModified>='")
+    assert [(each["action"], each["key"]) for each in customer["changes"] if each["kind"] == "user"] == [
+        ("update", someone)
+    ]
+    assert ("whole-after-all" in codes(customer)) == (how == "refused")
+
+
+@pytest.mark.parametrize("how", ["obeyed", "ignored"])
+def test_71_who_is_not_named_in_changes_stays_and_who_is_to_be_deleted_goes(api: ApiSchool, how: Any) -> None:
+    changes_later(api)
+    gone = DAY_ONE.students()[0]
+    marked = DAY_ONE.with_user(gone, status="tobedeleted", dateLastModified=NEWS)
+    customer = api.planned(switches=Switches(filter=how), bundle=marked)
+    assert [(each["action"], each["key"]) for each in customer["changes"] if each["kind"] == "user"] == [
+        ("delete", gone)
+    ]
+
+
+@pytest.fixture
+def other(serving: Serving) -> RosterServer:
+    """Another server, which wants to hear from us."""
+    return serving(DAY_ONE)
+
+
+def test_72_a_redirect_to_another_host_is_not_followed(api: ApiSchool, other: RosterServer) -> None:
+    for place in (f"{other.root}{{path}}", f"http://localhost:{other.root.rpartition(':')[2]}{{path}}"):
+        said = api.refused("redirect-refused", whenever("users", Redirect(place)))
+        assert "nothing was sent there" in said
+    assert not other.requests
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("http://10.0.0.1/", 301),
+        ("http://169.254.169.254/latest/meta-data", 307),
+        ("//[::1]/", 308),
+        ("file:///x", 303),
+    ],
+)
+def test_72_neither_is_one_to_an_address_inside(api: ApiSchool, place: str, code: int) -> None:
+    api.refused("redirect-refused", whenever("orgs", Redirect(place, code)))
+
+
+def test_72_nor_does_a_link_lead_away(api: ApiSchool, other: RosterServer) -> None:
+    api.refused("link-refused", switches=Switches(link=f"{other.url}/users?limit=30&offset=30", clamp=7))
+    assert not other.requests
+
+
+def test_72_a_redirect_within_the_host_is_followed_and_signed_anew(api: ApiSchool) -> None:
+    api.comes_through(Fault("users", Redirect("{path}&"), at=2))
+    api.refused("redirect-refused", whenever("users", Redirect("{path}")))
+    assert len(api.server.asked("users")) < 10
+
+
+@pytest.mark.parametrize("authorization", ["oauth1", "oauth2"])
+def test_72_from_https_to_http_is_no_way(
+    api: ApiSchool, serving: Serving, other: RosterServer, authority: Authority, authorization: str
+) -> None:
+    server = serving(DAY_ONE, authorization=authorization, tls=authority.context("good"), clock=api.time.now)
+    school = elsewhere(api, server)
+    school.refused("redirect-refused", whenever("users", Redirect(f"{other.root}{{path}}")))
+    school.refused("redirect-refused", whenever("users", Redirect(f"{server.root}{{path}}".replace("https", "http"))))
+    assert not other.requests
+
+
+@pytest.fixture
+def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Authority:
+    """One that this machine believes."""
+    made = Authority()
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.believed(tmp_path / "authorities.pem")))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("expired", "has expired"), ("wrong-host", "is of another host"), ("unknown-issuer", "issuer")]
+)
+def test_73_a_certificate_that_is_not_in_order_is_not_believed(
+    api: ApiSchool, serving: Serving, authority: Authority, kind: Any, what: str
+) -> None:
+    school = elsewhere(api, serving(DAY_ONE, tls=authority.context(kind), clock=api.time.now))
+    assert what in school.refused("tls-failed")
+    assert not school.server.requests
+
+
+def test_73_one_that_is_in_order_is(api: ApiSchool, serving: Serving, authority: Authority) -> None:
+    elsewhere(api, serving(DAY_ONE, tls=authority.context("good"), clock=api.time.now)).comes_through()
+
+
+def test_73_a_host_that_is_inside_is_not_asked_unless_it_is_allowed(api: ApiSchool, other: RosterServer) -> None:
+    api_customer(api.project, other, url=other.url.replace("127.0.0.1", "localhost"))
+    assert api.apply().code == 65
+    assert not other.requests
+
+
+@pytest.mark.parametrize("table", ["users", "enrollments"])
+def test_74_changes_that_do_not_explain_the_count_are_not_believed(api: ApiSchool, table: str) -> None:
+    """The server answers 200 and nothing to every filter, and somebody has left in silence."""
+    changes_later(api)
+    gone = DAY_ONE.ids(table)[-1]
+    later = DAY_ONE.without_users([gone]) if table == "users" else DAY_ONE.without(table, [gone])
+    customer = api.planned(switches=Switches(filter="nothing"), bundle=later)
+    assert "whole-after-all" in codes(customer)
+    assert gone in {each["key"] for each in customer["changes"] if each["action"] == "delete"}
+
+
+def test_74_changes_that_explain_it_are_enough(api: ApiSchool) -> None:
+    changes_later(api)
+    customer = api.planned(switches=Switches(filter="nothing"))
+    assert "whole-after-all" not in codes(customer)
+    assert {each["kind"] for each in customer["changes"]} == {"customer"}, "whose setting is new"
+    assert max(each.rows or 0 for each in api.server.requests) <= 1, "the totals alone were asked for"
+
+
+def test_58_a_server_that_does_not_sort_goes_on_where_it_was_too(api: ApiSchool) -> None:
+    how = Switches(sort="refused")
+    api.refused("server-error", whenever("enrollments", Status(500), at=5), switches=how, bundle=DAY_TWO)
+    api.comes_through(switches=how)
+    assert 0 not in api.server.offsets("enrollments")
