@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote_plus
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.http import http_client
@@ -34,7 +35,15 @@ from scripted_server import (
 )
 
 USERS = of_json({"users": []})
-BASIC = "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
+
+
+def basic(key: str, secret: str) -> str:
+    return "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
+
+
+#: RFC 6749, 2.3.1: both are encoded first.
+BASIC = basic(KEY, quote_plus(SECRET))
+PLAIN_BASIC = basic(KEY, SECRET)
 
 
 def token(value: str = "t0k3n-1", **more: object) -> Reply:
@@ -69,7 +78,7 @@ def refusal_of(tokens: Script, users: Script = lambda _: USERS, **changes: objec
                 client.get("/users", {})
             texts.append(str(caught.value))
     assert texts[0] == texts[1]
-    for secret in (SECRET, BASIC.removeprefix("Basic "), "t0k3n"):
+    for secret in (SECRET, BASIC.removeprefix("Basic "), PLAIN_BASIC.removeprefix("Basic "), "t0k3n"):
         assert secret not in texts[0]
     return caught.value.diagnostics[0].code, texts[0], len(endpoint.asked)
 
@@ -125,6 +134,21 @@ def test_a_server_that_wants_the_secret_in_the_body_gets_it_there(refusal: Reply
         time.now += 3600
         client.get("/users", {})
     assert [("authorization" in asked.headers) for asked in endpoint.asked] == [True, False, False]
+
+
+def test_a_server_that_reads_the_header_without_decoding_it_is_tried_last() -> None:
+    def undecoded(asked: Asked) -> Reply:
+        return token() if asked.headers.get("authorization") == PLAIN_BASIC else denied("invalid_client", 401)
+
+    with asked_of(undecoded) as (client, _, endpoint, _time):
+        client.get("/users", {})
+    assert len(endpoint.asked) == 3
+
+
+def test_a_wrong_secret_without_odd_signs_is_tried_twice_and_never_again() -> None:
+    refusal = denied("invalid_client", 401)
+    code, _, asked = refusal_of(lambda _: refusal, secret_key=SecretStr("another-secret"))
+    assert (code, asked) == ("token-client-refused", 2)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +224,7 @@ def test_one_thread_renews_for_all() -> None:
 @pytest.mark.parametrize(
     ("reply", "code", "asked", "word"),
     [
-        (denied("invalid_client", 401, "no such key"), "token-client-refused", 2, "invalid_client: no such key"),
+        (denied("invalid_client", 401, "no such key"), "token-client-refused", 3, "invalid_client: no such key"),
         (denied("invalid_scope"), "token-scope-refused", 1, "scope/roster.readonly"),
         (denied("unsupported_grant_type"), "token-grant-refused", 1, "client_credentials"),
         (denied("unauthorized_client"), "token-grant-refused", 1, "client_credentials"),
@@ -273,5 +297,5 @@ def test_neither_secret_nor_token_is_logged(caplog: pytest.LogCaptureFixture) ->
         client.get("/users", {})
     assert "token … of … is bad" in str(caught.value)
     for text in (caplog.text, str(caught.value), repr(client), repr(vars(client))):
-        for secret in (SECRET, "t0k3n", BASIC):
+        for secret in (SECRET, "t0k3n", BASIC, PLAIN_BASIC):
             assert secret not in text

@@ -24,6 +24,7 @@ class Authorization(httpx.Auth):
         """What a 401 may come from, besides a wrong key; empty where nothing is known."""
         return ""
 
-    def of_forbidden(self) -> str:
-        """What a 403 may come from; empty where nothing is known."""
-        return ""
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Permissions that were asked for and not granted, in words of their own."""
+        return ()

@@ -76,6 +76,11 @@ class Client:
             raise refused("link-refused", self._base.host, why=str(problem)) from problem
         return self._asked(target)
 
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Scopes that were asked for and not granted, by their last words; known once something was asked."""
+        return self._authorization.withheld
+
     def signed_by(self, signature: Signature) -> Client:
         """Asks the same API over the same connections, signed by another method (OAuth 1.0a). It needs no closing."""
         account = self._account

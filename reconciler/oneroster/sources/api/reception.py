@@ -61,8 +61,8 @@ class Reception:
         more = ""
         if status == 401:
             more = self._authorization.of_unauthorized(self._response)
-        elif status == 403:
-            more = self._authorization.of_forbidden()
+        elif status == 403 and self._authorization.withheld:
+            more = f"our token was granted without the scope {' and '.join(self._authorization.withheld)}"
         raise self._refused(_CODES.get(status, "unexpected-status"), said=said, more=more)
 
     def _next(self) -> httpx.URL:

@@ -1,7 +1,8 @@
 """OAuth 2 bearer tokens by client credentials (RFC 6749, 4.4), as OneRoster 1.1 and 1.2 have it.
 
-Client id and secret go into the header (HTTP Basic); once more into the body where a server refuses that. They are
-never part of an address. One thread asks for a token, the others wait for it. A POST is not tried a second time.
+Client id and secret go into the header (HTTP Basic); where a server refuses that, once more into the body, and where
+they have signs that the header may be written in two ways for, once more in the other way. They are never part of an
+address. One thread asks for a token, the others wait for it. A POST is not tried a second time.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote_plus
 
 import httpx
 
@@ -50,6 +52,27 @@ class _Token:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How client id and secret are sent."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def _ways(account: ApiAccount) -> list[_Way]:
+    """In the header as the standard has it (RFC 6749, 2.3.1: both encoded first), in the body, and in the header as
+    many servers read it; the last only where it is another."""
+    key, secret = account.consumer_key, account.secret_key.get_secret_value()
+    standard, plain = _basic(quote_plus(key), quote_plus(secret)), _basic(key, secret)
+    ways = [_Way(headers=standard), _Way(form={"client_id": key, "client_secret": secret})]
+    return ways if standard == plain else [*ways, _Way(headers=plain)]
+
+
+def _basic(key: str, secret: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()}
+
+
 class Tokens:
     """clock: seconds that only go forward."""
 
@@ -67,7 +90,7 @@ class Tokens:
         self._token: _Token | None = None
         self._known: set[str] = set()
         self._refusal: Refusal | None = None
-        self._in_body = False
+        self._ways = _ways(account)
         self._withheld: tuple[str, ...] = ()
 
     def current(self, refused_one: str | None = None) -> str:
@@ -90,15 +113,14 @@ class Tokens:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Everything that must not be repeated."""
-        secret = self._account.secret_key.get_secret_value()
-        basic = base64.b64encode(f"{self._account.consumer_key}:{secret}".encode()).decode()
-        return (basic, secret, *sorted(self._known))
+        sent = (text.removeprefix("Basic ") for way in _ways(self._account) for text in way.headers.values())
+        return (*sent, self._account.secret_key.get_secret_value(), *sorted(self._known))
 
     def _asked_for(self) -> _Token:
         try:
             status, headers, content = self._posted()
-            if not self._in_body and _client_refused(status, content):
-                self._in_body = True
+            while len(self._ways) > 1 and _client_refused(status, content):
+                del self._ways[0]
                 status, headers, content = self._posted()
         except httpx.TransportError as problem:
             why = "no answer in time" if isinstance(problem, httpx.TimeoutException) else "the connection was dropped"
@@ -108,18 +130,13 @@ class Tokens:
         raise self._refused(status, headers, content)
 
     def _posted(self) -> tuple[int, httpx.Headers, bytes]:
-        form = {"grant_type": "client_credentials", "scope": " ".join(self._scopes)}
-        auth: httpx.Auth | None = None
-        key, secret = self._account.consumer_key, self._account.secret_key.get_secret_value()
-        if self._in_body:
-            form |= {"client_id": key, "client_secret": secret}
-        else:
-            auth = httpx.BasicAuth(key, secret)
+        way = self._ways[0]
+        form = {"grant_type": "client_credentials", "scope": " ".join(self._scopes), **way.form}
         self._hosts.before_request(self._url.host)
         # The next token is asked for long after: a kept connection would be gone by then.
-        headers = {"Accept": "application/json", "Accept-Encoding": body.ACCEPTED, "Connection": "close"}
+        headers = {"Accept": "application/json", "Accept-Encoding": body.ACCEPTED, "Connection": "close", **way.headers}
         request = self._http.build_request("POST", self._url, data=form, headers=headers)
-        response = self._http.send(request, auth=auth, stream=True)
+        response = self._http.send(request, stream=True)
         try:
             content = body.unpacked(response.iter_raw(), response.headers.get("content-encoding", ""), LARGEST)
         except (body.TooLargeError, body.CutError, body.UnknownEncodingError):
@@ -180,9 +197,9 @@ class Bearer(Authorization):
     def secrets(self) -> Iterable[str]:
         return self._tokens.secrets
 
-    def of_forbidden(self) -> str:
-        missing = self._tokens.withheld
-        return f"our token was granted without the scope {' and '.join(missing)}" if missing else ""
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        return self._tokens.withheld
 
 
 def _client_refused(status: int, content: bytes) -> bool:
