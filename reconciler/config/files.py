@@ -42,7 +42,7 @@ class Disk:
 
     def entries(self, folder: str) -> list[Entry]:
         with os.scandir(folder) as found:
-            return sorted((_entry(each) for each in found), key=lambda entry: entry.name)
+            return sorted((entry_of(each) for each in found), key=lambda entry: entry.name)
 
     def read(self, path: str, most: int, *, follow: bool = False) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW))
@@ -78,7 +78,8 @@ class Once:
             self._read.pop(path, None)
 
 
-def _entry(found: os.DirEntry[str]) -> Entry:
+def entry_of(found: os.DirEntry[str]) -> Entry:
+    """What stands in a folder on disk."""
     is_folder = found.is_dir(follow_symlinks=False)
     return Entry(found.name, found.path, is_folder, not is_folder and found.is_dir())
 

@@ -1,8 +1,7 @@
 """Customers as they were resolved when their files said the same: what makes the second plan of many quick.
 
-A customer is found by a digest of everything that it is read from; only valid ones are kept. The file stands outside
-the repository, so that no pull request brings one, and is taken only where nobody else could have written it. It is no
-record of anything: where it is missing, broken or another program's, the files are read.
+A customer is found by the stamps of its files (`config.stamps`), or else by a digest of everything that it is read
+from; only valid ones are kept. The file stands outside the repository, so that no pull request brings one.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from functools import cache
@@ -21,31 +20,32 @@ import pydantic
 
 import reconciler
 from reconciler.config.candidate import Candidate
-from reconciler.config.files import Once
-from reconciler.config.layout import CustomerFolder
+from reconciler.config.layout import CustomerFolder, Document
 from reconciler.config.models.settings import Network
 from reconciler.config.reader import MAX_BYTES
 from reconciler.config.recalled import RecalledCandidate, line_of, recalled
+from reconciler.config.remembered_file import DIGITS, SUFFIX, Line, read_lines, write_lines
 from reconciler.config.resolved import ResolvedCustomer
+from reconciler.config.stamps import Stamped
 
 VARIABLE = "RECONCILER_CACHE"
 OFF = "off"
-#: Of as many customers folders; the oldest go.
-KEPT_FILES = 8
-_MAGIC = b"reconciler resolved customers 2\n"
-_SUFFIX = ".customers"
-_KEY, _SUM = 64, 32
+
+ReadAgain = Callable[[], ResolvedCustomer | None]
 
 
 class Remembered:
     """Those of one folder of customers. Lives for one reading of it."""
 
-    def __init__(self, directory: Path, files: Once, variables: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, directory: Path, files: Stamped, variables: Mapping[str, str] = os.environ) -> None:
         self.files = files
         self._path = place_of(directory, variables)
-        self._known = _read(self._path) if self._path else {}
-        self._kept = frozenset(self._known)
-        self._used: dict[bytes, bytes] = {}
+        kept = read_lines(self._path) if self._path else {}
+        self._kept = {key: line.stamp for key, line in kept.items()}
+        self._known = {key: line.content for key, line in kept.items()}
+        self._stamped = {line.stamp: key for key, line in kept.items() if line.stamp}
+        self._used: dict[bytes, Line] = {}
+        self._inherited: dict[tuple[Document, ...], bytes | None] = {}
         self._base = b""
         self._day = ""
 
@@ -56,61 +56,111 @@ class Remembered:
         self._day = today.isoformat()
 
     def key(self, folder: CustomerFolder) -> bytes | None:
-        """None where one of its files cannot be read."""
-        found = hashlib.sha256(self._base)
-        noted = [str(each) for each in folder.diagnostics]
-        found.update(orjson.dumps([folder.id, folder.path, noted]))
-        own = (folder.file,) if folder.file else ()
-        for file in (*own, *folder.defaults, *folder.communities, *folder.lessons):
-            try:
-                data = self.files.read(file.path, MAX_BYTES + 1, follow=file.linked)
-            except OSError:
-                return None
-            found.update(b"%s\0%d\0" % (os.fsencode(file.name), len(data)))
-            found.update(data)
-        return found.hexdigest().encode()
+        """Of what its files say; None where one of them cannot be read."""
+        return self._digest(folder, self._content)
 
-    def recall(
-        self, folder: CustomerFolder, key: bytes, read_again: Callable[[], ResolvedCustomer | None]
-    ) -> RecalledCandidate | None:
-        line = self._known.get(key)
-        if line is None:
-            return None
-        candidate = recalled(line, folder, self._day, read_again)
+    def recall(self, folder: CustomerFolder, key: bytes, read_again: ReadAgain) -> RecalledCandidate | None:
+        """The customer of this key."""
+        candidate = self._looked_up(folder, key, read_again)
         if candidate is not None:
-            self._used[key] = line
+            self._used[key] = Line(self._quiet_stamp(folder), self._known[key])
         return candidate
 
-    def keep(self, key: bytes, candidate: Candidate) -> bytes:
-        """Returns its line; nothing is kept of one that is not valid."""
-        resolved = candidate.resolved()
-        if resolved is None:
-            return b""
-        line = self._used[key] = line_of(candidate, resolved, self._day)
-        return line
+    def recall_unopened(self, folder: CustomerFolder, read_again: ReadAgain) -> RecalledCandidate | None:
+        """The customer whose files have these stamps still."""
+        stamp = self._stamp(folder) if self._stamped else None
+        key = self._stamped.get(stamp) if stamp else None
+        candidate = self._looked_up(folder, key, read_again) if key else None
+        if key and candidate is not None:
+            self._used[key] = Line(stamp, self._known[key])
+        return candidate
+
+    def keep(self, folder: CustomerFolder, key: bytes, candidate: Candidate) -> None:
+        """Nothing is kept of one that is not valid."""
+        content = self._written(candidate)
+        if content:
+            self._used[key] = Line(self._quiet_stamp(folder), content)
 
     def work(self, folder: CustomerFolder, read: Callable[[], Candidate]) -> bytes:
         """For another process than that which asks (`learn`): the key, with the line where it was not known; nothing
         where there is neither."""
         key = self.key(folder)
-        if key is None or self.recall(folder, key, lambda: None) is not None:
+        if key is None or self._looked_up(folder, key, lambda: None) is not None:
             return key or b""
-        line = self.keep(key, read())
-        return key + line if line else b""
+        content = self._written(read())
+        return key + content if content else b""
 
     def learn(self, answer: bytes) -> bytes | None:
         """The key of a customer that can be recalled now, from what `work` gave."""
-        key, line = answer[:_KEY], answer[_KEY:]
-        if line:
-            self._known[key] = line
+        key, content = answer[:DIGITS], answer[DIGITS:]
+        if content:
+            self._known[key] = content
         return key or None
 
     def write(self) -> None:
         """What this reading used, and nothing else. A folder that cannot be written costs time and nothing more."""
-        if self._path is None or self._used.keys() == self._kept:
+        if self._path is None or {key: line.stamp for key, line in self._used.items()} == self._kept:
             return
         with suppress(OSError):
-            _write(self._path, self._used)
+            write_lines(self._path, self._used)
+
+    def _looked_up(self, folder: CustomerFolder, key: bytes, read_again: ReadAgain) -> RecalledCandidate | None:
+        content = self._known.get(key)
+        return recalled(content, folder, self._day, read_again) if content is not None else None
+
+    def _written(self, candidate: Candidate) -> bytes:
+        """Its line's content; nothing of one that is not valid."""
+        resolved = candidate.resolved()
+        return line_of(candidate, resolved, self._day) if resolved is not None else b""
+
+    def _stamp(self, folder: CustomerFolder) -> bytes | None:
+        """Of all its files; None where one has none."""
+        return self._digest(folder, lambda file: self.files.stamp(file.path))
+
+    def _quiet_stamp(self, folder: CustomerFolder) -> bytes | None:
+        """None where it says nothing of what was read."""
+        return self._stamp(folder) if all(self.files.is_quiet(file.path) for file in own_files(folder)) else None
+
+    def _digest(self, folder: CustomerFolder, says: Callable[[Document], bytes | None]) -> bytes | None:
+        """Of what is said of each of its own files, and all else that it is read from. None where there is nothing."""
+        inherited = self._inherited_content(folder.defaults)
+        noted = [str(each) for each in folder.diagnostics]
+        parts = [self._base, orjson.dumps([folder.id, folder.path, noted]), inherited]
+        for file in own_files(folder):
+            parts += (os.fsencode(file.name), says(file))
+        return _sum_of(parts)
+
+    def _content(self, file: Document) -> bytes | None:
+        try:
+            return self.files.read(file.path, MAX_BYTES + 1, follow=file.linked)
+        except OSError:
+            return None
+
+    def _inherited_content(self, chain: tuple[Document, ...]) -> bytes | None:
+        """A digest of these files; None where one cannot be read."""
+        if chain not in self._inherited:
+            parts = [part for file in chain for part in (os.fsencode(file.name), self._content(file))]
+            self._inherited[chain] = _sum_of(parts)
+        return self._inherited[chain]
+
+
+def own_files(folder: CustomerFolder) -> Iterator[Document]:
+    """The files of a customer's folder that it is read from."""
+    if folder.file is not None:
+        yield folder.file
+    yield from folder.communities
+    yield from folder.lessons
+
+
+def _sum_of(parts: Collection[bytes | None]) -> bytes | None:
+    """A digest of these parts and no others; None where one is."""
+    found = hashlib.sha256()
+    for part in parts:
+        if part is None:
+            return None
+        found.update(b"%d\0" % len(part))
+        found.update(part)
+    return found.hexdigest().encode()
 
 
 def cache_folder(variables: Mapping[str, str] = os.environ) -> Path | None:
@@ -135,7 +185,7 @@ def place_of(directory: Path, variables: Mapping[str, str] = os.environ) -> Path
         return None
     # Messages name files as they are seen from the current folder.
     seen = f"{os.path.realpath(directory)}\0{directory}\0{os.getcwd()}"
-    return folder / f"{hashlib.sha256(os.fsencode(seen)).hexdigest()[:32]}{_SUFFIX}"
+    return folder / f"{hashlib.sha256(os.fsencode(seen)).hexdigest()[:32]}{SUFFIX}"
 
 
 @cache
@@ -147,38 +197,3 @@ def _program() -> str:
     )
     versions = [reconciler.__version__, pydantic.VERSION, sys.version]
     return hashlib.sha256(orjson.dumps([versions, own])).hexdigest()
-
-
-def _read(path: Path) -> dict[bytes, bytes]:
-    """Line by key; nothing where the file is not there, not ours alone, or not whole."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with open(descriptor, "rb") as stream:
-            state = os.fstat(descriptor)
-            if state.st_uid != os.getuid() or state.st_mode & 0o077:
-                return {}
-            data = stream.read()
-    except OSError:
-        return {}
-    start = len(_MAGIC) + _SUM
-    if not data.startswith(_MAGIC) or hashlib.sha256(data[start:]).digest() != data[len(_MAGIC) : start]:
-        return {}
-    return {line[:_KEY]: line[_KEY:] for line in data[start:].split(b"\n") if line}
-
-
-def _write(path: Path, lines: Mapping[bytes, bytes]) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    content = b"".join(b"%s%s\n" % (key, line) for key, line in sorted(lines.items()))
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as stream:
-            stream.write(_MAGIC + hashlib.sha256(content).digest())
-            stream.write(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    others = sorted(path.parent.glob(f"*{_SUFFIX}"), key=lambda each: each.stat().st_mtime_ns, reverse=True)
-    for old in others[KEPT_FILES:]:
-        old.unlink(missing_ok=True)

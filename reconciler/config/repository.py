@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 from reconciler.config.apart import done_apart
 from reconciler.config.candidate import Candidate, former_id_mistakes, named_otherwise, open_candidate
 from reconciler.config.document import origins_of
 from reconciler.config.exposed import passwords_in_stores
-from reconciler.config.files import DISK, Once
 from reconciler.config.former_ids import mistaken_former_ids
 from reconciler.config.forthcoming import not_yet_in_force
 from reconciler.config.heritage import Heritage
@@ -26,9 +26,10 @@ from reconciler.config.models.settings import Network, Settings
 from reconciler.config.opened import open_document
 from reconciler.config.recalled import RecalledCandidate
 from reconciler.config.references import shared_consumer_keys
-from reconciler.config.remembered import Remembered
+from reconciler.config.remembered import Remembered, own_files
 from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
 from reconciler.config.sketch import read_alone
+from reconciler.config.stamps import Stamped
 from reconciler.config.tree import MappingNode
 from reconciler.config.uncollected import uncollected
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, in_order
@@ -47,7 +48,7 @@ def load(directory: Path, *, today: date | None = None, remembering: bool = Fals
     if not remembering:
         return load_layout(lay_out(directory), today=today)
     with uncollected():
-        remembered = Remembered(directory, Once(DISK))
+        remembered = Remembered(directory, Stamped())
         layout = lay_out(directory, remembered.files)
         loaded = _loaded(layout, today or datetime.now(UTC).date(), None, remembered)
         remembered.write()
@@ -115,17 +116,25 @@ def _all_recalled(
     folders: Sequence[CustomerFolder], remembered: Remembered, read: Callable[[CustomerFolder], Candidate]
 ) -> list[AnyCandidate]:
     """As they are remembered, else read, and remembered where they are valid by themselves."""
+    found: list[AnyCandidate | None] = [
+        remembered.recall_unopened(folder, partial(_again, read, folder)) for folder in folders
+    ]
+    others = [folder for folder, candidate in zip(folders, found, strict=True) if candidate is None]
 
     def work(place: int) -> bytes:
-        answer = remembered.work(folders[place], lambda: read(folders[place]))
-        remembered.files.forget(_own_paths(folders[place]))
+        folder = others[place]
+        answer = remembered.work(folder, lambda: read(folder))
+        remembered.files.forget(file.path for file in own_files(folder))
         return answer
 
-    done = done_apart(len(folders), work)
-    return [
-        _recalled(folder, remembered.learn(done.get(place, b"")), remembered, read)
-        for place, folder in enumerate(folders)
-    ]
+    done = done_apart(len(others), work)
+    opened = iter(
+        [
+            _recalled(folder, remembered.learn(done.get(place, b"")), remembered, read)
+            for place, folder in enumerate(others)
+        ]
+    )
+    return [candidate or next(opened) for candidate in found]
 
 
 def _recalled(
@@ -135,18 +144,17 @@ def _recalled(
     key = key or remembered.key(folder)
     candidate: AnyCandidate | None = None
     if key is not None:
-        candidate = remembered.recall(folder, key, lambda: read(folder).resolved())
+        candidate = remembered.recall(folder, key, partial(_again, read, folder))
     if candidate is None:
         candidate = opened = read(folder)
         if key is not None:
-            remembered.keep(key, opened)
-    remembered.files.forget(_own_paths(folder))
+            remembered.keep(folder, key, opened)
+    remembered.files.forget(file.path for file in own_files(folder))
     return candidate
 
 
-def _own_paths(folder: CustomerFolder) -> Iterator[str]:
-    own = (folder.file,) if folder.file else ()
-    return (file.path for file in (*own, *folder.communities, *folder.lessons))
+def _again(read: Callable[[CustomerFolder], Candidate], folder: CustomerFolder) -> ResolvedCustomer | None:
+    return read(folder).resolved()
 
 
 def _settings(
