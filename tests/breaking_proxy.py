@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 HOST = "127.0.0.1"
@@ -23,12 +24,14 @@ class Break:
 
 @dataclass
 class Proxy:
-    """connections: how many were made. breaks: of the first connections, in order; later ones hold."""
+    """connections: how many were made. carried: bytes from the server, by connection. breaks: of the first connections,
+    in order; later ones hold."""
 
     port: int
     server: int
     breaks: Sequence[Break]
     connections: int = 0
+    carried: dict[int, int] = field(default_factory=dict)
     lines: list[socket.socket] = field(default_factory=list)
 
 
@@ -62,11 +65,17 @@ def _accept(listener: socket.socket, proxy: Proxy) -> None:
         broken = proxy.breaks[number] if number < len(proxy.breaks) else None
         server = socket.create_connection((HOST, proxy.server))
         proxy.lines += [client, server]
-        threading.Thread(target=_carry, args=(client, server, None), daemon=True).start()
-        threading.Thread(target=_carry, args=(server, client, broken), daemon=True).start()
+        threading.Thread(target=_carry, args=(client, server, None, lambda _: None), daemon=True).start()
+        proxy.carried[number] = 0
+        count = partial(_count, proxy, number)
+        threading.Thread(target=_carry, args=(server, client, broken, count), daemon=True).start()
 
 
-def _carry(source: socket.socket, sink: socket.socket, broken: Break | None) -> None:
+def _count(proxy: Proxy, number: int, length: int) -> None:
+    proxy.carried[number] += length
+
+
+def _carry(source: socket.socket, sink: socket.socket, broken: Break | None, count: Callable[[int], None]) -> None:
     left = broken.after if broken else None
     with suppress(OSError):
         while left is None or left > 0:
@@ -74,6 +83,7 @@ def _carry(source: socket.socket, sink: socket.socket, broken: Break | None) -> 
             if not chunk:
                 break
             sink.sendall(chunk)
+            count(len(chunk))
             left = None if left is None else left - len(chunk)
         if broken is not None and left == 0 and broken.how == "stall":
             return

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import sshd
+from project import ENVIRONMENT, Project
+from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Ask, Fetched, Step
@@ -62,3 +64,29 @@ class Fetching:
 
 def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+ROSTERING = """\
+rostering:
+  type: oneroster
+  client_partner_id: d-1
+  match_with: identifier
+  sync:
+    type: sftp
+    host: {host}
+    port: {port}
+    username: {username}
+    password: {{secret: sftp}}
+    path: {path}
+    host_key: {host_key}
+    {more}
+"""
+SECRET = "RECONCILER_SECRET__SPRINGFIELD__SFTP"
+
+
+def synced(project: Project, account: SftpAccount, more: str = "") -> None:
+    """Springfield's roster is fetched as the account says; its password is to be set as SECRET."""
+    fields = {name: getattr(account, name) for name in ("host", "port", "username", "path", "host_key")}
+    settings = f'format: 1\nenvironments: {{{ENVIRONMENT}: {{store: "{DEFAULT_STORE}"}}}}\n'
+    project.write("reconciler.yaml", f"{settings}network: {{allow: [{account.host}]}}\n")
+    project.customer(org=None, more=ROSTERING.format(**fields, more=more))
