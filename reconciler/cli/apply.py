@@ -14,20 +14,20 @@ from reconciler.cli.exit_code import ExitCode, worst
 from reconciler.cli.expected import is_expected, reviewed_plan
 from reconciler.cli.invitations import lost, shown, write_invitations
 from reconciler.cli.options import workspace_options
-from reconciler.cli.plan import NOTHING_CHANGED, apply_command, plan_code, plan_request
+from reconciler.cli.plan import NOTHING_CHANGED, apply_command, place_in_words, plan_code, plan_request
 from reconciler.cli.progress import progress_bars
 from reconciler.cli.reporting import show_plan
+from reconciler.cli.saved_plan import saved_plan
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations.applying import Applied, AppliedCustomer, apply_plan
 from reconciler.operations.failure import UNEXPECTED
-from reconciler.operations.plan_file import read_plan
 from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.workspace import Workspace, open_workspace, open_workspace_beside
 from reconciler.store.problem import ANSWER_LOST
 
 
 @click.command()
-@click.argument("what", nargs=-1, metavar="[PLANFILE | CUSTOMER...]")
+@click.argument("what", nargs=-1, metavar="[PLANFILE | HOLD | CUSTOMER...]")
 @workspace_options
 @click.option(
     "--zip",
@@ -67,23 +67,27 @@ def apply(
 ) -> ExitCode:
     """Show a plan, ask, and carry out exactly that plan.
 
-    A PLANFILE (its name has a / or a .) is applied without fetching its sources again. Without a terminal, a plan
-    file, --expect or --yes is needed. Without CUSTOMER, rosters are left out.
+    A PLANFILE (its name has a / or a .) is applied without fetching its sources again, and so is the plan that a sync
+    kept for a HOLD (its id has a colon). Without a terminal, one of these, --expect or --yes is needed. Without
+    CUSTOMER, rosters are left out.
     """
-    saved = _plan_file(what)
+    saved = saved_plan(what)
     if saved is not None and (bundle is not None or roster is not None or base is not None):
-        raise click.UsageError("a plan file brings its own roster and base: leave out --zip, --roster and --base")
+        raise click.UsageError("a saved plan brings its own roster and base: leave out --zip, --roster and --base")
     if saved is None and not (yes or expect or sys.stdin.isatty()):
         raise click.UsageError("without a terminal, apply needs a plan file, --expect PLAN_ID or --yes")
-    none = base is not None or not what
-    request = None if saved else plan_request(what, bundle, roster or (RosterChoice.NONE.value if none else None), base)
-    if base is None:
-        workspace = open_workspace(directory, environment, store)
+    given: Plan | None = None
+    request = PlanRequest()
+    if saved is not None:
+        workspace, given = saved.opened(directory, environment, store)
+        command = saved.command(place_in_words(directory, environment, store))
     else:
-        workspace = open_workspace_beside(base, directory, environment, store, trusted=True)
+        none = base is not None or not what
+        request = plan_request(what, bundle, roster or (RosterChoice.NONE.value if none else None), base)
+        workspace = _workspace(directory, environment, store, base)
+        command = apply_command(what, bundle, directory, environment, store, base)
     reviewed = reviewed_plan(expect, workspace.store) if expect else None
-    plan = read_plan(saved, workspace.store) if request is None else _planned(workspace, request)  # type: ignore[arg-type]
-    command = f"reconciler apply {saved}" if saved else apply_command(what, bundle, directory, environment, store, base)
+    plan = given or _planned(workspace, request)
     show_plan(plan, form="text", rows=None, people=None, key=lambda: workspace.store.key, command=command)
     if (
         reviewed is not None
@@ -99,6 +103,12 @@ def apply(
         if answer is not None:
             return answer
     return carry_out(workspace, plan, approve, lock_timeout, command)
+
+
+def _workspace(directory: Path, environment: str | None, store: str | None, base: str | None) -> Workspace:
+    if base is None:
+        return open_workspace(directory, environment, store)
+    return open_workspace_beside(base, directory, environment, store, trusted=True)
 
 
 def _planned(workspace: Workspace, request: PlanRequest) -> Plan:
@@ -130,19 +140,6 @@ def asked() -> ExitCode | None:
         code = ExitCode.INTERRUPTED
     click.echo(NOTHING_CHANGED, err=True)
     return code
-
-
-def _plan_file(what: Sequence[str]) -> Path | None:
-    """The contract's rule: an argument with a slash or a dot is a plan file."""
-    files = [name for name in what if "/" in name or "." in name]
-    if not files:
-        return None
-    if len(what) > 1:
-        raise click.UsageError("one plan file, or customers, but not both")
-    path = Path(files[0])
-    if not path.is_file():
-        raise click.UsageError(f"there is no plan file {path}")
-    return path
 
 
 def does_something(plan: Plan) -> bool:

@@ -53,6 +53,7 @@ VERBS: dict[str, Verb] = {
     "import": Verb("reconciler.cli.import_:import_", "Write the live settings as YAML."),
     "schema": Verb("reconciler.cli.schema:schema", "Write the JSON Schemas that editors complete and explain from."),
     "roster": Verb("reconciler.cli.roster:roster", "check, fetch, probe: look at a roster or its server."),
+    "sync": Verb("reconciler.cli.sync:sync", "Fetch rosters, plan, and apply within limits, by what was last applied."),
     "store": Verb("reconciler.cli.store:store", "status, upgrade, assign: the live store's schema, and whose it is."),
 }
 

@@ -10,6 +10,7 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import workspace_options
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.holds import Waiting, holds_json, holds_text
+from reconciler.store.records import HoldRecord
 
 
 @click.command()
@@ -28,9 +29,15 @@ def holds(directory: Path, environment: str | None, store: str | None, form: str
                 since=record.created_at,
                 plan_id=record.plan_id,
                 causes=record.causes,
-                command=f"reconciler apply {record.customer} … --approve {record.id}",
+                command=f"reconciler apply {_again(record)} --approve {record.id}",
+                show=f"reconciler show {record.id}" if record.kept else None,
             )
             for record in reader.holds()
         ]
     click.echo(holds_json(waiting) if form == "json" else holds_text(waiting), nl=False)
     return ExitCode.DONE
+
+
+def _again(record: HoldRecord) -> str:
+    """What is to be applied: the plan that was kept, or the roster again."""
+    return record.id if record.kept else f"{record.customer} …"

@@ -70,7 +70,7 @@ def apply_plan(
     refuse_other_store(plan.store, workspace.store)
     _refuse_altered(plan)
     given = _by_customer(plan, approvals)
-    word = _Word(actor(), git_commit(workspace.directory))
+    word = _Word(actor(), None if workspace.applied else git_commit(workspace.directory))
     results = []
     with workspace.store.kept_open():
         for customer in plan.customers:
@@ -135,9 +135,11 @@ def _carried_out(
     # What takes a run back is made from the store alone: the files may say what they like.
     if plan.undoes is None and _configuration_changed(workspace, customer):
         return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
-    secrets, missing = (_secrets if plan.undoes is None else undo_secrets)(workspace, customer)
-    if missing:
-        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
+    secrets: Mapping[str, SecretStr] = {}
+    if not workspace.applied:
+        secrets, missing = (_secrets if plan.undoes is None else undo_secrets)(workspace, customer)
+        if missing:
+            return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
     result = apply_customer(
         workspace.store,
         customer,

@@ -13,7 +13,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import polars as pl
@@ -78,6 +78,19 @@ def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
 
 
 def _write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
+    partial = path.with_name(f".{path.name[:MOST_OF_NAME]}.{os.getpid()}.part")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            pack_plan(plan, out, key)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def pack_plan(plan: Plan, out: BinaryIO, key: StoreKey) -> None:
+    """The bytes of a plan file. key: of the plan's store."""
     frames: dict[str, pl.DataFrame] = {}
     head: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -92,38 +105,36 @@ def _write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
         "elsewhere": _ELSEWHERE.dump_python(plan.elsewhere, mode="json"),
         "weakened": _WEAKENED.dump_python(plan.weakened, mode="json"),
     }
-    partial = path.with_name(f".{path.name[:MOST_OF_NAME]}.{os.getpid()}.part")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     seal = _new_seal(key)
-    try:
-        with os.fdopen(descriptor, "wb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-            _write_member(archive, seal, _HEAD, orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
-            for name, frame in frames.items():
-                buffer = io.BytesIO()
-                frame.write_ipc(buffer, compression="lz4")
-                _write_member(archive, seal, name, buffer.getbuffer())
-            archive.writestr(zipfile.ZipInfo(_SEAL, _EPOCH), seal.hexdigest())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        _write_member(archive, seal, _HEAD, orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
+        for name, frame in frames.items():
+            buffer = io.BytesIO()
+            frame.write_ipc(buffer, compression="lz4")
+            _write_member(archive, seal, name, buffer.getbuffer())
+        archive.writestr(zipfile.ZipInfo(_SEAL, _EPOCH), seal.hexdigest())
 
 
 def read_plan(path: Path, store: Store) -> Plan:
     """Raises Refusal where the file is no plan, of another format, of another store, or altered; OSError where it
     cannot be read. No frame is looked at before the seal is known to fit."""
-    members = _members(path)
+    return unpack_plan(path, str(path), store)
+
+
+def unpack_plan(source: Path | BinaryIO, shown: str, store: Store) -> Plan:
+    """As `read_plan`. shown: what people know it by."""
+    members = _members(source, shown)
     try:
         head = orjson.loads(members[_HEAD])
         version, made_for = head["format_version"], _STORE.validate_python(head["store"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError) as problem:
-        raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
+        raise Refusal([_unreadable(shown, _NO_PLAN)]) from problem
     if version != FORMAT_VERSION:
-        raise Refusal([_unreadable(path, f"it has format {version}, this reads {FORMAT_VERSION}")])
+        raise Refusal([_unreadable(shown, f"it has format {version}, this reads {FORMAT_VERSION}")])
     if head.get("schema") != SCHEMA:
-        raise Refusal([_unreadable(path, f"the store's schema is {SCHEMA} now, and was {head.get('schema')} for it")])
+        raise Refusal([_unreadable(shown, f"the store's schema is {SCHEMA} now, and was {head.get('schema')} for it")])
     refuse_other_store(made_for, store)
-    _refuse_altered(path, members, store.key)
+    _refuse_altered(shown, members, store.key)
     try:
         plan = Plan(
             plan_id=head["plan_id"],
@@ -137,9 +148,9 @@ def read_plan(path: Path, store: Store) -> Plan:
             weakened=_WEAKENED.validate_python(head.get("weakened", ())),
         )
     except (KeyError, ValidationError, pl.exceptions.PolarsError) as problem:
-        raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
+        raise Refusal([_unreadable(shown, _NO_PLAN)]) from problem
     if plan_id(plan.store, plan.customers, plan.undoes) != plan.plan_id:
-        raise Refusal([_unreadable(path, "its content does not fit its plan_id: it was altered")])
+        raise Refusal([_unreadable(shown, "its content does not fit its plan_id: it was altered")])
     return plan
 
 
@@ -159,26 +170,26 @@ def _write_member(archive: zipfile.ZipFile, seal: hmac.HMAC, name: str, content:
         member.write(content)
 
 
-def _members(path: Path) -> dict[str, bytes]:
+def _members(source: Path | BinaryIO, shown: str) -> dict[str, bytes]:
     """The bytes of every member, in the file's order: what is sealed is what is read, whatever becomes of the file."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             infos = archive.infolist()
             if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-                raise Refusal([_unreadable(path, _NO_PLAN)])
+                raise Refusal([_unreadable(shown, _NO_PLAN)])
             return {info.filename: archive.read(info) for info in infos}
     except (zipfile.BadZipFile, RuntimeError, EOFError) as problem:
-        raise Refusal([_unreadable(path, _NO_PLAN)]) from problem
+        raise Refusal([_unreadable(shown, _NO_PLAN)]) from problem
 
 
-def _refuse_altered(path: Path, members: dict[str, bytes], key: StoreKey) -> None:
+def _refuse_altered(shown: str, members: dict[str, bytes], key: StoreKey) -> None:
     """Takes the seal out of the members."""
     given = members.pop(_SEAL, b"")
     seal = _new_seal(key)
     for name, content in members.items():
         _add_to_seal(seal, name, content)
     if not hmac.compare_digest(given, seal.hexdigest().encode()):
-        raise Refusal([_unreadable(path, "its seal does not fit: it was altered after it was made")])
+        raise Refusal([_unreadable(shown, "its seal does not fit: it was altered after it was made")])
 
 
 def _unwritable(path: Path, problem: OSError) -> Diagnostic:
@@ -196,8 +207,8 @@ def _unwritable(path: Path, problem: OSError) -> Diagnostic:
     )
 
 
-def _unreadable(path: Path, why: str) -> Diagnostic:
-    return error("bad-plan-file", why, Span(str(path)), "make a new one: reconciler plan … --out FILE")
+def _unreadable(shown: str, why: str) -> Diagnostic:
+    return error("bad-plan-file", why, Span(shown), "make a new one: reconciler plan … --out FILE")
 
 
 def _customer_out(customer: CustomerPlan, place: int, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:

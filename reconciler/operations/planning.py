@@ -88,7 +88,8 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         if request.bundle:
             (only,) = request.customers
             fresh.read_file(only, request.bundle, pool)
-        records = reader.customers()
+        # Of the configuration last applied nobody is renamed or removed: the others are not asked for.
+        records = reader.customers(request.customers if workspace.applied else None)
         comparison = workspace.comparison
         differing = differing_customers(comparison, records) if comparison else None
         renamed = renamed_customers(workspace.repository, records)
@@ -209,7 +210,7 @@ def _plan_one(
     missing: Collection[str] | None = None
     changed_secrets: dict[str, str] = {}
     # Beside a base, secrets are compared by reference alone.
-    if resolved and comparison is None:
+    if resolved and comparison is None and not workspace.applied:
         states = secret_states(
             name,
             resolved.outline.secrets,

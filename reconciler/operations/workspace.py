@@ -20,7 +20,9 @@ from reconciler.store.opening import open_store
 @dataclass(frozen=True)
 class Workspace:
     """directory: as given (`--dir`). environment: its name. public_url: where people reach the service. comparison:
-    with the state of git that the work starts from, if it does. read: the files, where they were read already."""
+    with the state of git that the work starts from, if it does. read: the files, where they were read already.
+    applied: what was read is the configuration last applied, from the store, and not the files: then it is what it is,
+    and no secret of it is compared or written."""
 
     directory: Path
     environment: str
@@ -29,6 +31,7 @@ class Workspace:
     secrets: SecretBackend
     comparison: Comparison | None = None
     read: Repository | None = None
+    applied: bool = False
 
     @cached_property
     def repository(self) -> Repository:

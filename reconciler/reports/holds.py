@@ -13,7 +13,8 @@ from reconciler.reports.wording import counted, moment, things
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One customer's hold as the last apply left it. command: the words that approve it."""
+    """One customer's hold as the last apply left it. command: the words that approve it. show: those that show a plan
+    of it; None where none is kept."""
 
     id: str
     customer: str
@@ -23,10 +24,11 @@ class Waiting:
     plan_id: str
     causes: tuple[str, ...]
     command: str
+    show: str | None = None
 
 
 def holds_json(holds: Iterable[Waiting]) -> str:
-    """`{holds: [{id, customer, people, rows, since, plan_id, causes, command}]}`, in the order given."""
+    """`{holds: [{id, customer, people, rows, since, plan_id, causes, command, show}]}`, in the order given."""
     return dumped(
         {
             "holds": [
@@ -39,6 +41,7 @@ def holds_json(holds: Iterable[Waiting]) -> str:
                     "plan_id": hold.plan_id,
                     "causes": hold.causes,
                     "command": hold.command,
+                    "show": hold.show,
                 }
                 for hold in holds
             ]
@@ -54,6 +57,7 @@ def holds_text(holds: Iterable[Waiting]) -> str:
                 f"{hold.id}  {things(hold.people, Kind.USER)}, {counted(hold.rows, 'change', 'changes')} in all, "
                 f"held since {moment(hold.since)}",
                 *(f"    {clean(cause)}" for cause in hold.causes),
+                *([f"    To look at it:     {clean(hold.show)}"] if hold.show else []),
                 f"    If that is right:  {clean(hold.command)}",
             ]
         )

@@ -122,7 +122,7 @@ def _customer(customer: CustomerPlan, view: View, rows: int) -> Document:
         "source": _source(customer.source) if customer.source else None,
         "hold": _hold(customer.hold) if customer.hold else None,
         "would_hold": list(customer.would_hold),
-        "diagnostics": [_diagnostic(view.diagnostic(each)) for each in customer.diagnostics],
+        "diagnostics": [diagnostic_document(view.diagnostic(each)) for each in customer.diagnostics],
         "counts": {
             kind.value: _counts(customer.counts[kind])
             for kind in Kind
@@ -150,7 +150,7 @@ def _hold(hold: Hold) -> Document:
     return {"id": hold.id, "people": hold.people, "rows": hold.rows}
 
 
-def _diagnostic(diagnostic: Diagnostic) -> Document:
+def diagnostic_document(diagnostic: Diagnostic) -> Document:
     span = diagnostic.span or Span("")
     return {
         "code": diagnostic.code,

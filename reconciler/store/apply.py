@@ -179,10 +179,12 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
 def _keep_holds(connection: Connection, customer: int, order: Order, now: str) -> None:
     """What takes a run back neither knows nor changes what a roster or the files would have held."""
     plan = order.plan
-    since = held_since(connection, customer, plan.hold.id) if plan.hold else None
-    forget_holds(connection, customer, HoldScope if order.settles_roster else [HoldScope.DECLARED])
-    if plan.hold is not None and not order.approved:
-        keep_hold(connection, customer, hold_scope(plan), plan.hold, order.plan_id, since or now)
+    hold = None if order.approved else plan.hold
+    since = held_since(connection, customer, hold.id) if hold else None
+    scopes = HoldScope if order.settles_roster else [HoldScope.DECLARED]
+    forget_holds(connection, customer, scopes, still=hold.id if hold else None)
+    if hold is not None:
+        keep_hold(connection, customer, hold_scope(plan), hold, order.plan_id, since or now)
 
 
 def _create_customer(connection: Connection, order: Order, run: int) -> int:

@@ -1,7 +1,7 @@
 """Plans that a sync keeps while a person is to approve what they hold: encrypted, since they are full of names.
 
-One goes as soon as what it holds is approved, superseded or held no more (`run_record.forget_holds`), at the end of
-retention, and when anybody of its customer is erased.
+One goes as soon as exactly what it holds waits no more (`run_record.forget_holds`), at the end of retention, and when
+anybody of its customer is erased.
 """
 
 from __future__ import annotations
@@ -86,24 +86,28 @@ def held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | None:
         ) from None
 
 
-def forget_held_plans(connection: Connection, customer: int, before: str | None = None) -> int:
-    """How many were kept. before: only those that were made before this moment."""
-    kept = count_held_plans(connection, customer, before)
-    if kept:
-        which, facts = _of(customer, before)
-        connection.execute(f"DELETE FROM held_plans WHERE {which}", facts)
-    return kept
+def forget_held_plans(
+    connection: Connection, customer: int, *, before: str | None = None, but: str | None = None
+) -> int:
+    """How many were kept. before: only those that were made before this moment. but: the hold whose plan stays."""
+    held = [
+        (hold, at)
+        for hold, at in connection.rows(
+            "SELECT DISTINCT hold_id, created_at FROM held_plans WHERE customer_id = :customer", {"customer": customer}
+        )
+        if hold != but and (before is None or at < before)
+    ]
+    for hold, _ in held:
+        connection.execute("DELETE FROM held_plans WHERE hold_id = :hold", {"hold": hold})
+    return len(held)
 
 
 def count_held_plans(connection: Connection, customer: int, before: str | None = None) -> int:
-    which, facts = _of(customer, before)
-    return int(connection.scalar(f"SELECT count(DISTINCT hold_id) FROM held_plans WHERE {which}", facts))
-
-
-def _of(customer: int, before: str | None) -> tuple[str, dict[str, object]]:
-    if before is None:
-        return "customer_id = :customer", {"customer": customer}
-    return "customer_id = :customer AND created_at < :before", {"customer": customer, "before": before}
+    """before: only those that were made before this moment."""
+    made = connection.rows(
+        "SELECT DISTINCT hold_id, created_at FROM held_plans WHERE customer_id = :customer", {"customer": customer}
+    )
+    return sum(1 for _, at in made if before is None or at < before)
 
 
 def _place(hold: str, number: int, many: int) -> bytes:

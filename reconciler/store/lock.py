@@ -56,6 +56,14 @@ def customer_lock(store: Store, slug: str, timeout: float = 0.0, *, former: str 
 
 
 @contextmanager
+def sync_lock(store: Store, slug: str) -> Iterator[None]:
+    """One sync of a customer at a time: a lock of its own, so that applies go on while a roster is fetched. Raises
+    StoreProblem `locked` at once."""
+    with customer_lock(store, f"{slug}.sync"):
+        yield
+
+
+@contextmanager
 def _advisory_lock(connection: Connection, slug: str, timeout: float) -> Iterator[None]:
     number = lock_number(slug)
     _wait(slug, timeout, lambda: _advisory(connection, number), lambda: _advisory_holder(connection, number))

@@ -84,7 +84,7 @@ def remove_customer(connection: Connection, store: Store, customer: int) -> Coun
 def _past(connection: Connection, store: Store, customer: int | None, cut: str) -> Counts:
     past = past_retention(connection, store, customer, cut)
     volatile = remove_volatile(store, past.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
-    plans = forget_held_plans(connection, customer, cut) if customer is not None else 0
+    plans = forget_held_plans(connection, customer, before=cut) if customer is not None else 0
     with undoubted(connection, customer), staged(connection, past.ids):
         return remove(connection, OF_ROWS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
 

@@ -14,6 +14,7 @@ from reconciler.model.kind import Kind
 from reconciler.store import before_images, certificates, explanation, limit_uses, roster_frames, traces
 from reconciler.store.chain import Chain, verify_chain
 from reconciler.store.connection import Connection
+from reconciler.store.held_plans import held_plan
 from reconciler.store.records import (
     CatalogueRecord,
     CustomerRecord,
@@ -23,6 +24,7 @@ from reconciler.store.records import (
     SnapshotRecord,
     SourceRecord,
 )
+from reconciler.store.syncs import SyncRecord, erasures, roster_is_held, sync_records, to_be_looked_at
 from reconciler.store.tables import declared as tables
 from reconciler.store.tables import record as records
 
@@ -40,24 +42,29 @@ class Reader:
         self._connection = connection
         self._store = store
 
-    def customers(self) -> dict[str, CustomerRecord]:
-        """By slug, sorted; deleted ones included."""
+    def customers(self, slugs: Iterable[str] | None = None) -> dict[str, CustomerRecord]:
+        """By slug, sorted; deleted ones included. slugs: of those alone; for few, or None for all."""
+        if slugs is None:
+            found = self._customers(None)
+        else:
+            found = [each for slug in set(slugs) for each in self._customers(tables.customers.c.slug == slug)]
+        return {record.slug: record for record in sorted(found, key=lambda record: record.slug)}
+
+    def _customers(self, which: Any) -> list[CustomerRecord]:
         table, counters = tables.customers, tables.write_counters
-        rows = self._connection.rows(
-            select(
-                table.c.id,
-                table.c.slug,
-                table.c.name,
-                table.c.document,
-                table.c.settings_digest,
-                table.c.last_run,
-                counters.c.n,
-                table.c.tombstoned_at,
-                table.c.inputs,
-                table.c.written,
-            ).outerjoin_from(table, counters, counters.c.customer_id == table.c.id)
-        )
-        found = (
+        statement = select(
+            table.c.id,
+            table.c.slug,
+            table.c.name,
+            table.c.document,
+            table.c.settings_digest,
+            table.c.last_run,
+            counters.c.n,
+            table.c.tombstoned_at,
+            table.c.inputs,
+            table.c.written,
+        ).outerjoin_from(table, counters, counters.c.customer_id == table.c.id)
+        return [
             CustomerRecord(
                 number,
                 slug,
@@ -69,9 +76,10 @@ class Reader:
                 inputs,
                 *_altered(document, written),
             )
-            for number, slug, name, document, digest, run, writes, at, inputs, written in rows
-        )
-        return {record.slug: record for record in sorted(found, key=lambda record: record.slug)}
+            for number, slug, name, document, digest, run, writes, at, inputs, written in self._connection.rows(
+                statement if which is None else statement.where(which)
+            )
+        ]
 
     def catalogue(self) -> CatalogueRecord:
         table = tables.store
@@ -168,6 +176,26 @@ class Reader:
                 LAST_SIGN_INS,
             )
 
+    def syncs(self, customer: int | None = None) -> dict[int, SyncRecord]:
+        """What became of the last syncs, by customer's id; of one, or of all."""
+        return sync_records(self._connection, customer)
+
+    def to_be_looked_at(self, now: str, version: str) -> tuple[str, ...]:
+        """Customers that may be due for a sync (`syncs.to_be_looked_at`)."""
+        return to_be_looked_at(self._connection, now, version)
+
+    def roster_is_held(self, customer: int) -> bool:
+        """Whether something of its roster waits for a person."""
+        return roster_is_held(self._connection, customer)
+
+    def held_plan(self, hold: str) -> bytes | None:
+        """The plan that was kept for a hold; None where there is none. Raises StoreProblem where it was altered."""
+        return held_plan(self._connection, self._store.key, hold)
+
+    def erasures(self, customer: int) -> int:
+        """How many traces of erased people keep somebody out."""
+        return erasures(self._connection, customer)
+
     def last_snapshot(self, customer: int) -> tuple[SnapshotRecord, Mapping[str, pl.DataFrame]] | None:
         """The last good roster: where it came from, and its frames by part."""
         table, parts = records.snapshots, records.snapshot_parts
@@ -231,6 +259,7 @@ class Reader:
 
     def holds(self) -> tuple[HoldRecord, ...]:
         """What waits for approval, by customer; of one, what its roster holds and what its documents hold."""
+        kept = {hold for (hold,) in self._connection.rows("SELECT DISTINCT hold_id FROM held_plans")}
         table, customers = records.holds, tables.customers
         rows = self._connection.rows(
             select(
@@ -244,7 +273,7 @@ class Reader:
             ).join_from(table, customers, customers.c.id == table.c.customer_id)
         )
         found = (
-            HoldRecord(slug, hold, people, count, tuple(orjson.loads(causes)), plan, at)
+            HoldRecord(slug, hold, people, count, tuple(orjson.loads(causes)), plan, at, hold in kept)
             for slug, hold, people, count, causes, plan, at in rows
         )
         return tuple(sorted(found, key=lambda record: (record.customer, record.id)))

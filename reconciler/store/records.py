@@ -77,6 +77,8 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class HoldRecord:
+    """kept: a plan of exactly this hold is in the store."""
+
     customer: str
     id: str
     people: int
@@ -84,6 +86,7 @@ class HoldRecord:
     causes: tuple[str, ...]
     plan_id: str
     created_at: str
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

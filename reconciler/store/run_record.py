@@ -82,11 +82,14 @@ def hold_scope(plan: CustomerPlan) -> HoldScope:
     return HoldScope.ROSTER if of_roster else HoldScope.DECLARED
 
 
-def forget_holds(connection: Connection, customer: int, scopes: Iterable[HoldScope]) -> None:
-    """With the plans that were kept for them: a sync keeps those of rosters alone."""
+def forget_holds(
+    connection: Connection, customer: int, scopes: Iterable[HoldScope], *, still: str | None = None
+) -> None:
+    """With the plans that were kept for them: a sync keeps those of rosters alone. still: the hold that comes in their
+    place; the plan of the very same one stays."""
     for scope in scopes:
         if scope is HoldScope.ROSTER:
-            forget_held_plans(connection, customer)
+            forget_held_plans(connection, customer, but=still)
         connection.execute(
             "DELETE FROM holds WHERE customer_id = :customer AND scope = :scope",
             {"customer": customer, "scope": scope.value},
@@ -104,7 +107,7 @@ def held_since(connection: Connection, customer: int, hold: str) -> str | None:
 
 def keep_hold(connection: Connection, customer: int, scope: HoldScope, hold: Hold, plan_id: str, now: str) -> None:
     """In place of what was held of the scope. now: since when it is held."""
-    forget_holds(connection, customer, [scope])
+    forget_holds(connection, customer, [scope], still=hold.id)
     connection.execute(
         "INSERT INTO holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at)"
         " VALUES (:customer, :scope, :hold, :people, :rows, :causes, :plan, :now)",

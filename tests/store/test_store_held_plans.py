@@ -60,7 +60,10 @@ def test_a_plan_of_what_is_not_held_any_more_is_not_kept(held: Store) -> None:
 
 def test_it_goes_with_its_hold(held: Store) -> None:
     plans.apply(held, held_plan_again(held))
-    assert read(held) is None, "a newer apply supersedes it"
+    assert read(held) == CONTENT, "the very same set waits still"
+    plans.apply(held, plans.plan(held, source=plans.SOURCE))
+    assert read(held) is None, "nothing waits any more"
+    plans.apply(held, held_plan_again(held))
     assert kept(held)
     plans.apply(held, held_plan_again(held), approved=True)
     assert read(held) is None

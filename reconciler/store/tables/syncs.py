@@ -10,7 +10,7 @@ from reconciler.store.tables.metadata import durable
 #: who is not fetched by itself. tries: that failed since the last start. outcome: `model.sync.Outcome`; since: when it
 #: began. fresh_at: the last roster that was fetched and read; changed_at: the last whose content was new; whole_at: the
 #: last that was not only of changes. stale_since: null while the roster is fresh. sha256: of the last roster that was
-#: read. settled: what the last clean sync depended on (`operations.settled`), until the day settled_until.
+#: read. settled: what the last clean sync depended on (`operations.sync_settled`), until the day settled_until.
 syncs = Table(
     "syncs",
     durable,

@@ -1,0 +1,52 @@
+"""A plan that an argument names instead of customers: one in a file, or one that a sync kept for a hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from reconciler.model.plan import Plan
+from reconciler.operations.applied_configuration import applied_customer, open_applied_workspace, with_applied
+from reconciler.operations.held_back import kept_plan, names_a_hold
+from reconciler.operations.plan_file import read_plan
+from reconciler.operations.workspace import Workspace, open_workspace
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """name: as given. is_hold: the id of a hold, else a file's path."""
+
+    name: str
+    is_hold: bool
+
+    def command(self, place: Sequence[str]) -> str:
+        """The words that apply it. place: those that name files and store."""
+        return " ".join(["reconciler", "apply", self.name, *(place if self.is_hold else ())])
+
+    def opened(self, directory: Path, environment: str | None, store: str | None) -> tuple[Workspace, Plan]:
+        """With what it is applied by: the files, or the configuration last applied, as a sync goes by it."""
+        if not self.is_hold:
+            workspace = open_workspace(directory, environment, store)
+            return workspace, read_plan(Path(self.name), workspace.store)
+        workspace = open_applied_workspace(directory, environment, store)
+        plan = kept_plan(workspace.store, self.name)
+        with workspace.store.reading() as reader:
+            records = reader.customers([customer.id for customer in plan.customers])
+            alive = [applied_customer(reader, record) for record in records.values() if not record.tombstoned]
+        return with_applied(workspace, alive), plan
+
+
+def saved_plan(what: Sequence[str]) -> SavedPlan | None:
+    """The contract's rule: an argument with a slash or a dot is a plan file; beyond it, one with a colon is a hold."""
+    named = [SavedPlan(name, names_a_hold(name)) for name in what if "/" in name or "." in name or names_a_hold(name)]
+    if not named:
+        return None
+    if len(what) > 1:
+        raise click.UsageError("one plan file or hold, or customers, but not both")
+    (only,) = named
+    if not only.is_hold and not Path(only.name).is_file():
+        raise click.UsageError(f"there is no plan file {only.name}")
+    return only

@@ -1,0 +1,78 @@
+"""What a sync of one customer came to, and what is to be told to whoever wants to hear of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SyncOutcome(StrEnum):
+    """held: everything else was applied. frozen: the calendar says that nothing is changed now, and something would
+    have been."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    FROZEN = "frozen"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+#: Nobody has to do anything about these.
+WELL = frozenset({SyncOutcome.APPLIED, SyncOutcome.UNCHANGED, SyncOutcome.FROZEN})
+
+
+class EventKind(StrEnum):
+    HELD = "held"
+    REFUSED = "refused"
+    FAILED = "failed"
+    STALE = "stale"
+    RECOVERED = "recovered"
+
+
+TOLD = {
+    SyncOutcome.HELD: EventKind.HELD,
+    SyncOutcome.REFUSED: EventKind.REFUSED,
+    SyncOutcome.FAILED: EventKind.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SyncEvent:
+    """Something that a person should hear of once. since: moment; of stale, when the last fresh roster came. sentences:
+    plain ones, for people who are no programmers, without anybody's name. hold: its id, of held."""
+
+    customer: str
+    kind: EventKind
+    since: str
+    sentences: tuple[str, ...] = ()
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a customer stands after a sync. outcome: None before the first. stale_since: None while its roster is
+    fresh."""
+
+    outcome: SyncOutcome | None = None
+    stale_since: str | None = None
+
+    @property
+    def well(self) -> bool:
+        return self.stale_since is None and (self.outcome is None or self.outcome in WELL)
+
+
+def events(
+    customer: str, before: Standing, after: Standing, since: str, sentences: tuple[str, ...], hold: str | None = None
+) -> tuple[SyncEvent, ...]:
+    """What is to be told: only what was not so before. since: when the outcome of `after` began."""
+    found = []
+    kind = TOLD.get(after.outcome) if after.outcome is not None else None
+    if kind is not None and after.outcome is not before.outcome:
+        found.append(SyncEvent(customer, kind, since, sentences, hold if kind is EventKind.HELD else None))
+    if after.stale_since is not None and before.stale_since is None:
+        sentence = "No fresh roster has come for some time; people who came or left since are not known."
+        found.append(SyncEvent(customer, EventKind.STALE, after.stale_since, (sentence,)))
+    if after.well and not before.well:
+        found.append(SyncEvent(customer, EventKind.RECOVERED, since, ("The roster is in order again.",)))
+    return tuple(found)

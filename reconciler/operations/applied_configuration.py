@@ -1,0 +1,82 @@
+"""The configuration last applied, from the store, where other work reads files: what runs by itself goes by it, so that
+yesterday's checkout cannot take back what was applied today.
+
+reconciler.yaml alone is read as always. Documents are taken as they are in the store, also where another hand changed
+them: that stays drift, for the next plan of the files to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from reconciler.config.models.settings import Settings
+from reconciler.config.recalled import RecalledCustomer
+from reconciler.config.repository import Repository, load_settings
+from reconciler.config.resolved import ResolvedCustomer
+from reconciler.config.secrets import backend_for
+from reconciler.model.diagnostic import Refusal, Span, error
+from reconciler.model.kind import Kind
+from reconciler.model.settings import settings_digest
+from reconciler.operations.workspace import Workspace
+from reconciler.store.opening import open_store
+from reconciler.store.reader import Reader
+from reconciler.store.records import CustomerRecord
+
+#: What messages call the place where its values stand.
+PLACE = "applied configuration"
+
+
+def open_applied_workspace(directory: Path, environment: str | None, store_url: str | None) -> Workspace:
+    """No customer is in it yet. directory: reconciler.yaml stands beside it; it need not be there itself.
+
+    Raises Refusal where reconciler.yaml, the environment's name or the store cannot be used."""
+    settings = load_settings(directory)
+    name, chosen = settings.environment(environment)
+    store = open_store(store_url or chosen.store, name, make=False)
+    secrets = backend_for(chosen.secrets)
+    nobody = _repository(settings, ())
+    return Workspace(directory, name, chosen.public_url, store, secrets, read=nobody, applied=True)
+
+
+def with_applied(workspace: Workspace, customers: Iterable[ResolvedCustomer]) -> Workspace:
+    """The same with these customers in it."""
+    return replace(workspace, read=_repository(workspace.repository.settings, customers))
+
+
+def applied_customer(reader: Reader, record: CustomerRecord) -> ResolvedCustomer:
+    """The customer's documents as they are in the store. Raises Refusal where another hand made one that says nothing
+    any more."""
+    documents = {(Kind.CUSTOMER, record.slug): record.document}
+    documents |= {(each.kind, each.slug): each.document for each in reader.declared(record.slug) if not each.tombstoned}
+    span = (PLACE, 0, 0)
+    found = RecalledCustomer(
+        record.slug,
+        Span(PLACE),
+        (),
+        facts={
+            "digest": settings_digest(documents),
+            "documents": [(kind.value, name, span, document) for (kind, name), document in documents.items()],
+        },
+        read_again=lambda: None,
+    )
+    try:
+        found.customer  # noqa: B018 - read now, where its mistakes can be told
+    except (ValidationError, AttributeError, TypeError) as problem:
+        raise Refusal(
+            [
+                error(
+                    "applied-configuration-unreadable",
+                    f"the configuration of {record.slug} in the store is none any more: another hand changed it",
+                    hint=f"apply it from its files again: reconciler plan {record.slug} --roster none",
+                )
+            ]
+        ) from problem
+    return found
+
+
+def _repository(settings: Settings, customers: Iterable[ResolvedCustomer]) -> Repository:
+    return Repository(settings, (), {each.id: each for each in customers}, {}, (), (), ())

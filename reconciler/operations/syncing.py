@@ -1,0 +1,283 @@
+"""`sync`: fetches rosters beside each other, and takes them in one after the other, each customer by itself.
+
+What fails with one stops no other. Delivery of what is to be told belongs to whoever gives `told`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from reconciler import clock
+from reconciler.model.diagnostic import Diagnostic, Refusal, info, warning
+from reconciler.model.sync import SyncEvent, SyncOutcome
+from reconciler.network.politeness import Hosts
+from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Source
+from reconciler.operations.applied_configuration import with_applied
+from reconciler.operations.failure import UNFORESEEN, unexpected
+from reconciler.operations.fetching import MOST_AT_ONCE, Fetches, Heard, fetches, hosts_of, nobody, source_of
+from reconciler.operations.snapshots import earlier_roster
+from reconciler.operations.sync_choice import Candidate, Choice, choose
+from reconciler.operations.sync_one import Came, take_in
+from reconciler.operations.sync_record import begun, ended, plain_sentences, told
+from reconciler.operations.workspace import Workspace
+from reconciler.store.lock import sync_lock
+from reconciler.store.problem import StoreProblem
+from reconciler.store.syncs import SyncRecord, keep_sync
+
+#: Fetches under way, and fetched rosters that wait for their turn, of one run.
+WINDOW = 2 * MOST_AT_ONCE
+#: A source that is asked for changes alone is asked for everything as often as this.
+WHOLE_EVERY = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """customers: ids; empty for all that are fetched by themselves. due: only those whose moment has come. heard: gives
+    the progress of each fetch. lock_timeout: seconds to wait for another apply of a customer."""
+
+    customers: tuple[str, ...] = ()
+    due: bool = False
+    heard: Heard = nobody
+    lock_timeout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedCustomer:
+    """came: None where it was not synced at all. since: when its outcome began. stale_since: None while its roster is
+    fresh. next_at: of the next fetch by itself. sentences: plain ones on why it is not well. diagnostics: for whoever
+    operates it."""
+
+    id: str
+    came: Came | None
+    since: str | None = None
+    stale_since: str | None = None
+    next_at: str | None = None
+    sentences: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    events: tuple[SyncEvent, ...] = ()
+
+
+Finished = Callable[[SyncedCustomer], object]
+Told = Callable[[SyncEvent], object]
+
+
+def sync(
+    workspace: Workspace,
+    request: SyncRequest,
+    *,
+    finished: Finished = lambda result: None,
+    told: Told = lambda event: None,
+) -> tuple[SyncedCustomer, ...]:
+    """In the order of ids. workspace: of the configuration last applied. finished: is given every result as it comes.
+    told: is given what is to be told before it is written down that it was so: at least once, and once as a rule.
+
+    Raises Refusal where a name is nobody's, or the store cannot be read."""
+    choice = choose(workspace.store, request.customers, due=request.due)
+    run = _Run(workspace, request, finished, told)
+    for result in _unsynced(choice):
+        run.end(result)
+    if choice.candidates:
+        with workspace.store.kept_open(), fetches() as under_way:
+            run.carry_out(choice.candidates, under_way)
+    return tuple(sorted(run.results, key=lambda result: result.id))
+
+
+def _unsynced(choice: Choice) -> Iterator[SyncedCustomer]:
+    for name, why in choice.skipped.items():
+        yield SyncedCustomer(name, None, diagnostics=(why,))
+    for name, refusal in choice.broken.items():
+        yield SyncedCustomer(name, Came(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A customer whose fetch is under way. held: its lock, until it is done."""
+
+    candidate: Candidate
+    record: SyncRecord
+    source: Source | None
+    ask: Ask
+    held: ExitStack
+
+
+@dataclass(slots=True)
+class _Run:
+    workspace: Workspace
+    request: SyncRequest
+    finished: Finished
+    told: Told
+    results: list[SyncedCustomer] = field(default_factory=list)
+
+    def end(self, result: SyncedCustomer) -> None:
+        self.results.append(result)
+        self.finished(result)
+
+    def carry_out(self, candidates: tuple[Candidate, ...], under_way: Fetches) -> None:
+        hosts = hosts_of(self.workspace)
+        per_host = self.workspace.repository.settings.network.fetches_per_host
+        waiting = list(candidates)
+        open_: dict[Future[Fetched | Refusal], _Begun] = {}
+        try:
+            while waiting or open_:
+                while len(open_) < WINDOW and (turn := _turn(waiting, open_.values(), per_host)) is not None:
+                    one = self._begin(waiting.pop(turn), hosts)
+                    if one is not None:
+                        open_[_started(one, under_way)] = one
+                done, _ = wait(open_, return_when=FIRST_COMPLETED)
+                for future in [each for each in open_ if each in done]:
+                    one = open_.pop(future)
+                    with one.held:
+                        self._finish(one, future)
+        finally:
+            for future, one in open_.items():
+                one.held.close()
+                future.add_done_callback(_give_up)
+
+    def _begin(self, candidate: Candidate, hosts: Hosts) -> _Begun | None:
+        """None where it ended at once."""
+        held = ExitStack()
+        try:
+            held.enter_context(sync_lock(self.workspace.store, candidate.id))
+            current = self._as_it_is_now(candidate)
+            if current is None:
+                held.close()
+                return None
+            candidate, now = current, clock.now()
+            record = begun(candidate.last, candidate.schedule, now)
+            ask = self._ask(candidate, now)
+            keep_sync(self.workspace.store, record)
+        except Refusal as refusal:
+            held.close()
+            self.end(_not_begun(candidate, refusal, due=self.request.due))
+            return None
+        try:
+            source = source_of(
+                with_applied(self.workspace, [candidate.resolved]), candidate.customer, candidate.rostering, hosts
+            )
+        except Refusal as refusal:
+            one = _Begun(candidate, record, None, ask, held)
+            with held:
+                self._finish(one, _already(refusal))
+            return None
+        return _Begun(candidate, record, source, ask, held)
+
+    def _as_it_is_now(self, candidate: Candidate) -> Candidate | None:
+        """Another process may have synced it since it was chosen: then it is due no more."""
+        with self.workspace.store.reading() as reader:
+            last = reader.syncs(candidate.number).get(candidate.number, SyncRecord(candidate.number))
+        if self.request.due and (last.next_at is None or last.next_at > clock.now()):
+            return None
+        return replace(candidate, last=last)
+
+    def _ask(self, candidate: Candidate, now: str) -> Ask:
+        with self.workspace.store.reading() as reader:
+            earlier = earlier_roster(reader, candidate.number)
+        whole_at = max(filter(None, (earlier.whole_at, candidate.last.whole_at)), default=None)
+        if earlier == Earlier() or whole_at is None:
+            whole = True
+        else:
+            whole = datetime.fromisoformat(now) - datetime.fromisoformat(whole_at) >= WHOLE_EVERY
+            earlier = replace(earlier, whole_at=whole_at)
+        return Ask(now, self.request.heard(candidate.id), whole=whole, earlier=earlier)
+
+    def _finish(self, one: _Begun, future: Future[Fetched | Refusal]) -> None:
+        """Takes in what was fetched, tells, and writes down how it stands."""
+        came, source = self._taken(one, future)
+        candidate = one.candidate
+        record = ended(one.record, candidate.schedule, came, source=source, whole=one.ask.whole, now=clock.now())
+        found = told(candidate.id, candidate.last, record, came)
+        diagnostics = [*came.diagnostics, *_remarks(candidate, came, record)]
+        try:
+            for event in found:
+                self.told(event)
+            keep_sync(self.workspace.store, record)
+        except Refusal as refusal:
+            came = replace(came, outcome=SyncOutcome.FAILED)
+            diagnostics += refusal.diagnostics
+        except UNFORESEEN as problem:  # a door: what cannot be told of one must not keep the others from being synced
+            came = replace(came, outcome=SyncOutcome.FAILED)
+            diagnostics.append(unexpected(candidate.id, "telling of", problem))
+        self.end(
+            SyncedCustomer(
+                candidate.id,
+                came,
+                record.since,
+                record.stale_since,
+                record.next_at,
+                plain_sentences(came),
+                tuple(diagnostics),
+                found,
+            )
+        )
+
+    def _taken(self, one: _Begun, future: Future[Fetched | Refusal]) -> tuple[Came, str]:
+        """With the type of its source."""
+        source = one.candidate.rostering.sync.type
+        try:
+            came = future.result()
+            if isinstance(came, Refusal):
+                return Came(SyncOutcome.REFUSED, diagnostics=came.diagnostics), source
+            with came.stream:
+                return take_in(self.workspace, one.candidate, came, self.request.lock_timeout), source
+        except Refusal as refusal:
+            return Came(SyncOutcome.FAILED, diagnostics=refusal.diagnostics), source
+        except UNFORESEEN as problem:  # a door: one customer's defect must not keep the others from being synced
+            return Came(SyncOutcome.FAILED, diagnostics=(unexpected(one.candidate.id, "syncing", problem),)), source
+
+
+def _turn(waiting: Sequence[Candidate], open_: Iterable[_Begun], per_host: int) -> int | None:
+    """Whose fetch to begin: the first whose host is not busy with others of this run, so that none waits in the place
+    of one that could be fetched. None where all of them have to wait."""
+    busy = Counter(one.candidate.host for one in open_)
+    return next((place for place, each in enumerate(waiting) if busy[each.host] < per_host), None)
+
+
+def _started(one: _Begun, under_way: Fetches) -> Future[Fetched | Refusal]:
+    assert one.source is not None
+    return under_way.start(one.source, one.ask)
+
+
+def _already(refusal: Refusal) -> Future[Fetched | Refusal]:
+    future: Future[Fetched | Refusal] = Future()
+    future.set_result(refusal)
+    return future
+
+
+def _give_up(future: Future[Fetched | Refusal]) -> None:
+    """Nobody takes in what was fetched."""
+    if not future.cancelled() and future.exception() is None:
+        came = future.result()
+        if isinstance(came, Fetched):
+            came.stream.close()
+
+
+def _not_begun(candidate: Candidate, refusal: Refusal, *, due: bool) -> SyncedCustomer:
+    """Another sync of it is under way, which is in order for what runs by itself; or the store is in the way."""
+    busy = isinstance(refusal, StoreProblem) and refusal.diagnostic.code == "locked"
+    if busy and due:
+        note = info("sync-under-way", f"{candidate.id} is being synced by another process")
+        return SyncedCustomer(candidate.id, None, diagnostics=(note,))
+    return SyncedCustomer(candidate.id, Came(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
+
+
+def _remarks(candidate: Candidate, came: Came, record: SyncRecord) -> Iterator[Diagnostic]:
+    if came.outcome is SyncOutcome.FROZEN:
+        yield info(
+            "frozen",
+            f"until {came.until} nothing of the roster of {candidate.id} is changed; "
+            f"{came.hold.rows if came.hold else 0:,} changes wait",
+            hint="rostering.calendar says so",
+        )
+    if record.stale_since is not None:
+        schedule = candidate.schedule
+        periods = schedule.stale_after if schedule else 0
+        yield warning(
+            "stale-roster",
+            f"no fresh roster of {candidate.id} has come since {record.stale_since}: that is {periods} periods or more",
+            hint="look at what the source's own export did last; a file of the same content is not a fresh one",
+        )
