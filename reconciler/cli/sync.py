@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,6 +15,8 @@ from reconciler.cli.progress import progress_bars
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
 from reconciler.operations.applied_configuration import open_applied_workspace
+from reconciler.operations.notifying import deliver
+from reconciler.operations.sync_notices import enter_events
 from reconciler.operations.sync_one import Came, Tally
 from reconciler.operations.syncing import SyncedCustomer, SyncRequest
 from reconciler.operations.syncing import sync as synced
@@ -51,7 +54,10 @@ def sync(
     workspace = open_applied_workspace(directory, environment, store)
     place = place_in_words(directory, environment, store)
     with progress_bars() as heard:
-        results = synced(workspace, SyncRequest(customers, due, heard, lock_timeout))
+        results = synced(
+            workspace, SyncRequest(customers, due, heard, lock_timeout), told=partial(enter_events, workspace)
+        )
+    undelivered = deliver(workspace)
     told = [_synced(result, place) for result in results]
     if form == "json":
         click.echo(syncs_json(told), nl=False)
@@ -64,6 +70,8 @@ def sync(
             click.echo(syncs_text(each), nl=False)
         for diagnostic in each.diagnostics:
             click.echo(str(diagnostic), err=True)
+    for diagnostic in undelivered:
+        click.echo(str(diagnostic), err=True)
     return _code(results)
 
 

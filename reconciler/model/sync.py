@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.model.plan import Hold
+
 
 class SyncOutcome(StrEnum):
     """held: everything else was applied. frozen: the calendar says that nothing is changed now, and something would
@@ -36,17 +38,22 @@ TOLD = {
     SyncOutcome.FAILED: EventKind.FAILED,
 }
 
+STALE = "No fresh roster has come for some time; people who came or left since are not known."
+RECOVERED = "The roster is in order again."
+
 
 @dataclass(frozen=True, slots=True)
 class SyncEvent:
     """Something that a person should hear of once. since: moment; of stale, when the last fresh roster came. sentences:
-    plain ones, for people who are no programmers, without anybody's name. hold: its id, of held."""
+    plain ones, for people who are no programmers, without anybody's name. hold, people: of held, its id and how many
+    wait."""
 
     customer: str
     kind: EventKind
     since: str
     sentences: tuple[str, ...] = ()
     hold: str | None = None
+    people: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +70,17 @@ class Standing:
 
 
 def events(
-    customer: str, before: Standing, after: Standing, since: str, sentences: tuple[str, ...], hold: str | None = None
+    customer: str, before: Standing, after: Standing, since: str, sentences: tuple[str, ...], hold: Hold | None = None
 ) -> tuple[SyncEvent, ...]:
     """What is to be told: only what was not so before. since: when the outcome of `after` began."""
     found = []
     kind = TOLD.get(after.outcome) if after.outcome is not None else None
     if kind is not None and after.outcome is not before.outcome:
-        found.append(SyncEvent(customer, kind, since, sentences, hold if kind is EventKind.HELD else None))
+        waiting = hold if kind is EventKind.HELD else None
+        held = (waiting.id, waiting.people) if waiting is not None else (None, 0)
+        found.append(SyncEvent(customer, kind, since, sentences, *held))
     if after.stale_since is not None and before.stale_since is None:
-        sentence = "No fresh roster has come for some time; people who came or left since are not known."
-        found.append(SyncEvent(customer, EventKind.STALE, after.stale_since, (sentence,)))
+        found.append(SyncEvent(customer, EventKind.STALE, after.stale_since, (STALE,)))
     if after.well and not before.well:
-        found.append(SyncEvent(customer, EventKind.RECOVERED, since, ("The roster is in order again.",)))
+        found.append(SyncEvent(customer, EventKind.RECOVERED, since, (RECOVERED,)))
     return tuple(found)

@@ -7,16 +7,21 @@ them: that stays drift, for the next plan of the files to show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from reconciler.config.document import community_from_document, customer_from_document, lesson_from_document
+from reconciler.config.models.community import Community
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Settings
-from reconciler.config.recalled import RecalledCustomer
+from reconciler.config.outline import Documents, Outline, outline_of
 from reconciler.config.repository import Repository, load_settings
-from reconciler.config.resolved import ResolvedCustomer
+from reconciler.config.resolved import Declared, ResolvedCustomer
 from reconciler.config.secrets import backend_for
 from reconciler.model.diagnostic import Refusal, Span, error
 from reconciler.model.kind import Kind
@@ -47,31 +52,63 @@ def with_applied(workspace: Workspace, customers: Iterable[ResolvedCustomer]) ->
     return replace(workspace, read=_repository(workspace.repository.settings, customers))
 
 
-def applied_customer(reader: Reader, record: CustomerRecord) -> ResolvedCustomer:
+@dataclass(frozen=True)
+class AppliedCustomer(ResolvedCustomer):
+    """documents: by kind and id as the store has them, the customer's own first."""
+
+    documents: Documents
+
+    @property
+    def name(self) -> str:
+        return self.customer.name
+
+    @property
+    def previously(self) -> tuple[str, ...]:
+        return self.customer.previously
+
+    @cached_property
+    def digest(self) -> str:
+        return settings_digest(self.documents)
+
+    @property
+    def outline(self) -> Outline:
+        return outline_of(self.documents)
+
+    @cached_property
+    def customer(self) -> Customer:
+        return customer_from_document(self.documents[Kind.CUSTOMER, self.id])
+
+    @cached_property
+    def communities(self) -> Mapping[str, Community]:
+        return {name: community_from_document(each) for name, each in self._of(Kind.COMMUNITY)}
+
+    @cached_property
+    def lessons(self) -> Mapping[str, Lesson]:
+        return {name: lesson_from_document(each) for name, each in self._of(Kind.LESSON)}
+
+    @cached_property
+    def declared(self) -> tuple[Declared, ...]:
+        return tuple(Declared(kind, name, self.span, each, {}) for (kind, name), each in self.documents.items())
+
+    def _of(self, wanted: Kind) -> Iterator[tuple[str, Mapping[str, object]]]:
+        return ((name, document) for (kind, name), document in self.documents.items() if kind is wanted)
+
+
+def applied_customer(reader: Reader, record: CustomerRecord) -> AppliedCustomer:
     """The customer's documents as they are in the store. Raises Refusal where another hand made one that says nothing
     any more."""
     documents = {(Kind.CUSTOMER, record.slug): record.document}
     documents |= {(each.kind, each.slug): each.document for each in reader.declared(record.slug) if not each.tombstoned}
-    span = (PLACE, 0, 0)
-    found = RecalledCustomer(
-        record.slug,
-        Span(PLACE),
-        (),
-        facts={
-            "digest": settings_digest(documents),
-            "documents": [(kind.value, name, span, document) for (kind, name), document in documents.items()],
-        },
-        read_again=lambda: None,
-    )
+    found = AppliedCustomer(record.slug, Span(PLACE), (), documents)
     try:
-        found.customer  # noqa: B018 - read now, where its mistakes can be told
+        _ = found.customer, found.communities
     except (ValidationError, AttributeError, TypeError) as problem:
         raise Refusal(
             [
                 error(
                     "applied-configuration-unreadable",
                     f"the configuration of {record.slug} in the store is none any more: another hand changed it",
-                    hint=f"apply it from its files again: reconciler plan {record.slug} --roster none",
+                    hint=f"apply it from its files again: reconciler apply {record.slug} --roster none",
                 )
             ]
         ) from problem

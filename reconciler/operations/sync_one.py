@@ -26,8 +26,8 @@ from reconciler.operations.applying import Applied, apply_plan
 from reconciler.operations.held_back import keep_back
 from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.scope import season_of
-from reconciler.operations.sync_settled import settled, settled_until
 from reconciler.operations.sync_choice import Candidate
+from reconciler.operations.sync_settled import settled, settled_until
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.seasons import Mode
 from reconciler.store.records import CustomerRecord

@@ -90,8 +90,7 @@ def stale_since(record: SyncRecord, schedule: Schedule, source: str, now: str) -
 def told(customer: str, last: SyncRecord, record: SyncRecord, came: Came) -> tuple[SyncEvent, ...]:
     """What is to be told of what is otherwise than it was."""
     before, after = _standing(last), _standing(record)
-    hold = came.hold.id if came.hold else None
-    return events(customer, before, after, record.since or "", plain_sentences(came), hold)
+    return events(customer, before, after, record.since or "", plain_sentences(came), came.hold)
 
 
 def plain_sentences(came: Came) -> tuple[str, ...]:

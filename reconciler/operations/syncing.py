@@ -1,6 +1,7 @@
 """`sync`: fetches rosters beside each other, and takes them in one after the other, each customer by itself.
 
-What fails with one stops no other. Delivery of what is to be told belongs to whoever gives `told`.
+What fails with one stops no other. What is to be told of it is handed over in the transaction that writes it down, so
+that it is told once; delivery belongs to whoever gives `told` (`operations.sync_notices`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
 
 from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal, info, warning
@@ -25,6 +28,7 @@ from reconciler.operations.sync_choice import Candidate, Choice, choose
 from reconciler.operations.sync_one import Came, take_in
 from reconciler.operations.sync_record import begun, ended, plain_sentences, told
 from reconciler.operations.workspace import Workspace
+from reconciler.store.connection import Connection
 from reconciler.store.lock import sync_lock
 from reconciler.store.problem import StoreProblem
 from reconciler.store.syncs import SyncRecord, keep_sync
@@ -63,7 +67,10 @@ class SyncedCustomer:
 
 
 Finished = Callable[[SyncedCustomer], object]
-Told = Callable[[SyncEvent], object]
+
+
+class Told(Protocol):
+    def __call__(self, connection: Connection, events: Sequence[SyncEvent]) -> object: ...
 
 
 def sync(
@@ -71,10 +78,10 @@ def sync(
     request: SyncRequest,
     *,
     finished: Finished = lambda result: None,
-    told: Told = lambda event: None,
+    told: Told = lambda connection, events: None,
 ) -> tuple[SyncedCustomer, ...]:
     """In the order of ids. workspace: of the configuration last applied. finished: is given every result as it comes.
-    told: is given what is to be told before it is written down that it was so: at least once, and once as a rule.
+    told: is given what is to be told of one customer, inside the writing transaction that records its sync.
 
     Raises Refusal where a name is nobody's, or the store cannot be read."""
     choice = choose(workspace.store, request.customers, due=request.due)
@@ -193,9 +200,7 @@ class _Run:
         found = told(candidate.id, candidate.last, record, came)
         diagnostics = [*came.diagnostics, *_remarks(candidate, came, record)]
         try:
-            for event in found:
-                self.told(event)
-            keep_sync(self.workspace.store, record)
+            keep_sync(self.workspace.store, record, partial(self.told, events=found) if found else None)
         except Refusal as refusal:
             came = replace(came, outcome=SyncOutcome.FAILED)
             diagnostics += refusal.diagnostics

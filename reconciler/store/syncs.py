@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,9 @@ def sync_records(connection: Connection, customer: int | None = None) -> dict[in
     return {row[0]: SyncRecord(*row) for row in rows}
 
 
-def keep_sync(store: Store, record: SyncRecord) -> None:
-    """In place of what was known of the customer. Nothing where the customer is gone for good."""
+def keep_sync(store: Store, record: SyncRecord, beside: Callable[[Connection], object] | None = None) -> None:
+    """In place of what was known of the customer; nothing where the customer is gone for good. beside: writes what
+    belongs to it, in the same transaction."""
     values = ", ".join(f"CAST(:{name} AS {'BIGINT' if name in WHOLE else 'TEXT'})" for name in COLUMNS)
     changed = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
     with store.connected() as connection, connection.writing():
@@ -73,6 +75,8 @@ def keep_sync(store: Store, record: SyncRecord) -> None:
             f" ON CONFLICT (customer_id) DO UPDATE SET {changed}",
             asdict(record),
         )
+        if beside is not None:
+            beside(connection)
 
 
 def roster_is_held(connection: Connection, customer: int) -> bool:

@@ -447,7 +447,7 @@ def test_what_is_to_be_told_is_told_when_it_changes_and_once(
         source.given = given
         workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
         with clock.at(MONDAY + day * NIGHT):
-            sync(workspace, SyncRequest(("springfield",)), told=told.append)
+            sync(workspace, SyncRequest(("springfield",)), told=lambda connection, events: told.extend(events))
     kinds = [each.kind for each in told]
     assert kinds == [
         EventKind.HELD,
@@ -459,9 +459,26 @@ def test_what_is_to_be_told_is_told_when_it_changes_and_once(
     ]
     assert told[2].since == "2026-11-24T12:00:00Z", "the last fresh one is of the first day that was held"
     assert (told[0].since, told[0].hold and told[0].hold[:15]) == ("2026-11-24T12:00:00Z", "springfield:20:")
-    assert told[0].sentences
+    assert (told[0].people, bool(told[0].sentences)) == (20, True)
     assert told[1].sentences == ("The file was not uploaded to its end. Send it again.",)
     assert not any("u-0" in sentence for each in told for sentence in each.sentences)
+
+
+def test_whoever_is_to_hear_of_it_hears_by_the_next_digest(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    source = customer(more="notify: {email: [ops@springfield.example]}\n")
+    synced(project, "springfield")
+    source.given = DAY.without_users(STUDENTS[:20])
+    hold = only(synced(project, "springfield", at=MONDAY + NIGHT))["hold"]["id"]
+    source.given = refused()
+    synced(project, "springfield", at=MONDAY + 2 * NIGHT)
+    assert project.ask("select event, hold_id, people from notices order by id") == [
+        ("held", hold, 20),
+        ("refused", "", 0),
+    ]
+    letters = "".join(path.read_text() for path in (project.folder / ".reconciler" / "outbox").iterdir())
+    assert (hold in letters, "u-0" in letters) == (True, False)
 
 
 def test_two_syncs_of_one_customer_do_not_fetch_beside_each_other(
