@@ -17,8 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from bundles import Bundle, bundle
-from fault_play import LIVE
-from project import ENVIRONMENT, Project, Result
+from project import ENVIRONMENT, LIVE, Project, Result
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.api import source

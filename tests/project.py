@@ -38,6 +38,15 @@ rostering:
 ENVIRONMENT = "test"
 KEY = bytes(range(32))
 
+#: (kind, sourcedId) of every roster entity that is there.
+LIVE = """
+SELECT 'user', i.subject FROM accounts a JOIN identities i ON i.account_id = a.id JOIN issuers x ON x.id = i.issuer_id
+WHERE x.kind = 'roster' AND a.tombstoned_at IS NULL
+UNION ALL SELECT 'org', sourced_id FROM orgs WHERE tombstoned_at IS NULL
+UNION ALL SELECT 'class', sourced_id FROM classes WHERE tombstoned_at IS NULL
+UNION ALL SELECT 'enrollment', sourced_id FROM enrollments WHERE tombstoned_at IS NULL
+"""
+
 FILES_ONLY = frozenset({"validate", "fmt", "new", "schema", "roster"})
 
 

@@ -15,17 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bundles import Bundle, bundle
-from project import Project, Result
+from project import LIVE, Project, Result
 
 DAY_ONE = bundle(users=100)
 STUDENTS = DAY_ONE.students()
-LIVE = """
-SELECT 'user', i.subject FROM accounts a JOIN identities i ON i.account_id = a.id JOIN issuers x ON x.id = i.issuer_id
-WHERE x.kind = 'roster' AND a.tombstoned_at IS NULL
-UNION ALL SELECT 'org', sourced_id FROM orgs WHERE tombstoned_at IS NULL
-UNION ALL SELECT 'class', sourced_id FROM classes WHERE tombstoned_at IS NULL
-UNION ALL SELECT 'enrollment', sourced_id FROM enrollments WHERE tombstoned_at IS NULL
-"""
 ACCOUNTS = "SELECT count(*) FROM accounts WHERE tombstoned_at IS NULL"
 
 
