@@ -9,7 +9,6 @@ import io
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import IO, BinaryIO, cast
@@ -21,18 +20,14 @@ from reconciler.oneroster.tables import STANDARDS
 
 #: ZIP knows no time before it, and the reader takes it for none.
 NO_TIME = (1980, 1, 1, 0, 0, 0)
-#: Nine times as small for an eighth of the time that parsing the pages took; a higher level gains little.
-LEVEL = 1
 COPY = 1024**2
-#: A member that packs more tightly than this is stored: the reader takes a tighter one for a bomb.
-MOST_RATIO = 40
-TRIED = 256 * 1024
 
 
 class BundleWriter:
     """version: of OneRoster. delta: the files are changes, and not the whole.
 
-    Every file grows in a temporary file that has no name, so that a fetch that is killed leaves nothing behind."""
+    Nothing is compressed: the fastest level would take half as long as the parsing of the pages, and the bundle is read
+    back at once. Every file grows in a temporary file without a name: a fetch that is killed leaves nothing behind."""
 
     def __init__(self, version: str, *, delta: bool = False) -> None:
         self._version = version
@@ -67,12 +62,7 @@ class BundleWriter:
     def add(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Rows of files that were begun, by stem. What a frame does not have stays empty."""
         for stem, frame in frames.items():
-            if not self._delta:
-                frame = frame.with_columns(pl.when(pl.col("status").str.to_lowercase() != "active").then("status"))
-            there = frame.select(
-                name if name in frame.columns else pl.lit(None, dtype=pl.String).alias(name)
-                for name in self._columns(stem)
-            )
+            there = frame.select_seq(self._value(name, frame) for name in self._columns(stem))
             sink = io.BytesIO()
             there.write_csv(sink, include_header=False)
             self._files[stem].write(sink.getbuffer())
@@ -82,7 +72,7 @@ class BundleWriter:
         packed = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             with zipfile.ZipFile(packed, "w") as archive:
-                archive.writestr(_entry(MANIFEST_FILE, tight=False), self._manifest())
+                archive.writestr(_entry(MANIFEST_FILE), self._manifest())
                 for stem in STANDARDS[self._version].tables:
                     if stem in self._files:
                         self._pack(archive, stem)
@@ -93,13 +83,19 @@ class BundleWriter:
         return cast(BinaryIO, packed)
 
     def _pack(self, archive: zipfile.ZipFile, stem: str) -> None:
-        file = self._files[stem]
-        file.seek(0)
-        sample = file.read(TRIED)
-        file.seek(0)
-        entry = _entry(f"{stem}.csv", tight=len(sample) > MOST_RATIO * len(zlib.compress(sample, LEVEL)))
-        with archive.open(entry, "w", force_zip64=True) as member:
-            shutil.copyfileobj(file, member, COPY)
+        """The file itself is not needed any more, and gives its room back."""
+        with self._files.pop(stem) as file:
+            file.seek(0)
+            with archive.open(_entry(f"{stem}.csv"), "w", force_zip64=True) as member:
+                shutil.copyfileobj(file, member, COPY)
+
+    def _value(self, name: str, frame: pl.DataFrame) -> pl.Expr:
+        """The standard wants no status in a bulk file; one that deletes is told all the same."""
+        if name not in frame.columns:
+            return pl.lit(None, dtype=pl.String).alias(name)
+        if name == "status" and not self._delta:
+            return pl.when(pl.col(name).str.to_lowercase() != "active").then(name).alias(name)
+        return pl.col(name)
 
     def _columns(self, stem: str) -> tuple[str, ...]:
         return tuple(column.name for column in STANDARDS[self._version].tables[stem].columns)
@@ -113,10 +109,8 @@ class BundleWriter:
         return "".join(f"{line}\n" for line in lines)
 
 
-def _entry(name: str, *, tight: bool) -> zipfile.ZipInfo:
+def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, NO_TIME)
-    entry.compress_type = zipfile.ZIP_STORED if tight else zipfile.ZIP_DEFLATED
-    entry._compresslevel = LEVEL  # type: ignore[attr-defined]
     entry.create_system = 3  # else the platform's own, and other bytes elsewhere
     entry.external_attr = 0o600 << 16
     return entry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -13,6 +12,7 @@ from reconciler.oneroster.sources.api.answer import Asking
 from reconciler.oneroster.sources.api.checkpoint import Checkpoint, KeptPage
 from reconciler.oneroster.sources.api.collections import Collection
 from reconciler.oneroster.sources.api.envelope import Frames
+from reconciler.oneroster.sources.api.intake import Intake
 from reconciler.oneroster.sources.api.pages import Got, Pages
 from reconciler.oneroster.sources.api.paging import (
     MOST_STARTS_OVER,
@@ -48,26 +48,19 @@ class Collecting:
     progress: Progress = unheard
     notes: list[Diagnostic] = field(default_factory=list)
 
-    def collect(
-        self,
-        collection: Collection,
-        begin: Callable[[], object],
-        add: Callable[[Frames], object],
-        filter: str | None = None,
-    ) -> Tally:
-        """begin: called before the first page, and again where all that was added so far does not count. add: is given
-        every page's rows once. filter: of the query.
+    def collect(self, collection: Collection, intake: Intake, filter: str | None = None) -> Tally:
+        """All rows of one collection into `intake`. filter: of the query.
 
         Raises Refusal: `unstable-paging` where rows moved each time it was read, and as paging, envelope and `asking`.
         """
         starts_over = most = 0
         while True:
-            begin()
-            reading = _Reading(self, collection, add)
-            with Pages(self.asking, collection, filter, ahead=self.ahead) as pages:
-                # Some servers cut their pages first and sort each by itself: only their own order fits together.
-                pages.sorted = starts_over < MOST_STARTS_OVER
-                outcome = reading.run(pages)
+            intake.begin()
+            reading = _Reading(self, collection, intake)
+            pages = Pages(self.asking, collection, filter, ahead=self.ahead)
+            # Some servers cut their pages first and sort each by itself: only their own order fits together.
+            pages.sorted = starts_over < MOST_STARTS_OVER
+            outcome = reading.run(pages)
             if isinstance(outcome, Tally) and most and not outcome.rows:
                 outcome = StartOver(f"{collection.name}: there were rows before, and then none")
             if isinstance(outcome, Tally):
@@ -85,10 +78,10 @@ class Collecting:
 class _Reading:
     """One attempt at one collection."""
 
-    def __init__(self, how: Collecting, collection: Collection, add: Callable[[Frames], object]) -> None:
+    def __init__(self, how: Collecting, collection: Collection, intake: Intake) -> None:
         self._how = how
         self._collection = collection
-        self._add = add
+        self._intake = intake
         self._kept = 0
         self._tally = Tally()
         self.resumed = False
@@ -195,8 +188,8 @@ class _Reading:
             if not again and self._how.kept is not None:
                 self._how.kept.put(name, self._kept, KeptPage(request, got.page, got.frames))
             self._kept += 1
-            self._tally.add(frames[name]["sourcedId"])
-            self._add(frames)
+            self._tally.add(frames[name]["sourcedId"], unique=got.page.ascending)
+            self._intake.add(frames)
         self._how.progress(Step(name, self.paging.rows, self.paging.total, "rows", self.paging.pages))
 
 

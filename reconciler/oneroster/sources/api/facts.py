@@ -22,13 +22,14 @@ PLAIN = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 def page_facts(keys: pl.Series, headers: Mapping[str, str]) -> Page:
     """keys: the sourcedIds of its rows. headers: names in lower case."""
     link = next_link(headers.get("link", ""))
-    joined = keys.fill_null("").str.join("\n")
+    nameless = keys.null_count() > 0
+    named = (keys.fill_null("") if nameless else keys).to_list()
     return Page(
-        rows=keys.len(),
-        digest=hashlib.sha256(joined[0].encode() if keys.len() else b"").digest(),
-        first=keys[0] if keys.len() else None,
-        last=keys[-1] if keys.len() else None,
-        ascending=not keys.null_count() and keys.is_sorted() and keys.n_unique() == keys.len(),
+        rows=len(named),
+        digest=hashlib.sha256("\n".join(named).encode()).digest(),
+        first=named[0] or None if named else None,
+        last=named[-1] or None if named else None,
+        ascending=not nameless and keys.is_sorted() and len(set(named)) == len(named),
         total=total_rows(headers),
         link=link,
         link_offset=_plain_offset(link) if link else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -10,9 +9,10 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, error, info
 from reconciler.oneroster.sources.api.bundle_writer import BundleWriter
 from reconciler.oneroster.sources.api.collecting import Collecting
 from reconciler.oneroster.sources.api.collections import COLLECTIONS, Collection
-from reconciler.oneroster.sources.api.delta import Changes, Since, changed, unexplained, with_lost_roles
-from reconciler.oneroster.sources.api.envelope import Frames, read_record
+from reconciler.oneroster.sources.api.delta import Changes, Since, unexplained
+from reconciler.oneroster.sources.api.envelope import read_record
 from reconciler.oneroster.sources.api.facts import total_rows
+from reconciler.oneroster.sources.api.intake import Everything, Intake, OnlyChanged
 from reconciler.oneroster.sources.api.tally import MOST_SINGLE, Missing, Tally
 from reconciler.oneroster.sources.interface import Earlier
 
@@ -36,38 +36,35 @@ class Gathering:
         """The bundle of everything. Raises Refusal."""
         with BundleWriter(self._version) as writer:
             tallies: dict[str, Tally] = {}
-            missing = Missing()
+            missing = Missing(tallies)
             for collection in COLLECTIONS[self._version]:
-                add: Callable[[Frames], object] = writer.add
-                if collection.name == "enrollments":
-                    add = _looking(writer.add, missing, tallies)
-                tally = self._collect(collection, writer, add)
+                looks = missing if collection.name == "enrollments" else None
+                tally = self._collect(collection, writer, Everything(collection, writer, looks))
                 if tally is not None:
                     tallies[collection.name] = tally
             self._refuse_empty(tallies)
-            self._complete(writer, missing, tallies)
+            self._complete(writer, missing)
             return writer.pack()
 
     def changes(self, since: Since) -> BinaryIO | str:
         """The bundle of what changed, or why the whole has to be fetched. Raises Refusal."""
         with BundleWriter(self._version, delta=True) as writer:
-            changes = {name: Changes() for name in COUNTED}
+            changes: dict[str, Changes] = {}
             for collection in COLLECTIONS[self._version]:
-                self._collect(collection, writer, _changed(writer.add, since, changes), since.filter)
+                intake = OnlyChanged(collection, writer, since)
+                self._collect(collection, writer, intake, since.filter)
+                if collection.name in COUNTED:
+                    changes[collection.name] = intake.changes
             totals = {name: self._total(name) for name in COUNTED}
             why = unexplained(changes, self._earlier.rows, totals, since)
             return why if why is not None else writer.pack()
 
     def _collect(
-        self,
-        collection: Collection,
-        writer: BundleWriter,
-        add: Callable[[Frames], object],
-        filter: str | None = None,
+        self, collection: Collection, writer: BundleWriter, intake: Intake, filter: str | None = None
     ) -> Tally | None:
         """None where the server does not have the collection, and never had it."""
         try:
-            return self._how.collect(collection, lambda: writer.begin(collection.files), add, filter)
+            return self._how.collect(collection, intake, filter)
         except Refusal as refusal:
             if refusal.diagnostics[0].code != NOT_FOUND:
                 raise
@@ -84,11 +81,11 @@ class Gathering:
         if empty:
             raise Refusal([_empty(name) for name in empty])
 
-    def _complete(self, writer: BundleWriter, missing: Missing, tallies: dict[str, Tally]) -> None:
+    def _complete(self, writer: BundleWriter, missing: Missing) -> None:
         """Parents that came into being after their collection was read and before enrollments were: asked for again.
         What then is missing still is a matter of the rows that name it, and the reader's to judge."""
         collections = {collection.name: collection for collection in COLLECTIONS[self._version]}
-        for name, keys in missing.keys.items():
+        for name, keys in missing.keys().items():
             if not keys:
                 continue
             if len(keys) > MOST_SINGLE:
@@ -102,7 +99,7 @@ class Gathering:
     def _again(self, collection: Collection, writer: BundleWriter) -> None:
         if self._how.kept is not None:
             self._how.kept.forget(collection.name)
-        self._how.collect(collection, lambda: writer.begin(collection.files), writer.add)
+        self._how.collect(collection, Everything(collection, writer))
 
     def _single(self, collection: Collection, key: str, writer: BundleWriter) -> bool:
         try:
@@ -120,26 +117,6 @@ class Gathering:
     def _total(self, name: str) -> int | None:
         """How many rows a collection has now."""
         return total_rows(self._how.asking.get(f"/{name}", {"limit": "1", "offset": "0"}).headers)
-
-
-def _looking(
-    add: Callable[[Frames], object], missing: Missing, tallies: dict[str, Tally]
-) -> Callable[[Frames], object]:
-    def look(frames: Frames) -> None:
-        missing.look(frames["enrollments"], tallies)
-        add(frames)
-
-    return look
-
-
-def _changed(add: Callable[[Frames], object], since: Since, changes: dict[str, Changes]) -> Callable[[Frames], object]:
-    def only_changed(frames: Frames) -> None:
-        kept = changed(frames, since)
-        for stem in kept.keys() & changes.keys():
-            changes[stem].add(kept[stem])
-        add(with_lost_roles(kept) if "roles" in kept else kept)
-
-    return only_changed
 
 
 def _gone(collection: Collection) -> Diagnostic:

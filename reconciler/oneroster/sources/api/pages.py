@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from reconciler.model.diagnostic import Refusal
@@ -29,7 +30,7 @@ class Got:
 
 class Pages:
     """filter: of the query, None for everything. ahead: False where pages are asked for one after the other in any
-    case. Close it; what is under way then is waited for."""
+    case."""
 
     def __init__(
         self, asking: Asking, collection: Collection, filter: str | None = None, *, ahead: bool = True
@@ -39,15 +40,8 @@ class Pages:
         self._filter = filter
         self.sorted = True
         self._ahead = ahead
-        self._pool: ThreadPoolExecutor | None = None
+        self._proved = False
         self._coming: dict[Request, Future[Got]] = {}
-
-    def __enter__(self) -> Pages:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
 
     def get(self, request: Request) -> Got:
         """Raises Refusal. A page that is no JSON is asked for once more: it may have been damaged on its way."""
@@ -60,7 +54,6 @@ class Pages:
         """Asks for the pages that `paging` will want if each of them is full. got: the latest page."""
         if not self._ahead or not paging.request.overlap or not self._proven(paging, got):
             return
-        self._pool = self._pool or ThreadPoolExecutor(AT_ONCE, thread_name_prefix="page")
         request = paging.request
         wanted = []
         for _ in range(AT_ONCE):
@@ -68,15 +61,11 @@ class Pages:
                 break
             wanted.append(request)
             request = replace(request, offset=request.offset + got.page.rows - 1)
-        for each in [each for each in self._coming if each not in wanted]:
-            self._coming.pop(each).cancel()
-        for each in wanted:
-            if each not in self._coming:
-                self._coming[each] = self._pool.submit(self._ask, each)
+        self._coming = {each: self._coming.get(each) or self._start(each) for each in wanted}
 
     def _proven(self, paging: Paging, got: Got) -> bool:
         """Total given, ascending and unique, limit honoured, and the first page the same when it is read again."""
-        if self._pool is not None:
+        if self._proved:
             return got.page.rows == paging.limit
         stable = paging.pages >= PROVING and paging.ascending and paging.stitched and paging.clamp is None
         if not stable or paging.total is None or got.page.rows != paging.limit:
@@ -84,8 +73,21 @@ class Pages:
         if paging.total - paging.rows < 2 * AT_ONCE * paging.limit:
             return False
         first = self._ask(Request(0, paging.limit)).page
-        self._ahead = first.digest == paging.first_digest and first.total == paging.total
-        return self._ahead
+        self._proved = self._ahead = first.digest == paging.first_digest and first.total == paging.total
+        return self._proved
+
+    def _start(self, request: Request) -> Future[Got]:
+        """In a thread that nobody waits for who leaves: a server may take its time."""
+        coming: Future[Got] = Future()
+
+        def work() -> None:
+            try:
+                coming.set_result(self._ask(request))
+            except BaseException as problem:  # noqa: BLE001 - whoever wants the page is told
+                coming.set_exception(problem)
+
+        threading.Thread(target=work, name="page", daemon=True).start()
+        return coming
 
     def _ask(self, request: Request) -> Got:
         try:

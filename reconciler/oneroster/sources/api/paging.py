@@ -155,8 +155,6 @@ class Paging:
         elif self.rows:
             self._proven = False
         if page.digest in self._digests:
-            if self.pages == 1 and self.rows == self.total:
-                return self._whole(page.rows)  # It gives everything at once, whatever is asked.
             return Refused(self._loop("the same page comes again and again"))
         self._keep(page, skip)
         if self.pages >= MOST_PAGES:
@@ -206,6 +204,8 @@ class Paging:
         return self._whole(skip)
 
     def _not_stitched(self, page: Page) -> Turn:
+        if page.digest == self._page_digest and self.pages == 1 and self.rows == self.total:
+            return self._whole(page.rows)  # It gives everything at once, whatever is asked.
         if page.digest == self._page_digest and page.rows > 2:
             # It rounds an offset down to whole pages. Of two rows, one that came in before them does the same.
             return self.without_overlap()
