@@ -17,6 +17,7 @@ from reconciler.oneroster.sources.api.client import client_for
 from reconciler.oneroster.sources.api.collecting import BAD_REQUEST, Collecting
 from reconciler.oneroster.sources.api.delta import Since, changes_since
 from reconciler.oneroster.sources.api.gathering import Gathering
+from reconciler.oneroster.sources.api.probe import probe
 from reconciler.oneroster.sources.interface import Ask, Fetched, Finding
 
 #: Opens what asks the server, for one fetch.
@@ -55,7 +56,8 @@ class ApiSource:
         return Fetched(stream, "api", self._name, ask.fetched_at, tuple(dict.fromkeys(notes)))
 
     def probe(self, ask: Ask) -> tuple[Finding, ...]:
-        raise Refusal([error("not-there-yet", "asking a server is not there yet")])
+        with self._hosts.fetching(self.host), self._client_of_account() as asking:
+            return probe(self.account, asking)
 
     def _fetched(self, asking: Asking, ask: Ask) -> tuple[BinaryIO, list[Diagnostic]]:
         since = changes_since(self.account, ask)
