@@ -44,11 +44,11 @@ Serving = Callable[..., RosterServer]
 def account_of(server: RosterServer, **changes: Any) -> ApiAccount:
     account = ApiAccount(
         url=server.url,
-        version=server._version,
-        authorization=server._authorization,
+        version=server.version,
+        authorization=server.authorization,
         consumer_key=CONSUMER_KEY,
         secret_key=SecretStr(SECRET),
-        token_url=server.token_url if server._authorization == "oauth2" else None,
+        token_url=server.token_url if server.authorization == "oauth2" else None,
     )
     return replace(account, **changes)
 

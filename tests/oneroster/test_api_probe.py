@@ -26,11 +26,11 @@ Serving = Callable[..., RosterServer]
 
 
 def probed(server: RosterServer, **changes: Any) -> dict[str, Finding]:
-    oauth2 = server._authorization == "oauth2"
+    oauth2 = server.authorization == "oauth2"
     account = ApiAccount(
         url=server.url,
-        version=server._version,
-        authorization=server._authorization,
+        version=server.version,
+        authorization=server.authorization,
         consumer_key=CONSUMER_KEY,
         secret_key=SecretStr(SECRET),
         token_url=server.token_url if oauth2 else None,
