@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import assert_never
@@ -17,15 +17,18 @@ from reconciler import clock
 from reconciler.config.models.settings import FileMail, Mail, SmtpMail
 from reconciler.config.secret import SecretReference
 from reconciler.model.diagnostic import Diagnostic, Refusal, warning
+from reconciler.model.sync import EventKind
 from reconciler.notices.attempt import Attempt, Result, next_attempt
 from reconciler.notices.mail import PASSWORD_VARIABLE, FileOutbox, Letter, Smtp, SmtpServer
+from reconciler.notices.notice import HeldSet, Notice
 from reconciler.notices.signing import SIGNING, secret_bytes
 from reconciler.notices.webhook import Post, Webhooks
 from reconciler.operations.digests import listener_of
 from reconciler.operations.workspace import Workspace
 from reconciler.reports.notice_text import Told, digest_subject, digest_text
 from reconciler.reports.wording import moment, named
-from reconciler.store.notices import documents_with_notices, notices_of, told_of
+from reconciler.store.connection import Connection
+from reconciler.store.notices import NoticeRecord, documents_of, held_now, notices_of, told_of
 from reconciler.store.outbox import Channel, Message, put_off, put_off_others, settle, take
 
 #: What one run delivers at most, and seconds that it takes for it: the next run goes on.
@@ -80,40 +83,39 @@ class Undelivered:
         )
 
 
-def deliver_posts(workspace: Workspace, budget: Budget) -> Iterator[Undelivered]:
+def deliver_posts(workspace: Workspace, connection: Connection, budget: Budget) -> Iterator[Undelivered]:
     """Sends the posts that are due."""
-    store = workspace.store
-    webhooks = Webhooks(workspace.repository.settings.network.allows, store.key.bytes_for(SIGNING))
-    while (message := _next(workspace, Channel.WEBHOOK, budget)) is not None:
-        attempt = _posted(workspace, webhooks, message)
+    webhooks = Webhooks(workspace.repository.settings.network.allows, workspace.store.key.bytes_for(SIGNING))
+    while (message := _next(connection, Channel.WEBHOOK, budget)) is not None:
+        attempt = _posted(workspace, connection, webhooks, message)
         customers = (message.customer,) if message.customer else ()
-        yield from _settled(workspace, message, attempt, customers, message.address)
+        yield from _settled(connection, message, attempt, customers, message.address)
 
 
-def deliver_mail(workspace: Workspace, budget: Budget) -> Iterator[Undelivered]:
+def deliver_mail(workspace: Workspace, connection: Connection, budget: Budget) -> Iterator[Undelivered]:
     """Sends the digests that are due."""
     with closing(_outlet(workspace)) as outlet:
-        while (message := _next(workspace, Channel.MAIL, budget)) is not None:
-            letter, customers = _letter(workspace, message)
+        while (message := _next(connection, Channel.MAIL, budget)) is not None:
+            letter, customers = _letter(workspace, connection, message)
             attempt = outlet.send(letter) if letter is not None else UNASKED
-            yield from _settled(workspace, message, attempt, customers, None)
+            yield from _settled(connection, message, attempt, customers, None)
 
 
-def _next(workspace: Workspace, channel: Channel, budget: Budget) -> Message | None:
+def _next(connection: Connection, channel: Channel, budget: Budget) -> Message | None:
     if not budget.spend():
         return None
     now = clock.now()
-    return take(workspace.store, channel, now, clock.before(now, -TAKEN_FOR))
+    return take(connection, channel, now, clock.before(now, -TAKEN_FOR))
 
 
 def _settled(
-    workspace: Workspace, message: Message, attempt: Attempt, customers: tuple[str, ...], address: str | None
+    connection: Connection, message: Message, attempt: Attempt, customers: tuple[str, ...], address: str | None
 ) -> Iterator[Undelivered]:
     """address: whoever else waits for it fares the same where the attempt says so; None: the whole channel."""
-    store, now = workspace.store, clock.now()
+    now = clock.now()
     match attempt.result:
         case Result.DELIVERED:
-            settle(store, message, now)
+            settle(connection, message, now)
             return
         case Result.NEVER:
             until = None
@@ -122,20 +124,19 @@ def _settled(
         case _:
             assert_never(attempt.result)
     if until is None:
-        settle(store, message, None, attempt.code)
+        settle(connection, message, None, attempt.code)
     else:
-        put_off(store, message, until, attempt.code)
+        put_off(connection, message, until, attempt.code)
     if attempt.down:
         others = until or next_attempt(now, now, message.attempts + 1)
         assert others is not None
-        put_off_others(store, message.channel, address, now, others, attempt.code)
+        put_off_others(connection, message.channel, address, now, others, attempt.code)
     if attempt is not UNASKED:
         yield Undelivered(message.channel, customers, attempt, until)
 
 
-def _posted(workspace: Workspace, webhooks: Webhooks, message: Message) -> Attempt:
-    with workspace.store.connected() as connection:
-        known = told_of(connection, message.customer) if message.customer else None
+def _posted(workspace: Workspace, connection: Connection, webhooks: Webhooks, message: Message) -> Attempt:
+    known = told_of(connection, message.customer) if message.customer else None
     notify = listener_of(known[2]).notify if known else None
     if message.customer is None or notify is None or notify.webhook != message.address or message.body is None:
         return UNASKED
@@ -163,14 +164,13 @@ def _secret(workspace: Workspace, customer: str, named: SecretReference) -> byte
     return secret
 
 
-def _letter(workspace: Workspace, message: Message) -> tuple[Letter | None, tuple[str, ...]]:
+def _letter(workspace: Workspace, connection: Connection, message: Message) -> tuple[Letter | None, tuple[str, ...]]:
     """None where nobody asks for it any more. With the customers that it tells of."""
-    store = workspace.store
-    with store.connected() as connection, connection.reading():
+    with connection.reading():
         notices = notices_of(connection, message.id)
-        documents = documents_with_notices(connection)
+        documents, held = documents_of(connection, message.id), held_now(connection, message.id)
     told = [
-        Told(each.notice, each.news)
+        Told(_today(each, held), each.news)
         for each in notices
         if message.address in listener_of(documents[each.notice.customer]).notify.email
     ]
@@ -178,13 +178,22 @@ def _letter(workspace: Workspace, message: Message) -> tuple[Letter | None, tupl
         return None, ()
     letter = Letter(
         message_id=message.message_id,
-        domain=f"{store.uuid}.reconciler",
+        domain=f"{workspace.store.uuid}.reconciler",
         written_at=message.created_at,
         to=message.address,
         subject=digest_subject(told),
         text=digest_text(told, workspace.public_url),
     )
     return letter, tuple(dict.fromkeys(each.notice.customer for each in told))
+
+
+def _today(told: NoticeRecord, held: Mapping[str, tuple[HeldSet, tuple[str, ...]]]) -> Notice:
+    """What is held may be another set by now, and only that of today can be approved."""
+    notice = told.notice
+    if not told.stands or notice.event is not EventKind.HELD or notice.customer not in held:
+        return notice
+    hold, causes = held[notice.customer]
+    return replace(notice, hold=hold, sentences=causes)
 
 
 def _outlet(workspace: Workspace) -> FileOutbox | Smtp:

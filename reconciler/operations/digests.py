@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from reconciler import clock
 from reconciler.config.models.customer import Notify
+from reconciler.store.connection import Connection
 from reconciler.store.live import Store
 from reconciler.store.notices import NoticeRecord, documents_with_notices, open_notices
 from reconciler.store.outbox import DIGEST, Channel, Entry, composing, last_digests, message_id, put, told_by_digests
@@ -40,10 +41,10 @@ def listener_of(document: Mapping[str, Any]) -> Listener:
     return Listener(Notify.model_validate(document.get("notify") or {}), str(document.get("timezone") or "UTC"))
 
 
-def make_digests(store: Store) -> None:
+def make_digests(store: Store, connection: Connection) -> None:
     """Puts every digest that is due into the outbox, each once."""
     now = clock.now()
-    with composing(store) as connection:
+    with composing(connection):
         known = open_notices(connection, clock.before(now, KEPT))
         if not known:
             return

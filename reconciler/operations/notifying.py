@@ -7,13 +7,14 @@ warning, and never fails a sync.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity
-from reconciler.notices.notice import Notice
+from reconciler.model.sync import SyncEvent
+from reconciler.notices.notice import HeldSet, Notice
 from reconciler.notices.webhook import body_of
 from reconciler.operations.delivering import Budget, deliver_mail, deliver_posts
 from reconciler.operations.digests import listener_of, make_digests
@@ -21,40 +22,46 @@ from reconciler.operations.failure import UNFORESEEN, unexpected
 from reconciler.operations.workspace import Workspace
 from reconciler.store.connection import Connection
 from reconciler.store.notices import record_notice, told_of
-from reconciler.store.outbox import Channel, Entry, forget, message_id, put
+from reconciler.store.outbox import Channel, Entry, forget, message_id, nothing_to_tell, put
 
 #: How long what was delivered or given up is kept.
 KEPT = timedelta(days=30)
 
 
-def note(workspace: Workspace, notices: Iterable[Notice]) -> None:
-    """Puts what happened into the outbox, each once however often it is noted. Raises Refusal where the store cannot be
-    written; nothing is noted then."""
-    known = list(notices)
-    if known:
-        with workspace.store.connected() as connection, connection.writing():
-            enter(workspace, connection, known)
+def note(workspace: Workspace, events: Iterable[SyncEvent]) -> None:
+    """As `enter`, in a transaction of its own. Raises Refusal where the store cannot be written; nothing is noted
+    then."""
+    with workspace.store.connected() as connection, connection.writing():
+        enter(workspace, connection, events)
 
 
-def enter(workspace: Workspace, connection: Connection, notices: Iterable[Notice]) -> None:
-    """As `note`, inside a writing transaction that records the sync as well."""
-    for notice in notices:
-        found = told_of(connection, notice.customer)
-        if found is None:
-            continue
-        customer, name, document = found
-        notice = replace(notice, name=name)
-        number = record_notice(connection, customer, notice)
-        url = listener_of(document).notify.webhook
-        if url is None:
-            continue
-        hold = notice.hold.id if notice.hold else ""
-        known_by = message_id(workspace.store, Channel.WEBHOOK, url, str(customer), notice.event, notice.at, hold)
-        body = body_of(notice, known_by, workspace.public_url).decode()
-        put(
-            connection,
-            Entry(known_by, Channel.WEBHOOK, url, notice.event, notice.at, {number: True}, customer, body),
-        )
+def enter(workspace: Workspace, connection: Connection, events: Iterable[SyncEvent]) -> None:
+    """Puts what happened now into the outbox, inside the writing transaction that records the sync. What is known
+    already is not told twice."""
+    for event in events:
+        found = told_of(connection, event.customer)
+        if found is not None:
+            _enter(workspace, connection, event, *found)
+
+
+def _enter(
+    workspace: Workspace,
+    connection: Connection,
+    event: SyncEvent,
+    customer: int,
+    name: str,
+    document: Mapping[str, object],
+) -> None:
+    now = clock.now()
+    hold = HeldSet(event.hold, event.people) if event.hold is not None else None
+    notice = Notice(event.kind, event.customer, now, event.since, event.sentences, hold, name)
+    number = record_notice(connection, customer, notice)
+    url = listener_of(document).notify.webhook
+    if number is None or url is None:
+        return
+    known_by = message_id(workspace.store, Channel.WEBHOOK, url, str(number), notice.event, now)
+    body = body_of(notice, known_by, workspace.public_url).decode()
+    put(connection, Entry(known_by, Channel.WEBHOOK, url, notice.event, now, {number: True}, customer, body))
 
 
 def deliver(workspace: Workspace, budget: Budget | None = None) -> tuple[Diagnostic, ...]:
@@ -62,10 +69,16 @@ def deliver(workspace: Workspace, budget: Budget | None = None) -> tuple[Diagnos
     nothing that a sync would have to answer for."""
     budget = budget or Budget()
     try:
-        make_digests(workspace.store)
-        undelivered = [*deliver_posts(workspace, budget), *deliver_mail(workspace, budget)]
-        with workspace.store.connected() as connection, connection.writing():
-            forget(connection, clock.before(clock.now(), KEPT))
+        with workspace.store.connected() as connection:
+            if nothing_to_tell(connection):
+                return ()
+            make_digests(workspace.store, connection)
+            undelivered = [
+                *deliver_posts(workspace, connection, budget),
+                *deliver_mail(workspace, connection, budget),
+            ]
+            with connection.writing():
+                forget(connection, clock.before(clock.now(), KEPT))
     except Refusal as refusal:
         return tuple(replace(each, severity=Severity.WARNING) for each in refusal.diagnostics)
     except UNFORESEEN as problem:  # a door: what was applied is applied, whether anybody hears of it or not

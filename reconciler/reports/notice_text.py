@@ -6,27 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.gate import GATES
 from reconciler.model.kind import Kind
-from reconciler.notices.notice import Event, Notice
+from reconciler.model.sync import EventKind
+from reconciler.notices.notice import Notice
 from reconciler.reports.cells import clean
 from reconciler.reports.wording import moment, things
 
 #: What an event means, for people who are no programmers.
 MEANINGS = {
-    Event.HELD: "changes wait for a person's approval",
-    Event.REFUSED: "the roster was refused, and nothing was changed",
-    Event.FAILED: "the roster could not be synced, and nothing was changed",
-    Event.STALE: "no fresh roster has arrived",
-    Event.RECOVERED: "all is well again",
+    EventKind.HELD: "changes wait for a person's approval",
+    EventKind.REFUSED: "the roster was refused, and nothing was changed",
+    EventKind.FAILED: "the roster could not be synced, and nothing was changed",
+    EventKind.STALE: "no fresh roster has arrived",
+    EventKind.RECOVERED: "all is well again",
 }
 
 #: Of a subject line: what matters most comes first.
-_ORDER = (Event.FAILED, Event.REFUSED, Event.HELD, Event.STALE, Event.RECOVERED)
-
-#: Why a source gave no roster at all, where no gate has a sentence for it.
-NO_SENTENCE = "The roster could not be read ({code})."
+_ORDER = (EventKind.FAILED, EventKind.REFUSED, EventKind.HELD, EventKind.STALE, EventKind.RECOVERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +31,6 @@ class Told:
 
     notice: Notice
     news: bool
-
-
-def plain_sentences(diagnostics: Iterable[Diagnostic]) -> tuple[str, ...]:
-    """One sentence for each error, of its gate where it is one: a diagnostic's own words may quote a row."""
-    codes = dict.fromkeys(each.code for each in diagnostics if each.is_error)
-    return tuple(GATES[code].sentence if code in GATES else NO_SENTENCE.format(code=code) for code in codes)
 
 
 def digest_subject(told: Sequence[Told]) -> str:
@@ -79,7 +69,7 @@ def _customers(notices: Iterable[Notice]) -> list[str]:
 
 
 def _paragraph(notice: Notice) -> str:
-    when = moment(notice.at) if notice.event is Event.RECOVERED else f"since {moment(notice.since)}"
+    when = moment(notice.at) if notice.event is EventKind.RECOVERED else f"since {moment(notice.since)}"
     lines = [f"  {notice.event.upper()} {when}: {MEANINGS[notice.event]}."]
     lines += [f"    {clean(each)}" for each in notice.sentences]
     if notice.hold is not None:

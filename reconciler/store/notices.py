@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from reconciler.notices.notice import CLOSES, Event, HeldSet, Notice
-from reconciler.store.connection import Connection
+from reconciler.model.sync import EventKind
+from reconciler.notices.notice import CLOSES, HeldSet, Notice
+from reconciler.store.connection import Connection, Parameters
 from reconciler.store.documents import text_of
+from reconciler.store.run_record import HoldScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,35 +23,45 @@ class NoticeRecord:
     news: bool = True
 
 
-def record_notice(connection: Connection, customer: int, notice: Notice) -> int:
-    """Its id. The same event of the same moment is recorded once, whoever tells it how often. Inside a writing
-    transaction."""
+def record_notice(connection: Connection, customer: int, notice: Notice) -> int | None:
+    """Its id; None where it is known: whoever tells it died before it was written down that this was told. Inside a
+    writing transaction."""
+    hold = notice.hold.id if notice.hold else ""
     facts = {
         "customer": customer,
         "event": notice.event.value,
         "since": notice.since,
-        "hold": notice.hold.id if notice.hold else "",
+        "hold": hold,
         "people": notice.hold.people if notice.hold else 0,
         "sentences": text_of(list(notice.sentences)),
         "at": notice.at,
     }
-    which = "customer_id = :customer AND event = :event AND at = :at AND hold_id = :hold"
-    find = f"SELECT id FROM notices WHERE {which}"
-    known = connection.scalar(find, facts)
-    if known is not None:
-        return int(known)
+    if _known(connection, customer, notice, hold):
+        return None
     closed = ", ".join(f"'{each.value}'" for each in CLOSES[notice.event])
     connection.execute(
         f"UPDATE notices SET stands = FALSE WHERE customer_id = :customer AND stands AND event IN ({closed})", facts
     )
-    stands = "FALSE" if notice.event is Event.RECOVERED else "TRUE"
+    stands = "FALSE" if notice.event is EventKind.RECOVERED else "TRUE"
     connection.execute(
         "INSERT INTO notices (customer_id, event, since, hold_id, people, sentences, at, stands)"
-        f" VALUES (:customer, :event, :since, :hold, :people, :sentences, :at, {stands})"
-        " ON CONFLICT (customer_id, event, at, hold_id) DO NOTHING",
+        f" VALUES (:customer, :event, :since, :hold, :people, :sentences, :at, {stands})",
         facts,
     )
-    return int(connection.scalar(find, facts))
+    return int(connection.scalar("SELECT max(id) FROM notices WHERE customer_id = :customer", facts))
+
+
+def _known(connection: Connection, customer: int, notice: Notice, hold: str) -> bool:
+    rows = connection.rows(
+        "SELECT event, hold_id, since FROM notices WHERE customer_id = :customer AND stands", {"customer": customer}
+    )
+    if notice.event is EventKind.RECOVERED:
+        return not rows
+    # A stale roster has been so since the last fresh one; of the others the moment is that of whoever tells it.
+    return any(
+        event == notice.event and known == hold and (event != EventKind.STALE or since == notice.since)
+        for event, known, since in rows
+    )
 
 
 COLUMNS = "n.id, n.event, c.slug, c.name, n.at, n.since, n.sentences, n.hold_id, n.people, n.stands"
@@ -90,8 +102,42 @@ def _record(
     news: bool = True,
 ) -> NoticeRecord:
     held = HeldSet(hold, int(people)) if hold else None
-    notice = Notice(Event(event), slug, at, since, tuple(orjson.loads(sentences)), held, name)
+    notice = Notice(EventKind(event), slug, at, since, tuple(orjson.loads(sentences)), held, name)
     return NoticeRecord(int(number), notice, bool(stands), bool(news))
+
+
+#: Customers that are there, of whom there is anything to tell, or of whom a message tells.
+WITH_NOTICES = "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n)"
+OF_MESSAGE = (
+    "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n"
+    " JOIN outbox_notices o ON o.notice_id = n.id WHERE o.outbox_id = :message)"
+)
+
+
+def documents_with_notices(connection: Connection) -> dict[str, dict[str, object]]:
+    """By slug, as last applied: of every customer of whom there is anything to tell."""
+    return _documents(connection, WITH_NOTICES, {})
+
+
+def documents_of(connection: Connection, message: int) -> dict[str, dict[str, object]]:
+    """As `documents_with_notices`: of every customer of whom a message tells."""
+    return _documents(connection, OF_MESSAGE, {"message": message})
+
+
+def _documents(connection: Connection, which: str, facts: Parameters) -> dict[str, dict[str, object]]:
+    rows = connection.rows(f"SELECT c.slug, c.document FROM customers c WHERE {which}", facts)
+    return {str(slug): orjson.loads(document) for slug, document in rows}
+
+
+def held_now(connection: Connection, message: int) -> dict[str, tuple[HeldSet, tuple[str, ...]]]:
+    """By slug, of every customer of whom a message tells: what of its roster waits today, and why. It may be another
+    set than the one that was told of."""
+    rows = connection.rows(
+        "SELECT c.slug, h.hold_id, h.people, h.causes FROM holds h JOIN customers c ON c.id = h.customer_id"
+        f" WHERE h.scope = :scope AND {OF_MESSAGE}",
+        {"scope": HoldScope.ROSTER.value, "message": message},
+    )
+    return {str(slug): (HeldSet(hold, int(people)), tuple(orjson.loads(causes))) for slug, hold, people, causes in rows}
 
 
 def told_of(connection: Connection, slug: str) -> tuple[int, str, dict[str, object]] | None:
@@ -100,11 +146,3 @@ def told_of(connection: Connection, slug: str) -> tuple[int, str, dict[str, obje
         "SELECT id, name, document FROM customers WHERE slug = :slug AND tombstoned_at IS NULL", {"slug": slug}
     )
     return (int(row[0]), str(row[1]), orjson.loads(row[2])) if row else None
-
-
-def documents_with_notices(connection: Connection) -> dict[str, dict[str, object]]:
-    """By slug, as last applied: of every customer of whom there is anything to tell."""
-    rows = connection.rows(
-        "SELECT slug, document FROM customers WHERE tombstoned_at IS NULL AND id IN (SELECT customer_id FROM notices)"
-    )
-    return {str(slug): orjson.loads(document) for slug, document in rows}

@@ -88,12 +88,17 @@ def put(connection: Connection, entry: Entry) -> None:
         )
 
 
+def nothing_to_tell(connection: Connection) -> bool:
+    """Most of the time: then nobody has to wait for a lock."""
+    return not connection.rows("SELECT 1 FROM notices LIMIT 1") and not connection.rows("SELECT 1 FROM outbox LIMIT 1")
+
+
 @contextmanager
-def composing(store: Store) -> Iterator[Connection]:
+def composing(connection: Connection) -> Iterator[None]:
     """A writing transaction in which no other process makes digests."""
-    with store.connected() as connection, connection.writing():
+    with connection.writing():
         connection.rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
-        yield connection
+        yield
 
 
 def last_digests(connection: Connection) -> dict[str, tuple[str, str]]:
@@ -123,10 +128,10 @@ WHERE o.id = :id
 """
 
 
-def take(store: Store, channel: Channel, now: str, until: str) -> Message | None:
+def take(connection: Connection, channel: Channel, now: str, until: str) -> Message | None:
     """The oldest message that is due, this process's until then; None where none is. until: when it is due again unless
     it is settled before."""
-    with store.connected() as connection, connection.writing():
+    with connection.writing():
         lock = connection.dialect.for_update
         number = connection.scalar(
             "SELECT id FROM outbox WHERE channel = :channel AND not_before <= :now ORDER BY id LIMIT 1"
@@ -143,36 +148,38 @@ def take(store: Store, channel: Channel, now: str, until: str) -> Message | None
     return Message(int(number), name, slug, channel, address, kind, body, created_at, int(attempts))
 
 
-def settle(store: Store, message: Message, sent_at: str | None, code: str | None = None) -> None:
+def settle(connection: Connection, message: Message, sent_at: str | None, code: str | None = None) -> None:
     """No further attempt. sent_at: None where it was given up."""
     _write(
-        store,
+        connection,
         "UPDATE outbox SET sent_at = :sent, last_error = :code, not_before = NULL WHERE id = :id",
         {"id": message.id, "sent": sent_at, "code": code},
     )
 
 
-def put_off(store: Store, message: Message, until: str, code: str) -> None:
+def put_off(connection: Connection, message: Message, until: str, code: str) -> None:
     _write(
-        store,
+        connection,
         "UPDATE outbox SET not_before = :until, last_error = :code WHERE id = :id",
         {"id": message.id, "until": until, "code": code},
     )
 
 
-def put_off_others(store: Store, channel: Channel, address: str | None, now: str, until: str, code: str) -> None:
+def put_off_others(
+    connection: Connection, channel: Channel, address: str | None, now: str, until: str, code: str
+) -> None:
     """Whatever is due for an address (None: by the channel), without an attempt: it would come to the same."""
     which = "" if address is None else " AND address = :address"
     _write(
-        store,
+        connection,
         "UPDATE outbox SET not_before = :until, last_error = :code"
         f" WHERE channel = :channel AND not_before <= :now{which}",
         {"channel": channel.value, "address": address, "now": now, "until": until, "code": code},
     )
 
 
-def _write(store: Store, statement: str, facts: dict[str, object]) -> None:
-    with store.connected() as connection, connection.writing():
+def _write(connection: Connection, statement: str, facts: dict[str, object]) -> None:
+    with connection.writing():
         connection.execute(statement, facts)
 
 

@@ -11,8 +11,9 @@ import pytest
 import standardwebhooks
 
 from reconciler.config.models.settings import Network
+from reconciler.model.sync import EventKind
 from reconciler.notices.attempt import DELIVERED, Result
-from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.notices.notice import HeldSet, Notice
 from reconciler.notices.signing import public_key, secret_bytes, signed_headers
 from reconciler.notices.webhook import Post, Webhooks, body_of
 from webhook_receiver import Receiver, receiving
@@ -21,7 +22,7 @@ SEED = bytes(range(32))
 SECRET = b"0123456789abcdef0123456789abcdef"
 LOOPBACK = Network(allow=("127.0.0.1",)).allows
 NOTICE = Notice(
-    Event.HELD,
+    EventKind.HELD,
     "springfield",
     "2026-11-23T02:31:00Z",
     "2026-11-23T02:30:00Z",

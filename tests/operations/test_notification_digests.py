@@ -14,7 +14,7 @@ import pytest
 from mail_server import mail_server
 from project import ENVIRONMENT, Project
 from reconciler import clock
-from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.operations import notifying
 from reconciler.operations.workspace import Workspace, open_workspace
 
@@ -35,18 +35,15 @@ def declared(project: Project, **customers: str) -> Workspace:
     return opened(project)
 
 
-def event(
-    kind: Event, at: datetime, customer: str = "springfield", *sentences: str, since: datetime | None = None
-) -> Notice:
-    hold = HeldSet(f"{customer}:12:7f3a9c", 12) if kind is Event.HELD else None
-    return Notice(
-        kind,
-        customer,
-        f"{at:%Y-%m-%dT%H:%M:%SZ}",
-        f"{since or at:%Y-%m-%dT%H:%M:%SZ}",
-        sentences or ("Lincoln Elementary (s-7) would lose everyone: 12 of 12.",),
-        hold,
-    )
+def event(kind: EventKind, customer: str = "springfield", *sentences: str) -> SyncEvent:
+    """Since when it is so, is when it is noted."""
+    said = sentences or ("Lincoln Elementary (s-7) would lose everyone: 12 of 12.",)
+    return SyncEvent(customer, kind, "", said, f"{customer}:12:7f3a9c" if kind is EventKind.HELD else None, 12)
+
+
+def noted(workspace: Workspace, at: datetime, *events: SyncEvent) -> None:
+    with clock.at(at):
+        notifying.note(workspace, [replace(each, since=clock.now()) for each in events])
 
 
 def delivered(workspace: Workspace, at: datetime) -> tuple[str, ...]:
@@ -76,14 +73,14 @@ def test_a_school_week_in_digests(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n", shelby=f"notify: {{email: [{OPS}]}}\n")
     assert arrived(workspace, MONDAY + 8 * HOUR) == []
     # Tuesday: a night's hold is told in the morning, and once.
-    notifying.note(workspace, [event(Event.HELD, MONDAY + DAY + 2.5 * HOUR)])
+    noted(workspace, MONDAY + DAY + 2.5 * HOUR, event(EventKind.HELD))
     assert arrived(workspace, MONDAY + DAY + 2.5 * HOUR) == []
     [tuesday] = arrived(workspace, MONDAY + DAY + 7 * HOUR)
     assert arrived(workspace, MONDAY + DAY + 9 * HOUR) == []
     assert tuesday["To"] == OPS
     assert tuesday["Subject"] == "Springfield District: roster held"
     # It still stands on Wednesday, and another customer's roster was refused after Tuesday's digest.
-    notifying.note(workspace, [event(Event.REFUSED, MONDAY + DAY + 15 * HOUR, "shelby", "The file was cut off.")])
+    noted(workspace, MONDAY + DAY + 15 * HOUR, event(EventKind.REFUSED, "shelby", "The file was cut off."))
     assert arrived(workspace, MONDAY + DAY + 16 * HOUR) == []
     [wednesday] = arrived(workspace, MONDAY + 2 * DAY + 7 * HOUR)
     assert wednesday["Subject"] == "Rosters: 1 refused, 1 held"
@@ -95,9 +92,8 @@ def test_a_school_week_in_digests(project: Project) -> None:
     assert thursday.get_content().startswith("Nothing new. Still so, as told before:")
     # Friday: both are well again.
     night = MONDAY + 4 * DAY + 2.5 * HOUR
-    notifying.note(
-        workspace,
-        [event(Event.RECOVERED, night, each, "The roster is in order again.") for each in ("shelby", "springfield")],
+    noted(
+        workspace, night, *(event(EventKind.RECOVERED, each, "It is in order.") for each in ("shelby", "springfield"))
     )
     [friday] = arrived(workspace, MONDAY + 4 * DAY + 7 * HOUR)
     assert friday["Subject"] == "Rosters: 2 recovered"
@@ -111,7 +107,7 @@ def test_a_school_week_in_digests(project: Project) -> None:
 
 def test_the_digest_in_its_own_words(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
-    notifying.note(workspace, [event(Event.HELD, MONDAY + 2.5 * HOUR)])
+    noted(workspace, MONDAY + 2.5 * HOUR, event(EventKind.HELD))
     [mail] = arrived(workspace, MONDAY + 7 * HOUR)
     assert mail.get_content().replace("\r\n", "\n") == (
         "Springfield District (springfield)\n"
@@ -128,7 +124,8 @@ def test_the_digest_in_its_own_words(project: Project) -> None:
 
 def test_what_came_and_went_within_a_day_is_told_all_the_same(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
-    notifying.note(workspace, [event(Event.FAILED, MONDAY + 1 * HOUR), event(Event.RECOVERED, MONDAY + 2 * HOUR)])
+    noted(workspace, MONDAY + 1 * HOUR, event(EventKind.FAILED))
+    noted(workspace, MONDAY + 2 * HOUR, event(EventKind.RECOVERED))
     [mail] = arrived(workspace, MONDAY + 7 * HOUR)
     assert mail["Subject"] == "Springfield District: roster failed, recovered"
 
@@ -139,7 +136,7 @@ def test_the_morning_is_where_the_customers_are(project: Project) -> None:
     workspace = declared(project, springfield=chicago, berlin=berlin)
     # 06:30 UTC is after the morning in Berlin and before it in Chicago.
     night = MONDAY + 6.5 * HOUR
-    notifying.note(workspace, [event(Event.HELD, night), event(Event.HELD, night, "berlin")])
+    noted(workspace, night, event(EventKind.HELD), event(EventKind.HELD, "berlin"))
     assert [each["To"] for each in arrived(workspace, night)] == ["head@berlin.example"]
     # Who is told of both is told after the later morning.
     assert arrived(workspace, MONDAY + 12.9 * HOUR) == []
@@ -150,7 +147,7 @@ def test_the_morning_is_where_the_customers_are(project: Project) -> None:
 def test_the_clock_that_is_put_forward_takes_no_digest_along(project: Project) -> None:
     workspace = declared(project, springfield=f"timezone: America/Chicago\nnotify: {{email: [{OPS}]}}\n")
     saturday = datetime(2027, 3, 13, tzinfo=UTC)
-    notifying.note(workspace, [event(Event.HELD, saturday + 9 * HOUR)])
+    noted(workspace, saturday + 9 * HOUR, event(EventKind.HELD))
     found = [hour for hour in range(9, 72) for _ in arrived(workspace, saturday + hour * HOUR)]
     # 07:00 is 13:00 UTC on Saturday, and 12:00 UTC from Sunday on.
     assert found == [13, 24 + 12, 48 + 12]
@@ -159,7 +156,7 @@ def test_the_clock_that_is_put_forward_takes_no_digest_along(project: Project) -
 def test_where_runs_come_only_at_night_mail_goes_out_at_night(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
     night = MONDAY + 2.5 * HOUR
-    notifying.note(workspace, [event(Event.HELD, night)])
+    noted(workspace, night, event(EventKind.HELD))
     assert arrived(workspace, night) == []
     assert len(arrived(workspace, night + DAY)) == 1
     assert len(arrived(workspace, night + 2 * DAY)) == 1
@@ -167,14 +164,28 @@ def test_where_runs_come_only_at_night_mail_goes_out_at_night(project: Project) 
 
 def test_who_is_asked_to_be_told_later_hears_what_stands_and_who_is_taken_out_hears_nothing(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
-    notifying.note(
-        workspace, [event(Event.STALE, MONDAY), event(Event.HELD, MONDAY), event(Event.REFUSED, MONDAY + HOUR)]
-    )
+    noted(workspace, MONDAY, event(EventKind.STALE), event(EventKind.HELD))
+    noted(workspace, MONDAY + HOUR, event(EventKind.REFUSED))
     assert len(arrived(workspace, MONDAY + 7 * HOUR)) == 1
     workspace = declared(project, springfield="notify: {email: [new@read.example]}\n")
     [mail] = arrived(workspace, MONDAY + 5 * DAY + 7 * HOUR)
     assert mail["To"] == "new@read.example"
     assert mail["Subject"] == "Springfield District: roster refused, stale"
+
+
+def test_what_is_held_is_told_as_it_can_be_approved_today(project: Project) -> None:
+    workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
+    noted(workspace, MONDAY + 2 * HOUR, event(EventKind.HELD))
+    with project.by_hand() as cursor:
+        cursor.execute(
+            "INSERT INTO holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at)"
+            " SELECT id, 'roster', 'springfield:13:aaaaaa', 13, 20, '[\"13 of 20 people would go.\"]', 'p', 'now'"
+            " FROM customers WHERE slug = 'springfield'"
+        )
+    [mail] = arrived(workspace, MONDAY + 7 * HOUR)
+    assert "    13 of 20 people would go.\n" in mail.get_content().replace("\r\n", "\n")
+    assert "springfield:13:aaaaaa" in mail.get_content()
+    assert "7f3a9c" not in mail.get_content()
 
 
 def test_a_mail_that_a_server_did_not_take_is_sent_later_as_the_same_mail(
@@ -190,7 +201,7 @@ def test_a_mail_that_a_server_did_not_take_is_sent_later_as_the_same_mail(
         workspace = declared(project, springfield=f"notify: {{email: [{OPS}, gone@read.example]}}\n")
         server.refusals["gone@read.example"] = "550 no such user"
         server.data = "451 later"
-        notifying.note(workspace, [event(Event.HELD, MONDAY + 2 * HOUR)])
+        noted(workspace, MONDAY + 2 * HOUR, event(EventKind.HELD))
         warned = delivered(workspace, MONDAY + 7 * HOUR)
         assert [each.partition("[")[2].partition("]")[0] for each in warned] == ["mail-address-refused", "mail-refused"]
         assert all("mail of springfield: 127.0.0.1" in each and "@" not in each for each in warned)
@@ -206,7 +217,7 @@ def test_two_runs_at_once_make_one_digest(project: Project) -> None:
     import threading
 
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
-    notifying.note(workspace, [event(Event.HELD, MONDAY + 2 * HOUR)])
+    noted(workspace, MONDAY + 2 * HOUR, event(EventKind.HELD))
     found: list[tuple[str, ...]] = []
     runs = [threading.Thread(target=lambda: found.append(delivered(workspace, MONDAY + 7 * HOUR))) for _ in range(3)]
     for each in runs:
@@ -220,7 +231,7 @@ def test_two_runs_at_once_make_one_digest(project: Project) -> None:
 
 def test_a_removed_customer_is_in_no_digest(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
-    notifying.note(workspace, [replace(event(Event.HELD, MONDAY), customer="nobody"), event(Event.HELD, MONDAY)])
+    noted(workspace, MONDAY, event(EventKind.HELD, "nobody"), event(EventKind.HELD))
     with project.by_hand() as cursor:
         cursor.execute("UPDATE customers SET tombstoned_at = '2026-11-23T01:00:00Z'")
     assert arrived(workspace, MONDAY + 7 * HOUR) == []

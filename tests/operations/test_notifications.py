@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +18,7 @@ import standardwebhooks
 from project import ENVIRONMENT, KEY, Project
 from reconciler import clock
 from reconciler.model.diagnostic import Severity
-from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.notices.signing import public_key
 from reconciler.operations import delivering, notifying
 from reconciler.operations.delivering import Budget
@@ -55,10 +54,15 @@ def opened(project: Project) -> Workspace:
     return open_workspace(Path("customers"), None, project.store_url)
 
 
-def held(at: datetime = NIGHT, customer: str = "springfield") -> Notice:
-    moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+def event(kind: EventKind = EventKind.HELD, since: datetime = NIGHT, *, digest: str = "7f3a9c") -> SyncEvent:
     sentence = "Lincoln Elementary (s-7) would lose everyone: 12 of 12."
-    return Notice(Event.HELD, customer, moment, moment, (sentence,), HeldSet(f"{customer}:12:7f3a9c", 12))
+    hold = f"springfield:12:{digest}" if kind is EventKind.HELD else None
+    return SyncEvent("springfield", kind, f"{since:%Y-%m-%dT%H:%M:%SZ}", (sentence,), hold, 12)
+
+
+def noted(workspace: Workspace, *events: SyncEvent, at: datetime = NIGHT) -> None:
+    with clock.at(at):
+        notifying.note(workspace, events)
 
 
 def delivered(project: Project, at: datetime) -> list[str]:
@@ -71,8 +75,8 @@ def delivered(project: Project, at: datetime) -> list[str]:
 
 def test_an_event_is_posted_at_once_and_once(hooked: Project, receiver: Receiver) -> None:
     workspace = opened(hooked)
-    notifying.note(workspace, [held()])
-    notifying.note(workspace, [held()])
+    noted(workspace, event())
+    noted(workspace, event(since=NIGHT + timedelta(minutes=1)), at=NIGHT + timedelta(minutes=1))
     assert delivered(hooked, NIGHT) == []
     assert delivered(hooked, NIGHT + timedelta(hours=1)) == []
     [got] = receiver.received
@@ -97,7 +101,7 @@ def test_the_shared_secret_is_looked_up_when_it_is_needed(
     with clock.at(datetime.now(UTC)):
         now = clock.now()
     moment = datetime.fromisoformat(now)
-    notifying.note(opened(hooked), [held(moment)])
+    noted(opened(hooked), event(), at=moment)
     [warned] = delivered(hooked, moment)
     assert "[webhook-secret-form]" in warned
     monkeypatch.delenv(variable)
@@ -121,7 +125,7 @@ def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after
 ) -> None:
     receiver.answers_with(500)
     workspace = opened(hooked)
-    notifying.note(workspace, [held()])
+    noted(workspace, event())
     asked = [NIGHT]
     while True:
         with clock.at(asked[-1]):
@@ -147,8 +151,7 @@ def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after
 def test_a_receiver_that_comes_back_gets_everything_in_order(hooked: Project, receiver: Receiver) -> None:
     receiver.answers_with(503)
     workspace = opened(hooked)
-    events = [held(NIGHT - timedelta(hours=1)), replace(held(NIGHT), event=Event.RECOVERED, hold=None)]
-    notifying.note(workspace, events)
+    noted(workspace, event(), event(EventKind.RECOVERED))
     assert len(delivered(hooked, NIGHT)) == 1
     # Whoever is down is asked once, whatever waits for it.
     assert len(receiver.received) == 1
@@ -159,11 +162,11 @@ def test_a_receiver_that_comes_back_gets_everything_in_order(hooked: Project, re
 
 def test_410_and_an_address_that_was_taken_away_end_it(hooked: Project, receiver: Receiver) -> None:
     receiver.answers_with(410)
-    notifying.note(opened(hooked), [held()])
+    noted(opened(hooked), event())
     [warned] = delivered(hooked, NIGHT)
     assert "[webhook-gone]" in warned
     assert "given up" in warned
-    notifying.note(opened(hooked), [held(NIGHT + timedelta(days=1))])
+    noted(opened(hooked), event(EventKind.FAILED), at=NIGHT + timedelta(days=1))
     hooked.customer(org=None, more="notify: {webhook: 'https://elsewhere.example/hook'}\n")
     assert hooked.apply().code == 0
     assert delivered(hooked, NIGHT + timedelta(days=2)) == []
@@ -173,14 +176,14 @@ def test_410_and_an_address_that_was_taken_away_end_it(hooked: Project, receiver
 
 def test_the_configuration_last_applied_rules_and_not_the_files(hooked: Project, receiver: Receiver) -> None:
     hooked.customer(org=None, more="notify: {webhook: 'https://elsewhere.example/hook'}\n")
-    notifying.note(opened(hooked), [held()])
+    noted(opened(hooked), event())
     assert delivered(hooked, NIGHT) == []
     assert len(receiver.received) == 1
 
 
 def test_one_run_delivers_no_more_than_it_may(hooked: Project, receiver: Receiver) -> None:
     workspace = opened(hooked)
-    notifying.note(workspace, [held(NIGHT + timedelta(minutes=each)) for each in range(5)])
+    noted(workspace, *(event(digest=f"00000{each}") for each in range(5)))
     ticks = iter(range(0, 1000, 25))
     with clock.at(NIGHT + timedelta(hours=1)):
         assert notifying.deliver(workspace, Budget(messages=2)) == ()
@@ -196,6 +199,7 @@ def test_a_defect_in_delivering_is_a_warning(hooked: Project, monkeypatch: pytes
         raise ValueError("ops@springfield.example")
 
     monkeypatch.setattr(notifying, "make_digests", broken)
+    noted(opened(hooked), event())
     [warned] = delivered(hooked, NIGHT)
     assert "unexpected ValueError while delivering notifications" in warned
     assert "ops@" not in warned
@@ -206,7 +210,7 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from reconciler import clock
-from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.notices.webhook import Webhooks
 from reconciler.operations import notifying
 from reconciler.operations.workspace import open_workspace
@@ -216,7 +220,8 @@ workspace = open_workspace(Path("customers"), None, url)
 at = "2026-11-23T02:30:00Z"
 if place == "sending":
     Webhooks.send = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-notifying.note(workspace, [Notice(Event.HELD, "springfield", at, at, ("Many.",), HeldSet("springfield:12:7f3a9c", 12))])
+with clock.at(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):
+    notifying.note(workspace, [SyncEvent("springfield", EventKind.HELD, at, ("Many.",), "springfield:12:7f3a9c", 12)])
 if place == "noted":
     os.kill(os.getpid(), signal.SIGKILL)
 with clock.at(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.notices.notice import Event, HeldSet, Notice
+from reconciler.model.sync import EventKind
+from reconciler.notices.notice import HeldSet, Notice
 from reconciler.store import outbox
 from reconciler.store.erasure import erase_customer
 from reconciler.store.live import Store
@@ -18,7 +19,7 @@ from tests.store import plans
 NOW, SOON, LATER = "2026-11-23T07:00:00Z", "2026-11-23T07:10:00Z", "2026-11-24T07:00:00Z"
 HOOK = "https://hooks.example/a"
 HELD = Notice(
-    Event.HELD,
+    EventKind.HELD,
     plans.SLUG,
     NOW,
     NOW,
@@ -38,7 +39,7 @@ def customer_of(store: Store) -> int:
         return reader.customers()[plans.SLUG].id
 
 
-def noted(store: Store, *notices: Notice) -> list[int]:
+def noted(store: Store, *notices: Notice) -> list[int | None]:
     customer = customer_of(store)
     with store.connected() as connection, connection.writing():
         return [record_notice(connection, customer, each) for each in notices]
@@ -50,6 +51,16 @@ def put(store: Store, name: str, *, address: str = HOOK, notice: int = 1, now: s
         outbox.put(connection, entry)
 
 
+def take(store: Store, channel: Channel, now: str, until: str) -> outbox.Message | None:
+    with store.connected() as connection:
+        return outbox.take(connection, channel, now, until)
+
+
+def settle(store: Store, message: outbox.Message, sent_at: str | None, code: str | None = None) -> None:
+    with store.connected() as connection:
+        outbox.settle(connection, message, sent_at, code)
+
+
 def rows(store: Store, columns: str) -> list[tuple[object, ...]]:
     with store.connected() as connection:
         return connection.rows(f"SELECT {columns} FROM outbox ORDER BY id")
@@ -58,7 +69,7 @@ def rows(store: Store, columns: str) -> list[tuple[object, ...]]:
 def test_a_message_is_put_in_once_and_taken_by_one(loaded: Store) -> None:
     put(loaded, "msg_1")
     put(loaded, "msg_1")
-    taken = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    taken = take(loaded, Channel.WEBHOOK, NOW, SOON)
     assert taken is not None
     assert (taken.message_id, taken.customer, taken.address, taken.body, taken.attempts) == (
         "msg_1",
@@ -67,13 +78,13 @@ def test_a_message_is_put_in_once_and_taken_by_one(loaded: Store) -> None:
         '{"a": 1}',
         0,
     )
-    assert outbox.take(loaded, Channel.WEBHOOK, NOW, SOON) is None
+    assert take(loaded, Channel.WEBHOOK, NOW, SOON) is None
 
 
 def test_what_a_process_took_that_died_is_due_again_after_a_while(loaded: Store) -> None:
     put(loaded, "msg_1")
-    outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
-    again = outbox.take(loaded, Channel.WEBHOOK, SOON, LATER)
+    take(loaded, Channel.WEBHOOK, NOW, SOON)
+    again = take(loaded, Channel.WEBHOOK, SOON, LATER)
     assert again is not None
     assert (again.message_id, again.attempts) == ("msg_1", 1)
 
@@ -84,7 +95,7 @@ def test_two_processes_never_have_the_same_message(loaded: Store) -> None:
     taken: list[str] = []
 
     def work() -> None:
-        while (message := outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)) is not None:
+        while (message := take(loaded, Channel.WEBHOOK, NOW, SOON)) is not None:
             taken.append(message.message_id)
 
     workers = [threading.Thread(target=work) for _ in range(3)]
@@ -99,10 +110,10 @@ def test_settled_and_given_up_are_taken_no_more(loaded: Store) -> None:
     put(loaded, "msg_1")
     put(loaded, "msg_2")
     for sent, code in ((SOON, None), (None, "webhook-gone")):
-        message = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+        message = take(loaded, Channel.WEBHOOK, NOW, SOON)
         assert message is not None
-        outbox.settle(loaded, message, sent, code)
-    assert outbox.take(loaded, Channel.WEBHOOK, LATER, LATER) is None
+        settle(loaded, message, sent, code)
+    assert take(loaded, Channel.WEBHOOK, LATER, LATER) is None
     assert rows(loaded, "message_id, sent_at, last_error, not_before") == [
         ("msg_1", SOON, None, None),
         ("msg_2", None, "webhook-gone", None),
@@ -113,11 +124,12 @@ def test_others_for_the_same_address_are_put_off_with_it(loaded: Store) -> None:
     put(loaded, "msg_1")
     put(loaded, "msg_2")
     put(loaded, "msg_3", address="https://hooks.example/b")
-    message = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    message = take(loaded, Channel.WEBHOOK, NOW, SOON)
     assert message is not None
-    outbox.put_off(loaded, message, LATER, "webhook-timeout")
-    outbox.put_off_others(loaded, Channel.WEBHOOK, HOOK, NOW, LATER, "webhook-timeout")
-    other = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    with loaded.connected() as connection:
+        outbox.put_off(connection, message, LATER, "webhook-timeout")
+        outbox.put_off_others(connection, Channel.WEBHOOK, HOOK, NOW, LATER, "webhook-timeout")
+    other = take(loaded, Channel.WEBHOOK, NOW, SOON)
     assert other is not None
     assert other.message_id == "msg_3"
     assert rows(loaded, "message_id, attempts, not_before, last_error") == [
@@ -128,20 +140,26 @@ def test_others_for_the_same_address_are_put_off_with_it(loaded: Store) -> None:
 
 
 def test_the_same_event_is_recorded_once_and_the_next_outcome_takes_its_place(loaded: Store) -> None:
-    first, again = noted(loaded, HELD, HELD)
-    assert first == again
-    refused = replace(HELD, event=Event.REFUSED, at=SOON, since=SOON, hold=None)
-    stale = replace(refused, event=Event.STALE)
+    [first, again, other] = noted(
+        loaded, HELD, replace(HELD, at=SOON), replace(HELD, hold=HeldSet("springfield:11:def", 11))
+    )
+    assert first is not None
+    assert again is None
+    assert other is not None
+    refused = replace(HELD, event=EventKind.REFUSED, at=SOON, since=SOON, hold=None)
+    stale = replace(refused, event=EventKind.STALE)
     noted(loaded, refused, stale)
     with loaded.connected() as connection:
         assert [(each.notice.event, each.stands) for each in open_notices(connection, NOW)] == [
-            (Event.HELD, False),
-            (Event.REFUSED, True),
-            (Event.STALE, True),
+            (EventKind.HELD, False),
+            (EventKind.HELD, False),
+            (EventKind.REFUSED, True),
+            (EventKind.STALE, True),
         ]
-    noted(loaded, replace(refused, event=Event.RECOVERED, at=LATER, since=LATER))
+    recovered = replace(refused, event=EventKind.RECOVERED, at=LATER, since=LATER)
+    assert [each is None for each in noted(loaded, recovered, recovered)] == [False, True]
     with loaded.connected() as connection:
-        assert [each.notice.event for each in open_notices(connection, LATER)] == [Event.RECOVERED]
+        assert [each.notice.event for each in open_notices(connection, LATER)] == [EventKind.RECOVERED]
 
 
 def test_what_is_told_comes_back_as_it_was(loaded: Store) -> None:
@@ -153,14 +171,14 @@ def test_what_is_told_comes_back_as_it_was(loaded: Store) -> None:
 
 
 def test_old_messages_are_forgotten_and_what_still_stands_is_not(loaded: Store) -> None:
-    recovered = replace(HELD, event=Event.RECOVERED, hold=None)
-    failed = replace(HELD, event=Event.FAILED, at=SOON, hold=None)
+    recovered = replace(HELD, event=EventKind.RECOVERED, hold=None)
+    failed = replace(HELD, event=EventKind.FAILED, at=SOON, hold=None)
     numbers = noted(loaded, replace(HELD, at="2026-10-01T07:00:00Z"), recovered, failed)
     for place, number in enumerate(numbers):
         put(loaded, f"msg_{place}", notice=number)
-    message = outbox.take(loaded, Channel.WEBHOOK, NOW, SOON)
+    message = take(loaded, Channel.WEBHOOK, NOW, SOON)
     assert message is not None
-    outbox.settle(loaded, message, NOW)
+    settle(loaded, message, NOW)
     with loaded.connected() as connection, connection.writing():
         outbox.forget(connection, LATER)
     assert rows(loaded, "message_id") == [("msg_1",), ("msg_2",)]

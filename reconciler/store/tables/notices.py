@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text
 
 from reconciler.store.tables.metadata import durable, surrogate
 
@@ -19,7 +19,7 @@ notices = Table(
     Column("sentences", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("stands", Boolean, nullable=False),
-    UniqueConstraint("customer_id", "event", "at", "hold_id"),
+    Index("ix_notices_customer_id_at", "customer_id", "at"),
     sqlite_autoincrement=True,
 )
 

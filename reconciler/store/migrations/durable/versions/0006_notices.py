@@ -26,11 +26,9 @@ def upgrade() -> None:
         sa.Column("at", sa.Text(), nullable=False),
         sa.Column("stands", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
-        sa.UniqueConstraint(
-            "customer_id", "event", "at", "hold_id", name=op.f("uq_notices_customer_id_event_at_hold_id")
-        ),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_notices_customer_id_at", "notices", ["customer_id", "at"], unique=False)
     op.create_table(
         "outbox",
         sa.Column("id", WHOLE, sa.Identity(always=False), nullable=False),

@@ -1,0 +1,142 @@
+"""Nothing that is told of a sync names a person: not in the outbox, nor in a post, nor in a mail.
+
+Everything personal of these rosters holds a mark, so that a leak shows whatever way it took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bundles import Bundle, Row, bundle
+from given_sources import SFTP, GivenSource, given_sources, packed
+from project import Project
+from reconciler import clock
+from reconciler.model.diagnostic import Refusal, error
+from webhook_receiver import Receiver, receiving
+
+MARK = "qz"
+PERSONAL = ("sourcedId", "givenName", "familyName", "username", "identifier", "email")
+MONDAY = datetime(2026, 11, 23, 3, tzinfo=UTC)
+
+Given = Bundle | bytes | Refusal | Exception
+
+
+def marked(made: Bundle) -> Bundle:
+    """The same people under names, ids and addresses that hold the mark."""
+    users = [{**row, **{name: f"{MARK}{row[name]}" for name in PERSONAL}} for row in made.tables["users"]]
+    enrollments = [{**row, "userSourcedId": f"{MARK}{row['userSourcedId']}"} for row in made.tables["enrollments"]]
+    return made.with_rows("users", users).with_rows("enrollments", enrollments)
+
+
+DAY = marked(bundle(users=40))
+
+
+def each(change: Callable[[int, Row], Mapping[str, str]]) -> Bundle:
+    """Every person changed."""
+    return DAY.with_rows("users", [{**row, **change(place, row)} for place, row in enumerate(DAY.tables["users"])])
+
+
+def slipped(*columns: str) -> Bundle:
+    """These columns are those of the next row."""
+    rows = DAY.tables["users"]
+    return each(lambda place, _: {name: rows[(place + 1) % len(rows)][name] for name in columns})
+
+
+def rekeyed() -> Bundle:
+    new = {row["sourcedId"]: f"{row['sourcedId']}-new" for row in DAY.tables["users"]}
+    users = [{**row, "sourcedId": new[row["sourcedId"]]} for row in DAY.tables["users"]]
+    enrollments = [{**row, "userSourcedId": new[row["userSourcedId"]]} for row in DAY.tables["enrollments"]]
+    return DAY.with_rows("users", users).with_rows("enrollments", enrollments)
+
+
+def without_school(school: str) -> Bundle:
+    left = [row["sourcedId"] for row in DAY.tables["users"] if row["orgSourcedIds"] == school]
+    return DAY.without_users(left)
+
+
+NIGHTS: Mapping[str, Given] = {
+    "as ever": DAY,
+    "a school is gone": without_school("s-1"),
+    "half of all are gone": DAY.without_users(DAY.students()[::2]),
+    "new ids": rekeyed(),
+    "names of others": slipped("givenName", "familyName", "identifier", "email"),
+    "addresses of others": slipped("email", "username"),
+    "all administer": each(lambda *_: {"role": "administrator"}),
+    "nobody is enabled": each(lambda *_: {"enabledUser": "false"}),
+    "roles that nobody knows": each(lambda *_: {"role": "wizard"}),
+    "everybody twice": DAY.with_rows("users", [*DAY.tables["users"], *DAY.tables["users"]]),
+    "damaged": packed(DAY)[:-200],
+    "a file that is cut off": DAY.raw("users.csv", DAY.text("users").encode()[:-40]),
+    "no people": DAY.with_rows("users", []),
+    "not reached": Refusal([error("host-unreachable", f"no connection for {MARK}u-0001")]),
+    "a defect": ValueError(f"{MARK}u-0001"),
+}
+
+
+@dataclass
+class Nights:
+    """One night after the other: a sync at 03:00 with what it gets, and one in the morning that finds the same."""
+
+    project: Project
+    source: GivenSource
+    receiver: Receiver
+    now: datetime = MONDAY
+
+    def play(self, given: Given) -> int:
+        self.source.given = given
+        self.now += timedelta(days=1)
+        with clock.at(self.now):
+            code = self.project.run("sync", "springfield").code
+        with clock.at(self.now + timedelta(hours=5)):
+            self.project.run("sync", "springfield")
+        return code
+
+    def texts(self) -> Iterator[str]:
+        for table in ("notices", "outbox"):
+            yield from (repr(row) for row in self.project.ask(f"SELECT * FROM {table}"))
+        yield from (got.body.decode() for got in self.receiver.received)
+        yield from (path.read_text(encoding="utf-8") for path in Path(".reconciler/outbox").glob("*.eml"))
+
+    def told(self) -> set[str]:
+        return {got.json["type"] for got in self.receiver.received}
+
+
+@pytest.fixture
+def nights(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
+    with receiving() as receiver:
+        monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__SFTP", "hunter2")
+        text = (project.folder / "reconciler.yaml").read_text(encoding="utf-8")
+        project.write("reconciler.yaml", f'{text}network: {{allow: ["127.0.0.1"]}}\n')
+        more = f"notify: {{webhook: '{receiver.url}', email: [ops@read.example]}}\n"
+        project.customer(org=None, more=SFTP.format(host="sftp.example.org", auto="") + more)
+        assert project.apply("--roster", "none", "springfield").code == 0
+        sources = given_sources(monkeypatch)
+        sources["springfield"] = GivenSource(DAY)
+        yield Nights(project, sources["springfield"], receiver)
+
+
+def test_no_name_is_told_whatever_happens_in_a_fortnight(nights: Nights) -> None:
+    assert nights.play(DAY) == 0
+    for given in NIGHTS.values():
+        nights.play(given)
+    nights.play(DAY)
+    found = list(nights.texts())
+    assert nights.told() >= {"sync.held", "sync.refused", "sync.failed", "sync.recovered"}
+    assert any("Subject: " in text for text in found)
+    assert [text for text in found if MARK in text.casefold()] == []
+
+
+@pytest.mark.slow
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(sorted(NIGHTS)), min_size=1, max_size=5))
+def test_no_name_is_told_in_whatever_order_it_happens(nights: Nights, order: list[str]) -> None:
+    for name in order:
+        nights.play(NIGHTS[name])
+    assert [text for text in nights.texts() if MARK in text.casefold()] == []
