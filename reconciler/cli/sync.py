@@ -15,8 +15,7 @@ from reconciler.cli.progress import progress_bars
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
 from reconciler.operations.applied_configuration import open_applied_workspace
-from reconciler.operations.notifying import deliver
-from reconciler.operations.sync_notices import enter_events
+from reconciler.operations.notifying import deliver, enter
 from reconciler.operations.sync_one import Came, Tally
 from reconciler.operations.syncing import SyncedCustomer, SyncRequest
 from reconciler.operations.syncing import sync as synced
@@ -54,9 +53,7 @@ def sync(
     workspace = open_applied_workspace(directory, environment, store)
     place = place_in_words(directory, environment, store)
     with progress_bars() as heard:
-        results = synced(
-            workspace, SyncRequest(customers, due, heard, lock_timeout), told=partial(enter_events, workspace)
-        )
+        results = synced(workspace, SyncRequest(customers, due, heard, lock_timeout), told=partial(enter, workspace))
     undelivered = deliver(workspace)
     told = [_synced(result, place) for result in results]
     if form == "json":

@@ -1,7 +1,7 @@
 """`sync`: fetches rosters beside each other, and takes them in one after the other, each customer by itself.
 
 What fails with one stops no other. What is to be told of it is handed over in the transaction that writes it down, so
-that it is told once; delivery belongs to whoever gives `told` (`operations.sync_notices`).
+that it is told once; delivery belongs to whoever gives `told` (`operations.notifying`).
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import standardwebhooks
 
+from bundles import bundle
+from given_sources import SFTP, GivenSource, given_sources
 from project import ENVIRONMENT, KEY, Project
 from reconciler import clock
 from reconciler.model.diagnostic import Severity
@@ -205,6 +207,35 @@ def test_a_defect_in_delivering_is_a_warning(hooked: Project, monkeypatch: pytes
     assert "ops@" not in warned
 
 
+def test_a_sync_tells_what_became_of_it_and_a_receiver_that_is_down_fails_no_sync(
+    hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = bundle(users=40)
+    monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__SFTP", "hunter2")
+    notify = f"notify: {{webhook: '{receiver.url}?token=s3cret'}}\n"
+    hooked.customer(org=None, more=SFTP.format(host="sftp.example.org", auto="") + notify)
+    assert hooked.apply("--roster", "none", "springfield").code == 0
+    source = given_sources(monkeypatch)["springfield"] = GivenSource(day)
+    receiver.answers_with(500)
+    codes, warned = [], []
+    for hours, given in enumerate((day, day.without_users(day.students()), day)):
+        source.given = given
+        with clock.at(NIGHT + timedelta(hours=hours)):
+            done = hooked.run("sync", "springfield")
+        codes.append(done.code)
+        warned.append("warning: webhook of springfield: 127.0.0.1 answered 500" in done.err)
+        assert "s3cret" not in done.out + done.err
+    assert (codes, warned) == ([0, 3, 0], [False, True, True])
+    receiver.answers_with(204)
+    assert delivered(hooked, NIGHT + timedelta(days=1)) == []
+    [held, recovered] = [got.json for got in receiver.received[-2:]]
+    assert (held["type"], recovered["type"]) == ("sync.held", "sync.recovered")
+    assert held["hold"]["people"] == len(day.students())
+    assert held["hold"]["id"].startswith(f"springfield:{len(day.students())}:")
+    assert held["since"] == "2026-11-23T03:30:00Z"
+    assert "would lose everyone" in " ".join(held["sentences"]) or "would go" in " ".join(held["sentences"])
+
+
 KILLED = """\
 import os, signal, sys
 from datetime import UTC, datetime
@@ -229,7 +260,7 @@ with clock.at(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):
 """
 
 
-@pytest.mark.parametrize("place", ["noted", "sending"])
+@pytest.mark.parametrize("place", ["noted", pytest.param("sending", marks=pytest.mark.slow)])
 def test_what_a_killed_process_noted_is_delivered_by_the_next(hooked: Project, receiver: Receiver, place: str) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, hooked.store_url, place],
