@@ -90,7 +90,8 @@ class Book:
         return rows
 
     def _cut(self, rows: list[Record], asked: Question, place: Place) -> list[Record]:
-        offset = 0 if self._switches.same_page else max(asked.offset - self._switches.overlap, 0)
+        overlap = self._switches.overlap if asked.by_cursor or self._switches.link != "cursor" else 0
+        offset = 0 if self._switches.same_page else max(asked.offset - overlap, 0)
         page = rows[offset : offset + asked.limit]
         if asked.sort and self._switches.sort == "after-paging":
             known = properties(place.type, self._version)
@@ -165,11 +166,12 @@ class Book:
         if offset == 0:
             del places["prev"]
         base = "/" + self._base.split("/", 3)[3] if link == "relative" else self._base
-        kept = [(name, value) for name, value in query if name not in ("limit", "offset")]
+        kept = [(name, value) for name, value in query if name not in ("limit", "offset", "cursor")]
+        place = "cursor" if link == "cursor" else "offset"
         shown = []
         for relation, at in places.items():
-            address = f"{base}/{path}?{urlencode([*kept, ('limit', limit), ('offset', at)])}"
-            if relation == "next" and link not in ("absolute", "relative", "loop", "endless"):
+            address = f"{base}/{path}?{urlencode([*kept, ('limit', limit), (place, at)])}"
+            if relation == "next" and link not in ("absolute", "relative", "loop", "endless", "cursor"):
                 address = str(link)
             shown.append(f'<{address}>; rel="{relation}"')
         return ", ".join(shown)

@@ -41,6 +41,7 @@ class Question:
 
     limit: int = DEFAULT_LIMIT
     offset: int = 0
+    by_cursor: bool = False
     sort: str | None = None
     descending: bool = False
     filter: str | None = None
@@ -56,7 +57,9 @@ def question(query: Sequence[tuple[str, str]]) -> Question:
         raise UnanswerableError("invaliddata", "orderBy must be asc or desc")
     return Question(
         limit=_number(given, "limit", DEFAULT_LIMIT, 1),
-        offset=_number(given, "offset", 0, 0),
+        # A server whose links are its own affair has another name for it.
+        offset=_number(given, "cursor" if "cursor" in given else "offset", 0, 0),
+        by_cursor="cursor" in given,
         sort=given.get("sort"),
         descending=order == "desc",
         filter=given.get("filter"),

@@ -159,13 +159,15 @@ class Switches:
     """The total says so many rows more than there are."""
     total_grows: bool = False
     """The total is one more with every request (F61)."""
-    link: Literal["absolute", "relative", "loop", "endless"] | str | None = "absolute"
+    link: Literal["absolute", "relative", "loop", "endless", "cursor"] | str | None = "absolute"
     """Link with next, last, first and prev; EF sends none. loop: the second page's next is the first (F63). endless:
-    there is a next behind the last page too. Other text: next leads to this address."""
+    there is a next behind the last page too. cursor: links ask for no offset, but for something of the server's own.
+    Other text: next leads to this address."""
     same_page: bool = False
     """offset is ignored: the first page for ever (F63)."""
     overlap: int = 0
-    """Every page but the first begins so many rows earlier than asked: the same rows on two pages (F62)."""
+    """Every page but the first begins so many rows earlier than asked: the same rows on two pages (F62). With cursors,
+    only pages that a link asks for."""
     doubled: frozenset[str] = frozenset()
     """sourcedIds of records that are sent twice, one after the other."""
     order: Literal["given", "unless-sorted", "shuffled"] = "given"

@@ -84,8 +84,8 @@ def test_60_a_server_that_sends_fewer_rows_than_asked_for_is_followed_by_rows_re
     api.comes_through(switches=how)
 
 
-@pytest.mark.parametrize("link", ["absolute", "relative"])
-def test_60_links_are_taken_absolute_and_relative(api: ApiSchool, link: str) -> None:
+@pytest.mark.parametrize("link", ["absolute", "relative", "cursor"])
+def test_60_links_are_taken_as_they_are(api: ApiSchool, link: str) -> None:
     api.comes_through(switches=Switches(clamp=13, link=link, total=None))
 
 
@@ -96,6 +96,11 @@ def test_61_what_changes_while_it_is_read_is_read_again(api: ApiSchool) -> None:
     assert api.live() == everybody(first_of_all)
     assert api.server.offsets("users").count(0) == 2, "all others have moved down by one"
     api.refused("incomplete-collection", switches=Switches(total_grows=True))
+
+
+def test_61_a_count_that_is_wrong_ends_nothing_too_early(api: ApiSchool) -> None:
+    api.comes_through(switches=Switches(total_off_by=-40))
+    api.refused("incomplete-collection", switches=Switches(total_off_by=5))
 
 
 @pytest.mark.parametrize("how", [Switches(), SILENT])
@@ -125,6 +130,7 @@ def test_62_a_server_that_sorts_each_page_or_cannot_sort_is_read_all_the_same(ap
 def test_62_rows_that_come_on_two_pages_hide_none(api: ApiSchool, overlap: int, total: Any) -> None:
     """Rows received are then more than rows there are, and a count would be reached too early."""
     api.refused("unstable-paging", switches=Switches(overlap=overlap, total=total), bundle=DAY_TWO)
+    api.refused("unstable-paging", switches=Switches(overlap=overlap, total=total, link="cursor"))
 
 
 @pytest.mark.parametrize("total", ["X-Total-Count", None])
@@ -293,8 +299,10 @@ def other(serving: Serving) -> RosterServer:
 
 
 def test_72_a_redirect_to_another_host_is_not_followed(api: ApiSchool, other: RosterServer) -> None:
-    for place in (f"{other.root}{{path}}", f"http://localhost:{other.root.rpartition(':')[2]}{{path}}"):
-        said = api.refused("redirect-refused", whenever("users", Redirect(place)))
+    at_home = api.server.root.replace("127.0.0.1", "localhost")
+    for place, why in ((other.root, "to another port"), (at_home, "to another host, localhost")):
+        said = api.refused("redirect-refused", whenever("users", Redirect(f"{place}{{path}}")))
+        assert why in said
         assert "nothing was sent there" in said
     assert not other.requests
 

@@ -66,6 +66,8 @@ def test_links_may_be_relative_lead_in_a_circle_beyond_the_end_or_away(caller: C
     assert following("relative", 0) == "/ims/oneroster/v1p1/users?limit=6&offset=6"
     assert following("loop", 6).endswith("offset=0")
     assert following("endless", 6).endswith("offset=12")
+    assert following("cursor", 0).endswith("?limit=6&cursor=6")
+    assert caller.ids("users", limit=6, cursor=6) == EVERYBODY[6:]
     assert following("https://elsewhere.example/", 0) == "https://elsewhere.example/"
 
 
