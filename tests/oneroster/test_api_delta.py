@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from roster_reading import codes, read
-from scripted_api import Json, ScriptedApi, records, source
+from scripted_api import Json, ScriptedApi, records, refusal, source
 
 from bundles import Bundle, bundle
 from reconciler.oneroster.bundle import read_bundle
@@ -124,8 +124,13 @@ def test_changes_are_asked_for_only_where_they_are_wanted() -> None:
     assert is_whole(source(later()).fetch(ask()))
 
 
-def test_a_server_that_refuses_the_filter_is_asked_for_everything() -> None:
-    fetched = fetch(later(filters=None), ask())
+@pytest.mark.parametrize("code", ["bad-request", "server-error"])
+def test_a_server_that_refuses_the_filter_is_asked_for_everything(code: str) -> None:
+    def refuse(api: ScriptedApi, number: int) -> None:
+        if "filter" in api.asked[-1][1]:
+            raise refusal(code)
+
+    fetched = fetch(later(before=refuse), ask())
     assert codes(fetched.diagnostics) == ["whole-after-all"]
     assert is_whole(fetched)
 

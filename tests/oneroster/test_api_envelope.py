@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scripted_api import record
 
 from bundles import bundle
@@ -277,3 +280,34 @@ def test_a_bundle_as_json_is_its_csv_again() -> None:
         frames = page(table, *(record(row) for row in made.tables[table]))[table]
         for ours, row in zip(frames, made.tables[table], strict=True):
             assert {name: ours[name] for name in row} == {name: value or None for name, value in row.items()}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["sourcedId", "x"]), inner, max_size=2),
+    max_leaves=4,
+)
+named = st.sampled_from(["sourcedId", "username", "enabledUser", "orgs", "agents", "grades", "roles", "primaryOrg"])
+
+
+@given(
+    rows=st.lists(st.dictionaries(named, anything, max_size=5) | anything, max_size=5),
+    version=st.sampled_from(["1.1", "1.2"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_page_holds_every_row_of_it_has_its_place_or_the_page_is_refused(
+    rows: list[Any], version: str
+) -> None:
+    body = json.dumps({"users": [{"sourcedId": "first"}, *rows, {"sourcedId": "last"}]}).encode()
+    try:
+        frame = read_page(body, collection("users", version), "/users")["users"]
+    except Refusal:
+        return
+    keys = frame["sourcedId"].to_list()
+    assert len(keys) == len(rows) + 2
+    assert (keys[0], keys[-1]) == ("first", "last")
+    for key, row in zip(keys[1:-1], rows, strict=True):
+        told = row.get("sourcedId")
+        assert isinstance(told, str | int | float | None) or key is None
+        if isinstance(told, str) and "\\" not in json.dumps(told):
+            assert key == (told or None)

@@ -247,13 +247,14 @@ def test_pages_are_asked_for_ahead_only_where_the_server_has_proven_stable(habit
     assert [query["offset"] for path, query in api.asked if path == "/users"].count("0") == 1
 
 
-def test_links_that_are_no_offsets_are_followed() -> None:
+@pytest.mark.parametrize("base", [f"{BASE}{{path}}", ""], ids=["absolute", "relative to the page"])
+def test_links_that_are_no_offsets_are_followed(base: str) -> None:
     class Cursor(ScriptedApi):
         def get(self, path: str, query):  # type: ignore[no-untyped-def]
             found = super().get(path, {"limit": "10", "offset": query.get("cursor", "0"), "sort": "sourcedId"})
             offset = int(query.get("cursor", "0")) + 10
             if offset < len(self.rows[path.strip("/")]):
-                link = f"{BASE}{path}?cursor={offset}"
+                link = f"{base.format(path=path)}?cursor={offset}"
                 return answer(found.body, found.address, {**found.headers, "link": f"<{link}>; rel=next"})
             return found
 

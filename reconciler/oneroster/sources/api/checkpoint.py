@@ -153,12 +153,12 @@ def checkpoint(checkpoints: Checkpoints | None, asked: Mapping[str, object], now
 
 
 def remove_old(checkpoints: Checkpoints, now: str) -> None:
-    """Fetches that nobody goes on with: older than `LIFE` by their files' times, and not under way."""
-    oldest = datetime.fromisoformat(now).timestamp() - LIFE.total_seconds()
+    """Fetches that nobody goes on with: begun longer ago than `LIFE`, and not under way. Those of another key, which
+    another store may have, are left to it."""
     with suppress(OSError):
         for folder in checkpoints.folder.iterdir():
-            head = folder / HEAD
-            if folder.is_symlink() or not folder.is_dir() or (head.exists() and head.stat().st_mtime >= oldest):
+            head = _head(folder, checkpoints.key)
+            if head is None or folder.is_symlink() or _age(head, now) < LIFE:
                 continue
             lock = _locked(folder)
             if lock is not None:
@@ -187,15 +187,10 @@ def _locked(folder: Path) -> int | None:
 
 def _continued(folder: Path, key: bytes, now: str) -> Checkpoint | None:
     """That of the fetch that lies there, if it is young enough; else a new one."""
-    seal = Checkpoint(folder, key, "")
-    try:
-        head = orjson.loads(seal._opened(HEAD, (folder / HEAD).read_bytes()))
-        age = datetime.fromisoformat(now) - datetime.fromisoformat(head["begun"])
-        if timedelta() <= age < LIFE:
-            return Checkpoint(folder, key, head["fetch"])
-    except (OSError, InvalidTag, ValueError, KeyError, TypeError):
-        pass
-    fetch = os.urandom(16).hex()
+    head = _head(folder, key)
+    if head is not None and timedelta() <= _age(head, now) < LIFE:
+        return Checkpoint(folder, key, head["fetch"])
+    seal, fetch = Checkpoint(folder, key, ""), os.urandom(16).hex()
     try:
         for each in folder.iterdir():
             if each.name != LOCK:
@@ -204,6 +199,21 @@ def _continued(folder: Path, key: bytes, now: str) -> Checkpoint | None:
     except OSError:
         return None
     return Checkpoint(folder, key, fetch)
+
+
+def _head(folder: Path, key: bytes) -> dict[str, str] | None:
+    """begun: ISO-8601 UTC; fetch. None where it is not there, or not ours."""
+    try:
+        sealed = (folder / HEAD).read_bytes()
+        head = orjson.loads(Checkpoint(folder, key, "")._opened(HEAD, sealed))
+        datetime.fromisoformat(head["begun"])
+        return {"begun": head["begun"], "fetch": head["fetch"]}
+    except (OSError, InvalidTag, ValueError, KeyError, TypeError):
+        return None
+
+
+def _age(head: Mapping[str, str], now: str) -> timedelta:
+    return datetime.fromisoformat(now) - datetime.fromisoformat(head["begun"])
 
 
 def _name(collection: str, number: int) -> str:

@@ -20,6 +20,9 @@ from reconciler.oneroster.sources.api.gathering import Gathering
 from reconciler.oneroster.sources.api.probe import probe
 from reconciler.oneroster.sources.interface import Ask, Fetched, Finding
 
+#: What servers say to a filter that they do not know.
+UNFILTERED = frozenset({BAD_REQUEST, "server-error", "unexpected-status"})
+
 #: Opens what asks the server, for one fetch.
 Client = Callable[[], AbstractContextManager[Asking]]
 
@@ -79,9 +82,9 @@ class ApiSource:
             try:
                 return Gathering(how, self.account.version, ask.earlier).changes(since), how.notes
             except Refusal as refusal:
-                if refusal.diagnostics[0].code != BAD_REQUEST:
+                if refusal.diagnostics[0].code not in UNFILTERED:
                     raise
-                return "the server does not know the filter by dateLastModified", []
+                return "the server does not answer a filter by dateLastModified", []
 
     def _asked(self, since: Since | None) -> dict[str, object]:
         """What decides which pages come."""
