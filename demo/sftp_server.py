@@ -101,9 +101,16 @@ class _ReadOnly(paramiko.SFTPServerInterface):
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
         if flags & (os.O_WRONLY | os.O_RDWR):
             return paramiko.SFTP_PERMISSION_DENIED
-        handle = paramiko.SFTPHandle(flags)
         try:
-            handle.readfile = self._real(path).open("rb")  # type: ignore[attr-defined]
+            return _Opened(flags, self._real(path))
         except OSError as problem:
             return paramiko.SFTPServer.convert_errno(problem.errno or 0)
-        return handle
+
+
+class _Opened(paramiko.SFTPHandle):
+    def __init__(self, flags: int, path: Path) -> None:
+        super().__init__(flags)
+        self.readfile = path.open("rb")
+
+    def stat(self) -> paramiko.SFTPAttributes:
+        return paramiko.SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))

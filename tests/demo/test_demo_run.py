@@ -41,6 +41,7 @@ def test_the_demo_ends_with_deletions_held_and_then_approved(
     assert "Traceback" not in output.err
     steps = output.out.split("\n$ ")[1:]
     verbs = ["plan", "apply", "plan", "apply", "plan", "apply", "holds", "apply", "plan"]
+    verbs += ["apply", "roster", "roster", "sync", "sync"]
     assert [step.split()[1] for step in steps] == verbs
 
     held = steps[4]
@@ -52,6 +53,12 @@ def test_the_demo_ends_with_deletions_held_and_then_approved(
     assert hold.group() in steps[6]
     assert f"--approve {hold.group()}" in steps[7]
     assert "nothing to change" in steps[8]
+    assert "host-key-fits  yes" in steps[10]
+    assert "page-clamp" in steps[11]
+    assert {each.split(":")[0] for each in steps[13].splitlines() if "the same roster as before" in each} == {
+        "ogdenville",
+        "shelbyville",
+    }
 
 
 def stage(root: Path) -> Stage:
