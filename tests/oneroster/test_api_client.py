@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,8 +14,8 @@ from datetime import timedelta
 import pytest
 
 from reconciler.model.diagnostic import Refusal
+from reconciler.oneroster.sources.api import body, reception
 from reconciler.oneroster.sources.api import client as asking
-from reconciler.oneroster.sources.api import reception
 from reconciler.oneroster.sources.api.client import Client, client_for
 from scripted_server import (
     BASE,
@@ -199,6 +200,17 @@ def test_a_gzip_bomb_is_stopped_while_it_is_unpacked(monkeypatch: pytest.MonkeyP
     assert refusal_of(lambda _: plain)[0] == "answer-too-large"
 
 
+def test_not_even_one_part_of_a_bomb_is_unpacked_beyond_the_bound() -> None:
+    bomb = gzip.compress(b" " * 20_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(body.TooLargeError):
+            body.unpacked([bomb], "gzip", 10_000)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_the_seconds_that_a_server_names_are_waited_by_all_threads() -> None:
     time = Time()
     hosts = time.hosts()
@@ -242,6 +254,11 @@ def test_a_server_that_names_an_absurd_time_is_left_alone_until_then() -> None:
 
 def test_a_wait_beyond_the_end_of_the_fetch_is_not_begun() -> None:
     code, _, asked = refusal_of(lambda _: Reply(503, headers={"Retry-After": "300"}), timeout=timedelta(minutes=4))
+    assert (code, asked) == ("asked-to-wait", 1)
+
+
+def test_a_wait_within_the_fetch_but_beyond_all_patience_is_not_begun() -> None:
+    code, _, asked = refusal_of(lambda _: Reply(503, headers={"Retry-After": "3000"}), timeout=timedelta(hours=2))
     assert (code, asked) == ("asked-to-wait", 1)
 
 
