@@ -52,7 +52,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)
-	@code=0; for each in benchmarks benchmarks.customers benchmarks.api; do $(BIN)/python -m $$each || code=1; done; exit $$code
+	@code=0; for each in benchmarks benchmarks.customers benchmarks.api benchmarks.sftp; do $(BIN)/python -m $$each || code=1; done; exit $$code
 
 schema: $(READY)
 	$(BIN)/reconciler schema schemas

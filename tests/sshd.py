@@ -22,7 +22,6 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from reconciler.network.reach import Allows
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 
 HOST = "127.0.0.1"
@@ -61,9 +60,6 @@ def anywhere(_: str) -> bool:
     return True
 
 
-ANYWHERE: Allows = anywhere
-
-
 def missing() -> str | None:
     """Why no server can be had here; None where it can."""
     if shutil.which("sshd", path=_path()) is None:
@@ -90,7 +86,6 @@ class Sshd:
     host_keys: dict[str, str]
     process: subprocess.Popen[bytes]
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
-    _said_until: int = 0
 
     @property
     def root(self) -> Path:

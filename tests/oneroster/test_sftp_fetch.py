@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from paramiko.packet import Packetizer
 from pydantic import SecretStr
 
 import sshd
@@ -334,6 +335,15 @@ def test_progress_is_told_by_name_in_bytes_and_not_too_often(sftp_home: sshd.Hom
     assert fetching.steps[-1].done == len(content)
     # 96 blocks and a few more looks at a clock that goes on by a thousandth of a second each.
     assert len(fetching.steps) <= 4
+
+
+def test_a_transfer_outlives_new_keys_of_the_connection(sftp_home: sshd.Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Packetizer, "REKEY_BYTES", 1024**2)
+    content = os.urandom(5 * 1024**2)
+    sftp_home.put("roster.bin", content)
+    fetching = Fetching()
+    assert fetching.content(sftp_home.account("roster.bin")) == content
+    assert fetching.waits == [5.0]
 
 
 def test_a_host_that_is_private_is_reached_only_where_it_is_allowed(sftp_home: sshd.Home, roster: bytes) -> None:

@@ -21,7 +21,6 @@ from reconciler.network.reach import CONNECT_TIMEOUT, Allows, connected
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.hostkeys import HostKey
 from reconciler.oneroster.sources.sftp.names import listed, shown
-from reconciler.oneroster.sources.sftp.wire import WINDOW
 
 #: Seconds: for the server's first line, for all of the handshake, for the answer to a sign-in, for any other answer,
 #: and between two signs of life.
@@ -61,7 +60,7 @@ def handshake(account: SftpAccount, allows: Allows, signatures: Sequence[str], s
     socket = connected(account.host, account.port, allows, max(1.0, min(CONNECT_TIMEOUT, seconds)))
     transport: Transport | None = None
     try:
-        transport = Transport(socket, default_window_size=WINDOW)
+        transport = Transport(socket)
         transport.banner_timeout = BANNER_TIMEOUT
         transport.auth_timeout = min(SIGN_IN_TIMEOUT, max(seconds, 0.1))
         transport.channel_timeout = ANSWER_TIMEOUT

@@ -1,0 +1,76 @@
+"""Reads that are asked for ahead, against servers that answer as they like: short, late, in any order."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paramiko import Message
+from paramiko.sftp import CMD_DATA, CMD_STATUS, SFTP_EOF, SFTP_FAILURE
+
+from reconciler.oneroster.sources.sftp import wire
+
+
+class Server:
+    """What paramiko's client does with reads. most: bytes of one answer. seed: of the order in which it answers."""
+
+    def __init__(self, content: bytes, most: int, seed: int, fails_at: int | None = None) -> None:
+        self.content = content
+        self.most = most
+        self.chance = random.Random(seed)
+        self.fails_at = fails_at
+        self.open: list[tuple[int, Any, int, int]] = []
+        self.asked = 0
+        self.most_open = 0
+
+    def _async_request(self, answers: Any, _: int, handle: object, offset: int, length: int) -> int:
+        assert handle == "handle"
+        self.asked += 1
+        self.open.append((self.asked, answers, offset, length))
+        self.most_open = max(self.most_open, len(self.open))
+        return self.asked
+
+    def _read_response(self) -> None:
+        number, answers, offset, length = self.open.pop(self.chance.randrange(len(self.open)))
+        block = self.content[offset : offset + min(length, self.most)]
+        answer = Message()
+        fails = self.fails_at is not None and offset <= self.fails_at < offset + length
+        if fails or not block:
+            answer.add_int(SFTP_FAILURE if fails else SFTP_EOF)
+            answer.add_string(b"")
+        else:
+            answer.add_string(block)
+        answer.rewind()
+        answers._async_response(CMD_STATUS if fails or not block else CMD_DATA, answer, number)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("BLOCK", 8), ("AHEAD", 6), ("FEW", 3)):
+        monkeypatch.setattr(wire, name, value)
+
+
+def read(server: Server, begin: int, end: int) -> bytes:
+    return b"".join(wire.blocks(server, "handle", begin, end))  # type: ignore[arg-type]
+
+
+@given(st.binary(max_size=300), st.integers(1, 12), st.integers(0, 99), st.integers(0, 300), st.integers(0, 400))
+def test_bytes_come_in_order_and_each_once(content: bytes, most: int, seed: int, begin: int, end: int) -> None:
+    server = Server(content, most, seed)
+    assert read(server, begin, end) == content[begin:end]
+    # Whatever came short is asked for beyond the bound, and only that.
+    assert server.most_open <= 6 or most < 8
+
+
+def test_no_more_is_asked_for_ahead_than_may_be() -> None:
+    server = Server(bytes(range(256)) * 10, 8, seed=1)
+    assert len(read(server, 0, 2560)) == 2560
+    assert (server.asked, server.most_open) == (320, 6)
+
+
+def test_a_read_that_fails_is_no_end_of_the_file() -> None:
+    with pytest.raises(OSError, match="a read failed"):
+        read(Server(bytes(100), 8, seed=1, fails_at=50), 0, 100)
