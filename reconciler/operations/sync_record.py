@@ -57,9 +57,10 @@ def ended(
         under_way,
         outcome=came.outcome.value,
         since=under_way.since if under_way.outcome == came.outcome.value else now,
-        settled=came.settled,
-        settled_until=came.settled_until,
     )
+    if came.settled is not None:
+        # Else what the last clean sync left is still so, or is told apart by its digest.
+        found = replace(found, settled=came.settled, settled_until=came.settled_until)
     if read:
         found = replace(
             found,

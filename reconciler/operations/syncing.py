@@ -16,7 +16,7 @@ from functools import partial
 from typing import Protocol
 
 from reconciler import clock
-from reconciler.model.diagnostic import Diagnostic, Refusal, info, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, error, info, warning
 from reconciler.model.sync import SyncEvent, SyncOutcome
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Source
@@ -150,13 +150,15 @@ class _Run:
         held = ExitStack()
         try:
             held.enter_context(sync_lock(self.workspace.store, candidate.id))
-            current = self._as_it_is_now(candidate)
-            if current is None:
+            last, earlier = self._as_it_is_now(candidate)
+            now = clock.now()
+            if self.request.due and (last.next_at is None or last.next_at > now):
+                # Another process has synced it since it was chosen.
                 held.close()
                 return None
-            candidate, now = current, clock.now()
-            record = begun(candidate.last, candidate.schedule, now)
-            ask = self._ask(candidate, now)
+            candidate = replace(candidate, last=last)
+            record = begun(last, candidate.schedule, now)
+            ask = self._ask(candidate, earlier, now)
             keep_sync(self.workspace.store, record)
         except Refusal as refusal:
             held.close()
@@ -173,17 +175,12 @@ class _Run:
             return None
         return _Begun(candidate, record, source, ask, held)
 
-    def _as_it_is_now(self, candidate: Candidate) -> Candidate | None:
-        """Another process may have synced it since it was chosen: then it is due no more."""
+    def _as_it_is_now(self, candidate: Candidate) -> tuple[SyncRecord, Earlier]:
+        number = candidate.number
         with self.workspace.store.reading() as reader:
-            last = reader.syncs(candidate.number).get(candidate.number, SyncRecord(candidate.number))
-        if self.request.due and (last.next_at is None or last.next_at > clock.now()):
-            return None
-        return replace(candidate, last=last)
+            return reader.syncs(number).get(number, SyncRecord(number)), earlier_roster(reader, number)
 
-    def _ask(self, candidate: Candidate, now: str) -> Ask:
-        with self.workspace.store.reading() as reader:
-            earlier = earlier_roster(reader, candidate.number)
+    def _ask(self, candidate: Candidate, earlier: Earlier, now: str) -> Ask:
         whole_at = max(filter(None, (earlier.whole_at, candidate.last.whole_at)), default=None)
         if earlier == Earlier() or whole_at is None:
             whole = True
@@ -263,11 +260,13 @@ def _give_up(future: Future[Fetched | Refusal]) -> None:
 
 def _not_begun(candidate: Candidate, refusal: Refusal, *, due: bool) -> SyncedCustomer:
     """Another sync of it is under way, which is in order for what runs by itself; or the store is in the way."""
-    busy = isinstance(refusal, StoreProblem) and refusal.diagnostic.code == "locked"
-    if busy and due:
-        note = info("sync-under-way", f"{candidate.id} is being synced by another process")
-        return SyncedCustomer(candidate.id, None, diagnostics=(note,))
-    return SyncedCustomer(candidate.id, Came(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
+    if not (isinstance(refusal, StoreProblem) and refusal.diagnostic.code == "locked"):
+        return SyncedCustomer(candidate.id, Came(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
+    what = f"{candidate.id} is being synced by another process"
+    if due:
+        return SyncedCustomer(candidate.id, None, diagnostics=(info("sync-under-way", what),))
+    under_way = error("sync-under-way", f"{what}; nothing was done here", hint="wait until it is done")
+    return SyncedCustomer(candidate.id, Came(SyncOutcome.FAILED), diagnostics=(under_way,))
 
 
 def _remarks(candidate: Candidate, came: Came, record: SyncRecord) -> Iterator[Diagnostic]:

@@ -18,7 +18,9 @@ from reconciler.model.diagnostic import Refusal, error
 from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.operations import sync_one
 from reconciler.operations.applied_configuration import open_applied_workspace
+from reconciler.operations.applying import Applied, AppliedCustomer
 from reconciler.operations.syncing import SyncRequest, sync
+from reconciler.store.connection import NONE, Connection
 from reconciler.store.schema import DURABLE
 
 DAY = bundle(users=40)
@@ -127,6 +129,38 @@ def test_only_what_is_due_is_fetched_and_what_was_missed_once(
     assert outcomes(synced(project, "--due", at=after_a_week)) == {"springfield": "unchanged"}
     assert synced(project, "--due", at=after_a_week + timedelta(hours=1)).json["customers"] == []
     assert len(source.asked) == 3, "seven that were missed are one"
+
+
+def test_a_run_with_nothing_due_asks_the_store_once(
+    project: Project, customer: Callable[..., GivenSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("anna", "berta", "carl"):
+        customer(name, auto=DAILY)
+    customer("dora")
+    synced(project, "--due")
+    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    asked: list[str] = []
+    rows = Connection.rows
+
+    def counted(self: Connection, statement: Any, parameters: Any = NONE) -> Any:
+        asked.append(str(statement))
+        return rows(self, statement, parameters)
+
+    monkeypatch.setattr(Connection, "rows", counted)
+    with clock.at(MONDAY + timedelta(minutes=1)):
+        assert sync(workspace, SyncRequest(due=True)) == ()
+    assert len([each for each in asked if "FROM customers" in each or "FROM syncs" in each]) == len(asked) == 1
+
+
+def test_who_is_changed_by_others_all_the_time_fails_and_is_told(
+    project: Project, customer: Callable[..., GivenSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer()
+    stale = AppliedCustomer("springfield", Applied.STALE)
+    monkeypatch.setattr(sync_one, "apply_plan", lambda *given, **more: (stale,))
+    done = synced(project, "springfield")
+    assert (done.code, outcomes(done), codes(only(done))) == (1, {"springfield": "failed"}, {"store-moving"})
+    assert people(project) == 0
 
 
 def test_another_time_of_day_holds_as_soon_as_it_is_applied(
@@ -261,6 +295,18 @@ def test_whoever_is_erased_takes_the_kept_plan_along(project: Project, customer:
     assert done.code == 0, done.err
     assert "1 plan that waits for approval" in done.out
     assert project.ask("select count(*) from held_plans") == [(0,)]
+
+
+def test_a_kept_plan_goes_with_the_end_of_retention(project: Project, customer: Callable[..., GivenSource]) -> None:
+    source = customer()
+    synced(project, "springfield")
+    source.given = DAY.without_users(STUDENTS[:20])
+    synced(project, "springfield", at=MONDAY + NIGHT)
+    with clock.at(MONDAY + 32 * NIGHT):
+        done = project.run("purge", "--yes", "--today", "2026-12-25")
+    assert (done.code, "1 plan that waits for approval" in done.out) == (0, True)
+    assert project.ask("select count(*) from held_plans") == [(0,)]
+    assert project.run("holds", "--format", "json").json["holds"][0]["show"] is None, "it waits, and is fetched again"
 
 
 def test_in_a_freeze_nothing_is_changed_and_it_is_said(project: Project, customer: Callable[..., GivenSource]) -> None:
@@ -496,7 +542,7 @@ def test_two_syncs_of_one_customer_do_not_fetch_beside_each_other(
     source.on_fetch = another
     assert outcomes(synced(project, "--due")) == {"springfield": "applied"}
     (other,) = beside
-    assert (other.came.outcome, other.diagnostics[0].code) == ("failed", "locked")
+    assert (other.came.outcome, other.diagnostics[0].code) == ("failed", "sync-under-way")
     assert len(source.asked) == 1
 
 
