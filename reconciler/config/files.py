@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What stands in a folder. is_link: a folder that is only linked."""
 
     name: str
@@ -42,7 +40,7 @@ class Disk:
 
     def entries(self, folder: str) -> list[Entry]:
         with os.scandir(folder) as found:
-            return sorted((entry_of(each) for each in found), key=lambda entry: entry.name)
+            return sorted(map(entry_of, found))
 
     def read(self, path: str, most: int, *, follow: bool = False) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW))

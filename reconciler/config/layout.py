@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.config.files import DISK, Files
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, warning
@@ -19,8 +20,7 @@ COMMUNITIES = "communities"
 LESSONS = "lessons"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A file to read. name: as messages call it. linked: it may be only linked. stem: its name without folder and
     extension."""
 
@@ -65,7 +65,8 @@ def lay_out(directory: Path, files: Files = DISK) -> Layout:
     """Every file below a directory that says something. A folder that cannot be listed refuses it all."""
     layout = Layout()
     layout.settings, layout.settings_misnamed = settings_file(directory, files)
-    _walk(layout, Document(str(directory), _shown(directory.resolve(), directory), files), (), at_top=True)
+    top = Document(str(directory), _shown(directory.resolve(), directory), files)
+    _walk(layout, top, os.path.basename(os.path.abspath(directory)), (), at_top=True)
     return layout
 
 
@@ -88,47 +89,48 @@ def _shown(whole: Path, given: Path) -> str:
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else os.path.normpath(given)
 
 
-def _walk(layout: Layout, folder: Document, defaults: tuple[Document, ...], *, at_top: bool = False) -> None:
+def _walk(
+    layout: Layout, folder: Document, identity: str, defaults: tuple[Document, ...], *, at_top: bool = False
+) -> None:
+    """identity: the id of the customer that the folder would be."""
     files, folders, links = _entries(folder)
-    noted = [_link(each) for each in links]
-    own = [each for each in files if os.path.basename(each.path).lower() in (CUSTOMER_FILE, "customer.yml")]
+    noted = [_link(each) for each in links.values()]
+    own = {name: each for name, each in files.items() if name.lower() in (CUSTOMER_FILE, "customer.yml")}
     inside = {name for name in (COMMUNITIES, LESSONS) if name in folders} - ({LESSONS} if at_top else set())
     is_customer = bool(own or inside)
-    for each in files:
-        name = os.path.basename(each.path)
+    for name, each in files.items():
         if name == DEFAULTS_FILE:
             layout.defaults.append(each)
             if is_customer:
                 noted.append(_ignored(each, "customers inherit from the folders above theirs, not from their own"))
-        elif each in own and name != CUSTOMER_FILE:
+        elif name in own and name != CUSTOMER_FILE:
             noted.append(_misnamed(each, CUSTOMER_FILE))
         elif name != CUSTOMER_FILE:
             hint = "its place is beside this folder" if name == SETTINGS_FILE and at_top else None
             noted.append(_ignored(each, hint))
     if is_customer:
-        layout.customers.append(_customer(folder, folders, own, defaults, noted))
+        layout.customers.append(_customer(folder, identity, folders, own, defaults, noted))
     else:
         layout.diagnostics.extend(noted)
     if at_top and LESSONS in folders:
         layout.catalogue, wrong = _documents(folders[LESSONS])
         layout.catalogue_diagnostics = tuple(wrong)
-    below = tuple(each for each in files if os.path.basename(each.path) == DEFAULTS_FILE) + defaults
+    below = (files[DEFAULTS_FILE], *defaults) if DEFAULTS_FILE in files else defaults
     for name, each in folders.items():
         if name not in inside and not (at_top and name == LESSONS):
-            _walk(layout, each, below)
-    for each in links:
-        identity = os.path.basename(each.path)
-        layout.customers.append(CustomerFolder(identity, None, (), diagnostics=(_link(each),), path=each.path))
+            _walk(layout, each, name, below)
+    for name, each in links.items():
+        layout.customers.append(CustomerFolder(name, None, (), diagnostics=(_link(each),), path=each.path))
 
 
 def _customer(
     folder: Document,
+    identity: str,
     folders: dict[str, Document],
-    own: list[Document],
+    own: dict[str, Document],
     defaults: tuple[Document, ...],
     noted: list[Diagnostic],
 ) -> CustomerFolder:
-    file = next((each for each in own if os.path.basename(each.path) == CUSTOMER_FILE), None)
     if not own:
         where = Span(os.path.join(folder.name, CUSTOMER_FILE))
         what = " and ".join(name for name in (COMMUNITIES, LESSONS) if name in folders)
@@ -143,8 +145,8 @@ def _customer(
     communities, wrong_communities = _documents(folders.get(COMMUNITIES))
     lessons, wrong_lessons = _documents(folders.get(LESSONS))
     return CustomerFolder(
-        os.path.basename(os.path.abspath(folder.path)),
-        file,
+        identity,
+        own.get(CUSTOMER_FILE),
         defaults,
         communities,
         lessons,
@@ -158,21 +160,21 @@ def _documents(folder: Document | None) -> tuple[tuple[Document, ...], list[Diag
     if folder is None:
         return (), []
     files, folders, links = _entries(folder)
-    good = tuple(each for each in files if each.path.endswith(".yaml"))
+    good = tuple(each for name, each in files.items() if name.endswith(".yaml"))
     wrong = [
-        _misnamed(each, os.path.splitext(os.path.basename(each.path))[0] + ".yaml")
-        for each in files
-        if not each.path.endswith(".yaml")
+        _misnamed(each, os.path.splitext(name)[0] + ".yaml")
+        for name, each in files.items()
+        if not name.endswith(".yaml")
     ]
     wrong += [_ignored(each, "documents stand in the folder itself") for each in folders.values()]
-    return good, wrong + [_link(each) for each in links]
+    return good, wrong + [_link(each) for each in links.values()]
 
 
-def _entries(folder: Document) -> tuple[list[Document], dict[str, Document], list[Document]]:
-    """YAML files, folders by name, and folders that are only linked; hidden ones are passed over."""
-    files: list[Document] = []
+def _entries(folder: Document) -> tuple[dict[str, Document], dict[str, Document], dict[str, Document]]:
+    """By name YAML files, folders, and folders that are only linked; hidden ones are passed over."""
+    files: dict[str, Document] = {}
     folders: dict[str, Document] = {}
-    links: list[Document] = []
+    links: dict[str, Document] = {}
     try:
         entries = folder.files.entries(folder.path)
     except OSError as problem:
@@ -186,17 +188,17 @@ def _entries(folder: Document) -> tuple[list[Document], dict[str, Document], lis
                 )
             ]
         ) from problem
-    for entry in entries:
-        if entry.name.startswith("."):
+    above = "" if folder.name == os.curdir else os.path.join(folder.name, "")
+    for name, path, is_folder, is_link in entries:
+        if name.startswith("."):
             continue
-        name = entry.name if folder.name == os.curdir else os.path.join(folder.name, entry.name)
-        each = Document(entry.path, name, folder.files)
-        if entry.is_folder:
-            folders[entry.name] = each
-        elif entry.is_link:
-            links.append(each)
-        elif entry.name.lower().endswith((".yaml", ".yml")):
-            files.append(each)
+        each = Document(path, above + name, folder.files)
+        if is_folder:
+            folders[name] = each
+        elif is_link:
+            links[name] = each
+        elif name.lower().endswith((".yaml", ".yml")):
+            files[name] = each
     return files, folders, links
 
 

@@ -12,8 +12,6 @@ import os
 import stat
 import struct
 import time
-from contextlib import suppress
-from operator import attrgetter
 
 from reconciler.config.files import DISK, Entry, Once, entry_of
 
@@ -31,12 +29,14 @@ class Stamped(Once):
         self._stamps: dict[str, bytes] = {}
 
     def entries(self, folder: str) -> list[Entry]:
+        entries = []
         with os.scandir(folder) as found:
-            listed = sorted(found, key=attrgetter("name"))
-        entries = list(map(entry_of, listed))
-        for each, entry in zip(listed, entries, strict=True):
-            if not (entry.is_folder or entry.is_link):
-                self._note(each)
+            for each in found:
+                entry = entry_of(each)
+                entries.append(entry)
+                if not (entry.is_folder or entry.is_link):
+                    self._note(each)
+        entries.sort()
         return entries
 
     def stamp(self, path: str) -> bytes | None:
@@ -52,10 +52,12 @@ class Stamped(Once):
         return max(times) < self._begun - QUIET
 
     def _note(self, found: os.DirEntry[str]) -> None:
-        with suppress(OSError):
+        try:
             state = found.stat(follow_symlinks=False)
-            if stat.S_ISREG(state.st_mode):
-                self._stamps[found.path] = _stamp_of(state)
+        except OSError:
+            return
+        if stat.S_ISREG(state.st_mode):
+            self._stamps[found.path] = _stamp_of(state)
 
 
 def _stamp_of(state: os.stat_result) -> bytes:
