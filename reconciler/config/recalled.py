@@ -26,13 +26,16 @@ from reconciler.config.resolved import Declared, ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic, Severity, Span
 from reconciler.model.kind import Kind
 
+#: of a line; maybe within the file that it stands in
+Part = bytes | memoryview
+
 
 @dataclass(frozen=True)
 class RecalledCustomer(ResolvedCustomer):
     """facts, written: the line's two parts. read_again: the customer from its files, for where its values stand."""
 
     facts: Mapping[str, Any] = field(repr=False)
-    written: bytes = field(repr=False)
+    written: Part = field(repr=False)
     read_again: Callable[[], ResolvedCustomer | None] = field(repr=False, compare=False)
 
     @property
@@ -120,7 +123,7 @@ class RecalledCandidate:
 
     folder: CustomerFolder
     facts: Mapping[str, Any]
-    written: bytes
+    written: Part
     read_again: Callable[[], ResolvedCustomer | None]
     found: list[Diagnostic]
 
@@ -161,8 +164,8 @@ class RecalledCandidate:
         )
 
 
-def line_of(candidate: Candidate, customer: ResolvedCustomer, day: str) -> bytes:
-    """Without a line end. customer: the candidate's. day: on which it was valid; it is on
+def line_of(candidate: Candidate, customer: ResolvedCustomer, day: str) -> tuple[bytes, bytes]:
+    """Its two parts, without a line end or a tab. customer: the candidate's. day: on which it was valid; it is on
     every later day as well."""
     outline = customer.outline
     facts = {
@@ -179,15 +182,14 @@ def line_of(candidate: Candidate, customer: ResolvedCustomer, day: str) -> bytes
         ],
     }
     documents = [(each.kind.value, each.id, _span(each.span), each.document) for each in customer.declared]
-    # JSON has no bare tab
-    return orjson.dumps(facts) + b"\t" + orjson.dumps(documents)
+    return orjson.dumps(facts), orjson.dumps(documents)
 
 
 def recalled(
-    line: bytes, folder: CustomerFolder, day: str, read_again: Callable[[], ResolvedCustomer | None]
+    parts: tuple[bytes, Part], folder: CustomerFolder, day: str, read_again: Callable[[], ResolvedCustomer | None]
 ) -> RecalledCandidate | None:
-    """What `line_of` wrote; None where it was valid on a later day than `day` alone."""
-    first, _, written = line.partition(b"\t")
+    """What `line_of` gave; None where it was valid on a later day than `day` alone."""
+    first, written = parts
     facts = orjson.loads(first)
     if day < facts["day"]:
         return None

@@ -42,7 +42,7 @@ class Remembered:
         self._path = place_of(directory, variables)
         kept = read_lines(self._path) if self._path else {}
         self._kept = {key: line.stamp for key, line in kept.items()}
-        self._known = {key: line.content for key, line in kept.items()}
+        self._known = {key: line.parts for key, line in kept.items()}
         self._stamped = {line.stamp: key for key, line in kept.items() if line.stamp}
         self._used: dict[bytes, Line] = {}
         self._inherited: dict[tuple[Document, ...], bytes | None] = {}
@@ -77,9 +77,9 @@ class Remembered:
 
     def keep(self, folder: CustomerFolder, key: bytes, candidate: Candidate) -> None:
         """Nothing is kept of one that is not valid."""
-        content = self._written(candidate)
-        if content:
-            self._used[key] = Line(self._quiet_stamp(folder), content)
+        parts = self._written(candidate)
+        if parts is not None:
+            self._used[key] = Line(self._quiet_stamp(folder), parts)
 
     def work(self, folder: CustomerFolder, read: Callable[[], Candidate]) -> bytes:
         """For another process than that which asks (`learn`): the key, with the line where it was not known; nothing
@@ -87,14 +87,14 @@ class Remembered:
         key = self.key(folder)
         if key is None or self._looked_up(folder, key, lambda: None) is not None:
             return key or b""
-        content = self._written(read())
-        return key + content if content else b""
+        parts = self._written(read())
+        return key + b"\t".join(parts) if parts is not None else b""
 
     def learn(self, answer: bytes) -> bytes | None:
         """The key of a customer that can be recalled now, from what `work` gave."""
-        key, content = answer[:DIGITS], answer[DIGITS:]
-        if content:
-            self._known[key] = content
+        key, (first, tab, second) = answer[:DIGITS], answer[DIGITS:].partition(b"\t")
+        if tab:
+            self._known[key] = first, second
         return key or None
 
     def write(self) -> None:
@@ -105,13 +105,13 @@ class Remembered:
             write_lines(self._path, self._used)
 
     def _looked_up(self, folder: CustomerFolder, key: bytes, read_again: ReadAgain) -> RecalledCandidate | None:
-        content = self._known.get(key)
-        return recalled(content, folder, self._day, read_again) if content is not None else None
+        parts = self._known.get(key)
+        return recalled(parts, folder, self._day, read_again) if parts is not None else None
 
-    def _written(self, candidate: Candidate) -> bytes:
-        """Its line's content; nothing of one that is not valid."""
+    def _written(self, candidate: Candidate) -> tuple[bytes, bytes] | None:
+        """Its line; None of one that is not valid."""
         resolved = candidate.resolved()
-        return line_of(candidate, resolved, self._day) if resolved is not None else b""
+        return line_of(candidate, resolved, self._day) if resolved is not None else None
 
     def _stamp(self, folder: CustomerFolder) -> bytes | None:
         """Of all its files; None where one has none."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from reconciler.config.recalled import Part
 
 #: Of as many customers folders; the oldest go.
 KEPT_FILES = 8
@@ -23,10 +25,10 @@ _NO_STAMP = b"-" * DIGITS
 
 
 class Line(NamedTuple):
-    """stamp: of the files that it was read from, where that says enough. content: as `recalled.line_of` gives it."""
+    """stamp: of the files that it was read from, where that says enough. parts: as `recalled.line_of` gives them."""
 
     stamp: bytes | None
-    content: bytes
+    parts: tuple[bytes, Part]
 
 
 def read_lines(path: Path) -> dict[bytes, Line]:
@@ -41,22 +43,32 @@ def read_lines(path: Path) -> dict[bytes, Line]:
     except OSError:
         return {}
     start = len(_MAGIC) + _SUM
-    lines = memoryview(data)[start:]
-    if not data.startswith(_MAGIC) or hashlib.sha256(lines).digest() != data[len(_MAGIC) : start]:
+    if not data.startswith(_MAGIC) or hashlib.sha256(memoryview(data)[start:]).digest() != data[len(_MAGIC) : start]:
         return {}
-    return dict(_taken_apart(each) for each in bytes(lines).split(b"\n") if each)
+    return dict(_lines(data, start))
 
 
-def _taken_apart(line: bytes) -> tuple[bytes, Line]:
-    stamp = line[DIGITS : 2 * DIGITS]
-    return line[:DIGITS], Line(None if stamp == _NO_STAMP else stamp, line[2 * DIGITS :])
+def _lines(data: bytes, start: int) -> Iterator[tuple[bytes, Line]]:
+    """What is long stays where it is: of most customers nobody reads it."""
+    whole = memoryview(data)
+    while start < len(data):
+        end = data.index(b"\n", start)
+        stamped, first = start + DIGITS, start + 2 * DIGITS
+        second = data.index(b"\t", first, end)
+        stamp = data[stamped:first]
+        parts = (data[first:second], whole[second + 1 : end])
+        yield data[start:stamped], Line(None if stamp == _NO_STAMP else stamp, parts)
+        start = end + 1
 
 
 def write_lines(path: Path, lines: Mapping[bytes, Line]) -> None:
     """Whole or not at all. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     content = b"".join(
-        part for key, (stamp, content) in sorted(lines.items()) for part in (key, stamp or _NO_STAMP, content, b"\n")
+        part
+        for key, (stamp, (first, second)) in lines.items()
+        # JSON has no bare tab
+        for part in (key, stamp or _NO_STAMP, first, b"\t", second, b"\n")
     )
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:

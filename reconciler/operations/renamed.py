@@ -40,6 +40,8 @@ class RenamedCustomers:
 
 def renamed_customers(repository: Repository, records: Mapping[str, CustomerRecord]) -> RenamedCustomers:
     """Of those customers whose files were read."""
+    if not any(each.previously for each in repository.customers.values()):
+        return RenamedCustomers(Renames())
     stored = {slug: Stored(former_ids(record.document), record.tombstoned) for slug, record in records.items()}
     return RenamedCustomers(_renames(repository, stored))
 
@@ -55,8 +57,6 @@ def id_in_base(comparison: Comparison, customer: str) -> str:
 
 def _renames(repository: Repository, stored: Mapping[str, Stored]) -> Renames:
     wanted = {name: each.previously for name, each in repository.customers.items()}
-    if not any(wanted.values()):
-        return Renames()
     return renames(wanted, stored, {*repository.folders, *repository.invalid} - wanted.keys())
 
 

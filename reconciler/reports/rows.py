@@ -65,6 +65,8 @@ class Group:
 def groups(customer: CustomerPlan, view: View, rows: int, removals: int | None = None) -> tuple[Group, ...]:
     """By action, then kind. At most `rows` changes each; deletions of everything except enrollments at most `removals`,
     None: all of them."""
+    if not customer.declared and not customer.roster:
+        return ()
     declared: dict[tuple[Action, Kind], list[Change]] = {}
     for change in customer.declared:
         declared.setdefault((action_of(change), change.kind), []).append(change)
