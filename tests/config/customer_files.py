@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -36,12 +37,11 @@ url: https://lessons.example/cells
 
 
 def next_tick() -> None:
-    """Until what is written gets a later time than all that was written before. In the current folder."""
-    probe = Path("probe")
-    probe.touch()
-    first = probe.stat().st_ctime_ns
-    while probe.stat().st_ctime_ns == first:
-        os.utime(probe)
+    """Until what is written gets a later time than all that was written before."""
+    with tempfile.NamedTemporaryFile() as probe:
+        first = os.fstat(probe.fileno()).st_ctime_ns
+        while os.fstat(probe.fileno()).st_ctime_ns == first:
+            os.utime(probe.fileno())
 
 
 class Files:
