@@ -102,7 +102,7 @@ class Checkpoint:
             head = orjson.loads(content[LENGTH : LENGTH + length])
             frames, start = {}, LENGTH + length
             for stem, size in head["frames"].items():
-                frames[stem] = pl.read_ipc(io.BytesIO(content[start : start + size]))
+                frames[stem] = pl.read_ipc_stream(io.BytesIO(content[start : start + size]))
                 start += size
             page = Page(**head["page"] | {"digest": bytes.fromhex(head["page"]["digest"])})
             return KeptPage(Request(**head["request"]), page, frames)
@@ -222,7 +222,7 @@ def _name(collection: str, number: int) -> str:
 
 def _packed(frame: pl.DataFrame) -> bytes:
     sink = io.BytesIO()
-    frame.write_ipc(sink, compression="zstd")
+    frame.write_ipc_stream(sink, compression="zstd")
     return sink.getvalue()
 
 
