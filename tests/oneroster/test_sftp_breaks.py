@@ -229,6 +229,9 @@ def test_a_full_disk_is_told_and_is_no_break(
     class Full:
         """A file system without room."""
 
+        def __init__(self, **_: object) -> None:
+            """Like that of the standard library."""
+
         def write(self, _: bytes) -> int:
             raise OSError(28, "No space left on device")
 

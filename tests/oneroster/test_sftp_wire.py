@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import struct
+import threading
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paramiko import Message
-from paramiko.sftp import CMD_DATA, CMD_STATUS, SFTP_EOF, SFTP_FAILURE
+from paramiko.sftp import CMD_DATA, CMD_READ, CMD_STATUS, SFTP_EOF, SFTP_FAILURE
 
 from reconciler.oneroster.sources.sftp import wire
 
@@ -22,16 +24,22 @@ class Server:
         self.most = most
         self.chance = random.Random(seed)
         self.fails_at = fails_at
+        self._lock = threading.Lock()
+        self.request_number = 1
+        self._expecting: dict[int, Any] = {}
         self.open: list[tuple[int, Any, int, int]] = []
         self.asked = 0
         self.most_open = 0
 
-    def _async_request(self, answers: Any, _: int, handle: object, offset: int, length: int) -> int:
-        assert handle == "handle"
-        self.asked += 1
-        self.open.append((self.asked, answers, offset, length))
+    def _write_all(self, packets: bytes) -> None:
+        while packets:
+            length, kind, number, handle = struct.unpack_from(">IBII", packets)
+            assert (kind, packets[13 : 13 + handle]) == (CMD_READ, b"handle")
+            offset, size = struct.unpack_from(">QI", packets, 13 + handle)
+            self.open.append((number, self._expecting[number], offset, size))
+            packets = packets[4 + length :]
+            self.asked += 1
         self.most_open = max(self.most_open, len(self.open))
-        return self.asked
 
     def _read_response(self) -> None:
         number, answers, offset, length = self.open.pop(self.chance.randrange(len(self.open)))
@@ -54,7 +62,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(server: Server, begin: int, end: int) -> bytes:
-    return b"".join(wire.blocks(server, "handle", begin, end))  # type: ignore[arg-type]
+    return b"".join(wire.blocks(server, b"handle", begin, end))  # type: ignore[arg-type]
 
 
 @given(st.binary(max_size=300), st.integers(1, 12), st.integers(0, 99), st.integers(0, 300), st.integers(0, 400))

@@ -19,6 +19,9 @@ LOCAL_HEADER = b"PK\x03\x04"
 #: What a member's time can be (APPNOTE 4.4.6), in seconds since 1970.
 EARLIEST, LATEST = 315_532_800, 4_354_819_198
 
+#: Bytes that are written to disk at once.
+BUFFER = 1024**2
+
 Write = Callable[[bytes], object]
 #: Gives the bytes of one file to a Write.
 Bring = Callable[[RemoteFile, Write], None]
@@ -30,7 +33,7 @@ def land(target: Target, bring: Bring) -> BinaryIO:
     if shutil.disk_usage(tempfile.gettempdir()).free < target.size:
         raise Refusal([remarks.disk_full(target.size)])
     with room_for(target):
-        stream = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - whoever is given it closes it
+        stream = cast(BinaryIO, tempfile.TemporaryFile(buffering=BUFFER))  # noqa: SIM115 - whoever is given it closes it
     try:
         with room_for(target):
             if target.is_folder:

@@ -24,7 +24,7 @@ from reconciler.oneroster.sources.sftp.line import Line
 from reconciler.oneroster.sources.sftp.looking import check_path, looked
 from reconciler.oneroster.sources.sftp.names import shown
 from reconciler.oneroster.sources.sftp.target import Target
-from reconciler.oneroster.sources.sftp.wire import blocks, opened
+from reconciler.oneroster.sources.sftp.wire import blocks, handle_of, opened
 
 #: Bytes by which the speed is measured.
 SAMPLE = 1024**2
@@ -123,7 +123,7 @@ class Probe:
         file = max(target.files, key=lambda each: each.facts.size)
         with opened(client, file.path) as remote:
             begin = self._stopwatch()
-            size = sum(map(len, blocks(client, remote.handle, 0, min(SAMPLE, file.facts.size))))
+            size = sum(map(len, blocks(client, handle_of(remote), 0, min(SAMPLE, file.facts.size))))
             taken = max(self._stopwatch() - begin, 1e-6)
         return Finding("speed", f"{size / taken / 1024**2:,.1f} MiB/s", f"of the first {size:,} bytes")
 

@@ -13,7 +13,7 @@ from reconciler.oneroster.sources.sftp.listing import Facts
 from reconciler.oneroster.sources.sftp.looking import facts_now
 from reconciler.oneroster.sources.sftp.names import shown
 from reconciler.oneroster.sources.sftp.target import Changed, RemoteFile
-from reconciler.oneroster.sources.sftp.wire import blocks, opened, stat_opened
+from reconciler.oneroster.sources.sftp.wire import blocks, handle_of, opened, stat_opened
 
 #: Between two steps of a progress bar.
 STEP_EVERY = timedelta(milliseconds=100)
@@ -37,7 +37,7 @@ def transfer(line: Line, file: RemoteFile, write: Callable[[bytes], object], hea
             raise Changed(file.name) from None
         if not goes_on(file.facts, facts_now(stat_opened(client, remote, file.path), file.name)):
             raise Changed(file.name)
-        for block in blocks(client, remote.handle, done, file.facts.size):
+        for block in blocks(client, handle_of(remote), done, file.facts.size):
             write(block)
             done += len(block)
             heard.at(done)

@@ -7,7 +7,8 @@ that is no UTF-8 fails all of them. The messages are those of draft-ietf-secsh-f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from paramiko import SFTPAttributes, SFTPClient, SFTPFile
@@ -22,7 +23,6 @@ from paramiko.sftp import (
     CMD_REALPATH,
     SFTP_EOF,
     SFTPError,
-    int64,
 )
 
 #: Bytes of one read; servers need not give more.
@@ -73,6 +73,12 @@ def opened(client: SFTPClient, path: str) -> SFTPFile:
     return client.open(_encoded(path), "rb")
 
 
+def handle_of(file: SFTPFile) -> bytes:
+    """By which the server knows an open file."""
+    handle: Any = file.handle
+    return bytes(handle)
+
+
 def stat_opened(client: SFTPClient, file: SFTPFile, path: str) -> SFTPAttributes:
     """Of a file that is open; by its path, where the server knows no other way."""
     try:
@@ -109,22 +115,19 @@ def entries(client: SFTPClient, folder: str, most: int) -> Iterator[tuple[str, S
     wire._request(CMD_CLOSE, handle)
 
 
-def blocks(client: SFTPClient, handle: object, begin: int, end: int) -> Iterator[bytes]:
+def blocks(client: SFTPClient, handle: bytes, begin: int, end: int) -> Iterator[bytes]:
     """An open file's bytes from `begin` to before `end`, in order; fewer where it is shorter."""
     wire: Any = client
     answers = _Answers()
-
-    def ask(offset: int, length: int) -> None:
-        answers.waiting[wire._async_request(answers, CMD_READ, handle, int64(offset), length)] = offset, length
-
     asked = given = begin
     while given < end:
-        while answers.rests:
-            ask(*answers.rests.pop())
+        wanted, answers.rests = answers.rests, []
         if len(answers.waiting) <= FEW:
-            while asked < end and len(answers.waiting) + len(answers.come) < AHEAD:
-                ask(asked, min(BLOCK, end - asked))
-                asked = min(asked + BLOCK, end)
+            room = max(AHEAD - len(answers.waiting) - len(answers.come), 0)
+            wanted += [(at, min(BLOCK, end - at)) for at in range(asked, end, BLOCK)[:room]]
+            asked = min(asked + room * BLOCK, end)
+        if wanted:
+            _ask(wire, handle, wanted, answers)
         if given not in answers.come:
             wire._read_response()
             answers.check()
@@ -134,6 +137,21 @@ def blocks(client: SFTPClient, handle: object, begin: int, end: int) -> Iterator
             return
         yield block
         given += len(block)
+
+
+def _ask(wire: Any, handle: bytes, wanted: Sequence[tuple[int, int]], answers: _Answers) -> None:
+    """Asks for offsets and lengths, all in one packet of the connection: each that is sent by itself waits its turn
+    behind the thread that decrypts."""
+    packets = bytearray()
+    for offset, length in wanted:
+        with wire._lock:
+            number = wire.request_number
+            wire.request_number += 1
+            wire._expecting[number] = answers
+        answers.waiting[number] = offset, length
+        body = struct.pack(">BII", CMD_READ, number, len(handle)) + handle + struct.pack(">QI", offset, length)
+        packets += struct.pack(">I", len(body)) + body
+    wire._write_all(bytes(packets))
 
 
 class _Answers:
