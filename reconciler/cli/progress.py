@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+_log = logging.getLogger(__name__)
+
 
 @contextmanager
 def progress_bars() -> Iterator[Heard]:
@@ -27,11 +30,12 @@ def progress_bars() -> Iterator[Heard]:
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.fields[customer]}"),
-        TextColumn("{task.description}"),
+        # Names of files are a server's: what looks like markup in them is none.
+        TextColumn("{task.fields[customer]}", markup=False),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
-        TextColumn("{task.fields[amount]}"),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[amount]}", markup=False),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(compact=True),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bars:
@@ -39,26 +43,34 @@ def progress_bars() -> Iterator[Heard]:
 
 
 class _Shown:
-    """Fetches tell of themselves from threads of their own."""
+    """Fetches tell of themselves from threads of their own. A bar that cannot be drawn fails none of them."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._lock = threading.Lock()
         self._tasks: dict[tuple[str, str], TaskID] = {}
+        self._works = True
 
     def of(self, customer: str) -> Progress:
         def heard(step: Step) -> None:
             with self._lock:
-                task = self._tasks.get((customer, step.part))
-                if task is None:
-                    task = self._bars.add_task(step.part, total=step.total, customer=customer, amount="", rate="")
-                    self._tasks[customer, step.part] = task
-                speed = self._bars.tasks[self._bars.task_ids.index(task)].speed
-                self._bars.update(
-                    task, completed=step.done, total=step.total, amount=amount(step), rate=rate(step, speed)
-                )
+                if not self._works:
+                    return
+                try:
+                    self._show(customer, step)
+                except Exception as problem:  # noqa: BLE001 - a door: the fetch goes on without bars
+                    self._works = False
+                    _log.debug("progress cannot be shown", exc_info=problem)
 
         return heard
+
+    def _show(self, customer: str, step: Step) -> None:
+        task = self._tasks.get((customer, step.part))
+        if task is None:
+            task = self._bars.add_task(step.part, total=step.total, customer=customer, amount="", rate="")
+            self._tasks[customer, step.part] = task
+        speed = self._bars.tasks[self._bars.task_ids.index(task)].speed
+        self._bars.update(task, completed=step.done, total=step.total, amount=amount(step), rate=rate(step, speed))
 
 
 def amount(step: Step) -> str:
