@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -142,8 +142,10 @@ class _Run:
                         self._finish(one, future)
         finally:
             for future, one in open_.items():
-                one.held.close()
                 future.add_done_callback(_give_up)
+                # What ends the run is what matters; a lock that cannot be let go ends with the process.
+                with suppress(*UNFORESEEN):
+                    one.held.close()
 
     def _begin(self, candidate: Candidate, hosts: Hosts) -> _Begun | None:
         """None where it ended at once."""

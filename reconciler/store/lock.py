@@ -76,9 +76,11 @@ def _advisory_lock(connection: Connection, slug: str, timeout: float) -> Iterato
     try:
         yield
     finally:
-        # It would go with the connection, but a moment after that was closed.
+        # It would go with the connection, but a moment after that was closed. Where the server ended it, the
+        # lock went too: whoever wrote through it was told, and nobody else has to be.
         if not connection.closed:
-            connection.rows("SELECT pg_advisory_unlock(:number)", {"number": number})
+            with suppress(StoreProblem):
+                connection.rows("SELECT pg_advisory_unlock(:number)", {"number": number})
 
 
 def lock_number(slug: str) -> int:

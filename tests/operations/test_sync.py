@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from bundles import Bundle, bundle
@@ -554,3 +556,27 @@ def test_a_store_of_an_older_schema_is_not_synced_from(project: Project, custome
     assert (done.code, "store upgrade" in done.err) == (1, True)
     with project.by_hand() as cursor:
         cursor.execute(f"update schema_revision set version_num = '{DURABLE.head}'")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_lock_whose_connection_ends_during_a_fetch_stops_nobody(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    """As a server does that ends sessions which are idle for long."""
+    first, others = customer("anna"), [customer("berta"), customer("carl")]
+    holding = "select pid from pg_locks where locktype = 'advisory' and granted"
+    ended = threading.Event()
+
+    def end() -> None:
+        with psycopg.connect(project.store_url, autocommit=True) as other:
+            for (pid,) in other.execute(holding).fetchall():
+                other.execute("select pg_terminate_backend(%s, 5000)", [pid])
+        ended.set()
+
+    first.on_fetch = end
+    for each in others:
+        each.on_fetch = lambda: ended.wait(60)
+    done = synced(project, "anna", "berta", "carl")
+    assert outcomes(done) == dict.fromkeys(("anna", "berta", "carl"), "applied"), done.err
+    assert (done.code, people(project, "anna"), people(project, "carl")) == (0, 40, 40)
