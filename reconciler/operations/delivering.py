@@ -23,7 +23,8 @@ from reconciler.notices.mail import PASSWORD_VARIABLE, FileOutbox, Letter, Smtp,
 from reconciler.notices.notice import HeldSet, Notice
 from reconciler.notices.signing import SIGNING, secret_bytes
 from reconciler.notices.webhook import Post, Webhooks
-from reconciler.operations.digests import listener_of
+from reconciler.operations.failure import UNEXPECTED, UNFORESEEN, unexpected
+from reconciler.operations.listeners import Listener, listener_of
 from reconciler.operations.workspace import Workspace
 from reconciler.reports.notice_text import Told, digest_subject, digest_text
 from reconciler.reports.wording import moment, named
@@ -87,8 +88,13 @@ def deliver_posts(workspace: Workspace, connection: Connection, budget: Budget) 
     """Sends the posts that are due."""
     webhooks = Webhooks(workspace.repository.settings.network.allows, workspace.store.key.bytes_for(SIGNING))
     while (message := _next(connection, Channel.WEBHOOK, budget)) is not None:
-        attempt = _posted(workspace, connection, webhooks, message)
         customers = (message.customer,) if message.customer else ()
+        try:
+            attempt = _posted(workspace, connection, webhooks, message)
+        except Refusal:
+            raise
+        except UNFORESEEN as problem:  # a door: what is wrong with one message must not keep the others back
+            attempt = _unforeseen(message, problem)
         yield from _settled(connection, message, attempt, customers, message.address)
 
 
@@ -96,8 +102,14 @@ def deliver_mail(workspace: Workspace, connection: Connection, budget: Budget) -
     """Sends the digests that are due."""
     with closing(_outlet(workspace)) as outlet:
         while (message := _next(connection, Channel.MAIL, budget)) is not None:
-            letter, customers = _letter(workspace, connection, message)
-            attempt = outlet.send(letter) if letter is not None else UNASKED
+            customers: tuple[str, ...] = ()
+            try:
+                letter, customers = _letter(workspace, connection, message)
+                attempt = outlet.send(letter) if isinstance(letter, Letter) else letter
+            except Refusal:
+                raise
+            except UNFORESEEN as problem:  # a door, as above
+                attempt = _unforeseen(message, problem)
             yield from _settled(connection, message, attempt, customers, None)
 
 
@@ -137,8 +149,13 @@ def _settled(
 
 def _posted(workspace: Workspace, connection: Connection, webhooks: Webhooks, message: Message) -> Attempt:
     known = told_of(connection, message.customer) if message.customer else None
-    notify = listener_of(known[2]).notify if known else None
-    if message.customer is None or notify is None or notify.webhook != message.address or message.body is None:
+    if message.customer is None or known is None or message.body is None:
+        return UNASKED
+    listener = _listener(message.customer, known[2])
+    if isinstance(listener, Attempt):
+        return listener
+    notify = listener.notify
+    if notify.webhook != message.address:
         return UNASKED
     secret = None
     if notify.webhook_secret is not None:
@@ -164,18 +181,35 @@ def _secret(workspace: Workspace, customer: str, named: SecretReference) -> byte
     return secret
 
 
-def _letter(workspace: Workspace, connection: Connection, message: Message) -> tuple[Letter | None, tuple[str, ...]]:
-    """None where nobody asks for it any more. With the customers that it tells of."""
+def _listener(customer: str, document: Mapping[str, object]) -> Listener | Attempt:
+    try:
+        return listener_of(customer, document)
+    except Refusal as refusal:
+        return Attempt(Result.LATER, refusal.diagnostics[0].code, refusal.diagnostics[0].message)
+
+
+def _unforeseen(message: Message, problem: BaseException) -> Attempt:
+    unexpected(message.customer or "a digest", f"sending a {message.channel} message of", problem)
+    return Attempt(Result.LATER, UNEXPECTED, f"unexpected {type(problem).__name__}")
+
+
+def _letter(workspace: Workspace, connection: Connection, message: Message) -> tuple[Letter | Attempt, tuple[str, ...]]:
+    """What came of it at once where there is none: nobody asks for it any more, or nobody knows whether they do. With
+    the customers that it tells of."""
     with connection.reading():
         notices = notices_of(connection, message.id)
         documents, held = documents_of(connection, message.id), held_now(connection, message.id)
-    told = [
-        Told(_today(each, held), each.news)
-        for each in notices
-        if message.address in listener_of(documents[each.notice.customer]).notify.email
-    ]
+    listeners = {slug: _listener(slug, document) for slug, document in documents.items()}
+    told: list[Told] = []
+    unread: dict[str, Attempt] = {}
+    for each in notices:
+        listener = listeners[each.notice.customer]
+        if isinstance(listener, Attempt):
+            unread[each.notice.customer] = listener
+        elif message.address in listener.notify.email:
+            told.append(Told(_today(each, held), each.news))
     if not told:
-        return None, ()
+        return next(iter(unread.values()), UNASKED), tuple(unread)
     letter = Letter(
         message_id=message.message_id,
         domain=f"{workspace.store.uuid}.reconciler",

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from reconciler import clock
-from reconciler.config.models.customer import Notify
+from reconciler.model.diagnostic import Diagnostic, Refusal
+from reconciler.operations.listeners import Listener, listener_of
 from reconciler.store.connection import Connection
 from reconciler.store.live import Store
 from reconciler.store.notices import NoticeRecord, documents_with_notices, open_notices
@@ -28,27 +28,15 @@ LOOKED_BACK = timedelta(days=1)
 KEPT = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Who hears of a customer, as last applied. timezone: the customer's, of the IANA list."""
-
-    notify: Notify
-    timezone: str
-
-
-def listener_of(document: Mapping[str, Any]) -> Listener:
-    """document: of a customer, as last applied."""
-    return Listener(Notify.model_validate(document.get("notify") or {}), str(document.get("timezone") or "UTC"))
-
-
-def make_digests(store: Store, connection: Connection) -> None:
-    """Puts every digest that is due into the outbox, each once."""
+def make_digests(store: Store, connection: Connection) -> tuple[Diagnostic, ...]:
+    """Puts every digest that is due into the outbox, each once. Returns warnings of customers whom they leave out,
+    since nobody knows who is to hear of them."""
     now = clock.now()
     with composing(connection):
         known = open_notices(connection, clock.before(now, KEPT))
         if not known:
-            return
-        listeners = {slug: listener_of(document) for slug, document in documents_with_notices(connection).items()}
+            return ()
+        listeners, unreadable = _listeners(documents_with_notices(connection))
         last, told = last_digests(connection), told_by_digests(connection)
         for address, notices in sorted(_by_address(known, listeners).items()):
             day, at = last.get(address, ("", now))
@@ -64,12 +52,26 @@ def make_digests(store: Store, connection: Connection) -> None:
                         name, Channel.MAIL, address, DIGEST, now, {each.id: news[each.id] for each in wanted}, day=due
                     ),
                 )
+    return unreadable
+
+
+def _listeners(documents: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Listener], tuple[Diagnostic, ...]]:
+    """By customer; with what is wrong with the others."""
+    found: dict[str, Listener] = {}
+    unreadable: list[Diagnostic] = []
+    for slug, document in sorted(documents.items()):
+        try:
+            found[slug] = listener_of(slug, document)
+        except Refusal as refusal:
+            unreadable += refusal.diagnostics
+    return found, tuple(unreadable)
 
 
 def _by_address(known: Iterable[NoticeRecord], listeners: Mapping[str, Listener]) -> Mapping[str, list[NoticeRecord]]:
     found = defaultdict(list)
     for each in known:
-        for address in dict.fromkeys(listeners[each.notice.customer].notify.email):
+        listener = listeners.get(each.notice.customer)
+        for address in dict.fromkeys(listener.notify.email) if listener else ():
             found[address].append(each)
     return found
 

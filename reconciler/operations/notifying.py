@@ -7,7 +7,8 @@ warning, and never fails a sync.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,8 +18,9 @@ from reconciler.model.sync import SyncEvent
 from reconciler.notices.notice import HeldSet, Notice
 from reconciler.notices.webhook import body_of
 from reconciler.operations.delivering import Budget, deliver_mail, deliver_posts
-from reconciler.operations.digests import listener_of, make_digests
+from reconciler.operations.digests import make_digests
 from reconciler.operations.failure import UNFORESEEN, unexpected
+from reconciler.operations.listeners import listener_of
 from reconciler.operations.workspace import Workspace
 from reconciler.store.connection import Connection
 from reconciler.store.notices import record_notice, told_of
@@ -56,7 +58,10 @@ def _enter(
     hold = HeldSet(event.hold, event.people) if event.hold is not None else None
     notice = Notice(event.kind, event.customer, now, event.since, event.sentences, hold, name)
     number = record_notice(connection, customer, notice)
-    url = listener_of(document).notify.webhook
+    try:
+        url = listener_of(event.customer, document).notify.webhook
+    except Refusal:
+        return  # its roster is synced all the same, and `deliver` says what is wrong
     if number is None or url is None:
         return
     known_by = message_id(workspace.store, Channel.WEBHOOK, url, str(number), notice.event, now)
@@ -66,21 +71,29 @@ def _enter(
 
 def deliver(workspace: Workspace, budget: Budget | None = None) -> tuple[Diagnostic, ...]:
     """Sends what is due, as far as the budget goes, and forgets what was settled long ago. Returns warnings; raises
-    nothing that a sync would have to answer for."""
-    budget = budget or Budget()
+    nothing that a sync would have to answer for. Where one of these fails, the others are done all the same."""
+    found: list[Diagnostic] = []
+    with _noted(found), workspace.store.connected() as connection:
+        if nothing_to_tell(connection):
+            return ()
+        spent = budget or Budget()
+        with _noted(found):
+            found += make_digests(workspace.store, connection)
+        for send in (deliver_posts, deliver_mail):
+            with _noted(found):
+                for each in send(workspace, connection, spent):
+                    found.append(each.warning())
+        with _noted(found), connection.writing():
+            forget(connection, clock.before(clock.now(), KEPT))
+    return tuple(dict.fromkeys(found))
+
+
+@contextmanager
+def _noted(found: list[Diagnostic]) -> Iterator[None]:
+    """What goes wrong is a warning."""
     try:
-        with workspace.store.connected() as connection:
-            if nothing_to_tell(connection):
-                return ()
-            make_digests(workspace.store, connection)
-            undelivered = [
-                *deliver_posts(workspace, connection, budget),
-                *deliver_mail(workspace, connection, budget),
-            ]
-            with connection.writing():
-                forget(connection, clock.before(clock.now(), KEPT))
+        yield
     except Refusal as refusal:
-        return tuple(replace(each, severity=Severity.WARNING) for each in refusal.diagnostics)
+        found += [replace(each, severity=Severity.WARNING) for each in refusal.diagnostics]
     except UNFORESEEN as problem:  # a door: what was applied is applied, whether anybody hears of it or not
-        return (replace(unexpected("notifications", "delivering", problem), severity=Severity.WARNING),)
-    return tuple(dict.fromkeys(each.warning() for each in undelivered))
+        found.append(replace(unexpected("notifications", "delivering", problem), severity=Severity.WARNING))

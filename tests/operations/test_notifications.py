@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -21,11 +23,15 @@ from project import ENVIRONMENT, KEY, Project
 from reconciler import clock
 from reconciler.model.diagnostic import Severity
 from reconciler.model.sync import EventKind, SyncEvent
+from reconciler.notices.attempt import Attempt
 from reconciler.notices.signing import public_key
+from reconciler.notices.webhook import Webhooks
 from reconciler.operations import delivering, notifying
 from reconciler.operations.delivering import Budget
 from reconciler.operations.workspace import Workspace, open_workspace
+from reconciler.store.connection import Connection
 from reconciler.store.key import StoreKey
+from reconciler.store.outbox import Message
 from webhook_receiver import Receiver, receiving
 
 NIGHT = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
@@ -276,3 +282,64 @@ def test_what_a_killed_process_noted_is_delivered_by_the_next(hooked: Project, r
         assert receiver.received == []
     assert delivered(hooked, NIGHT + delivering.TAKEN_FOR) == []
     assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize("broken", ['"webhook":"nonsense"', '"email":["nobody"]'])
+def test_a_customer_whom_another_hand_changed_keeps_nobody_elses_notifications_back(
+    hooked: Project, receiver: Receiver, broken: str
+) -> None:
+    """Its own wait, and a warning names it."""
+    both = f"notify: {{email: [ops@read.example], webhook: '{receiver.url}'}}\n"
+    for name in ("springfield", "shelbyville"):
+        hooked.customer(name, org=None, more=both)
+    assert hooked.apply().code == 0
+    workspace = opened(hooked)
+    noted(workspace, event())
+    [(good,)] = hooked.ask("SELECT document FROM customers WHERE slug = 'springfield'")
+    key = broken.split(":", 1)[0]
+    assert f"{key}:" in good
+    bad = json.dumps(json.loads(good) | {"notify": json.loads(f"{{{broken}}}")})
+    with hooked.by_hand() as cursor:
+        cursor.execute(f"UPDATE customers SET document = '{bad}' WHERE slug = 'springfield'")
+    noted(workspace, event(EventKind.FAILED), replace(event(), customer="shelbyville", hold="shelbyville:12:7f3a9c"))
+    morning = NIGHT + timedelta(hours=8)
+    warned = delivered(hooked, morning)
+    assert len(warned) == 2, "once for the post that waits, once for the digest"
+    assert all("springfield" in each and "[notify-unreadable]" in each for each in warned)
+    assert not any("nonsense" in each or "nobody@" in each for each in warned)
+    assert [each.json["customer"] for each in receiver.received] == ["shelbyville"]
+    [mail] = [each.read_text() for each in (hooked.folder / ".reconciler" / "outbox").iterdir()]
+    assert ("Shelbyville District" in mail, "Springfield District" in mail) == (True, False)
+
+
+def test_posts_are_delivered_where_digests_fail(
+    hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted(opened(hooked), event())
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(notifying, "make_digests", fail)
+    [warned] = delivered(hooked, NIGHT)
+    assert "unexpected RuntimeError while delivering notifications" in warned
+    assert [each.json["customer"] for each in receiver.received] == ["springfield"]
+
+
+def test_one_message_that_cannot_be_sent_keeps_no_other_back(
+    hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooked.customer("shelbyville", org=None, more=f"notify: {{webhook: '{receiver.url}'}}\n")
+    assert hooked.apply().code == 0
+    noted(opened(hooked), event(), replace(event(), customer="shelbyville", hold="shelbyville:12:7f3a9c"))
+    posted = delivering._posted
+
+    def post(workspace: Workspace, connection: Connection, webhooks: Webhooks, message: Message) -> Attempt:
+        if message.customer == "springfield":
+            raise RuntimeError
+        return posted(workspace, connection, webhooks, message)
+
+    monkeypatch.setattr(delivering, "_posted", post)
+    [warned] = delivered(hooked, NIGHT)
+    assert "webhook of springfield: unexpected RuntimeError; the next attempt is due" in warned
+    assert [each.json["customer"] for each in receiver.received] == ["shelbyville"]
