@@ -6,6 +6,7 @@ cookies, go on with a certificate that is not in order. What asks with it decide
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import httpx
 from reconciler import __version__
 from reconciler.model.diagnostic import Refusal, error
 from reconciler.network.certificates import believed, mistrusted
+from reconciler.network.lines import Lines
 from reconciler.network.reach import CONNECT_TIMEOUT, Allows, addresses, unreachable
 
 #: Seconds. read: between two bytes of an answer; a page of ten thousand rows may take a server its time.
@@ -31,14 +33,14 @@ _LOCATION = "reconciler.location"
 USER_AGENT = f"roster-reconciler/{__version__}"
 
 
-def http_client(allows: Allows, timeouts: httpx.Timeout = TIMEOUTS) -> httpx.Client:
-    """A client that several threads may share; close it in the end.
+def http_client(allows: Allows, timeouts: httpx.Timeout = TIMEOUTS, lines: Lines | None = None) -> httpx.Client:
+    """A client that several threads may share; close it in the end. lines: get its connections, and are closed with it.
 
     Its requests raise Refusal where no connection comes about: `plain-http` where https is missing and the host is not
     allowed without, `unknown-host`, `private-host`, `host-unreachable`, `tls-failed`. What goes wrong later is an
     `httpx.TransportError` as ever, and any status is an answer."""
     return httpx.Client(
-        transport=Reaching(allows),
+        transport=Reaching(allows, lines or Lines()),
         timeout=timeouts,
         headers={"User-Agent": USER_AGENT},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -57,8 +59,9 @@ def location_of(response: httpx.Response) -> str:
 class Reaching(httpx.BaseTransport):
     """HTTP/1.1 with connections that are kept, over a backend that checks every address before it connects."""
 
-    def __init__(self, allows: Allows) -> None:
+    def __init__(self, allows: Allows, lines: Lines) -> None:
         self._allows = allows
+        self._lines = lines
         self._pool = httpcore.ConnectionPool(
             ssl_context=believed(),
             max_connections=CONNECTIONS,
@@ -66,7 +69,7 @@ class Reaching(httpx.BaseTransport):
             keepalive_expiry=KEPT,
             http1=True,
             http2=False,
-            network_backend=_Checked(allows),
+            network_backend=_Checked(allows, lines),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -109,6 +112,7 @@ class Reaching(httpx.BaseTransport):
 
     def close(self) -> None:
         self._pool.close()
+        self._lines.close()
 
     def __enter__(self) -> Self:
         return self
@@ -139,8 +143,9 @@ class _Checked(httpcore.NetworkBackend):
     """Connects to an address that `reach.addresses` has checked, and to no other. The name stays with the request: for
     the Host header, and for the certificate."""
 
-    def __init__(self, allows: Allows) -> None:
+    def __init__(self, allows: Allows, lines: Lines) -> None:
         self._allows = allows
+        self._lines = lines
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -153,12 +158,14 @@ class _Checked(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         last: Exception | None = None
         for number in addresses(host, port, self._allows):
+            if self._lines.are_cut:
+                break
             try:
                 stream = self._inner.connect_tcp(number, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
                 last = problem
             else:
-                return _Stream(stream, host, port)
+                return _Stream(stream, host, port, self._lines)
         raise _unreachable(host, port, last) from last
 
     def connect_unix_socket(
@@ -167,25 +174,13 @@ class _Checked(httpcore.NetworkBackend):
         raise NotImplementedError("other people's servers are not reached by a socket file")
 
 
-class _Stream(httpcore.NetworkStream):
-    """A connection that has not been encrypted yet: it knows whose certificate it waits for."""
+class _Line(httpcore.NetworkStream):
+    """A connection that can be cut. held: of `Lines.add`."""
 
-    def __init__(self, inner: httpcore.NetworkStream, host: str, port: int) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, lines: Lines, held: socket.socket) -> None:
         self._inner = inner
-        self._host = host
-        self._port = port
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        try:
-            return self._inner.start_tls(ssl_context, server_hostname, timeout)
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
-            cause = problem.__cause__
-            # A connection that ends within the handshake says nothing of certificates.
-            if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-                raise Refusal([mistrusted(self._host, cause)]) from problem
-            raise _unreachable(self._host, self._port, problem) from problem
+        self._lines = lines
+        self._held = held
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, timeout)
@@ -194,10 +189,33 @@ class _Stream(httpcore.NetworkStream):
         self._inner.write(buffer, timeout)
 
     def close(self) -> None:
+        self._lines.remove(self._held)
         self._inner.close()
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+class _Stream(_Line):
+    """A connection that has not been encrypted yet: it knows whose certificate it waits for."""
+
+    def __init__(self, inner: httpcore.NetworkStream, host: str, port: int, lines: Lines) -> None:
+        super().__init__(inner, lines, lines.add(inner.get_extra_info("socket")))
+        self._host = host
+        self._port = port
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        try:
+            return _Line(self._inner.start_tls(ssl_context, server_hostname, timeout), self._lines, self._held)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
+            self._lines.remove(self._held)
+            cause = problem.__cause__
+            # A connection that ends within the handshake says nothing of certificates.
+            if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+                raise Refusal([mistrusted(self._host, cause)]) from problem
+            raise _unreachable(self._host, self._port, problem) from problem
 
 
 def _unreachable(host: str, port: int, problem: Exception | None) -> Refusal:

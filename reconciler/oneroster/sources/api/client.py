@@ -1,6 +1,7 @@
 """Asks one OneRoster API: signs, waits, tries again, and refuses whatever is no answer.
 
-One client is made for one fetch: its deadline counts from then. Several threads may ask with it at once.
+One client is made for one fetch: its deadline counts from then, and what still hangs in a connection by then, be it
+for a token, is cut off. Several threads may ask with it at once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.http import TIMEOUTS, http_client
+from reconciler.network.lines import Lines
 from reconciler.network.politeness import Hosts
 from reconciler.network.reach import Allows
 from reconciler.oneroster.sources.api import retrying
@@ -156,16 +158,27 @@ class Client:
                     return reception.outcome()
             finally:
                 response.close()
-        except Refusal as problem:
-            passing = _PASSING.get(problem.diagnostics[0].code)
-            if passing is None:
+        except (Refusal, httpx.TransportError) as problem:
+            if self._is_over:
+                raise self._too_long(path) from problem
+            again = self._passing(problem, path)
+            if again is None:
                 raise
-            raise Again(problem, passing) from problem
-        except httpx.TimeoutException as problem:
-            raise Again(refused("no-answer-in-time", self._base.host, path), retrying.SILENT) from problem
-        except httpx.TransportError as problem:
-            raise Again(refused("connection-dropped", self._base.host, path), retrying.LOST) from problem
+            raise again from problem
         return self._once(url, renewed=True)
+
+    def _passing(self, problem: Refusal | httpx.TransportError, path: str) -> Again | None:
+        """None where another attempt would not go better."""
+        if isinstance(problem, Refusal):
+            passing = _PASSING.get(problem.diagnostics[0].code)
+            return None if passing is None else Again(problem, passing)
+        if isinstance(problem, httpx.TimeoutException):
+            return Again(refused("no-answer-in-time", self._base.host, path), retrying.SILENT)
+        return Again(refused("connection-dropped", self._base.host, path), retrying.LOST)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._clock() >= self._deadline
 
     def _left(self, path: str) -> float:
         """Seconds until the deadline. Raises Refusal when there are none."""
@@ -194,6 +207,8 @@ class Client:
                 why=f"{until:%Y-%m-%d %H:%M} UTC",
             )
             raise self._closed from again
+        if self._is_over:
+            raise self._too_long(path) from again
         if state.attempt_number >= again.cause.attempts:
             return True
         if late:
@@ -215,13 +230,17 @@ def client_for(
     wall: Callable[[], float] = time.time,
 ) -> Client:
     """A client for one fetch, as the account says; close it, or use it in a `with`. Nothing is asked yet."""
-    http = http_client(allows)
+    lines = Lines()
+    http = http_client(allows, lines=lines)
     authorization: Authorization
     if account.authorization == "oauth2":
         authorization = Bearer(Tokens(account, http, hosts, clock), httpx.URL(account.url))
     else:
         authorization = Signing(account.consumer_key, account.secret_key, account.signature, wall)
-    return Client(account, http, authorization, hosts, sleep=sleep, clock=clock, wall=wall)
+    client = Client(account, http, authorization, hosts, sleep=sleep, clock=clock, wall=wall)
+    # After the client's own deadline has begun: what is cut is always late by its clock.
+    lines.cut_after(account.timeout.total_seconds())
+    return client
 
 
 def _again(state: RetryCallState) -> Again:
