@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import new_workspace_options
 from reconciler.cli.plan import place_in_words
 from reconciler.cli.progress import progress_bars
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
 from reconciler.operations.applied_configuration import open_applied_workspace
@@ -52,24 +53,35 @@ def sync(
     """
     workspace = open_applied_workspace(directory, environment, store)
     place = place_in_words(directory, environment, store)
-    with progress_bars() as heard:
-        results = synced(workspace, SyncRequest(customers, due, heard, lock_timeout), told=partial(enter, workspace))
-    undelivered = deliver(workspace)
+    results: list[SyncedCustomer] = []
+    undelivered: tuple[Diagnostic, ...] = ()
+    whole = False
+    try:
+        with progress_bars() as heard:
+            request = SyncRequest(customers, due, heard, lock_timeout)
+            synced(workspace, request, finished=results.append, told=partial(enter, workspace))
+        whole = True
+        undelivered = deliver(workspace)
+    finally:
+        # Whatever stops it, what became of those that were synced is said.
+        if whole or results:
+            _tell(sorted(results, key=lambda result: result.id), form, place)
+        if whole and not results and form == "text":
+            click.echo(NOTHING_DUE if due else NOBODY, err=True)
+    for diagnostic in undelivered:
+        click.echo(str(diagnostic), err=True)
+    return _code(results)
+
+
+def _tell(results: Iterable[SyncedCustomer], form: str, place: Sequence[str]) -> None:
     told = [_synced(result, place) for result in results]
     if form == "json":
         click.echo(syncs_json(told), nl=False)
-    elif not told:
-        click.echo(
-            NOTHING_DUE if due else "No customer is fetched by itself: frequency: auto says which are.", err=True
-        )
     for each in told:
         if form == "text":
             click.echo(syncs_text(each), nl=False)
         for diagnostic in each.diagnostics:
             click.echo(str(diagnostic), err=True)
-    for diagnostic in undelivered:
-        click.echo(str(diagnostic), err=True)
-    return _code(results)
 
 
 def _synced(result: SyncedCustomer, place: Sequence[str]) -> Synced:

@@ -18,7 +18,7 @@ from reconciler import clock
 from reconciler.cli.door import run
 from reconciler.model.diagnostic import Refusal, error
 from reconciler.model.sync import EventKind, SyncEvent
-from reconciler.operations import sync_one
+from reconciler.operations import sync_one, syncing
 from reconciler.operations.applied_configuration import open_applied_workspace
 from reconciler.operations.applying import Applied, AppliedCustomer
 from reconciler.operations.syncing import SyncRequest, sync
@@ -580,3 +580,42 @@ def test_a_lock_whose_connection_ends_during_a_fetch_stops_nobody(
     done = synced(project, "anna", "berta", "carl")
     assert outcomes(done) == dict.fromkeys(("anna", "berta", "carl"), "applied"), done.err
     assert (done.code, people(project, "anna"), people(project, "carl")) == (0, 40, 40)
+
+
+@pytest.mark.parametrize(
+    ("stopping", "code", "said"),
+    [(KeyboardInterrupt(), 130, "interrupted"), (refused("store-gone"), 1, "no connection to the server")],
+)
+def test_what_was_synced_before_a_run_is_stopped_is_said(
+    project: Project,
+    customer: Callable[..., GivenSource],
+    monkeypatch: pytest.MonkeyPatch,
+    stopping: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    source, _ = customer("anna"), customer("berta")
+    finish = syncing._Run._finish
+
+    def stopped(run: Any, one: Any, future: Any) -> None:
+        if one.candidate.id == "berta":
+            raise stopping
+        finish(run, one, future)
+
+    monkeypatch.setattr(syncing._Run, "_finish", stopped)
+    monkeypatch.setattr(syncing, "WINDOW", 1)
+    with clock.at(MONDAY):
+        text = project.run("sync", "anna", "berta")
+    assert (text.code, text.out.startswith("anna: applied"), "berta" in text.out) == (code, True, False)
+    assert said in text.err
+
+    source.given = DAY.without_users(STUDENTS[:2])
+    as_json = synced(project, "anna", "berta", at=MONDAY + NIGHT)
+    assert (as_json.code, outcomes(as_json)) == (code, {"anna": "applied"})
+    assert said in as_json.err
+
+
+def test_a_run_that_cannot_begin_says_nothing_of_customers(project: Project, sources: Sources) -> None:
+    done = synced(project, "nobody")
+    assert (done.code, done.out) == (64, "")
+    assert "frequency: auto" in project.run("sync").err
