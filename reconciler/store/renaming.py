@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from reconciler.model.change import Change, renamed_from
 from reconciler.model.kind import Kind
 from reconciler.store.connection import Connection
+from reconciler.store.held_plans import forget_held_plans
 from reconciler.store.problem import StoreProblem
 from reconciler.store.writing import Writing
 
@@ -30,7 +31,9 @@ def refuse_taken(connection: Connection, slug: str) -> None:
 
 
 def rename_customer(writing: Writing, former: str) -> None:
-    """What is known by the former id: who knows its people, what it holds, its secrets' traces."""
+    """What is known by the former id: who knows its people, what it holds, its secrets' traces. A plan kept for what it
+    holds is of the former id from end to end, and goes: what is held waits on, and the next sync keeps a plan anew."""
+    forget_held_plans(writing.connection, writing.customer)
     for table, column, mark in NAMED_AFTER_IT:
         writing.connection.execute(
             f"UPDATE {table} SET {column} = CAST(:slug AS TEXT) || substr({column}, {len(former) + 1})"

@@ -8,6 +8,8 @@ from reconciler.store import held_plans
 from reconciler.store.held_plans import count_held_plans, forget_held_plans, held_plan, keep_held_plan
 from reconciler.store.live import Store
 from reconciler.store.problem import StoreProblem
+from reconciler.store.renaming import rename_customer
+from reconciler.store.writing import Writing
 from tests.store import foreign, plans
 from tests.store.test_store_holds import held_plan_again
 
@@ -81,3 +83,13 @@ def test_what_was_held_before_stays_held_since_then(held: Store) -> None:
     plans.apply(held, held_plan_again(held))
     with held.reading() as reader:
         assert [each.created_at for each in reader.holds()] == [MADE]
+
+
+def test_it_goes_when_its_customer_is_renamed_and_what_is_held_waits_on(held: Store) -> None:
+    with held.connected() as connection, connection.writing():
+        (run,) = connection.rows("SELECT max(id) FROM runs")[0]
+        rename_customer(Writing(connection, held.key, run, 1, "omega", MADE), plans.SLUG)
+        assert count_held_plans(connection, 1) == 0
+        held_now = connection.rows("SELECT hold_id FROM holds WHERE customer_id = 1")
+    assert held_now == [(f"omega{plans.HOLD.id.removeprefix(plans.SLUG)}",)]
+    assert read(held) is None
