@@ -87,6 +87,26 @@ def test_zip_is_always_manual(files: Files) -> None:
     )
 
 
+@pytest.mark.parametrize(("kind", "keys"), [("sftp", SFTP), ("api", API)])
+@pytest.mark.parametrize(
+    ("timeout", "expected"),
+    [
+        ("1m", []),
+        ("1440m", []),
+        ("24h", []),
+        ("1d", []),
+        ("1441m", ["invalid-duration"]),
+        ("25h", ["invalid-duration"]),
+        ("2d", ["invalid-duration"]),
+        ("999999d", ["invalid-duration"]),
+    ],
+)
+def test_a_fetch_takes_a_day_at_most(
+    files: Files, kind: str, keys: dict[str, str], timeout: str, expected: list[str]
+) -> None:
+    assert of(files, rostering(kind, keys, timeout=timeout)) == expected
+
+
 @pytest.mark.parametrize("period", ["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"])
 def test_auto_takes_each_of_six_periods(files: Files, period: str) -> None:
     assert of(files, rostering("sftp", SFTP, frequency="auto", period=period)) == []

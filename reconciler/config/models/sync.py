@@ -47,6 +47,29 @@ class ZipSync(Declaration):
     """Always manual: a file is uploaded by a person."""
 
 
+#: Whoever fetches for longer keeps the place of all others.
+LONGEST_FETCH = timedelta(hours=24)
+
+
+def _not_too_long(value: timedelta) -> timedelta:
+    if value > LONGEST_FETCH:
+        raise PydanticCustomError("invalid-duration", "must be at most 24h", {"whole": True})
+    return value
+
+
+#: 24h in each unit.
+FetchTime = Annotated[
+    Duration,
+    AfterValidator(_not_too_long),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(1d|([1-9]|1[0-9]|2[0-4])h|([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)m)$",
+        }
+    ),
+]
+
+
 class Scheduled(Ruled):
     """What every roster has that can be fetched without a person."""
 
@@ -56,8 +79,8 @@ class Scheduled(Ruled):
     """How often, with frequency: auto."""
     at: Clock | None = None
     """At which time of day in the customer's time zone, with frequency: auto."""
-    timeout: Duration = timedelta(hours=2)
-    """A fetch that takes longer is given up, and nothing is compared."""
+    timeout: FetchTime = timedelta(hours=2)
+    """A fetch that takes longer is given up, and nothing is compared. At most 24h."""
 
     @rule
     def _auto_has_a_period(self, known: Circumstances) -> Iterable[Problem]:
