@@ -15,6 +15,19 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, error
 #: Whether reconciler.yaml names this host or address under `network: allow:` (`config.models.settings.Network.allows`).
 Allows = Callable[[str], bool]
 
+#: IPv4 written as IPv6, which the system itself connects to (RFC 4291, 2.5.5.2).
+_MAPPED = (ipaddress.IPv6Network("::ffff:0:0/96"),)
+#: IPv6 networks that carry an IPv4 address in their last four bytes: mapped, compatible (RFC 4291, 2.5.5.1), translated
+#: (RFC 2765) and NAT64 (RFC 6052).
+_LAST_FOUR_BYTES = (
+    *_MAPPED,
+    ipaddress.IPv6Network("::/96"),
+    ipaddress.IPv6Network("::ffff:0:0:0/96"),
+    ipaddress.IPv6Network("64:ff9b::/96"),
+)
+#: Translation within a network of somebody's own (RFC 8215).
+_LOCAL_TRANSLATION = ipaddress.IPv6Network("64:ff9b:1::/48")
+
 #: Seconds for one attempt to connect.
 CONNECT_TIMEOUT = 15.0
 
@@ -67,9 +80,27 @@ def unreachable(host: str, port: int, problem: OSError | None) -> Refusal:
 
 
 def _is_public(number: str) -> bool:
+    """An address that carries others counts as the least public of them: a translator sends on to what is inside."""
     address = ipaddress.ip_address(number.partition("%")[0])
-    inner = getattr(address, "ipv4_mapped", None) or address
-    return bool(inner.is_global and not inner.is_multicast)
+    carried = _carried(address) if isinstance(address, ipaddress.IPv6Address) else ()
+    if any(address in network for network in _MAPPED):
+        return all(_is_global(each) for each in carried)
+    return all(_is_global(each) for each in (address, *carried))
+
+
+def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and (address.is_site_local or address in _LOCAL_TRANSLATION):
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def _carried(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...]:
+    """The IPv4 addresses within an IPv6 one."""
+    if any(address in network for network in _LAST_FOUR_BYTES):
+        return (ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF),)
+    if address.sixtofour is not None:
+        return (address.sixtofour,)
+    return address.teredo or ()
 
 
 def _private(host: str, found: Iterable[str]) -> Diagnostic:

@@ -43,6 +43,16 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *numbers: str) -> list[str]:
         "fe80::1%eth0",
         "fd00::1",
         "::ffff:10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "::127.0.0.1",
+        "fec0::1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::1",
+        "2002:7f00:1::",
+        "2002:a00:1::5",
+        "2001:0:7f00:1::",
+        "2001:0:4136:e378:8000:63bf:f5ff:fffe",
     ],
 )
 def test_a_private_address_is_refused_unless_it_is_named(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
@@ -60,9 +70,18 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: 
         addresses("sis.example", 443, nothing)
 
 
-def test_a_public_address_needs_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolving(monkeypatch, "93.184.216.34")
-    assert addresses("sis.example", 443, nothing) == ("93.184.216.34",)
+@pytest.mark.parametrize(
+    "number",
+    [
+        "93.184.216.34",
+        "2606:2800:220:1:248:1893:25c8:1946",
+        "::ffff:93.184.216.34",
+        "64:ff9b::5db8:d822",
+    ],
+)
+def test_a_public_address_needs_no_permission(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    resolving(monkeypatch, number)
+    assert addresses("sis.example", 443, nothing) == (number,)
 
 
 def test_a_network_that_is_allowed_lets_its_addresses_through(monkeypatch: pytest.MonkeyPatch) -> None:
