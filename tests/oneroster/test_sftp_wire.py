@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paramiko import Message
-from paramiko.sftp import CMD_DATA, CMD_READ, CMD_STATUS, SFTP_EOF, SFTP_FAILURE
+from paramiko.sftp import (
+    CMD_DATA,
+    CMD_HANDLE,
+    CMD_NAME,
+    CMD_READ,
+    CMD_READDIR,
+    CMD_STATUS,
+    SFTP_EOF,
+    SFTP_FAILURE,
+    SFTPError,
+)
 
 from reconciler.oneroster.sources.sftp import wire
 
@@ -82,3 +92,62 @@ def test_no_more_is_asked_for_ahead_than_may_be() -> None:
 def test_a_read_that_fails_is_no_end_of_the_file() -> None:
     with pytest.raises(OSError, match="a read failed"):
         read(Server(bytes(100), 8, seed=1, fails_at=50), 0, 100)
+
+
+class Folder:
+    """What paramiko's client does with a listing: each answer is given once. count: that it tells, if not the truth."""
+
+    def __init__(self, *answers: list[str], count: int | None = None) -> None:
+        self.answers = list(answers)
+        self.count = count
+
+    def _request(self, kind: int, *_: object) -> tuple[int, Message]:
+        answer = Message()
+        if kind != CMD_READDIR:
+            answer.add_string(b"handle")
+            answer.rewind()
+            return CMD_HANDLE, answer
+        if not self.answers:
+            raise EOFError
+        names = self.answers.pop(0)
+        answer.add_int(len(names) if self.count is None else self.count)
+        for name in names:
+            answer.add_string(name)
+            answer.add_string(b"-rw-r--r-- " + name.encode())
+            answer.add_int(0)
+        answer.rewind()
+        return CMD_NAME, answer
+
+
+def names(folder: Folder, most: int) -> list[str]:
+    return [name for name, _ in wire.entries(folder, "/out", most)]  # type: ignore[arg-type]
+
+
+def test_a_listing_gives_its_names_and_no_more_than_are_wanted() -> None:
+    assert names(Folder([".", "..", "a", "b"], ["c"]), 9) == ["a", "b", "c"]
+    assert names(Folder(["a", "b"], ["c"]), 1) == ["a"]
+
+
+@pytest.mark.parametrize("there", [[], ["a"]])
+def test_an_answer_that_tells_more_names_than_it_has_is_no_listing(there: list[str]) -> None:
+    with pytest.raises(SFTPError, match="fewer names"):
+        names(Folder(there, count=1_000_000), 10)
+
+
+def test_a_name_without_bound_is_no_name() -> None:
+    with pytest.raises(SFTPError, match="without bound"):
+        names(Folder(["a" * 5000]), 10)
+
+
+@pytest.mark.parametrize("length", [0, wire.LARGEST_PACKET + 1, 2**32 - 1])
+def test_a_packet_without_bound_is_not_read(length: int) -> None:
+    class Wire(wire.Client):
+        def __init__(self) -> None:
+            """Without a server."""
+
+        def _read_all(self, size: int) -> bytes:
+            assert size == 4
+            return struct.pack(">I", length)
+
+    with pytest.raises(SFTPError):
+        Wire()._read_packet()

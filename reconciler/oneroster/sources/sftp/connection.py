@@ -21,6 +21,7 @@ from reconciler.network.reach import CONNECT_TIMEOUT, Allows, connected
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.hostkeys import HostKey
 from reconciler.oneroster.sources.sftp.names import listed, shown
+from reconciler.oneroster.sources.sftp.wire import Client
 
 #: Seconds: for the server's first line, for all of the handshake, for the answer to a sign-in, for any other answer,
 #: and between two signs of life.
@@ -120,7 +121,7 @@ def files_of(transport: Transport, account: SftpAccount, seconds: float) -> SFTP
             channel = transport.open_session(timeout=ANSWER_TIMEOUT)
             channel.settimeout(ANSWER_TIMEOUT)
             channel.invoke_subsystem("sftp")
-            client = SFTPClient(channel)
+            client = Client(channel)
         except (SSHException, SFTPError):
             if transport.is_active():
                 raise Refusal([_no_sftp(account)]) from None

@@ -34,6 +34,25 @@ AHEAD = 128
 FEW = AHEAD // 2
 
 
+#: Bytes of one answer; OpenSSH's own client takes a quarter of it.
+LARGEST_PACKET = 1024 * 1024
+#: Characters of one name; no file system has longer ones.
+LONGEST_NAME = 4096
+
+
+class Client(SFTPClient):
+    """Takes no packet that is larger than any that was asked for could be: paramiko's bound is 16 MiB, which it puts
+    together piece by piece."""
+
+    def _read_packet(self) -> tuple[int, bytes]:
+        wire: Any = self
+        (length,) = struct.unpack(">I", wire._read_all(4))
+        if not 0 < length <= LARGEST_PACKET:
+            raise SFTPError("a packet without bound")
+        packet: bytes = wire._read_all(length)
+        return packet[0], packet[1:]
+
+
 def _encoded(path: str) -> bytes:
     """As it goes to the server: a name that came from there goes back as it was."""
     return path.encode("utf-8", "surrogateescape")
@@ -104,12 +123,20 @@ def entries(client: SFTPClient, folder: str, most: int) -> Iterator[tuple[str, S
             break
         if kind != CMD_NAME:
             raise SFTPError("no names")
+        length = len(answer.asbytes())
         for _ in range(answer.get_int()):
+            if given >= most:
+                break
+            if answer.packet.tell() >= length:
+                # Beyond its end a message reads as zeros: as many empty names as the server says that there are.
+                raise SFTPError("fewer names than were told")
             name = _decoded(answer.get_binary())
+            if len(name) > LONGEST_NAME:
+                raise SFTPError("a name without bound")
             answer.get_binary()
             attributes: Any = SFTPAttributes
             found = attributes._from_msg(answer)
-            if name not in (".", "..") and given < most:
+            if name not in (".", ".."):
                 given += 1
                 yield name, found
     wire._request(CMD_CLOSE, handle)
