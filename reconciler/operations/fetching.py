@@ -23,6 +23,8 @@ from reconciler.operations.workspace import Workspace
 
 #: Fetches of one run beside each other, whatever hosts they are from.
 MOST_AT_ONCE = 8
+#: Fetches under way, and fetched rosters that wait for their turn, of one run: each is an open file.
+WINDOW = 2 * MOST_AT_ONCE
 #: Below the folder of what may be lost.
 CHECKPOINTS = "fetches"
 

@@ -87,11 +87,16 @@ class FreshRosters:
             )
         return _with(read, came.diagnostics)
 
+    def give_up(self, customer: str) -> None:
+        """The file that was fetched for it, now or when it comes: it was taken, or nobody takes it any more."""
+        future = self._fetched.pop(customer, None)
+        if future is not None and not future.cancel():
+            future.add_done_callback(_given_up)
+
     def close(self) -> None:
-        """Gives up the files of those that nobody took, now or when they come."""
-        for future in self._fetched.values():
-            if not future.cancel():
-                future.add_done_callback(_given_up)
+        """Gives up the files of those that nobody took."""
+        for customer in list(self._fetched):
+            self.give_up(customer)
 
 
 @contextmanager

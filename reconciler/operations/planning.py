@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -33,7 +34,7 @@ from reconciler.operations.beside_base import (
 from reconciler.operations.documents import CATALOGUE_NAME, Documents, catalogue_documents, customer_documents
 from reconciler.operations.elsewhere import elsewhere
 from reconciler.operations.failure import UNFORESEEN, not_planned, unexpected
-from reconciler.operations.fetching import Heard, nobody
+from reconciler.operations.fetching import WINDOW, Heard, nobody
 from reconciler.operations.fresh import FreshRosters, Given, fetched_by_itself, fresh_rosters, no_roster, not_fetched
 from reconciler.operations.renamed import RenamedCustomers, renamed_customers, secrets_by_new_id
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, Terms, compare_roster, known_roster, summary_of
@@ -95,10 +96,8 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         renamed = renamed_customers(workspace.repository, records)
         names = freeing_first(_chosen(workspace, request, records, differing, renamed), renamed.renames.former)
         standing = Standing(reader)
-        if request.roster is RosterChoice.FRESH:
-            _fetch(workspace, request, fresh, reader, names, records, renamed)
         plans = []
-        for name in names:
+        for name in _fetched_ahead(workspace, request, fresh, reader, names, records, renamed):
             one = partial(_plan_one, workspace, request, fresh, reader, standing, name, records, renamed)
             record = renamed.record(name, records)
             plans += _by_itself(name, record.name if record else name, one)
@@ -130,23 +129,44 @@ def _by_itself(customer: str, name: str, work: Callable[[], CustomerPlan | None]
     return [made] if made else []
 
 
-def _fetch(
+def _fetched_ahead(
     workspace: Workspace,
     request: PlanRequest,
     fresh: FreshRosters,
     reader: Reader,
-    names: Iterable[str],
+    names: Sequence[str],
     records: Mapping[str, CustomerRecord],
     renamed: RenamedCustomers,
-) -> None:
-    """Begins to fetch what nobody gave, all of it before the first is planned."""
+) -> Iterator[str]:
+    """The names in their order, each when its fetch has begun. While one is planned, the next ones are fetched, as many
+    as a run may have open; with each that was planned one more begins."""
+    waiting = deque(names if request.roster is RosterChoice.FRESH else ())
+    open_: set[str] = set()
     for name in names:
-        resolved = workspace.repository.customers.get(name)
-        if name in request.given:
-            fresh.give(name, request.given[name])
-        elif resolved is not None and name not in fresh and fetched_by_itself(resolved.customer):
-            record = renamed.record(name, records)
-            fresh.fetch(resolved.customer, earlier_roster(reader, record.id if record else None))
+        while waiting and len(open_) < WINDOW:
+            following = waiting.popleft()
+            _begin_fetch(workspace, request, fresh, reader, following, renamed.record(following, records))
+            if following in fresh:
+                open_.add(following)
+        yield name
+        fresh.give_up(name)
+        open_.discard(name)
+
+
+def _begin_fetch(
+    workspace: Workspace,
+    request: PlanRequest,
+    fresh: FreshRosters,
+    reader: Reader,
+    name: str,
+    record: CustomerRecord | None,
+) -> None:
+    """Nothing where somebody gave it."""
+    resolved = workspace.repository.customers.get(name)
+    if name in request.given:
+        fresh.give(name, request.given[name])
+    elif resolved is not None and name not in fresh and fetched_by_itself(resolved.customer):
+        fresh.fetch(resolved.customer, earlier_roster(reader, record.id if record else None))
 
 
 def _chosen(

@@ -22,7 +22,7 @@ from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Source
 from reconciler.operations.applied_configuration import with_applied
 from reconciler.operations.failure import UNFORESEEN, unexpected
-from reconciler.operations.fetching import MOST_AT_ONCE, Fetches, Heard, fetches, hosts_of, nobody, source_of
+from reconciler.operations.fetching import WINDOW, Fetches, Heard, fetches, hosts_of, nobody, source_of
 from reconciler.operations.snapshots import earlier_roster
 from reconciler.operations.sync_choice import Candidate, Choice, choose
 from reconciler.operations.sync_one import Came, take_in
@@ -33,8 +33,6 @@ from reconciler.store.lock import sync_lock
 from reconciler.store.problem import StoreProblem
 from reconciler.store.syncs import SyncRecord, keep_sync
 
-#: Fetches under way, and fetched rosters that wait for their turn, of one run.
-WINDOW = 2 * MOST_AT_ONCE
 #: A source that is asked for changes alone is asked for everything as often as this.
 WHOLE_EVERY = timedelta(days=7)
 

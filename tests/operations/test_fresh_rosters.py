@@ -15,7 +15,7 @@ from bundles import Bundle, bundle
 from project import Project, keys
 from reconciler.model.diagnostic import Refusal, Severity, error, warning
 from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Step
-from reconciler.operations import fresh, looking
+from reconciler.operations import fresh, looking, planning
 
 API = """\
 rostering:
@@ -229,3 +229,30 @@ def test_a_probe_says_what_the_server_does(project: Project, sources: Sources) -
     assert said.out == ("page-clamp  500\n            asked for 10,000 rows it sends 500\ntotal       warning: none\n")
     found = project.run("roster", "probe", "springfield", "--store", project.store_url, "--format", "json").json
     assert [each["name"] for each in found["findings"]] == ["page-clamp", "total"]
+
+
+def test_no_more_are_fetched_ahead_than_a_run_may_have_open(
+    project: Project, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many customers are planned: every fetched roster is an open file."""
+    monkeypatch.setattr(planning, "WINDOW", 2)
+    names = [f"school-{number}" for number in range(6)]
+    for name in names:
+        project.customer(name, org=None, more=API)
+        sources[name] = Given(DAY, project.folder)
+    seen: list[tuple[int, int]] = []
+    plan_one = planning._plan_one
+
+    def planned(workspace: Any, request: Any, fresh_: fresh.FreshRosters, *rest: Any) -> Any:
+        place = len(seen)
+        seen.append((sum(name in fresh_ for name in names[place:]), sum(name in fresh_ for name in names[:place])))
+        if place == 2:
+            raise ZeroDivisionError
+        return plan_one(workspace, request, fresh_, *rest)
+
+    monkeypatch.setattr(planning, "_plan_one", planned)
+    made = project.plan(*names).json["customers"]
+    assert seen == [(2, 0)] * 5 + [(1, 0)]
+    assert [each["outcome"] for each in made] == ["changes"] * 2 + ["failed"] + ["changes"] * 3
+    assert [len(sources[name].asked) for name in names] == [1] * 6
+    assert all(stream.closed for name in names for stream in sources[name].streams)
