@@ -13,6 +13,7 @@ from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.model.kind import Kind
 from reconciler.operations.audit import actor
+from reconciler.operations.kept_pages import forget_kept_pages
 from reconciler.operations.purging import is_declared
 from reconciler.operations.workspace import Workspace
 from reconciler.store import erasure
@@ -76,11 +77,15 @@ def find(workspace: Workspace, customer: str, key: str | None) -> Erasure | Cert
 
 
 def erase(workspace: Workspace, found: Erasure, request: str, lock_timeout: float = 0.0) -> Certificate:
-    """Raises Refusal where the store changed since in a way that matters, or cannot be written."""
+    """With the pages that fetches left behind on this machine. Raises Refusal where the store changed since in a way
+    that matters, or cannot be written."""
     facts: dict[str, Any] = {"request": request, "now": clock.now(), "actor": actor(), "lock_timeout": lock_timeout}
     if found.who is None:
-        return erasure.erase_customer(workspace.store, found.customer, found.customer_id, **facts)
-    return erasure.erase_person(workspace.store, found.customer, found.customer_id, found.who, **facts)
+        certificate = erasure.erase_customer(workspace.store, found.customer, found.customer_id, **facts)
+    else:
+        certificate = erasure.erase_person(workspace.store, found.customer, found.customer_id, found.who, **facts)
+    forget_kept_pages()
+    return certificate
 
 
 def lift(workspace: Workspace, customer: str, sourced_id: str, request: str) -> Certificate:

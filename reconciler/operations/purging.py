@@ -13,6 +13,7 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.model.plan import CATALOGUE
 from reconciler.operations.audit import actor
 from reconciler.operations.failure import UNFORESEEN, unexpected
+from reconciler.operations.kept_pages import forget_kept_pages
 from reconciler.operations.workspace import Workspace
 from reconciler.store.certificates import Certificate
 from reconciler.store.purge import Purgeable, purge_customer, purgeable
@@ -98,6 +99,8 @@ def purge(
             actor=actor(),
             lock_timeout=lock_timeout,
         )
+        if certificate is not None:
+            forget_kept_pages()
         result = Purged(each.id, certificate)
     except Refusal as refusal:
         result = Purged(each.id, None, refusal.diagnostics)

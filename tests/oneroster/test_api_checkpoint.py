@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from scripted_api import KilledError, ScriptedApi, record, records, refusal, sou
 from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api import checkpoint as room
-from reconciler.oneroster.sources.api.checkpoint import Checkpoints, KeptPage, checkpoint, remove_old
+from reconciler.oneroster.sources.api.checkpoint import Checkpoints, KeptPage, checkpoint, remove_all, remove_old
 from reconciler.oneroster.sources.api.paging import Page, Request
 from reconciler.oneroster.sources.interface import Ask
 
@@ -251,7 +252,6 @@ def test_fetches_that_nobody_goes_on_with_are_removed(place: Checkpoints) -> Non
     left_behind(place)
     (folder,) = place.folder.iterdir()
     remove_old(place, SOON)
-    remove_old(Checkpoints(place.folder, bytes(32)), "2036-01-01T00:00:00Z")
     assert folder.exists()
     with checkpoint(place, {"url": "a"}, NOW):
         remove_old(place, "2036-01-01T00:00:00Z")
@@ -259,3 +259,39 @@ def test_fetches_that_nobody_goes_on_with_are_removed(place: Checkpoints) -> Non
     left_behind(place)
     remove_old(place, "2036-01-01T00:00:00Z")
     assert nothing_left(place.folder)
+
+
+@pytest.mark.parametrize("unreadable", ["another key", "no head"])
+def test_fetches_of_which_nothing_can_be_read_go_by_when_their_last_page_came(
+    place: Checkpoints, unreadable: str
+) -> None:
+    left_behind(place)
+    (folder,) = place.folder.iterdir()
+    mine = Checkpoints(place.folder, bytes(32)) if unreadable == "another key" else place
+    if unreadable == "no head":
+        (folder / room.HEAD).unlink()
+    last = datetime.fromisoformat(SOON).timestamp()
+    os.utime(folder, (last, last))
+    remove_old(mine, LATE)
+    assert folder.exists()
+    lock = room._locked(folder)
+    assert lock is not None
+    remove_old(mine, "2026-11-23T09:00:00Z")
+    assert folder.exists(), "it is under way"
+    os.close(lock)
+    remove_old(mine, "2026-11-23T09:00:00Z")
+    assert nothing_left(place.folder)
+
+
+def test_all_that_is_not_under_way_can_be_removed_without_any_key(place: Checkpoints) -> None:
+    left_behind(place)
+    (left,) = place.folder.iterdir()
+    (place.folder / "a-file").write_text("nobody's")
+    with checkpoint(place, {"url": "b"}, NOW) as kept:
+        assert kept is not None
+        kept.put("users", 0, KEPT)
+        remove_all(place.folder)
+        assert not left.exists()
+        assert list(kept.pages("users"))
+    remove_all(place.folder / "is-not-there")
+    assert [each.name for each in place.folder.iterdir()] == ["a-file"]

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -153,17 +153,43 @@ def checkpoint(checkpoints: Checkpoints | None, asked: Mapping[str, object], now
 
 
 def remove_old(checkpoints: Checkpoints, now: str) -> None:
-    """Fetches that nobody goes on with: begun longer ago than `LIFE`, and not under way. Those of another key, which
-    another store may have, are left to it."""
-    with suppress(OSError):
-        for folder in checkpoints.folder.iterdir():
-            head = _head(folder, checkpoints.key)
-            if head is None or folder.is_symlink() or _age(head, now) < LIFE:
-                continue
-            lock = _locked(folder)
-            if lock is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
+    """Fetches that nobody goes on with: begun longer ago than `LIFE`, and not under way. Where that cannot be read, as
+    of another key, which another store may have, no page was added for as long."""
+    for folder in _folders(checkpoints.folder):
+        begun = _begun(folder, checkpoints.key)
+        if begun is not None and datetime.fromisoformat(now) - begun >= LIFE:
+            _remove(folder)
+
+
+def remove_all(place: Path) -> None:
+    """Every fetch that is not under way, of whatever key. place: the folder of all of them."""
+    for folder in _folders(place):
+        _remove(folder)
+
+
+def _folders(place: Path) -> tuple[Path, ...]:
+    try:
+        return tuple(each for each in place.iterdir() if not each.is_symlink() and each.is_dir())
+    except OSError:
+        return ()
+
+
+def _begun(folder: Path, key: bytes) -> datetime | None:
+    """None where it is gone by now."""
+    head = _head(folder, key)
+    if head is not None:
+        return datetime.fromisoformat(head["begun"])
+    try:
+        return datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    except OSError:
+        return None
+
+
+def _remove(folder: Path) -> None:
+    lock = _locked(folder)
+    if lock is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def _locked(folder: Path) -> int | None:

@@ -1,0 +1,54 @@
+"""Pages of a fetch that was cut off lie outside the store: who goes for good goes out of them too."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bundles import bundle
+from project import Project
+from reconciler import clock
+from reconciler.config.remembered import cache_folder
+from reconciler.oneroster.sources.api.checkpoint import Checkpoints, checkpoint
+
+START = datetime(2026, 9, 1, 6, tzinfo=UTC)
+DAY = bundle(users=20)
+ANN, BEN = DAY.students()[:2]
+
+
+def left_behind() -> Path:
+    """By a fetch that was killed, of whatever store."""
+    folder = cache_folder()
+    assert folder is not None
+    place = Checkpoints(folder / "fetches", bytes(32))
+    with suppress(InterruptedError), checkpoint(place, {"url": "a"}, clock.now()) as kept:
+        assert kept is not None
+        raise InterruptedError
+    (left,) = place.folder.iterdir()
+    return left
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_who_is_erased_or_purged_goes_out_of_kept_pages_too(project: Project) -> None:
+    project.customer()
+    for day, made in enumerate((DAY, DAY.without_users([ANN]))):
+        with clock.at(START + timedelta(days=day)):
+            assert project.apply("springfield", "--zip", made.zip(project.folder / f"{day}.zip")).code == 0
+
+    pages = left_behind()
+    with clock.at(START + timedelta(days=2)):
+        assert project.run("erase", "springfield", "u-nobody", "--request", "T-1", "--yes").code != 0
+        assert pages.exists(), "nobody was erased"
+        assert project.run("erase", "springfield", BEN, "--request", "T-1", "--yes").code == 0
+    assert not pages.exists()
+
+    pages = left_behind()
+    with clock.at(START + timedelta(days=60)):
+        assert project.run("purge", "--today", "2026-10-31").code == 0
+        assert pages.exists(), "it was only shown"
+        purged = project.run("purge", "--yes", "--today", "2026-10-31")
+    assert purged.code == 0, purged
+    assert not pages.exists()
