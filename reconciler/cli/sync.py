@@ -70,7 +70,7 @@ def sync(
             click.echo(NOTHING_DUE if due else NOBODY, err=True)
     for diagnostic in undelivered:
         click.echo(str(diagnostic), err=True)
-    return _code(results)
+    return _code(results, due=due)
 
 
 def _tell(results: Iterable[SyncedCustomer], form: str, place: Sequence[str]) -> None:
@@ -121,9 +121,10 @@ def _moved(tally: Tally) -> Moved:
     return Moved(tally.removed, tally.added, tally.changed)
 
 
-def _code(results: Sequence[SyncedCustomer]) -> ExitCode:
+def _code(results: Sequence[SyncedCustomer], *, due: bool) -> ExitCode:
     outcomes = {result.came.outcome for result in results if result.came}
-    if SyncOutcome.FAILED in outcomes:
+    # What runs by itself comes again soon; whoever asked for it by name did not get it.
+    if SyncOutcome.FAILED in outcomes or (SyncOutcome.POSTPONED in outcomes and not due):
         written = any(result.came.runs for result in results if result.came)
         return ExitCode.PARTLY if written else ExitCode.ERROR
     return ExitCode.HELD if outcomes & {SyncOutcome.HELD, SyncOutcome.REFUSED} else ExitCode.DONE

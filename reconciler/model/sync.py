@@ -10,12 +10,13 @@ from reconciler.model.plan import Hold
 
 class SyncOutcome(StrEnum):
     """held: everything else was applied. frozen: the calendar says that nothing is changed now, and something would
-    have been."""
+    have been. postponed: somebody else was at it, and it is tried again soon."""
 
     APPLIED = "applied"
     UNCHANGED = "unchanged"
     HELD = "held"
     FROZEN = "frozen"
+    POSTPONED = "postponed"
     REFUSED = "refused"
     FAILED = "failed"
 
@@ -67,6 +68,14 @@ class Standing:
     @property
     def well(self) -> bool:
         return self.stale_since is None and (self.outcome is None or self.outcome in WELL)
+
+
+def standing_outcome(before: SyncOutcome | None, came: SyncOutcome) -> SyncOutcome | None:
+    """How it stands after a sync that came to this: what says nothing of the roster neither opens nor closes a notice.
+    A freeze lets everything stand that waits for a person."""
+    if came is SyncOutcome.POSTPONED or (came is SyncOutcome.FROZEN and before in TOLD):
+        return before
+    return came
 
 
 def events(

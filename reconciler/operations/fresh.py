@@ -20,6 +20,9 @@ from reconciler.operations.fetching import Fetches, Heard, fetches, hosts_of, no
 from reconciler.operations.snapshots import last_snapshot_of
 from reconciler.operations.workspace import Workspace
 
+#: The code of a refusal: the store knows a newer roster than the one that came.
+OVERTAKEN_ROSTER = "overtaken-roster"
+
 #: What came of a fetch that somebody else made.
 Given = Mapping[str, Fetched | Refusal]
 
@@ -66,6 +69,17 @@ class FreshRosters:
 
     def __contains__(self, customer: str) -> bool:
         return customer in self._files or customer in self._fetched
+
+    def refuse_overtaken(self, customer: str, last: str | None, now: str) -> None:
+        """last: when the newest roster that the store knows was fetched; now: both ISO-8601 UTC. One that was fetched
+        before it lacks whoever came by it, and would delete them. A file is as new as its reading, and a moment that is
+        still to come is of a clock that went wrong. Raises Refusal."""
+        if customer not in self._fetched or last is None or last > now:
+            return
+        came = self._fetched[customer].result()
+        if isinstance(came, Fetched) and came.fetched_at < last:
+            came.stream.close()
+            raise Refusal([_overtaken(customer, came.fetched_at, last)])
 
     def take(self, customer: str) -> Snapshot:
         """Raises Refusal with what the source or the reader objects to."""
@@ -144,6 +158,15 @@ def no_roster(span: Span | None) -> Diagnostic:
         "this customer takes no OneRoster bundle: its rostering is not of type oneroster",
         span,
         "leave out --zip, or configure rostering",
+    )
+
+
+def _overtaken(customer: str, fetched_at: str, last: str) -> Diagnostic:
+    return error(
+        OVERTAKEN_ROSTER,
+        f"a newer roster of {customer}, of {last}, came in while this one, of {fetched_at}, was fetched or waited; "
+        "nothing of this one was compared",
+        hint="fetch it again",
     )
 
 

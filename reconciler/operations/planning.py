@@ -40,7 +40,7 @@ from reconciler.operations.renamed import RenamedCustomers, renamed_customers, s
 from reconciler.operations.rosters import ComparedRoster, KnownRoster, Terms, compare_roster, known_roster, summary_of
 from reconciler.operations.secrets import secret_states
 from reconciler.operations.settled import planned_at_once
-from reconciler.operations.snapshots import earlier_roster, last_snapshot
+from reconciler.operations.snapshots import earlier_roster, last_snapshot, newest_roster
 from reconciler.operations.standing import Standing
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.causes import roster_with_causes, with_causes
@@ -362,6 +362,7 @@ def _taken(
     if name in fresh:
         if customer is None or not isinstance(rostering, OneRosterRostering):
             raise Refusal([no_roster(resolved.span if resolved else None)])
+        fresh.refuse_overtaken(name, newest_roster(reader, number), now())
         known = known_roster(reader, number)
         return fresh.take(name), known, customer, rostering
     if number is not None and customer is not None and isinstance(rostering, OneRosterRostering):

@@ -55,8 +55,8 @@ def last_snapshot(reader: Reader, customer_id: int) -> Snapshot | None:
 
 def last_snapshot_of(store: Store, customer: str) -> Snapshot | None:
     """What changes may be laid over, by the customer's name, in a view of its own: for a thread beside the one that
-    reads the store. Raises Refusal where a later roster, which is not good yet, has been carried out in part: laid over
-    the one before, changes would bring back what that one said."""
+    reads the store. Raises Refusal where a later roster, which is not good yet, waits for a person: laid over the one
+    before, changes would bring back what that one said."""
     with store.reading() as reader:
         record = reader.customers().get(customer)
         source = reader.last_source(record.id) if record else None
@@ -68,22 +68,33 @@ def last_snapshot_of(store: Store, customer: str) -> Snapshot | None:
 def _overtaken(customer: str) -> Diagnostic:
     return error(
         "delta-without-whole",
-        "the last whole roster waits for a person, and what of it did not wait was applied: there is no roster that "
-        "these changes could be laid over",
+        "the roster before these changes waits for a person: there is none that they could be laid over",
         hint=f"approve what `reconciler holds` says of {customer}, or send a whole roster first",
     )
 
 
 def earlier_roster(reader: Reader, customer_id: int | None) -> Earlier:
-    """What a source may go on from. Nothing where no roster is kept, or where a later one was carried out in part."""
+    """What a source may go on from. Nothing where no roster is kept, or where a later one waits, in whole or in part:
+    what changed since names nobody of those who are held, and they would be forgotten."""
     source = reader.last_source(customer_id) if customer_id is not None else None
-    if source is None or source.facts.get(OVERTAKEN):
+    if customer_id is None or source is None or source.facts.get(OVERTAKEN) or reader.roster_is_held(customer_id):
         return Earlier()
     return Earlier(
         since=source_facts(source.facts).modified_at,
         whole_at=source.facts.get(WHOLE_AT),
         rows=source_rows(source.rows, source.facts),
     )
+
+
+def newest_roster(reader: Reader, customer_id: int | None) -> str | None:
+    """When the newest roster that the store knows was fetched, ISO-8601 UTC: the last good one, or one after it that
+    waits. None where there is none."""
+    source = reader.last_source(customer_id) if customer_id is not None else None
+    if source is None:
+        return None
+    later = source.facts.get(OVERTAKEN)
+    # Older stores have no moment of what waits.
+    return max(source.fetched_at, later) if isinstance(later, str) else source.fetched_at
 
 
 def whole_at(snapshot: Snapshot, before: str | None) -> str | None:

@@ -23,6 +23,7 @@ from reconciler.model.sync import SyncOutcome
 from reconciler.oneroster.sources.interface import Fetched
 from reconciler.operations.applied_configuration import applied_customer, with_applied
 from reconciler.operations.applying import Applied, apply_plan
+from reconciler.operations.fresh import OVERTAKEN_ROSTER
 from reconciler.operations.held_back import keep_back
 from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.scope import season_of
@@ -34,6 +35,9 @@ from reconciler.store.records import CustomerRecord
 
 #: Plans of one sync: others may apply meanwhile, and what a hold leaves over is planned by itself.
 MOST_PLANS = 5
+
+#: The code of a refusal: another apply of the customer is under way (`store.lock`).
+LOCKED = "locked"
 
 REMOVING = (Action.DELETE.value, Action.SUSPEND.value)
 ADDING = (Action.CREATE.value, Action.RESTORE.value, Action.RESUME.value)
@@ -153,6 +157,8 @@ class _Taking:
                 return replace(self.came, sha256=self.sha256)
             errors = tuple(each for each in customer.diagnostics if each.is_error)
             outcome = SyncOutcome.REFUSED if customer.outcome is Outcome.REFUSED else SyncOutcome.FAILED
+            if any(each.code == OVERTAKEN_ROSTER for each in errors):
+                outcome = SyncOutcome.POSTPONED
             return replace(came, outcome=outcome, diagnostics=errors)
         if customer.declared:
             # Somebody applied the configuration between two looks at the store.
@@ -180,7 +186,10 @@ class _Taking:
                 outcome = SyncOutcome.APPLIED if came.runs else SyncOutcome.UNCHANGED
                 return self._clean(replace(came, outcome=outcome, hold=None), customer, state)
             case _:
-                return replace(came, outcome=SyncOutcome.FAILED, sha256=None, diagnostics=result.diagnostics)
+                # Somebody applies it just now: that is nothing to be told of.
+                busy = any(each.code == LOCKED for each in result.diagnostics)
+                outcome = SyncOutcome.POSTPONED if busy else SyncOutcome.FAILED
+                return replace(came, outcome=outcome, sha256=None, diagnostics=result.diagnostics)
 
     def _clean(self, came: Came, customer: CustomerPlan, state: _State) -> Came:
         """With what the next sync may end early by. The version is the one that the plan saw and our own run: a write

@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.gate import GATES
 from reconciler.model.schedule import Schedule
-from reconciler.model.sync import Standing, SyncEvent, SyncOutcome, events
+from reconciler.model.sync import Standing, SyncEvent, SyncOutcome, events, standing_outcome
 from reconciler.operations.sync_choice import text
 from reconciler.operations.sync_one import Came
 from reconciler.store.syncs import SyncRecord
@@ -51,13 +51,11 @@ def ended(
     """As it stands now. under_way: by `begun`. source: the type of what was fetched. whole: nothing else was asked
     for."""
     begun_at = under_way.attempted_at or now
-    well = came.outcome not in (SyncOutcome.REFUSED, SyncOutcome.FAILED)
+    well = came.outcome not in (SyncOutcome.REFUSED, SyncOutcome.FAILED, SyncOutcome.POSTPONED)
     read = well and came.sha256 is not None
-    found = replace(
-        under_way,
-        outcome=came.outcome.value,
-        since=under_way.since if under_way.outcome == came.outcome.value else now,
-    )
+    before = SyncOutcome(under_way.outcome) if under_way.outcome else None
+    stands = standing_outcome(before, came.outcome)
+    found = under_way if stands is before else replace(under_way, outcome=stands and stands.value, since=now)
     if came.settled is not None:
         # Else what the last clean sync left is still so, or is told apart by its digest.
         found = replace(found, settled=came.settled, settled_until=came.settled_until)

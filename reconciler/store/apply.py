@@ -160,9 +160,8 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
         # Where another hand wrote meanwhile, a fingerprint from the plan might hide it.
         for kind, frame in plan.refresh.items():
             refresh(connection, TABLES[kind], frame)
-    if order.compared and plan.doubted and not order.approved:
-        if order.rows:
-            overtake_snapshot(connection, customer)
+    if order.compared and plan.source is not None and plan.doubted and not order.approved:
+        overtake_snapshot(connection, customer, plan.source.fetched_at)
     elif order.compared and plan.source is not None and plan.snapshot:
         last_run = run or (current.version[0] if current else 0)
         keep_snapshot(connection, customer, last_run, plan.source, plan.snapshot, plan.facts)

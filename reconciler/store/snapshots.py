@@ -62,17 +62,17 @@ def keep_snapshot(
             )
 
 
-#: Among a kept roster's facts: a later one, which is not good yet, was carried out in part.
+#: Among a kept roster's facts: when a later one was fetched, which is not good yet and waits, in whole or in part.
 OVERTAKEN = "overtaken"
 
 
-def overtake_snapshot(connection: Connection, customer: int) -> None:
-    """Marks the kept roster as no longer what the store was made by."""
+def overtake_snapshot(connection: Connection, customer: int, fetched_at: str) -> None:
+    """Marks the kept roster as no longer what the store goes by. fetched_at: of the later one, ISO-8601 UTC."""
     facts = connection.scalar("SELECT facts FROM snapshots WHERE customer_id = :customer", {"customer": customer})
     if facts is not None:
         connection.execute(
             "UPDATE snapshots SET facts = :facts WHERE customer_id = :customer",
-            {"customer": customer, "facts": text_of({**orjson.loads(facts), OVERTAKEN: True})},
+            {"customer": customer, "facts": text_of({**orjson.loads(facts), OVERTAKEN: fetched_at})},
         )
 
 

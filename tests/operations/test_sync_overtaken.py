@@ -1,0 +1,102 @@
+"""What somebody else did to the store while a roster was under way, or left waiting there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from test_sync import DAILY, DAY, MONDAY, NIGHT, STUDENTS, codes, customer, only, outcomes, people, sources, synced
+
+from given_sources import API, GivenSource
+from project import Project
+from reconciler import clock
+from reconciler.cli.door import run
+from reconciler.model.sync import SyncEvent
+from reconciler.operations.applied_configuration import open_applied_workspace
+from reconciler.operations.syncing import SyncRequest, sync
+from reconciler.store.lock import customer_lock
+
+__all__ = ["customer", "sources"]
+
+
+def test_while_a_roster_is_held_everything_is_asked_for_and_changes_alone_are_refused(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    source = customer(auto=DAILY, rostering=API)
+    synced(project, "--due")
+    day = MONDAY + NIGHT
+    assert outcomes(synced(project, "--due", at=day)) == {"springfield": "unchanged"}
+    assert [each.whole for each in source.asked] == [True, False]
+
+    source.given = DAY.without_users(STUDENTS[:20])
+    hold = only(synced(project, "springfield", at=day))["hold"]["id"]
+    source.given = DAY.delta(DAY.with_user("u-0030", givenName="Zoe"))
+    found = only(synced(project, "springfield", at=day + NIGHT))
+    assert source.asked[-1].whole, "changes alone name none of those who wait"
+    assert (found["outcome"], codes(found)) == ("refused", {"delta-without-whole"})
+    (waiting,) = project.run("holds", "--format", "json").json["holds"]
+    assert (waiting["id"], people(project)) == (hold, 40)
+
+    source.given = DAY
+    assert outcomes(synced(project, "springfield", at=day + 2 * NIGHT)) == {"springfield": "unchanged"}
+    assert project.run("holds", "--format", "json").json["holds"] == []
+    synced(project, "springfield", at=day + 3 * NIGHT)
+    assert not source.asked[-1].whole
+
+
+def test_an_older_roster_deletes_nobody_whom_a_newer_one_added(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    source = customer(auto=DAILY)
+    synced(project, "--due")
+    newer = DAY
+    for number in range(6):
+        newer = newer.with_user(f"u-900{number}")
+    file = newer.zip(project.folder / "newer.zip")
+    hours = MONDAY + NIGHT
+    moment = [hours]
+
+    def meanwhile() -> None:
+        moment[0] = hours + timedelta(minutes=4)
+        with clock.at(moment[0]):
+            assert run(["apply", "--store", project.store_url, "--yes", "springfield", "--zip", str(file)]) == 0
+
+    source.on_fetch = meanwhile
+    with clock_that_runs(lambda: moment[0]):
+        done = project.run("sync", "--due", "--format", "json")
+    (found,) = json.loads(done.out[done.out.index("{") :])["customers"]
+    assert (done.code, found["outcome"], codes(found)) == (0, "postponed", {"overtaken-roster"})
+    assert people(project) == 46
+    assert project.ask("select outcome, since from syncs") == [("applied", "2026-11-23T12:00:00Z")]
+
+    source.on_fetch, source.given = lambda: None, newer
+    assert synced(project, "--due", at=hours + timedelta(minutes=6)).json["customers"] == []
+    assert outcomes(synced(project, "--due", at=hours + timedelta(minutes=20))) == {"springfield": "unchanged"}
+    assert people(project) == 46
+
+
+def test_who_is_being_applied_is_tried_again_soon_and_nobody_is_told(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    source = customer(auto=DAILY)
+    synced(project, "--due")
+    source.given = DAY.with_user("u-9001")
+    told: list[SyncEvent] = []
+    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    with clock.at(MONDAY + NIGHT), customer_lock(workspace.store, "springfield"):
+        (found,) = sync(workspace, SyncRequest(due=True), told=lambda _, events: told.extend(events))
+    assert found.came is not None
+    assert (found.came.outcome, found.diagnostics[0].code) == ("postponed", "locked")
+    assert (told, found.next_at) == ([], "2026-11-24T12:15:00Z")
+    assert outcomes(synced(project, "--due", at=MONDAY + NIGHT + timedelta(minutes=15))) == {"springfield": "applied"}
+
+
+@contextmanager
+def clock_that_runs(tells: Callable[[], datetime]) -> Iterator[None]:
+    token = clock._source.set(tells)
+    try:
+        yield
+    finally:
+        clock._source.reset(token)
