@@ -52,6 +52,10 @@ STALE_AFTER = {Period.HOURLY: 72, Period.EVERY_6_HOURS: 12, Period.EVERY_12_HOUR
 USUALLY_STALE_AFTER = 3
 
 
+#: Clocks of machines that share a store differ; a try that is further ahead is of a clock that was wrong.
+CLOCKS_APART = timedelta(minutes=10)
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """timezone: of the IANA list. at: HH:MM there; None for midnight, and for a quiet hour where the period is daily or
@@ -82,9 +86,9 @@ class Schedule:
         return min(start for start in self._around(moment) if start > moment)
 
     def next_due(self, last_attempt: datetime | None, now: datetime) -> datetime:
-        """When the next fetch is: now for who was never fetched. It may be past; however many starts were missed, it is
+        """When the next fetch is: now for who was never fetched, or by a clock that was wrong. It may be past; however many starts were missed, it is
         one fetch that makes up for them."""
-        return now if last_attempt is None else self.slot_after(last_attempt)
+        return now if last_attempt is None or is_ahead(last_attempt, now) else self.slot_after(last_attempt)
 
     def is_due(self, last_attempt: datetime | None, now: datetime) -> bool:
         return self.next_due(last_attempt, now) <= now
@@ -149,6 +153,11 @@ class Schedule:
         """One of so many parts, from 0, the same every time."""
         digest = hashlib.sha256(f"{self.whose}\0{purpose}".encode()).digest()
         return int.from_bytes(digest[:8], "big") % parts
+
+
+def is_ahead(last_attempt: datetime | None, now: datetime) -> bool:
+    """Whether a try is of a clock that was wrong."""
+    return last_attempt is not None and last_attempt > now + CLOCKS_APART
 
 
 def first_moment(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -14,13 +14,13 @@ from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ApiSync, SftpSync
 from reconciler.config.resolved import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic, Refusal, error, info
-from reconciler.model.schedule import Period, Schedule
+from reconciler.model.schedule import CLOCKS_APART, Period, Schedule, is_ahead
 from reconciler.operations.applied_configuration import applied_customer
 from reconciler.operations.fresh import fetched_by_itself
 from reconciler.store.live import Store
 from reconciler.store.reader import Reader
 from reconciler.store.records import CustomerRecord
-from reconciler.store.syncs import SyncRecord, keep_sync
+from reconciler.store.syncs import SyncRecord, keep_schedule
 
 #: What a schedule's digest ends with: another version may tell moments otherwise.
 VERSION = f" {reconciler.__version__}"
@@ -75,9 +75,11 @@ def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
     found: dict[str, Candidate] = {}
     skipped: dict[str, Diagnostic] = {}
     broken: dict[str, Refusal] = {}
-    told: list[SyncRecord] = []
+    told: list[tuple[SyncRecord, SyncRecord]] = []
     with store.reading() as reader:
-        looked_at = reader.to_be_looked_at(now, VERSION) if due else None
+        looked_at = (
+            reader.to_be_looked_at(now, text(datetime.fromisoformat(now) + CLOCKS_APART), VERSION) if due else None
+        )
         if looked_at is not None and not looked_at and not wanted:
             return Choice((), {}, {})
         records = _records(reader, wanted, looked_at)
@@ -92,7 +94,7 @@ def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
             schedule = schedule_of(store, resolved.customer)
             current = with_schedule(last, record, schedule, now)
             if current != last:
-                told.append(current)
+                told.append((last, current))
             why = _not_synced(resolved.customer, schedule, current, now, due=due)
             if why is not None:
                 if slug in wanted:
@@ -103,8 +105,8 @@ def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
             rostering = resolved.customer.rostering
             assert isinstance(rostering, OneRosterRostering)
             found[slug] = Candidate(record.id, resolved, rostering, schedule, current)
-    for each in told:
-        keep_sync(store, each)
+    for read, current in told:
+        keep_schedule(store, read, current)
     return Choice(tuple(found.values()), skipped, broken)
 
 
@@ -122,12 +124,13 @@ def schedule_of(store: Store, customer: Customer) -> Schedule | None:
 def with_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule | None, now: str) -> SyncRecord:
     """`last` with the moment of the next fetch, told anew where the configuration is not the one it was told by."""
     digest = None if record.settings_digest is None else f"{record.settings_digest}{VERSION}"
-    if digest is not None and digest == last.schedule:
+    attempted = datetime.fromisoformat(last.attempted_at) if last.attempted_at else None
+    moment = datetime.fromisoformat(now)
+    if digest is not None and digest == last.schedule and not is_ahead(attempted, moment):
         return last
     if schedule is None:
         return replace(last, schedule=digest, next_at=None)
-    attempted = datetime.fromisoformat(last.attempted_at) if last.attempted_at else None
-    following = text(schedule.next_due(attempted, datetime.fromisoformat(now)))
+    following = text(schedule.next_due(attempted, moment))
     # A retry that waits still waits, unless the new times are nearer.
     pending = last.next_at if last.tries and last.next_at else following
     return replace(last, schedule=digest, next_at=min(pending, following))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.gate import GATES
-from reconciler.model.schedule import Schedule
+from reconciler.model.schedule import Schedule, is_ahead
 from reconciler.model.sync import Standing, SyncEvent, SyncOutcome, events, standing_outcome
 from reconciler.operations.sync_choice import text
 from reconciler.operations.sync_one import Came
@@ -34,7 +34,7 @@ def begun(last: SyncRecord, schedule: Schedule | None, now: str) -> SyncRecord:
     tries = last.tries + 1
     if last.attempted_at is not None and schedule is not None:
         earlier = datetime.fromisoformat(last.attempted_at)
-        if schedule.slot_at_or_before(moment) > earlier:
+        if schedule.slot_at_or_before(moment) > earlier or is_ahead(earlier, moment):
             tries = 1
     return replace(
         last,

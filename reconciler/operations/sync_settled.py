@@ -23,8 +23,8 @@ LONGEST = timedelta(days=30)
 
 def settled(sha256: str, settings: str | None, version: tuple[int, int], erased: int, policy: Policy) -> str | None:
     """None where another hand changed the configuration. sha256: of the bundle. settings: digest of the configuration
-    as applied. version: the customer's (`CustomerRecord.version`) after the sync. erased: how many people are kept
-    out."""
+    as applied. version: the customer's (`CustomerRecord.version`) after the sync. erased: the newest
+    certificate by which somebody is kept out, or let in again."""
     if settings is None:
         return None
     told = [sha256, settings, version, erased, policy.model_dump(mode="json"), reconciler.__version__]

@@ -180,9 +180,9 @@ class Reader:
         """What became of the last syncs, by customer's id; of one, or of all."""
         return sync_records(self._connection, customer)
 
-    def to_be_looked_at(self, now: str, version: str) -> tuple[str, ...]:
+    def to_be_looked_at(self, now: str, ahead: str, version: str) -> tuple[str, ...]:
         """Customers that may be due for a sync (`syncs.to_be_looked_at`)."""
-        return to_be_looked_at(self._connection, now, version)
+        return to_be_looked_at(self._connection, now, ahead, version)
 
     def roster_is_held(self, customer: int) -> bool:
         """Whether something of its roster waits for a person."""
@@ -193,7 +193,7 @@ class Reader:
         return held_plan(self._connection, self._store.key, hold)
 
     def erasures(self, customer: int) -> int:
-        """How many traces of erased people keep somebody out."""
+        """The newest certificate of an erasure, or of one that was lifted (`syncs.erasures`)."""
         return erasures(self._connection, customer)
 
     def last_snapshot(self, customer: int) -> tuple[SnapshotRecord, Mapping[str, pl.DataFrame]] | None:

@@ -42,15 +42,15 @@ WHOLE = frozenset({"customer_id", "tries"})
 TO_BE_LOOKED_AT = """
 SELECT c.slug FROM customers c LEFT JOIN syncs s ON s.customer_id = c.id
 WHERE c.tombstoned_at IS NULL AND (
-    s.next_at <= :now OR s.schedule IS NULL OR c.settings_digest IS NULL OR s.schedule <> c.settings_digest || :version
+    s.next_at <= :now OR s.attempted_at > :ahead OR s.schedule IS NULL OR c.settings_digest IS NULL OR s.schedule <> c.settings_digest || :version
 ) ORDER BY c.slug
 """
 
 
-def to_be_looked_at(connection: Connection, now: str, version: str) -> tuple[str, ...]:
-    """Customers that may be due: whose moment has come, or whose configuration is not the one that it was told by.
-    version: what a schedule's digest ends with."""
-    rows = connection.rows(TO_BE_LOOKED_AT, {"now": now, "version": version})
+def to_be_looked_at(connection: Connection, now: str, ahead: str, version: str) -> tuple[str, ...]:
+    """Customers that may be due: whose moment has come, or whose configuration is not the one that it was told by, or
+    whose last try is after `ahead`, by a clock that went wrong. version: what a schedule's digest ends with."""
+    rows = connection.rows(TO_BE_LOOKED_AT, {"now": now, "ahead": ahead, "version": version})
     return tuple(str(slug) for (slug,) in rows)
 
 
@@ -79,11 +79,42 @@ def keep_sync(store: Store, record: SyncRecord, beside: Callable[[Connection], o
             beside(connection)
 
 
+#: Nothing where another process has looked at, or begun a sync of, the customer since.
+KEEP_SCHEDULE = """
+INSERT INTO syncs (customer_id, schedule, next_at, tries)
+SELECT CAST(:customer AS BIGINT), CAST(:schedule AS TEXT), CAST(:next_at AS TEXT), 0
+WHERE EXISTS (SELECT 1 FROM customers WHERE id = :customer)
+ON CONFLICT (customer_id) DO UPDATE SET schedule = excluded.schedule, next_at = excluded.next_at
+WHERE COALESCE(syncs.schedule, '') = :was AND COALESCE(syncs.attempted_at, '') = :attempted
+"""
+
+
+def keep_schedule(store: Store, read: SyncRecord, told: SyncRecord) -> None:
+    """When the next fetch is, and by which configuration, and nothing else: what became of a sync is written under the
+    customer's sync lock. read: what was known; told: the same with its schedule and next_at told anew."""
+    with store.connected() as connection, connection.writing():
+        connection.execute(
+            KEEP_SCHEDULE,
+            {
+                "customer": told.customer_id,
+                "schedule": told.schedule,
+                "next_at": told.next_at,
+                "was": read.schedule or "",
+                "attempted": read.attempted_at or "",
+            },
+        )
+
+
 def roster_is_held(connection: Connection, customer: int) -> bool:
     held = "SELECT 1 FROM holds WHERE customer_id = :customer AND scope = 'roster'"
     return bool(connection.rows(held, {"customer": customer}))
 
 
 def erasures(connection: Connection, customer: int) -> int:
-    """How many traces of erased people keep somebody out."""
-    return int(connection.scalar("SELECT count(*) FROM erased WHERE customer_id = :customer", {"customer": customer}))
+    """The newest certificate by which somebody of the customer was erased, or may come back; 0 where there is none."""
+    newest = connection.scalar(
+        "SELECT max(t.id) FROM certificates t JOIN customers c ON c.slug = t.customer_slug"
+        " WHERE c.id = :customer AND t.kind IN ('erase', 'lift')",
+        {"customer": customer},
+    )
+    return int(newest or 0)

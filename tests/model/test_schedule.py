@@ -188,3 +188,10 @@ def test_what_failed_is_tried_again_twice_and_then_not_before_the_next_slot() ->
     hourly = Schedule(Period.HOURLY, "UTC", None, "x")
     late = hourly.slot_after(now) - timedelta(minutes=5)
     assert hourly.after_failure(1, late) == hourly.slot_after(late), "the next slot is nearer"
+
+
+def test_a_try_of_a_clock_that_was_ahead_counts_as_none() -> None:
+    schedule = Schedule(Period.DAILY, at="02:30")
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert schedule.next_due(now.replace(year=2031), now) == now
+    assert schedule.next_due(now + timedelta(minutes=2), now) > now, "clocks of two machines differ a little"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from test_sync import DAILY, DAY, MONDAY, NIGHT, STUDENTS, codes, customer, only, outcomes, people, sources, synced
@@ -17,6 +18,7 @@ from reconciler.model.sync import SyncEvent
 from reconciler.operations.applied_configuration import open_applied_workspace
 from reconciler.operations.syncing import SyncRequest, sync
 from reconciler.store.lock import customer_lock
+from reconciler.store.syncs import keep_schedule, keep_sync
 
 __all__ = ["customer", "sources"]
 
@@ -100,3 +102,50 @@ def clock_that_runs(tells: Callable[[], datetime]) -> Iterator[None]:
         yield
     finally:
         clock._source.reset(token)
+
+
+def test_a_clock_that_was_ahead_stops_nobody(project: Project, customer: Callable[..., GivenSource]) -> None:
+    source = customer(auto=DAILY)
+    synced(project, "--due", at=MONDAY.replace(year=2031))
+    source.given = DAY.with_user("u-9001")
+    assert outcomes(synced(project, "--due")) == {"springfield": "applied"}
+    assert synced(project, "--due").json["customers"] == []
+
+
+def test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    customer(auto=DAILY)
+    synced(project, "--due")
+    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    with workspace.store.reading() as reader:
+        (read,) = reader.syncs().values()
+    anew = replace(read, schedule="other", next_at="2026-11-24T00:00:00Z", outcome=None)
+    keep_sync(workspace.store, replace(read, attempted_at="2026-11-24T02:31:00Z", next_at="2026-11-25T02:30:00Z"))
+    keep_schedule(workspace.store, read, anew)
+    assert project.ask("select outcome, next_at from syncs") == [("applied", "2026-11-25T02:30:00Z")]
+    keep_sync(workspace.store, read)
+    keep_schedule(workspace.store, read, anew)
+    assert project.ask("select outcome, schedule, next_at from syncs") == [("applied", "other", "2026-11-24T00:00:00Z")]
+
+
+def test_one_who_is_let_in_and_another_who_is_erased_are_something_new(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    customer()
+    synced(project, "springfield")
+    first, second = STUDENTS[:2]
+    assert project.run("erase", "springfield", first, "--request", "R-1", "--yes").code == 0
+    synced(project, "springfield", at=MONDAY + NIGHT)
+    assert only(synced(project, "springfield", at=MONDAY + 2 * NIGHT))["early"]
+    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    with workspace.store.reading() as reader:
+        number = next(iter(reader.syncs()))
+        before = reader.erasures(number)
+    assert project.run("erase", "springfield", first, "--lift", "--request", "R-2", "--yes").code == 0
+    with workspace.store.reading() as reader:
+        lifted = reader.erasures(number)
+    assert project.run("erase", "springfield", second, "--request", "R-3", "--yes").code == 0
+    with workspace.store.reading() as reader:
+        assert before < lifted < reader.erasures(number)
+    assert not only(synced(project, "springfield", at=MONDAY + 3 * NIGHT))["early"]
