@@ -86,8 +86,8 @@ class Schedule:
         return min(start for start in self._around(moment) if start > moment)
 
     def next_due(self, last_attempt: datetime | None, now: datetime) -> datetime:
-        """When the next fetch is: now for who was never fetched, or by a clock that was wrong. It may be past; however many starts were missed, it is
-        one fetch that makes up for them."""
+        """When the next fetch is: now for who was never fetched, or by a clock that was wrong. It may be past; however
+        many starts were missed, it is one fetch that makes up for them."""
         return now if last_attempt is None or is_ahead(last_attempt, now) else self.slot_after(last_attempt)
 
     def is_due(self, last_attempt: datetime | None, now: datetime) -> bool:

@@ -42,7 +42,8 @@ WHOLE = frozenset({"customer_id", "tries"})
 TO_BE_LOOKED_AT = """
 SELECT c.slug FROM customers c LEFT JOIN syncs s ON s.customer_id = c.id
 WHERE c.tombstoned_at IS NULL AND (
-    s.next_at <= :now OR s.attempted_at > :ahead OR s.schedule IS NULL OR c.settings_digest IS NULL OR s.schedule <> c.settings_digest || :version
+    s.next_at <= :now OR s.attempted_at > :ahead OR s.schedule IS NULL OR c.settings_digest IS NULL
+    OR s.schedule <> c.settings_digest || :version
 ) ORDER BY c.slug
 """
 
