@@ -79,13 +79,21 @@ def standing_outcome(before: SyncOutcome | None, came: SyncOutcome) -> SyncOutco
 
 
 def events(
-    customer: str, before: Standing, after: Standing, since: str, sentences: tuple[str, ...], hold: Hold | None = None
+    customer: str,
+    before: Standing,
+    after: Standing,
+    since: str,
+    sentences: tuple[str, ...],
+    hold: Hold | None = None,
+    waited: str | None = None,
 ) -> tuple[SyncEvent, ...]:
-    """What is to be told: only what was not so before. since: when the outcome of `after` began."""
+    """What is to be told: only what was not so before. since: when the outcome of `after` began. waited: id of the hold
+    that stood before; another one is told too, since nobody has looked at it."""
     found = []
     kind = TOLD.get(after.outcome) if after.outcome is not None else None
-    if kind is not None and after.outcome is not before.outcome:
-        waiting = hold if kind is EventKind.HELD else None
+    waiting = hold if kind is EventKind.HELD else None
+    other = waiting is not None and waited is not None and waiting.id != waited
+    if kind is not None and (after.outcome is not before.outcome or other):
         held = (waiting.id, waiting.people) if waiting is not None else (None, 0)
         found.append(SyncEvent(customer, kind, since, sentences, *held))
     if after.stale_since is not None and before.stale_since is None:

@@ -86,10 +86,12 @@ def stale_since(record: SyncRecord, schedule: Schedule, source: str, now: str) -
     return since if periods >= schedule.stale_after else None
 
 
-def told(customer: str, last: SyncRecord, record: SyncRecord, came: Came) -> tuple[SyncEvent, ...]:
-    """What is to be told of what is otherwise than it was."""
+def told(
+    customer: str, last: SyncRecord, record: SyncRecord, came: Came, waited: str | None = None
+) -> tuple[SyncEvent, ...]:
+    """What is to be told of what is otherwise than it was. waited: id of what its roster held before."""
     before, after = _standing(last), _standing(record)
-    return events(customer, before, after, record.since or "", plain_sentences(came), came.hold)
+    return events(customer, before, after, record.since or "", plain_sentences(came), came.hold, waited)
 
 
 def plain_sentences(came: Came) -> tuple[str, ...]:

@@ -101,13 +101,14 @@ def _unsynced(choice: Choice) -> Iterator[SyncedCustomer]:
 
 @dataclass(slots=True)
 class _Begun:
-    """A customer whose fetch is under way. held: its lock, until it is done."""
+    """A customer whose fetch is under way. held: its lock, until it is done. waited: id of what its roster held."""
 
     candidate: Candidate
     record: SyncRecord
     source: Source | None
     ask: Ask
     held: ExitStack
+    waited: str | None
 
 
 @dataclass(slots=True)
@@ -150,7 +151,7 @@ class _Run:
         held = ExitStack()
         try:
             held.enter_context(sync_lock(self.workspace.store, candidate.id))
-            last, earlier = self._as_it_is_now(candidate)
+            last, earlier, waited = self._as_it_is_now(candidate)
             now = clock.now()
             if self.request.due and (last.next_at is None or last.next_at > now):
                 # Another process has synced it since it was chosen.
@@ -169,16 +170,17 @@ class _Run:
                 with_applied(self.workspace, [candidate.resolved]), candidate.customer, candidate.rostering, hosts
             )
         except Refusal as refusal:
-            one = _Begun(candidate, record, None, ask, held)
+            one = _Begun(candidate, record, None, ask, held, waited)
             with held:
                 self._finish(one, _already(refusal))
             return None
-        return _Begun(candidate, record, source, ask, held)
+        return _Begun(candidate, record, source, ask, held, waited)
 
-    def _as_it_is_now(self, candidate: Candidate) -> tuple[SyncRecord, Earlier]:
+    def _as_it_is_now(self, candidate: Candidate) -> tuple[SyncRecord, Earlier, str | None]:
         number = candidate.number
         with self.workspace.store.reading() as reader:
-            return reader.syncs(number).get(number, SyncRecord(number)), earlier_roster(reader, number)
+            last = reader.syncs(number).get(number, SyncRecord(number))
+            return last, earlier_roster(reader, number), reader.held_of_roster(number)
 
     def _ask(self, candidate: Candidate, earlier: Earlier, now: str) -> Ask:
         whole_at = max(filter(None, (earlier.whole_at, candidate.last.whole_at)), default=None)
@@ -194,7 +196,7 @@ class _Run:
         came, source = self._taken(one, future)
         candidate = one.candidate
         record = ended(one.record, candidate.schedule, came, source=source, whole=one.ask.whole, now=clock.now())
-        found = told(candidate.id, candidate.last, record, came)
+        found = told(candidate.id, candidate.last, record, came, one.waited)
         diagnostics = [*came.diagnostics, *_remarks(candidate, came, record)]
         try:
             keep_sync(self.workspace.store, record, partial(self.told, events=found) if found else None)

@@ -24,7 +24,7 @@ from reconciler.store.records import (
     SnapshotRecord,
     SourceRecord,
 )
-from reconciler.store.syncs import SyncRecord, erasures, roster_is_held, sync_records, to_be_looked_at
+from reconciler.store.syncs import SyncRecord, erasures, held_of_roster, roster_is_held, sync_records, to_be_looked_at
 from reconciler.store.tables import declared as tables
 from reconciler.store.tables import record as records
 
@@ -187,6 +187,10 @@ class Reader:
     def roster_is_held(self, customer: int) -> bool:
         """Whether something of its roster waits for a person."""
         return roster_is_held(self._connection, customer)
+
+    def held_of_roster(self, customer: int) -> str | None:
+        """The id of what of its roster waits for a person; None where nothing does."""
+        return held_of_roster(self._connection, customer)
 
     def held_plan(self, hold: str) -> bytes | None:
         """The plan that was kept for a hold; None where there is none. Raises StoreProblem where it was altered."""

@@ -107,8 +107,14 @@ def keep_schedule(store: Store, read: SyncRecord, told: SyncRecord) -> None:
 
 
 def roster_is_held(connection: Connection, customer: int) -> bool:
-    held = "SELECT 1 FROM holds WHERE customer_id = :customer AND scope = 'roster'"
-    return bool(connection.rows(held, {"customer": customer}))
+    return held_of_roster(connection, customer) is not None
+
+
+def held_of_roster(connection: Connection, customer: int) -> str | None:
+    """The id of what its roster holds; None where it holds nothing."""
+    held = "SELECT hold_id FROM holds WHERE customer_id = :customer AND scope = 'roster'"
+    found = connection.scalar(held, {"customer": customer})
+    return None if found is None else str(found)
 
 
 def erasures(connection: Connection, customer: int) -> int:

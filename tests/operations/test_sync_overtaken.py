@@ -149,3 +149,16 @@ def test_one_who_is_let_in_and_another_who_is_erased_are_something_new(
     with workspace.store.reading() as reader:
         assert before < lifted < reader.erasures(number)
     assert not only(synced(project, "springfield", at=MONDAY + 3 * NIGHT))["early"]
+
+
+def test_another_set_that_is_held_is_told_and_the_same_one_is_not(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    source = customer()
+    told: list[SyncEvent] = []
+    for day, gone in enumerate([0, 20, 20, 30]):
+        source.given = DAY.without_users(STUDENTS[:gone])
+        workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+        with clock.at(MONDAY + day * NIGHT):
+            sync(workspace, SyncRequest(("springfield",)), told=lambda _, events: told.extend(events))
+    assert [(each.kind, each.people) for each in told] == [("held", 20), ("held", 30)]
