@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -295,3 +296,11 @@ def test_all_that_is_not_under_way_can_be_removed_without_any_key(place: Checkpo
         assert list(kept.pages("users"))
     remove_all(place.folder / "is-not-there")
     assert [each.name for each in place.folder.iterdir()] == ["a-file"]
+
+
+def test_where_hardly_any_room_is_left_nothing_is_kept(place: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=room.FREE - 1))
+    with checkpoint(place, {"url": "a"}, NOW) as kept:
+        assert kept is not None
+        kept.put("users", 0, KEPT)
+        assert nothing_left(place.folder)

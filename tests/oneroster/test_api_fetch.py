@@ -274,3 +274,8 @@ def test_a_full_disk_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     assert codes(refused(ScriptedApi(records(MADE)))) == ["bundle-not-written"]
+
+
+def test_a_roster_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.oneroster.sources.api.bundle_writer.MOST_BYTES", 5_000)
+    assert codes(refused(ScriptedApi(records(MADE)))) == ["roster-too-large"]

@@ -15,6 +15,8 @@ from typing import IO, BinaryIO, cast
 
 import polars as pl
 
+from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.oneroster.archive import MOST_BYTES
 from reconciler.oneroster.manifest import FILE as MANIFEST_FILE
 from reconciler.oneroster.tables import STANDARDS
 
@@ -60,11 +62,15 @@ class BundleWriter:
                 file.close()
 
     def add(self, frames: Mapping[str, pl.DataFrame]) -> None:
-        """Rows of files that were begun, by stem. What a frame does not have stays empty."""
+        """Rows of files that were begun, by stem. What a frame does not have stays empty.
+
+        Raises Refusal `roster-too-large` where the bundle would have more bytes than its reader takes."""
         for stem, frame in frames.items():
             there = frame.select_seq(self._value(name, frame) for name in self._columns(stem))
             sink = io.BytesIO()
             there.write_csv(sink, include_header=False)
+            if sum(file.tell() for file in self._files.values()) + sink.tell() > MOST_BYTES:
+                raise Refusal([_too_large(stem)])
             self._files[stem].write(sink.getbuffer())
 
     def pack(self) -> BinaryIO:
@@ -107,6 +113,14 @@ class BundleWriter:
             f"file.{stem},{mode if stem in self._files else 'absent'}" for stem in STANDARDS[self._version].tables
         ]
         return "".join(f"{line}\n" for line in lines)
+
+
+def _too_large(stem: str) -> Diagnostic:
+    return error(
+        "roster-too-large",
+        f"more than {MOST_BYTES // 1024**3} GiB came, the last of it {stem}; a roster has at most that",
+        hint="the server may give the same rows under new ids without end; ask whoever runs it",
+    )
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -29,6 +29,8 @@ from reconciler.oneroster.sources.api.paging import Page, Request
 
 FORMAT = 1
 LIFE = timedelta(hours=24)
+#: Bytes that stay free for others on the disk: a checkpoint only saves time.
+FREE = 1024**3
 LOCK, HEAD = "lock", "head"
 NONCE = 12
 LENGTH = 8
@@ -69,8 +71,12 @@ class Checkpoint:
         self._drop(collection, number)
 
     def put(self, collection: str, number: int, kept: KeptPage) -> None:
-        """number: from 0, without gaps. Where it cannot be written (a full disk), there is no checkpoint any more."""
+        """number: from 0, without gaps. Where it cannot be written, or hardly any room is left, there is no checkpoint
+        any more."""
         if not self._works:
+            return
+        if not _has_room(self._folder):
+            self.remove()
             return
         frames = [_packed(frame) for frame in kept.frames.values()]
         head = orjson.dumps(
@@ -250,6 +256,13 @@ def _packed(frame: pl.DataFrame) -> bytes:
     sink = io.BytesIO()
     frame.write_ipc_stream(sink, compression="zstd")
     return sink.getvalue()
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free >= FREE
+    except OSError:
+        return False
 
 
 def _write(path: Path, content: bytes) -> None:
