@@ -27,7 +27,7 @@ from reconciler.oneroster.sources.api.answer import Answer
 from reconciler.oneroster.sources.api.authorization import Authorization
 from reconciler.oneroster.sources.api.body import ACCEPTED
 from reconciler.oneroster.sources.api.diagnosis import refused
-from reconciler.oneroster.sources.api.location import ElsewhereError, below, linked, shown
+from reconciler.oneroster.sources.api.location import ElsewhereError, below, is_single, linked, shown
 from reconciler.oneroster.sources.api.reception import Reception
 from reconciler.oneroster.sources.api.retrying import Again
 from reconciler.oneroster.sources.api.signing import Signing
@@ -115,31 +115,31 @@ class Client:
         self.close()
 
     def _asked(self, url: httpx.URL) -> Answer:
-        asked = url
+        asked = shown(url, self._base)
         for _ in range(REDIRECTS + 1):
-            found = self._persistently(url)
+            # Wherever a redirect leads to, a single record stays without a name.
+            found = self._persistently(url, asked if is_single(asked) else shown(url, self._base))
             if isinstance(found, Answer):
                 return found
             url = found
-        raise refused("redirect-refused", self._base.host, shown(asked, self._base), why=f"more than {REDIRECTS} times")
+        raise refused("redirect-refused", self._base.host, asked, why=f"more than {REDIRECTS} times")
 
-    def _persistently(self, url: httpx.URL) -> Answer | httpx.URL:
+    def _persistently(self, url: httpx.URL, path: str) -> Answer | httpx.URL:
         """The answer, or where a redirect leads."""
         attempts = Retrying(
             retry=retry_if_exception_type(Again),
             wait=self._pause,
-            stop=lambda state: self._gives_up(state, url),
+            stop=lambda state: self._gives_up(state, path),
             before_sleep=self._tell_the_others,
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            return attempts(self._once, url)
+            return attempts(self._once, url, path)
         except Again as last:
             raise last.refusal from last
 
-    def _once(self, url: httpx.URL, renewed: bool = False) -> Answer | httpx.URL:
-        path = shown(url, self._base)
+    def _once(self, url: httpx.URL, path: str, renewed: bool = False) -> Answer | httpx.URL:
         self._hosts.before_request(self._base.host)
         if self._closed is not None:
             raise Refusal(self._closed.diagnostics)
@@ -165,7 +165,7 @@ class Client:
             if again is None:
                 raise
             raise again from problem
-        return self._once(url, renewed=True)
+        return self._once(url, path, renewed=True)
 
     def _passing(self, problem: Refusal | httpx.TransportError, path: str) -> Again | None:
         """None where another attempt would not go better."""
@@ -194,8 +194,8 @@ class Client:
     def _pause(self, state: RetryCallState) -> float:
         return retrying.pause(_again(state), state.attempt_number, self._chance)
 
-    def _gives_up(self, state: RetryCallState, url: httpx.URL) -> bool:
-        again, path = _again(state), shown(url, self._base)
+    def _gives_up(self, state: RetryCallState, path: str) -> bool:
+        again = _again(state)
         late = self._clock() + state.upcoming_sleep > self._deadline
         if again.wait is not None and (late or again.wait > retrying.PATIENCE):
             until = datetime.fromtimestamp(self._wall() + again.wait, UTC)

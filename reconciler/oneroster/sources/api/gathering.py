@@ -13,6 +13,7 @@ from reconciler.oneroster.sources.api.delta import Changes, Since, unexplained
 from reconciler.oneroster.sources.api.envelope import read_record
 from reconciler.oneroster.sources.api.facts import total_rows
 from reconciler.oneroster.sources.api.intake import Everything, Intake, OnlyChanged
+from reconciler.oneroster.sources.api.location import SINGLE
 from reconciler.oneroster.sources.api.tally import MOST_SINGLE, Missing, Tally
 from reconciler.oneroster.sources.interface import Earlier
 
@@ -108,7 +109,7 @@ class Gathering:
             if refusal.diagnostics[0].code != NOT_FOUND:
                 raise
             return False
-        frames = read_record(answer.body, collection, answer.address)
+        frames = read_record(answer.body, collection, f"{collection.path}{SINGLE}")
         if frames[collection.name]["sourcedId"].to_list() != [key]:
             return False
         writer.add(frames)

@@ -10,6 +10,9 @@ import httpx
 #: The parameters of OneRoster (1.1, 3.4; 1.2, REST binding): the only ones whose values a message repeats.
 PARAMETERS = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 
+#: In the place of what a single record is called.
+SINGLE = "/…"
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -39,12 +42,18 @@ def redirected(asked: httpx.URL, location: str) -> httpx.URL:
 
 def shown(url: httpx.URL, base: httpx.URL | None = None) -> str:
     """Path and query; a value of a parameter that is not OneRoster's is left out: it may open something. base: what of
-    the path need not be said."""
+    the path need not be said; below it a single record is not named, as its sourcedId may be a pupil's number."""
     path = url.path
-    if base is not None:
-        path = path.removeprefix(base.path.rstrip("/")) or path
+    if base is not None and path.startswith(base.path.rstrip("/") + "/"):
+        collection, slash, record = path.removeprefix(base.path.rstrip("/") + "/").partition("/")
+        path = f"/{collection}{slash and record and SINGLE}"
     query = "&".join(f"{name}={value if name in PARAMETERS else '…'}" for name, value in _pairs(url))
     return "".join(sign for sign in (f"{path}?{query}" if query else path) if sign.isprintable())
+
+
+def is_single(shown: str) -> bool:
+    """Whether this, as `shown` gave it, is a single record."""
+    return shown.endswith(SINGLE)
 
 
 def _joined(base: httpx.URL, target: str) -> httpx.URL:

@@ -13,7 +13,7 @@ from reconciler.oneroster.sources.api.answer import Answer
 from reconciler.oneroster.sources.api.authorization import Authorization
 from reconciler.oneroster.sources.api.content import is_json, kind_of
 from reconciler.oneroster.sources.api.diagnosis import refused
-from reconciler.oneroster.sources.api.location import ElsewhereError, redirected, shown
+from reconciler.oneroster.sources.api.location import ElsewhereError, is_single, redirected, shown
 from reconciler.oneroster.sources.api.retrying import Again, Cause, retry_after
 
 #: Bytes of one page, unpacked; ten thousand users take about six million.
@@ -54,7 +54,8 @@ class Reception:
             return self._answer(self._body())
         if status == 204:
             raise self._refused("empty-answer")
-        said = status_info.said(self._body_of_error(), self._authorization.secrets())
+        # Of a single record a server may say whose it is.
+        said = "" if is_single(self._path) else status_info.said(self._body_of_error(), self._authorization.secrets())
         cause = retrying.of_status(status)
         if cause is not None:
             raise self._again("server-busy" if cause is retrying.BUSY else "server-error", cause, said)
