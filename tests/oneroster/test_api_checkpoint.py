@@ -304,3 +304,23 @@ def test_where_hardly_any_room_is_left_nothing_is_kept(place: Checkpoints, monke
         assert kept is not None
         kept.put("users", 0, KEPT)
         assert nothing_left(place.folder)
+
+
+@pytest.mark.parametrize(("moment", "goes_on"), [("2026-11-22T03:29:00Z", True), ("2026-11-22T03:30:00Z", False)])
+def test_pages_that_nothing_proves_count_for_half_an_hour(place: Checkpoints, moment: str, goes_on: bool) -> None:
+    """One row at once has no seam, and this server counts nothing."""
+    made = records(bundle(users=12))
+    with pytest.raises(KilledError):
+        source(ScriptedApi(made, total=False, clamp=1, before=killed_at(40)), place).fetch(Ask(NOW))
+    api = ScriptedApi(made, total=False, clamp=1)
+    fetched = source(api, place).fetch(Ask(moment))
+    fetched.stream.close()
+    assert any("nothing shows" in note.message for note in fetched.diagnostics) is not goes_on
+
+
+def test_what_goes_on_from_an_earlier_fetch_is_as_old_as_that(place: Checkpoints) -> None:
+    with pytest.raises(KilledError):
+        source(ScriptedApi(records(MADE), before=killed_at(13)), place, version="1.2").fetch(Ask(NOW))
+    first = source(ScriptedApi(records(MADE)), place, version="1.2").fetch(Ask(SOON))
+    second = source(ScriptedApi(records(MADE)), place, version="1.2").fetch(Ask(SOON))
+    assert (first.fetched_at, second.fetched_at) == (NOW, SOON)

@@ -29,6 +29,8 @@ from reconciler.oneroster.sources.api.paging import Page, Request
 
 FORMAT = 1
 LIFE = timedelta(hours=24)
+#: For so long pages count where neither a total nor their seams would show that rows moved.
+FRESH = timedelta(minutes=30)
 #: Bytes that stay free for others on the disk: a checkpoint only saves time.
 FREE = 1024**3
 LOCK, HEAD = "lock", "head"
@@ -54,9 +56,12 @@ class KeptPage:
 
 
 class Checkpoint:
-    """The pages of one fetch. `fetch` is the id that binds them together."""
+    """The pages of one fetch. `fetch` is the id that binds them together. begun: ISO-8601 UTC, when its first page was
+    asked for. fresh: that this is so short ago that its pages need no other proof."""
 
-    def __init__(self, folder: Path, key: bytes, fetch: str) -> None:
+    def __init__(self, folder: Path, key: bytes, fetch: str, begun: str = "", *, fresh: bool = True) -> None:
+        self.begun = begun
+        self.fresh = fresh
         self._folder = folder
         self._cipher = AESGCM(key)
         self._fetch = fetch
@@ -221,7 +226,7 @@ def _continued(folder: Path, key: bytes, now: str) -> Checkpoint | None:
     """That of the fetch that lies there, if it is young enough; else a new one."""
     head = _head(folder, key)
     if head is not None and timedelta() <= _age(head, now) < LIFE:
-        return Checkpoint(folder, key, head["fetch"])
+        return Checkpoint(folder, key, head["fetch"], head["begun"], fresh=_age(head, now) < FRESH)
     seal, fetch = Checkpoint(folder, key, ""), os.urandom(16).hex()
     try:
         for each in folder.iterdir():
@@ -230,7 +235,7 @@ def _continued(folder: Path, key: bytes, now: str) -> Checkpoint | None:
         _write(folder / HEAD, seal._sealed(HEAD, orjson.dumps({"begun": now, "fetch": fetch})))
     except OSError:
         return None
-    return Checkpoint(folder, key, fetch)
+    return Checkpoint(folder, key, fetch, now)
 
 
 def _head(folder: Path, key: bytes) -> dict[str, str] | None:

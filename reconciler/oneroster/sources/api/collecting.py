@@ -130,6 +130,9 @@ class _Reading:
             last = kept
         if last is None:
             return turn
+        assert self._how.kept is not None
+        if not self._how.kept.fresh and last.page.total is None and not self.paging.stitched:
+            return StartOver(f"{self._collection.name}: nothing shows that no rows moved since an earlier fetch")
         now = self._asked_again(pages, last.request)
         if now is None:
             return StartOver(f"{self._collection.name}: what was kept of an earlier fetch cannot be asked for again")

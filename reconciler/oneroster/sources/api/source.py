@@ -53,38 +53,41 @@ class ApiSource:
             remove_old(self._checkpoints, ask.fetched_at)
         try:
             with self._hosts.fetching(self.host), self._client() as asking:
-                stream, notes = self._fetched(asking, ask)
+                stream, notes, begun = self._fetched(asking, ask)
         except OSError as problem:
             raise Refusal([_no_room(problem)]) from problem
-        return Fetched(stream, "api", self._name, ask.fetched_at, tuple(dict.fromkeys(notes)))
+        return Fetched(stream, "api", self._name, begun, tuple(dict.fromkeys(notes)))
 
     def probe(self, ask: Ask) -> tuple[Finding, ...]:
         with self._hosts.fetching(self.host), self._client_of_account() as asking:
             return probe(self.account, asking)
 
-    def _fetched(self, asking: Asking, ask: Ask) -> tuple[BinaryIO, list[Diagnostic]]:
+    def _fetched(self, asking: Asking, ask: Ask) -> tuple[BinaryIO, list[Diagnostic], str]:
+        """The third is when the first of what came was asked for: where an earlier fetch is gone on with, before
+        now."""
         since = changes_since(self.account, ask)
         why = None
         if since is not None:
-            found, notes = self._changes(asking, ask, since)
+            found, notes, begun = self._changes(asking, ask, since)
             if not isinstance(found, str):
-                return found, notes
+                return found, notes, begun
             why = info("whole-after-all", f"the whole is fetched and not only what changed: {found}")
         with checkpoint(self._checkpoints, self._asked(None), ask.fetched_at) as kept:
             how = Collecting(asking, self.account.page_size, kept, progress=ask.progress)
             stream = Gathering(how, self.account.version, ask.earlier).whole()
-        return stream, [*([why] if why else []), *how.notes]
+        return stream, [*([why] if why else []), *how.notes], kept.begun if kept else ask.fetched_at
 
-    def _changes(self, asking: Asking, ask: Ask, since: Since) -> tuple[BinaryIO | str, list[Diagnostic]]:
+    def _changes(self, asking: Asking, ask: Ask, since: Since) -> tuple[BinaryIO | str, list[Diagnostic], str]:
         """The bundle of changes, or why the whole has to be fetched."""
         with checkpoint(self._checkpoints, self._asked(since), ask.fetched_at) as kept:
             how = Collecting(asking, self.account.page_size, kept, progress=ask.progress)
+            begun = kept.begun if kept else ask.fetched_at
             try:
-                return Gathering(how, self.account.version, ask.earlier).changes(since), how.notes
+                return Gathering(how, self.account.version, ask.earlier).changes(since), how.notes, begun
             except Refusal as refusal:
                 if refusal.diagnostics[0].code not in UNFILTERED:
                     raise
-                return "the server does not answer a filter by dateLastModified", []
+                return "the server does not answer a filter by dateLastModified", [], begun
 
     def _asked(self, since: Since | None) -> dict[str, object]:
         """What decides which pages come."""
