@@ -12,7 +12,7 @@ import pytest
 
 from bundles import Bundle
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.interface import Ask, Fetched, Finding
+from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Source
 from reconciler.operations import syncing
 
 SFTP = """\
@@ -44,7 +44,8 @@ def packed(made: Bundle) -> bytes:
 
 @dataclass
 class GivenSource:
-    """given: what the next fetch gets. asked: every fetch. on_fetch: is called in each, before it answers."""
+    """given: what the next fetch gets. asked: every fetch. on_fetch: is called in each, before it answers. real: what
+    would be fetched from, where `through` asks for it."""
 
     given: Bundle | bytes | Refusal | Exception
     type: str = "sftp"
@@ -52,6 +53,8 @@ class GivenSource:
     asked: list[Ask] = field(default_factory=list)
     streams: list[io.BytesIO] = field(default_factory=list)
     on_fetch: Callable[[], object] = lambda: None
+    through: bool = False
+    real: Source | None = None
 
     def fetch(self, ask: Ask) -> Fetched:
         self.asked.append(ask)
@@ -75,7 +78,12 @@ def given_sources(monkeypatch: pytest.MonkeyPatch) -> Sources:
     real = syncing.source_of
 
     def source_of(workspace: Any, customer: Any, *rest: Any) -> Any:
-        return found.get(customer.id) or real(workspace, customer, *rest)
+        given = found.get(customer.id)
+        if given is None:
+            return real(workspace, customer, *rest)
+        if given.through:
+            given.real = real(workspace, customer, *rest)
+        return given
 
     monkeypatch.setattr(syncing, "source_of", source_of)
     return found

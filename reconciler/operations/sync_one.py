@@ -97,7 +97,7 @@ def take_in(workspace: Workspace, candidate: Candidate, fetched: Fetched, lock_t
     fetched.stream.seek(0)
     sha256 = hashlib.file_digest(fetched.stream, "sha256").hexdigest()  # type: ignore[arg-type]
     last = candidate.last
-    state = _state(workspace, candidate.id)
+    state = _state(workspace, candidate)
     if _moved(candidate, state):
         return Came(SyncOutcome.FAILED, diagnostics=(_configured_otherwise(candidate.id),))
     today = clock.today(state.resolved.customer.timezone)
@@ -128,7 +128,7 @@ class _Taking:
             done = self._carried_out(workspace, plan, state)
             if done is not None:
                 return done
-            state = _state(workspace, self.candidate.id)
+            state = _state(workspace, self.candidate)
             if _moved(self.candidate, state):
                 return replace(
                     self.came,
@@ -235,15 +235,17 @@ class Lent(io.RawIOBase):
         return self._stream.tell()
 
 
-def _state(workspace: Workspace, customer: str) -> _State:
-    """Raises Refusal where it is gone, or its configuration none any more."""
+def _state(workspace: Workspace, candidate: Candidate) -> _State:
+    """Raises Refusal where it is gone, or its configuration none any more. What has the same digest is not read
+    again."""
+    name = candidate.id
     with workspace.store.reading() as reader:
-        record = reader.customers([customer]).get(customer)
+        record = reader.customers([name]).get(name)
         if record is None or record.tombstoned:
-            raise Refusal([error("unknown-customer", f"{customer} was removed while its roster was fetched")])
-        return _State(
-            record, applied_customer(reader, record), reader.erasures(record.id), reader.roster_is_held(record.id)
-        )
+            raise Refusal([error("unknown-customer", f"{name} was removed while its roster was fetched")])
+        same = record.settings_digest is not None and record.settings_digest == candidate.resolved.digest
+        resolved = candidate.resolved if same else applied_customer(reader, record)
+        return _State(record, resolved, reader.erasures(record.id), reader.roster_is_held(record.id))
 
 
 def _settled(workspace: Workspace, state: _State, sha256: str) -> str | None:
