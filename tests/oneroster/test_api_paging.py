@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 import pytest
@@ -253,6 +253,29 @@ def test_where_next_links_end_too_early_the_rest_is_asked_for_by_offset() -> Non
     server = Forgetful(ids(35), links="cursor=abc")
     assert read(server) == ids(35)
     assert [each.link is None for each in server.requests] == [True, False, True, True, True]
+
+
+def test_a_next_link_that_is_forgotten_where_nothing_is_counted_does_not_look_like_the_end() -> None:
+    """A proxy took the header away: what lies behind the last link is asked for once."""
+    server = Server(ids(35), links="cursor=x", total=False)
+    assert read(server) == ids(35)
+    assert server.requests[-1] == Request(35, LIMIT)
+
+    class Forgetful(Server):
+        def answer(self, request: Request) -> tuple[list[str], Page]:
+            rows, page = super().answer(request)
+            return rows, replace(page, link=None) if len(self.requests) == 2 else page
+
+    assert code(read(Forgetful(ids(35), links="cursor=x", total=False))) == "incomplete-collection"
+    assert read(Forgetful(ids(35), links="cursor=x")) == ids(35), "with a total the rest is asked for"
+
+
+def test_a_server_that_knows_no_offset_ends_with_its_last_link() -> None:
+    class Cursors(Server):
+        def answer(self, request: Request) -> tuple[list[str], Page]:
+            return super().answer(request if request.link else Request(0, request.limit))
+
+    assert read(Cursors(ids(35), links="cursor=x", total=False)) == ids(35)
 
 
 def test_a_row_that_moves_to_the_next_page_is_noticed_though_the_total_stays() -> None:

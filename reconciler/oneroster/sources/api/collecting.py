@@ -11,7 +11,7 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, info, warning
 from reconciler.oneroster.sources.api.answer import Asking
 from reconciler.oneroster.sources.api.checkpoint import Checkpoint, KeptPage
 from reconciler.oneroster.sources.api.collections import Collection
-from reconciler.oneroster.sources.api.envelope import Frames
+from reconciler.oneroster.sources.api.envelope import Frames, no_frames
 from reconciler.oneroster.sources.api.intake import Intake
 from reconciler.oneroster.sources.api.pages import Got, Pages
 from reconciler.oneroster.sources.api.paging import (
@@ -162,6 +162,8 @@ class _Reading:
         try:
             return pages.get(self.paging.request)
         except Refusal as refusal:
+            if self.paging.beyond_links and refusal.diagnostics[0].code in GONE:
+                return Got(Page(0, b""), no_frames(self._collection))
             if refusal.diagnostics[0].code != BAD_REQUEST:
                 raise
             if self.paging.request.overlap:

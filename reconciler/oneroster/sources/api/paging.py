@@ -111,6 +111,7 @@ class Paging:
     _links: set[str] = field(default_factory=set)
     _asked_again: bool = False
     _probed: bool = False
+    _beyond: bool = False
 
     def __post_init__(self) -> None:
         self.request = Request(0, self.limit)
@@ -123,6 +124,11 @@ class Paging:
     def stitched(self) -> bool:
         """Every page so far began with the last row of the one before it."""
         return self._proven
+
+    @property
+    def beyond_links(self) -> bool:
+        """What is asked lies behind the last of the server's links. That it is not there ends the collection."""
+        return self._beyond
 
     def take(self, page: Page) -> Turn:
         """Judges the page that came for `request`, which then is the next one to ask."""
@@ -141,6 +147,8 @@ class Paging:
         if page.total is not None:
             self._first_total = page.total if self._first_total is None else self._first_total
             self.total = page.total
+        if self._beyond:
+            return self._behind_the_last_link(page)
         if not page.rows:
             return self._empty(page)
         if self.by_offset and self.request.offset > self.rows:
@@ -203,7 +211,16 @@ class Paging:
         if self.total is not None and self.rows < self.total:
             self._overlaps = False
             return Go(self._by_offset(), skip)
+        if self.total is None and self.pages > 1:
+            self._beyond = True
+            return Go(Request(self.rows, self.limit), skip)
         return self._whole(skip)
+
+    def _behind_the_last_link(self, page: Page) -> Turn:
+        """Nothing counts the rows, so a link that a server or a proxy forgot looks like the last page."""
+        if page.rows and page.digest not in self._digests:
+            return Refused(self._hole("more rows lie behind it", "no next link"))
+        return self._whole(page.rows)
 
     def _not_stitched(self, page: Page) -> Turn:
         if page.digest == self._page_digest and self.pages == 1 and self.rows == self.total:
@@ -268,10 +285,10 @@ class Paging:
             hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
         )
 
-    def _hole(self, why: str) -> Diagnostic:
+    def _hole(self, why: str, what: str = "an empty page") -> Diagnostic:
         return error(
             "incomplete-collection",
-            f"{self.name}: after {self.rows:,} rows an empty page came, though {why}",
+            f"{self.name}: after {self.rows:,} rows {what} came, though {why}",
             hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
         )
 
