@@ -44,15 +44,19 @@ QUICK_ON_POSTGRESQL = (
 #: faults, and all that is pure.
 LONG = frozenset(
     {
+        "test_delta_rosters.py",
         "test_expected_plans.py",
+        "test_explain.py",
         "test_history_verify.py",
         "test_import.py",
         "test_merges.py",
         "test_plan_file.py",
         "test_renames_by_door.py",
+        "test_rollover.py",
         "test_settings_digest.py",
         "test_store_lock.py",
         "test_undo.py",
+        "test_undo_by_door.py",
         "test_undo_documents.py",
         "test_undo_limits.py",
         "test_week_in_git.py",
