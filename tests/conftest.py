@@ -40,14 +40,15 @@ QUICK_ON_POSTGRESQL = (
     "test_a_rekeyed_person_keeps_the_account",
     "test_a_person_who_returns_has_the_same_account_and_enrollments",
 )
-#: What plays many applies one after the other. The quick run has the main job, the ladder, limits, identities and the
-#: faults, and all that is pure.
+#: What plays many applies one after the other. The quick run has the main job, the ladder, limits and the faults, and
+#: all that is pure.
 LONG = frozenset(
     {
         "test_delta_rosters.py",
         "test_expected_plans.py",
         "test_explain.py",
         "test_history_verify.py",
+        "test_identities_by_door.py",
         "test_import.py",
         "test_merges.py",
         "test_plan_file.py",
