@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit, urlunsplit
 
+import adbc_driver_postgresql
 import polars as pl
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, dbapi
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
 from reconciler.store.address import PostgresqlAddress
@@ -74,9 +76,6 @@ class Postgresql:
 
     def __init__(self, address: PostgresqlAddress) -> None:
         self.address = address
-        # Not at the top: whoever has a SQLite store need not wait for it.
-        from sqlalchemy.dialects import postgresql
-
         dialect: Callable[..., Compiler] = postgresql.dialect
         self._database: AdbcDatabase | None = None
         self.compiler: Compiler = dialect(paramstyle="numeric_dollar")
@@ -85,8 +84,6 @@ class Postgresql:
         """The driver reads the server's types once per database it opens, which takes far longer than to connect."""
         try:
             if self._database is None:
-                import adbc_driver_postgresql
-
                 self._database = adbc_driver_postgresql.connect(completed(self.address.uri))
                 weakref.finalize(self, self._database.close)
             return dbapi.Connection(cast(AdbcDatabase, Kept()), AdbcConnection(self._database), autocommit=True)
