@@ -52,7 +52,7 @@ class Remembered:
     def begin(self, network: Network | None, lessons: Collection[str], today: date) -> None:
         """What every customer of this reading depends on."""
         allowed = network.model_dump(mode="json") if network is not None else None
-        self._base = orjson.dumps([_program(), allowed, sorted(lessons)])
+        self._base = hashlib.sha256(orjson.dumps([_program(), allowed, sorted(lessons)])).digest()
         self._day = today.isoformat()
 
     def key(self, folder: CustomerFolder) -> bytes | None:
@@ -115,7 +115,8 @@ class Remembered:
 
     def _stamp(self, folder: CustomerFolder) -> bytes | None:
         """Of all its files; None where one has none."""
-        return self._digest(folder, lambda file: self.files.stamp(file.path))
+        stamp = self.files.stamp
+        return self._digest(folder, lambda file: stamp(file.path))
 
     def _quiet_stamp(self, folder: CustomerFolder) -> bytes | None:
         """None where it says nothing of what was read."""
@@ -124,11 +125,10 @@ class Remembered:
     def _digest(self, folder: CustomerFolder, says: Callable[[Document], bytes | None]) -> bytes | None:
         """Of what is said of each of its own files, and all else that it is read from. None where there is nothing."""
         inherited = self._inherited_content(folder.defaults)
-        noted = [str(each) for each in folder.diagnostics]
-        parts = [self._base, orjson.dumps([folder.id, folder.path, noted]), inherited]
-        for file in own_files(folder):
-            parts += (os.fsencode(file.name), says(file))
-        return _sum_of(parts)
+        files = list(own_files(folder))
+        names = "\0".join([folder.id, folder.path, *[file.name for file in files]])
+        noted = "\0".join(map(str, folder.diagnostics))
+        return _sum_of([self._base, inherited, os.fsencode(names), os.fsencode(noted), *map(says, files)])
 
     def _content(self, file: Document) -> bytes | None:
         try:
@@ -139,8 +139,8 @@ class Remembered:
     def _inherited_content(self, chain: tuple[Document, ...]) -> bytes | None:
         """A digest of these files; None where one cannot be read."""
         if chain not in self._inherited:
-            parts = [part for file in chain for part in (os.fsencode(file.name), self._content(file))]
-            self._inherited[chain] = _sum_of(parts)
+            names = "\0".join([file.name for file in chain])
+            self._inherited[chain] = _sum_of([os.fsencode(names), *map(self._content, chain)])
         return self._inherited[chain]
 
 
@@ -154,13 +154,11 @@ def own_files(folder: CustomerFolder) -> Iterator[Document]:
 
 def _sum_of(parts: Collection[bytes | None]) -> bytes | None:
     """A digest of these parts and no others; None where one is."""
-    found = hashlib.sha256()
-    for part in parts:
-        if part is None:
-            return None
-        found.update(b"%d\0" % len(part))
-        found.update(part)
-    return found.hexdigest().encode()
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    lengths = ",".join([str(len(part)) for part in known])
+    return hashlib.sha256(b"\0".join([lengths.encode(), *known])).hexdigest().encode()
 
 
 def cache_folder(variables: Mapping[str, str] = os.environ) -> Path | None:

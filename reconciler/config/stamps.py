@@ -29,15 +29,12 @@ class Stamped(Once):
         self._stamps: dict[str, bytes] = {}
 
     def entries(self, folder: str) -> list[Entry]:
-        entries = []
         with os.scandir(folder) as found:
-            for each in found:
-                entry = entry_of(each)
-                entries.append(entry)
-                if not (entry.is_folder or entry.is_link):
-                    self._note(each)
-        entries.sort()
-        return entries
+            listed = list(found)
+        for each in listed:
+            if not each.is_dir():
+                self._note(each)
+        return sorted(map(entry_of, listed))
 
     def stamp(self, path: str) -> bytes | None:
         """None where it is no file of a folder that was listed."""

@@ -69,12 +69,12 @@ class Reader:
                 number,
                 slug,
                 name,
-                orjson.loads(document),
+                document,
                 digest,
                 (run or 0, writes or 0),
                 at is not None,
                 inputs,
-                *_altered(document, written),
+                written,
             )
             for number, slug, name, document, digest, run, writes, at, inputs, written in self._connection.rows(
                 statement if which is None else statement.where(which)

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import orjson
 
 from reconciler.model.kind import Kind
 
 
-@dataclass(frozen=True, slots=True)
+# no slots: of most customers nobody asks for the document
+@dataclass(frozen=True)
 class CustomerRecord:
-    """A customer as last applied. version: (last run's id or 0, write counter). settings_digest: None once
-    another hand changed the customer, a community or a lesson of it. inputs: a digest of the files it was read from.
-    altered: the document is not what a run wrote last, or nobody knows. written: that, where it is known."""
+    """A customer as last applied. text: its document, as JSON. version: (last run's id or 0, write counter).
+    settings_digest: None once another hand changed the customer, a community or a lesson of it. inputs: a digest of the
+    files it was read from. written_text: the document as a run wrote it last, where that is known."""
 
     id: int
     slug: str
     name: str
-    document: Mapping[str, object]
+    text: str
     settings_digest: str | None
     version: tuple[int, int]
     tombstoned: bool
     inputs: str | None = None
-    altered: bool = False
-    written: Mapping[str, object] | None = None
+    written_text: str | None = None
+
+    @cached_property
+    def document(self) -> Mapping[str, object]:
+        return _document(self.text)
+
+    @property
+    def altered(self) -> bool:
+        """Whether the document is not as its run wrote it, or nobody knows."""
+        return self.text != self.written_text
+
+    @cached_property
+    def written(self) -> Mapping[str, object] | None:
+        """What the run wrote, where that is known and the document is altered."""
+        return _document(self.written_text) if self.altered and self.written_text is not None else None
+
+
+def _document(text: str) -> Mapping[str, object]:
+    document: Mapping[str, object] = orjson.loads(text)
+    return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +59,7 @@ class CatalogueRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredRecord:
-    """A community or lesson as last applied. altered, written: as in CustomerRecord."""
+    """A community or lesson as last applied. altered, written: as of a CustomerRecord."""
 
     kind: Kind
     slug: str
