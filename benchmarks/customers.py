@@ -99,7 +99,8 @@ def _run(
     answer = subprocess.run(
         [sys.executable, "-c", script, *words],
         cwd=folder,
-        env={**os.environ, **variables},
+        # Installed programs have their bytecode: octoDNS by pip, ours from its first run on.
+        env={**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, **variables},
         capture_output=True,
         text=True,
         check=True,
