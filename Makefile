@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: help setup demo year pictures test test-slow lint format bench schema lock clean
+.PHONY: help setup demo year pictures test test-slow soak lint format bench schema lock clean
 
 help:
 	@echo "make demo    plan and apply three example customers into a fresh store under .demo/"
@@ -13,6 +13,7 @@ help:
 	@echo "make pictures  draw the pull request of the README anew (needs chromium)"
 	@echo "make test    run the quick tests: on SQLite, and the main job on PostgreSQL"
 	@echo "make test-slow  run the long ones: all else on PostgreSQL, applies killed at every statement, a year, a browser"
+	@echo "make soak    sixty days of syncs of two hundred customers"
 	@echo "make lint    ruff, mypy, import-linter, schemas up to date"
 	@echo "make bench   speed and memory, as ratios measured in one run"
 	@echo "make lock    compile the pinned, hashed requirements anew"
@@ -39,6 +40,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
+
+soak: $(READY)
+	RECONCILER_SOAK=1 $(BIN)/python -m pytest -m slow tests/operations/test_sync_soak.py
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

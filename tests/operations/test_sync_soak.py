@@ -3,6 +3,7 @@ out of its time."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -66,6 +67,7 @@ def test_a_sync_that_is_broken_is_found_out(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("RECONCILER_SOAK" not in os.environ, reason="a quarter of an hour: `make soak` plays it")
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_sixty_days_of_two_hundred_districts(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some of them from a OneRoster server, over the days on which clocks are put forward and back. On PostgreSQL the
