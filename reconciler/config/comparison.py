@@ -52,17 +52,20 @@ def compare_with(directory: Path, ref: str, *, today: date | None = None) -> Com
 def _compared(directory: Path, ref: str, today: date | None) -> Comparison:
     layout = lay_out(directory)
     with Revision(directory, ref) as revision:
-        earlier = lay_out(directory, revision)
-        touched = _touched(directory, revision.differing(), layout, earlier)
+        differing = revision.differing()
+        # Where every file is called as it was, names need not be looked at again.
+        other = lay_out(directory, revision) if differing.names else layout
+        touched = _touched(directory, differing.paths, layout, other)
+        earlier = other if differing.names else layout.among(revision, touched)
         before = load_layout(earlier, today=today, only=touched)
         now = load_layout(layout, today=today, only=touched)
         untouched = () if touched is None else (each for each in layout.customers if each.id not in touched)
         inputs = {folder.id: inputs_of(folder, revision.blob) for folder in untouched}
     names = {each.id for each in (*layout.customers, *earlier.customers)} if touched is None else touched
-    differing = {name for name in names if _documents(before, name) != _documents(now, name) or name in now.invalid}
+    others = {name for name in names if _documents(before, name) != _documents(now, name) or name in now.invalid}
     if _catalogue(before) != _catalogue(now) or CATALOGUE in now.invalid:
-        differing.add(CATALOGUE)
-    return Comparison(revision.base, before, now, layout, frozenset(differing), inputs)
+        others.add(CATALOGUE)
+    return Comparison(revision.base, before, now, layout, frozenset(others), inputs)
 
 
 def _touched(directory: Path, paths: Collection[str], *layouts: Layout) -> frozenset[str] | None:

@@ -6,7 +6,8 @@ A name that is nearly right is an error: a file passed over in silence would loo
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +48,13 @@ class CustomerFolder:
     diagnostics: tuple[Diagnostic, ...] = ()
     path: str = ""
 
+    def among(self, files: Files) -> CustomerFolder:
+        """The same files, read from elsewhere."""
+        file = self.file and self.file._replace(files=files)
+        several = (self.defaults, self.communities, self.lessons)
+        defaults, communities, lessons = (_among(each, files) for each in several)
+        return replace(self, file=file, defaults=defaults, communities=communities, lessons=lessons)
+
 
 @dataclass(slots=True)
 class Layout:
@@ -59,6 +67,20 @@ class Layout:
     settings_misnamed: tuple[Diagnostic, ...] = ()
     customers: list[CustomerFolder] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def among(self, files: Files, only: Collection[str] | None) -> Layout:
+        """The same files, read from elsewhere. only: ids of the customers that are to be read; None for all."""
+        return replace(
+            self,
+            settings=self.settings and self.settings._replace(files=files),
+            defaults=list(_among(self.defaults, files)),
+            catalogue=_among(self.catalogue, files),
+            customers=[each.among(files) if only is None or each.id in only else each for each in self.customers],
+        )
+
+
+def _among(documents: Iterable[Document], files: Files) -> tuple[Document, ...]:
+    return tuple(each._replace(files=files) for each in documents)
 
 
 def lay_out(directory: Path, files: Files = DISK) -> Layout:

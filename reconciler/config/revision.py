@@ -10,6 +10,8 @@ import errno
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from reconciler.config.files import Entry, relative
@@ -20,6 +22,16 @@ from reconciler.model.plan import Base
 _LINK = "120000"
 _FILES = ("100644", "100755", _LINK)
 _TIMEOUT = 120
+
+
+@dataclass(frozen=True)
+class Differing:
+    """Files that are not on disk as a commit has them: maybe with some that are the same, never without one that is
+    not. paths: relative to the folder of customers. names: whether a file is there that was not, is there no more, or
+    is of another kind."""
+
+    paths: frozenset[str]
+    names: bool
 
 
 class Revision:
@@ -35,7 +47,8 @@ class Revision:
         # Both sides of the comparison see one checkout, also where a folder above it is only linked.
         self._prefix = os.path.relpath(self._whole, os.path.realpath(self._top))
         self.base = Base(ref, _commit(directory, ref))
-        self._blobs, self._folders = self._listed()
+        self._given = os.path.join(str(directory), "")
+        self._blobs = self._listed()
         self._reader: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Revision:
@@ -65,50 +78,50 @@ class Revision:
 
     def blob(self, file: Document) -> str | None:
         """The id of a file's content; None where it has none, or is only linked."""
-        mode, blob = self._blobs.get(self._key(file.path), ("", ""))
+        path = file.path
+        # Most are called as they were given, and then the listing has them without another look.
+        known = self._blobs.get(path[len(self._given) :]) if path.startswith(self._given) else None
+        mode, blob = known or self._blobs.get(self._key(path), ("", ""))
         return blob if blob and mode != _LINK else None
 
-    def differing(self) -> frozenset[str]:
-        """Paths, relative to the folder of customers, of files that are not on disk as the commit has them: maybe with
-        some that are the same, never without one that is not."""
+    def differing(self) -> Differing:
         paths = ["--", *self._pathspecs()]
-        options = ("--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", "-z")
+        options = ("--name-status", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", "-z")
         changed = _git(self._directory, "-C", self._top, "diff-index", *options, self.base.commit, *paths)
         # what git does not know yet, ignored files included: they are read like all others
-        unknown = _git(self._directory, "-C", self._top, "ls-files", "-z", "--others", *paths)
-        return frozenset(
-            relative(name, self._prefix)
-            for listing in (changed, unknown)
-            for name in _text(listing).split("\0")
-            if name
-        )
+        listed = _git(self._directory, "-C", self._top, "ls-files", "-z", "--others", *paths)
+        words, unknown = (_text(each).split("\0")[:-1] for each in (changed, listed))
+        found = frozenset(relative(name, self._prefix) for name in (*words[1::2], *unknown))
+        return Differing(found, bool(unknown) or any(status != "M" for status in words[::2]))
 
     def _pathspecs(self) -> tuple[str, ...]:
         settings = os.path.normpath(os.path.join(self._prefix, "..", "reconciler.yaml"))
         beside = () if settings.startswith("..") else (f":(literal){settings}",)
         return (f":(literal){self._prefix}" if self._prefix != "." else ".", *beside)
 
-    def _listed(self) -> tuple[dict[str, tuple[str, str]], dict[str, dict[str, bool]]]:
-        """Mode and blob of each file by its path relative to the folder of customers; each folder's entries."""
+    def _listed(self) -> dict[str, tuple[str, str]]:
+        """Mode and blob of each file by its path relative to the folder of customers."""
         paths = ["--", *(each.removeprefix(":(literal)") for each in self._pathspecs())]
         listing = _git(self._directory, "-C", self._top, "ls-tree", "-r", "-z", "--full-tree", self.base.commit, *paths)
-        blobs: dict[str, tuple[str, str]] = {}
-        folders: dict[str, dict[str, bool]] = {".": {}}
-        for line in _text(listing).split("\0"):
-            if not line:
-                continue
+        blobs = {}
+        for line in _text(listing).split("\0")[:-1]:
             facts, name = line.split("\t", 1)
             mode, _, blob = facts.split(" ")
-            if mode not in _FILES:
-                continue
-            path = relative(name, self._prefix)
-            blobs[path] = mode, blob
+            if mode in _FILES:
+                blobs[relative(name, self._prefix)] = mode, blob
+        return blobs
+
+    @cached_property
+    def _folders(self) -> dict[str, dict[str, bool]]:
+        """What stands in each folder, and whether that is a folder."""
+        folders: dict[str, dict[str, bool]] = {".": {}}
+        for path in self._blobs:
             for folder, entry, is_folder in _above(path):
                 known = folders.setdefault(folder, {})
                 if entry in known:
                     break
                 known[entry] = is_folder
-        return blobs, folders
+        return folders
 
     def _key(self, path: str) -> str:
         """Relative to the folder of customers, called as it was given or as it is without links."""

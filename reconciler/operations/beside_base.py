@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from reconciler.config.comparison import Comparison, documents_of
@@ -20,6 +19,7 @@ from reconciler.operations.documents import Documents
 from reconciler.operations.renamed import id_in_base
 from reconciler.operations.rosters import Terms
 from reconciler.operations.rules import capped
+from reconciler.operations.standing import Standing, consumer_keys
 from reconciler.planning.causes import Documents as DocumentsOfBase
 from reconciler.planning.declared import under_new_ids
 from reconciler.planning.renames import Stored, former_ids, renames
@@ -120,30 +120,25 @@ def terms_before(comparison: Comparison, customer: Customer, terms: Terms) -> Te
 
 
 def keys_taken(
-    resolved: ResolvedCustomer, records: Mapping[str, CustomerRecord], read: Collection[str]
+    resolved: ResolvedCustomer, record: CustomerRecord | None, standing: Standing, read: Collection[str]
 ) -> tuple[Diagnostic, ...]:
-    """An error for each consumer key that a customer has in the store whose files were not read. read: those whose
-    were: their own files say whether they still have it."""
-    owners: dict[str, list[str]] = defaultdict(list)
-    for slug, record in records.items():
-        if not record.tombstoned and slug not in read:
-            for key in _consumer_keys(record.document):
-                owners[key].append(slug)
+    """An error for each consumer key that is new to a customer, and that another has in the store whose files were not
+    read. record: its own, if it has one. read: ids of those whose files were: they say whether they still have it."""
+    platforms = resolved.customer.lti.platforms if resolved.customer.lti else ()
+    own = frozenset(consumer_keys(record)) if record and platforms and not record.tombstoned else frozenset()
     declared = resolved.declared[0]
-    return tuple(
-        error(
-            "consumer-key-taken",
-            f"this consumer_key is also used by {', '.join(owners[platform.consumer_key])}",
-            declared.origins.get(f"lti.platforms.{platform.id}.consumer_key", resolved.span),
-            "a consumer key tells whose LMS is calling: each is used once over all customers",
-        )
-        for platform in (resolved.customer.lti.platforms if resolved.customer.lti else ())
-        if platform.consumer_key in owners
-    )
-
-
-def _consumer_keys(document: Mapping[str, object]) -> Iterator[str]:
-    lti = document.get("lti")
-    platforms = lti.get("platforms") if isinstance(lti, Mapping) else None
-    for platform in platforms.values() if isinstance(platforms, Mapping) else ():
-        yield platform["consumer_key"]
+    found = []
+    for platform in platforms:
+        if platform.consumer_key in own:
+            continue
+        owners = [slug for slug in standing.consumer_keys.get(platform.consumer_key, ()) if slug not in read]
+        if owners:
+            found.append(
+                error(
+                    "consumer-key-taken",
+                    f"this consumer_key is also used by {', '.join(owners)}",
+                    declared.origins.get(f"lti.platforms.{platform.id}.consumer_key", resolved.span),
+                    "a consumer key tells whose LMS is calling: each is used once over all customers",
+                )
+            )
+    return tuple(found)

@@ -95,7 +95,7 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         differing = differing_customers(comparison, records) if comparison else None
         renamed = renamed_customers(workspace.repository, records)
         names = freeing_first(_chosen(workspace, request, records, differing, renamed), renamed.renames.former)
-        standing = Standing(reader)
+        standing = Standing(reader, records)
         plans = []
         for name in _fetched_ahead(workspace, request, fresh, reader, names, records, renamed):
             one = partial(_plan_one, workspace, request, fresh, reader, standing, name, records, renamed)
@@ -250,7 +250,8 @@ def _plan_one(
     if clashes:
         return failed_plan(name, documents.name, clashes)
     if resolved and comparison:
-        taken_keys = keys_taken(resolved, records, {*comparison.now.customers, *comparison.differing, former or name})
+        read = {*comparison.now.customers, *comparison.differing, former or name}
+        taken_keys = keys_taken(resolved, record, standing, read)
         if taken_keys:
             return failed_plan(name, documents.name, taken_keys)
     declared = compare_documents(documents.wanted, documents.applied, changed_secrets)

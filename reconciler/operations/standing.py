@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from reconciler.config.outline import Outline
@@ -14,8 +15,10 @@ from reconciler.store.records import CustomerRecord
 class Standing:
     """Customers are named by `CustomerRecord.id`. Lives as long as its reader."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, records: Mapping[str, CustomerRecord]) -> None:
+        """records: all customers that the store has, by id."""
         self._reader = reader
+        self._records = records
 
     def secrets(self, customer: int) -> Mapping[str, tuple[str | None, str]]:
         """As `Reader.secrets` has them."""
@@ -39,6 +42,16 @@ class Standing:
         return customer in self._rostered
 
     @cached_property
+    def consumer_keys(self) -> Mapping[str, Sequence[str]]:
+        """By each that a live customer has, the ids of those that have it."""
+        owners: dict[str, list[str]] = defaultdict(list)
+        for slug, record in self._records.items():
+            if not record.tombstoned:
+                for key in consumer_keys(record):
+                    owners[key].append(slug)
+        return owners
+
+    @cached_property
     def _secrets(self) -> Mapping[int, Mapping[str, tuple[str | None, str]]]:
         return self._reader.all_secrets()
 
@@ -49,3 +62,11 @@ class Standing:
     @cached_property
     def _rostered(self) -> frozenset[int]:
         return self._reader.customers_with_roster()
+
+
+def consumer_keys(record: CustomerRecord) -> Iterator[str]:
+    """Those of a customer's LTI platforms, as its document in the store has them."""
+    lti = record.document.get("lti")
+    platforms = lti.get("platforms") if isinstance(lti, Mapping) else None
+    for platform in platforms.values() if isinstance(platforms, Mapping) else ():
+        yield platform["consumer_key"]

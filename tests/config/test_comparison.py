@@ -1,0 +1,104 @@
+"""Customers beside a commit, compared without a store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkout import begin, commit
+from project import CUSTOMER
+from reconciler.config.comparison import Comparison, compare_with, documents_of
+from reconciler.config.revision import Differing, Revision
+from reconciler.model.plan import CATALOGUE
+
+LESSON = "kind: lesson\nid: welcome\ntitle: {title}\nurl: https://lessons.example/welcome\n"
+
+
+@pytest.fixture
+def customers(tmp_path: Path) -> Path:
+    """Two below a folder with defaults, one beside it, one shared lesson; all committed."""
+    folder = tmp_path / "customers"
+    write(tmp_path / "reconciler.yaml", "format: 1\nenvironments: {test: {store: 'sqlite:///store.db'}}\n")
+    write(folder / "north" / "defaults.yaml", "kind: defaults\ntimezone: Europe/Berlin\n")
+    for id_ in ("north/shelbyville", "north/springfield", "ogdenville"):
+        write(folder / id_ / "customer.yaml", CUSTOMER.format(id=Path(id_).name, name="A district", more=""))
+    write(folder / "lessons" / "welcome.yaml", LESSON.format(title="Welcome"))
+    begin(tmp_path)
+    commit(tmp_path, "all")
+    return folder
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def seen(comparison: Comparison) -> dict[str, Any]:
+    sides = {"before": comparison.before, "now": comparison.now}
+    return {
+        "differing": comparison.differing,
+        "inputs": comparison.inputs,
+        "catalogues": {side: documents_of(each.catalogue) for side, each in sides.items()},
+        "settings": {side: each.sound_settings for side, each in sides.items()},
+        "documents": {
+            side: {name: documents_of(resolved.declared) for name, resolved in each.customers.items()}
+            for side, each in sides.items()
+        },
+    }
+
+
+EDITS = {
+    "a customer": (
+        "customers/ogdenville/customer.yaml",
+        CUSTOMER.format(id="ogdenville", name="Another name", more=""),
+    ),
+    "defaults": ("customers/north/defaults.yaml", "kind: defaults\ntimezone: America/Chicago\n"),
+    "a shared lesson": ("customers/lessons/welcome.yaml", LESSON.format(title="Good morning")),
+    "settings": (
+        "reconciler.yaml",
+        "format: 1\nenvironments: {test: {store: 'sqlite:///store.db'}}\npolicy: {limits: {users: {percent: 3}}}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_where_no_name_differs_a_comparison_is_that_of_all_names(
+    customers: Path, monkeypatch: pytest.MonkeyPatch, edit: str
+) -> None:
+    path, text = EDITS[edit]
+    write(customers.parent / path, text)
+    with Revision(customers, "main") as revision:
+        assert not revision.differing().names
+    quick = seen(compare_with(customers, "main"))
+    real = Revision.differing
+    monkeypatch.setattr(Revision, "differing", lambda self: replace(real(self), names=True))
+    assert quick == seen(compare_with(customers, "main"))
+    expected = {
+        "a customer": {"ogdenville"},
+        "defaults": {"shelbyville", "springfield"},
+        "a shared lesson": {CATALOGUE},
+        "settings": set(),
+    }
+    assert quick["differing"] == expected[edit]
+    assert quick["documents"]["before"].keys() >= expected[edit] - {CATALOGUE}
+
+
+def test_names_differ_where_a_file_comes_goes_or_is_only_linked(customers: Path) -> None:
+    def differing() -> Differing:
+        with Revision(customers, "main") as revision:
+            return revision.differing()
+
+    assert differing() == Differing(frozenset(), names=False)
+    mine = customers / "ogdenville" / "customer.yaml"
+    text = mine.read_text(encoding="utf-8")
+    mine.unlink()
+    assert differing() == Differing(frozenset({"ogdenville/customer.yaml"}), names=True)
+    mine.symlink_to(customers / "north" / "springfield" / "customer.yaml")
+    assert differing() == Differing(frozenset({"ogdenville/customer.yaml"}), names=True)
+    mine.unlink()
+    mine.write_text(text, encoding="utf-8")
+    write(customers / "ogdenville" / "communities" / "north.yaml", "kind: community\n")
+    assert differing() == Differing(frozenset({"ogdenville/communities/north.yaml"}), names=True)
