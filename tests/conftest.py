@@ -39,6 +39,7 @@ QUICK_ON_POSTGRESQL = (
     "test_sixty_leavers_of_a_hundred_are_held_until_somebody_approves_exactly_them",
     "test_a_rekeyed_person_keeps_the_account",
     "test_a_person_who_returns_has_the_same_account_and_enrollments",
+    "test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile",
 )
 #: What plays many applies one after the other. The quick run has the main job, the ladder, limits and the faults, and
 #: all that is pure.

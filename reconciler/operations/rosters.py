@@ -135,6 +135,7 @@ def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: Know
         unsettled,
         rules,
         whole=_whole(snapshot),
+        waiting=known.customer_id is not None and reader.roster_is_held(known.customer_id),
         findings=judgement.held,
         sessions=pl.concat([snapshot.sessions, earlier_sessions]),
         merging=wanted.merging,

@@ -11,7 +11,6 @@ from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Span, warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Counts, LimitUse
-from reconciler.model.reason import Reason
 from reconciler.planning.absence import absent_enrollments, absent_people, absent_rows, possibly_selected
 from reconciler.planning.concluding import ended_classes, no_sessions
 from reconciler.planning.conflicts import without_conflicts
@@ -31,6 +30,7 @@ from reconciler.planning.placing import without_lost_orgs
 from reconciler.planning.restraint import Restraint, population, restrain
 from reconciler.planning.seasons import Season, hold_for_season
 from reconciler.planning.selection import Selection
+from reconciler.planning.unnamed import UNNAMED, hold_unnamed
 from reconciler.planning.usernames import SettledUsernames, settle_usernames
 
 
@@ -75,13 +75,16 @@ def decide_roster(
     rules: RosterRules,
     *,
     whole: frozenset[Kind] = frozenset(ROSTER_KINDS),
+    waiting: bool = False,
     findings: tuple[Finding, ...] = (),
     sessions: pl.DataFrame | None = None,
     merging: Merging | None = None,
 ) -> RosterDecision:
     """unsettled: what `unsettled_enrollments` left open; `live.enrollments` holds the live rows to it.
 
-    whole: kinds whose absence from the source means something. findings: of gates that hold. sessions:
+    whole: kinds whose absence from the source means something. waiting: an earlier roster holds something; then
+    whoever is absent where that means nothing waits on, with all that depends on them. findings: of gates that hold.
+    sessions:
     academic sessions (SESSIONS_SCHEMA) of this roster and of the last good one; without, no class has ended. merging:
     what `rules.merges` mean, with which `desired` was made.
     """
@@ -110,7 +113,8 @@ def decide_roster(
     enrollments = _follow_rekeys(live.enrollments, rekeyed)
     wanted, dangling = _with_parents(unsettled.desired, desired, live, matched.users)
     differences[Kind.ENROLLMENT] = appearing_and_changed(Kind.ENROLLMENT, _by_key(wanted, enrollments), enrollments)
-    gone = {kind: _evident(frame, kind in whole) for kind, frame in gone.items()}
+    listed = frozenset(ROSTER_KINDS) if waiting else whole
+    gone = {kind: _evident(frame, kind in listed) for kind, frame in gone.items()}
     gone[Kind.ENROLLMENT] = absent_enrollments(
         desired,
         enrollments,
@@ -121,9 +125,10 @@ def decide_roster(
         today,
     )
     changes = {
-        kind: pl.concat([_evident(gone[kind], kind in whole), differences[kind].changes]) for kind in ROSTER_KINDS
+        kind: pl.concat([_evident(gone[kind], kind in listed), differences[kind].changes]) for kind in ROSTER_KINDS
     }
     changes = dict(with_merged(changes, merging.pairs, everybody, live.enrollments))
+    changes, still = hold_unnamed(changes, whole)
     changes, season = hold_for_season(changes, rules.season)
     unidentified = desired.unidentified | _unknown_people(desired, users, rules)
     identities = hold_identities(changes, users, rules.match_with, rules.last_match_with)
@@ -142,7 +147,7 @@ def decide_roster(
         limits=restrained.limits,
         counts=_counts(final, everybody, live, aside),
         aside=aside,
-        causes=(*((season,) if season else ()), *identities.causes, *restrained.causes),
+        causes=(*((season,) if season else ()), *still, *identities.causes, *restrained.causes),
         matched_anew=identities.matched_anew,
         diagnostics=(
             *desired.diagnostics,
@@ -238,8 +243,7 @@ def _with_parents(
 
 def _evident(gone: pl.DataFrame, whole: bool) -> pl.DataFrame:
     """Absence from a file of changes means nothing; what it marks as to be deleted does."""
-    absent = [Reason.ROSTER_ROW_MISSING.value, Reason.SESSION_ENDED.value]
-    return gone if whole else gone.filter(~pl.col("reason").is_in(absent))
+    return gone if whole else gone.filter(~UNNAMED)
 
 
 def _over_before(ended: pl.Series, desired: Desired, live: Live) -> pl.Series:

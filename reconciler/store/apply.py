@@ -37,7 +37,7 @@ from reconciler.store.run_record import (
 )
 from reconciler.store.secret_traces import keep_secrets
 from reconciler.store.snapshots import keep_snapshot, overtake_snapshot
-from reconciler.store.staleness import Current, current_catalogue, current_customer, refuse_stale
+from reconciler.store.staleness import Current, current_catalogue, current_customer, refuse_later_hold, refuse_stale
 from reconciler.store.writing import TABLES, Writing, refresh
 
 NO_SECRETS: Mapping[str, SecretStr] = MappingProxyType({})
@@ -145,6 +145,8 @@ def _apply(connection: Connection, store: Store, order: Order) -> Applied:
         refuse_taken(connection, plan.id)
     unchanged = refuse_stale(connection, plan, order.rows, current)
     if current is not None:
+        if order.compared:
+            refuse_later_hold(connection, plan, current, started)
         refuse_erased(connection, store.key, current.id, plan, order.rows)
     run = _new_run(connection) if order.writes else None
     invitations: tuple[Invitation, ...] = ()

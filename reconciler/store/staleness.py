@@ -77,6 +77,20 @@ def refuse_stale(
     return unmoved
 
 
+def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: Current, now: str) -> None:
+    """A plan of a roster that came before a hold did not look at what is held, and must not let it go. A moment that is
+    still to come is of a clock that went wrong. now: ISO-8601 UTC. Raises StalePlan."""
+    if plan.source is None:
+        return
+    later = connection.row(
+        "SELECT hold_id FROM holds WHERE customer_id = :customer AND scope = 'roster'"
+        " AND created_at > :fetched AND created_at <= :now",
+        {"customer": current.id, "fetched": plan.source.fetched_at, "now": now},
+    )
+    if later is not None and (plan.hold is None or plan.hold.id != later[0]):
+        raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
+
+
 def _changed(
     connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame, since: tuple[int, int] | None
 ) -> Iterator[str]:

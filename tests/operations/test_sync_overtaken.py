@@ -162,3 +162,25 @@ def test_another_set_that_is_held_is_told_and_the_same_one_is_not(
         with clock.at(MONDAY + day * NIGHT):
             sync(workspace, SyncRequest(("springfield",)), told=lambda _, events: told.extend(events))
     assert [(each.kind, each.people) for each in told] == [("held", 20), ("held", 30)]
+
+
+def test_changes_alone_let_no_hold_go_that_names_others(project: Project, customer: Callable[..., GivenSource]) -> None:
+    """Held by limits alone; the plan that is kept says everything that waits now, and nobody is told again."""
+    source = customer()
+    synced(project, "springfield")
+    source.given = DAY.without_users(STUDENTS[:7])
+    found = only(synced(project, "springfield", at=MONDAY + NIGHT))
+    assert (found["outcome"], people(project)) == ("held", 40)
+
+    changed = source.given.with_user("u-9001")
+    source.given = source.given.delta(changed)
+    told: list[SyncEvent] = []
+    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    with clock.at(MONDAY + 2 * NIGHT):
+        (again,) = sync(workspace, SyncRequest(("springfield",)), told=lambda _, events: told.extend(events))
+    assert again.came is not None
+    assert again.came.hold is not None
+    assert (again.came.outcome, again.came.hold.id, again.came.kept) == ("held", found["hold"]["id"], True)
+    assert (told, people(project)) == ([], 41)
+    done = project.run("apply", again.came.hold.id, "--approve", again.came.hold.id)
+    assert (done.code, people(project)) == (0, 34), done.err

@@ -163,6 +163,7 @@ def decide(
     sessions: pl.DataFrame | None = None,
     findings: Iterable[Finding] = (),
     whole: Iterable[Kind] = ROSTER_KINDS,
+    waiting: bool = False,
 ) -> RosterDecision:
     """As an operation does it: settle enrollments by fingerprint, then decide on what is open."""
     rules = rules or RosterRules("identifier")
@@ -181,6 +182,7 @@ def decide(
         rules,
         sessions=sessions,
         whole=frozenset(whole),
+        waiting=waiting,
         findings=tuple(findings),
         merging=wanted.merging,
     )

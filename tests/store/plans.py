@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -30,6 +31,8 @@ CUSTOMER: dict[str, Any] = {"kind": "customer", "id": SLUG, "name": "Springfield
 HIGH: dict[str, Any] = {"kind": "community", "id": "high", "name": "High", "members": {}}
 LEAVES: dict[str, Any] = {"kind": "lesson", "id": "leaves", "title": "Leaves", "url": "https://lessons.example/leaves"}
 SOURCE = SourceSummary("zip", "day-1.zip", Freshness.FRESH, True, "ab" * 32, "2026-11-22T03:00:00Z", {"users": 2})
+#: When it was fetched.
+MORNING = datetime.fromisoformat(SOURCE.fetched_at)
 
 Row = Mapping[str, Any]
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from reconciler import clock
 from reconciler.store import held_plans
 from reconciler.store.held_plans import count_held_plans, forget_held_plans, held_plan, keep_held_plan
 from reconciler.store.live import Store
@@ -18,12 +21,13 @@ MADE = "2026-11-20T02:30:00Z"
 
 
 @pytest.fixture
-def held(store: Store) -> Store:
+def held(store: Store) -> Iterator[Store]:
     """A store with something held of customer 1, and the plan of it kept."""
-    plans.load(store)
-    plans.apply(store, held_plan_again(store))
-    assert kept(store)
-    return store
+    with clock.at(plans.MORNING):
+        plans.load(store)
+        plans.apply(store, held_plan_again(store))
+        assert kept(store)
+        yield store
 
 
 def kept(store: Store, hold: str = plans.HOLD.id) -> bool:

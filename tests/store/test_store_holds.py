@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from reconciler import clock
 from reconciler.model.change import Delete, Update
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Hold
 from reconciler.store.live import Store
+from reconciler.store.problem import StalePlan
 from reconciler.store.run_record import HASHED, run_hash
 from tests.store import foreign, plans
 
 
 @pytest.fixture
-def loaded(store: Store) -> Store:
-    plans.load(store)
-    return store
+def loaded(store: Store) -> Iterator[Store]:
+    with clock.at(plans.MORNING):
+        plans.load(store)
+        yield store
 
 
 def held_plan(store: Store) -> Any:
@@ -74,6 +79,28 @@ def test_a_new_roster_without_a_hold_ends_the_last_one(loaded: Store) -> None:
     plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE))
     with loaded.reading() as reader:
         assert reader.holds() == ()
+
+
+@pytest.mark.parametrize("hold", [None, Hold("springfield:1:fedcba", 1, 1)])
+def test_a_roster_that_came_before_a_hold_does_not_let_it_go(loaded: Store, hold: Hold | None) -> None:
+    """It did not look at what is held, whether it holds nothing or something else."""
+    with clock.at(plans.MORNING + timedelta(minutes=5)):
+        plans.apply(loaded, held_plan_again(loaded))
+    before = plans.plan(loaded, source=plans.SOURCE, hold=hold)
+    with clock.at(plans.MORNING + timedelta(minutes=10)):
+        for approved in (False, hold is not None):
+            with pytest.raises(StalePlan):
+                plans.apply(loaded, before, approved=approved)
+        assert waiting(loaded) == [plans.HOLD.id]
+        plans.apply(loaded, held_plan_again(loaded), approved=True)
+    assert waiting(loaded) == []
+
+
+def test_a_hold_of_a_moment_to_come_is_of_a_clock_that_went_wrong(loaded: Store) -> None:
+    with clock.at(plans.MORNING.replace(year=2031)):
+        plans.apply(loaded, held_plan_again(loaded))
+    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE))
+    assert waiting(loaded) == []
 
 
 def test_a_held_removal_of_a_community_waits_while_the_customer_changes(loaded: Store) -> None:
