@@ -6,8 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
-from uuid import UUID
 
 import pytest
 
@@ -16,20 +14,22 @@ from given_sources import given_sources
 from project import Project
 from reconciler.model.schedule import Period, Schedule
 from reconciler.operations import sync_one
-from reconciler.store import opening
 from roster_server import RosterServer
 from roster_server_authority import SECRET
 from sync_play import LiveDistrict, Play, begin_of, districts
 
+pytestmark = pytest.mark.slow
+
 #: All zones of the play put their clocks forward or back within sixty days of it.
 BEGIN = begin_of("2026-10-01T00:05:00")
 #: Moments of the schedule follow from it; a store of its own each time would play something else each time.
-STORE = UUID("5f3c1c6e-4a55-4c39-9f0e-6f8f2f0c7a11")
+STORE = "5f3c1c6e-4a55-4c39-9f0e-6f8f2f0c7a11"
 
 
 @pytest.fixture(autouse=True)
-def same_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "uuid", SimpleNamespace(uuid4=lambda: STORE))
+def same_store(project: Project) -> None:
+    with project.by_hand() as cursor:
+        cursor.execute(f"update store set uuid = '{STORE}'")
 
 
 def played(project: Project, monkeypatch: pytest.MonkeyPatch, seed: int = 7) -> Play:
@@ -76,7 +76,6 @@ def test_a_sync_that_is_broken_is_found_out(
         play.check()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif("RECONCILER_SOAK" not in os.environ, reason="a quarter of an hour: `make soak` plays it")
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_sixty_days_of_two_hundred_districts(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
