@@ -262,6 +262,22 @@ def test_what_was_pushed_without_a_review_is_not_applied(play: Play) -> None:
 
 
 @ON_ONE
+def test_by_hand_only_what_was_merged_is_applied(play: Play) -> None:
+    play.branch("sneak")
+    play.customer("springfield", "Springfield Unified")
+    sneaked = play.commit()
+    play.git("push", "-q", "origin", "HEAD:refs/heads/sneak")
+    refused = play.apply_by_hand(sneaked, f"sha256:{'0' * 64}")
+    assert refused.code == 1, refused.log
+    assert f"{sneaked[:12]} is no commit that main was brought to" in refused.log
+    assert "sha256:" not in refused.log, "it is not even planned"
+    play.propose(1)
+    play.merge(1)
+    inside = play.apply_by_hand(sneaked, f"sha256:{'0' * 64}")
+    assert inside.code == 1, "a commit within a merge is not what was reviewed"
+
+
+@ON_ONE
 def test_a_record_that_another_job_wrote_is_not_believed(play: Play) -> None:
     play.branch("close")
     (play.desk / "customers/springfield/communities/high.yaml").unlink()

@@ -38,9 +38,8 @@ def main() -> None:
     parser.add_argument("--approve", action="append", default=[])
     given = parser.parse_args()
     if given.commit:
-        before = tree.git("rev-parse", "--verify", f"{given.commit}^1")
-        after = tree.git("rev-parse", "--verify", f"{given.commit}^{{commit}}")
-        sys.exit(_carried_out(Part(before, after, None), given.expect, [each for each in given.approve if each]))
+        part = _merged(given.commit)
+        sys.exit(_carried_out(part, given.expect, [each for each in given.approve if each]))
     before, after = given.pushed
     if before == NO_COMMIT:
         print("the first push of this branch: apply it once by hand, README.md says how")
@@ -59,6 +58,18 @@ def parts(before: str, after: str) -> list[Part]:
         last = list(group)[-1][0]
         result.append(Part(result[-1].after if result else before, last, proposal))
     return result
+
+
+def _merged(commit: str) -> Part:
+    """By hand. Raises SystemExit where the default branch, which this job runs on, never was at that commit: whoever may
+    start the job could else apply a branch that nobody reviewed."""
+    after = tree.git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}")
+    if after not in tree.git("rev-list", "--first-parent", "HEAD").split():
+        raise SystemExit(
+            f"error: {after[:12]} is no commit that {forge.BRANCH} was brought to; nothing was planned or applied\n"
+            "    Merge its proposal, and name the commit that the merge made."
+        )
+    return Part(tree.git("rev-parse", "--verify", f"{after}^1"), after, None)
 
 
 def _applied(part: Part) -> int:
