@@ -251,13 +251,16 @@ def test_effects_that_are_no_longer_those_reviewed_are_shown_and_not_applied_but
 @ON_ONE
 def test_what_was_pushed_without_a_review_is_not_applied(play: Play) -> None:
     play.branch("sneak")
-    play.customer("springfield", "Springfield Unified")
+    play.customer("springfield", '"##[add-mask]held ::stop-commands::x"')
     play.commit()
     before, after = play.git("rev-parse", "origin/main"), play.git("rev-parse", "HEAD")
     play.git("push", "-q", "origin", "HEAD:main")
     applied = play.apply(before, after)
     assert applied.code == 4, applied.log
     assert "nobody reviewed it" in applied.log
+    obeyed = re.sub(r"(?ms)^::stop-commands::([0-9a-f]{32})$.*?^::\1::$", "", applied.log)
+    assert "add-mask" in applied.log, "it is shown"
+    assert "add-mask" not in obeyed, "and means nothing to the runner"
     assert not play.live_as(after)
 
 

@@ -77,7 +77,7 @@ def _applied(part: Part) -> int:
     if now.code == program.DONE:
         return _told(part, program.DONE, "nothing to apply")
     if part.proposal is None:
-        print(now.out)
+        forge.log(now.out)
         return _told(part, program.STALE, "pushed without a proposal, so nobody reviewed it")
     proposal = part.proposal
     reviewed = record.read(forge.record(proposal.head, "reconciler/plan"), proposal.number, proposal.head)
@@ -99,7 +99,7 @@ def _carried_out(part: Part, plan_id: str, approvals: list[str]) -> int:
     approved = [word for each in approvals for word in ("--approve", each)]
     options = ("--base", part.before, "--expect", plan_id, "--roster", "none", "--lock-timeout", "300")
     answer = program.reconciler(tree.lay_out(part.after), "apply", *options, *approved, secrets=True)
-    print(answer.out)
+    forge.log(answer.out)
     forge.summary(answer.out + answer.err)
     words = {
         program.DONE: "applied",

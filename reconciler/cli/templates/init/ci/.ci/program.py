@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import forge
 
 DONE, ERROR, CHANGES, HELD, STALE, PARTLY, INVALID = 0, 1, 2, 3, 4, 5, 65
 #: exit codes of a plan that could be made, or says what does not validate
@@ -47,7 +48,7 @@ def reconciler(folder: Path, *arguments: str, secrets: bool = False) -> Answer:
         variables |= json.loads(os.environ.get("RECONCILER_SECRETS") or "{}")
     command = ["reconciler", *arguments]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
-    sys.stderr.write(done.stderr)
+    forge.log(done.stderr)
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

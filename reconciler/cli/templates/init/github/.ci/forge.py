@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -123,6 +124,14 @@ def git_access() -> dict[str, str]:
 def job() -> str:
     """The page of this job, which keeps the whole report."""
     return f"{SERVER}/{REPOSITORY}/actions/runs/{os.environ.get('GITHUB_RUN_ID', '')}"
+
+
+def log(text: str) -> None:
+    """Into the job's log. The runner obeys what it finds there (`::add-mask::`, `##[…]`), and this has names and values
+    that a proposal's author wrote."""
+    if text.strip():
+        end = secrets.token_hex(16)
+        print(f"::stop-commands::{end}\n{text.rstrip()}\n::{end}::", flush=True)
 
 
 def summary(text: str) -> None:
