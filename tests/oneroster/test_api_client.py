@@ -268,6 +268,24 @@ def test_a_retry_after_that_cannot_be_read_is_no_reason_to_hurry() -> None:
     assert sum(time.slept) >= 1
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "9" * 50},
+        {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT", "Date": "Mon, 01 Jan 1900 00:00:00 GMT"},
+    ],
+)
+def test_a_wait_to_the_end_of_time_is_a_wait_like_any_other(headers: dict[str, str]) -> None:
+    assert refusal_of(lambda _: Reply(429, headers=headers))[0] == "asked-to-wait"
+
+
+@pytest.mark.parametrize("zone", [f"+{'9' * 20}", "-9999"])
+def test_a_moment_that_no_clock_has_is_none(zone: str) -> None:
+    moment = f"Fri, 31 Dec 2026 23:59:59 {zone}"
+    assert refusal_of(lambda _: Reply(429, headers={"Retry-After": moment, "Date": moment}))[0] == "server-busy"
+    assert refusal_of(lambda _: Reply(401, headers={"Date": moment}))[0] == "unauthorized"
+
+
 def test_a_fetch_ends_at_its_deadline() -> None:
     with asked_of(lambda _: GOOD, timeout=timedelta(minutes=30)) as (client, server, time):
         client.get("/users", {})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,6 +16,7 @@ from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
+from reconciler.oneroster.sources.api.answer import Answer
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Step
 
 ASK = Ask(NOW)
@@ -201,6 +204,57 @@ def test_who_is_not_there_either_when_asked_for_is_a_row_set_aside() -> None:
     fetched = source(ScriptedApi(records(made))).fetch(ASK)
     assert codes(fetched.diagnostics) == ["parents-asked-again"]
     assert snapshot(fetched).quarantine["key"].to_list() == ["e-99999"]
+
+
+@pytest.mark.parametrize("how", ["bad-request", "server-error", "forbidden", "unexpected-status", {}, {"user": None}])
+def test_a_server_that_cannot_be_asked_for_one_record_is_asked_once_and_gives_a_roster_all_the_same(how: Any) -> None:
+    made = MADE
+    for key in ("no-1", "no-2"):
+        made = made.with_row(
+            "enrollments", key, classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId=f"u-{key}", role="student"
+        )
+
+    def single(api: ScriptedApi, number: int) -> None:
+        if api.asked[-1][0].startswith("/users/") and isinstance(how, str):
+            raise refusal(how)
+
+    class Odd(ScriptedApi):
+        def get(self, path: str, query: Mapping[str, str]) -> Answer:
+            if path.startswith("/users/") and not isinstance(how, str):
+                self.asked.append((path, query))
+                return answer(how, path)
+            return super().get(path, query)
+
+    api = Odd(records(made), before=single)
+    fetched = source(api).fetch(ASK)
+    assert codes(fetched.diagnostics) == ["no-single-records", "parents-asked-again"]
+    assert [path for path in api.paths() if path.startswith("/users/")] == ["/users/u-no-1"]
+    assert sorted(snapshot(fetched).quarantine["key"]) == ["no-1", "no-2"]
+
+
+def test_a_server_that_is_only_busy_with_one_record_is_asked_later() -> None:
+    made = MADE.with_row(
+        "enrollments", "e-99999", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-no", role="student"
+    )
+
+    def busy(api: ScriptedApi, number: int) -> None:
+        if api.asked[-1][0].startswith("/users/"):
+            raise refusal("server-busy")
+
+    assert refused(ScriptedApi(records(made), before=busy))[0].code == "server-busy"
+
+
+@pytest.mark.parametrize("left", [0, 3, 99])
+def test_a_collection_that_has_fewer_rows_when_it_is_read_again_is_not_the_whole(left: int) -> None:
+    first = MADE.tables["enrollments"][0]
+    crowd = [{**first, "sourcedId": f"f-{n:04d}", "userSourcedId": f"x-{n:04d}"} for n in range(250)]
+
+    def lost(api: ScriptedApi, number: int) -> None:
+        if "/enrollments" in api.paths():
+            api.rows["users"] = api.rows["users"][:left]
+
+    made = MADE.with_rows("enrollments", [*MADE.tables["enrollments"], *crowd])
+    assert refused(ScriptedApi(records(made), before=lost))[0].code == "incomplete-collection"
 
 
 def test_many_missing_parents_are_looked_for_in_their_collection_once_more() -> None:

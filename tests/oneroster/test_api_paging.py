@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from urllib.parse import clear_cache
 
 import polars as pl
 import pytest
@@ -270,6 +272,33 @@ def test_a_next_link_that_is_forgotten_where_nothing_is_counted_does_not_look_li
     assert read(Forgetful(ids(35), links="cursor=x")) == ids(35), "with a total the rest is asked for"
 
 
+def test_a_total_that_counts_only_a_page_does_not_hide_a_next_link_that_is_forgotten() -> None:
+    class Miscounting(Server):
+        forgets = 0
+
+        def answer(self, request: Request) -> tuple[list[str], Page]:
+            rows, page = super().answer(request)
+            page = replace(page, total=LIMIT)
+            return rows, replace(page, link=None) if len(self.requests) == self.forgets else page
+
+    whole, cut = Miscounting(ids(40), links="cursor=x"), Miscounting(ids(40), links="cursor=x")
+    cut.forgets = 2
+    assert read(whole) == ids(40)
+    assert code(read(cut)) == "incomplete-collection"
+
+
+def test_links_are_known_again_and_not_kept() -> None:
+    server, paging = Server(ids(500), links=f"cursor={'x' * 50_000}"), Paging("users", LIMIT)
+    tracemalloc.start()
+    while isinstance(paging.take(server.answer(paging.request)[1]), Go):
+        server.requests = server.requests[:1]
+    clear_cache()  # Python's own knows the last few
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert paging.pages == 50
+    assert kept < 500_000, "a tenth of its links"
+
+
 def test_a_server_that_knows_no_offset_ends_with_its_last_link() -> None:
     class Cursors(Server):
         def answer(self, request: Request) -> tuple[list[str], Page]:
@@ -318,10 +347,18 @@ def test_the_next_link_is_found_among_others(header: str, link: str | None) -> N
     assert next_link(header) == link
 
 
+def test_an_offset_that_is_no_number_of_rows_makes_a_link_that_is_followed_as_it_is() -> None:
+    for digits, offset in (("50", 50), ("9" * 13, None), ("9" * 5000, None)):
+        page = page_facts(pl.Series(["a"]), {"link": f'<https://x.example/u?offset={digits}>; rel="next"'})
+        assert page.link_offset == offset
+
+
 def test_totals_are_read_from_either_header_and_only_as_numbers() -> None:
     assert total_rows({"x-total-count": " 12 "}) == 12
     assert total_rows({"x-count": "7"}) == 7
     assert total_rows({"x-total-count": "many"}) is None
+    assert total_rows({"x-total-count": "9" * 13}) is None, "no number of rows, nor one that others could keep"
+    assert total_rows({"x-total-count": "9" * 5000}) is None
     assert total_rows({}) is None
 
 

@@ -15,6 +15,8 @@ from reconciler.oneroster.sources.api.paging import Page
 TOTALS = ("x-total-count", "x-count")
 NEXT = re.compile(r'<([^<>]*)>((?:\s*;\s*[^,;="]+(?:=(?:"[^"]*"|[^,;"]*))?)*)')
 RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s,;"]+))', re.IGNORECASE)
+#: No collection has a number of rows with more digits.
+MOST_DIGITS = 12
 #: A link that asks for nothing else is the same as the offset in it.
 PLAIN = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 
@@ -40,7 +42,7 @@ def total_rows(headers: Mapping[str, str]) -> int | None:
     """The rows of a whole collection; None where no header says it, or says no number."""
     for name in TOTALS:
         said = headers.get(name, "").strip()
-        if said.isascii() and said.isdigit():
+        if _is_number(said):
             return int(said)
     return None
 
@@ -58,6 +60,10 @@ def _plain_offset(link: str) -> int | None:
     query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
     names = [name for name, _ in query]
     offset = dict(query).get("offset", "")
-    if not PLAIN.issuperset(names) or len(set(names)) < len(names) or not (offset.isascii() and offset.isdigit()):
+    if not PLAIN.issuperset(names) or len(set(names)) < len(names) or not _is_number(offset):
         return None
     return int(offset)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -18,6 +19,19 @@ from reconciler.oneroster.sources.api.tally import MOST_SINGLE, Missing, Tally
 from reconciler.oneroster.sources.interface import Earlier
 
 NOT_FOUND = "not-found"
+#: Answers to the question for one record that say nothing of the roster: a server may not know such questions.
+NO_RECORD = frozenset(
+    {
+        "bad-request",
+        "empty-answer",
+        "forbidden",
+        "malformed-page",
+        "not-json",
+        "server-error",
+        "unexpected-status",
+        "wrong-envelope",
+    }
+)
 #: Without a single row of these there is nothing that could be compared.
 NEVER_EMPTY = ("orgs", "users")
 #: Of which it matters that none is lost in a delta.
@@ -44,7 +58,7 @@ class Gathering:
                 if tally is not None:
                     tallies[collection.name] = tally
             self._refuse_empty(tallies)
-            self._complete(writer, missing)
+            self._complete(writer, missing, tallies)
             return writer.pack()
 
     def changes(self, since: Since) -> BinaryIO | str:
@@ -82,7 +96,7 @@ class Gathering:
         if empty:
             raise Refusal([_empty(name) for name in empty])
 
-    def _complete(self, writer: BundleWriter, missing: Missing) -> None:
+    def _complete(self, writer: BundleWriter, missing: Missing, tallies: Mapping[str, Tally]) -> None:
         """Parents that came into being after their collection was read and before enrollments were: asked for again.
         What then is missing still is a matter of the rows that name it, and the reader's to judge."""
         collections = {collection.name: collection for collection in COLLECTIONS[self._version]}
@@ -90,17 +104,36 @@ class Gathering:
             if not keys:
                 continue
             if len(keys) > MOST_SINGLE:
-                self._again(collections[name], writer)
+                self._again(collections[name], writer, tallies[name].rows)
                 found = f"{name} were read again, more than {MOST_SINGLE} of them are named in enrollments alone"
             else:
-                single = [self._single(collections[name], key, writer) for key in sorted(keys)]
-                found = f"{sum(single):,} of {len(keys):,} {name} that only enrollments name were found when asked for"
+                came = self._one_by_one(collections[name], sorted(keys), writer)
+                found = f"{came:,} of {len(keys):,} {name} that only enrollments name were found when asked for"
             self.notes.append(info("parents-asked-again", found))
 
-    def _again(self, collection: Collection, writer: BundleWriter) -> None:
+    def _again(self, collection: Collection, writer: BundleWriter, before: int) -> None:
+        """before: rows of the first reading. One that has fewer is no better than it."""
         if self._how.kept is not None:
             self._how.kept.forget(collection.name)
-        self._how.collect(collection, Everything(collection, writer))
+        now = self._how.collect(collection, Everything(collection, writer)).rows
+        if now < before:
+            raise Refusal([_fewer(collection.name, before, now)])
+
+    def _one_by_one(self, collection: Collection, keys: Iterable[str], writer: BundleWriter) -> int:
+        """How many came. A server that cannot answer such a question is not asked it again."""
+        came = 0
+        for key in keys:
+            try:
+                came += self._single(collection, key, writer)
+            except Refusal as refusal:
+                code = refusal.diagnostics[0].code
+                if code not in NO_RECORD:
+                    raise
+                self.notes.append(
+                    info("no-single-records", f"{collection.name} cannot be asked for one by one ({code})")
+                )
+                break
+        return came
 
     def _single(self, collection: Collection, key: str, writer: BundleWriter) -> bool:
         try:
@@ -125,6 +158,14 @@ def _gone(collection: Collection) -> Diagnostic:
         "collection-gone",
         f"the last roster had {collection.name}, and now the server has none: was its module switched off?",
         hint="nothing is compared, so nobody is removed; ask whoever runs the server",
+    )
+
+
+def _fewer(name: str, before: int, now: int) -> Diagnostic:
+    return error(
+        "incomplete-collection",
+        f"{name}: {before:,} rows came at first, and {now:,} when they were asked for again",
+        hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
     )
 
 

@@ -10,6 +10,7 @@ are what is left to check there.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -108,7 +109,7 @@ class Paging:
     _page_digest: bytes | None = None
     _largest: int = 0
     _digests: set[bytes] = field(default_factory=set)
-    _links: set[str] = field(default_factory=set)
+    _links: set[bytes] = field(default_factory=set)
     _asked_again: bool = False
     _probed: bool = False
     _beyond: bool = False
@@ -197,10 +198,16 @@ class Paging:
             return Go(self._by_offset(), skip)
         if page.link is None:
             return self._end_of_links(skip)
-        if page.link in self._links:
+        if not self._is_new(page.link):
             return Refused(self._loop("its next link leads back to a page that was read already"))
-        self._links.add(page.link)
         return Go(Request(self.rows, self.limit, page.link), skip)
+
+    def _is_new(self, link: str) -> bool:
+        """And not from now on. A link may be as long as a server likes, and there may be as many as pages."""
+        known = hashlib.sha256(link.encode("utf-8", "surrogatepass")).digest()
+        is_new = known not in self._links
+        self._links.add(known)
+        return is_new
 
     def _by_offset(self) -> Request:
         overlap = self._overlaps and self._largest > 1 and self._last is not None
@@ -211,13 +218,14 @@ class Paging:
         if self.total is not None and self.rows < self.total:
             self._overlaps = False
             return Go(self._by_offset(), skip)
-        if self.total is None and self.pages > 1:
+        # A total that more rows came than counts nothing.
+        if (self.total is None or self.total < self.rows) and self.pages > 1:
             self._beyond = True
             return Go(Request(self.rows, self.limit), skip)
         return self._whole(skip)
 
     def _behind_the_last_link(self, page: Page) -> Turn:
-        """Nothing counts the rows, so a link that a server or a proxy forgot looks like the last page."""
+        """No believable total counts the rows, so a link that a server or a proxy forgot looks like the last page."""
         if page.rows and page.digest not in self._digests:
             return Refused(self._hole("more rows lie behind it", "no next link"))
         return self._whole(page.rows)
@@ -249,9 +257,8 @@ class Paging:
             return StartOver(f"{self.name}: rows were taken away while they were read")
         if self.total is not None and self.rows < self.total:
             return Refused(self._short())
-        if not self.by_offset and page.link is not None and page.link not in self._links and not self._probed:
+        if not self.by_offset and page.link is not None and not self._probed and self._is_new(page.link):
             # A server may have nothing to give at a place and say that more follow; two such places are an end.
-            self._links.add(page.link)
             return self._probe(Request(self.rows, self.limit, page.link))
         if self.total is None and not self._probed and self.rows and self.by_offset:
             return self._probe(Request(self.rows + max(self._largest, 1), self.limit))

@@ -34,6 +34,8 @@ _STATUSES = {408: GATEWAY, 429: BUSY, 500: FAILED, 502: GATEWAY, 503: BUSY, 504:
 
 #: The longest that a server is waited for because it said so, in seconds. Beyond it the fetch ends, and goes on later.
 PATIENCE = 600.0
+#: Beyond any patience, and such that its end is a moment that can be told.
+LONGEST_WAIT = 365 * 86_400.0
 
 
 class Again(Exception):  # noqa: N818 - it is a way on, not a defect
@@ -72,18 +74,17 @@ def retry_after(value: str | None, now: float, date: str | None = None) -> float
         return None
     value = value.strip()
     if value.isascii() and value.isdigit():
-        # Beyond any patience, and short enough to be a number.
-        return float(value[:9])
+        return min(float(value[:9]), LONGEST_WAIT)
     until = _moment(value)
     if until is None:
         return None
     start = _moment(date) if date else None
-    return max(0.0, until - (now if start is None else start))
+    return min(max(0.0, until - (now if start is None else start)), LONGEST_WAIT)
 
 
 def _moment(value: str) -> float | None:
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -70,5 +70,5 @@ def _ahead(answer: httpx.Response, now: float) -> float:
     """Seconds that the server's Date is ahead of now; 0 where it has none."""
     try:
         return parsedate_to_datetime(answer.headers["date"]).timestamp() - now
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return 0.0

@@ -61,8 +61,8 @@ def parts(before: str, after: str) -> list[Part]:
 
 
 def _merged(commit: str) -> Part:
-    """By hand. Raises SystemExit where the default branch, which this job runs on, never was at that commit: whoever may
-    start the job could else apply a branch that nobody reviewed."""
+    """By hand. Raises SystemExit where the default branch, which this job runs on, never was at that commit: else
+    whoever may start the job could apply a branch that nobody reviewed."""
     after = tree.git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}")
     if after not in tree.git("rev-list", "--first-parent", "HEAD").split():
         raise SystemExit(
