@@ -181,7 +181,7 @@ def _secret(workspace: Workspace, customer: str, named: SecretReference) -> byte
     return secret
 
 
-def _listener(customer: str, document: Mapping[str, object]) -> Listener | Attempt:
+def _listener(customer: str, document: Mapping[str, object] | None) -> Listener | Attempt:
     try:
         return listener_of(customer, document)
     except Refusal as refusal:

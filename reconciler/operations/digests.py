@@ -55,7 +55,7 @@ def make_digests(store: Store, connection: Connection) -> tuple[Diagnostic, ...]
     return unreadable
 
 
-def _listeners(documents: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Listener], tuple[Diagnostic, ...]]:
+def _listeners(documents: Mapping[str, Mapping[str, Any] | None]) -> tuple[dict[str, Listener], tuple[Diagnostic, ...]]:
     """By customer; with what is wrong with the others."""
     found: dict[str, Listener] = {}
     unreadable: list[Diagnostic] = []

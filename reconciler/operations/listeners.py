@@ -23,12 +23,14 @@ class Listener:
     timezone: str
 
 
-def listener_of(customer: str, document: Mapping[str, Any]) -> Listener:
-    """document: of the customer, as last applied. Raises Refusal `notify-unreadable`, with a warning, where that was
-    changed by another hand to what no file could say: nobody hears of this customer then, and of every other one they
-    do."""
-    timezone = str(document.get("timezone") or "UTC")
+def listener_of(customer: str, document: Mapping[str, Any] | None) -> Listener:
+    """document: of the customer, as last applied; None where that is none any more. Raises Refusal
+    `notify-unreadable`, with a warning, where another hand changed it to what no file could say: nobody hears of this
+    customer then, and of every other one they do."""
     try:
+        if document is None or "id" not in document:
+            raise ValueError
+        timezone = str(document.get("timezone") or "UTC")
         ZoneInfo(timezone)
         return Listener(Notify.model_validate(document.get("notify") or {}), timezone)
     except (ValidationError, ValueError, LookupError, OSError):

@@ -52,7 +52,7 @@ def _enter(
     event: SyncEvent,
     customer: int,
     name: str,
-    document: Mapping[str, object],
+    document: Mapping[str, object] | None,
 ) -> None:
     now = clock.now()
     hold = HeldSet(event.hold, event.people) if event.hold is not None else None

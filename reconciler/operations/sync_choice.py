@@ -59,13 +59,22 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A customer of whom the store has no configuration any more. why: what its reading raised."""
+
+    id: str
+    number: int
+    why: Refusal
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """candidates: to be synced, by id. skipped: named and not synced, and why. broken: what the store has of these is
-    no configuration."""
+    """candidates: to be synced, by id. skipped: named and not synced, and why. broken: nobody can tell from where these
+    would be fetched, or when."""
 
     candidates: tuple[Candidate, ...]
     skipped: Mapping[str, Diagnostic]
-    broken: Mapping[str, Refusal]
+    broken: tuple[Broken, ...]
 
 
 def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
@@ -74,14 +83,14 @@ def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
     wanted = tuple(dict.fromkeys(named))
     found: dict[str, Candidate] = {}
     skipped: dict[str, Diagnostic] = {}
-    broken: dict[str, Refusal] = {}
+    broken: list[Broken] = []
     told: list[tuple[SyncRecord, SyncRecord]] = []
     with store.reading() as reader:
         looked_at = (
             reader.to_be_looked_at(now, text(datetime.fromisoformat(now) + CLOCKS_APART), VERSION) if due else None
         )
         if looked_at is not None and not looked_at and not wanted:
-            return Choice((), {}, {})
+            return Choice((), {}, ())
         records = _records(reader, wanted, looked_at)
         syncs = reader.syncs()
         for slug, record in records.items():
@@ -89,7 +98,9 @@ def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
             try:
                 resolved = applied_customer(reader, record)
             except Refusal as refusal:
-                broken[slug] = refusal
+                # Who was not fetched by itself before is asked for by name alone.
+                if slug in wanted or last.schedule is None or last.next_at is not None:
+                    broken.append(Broken(slug, record.id, refusal))
                 continue
             schedule = schedule_of(store, resolved.customer)
             current = with_schedule(last, record, schedule, now)
@@ -107,7 +118,7 @@ def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
             found[slug] = Candidate(record.id, resolved, rostering, schedule, current)
     for read, current in told:
         keep_schedule(store, read, current)
-    return Choice(tuple(found.values()), skipped, broken)
+    return Choice(tuple(found.values()), skipped, tuple(broken))
 
 
 def schedule_of(store: Store, customer: Customer) -> Schedule | None:

@@ -75,6 +75,14 @@ def ended(
     return replace(found, stale_since=stale_since(found, schedule, source, now))
 
 
+def unconfigured(last: SyncRecord, now: str) -> SyncRecord:
+    """As it stands where not even a fetch could begin, for a reason of our own. When the next one is stays as it was:
+    it begins as soon as it can."""
+    if last.outcome == SyncOutcome.FAILED:
+        return last
+    return replace(last, outcome=SyncOutcome.FAILED.value, since=now)
+
+
 def stale_since(record: SyncRecord, schedule: Schedule, source: str, now: str) -> str | None:
     """When the last fresh roster came, where that is too long ago; else None. A file is fresh when its content is new,
     the answer of a live system whenever it was read whole."""

@@ -24,9 +24,9 @@ from reconciler.operations.applied_configuration import with_applied
 from reconciler.operations.failure import UNFORESEEN, unexpected
 from reconciler.operations.fetching import WINDOW, Fetches, Heard, fetches, hosts_of, nobody, source_of
 from reconciler.operations.snapshots import earlier_roster
-from reconciler.operations.sync_choice import Candidate, Choice, choose
+from reconciler.operations.sync_choice import Broken, Candidate, choose
 from reconciler.operations.sync_one import Came, take_in
-from reconciler.operations.sync_record import begun, ended, plain_sentences, told
+from reconciler.operations.sync_record import begun, ended, plain_sentences, told, unconfigured
 from reconciler.operations.workspace import Workspace
 from reconciler.store.connection import Connection
 from reconciler.store.lock import sync_lock
@@ -84,19 +84,15 @@ def sync(
     Raises Refusal where a name is nobody's, or the store cannot be read."""
     choice = choose(workspace.store, request.customers, due=request.due)
     run = _Run(workspace, request, finished, told)
-    for result in _unsynced(choice):
-        run.end(result)
-    if choice.candidates:
-        with workspace.store.kept_open(), fetches() as under_way:
-            run.carry_out(choice.candidates, under_way)
-    return tuple(sorted(run.results, key=lambda result: result.id))
-
-
-def _unsynced(choice: Choice) -> Iterator[SyncedCustomer]:
     for name, why in choice.skipped.items():
-        yield SyncedCustomer(name, None, diagnostics=(why,))
-    for name, refusal in choice.broken.items():
-        yield SyncedCustomer(name, Came(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
+        run.end(SyncedCustomer(name, None, diagnostics=(why,)))
+    with workspace.store.kept_open():
+        for each in choice.broken:
+            run.end(run.without_configuration(each))
+        if choice.candidates:
+            with fetches() as under_way:
+                run.carry_out(choice.candidates, under_way)
+    return tuple(sorted(run.results, key=lambda result: result.id))
 
 
 @dataclass(slots=True)
@@ -122,6 +118,19 @@ class _Run:
     def end(self, result: SyncedCustomer) -> None:
         self.results.append(result)
         self.finished(result)
+
+    def without_configuration(self, broken: Broken) -> SyncedCustomer:
+        """Nothing can be fetched; that is written down, and told."""
+        name, number = broken.id, broken.number
+        came = Came(SyncOutcome.FAILED, diagnostics=broken.why.diagnostics)
+        try:
+            with sync_lock(self.workspace.store, name):
+                with self.workspace.store.reading() as reader:
+                    last = reader.syncs(number).get(number, SyncRecord(number))
+                record = unconfigured(last, clock.now())
+                return self._recorded(name, came, record, told(name, last, record, came), ())
+        except Refusal as refusal:
+            return _not_begun(name, refusal, due=self.request.due)
 
     def carry_out(self, candidates: tuple[Candidate, ...], under_way: Fetches) -> None:
         hosts = hosts_of(self.workspace)
@@ -163,7 +172,7 @@ class _Run:
             keep_sync(self.workspace.store, record)
         except Refusal as refusal:
             held.close()
-            self.end(_not_begun(candidate, refusal, due=self.request.due))
+            self.end(_not_begun(candidate.id, refusal, due=self.request.due))
             return None
         try:
             source = source_of(
@@ -197,7 +206,18 @@ class _Run:
         candidate = one.candidate
         record = ended(one.record, candidate.schedule, came, source=source, whole=one.ask.whole, now=clock.now())
         found = told(candidate.id, candidate.last, record, came, one.waited)
-        diagnostics = [*came.diagnostics, *_remarks(candidate, came, record)]
+        self.end(self._recorded(candidate.id, came, record, found, _remarks(candidate, came, record)))
+
+    def _recorded(
+        self,
+        name: str,
+        came: Came,
+        record: SyncRecord,
+        found: tuple[SyncEvent, ...],
+        remarks: Iterable[Diagnostic],
+    ) -> SyncedCustomer:
+        """Writes down how a customer stands, with what is to be told of it."""
+        diagnostics = [*came.diagnostics, *remarks]
         try:
             keep_sync(self.workspace.store, record, partial(self.told, events=found) if found else None)
         except Refusal as refusal:
@@ -205,18 +225,16 @@ class _Run:
             diagnostics += refusal.diagnostics
         except UNFORESEEN as problem:  # a door: what cannot be told of one must not keep the others from being synced
             came = replace(came, outcome=SyncOutcome.FAILED)
-            diagnostics.append(unexpected(candidate.id, "telling of", problem))
-        self.end(
-            SyncedCustomer(
-                candidate.id,
-                came,
-                record.since,
-                record.stale_since,
-                record.next_at,
-                plain_sentences(came),
-                tuple(diagnostics),
-                found,
-            )
+            diagnostics.append(unexpected(name, "telling of", problem))
+        return SyncedCustomer(
+            name,
+            came,
+            record.since,
+            record.stale_since,
+            record.next_at,
+            plain_sentences(came),
+            tuple(diagnostics),
+            found,
         )
 
     def _taken(self, one: _Begun, future: Future[Fetched | Refusal]) -> tuple[Came, str]:
@@ -260,15 +278,15 @@ def _give_up(future: Future[Fetched | Refusal]) -> None:
             came.stream.close()
 
 
-def _not_begun(candidate: Candidate, refusal: Refusal, *, due: bool) -> SyncedCustomer:
+def _not_begun(name: str, refusal: Refusal, *, due: bool) -> SyncedCustomer:
     """Another sync of it is under way, which is in order for what runs by itself; or the store is in the way."""
     if not (isinstance(refusal, StoreProblem) and refusal.diagnostic.code == "locked"):
-        return SyncedCustomer(candidate.id, Came(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
-    what = f"{candidate.id} is being synced by another process"
+        return SyncedCustomer(name, Came(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
+    what = f"{name} is being synced by another process"
     if due:
-        return SyncedCustomer(candidate.id, None, diagnostics=(info("sync-under-way", what),))
+        return SyncedCustomer(name, None, diagnostics=(info("sync-under-way", what),))
     under_way = error("sync-under-way", f"{what}; nothing was done here", hint="wait until it is done")
-    return SyncedCustomer(candidate.id, Came(SyncOutcome.FAILED), diagnostics=(under_way,))
+    return SyncedCustomer(name, Came(SyncOutcome.FAILED), diagnostics=(under_way,))
 
 
 def _remarks(candidate: Candidate, came: Came, record: SyncRecord) -> Iterator[Diagnostic]:

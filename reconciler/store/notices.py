@@ -10,6 +10,7 @@ from reconciler.model.sync import EventKind
 from reconciler.notices.notice import CLOSES, HeldSet, Notice
 from reconciler.store.connection import Connection, Parameters
 from reconciler.store.documents import text_of
+from reconciler.store.records import document_of
 from reconciler.store.run_record import HoldScope
 
 
@@ -114,19 +115,23 @@ OF_MESSAGE = (
 )
 
 
-def documents_with_notices(connection: Connection) -> dict[str, dict[str, object]]:
-    """By slug, as last applied: of every customer of whom there is anything to tell."""
+#: By slug; None of a customer whose document is none any more.
+Documents = dict[str, dict[str, object] | None]
+
+
+def documents_with_notices(connection: Connection) -> Documents:
+    """As last applied: of every customer of whom there is anything to tell."""
     return _documents(connection, WITH_NOTICES, {})
 
 
-def documents_of(connection: Connection, message: int) -> dict[str, dict[str, object]]:
+def documents_of(connection: Connection, message: int) -> Documents:
     """As `documents_with_notices`: of every customer of whom a message tells."""
     return _documents(connection, OF_MESSAGE, {"message": message})
 
 
-def _documents(connection: Connection, which: str, facts: Parameters) -> dict[str, dict[str, object]]:
+def _documents(connection: Connection, which: str, facts: Parameters) -> Documents:
     rows = connection.rows(f"SELECT c.slug, c.document FROM customers c WHERE {which}", facts)
-    return {str(slug): orjson.loads(document) for slug, document in rows}
+    return {str(slug): document_of(document) for slug, document in rows}
 
 
 def held_now(connection: Connection, message: int) -> dict[str, tuple[HeldSet, tuple[str, ...]]]:
@@ -140,9 +145,10 @@ def held_now(connection: Connection, message: int) -> dict[str, tuple[HeldSet, t
     return {str(slug): (HeldSet(hold, int(people)), tuple(orjson.loads(causes))) for slug, hold, people, causes in rows}
 
 
-def told_of(connection: Connection, slug: str) -> tuple[int, str, dict[str, object]] | None:
-    """A customer's id, name and document as last applied; None where it is not there."""
+def told_of(connection: Connection, slug: str) -> tuple[int, str, dict[str, object] | None] | None:
+    """A customer's id, name and document as last applied, None where that is none any more; None where the customer is
+    not there."""
     row = connection.row(
         "SELECT id, name, document FROM customers WHERE slug = :slug AND tombstoned_at IS NULL", {"slug": slug}
     )
-    return (int(row[0]), str(row[1]), orjson.loads(row[2])) if row else None
+    return (int(row[0]), str(row[1]), document_of(row[2])) if row else None

@@ -23,6 +23,7 @@ from reconciler.store.records import (
     RunRecord,
     SnapshotRecord,
     SourceRecord,
+    document_of,
 )
 from reconciler.store.syncs import SyncRecord, erasures, held_of_roster, roster_is_held, sync_records, to_be_looked_at
 from reconciler.store.tables import declared as tables
@@ -117,7 +118,7 @@ class Reader:
     def _declared(self, kind: Kind, statement: Any) -> tuple[DeclaredRecord, ...]:
         found = (
             DeclaredRecord(
-                kind, slug, label, orjson.loads(document), at is not None, number, *_altered(document, written)
+                kind, slug, label, document_of(document) or {}, at is not None, number, *_altered(document, written)
             )
             for number, slug, label, document, at, written in self._connection.rows(statement)
         )
@@ -399,4 +400,4 @@ def _altered(document: str, written: str | None) -> tuple[bool, Mapping[str, obj
     """Whether a document is not as its run wrote it, or nobody knows; and what the run wrote, if it is known."""
     if document == written:
         return False, None
-    return True, orjson.loads(written) if written is not None else None
+    return True, document_of(written) if written is not None else None

@@ -31,7 +31,8 @@ class CustomerRecord:
 
     @cached_property
     def document(self) -> Mapping[str, object]:
-        return _document(self.text)
+        """Empty where another hand made something of it that is no document."""
+        return document_of(self.text) or {}
 
     @property
     def altered(self) -> bool:
@@ -41,12 +42,16 @@ class CustomerRecord:
     @cached_property
     def written(self) -> Mapping[str, object] | None:
         """What the run wrote, where that is known and the document is altered."""
-        return _document(self.written_text) if self.altered and self.written_text is not None else None
+        return document_of(self.written_text) if self.altered and self.written_text is not None else None
 
 
-def _document(text: str) -> Mapping[str, object]:
-    document: Mapping[str, object] = orjson.loads(text)
-    return document
+def document_of(text: str) -> dict[str, object] | None:
+    """What was written as `documents.text_of` does; None where another hand wrote something else."""
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
