@@ -25,6 +25,7 @@ from reconciler.operations.failure import UNFORESEEN, unexpected
 from reconciler.operations.fetching import WINDOW, Fetches, Heard, fetches, hosts_of, nobody, source_of
 from reconciler.operations.snapshots import earlier_roster
 from reconciler.operations.sync_choice import Broken, Candidate, choose
+from reconciler.operations.sync_memory import as_of, whole_since
 from reconciler.operations.sync_one import Came, take_in
 from reconciler.operations.sync_record import begun, ended, plain_sentences, told, unconfigured
 from reconciler.operations.workspace import Workspace
@@ -166,6 +167,7 @@ class _Run:
                 # Another process has synced it since it was chosen.
                 held.close()
                 return None
+            last = as_of(last, now)
             candidate = replace(candidate, last=last)
             record = begun(last, candidate.schedule, now)
             ask = self._ask(candidate, earlier, now)
@@ -192,7 +194,7 @@ class _Run:
             return last, earlier_roster(reader, number), reader.held_of_roster(number)
 
     def _ask(self, candidate: Candidate, earlier: Earlier, now: str) -> Ask:
-        whole_at = max(filter(None, (earlier.whole_at, candidate.last.whole_at)), default=None)
+        whole_at = whole_since(earlier.whole_at, candidate.last.whole_at, now)
         if earlier == Earlier() or whole_at is None:
             whole = True
         else:

@@ -105,11 +105,15 @@ def clock_that_runs(tells: Callable[[], datetime]) -> Iterator[None]:
 
 
 def test_a_clock_that_was_ahead_stops_nobody(project: Project, customer: Callable[..., GivenSource]) -> None:
-    source = customer(auto=DAILY)
+    source = customer(auto=DAILY, rostering=API)
     synced(project, "--due", at=MONDAY.replace(year=2031))
+    same = only(synced(project, "--due"))
+    assert (same["outcome"], same["early"]) == ("unchanged", False)
+    assert source.asked[-1].whole
     source.given = DAY.with_user("u-9001")
-    assert outcomes(synced(project, "--due")) == {"springfield": "applied"}
-    assert synced(project, "--due").json["customers"] == []
+    assert outcomes(synced(project, "--due", at=MONDAY + NIGHT)) == {"springfield": "applied"}
+    assert synced(project, "--due", at=MONDAY + NIGHT).json["customers"] == []
+    assert [each.whole for each in source.asked] == [True, True, False]
 
 
 def test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile(

@@ -1,0 +1,98 @@
+"""Moments that are still to come are of a clock that was wrong: what was noted by it counts as unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.schedule import Period, Schedule
+from reconciler.model.sync import SyncOutcome
+from reconciler.operations.sync_memory import as_of, believed, whole_since
+from reconciler.operations.sync_one import Came
+from reconciler.operations.sync_record import begun, ended
+from reconciler.store.syncs import SyncRecord
+
+NOW = "2026-11-24T02:35:00Z"
+YEARS_AHEAD = "2031-11-24T02:35:00Z"
+DAILY = Schedule(Period.DAILY, at="02:30")
+GOOD = SyncRecord(
+    1,
+    schedule="sha256:1",
+    next_at="2026-11-24T02:30:00Z",
+    first_at="2026-10-01T02:30:00Z",
+    attempted_at="2026-11-23T02:31:00Z",
+    outcome="applied",
+    since="2026-11-01T02:30:00Z",
+    fresh_at="2026-11-23T02:31:00Z",
+    changed_at="2026-11-20T02:31:00Z",
+    whole_at="2026-11-20T02:31:00Z",
+    sha256="ab",
+    settled="cd",
+    settled_until="2026-12-20",
+)
+
+
+def after(last: SyncRecord, now: str = NOW, source: str = "sftp", **came: Any) -> SyncRecord:
+    """What the next sync leaves, of the same bytes."""
+    record = begun(as_of(last, now), DAILY, now)
+    found = Came(SyncOutcome.UNCHANGED, **{"sha256": "ab", **came})
+    return ended(record, DAILY, found, source=source, whole=True, now=now)
+
+
+def test_what_was_noted_by_a_clock_in_order_stays() -> None:
+    assert as_of(GOOD, NOW) == GOOD
+
+
+def test_clocks_of_two_machines_may_differ_a_little() -> None:
+    nearly = replace(GOOD, fresh_at="2026-11-24T02:44:59Z")
+    assert as_of(nearly, NOW) == nearly
+    assert believed("2026-11-24T02:45:01Z", NOW) is None
+
+
+@pytest.mark.parametrize("field", ["fresh_at", "changed_at", "whole_at", "attempted_at"])
+def test_after_a_moment_to_come_everything_is_compared(field: str) -> None:
+    found = as_of(replace(GOOD, **{field: YEARS_AHEAD}), NOW)
+    assert (found.settled, found.settled_until) == (None, None)
+
+
+def test_a_day_that_is_further_than_any_is_settled_until_is_none() -> None:
+    assert as_of(replace(GOOD, settled_until="2026-12-25"), NOW).settled == "cd"
+    assert as_of(replace(GOOD, settled_until="2026-12-26"), NOW).settled is None
+
+
+def test_a_roster_that_was_fetched_whole_some_day_to_come_is_fetched_whole_now() -> None:
+    assert as_of(replace(GOOD, whole_at=YEARS_AHEAD), NOW).whole_at is None
+    assert whole_since(YEARS_AHEAD, YEARS_AHEAD, NOW) is None
+    assert whole_since(YEARS_AHEAD, GOOD.whole_at, NOW) == GOOD.whole_at
+    assert whole_since("2026-11-21T00:00:00Z", GOOD.whole_at, NOW) == "2026-11-21T00:00:00Z"
+
+
+@pytest.mark.parametrize("source", ["sftp", "api"])
+def test_since_when_nothing_fresh_comes_is_counted_from_now_on(source: str) -> None:
+    """Neither for years not at all, nor at once since the very first fetch."""
+    wrong = replace(GOOD, fresh_at=YEARS_AHEAD, changed_at=YEARS_AHEAD)
+    refused = begun(as_of(wrong, NOW), DAILY, NOW)
+    came = Came(SyncOutcome.REFUSED)
+    assert ended(refused, DAILY, came, source=source, whole=True, now=NOW).stale_since is None
+    later = "2026-11-28T02:35:00Z"
+    again = ended(refused, DAILY, came, source=source, whole=True, now=later)
+    assert again.stale_since == NOW
+
+
+def test_the_same_bytes_count_as_new_where_nobody_knows_when_they_came() -> None:
+    assert after(replace(GOOD, changed_at=YEARS_AHEAD)).changed_at == NOW
+    assert after(GOOD).changed_at == GOOD.changed_at
+
+
+def test_once_is_enough() -> None:
+    """The next sync leaves nothing that is still to come."""
+    wrong = replace(GOOD, **dict.fromkeys(MOMENTS, YEARS_AHEAD), stale_since=YEARS_AHEAD, settled_until="2031-12-01")
+    found = after(wrong, settled="ef", settled_until="2026-12-24")
+    assert as_of(found, NOW) == found
+    assert found.settled == "ef"
+    assert all((getattr(found, name) or "") <= NOW for name in MOMENTS)
+
+
+MOMENTS = ("first_at", "attempted_at", "since", "fresh_at", "changed_at", "whole_at")
