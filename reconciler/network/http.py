@@ -157,11 +157,13 @@ class _Checked(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         last: Exception | None = None
-        for number in addresses(host, port, self._allows):
-            if self._lines.are_cut:
+        for number in addresses(host, port, self._allows, self._lines.left):
+            left = self._lines.left
+            if not left:
                 break
+            within = min(CONNECT_TIMEOUT if timeout is None else timeout, left)
             try:
-                stream = self._inner.connect_tcp(number, port, timeout, local_address, socket_options)
+                stream = self._inner.connect_tcp(number, port, within, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
                 last = problem
             else:

@@ -6,14 +6,19 @@ down under whoever reads from it: the read then ends as it does where the other 
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
+import time
+from collections.abc import Callable
 
 
 class Lines:
-    """Shared by threads. Once cut, whatever is added is cut at once."""
+    """Shared by threads. Once cut, whatever is added is cut at once. clock: seconds that only go forward."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = math.inf
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._timer: threading.Timer | None = None
@@ -23,8 +28,15 @@ class Lines:
     def are_cut(self) -> bool:
         return self._cut
 
+    @property
+    def left(self) -> float:
+        """Seconds until they are cut, never below 0: what has no connection yet cannot be cut, and has to be bounded by
+        these."""
+        return 0.0 if self._cut else max(self._end - self._clock(), 0.0)
+
     def cut_after(self, seconds: float) -> None:
         """Counts from now on."""
+        self._end = self._clock() + seconds
         self._timer = threading.Timer(max(seconds, 0.0), self.cut)
         self._timer.daemon = True
         self._timer.start()

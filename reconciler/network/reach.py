@@ -7,10 +7,13 @@ elsewhere the second time.
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
+import time
 from collections.abc import Callable, Iterable
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.network.lookup import looked_up
 
 #: Whether reconciler.yaml names this host or address under `network: allow:` (`config.models.settings.Network.allows`).
 Allows = Callable[[str], bool]
@@ -32,19 +35,13 @@ _LOCAL_TRANSLATION = ipaddress.IPv6Network("64:ff9b:1::/48")
 CONNECT_TIMEOUT = 15.0
 
 
-def addresses(host: str, port: int, allows: Allows) -> tuple[str, ...]:
-    """Every address of a host, as numbers, in the system's order.
+def addresses(host: str, port: int, allows: Allows, within: float = math.inf) -> tuple[str, ...]:
+    """Every address of a host, as numbers, in the system's order. within: seconds that are left for it.
 
-    Raises Refusal: `unknown-host` where the name leads nowhere, `private-host` where any of its addresses is of a
-    private network and neither the name nor that address is allowed.
+    Raises Refusal: `unknown-host` as `lookup.looked_up`, `private-host` where any of its addresses is of a private
+    network and neither the name nor that address is allowed.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as problem:
-        raise Refusal(
-            [error("unknown-host", f"the host {host} cannot be found", hint="correct its name, or try again later")]
-        ) from problem
-    numbers = tuple(dict.fromkeys(str(each[4][0]) for each in found))
+    numbers = looked_up(host, port, within)
     if not allows(host):
         private = [number for number in numbers if not _is_public(number) and not allows(number)]
         if private:
@@ -52,14 +49,26 @@ def addresses(host: str, port: int, allows: Allows) -> tuple[str, ...]:
     return numbers
 
 
-def connected(host: str, port: int, allows: Allows, timeout: float = CONNECT_TIMEOUT) -> socket.socket:
-    """A connection to the first address that answers. timeout: seconds for each.
+def connected(
+    host: str,
+    port: int,
+    allows: Allows,
+    within: float = math.inf,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> socket.socket:
+    """A connection to the first address that answers in CONNECT_TIMEOUT. within: seconds for all of it, the look-up
+    included. clock: seconds that only go forward.
 
     Raises Refusal as `addresses`, and `host-unreachable` where none answers."""
+    end = clock() + within
     last: OSError | None = None
-    for number in addresses(host, port, allows):
+    for number in addresses(host, port, allows, within):
+        left = end - clock()
+        if left <= 0:
+            break
         try:
-            return socket.create_connection((number, port), timeout)
+            return socket.create_connection((number, port), min(CONNECT_TIMEOUT, left))
         except OSError as problem:
             last = problem
     raise unreachable(host, port, last) from last

@@ -8,7 +8,6 @@ hold what only the receiver is to know.
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ import orjson
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.http import http_client
+from reconciler.network.lines import Lines
 from reconciler.network.reach import Allows
 from reconciler.notices.attempt import DELIVERED, Attempt, Result
 from reconciler.notices.notice import Notice
@@ -80,20 +80,17 @@ class Webhooks:
             "content-type": "application/json",
             **signed_headers(post.message_id, timestamp, post.body, self.seed, post.secret),
         }
-        with http_client(self.allows, self.timeouts) as client:
-            end = threading.Timer(self.deadline, client.close)
-            end.daemon = True
-            end.start()
+        lines = Lines()
+        lines.cut_after(self.deadline)
+        with http_client(self.allows, self.timeouts, lines) as client:
             try:
                 with client.stream("POST", post.url, content=post.body, headers=headers) as answer:
                     return _judged(answer, host)
             except Refusal as refusal:
                 found = refusal.diagnostics[0]
                 return Attempt(Result.LATER, found.code, found.message, down=True)
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError) as problem:
-                return _unanswered(host, problem, late=end.finished.is_set())
-            finally:
-                end.cancel()
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as problem:
+                return _unanswered(host, problem, late=lines.are_cut)
 
 
 def _judged(answer: httpx.Response, host: str) -> Attempt:

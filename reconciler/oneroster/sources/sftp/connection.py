@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from paramiko import SFTPClient, Transport
@@ -17,7 +17,7 @@ from paramiko.sftp import SFTPError
 from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType, IncompatiblePeer, SSHException
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
-from reconciler.network.reach import CONNECT_TIMEOUT, Allows, connected
+from reconciler.network.reach import Allows, connected
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.hostkeys import HostKey
 from reconciler.oneroster.sources.sftp.names import listed, shown
@@ -52,18 +52,19 @@ def cut_off_after(transport: Transport, seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
-def handshake(account: SftpAccount, allows: Allows, signatures: Sequence[str], seconds: float) -> Transport:
+def handshake(account: SftpAccount, allows: Allows, signatures: Sequence[str], left: Callable[[], float]) -> Transport:
     """A connection that is encrypted, with the server's key known and not yet compared. Nothing was said but versions.
 
-    seconds: that are left. Raises Refusal: what `network.reach.connected` raises, `no-ssh` where nobody there speaks
-    SSH 2 in time, `no-common-algorithm`.
+    left: gives the seconds that are left. Raises Refusal: what `network.reach.connected` raises, `no-ssh` where nobody
+    there speaks SSH 2 in time, `no-common-algorithm`.
     """
-    socket = connected(account.host, account.port, allows, max(1.0, min(CONNECT_TIMEOUT, seconds)))
+    socket = connected(account.host, account.port, allows, left())
     transport: Transport | None = None
+    seconds = max(left(), 0.1)
     try:
         transport = Transport(socket)
         transport.banner_timeout = BANNER_TIMEOUT
-        transport.auth_timeout = min(SIGN_IN_TIMEOUT, max(seconds, 0.1))
+        transport.auth_timeout = min(SIGN_IN_TIMEOUT, seconds)
         transport.channel_timeout = ANSWER_TIMEOUT
         transport.get_security_options().key_types = tuple(signatures)
         within = min(HANDSHAKE_TIMEOUT, seconds)

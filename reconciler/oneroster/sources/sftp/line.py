@@ -118,7 +118,7 @@ class Line:
     def _connect(self) -> SFTPClient:
         self._hosts.before_request(self._account.host)
         self.deadline.check()
-        transport = handshake(self._account, self._allows, asked_for(self._wanted), self.deadline.left)
+        transport = handshake(self._account, self._allows, asked_for(self._wanted), lambda: self.deadline.left)
         self._transport = transport
         self._open.callback(transport.close)
         compare(self._account, self._wanted, key_of(transport))

@@ -91,7 +91,7 @@ class Probe:
             self._deadline.check()
             self._hosts.before_request(self._account.host)
             try:
-                transport = handshake(self._account, self._allows, signatures, self._deadline.left)
+                transport = handshake(self._account, self._allows, signatures, lambda: self._deadline.left)
             except Refusal as refusal:
                 if {each.code for each in refusal.diagnostics} != {"no-common-algorithm"}:
                     raise

@@ -1,0 +1,214 @@
+"""Looking a name up and connecting are over when the time of a whole fetch is, whatever hangs in them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpcore
+import pytest
+from paramiko import Transport
+from paramiko.ssh_exception import SSHException
+
+from reconciler.model.diagnostic import Refusal
+from reconciler.network import lookup
+from reconciler.network.http import http_client
+from reconciler.network.lines import Lines
+from reconciler.network.lookup import LOOKUP_TIMEOUT, looked_up
+from reconciler.network.reach import CONNECT_TIMEOUT, addresses, connected
+from reconciler.oneroster.sources.sftp import connection
+from reconciler.oneroster.sources.sftp.account import SftpAccount
+from reconciler.oneroster.sources.sftp.connection import handshake
+
+NUMBERS = ("93.184.216.34", "93.184.216.35", "93.184.216.36")
+
+
+class Clock:
+    """Goes forward when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every name leads to NUMBERS; returns what was looked up."""
+    asked: list[str] = []
+
+    def found(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, port)) for number in NUMBERS]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    return asked
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """No name server answers; the event is set once one is asked."""
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        asked.set()
+        over.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    yield asked
+    over.set()
+
+
+def never(_: str) -> bool:
+    return False
+
+
+def code(raising: Callable[[], object]) -> str:
+    with pytest.raises(Refusal) as refused:
+        raising()
+    (found,) = refused.value.diagnostics
+    return found.code
+
+
+def test_a_look_up_that_hangs_is_left_when_its_time_is_over(hanging: threading.Event) -> None:
+    with pytest.raises(Refusal, match="was not answered in time"):
+        looked_up("sis.example", 443, 0.01)
+    assert hanging.is_set()
+
+
+def test_no_time_is_no_look_up(names: list[str]) -> None:
+    for seconds in (0.0, -3.0):
+        assert code(lambda left=seconds: addresses("sis.example", 443, never, left)) == "unknown-host"  # type: ignore[misc]
+    assert names == []
+
+
+@pytest.mark.parametrize(("within", "waited"), [(4.0, 4.0), (3600.0, LOOKUP_TIMEOUT), (None, LOOKUP_TIMEOUT)])
+def test_a_look_up_is_waited_for_as_long_as_is_left_and_no_longer_than_any(
+    monkeypatch: pytest.MonkeyPatch, within: float | None, waited: float
+) -> None:
+    seen: list[float] = []
+
+    class Future:
+        def result(self, seconds: float) -> tuple[str, ...]:
+            seen.append(seconds)
+            return NUMBERS
+
+        def set_result(self, _: object) -> None: ...
+
+        def set_exception(self, _: object) -> None: ...
+
+    monkeypatch.setattr(lookup, "Future", Future)
+    assert looked_up("127.0.0.1", 443, *(() if within is None else (within,))) == NUMBERS
+    assert seen == [waited]
+
+
+def slow(clock: Clock, seconds: float, tried: list[float]) -> Callable[..., Any]:
+    """Connects to nobody, and takes as long as it may, at most so many seconds."""
+
+    def connect(_: object, timeout: float) -> Any:
+        tried.append(timeout)
+        clock.seconds += min(timeout, seconds)
+        raise TimeoutError
+
+    return connect
+
+
+@pytest.mark.parametrize(
+    ("within", "timeouts"),
+    [
+        (100.0, [CONNECT_TIMEOUT] * 3),
+        (20.0, [CONNECT_TIMEOUT, 5.0]),
+        (2.0, [2.0]),
+    ],
+)
+def test_all_addresses_together_get_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], clock: Clock, within: float, timeouts: list[float]
+) -> None:
+    tried: list[float] = []
+    monkeypatch.setattr(socket, "create_connection", slow(clock, CONNECT_TIMEOUT, tried))
+    assert code(lambda: connected("sis.example", 22, never, within, clock=clock)) == "host-unreachable"
+    assert tried == pytest.approx(timeouts)
+
+
+def test_what_the_look_up_took_is_not_there_for_connecting(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    def late(*_: Any, **__: Any) -> list[Any]:
+        clock.seconds += 8.0
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (NUMBERS[0], 22))]
+
+    tried: list[float] = []
+    monkeypatch.setattr(socket, "getaddrinfo", late)
+    monkeypatch.setattr(socket, "create_connection", slow(clock, CONNECT_TIMEOUT, tried))
+    assert code(lambda: connected("sis.example", 22, never, 10.0, clock=clock)) == "host-unreachable"
+    assert tried == pytest.approx([2.0])
+
+
+def test_lines_say_what_is_left_until_they_are_cut(clock: Clock) -> None:
+    lines = Lines(clock)
+    assert lines.left == float("inf")
+    lines.cut_after(60.0)
+    clock.seconds += 45.0
+    assert lines.left == 15.0
+    clock.seconds += 45.0
+    assert lines.left == 0.0
+    lines.close()
+    other = Lines(clock)
+    other.cut()
+    assert other.left == 0.0
+
+
+def test_a_request_connects_no_longer_than_its_lines_live(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], clock: Clock
+) -> None:
+    tried: list[float | None] = []
+
+    def connect(self: object, host: str, port: int, timeout: float | None, *_: object) -> Any:
+        tried.append(timeout)
+        clock.seconds += timeout or 0.0
+        raise httpcore.ConnectTimeout
+
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect)
+    lines = Lines(clock)
+    lines.cut_after(20.0)
+    with http_client(never, lines=lines) as client:
+        assert code(lambda: client.get("https://sis.example/")) == "host-unreachable"
+    assert tried == pytest.approx([CONNECT_TIMEOUT, 5.0])
+
+
+def test_a_request_looks_nothing_up_when_its_lines_are_cut(names: list[str], clock: Clock) -> None:
+    lines = Lines(clock)
+    lines.cut()
+    with http_client(never, lines=lines) as client:
+        assert code(lambda: client.get("https://sis.example/")) == "unknown-host"
+    assert names == []
+
+
+def test_a_handshake_has_what_connecting_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that is left is asked for again, once there is a connection."""
+    given: list[float] = []
+    left = iter([9.0, 0.25])
+
+    def reached(_: str, __: int, ___: object, within: float) -> socket.socket:
+        given.append(within)
+        return ours
+
+    ours, theirs = socket.socketpair()
+
+    def begun(self: Transport, timeout: float) -> None:
+        given.append(timeout)
+        raise SSHException
+
+    monkeypatch.setattr(connection, "connected", reached)
+    monkeypatch.setattr(Transport, "start_client", begun)
+    account = SftpAccount(host="sftp.example", port=22, username="u", path="/out", host_key=None)
+    with theirs:
+        assert code(lambda: handshake(account, never, ["ssh-ed25519"], lambda: next(left))) == "no-ssh"
+    assert given == [9.0, 0.25]
