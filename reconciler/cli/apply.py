@@ -85,10 +85,18 @@ def apply(
         none = base is not None or not what
         request = plan_request(what, bundle, roster or (RosterChoice.NONE.value if none else None), base)
         workspace = _workspace(directory, environment, store, base)
-        command = apply_command(what, bundle, directory, environment, store, base)
+        command = apply_command(what, bundle, request.roster, directory, environment, store, base)
     reviewed = reviewed_plan(expect, workspace.store) if expect else None
     plan = given or _planned(workspace, request)
-    show_plan(plan, form="text", rows=None, people=None, key=lambda: workspace.store.key, command=command)
+    show_plan(
+        plan,
+        form="text",
+        rows=None,
+        people=None,
+        key=lambda: workspace.store.key,
+        command=command,
+        approved=approve,
+    )
     if (
         reviewed is not None
         and does_something(plan)
@@ -191,6 +199,8 @@ def _outcome(result: AppliedCustomer, hold: Hold | None, command: str) -> list[s
     if result.became is Applied.HELD and hold is not None:
         rest = f"everything else was applied{run}" if result.run is not None else "there was nothing else to apply"
         return [f"{name}: HELD {hold.id}; {rest}", f"    If that is right:  {command} --approve {hold.id}"]
+    if result.became is Applied.UNFIT:
+        return [f"{name}: not applied, as the approval does not fit; nothing of it was changed"]
     if any(diagnostic.code in (UNEXPECTED, ANSWER_LOST) for diagnostic in result.diagnostics):
         # nobody knows how far it came
         return [f"{name}: {result.became}"]

@@ -58,7 +58,7 @@ VERBS: dict[str, Verb] = {
 }
 
 #: diagnostics that are about the command line and not about what it names
-WRONG_USE = frozenset({"unknown-customer", "unknown-environment", "unknown-run"})
+WRONG_USE = frozenset({"unknown-customer", "unknown-environment", "unknown-run", "invalid-address"})
 
 
 class LazyGroup(click.Group):

@@ -82,7 +82,7 @@ def plan(
         rows=rows,
         people=people,
         key=lambda: workspace.store.key,
-        command=apply_command(customers, bundle, directory, environment, store, base),
+        command=apply_command(customers, bundle, request.roster, directory, environment, store, base),
         closing=NOTHING_CHANGED,
         full_report=full_report,
     )
@@ -128,17 +128,21 @@ def plan_code(plan: Plan, *, detailed: bool) -> ExitCode:
 def apply_command(
     customers: tuple[str, ...],
     bundle: Path | None,
+    roster: RosterChoice,
     directory: Path,
     environment: str | None,
     store: str | None,
     base: str | None = None,
 ) -> str:
-    """The words that would apply what was just planned."""
+    """The words that would apply what was just planned. roster: which was planned with; the last good one is shown
+    only, so that an apply goes without."""
     words = ["reconciler", "apply", *customers]
     if base is not None:
         words += ["--base", base]
     if bundle is not None:
         words += ["--zip", str(bundle)]
+    if customers and base is None and roster is not RosterChoice.FRESH:
+        words += ["--roster", RosterChoice.NONE.value]
     return " ".join([*words, *place_in_words(directory, environment, store)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -52,9 +52,10 @@ def show_plan(
     command: str = "",
     closing: str = "",
     full_report: str = "",
+    approved: Iterable[str] = (),
 ) -> None:
     """Prints to stdout. key: asked for only where somebody has to be masked. full_report: where a report that is cut
-    says that the whole plan is."""
+    says that the whole plan is. approved: holds that are let through."""
     terminal = sys.stdout.isatty()
     chosen = People(people) if people else People.FULL if terminal and form == "text" else People.MASKED
     known_key = cache(key)
@@ -86,6 +87,7 @@ def show_plan(
                 wrap=terminal,
                 command=command,
                 closing=closing,
+                approved=approved,
             )
     click.echo(report, nl=False)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ValidationError
 
@@ -206,7 +207,20 @@ def _choice(name: str, choices: Sequence[str], path: Path, tree: MappingNode, de
 def _hint(code: str, node: Node) -> str | None:
     if code == "wrong-type" and isinstance(node, str) and node.lower() in ("yes", "no", "on", "off"):
         return f"in YAML 1.2 {node} is a text; write true or false"
+    if code == "invalid-host-key":
+        return WHAT_TO_WRITE["host_key"]
+    if code == "invalid-timezone" and isinstance(node, str):
+        return _near_timezone(node)
     return None
+
+
+def _near_timezone(given: str) -> str | None:
+    """By the whole name, or by the city alone."""
+    wanted = given.strip().lower().replace(" ", "_")
+    zones = sorted(available_timezones())
+    names = {zone.rpartition("/")[2].lower(): zone for zone in zones} | {zone.lower(): zone for zone in zones}
+    near = get_close_matches(wanted, names, n=1, cutoff=0.8)
+    return f"did you mean {names[near[0]]}?" if near else None
 
 
 def _name(found: Path) -> str:

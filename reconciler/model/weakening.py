@@ -44,7 +44,7 @@ SENTENCES = {
     Protection.RETENTION: "Deleted people can be brought back for a shorter time.",
     Protection.AGREEMENTS: "An accepted agreement is withdrawn or put earlier.",
     Protection.AUTO_PROVISIONING: "Accounts are made for whoever is launched from the LMS.",
-    Protection.CREDENTIALS: "A password or key would be sent to another host, or another host is trusted.",
+    Protection.CREDENTIALS: "A password, key or roster would go to, or come from, another place.",
     Protection.NETWORK: "Private or unencrypted hosts may be connected to.",
 }
 

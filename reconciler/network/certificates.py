@@ -77,5 +77,6 @@ def mistrusted(host: str, problem: ssl.SSLError) -> Diagnostic:
     return error(
         "tls-failed",
         f"{host} does not answer in TLS that is safe enough; nothing was sent",
-        hint="check the port; a server that knows only TLS 1.1 or older has to be renewed by its owner",
+        hint="check the port, which may speak no TLS at all; a server that knows only TLS 1.1 or older has to be"
+        " renewed by its owner",
     )

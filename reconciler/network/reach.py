@@ -113,8 +113,11 @@ def _carried(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...
 
 
 def _private(host: str, found: Iterable[str]) -> Diagnostic:
+    numbers = ", ".join(found)
     return error(
         "private-host",
-        f"{host} leads to {', '.join(found)}, an address of a private network",
+        f"{host} is an address of a private network"
+        if numbers == host
+        else f"{host} leads to {numbers}, an address of a private network",
         hint="name the host or its network under network: allow: in reconciler.yaml if that is meant",
     )

@@ -31,7 +31,11 @@ class SavedRoster:
 
 def save_roster(workspace: Workspace, customer: str, out: Path, fetched_at: str, heard: Heard) -> SavedRoster:
     """Fetches all of it into a file of mode 0600, which is whole or not there. Raises Refusal where nothing could be
-    fetched, OSError where it cannot be written."""
+    fetched or there is no folder for it, OSError where it cannot be written."""
+    if not out.parent.is_dir():
+        raise Refusal(
+            [error("no-folder", f"{out.parent} is no folder; nothing was fetched", hint="make it, or correct --out")]
+        )
     fetched = _source(workspace, customer).fetch(Ask(fetched_at, heard(customer)))
     with fetched.stream:
         _write(fetched, out)

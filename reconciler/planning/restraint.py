@@ -89,7 +89,8 @@ def restrain(
     return Restrained(
         held,
         uses,
-        tuple(_causes(counted, held, uses, people, unidentified, known, rules.window)),
+        # Two files that are shorter than before are one reason.
+        tuple(dict.fromkeys(_causes(counted, held, uses, people, unidentified, known, rules.window))),
         released.diagnostics,
     )
 

@@ -117,9 +117,16 @@ def _hold(customer: CustomerPlan, layout: Layout) -> list[str]:
         size = f"{things(hold.people, Kind.USER)}, {size} in all"
     lines = [f"{layout.paint.held('HELD')}  {layout.paint.bold(clean(hold.id))}  {size}"]
     lines += [f"      {clean(cause)}" for cause in hold.causes]
-    if layout.command and customer.roster_applies:
+    if hold.id in layout.approved:
+        lines.append("      Approved: all of it goes through with this apply.")
+    elif layout.command and _can_be_approved(customer, layout):
         lines.append(f"      If that is right:  {layout.command} --approve {clean(hold.id)}")
     return [*lines, *later]
+
+
+def _can_be_approved(customer: CustomerPlan, layout: Layout) -> bool:
+    """What is held of documents can be where the roster is only shown; but not before they are merged."""
+    return customer.roster_applies or (not layout.causes and any(change.held for change in customer.declared))
 
 
 def _removals(customer: CustomerPlan, groups: Iterable[Group], layout: Layout) -> list[str]:

@@ -18,25 +18,34 @@ _INDENT = "  "
 
 
 def weakened_lines(rows: Sequence[WeakenedRow], layout: Layout) -> list[str]:
-    """What each protection is there for, then who is protected less, from what to what, and where it says so."""
+    """What each protection is there for, then who is protected less, once, with each setting: from what to what, and
+    where it says so."""
     if not rows:
         return []
     lines = [layout.paint.held("PROTECTION WEAKENED")]
     for sentence, several in groupby(rows, key=lambda row: row.protection.sentence):
         mine = list(several)
+        shown: dict[str, list[WeakenedRow]] = {}
+        for row in mine[: layout.rows]:
+            shown.setdefault(_whose(row), []).append(row)
         lines.append(f"{_INDENT}{sentence}")
-        lines += [text for row in mine[: layout.rows] for text in _weakened(row)]
+        for whose, settings in shown.items():
+            lines.append(f"{_INDENT * 2}{whose}")
+            lines += [f"{_INDENT * 3}{_setting(row)}" for row in settings]
         if len(mine) > layout.rows:
             lines.append(f"{_INDENT * 2}… {len(mine) - layout.rows:,} more of these; all of them: --format json")
     return lines
 
 
-def _weakened(row: WeakenedRow) -> Iterable[str]:
+def _whose(row: WeakenedRow) -> str:
     who = clean(", ".join(row.customers)) or "reconciler.yaml"
     if len(row.customers) > 1:
         who = f"{things(len(row.customers), Kind.CUSTOMER)}: {clean(named(row.customers))}"
-    yield f"{_INDENT * 2}{who}{f', {clean(row.key)}' if row.key else ''}"
-    yield f"{_INDENT * 3}{clean(row.path)} {from_to(row.before, row.after)}{_place(row.origin)}"
+    return f"{who}{f', {clean(row.key)}' if row.key else ''}"
+
+
+def _setting(row: WeakenedRow) -> str:
+    return f"{clean(row.path)} {from_to(row.before, row.after)}{_place(row.origin)}"
 
 
 def folded_lines(folds: Sequence[Fold], layout: Layout) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.model.plan import Plan
 from reconciler.reports.blocks import block, losses, other_changes, remarks_alone
@@ -28,11 +28,15 @@ def render(
     wrap: bool = False,
     command: str = "",
     closing: str = "",
+    approved: Iterable[str] = (),
 ) -> str:
     """rows: most lines per customer, kind and action; a cut list says how many more and where to read them. wrap: no
     line is longer than the width; else tables keep to it, and sentences stay whole for a log or a search.
-    command: the words that would apply this plan, put before `--approve HOLD`. closing: the last line."""
-    layout = Layout(rows, width, Paint(color), command, plan.created_at, causes=plan.base is not None)
+    command: the words that would apply this plan, put before `--approve HOLD`. closing: the last line.
+    approved: ids of holds that this apply lets through."""
+    layout = Layout(
+        rows, width, Paint(color), command, plan.created_at, causes=plan.base is not None, approved=frozenset(approved)
+    )
     told_of = survey(plan, people, mask, rows, removals=rows)
     told = told_of.customers
     parts: list[list[str]] = [

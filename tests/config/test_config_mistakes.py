@@ -45,6 +45,31 @@ def test_an_unknown_key_names_the_nearest(files: Files) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("chicago", "America/Chicago"), ("America/Chicagoo", "America/Chicago"), ("berlin", "Europe/Berlin")],
+)
+def test_a_time_zone_that_is_misspelt_names_the_nearest(files: Files, given: str, meant: str) -> None:
+    files.customer(f"timezone: {given}\n")
+    assert files.said().endswith(f"[invalid-timezone]\n    did you mean {meant}?")
+
+
+def test_a_time_zone_with_nothing_near_names_none(files: Files) -> None:
+    files.customer("timezone: Mars/Olympus\n")
+    assert files.said().endswith("[invalid-timezone]")
+
+
+def test_what_is_too_long_is_named(files: Files) -> None:
+    files.customer(api(timeout="30h"))
+    assert "error: timeout must be at most 24h" in files.said()
+
+
+def test_a_host_key_that_is_none_says_where_to_get_it(files: Files) -> None:
+    sftp = "{type: sftp, host: x.example, username: u, password: {secret: s}, path: /r.zip, host_key: ssh-rsa}"
+    files.customer(f"rostering: {{type: oneroster, client_partner_id: x, match_with: email, sync: {sftp}}}\n")
+    assert "`reconciler roster probe sftp://HOST` prints it" in files.said()
+
+
 def test_an_unknown_key_with_nothing_near_names_what_is_known_there(files: Files) -> None:
     files.customer("support: {fax: 1}\n")
     assert "known here: email, url" in files.said()

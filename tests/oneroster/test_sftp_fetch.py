@@ -158,7 +158,7 @@ def test_a_wrong_name_says_what_was_expected_and_what_lies_there(sftp_home: sshd
     found = Fetching().refused(sftp_home.account("rooster.zip"))
     assert found.code == "remote-file-missing"
     assert f"{sftp_home.name}/rooster.zip is not there" in found.message
-    assert f"in {sftp_home.name} lie: evil?[31m.zip, roster.zip" in found.message
+    assert f"{sftp_home.name} holds evil?[31m.zip, roster.zip" in found.message
     assert "did you mean roster.zip?" in str(found.hint)
     folder = Fetching().refused(sftp_home.account("daily/roster.zip"))
     assert (folder.code, "/daily is not there" in folder.message) == ("remote-file-missing", True)

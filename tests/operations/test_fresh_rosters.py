@@ -43,7 +43,8 @@ class Given:
         ask.progress(Step("users", 30, 30, "rows", 1))
         if isinstance(self.made, Refusal):
             raise self.made
-        stream = io.BytesIO(self.made.zip(self.folder / "given.zip").read_bytes())
+        # Several are asked at once.
+        stream = io.BytesIO(self.made.zip(self.folder / f"given-{id(self)}.zip").read_bytes())
         self.streams.append(stream)
         noticed = (warning("page-clamp", "the server sends fewer rows than it is asked for"),)
         return Fetched(stream, "api", "sis.example.org/ims/oneroster/v1p1", ask.fetched_at, noticed)
@@ -198,6 +199,16 @@ def test_a_roster_is_fetched_into_a_private_file_and_its_lines_counted(project: 
     assert "page-clamp" in fetched.err
     assert out.stat().st_mode & 0o777 == 0o600
     assert out.read_bytes() == DAY.zip(project.folder / "day.zip").read_bytes()
+
+
+def test_where_no_folder_is_nothing_is_fetched(project: Project, sources: Sources) -> None:
+    project.customer(org=None, more=API)
+    sources["springfield"] = Given(DAY, project.folder)
+    out = project.folder / "missing" / "out.zip"
+    fetched = project.run("roster", "fetch", "springfield", "--store", project.store_url, "--out", out)
+    assert fetched.code == 1
+    assert "is no folder; nothing was fetched [no-folder]" in fetched.err
+    assert not sources["springfield"].asked
 
 
 def test_a_file_that_cannot_be_used_is_saved_and_said(project: Project, sources: Sources) -> None:

@@ -310,6 +310,10 @@ def test_a_customer_removed_from_git_is_held_and_comes_back_whole(springfield: P
     gone = next(each for each in plan.json["customers"] if each["id"] == "springfield")
     assert plan.code == 3
     assert gone["hold"]["people"] == 101, "the administrator is one of them"
+    assert f"--approve {gone['hold']['id']}\n" in springfield.run("plan").out
+    assert (
+        "reconciler apply springfield --roster none " in springfield.run("plan", "springfield", "--roster", "none").out
+    )
     assert springfield.apply().code == 3
     assert springfield.ask("select count(*) from customers where tombstoned_at is not null") == [(0,)]
 

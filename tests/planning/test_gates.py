@@ -179,6 +179,7 @@ def test_a_gate_that_holds_still_lists_and_counts() -> None:
     assert people["held"].all()
     assert people.height == 20
     assert GATES["row-count-drop"].sentence in decision.causes
+    assert decision.causes.count(GATES["row-count-drop"].sentence) == 1, "of whatever many files"
 
 
 def test_a_gate_with_nothing_to_hold_holds_nothing() -> None:

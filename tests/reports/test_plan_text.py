@@ -104,6 +104,12 @@ def test_the_command_that_approves_is_exact() -> None:
     assert f"If that is right:  {COMMAND} --approve springfield:12:7f3a9c\n" in rendered(samples.removals())
 
 
+def test_what_is_approved_is_not_asked_for_again() -> None:
+    text = rendered(samples.removals(), approved=["springfield:12:7f3a9c"])
+    assert "Approved: all of it goes through with this apply." in text
+    assert "--approve" not in text
+
+
 def test_what_is_only_shown_offers_no_command() -> None:
     old = samples.source(freshness=Freshness.LAST, fetched_at="2026-11-20T02:30:00Z")
     text = rendered(replace(samples.removals(), source=old, roster_applies=False))

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
+from reconciler.model.kind import Kind
 from reconciler.model.plan import Elsewhere, Plan
+from reconciler.model.weakening import Protection, Weakening
 from reconciler.reports.people import People
 from reconciler.reports.text import render
 
@@ -85,6 +87,26 @@ def test_the_same_change_of_300_customers_is_one_row_with_its_exceptions() -> No
         "otherwise: district-0040 10 → 5",
     ]
     assert len(lines) < 60
+
+
+def test_who_is_protected_less_is_named_once_for_each_protection() -> None:
+    def weakening(path: str) -> Weakening:
+        return Weakening(Protection.CREDENTIALS, Kind.CUSTOMER, "x", f"rostering.sync.{path}", "a", "b")
+
+    several = tuple(
+        samples.customer(name, weakened=tuple(map(weakening, ("host", "port"))))
+        for name in ("ogdenville", "shelbyville")
+    )
+    lines = rendered(samples.plan(*several)).splitlines()
+    begin = lines.index("PROTECTION WEAKENED")
+    assert lines[begin + 2 : begin + 8] == [
+        "    ogdenville",
+        "      rostering.sync.host a → b",
+        "      rostering.sync.port a → b",
+        "    shelbyville",
+        "      rostering.sync.host a → b",
+        "      rostering.sync.port a → b",
+    ]
 
 
 def test_the_signs_have_words() -> None:

@@ -53,7 +53,7 @@ LONGEST_FETCH = timedelta(hours=24)
 
 def _not_too_long(value: timedelta) -> timedelta:
     if value > LONGEST_FETCH:
-        raise PydanticCustomError("invalid-duration", "must be at most 24h", {"whole": True})
+        raise PydanticCustomError("invalid-duration", "must be at most 24h")
     return value
 
 

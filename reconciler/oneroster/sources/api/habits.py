@@ -14,6 +14,8 @@ from reconciler.oneroster.sources.interface import Finding
 WARNING = Severity.WARNING
 #: Properties that are days.
 DAYS = ("startDate", "endDate", "beginDate")
+#: What `shape` writes.
+DIGITS = "9 stands for any digit"
 
 
 def page_clamp(largest: Look, asked: int, page_size: int, behind: Look) -> Finding:
@@ -145,14 +147,15 @@ def envelope(pages: Mapping[str, Look]) -> Finding:
 
 def moments(pages: Mapping[str, Look]) -> Finding:
     shapes = sorted({shape(each) for page in pages.values() for each in page.values("dateLastModified")})
-    return Finding("date-last-modified", ", ".join(shapes[:5]) or "none", "" if shapes else "delta would do nothing")
+    remark = DIGITS if shapes else "delta would do nothing"
+    return Finding("date-last-modified", ", ".join(shapes[:5]) or "none", remark)
 
 
 def days(pages: Mapping[str, Look]) -> Finding:
     """Forms of begin and end of sessions and enrollments."""
     shapes = sorted({shape(each) for page in pages.values() for each in page.values(*DAYS)})
     odd = [each for each in shapes if not each.startswith("9999-99-99")]
-    remark = "other forms than YYYY-MM-DD may not be read" if odd else ""
+    remark = "other forms than YYYY-MM-DD may not be read" if odd else DIGITS if shapes else ""
     return Finding("days", ", ".join(shapes[:5]) or "none", remark, WARNING if odd else Severity.INFO)
 
 

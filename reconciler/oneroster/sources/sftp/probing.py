@@ -14,7 +14,6 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Severity
 from reconciler.network.politeness import Hosts
 from reconciler.network.reach import Allows
 from reconciler.oneroster.sources.interface import Finding
-from reconciler.oneroster.sources.sftp import remarks
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.connection import compare, handshake, key_of
 from reconciler.oneroster.sources.sftp.credentials import private_key
@@ -63,7 +62,11 @@ class Probe:
                 f"{each.fingerprint}; compare it with the server's owner before pasting the line",
             )
         if self._account.host_key is None:
-            yield _of(remarks.key_unknown(self._account))
+            yield Finding(
+                "host-key-fits",
+                "none is pinned yet",
+                "paste one of these lines below rostering: sync:, once the owner has named the same fingerprint",
+            )
             return
         try:
             wanted = pinned(self._account.host_key)

@@ -41,7 +41,7 @@ def missing(path: str, gone: str, there: Sequence[str] | None) -> Diagnostic:
     elif there is None:
         lies = f"what lies in {shown(folder)} cannot be listed"
     else:
-        lies = f"in {shown(folder)} lie: {listed(sorted(there))}" if there else f"{shown(folder)} is empty"
+        lies = f"{shown(folder)} holds {listed(sorted(there))}" if there else f"{shown(folder)} is empty"
     there = [each for each in there or () if each != name]
     close = difflib.get_close_matches(name.casefold(), [each.casefold() for each in there], 1)
     meant = next((each for each in there if close and each.casefold() == close[0]), None)
@@ -79,7 +79,7 @@ def empty_file(path: str) -> Diagnostic:
 
 def no_csv(folder: str, there: Sequence[str]) -> Diagnostic:
     archive = next((name for name in there if name.casefold().endswith(".zip")), None)
-    lies = f"in it lie: {listed(sorted(there))}" if there else "it is empty"
+    lies = f"it holds {listed(sorted(there))}" if there else "it is empty"
     hint = f"if {shown(archive)} is the roster, write it into rostering.sync.path" if archive else None
     return error(
         "no-csv-in-folder",
@@ -91,7 +91,7 @@ def no_csv(folder: str, there: Sequence[str]) -> Diagnostic:
 def nothing_fits(folder: str, pattern: str, there: Sequence[Entry], marker: str | None) -> Diagnostic:
     names = sorted(entry.name for entry in there)
     unfinished = [name for name in names if passed_over(name, marker)]
-    lies = f"in it lie: {listed(names)}" if names else "it is empty"
+    lies = f"it holds {listed(names)}" if names else "it is empty"
     hint = (
         "names that begin with a dot or end in .part, .tmp and the like are never taken: they are not whole yet"
         if unfinished
