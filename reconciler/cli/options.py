@@ -13,13 +13,28 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_DIRECTORY = Path("customers")
 
 
-def _directory(*, must_exist: bool) -> Callable[[Command], Command]:
+def _of_all_customers(context: click.Context, parameter: click.Parameter, directory: Path) -> Path:
+    from reconciler.config.whereabouts import elsewhere
+
+    found = elsewhere(directory)
+    if found is not None:
+        raise click.BadParameter(
+            f"{directory} {found.what}, and --dir names the folder of all customers; meant is --dir {found.meant}",
+            context,
+            parameter,
+        )
+    return directory
+
+
+def _directory(*, must_exist: bool, whole: bool = True) -> Callable[[Command], Command]:
+    """whole: False for a verb that may also be given a folder within that of all customers."""
     return click.option(
         "--dir",
         "directory",
         type=click.Path(exists=must_exist, file_okay=False, path_type=Path),
         default=DEFAULT_DIRECTORY,
         show_default=True,
+        callback=_of_all_customers if whole else None,
         help="The directory of the customers' files; reconciler.yaml stands beside it.",
     )
 
@@ -68,8 +83,9 @@ def files_options(command: Command) -> Command:
 
 
 def new_files_options(command: Command) -> Command:
-    """As `files_options`, for a verb that makes the directory where it is missing."""
-    return _directory(must_exist=False)(_live(used=False)(command))
+    """As `files_options`, for a verb that makes the directory where it is missing, be it within that of all
+    customers."""
+    return _directory(must_exist=False, whole=False)(_live(used=False)(command))
 
 
 def placeless_options(command: Command) -> Command:
