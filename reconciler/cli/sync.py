@@ -127,4 +127,5 @@ def _code(results: Sequence[SyncedCustomer], *, due: bool) -> ExitCode:
     if SyncOutcome.FAILED in outcomes or (SyncOutcome.POSTPONED in outcomes and not due):
         written = any(result.came.runs for result in results if result.came)
         return ExitCode.PARTLY if written else ExitCode.ERROR
-    return ExitCode.HELD if outcomes & {SyncOutcome.HELD, SyncOutcome.REFUSED} else ExitCode.DONE
+    held = bool(outcomes & {SyncOutcome.HELD, SyncOutcome.REFUSED}) or any(result.waits for result in results)
+    return ExitCode.HELD if held else ExitCode.DONE

@@ -99,7 +99,9 @@ def told(
 ) -> tuple[SyncEvent, ...]:
     """What is to be told of what is otherwise than it was. waited: id of what its roster held before."""
     before, after = _standing(last), _standing(record)
-    return events(customer, before, after, record.since or "", plain_sentences(came), came.hold, waited)
+    # What a freeze keeps back is nothing that a person could approve.
+    hold = came.hold if came.outcome is SyncOutcome.HELD else None
+    return events(customer, before, after, record.since or "", plain_sentences(came), hold, waited)
 
 
 def plain_sentences(came: Came) -> tuple[str, ...]:

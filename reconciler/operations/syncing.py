@@ -53,7 +53,7 @@ class SyncRequest:
 class SyncedCustomer:
     """came: None where it was not synced at all. since: when its outcome began. stale_since: None while its roster is
     fresh. next_at: of the next fetch by itself. sentences: plain ones on why it is not well. diagnostics: for whoever
-    operates it."""
+    operates it. waits: id of a hold that a freeze lets stand."""
 
     id: str
     came: Came | None
@@ -63,6 +63,7 @@ class SyncedCustomer:
     sentences: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     events: tuple[SyncEvent, ...] = ()
+    waits: str | None = None
 
 
 Finished = Callable[[SyncedCustomer], object]
@@ -208,7 +209,9 @@ class _Run:
         candidate = one.candidate
         record = ended(one.record, candidate.schedule, came, source=source, whole=one.ask.whole, now=clock.now())
         found = told(candidate.id, candidate.last, record, came, one.waited)
-        self.end(self._recorded(candidate.id, came, record, found, _remarks(candidate, came, record)))
+        waits = one.waited if came.outcome is SyncOutcome.FROZEN else None
+        result = self._recorded(candidate.id, came, record, found, _remarks(candidate, came, record, waits))
+        self.end(replace(result, waits=waits))
 
     def _recorded(
         self,
@@ -291,13 +294,20 @@ def _not_begun(name: str, refusal: Refusal, *, due: bool) -> SyncedCustomer:
     return SyncedCustomer(name, Came(SyncOutcome.FAILED), diagnostics=(under_way,))
 
 
-def _remarks(candidate: Candidate, came: Came, record: SyncRecord) -> Iterator[Diagnostic]:
+def _remarks(candidate: Candidate, came: Came, record: SyncRecord, waits: str | None) -> Iterator[Diagnostic]:
+    """waits: id of a hold that a freeze lets stand."""
     if came.outcome is SyncOutcome.FROZEN:
         yield info(
             "frozen",
             f"until {came.until} nothing of the roster of {candidate.id} is changed; "
             f"{came.hold.rows if came.hold else 0:,} changes wait",
             hint="rostering.calendar says so",
+        )
+    if waits is not None:
+        yield warning(
+            "still-held",
+            f"{waits} was held before and waits on",
+            hint="`reconciler holds` lists it; the first sync after the freeze looks at it again",
         )
     if record.stale_since is not None:
         schedule = candidate.schedule

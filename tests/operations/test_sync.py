@@ -326,6 +326,40 @@ def test_in_a_freeze_nothing_is_changed_and_it_is_said(project: Project, custome
     assert people(project) == 39
 
 
+FREEZE = "  calendar: [{from: 2026-11-25, to: 2026-11-26, mode: freeze}]\n"
+
+
+def test_what_was_held_before_a_freeze_stays_held_through_it_and_is_named(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    """Nothing is applied, nothing is let go, and nobody is told twice; then it is looked at again."""
+    source = customer()
+    synced(project, "springfield")
+    source.given = DAY.without_users(STUDENTS[:7])
+    hold = only(synced(project, "springfield", at=MONDAY + NIGHT))["hold"]["id"]
+    project.customer(org=None, more=SFTP.format(host="springfield.example.org", auto="") + FREEZE)
+    assert project.apply("springfield", "--roster", "none").code == 0
+
+    told: list[SyncEvent] = []
+    for day, given in ((2, source.given), (3, source.given.with_user("u-9001"))):
+        source.given = given
+        with clock.at(MONDAY + day * NIGHT):
+            workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+            (found,) = sync(workspace, SyncRequest(("springfield",)), told=lambda _, events: told.extend(events))
+            done = project.run("sync", "springfield")
+            held = project.run("holds", "--format", "json").json["holds"]
+        assert found.came is not None
+        assert (found.came.outcome, found.waits, found.came.runs) == ("frozen", hold, ())
+        assert (done.code, f"{hold} was held before and waits on" in done.err) == (3, True)
+        assert [each["id"] for each in held] == [hold]
+        assert people(project) == 40
+    assert told == []
+    assert project.ask("select outcome, since from syncs") == [("held", "2026-11-24T12:00:00Z")]
+
+    after = only(synced(project, "springfield", at=MONDAY + 4 * NIGHT))
+    assert (after["outcome"], after["hold"]["id"], people(project)) == ("held", hold, 41)
+
+
 def test_whose_roster_is_not_to_be_had_is_named_with_the_reason(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
