@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,6 +26,7 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Step
 from reconciler.oneroster.sources.sftp import connection, line
+from reconciler.oneroster.sources.sftp.account import SftpAccount
 from sftp_fetching import Fetching
 
 SIZE = 2 * 1024**2
@@ -279,3 +284,27 @@ def test_a_secret_is_in_no_form_of_what_holds_it(sftp_home: sshd.Home) -> None:
     shown = f"{account!r} {account} {Fetching().source(sftp_home.account()).account!r}"
     assert sftp_home.server.password not in shown
     assert "PRIVATE KEY" not in shown
+
+
+def test_a_packet_without_bound_is_refused_before_the_servers_key_is_known() -> None:
+    """It takes memory, and whoever sends it is still a stranger."""
+    sent = 0
+
+    def flood(listener: socket.socket) -> None:
+        nonlocal sent
+        peer, _ = listener.accept()
+        with peer, contextlib.suppress(OSError):
+            peer.sendall(b"SSH-2.0-flood\r\n" + struct.pack(">I", 0x7FFF_FFF4))
+            while sent < 256:
+                peer.sendall(bytes(1024**2))
+                sent += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=flood, args=(listener,), daemon=True)
+        thread.start()
+        host_key = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + bytes(32)).decode()
+        port = listener.getsockname()[1]
+        account = SftpAccount("127.0.0.1", port, "u", "/x.zip", host_key, password=SecretStr("p"))
+        assert Fetching().refused(account).code == "no-ssh"
+        thread.join()
+    assert sent < 32, "in MiB: what the system's own buffers took"

@@ -21,7 +21,7 @@ from reconciler.network.reach import Allows, connected
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.hostkeys import HostKey
 from reconciler.oneroster.sources.sftp.names import listed, shown
-from reconciler.oneroster.sources.sftp.wire import Client
+from reconciler.oneroster.sources.sftp.wire import BoundedPackets, Client
 
 #: Seconds: for the server's first line, for all of the handshake, for the answer to a sign-in, for any other answer,
 #: and between two signs of life.
@@ -62,7 +62,7 @@ def handshake(account: SftpAccount, allows: Allows, signatures: Sequence[str], l
     transport: Transport | None = None
     seconds = max(left(), 0.1)
     try:
-        transport = Transport(socket)
+        transport = Transport(socket, packetizer_class=BoundedPackets)
         transport.banner_timeout = BANNER_TIMEOUT
         transport.auth_timeout = min(SIGN_IN_TIMEOUT, seconds)
         transport.channel_timeout = ANSWER_TIMEOUT

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from paramiko import SFTPAttributes, SFTPClient, SFTPFile
+from paramiko.packet import Packetizer
 from paramiko.sftp import (
     CMD_CLOSE,
     CMD_DATA,
@@ -24,6 +25,7 @@ from paramiko.sftp import (
     SFTP_EOF,
     SFTPError,
 )
+from paramiko.ssh_exception import SSHException
 
 #: Bytes of one read; servers need not give more.
 BLOCK = 32 * 1024
@@ -38,6 +40,20 @@ FEW = AHEAD // 2
 LARGEST_PACKET = 1024 * 1024
 #: Characters of one name; no file system has longer ones.
 LONGEST_NAME = 4096
+
+
+#: Bytes of one packet of SSH (RFC 4253, 6.1, asks for 35,000 to be borne); OpenSSH takes as many.
+LARGEST_SSH_PACKET = 256 * 1024
+
+
+class BoundedPackets(Packetizer):
+    """paramiko takes packets of up to 4 GiB, from the very first on: before the server's key is known."""
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        if n > LARGEST_SSH_PACKET:
+            raise SSHException("a packet without bound")
+        read: bytes = super().read_all(n, check_rekey)
+        return read
 
 
 class Client(SFTPClient):
