@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.sources.api.answer import Answer
+from reconciler.oneroster.sources.api.checkpoint import Checkpoints
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Step
 
 ASK = Ask(NOW)
@@ -172,6 +174,36 @@ def test_a_row_that_comes_on_two_pages_is_noticed() -> None:
     rows = records(MADE)
     rows["users"].insert(50, rows["users"][10])
     assert codes(refused(ScriptedApi(rows, sorts=False))) == ["unstable-paging"]
+
+
+class Revised(ScriptedApi):
+    """Tells which revision of our permissions a page is of, as ClassLink does."""
+
+    revision = "1"
+
+    def get(self, path: str, query: Mapping[str, str]) -> Answer:
+        found = super().get(path, query)
+        return replace(found, headers={**found.headers, "x-perm-rev": self.revision})
+
+
+@pytest.mark.parametrize("path", ["/users", "/enrollments"])
+def test_permissions_that_change_between_two_pages_make_no_roster_and_the_next_fetch_begins_anew(
+    path: str, tmp_path: Path
+) -> None:
+    kept = Checkpoints(tmp_path / "fetches", b"k" * 32)
+
+    def changed(api: ScriptedApi, number: int) -> None:
+        if api.asked[-1][0] == path and api.asked[-1][1]["offset"] != "0" and isinstance(api, Revised):
+            api.revision = "2"
+
+    api = Revised(records(MADE), before=changed)
+    with pytest.raises(Refusal) as caught:
+        source(api, kept).fetch(ASK)
+    assert codes(caught.value.diagnostics) == ["permissions-changed"]
+    api.asked.clear()
+    assert snapshot(source(api, kept).fetch(ASK)).users.height == 100
+    _, *read_anew = [query["offset"] for name, query in api.asked if name == "/users"]
+    assert read_anew == ["0", "29", "58", "87", "99"], "pages that were shown by other permissions do not count"
 
 
 def test_a_row_that_a_page_has_twice_is_the_readers_to_judge() -> None:

@@ -7,7 +7,7 @@ from typing import assert_never
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, info, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, error, info, warning
 from reconciler.oneroster.sources.api.answer import Asking
 from reconciler.oneroster.sources.api.checkpoint import Checkpoint, KeptPage
 from reconciler.oneroster.sources.api.collections import Collection
@@ -39,7 +39,8 @@ GONE = frozenset({BAD_REQUEST, "not-found", "link-refused", "unexpected-status",
 @dataclass(slots=True)
 class Collecting:
     """How collections are read. page_size: rows to ask for at once. kept: pages of an earlier fetch. ahead: whether
-    several pages may be asked for at once. notes: what was noticed, of all collections."""
+    several pages may be asked for at once. notes: what was noticed, of all collections. revision: of the latest page
+    that has one."""
 
     asking: Asking
     page_size: int
@@ -47,6 +48,7 @@ class Collecting:
     ahead: bool = True
     progress: Progress = unheard
     notes: list[Diagnostic] = field(default_factory=list)
+    revision: str | None = None
 
     def collect(self, collection: Collection, intake: Intake, filter: str | None = None) -> Tally:
         """All rows of one collection into `intake`. filter: of the query.
@@ -74,6 +76,13 @@ class Collecting:
                 raise Refusal([unstable(collection.name, outcome.why)])
             self.notes.append(info("paging-started-over", f"{outcome.why}; it was read again from its start"))
 
+    def keep_to_revision(self, page: Page) -> None:
+        """Raises Refusal `permissions-changed` where a page is shown by other permissions than those before it, of
+        whatever collection: together they are no roster of any moment."""
+        if page.revision is not None and self.revision not in (None, page.revision):
+            raise Refusal([_permissions_changed()])
+        self.revision = page.revision or self.revision
+
 
 class _Reading:
     """One attempt at one collection."""
@@ -93,6 +102,7 @@ class _Reading:
             got = self._ask(pages)
             if got is None:
                 continue
+            self._how.keep_to_revision(got.page)
             request = self.paging.request
             turn = self._judged(self.paging.take(got.page), request, got)
             if isinstance(turn, Go):
@@ -136,8 +146,9 @@ class _Reading:
         now = self._asked_again(pages, last.request)
         if now is None:
             return StartOver(f"{self._collection.name}: what was kept of an earlier fetch cannot be asked for again")
-        if (now.digest, now.total) != (last.page.digest, last.page.total):
+        if (now.digest, now.total, now.revision) != (last.page.digest, last.page.total, last.page.revision):
             return StartOver(f"{self._collection.name}: rows moved since an earlier fetch was cut off")
+        self._how.keep_to_revision(now)
         return turn
 
     def _asked_again(self, pages: Pages, request: Request) -> Page | None:
@@ -196,6 +207,14 @@ class _Reading:
             self._tally.add(frames[name]["sourcedId"], unique=got.page.ascending)
             self._intake.add(frames)
         self._how.progress(Step(name, self.paging.rows, self.paging.total, "rows", self.paging.pages))
+
+
+def _permissions_changed() -> Diagnostic:
+    return error(
+        "permissions-changed",
+        "what our key may see was changed on the server while the roster was read; nothing of it is compared",
+        hint="the next fetch reads everything anew",
+    )
 
 
 def _without_first(frames: Frames, skip: int, collection: Collection) -> dict[str, pl.DataFrame]:

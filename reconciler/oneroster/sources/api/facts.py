@@ -15,8 +15,12 @@ from reconciler.oneroster.sources.api.paging import Page
 TOTALS = ("x-total-count", "x-count")
 NEXT = re.compile(r'<([^<>]*)>((?:\s*;\s*[^,;="]+(?:=(?:"[^"]*"|[^,;"]*))?)*)')
 RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s,;"]+))', re.IGNORECASE)
+#: ClassLink's: another value means that somebody has changed what our key is shown.
+REVISION = "x-perm-rev"
 #: No collection has a number of rows with more digits.
 MOST_DIGITS = 12
+#: Characters of a revision that are looked at.
+MOST_REVISION = 64
 #: A link that asks for nothing else is the same as the offset in it.
 PLAIN = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 
@@ -35,6 +39,7 @@ def page_facts(keys: pl.Series, headers: Mapping[str, str]) -> Page:
         total=total_rows(headers),
         link=link,
         link_offset=_plain_offset(link) if link else None,
+        revision=headers.get(REVISION, "").strip()[:MOST_REVISION] or None,
     )
 
 

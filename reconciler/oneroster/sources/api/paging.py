@@ -37,7 +37,8 @@ class Request:
 class Page:
     """What a page was found to be. digest: of its sourcedIds in their order. first, last: its first and last sourcedId.
     ascending: each sourcedId is greater than the one before. total: of X-Total-Count. link: target of rel=next;
-    link_offset: the offset that link asks for, None where it is no plain request by offset."""
+    link_offset: the offset that link asks for, None where it is no plain request by offset. revision: of what our key
+    is shown, where the server tells it."""
 
     rows: int
     digest: bytes
@@ -47,6 +48,7 @@ class Page:
     total: int | None = None
     link: str | None = None
     link_offset: int | None = None
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
