@@ -175,11 +175,24 @@ def test_410_and_an_address_that_was_taken_away_end_it(hooked: Project, receiver
     assert "[webhook-gone]" in warned
     assert "given up" in warned
     noted(opened(hooked), event(EventKind.FAILED), at=NIGHT + timedelta(days=1))
-    hooked.customer(org=None, more="notify: {webhook: 'https://elsewhere.example/hook'}\n")
+    hooked.customer(org=None, more="notify: {email: [desk@springfield.example]}\n")
     assert hooked.apply().code == 0
-    assert delivered(hooked, NIGHT + timedelta(days=2)) == []
+    assert delivered(hooked, NIGHT + timedelta(hours=25)) == []
     assert len(receiver.received) == 1
-    assert hooked.ask("SELECT last_error FROM outbox ORDER BY id") == [("webhook-gone",), ("notification-unasked",)]
+    asked = "SELECT last_error FROM outbox WHERE channel = 'webhook' ORDER BY id"
+    assert hooked.ask(asked) == [("webhook-gone",), ("notification-unasked",)]
+
+
+def test_what_waits_for_an_address_goes_to_the_one_that_took_its_place(hooked: Project, receiver: Receiver) -> None:
+    receiver.answers_with(500)
+    noted(opened(hooked), event())
+    assert len(delivered(hooked, NIGHT)) == 1
+    receiver.answers_with(204)
+    hooked.customer(org=None, more=f"notify: {{webhook: '{receiver.url}/new'}}\n")
+    assert hooked.apply().code == 0
+    assert delivered(hooked, NIGHT + timedelta(minutes=1)) == []
+    assert [got.path for got in receiver.received] == ["/hook?token=s3cret", "/hook/new"]
+    assert len({got.id for got in receiver.received}) == 1
 
 
 def test_the_configuration_last_applied_rules_and_not_the_files(hooked: Project, receiver: Receiver) -> None:
