@@ -19,8 +19,11 @@ Origins = Mapping[str, Span]
 Found = tuple[Protection, str, object, object]
 
 _HARSHER = ("keep", "suspend", "delete")
-#: Where a password or key is sent, by the type of sync.
+#: Where a password or key is sent, by the type of sync; what is enough of it to know a first server by; and which of
+#: the customer's secrets is sent.
 _DESTINATION = ("type", "host", "port", "host_key", "url", "token_url", "path")
+_FIRST = ("host", "url", "token_url")
+_SENT = ("password", "private_key", "secret_key")
 
 
 def weakened(kind: Kind, key: str, before: Document, after: Document, origins: Origins) -> tuple[Weakening, ...]:
@@ -46,7 +49,7 @@ def settings_weakened(before: Document, after: Document, origins: Origins) -> tu
         # A store's address may hold a password.
         found += [
             (Protection.CREDENTIALS, f"environments.{name}.{part}", "(as before)", "(changed)")
-            for part in ("store", "secrets")
+            for part in ("store", "secrets", "mail")
             if now and now.get(part) != was.get(part)
         ]
     return _in_order(found, None, "reconciler.yaml", origins)
@@ -63,6 +66,7 @@ def _in_order(found: Iterable[Found], kind: Kind | None, key: str, origins: Orig
 def _customer(before: Document, after: Document) -> Iterator[Found]:
     yield from _agreements(_part(before, "agreements"), _part(after, "agreements"))
     earlier, later = _part(before, "rostering"), _part(after, "rostering")
+    yield from _destinations(_part(earlier, "sync"), _part(later, "sync"))
     if earlier.get("type") != "oneroster" or later.get("type") != "oneroster":
         return
     yield from _limits(_part(earlier, "limits"), _part(later, "limits"))
@@ -80,7 +84,6 @@ def _customer(before: Document, after: Document) -> Iterator[Found]:
     yield from _calendar(_items(earlier, "calendar"), _items(later, "calendar"))
     if duration_of(later["retention"]) < duration_of(earlier["retention"]):
         yield Protection.RETENTION, "rostering.retention", earlier["retention"], later["retention"]
-    yield from _destinations(_part(earlier, "sync"), _part(later, "sync"))
 
 
 def _community(before: Document, after: Document) -> Iterator[Found]:
@@ -155,11 +158,13 @@ def _calendar(before: list[Document], after: list[Document]) -> Iterator[Found]:
 
 
 def _destinations(before: Document, after: Document) -> Iterator[Found]:
-    """Where what opens the roster is sent."""
-    if before.get("type") == "zip":
+    """Where what opens the roster is sent, and which secret that is. A server that is the first one counts as another:
+    it can be sent any secret of the customer's, that of the LMS too."""
+    if not any(name in after for name in _SENT):
         return
-    for name in _DESTINATION:
-        if name in after and after.get(name) != before.get(name):
+    is_first = not any(name in before for name in _SENT)
+    for name in (*(_FIRST if is_first else _DESTINATION), *_SENT):
+        if name in after and after[name] != before.get(name):
             yield Protection.CREDENTIALS, f"rostering.sync.{name}", before.get(name), after[name]
 
 

@@ -119,6 +119,13 @@ WEAKER: list[tuple[str, dict[str, Any], dict[str, Any], Protection, str]] = [
     ),
     ("retention", {}, {"retention": "29d"}, Protection.RETENTION, "retention"),
     ("host", {}, {"sync": {**SFTP, "host": "evil.example"}}, Protection.CREDENTIALS, "sync.host"),
+    (
+        "another secret",
+        {},
+        {"sync": {**SFTP, "password": {"secret": "canvas"}}},
+        Protection.CREDENTIALS,
+        "sync.password",
+    ),
     ("port", {}, {"sync": {**SFTP, "port": 23}}, Protection.CREDENTIALS, "sync.port"),
     (
         "host key",
@@ -156,8 +163,29 @@ def test_agreements_that_are_put_earlier_or_taken_back_are_told() -> None:
 def test_nothing_is_told_of_the_same_and_of_a_roster_that_comes_or_goes() -> None:
     manual = {**document(), "rostering": {"type": "manual"}}
     assert found(document(), document()) == []
-    assert found(manual, document()) == []
-    assert found(document(), manual) == []
+    zipped = document(sync={"type": "zip"})
+    assert found(manual, zipped) == []
+    assert found(document(), manual) == found(document(), zipped) == []
+
+
+def test_a_first_server_could_be_sent_any_secret_of_the_customer() -> None:
+    api = {
+        "type": "api",
+        "url": "https://evil.example/ims/oneroster/v1p1",
+        "authorization": "oauth1",
+        "consumer_key": "k",
+        "secret_key": {"secret": "canvas"},
+    }
+    manual = {**document(), "rostering": {"type": "manual"}}
+    for before in (manual, document(sync={"type": "zip"})):
+        assert found(before, document()) == [
+            (Protection.CREDENTIALS, "rostering.sync.host"),
+            (Protection.CREDENTIALS, "rostering.sync.password"),
+        ]
+        assert found(before, document(sync=api)) == [
+            (Protection.CREDENTIALS, "rostering.sync.secret_key"),
+            (Protection.CREDENTIALS, "rostering.sync.url"),
+        ]
 
 
 def test_the_weightiest_is_told_first_with_the_line_of_the_nearest_value_written() -> None:
@@ -212,6 +240,15 @@ def test_another_store_is_told_without_its_address() -> None:
     (told,) = settings_weakened(before, after, {})
     assert (told.protection, told.path) == (Protection.CREDENTIALS, "environments.production.store")
     assert "hunter" not in repr(told)
+
+
+def test_another_mail_server_is_told_since_it_is_sent_a_password() -> None:
+    def mailed(host: str) -> dict[str, Any]:
+        mail = {"backend": "smtp", "host": host, "port": 587, "sender": "a@b.example", "username": "u"}
+        return settings(environments={"production": {"store": "sqlite:///s.db", "mail": mail}})
+
+    (told,) = settings_weakened(mailed("mail.example"), mailed("evil.example"), {})
+    assert (told.protection, told.path) == (Protection.CREDENTIALS, "environments.production.mail")
 
 
 def test_every_protection_has_a_case_here() -> None:
