@@ -128,6 +128,12 @@ def test_a_listing_gives_its_names_and_no_more_than_are_wanted() -> None:
     assert names(Folder(["a", "b"], ["c"]), 1) == ["a"]
 
 
+def test_a_listing_that_never_ends_and_gives_no_names_is_given_up() -> None:
+    with pytest.raises(SFTPError):
+        names(Folder(*[[".", ".."]] * 9), 8)
+    assert names(Folder([], ["a"], []), 8) == ["a"]
+
+
 @pytest.mark.parametrize("there", [[], ["a"]])
 def test_an_answer_that_tells_more_names_than_it_has_is_no_listing(there: list[str]) -> None:
     with pytest.raises(SFTPError, match="fewer names"):

@@ -149,6 +149,9 @@ def test_what_is_held_waits_for_an_owner_of_this_very_commit_and_is_then_release
     assert reviewed.code == 0, reviewed.log
     assert play.check(play.head(1))[0] == "failure"
     play.approve(1, "otto")
+    with play.forge() as forge:  # the same commit is proposed for another branch too
+        decoy = {**forge["proposals"]["1"], "number": 7, "target": "old", "reviews": [], "approvals": []}
+        forge["proposals"] = {"7": decoy, **forge["proposals"]}
     assert play.reviewed(1).code == 0
     state, sentence = play.check(play.head(1))
     assert state == "success"

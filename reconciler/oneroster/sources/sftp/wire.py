@@ -131,8 +131,11 @@ def entries(client: SFTPClient, folder: str, most: int) -> Iterator[tuple[str, S
     if kind != CMD_HANDLE:
         raise SFTPError("no handle")
     handle = answer.get_binary()
-    given = 0
+    given = told = 0
     while given < most:
+        told += 1
+        if told > most:
+            raise SFTPError("answers without end and without names")
         try:
             kind, answer = wire._request(CMD_READDIR, handle)
         except EOFError:

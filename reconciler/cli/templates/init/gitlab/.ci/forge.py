@@ -38,8 +38,9 @@ def proposal(number: int) -> Proposal | None:
 
 
 def proposal_of_head(head: str) -> Proposal | None:
-    """The open one whose last commit this is, forks' too."""
-    return next((_proposal(each) for each in _pages("merge_requests?state=opened") if each["sha"] == head), None)
+    """The open one for the default branch whose last commit this is, forks' too."""
+    found = (_proposal(each) for each in _pages("merge_requests?state=opened") if each["sha"] == head)
+    return next((each for each in found if each.target == BRANCH), None)
 
 
 def merged_proposal(commit: str) -> Proposal | None:
