@@ -66,6 +66,7 @@ def test_an_answer_has_its_body_its_headers_and_where_it_came_from() -> None:
     assert answer.headers["x-total-count"] == "1"
     assert answer.address == f"{BASE}/users?limit=100&filter=dateLastModified>'2026-01-01'"
     assert server.asked[0].query == {"limit": "100", "filter": "dateLastModified>'2026-01-01'"}
+    assert server.asked[0].headers["cache-control"] == "no-cache", "a cache between us is not to answer"
     assert time.slept == []
 
 

@@ -36,6 +36,9 @@ from reconciler.oneroster.sources.api.tokens import Bearer, Tokens
 #: Redirects that are followed for one request, all of them within the API's own host.
 REDIRECTS = 3
 
+#: Of each request. A roster is of now: what a cache between us kept may be of last week (RFC 9111, 5.2.1.4).
+HEADERS = {"Accept": "application/json", "Accept-Encoding": ACCEPTED, "Cache-Control": "no-cache"}
+
 #: Refusals of the network that may be gone a little later.
 _PASSING = {"host-unreachable": retrying.LOST, "unknown-host": retrying.LOST}
 
@@ -147,7 +150,7 @@ class Client:
         request = self._http.build_request(
             "GET",
             url,
-            headers={"Accept": "application/json", "Accept-Encoding": ACCEPTED},
+            headers=HEADERS,
             timeout=httpx.Timeout(**{name: min(each, left) for name, each in TIMEOUTS.as_dict().items() if each}),
         )
         try:
