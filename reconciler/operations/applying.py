@@ -20,6 +20,7 @@ from reconciler.operations.failure import UNFORESEEN, misconfigured, unexpected
 from reconciler.operations.recorded import answer_lost, applied_before, recorded_run_if_known
 from reconciler.operations.secrets import ADMINISTRATORS
 from reconciler.operations.undo_secrets import undo_secrets
+from reconciler.operations.webhook_secrets import is_misshapen, misshapen
 from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.store.apply import apply_customer
 from reconciler.store.problem import AnswerLost, StalePlan
@@ -224,7 +225,7 @@ def _configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool
 
 
 def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:
-    """Every secret that the configuration names, by path; those that are not set as errors."""
+    """Every secret that the configuration names, by path; those that are not set, or of no use, as errors."""
     resolved = workspace.repository.customers.get(customer.id)
     if resolved is None:
         return {}, ()
@@ -236,6 +237,8 @@ def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str,
         value = workspace.secrets.get(customer.id, name)
         if value is not None:
             values[path] = value
+            if is_misshapen(path, value):
+                missing.append(misshapen(workspace.secrets, customer.id, name, declared.origins.get(path)))
         elif not path.startswith(ADMINISTRATORS) or _is_new_administrator(customer, path):
             missing.append(
                 error(

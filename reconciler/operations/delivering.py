@@ -21,10 +21,11 @@ from reconciler.model.sync import EventKind
 from reconciler.notices.attempt import Attempt, Result, next_attempt
 from reconciler.notices.mail import PASSWORD_VARIABLE, FileOutbox, Letter, Smtp, SmtpServer
 from reconciler.notices.notice import HeldSet, Notice
-from reconciler.notices.signing import SIGNING, secret_bytes
+from reconciler.notices.signing import SIGNING
 from reconciler.notices.webhook import Post, Webhooks
 from reconciler.operations.failure import UNEXPECTED, UNFORESEEN, unexpected
 from reconciler.operations.listeners import Listener, listener_of
+from reconciler.operations.webhook_secrets import signing_secret
 from reconciler.operations.workspace import Workspace
 from reconciler.reports.notice_text import Told, digest_subject, digest_text
 from reconciler.reports.wording import moment, named
@@ -169,17 +170,9 @@ def _posted(workspace: Workspace, connection: Connection, webhooks: Webhooks, me
 
 def _secret(workspace: Workspace, customer: str, named: SecretReference) -> bytes | Attempt:
     try:
-        value = workspace.secrets.get(customer, named.secret)
+        return signing_secret(workspace.secrets, customer, named.secret)
     except Refusal as refusal:
         return Attempt(Result.LATER, refusal.diagnostics[0].code, refusal.diagnostics[0].message)
-    if value is None:
-        place = workspace.secrets.place(customer, named.secret)
-        return Attempt(Result.LATER, "secret-not-set", f"{place} is not set, so the post cannot be signed")
-    secret = secret_bytes(value.get_secret_value())
-    if secret is None:
-        why = f"the secret {named.secret} is not base64 of 24 to 64 bytes (`openssl rand -base64 32` makes one)"
-        return Attempt(Result.LATER, "webhook-secret-form", why)
-    return secret
 
 
 def _listener(customer: str, document: Mapping[str, object] | None) -> Listener | Attempt:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from reconciler.config.secret_references import SecretName
 from reconciler.config.secrets import SecretBackend
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, warning
+from reconciler.operations.webhook_secrets import is_misshapen, misshapen
 from reconciler.store.key import StoreKey
 
 #: An administrator's password is used at creation only, so a changed one changes nothing.
@@ -17,7 +18,7 @@ ADMINISTRATORS = "administrators."
 @dataclass(frozen=True, slots=True)
 class SecretStates:
     """changed: by dotted path, what a report says. missing: path -> (name, where it
-    would be set). unreadable: why some cannot be read."""
+    would be set). unreadable: why some cannot be read, or cannot be what they are for."""
 
     changed: Mapping[str, str]
     missing: Mapping[str, tuple[str, str]]
@@ -65,7 +66,10 @@ def secret_states(
         if value is None:
             if not path.startswith(ADMINISTRATORS) or _username(path) not in administrators:
                 missing[path] = (name, backend.place(customer, name))
-        elif path in kept and not path.startswith(ADMINISTRATORS):
+            continue
+        if is_misshapen(path, value):
+            unreadable.append(misshapen(backend, customer, name, severity=Severity.WARNING))
+        if path in kept and not path.startswith(ADMINISTRATORS):
             reference, digest = kept[path]
             if reference == name and digest != key.secret_hmac(former or customer, path, value.get_secret_value()):
                 changed[path] = "(changed)"

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Protocol
 
 from reconciler import clock
-from reconciler.model.diagnostic import Diagnostic, Refusal, error, info, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, error, info, warning
 from reconciler.model.sync import SyncEvent, SyncOutcome
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Source
@@ -28,6 +28,7 @@ from reconciler.operations.sync_choice import Broken, Candidate, choose
 from reconciler.operations.sync_memory import as_of, whole_since
 from reconciler.operations.sync_one import Came, take_in
 from reconciler.operations.sync_record import begun, ended, plain_sentences, told, unconfigured
+from reconciler.operations.webhook_secrets import signing_secret
 from reconciler.operations.workspace import Workspace
 from reconciler.store.connection import Connection
 from reconciler.store.lock import sync_lock
@@ -210,8 +211,20 @@ class _Run:
         record = ended(one.record, candidate.schedule, came, source=source, whole=one.ask.whole, now=clock.now())
         found = told(candidate.id, candidate.last, record, came, one.waited)
         waits = one.waited if came.outcome is SyncOutcome.FROZEN else None
-        result = self._recorded(candidate.id, came, record, found, _remarks(candidate, came, record, waits))
+        remarks = [*_remarks(candidate, came, record, waits), *self._of_webhook(candidate)]
+        result = self._recorded(candidate.id, came, record, found, remarks)
         self.end(replace(result, waits=waits))
+
+    def _of_webhook(self, candidate: Candidate) -> Iterator[Diagnostic]:
+        """That nobody could be told is said before there is anything to tell."""
+        notify = candidate.customer.notify
+        if notify is None or notify.webhook is None or notify.webhook_secret is None:
+            return
+        try:
+            signing_secret(self.workspace.secrets, candidate.id, notify.webhook_secret.secret)
+        except Refusal as refusal:
+            for each in refusal.diagnostics:
+                yield replace(each, severity=Severity.WARNING)
 
     def _recorded(
         self,

@@ -103,9 +103,10 @@ def test_the_shared_secret_is_looked_up_when_it_is_needed(
     hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variable = "RECONCILER_SECRET__SPRINGFIELD__HOOK"
-    monkeypatch.setenv(variable, "any")
+    monkeypatch.setenv(variable, SECRET)
     hooked.customer(org=None, more=f"notify: {{webhook: '{receiver.url}', webhook_secret: {{secret: hook}}}}\n")
     assert hooked.apply().code == 0
+    monkeypatch.setenv(variable, "any")
     with clock.at(datetime.now(UTC)):
         now = clock.now()
     moment = datetime.fromisoformat(now)
@@ -126,6 +127,27 @@ def test_the_shared_secret_is_looked_up_when_it_is_needed(
     stamp = datetime.fromtimestamp(int(got.headers["webhook-timestamp"]), UTC)
     assert late.sign(got.id, stamp, got.body.decode()) == f"v1,{got.signatures()['v1']}"
     assert hooked.ask("SELECT attempts FROM outbox") == [(3,)]
+
+
+def test_a_shared_secret_that_cannot_sign_is_told_before_there_is_anything_to_tell(
+    hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan warns, an apply refuses the customer, and neither repeats it."""
+    variable = "RECONCILER_SECRET__SPRINGFIELD__HOOK"
+    monkeypatch.setenv(variable, "hunter2")
+    path = hooked.customer(org=None, more=f"notify:\n  webhook: '{receiver.url}'\n  webhook_secret: {{secret: hook}}\n")
+    found = hooked.run("plan", "springfield", "--format", "json")
+    [said] = [each for each in found.json["customers"][0]["diagnostics"] if each["code"] == "webhook-secret-form"]
+    assert (found.code, said["severity"]) == (0, "warning")
+    done = hooked.apply("springfield")
+    line = path.read_text(encoding="utf-8").splitlines().index("  webhook_secret: {secret: hook}") + 1
+    assert (done.code, f"customer.yaml:{line}:" in done.err, variable in done.err) == (1, True, True)
+    assert "hunter2" not in found.out + found.err + done.out + done.err
+    monkeypatch.setenv(variable, SECRET)
+    assert hooked.apply("springfield").code == 0
+    monkeypatch.setenv(variable, "hunter2")
+    again = hooked.run("plan", "springfield", "--format", "json").json["customers"][0]
+    assert "webhook-secret-form" in {each["code"] for each in again["diagnostics"]}, "also where nothing else is new"
 
 
 def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after_three_days(

@@ -546,6 +546,20 @@ def test_what_is_to_be_told_is_told_when_it_changes_and_once(
     assert not any("u-0" in sentence for each in told for sentence in each.sentences)
 
 
+def test_a_webhook_whose_secret_cannot_sign_is_a_warning_of_every_sync(
+    project: Project, customer: Callable[..., GivenSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = "RECONCILER_SECRET__SPRINGFIELD__HOOK"
+    monkeypatch.setenv(variable, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+    customer(more="notify: {webhook: 'https://hooks.example.org/', webhook_secret: {secret: hook}}\n")
+    found = []
+    for value in ("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "hunter2", ""):
+        monkeypatch.setenv(variable, value)
+        done = synced(project, "springfield")
+        found.append((done.code, codes(only(done)), "hunter2" in done.out + done.err))
+    assert found == [(0, set(), False), (0, {"webhook-secret-form"}, False), (0, {"secret-not-set"}, False)]
+
+
 def test_whoever_is_to_hear_of_it_hears_by_the_next_digest(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
