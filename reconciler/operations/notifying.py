@@ -70,18 +70,19 @@ def _enter(
 
 
 def deliver(workspace: Workspace, budget: Budget | None = None) -> tuple[Diagnostic, ...]:
-    """Sends what is due, as far as the budget goes, and forgets what was settled long ago. Returns warnings; raises
-    nothing that a sync would have to answer for. Where one of these fails, the others are done all the same."""
+    """Sends what is due, and forgets what was settled long ago. Returns warnings; raises nothing that a sync would have
+    to answer for. Where one of these fails, the others are done all the same. budget: of posts; mail has one of its
+    own, so that receivers that do not answer take nothing of it."""
     found: list[Diagnostic] = []
     with _noted(found), workspace.store.connected() as connection:
         if nothing_to_tell(connection):
             return ()
-        spent = budget or Budget()
         with _noted(found):
             found += make_digests(workspace.store, connection)
         for send in (deliver_posts, deliver_mail):
             with _noted(found):
-                for each in send(workspace, connection, spent):
+                left = budget if budget is not None and send is deliver_posts else Budget()
+                for each in send(workspace, connection, left):
                     found.append(each.warning())
         with _noted(found), connection.writing():
             forget(connection, clock.before(clock.now(), KEPT))

@@ -224,6 +224,20 @@ def test_the_configuration_last_applied_rules_and_not_the_files(hooked: Project,
     assert len(receiver.received) == 1
 
 
+def test_receivers_that_are_down_keep_neither_the_others_nor_mail_waiting(hooked: Project, receiver: Receiver) -> None:
+    receiver.answers_with(500)
+    noted(opened(hooked), event())
+    assert len(delivered(hooked, NIGHT)) == 1
+    hooked.customer("shelbyville", org=None, more=f"notify: {{webhook: '{receiver.url}/s', email: [desk@b.example]}}\n")
+    assert hooked.apply().code == 0
+    later = replace(event(EventKind.REFUSED), customer="shelbyville")
+    noted(opened(hooked), later, at=NIGHT + timedelta(hours=9))
+    with clock.at(NIGHT + timedelta(hours=9)):
+        notifying.deliver(opened(hooked), Budget(messages=1))
+    assert [got.json["customer"] for got in receiver.received[1:]] == ["shelbyville"]
+    assert len(list(Path(".reconciler/outbox").glob("*.eml"))) == 1
+
+
 def test_one_run_delivers_no_more_than_it_may(hooked: Project, receiver: Receiver) -> None:
     workspace = opened(hooked)
     noted(workspace, *(event(digest=f"00000{each}") for each in range(5)))
