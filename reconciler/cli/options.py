@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,12 +27,28 @@ def _of_all_customers(context: click.Context, parameter: click.Parameter, direct
     return directory
 
 
+class _Directory(click.Path):
+    """A folder; whoever stands in the wrong one is told what to do."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if self.exists and not os.path.lexists(value):
+            self.fail(
+                f"there is no folder {os.fspath(value)} here. Go to the folder that holds it, or name it with --dir;"
+                " reconciler init DIR makes a new customers repository.",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
 def _directory(*, must_exist: bool, whole: bool = True) -> Callable[[Command], Command]:
     """whole: False for a verb that may also be given a folder within that of all customers."""
     return click.option(
         "--dir",
         "directory",
-        type=click.Path(exists=must_exist, file_okay=False, path_type=Path),
+        type=_Directory(exists=must_exist, file_okay=False, path_type=Path),
         default=DEFAULT_DIRECTORY,
         show_default=True,
         callback=_of_all_customers if whole else None,

@@ -78,6 +78,8 @@ def moment(time: str) -> str:
 def age(since: str, until: str) -> str:
     """Whole days, else whole hours."""
     hours = int((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() // 3600)
+    if hours < 1:
+        return "less than an hour old"
     return f"{counted(hours // 24, 'day', 'days')} old" if hours >= 24 else f"{counted(hours, 'hour', 'hours')} old"
 
 

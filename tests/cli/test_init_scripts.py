@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "reconciler/cli/templates/init/ci/.ci"
-NAMES = ("owners", "program", "record", "tree", "verdict")
+TEMPLATES = Path(__file__).resolve().parents[2] / "reconciler/cli/templates/init"
+SCRIPTS = TEMPLATES / "ci/.ci"
+NAMES = ("forge", "owners", "program", "record", "tree", "verdict")
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A module of the scaffold by its name."""
+    monkeypatch.syspath_prepend(str(TEMPLATES / "github/.ci"))
     monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("RECONCILER_PROJECT", "reader/customers")

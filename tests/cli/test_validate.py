@@ -96,7 +96,9 @@ def test_a_path_that_is_not_there_or_not_of_the_repository_is_wrong_use(tmp_path
 @pytest.mark.usefixtures("lessons")
 def test_a_directory_that_is_not_there_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", "--dir", "nix"]) == ExitCode.WRONG_USE
-    assert "'nix' does not exist" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "there is no folder nix here" in said
+    assert "reconciler init DIR" in said
 
 
 @pytest.mark.usefixtures("lessons")

@@ -142,7 +142,9 @@ def test_a_permission_that_is_gone_is_no_empty_collection() -> None:
         if api.asked[-1][0] == "/courses":
             raise refusal("forbidden")
 
-    assert codes(refused(ScriptedApi(records(MADE), before=forbid))) == ["forbidden"]
+    said = refused(ScriptedApi(records(MADE), before=forbid))
+    assert codes(said) == ["forbidden"]
+    assert [str(each.span) for each in said] == [BASE.partition("://")[2]], "of many on one host, which"
 
 
 def test_a_server_that_cannot_sort_is_asked_without_and_told() -> None:

@@ -110,6 +110,11 @@ def test_what_is_approved_is_not_asked_for_again() -> None:
     assert "--approve" not in text
 
 
+def test_a_roster_of_this_minute_is_not_0_hours_old() -> None:
+    old = samples.source(freshness=Freshness.LAST, fetched_at=samples.plan().created_at)
+    assert "less than an hour old" in rendered(replace(samples.removals(), source=old))
+
+
 def test_what_is_only_shown_offers_no_command() -> None:
     old = samples.source(freshness=Freshness.LAST, fetched_at="2026-11-20T02:30:00Z")
     text = rendered(replace(samples.removals(), source=old, roster_applies=False))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error, info
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info
 from reconciler.network.politeness import Hosts
 from reconciler.network.reach import Allows
 from reconciler.oneroster.sources.api.account import ApiAccount
@@ -56,11 +57,16 @@ class ApiSource:
                 stream, notes, begun = self._fetched(asking, ask)
         except OSError as problem:
             raise Refusal([_no_room(problem)]) from problem
+        except Refusal as refusal:
+            raise Refusal(_placed(each, self._name) for each in refusal.diagnostics) from refusal
         return Fetched(stream, "api", self._name, begun, tuple(dict.fromkeys(notes)))
 
     def probe(self, ask: Ask) -> tuple[Finding, ...]:
         with self._hosts.fetching(self.host), self._client_of_account() as asking:
-            return probe(self.account, asking)
+            try:
+                return probe(self.account, asking)
+            except Refusal as refusal:
+                raise Refusal(_placed(each, self._name) for each in refusal.diagnostics) from refusal
 
     def _fetched(self, asking: Asking, ask: Ask) -> tuple[BinaryIO, list[Diagnostic], str]:
         """The third is when the first of what came was asked for: where an earlier fetch is gone on with, before
@@ -108,6 +114,11 @@ class ApiSource:
 
     def _client_of_account(self) -> AbstractContextManager[Asking]:
         return client_for(self.account, self._hosts, self._allows)
+
+
+def _placed(diagnostic: Diagnostic, name: str) -> Diagnostic:
+    """Of many customers whose rosters lie on one host, which."""
+    return replace(diagnostic, span=Span(name)) if diagnostic.span is None else diagnostic
 
 
 def _no_room(problem: OSError) -> Diagnostic:
