@@ -16,10 +16,11 @@ CHUNK = 16 * 1024
 
 @dataclass(frozen=True)
 class Break:
-    """after: bytes from the server that come through. how: the connection is closed, or nothing comes any more."""
+    """after: bytes from the server that come through. how: the connection is cut, with what is under way; it ends, once
+    they have come; or nothing comes any more."""
 
     after: int
-    how: Literal["cut", "stall"] = "cut"
+    how: Literal["cut", "end", "stall"] = "cut"
 
 
 @dataclass
@@ -86,6 +87,9 @@ def _carry(source: socket.socket, sink: socket.socket, broken: Break | None, cou
             count(len(chunk))
             left = None if left is None else left - len(chunk)
         if broken is not None and left == 0 and broken.how == "stall":
+            return
+        if broken is not None and left == 0 and broken.how == "end":
+            sink.shutdown(socket.SHUT_WR)
             return
     for line in (source, sink):
         _end(line)

@@ -41,8 +41,8 @@ QUICK_ON_POSTGRESQL = (
     "test_a_person_who_returns_has_the_same_account_and_enrollments",
     "test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile",
 )
-#: What plays many applies one after the other. The quick run has the main job, the ladder, limits and the faults, and
-#: all that is pure.
+#: What plays many applies one after the other. The quick run has the main job, syncs and the faults, and all that is
+#: pure.
 LONG = frozenset(
     {
         "test_delta_rosters.py",
@@ -51,16 +51,22 @@ LONG = frozenset(
         "test_history_verify.py",
         "test_identities_by_door.py",
         "test_import.py",
+        "test_killed_fetch.py",
+        "test_ladder.py",
+        "test_limits_over_days.py",
         "test_merges.py",
         "test_plan_file.py",
         "test_renames_by_door.py",
         "test_rollover.py",
+        "test_selected_rosters.py",
         "test_settings_digest.py",
         "test_store_lock.py",
+        "test_sync_overtaken.py",
         "test_undo.py",
         "test_undo_by_door.py",
         "test_undo_documents.py",
         "test_undo_limits.py",
+        "test_unreadable_configuration.py",
         "test_week_in_git.py",
     }
 )

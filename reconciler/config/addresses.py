@@ -6,7 +6,7 @@ import base64
 import ipaddress
 import re
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,10 @@ from reconciler.config.values import Text
 HOST_KEY = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com)"
     r" ([A-Za-z0-9+/]{20,}={0,2})(?: .*)?"
+)
+
+SECRET_PARAMETER = re.compile(
+    r"(?i)(secret|token|passw(or)?d|signature|(^|[-_.])(pwd|sig)$|(api|access|auth|^)[-_.]?key$)"
 )
 
 
@@ -84,6 +88,11 @@ def host_of(url: str) -> str:
 
 def is_https(url: str) -> bool:
     return urlsplit(url).scheme == "https"
+
+
+def names_a_secret(url: str) -> str | None:
+    """The parameter of a URL's query that by its name holds a secret; None where there is none."""
+    return next((name for name, _ in parse_qsl(urlsplit(url).query) if SECRET_PARAMETER.search(name)), None)
 
 
 def is_private(host: str) -> bool:

@@ -166,6 +166,8 @@ BREACHES = [
     Breach("plain-http", {**API_OF, (*SYNC, "url"): "http://sis.springfield.example/x"}),
     Breach("private-host", {**API_OF, (*SYNC, "url"): "https://10.1.1.1/x"}),
     Breach("plain-http", {**API_OF, (*SYNC, "token_url"): "http://sis.springfield.example/x"}),
+    Breach("secret-in-url", {**API_OF, (*SYNC, "url"): "https://sis.springfield.example/x?api_key=1"}),
+    Breach("secret-in-url", {**API_OF, (*SYNC, "token_url"): "https://sis.springfield.example/x?token=1"}),
     Breach("dates-reversed", {("site_license", "ends"): "2026-01-01"}, (("site_license", "starts"),), "community"),
     Breach("duplicate-join-link", {("join_links", 1, "role"): "student"}, (("join_links", 0, "role"),), "community"),
     Breach("unknown-lesson", {("lessons", 0): "atoms"}, (), "community"),
@@ -253,7 +255,7 @@ def test_every_rule_of_every_model_is_among_the_breaches() -> None:
         ruled.add(model)
     rules = {each for model in ruled for each in rules_of(model)}
     assert {Customer, SftpSync, ApiSync} <= ruled
-    assert len(rules) == 22
+    assert len(rules) == 23
 
 
 EACH = pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: f"{breach.code} {[*breach.said][-1]}")

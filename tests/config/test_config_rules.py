@@ -136,6 +136,20 @@ def test_oauth2_needs_a_token_url_and_oauth1_takes_none(files: Files) -> None:
     assert of(files, rostering("api", API, authorization="oauth2", token_url=token, scopes="[a]")) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["key", "api_key", "apiKey", "x-api-key", "access_token", "client_secret", "PWD", "sig"]
+)
+def test_an_address_holds_no_secret(files: Files, name: str) -> None:
+    assert of(files, rostering("api", {**API, "url": f'"https://sis.springfield.example/x?{name}=abc"'})) == [
+        "secret-in-url"
+    ]
+
+
+@pytest.mark.parametrize("name", ["tenant", "district", "keyword", "design", "monkey"])
+def test_an_address_may_have_other_parameters(files: Files, name: str) -> None:
+    assert of(files, rostering("api", {**API, "url": f'"https://sis.springfield.example/x?{name}=abc"'})) == []
+
+
 def test_plain_http_and_private_hosts_need_the_network_s_leave(files: Files) -> None:
     plain = rostering("api", {**API, "url": '"http://sis.springfield.example/x"'})
     private = rostering("api", {**API, "url": '"https://10.20.3.4/x"'})

@@ -42,7 +42,7 @@ def content(sftp_home: sshd.Home) -> bytes:
 
 
 def test_after_a_break_the_transfer_goes_on_where_it_was(sftp_home: sshd.Home, content: bytes) -> None:
-    breaks = [Break(TALK + SIZE // 3), Break(TALK + SIZE // 3)]
+    breaks = [Break(TALK + SIZE // 3, "end"), Break(TALK + SIZE // 3, "end")]
     fetching = Fetching()
     with breaking(sftp_home.server.port, *breaks) as proxy, sftp_home.server.attempts() as attempts:
         assert fetching.content(sftp_home.account("roster.bin", port=proxy.port)) == content

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.addresses import HostKey, WebUrl, host_of, is_https, is_private
+from reconciler.config.addresses import HostKey, WebUrl, host_of, is_https, is_private, names_a_secret
 from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule, values
 from reconciler.config.secret import SecretReference
 from reconciler.config.values import (
@@ -228,6 +228,17 @@ class ApiSync(Scheduled):
                 )
             elif is_private(host_of(url)):
                 yield _private_host(key)
+
+    @rule
+    def _addresses_hold_no_secret(self, known: Circumstances) -> Iterable[Problem]:
+        for key, url in values(self, "url", "token_url"):
+            if url is not None and (name := names_a_secret(url)):
+                yield Problem(
+                    "secret-in-url",
+                    f"{key} has a parameter {name}, which looks like a secret",
+                    (key,),
+                    "addresses are shown in plans and messages: give a secret by secret_key, and change this one",
+                )
 
 
 def _private_host(key: str) -> Problem:
