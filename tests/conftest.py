@@ -39,29 +39,39 @@ QUICK_ON_POSTGRESQL = (
     "test_sixty_leavers_of_a_hundred_are_held_until_somebody_approves_exactly_them",
     "test_a_rekeyed_person_keeps_the_account",
     "test_a_person_who_returns_has_the_same_account_and_enrollments",
-    "test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile",
 )
-#: What plays many applies one after the other. The quick run has the main job, syncs and the faults, and all that is
-#: pure.
+#: What plays many applies one after the other, or waits for servers. The quick run has the main job, the faults of
+#: files and of the engine, and all that is pure.
 LONG = frozenset(
     {
         "test_delta_rosters.py",
         "test_expected_plans.py",
         "test_explain.py",
+        "test_faults_of_apis.py",
+        "test_faults_of_sftp.py",
+        "test_faults_of_text.py",
         "test_history_verify.py",
         "test_identities_by_door.py",
         "test_import.py",
         "test_killed_fetch.py",
         "test_ladder.py",
         "test_limits_over_days.py",
+        "test_locking.py",
         "test_merges.py",
+        "test_one_customers_failure.py",
         "test_plan_file.py",
         "test_renames_by_door.py",
         "test_rollover.py",
         "test_selected_rosters.py",
         "test_settings_digest.py",
+        "test_sftp_breaks.py",
+        "test_sftp_by_door.py",
+        "test_sftp_fetch.py",
+        "test_shared_bundles.py",
         "test_store_lock.py",
+        "test_sync.py",
         "test_sync_overtaken.py",
+        "test_three_sources.py",
         "test_undo.py",
         "test_undo_by_door.py",
         "test_undo_documents.py",
