@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from reconciler.cli.progress import progress_bars
 from reconciler.cli.reporting import show_plan
 from reconciler.cli.saved_plan import saved_plan
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Hold, Outcome, Plan
+from reconciler.operations import interruption
 from reconciler.operations.applying import Applied, AppliedCustomer, apply_plan
 from reconciler.operations.failure import UNEXPECTED
 from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
@@ -137,8 +137,7 @@ def carry_out(workspace: Workspace, plan: Plan, approve: Iterable[str], lock_tim
 
 def asked() -> ExitCode | None:
     """None for yes, else what to exit with."""
-    # polars lets a blocked read go on after a signal: Ctrl-C would wait for Enter
-    signal.siginterrupt(signal.SIGINT, True)
+    interruption.let_through()
     try:
         if click.confirm("Apply this?", default=False, err=True):
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 from reconciler.cli.certificates import issued
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import workspace_options
-from reconciler.operations import erasing
+from reconciler.operations import erasing, interruption
 from reconciler.operations.erasing import Erasure
 from reconciler.operations.workspace import Workspace, open_workspace
 from reconciler.reports.people import People, View
@@ -119,8 +118,7 @@ def _facts(found: Erasure) -> Iterator[str]:
 
 def _asked(found: Erasure) -> ExitCode | None:
     """None for yes, else what to exit with. For all of a customer its id has to be typed."""
-    # polars lets a blocked read go on after a signal: Ctrl-C would wait for Enter
-    signal.siginterrupt(signal.SIGINT, True)
+    interruption.let_through()
     code = ExitCode.DONE
     try:
         if found.who is None:

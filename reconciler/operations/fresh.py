@@ -16,6 +16,7 @@ from reconciler.network.politeness import Hosts
 from reconciler.oneroster.bundle import read_bundle, read_zip
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched
+from reconciler.operations import interruption
 from reconciler.operations.fetching import Fetches, Heard, fetches, hosts_of, nobody, source_of
 from reconciler.operations.snapshots import last_snapshot_of
 from reconciler.operations.workspace import Workspace
@@ -76,7 +77,7 @@ class FreshRosters:
         still to come is of a clock that went wrong. Raises Refusal."""
         if customer not in self._fetched or last is None or last > now:
             return
-        came = self._fetched[customer].result()
+        came = self._came(customer)
         if isinstance(came, Fetched) and came.fetched_at < last:
             came.stream.close()
             raise Refusal([_overtaken(customer, came.fetched_at, last)])
@@ -88,7 +89,7 @@ class FreshRosters:
             if isinstance(snapshot, Refusal):
                 raise snapshot
             return snapshot
-        came = self._fetched[customer].result()
+        came = self._came(customer)
         if isinstance(came, Refusal):
             raise came
         with came.stream:
@@ -100,6 +101,10 @@ class FreshRosters:
                 base=partial(last_snapshot_of, self._workspace.store, customer),
             )
         return _with(read, came.diagnostics)
+
+    def _came(self, customer: str) -> Fetched | Refusal:
+        interruption.let_through()
+        return self._fetched[customer].result()
 
     def give_up(self, customer: str) -> None:
         """The file that was fetched for it, now or when it comes: it was taken, or nobody takes it any more."""

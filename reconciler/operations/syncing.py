@@ -20,6 +20,7 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, error, in
 from reconciler.model.sync import SyncEvent, SyncOutcome
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Source
+from reconciler.operations import interruption
 from reconciler.operations.applied_configuration import with_applied
 from reconciler.operations.failure import UNFORESEEN, unexpected
 from reconciler.operations.fetching import WINDOW, Fetches, Heard, fetches, hosts_of, nobody, source_of
@@ -146,6 +147,7 @@ class _Run:
                     one = self._begin(waiting.pop(turn), hosts)
                     if one is not None:
                         open_[_started(one, under_way)] = one
+                interruption.let_through()
                 done, _ = wait(open_, return_when=FIRST_COMPLETED)
                 for future in [each for each in open_ if each in done]:
                     one = open_.pop(future)
