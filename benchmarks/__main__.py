@@ -27,13 +27,13 @@ import polars as pl
 from benchmarks import roster
 from reconciler.model.kind import ROSTER_KINDS
 from reconciler.model.plan import Plan
-from reconciler.operations import rosters
-from reconciler.operations.applying import AppliedCustomer, apply_plan
-from reconciler.operations.plan_file import read_plan, write_plan
-from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.apply.apply_plan import AppliedCustomer, apply_plan
+from reconciler.operations.apply.plan_file import read_plan, write_plan
+from reconciler.operations.plan import roster as rosters
+from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.workspace import Workspace, open_workspace
-from reconciler.planning import roster as planned_roster
-from reconciler.store.reader import Reader
+from reconciler.planning.roster import plan_roster as planned_roster
+from reconciler.store.read.reader import Reader
 
 PLACE = Path(".bench")
 USERS, CLASSES, ENROLLMENTS = 100_000, 40_000, 800_000

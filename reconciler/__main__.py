@@ -1,5 +1,5 @@
 """`python -m reconciler` is the command `reconciler`."""
 
-from reconciler.cli.door import main
+from reconciler.cli.main import main
 
 main()

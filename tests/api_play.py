@@ -21,8 +21,8 @@ from project import ENVIRONMENT, LIVE, Project, Result
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.api import source
-from reconciler.oneroster.sources.api.client import client_for
-from reconciler.operations import fresh
+from reconciler.oneroster.sources.api.http.client import client_for
+from reconciler.operations.fetch import fresh
 from roster_server import RosterServer
 from roster_server_authority import CONSUMER_KEY, SECRET
 from roster_server_switches import Fault, Switches

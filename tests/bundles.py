@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler.oneroster.tables import STANDARDS
+from reconciler.oneroster.standard.tables import STANDARDS
 
 Row = Mapping[str, str]
 

@@ -20,8 +20,7 @@ import sshd
 from databases import DATABASE, administer, emptied
 from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
-from reconciler.store.live import Store
-from reconciler.store.opening import open_store
+from reconciler.store.open import Store, open_store
 from roster_server import RosterServer
 
 #: Seconds

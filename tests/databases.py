@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 from project import ENVIRONMENT
-from reconciler.store.schema import BRANCHES
+from reconciler.store.database.schema import BRANCHES
 from reconciler.store.tables import durable, volatile
 
 #: That of the fixture `postgresql_store`.

@@ -13,7 +13,7 @@ import pytest
 from bundles import Bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Source
-from reconciler.operations import syncing
+from reconciler.operations.sync import run as syncing
 
 SFTP = """\
 rostering:

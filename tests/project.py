@@ -13,7 +13,7 @@ import adbc_driver_postgresql.dbapi as postgresql
 import adbc_driver_sqlite.dbapi as sqlite
 import pytest
 
-from reconciler.cli.door import run
+from reconciler.cli.main import run
 
 CUSTOMER = """\
 kind: customer

@@ -16,7 +16,7 @@ def test_everything_in_the_readme_comes_out_as_written(tmp_path: Path) -> None:
 
 
 def test_every_verb_of_the_readme_is_one_of_the_program() -> None:
-    from reconciler.cli.door import VERBS
+    from reconciler.cli.main import VERBS
 
     text = README.read_text(encoding="utf-8")
     table = text[text.index("## Commands") : text.index("## What is where")]

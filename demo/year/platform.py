@@ -16,9 +16,8 @@ import polars as pl
 
 from demo.year.member import Member
 from demo.year.office import Office
-from reconciler.store.connection import Connection
-from reconciler.store.live import Store
-from reconciler.store.opening import open_store
+from reconciler.store.database.connection import Connection
+from reconciler.store.open import Store, open_store
 
 CUSTOMER = "springfield"
 LMS = f"{CUSTOMER}/lti/canvas"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.year.platform import CUSTOMER
-from reconciler.cli.door import run
+from reconciler.cli.main import run
 from reconciler.model.gate import GATES
 
 PLAN_FILE = "today.plan"

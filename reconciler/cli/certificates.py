@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.reports.removal import Issued
-from reconciler.store.certificates import Certificate
+from reconciler.store.removal.certificates import Certificate
 
 
 def issued(certificate: Certificate) -> Issued:

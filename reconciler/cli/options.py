@@ -15,7 +15,7 @@ DEFAULT_DIRECTORY = Path("customers")
 
 
 def _of_all_customers(context: click.Context, parameter: click.Parameter, directory: Path) -> Path:
-    from reconciler.config.whereabouts import elsewhere
+    from reconciler.config.load.directory import elsewhere
 
     found = elsewhere(directory)
     if found is not None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.oneroster.sources.interface import Progress, Step
-from reconciler.operations.fetching import Heard, nobody
+from reconciler.operations.fetch.fetching import Heard, nobody
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

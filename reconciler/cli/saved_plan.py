@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from reconciler.model.plan import Plan
-from reconciler.operations.applied_configuration import applied_customer, open_applied_workspace, with_applied
-from reconciler.operations.held_back import kept_plan, names_a_hold
-from reconciler.operations.plan_file import read_plan
+from reconciler.operations.apply.held_plan import kept_plan, names_a_hold
+from reconciler.operations.apply.plan_file import read_plan
+from reconciler.operations.sync.applied_config import applied_customer, open_applied_workspace, with_applied
 from reconciler.operations.workspace import Workspace, open_workspace
 
 

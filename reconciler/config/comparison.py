@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from reconciler.config.files import relative
-from reconciler.config.inputs import inputs_of
-from reconciler.config.layout import DEFAULTS_FILE, SETTINGS_FILE, Layout, lay_out
+from reconciler.config.cache.stamps import inputs_of
+from reconciler.config.git import Revision
+from reconciler.config.load.layout import DEFAULTS_FILE, SETTINGS_FILE, Layout, lay_out, relative
+from reconciler.config.parallel import uncollected
 from reconciler.config.repository import Declared, Repository, load_layout
-from reconciler.config.revision import Revision
-from reconciler.config.uncollected import uncollected
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, Base
 

@@ -12,26 +12,23 @@ from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
-from reconciler.config.apart import done_apart
-from reconciler.config.candidate import Candidate, former_id_mistakes, named_otherwise, open_candidate
-from reconciler.config.document import origins_of
-from reconciler.config.exposed import passwords_in_stores
-from reconciler.config.former_ids import mistaken_former_ids
-from reconciler.config.forthcoming import not_yet_in_force
-from reconciler.config.heritage import Heritage
-from reconciler.config.layout import CustomerFolder, Document, Layout, lay_out, settings_file
+from reconciler.config.cache.customers import Remembered, own_files
+from reconciler.config.cache.recalled import RecalledCandidate
+from reconciler.config.cache.stamps import Stamped
+from reconciler.config.load.candidate import Candidate, former_id_mistakes, named_otherwise, open_candidate
+from reconciler.config.load.checks import not_yet_in_force, passwords_in_stores
+from reconciler.config.load.defaults import Heritage
+from reconciler.config.load.document import open_document
+from reconciler.config.load.layout import CustomerFolder, Document, Layout, lay_out, settings_file
+from reconciler.config.load.partial import read_alone
+from reconciler.config.load.references import mistaken_former_ids, shared_consumer_keys
 from reconciler.config.models.declaration import Circumstances, NotKnown
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Network, Settings
-from reconciler.config.opened import open_document
-from reconciler.config.recalled import RecalledCandidate
-from reconciler.config.references import shared_consumer_keys
-from reconciler.config.remembered import Remembered, own_files
+from reconciler.config.parallel import done_apart, uncollected
 from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
-from reconciler.config.sketch import read_alone
-from reconciler.config.stamps import Stamped
-from reconciler.config.tree import MappingNode
-from reconciler.config.uncollected import uncollected
+from reconciler.config.yaml.documents import origins_of
+from reconciler.config.yaml.tree import MappingNode
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, in_order
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE

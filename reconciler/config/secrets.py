@@ -11,8 +11,8 @@ from typing import Protocol, assert_never
 
 from pydantic import SecretStr
 
+from reconciler.config.fields.values import ID
 from reconciler.config.models.settings import DirectorySecrets, EnvironmentSecrets
-from reconciler.config.values import ID
 from reconciler.model.diagnostic import Refusal, error
 
 PREFIX = "RECONCILER_SECRET"
@@ -109,3 +109,27 @@ def _checked(name: str) -> str:
     if not re.fullmatch(ID, name):
         raise ValueError("customers and secrets are named by lower-case letters, digits and single hyphens")
     return name
+
+
+# Which secrets a document names: `{secret: NAME}` in its JSON-able form.
+
+
+#: (dotted path, name) of one
+SecretName = tuple[str, str]
+
+
+def secret_references(document: Mapping[str, object]) -> tuple[SecretName, ...]:
+    """Every `{secret: NAME}` in a document, in order."""
+    found: list[SecretName] = []
+    _gather(document, "", found)
+    return tuple(found)
+
+
+def _gather(document: Mapping[str, object], above: str, found: list[SecretName]) -> None:
+    for name, value in document.items():
+        if type(value) is str or not isinstance(value, Mapping):
+            continue
+        if len(value) == 1 and "secret" in value:
+            found.append((f"{above}{name}", str(value["secret"])))
+        else:
+            _gather(value, f"{above}{name}.", found)

@@ -11,16 +11,15 @@ from typing import BinaryIO
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, in_order, warning
-from reconciler.oneroster.archive import Archive, Member
-from reconciler.oneroster.delta import by_themselves, lay_over, whole_before
-from reconciler.oneroster.files import Read, count_rows, read_files
-from reconciler.oneroster.manifest import MOST_LENGTH, Declared, read_manifest
-from reconciler.oneroster.modified import newest
-from reconciler.oneroster.references import many_dangling
-from reconciler.oneroster.roster import Roster, assemble
-from reconciler.oneroster.sessions import Sessions, sessions_laid_over
+from reconciler.oneroster.archive.archive import Archive, Member
+from reconciler.oneroster.archive.files import Read, count_rows, read_files
+from reconciler.oneroster.archive.manifest import MOST_LENGTH, Declared, read_manifest
+from reconciler.oneroster.delta.delta import by_themselves, lay_over, whole_before
+from reconciler.oneroster.roster.references import many_dangling
+from reconciler.oneroster.roster.roster import Roster, assemble
+from reconciler.oneroster.roster.sessions import Sessions, newest, sessions_laid_over
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA, Snapshot, SourceFacts
-from reconciler.oneroster.tables import IN_USE, MANIFEST, STANDARDS
+from reconciler.oneroster.standard.tables import IN_USE, MANIFEST, STANDARDS
 
 #: Gives the customer's last good roster, None where none is kept. Asked only where a bundle holds changes (delta).
 Base = Callable[[], Snapshot | None]

@@ -12,8 +12,7 @@ from reconciler.config.repository import Repository, load, load_settings
 from reconciler.config.secrets import SecretBackend, Unasked, backend_for
 from reconciler.model.diagnostic import Refusal, error
 from reconciler.model.plan import StoreIdentity
-from reconciler.store.live import Store
-from reconciler.store.opening import open_store
+from reconciler.store.open import Store, open_store
 
 
 # no slots: the files are read when they are asked for

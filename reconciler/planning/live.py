@@ -9,7 +9,7 @@ import polars as pl
 
 from reconciler.model.kind import Kind
 from reconciler.model.roster import FIELDS
-from reconciler.planning.desired import ROLE_SEPARATOR
+from reconciler.planning.roster.desired import ROLE_SEPARATOR
 
 #: columns that every live frame has beside the kind's fields
 LIVE_COLUMNS: dict[str, type[pl.DataType]] = {

@@ -10,8 +10,8 @@ import polars as pl
 from reconciler.model.change import FieldChange
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE
-from reconciler.reports.cells import clean
-from reconciler.reports.people import Mask, People, View
+from reconciler.reports.plan.people import Mask, People, View
+from reconciler.reports.plan.terminal import clean
 
 #: by customer, as `planning.expected.Departure` has them
 Effects: TypeAlias = Mapping[str, pl.DataFrame]

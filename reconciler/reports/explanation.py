@@ -11,12 +11,12 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import FIELDS
-from reconciler.reports.cells import clean, pad
-from reconciler.reports.json import dumped
-from reconciler.reports.lines import line
-from reconciler.reports.people import HIDDEN, People, View
-from reconciler.reports.rows import change_of
-from reconciler.reports.wording import TO_DO, belongings, moment
+from reconciler.reports.plan.json import dumped
+from reconciler.reports.plan.people import HIDDEN, People, View
+from reconciler.reports.plan.rows import change_of
+from reconciler.reports.plan.tables import line
+from reconciler.reports.plan.terminal import clean, pad
+from reconciler.reports.plan.wording import TO_DO, belongings, moment
 
 _COLUMN = 11
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
-from reconciler.reports.cells import clean, pad, widest
-from reconciler.reports.json import Document, dumped
-from reconciler.reports.wording import moment, things
+from reconciler.reports.plan.json import Document, dumped
+from reconciler.reports.plan.terminal import clean, pad, widest
+from reconciler.reports.plan.wording import moment, things
 
 WIDTH = 80
 INDENT = " " * 4

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.model.kind import Kind
-from reconciler.reports.cells import clean
-from reconciler.reports.json import dumped
-from reconciler.reports.wording import counted, moment, things
+from reconciler.reports.plan.json import dumped
+from reconciler.reports.plan.terminal import clean
+from reconciler.reports.plan.wording import counted, moment, things
 
 
 @dataclass(frozen=True, slots=True)

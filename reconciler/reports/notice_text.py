@@ -9,8 +9,8 @@ from itertools import groupby
 from reconciler.model.kind import Kind
 from reconciler.model.sync import EventKind
 from reconciler.notices.notice import Notice
-from reconciler.reports.cells import clean
-from reconciler.reports.wording import moment, things
+from reconciler.reports.plan.terminal import clean
+from reconciler.reports.plan.wording import moment, things
 
 #: What an event means, for people who are no programmers.
 MEANINGS = {

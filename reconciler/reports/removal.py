@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.kind import Kind
-from reconciler.reports.cells import clean
-from reconciler.reports.people import View
-from reconciler.reports.wording import NOUNS, counted, moment, things
+from reconciler.reports.plan.people import View
+from reconciler.reports.plan.terminal import clean
+from reconciler.reports.plan.wording import NOUNS, counted, moment, things
 
 WIDTH = 80
 INDENT = " " * 4

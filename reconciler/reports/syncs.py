@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
-from reconciler.reports.cells import clean
-from reconciler.reports.json import Document, diagnostic_document, dumped
-from reconciler.reports.wording import counted, moment
+from reconciler.reports.plan.json import Document, diagnostic_document, dumped
+from reconciler.reports.plan.terminal import clean
+from reconciler.reports.plan.wording import counted, moment
 
 FORMAT_VERSION = "1.0"
 

@@ -16,7 +16,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.store.problem import StoreProblem
+from reconciler.store.errors import StoreProblem
 
 VARIABLE = "RECONCILER_KEY"
 KEY_BYTES = 32

@@ -11,9 +11,9 @@ import click
 import pytest
 
 from reconciler import __version__
-from reconciler.cli import door
-from reconciler.cli.door import VERBS, Verb, run
+from reconciler.cli import main as door
 from reconciler.cli.exit_code import MEANINGS, PRECEDENCE, ExitCode, worst
+from reconciler.cli.main import VERBS, Verb, run
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal, Span, error
 
 HEAVY = ("polars", "sqlalchemy", "pyarrow", "adbc_driver_manager", "pydantic", "jinja2", "rich", "ruamel.yaml")
@@ -51,7 +51,7 @@ def python(code: str, *, cwd: Path) -> str:
 
 
 def imported_by(arguments: list[str], cwd: Path) -> set[str]:
-    code = f"import sys\nfrom reconciler.cli.door import run\nrun({arguments!r})\nprint('MODULES', *sys.modules)"
+    code = f"import sys\nfrom reconciler.cli.main import run\nrun({arguments!r})\nprint('MODULES', *sys.modules)"
     return set(python(code, cwd=cwd).split("MODULES")[1].split())
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.door import run
 from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.main import run
 
 TIDY = "kind: lesson\nid: a\ntitle: T\nurl: https://lessons.example/x\n"
 UNTIDY = "# a lesson\nid: 'b'  # its id\nkind: lesson\n\ntitle: T\nurl: https://lessons.example/x"
@@ -113,7 +113,7 @@ def test_paths_say_which_files_are_meant(lessons: Path, tmp_path: Path, capsys: 
 def test_a_file_that_is_changed_meanwhile_is_left_as_it_is(
     lessons: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reconciler.config.replacing.os.fsync", lambda _: (lessons / "b.yaml").write_text(TIDY))
+    monkeypatch.setattr("reconciler.config.atomic_write.os.fsync", lambda _: (lessons / "b.yaml").write_text(TIDY))
     assert run(["fmt"]) == ExitCode.ERROR
     assert "b.yaml: error: the file was changed meanwhile" in capsys.readouterr().err
     assert (lessons / "b.yaml").read_text() == TIDY
@@ -126,7 +126,7 @@ def test_a_full_disk_leaves_the_file_and_no_draft(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reconciler.config.replacing.os.fsync", full)
+    monkeypatch.setattr("reconciler.config.atomic_write.os.fsync", full)
     assert run(["fmt"]) == ExitCode.ERROR
     assert "No space left on device" in capsys.readouterr().err
     assert (lessons / "b.yaml").read_text() == UNTIDY

@@ -15,9 +15,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from reconciler import __version__
-from reconciler.cli.door import run
+from reconciler.cli.commands.files.init import scaffold
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.init import scaffold
+from reconciler.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = {".gitignore", "README.md", "customers/defaults.yaml", "reconciler.yaml"}

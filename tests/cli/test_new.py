@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.door import run
 from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.main import run
 from reconciler.config.repository import load
 
 AGREED = "agreements: {privacy_policy: 2026-08-01, terms_of_service: 2026-08-01}\n"

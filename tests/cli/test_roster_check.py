@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bundles import bundle
-from reconciler.cli.door import run as called
+from reconciler.cli.commands.rosters.check import roster
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.roster import roster
+from reconciler.cli.main import run as called
 
 SMALL = bundle(users=10)
 

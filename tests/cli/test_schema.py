@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.door import run
 from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.main import run
 
 NAMES = ["community", "customer", "defaults", "lesson", "plan", "reconciler"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.door import run
 from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.main import run
 
 LESSON = "kind: lesson\nid: {id}\ntitle: T\nurl: https://lessons.example/x\n"
 
@@ -114,7 +114,7 @@ def test_a_folder_that_cannot_be_listed_is_named(
         raise PermissionError(13, "Permission denied", str(path))
 
     # root may list everything, so the refusal is the operating system's only by hand
-    monkeypatch.setattr("reconciler.config.layout.os.scandir", forbidden)
+    monkeypatch.setattr("reconciler.config.load.layout.os.scandir", forbidden)
     assert lessons.is_dir()
     assert run(["validate"]) == ExitCode.INVALID_CONFIGURATION
     assert "customers: error: the folder cannot be listed: Permission denied" in capsys.readouterr().err

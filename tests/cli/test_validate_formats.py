@@ -12,10 +12,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.cli.door import run
 from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.main import run
 from reconciler.model.diagnostic import Span, error, info, warning
-from reconciler.reports import sarif, workflow_commands
+from reconciler.reports.diagnostics import github as workflow_commands
+from reconciler.reports.diagnostics import sarif
 
 LESSON = "kind: lesson\nid: {id}\ntitle: T\nurl: https://lessons.example/x\n"
 COMMAND = re.compile(r"::(error|warning|notice) ((?:[a-z]+=[^:,\r\n]*,?)*)::([^\r\n]*)")
@@ -169,7 +170,7 @@ def test_a_folder_that_cannot_be_listed_is_a_remark_too(
     def forbidden(path: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("reconciler.config.layout.os.scandir", forbidden)
+    monkeypatch.setattr("reconciler.config.load.layout.os.scandir", forbidden)
     assert lessons.is_dir()
     for form in ("github", "sarif", "json"):
         assert run(["validate", "--format", form]) == ExitCode.INVALID_CONFIGURATION

@@ -8,15 +8,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.config.canonical.expressing import express
-from reconciler.config.canonical.form import canonical, opened
-from reconciler.config.canonical.order import arrange
-from reconciler.config.canonical.writing import written
-from reconciler.config.document import to_document
-from reconciler.config.inheritance import inherit, settle
+from reconciler.config.formatting.edit import express
+from reconciler.config.formatting.format import canonical, opened
+from reconciler.config.formatting.order import arrange
+from reconciler.config.formatting.write import written
+from reconciler.config.load.document import inherit, settle
 from reconciler.config.models.customer import Customer
-from reconciler.config.reader import read
-from reconciler.config.tree import MappingNode
+from reconciler.config.yaml.documents import to_document
+from reconciler.config.yaml.reader import read
+from reconciler.config.yaml.tree import MappingNode
 
 PERSON = {"given_name": "A", "family_name": "B", "email": "a@b.example", "role": "admin"}
 OWN: dict[str, Any] = {

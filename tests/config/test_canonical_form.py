@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config.canonical import form
-from reconciler.config.canonical.form import canonical
-from reconciler.config.canonical.order import keys_of
+from reconciler.config.formatting import format as form
+from reconciler.config.formatting.format import canonical
+from reconciler.config.formatting.order import keys_of
 from reconciler.config.models.limits import UserLimit
 from reconciler.config.models.sync import SftpSync
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from reconciler.config.canonical.form import canonical
-from reconciler.config.canonical.order import keys_of
+from reconciler.config.formatting.format import canonical
+from reconciler.config.formatting.order import keys_of
 from reconciler.config.models.customer import Customer
-from reconciler.config.reader import read
+from reconciler.config.yaml.reader import read
 
 KEYS = [*keys_of(Customer), "type", "sync", "limits", "users", "floor", "percent", "strange", "no", "1"]
 TEXTS = [

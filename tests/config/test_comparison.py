@@ -11,7 +11,7 @@ import pytest
 from checkout import begin, commit
 from project import CUSTOMER
 from reconciler.config.comparison import Comparison, compare_with, documents_of
-from reconciler.config.revision import Differing, Revision
+from reconciler.config.git import Differing, Revision
 from reconciler.model.plan import CATALOGUE
 
 LESSON = "kind: lesson\nid: welcome\ntitle: {title}\nurl: https://lessons.example/welcome\n"

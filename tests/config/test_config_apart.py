@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from customer_files import TODAY, Files
 
-from reconciler.config import apart, remembered
-from reconciler.config.apart import done_apart
+from reconciler.config import parallel as apart
+from reconciler.config.cache import customers as remembered
+from reconciler.config.parallel import done_apart
 from reconciler.config.repository import Repository, load
 
 

@@ -6,8 +6,8 @@ import json
 
 from customer_files import Files
 
-from reconciler.config.document import community_from_document, customer_from_document, lesson_from_document
 from reconciler.config.repository import Declared
+from reconciler.config.yaml.documents import community_from_document, customer_from_document, lesson_from_document
 
 EVERYTHING = """\
 lti:

@@ -7,7 +7,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.config.files import relative
+from reconciler.config.load.layout import relative
 
 NAMES = ("a", "b.yaml", "..", ".", "", ".hidden", "c..d", "customers")
 PARTS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5)

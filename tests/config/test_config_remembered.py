@@ -15,11 +15,13 @@ from customer_files import TODAY, Files, next_tick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.config import remembered, repository, stamps
-from reconciler.config.document import to_document
-from reconciler.config.recalled import RecalledCustomer
+from reconciler.config import repository
+from reconciler.config.cache import customers as remembered
+from reconciler.config.cache import stamps
+from reconciler.config.cache.recalled import RecalledCustomer
 from reconciler.config.repository import Repository, load
 from reconciler.config.resolved import ResolvedCustomer
+from reconciler.config.yaml.documents import to_document
 
 EXAMPLES = Path(__file__).parents[2] / "customers"
 CUSTOMERS = Path("customers")

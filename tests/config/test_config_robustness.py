@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from reconciler.config.inheritance import inherit, settle
-from reconciler.config.mistake import mistakes
+from reconciler.config.load.document import inherit, settle
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import Circumstances
 from reconciler.config.models.defaults import Defaults
 from reconciler.config.models.settings import Settings
-from reconciler.config.reader import read
-from reconciler.config.shape import shape_at
-from reconciler.config.tree import MappingNode
+from reconciler.config.yaml.model_keys import shape_at
+from reconciler.config.yaml.pydantic_errors import mistakes
+from reconciler.config.yaml.reader import read
+from reconciler.config.yaml.tree import MappingNode
 
 YAML_LIKE = st.text(alphabet="ab:-[]{}\"'#&*!|>%@`?,~ \n\t01é\ufeff\x00\x85", max_size=60)
 KEYS = sorted(

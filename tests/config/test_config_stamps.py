@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from customer_files import TODAY, Files, next_tick
 
-from reconciler.config import files as config_files
-from reconciler.config import remembered, stamps
+from reconciler.config.cache import customers as remembered
+from reconciler.config.cache import stamps
+from reconciler.config.load import layout as config_files
 from reconciler.config.repository import Repository, load
 
 CUSTOMERS = Path("customers")

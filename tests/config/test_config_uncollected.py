@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from reconciler.config.uncollected import uncollected
+from reconciler.config.parallel import uncollected
 
 
 def test_the_collector_is_paused_and_comes_back_after_an_error() -> None:

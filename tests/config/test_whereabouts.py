@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.door import run
 from reconciler.cli.exit_code import ExitCode
-from reconciler.config.whereabouts import elsewhere
+from reconciler.cli.main import run
+from reconciler.config.load.directory import elsewhere
 
 
 def tree(root: Path, files: Iterable[str]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.config.reader import MAX_BYTES, read
-from reconciler.config.tree import key_span, place_at, value_span
+from reconciler.config.yaml.reader import MAX_BYTES, read
+from reconciler.config.yaml.tree import key_span, place_at, value_span
 
 
 def only(data: str | bytes) -> tuple[str, int, int]:

@@ -15,7 +15,7 @@ from demo.year.expected import Expect
 from demo.year.play import Evening, Year
 from demo.year.schools import SMALL, WHOLE
 from project import KEY
-from reconciler.store.connection import Connection
+from reconciler.store.database.connection import Connection
 
 SEED = 20260824
 

@@ -12,7 +12,8 @@ import sshd
 from breaking_proxy import Break, breaking
 from fault_play import DAY_ONE, STUDENTS, School, packed
 from project import Result
-from reconciler.oneroster.sources.sftp import line, source
+from reconciler.oneroster.sources.sftp import session as line
+from reconciler.oneroster.sources.sftp import source
 from sftp_fetching import SECRET, synced
 
 #: Half of everybody is missing: what a bad fetch must never let through.
@@ -68,7 +69,7 @@ def partner(school: School, sftp_home: sshd.Home, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(SECRET, sftp_home.server.password)
     monkeypatch.setattr(source, "BETWEEN_LOOKS", 0.0)
     monkeypatch.setattr(line, "BACKOFF", 0.0)
-    monkeypatch.setattr("reconciler.oneroster.sources.sftp.deadline.Deadline.wait", lambda *_: made.between())
+    monkeypatch.setattr("reconciler.oneroster.sources.sftp.session.Deadline.wait", lambda *_: made.between())
     DAY_ONE.zip(sftp_home.path / "roster.zip")
     return made
 

@@ -15,14 +15,14 @@ import pytest
 from fault_play import DAY_ONE, STUDENTS, School
 from project import Result
 from reconciler import clock
-from reconciler.store import schema
+from reconciler.store.database import schema
 
 ONE, OTHER = STUDENTS[0], STUDENTS[1]
 FEWER = DAY_ONE.without_users([ONE])
 
 KILLED = """
 import os, signal, sys
-from reconciler.store.connection import Connection
+from reconciler.store.database.connection import Connection
 sent = 0
 execute = Connection.execute
 def counted(self, *arguments):
@@ -32,7 +32,7 @@ def counted(self, *arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return execute(self, *arguments)
 Connection.execute = counted
-from reconciler.cli.door import run
+from reconciler.cli.main import run
 sys.exit(run(sys.argv[2:]))
 """
 
@@ -86,7 +86,7 @@ FULL = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-from reconciler.cli.door import run
+from reconciler.cli.main import run
 sys.exit(run(sys.argv[2:]))
 """
 
@@ -116,7 +116,7 @@ def test_85_a_connection_that_is_lost_in_an_apply_leaves_the_store_as_it_was(
 ) -> None:
     if anywhere.project.store_url.startswith("sqlite"):
         pytest.skip("a file has no connection to lose")
-    from reconciler.store.connection import Connection
+    from reconciler.store.database.connection import Connection
 
     before = anywhere.live()
     path = FEWER.zip(anywhere.project.folder / "fewer.zip")
@@ -146,8 +146,8 @@ def test_85_a_connection_that_is_lost_in_an_apply_leaves_the_store_as_it_was(
 
 HOLDING = """
 import sys
-from reconciler.store.lock import customer_lock
-from reconciler.store.opening import open_store
+from reconciler.store.database.lock import customer_lock
+from reconciler.store.open import open_store
 with customer_lock(open_store(sys.argv[1], "test"), "springfield", 0.0):
     print("locked", flush=True)
     sys.stdin.read()
@@ -330,7 +330,7 @@ def test_101_a_plan_of_another_schema_is_refused_and_planned_again(
     older = school.project.apply(plan)
     assert older.code == 1
     assert "store upgrade" in older.err
-    monkeypatch.setattr("reconciler.operations.plan_file.SCHEMA", "0001")
+    monkeypatch.setattr("reconciler.operations.apply.plan_file.SCHEMA", "0001")
     monkeypatch.setattr(schema, "DURABLE", today)
     other = school.project.apply(plan)
     assert other.code == 1

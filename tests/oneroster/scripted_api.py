@@ -15,9 +15,9 @@ from bundles import Bundle
 from reconciler.model.diagnostic import Refusal, error
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.answer import Answer
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints
-from reconciler.oneroster.sources.api.collections import SINGLE
+from reconciler.oneroster.sources.api.http.answer import Answer
+from reconciler.oneroster.sources.api.records.collections import SINGLE
 from reconciler.oneroster.sources.api.source import ApiSource
 
 Json = dict[str, Any]

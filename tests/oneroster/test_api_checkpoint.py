@@ -18,7 +18,7 @@ from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api import checkpoint as room
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints, KeptPage, checkpoint, remove_all, remove_old
-from reconciler.oneroster.sources.api.paging import Page, Request
+from reconciler.oneroster.sources.api.pages.paging import Page, Request
 from reconciler.oneroster.sources.interface import Ask
 
 NOW, SOON, LATE = "2026-11-22T03:00:00Z", "2026-11-22T09:00:00Z", "2026-11-23T04:00:00Z"

@@ -14,9 +14,10 @@ from datetime import timedelta
 import pytest
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.api import body, reception
-from reconciler.oneroster.sources.api import client as asking
-from reconciler.oneroster.sources.api.client import Client, client_for
+from reconciler.oneroster.sources.api.http import client as asking
+from reconciler.oneroster.sources.api.http import response as body
+from reconciler.oneroster.sources.api.http import response as reception
+from reconciler.oneroster.sources.api.http.client import Client, client_for
 from scripted_server import (
     BASE,
     SECRET,

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.client import Client, client_for
+from reconciler.oneroster.sources.api.http.client import Client, client_for
 from roster_server import RosterServer
 from roster_server_authority import CONSUMER_KEY, SECRET
 from roster_server_switches import (

@@ -13,7 +13,7 @@ import pytest
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.lines import Lines
 from reconciler.network.politeness import Hosts
-from reconciler.oneroster.sources.api.client import client_for
+from reconciler.oneroster.sources.api.http.client import client_for
 from scripted_server import BASE, account, loopback
 
 TIMEOUT = timedelta(seconds=0.3)

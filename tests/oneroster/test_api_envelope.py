@@ -13,9 +13,9 @@ from scripted_api import record
 
 from bundles import bundle
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.oneroster.sources.api.collections import COLLECTIONS, Collection
-from reconciler.oneroster.sources.api.envelope import read_page, read_record
-from reconciler.oneroster.tables import IN_USE, STANDARDS
+from reconciler.oneroster.sources.api.records.collections import COLLECTIONS, Collection
+from reconciler.oneroster.sources.api.records.envelope import read_page, read_record
+from reconciler.oneroster.standard.tables import IN_USE, STANDARDS
 
 USER = {
     "sourcedId": "u-1",

@@ -17,8 +17,8 @@ from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.oneroster.sources.api.answer import Answer
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints
+from reconciler.oneroster.sources.api.http.answer import Answer
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Step
 
 ASK = Ask(NOW)
@@ -314,7 +314,7 @@ def test_pages_asked_for_at_once_give_the_same_bytes_as_one_after_the_other(monk
     made = bundle(users=600)
     results = []
     for proving in (2, 10_000):
-        monkeypatch.setattr("reconciler.oneroster.sources.api.pages.PROVING", proving)
+        monkeypatch.setattr("reconciler.oneroster.sources.api.pages.requests.PROVING", proving)
         api = ScriptedApi(records(made))
         results.append((source(api).fetch(ASK).stream.read(), api))
     (together, many), (apart, few) = results

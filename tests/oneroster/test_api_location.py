@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from reconciler.oneroster.sources.api.location import ElsewhereError, below, linked, redirected, shown
+from reconciler.oneroster.sources.api.http.urls import ElsewhereError, below, linked, redirected, shown
 
 BASE = httpx.URL("https://sis.example/aeries/ims/oneroster/v1p1")
 PORT = httpx.URL("https://sis.example:8443/ims")

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.oneroster.sources.api.facts import next_link, page_facts, total_rows
-from reconciler.oneroster.sources.api.paging import Again, Done, Go, Page, Paging, Refused, Request, StartOver
+from reconciler.oneroster.sources.api.pages.facts import next_link, page_facts, total_rows
+from reconciler.oneroster.sources.api.pages.paging import Again, Done, Go, Page, Paging, Refused, Request, StartOver
 
 LIMIT = 10
 

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Refusal, Severity
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.client import client_for
-from reconciler.oneroster.sources.api.look import shape
-from reconciler.oneroster.sources.api.probe import probe
+from reconciler.oneroster.sources.api.http.client import client_for
+from reconciler.oneroster.sources.api.probe.probe import probe
+from reconciler.oneroster.sources.api.probe.question import shape
 from reconciler.oneroster.sources.interface import Finding
 from roster_server import RosterServer
 from roster_server_authority import CONSUMER_KEY, SECRET

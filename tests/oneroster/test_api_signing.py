@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.account import Signature
-from reconciler.oneroster.sources.api.client import client_for
-from reconciler.oneroster.sources.api.signing import Signing
+from reconciler.oneroster.sources.api.auth.oauth1 import Signing
+from reconciler.oneroster.sources.api.http.client import client_for
 from scripted_server import BASE, KEY, SECRET, Asked, Reply, Time, account, loopback, of_json, serving
 
 METHODS: list[Signature] = ["hmac-sha1", "hmac-sha256"]

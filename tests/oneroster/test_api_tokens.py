@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.http import http_client
-from reconciler.oneroster.sources.api.client import Client, client_for
-from reconciler.oneroster.sources.api.tokens import SCOPES, Bearer, Tokens
+from reconciler.oneroster.sources.api.auth.oauth2 import SCOPES, Bearer, Tokens
+from reconciler.oneroster.sources.api.http.client import Client, client_for
 from scripted_server import (
     KEY,
     SECRET,

@@ -9,7 +9,7 @@ import pytest
 from roster_reading import NOW, codes, only, read, refused_file
 
 from bundles import bundle
-from reconciler.oneroster import archive
+from reconciler.oneroster.archive import archive
 from reconciler.oneroster.bundle import read_zip
 
 SMALL = bundle(users=10)

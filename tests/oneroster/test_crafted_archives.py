@@ -26,7 +26,7 @@ MOST_SECONDS = 5.0
 #: What Linux says of a process by itself (VmHWM): its own `ru_maxrss` begins with that of the one which started it.
 PROGRAM = """
 import json, resource, sys
-from reconciler.cli.door import run
+from reconciler.cli.main import run
 code = run(["roster", "check", "--format", "json", *sys.argv[1:]])
 with open("/proc/self/status") as status:
     memory = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))

@@ -12,9 +12,9 @@ from roster_reading import codes, only, places, read, refused
 from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Refusal, Span
 from reconciler.model.kind import Kind
-from reconciler.oneroster.lines import read_rows
-from reconciler.oneroster.sheet import read_sheet
-from reconciler.oneroster.tables import STANDARDS
+from reconciler.oneroster.csv_file.lines import read_rows
+from reconciler.oneroster.csv_file.sheet import read_sheet
+from reconciler.oneroster.standard.tables import STANDARDS
 
 SMALL = bundle(users=10)
 USERS = SMALL.text("users")

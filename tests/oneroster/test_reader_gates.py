@@ -13,8 +13,8 @@ from roster_reading import refused_file
 
 from bundles import Bundle, bundle
 from reconciler.model.gate import GATES, GateOutcome
-from reconciler.oneroster.shape import ENDLESS, MOST_HEADER_LENGTH
-from reconciler.planning.gates import RULES
+from reconciler.oneroster.archive.shape import ENDLESS, MOST_HEADER_LENGTH
+from reconciler.planning.holds.gates import RULES
 
 SMALL = bundle(users=40)
 USERS = SMALL.text("users").encode()

@@ -25,7 +25,8 @@ from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Step
-from reconciler.oneroster.sources.sftp import connection, line
+from reconciler.oneroster.sources.sftp import connection
+from reconciler.oneroster.sources.sftp import session as line
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from sftp_fetching import Fetching
 

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.sftp import marker, remarks
+from reconciler.oneroster.sources.sftp import listing as marker
+from reconciler.oneroster.sources.sftp import messages as remarks
 from reconciler.oneroster.sources.sftp.account import SftpAccount
+from reconciler.oneroster.sources.sftp.download import goes_on
+from reconciler.oneroster.sources.sftp.find import TooManyLinks, absolute, check_path, resolved, within
 from reconciler.oneroster.sources.sftp.listing import (
     Entry,
     Facts,
@@ -24,11 +27,8 @@ from reconciler.oneroster.sources.sftp.listing import (
     in_order,
     passed_over,
 )
-from reconciler.oneroster.sources.sftp.looking import check_path
-from reconciler.oneroster.sources.sftp.names import listed, shown
+from reconciler.oneroster.sources.sftp.messages import listed, shown
 from reconciler.oneroster.sources.sftp.target import RemoteFile, Target
-from reconciler.oneroster.sources.sftp.transfer import goes_on
-from reconciler.oneroster.sources.sftp.tree import TooManyLinks, absolute, resolved, within
 
 NOW = 1_800_000_000.0
 DAY = 86_400

@@ -29,9 +29,8 @@ from reconciler.model.diagnostic import Refusal, Severity
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.sources.interface import Ask
-from reconciler.oneroster.sources.sftp import looking
-from reconciler.oneroster.sources.sftp.credentials import private_key
-from reconciler.oneroster.sources.sftp.hostkeys import asked_for, pinned
+from reconciler.oneroster.sources.sftp import find as looking
+from reconciler.oneroster.sources.sftp.credentials import asked_for, pinned, private_key
 from reconciler.oneroster.sources.sftp.source import SftpSource
 from sftp_fetching import Fetching
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 import sshd
 from bundles import bundle
-from reconciler.config.addresses import HOST_KEY
+from reconciler.config.fields.addresses import HOST_KEY
 from reconciler.model.diagnostic import Refusal, Severity
 from reconciler.oneroster.sources.interface import Ask, Finding
 from reconciler.oneroster.sources.sftp.account import SftpAccount

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from strict_bundles import as_delta, complete, hold, pack, places
 
-from reconciler.oneroster import archive
+from reconciler.oneroster.archive import archive
 from reconciler.oneroster.strict.check import check_letter
 from reconciler.oneroster.strict.rules import REFUSALS
 

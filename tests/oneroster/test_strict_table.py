@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.oneroster.standard.tables import ENUMERATIONS_1_1, ENUMERATIONS_1_2, EXTENSIBLE, STANDARDS
 from reconciler.oneroster.strict.page import page
 from reconciler.oneroster.strict.rules import REFUSALS, RULES
 from reconciler.oneroster.strict.tables import TABLES, WORDS, Type
-from reconciler.oneroster.tables import ENUMERATIONS_1_1, ENUMERATIONS_1_2, EXTENSIBLE, STANDARDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "strict.md"
 

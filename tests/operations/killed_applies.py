@@ -37,10 +37,10 @@ import sqlalchemy.dialects.postgresql  # noqa: F401
 from adbc_driver_manager import dbapi
 from psycopg import sql
 
-from reconciler.operations.applying import AppliedCustomer, apply_plan
-from reconciler.operations.plan_file import read_plan
+from reconciler.operations.apply.apply_plan import AppliedCustomer, apply_plan
+from reconciler.operations.apply.plan_file import read_plan
 from reconciler.operations.workspace import open_workspace
-from reconciler.store.lock import lock_number
+from reconciler.store.database.lock import lock_number
 
 NOW = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 #: What no two applies of one plan have in common; that it is there, and how many there are, is compared all the same.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 class _Answers(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        from reconciler.cli.door import run
+        from reconciler.cli.main import run
 
         asked = json.loads(self.rfile.readline())
         out, err = io.StringIO(), io.StringIO()

@@ -27,9 +27,9 @@ from typing import Any
 
 os.environ["POLARS_MAX_THREADS"] = "1"
 
-import reconciler.cli.apply
-import reconciler.cli.plan  # noqa: F401 - what a fork needs is there already
-from reconciler.cli.door import run
+import reconciler.cli.commands.changes.apply
+import reconciler.cli.commands.changes.plan  # noqa: F401 - what a fork needs is there already
+from reconciler.cli.main import run
 
 Said = dict[str, Any]
 FILLER = "filler"

@@ -19,8 +19,8 @@ from reconciler.model.diagnostic import Refusal, error
 from reconciler.model.schedule import Period, Schedule
 from reconciler.model.sync import SyncOutcome
 from reconciler.oneroster.sources.interface import Ask, Fetched
-from reconciler.operations.applied_configuration import open_applied_workspace
-from reconciler.operations.syncing import SyncRequest, sync
+from reconciler.operations.sync.applied_config import open_applied_workspace
+from reconciler.operations.sync.run import SyncRequest, sync
 from roster_server import RosterServer
 from roster_server_authority import CONSUMER_KEY
 

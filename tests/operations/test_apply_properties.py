@@ -22,11 +22,11 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen
 from reconciler.model.reason import Reason
 from reconciler.oneroster.bundle import read_zip
-from reconciler.operations.rosters import Terms, compare_roster, known_roster
-from reconciler.planning.customer import customer_plan
-from reconciler.planning.desired import desire
-from reconciler.store.apply import apply_customer
-from reconciler.store.live import Store
+from reconciler.operations.plan.roster import Terms, compare_roster, known_roster
+from reconciler.planning.customer_plan import customer_plan
+from reconciler.planning.roster.desired import desire
+from reconciler.store.open import Store
+from reconciler.store.write.apply import apply_customer
 
 RULES = OneRosterRostering(
     type="oneroster", client_partner_id="d-1", match_with="identifier", sync=ZipSync(type="zip"), limits=Limits()

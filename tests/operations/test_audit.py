@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from project import Project
-from reconciler.operations.audit import ADDRESS_LENGTH, NAME_LENGTH, actor, git_commit
+from reconciler.operations.actor import ADDRESS_LENGTH, NAME_LENGTH, actor, git_commit
 
 GITHUB = {
     "GITHUB_ACTOR": "ada",

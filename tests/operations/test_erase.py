@@ -14,7 +14,7 @@ from bundles import Bundle, bundle
 from project import ENVIRONMENT, KEY, Project, Result, keys
 from reconciler.model.kind import Kind
 from reconciler.store.key import StoreKey
-from reconciler.store.opening import open_store
+from reconciler.store.open import open_store
 
 pytestmark = pytest.mark.slow
 
@@ -420,8 +420,8 @@ def test_the_last_roster_keeps_everybody_else(springfield: Project) -> None:
 def test_an_erasure_that_fails_in_the_middle_leaves_the_person_as_they_were(
     springfield: Project, monkeypatch: Any
 ) -> None:
-    from reconciler.store import erasure
-    from reconciler.store.problem import StoreProblem
+    from reconciler.store.errors import StoreProblem
+    from reconciler.store.removal import erasure
 
     def fails(*_: Any) -> None:
         raise StoreProblem("disk-full", "no space is left")

@@ -15,7 +15,9 @@ from bundles import Bundle, bundle
 from project import Project, keys
 from reconciler.model.diagnostic import Refusal, Severity, error, warning
 from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Step
-from reconciler.operations import fresh, looking, planning
+from reconciler.operations.fetch import fresh
+from reconciler.operations.fetch import probe as looking
+from reconciler.operations.plan import make_plan as planning
 
 API = """\
 rostering:

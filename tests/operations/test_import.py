@@ -12,10 +12,10 @@ import pytest
 
 from demo.credentials import NAMES
 from project import Project, Result
-from reconciler.config.canonical.form import canonical
+from reconciler.config.formatting.format import canonical
 from reconciler.config.repository import load
 from reconciler.config.secrets import variable
-from reconciler.store.live import Store
+from reconciler.store.open import Store
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "customers"
 SECRET = "correct horse battery"

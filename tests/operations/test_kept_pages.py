@@ -11,7 +11,7 @@ import pytest
 from bundles import bundle
 from project import Project
 from reconciler import clock
-from reconciler.config.remembered import cache_folder
+from reconciler.config.cache.customers import cache_folder
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints, checkpoint
 
 START = datetime(2026, 9, 1, 6, tzinfo=UTC)

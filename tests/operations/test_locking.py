@@ -14,8 +14,8 @@ from project import Project
 
 HOLDING = """
 import sys
-from reconciler.store.lock import customer_lock
-from reconciler.store.opening import open_store
+from reconciler.store.database.lock import customer_lock
+from reconciler.store.open import open_store
 with customer_lock(open_store(sys.argv[1], "test"), "springfield", 0.0):
     print("locked", flush=True)
     sys.stdin.read()
@@ -97,7 +97,7 @@ def test_of_two_applies_of_one_plan_at_once_one_writes(project: Project) -> None
     assert (
         project.plan("springfield", "--zip", bundle(users=20).zip(project.folder / "day.zip"), "--out", saved).code == 2
     )
-    program = "import sys; from reconciler.cli.door import run; sys.exit(run(sys.argv[1:]))"
+    program = "import sys; from reconciler.cli.main import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "apply", "./monday.plan", "--store", project.store_url]
     both = [
         subprocess.Popen([*command, "--lock-timeout", "120"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

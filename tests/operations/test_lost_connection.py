@@ -13,8 +13,8 @@ from psycopg import sql
 from bundles import bundle
 from databases import DATABASE, administer
 from project import Project, Result
-from reconciler.store.connection import Connection
-from reconciler.store.problem import StoreProblem
+from reconciler.store.database.connection import Connection
+from reconciler.store.errors import StoreProblem
 from reconciler.store.tables import durable
 
 pytestmark = pytest.mark.slow

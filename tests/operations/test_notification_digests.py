@@ -15,7 +15,7 @@ from mail_server import mail_server
 from project import ENVIRONMENT, Project
 from reconciler import clock
 from reconciler.model.sync import EventKind, SyncEvent
-from reconciler.operations import notifying
+from reconciler.operations.notify import notify as notifying
 from reconciler.operations.workspace import Workspace, open_workspace
 
 OPS = "ops@read.example"

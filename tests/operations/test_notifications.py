@@ -26,12 +26,13 @@ from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.notices.attempt import Attempt
 from reconciler.notices.signing import public_key
 from reconciler.notices.webhook import Webhooks
-from reconciler.operations import delivering, notifying
-from reconciler.operations.delivering import Budget
+from reconciler.operations.notify import deliver as delivering
+from reconciler.operations.notify import notify as notifying
+from reconciler.operations.notify.deliver import Budget
 from reconciler.operations.workspace import Workspace, open_workspace
-from reconciler.store.connection import Connection
+from reconciler.store.database.connection import Connection
 from reconciler.store.key import StoreKey
-from reconciler.store.outbox import Message
+from reconciler.store.sync.outbox import Message
 from webhook_receiver import Receiver, receiving
 
 NIGHT = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
@@ -298,7 +299,7 @@ from pathlib import Path
 from reconciler import clock
 from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.notices.webhook import Webhooks
-from reconciler.operations import notifying
+from reconciler.operations.notify import notify as notifying
 from reconciler.operations.workspace import open_workspace
 
 url, place = sys.argv[1:]

@@ -15,14 +15,14 @@ import pytest
 
 from bundles import bundle
 from project import Project
-from reconciler.operations import applying
+from reconciler.operations.apply import apply_plan as applying
 
 DAY_ONE = bundle(users=20)
 COMMAND = Path(sys.executable).with_name("reconciler")
 #: A shell starts what runs in its background deaf to Ctrl-C, and so this test's children.
 LISTENING = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from reconciler.cli.door import main; main()"
+    "from reconciler.cli.main import main; main()"
 )
 
 

@@ -17,10 +17,10 @@ import pytest
 from bundles import bundle
 from project import ENVIRONMENT, Project
 from reconciler.model.diagnostic import Refusal
-from reconciler.operations.applying import apply_plan
-from reconciler.operations.planning import PlanRequest, make_plan
+from reconciler.operations.apply.apply_plan import apply_plan
+from reconciler.operations.plan.make_plan import PlanRequest, make_plan
 from reconciler.operations.workspace import open_workspace
-from reconciler.store.opening import open_store
+from reconciler.store.open import open_store
 
 DAY_ONE = bundle(users=40)
 LEAVER, OTHER = DAY_ONE.students()[:2]

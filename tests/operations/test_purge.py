@@ -381,8 +381,8 @@ def test_deleted_communities_and_lessons_go_with_their_assignments_without_a_sig
 
 
 def test_one_customer_that_is_locked_does_not_stop_the_others(springfield: Project, monkeypatch: Any) -> None:
-    from reconciler.operations import purging
-    from reconciler.store.problem import StoreProblem
+    from reconciler.operations import purge as purging
+    from reconciler.store.errors import StoreProblem
 
     springfield.customer("shelby")
     applied(springfield, DAY_ONE, 2, customer="shelby")

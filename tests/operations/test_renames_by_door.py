@@ -12,7 +12,7 @@ from undo_steps import ANN, DAY_ONE, codes, last_run, loaded, planned, undo
 from checkout import begin, commit, git
 from project import ENVIRONMENT, KEY, Project, Result
 from reconciler.store.key import StoreKey
-from reconciler.store.opening import open_store
+from reconciler.store.open import open_store
 
 COMMUNITY = (
     "kind: community\nid: {id}\npreviously: [{before}]\nname: {name}\n"
@@ -341,7 +341,7 @@ def test_a_renamed_customer_whose_secrets_are_not_set_is_told_and_loses_nothing(
 def test_neither_id_may_be_applied_by_another_process_meanwhile(
     springfield: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reconciler.store.lock import customer_lock
+    from reconciler.store.database.lock import customer_lock
 
     renamed(springfield, monkeypatch)
     store = open_store(springfield.store_url, ENVIRONMENT, key=KEY)

@@ -11,7 +11,7 @@ import pytest
 
 from checkout import begin, commit
 from project import Project, Result
-from reconciler.cli.reporting import FORMATS
+from reconciler.cli.output import FORMATS
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBsvS6n5OJNCuZ4cmDG2VNK5iQXTnb1aUCGmW3zlIuVY"
 NAMES = ("admin-password", "canvas", "canvas-old", "sftp")

@@ -10,11 +10,11 @@ import pytest
 from project import Project, changes, keys
 from reconciler.config.resolved import ResolvedCustomer
 from reconciler.config.secrets import variable
-from reconciler.operations import planning
-from reconciler.operations.settled import planned_at_once
-from reconciler.operations.standing import Standing
+from reconciler.operations.plan import make_plan as planning
+from reconciler.operations.plan.fast_path import planned_at_once
+from reconciler.operations.plan.store_index import Standing
 from reconciler.operations.workspace import Workspace
-from reconciler.store.reader import Reader
+from reconciler.store.read.reader import Reader
 
 COMMUNITY = """\
 kind: community

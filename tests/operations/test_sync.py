@@ -15,15 +15,16 @@ from bundles import Bundle, bundle
 from given_sources import API, SFTP, GivenSource, Sources, given_sources, packed
 from project import Project, Result
 from reconciler import clock
-from reconciler.cli.door import run
+from reconciler.cli.main import run
 from reconciler.model.diagnostic import Refusal, error
 from reconciler.model.sync import EventKind, SyncEvent
-from reconciler.operations import sync_one, syncing
-from reconciler.operations.applied_configuration import open_applied_workspace
-from reconciler.operations.applying import Applied, AppliedCustomer
-from reconciler.operations.syncing import SyncRequest, sync
-from reconciler.store.connection import NONE, Connection
-from reconciler.store.schema import DURABLE
+from reconciler.operations.apply.apply_plan import Applied, AppliedCustomer
+from reconciler.operations.sync import customer as sync_one
+from reconciler.operations.sync import run as syncing
+from reconciler.operations.sync.applied_config import open_applied_workspace
+from reconciler.operations.sync.run import SyncRequest, sync
+from reconciler.store.database.connection import NONE, Connection
+from reconciler.store.database.schema import DURABLE
 
 DAY = bundle(users=40)
 STUDENTS = DAY.students()

@@ -9,10 +9,10 @@ import pytest
 
 from reconciler.model.schedule import Period, Schedule
 from reconciler.model.sync import SyncOutcome
-from reconciler.operations.sync_memory import as_of, believed, whole_since
-from reconciler.operations.sync_one import Came
-from reconciler.operations.sync_record import begun, ended
-from reconciler.store.syncs import SyncRecord
+from reconciler.operations.sync.customer import Came
+from reconciler.operations.sync.record import begun, ended
+from reconciler.operations.sync.run import as_of, believed, whole_since
+from reconciler.store.sync.records import SyncRecord
 
 NOW = "2026-11-24T02:35:00Z"
 YEARS_AHEAD = "2031-11-24T02:35:00Z"

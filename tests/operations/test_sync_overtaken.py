@@ -13,12 +13,12 @@ from test_sync import DAILY, DAY, MONDAY, NIGHT, STUDENTS, codes, customer, only
 from given_sources import API, GivenSource
 from project import Project
 from reconciler import clock
-from reconciler.cli.door import run
+from reconciler.cli.main import run
 from reconciler.model.sync import SyncEvent
-from reconciler.operations.applied_configuration import open_applied_workspace
-from reconciler.operations.syncing import SyncRequest, sync
-from reconciler.store.lock import customer_lock
-from reconciler.store.syncs import keep_schedule, keep_sync
+from reconciler.operations.sync.applied_config import open_applied_workspace
+from reconciler.operations.sync.run import SyncRequest, sync
+from reconciler.store.database.lock import customer_lock
+from reconciler.store.sync.records import keep_schedule, keep_sync
 
 __all__ = ["customer", "sources"]
 

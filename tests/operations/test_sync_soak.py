@@ -13,7 +13,7 @@ import sync_play
 from given_sources import given_sources
 from project import Project
 from reconciler.model.schedule import Period, Schedule
-from reconciler.operations import sync_one
+from reconciler.operations.sync import customer as sync_one
 from roster_server import RosterServer
 from roster_server_authority import SECRET
 from sync_play import LiveDistrict, Play, begin_of, districts

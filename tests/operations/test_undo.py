@@ -19,8 +19,8 @@ from undo_steps import (
 )
 
 from project import KEY, Project, changes, keys
-from reconciler.store.before_images import erasure_trace
 from reconciler.store.key import StoreKey
+from reconciler.store.read.before_images import erasure_trace
 
 
 @pytest.fixture

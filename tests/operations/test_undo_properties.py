@@ -19,12 +19,12 @@ from reconciler.config.secrets import backend_for
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Plan
 from reconciler.model.roster import field_names
-from reconciler.operations.applying import Applied, apply_plan
-from reconciler.operations.planning import PlanRequest, RosterChoice, make_plan
-from reconciler.operations.undoing import undo_plan
+from reconciler.operations.apply.apply_plan import Applied, apply_plan
+from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.undo.undo import undo_plan
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.live import with_roles
-from reconciler.store.live import Store
+from reconciler.store.open import Store
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from given_sources import GivenSource
 from project import Project
 from reconciler import clock
 from reconciler.model.diagnostic import Refusal
-from reconciler.operations.listeners import listener_of
-from reconciler.store.records import CustomerRecord, document_of
+from reconciler.operations.notify.subscribers import listener_of
+from reconciler.store.read.records import CustomerRecord, document_of
 from webhook_receiver import Receiver, receiving
 
 __all__ = ["customer", "sources"]

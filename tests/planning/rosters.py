@@ -11,12 +11,12 @@ import polars as pl
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import Manager
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.desired import desire
-from reconciler.planning.gates import Finding
+from reconciler.planning.holds.gates import Finding
 from reconciler.planning.live import Live, live_schema, unsettled_enrollments
-from reconciler.planning.persons import one_row_each
-from reconciler.planning.roster import RosterDecision, RosterRules, decide_roster
-from reconciler.planning.wanted import wanted_people
+from reconciler.planning.roster.desired import desire
+from reconciler.planning.roster.persons import one_row_each
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules, decide_roster
+from reconciler.planning.roster.wanted_people import wanted_people
 
 DISTRICT = "d-1"
 

@@ -8,7 +8,7 @@ from reconciler.model.cause import Cause, most_telling
 from reconciler.model.change import Create, Delete, FieldChange, Update
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.planning.causes import roster_with_causes, with_causes
+from reconciler.planning.attribution import roster_with_causes, with_causes
 
 KEY = (Kind.CUSTOMER, "springfield")
 

@@ -11,11 +11,11 @@ import pytest
 
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, SESSIONS_SCHEMA, Snapshot
-from reconciler.planning.concluding import ended_classes, ended_terms, kept_sessions, no_sessions
+from reconciler.planning.holds.restrain import Restraint
 from reconciler.planning.live import Live
-from reconciler.planning.restraint import Restraint
-from reconciler.planning.roster import RosterDecision, RosterRules
-from reconciler.planning.selection import Selection
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
+from reconciler.planning.roster.removals import ended_classes, ended_terms, kept_sessions, no_sessions
+from reconciler.planning.roster.selection import Selection
 from rosters import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(30)]

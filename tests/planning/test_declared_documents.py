@@ -6,7 +6,12 @@ from reconciler.model.change import Create, Delete, FieldChange, Restore, Update
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.planning.declared import AppliedDocument, WantedDocument, compare_documents, field_changes
+from reconciler.planning.documents.document_diff import (
+    AppliedDocument,
+    WantedDocument,
+    compare_documents,
+    field_changes,
+)
 
 SPAN = Span("customers/d/customer.yaml", 1, 1)
 

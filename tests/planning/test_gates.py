@@ -9,9 +9,9 @@ import pytest
 from reconciler.model.gate import GATES, GateOutcome
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
-from reconciler.planning.gates import RULES, Allowance, Case, Judgement, LastRoster, judge, roots
+from reconciler.planning.holds.gates import RULES, Allowance, Case, Judgement, LastRoster, judge, roots
 from reconciler.planning.live import Live
-from reconciler.reports.gate_page import page
+from reconciler.reports.plan.gate_page import page
 from rosters import decide, district, live_of, person
 
 TODAY = "2026-11-23"
@@ -198,4 +198,4 @@ def test_an_old_file_brings_nothing_back() -> None:
 
 def test_the_page_of_gates_is_current() -> None:
     committed = Path(__file__).parents[2].joinpath("docs", "gates.md").read_text(encoding="utf-8")
-    assert committed == page(), "write it anew: docs/gates.md is what reconciler.reports.gate_page.page() gives"
+    assert committed == page(), "write it anew: docs/gates.md is what reconciler.reports.plan.gate_page.page() gives"

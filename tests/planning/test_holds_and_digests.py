@@ -10,9 +10,9 @@ from reconciler.model.change import Delete
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
 from reconciler.model.reason import Reason
-from reconciler.planning.customer import customer_plan
-from reconciler.planning.digest import plan_id
+from reconciler.planning.customer_plan import customer_plan
 from reconciler.planning.live import unsettled_enrollments
+from reconciler.planning.plan_id import plan_id
 from rosters import actions, decide, district, live_of, person
 
 NOTHING_SEEN = Seen(None, None, None)

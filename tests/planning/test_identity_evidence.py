@@ -12,7 +12,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import quarantine_diagnostics
 from reconciler.planning.live import Live
-from reconciler.planning.roster import RosterDecision, RosterRules
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from rosters import actions, decide, district, live_of, person
 
 EMAIL, USERNAME, IDENTIFIER = (RosterRules(key) for key in ("email", "username", "identifier"))

@@ -15,11 +15,11 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.desired import desire
-from reconciler.planning.digest import plan_id
 from reconciler.planning.live import Live
-from reconciler.planning.persons import one_row_each
-from reconciler.planning.roster import RosterDecision, RosterRules
+from reconciler.planning.plan_id import plan_id
+from reconciler.planning.roster.desired import desire
+from reconciler.planning.roster.persons import one_row_each
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from rosters import DISTRICT, actions, decide, district, live_of, person, shuffled
 
 Row = Mapping[str, Any]

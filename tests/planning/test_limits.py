@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import LimitUse
-from reconciler.planning.advance import Advance
-from reconciler.planning.limits import COUNTED, EARLIER_SCHEMA, Threshold, Thresholds
+from reconciler.planning.holds.approvals import Advance
+from reconciler.planning.holds.limits import COUNTED, EARLIER_SCHEMA, Threshold, Thresholds
+from reconciler.planning.holds.restrain import Restraint
 from reconciler.planning.live import Live
-from reconciler.planning.restraint import Restraint
-from reconciler.planning.roster import RosterDecision, RosterRules
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from rosters import actions, decide, district, live_of, person
 
 TODAY = "2026-11-23"

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
-from reconciler.planning.digest import plan_id
-from reconciler.planning.limits import Threshold, Thresholds
+from reconciler.planning.holds.holding import Mode, Season
+from reconciler.planning.holds.limits import Threshold, Thresholds
+from reconciler.planning.holds.restrain import Restraint
 from reconciler.planning.live import Live
-from reconciler.planning.merging import Entry
-from reconciler.planning.restraint import Restraint
-from reconciler.planning.roster import RosterDecision, RosterRules
-from reconciler.planning.seasons import Mode, Season
+from reconciler.planning.plan_id import plan_id
+from reconciler.planning.roster.merges import Entry
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from rosters import actions, decide, district, live_of, person, shuffled
 
 KEEP, GONE = "u-003", "u-007"

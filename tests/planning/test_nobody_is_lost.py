@@ -11,10 +11,10 @@ import pytest
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.planning.customer import customer_plan
-from reconciler.planning.desired import desire
+from reconciler.planning.customer_plan import customer_plan
 from reconciler.planning.live import Live
-from reconciler.planning.roster import RosterDecision, RosterRules
+from reconciler.planning.roster.desired import desire
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from rosters import DISTRICT, actions, decide, district, live_of, person
 
 

@@ -10,17 +10,17 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen
 from reconciler.model.reason import Reason
-from reconciler.planning.causes import with_causes
-from reconciler.planning.customer import customer_plan
-from reconciler.planning.declared import (
+from reconciler.planning.attribution import with_causes
+from reconciler.planning.customer_plan import customer_plan
+from reconciler.planning.documents.document_diff import (
     AppliedDocument,
     WantedDocument,
     compare_documents,
     renamed_documents,
     under_new_ids,
 )
-from reconciler.planning.effects import effects_of
-from reconciler.planning.renames import Stored, freeing_first, renames
+from reconciler.planning.documents.renames import Stored, freeing_first, renames
+from reconciler.planning.plan_id import effects_of
 
 SEEN = Seen((1, 0), "a", "b")
 LIVE, GONE = Stored(), Stored(tombstoned=True)

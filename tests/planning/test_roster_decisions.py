@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.model.kind import Kind
-from reconciler.planning.desired import desire
 from reconciler.planning.live import Live
-from reconciler.planning.roster import RosterRules
+from reconciler.planning.roster.desired import desire
+from reconciler.planning.roster.plan_roster import RosterRules
 from rosters import DISTRICT, actions, decide, district, live_of, person, shuffled
 
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
-from reconciler.planning.digest import plan_id
-from reconciler.planning.holding import leaving
-from reconciler.planning.limits import Thresholds
-from reconciler.planning.roster import RosterDecision
+from reconciler.planning.holds.holding import leaving
+from reconciler.planning.holds.limits import Thresholds
+from reconciler.planning.plan_id import plan_id
+from reconciler.planning.roster.plan_roster import RosterDecision
 from rosters import decide, district, live_of, person, shuffled
 
 SCHOOLS = ("s-1", "s-2", "s-3")

@@ -14,11 +14,11 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CHANGE_COLUMNS
 from reconciler.model.reason import Reason
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
-from reconciler.operations.scope import season_of
-from reconciler.planning.difference import change_schema
-from reconciler.planning.restraint import Restraint
-from reconciler.planning.roster import RosterRules
-from reconciler.planning.seasons import Mode, Season, hold_for_season
+from reconciler.operations.plan.rules import season_of
+from reconciler.planning.holds.holding import Mode, Season, hold_for_season
+from reconciler.planning.holds.restrain import Restraint
+from reconciler.planning.roster.plan_roster import RosterRules
+from reconciler.planning.roster.roster_diff import change_schema
 from rosters import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(100)]

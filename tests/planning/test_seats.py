@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.planning.desired import desire
-from reconciler.planning.seats import SiteLicence, seat_warnings
+from reconciler.planning.roster.desired import desire
+from reconciler.planning.roster.seats import SiteLicence, seat_warnings
 from rosters import DISTRICT, district, person
 
 PEOPLE = [

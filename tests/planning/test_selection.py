@@ -11,10 +11,10 @@ import pytest
 from reconciler.model.diagnostic import Refusal, Severity, Span
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.desired import Desired, desire
 from reconciler.planning.live import Live
-from reconciler.planning.roster import RosterRules
-from reconciler.planning.selection import Selection
+from reconciler.planning.roster.desired import Desired, desire
+from reconciler.planning.roster.plan_roster import RosterRules
+from reconciler.planning.roster.selection import Selection
 from rosters import DISTRICT, actions, decide, district, live_of, person
 
 #: s-1 has class c-1, s-2 has c-2; u-000 to u-049 are at s-1, the others at s-2; every tenth is a teacher.

@@ -8,8 +8,8 @@ import pytest
 
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Hold, Seen
-from reconciler.planning.customer import customer_plan
-from reconciler.planning.roster import RosterDecision, RosterRules
+from reconciler.planning.customer_plan import customer_plan
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from rosters import actions, decide, district, live_of, person
 
 PEOPLE = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.config.document import to_document
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.settings import Settings
+from reconciler.config.yaml.documents import to_document
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.weakening import Protection
-from reconciler.planning.weakening import settings_weakened, weakened
+from reconciler.planning.documents.protections import settings_weakened, weakened
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBsvS6n5OJNCuZ4cmDG2VNK5iQXTnb1aUCGmW3zlIuVY"
 SFTP = {

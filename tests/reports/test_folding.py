@@ -16,9 +16,9 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan
 from reconciler.model.reason import Reason
-from reconciler.reports.folding import MOST_EXCEPTIONS, Folded, fold
-from reconciler.reports.people import People
-from reconciler.reports.weakening import weakened_rows
+from reconciler.reports.plan.folding import MOST_EXCEPTIONS, Folded, fold
+from reconciler.reports.plan.people import People
+from reconciler.reports.plan.protections import weakened_rows
 
 
 def customers(*fields: FieldChange) -> list[CustomerPlan]:

@@ -14,9 +14,9 @@ from reconciler.model.change import FieldChange
 from reconciler.model.diagnostic import Diagnostic, Span, error, warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Plan
-from reconciler.reports import html, markdown, text
-from reconciler.reports import json as as_json
-from reconciler.reports.people import HIDDEN, People, View
+from reconciler.reports.plan import html, markdown, text
+from reconciler.reports.plan import json as as_json
+from reconciler.reports.plan.people import HIDDEN, People, View
 
 NAMES = ("Simpson", "Van Houten", "Krabappel", "Otto", "Wiggum", "Muntz", "Flanders", "Prince", "Jimbo")
 ADDRESSES = ("@springfield", "agnes", "seymour", "Seymour", "100077", "todd")

@@ -6,10 +6,10 @@ from reconciler.model.change import Delete, FieldChange
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.reports.entries import entry
-from reconciler.reports.lines import line
-from reconciler.reports.people import People, View, names_people
-from reconciler.reports.wording import REASONS
+from reconciler.reports.plan.entries import entry
+from reconciler.reports.plan.people import People, View, names_people
+from reconciler.reports.plan.tables import line
+from reconciler.reports.plan.wording import REASONS
 
 GONE = Delete(
     kind=Kind.USER,

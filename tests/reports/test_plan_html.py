@@ -21,9 +21,9 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.model.reason import Reason
-from reconciler.reports import html
-from reconciler.reports.html import render
-from reconciler.reports.people import People
+from reconciler.reports.plan import html
+from reconciler.reports.plan.html import render
+from reconciler.reports.plan.people import People
 
 COMMAND = "reconciler apply"
 VOID = {"meta", "br", "input"}

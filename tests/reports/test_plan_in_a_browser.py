@@ -17,8 +17,8 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.model.reason import Reason
-from reconciler.reports.html import render
-from reconciler.reports.people import People
+from reconciler.reports.plan.html import render
+from reconciler.reports.plan.people import People
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [

@@ -16,8 +16,8 @@ from reconciler.model.change import Action, FieldChange, Update
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome
 from reconciler.model.reason import Reason
-from reconciler.reports.json import render
-from reconciler.reports.people import People
+from reconciler.reports.plan.json import render
+from reconciler.reports.plan.people import People
 
 
 def rendered(*customers: CustomerPlan, people: People = People.FULL, rows: int = 1000) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold, Plan
 from reconciler.model.reason import Reason
-from reconciler.reports.markdown import MARKER, MOST_BYTES, render
-from reconciler.reports.markdown_text import code, prose
-from reconciler.reports.people import People
+from reconciler.reports.plan.markdown import MARKER, MOST_BYTES, render
+from reconciler.reports.plan.markdown_text import code, prose
+from reconciler.reports.plan.people import People
 
 COMMAND = "reconciler apply"
 OUR_HTML = re.compile(r"</?(?:details|summary|sub|code)>")

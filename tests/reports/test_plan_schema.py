@@ -12,9 +12,9 @@ import pytest
 import reviewed_plans as reviews
 from jsonschema import Draft202012Validator
 
-from reconciler.reports.json import render
-from reconciler.reports.people import People
-from reconciler.reports.schema import plan_schema
+from reconciler.reports.plan.json import render
+from reconciler.reports.plan.people import People
+from reconciler.reports.plan.schema import plan_schema
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "plan.schema.json"
 VALIDATOR = Draft202012Validator(plan_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)

@@ -15,8 +15,8 @@ from reconciler.model.diagnostic import Span, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness
 from reconciler.model.reason import Reason
-from reconciler.reports.people import People
-from reconciler.reports.text import render
+from reconciler.reports.plan.people import People
+from reconciler.reports.plan.text import render
 
 COMMAND = "reconciler apply springfield --zip day-2.zip"
 

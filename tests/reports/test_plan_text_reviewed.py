@@ -17,8 +17,8 @@ from syrupy.assertion import SnapshotAssertion
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Elsewhere, Plan
 from reconciler.model.weakening import Protection, Weakening
-from reconciler.reports.people import People
-from reconciler.reports.text import render
+from reconciler.reports.plan.people import People
+from reconciler.reports.plan.text import render
 
 COMMAND = "reconciler apply"
 COLOUR = re.compile("\x1b\\[[0-9;]*m")

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import psycopg
 
-from reconciler.store.address import SqliteAddress
-from reconciler.store.live import Store
+from reconciler.store.database.address import SqliteAddress
+from reconciler.store.open import Store
 
 SQLITE = """
 import json, sqlite3, sys

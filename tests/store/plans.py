@@ -13,11 +13,10 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Freshness, Hold, Outcome, Seen, SourceSummary
 from reconciler.model.reason import Reason
 from reconciler.model.settings import settings_digest
-from reconciler.planning.difference import change_schema
-from reconciler.planning.fingerprint import fingerprint
-from reconciler.store.apply import Applied, apply_customer
-from reconciler.store.live import Store
-from reconciler.store.reader import Reader
+from reconciler.planning.roster.roster_diff import change_schema, fingerprint
+from reconciler.store.open import Store
+from reconciler.store.read.reader import Reader
+from reconciler.store.write.apply import Applied, apply_customer
 
 SLUG = "springfield"
 ANN = {

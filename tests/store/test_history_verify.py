@@ -9,7 +9,7 @@ import pytest
 
 from project import KEY, Project
 from reconciler.store.key import StoreKey
-from reconciler.store.run_record import HASHED, head_seal, run_hash
+from reconciler.store.write.runs import HASHED, head_seal, run_hash
 
 RUNS = 4
 

@@ -9,11 +9,11 @@ import pytest
 
 from reconciler.model.sync import EventKind
 from reconciler.notices.notice import HeldSet, Notice
-from reconciler.store import outbox
-from reconciler.store.erasure import erase_customer
-from reconciler.store.live import Store
-from reconciler.store.notices import notices_of, open_notices, record_notice
-from reconciler.store.outbox import Channel, Entry
+from reconciler.store.open import Store
+from reconciler.store.removal.erasure import erase_customer
+from reconciler.store.sync import outbox
+from reconciler.store.sync.notices import notices_of, open_notices, record_notice
+from reconciler.store.sync.outbox import Channel, Entry
 from tests.store import plans
 
 NOW, SOON, LATER = "2026-11-23T07:00:00Z", "2026-11-23T07:10:00Z", "2026-11-24T07:00:00Z"

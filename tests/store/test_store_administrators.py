@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from reconciler.model.change import Update
 from reconciler.model.kind import Kind
-from reconciler.store.apply import Applied
-from reconciler.store.live import Store
+from reconciler.store.open import Store
+from reconciler.store.write.apply import Applied
 from tests.store import foreign, plans
 
 BEA = {**plans.ANN, "given_name": "Bea", "username": "bea", "email": "bea@springfield.example"}

@@ -12,8 +12,8 @@ from reconciler.model.change import Delete, Restore, Update
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CATALOGUE, Outcome
 from reconciler.model.roster import field_names
-from reconciler.store.live import Store
-from reconciler.store.problem import StoreProblem
+from reconciler.store.errors import StoreProblem
+from reconciler.store.open import Store
 from tests.store import foreign, plans
 
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from reconciler.model.kind import Kind
-from reconciler.store.live import Store
-from reconciler.store.problem import StoreProblem
+from reconciler.store.errors import StoreProblem
+from reconciler.store.open import Store
 from tests.store import foreign, plans
 
 BOUND_TO_U_1 = "(SELECT account_id FROM identities WHERE subject = 'u-1')"

@@ -8,12 +8,11 @@ import polars as pl
 import pytest
 
 from project import ENVIRONMENT, KEY
-from reconciler.store.address import PostgresqlAddress, SqliteAddress, parse
-from reconciler.store.connection import Connection
-from reconciler.store.live import Store
-from reconciler.store.opening import open_store
-from reconciler.store.postgresql import completed
-from reconciler.store.problem import StoreProblem
+from reconciler.store.database.address import PostgresqlAddress, SqliteAddress, parse
+from reconciler.store.database.connection import Connection
+from reconciler.store.database.postgresql import completed
+from reconciler.store.errors import StoreProblem
+from reconciler.store.open import Store, open_store
 
 PERSON = pl.DataFrame(
     {"id": [1], "customer_id": [1], "managed_by": ["roster"], "status": ["active"], "username": ["lisa.simpson"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model.kind import Kind
-from reconciler.store.live import Store
+from reconciler.store.open import Store
 from tests.store import foreign, plans
 
 WRITES = {

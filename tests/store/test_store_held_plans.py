@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler import clock
-from reconciler.store import held_plans
-from reconciler.store.held_plans import count_held_plans, forget_held_plans, held_plan, keep_held_plan
-from reconciler.store.live import Store
-from reconciler.store.problem import StoreProblem
-from reconciler.store.renaming import rename_customer
-from reconciler.store.writing import Writing
+from reconciler.store.errors import StoreProblem
+from reconciler.store.open import Store
+from reconciler.store.sync import held_plans
+from reconciler.store.sync.held_plans import count_held_plans, forget_held_plans, held_plan, keep_held_plan
+from reconciler.store.write.renames import rename_customer
+from reconciler.store.write.rows import Writing
 from tests.store import foreign, plans
 from tests.store.test_store_holds import held_plan_again
 

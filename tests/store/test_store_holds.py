@@ -12,9 +12,9 @@ from reconciler import clock
 from reconciler.model.change import Delete, Update
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Hold
-from reconciler.store.live import Store
-from reconciler.store.problem import StalePlan
-from reconciler.store.run_record import HASHED, run_hash
+from reconciler.store.errors import StalePlan
+from reconciler.store.open import Store
+from reconciler.store.write.runs import HASHED, run_hash
 from tests.store import foreign, plans
 
 

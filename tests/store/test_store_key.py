@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.store.errors import StoreProblem
 from reconciler.store.key import StoreKey
-from reconciler.store.problem import StoreProblem
 
 KEY = StoreKey(bytes(range(32)))
 OTHER = StoreKey(bytes(32))

@@ -12,16 +12,16 @@ from contextlib import contextmanager
 import pytest
 
 from reconciler.model.kind import Kind
-from reconciler.store.address import SqliteAddress
-from reconciler.store.live import Store
-from reconciler.store.lock import customer_lock
-from reconciler.store.problem import StoreProblem
+from reconciler.store.database.address import SqliteAddress
+from reconciler.store.database.lock import customer_lock
+from reconciler.store.errors import StoreProblem
+from reconciler.store.open import Store
 from tests.store import foreign, plans
 
 HOLDING = """
 import sys, time
-from reconciler.store.lock import customer_lock
-from reconciler.store.opening import open_store
+from reconciler.store.database.lock import customer_lock
+from reconciler.store.open import open_store
 store = open_store(sys.argv[1], "test", key=bytes(range(32)))
 with customer_lock(store, sys.argv[2]) as connection, connection.writing():
     connection.execute("UPDATE store SET catalogue_writes = catalogue_writes + 1")

@@ -11,8 +11,8 @@ import adbc_driver_sqlite.dbapi as sqlite
 import pytest
 
 from project import KEY
-from reconciler.store.memberships import GONE_SQL
-from reconciler.store.opening import open_store
+from reconciler.store.open import open_store
+from reconciler.store.write.memberships import GONE_SQL
 
 
 def test_members_who_left_are_found_as_a_set(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from project import ENVIRONMENT, KEY
-from reconciler.store import schema
-from reconciler.store.opening import assign_environment, open_store, store_revisions, upgrade_store
-from reconciler.store.problem import StoreProblem
+from reconciler.store.database import schema
+from reconciler.store.errors import StoreProblem
+from reconciler.store.open import assign_environment, open_store, store_revisions, upgrade_store
 from tests.store import foreign
 
 
@@ -192,7 +192,7 @@ def test_a_database_that_does_not_exist_is_said_plainly(postgresql_server: str) 
 
 
 def test_two_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
-    script = "import sys; from reconciler.store.opening import open_store; print(open_store(sys.argv[1], 'test').uuid)"
+    script = "import sys; from reconciler.store.open import open_store; print(open_store(sys.argv[1], 'test').uuid)"
     command = [sys.executable, "-c", script, f"sqlite:///{tmp_path / 'store.db'}"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = {process.communicate(timeout=30)[0] for process in both}
@@ -203,7 +203,7 @@ def test_two_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> Non
 def test_opening_an_up_to_date_store_imports_no_alembic(store_url: str) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
     script = (
-        "import sys; from reconciler.store.opening import open_store\n"
+        "import sys; from reconciler.store.open import open_store\n"
         f"open_store({store_url!r}, 'test', key=bytes(range(32)))\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'alembic', 'sqlite3', 'psycopg'}))"
     )

@@ -7,9 +7,9 @@ import pytest
 
 from reconciler.model.kind import Kind
 from reconciler.model.roster import field_names
-from reconciler.store import roster_frames
-from reconciler.store.live import Store
-from reconciler.store.reader import LAST_SIGN_INS
+from reconciler.store.open import Store
+from reconciler.store.read import roster_frames
+from reconciler.store.read.reader import LAST_SIGN_INS
 from tests.store import foreign, plans
 
 

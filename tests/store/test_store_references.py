@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from reconciler.model.kind import Kind
-from reconciler.store.live import Store
-from reconciler.store.problem import StalePlan
+from reconciler.store.errors import StalePlan
+from reconciler.store.open import Store
 from tests.store import foreign, plans
 
 LEAVING = ((Kind.USER, "u-1"), (Kind.CLASS, "c-1"))

@@ -9,10 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, text
 
-from reconciler.store.address import SqliteAddress
-from reconciler.store.live import Store
+from reconciler.store.database.address import SqliteAddress
+from reconciler.store.database.schema import BRANCHES, DURABLE, VOLATILE, Branch
 from reconciler.store.migrations.guards import triggers
-from reconciler.store.schema import BRANCHES, DURABLE, VOLATILE, Branch
+from reconciler.store.open import Store
 from reconciler.store.tables import durable, volatile
 
 METADATA = {DURABLE: durable, VOLATILE: volatile}

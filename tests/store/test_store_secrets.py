@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from reconciler.model.change import Update
 from reconciler.model.kind import Kind
-from reconciler.store.live import Store
+from reconciler.store.open import Store
 from tests.store import foreign, plans
 
 SHARED = "lti.platforms.canvas.shared_secret"

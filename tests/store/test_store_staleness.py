@@ -12,8 +12,8 @@ import pytest
 from reconciler.model.change import Update
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan
-from reconciler.store.live import Store
-from reconciler.store.problem import StalePlan
+from reconciler.store.errors import StalePlan
+from reconciler.store.open import Store
 from tests.store import foreign, plans
 
 

@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from project import ENVIRONMENT, KEY
-from reconciler.cli.door import run
-from reconciler.store import schema
+from reconciler.cli.main import run
+from reconciler.store.database import schema
 from reconciler.store.key import StoreKey
-from reconciler.store.opening import open_store
+from reconciler.store.open import open_store
 
 HEAD = schema.DURABLE.head
 

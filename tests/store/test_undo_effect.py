@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.store.before_images import effect
+from reconciler.store.read.before_images import effect
 
 STANDING = (False, None)
 TAKEN_BACK = (True, None)

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Tag, WithJsonSchema
 
+from reconciler.config.fields.values import ID, Boolean, Day, Duration, Id, OneOf, Positive, Text
 from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
-from reconciler.config.values import ID, Boolean, Day, Duration, Id, OneOf, Positive, Text
 from reconciler.model.role import Role
 
 

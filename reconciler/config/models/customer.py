@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from reconciler.config.addresses import WebUrl, host_of, is_https, is_private
+from reconciler.config.fields.addresses import WebUrl, host_of, is_https, is_private
+from reconciler.config.fields.secret import SecretReference
+from reconciler.config.fields.values import Country, Day, Email, Id, OneOf, Paragraph, Text, Timezone
 from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule, values
 from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
-from reconciler.config.secret import SecretReference
-from reconciler.config.values import Country, Day, Email, Id, OneOf, Paragraph, Text, Timezone
 
 
 class Profile(Declaration):

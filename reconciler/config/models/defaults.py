@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, create_model
 
+from reconciler.config.fields.values import OneOf
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.partial import partial
-from reconciler.config.values import OneOf
 
 #: what each customer says for itself
 NOT_INHERITED = ("kind", "id", "previously", "name", "administrators", "address")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from reconciler.config.addresses import WebUrl
+from reconciler.config.fields.addresses import WebUrl
+from reconciler.config.fields.values import Id, OneOf, Text
 from reconciler.config.models.declaration import Declaration
-from reconciler.config.values import Id, OneOf, Text
 
 
 class Lesson(Declaration):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from reconciler.config.fields.values import Count, Duration, Percent
 from reconciler.config.models.declaration import Declaration
-from reconciler.config.values import Count, Duration, Percent
 
 
 class Limit(Declaration):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from reconciler.config.addresses import Origin
+from reconciler.config.fields.addresses import Origin
+from reconciler.config.fields.secret import SecretReference, SharedSecret
+from reconciler.config.fields.values import Id, OneOf, Text
 from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
-from reconciler.config.secret import SecretReference, SharedSecret
-from reconciler.config.values import Id, OneOf, Text
 
 
 class Platform(Declaration):

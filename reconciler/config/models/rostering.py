@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from reconciler.config.fields.values import Count, Day, Duration, OneOf, Text
 from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.sync import Sync
-from reconciler.config.values import Count, Day, Duration, OneOf, Text
 from reconciler.model.gate import ALLOWABLE
 from reconciler.model.role import Role
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.addresses import WebUrl
+from reconciler.config.fields.addresses import WebUrl
+from reconciler.config.fields.values import HOST, Email, Host, Id, One, OneOf, Port, Positive, StoreUrl, Text
 from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.partial import partial
-from reconciler.config.values import HOST, Email, Host, Id, One, OneOf, Port, Positive, StoreUrl, Text
 from reconciler.model.diagnostic import ConfigurationRefusal, error
 
 DEFAULT_STORE = "sqlite:///.reconciler/store.db"

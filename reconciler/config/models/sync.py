@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.addresses import HostKey, WebUrl, host_of, is_https, is_private, names_a_secret
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule, values
-from reconciler.config.secret import SecretReference
-from reconciler.config.values import (
+from reconciler.config.fields.addresses import HostKey, WebUrl, host_of, is_https, is_private, names_a_secret
+from reconciler.config.fields.secret import SecretReference
+from reconciler.config.fields.values import (
     Boolean,
     Clock,
     Duration,
@@ -26,6 +25,7 @@ from reconciler.config.values import (
     Text,
     is_pattern,
 )
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule, values
 
 Period = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"], OneOf()]
 

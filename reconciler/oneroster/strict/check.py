@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.oneroster.shape import Shape
+from reconciler.oneroster.archive.shape import Shape
+from reconciler.oneroster.standard.tables import MANIFEST
 from reconciler.oneroster.strict.findings import MOST_LISTED, Findings
-from reconciler.oneroster.strict.gradebook import check_gradebook
+from reconciler.oneroster.strict.gradebook import check_gradebook, check_resources
 from reconciler.oneroster.strict.manifest import Declared, check_manifest
 from reconciler.oneroster.strict.package import Package, open_package
 from reconciler.oneroster.strict.references import check_references
-from reconciler.oneroster.strict.resources import check_resources
-from reconciler.oneroster.strict.rows import check_values
 from reconciler.oneroster.strict.semantics import check_semantics
 from reconciler.oneroster.strict.sheet import Sheet, read_strictly
 from reconciler.oneroster.strict.tables import TABLES
-from reconciler.oneroster.tables import MANIFEST
+from reconciler.oneroster.strict.values import check_values
 
 
 @dataclass(frozen=True, slots=True)

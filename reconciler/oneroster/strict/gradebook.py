@@ -4,10 +4,30 @@ from __future__ import annotations
 
 import polars as pl
 
-from reconciler.oneroster.strict.cells import number
 from reconciler.oneroster.strict.findings import Findings
-from reconciler.oneroster.strict.membership import check_enrolled
-from reconciler.oneroster.strict.semantics import Sheets, active, report, targets
+from reconciler.oneroster.strict.semantics import Sheets, active, report, targets, whole
+from reconciler.oneroster.strict.values import number
+
+# Whether users are in the classes that a row names them with.
+
+
+def check_enrolled(
+    file: str, column: str, code: str, message: str, members: pl.DataFrame, sheets: Sheets, findings: Findings
+) -> None:
+    """members: `line`, `class` and `user` of rows of `file`. Said only of users and classes that are there, and only
+    if enrollments.csv is a bulk file that could be read to the last row."""
+    enrolled = active(sheets, "enrollments", "classSourcedId", "userSourcedId")
+    users, classes = targets(sheets, "users"), targets(sheets, "classes")
+    if enrolled is None or users is None or classes is None or not whole(sheets, file, "enrollments"):
+        return
+    known = (
+        members.drop_nulls()
+        .join(users, left_on="user", right_on="sourcedId", how="semi")
+        .join(classes, left_on="class", right_on="sourcedId", how="semi")
+    )
+    wrong = known.join(enrolled, left_on=["class", "user"], right_on=["classSourcedId", "userSourcedId"], how="anti")
+    report(sheets, file, column, code, message, wrong, findings)
+
 
 MAPPING = r"^\{[^{}:]+:[^{}:]+\}(?:,\{[^{}:]+:[^{}:]+\})*$"
 CASE = r"^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -87,3 +107,60 @@ def _check_students(sheets: Sheets, findings: Findings) -> None:
     message = "the student is not enrolled in the class"
     code = "strict-result-student-not-enrolled"
     check_enrolled("results", "studentSourcedId", code, message, members, sheets, findings)
+
+
+# What the rows about resources say by the letter: who gets one, in which class, with which role (1.2).
+
+
+#: Roles of roles.csv that resources.roles calls by another name; those it does not know match nothing.
+ADMINISTRATORS = ("districtAdministrator", "principal", "siteAdministrator", "systemAdministrator")
+
+
+def check_resources(sheets: Sheets, findings: Findings) -> None:
+    """sheets: by stem."""
+    rows = active(sheets, "userResources", "userSourcedId", "classSourcedId")
+    if rows is not None:
+        members = rows.select("line", pl.col("classSourcedId").alias("class"), pl.col("userSourcedId").alias("user"))
+        message, code = "the user is not enrolled in the class", "strict-user-resource-user-not-enrolled"
+        check_enrolled("userResources", "userSourcedId", code, message, members, sheets, findings)
+    _check_roles(sheets, findings)
+
+
+def _check_roles(sheets: Sheets, findings: Findings) -> None:
+    """Of a user of whom no role is known nothing is said."""
+    rows = active(sheets, "userResources", "userSourcedId", "resourceSourcedId")
+    wanted = targets(sheets, "resources", "roles")
+    held = _held(sheets)
+    if rows is None or wanted is None or held is None:
+        return
+    asked = (
+        rows.join(wanted.drop_nulls(), left_on="resourceSourcedId", right_on="sourcedId", how="inner")
+        .join(held.select("user"), left_on="userSourcedId", right_on="user", how="semi")
+        .with_columns(pl.col("target_roles").str.split(","))
+    )
+    fitting = (
+        asked.explode("target_roles")
+        .join(held, left_on=["userSourcedId", "target_roles"], right_on=["user", "role"], how="semi")
+        .select("line")
+    )
+    wrong = asked.join(fitting, on="line", how="anti")
+    message = "the user has none of the roles of the resource"
+    report(sheets, "userResources", "resourceSourcedId", "strict-resource-role-mismatch", message, wrong, findings)
+
+
+def _held(sheets: Sheets) -> pl.DataFrame | None:
+    """`user` and `role`, in the words of resources.roles, from roles.csv and enrollments.csv; None where it cannot be
+    told that there are no others."""
+    frames = []
+    for file in ("roles", "enrollments"):
+        rows = active(sheets, file, "userSourcedId", "role")
+        if rows is None:
+            continue
+        if not whole(sheets, file):
+            return None
+        frames.append(rows.select(pl.col("userSourcedId").alias("user"), "role"))
+    if not frames:
+        return None
+    word = pl.col("role")
+    ours = pl.when(word.is_in(ADMINISTRATORS)).then(pl.lit("administrator")).otherwise(word)
+    return pl.concat(frames).drop_nulls().with_columns(ours.alias("role")).unique()

@@ -7,10 +7,10 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.oneroster.header import INVISIBLE
+from reconciler.oneroster.csv_file.header import INVISIBLE
+from reconciler.oneroster.standard.tables import ALIASES
 from reconciler.oneroster.strict.findings import Findings
 from reconciler.oneroster.strict.tables import Table
-from reconciler.oneroster.tables import ALIASES
 
 EXTENSION = "metadata."
 

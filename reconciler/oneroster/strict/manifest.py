@@ -7,10 +7,10 @@ import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from reconciler.oneroster.standard.tables import MANIFEST_VERSIONS, MODES
 from reconciler.oneroster.strict.findings import Findings
+from reconciler.oneroster.strict.lines import clean_text
 from reconciler.oneroster.strict.tables import TABLES
-from reconciler.oneroster.strict.text import clean_text
-from reconciler.oneroster.tables import MANIFEST_VERSIONS, MODES
 
 FILE = "manifest.csv"
 HEADER = ["propertyName", "value"]

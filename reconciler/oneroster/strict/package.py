@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.archive import (
+from reconciler.oneroster.archive.archive import (
     ENCRYPTED_FLAG,
     METHODS,
     MOST_NAME_LENGTH,
@@ -19,9 +19,9 @@ from reconciler.oneroster.archive import (
     Member,
     Metered,
 )
+from reconciler.oneroster.standard.tables import MANIFEST
 from reconciler.oneroster.strict.findings import Findings
 from reconciler.oneroster.strict.tables import TABLES
-from reconciler.oneroster.tables import MANIFEST
 
 #: After these nothing in the archive can be read safely.
 HOPELESS = frozenset(

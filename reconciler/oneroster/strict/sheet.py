@@ -9,9 +9,8 @@ import polars as pl
 
 from reconciler.oneroster.strict.findings import Findings
 from reconciler.oneroster.strict.header import check_header
-from reconciler.oneroster.strict.records import read_records
+from reconciler.oneroster.strict.lines import clean_text, read_records
 from reconciler.oneroster.strict.tables import Table
-from reconciler.oneroster.strict.text import clean_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What every column of every file holds by the letter, in both versions, as data.
 
-Names, order and required marks are those of `reconciler.oneroster.tables`. Here stands what is no plain text:
+Names, order and required marks are those of `reconciler.oneroster.standard.tables`. Here stands what is no plain text:
 `name=type`, where a type is one of `Type` or an enumeration of `WORDS`, and `name>file` for a sourcedId that refers
 to that file. All other columns are text.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.oneroster.tables import COLUMNS_1_1, COLUMNS_1_2, FIRST_COLUMNS
+from reconciler.oneroster.standard.tables import COLUMNS_1_1, COLUMNS_1_2, FIRST_COLUMNS
 
 
 class Type(Enum):

@@ -16,9 +16,9 @@ from typing import IO, BinaryIO, cast
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
-from reconciler.oneroster.archive import MOST_BYTES
-from reconciler.oneroster.manifest import FILE as MANIFEST_FILE
-from reconciler.oneroster.tables import STANDARDS
+from reconciler.oneroster.archive.archive import MOST_BYTES
+from reconciler.oneroster.archive.manifest import FILE as MANIFEST_FILE
+from reconciler.oneroster.standard.tables import STANDARDS
 
 #: ZIP knows no time before it, and the reader takes it for none.
 NO_TIME = (1980, 1, 1, 0, 0, 0)

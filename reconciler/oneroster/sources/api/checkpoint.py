@@ -25,7 +25,7 @@ import polars as pl
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from reconciler.oneroster.sources.api.paging import Page, Request
+from reconciler.oneroster.sources.api.pages.paging import Page, Request
 
 FORMAT = 1
 LIFE = timedelta(hours=24)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.envelope import ROLE_MARK, Frames
+from reconciler.oneroster.sources.api.records.envelope import ROLE_MARK, Frames
 from reconciler.oneroster.sources.interface import Ask
 
 #: A whole roster at least as often.

@@ -12,13 +12,13 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info
 from reconciler.network.politeness import Hosts
 from reconciler.network.reach import Allows
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.answer import Asking
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints, checkpoint, remove_old
-from reconciler.oneroster.sources.api.client import client_for
-from reconciler.oneroster.sources.api.collecting import BAD_REQUEST, Collecting
 from reconciler.oneroster.sources.api.delta import Since, changes_since
-from reconciler.oneroster.sources.api.gathering import Gathering
-from reconciler.oneroster.sources.api.probe import probe
+from reconciler.oneroster.sources.api.http.answer import Asking
+from reconciler.oneroster.sources.api.http.client import client_for
+from reconciler.oneroster.sources.api.pages.collect import BAD_REQUEST, Collecting
+from reconciler.oneroster.sources.api.pages.gather import Gathering
+from reconciler.oneroster.sources.api.probe.probe import probe
 from reconciler.oneroster.sources.interface import Ask, Fetched, Finding
 
 #: What servers say to a filter that they do not know.

@@ -19,8 +19,8 @@ from paramiko.ssh_exception import AuthenticationException, BadAuthenticationTyp
 from reconciler.model.diagnostic import Diagnostic, Refusal, error
 from reconciler.network.reach import Allows, connected
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from reconciler.oneroster.sources.sftp.hostkeys import HostKey
-from reconciler.oneroster.sources.sftp.names import listed, shown
+from reconciler.oneroster.sources.sftp.credentials import HostKey
+from reconciler.oneroster.sources.sftp.messages import listed, shown
 from reconciler.oneroster.sources.sftp.wire import BoundedPackets, Client
 
 #: Seconds: for the server's first line, for all of the handshake, for the answer to a sign-in, for any other answer,

@@ -11,18 +11,15 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Span
 from reconciler.network.politeness import Hosts
 from reconciler.network.reach import Allows
 from reconciler.oneroster.sources.interface import Ask, Fetched, Finding
-from reconciler.oneroster.sources.sftp import remarks
+from reconciler.oneroster.sources.sftp import messages as remarks
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from reconciler.oneroster.sources.sftp.credentials import private_key
-from reconciler.oneroster.sources.sftp.deadline import Deadline
-from reconciler.oneroster.sources.sftp.hostkeys import pinned
-from reconciler.oneroster.sources.sftp.landing import Write, land
-from reconciler.oneroster.sources.sftp.line import Line
-from reconciler.oneroster.sources.sftp.looking import check_path, looked
-from reconciler.oneroster.sources.sftp.names import shown
-from reconciler.oneroster.sources.sftp.probing import Probe
+from reconciler.oneroster.sources.sftp.credentials import pinned, private_key
+from reconciler.oneroster.sources.sftp.download import Heard, Write, land, transfer
+from reconciler.oneroster.sources.sftp.find import check_path, looked
+from reconciler.oneroster.sources.sftp.messages import shown
+from reconciler.oneroster.sources.sftp.probe import Probe
+from reconciler.oneroster.sources.sftp.session import Deadline, Line
 from reconciler.oneroster.sources.sftp.target import Changed, RemoteFile, Target
-from reconciler.oneroster.sources.sftp.transfer import Heard, transfer
 
 #: Seconds between two looks at what is about to be read.
 BETWEEN_LOOKS = 5.0

@@ -1,0 +1,1 @@
+"""changes: see ARCHITECTURE.md."""

@@ -1,0 +1,114 @@
+"""`new`: writes one new, commented file. What only people can know is left out, for `validate` to ask for."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import jinja2
+
+from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.options import new_files_options
+from reconciler.config.fields.values import ID
+from reconciler.config.load.layout import COMMUNITIES, CUSTOMER_FILE, LESSONS, CustomerFolder, lay_out
+
+KINDS = ("customer", "community", "lesson")
+SYNCS = ("zip", "sftp", "api")
+LICENSE = timedelta(days=364)
+
+#: Ids that a customer cannot have, and why.
+RESERVED = {
+    COMMUNITIES: "a folder of this name holds a customer's communities",
+    LESSONS: "a folder of this name holds lessons",
+    "catalogue": "commands call the shared lessons so",
+}
+
+TO_DO = {
+    None: ("the administrators", "the address", "agreements: the days on which they were accepted"),
+    "zip": ("client_partner_id", "match_with"),
+    "sftp": ("client_partner_id", "match_with", "host", "username", "path", "host_key"),
+    "api": ("client_partner_id", "match_with", "url", "consumer_key"),
+}
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name", metavar="ID")
+@click.option("--sync", type=click.Choice(SYNCS), help="Of a customer: how its roster gets here.")
+@click.option("--customer", metavar="ID", help="Whose community; or whose own lesson, else it is of the catalogue.")
+@new_files_options
+def new(kind: str, name: str, sync: str | None, customer: str | None, directory: Path) -> ExitCode:
+    """Write one new, commented file, and say what to do next. Never overwrites one."""
+    if not re.fullmatch(ID, name):
+        raise click.BadParameter("an id is of lower-case letters and digits, in words joined by single hyphens")
+    if kind == "customer" and name in RESERVED:
+        raise click.BadParameter(f"no customer can be called {name}: {RESERVED[name]}; choose another id")
+    if kind != "customer" and sync:
+        raise click.UsageError("--sync goes only with a customer")
+    if kind == "customer" and customer:
+        raise click.UsageError("--customer goes only with a community or a lesson")
+    if kind == "community" and not customer:
+        raise click.UsageError("whose community? Name it: --customer ID")
+    path = _place(kind, name, customer, directory)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(_text(kind, name, customer, sync))
+    except FileExistsError:
+        raise click.ClickException(f"{path} is there already, and is left as it is") from None
+    click.echo(path)
+    for line in _next_steps(kind, path, sync, directory):
+        click.echo(line, err=True)
+    return ExitCode.DONE
+
+
+def _place(kind: str, name: str, customer: str | None, directory: Path) -> Path:
+    folders = {folder.id: folder for folder in lay_out(directory).customers} if directory.is_dir() else {}
+    if kind == "customer":
+        if name in folders:
+            raise click.ClickException(f"the customer {name} is there already: {_folder(folders[name])}")
+        return directory / name / CUSTOMER_FILE
+    if customer is None:
+        return directory / LESSONS / f"{name}.yaml"
+    if customer not in folders:
+        raise click.ClickException(
+            f"there is no customer {customer} below {directory}; first: reconciler new customer ID"
+        )
+    return _folder(folders[customer]) / (COMMUNITIES if kind == "community" else LESSONS) / f"{name}.yaml"
+
+
+def _folder(folder: CustomerFolder) -> Path:
+    if folder.file is None:
+        raise click.ClickException(f"the customer {folder.id} has no {CUSTOMER_FILE}; reconciler validate says where")
+    return Path(folder.file.path).parent
+
+
+def _text(kind: str, name: str, customer: str | None, sync: str | None) -> str:
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("reconciler.cli"),
+        autoescape=False,  # YAML, and all that is put in are ids
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    today = datetime.now(UTC).date()
+    return templates.get_template(f"{kind}.yaml.j2").render(
+        id=name,
+        title=name.replace("-", " ").title(),
+        customer=customer,
+        sync=sync,
+        starts=today,
+        ends=today + LICENSE,
+    )
+
+
+def _next_steps(kind: str, path: Path, sync: str | None, directory: Path) -> list[str]:
+    where = "" if directory == Path("customers") else f" --dir {directory}"
+    steps = []
+    if kind == "customer":
+        steps += ["fill in:", *(f"    {each}" for each in (*TO_DO[None], *(TO_DO[sync] if sync else ())))]
+        steps.append("agreements are left out on purpose: only the institution can say that it accepted them")
+    else:
+        steps.append("look through it: every value is a proposal")
+    return [*steps, f"then:  reconciler validate{where}"]

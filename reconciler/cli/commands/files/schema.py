@@ -1,0 +1,58 @@
+"""`schema`: writes the JSON Schemas of every kind of document and of the plan, or says which are out of date."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.options import new_files_options
+from reconciler.config.schema import documents
+
+DEFAULT_TARGET = Path("schemas")
+PLAN = "plan.schema.json"
+
+
+@click.command()
+@click.argument("target", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_TARGET)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is not what it should be.")
+@new_files_options
+def schema(target: Path, check: bool, directory: Path) -> ExitCode:
+    """Write JSON Schemas into DIR, by default schemas.
+
+    An editor that is told of them completes and explains the keys of the YAML files.
+    """
+    texts = {target / name: _text(document) for name, document in _schemas().items()}
+    stale = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    if check:
+        return _checked(stale, target)
+    target.mkdir(parents=True, exist_ok=True)
+    for path in stale:
+        path.write_text(texts[path], encoding="utf-8")
+    click.echo(f"{len(stale)} of {len(texts)} schemas written into {target}; the others were up to date.")
+    return ExitCode.DONE
+
+
+def _schemas() -> dict[str, dict[str, Any]]:
+    # the reports' room needs polars, which no other verb of the files does
+    from reconciler.reports.plan.schema import plan_schema
+
+    return {**documents(), PLAN: plan_schema()}
+
+
+def _checked(stale: list[Path], target: Path) -> ExitCode:
+    for path in stale:
+        state = "is not what the models say" if path.is_file() else "is missing"
+        click.echo(f"{path}: error: the schema {state} [stale-schema]", err=True)
+    if not stale:
+        click.echo("The schemas are up to date.")
+        return ExitCode.DONE
+    click.echo(f"    run: reconciler schema {target}", err=True)
+    return ExitCode.ERROR
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

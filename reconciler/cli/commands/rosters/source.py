@@ -1,0 +1,91 @@
+"""`roster fetch` and `roster probe`: a customer's roster source by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from reconciler import clock
+from reconciler.cli.exit_code import ExitCode
+from reconciler.cli.options import workspace_options
+from reconciler.cli.progress import progress_bars
+from reconciler.model.diagnostic import Severity
+from reconciler.oneroster.sources.interface import Finding
+from reconciler.operations.fetch.probe import SavedRoster, probe_address, probe_source, save_roster
+from reconciler.operations.workspace import open_workspace
+
+FORMAT_VERSION = "1.0"
+COUNTED = ("users", "classes", "enrollments", "orgs")
+
+
+@click.command()
+@click.argument("customer", metavar="CUSTOMER")
+@workspace_options
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Where the bundle goes, mode 0600. It holds people's names.",
+)
+def fetch(customer: str, directory: Path, environment: str | None, store: str | None, out: Path) -> ExitCode:
+    """Fetch a customer's roster into a file, without a plan.
+
+    What an API gives is written as the CSV bundle that a plan reads: the lines that a plan names are its lines.
+    """
+    workspace = open_workspace(directory, environment, store)
+    with progress_bars() as heard:
+        saved = save_roster(workspace, customer, out, clock.now(), heard)
+    for diagnostic in saved.diagnostics:
+        click.echo(str(diagnostic), err=True)
+    click.echo(_saved(saved, out))
+    return ExitCode.DONE if saved.rows is not None else ExitCode.ERROR
+
+
+@click.command()
+@click.argument("customer", metavar="CUSTOMER|sftp://HOST")
+@workspace_options
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def probe(customer: str, directory: Path, environment: str | None, store: str | None, form: str) -> ExitCode:
+    """Say what a customer's SFTP or OneRoster server does, without fetching its roster.
+
+    sftp://HOST[:PORT] asks a server that no customer is configured for yet for its host keys, and signs in nowhere.
+    """
+    workspace = open_workspace(directory, environment, store)
+    probed = probe_address if "://" in customer else probe_source
+    findings = probed(workspace, customer, clock.now())
+    click.echo(_json(customer, findings) if form == "json" else _text(findings))
+    bad = any(finding.severity is Severity.ERROR for finding in findings)
+    return ExitCode.ERROR if bad else ExitCode.DONE
+
+
+def _saved(saved: SavedRoster, out: Path) -> str:
+    if saved.rows is None:
+        return f"saved: {out} from {saved.name}, as it was sent; it cannot be used as a roster"
+    counts = " · ".join(f"{stem} {saved.rows.get(stem, 0):,}" for stem in COUNTED)
+    return f"saved: {out} from {saved.name} (it holds people's names)\n{counts}"
+
+
+def _text(findings: tuple[Finding, ...]) -> str:
+    """One line for each, what it means beneath."""
+    widest = max((len(finding.name) for finding in findings), default=0)
+    lines = []
+    for finding in findings:
+        mark = "" if finding.severity is Severity.INFO else f"{finding.severity}: "
+        lines.append(f"{finding.name:<{widest}}  {mark}{finding.value}".rstrip())
+        if finding.remark:
+            lines.append(f"{'':<{widest}}  {finding.remark}")
+    return "\n".join(lines)
+
+
+def _json(customer: str, findings: tuple[Finding, ...]) -> str:
+    document = {
+        "format_version": FORMAT_VERSION,
+        "customer": customer,
+        "findings": [
+            {"name": each.name, "value": each.value, "remark": each.remark or None, "severity": each.severity}
+            for each in findings
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2)

@@ -1,0 +1,104 @@
+"""URLs, origins and host keys: values with a form of their own. A failure never holds the value."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from pydantic import AfterValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from reconciler.config.fields.values import Text
+
+HOST_KEY = re.compile(
+    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com)"
+    r" ([A-Za-z0-9+/]{20,}={0,2})(?: .*)?"
+)
+
+SECRET_PARAMETER = re.compile(
+    r"(?i)(secret|token|passw(or)?d|signature|(^|[-_.])(pwd|sig)$|(api|access|auth|^)[-_.]?key$)"
+)
+
+
+def _split(value: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        parts, port = None, None
+    if (
+        parts is None
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or port == 0
+        or re.search(r"\s", value)
+    ):
+        raise PydanticCustomError("invalid-url", "must be a whole address with https:// (or http://) and a host")
+    if parts.username is not None or parts.password is not None:
+        raise PydanticCustomError(
+            "literal-secret", "must not hold a user's name or password; they do not belong in this file"
+        )
+    return parts
+
+
+def _web_url(value: str) -> str:
+    _split(value)
+    return value
+
+
+def _origin(value: str) -> str:
+    parts = _split(value)
+    if parts.path or parts.query or parts.fragment or value.endswith(("?", "#")):
+        raise PydanticCustomError(
+            "invalid-origin", "must be scheme, host and port alone, without a path, such as https://lms.example"
+        )
+    return value.lower()
+
+
+def _host_key(value: str) -> str:
+    match = HOST_KEY.fullmatch(value)
+    if match:
+        kind = match[1].encode()
+        wire = len(kind).to_bytes(4, "big") + kind
+        needed = -(-len(wire) // 3) * 4
+        head = match[2][:needed].rstrip("=")
+        if base64.b64decode(head + "=" * (-len(head) % 4))[: len(wire)] == wire:
+            return value
+    raise PydanticCustomError(
+        "invalid-host-key",
+        "must be the server's public key as OpenSSH writes it: its type and its base64, such as ssh-ed25519 AAAA…",
+    )
+
+
+WebUrl = Annotated[Text, AfterValidator(_web_url), WithJsonSchema({"type": "string", "format": "uri"})]
+Origin = Annotated[
+    Text,
+    AfterValidator(_origin),
+    WithJsonSchema({"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s@]+$"}),
+]
+HostKey = Annotated[Text, AfterValidator(_host_key)]
+
+
+def host_of(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def is_https(url: str) -> bool:
+    return urlsplit(url).scheme == "https"
+
+
+def names_a_secret(url: str) -> str | None:
+    """The parameter of a URL's query that by its name holds a secret; None where there is none."""
+    return next((name for name, _ in parse_qsl(urlsplit(url).query) if SECRET_PARAMETER.search(name)), None)
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is of a private network as far as its name tells; nothing is looked up."""
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        return not ipaddress.ip_address(name).is_global
+    except ValueError:
+        return name == "localhost" or name.endswith((".localhost", ".local", ".internal")) or "." not in name

@@ -1,0 +1,70 @@
+"""Secrets in a document: only ever a reference to one. A literal is refused and never repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.config.fields.values import Id, Yes
+from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule
+
+#: keys whose values are never repeated, wherever they stand
+SECRET_KEYS = frozenset(
+    {
+        "password",
+        "shared_secret",
+        "previous_secret",
+        "secret_key",
+        "private_key",
+        "secret",
+        "token",
+        "consumer_key",
+        "authorization",
+        "store",
+        "url",
+        "token_url",
+        "webhook",
+    }
+)
+
+
+def _not_literal(value: Any) -> Any:
+    if isinstance(value, str | int | float | list):
+        raise PydanticCustomError(
+            "literal-secret", "must name a secret as {secret: NAME}; the secret itself does not belong in this file"
+        )
+    return value
+
+
+class SecretReference(Declaration):
+    """The name of a secret, looked up under the customer's own name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"secret": "canvas"}]})
+
+    secret: Id
+    """Its name: RECONCILER_SECRET__CUSTOMER__NAME in the environment, or the file CUSTOMER/NAME of the directory."""
+
+    _literal = model_validator(mode="before")(_not_literal)
+
+
+class SharedSecret(Ruled):
+    """The name of a secret, or {generated: true}: made at apply and read with `reconciler lti-key`."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["secret"]}, {"required": ["generated"]}]})
+
+    secret: Id | None = None
+    """Its name, looked up under the customer's own name."""
+    generated: Yes | None = None
+    """True: reconciler makes the secret when it applies."""
+
+    _literal = model_validator(mode="before")(_not_literal)
+
+    @rule
+    def _one_of_the_two(self, known: Circumstances) -> Iterable[Problem]:
+        if self.has("secret") == self.has("generated"):
+            yield Problem(
+                "secret-or-generated", "shared_secret is either {secret: NAME} or {generated: true}, exactly one"
+            )

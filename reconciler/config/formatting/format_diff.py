@@ -1,0 +1,43 @@
+"""What writing a file anew would change, for people, without what must not be seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import unified_diff
+
+from reconciler.config.fields.secret import SECRET_KEYS
+from reconciler.config.formatting.nodes import Mapping, Node, Scalar, Sequence
+
+HIDDEN = "…"
+#: keys that take nothing but a reference: a text there is a secret that somebody wrote down
+_REFERENCES = SECRET_KEYS & {"password", "shared_secret", "previous_secret", "secret_key", "private_key"}
+_PASSWORD = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
+_NO_NEWLINE = "\\ No newline at end of file\n"
+
+
+def difference(before: str, after: str, file: str, root: Mapping) -> str:
+    """A unified diff. root: of the file; a secret that was written down in it, where a reference belongs or in a URL,
+    is not repeated."""
+    lines = unified_diff(_lines(before), _lines(after), f"a/{file}", f"b/{file}")
+    text = "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
+    for secret in sorted(_written_down(root), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _lines(text: str) -> list[str]:
+    return [f"{line}\n" for line in text.split("\n")[:-1]] + ([text.rpartition("\n")[2]] if text[-1:] != "\n" else [])
+
+
+def _written_down(node: Node, name: str = "") -> Iterator[str]:
+    if isinstance(node, Scalar):
+        if name in _REFERENCES:
+            yield from filter(None, (part.strip() for part in node.value.split("\n")))
+        yield from _PASSWORD.findall(node.value)
+    elif isinstance(node, Sequence):
+        for item in node.entries:
+            yield from _written_down(item.value, name)
+    else:
+        for entry in node.entries:
+            yield from _written_down(entry.value, entry.name)

@@ -1,0 +1,151 @@
+"""A text that `config.reader` accepts, as nodes that know where they stood: what comments are given to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from _ruamel_yaml import CParser
+from ruamel.yaml.events import MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
+
+from reconciler.config.formatting.nodes import Entry, Mapping, Node, Scalar, Sequence, Style
+
+_GAP = re.compile(r"(?:[^#-]|#[^\n\r\x85\u2028\u2029]*)*")
+
+
+@dataclass(slots=True, eq=False)
+class Box:
+    """A mapping or a list in the text: from where to where (index), its column, and the entry whose value it is."""
+
+    node: Mapping | Sequence
+    owner: Spot | None
+    start: int
+    column: int
+    end: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Spot:
+    """Where an entry begins (index and column; of an item of a block list, its dash), and where its value does."""
+
+    entry: Entry
+    box: Box
+    start: int
+    column: int
+    value_start: int = 0
+    inner: Box | None = None
+
+
+@dataclass(slots=True)
+class Parsed:
+    """spots, boxes: in the order of the text. scalars: from where to where each one reaches that has any text. end:
+    where the document ends."""
+
+    root: Mapping
+    end: int = 0
+    spots: list[Spot] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    scalars: list[tuple[int, int]] = field(default_factory=list)
+
+
+def parse(text: str) -> Parsed:
+    """text: accepted by `reader.read`, without the mark of byte order."""
+    return _Parsing(text).parsed
+
+
+class _Parsing:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._next = CParser(text).get_event
+        self._end = 0  # of the last token that has any text
+        self.parsed = Parsed(Mapping())
+        self._next()  # the stream
+        self._next()  # the document
+        self._node(self._next(), None)
+        closing = self._next()
+        self.parsed.end = closing.start_mark.index if closing.explicit else len(text)
+
+    def _node(self, event: Any, owner: Spot | None) -> Node:
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event)
+        mapping = isinstance(event, MappingStartEvent)
+        node: Mapping | Sequence = Mapping(bool(event.flow_style)) if mapping else Sequence(bool(event.flow_style))
+        if owner is None and isinstance(node, Mapping):
+            self.parsed.root = node
+        box = Box(node, owner, event.start_mark.index, event.start_mark.column)
+        self.parsed.boxes.append(box)
+        if owner is not None:
+            owner.inner = box
+        self._end = max(self._end, event.end_mark.index if event.flow_style else 0)
+        for each in self._entries(box) if mapping else self._items(box):
+            self.parsed.spots.append(each)
+            self._fill(each)
+        return node
+
+    def _entries(self, box: Box) -> Iterator[Spot]:
+        while not isinstance(event := self._next(), MappingEndEvent):
+            spot = Spot(Entry(self._scalar(event), _NOTHING), box, event.start_mark.index, event.start_mark.column)
+            self._following = self._next()
+            yield spot
+        self._close(box, event)
+
+    def _items(self, box: Box) -> Iterator[Spot]:
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            start, column = event.start_mark.index, event.start_mark.column
+            if not box.node.flow:
+                start = self._dash(box, start)
+                column = box.column
+            self._following = event
+            yield Spot(Entry(None, _NOTHING), box, start, column)
+        self._close(box, event)
+
+    def _fill(self, spot: Spot) -> None:
+        event = self._following
+        spot.value_start = event.start_mark.index
+        spot.box.node.entries.append(spot.entry)
+        spot.entry.value = self._node(event, spot)
+
+    def _dash(self, box: Box, start: int) -> int:
+        """Of an item whose content begins at start: between it and the token before stand only comments and dash."""
+        if not box.node.entries:
+            return box.start
+        gap = _GAP.match(self._text, self._end, start)
+        return gap.end() if gap and gap.end() < start else start
+
+    def _close(self, box: Box, event: Any) -> None:
+        if box.node.flow:
+            self._end = event.end_mark.index
+        box.end = event.end_mark.index
+
+    def _scalar(self, event: Any) -> Scalar:
+        start, end = event.start_mark.index, event.end_mark.index
+        self._end = max(self._end, end)
+        if end > start:
+            self.parsed.scalars.append((start, end))
+        if event.style == ">":
+            folded = _folded(self._text[start:end], event.value)
+            return Scalar(event.value, Style.FOLDED if folded else Style.QUOTED, folded)
+        return Scalar(event.value, Style.PLAIN if event.implicit[0] else Style.QUOTED)
+
+
+_NOTHING = Scalar("", Style.PLAIN)
+
+
+def _folded(source: str, value: str) -> tuple[str, tuple[str, ...]] | None:
+    """Chomping and lines of a folded block, as written; None where they do not say it all, or say it in an odd way."""
+    head, *lines = source.splitlines()
+    match = re.fullmatch(r">(-?)[ \t]*(#.*)?", head)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    first = next((line for line in lines if line.strip()), None)
+    if match is None or first is None:
+        return None
+    depth = len(first) - len(first.lstrip(" "))
+    if any(line != line.rstrip() or (line and line[:depth].strip()) for line in lines):
+        return None
+    shown = tuple(line[depth:] for line in lines)
+    again = CParser(f"k: >{match[1]}\n" + "".join(f"  {line}\n" if line else "\n" for line in shown))
+    events = [again.get_event() for _ in range(5)]
+    return (match[1], shown) if events[4].value == value else None

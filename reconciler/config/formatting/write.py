@@ -1,0 +1,219 @@
+"""Nodes with comments, written as text.
+
+Two spaces deep, lists below their key as well. What was in braces or brackets stays so if it fits on its line and holds
+no comment. A comment behind a value stays in its column where there is room, else two spaces behind the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence as Lines
+
+from reconciler.config.formatting.nodes import (
+    BLANK,
+    Document,
+    Entry,
+    Mapping,
+    Node,
+    Remark,
+    Scalar,
+    Sequence,
+    Style,
+    comments_in,
+)
+from reconciler.config.yaml.reader import NOT_PRINTABLE, NULLS
+
+# Writing one scalar: quotes only where they are needed, and never a text that could be read as something else.
+
+
+#: what readers of YAML 1.1 or 1.2 take for more than a text: truth values, whole numbers (also in base 60), fractions,
+#: days and moments, the default value and the merge key
+TYPED = re.compile(
+    r"[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF"
+    r"|[-+]?0b[01_]+|[-+]?0x[0-9a-fA-F_]+|[-+]?0o[0-7]+|[-+]?[0-9][0-9_]*"
+    r"|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+    r"|[-+]?(?:[0-9][0-9_]*)?\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?"
+    r"(?:[ \t]*(?:Z|[-+][0-9]{1,2}(?::?[0-9]{2})?))?)?"
+    r"|=|<<"
+)
+#: line ends of YAML 1.1 and the mark of byte order, which are printable and no part of a line
+BREAKS = "\n\r\x85\u2028\u2029"
+_UNSAFE = re.compile(f"[\t{BREAKS}\ufeff]|{NOT_PRINTABLE.pattern}")
+_INDICATORS = ",[]{}#&*!|>'\"%@`"
+_FLOW = re.compile(r"[,\[\]{}:]")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def is_null(scalar: Scalar) -> bool:
+    return scalar.style is Style.PLAIN and scalar.value in NULLS
+
+
+def is_typed(text: str) -> bool:
+    """Whether a reader may take this text, without quotes, for something else than a text."""
+    return text in NULLS or TYPED.fullmatch(text) is not None
+
+
+def meaning(scalar: Scalar) -> tuple[str, bool]:
+    """What must not change: the text, and whether it is one without quotes that may be more than a text."""
+    return ("", True) if is_null(scalar) else (scalar.value, scalar.style is Style.PLAIN and is_typed(scalar.value))
+
+
+def inline(scalar: Scalar, *, flow: bool) -> str:
+    """A scalar on one line. flow: it stands in braces or brackets."""
+    if is_null(scalar):
+        return "null"
+    text = scalar.value
+    if is_typed(text):
+        return text if scalar.style is Style.PLAIN else f'"{text}"'
+    return text if _plain(text, flow=flow) else _quoted(text)
+
+
+def block(scalar: Scalar) -> tuple[str, tuple[str, ...]] | None:
+    """Head and lines, not indented, of a text of several lines; None where it cannot stand so."""
+    if scalar.folded is not None:
+        chomping, lines = scalar.folded
+        return f">{chomping}", lines
+    text = scalar.value
+    if "\n" not in text:
+        return None
+    chomping = "" if text.endswith("\n") else "-"
+    core = text.removesuffix("\n")
+    lines = tuple(core.split("\n"))
+    if core.endswith("\n") or not core or any(line != line.rstrip() or _odd(line) for line in lines):
+        return None
+    indented = next(line for line in lines if line)[0] in " \t"
+    return f"|{'2' if indented else ''}{chomping}", lines
+
+
+def _odd(line: str) -> bool:
+    return _UNSAFE.search(line.replace("\t", " ")) is not None
+
+
+def _plain(text: str, *, flow: bool) -> bool:
+    if not text or text != text.strip() or _UNSAFE.search(text):
+        return False
+    if text[0] in _INDICATORS or text.startswith(("---", "...")):
+        return False
+    if text[0] in "-?:" and (len(text) == 1 or text[1] == " "):
+        return False
+    if ": " in text or " #" in text or text.endswith(":"):
+        return False
+    return not (flow and (_FLOW.search(text) or text[0] in "-?"))
+
+
+def _quoted(text: str) -> str:
+    if ('"' in text or "\\" in text) and not _UNSAFE.search(text):
+        return "'" + text.replace("'", "''") + "'"
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if not _UNSAFE.match(character):
+        return character
+    number = ord(character)
+    return f"\\x{number:02X}" if number < 0x100 else f"\\u{number:04X}" if number < 0x10000 else f"\\U{number:08X}"
+
+
+WIDTH = 120
+STEP = 2
+
+
+def written(document: Document) -> str:
+    """The text of a document, one newline at its end."""
+    writer = _Writer()
+    head = list(document.head)
+    root = document.root
+    if not root.entries:
+        writer.above([*head, *(line for line in root.foot if not head or line)], 0)
+        return "\n".join([*writer.lines, "{}", ""])
+    first, *others = root.entries
+    if head and head[-1] != BLANK and first.above:
+        head.append(BLANK)
+    writer.above(head, 0)
+    writer.entry(_without_blank(first), 0, "", 0)
+    for entry in others:
+        writer.entry(entry, 0, "", 0)
+    writer.above(root.foot, 0)
+    return "\n".join([*writer.lines, ""])
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def above(self, lines: Lines[str], margin: int) -> None:
+        self.lines.extend(" " * margin + line if line else BLANK for line in lines)
+
+    def entry(self, entry: Entry, depth: int, lead: str, margin: int) -> None:
+        """depth: of the entry's key or dash, in spaces. lead: what its line begins with. margin: how far the line's
+        comments are indented, which for the first key of an item is as far as its dash."""
+        value = entry.value
+        begin = lead + _opening(entry)
+        if isinstance(value, Scalar):
+            self.above(entry.above, margin)
+            self._scalar(begin, value, entry.behind, depth)
+        elif _fits(value, begin):
+            # of an empty one the foot has no other place
+            self.above([*entry.above, *value.foot], margin)
+            self._line(f"{begin} {_inline(value, flow=False)}", entry.behind)
+        else:
+            self.above(entry.above, margin)
+            self._collection(entry, value, depth, lead, margin)
+
+    def _scalar(self, begin: str, scalar: Scalar, behind: Remark | None, depth: int) -> None:
+        header, lines = block(scalar) or (inline(scalar, flow=False), ())
+        self._line(f"{begin} {header}", behind)
+        self.above(lines, depth + STEP)
+
+    def _collection(self, entry: Entry, value: Mapping | Sequence, depth: int, lead: str, margin: int) -> None:
+        if entry.key is not None:
+            self._line(lead + _opening(entry), entry.behind)
+            first_lead, first_margin = " " * (depth + STEP), depth + STEP
+        else:
+            # the line of an item's dash is that of its first key, so what stands behind the dash goes above
+            self.above([entry.behind.text] if entry.behind else [], margin)
+            first_lead, first_margin = f"{lead}- ", margin
+        first, *others = value.entries
+        self.entry(_without_blank(first), depth + STEP, first_lead, first_margin)
+        for each in others:
+            self.entry(each, depth + STEP, " " * (depth + STEP), depth + STEP)
+        self.above(value.foot, depth + STEP)
+
+    def _line(self, text: str, behind: Remark | None) -> None:
+        if behind is not None:
+            gap = behind.column - len(text) if behind.column > len(text) else STEP
+            text += " " * gap + behind.text
+        self.lines.append(text)
+
+
+def _without_blank(first: Entry) -> Entry:
+    """What comes first has no blank line above it."""
+    above = first.above[1:] if first.above[:1] == [BLANK] else first.above
+    return Entry(first.key, first.value, above, first.behind)
+
+
+def _opening(entry: Entry) -> str:
+    return f"{inline(entry.key, flow=False)}:" if entry.key is not None else "-"
+
+
+def _fits(node: Mapping | Sequence, begin: str) -> bool:
+    if not node.entries:
+        return True
+    if not node.flow or next(comments_in(node), None) is not None:
+        return False
+    return len(f"{begin} {_inline(node, flow=False)}") <= WIDTH
+
+
+def _inline(node: Node, *, flow: bool) -> str:
+    if isinstance(node, Scalar):
+        return inline(node, flow=flow)
+    if isinstance(node, Sequence):
+        return "[" + ", ".join(_inline(item.value, flow=True) for item in node.entries) + "]"
+    pairs = (
+        f"{inline(entry.key, flow=True)}: {_inline(entry.value, flow=True)}" for entry in node.entries if entry.key
+    )
+    return "{" + ", ".join(pairs) + "}"

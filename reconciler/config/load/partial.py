@@ -1,0 +1,155 @@
+"""A document of which parts are not valid, held against its rules as far as it is.
+
+A mistake in one key must not hide what is wrong with others. So, where a document does not validate, every rule of
+every mapping in it is asked with a `Sketch` in the model's place: it has the values that are valid by themselves, and
+answers `NotKnown` for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, TypeAlias, get_origin
+
+from pydantic import BaseModel, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from reconciler.config.models.declaration import Circumstances, NotKnown, Problem, Ruled, rules_of
+from reconciler.config.models.partial import Partial
+from reconciler.config.yaml.model_keys import models_in, tag_of
+from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode
+
+Path: TypeAlias = tuple[str | int, ...]
+Model: TypeAlias = type[BaseModel]
+
+#: the keys by which one model is chosen among several
+_TAGS = ("type", "backend")
+
+
+def broken_rules(model: Model, tree: MappingNode, known: Circumstances) -> Iterator[tuple[Path, Problem]]:
+    """Every broken rule in a document, with the path of the mapping that breaks it."""
+    yield from _broken(model, tree, (), known)
+
+
+def read_alone(model: Model, tree: MappingNode, key: str, known: Circumstances) -> Any:
+    """The value of one key of a document that does not validate, or its default. Raises NotKnown."""
+    return getattr(Sketch(model, tree, known), key)
+
+
+def near_unknown(names: Collection[str], node: MappingNode, key: str) -> str | None:
+    """A key of the mapping that is none of `names`, and was likely meant to be `key`; None where there is none."""
+    strange = (written for written in node if written not in names)
+    return next((each for each in strange if get_close_matches(each, names, n=1) == [key]), None)
+
+
+class Sketch:
+    """Stands in for a model in its rules: `self.period`, `self.has("period")`."""
+
+    def __init__(self, model: Model, node: MappingNode, known: Circumstances) -> None:
+        self._model = model
+        self._node = node
+        self._known = known
+
+    def __getattr__(self, name: str) -> Any:
+        field = self._model.model_fields.get(name)
+        if field is None:
+            raise AttributeError(name)
+        key = field.alias or name
+        if key not in self._node:
+            self._refuse_doubtful(key)
+            if field.is_required():
+                raise NotKnown(key)
+            return field.get_default(call_default_factory=True)
+        value = self._node[key]
+        try:
+            return getattr(alone(self._model, name).model_validate({key: value}, context=self._known), name)
+        except ValidationError:
+            return self._sketched(field, value)
+
+    def has(self, name: str) -> bool:
+        """As `Ruled.has`: something that is said and not valid is said."""
+        key = self._model.model_fields[name].alias or name
+        if key in self._node:
+            return self._node[key] not in (None, [])
+        self._refuse_doubtful(key)
+        return False
+
+    def _refuse_doubtful(self, key: str) -> None:
+        names = [field.alias or name for name, field in self._model.model_fields.items()]
+        if near_unknown(names, self._node, key) is not None:
+            raise NotKnown(key)
+
+    def _sketched(self, field: FieldInfo, value: Node) -> Any:
+        models = models_in(field.annotation)
+        holds = get_origin(field.annotation)
+        if models and holds is tuple and isinstance(value, SequenceNode):
+            return tuple(self._of(models, item) for item in value)
+        if models and holds not in (tuple, dict) and isinstance(value, MappingNode):
+            return self._of(models, value)
+        raise NotKnown
+
+    def _of(self, models: Sequence[Model], node: Node) -> Any:
+        chosen = _chosen(models, node)
+        return Sketch(chosen, node, self._known) if chosen and isinstance(node, MappingNode) else _NOTHING_KNOWN
+
+
+class _NothingKnown:
+    """An item of a list that is no mapping, or one of an unknown type."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotKnown(name)
+
+
+_NOTHING_KNOWN = _NothingKnown()
+
+
+def _broken(model: Model, node: MappingNode, path: Path, known: Circumstances) -> Iterator[tuple[Path, Problem]]:
+    if issubclass(model, Ruled):
+        sketch = Sketch(model, node, known)
+        for rule in rules_of(model):
+            try:
+                for problem in rule(sketch, known):
+                    yield path, problem
+            except NotKnown:
+                continue
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        models = models_in(field.annotation)
+        for below, value in _mappings(field, node.get(key), (*path, key)) if models else ():
+            chosen = _chosen(models, value)
+            if chosen is not None:
+                yield from _broken(chosen, value, below, known)
+
+
+def _mappings(field: FieldInfo, value: Node, path: Path) -> Iterator[tuple[Path, MappingNode]]:
+    """Each mapping that a field's models describe: the value, its items, or what it names."""
+    holds = get_origin(field.annotation)
+    items: Iterable[tuple[str | int, Node]] = ()
+    if holds is tuple and isinstance(value, SequenceNode):
+        items = enumerate(value)
+    elif holds is dict and isinstance(value, MappingNode):
+        items = value.items()
+    elif holds not in (tuple, dict) and isinstance(value, MappingNode):
+        yield path, value
+    for place, item in items:
+        if isinstance(item, MappingNode):
+            yield (*path, place), item
+
+
+def _chosen(models: Sequence[Model], node: Node) -> Model | None:
+    """The model of a mapping; where there are several, the one of the type that it names."""
+    if not isinstance(node, MappingNode):
+        return None
+    if len(models) == 1:
+        return models[0]
+    said = next((node[tag] for tag in _TAGS if tag in node), None)
+    return next((model for model in models if tag_of(model) == said), None)
+
+
+@cache
+def alone(model: Model, name: str) -> Model:
+    """A model of one field, which validates it as the whole model would."""
+    field = model.model_fields[name]
+    fields: dict[str, Any] = {name: (field.annotation, field)}
+    return create_model(f"{model.__name__}_{name}", __base__=Partial, **fields)

@@ -1,0 +1,1 @@
+"""yaml: see ARCHITECTURE.md."""

@@ -1,0 +1,123 @@
+"""What no CSV file of a roster looks like, seen while it is unpacked: the rest of it need never be in memory.
+
+Only what is endless, or another file altogether, is looked for here; everything else about a file is said when it is
+there as a whole.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.oneroster.csv_file.header import read_header
+from reconciler.oneroster.csv_file.text import BYTE_ORDER_MARKS
+from reconciler.oneroster.standard.tables import Standard, Table
+
+#: In bytes. No file of the standard, with all its extensions, has a longer header row, or more columns.
+MOST_HEADER_LENGTH = 64 * 1024
+MOST_COLUMNS = 500
+#: A row, or a value in quotes, of more bytes than this has no end. Told for certain from twice as many.
+ENDLESS = 1024**2
+
+HeaderCheck = Callable[[bytes], object]
+
+
+class Shape:
+    """Is fed one file in pieces, in their order, the first of them longer than any header row.
+
+    header: looks at a header row and raises Refusal where it belongs to another file; asked only about a file that
+    comes in several pieces.
+    """
+
+    def __init__(self, file: str, header: HeaderCheck | None = None) -> None:
+        self._file = file
+        self._header = header
+        self._first: bytes | None = None
+        self._lines = 0
+        self._row = 0
+        self._quoted: int | None = None
+        self._quoted_from = 1
+
+    def feed(self, piece: bytes) -> None:
+        """Raises Refusal."""
+        if self._first is None:
+            self._first = _header_row(piece)
+            self._look_at_length(self._first)
+        elif self._header is not None:
+            self._header(self._first)
+            self._header = None
+        self._look_at_quotes(piece)
+        self._look_at_rows(piece)
+        self._lines += piece.count(b"\n")
+
+    def _look_at_length(self, row: bytes) -> None:
+        if len(row) > MOST_HEADER_LENGTH or row.count(b",") >= MOST_COLUMNS:
+            raise Refusal(
+                [
+                    error(
+                        "huge-header",
+                        f"the header row is longer than {MOST_HEADER_LENGTH // 1024} KiB or has more than"
+                        f" {MOST_COLUMNS} columns",
+                        Span(self._file, 1),
+                        "export the file with the columns of the standard",
+                    )
+                ]
+            )
+
+    def _look_at_quotes(self, piece: bytes) -> None:
+        marks = piece.count(b'"')
+        if self._quoted is not None:
+            self._quoted += piece.find(b'"') if marks else len(piece)
+            if self._quoted > ENDLESS:
+                raise Refusal([self._endless_quotation()])
+        if marks and (self._quoted is None) == bool(marks % 2):
+            last = piece.rfind(b'"')
+            self._quoted = len(piece) - last - 1
+            self._quoted_from = self._lines + piece.count(b"\n", 0, last) + 1
+        elif marks:
+            self._quoted = None
+
+    def _look_at_rows(self, piece: bytes) -> None:
+        first = max(piece.find(b"\n"), piece.find(b"\r"))
+        self._row += len(piece) if first < 0 else first
+        if self._row > ENDLESS:
+            line = self._lines + 1
+            raise Refusal(
+                [
+                    error(
+                        "huge-row",
+                        f"line {line:,} is longer than {ENDLESS // 1024**2} MiB",
+                        Span(self._file, line),
+                        "this is no text of rows and columns; export it again",
+                    )
+                ]
+            )
+        if first >= 0:
+            self._row = len(piece) - 1 - max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+
+    def _endless_quotation(self) -> Diagnostic:
+        return error(
+            "unbalanced-quote",
+            f"a quotation that begins in line {self._quoted_from:,} does not end within {ENDLESS // 1024**2} MiB",
+            Span(self._file, self._quoted_from),
+            "quote the whole value and double the quotation marks inside it",
+        )
+
+
+def shape_of(table: Table, standard: Standard) -> Shape:
+    """For a file of the standard: where its header is that of another one, the rest need not be unpacked."""
+
+    def header(row: bytes) -> None:
+        if row:
+            read_header(table, row, standard)
+
+    return Shape(table.file, header)
+
+
+def _header_row(piece: bytes) -> bytes:
+    """As the file's checks would give it to the header's; empty where they have something else to say first."""
+    if piece.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS)):
+        return b""
+    ends = [place for place in (piece.find(b"\n"), piece.find(b"\r")) if place >= 0]
+    return piece[: min(ends, default=len(piece))].removeprefix(codecs.BOM_UTF8)

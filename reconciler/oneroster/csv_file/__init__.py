@@ -1,0 +1,1 @@
+"""csv_file: see ARCHITECTURE.md."""

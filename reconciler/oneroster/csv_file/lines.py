@@ -1,0 +1,216 @@
+"""The closer look at a CSV file: its physical lines put together to rows, and the rows that are malformed.
+
+Needed only where a file's skeleton is not plain: it has quotes, blank lines, control characters or rows with too
+few or too many fields. Everything is done by columns; no row becomes a Python object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.kind import Kind
+from reconciler.oneroster.csv_file.quarantine import nothing_aside, set_aside
+
+#: A value longer than this is a quotation mark that was never closed.
+MOST_FIELD_LENGTH = 64 * 1024
+#: So many malformed rows are the rows' fault; more are the file's.
+MOST_MALFORMED = 10
+MOST_MALFORMED_SHARE = 0.01
+
+FIELD = r'(?:[^",]*|"(?:[^"]|"")*")'
+QUOTED = r'"(?:[^"]|"")*"'
+FIRST_FIELD = r'^(?:"((?:[^"]|"")*)"|([^",]*))(?:,|$)'
+CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """rows: frame of `line` (physical, the header is 1) and `text`, well-formed rows only. total: rows with the
+    malformed ones. plain: the file holds exactly these rows, one in each line, so that it can be parsed as it is.
+    joined: some rows take several physical lines."""
+
+    rows: pl.DataFrame
+    total: int
+    plain: bool
+    joined: bool
+    aside: pl.DataFrame
+
+
+def read_rows(
+    file: str, data: bytes, width: int, kind: Kind | None, *, keyed: bool = True, control: bool = True
+) -> Rows:
+    """kind: what a malformed row may have been; None for a file whose rows are no roster entities. keyed: the first
+    field is what names the row. control: the file holds control characters somewhere.
+
+    Raises Refusal where the file is cut off, a quotation mark is not closed, or too much of it is malformed.
+    """
+    lines = pl.read_lines(data, name="text", row_index_name="line", row_index_offset=1).with_columns(
+        pl.col("line").cast(pl.Int64)
+    )
+    lines = lines.slice(1)
+    well_formed = f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$"
+    # A line that is a whole row has closed every quotation it opened: if all are, no row takes several lines.
+    if not control and lines["text"].str.contains(well_formed).all():
+        return Rows(lines, lines.height, True, False, nothing_aside())
+    whole_end = data.endswith(b"\n")
+    rows, joined = _put_together(file, lines, width, whole_end)
+    blank = rows["text"] == ""
+    if blank.any():
+        rows = rows.filter(~blank)
+    if not whole_end and rows.height:
+        _check_end(file, rows, width)
+    well = rows["text"].str.contains(well_formed)
+    if control:
+        well &= ~rows["text"].str.contains(CONTROL)
+    if joined:
+        _check_joined(file, rows.with_columns(well.alias("well")), width)
+    if well.all():
+        return Rows(rows, rows.height, not (joined or blank.any()), joined, nothing_aside())
+    aside = _malformed(file, rows.filter(~well), width, rows.height, kind, keyed)
+    return Rows(rows.filter(well), rows.height, False, joined, aside)
+
+
+def _put_together(file: str, lines: pl.DataFrame, width: int, whole_end: bool) -> tuple[pl.DataFrame, bool]:
+    """Rows, and whether any of them takes several physical lines: a line end inside quotes ends no row."""
+    quotes = lines["text"].str.count_matches('"', literal=True)
+    odd = quotes % 2 == 1
+    if not odd.any():
+        return lines, False
+    inside = (odd.cast(pl.Int64).cum_sum() - odd.cast(pl.Int64)) % 2 == 1
+    if odd.sum() % 2:
+        raise Refusal([_unclosed(file, lines.with_columns(odd.alias("odd"), inside.alias("inside")), width, whole_end)])
+    starts = lines.with_columns(
+        pl.when(inside).then(None).otherwise(pl.col("line")).forward_fill().alias("start"),
+    )
+    several = starts.filter(pl.col("start").is_duplicated())
+    single = starts.filter(~pl.col("start").is_duplicated())
+    together = several.group_by("start", maintain_order=True).agg(pl.col("text").str.join("\n"))
+    return (
+        pl.concat([single.select("line", "text"), together.select(pl.col("start").alias("line"), "text")]).sort("line"),
+        True,
+    )
+
+
+def _unclosed(file: str, lines: pl.DataFrame, width: int, whole_end: bool) -> Diagnostic:
+    """The most likely start of the quotation that never ends: the first line that opens one and, taken alone, is
+    no whole row; where only the file's last line does, the file was cut off."""
+    opening = lines.filter(pl.col("odd"))
+    first, last = opening["line"][0], lines["line"][-1]
+    if first == last and not whole_end:
+        fields = _fields(lines.tail(1))[0]
+        return _cut_off(file, last, f"{fields} of {width} fields, inside a quotation")
+    return error(
+        "unbalanced-quote",
+        f"a quotation mark is never closed; the first line to look at is {first:,}",
+        Span(file, first),
+        "quote the whole value and double the quotation marks inside it",
+    )
+
+
+def _check_end(file: str, rows: pl.DataFrame, width: int) -> None:
+    """A last row without a line end and with too few fields: what followed it is unknown."""
+    fields = _fields(rows.tail(1))[0]
+    if fields < width:
+        raise Refusal([_cut_off(file, rows["line"][-1], f"{fields} of {width} fields")])
+
+
+def _cut_off(file: str, line: int, how: str) -> Diagnostic:
+    return error(
+        "truncated-file",
+        f"{file} ends in the middle of line {line:,} ({how})",
+        Span(file, line),
+        "the upload or the export was probably cut off; send the file again",
+    )
+
+
+def _check_joined(file: str, rows: pl.DataFrame, width: int) -> None:
+    """A row of several lines must be sure to have swallowed no other row: those people would count as gone.
+
+    Two stray quotation marks in two rows make one row of both, which then has the commas of two.
+    """
+    text = pl.col("text")
+    suspect = rows.filter(
+        text.str.contains("\n", literal=True)
+        & (
+            ~pl.col("well")
+            | (text.str.count_matches(",", literal=True) >= 2 * (width - 1))
+            | (text.str.len_bytes() > MOST_FIELD_LENGTH)
+        )
+    )
+    if suspect.height:
+        line = suspect["line"][0]
+        raise Refusal(
+            [
+                error(
+                    "unbalanced-quote",
+                    f"a quotation that begins in line {line:,} goes on over its end and may hide other rows",
+                    Span(file, line),
+                    "quote the whole value, double the quotation marks inside it, and leave out line breaks",
+                )
+            ]
+        )
+
+
+def _fields(rows: pl.DataFrame) -> pl.Series:
+    bare = rows["text"].str.replace_all(QUOTED, "")
+    return bare.str.count_matches(",", literal=True).cast(pl.Int64) + 1
+
+
+def _malformed(file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind | None, keyed: bool) -> pl.DataFrame:
+    fields = _fields(rows)
+    control = rows["text"].str.contains(CONTROL)
+    shape = int((~control).sum())
+    if shape > max(MOST_MALFORMED, int(total * MOST_MALFORMED_SHARE)):
+        first = rows.filter(~control)["line"][0]
+        raise Refusal(
+            [
+                error(
+                    "too-many-malformed-rows",
+                    f"{shape:,} of {total:,} rows do not have the header's {width} fields, the first in line {first:,}",
+                    Span(file, first),
+                    "values that hold a comma or a quotation mark must be quoted; export it again",
+                )
+            ]
+        )
+    if kind is None:
+        return nothing_aside()
+    marked = rows.with_columns(fields.alias("fields"), control.alias("control"), _first_field(rows).alias("key"))
+    if not keyed:
+        marked = marked.with_columns(pl.lit(None, dtype=pl.String).alias("key"))
+    ragged = pl.col("fields") != width
+
+    def aside(which: pl.Expr, code: str, message: str | pl.Expr, hint: str) -> pl.DataFrame:
+        return set_aside(marked.filter(which), kind=kind, file=file, key="key", code=code, message=message, hint=hint)
+
+    quote = "quote the whole value and double the quotation marks inside it"
+    return pl.concat(
+        [
+            aside(
+                pl.col("control"),
+                "control-character",
+                "the row holds NUL or another control character",
+                "remove it at its source and export again",
+            ),
+            aside(
+                ~pl.col("control") & ragged,
+                "ragged-row",
+                pl.format(f"the row has {{}} fields, the header {width}", "fields"),
+                "quote values that hold a comma, or remove what is too much",
+            ),
+            aside(
+                ~pl.col("control") & ~ragged, "stray-quote", "a quotation mark stands in the middle of a value", quote
+            ),
+        ]
+    )
+
+
+def _first_field(rows: pl.DataFrame) -> pl.Series:
+    """The sourcedId of a malformed row; null where it cannot be read for sure."""
+    text = rows["text"]
+    quoted = text.str.extract(FIRST_FIELD, 1).str.replace_all('""', '"', literal=True)
+    key = quoted.fill_null(text.str.extract(FIRST_FIELD, 2)).str.strip_chars()
+    readable = (key != "") & ~key.str.contains(r"[\x00-\x1f\x7f]")
+    return key.to_frame("key").select(pl.when(readable).then(pl.col("key"))).to_series()

@@ -1,0 +1,84 @@
+"""Rows that are set aside, as frames: what is wrong, where, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.kind import Kind
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
+
+#: By what an account may be known beside its sourcedId.
+KNOWN_BY = ("identifier", "email", "username")
+#: How much of a value a message repeats.
+MOST_SHOWN = 40
+#: Marks that turn the direction of what follows: a value that holds one can make a line read as another.
+TURNING = r"[\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]"
+
+
+def nothing_aside() -> pl.DataFrame:
+    return pl.DataFrame(schema=QUARANTINE_SCHEMA)
+
+
+def set_aside(
+    rows: pl.DataFrame,
+    *,
+    kind: Kind,
+    file: str,
+    key: str,
+    code: str,
+    message: str | pl.Expr,
+    column: int = 0,
+    hint: str | pl.Expr | None = None,
+) -> pl.DataFrame:
+    """One row of QUARANTINE_SCHEMA for each of `rows`, which has `line` and the key's column."""
+    return rows.select(
+        pl.lit(kind.value).alias("kind"),
+        pl.col(key).cast(pl.String).alias("key"),
+        pl.lit(file).alias("file"),
+        pl.col("line").cast(pl.Int64),
+        pl.lit(column, dtype=pl.Int64).alias("column"),
+        pl.lit(code).alias("code"),
+        (pl.lit(message) if isinstance(message, str) else message).alias("message"),
+        (hint if isinstance(hint, pl.Expr) else pl.lit(hint, dtype=pl.String)).alias("hint"),
+        *[
+            pl.col(name) if kind is Kind.USER and name in rows.columns else pl.lit(None, dtype=pl.String).alias(name)
+            for name in KNOWN_BY
+        ],
+    )
+
+
+def one_per_row(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Several faults of one row become one entry, which has the place of the first and the messages of all."""
+    every = pl.concat([nothing_aside(), *faults]).sort("line", "column", maintain_order=True)
+    if not every["line"].is_duplicated().any():
+        return every
+    return (
+        every.group_by("file", "line", maintain_order=True)
+        .agg(
+            pl.col("kind", "key", "column", "code", *KNOWN_BY).first(),
+            pl.col("message").unique(maintain_order=True).str.join("; "),
+            pl.col("hint").drop_nulls().first(),
+        )
+        .select(list(QUARANTINE_SCHEMA))
+    )
+
+
+def shown(column: str) -> pl.Expr:
+    """A value as a message may repeat it: in quotes, without marks of direction, and not endless."""
+    value = pl.col(column).str.replace_all(TURNING, "?")
+    short = pl.when(value.str.len_chars() > MOST_SHOWN).then(value.str.head(MOST_SHOWN) + "...").otherwise(value)
+    return pl.lit('"') + short + pl.lit('"')
+
+
+# One warning for many rows of a file.
+
+
+def remark(file: str, rows: pl.DataFrame, code: str, message: str, hint: str | None = None) -> Diagnostic:
+    """Says how many rows it is about, and where the first of them is. `rows` has `line`."""
+    first = rows["line"].min()
+    line = first if isinstance(first, int) else 0
+    many = f"{rows.height:,} rows, first line {line:,}" if rows.height != 1 else f"line {line:,}"
+    return warning(code, f"{message} ({many})", Span(file, line), hint)

@@ -1,0 +1,195 @@
+"""One CSV file as a frame of text columns, with the physical line of each row."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
+from reconciler.oneroster.csv_file.header import Header, read_header
+from reconciler.oneroster.csv_file.lines import MOST_FIELD_LENGTH, read_rows
+from reconciler.oneroster.csv_file.quarantine import nothing_aside
+from reconciler.oneroster.csv_file.text import check_text, has_control, skeleton
+from reconciler.oneroster.standard.tables import KIND_OF, UNWANTED_COLUMNS, Standard, Table, Value
+
+#: Around a value none of these belongs to it.
+SPACES = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """rows: data rows as read, malformed ones included. frame: the columns in use under the snapshot's names, as
+    text without spaces around it, and `line`; what the file lacks or leaves empty is null. places: field -> its
+    position in the file, from 1. aside: malformed rows. broken: a value may hold a line break or a tab. beside: values
+    that are looked at once, by the standard's column, one for each row of `frame` as it was read."""
+
+    table: Table
+    rows: int
+    frame: pl.DataFrame
+    places: Mapping[str, int]
+    aside: pl.DataFrame
+    broken: bool
+    diagnostics: tuple[Diagnostic, ...]
+    beside: Mapping[str, pl.Series]
+    delta: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a parser may be given: `text` after `skip` lines holds exactly one well-formed row for each of `lines`."""
+
+    text: bytes
+    skip: int
+    quoted: bool
+    lines: pl.Series
+    rows: int
+    aside: pl.DataFrame
+    joined: bool
+
+
+def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = False) -> Sheet:
+    """data: the file's bytes as packed. delta: its rows are changes, and not the whole.
+
+    Raises Refusal where the file as a whole cannot be trusted."""
+    data, remarks = check_text(table.file, data)
+    header = read_header(table, data, standard)
+    body = _body(table, data, header)
+    positions = {
+        column.field: header.positions[column.name]
+        for column in table.used
+        if column.field is not None and column.name in header.positions
+    }
+    looked_at = {name: header.positions[name] for name in table.looked_at(delta=delta) if name in header.positions}
+    frame = _parse(table, body, positions | looked_at)
+    beside = {name: frame[name] for name in looked_at}
+    frame = frame.drop(list(looked_at))
+    notes = [*remarks, *header.diagnostics, *_dropped(table, body, header.positions)]
+    if body.joined or b" " in data or b"\t" in data or not data.isascii():
+        frame, spaces = _without_spaces(table, frame)
+        notes.extend(spaces)
+    frame, damage = _checked(table, frame, data)
+    notes.extend(damage)
+    places = {field: position + 1 for field, position in positions.items()}
+    broken = body.joined or b"\t" in data
+    return Sheet(table, body.rows, frame, places, body.aside, broken, tuple(notes), beside, delta)
+
+
+def _body(table: Table, data: bytes, header: Header) -> Body:
+    width = header.width
+    bones = skeleton(data)
+    row = b"," * (width - 1) + b"\n"
+    count = len(bones) // len(row)
+    if bones == row * count:
+        return Body(data, 1, False, pl.int_range(2, count + 1, eager=True), count - 1, nothing_aside(), False)
+    control = has_control(bones)
+    del bones
+    keyed = header.positions["sourcedId"] == 0 and table.name != "roles"
+    read = read_rows(table.file, data, width, KIND_OF.get(table.name), keyed=keyed, control=control)
+    lines = read.rows["line"]
+    if read.plain:
+        return Body(data, 1, True, lines, read.total, read.aside, read.joined)
+    sink = io.BytesIO()
+    read.rows.select("text").write_csv(sink, include_header=False, quote_style="never")
+    return Body(sink.getvalue(), 0, True, lines, read.total, read.aside, read.joined)
+
+
+def _parse(table: Table, body: Body, positions: Mapping[str, int]) -> pl.DataFrame:
+    fields = sorted(positions, key=lambda field: positions[field])
+    if body.lines.len():
+        frame = _columns(table, body, [positions[field] for field in fields])
+        frame.columns = fields
+    else:
+        frame = pl.DataFrame(schema=dict.fromkeys(fields, pl.String))
+    absent = [column.field for column in table.used if column.field is not None and column.field not in positions]
+    if body.quoted:
+        frame = frame.with_columns(pl.all().replace("", None))
+    return frame.with_columns(
+        *(pl.lit(None, dtype=pl.String).alias(field) for field in absent), body.lines.cast(pl.Int64).alias("line")
+    )
+
+
+def _columns(table: Table, body: Body, positions: list[int]) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(
+            body.text,
+            has_header=False,
+            skip_lines=body.skip,
+            columns=positions,
+            infer_schema=False,
+            quote_char='"' if body.quoted else None,
+        )
+    except pl.exceptions.PolarsError as problem:
+        # Its text repeats the file's, and so people's names: it is not passed on.
+        raise Refusal([_unreadable(table)]) from problem
+    if frame.height != body.lines.len():
+        raise Refusal([_unreadable(table)])
+    return frame
+
+
+def _unreadable(table: Table) -> Diagnostic:
+    return error("unreadable-csv", f"{table.file} cannot be read as CSV", Span(table.file), "export it again")
+
+
+def _dropped(table: Table, body: Body, positions: Mapping[str, int]) -> Iterator[Diagnostic]:
+    """Says how many values of columns that nobody asked for were left behind; they never enter a snapshot."""
+    for name in sorted(UNWANTED_COLUMNS & positions.keys()):
+        if body.lines.len():
+            values = _columns(table, body, [positions[name]]).to_series()
+            count = values.len() - values.null_count() - int((values == "").sum())
+            if count:
+                yield info(
+                    "dropped-column",
+                    f"{count:,} values of column {name} were dropped unread; leave them out of the export",
+                    Span(table.file, 1, positions[name] + 1),
+                )
+
+
+def _without_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
+    fields = [field for field in frame.columns if field != "line"]
+    tidy = frame.with_columns(pl.col(fields).str.strip_chars(SPACES).replace("", None))
+    changed = [field for field in fields if not frame[field].equals(tidy[field], null_equal=True)]
+    if not changed:
+        return frame, []
+    touched = frame.filter(pl.any_horizontal(*(frame[field].ne_missing(tidy[field]) for field in changed)))
+    return tidy, [
+        warning(
+            "surrounding-spaces",
+            f"{touched.height:,} rows have spaces around a value, which are not kept; the first is line"
+            f" {touched['line'][0]:,}",
+            Span(table.file, touched["line"][0]),
+        )
+    ]
+
+
+def _checked(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.DataFrame, list[Diagnostic]]:
+    """Refuses a value that no field can hold; warns of keys that a spreadsheet has turned into numbers."""
+    for field in frame.columns:
+        if field != "line" and (frame[field].str.len_bytes() > MOST_FIELD_LENGTH).any():
+            line = frame.filter(pl.col(field).str.len_bytes() > MOST_FIELD_LENGTH)["line"][0]
+            raise Refusal(
+                [
+                    error(
+                        "huge-field",
+                        f"a value in line {line:,} is longer than {MOST_FIELD_LENGTH // 1024} KiB",
+                        Span(table.file, line),
+                        "a quotation mark was probably not closed; export it again",
+                    )
+                ]
+            )
+    keys = [column.field for column in table.used if column.value in (Value.REFERENCE, Value.LIST) and column.field]
+    if b"+" not in data or b"E+" not in data or not keys:
+        return frame, []
+    mangled = frame.filter(pl.any_horizontal(pl.col(keys).str.contains(r"^\d(?:[.,]\d+)?E\+\d+$")))
+    if not mangled.height:
+        return frame, []
+    return frame, [
+        warning(
+            "spreadsheet-number",
+            f"{mangled.height:,} rows have a key like 1.23E+11, the first in line {mangled['line'][0]:,}",
+            Span(table.file, mangled["line"][0]),
+            "a spreadsheet has turned keys into numbers; send the export as it was made",
+        )
+    ]

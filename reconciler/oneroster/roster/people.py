@@ -1,0 +1,229 @@
+"""Which roles people have in which orgs: in 1.1 two columns of users.csv, in 1.2 a file of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.kind import Kind
+from reconciler.oneroster.csv_file.quarantine import nothing_aside, remark, set_aside, shown
+from reconciler.oneroster.csv_file.rows import Checked
+
+USER_FIELDS = (
+    "sourced_id",
+    "status",
+    "enabled",
+    "username",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "identifier",
+    "email",
+    "grades",
+    "line",
+)
+ROLE_FIELDS = ("user", "org", "role", "primary", "line")
+#: Roles that wait for their person or their org.
+WAITING_FIELDS = (*ROLE_FIELDS, "status")
+LIST_ITEM = r'"(?:[^"]|"")*"|[^,]+'
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """users and roles as a Snapshot has them. aside: people whose roles cannot be told. waiting_users, waiting_roles:
+    good rows of theirs, and roles whose person or org is not there."""
+
+    users: pl.DataFrame
+    roles: pl.DataFrame
+    aside: pl.DataFrame
+    diagnostics: tuple[Diagnostic, ...]
+    waiting_users: pl.DataFrame
+    waiting_roles: pl.DataFrame
+
+
+def people_of_1_1(users: Checked, orgs: pl.Series, column: int) -> People:
+    """One role in each of `orgSourcedIds`; the first org that exists is the primary one. column: their position."""
+    return placed_people(users.frame, entries_of_1_1(users.frame), orgs, column)
+
+
+def entries_of_1_1(users: pl.DataFrame) -> pl.DataFrame:
+    """`user`, `org`, `role`, `line`: one for each item of `orgs`, in their order."""
+    return (
+        users.select(pl.col("sourced_id").alias("user"), _items("orgs", users), "role", "line")
+        .explode("org")
+        .with_columns(pl.col("org").str.strip_chars())
+        .filter(pl.col("org") != "")
+        .unique(["user", "org"], keep="first", maintain_order=True)
+    )
+
+
+def placed_people(users: pl.DataFrame, entries: pl.DataFrame, orgs: pl.Series, column: int) -> People:
+    """entries: the roles of each person, the primary one first. People of none of `orgs` are set aside."""
+    placed = _in_known_orgs(entries, orgs, "users.csv")
+    homeless = users.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
+    aside = nothing_aside()
+    good = users
+    if homeless.height:
+        aside = _without_org(homeless, "orgs", "users.csv", "sourced_id", column)
+        good = good.join(homeless, on="sourced_id", how="anti", maintain_order="left")
+    roles = placed.roles.with_columns(pl.col("user").is_first_distinct().alias("primary"))
+    return People(
+        good.select(USER_FIELDS),
+        roles.select(ROLE_FIELDS),
+        aside,
+        placed.diagnostics,
+        homeless.select(USER_FIELDS),
+        placed.dropped.with_columns(pl.lit(False).alias("primary"), pl.lit("active").alias("status")).select(
+            WAITING_FIELDS
+        ),
+    )
+
+
+def people_of_1_2(users: Checked, rows: Checked, orgs: pl.Series, columns: dict[str, int]) -> People:
+    """One role per row of roles.csv. Primary is the primary role in `primaryOrgSourcedId`, else the first primary
+    one, else the first. A person of whom one row of roles.csv is bad is set aside whole.
+
+    columns: positions of `user` and `org` in roles.csv.
+    """
+    notes: list[Diagnostic] = []
+    aside = [nothing_aside()]
+    present = pl.concat([users.frame["sourced_id"], users.aside["key"].drop_nulls()])
+    roles = _roles_that_count(users.frame, rows.frame)
+    unknown = roles.filter(pl.col("role").str.starts_with("ext:"))
+    if unknown.height:
+        notes.append(remark("roles.csv", unknown, "extension-role", "a role of the export's own is not known here"))
+        roles = roles.filter(~pl.col("role").str.starts_with("ext:"))
+    known = roles["user"].is_in(present.implode())
+    stray = roles.filter(~known)
+    if stray.height:
+        aside.append(
+            set_aside(
+                stray,
+                kind=Kind.USER,
+                file="roles.csv",
+                key="user",
+                code="dangling-reference",
+                message=pl.format("user {} is not in users.csv", shown("user")),
+                column=columns["user"],
+                hint="add the person to users.csv, or remove this row",
+            )
+        )
+    placed = _in_known_orgs(roles.filter(known), orgs, "roles.csv")
+    notes.extend(placed.diagnostics)
+    homeless = placed.dropped.join(placed.roles, on="user", how="anti", maintain_order="left")
+    aside.append(_without_org(homeless, "org", "roles.csv", "user", columns["org"]))
+    bad = pl.concat([rows.aside["key"].drop_nulls(), homeless["user"]])
+    good = users.frame.filter(~pl.col("sourced_id").is_in(bad.implode()))
+    none = good.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
+    aside.append(
+        set_aside(
+            none,
+            kind=Kind.USER,
+            file="users.csv",
+            key="sourced_id",
+            code="missing-role",
+            message="the person has no role in roles.csv",
+            hint="add a row to roles.csv, or remove the person",
+        )
+    )
+    good = good.join(none, on="sourced_id", how="anti", maintain_order="left")
+    kept = placed.roles.join(good.select("sourced_id", "primary_org"), left_on="user", right_on="sourced_id")
+    twice = kept.filter((pl.col("role_type") == "primary") & (pl.len().over("user", "org", "role_type") > 1))
+    if twice.height:
+        notes.append(
+            remark("roles.csv", twice, "several-primary-roles", "a person has several primary roles in one org")
+        )
+    is_primary = pl.col("role_type") == "primary"
+    ordered = kept.sort(
+        ~(is_primary & (pl.col("org") == pl.col("primary_org")).fill_null(False)), ~is_primary, "line"
+    ).with_columns(pl.col("user").is_first_distinct().alias("primary"))
+    final = ordered.sort("line").select(ROLE_FIELDS)
+    waiting = users.frame.join(good, on="sourced_id", how="anti", maintain_order="left").select(USER_FIELDS)
+    return People(
+        good.select(USER_FIELDS),
+        final,
+        pl.concat(aside),
+        tuple(notes),
+        waiting,
+        _waiting_roles(rows.frame, final, waiting["sourced_id"]),
+    )
+
+
+def _roles_that_count(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """Active ones. Who leaves with all roles still belongs where they were, so that the deletion has a place."""
+    active = roles.filter(pl.col("status") == "active")
+    marked = users.filter(pl.col("status") == "tobedeleted").select("sourced_id")
+    if not marked.height or active.height == roles.height:
+        return active
+    last = (
+        roles.filter(pl.col("status") == "tobedeleted")
+        .join(marked, left_on="user", right_on="sourced_id", how="semi")
+        .join(active, on="user", how="anti")
+    )
+    return pl.concat([active, last])
+
+
+def _waiting_roles(roles: pl.DataFrame, final: pl.DataFrame, waiting: pl.Series) -> pl.DataFrame:
+    """Rows of roles.csv that give nobody a role yet; deleted ones only of people who wait."""
+    if final.height == roles.height:
+        return final.clear().with_columns(pl.lit(None, dtype=pl.String).alias("status"))
+    theirs = pl.col("user").is_in(waiting.implode())
+    return (
+        roles.filter(((pl.col("status") == "active") | theirs) & ~pl.col("role").str.starts_with("ext:"))
+        .join(final, on=["user", "org", "role"], how="anti", maintain_order="left")
+        .with_columns((pl.col("role_type") == "primary").alias("primary"))
+        .select(WAITING_FIELDS)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    roles: pl.DataFrame
+    dropped: pl.DataFrame
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def _in_known_orgs(entries: pl.DataFrame, orgs: pl.Series, file: str) -> Placed:
+    there = entries["org"].is_in(orgs.implode())
+    if there.all():
+        return Placed(entries, entries.clear(), ())
+    kept, dropped = entries.filter(there), entries.filter(~there)
+    partly = dropped.join(kept, on="user", how="semi")
+    notes = (
+        (
+            remark(
+                file,
+                partly,
+                "dangling-reference",
+                "a person has a role in an org that is not in orgs.csv; it is not kept",
+            ),
+        )
+        if partly.height
+        else ()
+    )
+    return Placed(kept, dropped, notes)
+
+
+def _without_org(rows: pl.DataFrame, field: str, file: str, key: str, column: int) -> pl.DataFrame:
+    return set_aside(
+        rows,
+        kind=Kind.USER,
+        file=file,
+        key=key,
+        code="dangling-reference",
+        message=pl.format("org {} is not in orgs.csv", shown(field)),
+        column=column,
+        hint="add the org to orgs.csv, or name one that is there",
+    )
+
+
+def _items(field: str, frame: pl.DataFrame) -> pl.Expr:
+    """A list cell's items; one that holds a comma stands in quotation marks inside the cell."""
+    if not frame[field].str.contains('"', literal=True).any():
+        return pl.col(field).str.split(",").alias("org")
+    item = pl.element().str.strip_chars()
+    quoted = item.str.starts_with('"') & item.str.ends_with('"')
+    bare = item.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"', literal=True)
+    return pl.col(field).str.extract_all(LIST_ITEM).list.eval(pl.when(quoted).then(bare).otherwise(item)).alias("org")

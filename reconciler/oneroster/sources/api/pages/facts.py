@@ -1,0 +1,74 @@
+"""What the paging machine is told of an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+import polars as pl
+
+from reconciler.oneroster.sources.api.pages.paging import Page
+
+#: The standard's header first; the other was seen in its place.
+TOTALS = ("x-total-count", "x-count")
+NEXT = re.compile(r'<([^<>]*)>((?:\s*;\s*[^,;="]+(?:=(?:"[^"]*"|[^,;"]*))?)*)')
+RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s,;"]+))', re.IGNORECASE)
+#: ClassLink's: another value means that somebody has changed what our key is shown.
+REVISION = "x-perm-rev"
+#: No collection has a number of rows with more digits.
+MOST_DIGITS = 12
+#: Characters of a revision that are looked at.
+MOST_REVISION = 64
+#: A link that asks for nothing else is the same as the offset in it.
+PLAIN = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
+
+
+def page_facts(keys: pl.Series, headers: Mapping[str, str]) -> Page:
+    """keys: the sourcedIds of its rows. headers: names in lower case."""
+    link = next_link(headers.get("link", ""))
+    nameless = keys.null_count() > 0
+    named = (keys.fill_null("") if nameless else keys).to_list()
+    return Page(
+        rows=len(named),
+        digest=hashlib.sha256("\n".join(named).encode()).digest(),
+        first=named[0] or None if named else None,
+        last=named[-1] or None if named else None,
+        ascending=not nameless and keys.is_sorted() and len(set(named)) == len(named),
+        total=total_rows(headers),
+        link=link,
+        link_offset=_plain_offset(link) if link else None,
+        revision=headers.get(REVISION, "").strip()[:MOST_REVISION] or None,
+    )
+
+
+def total_rows(headers: Mapping[str, str]) -> int | None:
+    """The rows of a whole collection; None where no header says it, or says no number."""
+    for name in TOTALS:
+        said = headers.get(name, "").strip()
+        if _is_number(said):
+            return int(said)
+    return None
+
+
+def next_link(header: str) -> str | None:
+    """The target of rel=next in a Link header (RFC 8288)."""
+    for match in NEXT.finditer(header):
+        relation = RELATION.search(match[2])
+        if relation and "next" in (relation[1] or relation[2] or "").lower().split():
+            return match[1].strip()
+    return None
+
+
+def _plain_offset(link: str) -> int | None:
+    query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
+    names = [name for name, _ in query]
+    offset = dict(query).get("offset", "")
+    if not PLAIN.issuperset(names) or len(set(names)) < len(names) or not _is_number(offset):
+        return None
+    return int(offset)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS

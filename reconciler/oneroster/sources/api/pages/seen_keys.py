@@ -1,0 +1,100 @@
+"""What a collection's rows are known by while it is read: hashes of sourcedIds, eight bytes a row.
+
+The hashes live as long as one fetch does and are compared with nothing else. Pages are taken in a few dozen at a time:
+each is small, and what a step costs beside its work counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from reconciler.oneroster.sources.api.records.collections import PARENTS
+
+#: So many missing parents are asked for one by one; more are looked for in their whole collection.
+MOST_SINGLE = 200
+#: Pages that are looked at together.
+PAGES = 64
+
+
+class Tally:
+    """rows: kept so far."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._keys: list[pl.Series] = []
+        self._pages: list[pl.Series] = []
+        self._known: pl.Series | None = None
+
+    def add(self, keys: pl.Series, *, unique: bool) -> None:
+        """keys: the sourcedIds of one page. unique: none is null or comes twice in it. One that a page has twice is the
+        data's fault, for the reader to judge."""
+        self.rows += keys.len()
+        self._pages.append(keys if unique else keys.drop_nulls().unique())
+        self._known = None
+        if len(self._pages) >= PAGES:
+            self._settle()
+
+    def repeated(self) -> int:
+        """How many sourcedIds came in more than one page: rows moved from page to page while they were read."""
+        self._settle()
+        return sum(keys.len() for keys in self._keys) - self._all().len()
+
+    def unknown(self, keys: pl.Series) -> pl.Series:
+        """Those of `keys` that no row so far has; each once."""
+        asked = keys.drop_nulls().unique()
+        known = self._all()
+        if not known.len():
+            return asked
+        hashes = asked.hash()
+        places = known.search_sorted(hashes).clip(upper_bound=known.len() - 1)
+        return asked.filter(known.gather(places) != hashes)
+
+    def _settle(self) -> None:
+        if self._pages:
+            self._keys.append(pl.concat(self._pages).hash())
+            self._pages.clear()
+
+    def _all(self) -> pl.Series:
+        self._settle()
+        if self._known is None:
+            every = pl.concat(self._keys) if self._keys else pl.Series(dtype=pl.UInt64)
+            self._known = every.unique().sort()
+        return self._known
+
+
+class Missing:
+    """What enrollments name and nobody has, by the collection that should have it. Beyond `MOST_SINGLE` of one
+    collection they are not told any more, only that there are as many."""
+
+    def __init__(self, tallies: Mapping[str, Tally]) -> None:
+        self._tallies = tallies
+        self._pages: list[pl.DataFrame] = []
+        self._keys: dict[str, set[str]] = {}
+
+    def look(self, enrollments: pl.DataFrame) -> None:
+        """One page of them; every parent has been read."""
+        self._pages.append(enrollments.select(list(PARENTS)))
+        if len(self._pages) >= PAGES:
+            self._settle()
+
+    def forget(self) -> None:
+        """Enrollments are read again from their start."""
+        self._pages.clear()
+        self._keys.clear()
+
+    def keys(self) -> Mapping[str, set[str]]:
+        """sourcedIds by collection."""
+        self._settle()
+        return self._keys
+
+    def _settle(self) -> None:
+        if not self._pages:
+            return
+        enrollments = pl.concat(self._pages)
+        self._pages.clear()
+        for column, parent in PARENTS.items():
+            found = self._keys.setdefault(parent, set())
+            if len(found) <= MOST_SINGLE:
+                found.update(self._tallies[parent].unknown(enrollments[column]).head(MOST_SINGLE + 1).to_list())

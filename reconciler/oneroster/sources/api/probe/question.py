@@ -1,0 +1,108 @@
+"""One question of a probe and what came of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from reconciler.model.diagnostic import Diagnostic, Refusal
+from reconciler.oneroster.sources.api.http.answer import Answer
+from reconciler.oneroster.sources.api.http.errors import text
+from reconciler.oneroster.sources.api.pages.facts import next_link, total_rows
+
+#: Refusals that are about one question; after any other there is no use in the next.
+OF_ONE_QUESTION = frozenset(
+    {
+        "answer-too-large",
+        "bad-request",
+        "broken-json",
+        "empty-answer",
+        "forbidden",
+        "link-refused",
+        "no-answer-in-time",
+        "not-found",
+        "not-json",
+        "redirect-refused",
+        "server-error",
+        "unauthorized",
+        "unexpected-status",
+        "unknown-encoding",
+    }
+)
+
+#: Rows of a page whose values are looked at.
+SAMPLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """rows: of one page, as they came. key: what its list was called; None where there was no list, empty for a bare
+    one. seconds: until it was there. refused: why there is no page."""
+
+    rows: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
+    key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    refused: Diagnostic | None = None
+
+    @property
+    def good(self) -> bool:
+        return self.refused is None
+
+    @property
+    def outcome(self) -> str:
+        return self.refused.code if self.refused else "answered"
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(row.get("sourcedId")) for row in self.rows]
+
+    @property
+    def total(self) -> int | None:
+        return total_rows(self.headers)
+
+    @property
+    def next(self) -> str | None:
+        return next_link(self.headers.get("link", ""))
+
+    def values(self, *names: str) -> list[Any]:
+        """Of these properties in the first rows, without those that have none."""
+        rows = self.rows[:SAMPLE]
+        return [row[name] for row in rows for name in names if row.get(name) not in (None, "")]
+
+
+def look(ask: Callable[[], Answer], clock: Callable[[], float] = time.monotonic) -> Look:
+    """Asks and never fails for what is about this question alone. Raises Refusal otherwise."""
+    start = clock()
+    try:
+        answer = ask()
+    except Refusal as refusal:
+        diagnostic = refusal.diagnostics[0]
+        if diagnostic.code not in OF_ONE_QUESTION:
+            raise
+        return Look(refused=diagnostic, seconds=clock() - start)
+    rows, key = _page(answer.body)
+    return Look(rows, key, answer.headers, clock() - start)
+
+
+def shape(value: object) -> str:
+    """Of a date or a moment, without its value: `9999-99-99T99:99:99.999Z`."""
+    letters = re.sub(r"[^\W\d_TZ]", "a", str(value))
+    return text(re.sub(r"\d", "9", letters))[:40]
+
+
+def _page(body: bytes) -> tuple[list[Mapping[str, Any]], str | None]:
+    try:
+        page = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return [], None
+    lists = {"": page} if isinstance(page, list) else page if isinstance(page, dict) else {}
+    for key, rows in lists.items():
+        if isinstance(rows, list):
+            return [row for row in rows if isinstance(row, dict)], key
+    return [], None

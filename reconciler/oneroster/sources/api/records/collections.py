@@ -1,0 +1,122 @@
+"""What a OneRoster REST API gives, as data: collections in the order they are asked for, and where in the standard's
+CSV files each property of their rows belongs.
+
+In a row's text `COLUMN<PROPERTY` is a column that has another name than its property, `[]` a list, and `*` a reference
+(`{href, sourcedId, type}`), of which the sourcedId is kept. What is not named here, passwords, userIds and contacts
+among it, is dropped as a page is read: neither a checkpoint nor a bundle ever has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.oneroster.standard.tables import FIRST_COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """column: of the CSV file. name: of the property. A list of references becomes a list of sourcedIds."""
+
+    column: str
+    name: str
+    reference: bool
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """name: of its endpoint and of its file. keys: of its envelope, the standard's first. single: of one record.
+
+    nested: the property whose items make rows of another file (`roles` of 1.2), with that file's cells.
+    required: without it there is no roster; the others may be missing (404).
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    single: tuple[str, ...]
+    required: bool
+    cells: tuple[Cell, ...]
+    nested: str | None = None
+    nested_cells: tuple[Cell, ...] = ()
+
+    @property
+    def path(self) -> str:
+        return f"/{self.name}"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Stems of the files that its rows go to."""
+        return (self.name, self.nested) if self.nested else (self.name,)
+
+
+#: The standard's key follows the type. The others were seen to follow the path.
+KEYS = {
+    "orgs": ("orgs", "schools"),
+    "academicSessions": ("academicSessions", "terms", "gradingPeriods"),
+    "courses": ("courses",),
+    "classes": ("classes",),
+    "users": ("users", "students", "teachers"),
+    "enrollments": ("enrollments",),
+}
+SINGLE = {
+    "orgs": ("org", "school"),
+    "academicSessions": ("academicSession", "term", "gradingPeriod"),
+    "courses": ("course",),
+    "classes": ("class",),
+    "users": ("user", "student", "teacher"),
+    "enrollments": ("enrollment",),
+}
+
+ROWS_1_1 = {
+    "orgs": "name type identifier parentSourcedId<parent*",
+    "academicSessions": "title type startDate endDate parentSourcedId<parent* schoolYear",
+    "courses": "title courseCode orgSourcedId<org*",
+    "classes": "title grades[] courseSourcedId<course* classCode classType schoolSourcedId<school*"
+    " termSourcedIds<terms*[]",
+    "users": "enabledUser orgSourcedIds<orgs*[] role username givenName familyName middleName identifier email"
+    " agentSourcedIds<agents*[] grades[]",
+    "enrollments": "classSourcedId<class* schoolSourcedId<school* userSourcedId<user* role primary beginDate endDate",
+}
+ROWS_1_2 = ROWS_1_1 | {
+    "users": "enabledUser username givenName familyName middleName identifier email agentSourcedIds<agents*[] grades[]"
+    " primaryOrgSourcedId<primaryOrg*",
+}
+#: Items of `user.roles` of 1.2: they have no sourcedId of their own, and no endpoint.
+ROLES_1_2 = "roleType role beginDate endDate orgSourcedId<org*"
+
+#: What refers to something comes after it.
+ORDER = ("orgs", "academicSessions", "courses", "classes", "users", "enrollments")
+MAY_BE_MISSING = frozenset({"academicSessions", "courses"})
+
+#: Of an enrollment, which collection has what it names.
+PARENTS = {"userSourcedId": "users", "classSourcedId": "classes", "schoolSourcedId": "orgs"}
+
+
+def _cells(text: str) -> tuple[Cell, ...]:
+    cells = []
+    for word in text.split():
+        column, _, name = word.rstrip("*[]").partition("<")
+        cells.append(Cell(column, name or column, "*" in word, "[]" in word))
+    return tuple(cells)
+
+
+def _collection(name: str, rows: Mapping[str, str], roles: str | None) -> Collection:
+    nested = "roles" if name == "users" and roles else None
+    first = FIRST_COLUMNS.replace("!", "")
+    return Collection(
+        name=name,
+        keys=KEYS[name],
+        single=SINGLE[name],
+        required=name not in MAY_BE_MISSING,
+        cells=_cells(first + rows[name]),
+        nested=nested,
+        nested_cells=_cells(roles or "") if nested else (),
+    )
+
+
+#: By version, in the order they are asked for.
+COLLECTIONS: Mapping[str, tuple[Collection, ...]] = {
+    "1.1": tuple(_collection(name, ROWS_1_1, None) for name in ORDER),
+    "1.2": tuple(_collection(name, ROWS_1_2, ROLES_1_2) for name in ORDER),
+}

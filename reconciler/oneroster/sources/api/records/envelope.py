@@ -1,0 +1,326 @@
+"""One page of an API's JSON as frames of text columns, named as the standard's CSV columns.
+
+The page is parsed by polars into exactly the properties that `collections` names; no row becomes a Python object. A
+page whose rows have another shape goes through `misshapen`. Nothing vanishes here: a page that cannot be told from one
+without rows is refused, and a value of a wrong type leaves its row without what every row needs, for which the reader
+sets it aside.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import orjson
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.oneroster.sources.api.records.collections import Cell, Collection
+
+# Pages whose rows have another shape than the standard's: brought into it where what they mean is clear.
+
+
+#: So many rows of a page are the rows' fault; more are the server's.
+MOST_MISSHAPEN = 10
+MOST_MISSHAPEN_SHARE = 0.01
+#: By what a row may be known that says nothing else.
+KNOWN_BY = ("sourcedId", "identifier", "email", "username")
+SCALARS = (str, int, float, bool)
+
+
+class _StrangeError(Exception):
+    """A value that its property cannot have. Carries the property's name."""
+
+
+def reshaped(body: bytes, collection: Collection, address: str) -> bytes:
+    """The page with every row in the standard's shape, under the standard's key.
+
+    Raises Refusal: `malformed-page`, `wrong-envelope`."""
+    page = _loaded(body, collection, address)
+    lists = [page[key] for key in collection.keys if page.get(key) is not None]
+    if len(lists) != 1 or not isinstance(lists[0], list):
+        raise Refusal([wrong_envelope(body, collection, address)])
+    rows, strange = [], []
+    for place, row in enumerate(lists[0], start=1):
+        try:
+            rows.append(_row(row, collection))
+        except _StrangeError as found:
+            strange.append((place, str(found)))
+            rows.append(_remains(row))
+    empty = next((place for (place, _) in strange if not rows[place - 1]), None)
+    if empty or len(strange) > max(MOST_MISSHAPEN, len(rows) * MOST_MISSHAPEN_SHARE):
+        place, name = (empty, "the row") if empty else strange[0]
+        raise Refusal([_malformed(f"row {place:,} of the page: {name} is not what it can be", collection, address)])
+    return orjson.dumps({collection.keys[0]: rows})
+
+
+def as_page(body: bytes, collection: Collection, address: str) -> bytes:
+    """One record in its own envelope, `{"user": {...}}`, as a page with one row. Raises Refusal `wrong-envelope`."""
+    page = _loaded(body, collection, address)
+    found = [page[key] for key in collection.single if isinstance(page.get(key), dict)]
+    if len(found) != 1:
+        raise Refusal([wrong_envelope(body, collection, address)])
+    return orjson.dumps({collection.keys[0]: found})
+
+
+def wrong_envelope(body: bytes, collection: Collection, address: str) -> Diagnostic:
+    """A page without the list that it is asked for."""
+    try:
+        page = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _malformed("it is no JSON", collection, address)
+    if not isinstance(page, dict):
+        what = "a list without an envelope" if isinstance(page, list) else "no object"
+    elif found := [key for key in collection.keys if key in page]:
+        what = f"{found[0]} is {_kind(page[found[0]])}" if len(found) == 1 else f"both {' and '.join(found)} are there"
+    else:
+        names = ", ".join("".join(c if c.isprintable() else "?" for c in key[:40]) for key in list(page)[:5])
+        what = f"it has {names or 'nothing'}"
+    return error(
+        "wrong-envelope",
+        f'{address}: the answer is no page of {collection.name}, {{"{collection.keys[0]}": [...]}}: {what}',
+        hint="an answer without rows has an empty list; anything else does not count as one. Check the base address,"
+        " and ask the server's vendor",
+    )
+
+
+def nameless_rows(count: int, collection: Collection, address: str) -> Diagnostic:
+    return _malformed(f"{count:,} rows name nothing, not even a sourcedId", collection, address)
+
+
+def _loaded(body: bytes, collection: Collection, address: str) -> dict[str, Any]:
+    try:
+        page = orjson.loads(body)
+    except orjson.JSONDecodeError as problem:
+        raise Refusal([_malformed("it is no JSON", collection, address)]) from problem
+    if not isinstance(page, dict):
+        raise Refusal([wrong_envelope(body, collection, address)])
+    return page
+
+
+def _row(row: object, collection: Collection) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise _StrangeError("the row")
+    shaped = {cell.name: _value(row.get(cell.name), cell) for cell in collection.cells}
+    if collection.nested:
+        items = row.get(collection.nested)
+        items = [items] if isinstance(items, dict) else items
+        if items is not None and not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+            raise _StrangeError(collection.nested)
+        shaped[collection.nested] = items and [
+            {cell.name: _value(item.get(cell.name), cell) for cell in collection.nested_cells} for item in items
+        ]
+    return shaped
+
+
+def _value(value: object, cell: Cell) -> object:
+    if value is None:
+        return None
+    if cell.many:
+        values = value if isinstance(value, list) else [value] if value != "" else []
+        return [_one(each, cell) for each in values]
+    return _one(value, cell)
+
+
+def _one(value: object, cell: Cell) -> object:
+    if value is None or (isinstance(value, SCALARS) and not cell.reference):
+        return value
+    if cell.reference:
+        key = value.get("sourcedId") if isinstance(value, dict) else value
+        if key is None or isinstance(key, SCALARS):
+            return {"sourcedId": key}
+    raise _StrangeError(cell.name)
+
+
+def _remains(row: object) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        return {}
+    return {name: row[name] for name in KNOWN_BY if isinstance(row.get(name), str | int)}
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else "an object" if isinstance(value, dict) else "no list"
+
+
+def _malformed(what: str, collection: Collection, address: str) -> Diagnostic:
+    return error(
+        "malformed-page",
+        f"{address}: the answer cannot be read as {collection.name} of OneRoster: {what}",
+        hint="nothing of it is used; ask the server's vendor",
+    )
+
+
+#: By file stem; text columns only, null and never empty.
+Frames = Mapping[str, pl.DataFrame]
+
+#: What ends a line may stand inside no field of the standard's CSV. A key keeps it, and its row is set aside.
+LINE_ENDS = r"[\r\n]+"
+ESCAPED_LINE_ENDS = (b"\\n", b"\\r", b"\\u000")
+#: Without it there is nothing escaped in a page; to look for one sign costs next to nothing.
+ESCAPE = b"\\"
+#: Between a person and the number of a role: a role of 1.2's API has no sourcedId.
+ROLE_MARK = "/"
+
+
+def read_page(body: bytes, collection: Collection, address: str) -> Frames:
+    """body: of a 200, JSON. address: of the request, for messages.
+
+    Raises Refusal: `wrong-envelope` where the collection's list is not in it, is null or no list; `malformed-page`
+    where it is no JSON, or more of its rows than a few have a shape of their own.
+    """
+    rows, bare = _rows(body, collection, address)
+    if not rows.len():
+        return no_frames(collection)
+    page = rows.struct.unnest()
+    broken = ESCAPE in body and any(mark in body for mark in ESCAPED_LINE_ENDS)
+    frames = {collection.name: _table(page, collection.cells, bare, broken)}
+    if frames[collection.name]["sourcedId"].null_count():
+        _refuse_nothing(frames[collection.name], collection, address)
+    if collection.nested:
+        frames[collection.nested] = _nested(page, collection, bare, broken)
+    return frames
+
+
+def read_record(body: bytes, collection: Collection, address: str) -> Frames:
+    """The same of one record, `{"user": {...}}`."""
+    return read_page(as_page(body, collection, address), collection, address)
+
+
+def no_frames(collection: Collection) -> Frames:
+    """A collection without rows."""
+    frames = {collection.name: pl.DataFrame(schema={cell.column: pl.String for cell in collection.cells})}
+    if collection.nested:
+        columns = ["sourcedId", "status", "dateLastModified", "userSourcedId"]
+        columns += [cell.column for cell in collection.nested_cells]
+        frames[collection.nested] = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    return frames
+
+
+def _rows(body: bytes, collection: Collection, address: str) -> tuple[pl.Series, bool]:
+    """Each row a struct of its properties; and whether its references are bare."""
+    for bare in (False, True):
+        found = _parsed(body, collection, address, bare)
+        if found is not None:
+            return found, bare
+    found = _parsed(reshaped(body, collection, address), collection, address, False)
+    if found is None:
+        raise Refusal([wrong_envelope(body, collection, address)])
+    return found, False
+
+
+def _parsed(body: bytes, collection: Collection, address: str, bare: bool) -> pl.Series | None:
+    """None where the rows have another shape. bare: references are sourcedIds, and no objects."""
+    try:
+        page = pl.read_json(io.BytesIO(body), schema=_schema(collection, bare))
+    except pl.exceptions.PolarsError:
+        return None
+    there = [key for key in collection.keys if page.height == 1 and page[key][0] is not None]
+    if len(there) != 1 or not body.lstrip().startswith(b"{"):
+        raise Refusal([wrong_envelope(body, collection, address)])
+    found: pl.Series = page[there[0]][0]
+    return found
+
+
+@cache
+def _schema(collection: Collection, bare: bool) -> dict[str, pl.DataType]:
+    """Of a page; of its rows only what is wanted."""
+    fields = _types(collection.cells, bare)
+    if collection.nested:
+        fields[collection.nested] = pl.List(pl.Struct(_types(collection.nested_cells, bare)))
+    return dict.fromkeys(collection.keys, pl.List(pl.Struct(fields)))
+
+
+def _types(cells: tuple[Cell, ...], bare: bool) -> dict[str, pl.DataType]:
+    def kind(cell: Cell) -> pl.DataType:
+        one = pl.Struct({"sourcedId": pl.String}) if cell.reference and not bare else pl.String()
+        return pl.List(one) if cell.many else one
+
+    return {cell.name: kind(cell) for cell in cells}
+
+
+def _refuse_nothing(frame: pl.DataFrame, collection: Collection, address: str) -> None:
+    """A row that names nothing would be skipped as an empty one is in a CSV file."""
+    told = [name for name in frame.columns if name not in ("status", "dateLastModified")]
+    nothing = frame.select(pl.all_horizontal(pl.col(told).is_null())).to_series()
+    if nothing.any():
+        raise Refusal([nameless_rows(int(nothing.sum()), collection, address)])
+
+
+def _table(page: pl.DataFrame, cells: tuple[Cell, ...], bare: bool, broken: bool) -> pl.DataFrame:
+    """One after the other, and lists by the short way first: a page is small, and what a step costs beside its work
+    counts."""
+    frame = page.select_seq(_values(cells, bare, broken))
+    lists = tuple(cell for cell in cells if cell.many)
+    if lists and frame.select_seq(_any_mark(lists)).item():
+        frame = frame.with_columns(page.select_seq(_marked(lists, bare, broken)).get_columns())
+    return frame
+
+
+@cache
+def _values(cells: tuple[Cell, ...], bare: bool, broken: bool) -> list[pl.Expr]:
+    """A list as its items joined by commas. With an item that names nothing it is no list: who has lost one of their
+    schools is not told by the others."""
+
+    def value(cell: Cell) -> pl.Expr:
+        here = pl.col(cell.name)
+        if cell.many:
+            return here.list.eval(_item(cell, bare)).list.join(",", ignore_nulls=False)
+        return here.struct.field("sourcedId") if cell.reference and not bare else here
+
+    return [_tidy(value(cell), cell, broken) for cell in cells]
+
+
+@cache
+def _any_mark(lists: tuple[Cell, ...]) -> pl.Expr:
+    """Whether a list has an item with a comma or a quotation mark, or just several of them."""
+    return pl.any_horizontal(pl.col(cell.column).str.contains('[",]') for cell in lists).any()
+
+
+@cache
+def _marked(lists: tuple[Cell, ...], bare: bool, broken: bool) -> list[pl.Expr]:
+    """As `_values`; an item that holds a comma or a quotation mark stands in quotation marks inside the cell."""
+
+    def value(cell: Cell) -> pl.Expr:
+        item = _item(cell, bare)
+        quoted = pl.lit('"') + item.str.replace_all('"', '""', literal=True) + pl.lit('"')
+        item = pl.when(item == "").then(None).when(item.str.contains('[",]')).then(quoted).otherwise(item)
+        return pl.col(cell.name).list.eval(item).list.join(",", ignore_nulls=False)
+
+    return [_tidy(value(cell), cell, broken) for cell in lists]
+
+
+def _item(cell: Cell, bare: bool) -> pl.Expr:
+    return pl.element().struct.field("sourcedId") if cell.reference and not bare else pl.element()
+
+
+def _tidy(value: pl.Expr, cell: Cell, broken: bool) -> pl.Expr:
+    if broken and not cell.reference and cell.column != "sourcedId":
+        value = value.str.replace_all(LINE_ENDS, " ")
+    return pl.when(value != "").then(value).alias(cell.column)
+
+
+def _nested(page: pl.DataFrame, collection: Collection, bare: bool, broken: bool) -> pl.DataFrame:
+    """One row for each item. Its sourcedId is its person's and its place in their list: the same in every fetch for as
+    long as the list is."""
+    assert collection.nested
+    items = (
+        page.select(
+            pl.col("sourcedId").alias("userSourcedId"),
+            "status",
+            "dateLastModified",
+            pl.int_ranges(1, pl.col(collection.nested).list.len() + 1).alias("place"),
+            collection.nested,
+        )
+        .filter(pl.col(collection.nested).list.len() > 0)
+        .explode("place", collection.nested)
+        .unnest(collection.nested)
+    )
+    told = items.select(
+        (pl.col("userSourcedId") + ROLE_MARK + pl.col("place").cast(pl.String)).alias("sourcedId"),
+        "status",
+        "dateLastModified",
+        "userSourcedId",
+    )
+    return pl.concat([told, _table(items, collection.nested_cells, bare, broken)], how="horizontal")

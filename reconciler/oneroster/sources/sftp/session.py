@@ -1,0 +1,193 @@
+"""A conversation with one server that survives a broken connection: what was asked is asked again on a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Self, TypeVar
+
+from paramiko import SFTPClient, Transport
+from paramiko.pkey import PKey
+from paramiko.sftp import SFTPError
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.network.politeness import Hosts
+from reconciler.network.reach import Allows
+from reconciler.oneroster.sources.sftp.account import SftpAccount
+from reconciler.oneroster.sources.sftp.connection import (
+    BROKEN,
+    compare,
+    cut_off_after,
+    files_of,
+    handshake,
+    key_of,
+    sign_in,
+)
+from reconciler.oneroster.sources.sftp.credentials import HostKey, asked_for
+
+# When a whole fetch has to be done.
+
+
+class Deadline:
+    """clock: seconds that only go forward. sleep: of as many seconds."""
+
+    def __init__(self, timeout: timedelta, clock: Callable[[], float], sleep: Callable[[float], object]) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._sleep = sleep
+        self._begin = clock()
+
+    @property
+    def passed(self) -> float:
+        """Seconds since the beginning."""
+        return self._clock() - self._begin
+
+    @property
+    def left(self) -> float:
+        """Seconds; below 0 when it is over."""
+        return self._timeout.total_seconds() - self.passed
+
+    def check(self) -> None:
+        """Raises Refusal `fetch-timeout` when it is over."""
+        if self.left <= 0:
+            raise Refusal([self._over()])
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps. Raises Refusal where it would be over before that."""
+        if seconds >= self.left:
+            raise Refusal([self._over()])
+        self._sleep(seconds)
+
+    def _over(self) -> Diagnostic:
+        minutes = self._timeout.total_seconds() / 60
+        return error(
+            "fetch-timeout",
+            f"the fetch was given up: it is not done after {minutes:,.4g} minutes",
+            hint="the next one begins anew; if the server is that slow, give it longer with rostering.sync.timeout",
+        )
+
+
+#: How often a broken connection is made anew in one fetch: each time signs in once more.
+MOST_RECONNECTIONS = 5
+#: Seconds before the first of them; twice as long before each that follows.
+BACKOFF = 1.0
+#: What may be otherwise a moment later. A refused sign-in or another key is not.
+PASSING = frozenset({"host-unreachable", "unknown-host", "no-ssh"})
+
+Answer = TypeVar("Answer")
+
+
+class Line:
+    """wanted: the key that the server has to show. key: to sign in with, None for the password."""
+
+    def __init__(
+        self,
+        account: SftpAccount,
+        wanted: HostKey,
+        key: PKey | None,
+        hosts: Hosts,
+        allows: Allows,
+        deadline: Deadline,
+    ) -> None:
+        self.deadline = deadline
+        self._account = account
+        self._wanted = wanted
+        self._key = key
+        self._hosts = hosts
+        self._allows = allows
+        self._open = ExitStack()
+        self._transport: Transport | None = None
+        self._client: SFTPClient | None = None
+        self._broken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client = self._transport = None
+        self._open.close()
+
+    def ask(self, operation: Callable[[SFTPClient], Answer]) -> Answer:
+        """The operation's answer; after a break it is called anew, from its beginning, on another connection.
+
+        FileNotFoundError and PermissionError are answers of the server and come through. Raises Refusal:
+        `connection-lost`, `fetch-timeout`, `server-failure`, or why there is no connection."""
+        while True:
+            client = self._connected()
+            try:
+                return operation(client)
+            except (FileNotFoundError, PermissionError):
+                raise
+            except (*BROKEN, SFTPError, UnicodeError) as problem:
+                self.deadline.check()
+                if self._is_answer(problem):
+                    raise Refusal([_failure(self._account)]) from problem
+                self._break()
+
+    def _is_answer(self, problem: BaseException) -> bool:
+        """Whether the server said it, and the connection is as good as before."""
+        if isinstance(problem, (SFTPError, UnicodeError)):
+            return True
+        return (
+            isinstance(problem, OSError)
+            and not isinstance(problem, TimeoutError)
+            and self._transport is not None
+            and self._transport.is_active()
+            and self._client is not None
+            and not self._client.get_channel().closed  # type: ignore[union-attr]
+        )
+
+    def _connected(self) -> SFTPClient:
+        while self._client is None:
+            try:
+                self._client = self._connect()
+            except Refusal as refusal:
+                self.close()
+                self.deadline.check()
+                if not self._broken or not {each.code for each in refusal.diagnostics} <= PASSING:
+                    raise
+                self._break()
+            except BROKEN:
+                self.deadline.check()
+                self._break()
+        return self._client
+
+    def _connect(self) -> SFTPClient:
+        self._hosts.before_request(self._account.host)
+        self.deadline.check()
+        transport = handshake(self._account, self._allows, asked_for(self._wanted), lambda: self.deadline.left)
+        self._transport = transport
+        self._open.callback(transport.close)
+        compare(self._account, self._wanted, key_of(transport))
+        self._open.enter_context(cut_off_after(transport, self.deadline.left))
+        sign_in(transport, self._account, self._key)
+        return files_of(transport, self._account, self.deadline.left)
+
+    def _break(self) -> None:
+        """Gives the connection up, and waits before the next. Raises Refusal where there is to be none."""
+        self.close()
+        self._broken += 1
+        if self._broken > MOST_RECONNECTIONS:
+            raise Refusal([_lost(self._account)])
+        self.deadline.wait(BACKOFF * 2 ** (self._broken - 1))
+
+
+def _lost(account: SftpAccount) -> Diagnostic:
+    return error(
+        "connection-lost",
+        f"the connection to {account.host} broke {MOST_RECONNECTIONS + 1} times and the roster did not come whole",
+        hint="nothing was compared; the next fetch tries again. If it stays so, ask the server's owner",
+    )
+
+
+def _failure(account: SftpAccount) -> Diagnostic:
+    return error(
+        "server-failure",
+        f"{account.host} could not do what it was asked, and did not say why in a way that is known",
+        hint="ask the server's owner what it logged; the next fetch tries again",
+    )

@@ -1,0 +1,1 @@
+"""standard: see ARCHITECTURE.md."""

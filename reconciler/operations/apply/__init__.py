@@ -1,0 +1,1 @@
+"""apply: see ARCHITECTURE.md."""

@@ -1,0 +1,323 @@
+"""Carrying out a plan, customer by customer: one that fails, is stale or is held does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import SecretStr
+
+from reconciler.config.cache.stamps import blob_id, inputs_of
+from reconciler.config.secrets import secret_references
+from reconciler.model.diagnostic import Diagnostic, Refusal, error, info, warning
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
+from reconciler.model.settings import settings_digest
+from reconciler.operations.actor import actor, git_commit
+from reconciler.operations.failure import UNFORESEEN, misconfigured, unexpected
+from reconciler.operations.notify.deliver import is_misshapen, misshapen
+from reconciler.operations.plan.documents import kept_digest
+from reconciler.operations.plan.secrets import ADMINISTRATORS
+from reconciler.operations.undo.documents import undo_secrets
+from reconciler.operations.workspace import Workspace, refuse_other_store
+from reconciler.store.errors import AnswerLost, StalePlan
+from reconciler.store.open import Store
+from reconciler.store.write.apply import apply_customer
+
+# What the store's own record says of an apply: carried out before, or at all, where its answer was lost.
+
+
+def recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
+    """The newest run that carried out this plan for the customer, these holds released; None where there is none.
+
+    A plan that was made after a run, and would do the same once more, is another plan. Raises StoreProblem where the
+    store cannot be read.
+    """
+    with store.reading() as reader:
+        runs = reader.runs(customer.id)
+    fitting = (
+        run.id
+        for run in runs
+        if run.plan_id == plan.plan_id and run.started_at >= plan.created_at and set(approvals) <= set(run.approvals)
+    )
+    return next(fitting, None)
+
+
+def recorded_run_if_known(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
+    """None also where the store cannot be read."""
+    try:
+        return recorded_run(store, plan, customer, approvals)
+    except Refusal:
+        return None
+
+
+def applied_before(customer: CustomerPlan, run: int) -> Diagnostic:
+    return info(
+        "already-applied",
+        f"{customer.id}: this plan was applied already, by run {run}; nothing was changed now",
+        hint="plan again to see what there is to do now",
+    )
+
+
+def answer_lost(customer: CustomerPlan, run: int) -> Diagnostic:
+    return warning(
+        "answer-lost",
+        f"{customer.id}: the connection was lost while run {run} was being written; it is in the store, whole",
+        hint="invitations of new administrators were lost with the answer: set their passwords in another way",
+    )
+
+
+class Applied(StrEnum):
+    """What became of one customer. held: all but what is held was applied. unfit: an approval named another hold."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    UNFIT = "unfit"
+    STALE = "stale"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link by which a new administrator chooses a password. Shown once, never kept."""
+
+    username: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedCustomer:
+    id: str
+    became: Applied
+    run: int | None = None
+    written: bool = False
+    diagnostics: tuple[Diagnostic, ...] = ()
+    invitations: tuple[Invitation, ...] = ()
+
+
+def apply_plan(
+    workspace: Workspace,
+    plan: Plan,
+    approvals: Iterable[str] = (),
+    *,
+    lock_timeout: float = 0.0,
+    finished: Callable[[AppliedCustomer], object] = lambda result: None,
+) -> tuple[AppliedCustomer, ...]:
+    """In the plan's order. approvals: ids of holds. finished: is given every result as it comes, so that none is lost
+    where somebody interrupts what follows. Raises Refusal where the plan is of another store or was altered,
+    or an approval names a customer that the plan does not have."""
+    refuse_other_store(plan.store, workspace.store)
+    _refuse_altered(plan)
+    given = _by_customer(plan, approvals)
+    word = _Word(actor(), None if workspace.applied else git_commit(workspace.directory))
+    results = []
+    with workspace.store.kept_open():
+        for customer in plan.customers:
+            result = _apply_one(workspace, plan, customer, word, given.get(customer.id, ()), lock_timeout)
+            results.append(result)
+            finished(result)
+    return tuple(results)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """Who applies, and the commit of the files."""
+
+    actor: str
+    git_commit: str | None
+
+
+def _apply_one(
+    workspace: Workspace,
+    plan: Plan,
+    customer: CustomerPlan,
+    word: _Word,
+    approvals: Sequence[str],
+    lock_timeout: float,
+) -> AppliedCustomer:
+    if customer.outcome is Outcome.REFUSED:
+        return AppliedCustomer(customer.id, Applied.REFUSED)
+    if customer.outcome is Outcome.FAILED:
+        return AppliedCustomer(customer.id, Applied.INVALID if misconfigured(customer) else Applied.FAILED)
+    unfit = [approval for approval in approvals if customer.hold is None or customer.hold.id != approval]
+    if unfit:
+        return AppliedCustomer(
+            customer.id, Applied.UNFIT, diagnostics=tuple(_unfit(customer, approval) for approval in unfit)
+        )
+    try:
+        return _carried_out(workspace, plan, customer, word, lock_timeout, approved=bool(approvals))
+    except StalePlan as stale:
+        run = recorded_run_if_known(workspace.store, plan, customer, approvals)
+        if run is not None:
+            return AppliedCustomer(customer.id, Applied.UNCHANGED, diagnostics=(applied_before(customer, run),))
+        return AppliedCustomer(customer.id, Applied.STALE, diagnostics=stale.diagnostics)
+    except AnswerLost as lost:
+        run = recorded_run_if_known(workspace.store, plan, customer, approvals)
+        if run is None:
+            return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=lost.diagnostics)
+        return AppliedCustomer(
+            customer.id,
+            Applied.HELD if customer.hold is not None and not approvals else Applied.APPLIED,
+            run,
+            written=True,
+            diagnostics=(answer_lost(customer, run),),
+        )
+    except Refusal as refusal:
+        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=refusal.diagnostics)
+    except UNFORESEEN as problem:  # a door: one customer's defect must not keep the others from being applied
+        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=(unexpected(customer.id, "applying", problem),))
+
+
+def _carried_out(
+    workspace: Workspace, plan: Plan, customer: CustomerPlan, word: _Word, lock_timeout: float, *, approved: bool
+) -> AppliedCustomer:
+    # What takes a run back is made from the store alone: the files may say what they like.
+    if plan.undoes is None and _configuration_changed(workspace, customer):
+        return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
+    secrets: Mapping[str, SecretStr] = {}
+    if not workspace.applied:
+        secrets, missing = (_secrets if plan.undoes is None else undo_secrets)(workspace, customer)
+        if missing:
+            return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
+    result = apply_customer(
+        workspace.store,
+        customer,
+        plan_id=plan.plan_id,
+        actor=word.actor,
+        approved=approved,
+        git_commit=word.git_commit,
+        secrets=secrets,
+        lock_timeout=lock_timeout,
+        undoes=plan.undoes,
+        inputs=_inputs(workspace, customer) if plan.undoes is None else None,
+    )
+    held = customer.hold is not None and not approved
+    became = Applied.HELD if held else Applied.APPLIED if result.run is not None else Applied.UNCHANGED
+    invitations = tuple(
+        Invitation(username, f"{workspace.public_url.rstrip('/')}{path}") for username, path in result.invitations
+    )
+    return AppliedCustomer(customer.id, became, result.run, result.run is not None, invitations=invitations)
+
+
+def _inputs(workspace: Workspace, customer: CustomerPlan) -> str | None:
+    """Of the files that the customer's configuration was read from."""
+    folder = workspace.repository.folders.get(customer.id)
+    return inputs_of(folder, blob_id) if folder else None
+
+
+def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """A hold's id begins with its customer's. All that were given for one customer have to fit."""
+    given: dict[str, list[str]] = {}
+    for approval in dict.fromkeys(approvals):
+        given.setdefault(approval.split(":", 1)[0], []).append(approval)
+    known = {customer.id for customer in plan.customers}
+    strangers = sorted(set(given) - known)
+    if strangers:
+        raise Refusal(
+            [
+                error(
+                    "unknown-hold",
+                    f"{approval} is no hold of this plan: it has no customer {name}",
+                    hint="a hold's id stands in the plan under HELD, and in `reconciler holds`",
+                )
+                for name in strangers
+                for approval in given[name]
+            ]
+        )
+    return given
+
+
+def _refuse_altered(plan: Plan) -> None:
+    """What an apply keeps of a customer's configuration must be what the plan says that it was made from."""
+    altered = [
+        customer.id
+        for customer in plan.customers
+        if customer.settings is not None and kept_digest(customer.id, customer.settings) != customer.seen.declared
+    ]
+    if altered:
+        raise Refusal(
+            [
+                error(
+                    "altered-plan",
+                    f"the plan's configuration of {name} is not the one that it was made from; nothing was changed",
+                    hint="make a new plan, and review it",
+                )
+                for name in altered
+            ]
+        )
+
+
+def _configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool:
+    """True where the files say something else now than they did for the plan."""
+    repository = workspace.repository
+    if customer.id in repository.invalid:
+        return True
+    if customer.id == CATALOGUE:
+        declared = {(each.kind, each.id): each.document for each in repository.catalogue}
+        return settings_digest(declared) != customer.seen.declared
+    resolved = repository.customers.get(customer.id)
+    if resolved is None:
+        return customer.seen.declared is not None
+    declared = {(each.kind, each.id): each.document for each in resolved.declared}
+    return settings_digest(declared) != customer.seen.declared
+
+
+def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:
+    """Every secret that the configuration names, by path; those that are not set, or of no use, as errors."""
+    resolved = workspace.repository.customers.get(customer.id)
+    if resolved is None:
+        return {}, ()
+    declared = resolved.declared[0]
+    document = declared.document
+    values: dict[str, SecretStr] = {}
+    missing = []
+    for path, name in secret_references(document):
+        value = workspace.secrets.get(customer.id, name)
+        if value is not None:
+            values[path] = value
+            if is_misshapen(path, value):
+                missing.append(misshapen(workspace.secrets, customer.id, name, declared.origins.get(path)))
+        elif not path.startswith(ADMINISTRATORS) or _is_new_administrator(customer, path):
+            missing.append(
+                error(
+                    "secret-not-set",
+                    f"the secret {name} of {customer.id} is not set; nothing of {customer.id} was applied",
+                    declared.origins.get(path),
+                    f"set {workspace.secrets.place(customer.id, name)}",
+                )
+            )
+    return values, tuple(missing)
+
+
+def _is_new_administrator(customer: CustomerPlan, path: str) -> bool:
+    """An administrator's password is needed only to make the account. path: of the password."""
+    if customer.seen.version is None:
+        return True
+    owner = path.rpartition(".")[0]
+    return any(
+        field.path in (owner, ADMINISTRATORS.rstrip(".")) and field.before is None
+        for change in customer.declared
+        if change.kind is Kind.CUSTOMER
+        for field in change.fields
+    )
+
+
+def _unfit(customer: CustomerPlan, approval: str) -> Diagnostic:
+    now = f"what is held now is {customer.hold.id}" if customer.hold else "nothing of it is held"
+    return error(
+        "hold-does-not-fit",
+        f"{approval} does not fit: {now}; nothing of {customer.id} was applied",
+        hint="an approval releases exactly the set that was reviewed: look at the plan again",
+    )
+
+
+def _stale_configuration(customer: CustomerPlan) -> Diagnostic:
+    return error(
+        "stale-configuration",
+        f"the configuration of {customer.id} is not what the plan was made from; nothing of it was applied",
+        hint="plan again, and review what it would do now",
+    )

@@ -1,0 +1,215 @@
+"""What one person, class or org of a customer is, why it is so, and what the next plan would do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CustomerPlan, Outcome
+from reconciler.model.role import ADMINISTERING
+from reconciler.model.roster import Manager
+from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.plan.roster import belongings, known_roster
+from reconciler.operations.workspace import Workspace
+from reconciler.planning.customer_plan import Belongings
+from reconciler.planning.live import Live, with_roles
+from reconciler.store.read.explanation import Bound, RowRecord
+from reconciler.store.read.reader import Reader
+from reconciler.store.read.records import RunRecord
+
+#: What a key may mean, in the order in which it is looked for.
+EXPLAINED = (Kind.USER, Kind.CLASS, Kind.ORG)
+PSEUDONYM = "P-"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """key: its sourcedId, or the username of an account that no roster has. live: its fields as they are. record: where
+    it came from. runs: those that touched it, by id. bound: what an account is known by. goes_along: what it has, and
+    would go with it. spared: plain sentences on why a roster would not remove it. planned: its row of the next plan,
+    None where that leaves it as it is; roster: where that plan's roster comes from, in words."""
+
+    customer: str
+    kind: Kind
+    key: str
+    label: str
+    live: Mapping[str, Any]
+    record: RowRecord
+    runs: Mapping[int, RunRecord]
+    bound: tuple[Bound, ...]
+    communities: tuple[str, ...]
+    goes_along: Mapping[str, object]
+    spared: tuple[str, ...]
+    planned: Mapping[str, Any] | None
+    plan: CustomerPlan | None
+    roster: str
+    remarks: tuple[Diagnostic, ...]
+
+
+def explain(workspace: Workspace, customer: str, key: str, bundle: Path | None = None) -> tuple[Explanation, ...]:
+    """One for each thing that the key names. key: a sourcedId, a username, a pseudonym or `kind:sourcedId`. bundle: the
+    roster of the plan that is looked at, in place of the last good one. Raises Refusal where nothing has the key."""
+    with workspace.store.reading() as reader:
+        record = reader.customers().get(customer)
+        if record is None:
+            raise Refusal([_unknown_customer(customer, reader)])
+        known = known_roster(reader, record.id)
+        live = _with_everything(known.live)
+        found = _found(workspace, live, customer, key)
+        if not found:
+            raise Refusal([_unknown_key(customer, key)])
+        plan = _next_plan(workspace, customer, bundle)
+        return tuple(_explained(workspace, reader, record.id, customer, live, plan, kind, row) for kind, row in found)
+
+
+def _with_everything(live: Live) -> Live:
+    return Live(
+        orgs=live.orgs,
+        users=with_roles(live.users, live.roles),
+        classes=live.classes,
+        enrollments=live.enrollments,
+        roles=live.roles,
+        enrollments_total=live.enrollments_total,
+    )
+
+
+def _found(workspace: Workspace, live: Live, customer: str, key: str) -> list[tuple[Kind, dict[str, Any]]]:
+    """Rows by sourcedId; else people by a further sourcedId, by username, by pseudonym."""
+    kind_word, _, rest = key.partition(":")
+    kinds = tuple(kind for kind in EXPLAINED if kind.value == kind_word and rest) or EXPLAINED
+    wanted = rest if len(kinds) == 1 and rest else key
+    found = [
+        (kind, row)
+        for kind in kinds
+        for row in live.frame(kind).filter(pl.col("sourced_id") == wanted).iter_rows(named=True)
+    ]
+    if found or Kind.USER not in kinds:
+        return found
+    users = live.users
+    matches = pl.col("username").str.to_lowercase() == wanted.lower()
+    if "aliases" in users.columns:
+        matches = matches | pl.col("aliases").str.split("\n").list.contains(wanted)
+    rows = users.filter(matches.fill_null(False))
+    if not rows.height and wanted.startswith(PSEUDONYM):
+        store = workspace.store.key
+        named = users.filter(pl.col("sourced_id").is_not_null())
+        masked = named["sourced_id"].map_elements(
+            lambda each: store.pseudonym(Kind.USER, customer, each), return_dtype=pl.String
+        )
+        rows = named.filter(masked == wanted)
+    # Who lives comes before who had the name once.
+    return [(Kind.USER, row) for row in rows.sort("tombstoned").iter_rows(named=True)]
+
+
+def _next_plan(workspace: Workspace, customer: str, bundle: Path | None) -> CustomerPlan | None:
+    if customer not in workspace.repository.customers and customer not in workspace.repository.invalid:
+        return None
+    choice = RosterChoice.FRESH if bundle else RosterChoice.LAST
+    return make_plan(workspace, PlanRequest((customer,), bundle, choice)).customers[0]
+
+
+def _explained(
+    workspace: Workspace,
+    reader: Reader,
+    number: int,
+    customer: str,
+    live: Live,
+    plan: CustomerPlan | None,
+    kind: Kind,
+    row: dict[str, Any],
+) -> Explanation:
+    record = reader.row_record(kind, row["id"])
+    if record is None:
+        raise Refusal([_unknown_key(customer, row["sourced_id"] or "")])
+    named = (record.origin_run, record.created_run, record.tombstoned_run)
+    touched = {each.run for each in record.touches} | {run for run in named if run is not None}
+    runs = {run: found for run in sorted(touched) if (found := reader.run(run)) is not None}
+    ids = {each: pl.Series("live_id", [row["id"]] if each is kind else [], dtype=pl.Int64) for each in EXPLAINED}
+    frame = plan.roster.get(kind) if plan else None
+    planned = frame.filter(pl.col("live_id") == row["id"]).to_dicts() if frame is not None else []
+    return Explanation(
+        customer=customer,
+        kind=kind,
+        key=row["sourced_id"] or row.get("username") or str(row["id"]),
+        label=_label(kind, row),
+        live=row,
+        record=record,
+        runs=runs,
+        bound=reader.bound_to(row["id"]) if kind is Kind.USER else (),
+        communities=reader.communities_of(row["id"]) if kind is Kind.USER else (),
+        goes_along=_goes_along(kind, belongings(reader, number, live, ids)),
+        spared=_spared(workspace, customer, kind, row, live),
+        planned=planned[0] if planned else None,
+        plan=plan,
+        roster=_roster(plan),
+        remarks=_remarks(plan, row["sourced_id"]),
+    )
+
+
+def _label(kind: Kind, row: Mapping[str, Any]) -> str:
+    if kind is Kind.USER:
+        return " ".join(part for part in (row["given_name"], row["family_name"]) if part)
+    return str(row["name" if kind is Kind.ORG else "title"] or "")
+
+
+def _goes_along(kind: Kind, found: Belongings) -> Mapping[str, object]:
+    frame = {Kind.USER: found.people, Kind.CLASS: found.classes, Kind.ORG: found.orgs}[kind]
+    rows = frame.drop("id").to_dicts()
+    return {name: value for name, value in rows[0].items() if value is not None} if rows else {}
+
+
+def _spared(workspace: Workspace, customer: str, kind: Kind, row: Mapping[str, Any], live: Live) -> tuple[str, ...]:
+    if kind is not Kind.USER or row["tombstoned"]:
+        return ()
+    reasons = []
+    if row["managed_by"] != Manager.ROSTER.value:
+        reasons.append(f"It is managed by {row['managed_by'].replace('_', ' ')}: a roster never removes it.")
+    roles = live.roles.filter(pl.col("account_id") == row["id"])["role"].to_list()
+    if any(role in {each.value for each in ADMINISTERING} for role in (row["role"], *roles)):
+        reasons.append("The person administers: a roster never removes an administrator.")
+    resolved = workspace.repository.customers.get(customer)
+    rostering = resolved.customer.rostering if resolved else None
+    if isinstance(rostering, OneRosterRostering):
+        if row["sourced_id"] in rostering.protect:
+            reasons.append("The sourcedId is under `protect`: a roster never removes it.")
+        if rostering.missing != "delete":
+            reasons.append(f"missing is {rostering.missing}: who leaves the roster is not removed.")
+    return tuple(reasons)
+
+
+def _roster(plan: CustomerPlan | None) -> str:
+    if plan is None:
+        return ""
+    if plan.source is None:
+        return "no roster"
+    return f"{plan.source.type} {plan.source.name} of {plan.source.fetched_at}"
+
+
+def _remarks(plan: CustomerPlan | None, key: str | None) -> tuple[Diagnostic, ...]:
+    """Why the plan says nothing, and what it says of the row itself."""
+    if plan is None:
+        return ()
+    if plan.outcome in (Outcome.REFUSED, Outcome.FAILED):
+        return plan.diagnostics
+    return tuple(each for each in plan.diagnostics if key is not None and f'"{key}"' in each.message)
+
+
+def _unknown_customer(customer: str, reader: Reader) -> Diagnostic:
+    known = ", ".join(reader.customers()) or "none"
+    return error("unknown-customer", f"no customer of the store is called {customer}", hint=f"known are {known}")
+
+
+def _unknown_key(customer: str, key: str) -> Diagnostic:
+    return error(
+        "unknown-key",
+        f"nothing of {customer} has this key",
+        Span(key) if key.startswith(PSEUDONYM) else None,
+        "give a sourcedId, a username, a pseudonym (P-…), or KIND:sourcedId with user, class or org",
+    )

@@ -1,0 +1,133 @@
+"""A customer's roster source by itself: fetched without a plan, or probed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, in_order
+from reconciler.oneroster.bundle import read_bundle
+from reconciler.oneroster.snapshot import quarantine_diagnostics
+from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Source
+from reconciler.operations.fetch.fetching import Heard, hosts_of, source_of
+from reconciler.operations.workspace import Workspace
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRoster:
+    """name: of the source. rows: by file stem; None where the reader refuses the bundle, which is saved all the
+    same."""
+
+    name: str
+    rows: dict[str, int] | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def save_roster(workspace: Workspace, customer: str, out: Path, fetched_at: str, heard: Heard) -> SavedRoster:
+    """Fetches all of it into a file of mode 0600, which is whole or not there. Raises Refusal where nothing could be
+    fetched or there is no folder for it, OSError where it cannot be written."""
+    if not out.parent.is_dir():
+        raise Refusal(
+            [error("no-folder", f"{out.parent} is no folder; nothing was fetched", hint="make it, or correct --out")]
+        )
+    fetched = _source(workspace, customer).fetch(Ask(fetched_at, heard(customer)))
+    with fetched.stream:
+        _write(fetched, out)
+        fetched.stream.seek(0)
+        try:
+            snapshot = read_bundle(fetched.stream, type=fetched.type, name=out.name, fetched_at=fetched_at)
+        except Refusal as refusal:
+            return SavedRoster(fetched.name, None, (*fetched.diagnostics, *refusal.diagnostics))
+    found = (*fetched.diagnostics, *snapshot.diagnostics)
+    return SavedRoster(
+        fetched.name, dict(snapshot.rows), (*in_order(found), *quarantine_diagnostics(snapshot.quarantine))
+    )
+
+
+def probe_source(workspace: Workspace, customer: str, fetched_at: str) -> tuple[Finding, ...]:
+    """What the customer's server does. Raises Refusal."""
+    return _source(workspace, customer).probe(Ask(fetched_at))
+
+
+def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[Finding, ...]:
+    """The host keys of a server that no customer is configured for yet; nothing is signed in to. address:
+    `sftp://HOST` or `sftp://HOST:PORT`. Raises Refusal."""
+    from reconciler.oneroster.sources.sftp.account import SftpAccount
+    from reconciler.oneroster.sources.sftp.source import SftpSource
+
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port or 22
+    except ValueError:
+        host, port = None, 0
+    if host is None or parts.scheme != "sftp" or parts.username is not None:
+        raise Refusal(
+            [
+                error(
+                    "invalid-address",
+                    "an address to probe is sftp://HOST or sftp://HOST:PORT, without a user",
+                    hint="a OneRoster API is probed by the id of its customer",
+                )
+            ]
+        )
+    account = SftpAccount(host=host, port=port, username="", path="/", host_key=None)
+    allows = workspace.repository.settings.network.allows
+    return SftpSource(account, hosts_of(workspace), allows).probe(Ask(fetched_at))
+
+
+def _source(workspace: Workspace, name: str) -> Source:
+    customer = _customer(workspace, name)
+    rostering = customer.rostering
+    if not isinstance(rostering, OneRosterRostering) or rostering.sync.type == "zip":
+        raise Refusal([_nothing_to_fetch(workspace, customer)])
+    source = source_of(workspace, customer, rostering, hosts_of(workspace))
+    assert source is not None
+    return source
+
+
+def _customer(workspace: Workspace, name: str) -> Customer:
+    repository = workspace.repository
+    if name in repository.invalid:
+        raise Refusal(repository.invalid[name])
+    if name not in repository.customers:
+        known = ", ".join(sorted(repository.customers)) or "none"
+        raise Refusal(
+            [
+                error(
+                    "unknown-customer",
+                    f"no customer is called {name}",
+                    Span(str(workspace.directory)),
+                    f"customers here: {known}",
+                )
+            ]
+        )
+    return repository.customers[name].customer
+
+
+def _nothing_to_fetch(workspace: Workspace, customer: Customer) -> Diagnostic:
+    return error(
+        "nothing-to-fetch",
+        f"the roster of {customer.id} is not on any server: it is given by hand",
+        workspace.repository.customers[customer.id].span,
+        "a roster that can be fetched has sync type sftp or api",
+    )
+
+
+def _write(fetched: Fetched, out: Path) -> None:
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            fetched.stream.seek(0)
+            while chunk := fetched.stream.read(_CHUNK):
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, out)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""holds: see ARCHITECTURE.md."""

@@ -1,0 +1,129 @@
+"""Approvals in advance: `approvals` in a customer's file release people up to a number, until a day, for a reason.
+
+What is released counts against no limit; what was released is remembered under the approval, so that 120 people are 120
+over all runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.change import Action
+from reconciler.model.diagnostic import Diagnostic, Span, info, warning
+from reconciler.model.kind import Kind
+from reconciler.planning.holds.limits import LOSSES_OF_PEOPLE, counts_against
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """people: how many in all. until: the last day, YYYY-MM-DD. span: where it is written."""
+
+    people: int
+    until: str
+    reason: str
+    span: Span | None = None
+
+    @property
+    def name(self) -> str:
+        """What its uses are kept under, however often its last day is moved. The reason is the file's own text: it may
+        not look like two names."""
+        return f"approval {self.reason}".replace(",", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    changes: dict[Kind, pl.DataFrame]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def release(
+    changes: Mapping[Kind, pl.DataFrame],
+    waiting: pl.DataFrame,
+    approvals: Sequence[Advance],
+    earlier: pl.DataFrame,
+    today: str,
+) -> Released:
+    """waiting: `kind`, `key` of rows that exceeded limits would hold. earlier: EARLIER_SCHEMA.
+
+    The first approval, by its last day, that still covers everybody who waits releases all of them with what goes with
+    them; an approval of fewer people releases nobody, since nobody said who of them.
+    """
+    frames = dict(changes)
+    valid = sorted((each for each in approvals if each.until >= today), key=lambda each: (each.until, each.reason))
+    notes = [_expired(each) for each in approvals if each.until < today]
+    users = frames.get(Kind.USER)
+    people = (
+        users.filter(
+            counts_against(*LOSSES_OF_PEOPLE)
+            & pl.col("key").is_in(waiting.filter(pl.col("kind") == Kind.USER.value)["key"].implode())
+        )
+        if users is not None
+        else pl.DataFrame()
+    )
+    used: Advance | None = None
+    for approval in valid if people.height else []:
+        left = approval.people - earlier.filter(pl.col("name") == approval.name)["row_id"].n_unique()
+        if people.height <= left:
+            used = approval
+            frames = _released(frames, people["key"], approval.name)
+            notes.append(
+                info(
+                    "approved-in-advance",
+                    f"{people.height:,} people leave by the approval until {approval.until}: {approval.reason}; "
+                    f"{left - people.height:,} of {approval.people:,} remain",
+                    approval.span,
+                )
+            )
+            break
+        notes.append(_too_few(approval, people.height, left))
+    notes += [_unused(each) for each in valid if each is not used and not people.height]
+    return Released(frames, tuple(notes))
+
+
+def _released(frames: dict[Kind, pl.DataFrame], people: pl.Series, name: str) -> dict[Kind, pl.DataFrame]:
+    """People under the approval's name; their enrollments count against nothing."""
+
+    def renamed(frame: pl.DataFrame, mine: pl.Expr, limits: pl.Expr) -> pl.DataFrame:
+        return frame.with_columns(pl.when(mine).then(limits).otherwise("limits").alias("limits"))
+
+    released = dict(frames)
+    released[Kind.USER] = renamed(
+        frames[Kind.USER], counts_against(*LOSSES_OF_PEOPLE) & pl.col("key").is_in(people.implode()), pl.lit(name)
+    )
+    if Kind.ENROLLMENT in frames:
+        theirs = (pl.col("action") == Action.DELETE.value) & pl.col("before_user").is_in(people.implode())
+        released[Kind.ENROLLMENT] = renamed(
+            frames[Kind.ENROLLMENT], theirs.fill_null(False), pl.lit(None, dtype=pl.String)
+        )
+    return released
+
+
+def _expired(approval: Advance) -> Diagnostic:
+    return warning(
+        "approval-expired",
+        f"the approval of {approval.people:,} people ended on {approval.until}: {approval.reason}",
+        approval.span,
+        "remove it, or give it another last day",
+    )
+
+
+def _unused(approval: Advance) -> Diagnostic:
+    return warning(
+        "approval-unused",
+        f"the approval of {approval.people:,} people until {approval.until} releases nothing here: {approval.reason}",
+        approval.span,
+        "nothing waits for it; remove it once it is no longer needed",
+    )
+
+
+def _too_few(approval: Advance, people: int, left: int) -> Diagnostic:
+    return warning(
+        "approval-too-small",
+        f"{people:,} people would leave, and the approval until {approval.until} has {max(left, 0):,} left; "
+        "it releases nobody",
+        approval.span,
+        "approve the hold by its id, or raise the number",
+    )

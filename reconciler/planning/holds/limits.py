@@ -1,0 +1,300 @@
+"""How much a roster may do before a person has to agree: counts and percents, per customer and per school, over days.
+
+Allowed is the larger of a floor and a percent of what is live, rounded down; of people who leave never everyone of a
+scope that has two or more. What runs within the window did and nobody approved counts along, so that ten small losses
+are one large one. Live means: managed by the roster, no administrator, no tombstone; a person of two schools counts
+in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.change import Action
+from reconciler.model.kind import Kind
+from reconciler.model.plan import LimitUse
+from reconciler.model.reason import Reason
+from reconciler.model.role import ADMINISTERING, Role
+from reconciler.model.roster import Manager
+from reconciler.planning.roster.desired import ROLE_SEPARATOR
+from reconciler.planning.roster.roster_diff import given_away, leaving
+
+SCHOOL = "school"
+
+USERS = "users"
+CLASSES = "classes"
+ENROLLMENTS = "enrollments"
+REKEYS = "rekeys"
+UPDATES = "updates"
+SCOPE_NARROWED = "scope_narrowed"
+ROLE_ESCALATIONS = "role_escalations"
+
+#: Whose loss a school feels, whatever the reason.
+LOSSES_OF_PEOPLE = (USERS, SCOPE_NARROWED)
+
+#: limit -> (the kind it counts, the action it is shown as)
+COUNTED: dict[str, tuple[Kind, Action]] = {
+    USERS: (Kind.USER, Action.DELETE),
+    SCOPE_NARROWED: (Kind.USER, Action.DELETE),
+    CLASSES: (Kind.CLASS, Action.DELETE),
+    ENROLLMENTS: (Kind.ENROLLMENT, Action.DELETE),
+    REKEYS: (Kind.USER, Action.REKEY),
+    UPDATES: (Kind.USER, Action.UPDATE),
+    ROLE_ESCALATIONS: (Kind.USER, Action.UPDATE),
+}
+
+#: What earlier runs used: the limit's name, the row's id in the store, a person's orgs then, one a line.
+EARLIER_SCHEMA: dict[str, type[pl.DataType]] = {"name": pl.String, "row_id": pl.Int64, "schools": pl.String}
+
+
+def nothing_earlier() -> pl.DataFrame:
+    return pl.DataFrame(schema=EARLIER_SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """percent of what is live, but at least `floor`; per_school_percent for deletions of people only."""
+
+    percent: int
+    floor: int
+    per_school_percent: int | None = None
+
+    def allowed(self, of: int, percent: int | None = None) -> int:
+        return max(self.floor, of * (self.percent if percent is None else percent) // 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """By limit; days: how long what was done counts along, for people to read."""
+
+    users: Threshold = Threshold(10, 5, 25)
+    classes: Threshold = Threshold(25, 5)
+    enrollments: Threshold = Threshold(25, 20)
+    rekeys: Threshold = Threshold(20, 20)
+    updates: Threshold = Threshold(50, 50)
+    scope_narrowed: Threshold = Threshold(10, 5)
+    role_escalations: Threshold = Threshold(0, 0)
+
+    def of(self, name: str) -> Threshold:
+        found: Threshold = getattr(self, name)
+        return found
+
+
+def counts_against(*names: str) -> pl.Expr:
+    """Rows that count against one of these limits."""
+    return pl.col("limits").str.contains(f"(^|,)({'|'.join(names)})(,|$)").fill_null(False)
+
+
+def count_rows(changes: Mapping[Kind, pl.DataFrame], *, settled: bool) -> dict[Kind, pl.DataFrame]:
+    """`changes` with `limits` set. settled: the customer has rostered people already, so that a new administrator is
+    one more and not the first."""
+    counted = dict(changes)
+    for kind, name in ((Kind.CLASS, CLASSES), (Kind.ENROLLMENT, ENROLLMENTS)):
+        if kind in counted:
+            lost = leaving(kind) | given_away() if kind is Kind.ENROLLMENT else leaving(kind)
+            counted[kind] = counted[kind].with_columns(
+                pl.when(lost).then(pl.lit(name)).otherwise(pl.lit(None, dtype=pl.String)).alias("limits")
+            )
+    if Kind.USER in counted:
+        counted[Kind.USER] = _people(counted[Kind.USER], settled=settled)
+    return counted
+
+
+#: Actions on an account that is live and stays so.
+_STAYING = (Action.UPDATE.value, Action.SUSPEND.value, Action.RESUME.value, Action.REKEY.value, Action.ADOPT.value)
+
+
+def _people(users: pl.DataFrame, *, settled: bool) -> pl.DataFrame:
+    new = pl.col("action") == Action.CREATE.value
+    # A first load is a hundred thousand rows of which none counts: what is costly is asked of the others only.
+    place = users.with_row_index("place")
+    known = place.filter(~new)
+    names = [known.select("place", _names_of_known())]
+    if settled:
+        names.append(
+            place.filter(new & (_rank("role", "roles") == ADMINISTERING_RANK)).select(
+                "place", pl.lit(ROLE_ESCALATIONS).alias("limits")
+            )
+        )
+    found = pl.concat(names).filter(pl.col("limits").is_not_null() & (pl.col("limits") != ""))
+    return place.drop("limits").join(found, on="place", how="left", maintain_order="left").select(users.columns)
+
+
+def _names_of_known() -> pl.Expr:
+    gone = leaving(Kind.USER)
+    narrowed = pl.col("reason") == Reason.SCOPE_NARROWED.value
+    other_key = pl.col("former_key").is_not_null() & (pl.col("former_key") != pl.col("key"))
+    rekeyed = pl.col("action").is_in([Action.REKEY.value, Action.RESTORE.value]) & other_key
+    staying = pl.col("action").is_in(_STAYING) & ~gone
+    moved = pl.any_horizontal(
+        *[_changed(name, f"before_{name}") for name in ("username", "email")],
+        _changed_orgs(),
+    )
+    raised = _rank("role", "roles") > _rank("before_role", "before_roles")
+    rules = (
+        (USERS, gone & ~narrowed),
+        (SCOPE_NARROWED, gone & narrowed),
+        (REKEYS, rekeyed),
+        (UPDATES, staying & moved),
+        (ROLE_ESCALATIONS, ~gone & raised),
+    )
+    return pl.concat_str(
+        [pl.when(rule.fill_null(False)).then(pl.lit(name)) for name, rule in rules], separator=",", ignore_nulls=True
+    ).alias("limits")
+
+
+def _changed(name: str, before: str) -> pl.Expr:
+    """A value that was not there before is added, not changed."""
+    return pl.col(before).is_not_null() & pl.col(name).ne_missing(pl.col(before))
+
+
+def _changed_orgs() -> pl.Expr:
+    def orgs(column: str) -> pl.Expr:
+        entries = pl.col(column).str.split(ROLE_SEPARATOR)
+        return entries.list.eval(pl.element().str.extract(r"^(.*)=")).list.unique().list.sort()
+
+    differ = _changed("roles", "before_roles")
+    return differ & orgs("roles").ne_missing(orgs("before_roles"))
+
+
+ADMINISTERING_RANK = 2
+_TEACHING = (Role.TEACHER, Role.PRINCIPAL)
+
+
+def _rank(role: str, roles: str) -> pl.Expr:
+    """2 for somebody who administers anywhere, 1 for somebody who teaches, else 0."""
+
+    def holds(wanted: list[str]) -> pl.Expr:
+        somewhere = pl.col(roles).str.contains(f"=({'|'.join(wanted)})(\n|$)").fill_null(False)
+        return pl.col(role).is_in(wanted).fill_null(False) | somewhere
+
+    return (
+        pl.when(holds([each.value for each in sorted(ADMINISTERING)]))
+        .then(pl.lit(ADMINISTERING_RANK))
+        .when(holds([each.value for each in _TEACHING]))
+        .then(pl.lit(1))
+        .otherwise(pl.lit(0))
+    )
+
+
+def countable_people(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """Live accounts that a roster may take away at all: `id`, `sourced_id`. Administrators never are."""
+    administering = [role.value for role in sorted(ADMINISTERING)]
+    administrators = roles.filter(pl.col("role").is_in(administering)).select(pl.col("account_id").alias("id"))
+    return (
+        users.filter(
+            ~pl.col("tombstoned")
+            & (pl.col("managed_by") == Manager.ROSTER.value)
+            & ~pl.col("role").is_in(administering).fill_null(False)
+        )
+        .join(administrators, on="id", how="anti")
+        .select("id", "sourced_id")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What is live: people (`countable_people` that are bound to the roster), their roles (`account_id`, `org`), all
+    orgs, and how many classes and enrollments. newcomers: of the people, those who are new within the window: what a
+    wrong file adds does not make room for more to leave."""
+
+    people: pl.DataFrame
+    roles: pl.DataFrame
+    orgs: pl.DataFrame
+    classes: int
+    enrollments: int
+    newcomers: int = 0
+
+    def of(self, kind: Kind) -> int:
+        return {Kind.CLASS: self.classes, Kind.ENROLLMENT: self.enrollments}.get(kind, self.people.height)
+
+
+def limit_uses(
+    changes: Mapping[Kind, pl.DataFrame], base: Base, earlier: pl.DataFrame, thresholds: Thresholds
+) -> tuple[LimitUse, ...]:
+    """changes: as `count_rows` gives them. earlier: EARLIER_SCHEMA, only what is still gone and nobody approved.
+
+    Every limit of the customer, in the order of COUNTED, then one for each school that has people, by sourcedId.
+    """
+    uses = []
+    for name, (kind, action) in COUNTED.items():
+        frame = changes.get(kind)
+        planned = frame.filter(counts_against(name)) if frame is not None else pl.DataFrame({"live_id": []})
+        before = earlier.filter(pl.col("name") == name)["row_id"].unique()
+        before = before.filter(~before.is_in(planned["live_id"].cast(pl.Int64).drop_nulls().implode()))
+        of = base.of(kind)
+        allowed = thresholds.of(name).allowed(max(of - base.newcomers, 0) if kind is Kind.USER else of)
+        if name in LOSSES_OF_PEOPLE:
+            allowed = _never_everyone(allowed, of + before.len())
+        label = "people" if kind is Kind.USER else kind.plural
+        seen = planned.height + before.len()
+        uses.append(LimitUse(kind, action, "customer", seen, allowed, of, label, name, before.len()))
+    return (*uses, *_schools(changes.get(Kind.USER), base, earlier, thresholds.users))
+
+
+def _schools(
+    users: pl.DataFrame | None, base: Base, earlier: pl.DataFrame, threshold: Threshold
+) -> tuple[LimitUse, ...]:
+    gone = (
+        users.filter(counts_against(*LOSSES_OF_PEOPLE))["live_id"].unique()
+        if users is not None
+        else pl.Series("live_id", [], dtype=pl.Int64)
+    )
+    # Deleted schools count as well: while somebody belongs to one, it can be lost.
+    schools = base.orgs.filter(pl.col("type") == SCHOOL).select(pl.col("sourced_id").alias("org"), pl.col("name"))
+    at_school = (
+        base.roles.select(pl.col("account_id").alias("id"), "org")
+        .unique()
+        .join(base.people.select("id"), on="id", how="semi")
+        .join(schools, on="org", how="inner")
+    )
+    table = at_school.group_by("org", "name").agg(
+        pl.len().alias("of"), pl.col("id").is_in(gone.implode()).sum().alias("planned")
+    )
+    before = (
+        earlier.filter(pl.col("name").is_in(LOSSES_OF_PEOPLE) & ~pl.col("row_id").is_in(gone.implode()))
+        .select("row_id", pl.col("schools").str.split("\n").alias("org"))
+        .explode("org")
+        .drop_nulls("org")
+        .group_by("org")
+        .agg(pl.col("row_id").n_unique().alias("earlier"))
+    )
+    table = table.join(before, on="org", how="left").with_columns(pl.col("earlier").fill_null(0)).sort("org")
+    return tuple(
+        LimitUse(
+            Kind.USER,
+            Action.DELETE,
+            f"org:{org}",
+            planned + lost,
+            _never_everyone(threshold.allowed(live, threshold.per_school_percent), live + lost),
+            live,
+            name or org,
+            USERS,
+            lost,
+        )
+        for org, name, live, planned, lost in table.iter_rows()
+    )
+
+
+def _never_everyone(allowed: int, of: int) -> int:
+    return min(allowed, of - 1) if of >= 2 else allowed
+
+
+def exceeding(changes: Mapping[Kind, pl.DataFrame], limits: tuple[LimitUse, ...], roles: pl.DataFrame) -> pl.DataFrame:
+    """`kind`, `key` of every row that an exceeded limit counts in its scope. roles: `account_id`, `org`."""
+    found = [pl.DataFrame(schema={"kind": pl.String, "key": pl.String})]
+    for limit in limits:
+        frame = changes.get(limit.kind)
+        if not limit.exceeded or frame is None:
+            continue
+        if limit.scope == "customer":
+            mine = frame.filter(counts_against(limit.name))
+        else:
+            org = limit.scope.removeprefix("org:")
+            theirs = roles.filter(pl.col("org") == org)["account_id"].unique()
+            mine = frame.filter(counts_against(*LOSSES_OF_PEOPLE) & pl.col("live_id").is_in(theirs.implode()))
+        found.append(mine.select(pl.lit(limit.kind.value).alias("kind"), "key"))
+    return pl.concat(found).unique(maintain_order=True)

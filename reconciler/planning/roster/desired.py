@@ -1,0 +1,339 @@
+"""What a snapshot wants one customer's roster to be: rows that belong, in the store's words, each with its line.
+
+Rows belong to the customer whose `client_partner_id` is their org or an ancestor of it. A row that fails a
+check is set aside; it wants nothing, and what it names is protected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.model.roster import AccountStatus, field_names
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
+from reconciler.planning.roster.roster_diff import fingerprint
+from reconciler.planning.roster.selection import Selection, narrow, whole
+
+#: Between the entries of a person's `roles`; control characters never reach a frame.
+ROLE_SEPARATOR = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """frames: by roster kind, `sourced_id`, the kind's fields, `line`, `fingerprint`; only rows that are to be.
+    marked: by kind, `key` and `line` of rows that the source marks as to be deleted.
+    elsewhere: sourcedIds of users whom the file has, outside this customer's orgs. own_orgs: sourcedIds of the
+    customer's orgs in the file, selected or not. outside: by kind, sourcedIds of the customer's rows that its
+    configuration does not select. enrollments_select: whether that is told by people's classes.
+    quarantine: rows set aside. protected: by kind, the sourcedIds that a row set aside names.
+    unidentified: kinds that have a row set aside whose sourcedId cannot be read.
+    """
+
+    frames: Mapping[Kind, pl.DataFrame]
+    marked: Mapping[Kind, pl.DataFrame]
+    elsewhere: pl.Series
+    own_orgs: pl.Series
+    outside: Mapping[Kind, pl.Series]
+    enrollments_select: bool
+    quarantine: pl.DataFrame
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def unidentified(self) -> frozenset[Kind]:
+        """An org that was set aside may be anybody's school, so it leaves every kind open; where people are selected by
+        their classes, an enrollment may be anybody's."""
+        keyless = self.quarantine.filter(pl.col("key").is_null())["kind"].unique()
+        kinds = frozenset(Kind(value) for value in keyless.to_list())
+        if self.enrollments_select and Kind.ENROLLMENT in kinds:
+            kinds |= {Kind.USER}
+        return frozenset(ROSTER_KINDS) if _has(self.quarantine, Kind.ORG) else kinds
+
+    def protected(self, kind: Kind) -> pl.Series:
+        return _named_aside(self.quarantine, kind).unique()
+
+    @property
+    def people_in_file(self) -> pl.Series:
+        """Every sourcedId of a person that the file names: nobody who has one of them is somebody else now."""
+        return pl.concat(
+            [
+                self.elsewhere,
+                self.outside[Kind.USER],
+                self.frames[Kind.USER]["sourced_id"],
+                self.marked[Kind.USER]["key"],
+                self.protected(Kind.USER),
+            ]
+        )
+
+
+def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str, besides: pl.Series | None = None) -> pl.Series:
+    """The sourcedIds of the customer's org and everything below it; empty where the file has no such org.
+    besides: orgs that are the customer's although the file cannot show it."""
+    found = orgs.filter(pl.col("sourced_id") == client_partner_id)["sourced_id"]
+    if found.len() and besides is not None:
+        found = pl.concat([found, besides.alias("sourced_id")]).unique(maintain_order=True)
+    level = found
+    while level.len():
+        children = orgs.filter(pl.col("parent").is_in(level.implode()))["sourced_id"]
+        level = children.filter(~children.is_in(found.implode()))
+        found = pl.concat([found, level])
+    return found
+
+
+def desire(
+    snapshot: Snapshot,
+    client_partner_id: str,
+    suffix: str | None,
+    known_orgs: pl.Series | None = None,
+    selection: Selection | None = None,
+) -> Desired:
+    """known_orgs: sourcedIds of the customer's orgs in the store. Raises Refusal: `not-this-customer` where no row
+    belongs to `client_partner_id`, `selection-matches-nobody`."""
+    unplaced = _unplaced(snapshot, known_orgs)
+    orgs = belonging_orgs(snapshot.orgs, client_partner_id, unplaced)
+    if not orgs.len():
+        raise Refusal([_foreign(snapshot, client_partner_id)])
+    # Every org of the file is this customer's, and none was set aside: then so is everything else.
+    alone = orgs.len() == snapshot.orgs.height and not _has(snapshot.quarantine, Kind.ORG)
+    inside = pl.DataFrame({"org": orgs})
+    roles = snapshot.roles if alone else snapshot.roles.join(inside, on="org", how="semi")
+    users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
+    if not users.height and not _has(snapshot.quarantine, Kind.USER):
+        raise Refusal([_nobody(snapshot, client_partner_id)])
+    elsewhere = (
+        pl.Series("sourced_id", [], dtype=pl.String)
+        if users.height == snapshot.users.height
+        else snapshot.users.join(users, on="sourced_id", how="anti")["sourced_id"]
+    )
+    rows = {
+        Kind.ORG: snapshot.orgs.filter(pl.col("sourced_id").is_in(orgs.implode())).with_columns(
+            pl.when((pl.col("sourced_id") != client_partner_id) & pl.col("parent").is_in(orgs.implode()))
+            .then(pl.col("parent"))
+            .alias("parent")
+        ),
+        Kind.USER: _people(users, roles, suffix),
+        Kind.CLASS: snapshot.classes
+        if alone
+        else snapshot.classes.join(inside, left_on="school", right_on="org", how="semi"),
+    }
+    quarantine = snapshot.quarantine.select(list(QUARANTINE_SCHEMA))
+    rows[Kind.ENROLLMENT] = (
+        snapshot.enrollments
+        if alone
+        else _belonging_enrollments(snapshot.enrollments, users, rows[Kind.CLASS], quarantine)
+    )
+    marked = {kind: _marked(kind, rows[kind]) for kind in ROSTER_KINDS}
+    aside = {kind: _named_aside(quarantine, kind) for kind in ROSTER_KINDS}
+    narrowed = narrow(selection, rows, roles, aside, unplaced) if selection else whole(rows)
+    wanted = dict(narrowed.rows)
+    wanted[Kind.USER], clashing = _without_clashing_usernames(wanted[Kind.USER])
+    quarantine = _with_clashing(quarantine, clashing)
+    frames: dict[Kind, pl.DataFrame] = {}
+    for kind in ROSTER_KINDS:
+        frame = _without(wanted[kind], "sourced_id", marked[kind]["key"])
+        if kind is Kind.ENROLLMENT:
+            frame = _without(frame, "user", marked[Kind.USER]["key"])
+            frame = _without(frame, "class", marked[Kind.CLASS]["key"])
+        frame = _without(frame, "sourced_id", _named_aside(quarantine, kind))
+        frames[kind] = frame.select("sourced_id", *field_names(kind), "line").with_columns(fingerprint(kind))
+    return Desired(
+        frames=frames,
+        marked=marked,
+        elsewhere=elsewhere,
+        own_orgs=rows[Kind.ORG]["sourced_id"],
+        outside=narrowed.outside,
+        enrollments_select=selection is not None and selection.classes is not None,
+        quarantine=quarantine,
+        diagnostics=(*narrowed.diagnostics, *_username_warnings(clashing)),
+    )
+
+
+def _marked(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+    """`key` and `line` of rows that are to be deleted."""
+    gone = rows.filter(pl.col("status_of_row" if kind is Kind.USER else "status") == "tobedeleted")
+    return gone.select(pl.col("sourced_id").alias("key"), "line")
+
+
+def _without(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
+    return frame.join(keys.rename(column).to_frame(), on=column, how="anti") if keys.len() else frame
+
+
+def _unplaced(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series:
+    """The customer's orgs whose own row was set aside, or whose parent's is missing: nothing shows that they left."""
+    if known_orgs is None:
+        return pl.Series("sourced_id", [], dtype=pl.String)
+    aside = snapshot.quarantine.filter(pl.col("kind") == Kind.ORG.value)["key"].drop_nulls()
+    present = snapshot.orgs["sourced_id"]
+    orphans = snapshot.orgs.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(present.implode()))
+    unplaced = pl.concat([aside.alias("sourced_id"), orphans["sourced_id"]]).unique().sort()
+    return unplaced.filter(unplaced.is_in(known_orgs.implode()))
+
+
+def _people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.DataFrame:
+    """Users with `role` and `roles` of this customer's orgs, and the username with the customer's suffix."""
+    named = roles.select("user", "role", "primary", "line", (pl.col("org") + "=" + pl.col("role")).alias("roles"))
+    if roles["user"].n_unique() < roles.height:
+        named = (
+            named.sort("user", pl.col("primary").fill_null(False).not_(), "line", "roles")
+            .group_by("user", maintain_order=True)
+            .agg(pl.col("role").first(), pl.col("roles").unique().sort().str.join(ROLE_SEPARATOR))
+        )
+    entries = named.select("user", "role", "roles")
+    enabled = pl.col("enabled").fill_null(True)
+    if "aliases" not in users.columns:
+        users = users.with_columns(pl.lit(None, dtype=pl.String).alias("aliases"))
+    return (
+        users.join(entries, left_on="sourced_id", right_on="user", how="left", maintain_order="left")
+        .rename({"status": "status_of_row", "username": "roster_username"})
+        .with_columns(
+            (pl.col("roster_username") + pl.lit(suffix or "")).alias("username"),
+            pl.when(enabled)
+            .then(pl.lit(AccountStatus.ACTIVE.value))
+            .otherwise(pl.lit(AccountStatus.SUSPENDED.value))
+            .alias("status"),
+            pl.lit(True).alias("bound"),
+        )
+    )
+
+
+def _without_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """People whose username no other row of the file has, and those who share one (letter case apart)."""
+    folded = people.select("sourced_id", pl.col("username").str.to_lowercase().alias("folded"))
+    twice = folded.filter(
+        pl.col("folded").is_not_null() & pl.col("folded").is_duplicated() & (people["status_of_row"] != "tobedeleted")
+    )
+    shared = twice.filter(pl.col("folded").is_duplicated())
+    if not shared.height:
+        return people, people.clear()
+    return people.join(shared, on="sourced_id", how="anti"), people.join(shared, on="sourced_id", how="semi")
+
+
+def _with_clashing(quarantine: pl.DataFrame, clashing: pl.DataFrame) -> pl.DataFrame:
+    """Every row set aside counts for every customer of the bundle: whose it is cannot be known for sure."""
+    if not clashing.height:
+        return quarantine
+    return pl.concat(
+        [
+            quarantine,
+            clashing.select(
+                pl.lit(Kind.USER.value).alias("kind"),
+                pl.col("sourced_id").alias("key"),
+                pl.lit("users.csv").alias("file"),
+                "line",
+                pl.lit(0, dtype=pl.Int64).alias("column"),
+                pl.lit("duplicate-username").alias("code"),
+                pl.lit("another row of this file has the same username").alias("message"),
+                pl.lit("give each person a username of their own; until then both stay as they are").alias("hint"),
+                "identifier",
+                "email",
+                pl.col("roster_username").alias("username"),
+            ),
+        ]
+    )
+
+
+def _belonging_enrollments(
+    enrollments: pl.DataFrame, users: pl.DataFrame, classes: pl.DataFrame, quarantine: pl.DataFrame
+) -> pl.DataFrame:
+    """Enrollments whose class and user are this customer's, or were set aside and may be."""
+
+    def known(kind: Kind, rows: pl.DataFrame, column: str) -> pl.DataFrame:
+        aside = _named_aside(quarantine, kind)
+        return pl.concat([rows["sourced_id"].alias(column), aside.alias(column)]).unique().to_frame()
+
+    return enrollments.join(known(Kind.CLASS, classes, "class"), on="class", how="semi").join(
+        known(Kind.USER, users, "user"), on="user", how="semi"
+    )
+
+
+def _named_aside(quarantine: pl.DataFrame, kind: Kind) -> pl.Series:
+    """sourcedIds, some maybe twice."""
+    return quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())["key"]
+
+
+def _has(quarantine: pl.DataFrame, kind: Kind) -> bool:
+    return quarantine.filter(pl.col("kind") == kind.value).height > 0
+
+
+def _foreign(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
+    listed = snapshot.orgs.sort("type", "sourced_id").head(10)
+    names = ", ".join(
+        f"{sourced_id} ({type_ or 'org'})" for sourced_id, type_ in listed.select("sourced_id", "type").iter_rows()
+    )
+    more = snapshot.orgs.height - listed.height
+    rest = f" and {more:,} more" if more > 0 else ""
+    return error(
+        "not-this-customer",
+        f"no row belongs to org {client_partner_id}: the file has {names or 'no org'}{rest}",
+        Span(snapshot.name),
+        "either this is another customer's file, or client_partner_id is not the sourcedId of this customer's org",
+    )
+
+
+def _nobody(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
+    return error(
+        "not-this-customer",
+        f"org {client_partner_id} is in the file, but nobody in users.csv belongs to it or to an org below it",
+        Span(snapshot.name),
+        "check that the export includes this customer's people and that orgs.csv names their parents",
+    )
+
+
+def _username_warnings(clashing: pl.DataFrame) -> tuple[Diagnostic, ...]:
+    if not clashing.height:
+        return ()
+    line = int(clashing["line"].min() or 0)  # type: ignore[arg-type]
+    return (
+        warning(
+            "duplicate-username",
+            f"{clashing.height:,} rows share a username with another row; all of them are set aside",
+            Span("users.csv", line),
+            "usernames must differ by more than the case of their letters",
+        ),
+    )
+
+
+# Rows that name an org which is not there and does not come: they are wanted without it, until it is.
+
+
+#: the column of each kind that names an org by its sourcedId
+_NAMING = {Kind.ORG: "parent", Kind.CLASS: "school"}
+
+
+def without_lost_orgs(desired: Desired, live_orgs: pl.DataFrame) -> Desired:
+    """live_orgs: `sourced_id`, `tombstoned`."""
+    alive = live_orgs.filter(~pl.col("tombstoned"))["sourced_id"]
+    there = pl.concat([desired.frames[Kind.ORG]["sourced_id"], alive]).unique()
+    frames = dict(desired.frames)
+    for kind, column in _NAMING.items():
+        named = frames[kind][column].drop_nulls().unique()
+        lost = named.filter(~named.is_in(there.implode()))
+        if lost.len():
+            kept = pl.when(~pl.col(column).is_in(lost.implode()).fill_null(False)).then(pl.col(column))
+            frames[kind] = frames[kind].with_columns(kept.alias(column)).with_columns(fingerprint(kind))
+    written = frames[Kind.USER].select("roles").unique().drop_nulls()
+    # Many people share few combinations of roles, so these are looked at once each.
+    entries = written.with_columns(pl.col("roles").str.split(ROLE_SEPARATOR).alias("entry")).explode("entry")
+    lost_entries = entries.filter(~pl.col("entry").str.extract(r"^(.*)=", 1).is_in(there.implode()))
+    if lost_entries.height:
+        frames[Kind.USER] = _without_entries(frames[Kind.USER], entries, lost_entries)
+    return replace(desired, frames=frames)
+
+
+def _without_entries(users: pl.DataFrame, entries: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
+    left = (
+        entries.join(lost, on=["roles", "entry"], how="anti", maintain_order="left")
+        .group_by("roles", maintain_order=True)
+        .agg(pl.col("entry").str.join(ROLE_SEPARATOR).alias("left"))
+    )
+    changed = lost.select("roles").unique().join(left, on="roles", how="left")
+    return (
+        users.join(changed.with_columns(pl.lit(True).alias("changed")), on="roles", how="left", maintain_order="left")
+        .with_columns(pl.when(pl.col("changed").is_null()).then(pl.col("roles")).otherwise("left").alias("roles"))
+        .drop("left", "changed")
+        .with_columns(fingerprint(Kind.USER))
+        .select(users.columns)
+    )

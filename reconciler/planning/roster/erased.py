@@ -1,0 +1,114 @@
+"""People who were erased on request and whom a roster still names: nothing of them is used, kept or made.
+
+Their rows are no evidence either, neither for nor against anybody else; they are told as rows set aside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from reconciler.model.diagnostic import Span, warning
+from reconciler.model.kind import Kind
+from reconciler.model.plan import Counts
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
+from reconciler.planning.roster.plan_roster import RosterDecision
+
+ROW = "erased-person"
+WARNING = "erased-person-in-roster"
+HINT = "take the person out at the source; if they may come back: reconciler erase CUSTOMER KEY --lift --request REF"
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """snapshot: without them. aside: their rows of users.csv (QUARANTINE_SCHEMA), for reports alone."""
+
+    snapshot: Snapshot
+    aside: pl.DataFrame
+
+
+def people_named(snapshot: Snapshot) -> pl.Series:
+    """Every sourcedId of a person that the snapshot has anywhere."""
+    aside = snapshot.quarantine.filter(pl.col("kind") == Kind.USER.value)["key"]
+    named = [snapshot.users["sourced_id"], snapshot.roles["user"], snapshot.enrollments["user"], aside]
+    named += [frame[_person(stem, frame)] for stem, frame in snapshot.waiting.items() if _person(stem, frame)]
+    return pl.concat([each.rename("key") for each in named]).drop_nulls().unique(maintain_order=True)
+
+
+def without_erased(snapshot: Snapshot, erased: pl.Series) -> Cleared:
+    """erased: sourcedIds."""
+    nobody = snapshot.quarantine.clear().select(list(QUARANTINE_SCHEMA))
+    if not erased.len():
+        return Cleared(snapshot, nobody)
+    keys = erased.implode()
+
+    def without(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+        return frame.filter(~pl.col(column).is_in(keys).fill_null(False)) if column else frame
+
+    rows = snapshot.users.filter(pl.col("sourced_id").is_in(keys))
+    theirs = (pl.col("kind") == Kind.USER.value) & pl.col("key").is_in(keys).fill_null(False)
+    aside = pl.concat(
+        [
+            rows.select(pl.col("sourced_id").alias("key"), pl.lit("users.csv").alias("file"), "line"),
+            snapshot.quarantine.filter(theirs).select("key", "file", "line"),
+        ]
+    )
+    return Cleared(
+        replace(
+            snapshot,
+            users=without(snapshot.users, "sourced_id"),
+            roles=without(snapshot.roles, "user"),
+            enrollments=without(snapshot.enrollments, "user"),
+            role_ids=without(snapshot.role_ids, "user"),
+            waiting={stem: without(frame, _person(stem, frame)) for stem, frame in snapshot.waiting.items()},
+            quarantine=snapshot.quarantine.filter(~theirs),
+        ),
+        _set_aside(aside),
+    )
+
+
+def told(decision: RosterDecision, aside: pl.DataFrame) -> RosterDecision:
+    """The decision with the rows of erased people among those set aside, and a warning of how many there are."""
+    if not aside.height:
+        return decision
+    counts = decision.counts.get(Kind.USER, Counts())
+    number = aside.height
+    return replace(
+        decision,
+        aside=pl.concat([decision.aside, aside]),
+        counts={**decision.counts, Kind.USER: replace(counts, quarantined=counts.quarantined + number)},
+        diagnostics=(
+            *decision.diagnostics,
+            warning(
+                WARNING,
+                f"{number:,} {'row is' if number == 1 else 'rows are'} of people who were erased on request; "
+                "nothing of them is used, and no account is made",
+                Span("users.csv", int(aside["line"].fill_null(0).sort()[0])),
+                HINT,
+            ),
+        ),
+    )
+
+
+def _person(stem: str, frame: pl.DataFrame) -> str:
+    """The column of a waiting file that names a person; empty where it has none."""
+    if stem == "users":
+        return "sourced_id"
+    return "user" if "user" in frame.columns else ""
+
+
+def _set_aside(rows: pl.DataFrame) -> pl.DataFrame:
+    given = {
+        "kind": pl.lit(Kind.USER.value),
+        "key": pl.col("key"),
+        "file": pl.col("file"),
+        "line": pl.col("line"),
+        "column": pl.lit(0, dtype=pl.Int64),
+        "code": pl.lit(ROW),
+        "message": pl.lit("this person was erased on request"),
+        "hint": pl.lit(HINT),
+    }
+    return rows.select(
+        given.get(name, pl.lit(None)).cast(type_).alias(name) for name, type_ in QUARANTINE_SCHEMA.items()
+    )

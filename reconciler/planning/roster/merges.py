@@ -1,0 +1,341 @@
+"""Two accounts that people say are one person's: what each entry of `merges` means for this store and this roster.
+
+Pure, and careful: an entry that does not name two people of the roster, one of whom stays, does nothing and says why.
+What an entry means is settled before rows are compared, since from then on both sourcedIds are one person's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from reconciler.model.change import Action
+from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.kind import Kind
+from reconciler.model.reason import Reason
+from reconciler.model.roster import Manager
+from reconciler.oneroster.snapshot import Snapshot
+from reconciler.planning.holds.limits import countable_people
+from reconciler.planning.live import Live, with_roles
+from reconciler.planning.roster.desired import Desired
+from reconciler.planning.roster.persons import known_aliases
+from reconciler.planning.roster.roster_diff import change_schema, disappearing, fingerprint
+
+#: Accounts to be put together: their ids, the sourcedIds that they are known by, and where people say so.
+PAIRS: dict[str, type[pl.DataType]] = {
+    "merge_id": pl.Int64,
+    "merge_key": pl.String,
+    "keep_id": pl.Int64,
+    "keep_key": pl.String,
+    "file": pl.String,
+    "line": pl.Int64,
+}
+ALIASES: dict[str, type[pl.DataType]] = {"alias": pl.String, "canonical": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of `merges`: two sourcedIds, and where it is written."""
+
+    keep: str
+    merge: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """pairs: PAIRS. aliases: every sourcedId (`alias`) that is from now on one of the person known by `canonical`."""
+
+    pairs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PAIRS))
+    aliases: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ALIASES))
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def others(self, users: pl.DataFrame) -> pl.DataFrame:
+        """Accounts without those that go into another: nothing of a roster is compared with them any more."""
+        return users.join(self.pairs, left_on="id", right_on="merge_id", how="anti") if self.pairs.height else users
+
+    def wanted_by(self, desired: Desired) -> Merging:
+        """Without the pairs of whom the roster, as it is to be, wants nobody: each account then follows its own row."""
+        if not self.pairs.height:
+            return self
+        wanted = pl.col("keep_key").is_in(desired.frames[Kind.USER]["sourced_id"].implode())
+        waiting = self.pairs.filter(~wanted)
+        if not waiting.height:
+            return self
+        kept = self.pairs.filter(wanted)
+        # Of a pair that waits, the accounts keep apart what is theirs; a row without an account is not of it.
+        aliases = self.aliases.filter(~pl.col("canonical").is_in(waiting["keep_key"].implode()))
+        found = [
+            _told("merge-waits", Span(file or "", line), "nobody of the two is in this roster, or the row is set aside")
+            for file, line in waiting.select("file", "line").iter_rows()
+        ]
+        return replace(self, pairs=kept, aliases=aliases, diagnostics=(*self.diagnostics, *found))
+
+
+#: verdict -> the code and the words that tell why nothing is merged
+_TOLD = {
+    "nobody-kept": ("merge-keeps-nobody", "`keep` has no live account and no row; nothing is merged"),
+    "unknown": ("merge-unknown", "`merge` is neither an account's sourcedId nor in this roster; nothing is merged"),
+    "deleted": ("merge-waits", "the account of `merge` is deleted; it is merged once it is back"),
+    "aside": ("merge-waits", "a row of one of the two was set aside; nothing is merged until it is whole"),
+    "chained": ("merge-waits", "one of the two accounts is part of another entry; that one goes first"),
+    "protected": ("merge-refused", "`protect` names the account of `merge`; nothing is merged"),
+    "administrator": ("merge-refused", "one of the two is an administrator's account; nothing is merged"),
+    "unmanaged": ("merge-refused", "the roster does not manage one of the two accounts; nothing is merged"),
+}
+_HINTS = {
+    "merge-keeps-nobody": "name the sourcedId of the account that is to stay, or turn keep and merge round",
+    "merge-unknown": "correct the sourcedId, or take the entry out",
+    "merge-waits": "nothing has to be done, or take the entry out",
+    "merge-refused": "a roster's people alone are merged: take the entry out, or what is in its way",
+}
+
+
+def settle_merges(entries: Iterable[Entry], snapshot: Snapshot, live: Live, protect: frozenset[str]) -> Merging:
+    """live: of the customer, tombstones included, accounts that were merged before left out. protect: sourcedIds that
+    a roster never deletes. Accounts that are one already need nothing."""
+    asked = pl.DataFrame(
+        [
+            {"keep": each.keep, "merge": each.merge, "file": each.span.file if each.span else None}
+            | {"line": each.span.line if each.span else 0, "column": each.span.column if each.span else 0}
+            for each in entries
+        ],
+        schema={"keep": pl.String, "merge": pl.String, "file": pl.String, "line": pl.Int64, "column": pl.Int64},
+    )
+    if not asked.height:
+        return Merging()
+    users = with_roles(live.users, live.roles)
+    owners = _owners(users, live.roles, protect, snapshot)
+    wanted = snapshot.users.filter(pl.col("status") != "tobedeleted")["sourced_id"]
+    rows = pl.DataFrame({"row": wanted}).unique().with_columns(pl.lit(True).alias("there"))
+    aside = snapshot.quarantine.filter(pl.col("kind") == Kind.USER.value)["key"].drop_nulls()
+    for half in ("keep", "merge"):
+        asked = (
+            asked.join(
+                owners.select(pl.all().name.prefix(f"{half}_")),
+                left_on=half,
+                right_on=f"{half}_sourced_id",
+                how="left",
+                maintain_order="left",
+            )
+            .join(rows.rename({"row": half, "there": f"{half}_row"}), on=half, how="left", maintain_order="left")
+            .with_columns(
+                pl.col(f"{half}_row").fill_null(False),
+                (pl.col(f"{half}_aside").fill_null(False) | pl.col(half).is_in(aside.implode())).alias(f"{half}_aside"),
+                pl.coalesce(f"{half}_key", half).alias(f"{half}_key"),
+            )
+        )
+    judged = asked.with_columns(_verdict().alias("verdict")).pipe(_one_step_each)
+    pairs = judged.filter(pl.col("verdict") == "accounts").select(list(PAIRS))
+    return Merging(pairs, _aliases(judged, users), tuple(_remarks(judged)))
+
+
+def _owners(users: pl.DataFrame, roles: pl.DataFrame, protect: frozenset[str], snapshot: Snapshot) -> pl.DataFrame:
+    """`sourced_id`, and of the account that has it, as its own or as a further one: `id`, `key` (its own sourcedId),
+    `dead`, `managed`, `countable`, `protected`, and `aside`: a row of it was set aside."""
+    bound = users.filter(pl.col("sourced_id").is_not_null())
+    aliases = known_aliases(bound)
+    names = pl.concat(
+        [
+            bound.select("sourced_id", pl.col("sourced_id").alias("key")),
+            aliases.select(pl.col("alias").alias("sourced_id"), pl.col("canonical").alias("key")),
+        ]
+    )
+    aside = snapshot.quarantine.filter(pl.col("kind") == Kind.USER.value)["key"].drop_nulls()
+    of_person = names.group_by("key").agg(
+        pl.col("sourced_id").is_in(sorted(protect)).any().alias("protected"),
+        pl.col("sourced_id").is_in(aside.implode()).any().alias("aside"),
+    )
+    countable = countable_people(users, roles)["id"]
+    facts = bound.select(
+        pl.col("sourced_id").alias("key"),
+        "id",
+        pl.col("tombstoned").alias("dead"),
+        (pl.col("managed_by") == Manager.ROSTER.value).alias("managed"),
+        pl.col("id").is_in(countable.implode()).alias("countable"),
+    )
+    return (
+        names.join(facts, on="key", how="inner")
+        .join(of_person, on="key", how="left")
+        .unique("sourced_id", keep="first", maintain_order=True)
+    )
+
+
+def _verdict() -> pl.Expr:
+    """`accounts` to be put together, `row` that is to get no account of its own, `done`, or a key of _TOLD."""
+    keep_id, merge_id = pl.col("keep_id"), pl.col("merge_id")
+    lives = keep_id.is_not_null() & ~pl.col("keep_dead").fill_null(False)
+    nobody = keep_id.is_null() & ~pl.col("keep_row")
+    known = [keep_id.is_not_null(), merge_id.is_not_null()]
+
+    def of_either(column: str) -> pl.Expr:
+        return pl.any_horizontal(
+            [
+                there & ~pl.col(f"{half}_{column}").fill_null(False)
+                for there, half in zip(known, ("keep", "merge"), strict=True)
+            ]
+        )
+
+    return (
+        pl.when(keep_id == merge_id)
+        .then(pl.lit("done"))
+        .when(merge_id.is_null() & ~pl.col("merge_row") & ~pl.col("merge_aside"))
+        .then(pl.lit("unknown"))
+        .when(pl.col("merge_dead").fill_null(False))
+        .then(pl.lit("deleted"))
+        .when(pl.when(merge_id.is_null()).then(nobody & ~pl.col("keep_aside")).otherwise(~lives))
+        .then(pl.lit("nobody-kept"))
+        .when(of_either("managed"))
+        .then(pl.lit("unmanaged"))
+        .when(lives & of_either("countable"))
+        .then(pl.lit("administrator"))
+        .when(pl.col("merge_protected").fill_null(False))
+        .then(pl.lit("protected"))
+        .when(pl.col("keep_aside") | pl.col("merge_aside"))
+        .then(pl.lit("aside"))
+        .when(merge_id.is_null())
+        .then(pl.lit("row"))
+        .otherwise(pl.lit("accounts"))
+    )
+
+
+def _one_step_each(judged: pl.DataFrame) -> pl.DataFrame:
+    """An account goes into one other, and none that goes takes somebody in: by its sourcedIds together, which the files
+    alone cannot show."""
+    acting = pl.col("verdict").is_in(["accounts", "row"])
+    going = judged.filter(acting)["merge_key"]
+    again = acting & (pl.col("keep_key").is_in(going.implode()) | (acting & ~pl.col("merge_key").is_first_distinct()))
+    return judged.with_columns(pl.when(again).then(pl.lit("chained")).otherwise("verdict").alias("verdict"))
+
+
+def _aliases(judged: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    acting = judged.filter(pl.col("verdict").is_in(["accounts", "row"])).select(
+        pl.col("merge_key").alias("alias"), pl.col("keep_key").alias("canonical")
+    )
+    further = known_aliases(users).join(acting, left_on="canonical", right_on="alias", how="inner")
+    return pl.concat([acting, further.select("alias", pl.col("canonical_right").alias("canonical"))]).unique(
+        maintain_order=True
+    )
+
+
+def _remarks(judged: pl.DataFrame) -> Iterable[Diagnostic]:
+    for verdict, file, line, column in judged.select("verdict", "file", "line", "column").iter_rows():
+        if verdict in _TOLD:
+            code, message = _TOLD[verdict]
+            yield _told(code, Span(file or "", line, column), message)
+
+
+def _told(code: str, span: Span, message: str) -> Diagnostic:
+    return warning(code, message, span, _HINTS[code])
+
+
+# The rows of a plan by which one account goes into another: who goes, who gets what they had, never one half of it.
+
+Changes = Mapping[Kind, pl.DataFrame]
+
+_MERGED = pl.lit(Reason.MERGED.value)
+
+
+def with_merged(changes: Changes, pairs: pl.DataFrame, users: pl.DataFrame, enrollments: pl.DataFrame) -> Changes:
+    """`changes` with what a merge does besides. pairs: `merging.PAIRS`. users: live ones with `roles`. enrollments:
+    those live ones that the comparison left open; all of the accounts that go are among them."""
+    if not pairs.height:
+        return changes
+    people = changes[Kind.USER]
+    renewed = (pl.col("action") == Action.UPDATE.value) & (pl.col("reason") == Reason.FIELD_CHANGED.value)
+    staying = renewed & pl.col("key").is_in(pairs["keep_key"].implode())
+    told = pl.when(staying).then(_MERGED).otherwise("reason").alias("reason")
+    return {
+        **changes,
+        Kind.USER: pl.concat([_going(pairs, users), people.with_columns(told)]),
+        Kind.ENROLLMENT: _following(changes[Kind.ENROLLMENT], pairs, enrollments),
+    }
+
+
+def _going(pairs: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    gone = users.join(pairs, left_on="id", right_on="merge_id", how="inner", maintain_order="left")
+    rows = disappearing(Kind.USER, gone.with_columns(_MERGED.alias("reason")))
+    places = pairs.select(
+        pl.col("merge_id").alias("live_id"),
+        pl.col("keep_key").alias("goes_into"),
+        pl.col("file").alias("asked_in"),
+        pl.col("line").alias("asked_at"),
+    )
+    return (
+        rows.join(places, on="live_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("goes_into").alias("into"),
+            pl.coalesce("asked_in", "file").alias("file"),
+            pl.col("asked_at").alias("line"),
+        )
+        .select(rows.columns)
+    )
+
+
+def _following(changes: pl.DataFrame, pairs: pl.DataFrame, enrollments: pl.DataFrame) -> pl.DataFrame:
+    """Enrollments that the file has under the other sourcedId are updates already; the others, which nothing in the
+    file speaks of, go over as they are."""
+    into = pairs.select(pl.col("merge_key").alias("before_user"), pl.col("keep_key").alias("keeper"))
+    told = (
+        changes.join(into, on="before_user", how="left", maintain_order="left")
+        .with_columns(
+            pl.when((pl.col("action") == Action.UPDATE.value) & (pl.col("user") == pl.col("keeper")).fill_null(False))
+            .then(_MERGED)
+            .otherwise("reason")
+            .alias("reason")
+        )
+        .select(changes.columns)
+    )
+    left = enrollments.filter(~pl.col("tombstoned")).join(into, left_on="user", right_on="before_user", how="inner")
+    left = left.join(changes.select(pl.col("live_id").alias("id")).drop_nulls(), on="id", how="anti")
+    if not left.height:
+        return told
+    rows = disappearing(
+        Kind.ENROLLMENT,
+        left.with_columns(_MERGED.alias("reason"), pl.lit(0, dtype=pl.Int64).alias("line")),
+        Action.UPDATE,
+    )
+    carried = (
+        rows.join(into, on="before_user", how="left", maintain_order="left")
+        .with_columns(pl.col("keeper").alias("user"), pl.col("key").alias("sourced_id"))
+        .with_columns(fingerprint(Kind.ENROLLMENT))
+    )
+    return pl.concat([told, carried.select(list(change_schema(Kind.ENROLLMENT)))])
+
+
+def both_halves_or_none(changes: Changes) -> dict[Kind, pl.DataFrame]:
+    """`changes` in which an account that goes into another, that other and the enrollments that follow are held
+    together, and left out together where one of the two is not changed at all.
+
+    Somebody may get several accounts: then all of them wait for one.
+    """
+    users, enrollments = changes[Kind.USER], changes[Kind.ENROLLMENT]
+    halves = users.filter(pl.col("into").is_not_null()).select(pl.col("key").alias("other"), "into")
+    if not halves.height:
+        return dict(changes)
+    alone = halves.filter(~pl.col("into").is_in(users["key"].implode()))
+    if alone.height:
+        users = users.filter(~(pl.col("into").is_not_null() & pl.col("key").is_in(alone["other"].implode())))
+        enrollments = enrollments.filter(~_of_either(alone))
+        halves = halves.join(alone, on="other", how="anti")
+    held = users.filter("held")["key"]
+    while True:
+        torn = halves.filter(pl.col("other").is_in(held.implode()) != pl.col("into").is_in(held.implode()))
+        if not torn.height:
+            break
+        held = pl.concat([held, torn["other"], torn["into"].alias("other")]).unique()
+    waiting = halves.filter(pl.col("into").is_in(held.implode()))
+    keys = pl.concat([waiting["other"], waiting["into"].alias("other")])
+    return {
+        **changes,
+        Kind.USER: users.with_columns((pl.col("held") | pl.col("key").is_in(keys.implode())).alias("held")),
+        Kind.ENROLLMENT: enrollments.with_columns((pl.col("held") | _of_either(waiting)).alias("held")),
+    }
+
+
+def _of_either(halves: pl.DataFrame) -> pl.Expr:
+    """Enrollments of people in `other` and `into`."""
+    keys = pl.concat([halves["other"], halves["into"].alias("other")]).implode()
+    return pl.col("user").is_in(keys).fill_null(False) | pl.col("before_user").is_in(keys).fill_null(False)

@@ -1,0 +1,272 @@
+"""One person, one row: rows of users.csv that are known to mean one person are put together before they are compared.
+
+Some exports give a person one sourcedId for each school, or one as a teacher and one as staff. What makes several rows
+one person is a link that an apply has made before (an alias of the account), or, where people are matched by
+identifier, the same identifier and the same given and family name. While any of a person's sourcedIds is in the file,
+the person is there; a row that leaves takes its own roles and enrollments along. Accounts are never put together here:
+that is for people (`merging`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic, Span, info, warning
+from reconciler.model.kind import Kind
+from reconciler.oneroster.snapshot import Snapshot
+from reconciler.planning.roster.desired import belonging_orgs
+
+#: Between the entries of a person's `aliases`; control characters never reach a frame.
+ALIAS_SEPARATOR = "\n"
+
+_MARKED = pl.col("status") == "tobedeleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """snapshot: one row of users for each person, with `aliases`; what names a person names the row's sourcedId."""
+
+    snapshot: Snapshot
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def one_row_each(
+    snapshot: Snapshot,
+    live: pl.DataFrame,
+    match_with: str,
+    client_partner_id: str,
+    known_orgs: pl.Series | None = None,
+    merged: pl.DataFrame | None = None,
+) -> Persons:
+    """live: the customer's users, tombstones included. known_orgs: sourcedIds of its live orgs. merged: `alias` and
+    `canonical` of sourcedIds that people say are one person's.
+
+    The row keeps the sourcedId that the account is known by, or else has the lowest one.
+    """
+    aliases = known_aliases(live)
+    if merged is not None:
+        aliases = pl.concat([aliases, merged]).unique("alias", keep="last", maintain_order=True)
+    alike = _alike(snapshot, client_partner_id, known_orgs) if match_with == "identifier" else None
+    if aliases.is_empty() and alike is None:
+        return Persons(snapshot)
+    members = aliases.select(pl.col("alias").alias("member"), "canonical").join(
+        snapshot.users.select(pl.col("sourced_id").alias("member")), on="member", how="semi"
+    )
+    diagnostics: list[Diagnostic] = []
+    if alike is not None:
+        found = _found(alike, _owners(live, aliases))
+        diagnostics += _remarks(alike, found)
+        proven = found.filter(pl.col("canonical").is_not_null()).select("member", "canonical")
+        members = pl.concat([proven, members]).unique("member", keep="first", maintain_order=True)
+    diagnostics += _told(members)
+    return Persons(_put_together(snapshot, members.sort("canonical", "member"), aliases), tuple(diagnostics))
+
+
+def known_aliases(live: pl.DataFrame) -> pl.DataFrame:
+    """`alias`, `canonical` (the sourcedId that its account is known by): every alias that an account has."""
+    further = live.filter(pl.col("aliases").is_not_null() & pl.col("sourced_id").is_not_null())
+    return (
+        further.select(
+            pl.col("aliases").str.split(ALIAS_SEPARATOR).alias("alias"), pl.col("sourced_id").alias("canonical")
+        )
+        .explode("alias")
+        .filter(pl.col("alias") != pl.col("canonical"))
+    )
+
+
+def with_canonical(sourced_ids: frozenset[str], live: pl.DataFrame) -> frozenset[str]:
+    """With the sourcedIds that the accounts of those which are aliases are known by."""
+    aliases = known_aliases(live)
+    return sourced_ids | frozenset(aliases.filter(pl.col("alias").is_in(sorted(sourced_ids)))["canonical"].to_list())
+
+
+def with_joined_aliases(rows: pl.DataFrame, others: str) -> pl.DataFrame:
+    """`rows` with the aliases of the column `others` added to `aliases`: sorted, one a line, each once."""
+    differ = (pl.col("aliases") != pl.col(others)).fill_null(False)
+    joined = rows.with_columns(pl.when(~differ).then(pl.coalesce("aliases", others)).alias("joined"))
+    torn = joined.with_row_index("place").filter(differ)
+    if torn.height:
+        lists = [pl.col(name).str.split(ALIAS_SEPARATOR) for name in ("aliases", others)]
+        every = pl.concat_list(lists).list.unique().list.sort().list.join(ALIAS_SEPARATOR)
+        joined = (
+            joined.with_row_index("place")
+            .join(torn.select("place", every.alias("every")), on="place", how="left", maintain_order="left")
+            .with_columns(pl.coalesce("joined", "every").alias("joined"))
+        )
+    return joined.with_columns(pl.col("joined").alias("aliases")).select(rows.columns)
+
+
+def folded(name: str) -> pl.Expr:
+    """A name as it is compared: letter case and forms of letters apart."""
+    return pl.col(name).str.normalize("NFKC").str.strip_chars().str.to_lowercase()
+
+
+def _alike(snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | None) -> pl.DataFrame | None:
+    """Rows of the customer's people whose identifier another of them has: `member`, `line`, `identifier`, `given`,
+    `family`. None where there are none."""
+    users = snapshot.users
+    identifiers = users["identifier"].drop_nulls()
+    # Equal values have equal hashes, and numbers are compared faster than text.
+    if identifiers.hash().n_unique() == identifiers.len():
+        return None
+    orgs = belonging_orgs(snapshot.orgs, client_partner_id)
+    if known_orgs is not None:
+        orgs = pl.concat([orgs, known_orgs.alias("sourced_id")]).unique()
+    ours = snapshot.roles.filter(pl.col("org").is_in(orgs.implode())).select(pl.col("user").alias("sourced_id"))
+    alike = (
+        users.filter(pl.col("identifier").is_not_null() & pl.col("identifier").is_duplicated())
+        .join(ours.unique(), on="sourced_id", how="semi", maintain_order="left")
+        .filter(pl.col("identifier").is_duplicated())
+    )
+    if alike.is_empty():
+        return None
+    return alike.select(
+        pl.col("sourced_id").alias("member"),
+        "line",
+        "identifier",
+        folded("given_name").alias("given"),
+        folded("family_name").alias("family"),
+    )
+
+
+def _owners(live: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
+    """`member`, `owner`: the sourcedId of the account that each bound sourcedId belongs to."""
+    bound = live["sourced_id"].drop_nulls()
+    return pl.concat(
+        [
+            pl.DataFrame({"member": bound, "owner": bound}),
+            aliases.select(pl.col("alias").alias("member"), pl.col("canonical").alias("owner")),
+        ]
+    ).unique("member", keep="first", maintain_order=True)
+
+
+def _found(alike: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
+    """Rows of one identifier and one name: `member`, `line`, `canonical` (null where they are of several accounts).
+
+    An identifier that people of other names have as well (`0`, `N/A`) says nothing of anybody.
+    """
+    person = ["identifier", "given", "family"]
+    names = pl.struct("given", "family").n_unique().over("identifier")
+    rows = alike.filter(pl.col("given").is_not_null() & pl.col("family").is_not_null() & (names == 1)).join(
+        owners, on="member", how="left", maintain_order="left"
+    )
+    persons = (
+        rows.group_by(person)
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("owner").drop_nulls().n_unique().alias("accounts"),
+            pl.coalesce(pl.col("owner").min(), pl.col("member").min()).alias("chosen"),
+        )
+        .filter(pl.col("rows") > 1)
+    )
+    return rows.join(persons, on=person, how="inner", maintain_order="left").select(
+        "member", "line", pl.when(pl.col("accounts") <= 1).then("chosen").alias("canonical")
+    )
+
+
+def _put_together(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFrame) -> Snapshot:
+    """members: `member`, `canonical` of rows that are not, or not all, their person's only one."""
+    named = pl.col("canonical").fill_null(pl.col("member"))
+    rows = (
+        snapshot.users.join(members, left_on="sourced_id", right_on="member", how="left", maintain_order="left")
+        .rename({"sourced_id": "member"})
+        .with_columns(named.alias("sourced_id"))
+    )
+    # The account's own row counts as one of several where only the others are known as aliases.
+    belongs = pl.col("sourced_id").is_in(members["canonical"].implode())
+    several, single = rows.filter(belongs), rows.filter(~belongs)
+    active = several.filter(~_MARKED)
+    kept = pl.concat([active, several.join(active, on="sourced_id", how="anti")])
+    own = pl.col("member") == pl.col("sourced_id")
+    enabled = kept.group_by("sourced_id").agg(pl.col("enabled").fill_null(True).any().alias("enabled_somewhere"))
+    further = kept.filter(~own).sort("member").group_by("sourced_id").agg(pl.col("member").str.join(ALIAS_SEPARATOR))
+    chosen = (
+        kept.sort("sourced_id", ~own, "member")
+        .unique("sourced_id", keep="first", maintain_order=True)
+        .join(enabled, on="sourced_id", how="left", maintain_order="left")
+        .join(further.rename({"member": "aliases"}), on="sourced_id", how="left", maintain_order="left")
+        .with_columns(pl.col("enabled_somewhere").alias("enabled"))
+        .drop("enabled_somewhere")
+    )
+    known = aliases.group_by("canonical").agg(pl.col("alias").sort().str.join(ALIAS_SEPARATOR).alias("known"))
+    users = (
+        pl.concat([single.with_columns(pl.lit(None, dtype=pl.String).alias("aliases")), chosen])
+        .join(known, left_on="sourced_id", right_on="canonical", how="left", maintain_order="left")
+        .pipe(with_joined_aliases, "known")
+    )
+    names = kept.select("member", pl.col("sourced_id").alias("person")).join(
+        chosen.select("member", pl.lit(True).alias("first")), on="member", how="left"
+    )
+    dropped = several.join(kept, on="member", how="anti")["member"]
+    return replace(
+        snapshot,
+        users=users.select(*snapshot.users.columns, "aliases"),
+        roles=_renamed(snapshot.roles, names, dropped),
+        enrollments=_renamed(snapshot.enrollments, names, dropped),
+        quarantine=_aside(snapshot.quarantine, aliases),
+    )
+
+
+def _renamed(frame: pl.DataFrame, names: pl.DataFrame, dropped: pl.Series) -> pl.DataFrame:
+    """`frame` with its `user` as the person's sourcedId, without rows of `dropped`. names: `member`, `person`, and
+    `first` for the row whose primary role is the person's."""
+    if dropped.len():
+        frame = frame.filter(~pl.col("user").is_in(dropped.implode()))
+    if names.is_empty():
+        return frame
+    renamed = frame.join(names, left_on="user", right_on="member", how="left", maintain_order="left")
+    if "org" in frame.columns:
+        renamed = renamed.with_columns(pl.col("primary") & (pl.col("person").is_null() | pl.col("first").is_not_null()))
+    return renamed.with_columns(pl.coalesce("person", "user").alias("user")).select(frame.columns)
+
+
+def _aside(quarantine: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
+    """A row set aside that has an alias speaks of the account's person, and protects all of it."""
+    if aliases.is_empty() or quarantine.is_empty():
+        return quarantine
+    person = pl.when(pl.col("kind") == Kind.USER.value).then(pl.col("canonical"))
+    return (
+        quarantine.join(aliases, left_on="key", right_on="alias", how="left", maintain_order="left")
+        .with_columns(pl.coalesce(person, "key").alias("key"))
+        .select(quarantine.columns)
+    )
+
+
+def _told(members: pl.DataFrame) -> Iterator[Diagnostic]:
+    if members.height:
+        people = members["canonical"].n_unique()
+        said = (
+            "1 person has several sourcedIds in this roster and is one account"
+            if people == 1
+            else f"{people:,} people have several sourcedIds in this roster; each of them is one account"
+        )
+        yield info("several-sourced-ids", said, Span("users.csv"))
+
+
+def _remarks(alike: pl.DataFrame, found: pl.DataFrame) -> Iterator[Diagnostic]:
+    several = found.filter(pl.col("canonical").is_null())
+    if several.height:
+        yield warning(
+            "several-accounts",
+            f"{several.height:,} rows share identifier and name with another row, and belong to different accounts; "
+            "the accounts stay as they are",
+            Span("users.csv", _first(several)),
+            "accounts are put together by people only; nobody is removed meanwhile",
+        )
+    others = alike.join(found, on="member", how="anti").filter(
+        pl.col("identifier").is_in(alike["identifier"].implode())
+    )
+    if others.height:
+        yield warning(
+            "shared-identifier",
+            f"{others.height:,} rows have the identifier of a row with another name; they stay different people",
+            Span("users.csv", _first(others)),
+            "if they mean one person, give the rows one name; if not, give each person an identifier of their own",
+        )
+
+
+def _first(rows: pl.DataFrame) -> int:
+    return int(rows["line"].sort()[0])

@@ -1,0 +1,49 @@
+"""Whom a snapshot wants, once rows that mean one person are put together: by the store, by their values, by people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.oneroster.snapshot import Snapshot
+from reconciler.planning.live import Live
+from reconciler.planning.roster.desired import Desired, desire
+from reconciler.planning.roster.merges import Merging, settle_merges
+from reconciler.planning.roster.persons import one_row_each
+from reconciler.planning.roster.plan_roster import RosterRules
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """desired: with one row for each person. merging: which accounts are put together. diagnostics: of rows."""
+
+    desired: Desired
+    merging: Merging
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def wanted_people(
+    snapshot: Snapshot,
+    live: Live,
+    rules: RosterRules,
+    client_partner_id: str,
+    suffix: str | None = None,
+    known_orgs: pl.Series | None = None,
+) -> Wanted:
+    """live: of the customer, tombstones included. known_orgs: sourcedIds of its orgs. Raises Refusal as `desire`.
+
+    Only the whole roster tells whether it wants somebody of a merge; of whom it wants nobody, the rows are looked at
+    once more, each by itself.
+    """
+    merging = settle_merges(rules.merges, snapshot, live, rules.protect)
+    while True:
+        others = merging.others(live.users)
+        merged = merging.aliases if merging.aliases.height else None
+        persons = one_row_each(snapshot, others, rules.match_with, client_partner_id, known_orgs, merged)
+        desired = desire(persons.snapshot, client_partner_id, suffix, known_orgs, rules.selection)
+        settled = merging.wanted_by(desired)
+        if settled is merging:
+            return Wanted(desired, merging, persons.diagnostics)
+        merging = settled

@@ -1,0 +1,1 @@
+"""undo: see ARCHITECTURE.md."""

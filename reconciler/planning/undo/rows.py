@@ -1,0 +1,174 @@
+"""Rows that a run touched, each with what was before it, what is now, and what turns the one into the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import polars as pl
+
+from reconciler.model.change import Action
+from reconciler.model.kind import Kind
+from reconciler.model.reason import Reason
+from reconciler.model.roster import FIELDS, AccountStatus, field_names
+from reconciler.planning.roster.roster_diff import change_schema, fingerprint, in_report_order, label
+
+#: What is not live any more afterwards.
+ENDING = (Action.DELETE.value, Action.CONCLUDE.value)
+
+
+class Spared(StrEnum):
+    """Why a row that the run touched is left alone."""
+
+    CHANGED_SINCE = "changed-since"
+    TAKEN_SINCE = "taken-since"
+    STILL_USED = "still-used"
+    REFERENCE_GONE = "reference-gone"
+    OTHER_HALF = "other-half"
+    ERASED = "erased"
+    NO_LONGER_KEPT = "no-longer-kept"
+
+
+def ends() -> pl.Expr:
+    return pl.col("action").is_in(ENDING)
+
+
+def with_live(
+    kind: Kind, touched: pl.DataFrame, live: pl.DataFrame, references: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """What was (fields by name, `was_*` beside), what is now (`before_*`, `now_*`), references as sourcedIds."""
+    was = touched.select(pl.exclude("was"), pl.col("was").struct.unnest()).rename(
+        {
+            "file": "now_file",
+            "line": "now_line",
+            "sourced_id": "was_key",
+            "managed_by": "was_manager",
+            "tombstoned_at": "was_tombstoned_at",
+            "concluded_at": "was_concluded_at",
+        }
+    )
+    for field in FIELDS[kind]:
+        if field.boolean and field.name in was.columns:
+            was = was.with_columns(pl.col(field.name).cast(pl.Boolean))
+        if field.reference is not None:
+            names = references[field.name].select(
+                pl.col("id").alias(field.name), pl.col("sourced_id").alias(f"{field.name}_key")
+            )
+            was = (
+                was.with_columns(pl.col(field.name).alias(f"was_{field.name}_id"))
+                .join(names, on=field.name, how="left", maintain_order="left")
+                .drop(field.name)
+                .rename({f"{field.name}_key": field.name})
+            )
+    if kind is Kind.USER:
+        was = was.with_columns(pl.col("was_key").is_not_null().alias("bound"))
+    now = live.select(
+        "id",
+        pl.col("sourced_id").alias("now_key"),
+        pl.col("fingerprint").alias("seen"),
+        pl.col("tombstoned").alias("now_tombstoned"),
+        *([pl.col("managed_by").alias("now_manager")] if kind is Kind.USER else []),
+        *(["account_id", "class_id"] if kind is Kind.ENROLLMENT else []),
+        *[pl.col(name).alias(f"before_{name}") for name in field_names(kind)],
+    )
+    return was.join(now, on="id", how="left", maintain_order="left")
+
+
+def with_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+    """With `action` (null: nothing to do), `key`, `former_key` and `why` (null: not spared). Of accounts only those
+    that a roster knows or knew: administrators follow their documents."""
+    was_live = ~pl.col("made") & pl.col("was_tombstoned_at").is_null()
+    now_live = pl.col("there") & ~pl.col("now_tombstoned").fill_null(True)
+    rostered = pl.col("was_key").is_not_null() | pl.col("now_key").is_not_null()
+    equal = was_live & now_live & _as_it_was(kind)
+    action = (
+        pl.when(now_live & ~was_live)
+        .then(
+            pl.when(pl.col("was_concluded_at").is_not_null())
+            .then(pl.lit(Action.CONCLUDE.value))
+            .otherwise(pl.lit(Action.DELETE.value))
+        )
+        .when(was_live & ~now_live)
+        .then(pl.lit(Action.RESTORE.value))
+        .when(was_live & now_live & ~equal)
+        .then(_staying(kind))
+    )
+    standing = ~pl.col("taken_back")
+    rows = rows.with_columns(pl.when(standing).then(action).alias("action")).filter(rostered)
+    key = pl.col("was_key")
+    key = pl.when(ends() | key.is_null()).then("now_key").otherwise(key)
+    rows = rows.with_columns(key.alias("key")).with_columns(
+        pl.when(pl.col("now_key").is_not_null() & (pl.col("now_key") != pl.col("key")))
+        .then("now_key")
+        .alias("former_key")
+    )
+    # Only another hand leaves a row without a fingerprint.
+    why = (
+        pl.when(pl.col("action").is_null())
+        .then(None)
+        .when(~pl.col("there"))
+        .then(pl.lit(Spared.NO_LONGER_KEPT.value))
+        .when(pl.col("later").is_not_null() | pl.col("seen").is_null())
+        .then(pl.lit(Spared.CHANGED_SINCE.value))
+    )
+    return rows.with_columns(why.alias("why"))
+
+
+def _as_it_was(kind: Kind) -> pl.Expr:
+    """A person's other sourcedId is no change of their enrollments."""
+    names = [name for name in field_names(kind) if not (kind is Kind.ENROLLMENT and name == "user")]
+    same = [pl.col(name).eq_missing(pl.col(f"before_{name}")) for name in names]
+    if kind is Kind.ENROLLMENT:
+        same.append(pl.col("was_user_id").eq_missing(pl.col("account_id")))
+    return pl.all_horizontal(pl.col("was_key").eq_missing(pl.col("now_key")), *same)
+
+
+def _staying(kind: Kind) -> pl.Expr:
+    if kind is not Kind.USER:
+        return pl.lit(Action.UPDATE.value)
+    was, now = pl.col("was_key"), pl.col("now_key")
+    status = pl.col("status").ne_missing(pl.col("before_status"))
+    return (
+        pl.when(was.is_not_null() & now.is_null())
+        .then(pl.lit(Action.ADOPT.value))
+        .when(was.is_not_null() & (was != now))
+        .then(pl.lit(Action.REKEY.value))
+        .when(status & (pl.col("status") == AccountStatus.SUSPENDED.value))
+        .then(pl.lit(Action.SUSPEND.value))
+        .when(status)
+        .then(pl.lit(Action.RESUME.value))
+        .otherwise(pl.lit(Action.UPDATE.value))
+    )
+
+
+def shaped(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+    """Exactly the columns of a change frame, in the order of reports."""
+    schema = change_schema(kind)
+    ending = ends()
+    # What goes keeps its values, and an account that is no longer the roster's its key until it is unbound.
+    fields = [pl.when(ending).then(f"before_{name}").otherwise(name).alias(name) for name in field_names(kind)]
+    zero = pl.lit(0, dtype=pl.Int64)
+    made = rows.with_columns(
+        *fields,
+        pl.lit(Reason.UNDONE.value).alias("reason"),
+        pl.col("key").alias("sourced_id"),
+        pl.col("id").alias("live_id"),
+        pl.when(~ending).then("origin_file").alias("file"),
+        pl.when(~ending).then("origin_line").alias("line"),
+        pl.lit(False).alias("held"),
+        *(_manager() if kind is Kind.USER else []),
+    ).with_columns(label(kind), fingerprint(kind))
+    made = made.with_columns(pl.when(ending | _unbound(kind)).then(zero).otherwise("fingerprint").alias("fingerprint"))
+    missing = [pl.lit(None, dtype=type_).alias(name) for name, type_ in schema.items() if name not in made.columns]
+    return in_report_order(
+        made.with_columns(missing).select(pl.col(name).cast(type_) for name, type_ in schema.items())
+    )
+
+
+def _unbound(kind: Kind) -> pl.Expr:
+    return pl.col("was_key").is_null() if kind is Kind.USER else pl.lit(False)
+
+
+def _manager() -> list[pl.Expr]:
+    """An account that the roster lets go of is again whose it was."""
+    return [pl.when(ends() | pl.col("bound")).then("now_manager").otherwise("was_manager").alias("manager")]

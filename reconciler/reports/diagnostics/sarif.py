@@ -1,0 +1,89 @@
+"""Diagnostics in SARIF 2.1.0, the exchange format of code scanners (OASIS standard of that name)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, assert_never
+from urllib.parse import quote
+
+from reconciler.model.diagnostic import Diagnostic, Severity, Span
+from reconciler.reports.diagnostics.places import readable
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+VERSION = "2.1.0"
+ROOT = "%SRCROOT%"
+#: the name of our way of making fingerprints; a new way gets a new name
+FINGERPRINT = "reconciler/v1"
+
+_LINE_NUMBER = re.compile(r"\bline \d[\d,]*")
+
+Object = dict[str, Any]
+
+
+def render(diagnostics: Sequence[Diagnostic], path: Callable[[str], str], tool_version: str) -> str:
+    """One run. path: a diagnostic's file -> its path below the repository's root; a whole path where it lies elsewhere.
+
+    Columns count characters. A fingerprint is made of the rule, the file and the words without line numbers, and of
+    how many alike stand above it, so that it stays when lines move.
+    """
+    rules = sorted({each.code for each in diagnostics})
+    seen: Counter[str] = Counter()
+    run: Object = {
+        "tool": {"driver": {"name": "reconciler", "version": tool_version, "rules": [_rule(code) for code in rules]}},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {ROOT: {"description": {"text": "The repository's root."}}},
+        "results": [_result(each, rules, path, seen) for each in diagnostics],
+    }
+    return json.dumps({"$schema": SCHEMA, "version": VERSION, "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(code: str) -> Object:
+    return {"id": code, "shortDescription": {"text": code.replace("-", " ").capitalize() + "."}}
+
+
+def _result(diagnostic: Diagnostic, rules: Sequence[str], path: Callable[[str], str], seen: Counter[str]) -> Object:
+    file = path(diagnostic.span.file) if diagnostic.span else ""
+    mark = _fingerprint(diagnostic, file)
+    seen[mark] += 1
+    hint = f"\n{diagnostic.hint}" if diagnostic.hint else ""
+    result: Object = {
+        "ruleId": diagnostic.code,
+        "ruleIndex": rules.index(diagnostic.code),
+        "level": _level(diagnostic.severity),
+        "message": {"text": readable(diagnostic.message + hint)},
+    }
+    if diagnostic.span is not None:
+        result["locations"] = [{"physicalLocation": _location(diagnostic.span, file)}]
+    return {**result, "partialFingerprints": {FINGERPRINT: f"{mark}:{seen[mark]}"}}
+
+
+def _location(span: Span, file: str) -> Object:
+    uri = quote(os.fsencode(file))
+    place: Object = {"uri": f"file://{uri}"} if file.startswith("/") else {"uri": uri, "uriBaseId": ROOT}
+    location: Object = {"artifactLocation": place}
+    if span.line:
+        location["region"] = {"startLine": span.line} | ({"startColumn": span.column} if span.column else {})
+    return location
+
+
+def _fingerprint(diagnostic: Diagnostic, file: str) -> str:
+    words = _LINE_NUMBER.sub("line", diagnostic.message)
+    whole = "\0".join((diagnostic.code, file, words)).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(whole).hexdigest()[:32]
+
+
+def _level(severity: Severity) -> str:
+    match severity:
+        case Severity.ERROR:
+            return "error"
+        case Severity.WARNING:
+            return "warning"
+        case Severity.INFO:
+            return "note"
+        case _:
+            assert_never(severity)

@@ -1,0 +1,235 @@
+"""A plan as one HTML file that needs nothing else: no request, no script but its own, readable without it too."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Template
+from markupsafe import Markup
+
+from reconciler.model.change import Action
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.kind import DECLARED_KINDS, Kind
+from reconciler.model.plan import LimitUse, Plan
+from reconciler.reports.plan.entries import VERBS, Entry, elsewhere_words, entry, place, short_commit
+from reconciler.reports.plan.markdown_text import escaping
+from reconciler.reports.plan.overview import Told, survey
+from reconciler.reports.plan.people import Mask, People
+from reconciler.reports.plan.remarks import limit_name, nearness
+from reconciler.reports.plan.rows import Group
+from reconciler.reports.plan.tables import count_of, is_counted
+from reconciler.reports.plan.terminal import clean
+from reconciler.reports.plan.wording import NOUNS, counted, moment, source_words
+from reconciler.reports.plan.wording import value as in_words
+
+# Limits as bars: what is used, and a mark where the limit is.
+
+WIDTH = 240
+#: Room behind the longer of limit and use, so that the mark never stands at the edge.
+_ROOM = 1.12
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """used: within the limit; over: beyond it, beginning at the mark. All in units of `WIDTH`."""
+
+    name: str
+    words: str
+    exceeded: bool
+    used: float
+    over: float
+    mark: float
+
+
+def bars(limits: Sequence[LimitUse], most: int) -> tuple[list[Bar], int]:
+    """The customer's own first, then the schools nearest to their limit; and how many used ones are left out."""
+    used = [limit for limit in limits if limit.seen]
+    whole = [limit for limit in used if limit.scope == "customer"]
+    schools = sorted((limit for limit in used if limit.scope != "customer"), key=nearness)
+    shown = [*whole, *schools[:most]]
+    return [_bar(limit) for limit in shown], len(used) - len(shown)
+
+
+def _bar(limit: LimitUse) -> Bar:
+    scale = WIDTH / (max(limit.seen, limit.allowed) * _ROOM)
+    before = f", {limit.earlier:,} of them before" if limit.earlier else ""
+    return Bar(
+        name=limit_name(limit),
+        words=f"{limit.seen:,} of {limit.allowed:,} allowed, {limit.of:,} live{before}",
+        exceeded=limit.exceeded,
+        used=round(min(limit.seen, limit.allowed) * scale, 1),
+        over=round(max(limit.seen - limit.allowed, 0) * scale, 1),
+        mark=round(limit.allowed * scale, 1),
+    )
+
+
+#: Rows of changes in one file, whatever `rows` says; a browser stays quick with so many.
+MOST_ROWS = 10_000
+#: More customers than this, and each is folded until it is opened.
+_MOST_OPEN = 12
+_MOST_REMARKS = 100
+_LONGEST_VALUE = 400
+_REMOVALS = (*DECLARED_KINDS, Kind.USER, Kind.CLASS, Kind.ORG, Kind.ENROLLMENT)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A change; where many are told by their number, only the words, without an entry."""
+
+    customer: str
+    action: Action
+    kind: Kind
+    noun: str
+    held: bool
+    entry: Entry | None = None
+    words: str = ""
+    causes: str = ""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One customer beneath what is taken away. left_out: changes of it that are not shown, in words."""
+
+    told: Told
+    source: str
+    bars: list[Bar]
+    more_bars: int
+    rows: list[_Row]
+    left_out: list[str]
+    remarks: tuple[Diagnostic, ...]
+    more_remarks: int
+
+
+def render(plan: Plan, people: People, mask: Mask, rows: int = 1000, *, command: str = "") -> str:
+    """rows: most changes of one customer, kind and action; deletions are cut as well, and everything that is cut is
+    counted. command: the words that would apply this plan, put before `--approve HOLD`."""
+    told = survey(plan, people, mask, rows, removals=rows)
+    room = _Room(MOST_ROWS)
+    removals, removals_left_out = _removals(told.customers, room)
+    blocks = [block for each in told.customers if (block := _block(each, room, plan.created_at, rows)) is not None]
+    return _template().render(
+        told=told,
+        plan=plan,
+        made=moment(plan.created_at),
+        commit=short_commit(plan.base) if plan.base else "",
+        elsewhere=elsewhere_words(plan.elsewhere) if plan.elsewhere else "",
+        causes=plan.base is not None,
+        removals=removals,
+        removals_left_out=removals_left_out,
+        stopped=[each for each in told.customers if each.is_stopped],
+        blocks=blocks,
+        quiet=[each.name for each in told.customers if each.is_quiet],
+        is_open=len(blocks) <= _MOST_OPEN,
+        command=command,
+        kinds=list(Kind),
+        actions=list(Action),
+    )
+
+
+class _Room:
+    """How many rows a file still takes."""
+
+    def __init__(self, rows: int) -> None:
+        self.left = rows
+
+    def shown(self, group: Group) -> int:
+        """How many of the group's changes there is room for; that much less is left."""
+        number = min(len(group.changes), self.left)
+        self.left -= number
+        return number
+
+
+def _removals(customers: tuple[Told, ...], room: _Room) -> tuple[list[_Row], list[str]]:
+    """Customers and communities first, then people, then what goes with them."""
+    found = [(each, group) for each in customers for group in each.removals]
+    found.sort(key=lambda pair: _REMOVALS.index(pair[1].kind))
+    rows: list[_Row] = []
+    left_out: list[str] = []
+    for each, group in found:
+        shown, words = _rows(each, group, room)
+        rows += shown
+        left_out += [f"{words} of {each.name}"] if words else []
+    return rows, left_out
+
+
+def _rows(each: Told, group: Group, room: _Room) -> tuple[list[_Row], str]:
+    """The rows of a group, and what is left out of it in words."""
+    one, many = NOUNS[group.kind]
+    if group.kind is Kind.ENROLLMENT or (is_counted(group) and not group.changes):
+        words = count_of(each.customer, group)
+        return [_Row(each.name, group.action, group.kind, many, bool(group.held), words=words)], ""
+    shown = [entry(each.name, change) for change in group.changes[: room.shown(group)]]
+    rows = [_Row(each.name, group.action, group.kind, one, found.held, found, causes=_causes(found)) for found in shown]
+    more = group.total - len(shown)
+    return rows, f"{counted(more, f'more {one}', f'more {many}')} to {VERBS[group.action]}" if more else ""
+
+
+def _causes(found: Entry) -> str:
+    """For the filter: the change's cause and those of its fields."""
+    causes = {found.cause, *(field.cause for field in found.fields)} - {None}
+    return " ".join(sorted(filter(None, causes)))
+
+
+def _block(each: Told, room: _Room, now: str, rows: int) -> _Block | None:
+    """None for a customer of which there is nothing to say."""
+    if each.is_stopped:
+        return None
+    found, more_bars = bars(each.customer.limits, rows)
+    shown: list[_Row] = []
+    left_out: list[str] = []
+    for group in each.others:
+        listed, words = _rows(each, group, room)
+        shown += listed
+        left_out += [words] if words else []
+    remarks = each.diagnostics[:_MOST_REMARKS]
+    if not (shown or found or remarks or left_out):
+        return None
+    source = " · ".join(source_words(each.customer.source, now)) if each.customer.source else ""
+    return _Block(each, source, found, more_bars, shown, left_out, remarks, len(each.diagnostics) - len(remarks))
+
+
+@cache
+def _template() -> Template:
+    environment = escaping(_visible)
+    style, script = _own("report.css"), _own("report.js")
+    filters: dict[str, Callable[..., Any]] = {"value": _value, "place": place, "counted": counted}
+    environment.filters.update(filters)
+    environment.globals.update(
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        bar_width=WIDTH,
+        verbs=VERBS,
+        nouns=NOUNS,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _visible(value: object) -> object:
+    """Numbers with commas; no control character or mark of direction in a text. What is not Markup is escaped then."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return clean(str(value))
+
+
+def _value(given: object) -> str:
+    return in_words(given, _LONGEST_VALUE)
+
+
+def _own(name: str) -> Markup:
+    """Our own file as it is, for within a style or script element."""
+    return Markup(files("reconciler.reports").joinpath("templates", name).read_text(encoding="utf-8"))
+
+
+def _hash(text: str) -> str:
+    """As a Content-Security-Policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

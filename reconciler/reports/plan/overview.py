@@ -1,0 +1,187 @@
+"""A plan as every report for people tells it: what comes first, what is told once for many, what is left of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import TypeAlias
+
+from reconciler.model.change import Action, Update
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
+from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
+from reconciler.reports.plan.folding import Fold, fold
+from reconciler.reports.plan.people import Mask, People, View
+from reconciler.reports.plan.protections import WeakenedRow, weakened_rows
+from reconciler.reports.plan.rows import Group, declared_totals, groups
+from reconciler.reports.plan.wording import TO_DO, counted, things
+
+# The first line of every report for people: what is taken away, then what else changes.
+
+_OTHER_KINDS = tuple(kind for kind in ROSTER_KINDS if kind is not Kind.USER)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    total: int = 0
+    held: int = 0
+
+    def __add__(self, other: _Sum) -> _Sum:
+        return _Sum(self.total + other.total, self.held + other.held)
+
+
+_Sums: TypeAlias = dict[tuple[Action, Kind], _Sum]
+
+
+def totals(customers: Sequence[CustomerPlan], groups: Iterable[Group], weakened: int = 0) -> str:
+    """groups: of all customers. Removals before everything else, people before everybody's classes. Where people
+    change, what else a roster adds or updates is left to the tables. weakened: protections, told with the removals."""
+    sums: _Sums = {}
+    for group in groups:
+        place = (group.action, group.kind)
+        sums[place] = sums.get(place, _Sum()) + _Sum(group.total, group.held)
+    later = tuple(action for action in Action if action is not Action.DELETE)
+    removed = _people(sums, (Action.DELETE,), named=False)
+    removed_too = _others(sums, DECLARED_KINDS, Action.DELETE) + _others(sums, _OTHER_KINDS, Action.DELETE)
+    changed = _people(sums, later, named=bool(removed) and not removed_too and not weakened)
+    declared = [part for action in later for part in _others(sums, DECLARED_KINDS, action)]
+    others = [part for action in later for part in _others(sums, _OTHER_KINDS, action)]
+    rest = [*_settings(customers), *declared, *([] if removed or changed else others)]
+    who = _who(customers)
+    less = [counted(weakened, "protection", "protections") + " weakened"] if weakened else []
+    changes = [*removed, *removed_too, *less, *changed, *rest]
+    if not changes and len(who) == 1:
+        changes = ["nothing to change"]
+    return " · ".join([*who, *changes])
+
+
+def _who(customers: Sequence[CustomerPlan]) -> list[str]:
+    number = sum(customer.id != CATALOGUE for customer in customers)
+    catalogue = any(customer.id == CATALOGUE for customer in customers)
+    who = things(number, Kind.CUSTOMER)
+    if catalogue:
+        who = f"{who} and the catalogue" if number else "the catalogue"
+    refused = sum(customer.outcome is Outcome.REFUSED for customer in customers)
+    failed = sum(customer.outcome is Outcome.FAILED for customer in customers)
+    return [who, *([f"{refused:,} refused"] if refused else []), *([f"{failed:,} failed"] if failed else [])]
+
+
+def _people(sums: _Sums, actions: tuple[Action, ...], *, named: bool) -> list[str]:
+    """named: what stands before says already that people are counted; so does the first part for the next."""
+    parts: list[str] = []
+    for action in actions:
+        found = sums.get((action, Kind.USER))
+        if found is None:
+            continue
+        number = f"{found.total:,}" if named or parts else things(found.total, Kind.USER)
+        parts.append(f"{number} {TO_DO[action]}{_held(found)}")
+    return parts
+
+
+def _others(sums: _Sums, kinds: tuple[Kind, ...], action: Action) -> list[str]:
+    """Several kinds in one part: `5 orgs, 40 classes to add`. Changed settings are counted one by one elsewhere.
+
+    What is held with held people goes without saying.
+    """
+    settings = kinds == DECLARED_KINDS and action is Action.UPDATE
+    found = [(kind, sums[action, kind]) for kind in kinds if (action, kind) in sums and not settings]
+    if not found:
+        return []
+    implied = kinds == _OTHER_KINDS and sums.get((action, Kind.USER), _Sum()).held
+    whole = _Sum() if implied else sum((each for _, each in found), _Sum())
+    listed = ", ".join(things(each.total, kind) for kind, each in found)
+    return [f"{listed} {TO_DO[action]}{_held(whole)}"]
+
+
+def _settings(customers: Sequence[CustomerPlan]) -> list[str]:
+    number = sum(
+        len(change.fields) for customer in customers for change in customer.declared if isinstance(change, Update)
+    )
+    return [f"{counted(number, 'setting', 'settings')} to change"] if number else []
+
+
+def _held(found: _Sum) -> str:
+    if not found.held:
+        return ""
+    return ", HELD" if found.held == found.total == 1 else f", {found.held:,} of them HELD"
+
+
+#: what takes something away
+TAKING = (Action.DELETE, Action.SUSPEND, Action.CONCLUDE)
+
+
+class Told:
+    """One customer: all its changes, and those that are told under its own name."""
+
+    def __init__(self, customer: CustomerPlan, rest: CustomerPlan, view: View, rows: int, removals: int) -> None:
+        self.customer, self.view = customer, view
+        self.groups = groups(rest, view, rows, removals)
+        roster = (group for group in self.groups if group.kind in ROSTER_KINDS)
+        self.everything = self.groups if rest is customer else (*declared_totals(customer), *roster)
+
+    @property
+    def name(self) -> str:
+        return "catalogue" if self.customer.id == CATALOGUE else self.customer.id
+
+    @property
+    def removals(self) -> tuple[Group, ...]:
+        return () if self.is_stopped else tuple(group for group in self.groups if group.action in TAKING)
+
+    @property
+    def others(self) -> tuple[Group, ...]:
+        return () if self.is_stopped else tuple(group for group in self.groups if group.action not in TAKING)
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.customer.outcome in (Outcome.REFUSED, Outcome.FAILED)
+
+    @property
+    def loses(self) -> bool:
+        return bool(self.removals)
+
+    @property
+    def is_folded(self) -> bool:
+        """Everything that changes of it is told with other customers' changes."""
+        return bool(self.everything) and not self.groups and not self.is_stopped
+
+    @property
+    def is_quiet(self) -> bool:
+        return not self.everything and not self.is_stopped
+
+    @cached_property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return tuple(self.view.diagnostic(each) for each in self.customer.diagnostics)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """headline: the totals, in our own words. weakened: rows; how many protections these are is in the headline."""
+
+    plan: Plan
+    headline: str
+    weakened: tuple[WeakenedRow, ...]
+    folds: tuple[Fold, ...]
+    customers: tuple[Told, ...]
+
+    @property
+    def removes_people(self) -> bool:
+        return any(group.action is Action.DELETE for each in self.customers for group in each.removals)
+
+    @property
+    def shown_only(self) -> tuple[Told, ...]:
+        """Whose roster is the last good one: what it would change is told, and no apply does it."""
+        return tuple(each for each in self.customers if not each.customer.roster_applies and each.customer.roster)
+
+
+def survey(plan: Plan, people: People, mask: Mask, rows: int, removals: int) -> Survey:
+    """rows: most changes of one customer, kind and action; removals: the same for deletions."""
+    folded = fold(plan.customers)
+    told = tuple(
+        Told(customer, rest, View(people, mask, customer.id), rows, removals)
+        for customer, rest in zip(plan.customers, folded.rest, strict=True)
+    )
+    weakened = len(plan.weakened) + sum(len(customer.weakened) for customer in plan.customers)
+    headline = totals(plan.customers, chain.from_iterable(each.everything for each in told), weakened)
+    return Survey(plan, headline, weakened_rows(plan, people, mask), folded.folds, told)

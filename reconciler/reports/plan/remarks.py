@@ -1,0 +1,105 @@
+"""Limits and diagnostics of one customer: what stands beneath its changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.plan import CustomerPlan, LimitUse
+from reconciler.reports.plan.terminal import Layout, clean, pad, widest
+from reconciler.reports.plan.wording import counted
+
+_COLUMN = 8
+
+
+#: What a limit counts, in a few words.
+_LIMITS = {
+    "users": "people to remove",
+    "scope_narrowed": "people no longer selected",
+    "classes": "classes to remove",
+    "enrollments": "enrollments to remove",
+    "rekeys": "people to rekey",
+    "updates": "other username, e-mail, school",
+    "role_escalations": "role escalations",
+}
+
+
+def limit_lines(limits: Sequence[LimitUse], layout: Layout) -> list[str]:
+    """How far every limit is used; of schools, as many as a report has rows, the nearest to their limit first."""
+    whole = [limit for limit in limits if limit.scope == "customer"]
+    schools = sorted((limit for limit in limits if limit.scope != "customer"), key=nearness)
+    used = [limit for limit in whole if limit.seen]
+    losing = [limit for limit in schools if limit.seen]
+    shown = [*used, *losing[: layout.rows]]
+    names = [limit_name(limit) for limit in shown]
+    seen = widest([f"{limit.seen:,}" for limit in shown])
+    column = widest(names)
+    lines = []
+    for limit, name in zip(shown, names, strict=True):
+        before = f", {limit.earlier:,} of them before" if limit.earlier else ""
+        over = f"  {layout.paint.red('✗ exceeded')}" if limit.exceeded else ""
+        lines.append(
+            f"{pad(name, column)}  {limit.seen:>{seen},} of {limit.allowed:,} allowed, {limit.of:,} live{before}{over}"
+        )
+    if more := len(losing) - len(losing[: layout.rows]):
+        lines.append(counted(more, "more school loses people", "more schools lose people"))
+    if any(limit.planned for limit in limits):
+        lines += _unused([limit for limit in whole if not limit.seen], len(schools) - len(losing))
+    return _beneath("limits", lines)
+
+
+def nearness(limit: LimitUse) -> tuple[bool, float, str]:
+    """Exceeded ones first, then by the share that is used."""
+    return (not limit.exceeded, -limit.seen / max(limit.allowed, 1), limit.scope)
+
+
+def _unused(limits: Iterable[LimitUse], schools: int) -> list[str]:
+    parts = [f"{_LIMITS[limit.name]} {limit.allowed:,}" for limit in limits]
+    lines = [f"unused: {', '.join(parts)}"] if parts else []
+    if schools:
+        lines.append(counted(schools, "more school loses nobody", "more schools lose nobody"))
+    return lines
+
+
+def limit_name(limit: LimitUse) -> str:
+    """What it counts; of a school, which."""
+    if limit.scope == "customer":
+        return _LIMITS[limit.name]
+    org = limit.scope.removeprefix("org:")
+    return clean(f"{limit.label} ({org})" if limit.label and limit.label != org else org)
+
+
+def remark_lines(customer: CustomerPlan, diagnostics: Sequence[Diagnostic], layout: Layout) -> list[str]:
+    """Rows set aside, then every other thing that was noticed."""
+    aside = sum(counts.quarantined for counts in customer.counts.values())
+    errors = [each for each in diagnostics if each.is_error]
+    others = [each for each in diagnostics if not each.is_error]
+    lines: list[str] = []
+    if aside:
+        what = f"{aside:,} set aside; what {'it names' if aside == 1 else 'they name'} stays as it is"
+        lines += _beneath("rows", [what, *diagnostic_lines(errors, layout)])
+    elif errors:
+        lines += _beneath("errors", diagnostic_lines(errors, layout))
+    lines += _beneath("notes", diagnostic_lines(others, layout))
+    return lines
+
+
+def diagnostic_lines(diagnostics: Sequence[Diagnostic], layout: Layout) -> list[str]:
+    """In the form of the contract; no more than `rows`, and how many more there are. A hint that several in a
+    row share stands once, under the last of them."""
+    lines = []
+    shown = diagnostics[: layout.rows]
+    for each, following in zip_longest(shown, shown[1:]):
+        lines.append(clean(str(replace(each, hint=None))))
+        if each.hint and (following is None or following.hint != each.hint):
+            lines += [f"    {clean(text.strip())}" for text in each.hint.splitlines()]
+    more = len(diagnostics) - layout.rows
+    if more > 0:
+        lines.append(f"… {more:,} more; all of them: --rows {len(diagnostics)} or --format json")
+    return lines
+
+
+def _beneath(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"{pad('' if place else title, _COLUMN)}{line}" for place, line in enumerate(lines)]

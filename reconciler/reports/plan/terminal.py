@@ -1,0 +1,143 @@
+"""Text in terminal cells: made harmless, measured, padded, coloured."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+#: Marks that turn the direction of what follows; a name that holds one can make a line read as another.
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_BREAKING = frozenset({"Cc", "Zl", "Zp", "Cs"})
+
+
+def clean(text: str) -> str:
+    """Control characters, line breaks and marks of direction as visible escapes."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"\\u{ord(each):04x}" if each in _TURNING or unicodedata.category(each) in _BREAKING else each for each in text
+    )
+
+
+def pad(text: str, cells: int) -> str:
+    """Filled up with spaces to so many cells; a longer text stays whole."""
+    return text + " " * max(0, cells - cell_len(text))
+
+
+def clip(text: str, cells: int) -> str:
+    """Cut to so many cells, the last of them an ellipsis where something was cut."""
+    return text if cell_len(text) <= cells else set_cell_size(text, cells - 1).rstrip() + "…"
+
+
+def widest(texts: list[str]) -> int:
+    return max((cell_len(text) for text in texts), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """Colours for a terminal; gives the text back as it is where colour is off."""
+
+    on: bool
+
+    def bold(self, text: str) -> str:
+        return self._in("1", text)
+
+    def dim(self, text: str) -> str:
+        return self._in("2", text)
+
+    def red(self, text: str) -> str:
+        return self._in("31", text)
+
+    def green(self, text: str) -> str:
+        return self._in("32", text)
+
+    def yellow(self, text: str) -> str:
+        return self._in("33", text)
+
+    def held(self, text: str) -> str:
+        return self._in("1;33", text)
+
+    def _in(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.on and text else text
+
+
+# Lines cut to the width of a terminal, at spaces, each with its own indent.
+
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+#: a word in a column of its own, which the rest of the line stands behind
+_TITLE = re.compile(r"([-+~>] )?[^ ]+ {2,}")
+_WIDEST_TITLE = 14
+_DOT = " · "
+
+
+def wrapped(lines: Iterable[str], width: int, command: str = "") -> list[str]:
+    """What is longer goes on beneath, further in. A line that ends in the command goes on after a backslash, so that
+    it can be copied whole."""
+    return [part for line in lines for part in (_wrap(line, width, command) if _cells(line) > width else [line])]
+
+
+def _cells(text: str) -> int:
+    return cell_len(_COLOUR.sub("", text))
+
+
+def _wrap(line: str, width: int, command: str) -> list[str]:
+    text = line.lstrip(" ")
+    indent = " " * (len(line) - len(text))
+    further = " " * _further(line, len(indent))
+    backslash = " \\" if command and command in line else ""
+    found: list[str] = []
+    current, empty = indent, True
+    for word in _units(text, width - len(further) - len(backslash)):
+        wider = f"{current}{'' if empty else ' '}{word}"
+        if not empty and _cells(wider) > width - len(backslash):
+            found.append(current.rstrip() + backslash)
+            wider = further + word.lstrip(" ")
+        current, empty = wider, False
+    return [*found, current]
+
+
+def _further(line: str, indent: int) -> int:
+    title = None if indent else _TITLE.match(_COLOUR.sub("", line))
+    return title.end() if title and title.end() <= _WIDEST_TITLE else indent + 2
+
+
+def _units(text: str, widest: int) -> Iterable[str]:
+    """What stands between two dots stays together where it fits on a line, words elsewhere."""
+    *pieces, last = text.split(_DOT)
+    for piece in (*(f"{piece} ·" for piece in pieces), last):
+        if pieces and _cells(piece) <= widest:
+            yield piece
+        else:
+            yield from _words(piece, widest)
+
+
+def _words(text: str, widest: int) -> Iterable[str]:
+    """Several spaces in a row stay with the word behind them. What fits on no line is broken anywhere."""
+    for word in re.findall(r" *[^ ]+", text):
+        bare = word[1:] if word.startswith(" ") else word
+        if _cells(bare) <= widest:
+            yield bare
+        else:
+            yield from chop_cells(_COLOUR.sub("", bare).strip(" "), widest)
+
+
+# How a terminal report is laid out.
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """rows: most lines per kind and action. width: of the terminal, in cells. command: the words that would
+    apply this plan, empty where nothing can. now: when the plan was made. causes: whose doing each change is, where the
+    plan has a base to tell it from. approved: the holds that go through with this apply."""
+
+    rows: int
+    width: int
+    paint: Paint
+    command: str
+    now: str
+    causes: bool = False
+    approved: frozenset[str] = frozenset()

@@ -1,0 +1,153 @@
+"""One apply at a time per customer. The lock dies with its holder, and names the holder to whoever waits."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.store.database.address import SqliteAddress
+from reconciler.store.database.connection import Connection
+from reconciler.store.errors import StoreProblem
+from reconciler.store.open import Store
+
+RETRY_SECONDS = 0.1
+#: What PostgreSQL keeps of an application's name.
+LABEL_LENGTH = 63
+
+
+def holder() -> str:
+    """This process, for people: `ann@host pid 123`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} pid {os.getpid()}"
+
+
+@contextmanager
+def customer_lock(store: Store, slug: str, timeout: float = 0.0, *, former: str | None = None) -> Iterator[Connection]:
+    """A connection to write through while the customer is locked; waits up to `timeout` seconds for the lock.
+    former: the id that it has until now, where it is renamed; then both are locked.
+
+    Raises StoreProblem `locked` naming who holds it. On PostgreSQL the lock is the connection's own.
+    """
+    # All take them in one order, so that no two wait for each other.
+    slugs = sorted({slug, former or slug})
+    with ExitStack() as held:
+        if isinstance(store.address, SqliteAddress):
+            for each in slugs:
+                held.enter_context(_file_lock(store.address.locks, each, timeout))
+            yield held.enter_context(store.connected())
+            return
+        connection = held.enter_context(store.connected())
+        label = f"reconciler {holder()}"[:LABEL_LENGTH]
+        connection.rows("SELECT set_config('application_name', :label, false)", {"label": label})
+        for each in slugs:
+            held.enter_context(_advisory_lock(connection, each, timeout))
+        yield connection
+
+
+@contextmanager
+def sync_lock(store: Store, slug: str) -> Iterator[None]:
+    """One sync of a customer at a time: a lock of its own, so that applies go on while a roster is fetched. Raises
+    StoreProblem `locked` at once."""
+    name = f"{slug}.sync"
+    if isinstance(store.address, SqliteAddress):
+        # A file is enough: nothing is written through it.
+        with _file_lock(store.address.locks, name, 0.0):
+            yield
+    else:
+        with customer_lock(store, name):
+            yield
+
+
+@contextmanager
+def _advisory_lock(connection: Connection, slug: str, timeout: float) -> Iterator[None]:
+    number = lock_number(slug)
+    _wait(slug, timeout, lambda: _advisory(connection, number), lambda: _advisory_holder(connection, number))
+    try:
+        yield
+    finally:
+        # It would go with the connection, but a moment after that was closed. Where the server ended it, the
+        # lock went too: whoever wrote through it was told, and nobody else has to be.
+        if not connection.closed:
+            with suppress(StoreProblem):
+                connection.rows("SELECT pg_advisory_unlock(:number)", {"number": number})
+
+
+def lock_number(slug: str) -> int:
+    digest = hashlib.sha256(f"reconciler/customer/{slug}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _wait(slug: str, timeout: float, take: Callable[[], bool], who: Callable[[], str]) -> None:
+    end = time.monotonic() + timeout
+    while not take():
+        if time.monotonic() >= end:
+            raise StoreProblem(
+                "locked",
+                f"{slug} is being applied by {who() or 'another process'}; nothing was changed",
+                "Wait until it is done, then plan again.",
+            )
+        time.sleep(RETRY_SECONDS)
+
+
+@contextmanager
+def _file_lock(folder: Path, slug: str, timeout: float) -> Iterator[None]:
+    path = folder / f"{slug}.lock"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as problem:
+        raise StoreProblem(
+            "store-read-only", f"{path} cannot be made: {problem.strerror}", "Check the rights of the folder."
+        ) from None
+    try:
+        _wait(slug, timeout, lambda: _flock(file), lambda: path.read_text("utf-8", errors="replace").strip())
+        os.ftruncate(file, 0)
+        # On a full disk nobody can read who holds it; it is held all the same, and the store says what is wrong.
+        with suppress(OSError):
+            os.pwrite(file, f"{holder()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
+        yield
+        os.ftruncate(file, 0)
+    finally:
+        os.close(file)
+
+
+def _flock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _advisory(connection: Connection, number: int) -> bool:
+    return bool(connection.scalar("SELECT pg_try_advisory_lock(:number)", {"number": number}))
+
+
+HOLDER_SQL = """
+SELECT a.application_name,
+       to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
+       to_char(a.backend_start AT TIME ZONE 'UTC', 'HH24MISS') AS second
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND ((CAST(l.classid AS bigint) << 32) | CAST(l.objid AS bigint)) = :number
+"""
+
+
+def _advisory_holder(connection: Connection, number: int) -> str:
+    row = connection.row(HOLDER_SQL, {"number": number})
+    if row is None:
+        return ""
+    name, day, second = row
+    return f"{name.removeprefix('reconciler ')} since {day}T{second[:2]}:{second[2:4]}:{second[4:]}Z"

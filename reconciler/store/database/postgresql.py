@@ -1,0 +1,164 @@
+"""PostgreSQL through ADBC."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import adbc_driver_postgresql
+import polars as pl
+from adbc_driver_manager import AdbcConnection, AdbcDatabase, dbapi
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine.interfaces import Dialect as Compiler
+
+from reconciler.store.database.address import PostgresqlAddress
+from reconciler.store.errors import StoreProblem, unexplained
+
+if TYPE_CHECKING:
+    from reconciler.store.database.connection import Connection
+
+CONNECT_SECONDS = 10
+#: SQLSTATE query_canceled
+CANCELED = "57014"
+MANY_ROWS = 1000
+
+#: SQLSTATE or its class -> our code, message, what to do. The longest that fits counts.
+EXPLANATIONS = {
+    "23505": ("not-unique", "something that the plan would make is there already", "Plan again."),
+    "40": ("store-busy", "another process changed the same rows of {0}", "Try again."),
+    "53": ("store-full", "{0} has no room or connections left", "Nothing was changed. Look at the server."),
+    "53100": ("disk-full", "the disk of {0} is full", "Nothing was changed. Free some space there and do it again."),
+    "08": ("store-gone", "{0} ended the connection", "Nothing was changed. Do it again when the server is back."),
+    "57": ("store-gone", "{0} ended the connection", "Nothing was changed. Do it again when the server is back."),
+    "28": ("store-refused", "{0} refused the log-in", "Check user and password of the store's URL."),
+    "3D": ("store-unreachable", "{0} does not exist", "Create the database first."),
+    "42501": ("store-refused", "the user may not do this in {0}", "Grant the user rights on the database."),
+    "25006": (
+        "store-read-only",
+        "{0} may not be written",
+        "Nothing was changed. Name the primary server, and look at the setting default_transaction_read_only.",
+    ),
+}
+#: What libpq says by itself, without an SQLSTATE, where there is no server at the other end any more.
+LOST = ("closed the connection", "no connection to the server", "could not receive data", "could not send data", "SSL")
+TAKEN = (
+    "username-taken",
+    "two live accounts of the customer would have the same username",
+    "Plan again: an account was made since, or a held deletion keeps the name.",
+)
+
+
+def completed(uri: str) -> str:
+    """The URI with a time limit for connecting and a name that other sessions see. What it says itself stays as it
+    is: libpq reads a query in another way than a form is read."""
+    parts = urlsplit(uri)
+    added = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "reconciler"}
+    query = [parts.query, *(f"{name}={value}" for name, value in added.items() if f"{name}=" not in parts.query)]
+    return urlunsplit(parts._replace(query="&".join(part for part in query if part)))
+
+
+class Kept:
+    """Stands for the driver's database where a connection would close it: the next one needs it again."""
+
+    def close(self) -> None:
+        """The database is closed with the dialect that keeps it."""
+
+
+class Postgresql:
+    name = "postgresql"
+    json_object = "json_build_object"
+    for_update = " FOR UPDATE"
+    begin_reading: Sequence[str] = ("BEGIN ISOLATION LEVEL REPEATABLE READ",)
+    begin_writing: Sequence[str] = ("BEGIN",)
+
+    def __init__(self, address: PostgresqlAddress) -> None:
+        self.address = address
+        dialect: Callable[..., Compiler] = postgresql.dialect
+        self._database: AdbcDatabase | None = None
+        self.compiler: Compiler = dialect(paramstyle="numeric_dollar")
+
+    def connect(self, *, volatile: bool = False) -> dbapi.Connection:
+        """The driver reads the server's types once per database it opens, which takes far longer than to connect."""
+        try:
+            if self._database is None:
+                self._database = adbc_driver_postgresql.connect(completed(self.address.uri))
+                weakref.finalize(self, self._database.close)
+            return dbapi.Connection(cast(AdbcDatabase, Kept()), AdbcConnection(self._database), autocommit=True)
+        except dbapi.Error as problem:
+            raise self._unreachable(problem) from None
+
+    def prepare(self, cursor: dbapi.Cursor) -> None:
+        """Nothing to set."""
+
+    def insert(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
+        connection.ingest(table, frame)
+        if frame.height >= MANY_ROWS:
+            # Until the server looks by itself, it plans the next statements for the few rows there were before.
+            connection.execute(f"ANALYZE {table}")
+
+    def temporary(self, table: str) -> str:
+        return f"pg_temp.{table}"
+
+    def after_staging(self, connection: Connection, table: str) -> None:
+        connection.execute(f"ANALYZE {self.temporary(table)}")
+
+    def allocate(self, connection: Connection, table: str, count: int) -> pl.Series:
+        return connection.frame(
+            f"SELECT nextval(pg_get_serial_sequence('{table}', 'id')) AS id FROM generate_series(1, {count:d})",
+            {"id": pl.Int64},
+        )["id"].sort()
+
+    def has_table(self, connection: Connection, table: str) -> bool:
+        asked = "SELECT count(*) FROM pg_class WHERE oid = to_regclass(:table)"
+        return bool(connection.scalar(asked, {"table": table}))
+
+    def is_empty(self, connection: Connection) -> bool:
+        asked = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(current_schema())"
+        return not connection.scalar(asked)
+
+    def aggregate_lines(self, expression: str) -> str:
+        return f'string_agg({expression}, chr(10) ORDER BY {expression} COLLATE "C")'
+
+    def json_number(self, expression: str, name: str) -> str:
+        return f"CAST(CAST({expression} AS json) ->> '{name}' AS BIGINT)"
+
+    def _unreachable(self, problem: dbapi.Error) -> StoreProblem:
+        said = str(problem)
+        if "password" in said or "authentication" in said:
+            code, message, hint = EXPLANATIONS["28"]
+        elif "does not exist" in said:
+            code, message, hint = EXPLANATIONS["3D"]
+        else:
+            code, message = "store-unreachable", "{0} cannot be reached"
+            hint = "Check host and port of the store's URL, and that the server runs."
+        return StoreProblem(code, message.format(self.address), hint)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        try:
+            yield
+        except dbapi.Error as problem:
+            state = problem.sqlstate or ""
+            if state == CANCELED:
+                # Ctrl-C in the middle of a statement.
+                raise KeyboardInterrupt from None
+            if state == "23505" and "username_key" in str(problem):
+                raise StoreProblem(*TAKEN) from None
+            known = explanation(state, str(problem), self.address)
+            if known is not None:
+                raise known from None
+            raise unexplained(self.address, f"SQLSTATE {state or 'unknown'}") from problem
+
+
+def explanation(state: str, said: str, address: PostgresqlAddress) -> StoreProblem | None:
+    """What a server says, in our words; None where we have none. state: the SQLSTATE, empty where there is none."""
+    if state in ("", "00000") and any(phrase in said for phrase in LOST):
+        state = "08006"
+    for length in (5, 2):
+        if state[:length] in EXPLANATIONS:
+            code, message, hint = EXPLANATIONS[state[:length]]
+            return StoreProblem(code, message.format(address), hint)
+    return None

@@ -1,0 +1,187 @@
+"""SQLite through ADBC: files made private, one writer at a time, readers never wait."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from adbc_driver_manager import dbapi
+from adbc_driver_sqlite import StatementOptions
+from adbc_driver_sqlite.dbapi import connect
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.interfaces import Dialect as Compiler
+
+from reconciler.store.database.address import SqliteAddress, sqlite_uri
+from reconciler.store.errors import StoreProblem, unexplained
+
+if TYPE_CHECKING:
+    from reconciler.store.database.connection import Connection
+
+#: A column's type is guessed from the first batch of a result, and a later value that does not fit fails.
+#: One batch for all makes the guess certain. Memory is taken as rows arrive, but addresses for a whole batch at once,
+#: by column, for as long as a frame lives: with batches much larger than this, a fork finds no room.
+ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 24)}
+
+#: A temporary table is held in memory.
+SLICE_ROWS = 1_000_000
+
+BUSY_MILLISECONDS = 30_000
+PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
+    # Names of children belong into no temporary file.
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -65536",
+)
+#: Indexes of a large customer are written in random places: in memory that costs little.
+WRITERS_CACHE = "PRAGMA cache_size = -524288"
+
+#: A disk with less room than this is full: SQLite takes more at a time.
+FULL_BYTES = 256 * 1024
+
+#: What SQLite says -> our code, message, what to do.
+EXPLANATIONS = (
+    ("file is not a database", "not-a-store", "{0} is not a SQLite database", "Name another file."),
+    ("malformed", "store-damaged", "{0} is damaged", "Restore it from a backup."),
+    (
+        "disk I/O error",
+        "disk-error",
+        "the disk would not read or write {0}",
+        "Nothing was changed. Check that the disk is there and no quota is used up, then do the same again.",
+    ),
+    ("disk is full", "disk-full", "no space is left for {0}", "Nothing was changed. Free some space and do it again."),
+    (
+        "readonly database",
+        "store-read-only",
+        "{0} may not be written",
+        "Nothing was changed. Check the rights of the file and its folder, and that its disk is not read-only.",
+    ),
+    ("unable to open", "store-unreadable", "{0} cannot be opened", "Check the path and the rights of its folder."),
+    ("failed to open", "store-unreadable", "{0} cannot be opened", "Check the path and the rights of its folder."),
+    ("locked", "store-busy", "another process has been writing to {0}", "Try again when it is done."),
+    (
+        "accounts.username_key",
+        "username-taken",
+        "two live accounts of the customer would have the same username",
+        "Plan again: an account was made since, or a held deletion keeps the name.",
+    ),
+    ("UNIQUE constraint", "not-unique", "something that the plan would make is there already", "Plan again."),
+)
+
+
+class Sqlite:
+    name = "sqlite"
+    json_object = "json_object"
+    for_update = ""
+    # A deferred write after another's commit fails at once: take the lock first, and wait for it.
+    begin_reading: Sequence[str] = ("BEGIN", "SELECT count(*) FROM sqlite_schema")
+    begin_writing: Sequence[str] = (WRITERS_CACHE, "BEGIN IMMEDIATE")
+
+    def __init__(self, address: SqliteAddress) -> None:
+        self.address = address
+        self.compiler: Compiler = sqlite.dialect(paramstyle="qmark")
+
+    def connect(self, *, volatile: bool = False) -> dbapi.Connection:
+        path = self.address.volatile if volatile else self.address.path
+        with self.explained(), _may_be_opened(path):
+            raw = connect(sqlite_uri(path), autocommit=True)
+            try:
+                with raw.cursor() as cursor:
+                    for pragma in (*PRAGMAS, f"PRAGMA synchronous = {'NORMAL' if volatile else 'FULL'}"):
+                        cursor.execute(pragma).fetchall()
+                    if cursor.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
+                        self._write_ahead(cursor)
+            except dbapi.Error:
+                raw.close()
+                raise
+        return raw
+
+    @staticmethod
+    def _write_ahead(cursor: dbapi.Cursor) -> None:
+        # SQLite does not wait here. Whoever is in the way leaves it to the next who opens the file: without
+        # the log readers and a writer wait for each other, and nothing else is different.
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL").fetchall()
+        except dbapi.Error as problem:
+            if "locked" not in str(problem):
+                raise
+
+    def prepare(self, cursor: dbapi.Cursor) -> None:
+        cursor.adbc_statement.set_options(**ONE_BATCH)
+
+    def insert(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
+        # The driver inserts row by row, and on a table with triggers SQLite then saves every page it touches
+        # for every row. One INSERT of all rows saves it once: half the time for a table of three indexes.
+        columns = ", ".join(frame.columns)
+        for rows in frame.iter_slices(SLICE_ROWS):
+            with connection.staged(f"new_{table}", rows) as staged:
+                connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
+
+    def temporary(self, table: str) -> str:
+        return f"temp.{table}"
+
+    def after_staging(self, connection: Connection, table: str) -> None:
+        """SQLite's planner takes the table without an index as the outer loop, which is what we want."""
+
+    def allocate(self, connection: Connection, table: str, count: int) -> pl.Series:
+        used = connection.scalar("SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table}) or 0
+        return pl.int_range(used + 1, used + count + 1, eager=True).alias("id")
+
+    def has_table(self, connection: Connection, table: str) -> bool:
+        asked = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = :table"
+        return bool(connection.scalar(asked, {"table": table}))
+
+    def is_empty(self, connection: Connection) -> bool:
+        return not connection.scalar("SELECT count(*) FROM sqlite_schema")
+
+    def aggregate_lines(self, expression: str) -> str:
+        return f"group_concat({expression}, char(10) ORDER BY {expression})"
+
+    def json_number(self, expression: str, name: str) -> str:
+        return f"json_extract({expression}, '$.{name}')"
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        try:
+            yield
+        except dbapi.NotSupportedError:
+            # What the driver says where Ctrl-C came in the middle of a statement, which it cannot cancel.
+            raise KeyboardInterrupt from None
+        except dbapi.Error as problem:
+            known = explanation(str(problem), self.address)
+            if known is not None:
+                raise known from None
+            raise unexplained(self.address, f"SQLite status {problem.vendor_code}") from problem
+
+
+def explanation(said: str, address: SqliteAddress) -> StoreProblem | None:
+    """What SQLite says, in our words; None where we have none."""
+    if "disk I/O error" in said and _is_full(address.path.parent):
+        # What it says where the log's index finds no room.
+        said = "disk is full"
+    for phrase, code, message, hint in EXPLANATIONS:
+        if phrase in said:
+            return StoreProblem(code, message.format(address.path), hint)
+    return None
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
+
+
+@contextmanager
+def _may_be_opened(path: Path) -> Iterator[None]:
+    """SQLite says the same of a file that is not there and of one on a disk where it may write nothing beside it."""
+    try:
+        yield
+    except dbapi.Error as problem:
+        if "to open" in str(problem) and path.is_file() and not os.access(path.parent, os.W_OK):
+            raise dbapi.OperationalError("readonly database", status_code=problem.status_code) from problem
+        raise

@@ -1,0 +1,1 @@
+"""read: see ARCHITECTURE.md."""

@@ -1,0 +1,192 @@
+"""Roster rows out of the store as frames, with references as sourcedIds again.
+
+A frame's columns are the key, the fields of `model.roster.FIELDS`, and what a plan needs to know of the live
+row. All names are quoted: `user` and `primary` are words of SQL. A `+` before a column keeps SQLite, which knows
+nothing of how rows spread, from looking one of them up by what a whole customer has in common.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from reconciler.model.kind import Kind
+from reconciler.model.roster import FIELDS
+from reconciler.store.database.connection import Connection
+
+Schema = dict[str, pl.DataType | type[pl.DataType]]
+
+
+def _fields(kind: Kind) -> Schema:
+    return {field.name: pl.Boolean if field.boolean else pl.String for field in FIELDS[kind]}
+
+
+KEYED: Schema = {"id": pl.Int64, "sourced_id": pl.String}
+STATE: Schema = {"fingerprint": pl.Int64, "tombstoned": pl.Boolean}
+
+ORGS: Schema = {**KEYED, **_fields(Kind.ORG), **STATE}
+CLASSES: Schema = {**KEYED, **_fields(Kind.CLASS), **STATE}
+#: A row of USERS_SQL: one for each sourcedId of an account.
+BOUND: Schema = {
+    **KEYED,
+    "managed_by": pl.String,
+    **{name: kind for name, kind in _fields(Kind.USER).items() if name not in ("roles", "bound", "aliases")},
+    **STATE,
+    "has_password": pl.Boolean,
+    "lti_links": pl.Int64,
+    "merged_into": pl.Int64,
+    "alias": pl.Int64,
+}
+USERS: Schema = {
+    **{name: kind for name, kind in BOUND.items() if name != "alias"},
+    "aliases": pl.String,
+    "bound": pl.Boolean,
+}
+ROLES: Schema = {"account_id": pl.Int64, "org": pl.String, "role": pl.String}
+ENROLLMENTS: Schema = {
+    **KEYED,
+    **_fields(Kind.ENROLLMENT),
+    **STATE,
+    "account_id": pl.Int64,
+    "class_id": pl.Int64,
+}
+ENROLLMENT_INDEX: Schema = {"id": pl.Int64, "fingerprint": pl.Int64}
+ASSIGNMENTS: Schema = {"account_id": pl.Int64, "class_id": pl.Int64}
+ENROLLMENT_COUNTS: Schema = {"id": pl.Int64, "enrollments": pl.Int64, "classes": pl.Int64}
+
+ROSTER_ISSUER = "(SELECT min(id) FROM issuers WHERE customer_id = :customer AND kind = 'roster')"
+
+#: The sourcedId that an account is known by comes before its aliases.
+MAIN_FIRST = "coalesce(i.alias, 0), i.subject"
+
+ORGS_SQL = """
+SELECT o.id, o.sourced_id, o.name, o.type, o.identifier, p.sourced_id AS parent, o.fingerprint,
+       o.tombstoned_at IS NOT NULL AS tombstoned
+FROM orgs o LEFT JOIN orgs p ON p.id = o.parent_id
+WHERE o.customer_id = :customer ORDER BY o.id
+"""
+
+CLASSES_SQL = """
+SELECT c.id, c.sourced_id, c.title, c.class_code, c.class_type, o.sourced_id AS school, c.course, c.terms, c.grades,
+       c.fingerprint, c.tombstoned_at IS NOT NULL AS tombstoned
+FROM classes c LEFT JOIN orgs o ON o.id = c.org_id
+WHERE c.customer_id = :customer ORDER BY c.id
+"""
+
+USERS_SQL = f"""
+SELECT a.id, i.subject AS sourced_id, a.managed_by, a.username, a.roster_username, a.given_name, a.family_name,
+       a.middle_name, a.email, a.identifier, a.grades, a.role, a.status, a.fingerprint,
+       a.tombstoned_at IS NOT NULL AS tombstoned, a.password_hash IS NOT NULL AS has_password,
+       coalesce(l.n, 0) AS lti_links, a.merged_into, i.alias
+FROM accounts a
+LEFT JOIN identities i ON i.account_id = a.id AND +i.issuer_id = {ROSTER_ISSUER}
+LEFT JOIN (
+    SELECT account_id, count(*) AS n FROM identities
+    WHERE issuer_id IN (SELECT id FROM issuers WHERE customer_id = :customer AND kind = 'lti') GROUP BY account_id
+) l ON l.account_id = a.id
+WHERE a.customer_id = :customer ORDER BY a.id, {MAIN_FIRST}
+"""
+
+ROLES_SQL = """
+SELECT r.account_id, o.sourced_id AS org, r.role FROM account_roles r JOIN orgs o ON o.id = r.org_id
+WHERE r.customer_id = :customer ORDER BY r.account_id, o.sourced_id, r.role
+"""
+
+ENROLLMENT_INDEX_SQL = """
+SELECT id, fingerprint FROM enrollments WHERE customer_id = :customer AND tombstoned_at IS NULL
+"""
+
+ENROLLMENTS_SQL = f"""
+SELECT e.id, e.sourced_id, c.sourced_id AS "class", i.subject AS "user", e.role, e.is_primary AS "primary",
+       e.begin_date, e.end_date, e.fingerprint, e.tombstoned_at IS NOT NULL AS tombstoned, e.account_id, e.class_id
+FROM {{wanted}} w JOIN enrollments e ON {{matches}}
+LEFT JOIN classes c ON c.id = e.class_id
+LEFT JOIN accounts a ON a.id = e.account_id
+LEFT JOIN identities i ON i.account_id = a.id AND +i.issuer_id = {ROSTER_ISSUER}
+WHERE +e.customer_id = :customer ORDER BY e.id, {MAIN_FIRST}
+"""
+
+ASSIGNMENTS_SQL = """
+SELECT account_id, class_id FROM assignments WHERE customer_id = :customer AND tombstoned_at IS NULL ORDER BY id
+"""
+
+ENROLLMENT_COUNTS_SQL = """
+SELECT w.id, count(*) AS enrollments, count(DISTINCT e.class_id) AS classes
+FROM {wanted} w JOIN enrollments e ON e.{column} = w.id
+WHERE +e.customer_id = :customer AND e.tombstoned_at IS NULL GROUP BY w.id ORDER BY w.id
+"""
+
+
+def orgs(connection: Connection, customer: int) -> pl.DataFrame:
+    return connection.frame(ORGS_SQL, ORGS, {"customer": customer})
+
+
+def classes(connection: Connection, customer: int) -> pl.DataFrame:
+    return connection.frame(CLASSES_SQL, CLASSES, {"customer": customer})
+
+
+def users(connection: Connection, customer: int) -> pl.DataFrame:
+    found = connection.frame(USERS_SQL, BOUND, {"customer": customer})
+    return _with_aliases(found).with_columns(pl.col("sourced_id").is_not_null().alias("bound"))
+
+
+def _with_aliases(found: pl.DataFrame) -> pl.DataFrame:
+    """found: a row for each sourcedId of an account. Most customers have one for each person."""
+    users = _one_row_each(found).drop("alias")
+    further = found.filter(pl.col("alias").is_not_null())
+    if further.is_empty():
+        return users.with_columns(pl.lit(None, dtype=pl.String).alias("aliases"))
+    aliases = (
+        further.sort("id", "sourced_id")
+        .group_by("id", maintain_order=True)
+        .agg(pl.col("sourced_id").str.join("\n").alias("aliases"))
+    )
+    return users.join(aliases, on="id", how="left", maintain_order="left")
+
+
+def roles(connection: Connection, customer: int) -> pl.DataFrame:
+    return connection.frame(ROLES_SQL, ROLES, {"customer": customer})
+
+
+def enrollment_index(connection: Connection, customer: int) -> pl.DataFrame:
+    return connection.frame(ENROLLMENT_INDEX_SQL, ENROLLMENT_INDEX, {"customer": customer})
+
+
+def enrollments_by_id(connection: Connection, customer: int, ids: pl.Series) -> pl.DataFrame:
+    return _enrollments(connection, customer, ids.cast(pl.Int64), "e.id = w.wanted")
+
+
+def enrollments_by_key(connection: Connection, customer: int, keys: pl.Series) -> pl.DataFrame:
+    matches = "e.customer_id = :customer AND e.sourced_id = w.wanted"
+    return _enrollments(connection, customer, keys.cast(pl.String), matches)
+
+
+def _enrollments(connection: Connection, customer: int, wanted: pl.Series, matches: str) -> pl.DataFrame:
+    wanted = wanted.drop_nulls().unique(maintain_order=True)
+    asked = {"customer": customer}
+    if wanted.is_empty() or not connection.rows(
+        "SELECT 1 FROM enrollments WHERE customer_id = :customer LIMIT 1", asked
+    ):
+        return pl.DataFrame(schema=ENROLLMENTS)
+    with connection.staged("wanted_enrollments", pl.DataFrame({"wanted": wanted})) as table:
+        found = connection.frame(ENROLLMENTS_SQL.format(wanted=table, matches=matches), ENROLLMENTS, asked)
+    return _one_row_each(found)
+
+
+def assignments(connection: Connection, customer: int) -> pl.DataFrame:
+    return connection.frame(ASSIGNMENTS_SQL, ASSIGNMENTS, {"customer": customer})
+
+
+def enrollment_counts(connection: Connection, customer: int, column: str, ids: pl.Series) -> pl.DataFrame:
+    """column: account_id or class_id. Only ids that have live enrollments get a row."""
+    ids = ids.cast(pl.Int64).drop_nulls().unique(maintain_order=True)
+    if ids.is_empty():
+        return pl.DataFrame(schema=ENROLLMENT_COUNTS)
+    with connection.staged("counted_ids", pl.DataFrame({"id": ids})) as table:
+        return connection.frame(
+            ENROLLMENT_COUNTS_SQL.format(wanted=table, column=column), ENROLLMENT_COUNTS, {"customer": customer}
+        )
+
+
+def _one_row_each(frame: pl.DataFrame) -> pl.DataFrame:
+    """Of an account that is bound to several sourcedIds, the main one; of two by hand, the first."""
+    return frame.unique("id", keep="first", maintain_order=True) if frame["id"].is_duplicated().any() else frame

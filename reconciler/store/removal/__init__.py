@@ -1,0 +1,1 @@
+"""removal: see ARCHITECTURE.md."""

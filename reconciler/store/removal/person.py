@@ -1,0 +1,248 @@
+"""Taking one person out of what is kept as text or as a file: images of other rows, the last roster, holds."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import polars as pl
+
+from reconciler.model.kind import Kind
+from reconciler.store.database.connection import Connection
+from reconciler.store.read.roster_frames import ROSTER_ISSUER
+from reconciler.store.write.documents import text_of
+
+# Everything a store knows one person by: what must be found to remove it everywhere.
+
+
+#: An account, those that it went into, and all that went into one of them.
+ACCOUNTS_SQL = """
+WITH RECURSIVE theirs (id) AS (
+    SELECT CAST(:account AS BIGINT)
+    UNION
+    SELECT CASE WHEN a.id = t.id THEN a.merged_into ELSE a.id END
+    FROM theirs t JOIN accounts a ON a.id = t.id OR a.merged_into = t.id
+    WHERE a.customer_id = :customer AND a.merged_into IS NOT NULL
+)
+SELECT id FROM theirs ORDER BY id
+"""
+
+#: What says who somebody is, of an account and of its images.
+TELLING = ("username", "roster_username", "email", "identifier")
+#: A shorter value is a part of too many words to be looked for in a sentence.
+SHORTEST_WORD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """accounts: ids; none of somebody of whom only the last roster knows, several where they were merged. sourced_ids:
+    the roster's, those of today and of earlier. values: usernames, e-mail addresses and identifiers, of today and of
+    earlier. enrollments: ids, with `enrollment_keys`, their sourcedIds."""
+
+    accounts: pl.Series
+    sourced_ids: tuple[str, ...]
+    values: tuple[str, ...]
+    enrollments: pl.Series
+    enrollment_keys: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """A pattern of everything that names this person in a text; matches nothing where there is nothing."""
+        known = sorted({each for each in (*self.sourced_ids, *self.values) if len(each) >= SHORTEST_WORD})
+        return rf"(?i)(?:^|\W)(?:{'|'.join(map(re.escape, known))})(?:\W|$)" if known else r"[^\s\S]"
+
+
+def known_person(connection: Connection, customer: int, account: int) -> KnownPerson:
+    """Of one account of the customer, live or deleted, with all accounts that went into it: they are the same person's,
+    and so is the one that it went into."""
+    facts = {"customer": customer, "account": account}
+    accounts = connection.frame(ACCOUNTS_SQL, {"id": pl.Int64}, facts)["id"]
+    theirs = f"IN ({', '.join(map(str, accounts))})"
+    subjects = [
+        str(subject)
+        for (subject,) in connection.rows(
+            f"SELECT i.subject FROM identities i WHERE i.account_id {theirs} AND +i.issuer_id = {ROSTER_ISSUER}",
+            facts,
+        )
+    ]
+    now = connection.rows(f"SELECT {', '.join(TELLING)} FROM accounts WHERE id {theirs}")
+    images = list(_images(connection, theirs))
+    for image in images:
+        subjects += [image["sourced_id"]] if image.get("sourced_id") else []
+        subjects += [alias for alias in str(image.get("aliases") or "").split("\n") if alias]
+    values = [*(value for row in now for value in row), *(image.get(name) for image in images for name in TELLING)]
+    enrollments = connection.frame(
+        f"SELECT id, sourced_id FROM enrollments WHERE account_id {theirs} AND +customer_id = :customer ORDER BY id",
+        {"id": pl.Int64, "sourced_id": pl.String},
+        facts,
+    )
+    return KnownPerson(
+        accounts,
+        tuple(sorted(set(subjects))),
+        tuple(sorted({str(value) for value in values if value})),
+        enrollments["id"],
+        tuple(enrollments["sourced_id"].to_list()),
+    )
+
+
+def unbound_person(sourced_id: str) -> KnownPerson:
+    """Of somebody whom no account has."""
+    none = pl.Series([], dtype=pl.Int64)
+    return KnownPerson(none, (sourced_id,), (), none)
+
+
+def _images(connection: Connection, theirs: str) -> Iterator[Mapping[str, Any]]:
+    for (before,) in connection.rows(
+        f"SELECT before FROM journal WHERE kind = '{Kind.USER.value}' AND row_id {theirs}"
+    ):
+        yield orjson.loads(before)
+
+
+#: Stands for a sentence that named the person.
+NAMELESS = "it named somebody who was erased"
+#: Columns of the last roster's parts that name a person by a sourcedId; of users, `sourced_id` is one.
+PERSON_COLUMNS = ("user",)
+QUARANTINE = "quarantine"
+SENTENCES = ("message", "hint")
+KNOWN_BY = ("identifier", "email", "username")
+
+
+def identity_images(connection: Connection, customer: int, person: KnownPerson) -> pl.Series:
+    """Ids of before-images of sourcedIds and assignments that are or were this person's."""
+    found = connection.rows(
+        "SELECT id, before FROM journal WHERE customer_id = :customer AND kind IN ('identity', 'assignment')"
+        " ORDER BY id",
+        {"customer": customer},
+    )
+    accounts, subjects = set(person.accounts.to_list()), set(person.sourced_ids)
+    images = ((number, orjson.loads(before)) for number, before in found)
+    theirs = [number for number, image in images if image["account_id"] in accounts or image.get("subject") in subjects]
+    return pl.Series(theirs, dtype=pl.Int64)
+
+
+def named_in_documents(connection: Connection, customer: int, person: KnownPerson, *, remove: bool) -> int:
+    """How many before-images of the customer's document name the person as an administrator, protected or merged.
+    remove: takes them out of these."""
+    named = 0
+    for number, before in connection.rows(
+        "SELECT id, before FROM journal WHERE customer_id = :customer AND kind = :kind",
+        {"customer": customer, "kind": Kind.CUSTOMER.value},
+    ):
+        image = orjson.loads(before)
+        document = orjson.loads(image["document"])
+        cleared = without_person(document, person)
+        if cleared == document:
+            continue
+        named += 1
+        if remove:
+            connection.execute(
+                "UPDATE journal SET before = :before WHERE id = :id",
+                {"id": number, "before": text_of({**image, "document": text_of(cleared)})},
+            )
+    return named
+
+
+def without_person(document: Mapping[str, Any], person: KnownPerson) -> dict[str, Any]:
+    """A customer's document without the person among its administrators, in `rostering.protect` and `.merges`."""
+    values = {value.lower() for value in person.values}
+    cleared = dict(document)
+    people = document.get("administrators")
+    if isinstance(people, Mapping):
+        cleared["administrators"] = {
+            name: each
+            for name, each in people.items()
+            if str(name).lower() not in values and str(each.get("email", "")).lower() not in values
+        }
+    rostering = document.get("rostering")
+    if isinstance(rostering, Mapping) and rostering.get("protect"):
+        protect = [each for each in rostering["protect"] if each not in person.sourced_ids]
+        cleared["rostering"] = rostering = {**rostering, "protect": protect}
+    if isinstance(rostering, Mapping) and rostering.get("merges"):
+        merges = [each for each in rostering["merges"] if not {each["keep"], each["merge"]} & set(person.sourced_ids)]
+        cleared["rostering"] = {**rostering, "merges": merges}
+    return cleared
+
+
+def named_in_holds(connection: Connection, customer: int, person: KnownPerson, *, remove: bool) -> int:
+    """How many sentences on what is held name the person. remove: puts others in their place."""
+    named = 0
+    for scope, causes in connection.rows(
+        "SELECT scope, causes FROM holds WHERE customer_id = :customer", {"customer": customer}
+    ):
+        said = orjson.loads(causes)
+        cleared = [NAMELESS if re.search(person.words, each) else each for each in said]
+        named += sum(before != after for before, after in zip(said, cleared, strict=True))
+        if remove and cleared != said:
+            connection.execute(
+                "UPDATE holds SET causes = :causes WHERE customer_id = :customer AND scope = :scope",
+                {"customer": customer, "scope": scope, "causes": text_of(cleared)},
+            )
+    return named
+
+
+def named_in_snapshot(connection: Connection, customer: int, person: KnownPerson, *, remove: bool) -> int:
+    """How many rows of the last roster are the person's or name them. remove: takes them out."""
+    named = 0
+    slices = connection.rows(
+        "SELECT p.snapshot_id, p.part, p.number FROM snapshot_parts p JOIN snapshots s ON s.id = p.snapshot_id"
+        " WHERE s.customer_id = :customer ORDER BY p.part, p.number",
+        {"customer": customer},
+    )
+    for snapshot, part, number in slices:
+        place = {"snapshot": snapshot, "part": part, "number": number}
+        which = "snapshot_id = :snapshot AND part = :part AND number = :number"
+        frame = pl.read_parquet(io.BytesIO(connection.scalar(f"SELECT data FROM snapshot_parts WHERE {which}", place)))
+        cleared, changed = _cleared(part, frame, person)
+        named += changed
+        if remove and changed:
+            data = io.BytesIO()
+            cleared.write_parquet(data, compression="zstd")
+            connection.execute(
+                f"UPDATE snapshot_parts SET data = :data WHERE {which}", {**place, "data": data.getvalue()}
+            )
+    return named
+
+
+def _cleared(part: str, frame: pl.DataFrame, person: KnownPerson) -> tuple[pl.DataFrame, int]:
+    """The frame without the person, and how many of its rows go or say something else."""
+    left = frame.filter(~_theirs(part, frame, person))
+    gone = frame.height - left.height
+    if part != QUARANTINE:
+        return left, gone
+    values = pl.Series(person.values, dtype=pl.String).implode()
+    cleared = left.with_columns(
+        *[
+            pl.when(pl.col(name).str.contains(person.words).fill_null(False))
+            .then(pl.lit(NAMELESS))
+            .otherwise(name)
+            .alias(name)
+            for name in SENTENCES
+        ],
+        *[pl.when(~pl.col(name).is_in(values)).then(pl.col(name)).alias(name) for name in KNOWN_BY],
+    )
+    names = [*SENTENCES, *KNOWN_BY]
+    before, after = left.select(names), cleared.select(pl.col(names).name.suffix("_after"))
+    said = pl.any_horizontal([pl.col(name).ne_missing(pl.col(f"{name}_after")) for name in names])
+    return cleared, gone + pl.concat([before, after], how="horizontal").filter(said).height
+
+
+def _theirs(part: str, frame: pl.DataFrame, person: KnownPerson) -> pl.Expr:
+    keys = pl.Series(person.sourced_ids, dtype=pl.String).implode()
+    if part == QUARANTINE:
+        # A row under another sourcedId that has a value in common is somebody else's, and protects them.
+        values = pl.Series(person.values, dtype=pl.String).implode()
+        enrollments = pl.Series(person.enrollment_keys, dtype=pl.String).implode()
+        nameless = pl.col("key").is_null() & pl.any_horizontal(pl.col(name).is_in(values) for name in KNOWN_BY)
+        user, enrollment = (pl.col("kind") == kind.value for kind in (Kind.USER, Kind.ENROLLMENT))
+        named = pl.col("key").is_in(keys).fill_null(False) | nameless.fill_null(False)
+        return (user & named) | (enrollment & pl.col("key").is_in(enrollments).fill_null(False))
+    columns = [name for name in PERSON_COLUMNS if name in frame.columns]
+    if part.removeprefix("waiting-") == "users":
+        columns.append("sourced_id")
+    if not columns:
+        return pl.lit(False)
+    return pl.any_horizontal(pl.col(name).is_in(keys) for name in columns).fill_null(False)

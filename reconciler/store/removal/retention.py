@@ -1,0 +1,250 @@
+"""What of a customer is past its retention: deleted so long ago that nobody can bring it back any more.
+
+Told by stored moments. Nothing that lives is ever among it, nothing that ended with its term, and nobody whom the last
+roster still names while something holds them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.kind import Kind
+from reconciler.store.database.connection import Connection
+from reconciler.store.open import Store
+from reconciler.store.read.reader import Reader
+from reconciler.store.read.roster_frames import ROSTER_ISSUER
+from reconciler.store.removal.rows import IMAGES, Ids
+from reconciler.store.write.runs import HoldScope
+
+DELETED: dict[str, type[pl.DataType]] = {"id": pl.Int64, "tombstoned_at": pl.String}
+
+#: Before-images with personal values: a customer's document names its administrators.
+PERSONAL = (Kind.USER.value, Kind.ENROLLMENT.value, "identity", "assignment", Kind.CUSTOMER.value)
+
+#: What is shown of: deleted rows by table.
+SHOWN = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
+
+NEWEST_SQL = """
+SELECT max(at) FROM (
+    SELECT max(finished_at) AS at FROM runs UNION ALL SELECT max(fetched_at) FROM snapshots
+    UNION ALL SELECT max(at) FROM certificates UNION ALL SELECT max(created_at) FROM store
+) moments
+"""
+NEWEST_VOLATILE_SQL = """
+SELECT max(at) FROM (
+    SELECT max(created_at) AS at FROM sessions UNION ALL SELECT max(at) FROM last_sign_ins
+) moments
+"""
+
+ENROLLMENTS_SQL = """
+SELECT id, tombstoned_at FROM enrollments WHERE customer_id = :customer AND tombstoned_at < :cut
+    AND concluded_at IS NULL
+UNION
+SELECT id, tombstoned_at FROM enrollments WHERE account_id IN (SELECT id FROM {accounts})
+"""
+CLASSES_SQL = """
+SELECT c.id, c.tombstoned_at FROM classes c
+WHERE c.customer_id = :customer AND c.tombstoned_at < :cut AND c.concluded_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM enrollments e WHERE e.class_id = c.id AND e.id NOT IN (SELECT id FROM {enrollments}))
+"""
+ORGS_SQL = """
+SELECT o.id, o.tombstoned_at FROM orgs o
+WHERE o.customer_id = :customer AND o.tombstoned_at < :cut
+    AND NOT EXISTS (SELECT 1 FROM classes c WHERE c.customer_id = :customer AND c.org_id = o.id
+                    AND c.id NOT IN (SELECT id FROM {classes}))
+    AND o.id NOT IN (SELECT r.org_id FROM account_roles r WHERE r.customer_id = :customer
+                     AND r.account_id NOT IN (SELECT id FROM {accounts}))
+"""
+#: Of a soft-deleted assignment, and of one that is to nothing any more.
+ASSIGNMENTS_SQL = """
+SELECT s.id FROM assignments s WHERE s.customer_id = :customer AND (
+    s.tombstoned_at < :cut
+    OR NOT EXISTS (SELECT 1 FROM lessons l WHERE l.id = s.lesson_id)
+    OR s.class_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM classes c WHERE c.id = s.class_id)
+    OR s.account_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = s.account_id))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How many rows were deleted, and between which moments."""
+
+    rows: int
+    oldest: str
+    newest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Deleted people, and whatever else is kept all the same. next_at: when the oldest of those within retention was
+    deleted. named: people whom the last roster names. concluded: classes and enrollments that ended with their term.
+    used: deleted classes and orgs that something refers to which stays."""
+
+    within: int = 0
+    next_at: str | None = None
+    named: int = 0
+    concluded: int = 0
+    used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PastRetention:
+    ids: Ids
+    spans: Mapping[str, Span]
+    kept: Kept
+
+
+def newest_moment(store: Store) -> str:
+    """The latest moment that anything was written, in both parts of the store."""
+    with store.connected() as connection:
+        moments = [connection.scalar(NEWEST_SQL)]
+    with store.connected(volatile=True) as connection:
+        moments.append(connection.scalar(NEWEST_VOLATILE_SQL))
+    return max(str(moment) for moment in moments if moment is not None)
+
+
+def past_retention(connection: Connection, store: Store, customer: int | None, cut: str) -> PastRetention:
+    """cut: what was deleted before this moment is past retention. customer None: the catalogue's lessons."""
+    if customer is None:
+        lessons = _deleted(connection, "lessons", "customer_id IS NULL", cut, customer)
+        gone = connection.frame(_images_of_gone("customer_id IS NULL"), {"id": pl.Int64})["id"]
+        within, next_at = _within(connection, "lessons", "customer_id IS NULL", cut, customer)
+        return PastRetention(
+            {"lessons": lessons["id"], "journal": gone}, _spans({"lessons": lessons}), Kept(within, next_at)
+        )
+    facts = {"customer": customer, "cut": cut}
+    own = "customer_id = :customer"
+    accounts = _deleted(connection, "accounts", own, cut, customer)
+    named = _named_by_roster(connection, store, customer)
+    deleted = {"accounts": accounts.join(named, on="id", how="anti", maintain_order="left")}
+    with connection.staged("purged_accounts", deleted["accounts"].select("id")) as people:
+        deleted["enrollments"] = connection.frame(ENROLLMENTS_SQL.format(accounts=people), DELETED, facts)
+        with connection.staged("purged_enrollments", deleted["enrollments"].select("id")) as enrollments:
+            deleted["classes"] = connection.frame(CLASSES_SQL.format(enrollments=enrollments), DELETED, facts)
+        with connection.staged("purged_classes", deleted["classes"].select("id")) as classes:
+            orgs = connection.frame(ORGS_SQL.format(accounts=people, classes=classes), DELETED, facts)
+        concluded = _concluded(connection, people, facts)
+    deleted["orgs"] = _without_parents(connection, orgs, customer)
+    for table in ("communities", "lessons"):
+        deleted[table] = _deleted(connection, table, own, cut, customer)
+    ids = {table: frame["id"] for table, frame in deleted.items()}
+    ids["assignments"] = connection.frame(ASSIGNMENTS_SQL, {"id": pl.Int64}, facts)["id"]
+    ids["journal"] = _old_images(connection, customer, cut)
+    within, next_at = _within(connection, "accounts", own, cut, customer)
+    kept = Kept(
+        within,
+        next_at,
+        named=accounts.height - deleted["accounts"].height,
+        concluded=concluded,
+        used=_used(connection, deleted, facts),
+    )
+    return PastRetention(ids, _spans(deleted), kept)
+
+
+def _deleted(connection: Connection, table: str, owner: str, cut: str, customer: int | None) -> pl.DataFrame:
+    return connection.frame(
+        f"SELECT id, tombstoned_at FROM {table} WHERE {owner} AND tombstoned_at < :cut ORDER BY id",
+        DELETED,
+        {"customer": customer, "cut": cut},
+    )
+
+
+def _within(connection: Connection, table: str, owner: str, cut: str, customer: int | None) -> tuple[int, str | None]:
+    number, oldest = connection.rows(
+        f"SELECT count(*), min(tombstoned_at) FROM {table} WHERE {owner} AND tombstoned_at >= :cut",
+        {"customer": customer, "cut": cut},
+    )[0]
+    return int(number), oldest
+
+
+def _named_by_roster(connection: Connection, store: Store, customer: int) -> pl.DataFrame:
+    """`id` of accounts that a row set aside in the last roster may mean; where something of a roster is held, of
+    everybody: they may be about to come back."""
+    reader = Reader(connection, store)
+    aside = reader.last_part(customer, "quarantine")
+    named = [aside.filter(pl.col("kind") == Kind.USER.value)["key"]] if aside is not None else []
+    held = connection.scalar(
+        "SELECT count(*) FROM holds WHERE customer_id = :customer AND scope = :scope",
+        {"customer": customer, "scope": HoldScope.ROSTER.value},
+    )
+    keys = pl.concat([each.rename("name") for each in named]) if named else pl.Series("name", [], dtype=pl.String)
+    known = connection.frame(
+        "SELECT a.id, i.subject AS name FROM accounts a JOIN identities i ON i.account_id = a.id"
+        f" AND +i.issuer_id = {ROSTER_ISSUER} WHERE a.customer_id = :customer AND a.tombstoned_at IS NOT NULL",
+        {"id": pl.Int64, "name": pl.String},
+        {"customer": customer},
+    )
+    if held:
+        # What waits may bring anybody back, and a roster that is doubted is not kept to be asked.
+        return known.select("id").unique()
+    return known.filter(pl.col("name").is_in(keys.drop_nulls().implode())).select("id").unique()
+
+
+def _without_parents(connection: Connection, orgs: pl.DataFrame, customer: int) -> pl.DataFrame:
+    """An org stays while one below it stays."""
+    below = connection.frame(
+        "SELECT id, parent_id FROM orgs WHERE customer_id = :customer AND parent_id IS NOT NULL",
+        {"id": pl.Int64, "parent_id": pl.Int64},
+        {"customer": customer},
+    )
+    while True:
+        needed = below.join(orgs, on="id", how="anti")["parent_id"]
+        left = orgs.filter(~pl.col("id").is_in(needed.implode()))
+        if left.height == orgs.height:
+            return left
+        orgs = left
+
+
+def _old_images(connection: Connection, customer: int, cut: str) -> pl.Series:
+    """Before-images with personal values that no undo within retention needs, and those of rows that are gone."""
+    personal = ", ".join(f"'{kind}'" for kind in PERSONAL)
+    return connection.frame(
+        "SELECT id FROM journal WHERE customer_id = :customer"
+        f" AND kind IN ({personal}) AND run_id IN (SELECT id FROM runs WHERE finished_at < :cut)"
+        f" UNION {_images_of_gone('customer_id = :customer')}",
+        {"id": pl.Int64},
+        {"customer": customer, "cut": cut},
+    )["id"]
+
+
+def _images_of_gone(owner: str) -> str:
+    return " UNION ".join(
+        f"SELECT j.id FROM journal j WHERE j.{owner} AND j.kind = '{kind.value}'"
+        f" AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.id = j.row_id)"
+        for kind, table in IMAGES.items()
+    )
+
+
+def _concluded(connection: Connection, people: str, facts: Mapping[str, object]) -> int:
+    """people: a staged table of those who go; what they were enrolled in goes with them."""
+    ended = "customer_id = :customer AND tombstoned_at < :cut AND concluded_at IS NOT NULL"
+    found = (
+        f"SELECT count(*) FROM classes WHERE {ended}",
+        f"SELECT count(*) FROM enrollments WHERE {ended} AND account_id NOT IN (SELECT id FROM {people})",
+    )
+    return sum(int(connection.scalar(statement, facts)) for statement in found)
+
+
+def _used(connection: Connection, deleted: Mapping[str, pl.DataFrame], facts: Mapping[str, object]) -> int:
+    past = sum(
+        int(
+            connection.scalar(
+                f"SELECT count(*) FROM {which} AND customer_id = :customer AND tombstoned_at < :cut", facts
+            )
+        )
+        for which in ("classes WHERE concluded_at IS NULL", "orgs WHERE 1 = 1")
+    )
+    return past - deleted["classes"].height - deleted["orgs"].height
+
+
+def _spans(deleted: Mapping[str, pl.DataFrame]) -> dict[str, Span]:
+    """By table, only of what goes. A row that goes with a person may be without a moment of its own."""
+    spans = {}
+    for table, frame in deleted.items():
+        moments = frame["tombstoned_at"].drop_nulls().sort()
+        if frame.height:
+            spans[table] = Span(frame.height, moments[0] if moments.len() else "", moments[-1] if moments.len() else "")
+    return spans

@@ -1,0 +1,154 @@
+"""What there is to tell of syncs: recorded once, and read for the messages that tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from reconciler.model.sync import EventKind
+from reconciler.notices.notice import CLOSES, HeldSet, Notice
+from reconciler.store.database.connection import Connection, Parameters
+from reconciler.store.read.records import document_of
+from reconciler.store.write.documents import text_of
+from reconciler.store.write.runs import HoldScope
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRecord:
+    """stands: it is still so. news: of a message, that none for the same address told it before."""
+
+    id: int
+    notice: Notice
+    stands: bool
+    news: bool = True
+
+
+def record_notice(connection: Connection, customer: int, notice: Notice) -> int | None:
+    """Its id; None where it is known: whoever tells it died before it was written down that this was told. Inside a
+    writing transaction."""
+    hold = notice.hold.id if notice.hold else ""
+    facts = {
+        "customer": customer,
+        "event": notice.event.value,
+        "since": notice.since,
+        "hold": hold,
+        "people": notice.hold.people if notice.hold else 0,
+        "sentences": text_of(list(notice.sentences)),
+        "at": notice.at,
+    }
+    if _known(connection, customer, notice, hold):
+        return None
+    closed = ", ".join(f"'{each.value}'" for each in CLOSES[notice.event])
+    connection.execute(
+        f"UPDATE notices SET stands = FALSE WHERE customer_id = :customer AND stands AND event IN ({closed})", facts
+    )
+    stands = "FALSE" if notice.event is EventKind.RECOVERED else "TRUE"
+    connection.execute(
+        "INSERT INTO notices (customer_id, event, since, hold_id, people, sentences, at, stands)"
+        f" VALUES (:customer, :event, :since, :hold, :people, :sentences, :at, {stands})",
+        facts,
+    )
+    return int(connection.scalar("SELECT max(id) FROM notices WHERE customer_id = :customer", facts))
+
+
+def _known(connection: Connection, customer: int, notice: Notice, hold: str) -> bool:
+    rows = connection.rows(
+        "SELECT event, hold_id, since FROM notices WHERE customer_id = :customer AND stands", {"customer": customer}
+    )
+    if notice.event is EventKind.RECOVERED:
+        return not rows
+    # A stale roster has been so since the last fresh one; of the others the moment is that of whoever tells it.
+    return any(
+        event == notice.event and known == hold and (event != EventKind.STALE or since == notice.since)
+        for event, known, since in rows
+    )
+
+
+COLUMNS = "n.id, n.event, c.slug, c.name, n.at, n.since, n.sentences, n.hold_id, n.people, n.stands"
+NOTICES = "notices n JOIN customers c ON c.id = n.customer_id AND c.tombstoned_at IS NULL"
+IN_ORDER = "ORDER BY c.slug, n.at, n.id"
+
+
+def open_notices(connection: Connection, since: str) -> tuple[NoticeRecord, ...]:
+    """Of customers that are there: what stands, and whatever happened since a moment. In the order of their customers,
+    then as it happened."""
+    rows = connection.rows(
+        f"SELECT {COLUMNS} FROM {NOTICES} WHERE n.stands OR n.at >= :since {IN_ORDER}", {"since": since}
+    )
+    return tuple(_record(*row) for row in rows)
+
+
+def notices_of(connection: Connection, message: int) -> tuple[NoticeRecord, ...]:
+    """What a message tells, in the same order."""
+    rows = connection.rows(
+        f"SELECT {COLUMNS}, o.news FROM {NOTICES} JOIN outbox_notices o ON o.notice_id = n.id"
+        f" WHERE o.outbox_id = :message {IN_ORDER}",
+        {"message": message},
+    )
+    return tuple(_record(*row) for row in rows)
+
+
+def _record(
+    number: int,
+    event: str,
+    slug: str,
+    name: str,
+    at: str,
+    since: str,
+    sentences: str,
+    hold: str,
+    people: int,
+    stands: bool,
+    news: bool = True,
+) -> NoticeRecord:
+    held = HeldSet(hold, int(people)) if hold else None
+    notice = Notice(EventKind(event), slug, at, since, tuple(orjson.loads(sentences)), held, name)
+    return NoticeRecord(int(number), notice, bool(stands), bool(news))
+
+
+#: Customers that are there, of whom there is anything to tell, or of whom a message tells.
+WITH_NOTICES = "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n)"
+OF_MESSAGE = (
+    "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n"
+    " JOIN outbox_notices o ON o.notice_id = n.id WHERE o.outbox_id = :message)"
+)
+
+
+#: By slug; None of a customer whose document is none any more.
+Documents = dict[str, dict[str, object] | None]
+
+
+def documents_with_notices(connection: Connection) -> Documents:
+    """As last applied: of every customer of whom there is anything to tell."""
+    return _documents(connection, WITH_NOTICES, {})
+
+
+def documents_of(connection: Connection, message: int) -> Documents:
+    """As `documents_with_notices`: of every customer of whom a message tells."""
+    return _documents(connection, OF_MESSAGE, {"message": message})
+
+
+def _documents(connection: Connection, which: str, facts: Parameters) -> Documents:
+    rows = connection.rows(f"SELECT c.slug, c.document FROM customers c WHERE {which}", facts)
+    return {str(slug): document_of(document) for slug, document in rows}
+
+
+def held_now(connection: Connection, message: int) -> dict[str, tuple[HeldSet, tuple[str, ...]]]:
+    """By slug, of every customer of whom a message tells: what of its roster waits today, and why. It may be another
+    set than the one that was told of."""
+    rows = connection.rows(
+        "SELECT c.slug, h.hold_id, h.people, h.causes FROM holds h JOIN customers c ON c.id = h.customer_id"
+        f" WHERE h.scope = :scope AND {OF_MESSAGE}",
+        {"scope": HoldScope.ROSTER.value, "message": message},
+    )
+    return {str(slug): (HeldSet(hold, int(people)), tuple(orjson.loads(causes))) for slug, hold, people, causes in rows}
+
+
+def told_of(connection: Connection, slug: str) -> tuple[int, str, dict[str, object] | None] | None:
+    """A customer's id, name and document as last applied, None where that is none any more; None where the customer is
+    not there."""
+    row = connection.row(
+        "SELECT id, name, document FROM customers WHERE slug = :slug AND tombstoned_at IS NULL", {"slug": slug}
+    )
+    return (int(row[0]), str(row[1]), document_of(row[2])) if row else None

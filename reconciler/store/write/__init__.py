@@ -1,0 +1,1 @@
+"""write: see ARCHITECTURE.md."""

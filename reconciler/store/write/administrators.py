@@ -1,0 +1,164 @@
+"""The people that a customer's YAML names as its administrators, as accounts that can sign in.
+
+Known by `SLUG/config` and their username. A password is used at creation only; who has none gets an invitation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets as randomness
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from argon2 import PasswordHasher
+from pydantic import SecretStr
+
+from reconciler.model.change import Action
+from reconciler.model.role import ROLE_NAMES, Role
+from reconciler.model.roster import AccountStatus, Manager
+from reconciler.store.write.people import issuer_id
+from reconciler.store.write.rows import ACCOUNTS, Writing, staged
+
+INVITED_FOR = timedelta(days=14)
+TOKEN_BYTES = 32
+ROLES = {names.yaml: role for role, names in ROLE_NAMES.items() if names.yaml}
+PERSON = ("given_name", "family_name", "email")
+
+Invitation = tuple[str, str]
+
+
+def keep_administrators(
+    writing: Writing, document: Mapping[str, Any], passwords: Mapping[str, SecretStr]
+) -> tuple[Invitation, ...]:
+    """document: the customer's. passwords: by path (`administrators.USERNAME.password`). Returns (username, path of
+    the page) for everybody who has to choose a password; the token in it is kept nowhere."""
+    wanted: Mapping[str, Mapping[str, Any]] = document.get("administrators") or {}
+    issuer = issuer_id(writing, "config", "config")
+    known = {
+        subject: (account, tombstoned is not None, password is not None)
+        for subject, account, tombstoned, password in writing.connection.rows(
+            "SELECT i.subject, a.id, a.tombstoned_at, a.password_hash FROM identities i JOIN accounts a"
+            " ON a.id = i.account_id WHERE i.issuer_id = :issuer",
+            {"issuer": issuer},
+        )
+    }
+    invited = []
+    for username, person in sorted(wanted.items()):
+        if username in known:
+            account, tombstoned, may_sign_in = known[username]
+            _change(writing, account, username, person, tombstoned)
+            if not tombstoned:
+                continue
+        else:
+            password = passwords.get(f"administrators.{username}.password")
+            account = _create(writing, issuer, username, person, password)
+            may_sign_in = password is not None
+        if not may_sign_in:
+            invited.append((username, _invite(writing, account)))
+    leaving = [account for name, (account, tombstoned, _) in known.items() if name not in wanted and not tombstoned]
+    _remove(writing, leaving)
+    return tuple(invited)
+
+
+def role_of(person: Mapping[str, Any]) -> Role:
+    named = str(person["role"])
+    return ROLES[named] if named in ROLES else Role(named)
+
+
+def _facts(writing: Writing, username: str, person: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **writing.facts,
+        **{name: person.get(name) for name in PERSON},
+        "username": username,
+        "username_key": username.lower(),
+        "role": role_of(person).value,
+    }
+
+
+def _create(writing: Writing, issuer: int, username: str, person: Mapping[str, Any], password: SecretStr | None) -> int:
+    connection = writing.connection
+    facts = {
+        **_facts(writing, username, person),
+        "id": int(connection.dialect.allocate(connection, "accounts", 1)[0]),
+        "managed_by": Manager.CONFIG.value,
+        "status": AccountStatus.ACTIVE.value,
+        "password_hash": PasswordHasher().hash(password.get_secret_value()) if password is not None else None,
+        "issuer": issuer,
+    }
+    # No roster row to compare with: 0, which is no row's fingerprint, and not the null of another hand.
+    connection.execute(
+        "INSERT INTO accounts (id, customer_id, managed_by, status, given_name, family_name, email, username,"
+        " username_key, role, password_hash, fingerprint, origin_run, created_run) VALUES (:id, :customer, :managed_by,"
+        " :status, :given_name, :family_name, :email, :username, :username_key, :role, :password_hash, 0, :run, :run)",
+        facts,
+    )
+    connection.execute(
+        "INSERT INTO identities (issuer_id, subject, account_id, customer_id, run)"
+        " VALUES (:issuer, :username, :id, :customer, :run)",
+        facts,
+    )
+    return int(facts["id"])
+
+
+def _change(writing: Writing, account: int, username: str, person: Mapping[str, Any], tombstoned: bool) -> None:
+    facts = {**_facts(writing, username, person), "id": account}
+    same = writing.connection.scalar(
+        "SELECT count(*) FROM accounts WHERE id = :id AND tombstoned_at IS NULL AND given_name = :given_name"
+        " AND family_name = :family_name AND email = :email AND role = :role",
+        facts,
+    )
+    if same:
+        return
+    action = Action.RESTORE if tombstoned else Action.UPDATE
+    # A roster that is bound to it as well has to compare the columns again.
+    with staged(writing, ACCOUNTS, _rows([account], action)):
+        writing.connection.execute(
+            "UPDATE accounts SET given_name = :given_name, family_name = :family_name, email = :email, role = :role,"
+            " username = :username, username_key = :username_key, fingerprint = NULL, origin_run = :run,"
+            " tombstoned_at = NULL, tombstoned_run = NULL WHERE id = :id",
+            facts,
+        )
+
+
+def _remove(writing: Writing, accounts: list[int]) -> None:
+    """Who is also in the roster stays, and is the roster's from now on."""
+    if not accounts:
+        return
+    with staged(writing, ACCOUNTS, _rows(accounts, Action.DELETE)) as gone:
+        rostered = (
+            f"SELECT i.account_id FROM identities i JOIN issuers x ON x.id = i.issuer_id JOIN {gone} s"
+            " ON s.live_id = i.account_id WHERE x.kind = 'roster'"
+        )
+        writing.connection.execute(
+            f"UPDATE accounts SET managed_by = '{Manager.ROSTER.value}', fingerprint = NULL WHERE id IN ({rostered})"
+        )
+        writing.connection.execute(
+            "UPDATE accounts SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = NULL"
+            f" WHERE id IN (SELECT live_id FROM {gone}) AND id NOT IN ({rostered})",
+            writing.facts,
+        )
+
+
+def _rows(accounts: list[int], action: Action) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"live_id": accounts, "action": [action.value] * len(accounts)},
+        schema={"live_id": pl.Int64, "action": pl.String},
+    )
+
+
+def _invite(writing: Writing, account: int) -> str:
+    token = randomness.token_urlsafe(TOKEN_BYTES)
+    expires = datetime.fromisoformat(writing.now).astimezone(UTC) + INVITED_FOR
+    writing.connection.execute(
+        "INSERT INTO invitations (account_id, token_hash, created_at, expires_at)"
+        " VALUES (:account, :token_hash, :now, :expires)",
+        {
+            **writing.facts,
+            "account": account,
+            "token_hash": hashlib.sha256(token.encode()).hexdigest(),
+            "expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+        },
+    )
+    return f"/invitation/{token}"

@@ -1,0 +1,128 @@
+"""Writing what YAML declares: a customer, its communities and lessons, or the catalogue's lessons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from reconciler.model.change import Change, Create, Delete, action_of, renamed_from
+from reconciler.model.kind import Kind
+from reconciler.store.database.connection import Connection, Parameters
+from reconciler.store.write.journal import record_document
+
+#: kind -> (table, what a document calls its own name: also the column for it)
+TABLES = {Kind.COMMUNITY: ("communities", "name"), Kind.LESSON: ("lessons", "title")}
+
+Settings = Mapping[str, Any]
+
+
+def text_of(document: object) -> str:
+    """JSON with sorted keys."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def create_customer(connection: Connection, slug: str, run: int, settings: Settings) -> int:
+    """Returns the new customer's id. Its write counter comes with it, by a trigger."""
+    connection.execute(
+        "INSERT INTO customers"
+        " (slug, name, status, document, written, settings_digest, span_file, span_line, created_run)"
+        " VALUES (:slug, :name, :status, :document, :document, :digest, :file, :line, :run)",
+        {**_customer(slug, settings), "slug": slug, "run": run},
+    )
+    return int(connection.scalar("SELECT id FROM customers WHERE slug = :slug", {"slug": slug}))
+
+
+def write_customer(connection: Connection, slug: str, customer: int, settings: Settings) -> None:
+    """Also brings a deleted customer back. slug: as it is to be."""
+    facts = {**_customer(slug, settings), "slug": slug, "customer": customer}
+    # The triggers know our own writes by a changed digest, and a changed secret leaves it as it is.
+    connection.execute("UPDATE customers SET settings_digest = NULL WHERE id = :customer", facts)
+    connection.execute(
+        "UPDATE customers SET slug = :slug, name = :name, status = :status, document = :document, written = :document,"
+        " settings_digest = :digest, span_file = :file, span_line = :line, tombstoned_at = NULL WHERE id = :customer",
+        facts,
+    )
+
+
+def _customer(slug: str, settings: Settings) -> dict[str, Any]:
+    document = settings["customer"]
+    file, line = _origin(settings, Kind.CUSTOMER, slug)
+    return {
+        "name": document["name"],
+        "status": document.get("status", "active"),
+        "document": text_of(document),
+        "digest": settings["digest"],
+        "file": file,
+        "line": line,
+    }
+
+
+def entomb_customer(connection: Connection, customer: int, now: str) -> None:
+    connection.execute(
+        "UPDATE customers SET settings_digest = NULL, tombstoned_at = :now WHERE id = :customer",
+        {"customer": customer, "now": now},
+    )
+
+
+def write_documents(
+    connection: Connection, customer: int | None, changes: Iterable[Change], settings: Settings, facts: Parameters
+) -> None:
+    """Communities and lessons; customer None: the catalogue. facts: `run` and `now`."""
+    written = [change for change in changes if change.kind is not Kind.CUSTOMER]
+    owner = "customer_id = :customer" if customer is not None else "customer_id IS NULL"
+    facts = {**facts, "customer": customer}
+    for change in written:
+        if not isinstance(change, Create):
+            _record(connection, owner, change, facts)
+    for change in written:
+        table, label = TABLES[change.kind]
+        values = {**facts, "slug": change.key, "held": _held_as(change)}
+        if isinstance(change, Delete):
+            connection.execute(
+                f"UPDATE {table} SET tombstoned_at = :now, origin_run = :run WHERE {owner} AND slug = :held", values
+            )
+            continue
+        document = settings[change.kind.plural][change.key]
+        file, line = _origin(settings, change.kind, change.key)
+        values |= {"label": document[label], "document": text_of(document), "file": file, "line": line}
+        if isinstance(change, Create):
+            connection.execute(
+                f"INSERT INTO {table} (customer_id, slug, {label}, document, written, origin_file, origin_line,"
+                " origin_run, created_run) VALUES (:customer, :slug, :label, :document, :document, :file, :line, :run,"
+                " :run)",
+                values,
+            )
+        else:
+            connection.execute(
+                f"UPDATE {table} SET slug = :slug, {label} = :label, document = :document, written = :document,"
+                " origin_file = :file, origin_line = :line, origin_run = :run, tombstoned_at = NULL"
+                f" WHERE {owner} AND slug = :held",
+                values,
+            )
+
+
+def _record(connection: Connection, owner: str, change: Change, facts: Parameters) -> None:
+    """What the change finds; and where it renames, the id is given up at once, since another may be about to get it."""
+    table, _ = TABLES[change.kind]
+    former = renamed_from(change)
+    values = {**facts, "slug": former or change.key, "held": _held_as(change)}
+    which = f"t.{owner} AND t.slug = :slug"
+    record_document(connection, change.kind, table, which, {**values, "action": action_of(change).value})
+    if former is not None:
+        # The triggers know our own writes by a changed run, here and when the row gets its own again.
+        connection.execute(
+            f"UPDATE {table} SET slug = :held, origin_run = -:run WHERE {owner} AND slug = :slug", values
+        )
+
+
+def _held_as(change: Change) -> str:
+    """The id that the row has when it is written. No document's id holds an `@`."""
+    former = renamed_from(change)
+    return change.key if former is None else f"@{former}"
+
+
+def _origin(settings: Settings, kind: Kind, name: str) -> tuple[str | None, int]:
+    file, line = settings.get("origins", {}).get(f"{kind}/{name}", (None, 0))
+    return file, line

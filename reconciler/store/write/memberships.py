@@ -1,0 +1,88 @@
+"""Who of a customer's rostered people belongs to which community, kept as the communities' documents say.
+
+Only memberships that come from a roster; those of launches and join links are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+import polars as pl
+
+from reconciler.store.write.rows import Writing
+
+WANTED = "wanted_memberships"
+
+ROSTERED_SQL = "SELECT count(*) FROM issuers WHERE customer_id = :customer AND kind = 'roster'"
+NOBODY_SQL = "DELETE FROM memberships WHERE customer_id = :customer AND source = 'roster'"
+
+#: Rostered: bound to the customer's roster. A school counts with the orgs below it.
+MATCHING_SQL = """
+INSERT INTO {wanted} (account_id, community_id, role)
+SELECT a.id, CAST(:community AS BIGINT), a.role FROM accounts a
+WHERE a.customer_id = :customer AND a.tombstoned_at IS NULL AND a.role IS NOT NULL
+  AND EXISTS (SELECT 1 FROM identities i JOIN issuers x ON x.id = +i.issuer_id
+              WHERE i.account_id = a.id AND x.customer_id = :customer AND x.kind = 'roster')
+  {of_schools} {of_roles}
+"""
+OF_SCHOOLS = """
+AND EXISTS (SELECT 1 FROM account_roles r WHERE r.account_id = a.id AND r.org_id IN (
+    SELECT c.descendant_id FROM {schools} s JOIN orgs o ON o.customer_id = :customer AND o.sourced_id = s.name
+    JOIN org_closure c ON c.ancestor_id = o.id))
+"""
+OF_ROLES = "AND a.role IN (SELECT name FROM {roles})"
+
+#: As a set: asked for every member by itself, SQLite would read the whole temporary table each time.
+GONE_SQL = """
+DELETE FROM memberships WHERE customer_id = :customer AND source = 'roster'
+  AND (account_id, community_id, role) NOT IN (SELECT account_id, community_id, role FROM {wanted})
+"""
+NEW_SQL = """
+INSERT INTO memberships (account_id, community_id, role, source, customer_id)
+SELECT w.account_id, w.community_id, w.role, 'roster', CAST(:customer AS BIGINT) FROM {wanted} w
+WHERE NOT EXISTS (
+    SELECT 1 FROM memberships m WHERE m.account_id = w.account_id AND m.community_id = w.community_id
+      AND m.role = w.role AND m.source = 'roster')
+ORDER BY w.account_id, w.community_id
+"""
+
+
+def keep_memberships(writing: Writing) -> None:
+    """After people, orgs or communities changed. A community's `members` name schools and roles; without, all."""
+    connection = writing.connection
+    if not connection.scalar(ROSTERED_SQL, writing.facts):
+        connection.execute(NOBODY_SQL, writing.facts)
+        return
+    communities = connection.rows(
+        "SELECT id, document FROM communities WHERE customer_id = :customer AND tombstoned_at IS NULL ORDER BY id",
+        writing.facts,
+    )
+    empty = pl.DataFrame(schema={"account_id": pl.Int64, "community_id": pl.Int64, "role": pl.String})
+    with connection.staged(WANTED, empty) as wanted:
+        for number, document in communities:
+            members = orjson.loads(document).get("members") or {}
+            _add(writing, wanted, number, members)
+        connection.dialect.after_staging(connection, wanted)
+        connection.execute(GONE_SQL.format(wanted=wanted), writing.facts)
+        connection.execute(NEW_SQL.format(wanted=wanted), writing.facts)
+
+
+def _add(writing: Writing, wanted: str, community: int, members: Mapping[str, list[str] | None]) -> None:
+    schools, roles = members.get("schools"), members.get("roles")
+    with (
+        writing.connection.staged("member_schools", _names(schools)) as in_schools,
+        writing.connection.staged("member_roles", _names(roles)) as in_roles,
+    ):
+        writing.connection.execute(
+            MATCHING_SQL.format(
+                wanted=wanted,
+                of_schools=OF_SCHOOLS.format(schools=in_schools) if schools is not None else "",
+                of_roles=OF_ROLES.format(roles=in_roles) if roles is not None else "",
+            ),
+            {**writing.facts, "community": community},
+        )
+
+
+def _names(values: list[str] | None) -> pl.DataFrame:
+    return pl.DataFrame({"name": sorted(values or [])}, schema={"name": pl.String})

@@ -1,0 +1,189 @@
+"""Writing roster rows of one customer in one run: new ones in bulk, changed and deleted ones by set statements.
+
+Every write here changes the row's fingerprint, which is how the triggers tell it from another hand's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.change import Action
+from reconciler.model.kind import Kind
+from reconciler.store.database.connection import Connection, Parameters
+from reconciler.store.key import StoreKey
+from reconciler.store.write.journal import record
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """One run's writing transaction. customer: the customer's id. now: the run's moment. undoes: the run that this one
+    takes back."""
+
+    connection: Connection
+    key: StoreKey
+    run: int
+    customer: int
+    slug: str
+    now: str
+    undoes: int | None = None
+
+    @property
+    def facts(self) -> Parameters:
+        return {"run": self.run, "customer": self.customer, "now": self.now}
+
+
+@dataclass(frozen=True, slots=True)
+class RosterTable:
+    """Where a roster kind is kept: the columns that a change writes, beside fingerprint and origin. concludes: whether
+    its rows can end with their term, which purge then keeps."""
+
+    kind: Kind
+    name: str
+    columns: tuple[str, ...]
+    concludes: bool = False
+
+
+ORGS = RosterTable(Kind.ORG, "orgs", ("sourced_id", "name", "type", "identifier", "parent_id"))
+ACCOUNTS = RosterTable(
+    Kind.USER,
+    "accounts",
+    (
+        "status",
+        "given_name",
+        "family_name",
+        "middle_name",
+        "email",
+        "username",
+        "username_key",
+        "roster_username",
+        "identifier",
+        "grades",
+        "role",
+        "managed_by",
+    ),
+)
+CLASSES = RosterTable(
+    Kind.CLASS,
+    "classes",
+    ("sourced_id", "org_id", "title", "class_code", "class_type", "course", "terms", "grades"),
+    concludes=True,
+)
+ENROLLMENTS = RosterTable(
+    Kind.ENROLLMENT,
+    "enrollments",
+    ("sourced_id", "class_id", "account_id", "role", "is_primary", "begin_date", "end_date"),
+    concludes=True,
+)
+TABLES = {table.kind: table for table in (ORGS, ACCOUNTS, CLASSES, ENROLLMENTS)}
+
+#: How a change frame's columns are called in a table.
+RENAMED = {"file": "origin_file", "line": "origin_line"}
+
+
+def with_ids(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> pl.DataFrame:
+    """`rows` in the order of their keys, with `id`: that of the live row, or a new one. In this order new rows
+    extend an index instead of scattering over it."""
+    ordered = rows if rows["key"].is_sorted() else rows.sort("key")
+    ordered = ordered.with_columns(pl.col("key").alias("sourced_id")).rename(RENAMED)
+    new = ordered["live_id"].is_null()
+    ids = writing.connection.dialect.allocate(writing.connection, table.name, int(new.sum()))
+    return ordered.with_columns(
+        pl.when(new)
+        .then(ids.gather(new.cum_sum().cast(pl.Int64) - 1, null_on_oob=True))
+        .otherwise("live_id")
+        .alias("id")
+        if ids.len()
+        else pl.col("live_id").alias("id")
+    )
+
+
+def write(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
+    """rows: as `with_ids` gives them, references resolved. Makes what is new, changes what is live."""
+    create(writing, table, rows.filter(pl.col("live_id").is_null()))
+    change(writing, table, rows.filter(pl.col("live_id").is_not_null()))
+
+
+def create(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
+    if rows.is_empty():
+        return
+    run = pl.lit(writing.run, dtype=pl.Int64)
+    writing.connection.insert(
+        table.name,
+        rows.select(
+            "id",
+            pl.lit(writing.customer, dtype=pl.Int64).alias("customer_id"),
+            *table.columns,
+            "fingerprint",
+            "origin_file",
+            "origin_line",
+            run.alias("origin_run"),
+            run.alias("created_run"),
+        ),
+    )
+
+
+def change(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
+    """Also brings back what was deleted or concluded. The row as it was goes to the journal."""
+    if rows.is_empty():
+        return
+    columns = (*table.columns, "fingerprint", "origin_file", "origin_line")
+    written = ", ".join(f"{column} = s.{column}" for column in columns)
+    alive = "tombstoned_at = NULL, tombstoned_run = NULL" + (", concluded_at = NULL" if table.concludes else "")
+    with staged(writing, table, rows.select("live_id", "action", *columns)) as changed:
+        _let_go(writing, table, rows, changed)
+        writing.connection.execute(
+            f"UPDATE {table.name} SET {written}, origin_run = :run, {alive}"
+            f" FROM {changed} s WHERE {table.name}.id = s.live_id",
+            writing.facts,
+        )
+
+
+def entomb(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
+    """Deletes softly: the rows stay as they are, with the moment and the run of their end. What is concluded is no
+    longer live in the same way, and beside that known to have ended with its term: purge leaves it alone."""
+    if rows.is_empty():
+        return
+    ended = f", concluded_at = CASE WHEN s.action = '{Action.CONCLUDE.value}' THEN :now END" if table.concludes else ""
+    with staged(writing, table, rows.select("live_id", "action")) as gone:
+        _let_go(writing, table, rows, gone)
+        writing.connection.execute(
+            f"UPDATE {table.name} SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = 0{ended}"
+            f" FROM {gone} s WHERE {table.name}.id = s.live_id",
+            writing.facts,
+        )
+
+
+def _let_go(writing: Writing, table: RosterTable, rows: pl.DataFrame, name: str) -> None:
+    """A fingerprint that stays as it is is how the triggers know another hand: where one would (0 to 0), it is null
+    in between."""
+    if rows.select((pl.col("seen").is_null() | (pl.col("seen") == pl.col("fingerprint"))).any()).item():
+        writing.connection.execute(
+            f"UPDATE {table.name} SET fingerprint = NULL FROM {name} s WHERE {table.name}.id = s.live_id"
+        )
+
+
+def compared_again(rows: pl.DataFrame, unresolved: pl.Expr) -> pl.DataFrame:
+    """`rows` with the fingerprint 0, which is no row's and not the null of another hand, where a reference could not be
+    written: the next plan compares the columns and writes it once what it names is there."""
+    zero = pl.lit(0, dtype=pl.Int64)
+    return rows.with_columns(pl.when(unresolved).then(zero).otherwise("fingerprint").alias("fingerprint"))
+
+
+@contextmanager
+def staged(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> Iterator[str]:
+    """A temporary table of rows about to be written, after their before-images went to the journal."""
+    with writing.connection.staged(f"staged_{table.name}", rows) as name:
+        record(writing.connection, table.kind, table.name, name, writing.facts)
+        yield name
+
+
+def refresh(connection: Connection, table: RosterTable, rows: pl.DataFrame) -> None:
+    """Writes the fingerprint of rows that are as they should be."""
+    with connection.staged(f"refreshed_{table.name}", rows.select("live_id", "fingerprint")) as name:
+        connection.execute(
+            f"UPDATE {table.name} SET fingerprint = s.fingerprint FROM {name} s WHERE {table.name}.id = s.live_id"
+        )

@@ -1,0 +1,124 @@
+"""What an apply leaves on record: its run, in a sealed chain of hashes, and what it still holds back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+import polars as pl
+
+from reconciler.model.change import Change, action_of
+from reconciler.model.kind import Kind
+from reconciler.model.plan import CustomerPlan, Hold
+from reconciler.store.database.connection import Connection
+from reconciler.store.key import StoreKey
+from reconciler.store.sync.held_plans import forget_held_plans
+from reconciler.store.write.documents import text_of
+
+HASHED = (
+    "id",
+    "customer_slug",
+    "plan_id",
+    "started_at",
+    "finished_at",
+    "actor",
+    "outcome",
+    "counts",
+    "git_commit",
+    "approvals",
+    "source_sha256",
+    "settings_digest",
+)
+
+
+def run_hash(previous: str | None, run: Mapping[str, Any]) -> str:
+    """Over the hash before it and the run's own columns, so that a run changed later does not fit any more. What it
+    undoes counts where it undoes something: older runs keep the hashes that they have."""
+    undoes = [run["undoes"]] if run.get("undoes") is not None else []
+    return hashlib.sha256(text_of([previous, *[run[name] for name in HASHED], *undoes]).encode()).hexdigest()
+
+
+def head_seal(key: StoreKey, head: str) -> str:
+    """Whoever can write to the database can write the whole chain anew; only who has the store's key can seal it."""
+    return key.hmac_hex("run-chain", head)
+
+
+def record_run(connection: Connection, key: StoreKey, run: Mapping[str, Any]) -> None:
+    """run: the columns of HASHED, customer_id and undoes. The store's row is locked, so that the chain never forks."""
+    previous = connection.scalar(f"SELECT head_hash FROM store{connection.dialect.for_update}")
+    digest = run_hash(previous, run)
+    columns = ("customer_id", *HASHED, "undoes", "previous_hash", "hash")
+    connection.execute(
+        f"INSERT INTO runs ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})",
+        {**run, "previous_hash": previous, "hash": digest},
+    )
+    connection.execute(
+        "UPDATE store SET head_hash = :hash, head_seal = :seal", {"hash": digest, "seal": head_seal(key, digest)}
+    )
+
+
+def counts_of(declared: Iterable[Change], rows: Mapping[Kind, pl.DataFrame]) -> dict[str, dict[str, int]]:
+    """What was carried out: kind -> action -> how many."""
+    counts: dict[str, dict[str, int]] = {}
+    for change in declared:
+        of_kind = counts.setdefault(change.kind.value, {})
+        action = action_of(change).value
+        of_kind[action] = of_kind.get(action, 0) + 1
+    for kind, frame in rows.items():
+        counts[kind.value] = dict(frame.group_by("action").len().sort("action").iter_rows())
+    return counts
+
+
+class HoldScope(StrEnum):
+    ROSTER = "roster"
+    DECLARED = "declared"
+
+
+def hold_scope(plan: CustomerPlan) -> HoldScope:
+    """What the plan's hold is of."""
+    of_roster = plan.roster_applies and any(frame["held"].any() for frame in plan.roster.values())
+    return HoldScope.ROSTER if of_roster else HoldScope.DECLARED
+
+
+def forget_holds(
+    connection: Connection, customer: int, scopes: Iterable[HoldScope], *, still: str | None = None
+) -> None:
+    """With the plans that were kept for them: a sync keeps those of rosters alone. still: the hold that comes in their
+    place; the plan of the very same one stays."""
+    for scope in scopes:
+        if scope is HoldScope.ROSTER:
+            forget_held_plans(connection, customer, but=still)
+        connection.execute(
+            "DELETE FROM holds WHERE customer_id = :customer AND scope = :scope",
+            {"customer": customer, "scope": scope.value},
+        )
+
+
+def held_since(connection: Connection, customer: int, hold: str) -> str | None:
+    """Since when exactly this set waits; None where it does not."""
+    found = connection.scalar(
+        "SELECT created_at FROM holds WHERE customer_id = :customer AND hold_id = :hold",
+        {"customer": customer, "hold": hold},
+    )
+    return None if found is None else str(found)
+
+
+def keep_hold(connection: Connection, customer: int, scope: HoldScope, hold: Hold, plan_id: str, now: str) -> None:
+    """In place of what was held of the scope. now: since when it is held."""
+    forget_holds(connection, customer, [scope], still=hold.id)
+    connection.execute(
+        "INSERT INTO holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at)"
+        " VALUES (:customer, :scope, :hold, :people, :rows, :causes, :plan, :now)",
+        {
+            "customer": customer,
+            "scope": scope.value,
+            "hold": hold.id,
+            "people": hold.people,
+            "rows": hold.rows,
+            "causes": text_of(list(hold.causes)),
+            "plan": plan_id,
+            "now": now,
+        },
+    )

@@ -1,0 +1,82 @@
+"""Keeping the last good roster of a customer: its frames as Parquet, in slices that a database takes easily."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import orjson
+import polars as pl
+
+from reconciler.model.plan import SourceSummary
+from reconciler.store.database.connection import Connection
+from reconciler.store.write.documents import text_of
+
+SLICE_ROWS = 1_000_000
+
+
+def keep_snapshot(
+    connection: Connection,
+    customer: int,
+    run: int,
+    source: SourceSummary,
+    frames: Mapping[str, pl.DataFrame],
+    facts: Mapping[str, object],
+) -> None:
+    """Replaces the customer's snapshot. run: that which applied it, or the last one where it changed nothing. facts:
+    what later sources are judged by, kept as JSON."""
+    whose = {"customer": customer}
+    connection.execute(
+        "DELETE FROM snapshot_parts WHERE snapshot_id IN (SELECT id FROM snapshots WHERE customer_id = :customer)",
+        whose,
+    )
+    connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", whose)
+    number = int(connection.dialect.allocate(connection, "snapshots", 1)[0])
+    connection.insert(
+        "snapshots",
+        pl.DataFrame(
+            {
+                "id": [number],
+                "customer_id": [customer],
+                "run_id": [run],
+                "type": [source.type],
+                "name": [source.name],
+                "version": [source.version],
+                "sha256": [source.sha256],
+                "fetched_at": [source.fetched_at],
+                "complete": [source.complete],
+                "rows": [text_of(dict(source.rows))],
+                "facts": [text_of(dict(facts))],
+            },
+            schema_overrides={"id": pl.Int64, "customer_id": pl.Int64, "run_id": pl.Int64},
+        ),
+    )
+    for part, frame in sorted(frames.items()):
+        for place, rows in enumerate(frame.iter_slices(SLICE_ROWS) if frame.height else [frame]):
+            connection.insert(
+                "snapshot_parts",
+                pl.DataFrame(
+                    {"snapshot_id": [number], "part": [part], "number": [place], "data": [_packed(rows)]},
+                    schema={"snapshot_id": pl.Int64, "part": pl.String, "number": pl.Int64, "data": pl.Binary},
+                ),
+            )
+
+
+#: Among a kept roster's facts: when a later one was fetched, which is not good yet and waits, in whole or in part.
+OVERTAKEN = "overtaken"
+
+
+def overtake_snapshot(connection: Connection, customer: int, fetched_at: str) -> None:
+    """Marks the kept roster as no longer what the store goes by. fetched_at: of the later one, ISO-8601 UTC."""
+    facts = connection.scalar("SELECT facts FROM snapshots WHERE customer_id = :customer", {"customer": customer})
+    if facts is not None:
+        connection.execute(
+            "UPDATE snapshots SET facts = :facts WHERE customer_id = :customer",
+            {"customer": customer, "facts": text_of({**orjson.loads(facts), OVERTAKEN: fetched_at})},
+        )
+
+
+def _packed(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
