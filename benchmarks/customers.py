@@ -1,4 +1,4 @@
-"""Plans of 10,000 customers (40,000 documents) beside octoDNS, from memory, beside a commit, and of a tenth as many.
+"""Plans of 10,000 customers (40,000 documents) beside octoDNS, beside a commit, and of a tenth as many.
 
 Every measured run is a process of its own, start and imports included, as a person or a CI job has it. The runs that
 are compared take turns, and of each the quickest counts. The store is filled by a real apply, which is not measured.
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,20 +73,12 @@ class Checkout:
     def as_committed(self) -> None:
         self.git("checkout", "--quiet", "--", "customers")
 
-    def run(self, *words: str, remembering: bool = False) -> tuple[float, int]:
-        """Seconds of the whole process, and its peak memory in MiB. remembering: what was resolved before."""
-        memory = str((self.folder / ".reconciler" / "remembered").absolute())
-        return _run(
-            [sys.executable, "-m", "reconciler", *words],
-            self.folder,
-            {"RECONCILER_CACHE": memory, "PYTHONPATH": str(Path.cwd())},
-            before=lambda: None if remembering else shutil.rmtree(memory, ignore_errors=True),
-        )
+    def run(self, *words: str) -> tuple[float, int]:
+        """Seconds of the whole process, and its peak memory in MiB."""
+        return _run([sys.executable, "-m", "reconciler", *words], self.folder, {"PYTHONPATH": str(Path.cwd())})
 
 
-def _run(
-    words: list[str], folder: Path, variables: Mapping[str, str], before: Callable[[], object] = lambda: None
-) -> tuple[float, int]:
+def _run(words: list[str], folder: Path, variables: Mapping[str, str]) -> tuple[float, int]:
     script = (
         "import json, resource, subprocess, sys, time\n"
         "start = time.perf_counter()\n"
@@ -95,7 +87,6 @@ def _run(
         "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024\n"
         "print(json.dumps([done.returncode, done.stderr[-2000:], taken, peak]))\n"
     )
-    before()
     answer = subprocess.run(
         [sys.executable, "-c", script, *words],
         cwd=folder,
@@ -126,7 +117,7 @@ def main() -> int:
     configuration, zone_lines = zones.write((PLACE / "octodns").absolute(), ZONES, RECORDS, CHANGED_SHARE, SEED)
     octodns = [str(Path(sys.executable).with_name("octodns-sync")), "--config-file", str(configuration)]
 
-    cold, cold_few, warm, base, beside = [], [], [], [], []
+    cold, cold_few, base, beside = [], [], [], []
     for _ in range(ROUNDS):
         for each in (many, few):
             each.as_committed()
@@ -135,12 +126,10 @@ def main() -> int:
         beside.append(_run(octodns, PLACE, {}))
         cold_few.append(few.run("plan"))
         many.as_committed()
-        many.run("plan")
         many.edit(EDITED_FILES)
-        warm.append(many.run("plan", remembering=True))
         base.append(many.run("plan", "--base", "HEAD"))
-    taken = {name: min(each[0] for each in runs) for name, runs in _named(cold, cold_few, warm, base, beside).items()}
-    peak = max(memory for runs in (cold, warm, base) for _, memory in runs)
+    taken = {name: min(each[0] for each in runs) for name, runs in _named(cold, cold_few, base, beside).items()}
+    peak = max(memory for runs in (cold, base) for _, memory in runs)
     print(" · ".join(f"{name} {seconds:.2f} s" for name, seconds in taken.items()))
     ours, theirs = many.lines / taken["cold"], zone_lines / taken["octoDNS"]
     print(
@@ -149,7 +138,6 @@ def main() -> int:
     )
     figures = (
         Figure("cold plan with 1 % changed: lines per second / octoDNS's", ours / theirs, 10, at_least=True),
-        Figure("second plan with 10 changed files / cold", taken["warm"] / taken["cold"], 1 / 3),
         Figure("plan --base with 10 changed files / cold", taken["--base"] / taken["cold"], 1 / 3),
         Figure("time per customer of 10,000 / of 1,000", taken["cold"] / taken["cold of 1,000"] / (MANY / FEW), 1.3),
         Figure("peak memory of all these plans", peak, 1536, " MiB"),
@@ -162,7 +150,7 @@ def main() -> int:
 
 
 def _named(*runs: list[tuple[float, int]]) -> dict[str, list[tuple[float, int]]]:
-    return dict(zip(("cold", "cold of 1,000", "warm", "--base", "octoDNS"), runs, strict=True))
+    return dict(zip(("cold", "cold of 1,000", "--base", "octoDNS"), runs, strict=True))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from reconciler.config.cache.stamps import inputs_of
 from reconciler.config.git import Revision
+from reconciler.config.inputs import digest_inputs
 from reconciler.config.load.layout import DEFAULTS_FILE, SETTINGS_FILE, Layout, lay_out, relative
-from reconciler.config.parallel import uncollected
 from reconciler.config.repository import Declared, Repository, load_layout
+from reconciler.gc_pause import gc_paused
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, Base
 
@@ -44,7 +44,7 @@ class Comparison:
 
 def compare_with(directory: Path, ref: str, *, today: date | None = None) -> Comparison:
     """Raises Refusal where `ref` is no commit of a checkout around `directory`."""
-    with uncollected():
+    with gc_paused():
         return _compared(directory, ref, today)
 
 
@@ -59,7 +59,7 @@ def _compared(directory: Path, ref: str, today: date | None) -> Comparison:
         before = load_layout(earlier, today=today, only=touched)
         now = load_layout(layout, today=today, only=touched)
         untouched = () if touched is None else (each for each in layout.customers if each.id not in touched)
-        inputs = {folder.id: inputs_of(folder, revision.blob) for folder in untouched}
+        inputs = {folder.id: digest_inputs(folder, revision.blob) for folder in untouched}
     names = {each.id for each in (*layout.customers, *earlier.customers)} if touched is None else touched
     others = {name for name in names if _documents(before, name) != _documents(now, name) or name in now.invalid}
     if _catalogue(before) != _catalogue(now) or CATALOGUE in now.invalid:

@@ -1,146 +1,64 @@
-"""The same work on very many things, in as many processes as there are processors.
+"""Runs a function over many items in worker processes.
 
-The processes are forked: they have everything that is in memory, and hand back bytes alone. Nothing depends on them:
-what one of them did not do is missing in the answer.
+The workers are forks: they share what is in memory and pickle only their results. A process with other threads never
+forks, because a lock that another thread holds would stay locked in the fork.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
-import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any, TypeVar
 
-#: Below this a fork takes longer than it saves.
-LEAST = 400
-MOST_PROCESSES = 8
-#: So many things are taken at once, or more where there are very many.
-AT_ONCE = 16
-#: Numbers that a pipe takes without anybody reading.
-PIPE_HOLDS = 1000
+#: fewer items than this take longer to hand out than to read
+MIN_ITEMS = 400
+MAX_PROCESSES = 8
+#: items per task: small, so that no worker waits for a slower one at the end
+CHUNK = 32
 
-_START = struct.Struct("<I")
-_HEAD = struct.Struct("<QQ")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-
-def done_apart(count: int, work: Callable[[int], bytes]) -> Mapping[int, bytes]:
-    """What `work` gives for each place from 0, as far as it was done. work: changes nothing that anybody else sees."""
-    processes = min(_processors(), MOST_PROCESSES)
-    if count < LEAST or processes < 2 or not _alone():
-        return {}
-    with _Queue(count) as queue:
-        children: list[tuple[int, int]] = []
-        try:
-            # A process that has reserved much memory may not be allowed a copy of itself: then the rest is done here.
-            with suppress(OSError):
-                for _ in range(1, processes):
-                    children.append(_started(queue, work))
-            done = {place: work(place) for place in queue}
-            for _, answer in children:
-                done |= _read(answer)
-        finally:
-            for child, answer in children:
-                os.close(answer)
-                with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-    return done
+#: what a worker runs; set when it is forked
+_work: Callable[[Any], Any] | None = None
 
 
-class _Queue:
-    """Places from 0, each given to one of the processes that ask: none waits for a slower one with a share of its own.
-    A pipe that holds a number for each few of them, no more than one takes at once."""
+def map_in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result] | None:
+    """Return `work` of each item in their order, or None if it isn't worth it or the system grants no process.
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._length = max(AT_ONCE, -(-count // PIPE_HOLDS))
-        self._asked, self._told = os.pipe()
-
-    def __enter__(self) -> _Queue:
-        starts = range(0, self._count, self._length)
-        os.write(self._told, b"".join(_START.pack(start) for start in starts))
-        os.close(self._told)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._asked)
-
-    def __iter__(self) -> Iterator[int]:
-        while taken := os.read(self._asked, _START.size):
-            (start,) = _START.unpack(taken)
-            yield from range(start, min(start + self._length, self._count))
+    work: must not change anything that the caller sees; its results are pickled. Whatever it raises is raised here.
+    """
+    processes = min(_count_processors(), MAX_PROCESSES)
+    if len(items) < MIN_ITEMS or processes < 2 or threading.active_count() > 1:
+        return None
+    pool = ProcessPoolExecutor(processes, get_context("fork"), _start_worker, (work,))
+    try:
+        return list(pool.map(_run, items, chunksize=CHUNK))
+    # A process that has reserved much memory may not be allowed a copy of itself.
+    except (OSError, BrokenProcessPool):
+        return None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _processors() -> int:
-    """Those that this process may use; elsewhere than on Linux a fork is not safe enough."""
+def _count_processors() -> int:
+    """Return how many processors this process may use; 1 where a fork isn't safe enough (not Linux)."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
-def _alone() -> bool:
-    """A lock that another thread holds would be held for ever in a fork."""
-    return threading.active_count() == 1
+def _start_worker(work: Callable[[Any], Any]) -> None:
+    global _work  # noqa: PLW0603 - a fork has no other place that each task can reach without pickling
+    _work = work
+    # Ctrl-C reaches every process of a terminal; only the parent answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _started(queue: _Queue, work: Callable[[int], bytes]) -> tuple[int, int]:
-    """The process, and where its answer is read."""
-    answer, end = os.pipe()
-    try:
-        child = os.fork()
-    except OSError:
-        os.close(answer)
-        os.close(end)
-        raise
-    if child:
-        os.close(end)
-        return child, answer
-    code = 1
-    try:
-        os.close(answer)
-        whole = [(place, work(place)) for place in queue]
-        with open(end, "wb") as stream:
-            for place, each in whole:
-                stream.write(_HEAD.pack(place, len(each)))
-                stream.write(each)
-        code = 0
-    finally:
-        # Nothing of the process that this is a copy of is tidied up here, and nothing is said.
-        os._exit(code)
-
-
-def _read(answer: int) -> dict[int, bytes]:
-    """As far as it goes: what was cut off is left out."""
-    parts = []
-    while part := os.read(answer, 1 << 20):
-        parts.append(part)
-    whole = b"".join(parts)
-    found: dict[int, bytes] = {}
-    start = 0
-    while start + _HEAD.size <= len(whole):
-        place, length = _HEAD.unpack_from(whole, start)
-        start += _HEAD.size
-        if start + length > len(whole):
-            break
-        found[place] = whole[start : start + length]
-        start += length
-    return found
-
-
-# Making very many objects that all stay, without the collector of cycles walking them again and again.
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Pauses the collector, and leaves what was made out of its later walks. Trees, models and plans hold no cycles:
-    with 10,000 files it took more than half the time of reading, and a quarter of everything after it."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.freeze()
-            gc.enable()
+def _run(item: Any) -> Any:
+    assert _work is not None
+    return _work(item)

@@ -7,14 +7,11 @@ whole; the others are not touched by it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
-from reconciler.config.cache.customers import Remembered, own_files
-from reconciler.config.cache.recalled import RecalledCandidate
-from reconciler.config.cache.stamps import Stamped
 from reconciler.config.load.candidate import Candidate, former_id_mistakes, named_otherwise, open_candidate
 from reconciler.config.load.checks import not_yet_in_force, passwords_in_stores
 from reconciler.config.load.defaults import Heritage
@@ -22,13 +19,15 @@ from reconciler.config.load.document import open_document
 from reconciler.config.load.layout import CustomerFolder, Document, Layout, lay_out, settings_file
 from reconciler.config.load.partial import read_alone
 from reconciler.config.load.references import mistaken_former_ids, shared_consumer_keys
+from reconciler.config.load.summary import ReadAgain, SummarizedCandidate, summarize
 from reconciler.config.models.declaration import Circumstances, NotKnown
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Network, Settings
-from reconciler.config.parallel import done_apart, uncollected
+from reconciler.config.parallel import map_in_processes
 from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
 from reconciler.config.yaml.documents import origins_of
 from reconciler.config.yaml.tree import MappingNode
+from reconciler.gc_pause import gc_paused
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, in_order
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE
@@ -36,20 +35,13 @@ from reconciler.model.plan import CATALOGUE
 __all__ = ["Declared", "Repository", "ResolvedCustomer", "Written", "load", "load_layout", "load_settings"]
 
 
-def load(directory: Path, *, today: date | None = None, remembering: bool = False) -> Repository:
-    """The repository below a directory; `reconciler.yaml` stands beside it.
+def load(directory: Path, *, today: date | None = None) -> Repository:
+    """Load the repository below a directory; `reconciler.yaml` is beside it.
 
-    today: agreements must not be later; default the day in UTC. remembering: customers of whom nothing changed since
-    they were valid are not read again (`config.remembered`). Refusal where a folder cannot be listed.
+    today: agreements must not be later; by default the day in UTC. Raises Refusal if a folder cannot be listed.
     """
-    if not remembering:
-        return load_layout(lay_out(directory), today=today)
-    with uncollected():
-        remembered = Remembered(directory, Stamped())
-        layout = lay_out(directory, remembered.files)
-        loaded = _loaded(layout, today or datetime.now(UTC).date(), None, remembered)
-        remembered.write()
-        return loaded
+    with gc_paused():
+        return _load(lay_out(directory), today or datetime.now(UTC).date(), None, parallel=True)
 
 
 def load_settings(directory: Path) -> Settings:
@@ -65,13 +57,12 @@ def load_settings(directory: Path) -> Settings:
 def load_layout(layout: Layout, *, today: date | None = None, only: Collection[str] | None = None) -> Repository:
     """The repository of these files. only: ids of the customers to read; None for all. What others say is not known
     then, but for their ids: consumer keys are compared among those that were read."""
-    with uncollected():
-        return _loaded(layout, today or datetime.now(UTC).date(), only)
+    with gc_paused():
+        return _load(layout, today or datetime.now(UTC).date(), only)
 
 
-def _loaded(
-    layout: Layout, today: date, only: Collection[str] | None, remembered: Remembered | None = None
-) -> Repository:
+def _load(layout: Layout, today: date, only: Collection[str] | None, *, parallel: bool = False) -> Repository:
+    """parallel: the files are on disk, so that worker processes may read them."""
     settings, network, about_settings, origins = _settings(layout.settings)
     about_settings = (*layout.settings_misnamed, *about_settings)
     settings_errors = tuple(each for each in about_settings if each.is_error)
@@ -80,11 +71,8 @@ def _loaded(
     shared, about_shared = _catalogue(layout, known)
     names = {file.stem for file in layout.catalogue}
     folders = [each for each in layout.customers if only is None or each.id in only]
-    if remembered is None:
-        candidates: list[AnyCandidate] = [open_candidate(folder, heritage, names, known) for folder in folders]
-    else:
-        remembered.begin(network, names, today)
-        candidates = _all_recalled(folders, remembered, lambda folder: open_candidate(folder, heritage, names, known))
+    read = partial(open_candidate, heritage=heritage, shared_lessons=names, known=known)
+    candidates = _read_candidates(folders, read, parallel=parallel)
     _compare(candidates)
     customers, invalid = _sorted(candidates)
     shared_errors = in_order(each for each in about_shared if each.is_error)
@@ -106,52 +94,18 @@ def _loaded(
     )
 
 
-AnyCandidate = Candidate | RecalledCandidate
+AnyCandidate = Candidate | SummarizedCandidate
 
 
-def _all_recalled(
-    folders: Sequence[CustomerFolder], remembered: Remembered, read: Callable[[CustomerFolder], Candidate]
-) -> list[AnyCandidate]:
-    """As they are remembered, else read, and remembered where they are valid by themselves."""
-    found: list[AnyCandidate | None] = [
-        remembered.recall_unopened(folder, partial(_again, read, folder)) for folder in folders
+def _read_candidates(folders: Sequence[CustomerFolder], read: ReadAgain, *, parallel: bool) -> list[AnyCandidate]:
+    """Read each folder. What workers found invalid is read once more here, for its diagnostics."""
+    summaries = map_in_processes(lambda folder: summarize(read(folder)), folders) if parallel else None
+    if summaries is None:
+        return [read(folder) for folder in folders]
+    return [
+        SummarizedCandidate(folder, summary, read, list(summary.warnings)) if summary else read(folder)
+        for folder, summary in zip(folders, summaries, strict=True)
     ]
-    others = [folder for folder, candidate in zip(folders, found, strict=True) if candidate is None]
-
-    def work(place: int) -> bytes:
-        folder = others[place]
-        answer = remembered.work(folder, lambda: read(folder))
-        remembered.files.forget(file.path for file in own_files(folder))
-        return answer
-
-    done = done_apart(len(others), work)
-    opened = iter(
-        [
-            _recalled(folder, remembered.learn(done.get(place, b"")), remembered, read)
-            for place, folder in enumerate(others)
-        ]
-    )
-    return [candidate or next(opened) for candidate in found]
-
-
-def _recalled(
-    folder: CustomerFolder, key: bytes | None, remembered: Remembered, read: Callable[[CustomerFolder], Candidate]
-) -> AnyCandidate:
-    """key: where it was made already."""
-    key = key or remembered.key(folder)
-    candidate: AnyCandidate | None = None
-    if key is not None:
-        candidate = remembered.recall(folder, key, partial(_again, read, folder))
-    if candidate is None:
-        candidate = opened = read(folder)
-        if key is not None:
-            remembered.keep(folder, key, opened)
-    remembered.files.forget(file.path for file in own_files(folder))
-    return candidate
-
-
-def _again(read: Callable[[CustomerFolder], Candidate], folder: CustomerFolder) -> ResolvedCustomer | None:
-    return read(folder).resolved()
 
 
 def _settings(

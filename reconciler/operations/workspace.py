@@ -45,14 +45,12 @@ def open_workspace(
     store_url: str | None,
     *,
     make_store: bool = True,
-    remembering: bool = False,
 ) -> Workspace:
-    """`store_url` wins over the environment's. make_store: False for what only looks at one. remembering: as `load`
-    has it.
+    """`store_url` wins over the environment's. make_store: False for what only looks at one.
 
     Raises Refusal where reconciler.yaml, the environment's name or the store cannot be used, or a folder not read."""
     # No store is made for files that are not there; what only looks at a store may do without them.
-    read = load(directory, remembering=remembering) if make_store else None
+    read = load(directory) if make_store else None
     name, chosen = (read.settings if read else load_settings(directory)).environment(environment)
     store = open_store(store_url or chosen.store, name, make=make_store)
     return Workspace(directory, name, chosen.public_url, store, backend_for(chosen.secrets), read=read)

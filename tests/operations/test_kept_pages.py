@@ -11,8 +11,8 @@ import pytest
 from bundles import bundle
 from project import Project
 from reconciler import clock
-from reconciler.config.cache.customers import cache_folder
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints, checkpoint
+from reconciler.operations.fetch.cache_folder import find_cache_folder
 
 START = datetime(2026, 9, 1, 6, tzinfo=UTC)
 DAY = bundle(users=20)
@@ -21,7 +21,7 @@ ANN, BEN = DAY.students()[:2]
 
 def left_behind() -> Path:
     """By a fetch that was killed, of whatever store."""
-    folder = cache_folder()
+    folder = find_cache_folder()
     assert folder is not None
     place = Checkpoints(folder / "fetches", bytes(32))
     with suppress(InterruptedError), checkpoint(place, {"url": "a"}, clock.now()) as kept:
@@ -52,3 +52,11 @@ def test_who_is_erased_or_purged_goes_out_of_kept_pages_too(project: Project) ->
         purged = project.run("purge", "--yes", "--today", "2026-10-31")
     assert purged.code == 0, purged
     assert not pages.exists()
+
+
+def test_the_cache_folder_is_never_within_the_repository() -> None:
+    assert find_cache_folder({}) is None
+    assert find_cache_folder({"XDG_CACHE_HOME": "relative"}) is None
+    assert find_cache_folder({"HOME": "/home/ann"}) == Path("/home/ann/.cache/reconciler")
+    assert find_cache_folder({"HOME": "/home/ann", "XDG_CACHE_HOME": "/x"}) == Path("/x/reconciler")
+    assert find_cache_folder({"HOME": "/home/ann", "RECONCILER_CACHE": "off"}) is None

@@ -60,31 +60,6 @@ class Disk:
 DISK = Disk()
 
 
-class Once:
-    """Other files, each read once until it is forgotten: whoever asks twice is told the same."""
-
-    def __init__(self, files: Files) -> None:
-        self._files = files
-        self._read: dict[str, bytes] = {}
-
-    def has(self, path: str) -> bool:
-        return self._files.has(path)
-
-    def entries(self, folder: str) -> list[Entry]:
-        return self._files.entries(folder)
-
-    def read(self, path: str, most: int, *, follow: bool = False) -> bytes:
-        """most: the same each time."""
-        found = self._read.get(path)
-        if found is None:
-            found = self._read[path] = self._files.read(path, most, follow=follow)
-        return found
-
-    def forget(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            self._read.pop(path, None)
-
-
 def entry_of(found: os.DirEntry[str]) -> Entry:
     """What stands in a folder on disk."""
     is_folder = found.is_dir(follow_symlinks=False)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import SecretStr
 
-from reconciler.config.cache.stamps import blob_id, inputs_of
+from reconciler.config.inputs import compute_blob_id, digest_inputs
 from reconciler.config.secrets import secret_references
 from reconciler.model.diagnostic import Diagnostic, Refusal, error, info, warning
 from reconciler.model.kind import Kind
@@ -206,7 +206,7 @@ def _carried_out(
 def _inputs(workspace: Workspace, customer: CustomerPlan) -> str | None:
     """Of the files that the customer's configuration was read from."""
     folder = workspace.repository.folders.get(customer.id)
-    return inputs_of(folder, blob_id) if folder else None
+    return digest_inputs(folder, compute_blob_id) if folder else None
 
 
 def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[str]]:

@@ -11,7 +11,6 @@ from typing import assert_never
 
 from pydantic import SecretStr
 
-from reconciler.config.cache.customers import cache_folder
 from reconciler.config.fields.secret import SecretReference
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
@@ -19,6 +18,7 @@ from reconciler.config.models.sync import ApiSync, SftpSync, ZipSync
 from reconciler.model.diagnostic import Refusal, error
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Ask, Fetched, Progress, Source, unheard
+from reconciler.operations.fetch.cache_folder import find_cache_folder
 from reconciler.operations.workspace import Workspace
 
 #: Fetches of one run beside each other, whatever hosts they are from.
@@ -139,7 +139,7 @@ def source_of(workspace: Workspace, customer: Customer, rostering: OneRosterRost
                 timeout=sync.timeout,
                 delta=sync.delta,
             )
-            folder = cache_folder()
+            folder = find_cache_folder()
             key = workspace.store.key.bytes_for("checkpoint")
             return ApiSource(api, hosts, allows, Checkpoints(folder / CHECKPOINTS, key) if folder else None)
         case _:
@@ -169,7 +169,7 @@ def _secret(workspace: Workspace, customer: Customer, key: str, named: SecretRef
 def forget_kept_pages() -> None:
     """Of every fetch that is not under way on this machine, whoever it is about: that cannot be told from outside, and
     all that they save is time."""
-    folder = cache_folder()
+    folder = find_cache_folder()
     if folder is not None and (folder / CHECKPOINTS).is_dir():
         from reconciler.oneroster.sources.api.checkpoint import remove_all
 

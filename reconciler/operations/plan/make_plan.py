@@ -16,8 +16,8 @@ import reconciler
 from reconciler.clock import now
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.parallel import uncollected
 from reconciler.config.resolved import ResolvedCustomer
+from reconciler.gc_pause import gc_paused
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness, Plan, SourceSummary
@@ -101,7 +101,7 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     """Raises Refusal for what concerns no single customer (an unknown name, the store); everything else is an
     outcome of its customer."""
     with (
-        uncollected(),
+        gc_paused(),
         ThreadPoolExecutor(1) as pool,
         workspace.store.reading() as reader,
         fresh_rosters(workspace, request.fetched_at, request.heard) as fresh,

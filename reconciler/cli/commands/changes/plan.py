@@ -70,7 +70,7 @@ def plan(
         raise click.UsageError("--out needs the name of a file")
     request = plan_request(customers, bundle, roster, base)
     if base is None:
-        workspace = open_workspace(directory, environment, store, remembering=True)
+        workspace = open_workspace(directory, environment, store)
     else:
         workspace = open_workspace_beside(base, directory, environment, store, trusted=False)
         click.echo(NOTHING_ASKED, err=True)

@@ -1,4 +1,4 @@
-"""The collector of cycles is as it was before, whatever happened in between."""
+"""The garbage collector is as it was before, whatever happened in between."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import gc
 
 import pytest
 
-from reconciler.config.parallel import uncollected
+from reconciler.gc_pause import gc_paused
 
 
 def test_the_collector_is_paused_and_comes_back_after_an_error() -> None:
     assert gc.isenabled()
-    with uncollected():
+    with gc_paused():
         assert not gc.isenabled()
     assert gc.isenabled()
-    with pytest.raises(ZeroDivisionError), uncollected():
+    with pytest.raises(ZeroDivisionError), gc_paused():
         _ = 1 / 0
     assert gc.isenabled()
 
@@ -22,7 +22,7 @@ def test_the_collector_is_paused_and_comes_back_after_an_error() -> None:
 def test_a_collector_that_was_off_stays_off() -> None:
     gc.disable()
     try:
-        with uncollected():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     finally:

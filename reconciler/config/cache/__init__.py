@@ -1,1 +1,0 @@
-"""cache: see ARCHITECTURE.md."""

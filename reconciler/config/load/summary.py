@@ -1,0 +1,155 @@
+"""A valid customer as a small value that a worker process hands back; its documents are read again when needed.
+
+Most customers of a plan are unchanged, and an unchanged customer needs no more than its summary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from reconciler.config.load.candidate import Candidate
+from reconciler.config.load.layout import CustomerFolder
+from reconciler.config.load.references import ConsumerKey, FormerId
+from reconciler.config.models.community import Community
+from reconciler.config.models.customer import Customer
+from reconciler.config.models.lesson import Lesson
+from reconciler.config.resolved import Declared, Outline, ResolvedCustomer
+from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error
+
+ReadAgain = Callable[[CustomerFolder], Candidate]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerSummary:
+    """What every plan asks of every customer. Picklable, about 1 kB."""
+
+    span: Span
+    name: str
+    previously: tuple[str, ...]
+    #: of all documents (`model.settings`)
+    digest: str
+    outline: Outline
+    consumer_keys: tuple[ConsumerKey, ...]
+    #: former ids, with where they are written
+    former: tuple[FormerId, ...]
+    warnings: tuple[Diagnostic, ...]
+
+
+def summarize(candidate: Candidate) -> CustomerSummary | None:
+    """Return the summary of a candidate that is valid by itself, else None."""
+    customer = candidate.resolved()
+    if customer is None:
+        return None
+    return CustomerSummary(
+        customer.span,
+        customer.name,
+        customer.previously,
+        customer.digest,
+        customer.outline,
+        candidate.consumer_keys,
+        candidate.former,
+        customer.warnings,
+    )
+
+
+@dataclass(slots=True)
+class SummarizedCandidate:
+    """Takes the place of a `Candidate` that a worker process has read."""
+
+    folder: CustomerFolder
+    summary: CustomerSummary
+    read_again: ReadAgain
+    #: its warnings, and errors noticed between customers
+    found: list[Diagnostic]
+
+    @property
+    def id(self) -> str:
+        return self.folder.id
+
+    @property
+    def claimed_id(self) -> str | None:
+        return self.folder.id
+
+    @property
+    def is_read(self) -> bool:
+        return True
+
+    @property
+    def former(self) -> tuple[FormerId, ...]:
+        return self.summary.former
+
+    @property
+    def former_ids(self) -> tuple[str, ...]:
+        return tuple(former for former, _ in self.summary.former)
+
+    @property
+    def consumer_keys(self) -> tuple[ConsumerKey, ...]:
+        return self.summary.consumer_keys
+
+    def resolved(self) -> ResolvedCustomer | None:
+        """Return the customer, or None if an error was noticed between customers."""
+        if any(each.is_error for each in self.found):
+            return None
+        return SummarizedCustomer(
+            self.id, self.summary.span, tuple(self.found), self.folder, self.summary, self.read_again
+        )
+
+
+@dataclass(frozen=True)
+class SummarizedCustomer(ResolvedCustomer):
+    """A valid customer whose documents are read when somebody asks for them."""
+
+    folder: CustomerFolder = field(repr=False)
+    summary: CustomerSummary = field(repr=False)
+    read_again: ReadAgain = field(repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.summary.name
+
+    @property
+    def previously(self) -> tuple[str, ...]:
+        return self.summary.previously
+
+    @property
+    def digest(self) -> str:
+        return self.summary.digest
+
+    @property
+    def outline(self) -> Outline:
+        return self.summary.outline
+
+    @property
+    def customer(self) -> Customer:
+        return self._read.customer
+
+    @property
+    def communities(self) -> Mapping[str, Community]:
+        return self._read.communities
+
+    @property
+    def lessons(self) -> Mapping[str, Lesson]:
+        return self._read.lessons
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        return self._read.declared
+
+    @cached_property
+    def _read(self) -> ResolvedCustomer:
+        """Raises ConfigurationRefusal if the files have changed since the worker read them."""
+        customer = self.read_again(self.folder).resolved()
+        if customer is None or customer.digest != self.digest:
+            raise ConfigurationRefusal(
+                [
+                    error(
+                        "files-changed",
+                        f"the files of {self.id} changed while they were being read",
+                        self.span,
+                        "Run the command again.",
+                    )
+                ]
+            )
+        return customer
