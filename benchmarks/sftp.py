@@ -23,6 +23,7 @@ from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Ask
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.source import SftpSource
+from tests.support.servers import sshd
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 200 * 10**6
@@ -32,10 +33,6 @@ BOUND = 1.3
 
 
 def main() -> int:
-    # The server is the one that the tests start.
-    sys.path.insert(0, str(ROOT / "tests"))
-    import sshd
-
     reason = sshd.missing()
     if reason is not None:
         print(f"SFTP is not measured here: {reason}")

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 
-import sshd
-from databases import DATABASE, administer, emptied
-from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.store.open import Store, open_store
-from roster_server import RosterServer
+from tests.support.customers.project import ENVIRONMENT, KEY, Project
+from tests.support.roster_server.server import RosterServer
+from tests.support.servers import sshd
+from tests.support.stores.postgresql import DATABASE, administer, emptied
 
 #: Seconds
 STOPPED_WITHIN = 30

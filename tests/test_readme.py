@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from readme import README, plain, played
+from tests.support.readme import README, plain, played
 
 
 @pytest.mark.slow

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bundles import bundle
 from reconciler.cli.commands.rosters.check import roster
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.main import run as called
+from tests.support.rosters.bundles import bundle
 
 SMALL = bundle(users=10)
 

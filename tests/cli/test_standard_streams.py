@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from project import Project
+from tests.support.customers.project import Project
 
 PROGRAM = Path(sys.executable).with_name("reconciler")
 

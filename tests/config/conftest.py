@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from customer_files import Files
+
+from tests.support.customers.files import Files
 
 
 @pytest.fixture

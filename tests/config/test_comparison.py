@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from checkout import begin, commit
-from project import CUSTOMER
 from reconciler.config.comparison import Comparison, compare_with, documents_of
 from reconciler.config.git import Differing, Revision
 from reconciler.model.plan import CATALOGUE
+from tests.support.customers.checkout import begin, commit
+from tests.support.customers.project import CUSTOMER
 
 LESSON = "kind: lesson\nid: welcome\ntitle: {title}\nurl: https://lessons.example/welcome\n"
 

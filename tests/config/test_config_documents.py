@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-from customer_files import Files
-
 from reconciler.config.repository import Declared
 from reconciler.config.yaml.documents import community_from_document, customer_from_document, lesson_from_document
+from tests.support.customers.files import Files
 
 EVERYTHING = """\
 lti:

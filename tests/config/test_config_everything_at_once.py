@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from customer_files import Files
 
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import Ruled, rules_of
 from reconciler.config.models.settings import Settings
 from reconciler.config.models.sync import ApiSync, SftpSync
 from reconciler.model.diagnostic import Diagnostic
+from tests.support.customers.files import Files
 
 Path = tuple[str | int, ...]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from customer_files import Files
+
+from tests.support.customers.files import Files
 
 
 def told(files: Files) -> list[tuple[str, str]]:

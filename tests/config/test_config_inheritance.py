@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from customer_files import Files
-
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import ManualRostering, OneRosterRostering
 from reconciler.config.models.sync import SftpSync, ZipSync
+from tests.support.customers.files import Files
 
 ROSTERING = "rostering: {client_partner_id: org}\n"
 DEFAULTS = """\

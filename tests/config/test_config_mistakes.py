@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from customer_files import Files
 
 from reconciler.model.diagnostic import Severity
+from tests.support.customers.files import Files
 
 ONEROSTER = "rostering:\n  type: oneroster\n  client_partner_id: org\n  sync: {type: zip}\n"
 SECRET = "hunter2"

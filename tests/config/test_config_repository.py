@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from customer_files import TODAY, Files
 
 from reconciler.config.repository import load
 from reconciler.model.diagnostic import ConfigurationRefusal
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOGUE
+from tests.support.customers.files import TODAY, Files
 
 
 def test_a_folder_with_a_customer_yaml_is_a_customer_however_deep(files: Files) -> None:

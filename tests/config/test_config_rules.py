@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from customer_files import Files
+
+from tests.support.customers.files import Files
 
 ONEROSTER = "rostering:\n  type: oneroster\n  client_partner_id: org\n  match_with: identifier\n"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMA34UC1CH5tczeJU4dpKc3306gk4e+NYNJEcLPaRJxy"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from customer_files import Files
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from reconciler.config.schema import documents
+from tests.support.customers.files import Files
 
 SCHEMAS = documents()
 

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from customer_files import TODAY, Files
 
 from reconciler.config import parallel
 from reconciler.config.parallel import map_in_processes
 from reconciler.config.repository import Repository, load
 from reconciler.model.diagnostic import ConfigurationRefusal
+from tests.support.customers.files import TODAY, Files
 
 
 @pytest.fixture(autouse=True)

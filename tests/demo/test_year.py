@@ -14,8 +14,8 @@ from demo.year.dates import roster_days
 from demo.year.expected import Expect
 from demo.year.play import Evening, Year
 from demo.year.schools import SMALL, WHOLE
-from project import KEY
 from reconciler.store.database.connection import Connection
+from tests.support.customers.project import KEY
 
 SEED = 20260824
 

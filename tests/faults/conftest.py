@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from api_play import DAY_ONE as DAY_ONE_BY_API
-from api_play import VARIABLE, ApiSchool, PassingTime, api_customer
-from fault_play import DAY_ONE, School
-from project import ENVIRONMENT, KEY, Project
 from reconciler.config.models.settings import DEFAULT_STORE
-from roster_server import RosterServer
-from roster_server_authority import SECRET
+from tests.support.customers.project import ENVIRONMENT, KEY, Project
+from tests.support.roster_server.authority import SECRET
+from tests.support.roster_server.server import RosterServer
+from tests.support.schools.by_api import DAY_ONE as DAY_ONE_BY_API
+from tests.support.schools.by_api import VARIABLE, ApiSchool, PassingTime, api_customer
+from tests.support.schools.by_files import DAY_ONE, School
 
 
 def customers_of(project: Project) -> Project:

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from api_play import DAY_ONE, DAY_TWO, ApiSchool, api_customer, codes, everybody
-from roster_server import RosterServer
-from roster_server_switches import (
+from tests.support.roster_server.server import RosterServer
+from tests.support.roster_server.switches import (
     Becomes,
     Body,
     CutBody,
@@ -29,7 +28,8 @@ from roster_server_switches import (
     Switches,
     whenever,
 )
-from roster_server_tls import Authority
+from tests.support.roster_server.tls import Authority
+from tests.support.schools.by_api import DAY_ONE, DAY_TWO, ApiSchool, api_customer, codes, everybody
 
 Serving = Callable[..., RosterServer]
 SILENT = Switches(total=None, link=None)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles import bundle
-from fault_play import DAY_ONE, STUDENTS, School, as_file, entry, inner_zip, lines, packed
+from tests.support.rosters.bundles import bundle
+from tests.support.schools.by_files import DAY_ONE, STUDENTS, School, as_file, entry, inner_zip, lines, packed
 
 
 def test_01_a_truncated_archive_is_refused(school: School, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fault_play import DAY_ONE, STUDENTS, School
+from tests.support.schools.by_files import DAY_ONE, STUDENTS, School
 
 ONE, OTHER = STUDENTS[0], STUDENTS[1]
 SESSIONS = "sourcedId,status,dateLastModified,title,type,startDate,endDate,parentSourcedId,schoolYear\n"

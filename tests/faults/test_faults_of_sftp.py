@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-import sshd
-from breaking_proxy import Break, breaking
-from fault_play import DAY_ONE, STUDENTS, School, packed
-from project import Result
 from reconciler.oneroster.sources.sftp import session as line
 from reconciler.oneroster.sources.sftp import source
-from sftp_fetching import SECRET, synced
+from tests.support.customers.project import Result
+from tests.support.schools.by_files import DAY_ONE, STUDENTS, School, packed
+from tests.support.servers import sshd
+from tests.support.servers.breaking_proxy import Break, breaking
+from tests.support.sources.sftp_fetch import SECRET, synced
 
 #: Half of everybody is missing: what a bad fetch must never let through.
 HALF = DAY_ONE.without_users(STUDENTS[: len(STUDENTS) // 2])

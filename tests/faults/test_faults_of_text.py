@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fault_play import DAY_ONE, STUDENTS, School, as_file, lines
+from tests.support.schools.by_files import DAY_ONE, STUDENTS, School, as_file, lines
 
 ONE, OTHER = STUDENTS[0], STUDENTS[1]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fault_play import DAY_ONE, STUDENTS, School
-from project import Result
 from reconciler import clock
 from reconciler.store.database import schema
+from tests.support.customers.project import Result
+from tests.support.schools.by_files import DAY_ONE, STUDENTS, School
 
 ONE, OTHER = STUDENTS[0], STUDENTS[1]
 FEWER = DAY_ONE.without_users([ONE])
@@ -349,7 +349,7 @@ NOT_YET = {
 
 
 def test_every_fault_has_a_case_or_a_reason() -> None:
-    import test_faults_of_archives
+    from tests.faults import test_faults_of_archives
 
     cases = set()
     for path in Path(__file__).parent.glob("test_faults_*.py"):

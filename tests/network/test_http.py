@@ -14,8 +14,8 @@ import pytest
 from reconciler.model.diagnostic import Refusal
 from reconciler.network import http, reach
 from reconciler.network.http import http_client, location_of
-from roster_server_tls import Authority, Kind
-from scripted_server import Asked, Reply, in_turn, loopback, serving
+from tests.support.roster_server.tls import Authority, Kind
+from tests.support.servers.scripted_http import Asked, Reply, in_turn, loopback, serving
 
 
 @pytest.fixture(scope="module")

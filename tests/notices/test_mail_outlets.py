@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mail_server import PASSWORD, USER, MailServer, mail_server
 from reconciler.notices.attempt import DELIVERED, Result
 from reconciler.notices.mail import FileOutbox, Letter, Smtp, SmtpServer, message_of
+from tests.support.servers.mail import PASSWORD, USER, MailServer, mail_server
 
 LETTER = Letter(
     "msg_1",

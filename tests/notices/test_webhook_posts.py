@@ -16,7 +16,7 @@ from reconciler.notices.attempt import DELIVERED, Result
 from reconciler.notices.notice import HeldSet, Notice
 from reconciler.notices.signing import public_key, secret_bytes, signed_headers
 from reconciler.notices.webhook import Post, Webhooks, body_of
-from webhook_receiver import Receiver, receiving
+from tests.support.servers.webhook_receiver import Receiver, receiving
 
 SEED = bytes(range(32))
 SECRET = b"0123456789abcdef0123456789abcdef"

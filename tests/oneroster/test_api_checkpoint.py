@@ -12,14 +12,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from scripted_api import KilledError, ScriptedApi, record, records, refusal, source
 
-from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api import checkpoint as room
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints, KeptPage, checkpoint, remove_all, remove_old
 from reconciler.oneroster.sources.api.pages.paging import Page, Request
 from reconciler.oneroster.sources.interface import Ask
+from tests.support.rosters.bundles import bundle
+from tests.support.sources.scripted_api import KilledError, ScriptedApi, record, records, refusal, source
 
 NOW, SOON, LATE = "2026-11-22T03:00:00Z", "2026-11-22T09:00:00Z", "2026-11-23T04:00:00Z"
 KEY = bytes(range(32))

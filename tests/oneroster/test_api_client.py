@@ -18,7 +18,7 @@ from reconciler.oneroster.sources.api.http import client as asking
 from reconciler.oneroster.sources.api.http import response as body
 from reconciler.oneroster.sources.api.http import response as reception
 from reconciler.oneroster.sources.api.http.client import Client, client_for
-from scripted_server import (
+from tests.support.servers.scripted_http import (
     BASE,
     SECRET,
     Asked,

@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.http.client import Client, client_for
-from roster_server import RosterServer
-from roster_server_authority import CONSUMER_KEY, SECRET
-from roster_server_switches import (
+from tests.support.roster_server.authority import CONSUMER_KEY, SECRET
+from tests.support.roster_server.server import RosterServer
+from tests.support.roster_server.switches import (
     Answer,
     CutBody,
     CutGzip,
@@ -34,8 +33,9 @@ from roster_server_switches import (
     Switches,
     whenever,
 )
-from roster_server_tls import Authority
-from scripted_server import Time, loopback
+from tests.support.roster_server.tls import Authority
+from tests.support.rosters.bundles import bundle
+from tests.support.servers.scripted_http import Time, loopback
 
 SMALL = bundle(users=12, schools=2, classes=4).with_sessions_and_courses()
 Serving = Callable[..., RosterServer]

@@ -14,7 +14,7 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.network.lines import Lines
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.api.http.client import client_for
-from scripted_server import BASE, account, loopback
+from tests.support.servers.scripted_http import BASE, account, loopback
 
 TIMEOUT = timedelta(seconds=0.3)
 HELD = 8.0

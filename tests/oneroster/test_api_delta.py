@@ -7,14 +7,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from roster_reading import codes, read
-from scripted_api import Json, ScriptedApi, records, refusal, source
 
-from bundles import Bundle, bundle
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.sources.api.delta import Changes, Since, changed, unexplained
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.rosters.reading import codes, read
+from tests.support.sources.scripted_api import Json, ScriptedApi, records, refusal, source
 
 NOW, WHOLE_AT, SINCE = "2026-11-22T03:00:00Z", "2026-11-21T03:00:00Z", "2026-11-20T17:30:00.000Z"
 TODAY = "2026-11-21T22:00:00.000Z"

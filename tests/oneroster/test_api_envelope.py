@@ -9,13 +9,13 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_api import record
 
-from bundles import bundle
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.oneroster.sources.api.records.collections import COLLECTIONS, Collection
 from reconciler.oneroster.sources.api.records.envelope import read_page, read_record
 from reconciler.oneroster.standard.tables import IN_USE, STANDARDS
+from tests.support.rosters.bundles import bundle
+from tests.support.sources.scripted_api import record
 
 USER = {
     "sourcedId": "u-1",

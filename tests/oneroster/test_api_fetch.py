@@ -10,16 +10,16 @@ from typing import Any
 
 import polars as pl
 import pytest
-from roster_reading import NOW, codes, read
-from scripted_api import BASE, ScriptedApi, answer, record, records, refusal, source
 
-from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints
 from reconciler.oneroster.sources.api.http.answer import Answer
 from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Step
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.rosters.reading import NOW, codes, read
+from tests.support.sources.scripted_api import BASE, ScriptedApi, answer, record, records, refusal, source
 
 ASK = Ask(NOW)
 

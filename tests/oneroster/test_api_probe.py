@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Refusal, Severity
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.http.client import client_for
 from reconciler.oneroster.sources.api.probe.probe import probe
 from reconciler.oneroster.sources.api.probe.question import shape
 from reconciler.oneroster.sources.interface import Finding
-from roster_server import RosterServer
-from roster_server_authority import CONSUMER_KEY, SECRET
-from roster_server_switches import Body, Fault, LoginPage, Status, Switches, whenever
-from scripted_server import Time, loopback
+from tests.support.roster_server.authority import CONSUMER_KEY, SECRET
+from tests.support.roster_server.server import RosterServer
+from tests.support.roster_server.switches import Body, Fault, LoginPage, Status, Switches, whenever
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.servers.scripted_http import Time, loopback
 
 SMALL = bundle(users=30, schools=2, classes=4).with_sessions_and_courses()
 Serving = Callable[..., RosterServer]

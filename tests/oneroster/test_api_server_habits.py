@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from roster_reading import NOW, codes, read
 
-from bundles import bundle
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.bundle import read_bundle
@@ -20,9 +18,11 @@ from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.source import ApiSource
 from reconciler.oneroster.sources.interface import Ask
-from roster_server import RosterServer
-from roster_server_authority import CONSUMER_KEY, SECRET
-from roster_server_switches import Becomes, EmptyPage, Fault, Switches
+from tests.support.roster_server.authority import CONSUMER_KEY, SECRET
+from tests.support.roster_server.server import RosterServer
+from tests.support.roster_server.switches import Becomes, EmptyPage, Fault, Switches
+from tests.support.rosters.bundles import bundle
+from tests.support.rosters.reading import NOW, codes, read
 
 PLAIN = bundle(users=60).with_sessions_and_courses()
 #: In the order of sourcedIds, as a server gives it: lines then are the same.

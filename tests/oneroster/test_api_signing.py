@@ -20,7 +20,18 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.account import Signature
 from reconciler.oneroster.sources.api.auth.oauth1 import Signing
 from reconciler.oneroster.sources.api.http.client import client_for
-from scripted_server import BASE, KEY, SECRET, Asked, Reply, Time, account, loopback, of_json, serving
+from tests.support.servers.scripted_http import (
+    BASE,
+    KEY,
+    SECRET,
+    Asked,
+    Reply,
+    Time,
+    account,
+    loopback,
+    of_json,
+    serving,
+)
 
 METHODS: list[Signature] = ["hmac-sha1", "hmac-sha256"]
 NOW = 1_700_000_000.0

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.http.client import client_for
-from scripted_server import Asked, Reply, Time, account, loopback, serving
+from tests.support.servers.scripted_http import Asked, Reply, Time, account, loopback, serving
 
 SAID = b'{"imsx_codeMajor": "failure", "imsx_description": "Marguerite Duval 4711 is locked"}'
 

@@ -19,7 +19,7 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.network.http import http_client
 from reconciler.oneroster.sources.api.auth.oauth2 import SCOPES, Bearer, Tokens
 from reconciler.oneroster.sources.api.http.client import Client, client_for
-from scripted_server import (
+from tests.support.servers.scripted_http import (
     KEY,
     SECRET,
     Asked,

@@ -6,11 +6,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from roster_reading import NOW, codes, only, read, refused_file
 
-from bundles import bundle
 from reconciler.oneroster.archive import archive
 from reconciler.oneroster.bundle import read_zip
+from tests.support.rosters.bundles import bundle
+from tests.support.rosters.reading import NOW, codes, only, read, refused_file
 
 SMALL = bundle(users=10)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles import bundle
 from reconciler.oneroster.bundle import read_zip
+from tests.support.rosters.bundles import bundle
 
 NOW = "2026-11-22T03:00:00Z"
 

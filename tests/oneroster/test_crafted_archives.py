@@ -15,9 +15,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import crafted_archives as crafted
 import pytest
-from crafted_archives import MEBIBYTE, Part, changed, deflated, of_users, pack, roster, stored, with_part
+
+from tests.support.rosters import crafted_archives as crafted
+from tests.support.rosters.crafted_archives import (
+    MEBIBYTE,
+    Part,
+    changed,
+    deflated,
+    of_users,
+    pack,
+    roster,
+    stored,
+    with_part,
+)
 
 pytestmark = pytest.mark.slow
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from roster_reading import codes, only, places, read, read_over, refused_over
 
-from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Severity, Span
 from reconciler.model.gate import GATES
 from reconciler.oneroster.snapshot import Snapshot
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.rosters.reading import codes, only, places, read, read_over, refused_over
 
 SMALL = bundle(users=10)
 NEW = SMALL.version12()

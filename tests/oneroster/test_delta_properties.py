@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from roster_reading import read, read_over
 
-from bundles import Bundle, bundle
 from reconciler.oneroster.snapshot import Snapshot
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.rosters.reading import read, read_over
 
 pytestmark = pytest.mark.slow
 

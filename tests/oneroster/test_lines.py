@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from roster_reading import codes, only, places, read, refused
 
-from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Refusal, Span
 from reconciler.model.kind import Kind
 from reconciler.oneroster.csv_file.lines import read_rows
 from reconciler.oneroster.csv_file.sheet import read_sheet
 from reconciler.oneroster.standard.tables import STANDARDS
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.rosters.reading import codes, only, places, read, refused
 
 SMALL = bundle(users=10)
 USERS = SMALL.text("users")

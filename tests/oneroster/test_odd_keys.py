@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from roster_reading import codes, only, places, read
 
-from bundles import bundle
 from reconciler.model.diagnostic import Span
+from tests.support.rosters.bundles import bundle
+from tests.support.rosters.reading import codes, only, places, read
 
 SMALL = bundle(users=10)
 

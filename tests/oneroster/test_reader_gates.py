@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from roster_reading import refused_file
 
-from bundles import Bundle, bundle
 from reconciler.model.gate import GATES, GateOutcome
 from reconciler.oneroster.archive.shape import ENDLESS, MOST_HEADER_LENGTH
 from reconciler.planning.holds.gates import RULES
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.rosters.reading import refused_file
 
 SMALL = bundle(users=40)
 USERS = SMALL.text("users").encode()

@@ -6,12 +6,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from roster_reading import NOW
 
-from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
+from tests.support.rosters.bundles import bundle
+from tests.support.rosters.reading import NOW
 
 MADE = (
     bundle(users=12),

@@ -14,11 +14,11 @@ import httpx
 import pytest
 from oauthlib.oauth1 import SIGNATURE_HMAC_SHA256, Client
 
-from bundles import Bundle
-from roster_server import RosterServer
-from roster_server_authority import CONSUMER_KEY, SCOPES, SECRET
-from roster_server_caller import SMALL, Caller, token
-from roster_server_tls import Authority
+from tests.support.roster_server.authority import CONSUMER_KEY, SCOPES, SECRET
+from tests.support.roster_server.caller import SMALL, Caller, token
+from tests.support.roster_server.server import RosterServer
+from tests.support.roster_server.tls import Authority
+from tests.support.rosters.bundles import Bundle
 
 Serving = Callable[..., RosterServer]
 

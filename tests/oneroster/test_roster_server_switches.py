@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from bundles import bundle
-from roster_server import RosterServer
-from roster_server_caller import SMALL, Caller, token
-from roster_server_switches import (
+from tests.support.roster_server.caller import SMALL, Caller, token
+from tests.support.roster_server.server import RosterServer
+from tests.support.roster_server.switches import (
     Becomes,
     Body,
     CutBody,
@@ -32,6 +31,7 @@ from roster_server_switches import (
     Withheld,
     whenever,
 )
+from tests.support.rosters.bundles import bundle
 
 Serving = Callable[..., RosterServer]
 EVERYBODY = SMALL.ids("users")

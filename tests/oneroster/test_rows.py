@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from roster_reading import codes, only, places, read
 
-from bundles import bundle
 from reconciler.model.diagnostic import Severity, Span
 from reconciler.oneroster.snapshot import quarantine_diagnostics
+from tests.support.rosters.bundles import bundle
+from tests.support.rosters.reading import codes, only, places, read
 
 SMALL = bundle(users=10)
 

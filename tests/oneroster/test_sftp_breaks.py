@@ -19,16 +19,16 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-import sshd
-from breaking_proxy import Break, breaking
-from bundles import bundle
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.sources.interface import Step
 from reconciler.oneroster.sources.sftp import connection
 from reconciler.oneroster.sources.sftp import session as line
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from sftp_fetching import Fetching
+from tests.support.rosters.bundles import bundle
+from tests.support.servers import sshd
+from tests.support.servers.breaking_proxy import Break, breaking
+from tests.support.sources.sftp_fetch import Fetching
 
 SIZE = 2 * 1024**2
 #: Of handshake, sign-in and two looks, less comes from the server.

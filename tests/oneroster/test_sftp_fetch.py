@@ -23,8 +23,6 @@ from cryptography.hazmat.primitives.serialization import (
 from paramiko.packet import Packetizer
 from pydantic import SecretStr
 
-import sshd
-from bundles import bundle
 from reconciler.model.diagnostic import Refusal, Severity
 from reconciler.network.politeness import Hosts
 from reconciler.oneroster.bundle import read_bundle
@@ -32,7 +30,9 @@ from reconciler.oneroster.sources.interface import Ask
 from reconciler.oneroster.sources.sftp import find as looking
 from reconciler.oneroster.sources.sftp.credentials import asked_for, pinned, private_key
 from reconciler.oneroster.sources.sftp.source import SftpSource
-from sftp_fetching import Fetching
+from tests.support.rosters.bundles import bundle
+from tests.support.servers import sshd
+from tests.support.sources.sftp_fetch import Fetching
 
 ROSTER = bundle(users=20)
 OLD, NEW = 1_700_000_000, 1_700_100_000

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-import sshd
-from bundles import bundle
 from reconciler.config.fields.addresses import HOST_KEY
 from reconciler.model.diagnostic import Refusal, Severity
 from reconciler.oneroster.sources.interface import Ask, Finding
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from sftp_fetching import Fetching, now
+from tests.support.rosters.bundles import bundle
+from tests.support.servers import sshd
+from tests.support.sources.sftp_fetch import Fetching, now
 
 
 def probed(account: SftpAccount) -> tuple[Finding, ...]:

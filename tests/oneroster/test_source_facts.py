@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from roster_reading import NOW, codes, only, places, read, read_over, refused
 
-from bundles import Bundle, bundle
 from reconciler.model.diagnostic import Span
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.rosters.reading import NOW, codes, only, places, read, read_over, refused
 
 SMALL = bundle(users=10)
 TERM = {"title": "Term", "type": "term", "startDate": "2026-08-20", "endDate": "2027-01-15", "schoolYear": "2027"}

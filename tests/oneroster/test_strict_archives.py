@@ -9,11 +9,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from strict_bundles import as_delta, complete, hold, pack, places
 
 from reconciler.oneroster.archive import archive
 from reconciler.oneroster.strict.check import check_letter
 from reconciler.oneroster.strict.rules import REFUSALS
+from tests.support.rosters.strict_bundles import as_delta, complete, hold, pack, places
 
 VERSIONS = ("1.1", "1.2")
 

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strict_bundles import complete
 
-from bundles import Bundle
 from reconciler.model.diagnostic import Severity
 from reconciler.oneroster.strict.check import Letter, check_letter
 from reconciler.oneroster.strict.rules import REFUSALS, RULES
 from reconciler.oneroster.strict.tables import TABLES
+from tests.support.rosters.bundles import Bundle
+from tests.support.rosters.strict_bundles import complete
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from strict_bundles import CASE, WHEN, Found, as_delta, complete, hold, places, with_text
 
-from bundles import Bundle
 from reconciler.oneroster.strict.rules import RULES
+from tests.support.rosters.bundles import Bundle
+from tests.support.rosters.strict_bundles import CASE, WHEN, Found, as_delta, complete, hold, places, with_text
 
 Bend = Callable[[Bundle], Bundle]
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from roster_reading import codes, only, read, refused
 
-from bundles import bundle
 from reconciler.model.diagnostic import Span
+from tests.support.rosters.bundles import bundle
+from tests.support.rosters.reading import codes, only, read, refused
 
 SMALL = bundle(users=10)
 USERS = SMALL.text("users")

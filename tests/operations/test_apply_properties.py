@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bundles import Bundle, bundle
 from reconciler.config.models.customer import Administrator, Agreements, Customer
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.rostering import OneRosterRostering
@@ -27,6 +26,7 @@ from reconciler.planning.customer_plan import customer_plan
 from reconciler.planning.roster.desired import desire
 from reconciler.store.open import Store
 from reconciler.store.write.apply import apply_customer
+from tests.support.rosters.bundles import Bundle, bundle
 
 RULES = OneRosterRostering(
     type="oneroster", client_partner_id="d-1", match_with="identifier", sync=ZipSync(type="zip"), limits=Limits()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles import bundle
-from project import Project
+from tests.support.customers.project import Project
+from tests.support.rosters.bundles import bundle
 
 DAY_ONE = bundle(users=40)
 LATER = DAY_ONE.without_users(DAY_ONE.students()[:25])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from project import Project
 from reconciler.operations.actor import ADDRESS_LENGTH, NAME_LENGTH, actor, git_commit
+from tests.support.customers.project import Project
 
 GITHUB = {
     "GITHUB_ACTOR": "ada",

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bundles import bundle
-from checkout import begin, commit, git
-from project import Project, Result
+from tests.support.customers.checkout import begin, commit, git
+from tests.support.customers.project import Project, Result
+from tests.support.rosters.bundles import bundle
 
 COMMUNITY = """\
 kind: community

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from project import Project
+from tests.support.customers.project import Project
 
 LESSON = "kind: lesson\nid: {id}\ntitle: About {id}\nurl: https://lessons.example/{id}\n"
 BROKEN = "kind: lesson\nid: algae\ntitel: About algae\n"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ci_play import Play
-from near_reconciler import listening
+from tests.support.ci.cli_over_socket import listening
+from tests.support.ci.simulation import Play
 
 pytestmark = pytest.mark.slow
 

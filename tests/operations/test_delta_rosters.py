@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, changes, keys
+from tests.support.customers.project import Project, changes, keys
+from tests.support.rosters.bundles import Bundle, bundle
 
 OLD = bundle(users=40)
 NEW = OLD.version12()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles import bundle
-from project import Project
+from tests.support.customers.project import Project
+from tests.support.rosters.bundles import bundle
 
 COMMAND = Path(sys.executable).with_name("reconciler")
 

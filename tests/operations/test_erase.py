@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from bundles import Bundle, bundle
-from project import ENVIRONMENT, KEY, Project, Result, keys
 from reconciler.model.kind import Kind
 from reconciler.store.key import StoreKey
 from reconciler.store.open import open_store
+from tests.support.customers.project import ENVIRONMENT, KEY, Project, Result, keys
+from tests.support.rosters.bundles import Bundle, bundle
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles import bundle
-from project import Project, Result, changes
+from tests.support.customers.project import Project, Result, changes
+from tests.support.rosters.bundles import bundle
 
 DAY_ONE = bundle(users=20)
 STUDENT = DAY_ONE.students()[0]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bundles import bundle
-from project import Project, Result
+from tests.support.customers.project import Project, Result
+from tests.support.rosters.bundles import bundle
 
 DAY_ONE = bundle(users=40)
 STUDENT = DAY_ONE.students()[0]

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, keys
 from reconciler.model.diagnostic import Refusal, Severity, error, warning
 from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Step
 from reconciler.operations.fetch import fresh
 from reconciler.operations.fetch import probe as looking
 from reconciler.operations.plan import make_plan as planning
+from tests.support.customers.project import Project, keys
+from tests.support.rosters.bundles import Bundle, bundle
 
 API = """\
 rostering:

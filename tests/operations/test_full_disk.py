@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from bundles import bundle
-from project import ENVIRONMENT, KEY, Project
+from tests.support.customers.project import ENVIRONMENT, KEY, Project
+from tests.support.rosters.bundles import bundle
 
-PROGRAM = Path(__file__).with_name("on_a_small_disk.py")
+PROGRAM = Path(__file__).parents[1] / "support/operations/small_disk.py"
 NAMESPACE = ("unshare", "--mount", "--map-root-user") if os.geteuid() else ("unshare", "--mount")
 STORE = "sqlite:///disk/store.db"
 NEW = ("apply", "springfield", "--zip", "one.zip", "--yes", "--store", STORE)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from checkout import begin, commit
-from project import Project
 from reconciler.config import secrets
+from tests.support.customers.checkout import begin, commit
+from tests.support.customers.project import Project
 
 SECRET = "correct-horse-battery-staple"
 OTHERS = "tr0ub4dor-and-three"
@@ -140,7 +140,7 @@ def test_the_pull_requests_environments_are_not_used(
     repository.write("reconciler.yaml", f'format: 1\nenvironments: {{test: {{store: "{foreign}"}}}}\n')
     monkeypatch.delenv("RECONCILER_STORE", raising=False)
     without_store = Project(repository.folder, store, repository._capsys)
-    monkeypatch.setattr("project.FILES_ONLY", frozenset({"plan"}))
+    monkeypatch.setattr("tests.support.customers.project.FILES_ONLY", frozenset({"plan"}))
     plan = without_store.plan("--base", "main")
     assert plan.code in (0, 2), plan.err
     assert listener.visits == []

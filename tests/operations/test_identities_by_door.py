@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, Result, changes, keys
+from tests.support.customers.project import Project, Result, changes, keys
+from tests.support.rosters.bundles import Bundle, bundle
 
 DAY_ONE = bundle(users=60)
 ADA = "u-0005"

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from demo.credentials import NAMES
-from project import Project, Result
 from reconciler.config.formatting.format import canonical
 from reconciler.config.repository import load
 from reconciler.config.secrets import variable
 from reconciler.store.open import Store
+from tests.support.customers.project import Project, Result
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "customers"
 SECRET = "correct horse battery"

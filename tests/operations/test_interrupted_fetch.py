@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from project import Project
+from tests.support.customers.project import Project
 
 pytestmark = pytest.mark.slow
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bundles import bundle
-from project import Project
 from reconciler import clock
 from reconciler.oneroster.sources.api.checkpoint import Checkpoints, checkpoint
 from reconciler.operations.fetch.cache_folder import find_cache_folder
+from tests.support.customers.project import Project
+from tests.support.rosters.bundles import bundle
 
 START = datetime(2026, 9, 1, 6, tzinfo=UTC)
 DAY = bundle(users=20)

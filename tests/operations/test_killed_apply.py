@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, changes
+from tests.support.customers.project import Project, changes
+from tests.support.rosters.bundles import Bundle, bundle
 
-PROGRAM = Path(__file__).with_name("killed_applies.py")
+PROGRAM = Path(__file__).parents[1] / "support/operations/killed_applies.py"
 
 DAY_ONE = bundle(users=24, classes=4)
 STUDENTS = DAY_ONE.students()

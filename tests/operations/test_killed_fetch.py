@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from api_play import DAY_ONE, DAY_TWO, PAGE, VARIABLE, api_customer, everybody
-from project import LIVE, Project
-from roster_server import RosterServer
-from roster_server_authority import SECRET
-from roster_server_switches import Fault, Withheld
+from tests.support.customers.project import LIVE, Project
+from tests.support.roster_server.authority import SECRET
+from tests.support.roster_server.server import RosterServer
+from tests.support.roster_server.switches import Fault, Withheld
+from tests.support.schools.by_api import DAY_ONE, DAY_TWO, PAGE, VARIABLE, api_customer, everybody
 
 #: Seconds; a process takes its time to start where many do.
 PATIENCE = 60

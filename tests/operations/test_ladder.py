@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, Result, changes
+from tests.support.customers.project import Project, Result, changes
+from tests.support.rosters.bundles import Bundle, bundle
 
 MADE = bundle(users=30, classes=4)
 FIRST, SECOND = MADE.students()[:2]

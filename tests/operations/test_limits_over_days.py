@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, Result, keys
 from reconciler import clock
+from tests.support.customers.project import Project, Result, keys
+from tests.support.rosters.bundles import Bundle, bundle
 
 MONDAY = datetime(2026, 11, 23, 3, tzinfo=UTC)
 DAY_ONE = bundle(users=60)

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from bundles import bundle
-from project import Project
+from tests.support.customers.project import Project
+from tests.support.rosters.bundles import bundle
 
 HOLDING = """
 import sys

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from bundles import bundle
-from databases import DATABASE, administer
-from project import Project, Result
 from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StoreProblem
 from reconciler.store.tables import durable
+from tests.support.customers.project import Project, Result
+from tests.support.rosters.bundles import bundle
+from tests.support.stores.postgresql import DATABASE, administer
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, changes, keys
+from tests.support.customers.project import Project, changes, keys
+from tests.support.rosters.bundles import Bundle, bundle
 
 DAY_ONE = bundle(users=100)
 STUDENTS = DAY_ONE.students()

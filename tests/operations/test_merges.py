@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from undo_steps import codes
 
-from bundles import Bundle, bundle
-from project import Project, Result, changes, keys
 from reconciler import clock
+from tests.support.customers.project import Project, Result, changes, keys
+from tests.support.operations.undo_steps import codes
+from tests.support.rosters.bundles import Bundle, bundle
 
 DAY_ONE = bundle(users=60)
 KEEP, GONE, NEW, OTHER, *_ = DAY_ONE.students()

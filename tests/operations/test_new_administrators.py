@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from project import Project
+from tests.support.customers.project import Project
 
 ADA = "given_name: Ada, family_name: Byron, email: ada@springfield.example, username: ada, role: admin"
 ZED = "given_name: Zed, family_name: Quill, email: zed@springfield.example, username: zed.quill, role: admin"

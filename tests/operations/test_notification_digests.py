@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mail_server import mail_server
-from project import ENVIRONMENT, Project
 from reconciler import clock
 from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.operations.notify import notify as notifying
 from reconciler.operations.workspace import Workspace, open_workspace
+from tests.support.customers.project import ENVIRONMENT, Project
+from tests.support.servers.mail import mail_server
 
 OPS = "ops@read.example"
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)

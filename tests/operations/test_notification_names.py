@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bundles import Bundle, Row, bundle
-from given_sources import SFTP, GivenSource, given_sources, packed
-from project import Project
 from reconciler import clock
 from reconciler.model.diagnostic import Refusal, error
-from webhook_receiver import Receiver, receiving
+from tests.support.customers.project import Project
+from tests.support.rosters.bundles import Bundle, Row, bundle
+from tests.support.servers.webhook_receiver import Receiver, receiving
+from tests.support.sources.in_memory import SFTP, GivenSource, given_sources, packed
 
 MARK = "qz"
 PERSONAL = ("sourcedId", "givenName", "familyName", "username", "identifier", "email")

@@ -17,9 +17,6 @@ from pathlib import Path
 import pytest
 import standardwebhooks
 
-from bundles import bundle
-from given_sources import SFTP, GivenSource, given_sources
-from project import ENVIRONMENT, KEY, Project
 from reconciler import clock
 from reconciler.model.diagnostic import Severity
 from reconciler.model.sync import EventKind, SyncEvent
@@ -33,7 +30,10 @@ from reconciler.operations.workspace import Workspace, open_workspace
 from reconciler.store.database.connection import Connection
 from reconciler.store.key import StoreKey
 from reconciler.store.sync.outbox import Message
-from webhook_receiver import Receiver, receiving
+from tests.support.customers.project import ENVIRONMENT, KEY, Project
+from tests.support.rosters.bundles import bundle
+from tests.support.servers.webhook_receiver import Receiver, receiving
+from tests.support.sources.in_memory import SFTP, GivenSource, given_sources
 
 NIGHT = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
 SECRET = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()

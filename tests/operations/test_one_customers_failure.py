@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bundles import bundle
-from project import Project
 from reconciler.operations.apply import apply_plan as applying
+from tests.support.customers.project import Project
+from tests.support.rosters.bundles import bundle
 
 DAY_ONE = bundle(users=20)
 COMMAND = Path(sys.executable).with_name("reconciler")

@@ -14,13 +14,13 @@ import orjson
 import polars as pl
 import pytest
 
-from bundles import bundle
-from project import ENVIRONMENT, Project
 from reconciler.model.diagnostic import Refusal
 from reconciler.operations.apply.apply_plan import apply_plan
 from reconciler.operations.plan.make_plan import PlanRequest, make_plan
 from reconciler.operations.workspace import open_workspace
 from reconciler.store.open import open_store
+from tests.support.customers.project import ENVIRONMENT, Project
+from tests.support.rosters.bundles import bundle
 
 DAY_ONE = bundle(users=40)
 LEAVER, OTHER = DAY_ONE.students()[:2]

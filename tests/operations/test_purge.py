@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, Result
 from reconciler import clock
+from tests.support.customers.project import Project, Result
+from tests.support.rosters.bundles import Bundle, bundle
 
 pytestmark = pytest.mark.slow
 

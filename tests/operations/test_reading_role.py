@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from bundles import bundle
-from databases import administer
-from project import Project
+from tests.support.customers.project import Project
+from tests.support.rosters.bundles import bundle
+from tests.support.stores.postgresql import administer
 
 ROLE = "reader_of_plans"
 

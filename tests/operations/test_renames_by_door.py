@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from undo_steps import ANN, DAY_ONE, codes, last_run, loaded, planned, undo
 
-from checkout import begin, commit, git
-from project import ENVIRONMENT, KEY, Project, Result
 from reconciler.store.key import StoreKey
 from reconciler.store.open import open_store
+from tests.support.customers.checkout import begin, commit, git
+from tests.support.customers.project import ENVIRONMENT, KEY, Project, Result
+from tests.support.operations.undo_steps import ANN, DAY_ONE, codes, last_run, loaded, planned, undo
 
 COMMUNITY = (
     "kind: community\nid: {id}\npreviously: [{before}]\nname: {name}\n"

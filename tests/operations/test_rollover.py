@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bundles import Bundle, Row, bundle
-from project import Project, Result, changes
 from reconciler import clock
+from tests.support.customers.project import Project, Result, changes
+from tests.support.rosters.bundles import Bundle, Row, bundle
 
 
 def session(key: str, first: str, end: str) -> Row:

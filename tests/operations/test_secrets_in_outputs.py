@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from checkout import begin, commit
-from project import Project, Result
 from reconciler.cli.output import FORMATS
+from tests.support.customers.checkout import begin, commit
+from tests.support.customers.project import Project, Result
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBsvS6n5OJNCuZ4cmDG2VNK5iQXTnb1aUCGmW3zlIuVY"
 NAMES = ("admin-password", "canvas", "canvas-old", "sftp")

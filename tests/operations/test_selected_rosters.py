@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bundles import bundle
-from project import Project, Result, changes
+from tests.support.customers.project import Project, Result, changes
+from tests.support.rosters.bundles import bundle
 
 MADE = bundle(users=40, schools=2, classes=8)
 THEIRS = {row["sourcedId"]: row["orgSourcedIds"] for row in MADE.tables["users"]}

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from project import Project, changes, keys
 from reconciler.config.resolved import ResolvedCustomer
 from reconciler.config.secrets import variable
 from reconciler.operations.plan import make_plan as planning
@@ -15,6 +14,7 @@ from reconciler.operations.plan.fast_path import planned_at_once
 from reconciler.operations.plan.store_index import Standing
 from reconciler.operations.workspace import Workspace
 from reconciler.store.read.reader import Reader
+from tests.support.customers.project import Project, changes, keys
 
 COMMUNITY = """\
 kind: community

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-import sshd
-from bundles import bundle
-from project import Project, changes, keys
 from reconciler.oneroster.sources.sftp import source
-from sftp_fetching import SECRET, synced
+from tests.support.customers.project import Project, changes, keys
+from tests.support.rosters.bundles import bundle
+from tests.support.servers import sshd
+from tests.support.sources.sftp_fetch import SECRET, synced
 
 DAY = bundle(users=30)
 LEAVERS = DAY.students()[:2]

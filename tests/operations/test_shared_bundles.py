@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bundles import Bundle, bundle
-from project import Project, changes
+from tests.support.customers.project import Project, changes
+from tests.support.rosters.bundles import Bundle, bundle
 
 OWN = bundle(users=40)
 CHILD = OWN.students()[0]

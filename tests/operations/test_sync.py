@@ -11,9 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from bundles import Bundle, bundle
-from given_sources import API, SFTP, GivenSource, Sources, given_sources, packed
-from project import Project, Result
 from reconciler import clock
 from reconciler.cli.main import run
 from reconciler.model.diagnostic import Refusal, error
@@ -25,6 +22,9 @@ from reconciler.operations.sync.applied_config import open_applied_workspace
 from reconciler.operations.sync.run import SyncRequest, sync
 from reconciler.store.database.connection import NONE, Connection
 from reconciler.store.database.schema import DURABLE
+from tests.support.customers.project import Project, Result
+from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.sources.in_memory import API, SFTP, GivenSource, Sources, given_sources, packed
 
 DAY = bundle(users=40)
 STUDENTS = DAY.students()

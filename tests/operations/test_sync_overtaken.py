@@ -8,10 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from test_sync import DAILY, DAY, MONDAY, NIGHT, STUDENTS, codes, customer, only, outcomes, people, sources, synced
-
-from given_sources import API, GivenSource
-from project import Project
 from reconciler import clock
 from reconciler.cli.main import run
 from reconciler.model.sync import SyncEvent
@@ -19,6 +15,22 @@ from reconciler.operations.sync.applied_config import open_applied_workspace
 from reconciler.operations.sync.run import SyncRequest, sync
 from reconciler.store.database.lock import customer_lock
 from reconciler.store.sync.records import keep_schedule, keep_sync
+from tests.operations.test_sync import (
+    DAILY,
+    DAY,
+    MONDAY,
+    NIGHT,
+    STUDENTS,
+    codes,
+    customer,
+    only,
+    outcomes,
+    people,
+    sources,
+    synced,
+)
+from tests.support.customers.project import Project
+from tests.support.sources.in_memory import API, GivenSource
 
 __all__ = ["customer", "sources"]
 

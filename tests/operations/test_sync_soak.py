@@ -9,14 +9,14 @@ from datetime import timedelta
 
 import pytest
 
-import sync_play
-from given_sources import given_sources
-from project import Project
 from reconciler.model.schedule import Period, Schedule
 from reconciler.operations.sync import customer as sync_one
-from roster_server import RosterServer
-from roster_server_authority import SECRET
-from sync_play import LiveDistrict, Play, begin_of, districts
+from tests.support.customers.project import Project
+from tests.support.operations import sync_simulation
+from tests.support.operations.sync_simulation import LiveDistrict, Play, begin_of, districts
+from tests.support.roster_server.authority import SECRET
+from tests.support.roster_server.server import RosterServer
+from tests.support.sources.in_memory import given_sources
 
 pytestmark = pytest.mark.slow
 
@@ -51,12 +51,12 @@ def test_ten_days_of_five_districts(project: Project, monkeypatch: pytest.Monkey
 
 def _digest_without_the_roster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync_one, "settled", lambda sha256, *rest: "always")
-    monkeypatch.setattr(sync_play, "CHANGE", 0.5)
+    monkeypatch.setattr(sync_simulation, "CHANGE", 0.5)
 
 
 def _tries_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Schedule, "after_failure", lambda self, tries, now: now + timedelta(minutes=30))
-    monkeypatch.setattr(sync_play, "FAULT", 0.95)
+    monkeypatch.setattr(sync_simulation, "FAULT", 0.95)
 
 
 def _days_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

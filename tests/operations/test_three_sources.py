@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from api_play import DAY_ONE, DAY_TWO, VARIABLE, api_customer
-from bundles import Bundle
-from databases import emptied
-from project import ENVIRONMENT, Project
 from reconciler.config.models.settings import DEFAULT_STORE
-from roster_server import RosterServer
-from roster_server_authority import SECRET
-from roster_server_switches import Switches
+from tests.support.customers.project import ENVIRONMENT, Project
+from tests.support.roster_server.authority import SECRET
+from tests.support.roster_server.server import RosterServer
+from tests.support.roster_server.switches import Switches
+from tests.support.rosters.bundles import Bundle
+from tests.support.schools.by_api import DAY_ONE, DAY_TWO, VARIABLE, api_customer
+from tests.support.stores.postgresql import emptied
 
 Serving = Callable[..., RosterServer]
 #: Gives the program this roster, and the arguments that it wants to hear besides.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from undo_steps import (
+
+from reconciler.store.key import StoreKey
+from reconciler.store.read.before_images import erasure_trace
+from tests.support.customers.project import KEY, Project, changes, keys
+from tests.support.operations.undo_steps import (
     ANN,
     BEN,
     DAY_ONE,
@@ -17,10 +21,6 @@ from undo_steps import (
     planned,
     undo,
 )
-
-from project import KEY, Project, changes, keys
-from reconciler.store.key import StoreKey
-from reconciler.store.read.before_images import erasure_trace
 
 
 @pytest.fixture

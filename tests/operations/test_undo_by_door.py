@@ -7,9 +7,9 @@ import stat
 import zipfile
 
 import pytest
-from undo_steps import ANN, DAY_ONE, account, applied, codes, loaded, planned, undo
 
-from project import Project
+from tests.support.customers.project import Project
+from tests.support.operations.undo_steps import ANN, DAY_ONE, account, applied, codes, loaded, planned, undo
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import shutil
 from typing import Any
 
 import pytest
-from undo_steps import DAY_ONE, codes, is_as_of, last_run, loaded, planned, undo
 
-from project import Project
+from tests.support.customers.project import Project
+from tests.support.operations.undo_steps import DAY_ONE, codes, is_as_of, last_run, loaded, planned, undo
 
 COMMUNITY = (
     "kind: community\nid: high\nname: {name}\nsite_license: {{seats: 99, starts: 2026-08-01, ends: 2027-07-31}}\n"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from undo_steps import DAY_ONE, STUDENTS, account, applied, is_as_of, loaded, planned, undo
 
-from project import Project
+from tests.support.customers.project import Project
+from tests.support.operations.undo_steps import DAY_ONE, STUDENTS, account, applied, is_as_of, loaded, planned, undo
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bundles import Bundle, bundle
-from project import CUSTOMER, ENVIRONMENT, ROSTERING
 from reconciler.config.repository import load
 from reconciler.config.secrets import backend_for
 from reconciler.model.kind import ROSTER_KINDS, Kind
@@ -25,6 +23,8 @@ from reconciler.operations.undo.undo import undo_plan
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.live import with_roles
 from reconciler.store.open import Store
+from tests.support.customers.project import CUSTOMER, ENVIRONMENT, ROSTERING
+from tests.support.rosters.bundles import Bundle, bundle
 
 pytestmark = pytest.mark.slow
 

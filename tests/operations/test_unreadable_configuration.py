@@ -6,15 +6,15 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from test_sync import DAILY, MONDAY, NIGHT, codes, customer, only, outcomes, people, sources, synced
 
-from given_sources import GivenSource
-from project import Project
 from reconciler import clock
 from reconciler.model.diagnostic import Refusal
 from reconciler.operations.notify.subscribers import listener_of
 from reconciler.store.read.records import CustomerRecord, document_of
-from webhook_receiver import Receiver, receiving
+from tests.operations.test_sync import DAILY, MONDAY, NIGHT, codes, customer, only, outcomes, people, sources, synced
+from tests.support.customers.project import Project
+from tests.support.servers.webhook_receiver import Receiver, receiving
+from tests.support.sources.in_memory import GivenSource
 
 __all__ = ["customer", "sources"]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from bundles import Bundle, bundle
-from checkout import begin, commit, git
-from project import Project, Result
+from tests.support.customers.checkout import begin, commit, git
+from tests.support.customers.project import Project, Result
+from tests.support.rosters.bundles import Bundle, bundle
 
 COMMUNITY = """\
 kind: community

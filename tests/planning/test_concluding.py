@@ -16,7 +16,7 @@ from reconciler.planning.live import Live
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from reconciler.planning.roster.removals import ended_classes, ended_terms, kept_sessions, no_sessions
 from reconciler.planning.roster.selection import Selection
-from rosters import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(30)]
 AFTER = "2027-07-01"

@@ -12,7 +12,7 @@ from reconciler.oneroster.snapshot import Snapshot, SourceFacts
 from reconciler.planning.holds.gates import RULES, Allowance, Case, Judgement, LastRoster, judge, roots
 from reconciler.planning.live import Live
 from reconciler.reports.plan.gate_page import page
-from rosters import decide, district, live_of, person
+from tests.support.rosters.snapshots import decide, district, live_of, person
 
 TODAY = "2026-11-23"
 EVERYBODY = [person(each, "s-1" if each < 30 else "s-2") for each in range(60)]

@@ -13,7 +13,7 @@ from reconciler.model.reason import Reason
 from reconciler.planning.customer_plan import customer_plan
 from reconciler.planning.live import unsettled_enrollments
 from reconciler.planning.plan_id import plan_id
-from rosters import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 NOTHING_SEEN = Seen(None, None, None)
 STORE = StoreIdentity("7f3a", "test")

@@ -9,7 +9,7 @@ import polars as pl
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.planning.holds.gates import Finding
-from rosters import decide, district, live_of, person
+from tests.support.rosters.snapshots import decide, district, live_of, person
 
 EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(80)]
 CLASSES = [f"c-{each}" for each in range(1, 9)]

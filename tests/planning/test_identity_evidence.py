@@ -13,7 +13,7 @@ from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import quarantine_diagnostics
 from reconciler.planning.live import Live
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
-from rosters import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 EMAIL, USERNAME, IDENTIFIER = (RosterRules(key) for key in ("email", "username", "identifier"))
 

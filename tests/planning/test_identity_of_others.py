@@ -6,7 +6,7 @@ import polars as pl
 
 from reconciler.model.kind import Kind
 from reconciler.planning.live import Live
-from rosters import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(40)]
 LIVE = live_of(district(PEOPLE))

@@ -20,7 +20,7 @@ from reconciler.planning.plan_id import plan_id
 from reconciler.planning.roster.desired import desire
 from reconciler.planning.roster.persons import one_row_each
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
-from rosters import DISTRICT, actions, decide, district, live_of, person, shuffled
+from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person, shuffled
 
 Row = Mapping[str, Any]
 

@@ -16,7 +16,7 @@ from reconciler.planning.holds.limits import COUNTED, EARLIER_SCHEMA, Threshold,
 from reconciler.planning.holds.restrain import Restraint
 from reconciler.planning.live import Live
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
-from rosters import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 TODAY = "2026-11-23"
 EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]

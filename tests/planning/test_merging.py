@@ -21,7 +21,7 @@ from reconciler.planning.live import Live
 from reconciler.planning.plan_id import plan_id
 from reconciler.planning.roster.merges import Entry
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
-from rosters import actions, decide, district, live_of, person, shuffled
+from tests.support.rosters.snapshots import actions, decide, district, live_of, person, shuffled
 
 KEEP, GONE = "u-003", "u-007"
 AT = Span("customers/x/customer.yaml", 20, 7)

@@ -15,7 +15,7 @@ from reconciler.planning.customer_plan import customer_plan
 from reconciler.planning.live import Live
 from reconciler.planning.roster.desired import desire
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
-from rosters import DISTRICT, actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person
 
 
 def crowd(number: int = 90, first: int = 10, school: str = "s-1") -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from reconciler.model.kind import Kind
 from reconciler.planning.live import Live
 from reconciler.planning.roster.desired import desire
 from reconciler.planning.roster.plan_roster import RosterRules
-from rosters import DISTRICT, actions, decide, district, live_of, person, shuffled
+from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person, shuffled
 
 
 def people(number: int = 100) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from reconciler.planning.holds.holding import leaving
 from reconciler.planning.holds.limits import Thresholds
 from reconciler.planning.plan_id import plan_id
 from reconciler.planning.roster.plan_roster import RosterDecision
-from rosters import decide, district, live_of, person, shuffled
+from tests.support.rosters.snapshots import decide, district, live_of, person, shuffled
 
 SCHOOLS = ("s-1", "s-2", "s-3")
 

@@ -19,7 +19,7 @@ from reconciler.planning.holds.holding import Mode, Season, hold_for_season
 from reconciler.planning.holds.restrain import Restraint
 from reconciler.planning.roster.plan_roster import RosterRules
 from reconciler.planning.roster.roster_diff import change_schema
-from rosters import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(100)]
 SUMMER = Season(Mode.ADDS_ONLY, "2027-08-20", Span("customers/springfield/customer.yaml", 31))

@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.planning.roster.desired import desire
 from reconciler.planning.roster.seats import SiteLicence, seat_warnings
-from rosters import DISTRICT, district, person
+from tests.support.rosters.snapshots import DISTRICT, district, person
 
 PEOPLE = [
     *[person(each, "s-1") for each in range(6)],

@@ -15,7 +15,7 @@ from reconciler.planning.live import Live
 from reconciler.planning.roster.desired import Desired, desire
 from reconciler.planning.roster.plan_roster import RosterRules
 from reconciler.planning.roster.selection import Selection
-from rosters import DISTRICT, actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person
 
 #: s-1 has class c-1, s-2 has c-2; u-000 to u-049 are at s-1, the others at s-2; every tenth is a teacher.
 PEOPLE = [

@@ -10,7 +10,7 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Hold, Seen
 from reconciler.planning.customer_plan import customer_plan
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
-from rosters import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
 LIVE = live_of(district(PEOPLE))

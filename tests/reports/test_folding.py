@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from time import perf_counter
 
-import plan_samples as samples
-import reviewed_plans as reviews
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +17,8 @@ from reconciler.model.reason import Reason
 from reconciler.reports.plan.folding import MOST_EXCEPTIONS, Folded, fold
 from reconciler.reports.plan.people import People
 from reconciler.reports.plan.protections import weakened_rows
+from tests.support.plans import reviewed as reviews
+from tests.support.plans import samples
 
 
 def customers(*fields: FieldChange) -> list[CustomerPlan]:

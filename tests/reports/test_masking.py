@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import plan_samples as samples
 import pytest
 
 from reconciler.model.change import FieldChange
@@ -17,6 +16,7 @@ from reconciler.model.plan import CustomerPlan, Plan
 from reconciler.reports.plan import html, markdown, text
 from reconciler.reports.plan import json as as_json
 from reconciler.reports.plan.people import HIDDEN, People, View
+from tests.support.plans import samples
 
 NAMES = ("Simpson", "Van Houten", "Krabappel", "Otto", "Wiggum", "Muntz", "Flanders", "Prince", "Jimbo")
 ADDRESSES = ("@springfield", "agnes", "seymour", "Seymour", "100077", "todd")

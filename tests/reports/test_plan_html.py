@@ -10,9 +10,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
 
-import plan_samples as samples
 import pytest
-import reviewed_plans as reviews
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
@@ -24,6 +22,8 @@ from reconciler.model.reason import Reason
 from reconciler.reports.plan import html
 from reconciler.reports.plan.html import render
 from reconciler.reports.plan.people import People
+from tests.support.plans import reviewed as reviews
+from tests.support.plans import samples
 
 COMMAND = "reconciler apply"
 VOID = {"meta", "br", "input"}

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import plan_samples as samples
 import pytest
-import reviewed_plans as reviews
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from reconciler.model.change import Action
@@ -19,6 +17,8 @@ from reconciler.model.plan import Plan
 from reconciler.model.reason import Reason
 from reconciler.reports.plan.html import render
 from reconciler.reports.plan.people import People
+from tests.support.plans import reviewed as reviews
+from tests.support.plans import samples
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [

@@ -7,9 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import plan_samples as samples
 import pytest
-import reviewed_plans as reviews
 from syrupy.assertion import SnapshotAssertion
 
 from reconciler.model.change import Action, FieldChange, Update
@@ -18,6 +16,8 @@ from reconciler.model.plan import CustomerPlan, Outcome
 from reconciler.model.reason import Reason
 from reconciler.reports.plan.json import render
 from reconciler.reports.plan.people import People
+from tests.support.plans import reviewed as reviews
+from tests.support.plans import samples
 
 
 def rendered(*customers: CustomerPlan, people: People = People.FULL, rows: int = 1000) -> dict[str, Any]:

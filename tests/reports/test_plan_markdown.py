@@ -7,9 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import plan_samples as samples
 import pytest
-import reviewed_plans as reviews
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -24,6 +22,8 @@ from reconciler.model.reason import Reason
 from reconciler.reports.plan.markdown import MARKER, MOST_BYTES, render
 from reconciler.reports.plan.markdown_text import code, prose
 from reconciler.reports.plan.people import People
+from tests.support.plans import reviewed as reviews
+from tests.support.plans import samples
 
 COMMAND = "reconciler apply"
 OUR_HTML = re.compile(r"</?(?:details|summary|sub|code)>")

@@ -7,14 +7,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import plan_samples as samples
 import pytest
-import reviewed_plans as reviews
 from jsonschema import Draft202012Validator
 
 from reconciler.reports.plan.json import render
 from reconciler.reports.plan.people import People
 from reconciler.reports.plan.schema import plan_schema
+from tests.support.plans import reviewed as reviews
+from tests.support.plans import samples
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "plan.schema.json"
 VALIDATOR = Draft202012Validator(plan_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import plan_samples as samples
 import pytest
 from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
@@ -17,6 +16,7 @@ from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness
 from reconciler.model.reason import Reason
 from reconciler.reports.plan.people import People
 from reconciler.reports.plan.text import render
+from tests.support.plans import samples
 
 COMMAND = "reconciler apply springfield --zip day-2.zip"
 

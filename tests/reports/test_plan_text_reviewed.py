@@ -6,9 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import plan_samples as samples
 import pytest
-import reviewed_plans as reviews
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -19,6 +17,8 @@ from reconciler.model.plan import Elsewhere, Plan
 from reconciler.model.weakening import Protection, Weakening
 from reconciler.reports.plan.people import People
 from reconciler.reports.plan.text import render
+from tests.support.plans import reviewed as reviews
+from tests.support.plans import samples
 
 COMMAND = "reconciler apply"
 COLOUR = re.compile("\x1b\\[[0-9;]*m")

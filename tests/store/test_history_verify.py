@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from project import KEY, Project
 from reconciler.store.key import StoreKey
 from reconciler.store.write.runs import HASHED, head_seal, run_hash
+from tests.support.customers.project import KEY, Project
 
 RUNS = 4
 

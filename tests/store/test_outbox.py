@@ -14,13 +14,13 @@ from reconciler.store.removal.erasure import erase_customer
 from reconciler.store.sync import outbox
 from reconciler.store.sync.notices import notices_of, open_notices, record_notice
 from reconciler.store.sync.outbox import Channel, Entry
-from tests.store import plans
+from tests.support.plans import store_plans
 
 NOW, SOON, LATER = "2026-11-23T07:00:00Z", "2026-11-23T07:10:00Z", "2026-11-24T07:00:00Z"
 HOOK = "https://hooks.example/a"
 HELD = Notice(
     EventKind.HELD,
-    plans.SLUG,
+    store_plans.SLUG,
     NOW,
     NOW,
     ("10 of 20 people would go; at most 5 may go at once.",),
@@ -30,13 +30,13 @@ HELD = Notice(
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
 def customer_of(store: Store) -> int:
     with store.reading() as reader:
-        return reader.customers()[plans.SLUG].id
+        return reader.customers()[store_plans.SLUG].id
 
 
 def noted(store: Store, *notices: Notice) -> list[int | None]:
@@ -73,7 +73,7 @@ def test_a_message_is_put_in_once_and_taken_by_one(loaded: Store) -> None:
     assert taken is not None
     assert (taken.message_id, taken.customer, taken.address, taken.body, taken.attempts) == (
         "msg_1",
-        plans.SLUG,
+        store_plans.SLUG,
         HOOK,
         '{"a": 1}',
         0,
@@ -194,7 +194,7 @@ def test_with_a_customer_everything_there_is_to_tell_of_it_goes(loaded: Store) -
     with loaded.connected() as connection, connection.writing():
         outbox.put(connection, digest)
         connection.execute("UPDATE customers SET tombstoned_at = :now", {"now": NOW})
-    certificate = erase_customer(loaded, plans.SLUG, customer_of(loaded), request="r-1", now=SOON, actor="ann")
+    certificate = erase_customer(loaded, store_plans.SLUG, customer_of(loaded), request="r-1", now=SOON, actor="ann")
     assert {"outbox", "outbox_notices", "notices"} <= certificate.counts.keys()
     with loaded.connected() as connection:
         left = [connection.scalar(f"SELECT count(*) FROM {table}") for table in ("notices", "outbox_notices", "outbox")]

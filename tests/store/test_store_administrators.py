@@ -13,25 +13,26 @@ from reconciler.model.change import Update
 from reconciler.model.kind import Kind
 from reconciler.store.open import Store
 from reconciler.store.write.apply import Applied
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
-BEA = {**plans.ANN, "given_name": "Bea", "username": "bea", "email": "bea@springfield.example"}
+BEA = {**store_plans.ANN, "given_name": "Bea", "username": "bea", "email": "bea@springfield.example"}
 
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
 def with_administrators(store: Store, *people: dict[str, Any], roster: Any = None, **facts: Any) -> Applied:
-    document = {**plans.CUSTOMER, "administrators": {person["username"]: person for person in people}}
-    return plans.apply(
+    document = {**store_plans.CUSTOMER, "administrators": {person["username"]: person for person in people}}
+    return store_plans.apply(
         store,
-        plans.plan(
+        store_plans.plan(
             store,
-            declared=(plans.change(Kind.CUSTOMER, plans.SLUG, Update),),
-            settings=plans.settings(document, plans.HIGH, plans.LEAVES),
+            declared=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),),
+            settings=store_plans.settings(document, store_plans.HIGH, store_plans.LEAVES),
             roster=roster or {},
         ),
         **facts,
@@ -39,7 +40,7 @@ def with_administrators(store: Store, *people: dict[str, Any], roster: Any = Non
 
 
 def account(store: Store, username: str) -> list[Any]:
-    [found] = foreign.run(
+    [found] = raw_sql.run(
         store,
         "SELECT email, role, managed_by, status, password_hash, tombstoned_at IS NOT NULL, id FROM accounts"
         f" WHERE username = '{username}'",
@@ -49,7 +50,7 @@ def account(store: Store, username: str) -> list[Any]:
 
 def test_an_administrator_is_an_account_of_the_configuration(loaded: Store) -> None:
     assert account(loaded, "ann")[:4] == ["ann@springfield.example", "administrator", "config", "active"]
-    assert foreign.run(
+    assert raw_sql.run(
         loaded,
         "SELECT x.name, x.kind, i.subject FROM identities i JOIN issuers x ON x.id = i.issuer_id"
         " WHERE x.kind = 'config'",
@@ -59,7 +60,7 @@ def test_an_administrator_is_an_account_of_the_configuration(loaded: Store) -> N
 def test_a_password_that_is_given_is_kept_as_a_hash_and_nobody_is_invited(loaded: Store) -> None:
     password = {"administrators.bea.password": SecretStr("correct horse")}
     person = {**BEA, "password": {"secret": "bea"}}
-    assert with_administrators(loaded, plans.ANN, person, secrets=password).invitations == ()
+    assert with_administrators(loaded, store_plans.ANN, person, secrets=password).invitations == ()
     assert PasswordHasher().verify(account(loaded, "bea")[4], "correct horse")
     with loaded.reading() as reader:
         assert list(reader.secrets(1)) == ["administrators.bea.password"]
@@ -68,15 +69,15 @@ def test_a_password_that_is_given_is_kept_as_a_hash_and_nobody_is_invited(loaded
 def test_a_password_is_used_at_creation_only(loaded: Store) -> None:
     person = {**BEA, "password": {"secret": "bea"}}
     for word in ("first", "second"):
-        with_administrators(loaded, plans.ANN, person, secrets={"administrators.bea.password": SecretStr(word)})
+        with_administrators(loaded, store_plans.ANN, person, secrets={"administrators.bea.password": SecretStr(word)})
     assert PasswordHasher().verify(account(loaded, "bea")[4], "first")
 
 
 def test_without_a_password_there_is_an_invitation_whose_token_is_kept_nowhere(loaded: Store) -> None:
-    [(username, path)] = with_administrators(loaded, plans.ANN, BEA).invitations
+    [(username, path)] = with_administrators(loaded, store_plans.ANN, BEA).invitations
     assert username == "bea"
     token = path.removeprefix("/invitation/")
-    rows = foreign.run(loaded, "SELECT token_hash, created_at, expires_at FROM invitations ORDER BY account_id")
+    rows = raw_sql.run(loaded, "SELECT token_hash, created_at, expires_at FROM invitations ORDER BY account_id")
     digest, created, expires = rows[-1]
     assert digest == hashlib.sha256(token.encode()).hexdigest()
     assert created < expires
@@ -85,7 +86,7 @@ def test_without_a_password_there_is_an_invitation_whose_token_is_kept_nowhere(l
 
 
 def test_nobody_is_invited_twice_for_another_change(loaded: Store) -> None:
-    assert with_administrators(loaded, {**plans.ANN, "email": "new@springfield.example"}).invitations == ()
+    assert with_administrators(loaded, {**store_plans.ANN, "email": "new@springfield.example"}).invitations == ()
     assert account(loaded, "ann")[0] == "new@springfield.example"
 
 
@@ -93,32 +94,32 @@ def test_who_is_taken_out_of_the_file_cannot_sign_in_and_may_come_back(loaded: S
     before = account(loaded, "ann")
     with_administrators(loaded, BEA)
     assert account(loaded, "ann")[5] in (1, True)
-    with_administrators(loaded, BEA, plans.ANN)
+    with_administrators(loaded, BEA, store_plans.ANN)
     assert account(loaded, "ann")[-1] == before[-1]
     assert account(loaded, "ann")[5] in (0, False)
 
 
 def test_a_change_of_an_administrator_is_journalled(loaded: Store) -> None:
-    run = with_administrators(loaded, {**plans.ANN, "family_name": "Young"}).run
-    found = foreign.run(loaded, f"SELECT action FROM journal WHERE run_id = {run} AND kind = 'user'")
+    run = with_administrators(loaded, {**store_plans.ANN, "family_name": "Young"}).run
+    found = raw_sql.run(loaded, f"SELECT action FROM journal WHERE run_id = {run} AND kind = 'user'")
     assert found == [["update"]]
 
 
 def test_an_instructor_of_the_file_is_a_teacher(loaded: Store) -> None:
-    with_administrators(loaded, plans.ANN, {**BEA, "role": "instructor"})
+    with_administrators(loaded, store_plans.ANN, {**BEA, "role": "instructor"})
     assert account(loaded, "bea")[1] == "teacher"
 
 
 def adopting_ann(store: Store, **fields: Any) -> Any:
     """A roster with a row that binds to the administrator's account."""
-    row = plans.user("u-ann", action="adopt", live_id=account(store, "ann")[-1], seen=0, manager="config")
-    before = {f"before_{name}": plans.ANN[name] for name in ("given_name", "family_name", "email")}
+    row = store_plans.user("u-ann", action="adopt", live_id=account(store, "ann")[-1], seen=0, manager="config")
+    before = {f"before_{name}": store_plans.ANN[name] for name in ("given_name", "family_name", "email")}
     teacher = {"username": "ann", "role": "teacher", "before_username": "ann", **fields}
-    return plans.roster(users=[{**row, **before, **teacher}])
+    return store_plans.roster(users=[{**row, **before, **teacher}])
 
 
 def test_an_administrator_whom_the_roster_knows_as_well_becomes_the_rosters(loaded: Store) -> None:
-    plans.apply(loaded, plans.plan(loaded, roster=adopting_ann(loaded)))
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=adopting_ann(loaded)))
     assert account(loaded, "ann")[2] == "config"
     with_administrators(loaded, BEA)
     assert account(loaded, "ann")[2] == "roster"
@@ -132,20 +133,20 @@ def test_an_administrator_who_leaves_the_file_as_the_roster_adopts_the_account_i
 
 
 def test_an_administrator_who_leaves_the_file_as_the_roster_changes_the_account_is_the_rosters(loaded: Store) -> None:
-    plans.apply(loaded, plans.plan(loaded, roster=adopting_ann(loaded)))
-    changed = plans.to(loaded, Kind.USER, "u-ann", "update", given_name="Anna")
-    with_administrators(loaded, BEA, roster=plans.roster(users=[changed]))
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=adopting_ann(loaded)))
+    changed = store_plans.to(loaded, Kind.USER, "u-ann", "update", given_name="Anna")
+    with_administrators(loaded, BEA, roster=store_plans.roster(users=[changed]))
     assert account(loaded, "ann")[1:3] == ["teacher", "roster"]
     assert account(loaded, "ann")[5] in (0, False)
 
 
 def test_an_administrator_who_stays_in_the_file_stays_the_configurations(loaded: Store) -> None:
-    with_administrators(loaded, plans.ANN, BEA, roster=adopting_ann(loaded))
+    with_administrators(loaded, store_plans.ANN, BEA, roster=adopting_ann(loaded))
     assert account(loaded, "ann")[1:3] == ["teacher", "config"]
 
 
 def test_a_former_administrator_who_comes_back_by_the_roster_is_the_rosters(loaded: Store) -> None:
     with_administrators(loaded, BEA)
     back = adopting_ann(loaded, action="restore", seen=None, before_role="administrator", before_status="active")
-    plans.apply(loaded, plans.plan(loaded, roster=back))
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=back))
     assert account(loaded, "ann")[1:3] == ["teacher", "roster"]

@@ -14,36 +14,39 @@ from reconciler.model.plan import CATALOGUE, Outcome
 from reconciler.model.roster import field_names
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
 def change(store: Store, **rows: Any) -> int:
-    applied = plans.apply(store, plans.plan(store, roster=plans.roster(**rows)))
+    applied = store_plans.apply(store, store_plans.plan(store, roster=store_plans.roster(**rows)))
     assert applied.run is not None
     return applied.run
 
 
 def journal(store: Store, run: int) -> list[tuple[str, str, dict[str, Any]]]:
-    found = foreign.run(store, f"SELECT kind, action, before FROM journal WHERE run_id = {run} ORDER BY kind, row_id")
+    found = raw_sql.run(store, f"SELECT kind, action, before FROM journal WHERE run_id = {run} ORDER BY kind, row_id")
     return [(kind, action, orjson.loads(before)) for kind, action, before in found]
 
 
 def test_what_a_run_made_carries_its_number_and_is_not_journalled(loaded: Store) -> None:
     tables = ("orgs", "accounts", "classes", "enrollments", "communities", "lessons", "customers")
-    assert [foreign.scalar(loaded, f"SELECT min(created_run) FROM {table}") for table in tables] == [1] * len(tables)
+    assert [raw_sql.scalar(loaded, f"SELECT min(created_run) FROM {table}") for table in tables] == [1] * len(tables)
     assert journal(loaded, 1) == []
 
 
 def test_an_update_changes_its_fields_and_keeps_the_row(loaded: Store) -> None:
-    before = plans.row(loaded, Kind.USER, "u-1")
-    run = change(loaded, users=[plans.to(loaded, Kind.USER, "u-1", "update", email="new@springfield.example", line=7)])
-    after = plans.row(loaded, Kind.USER, "u-1")
+    before = store_plans.row(loaded, Kind.USER, "u-1")
+    run = change(
+        loaded, users=[store_plans.to(loaded, Kind.USER, "u-1", "update", email="new@springfield.example", line=7)]
+    )
+    after = store_plans.row(loaded, Kind.USER, "u-1")
     assert after["email"] == "new@springfield.example"
     assert after["id"] == before["id"]
     assert {name: after[name] for name in field_names(Kind.USER) if name != "email"} == {
@@ -58,93 +61,93 @@ def test_an_update_changes_its_fields_and_keeps_the_row(loaded: Store) -> None:
         "s-1=student",
     )
     assert "password_hash" not in image
-    assert foreign.run(
+    assert raw_sql.run(
         loaded, f"SELECT origin_line, origin_run, created_run FROM accounts WHERE id = {before['id']}"
     ) == [[7, run, 1]]
 
 
 def test_a_row_that_did_not_change_keeps_the_origin_it_had(loaded: Store) -> None:
-    change(loaded, users=[plans.to(loaded, Kind.USER, "u-1", "update", email="new@springfield.example")])
-    assert foreign.scalar(loaded, "SELECT count(*) FROM accounts WHERE origin_run = 1 AND managed_by = 'roster'") == 1
+    change(loaded, users=[store_plans.to(loaded, Kind.USER, "u-1", "update", email="new@springfield.example")])
+    assert raw_sql.scalar(loaded, "SELECT count(*) FROM accounts WHERE origin_run = 1 AND managed_by = 'roster'") == 1
 
 
 @pytest.mark.parametrize("kind", ROSTER_KINDS)
 def test_a_deleted_row_is_kept_as_a_tombstone_and_comes_back_as_it_was(loaded: Store, kind: Kind) -> None:
     key = {Kind.ORG: "s-1", Kind.USER: "u-1", Kind.CLASS: "c-1", Kind.ENROLLMENT: "e-1"}[kind]
-    before = plans.row(loaded, kind, key)
-    again = plans.to(loaded, kind, key, "restore", seen=0)
-    run = change(loaded, **{kind.plural: [plans.to(loaded, kind, key, "delete")]})
+    before = store_plans.row(loaded, kind, key)
+    again = store_plans.to(loaded, kind, key, "restore", seen=0)
+    run = change(loaded, **{kind.plural: [store_plans.to(loaded, kind, key, "delete")]})
     table = {Kind.USER: "accounts"}.get(kind, kind.plural)
-    assert foreign.run(loaded, f"SELECT fingerprint, tombstoned_run FROM {table} WHERE id = {before['id']}") == [
+    assert raw_sql.run(loaded, f"SELECT fingerprint, tombstoned_run FROM {table} WHERE id = {before['id']}") == [
         [0, run]
     ]
     assert [entry[:2] for entry in journal(loaded, run)] == [(kind.value, "delete")]
     with loaded.reading() as reader:
-        customer = reader.customers()[plans.SLUG].id
+        customer = reader.customers()[store_plans.SLUG].id
         ids = reader.enrollment_index(customer)["id"].to_list()
     assert (before["id"] in ids) == (kind is not Kind.ENROLLMENT and before["id"] in (1, 2))
     change(loaded, **{kind.plural: [again]})
-    assert plans.row(loaded, kind, key) == before
+    assert store_plans.row(loaded, kind, key) == before
 
 
 def test_a_rekeyed_person_keeps_account_and_roles_under_the_new_sourced_id(loaded: Store) -> None:
-    before = plans.row(loaded, Kind.USER, "u-1")
-    change(loaded, users=[plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "n-1"}])
-    after = plans.row(loaded, Kind.USER, "n-1")
+    before = store_plans.row(loaded, Kind.USER, "u-1")
+    change(loaded, users=[store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "n-1"}])
+    after = store_plans.row(loaded, Kind.USER, "n-1")
     assert (after["id"], after["roles"]) == (before["id"], before["roles"])
     with loaded.reading() as reader:
-        assert "u-1" not in plans.live(reader, Kind.USER)["sourced_id"].to_list()
-        assert plans.live(reader, Kind.ENROLLMENT)["user"].to_list() == ["n-1", "u-2"]
+        assert "u-1" not in store_plans.live(reader, Kind.USER)["sourced_id"].to_list()
+        assert store_plans.live(reader, Kind.ENROLLMENT)["user"].to_list() == ["n-1", "u-2"]
 
 
 def test_two_people_may_swap_their_sourced_ids(loaded: Store) -> None:
-    ids = {key: plans.row(loaded, Kind.USER, key)["id"] for key in ("u-1", "u-2")}
+    ids = {key: store_plans.row(loaded, Kind.USER, key)["id"] for key in ("u-1", "u-2")}
     change(
         loaded,
         users=[
-            plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "u-2"},
-            plans.to(loaded, Kind.USER, "u-2", "rekey", former_key="u-2") | {"key": "u-1"},
+            store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "u-2"},
+            store_plans.to(loaded, Kind.USER, "u-2", "rekey", former_key="u-2") | {"key": "u-1"},
         ],
     )
-    assert {key: plans.row(loaded, Kind.USER, key)["id"] for key in ("u-1", "u-2")} == {
+    assert {key: store_plans.row(loaded, Kind.USER, key)["id"] for key in ("u-1", "u-2")} == {
         "u-1": ids["u-2"],
         "u-2": ids["u-1"],
     }
 
 
 def test_two_people_may_swap_their_usernames_and_a_third_take_one_that_is_freed(loaded: Store) -> None:
-    one, two = (plans.row(loaded, Kind.USER, key)["username"] for key in ("u-1", "u-2"))
+    one, two = (store_plans.row(loaded, Kind.USER, key)["username"] for key in ("u-1", "u-2"))
     change(
         loaded,
         users=[
-            plans.to(loaded, Kind.USER, "u-1", "update", username=two),
-            plans.to(loaded, Kind.USER, "u-2", "update", username=one),
+            store_plans.to(loaded, Kind.USER, "u-1", "update", username=two),
+            store_plans.to(loaded, Kind.USER, "u-2", "update", username=one),
         ],
     )
-    assert plans.row(loaded, Kind.USER, "u-1")["username"] == two
+    assert store_plans.row(loaded, Kind.USER, "u-1")["username"] == two
     change(
         loaded,
         users=[
-            plans.user("u-3", username=two.upper()),
-            plans.to(loaded, Kind.USER, "u-1", "delete"),
+            store_plans.user("u-3", username=two.upper()),
+            store_plans.to(loaded, Kind.USER, "u-1", "delete"),
         ],
     )
-    assert plans.row(loaded, Kind.USER, "u-3")["username"] == two.upper()
+    assert store_plans.row(loaded, Kind.USER, "u-3")["username"] == two.upper()
 
 
 def test_a_username_that_somebody_has_is_refused_whole_and_names_nobody(loaded: Store) -> None:
-    rows = plans.roster(users=[plans.user("u-3"), plans.user("u-4", username="U-1@Springfield")])
+    rows = store_plans.roster(users=[store_plans.user("u-3"), store_plans.user("u-4", username="U-1@Springfield")])
     with pytest.raises(StoreProblem) as raised:
-        plans.apply(loaded, plans.plan(loaded, roster=rows))
+        store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
     assert raised.value.diagnostic.code == "username-taken"
     assert "u-1" not in str(raised.value).lower()
     with loaded.reading() as reader:
-        assert plans.live(reader, Kind.USER).height == 3
+        assert store_plans.live(reader, Kind.USER).height == 3
         assert len(reader.runs()) == 1
 
 
 def test_an_account_that_a_launch_made_becomes_the_rosters_and_an_owners_stays_the_owners(loaded: Store) -> None:
-    foreign.run(
+    raw_sql.run(
         loaded,
         "INSERT INTO accounts (customer_id, managed_by, status, username) SELECT id, 'lti', 'active', 'l'"
         " FROM customers",
@@ -152,31 +155,33 @@ def test_an_account_that_a_launch_made_becomes_the_rosters_and_an_owners_stays_t
         " FROM customers",
     )
     with loaded.reading() as reader:
-        found = dict(plans.live(reader, Kind.USER).select("managed_by", "id").iter_rows())
+        found = dict(store_plans.live(reader, Kind.USER).select("managed_by", "id").iter_rows())
     rows = [
-        plans.user(f"u-{manager}", action="adopt", live_id=found[manager], manager=manager, before_status="active")
+        store_plans.user(
+            f"u-{manager}", action="adopt", live_id=found[manager], manager=manager, before_status="active"
+        )
         for manager in ("lti", "join_link")
     ]
     change(loaded, users=rows)
-    assert plans.row(loaded, Kind.USER, "u-lti")["managed_by"] == "roster"
-    assert plans.row(loaded, Kind.USER, "u-join_link")["managed_by"] == "join_link"
-    assert plans.row(loaded, Kind.USER, "u-lti")["id"] == found["lti"]
+    assert store_plans.row(loaded, Kind.USER, "u-lti")["managed_by"] == "roster"
+    assert store_plans.row(loaded, Kind.USER, "u-join_link")["managed_by"] == "join_link"
+    assert store_plans.row(loaded, Kind.USER, "u-lti")["id"] == found["lti"]
 
 
 def test_roles_follow_their_field_and_an_equals_sign_in_an_id_is_none(loaded: Store) -> None:
     change(
         loaded,
-        orgs=[plans.org("s=2", parent="d")],
-        users=[plans.to(loaded, Kind.USER, "u-2", "update", roles="d=student\ns=2=teacher")],
+        orgs=[store_plans.org("s=2", parent="d")],
+        users=[store_plans.to(loaded, Kind.USER, "u-2", "update", roles="d=student\ns=2=teacher")],
     )
-    assert plans.row(loaded, Kind.USER, "u-2")["roles"] == "d=student\ns=2=teacher"
-    change(loaded, users=[plans.to(loaded, Kind.USER, "u-2", "update", roles=None)])
-    assert plans.row(loaded, Kind.USER, "u-2")["roles"] is None
-    assert plans.row(loaded, Kind.USER, "u-1")["roles"] == "s-1=student"
+    assert store_plans.row(loaded, Kind.USER, "u-2")["roles"] == "d=student\ns=2=teacher"
+    change(loaded, users=[store_plans.to(loaded, Kind.USER, "u-2", "update", roles=None)])
+    assert store_plans.row(loaded, Kind.USER, "u-2")["roles"] is None
+    assert store_plans.row(loaded, Kind.USER, "u-1")["roles"] == "s-1=student"
 
 
 def closure(store: Store) -> list[list[Any]]:
-    return foreign.run(
+    return raw_sql.run(
         store,
         "SELECT a.sourced_id, d.sourced_id, c.depth FROM org_closure c JOIN orgs a ON a.id = c.ancestor_id"
         " JOIN orgs d ON d.id = c.descendant_id ORDER BY 1, 2",
@@ -185,18 +190,18 @@ def closure(store: Store) -> list[list[Any]]:
 
 def test_the_closure_of_orgs_follows_them(loaded: Store) -> None:
     assert closure(loaded) == [["d", "d", 0], ["d", "s-1", 1], ["s-1", "s-1", 0]]
-    change(loaded, orgs=[plans.org("n", parent="s-1"), plans.to(loaded, Kind.ORG, "d", "delete")])
+    change(loaded, orgs=[store_plans.org("n", parent="s-1"), store_plans.to(loaded, Kind.ORG, "d", "delete")])
     assert closure(loaded) == [["n", "n", 0], ["s-1", "n", 1], ["s-1", "s-1", 0]]
 
 
 def test_orgs_that_are_each_others_parent_are_no_endless_loop(loaded: Store) -> None:
-    change(loaded, orgs=[plans.to(loaded, Kind.ORG, "d", "update", parent="s-1")])
+    change(loaded, orgs=[store_plans.to(loaded, Kind.ORG, "d", "update", parent="s-1")])
     assert ["d", "s-1", 1] in closure(loaded)
     assert len(closure(loaded)) == 4
 
 
 def memberships(store: Store) -> list[list[Any]]:
-    return foreign.run(
+    return raw_sql.run(
         store,
         "SELECT c.slug, i.subject, m.role, m.source FROM memberships m JOIN communities c ON c.id = m.community_id"
         " JOIN identities i ON i.account_id = m.account_id ORDER BY 1, 2, 4",
@@ -204,26 +209,29 @@ def memberships(store: Store) -> list[list[Any]]:
 
 
 def with_community(store: Store, members: dict[str, Any]) -> None:
-    community = {**plans.HIGH, "members": members}
-    planned = plans.plan(
+    community = {**store_plans.HIGH, "members": members}
+    planned = store_plans.plan(
         store,
-        declared=(plans.change(Kind.COMMUNITY, "high", Update),),
-        settings=plans.settings(plans.CUSTOMER, community, plans.LEAVES),
+        declared=(store_plans.change(Kind.COMMUNITY, "high", Update),),
+        settings=store_plans.settings(store_plans.CUSTOMER, community, store_plans.LEAVES),
     )
-    plans.apply(store, planned)
+    store_plans.apply(store, planned)
 
 
 def test_all_rostered_people_belong_to_a_community_that_names_none(loaded: Store) -> None:
     assert memberships(loaded) == [["high", "u-1", "student", "roster"], ["high", "u-2", "student", "roster"]]
-    change(loaded, users=[plans.to(loaded, Kind.USER, "u-1", "delete"), plans.user("u-3", role="teacher")])
+    change(loaded, users=[store_plans.to(loaded, Kind.USER, "u-1", "delete"), store_plans.user("u-3", role="teacher")])
     assert memberships(loaded) == [["high", "u-2", "student", "roster"], ["high", "u-3", "teacher", "roster"]]
 
 
 def test_a_school_of_a_community_counts_with_what_is_below_it(loaded: Store) -> None:
     change(
         loaded,
-        orgs=[plans.org("s-2", parent="d"), plans.org("n", parent="s-1")],
-        users=[plans.user("u-3", roles="s-2=student"), plans.user("u-4", roles="n=teacher", role="teacher")],
+        orgs=[store_plans.org("s-2", parent="d"), store_plans.org("n", parent="s-1")],
+        users=[
+            store_plans.user("u-3", roles="s-2=student"),
+            store_plans.user("u-4", roles="n=teacher", role="teacher"),
+        ],
     )
     with_community(loaded, {"schools": ["s-1"]})
     assert [subject for _, subject, _, _ in memberships(loaded)] == ["u-1", "u-2", "u-4"]
@@ -234,7 +242,7 @@ def test_a_school_of_a_community_counts_with_what_is_below_it(loaded: Store) -> 
 
 
 def test_a_membership_that_a_launch_made_is_left_alone(loaded: Store) -> None:
-    foreign.run(
+    raw_sql.run(
         loaded,
         "INSERT INTO memberships (account_id, community_id, role, source, customer_id) SELECT account_id, 1, 'student',"
         " 'lti', customer_id FROM identities WHERE subject = 'u-1'",
@@ -244,65 +252,69 @@ def test_a_membership_that_a_launch_made_is_left_alone(loaded: Store) -> None:
 
 
 def test_an_enrollment_of_somebody_who_is_not_there_is_refused_whole(loaded: Store) -> None:
-    rows = plans.roster(orgs=[plans.org("s-9")], enrollments=[plans.enrollment("e-9", "c-1", "nobody")])
+    rows = store_plans.roster(
+        orgs=[store_plans.org("s-9")], enrollments=[store_plans.enrollment("e-9", "c-1", "nobody")]
+    )
     with pytest.raises(StoreProblem, match="name a person or class that is not there"):
-        plans.apply(loaded, plans.plan(loaded, roster=rows))
+        store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
     with loaded.reading() as reader:
-        assert plans.live(reader, Kind.ORG).height == 2
+        assert store_plans.live(reader, Kind.ORG).height == 2
 
 
 def test_a_customer_that_was_removed_is_kept_and_comes_back(loaded: Store) -> None:
     gone = tuple(
-        plans.change(kind, key, Delete)
-        for kind, key in ((Kind.CUSTOMER, plans.SLUG), (Kind.COMMUNITY, "high"), (Kind.LESSON, "leaves"))
+        store_plans.change(kind, key, Delete)
+        for kind, key in ((Kind.CUSTOMER, store_plans.SLUG), (Kind.COMMUNITY, "high"), (Kind.LESSON, "leaves"))
     )
-    plans.apply(loaded, plans.plan(loaded, declared=gone, settings={**plans.settings(), "digest": None}))
+    store_plans.apply(
+        loaded, store_plans.plan(loaded, declared=gone, settings={**store_plans.settings(), "digest": None})
+    )
     with loaded.reading() as reader:
-        assert reader.customers()[plans.SLUG].tombstoned
-        assert [each.tombstoned for each in reader.declared(plans.SLUG)] == [True, True]
-        assert plans.live(reader, Kind.USER).height == 3
+        assert reader.customers()[store_plans.SLUG].tombstoned
+        assert [each.tombstoned for each in reader.declared(store_plans.SLUG)] == [True, True]
+        assert store_plans.live(reader, Kind.USER).height == 3
     back = tuple(
-        plans.change(kind, key, Restore)
-        for kind, key in ((Kind.CUSTOMER, plans.SLUG), (Kind.COMMUNITY, "high"), (Kind.LESSON, "leaves"))
+        store_plans.change(kind, key, Restore)
+        for kind, key in ((Kind.CUSTOMER, store_plans.SLUG), (Kind.COMMUNITY, "high"), (Kind.LESSON, "leaves"))
     )
-    settings = plans.settings(plans.CUSTOMER, plans.HIGH, plans.LEAVES)
-    plans.apply(loaded, plans.plan(loaded, declared=back, settings=settings))
+    settings = store_plans.settings(store_plans.CUSTOMER, store_plans.HIGH, store_plans.LEAVES)
+    store_plans.apply(loaded, store_plans.plan(loaded, declared=back, settings=settings))
     with loaded.reading() as reader:
-        record = reader.customers()[plans.SLUG]
+        record = reader.customers()[store_plans.SLUG]
         assert not record.tombstoned
         assert record.settings_digest == settings["digest"]
-        assert [each.tombstoned for each in reader.declared(plans.SLUG)] == [False, False]
+        assert [each.tombstoned for each in reader.declared(store_plans.SLUG)] == [False, False]
 
 
 def test_the_catalogue_has_its_own_lessons_digest_and_version(loaded: Store) -> None:
-    settings = plans.settings(plans.LEAVES)
-    empty = plans.Seen(None, None, settings["digest"])
-    first = plans.plan(
-        loaded, CATALOGUE, seen=empty, declared=(plans.change(Kind.LESSON, "leaves"),), settings=settings
+    settings = store_plans.settings(store_plans.LEAVES)
+    empty = store_plans.Seen(None, None, settings["digest"])
+    first = store_plans.plan(
+        loaded, CATALOGUE, seen=empty, declared=(store_plans.change(Kind.LESSON, "leaves"),), settings=settings
     )
-    run = plans.apply(loaded, first).run
+    run = store_plans.apply(loaded, first).run
     with loaded.reading() as reader:
         catalogue = reader.catalogue()
         assert (catalogue.settings_digest, catalogue.version) == (settings["digest"], (run, 0))
         assert [each.slug for each in reader.declared(None)] == ["leaves"]
         assert reader.runs()[0].customer == CATALOGUE
     with pytest.raises(StoreProblem, match="changed after the plan"):
-        plans.apply(loaded, first)
+        store_plans.apply(loaded, first)
 
 
 def test_a_plan_without_changes_makes_no_run(loaded: Store) -> None:
-    assert plans.apply(loaded, plans.plan(loaded, outcome=Outcome.UNCHANGED)).run is None
+    assert store_plans.apply(loaded, store_plans.plan(loaded, outcome=Outcome.UNCHANGED)).run is None
     with loaded.reading() as reader:
         assert len(reader.runs()) == 1
 
 
 def test_a_refreshed_row_gets_its_fingerprint_and_nothing_else(loaded: Store) -> None:
-    foreign.run(loaded, "UPDATE orgs SET name = name")
-    ids = [plans.row(loaded, Kind.ORG, key)["id"] for key in ("d", "s-1")]
+    raw_sql.run(loaded, "UPDATE orgs SET name = name")
+    ids = [store_plans.row(loaded, Kind.ORG, key)["id"] for key in ("d", "s-1")]
     fresh = pl.DataFrame({"live_id": ids, "fingerprint": [11, 12]})
-    plans.apply(loaded, plans.plan(loaded, refresh={Kind.ORG: fresh}))
-    assert [plans.row(loaded, Kind.ORG, key)["fingerprint"] for key in ("d", "s-1")] == [11, 12]
-    assert foreign.scalar(loaded, "SELECT n FROM write_counters") == 2
+    store_plans.apply(loaded, store_plans.plan(loaded, refresh={Kind.ORG: fresh}))
+    assert [store_plans.row(loaded, Kind.ORG, key)["fingerprint"] for key in ("d", "s-1")] == [11, 12]
+    assert raw_sql.scalar(loaded, "SELECT n FROM write_counters") == 2
 
 
 def test_a_snapshot_comes_back_as_it_was_kept(loaded: Store) -> None:
@@ -310,10 +322,10 @@ def test_a_snapshot_comes_back_as_it_was_kept(loaded: Store) -> None:
         "users": pl.DataFrame({"sourced_id": ["u-1"], "line": [2]}),
         "quarantine": pl.DataFrame(schema={"kind": pl.String, "line": pl.Int64}),
     }
-    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE, snapshot=frames))
-    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE, snapshot=frames))
+    store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE, snapshot=frames))
+    store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE, snapshot=frames))
     with loaded.reading() as reader:
-        kept = reader.last_snapshot(reader.customers()[plans.SLUG].id)
+        kept = reader.last_snapshot(reader.customers()[store_plans.SLUG].id)
     assert kept is not None
     record, found = kept
     assert (record.type, record.name, record.complete, record.rows) == ("zip", "day-1.zip", True, {"users": 2})
@@ -322,11 +334,15 @@ def test_a_snapshot_comes_back_as_it_was_kept(loaded: Store) -> None:
 
 
 def test_a_roster_that_is_only_shown_is_not_written(loaded: Store) -> None:
-    rows = plans.roster(orgs=[plans.org("s-9")])
-    shown = plans.plan(
-        loaded, roster=rows, roster_applies=False, source=plans.SOURCE, snapshot={"orgs": pl.DataFrame({"a": [1]})}
+    rows = store_plans.roster(orgs=[store_plans.org("s-9")])
+    shown = store_plans.plan(
+        loaded,
+        roster=rows,
+        roster_applies=False,
+        source=store_plans.SOURCE,
+        snapshot={"orgs": pl.DataFrame({"a": [1]})},
     )
-    assert plans.apply(loaded, shown).run is None
+    assert store_plans.apply(loaded, shown).run is None
     with loaded.reading() as reader:
-        assert plans.live(reader, Kind.ORG).height == 2
+        assert store_plans.live(reader, Kind.ORG).height == 2
         assert reader.last_snapshot(1) is None

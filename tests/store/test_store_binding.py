@@ -11,7 +11,8 @@ import pytest
 from reconciler.model.kind import Kind
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 BOUND_TO_U_1 = "(SELECT account_id FROM identities WHERE subject = 'u-1')"
 SECOND = (
@@ -22,12 +23,12 @@ SECOND = (
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
 def identities(store: Store) -> list[list[Any]]:
-    return foreign.run(
+    return raw_sql.run(
         store,
         "SELECT i.subject, a.username FROM identities i JOIN issuers x ON x.id = i.issuer_id"
         " LEFT JOIN accounts a ON a.id = i.account_id WHERE x.kind = 'roster' ORDER BY 1",
@@ -35,117 +36,123 @@ def identities(store: Store) -> list[list[Any]]:
 
 
 def moved(store: Store, run: int | None) -> list[tuple[str, str, int]]:
-    found = foreign.run(store, f"SELECT action, before FROM journal WHERE run_id = {run} AND kind = 'identity'")
+    found = raw_sql.run(store, f"SELECT action, before FROM journal WHERE run_id = {run} AND kind = 'identity'")
     images = [(action, orjson.loads(before)) for action, before in found]
     return [(action, image["subject"], image["account_id"]) for action, image in images]
 
 
 def test_a_sourced_id_whose_account_was_deleted_by_hand_is_the_new_accounts(loaded: Store) -> None:
-    gone = plans.row(loaded, Kind.USER, "u-1")["id"]
-    foreign.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
-    rows = plans.roster(
-        users=[plans.user("u-1"), plans.user("u-3")],
-        enrollments=[plans.to(loaded, Kind.ENROLLMENT, "e-1", "update", user="u-1")],
+    gone = store_plans.row(loaded, Kind.USER, "u-1")["id"]
+    raw_sql.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
+    rows = store_plans.roster(
+        users=[store_plans.user("u-1"), store_plans.user("u-3")],
+        enrollments=[store_plans.to(loaded, Kind.ENROLLMENT, "e-1", "update", user="u-1")],
     )
-    before = foreign.scalar(loaded, "SELECT n FROM write_counters")
-    run = plans.apply(loaded, plans.plan(loaded, roster=rows)).run
-    made = plans.row(loaded, Kind.USER, "u-1")
+    before = raw_sql.scalar(loaded, "SELECT n FROM write_counters")
+    run = store_plans.apply(loaded, store_plans.plan(loaded, roster=rows)).run
+    made = store_plans.row(loaded, Kind.USER, "u-1")
     assert made["id"] != gone
     assert made["fingerprint"] not in (None, 0)
-    assert plans.row(loaded, Kind.ENROLLMENT, "e-1")["account_id"] == made["id"]
-    assert plans.row(loaded, Kind.USER, "u-3")["username"] == "u-3@springfield"
+    assert store_plans.row(loaded, Kind.ENROLLMENT, "e-1")["account_id"] == made["id"]
+    assert store_plans.row(loaded, Kind.USER, "u-3")["username"] == "u-3@springfield"
     assert moved(loaded, run) == [("move", "u-1", gone)]
-    assert foreign.scalar(loaded, "SELECT n FROM write_counters") == before
+    assert raw_sql.scalar(loaded, "SELECT n FROM write_counters") == before
 
 
 def test_a_person_rekeyed_to_a_sourced_id_of_nobody_takes_it_over(loaded: Store) -> None:
-    account = plans.row(loaded, Kind.USER, "u-2")["id"]
-    foreign.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
-    rows = plans.roster(users=[plans.to(loaded, Kind.USER, "u-2", "rekey", former_key="u-2") | {"key": "u-1"}])
-    plans.apply(loaded, plans.plan(loaded, roster=rows))
-    assert plans.row(loaded, Kind.USER, "u-1")["id"] == account
+    account = store_plans.row(loaded, Kind.USER, "u-2")["id"]
+    raw_sql.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
+    rows = store_plans.roster(
+        users=[store_plans.to(loaded, Kind.USER, "u-2", "rekey", former_key="u-2") | {"key": "u-1"}]
+    )
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
+    assert store_plans.row(loaded, Kind.USER, "u-1")["id"] == account
     assert identities(loaded) == [["u-1", "u-2@springfield"]]
 
 
 def test_of_two_sourced_ids_of_one_account_the_row_of_the_second_gets_an_account_of_its_own(loaded: Store) -> None:
-    foreign.run(loaded, SECOND)
-    first = plans.row(loaded, Kind.USER, "u-1")["id"]
-    run = plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[plans.user("u-9")]))).run
+    raw_sql.run(loaded, SECOND)
+    first = store_plans.row(loaded, Kind.USER, "u-1")["id"]
+    run = store_plans.apply(
+        loaded, store_plans.plan(loaded, roster=store_plans.roster(users=[store_plans.user("u-9")]))
+    ).run
     assert identities(loaded) == [
         ["u-1", "u-1@springfield"],
         ["u-2", "u-2@springfield"],
         ["u-9", "u-9@springfield"],
     ]
-    assert plans.row(loaded, Kind.USER, "u-1")["id"] == first
+    assert store_plans.row(loaded, Kind.USER, "u-1")["id"] == first
     assert moved(loaded, run) == [("move", "u-9", first)]
 
 
 def test_a_person_rekeyed_to_a_second_sourced_id_of_the_same_account_keeps_that_alone(loaded: Store) -> None:
-    foreign.run(loaded, SECOND)
-    rows = plans.roster(users=[plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "u-9"}])
-    plans.apply(loaded, plans.plan(loaded, roster=rows))
+    raw_sql.run(loaded, SECOND)
+    rows = store_plans.roster(
+        users=[store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "u-9"}]
+    )
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
     assert identities(loaded) == [["u-2", "u-2@springfield"], ["u-9", "u-1@springfield"]]
 
 
 def test_a_sourced_id_that_is_somebodys_only_one_is_not_taken(loaded: Store) -> None:
-    rows = plans.roster(users=[plans.user("u-1", username="other")])
+    rows = store_plans.roster(users=[store_plans.user("u-1", username="other")])
     with pytest.raises(StoreProblem) as raised:
-        plans.apply(loaded, plans.plan(loaded, roster=rows))
+        store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
     assert raised.value.diagnostic.code == "not-unique"
     assert ["u-1", "u-1@springfield"] in identities(loaded)
 
 
 def known(store: Store) -> list[list[Any]]:
-    return foreign.run(
+    return raw_sql.run(
         store,
         "SELECT i.subject, a.username, i.alias FROM identities i JOIN issuers x ON x.id = i.issuer_id"
         " JOIN accounts a ON a.id = i.account_id WHERE x.kind = 'roster' ORDER BY 1",
     )
 
 
-def one(store: Store, *rows: plans.Row) -> int | None:
-    return plans.apply(store, plans.plan(store, roster=plans.roster(users=rows))).run
+def one(store: Store, *rows: store_plans.Row) -> int | None:
+    return store_plans.apply(store, store_plans.plan(store, roster=store_plans.roster(users=rows))).run
 
 
 def test_a_new_account_is_bound_to_all_its_sourced_ids(loaded: Store) -> None:
-    one(loaded, plans.user("u-3", aliases="u-8\nu-9"))
+    one(loaded, store_plans.user("u-3", aliases="u-8\nu-9"))
     assert known(loaded)[2:] == [["u-3", "u-3@springfield", None]] + [[f"u-{n}", "u-3@springfield", 1] for n in (8, 9)]
-    assert plans.row(loaded, Kind.USER, "u-3")["aliases"] == "u-8\nu-9"
+    assert store_plans.row(loaded, Kind.USER, "u-3")["aliases"] == "u-8\nu-9"
 
 
 def test_an_account_has_one_row_whatever_the_order_of_its_sourced_ids(loaded: Store) -> None:
-    one(loaded, plans.to(loaded, Kind.USER, "u-2", "update", aliases="a-2"))
-    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="z-1"))
+    one(loaded, store_plans.to(loaded, Kind.USER, "u-2", "update", aliases="a-2"))
+    one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="z-1"))
     with loaded.reading() as reader:
-        found = plans.live(reader, Kind.USER).filter(pl.col("sourced_id").is_not_null())
-        enrolled = plans.live(reader, Kind.ENROLLMENT)
+        found = store_plans.live(reader, Kind.USER).filter(pl.col("sourced_id").is_not_null())
+        enrolled = store_plans.live(reader, Kind.ENROLLMENT)
     assert found.select("sourced_id", "aliases").rows() == [("u-1", "z-1"), ("u-2", "a-2")]
     assert sorted(enrolled["user"].to_list()) == ["u-1", "u-2"]
 
 
 def test_aliases_come_and_go_and_are_no_foreign_write(loaded: Store) -> None:
-    before = foreign.scalar(loaded, "SELECT n FROM write_counters")
-    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8\nu-9"))
-    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-9"))
+    before = raw_sql.scalar(loaded, "SELECT n FROM write_counters")
+    one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8\nu-9"))
+    one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-9"))
     assert known(loaded) == [
         ["u-1", "u-1@springfield", None],
         ["u-2", "u-2@springfield", None],
         ["u-9", "u-1@springfield", 1],
     ]
-    assert foreign.scalar(loaded, "SELECT n FROM write_counters") == before
-    assert plans.row(loaded, Kind.USER, "u-1")["fingerprint"] is not None
+    assert raw_sql.scalar(loaded, "SELECT n FROM write_counters") == before
+    assert store_plans.row(loaded, Kind.USER, "u-1")["fingerprint"] is not None
 
 
 def test_an_image_holds_the_sourced_ids_of_an_account(loaded: Store) -> None:
-    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8\nu-9"))
-    run = one(loaded, plans.to(loaded, Kind.USER, "u-1", "delete"))
-    image = orjson.loads(foreign.scalar(loaded, f"SELECT before FROM journal WHERE run_id = {run}"))
+    one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8\nu-9"))
+    run = one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "delete"))
+    image = orjson.loads(raw_sql.scalar(loaded, f"SELECT before FROM journal WHERE run_id = {run}"))
     assert (image["sourced_id"], image["aliases"]) == ("u-1", "u-8\nu-9")
 
 
 def test_a_rekeyed_account_keeps_the_aliases_that_its_row_has(loaded: Store) -> None:
-    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
-    change = plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1", aliases="u-7\nu-8")
+    one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
+    change = store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1", aliases="u-7\nu-8")
     one(loaded, change | {"key": "n-1"})
     assert known(loaded) == [
         ["n-1", "u-1@springfield", None],
@@ -156,8 +163,8 @@ def test_a_rekeyed_account_keeps_the_aliases_that_its_row_has(loaded: Store) -> 
 
 
 def test_an_alias_becomes_the_sourced_id_that_an_account_is_known_by(loaded: Store) -> None:
-    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
-    change = plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1", aliases="u-1")
+    one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
+    change = store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1", aliases="u-1")
     one(loaded, change | {"key": "u-8"})
     assert known(loaded) == [
         ["u-1", "u-1@springfield", 1],
@@ -167,37 +174,37 @@ def test_an_alias_becomes_the_sourced_id_that_an_account_is_known_by(loaded: Sto
 
 
 def test_a_second_sourced_id_that_another_hand_gave_somebody_moves_to_whom_it_is_an_alias_of(loaded: Store) -> None:
-    foreign.run(loaded, SECOND)
-    account = plans.row(loaded, Kind.USER, "u-1")["id"]
-    run = one(loaded, plans.to(loaded, Kind.USER, "u-2", "update", aliases="u-9"))
+    raw_sql.run(loaded, SECOND)
+    account = store_plans.row(loaded, Kind.USER, "u-1")["id"]
+    run = one(loaded, store_plans.to(loaded, Kind.USER, "u-2", "update", aliases="u-9"))
     assert known(loaded)[2] == ["u-9", "u-2@springfield", 1]
     assert moved(loaded, run) == [("move", "u-9", account)]
 
 
 def test_an_account_that_is_unbound_keeps_everything_but_its_sourced_ids_and_roles(loaded: Store) -> None:
-    one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
-    foreign.run(loaded, f"UPDATE accounts SET managed_by = 'join_link', password_hash = 'x' WHERE id = {BOUND_TO_U_1}")
-    was = plans.row(loaded, Kind.USER, "u-1")
-    run = one(loaded, plans.to(loaded, Kind.USER, "u-1", "update", bound=False, roles=None, aliases=None))
+    one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
+    raw_sql.run(loaded, f"UPDATE accounts SET managed_by = 'join_link', password_hash = 'x' WHERE id = {BOUND_TO_U_1}")
+    was = store_plans.row(loaded, Kind.USER, "u-1")
+    run = one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", bound=False, roles=None, aliases=None))
     assert known(loaded) == [["u-2", "u-2@springfield", None]]
-    account = foreign.run(
+    account = raw_sql.run(
         loaded, f"SELECT managed_by, username, password_hash, tombstoned_at FROM accounts WHERE id = {was['id']}"
     )
     assert account == [["join_link", "u-1@springfield", "x", None]]
-    assert foreign.scalar(loaded, f"SELECT count(*) FROM account_roles WHERE account_id = {was['id']}") == 0
-    image = orjson.loads(foreign.scalar(loaded, f"SELECT before FROM journal WHERE run_id = {run}"))
+    assert raw_sql.scalar(loaded, f"SELECT count(*) FROM account_roles WHERE account_id = {was['id']}") == 0
+    image = orjson.loads(raw_sql.scalar(loaded, f"SELECT before FROM journal WHERE run_id = {run}"))
     assert (image["sourced_id"], image["aliases"], image["roles"]) == ("u-1", "u-8", "s-1=student")
     with loaded.reading() as reader:
-        unbound = plans.live(reader, Kind.USER).row(by_predicate=pl.col("id") == was["id"], named=True)
+        unbound = store_plans.live(reader, Kind.USER).row(by_predicate=pl.col("id") == was["id"], named=True)
     assert (unbound["bound"], unbound["sourced_id"], unbound["aliases"]) == (False, None, None)
 
 
 def test_an_account_that_was_unbound_is_bound_again(loaded: Store) -> None:
-    account = plans.row(loaded, Kind.USER, "u-1")["id"]
-    change = plans.to(loaded, Kind.USER, "u-1", "update")
+    account = store_plans.row(loaded, Kind.USER, "u-1")["id"]
+    change = store_plans.to(loaded, Kind.USER, "u-1", "update")
     one(loaded, change | {"bound": False, "roles": None})
     with loaded.reading() as reader:
-        now = plans.live(reader, Kind.USER).row(by_predicate=pl.col("id") == account, named=True)
+        now = store_plans.live(reader, Kind.USER).row(by_predicate=pl.col("id") == account, named=True)
     again = {**change, "action": "adopt", "before_bound": False, "before_roles": None, "seen": now["fingerprint"]}
     one(loaded, again | {"key": "n-1", "aliases": "n-2"})
     assert known(loaded) == [

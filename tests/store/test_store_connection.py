@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from project import ENVIRONMENT, KEY
 from reconciler.store.database.address import PostgresqlAddress, SqliteAddress, parse
 from reconciler.store.database.connection import Connection
 from reconciler.store.database.postgresql import completed
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store, open_store
+from tests.support.customers.project import ENVIRONMENT, KEY
 
 PERSON = pl.DataFrame(
     {"id": [1], "customer_id": [1], "managed_by": ["roster"], "status": ["active"], "username": ["lisa.simpson"]}

@@ -6,7 +6,8 @@ import pytest
 
 from reconciler.model.kind import Kind
 from reconciler.store.open import Store
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 WRITES = {
     "orgs": "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'",
@@ -22,45 +23,45 @@ DOUBTED = {"account_roles": "accounts", "identities": "accounts"}
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
 def writes(store: Store) -> int:
-    return int(foreign.scalar(store, "SELECT n FROM write_counters"))
+    return int(raw_sql.scalar(store, "SELECT n FROM write_counters"))
 
 
 def doubted(store: Store, table: str) -> int:
-    return int(foreign.scalar(store, f"SELECT count(*) FROM {table} WHERE fingerprint IS NULL"))
+    return int(raw_sql.scalar(store, f"SELECT count(*) FROM {table} WHERE fingerprint IS NULL"))
 
 
 def test_our_own_writes_are_not_noticed(loaded: Store) -> None:
     assert writes(loaded) == 0
-    rows = plans.roster(
-        orgs=[plans.to(loaded, Kind.ORG, "s-1", "update", name="Elementary")],
+    rows = store_plans.roster(
+        orgs=[store_plans.to(loaded, Kind.ORG, "s-1", "update", name="Elementary")],
         users=[
-            plans.to(loaded, Kind.USER, "u-1", "update", email="new@springfield.example", roles="d=student"),
-            plans.to(loaded, Kind.USER, "u-2", "rekey", former_key="u-2") | {"key": "n-2"},
+            store_plans.to(loaded, Kind.USER, "u-1", "update", email="new@springfield.example", roles="d=student"),
+            store_plans.to(loaded, Kind.USER, "u-2", "rekey", former_key="u-2") | {"key": "n-2"},
         ],
-        classes=[plans.to(loaded, Kind.CLASS, "c-1", "update", title="Algebra")],
-        enrollments=[plans.to(loaded, Kind.ENROLLMENT, "e-1", "delete")],
+        classes=[store_plans.to(loaded, Kind.CLASS, "c-1", "update", title="Algebra")],
+        enrollments=[store_plans.to(loaded, Kind.ENROLLMENT, "e-1", "delete")],
     )
-    plans.apply(loaded, plans.plan(loaded, roster=rows))
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
     assert writes(loaded) == 0
     assert [doubted(loaded, table) for table in ("orgs", "classes", "enrollments", "accounts")] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("table", WRITES)
 def test_a_changed_row_loses_its_fingerprint_and_is_counted(loaded: Store, table: str) -> None:
-    foreign.run(loaded, WRITES[table])
+    raw_sql.run(loaded, WRITES[table])
     assert writes(loaded) == 1
     assert doubted(loaded, DOUBTED.get(table, table)) == 1
 
 
 @pytest.mark.parametrize("table", WRITES)
 def test_a_row_changed_again_is_counted_again(loaded: Store, table: str) -> None:
-    foreign.run(loaded, WRITES[table])
-    foreign.run(
+    raw_sql.run(loaded, WRITES[table])
+    raw_sql.run(
         loaded, WRITES[table].replace("subject = 'u-1'", "subject = 'u-9'") if table == "identities" else WRITES[table]
     )
     assert writes(loaded) >= 1
@@ -74,7 +75,7 @@ def test_a_deleted_row_is_counted(loaded: Store, table: str) -> None:
         "account_roles": "account_id = (SELECT account_id FROM identities WHERE subject = 'u-1')",
         "identities": "subject = 'u-1'",
     }.get(table, f"sourced_id = '{ {'orgs': 's-1', 'classes': 'c-1', 'enrollments': 'e-1'}.get(table) }'")
-    foreign.run(loaded, f"DELETE FROM {table} WHERE {where}")
+    raw_sql.run(loaded, f"DELETE FROM {table} WHERE {where}")
     assert writes(loaded) == 1
     assert doubted(loaded, "accounts") == {"orgs": 2, "account_roles": 1, "identities": 1}.get(table, 0)
 
@@ -92,27 +93,27 @@ def test_a_deleted_row_is_counted(loaded: Store, table: str) -> None:
     ids=lambda statement: statement.split()[2],
 )
 def test_a_row_made_by_another_hand_is_counted(loaded: Store, statement: str) -> None:
-    foreign.run(loaded, statement)
+    raw_sql.run(loaded, statement)
     assert writes(loaded) == 1
 
 
 def test_a_link_to_an_lms_leaves_the_fingerprint_and_has_the_number_of_its_write(loaded: Store) -> None:
-    foreign.run(loaded, WRITES["orgs"])
-    foreign.run(
+    raw_sql.run(loaded, WRITES["orgs"])
+    raw_sql.run(
         loaded,
         "INSERT INTO issuers (customer_id, name, kind) SELECT id, 'springfield/lti/canvas', 'lti' FROM customers",
         "INSERT INTO identities (issuer_id, subject, account_id, customer_id) SELECT x.id, '77', i.account_id,"
         " i.customer_id FROM identities i, issuers x WHERE i.subject = 'u-1' AND x.kind = 'lti'",
     )
     assert doubted(loaded, "accounts") == 0
-    assert foreign.scalar(loaded, "SELECT write_number FROM identities WHERE subject = '77'") == 2
+    assert raw_sql.scalar(loaded, "SELECT write_number FROM identities WHERE subject = '77'") == 2
     with loaded.reading() as reader:
-        users = plans.live(reader, Kind.USER)
+        users = store_plans.live(reader, Kind.USER)
     assert dict(users.select("sourced_id", "lti_links").iter_rows())["u-1"] == 1
 
 
 def test_a_password_or_an_origin_may_change_without_a_word(loaded: Store) -> None:
-    foreign.run(loaded, "UPDATE accounts SET password_hash = 'x', origin_line = 9 WHERE username = 'u-1@springfield'")
+    raw_sql.run(loaded, "UPDATE accounts SET password_hash = 'x', origin_line = 9 WHERE username = 'u-1@springfield'")
     assert writes(loaded) == 0
     assert doubted(loaded, "accounts") == 0
 
@@ -128,14 +129,14 @@ def test_a_password_or_an_origin_may_change_without_a_word(loaded: Store) -> Non
     ],
 )
 def test_configuration_changed_by_another_hand_loses_its_digest(loaded: Store, statement: str) -> None:
-    foreign.run(loaded, statement)
+    raw_sql.run(loaded, statement)
     assert writes(loaded) == 1
     with loaded.reading() as reader:
-        assert reader.customers()[plans.SLUG].settings_digest is None
+        assert reader.customers()[store_plans.SLUG].settings_digest is None
 
 
 def test_a_lesson_of_the_catalogue_changed_by_another_hand_is_the_catalogues_doubt(loaded: Store) -> None:
-    foreign.run(loaded, "INSERT INTO lessons (slug, title, document) VALUES ('roots', 'Roots', '{}')")
+    raw_sql.run(loaded, "INSERT INTO lessons (slug, title, document) VALUES ('roots', 'Roots', '{}')")
     assert writes(loaded) == 0
     with loaded.reading() as reader:
         assert reader.catalogue().version == (0, 1)
@@ -185,23 +186,23 @@ def in_doubt(store: Store) -> set[tuple[str, str]]:
     return {
         (table, str(row[0]))
         for table, question in named.items()
-        for row in foreign.run(store, f"{question} WHERE t.fingerprint IS NULL")
+        for row in raw_sql.run(store, f"{question} WHERE t.fingerprint IS NULL")
     }
 
 
 @pytest.mark.parametrize("statement", REFERRED, ids=range(len(REFERRED)))
 def test_what_refers_to_a_row_that_is_gone_or_renamed_is_compared_again(loaded: Store, statement: str) -> None:
-    foreign.run(loaded, statement)
+    raw_sql.run(loaded, statement)
     assert in_doubt(loaded) == REFERRED[statement]
     assert writes(loaded) >= 1
 
 
 def test_all_orgs_may_be_renamed_at_once_by_hand(loaded: Store) -> None:
-    foreign.run(loaded, "UPDATE orgs SET sourced_id = sourced_id || '-9'")
+    raw_sql.run(loaded, "UPDATE orgs SET sourced_id = sourced_id || '-9'")
     assert {("orgs", "d-9"), ("orgs", "s-1-9"), ("classes", "c-1")} <= in_doubt(loaded)
 
 
 def test_an_enrollment_of_an_account_that_is_gone_names_nobody(loaded: Store) -> None:
-    foreign.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
-    assert plans.row(loaded, Kind.ENROLLMENT, "e-1")["user"] is None
-    assert plans.row(loaded, Kind.ENROLLMENT, "e-2")["user"] == "u-2"
+    raw_sql.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
+    assert store_plans.row(loaded, Kind.ENROLLMENT, "e-1")["user"] is None
+    assert store_plans.row(loaded, Kind.ENROLLMENT, "e-2")["user"] == "u-2"

@@ -13,8 +13,9 @@ from reconciler.store.sync import held_plans
 from reconciler.store.sync.held_plans import count_held_plans, forget_held_plans, held_plan, keep_held_plan
 from reconciler.store.write.renames import rename_customer
 from reconciler.store.write.rows import Writing
-from tests.store import foreign, plans
 from tests.store.test_store_holds import held_plan_again
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 CONTENT = b"Maggie Simpson " * 1000
 MADE = "2026-11-20T02:30:00Z"
@@ -23,18 +24,18 @@ MADE = "2026-11-20T02:30:00Z"
 @pytest.fixture
 def held(store: Store) -> Iterator[Store]:
     """A store with something held of customer 1, and the plan of it kept."""
-    with clock.at(plans.MORNING):
-        plans.load(store)
-        plans.apply(store, held_plan_again(store))
+    with clock.at(store_plans.MORNING):
+        store_plans.load(store)
+        store_plans.apply(store, held_plan_again(store))
         assert kept(store)
         yield store
 
 
-def kept(store: Store, hold: str = plans.HOLD.id) -> bool:
+def kept(store: Store, hold: str = store_plans.HOLD.id) -> bool:
     return keep_held_plan(store, 1, hold, "sha256:1", CONTENT, MADE)
 
 
-def read(store: Store, hold: str = plans.HOLD.id) -> bytes | None:
+def read(store: Store, hold: str = store_plans.HOLD.id) -> bytes | None:
     with store.connected() as connection:
         return held_plan(connection, store.key, hold)
 
@@ -52,9 +53,9 @@ def test_a_kept_plan_comes_back_as_it_was_and_is_not_to_be_read_in_the_store(
 
 
 def test_a_slice_that_was_altered_or_moved_is_refused(held: Store) -> None:
-    foreign.run(held, "UPDATE held_plans SET number = 1")
+    raw_sql.run(held, "UPDATE held_plans SET number = 1")
     assert read(held) == CONTENT, "its place among all is what counts"
-    foreign.run(held, "UPDATE held_plans SET hold_id = 'springfield:9:aaaaaa'")
+    raw_sql.run(held, "UPDATE held_plans SET hold_id = 'springfield:9:aaaaaa'")
     with pytest.raises(StoreProblem, match="cannot be read"):
         read(held, "springfield:9:aaaaaa")
 
@@ -65,13 +66,13 @@ def test_a_plan_of_what_is_not_held_any_more_is_not_kept(held: Store) -> None:
 
 
 def test_it_goes_with_its_hold(held: Store) -> None:
-    plans.apply(held, held_plan_again(held))
+    store_plans.apply(held, held_plan_again(held))
     assert read(held) == CONTENT, "the very same set waits still"
-    plans.apply(held, plans.plan(held, source=plans.SOURCE))
+    store_plans.apply(held, store_plans.plan(held, source=store_plans.SOURCE))
     assert read(held) is None, "nothing waits any more"
-    plans.apply(held, held_plan_again(held))
+    store_plans.apply(held, held_plan_again(held))
     assert kept(held)
-    plans.apply(held, held_plan_again(held), approved=True)
+    store_plans.apply(held, held_plan_again(held), approved=True)
     assert read(held) is None
 
 
@@ -83,8 +84,8 @@ def test_it_goes_when_it_is_older_than_its_retention(held: Store) -> None:
 
 
 def test_what_was_held_before_stays_held_since_then(held: Store) -> None:
-    foreign.run(held, f"UPDATE holds SET created_at = '{MADE}'")
-    plans.apply(held, held_plan_again(held))
+    raw_sql.run(held, f"UPDATE holds SET created_at = '{MADE}'")
+    store_plans.apply(held, held_plan_again(held))
     with held.reading() as reader:
         assert [each.created_at for each in reader.holds()] == [MADE]
 
@@ -92,8 +93,8 @@ def test_what_was_held_before_stays_held_since_then(held: Store) -> None:
 def test_it_goes_when_its_customer_is_renamed_and_what_is_held_waits_on(held: Store) -> None:
     with held.connected() as connection, connection.writing():
         (run,) = connection.rows("SELECT max(id) FROM runs")[0]
-        rename_customer(Writing(connection, held.key, run, 1, "omega", MADE), plans.SLUG)
+        rename_customer(Writing(connection, held.key, run, 1, "omega", MADE), store_plans.SLUG)
         assert count_held_plans(connection, 1) == 0
         held_now = connection.rows("SELECT hold_id FROM holds WHERE customer_id = 1")
-    assert held_now == [(f"omega{plans.HOLD.id.removeprefix(plans.SLUG)}",)]
+    assert held_now == [(f"omega{store_plans.HOLD.id.removeprefix(store_plans.SLUG)}",)]
     assert read(held) is None

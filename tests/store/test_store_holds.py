@@ -15,68 +15,69 @@ from reconciler.model.plan import Hold
 from reconciler.store.errors import StalePlan
 from reconciler.store.open import Store
 from reconciler.store.write.runs import HASHED, run_hash
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 
 @pytest.fixture
 def loaded(store: Store) -> Iterator[Store]:
-    with clock.at(plans.MORNING):
-        plans.load(store)
+    with clock.at(store_plans.MORNING):
+        store_plans.load(store)
         yield store
 
 
 def held_plan(store: Store) -> Any:
-    return plans.plan(
+    return store_plans.plan(
         store,
-        source=plans.SOURCE,
-        hold=plans.HOLD,
-        roster=plans.roster(
-            users=[plans.to(store, Kind.USER, "u-1", "delete", held=True), plans.user("u-3")],
-            enrollments=[plans.to(store, Kind.ENROLLMENT, "e-1", "delete", held=True)],
+        source=store_plans.SOURCE,
+        hold=store_plans.HOLD,
+        roster=store_plans.roster(
+            users=[store_plans.to(store, Kind.USER, "u-1", "delete", held=True), store_plans.user("u-3")],
+            enrollments=[store_plans.to(store, Kind.ENROLLMENT, "e-1", "delete", held=True)],
         ),
     )
 
 
 def test_what_is_held_stays_and_the_rest_goes_on(loaded: Store) -> None:
-    applied = plans.apply(loaded, held_plan(loaded))
-    assert plans.row(loaded, Kind.USER, "u-1")["tombstoned"] is False
-    assert plans.row(loaded, Kind.USER, "u-3")["tombstoned"] is False
+    applied = store_plans.apply(loaded, held_plan(loaded))
+    assert store_plans.row(loaded, Kind.USER, "u-1")["tombstoned"] is False
+    assert store_plans.row(loaded, Kind.USER, "u-3")["tombstoned"] is False
     with loaded.reading() as reader:
         [hold] = reader.holds()
         run = reader.runs()[0]
-    assert (hold.customer, hold.id, hold.people, hold.rows, hold.causes) == (plans.SLUG, *plans_hold())
+    assert (hold.customer, hold.id, hold.people, hold.rows, hold.causes) == (store_plans.SLUG, *plans_hold())
     assert (run.id, run.outcome, run.approvals, run.counts) == (applied.run, "held", (), {"user": {"create": 1}})
 
 
 def plans_hold() -> tuple[str, int, int, tuple[str, ...]]:
-    return plans.HOLD.id, plans.HOLD.people, plans.HOLD.rows, plans.HOLD.causes
+    return store_plans.HOLD.id, store_plans.HOLD.people, store_plans.HOLD.rows, store_plans.HOLD.causes
 
 
 def test_an_approved_hold_is_carried_out_and_forgotten(loaded: Store) -> None:
     planned = held_plan(loaded)
-    plans.apply(loaded, planned)
-    plans.apply(loaded, held_plan_again(loaded), approved=True)
-    assert plans.row(loaded, Kind.USER, "u-1")["tombstoned"] is True
+    store_plans.apply(loaded, planned)
+    store_plans.apply(loaded, held_plan_again(loaded), approved=True)
+    assert store_plans.row(loaded, Kind.USER, "u-1")["tombstoned"] is True
     with loaded.reading() as reader:
         assert reader.holds() == ()
-        assert reader.runs()[0].approvals == (plans.HOLD.id,)
+        assert reader.runs()[0].approvals == (store_plans.HOLD.id,)
 
 
 def held_plan_again(store: Store) -> Any:
-    rows = plans.roster(users=[plans.to(store, Kind.USER, "u-1", "delete", held=True)])
-    return plans.plan(store, source=plans.SOURCE, hold=plans.HOLD, roster=rows)
+    rows = store_plans.roster(users=[store_plans.to(store, Kind.USER, "u-1", "delete", held=True)])
+    return store_plans.plan(store, source=store_plans.SOURCE, hold=store_plans.HOLD, roster=rows)
 
 
 def test_a_plan_that_is_held_whole_makes_no_run_but_is_known(loaded: Store) -> None:
-    assert plans.apply(loaded, held_plan_again(loaded)).run is None
+    assert store_plans.apply(loaded, held_plan_again(loaded)).run is None
     with loaded.reading() as reader:
-        assert [hold.id for hold in reader.holds()] == [plans.HOLD.id]
+        assert [hold.id for hold in reader.holds()] == [store_plans.HOLD.id]
         assert len(reader.runs()) == 1
 
 
 def test_a_new_roster_without_a_hold_ends_the_last_one(loaded: Store) -> None:
-    plans.apply(loaded, held_plan_again(loaded))
-    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE))
+    store_plans.apply(loaded, held_plan_again(loaded))
+    store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE))
     with loaded.reading() as reader:
         assert reader.holds() == ()
 
@@ -84,52 +85,52 @@ def test_a_new_roster_without_a_hold_ends_the_last_one(loaded: Store) -> None:
 @pytest.mark.parametrize("hold", [None, Hold("springfield:1:fedcba", 1, 1)])
 def test_a_roster_that_came_before_a_hold_does_not_let_it_go(loaded: Store, hold: Hold | None) -> None:
     """It did not look at what is held, whether it holds nothing or something else."""
-    with clock.at(plans.MORNING + timedelta(minutes=5)):
-        plans.apply(loaded, held_plan_again(loaded))
-    before = plans.plan(loaded, source=plans.SOURCE, hold=hold)
-    with clock.at(plans.MORNING + timedelta(minutes=10)):
+    with clock.at(store_plans.MORNING + timedelta(minutes=5)):
+        store_plans.apply(loaded, held_plan_again(loaded))
+    before = store_plans.plan(loaded, source=store_plans.SOURCE, hold=hold)
+    with clock.at(store_plans.MORNING + timedelta(minutes=10)):
         for approved in (False, hold is not None):
             with pytest.raises(StalePlan):
-                plans.apply(loaded, before, approved=approved)
-        assert waiting(loaded) == [plans.HOLD.id]
-        plans.apply(loaded, held_plan_again(loaded), approved=True)
+                store_plans.apply(loaded, before, approved=approved)
+        assert waiting(loaded) == [store_plans.HOLD.id]
+        store_plans.apply(loaded, held_plan_again(loaded), approved=True)
     assert waiting(loaded) == []
 
 
 def test_a_hold_of_a_moment_to_come_is_of_a_clock_that_went_wrong(loaded: Store) -> None:
-    with clock.at(plans.MORNING.replace(year=2031)):
-        plans.apply(loaded, held_plan_again(loaded))
-    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE))
+    with clock.at(store_plans.MORNING.replace(year=2031)):
+        store_plans.apply(loaded, held_plan_again(loaded))
+    store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE))
     assert waiting(loaded) == []
 
 
 def test_a_held_removal_of_a_community_waits_while_the_customer_changes(loaded: Store) -> None:
-    renamed = {**plans.CUSTOMER, "name": "Springfield Schools"}
-    plans.apply(
+    renamed = {**store_plans.CUSTOMER, "name": "Springfield Schools"}
+    store_plans.apply(
         loaded,
-        plans.plan(
+        store_plans.plan(
             loaded,
             declared=(
-                plans.change(Kind.CUSTOMER, plans.SLUG, Update),
-                plans.change(Kind.COMMUNITY, "high", Delete, held=True),
+                store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),
+                store_plans.change(Kind.COMMUNITY, "high", Delete, held=True),
             ),
-            settings=plans.settings(renamed, plans.LEAVES),
-            hold=plans.HOLD,
+            settings=store_plans.settings(renamed, store_plans.LEAVES),
+            hold=store_plans.HOLD,
         ),
     )
     with loaded.reading() as reader:
-        assert reader.customers()[plans.SLUG].name == "Springfield Schools"
-        assert [each.tombstoned for each in reader.declared(plans.SLUG) if each.kind is Kind.COMMUNITY] == [False]
+        assert reader.customers()[store_plans.SLUG].name == "Springfield Schools"
+        assert [each.tombstoned for each in reader.declared(store_plans.SLUG) if each.kind is Kind.COMMUNITY] == [False]
 
 
 REMOVED = Hold("springfield:0:fedcba", 0, 1, ("A community would be removed.",))
 
 
 def without_community(store: Store, **facts: Any) -> Any:
-    return plans.plan(
+    return store_plans.plan(
         store,
-        declared=(plans.change(Kind.COMMUNITY, "high", Delete, held=True),),
-        settings=plans.settings(plans.CUSTOMER, plans.LEAVES),
+        declared=(store_plans.change(Kind.COMMUNITY, "high", Delete, held=True),),
+        settings=store_plans.settings(store_plans.CUSTOMER, store_plans.LEAVES),
         hold=REMOVED,
         **facts,
     )
@@ -141,58 +142,61 @@ def waiting(store: Store) -> list[str]:
 
 
 def test_what_a_roster_holds_waits_on_while_only_documents_are_applied(loaded: Store) -> None:
-    plans.apply(loaded, held_plan(loaded))
-    plans.apply(loaded, without_community(loaded))
-    assert waiting(loaded) == [REMOVED.id, plans.HOLD.id]
-    plans.apply(loaded, without_community(loaded))
-    plans.apply(loaded, plans.plan(loaded))
-    assert waiting(loaded) == [plans.HOLD.id]
-    plans.apply(loaded, without_community(loaded), approved=True)
-    assert waiting(loaded) == [plans.HOLD.id]
+    store_plans.apply(loaded, held_plan(loaded))
+    store_plans.apply(loaded, without_community(loaded))
+    assert waiting(loaded) == [REMOVED.id, store_plans.HOLD.id]
+    store_plans.apply(loaded, without_community(loaded))
+    store_plans.apply(loaded, store_plans.plan(loaded))
+    assert waiting(loaded) == [store_plans.HOLD.id]
+    store_plans.apply(loaded, without_community(loaded), approved=True)
+    assert waiting(loaded) == [store_plans.HOLD.id]
 
 
 def test_a_roster_that_is_only_shown_ends_no_hold_of_a_roster(loaded: Store) -> None:
-    plans.apply(loaded, held_plan(loaded))
-    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE, roster_applies=False))
-    assert waiting(loaded) == [plans.HOLD.id]
+    store_plans.apply(loaded, held_plan(loaded))
+    store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE, roster_applies=False))
+    assert waiting(loaded) == [store_plans.HOLD.id]
 
 
 def test_a_new_roster_replaces_both(loaded: Store) -> None:
-    plans.apply(loaded, held_plan(loaded))
-    plans.apply(loaded, without_community(loaded))
-    plans.apply(loaded, without_community(loaded, source=plans.SOURCE))
+    store_plans.apply(loaded, held_plan(loaded))
+    store_plans.apply(loaded, without_community(loaded))
+    store_plans.apply(loaded, without_community(loaded, source=store_plans.SOURCE))
     assert waiting(loaded) == [REMOVED.id]
-    plans.apply(loaded, plans.plan(loaded, source=plans.SOURCE))
+    store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE))
     assert waiting(loaded) == []
 
 
 def test_nothing_waits_for_a_customer_that_was_removed(loaded: Store) -> None:
-    plans.apply(loaded, held_plan(loaded))
-    gone = (plans.change(Kind.CUSTOMER, plans.SLUG, Delete, held=True),)
-    removal = plans.plan(loaded, declared=gone, settings={**plans.settings(), "digest": None}, hold=REMOVED)
-    plans.apply(loaded, removal, approved=True)
+    store_plans.apply(loaded, held_plan(loaded))
+    gone = (store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Delete, held=True),)
+    removal = store_plans.plan(loaded, declared=gone, settings={**store_plans.settings(), "digest": None}, hold=REMOVED)
+    store_plans.apply(loaded, removal, approved=True)
     assert waiting(loaded) == []
 
 
 def test_runs_form_a_chain_of_hashes_over_all_customers(loaded: Store) -> None:
-    plans.load(loaded, slug="shelbyville")
-    plans.apply(loaded, held_plan(loaded))
+    store_plans.load(loaded, slug="shelbyville")
+    store_plans.apply(loaded, held_plan(loaded))
     with loaded.reading() as reader:
         runs = reader.runs()
         assert [run.customer for run in reader.runs("shelbyville")] == ["shelbyville"]
     assert [run.previous_hash for run in runs] == [runs[1].hash, runs[2].hash, None]
-    assert foreign.scalar(loaded, "SELECT head_hash FROM store") == runs[0].hash
+    assert raw_sql.scalar(loaded, "SELECT head_hash FROM store") == runs[0].hash
     columns = ", ".join(HASHED)
-    for row in foreign.run(loaded, f"SELECT {columns}, previous_hash, hash FROM runs"):
+    for row in raw_sql.run(loaded, f"SELECT {columns}, previous_hash, hash FROM runs"):
         *facts, previous, digest = row
         assert run_hash(previous, dict(zip(HASHED, facts, strict=True))) == digest
 
 
 def test_a_run_says_who_when_and_from_what(loaded: Store) -> None:
     with loaded.reading() as reader:
-        [run] = reader.runs(plans.SLUG)
-    assert (run.actor, run.plan_id, run.source_sha256) == ("ann@ci", "sha256:1", plans.SOURCE.sha256)
+        [run] = reader.runs(store_plans.SLUG)
+    assert (run.actor, run.plan_id, run.source_sha256) == ("ann@ci", "sha256:1", store_plans.SOURCE.sha256)
     assert run.started_at <= run.finished_at
     assert run.started_at.endswith("Z")
     assert run.counts["user"] == {"create": 2}
-    assert run.settings_digest == plans.settings(plans.CUSTOMER, plans.HIGH, plans.LEAVES)["digest"]
+    assert (
+        run.settings_digest
+        == store_plans.settings(store_plans.CUSTOMER, store_plans.HIGH, store_plans.LEAVES)["digest"]
+    )

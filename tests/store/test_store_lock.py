@@ -16,7 +16,8 @@ from reconciler.store.database.address import SqliteAddress
 from reconciler.store.database.lock import customer_lock
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 HOLDING = """
 import sys, time
@@ -48,25 +49,25 @@ def held_elsewhere(store: Store, slug: str, seconds: float = 60) -> Iterator[sub
 
 
 def test_a_second_process_stays_locked_out_and_learns_who_is_at_it(store: Store) -> None:
-    with held_elsewhere(store, plans.SLUG) as process, pytest.raises(StoreProblem) as raised:
-        plans.load(store)
+    with held_elsewhere(store, store_plans.SLUG) as process, pytest.raises(StoreProblem) as raised:
+        store_plans.load(store)
     assert raised.value.diagnostic.code == "locked"
     assert f"pid {process.pid} since 20" in str(raised.value)
     assert "@" in str(raised.value)
 
 
 def test_a_lock_dies_with_its_holder_and_so_does_what_it_wrote(store: Store) -> None:
-    with held_elsewhere(store, plans.SLUG) as process:
+    with held_elsewhere(store, store_plans.SLUG) as process:
         process.kill()
         process.wait(10)
-    with customer_lock(store, plans.SLUG, timeout=10) as connection:
+    with customer_lock(store, store_plans.SLUG, timeout=10) as connection:
         assert connection.scalar("SELECT catalogue_writes FROM store") == 0
 
 
 def test_who_waits_long_enough_gets_the_lock(store: Store) -> None:
-    with held_elsewhere(store, plans.SLUG, seconds=0.5):
+    with held_elsewhere(store, store_plans.SLUG, seconds=0.5):
         begin = time.monotonic()
-        with customer_lock(store, plans.SLUG, timeout=30):
+        with customer_lock(store, store_plans.SLUG, timeout=30):
             assert time.monotonic() - begin < 30
 
 
@@ -74,7 +75,7 @@ def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Stor
     seconds = 0.5 if isinstance(store.address, SqliteAddress) else 60
     with (
         held_elsewhere(store, "shelbyville", seconds),
-        customer_lock(store, plans.SLUG) as connection,
+        customer_lock(store, store_plans.SLUG) as connection,
         connection.writing(),
     ):
         assert connection.scalar("SELECT 1") == 1
@@ -82,33 +83,33 @@ def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Stor
 
 def test_a_lock_that_was_let_go_can_be_taken_again(store: Store) -> None:
     for _ in range(2):
-        with customer_lock(store, plans.SLUG):
+        with customer_lock(store, store_plans.SLUG):
             pass
 
 
 def test_while_one_process_applies_another_reads_what_was_there_before(store: Store) -> None:
-    plans.load(store)
-    with held_elsewhere(store, plans.SLUG), store.reading() as reader:
-        assert plans.live(reader, Kind.USER).height == 3
+    store_plans.load(store)
+    with held_elsewhere(store, store_plans.SLUG), store.reading() as reader:
+        assert store_plans.live(reader, Kind.USER).height == 3
 
 
 def test_another_hand_of_another_process_waits_for_an_apply_and_is_not_lost(store: Store) -> None:
-    plans.load(store)
-    with held_elsewhere(store, plans.SLUG, seconds=0.5) as process:
-        foreign.run(store, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")
+    store_plans.load(store)
+    with held_elsewhere(store, store_plans.SLUG, seconds=0.5) as process:
+        raw_sql.run(store, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")
         process.wait(10)
-    assert plans.row(store, Kind.ORG, "s-1")["name"] == "By Hand"
-    assert foreign.scalar(store, "SELECT catalogue_writes FROM store") == 1
+    assert store_plans.row(store, Kind.ORG, "s-1")["name"] == "By Hand"
+    assert raw_sql.scalar(store, "SELECT catalogue_writes FROM store") == 1
 
 
 def test_the_lock_file_is_private(store: Store) -> None:
-    with customer_lock(store, plans.SLUG):
+    with customer_lock(store, store_plans.SLUG):
         if isinstance(store.address, SqliteAddress):
-            file = store.address.locks / f"{plans.SLUG}.lock"
+            file = store.address.locks / f"{store_plans.SLUG}.lock"
             assert oct(file.stat().st_mode & 0o777) == "0o600"
             assert f"pid {os.getpid()}" in file.read_text()
         else:
-            [[name]] = foreign.run(
+            [[name]] = raw_sql.run(
                 store, "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE '% pid %'"
             )
             assert f"pid {os.getpid()}" in name

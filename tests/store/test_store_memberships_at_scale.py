@@ -10,9 +10,9 @@ from pathlib import Path
 import adbc_driver_sqlite.dbapi as sqlite
 import pytest
 
-from project import KEY
 from reconciler.store.open import open_store
 from reconciler.store.write.memberships import GONE_SQL
+from tests.support.customers.project import KEY
 
 
 def test_members_who_left_are_found_as_a_set(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from project import ENVIRONMENT, KEY
 from reconciler.store.database import schema
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import assign_environment, open_store, store_revisions, upgrade_store
-from tests.store import foreign
+from tests.support.customers.project import ENVIRONMENT, KEY
+from tests.support.stores import raw_sql
 
 
 def refusal(url: str, environment: str = ENVIRONMENT, key: bytes | None = KEY) -> StoreProblem:
@@ -107,7 +107,7 @@ def test_a_key_that_is_none_is_refused_without_repeating_it(tmp_path: Path, monk
 
 def test_a_store_of_a_newer_program_says_to_update_it(store_url: str) -> None:
     store = open_store(store_url, ENVIRONMENT, key=KEY)
-    foreign.run(store, "UPDATE schema_revision SET version_num = '9999'")
+    raw_sql.run(store, "UPDATE schema_revision SET version_num = '9999'")
     problem = refusal(store_url)
     assert problem.diagnostic.code == "store-newer"
     with pytest.raises(StoreProblem, match="newer"):

@@ -10,12 +10,13 @@ from reconciler.model.roster import field_names
 from reconciler.store.open import Store
 from reconciler.store.read import roster_frames
 from reconciler.store.read.reader import LAST_SIGN_INS
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
@@ -57,25 +58,25 @@ def test_nothing_asked_is_nothing_found(loaded: Store) -> None:
 
 @pytest.mark.parametrize("kind", [Kind.ORG, Kind.USER, Kind.CLASS, Kind.ENROLLMENT])
 def test_a_row_comes_back_with_every_field_that_was_written(loaded: Store, kind: Kind) -> None:
-    wanted = plans.first_roster()[kind]
+    wanted = store_plans.first_roster()[kind]
     for given in wanted.iter_rows(named=True):
-        found = plans.row(loaded, kind, given["key"])
+        found = store_plans.row(loaded, kind, given["key"])
         assert {name: found[name] for name in field_names(kind)} == {name: given[name] for name in field_names(kind)}
         assert found["fingerprint"] == given["fingerprint"]
         assert found["tombstoned"] is False
 
 
 def test_a_column_that_is_null_for_long_and_text_at_the_end_stays_text(store: Store) -> None:
-    rows = [plans.user(f"u-{n:04}", roles=None, middle_name="Late" if n == 2999 else None) for n in range(3000)]
-    plans.load(store, plans.roster(orgs=[plans.org("s-1")], users=rows))
+    rows = [store_plans.user(f"u-{n:04}", roles=None, middle_name="Late" if n == 2999 else None) for n in range(3000)]
+    store_plans.load(store, store_plans.roster(orgs=[store_plans.org("s-1")], users=rows))
     with store.reading() as reader:
-        users = plans.live(reader, Kind.USER)
+        users = store_plans.live(reader, Kind.USER)
     assert users.filter(pl.col("middle_name") == "Late")["sourced_id"].to_list() == ["u-2999"]
 
 
 def test_administrators_are_among_the_users_without_a_sourced_id(loaded: Store) -> None:
     with loaded.reading() as reader:
-        users = plans.live(reader, Kind.USER)
+        users = store_plans.live(reader, Kind.USER)
     ann = users.row(by_predicate=pl.col("managed_by") == "config", named=True)
     assert (ann["sourced_id"], ann["username"], ann["role"], ann["has_password"]) == (
         None,
@@ -87,15 +88,15 @@ def test_administrators_are_among_the_users_without_a_sourced_id(loaded: Store) 
 
 def test_enrollments_are_found_by_key_with_what_they_point_to(loaded: Store) -> None:
     with loaded.reading() as reader:
-        customer = reader.customers()[plans.SLUG].id
+        customer = reader.customers()[store_plans.SLUG].id
         found = reader.enrollments_by_key(customer, pl.Series(["e-2", "e-2", "nothing"]))
     assert found.select("sourced_id", "class", "user", "primary").rows() == [("e-2", "c-1", "u-2", None)]
 
 
 def test_an_enrollment_of_another_customer_is_not_found(loaded: Store) -> None:
-    plans.load(loaded, slug="shelbyville")
+    store_plans.load(loaded, slug="shelbyville")
     with loaded.reading() as reader:
-        ours, theirs = (reader.customers()[slug].id for slug in (plans.SLUG, "shelbyville"))
+        ours, theirs = (reader.customers()[slug].id for slug in (store_plans.SLUG, "shelbyville"))
         ids = reader.enrollment_index(theirs)["id"]
         assert reader.enrollments_by_id(ours, ids).is_empty()
         assert reader.enrollments_by_id(theirs, ids).height == 2
@@ -104,7 +105,7 @@ def test_an_enrollment_of_another_customer_is_not_found(loaded: Store) -> None:
 
 def test_enrollments_are_counted_by_person_and_by_class(loaded: Store) -> None:
     with loaded.reading() as reader:
-        customer = reader.customers()[plans.SLUG].id
+        customer = reader.customers()[store_plans.SLUG].id
         users, classes = reader.users(customer), reader.classes(customer)
         assert reader.enrollment_counts(customer, users["id"]).select("enrollments", "classes").rows() == [
             (1, 1),
@@ -116,46 +117,46 @@ def test_enrollments_are_counted_by_person_and_by_class(loaded: Store) -> None:
 
 
 def test_last_sign_ins_come_from_the_volatile_side(loaded: Store) -> None:
-    foreign.run_volatile(loaded, "INSERT INTO last_sign_ins VALUES (2, '2026-11-21T08:00:00Z'), (9, 'x')")
+    raw_sql.run_volatile(loaded, "INSERT INTO last_sign_ins VALUES (2, '2026-11-21T08:00:00Z'), (9, 'x')")
     with loaded.reading() as reader:
         assert reader.last_sign_ins(pl.Series([1, 2, 3])).rows() == [(2, "2026-11-21T08:00:00Z")]
 
 
 def test_assignments_are_listed_while_they_live(loaded: Store) -> None:
     add = "INSERT INTO assignments (customer_id, lesson_id, class_id, account_id, created_at, tombstoned_at) VALUES "
-    foreign.run(loaded, f"{add} (1, 1, 1, NULL, 'x', NULL), (1, 1, NULL, 2, 'x', NULL), (1, 1, NULL, 3, 'x', 'y')")
+    raw_sql.run(loaded, f"{add} (1, 1, 1, NULL, 'x', NULL), (1, 1, NULL, 2, 'x', NULL), (1, 1, NULL, 3, 'x', 'y')")
     with loaded.reading() as reader:
         assert reader.assignments(1).rows() == [(None, 1), (2, None)]
 
 
 def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(loaded: Store) -> None:
     with loaded.reading() as reader:
-        before = plans.live(reader, Kind.ORG)
-        foreign.run(loaded, "UPDATE orgs SET name = 'By Hand'")
-        assert plans.live(reader, Kind.ORG).equals(before)
+        before = store_plans.live(reader, Kind.ORG)
+        raw_sql.run(loaded, "UPDATE orgs SET name = 'By Hand'")
+        assert store_plans.live(reader, Kind.ORG).equals(before)
     with loaded.reading() as reader:
-        assert set(plans.live(reader, Kind.ORG)["name"]) == {"By Hand"}
+        assert set(store_plans.live(reader, Kind.ORG)["name"]) == {"By Hand"}
 
 
 def test_an_account_bound_twice_by_hand_is_still_one_row(loaded: Store) -> None:
-    foreign.run(
+    raw_sql.run(
         loaded,
         "INSERT INTO identities (issuer_id, subject, account_id, customer_id) SELECT issuer_id, 'u-1-again',"
         " account_id, customer_id FROM identities WHERE subject = 'u-1'",
     )
     with loaded.reading() as reader:
-        users = plans.live(reader, Kind.USER)
+        users = store_plans.live(reader, Kind.USER)
     assert not users["id"].is_duplicated().any()
     assert "u-1" in users["sourced_id"].to_list()
 
 
 def test_what_is_declared_is_read_with_its_documents(loaded: Store) -> None:
     with loaded.reading() as reader:
-        record = reader.customers()[plans.SLUG]
-        declared = reader.declared(plans.SLUG)
+        record = reader.customers()[store_plans.SLUG]
+        declared = reader.declared(store_plans.SLUG)
         assert reader.declared(None) == ()
-    assert record.document == plans.CUSTOMER
+    assert record.document == store_plans.CUSTOMER
     assert [(each.kind, each.slug, each.label, each.document) for each in declared] == [
-        (Kind.COMMUNITY, "high", "High", plans.HIGH),
-        (Kind.LESSON, "leaves", "Leaves", plans.LEAVES),
+        (Kind.COMMUNITY, "high", "High", store_plans.HIGH),
+        (Kind.LESSON, "leaves", "Leaves", store_plans.LEAVES),
     ]

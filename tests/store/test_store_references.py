@@ -8,7 +8,8 @@ import pytest
 from reconciler.model.kind import Kind
 from reconciler.store.errors import StalePlan
 from reconciler.store.open import Store
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 LEAVING = ((Kind.USER, "u-1"), (Kind.CLASS, "c-1"))
 
@@ -16,19 +17,21 @@ LEAVING = ((Kind.USER, "u-1"), (Kind.CLASS, "c-1"))
 @pytest.fixture
 def homeless(store: Store) -> Store:
     """A roster whose school s-1 is missing."""
-    rows = plans.first_roster()
-    plans.load(store, {**rows, Kind.ORG: plans.frame(Kind.ORG, plans.org("n", parent="s-1"), plans.org("d"))})
+    rows = store_plans.first_roster()
+    store_plans.load(
+        store, {**rows, Kind.ORG: store_plans.frame(Kind.ORG, store_plans.org("n", parent="s-1"), store_plans.org("d"))}
+    )
     return store
 
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
 def writes(store: Store) -> int:
-    return int(foreign.scalar(store, "SELECT n FROM write_counters"))
+    return int(raw_sql.scalar(store, "SELECT n FROM write_counters"))
 
 
 @pytest.mark.parametrize(
@@ -38,88 +41,92 @@ def writes(store: Store) -> int:
 def test_a_row_whose_org_is_not_there_is_compared_again_by_the_next_plan(
     homeless: Store, kind: Kind, key: str, field: str, found: str | None
 ) -> None:
-    row = plans.row(homeless, kind, key)
+    row = store_plans.row(homeless, kind, key)
     assert (row[field], row["fingerprint"]) == (found, 0)
     assert writes(homeless) == 0
 
 
 def test_a_row_whose_orgs_are_all_there_keeps_its_fingerprint(homeless: Store) -> None:
-    assert plans.row(homeless, Kind.ORG, "d")["fingerprint"] not in (None, 0)
-    assert plans.row(homeless, Kind.ENROLLMENT, "e-1")["fingerprint"] not in (None, 0)
+    assert store_plans.row(homeless, Kind.ORG, "d")["fingerprint"] not in (None, 0)
+    assert store_plans.row(homeless, Kind.ENROLLMENT, "e-1")["fingerprint"] not in (None, 0)
 
 
 def test_a_row_written_again_while_its_org_is_missing_is_no_other_hands(homeless: Store) -> None:
-    rows = plans.roster(
-        users=[plans.to(homeless, Kind.USER, "u-1", "update", roles="s-1=student")],
-        classes=[plans.to(homeless, Kind.CLASS, "c-1", "update", school="s-1")],
+    rows = store_plans.roster(
+        users=[store_plans.to(homeless, Kind.USER, "u-1", "update", roles="s-1=student")],
+        classes=[store_plans.to(homeless, Kind.CLASS, "c-1", "update", school="s-1")],
     )
-    plans.apply(homeless, plans.plan(homeless, roster=rows))
-    assert plans.row(homeless, Kind.CLASS, "c-1")["fingerprint"] == 0
-    assert plans.row(homeless, Kind.USER, "u-1")["fingerprint"] == 0
+    store_plans.apply(homeless, store_plans.plan(homeless, roster=rows))
+    assert store_plans.row(homeless, Kind.CLASS, "c-1")["fingerprint"] == 0
+    assert store_plans.row(homeless, Kind.USER, "u-1")["fingerprint"] == 0
     assert writes(homeless) == 0
 
 
 def test_a_row_is_whole_once_its_org_is_there(homeless: Store) -> None:
-    rows = plans.roster(
-        orgs=[plans.org("s-1"), plans.to(homeless, Kind.ORG, "n", "update", parent="s-1")],
-        users=[plans.to(homeless, Kind.USER, "u-1", "update", roles="s-1=student")],
-        classes=[plans.to(homeless, Kind.CLASS, "c-1", "update", school="s-1")],
+    rows = store_plans.roster(
+        orgs=[store_plans.org("s-1"), store_plans.to(homeless, Kind.ORG, "n", "update", parent="s-1")],
+        users=[store_plans.to(homeless, Kind.USER, "u-1", "update", roles="s-1=student")],
+        classes=[store_plans.to(homeless, Kind.CLASS, "c-1", "update", school="s-1")],
     )
-    plans.apply(homeless, plans.plan(homeless, roster=rows))
+    store_plans.apply(homeless, store_plans.plan(homeless, roster=rows))
     for kind, key in ((Kind.ORG, "n"), (Kind.USER, "u-1"), (Kind.CLASS, "c-1")):
         wanted = rows[kind].row(by_predicate=pl.col("key") == key, named=True)
-        assert plans.row(homeless, kind, key)["fingerprint"] == wanted["fingerprint"]
-    assert plans.row(homeless, Kind.CLASS, "c-1")["school"] == "s-1"
-    assert plans.row(homeless, Kind.USER, "u-1")["roles"] == "s-1=student"
+        assert store_plans.row(homeless, kind, key)["fingerprint"] == wanted["fingerprint"]
+    assert store_plans.row(homeless, Kind.CLASS, "c-1")["school"] == "s-1"
+    assert store_plans.row(homeless, Kind.USER, "u-1")["roles"] == "s-1=student"
 
 
 def test_a_row_without_its_org_is_deleted_like_any_other(homeless: Store) -> None:
-    rows = plans.roster(
-        users=[plans.to(homeless, Kind.USER, "u-1", "delete")],
-        classes=[plans.to(homeless, Kind.CLASS, "c-1", "delete")],
+    rows = store_plans.roster(
+        users=[store_plans.to(homeless, Kind.USER, "u-1", "delete")],
+        classes=[store_plans.to(homeless, Kind.CLASS, "c-1", "delete")],
     )
-    plans.apply(homeless, plans.plan(homeless, roster=rows))
-    assert plans.row(homeless, Kind.CLASS, "c-1")["fingerprint"] == 0
-    assert plans.row(homeless, Kind.USER, "u-1")["fingerprint"] == 0
+    store_plans.apply(homeless, store_plans.plan(homeless, roster=rows))
+    assert store_plans.row(homeless, Kind.CLASS, "c-1")["fingerprint"] == 0
+    assert store_plans.row(homeless, Kind.USER, "u-1")["fingerprint"] == 0
     assert writes(homeless) == 0
 
 
 def test_a_class_at_a_school_that_was_deleted_has_none(loaded: Store) -> None:
-    planned = plans.plan(loaded, roster=plans.roster(classes=[plans.class_("c-2")]))
-    gone = plans.roster(orgs=[plans.to(loaded, Kind.ORG, "s-1", "delete")])
-    plans.apply(loaded, plans.plan(loaded, roster=gone))
-    plans.apply(loaded, planned)
-    row = plans.row(loaded, Kind.CLASS, "c-2")
+    planned = store_plans.plan(loaded, roster=store_plans.roster(classes=[store_plans.class_("c-2")]))
+    gone = store_plans.roster(orgs=[store_plans.to(loaded, Kind.ORG, "s-1", "delete")])
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=gone))
+    store_plans.apply(loaded, planned)
+    row = store_plans.row(loaded, Kind.CLASS, "c-2")
     assert (row["school"], row["fingerprint"]) == (None, 0)
 
 
 def test_an_org_that_leaves_in_the_same_apply_is_nobodys(loaded: Store) -> None:
-    rows = plans.roster(
-        orgs=[plans.to(loaded, Kind.ORG, "s-1", "delete"), plans.org("s-2", parent="s-1")],
-        users=[plans.user("u-3")],
-        classes=[plans.class_("c-2")],
+    rows = store_plans.roster(
+        orgs=[store_plans.to(loaded, Kind.ORG, "s-1", "delete"), store_plans.org("s-2", parent="s-1")],
+        users=[store_plans.user("u-3")],
+        classes=[store_plans.class_("c-2")],
     )
-    plans.apply(loaded, plans.plan(loaded, roster=rows))
-    assert plans.row(loaded, Kind.CLASS, "c-2")["school"] is None
-    assert plans.row(loaded, Kind.ORG, "s-2")["parent"] is None
-    assert plans.row(loaded, Kind.USER, "u-3")["roles"] is None
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
+    assert store_plans.row(loaded, Kind.CLASS, "c-2")["school"] is None
+    assert store_plans.row(loaded, Kind.ORG, "s-2")["parent"] is None
+    assert store_plans.row(loaded, Kind.USER, "u-3")["roles"] is None
 
 
 @pytest.mark.parametrize(("kind", "key"), [(Kind.USER, "u-1"), (Kind.CLASS, "c-1")])
 def test_an_enrollment_of_what_was_deleted_since_is_stale(loaded: Store, kind: Kind, key: str) -> None:
-    planned = plans.plan(loaded, roster=plans.roster(enrollments=[plans.enrollment("e-9", "c-1", "u-1")]))
-    gone = plans.roster(**{kind.plural: [plans.to(loaded, kind, key, "delete")]})
-    plans.apply(loaded, plans.plan(loaded, roster=gone))
+    planned = store_plans.plan(
+        loaded, roster=store_plans.roster(enrollments=[store_plans.enrollment("e-9", "c-1", "u-1")])
+    )
+    gone = store_plans.roster(**{kind.plural: [store_plans.to(loaded, kind, key, "delete")]})
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=gone))
     with pytest.raises(StalePlan) as raised:
-        plans.apply(loaded, planned)
+        store_plans.apply(loaded, planned)
     assert raised.value.changed == (("enrollment", "e-9"),)
 
 
 def test_an_enrollment_may_come_with_the_person_and_class_that_come_back(loaded: Store) -> None:
-    person, class_ = (plans.to(loaded, kind, key, "restore", seen=0) for kind, key in LEAVING)
-    gone = {kind.plural: [plans.to(loaded, kind, key, "delete")] for kind, key in LEAVING}
-    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(**gone)))
-    back = plans.roster(users=[person], classes=[class_], enrollments=[plans.enrollment("e-9", "c-1", "u-1")])
-    plans.apply(loaded, plans.plan(loaded, roster=back))
-    row = plans.row(loaded, Kind.ENROLLMENT, "e-9")
+    person, class_ = (store_plans.to(loaded, kind, key, "restore", seen=0) for kind, key in LEAVING)
+    gone = {kind.plural: [store_plans.to(loaded, kind, key, "delete")] for kind, key in LEAVING}
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(**gone)))
+    back = store_plans.roster(
+        users=[person], classes=[class_], enrollments=[store_plans.enrollment("e-9", "c-1", "u-1")]
+    )
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=back))
+    row = store_plans.row(loaded, Kind.ENROLLMENT, "e-9")
     assert (row["class"], row["user"]) == ("c-1", "u-1")

@@ -10,12 +10,13 @@ from pydantic import SecretStr
 from reconciler.model.change import Update
 from reconciler.model.kind import Kind
 from reconciler.store.open import Store
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 SHARED = "lti.platforms.canvas.shared_secret"
 SFTP = "rostering.sync.password"
 DOCUMENT = {
-    **plans.CUSTOMER,
+    **store_plans.CUSTOMER,
     "lti": {"platforms": {"canvas": {"id": "canvas", "shared_secret": {"secret": "canvas"}}}},
     "rostering": {"sync": {"type": "sftp", "password": {"secret": "sftp"}}},
 }
@@ -24,16 +25,16 @@ VALUES = {SHARED: SecretStr("hunter2-shared"), SFTP: SecretStr("hunter2-sftp")}
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
 def keep(store: Store, document: dict[str, Any], values: dict[str, SecretStr]) -> dict[str, tuple[str | None, str]]:
-    settings = plans.settings(document, plans.HIGH, plans.LEAVES)
-    declared = (plans.change(Kind.CUSTOMER, plans.SLUG, Update),)
-    plans.apply(store, plans.plan(store, declared=declared, settings=settings), secrets=values)
+    settings = store_plans.settings(document, store_plans.HIGH, store_plans.LEAVES)
+    declared = (store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),)
+    store_plans.apply(store, store_plans.plan(store, declared=declared, settings=settings), secrets=values)
     with store.reading() as reader:
-        return reader.secrets(reader.customers()[plans.SLUG].id)
+        return reader.secrets(reader.customers()[store_plans.SLUG].id)
 
 
 def sealed(store: Store) -> dict[str, bytes]:
@@ -43,8 +44,8 @@ def sealed(store: Store) -> dict[str, bytes]:
 
 def test_the_reference_and_an_hmac_are_kept(loaded: Store) -> None:
     assert keep(loaded, DOCUMENT, VALUES) == {
-        SHARED: ("canvas", loaded.key.secret_hmac(plans.SLUG, SHARED, "hunter2-shared")),
-        SFTP: ("sftp", loaded.key.secret_hmac(plans.SLUG, SFTP, "hunter2-sftp")),
+        SHARED: ("canvas", loaded.key.secret_hmac(store_plans.SLUG, SHARED, "hunter2-shared")),
+        SFTP: ("sftp", loaded.key.secret_hmac(store_plans.SLUG, SFTP, "hunter2-sftp")),
     }
 
 
@@ -53,7 +54,7 @@ def test_only_an_lms_secret_is_kept_itself_and_only_encrypted(loaded: Store) -> 
     found = sealed(loaded)
     assert list(found) == [SHARED]
     assert b"hunter2" not in found[SHARED]
-    assert loaded.key.decrypt(found[SHARED], f"{plans.SLUG}/{SHARED}") == "hunter2-shared"
+    assert loaded.key.decrypt(found[SHARED], f"{store_plans.SLUG}/{SHARED}") == "hunter2-shared"
 
 
 def test_a_changed_value_changes_the_hmac_though_the_configuration_is_the_same(loaded: Store) -> None:
@@ -62,7 +63,7 @@ def test_a_changed_value_changes_the_hmac_though_the_configuration_is_the_same(l
     assert before[SFTP] != after[SFTP]
     assert before[SHARED] == after[SHARED]
     with loaded.reading() as reader:
-        record = reader.customers()[plans.SLUG]
+        record = reader.customers()[store_plans.SLUG]
     assert record.settings_digest is not None
     assert record.version[1] == 0
 
@@ -70,23 +71,23 @@ def test_a_changed_value_changes_the_hmac_though_the_configuration_is_the_same(l
 def test_a_value_that_is_not_given_leaves_what_is_kept_and_a_place_that_is_gone_is_forgotten(loaded: Store) -> None:
     before = keep(loaded, DOCUMENT, VALUES)
     assert keep(loaded, DOCUMENT, {}) == before
-    assert keep(loaded, plans.CUSTOMER, {}) == {}
+    assert keep(loaded, store_plans.CUSTOMER, {}) == {}
 
 
 def test_a_generated_secret_is_made_once(loaded: Store) -> None:
     document = {
-        **plans.CUSTOMER,
+        **store_plans.CUSTOMER,
         "lti": {"platforms": {"canvas": {"id": "canvas", "shared_secret": {"generated": True}}}},
     }
     first = keep(loaded, document, {})
     assert first[SHARED][0] is None
-    value = loaded.key.decrypt(sealed(loaded)[SHARED], f"{plans.SLUG}/{SHARED}")
+    value = loaded.key.decrypt(sealed(loaded)[SHARED], f"{store_plans.SLUG}/{SHARED}")
     assert len(value) > 40
     assert keep(loaded, {**document, "name": "Renamed"}, {}) == first
 
 
 def test_no_table_holds_a_secret_in_plain_text(loaded: Store) -> None:
     keep(loaded, DOCUMENT, VALUES)
-    documents = foreign.run(loaded, "SELECT document FROM customers")
+    documents = raw_sql.run(loaded, "SELECT document FROM customers")
     assert "hunter2" not in str(documents)
     assert "canvas" in str(documents)

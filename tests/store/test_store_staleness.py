@@ -14,32 +14,35 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.store.errors import StalePlan
 from reconciler.store.open import Store
-from tests.store import foreign, plans
+from tests.support.plans import store_plans
+from tests.support.stores import raw_sql
 
 
 @pytest.fixture
 def loaded(store: Store) -> Store:
-    plans.load(store)
+    store_plans.load(store)
     return store
 
 
 def update(store: Store) -> CustomerPlan:
-    return plans.plan(
-        store, roster=plans.roster(users=[plans.to(store, Kind.USER, "u-1", "update", email="n@x.example")])
+    return store_plans.plan(
+        store, roster=store_plans.roster(users=[store_plans.to(store, Kind.USER, "u-1", "update", email="n@x.example")])
     )
 
 
 def delete(store: Store) -> CustomerPlan:
-    return plans.plan(store, roster=plans.roster(users=[plans.to(store, Kind.USER, "u-1", "delete")]))
+    return store_plans.plan(store, roster=store_plans.roster(users=[store_plans.to(store, Kind.USER, "u-1", "delete")]))
 
 
 def create(store: Store) -> CustomerPlan:
-    return plans.plan(store, roster=plans.roster(orgs=[plans.org("s-9")]))
+    return store_plans.plan(store, roster=store_plans.roster(orgs=[store_plans.org("s-9")]))
 
 
 def rename(store: Store) -> CustomerPlan:
-    settings = plans.settings({**plans.CUSTOMER, "name": "New"}, plans.HIGH, plans.LEAVES)
-    return plans.plan(store, declared=(plans.change(Kind.CUSTOMER, plans.SLUG, Update),), settings=settings)
+    settings = store_plans.settings({**store_plans.CUSTOMER, "name": "New"}, store_plans.HIGH, store_plans.LEAVES)
+    return store_plans.plan(
+        store, declared=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),), settings=settings
+    )
 
 
 LINK = (
@@ -69,9 +72,9 @@ def test_a_plan_whose_ground_moved_is_refused_and_writes_nothing(
     loaded: Store, made: Callable[[Store], CustomerPlan], statements: tuple[str, ...], named: tuple[str, str]
 ) -> None:
     planned = made(loaded)
-    foreign.run(loaded, *statements)
+    raw_sql.run(loaded, *statements)
     with pytest.raises(StalePlan) as raised:
-        plans.apply(loaded, planned)
+        store_plans.apply(loaded, planned)
     assert raised.value.changed == (named,)
     assert raised.value.diagnostic.code == "stale-plan"
     assert named[1] not in str(raised.value) or named[0] == "customer"
@@ -94,78 +97,84 @@ def test_a_write_beside_what_a_plan_touches_does_not_matter(
     loaded: Store, made: Callable[[Store], CustomerPlan], statements: tuple[str, ...]
 ) -> None:
     planned = made(loaded)
-    foreign.run(loaded, *statements)
-    assert plans.apply(loaded, planned).run == 2
+    raw_sql.run(loaded, *statements)
+    assert store_plans.apply(loaded, planned).run == 2
 
 
 def test_another_customers_apply_does_not_matter(loaded: Store) -> None:
     planned = update(loaded)
-    plans.load(loaded, slug="shelbyville")
-    assert plans.apply(loaded, planned).run == 3
+    store_plans.load(loaded, slug="shelbyville")
+    assert store_plans.apply(loaded, planned).run == 3
 
 
 @pytest.mark.parametrize("made", [update, delete, create, rename])
 def test_a_plan_cannot_be_applied_twice(loaded: Store, made: Callable[[Store], CustomerPlan]) -> None:
     planned = made(loaded)
-    plans.apply(loaded, planned)
+    store_plans.apply(loaded, planned)
     with pytest.raises(StalePlan):
-        plans.apply(loaded, planned)
+        store_plans.apply(loaded, planned)
 
 
 def test_a_first_load_cannot_be_applied_twice(store: Store) -> None:
-    planned = plans.plan(
-        store, declared=(plans.change(Kind.CUSTOMER, plans.SLUG),), settings=plans.settings(plans.CUSTOMER)
+    planned = store_plans.plan(
+        store,
+        declared=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG),),
+        settings=store_plans.settings(store_plans.CUSTOMER),
     )
-    plans.apply(store, planned)
+    store_plans.apply(store, planned)
     with pytest.raises(StalePlan):
-        plans.apply(store, planned)
+        store_plans.apply(store, planned)
 
 
 def test_drift_that_the_plan_saw_is_compared_by_its_columns(loaded: Store) -> None:
-    foreign.run(loaded, "UPDATE accounts SET email = 'by@hand.example' WHERE username = 'u-1@springfield'")
+    raw_sql.run(loaded, "UPDATE accounts SET email = 'by@hand.example' WHERE username = 'u-1@springfield'")
     planned = update(loaded)
-    foreign.run(loaded, "UPDATE orgs SET name = 'By Hand'")
-    assert plans.apply(loaded, planned).run == 2
-    foreign.run(loaded, "UPDATE accounts SET email = 'by@hand.example' WHERE username = 'u-1@springfield'")
+    raw_sql.run(loaded, "UPDATE orgs SET name = 'By Hand'")
+    assert store_plans.apply(loaded, planned).run == 2
+    raw_sql.run(loaded, "UPDATE accounts SET email = 'by@hand.example' WHERE username = 'u-1@springfield'")
     planned = update(loaded)
-    foreign.run(loaded, "UPDATE accounts SET email = 'again@hand.example' WHERE username = 'u-1@springfield'")
+    raw_sql.run(loaded, "UPDATE accounts SET email = 'again@hand.example' WHERE username = 'u-1@springfield'")
     with pytest.raises(StalePlan):
-        plans.apply(loaded, planned)
+        store_plans.apply(loaded, planned)
 
 
 def test_what_is_held_may_change_without_making_the_rest_stale(loaded: Store) -> None:
-    rows: dict[str, Any] = {"users": [plans.to(loaded, Kind.USER, "u-1", "delete", held=True), plans.user("u-3")]}
-    planned = plans.plan(loaded, hold=plans.HOLD, roster=plans.roster(**rows))
-    foreign.run(loaded, "UPDATE accounts SET grades = '9' WHERE username = 'u-1@springfield'")
-    assert plans.apply(loaded, planned).run == 2
+    rows: dict[str, Any] = {
+        "users": [store_plans.to(loaded, Kind.USER, "u-1", "delete", held=True), store_plans.user("u-3")]
+    }
+    planned = store_plans.plan(loaded, hold=store_plans.HOLD, roster=store_plans.roster(**rows))
+    raw_sql.run(loaded, "UPDATE accounts SET grades = '9' WHERE username = 'u-1@springfield'")
+    assert store_plans.apply(loaded, planned).run == 2
 
 
 def test_a_person_who_is_to_come_back_must_still_be_gone(loaded: Store) -> None:
-    again = plans.to(loaded, Kind.USER, "u-1", "restore", seen=0)
-    plans.apply(loaded, delete(loaded))
-    planned = plans.plan(loaded, roster=plans.roster(users=[again]))
-    plans.apply(loaded, planned)
+    again = store_plans.to(loaded, Kind.USER, "u-1", "restore", seen=0)
+    store_plans.apply(loaded, delete(loaded))
+    planned = store_plans.plan(loaded, roster=store_plans.roster(users=[again]))
+    store_plans.apply(loaded, planned)
     with pytest.raises(StalePlan):
-        plans.apply(loaded, planned)
+        store_plans.apply(loaded, planned)
 
 
 def test_a_list_of_what_changed_is_cut_and_counts_the_rest(store: Store) -> None:
-    plans.load(store, plans.roster(orgs=[plans.org(f"s-{n:02}") for n in range(30)]))
-    rows = plans.roster(orgs=[plans.to(store, Kind.ORG, f"s-{n:02}", "update", type="x") for n in range(30)])
-    planned = plans.plan(store, roster=rows)
-    foreign.run(store, "UPDATE orgs SET name = 'By Hand'")
+    store_plans.load(store, store_plans.roster(orgs=[store_plans.org(f"s-{n:02}") for n in range(30)]))
+    rows = store_plans.roster(
+        orgs=[store_plans.to(store, Kind.ORG, f"s-{n:02}", "update", type="x") for n in range(30)]
+    )
+    planned = store_plans.plan(store, roster=rows)
+    raw_sql.run(store, "UPDATE orgs SET name = 'By Hand'")
     with pytest.raises(StalePlan) as raised:
-        plans.apply(store, planned)
+        store_plans.apply(store, planned)
     assert (len(raised.value.changed), raised.value.more) == (10, 20)
 
 
 def test_a_fingerprint_is_not_refreshed_where_another_hand_wrote_since_the_plan(loaded: Store) -> None:
-    foreign.run(loaded, "UPDATE orgs SET name = name WHERE sourced_id = 's-1'")
-    fresh = pl.DataFrame({"live_id": [plans.row(loaded, Kind.ORG, "s-1")["id"]], "fingerprint": [11]})
-    planned = plans.plan(loaded, refresh={Kind.ORG: fresh})
-    foreign.run(loaded, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")
-    plans.apply(loaded, planned)
-    assert plans.row(loaded, Kind.ORG, "s-1")["fingerprint"] is None
+    raw_sql.run(loaded, "UPDATE orgs SET name = name WHERE sourced_id = 's-1'")
+    fresh = pl.DataFrame({"live_id": [store_plans.row(loaded, Kind.ORG, "s-1")["id"]], "fingerprint": [11]})
+    planned = store_plans.plan(loaded, refresh={Kind.ORG: fresh})
+    raw_sql.run(loaded, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")
+    store_plans.apply(loaded, planned)
+    assert store_plans.row(loaded, Kind.ORG, "s-1")["fingerprint"] is None
 
 
 def altered(planned: CustomerPlan, kind: Kind, **columns: Any) -> CustomerPlan:
@@ -182,40 +191,42 @@ def test_a_row_that_is_not_the_one_the_plan_names_is_stale(loaded: Store, kind: 
         Kind.CLASS: ("c-1", "c-2"),
         Kind.ENROLLMENT: ("e-1", "e-2"),
     }[kind]
-    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(classes=[plans.class_("c-2")])))
-    planned = plans.plan(loaded, roster=plans.roster(**{kind.plural: [plans.to(loaded, kind, key, "delete")]}))
-    swapped = plans.row(loaded, kind, other)
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(classes=[store_plans.class_("c-2")])))
+    planned = store_plans.plan(
+        loaded, roster=store_plans.roster(**{kind.plural: [store_plans.to(loaded, kind, key, "delete")]})
+    )
+    swapped = store_plans.row(loaded, kind, other)
     with pytest.raises(StalePlan) as raised:
-        plans.apply(loaded, altered(planned, kind, live_id=swapped["id"], seen=swapped["fingerprint"]))
+        store_plans.apply(loaded, altered(planned, kind, live_id=swapped["id"], seen=swapped["fingerprint"]))
     assert raised.value.changed == ((kind.value, key),)
-    assert plans.apply(loaded, planned).run == 3
+    assert store_plans.apply(loaded, planned).run == 3
 
 
 def test_another_customers_account_is_not_the_one_the_plan_names(loaded: Store) -> None:
-    plans.load(loaded, slug="shelbyville")
-    theirs = plans.row(loaded, Kind.USER, "u-1", "shelbyville")
+    store_plans.load(loaded, slug="shelbyville")
+    theirs = store_plans.row(loaded, Kind.USER, "u-1", "shelbyville")
     with pytest.raises(StalePlan):
-        plans.apply(loaded, altered(update(loaded), Kind.USER, live_id=theirs["id"]))
+        store_plans.apply(loaded, altered(update(loaded), Kind.USER, live_id=theirs["id"]))
 
 
 def test_an_account_that_the_roster_knows_already_cannot_be_adopted(loaded: Store) -> None:
-    row = plans.to(loaded, Kind.USER, "u-1", "adopt") | {"key": "n-1"}
+    row = store_plans.to(loaded, Kind.USER, "u-1", "adopt") | {"key": "n-1"}
     with pytest.raises(StalePlan):
-        plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[row])))
+        store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(users=[row])))
 
 
 def test_a_rekey_needs_the_account_under_its_former_sourced_id(loaded: Store) -> None:
-    row = plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-2") | {"key": "n-1"}
+    row = store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-2") | {"key": "n-1"}
     with pytest.raises(StalePlan):
-        plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[row])))
+        store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(users=[row])))
 
 
 def test_a_deleted_account_without_a_sourced_id_may_come_back(loaded: Store) -> None:
-    again = plans.to(loaded, Kind.USER, "u-1", "restore", seen=None)
-    plans.apply(loaded, delete(loaded))
-    foreign.run(loaded, "DELETE FROM identities WHERE subject = 'u-1'")
-    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[again])))
-    assert plans.row(loaded, Kind.USER, "u-1")["id"] == again["live_id"]
+    again = store_plans.to(loaded, Kind.USER, "u-1", "restore", seen=None)
+    store_plans.apply(loaded, delete(loaded))
+    raw_sql.run(loaded, "DELETE FROM identities WHERE subject = 'u-1'")
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(users=[again])))
+    assert store_plans.row(loaded, Kind.USER, "u-1")["id"] == again["live_id"]
 
 
 @pytest.mark.parametrize(
@@ -224,32 +235,37 @@ def test_a_deleted_account_without_a_sourced_id_may_come_back(loaded: Store) -> 
 def test_of_two_plans_that_each_keep_a_limit_only_one_takes_something_away(
     loaded: Store, kind: Kind, one: str, two: str
 ) -> None:
-    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(classes=[plans.class_("c-2")])))
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(classes=[store_plans.class_("c-2")])))
     first, second = (
-        plans.plan(loaded, roster=plans.roster(**{kind.plural: [plans.to(loaded, kind, key, "delete")]}))
+        store_plans.plan(
+            loaded, roster=store_plans.roster(**{kind.plural: [store_plans.to(loaded, kind, key, "delete")]})
+        )
         for key in (one, two)
     )
-    plans.apply(loaded, first)
+    store_plans.apply(loaded, first)
     with pytest.raises(StalePlan) as raised:
-        plans.apply(loaded, second)
+        store_plans.apply(loaded, second)
     assert raised.value.changed == ((kind.value, two),)
 
 
 def test_people_suspended_since_count_as_gone(loaded: Store) -> None:
-    planned = plans.plan(loaded, roster=plans.roster(users=[plans.to(loaded, Kind.USER, "u-2", "delete")]))
-    suspended = plans.to(loaded, Kind.USER, "u-1", "suspend", status="suspended")
-    plans.apply(loaded, plans.plan(loaded, roster=plans.roster(users=[suspended])))
+    planned = store_plans.plan(
+        loaded, roster=store_plans.roster(users=[store_plans.to(loaded, Kind.USER, "u-2", "delete")])
+    )
+    suspended = store_plans.to(loaded, Kind.USER, "u-1", "suspend", status="suspended")
+    store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(users=[suspended])))
     with pytest.raises(StalePlan):
-        plans.apply(loaded, planned)
+        store_plans.apply(loaded, planned)
 
 
 def test_people_who_left_since_do_not_keep_others_from_changing_or_leaving_elsewhere(loaded: Store) -> None:
-    plans.load(loaded, slug="shelbyville")
-    changed = plans.plan(
-        loaded, roster=plans.roster(users=[plans.to(loaded, Kind.USER, "u-2", "update", email="n@x.example")])
+    store_plans.load(loaded, slug="shelbyville")
+    changed = store_plans.plan(
+        loaded,
+        roster=store_plans.roster(users=[store_plans.to(loaded, Kind.USER, "u-2", "update", email="n@x.example")]),
     )
-    elsewhere = plans.roster(users=[plans.to(loaded, Kind.USER, "u-2", "delete", "shelbyville")])
-    leaving = plans.plan(loaded, "shelbyville", roster=elsewhere)
-    plans.apply(loaded, delete(loaded))
-    assert plans.apply(loaded, changed).run == 4
-    assert plans.apply(loaded, leaving).run == 5
+    elsewhere = store_plans.roster(users=[store_plans.to(loaded, Kind.USER, "u-2", "delete", "shelbyville")])
+    leaving = store_plans.plan(loaded, "shelbyville", roster=elsewhere)
+    store_plans.apply(loaded, delete(loaded))
+    assert store_plans.apply(loaded, changed).run == 4
+    assert store_plans.apply(loaded, leaving).run == 5

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from project import ENVIRONMENT, KEY
 from reconciler.cli.main import run
 from reconciler.store.database import schema
 from reconciler.store.key import StoreKey
 from reconciler.store.open import open_store
+from tests.support.customers.project import ENVIRONMENT, KEY
 
 HEAD = schema.DURABLE.head
 

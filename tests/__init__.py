@@ -1,0 +1,1 @@
+"""Tests of the reconciler, its demo and its README."""

@@ -1,0 +1,1 @@
+"""CI of a customers repository on one machine."""

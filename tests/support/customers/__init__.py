@@ -1,0 +1,1 @@
+"""Customers repositories for tests."""

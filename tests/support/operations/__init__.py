@@ -1,0 +1,1 @@
+"""Whole runs of syncs, undos and interrupted applies."""

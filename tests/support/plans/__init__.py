@@ -1,0 +1,1 @@
+"""Plans built by hand."""

@@ -1,0 +1,1 @@
+"""OneRoster server for tests, faults included."""

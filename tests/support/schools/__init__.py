@@ -1,0 +1,1 @@
+"""Schools whose roster source has faults."""

@@ -1,0 +1,1 @@
+"""Network servers other than the roster server."""

@@ -1,0 +1,1 @@
+"""Roster sources other than the roster server."""

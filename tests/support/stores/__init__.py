@@ -1,0 +1,1 @@
+"""Access to stores without the program."""

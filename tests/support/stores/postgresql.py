@@ -1,0 +1,40 @@
+"""Administers the PostgreSQL server of the tests and empties its stores."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from reconciler.store.database.schema import BRANCHES
+from reconciler.store.tables import durable, volatile
+from tests.support.customers.project import ENVIRONMENT
+
+#: That of the fixture `postgresql_store`.
+DATABASE = "reconciler_test"
+
+
+def administer(server: str, statement: sql.Composed) -> None:
+    with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def emptied(url: str) -> str:
+    """Takes every row out of a PostgreSQL store but its identity, and lets ids begin at 1 again."""
+    tables = [table for table in (*durable.sorted_tables, *volatile.sorted_tables) if table.name != "store"]
+    with psycopg.connect(url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for table in reversed(tables):
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+        connection.execute(
+            "SELECT setval(seqrelid::regclass, 1, false) FROM pg_sequence JOIN pg_class ON oid = seqrelid"
+            " WHERE relnamespace = current_schema()::regnamespace"
+        )
+        connection.execute(
+            "UPDATE store SET catalogue_digest = NULL, catalogue_run = 0, catalogue_writes = 0, head_hash = NULL,"
+            " head_seal = NULL, environment = %s",
+            [ENVIRONMENT],
+        )
+        for branch in BRANCHES:
+            statement = sql.SQL("UPDATE {} SET version_num = {}")
+            connection.execute(statement.format(sql.Identifier(branch.version_table), sql.Literal(branch.head)))
+    return url
