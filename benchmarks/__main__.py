@@ -27,7 +27,7 @@ import polars as pl
 from benchmarks import roster
 from reconciler.model.kind import ROSTER_KINDS
 from reconciler.model.plan import Plan
-from reconciler.operations.apply.apply_plan import AppliedCustomer, apply_plan
+from reconciler.operations.apply.apply_plan import CustomerApplyResult, apply_plan
 from reconciler.operations.apply.plan_file import read_plan, write_plan
 from reconciler.operations.plan import roster as rosters
 from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
@@ -57,15 +57,15 @@ rostering:
 """
 
 
-def seconds(work: Callable[[], object]) -> float:
+def measure_seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def best(rounds: int, *works: Callable[[], object]) -> list[float]:
+def measure_best(rounds: int, *works: Callable[[], object]) -> list[float]:
     """Seconds of the quickest round of each; they take turns, so that a busy moment of the machine meets all."""
-    taken = [[seconds(work) for work in works] for _ in range(rounds)]
+    taken = [[measure_seconds(work) for work in works] for _ in range(rounds)]
     return [min(of_one) for of_one in zip(*taken, strict=True)]
 
 
@@ -76,7 +76,7 @@ def unzip_and_parse(bundle: Path) -> None:
             pl.read_csv(io.BytesIO(archive.read(member)), infer_schema=False)
 
 
-def bare_ingest(frames: dict[str, pl.DataFrame], place: Path) -> None:
+def run_bare_ingest(frames: dict[str, pl.DataFrame], place: Path) -> None:
     """The same frames into new tables of an empty file: no index, no key, no check."""
     place.unlink(missing_ok=True)
     with sqlite.connect(str(place)) as connection, connection.cursor() as cursor:
@@ -85,7 +85,7 @@ def bare_ingest(frames: dict[str, pl.DataFrame], place: Path) -> None:
         connection.commit()
 
 
-def set_up() -> dict[str, Path]:
+def create_bundles() -> dict[str, Path]:
     shutil.rmtree(PLACE, ignore_errors=True)
     bundles = {}
     for seed, name in enumerate(("alpha", "beta"), start=1):
@@ -93,17 +93,17 @@ def set_up() -> dict[str, Path]:
         folder.mkdir(parents=True)
         (folder / "customer.yaml").write_text(CUSTOMER.format(name=name), encoding="utf-8")
         bundles[name] = PLACE / f"{name}.zip"
-        roster.write(bundles[name], USERS, CLASSES, ENROLLMENTS, seed, district=f"org-{name}")
+        roster.write_roster(bundles[name], USERS, CLASSES, ENROLLMENTS, seed, district=f"org-{name}")
     return bundles
 
 
-def line(text: str, ratio: float, bound: float, unit: str = "x") -> bool:
+def print_figure(text: str, ratio: float, bound: float, unit: str = "x") -> bool:
     holds = ratio <= bound
     print(f"{text:<66} {ratio:8.2f}{unit}   at most {bound:g}{unit}   {'ok' if holds else 'OVER'}", flush=True)
     return holds
 
 
-def child_memory(arguments: list[str]) -> int:
+def measure_child_memory(arguments: list[str]) -> int:
     """Peak resident memory of one command, in MiB."""
     script = (
         "import resource, subprocess, sys, json\n"
@@ -119,13 +119,13 @@ def child_memory(arguments: list[str]) -> int:
     return int(peak)
 
 
-def with_leavers(bundle: Path, path: Path, every: int = 100) -> Path:
+def write_later_bundle(bundle: Path, path: Path, step: int = 100) -> Path:
     """The same roster without every hundredth person and their enrollments, and with another e-mail for as many."""
     with zipfile.ZipFile(bundle) as archive, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         users = pl.read_csv(io.BytesIO(archive.read("users.csv")), infer_schema=False)
         place = pl.int_range(pl.len())
-        gone = users.filter(place % every == 0)["sourcedId"]
-        other = pl.when(place % every == 1).then(pl.lit("x") + pl.col("email")).otherwise("email")
+        gone = users.filter(place % step == 0)["sourcedId"]
+        other = pl.when(place % step == 1).then(pl.lit("x") + pl.col("email")).otherwise("email")
         later = users.with_columns(other.alias("email")).filter(~pl.col("sourcedId").is_in(gone.implode()))
         enrollments = pl.read_csv(io.BytesIO(archive.read("enrollments.csv")), infer_schema=False)
         left = enrollments.filter(~pl.col("userSourcedId").is_in(gone.implode()))
@@ -136,17 +136,17 @@ def with_leavers(bundle: Path, path: Path, every: int = 100) -> Path:
 
 
 #: Everything that gates and limits ask and do in a plan, where it is called.
-RESTRAINING = (
-    (rosters, "judge"),
-    (rosters, "restraint"),
-    (rosters, "allowances"),
-    (rosters, "_last_roster"),
-    (planned_roster, "restrain"),
-    (Reader, "limit_uses"),
+LIMIT_FUNCTIONS = (
+    (rosters, "check_gates"),
+    (rosters, "build_limit_rules"),
+    (rosters, "build_gate_exceptions"),
+    (rosters, "_read_last_roster"),
+    (planned_roster, "apply_limits"),
+    (Reader, "read_limit_uses"),
 )
 
 
-def share_of_restraint(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+def measure_limits_share(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """Seconds within gates and limits, over all the rest of the plan; the smallest share of a few rounds."""
     inside = 0.0
 
@@ -163,11 +163,11 @@ def share_of_restraint(work: Callable[[], object], rounds: int = ROUNDS) -> floa
 
     shares = []
     with ExitStack() as patched:
-        for place, name in RESTRAINING:
+        for place, name in LIMIT_FUNCTIONS:
             patched.enter_context(mock.patch.object(place, name, timed(getattr(place, name))))
         for _ in range(rounds):
             inside = 0.0
-            whole = seconds(work)
+            whole = measure_seconds(work)
             shares.append(inside / (whole - inside))
     return min(shares)
 
@@ -177,7 +177,7 @@ def main() -> int:
     print(
         f"{USERS:,} users, {CLASSES:,} classes, {ENROLLMENTS:,} enrollments, random ids, SQLite, {os.cpu_count()} cores"
     )
-    bundles = set_up()
+    bundles = create_bundles()
     store = f"sqlite:///{PLACE / 'store.db'}"
     customers = PLACE / "customers"
 
@@ -197,40 +197,42 @@ def main() -> int:
         for kind in ROSTER_KINDS
     }
     del first, rows
-    (ingest,) = best(3, partial(bare_ingest, frames, PLACE / "bare.db"))
+    (ingest,) = measure_best(3, partial(run_bare_ingest, frames, PLACE / "bare.db"))
     del frames
-    results: list[AppliedCustomer] = []
+    results: list[CustomerApplyResult] = []
 
     def apply_saved() -> None:
         here = workspace()
         results.extend(apply_plan(here, read_plan(saved, here.store)))
 
-    applying = seconds(apply_saved)
-    if not all(result.written for result in results):
+    applying = measure_seconds(apply_saved)
+    if not all(result.has_written for result in results):
         raise SystemExit(f"the plan was not applied: {results}")
-    parse, planning = best(ROUNDS, partial(unzip_and_parse, bundles["beta"]), partial(planned, "beta"))
+    parse, planning = measure_best(ROUNDS, partial(unzip_and_parse, bundles["beta"]), partial(planned, "beta"))
     outcome = planned("beta").customers[0].outcome
     if outcome != "unchanged":
         raise SystemExit(f"the second plan is not empty: {outcome}")
-    later = with_leavers(bundles["beta"], PLACE / "later.zip")
-    quiet = share_of_restraint(partial(planned, "beta"))
-    busy = share_of_restraint(
+    later = write_later_bundle(bundles["beta"], PLACE / "later.zip")
+    quiet = measure_limits_share(partial(planned, "beta"))
+    busy = measure_limits_share(
         lambda: make_plan(workspace(), PlanRequest(("beta",), later, RosterChoice.FRESH)), rounds=3
     )
-    peak = child_memory(
+    peak = measure_child_memory(
         [command, "plan", "beta", "--dir", str(customers), "--store", store, "--zip", str(bundles["beta"])]
     )
-    (version,) = best(5, lambda: subprocess.run([command, "--version"], check=True, stdout=subprocess.DEVNULL))
+    (version,) = measure_best(5, lambda: subprocess.run([command, "--version"], check=True, stdout=subprocess.DEVNULL))
     print(
         f"unzip and parse {parse:.2f} s · plan {planning:.2f} s · bare ingest {ingest:.2f} s · apply {applying:.2f} s"
     )
     held = [
-        line("plan without changes / unzip and polars parse", planning / parse, PLAN_BOUND),
-        line("apply of a saved plan beside another such customer / bare ingest", applying / ingest, APPLY_BOUND),
-        line("gates and limits / the rest of a plan without changes", quiet, RESTRAINT_BOUND),
-        line("gates and limits / the rest of a plan with 1 % leavers and 1 % changes", busy, RESTRAINT_BOUND),
-        line("peak memory of that plan", peak, MEMORY_BOUND, " MiB"),
-        line("reconciler --version", version, VERSION_BOUND, " s"),
+        print_figure("plan without changes / unzip and polars parse", planning / parse, PLAN_BOUND),
+        print_figure(
+            "apply of a saved plan beside another such customer / bare ingest", applying / ingest, APPLY_BOUND
+        ),
+        print_figure("gates and limits / the rest of a plan without changes", quiet, RESTRAINT_BOUND),
+        print_figure("gates and limits / the rest of a plan with 1 % leavers and 1 % changes", busy, RESTRAINT_BOUND),
+        print_figure("peak memory of that plan", peak, MEMORY_BOUND, " MiB"),
+        print_figure("reconciler --version", version, VERSION_BOUND, " s"),
     ]
     shutil.rmtree(PLACE, ignore_errors=True)
     return 0 if all(held) else 1

@@ -25,11 +25,11 @@ import orjson
 from pydantic import SecretStr
 
 from benchmarks.customers import Figure
-from reconciler.network.politeness import Hosts
+from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.checkpoint import Checkpoints
+from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings
 from reconciler.oneroster.sources.api.source import ApiSource
-from reconciler.oneroster.sources.interface import Ask
+from reconciler.oneroster.sources.interface import FetchRequest
 
 PAGE = 1_000
 SCHOOLS = 100
@@ -43,34 +43,34 @@ NOW = "2026-11-22T03:00:00Z"
 AHEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Total-Count: %d\r\nContent-Length: %d\r\n\r\n"
 
 
-def key(kind: str, number: int) -> str:
+def build_key(kind: str, number: int) -> str:
     """Random to look at, and ascending as the number is."""
     return f"{kind}-{number:08d}-{number * 2_654_435_761 % 2**32:08x}"
 
 
-def reference(kind: str, sourced_id: str) -> dict[str, str]:
+def build_reference(kind: str, sourced_id: str) -> dict[str, str]:
     path = {"class": "classes"}.get(kind, f"{kind}s")
     return {"href": f"https://sis.example{BASE}/{path}/{sourced_id}", "sourcedId": sourced_id, "type": kind}
 
 
-def record(name: str, number: int, counts: dict[str, int]) -> dict[str, object]:
+def build_record(name: str, number: int, counts: dict[str, int]) -> dict[str, object]:
     """One record of OneRoster 1.1 with all that real ones have."""
     first = {"status": "active", "dateLastModified": f"2026-09-{number % 28 + 1:02d}T02:{number % 60:02d}:00.000Z"}
-    school = reference("org", key("s", number % SCHOOLS))
+    school = build_reference("org", build_key("s", number % SCHOOLS))
     match name:
         case "orgs":
             top = number == 0
             return {
-                "sourcedId": key("s", number),
+                "sourcedId": build_key("s", number),
                 **first,
                 "name": f"School {number}",
                 "type": "district" if top else "school",
                 "identifier": str(number),
-                **({} if top else {"parent": reference("org", key("s", 0))}),
+                **({} if top else {"parent": build_reference("org", build_key("s", 0))}),
             }
         case "classes":
             return {
-                "sourcedId": key("c", number),
+                "sourcedId": build_key("c", number),
                 **first,
                 "title": f"Mathematics {number}",
                 "classCode": f"M{number}",
@@ -78,14 +78,14 @@ def record(name: str, number: int, counts: dict[str, int]) -> dict[str, object]:
                 "location": f"Room {number % 300}",
                 "grades": ["09"],
                 "subjects": ["Mathematics"],
-                "course": reference("course", f"course-{number % 500}"),
+                "course": build_reference("course", f"course-{number % 500}"),
                 "school": school,
-                "terms": [reference("academicSession", "t-1")],
+                "terms": [build_reference("academicSession", "t-1")],
                 "periods": ["1"],
             }
         case "users":
             return {
-                "sourcedId": key("u", number),
+                "sourcedId": build_key("u", number),
                 **first,
                 "enabledUser": "true",
                 "orgs": [school],
@@ -104,10 +104,10 @@ def record(name: str, number: int, counts: dict[str, int]) -> dict[str, object]:
             }
         case _:
             return {
-                "sourcedId": key("e", number),
+                "sourcedId": build_key("e", number),
                 **first,
-                "user": reference("user", key("u", number % counts["users"])),
-                "class": reference("class", key("c", number * 17 % counts["classes"])),
+                "user": build_reference("user", build_key("u", number % counts["users"])),
+                "class": build_reference("class", build_key("c", number * 17 % counts["classes"])),
                 "school": school,
                 "role": "student",
                 "primary": "false",
@@ -116,37 +116,37 @@ def record(name: str, number: int, counts: dict[str, int]) -> dict[str, object]:
             }
 
 
-def serve(counts: dict[str, int], ready: multiprocessing.Queue[int]) -> None:
+def serve_rows(counts: dict[str, int], ready: multiprocessing.Queue[int]) -> None:
     """One request after the other on each connection, until the process is ended."""
     import threading
 
     small = sum(counts.values()) <= 1_000_000
-    every = {name: Rows(name, counts, keep=small) for name in counts}
+    every = {name: CollectionRows(name, counts, keep=small) for name in counts}
     listening = socket.create_server(("127.0.0.1", 0))
     ready.put(listening.getsockname()[1])
     while True:
         connection, _ = listening.accept()
-        threading.Thread(target=answer, args=(connection, every), daemon=True).start()
+        threading.Thread(target=respond_to_requests, args=(connection, every), daemon=True).start()
 
 
-class Rows:
+class CollectionRows:
     """Rows of one collection as JSON. keep: all of them, made beforehand; else a page is made as it is asked for."""
 
     def __init__(self, name: str, counts: dict[str, int], *, keep: bool) -> None:
         self.name, self.counts, self.count = name, counts, counts[name]
-        self.kept = [self._made(number) for number in range(self.count)] if keep else None
+        self.kept = [self._build_row(number) for number in range(self.count)] if keep else None
 
-    def page(self, offset: int, limit: int) -> bytes:
+    def build_page(self, offset: int, limit: int) -> bytes:
         numbers = range(offset, min(offset + limit, self.count))
-        rows = self.kept[offset : offset + limit] if self.kept else [self._made(number) for number in numbers]
+        rows = self.kept[offset : offset + limit] if self.kept else [self._build_row(number) for number in numbers]
         body = b'{"%s":[%s]}' % (self.name.encode(), b",".join(rows))
         return AHEAD % (self.count, len(body)) + body
 
-    def _made(self, number: int) -> bytes:
-        return orjson.dumps(record(self.name, number, self.counts))
+    def _build_row(self, number: int) -> bytes:
+        return orjson.dumps(build_record(self.name, number, self.counts))
 
 
-def answer(connection: socket.socket, every: dict[str, Rows]) -> None:
+def respond_to_requests(connection: socket.socket, collections: dict[str, CollectionRows]) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     pending = b""
     with connection:
@@ -159,19 +159,19 @@ def answer(connection: socket.socket, every: dict[str, Rows]) -> None:
             head, _, pending = pending.partition(b"\r\n\r\n")
             target = urlsplit(head.split(b" ", 2)[1].decode())
             query = dict(parse_qsl(target.query))
-            rows = every.get(target.path.rpartition("/")[2])
+            rows = collections.get(target.path.rpartition("/")[2])
             if rows is None:
                 connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
             else:
-                connection.sendall(rows.page(int(query["offset"]), int(query["limit"])))
+                connection.sendall(rows.build_page(int(query["offset"]), int(query["limit"])))
 
 
 @contextmanager
-def server(counts: dict[str, int]) -> Iterator[str]:
+def run_server(counts: dict[str, int]) -> Iterator[str]:
     """The base address of a server with so many rows."""
     spawned = multiprocessing.get_context("spawn")
     ready: multiprocessing.Queue[int] = spawned.Queue()
-    process = spawned.Process(target=serve, args=(counts, ready), daemon=True)
+    process = spawned.Process(target=serve_rows, args=(counts, ready), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{ready.get(timeout=300)}{BASE}"
@@ -180,7 +180,7 @@ def server(counts: dict[str, int]) -> Iterator[str]:
         process.join()
 
 
-def bare(url: str, counts: dict[str, int]) -> None:
+def fetch_bare(url: str, counts: dict[str, int]) -> None:
     """The least that anybody who reads these pages has to do."""
     rows = 0
     with httpx.Client(trust_env=False) as client:
@@ -192,27 +192,27 @@ def bare(url: str, counts: dict[str, int]) -> None:
         raise SystemExit(f"{rows:,} rows came")
 
 
-def fetch(url: str, place: Path, *, checkpoints: bool = True) -> int:
+def fetch_bundle(url: str, place: Path, *, checkpoints: bool = True) -> int:
     """Bytes of the bundle."""
-    kept = Checkpoints(place / "fetches", bytes(range(32))) if checkpoints else None
+    kept = CheckpointSettings(place / "fetches", bytes(range(32))) if checkpoints else None
     account = ApiAccount(url, "1.1", "oauth1", "key", SecretStr("secret"), page_size=PAGE, timeout=timedelta(hours=2))
-    found = ApiSource(account, Hosts(), lambda host: host == "127.0.0.1", kept).fetch(Ask(NOW))
+    found = ApiSource(account, HostThrottle(), lambda host: host == "127.0.0.1", kept).fetch(FetchRequest(NOW))
     with found.stream as stream:
         return stream.seek(0, 2)
 
 
-def usual() -> list[Figure]:
+def measure_usual() -> list[Figure]:
     counts = {"orgs": SCHOOLS, **USUAL}
     total = sum(counts.values())
     ours, theirs = [], []
-    with server(counts) as url, tempfile.TemporaryDirectory() as folder:
+    with run_server(counts) as url, tempfile.TemporaryDirectory() as folder:
         size = 0
         for _ in range(ROUNDS):
             start = time.perf_counter()
-            bare(url, counts)
+            fetch_bare(url, counts)
             theirs.append(time.perf_counter() - start)
             start = time.perf_counter()
-            size = fetch(url, Path(folder))
+            size = fetch_bundle(url, Path(folder))
             ours.append(time.perf_counter() - start)
     print(
         f"{total:,} rows in pages of {PAGE:,}: bare httpx and orjson {min(theirs):.2f} s · fetch, with checkpoints, "
@@ -222,12 +222,12 @@ def usual() -> list[Figure]:
     return [Figure(text, min(ours) / min(theirs), TIME_BOUND)]
 
 
-def large() -> list[Figure]:
+def measure_large() -> list[Figure]:
     counts = {"orgs": SCHOOLS, **LARGE}
     spawned = multiprocessing.get_context("spawn")
     told: multiprocessing.Queue[tuple[float, int, int]] = spawned.Queue()
-    with server(counts) as url:
-        process = spawned.Process(target=_large, args=(url, told))
+    with run_server(counts) as url:
+        process = spawned.Process(target=_measure_memory, args=(url, told))
         process.start()
         taken, peak, size = told.get()
         process.join()
@@ -235,19 +235,19 @@ def large() -> list[Figure]:
     return [Figure(f"peak memory of a fetch of {sum(counts.values()):,} rows", peak, MEMORY_BOUND, " MB")]
 
 
-def _large(url: str, told: multiprocessing.Queue[tuple[float, int, int]]) -> None:
+def _measure_memory(url: str, results: multiprocessing.Queue[tuple[float, int, int]]) -> None:
     start = time.perf_counter()
     folder = Path(tempfile.mkdtemp())
     try:
-        size = fetch(url, folder)
+        size = fetch_bundle(url, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6
-    told.put((time.perf_counter() - start, peak, size))
+    results.put((time.perf_counter() - start, peak, size))
 
 
 def main(words: list[str]) -> int:
-    figures = large() if "--large" in words else usual()
+    figures = measure_large() if "--large" in words else measure_usual()
     for figure in figures:
         bound = f"at most {figure.bound:.4g}{figure.unit}"
         print(f"{figure.text:<76} {figure.ratio:8.2f}{figure.unit}   {bound}   {'ok' if figure.holds else 'MISSED'}")

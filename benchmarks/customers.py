@@ -49,36 +49,38 @@ class Checkout:
     def __init__(self, count: int) -> None:
         self.count = count
         self.folder = PLACE / str(count)
-        self.lines = districts.write(self.folder / "customers", count, SEED)
+        self.lines = districts.write_customers(self.folder / "customers", count, SEED)
         self._edits = 0
 
-    def fill(self) -> None:
+    def fill_store(self) -> None:
         """Applies it all to a new store, and commits it."""
         (self.folder / ".gitignore").write_text(".reconciler/\ninvitations-*\n", encoding="utf-8")
-        self.git("init", "--quiet")
-        self.git("add", ".")
-        self.git(*AUTHOR, "commit", "--quiet", "--message", "all")
-        self.run("apply", "--yes")
+        self.run_git("init", "--quiet")
+        self.run_git("add", ".")
+        self.run_git(*AUTHOR, "commit", "--quiet", "--message", "all")
+        self.run_reconciler("apply", "--yes")
         for each in self.folder.glob("invitations-*"):
             each.unlink()
 
-    def git(self, *words: str) -> None:
+    def run_git(self, *words: str) -> None:
         subprocess.run(["git", *words], cwd=self.folder, check=True)
 
-    def edit(self, files: int) -> None:
+    def edit_customers(self, files: int) -> None:
         self._edits += 1
-        if districts.edit(self.folder / "customers", self.count, files, SEED + self._edits) != files:
+        if districts.edit_customers(self.folder / "customers", self.count, files, SEED + self._edits) != files:
             raise SystemExit("not as many files were edited as were to be")
 
-    def as_committed(self) -> None:
-        self.git("checkout", "--quiet", "--", "customers")
+    def restore_committed(self) -> None:
+        self.run_git("checkout", "--quiet", "--", "customers")
 
-    def run(self, *words: str) -> tuple[float, int]:
+    def run_reconciler(self, *words: str) -> tuple[float, int]:
         """Seconds of the whole process, and its peak memory in MiB."""
-        return _run([sys.executable, "-m", "reconciler", *words], self.folder, {"PYTHONPATH": str(Path.cwd())})
+        return _measure_command(
+            [sys.executable, "-m", "reconciler", *words], self.folder, {"PYTHONPATH": str(Path.cwd())}
+        )
 
 
-def _run(words: list[str], folder: Path, variables: Mapping[str, str]) -> tuple[float, int]:
+def _measure_command(words: list[str], folder: Path, variables: Mapping[str, str]) -> tuple[float, int]:
     script = (
         "import json, resource, subprocess, sys, time\n"
         "start = time.perf_counter()\n"
@@ -112,23 +114,23 @@ def main() -> int:
     )
     start = time.perf_counter()
     for each in (few, many):
-        each.fill()
+        each.fill_store()
     print(f"applied {MANY + FEW:,} customers in {time.perf_counter() - start:.0f} s", flush=True)
-    configuration, zone_lines = zones.write((PLACE / "octodns").absolute(), ZONES, RECORDS, CHANGED_SHARE, SEED)
+    configuration, zone_lines = zones.write_zones((PLACE / "octodns").absolute(), ZONES, RECORDS, CHANGED_SHARE, SEED)
     octodns = [str(Path(sys.executable).with_name("octodns-sync")), "--config-file", str(configuration)]
 
     cold, cold_few, base, beside = [], [], [], []
     for _ in range(ROUNDS):
         for each in (many, few):
-            each.as_committed()
-            each.edit(round(each.count * CHANGED_SHARE))
-        cold.append(many.run("plan"))
-        beside.append(_run(octodns, PLACE, {}))
-        cold_few.append(few.run("plan"))
-        many.as_committed()
-        many.edit(EDITED_FILES)
-        base.append(many.run("plan", "--base", "HEAD"))
-    taken = {name: min(each[0] for each in runs) for name, runs in _named(cold, cold_few, base, beside).items()}
+            each.restore_committed()
+            each.edit_customers(round(each.count * CHANGED_SHARE))
+        cold.append(many.run_reconciler("plan"))
+        beside.append(_measure_command(octodns, PLACE, {}))
+        cold_few.append(few.run_reconciler("plan"))
+        many.restore_committed()
+        many.edit_customers(EDITED_FILES)
+        base.append(many.run_reconciler("plan", "--base", "HEAD"))
+    taken = {name: min(each[0] for each in runs) for name, runs in _label_runs(cold, cold_few, base, beside).items()}
     peak = max(memory for runs in (cold, base) for _, memory in runs)
     print(" · ".join(f"{name} {seconds:.2f} s" for name, seconds in taken.items()))
     ours, theirs = many.lines / taken["cold"], zone_lines / taken["octoDNS"]
@@ -149,7 +151,7 @@ def main() -> int:
     return 0 if all(figure.holds for figure in figures) else 1
 
 
-def _named(*runs: list[tuple[float, int]]) -> dict[str, list[tuple[float, int]]]:
+def _label_runs(*runs: list[tuple[float, int]]) -> dict[str, list[tuple[float, int]]]:
     return dict(zip(("cold", "cold of 1,000", "--base", "octoDNS"), runs, strict=True))
 
 

@@ -88,37 +88,37 @@ join_links:
 """
 
 
-def write(customers: Path, count: int, seed: int) -> int:
+def write_customers(customers: Path, count: int, seed: int) -> int:
     """Writes the folder of customers; returns its lines of YAML."""
     chance = random.Random(seed)
-    lines = _written(customers / "defaults.yaml", _DEFAULTS)
+    lines = _write_file(customers / "defaults.yaml", _DEFAULTS)
     for number in range(count):
-        name, folder = _place(customers, number)
+        name, folder = _locate_customer(customers, number)
         facts = {"id": name, "number": number, "digits": f"{number:05d}", "percent": chance.randint(5, 10)}
-        lines += _written(folder / "customer.yaml", _CUSTOMER.format(**facts))
+        lines += _write_file(folder / "customer.yaml", _CUSTOMER.format(**facts))
         for place in range(1, COMMUNITIES + 1):
             community = f"{name}-{place}"
             text = _COMMUNITY.format(id=community, place=place, number=number, seats=chance.randint(200, 2000))
-            lines += _written(folder / "communities" / f"{community}.yaml", text)
+            lines += _write_file(folder / "communities" / f"{community}.yaml", text)
     return lines
 
 
-def edit(customers: Path, count: int, share: int, seed: int) -> int:
+def edit_customers(customers: Path, count: int, share: int, seed: int) -> int:
     """Gives another value to one file in each of `share` customers: half of them another limit, the others other
     seats. Returns how many files that are."""
     chance = random.Random(seed)
     chosen = sorted(chance.sample(range(count), share))
     for turn, number in enumerate(chosen):
-        name, folder = _place(customers, number)
+        name, folder = _locate_customer(customers, number)
         if turn % 2:
-            _raise(folder / "customer.yaml", r"(?m)^      percent: (\d+)$")
+            _raise_value(folder / "customer.yaml", r"(?m)^      percent: (\d+)$")
         else:
             place = chance.randint(1, COMMUNITIES)
-            _raise(folder / "communities" / f"{name}-{place}.yaml", r"(?m)^  seats: (\d+)$")
+            _raise_value(folder / "communities" / f"{name}-{place}.yaml", r"(?m)^  seats: (\d+)$")
     return len(chosen)
 
 
-def _raise(file: Path, pattern: str) -> None:
+def _raise_value(file: Path, pattern: str) -> None:
     text = file.read_text(encoding="utf-8")
 
     def more(found: re.Match[str]) -> str:
@@ -130,12 +130,12 @@ def _raise(file: Path, pattern: str) -> None:
     file.write_text(edited, encoding="utf-8")
 
 
-def _place(customers: Path, number: int) -> tuple[str, Path]:
+def _locate_customer(customers: Path, number: int) -> tuple[str, Path]:
     name = f"district-{number:05d}"
     return name, customers / f"group-{number % GROUPS}" / name
 
 
-def _written(file: Path, text: str) -> int:
+def _write_file(file: Path, text: str) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return text.count("\n")

@@ -19,8 +19,8 @@ from pathlib import Path
 import paramiko
 
 from benchmarks.customers import Figure
-from reconciler.network.politeness import Hosts
-from reconciler.oneroster.sources.interface import Ask
+from reconciler.network.politeness import HostThrottle
+from reconciler.oneroster.sources.interface import FetchRequest
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.source import SftpSource
 from tests.support.servers import sshd
@@ -39,21 +39,23 @@ def main() -> int:
         return 0
     with sshd.running() as server:
         home = server.home()
-        size = _archive(home.path / "roster.zip")
+        size = _write_archive(home.path / "roster.zip")
         print(f"{size / 10**6:,.0f} MB by SFTP, {ROUNDS} rounds; the 5 s between two looks are 0 here", flush=True)
         account = home.account()
         ours, bare = [], []
         for turn in range(ROUNDS):
             for which in (ours, bare) if turn % 2 else (bare, ours):
-                which.append(_ours(account, size) if which is ours else _bare(account, size))
-    print(" · ".join(f"{name} {_told(taken, size)}" for name, taken in (("ours", ours), ("paramiko get", bare))))
+                which.append(_measure_ours(account, size) if which is ours else _measure_bare(account, size))
+    print(
+        " · ".join(f"{name} {_format_times(taken, size)}" for name, taken in (("ours", ours), ("paramiko get", bare)))
+    )
     figure = Figure("SFTP fetch / bare paramiko get", min(ours) / min(bare), BOUND)
     bound = f"at most {figure.bound:.4g}{figure.unit}"
     print(f"{figure.text:<66} {figure.ratio:8.2f}{figure.unit}   {bound}   {'ok' if figure.holds else 'MISSED'}")
     return 0 if figure.holds else 1
 
 
-def _archive(path: Path) -> int:
+def _write_archive(path: Path) -> int:
     """Random bytes in a member that is not packed; the size of it all."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive, archive.open("users.csv", "w") as member:
         for _ in range(SIZE // CHUNK):
@@ -61,21 +63,24 @@ def _archive(path: Path) -> int:
     return path.stat().st_size
 
 
-def _told(taken: list[float], size: int) -> str:
-    return f"{min(taken):.2f} s ({size / min(taken) / 10**6:,.0f} MB/s; {', '.join(f'{each:.2f}' for each in taken)})"
+def _format_times(seconds: list[float], size: int) -> str:
+    return (
+        f"{min(seconds):.2f} s ({size / min(seconds) / 10**6:,.0f} MB/s; "
+        f"{', '.join(f'{each:.2f}' for each in seconds)})"
+    )
 
 
-def _ours(account: SftpAccount, size: int) -> float:
-    source = SftpSource(account, Hosts(), lambda _: True, between_looks=0)
+def _measure_ours(account: SftpAccount, size: int) -> float:
+    source = SftpSource(account, HostThrottle(), lambda _: True, check_interval=0)
     begin = time.perf_counter()
-    with source.fetch(Ask(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")).stream as stream:
+    with source.fetch(FetchRequest(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")).stream as stream:
         taken = time.perf_counter() - begin
         if stream.seek(0, os.SEEK_END) != size:
             raise SystemExit("not all of the file came")
     return taken
 
 
-def _bare(account: SftpAccount, size: int) -> float:
+def _measure_bare(account: SftpAccount, size: int) -> float:
     assert account.password is not None
     folder = Path(tempfile.mkdtemp())
     begin = time.perf_counter()

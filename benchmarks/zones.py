@@ -40,7 +40,7 @@ host-{number:02d}:
 """
 
 
-def write(place: Path, zones: int, records: int, share: float, seed: int) -> tuple[Path, int]:
+def write_zones(place: Path, zones: int, records: int, share: float, seed: int) -> tuple[Path, int]:
     """Writes the same zones as source and as target, with another ttl of one record in `share` of the zones. Returns
     the configuration's file, and the lines of YAML of the zones of one side."""
     chance = random.Random(seed)
@@ -55,7 +55,7 @@ def write(place: Path, zones: int, records: int, share: float, seed: int) -> tup
         text.append(_ZONE.format(zone=zone))
         for side, folder in sides.items():
             changes = side == "source" and number in changed
-            written = "---\n" + "".join(_record(number, each, changes) for each in range(records))
+            written = "---\n" + "".join(_render_record(number, each, changes) for each in range(records))
             (folder / f"{zone}yaml").write_text(written, encoding="utf-8")
         lines += written.count("\n")
     configuration = place / "config.yaml"
@@ -63,6 +63,6 @@ def write(place: Path, zones: int, records: int, share: float, seed: int) -> tup
     return configuration, lines
 
 
-def _record(zone: int, number: int, changed: bool) -> str:
-    ttl = 600 if changed and not number else 300
+def _render_record(zone: int, number: int, is_changed: bool) -> str:
+    ttl = 600 if is_changed and not number else 300
     return _RECORD.format(number=number, ttl=ttl, first=zone // 256, second=zone % 256)

@@ -18,7 +18,7 @@ from oauthlib.oauth1 import RequestValidator, SignatureOnlyEndpoint
 
 from demo.bundle import Row
 from demo.district import District
-from demo.tables import rows
+from demo.tables import build_rows
 
 BASE = "/ims/oneroster/v1p1"
 MODIFIED = "2026-08-24T00:00:00.000Z"
@@ -28,10 +28,10 @@ Record = dict[str, Any]
 
 
 @contextmanager
-def api_server(district: District, consumer_key: str, secret: str) -> Iterator[str]:
+def serve_api(district: District, consumer_key: str, secret: str) -> Iterator[str]:
     """Serves it on a free port of this machine as long as the context lasts; gives the base address."""
-    records = {name: [RECORD[name](row) for row in of_file] for name, of_file in rows(district).items()}
-    endpoint = SignatureOnlyEndpoint(_OneConsumer(consumer_key, secret))
+    records = {name: [RECORD_BUILDERS[name](row) for row in of_file] for name, of_file in build_rows(district).items()}
+    endpoint = SignatureOnlyEndpoint(_ConsumerValidator(consumer_key, secret))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -45,14 +45,14 @@ def api_server(district: District, consumer_key: str, secret: str) -> Iterator[s
                 and endpoint.validate_request(address, "GET", headers=given)[0]
             )
             if not signed:
-                self._answer(401, _problem("unauthorisedrequest", "the signature does not fit"))
+                self._answer(401, _build_error("unauthorisedrequest", "the signature does not fit"))
                 return
             parts = urlsplit(self.path)
             collection = parts.path.removeprefix(f"{BASE}/")
             if collection not in records:
-                self._answer(404, _problem("unknownobject", "there is no such collection"))
+                self._answer(404, _build_error("unknownobject", "there is no such collection"))
                 return
-            self._answer(200, *_page(collection, records[collection], dict(parse_qsl(parts.query))))
+            self._answer(200, *_build_page(collection, records[collection], dict(parse_qsl(parts.query))))
 
         def _answer(self, status: int, body: Record, total: int | None = None) -> None:
             content = json.dumps(body).encode()
@@ -79,7 +79,7 @@ def api_server(district: District, consumer_key: str, secret: str) -> Iterator[s
         thread.join()
 
 
-def _page(collection: str, records: list[Record], query: Mapping[str, str]) -> tuple[Record, int]:
+def _build_page(collection: str, records: list[Record], query: Mapping[str, str]) -> tuple[Record, int]:
     ordered = sorted(records, key=lambda record: str(record.get(query.get("sort", "sourcedId"), "")))
     if query.get("orderBy") == "desc":
         ordered.reverse()
@@ -87,7 +87,7 @@ def _page(collection: str, records: list[Record], query: Mapping[str, str]) -> t
     return {collection: ordered[start : start + limit]}, len(records)
 
 
-def _problem(minor: str, description: str) -> Record:
+def _build_error(minor: str, description: str) -> Record:
     return {
         "imsx_codeMajor": "failure",
         "imsx_severity": "error",
@@ -98,7 +98,7 @@ def _problem(minor: str, description: str) -> Record:
     }
 
 
-class _OneConsumer(RequestValidator):  # type: ignore[misc]
+class _ConsumerValidator(RequestValidator):  # type: ignore[misc]
     """Knows one key. Nonces are not remembered: it is a demo's server."""
 
     def __init__(self, key: str, secret: str) -> None:
@@ -129,69 +129,69 @@ class _OneConsumer(RequestValidator):  # type: ignore[misc]
         return True
 
 
-def _common(row: Row) -> Record:
+def _build_common_fields(row: Row) -> Record:
     return {"sourcedId": row["sourcedId"], "status": "active", "dateLastModified": MODIFIED}
 
 
-def _reference(kind: str, plural: str, sourced_id: str) -> Record:
+def _build_reference(kind: str, plural: str, sourced_id: str) -> Record:
     return {"href": f"{BASE}/{plural}/{sourced_id}", "sourcedId": sourced_id, "type": kind}
 
 
-def _references(kind: str, plural: str, cell: str) -> list[Record]:
-    return [_reference(kind, plural, each) for each in cell.split(",") if each]
+def _build_references(kind: str, plural: str, cell: str) -> list[Record]:
+    return [_build_reference(kind, plural, each) for each in cell.split(",") if each]
 
 
-def _session(row: Row) -> Record:
+def _build_session(row: Row) -> Record:
     above = row["parentSourcedId"]
     return {
-        **_common(row),
+        **_build_common_fields(row),
         "title": row["title"],
         "type": row["type"],
         "startDate": row["startDate"],
         "endDate": row["endDate"],
         "schoolYear": row["schoolYear"],
-        **({"parent": _reference("academicSession", "academicSessions", above)} if above else {}),
+        **({"parent": _build_reference("academicSession", "academicSessions", above)} if above else {}),
     }
 
 
-def _org(row: Row) -> Record:
+def _build_org(row: Row) -> Record:
     above = row.get("parentSourcedId", "")
     return {
-        **_common(row),
+        **_build_common_fields(row),
         "name": row["name"],
         "type": row["type"],
         "identifier": row["identifier"],
-        **({"parent": _reference("org", "orgs", above)} if above else {}),
+        **({"parent": _build_reference("org", "orgs", above)} if above else {}),
     }
 
 
-def _course(row: Row) -> Record:
+def _build_course(row: Row) -> Record:
     return {
-        **_common(row),
+        **_build_common_fields(row),
         "title": row["title"],
         "courseCode": row["courseCode"],
         "grades": row["grades"].split(","),
-        "org": _reference("org", "orgs", row["orgSourcedId"]),
-        "schoolYear": _reference("academicSession", "academicSessions", row["schoolYearSourcedId"]),
+        "org": _build_reference("org", "orgs", row["orgSourcedId"]),
+        "schoolYear": _build_reference("academicSession", "academicSessions", row["schoolYearSourcedId"]),
     }
 
 
-def _class(row: Row) -> Record:
+def _build_class(row: Row) -> Record:
     return {
-        **_common(row),
+        **_build_common_fields(row),
         "title": row["title"],
         "classCode": row["classCode"],
         "classType": row["classType"],
         "grades": row["grades"].split(","),
-        "course": _reference("course", "courses", row["courseSourcedId"]),
-        "school": _reference("org", "orgs", row["schoolSourcedId"]),
-        "terms": _references("academicSession", "academicSessions", row["termSourcedIds"]),
+        "course": _build_reference("course", "courses", row["courseSourcedId"]),
+        "school": _build_reference("org", "orgs", row["schoolSourcedId"]),
+        "terms": _build_references("academicSession", "academicSessions", row["termSourcedIds"]),
     }
 
 
-def _user(row: Row) -> Record:
+def _build_user(row: Row) -> Record:
     return {
-        **_common(row),
+        **_build_common_fields(row),
         "username": row["username"],
         "enabledUser": row["enabledUser"],
         "givenName": row["givenName"],
@@ -200,16 +200,16 @@ def _user(row: Row) -> Record:
         "identifier": row["identifier"],
         "email": row["email"],
         "grades": [row["grades"]] if row["grades"] else [],
-        "orgs": _references("org", "orgs", row["orgSourcedIds"]),
+        "orgs": _build_references("org", "orgs", row["orgSourcedIds"]),
     }
 
 
-def _enrollment(row: Row) -> Record:
+def _build_enrollment(row: Row) -> Record:
     return {
-        **_common(row),
-        "user": _reference("user", "users", row["userSourcedId"]),
-        "class": _reference("class", "classes", row["classSourcedId"]),
-        "school": _reference("org", "orgs", row["schoolSourcedId"]),
+        **_build_common_fields(row),
+        "user": _build_reference("user", "users", row["userSourcedId"]),
+        "class": _build_reference("class", "classes", row["classSourcedId"]),
+        "school": _build_reference("org", "orgs", row["schoolSourcedId"]),
         "role": row["role"],
         "primary": row["primary"] or "false",
         "beginDate": row["beginDate"],
@@ -217,11 +217,11 @@ def _enrollment(row: Row) -> Record:
     }
 
 
-RECORD: dict[str, Callable[[Row], Record]] = {
-    "academicSessions": _session,
-    "classes": _class,
-    "courses": _course,
-    "enrollments": _enrollment,
-    "orgs": _org,
-    "users": _user,
+RECORD_BUILDERS: dict[str, Callable[[Row], Record]] = {
+    "academicSessions": _build_session,
+    "classes": _build_class,
+    "courses": _build_course,
+    "enrollments": _build_enrollment,
+    "orgs": _build_org,
+    "users": _build_user,
 }

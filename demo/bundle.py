@@ -53,7 +53,7 @@ MANIFEST_FILES = (
 A_FIXED_TIME = (2026, 8, 24, 0, 0, 0)
 
 
-def table(file: str, rows: Iterable[Row]) -> bytes:
+def render_table(file: str, rows: Iterable[Row]) -> bytes:
     """One data file. A column that a row does not name stays blank, as bulk wants status and dateLastModified."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS[file], restval="", lineterminator="\r\n")
@@ -62,7 +62,7 @@ def table(file: str, rows: Iterable[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def manifest(files: Iterable[str]) -> bytes:
+def render_manifest(files: Iterable[str]) -> bytes:
     """manifest.csv of a bulk bundle that holds just these files."""
     here = frozenset(files)
     lines = ["propertyName,value", "manifest.version,1.0", "oneroster.version,1.1"]
@@ -76,17 +76,17 @@ def write_bundle(
     tables: Mapping[str, bytes],
     *,
     level: int = 6,
-    declared: bytes | None = None,
-    at: tuple[int, int, int, int, int, int] = A_FIXED_TIME,
+    manifest: bytes | None = None,
+    timestamp: tuple[int, int, int, int, int, int] = A_FIXED_TIME,
 ) -> None:
     """Writes the tables, by file name without `.csv`, and their manifest. An older file at `path` is replaced.
 
     declared: a manifest other than that of a bulk bundle. at: when its system made it.
     """
-    members = {"manifest": declared or manifest(tables), **tables}
+    members = {"manifest": manifest or render_manifest(tables), **tables}
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
-            entry = zipfile.ZipInfo(f"{name}.csv", at)
+            entry = zipfile.ZipInfo(f"{name}.csv", timestamp)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # else the platform's own, and other bytes elsewhere
             entry.external_attr = 0o644 << 16

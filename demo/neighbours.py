@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from demo.district import District, School
 from demo.registrar import Registrar
-from demo.timetable import timetable
+from demo.timetable import build_timetable
 
 SHELBYVILLE = (School("s-shelby-high", "Shelbyville High", ("09", "10"), pupils=14, teachers=4),)
 OGDENVILLE = (
@@ -15,17 +15,17 @@ OGDENVILLE = (
 )
 
 
-def shelbyville() -> District:
-    made = _district(61_001, "shelbyville.example", SHELBYVILLE)
+def build_shelbyville() -> District:
+    made = _build_district(61_001, "shelbyville.example", SHELBYVILLE)
     return replace(made, sourced_id="org-shelbyville", name="Shelbyville Public Schools")
 
 
-def ogdenville() -> District:
-    made = _district(84_404, "ogdenville.example", OGDENVILLE)
+def build_ogdenville() -> District:
+    made = _build_district(84_404, "ogdenville.example", OGDENVILLE)
     return replace(made, sourced_id="org-ogdenville", name="Ogdenville Community Schools")
 
 
-def without_some(district: District, leavers: int) -> District:
+def remove_pupils(district: District, leavers: int) -> District:
     """The next day: the last pupils of the list are gone, with what they were enrolled in."""
     pupils = [person.sourced_id for person in district.people if person.role == "student"]
     gone = frozenset(pupils[-leavers:])
@@ -36,11 +36,13 @@ def without_some(district: District, leavers: int) -> District:
     )
 
 
-def _district(seed: int, domain: str, schools: tuple[School, ...]) -> District:
+def _build_district(seed: int, domain: str, schools: tuple[School, ...]) -> District:
     registrar = Registrar(seed, domain)
     people = []
     for school in schools:
         here = (school.sourced_id,)
-        people += [registrar.take_in("teacher", here) for _ in range(school.teachers)]
-        people += [registrar.take_in("student", here, grade) for grade in school.grades for _ in range(school.pupils)]
-    return timetable(registrar, tuple(people), schools)
+        people += [registrar.create_person("teacher", here) for _ in range(school.teachers)]
+        people += [
+            registrar.create_person("student", here, grade) for grade in school.grades for _ in range(school.pupils)
+        ]
+    return build_timetable(registrar, tuple(people), schools)

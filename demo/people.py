@@ -11,8 +11,8 @@ from pathlib import Path
 from demo.bundle import write_bundle
 from demo.district import EVERGREEN, HIGH, LINCOLN, MIDDLE, SCHOOLS, District, Enrollment, Person, SchoolClass
 from demo.registrar import Registrar
-from demo.tables import tables
-from demo.timetable import enrollment, timetable
+from demo.tables import render_tables
+from demo.timetable import build_enrollment, build_timetable
 
 SEED = 20260824
 JOINING_PUPILS = (("KG", EVERGREEN), ("03", EVERGREEN), ("06", MIDDLE), ("07", MIDDLE), ("09", HIGH), ("09", HIGH))
@@ -29,51 +29,53 @@ class SecondDay:
     """
 
     district: District
-    joined: tuple[Person, ...]
-    left: tuple[Person, ...]
-    school_lost: tuple[Person, ...]
-    mailed: tuple[Person, ...]
-    rekeyed: tuple[Person, Person]
-    spoiled: Person
-    closed: SchoolClass
+    newcomers: tuple[Person, ...]
+    leavers: tuple[Person, ...]
+    missing_school_people: tuple[Person, ...]
+    email_changes: tuple[Person, ...]
+    rekey_pair: tuple[Person, Person]
+    bad_role_person: Person
+    ending_class: SchoolClass
 
 
-def day_one(path: Path) -> None:
+def write_day_one(path: Path) -> None:
     """Writes the bundle of the first day."""
-    write_bundle(path, tables(first_day(Registrar(SEED))))
+    write_bundle(path, render_tables(build_first_day(Registrar(SEED))))
 
 
-def day_two(path: Path) -> None:
+def write_day_two(path: Path) -> None:
     """Writes the bundle of the next day."""
-    write_bundle(path, tables(second_day().district))
+    write_bundle(path, render_tables(build_second_day().district))
 
 
-def first_day(registrar: Registrar) -> District:
+def build_first_day(registrar: Registrar) -> District:
     people: list[Person] = []
     for school in SCHOOLS:
         here = (school.sourced_id,)
         if school is not LINCOLN:
-            people.append(registrar.take_in("administrator", here))
-        people += [registrar.take_in("teacher", here) for _ in range(school.teachers)]
-        people += [registrar.take_in("student", here, grade) for grade in school.grades for _ in range(school.pupils)]
+            people.append(registrar.create_person("administrator", here))
+        people += [registrar.create_person("teacher", here) for _ in range(school.teachers)]
+        people += [
+            registrar.create_person("student", here, grade) for grade in school.grades for _ in range(school.pupils)
+        ]
     # One teacher works at two schools, as some do.
     shared = next(place for place, person in enumerate(people) if person.role == "teacher")
     people[shared] = replace(people[shared], schools=(HIGH.sourced_id, MIDDLE.sourced_id))
-    return timetable(registrar, tuple(people))
+    return build_timetable(registrar, tuple(people))
 
 
-def second_day() -> SecondDay:
+def build_second_day() -> SecondDay:
     registrar = Registrar(SEED)
-    first = first_day(registrar)
+    first = build_first_day(registrar)
     lost = tuple(person for person in first.people if LINCOLN.sourced_id in person.schools)
     pupils = [person for person in first.people if person.role == "student" and person not in lost]
-    chosen = registrar.some(pupils, 9)
+    chosen = registrar.pick_people(pupils, 9)
     left, to_mail, moved, spoiled = tuple(chosen[:4]), chosen[4:7], chosen[7], chosen[8]
 
     mailed = tuple(replace(person, email=f"{person.username}@springfield.example") for person in to_mail)
     rekeyed = replace(moved, sourced_id=moved.sourced_id.replace("u-", "n-"))
     spoiled = replace(spoiled, role="wizard")
-    joined = tuple(registrar.take_in("student", (school.sourced_id,), grade) for grade, school in JOINING_PUPILS)
+    joined = tuple(registrar.create_person("student", (school.sourced_id,), grade) for grade, school in JOINING_PUPILS)
 
     gone = {person.sourced_id for person in (*left, *lost)}
     now = {person.sourced_id: person for person in (*mailed, spoiled)} | {moved.sourced_id: rekeyed}
@@ -87,19 +89,19 @@ def second_day() -> SecondDay:
         first,
         people=(*stayed, *joined),
         classes=tuple(taught for taught in first.classes if taught.sourced_id != CLOSED_CLASS),
-        enrollments=(*enrollments, *_seats(first, joined)),
+        enrollments=(*enrollments, *_assign_seats(first, joined)),
     )
     closed = next(taught for taught in first.classes if taught.sourced_id == CLOSED_CLASS)
     return SecondDay(district, joined, left, lost, mailed, (moved, rekeyed), spoiled, closed)
 
 
-def _seats(first: District, joined: tuple[Person, ...]) -> list[Enrollment]:
+def _assign_seats(first: District, newcomers: tuple[Person, ...]) -> list[Enrollment]:
     """Who joins sits in the first class of every course of the grade."""
     seats: list[Enrollment] = []
-    for person in joined:
+    for person in newcomers:
         courses: set[str] = set()
         for taught in first.classes:
             if taught.school in person.schools and person.grade in taught.grades and taught.course not in courses:
                 courses.add(taught.course)
-                seats.append(enrollment(len(first.enrollments) + len(seats) + 1, taught, person))
+                seats.append(build_enrollment(len(first.enrollments) + len(seats) + 1, taught, person))
     return seats

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.credentials import write_secrets
-from demo.people import day_one
+from demo.people import write_day_one
 
 ROOT = Path(__file__).resolve().parent.parent
 TOWNS = (
@@ -59,14 +59,14 @@ blockquote{{margin:0 0 16px;padding:0 1em;border-left:.25em solid #d1d9e0;color:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CiOutput:
     """What CI shows of the pull request."""
 
     comment: str
     report: str
 
 
-def play(folder: Path) -> Shown:
+def build_example(folder: Path) -> CiOutput:
     """folder: empty; the repository is made in it. Raises CalledProcessError where a command ends otherwise than it
     should."""
     shutil.copytree(ROOT / "customers", folder / "customers")
@@ -76,11 +76,11 @@ def play(folder: Path) -> Shown:
         place = folder / "customers" / town / "customer.yaml"
         place.parent.mkdir()
         place.write_text(SMALL.format(id=town, name=town.replace("-", " ").title()), encoding="utf-8")
-    _git(folder, "init", "--quiet", "--initial-branch", "main")
-    _commit(folder)
-    day_one(folder / ".demo" / "day-1.zip")
-    _reconciler(folder, "apply", "--yes")
-    _reconciler(folder, "apply", "springfield", "--zip", ".demo/day-1.zip", "--yes")
+    _run_git(folder, "init", "--quiet", "--initial-branch", "main")
+    _commit_customers(folder)
+    write_day_one(folder / ".demo" / "day-1.zip")
+    _run_reconciler(folder, "apply", "--yes")
+    _run_reconciler(folder, "apply", "springfield", "--zip", ".demo/day-1.zip", "--yes")
     for name, before, after in EDITS:
         path = folder / "customers" / name
         text = path.read_text(encoding="utf-8")
@@ -88,11 +88,11 @@ def play(folder: Path) -> Shown:
             raise ValueError(f"{name} does not say {before!r} any more")
         path.write_text(text.replace(before, after), encoding="utf-8")
     shutil.rmtree(folder / "customers" / REMOVED)
-    shown = [_reconciler(folder, "plan", "--base", "main", "--format", form) for form in ("markdown", "html")]
-    return Shown(*shown)
+    shown = [_run_reconciler(folder, "plan", "--base", "main", "--format", form) for form in ("markdown", "html")]
+    return CiOutput(*shown)
 
 
-def draw(page: Path, picture: Path, *, height: int = HEIGHT) -> None:
+def capture_page(page: Path, picture: Path, *, height: int = HEIGHT) -> None:
     """page: an HTML file. Raises CalledProcessError, FileNotFoundError where there is no chromium."""
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1")
     size = f"--window-size={WIDTH},{height}"
@@ -100,37 +100,37 @@ def draw(page: Path, picture: Path, *, height: int = HEIGHT) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=120)
 
 
-def record(shown: Shown, docs: Path) -> None:
+def record_pictures(output: CiOutput, docs: Path) -> None:
     """Draws both pictures below `docs`."""
     from markdown_it import MarkdownIt
 
-    content = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(shown.comment)
+    content = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(output.comment)
     with tempfile.TemporaryDirectory() as place:
         pages = {
             "pull-request-comment": PAGE.format(content=content.replace("<details>", "<details open>")),
-            "pull-request-report": shown.report,
+            "pull-request-report": output.report,
         }
         for name, text in pages.items():
             page = Path(place) / f"{name}.html"
             page.write_text(text, encoding="utf-8")
-            draw(page, (docs / f"{name}.png").resolve())
+            capture_page(page, (docs / f"{name}.png").resolve())
 
 
-def _reconciler(folder: Path, *words: str) -> str:
+def _run_reconciler(folder: Path, *words: str) -> str:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RECONCILER_")}
     kept["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [kept.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "reconciler", *words]
     return subprocess.run(command, cwd=folder, env=kept, check=True, capture_output=True, text=True).stdout
 
 
-def _git(folder: Path, *words: str) -> None:
+def _run_git(folder: Path, *words: str) -> None:
     who = ("-c", "user.name=Demo", "-c", "user.email=demo@reader.example")
     subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
 
 
-def _commit(folder: Path) -> None:
-    _git(folder, "add", "customers", "reconciler.yaml")
-    _git(folder, "commit", "--quiet", "--message", "the customers")
+def _commit_customers(folder: Path) -> None:
+    _run_git(folder, "add", "customers", "reconciler.yaml")
+    _run_git(folder, "commit", "--quiet", "--message", "the customers")
 
 
 def main() -> int:
@@ -138,9 +138,9 @@ def main() -> int:
     options.add_argument("--record", type=Path, metavar="DOCS", help="draw the pictures below this folder")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        shown = play(Path(place))
+        shown = build_example(Path(place))
     if chosen.record:
-        record(shown, chosen.record)
+        record_pictures(shown, chosen.record)
     else:
         print(shown.comment)
     return 0

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo.api_server import api_server
+from demo.api_server import serve_api
 from demo.bundle import write_bundle
-from demo.neighbours import ogdenville, shelbyville
-from demo.sftp_server import sftp_server
-from demo.tables import tables
+from demo.neighbours import build_ogdenville, build_shelbyville
+from demo.sftp_server import serve_sftp
+from demo.tables import render_tables
 
 CONSUMER_KEY = "reader-ogdenville"
 USERNAME = "reader"
@@ -29,30 +29,30 @@ network: {allow: ["127.0.0.1"]}
 
 
 @contextmanager
-def servers(root: Path) -> Iterator[Path]:
+def run_servers(root: Path) -> Iterator[Path]:
     """Both run as long as the context lasts. Gives a copy of the customers' files, in `.demo/here/`, in which nothing
     differs but their addresses."""
     place = root / ".demo"
     outgoing = place / "sftp" / "out"
     outgoing.mkdir(parents=True)
-    write_bundle(outgoing / "roster.zip", tables(shelbyville()))
+    write_bundle(outgoing / "roster.zip", render_tables(build_shelbyville()))
     password, secret = (
         (place / "secrets" / customer / name).read_text()
         for customer, name in (("shelbyville", "sftp"), ("ogdenville", "oneroster"))
     )
     with (
-        sftp_server(place / "sftp", USERNAME, password) as sftp,
-        api_server(ogdenville(), CONSUMER_KEY, secret) as url,
+        serve_sftp(place / "sftp", USERNAME, password) as sftp,
+        serve_api(build_ogdenville(), CONSUMER_KEY, secret) as url,
     ):
         copied = place / "here" / "customers"
         shutil.copytree(root / "customers", copied)
         (copied.parent / "reconciler.yaml").write_text(SETTINGS, encoding="utf-8")
-        _rewrite(copied / "shelbyville", host=sftp.host, port=str(sftp.port), host_key=sftp.host_key)
-        _rewrite(copied / "ogdenville", url=url)
+        _rewrite_addresses(copied / "shelbyville", host=sftp.host, port=str(sftp.port), host_key=sftp.host_key)
+        _rewrite_addresses(copied / "ogdenville", url=url)
         yield copied
 
 
-def _rewrite(customer: Path, **values: str) -> None:
+def _rewrite_addresses(customer: Path, **values: str) -> None:
     file = customer / "customer.yaml"
     text = file.read_text(encoding="utf-8")
     for key, value in values.items():

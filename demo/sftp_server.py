@@ -22,7 +22,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class SftpAddress:
     """host_key: as it is pinned in YAML."""
 
     host: str
@@ -31,22 +31,22 @@ class Address:
 
 
 @contextmanager
-def sftp_server(folder: Path, username: str, password: str) -> Iterator[Address]:
+def serve_sftp(folder: Path, username: str, password: str) -> Iterator[SftpAddress]:
     """Serves the folder as `/` on a free port of this machine as long as the context lasts."""
     key = paramiko.ECDSAKey.generate()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = Thread(target=_serve, args=(listener, key, folder, username, password), daemon=True)
+        thread = Thread(target=_serve_connections, args=(listener, key, folder, username, password), daemon=True)
         thread.start()
         host, port = listener.getsockname()
         try:
-            yield Address(host, port, f"{key.get_name()} {key.get_base64()}")
+            yield SftpAddress(host, port, f"{key.get_name()} {key.get_base64()}")
         finally:
             # An accept that waits does not see that its socket was closed.
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
-def _serve(listener: socket.socket, key: paramiko.PKey, folder: Path, username: str, password: str) -> None:
+def _serve_connections(listener: socket.socket, key: paramiko.PKey, folder: Path, username: str, password: str) -> None:
     while True:
         try:
             connection, _ = listener.accept()
@@ -54,12 +54,12 @@ def _serve(listener: socket.socket, key: paramiko.PKey, folder: Path, username: 
             return
         transport = paramiko.Transport(connection)
         transport.add_server_key(key)
-        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _ReadOnly, folder)
+        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _ReadOnlyFiles, folder)
         with suppress(paramiko.SSHException, EOFError, OSError):
-            transport.start_server(server=_OneUser(username, password))
+            transport.start_server(server=_SingleUserServer(username, password))
 
 
-class _OneUser(paramiko.ServerInterface):
+class _SingleUserServer(paramiko.ServerInterface):
     def __init__(self, username: str, password: str) -> None:
         self._known = (username, password)
 
@@ -74,25 +74,26 @@ class _OneUser(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
 
-class _ReadOnly(paramiko.SFTPServerInterface):
+class _ReadOnlyFiles(paramiko.SFTPServerInterface):
     def __init__(self, server: paramiko.ServerInterface, folder: Path) -> None:
         super().__init__(server)
         self._folder = folder
 
-    def _real(self, path: str) -> Path:
+    def _resolve_path(self, path: str) -> Path:
         return self._folder / self.canonicalize(path).lstrip("/")
 
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         try:
             return [
-                paramiko.SFTPAttributes.from_stat(each.stat(), each.name) for each in sorted(self._real(path).iterdir())
+                paramiko.SFTPAttributes.from_stat(each.stat(), each.name)
+                for each in sorted(self._resolve_path(path).iterdir())
             ]
         except OSError as problem:
             return paramiko.SFTPServer.convert_errno(problem.errno or 0)
 
     def stat(self, path: str) -> paramiko.SFTPAttributes | int:
         try:
-            return paramiko.SFTPAttributes.from_stat(self._real(path).stat())
+            return paramiko.SFTPAttributes.from_stat(self._resolve_path(path).stat())
         except OSError as problem:
             return paramiko.SFTPServer.convert_errno(problem.errno or 0)
 
@@ -102,12 +103,12 @@ class _ReadOnly(paramiko.SFTPServerInterface):
         if flags & (os.O_WRONLY | os.O_RDWR):
             return paramiko.SFTP_PERMISSION_DENIED
         try:
-            return _Opened(flags, self._real(path))
+            return _OpenFile(flags, self._resolve_path(path))
         except OSError as problem:
             return paramiko.SFTPServer.convert_errno(problem.errno or 0)
 
 
-class _Opened(paramiko.SFTPHandle):
+class _OpenFile(paramiko.SFTPHandle):
     def __init__(self, flags: int, path: Path) -> None:
         super().__init__(flags)
         self.readfile = path.open("rb")

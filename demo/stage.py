@@ -15,7 +15,7 @@ from pathlib import Path
 from demo.credentials import write_secrets
 
 
-class Unexpected(Exception):  # noqa: N818 - it is what the demo reports, not a defect of it
+class DemoFailure(Exception):  # noqa: N818 - it is what the demo reports, not a defect of it
     """A command did not do what the demo shows. Says which, and where to look."""
 
 
@@ -27,7 +27,7 @@ class Stage:
     environment: Mapping[str, str]
 
     @classmethod
-    def fresh(cls, root: Path) -> Stage:
+    def create_fresh(cls, root: Path) -> Stage:
         """Makes `.demo/` anew: whatever an earlier run left there is gone."""
         folder = root / ".demo"
         if folder.exists():
@@ -37,10 +37,10 @@ class Stage:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RECONCILER_")}
         return cls(root, kept)
 
-    def say(self, sentence: str) -> None:
+    def print_sentence(self, sentence: str) -> None:
         print(f"\n# {sentence}", flush=True)
 
-    def run(self, *arguments: str, expected: int, keep: bool = False) -> str:
+    def run_command(self, *arguments: str, exit_code: int, capture: bool = False) -> str:
         """Shows the command and runs it. keep: returns what it printed, which is shown all the same.
 
         Raises Unexpected where it ends with another exit code.
@@ -49,29 +49,29 @@ class Stage:
         print(f"\n$ {shown}", flush=True)
         program = Path(sys.executable).with_name("reconciler")
         if not program.exists():
-            raise Unexpected(f"{program} is not there. `make demo` installs it first.")
+            raise DemoFailure(f"{program} is not there. `make demo` installs it first.")
         done = subprocess.run(
             [str(program), *arguments],
             cwd=self.root,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
             # Else its own terminal, so that it prints as it would for a person.
-            stdout=subprocess.PIPE if keep else None,
+            stdout=subprocess.PIPE if capture else None,
             text=True,
             check=False,
         )
-        if keep:
+        if capture:
             print(done.stdout, end="", flush=True)
-        if done.returncode != expected:
-            raise Unexpected(
-                f"`{shown}` ended with {done.returncode}; it should end with {expected}.\n"
+        if done.returncode != exit_code:
+            raise DemoFailure(
+                f"`{shown}` ended with {done.returncode}; it should end with {exit_code}.\n"
                 f"What it worked on is in {self.root / '.demo'}; `reconciler --debug {arguments[0]} …` says more."
             )
         return done.stdout or ""
 
-    def hold_of(self, customer: str, output: str) -> str:
+    def find_hold(self, customer: str, output: str) -> str:
         """The id of that customer's hold, as a person would read it off the screen."""
         found = re.search(rf"\b{re.escape(customer)}:\d+:[0-9a-f]+\b", output)
         if found is None:
-            raise Unexpected(f"`reconciler holds` names no hold of {customer}.")
+            raise DemoFailure(f"`reconciler holds` names no hold of {customer}.")
         return found.group()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from demo.bundle import Row, table
+from demo.bundle import Row, render_table
 from demo.district import District
 
 YEAR = "t-2026"
@@ -16,24 +16,24 @@ SESSIONS = (
 )
 
 
-def tables(district: District) -> Mapping[str, bytes]:
+def render_tables(district: District) -> Mapping[str, bytes]:
     """Every data file of the bundle, by name without `.csv`."""
-    return {file: table(file, of_file) for file, of_file in rows(district).items()}
+    return {file: render_table(file, of_file) for file, of_file in build_rows(district).items()}
 
 
-def rows(district: District) -> Mapping[str, Iterator[Row]]:
+def build_rows(district: District) -> Mapping[str, Iterator[Row]]:
     """By file without `.csv`; a row does not name what it leaves blank."""
     return {
-        "academicSessions": _sessions(),
-        "classes": _classes(district),
-        "courses": _courses(district),
-        "enrollments": _enrollments(district),
-        "orgs": _orgs(district),
-        "users": _users(district),
+        "academicSessions": _build_session_rows(),
+        "classes": _build_class_rows(district),
+        "courses": _build_course_rows(district),
+        "enrollments": _build_enrollment_rows(district),
+        "orgs": _build_org_rows(district),
+        "users": _build_user_rows(district),
     }
 
 
-def _sessions() -> Iterator[Row]:
+def _build_session_rows() -> Iterator[Row]:
     for sourced_id, title, kind, start, end, parent in SESSIONS:
         yield {
             "sourcedId": sourced_id,
@@ -46,7 +46,7 @@ def _sessions() -> Iterator[Row]:
         }
 
 
-def _orgs(district: District) -> Iterator[Row]:
+def _build_org_rows(district: District) -> Iterator[Row]:
     yield {"sourcedId": district.sourced_id, "name": district.name, "type": "district", "identifier": "62701"}
     for number, school in enumerate(district.schools, start=1):
         yield {
@@ -58,7 +58,7 @@ def _orgs(district: District) -> Iterator[Row]:
         }
 
 
-def _courses(district: District) -> Iterator[Row]:
+def _build_course_rows(district: District) -> Iterator[Row]:
     for course in district.courses:
         yield {
             "sourcedId": course.sourced_id,
@@ -70,7 +70,7 @@ def _courses(district: District) -> Iterator[Row]:
         }
 
 
-def _classes(district: District) -> Iterator[Row]:
+def _build_class_rows(district: District) -> Iterator[Row]:
     for taught in district.classes:
         yield {
             "sourcedId": taught.sourced_id,
@@ -84,7 +84,7 @@ def _classes(district: District) -> Iterator[Row]:
         }
 
 
-def _users(district: District) -> Iterator[Row]:
+def _build_user_rows(district: District) -> Iterator[Row]:
     for person in district.people:
         yield {
             "sourcedId": person.sourced_id,
@@ -100,7 +100,7 @@ def _users(district: District) -> Iterator[Row]:
         }
 
 
-def _enrollments(district: District) -> Iterator[Row]:
+def _build_enrollment_rows(district: District) -> Iterator[Row]:
     for entry in district.enrollments:
         yield {
             "sourcedId": entry.sourced_id,

@@ -12,33 +12,33 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 
-def _of_the_machine() -> datetime:
+def _read_system_time() -> datetime:
     return datetime.now(UTC)
 
 
-_source: ContextVar[Callable[[], datetime]] = ContextVar("clock", default=_of_the_machine)
+_time_source: ContextVar[Callable[[], datetime]] = ContextVar("clock", default=_read_system_time)
 
 
-def now() -> str:
+def get_current_moment() -> str:
     """The moment in UTC, to the second."""
-    return f"{_source.get()().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{_time_source.get()().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def today(timezone: str = "UTC") -> str:
+def get_current_day(timezone: str = "UTC") -> str:
     """The day in a time zone of the IANA list."""
-    return f"{_source.get()().astimezone(ZoneInfo(timezone)):%Y-%m-%d}"
+    return f"{_time_source.get()().astimezone(ZoneInfo(timezone)):%Y-%m-%d}"
 
 
-def before(moment: str, span: timedelta) -> str:
+def subtract_span(moment: str, span: timedelta) -> str:
     """The moment so long before another."""
     return f"{datetime.fromisoformat(moment).astimezone(UTC) - span:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @contextmanager
-def at(moment: datetime) -> Iterator[None]:
+def freeze_time(moment: datetime) -> Iterator[None]:
     """Within it, it is always this moment: for simulations and tests."""
-    token = _source.set(lambda: moment)
+    token = _time_source.set(lambda: moment)
     try:
         yield
     finally:
-        _source.reset(token)
+        _time_source.reset(token)

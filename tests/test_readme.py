@@ -16,8 +16,8 @@ def test_everything_in_the_readme_comes_out_as_written(tmp_path: Path) -> None:
 
 
 def test_every_verb_of_the_readme_is_one_of_the_program() -> None:
-    from reconciler.cli.main import VERBS
+    from reconciler.cli.main import COMMANDS
 
     text = README.read_text(encoding="utf-8")
     table = text[text.index("## Commands") : text.index("## What is where")]
-    assert {verb for verb in VERBS if f"`{verb} " in table or f"`{verb}`" in table} == set(VERBS)
+    assert {verb for verb in COMMANDS if f"`{verb} " in table or f"`{verb}`" in table} == set(COMMANDS)

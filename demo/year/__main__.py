@@ -10,12 +10,12 @@ from pathlib import Path
 
 from demo.year.agenda import NAMES, NEEDED
 from demo.year.life import HABITS
-from demo.year.picture import picture
+from demo.year.picture import render_picture
 from demo.year.play import Evening, Year
-from demo.year.program import Unexpected
+from demo.year.program import CommandFailure
 from demo.year.schools import SCALES
 from demo.year.series import Series
-from demo.year.summary import summary
+from demo.year.summary import summarize_year
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 20260824
@@ -24,7 +24,7 @@ SHOWN = 12
 
 
 def main(arguments: list[str] | None = None) -> int:
-    asked = _asked(arguments)
+    asked = _parse_arguments(arguments)
     # as the program itself does: many objects that stay, few cycles among them
     gc.set_threshold(50_000, 20, 20)
     folder = ROOT / ".demo" / "year"
@@ -35,24 +35,24 @@ def main(arguments: list[str] | None = None) -> int:
     year = Year(folder, store, asked.seed, SCALES[asked.scale], frozenset(asked.without))
     days, wrong = [], 0
     try:
-        for evening in year.evenings():
+        for evening in year.run_evenings():
             days.append(evening.day)
             wrong += len(evening.problems)
             if asked.verbose or evening.problems:
-                _tell(evening)
-    except Unexpected as unexpected:
+                _print_evening(evening)
+    except CommandFailure as unexpected:
         print(f"The year stopped after {days[-1].day if days else 'no day'}: {unexpected}", file=sys.stderr)
         return 1
     series = Series(asked.seed, asked.scale, days)
-    print(summary(series, year.office, wrong))
+    print(summarize_year(series, year.office, wrong))
     print(f"{year.seconds:.0f} seconds", file=sys.stderr)
     if asked.record and not wrong:
-        (asked.record / "year.json").write_text(series.dump(), encoding="utf-8")
-        (asked.record / "year.svg").write_text(picture(series), encoding="utf-8")
+        (asked.record / "year.json").write_text(series.dump_json(), encoding="utf-8")
+        (asked.record / "year.svg").write_text(render_picture(series), encoding="utf-8")
     return 1 if wrong else 0
 
 
-def _asked(arguments: list[str] | None) -> argparse.Namespace:
+def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo.year", description=__doc__)
     parser.add_argument("--scale", choices=SCALES, default="whole")
     parser.add_argument("--seed", type=int, default=SEED)
@@ -63,7 +63,7 @@ def _asked(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _tell(evening: Evening) -> None:
+def _print_evening(evening: Evening) -> None:
     day = evening.day
     print(
         f"{day.day} {day.event or '-':<30} {day.became:<9} should {day.should} live {day.live} "

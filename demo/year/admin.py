@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from demo.district import DISTRICT
-from demo.year.export import enrollment_id
+from demo.year.export import build_enrollment_id
 from demo.year.member import Member
 from demo.year.office import Office
 from demo.year.platform import CUSTOMER
-from demo.year.program import Planned
+from demo.year.program import PlanResult
 
 CUSTOMER_FILE = """\
 kind: customer
@@ -47,26 +47,26 @@ class Admin:
     approvals: list[str] = field(default_factory=list)
     allow: list[str] = field(default_factory=list)
 
-    def set_up(self) -> None:
+    def write_files(self) -> None:
         place = self.folder / "customers" / CUSTOMER
         (place / "lessons").mkdir(parents=True)
         for name, title in LESSONS.items():
             (place / "lessons" / f"{name}.yaml").write_text(LESSON.format(id=name, title=title), encoding="utf-8")
-        self.write()
+        self.write_customer()
 
-    def only_add(self, first: date, last: date) -> None:
+    def restrict_to_adds(self, first: date, last: date) -> None:
         self.calendar.append(f"{{from: {first}, to: {last}, mode: adds_only}}")
-        self.write()
+        self.write_customer()
 
-    def approve_ahead(self, people: int, until: date, reason: str) -> None:
+    def add_pre_approval(self, people: int, until: date, reason: str) -> None:
         self.approvals.append(f"{{people: {people}, until: {until}, reason: {reason}}}")
-        self.write()
+        self.write_customer()
 
-    def let_pass(self, gate: str, until: date, reason: str) -> None:
+    def allow_gate(self, gate: str, until: date, reason: str) -> None:
         self.allow.append(f"{{gate: {gate}, until: {until}, reason: {reason}}}")
-        self.write()
+        self.write_customer()
 
-    def write(self) -> None:
+    def write_customer(self) -> None:
         text = CUSTOMER_FILE.format(customer=CUSTOMER, org=DISTRICT, percent=PERCENT, per_school=PER_SCHOOL)
         for key in ("calendar", "approvals", "allow"):
             lines = getattr(self, key)
@@ -74,20 +74,22 @@ class Admin:
                 text += f"  {key}:\n" + "".join(f"    - {line}\n" for line in lines)
         (self.folder / "customers" / CUSTOMER / "customer.yaml").write_text(text, encoding="utf-8")
 
-    def agrees(self, office: Office, planned: Planned) -> bool:
+    def agrees_with_plan(self, office: Office, plan_result: PlanResult) -> bool:
         """Whether all that is held is as it is in truth."""
-        here = {key: member for member in office.here() for key in member.sourced_ids}
-        seats = {enrollment_id(office, member, key) for member in office.here() for key in member.seats}
+        here = {key: member for member in office.list_present() for key in member.sourced_ids}
+        seats = {build_enrollment_id(office, member, key) for member in office.list_present() for key in member.seats}
         right = {
-            "user": lambda change: _right_person(change, here),
+            "user": lambda change: _is_right_person(change, here),
             "class": lambda change: (change["key"] in office.sections) is (change["action"] != "delete"),
             "enrollment": lambda change: (change["key"] in seats) is (change["action"] != "delete"),
             "org": lambda change: change["action"] != "delete",
         }
-        return all(right[change["kind"]](change) for change in planned.held() if change["kind"] in right)
+        return all(
+            right[change["kind"]](change) for change in plan_result.iter_held_changes() if change["kind"] in right
+        )
 
 
-def _right_person(change: dict[str, Any], here: dict[str, Member]) -> bool:
+def _is_right_person(change: dict[str, Any], here: dict[str, Member]) -> bool:
     """Whoever is removed is gone; whoever gets a new sourcedId is the one who had the old; all else is as it is."""
     member = here.get(change["key"])
     if member is None or change["action"] in ("delete", "suspend"):

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from demo.year import faults, turns
-from demo.year.dates import END, FIRST_DAY, NEXT_YEAR, ROLL_OVER, SPRING_BEGINS, in_summer, roster_days
-from demo.year.expected import Expect
+from demo.year.dates import END, FIRST_DAY, NEXT_YEAR, ROLL_OVER, SPRING_BEGINS, is_summer, list_roster_days
+from demo.year.expected import DayExpectation
 from demo.year.faults import Fault
 from demo.year.turns import Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AgendaEntry:
     """name: as it is switched off by, and shown. first, last: its days. turn: what becomes true. fault: what is sent
     instead of the truth. Nothing ordinary happens on a day with a fault that must change nothing.
 
@@ -25,71 +25,76 @@ class Entry:
     first: date
     turn: Turn | None = None
     fault: Fault | None = None
-    expect: Expect = Expect.EXACT
+    expect: DayExpectation = DayExpectation.EXACT
     last: date | None = None
     mark: str = ""
-    meanwhile: bool = False
+    launch_meanwhile: bool = False
 
-    def on(self, day: date) -> bool:
+    def contains_day(self, day: date) -> bool:
         return self.first <= day <= (self.last or self.first)
 
     @property
     def quiet(self) -> bool:
-        return self.expect in (Expect.UNCHANGED, Expect.SAFE, Expect.BLED) or self.turn is turns.school_begins
+        return (
+            self.expect in (DayExpectation.UNCHANGED, DayExpectation.SAFE, DayExpectation.BLED)
+            or self.turn is turns.begin_school
+        )
 
 
-def _wrong(name: str, day: date, fault: Fault, expect: Expect = Expect.UNCHANGED, mark: str = "wrong") -> Entry:
-    return Entry(name, day, fault=fault, expect=expect, mark=mark)
+def _build_fault_entry(
+    name: str, day: date, fault: Fault, expect: DayExpectation = DayExpectation.UNCHANGED, mark: str = "wrong"
+) -> AgendaEntry:
+    return AgendaEntry(name, day, fault=fault, expect=expect, mark=mark)
 
 
-AGENDA: tuple[Entry, ...] = (
-    Entry("first-day", FIRST_DAY, turns.school_begins),
-    Entry("bit-of-everything", date(2026, 9, 2), turns.a_bit_of_everything),
-    Entry("same-file-twice", date(2026, 9, 9), fault=faults.same_again, expect=Expect.UNCHANGED),
-    Entry("bad-rows", date(2026, 9, 16), fault=faults.bad_rows),
-    _wrong("outage-cut-off", date(2026, 9, 23), faults.cut_off),
-    _wrong("outage-cut-off-inside", date(2026, 9, 24), faults.cut_off_inside),
-    Entry("username-swap", date(2026, 9, 30), turns.swap_usernames),
-    Entry("two-sourced-ids", date(2026, 10, 6), turns.two_sourced_ids),
-    Entry("bad-rows", date(2026, 10, 8), fault=faults.bad_rows),
-    _wrong("school-left-out", date(2026, 10, 14), faults.school_left_out),
-    _wrong("outage-half-file", date(2026, 10, 21), faults.half_of_the_people),
-    _wrong("wrong-file", date(2026, 11, 3), faults.another_district),
-    _wrong("swapped-files", date(2026, 11, 4), faults.swapped_files),
-    _wrong("header-only", date(2026, 11, 10), faults.header_only),
-    _wrong("older-file", date(2026, 11, 17), faults.older_file),
-    Entry("link-while-planned", date(2026, 11, 20), turns.some_leave, meanwhile=True),
-    Entry(
+AGENDA: tuple[AgendaEntry, ...] = (
+    AgendaEntry("first-day", FIRST_DAY, turns.begin_school),
+    AgendaEntry("bit-of-everything", date(2026, 9, 2), turns.run_every_habit),
+    AgendaEntry("same-file-twice", date(2026, 9, 9), fault=faults.repeat_last_file, expect=DayExpectation.UNCHANGED),
+    AgendaEntry("bad-rows", date(2026, 9, 16), fault=faults.break_rows),
+    _build_fault_entry("outage-cut-off", date(2026, 9, 23), faults.cut_off_upload),
+    _build_fault_entry("outage-cut-off-inside", date(2026, 9, 24), faults.cut_off_users),
+    AgendaEntry("username-swap", date(2026, 9, 30), turns.swap_usernames),
+    AgendaEntry("two-sourced-ids", date(2026, 10, 6), turns.add_second_sourced_ids),
+    AgendaEntry("bad-rows", date(2026, 10, 8), fault=faults.break_rows),
+    _build_fault_entry("school-left-out", date(2026, 10, 14), faults.leave_school_out),
+    _build_fault_entry("outage-half-file", date(2026, 10, 21), faults.drop_half_of_people),
+    _build_fault_entry("wrong-file", date(2026, 11, 3), faults.send_other_district),
+    _build_fault_entry("swapped-files", date(2026, 11, 4), faults.swap_files),
+    _build_fault_entry("header-only", date(2026, 11, 10), faults.send_header_only),
+    _build_fault_entry("older-file", date(2026, 11, 17), faults.send_older_file),
+    AgendaEntry("link-while-planned", date(2026, 11, 20), turns.remove_some_pupils, launch_meanwhile=True),
+    AgendaEntry(
         "slow-bleed",
         date(2026, 12, 1),
-        fault=faults.slow_bleed,
-        expect=Expect.BLED,
+        fault=faults.drop_pupils_slowly,
+        expect=DayExpectation.BLED,
         last=date(2026, 12, 10),
         mark="wrong",
     ),
-    Entry("spring-begins", SPRING_BEGINS, turns.spring_begins, mark="turn"),
-    _wrong("spreadsheet", date(2027, 1, 27), faults.spreadsheet),
-    _wrong("migration-without-identifiers", date(2027, 2, 8), faults.migration_without_identifiers),
-    Entry("migration", date(2027, 2, 16), turns.new_system, mark="turn"),
-    Entry("delta", date(2027, 2, 24), fault=faults.changes_only),
-    _wrong("pupils-as-teachers", date(2027, 3, 3), faults.pupils_as_teachers),
-    Entry("aides-become-teachers", date(2027, 3, 10), turns.aides_become_teachers),
-    _wrong("school-vanished", date(2027, 3, 17), faults.school_vanished),
-    _wrong("optional-files-missing", date(2027, 4, 13), faults.optional_files_missing),
-    Entry("one-sourced-id-again", date(2027, 4, 20), turns.one_sourced_id_again),
-    _wrong("empty-file", date(2027, 5, 11), faults.empty_file),
-    Entry("bit-of-everything", date(2027, 5, 18), turns.a_bit_of_everything),
-    Entry("roll-over", ROLL_OVER, turns.roll_over, mark="turn"),
-    Entry(
+    AgendaEntry("spring-begins", SPRING_BEGINS, turns.begin_spring, mark="turn"),
+    _build_fault_entry("spreadsheet", date(2027, 1, 27), faults.strip_leading_zeros),
+    _build_fault_entry("migration-without-identifiers", date(2027, 2, 8), faults.migrate_without_identifiers),
+    AgendaEntry("migration", date(2027, 2, 16), turns.change_system, mark="turn"),
+    AgendaEntry("delta", date(2027, 2, 24), fault=faults.send_delta),
+    _build_fault_entry("pupils-as-teachers", date(2027, 3, 3), faults.turn_pupils_into_teachers),
+    AgendaEntry("aides-become-teachers", date(2027, 3, 10), turns.turn_aides_into_teachers),
+    _build_fault_entry("school-vanished", date(2027, 3, 17), faults.remove_school),
+    _build_fault_entry("optional-files-missing", date(2027, 4, 13), faults.omit_optional_files),
+    AgendaEntry("one-sourced-id-again", date(2027, 4, 20), turns.remove_second_sourced_id),
+    _build_fault_entry("empty-file", date(2027, 5, 11), faults.send_empty_file),
+    AgendaEntry("bit-of-everything", date(2027, 5, 18), turns.run_every_habit),
+    AgendaEntry("roll-over", ROLL_OVER, turns.roll_over_year, mark="turn"),
+    AgendaEntry(
         "summer",
         ROLL_OVER + timedelta(days=1),
-        turns.summer_passes,
-        faults.half_made_summer,
-        Expect.ADDED,
+        turns.simulate_summer,
+        faults.drop_third_of_pupils,
+        DayExpectation.ADDED,
         NEXT_YEAR - timedelta(days=1),
         mark="wrong",
     ),
-    Entry("next-year", NEXT_YEAR, turns.next_year, mark="turn"),
+    AgendaEntry("next-year", NEXT_YEAR, turns.begin_next_year, mark="turn"),
 )
 
 NAMES = tuple(dict.fromkeys(entry.name for entry in AGENDA))
@@ -97,17 +102,17 @@ NAMES = tuple(dict.fromkeys(entry.name for entry in AGENDA))
 NEEDED = ("first-day", "spring-begins", "roll-over", "next-year")
 
 
-def entry_on(day: date, without: frozenset[str] = frozenset()) -> Entry | None:
-    return next((entry for entry in AGENDA if entry.on(day) and entry.name not in without), None)
+def find_entry(day: date, exclude: frozenset[str] = frozenset()) -> AgendaEntry | None:
+    return next((entry for entry in AGENDA if entry.contains_day(day) and entry.name not in exclude), None)
 
 
-def played_days(every: int) -> tuple[date, ...]:
+def select_played_days(day_step: int) -> tuple[date, ...]:
     """All that stand in the agenda, the day after what must change nothing, and every so many of the others."""
-    days = roster_days()
+    days = list_roster_days()
     kept = set()
     for place, day in enumerate(days):
-        entry = entry_on(day)
-        if entry and not in_summer(day):
-            kept |= {day, days[place + 1]} if entry.expect is not Expect.EXACT else {day}
-    kept |= {days[place] for place in range(0, len(days), every)}
+        entry = find_entry(day)
+        if entry and not is_summer(day):
+            kept |= {day, days[place + 1]} if entry.expect is not DayExpectation.EXACT else {day}
+    kept |= {days[place] for place in range(0, len(days), day_step)}
     return tuple(day for day in days if day in kept or day == END)

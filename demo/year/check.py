@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from demo.year.expected import Account, Expect, Expected
+from demo.year.expected import Account, DayExpectation, TargetState
 from demo.year.member import Member
 from demo.year.office import Office
-from demo.year.platform import Held, Holdings
+from demo.year.platform import Holdings, LiveAccount
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class AccountProblem:
     """code: lost, doubled, another-account, belongings, stranger, field, seats, class, too-many-lost."""
 
     code: str
@@ -24,46 +24,46 @@ class Problem:
         return f"{self.code}: {self.who}: {self.what}"
 
 
-def check(
+def check_accounts(
     office: Office,
-    expected: Expected,
+    target: TargetState,
     holdings: Holdings,
-    expect: Expect,
+    expect: DayExpectation,
     victims: frozenset[int] = frozenset(),
     bearable: int = 0,
-) -> list[Problem]:
+) -> list[AccountProblem]:
     """victims: numbers of members whom a slow bleed left out, of whom at most `bearable` may be gone tonight."""
-    found: list[Problem] = []
-    owners = _owners(office, holdings)
+    found: list[AccountProblem] = []
+    owners = _match_owners(office, holdings)
     lost = 0
-    for number, account in expected.accounts.items():
+    for number, account in target.accounts.items():
         member = office.members[number - 1]
         theirs = owners.get(number, [])
         if not theirs and number in victims:
             lost += 1
             continue
-        found += _one_account(member, theirs)
+        found += _check_one_account(member, theirs)
         for held in theirs[:1]:
-            found += _belongings(member, held)
-            if expect is not Expect.SAFE:
-                found += _details(member, account, held)
+            found += _check_belongings(member, held)
+            if expect is not DayExpectation.SAFE:
+                found += _check_details(member, account, held)
     if lost > bearable:
-        found.append(Problem("too-many-lost", "slow bleed", f"{lost} are gone, {bearable} could be borne"))
-    if expect is not Expect.SAFE:
-        found += _strangers(office, expected, holdings, owners)
-        found += _classes(expected, holdings)
+        found.append(AccountProblem("too-many-lost", "slow bleed", f"{lost} are gone, {bearable} could be borne"))
+    if expect is not DayExpectation.SAFE:
+        found += _check_strangers(office, target, holdings, owners)
+        found += _check_classes(target, holdings)
     return found
 
 
 def remember_accounts(office: Office, holdings: Holdings) -> None:
     """The account that somebody gets first is theirs for good."""
-    for number, theirs in _owners(office, holdings).items():
+    for number, theirs in _match_owners(office, holdings).items():
         member = office.members[number - 1]
         if member.account is None and len(theirs) == 1:
             member.account = theirs[0].account
 
 
-def _owners(office: Office, holdings: Holdings) -> dict[int, list[Held]]:
+def _match_owners(office: Office, holdings: Holdings) -> dict[int, list[LiveAccount]]:
     """Live accounts by the member they speak of: by a sourcedId they have or had, an identifier, or an LMS link."""
     keys: dict[tuple[str, str], int] = {}
     for member in office.members:
@@ -72,7 +72,7 @@ def _owners(office: Office, holdings: Holdings) -> dict[int, list[Held]]:
         keys["identifier", member.person.identifier] = member.number
         if member.subject:
             keys["lms", member.subject] = member.number
-    owners: dict[int, list[Held]] = defaultdict(list)
+    owners: dict[int, list[LiveAccount]] = defaultdict(list)
     for held in holdings.people.values():
         names = [("sourcedId", each) for each in sorted(held.sourced_ids)]
         names += [("identifier", held.identifier), *(("lms", each) for each in sorted(held.subjects))]
@@ -81,62 +81,72 @@ def _owners(office: Office, holdings: Holdings) -> dict[int, list[Held]]:
     return owners
 
 
-def _one_account(member: Member, theirs: list[Held]) -> Iterator[Problem]:
-    if not theirs:
-        yield Problem("lost", _name(member), "has no account")
-    elif len(theirs) > 1:
-        yield Problem("doubled", _name(member), f"has accounts {[each.account for each in theirs]}")
-    elif member.account not in (None, theirs[0].account):
-        yield Problem("another-account", _name(member), f"had {member.account}, has {theirs[0].account}")
+def _check_one_account(member: Member, live_accounts: list[LiveAccount]) -> Iterator[AccountProblem]:
+    if not live_accounts:
+        yield AccountProblem("lost", _format_member(member), "has no account")
+    elif len(live_accounts) > 1:
+        yield AccountProblem(
+            "doubled", _format_member(member), f"has accounts {[each.account for each in live_accounts]}"
+        )
+    elif member.account not in (None, live_accounts[0].account):
+        yield AccountProblem(
+            "another-account", _format_member(member), f"had {member.account}, has {live_accounts[0].account}"
+        )
 
 
-def _belongings(member: Member, held: Held) -> Iterator[Problem]:
+def _check_belongings(member: Member, live_account: LiveAccount) -> Iterator[AccountProblem]:
     for what, should, has in (
-        ("password", member.password, held.password),
-        ("LMS links", {member.subject} - {None}, held.subjects),
-        ("assignments", member.assignments, held.assignments),
+        ("password", member.password, live_account.password),
+        ("LMS links", {member.subject} - {None}, live_account.subjects),
+        ("assignments", member.assignments, live_account.assignments),
     ):
         if should != has:
-            yield Problem("belongings", _name(member), f"{what}: should be {should or 'none'}, is {has or 'none'}")
+            yield AccountProblem(
+                "belongings", _format_member(member), f"{what}: should be {should or 'none'}, is {has or 'none'}"
+            )
 
 
-def _details(member: Member, account: Account, held: Held) -> Iterator[Problem]:
+def _check_details(member: Member, account: Account, live_account: LiveAccount) -> Iterator[AccountProblem]:
     for what in ("given_name", "family_name", "email", "username", "identifier", "grade", "status", "roles"):
-        should, has = getattr(account, what), getattr(held, what)
+        should, has = getattr(account, what), getattr(live_account, what)
         if should != has:
-            yield Problem("field", _name(member), f"{what}: should be {_shown(should)}, is {_shown(has)}")
-    if sorted(account.seats) != sorted(held.seats):
-        missing, spare = account.seats - set(held.seats), set(held.seats) - account.seats
-        twice = len(held.seats) - len(set(held.seats))
-        yield Problem("seats", _name(member), f"not in {sorted(missing)}, still in {sorted(spare)}, twice in {twice}")
+            yield AccountProblem(
+                "field", _format_member(member), f"{what}: should be {_format_value(should)}, is {_format_value(has)}"
+            )
+    if sorted(account.seats) != sorted(live_account.seats):
+        missing, spare = account.seats - set(live_account.seats), set(live_account.seats) - account.seats
+        twice = len(live_account.seats) - len(set(live_account.seats))
+        yield AccountProblem(
+            "seats", _format_member(member), f"not in {sorted(missing)}, still in {sorted(spare)}, twice in {twice}"
+        )
 
 
-def _strangers(
-    office: Office, expected: Expected, holdings: Holdings, owners: dict[int, list[Held]]
-) -> Iterator[Problem]:
-    known = {held.account for number in expected.accounts for held in owners.get(number, ())}
+def _check_strangers(
+    office: Office, target: TargetState, holdings: Holdings, owners: dict[int, list[LiveAccount]]
+) -> Iterator[AccountProblem]:
+    known = {held.account for number in target.accounts for held in owners.get(number, ())}
     whose = {held.account: number for number, theirs in owners.items() for held in theirs}
     for held in holdings.people.values():
         if held.account not in known:
             number = whose.get(held.account)
-            who = _name(office.members[number - 1]) if number else "nobody's"
-            yield Problem("stranger", who, f"account {held.account} is live")
+            who = _format_member(office.members[number - 1]) if number else "nobody's"
+            yield AccountProblem("stranger", who, f"account {held.account} is live")
 
 
-def _classes(expected: Expected, holdings: Holdings) -> Iterator[Problem]:
-    for key, section in expected.classes.items():
+def _check_classes(target: TargetState, holdings: Holdings) -> Iterator[AccountProblem]:
+    for key, section in target.classes.items():
         should = section.assignments
         has = holdings.classes.get(key)
         if has != should:
             what = "is not there" if has is None else f"assignments: should be {sorted(should)}, are {sorted(has)}"
-            yield Problem("class", key, what)
-    for key in holdings.classes.keys() - expected.classes.keys():
-        yield Problem("class", key, "is live and should not be")
+            yield AccountProblem("class", key, what)
+    for key in holdings.classes.keys() - target.classes.keys():
+        yield AccountProblem("class", key, "is live and should not be")
 
 
-def _shown(value: object) -> object:
+def _format_value(value: object) -> object:
     return sorted(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
 
 
-def _name(member: Member) -> str:
+def _format_member(member: Member) -> str:
     return f"member {member.number} ({'/'.join(member.sourced_ids)})"

@@ -46,37 +46,37 @@ FALL_AFTER = Term("t-2027-fall", "Fall 2027", "semester", NEXT_YEAR, date(2028, 
 SPRING_BEGINS = date(2027, 1, 19)
 
 
-def terms_on(day: date) -> tuple[Term, ...]:
+def list_terms(day: date) -> tuple[Term, ...]:
     """What academicSessions.csv names on that day: the school year with its terms, ended ones included."""
     return (YEAR, FALL, SPRING) if day < ROLL_OVER else (YEAR_AFTER, FALL_AFTER)
 
 
-def year_on(day: date) -> Term:
+def find_school_year(day: date) -> Term:
     return YEAR if day < ROLL_OVER else YEAR_AFTER
 
 
-def semester_on(day: date) -> Term:
+def find_semester(day: date) -> Term:
     if day >= ROLL_OVER:
         return FALL_AFTER
     return FALL if day < SPRING_BEGINS else SPRING
 
 
-def roster_days() -> tuple[date, ...]:
+def list_roster_days() -> tuple[date, ...]:
     """Every school day; in summer each Monday; then the first week of the next year."""
-    return (*_weekdays(FIRST_DAY, LAST_DAY), *_mondays(ROLL_OVER, NEXT_YEAR), *_weekdays(NEXT_YEAR, END))
+    return (*_iter_weekdays(FIRST_DAY, LAST_DAY), *_iter_mondays(ROLL_OVER, NEXT_YEAR), *_iter_weekdays(NEXT_YEAR, END))
 
 
-def in_summer(day: date) -> bool:
+def is_summer(day: date) -> bool:
     """The weeks in which rosters are half made, and a district lets them only add."""
     return ROLL_OVER < day < NEXT_YEAR
 
 
-def at_night(day: date) -> datetime:
+def compute_sending_time(day: date) -> datetime:
     """When the roster of a day is sent."""
     return datetime(day.year, day.month, day.day, 7, 30, tzinfo=UTC)
 
 
-def _weekdays(first: date, last: date) -> Iterator[date]:
+def _iter_weekdays(first: date, last: date) -> Iterator[date]:
     day = first
     while day <= last:
         if day.weekday() < 5 and not any(begin <= day <= end for begin, end in HOLIDAYS):
@@ -84,7 +84,7 @@ def _weekdays(first: date, last: date) -> Iterator[date]:
         day += timedelta(days=1)
 
 
-def _mondays(first: date, before: date) -> Iterator[date]:
-    while first < before:
+def _iter_mondays(first: date, end: date) -> Iterator[date]:
+    while first < end:
         yield first
         first += timedelta(days=7)

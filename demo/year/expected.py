@@ -8,12 +8,12 @@ from enum import StrEnum
 
 from demo.year.export import Row
 from demo.year.member import Member
-from demo.year.office import Office, Section
+from demo.year.office import ClassSection, Office
 
 SUFFIX = "@springfield"
 
 
-class Expect(StrEnum):
+class DayExpectation(StrEnum):
     """What a day's roster may do. EXACT: all that is true, and nothing else. UNCHANGED: nothing at all. SAFE: nobody
     is lost or doubled, and everybody keeps what they have; names and classes may be those of another day. BLED: all
     that is true, but some who are wrongly missing may be gone, no more than the limits allow. ADDED: who is in it
@@ -42,30 +42,30 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class TargetState:
     """accounts: by a member's number, who should have one. classes: live classes by sourcedId."""
 
     accounts: dict[int, Account]
-    classes: dict[str, Section]
+    classes: dict[str, ClassSection]
 
-    def with_truth_of(
-        self, office: Office, *, stale: frozenset[int] = frozenset(), added: Iterable[Row] | None = None
-    ) -> Expected:
+    def update_from_office(
+        self, office: Office, *, stale: frozenset[int] = frozenset(), new_rows: Iterable[Row] | None = None
+    ) -> TargetState:
         """As the office has it now. stale: members whose row could not be used; they stay as they were. added: rows
         of users.csv where only they may add something, and nobody goes."""
-        now = {member.number: account_of(member) for member in office.here()}
-        if added is not None:
-            named = {row["sourcedId"] for row in added}
-            numbers = {each.number for each in office.here() if named & set(each.sourced_ids)}
+        now = {member.number: build_account(member) for member in office.list_present()}
+        if new_rows is not None:
+            named = {row["sourcedId"] for row in new_rows}
+            numbers = {each.number for each in office.list_present() if named & set(each.sourced_ids)}
             now = self.accounts | {number: account for number, account in now.items() if number in numbers}
         for number in stale:
             now.pop(number, None)
             if number in self.accounts:
                 now[number] = self.accounts[number]
-        return Expected(now, dict(office.sections))
+        return TargetState(now, dict(office.sections))
 
 
-def account_of(member: Member) -> Account:
+def build_account(member: Member) -> Account:
     person = member.person
     return Account(
         given_name=person.given_name,
@@ -80,4 +80,4 @@ def account_of(member: Member) -> Account:
     )
 
 
-NOTHING = Expected({}, {})
+EMPTY_STATE = TargetState({}, {})

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from demo.bundle import MANIFEST_FILES, table, write_bundle
+from demo.bundle import MANIFEST_FILES, render_table, write_bundle
 from demo.district import DISTRICT
 from demo.words import COURSES
-from demo.year.dates import terms_on, year_on
+from demo.year.dates import find_school_year, list_terms
 from demo.year.member import Member
 from demo.year.office import Office
 
@@ -24,21 +24,21 @@ class Export:
     which its system made it. system: that system's code. delta: files that hold only what changed."""
 
     tables: dict[str, list[Row]]
-    made: date
+    export_day: date
     system: str = SYSTEM
     raw: dict[str, bytes] = field(default_factory=dict)
     delta: frozenset[str] = frozenset()
 
-    def without(self, file: str, gone: Iterable[Row]) -> None:
-        names = {id(row) for row in gone}
+    def remove_rows(self, file: str, removals: Iterable[Row]) -> None:
+        names = {id(row) for row in removals}
         self.tables[file] = [row for row in self.tables[file] if id(row) not in names]
 
     def write(self, path: Path) -> None:
-        members = {file: table(file, rows) for file, rows in self.tables.items()} | self.raw
-        when = (self.made.year, self.made.month, self.made.day, 2, 0, 0)
-        write_bundle(path, members, declared=self._manifest(members), at=when)
+        members = {file: render_table(file, rows) for file, rows in self.tables.items()} | self.raw
+        when = (self.export_day.year, self.export_day.month, self.export_day.day, 2, 0, 0)
+        write_bundle(path, members, manifest=self._render_manifest(members), timestamp=when)
 
-    def _manifest(self, members: Mapping[str, bytes]) -> bytes:
+    def _render_manifest(self, members: Mapping[str, bytes]) -> bytes:
         lines = ["propertyName,value", "manifest.version,1.0", "oneroster.version,1.1"]
         for file in MANIFEST_FILES:
             mode = ("delta" if file in self.delta else "bulk") if file in members else "absent"
@@ -47,29 +47,29 @@ class Export:
         return "".join(f"{line}\r\n" for line in lines).encode()
 
 
-def export(office: Office, day: date) -> Export:
+def build_export(office: Office, day: date) -> Export:
     """Everything, as it should be on that day."""
-    members = office.here()
+    members = office.list_present()
     return Export(
         {
-            "academicSessions": list(_sessions(day)),
-            "classes": list(_classes(office)),
-            "courses": list(_courses(office, day)),
-            "enrollments": [row for member in members for row in _enrollments(office, member, day)],
-            "orgs": list(_orgs(office)),
-            "users": [row for member in members for row in _users(member)],
+            "academicSessions": list(_build_session_rows(day)),
+            "classes": list(_build_class_rows(office)),
+            "courses": list(_build_course_rows(office, day)),
+            "enrollments": [row for member in members for row in _build_enrollment_rows(office, member, day)],
+            "orgs": list(_build_org_rows(office)),
+            "users": [row for member in members for row in _build_user_rows(member)],
         },
         day,
     )
 
 
-def enrollment_id(office: Office, member: Member, section: str) -> str:
+def build_enrollment_id(office: Office, member: Member, section: str) -> str:
     """Its number is the person's and the class's: who comes back into a class has the same one."""
     return f"{'pe' if office.migrated else 'e'}-{member.number:05d}-{section.removeprefix('c-')}"
 
 
-def _sessions(day: date) -> Iterator[Row]:
-    for term in terms_on(day):
+def _build_session_rows(day: date) -> Iterator[Row]:
+    for term in list_terms(day):
         yield {
             "sourcedId": term.sourced_id,
             "title": term.title,
@@ -81,7 +81,7 @@ def _sessions(day: date) -> Iterator[Row]:
         }
 
 
-def _orgs(office: Office) -> Iterator[Row]:
+def _build_org_rows(office: Office) -> Iterator[Row]:
     name = "Springfield Unified School District"
     yield {"sourcedId": DISTRICT, "name": name, "type": "district", "identifier": "62701"}
     for number, school in enumerate(office.scale.schools, start=1):
@@ -94,23 +94,23 @@ def _orgs(office: Office) -> Iterator[Row]:
         }
 
 
-def _courses(office: Office, day: date) -> Iterator[Row]:
+def _build_course_rows(office: Office, day: date) -> Iterator[Row]:
     titles = {f"co-{code}".lower(): (code, title) for courses in COURSES.values() for code, title in courses}
-    taught = sorted({section.taught.course for section in office.sections.values()})
+    taught = sorted({section.school_class.course for section in office.sections.values()})
     for course in taught:
         code, title = titles.get(course, ("HR", "Homeroom"))
         yield {
             "sourcedId": course,
-            "schoolYearSourcedId": year_on(day).sourced_id,
+            "schoolYearSourcedId": find_school_year(day).sourced_id,
             "title": title,
             "courseCode": code,
             "orgSourcedId": DISTRICT,
         }
 
 
-def _classes(office: Office) -> Iterator[Row]:
+def _build_class_rows(office: Office) -> Iterator[Row]:
     for section in office.sections.values():
-        taught = section.taught
+        taught = section.school_class
         yield {
             "sourcedId": taught.sourced_id,
             "title": taught.title,
@@ -123,7 +123,7 @@ def _classes(office: Office) -> Iterator[Row]:
         }
 
 
-def _users(member: Member) -> Iterator[Row]:
+def _build_user_rows(member: Member) -> Iterator[Row]:
     """One row, or one for each sourcedId of a pupil whom two schools keep apart."""
     person = member.person
     homes = [(person.sourced_id, person.schools)]
@@ -144,17 +144,17 @@ def _users(member: Member) -> Iterator[Row]:
         }
 
 
-def _enrollments(office: Office, member: Member, day: date) -> Iterator[Row]:
-    terms = {term.sourced_id: term for term in terms_on(day)}
+def _build_enrollment_rows(office: Office, member: Member, day: date) -> Iterator[Row]:
+    terms = {term.sourced_id: term for term in list_terms(day)}
     for key in member.seats:
         section = office.sections[key]
         term = terms[section.terms[0]]
         teaches = member.person.role == "teacher"
         yield {
-            "sourcedId": enrollment_id(office, member, key),
+            "sourcedId": build_enrollment_id(office, member, key),
             "classSourcedId": key,
-            "schoolSourcedId": section.taught.school,
-            "userSourcedId": member.known_at(section.taught.school),
+            "schoolSourcedId": section.school_class.school,
+            "userSourcedId": member.find_sourced_id(section.school_class.school),
             "role": "teacher" if teaches else "student",
             "primary": "true" if teaches else "",
             "beginDate": str(term.start),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.bundle import table
+from demo.bundle import render_table
 from demo.year.export import Export, Row
 from demo.year.office import Office
 
@@ -19,7 +19,7 @@ LINCOLN, MIDDLE = "s-lincoln", "s-middle"
 
 
 @dataclass(slots=True)
-class Sending:
+class Delivery:
     """One day's roster on its way. earlier: the good ones before, oldest first. bled: rows' sourcedIds that the slow
     bleed has swallowed so far; it goes on from day to day."""
 
@@ -28,179 +28,181 @@ class Sending:
     export: Export
     path: Path
     earlier: list[Path]
-    bled: list[str]
+    ids_left_out: list[str]
     stale: frozenset[int] = frozenset()
 
-    def rows(self, file: str) -> list[Row]:
+    def get_rows(self, file: str) -> list[Row]:
         return self.export.tables[file]
 
     def drop_people(self, sourced_ids: Iterable[str]) -> None:
         """From users.csv and enrollments.csv."""
         gone = frozenset(sourced_ids)
-        self.export.without("users", [row for row in self.rows("users") if row["sourcedId"] in gone])
-        self.export.without("enrollments", [row for row in self.rows("enrollments") if row["userSourcedId"] in gone])
+        self.export.remove_rows("users", [row for row in self.get_rows("users") if row["sourcedId"] in gone])
+        self.export.remove_rows(
+            "enrollments", [row for row in self.get_rows("enrollments") if row["userSourcedId"] in gone]
+        )
 
 
-Fault = Callable[[Sending], None]
+Fault = Callable[[Delivery], None]
 
 
-def cut_off(sending: Sending) -> None:
+def cut_off_upload(delivery: Delivery) -> None:
     """The upload broke off."""
-    sending.export.write(sending.path)
-    whole = sending.path.read_bytes()
-    sending.path.write_bytes(whole[: len(whole) * 6 // 10])
+    delivery.export.write(delivery.path)
+    whole = delivery.path.read_bytes()
+    delivery.path.write_bytes(whole[: len(whole) * 6 // 10])
 
 
-def cut_off_inside(sending: Sending) -> None:
+def cut_off_users(delivery: Delivery) -> None:
     """The archive is whole; users.csv ends in the middle of a line."""
-    whole = table("users", sending.rows("users"))
-    sending.export.raw["users"] = whole[: len(whole) // 2 - 7]
-    sending.export.write(sending.path)
+    whole = render_table("users", delivery.get_rows("users"))
+    delivery.export.raw["users"] = whole[: len(whole) // 2 - 7]
+    delivery.export.write(delivery.path)
 
 
-def half_of_the_people(sending: Sending) -> None:
+def drop_half_of_people(delivery: Delivery) -> None:
     """An outage: users.csv ends after half of its rows, and nothing says so."""
-    rows = sending.rows("users")
-    sending.export.without("users", rows[len(rows) // 2 :])
-    sending.export.write(sending.path)
+    rows = delivery.get_rows("users")
+    delivery.export.remove_rows("users", rows[len(rows) // 2 :])
+    delivery.export.write(delivery.path)
 
 
-def another_district(sending: Sending) -> None:
+def send_other_district(delivery: Delivery) -> None:
     """A neighbour's file: a district like this one, with ids of its own."""
-    for file, rows in sending.export.tables.items():
+    for file, rows in delivery.export.tables.items():
         for row in rows:
             for name, value in row.items():
                 if name.endswith(("ourcedId", "ourcedIds")) and value:
                     row[name] = ",".join(f"x{each}" for each in value.split(","))
                 elif name in ("identifier", "username", "email") and value:
                     row[name] = f"x{value}"
-        sending.export.tables[file] = rows
-    sending.export.system = "another-sis"
-    sending.export.write(sending.path)
+        delivery.export.tables[file] = rows
+    delivery.export.system = "another-sis"
+    delivery.export.write(delivery.path)
 
 
-def swapped_files(sending: Sending) -> None:
-    users, classes = (table(file, sending.rows(file)) for file in ("users", "classes"))
-    sending.export.raw |= {"users": classes, "classes": users}
-    sending.export.write(sending.path)
+def swap_files(delivery: Delivery) -> None:
+    users, classes = (render_table(file, delivery.get_rows(file)) for file in ("users", "classes"))
+    delivery.export.raw |= {"users": classes, "classes": users}
+    delivery.export.write(delivery.path)
 
 
-def header_only(sending: Sending) -> None:
-    sending.export.tables["users"] = []
-    sending.export.write(sending.path)
+def send_header_only(delivery: Delivery) -> None:
+    delivery.export.tables["users"] = []
+    delivery.export.write(delivery.path)
 
 
-def empty_file(sending: Sending) -> None:
-    sending.path.write_bytes(b"")
+def send_empty_file(delivery: Delivery) -> None:
+    delivery.path.write_bytes(b"")
 
 
-def same_again(sending: Sending) -> None:
-    shutil.copy(sending.earlier[-1], sending.path)
+def repeat_last_file(delivery: Delivery) -> None:
+    shutil.copy(delivery.earlier[-1], delivery.path)
 
 
-def older_file(sending: Sending) -> None:
-    shutil.copy(sending.earlier[max(0, len(sending.earlier) - 9)], sending.path)
+def send_older_file(delivery: Delivery) -> None:
+    shutil.copy(delivery.earlier[max(0, len(delivery.earlier) - 9)], delivery.path)
 
 
-def school_left_out(sending: Sending) -> None:
+def leave_school_out(delivery: Delivery) -> None:
     """Everybody of one small school is missing, with their classes; the school itself is named."""
-    sending.drop_people(row["sourcedId"] for row in sending.rows("users") if row["orgSourcedIds"] == LINCOLN)
+    delivery.drop_people(row["sourcedId"] for row in delivery.get_rows("users") if row["orgSourcedIds"] == LINCOLN)
     for file in ("classes", "enrollments"):
-        sending.export.without(file, [row for row in sending.rows(file) if row["schoolSourcedId"] == LINCOLN])
-    sending.export.write(sending.path)
+        delivery.export.remove_rows(file, [row for row in delivery.get_rows(file) if row["schoolSourcedId"] == LINCOLN])
+    delivery.export.write(delivery.path)
 
 
-def school_vanished(sending: Sending) -> None:
+def remove_school(delivery: Delivery) -> None:
     """As if it had never been there."""
-    sending.export.without("orgs", [row for row in sending.rows("orgs") if row["sourcedId"] == LINCOLN])
-    school_left_out(sending)
+    delivery.export.remove_rows("orgs", [row for row in delivery.get_rows("orgs") if row["sourcedId"] == LINCOLN])
+    leave_school_out(delivery)
 
 
-def optional_files_missing(sending: Sending) -> None:
-    del sending.export.tables["academicSessions"], sending.export.tables["courses"]
-    sending.export.write(sending.path)
+def omit_optional_files(delivery: Delivery) -> None:
+    del delivery.export.tables["academicSessions"], delivery.export.tables["courses"]
+    delivery.export.write(delivery.path)
 
 
-def spreadsheet(sending: Sending) -> None:
+def strip_leading_zeros(delivery: Delivery) -> None:
     """Somebody opened and saved users.csv: zeros at the beginning of numbers are gone."""
-    for row in sending.rows("users"):
+    for row in delivery.get_rows("users"):
         row["identifier"] = row["identifier"].lstrip("0")
-    sending.export.write(sending.path)
+    delivery.export.write(delivery.path)
 
 
-def pupils_as_teachers(sending: Sending) -> None:
-    for row in sending.chance.sample([row for row in sending.rows("users") if row["role"] == "student"], 12):
+def turn_pupils_into_teachers(delivery: Delivery) -> None:
+    for row in delivery.chance.sample([row for row in delivery.get_rows("users") if row["role"] == "student"], 12):
         row["role"] = "teacher"
-    sending.export.write(sending.path)
+    delivery.export.write(delivery.path)
 
 
-def migration_without_identifiers(sending: Sending) -> None:
+def migrate_without_identifiers(delivery: Delivery) -> None:
     """The new system's first export: everybody has a new sourcedId, and nobody the number they are known by."""
-    for row in sending.rows("users"):
+    for row in delivery.get_rows("users"):
         row["sourcedId"], row["identifier"] = row["sourcedId"].replace("u-", "ps-9", 1), ""
-    for row in sending.rows("enrollments"):
+    for row in delivery.get_rows("enrollments"):
         row["sourcedId"] = f"p{row['sourcedId']}"
         row["userSourcedId"] = row["userSourcedId"].replace("u-", "ps-9", 1)
-    sending.export.write(sending.path)
+    delivery.export.write(delivery.path)
 
 
-def bad_rows(sending: Sending) -> None:
+def break_rows(delivery: Delivery) -> None:
     """A role that is none, a sourcedId twice, a line that is too short. Whoever they speak of stays as they were."""
-    users = sending.rows("users")
-    known = {key for each in sending.office.here() if each.account for key in each.sourced_ids}
+    users = delivery.get_rows("users")
+    known = {key for each in delivery.office.list_present() if each.account for key in each.sourced_ids}
     pupils = [row for row in users if row["role"] == "student" and row["sourcedId"] in known]
-    chosen = sending.chance.sample(pupils, 6)
+    chosen = delivery.chance.sample(pupils, 6)
     chosen += [row for row in users if row["sourcedId"].endswith("-2") and row not in chosen][:1]
     for row in (*chosen[:2], *chosen[6:]):
         row["role"] = "wizard"
     for row in chosen[2:4]:
         users.append({**row, "familyName": "Somebody Else", "identifier": f"9{row['identifier']}"})
-    lines = table("users", users).split(b"\r\n")
+    lines = render_table("users", users).split(b"\r\n")
     short = {row["sourcedId"].encode() for row in chosen[4:6]}
     spoiled = [b",".join(line.split(b",")[:9]) if line.split(b",")[0] in short else line for line in lines]
-    sending.export.raw["users"] = b"\r\n".join(spoiled)
+    delivery.export.raw["users"] = b"\r\n".join(spoiled)
     spoiled_ids = {row["sourcedId"] for row in chosen}
-    sending.stale = frozenset(
-        member.number for member in sending.office.here() if spoiled_ids & set(member.sourced_ids)
+    delivery.stale = frozenset(
+        member.number for member in delivery.office.list_present() if spoiled_ids & set(member.sourced_ids)
     )
-    sending.export.write(sending.path)
+    delivery.export.write(delivery.path)
 
 
-def slow_bleed(sending: Sending) -> None:
+def drop_pupils_slowly(delivery: Delivery) -> None:
     """Every day a few more of one school are missing who are still there."""
     left = [
         row["sourcedId"]
-        for row in sending.rows("users")
-        if row["orgSourcedIds"] == MIDDLE and row["role"] == "student" and row["sourcedId"] not in sending.bled
+        for row in delivery.get_rows("users")
+        if row["orgSourcedIds"] == MIDDLE and row["role"] == "student" and row["sourcedId"] not in delivery.ids_left_out
     ]
-    school = next(each for each in sending.office.scale.schools if each.sourced_id == MIDDLE)
-    sending.bled += sending.chance.sample(left, max(2, school.pupils * len(school.grades) // 48))
-    sending.drop_people(sending.bled)
-    sending.export.write(sending.path)
+    school = next(each for each in delivery.office.scale.schools if each.sourced_id == MIDDLE)
+    delivery.ids_left_out += delivery.chance.sample(left, max(2, school.pupils * len(school.grades) // 48))
+    delivery.drop_people(delivery.ids_left_out)
+    delivery.export.write(delivery.path)
 
 
-def half_made_summer(sending: Sending) -> None:
+def drop_third_of_pupils(delivery: Delivery) -> None:
     """The next year is still being entered: a third of the pupils is not there yet."""
-    pupils = [row["sourcedId"] for row in sending.rows("users") if row["role"] == "student"]
-    sending.drop_people(sending.chance.sample(pupils, len(pupils) // 3))
-    sending.export.write(sending.path)
+    pupils = [row["sourcedId"] for row in delivery.get_rows("users") if row["role"] == "student"]
+    delivery.drop_people(delivery.chance.sample(pupils, len(pupils) // 3))
+    delivery.export.write(delivery.path)
 
 
-def changes_only(sending: Sending) -> None:
+def send_delta(delivery: Delivery) -> None:
     """A delta: of each file only the rows that are new, changed or gone since the last good roster."""
-    before = read_tables(sending.earlier[-1])
-    modified = f"{sending.export.made}T02:00:00.000Z"
-    for file, rows in sending.export.tables.items():
+    before = read_tables(delivery.earlier[-1])
+    modified = f"{delivery.export.export_day}T02:00:00.000Z"
+    for file, rows in delivery.export.tables.items():
         then = {row["sourcedId"]: row for row in before[file]}
         now = {row["sourcedId"]: row for row in rows}
         changed = [row for key, row in now.items() if any(then.get(key, {}).get(name) != row[name] for name in row)]
         gone = [row for key, row in then.items() if key not in now]
-        sending.export.tables[file] = [
+        delivery.export.tables[file] = [
             *({**row, "status": "active", "dateLastModified": modified} for row in changed),
             *({**row, "status": "tobedeleted", "dateLastModified": modified} for row in gone),
         ]
-    sending.export.delta = frozenset(sending.export.tables)
-    sending.export.write(sending.path)
+    delivery.export.delta = frozenset(delivery.export.tables)
+    delivery.export.write(delivery.path)
 
 
 def read_tables(path: Path) -> dict[str, list[Row]]:

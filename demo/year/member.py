@@ -18,7 +18,7 @@ class Member:
 
     number: int
     person: Person
-    here: bool = True
+    present: bool = True
     enabled: bool = True
     second: tuple[str, str] | None = None
     seats: dict[str, None] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Member:
     assignments: set[int] = field(default_factory=set)
 
     @property
-    def pupil(self) -> bool:
+    def is_pupil(self) -> bool:
         return self.person.role == "student"
 
     @property
@@ -40,6 +40,6 @@ class Member:
     def schools(self) -> tuple[str, ...]:
         return (*self.person.schools, self.second[1]) if self.second else self.person.schools
 
-    def known_at(self, school: str) -> str:
+    def find_sourced_id(self, school: str) -> str:
         """The sourcedId under which that school knows them."""
         return self.second[0] if self.second and self.second[1] == school else self.person.sourced_id

@@ -47,15 +47,15 @@ class Axes:
     last: date
     most: int
 
-    def x(self, day: str) -> float:
+    def get_x(self, day: str) -> float:
         share = (date.fromisoformat(day) - self.first).days / max(1, (self.last - self.first).days)
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
-    def y(self, people: int) -> float:
+    def get_y(self, people: int) -> float:
         return round(HEIGHT - BOTTOM - people / self.most * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def picture(series: Series) -> str:
+def render_picture(series: Series) -> str:
     """SVG text; ends with a newline."""
     days = series.days
     highest = max(max(day.live, day.should) for day in days)
@@ -64,24 +64,25 @@ def picture(series: Series) -> str:
         f"A school year of a made-up district: {days[-1].live:,} people have an account at its end, as many as should. "
         "Red lines are people whom a day's roster left out although they belong here; the blue line does not follow."
     )
+    points = " ".join(f"{axes.get_x(day.day)},{axes.get_y(day.live)}" for day in days)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="told">',
         f'<title id="told">{escape(told)}</title>',
         f"<style>{STYLE}</style>",
         f'<rect class="back" width="{WIDTH}" height="{HEIGHT}"/>',
         f'<text class="title" x="{LEFT}" y="22">{TITLE}</text>',
-        *_legend(),
-        *_grid(axes),
-        *_bars(days, axes),
-        f'<polyline class="live" points="{" ".join(f"{axes.x(day.day)},{axes.y(day.live)}" for day in days)}"/>',
-        *_marks(days, axes),
-        *_labels(days, axes),
+        *_render_legend(),
+        *_render_grid(axes),
+        *_render_bars(days, axes),
+        f'<polyline class="live" points="{points}"/>',
+        *_render_marks(days, axes),
+        *_render_labels(days, axes),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _legend() -> Iterator[str]:
+def _render_legend() -> Iterator[str]:
     x = LEFT + 5
     for name, words in LEGEND:
         yield f'<circle class="{name}" cx="{x}" cy="42" r="4"/>'
@@ -91,41 +92,42 @@ def _legend() -> Iterator[str]:
     yield f'<text x="{x + 9}" y="46">not in that roster</text>'
 
 
-def _grid(axes: Axes) -> Iterator[str]:
+def _render_grid(axes: Axes) -> Iterator[str]:
     step = max(100, axes.most // 400 * 100)
     for people in range(0, axes.most + 1, step):
-        y = axes.y(people)
+        y = axes.get_y(people)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
         yield f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{people:,}</text>'
     year, month = axes.first.year, axes.first.month
     while (first := date(year + month // 12, month % 12 + 1, 1)) <= axes.last:
         year, month = first.year, first.month
-        x = axes.x(str(first))
+        x = axes.get_x(str(first))
         yield f'<line class="grid" x1="{x}" x2="{x}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 5}"/>'
         yield f'<text x="{x}" y="{HEIGHT - 10}" text-anchor="middle">{MONTHS[month - 1]}</text>'
 
 
-def _bars(days: Sequence[Day], axes: Axes) -> Iterator[str]:
+def _render_bars(days: Sequence[Day], axes: Axes) -> Iterator[str]:
     for day in days:
         if day.live - day.sent >= WORTH_A_BAR:
-            x = axes.x(day.day)
-            yield f'<line class="gone" x1="{x}" x2="{x}" y1="{axes.y(day.live)}" y2="{axes.y(day.sent)}"/>'
+            x = axes.get_x(day.day)
+            yield f'<line class="gone" x1="{x}" x2="{x}" y1="{axes.get_y(day.live)}" y2="{axes.get_y(day.sent)}"/>'
 
 
-def _marks(days: Sequence[Day], axes: Axes) -> Iterator[str]:
+def _render_marks(days: Sequence[Day], axes: Axes) -> Iterator[str]:
     classes = {name for name, _ in LEGEND}
     for day in days:
         if day.became in classes:
             words = f"{day.day} {day.event.replace('-', ' ')}: {day.became} {' '.join(day.codes)}".strip()
-            yield f'<circle class="{day.became}" cx="{axes.x(day.day)}" cy="{TOP - 10}" r="4"><title>{escape(words)}'
+            place = f'cx="{axes.get_x(day.day)}" cy="{TOP - 10}" r="4"'
+            yield f'<circle class="{day.became}" {place}><title>{escape(words)}'
             yield "</title></circle>"
 
 
-def _labels(days: Sequence[Day], axes: Axes) -> Iterator[str]:
+def _render_labels(days: Sequence[Day], axes: Axes) -> Iterator[str]:
     """What the days with a mark were, each once, upright beside its line."""
     last, said = -1.0, ""
     for day in days:
-        x = axes.x(day.day)
+        x = axes.get_x(day.day)
         if day.mark and day.event != said and x - last >= LABEL_WIDTH:
             y = HEIGHT - BOTTOM - 6
             words = escape(day.event.replace("-", " "))

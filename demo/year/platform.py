@@ -43,7 +43,7 @@ ASSIGNMENTS = "SELECT id, account_id, class_id FROM assignments WHERE tombstoned
 
 
 @dataclass(slots=True)
-class Held:
+class LiveAccount:
     """One live account."""
 
     account: int
@@ -66,42 +66,42 @@ class Held:
 class Holdings:
     """people: live accounts by id. classes: assignments of live classes by sourcedId. ids: of live classes."""
 
-    people: dict[int, Held]
+    people: dict[int, LiveAccount]
     classes: dict[str, frozenset[int]]
     ids: dict[str, int]
 
 
-class Platform:
+class StorePlatform:
     def __init__(self, folder: Path, url: str, environment: str) -> None:
         self._folder, self._url, self._environment = folder, url, environment
 
-    def holdings(self) -> Holdings:
-        with self.store.connected() as connection, connection.reading():
-            return _read(connection)
+    def read_holdings(self) -> Holdings:
+        with self.store.open_connection() as connection, connection.open_read_transaction():
+            return _read_holdings(connection)
 
-    def class_day(self, office: Office, holdings: Holdings) -> None:
+    def simulate_class_day(self, office: Office, holdings: Holdings) -> None:
         """What a school day leaves behind: some choose a password, some come by their LMS, teachers give lessons."""
-        by_account = {member.account: member for member in office.here() if member.account in holdings.people}
+        by_account = {member.account: member for member in office.list_present() if member.account in holdings.people}
         members = list(by_account.values())
         busy = max(3, round(len(members) / 150))
-        with self.store.connected() as connection, connection.writing():
-            for member in office.some([each for each in members if each.password is None], busy):
+        with self.store.open_connection() as connection, connection.open_write_transaction():
+            for member in office.pick_members([each for each in members if each.password is None], busy):
                 self.choose_password(connection, member)
-            for member in office.some([each for each in members if each.subject is None], busy):
-                self.launch(connection, member)
-            lessons = [int(row[0]) for row in connection.rows("SELECT id FROM lessons ORDER BY id")]
-            for member in office.some(members, busy):
-                member.assignments.add(self._assign(connection, office, lessons, "account_id", member.account))
+            for member in office.pick_members([each for each in members if each.subject is None], busy):
+                self.launch_member(connection, member)
+            lessons = [int(row[0]) for row in connection.fetch_rows("SELECT id FROM lessons ORDER BY id")]
+            for member in office.pick_members(members, busy):
+                member.assignments.add(self._assign_lesson(connection, office, lessons, "account_id", member.account))
             bare = [key for key in office.sections if key in holdings.ids]
-            for key in office.some(bare, 2):
+            for key in office.pick_members(bare, 2):
                 section = office.sections[key]
-                section.assignments.add(self._assign(connection, office, lessons, "class_id", holdings.ids[key]))
+                section.assignments.add(self._assign_lesson(connection, office, lessons, "class_id", holdings.ids[key]))
 
-    def meanwhile(self, members: Sequence[Member]) -> None:
+    def launch_members(self, members: Sequence[Member]) -> None:
         """They come by their LMS while a plan waits to be applied."""
-        with self.store.connected() as connection, connection.writing():
+        with self.store.open_connection() as connection, connection.open_write_transaction():
             for member in members:
-                self.launch(connection, member)
+                self.launch_member(connection, member)
 
     def choose_password(self, connection: Connection, member: Member) -> None:
         member.password = f"$argon2id$made-up${member.number}"
@@ -110,10 +110,10 @@ class Platform:
             {"hash": member.password, "id": member.account},
         )
 
-    def launch(self, connection: Connection, member: Member) -> None:
+    def launch_member(self, connection: Connection, member: Member) -> None:
         """The first launch binds the LMS's user_id to the account."""
         member.subject = f"canvas-{member.number}"
-        if not connection.scalar("SELECT count(*) FROM issuers WHERE name = :name", {"name": LMS}):
+        if not connection.fetch_scalar("SELECT count(*) FROM issuers WHERE name = :name", {"name": LMS}):
             connection.execute(
                 "INSERT INTO issuers (customer_id, name, kind) SELECT id, :name, 'lti' FROM customers"
                 " WHERE slug = :slug",
@@ -125,7 +125,7 @@ class Platform:
             {"subject": member.subject, "name": LMS, "account": member.account},
         )
 
-    def _assign(
+    def _assign_lesson(
         self, connection: Connection, office: Office, lessons: Sequence[int], column: str, target: int | None
     ) -> int:
         connection.execute(
@@ -133,7 +133,7 @@ class Platform:
             " SELECT id, :lesson, :target, :now FROM customers WHERE slug = :slug",
             {"lesson": office.chance.choice(lessons), "target": target, "now": DAY, "slug": CUSTOMER},
         )
-        return int(connection.scalar("SELECT max(id) FROM assignments"))
+        return int(connection.fetch_scalar("SELECT max(id) FROM assignments"))
 
     @cached_property
     def store(self) -> Store:
@@ -141,29 +141,29 @@ class Platform:
             return open_store(self._url, self._environment)
 
 
-def _rows(connection: Connection, query: str, *columns: str) -> Iterator[tuple[Any, ...]]:
+def _iter_rows(connection: Connection, query: str, *columns: str) -> Iterator[tuple[Any, ...]]:
     """By way of a frame: fetching values one by one takes ten times as long. Columns that end in `id` are integers."""
     schema = {name: pl.Int64 if name.endswith("id") else pl.String for name in columns}
-    return connection.frame(query, schema).iter_rows()
+    return connection.fetch_frame(query, schema).iter_rows()
 
 
-def _read(connection: Connection) -> Holdings:
+def _read_holdings(connection: Connection) -> Holdings:
     people = {
-        row[0]: Held(row[0], *(each or "" for each in row[1:8]), row[8])
-        for row in _rows(connection, PEOPLE, "id", *PERSON, "password_hash")
+        row[0]: LiveAccount(row[0], *(each or "" for each in row[1:8]), row[8])
+        for row in _iter_rows(connection, PEOPLE, "id", *PERSON, "password_hash")
     }
-    for account, kind, subject in _rows(connection, LINKS, "account_id", "kind", "subject"):
+    for account, kind, subject in _iter_rows(connection, LINKS, "account_id", "kind", "subject"):
         if account in people:
             (people[account].sourced_ids if kind == "roster" else people[account].subjects).add(subject)
-    for account, school, role in _rows(connection, ROLES, "account_id", "school", "role"):
+    for account, school, role in _iter_rows(connection, ROLES, "account_id", "school", "role"):
         if account in people:
             people[account].roles.add(f"{school}={role}")
-    for account, section in _rows(connection, SEATS, "account_id", "section"):
+    for account, section in _iter_rows(connection, SEATS, "account_id", "section"):
         if account in people:
             people[account].seats.append(section)
-    names = dict(_rows(connection, CLASSES, "id", "section"))
+    names = dict(_iter_rows(connection, CLASSES, "id", "section"))
     classes: dict[str, set[int]] = defaultdict(set)
-    for assignment, account, section in _rows(connection, ASSIGNMENTS, "id", "account_id", "class_id"):
+    for assignment, account, section in _iter_rows(connection, ASSIGNMENTS, "id", "account_id", "class_id"):
         if account in people:
             people[account].assignments.add(assignment)
         elif section in names:

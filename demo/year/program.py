@@ -17,12 +17,12 @@ from reconciler.model.gate import GATES
 PLAN_FILE = "today.plan"
 
 
-class Unexpected(Exception):  # noqa: N818 - it is what the year reports, not a defect of it
+class CommandFailure(Exception):  # noqa: N818 - it is what the year reports, not a defect of it
     """A command ended in a way that no day of the year has in store."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandResult:
     """What a command printed, and its exit code."""
 
     code: int
@@ -31,14 +31,14 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlanResult:
     """One customer's part of a plan's JSON, with the exit code of `--detailed-exitcode`."""
 
     code: int
     document: dict[str, Any]
 
     @property
-    def refused(self) -> bool:
+    def is_refused(self) -> bool:
         return bool(self.document["outcome"] == "refused")
 
     @property
@@ -46,18 +46,18 @@ class Planned:
         hold = self.document["hold"]
         return hold["id"] if hold else None
 
-    def changes(self, kind: str, action: str) -> Iterator[dict[str, Any]]:
+    def iter_changes(self, kind: str, action: str) -> Iterator[dict[str, Any]]:
         return (each for each in self.document["changes"] if each["kind"] == kind and each["action"] == action)
 
-    def held(self) -> Iterator[dict[str, Any]]:
+    def iter_held_changes(self) -> Iterator[dict[str, Any]]:
         return (each for each in self.document["changes"] if each["held"])
 
-    def codes(self) -> list[str]:
+    def list_codes(self) -> list[str]:
         """What objected: gates, whatever refused the source, and limits that are exceeded."""
         found = [
             each["code"]
             for each in self.document["diagnostics"]
-            if each["code"] in GATES or (self.refused and each["severity"] == "error")
+            if each["code"] in GATES or (self.is_refused and each["severity"] == "error")
         ]
         found += [f"{each['kind']}-{each['action']}-limit" for each in self.document["limits"] if each["exceeded"]]
         return list(dict.fromkeys(found))
@@ -69,22 +69,24 @@ class Program:
     def __init__(self, folder: Path, store: str) -> None:
         self._folder, self._store = folder, store
 
-    def plan(self, bundle: Path) -> Planned:
+    def plan_bundle(self, bundle: Path) -> PlanResult:
         """With everything listed. Raises Unexpected where it does not end as computed."""
-        said = self.run(
+        said = self.run_command(
             *("plan", CUSTOMER, "--zip", bundle.name, "--out", PLAN_FILE, "--format", "json"),
             *("--rows", "100000", "--people", "full", "--detailed-exitcode"),
         )
         if said.code not in (0, 2, 3):
-            raise Unexpected(f"plan ended with {said.code}: {said.err.strip()}")
-        return Planned(said.code, next(each for each in json.loads(said.out)["customers"] if each["id"] == CUSTOMER))
+            raise CommandFailure(f"plan ended with {said.code}: {said.err.strip()}")
+        return PlanResult(said.code, next(each for each in json.loads(said.out)["customers"] if each["id"] == CUSTOMER))
 
-    def apply(self, *approvals: str) -> Said:
+    def apply_plan(self, *approvals: str) -> CommandResult:
         """Carries out the plan that was made last."""
-        return self.run("apply", f"./{PLAN_FILE}", *(word for hold in approvals for word in ("--approve", hold)))
+        return self.run_command(
+            "apply", f"./{PLAN_FILE}", *(word for hold in approvals for word in ("--approve", hold))
+        )
 
-    def run(self, verb: str, *arguments: str) -> Said:
+    def run_command(self, verb: str, *arguments: str) -> CommandResult:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.chdir(self._folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run([verb, "--store", self._store, *arguments])
-        return Said(int(code), out.getvalue(), err.getvalue())
+        return CommandResult(int(code), out.getvalue(), err.getvalue())

@@ -17,11 +17,11 @@ class Scale:
 
     name: str
     schools: tuple[School, ...]
-    every: int
+    day_step: int
     pace: float
 
 
-def _schools(high: int, middle: int, evergreen: int, maple: int, lincoln: int) -> tuple[School, ...]:
+def _build_schools(high: int, middle: int, evergreen: int, maple: int, lincoln: int) -> tuple[School, ...]:
     """Pupils per grade; one teacher for about every nine of them."""
 
     def school(name: str, title: str, grades: tuple[str, ...], pupils: int) -> School:
@@ -36,6 +36,6 @@ def _schools(high: int, middle: int, evergreen: int, maple: int, lincoln: int) -
     )
 
 
-WHOLE = Scale("whole", _schools(76, 80, 48, 32, 6), every=1, pace=1.0)
-SMALL = Scale("small", _schools(19, 20, 12, 8, 2), every=12, pace=1.5)
+WHOLE = Scale("whole", _build_schools(76, 80, 48, 32, 6), day_step=1, pace=1.0)
+SMALL = Scale("small", _build_schools(19, 20, 12, 8, 2), day_step=12, pace=1.5)
 SCALES = {scale.name: scale for scale in (WHOLE, SMALL)}

@@ -38,16 +38,16 @@ class Series:
     scale: str
     days: Sequence[Day]
 
-    def dump(self) -> str:
+    def dump_json(self) -> str:
         """One line for each day."""
         lines = ",\n".join("  " + json.dumps(asdict(day)) for day in self.days)
         return f'{{"seed": {self.seed}, "scale": "{self.scale}", "days": [\n{lines}\n]}}\n'
 
 
-def load(path: Path) -> Series:
+def load_series(path: Path) -> Series:
     read = json.loads(path.read_text(encoding="utf-8"))
-    return Series(read["seed"], read["scale"], _days(read["days"]))
+    return Series(read["seed"], read["scale"], _build_days(read["days"]))
 
 
-def _days(rows: Iterable[dict[str, object]]) -> list[Day]:
+def _build_days(rows: Iterable[dict[str, object]]) -> list[Day]:
     return [Day(**row) for row in rows]  # type: ignore[arg-type]

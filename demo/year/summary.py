@@ -11,14 +11,17 @@ from demo.year.series import Day, Series
 HEAD = ("month", "rosters", "people", "added", "removed", "returned", "rekeyed", "held", "approved", "refused")
 
 
-def summary(series: Series, office: Office, wrong: int) -> str:
-    rows = [HEAD, *(_month(month, list(days)) for month, days in groupby(series.days, key=lambda day: day.day[:7]))]
+def summarize_year(series: Series, office: Office, wrong: int) -> str:
+    rows = [
+        HEAD,
+        *(_build_month_row(month, list(days)) for month, days in groupby(series.days, key=lambda day: day.day[:7])),
+    ]
     widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([*lines, "", *_closing(series, office, wrong)])
+    return "\n".join([*lines, "", *_describe_outcome(series, office, wrong)])
 
 
-def _month(month: str, days: list[Day]) -> tuple[str, ...]:
+def _build_month_row(month: str, days: list[Day]) -> tuple[str, ...]:
     became = [day.became for day in days]
     return (
         month,
@@ -29,8 +32,8 @@ def _month(month: str, days: list[Day]) -> tuple[str, ...]:
     )
 
 
-def _closing(series: Series, office: Office, wrong: int) -> list[str]:
-    here = office.here()
+def _describe_outcome(series: Series, office: Office, wrong: int) -> list[str]:
+    here = office.list_present()
     links, passwords = (sum(getattr(each, name) is not None for each in here) for name in ("subject", "password"))
     given = sum(len(each.assignments) for each in here)
     short = [day for day in series.days if day.live - day.sent >= WORTH_A_BAR]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from reconciler.reports.removal import Issued
+from reconciler.reports.removal import CertificateReport
 from reconciler.store.removal.certificates import Certificate
 
 
-def issued(certificate: Certificate) -> Issued:
-    return Issued(
+def build_certificate_report(certificate: Certificate) -> CertificateReport:
+    return CertificateReport(
         id=certificate.id,
         kind=certificate.kind.value,
         customer=certificate.customer,
@@ -15,5 +15,5 @@ def issued(certificate: Certificate) -> Issued:
         at=certificate.at,
         actor=certificate.actor,
         counts=certificate.counts,
-        seal=certificate.seal,
+        signature=certificate.signature,
     )

@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-MEANINGS: dict[ExitCode, str] = {
+EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.DONE: "done; or, for plan, computed (with --detailed-exitcode: nothing to change)",
     ExitCode.ERROR: "error: it says what, where and what to do next",
     ExitCode.CHANGES: "plan with --detailed-exitcode: there are changes",
@@ -43,6 +43,6 @@ PRECEDENCE = (
 )
 
 
-def worst(codes: Iterable[ExitCode]) -> ExitCode:
+def select_worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
     """The code to exit with where several hold; DONE where there is none."""
     return min(codes, key=PRECEDENCE.index, default=ExitCode.DONE)

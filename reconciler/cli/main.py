@@ -18,87 +18,101 @@ from dataclasses import dataclass
 import click
 
 from reconciler import __version__
-from reconciler.cli.exit_code import MEANINGS, ExitCode
+from reconciler.cli.exit_code import EXIT_CODE_MEANINGS, ExitCode
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
+class LazyCommand:
     """command: `module:name` of a click command. summary: its line in --help."""
 
-    command: str
+    import_path: str
     summary: str
 
-    def load(self) -> click.Command:
-        module, name = self.command.split(":")
+    def load_command(self) -> click.Command:
+        module, name = self.import_path.split(":")
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{self.command} is no command")
+            raise TypeError(f"{self.import_path} is no command")
         return command
 
 
 #: in the order of --help
-VERBS: dict[str, Verb] = {
-    "plan": Verb(
+COMMANDS: dict[str, LazyCommand] = {
+    "plan": LazyCommand(
         "reconciler.cli.commands.changes.plan:plan", "Compare with the live store and show what an apply would do."
     ),
-    "show": Verb("reconciler.cli.commands.changes.show:show", "Show a saved plan."),
-    "apply": Verb("reconciler.cli.commands.changes.apply:apply", "Show a plan, ask, and carry out exactly that plan."),
-    "holds": Verb("reconciler.cli.commands.changes.holds:holds", "List deletions that wait for approval."),
-    "history": Verb("reconciler.cli.commands.changes.history:history", "List what was applied, newest first."),
-    "undo": Verb(
+    "show": LazyCommand("reconciler.cli.commands.changes.show:show", "Show a saved plan."),
+    "apply": LazyCommand(
+        "reconciler.cli.commands.changes.apply:apply", "Show a plan, ask, and carry out exactly that plan."
+    ),
+    "holds": LazyCommand("reconciler.cli.commands.changes.holds:list_holds", "List deletions that wait for approval."),
+    "history": LazyCommand(
+        "reconciler.cli.commands.changes.history:show_history", "List what was applied, newest first."
+    ),
+    "undo": LazyCommand(
         "reconciler.cli.commands.changes.undo:undo", "Take back one run, as far as nothing was changed since."
     ),
-    "explain": Verb(
+    "explain": LazyCommand(
         "reconciler.cli.commands.people.explain:explain", "Say what a thing is, why, and what would become of it."
     ),
-    "purge": Verb(
+    "purge": LazyCommand(
         "reconciler.cli.commands.people.purge:purge", "Remove what was deleted longer ago than its retention."
     ),
-    "erase": Verb("reconciler.cli.commands.people.erase:erase", "Remove a person, or a removed customer, on request."),
-    "init": Verb("reconciler.cli.commands.files.init:init", "Write a new customers repository, with CI if you like."),
-    "new": Verb(
-        "reconciler.cli.commands.files.new:new", "Write one new, commented file of a customer, community or lesson."
+    "erase": LazyCommand(
+        "reconciler.cli.commands.people.erase:erase", "Remove a person, or a removed customer, on request."
     ),
-    "validate": Verb(
+    "init": LazyCommand(
+        "reconciler.cli.commands.files.init:init", "Write a new customers repository, with CI if you like."
+    ),
+    "new": LazyCommand(
+        "reconciler.cli.commands.files.new:create_document",
+        "Write one new, commented file of a customer, community or lesson.",
+    ),
+    "validate": LazyCommand(
         "reconciler.cli.commands.files.validate:validate", "Check YAML, without store, secrets or network."
     ),
-    "fmt": Verb("reconciler.cli.commands.files.fmt:fmt", "Write YAML in its canonical form, comments kept."),
-    "import": Verb("reconciler.cli.commands.files.import_:import_", "Write the live settings as YAML."),
-    "schema": Verb(
-        "reconciler.cli.commands.files.schema:schema", "Write the JSON Schemas that editors complete and explain from."
+    "fmt": LazyCommand(
+        "reconciler.cli.commands.files.fmt:format_documents", "Write YAML in its canonical form, comments kept."
     ),
-    "roster": Verb(
-        "reconciler.cli.commands.rosters.check:roster", "check, fetch, probe: look at a roster or its server."
+    "import": LazyCommand("reconciler.cli.commands.files.import_:import_settings", "Write the live settings as YAML."),
+    "schema": LazyCommand(
+        "reconciler.cli.commands.files.schema:write_schemas",
+        "Write the JSON Schemas that editors complete and explain from.",
     ),
-    "sync": Verb(
+    "roster": LazyCommand(
+        "reconciler.cli.commands.rosters.check:group_roster_commands",
+        "check, fetch, probe: look at a roster or its server.",
+    ),
+    "sync": LazyCommand(
         "reconciler.cli.commands.rosters.sync:sync",
         "Fetch rosters, plan, and apply within limits, by what was last applied.",
     ),
-    "store": Verb(
-        "reconciler.cli.commands.store:store", "status, upgrade, assign: the live store's schema, and whose it is."
+    "store": LazyCommand(
+        "reconciler.cli.commands.store:group_store_commands",
+        "status, upgrade, assign: the live store's schema, and whose it is.",
     ),
 }
 
 #: diagnostics that are about the command line and not about what it names
-WRONG_USE = frozenset({"unknown-customer", "unknown-environment", "unknown-run", "invalid-address"})
+WRONG_USE_DIAGNOSTICS = frozenset({"unknown-customer", "unknown-environment", "unknown-run", "invalid-address"})
 
 
 class LazyGroup(click.Group):
     """A group that knows its verbs by name and imports the one that is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        verb = VERBS.get(cmd_name)
-        return verb.load() if verb else None
+        verb = COMMANDS.get(cmd_name)
+        return verb.load_command() if verb else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+            formatter.write_dl([(name, verb.summary) for name, verb in COMMANDS.items()])
         with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code.value), meaning) for code, meaning in MEANINGS.items()])
+            formatter.write_dl([(str(code.value), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()])
 
 
 @dataclass(slots=True)
@@ -112,11 +126,11 @@ class Invocation:
 @click.version_option(__version__, prog_name="reconciler", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
-def reconciler(context: click.Context, debug: bool) -> None:
+def run_reconciler(context: click.Context, debug: bool) -> None:
     """Compare customers in YAML and OneRoster rosters with the live store; plan, show and apply exactly that."""
     if debug:
         context.ensure_object(Invocation).debug = True
-        context.with_resource(tracebacks())
+        context.with_resource(log_tracebacks_to_stderr())
 
 
 def main() -> None:
@@ -149,7 +163,7 @@ def run(arguments: Sequence[str]) -> int:
     """One call of the program: its exit code. Prints; never raises but for defects in this function."""
     invocation = Invocation()
     try:
-        code = _called(arguments, invocation)
+        code = _invoke_command(arguments, invocation)
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()  # whoever read it has read enough
@@ -157,11 +171,11 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as problem:
         _discard_output()
         what = f"the output cannot be written: {problem.strerror}\n    Send it somewhere else."
-        return _failed(problem, what, invocation)
+        return _report_failure(problem, what, invocation)
     return code
 
 
-def _output_is_taken() -> bool:
+def _can_write_output() -> bool:
     """Whether an error that names no file was another one's than the output's. An empty line more harms nobody."""
     try:
         sys.stdout.write("\n")
@@ -176,10 +190,10 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _called(arguments: Sequence[str], invocation: Invocation) -> int:
+def _invoke_command(arguments: Sequence[str], invocation: Invocation) -> int:
     try:
-        with reconciler.make_context("reconciler", list(arguments), obj=invocation) as context:
-            result = reconciler.invoke(context)
+        with run_reconciler.make_context("reconciler", list(arguments), obj=invocation) as context:
+            result = run_reconciler.invoke(context)
     except click.exceptions.Exit as finished:
         return finished.exit_code
     except (click.Abort, KeyboardInterrupt, EOFError):
@@ -192,52 +206,52 @@ def _called(arguments: Sequence[str], invocation: Invocation) -> int:
         problem.show()
         return ExitCode.ERROR
     except Refusal as refusal:
-        return _refused(refusal, invocation)
+        return _report_refusal(refusal, invocation)
     except BrokenPipeError:
         raise
     except OSError as problem:
-        if problem.filename is None and not _output_is_taken():
+        if problem.filename is None and not _can_write_output():
             raise
         what = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem.strerror or problem)
-        return _failed(problem, what, invocation)
+        return _report_failure(problem, what, invocation)
     except Exception as problem:  # noqa: BLE001 - the outermost door
         # its text is not shown: it may hold what must not be seen
         what = f"unexpected {type(problem).__name__}; run again with --debug and report what it prints"
-        return _failed(problem, what, invocation)
+        return _report_failure(problem, what, invocation)
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _refused(refusal: Refusal, invocation: Invocation) -> ExitCode:
+def _report_refusal(refusal: Refusal, invocation: Invocation) -> ExitCode:
     if invocation.debug:
         traceback.print_exception(refusal)
     for diagnostic in refusal.diagnostics:
         click.echo(str(diagnostic), err=True)
-    if refusal.diagnostics and all(each.code in WRONG_USE for each in refusal.diagnostics):
+    if refusal.diagnostics and all(each.code in WRONG_USE_DIAGNOSTICS for each in refusal.diagnostics):
         return ExitCode.WRONG_USE
     if refusal.diagnostics and all(each.code == "unknown-hold" for each in refusal.diagnostics):
         return ExitCode.HELD
     return ExitCode.INVALID_CONFIGURATION if isinstance(refusal, ConfigurationRefusal) else ExitCode.ERROR
 
 
-def _failed(problem: Exception, what: str, invocation: Invocation) -> ExitCode:
+def _report_failure(problem: Exception, message: str, invocation: Invocation) -> ExitCode:
     if invocation.debug:
         traceback.print_exception(problem)
-    click.echo(f"error: {what}", err=True)
+    click.echo(f"error: {message}", err=True)
     return ExitCode.ERROR
 
 
 # What `--debug` shows of failures that did not stop the program.
 
 
-class _ToStderr(logging.Handler):
+class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(self.format(record), err=True)
 
 
 @contextmanager
-def tracebacks() -> Iterator[None]:
+def log_tracebacks_to_stderr() -> Iterator[None]:
     """While this lasts, what operations log goes to stderr, tracebacks included."""
-    log, handler = logging.getLogger("reconciler"), _ToStderr()
+    log, handler = logging.getLogger("reconciler"), _StderrHandler()
     before = log.level
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)

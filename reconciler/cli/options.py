@@ -14,20 +14,21 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_DIRECTORY = Path("customers")
 
 
-def _of_all_customers(context: click.Context, parameter: click.Parameter, directory: Path) -> Path:
-    from reconciler.config.load.directory import elsewhere
+def _check_customers_directory(context: click.Context, parameter: click.Parameter, directory: Path) -> Path:
+    from reconciler.config.load.directory import detect_wrong_directory
 
-    found = elsewhere(directory)
+    found = detect_wrong_directory(directory)
     if found is not None:
         raise click.BadParameter(
-            f"{directory} {found.what}, and --dir names the folder of all customers; meant is --dir {found.meant}",
+            f"{directory} {found.reason}, and --dir names the folder of all customers; meant is --dir "
+            f"{found.customers_directory}",
             context,
             parameter,
         )
     return directory
 
 
-class _Directory(click.Path):
+class _DirectoryType(click.Path):
     """A folder; whoever stands in the wrong one is told what to do."""
 
     def convert(
@@ -43,20 +44,20 @@ class _Directory(click.Path):
         return super().convert(value, param, ctx)
 
 
-def _directory(*, must_exist: bool, whole: bool = True) -> Callable[[Command], Command]:
+def _add_directory_option(*, must_exist: bool, all_customers: bool = True) -> Callable[[Command], Command]:
     """whole: False for a verb that may also be given a folder within that of all customers."""
     return click.option(
         "--dir",
         "directory",
-        type=_Directory(exists=must_exist, file_okay=False, path_type=Path),
+        type=_DirectoryType(exists=must_exist, file_okay=False, path_type=Path),
         default=DEFAULT_DIRECTORY,
         show_default=True,
-        callback=_of_all_customers if whole else None,
+        callback=_check_customers_directory if all_customers else None,
         help="The directory of the customers' files; reconciler.yaml stands beside it.",
     )
 
 
-def _live(*, used: bool) -> Callable[[Command], Command]:
+def _add_store_options(*, needs_store: bool) -> Callable[[Command], Command]:
     """used: False for a verb that needs no store and takes the options all the same, as every verb does."""
 
     def decorate(command: Command) -> Command:
@@ -66,8 +67,8 @@ def _live(*, used: bool) -> Callable[[Command], Command]:
             show_envvar=True,
             metavar="URL",
             help="The live store; wins over the environment's.",
-            expose_value=used,
-            hidden=not used,
+            expose_value=needs_store,
+            hidden=not needs_store,
         )
         environment = click.option(
             "--env",
@@ -76,35 +77,35 @@ def _live(*, used: bool) -> Callable[[Command], Command]:
             show_envvar=True,
             metavar="NAME",
             help="An environment of reconciler.yaml.  [default: the first]",
-            expose_value=used,
-            hidden=not used,
+            expose_value=needs_store,
+            hidden=not needs_store,
         )
         return environment(store(command))
 
     return decorate
 
 
-def workspace_options(command: Command) -> Command:
+def add_workspace_options(command: Command) -> Command:
     """`--dir`, `--env` and `--store`, as `directory`, `environment` and `store`."""
-    return _directory(must_exist=True)(_live(used=True)(command))
+    return _add_directory_option(must_exist=True)(_add_store_options(needs_store=True)(command))
 
 
-def new_workspace_options(command: Command) -> Command:
+def add_new_workspace_options(command: Command) -> Command:
     """As `workspace_options`, for a verb that makes the directory where it is missing."""
-    return _directory(must_exist=False)(_live(used=True)(command))
+    return _add_directory_option(must_exist=False)(_add_store_options(needs_store=True)(command))
 
 
-def files_options(command: Command) -> Command:
+def add_files_options(command: Command) -> Command:
     """`--dir` as `directory`; the store's options are taken and mean nothing here."""
-    return _directory(must_exist=True)(_live(used=False)(command))
+    return _add_directory_option(must_exist=True)(_add_store_options(needs_store=False)(command))
 
 
-def new_files_options(command: Command) -> Command:
+def add_new_files_options(command: Command) -> Command:
     """As `files_options`, for a verb that makes the directory where it is missing, be it within that of all
     customers."""
-    return _directory(must_exist=False, whole=False)(_live(used=False)(command))
+    return _add_directory_option(must_exist=False, all_customers=False)(_add_store_options(needs_store=False)(command))
 
 
-def placeless_options(command: Command) -> Command:
+def add_ignored_store_options(command: Command) -> Command:
     """Nothing; `--env` and `--store` are taken and mean nothing here, for a verb that names its place itself."""
-    return _live(used=False)(command)
+    return _add_store_options(needs_store=False)(command)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from reconciler.oneroster.sources.interface import Progress, Step
-from reconciler.operations.fetch.fetching import Heard, nobody
+from reconciler.oneroster.sources.interface import FetchProgress, ProgressCallback
+from reconciler.operations.fetch.fetching import ProgressFactory, make_silent_progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -20,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def progress_bars() -> Iterator[Heard]:
+def show_progress_bars() -> Iterator[ProgressFactory]:
     """One bar for each part of each customer's roster, with rows or bytes, pages, rate and time left."""
     if not sys.stderr.isatty():
-        yield nobody
+        yield make_silent_progress
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -39,10 +39,10 @@ def progress_bars() -> Iterator[Heard]:
         TimeRemainingColumn(compact=True),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bars:
-        yield _Shown(bars).of
+        yield _ProgressDisplay(bars).create_progress_callback
 
 
-class _Shown:
+class _ProgressDisplay:
     """Fetches tell of themselves from threads of their own. A bar that cannot be drawn fails none of them."""
 
     def __init__(self, bars: Bars) -> None:
@@ -51,29 +51,31 @@ class _Shown:
         self._tasks: dict[tuple[str, str], TaskID] = {}
         self._works = True
 
-    def of(self, customer: str) -> Progress:
-        def heard(step: Step) -> None:
+    def create_progress_callback(self, customer: str) -> ProgressCallback:
+        def heard(step: FetchProgress) -> None:
             with self._lock:
                 if not self._works:
                     return
                 try:
-                    self._show(customer, step)
+                    self._update_bar(customer, step)
                 except Exception as problem:  # noqa: BLE001 - a door: the fetch goes on without bars
                     self._works = False
                     _log.debug("progress cannot be shown", exc_info=problem)
 
         return heard
 
-    def _show(self, customer: str, step: Step) -> None:
+    def _update_bar(self, customer: str, step: FetchProgress) -> None:
         task = self._tasks.get((customer, step.part))
         if task is None:
             task = self._bars.add_task(step.part, total=step.total, customer=customer, amount="", rate="")
             self._tasks[customer, step.part] = task
         speed = self._bars.tasks[self._bars.task_ids.index(task)].speed
-        self._bars.update(task, completed=step.done, total=step.total, amount=amount(step), rate=rate(step, speed))
+        self._bars.update(
+            task, completed=step.done, total=step.total, amount=format_amount(step), rate=format_rate(step, speed)
+        )
 
 
-def amount(step: Step) -> str:
+def format_amount(step: FetchProgress) -> str:
     """`12,000 of 48,210 rows, 12 pages`; `3.1 of 12.0 MiB`."""
     if step.unit == "bytes":
         whole = f" of {step.total / 2**20:,.1f}" if step.total is not None else ""
@@ -83,7 +85,7 @@ def amount(step: Step) -> str:
     return f"{step.done:,}{whole} {step.unit}{pages}"
 
 
-def rate(step: Step, speed: float | None) -> str:
+def format_rate(step: FetchProgress, speed: float | None) -> str:
     """speed: in the step's unit each second, None as long as nobody knows it."""
     if not speed:
         return ""

@@ -9,9 +9,13 @@ from pathlib import Path
 import click
 
 from reconciler.model.plan import Plan
-from reconciler.operations.apply.held_plan import kept_plan, names_a_hold
+from reconciler.operations.apply.held_plan import is_hold_id, load_held_plan
 from reconciler.operations.apply.plan_file import read_plan
-from reconciler.operations.sync.applied_config import applied_customer, open_applied_workspace, with_applied
+from reconciler.operations.sync.applied_config import (
+    add_applied_customers,
+    open_applied_workspace,
+    read_applied_customer,
+)
 from reconciler.operations.workspace import Workspace, open_workspace
 
 
@@ -22,29 +26,31 @@ class SavedPlan:
     name: str
     is_hold: bool
 
-    def command(self, place: Sequence[str]) -> str:
+    def build_apply_command(self, place: Sequence[str]) -> str:
         """The words that apply it. place: those that name files and store."""
         return " ".join(["reconciler", "apply", self.name, *(place if self.is_hold else ())])
 
-    def opened(self, directory: Path, environment: str | None, store: str | None) -> tuple[Workspace, Plan]:
+    def open_workspace_and_plan(
+        self, directory: Path, environment: str | None, store: str | None
+    ) -> tuple[Workspace, Plan]:
         """With what it is applied by: the files, or the configuration last applied, as a sync goes by it."""
         if not self.is_hold:
             workspace = open_workspace(directory, environment, store)
             return workspace, read_plan(Path(self.name), workspace.store)
         workspace = open_applied_workspace(directory, environment, store)
-        plan = kept_plan(workspace.store, self.name)
-        with workspace.store.reading() as reader:
-            records = reader.customers([customer.id for customer in plan.customers])
-            alive = [applied_customer(reader, record) for record in records.values() if not record.tombstoned]
-        return with_applied(workspace, alive), plan
+        plan = load_held_plan(workspace.store, self.name)
+        with workspace.store.open_reader() as reader:
+            records = reader.read_customers([customer.id for customer in plan.customers])
+            alive = [read_applied_customer(reader, record) for record in records.values() if not record.tombstoned]
+        return add_applied_customers(workspace, alive), plan
 
 
-def saved_plan(what: Sequence[str]) -> SavedPlan | None:
+def parse_saved_plan(arguments: Sequence[str]) -> SavedPlan | None:
     """The contract's rule: an argument with a slash or a dot is a plan file; beyond it, one with a colon is a hold."""
-    named = [SavedPlan(name, names_a_hold(name)) for name in what if "/" in name or "." in name or names_a_hold(name)]
+    named = [SavedPlan(name, is_hold_id(name)) for name in arguments if "/" in name or "." in name or is_hold_id(name)]
     if not named:
         return None
-    if len(what) > 1:
+    if len(arguments) > 1:
         raise click.UsageError("one plan file or hold, or customers, but not both")
     (only,) = named
     if not only.is_hold and not Path(only.name).is_file():

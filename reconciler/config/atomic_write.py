@@ -8,10 +8,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 
 
-def replace(path: Path, text: str, before: bytes | None) -> None:
+def replace_file(path: Path, text: str, expected_content: bytes | None) -> None:
     """Puts a text in the place of a file, which keeps its mode and, where the system lets us, its owner; of a link,
     the file that it leads to. before: what was read of it, None for a file that is not there yet.
 
@@ -22,20 +22,20 @@ def replace(path: Path, text: str, before: bytes | None) -> None:
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            if before is not None:
-                _like(target, descriptor)
+            if expected_content is not None:
+                _copy_owner_and_mode(target, descriptor)
             stream.write(text.encode())
             stream.flush()
             os.fsync(descriptor)
-        if _content(target) != before:
-            raise Refusal([_changed(path)])
+        if _read_content(target) != expected_content:
+            raise Refusal([_build_changed_error(path)])
         os.replace(draft, target)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
 
 
-def _like(target: Path, descriptor: int) -> None:
+def _copy_owner_and_mode(target: Path, descriptor: int) -> None:
     known = target.stat()
     mine = os.fstat(descriptor)
     if (known.st_uid, known.st_gid) != (mine.st_uid, mine.st_gid):
@@ -45,14 +45,14 @@ def _like(target: Path, descriptor: int) -> None:
     os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
 
 
-def _content(target: Path) -> bytes | None:
+def _read_content(target: Path) -> bytes | None:
     try:
         return target.read_bytes()
     except FileNotFoundError:
         return None
 
 
-def _changed(path: Path) -> Diagnostic:
-    return error(
+def _build_changed_error(path: Path) -> Diagnostic:
+    return build_error(
         "changed-meanwhile", "the file was changed meanwhile and is left as it is", Span(str(path)), "try again"
     )

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from reconciler.config.load.layout import Document, Entry, relative
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
-from reconciler.model.plan import Base
+from reconciler.config.load.layout import ConfigFile, FolderEntry, make_relative_path
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
+from reconciler.model.plan import GitBase
 
 _LINK = "120000"
 _FILES = ("100644", "100755", _LINK)
@@ -24,33 +24,37 @@ _TIMEOUT = 120
 
 
 @dataclass(frozen=True)
-class Differing:
+class FileDifferences:
     """Files that are not on disk as a commit has them: maybe with some that are the same, never without one that is
     not. paths: relative to the folder of customers. names: whether a file is there that was not, is there no more, or
     is of another kind."""
 
     paths: frozenset[str]
-    names: bool
+    names_differ: bool
 
 
-class Revision:
+class GitRevision:
     """The `Files` of one commit. Paths are those of the checkout: `directory` and what is below or beside it."""
 
     def __init__(self, directory: Path, ref: str) -> None:
         """Raises Refusal where there is no git, no checkout around `directory`, or no such commit."""
         if not directory.is_dir():
-            raise Refusal([_problem("no-folder", f"there is no folder {directory}", directory, "name it with --dir")])
+            raise Refusal(
+                [_build_error("no-folder", f"there is no folder {directory}", directory, "name it with --dir")]
+            )
         self._directory = directory
         self._whole = os.path.realpath(directory)
-        self._top = _text(_git(directory, "rev-parse", "--show-toplevel", about="find the checkout")).rstrip("\n")
+        self._top = _decode_listing(
+            _run_git(directory, "rev-parse", "--show-toplevel", about="find the checkout")
+        ).rstrip("\n")
         # Both sides of the comparison see one checkout, also where a folder above it is only linked.
         self._prefix = os.path.relpath(self._whole, os.path.realpath(self._top))
-        self.base = Base(ref, _commit(directory, ref))
+        self.base = GitBase(ref, _resolve_commit(directory, ref))
         self._given = os.path.join(str(directory), "")
-        self._blobs = self._listed()
+        self._blobs = self._list_blobs()
         self._reader: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Revision:
+    def __enter__(self) -> GitRevision:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,56 +62,58 @@ class Revision:
             self._reader.communicate()
             self._reader = None
 
-    def has(self, path: str) -> bool:
-        return self._key(path) in self._blobs
+    def has_file(self, path: str) -> bool:
+        return self._make_key(path) in self._blobs
 
-    def entries(self, folder: str) -> list[Entry]:
-        found = self._folders.get(self._key(folder))
+    def list_entries(self, folder: str) -> list[FolderEntry]:
+        found = self._folders.get(self._make_key(folder))
         if found is None:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-        return [Entry(name, os.path.join(folder, name), is_folder) for name, is_folder in sorted(found.items())]
+        return [FolderEntry(name, os.path.join(folder, name), is_folder) for name, is_folder in sorted(found.items())]
 
-    def read(self, path: str, most: int, *, follow: bool = False) -> bytes:
-        mode, blob = self._blobs.get(self._key(path), ("", ""))
+    def read_content(self, path: str, most: int, *, follow: bool = False) -> bytes:
+        mode, blob = self._blobs.get(self._make_key(path), ("", ""))
         if not blob:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if mode == _LINK:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-        return self._content(blob)[:most]
+        return self._read_blob(blob)[:most]
 
-    def blob(self, file: Document) -> str | None:
+    def get_blob_id(self, file: ConfigFile) -> str | None:
         """The id of a file's content; None where it has none, or is only linked."""
         path = file.path
         # Most are called as they were given, and then the listing has them without another look.
         known = self._blobs.get(path[len(self._given) :]) if path.startswith(self._given) else None
-        mode, blob = known or self._blobs.get(self._key(path), ("", ""))
+        mode, blob = known or self._blobs.get(self._make_key(path), ("", ""))
         return blob if blob and mode != _LINK else None
 
-    def differing(self) -> Differing:
-        paths = ["--", *self._pathspecs()]
+    def find_differences(self) -> FileDifferences:
+        paths = ["--", *self._build_pathspecs()]
         options = ("--name-status", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", "-z")
-        changed = _git(self._directory, "-C", self._top, "diff-index", *options, self.base.commit, *paths)
+        changed = _run_git(self._directory, "-C", self._top, "diff-index", *options, self.base.commit, *paths)
         # what git does not know yet, ignored files included: they are read like all others
-        listed = _git(self._directory, "-C", self._top, "ls-files", "-z", "--others", *paths)
-        words, unknown = (_text(each).split("\0")[:-1] for each in (changed, listed))
-        found = frozenset(relative(name, self._prefix) for name in (*words[1::2], *unknown))
-        return Differing(found, bool(unknown) or any(status != "M" for status in words[::2]))
+        listed = _run_git(self._directory, "-C", self._top, "ls-files", "-z", "--others", *paths)
+        words, unknown = (_decode_listing(each).split("\0")[:-1] for each in (changed, listed))
+        found = frozenset(make_relative_path(name, self._prefix) for name in (*words[1::2], *unknown))
+        return FileDifferences(found, bool(unknown) or any(status != "M" for status in words[::2]))
 
-    def _pathspecs(self) -> tuple[str, ...]:
+    def _build_pathspecs(self) -> tuple[str, ...]:
         settings = os.path.normpath(os.path.join(self._prefix, "..", "reconciler.yaml"))
         beside = () if settings.startswith("..") else (f":(literal){settings}",)
         return (f":(literal){self._prefix}" if self._prefix != "." else ".", *beside)
 
-    def _listed(self) -> dict[str, tuple[str, str]]:
+    def _list_blobs(self) -> dict[str, tuple[str, str]]:
         """Mode and blob of each file by its path relative to the folder of customers."""
-        paths = ["--", *(each.removeprefix(":(literal)") for each in self._pathspecs())]
-        listing = _git(self._directory, "-C", self._top, "ls-tree", "-r", "-z", "--full-tree", self.base.commit, *paths)
+        paths = ["--", *(each.removeprefix(":(literal)") for each in self._build_pathspecs())]
+        listing = _run_git(
+            self._directory, "-C", self._top, "ls-tree", "-r", "-z", "--full-tree", self.base.commit, *paths
+        )
         blobs = {}
-        for line in _text(listing).split("\0")[:-1]:
+        for line in _decode_listing(listing).split("\0")[:-1]:
             facts, name = line.split("\t", 1)
             mode, _, blob = facts.split(" ")
             if mode in _FILES:
-                blobs[relative(name, self._prefix)] = mode, blob
+                blobs[make_relative_path(name, self._prefix)] = mode, blob
         return blobs
 
     @cached_property
@@ -115,27 +121,27 @@ class Revision:
         """What stands in each folder, and whether that is a folder."""
         folders: dict[str, dict[str, bool]] = {".": {}}
         for path in self._blobs:
-            for folder, entry, is_folder in _above(path):
+            for folder, entry, is_folder in _iter_parents(path):
                 known = folders.setdefault(folder, {})
                 if entry in known:
                     break
                 known[entry] = is_folder
         return folders
 
-    def _key(self, path: str) -> str:
+    def _make_key(self, path: str) -> str:
         """Relative to the folder of customers, called as it was given or as it is without links."""
         given = str(self._directory)
         start = given if path == given or path.startswith(given + os.sep) else self._whole
-        return relative(path, start)
+        return make_relative_path(path, start)
 
-    def _content(self, blob: str) -> bytes:
+    def _read_blob(self, blob: str) -> bytes:
         if self._reader is None:
             self._reader = subprocess.Popen(
                 ["git", "-C", self._top, "cat-file", "--batch"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=_environment(),
+                env=_build_environment(),
             )
         reader = self._reader
         assert reader.stdin is not None
@@ -150,7 +156,7 @@ class Revision:
         return content
 
 
-def _above(path: str) -> Iterator[tuple[str, str, bool]]:
+def _iter_parents(path: str) -> Iterator[tuple[str, str, bool]]:
     """(folder, entry, whether that is a folder) for a file and every folder above it."""
     is_folder = False
     while path not in ("", "."):
@@ -159,26 +165,26 @@ def _above(path: str) -> Iterator[tuple[str, str, bool]]:
         path, is_folder = folder, True
 
 
-def _commit(directory: Path, ref: str) -> str:
-    found = _run(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+def _resolve_commit(directory: Path, ref: str) -> str:
+    found = _run_process(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if found.returncode == 0:
         return found.stdout.decode().strip()
-    shallow = _run(directory, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+    shallow = _run_process(directory, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
     hint = (
         "this is a shallow clone: fetch that commit as well (git fetch --depth 1 origin REF), and name it by its id"
         if shallow
         else "name a branch, tag or commit that this checkout has; one of a remote is called origin/NAME"
     )
-    raise Refusal([_problem("unknown-base", f"git knows no commit {ref!r} here", directory, hint)])
+    raise Refusal([_build_error("unknown-base", f"git knows no commit {ref!r} here", directory, hint)])
 
 
-def _git(directory: Path, *words: str, about: str = "compare with the base") -> bytes:
-    done = _run(directory, *words)
+def _run_git(directory: Path, *words: str, about: str = "compare with the base") -> bytes:
+    done = _run_process(directory, *words)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or [f"git exits with {done.returncode}"]
         raise Refusal(
             [
-                _problem(
+                _build_error(
                     "git-failed",
                     f"git cannot {about}: {said[0].removeprefix('fatal: ')}",
                     directory,
@@ -189,30 +195,32 @@ def _git(directory: Path, *words: str, about: str = "compare with the base") -> 
     return done.stdout
 
 
-def _run(directory: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+def _run_process(directory: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
             ["git", "-C", str(directory), *words],
             capture_output=True,
             timeout=_TIMEOUT,
             check=False,
-            env=_environment(),
+            env=_build_environment(),
         )
     except FileNotFoundError as missing:
-        raise Refusal([_problem("no-git", "there is no git on this machine", directory, "install git")]) from missing
+        raise Refusal(
+            [_build_error("no-git", "there is no git on this machine", directory, "install git")]
+        ) from missing
     except subprocess.TimeoutExpired as slow:
         raise Refusal(
-            [_problem("git-failed", f"git gave no answer within {_TIMEOUT} s", directory, "try again")]
+            [_build_error("git-failed", f"git gave no answer within {_TIMEOUT} s", directory, "try again")]
         ) from slow
 
 
-def _environment() -> dict[str, str]:
+def _build_environment() -> dict[str, str]:
     return {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
-def _text(listing: bytes) -> str:
+def _decode_listing(listing: bytes) -> str:
     return os.fsdecode(listing)
 
 
-def _problem(code: str, message: str, directory: Path, hint: str) -> Diagnostic:
-    return error(code, message, Span(str(directory)), hint)
+def _build_error(code: str, message: str, directory: Path, hint: str) -> Diagnostic:
+    return build_error(code, message, Span(str(directory)), hint)

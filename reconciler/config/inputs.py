@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 
 import reconciler
-from reconciler.config.load.layout import CustomerFolder, Document
+from reconciler.config.load.layout import ConfigFile, CustomerFolder
 from reconciler.config.yaml.reader import MAX_BYTES
 
 
-def digest_inputs(folder: CustomerFolder, content_id: Callable[[Document], str | None]) -> str | None:
+def digest_inputs(folder: CustomerFolder, content_id: Callable[[ConfigFile], str | None]) -> str | None:
     """Return the digest, or None if a file's content has no id (missing or unreadable).
 
     It includes the version of the program, which may read the same files differently.
@@ -23,10 +23,10 @@ def digest_inputs(folder: CustomerFolder, content_id: Callable[[Document], str |
     return hashlib.sha256(json.dumps([reconciler.__version__, folder.id, contents]).encode()).hexdigest()
 
 
-def compute_blob_id(file: Document) -> str | None:
+def compute_blob_id(file: ConfigFile) -> str | None:
     """Return the id that git gives the file's content if no filter changes it; None if the file can't be read."""
     try:
-        data = file.files.read(file.path, MAX_BYTES + 1, follow=file.linked)
+        data = file.files.read_content(file.path, MAX_BYTES + 1, follow=file.follow_links)
     except OSError:
         return None
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

@@ -12,89 +12,105 @@ from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
-from reconciler.config.load.candidate import Candidate, former_id_mistakes, named_otherwise, open_candidate
-from reconciler.config.load.checks import not_yet_in_force, passwords_in_stores
-from reconciler.config.load.defaults import Heritage
+from reconciler.config.load.candidate import CustomerCandidate, check_former_ids, check_id_matches_name, open_candidate
+from reconciler.config.load.checks import warn_about_forthcoming_keys, warn_about_store_passwords
+from reconciler.config.load.defaults import DefaultsResolver
 from reconciler.config.load.document import open_document
-from reconciler.config.load.layout import CustomerFolder, Document, Layout, lay_out, settings_file
-from reconciler.config.load.partial import read_alone
-from reconciler.config.load.references import mistaken_former_ids, shared_consumer_keys
+from reconciler.config.load.layout import (
+    ConfigFile,
+    CustomerFolder,
+    RepositoryLayout,
+    find_settings_file,
+    scan_repository,
+)
+from reconciler.config.load.partial import read_single_key
+from reconciler.config.load.references import find_former_id_mistakes, find_shared_consumer_keys
 from reconciler.config.load.summary import ReadAgain, SummarizedCandidate, summarize
-from reconciler.config.models.declaration import Circumstances, NotKnown
+from reconciler.config.models.declaration import UnknownValue, ValidationContext
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Network, Settings
 from reconciler.config.parallel import map_in_processes
-from reconciler.config.resolved import Declared, Repository, ResolvedCustomer, Written
-from reconciler.config.yaml.documents import origins_of
+from reconciler.config.resolved import ConfigDocument, Repository, ResolvedCustomer, ValidDocument
+from reconciler.config.yaml.documents import find_origins
 from reconciler.config.yaml.tree import MappingNode
 from reconciler.gc_pause import gc_paused
-from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, in_order
+from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error, sort_diagnostics
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CATALOGUE
+from reconciler.model.plan import CATALOG
 
-__all__ = ["Declared", "Repository", "ResolvedCustomer", "Written", "load", "load_layout", "load_settings"]
+__all__ = [
+    "ConfigDocument",
+    "Repository",
+    "ResolvedCustomer",
+    "ValidDocument",
+    "load_from_layout",
+    "load_repository",
+    "load_settings",
+]
 
 
-def load(directory: Path, *, today: date | None = None) -> Repository:
+def load_repository(directory: Path, *, today: date | None = None) -> Repository:
     """Load the repository below a directory; `reconciler.yaml` is beside it.
 
     today: agreements must not be later; by default the day in UTC. Raises Refusal if a folder cannot be listed.
     """
     with gc_paused():
-        return _load(lay_out(directory), today or datetime.now(UTC).date(), None, parallel=True)
+        return _load(scan_repository(directory), today or datetime.now(UTC).date(), None, parallel=True)
 
 
 def load_settings(directory: Path) -> Settings:
     """reconciler.yaml alone, or what holds without it. ConfigurationRefusal where it does not validate."""
-    file, misnamed = settings_file(directory)
-    settings, _, found, _ = _settings(file)
+    file, misnamed = find_settings_file(directory)
+    settings, _, found, _ = _read_settings_file(file)
     wrong = tuple(each for each in (*misnamed, *found) if each.is_error)
     if wrong:
         raise ConfigurationRefusal(wrong)
     return settings
 
 
-def load_layout(layout: Layout, *, today: date | None = None, only: Collection[str] | None = None) -> Repository:
+def load_from_layout(
+    layout: RepositoryLayout, *, today: date | None = None, only: Collection[str] | None = None
+) -> Repository:
     """The repository of these files. only: ids of the customers to read; None for all. What others say is not known
     then, but for their ids: consumer keys are compared among those that were read."""
     with gc_paused():
         return _load(layout, today or datetime.now(UTC).date(), only)
 
 
-def _load(layout: Layout, today: date, only: Collection[str] | None, *, parallel: bool = False) -> Repository:
+def _load(layout: RepositoryLayout, today: date, only: Collection[str] | None, *, parallel: bool = False) -> Repository:
     """parallel: the files are on disk, so that worker processes may read them."""
-    settings, network, about_settings, origins = _settings(layout.settings)
-    about_settings = (*layout.settings_misnamed, *about_settings)
+    settings, network, about_settings, origins = _read_settings_file(layout.settings)
+    about_settings = (*layout.settings_diagnostics, *about_settings)
     settings_errors = tuple(each for each in about_settings if each.is_error)
-    known = Circumstances(today, network)
-    heritage = Heritage(layout.defaults, known)
-    shared, about_shared = _catalogue(layout, known)
-    names = {file.stem for file in layout.catalogue}
+    known = ValidationContext(today, network)
+    heritage = DefaultsResolver(layout.defaults, known)
+    shared, about_shared = _load_catalog(layout, known)
+    names = {file.stem for file in layout.catalog}
     folders = [each for each in layout.customers if only is None or each.id in only]
-    read = partial(open_candidate, heritage=heritage, shared_lessons=names, known=known)
+    read = partial(open_candidate, heritage=heritage, shared_lessons=names, context=known)
     candidates = _read_candidates(folders, read, parallel=parallel)
-    _compare(candidates)
-    customers, invalid = _sorted(candidates)
-    shared_errors = in_order(each for each in about_shared if each.is_error)
+    _check_uniqueness(candidates)
+    customers, invalid = _partition_candidates(candidates)
+    shared_errors = sort_diagnostics(each for each in about_shared if each.is_error)
     if shared_errors:
-        invalid[CATALOGUE] = shared_errors
+        invalid[CATALOG] = shared_errors
     found = [*layout.diagnostics, *about_settings, *about_shared]
-    found += (each for opened in heritage.opened for each in opened.diagnostics)
-    found += (each for candidate in candidates for each in candidate.found)
+    found += (each for opened in heritage.load_results for each in opened.diagnostics)
+    found += (each for candidate in candidates for each in candidate.diagnostics)
     return Repository(
         settings,
         settings_errors,
         customers,
         dict(sorted(invalid.items())),
         shared,
-        in_order(found),
-        tuple(sorted(_file_names(layout, folders))),
+        sort_diagnostics(found),
+        tuple(sorted(_iter_file_names(layout, folders))),
         {each.id: each for each in layout.customers},
         origins,
     )
 
 
-AnyCandidate = Candidate | SummarizedCandidate
+AnyCandidate = CustomerCandidate | SummarizedCandidate
 
 
 def _read_candidates(folders: Sequence[CustomerFolder], read: ReadAgain, *, parallel: bool) -> list[AnyCandidate]:
@@ -108,76 +124,78 @@ def _read_candidates(folders: Sequence[CustomerFolder], read: ReadAgain, *, para
     ]
 
 
-def _settings(
-    file: Document | None,
+def _read_settings_file(
+    file: ConfigFile | None,
 ) -> tuple[Settings, Network | None, tuple[Diagnostic, ...], Mapping[str, Span]]:
     """reconciler.yaml, or what holds without it, and what it says of the network, valid or not as a whole: None where
     that itself is not known. And where each value was written."""
     if file is None:
         return Settings(), Network(), (), {}
-    opened = open_document(file, Settings, None, Circumstances())
+    opened = open_document(file, Settings, None, ValidationContext())
     found = list(opened.diagnostics)
     network = opened.model.network if opened.model is not None else None
     if opened.tree is not None:
-        found += not_yet_in_force("settings", opened.tree)
-        found += passwords_in_stores(opened.tree)
-        network = network or _network_alone(opened.tree)
-    origins = origins_of(opened.tree) if opened.tree is not None else {}
+        found += warn_about_forthcoming_keys("settings", opened.tree)
+        found += warn_about_store_passwords(opened.tree)
+        network = network or _read_network(opened.tree)
+    origins = find_origins(opened.tree) if opened.tree is not None else {}
     return opened.model or Settings(), network, tuple(found), origins
 
 
-def _network_alone(tree: MappingNode) -> Network | None:
+def _read_network(tree: MappingNode) -> Network | None:
     try:
-        found = read_alone(Settings, tree, "network", Circumstances())
-    except NotKnown:
+        found = read_single_key(Settings, tree, "network", ValidationContext())
+    except UnknownValue:
         return None
     return found if isinstance(found, Network) else None
 
 
-def _catalogue(layout: Layout, known: Circumstances) -> tuple[tuple[Written, ...], list[Diagnostic]]:
+def _load_catalog(
+    layout: RepositoryLayout, context: ValidationContext
+) -> tuple[tuple[ValidDocument, ...], list[Diagnostic]]:
     """The shared lessons, sorted by id, and everything noticed about them."""
-    found = list(layout.catalogue_diagnostics)
+    found = list(layout.catalog_diagnostics)
     lessons = []
-    read = [open_document(file, Lesson, "lesson", known) for file in layout.catalogue]
-    for file, opened in zip(layout.catalogue, read, strict=True):
-        misnamed = tuple(named_otherwise(opened, "lesson", file.stem))
+    read = [open_document(file, Lesson, "lesson", context) for file in layout.catalog]
+    for file, opened in zip(layout.catalog, read, strict=True):
+        misnamed = tuple(check_id_matches_name(opened, "lesson", file.stem))
         found += (*opened.diagnostics, *misnamed)
         if opened.tree is not None:
-            found += not_yet_in_force("lesson", opened.tree)
+            found += warn_about_forthcoming_keys("lesson", opened.tree)
         if opened.model is not None and opened.tree is not None and not misnamed:
-            lessons.append(Written(Kind.LESSON, file.stem, opened.model, opened.tree))
-    return tuple(lessons), [*found, *former_id_mistakes(Kind.LESSON, read)]
+            lessons.append(ValidDocument(Kind.LESSON, file.stem, opened.model, opened.tree))
+    return tuple(lessons), [*found, *check_former_ids(Kind.LESSON, read)]
 
 
-def _compare(candidates: Collection[AnyCandidate]) -> None:
+def _check_uniqueness(candidates: Collection[AnyCandidate]) -> None:
     """Notes what customers must not share: ids, former ids and consumer keys."""
     by_id: dict[str, list[AnyCandidate]] = defaultdict(list)
     for candidate in candidates:
         by_id[candidate.id].append(candidate)
     for same in by_id.values():
         for candidate in same if len(same) > 1 else ():
-            others = ", ".join(_where(each).file for each in same if each is not candidate)
-            candidate.found.append(
-                error(
+            others = ", ".join(_locate_candidate(each).file for each in same if each is not candidate)
+            candidate.diagnostics.append(
+                build_error(
                     "duplicate-customer",
                     f"the customer {candidate.id} is also in {others}",
-                    _where(candidate),
+                    _locate_candidate(candidate),
                     "ids are unique over all customers: rename one, or remove it",
                 )
             )
     read = [each for each in candidates if each.is_read]
-    taken = shared_consumer_keys(each.consumer_keys for each in read)
-    mistaken = mistaken_former_ids(Kind.CUSTOMER, [(each.id, each.former) for each in read], by_id)
+    taken = find_shared_consumer_keys(each.consumer_keys for each in read)
+    mistaken = find_former_id_mistakes(Kind.CUSTOMER, [(each.id, each.former) for each in read], by_id)
     for candidate, found, former in zip(read, taken, mistaken, strict=True):
-        candidate.found += [*found, *former]
+        candidate.diagnostics += [*found, *former]
 
 
-def _where(candidate: AnyCandidate) -> Span:
+def _locate_candidate(candidate: AnyCandidate) -> Span:
     file = candidate.folder.file
     return Span(file.name, 1, 1) if file else Span(candidate.id)
 
 
-def _sorted(
+def _partition_candidates(
     candidates: Iterable[AnyCandidate],
 ) -> tuple[Mapping[str, ResolvedCustomer], dict[str, tuple[Diagnostic, ...]]]:
     """Valid customers by id, and why the others are not. A folder that claims another id than its name, or a former
@@ -187,23 +205,23 @@ def _sorted(
     wrong: dict[str, list[Diagnostic]] = defaultdict(list)
     claims: list[AnyCandidate] = []
     for candidate in candidates:
-        resolved = candidate.resolved()
+        resolved = candidate.resolve_customer()
         if resolved is not None:
             valid[candidate.id] = resolved
         else:
-            wrong[candidate.id] += candidate.found
+            wrong[candidate.id] += candidate.diagnostics
             claims.append(candidate)
     for candidate in claims:
         for claimed in (candidate.claimed_id, *candidate.former_ids):
             if claimed is not None and claimed not in valid and claimed not in wrong:
-                wrong[claimed] += candidate.found
-    return dict(sorted(valid.items())), {name: in_order(found) for name, found in wrong.items()}
+                wrong[claimed] += candidate.diagnostics
+    return dict(sorted(valid.items())), {name: sort_diagnostics(found) for name, found in wrong.items()}
 
 
-def _file_names(layout: Layout, folders: Iterable[CustomerFolder]) -> Iterator[str]:
+def _iter_file_names(layout: RepositoryLayout, folders: Iterable[CustomerFolder]) -> Iterator[str]:
     if layout.settings is not None:
         yield layout.settings.name
-    for file in (*layout.defaults, *layout.catalogue):
+    for file in (*layout.defaults, *layout.catalog):
         yield file.name
     for folder in folders:
         if folder.file is not None:

@@ -14,18 +14,18 @@ from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Environment, Settings
-from reconciler.config.secrets import SecretName, secret_references
-from reconciler.config.yaml.documents import origins_of, to_document
-from reconciler.config.yaml.tree import MappingNode, key_span
+from reconciler.config.secrets import SecretName, find_secret_references
+from reconciler.config.yaml.documents import build_document, find_origins
+from reconciler.config.yaml.tree import MappingNode, get_key_span
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span
 from reconciler.model.kind import Kind
-from reconciler.model.settings import settings_digest
+from reconciler.model.settings import compute_settings_digest
 
 # What of a customer's documents tells whether there is anything to plan, beside their digest.
 
 
 #: (kind, id) -> a JSON-able document, the customer's own among them
-Documents = Mapping[tuple[Kind, str], Mapping[str, object]]
+DocumentsByKey = Mapping[tuple[Kind, str], Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Outline:
         return {kind: number for kind, number in counted.items() if number}
 
 
-def outline_of(documents: Documents) -> Outline:
+def build_outline(documents: DocumentsByKey) -> Outline:
     """Of all documents of one customer."""
     kinds = [kind for kind, _ in documents]
     others = [each for (kind, _), each in documents.items() if kind is not Kind.CUSTOMER]
@@ -54,12 +54,12 @@ def outline_of(documents: Documents) -> Outline:
         kinds.count(Kind.COMMUNITY),
         kinds.count(Kind.LESSON),
         any(each.get("previously") for each in others),
-        tuple(found for each in own for found in secret_references(each)),
+        tuple(found for each in own for found in find_secret_references(each)),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class ConfigDocument:
     """One YAML document, resolved.
 
     document: JSON-able, defaults filled in, secrets by reference, keys sorted. origins: dotted path in the
@@ -74,7 +74,7 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ValidDocument:
     """A valid document before it is made JSON-able."""
 
     kind: Kind
@@ -82,8 +82,10 @@ class Written:
     model: BaseModel
     tree: MappingNode
 
-    def declared(self) -> Declared:
-        return Declared(self.kind, self.id, key_span(self.tree.place), to_document(self.model), origins_of(self.tree))
+    def build_config_document(self) -> ConfigDocument:
+        return ConfigDocument(
+            self.kind, self.id, get_key_span(self.tree.place), build_document(self.model), find_origins(self.tree)
+        )
 
 
 # no slots: what is made when it is asked for is then kept
@@ -127,48 +129,48 @@ class ResolvedCustomer(ABC):
 
     @property
     @abstractmethod
-    def declared(self) -> tuple[Declared, ...]:
+    def documents(self) -> tuple[ConfigDocument, ...]:
         """The customer first, then communities, then own lessons, each sorted by id."""
 
 
 @dataclass(frozen=True)
-class ReadCustomer(ResolvedCustomer):
+class CustomerFromFiles(ResolvedCustomer):
     """As its files say it now. read: its own document. written: all, in the order of `declared`."""
 
-    read: Customer
-    written: tuple[Written, ...]
+    model: Customer
+    valid_documents: tuple[ValidDocument, ...]
 
     @property
     def name(self) -> str:
-        return self.read.name
+        return self.model.name
 
     @property
     def previously(self) -> tuple[str, ...]:
-        return self.read.previously
+        return self.model.previously
 
     @property
     def customer(self) -> Customer:
-        return self.read
+        return self.model
 
     @cached_property
     def digest(self) -> str:
-        return settings_digest({(each.kind, each.id): each.document for each in self.declared})
+        return compute_settings_digest({(each.kind, each.id): each.document for each in self.documents})
 
     @cached_property
     def outline(self) -> Outline:
-        return outline_of({(each.kind, each.id): each.document for each in self.declared})
+        return build_outline({(each.kind, each.id): each.document for each in self.documents})
 
     @cached_property
     def communities(self) -> Mapping[str, Community]:
-        return {each.id: each.model for each in self.written if isinstance(each.model, Community)}
+        return {each.id: each.model for each in self.valid_documents if isinstance(each.model, Community)}
 
     @cached_property
     def lessons(self) -> Mapping[str, Lesson]:
-        return {each.id: each.model for each in self.written if isinstance(each.model, Lesson)}
+        return {each.id: each.model for each in self.valid_documents if isinstance(each.model, Lesson)}
 
     @cached_property
-    def declared(self) -> tuple[Declared, ...]:
-        return tuple(each.declared() for each in self.written)
+    def documents(self) -> tuple[ConfigDocument, ...]:
+        return tuple(each.build_config_document() for each in self.valid_documents)
 
 
 @dataclass(frozen=True)
@@ -182,11 +184,11 @@ class Repository:
     settings_origins: where each value of reconciler.yaml was written.
     """
 
-    sound_settings: Settings
+    settings_or_default: Settings
     settings_errors: tuple[Diagnostic, ...]
     customers: Mapping[str, ResolvedCustomer]
     invalid: Mapping[str, tuple[Diagnostic, ...]]
-    catalogue_lessons: tuple[Written, ...]
+    catalog_lessons: tuple[ValidDocument, ...]
     diagnostics: tuple[Diagnostic, ...]
     file_names: tuple[str, ...]
     folders: Mapping[str, CustomerFolder] = field(default_factory=dict)
@@ -197,9 +199,9 @@ class Repository:
         return len(self.file_names)
 
     @cached_property
-    def catalogue(self) -> tuple[Declared, ...]:
+    def catalog(self) -> tuple[ConfigDocument, ...]:
         """The shared lessons, sorted by id."""
-        return tuple(each.declared() for each in self.catalogue_lessons)
+        return tuple(each.build_config_document() for each in self.catalog_lessons)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -211,8 +213,8 @@ class Repository:
         knows which store is meant."""
         if self.settings_errors:
             raise ConfigurationRefusal(self.settings_errors)
-        return self.sound_settings
+        return self.settings_or_default
 
-    def for_environment(self, name: str | None) -> tuple[str, Environment]:
+    def get_environment(self, name: str | None) -> tuple[str, Environment]:
         """The environment of this name, or the first. Refusal where there is none."""
-        return self.settings.environment(name)
+        return self.settings.get_environment(name)

@@ -13,57 +13,57 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from reconciler.config.fields.values import duration_text
+from reconciler.config.fields.values import format_duration
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.defaults import NOT_INHERITED, NOT_INHERITED_BY_COMMUNITIES, Defaults
 from reconciler.config.models.lesson import Lesson
-from reconciler.config.models.partial import WHOLE
+from reconciler.config.models.partial import INDIVISIBLE_MODELS
 from reconciler.config.models.settings import Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 
 
-class _Generator(GenerateJsonSchema):
+class _SchemaGenerator(GenerateJsonSchema):
     """Shows defaults as people would write them."""
 
     def encode_default(self, dft: Any) -> Any:
         match dft:
             case timedelta():
-                return duration_text(dft)
+                return format_duration(dft)
             case BaseModel():
                 return dft.model_dump(mode="json", exclude_none=True)
             case _:
                 return super().encode_default(dft)
 
 
-def documents() -> dict[str, Schema]:
+def build_schemas() -> dict[str, JsonSchema]:
     """File name -> JSON Schema, of every kind of YAML document."""
-    customer = _inheriting(Customer, NOT_INHERITED)
-    community = _inheriting(Community, NOT_INHERITED_BY_COMMUNITIES)
+    customer = _build_inheriting_schema(Customer, NOT_INHERITED)
+    community = _build_inheriting_schema(Community, NOT_INHERITED_BY_COMMUNITIES)
     return {
-        "customer.schema.json": _titled("customer", customer),
-        "community.schema.json": _titled("community", community),
-        "lesson.schema.json": _titled("lesson", _schema_of(Lesson)),
-        "defaults.schema.json": _titled("defaults", _defaults(customer, community)),
-        "reconciler.schema.json": _titled("reconciler", _schema_of(Settings)),
+        "customer.schema.json": _add_schema_id("customer", customer),
+        "community.schema.json": _add_schema_id("community", community),
+        "lesson.schema.json": _add_schema_id("lesson", _generate_schema(Lesson)),
+        "defaults.schema.json": _add_schema_id("defaults", _build_defaults_schema(customer, community)),
+        "reconciler.schema.json": _add_schema_id("reconciler", _generate_schema(Settings)),
     }
 
 
-def _schema_of(model: type[BaseModel]) -> Schema:
-    return model.model_json_schema(schema_generator=_Generator)
+def _generate_schema(model: type[BaseModel]) -> JsonSchema:
+    return model.model_json_schema(schema_generator=_SchemaGenerator)
 
 
-def _titled(name: str, schema: Schema) -> Schema:
+def _add_schema_id(name: str, schema: JsonSchema) -> JsonSchema:
     return {"$schema": DIALECT, "$id": f"{name}.schema.json", **schema}
 
 
-def _defaults(customer: Schema, community: Schema) -> Schema:
+def _build_defaults_schema(customer: JsonSchema, community: JsonSchema) -> JsonSchema:
     """The inherited keys of a customer, and those of a community below `community`."""
     below = {key: value for key, value in community.items() if key != "$defs"}
-    below["properties"] = _only_inherited(community, NOT_INHERITED_BY_COMMUNITIES)
+    below["properties"] = _select_inherited_keys(community, NOT_INHERITED_BY_COMMUNITIES)
     below["description"] = "What every community below inherits."
     del below["required"]
     return {
@@ -72,7 +72,7 @@ def _defaults(customer: Schema, community: Schema) -> Schema:
         "description": Defaults.__doc__,
         "properties": {
             "kind": {"const": "defaults", "description": "What the document describes.", "type": "string"},
-            **_only_inherited(customer, NOT_INHERITED),
+            **_select_inherited_keys(customer, NOT_INHERITED),
             "community": {"anyOf": [{"$ref": "#/$defs/CommunityDefaults"}, {"type": "null"}]},
         },
         "required": ["kind"],
@@ -81,46 +81,46 @@ def _defaults(customer: Schema, community: Schema) -> Schema:
     }
 
 
-def _only_inherited(schema: Schema, own: Collection[str]) -> Schema:
+def _select_inherited_keys(schema: JsonSchema, own: Collection[str]) -> JsonSchema:
     return {key: value for key, value in schema["properties"].items() if key not in own}
 
 
-def _inheriting(model: type[BaseModel], own: Collection[str]) -> Schema:
+def _build_inheriting_schema(model: type[BaseModel], own: Collection[str]) -> JsonSchema:
     """The model's schema, where every key but its own may be missing or null, at every depth."""
-    schema = _schema_of(model)
+    schema = _generate_schema(model)
     loosened: set[str] = set()
     for key, value in schema["properties"].items():
         if key not in own:
-            _loosen(value, schema["$defs"], loosened)
-            schema["properties"][key] = _nullable(value)
+            _make_keys_optional(value, schema["$defs"], loosened)
+            schema["properties"][key] = _make_nullable(value)
     schema["required"] = [key for key in schema["required"] if key in own]
     return schema
 
 
-def _loosen(node: Schema, definitions: Schema, loosened: set[str]) -> None:
+def _make_keys_optional(node: JsonSchema, definitions: JsonSchema, loosened: set[str]) -> None:
     """Follows references and choices, not into lists: a list replaces, so its items are whole."""
     if "oneOf" in node:
         # without its type, which may be inherited, a mapping can fit several of the choices
         node["anyOf"] = node.pop("oneOf")
         node.pop("discriminator", None)
     for choice in node.get("anyOf", ()):
-        _loosen(choice, definitions, loosened)
+        _make_keys_optional(choice, definitions, loosened)
     name = str(node.get("$ref", "")).removeprefix("#/$defs/")
-    if not name or name in loosened or name in {model.__name__ for model in WHOLE}:
+    if not name or name in loosened or name in {model.__name__ for model in INDIVISIBLE_MODELS}:
         return
     loosened.add(name)
     definition = definitions[name]
     definition.pop("required", None)
     for key, value in definition.get("properties", {}).items():
-        _loosen(value, definitions, loosened)
-        definition["properties"][key] = _nullable(value)
+        _make_keys_optional(value, definitions, loosened)
+        definition["properties"][key] = _make_nullable(value)
 
 
-def _nullable(node: Schema) -> Schema:
+def _make_nullable(node: JsonSchema) -> JsonSchema:
     """The same, or null; what describes it stays in front, where editors look."""
     choices = node.get("anyOf", ())
     if {"type": "null"} in choices:
         return node
-    said: Schema = {key: node[key] for key in ("title", "description", "default") if key in node}
+    said: JsonSchema = {key: node[key] for key in ("title", "description", "default") if key in node}
     value = {key: each for key, each in node.items() if key not in said}
     return {**said, "anyOf": [*(choices or [value]), {"type": "null"}]}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 
-class Cause(StrEnum):
+class ChangeCause(StrEnum):
     """pr: these files differ from the base's. pending: the base says so and it was not applied yet. drift: the store
     was changed behind git's back."""
 
@@ -21,13 +21,13 @@ class Cause(StrEnum):
 
 
 SENTENCES = {
-    Cause.PR: "This pull request changes it.",
-    Cause.PENDING: "It was merged earlier and is not applied yet.",
-    Cause.DRIFT: "Somebody changed it in the store by hand; it goes back to what git says.",
+    ChangeCause.PR: "This pull request changes it.",
+    ChangeCause.PENDING: "It was merged earlier and is not applied yet.",
+    ChangeCause.DRIFT: "Somebody changed it in the store by hand; it goes back to what git says.",
 }
 
 
-def most_telling(causes: Iterable[Cause | None]) -> Cause | None:
+def choose_main_cause(causes: Iterable[ChangeCause | None]) -> ChangeCause | None:
     """Of the causes of several values: `pr` if any is, else `drift` if any is, else `pending`."""
     found = set(causes)
-    return next((cause for cause in (Cause.PR, Cause.DRIFT, Cause.PENDING) if cause in found), None)
+    return next((cause for cause in (ChangeCause.PR, ChangeCause.DRIFT, ChangeCause.PENDING) if cause in found), None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from reconciler.model.cause import Cause
+from reconciler.model.cause import ChangeCause
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
@@ -47,7 +47,7 @@ class FieldChange:
     before: object
     after: object
     personal: bool = False
-    cause: Cause | None = None
+    cause: ChangeCause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class ChangeFacts:
     reason: Reason
     origin: Span | None = None
     held: bool = False
-    cause: Cause | None = None
+    cause: ChangeCause | None = None
     impact: Mapping[str, object] = field(default_factory=dict)
     fields: tuple[FieldChange, ...] = ()
 
@@ -151,10 +151,10 @@ ACTION_OF: dict[type[ChangeFacts], Action] = {
 }
 
 
-def action_of(change: Change) -> Action:
+def get_action(change: Change) -> Action:
     return ACTION_OF[type(change)]
 
 
-def renamed_from(change: Change) -> str | None:
+def get_former_key(change: Change) -> str | None:
     """The id that a declared thing had before, where it is renamed."""
     return change.former_key if isinstance(change, Update | Restore) else None

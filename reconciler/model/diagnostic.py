@@ -60,27 +60,27 @@ class Diagnostic:
         return self.severity is Severity.ERROR
 
     @property
-    def order(self) -> tuple[str, int, int, str, str]:
+    def sort_key(self) -> tuple[str, int, int, str, str]:
         """A sort key: by file, then place, then code, so that output never depends on how it was found."""
         span = self.span or Span("")
         return (span.file, span.line, span.column, self.code, self.message)
 
 
-def error(code: str, message: str, span: Span | None = None, hint: str | None = None) -> Diagnostic:
+def build_error(code: str, message: str, span: Span | None = None, hint: str | None = None) -> Diagnostic:
     return Diagnostic(code, Severity.ERROR, message, span, hint)
 
 
-def warning(code: str, message: str, span: Span | None = None, hint: str | None = None) -> Diagnostic:
+def build_warning(code: str, message: str, span: Span | None = None, hint: str | None = None) -> Diagnostic:
     return Diagnostic(code, Severity.WARNING, message, span, hint)
 
 
-def info(code: str, message: str, span: Span | None = None, hint: str | None = None) -> Diagnostic:
+def build_info(code: str, message: str, span: Span | None = None, hint: str | None = None) -> Diagnostic:
     return Diagnostic(code, Severity.INFO, message, span, hint)
 
 
-def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sorted by place and without repetitions."""
-    return tuple(sorted(dict.fromkeys(diagnostics), key=lambda diagnostic: diagnostic.order))
+    return tuple(sorted(dict.fromkeys(diagnostics), key=lambda diagnostic: diagnostic.sort_key))
 
 
 class Refusal(Exception):  # noqa: N818 - it is an outcome that a person reads, not a defect

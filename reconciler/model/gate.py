@@ -26,7 +26,7 @@ class Gate:
     outcome: GateOutcome
     looks_at: str
     sentence: str
-    allowed: bool = False
+    can_be_allowed: bool = False
 
 
 _R, _H = GateOutcome.REFUSED, GateOutcome.HELD
@@ -147,7 +147,7 @@ _GATES = (
         _R,
         "rows in a file that had some before",
         "A file is empty that was not empty before. Nobody is removed because of an empty file.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "not-this-customer",
@@ -160,7 +160,7 @@ _GATES = (
         _R,
         "source.systemCode of the manifest against that of the last good roster",
         "The file comes from another school information system than the last one.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "delta-without-whole",
@@ -174,35 +174,35 @@ _GATES = (
         _H,
         "rows of each file, at most 20 % fewer than in the last good roster",
         "The file is much shorter than the last one. Most likely something was left out of the export.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "stale-source",
         _H,
         "the source's own times against those of the last good roster",
         "The file is older than the one that was used last.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "optional-file-missing",
         _H,
         "files that came along last time",
         "A file is missing that came along last time, so what it told is unknown now.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "org-vanished",
         _H,
         "orgs that people or classes belong to",
         "A school is not in the file any more although people belong to it.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "root-changed",
         _H,
         "the org above all others",
         "The institution at the top of the file is another one than last time.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     # What many rows say.
     Gate(
@@ -210,30 +210,30 @@ _GATES = (
         _H,
         "rows with a role that is not OneRoster's, at most 2 %",
         "Many people have a role that is not known here.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "many-newly-disabled",
         _H,
         "people who may sign in now and are not enabled in the roster, at most 20 %",
         "Many people would not be able to sign in any more. Most likely a column was exported wrongly.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "many-dangling-references",
         _H,
         "enrollments whose person or class is not there, at most 2 %",
         "Many enrollments name people or classes that are not in the file. Its parts are probably not of one export.",
-        allowed=True,
+        can_be_allowed=True,
     ),
     Gate(
         "keys-damaged",
         _H,
         "identifiers that a spreadsheet changed, at most 5 %",
         "A spreadsheet has probably changed the numbers of people: zeros at their beginning are gone.",
-        allowed=True,
+        can_be_allowed=True,
     ),
 )
 
 GATES: dict[str, Gate] = {gate.code: gate for gate in _GATES}
-ALLOWABLE = tuple(gate.code for gate in _GATES if gate.allowed)
+ALLOWABLE_GATES = tuple(gate.code for gate in _GATES if gate.can_be_allowed)

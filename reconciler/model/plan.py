@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = "1.0"
 
 #: The catalogue's place in a plan: lessons that belong to no customer. No customer's id can hold an `@`.
-CATALOGUE = "@catalogue"
+CATALOG = "@catalogue"
 
 #: name -> what it holds, for every roster change frame (polars type in brackets)
 CHANGE_COLUMNS: dict[str, str] = {
@@ -114,7 +114,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ActionCounts:
     """Rows of one kind by action (what is held included), and what stays as it is."""
 
     actions: Mapping[Action, int] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PlanPrecondition:
     """What of the store the plan was made from, so that an apply can tell whether it still stands.
 
     version: None where the customer is not in the store; else (last run's id, write counter).
@@ -161,21 +161,21 @@ class CustomerPlan:
     id: str
     name: str
     outcome: Outcome
-    seen: Seen
+    precondition: PlanPrecondition
     source: SourceSummary | None = None
     hold: Hold | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
-    counts: Mapping[Kind, Counts] = field(default_factory=dict)
+    counts: Mapping[Kind, ActionCounts] = field(default_factory=dict)
     limits: tuple[LimitUse, ...] = ()
-    declared: tuple[Change, ...] = ()
+    document_changes: tuple[Change, ...] = ()
     roster: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
     roster_applies: bool = True
     settings: Mapping[str, object] | None = None
-    refresh: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
+    fingerprint_refresh: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
     snapshot: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
-    doubted: bool = False
-    weakened: tuple[Weakening, ...] = ()
+    is_doubtful: bool = False
+    weakenings: tuple[Weakening, ...] = ()
     would_hold: tuple[str, ...] = ()
 
 
@@ -188,7 +188,7 @@ class StoreIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class GitBase:
     """The state in git that a plan takes its customers from: only those that differ. ref: as given."""
 
     ref: str
@@ -196,7 +196,7 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class OutsideBase:
     """Customers that a plan with a base leaves out, and that are not as git has them. pending: not applied yet.
     drifted: changed in the store by hand. failed: their files do not validate."""
 
@@ -220,6 +220,6 @@ class Plan:
     store: StoreIdentity
     customers: tuple[CustomerPlan, ...]
     undoes: int | None = None
-    base: Base | None = None
-    elsewhere: Elsewhere | None = None
-    weakened: tuple[Weakening, ...] = ()
+    base: GitBase | None = None
+    outside_base: OutsideBase | None = None
+    weakenings: tuple[Weakening, ...] = ()

@@ -22,12 +22,12 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
     @property
-    def administers(self) -> bool:
+    def is_administrator(self) -> bool:
         """True for a role whose holders no roster may ever delete."""
-        return self in ADMINISTERING
+        return self in ADMINISTRATOR_ROLES
 
 
-ADMINISTERING = frozenset(
+ADMINISTRATOR_ROLES = frozenset(
     {Role.ADMINISTRATOR, Role.SITE_ADMINISTRATOR, Role.DISTRICT_ADMINISTRATOR, Role.SYSTEM_ADMINISTRATOR}
 )
 

@@ -15,7 +15,7 @@ from reconciler.model.kind import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class RosterField:
     """One compared column of a roster kind.
 
     personal: tells who somebody is, so that masked reports hide its values.
@@ -29,51 +29,51 @@ class Field:
     reference: Kind | None = None
 
 
-FIELDS: dict[Kind, tuple[Field, ...]] = {
+ROSTER_FIELDS: dict[Kind, tuple[RosterField, ...]] = {
     Kind.ORG: (
-        Field("name"),
-        Field("type"),
-        Field("identifier"),
-        Field("parent", reference=Kind.ORG),
+        RosterField("name"),
+        RosterField("type"),
+        RosterField("identifier"),
+        RosterField("parent", reference=Kind.ORG),
     ),
     Kind.USER: (
-        Field("username", personal=True),
-        Field("roster_username", personal=True),
-        Field("given_name", personal=True),
-        Field("family_name", personal=True),
-        Field("middle_name", personal=True),
-        Field("email", personal=True),
-        Field("identifier", personal=True),
-        Field("grades"),
-        Field("role"),
-        Field("roles"),
-        Field("status"),
-        Field("bound", boolean=True),
-        Field("aliases", personal=True),
+        RosterField("username", personal=True),
+        RosterField("roster_username", personal=True),
+        RosterField("given_name", personal=True),
+        RosterField("family_name", personal=True),
+        RosterField("middle_name", personal=True),
+        RosterField("email", personal=True),
+        RosterField("identifier", personal=True),
+        RosterField("grades"),
+        RosterField("role"),
+        RosterField("roles"),
+        RosterField("status"),
+        RosterField("bound", boolean=True),
+        RosterField("aliases", personal=True),
     ),
     Kind.CLASS: (
-        Field("title"),
-        Field("class_code"),
-        Field("class_type"),
-        Field("school", reference=Kind.ORG),
-        Field("course"),
-        Field("terms"),
-        Field("grades"),
+        RosterField("title"),
+        RosterField("class_code"),
+        RosterField("class_type"),
+        RosterField("school", reference=Kind.ORG),
+        RosterField("course"),
+        RosterField("terms"),
+        RosterField("grades"),
     ),
     Kind.ENROLLMENT: (
-        Field("class", reference=Kind.CLASS),
-        Field("user", personal=True, reference=Kind.USER),
-        Field("role"),
-        Field("primary", boolean=True),
-        Field("begin_date"),
-        Field("end_date"),
+        RosterField("class", reference=Kind.CLASS),
+        RosterField("user", personal=True, reference=Kind.USER),
+        RosterField("role"),
+        RosterField("primary", boolean=True),
+        RosterField("begin_date"),
+        RosterField("end_date"),
     ),
 }
 
 
-def field_names(kind: Kind) -> list[str]:
+def list_field_names(kind: Kind) -> list[str]:
     """The compared columns of a kind, in order."""
-    return [field.name for field in FIELDS[kind]]
+    return [field.name for field in ROSTER_FIELDS[kind]]
 
 
 class AccountStatus(StrEnum):
@@ -83,7 +83,7 @@ class AccountStatus(StrEnum):
     SUSPENDED = "suspended"
 
 
-class Manager(StrEnum):
+class AccountManager(StrEnum):
     """Who looks after an account. A roster deletes only what a roster manages."""
 
     ROSTER = "roster"

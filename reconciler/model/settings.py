@@ -10,10 +10,10 @@ import orjson
 from reconciler.model.kind import Kind
 
 #: (kind, id) -> its resolved document, JSON-able, secrets by reference
-Documents = Mapping[tuple[Kind, str], Mapping[str, object]]
+DocumentsByKey = Mapping[tuple[Kind, str], Mapping[str, object]]
 
 
-def settings_digest(documents: Documents) -> str:
+def compute_settings_digest(documents: DocumentsByKey) -> str:
     """`sha256:HEX` over the canonical JSON of every document, in the order of kind and id."""
     entries = [[kind.value, name, documents[kind, name]] for kind, name in sorted(documents)]
     return "sha256:" + hashlib.sha256(orjson.dumps(entries, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.model.cause import Cause
+from reconciler.model.cause import ChangeCause
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Surprise:
+class UnexplainedChange:
     """One thing that the base's state does not explain. path: None for a document that comes or goes. in_base: what the
     base has, where the files change that value as well. personal: its values are not for everybody."""
 
@@ -18,7 +18,7 @@ class Surprise:
     kind: Kind
     key: str
     action: Action
-    cause: Cause | None
+    cause: ChangeCause | None
     path: str | None = None
     in_base: object = None
     live: object = None

@@ -22,7 +22,7 @@ class SyncOutcome(StrEnum):
 
 
 #: Nobody has to do anything about these.
-WELL = frozenset({SyncOutcome.APPLIED, SyncOutcome.UNCHANGED, SyncOutcome.FROZEN})
+HEALTHY_OUTCOMES = frozenset({SyncOutcome.APPLIED, SyncOutcome.UNCHANGED, SyncOutcome.FROZEN})
 
 
 class EventKind(StrEnum):
@@ -33,14 +33,14 @@ class EventKind(StrEnum):
     RECOVERED = "recovered"
 
 
-TOLD = {
+EVENT_OF_OUTCOME = {
     SyncOutcome.HELD: EventKind.HELD,
     SyncOutcome.REFUSED: EventKind.REFUSED,
     SyncOutcome.FAILED: EventKind.FAILED,
 }
 
-STALE = "No fresh roster has come for some time; people who came or left since are not known."
-RECOVERED = "The roster is in order again."
+STALE_SENTENCE = "No fresh roster has come for some time; people who came or left since are not known."
+RECOVERED_SENTENCE = "The roster is in order again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class SyncEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SyncState:
     """How a customer stands after a sync. outcome: None before the first. stale_since: None while its roster is
     fresh."""
 
@@ -66,38 +66,38 @@ class Standing:
     stale_since: str | None = None
 
     @property
-    def well(self) -> bool:
-        return self.stale_since is None and (self.outcome is None or self.outcome in WELL)
+    def is_healthy(self) -> bool:
+        return self.stale_since is None and (self.outcome is None or self.outcome in HEALTHY_OUTCOMES)
 
 
-def standing_outcome(before: SyncOutcome | None, came: SyncOutcome) -> SyncOutcome | None:
+def choose_lasting_outcome(previous: SyncOutcome | None, outcome: SyncOutcome) -> SyncOutcome | None:
     """How it stands after a sync that came to this: what says nothing of the roster neither opens nor closes a notice.
     A freeze lets everything stand that waits for a person."""
-    if came is SyncOutcome.POSTPONED or (came is SyncOutcome.FROZEN and before in TOLD):
-        return before
-    return came
+    if outcome is SyncOutcome.POSTPONED or (outcome is SyncOutcome.FROZEN and previous in EVENT_OF_OUTCOME):
+        return previous
+    return outcome
 
 
-def events(
+def build_events(
     customer: str,
-    before: Standing,
-    after: Standing,
+    previous: SyncState,
+    current: SyncState,
     since: str,
     sentences: tuple[str, ...],
     hold: Hold | None = None,
-    waited: str | None = None,
+    previous_hold_id: str | None = None,
 ) -> tuple[SyncEvent, ...]:
     """What is to be told: only what was not so before. since: when the outcome of `after` began. waited: id of the hold
     that stood before; another one is told too, since nobody has looked at it."""
     found = []
-    kind = TOLD.get(after.outcome) if after.outcome is not None else None
+    kind = EVENT_OF_OUTCOME.get(current.outcome) if current.outcome is not None else None
     waiting = hold if kind is EventKind.HELD else None
-    other = waiting is not None and waited is not None and waiting.id != waited
-    if kind is not None and (after.outcome is not before.outcome or other):
+    other = waiting is not None and previous_hold_id is not None and waiting.id != previous_hold_id
+    if kind is not None and (current.outcome is not previous.outcome or other):
         held = (waiting.id, waiting.people) if waiting is not None else (None, 0)
         found.append(SyncEvent(customer, kind, since, sentences, *held))
-    if after.stale_since is not None and before.stale_since is None:
-        found.append(SyncEvent(customer, EventKind.STALE, after.stale_since, (STALE,)))
-    if after.well and not before.well:
-        found.append(SyncEvent(customer, EventKind.RECOVERED, since, (RECOVERED,)))
+    if current.stale_since is not None and previous.stale_since is None:
+        found.append(SyncEvent(customer, EventKind.STALE, current.stale_since, (STALE_SENTENCE,)))
+    if current.is_healthy and not previous.is_healthy:
+        found.append(SyncEvent(customer, EventKind.RECOVERED, since, (RECOVERED_SENTENCE,)))
     return tuple(found)

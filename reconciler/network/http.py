@@ -18,29 +18,31 @@ import httpcore
 import httpx
 
 from reconciler import __version__
-from reconciler.model.diagnostic import Refusal, error
-from reconciler.network.certificates import believed, mistrusted
-from reconciler.network.lines import Lines
-from reconciler.network.reach import CONNECT_TIMEOUT, Allows, addresses, unreachable
+from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.network.certificates import get_ssl_context, make_tls_error
+from reconciler.network.lines import ConnectionGroup
+from reconciler.network.reach import CONNECT_TIMEOUT, HostFilter, make_unreachable_refusal, resolve_allowed_addresses
 
 #: Seconds. read: between two bytes of an answer; a page of ten thousand rows may take a server its time.
 TIMEOUTS = httpx.Timeout(connect=CONNECT_TIMEOUT, read=120.0, write=30.0, pool=120.0)
 #: Connections at once, and seconds that an idle one is kept.
-CONNECTIONS = 16
-KEPT = 30.0
+MAX_CONNECTIONS = 16
+KEEPALIVE_SECONDS = 30.0
 
 _LOCATION = "reconciler.location"
 USER_AGENT = f"roster-reconciler/{__version__}"
 
 
-def http_client(allows: Allows, timeouts: httpx.Timeout = TIMEOUTS, lines: Lines | None = None) -> httpx.Client:
+def create_http_client(
+    allows: HostFilter, timeouts: httpx.Timeout = TIMEOUTS, connections: ConnectionGroup | None = None
+) -> httpx.Client:
     """A client that several threads may share; close it in the end. lines: get its connections, and are closed with it.
 
     Its requests raise Refusal where no connection comes about: `plain-http` where https is missing and the host is not
     allowed without, `unknown-host`, `private-host`, `host-unreachable`, `tls-failed`. What goes wrong later is an
     `httpx.TransportError` as ever, and any status is an answer."""
     return httpx.Client(
-        transport=Reaching(allows, lines or Lines()),
+        transport=SafeTransport(allows, connections or ConnectionGroup()),
         timeout=timeouts,
         headers={"User-Agent": USER_AGENT},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -49,34 +51,34 @@ def http_client(allows: Allows, timeouts: httpx.Timeout = TIMEOUTS, lines: Lines
     )
 
 
-def location_of(response: httpx.Response) -> str:
+def get_location(response: httpx.Response) -> str:
     """The header Location, as it came; empty where there is none."""
     found = response.extensions.get(_LOCATION, "")
     assert isinstance(found, str)
     return found
 
 
-class Reaching(httpx.BaseTransport):
+class SafeTransport(httpx.BaseTransport):
     """HTTP/1.1 with connections that are kept, over a backend that checks every address before it connects."""
 
-    def __init__(self, allows: Allows, lines: Lines) -> None:
+    def __init__(self, allows: HostFilter, connections: ConnectionGroup) -> None:
         self._allows = allows
-        self._lines = lines
+        self._lines = connections
         self._pool = httpcore.ConnectionPool(
-            ssl_context=believed(),
-            max_connections=CONNECTIONS,
-            max_keepalive_connections=CONNECTIONS,
-            keepalive_expiry=KEPT,
+            ssl_context=get_ssl_context(),
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_CONNECTIONS,
+            keepalive_expiry=KEEPALIVE_SECONDS,
             http1=True,
             http2=False,
-            network_backend=_Checked(allows, lines),
+            network_backend=_SafeBackend(allows, connections),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.scheme != "https" and not self._allows(request.url.host):
             raise Refusal(
                 [
-                    error(
+                    build_error(
                         "plain-http",
                         f"{request.url.host} would be asked without encryption; nothing was sent",
                         hint="write https://, or name the host under network: allow: in reconciler.yaml",
@@ -84,7 +86,7 @@ class Reaching(httpx.BaseTransport):
                 ]
             )
         assert isinstance(request.stream, httpx.SyncByteStream)
-        with _as_httpx():
+        with _translate_httpcore_errors():
             answer = self._pool.handle_request(
                 httpcore.Request(
                     method=request.method,
@@ -103,7 +105,7 @@ class Reaching(httpx.BaseTransport):
         response = httpx.Response(
             status_code=answer.status,
             headers=answer.headers,
-            stream=_Body(answer.stream),
+            stream=_ResponseBody(answer.stream),
             extensions=answer.extensions,
         )
         # httpx reads it even where it does not go there, and fails at one that it cannot read.
@@ -126,12 +128,12 @@ class Reaching(httpx.BaseTransport):
         self.close()
 
 
-class _Body(httpx.SyncByteStream):
+class _ResponseBody(httpx.SyncByteStream):
     def __init__(self, parts: Iterable[bytes]) -> None:
         self._parts = parts
 
     def __iter__(self) -> Iterator[bytes]:
-        with _as_httpx():
+        with _translate_httpcore_errors():
             yield from self._parts
 
     def close(self) -> None:
@@ -139,13 +141,13 @@ class _Body(httpx.SyncByteStream):
             self._parts.close()
 
 
-class _Checked(httpcore.NetworkBackend):
+class _SafeBackend(httpcore.NetworkBackend):
     """Connects to an address that `reach.addresses` has checked, and to no other. The name stays with the request: for
     the Host header, and for the certificate."""
 
-    def __init__(self, allows: Allows, lines: Lines) -> None:
+    def __init__(self, allows: HostFilter, connections: ConnectionGroup) -> None:
         self._allows = allows
-        self._lines = lines
+        self._lines = connections
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -157,8 +159,8 @@ class _Checked(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         last: Exception | None = None
-        for number in addresses(host, port, self._allows, self._lines.left):
-            left = self._lines.left
+        for number in resolve_allowed_addresses(host, port, self._allows, self._lines.remaining):
+            left = self._lines.remaining
             if not left:
                 break
             within = min(CONNECT_TIMEOUT if timeout is None else timeout, left)
@@ -167,8 +169,8 @@ class _Checked(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
                 last = problem
             else:
-                return _Stream(stream, host, port, self._lines)
-        raise _unreachable(host, port, last) from last
+                return _PlainStream(stream, host, port, self._lines)
+        raise _make_unreachable_refusal(host, port, last) from last
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None
@@ -176,13 +178,13 @@ class _Checked(httpcore.NetworkBackend):
         raise NotImplementedError("other people's servers are not reached by a socket file")
 
 
-class _Line(httpcore.NetworkStream):
+class _NetworkStream(httpcore.NetworkStream):
     """A connection that can be cut. held: of `Lines.add`."""
 
-    def __init__(self, inner: httpcore.NetworkStream, lines: Lines, held: socket.socket) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, connections: ConnectionGroup, duplicate: socket.socket) -> None:
         self._inner = inner
-        self._lines = lines
-        self._held = held
+        self._lines = connections
+        self._held = duplicate
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, timeout)
@@ -191,18 +193,18 @@ class _Line(httpcore.NetworkStream):
         self._inner.write(buffer, timeout)
 
     def close(self) -> None:
-        self._lines.remove(self._held)
+        self._lines.remove_connection(self._held)
         self._inner.close()
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
-class _Stream(_Line):
+class _PlainStream(_NetworkStream):
     """A connection that has not been encrypted yet: it knows whose certificate it waits for."""
 
-    def __init__(self, inner: httpcore.NetworkStream, host: str, port: int, lines: Lines) -> None:
-        super().__init__(inner, lines, lines.add(inner.get_extra_info("socket")))
+    def __init__(self, inner: httpcore.NetworkStream, host: str, port: int, connections: ConnectionGroup) -> None:
+        super().__init__(inner, connections, connections.add_connection(inner.get_extra_info("socket")))
         self._host = host
         self._port = port
 
@@ -210,23 +212,23 @@ class _Stream(_Line):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         try:
-            return _Line(self._inner.start_tls(ssl_context, server_hostname, timeout), self._lines, self._held)
+            return _NetworkStream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._lines, self._held)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
-            self._lines.remove(self._held)
+            self._lines.remove_connection(self._held)
             cause = problem.__cause__
             # A connection that ends within the handshake says nothing of certificates.
             if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-                raise Refusal([mistrusted(self._host, cause)]) from problem
-            raise _unreachable(self._host, self._port, problem) from problem
+                raise Refusal([make_tls_error(self._host, cause)]) from problem
+            raise _make_unreachable_refusal(self._host, self._port, problem) from problem
 
 
-def _unreachable(host: str, port: int, problem: Exception | None) -> Refusal:
+def _make_unreachable_refusal(host: str, port: int, problem: Exception | None) -> Refusal:
     cause = problem.__cause__ if problem else None
-    return unreachable(host, port, cause if isinstance(cause, OSError) else None)
+    return make_unreachable_refusal(host, port, cause if isinstance(cause, OSError) else None)
 
 
 #: The two libraries call the same thing by the same name.
-_SAME: dict[type[Exception], type[httpx.TransportError]] = {
+_HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
     httpcore.ConnectTimeout: httpx.ConnectTimeout,
     httpcore.ReadTimeout: httpx.ReadTimeout,
     httpcore.WriteTimeout: httpx.WriteTimeout,
@@ -242,8 +244,8 @@ _SAME: dict[type[Exception], type[httpx.TransportError]] = {
 
 
 @contextmanager
-def _as_httpx() -> Iterator[None]:
+def _translate_httpcore_errors() -> Iterator[None]:
     try:
         yield
-    except tuple(_SAME) as problem:
-        raise _SAME[type(problem)](str(problem)) from problem
+    except tuple(_HTTPX_ERRORS) as problem:
+        raise _HTTPX_ERRORS[type(problem)](str(problem)) from problem

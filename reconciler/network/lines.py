@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 
-class Lines:
+class ConnectionGroup:
     """Shared by threads. Once cut, whatever is added is cut at once. clock: seconds that only go forward."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +29,7 @@ class Lines:
         return self._cut
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds until they are cut, never below 0: what has no connection yet cannot be cut, and has to be bounded by
         these."""
         return 0.0 if self._cut else max(self._end - self._clock(), 0.0)
@@ -37,17 +37,17 @@ class Lines:
     def cut_after(self, seconds: float) -> None:
         """Counts from now on."""
         self._end = self._clock() + seconds
-        self._timer = threading.Timer(max(seconds, 0.0), self.cut)
+        self._timer = threading.Timer(max(seconds, 0.0), self.cut_all)
         self._timer.daemon = True
         self._timer.start()
 
-    def cut(self) -> None:
+    def cut_all(self) -> None:
         with self._lock:
             self._cut = True
             for each in self._open:
                 _shut_down(each)
 
-    def add(self, connection: socket.socket) -> socket.socket:
+    def add_connection(self, connection: socket.socket) -> socket.socket:
         """What is to be given to `remove` when the connection is closed: a second hold on it, which stays good where
         the first one goes into an encrypted connection."""
         held = connection.dup()
@@ -57,11 +57,11 @@ class Lines:
                 _shut_down(held)
         return held
 
-    def remove(self, held: socket.socket) -> None:
+    def remove_connection(self, duplicate: socket.socket) -> None:
         """May be called more than once."""
         with self._lock:
-            self._open.discard(held)
-            held.close()
+            self._open.discard(duplicate)
+            duplicate.close()
 
     def close(self) -> None:
         """Nothing is cut any more."""

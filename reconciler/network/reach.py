@@ -12,11 +12,11 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
-from reconciler.network.lookup import looked_up
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.network.lookup import resolve_host
 
 #: Whether reconciler.yaml names this host or address under `network: allow:` (`config.models.settings.Network.allows`).
-Allows = Callable[[str], bool]
+HostFilter = Callable[[str], bool]
 
 #: IPv4 written as IPv6, which the system itself connects to (RFC 4291, 2.5.5.2).
 _MAPPED = (ipaddress.IPv6Network("::ffff:0:0/96"),)
@@ -35,25 +35,25 @@ _LOCAL_TRANSLATION = ipaddress.IPv6Network("64:ff9b:1::/48")
 CONNECT_TIMEOUT = 15.0
 
 
-def addresses(host: str, port: int, allows: Allows, within: float = math.inf) -> tuple[str, ...]:
+def resolve_allowed_addresses(host: str, port: int, allows: HostFilter, timeout: float = math.inf) -> tuple[str, ...]:
     """Every address of a host, as numbers, in the system's order. within: seconds that are left for it.
 
     Raises Refusal: `unknown-host` as `lookup.looked_up`, `private-host` where any of its addresses is of a private
     network and neither the name nor that address is allowed.
     """
-    numbers = looked_up(host, port, within)
+    numbers = resolve_host(host, port, timeout)
     if not allows(host):
         private = [number for number in numbers if not _is_public(number) and not allows(number)]
         if private:
-            raise Refusal([_private(host, private)])
+            raise Refusal([_make_private_host_error(host, private)])
     return numbers
 
 
-def connected(
+def open_connection(
     host: str,
     port: int,
-    allows: Allows,
-    within: float = math.inf,
+    allows: HostFilter,
+    timeout: float = math.inf,
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> socket.socket:
@@ -61,9 +61,9 @@ def connected(
     included. clock: seconds that only go forward.
 
     Raises Refusal as `addresses`, and `host-unreachable` where none answers."""
-    end = clock() + within
+    end = clock() + timeout
     last: OSError | None = None
-    for number in addresses(host, port, allows, within):
+    for number in resolve_allowed_addresses(host, port, allows, timeout):
         left = end - clock()
         if left <= 0:
             break
@@ -71,15 +71,15 @@ def connected(
             return socket.create_connection((number, port), min(CONNECT_TIMEOUT, left))
         except OSError as problem:
             last = problem
-    raise unreachable(host, port, last) from last
+    raise make_unreachable_refusal(host, port, last) from last
 
 
-def unreachable(host: str, port: int, problem: OSError | None) -> Refusal:
+def make_unreachable_refusal(host: str, port: int, problem: OSError | None) -> Refusal:
     """`host-unreachable`, with the system's reason if there is one."""
     why = (problem.strerror if problem else None) or "no answer in time"
     return Refusal(
         [
-            error(
+            build_error(
                 "host-unreachable",
                 f"no connection to {host} port {port}: {why}",
                 hint="check host and port, and that the server lets this machine in; the next fetch tries again",
@@ -91,7 +91,7 @@ def unreachable(host: str, port: int, problem: OSError | None) -> Refusal:
 def _is_public(number: str) -> bool:
     """An address that carries others counts as the least public of them: a translator sends on to what is inside."""
     address = ipaddress.ip_address(number.partition("%")[0])
-    carried = _carried(address) if isinstance(address, ipaddress.IPv6Address) else ()
+    carried = _extract_ipv4_addresses(address) if isinstance(address, ipaddress.IPv6Address) else ()
     if any(address in network for network in _MAPPED):
         return all(_is_global(each) for each in carried)
     return all(_is_global(each) for each in (address, *carried))
@@ -103,7 +103,7 @@ def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _carried(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...]:
+def _extract_ipv4_addresses(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...]:
     """The IPv4 addresses within an IPv6 one."""
     if any(address in network for network in _LAST_FOUR_BYTES):
         return (ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF),)
@@ -112,9 +112,9 @@ def _carried(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...
     return address.teredo or ()
 
 
-def _private(host: str, found: Iterable[str]) -> Diagnostic:
-    numbers = ", ".join(found)
-    return error(
+def _make_private_host_error(host: str, addresses: Iterable[str]) -> Diagnostic:
+    numbers = ", ".join(addresses)
+    return build_error(
         "private-host",
         f"{host} is an address of a private network"
         if numbers == host

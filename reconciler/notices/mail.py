@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.certificates import believed
-from reconciler.notices.attempt import DELIVERED, Attempt, Result
+from reconciler.network.certificates import get_ssl_context
+from reconciler.notices.attempt import DELIVERED, DeliveryAttempt, DeliveryResult
 
 #: Seconds for one step of the conversation with an SMTP server.
 SMTP_TIMEOUT = 15.0
@@ -25,7 +25,7 @@ PASSWORD_VARIABLE = "RECONCILER_SMTP_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class MailMessage:
     """message_id: the same for every attempt. written_at: ISO-8601 UTC. domain: of the Message-ID, a name of the
     store's own."""
 
@@ -37,16 +37,16 @@ class Letter:
     text: str
 
 
-def message_of(letter: Letter, sender: str) -> EmailMessage:
+def build_email_message(mail: MailMessage, sender: str) -> EmailMessage:
     message = EmailMessage()
     message["From"] = sender
-    message["To"] = letter.to
-    message["Subject"] = " ".join(letter.subject.split())
-    message["Date"] = datetime.fromisoformat(letter.written_at)
-    message["Message-ID"] = f"<{letter.message_id}@{letter.domain}>"
+    message["To"] = mail.to
+    message["Subject"] = " ".join(mail.subject.split())
+    message["Date"] = datetime.fromisoformat(mail.written_at)
+    message["Message-ID"] = f"<{mail.message_id}@{mail.domain}>"
     # No answer of an absent person is wanted (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.text)
+    message.set_content(mail.text)
     return message
 
 
@@ -57,15 +57,15 @@ class FileOutbox:
     folder: Path
     sender: str
 
-    def send(self, letter: Letter) -> Attempt:
-        path = self.folder / f"{letter.written_at[:10]}-{letter.message_id}.eml"
+    def send(self, mail: MailMessage) -> DeliveryAttempt:
+        path = self.folder / f"{mail.written_at[:10]}-{mail.message_id}.eml"
         beside = self.folder / f".{path.name}.{os.getpid()}"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 beside.unlink()
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(message_of(letter, self.sender).as_bytes(policy=SMTP_LINES))
+                file.write(build_email_message(mail, self.sender).as_bytes(policy=SMTP_LINES))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
@@ -73,7 +73,7 @@ class FileOutbox:
             with suppress(OSError):
                 beside.unlink()
             why = f"{self.folder} cannot be written: {problem.strerror}"
-            return Attempt(Result.LATER, "mail-folder", why, down=True)
+            return DeliveryAttempt(DeliveryResult.LATER, "mail-folder", why, is_receiver_down=True)
         return DELIVERED
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class SmtpServer:
     password: str | None = field(default=None, repr=False)
 
 
-class Smtp:
+class SmtpOutbox:
     """One conversation for all mails of a run, begun with the first. TLS is verified by the system's authorities.
 
     Once the server cannot be used, every further mail is told so without another attempt: a wrong password is tried
@@ -101,13 +101,13 @@ class Smtp:
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
         self._open: smtplib.SMTP | None = None
-        self._down: Attempt | None = None
+        self._down: DeliveryAttempt | None = None
 
-    def send(self, letter: Letter) -> Attempt:
+    def send(self, mail: MailMessage) -> DeliveryAttempt:
         if self._down is not None:
             return self._down
-        attempt = self._attempt(letter)
-        if attempt.down:
+        attempt = self._try_send(mail)
+        if attempt.is_receiver_down:
             self.close()
             self._down = attempt
         return attempt
@@ -118,70 +118,80 @@ class Smtp:
                 self._open.quit()
             self._open = None
 
-    def _attempt(self, letter: Letter) -> Attempt:
+    def _try_send(self, mail: MailMessage) -> DeliveryAttempt:
         """No answer's own text is repeated: it holds addresses."""
         host = self._server.host
         try:
             if self._open is None:
-                self._open = _connected(self._server)
-            return _handed_over(self._open, message_of(letter, self._server.sender), host)
-        except _Unusable as problem:
+                self._open = _connect_to_server(self._server)
+            return _send_message(self._open, build_email_message(mail, self._server.sender), host)
+        except _UnusableServerError as problem:
             return problem.attempt
         except Refusal as refusal:
-            return _down(refusal.diagnostics[0].code, refusal.diagnostics[0].message)
+            return _make_server_down_attempt(refusal.diagnostics[0].code, refusal.diagnostics[0].message)
         except smtplib.SMTPAuthenticationError as problem:
-            return _down("mail-sign-in-refused", f"{host} does not let us sign in ({problem.smtp_code})")
+            return _make_server_down_attempt(
+                "mail-sign-in-refused", f"{host} does not let us sign in ({problem.smtp_code})"
+            )
         except smtplib.SMTPSenderRefused as problem:
-            return _down("mail-sender-refused", f"{host} takes no mail from us ({problem.smtp_code})")
+            return _make_server_down_attempt(
+                "mail-sender-refused", f"{host} takes no mail from us ({problem.smtp_code})"
+            )
         except smtplib.SMTPNotSupportedError:
-            return _down("mail-server-too-plain", f"{host} offers no STARTTLS, or no sign-in")
+            return _make_server_down_attempt("mail-server-too-plain", f"{host} offers no STARTTLS, or no sign-in")
         except ssl.SSLError:
-            return _down("mail-server-untrusted", f"the certificate of {host} cannot be trusted")
+            return _make_server_down_attempt("mail-server-untrusted", f"the certificate of {host} cannot be trusted")
         except (smtplib.SMTPException, OSError):
-            return _down("mail-server-unreachable", f"no conversation with {host} port {self._server.port}")
+            return _make_server_down_attempt(
+                "mail-server-unreachable", f"no conversation with {host} port {self._server.port}"
+            )
 
 
-def _handed_over(connection: smtplib.SMTP, message: EmailMessage, host: str) -> Attempt:
+def _send_message(connection: smtplib.SMTP, message: EmailMessage, host: str) -> DeliveryAttempt:
     try:
         connection.send_message(message)
     except smtplib.SMTPRecipientsRefused as problem:
         code = min(code for code, _ in problem.recipients.values())
-        result = Result.NEVER if code >= _FOR_GOOD else Result.LATER
-        return Attempt(result, "mail-address-refused", f"{host} takes no mail to this address ({code})")
+        result = DeliveryResult.NEVER if code >= _PERMANENT_FAILURE else DeliveryResult.LATER
+        return DeliveryAttempt(result, "mail-address-refused", f"{host} takes no mail to this address ({code})")
     except smtplib.SMTPNotSupportedError:
-        return Attempt(Result.NEVER, "mail-address-refused", f"{host} takes no address with such letters")
+        return DeliveryAttempt(
+            DeliveryResult.NEVER, "mail-address-refused", f"{host} takes no address with such letters"
+        )
     except smtplib.SMTPDataError as problem:
-        return Attempt(Result.LATER, "mail-refused", f"{host} refused the mail ({problem.smtp_code})")
+        return DeliveryAttempt(DeliveryResult.LATER, "mail-refused", f"{host} refused the mail ({problem.smtp_code})")
     return DELIVERED
 
 
 #: SMTP's answers from here on mean that another attempt would get the same one (RFC 5321, 4.2.1).
-_FOR_GOOD = 500
+_PERMANENT_FAILURE = 500
 
 
-class _Unusable(Exception):  # noqa: N818 - it carries what is said of it
+class _UnusableServerError(Exception):
     def __init__(self, code: str, why: str) -> None:
         super().__init__(code)
-        self.attempt = _down(code, why)
+        self.attempt = _make_server_down_attempt(code, why)
 
 
-def _down(code: str, why: str) -> Attempt:
-    return Attempt(Result.LATER, code, why, down=True)
+def _make_server_down_attempt(code: str, why: str) -> DeliveryAttempt:
+    return DeliveryAttempt(DeliveryResult.LATER, code, why, is_receiver_down=True)
 
 
-def _connected(server: SmtpServer) -> smtplib.SMTP:
+def _connect_to_server(server: SmtpServer) -> smtplib.SMTP:
     if server.security == "none" and not _is_this_machine(server.host, server.port):
-        raise _Unusable("mail-not-private", f"{server.host} is another machine, and mail: security: is none")
+        raise _UnusableServerError("mail-not-private", f"{server.host} is another machine, and mail: security: is none")
     if server.username is not None and server.password is None:
-        raise _Unusable("smtp-password-not-set", f"{PASSWORD_VARIABLE} is not set")
+        raise _UnusableServerError("smtp-password-not-set", f"{PASSWORD_VARIABLE} is not set")
     if server.security == "tls":
-        connection: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=SMTP_TIMEOUT, context=believed())
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(
+            server.host, server.port, timeout=SMTP_TIMEOUT, context=get_ssl_context()
+        )
     else:
         connection = smtplib.SMTP(server.host, server.port, timeout=SMTP_TIMEOUT)
     done = False
     try:
         if server.security == "starttls":
-            connection.starttls(context=believed())
+            connection.starttls(context=get_ssl_context())
         if server.username is not None and server.password is not None:
             _sign_in(connection, server.username, server.password)
         done = True

@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class HeldSet:
+class NoticeHold:
     """id: as `--approve` takes it, CUSTOMER:PEOPLE:DIGEST. people: how many wait."""
 
     id: str
@@ -47,7 +47,7 @@ class Notice:
     at: str
     since: str
     sentences: tuple[str, ...] = ()
-    hold: HeldSet | None = None
+    hold: NoticeHold | None = None
     name: str = ""
 
     @property

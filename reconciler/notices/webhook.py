@@ -16,25 +16,25 @@ import httpx
 import orjson
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.http import http_client
-from reconciler.network.lines import Lines
-from reconciler.network.reach import Allows
-from reconciler.notices.attempt import DELIVERED, Attempt, Result
+from reconciler.network.http import create_http_client
+from reconciler.network.lines import ConnectionGroup
+from reconciler.network.reach import HostFilter
+from reconciler.notices.attempt import DELIVERED, DeliveryAttempt, DeliveryResult
 from reconciler.notices.notice import Notice
-from reconciler.notices.signing import signed_headers
+from reconciler.notices.signing import build_signature_headers
 
 FORMAT_VERSION = "1.0"
 #: Seconds for each step.
 TIMEOUTS = httpx.Timeout(connect=5.0, read=10.0, write=5.0, pool=5.0)
 #: Seconds for the whole of one attempt: a receiver that sends a byte now and then keeps nobody waiting.
-DEADLINE = 20.0
+ATTEMPT_DEADLINE = 20.0
 
-GONE = 410
+GONE_STATUS = 410
 #: Answers that say more of the receiver than of the message.
-BUSY = frozenset({429, 502, 503, 504})
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
 
-def body_of(notice: Notice, message_id: str, public_url: str) -> bytes:
+def build_webhook_body(notice: Notice, message_id: str, public_url: str) -> bytes:
     """JSON in UTF-8; docs/notifications.md says what is in it."""
     hold = notice.hold
     return orjson.dumps(
@@ -54,7 +54,7 @@ def body_of(notice: Notice, message_id: str, public_url: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class WebhookPost:
     """sent_at: the moment of this attempt, ISO-8601 UTC. secret: what both sides know, None where nothing."""
 
     message_id: str
@@ -65,56 +65,66 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Webhooks:
+class WebhookSender:
     """seed: of the store's key that every post is signed with. deadline: seconds for one attempt."""
 
-    allows: Allows = field(repr=False)
+    allows: HostFilter = field(repr=False)
     seed: bytes = field(repr=False)
-    deadline: float = DEADLINE
+    deadline: float = ATTEMPT_DEADLINE
     timeouts: httpx.Timeout = field(default_factory=lambda: TIMEOUTS)
 
-    def send(self, post: Post) -> Attempt:
+    def send(self, post: WebhookPost) -> DeliveryAttempt:
         host = urlsplit(post.url).hostname or ""
         timestamp = int(datetime.fromisoformat(post.sent_at).timestamp())
         headers = {
             "content-type": "application/json",
-            **signed_headers(post.message_id, timestamp, post.body, self.seed, post.secret),
+            **build_signature_headers(post.message_id, timestamp, post.body, self.seed, post.secret),
         }
-        lines = Lines()
+        lines = ConnectionGroup()
         lines.cut_after(self.deadline)
-        with http_client(self.allows, self.timeouts, lines) as client:
+        with create_http_client(self.allows, self.timeouts, lines) as client:
             try:
                 with client.stream("POST", post.url, content=post.body, headers=headers) as answer:
-                    return _judged(answer, host)
+                    return _judge_response(answer, host)
             except Refusal as refusal:
                 found = refusal.diagnostics[0]
-                return Attempt(Result.LATER, found.code, found.message, down=True)
+                return DeliveryAttempt(DeliveryResult.LATER, found.code, found.message, is_receiver_down=True)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as problem:
-                return _unanswered(host, problem, late=lines.are_cut)
+                return _make_no_answer_attempt(host, problem, late=lines.are_cut)
 
 
-def _judged(answer: httpx.Response, host: str) -> Attempt:
+def _judge_response(answer: httpx.Response, host: str) -> DeliveryAttempt:
     status = answer.status_code
     if answer.is_success:
         return DELIVERED
-    if status == GONE:
-        return Attempt(Result.NEVER, "webhook-gone", f"{host} says that nobody listens there any more (410)")
-    if answer.is_redirect:
-        return Attempt(
-            Result.LATER, "webhook-redirects", f"{host} sends us elsewhere ({status}), which is not followed"
+    if status == GONE_STATUS:
+        return DeliveryAttempt(
+            DeliveryResult.NEVER, "webhook-gone", f"{host} says that nobody listens there any more (410)"
         )
-    return Attempt(
-        Result.LATER, "webhook-refused", f"{host} answered {status}", down=status in BUSY, wait=_asked_to_wait(answer)
+    if answer.is_redirect:
+        return DeliveryAttempt(
+            DeliveryResult.LATER, "webhook-redirects", f"{host} sends us elsewhere ({status}), which is not followed"
+        )
+    return DeliveryAttempt(
+        DeliveryResult.LATER,
+        "webhook-refused",
+        f"{host} answered {status}",
+        is_receiver_down=status in BUSY_STATUSES,
+        wait=_parse_retry_after(answer),
     )
 
 
-def _asked_to_wait(answer: httpx.Response) -> timedelta:
+def _parse_retry_after(answer: httpx.Response) -> timedelta:
     """Retry-After in seconds (RFC 9110, 10.2.3); a day there says little and is left alone."""
     said = re.fullmatch(r"\s*(\d{1,6})\s*", answer.headers.get("retry-after", ""))
     return timedelta(seconds=int(said[1])) if said else timedelta()
 
 
-def _unanswered(host: str, problem: Exception, *, late: bool) -> Attempt:
+def _make_no_answer_attempt(host: str, problem: Exception, *, late: bool) -> DeliveryAttempt:
     if late or isinstance(problem, httpx.TimeoutException):
-        return Attempt(Result.LATER, "webhook-timeout", f"{host} did not answer in time", down=True)
-    return Attempt(Result.LATER, "webhook-unreachable", f"the connection to {host} broke", down=True)
+        return DeliveryAttempt(
+            DeliveryResult.LATER, "webhook-timeout", f"{host} did not answer in time", is_receiver_down=True
+        )
+    return DeliveryAttempt(
+        DeliveryResult.LATER, "webhook-unreachable", f"the connection to {host} broke", is_receiver_down=True
+    )

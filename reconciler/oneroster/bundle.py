@@ -10,25 +10,25 @@ from typing import BinaryIO
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, in_order, warning
-from reconciler.oneroster.archive.archive import Archive, Member
-from reconciler.oneroster.archive.files import Read, count_rows, read_files
-from reconciler.oneroster.archive.manifest import MOST_LENGTH, Declared, read_manifest
-from reconciler.oneroster.delta.delta import by_themselves, lay_over, whole_before
-from reconciler.oneroster.roster.references import many_dangling
-from reconciler.oneroster.roster.roster import Roster, assemble
-from reconciler.oneroster.roster.sessions import Sessions, newest, sessions_laid_over
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning, sort_diagnostics
+from reconciler.oneroster.archive.archive import Archive, ArchiveMember
+from reconciler.oneroster.archive.files import ArchiveContents, count_rows, read_files
+from reconciler.oneroster.archive.manifest import MOST_LENGTH, BundleManifest, read_manifest
+from reconciler.oneroster.delta.delta import build_standalone_roster, overlay_delta, require_full_base
+from reconciler.oneroster.roster.references import check_dangling_share
+from reconciler.oneroster.roster.roster import Roster, assemble_roster
+from reconciler.oneroster.roster.sessions import Sessions, find_newest_time, merge_sessions
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA, Snapshot, SourceFacts
 from reconciler.oneroster.standard.tables import IN_USE, MANIFEST, STANDARDS
 
 #: Gives the customer's last good roster, None where none is kept. Asked only where a bundle holds changes (delta).
-Base = Callable[[], Snapshot | None]
+BaseLoader = Callable[[], Snapshot | None]
 
 #: What an archive says of a member that has no time.
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def read_zip(path: Path, *, fetched_at: str, name: str | None = None, base: Base | None = None) -> Snapshot:
+def read_zip(path: Path, *, fetched_at: str, name: str | None = None, load_base: BaseLoader | None = None) -> Snapshot:
     """The roster in the archive at `path`, streamed and never extracted to disk.
 
     fetched_at: ISO-8601 UTC. name: what people know the file as; the path's last part if not given. base: what a
@@ -39,13 +39,19 @@ def read_zip(path: Path, *, fetched_at: str, name: str | None = None, base: Base
     shown = name or path.name
     try:
         with path.open("rb") as stream:
-            return read_bundle(stream, type="zip", name=shown, fetched_at=fetched_at, base=base)
+            return read_bundle(stream, type="zip", name=shown, fetched_at=fetched_at, load_base=load_base)
     except OSError as problem:
-        raise Refusal([_unreadable(shown, problem)]) from problem
+        raise Refusal([_make_unreadable_error(shown, problem)]) from problem
 
 
 def read_bundle(
-    stream: BinaryIO, *, type: str, name: str, fetched_at: str, base: Base | None = None, sha256: str | None = None
+    stream: BinaryIO,
+    *,
+    type: str,
+    name: str,
+    fetched_at: str,
+    load_base: BaseLoader | None = None,
+    sha256: str | None = None,
 ) -> Snapshot:
     """The roster in an archive that is open already, whatever it came from. stream: seekable; it stays the caller's to
     close. type: of the source. sha256: of the whole stream, where it is known. The rest as in `read_zip`."""
@@ -53,43 +59,45 @@ def read_bundle(
         stream.seek(0)
         known = sha256 or hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
         stream.seek(0)
-        return replace(_read(Archive(stream, name), known, fetched_at, base), type=type)
+        return replace(_read_archive(Archive(stream, name), known, fetched_at, load_base), type=type)
     except OSError as problem:
-        raise Refusal([_unreadable(name, problem)]) from problem
+        raise Refusal([_make_unreadable_error(name, problem)]) from problem
 
 
-def _unreadable(name: str, problem: OSError) -> Diagnostic:
+def _make_unreadable_error(name: str, problem: OSError) -> Diagnostic:
     reason = problem.strerror or "unknown reason"
-    return error("unreadable-file", f"the file cannot be read: {reason}", Span(name), "check its path and permissions")
+    return build_error(
+        "unreadable-file", f"the file cannot be read: {reason}", Span(name), "check its path and permissions"
+    )
 
 
-def _read(archive: Archive, sha256: str, fetched_at: str, base: Base | None) -> Snapshot:
+def _read_archive(archive: Archive, sha256: str, fetched_at: str, load_base: BaseLoader | None) -> Snapshot:
     notes = list(archive.diagnostics)
-    members = _known(archive, notes)
+    members = _find_known_members(archive, notes)
     manifest = members.pop(MANIFEST, None)
     declared = read_manifest(
         archive.read(manifest, most=MOST_LENGTH) if manifest else None,
         frozenset(members),
-        _looks_like(archive, members),
+        _infer_version(archive, members),
     )
     notes += declared.diagnostics
     standard = declared.standard
     for stem in sorted(members.keys() - standard.tables.keys()):
-        notes.append(_unknown_file(members.pop(stem).name, standard.version))
+        notes.append(_make_unknown_file_warning(members.pop(stem).name, standard.version))
     used = {stem: member for stem, member in members.items() if stem not in declared.absent}
-    problems = [*declared.problems, *_missing(archive, members, used, declared)]
+    problems = [*declared.problems, *_check_missing_files(archive, members, used, declared)]
     if problems:
-        raise Refusal(in_order(problems))
+        raise Refusal(sort_diagnostics(problems))
     read = read_files(archive, used, declared, fetched_at, notes)
     for member in archive.members:
         if member not in used.values() and member is not manifest:
             count_rows(archive, member)
     before = None
-    if declared.delta and base is not None:
-        before = whole_before(base(), standard.version, archive.name)
-    sessions = _sessions(read.sessions, before, delta="academicSessions" in declared.delta)
-    roster = _roster(read, declared, before, sessions)
-    notes += _dangling(roster, read.rows["enrollments"] if "enrollments" not in declared.delta else None)
+    if declared.delta and load_base is not None:
+        before = require_full_base(load_base(), standard.version, archive.name)
+    sessions = _resolve_sessions(read.sessions, before, delta="academicSessions" in declared.delta)
+    roster = _build_roster(read, declared, before, sessions)
+    notes += _check_dangling(roster, read.rows["enrollments"] if "enrollments" not in declared.delta else None)
     return Snapshot(
         version=standard.version,
         type="zip",
@@ -104,94 +112,107 @@ def _read(archive: Archive, sha256: str, fetched_at: str, base: Base | None) -> 
         classes=roster.classes,
         enrollments=roster.enrollments,
         quarantine=roster.quarantine,
-        diagnostics=in_order([*notes, *roster.diagnostics]),
+        diagnostics=sort_diagnostics([*notes, *roster.diagnostics]),
         modes=dict.fromkeys(sorted(declared.delta), "delta"),
         sessions=sessions,
-        facts=_facts(archive, used, declared, read, before),
+        facts=_collect_facts(archive, used, declared, read, before),
         waiting=roster.waiting,
         role_ids=roster.role_ids,
         shared=before.shared if before else False,
     )
 
 
-def _roster(read: Read, declared: Declared, before: Snapshot | None, sessions: pl.DataFrame) -> Roster:
-    if not declared.delta:
-        return assemble(read.files, read.optional)
-    if before is None:
-        return by_themselves(read.files, declared.standard)
+def _build_roster(
+    contents: ArchiveContents, manifest: BundleManifest, base: Snapshot | None, sessions: pl.DataFrame
+) -> Roster:
+    if not manifest.delta:
+        return assemble_roster(contents.files, contents.optional)
+    if base is None:
+        return build_standalone_roster(contents.files, manifest.standard)
     # What a file of changes does not name may have been sent before; sessions alone are kept.
-    known = {stem: keys for stem, keys in read.optional.items() if stem not in declared.delta}
+    known = {stem: keys for stem, keys in contents.optional.items() if stem not in manifest.delta}
     if sessions.height:
-        told = [sessions["sourced_id"], *([read.sessions.keys] if read.sessions else [])]
+        told = [sessions["sourced_id"], *([contents.sessions.keys] if contents.sessions else [])]
         known["academicSessions"] = pl.concat(told).unique()
-    return lay_over(before, read.files, declared.standard, known)
+    return overlay_delta(base, contents.files, manifest.standard, known)
 
 
-def _dangling(roster: Roster, rows: int | None) -> Iterator[Diagnostic]:
+def _check_dangling(roster: Roster, rows: int | None) -> Iterator[Diagnostic]:
     """rows: of enrollments.csv as read; None where they are laid over earlier ones."""
     fault = (pl.col("file") == "enrollments.csv") & (pl.col("code") == "dangling-reference")
     dangling = roster.quarantine.filter(fault).height
-    return many_dangling(dangling, roster.enrollments.height + dangling if rows is None else rows)
+    return check_dangling_share(dangling, roster.enrollments.height + dangling if rows is None else rows)
 
 
-def _sessions(sent: Sessions | None, before: Snapshot | None, *, delta: bool) -> pl.DataFrame:
-    earlier = before.sessions if before and delta else pl.DataFrame(schema=SESSIONS_SCHEMA)
-    if sent is None:
+def _resolve_sessions(new_sessions: Sessions | None, base: Snapshot | None, *, delta: bool) -> pl.DataFrame:
+    earlier = base.sessions if base and delta else pl.DataFrame(schema=SESSIONS_SCHEMA)
+    if new_sessions is None:
         return earlier
-    return sessions_laid_over(earlier, sent) if delta else sent.frame
+    return merge_sessions(earlier, new_sessions) if delta else new_sessions.frame
 
 
-def _facts(
-    archive: Archive, used: Mapping[str, Member], declared: Declared, read: Read, before: Snapshot | None
+def _collect_facts(
+    archive: Archive,
+    members_in_use: Mapping[str, ArchiveMember],
+    manifest: BundleManifest,
+    contents: ArchiveContents,
+    base: Snapshot | None,
 ) -> SourceFacts:
     """Of changes laid over a roster: what both of them together have, and the newer one's times."""
     packed = [member.entry.date_time for member in archive.members if member.entry.date_time > NO_TIME]
-    known = before.facts if before else SourceFacts()
+    known = base.facts if base else SourceFacts()
     return SourceFacts(
-        files=tuple(sorted({*used, *known.files})),
-        system=declared.system or known.system,
-        modified_at=newest(read.times) or known.modified_at,
+        files=tuple(sorted({*members_in_use, *known.files})),
+        system=manifest.system or known.system,
+        modified_at=find_newest_time(contents.times) or known.modified_at,
         packed_at="{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*max(packed)) if packed else None,
     )
 
 
-def _known(archive: Archive, notes: list[Diagnostic]) -> dict[str, Member]:
+def _find_known_members(archive: Archive, diagnostics: list[Diagnostic]) -> dict[str, ArchiveMember]:
     """Members by the stem of the file that the standard knows, in any version."""
     stems = {f"{stem}.csv".lower(): stem for standard in STANDARDS.values() for stem in (*standard.tables, MANIFEST)}
-    members: dict[str, Member] = {}
+    members: dict[str, ArchiveMember] = {}
     for member in archive.members:
         stem = stems.get(member.name.lower())
         if stem is None:
-            notes.append(_unknown_file(member.name, "1.1 or 1.2"))
+            diagnostics.append(_make_unknown_file_warning(member.name, "1.1 or 1.2"))
             continue
         members[stem] = member
         if member.name != f"{stem}.csv":
-            notes.append(warning("file-name-case", f"{member.name} is read as {stem}.csv", Span(archive.name)))
+            diagnostics.append(
+                build_warning("file-name-case", f"{member.name} is read as {stem}.csv", Span(archive.name))
+            )
     return members
 
 
-def _unknown_file(name: str, version: str) -> Diagnostic:
+def _make_unknown_file_warning(name: str, version: str) -> Diagnostic:
     shown = "".join(character if character.isprintable() else "?" for character in name[:80])
-    return warning("unknown-file", f"{shown} is no file of OneRoster {version} and is not used", Span(shown))
+    return build_warning("unknown-file", f"{shown} is no file of OneRoster {version} and is not used", Span(shown))
 
 
-def _looks_like(archive: Archive, members: Mapping[str, Member]) -> str:
+def _infer_version(archive: Archive, members: Mapping[str, ArchiveMember]) -> str:
     """The version by the files themselves: 1.2 has moved orgs and roles out of users.csv."""
     if "users" not in members or "roles" not in members:
         return "1.1"
-    header = next(archive.chunks(members["users"]), b"").split(b"\n", 1)[0].lower()
+    header = next(archive.iter_chunks(members["users"]), b"").split(b"\n", 1)[0].lower()
     return "1.1" if b"orgsourcedids" in header else "1.2"
 
 
-def _missing(
-    archive: Archive, members: Mapping[str, Member], used: Mapping[str, Member], declared: Declared
+def _check_missing_files(
+    archive: Archive,
+    members: Mapping[str, ArchiveMember],
+    members_in_use: Mapping[str, ArchiveMember],
+    manifest: BundleManifest,
 ) -> Iterator[Diagnostic]:
-    standard = declared.standard
+    standard = manifest.standard
     missing = [f"{stem}.csv" for stem in standard.required if stem not in members]
-    if not missing or (declared.delta and IN_USE.keys() & used.keys()):
+    if not missing or (manifest.delta and IN_USE.keys() & members_in_use.keys()):
         return
     there = ", ".join(sorted(member.name for member in archive.members)) or "no CSV file"
     hint = f"a OneRoster {standard.version} bundle needs {', '.join(f'{stem}.csv' for stem in standard.required)}"
-    if declared.delta:
+    if manifest.delta:
         hint = "a bundle of changes (delta) needs at least one file with changes"
-    yield error("missing-file", f"{', '.join(missing)} missing; the archive has {there}", Span(archive.name), hint)
+    yield build_error(
+        "missing-file", f"{', '.join(missing)} missing; the archive has {there}", Span(archive.name), hint
+    )

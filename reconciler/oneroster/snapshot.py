@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Severity, Span, info
+from reconciler.model.diagnostic import Diagnostic, Severity, Span, build_info
 
 #: One row for each row of a source that was set aside. key: its sourcedId, null where that cannot be read.
 #: identifier, email, username: of a row of users.csv, as far as they can be read; its account may be known by them.
@@ -103,14 +103,14 @@ class Snapshot:
     role_ids: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ROLE_IDS_SCHEMA))
     shared: bool = False
 
-    def whole(self, stem: str) -> bool:
+    def is_full(self, stem: str) -> bool:
         """Whether absence from this file means anything: a file of changes (delta) names only what changed. Of people
         it does only where both of their files are whole."""
         stems = ("users", "roles") if stem == "users" else (stem,)
         return all(self.modes.get(each, "bulk") == "bulk" for each in stems)
 
 
-def quarantine_diagnostics(quarantine: pl.DataFrame, most: int | None = None) -> tuple[Diagnostic, ...]:
+def build_quarantine_diagnostics(quarantine: pl.DataFrame, most: int | None = None) -> tuple[Diagnostic, ...]:
     """The first `most` rows of each code (all of them with None) as errors in order of file and line, and for each
     code that has more an info that says how many."""
     placed = quarantine.sort("file", "line", "column", nulls_last=True).with_columns(
@@ -126,7 +126,7 @@ def quarantine_diagnostics(quarantine: pl.DataFrame, most: int | None = None) ->
     if most is not None:
         more = placed.filter((pl.col("place") == most) & (pl.col("total") > most)).sort("code")
         diagnostics += [
-            info(code, f"and {total - most:,} more rows set aside for the same reason")
+            build_info(code, f"and {total - most:,} more rows set aside for the same reason")
             for code, total in more.select("code", "total").iter_rows()
         ]
     return tuple(diagnostics)

@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from reconciler import clock
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.kind import Kind
-from reconciler.operations.actor import actor
-from reconciler.operations.fetch.fetching import forget_kept_pages
-from reconciler.operations.purge import is_declared
+from reconciler.operations.actor import find_actor
+from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
+from reconciler.operations.purge import is_customer_declared
 from reconciler.operations.workspace import Workspace
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
@@ -31,8 +31,8 @@ class Erasure:
     key: what the person is shown by; label: their name. classes: titles of the classes that they are in."""
 
     customer: str
-    customer_id: int
-    who: int | str | None
+    customer_number: int
+    target: int | str | None
     counts: Mapping[str, int]
     person: Mapping[str, Any]
     key: str = ""
@@ -41,33 +41,35 @@ class Erasure:
     last_sign_in: str | None = None
 
 
-def find(workspace: Workspace, customer: str, key: str | None) -> Erasure | Certificate:
+def find_erasure(workspace: Workspace, customer: str, key: str | None) -> Erasure | Certificate:
     """The erasure, or the certificate of one that was done before. Raises Refusal where there is no such customer or
     person, more than one, or one that must not be erased (yet)."""
-    with workspace.store.reading() as reader:
-        record = reader.customers().get(customer)
+    with workspace.store.open_reader() as reader:
+        record = reader.read_customers().get(customer)
         if record is None:
-            known = ", ".join(reader.customers()) or "none"
-            raise Refusal([error("unknown-customer", f"no customer is called {customer}", hint=f"known are {known}")])
+            known = ", ".join(reader.read_customers()) or "none"
+            raise Refusal(
+                [build_error("unknown-customer", f"no customer is called {customer}", hint=f"known are {known}")]
+            )
         if key is None:
-            return _whole(workspace, record)
-        rows = _people(workspace, reader, record, key)
+            return _build_customer_erasure(workspace, record)
+        rows = _find_people(workspace, reader, record, key)
         if rows.height > 1:
-            raise Refusal([_ambiguous(workspace, record, rows)])
+            raise Refusal([_describe_ambiguous_key(workspace, record, rows)])
         if rows.height == 1:
             person = rows.row(0, named=True)
-            _refuse_configured(workspace, record, person)
-            return _of_person(workspace, reader, record, person)
-        named = _in_last_roster(reader, record, key)
-    before = erasure.erased_by(workspace.store, record.id, key)
+            _refuse_configured_person(workspace, record, person)
+            return _build_person_erasure(workspace, reader, record, person)
+        named = _is_in_last_roster(reader, record, key)
+    before = erasure.find_erasure_certificate(workspace.store, record.id, key)
     if named:
-        counts = erasure.count_person(workspace.store, record.id, key)
+        counts = erasure.count_person_rows(workspace.store, record.id, key)
         return Erasure(record.slug, record.id, key, counts, {}, key, key)
     if before is not None:
         return before
     raise Refusal(
         [
-            error(
+            build_error(
                 "unknown-person",
                 f"nobody of {record.slug} is known by this key, live or deleted",
                 hint="KEY is a sourcedId, a username, or a pseudonym (P-…) of a report",
@@ -76,31 +78,46 @@ def find(workspace: Workspace, customer: str, key: str | None) -> Erasure | Cert
     )
 
 
-def erase(workspace: Workspace, found: Erasure, request: str, lock_timeout: float = 0.0) -> Certificate:
+def apply_erasure(workspace: Workspace, found: Erasure, request: str, lock_timeout: float = 0.0) -> Certificate:
     """With the pages that fetches left behind on this machine. Raises Refusal where the store changed since in a way
     that matters, or cannot be written."""
-    facts: dict[str, Any] = {"request": request, "now": clock.now(), "actor": actor(), "lock_timeout": lock_timeout}
-    if found.who is None:
-        certificate = erasure.erase_customer(workspace.store, found.customer, found.customer_id, **facts)
+    facts: dict[str, Any] = {
+        "request": request,
+        "now": clock.get_current_moment(),
+        "actor": find_actor(),
+        "lock_timeout": lock_timeout,
+    }
+    if found.target is None:
+        certificate = erasure.erase_customer(workspace.store, found.customer, found.customer_number, **facts)
     else:
-        certificate = erasure.erase_person(workspace.store, found.customer, found.customer_id, found.who, **facts)
-    forget_kept_pages()
+        certificate = erasure.erase_person(
+            workspace.store, found.customer, found.customer_number, found.target, **facts
+        )
+    delete_fetch_checkpoints()
     return certificate
 
 
-def lift(workspace: Workspace, customer: str, sourced_id: str, request: str) -> Certificate:
+def lift_erasure(workspace: Workspace, customer: str, sourced_id: str, request: str) -> Certificate:
     """Raises Refusal where nobody of this sourcedId was erased."""
-    with workspace.store.reading() as reader:
-        record = reader.customers().get(customer)
+    with workspace.store.open_reader() as reader:
+        record = reader.read_customers().get(customer)
     certificate = (
-        erasure.lift(workspace.store, customer, record.id, sourced_id, request=request, now=clock.now(), actor=actor())
+        erasure.lift_erasure(
+            workspace.store,
+            customer,
+            record.id,
+            sourced_id,
+            request=request,
+            now=clock.get_current_moment(),
+            actor=find_actor(),
+        )
         if record
         else None
     )
     if certificate is None:
         raise Refusal(
             [
-                error(
+                build_error(
                     "not-erased",
                     f"nobody of {customer} who was erased had this sourcedId",
                     hint="--lift takes the sourcedId as it stands in the roster: nothing else is known of them",
@@ -110,11 +127,11 @@ def lift(workspace: Workspace, customer: str, sourced_id: str, request: str) -> 
     return certificate
 
 
-def _whole(workspace: Workspace, record: CustomerRecord) -> Erasure:
-    if is_declared(workspace, record.slug):
+def _build_customer_erasure(workspace: Workspace, record: CustomerRecord) -> Erasure:
+    if is_customer_declared(workspace, record.slug):
         raise Refusal(
             [
-                error(
+                build_error(
                     "still-declared",
                     f"customers/ still has {record.slug}; nothing was erased",
                     hint="remove its folder, apply that (the removal waits for approval), then erase it",
@@ -124,20 +141,22 @@ def _whole(workspace: Workspace, record: CustomerRecord) -> Erasure:
     if not record.tombstoned:
         raise Refusal(
             [
-                error(
+                build_error(
                     "still-live",
                     f"{record.slug} is still live in this store; nothing was erased",
                     hint="apply its removal first; it waits for approval, and says who would lose their account",
                 )
             ]
         )
-    return Erasure(record.slug, record.id, None, erasure.count_customer(workspace.store, record.id), {}, record.slug)
+    return Erasure(
+        record.slug, record.id, None, erasure.count_customer_rows(workspace.store, record.id), {}, record.slug
+    )
 
 
-def _people(workspace: Workspace, reader: Reader, record: CustomerRecord, key: str) -> pl.DataFrame:
+def _find_people(workspace: Workspace, reader: Reader, record: CustomerRecord, key: str) -> pl.DataFrame:
     """Accounts, live or deleted, by sourcedId or alias; else by username, where a live one comes first; else by
     pseudonym."""
-    users = reader.users(record.id)
+    users = reader.read_users(record.id)
     listed = pl.col("aliases").str.split("\n").list.contains(key)
     bound = users.filter(((pl.col("sourced_id") == key) | listed).fill_null(False))
     if bound.height:
@@ -156,45 +175,47 @@ def _people(workspace: Workspace, reader: Reader, record: CustomerRecord, key: s
     store, wanted = workspace.store.key, key.upper()
     known = users.filter(pl.col("sourced_id").is_not_null())
     # No set operation makes an HMAC; it is asked only for a pseudonym.
-    masked = [store.pseudonym(Kind.USER, record.slug, each) == wanted for each in known["sourced_id"]]
+    masked = [store.make_pseudonym(Kind.USER, record.slug, each) == wanted for each in known["sourced_id"]]
     return known.filter(pl.Series(masked, dtype=pl.Boolean))
 
 
-def _in_last_roster(reader: Reader, record: CustomerRecord, key: str) -> bool:
+def _is_in_last_roster(reader: Reader, record: CustomerRecord, key: str) -> bool:
     """Whether the last roster names somebody whom no account has: a row that waits, or was set aside."""
-    people, aside = reader.last_part(record.id, "users"), reader.last_part(record.id, "quarantine")
-    waiting = reader.last_part(record.id, "waiting-users")
+    people, aside = reader.load_snapshot_part(record.id, "users"), reader.load_snapshot_part(record.id, "quarantine")
+    waiting = reader.load_snapshot_part(record.id, "waiting-users")
     found = [frame["sourced_id"] for frame in (people, waiting) if frame is not None]
     if aside is not None:
         found.append(aside.filter(pl.col("kind") == Kind.USER.value)["key"])
     return any((each == key).fill_null(False).any() for each in found)
 
 
-def _of_person(workspace: Workspace, reader: Reader, record: CustomerRecord, person: Mapping[str, Any]) -> Erasure:
+def _build_person_erasure(
+    workspace: Workspace, reader: Reader, record: CustomerRecord, person: Mapping[str, Any]
+) -> Erasure:
     account = int(person["id"])
     ids = pl.Series([account], dtype=pl.Int64)
-    signed_in = reader.last_sign_ins(ids)
+    signed_in = reader.read_last_sign_ins(ids)
     name = " ".join(str(person[part]) for part in ("given_name", "family_name") if person[part])
     return Erasure(
         record.slug,
         record.id,
         account,
-        erasure.count_person(workspace.store, record.id, account),
+        erasure.count_person_rows(workspace.store, record.id, account),
         person,
         key=str(person["sourced_id"] or person["username"] or account),
         label=name,
-        classes=erasure.classes_of(workspace.store, account),
+        classes=erasure.list_class_titles(workspace.store, account),
         last_sign_in=signed_in["at"][0] if signed_in.height else None,
     )
 
 
-def _refuse_configured(workspace: Workspace, record: CustomerRecord, person: Mapping[str, Any]) -> None:
-    with workspace.store.connected() as connection:
-        administrator = erasure.configured(connection, int(person["id"]))
+def _refuse_configured_person(workspace: Workspace, record: CustomerRecord, person: Mapping[str, Any]) -> None:
+    with workspace.store.open_connection() as connection:
+        administrator = erasure.is_configured_administrator(connection, int(person["id"]))
     if administrator:
         raise Refusal(
             [
-                error(
+                build_error(
                     "still-declared",
                     f"this is an administrator whom the configuration of {record.slug} names; nothing was erased",
                     hint="remove them from `administrators` and apply, then erase them",
@@ -208,7 +229,7 @@ def _refuse_configured(workspace: Workspace, record: CustomerRecord, person: Map
     if any(names & {each["keep"], each["merge"]} for each in merges or ()):
         raise Refusal(
             [
-                error(
+                build_error(
                     "still-declared",
                     f"`rostering.merges` of {record.slug} names this person; nothing was erased",
                     hint="take the entry out of `merges` and apply, then erase the person",
@@ -218,7 +239,7 @@ def _refuse_configured(workspace: Workspace, record: CustomerRecord, person: Map
     if names & set(protect or ()):
         raise Refusal(
             [
-                error(
+                build_error(
                     "still-declared",
                     f"`rostering.protect` of {record.slug} names this person; nothing was erased",
                     hint="take the sourcedId out of `protect` and apply, then erase the person",
@@ -227,13 +248,14 @@ def _refuse_configured(workspace: Workspace, record: CustomerRecord, person: Map
         )
 
 
-def _ambiguous(workspace: Workspace, record: CustomerRecord, rows: pl.DataFrame) -> Diagnostic:
+def _describe_ambiguous_key(workspace: Workspace, record: CustomerRecord, rows: pl.DataFrame) -> Diagnostic:
     store = workspace.store.key
     names = ", ".join(
-        f"{store.pseudonym(Kind.USER, record.slug, row['sourced_id'])} ({'deleted' if row['tombstoned'] else 'live'})"
+        f"{store.make_pseudonym(Kind.USER, record.slug, row['sourced_id'])} "
+        f"({'deleted' if row['tombstoned'] else 'live'})"
         for row in rows.filter(pl.col("sourced_id").is_not_null()).iter_rows(named=True)
     )
-    return error(
+    return build_error(
         "ambiguous-key",
         f"{rows.height} people of {record.slug} are known by this key; nobody was erased",
         hint=f"name one by sourcedId or pseudonym: {names or 'none of them has a sourcedId'}",

@@ -10,22 +10,22 @@ from typing import Any
 import polars as pl
 
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome
-from reconciler.model.role import ADMINISTERING
-from reconciler.model.roster import Manager
+from reconciler.model.role import ADMINISTRATOR_ROLES
+from reconciler.model.roster import AccountManager
 from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
-from reconciler.operations.plan.roster import belongings, known_roster
+from reconciler.operations.plan.roster import count_impact, read_stored_roster
 from reconciler.operations.workspace import Workspace
-from reconciler.planning.customer_plan import Belongings
-from reconciler.planning.live import Live, with_roles
-from reconciler.store.read.explanation import Bound, RowRecord
+from reconciler.planning.customer_plan import Impact
+from reconciler.planning.live import LiveRoster, add_roles
+from reconciler.store.read.explanation import AccountIdentity, RowRecord
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import RunRecord
 
 #: What a key may mean, in the order in which it is looked for.
-EXPLAINED = (Kind.USER, Kind.CLASS, Kind.ORG)
+EXPLAINABLE_KINDS = (Kind.USER, Kind.CLASS, Kind.ORG)
 PSEUDONYM = "P-"
 
 
@@ -43,36 +43,38 @@ class Explanation:
     live: Mapping[str, Any]
     record: RowRecord
     runs: Mapping[int, RunRecord]
-    bound: tuple[Bound, ...]
+    identities: tuple[AccountIdentity, ...]
     communities: tuple[str, ...]
-    goes_along: Mapping[str, object]
-    spared: tuple[str, ...]
-    planned: Mapping[str, Any] | None
+    impact: Mapping[str, object]
+    protections: tuple[str, ...]
+    planned_change: Mapping[str, Any] | None
     plan: CustomerPlan | None
     roster: str
-    remarks: tuple[Diagnostic, ...]
+    diagnostics: tuple[Diagnostic, ...]
 
 
-def explain(workspace: Workspace, customer: str, key: str, bundle: Path | None = None) -> tuple[Explanation, ...]:
+def explain_key(workspace: Workspace, customer: str, key: str, bundle: Path | None = None) -> tuple[Explanation, ...]:
     """One for each thing that the key names. key: a sourcedId, a username, a pseudonym or `kind:sourcedId`. bundle: the
     roster of the plan that is looked at, in place of the last good one. Raises Refusal where nothing has the key."""
-    with workspace.store.reading() as reader:
-        record = reader.customers().get(customer)
+    with workspace.store.open_reader() as reader:
+        record = reader.read_customers().get(customer)
         if record is None:
-            raise Refusal([_unknown_customer(customer, reader)])
-        known = known_roster(reader, record.id)
-        live = _with_everything(known.live)
-        found = _found(workspace, live, customer, key)
+            raise Refusal([_describe_unknown_customer(customer, reader)])
+        known = read_stored_roster(reader, record.id)
+        live = _add_account_roles(known.live)
+        found = _find_rows(workspace, live, customer, key)
         if not found:
-            raise Refusal([_unknown_key(customer, key)])
-        plan = _next_plan(workspace, customer, bundle)
-        return tuple(_explained(workspace, reader, record.id, customer, live, plan, kind, row) for kind, row in found)
+            raise Refusal([_describe_unknown_key(customer, key)])
+        plan = _make_next_plan(workspace, customer, bundle)
+        return tuple(
+            _build_explanation(workspace, reader, record.id, customer, live, plan, kind, row) for kind, row in found
+        )
 
 
-def _with_everything(live: Live) -> Live:
-    return Live(
+def _add_account_roles(live: LiveRoster) -> LiveRoster:
+    return LiveRoster(
         orgs=live.orgs,
-        users=with_roles(live.users, live.roles),
+        users=add_roles(live.users, live.roles),
         classes=live.classes,
         enrollments=live.enrollments,
         roles=live.roles,
@@ -80,15 +82,15 @@ def _with_everything(live: Live) -> Live:
     )
 
 
-def _found(workspace: Workspace, live: Live, customer: str, key: str) -> list[tuple[Kind, dict[str, Any]]]:
+def _find_rows(workspace: Workspace, live: LiveRoster, customer: str, key: str) -> list[tuple[Kind, dict[str, Any]]]:
     """Rows by sourcedId; else people by a further sourcedId, by username, by pseudonym."""
     kind_word, _, rest = key.partition(":")
-    kinds = tuple(kind for kind in EXPLAINED if kind.value == kind_word and rest) or EXPLAINED
+    kinds = tuple(kind for kind in EXPLAINABLE_KINDS if kind.value == kind_word and rest) or EXPLAINABLE_KINDS
     wanted = rest if len(kinds) == 1 and rest else key
     found = [
         (kind, row)
         for kind in kinds
-        for row in live.frame(kind).filter(pl.col("sourced_id") == wanted).iter_rows(named=True)
+        for row in live.get_frame(kind).filter(pl.col("sourced_id") == wanted).iter_rows(named=True)
     ]
     if found or Kind.USER not in kinds:
         return found
@@ -101,78 +103,82 @@ def _found(workspace: Workspace, live: Live, customer: str, key: str) -> list[tu
         store = workspace.store.key
         named = users.filter(pl.col("sourced_id").is_not_null())
         masked = named["sourced_id"].map_elements(
-            lambda each: store.pseudonym(Kind.USER, customer, each), return_dtype=pl.String
+            lambda each: store.make_pseudonym(Kind.USER, customer, each), return_dtype=pl.String
         )
         rows = named.filter(masked == wanted)
     # Who lives comes before who had the name once.
     return [(Kind.USER, row) for row in rows.sort("tombstoned").iter_rows(named=True)]
 
 
-def _next_plan(workspace: Workspace, customer: str, bundle: Path | None) -> CustomerPlan | None:
+def _make_next_plan(workspace: Workspace, customer: str, bundle: Path | None) -> CustomerPlan | None:
     if customer not in workspace.repository.customers and customer not in workspace.repository.invalid:
         return None
     choice = RosterChoice.FRESH if bundle else RosterChoice.LAST
     return make_plan(workspace, PlanRequest((customer,), bundle, choice)).customers[0]
 
 
-def _explained(
+def _build_explanation(
     workspace: Workspace,
     reader: Reader,
-    number: int,
+    customer_number: int,
     customer: str,
-    live: Live,
+    live: LiveRoster,
     plan: CustomerPlan | None,
     kind: Kind,
     row: dict[str, Any],
 ) -> Explanation:
-    record = reader.row_record(kind, row["id"])
+    record = reader.read_row_record(kind, row["id"])
     if record is None:
-        raise Refusal([_unknown_key(customer, row["sourced_id"] or "")])
+        raise Refusal([_describe_unknown_key(customer, row["sourced_id"] or "")])
     named = (record.origin_run, record.created_run, record.tombstoned_run)
-    touched = {each.run for each in record.touches} | {run for run in named if run is not None}
-    runs = {run: found for run in sorted(touched) if (found := reader.run(run)) is not None}
-    ids = {each: pl.Series("live_id", [row["id"]] if each is kind else [], dtype=pl.Int64) for each in EXPLAINED}
+    touched = {each.run for each in record.changes} | {run for run in named if run is not None}
+    runs = {run: found for run in sorted(touched) if (found := reader.find_run(run)) is not None}
+    ids = {
+        each: pl.Series("live_id", [row["id"]] if each is kind else [], dtype=pl.Int64) for each in EXPLAINABLE_KINDS
+    }
     frame = plan.roster.get(kind) if plan else None
     planned = frame.filter(pl.col("live_id") == row["id"]).to_dicts() if frame is not None else []
     return Explanation(
         customer=customer,
         kind=kind,
         key=row["sourced_id"] or row.get("username") or str(row["id"]),
-        label=_label(kind, row),
+        label=_format_label(kind, row),
         live=row,
         record=record,
         runs=runs,
-        bound=reader.bound_to(row["id"]) if kind is Kind.USER else (),
-        communities=reader.communities_of(row["id"]) if kind is Kind.USER else (),
-        goes_along=_goes_along(kind, belongings(reader, number, live, ids)),
-        spared=_spared(workspace, customer, kind, row, live),
-        planned=planned[0] if planned else None,
+        identities=reader.list_account_identities(row["id"]) if kind is Kind.USER else (),
+        communities=reader.list_account_communities(row["id"]) if kind is Kind.USER else (),
+        impact=_describe_impact(kind, count_impact(reader, customer_number, live, ids)),
+        protections=_explain_protection(workspace, customer, kind, row, live),
+        planned_change=planned[0] if planned else None,
         plan=plan,
-        roster=_roster(plan),
-        remarks=_remarks(plan, row["sourced_id"]),
+        roster=_describe_roster(plan),
+        diagnostics=_select_diagnostics(plan, row["sourced_id"]),
     )
 
 
-def _label(kind: Kind, row: Mapping[str, Any]) -> str:
+def _format_label(kind: Kind, row: Mapping[str, Any]) -> str:
     if kind is Kind.USER:
         return " ".join(part for part in (row["given_name"], row["family_name"]) if part)
     return str(row["name" if kind is Kind.ORG else "title"] or "")
 
 
-def _goes_along(kind: Kind, found: Belongings) -> Mapping[str, object]:
-    frame = {Kind.USER: found.people, Kind.CLASS: found.classes, Kind.ORG: found.orgs}[kind]
+def _describe_impact(kind: Kind, impact: Impact) -> Mapping[str, object]:
+    frame = {Kind.USER: impact.people, Kind.CLASS: impact.classes, Kind.ORG: impact.orgs}[kind]
     rows = frame.drop("id").to_dicts()
     return {name: value for name, value in rows[0].items() if value is not None} if rows else {}
 
 
-def _spared(workspace: Workspace, customer: str, kind: Kind, row: Mapping[str, Any], live: Live) -> tuple[str, ...]:
+def _explain_protection(
+    workspace: Workspace, customer: str, kind: Kind, row: Mapping[str, Any], live: LiveRoster
+) -> tuple[str, ...]:
     if kind is not Kind.USER or row["tombstoned"]:
         return ()
     reasons = []
-    if row["managed_by"] != Manager.ROSTER.value:
+    if row["managed_by"] != AccountManager.ROSTER.value:
         reasons.append(f"It is managed by {row['managed_by'].replace('_', ' ')}: a roster never removes it.")
     roles = live.roles.filter(pl.col("account_id") == row["id"])["role"].to_list()
-    if any(role in {each.value for each in ADMINISTERING} for role in (row["role"], *roles)):
+    if any(role in {each.value for each in ADMINISTRATOR_ROLES} for role in (row["role"], *roles)):
         reasons.append("The person administers: a roster never removes an administrator.")
     resolved = workspace.repository.customers.get(customer)
     rostering = resolved.customer.rostering if resolved else None
@@ -184,7 +190,7 @@ def _spared(workspace: Workspace, customer: str, kind: Kind, row: Mapping[str, A
     return tuple(reasons)
 
 
-def _roster(plan: CustomerPlan | None) -> str:
+def _describe_roster(plan: CustomerPlan | None) -> str:
     if plan is None:
         return ""
     if plan.source is None:
@@ -192,7 +198,7 @@ def _roster(plan: CustomerPlan | None) -> str:
     return f"{plan.source.type} {plan.source.name} of {plan.source.fetched_at}"
 
 
-def _remarks(plan: CustomerPlan | None, key: str | None) -> tuple[Diagnostic, ...]:
+def _select_diagnostics(plan: CustomerPlan | None, key: str | None) -> tuple[Diagnostic, ...]:
     """Why the plan says nothing, and what it says of the row itself."""
     if plan is None:
         return ()
@@ -201,13 +207,13 @@ def _remarks(plan: CustomerPlan | None, key: str | None) -> tuple[Diagnostic, ..
     return tuple(each for each in plan.diagnostics if key is not None and f'"{key}"' in each.message)
 
 
-def _unknown_customer(customer: str, reader: Reader) -> Diagnostic:
-    known = ", ".join(reader.customers()) or "none"
-    return error("unknown-customer", f"no customer of the store is called {customer}", hint=f"known are {known}")
+def _describe_unknown_customer(customer: str, reader: Reader) -> Diagnostic:
+    known = ", ".join(reader.read_customers()) or "none"
+    return build_error("unknown-customer", f"no customer of the store is called {customer}", hint=f"known are {known}")
 
 
-def _unknown_key(customer: str, key: str) -> Diagnostic:
-    return error(
+def _describe_unknown_key(customer: str, key: str) -> Diagnostic:
+    return build_error(
         "unknown-key",
         f"nothing of {customer} has this key",
         Span(key) if key.startswith(PSEUDONYM) else None,

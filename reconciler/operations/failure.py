@@ -6,41 +6,41 @@ import logging
 
 from polars.exceptions import PanicException
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.plan import CustomerPlan, Outcome
 
 #: Whatever a customer's own door catches. A panic of polars is no Exception; what ends the program is not caught.
-UNFORESEEN = (Exception, PanicException)
+UNEXPECTED_EXCEPTIONS = (Exception, PanicException)
 
-UNEXPECTED = "unexpected"
-NOT_PLANNED = "not-planned"
+UNEXPECTED_CODE = "unexpected"
+NOT_PLANNED_CODE = "not-planned"
 
 _log = logging.getLogger(__name__)
 
 
-def unexpected(customer: str, doing: str, problem: BaseException) -> Diagnostic:
+def report_unexpected_error(customer: str, activity: str, problem: BaseException) -> Diagnostic:
     """doing: `planning`, `applying`. The problem's text is not shown, since it may hold what must not be seen;
     its traceback goes to the log, which `--debug` shows."""
-    _log.debug("%s %s failed", doing, customer, exc_info=problem)
-    return error(
-        UNEXPECTED,
-        f"unexpected {type(problem).__name__} while {doing} {customer}; the others go on",
+    _log.debug("%s %s failed", activity, customer, exc_info=problem)
+    return build_error(
+        UNEXPECTED_CODE,
+        f"unexpected {type(problem).__name__} while {activity} {customer}; the others go on",
         hint="run again with --debug and report what it prints; `reconciler history` says what was applied",
     )
 
 
-def not_planned(customer: str, refusal: Refusal) -> tuple[Diagnostic, ...]:
+def report_planning_failure(customer: str, refusal: Refusal) -> tuple[Diagnostic, ...]:
     """The store or a secret could not be read."""
     _log.debug("planning %s failed", customer, exc_info=refusal)
-    return (error(NOT_PLANNED, f"{customer} could not be planned"), *refusal.diagnostics)
+    return (build_error(NOT_PLANNED_CODE, f"{customer} could not be planned"), *refusal.diagnostics)
 
 
-def misconfigured(plan: CustomerPlan) -> bool:
+def is_misconfigured(plan: CustomerPlan) -> bool:
     """The plan failed because the customer's files do not validate, and for no other reason."""
-    others = {UNEXPECTED, NOT_PLANNED}
+    others = {UNEXPECTED_CODE, NOT_PLANNED_CODE}
     return plan.outcome is Outcome.FAILED and not any(each.code in others for each in plan.diagnostics)
 
 
-def broken(plan: CustomerPlan) -> bool:
+def has_operational_failure(plan: CustomerPlan) -> bool:
     """The plan failed, and not by what people wrote."""
-    return plan.outcome is Outcome.FAILED and not misconfigured(plan)
+    return plan.outcome is Outcome.FAILED and not is_misconfigured(plan)

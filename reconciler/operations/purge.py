@@ -8,38 +8,38 @@ from datetime import datetime, timedelta
 
 from reconciler import clock
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.yaml.documents import customer_from_document
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
-from reconciler.model.plan import CATALOGUE
-from reconciler.operations.actor import actor
-from reconciler.operations.failure import UNFORESEEN, unexpected
-from reconciler.operations.fetch.fetching import forget_kept_pages
+from reconciler.config.yaml.documents import parse_customer_document
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.model.plan import CATALOG
+from reconciler.operations.actor import find_actor
+from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, report_unexpected_error
+from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
 from reconciler.operations.workspace import Workspace
 from reconciler.store.read.records import CustomerRecord
 from reconciler.store.removal.certificates import Certificate
-from reconciler.store.removal.purge import Purgeable, purge_customer, purgeable
-from reconciler.store.removal.retention import newest_moment
+from reconciler.store.removal.purge import PurgePreview, build_purge_preview, purge_customer
+from reconciler.store.removal.retention import find_newest_moment
 
 #: Of customers without a roster, and of the shared lessons.
 RETENTION: timedelta = OneRosterRostering.model_fields["retention"].default
 
 #: How far the clock may be ahead of everything that the store knows, before nobody believes it.
-TRUSTED = timedelta(days=1)
+MAX_CLOCK_LEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class PurgeCandidate:
     """One customer. cut: what was deleted before this moment is past retention. declared: the files have it."""
 
     id: str
     retention: timedelta
-    cut: str
-    declared: bool
-    found: Purgeable
+    cutoff: str
+    is_declared: bool
+    purgeable: PurgePreview
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
+class PurgeResult:
     """What became of one customer. certificate: None where nothing was left to go, or it failed."""
 
     id: str
@@ -51,81 +51,94 @@ def refuse_wrong_clock(workspace: Workspace, today: str | None) -> None:
     """Raises Refusal where the clock is more than a day ahead of everything stored and nobody says that it is right.
     today: the day as a person says it is, YYYY-MM-DD in UTC; it must be the clock's."""
     if today is not None:
-        if today != clock.today():
+        if today != clock.get_current_day():
             raise Refusal(
-                [error("clock-disagrees", f"--today says {today}, the clock says {clock.today()}; nothing was purged")]
+                [
+                    build_error(
+                        "clock-disagrees",
+                        f"--today says {today}, the clock says {clock.get_current_day()}; nothing was purged",
+                    )
+                ]
             )
         return
-    newest = newest_moment(workspace.store)
-    if datetime.fromisoformat(clock.now()) - datetime.fromisoformat(newest) > TRUSTED:
+    newest = find_newest_moment(workspace.store)
+    if datetime.fromisoformat(clock.get_current_moment()) - datetime.fromisoformat(newest) > MAX_CLOCK_LEAD:
         raise Refusal(
             [
-                error(
+                build_error(
                     "clock-ahead",
-                    f"the clock says {clock.now()}, but nothing in the store is newer than {newest}: "
+                    f"the clock says {clock.get_current_moment()}, but nothing in the store is newer than {newest}: "
                     "by a clock that is wrong, people would be purged too early; nothing was purged",
-                    hint=f"if the clock is right, say so: --today {clock.today()}",
+                    hint=f"if the clock is right, say so: --today {clock.get_current_day()}",
                 )
             ]
         )
 
 
-def due(workspace: Workspace) -> tuple[Due, ...]:
+def list_purge_candidates(workspace: Workspace) -> tuple[PurgeCandidate, ...]:
     """Every customer of the store and the catalogue, by name, whether anything of it is past retention or not."""
-    now = clock.now()
-    with workspace.store.reading() as reader:
-        records = reader.customers()
-    retentions = {CATALOGUE: RETENTION} | {slug: retention_of(record) for slug, record in records.items()}
+    now = clock.get_current_moment()
+    with workspace.store.open_reader() as reader:
+        records = reader.read_customers()
+    retentions = {CATALOG: RETENTION} | {slug: find_retention(record) for slug, record in records.items()}
     found = []
     for slug, retention in sorted(retentions.items()):
-        cut = clock.before(now, retention)
-        declared = is_declared(workspace, slug)
-        found.append(Due(slug, retention, cut, declared, purgeable(workspace.store, slug, cut, declared=declared)))
+        cut = clock.subtract_span(now, retention)
+        declared = is_customer_declared(workspace, slug)
+        found.append(
+            PurgeCandidate(
+                slug, retention, cut, declared, build_purge_preview(workspace.store, slug, cut, is_configured=declared)
+            )
+        )
     return tuple(found)
 
 
-def purge(
-    workspace: Workspace, each: Due, *, lock_timeout: float = 0.0, finished: Callable[[Purged], object]
-) -> Purged:
+def purge_candidate(
+    workspace: Workspace,
+    candidate: PurgeCandidate,
+    *,
+    lock_timeout: float = 0.0,
+    on_finished: Callable[[PurgeResult], object],
+) -> PurgeResult:
     """One customer by itself: one that fails does not stop the others. finished: is given the result as soon as it is
     there."""
     try:
         certificate = purge_customer(
             workspace.store,
-            each.id,
-            each.cut,
-            declared=each.declared,
-            now=clock.now(),
-            actor=actor(),
+            candidate.id,
+            candidate.cutoff,
+            is_configured=candidate.is_declared,
+            now=clock.get_current_moment(),
+            actor=find_actor(),
             lock_timeout=lock_timeout,
         )
         if certificate is not None:
-            forget_kept_pages()
-        result = Purged(each.id, certificate)
+            delete_fetch_checkpoints()
+        result = PurgeResult(candidate.id, certificate)
     except Refusal as refusal:
-        result = Purged(each.id, None, refusal.diagnostics)
-    except UNFORESEEN as problem:  # a door: one customer's defect must not keep the others from being purged
-        result = Purged(each.id, None, (unexpected(each.id, "purging", problem),))
-    finished(result)
+        result = PurgeResult(candidate.id, None, refusal.diagnostics)
+    except UNEXPECTED_EXCEPTIONS as problem:  # a door: one customer's defect must not keep the others from being purged
+        result = PurgeResult(candidate.id, None, (report_unexpected_error(candidate.id, "purging", problem),))
+    on_finished(result)
     return result
 
 
-def retention_of(record: CustomerRecord) -> timedelta:
+def find_retention(record: CustomerRecord) -> timedelta:
     """As last applied."""
-    rostering = customer_from_document(record.document).rostering
+    rostering = parse_customer_document(record.document).rostering
     return rostering.retention if isinstance(rostering, OneRosterRostering) else RETENTION
 
 
-def is_declared(workspace: Workspace, slug: str) -> bool:
+def is_customer_declared(workspace: Workspace, slug: str) -> bool:
     """Whether any file is about this customer, valid or not, under this name or as its former one."""
     repository = workspace.repository
     former = {
         str(name)
         for each in repository.customers.values()
-        for name in _names(each.declared[0].document.get("previously"))
+        for name in _list_names(each.documents[0].document.get("previously"))
     }
     return slug in repository.customers or slug in repository.invalid or slug in former
 
 
-def _names(listed: object) -> list[object] | tuple[object, ...]:
+def _list_names(listed: object) -> list[object] | tuple[object, ...]:
     return listed if isinstance(listed, list | tuple) else ()

@@ -16,44 +16,60 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.config.atomic_write import replace
-from reconciler.config.fields.values import ID
+from reconciler.config.atomic_write import replace_file
+from reconciler.config.fields.values import ID_PATTERN
 from reconciler.config.formatting import nodes
-from reconciler.config.formatting.edit import express
-from reconciler.config.formatting.files import shown
-from reconciler.config.formatting.format import comments_of_document, opened
-from reconciler.config.formatting.order import arrange
-from reconciler.config.formatting.plain import tree_of
-from reconciler.config.formatting.write import written
-from reconciler.config.load.defaults import Heritage
-from reconciler.config.load.document import inherit, settle
-from reconciler.config.load.layout import COMMUNITIES, CUSTOMER_FILE, LESSONS, CustomerFolder, Document, Layout, lay_out
-from reconciler.config.models.declaration import Circumstances
-from reconciler.config.yaml.documents import (
-    community_from_document,
-    customer_from_document,
-    lesson_from_document,
-    to_document,
+from reconciler.config.formatting.edit import update_mapping
+from reconciler.config.formatting.files import format_path
+from reconciler.config.formatting.format import iter_document_comments, parse_document
+from reconciler.config.formatting.order import sort_keys
+from reconciler.config.formatting.plain import build_tree
+from reconciler.config.formatting.write import render_document
+from reconciler.config.load.defaults import DefaultsResolver
+from reconciler.config.load.document import merge_inherited, remove_nulls
+from reconciler.config.load.layout import (
+    COMMUNITIES,
+    CUSTOMER_FILE,
+    LESSONS,
+    ConfigFile,
+    CustomerFolder,
+    RepositoryLayout,
+    scan_repository,
 )
-from reconciler.config.yaml.reader import read
+from reconciler.config.models.declaration import ValidationContext
+from reconciler.config.yaml.documents import (
+    build_document,
+    parse_community_document,
+    parse_customer_document,
+    parse_lesson_document,
+)
+from reconciler.config.yaml.reader import read_yaml
 from reconciler.config.yaml.tree import MappingNode
-from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Refusal, Span, error, info, warning
+from reconciler.model.diagnostic import (
+    ConfigurationRefusal,
+    Diagnostic,
+    Refusal,
+    Span,
+    build_error,
+    build_info,
+    build_warning,
+)
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CATALOGUE
+from reconciler.model.plan import CATALOG
 from reconciler.operations.workspace import Workspace
 from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord, DeclaredRecord
+from reconciler.store.read.records import CustomerRecord, DocumentRecord
 
 # One document of the live store as the text of its file: what would be written, and why it cannot be.
 
 _MODELS: Mapping[Kind, Callable[[Mapping[str, object]], BaseModel]] = {
-    Kind.CUSTOMER: customer_from_document,
-    Kind.COMMUNITY: community_from_document,
-    Kind.LESSON: lesson_from_document,
+    Kind.CUSTOMER: parse_customer_document,
+    Kind.COMMUNITY: parse_community_document,
+    Kind.LESSON: parse_lesson_document,
 }
 
 
-class State(StrEnum):
+class ImportState(StrEnum):
     NEW = "new"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
@@ -77,46 +93,48 @@ class ImportedFile:
 
     path: Path
     name: str
-    before: bytes | None
+    current_content: bytes | None
     text: str
-    state: State
+    state: ImportState
     document: Mapping[str, object]
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def imported(live: LiveDocument) -> ImportedFile:
+def import_document(live: LiveDocument) -> ImportedFile:
     """The file that says what the store has. One that says it already stays as it is, to the byte.
 
     Refusal where the file cannot be read, where what the store has is no valid document, and where the text would not
     say it.
     """
-    name = shown(live.path)
-    model = _model(live, name)
-    wanted = to_document(model)
-    about = () if wanted == live.document else (_other_form(live, name),)
-    before = _content(live.path, name)
+    name = format_path(live.path)
+    model = _parse_model(live, name)
+    wanted = build_document(model)
+    about = () if wanted == live.document else (_describe_other_form(live, name),)
+    before = _read_content(live.path, name)
     if before is None:
-        text = _expressed(nodes.Document(nodes.Mapping()), live, model, name, wanted)
-        return ImportedFile(live.path, name, None, text, State.NEW, live.document, about)
-    document = opened(before, name)
-    if _said(document.root, live, model) == wanted:
-        return ImportedFile(live.path, name, before, before.decode("utf-8"), State.UNCHANGED, live.document, about)
-    text = _expressed(document, live, model, name, wanted)
-    return ImportedFile(live.path, name, before, text, State.CHANGED, live.document, about)
+        text = _render_exact_text(nodes.SyntaxDocument(nodes.SyntaxMapping()), live, model, name, wanted)
+        return ImportedFile(live.path, name, None, text, ImportState.NEW, live.document, about)
+    document = parse_document(before, name)
+    if _read_effective_document(document.root, live, model) == wanted:
+        return ImportedFile(
+            live.path, name, before, before.decode("utf-8"), ImportState.UNCHANGED, live.document, about
+        )
+    text = _render_exact_text(document, live, model, name, wanted)
+    return ImportedFile(live.path, name, before, text, ImportState.CHANGED, live.document, about)
 
 
-def _model(live: LiveDocument, name: str) -> BaseModel:
+def _parse_model(live: LiveDocument, name: str) -> BaseModel:
     try:
         model = _MODELS[live.kind](live.document)
     except ValidationError as problem:
-        places = sorted({_dotted(each["loc"]) for each in problem.errors(include_input=False, include_url=False)})
-        raise Refusal([_not_valid(live, name, ", ".join(places))]) from None
+        places = sorted({_format_path(each["loc"]) for each in problem.errors(include_input=False, include_url=False)})
+        raise Refusal([_describe_invalid_document(live, name, ", ".join(places))]) from None
     if getattr(model, "id", None) != live.id:
-        raise Refusal([_not_valid(live, name, "id")])
+        raise Refusal([_describe_invalid_document(live, name, "id")])
     return model
 
 
-def _content(path: Path, name: str) -> bytes | None:
+def _read_content(path: Path, name: str) -> bytes | None:
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -124,41 +142,41 @@ def _content(path: Path, name: str) -> bytes | None:
     except OSError as problem:
         what = f"the file cannot be read: {problem.strerror}"
         raise ConfigurationRefusal(
-            [error("unreadable-file", what, Span(name), "make it a readable file, or remove it")]
+            [build_error("unreadable-file", what, Span(name), "make it a readable file, or remove it")]
         ) from problem
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
+def _format_path(path: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in path) or "a rule between keys"
 
 
-def _expressed(
-    document: nodes.Document, live: LiveDocument, model: BaseModel, name: str, wanted: Mapping[str, object]
+def _render_exact_text(
+    document: nodes.SyntaxDocument, live: LiveDocument, model: BaseModel, name: str, wanted: Mapping[str, object]
 ) -> str:
-    comments = Counter(comments_of_document(document))
-    express(document.root, model, live.inherited)
-    arrange(document.root, live.kind.value)
-    text = written(document)
-    tree, found = read(text.encode(), name)
-    if tree is None or found or Counter(comments_of_document(opened(text.encode(), name))) != comments:
-        raise Refusal([_not_exact(live, name)])
-    if _said(document.root, live, model) != wanted:
-        raise ConfigurationRefusal([_not_exact(live, name)])
+    comments = Counter(iter_document_comments(document))
+    update_mapping(document.root, model, live.inherited)
+    sort_keys(document.root, live.kind.value)
+    text = render_document(document)
+    tree, found = read_yaml(text.encode(), name)
+    if tree is None or found or Counter(iter_document_comments(parse_document(text.encode(), name))) != comments:
+        raise Refusal([_describe_inexact_import(live, name)])
+    if _read_effective_document(document.root, live, model) != wanted:
+        raise ConfigurationRefusal([_describe_inexact_import(live, name)])
     return text
 
 
-def _said(root: nodes.Mapping, live: LiveDocument, model: BaseModel) -> dict[str, Any] | None:
+def _read_effective_document(root: nodes.SyntaxMapping, live: LiveDocument, model: BaseModel) -> dict[str, Any] | None:
     """What a file says over what it inherits; None where it is not valid."""
-    own = tree_of(root)
-    tree = settle(inherit(own, live.inherited)) if isinstance(own, MappingNode) else None
+    own = build_tree(root)
+    tree = remove_nulls(merge_inherited(own, live.inherited)) if isinstance(own, MappingNode) else None
     try:
-        return to_document(type(model).model_validate(tree))
+        return build_document(type(model).model_validate(tree))
     except ValidationError:
         return None
 
 
-def _not_valid(live: LiveDocument, name: str, places: str) -> Diagnostic:
-    return error(
+def _describe_invalid_document(live: LiveDocument, name: str, places: str) -> Diagnostic:
+    return build_error(
         "live-not-valid",
         f"the store's {live.kind} {live.id} is no valid document: see {places}",
         Span(name),
@@ -166,8 +184,8 @@ def _not_valid(live: LiveDocument, name: str, places: str) -> Diagnostic:
     )
 
 
-def _not_exact(live: LiveDocument, name: str) -> Diagnostic:
-    return error(
+def _describe_inexact_import(live: LiveDocument, name: str) -> Diagnostic:
+    return build_error(
         "import-not-exact",
         f"the file cannot be made to say what the store's {live.kind} {live.id} says, and is left as it is",
         Span(name),
@@ -175,8 +193,8 @@ def _not_exact(live: LiveDocument, name: str) -> Diagnostic:
     )
 
 
-def _other_form(live: LiveDocument, name: str) -> Diagnostic:
-    return warning(
+def _describe_other_form(live: LiveDocument, name: str) -> Diagnostic:
+    return build_warning(
         "other-form",
         f"the store writes a value of {live.kind} {live.id} in another form than an apply does",
         Span(name),
@@ -194,42 +212,42 @@ class ImportedCustomer:
 
     id: str
     files: tuple[ImportedFile, ...] = ()
-    remarks: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
     refusal: Refusal | None = None
 
     @property
-    def to_write(self) -> tuple[ImportedFile, ...]:
-        return tuple(file for file in self.files if file.state is not State.UNCHANGED)
+    def pending_files(self) -> tuple[ImportedFile, ...]:
+        return tuple(file for file in self.files if file.state is not ImportState.UNCHANGED)
 
-    def write(self) -> None:
+    def write_files(self) -> None:
         """Raises Refusal where a file was changed since it was read, OSError where it cannot be written; the files
         before it are written then."""
-        for file in self.to_write:
+        for file in self.pending_files:
             file.path.parent.mkdir(parents=True, exist_ok=True)
-            replace(file.path, file.text, file.before)
+            replace_file(file.path, file.text, file.current_content)
 
 
-def import_live(workspace: Workspace, customers: tuple[str, ...] = ()) -> tuple[ImportedCustomer, ...]:
+def import_live_settings(workspace: Workspace, customers: tuple[str, ...] = ()) -> tuple[ImportedCustomer, ...]:
     """What would be written of the customers named, with the lessons of the catalogue that they name and that are not
     there yet; or of all, and of the whole catalogue. Refusal for an unknown name and for folders that cannot be
     listed; what concerns one customer is told of that one."""
-    layout = lay_out(workspace.directory)
-    with workspace.store.reading() as reader:
-        records = {slug: record for slug, record in reader.customers().items() if not record.tombstoned}
-        names = _chosen(workspace, customers, {*records, *(folder.id for folder in layout.customers)})
-        files = _Files(workspace.directory, layout)
-        made = [_one(files, reader, name, records.get(name)) for name in names]
-        named = _named_lessons(made) if customers else None
-        made.append(_by_itself(CATALOGUE, lambda: _catalogue(files, reader, named)))
+    layout = scan_repository(workspace.directory)
+    with workspace.store.open_reader() as reader:
+        records = {slug: record for slug, record in reader.read_customers().items() if not record.tombstoned}
+        names = _select_customers(workspace, customers, {*records, *(folder.id for folder in layout.customers)})
+        files = _FileLocator(workspace.directory, layout)
+        made = [_import_one(files, reader, name, records.get(name)) for name in names]
+        named = _list_named_lessons(made) if customers else None
+        made.append(_import_isolated(CATALOG, lambda: _import_catalog(files, reader, named)))
     return tuple(made)
 
 
-def _chosen(workspace: Workspace, customers: tuple[str, ...], known: set[str]) -> list[str]:
+def _select_customers(workspace: Workspace, customers: tuple[str, ...], known: set[str]) -> list[str]:
     unknown = sorted(set(customers) - known)
     if unknown:
         listed = ", ".join(sorted(known)) or "none"
         raise Refusal(
-            error(
+            build_error(
                 "unknown-customer",
                 f"no customer is called {name}",
                 Span(str(workspace.directory)),
@@ -240,36 +258,36 @@ def _chosen(workspace: Workspace, customers: tuple[str, ...], known: set[str]) -
     return sorted(set(customers) or known)
 
 
-class _Files:
+class _FileLocator:
     """Where documents stand, or would."""
 
-    def __init__(self, directory: Path, layout: Layout) -> None:
+    def __init__(self, directory: Path, layout: RepositoryLayout) -> None:
         self.directory = directory
         self.layout = layout
-        self.heritage = Heritage(layout.defaults, Circumstances())
+        self.heritage = DefaultsResolver(layout.defaults, ValidationContext())
 
-    def folder(self, customer: str) -> CustomerFolder:
+    def find_folder(self, customer: str) -> CustomerFolder:
         """The customer's folder, or a new one directly below the directory. ConfigurationRefusal where it is not
         clear, or something in it is not read."""
         found = [folder for folder in self.layout.customers if folder.id == customer]
         if len(found) > 1:
-            raise ConfigurationRefusal([_twice(customer, found)])
+            raise ConfigurationRefusal([_describe_duplicate_folders(customer, found)])
         top = tuple(each for each in self.layout.defaults if Path(each.path).parent == self.directory)
         folder = found[0] if found else CustomerFolder(customer, None, top)
-        wrong = [*folder.diagnostics, *self.heritage.errors_of(folder.defaults)]
+        wrong = [*folder.diagnostics, *self.heritage.list_errors(folder.defaults)]
         errors = [each for each in wrong if each.is_error and each.code != "no-customer-file"]
         if errors:
             raise ConfigurationRefusal(errors)
         return folder
 
-    def path_of(self, folder: CustomerFolder) -> Path:
+    def find_path(self, folder: CustomerFolder) -> Path:
         if folder.file is not None:
             return Path(folder.file.path).parent
         inside = (*folder.communities, *folder.lessons)
         return Path(inside[0].path).parents[1] if inside else self.directory / folder.id
 
 
-def _by_itself(name: str, work: Callable[[], ImportedCustomer]) -> ImportedCustomer:
+def _import_isolated(name: str, work: Callable[[], ImportedCustomer]) -> ImportedCustomer:
     """What is refused of one customer does not keep the others."""
     try:
         return work()
@@ -277,50 +295,52 @@ def _by_itself(name: str, work: Callable[[], ImportedCustomer]) -> ImportedCusto
         return ImportedCustomer(name, refusal=refusal)
 
 
-def _one(files: _Files, reader: Reader, name: str, record: CustomerRecord | None) -> ImportedCustomer:
+def _import_one(files: _FileLocator, reader: Reader, name: str, record: CustomerRecord | None) -> ImportedCustomer:
     if record is None:
         folders = [folder for folder in files.layout.customers if folder.id == name and folder.file is not None]
-        return ImportedCustomer(name, remarks=tuple(_not_live(Kind.CUSTOMER, name, each.file) for each in folders))
-    return _by_itself(name, lambda: _customer(files, reader, record))
+        return ImportedCustomer(
+            name, diagnostics=tuple(_describe_missing_in_store(Kind.CUSTOMER, name, each.file) for each in folders)
+        )
+    return _import_isolated(name, lambda: _import_customer(files, reader, record))
 
 
-def _customer(files: _Files, reader: Reader, record: CustomerRecord) -> ImportedCustomer:
+def _import_customer(files: _FileLocator, reader: Reader, record: CustomerRecord) -> ImportedCustomer:
     _check_names(record.slug, [record.slug])
-    folder = files.folder(record.slug)
-    where = files.path_of(folder)
+    folder = files.find_folder(record.slug)
+    where = files.find_path(folder)
     inherited = {
-        Kind.CUSTOMER: files.heritage.for_customer(folder.defaults).tree,
-        Kind.COMMUNITY: files.heritage.for_community(folder.defaults).tree,
+        Kind.CUSTOMER: files.heritage.resolve_for_customer(folder.defaults).tree,
+        Kind.COMMUNITY: files.heritage.resolve_for_community(folder.defaults).tree,
     }
-    declared = _live(reader, record.slug)
+    declared = _read_live_documents(reader, record.slug)
     documents = [
         LiveDocument(Kind.CUSTOMER, record.slug, record.document, where / CUSTOMER_FILE, inherited[Kind.CUSTOMER]),
         *(
-            LiveDocument(each.kind, each.slug, each.document, _path(where, each), inherited.get(each.kind))
+            LiveDocument(each.kind, each.slug, each.document, _build_path(where, each), inherited.get(each.kind))
             for each in declared
         ),
     ]
-    remarks = _left(declared, {Kind.COMMUNITY: folder.communities, Kind.LESSON: folder.lessons})
-    return _made(record.slug, documents, remarks)
+    remarks = _describe_leftover_files(declared, {Kind.COMMUNITY: folder.communities, Kind.LESSON: folder.lessons})
+    return _build_imported_customer(record.slug, documents, remarks)
 
 
-def _catalogue(files: _Files, reader: Reader, named: frozenset[str] | None) -> ImportedCustomer:
+def _import_catalog(files: _FileLocator, reader: Reader, named: frozenset[str] | None) -> ImportedCustomer:
     """named: only these, and of them those without a file; None for all."""
-    errors = [each for each in files.layout.catalogue_diagnostics if each.is_error]
+    errors = [each for each in files.layout.catalog_diagnostics if each.is_error]
     if errors:
         raise ConfigurationRefusal(errors)
-    declared = _live(reader, None)
-    there = {each.stem for each in files.layout.catalogue}
+    declared = _read_live_documents(reader, None)
+    there = {each.stem for each in files.layout.catalog}
     documents = [
-        LiveDocument(each.kind, each.slug, each.document, _path(files.directory, each))
+        LiveDocument(each.kind, each.slug, each.document, _build_path(files.directory, each))
         for each in declared
         if named is None or (each.slug in named and each.slug not in there)
     ]
-    remarks = _left(declared, {Kind.LESSON: files.layout.catalogue}) if named is None else ()
-    return _made(CATALOGUE, documents, remarks)
+    remarks = _describe_leftover_files(declared, {Kind.LESSON: files.layout.catalog}) if named is None else ()
+    return _build_imported_customer(CATALOG, documents, remarks)
 
 
-def _named_lessons(made: Iterable[ImportedCustomer]) -> frozenset[str]:
+def _list_named_lessons(made: Iterable[ImportedCustomer]) -> frozenset[str]:
     """The lessons that communities name; which of them are the customer's own is not asked."""
     found: set[str] = set()
     for file in (file for each in made for file in each.files):
@@ -329,19 +349,21 @@ def _named_lessons(made: Iterable[ImportedCustomer]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _live(reader: Reader, customer: str | None) -> list[DeclaredRecord]:
-    declared = [each for each in reader.declared(customer) if not each.tombstoned]
-    _check_names(customer or CATALOGUE, [each.slug for each in declared])
+def _read_live_documents(reader: Reader, customer: str | None) -> list[DocumentRecord]:
+    declared = [each for each in reader.read_documents(customer) if not each.tombstoned]
+    _check_names(customer or CATALOG, [each.slug for each in declared])
     return declared
 
 
-def _made(name: str, documents: Iterable[LiveDocument], remarks: Iterable[Diagnostic]) -> ImportedCustomer:
+def _build_imported_customer(
+    name: str, documents: Iterable[LiveDocument], remarks: Iterable[Diagnostic]
+) -> ImportedCustomer:
     made: list[ImportedFile] = []
     wrong: list[Diagnostic] = []
     configuration = True
     for each in documents:
         try:
-            made.append(imported(each))
+            made.append(import_document(each))
         except Refusal as refusal:
             wrong += refusal.diagnostics
             configuration = configuration and isinstance(refusal, ConfigurationRefusal)
@@ -351,26 +373,30 @@ def _made(name: str, documents: Iterable[LiveDocument], remarks: Iterable[Diagno
     return ImportedCustomer(name, tuple(made), said)
 
 
-def _path(where: Path, record: DeclaredRecord) -> Path:
+def _build_path(where: Path, record: DocumentRecord) -> Path:
     return where / _FOLDERS[record.kind] / f"{record.slug}.yaml"
 
 
-def _left(declared: Iterable[DeclaredRecord], files: Mapping[Kind, Iterable[Document]]) -> Iterator[Diagnostic]:
+def _describe_leftover_files(
+    declared: Iterable[DocumentRecord], files: Mapping[Kind, Iterable[ConfigFile]]
+) -> Iterator[Diagnostic]:
     live = {(each.kind, each.slug) for each in declared}
     for kind, documents in files.items():
-        yield from (_not_live(kind, each.stem, each) for each in documents if (kind, each.stem) not in live)
+        yield from (
+            _describe_missing_in_store(kind, each.stem, each) for each in documents if (kind, each.stem) not in live
+        )
 
 
 def _check_names(customer: str, names: Iterable[str]) -> None:
     """A name that another hand wrote into the store must not lead out of the folder."""
-    if not all(re.fullmatch(ID, name) for name in names):
+    if not all(re.fullmatch(ID_PATTERN, name) for name in names):
         raise Refusal(
-            [error("live-not-valid", f"the store has a name of {customer} that is no id: it cannot name a file")]
+            [build_error("live-not-valid", f"the store has a name of {customer} that is no id: it cannot name a file")]
         )
 
 
-def _not_live(kind: Kind, name: str, file: Document | None) -> Diagnostic:
-    return info(
+def _describe_missing_in_store(kind: Kind, name: str, file: ConfigFile | None) -> Diagnostic:
+    return build_info(
         "not-in-store",
         f"the {kind} {name} is not in the store: its file is left alone",
         Span(file.name) if file else None,
@@ -378,9 +404,9 @@ def _not_live(kind: Kind, name: str, file: Document | None) -> Diagnostic:
     )
 
 
-def _twice(customer: str, folders: Iterable[CustomerFolder]) -> Diagnostic:
-    where = " and ".join(shown(Path(each.file.path)) for each in folders if each.file)
-    return error(
+def _describe_duplicate_folders(customer: str, folders: Iterable[CustomerFolder]) -> Diagnostic:
+    where = " and ".join(format_path(Path(each.file.path)) for each in folders if each.file)
+    return build_error(
         "duplicate-customer",
         f"the customer {customer} has more than one folder: {where or os.curdir}",
         hint="ids are unique over all customers: rename one, or remove it",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from reconciler.config.comparison import Comparison, compare_with
+from reconciler.config.comparison import BaseComparison, compare_with_base
 from reconciler.config.models.settings import Settings
-from reconciler.config.repository import Repository, load, load_settings
-from reconciler.config.secrets import SecretBackend, Unasked, backend_for
-from reconciler.model.diagnostic import Refusal, error
+from reconciler.config.repository import Repository, load_repository, load_settings
+from reconciler.config.secrets import NoSecretBackend, SecretBackend, create_backend
+from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.plan import StoreIdentity
 from reconciler.store.open import Store, open_store
 
@@ -28,15 +28,19 @@ class Workspace:
     public_url: str
     store: Store
     secrets: SecretBackend
-    comparison: Comparison | None = None
-    read: Repository | None = None
-    applied: bool = False
+    comparison: BaseComparison | None = None
+    loaded_repository: Repository | None = None
+    uses_applied_config: bool = False
 
     @cached_property
     def repository(self) -> Repository:
         """All files, or with a comparison those that it read. Mistakes in customers stay in it, since they stop only
         their customer."""
-        return self.comparison.now if self.comparison else self.read or load(self.directory)
+        return (
+            self.comparison.current_repository
+            if self.comparison
+            else self.loaded_repository or load_repository(self.directory)
+        )
 
 
 def open_workspace(
@@ -50,24 +54,24 @@ def open_workspace(
 
     Raises Refusal where reconciler.yaml, the environment's name or the store cannot be used, or a folder not read."""
     # No store is made for files that are not there; what only looks at a store may do without them.
-    read = load(directory) if make_store else None
-    name, chosen = (read.settings if read else load_settings(directory)).environment(environment)
+    read = load_repository(directory) if make_store else None
+    name, chosen = (read.settings if read else load_settings(directory)).get_environment(environment)
     store = open_store(store_url or chosen.store, name, make=make_store)
-    return Workspace(directory, name, chosen.public_url, store, backend_for(chosen.secrets), read=read)
+    return Workspace(directory, name, chosen.public_url, store, create_backend(chosen.secrets), loaded_repository=read)
 
 
-def open_workspace_beside(
+def open_comparison_workspace(
     base: str, directory: Path, environment: str | None, store_url: str | None, *, trusted: bool
 ) -> Workspace:
     """What differs from a state of git. trusted: False for files that anybody may have written: the environment, so
     where the store is, is then taken from the base, and no secret is asked for.
 
     Raises Refusal as `open_workspace`, and where there is no such state."""
-    comparison = compare_with(directory, base)
-    settings: Settings = (comparison.now if trusted else comparison.before).settings
-    name, chosen = settings.environment(environment)
+    comparison = compare_with_base(directory, base)
+    settings: Settings = (comparison.current_repository if trusted else comparison.base_repository).settings
+    name, chosen = settings.get_environment(environment)
     store = open_store(store_url or chosen.store, name, make=True)
-    secrets = backend_for(chosen.secrets) if trusted else Unasked()
+    secrets = create_backend(chosen.secrets) if trusted else NoSecretBackend()
     return Workspace(directory, name, chosen.public_url, store, secrets, comparison)
 
 
@@ -76,7 +80,7 @@ def refuse_other_store(made_for: StoreIdentity, store: Store) -> None:
     if made_for != store.identity:
         raise Refusal(
             [
-                error(
+                build_error(
                     "other-store",
                     f"the plan was made for store {made_for.id} ({made_for.environment}), "
                     f"this is {store.identity.id} ({store.identity.environment})",

@@ -7,41 +7,43 @@ from dataclasses import replace
 
 import polars as pl
 
-from reconciler.model.cause import Cause, most_telling
+from reconciler.model.cause import ChangeCause, choose_main_cause
 from reconciler.model.change import Change, Create, Delete, Restore
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CAUSE_COLUMN
-from reconciler.planning.documents.document_diff import concerns, field_changes, paths
+from reconciler.planning.documents.document_diff import collect_paths, diff_fields, is_overlapping_path
 
-Documents = Mapping[tuple[Kind, str], Mapping[str, object]]
+DocumentsByKey = Mapping[tuple[Kind, str], Mapping[str, object]]
 
 
-def with_causes(changes: tuple[Change, ...], before: Documents, now: Documents) -> tuple[Change, ...]:
+def add_causes(changes: tuple[Change, ...], before: DocumentsByKey, now: DocumentsByKey) -> tuple[Change, ...]:
     """before, now: the documents as the base has them and as the files do, both by the ids of the files: what the base
     has under another id is renamed. A value that is the same in both, and was not changed by another hand, waits for an
     apply."""
-    return tuple(_with_cause(change, before, now) for change in changes)
+    return tuple(_add_cause(change, before, now) for change in changes)
 
 
-def _with_cause(change: Change, before: Documents, now: Documents) -> Change:
+def _add_cause(change: Change, before: DocumentsByKey, now: DocumentsByKey) -> Change:
     key = (change.kind, change.key)
     earlier, later = before.get(key), now.get(key)
     if isinstance(change, Create | Delete | Restore) or earlier is None or later is None:
         came_or_went = (earlier is None) != (later is None) or _is_renamed(earlier, later)
-        return replace(change, cause=Cause.PR if came_or_went else change.cause or Cause.PENDING)
-    ours = paths(field_changes(earlier, later))
+        return replace(change, cause=ChangeCause.PR if came_or_went else change.cause or ChangeCause.PENDING)
+    ours = collect_paths(diff_fields(earlier, later))
     fields = tuple(
-        replace(field, cause=Cause.PR if concerns(field.path, ours) else field.cause or Cause.PENDING)
+        replace(
+            field, cause=ChangeCause.PR if is_overlapping_path(field.path, ours) else field.cause or ChangeCause.PENDING
+        )
         for field in change.fields
     )
-    return replace(change, fields=fields, cause=most_telling(field.cause for field in fields))
+    return replace(change, fields=fields, cause=choose_main_cause(field.cause for field in fields))
 
 
 def _is_renamed(earlier: Mapping[str, object] | None, later: Mapping[str, object] | None) -> bool:
     return earlier is not None and later is not None and earlier.get("id") != later.get("id")
 
 
-def roster_with_causes(
+def add_roster_causes(
     changes: Mapping[Kind, pl.DataFrame], by_base: Mapping[Kind, pl.DataFrame] | None
 ) -> dict[Kind, pl.DataFrame]:
     """by_base: the changes that the same roster would make by the base's settings; None where these settings are the
@@ -49,7 +51,9 @@ def roster_with_causes(
     caused = {}
     for kind, frame in changes.items():
         drift = (
-            pl.when(pl.col("reason") == "drift").then(pl.lit(Cause.DRIFT.value)).otherwise(pl.lit(Cause.PENDING.value))
+            pl.when(pl.col("reason") == "drift")
+            .then(pl.lit(ChangeCause.DRIFT.value))
+            .otherwise(pl.lit(ChangeCause.PENDING.value))
         )
         earlier = None if by_base is None else by_base.get(kind, frame.clear())
         if earlier is None:
@@ -60,7 +64,10 @@ def roster_with_causes(
         caused[kind] = (
             frame.join(known, on=same, how="left", maintain_order="left")
             .with_columns(
-                pl.when(pl.col("by_base").is_null()).then(pl.lit(Cause.PR.value)).otherwise(drift).alias(CAUSE_COLUMN)
+                pl.when(pl.col("by_base").is_null())
+                .then(pl.lit(ChangeCause.PR.value))
+                .otherwise(drift)
+                .alias(CAUSE_COLUMN)
             )
             .drop("by_base")
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from reconciler.model.kind import Kind
-from reconciler.model.roster import FIELDS
+from reconciler.model.roster import ROSTER_FIELDS
 from reconciler.planning.roster.desired import ROLE_SEPARATOR
 
 #: columns that every live frame has beside the kind's fields
@@ -20,19 +20,19 @@ LIVE_COLUMNS: dict[str, type[pl.DataType]] = {
 }
 
 
-def live_schema(kind: Kind) -> dict[str, type[pl.DataType]]:
+def build_live_schema(kind: Kind) -> dict[str, type[pl.DataType]]:
     """Columns and types of a live frame; users have `managed_by` as well."""
-    fields = {each.name: pl.Boolean if each.boolean else pl.String for each in FIELDS[kind]}
+    fields = {each.name: pl.Boolean if each.boolean else pl.String for each in ROSTER_FIELDS[kind]}
     extra = {"managed_by": pl.String} if kind is Kind.USER else {}
     return {**LIVE_COLUMNS, **fields, **extra}
 
 
-def empty_live(kind: Kind) -> pl.DataFrame:
-    return pl.DataFrame(schema=live_schema(kind))
+def make_empty_live_frame(kind: Kind) -> pl.DataFrame:
+    return pl.DataFrame(schema=build_live_schema(kind))
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveRoster:
     """orgs, users, classes: whole, tombstones included, columns of `live_schema`.
 
     roles: account_id, org, role: what people are where, for limits and for the `roles` field of users.
@@ -40,16 +40,16 @@ class Live:
     come back. enrollments_total: how many are live.
     """
 
-    orgs: pl.DataFrame = field(default_factory=lambda: empty_live(Kind.ORG))
-    users: pl.DataFrame = field(default_factory=lambda: empty_live(Kind.USER))
-    classes: pl.DataFrame = field(default_factory=lambda: empty_live(Kind.CLASS))
-    enrollments: pl.DataFrame = field(default_factory=lambda: empty_live(Kind.ENROLLMENT))
+    orgs: pl.DataFrame = field(default_factory=lambda: make_empty_live_frame(Kind.ORG))
+    users: pl.DataFrame = field(default_factory=lambda: make_empty_live_frame(Kind.USER))
+    classes: pl.DataFrame = field(default_factory=lambda: make_empty_live_frame(Kind.CLASS))
+    enrollments: pl.DataFrame = field(default_factory=lambda: make_empty_live_frame(Kind.ENROLLMENT))
     roles: pl.DataFrame = field(
         default_factory=lambda: pl.DataFrame(schema={"account_id": pl.Int64, "org": pl.String, "role": pl.String})
     )
     enrollments_total: int = 0
 
-    def frame(self, kind: Kind) -> pl.DataFrame:
+    def get_frame(self, kind: Kind) -> pl.DataFrame:
         frames: Mapping[Kind, pl.DataFrame] = {
             Kind.ORG: self.orgs,
             Kind.USER: self.users,
@@ -59,7 +59,7 @@ class Live:
         return frames[kind]
 
 
-def with_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+def add_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     """Live users with the `roles` field, written as a snapshot's are. roles: as in `Live`."""
     entries = roles.select("account_id", (pl.col("org") + "=" + pl.col("role")).alias("roles"))
     if entries["account_id"].n_unique() < entries.height:
@@ -73,7 +73,7 @@ def with_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
+class OpenEnrollments:
     """Enrollments that a comparison of fingerprints alone leaves open.
 
     desired: rows of the file whose fingerprint no live row has. live_ids: ids of live rows whose fingerprint
@@ -82,14 +82,14 @@ class Unsettled:
 
     desired: pl.DataFrame
     live_ids: pl.Series
-    settled: int
+    unchanged_count: int
 
 
-def unsettled_enrollments(desired: pl.DataFrame, index: pl.DataFrame) -> Unsettled:
+def find_open_enrollments(desired: pl.DataFrame, index: pl.DataFrame) -> OpenEnrollments:
     """index: `id`, `fingerprint` of the live enrollments."""
     # Sorting two columns of integers is several times cheaper than two joins, and nearly always enough.
     if desired.height == index.height and desired["fingerprint"].sort().equals(index["fingerprint"].sort()):
-        return Unsettled(desired.clear(), index["id"].clear(), desired.height)
+        return OpenEnrollments(desired.clear(), index["id"].clear(), desired.height)
     open_desired = desired.join(index, on="fingerprint", how="anti", maintain_order="left")
     open_live = index.join(desired.select("fingerprint"), on="fingerprint", how="anti")
-    return Unsettled(open_desired, open_live["id"].sort(), desired.height - open_desired.height)
+    return OpenEnrollments(open_desired, open_live["id"].sort(), desired.height - open_desired.height)

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
-from reconciler.reports.plan.json import Document, dumped
-from reconciler.reports.plan.terminal import clean, pad, widest
-from reconciler.reports.plan.wording import moment, things
+from reconciler.reports.plan.json import Document, dump_json
+from reconciler.reports.plan.terminal import clean_text, measure_widest, pad_to_width
+from reconciler.reports.plan.wording import format_kind_count, format_moment
 
 WIDTH = 80
 INDENT = " " * 4
 #: Digits of a digest that tell it from others; the JSON has all.
 DIGEST_DIGITS = 12
 
-DONE = {
+ACTION_WORDS = {
     Action.DELETE: "removed",
     Action.SUSPEND: "suspended",
     Action.CONCLUDE: "concluded",
@@ -60,18 +60,18 @@ class Verification:
     does not fit, and run: of which run."""
 
     runs: int
-    sealed: bool
-    broken: str | None = None
+    has_signature: bool
+    mismatch: str | None = None
     run: int | None = None
 
     @property
     def sentence(self) -> str:
-        if self.broken is not None:
-            return f"The runs are not what was written: {self.broken}."
+        if self.mismatch is not None:
+            return f"The runs are not what was written: {self.mismatch}."
         if not self.runs:
             return "No runs yet: there is nothing to verify."
         fit = "1 run fits" if self.runs == 1 else f"all {self.runs:,} runs fit"
-        if self.sealed:
+        if self.has_signature:
             return f"Verified: {fit}, none is missing, and the last one bears the seal of the store's key."
         return (
             f"{fit[0].upper()}{fit[1:]} and none is missing in between, but they are older than the seal: whether "
@@ -79,21 +79,21 @@ class Verification:
         )
 
 
-def history_json(runs: Iterable[Run], verification: Verification | None = None) -> str:
+def render_history_json(runs: Iterable[Run], verification: Verification | None = None) -> str:
     """The contract's `{runs: [...]}`, in the order given; `verification` where it was asked for."""
-    document: Document = {"runs": [_document(run) for run in runs]}
+    document: Document = {"runs": [_build_document(run) for run in runs]}
     if verification is not None:
         document["verification"] = {
-            "verified": verification.broken is None,
-            "sealed": verification.sealed,
+            "verified": verification.mismatch is None,
+            "sealed": verification.has_signature,
             "runs": verification.runs,
             "run": verification.run,
             "message": verification.sentence,
         }
-    return dumped(document)
+    return dump_json(document)
 
 
-def _document(run: Run) -> Document:
+def _build_document(run: Run) -> Document:
     return {
         "id": run.id,
         "customer": run.customer,
@@ -111,28 +111,36 @@ def _document(run: Run) -> Document:
     }
 
 
-def history_text(runs: Iterable[Run]) -> str:
+def render_history_text(runs: Iterable[Run]) -> str:
     """In the order given, each with a line of run, when, customer and outcome, and beneath it what was done and on
     whose word. No line is wider than 80 cells, but for a name that is."""
     known = list(runs)
     if not known:
         return "No runs yet: nothing has been applied to this store.\n"
     heads = [
-        (f"run {run.id}", moment(run.finished_at or run.started_at), clean(run.customer), clean(run.outcome))
+        (
+            f"run {run.id}",
+            format_moment(run.finished_at or run.started_at),
+            clean_text(run.customer),
+            clean_text(run.outcome),
+        )
         for run in known
     ]
-    widths = [widest([head[column] for head in heads]) for column in range(len(heads[0]))]
-    return "\n".join("\n".join(_lines(run, head, widths)) for run, head in zip(known, heads, strict=True)) + "\n"
+    widths = [measure_widest([head[column] for head in heads]) for column in range(len(heads[0]))]
+    return (
+        "\n".join("\n".join(_format_run_lines(run, head, widths)) for run, head in zip(known, heads, strict=True))
+        + "\n"
+    )
 
 
-def _lines(run: Run, head: tuple[str, ...], widths: list[int]) -> Iterator[str]:
-    yield "  ".join(pad(cell, width) for cell, width in zip(head, widths, strict=True)).rstrip()
-    yield from _wrapped(_written(run.counts))
-    for facts in (_on_whose_word(run), _approved(run), _undone(run)):
-        yield from _wrapped(" · ".join(facts))
+def _format_run_lines(run: Run, head: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    yield "  ".join(pad_to_width(cell, width) for cell, width in zip(head, widths, strict=True)).rstrip()
+    yield from _wrap_text(_summarize_counts(run.counts))
+    for facts in (_describe_actor(run), _describe_approvals(run), _describe_undo(run)):
+        yield from _wrap_text(" · ".join(facts))
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrap_text(text: str) -> list[str]:
     return textwrap.wrap(
         text,
         WIDTH,
@@ -143,33 +151,33 @@ def _wrapped(text: str) -> list[str]:
     )
 
 
-def _on_whose_word(run: Run) -> Iterator[str]:
-    yield f"by {clean(run.actor)}"
+def _describe_actor(run: Run) -> Iterator[str]:
+    yield f"by {clean_text(run.actor)}"
     yield f"plan {run.plan_id.removeprefix('sha256:')[:DIGEST_DIGITS]}"
     if run.git_commit:
-        yield f"commit {clean(run.git_commit)[:DIGEST_DIGITS]}"
+        yield f"commit {clean_text(run.git_commit)[:DIGEST_DIGITS]}"
 
 
-def _approved(run: Run) -> Iterator[str]:
+def _describe_approvals(run: Run) -> Iterator[str]:
     if run.approvals:
-        yield f"approved {', '.join(clean(each) for each in run.approvals)}"
+        yield f"approved {', '.join(clean_text(each) for each in run.approvals)}"
 
 
-def _undone(run: Run) -> Iterator[str]:
+def _describe_undo(run: Run) -> Iterator[str]:
     if run.undoes is not None:
         yield f"undid run {run.undoes}"
     if run.undone_by:
         yield f"undone by run {', '.join(str(each) for each in run.undone_by)}"
 
 
-def _written(counts: Mapping[str, Mapping[str, int]]) -> str:
+def _summarize_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
     """`2 people removed, 20 added; 61 enrollments added`."""
     parts = []
     for kind in _KINDS:
         numbers = counts.get(kind.value, {})
         done = [(action, numbers[action.value]) for action in Action if numbers.get(action.value)]
         words = [
-            f"{f'{number:,}' if place else things(number, kind)} {DONE[action]}"
+            f"{f'{number:,}' if place else format_kind_count(number, kind)} {ACTION_WORDS[action]}"
             for place, (action, number) in enumerate(done)
         ]
         if words:

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.model.kind import Kind
-from reconciler.reports.plan.json import dumped
-from reconciler.reports.plan.terminal import clean
-from reconciler.reports.plan.wording import counted, moment, things
+from reconciler.reports.plan.json import dump_json
+from reconciler.reports.plan.terminal import clean_text
+from reconciler.reports.plan.wording import format_count, format_kind_count, format_moment
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class HoldReport:
     """One customer's hold as the last apply left it. command: the words that approve it. show: those that show a plan
     of it; None where none is kept."""
 
@@ -27,9 +27,9 @@ class Waiting:
     show: str | None = None
 
 
-def holds_json(holds: Iterable[Waiting]) -> str:
+def render_holds_json(holds: Iterable[HoldReport]) -> str:
     """`{holds: [{id, customer, people, rows, since, plan_id, causes, command, show}]}`, in the order given."""
-    return dumped(
+    return dump_json(
         {
             "holds": [
                 {
@@ -49,16 +49,17 @@ def holds_json(holds: Iterable[Waiting]) -> str:
     )
 
 
-def holds_text(holds: Iterable[Waiting]) -> str:
+def render_holds_text(holds: Iterable[HoldReport]) -> str:
     """One paragraph each: what, since when, why, and how to let it through."""
     paragraphs = [
         "\n".join(
             [
-                f"{hold.id}  {things(hold.people, Kind.USER)}, {counted(hold.rows, 'change', 'changes')} in all, "
-                f"held since {moment(hold.since)}",
-                *(f"    {clean(cause)}" for cause in hold.causes),
-                *([f"    To look at it:     {clean(hold.show)}"] if hold.show else []),
-                f"    If that is right:  {clean(hold.command)}",
+                f"{hold.id}  {format_kind_count(hold.people, Kind.USER)}, "
+                f"{format_count(hold.rows, 'change', 'changes')} in all, "
+                f"held since {format_moment(hold.since)}",
+                *(f"    {clean_text(cause)}" for cause in hold.causes),
+                *([f"    To look at it:     {clean_text(hold.show)}"] if hold.show else []),
+                f"    If that is right:  {clean_text(hold.command)}",
             ]
         )
         for hold in holds

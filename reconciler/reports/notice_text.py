@@ -9,8 +9,8 @@ from itertools import groupby
 from reconciler.model.kind import Kind
 from reconciler.model.sync import EventKind
 from reconciler.notices.notice import Notice
-from reconciler.reports.plan.terminal import clean
-from reconciler.reports.plan.wording import moment, things
+from reconciler.reports.plan.terminal import clean_text
+from reconciler.reports.plan.wording import format_kind_count, format_moment
 
 #: What an event means, for people who are no programmers.
 MEANINGS = {
@@ -26,33 +26,33 @@ _ORDER = (EventKind.FAILED, EventKind.REFUSED, EventKind.HELD, EventKind.STALE, 
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DigestEntry:
     """news: it happened since the last digest; else it is still so."""
 
     notice: Notice
-    news: bool
+    is_new: bool
 
 
-def digest_subject(told: Sequence[Told]) -> str:
+def format_digest_subject(entries: Sequence[DigestEntry]) -> str:
     """`Springfield District: held`, or `Rosters: 1 failed, 2 held`."""
-    events = [each.notice.event for each in told]
-    if len({each.notice.customer for each in told}) == 1:
+    events = [each.notice.event for each in entries]
+    if len({each.notice.customer for each in entries}) == 1:
         kinds = ", ".join(event.value for event in _ORDER if event in events)
-        return f"{clean(told[0].notice.name)}: roster {kinds}"
+        return f"{clean_text(entries[0].notice.name)}: roster {kinds}"
     return "Rosters: " + ", ".join(f"{events.count(event):,} {event}" for event in _ORDER if event in events)
 
 
-def digest_text(told: Sequence[Told], public_url: str) -> str:
+def render_digest_text(entries: Sequence[DigestEntry], public_url: str) -> str:
     """told: in the order of their customers, then as it happened. What is new comes first."""
     parts = []
-    news = [each.notice for each in told if each.news]
-    standing = [each.notice for each in told if not each.news]
+    news = [each.notice for each in entries if each.is_new]
+    standing = [each.notice for each in entries if not each.is_new]
     if news:
-        parts += _customers(news)
+        parts += _format_by_customer(news)
     if standing:
         parts += [
             "Still so, as told before:" if news else "Nothing new. Still so, as told before:",
-            *_customers(standing),
+            *_format_by_customer(standing),
         ]
     parts.append(
         f"No names of people stand in this mail. Who it is about is shown by the commands above, or at\n{public_url}"
@@ -60,19 +60,21 @@ def digest_text(told: Sequence[Told], public_url: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _customers(notices: Iterable[Notice]) -> list[str]:
+def _format_by_customer(notices: Iterable[Notice]) -> list[str]:
     return [
-        "\n\n".join([f"{clean(same[0].name)} ({customer})", *(_paragraph(each) for each in same)])
+        "\n\n".join([f"{clean_text(same[0].name)} ({customer})", *(_format_notice(each) for each in same)])
         for customer, group in groupby(notices, key=lambda each: each.customer)
         for same in [list(group)]
     ]
 
 
-def _paragraph(notice: Notice) -> str:
-    when = moment(notice.at) if notice.event is EventKind.RECOVERED else f"since {moment(notice.since)}"
+def _format_notice(notice: Notice) -> str:
+    when = format_moment(notice.at) if notice.event is EventKind.RECOVERED else f"since {format_moment(notice.since)}"
     lines = [f"  {notice.event.upper()} {when}: {MEANINGS[notice.event]}."]
-    lines += [f"    {clean(each)}" for each in notice.sentences]
+    lines += [f"    {clean_text(each)}" for each in notice.sentences]
     if notice.hold is not None:
-        lines.append(f"    {things(notice.hold.people, Kind.USER)} would leave; the hold is {notice.hold.id}.")
+        lines.append(
+            f"    {format_kind_count(notice.hold.people, Kind.USER)} would leave; the hold is {notice.hold.id}."
+        )
     lines.append(f"    To see more:  {notice.command}")
     return "\n".join(lines)

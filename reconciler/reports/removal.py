@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.kind import Kind
-from reconciler.reports.plan.people import View
-from reconciler.reports.plan.terminal import clean
-from reconciler.reports.plan.wording import NOUNS, counted, moment, things
+from reconciler.reports.plan.people import CustomerView
+from reconciler.reports.plan.terminal import clean_text
+from reconciler.reports.plan.wording import NOUNS, format_count, format_kind_count, format_moment
 
 WIDTH = 80
 INDENT = " " * 4
 
 #: one and many, of what is counted by table, in the order in which it is told
-NAMES: dict[str, tuple[str, str]] = {
+TABLE_NOUNS: dict[str, tuple[str, str]] = {
     "customers": NOUNS[Kind.CUSTOMER],
     "accounts": NOUNS[Kind.USER],
     "enrollments": NOUNS[Kind.ENROLLMENT],
@@ -47,34 +47,34 @@ NAMES: dict[str, tuple[str, str]] = {
     "erased": ("trace of somebody erased", "traces of people erased"),
 }
 #: Of these, how many there are says nothing to people.
-UNTOLD = frozenset({"outbox_notices", "snapshot_parts", "syncs", "write_counters"})
+HIDDEN_TABLES = frozenset({"outbox_notices", "snapshot_parts", "syncs", "write_counters"})
 #: What tombstones are of.
 _DELETED = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
 
-ELSEWHERE = (
+OUTSIDE_STORE_NOTICE = (
     "What lies outside the store is yours to delete: plan files saved with --out, roster files, backups, and the logs "
     "of CI."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RetentionReport:
     """A customer's end of retention. days: the retention. cut: what was deleted before went past it. counts: rows by
     table. spans: by table, (rows, oldest, newest moment) of what was deleted itself. whole: when the customer was
     removed, where all of it goes; people: accounts that go with it. kept: plain sentences."""
 
     customer: str
     days: float
-    cut: str
+    cutoff: str
     counts: Mapping[str, int]
     spans: Mapping[str, tuple[int, str, str]]
-    kept: tuple[str, ...]
-    whole: str | None = None
+    retention_notes: tuple[str, ...]
+    customer_removed_at: str | None = None
     people: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class CertificateReport:
     """A certificate. request: the reference given, or of a purge the moment before which everything was deleted."""
 
     id: int
@@ -84,26 +84,26 @@ class Issued:
     at: str
     actor: str
     counts: Mapping[str, int]
-    seal: str
+    signature: str
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ErasureReport:
     """What an erasure would remove. whole: all of the customer. key, label: of the person, as they are known; facts: a
     few words on them. classes: titles."""
 
     customer: str
     counts: Mapping[str, int]
-    whole: bool
+    is_whole_customer: bool
     key: str = ""
     label: str = ""
     facts: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
 
-def purge_text(found: Iterable[Past]) -> str:
+def render_purge_text(reports: Iterable[RetentionReport]) -> str:
     """The totals first; then by customer what would go, since when, and what is kept all the same."""
-    known = list(found)
+    known = list(reports)
     going = [each for each in known if each.counts]
     if not going:
         lines = ["Nothing is past its retention."]
@@ -111,86 +111,102 @@ def purge_text(found: Iterable[Past]) -> str:
         totals = {
             table: sum(each.counts.get(table, 0) for each in going)
             for table in ("customers", *_DELETED)
-            if table in NAMES
+            if table in TABLE_NOUNS
         }
-        of = counted(len(going), "customer", "customers")
-        lines = _wrapped(
-            f"To go for good, of {of}: {amounts(totals) or 'journal entries and what belongs to them'}.", ""
+        of = format_count(len(going), "customer", "customers")
+        lines = _wrap_text(
+            f"To go for good, of {of}: {format_amounts(totals) or 'journal entries and what belongs to them'}.", ""
         )
     for each in known:
-        if each.counts or each.kept:
-            lines += ["", *_past(each)]
+        if each.counts or each.retention_notes:
+            lines += ["", *_format_retention_report(each)]
     return "\n".join(lines) + "\n"
 
 
-def _past(each: Past) -> Iterator[str]:
-    retention = counted(int(each.days), "day", "days") if each.days == int(each.days) else f"{each.days:g} days"
-    yield f"{_name(each.customer)} · retention {retention} · deleted before {moment(each.cut)}"
-    if each.whole is not None:
-        yield from _wrapped(
-            f"the whole customer, removed {moment(each.whole)}, with {things(each.people, Kind.USER)} live until then"
+def _format_retention_report(each: RetentionReport) -> Iterator[str]:
+    retention = format_count(int(each.days), "day", "days") if each.days == int(each.days) else f"{each.days:g} days"
+    yield (
+        f"{_format_customer_name(each.customer)} · retention {retention} · deleted before {format_moment(each.cutoff)}"
+    )
+    if each.customer_removed_at is not None:
+        yield from _wrap_text(
+            f"the whole customer, removed {format_moment(each.customer_removed_at)}, with "
+            f"{format_kind_count(each.people, Kind.USER)} live until then"
         )
     for table, (rows, oldest, newest) in each.spans.items():
-        when = f"deleted {moment(oldest)}" if oldest == newest else f"deleted {moment(oldest)} to {moment(newest)}"
-        yield from _wrapped(f"{counted(rows, *NAMES[table])}, {when if oldest else 'with their people'}")
+        when = (
+            f"deleted {format_moment(oldest)}"
+            if oldest == newest
+            else f"deleted {format_moment(oldest)} to {format_moment(newest)}"
+        )
+        yield from _wrap_text(f"{format_count(rows, *TABLE_NOUNS[table])}, {when if oldest else 'with their people'}")
     rest = {table: number for table, number in each.counts.items() if table not in each.spans}
     if rest:
-        yield from _wrapped(f"{'with' if each.spans or each.whole else 'only'} {amounts(rest)}")
-    for sentence in each.kept:
-        yield from _wrapped(f"kept: {sentence}")
+        yield from _wrap_text(f"{'with' if each.spans or each.customer_removed_at else 'only'} {format_amounts(rest)}")
+    for sentence in each.retention_notes:
+        yield from _wrap_text(f"kept: {sentence}")
 
 
-def erasure_text(wanted: Wanted, view: View, request: str) -> str:
+def render_erasure_text(erasure: ErasureReport, view: CustomerView, request: str) -> str:
     """Who or what would go, what with it, and that it is for good. view: who may be seen."""
-    customer = _name(wanted.customer)
-    if wanted.whole:
-        lines = _wrapped(f"To erase, request {clean(request)}: all of {customer}.", "")
+    customer = _format_customer_name(erasure.customer)
+    if erasure.is_whole_customer:
+        lines = _wrap_text(f"To erase, request {clean_text(request)}: all of {customer}.", "")
     else:
-        lines = _wrapped(f"To erase, request {clean(request)}: 1 person of {customer}.", "")
-        shown = view.key(Kind.USER, wanted.key)
-        label = view.label(Kind.USER, wanted.key, wanted.label)
-        name = f"{clean(label)} ({clean(shown)})" if label != shown else clean(shown)
-        lines += ["", *_wrapped(" · ".join([name, *map(clean, wanted.facts)]))]
-    lines += _wrapped(amounts(wanted.counts) or "nothing is left of it")
-    if wanted.classes:
-        lines += _wrapped(f"classes: {', '.join(map(clean, wanted.classes))}")
-    if not wanted.whole:
-        lines += ["", *_wrapped("No undo brings this person back, and no roster that still has their sourcedId.", "")]
+        lines = _wrap_text(f"To erase, request {clean_text(request)}: 1 person of {customer}.", "")
+        shown = view.mask_key(Kind.USER, erasure.key)
+        label = view.mask_label(Kind.USER, erasure.key, erasure.label)
+        name = f"{clean_text(label)} ({clean_text(shown)})" if label != shown else clean_text(shown)
+        lines += ["", *_wrap_text(" · ".join([name, *map(clean_text, erasure.facts)]))]
+    lines += _wrap_text(format_amounts(erasure.counts) or "nothing is left of it")
+    if erasure.classes:
+        lines += _wrap_text(f"classes: {', '.join(map(clean_text, erasure.classes))}")
+    if not erasure.is_whole_customer:
+        lines += ["", *_wrap_text("No undo brings this person back, and no roster that still has their sourcedId.", "")]
     return "\n".join(lines) + "\n"
 
 
-def certificate_text(issued: Issued) -> str:
+def render_certificate_text(certificate: CertificateReport) -> str:
     """Who removed what, when, at whose request, and the seal."""
-    words = {"purge": "purged", "erase": "erased", "lift": "lifted"}[issued.kind]
+    words = {"purge": "purged", "erase": "erased", "lift": "lifted"}[certificate.kind]
     why = ""
-    if issued.request:
-        why = f"deleted before {moment(issued.request)}" if issued.kind == "purge" else f"request {issued.request}"
-    head = [f"certificate {issued.id}", moment(issued.at), _name(issued.customer), words]
+    if certificate.request:
+        why = (
+            f"deleted before {format_moment(certificate.request)}"
+            if certificate.kind == "purge"
+            else f"request {certificate.request}"
+        )
+    head = [
+        f"certificate {certificate.id}",
+        format_moment(certificate.at),
+        _format_customer_name(certificate.customer),
+        words,
+    ]
     lines = [
         "  ".join(head),
-        *_wrapped(" · ".join([f"by {clean(issued.actor)}", *([clean(why)] if why else [])])),
-        *_wrapped(amounts(issued.counts)),
-        f"{INDENT}seal {issued.seal}",
+        *_wrap_text(" · ".join([f"by {clean_text(certificate.actor)}", *([clean_text(why)] if why else [])])),
+        *_wrap_text(format_amounts(certificate.counts)),
+        f"{INDENT}seal {certificate.signature}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def certificates_text(issued: Iterable[Issued]) -> str:
+def render_certificates_text(certificates: Iterable[CertificateReport]) -> str:
     """Newest first."""
-    known = [certificate_text(each) for each in issued]
+    known = [render_certificate_text(each) for each in certificates]
     return "\n".join(reversed(known)) if known else "No certificates yet: nothing was removed for good.\n"
 
 
-def amounts(counts: Mapping[str, int]) -> str:
+def format_amounts(counts: Mapping[str, int]) -> str:
     """`1 person, 3 enrollments`."""
-    return ", ".join(counted(counts[table], *NAMES[table]) for table in NAMES if counts.get(table))
+    return ", ".join(format_count(counts[table], *TABLE_NOUNS[table]) for table in TABLE_NOUNS if counts.get(table))
 
 
-def _name(customer: str) -> str:
-    return "catalogue" if customer.startswith("@") else clean(customer)
+def _format_customer_name(customer: str) -> str:
+    return "catalogue" if customer.startswith("@") else clean_text(customer)
 
 
-def _wrapped(text: str, indent: str = INDENT) -> list[str]:
+def _wrap_text(text: str, indent: str = INDENT) -> list[str]:
     return textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
-from reconciler.reports.plan.json import Document, diagnostic_document, dumped
-from reconciler.reports.plan.terminal import clean
-from reconciler.reports.plan.wording import counted, moment
+from reconciler.reports.plan.json import Document, build_diagnostic_document, dump_json
+from reconciler.reports.plan.terminal import clean_text
+from reconciler.reports.plan.wording import format_count, format_moment
 
 FORMAT_VERSION = "1.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ChangeTotals:
     """How many were removed, added and changed otherwise."""
 
     removed: int = 0
@@ -25,7 +25,7 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Synced:
+class SyncReport:
     """One customer. outcome: None where it was not synced at all. early: nothing was new, and nothing was compared.
     runs: ids. people, rows: of these runs. hold: what waits, with the words that show (empty where no plan is kept) and
     approve it. since: when it began to stand so. stale_since: None while its roster is fresh. next_at: of the next
@@ -35,11 +35,11 @@ class Synced:
     outcome: SyncOutcome | None
     early: bool = False
     runs: tuple[int, ...] = ()
-    people: Moved = Moved()
-    rows: Moved = Moved()
+    people: ChangeTotals = ChangeTotals()
+    rows: ChangeTotals = ChangeTotals()
     hold: Hold | None = None
-    show: str = ""
-    approve: str = ""
+    show_command: str = ""
+    approve_command: str = ""
     since: str | None = None
     stale_since: str | None = None
     next_at: str | None = None
@@ -49,68 +49,74 @@ class Synced:
     diagnostics: tuple[Diagnostic, ...] = field(default=())
 
 
-def syncs_json(synced: Iterable[Synced]) -> str:
+def render_syncs_json(reports: Iterable[SyncReport]) -> str:
     """`{format_version, customers: [...]}`, in the order given; `outcome` is `skipped` for who was not synced."""
-    return dumped({"format_version": FORMAT_VERSION, "customers": [_document(each) for each in synced]})
+    return dump_json({"format_version": FORMAT_VERSION, "customers": [_build_document(each) for each in reports]})
 
 
-def syncs_text(each: Synced) -> str:
+def render_sync_text(each: SyncReport) -> str:
     """Lines of one customer; what is noticed beside is told elsewhere."""
-    return "".join(f"{line}\n" for line in _lines(each))
+    return "".join(f"{line}\n" for line in _format_lines(each))
 
 
-def _lines(each: Synced) -> Iterator[str]:
+def _format_lines(each: SyncReport) -> Iterator[str]:
     runs = f" ({'run' if len(each.runs) == 1 else 'runs'} {', '.join(map(str, each.runs))})" if each.runs else ""
     match each.outcome:
         case None:
             yield f"{each.id}: not synced"
         case SyncOutcome.APPLIED:
-            yield f"{each.id}: applied{runs}: {_moved(each)}"
+            yield f"{each.id}: applied{runs}: {_summarize_changes(each)}"
         case SyncOutcome.UNCHANGED:
             yield f"{each.id}: nothing to change" + (" (the same roster as before)" if each.early else "")
         case SyncOutcome.HELD if each.hold is not None:
-            rest = f"everything else was applied{runs}: {_moved(each)}" if runs else "there was nothing else to apply"
-            waits = f"{counted(each.hold.people, 'person waits', 'people wait')}, {_changes(each.hold)}"
+            rest = (
+                f"everything else was applied{runs}: {_summarize_changes(each)}"
+                if runs
+                else "there was nothing else to apply"
+            )
+            waits = (
+                f"{format_count(each.hold.people, 'person waits', 'people wait')}, {_format_change_count(each.hold)}"
+            )
             yield f"{each.id}: HELD {each.hold.id}: {waits}; {rest}"
         case SyncOutcome.FROZEN if each.hold is not None:
-            yield f"{each.id}: frozen until {each.until}: {_changes(each.hold)} wait, nothing was changed"
+            yield f"{each.id}: frozen until {each.until}: {_format_change_count(each.hold)} wait, nothing was changed"
         case SyncOutcome.REFUSED:
             yield f"{each.id}: refused: nothing was compared, nothing was changed"
         case _:
             yield f"{each.id}: {each.outcome}" + (f"; a part was applied{runs}" if runs else "; nothing was changed")
-    yield from (f"    {clean(sentence)}" for sentence in each.sentences)
+    yield from (f"    {clean_text(sentence)}" for sentence in each.sentences)
     if each.stale_since is not None:
-        yield f"    No fresh roster since {moment(each.stale_since)}."
+        yield f"    No fresh roster since {format_moment(each.stale_since)}."
     if each.outcome is SyncOutcome.HELD:
-        if each.show:
-            yield f"    To look at it:     {clean(each.show)}"
-        yield f"    If that is right:  {clean(each.approve)}"
+        if each.show_command:
+            yield f"    To look at it:     {clean_text(each.show_command)}"
+        yield f"    If that is right:  {clean_text(each.approve_command)}"
 
 
-def _moved(each: Synced) -> str:
+def _summarize_changes(each: SyncReport) -> str:
     people, rows = each.people, each.rows
     told = [
-        (people.removed, f"{counted(people.removed, 'person', 'people')} removed"),
-        (people.added, f"{counted(people.added, 'person', 'people')} added"),
-        (people.changed, f"{counted(people.changed, 'person', 'people')} changed"),
+        (people.removed, f"{format_count(people.removed, 'person', 'people')} removed"),
+        (people.added, f"{format_count(people.added, 'person', 'people')} added"),
+        (people.changed, f"{format_count(people.changed, 'person', 'people')} changed"),
     ]
     others = sum((rows.removed, rows.added, rows.changed)) - sum((people.removed, people.added, people.changed))
-    told.append((others, f"{counted(others, 'other change', 'other changes')}"))
+    told.append((others, f"{format_count(others, 'other change', 'other changes')}"))
     return ", ".join(words for number, words in told if number) or "nothing else"
 
 
-def _changes(hold: Hold) -> str:
-    return f"{counted(hold.rows, 'change', 'changes')} in all"
+def _format_change_count(hold: Hold) -> str:
+    return f"{format_count(hold.rows, 'change', 'changes')} in all"
 
 
-def _document(each: Synced) -> Document:
+def _build_document(each: SyncReport) -> Document:
     return {
         "id": each.id,
         "outcome": each.outcome.value if each.outcome else "skipped",
         "early": each.early,
         "runs": each.runs,
-        "people": _counts(each.people, each.hold.people if each.hold else 0),
-        "rows": _counts(each.rows, each.hold.rows if each.hold else 0),
+        "people": _build_counts(each.people, each.hold.people if each.hold else 0),
+        "rows": _build_counts(each.rows, each.hold.rows if each.hold else 0),
         "hold": None
         if each.hold is None or each.outcome is not SyncOutcome.HELD
         else {
@@ -118,17 +124,17 @@ def _document(each: Synced) -> Document:
             "people": each.hold.people,
             "rows": each.hold.rows,
             "causes": each.hold.causes,
-            "show": each.show or None,
-            "approve": each.approve,
+            "show": each.show_command or None,
+            "approve": each.approve_command,
         },
         "since": each.since,
         "stale_since": each.stale_since,
         "next_at": each.next_at,
         "sentences": each.sentences,
         "warnings": each.warnings,
-        "diagnostics": [diagnostic_document(diagnostic) for diagnostic in each.diagnostics],
+        "diagnostics": [build_diagnostic_document(diagnostic) for diagnostic in each.diagnostics],
     }
 
 
-def _counts(moved: Moved, held: int) -> dict[str, int]:
-    return {"removed": moved.removed, "added": moved.added, "changed": moved.changed, "held": held}
+def _build_counts(totals: ChangeTotals, held: int) -> dict[str, int]:
+    return {"removed": totals.removed, "added": totals.added, "changed": totals.changed, "held": held}

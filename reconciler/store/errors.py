@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 
 #: How many changed things an error names; the rest is counted.
-NAMED = 10
+MAX_NAMED_CHANGES = 10
 
 
 class StoreProblem(Refusal):
@@ -17,7 +17,7 @@ class StoreProblem(Refusal):
     """
 
     def __init__(self, code: str, message: str, hint: str | None = None) -> None:
-        self.diagnostic: Diagnostic = error(code, message, None, hint)
+        self.diagnostic: Diagnostic = build_error(code, message, None, hint)
         super().__init__([self.diagnostic])
 
 
@@ -27,10 +27,10 @@ class StalePlan(StoreProblem):
     changed: (kind, key) of what differs, the first few; `more` says how many others.
     """
 
-    def __init__(self, customer: str, changed: tuple[tuple[str, str], ...], more: int = 0) -> None:
-        self.changed = changed
+    def __init__(self, customer: str, changes: tuple[tuple[str, str], ...], more: int = 0) -> None:
+        self.changed = changes
         self.more = more
-        kinds = sorted({kind for kind, _ in changed})
+        kinds = sorted({kind for kind, _ in changes})
         super().__init__(
             "stale-plan",
             f"{customer}: the store changed after the plan was made ({', '.join(kinds)}); nothing was written",
@@ -38,19 +38,19 @@ class StalePlan(StoreProblem):
         )
 
     @classmethod
-    def of(cls, customer: str, changed: Iterable[tuple[str, str]]) -> StalePlan:
+    def from_changes(cls, customer: str, changes: Iterable[tuple[str, str]]) -> StalePlan:
         """Names the first few, and counts the rest."""
-        found = tuple(changed)
-        return cls(customer, found[:NAMED], max(0, len(found) - NAMED))
+        found = tuple(changes)
+        return cls(customer, found[:MAX_NAMED_CHANGES], max(0, len(found) - MAX_NAMED_CHANGES))
 
 
 #: Codes for which the database may or may not have carried out what it was asked for last.
-GONE = frozenset({"store-gone"})
+CONNECTION_LOST_CODES = frozenset({"store-gone"})
 #: What an apply says that cannot know whether it was carried out.
 ANSWER_LOST = "answer-lost"
 
 
-class AnswerLost(StoreProblem):
+class UnconfirmedCommit(StoreProblem):
     """The connection ended while a transaction was being committed: all of it was written, or nothing."""
 
     def __init__(self, where: object) -> None:
@@ -61,7 +61,7 @@ class AnswerLost(StoreProblem):
         )
 
 
-def unexplained(where: object, state: str) -> StoreProblem:
+def build_unknown_error(where: object, state: str) -> StoreProblem:
     """For what a database says and we have no words for. Its own text may hold names: only `--debug` shows it."""
     return StoreProblem(
         "store-error",

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from reconciler.store.errors import StoreProblem
 
-VARIABLE = "RECONCILER_KEY"
+KEY_VARIABLE = "RECONCILER_KEY"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 PSEUDONYM_DIGITS = 8
@@ -28,32 +28,32 @@ PSEUDONYM_DIGITS = 8
 class StoreKey:
     secret: bytes = field(repr=False)
 
-    def _derived(self, purpose: str) -> bytes:
+    def _derive_key(self, purpose: str) -> bytes:
         return hmac.digest(self.secret, f"reconciler/{purpose}".encode(), hashlib.sha256)
 
-    def running_hmac(self, purpose: str) -> hmac.HMAC:
+    def start_hmac(self, purpose: str) -> hmac.HMAC:
         """A running one, for what is too large to be one text."""
-        return hmac.new(self._derived(purpose), digestmod=hashlib.sha256)
+        return hmac.new(self._derive_key(purpose), digestmod=hashlib.sha256)
 
-    def hmac_hex(self, purpose: str, text: str) -> str:
-        return hmac.new(self._derived(purpose), text.encode(), hashlib.sha256).hexdigest()
+    def compute_hmac_hex(self, purpose: str, text: str) -> str:
+        return hmac.new(self._derive_key(purpose), text.encode(), hashlib.sha256).hexdigest()
 
-    def bytes_for(self, purpose: str) -> bytes:
+    def derive_key_bytes(self, purpose: str) -> bytes:
         """A key of 32 bytes of its own, for a cipher or a signature outside this room."""
-        return self._derived(purpose)
+        return self._derive_key(purpose)
 
-    def secret_hmac(self, customer: str, path: str, value: str) -> str:
+    def compute_secret_hmac(self, customer_id: str, path: str, value: str) -> str:
         """Tells that a customer's secret changed, and nothing else of it."""
-        return self.hmac_hex("secret", "\0".join((customer, path, value)))
+        return self.compute_hmac_hex("secret", "\0".join((customer_id, path, value)))
 
     @property
-    def check(self) -> str:
+    def key_check(self) -> str:
         """What a store keeps, to know its key again."""
-        return self.hmac_hex("key-check", "reconciler")
+        return self.compute_hmac_hex("key-check", "reconciler")
 
-    def pseudonym(self, kind: str, customer: str, key: str) -> str:
+    def make_pseudonym(self, kind: str, customer_id: str, key: str) -> str:
         """The same within a store, meaningless outside: `P-7F3A0C1E`."""
-        digest = self.hmac_hex("pseudonym", "\0".join((kind, customer, key)))
+        digest = self.compute_hmac_hex("pseudonym", "\0".join((kind, customer_id, key)))
         return f"P-{digest[:PSEUDONYM_DIGITS].upper()}"
 
     def encrypt(self, text: str, place: str) -> bytes:
@@ -61,7 +61,7 @@ class StoreKey:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._derived("encrypt")).encrypt(nonce, text.encode(), place.encode())
+        return nonce + AESGCM(self._derive_key("encrypt")).encrypt(nonce, text.encode(), place.encode())
 
     def decrypt(self, ciphertext: bytes, place: str) -> str:
         from cryptography.exceptions import InvalidTag
@@ -69,7 +69,7 @@ class StoreKey:
 
         nonce, sealed = ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:]
         try:
-            return AESGCM(self._derived("encrypt")).decrypt(nonce, sealed, place.encode()).decode()
+            return AESGCM(self._derive_key("encrypt")).decrypt(nonce, sealed, place.encode()).decode()
         except InvalidTag:
             raise StoreProblem(
                 "secret-unreadable", f"the secret kept for {place} cannot be decrypted", "Apply the customer again."
@@ -91,9 +91,9 @@ def parse_key(text: str, source: str) -> StoreKey:
     return StoreKey(secret)
 
 
-def key_of_environment() -> StoreKey | None:
-    given = os.environ.get(VARIABLE)
-    return parse_key(given, VARIABLE) if given else None
+def read_key_from_environment() -> StoreKey | None:
+    given = os.environ.get(KEY_VARIABLE)
+    return parse_key(given, KEY_VARIABLE) if given else None
 
 
 def read_key(path: Path) -> StoreKey | None:
@@ -125,6 +125,6 @@ def make_key(path: Path) -> StoreKey:
         raise StoreProblem(
             "store-key",
             f"{path} cannot be written: {problem.strerror}",
-            f"Set {VARIABLE}, or check the folder's rights.",
+            f"Set {KEY_VARIABLE}, or check the folder's rights.",
         ) from None
     return StoreKey(secret)

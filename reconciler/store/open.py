@@ -15,23 +15,23 @@ from sqlalchemy import text
 
 from reconciler.model.plan import StoreIdentity
 from reconciler.store.database import schema
-from reconciler.store.database.address import Address, SqliteAddress, parse
+from reconciler.store.database.address import Address, SqliteAddress, parse_store_url
 from reconciler.store.database.connection import Connection, Dialect
-from reconciler.store.database.postgresql import Postgresql
-from reconciler.store.database.sqlite import Sqlite
-from reconciler.store.errors import StoreProblem, unexplained
-from reconciler.store.key import VARIABLE, StoreKey, key_of_environment, make_key, read_key
+from reconciler.store.database.postgresql import PostgresqlDialect
+from reconciler.store.database.sqlite import SqliteDialect
+from reconciler.store.errors import StoreProblem, build_unknown_error
+from reconciler.store.key import KEY_VARIABLE, StoreKey, make_key, read_key, read_key_from_environment
 from reconciler.store.read.reader import Reader
 
 # A store that was opened: what it is, and the way in. Connections are made for one task and closed after it.
 
 
-def dialect_of(address: Address) -> Dialect:
-    return Sqlite(address) if isinstance(address, SqliteAddress) else Postgresql(address)
+def create_dialect(address: Address) -> Dialect:
+    return SqliteDialect(address) if isinstance(address, SqliteAddress) else PostgresqlDialect(address)
 
 
 @contextmanager
-def connected(dialect: Dialect, *, volatile: bool = False) -> Iterator[Connection]:
+def open_connection(dialect: Dialect, *, volatile: bool = False) -> Iterator[Connection]:
     connection = Connection(dialect, dialect.connect(volatile=volatile))
     try:
         yield connection
@@ -53,23 +53,23 @@ class Store:
     def identity(self) -> StoreIdentity:
         return StoreIdentity(self.uuid, self.environment)
 
-    def connected(self, *, volatile: bool = False) -> AbstractContextManager[Connection]:
-        return connected(self.dialect, volatile=volatile)
+    def open_connection(self, *, volatile: bool = False) -> AbstractContextManager[Connection]:
+        return open_connection(self.dialect, volatile=volatile)
 
     @contextmanager
-    def kept_open(self) -> Iterator[None]:
+    def keep_open(self) -> Iterator[None]:
         """For many connections one after the other. Whoever is the last to close a SQLite file tidies up behind
         everybody, which takes longer than a customer's apply; nothing of it matters where it cannot be opened."""
         with ExitStack() as stack:
             if isinstance(self.address, SqliteAddress):
                 with suppress(StoreProblem):
-                    stack.enter_context(self.connected())
+                    stack.enter_context(self.open_connection())
             yield
 
     @contextmanager
-    def reading(self) -> Iterator[Reader]:
+    def open_reader(self) -> Iterator[Reader]:
         """One consistent view of everything durable, whatever others write meanwhile."""
-        with self.connected() as connection, connection.reading():
+        with self.open_connection() as connection, connection.open_read_transaction():
             yield Reader(connection, self)
 
 
@@ -83,83 +83,83 @@ def open_store(url: str, environment: str, *, key: bytes | None = None, make: bo
     key: 32 bytes; else RECONCILER_KEY, else the key file. Raises StoreProblem where the store is older or
     newer than this program, of another environment, under another key, or cannot be used at all.
     """
-    address = parse(url)
-    given = StoreKey(key) if key is not None else key_of_environment()
+    address = parse_store_url(url)
+    given = StoreKey(key) if key is not None else read_key_from_environment()
     if isinstance(address, SqliteAddress):
         if not make and not address.path.exists():
-            raise _no_store(f"{address} does not exist")
-        _touch(address.path)
-    dialect = dialect_of(address)
-    found = _inspect(address, dialect)
+            raise _build_missing_store_error(f"{address} does not exist")
+        _create_private_file(address.path)
+    dialect = create_dialect(address)
+    found = _inspect_store(address, dialect)
     if found is None and not make:
-        raise _no_store(f"{address} holds no store")
+        raise _build_missing_store_error(f"{address} holds no store")
     if found is None:
-        _set_up(address, environment, given)
-        found = _inspect(address, dialect)
+        _initialize_store(address, environment, given)
+        found = _inspect_store(address, dialect)
     if found is None:
-        raise unexplained(address, "it stays empty")
+        raise build_unknown_error(address, "it stays empty")
     identity, named, check = found
     if named != environment:
         raise StoreProblem(
             "store-environment",
             f"{address} is the store of environment {named}, not of {environment}",
             "Choose the environment with --env or the store with --store. If the store is the right one and its"
-            f" environment has a new name: reconciler store assign --env {environment} --store {_shown(url)}",
+            f" environment has a new name: reconciler store assign --env {environment} --store {_mask_url(url)}",
         )
-    return Store(address, identity, environment, _known_key(address, identity, given, check), dialect)
+    return Store(address, identity, environment, _load_verified_key(address, identity, given, check), dialect)
 
 
 def upgrade_store(url: str) -> tuple[tuple[str, str | None, str], ...]:
     """Brings an existing store's schema up to date; returns (branch, before, after) of both branches."""
-    address = parse(url)
-    _require(address)
-    return tuple((branch.name, *schema.migrate(address, branch)) for branch in schema.BRANCHES)
+    address = parse_store_url(url)
+    _require_store(address)
+    return tuple((branch.name, *schema.migrate_branch(address, branch)) for branch in schema.BRANCHES)
 
 
-def store_revisions(url: str) -> tuple[tuple[str, str | None, str], ...]:
+def list_store_revisions(url: str) -> tuple[tuple[str, str | None, str], ...]:
     """(branch, revision, newest revision) of both branches of an existing store."""
-    address = parse(url)
-    _require(address)
-    return tuple((branch.name, _revision(address, branch), branch.head) for branch in schema.BRANCHES)
+    address = parse_store_url(url)
+    _require_store(address)
+    return tuple((branch.name, _find_revision(address, branch), branch.head) for branch in schema.BRANCHES)
 
 
-def store_key(url: str) -> StoreKey:
+def load_store_key(url: str) -> StoreKey:
     """The key of an existing store of whatever environment. Raises StoreProblem `store-key` where it is not here."""
-    address = parse(url)
-    _require(address)
-    with connected(dialect_of(address)) as connection:
-        row = connection.row("SELECT uuid, key_check FROM store")
+    address = parse_store_url(url)
+    _require_store(address)
+    with open_connection(create_dialect(address)) as connection:
+        row = connection.fetch_row("SELECT uuid, key_check FROM store")
     if row is None:
         raise StoreProblem("not-a-store", f"{address} has no identity", "Restore it from a backup.")
-    return _known_key(address, str(row[0]), key_of_environment(), str(row[1]))
+    return _load_verified_key(address, str(row[0]), read_key_from_environment(), str(row[1]))
 
 
 def assign_environment(url: str, environment: str) -> str:
     """Makes an existing store that of another environment; returns the one it was of."""
-    address = parse(url)
-    _require(address)
-    with connected(dialect_of(address)) as connection, connection.writing():
-        before = str(connection.scalar("SELECT environment FROM store"))
+    address = parse_store_url(url)
+    _require_store(address)
+    with open_connection(create_dialect(address)) as connection, connection.open_write_transaction():
+        before = str(connection.fetch_scalar("SELECT environment FROM store"))
         connection.execute("UPDATE store SET environment = :environment", {"environment": environment})
     return before
 
 
-def _require(address: Address) -> None:
+def _require_store(address: Address) -> None:
     if isinstance(address, SqliteAddress) and not address.path.exists():
-        raise _no_store(f"{address} does not exist")
-    if _revision(address, schema.DURABLE) is None:
-        raise _no_store(f"{address} holds no store")
+        raise _build_missing_store_error(f"{address} does not exist")
+    if _find_revision(address, schema.DURABLE) is None:
+        raise _build_missing_store_error(f"{address} holds no store")
 
 
-def _no_store(what: str) -> StoreProblem:
+def _build_missing_store_error(what: str) -> StoreProblem:
     return StoreProblem("no-store", what, "Check the URL. A store is made by the first plan or apply.")
 
 
-def _shown(url: str) -> str:
+def _mask_url(url: str) -> str:
     return url if "@" not in url else "URL"
 
 
-def _touch(path: Path) -> None:
+def _create_private_file(path: Path) -> None:
     """Makes an empty private file where there is none."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -173,86 +173,88 @@ def _touch(path: Path) -> None:
         ) from None
 
 
-def _revision(address: Address, branch: schema.Branch) -> str | None:
+def _find_revision(address: Address, branch: schema.MigrationBranch) -> str | None:
     if isinstance(address, SqliteAddress) and branch is schema.VOLATILE and not address.volatile.exists():
         return None
-    with connected(dialect_of(address), volatile=branch is schema.VOLATILE) as connection:
-        return _revision_in(connection, branch)
+    with open_connection(create_dialect(address), volatile=branch is schema.VOLATILE) as connection:
+        return _read_revision(connection, branch)
 
 
-def _revision_in(connection: Connection, branch: schema.Branch) -> str | None:
+def _read_revision(connection: Connection, branch: schema.MigrationBranch) -> str | None:
     if not connection.dialect.has_table(connection, branch.version_table):
         return None
-    found = connection.scalar(f"SELECT version_num FROM {branch.version_table}")
+    found = connection.fetch_scalar(f"SELECT version_num FROM {branch.version_table}")
     return None if found is None else str(found)
 
 
-def _inspect(address: Address, dialect: Dialect) -> tuple[str, str, str] | None:
+def _inspect_store(address: Address, dialect: Dialect) -> tuple[str, str, str] | None:
     """uuid, environment and key check of a store that is up to date; None where nothing is there yet."""
     volatile = None
-    with connected(dialect) as connection:
-        revision = _revision_in(connection, schema.DURABLE)
+    with open_connection(dialect) as connection:
+        revision = _read_revision(connection, schema.DURABLE)
         if revision is None:
             if connection.dialect.is_empty(connection):
                 return None
             raise StoreProblem("not-a-store", f"{address} holds something else", "Name another file or database.")
-        _require_head(address, schema.DURABLE, revision)
-        row = connection.row("SELECT uuid, environment, key_check FROM store")
+        _require_newest_revision(address, schema.DURABLE, revision)
+        row = connection.fetch_row("SELECT uuid, environment, key_check FROM store")
         if not isinstance(address, SqliteAddress):
-            volatile = _revision_in(connection, schema.VOLATILE)
+            volatile = _read_revision(connection, schema.VOLATILE)
     if row is None:
         raise StoreProblem("not-a-store", f"{address} has no identity", "Restore it from a backup.")
     if isinstance(address, SqliteAddress):
         # The volatile file may be lost, and is then made anew.
-        _touch(address.volatile)
-        volatile = _revision(address, schema.VOLATILE)
+        _create_private_file(address.volatile)
+        volatile = _find_revision(address, schema.VOLATILE)
     if volatile is None:
-        schema.migrate(address, schema.VOLATILE)
+        schema.migrate_branch(address, schema.VOLATILE)
     else:
-        _require_head(address, schema.VOLATILE, volatile)
+        _require_newest_revision(address, schema.VOLATILE, volatile)
     return str(row[0]), str(row[1]), str(row[2])
 
 
-def _require_head(address: Address, branch: schema.Branch, revision: str) -> None:
+def _require_newest_revision(address: Address, branch: schema.MigrationBranch, revision: str) -> None:
     if revision != branch.head:
-        known = revision in branch.revisions()
-        raise schema.older_schema(address) if known else schema.newer_schema(address)
+        known = revision in branch.list_revisions()
+        raise schema.build_older_schema_error(address) if known else schema.build_newer_schema_error(address)
 
 
-def _set_up(address: Address, environment: str, given: StoreKey | None) -> None:
+def _initialize_store(address: Address, environment: str, explicit_key: StoreKey | None) -> None:
     def identify(connection: SqlConnection, _before: str | None) -> None:
         if connection.execute(text("SELECT count(*) FROM store")).scalar():
             return
         identity = str(uuid.uuid4())
-        key = given or make_key(_key_file(address, identity))
+        key = explicit_key or make_key(_locate_key_file(address, identity))
         connection.execute(
             text("INSERT INTO store (uuid, environment, key_check, created_at) VALUES (:uuid, :name, :check, :now)"),
             {
                 "uuid": identity,
                 "name": environment,
-                "check": key.check,
+                "check": key.key_check,
                 "now": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             },
         )
 
-    schema.migrate(address, schema.DURABLE, after=identify)
+    schema.migrate_branch(address, schema.DURABLE, callback=identify)
 
 
-def _key_file(address: Address, identity: str) -> Path:
+def _locate_key_file(address: Address, identity: str) -> Path:
     return address.key_file if isinstance(address, SqliteAddress) else KEY_FOLDER / f"{identity}.key"
 
 
-def _known_key(address: Address, identity: str, given: StoreKey | None, check: str) -> StoreKey:
-    path = _key_file(address, identity)
-    key = given or read_key(path)
+def _load_verified_key(address: Address, identity: str, explicit_key: StoreKey | None, check: str) -> StoreKey:
+    path = _locate_key_file(address, identity)
+    key = explicit_key or read_key(path)
     if key is None:
         raise StoreProblem(
-            "store-key", f"the key of {address} is not there", f"Put {path} back, or set {VARIABLE} to the store's key."
+            "store-key",
+            f"the key of {address} is not there",
+            f"Put {path} back, or set {KEY_VARIABLE} to the store's key.",
         )
-    if key.check != check:
+    if key.key_check != check:
         raise StoreProblem(
             "store-key",
             f"the key given is not the one that {address} was made with",
-            f"Set {VARIABLE} to that store's key, or put {path} back.",
+            f"Set {KEY_VARIABLE} to that store's key, or put {path} back.",
         )
     return key

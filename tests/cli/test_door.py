@@ -12,12 +12,12 @@ import pytest
 
 from reconciler import __version__
 from reconciler.cli import main as door
-from reconciler.cli.exit_code import MEANINGS, PRECEDENCE, ExitCode, worst
-from reconciler.cli.main import VERBS, Verb, run
-from reconciler.model.diagnostic import ConfigurationRefusal, Refusal, Span, error
+from reconciler.cli.exit_code import EXIT_CODE_MEANINGS, PRECEDENCE, ExitCode, select_worst_exit_code
+from reconciler.cli.main import COMMANDS, LazyCommand, run
+from reconciler.model.diagnostic import ConfigurationRefusal, Refusal, Span, build_error
 
 HEAVY = ("polars", "sqlalchemy", "pyarrow", "adbc_driver_manager", "pydantic", "jinja2", "rich", "ruamel.yaml")
-REFUSED = [error("some-code", "it is wrong", Span("f.yaml", 3, 1), "do this")]
+REFUSED = [build_error("some-code", "it is wrong", Span("f.yaml", 3, 1), "do this")]
 
 
 @click.command()
@@ -39,8 +39,8 @@ def fails_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], Non
     def prepare(problem: BaseException) -> None:
         RAISED[:] = [problem]
 
-    monkeypatch.setitem(VERBS, "failing", Verb(f"{__name__}:failing", "Fails."))
-    monkeypatch.setitem(VERBS, "working", Verb(f"{__name__}:working", "Works."))
+    monkeypatch.setitem(COMMANDS, "failing", LazyCommand(f"{__name__}:failing", "Fails."))
+    monkeypatch.setitem(COMMANDS, "working", LazyCommand(f"{__name__}:working", "Works."))
     return prepare
 
 
@@ -72,7 +72,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"reconciler {__version__}\n"
 
 
-@pytest.mark.parametrize("name", sorted(VERBS))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_verb_of_the_table_loads_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([name, "--help"]) == ExitCode.DONE
     assert f"Usage: reconciler {name}" in capsys.readouterr().out
@@ -81,8 +81,8 @@ def test_every_verb_of_the_table_loads_and_explains_itself(name: str, capsys: py
 def test_help_names_every_verb_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     run(["--help"])
     out = capsys.readouterr().out
-    assert all(f"\n  {name} " in out for name in VERBS)
-    assert all(f"\n  {code.value} " in out for code in MEANINGS)
+    assert all(f"\n  {name} " in out for name in COMMANDS)
+    assert all(f"\n  {code.value} " in out for code in EXIT_CODE_MEANINGS)
 
 
 @pytest.mark.parametrize("arguments", [[], ["nix"], ["--nix"], ["validate", "--nix"], ["validate", "--format", "xml"]])
@@ -104,7 +104,7 @@ def test_a_verb_s_code_is_the_program_s(capsys: pytest.CaptureFixture[str]) -> N
     [
         (Refusal(REFUSED), ExitCode.ERROR, "f.yaml:3:1: error: it is wrong [some-code]\n    do this\n"),
         (ConfigurationRefusal(REFUSED), ExitCode.INVALID_CONFIGURATION, "f.yaml:3:1: error: it is wrong"),
-        (ConfigurationRefusal([error("unknown-environment", "no x")]), ExitCode.WRONG_USE, "error: no x"),
+        (ConfigurationRefusal([build_error("unknown-environment", "no x")]), ExitCode.WRONG_USE, "error: no x"),
         (FileNotFoundError(2, "No such file or directory", "x.zip"), ExitCode.ERROR, "error: x.zip: No such file"),
         (OSError(28, "No space left on device"), ExitCode.ERROR, "error: No space left on device"),
         (ValueError("hunter2"), ExitCode.ERROR, "error: unexpected ValueError; run again with --debug"),
@@ -159,14 +159,14 @@ def test_a_full_disk_is_an_error_in_words(tmp_path: Path) -> None:
 def test_the_worst_code_counts() -> None:
     order = [64, 65, 1, 5, 4, 3, 2, 0]
     for place, code in enumerate(order):
-        assert worst(ExitCode(each) for each in order[place:]) == code
-    assert worst([]) == ExitCode.DONE
+        assert select_worst_exit_code(ExitCode(each) for each in order[place:]) == code
+    assert select_worst_exit_code([]) == ExitCode.DONE
 
 
 def test_every_code_has_a_meaning_and_a_rank() -> None:
-    assert set(MEANINGS) == set(PRECEDENCE) == set(ExitCode)
+    assert set(EXIT_CODE_MEANINGS) == set(PRECEDENCE) == set(ExitCode)
 
 
 def test_a_table_entry_that_is_no_command_is_a_defect() -> None:
     with pytest.raises(TypeError, match="is no command"):
-        Verb(f"{door.__name__}:VERBS", "x").load()
+        LazyCommand(f"{door.__name__}:COMMANDS", "x").load_command()

@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from reconciler import __version__
-from reconciler.cli.commands.files.init import scaffold
+from reconciler.cli.commands.files.init import render_scaffold
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.main import run
 
@@ -136,23 +136,23 @@ def test_a_file_in_the_place_of_the_folder_is_wrong_use() -> None:
 
 @EVERY
 def test_nothing_is_left_to_be_filled_in_by_jinja(ci: str | None) -> None:
-    for name, text in scaffold(ci):
+    for name, text in render_scaffold(ci):
         assert "{%" not in text, name
         assert "\n\n\n" not in text or name.suffix == ".py", name
         assert text.endswith("\n"), name
         assert not text.endswith("\n\n"), name
-    assert f"roster-reconciler=={__version__}" in {str(name): text for name, text in scaffold(ci)}["README.md"]
+    assert f"roster-reconciler=={__version__}" in {str(name): text for name, text in render_scaffold(ci)}["README.md"]
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_the_jobs_install_the_version_that_made_them(ci: str) -> None:
-    files = {str(name): text for name, text in scaffold(ci)}
+    files = {str(name): text for name, text in render_scaffold(ci)}
     assert files[".ci/requirements.txt"] == f"roster-reconciler=={__version__}\n"
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_every_setting_that_a_script_reads_is_in_the_readme_or_in_the_job(ci: str) -> None:
-    files = {str(name): text for name, text in scaffold(ci)}
+    files = {str(name): text for name, text in render_scaffold(ci)}
     scripts = "".join(text for name, text in files.items() if name.startswith(".ci/"))
     rest = "".join(text for name, text in files.items() if name.endswith((".yml", "README.md")))
     read = set(re.findall(r'"(RECONCILER_[A-Z]+|GITLAB_API_TOKEN|TEAMS_TOKEN)"', scripts))

@@ -75,19 +75,19 @@ def test_the_last_line_that_fits_a_file_names_its_owners(
 ) -> None:
     (tmp_path / "CODEOWNERS").write_text(CODEOWNERS)
     owners = script("owners")
-    assert owners.owners(owners.rules(tmp_path), path) == people
+    assert owners.find_owners(owners.read_rules(tmp_path), path) == people
 
 
 def test_without_codeowners_nobody_owns_anything(script: Any, tmp_path: Path) -> None:
     owners = script("owners")
-    assert owners.owners(owners.rules(tmp_path), "reconciler.yaml") == []
+    assert owners.find_owners(owners.read_rules(tmp_path), "reconciler.yaml") == []
 
 
 @pytest.mark.parametrize("head", ["[Desk] @desk", "^[Desk]", "[Desk][2]"])
 def test_a_section_is_refused_rather_than_misread(script: Any, tmp_path: Path, head: str) -> None:
     (tmp_path / "CODEOWNERS").write_text(f"* @all\n{head}\n")
     with pytest.raises(SystemExit, match="CODEOWNERS:2: sections are not read"):
-        script("owners").rules(tmp_path)
+        script("owners").read_rules(tmp_path)
 
 
 # --- verdicts
@@ -119,14 +119,14 @@ def plan(**summary: int) -> dict[str, Any]:
 def test_the_check_is_red_on_what_is_held_weakened_or_judges(
     script: Any, code: int, summary: dict[str, int], files: list[str], state: str, word: str
 ) -> None:
-    found = script("verdict").judge(code, plan(**summary), files, set(), lambda path, person: True)
-    assert (found.state, found.word) == (state, word)
+    found = script("verdict").judge_proposal(code, plan(**summary), files, set(), lambda path, person: True)
+    assert (found.state, found.review_status) == (state, word)
     assert len(found.sentence) <= 140
 
 
 def test_a_roster_that_would_be_held_makes_it_red_too(script: Any) -> None:
     shown = {"summary": {}, "customers": [{"would_hold": ["everyone of a school"]}, {"would_hold": []}]}
-    found = script("verdict").judge(2, shown, [FILE], set(), lambda path, person: True)
+    found = script("verdict").judge_proposal(2, shown, [FILE], set(), lambda path, person: True)
     assert (found.state, found.sentence.split(":")[0]) == ("failure", "1 roster would be held")
 
 
@@ -138,19 +138,19 @@ def test_an_owner_of_every_file_makes_it_green(script: Any) -> None:
         return (path, person) in rights
 
     def word(*agreed: str) -> str:
-        return str(script("verdict").judge(3, plan(held=1), files, agreed, owns).word)
+        return str(script("verdict").judge_proposal(3, plan(held=1), files, agreed, owns).review_status)
 
     assert word("olga") == word("otto") == word("mallory") == "waiting"
     assert word("olga", "otto") == "approved"
 
 
 def test_no_approval_makes_files_valid(script: Any) -> None:
-    found = script("verdict").judge(65, plan(), [FILE], {"olga"}, lambda path, person: True)
-    assert (found.state, found.word) == ("failure", "waiting")
+    found = script("verdict").judge_proposal(65, plan(), [FILE], {"olga"}, lambda path, person: True)
+    assert (found.state, found.review_status) == ("failure", "waiting")
 
 
 def test_a_plan_of_no_files_is_approved_by_nobody(script: Any) -> None:
-    found = script("verdict").judge(3, plan(held=1), [], {"olga"}, lambda path, person: True)
+    found = script("verdict").judge_proposal(3, plan(held=1), [], {"olga"}, lambda path, person: True)
     assert found.state == "failure"
 
 
@@ -163,8 +163,8 @@ PLAN = "sha256:" + "b" * 64
 def test_a_record_is_read_as_it_was_written_and_fits_a_status(script: Any) -> None:
     record = script("record")
     for word in (record.CLEAR, record.APPROVED, record.WAITING):
-        written = record.Record(7, HEAD, PLAN, word, record.digest(["springfield:1:abc"]))
-        assert record.read(written.line, 7, HEAD) == written
+        written = record.ReviewRecord(7, HEAD, PLAN, word, record.compute_holds_digest(["springfield:1:abc"]))
+        assert record.parse_record(written.line, 7, HEAD) == written
         assert len(written.line) <= 140
 
 
@@ -183,26 +183,26 @@ def test_a_record_is_read_as_it_was_written_and_fits_a_status(script: Any) -> No
 )
 def test_an_altered_record_is_none(script: Any, other: Any) -> None:
     record = script("record")
-    line = record.Record(7, HEAD, PLAN, record.WAITING, record.digest([])).line
-    assert record.read(other(line), 7, HEAD) is None
+    line = record.ReviewRecord(7, HEAD, PLAN, record.WAITING, record.compute_holds_digest([])).line
+    assert record.parse_record(other(line), 7, HEAD) is None
 
 
 def test_a_record_is_of_one_proposal_one_commit_one_project_and_one_store(
     script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = script("record")
-    line = record.Record(7, HEAD, PLAN, record.CLEAR, record.digest([])).line
-    assert record.read(line, 8, HEAD) is None
-    assert record.read(line, 7, "c" * 40) is None
+    line = record.ReviewRecord(7, HEAD, PLAN, record.CLEAR, record.compute_holds_digest([])).line
+    assert record.parse_record(line, 8, HEAD) is None
+    assert record.parse_record(line, 7, "c" * 40) is None
     for name in ("RECONCILER_PROJECT", "RECONCILER_KEY"):
         with monkeypatch.context() as changed:
             changed.setenv(name, "other")
-            assert record.read(line, 7, HEAD) is None
-    assert record.read(line, 7, HEAD) is not None
+            assert record.parse_record(line, 7, HEAD) is None
+    assert record.parse_record(line, 7, HEAD) is not None
 
 
 def test_a_digest_of_holds_knows_no_order(script: Any) -> None:
-    digest = script("record").digest
+    digest = script("record").compute_holds_digest
     assert digest(["a", "b"]) == digest(["b", "a"]) != digest(["ab"])
     assert digest([]) != digest(["a"])
 
@@ -243,16 +243,16 @@ def test_files_are_laid_out_as_they_would_be_merged(script: Any, repository: Any
     repository.git("switch", "-q", "main")
     main = repository(ours="2\n")
     tree = script("tree")
-    commit = tree.merged(main, head)
+    commit = tree.create_merge_commit(main, head)
     folder = tree.lay_out(commit)
     assert {path.name: path.read_text() for path in folder.iterdir() if path.name != ".git"} == {
         "ours": "2\n",
         "theirs": "2\n",
         "new": "1\n",
     }
-    assert tree.changed(main, commit) == ["new", "theirs"]
+    assert tree.list_changed_files(main, commit) == ["new", "theirs"]
     assert repository.git("rev-parse", "HEAD", "main") == f"{main}\n{main}"
-    assert tree.merged(main, head) == commit != base
+    assert tree.create_merge_commit(main, head) == commit != base
 
 
 def test_what_does_not_merge_by_itself_is_said(script: Any, repository: Any) -> None:
@@ -263,7 +263,7 @@ def test_what_does_not_merge_by_itself_is_said(script: Any, repository: Any) -> 
     main = repository(file="3\n")
     tree = script("tree")
     with pytest.raises(tree.ConflictError):
-        tree.merged(main, head)
+        tree.create_merge_commit(main, head)
 
 
 def test_laid_out_files_are_bytes_and_links_are_text(

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.main import run
-from reconciler.config.repository import load
+from reconciler.config.repository import load_repository
 
 AGREED = "agreements: {privacy_policy: 2026-08-01, terms_of_service: 2026-08-01}\n"
 
@@ -20,7 +20,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def codes() -> list[str]:
-    return [f"{each.code} {each.message.split()[0]}" for each in load(Path("customers")).diagnostics]
+    return [f"{each.code} {each.message.split()[0]}" for each in load_repository(Path("customers")).diagnostics]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_the_comments_propose_is_valid_too() -> None:
     assert proposed.count("\n#") < text.count("\n#") - 5
     path.write_text(re.sub(r"(?m)^ *(privacy_policy|terms_of_service): YEAR.*\n", "", proposed) + AGREED)
     assert codes() == []
-    customer = load(Path("customers")).customers["springfield"].customer
+    customer = load_repository(Path("customers")).customers["springfield"].customer
     assert customer.lti.platforms[0].community == "springfield"
 
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 from rich.progress import Progress as Bars
 
-from reconciler.cli.progress import progress_bars
-from reconciler.oneroster.sources.interface import Step
+from reconciler.cli.progress import show_progress_bars
+from reconciler.oneroster.sources.interface import FetchProgress
 
 
 class Terminal(io.StringIO):
@@ -29,9 +29,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 @pytest.mark.parametrize("name", ["[/x].csv", "[bold]users.csv", "[/]"])
 def test_a_files_name_that_looks_like_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     screen = terminal(monkeypatch)
-    with progress_bars() as heard:
-        heard("springfield")(Step(name, 2**20, 2 * 2**20, "bytes"))
-        heard("shelbyville")(Step("users", 30, 60, "rows", 1))
+    with show_progress_bars() as heard:
+        heard("springfield")(FetchProgress(name, 2**20, 2 * 2**20, "bytes"))
+        heard("shelbyville")(FetchProgress("users", 30, 60, "rows", 1))
     shown = screen.getvalue()
     assert name in shown
     assert "1.0 of 2.0 MiB" in shown
@@ -47,7 +47,7 @@ def test_a_bar_that_cannot_be_drawn_fails_no_fetch(monkeypatch: pytest.MonkeyPat
         raise RuntimeError
 
     monkeypatch.setattr(Bars, "add_task", add_task)
-    with progress_bars() as heard:
-        heard("springfield")(Step("users", 30, 60, "rows", 1))
-        heard("shelbyville")(Step("orgs", 30, 60, "rows", 1))
+    with show_progress_bars() as heard:
+        heard("springfield")(FetchProgress("users", 30, 60, "rows", 1))
+        heard("shelbyville")(FetchProgress("orgs", 30, 60, "rows", 1))
     assert tried == ["users"]

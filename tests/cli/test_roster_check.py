@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from reconciler.cli.commands.rosters.check import roster
+from reconciler.cli.commands.rosters.check import group_roster_commands
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.main import run as called
 from tests.support.rosters.bundles import bundle
@@ -15,7 +15,7 @@ SMALL = bundle(users=10)
 
 
 def check(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(roster, ["check", *map(str, arguments)], standalone_mode=False)
+    result = CliRunner().invoke(group_roster_commands, ["check", *map(str, arguments)], standalone_mode=False)
     assert result.exception is None
     return result
 

@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.main import run
-from reconciler.model.diagnostic import Span, error, info, warning
+from reconciler.model.diagnostic import Span, build_error, build_info, build_warning
 from reconciler.reports.diagnostics import github as workflow_commands
 from reconciler.reports.diagnostics import sarif
 
@@ -145,8 +145,8 @@ def test_hostile_keys_and_values_inject_no_second_command(lessons: Path, capsys:
 
 
 def test_what_the_escapes_make_is_read_back_as_it_was() -> None:
-    told = workflow_commands.render(
-        [info("a-code", "100 % of a:b, c\r\nnext", Span("d:e,f%\n.yaml", 3), "and\nthis")], lambda file: file
+    told = workflow_commands.render_workflow_commands(
+        [build_info("a-code", "100 % of a:b, c\r\nnext", Span("d:e,f%\n.yaml", 3), "and\nthis")], lambda file: file
     )
     assert told.count("\n") == 1
     assert parsed(told.rstrip("\n")) == (
@@ -222,8 +222,8 @@ def test_fingerprints_stay_when_lines_move_and_tell_results_apart(
 
 
 def test_a_result_without_a_place_has_none() -> None:
-    found = json.loads(sarif.render([warning("a-code", "told")], lambda file: file, "1"))
+    found = json.loads(sarif.render_sarif([build_warning("a-code", "told")], lambda file: file, "1"))
     assert "locations" not in found["runs"][0]["results"][0]
-    outside = json.loads(sarif.render([error("a-code", "told", Span("/x/y.yaml"))], lambda file: file, "1"))
+    outside = json.loads(sarif.render_sarif([build_error("a-code", "told", Span("/x/y.yaml"))], lambda file: file, "1"))
     place = outside["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
     assert place == {"artifactLocation": {"uri": "file:///x/y.yaml"}}

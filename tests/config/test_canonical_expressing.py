@@ -8,14 +8,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.config.formatting.edit import express
-from reconciler.config.formatting.format import canonical, opened
-from reconciler.config.formatting.order import arrange
-from reconciler.config.formatting.write import written
-from reconciler.config.load.document import inherit, settle
+from reconciler.config.formatting.edit import update_mapping
+from reconciler.config.formatting.format import format_canonical_text, parse_document
+from reconciler.config.formatting.order import sort_keys
+from reconciler.config.formatting.write import render_document
+from reconciler.config.load.document import merge_inherited, remove_nulls
 from reconciler.config.models.customer import Customer
-from reconciler.config.yaml.documents import to_document
-from reconciler.config.yaml.reader import read
+from reconciler.config.yaml.documents import build_document
+from reconciler.config.yaml.reader import read_yaml
 from reconciler.config.yaml.tree import MappingNode
 
 PERSON = {"given_name": "A", "family_name": "B", "email": "a@b.example", "role": "admin"}
@@ -97,23 +97,23 @@ nulls = st.dictionaries(st.sampled_from(["timezone", "support", "profile", "lti"
 
 
 def tree(document: dict[str, Any]) -> MappingNode:
-    found, wrong = read(json.dumps(document).encode(), "x.yaml")
+    found, wrong = read_yaml(json.dumps(document).encode(), "x.yaml")
     assert found is not None
     assert not wrong
     return found
 
 
 def said(text: str, inherited: MappingNode) -> dict[str, object]:
-    own, _ = read(text.encode(), "customer.yaml")
+    own, _ = read_yaml(text.encode(), "customer.yaml")
     assert own is not None
-    return to_document(Customer.model_validate(settle(inherit(own, inherited))))
+    return build_document(Customer.model_validate(remove_nulls(merge_inherited(own, inherited))))
 
 
 def expressed(text: str, wanted: Customer, inherited: MappingNode) -> str:
-    document = opened(text.encode(), "customer.yaml")
-    express(document.root, wanted, inherited)
-    arrange(document.root, "customer")
-    return written(document)
+    document = parse_document(text.encode(), "customer.yaml")
+    update_mapping(document.root, wanted, inherited)
+    sort_keys(document.root, "customer")
+    return render_document(document)
 
 
 @settings(max_examples=40, deadline=None)
@@ -123,11 +123,11 @@ def test_any_file_over_any_defaults_is_made_to_say_what_is_wanted_and_a_second_t
 ) -> None:
     model = Customer.model_validate(tree(wanted))
     inherited = tree(above)
-    before = "# head\n" + canonical(json.dumps({**own, **unset}).encode(), "customer.yaml")
+    before = "# head\n" + format_canonical_text(json.dumps({**own, **unset}).encode(), "customer.yaml")
     for text in ("{}", before):
         made = expressed(text, model, inherited)
-        assert said(made, inherited) == to_document(model)
-        assert expressed(made, model, inherited) == made == canonical(made.encode(), "customer.yaml")
+        assert said(made, inherited) == build_document(model)
+        assert expressed(made, model, inherited) == made == format_canonical_text(made.encode(), "customer.yaml")
 
 
 def test_only_what_differs_is_changed_and_every_comment_stays() -> None:

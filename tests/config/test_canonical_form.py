@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.config.formatting import format as form
-from reconciler.config.formatting.format import canonical
-from reconciler.config.formatting.order import keys_of
+from reconciler.config.formatting.format import format_canonical_text
+from reconciler.config.formatting.order import get_fields_by_key
 from reconciler.config.models.limits import UserLimit
 from reconciler.config.models.sync import SftpSync
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def formatted(text: str, file: str = "customer.yaml") -> str:
-    made = canonical(text.encode(), file)
-    assert canonical(made.encode(), file) == made
+    made = format_canonical_text(text.encode(), file)
+    assert format_canonical_text(made.encode(), file) == made
     return made
 
 
@@ -217,8 +217,8 @@ def test_a_comment_in_a_place_of_no_entry_is_kept() -> None:
 
 
 def test_keys_come_in_the_order_in_which_models_say_them_their_own_first() -> None:
-    assert list(keys_of(UserLimit)) == ["percent", "per_school_percent", "floor"]
-    assert list(keys_of(SftpSync))[:4] == ["type", "host", "port", "username"]
+    assert list(get_fields_by_key(UserLimit)) == ["percent", "per_school_percent", "floor"]
+    assert list(get_fields_by_key(SftpSync))[:4] == ["type", "host", "port", "username"]
     text = "sync: {}\n"
     defaults = "community: {login_timeout: 8h, lessons: all}\nrostering:\n  sync: {at: x, host: y, frequency: auto}\n"
     assert formatted(defaults + "kind: defaults\n" + text) == (
@@ -258,7 +258,7 @@ def test_what_a_file_describes_is_what_it_says_or_what_its_place_says() -> None:
 )
 def test_a_file_that_cannot_be_read_is_refused_with_its_place(text: str, code: str, place: str) -> None:
     with pytest.raises(ConfigurationRefusal) as caught:
-        canonical(text.encode(), "customer.yaml")
+        format_canonical_text(text.encode(), "customer.yaml")
     assert str(caught.value).startswith(f"customer.yaml:{place}: error: ")
     assert caught.value.diagnostics[0].code == code
 
@@ -267,12 +267,12 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_place(text: str, code: s
     "wrong", ["kind: lesson\n", "kind: lesson # c\nid: b\n", "kind: [\n", 'kind: lesson # c\nid: "1"\n']
 )
 def test_a_text_that_would_not_say_the_same_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(form, "written", lambda document: wrong)
+    monkeypatch.setattr(form, "render_document", lambda document: wrong)
     with pytest.raises(Refusal) as caught:
-        canonical(b"kind: lesson # c\nid: 1\n", "lessons/a.yaml")
+        format_canonical_text(b"kind: lesson # c\nid: 1\n", "lessons/a.yaml")
     assert caught.value.diagnostics[0].code == "not-the-same"
 
 
 def test_the_documents_of_this_repository_are_in_canonical_form() -> None:
     for path in [ROOT / "reconciler.yaml", *(ROOT / "customers").rglob("*.yaml")]:
-        assert canonical(path.read_bytes(), str(path)) == path.read_text(encoding="utf-8"), path
+        assert format_canonical_text(path.read_bytes(), str(path)) == path.read_text(encoding="utf-8"), path

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from reconciler.config.formatting.format import canonical
-from reconciler.config.formatting.order import keys_of
+from reconciler.config.formatting.format import format_canonical_text
+from reconciler.config.formatting.order import get_fields_by_key
 from reconciler.config.models.customer import Customer
-from reconciler.config.yaml.reader import read
+from reconciler.config.yaml.reader import read_yaml
 
-KEYS = [*keys_of(Customer), "type", "sync", "limits", "users", "floor", "percent", "strange", "no", "1"]
+KEYS = [*get_fields_by_key(Customer), "type", "sync", "limits", "users", "floor", "percent", "strange", "no", "1"]
 TEXTS = [
     "a",
     "b c",
@@ -140,24 +140,24 @@ def test_every_value_and_every_comment_is_kept_and_a_second_time_changes_nothing
 ) -> None:
     writer = Writer(seed)
     text = "\n".join(writer.block(document, 0)) + "\n"
-    before, found = read(text.encode(), "customer.yaml")
+    before, found = read_yaml(text.encode(), "customer.yaml")
     assume(before is not None and not found)
     # a comment that the text has in a scalar is none
     comments = [each for each in writer.comments if each not in json.dumps(before, ensure_ascii=False)]
-    made = canonical(text.encode(), "customer.yaml")
-    after, found = read(made.encode(), "customer.yaml")
+    made = format_canonical_text(text.encode(), "customer.yaml")
+    after, found = read_yaml(made.encode(), "customer.yaml")
     assert (kinds(after), found) == (kinds(before), ())
     lines = [line.strip() for line in made.split("\n")]
     for comment in comments:
         assert sum(line.endswith(comment) for line in lines) == 1
-    assert canonical(made.encode(), "customer.yaml") == made
+    assert format_canonical_text(made.encode(), "customer.yaml") == made
     assert made.endswith("\n")
     assert not made.endswith("\n\n")
     assert all(line == line.rstrip(" \t") for line in made.split("\n"))
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.permutations(list(keys_of(Customer))), st.lists(st.booleans(), min_size=20, max_size=20))
+@given(st.permutations(list(get_fields_by_key(Customer))), st.lists(st.booleans(), min_size=20, max_size=20))
 def test_whatever_the_order_each_key_keeps_the_comments_above_and_behind_it(
     keys: list[str], nested: list[bool]
 ) -> None:
@@ -165,9 +165,9 @@ def test_whatever_the_order_each_key_keeps_the_comments_above_and_behind_it(
     for key, deep in zip(keys, nested, strict=False):
         text += f"# above {key}\n{key}: # behind {key}\n    country: x\n    # foot {key}\n" if deep else ""
         text += "" if deep else f"# above {key}\n{key}: x # behind {key}\n"
-    made = canonical(text.encode(), "customer.yaml")
+    made = format_canonical_text(text.encode(), "customer.yaml")
     lines = made.split("\n")
-    assert [line.partition(":")[0] for line in lines if line[:1].isalpha()] == list(keys_of(Customer))
+    assert [line.partition(":")[0] for line in lines if line[:1].isalpha()] == list(get_fields_by_key(Customer))
     for key, deep in zip(keys, nested, strict=False):
         place = next(number for number, line in enumerate(lines) if line.startswith(f"{key}:"))
         assert lines[place - 1] == f"# above {key}"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.config.comparison import Comparison, compare_with, documents_of
-from reconciler.config.git import Differing, Revision
-from reconciler.model.plan import CATALOGUE
+from reconciler.config.comparison import BaseComparison, build_document_index, compare_with_base
+from reconciler.config.git import FileDifferences, GitRevision
+from reconciler.model.plan import CATALOG
 from tests.support.customers.checkout import begin, commit
 from tests.support.customers.project import CUSTOMER
 
@@ -36,15 +36,15 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def seen(comparison: Comparison) -> dict[str, Any]:
-    sides = {"before": comparison.before, "now": comparison.now}
+def seen(comparison: BaseComparison) -> dict[str, Any]:
+    sides = {"before": comparison.base_repository, "now": comparison.current_repository}
     return {
-        "differing": comparison.differing,
+        "differing": comparison.differing_ids,
         "inputs": comparison.inputs,
-        "catalogues": {side: documents_of(each.catalogue) for side, each in sides.items()},
-        "settings": {side: each.sound_settings for side, each in sides.items()},
+        "catalogues": {side: build_document_index(each.catalog) for side, each in sides.items()},
+        "settings": {side: each.settings_or_default for side, each in sides.items()},
         "documents": {
-            side: {name: documents_of(resolved.declared) for name, resolved in each.customers.items()}
+            side: {name: build_document_index(resolved.documents) for name, resolved in each.customers.items()}
             for side, each in sides.items()
         },
     }
@@ -70,37 +70,37 @@ def test_where_no_name_differs_a_comparison_is_that_of_all_names(
 ) -> None:
     path, text = EDITS[edit]
     write(customers.parent / path, text)
-    with Revision(customers, "main") as revision:
-        assert not revision.differing().names
-    quick = seen(compare_with(customers, "main"))
-    real = Revision.differing
-    monkeypatch.setattr(Revision, "differing", lambda self: replace(real(self), names=True))
-    assert quick == seen(compare_with(customers, "main"))
+    with GitRevision(customers, "main") as revision:
+        assert not revision.find_differences().names_differ
+    quick = seen(compare_with_base(customers, "main"))
+    real = GitRevision.find_differences
+    monkeypatch.setattr(GitRevision, "find_differences", lambda self: replace(real(self), names_differ=True))
+    assert quick == seen(compare_with_base(customers, "main"))
     expected = {
         "a customer": {"ogdenville"},
         "defaults": {"shelbyville", "springfield"},
-        "a shared lesson": {CATALOGUE},
+        "a shared lesson": {CATALOG},
         "settings": set(),
     }
     assert quick["differing"] == expected[edit]
-    assert quick["documents"]["before"].keys() >= expected[edit] - {CATALOGUE}
+    assert quick["documents"]["before"].keys() >= expected[edit] - {CATALOG}
 
 
 def test_names_differ_where_a_file_comes_goes_or_is_only_linked(customers: Path) -> None:
-    def differing() -> Differing:
-        with Revision(customers, "main") as revision:
-            return revision.differing()
+    def differing() -> FileDifferences:
+        with GitRevision(customers, "main") as revision:
+            return revision.find_differences()
 
-    assert differing() == Differing(frozenset(), names=False)
+    assert differing() == FileDifferences(frozenset(), names_differ=False)
     mine = customers / "ogdenville" / "customer.yaml"
     text = mine.read_text(encoding="utf-8")
     mine.unlink()
-    assert differing() == Differing(frozenset({"ogdenville/customer.yaml"}), names=True)
+    assert differing() == FileDifferences(frozenset({"ogdenville/customer.yaml"}), names_differ=True)
     mine.symlink_to(customers / "north" / "springfield" / "customer.yaml")
-    assert differing() == Differing(frozenset({"ogdenville/customer.yaml"}), names=True)
+    assert differing() == FileDifferences(frozenset({"ogdenville/customer.yaml"}), names_differ=True)
     mine.unlink()
     mine.write_text(text, encoding="utf-8")
     write(customers / "ogdenville" / "communities" / "north.yaml", "kind: community\n")
     # A file that was written again may count as well: git is not asked to look into it.
     assert "ogdenville/communities/north.yaml" in differing().paths
-    assert differing().names
+    assert differing().names_differ

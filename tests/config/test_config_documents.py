@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from reconciler.config.repository import Declared
-from reconciler.config.yaml.documents import community_from_document, customer_from_document, lesson_from_document
+from reconciler.config.repository import ConfigDocument
+from reconciler.config.yaml.documents import parse_community_document, parse_customer_document, parse_lesson_document
 from tests.support.customers.files import Files
 
 EVERYTHING = """\
@@ -31,13 +31,13 @@ notify: {email: [z@b.example, a@b.example]}
 """
 
 
-def declared(files: Files) -> tuple[Declared, ...]:
+def declared(files: Files) -> tuple[ConfigDocument, ...]:
     files.customer(EVERYTHING)
     files.community(
         "join_links: [{role: student}, {role: instructor}]\nlessons: [cells]\nmembers: {roles: [teacher]}\n"
     )
     files.lesson("customers/springfield")
-    return files.load().customers["springfield"].declared
+    return files.load().customers["springfield"].documents
 
 
 def test_a_document_is_json_with_sorted_keys_and_defaults_filled_in(files: Files) -> None:
@@ -67,10 +67,10 @@ def test_lists_of_things_with_an_id_are_mappings_by_it(files: Files) -> None:
 def test_the_order_of_such_lists_means_nothing_and_that_of_others_does(files: Files) -> None:
     first = declared(files)[0].document
     files.customer(EVERYTHING.replace("[z@b.example, a@b.example]", "[a@b.example, z@b.example]"))
-    assert files.load().customers["springfield"].declared[0].document != first
+    assert files.load().customers["springfield"].documents[0].document != first
     lines = EVERYTHING.splitlines(keepends=True)
     files.customer("".join([*lines[:2], lines[7], *lines[2:7], *lines[8:]]))
-    assert files.load().customers["springfield"].declared[0].document == first
+    assert files.load().customers["springfield"].documents[0].document == first
 
 
 def test_secrets_are_references_and_lengths_of_time_have_one_form(files: Files) -> None:
@@ -86,18 +86,18 @@ def test_secrets_are_references_and_lengths_of_time_have_one_form(files: Files) 
 def test_documents_come_back_as_the_models_that_they_were_made_of(files: Files) -> None:
     customer, community, lesson = declared(files)
     resolved = files.load().customers["springfield"]
-    assert customer_from_document(json.loads(json.dumps(customer.document))).model_dump() == {
+    assert parse_customer_document(json.loads(json.dumps(customer.document))).model_dump() == {
         **resolved.customer.model_dump(),
         "lti": {"platforms": tuple(reversed(resolved.customer.model_dump()["lti"]["platforms"]))},
     }
-    assert set(community_from_document(community.document).join_links) == set(resolved.communities["high"].join_links)
-    assert lesson_from_document(lesson.document) == resolved.lessons["cells"]
+    assert set(parse_community_document(community.document).join_links) == set(resolved.communities["high"].join_links)
+    assert parse_lesson_document(lesson.document) == resolved.lessons["cells"]
 
 
 def test_what_was_valid_when_applied_is_not_held_against_another_day(files: Files) -> None:
     document = dict(declared(files)[0].document)
     document["agreements"] = {"privacy_policy": "2999-01-01", "terms_of_service": "2999-01-01"}
-    assert customer_from_document(document).agreements.privacy_policy.year == 2999
+    assert parse_customer_document(document).agreements.privacy_policy.year == 2999
 
 
 def test_every_origin_is_a_path_of_the_document(files: Files) -> None:

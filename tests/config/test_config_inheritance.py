@@ -109,7 +109,7 @@ def test_communities_inherit_what_defaults_say_of_communities(files: Files) -> N
 def test_every_value_says_where_it_was_written(files: Files) -> None:
     files.write("customers/defaults.yaml", DEFAULTS)
     files.customer("rostering: {client_partner_id: org, limits: {users: {floor: 1}}}\n")
-    declared = files.load().customers["springfield"].declared[0]
+    declared = files.load().customers["springfield"].documents[0]
     assert str(declared.origins["timezone"]) == "customers/defaults.yaml:2:11"
     assert str(declared.origins["rostering.limits.users.percent"]) == "customers/defaults.yaml:7:29"
     assert str(declared.origins["rostering.limits.users.floor"]) == "customers/springfield/customer.yaml:7:61"

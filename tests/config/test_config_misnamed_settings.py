@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config.repository import load
+from reconciler.config.repository import load_repository
 from reconciler.model.diagnostic import Refusal
 
 
@@ -12,8 +12,8 @@ def test_settings_under_another_name_are_refused_and_never_left_unread(tmp_path:
     (tmp_path / "customers").mkdir()
     (tmp_path / "reconciler.yml").write_text("format: 1\n")
 
-    repository = load(tmp_path / "customers")
+    repository = load_repository(tmp_path / "customers")
 
     assert [diagnostic.code for diagnostic in repository.errors] == ["misnamed-file"]
     with pytest.raises(Refusal, match=r"rename it to reconciler\.yaml"):
-        repository.for_environment(None)
+        repository.get_environment(None)

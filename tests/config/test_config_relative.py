@@ -7,7 +7,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.config.load.layout import relative
+from reconciler.config.load.layout import make_relative_path
 
 NAMES = ("a", "b.yaml", "..", ".", "", ".hidden", "c..d", "customers")
 PARTS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5)
@@ -17,4 +17,4 @@ PARTS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5)
 def test_it_is_relpath(path: list[str], start: list[str], below: bool, absolute: bool) -> None:
     top = ("/" if absolute else "") + ("/".join(start).strip("/") or ".")
     given_path = f"{top}/{'/'.join(path)}" if below else "/".join(path) or "."
-    assert relative(given_path, top) == os.path.relpath(given_path, top)
+    assert make_relative_path(given_path, top) == os.path.relpath(given_path, top)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config.repository import load
+from reconciler.config.repository import load_repository
 from reconciler.model.diagnostic import ConfigurationRefusal
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CATALOGUE
+from reconciler.model.plan import CATALOG
 from tests.support.customers.files import TODAY, Files
 
 
@@ -29,7 +29,7 @@ def test_a_customer_comes_with_its_communities_and_lessons_in_the_order_of_ids(f
     files.lesson("customers/springfield", "a")
     files.lesson("customers", "shared")
     repository = files.load()
-    declared = repository.customers["springfield"].declared
+    declared = repository.customers["springfield"].documents
     assert [(each.kind, each.id) for each in declared] == [
         (Kind.CUSTOMER, "springfield"),
         (Kind.COMMUNITY, "high"),
@@ -41,13 +41,13 @@ def test_a_customer_comes_with_its_communities_and_lessons_in_the_order_of_ids(f
         "customers/springfield/customer.yaml:1:1",
         "customers/springfield/communities/high.yaml:1:1",
     ]
-    assert [each.id for each in repository.catalogue] == ["shared"]
+    assert [each.id for each in repository.catalog] == ["shared"]
     assert repository.files == 6
 
 
 def test_an_empty_repository_has_one_environment_beside_it(files: Files) -> None:
     repository = files.load()
-    name, environment = repository.for_environment(None)
+    name, environment = repository.get_environment(None)
     assert (name, environment.store) == ("default", "sqlite:///.reconciler/store.db")
     assert (environment.secrets.backend, repository.files, repository.diagnostics) == ("env", 0, ())
 
@@ -58,10 +58,10 @@ def test_the_first_environment_is_the_default_and_others_are_named(files: Files)
         'environments:\n  prod: {store: "postgresql://db/r"}\n  alpha: {store: "sqlite:///a.db"}\n',
     )
     repository = files.load()
-    assert repository.for_environment(None)[0] == "prod"
-    assert repository.settings.environment("alpha")[1].store == "sqlite:///a.db"
+    assert repository.get_environment(None)[0] == "prod"
+    assert repository.settings.get_environment("alpha")[1].store == "sqlite:///a.db"
     with pytest.raises(ConfigurationRefusal, match=r"no environment beta.*\n.*prod, alpha"):
-        repository.for_environment("beta")
+        repository.get_environment("beta")
 
 
 def test_settings_that_do_not_validate_are_never_taken_for_the_defaults(files: Files) -> None:
@@ -210,7 +210,7 @@ def test_a_broken_lesson_of_the_catalogue_is_one_mistake(files: Files) -> None:
     files.lesson("customers", "cells", "nmae: x\n")
     repository = files.load()
     assert [each.code for each in repository.diagnostics] == ["unknown-key"]
-    assert list(repository.invalid) == [CATALOGUE]
+    assert list(repository.invalid) == [CATALOG]
     assert list(repository.customers) == ["springfield"]
 
 
@@ -233,21 +233,23 @@ def test_files_are_named_as_seen_from_the_current_directory(files: Files, monkey
     files.write("reconciler.yaml", "formt: 1\n")
     expected = ["customers/springfield/customer.yaml:7:1", "reconciler.yaml:1:1"]
     whole = files.folder / "customers"
-    assert [str(each.span) for each in load(whole, today=TODAY).diagnostics] == expected
+    assert [str(each.span) for each in load_repository(whole, today=TODAY).diagnostics] == expected
     monkeypatch.chdir(whole)
-    assert [str(each.span) for each in load(Path("."), today=TODAY).diagnostics] == [
+    assert [str(each.span) for each in load_repository(Path("."), today=TODAY).diagnostics] == [
         "../reconciler.yaml:1:1",
         "springfield/customer.yaml:7:1",
     ]
     monkeypatch.chdir("/")
-    assert str(load(whole, today=TODAY).diagnostics[0].span).endswith("customers/springfield/customer.yaml:7:1")
+    assert str(load_repository(whole, today=TODAY).diagnostics[0].span).endswith(
+        "customers/springfield/customer.yaml:7:1"
+    )
 
 
 def test_without_a_day_agreements_are_held_against_the_day_in_utc(files: Files) -> None:
     later = datetime.now(UTC).date() + timedelta(days=2)
     agreements = f"agreements: {{privacy_policy: {later}, terms_of_service: 2020-01-01}}\n"
     files.customer(agreements, without=["agreements"])
-    assert [each.code for each in load(Path("customers")).diagnostics] == ["date-in-future"]
+    assert [each.code for each in load_repository(Path("customers")).diagnostics] == ["date-in-future"]
 
 
 def test_a_file_that_cannot_be_read_makes_its_customer_invalid(files: Files) -> None:

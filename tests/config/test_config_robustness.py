@@ -9,23 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from reconciler.config.load.document import inherit, settle
+from reconciler.config.load.document import merge_inherited, remove_nulls
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
-from reconciler.config.models.declaration import Circumstances
+from reconciler.config.models.declaration import ValidationContext
 from reconciler.config.models.defaults import Defaults
 from reconciler.config.models.settings import Settings
-from reconciler.config.yaml.model_keys import shape_at
-from reconciler.config.yaml.pydantic_errors import mistakes
-from reconciler.config.yaml.reader import read
+from reconciler.config.yaml.model_keys import find_shape
+from reconciler.config.yaml.pydantic_errors import translate_validation_errors
+from reconciler.config.yaml.reader import read_yaml
 from reconciler.config.yaml.tree import MappingNode
 
 YAML_LIKE = st.text(alphabet="ab:-[]{}\"'#&*!|>%@`?,~ \n\t01é\ufeff\x00\x85", max_size=60)
 KEYS = sorted(
-    {key for model in (Customer, Community, Settings) for key in dict(shape_at(model, ()).keys())}
-    | set(shape_at(Customer, ("rostering",)).keys())
-    | set(shape_at(Customer, ("rostering", "oneroster", "sync")).keys())
-    | set(shape_at(Customer, ("lti", "platforms")).keys())
+    {key for model in (Customer, Community, Settings) for key in dict(find_shape(model, ()).get_fields())}
+    | set(find_shape(Customer, ("rostering",)).get_fields())
+    | set(find_shape(Customer, ("rostering", "oneroster", "sync")).get_fields())
+    | set(find_shape(Customer, ("lti", "platforms")).get_fields())
     | {"platforms", "nmae", "secret"}
 )
 SECRET = "hunter2"
@@ -56,7 +56,7 @@ SAID = {
 
 
 def tree_of(document: object) -> MappingNode:
-    tree, found = read(json.dumps(document).encode(), "f.yaml")
+    tree, found = read_yaml(json.dumps(document).encode(), "f.yaml")
     assert found == ()
     assert tree is not None
     return tree
@@ -64,7 +64,7 @@ def tree_of(document: object) -> MappingNode:
 
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_told_of(data: bytes) -> None:
-    tree, found = read(data, "f.yaml")
+    tree, found = read_yaml(data, "f.yaml")
     assert (tree is not None) or found
     assert all(each.span is not None and each.span.file == "f.yaml" for each in found)
 
@@ -72,19 +72,19 @@ def test_any_bytes_are_read_or_told_of(data: bytes) -> None:
 @given(YAML_LIKE)
 @settings(max_examples=300)
 def test_any_text_is_read_or_told_of(text: str) -> None:
-    tree, found = read(text.encode(), "f.yaml")
+    tree, found = read_yaml(text.encode(), "f.yaml")
     assert (tree is not None) or found
 
 
 @given(DOCUMENTS, st.sampled_from([Customer, Community, Settings, Defaults]))
 @settings(max_examples=300, deadline=None)
 def test_any_document_is_valid_or_told_of_at_a_place_in_it(document: dict[str, Any], model: type[BaseModel]) -> None:
-    tree = settle(tree_of(document))
+    tree = remove_nulls(tree_of(document))
     assert isinstance(tree, MappingNode)
     try:
-        model.model_validate(tree, context=Circumstances())
+        model.model_validate(tree, context=ValidationContext())
     except ValidationError as problem:
-        found = list(mistakes(problem, tree, model, Circumstances()))
+        found = list(translate_validation_errors(problem, tree, model, ValidationContext()))
         assert found
         for each in found:
             assert each.span is not None
@@ -97,7 +97,7 @@ def test_any_document_is_valid_or_told_of_at_a_place_in_it(document: dict[str, A
 @settings(max_examples=100, deadline=None)
 def test_inheriting_changes_neither_side_and_leaves_no_null(own: dict[str, Any], above: dict[str, Any]) -> None:
     ours, theirs = tree_of(own), tree_of(above)
-    merged = settle(inherit(ours, theirs))
+    merged = remove_nulls(merge_inherited(ours, theirs))
     assert (ours, theirs) == (tree_of(own), tree_of(above))
     assert isinstance(merged, MappingNode)
     assert set(merged) <= set(merged.places)

@@ -12,10 +12,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from reconciler.config.schema import documents
+from reconciler.config.schema import build_schemas
 from tests.support.customers.files import Files
 
-SCHEMAS = documents()
+SCHEMAS = build_schemas()
 
 #: the documents of contract.md, their ellipses filled in
 CUSTOMER: dict[str, Any] = {

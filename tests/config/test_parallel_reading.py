@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.config import parallel
 from reconciler.config.parallel import map_in_processes
-from reconciler.config.repository import Repository, load
+from reconciler.config.repository import Repository, load_repository
 from reconciler.model.diagnostic import ConfigurationRefusal
 from tests.support.customers.files import TODAY, Files
 
@@ -83,7 +83,7 @@ def _write_districts(files: Files) -> None:
 
 def _describe(found: Repository) -> object:
     return (
-        {name: [(one.document, dict(one.origins)) for one in each.declared] for name, each in found.customers.items()},
+        {name: [(one.document, dict(one.origins)) for one in each.documents] for name, each in found.customers.items()},
         {
             name: (each.name, each.previously, each.digest, each.outline, each.span, each.warnings)
             for name, each in found.customers.items()
@@ -97,9 +97,9 @@ def _describe(found: Repository) -> object:
 @pytest.mark.usefixtures("forking")
 def test_a_repository_is_the_same_however_many_processes_read_it(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     _write_districts(files)
-    several = _describe(load(Path("customers"), today=TODAY))
+    several = _describe(load_repository(Path("customers"), today=TODAY))
     monkeypatch.setattr(parallel, "_count_processors", lambda: 1)
-    assert several == _describe(load(Path("customers"), today=TODAY))
+    assert several == _describe(load_repository(Path("customers"), today=TODAY))
 
 
 @pytest.mark.usefixtures("forking")
@@ -113,7 +113,7 @@ def test_what_customers_must_not_share_is_compared_across_processes(files: Files
     for name in ("one", "two"):
         files.community(of=name)
     files.customer(name="three")
-    found = load(Path("customers"), today=TODAY)
+    found = load_repository(Path("customers"), today=TODAY)
     assert list(found.customers) == ["three"]
     assert {each.code for each in found.errors} == {"consumer-key-taken"}
 
@@ -123,9 +123,9 @@ def test_what_customers_must_not_share_is_compared_across_processes(files: Files
 def test_a_file_edited_after_a_worker_read_it_is_noticed(files: Files, edit: str) -> None:
     for name in ("one", "two"):
         files.customer(name=name)
-    found = load(Path("customers"), today=TODAY)
+    found = load_repository(Path("customers"), today=TODAY)
     path = Path("customers/one/customer.yaml")
     path.write_text(path.read_text() + edit)
     with pytest.raises(ConfigurationRefusal, match="changed while they were being read"):
-        _ = found.customers["one"].declared
-    assert found.customers["two"].declared
+        _ = found.customers["one"].documents
+    assert found.customers["two"].documents

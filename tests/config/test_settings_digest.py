@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
-from reconciler.model.settings import settings_digest
+from reconciler.model.settings import compute_settings_digest
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -24,4 +24,4 @@ def test_it_is_the_hash_of_json_with_sorted_keys_and_no_spaces(
 ) -> None:
     entries = [[kind.value, name, documents[kind, name]] for kind, name in sorted(documents)]
     text = json.dumps(entries, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert settings_digest(documents) == "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    assert compute_settings_digest(documents) == "sha256:" + hashlib.sha256(text.encode()).hexdigest()

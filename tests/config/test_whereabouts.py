@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.main import run
-from reconciler.config.load.directory import elsewhere
+from reconciler.config.load.directory import detect_wrong_directory
 
 
 def tree(root: Path, files: Iterable[str]) -> None:
@@ -41,7 +41,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("given", ["customers", "customers/", "./customers", "customers/../customers", "nowhere"])
 def test_nothing_speaks_against_the_folder_of_all_customers(repository: Path, given: str) -> None:
     assert repository.is_dir()
-    assert elsewhere(Path(given)) is None
+    assert detect_wrong_directory(Path(given)) is None
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_a_folder_inside_it_or_around_it_is_told_with_the_one_that_is_meant(
     repository: Path, given: str, what: str
 ) -> None:
     for path, meant in ((Path(given), Path("customers")), (repository / given, repository / "customers")):
-        found = elsewhere(path)
+        found = detect_wrong_directory(path)
         assert found is not None
-        assert found.meant == meant
-    found = elsewhere(Path(given))
+        assert found.customers_directory == meant
+    found = detect_wrong_directory(Path(given))
     assert found is not None
-    assert found.what == what
+    assert found.reason == what
 
 
 @pytest.mark.parametrize(
@@ -74,32 +74,32 @@ def test_it_is_told_as_somebody_would_name_it_from_there(
     repository: Path, monkeypatch: pytest.MonkeyPatch, place: str, given: str, meant: str
 ) -> None:
     monkeypatch.chdir(repository / place)
-    found = elsewhere(Path(given))
+    found = detect_wrong_directory(Path(given))
     assert found is not None
-    assert found.meant == Path(meant.format(repository))
+    assert found.customers_directory == Path(meant.format(repository))
 
 
 def test_without_settings_only_a_customers_own_folder_is_told(tmp_path: Path) -> None:
     tree(tmp_path, [each for each in REPOSITORY if each != "reconciler.yaml"])
-    assert elsewhere(tmp_path / "customers") is None
-    assert elsewhere(tmp_path / "customers/north") is None
-    found = elsewhere(tmp_path / "customers/shelby")
+    assert detect_wrong_directory(tmp_path / "customers") is None
+    assert detect_wrong_directory(tmp_path / "customers/north") is None
+    found = detect_wrong_directory(tmp_path / "customers/shelby")
     assert found is not None
-    assert found.meant == tmp_path / "customers"
+    assert found.customers_directory == tmp_path / "customers"
 
 
 def test_a_repository_within_another_one_is_its_own(tmp_path: Path) -> None:
     tree(tmp_path, ["reconciler.yaml", "demo/reconciler.yaml", "demo/schools/shelby/customer.yaml", "made/x/y/z.txt"])
-    assert elsewhere(tmp_path / "demo/schools") is None
-    assert elsewhere(tmp_path / "made/x") is None
-    found = elsewhere(tmp_path / "demo/schools/shelby")
+    assert detect_wrong_directory(tmp_path / "demo/schools") is None
+    assert detect_wrong_directory(tmp_path / "made/x") is None
+    found = detect_wrong_directory(tmp_path / "demo/schools/shelby")
     assert found is not None
-    assert found.meant == tmp_path / "demo/schools"
+    assert found.customers_directory == tmp_path / "demo/schools"
 
 
 def test_a_settings_file_that_lies_among_the_customers_is_for_validate_to_tell(tmp_path: Path) -> None:
     tree(tmp_path, ["customers/reconciler.yaml", "customers/shelby/customer.yaml"])
-    assert elsewhere(tmp_path / "customers") is None
+    assert detect_wrong_directory(tmp_path / "customers") is None
 
 
 @pytest.mark.parametrize("verb", ["validate", "fmt", "plan", "apply", "sync", "holds", "import", "history", "purge"])

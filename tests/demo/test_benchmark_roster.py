@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from benchmarks.roster import changed, write
+from benchmarks.roster import write_changed_roster, write_roster
 from demo.bundle import COLUMNS
 
 FILES = ("orgs", "users", "classes", "enrollments")
@@ -25,7 +25,7 @@ def read(path: Path) -> dict[str, pl.DataFrame]:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("big") / "day-1.zip"
-    write(path, USERS, CLASSES, ENROLLMENTS, seed=1)
+    write_roster(path, USERS, CLASSES, ENROLLMENTS, seed=1)
     return path
 
 
@@ -74,8 +74,8 @@ def test_every_class_has_one_teacher(bundle: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_seed_others(bundle: Path, tmp_path: Path) -> None:
-    write(tmp_path / "same.zip", USERS, CLASSES, ENROLLMENTS, seed=1)
-    write(tmp_path / "other.zip", USERS, CLASSES, ENROLLMENTS, seed=2, district="org-other")
+    write_roster(tmp_path / "same.zip", USERS, CLASSES, ENROLLMENTS, seed=1)
+    write_roster(tmp_path / "other.zip", USERS, CLASSES, ENROLLMENTS, seed=2, district="org-other")
     assert (tmp_path / "same.zip").read_bytes() == bundle.read_bytes()
     frames, others = read(bundle), read(tmp_path / "other.zip")
     for file in FILES:
@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others(bundle: Path,
 
 
 def test_a_day_later_one_percent_has_changed(bundle: Path, tmp_path: Path) -> None:
-    changed(bundle, tmp_path / "day-2.zip", seed=3)
+    write_changed_roster(bundle, tmp_path / "day-2.zip", seed=3)
     before, after = read(bundle), read(tmp_path / "day-2.zip")
     students = before["users"].filter(pl.col("role") == "student").height
 
@@ -104,7 +104,7 @@ def test_a_day_later_one_percent_has_changed(bundle: Path, tmp_path: Path) -> No
 
 
 def test_a_day_later_every_seat_is_still_somebody_s_and_found_by_one_value(bundle: Path, tmp_path: Path) -> None:
-    changed(bundle, tmp_path / "day-2.zip", seed=3)
+    write_changed_roster(bundle, tmp_path / "day-2.zip", seed=3)
     after = read(tmp_path / "day-2.zip")
     assert (
         after["enrollments"].join(after["users"], left_on="userSourcedId", right_on="sourcedId", how="anti").is_empty()
@@ -114,8 +114,8 @@ def test_a_day_later_every_seat_is_still_somebody_s_and_found_by_one_value(bundl
 
 
 def test_a_day_later_is_the_same_for_the_same_seed(bundle: Path, tmp_path: Path) -> None:
-    changed(bundle, tmp_path / "one.zip", seed=3)
-    changed(bundle, tmp_path / "two.zip", seed=3)
+    write_changed_roster(bundle, tmp_path / "one.zip", seed=3)
+    write_changed_roster(bundle, tmp_path / "two.zip", seed=3)
     for first, second in zip(read(tmp_path / "one.zip").values(), read(tmp_path / "two.zip").values(), strict=True):
         assert_frame_equal(first, second)
 
@@ -123,5 +123,5 @@ def test_a_day_later_is_the_same_for_the_same_seed(bundle: Path, tmp_path: Path)
 @pytest.mark.parametrize(("users", "classes", "enrollments"), [(100, 50, 40), (1, 1, 1), (100, 2, 900)])
 def test_numbers_that_leave_no_room_are_refused(tmp_path: Path, users: int, classes: int, enrollments: int) -> None:
     with pytest.raises(ValueError, match="cannot sit on"):
-        write(tmp_path / "never.zip", users, classes, enrollments, seed=1)
+        write_roster(tmp_path / "never.zip", users, classes, enrollments, seed=1)
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ import pytest
 
 from demo.bundle import COLUMNS, MANIFEST_FILES
 from demo.district import LINCOLN
-from demo.people import CLOSED_CLASS, day_one, day_two, second_day
+from demo.people import CLOSED_CLASS, build_second_day, write_day_one, write_day_two
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,8 +37,8 @@ def read(path: Path) -> dict[str, Rows]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
-    day_one(folder / "day-1.zip")
-    day_two(folder / "day-2.zip")
+    write_day_one(folder / "day-1.zip")
+    write_day_two(folder / "day-2.zip")
     return folder
 
 
@@ -54,8 +54,8 @@ def after(folder: Path) -> dict[str, Rows]:
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
 def test_the_bundles_have_the_same_bytes_under_any_hash_seed(folder: Path, tmp_path: Path, hash_seed: str) -> None:
-    write = "import sys; from pathlib import Path; from demo.people import day_one, day_two; "
-    write += "day_one(Path(sys.argv[1]) / 'day-1.zip'); day_two(Path(sys.argv[1]) / 'day-2.zip')"
+    write = "import sys; from pathlib import Path; from demo.people import write_day_one, write_day_two; "
+    write += "write_day_one(Path(sys.argv[1]) / 'day-1.zip'); write_day_two(Path(sys.argv[1]) / 'day-2.zip')"
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     subprocess.run([sys.executable, "-c", write, str(tmp_path)], cwd=ROOT, env=environment, check=True)
     for bundle in ("day-1.zip", "day-2.zip"):
@@ -128,13 +128,13 @@ def test_everyone_sits_in_a_class_of_their_own_school_once(before: dict[str, Row
 
 
 def test_on_the_second_day_only_the_named_people_came_and_went(before: dict[str, Rows], after: dict[str, Rows]) -> None:
-    day = second_day()
-    former, present = (person.sourced_id for person in day.rekeyed)
-    gone = {person.sourced_id for person in (*day.left, *day.school_lost)}
+    day = build_second_day()
+    former, present = (person.sourced_id for person in day.rekey_pair)
+    gone = {person.sourced_id for person in (*day.leavers, *day.missing_school_people)}
     assert before["users"].keys() - after["users"].keys() == gone | {former}
-    assert after["users"].keys() - before["users"].keys() == {p.sourced_id for p in day.joined} | {present}
-    assert len(day.left) == 4
-    assert len(day.joined) == 6
+    assert after["users"].keys() - before["users"].keys() == {p.sourced_id for p in day.newcomers} | {present}
+    assert len(day.leavers) == 4
+    assert len(day.newcomers) == 6
 
 
 def test_on_the_second_day_a_small_school_has_lost_everyone_and_no_other_limit_is_reached(
@@ -156,7 +156,7 @@ def test_on_the_second_day_a_small_school_has_lost_everyone_and_no_other_limit_i
 def test_on_the_second_day_one_person_has_a_new_sourced_id_and_nothing_else_new(
     before: dict[str, Rows], after: dict[str, Rows]
 ) -> None:
-    former, present = (person.sourced_id for person in second_day().rekeyed)
+    former, present = (person.sourced_id for person in build_second_day().rekey_pair)
     assert {**before["users"][former], "sourcedId": present} == after["users"][present]
 
     def seats(day: dict[str, Rows], person: str) -> set[str]:
@@ -168,17 +168,19 @@ def test_on_the_second_day_one_person_has_a_new_sourced_id_and_nothing_else_new(
 def test_on_the_second_day_three_e_mails_and_one_role_differ_among_those_who_stayed(
     before: dict[str, Rows], after: dict[str, Rows]
 ) -> None:
-    day = second_day()
+    day = build_second_day()
     differing = {
         (name, column)
         for name in before["users"].keys() & after["users"].keys()
         for column, value in before["users"][name].items()
         if value != after["users"][name][column]
     }
-    expected = {(person.sourced_id, "email") for person in day.mailed} | {(day.spoiled.sourced_id, "role")}
+    expected = {(person.sourced_id, "email") for person in day.email_changes} | {
+        (day.bad_role_person.sourced_id, "role")
+    }
     assert differing == expected
-    assert len(day.mailed) == 3
-    assert after["users"][day.spoiled.sourced_id]["role"] == "wizard"
+    assert len(day.email_changes) == 3
+    assert after["users"][day.bad_role_person.sourced_id]["role"] == "wizard"
 
 
 def test_on_the_second_day_one_class_is_gone_with_all_its_seats(
@@ -191,5 +193,5 @@ def test_on_the_second_day_one_class_is_gone_with_all_its_seats(
 
 def test_who_joins_sits_in_class_on_the_same_day(after: dict[str, Rows]) -> None:
     seated = Counter(seat["userSourcedId"] for seat in after["enrollments"].values())
-    for person in second_day().joined:
+    for person in build_second_day().newcomers:
         assert seated[person.sourced_id] == (4 if person.grade in ("06", "07", "09") else 1)

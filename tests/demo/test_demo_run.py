@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo.__main__ import main
-from demo.stage import Stage, Unexpected
+from demo.stage import DemoFailure, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,27 +66,27 @@ def stage(root: Path) -> Stage:
 
 
 def test_a_command_that_ends_otherwise_than_it_should_stops_the_demo_and_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Unexpected, match=r"`reconciler --version` ended with 0; it should end with 3"):
-        stage(tmp_path).run("--version", expected=3)
+    with pytest.raises(DemoFailure, match=r"`reconciler --version` ended with 0; it should end with 3"):
+        stage(tmp_path).run_command("--version", exit_code=3)
 
 
 def test_a_command_is_shown_before_what_it_prints(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    kept = stage(tmp_path).run("--version", expected=0, keep=True)
+    kept = stage(tmp_path).run_command("--version", exit_code=0, capture=True)
     assert kept
     assert capfd.readouterr().out == f"\n$ reconciler --version\n{kept}"
 
 
 def test_the_demo_says_so_where_reconciler_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(Unexpected, match="`make demo` installs it first"):
-        stage(tmp_path).run("--version", expected=0)
+    with pytest.raises(DemoFailure, match="`make demo` installs it first"):
+        stage(tmp_path).run_command("--version", exit_code=0)
 
 
 def test_a_hold_is_read_off_the_screen_for_the_right_customer(tmp_path: Path) -> None:
     output = "other-springfield-x:3:aaaaaa  ...\nspringfield:14:7f3a9c  14 people\n"
-    assert stage(tmp_path).hold_of("springfield", output) == "springfield:14:7f3a9c"
-    with pytest.raises(Unexpected, match="names no hold of shelbyville"):
-        stage(tmp_path).hold_of("shelbyville", output)
+    assert stage(tmp_path).find_hold("springfield", output) == "springfield:14:7f3a9c"
+    with pytest.raises(DemoFailure, match="names no hold of shelbyville"):
+        stage(tmp_path).find_hold("shelbyville", output)
 
 
 def test_a_fresh_stage_keeps_nothing_of_reconciler_s_own_environment(
@@ -94,6 +94,6 @@ def test_a_fresh_stage_keeps_nothing_of_reconciler_s_own_environment(
 ) -> None:
     monkeypatch.setenv("RECONCILER_STORE", "postgresql://somebody's")
     monkeypatch.setenv("RECONCILER_KEY", "somebody's")
-    fresh = Stage.fresh(tmp_path)
+    fresh = Stage.create_fresh(tmp_path)
     assert [name for name in fresh.environment if name.startswith("RECONCILER_")] == []
     assert (tmp_path / ".demo" / "secrets" / "springfield" / "canvas").is_file()

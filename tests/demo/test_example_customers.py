@@ -7,20 +7,20 @@ from pathlib import Path
 
 from demo.credentials import NAMES, write_secrets
 from demo.district import DISTRICT, SCHOOLS
-from reconciler.config.repository import load
+from reconciler.config.repository import load_repository
 
 CUSTOMERS = Path(__file__).resolve().parents[2] / "customers"
 
 
 def test_the_example_customers_are_valid_without_a_warning() -> None:
-    repository = load(CUSTOMERS)
+    repository = load_repository(CUSTOMERS)
     assert [str(diagnostic) for diagnostic in repository.diagnostics] == []
     assert sorted(repository.customers) == ["ogdenville", "shelbyville", "springfield"]
     assert repository.files == len(list(CUSTOMERS.rglob("*.yaml"))) + 1
 
 
 def test_there_is_one_customer_for_each_way_a_roster_arrives() -> None:
-    types = {name: _sync_type(name) for name in load(CUSTOMERS).customers}
+    types = {name: _sync_type(name) for name in load_repository(CUSTOMERS).customers}
     assert types == {"springfield": "zip", "shelbyville": "sftp", "ogdenville": "api"}
 
 
@@ -43,8 +43,8 @@ def test_the_demo_s_secrets_are_random_and_for_one_user_alone(tmp_path: Path) ->
 
 
 def test_springfield_names_the_district_and_the_schools_of_the_demo_s_roster() -> None:
-    springfield = load(CUSTOMERS).customers["springfield"]
-    documents = {declared.id: declared.document for declared in springfield.declared}
+    springfield = load_repository(CUSTOMERS).customers["springfield"]
+    documents = {declared.id: declared.document for declared in springfield.documents}
     rostering = documents["springfield"]["rostering"]
     assert isinstance(rostering, dict)
     assert rostering["client_partner_id"] == DISTRICT
@@ -57,7 +57,7 @@ def test_springfield_names_the_district_and_the_schools_of_the_demo_s_roster() -
 
 
 def _sync_type(customer: str) -> object:
-    document = load(CUSTOMERS).customers[customer].declared[0].document
+    document = load_repository(CUSTOMERS).customers[customer].documents[0].document
     rostering = document["rostering"]
     assert isinstance(rostering, dict)
     return rostering["sync"]["type"]

@@ -14,12 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> pull_request.Shown:
-    return pull_request.play(tmp_path_factory.mktemp("pull-request"))
+def shown(tmp_path_factory: pytest.TempPathFactory) -> pull_request.CiOutput:
+    return pull_request.build_example(tmp_path_factory.mktemp("pull-request"))
 
 
 @pytest.mark.slow
-def test_the_comment_begins_with_what_a_reviewer_has_to_see(shown: pull_request.Shown) -> None:
+def test_the_comment_begins_with_what_a_reviewer_has_to_see(shown: pull_request.CiOutput) -> None:
     above = shown.comment.split("<details>")[0]
     order = ["Protections weakened", "rostering.limits.users.percent", "Held until", "To remove", "spittle-county"]
     places = [above.index(words) for words in order[:4]]
@@ -32,10 +32,10 @@ def test_the_comment_begins_with_what_a_reviewer_has_to_see(shown: pull_request.
 
 
 @pytest.mark.slow
-def test_both_pictures_are_drawn_and_the_readme_shows_them(shown: pull_request.Shown, tmp_path: Path) -> None:
+def test_both_pictures_are_drawn_and_the_readme_shows_them(shown: pull_request.CiOutput, tmp_path: Path) -> None:
     if shutil.which("chromium") is None:
         pytest.skip("there is no chromium on this machine")
-    pull_request.record(shown, tmp_path)
+    pull_request.record_pictures(shown, tmp_path)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in ("pull-request-comment", "pull-request-report"):
         picture = (tmp_path / f"{name}.png").read_bytes()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.year.agenda import AGENDA, NAMES, played_days
-from demo.year.dates import roster_days
-from demo.year.expected import Expect
+from demo.year.agenda import AGENDA, NAMES, select_played_days
+from demo.year.dates import list_roster_days
+from demo.year.expected import DayExpectation
 from demo.year.play import Evening, Year
 from demo.year.schools import SMALL, WHOLE
 from reconciler.store.database.connection import Connection
@@ -42,7 +42,7 @@ def told(evening: Evening) -> str:
 @pytest.mark.slow
 def test_in_a_school_year_nobody_is_lost_and_nobody_doubled(year_store: str, tmp_path: Path) -> None:
     evenings = []
-    for evening in Year(tmp_path / "year", year_store, SEED, SMALL).evenings():
+    for evening in Year(tmp_path / "year", year_store, SEED, SMALL).run_evenings():
         assert not evening.problems, told(evening)
         evenings.append(evening)
     days = [evening.day for evening in evenings]
@@ -116,40 +116,40 @@ def test_the_year_tells_who_was_really_lost(deed: Deed, codes: set[str], sqlite_
     done: list[int] = []
 
     def sabotage(day: date, year: Year) -> None:
-        if day != played_days(SMALL.every)[1]:
+        if day != select_played_days(SMALL.day_step)[1]:
             return
         marked = [each for each in year.office.members if each.subject and each.account]
         marked += [each for each in year.office.members if each.assignments and each.account]
         victim = marked[0] if deed is unbind else marked[-1]
-        with year.platform.store.connected() as connection, connection.writing():
+        with year.platform.store.open_connection() as connection, connection.open_write_transaction():
             deed(connection, victim.account or 0, marked[1].account or 0)
         done.append(victim.number)
 
     year = Year(tmp_path / "year", sqlite_store, SEED, SMALL, sabotage=sabotage)
-    first, second = islice(year.evenings(), 2)
+    first, second = islice(year.run_evenings(), 2)
     assert first.problems == []
     theirs = [each for each in second.problems if each.who.startswith(f"member {done[0]} ")]
     assert {problem.code for problem in theirs} == codes
 
 
 def test_every_entry_of_the_agenda_is_a_day_on_which_a_roster_is_sent() -> None:
-    days = roster_days()
+    days = list_roster_days()
     for entry in AGENDA:
-        assert any(entry.on(day) for day in days), entry.name
+        assert any(entry.contains_day(day) for day in days), entry.name
         if entry.name != "summer":
             assert entry.first in days, entry.name
 
 
 def test_no_two_entries_of_the_agenda_share_a_day() -> None:
-    for day in roster_days():
-        assert len([entry for entry in AGENDA if entry.on(day)]) <= 1, day
+    for day in list_roster_days():
+        assert len([entry for entry in AGENDA if entry.contains_day(day)]) <= 1, day
 
 
 def test_a_smaller_year_leaves_no_entry_out_and_sees_the_day_after_what_must_change_nothing() -> None:
-    whole, small = played_days(WHOLE.every), played_days(SMALL.every)
-    assert whole == roster_days()
+    whole, small = select_played_days(WHOLE.day_step), select_played_days(SMALL.day_step)
+    assert whole == list_roster_days()
     assert set(small) < set(whole)
     for entry in AGENDA:
-        assert any(entry.on(day) for day in small), entry.name
-        if entry.expect is Expect.UNCHANGED:
+        assert any(entry.contains_day(day) for day in small), entry.name
+        if entry.expect is DayExpectation.UNCHANGED:
             assert whole[whole.index(entry.first) + 1] in small

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from demo.year.__main__ import SEED
-from demo.year.picture import WORTH_A_BAR, picture
+from demo.year.picture import WORTH_A_BAR, render_picture
 from demo.year.schools import WHOLE
-from demo.year.series import Series, load
+from demo.year.series import Series, load_series
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LARGEST = 40_000
@@ -19,12 +19,12 @@ LARGEST = 40_000
 
 @pytest.fixture(scope="module")
 def series() -> Series:
-    return load(DOCS / "year.json")
+    return load_series(DOCS / "year.json")
 
 
 def test_the_picture_is_made_from_the_recorded_year(series: Series) -> None:
-    assert (DOCS / "year.svg").read_text(encoding="utf-8") == picture(series)
-    assert (DOCS / "year.json").read_text(encoding="utf-8") == series.dump()
+    assert (DOCS / "year.svg").read_text(encoding="utf-8") == render_picture(series)
+    assert (DOCS / "year.json").read_text(encoding="utf-8") == series.dump_json()
 
 
 def test_the_recorded_year_is_the_whole_one_of_the_committed_seed_and_ends_well(series: Series) -> None:
@@ -35,7 +35,7 @@ def test_the_recorded_year_is_the_whole_one_of_the_committed_seed_and_ends_well(
 
 
 def test_the_picture_is_small_and_well_formed_and_follows_light_and_dark(series: Series) -> None:
-    made = picture(series)
+    made = render_picture(series)
     assert len(made.encode()) < LARGEST
     root = ElementTree.fromstring(made)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -46,10 +46,10 @@ def test_the_picture_is_small_and_well_formed_and_follows_light_and_dark(series:
 
 def test_every_roster_that_left_people_out_has_its_line(series: Series) -> None:
     short = [day for day in series.days if day.live - day.sent >= WORTH_A_BAR]
-    assert picture(series).count('<line class="gone"') == len(short) + 1
+    assert render_picture(series).count('<line class="gone"') == len(short) + 1
     assert {"outage-half-file", "wrong-file", "header-only", "empty-file", "summer"} <= {day.event for day in short}
 
 
 def test_an_event_is_written_so_that_no_name_breaks_the_picture(series: Series) -> None:
     odd = replace(series.days[0], event='<a & "b">', mark="wrong", became="held")
-    ElementTree.fromstring(picture(replace(series, days=[odd, *series.days[1:]])))
+    ElementTree.fromstring(render_picture(replace(series, days=[odd, *series.days[1:]])))

@@ -67,7 +67,7 @@ class Partner:
 def partner(school: School, sftp_home: sshd.Home, monkeypatch: pytest.MonkeyPatch) -> Partner:
     made = Partner(school, sftp_home)
     monkeypatch.setenv(SECRET, sftp_home.server.password)
-    monkeypatch.setattr(source, "BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(source, "CHECK_INTERVAL", 0.0)
     monkeypatch.setattr(line, "BACKOFF", 0.0)
     monkeypatch.setattr("reconciler.oneroster.sources.sftp.session.Deadline.wait", lambda *_: made.between())
     DAY_ONE.zip(sftp_home.path / "roster.zip")

@@ -146,9 +146,9 @@ def test_85_a_connection_that_is_lost_in_an_apply_leaves_the_store_as_it_was(
 
 HOLDING = """
 import sys
-from reconciler.store.database.lock import customer_lock
+from reconciler.store.database.lock import lock_customer
 from reconciler.store.open import open_store
-with customer_lock(open_store(sys.argv[1], "test"), "springfield", 0.0):
+with lock_customer(open_store(sys.argv[1], "test"), "springfield", 0.0):
     print("locked", flush=True)
     sys.stdin.read()
 """
@@ -222,7 +222,7 @@ def test_90_an_approval_is_for_one_set_and_one_run_and_is_on_record(school: Scho
 
 def test_91_a_clock_that_is_far_ahead_purges_nobody(school: School) -> None:
     assert school.apply(FEWER).code == 0
-    with clock.at(datetime.now(UTC) + timedelta(days=400)):
+    with clock.freeze_time(datetime.now(UTC) + timedelta(days=400)):
         done = school.project.run("purge", "--yes")
     assert "clock" in (done.out + done.err)
     found = school.project.ask("SELECT count(*) FROM accounts WHERE tombstoned_at IS NOT NULL")
@@ -326,7 +326,7 @@ def test_101_a_plan_of_another_schema_is_refused_and_planned_again(
 ) -> None:
     plan = saved(school, FEWER)
     today = schema.DURABLE
-    monkeypatch.setattr(schema, "DURABLE", schema.Branch("durable", "schema_revision", "9999"))
+    monkeypatch.setattr(schema, "DURABLE", schema.MigrationBranch("durable", "schema_revision", "9999"))
     older = school.project.apply(plan)
     assert older.code == 1
     assert "store upgrade" in older.err

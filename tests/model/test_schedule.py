@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model.schedule import Period, Schedule, first_moment
+from reconciler.model.schedule import Period, Schedule, find_first_moment
 
 CHICAGO = ZoneInfo("America/Chicago")
 #: Half an hour of daylight saving; a quarter of an hour off; the usual; a day that never was (2011-12-30).
@@ -41,9 +41,9 @@ def there(start: datetime, schedule: Schedule) -> datetime:
 
 
 def starts(schedule: Schedule, begin: datetime, number: int) -> list[datetime]:
-    found = [schedule.slot_after(begin)]
+    found = [schedule.find_next_start(begin)]
     while len(found) < number:
-        found.append(schedule.slot_after(found[-1]))
+        found.append(schedule.find_next_start(found[-1]))
     return found
 
 
@@ -53,8 +53,8 @@ def test_every_start_comes_once_and_later_than_the_one_before(schedule: Schedule
     assert all(later > earlier for earlier, later in pairwise(found))
     assert all(later - earlier >= LENGTHS[schedule.period] - HOUR for earlier, later in pairwise(found))
     for earlier, later in pairwise(found):
-        assert schedule.slot_at_or_before(earlier) == earlier, "each is found again from itself"
-        assert schedule.slot_at_or_before(later - timedelta(seconds=1)) == earlier, "and nothing is between two"
+        assert schedule.find_last_start(earlier) == earlier, "each is found again from itself"
+        assert schedule.find_last_start(later - timedelta(seconds=1)) == earlier, "and nothing is between two"
 
 
 @given(schedules, moments)
@@ -68,7 +68,7 @@ def test_no_period_is_lost(schedule: Schedule, begin: datetime) -> None:
 
 @given(schedules, moments)
 def test_nobody_starts_before_the_time_of_day_nor_much_later(schedule: Schedule, begin: datetime) -> None:
-    start = schedule.slot_after(begin)
+    start = schedule.find_next_start(begin)
     slot = start - schedule.jitter
     assert timedelta(0) <= schedule.jitter <= timedelta(minutes=5 if schedule.period is Period.HOURLY else 10)
     wall = there(start, schedule)
@@ -76,23 +76,23 @@ def test_nobody_starts_before_the_time_of_day_nor_much_later(schedule: Schedule,
         return
     hours, minutes = map(int, schedule.at.split(":"))
     meant = wall.replace(hour=hours, minute=minutes, second=0)
-    assert wall == meant or first_moment(meant, ZoneInfo(schedule.timezone)) == slot
+    assert wall == meant or find_first_moment(meant, ZoneInfo(schedule.timezone)) == slot
 
 
 @given(schedules, moments, st.integers(0, 400))
 def test_what_was_missed_is_made_up_for_once(schedule: Schedule, last: datetime, days: int) -> None:
-    now = schedule.slot_after(last) + timedelta(days=days)
+    now = schedule.find_next_start(last) + timedelta(days=days)
     assert schedule.is_due(last, now)
     assert not schedule.is_due(now, now), "one fetch is enough, however many starts went by"
-    assert schedule.next_due(now, now) == schedule.slot_after(now)
+    assert schedule.compute_next_due(now, now) == schedule.find_next_start(now)
 
 
 @given(schedules, moments, st.integers(0, 10))
 def test_periods_are_counted_as_they_come(schedule: Schedule, since: datetime, number: int) -> None:
     found = starts(schedule, since, number + 1)
     last = found[number - 1] if number else since
-    assert schedule.periods_since(since, last) == number
-    assert schedule.periods_since(since, found[number] - timedelta(seconds=1)) == number
+    assert schedule.count_periods_since(since, last) == number
+    assert schedule.count_periods_since(since, found[number] - timedelta(seconds=1)) == number
 
 
 def slots_of(period: Period, at: str | None, timezone: str, day: str) -> list[str]:
@@ -102,10 +102,10 @@ def slots_of(period: Period, at: str | None, timezone: str, day: str) -> list[st
     begin = datetime.fromisoformat(day).replace(tzinfo=zone) - timedelta(seconds=1)
     end = (datetime.fromisoformat(day) + timedelta(days=1)).replace(tzinfo=zone)
     found = []
-    start = schedule.slot_after(begin.astimezone(UTC) + schedule.jitter)
+    start = schedule.find_next_start(begin.astimezone(UTC) + schedule.jitter)
     while start - schedule.jitter < end.astimezone(UTC):
         found.append(f"{(start - schedule.jitter).astimezone(zone):%H:%M%z}")
-        start = schedule.slot_after(start)
+        start = schedule.find_next_start(start)
     return found
 
 
@@ -159,7 +159,7 @@ def test_weekly_is_on_mondays_and_monthly_on_the_first() -> None:
 
 def test_without_a_time_of_day_longer_periods_start_between_one_and_five_each_customer_by_itself() -> None:
     begin = moment("2026-06-01T12:00Z")
-    found = [Schedule(Period.DAILY, "UTC", None, f"store/{number}").slot_after(begin) for number in range(1000)]
+    found = [Schedule(Period.DAILY, "UTC", None, f"store/{number}").find_next_start(begin) for number in range(1000)]
     assert min(found) >= moment("2026-06-02T01:00Z")
     assert max(found) < moment("2026-06-02T05:10Z")
     assert max(Counter(found).values()) <= 3
@@ -168,10 +168,10 @@ def test_without_a_time_of_day_longer_periods_start_between_one_and_five_each_cu
 @pytest.mark.parametrize(("period", "minutes"), [(Period.HOURLY, 5), (Period.DAILY, 10)])
 def test_a_thousand_customers_of_one_time_do_not_start_in_one_second(period: Period, minutes: int) -> None:
     begin = moment("2026-06-01T12:00Z")
-    found = [Schedule(period, "UTC", "02:30", f"store/{number}").slot_after(begin) for number in range(1000)]
+    found = [Schedule(period, "UTC", "02:30", f"store/{number}").find_next_start(begin) for number in range(1000)]
     assert max(found) - min(found) <= timedelta(minutes=minutes)
     assert max(Counter(found).values()) <= 14, "a thousand over the seconds that there are"
-    assert found == [Schedule(period, "UTC", "02:30", f"store/{each}").slot_after(begin) for each in range(1000)]
+    assert found == [Schedule(period, "UTC", "02:30", f"store/{each}").find_next_start(begin) for each in range(1000)]
 
 
 def test_who_was_never_fetched_is_due_at_once() -> None:
@@ -181,17 +181,17 @@ def test_who_was_never_fetched_is_due_at_once() -> None:
 
 def test_what_failed_is_tried_again_twice_and_then_not_before_the_next_slot() -> None:
     daily = Schedule(Period.DAILY, "UTC", "02:30", "x")
-    now = daily.slot_at_or_before(moment("2026-06-01T12:00Z"))
-    following = daily.slot_after(now)
-    found = [daily.after_failure(tries, now) for tries in (1, 2, 3, 4)]
+    now = daily.find_last_start(moment("2026-06-01T12:00Z"))
+    following = daily.find_next_start(now)
+    found = [daily.compute_retry_time(tries, now) for tries in (1, 2, 3, 4)]
     assert found == [now + timedelta(minutes=15), now + timedelta(hours=1), following, following]
     hourly = Schedule(Period.HOURLY, "UTC", None, "x")
-    late = hourly.slot_after(now) - timedelta(minutes=5)
-    assert hourly.after_failure(1, late) == hourly.slot_after(late), "the next slot is nearer"
+    late = hourly.find_next_start(now) - timedelta(minutes=5)
+    assert hourly.compute_retry_time(1, late) == hourly.find_next_start(late), "the next slot is nearer"
 
 
 def test_a_try_of_a_clock_that_was_ahead_counts_as_none() -> None:
     schedule = Schedule(Period.DAILY, at="02:30")
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    assert schedule.next_due(now.replace(year=2031), now) == now
-    assert schedule.next_due(now + timedelta(minutes=2), now) > now, "clocks of two machines differ a little"
+    assert schedule.compute_next_due(now.replace(year=2031), now) == now
+    assert schedule.compute_next_due(now + timedelta(minutes=2), now) > now, "clocks of two machines differ a little"

@@ -6,22 +6,22 @@ from itertools import pairwise
 
 import pytest
 
-from reconciler.model.sync import EventKind, Standing, SyncOutcome, events, standing_outcome
+from reconciler.model.sync import EventKind, SyncOutcome, SyncState, build_events, choose_lasting_outcome
 
 
 @pytest.mark.parametrize("waits", [SyncOutcome.HELD, SyncOutcome.REFUSED, SyncOutcome.FAILED])
 def test_a_freeze_neither_opens_nor_closes_a_notice(waits: SyncOutcome) -> None:
     stood = [waits]
     for came in (SyncOutcome.FROZEN, SyncOutcome.POSTPONED, waits, SyncOutcome.APPLIED):
-        stood.append(standing_outcome(stood[-1], came) or waits)
+        stood.append(choose_lasting_outcome(stood[-1], came) or waits)
     told = [
         each.kind
         for before, after in pairwise(stood)
-        for each in events("a", Standing(before), Standing(after), "2026-11-24T12:00:00Z", ())
+        for each in build_events("a", SyncState(before), SyncState(after), "2026-11-24T12:00:00Z", ())
     ]
     assert told == [EventKind.RECOVERED]
 
 
 def test_a_freeze_of_a_roster_that_was_in_order_is_known_as_one() -> None:
-    assert standing_outcome(SyncOutcome.APPLIED, SyncOutcome.FROZEN) is SyncOutcome.FROZEN
-    assert standing_outcome(None, SyncOutcome.POSTPONED) is None
+    assert choose_lasting_outcome(SyncOutcome.APPLIED, SyncOutcome.FROZEN) is SyncOutcome.FROZEN
+    assert choose_lasting_outcome(None, SyncOutcome.POSTPONED) is None

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.network import http, reach
-from reconciler.network.http import http_client, location_of
+from reconciler.network.http import create_http_client, get_location
 from tests.support.roster_server.tls import Authority, Kind
 from tests.support.servers.scripted_http import Asked, Reply, in_turn, loopback, serving
 
@@ -25,7 +25,7 @@ def authority() -> Authority:
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    with http_client(loopback) as found:
+    with create_http_client(loopback) as found:
         yield found
 
 
@@ -60,7 +60,7 @@ def refusal_of(client: httpx.Client, url: str) -> tuple[str, str]:
 
 
 def test_a_connection_goes_to_the_address_that_was_checked_and_keeps_its_name(names: Callable[..., list[str]]) -> None:
-    with serving(lambda _: Reply()) as server, http_client(lambda host: host == "sis.example") as client:
+    with serving(lambda _: Reply()) as server, create_http_client(lambda host: host == "sis.example") as client:
         seen = names("sis.example", "127.0.0.1", "10.0.0.1")
         for _ in range(2):
             client.get(f"http://sis.example:{server.server_port}/users")
@@ -73,7 +73,7 @@ def test_a_name_that_leads_elsewhere_the_next_time_is_checked_again(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.believed(tmp_path / "ca.pem")))
     closing = Reply(headers={"Connection": "close"})
-    with serving(lambda _: closing, authority.context("wrong-host")) as server, http_client(loopback) as client:
+    with serving(lambda _: closing, authority.context("wrong-host")) as server, create_http_client(loopback) as client:
         seen = names("elsewhere.example", "127.0.0.1", "10.0.0.1")
         url = f"https://elsewhere.example:{server.server_port}/"
         assert client.get(url).status_code == 200
@@ -92,7 +92,7 @@ def test_one_private_address_among_public_ones_is_refused(
 
 
 def test_the_next_address_is_tried_where_the_first_does_not_answer(names: Callable[..., list[str]]) -> None:
-    with serving(lambda _: Reply()) as server, http_client(lambda _: True) as client:
+    with serving(lambda _: Reply()) as server, create_http_client(lambda _: True) as client:
         names("sis.example", ("127.0.0.2", "127.0.0.1"))
         assert client.get(f"http://sis.example:{server.server_port}/").status_code == 200
 
@@ -106,7 +106,7 @@ def test_an_unknown_name_is_refused(client: httpx.Client, monkeypatch: pytest.Mo
 
 
 def test_plain_http_is_only_for_hosts_that_are_allowed() -> None:
-    with serving(lambda _: Reply()) as server, http_client(lambda _: False) as client:
+    with serving(lambda _: Reply()) as server, create_http_client(lambda _: False) as client:
         code, text = refusal_of(client, server.url)
     assert code == "plain-http"
     assert "https://" in text
@@ -129,7 +129,7 @@ def test_a_certificate_that_is_not_in_order_is_refused_in_words(
     kind: Kind, word: str, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.believed(tmp_path / "ca.pem")))
-    with serving(lambda _: Reply(), authority.context(kind)) as server, http_client(loopback) as client:
+    with serving(lambda _: Reply(), authority.context(kind)) as server, create_http_client(loopback) as client:
         code, text = refusal_of(client, server.url)
     assert code == "tls-failed"
     assert word in text
@@ -143,10 +143,10 @@ def test_a_certificate_of_an_authority_of_our_own_is_believed(
     context = authority.context("good")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with serving(lambda _: Reply(), context) as server:
-        with http_client(loopback) as client:
+        with create_http_client(loopback) as client:
             assert refusal_of(client, server.url)[0] == "tls-failed"
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.believed(tmp_path / "ca.pem")))
-        with http_client(loopback) as client:
+        with create_http_client(loopback) as client:
             assert client.get(server.url).status_code == 200
 
 
@@ -156,7 +156,7 @@ def test_the_certificate_is_asked_for_by_the_name_and_not_by_the_address(
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.believed(tmp_path / "ca.pem")))
     context, told = authority.context("wrong-host"), []
     context.sni_callback = lambda _, name, __: told.append(name)
-    with serving(lambda _: Reply(), context) as server, http_client(lambda _: True) as client:
+    with serving(lambda _: Reply(), context) as server, create_http_client(lambda _: True) as client:
         names("elsewhere.example", "127.0.0.1")
         assert client.get(f"https://elsewhere.example:{server.server_port}/").status_code == 200
     assert told == ["elsewhere.example"]
@@ -192,11 +192,11 @@ def test_authorities_that_cannot_be_read_are_refused(tmp_path: Path, monkeypatch
             file.write_text(content)
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         with pytest.raises(Refusal, match="authorities-unreadable"):
-            http_client(loopback)
+            create_http_client(loopback)
 
 
 def test_certificates_are_always_checked() -> None:
-    context = http.believed()
+    context = http.get_ssl_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
@@ -208,7 +208,7 @@ def test_nothing_of_the_environment_is_obeyed(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    with serving(lambda _: Reply()) as server, http_client(loopback) as client:
+    with serving(lambda _: Reply()) as server, create_http_client(loopback) as client:
         assert client.get(server.url).status_code == 200
     assert "authorization" not in server.asked[0].headers
 
@@ -225,7 +225,7 @@ def test_a_redirect_is_an_answer_like_any_other(client: httpx.Client, to: str) -
     with serving(lambda _: Reply(302, headers={"Location": to})) as server:
         response = client.get(server.url)
     assert response.status_code == 302
-    assert location_of(response) == to
+    assert get_location(response) == to
     assert len(server.asked) == 1
 
 
@@ -240,7 +240,7 @@ def test_something_can_be_posted(client: httpx.Client) -> None:
 def test_what_goes_wrong_after_the_connection_is_an_error_of_httpx() -> None:
     with (
         serving(in_turn(Reply(raw=b""))) as server,
-        http_client(loopback) as client,
+        create_http_client(loopback) as client,
         pytest.raises(httpx.RemoteProtocolError),
     ):
         client.get(server.url)
@@ -252,7 +252,7 @@ def test_what_goes_wrong_after_the_connection_is_an_error_of_httpx() -> None:
     waiting = threading.Event()
     with (
         serving(late) as server,
-        http_client(loopback, httpx.Timeout(0.05)) as client,
+        create_http_client(loopback, httpx.Timeout(0.05)) as client,
     ):
         with pytest.raises(httpx.ReadTimeout):
             client.get(server.url)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from reconciler.network.politeness import Hosts
+from reconciler.network.politeness import HostThrottle
 
 
 class Time:
@@ -27,14 +27,14 @@ class Time:
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_no_more_fetches_of_one_host_run_beside_each_other(at_once: int) -> None:
-    hosts = Hosts(at_once)
+    hosts = HostThrottle(at_once)
     running, most, lock = 0, 0, threading.Lock()
     full = threading.Barrier(at_once)
 
     def fetch(number: int) -> None:
         nonlocal running, most
         # capitals make no other host
-        with hosts.fetching("SIS.example" if number % 2 else "sis.example"):
+        with hosts.acquire_slot("SIS.example" if number % 2 else "sis.example"):
             with lock:
                 running += 1
                 most = max(most, running)
@@ -48,38 +48,38 @@ def test_no_more_fetches_of_one_host_run_beside_each_other(at_once: int) -> None
 
 
 def test_another_host_does_not_wait() -> None:
-    hosts = Hosts(1)
-    with hosts.fetching("a.example"), hosts.fetching("b.example"):
+    hosts = HostThrottle(1)
+    with hosts.acquire_slot("a.example"), hosts.acquire_slot("b.example"):
         pass
 
 
 def test_requests_of_one_host_keep_their_distance_and_others_do_not_wait() -> None:
     time = Time()
-    hosts = Hosts(2, 4, clock=time, sleep=time.sleep)
+    hosts = HostThrottle(2, 4, clock=time, sleep=time.sleep)
     for _ in range(3):
-        hosts.before_request("a.example")
+        hosts.wait_for_turn("a.example")
     assert time.slept == [0.25, 0.25]
-    hosts.before_request("b.example")
+    hosts.wait_for_turn("b.example")
     assert time.slept == [0.25, 0.25]
 
 
 def test_without_a_rate_nobody_waits_until_a_host_asks_for_a_pause() -> None:
     time = Time()
-    hosts = Hosts(clock=time, sleep=time.sleep)
-    hosts.before_request("a.example")
-    hosts.before_request("a.example")
+    hosts = HostThrottle(clock=time, sleep=time.sleep)
+    hosts.wait_for_turn("a.example")
+    hosts.wait_for_turn("a.example")
     assert time.slept == []
-    hosts.pause("a.example", 30)
-    hosts.before_request("b.example")
+    hosts.defer_requests("a.example", 30)
+    hosts.wait_for_turn("b.example")
     assert time.slept == []
-    hosts.before_request("a.example")
+    hosts.wait_for_turn("a.example")
     assert time.slept == [30]
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     time = Time()
-    hosts = Hosts(clock=time, sleep=time.sleep)
-    hosts.pause("a.example", 30)
-    hosts.pause("a.example", 1)
-    hosts.before_request("a.example")
+    hosts = HostThrottle(clock=time, sleep=time.sleep)
+    hosts.defer_requests("a.example", 30)
+    hosts.defer_requests("a.example", 1)
+    hosts.wait_for_turn("a.example")
     assert time.slept == [30]

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.config.models.settings import Network
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.reach import addresses, connected
+from reconciler.network.reach import open_connection, resolve_allowed_addresses
 
 
 def nothing(_: str) -> bool:
@@ -58,22 +58,22 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *numbers: str) -> list[str]:
 def test_a_private_address_is_refused_unless_it_is_named(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
     resolving(monkeypatch, number)
     with pytest.raises(Refusal) as refused:
-        addresses("sis.example", 443, nothing)
+        resolve_allowed_addresses("sis.example", 443, nothing)
     assert [each.code for each in refused.value.diagnostics] == ["private-host"]
-    assert addresses("sis.example", 443, lambda host: host == number) == (number,)
-    assert addresses("sis.example", 443, lambda host: host == "sis.example") == (number,)
+    assert resolve_allowed_addresses("sis.example", 443, lambda host: host == number) == (number,)
+    assert resolve_allowed_addresses("sis.example", 443, lambda host: host == "sis.example") == (number,)
 
 
 def test_a_private_address_that_is_written_as_one_leads_nowhere_else() -> None:
     with pytest.raises(Refusal) as refused:
-        addresses("10.0.0.1", 443, nothing)
+        resolve_allowed_addresses("10.0.0.1", 443, nothing)
     assert [each.message for each in refused.value.diagnostics] == ["10.0.0.1 is an address of a private network"]
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "93.184.216.34", "10.0.0.1")
     with pytest.raises(Refusal):
-        addresses("sis.example", 443, nothing)
+        resolve_allowed_addresses("sis.example", 443, nothing)
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: 
 )
 def test_a_public_address_needs_no_permission(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
     resolving(monkeypatch, number)
-    assert addresses("sis.example", 443, nothing) == (number,)
+    assert resolve_allowed_addresses("sis.example", 443, nothing) == (number,)
 
 
 def test_a_network_that_is_allowed_lets_its_addresses_through(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "10.20.3.4")
-    assert addresses("sis.example", 443, Network(allow=("10.20.0.0/16",)).allows) == ("10.20.3.4",)
+    assert resolve_allowed_addresses("sis.example", 443, Network(allow=("10.20.0.0/16",)).is_allowed) == ("10.20.3.4",)
 
 
 def test_a_name_that_leads_nowhere_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_a_name_that_leads_nowhere_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     with pytest.raises(Refusal) as refused:
-        addresses("sis.example", 443, nothing)
+        resolve_allowed_addresses("sis.example", 443, nothing)
     assert [each.code for each in refused.value.diagnostics] == ["unknown-host"]
 
 
@@ -110,7 +110,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest
     asked = resolving(monkeypatch, "93.184.216.34")
     reached: list[Any] = []
     monkeypatch.setattr(socket, "create_connection", lambda address, timeout: reached.append(address) or object())
-    connected("sis.example", 22, nothing)
+    open_connection("sis.example", 22, nothing)
     assert (asked, reached) == (["sis.example"], [("93.184.216.34", 22)])
 
 
@@ -123,7 +123,7 @@ def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest
         return address[0]
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    assert connected("sis.example", 22, nothing) == "93.184.216.35"
+    assert open_connection("sis.example", 22, nothing) == "93.184.216.35"
 
 
 @pytest.mark.parametrize("problem", [ConnectionRefusedError(111, "Connection refused"), TimeoutError()])
@@ -135,5 +135,5 @@ def test_a_host_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch, pr
 
     monkeypatch.setattr(socket, "create_connection", connect)
     with pytest.raises(Refusal) as refused:
-        connected("sis.example", 22, nothing)
+        open_connection("sis.example", 22, nothing)
     assert [each.code for each in refused.value.diagnostics] == ["host-unreachable"]

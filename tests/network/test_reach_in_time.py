@@ -14,13 +14,13 @@ from paramiko.ssh_exception import SSHException
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.network import lookup
-from reconciler.network.http import http_client
-from reconciler.network.lines import Lines
-from reconciler.network.lookup import LOOKUP_TIMEOUT, looked_up
-from reconciler.network.reach import CONNECT_TIMEOUT, addresses, connected
+from reconciler.network.http import create_http_client
+from reconciler.network.lines import ConnectionGroup
+from reconciler.network.lookup import LOOKUP_TIMEOUT, resolve_host
+from reconciler.network.reach import CONNECT_TIMEOUT, open_connection, resolve_allowed_addresses
 from reconciler.oneroster.sources.sftp import connection
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from reconciler.oneroster.sources.sftp.connection import handshake
+from reconciler.oneroster.sources.sftp.connection import open_transport
 
 NUMBERS = ("93.184.216.34", "93.184.216.35", "93.184.216.36")
 
@@ -81,13 +81,13 @@ def code(raising: Callable[[], object]) -> str:
 
 def test_a_look_up_that_hangs_is_left_when_its_time_is_over(hanging: threading.Event) -> None:
     with pytest.raises(Refusal, match="was not answered in time"):
-        looked_up("sis.example", 443, 0.01)
+        resolve_host("sis.example", 443, 0.01)
     assert hanging.is_set()
 
 
 def test_no_time_is_no_look_up(names: list[str]) -> None:
     for seconds in (0.0, -3.0):
-        assert code(lambda left=seconds: addresses("sis.example", 443, never, left)) == "unknown-host"  # type: ignore[misc]
+        assert code(lambda left=seconds: resolve_allowed_addresses("sis.example", 443, never, left)) == "unknown-host"  # type: ignore[misc]
     assert names == []
 
 
@@ -107,7 +107,7 @@ def test_a_look_up_is_waited_for_as_long_as_is_left_and_no_longer_than_any(
         def set_exception(self, _: object) -> None: ...
 
     monkeypatch.setattr(lookup, "Future", Future)
-    assert looked_up("127.0.0.1", 443, *(() if within is None else (within,))) == NUMBERS
+    assert resolve_host("127.0.0.1", 443, *(() if within is None else (within,))) == NUMBERS
     assert seen == [waited]
 
 
@@ -135,7 +135,7 @@ def test_all_addresses_together_get_what_is_left(
 ) -> None:
     tried: list[float] = []
     monkeypatch.setattr(socket, "create_connection", slow(clock, CONNECT_TIMEOUT, tried))
-    assert code(lambda: connected("sis.example", 22, never, within, clock=clock)) == "host-unreachable"
+    assert code(lambda: open_connection("sis.example", 22, never, within, clock=clock)) == "host-unreachable"
     assert tried == pytest.approx(timeouts)
 
 
@@ -147,22 +147,22 @@ def test_what_the_look_up_took_is_not_there_for_connecting(monkeypatch: pytest.M
     tried: list[float] = []
     monkeypatch.setattr(socket, "getaddrinfo", late)
     monkeypatch.setattr(socket, "create_connection", slow(clock, CONNECT_TIMEOUT, tried))
-    assert code(lambda: connected("sis.example", 22, never, 10.0, clock=clock)) == "host-unreachable"
+    assert code(lambda: open_connection("sis.example", 22, never, 10.0, clock=clock)) == "host-unreachable"
     assert tried == pytest.approx([2.0])
 
 
 def test_lines_say_what_is_left_until_they_are_cut(clock: Clock) -> None:
-    lines = Lines(clock)
-    assert lines.left == float("inf")
+    lines = ConnectionGroup(clock)
+    assert lines.remaining == float("inf")
     lines.cut_after(60.0)
     clock.seconds += 45.0
-    assert lines.left == 15.0
+    assert lines.remaining == 15.0
     clock.seconds += 45.0
-    assert lines.left == 0.0
+    assert lines.remaining == 0.0
     lines.close()
-    other = Lines(clock)
-    other.cut()
-    assert other.left == 0.0
+    other = ConnectionGroup(clock)
+    other.cut_all()
+    assert other.remaining == 0.0
 
 
 def test_a_request_connects_no_longer_than_its_lines_live(
@@ -176,17 +176,17 @@ def test_a_request_connects_no_longer_than_its_lines_live(
         raise httpcore.ConnectTimeout
 
     monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect)
-    lines = Lines(clock)
+    lines = ConnectionGroup(clock)
     lines.cut_after(20.0)
-    with http_client(never, lines=lines) as client:
+    with create_http_client(never, connections=lines) as client:
         assert code(lambda: client.get("https://sis.example/")) == "host-unreachable"
     assert tried == pytest.approx([CONNECT_TIMEOUT, 5.0])
 
 
 def test_a_request_looks_nothing_up_when_its_lines_are_cut(names: list[str], clock: Clock) -> None:
-    lines = Lines(clock)
-    lines.cut()
-    with http_client(never, lines=lines) as client:
+    lines = ConnectionGroup(clock)
+    lines.cut_all()
+    with create_http_client(never, connections=lines) as client:
         assert code(lambda: client.get("https://sis.example/")) == "unknown-host"
     assert names == []
 
@@ -206,9 +206,9 @@ def test_a_handshake_has_what_connecting_left(monkeypatch: pytest.MonkeyPatch) -
         given.append(timeout)
         raise SSHException
 
-    monkeypatch.setattr(connection, "connected", reached)
+    monkeypatch.setattr(connection, "open_connection", reached)
     monkeypatch.setattr(Transport, "start_client", begun)
     account = SftpAccount(host="sftp.example", port=22, username="u", path="/out", host_key=None)
     with theirs:
-        assert code(lambda: handshake(account, never, ["ssh-ed25519"], lambda: next(left))) == "no-ssh"
+        assert code(lambda: open_transport(account, never, ["ssh-ed25519"], lambda: next(left))) == "no-ssh"
     assert given == [9.0, 0.25]

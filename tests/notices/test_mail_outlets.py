@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.notices.attempt import DELIVERED, Result
-from reconciler.notices.mail import FileOutbox, Letter, Smtp, SmtpServer, message_of
+from reconciler.notices.attempt import DELIVERED, DeliveryResult
+from reconciler.notices.mail import FileOutbox, MailMessage, SmtpOutbox, SmtpServer, build_email_message
 from tests.support.servers.mail import PASSWORD, USER, MailServer, mail_server
 
-LETTER = Letter(
+LETTER = MailMessage(
     "msg_1",
     "0000.reconciler",
     "2026-11-23T07:00:00Z",
@@ -25,8 +25,8 @@ LETTER = Letter(
 SENDER = "rosters@read.example"
 
 
-def letter(number: int, to: str = LETTER.to) -> Letter:
-    return Letter(f"msg_{number}", LETTER.domain, LETTER.written_at, to, LETTER.subject, LETTER.text)
+def letter(number: int, to: str = LETTER.to) -> MailMessage:
+    return MailMessage(f"msg_{number}", LETTER.domain, LETTER.written_at, to, LETTER.subject, LETTER.text)
 
 
 @pytest.fixture
@@ -35,24 +35,24 @@ def _trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
 
 
-def by(server: MailServer, security: str = "starttls", host: str = "127.0.0.1", **more: str) -> Smtp:
-    return Smtp(SmtpServer(host, server.port, security, SENDER, **more))  # type: ignore[arg-type]
+def by(server: MailServer, security: str = "starttls", host: str = "127.0.0.1", **more: str) -> SmtpOutbox:
+    return SmtpOutbox(SmtpServer(host, server.port, security, SENDER, **more))  # type: ignore[arg-type]
 
 
 def test_a_mail_says_who_what_and_when_and_is_known_again() -> None:
-    message = message_of(LETTER, SENDER)
+    message = build_email_message(LETTER, SENDER)
     assert message["From"] == SENDER
     assert message["To"] == "ops@springfield.example"
     assert message["Message-ID"] == "<msg_1@0000.reconciler>"
     assert message["Date"].datetime.isoformat() == "2026-11-23T07:00:00+00:00"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message.get_content_type() == "text/plain"
-    assert message.as_bytes() == message_of(LETTER, SENDER).as_bytes()
+    assert message.as_bytes() == build_email_message(LETTER, SENDER).as_bytes()
 
 
 def test_a_subject_has_one_line() -> None:
-    wild = Letter("msg_1", "x.reconciler", LETTER.written_at, LETTER.to, "held\r\nBcc: all@example.org", "")
-    message = message_of(wild, SENDER)
+    wild = MailMessage("msg_1", "x.reconciler", LETTER.written_at, LETTER.to, "held\r\nBcc: all@example.org", "")
+    message = build_email_message(wild, SENDER)
     assert message["Bcc"] is None
     assert message["Subject"] == "held Bcc: all@example.org"
 
@@ -74,7 +74,7 @@ def test_a_mail_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(os, "fsync", full)
     attempt = FileOutbox(tmp_path, SENDER).send(LETTER)
-    assert (attempt.result, attempt.code, attempt.down) == (Result.LATER, "mail-folder", True)
+    assert (attempt.result, attempt.code, attempt.is_receiver_down) == (DeliveryResult.LATER, "mail-folder", True)
     assert "No space left" in attempt.why
     assert list(tmp_path.iterdir()) == []
 
@@ -108,7 +108,9 @@ def test_signing_in_and_a_wrong_password_is_one_attempt(tmp_path: Path) -> None:
         wrong = by(server, username=USER, password="wrong horse")
         attempts = [wrong.send(letter(number)) for number in range(2, 5)]
         wrong.close()
-    assert {(each.result, each.code, each.down) for each in attempts} == {(Result.LATER, "mail-sign-in-refused", True)}
+    assert {(each.result, each.code, each.is_receiver_down) for each in attempts} == {
+        (DeliveryResult.LATER, "mail-sign-in-refused", True)
+    }
     assert server.sign_ins == [USER, USER]
     assert "horse" not in str(attempts)
 
@@ -117,7 +119,11 @@ def test_a_server_whose_certificate_nobody_trusts_gets_neither_password_nor_mail
     for security in ("starttls", "tls"):
         with mail_server(tmp_path, security=security, sign_in=security == "starttls") as server:
             attempt = by(server, security, username=USER, password=PASSWORD).send(LETTER)
-        assert (attempt.result, attempt.code, attempt.down) == (Result.LATER, "mail-server-untrusted", True)
+        assert (attempt.result, attempt.code, attempt.is_receiver_down) == (
+            DeliveryResult.LATER,
+            "mail-server-untrusted",
+            True,
+        )
         assert server.mails == []
         assert server.sign_ins == []
 
@@ -136,22 +142,25 @@ def test_a_server_without_starttls_gets_no_mail_unless_it_is_this_machine_and_no
         smtp = by(server, "none")
         assert smtp.send(LETTER) == DELIVERED
         smtp.close()
-    attempt = Smtp(SmtpServer("192.0.2.1", 25, "none", SENDER)).send(LETTER)
-    assert (attempt.code, attempt.down) == ("mail-not-private", True)
+    attempt = SmtpOutbox(SmtpServer("192.0.2.1", 25, "none", SENDER)).send(LETTER)
+    assert (attempt.code, attempt.is_receiver_down) == ("mail-not-private", True)
 
 
 @pytest.mark.usefixtures("_trusted")
 @pytest.mark.parametrize(
-    ("answer", "result"), [("550 no such user", Result.NEVER), ("451 greylisted, come back", Result.LATER)]
+    ("answer", "result"),
+    [("550 no such user", DeliveryResult.NEVER), ("451 greylisted, come back", DeliveryResult.LATER)],
 )
-def test_an_address_that_is_refused_says_nothing_of_the_others(tmp_path: Path, answer: str, result: Result) -> None:
+def test_an_address_that_is_refused_says_nothing_of_the_others(
+    tmp_path: Path, answer: str, result: DeliveryResult
+) -> None:
     with mail_server(tmp_path) as server:
         server.refusals["gone@springfield.example"] = answer
         smtp = by(server)
         attempt = smtp.send(letter(1, "gone@springfield.example"))
         assert smtp.send(letter(2)) == DELIVERED
         smtp.close()
-    assert (attempt.result, attempt.code, attempt.down) == (result, "mail-address-refused", False)
+    assert (attempt.result, attempt.code, attempt.is_receiver_down) == (result, "mail-address-refused", False)
     assert "gone@" not in attempt.why
     assert server.recipients == ["ops@springfield.example"]
 
@@ -163,7 +172,7 @@ def test_a_mail_that_is_refused_is_tried_again(tmp_path: Path) -> None:
         smtp = by(server)
         attempt = smtp.send(LETTER)
         smtp.close()
-    assert (attempt.result, attempt.code) == (Result.LATER, "mail-refused")
+    assert (attempt.result, attempt.code) == (DeliveryResult.LATER, "mail-refused")
     assert "springfield" not in attempt.why
 
 

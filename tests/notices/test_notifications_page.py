@@ -12,10 +12,10 @@ import orjson
 import pytest
 
 from reconciler.model.sync import EventKind
-from reconciler.notices.attempt import DISTANCES, GIVEN_UP_AFTER
-from reconciler.notices.notice import HeldSet, Notice
-from reconciler.notices.signing import public_key, signed_headers
-from reconciler.notices.webhook import TIMEOUTS, body_of
+from reconciler.notices.attempt import MAX_MESSAGE_AGE, RETRY_DELAYS
+from reconciler.notices.notice import Notice, NoticeHold
+from reconciler.notices.signing import build_signature_headers, derive_public_key
+from reconciler.notices.webhook import TIMEOUTS, build_webhook_body
 
 PAGE = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text(encoding="utf-8")
 SEED = bytes(range(32))
@@ -35,18 +35,18 @@ def test_the_body_is_the_one_that_is_shown() -> None:
         shown["at"],
         shown["since"],
         tuple(shown["sentences"]),
-        HeldSet(**shown["hold"]),
+        NoticeHold(**shown["hold"]),
         shown["name"],
     )
-    made = orjson.loads(body_of(notice, shown["id"], shown["see"]["url"]))
+    made = orjson.loads(build_webhook_body(notice, shown["id"], shown["see"]["url"]))
     assert made == shown
     assert list(made) == list(shown)
 
 
 def test_every_event_and_every_distance_is_told() -> None:
     assert [name for name in EventKind if f"| `{name}` |" in PAGE] == list(EventKind)
-    assert [each.total_seconds() / 60 for each in DISTANCES] == [1, 5, 30, 2 * 60, 5 * 60, 12 * 60]
-    assert GIVEN_UP_AFTER.days == 3
+    assert [each.total_seconds() / 60 for each in RETRY_DELAYS] == [1, 5, 30, 2 * 60, 5 * 60, 12 * 60]
+    assert MAX_MESSAGE_AGE.days == 3
     assert TIMEOUTS.read == 10
 
 
@@ -57,13 +57,13 @@ def test_the_commands_with_openssl_verify_a_post_and_no_other(
     tmp_path: Path, secret: bytes | None, forged: bool
 ) -> None:
     body = block("json").encode()
-    headers = signed_headers("msg_1", 1795417867, body, SEED, secret)
+    headers = build_signature_headers("msg_1", 1795417867, body, SEED, secret)
     (tmp_path / "body").write_bytes(body.replace(b"12 of 12", b"no one") if forged else body)
     variables = {name.upper().replace("-", "_"): value for name, value in headers.items()}
     played = subprocess.run(
         ["sh", "-e", "-c", block("sh")],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], **variables, "WEBHOOK_KEY": public_key(SEED)},
+        env={"PATH": os.environ["PATH"], **variables, "WEBHOOK_KEY": derive_public_key(SEED)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -17,7 +17,7 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.http import client as asking
 from reconciler.oneroster.sources.api.http import response as body
 from reconciler.oneroster.sources.api.http import response as reception
-from reconciler.oneroster.sources.api.http.client import Client, client_for
+from reconciler.oneroster.sources.api.http.client import HttpApiClient, create_api_client
 from tests.support.servers.scripted_http import (
     BASE,
     SECRET,
@@ -39,11 +39,13 @@ GOOD = of_json(USERS)
 
 
 @contextmanager
-def asked_of(script: Script, time: Time | None = None, **changes: object) -> Iterator[tuple[Client, Serving, Time]]:
+def asked_of(
+    script: Script, time: Time | None = None, **changes: object
+) -> Iterator[tuple[HttpApiClient, Serving, Time]]:
     time = time or Time()
     with (
         serving(script) as server,
-        client_for(
+        create_api_client(
             account(server.url, **changes), time.hosts(), loopback, sleep=time.sleep, clock=time, wall=time
         ) as client,
     ):
@@ -193,7 +195,7 @@ def test_json_is_known_by_its_body_and_not_by_its_type() -> None:
 
 
 def test_a_gzip_bomb_is_stopped_while_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reception, "LARGEST", 1_000_000)
+    monkeypatch.setattr(reception, "MAX_PAGE_BYTES", 1_000_000)
     bomb = gzip.compress(b'{"users": "' + b" " * 5_000_000 + b'"}')
     code, text, asked = refusal_of(lambda _: Reply(body=bomb, headers={"Content-Encoding": "gzip"}))
     assert (code, asked) == ("answer-too-large", 1)
@@ -206,8 +208,8 @@ def test_not_even_one_part_of_a_bomb_is_unpacked_beyond_the_bound() -> None:
     bomb = gzip.compress(b" " * 20_000_000)
     tracemalloc.start()
     try:
-        with pytest.raises(body.TooLargeError):
-            body.unpacked([bomb], "gzip", 10_000)
+        with pytest.raises(body.BodyTooLargeError):
+            body.unpack_body([bomb], "gzip", 10_000)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
@@ -218,12 +220,13 @@ def test_the_seconds_that_a_server_names_are_waited_by_all_threads() -> None:
     hosts = time.hosts()
     with serving(in_turn(Reply(429, headers={"Retry-After": "120"}), GOOD)) as server:
         clients = [
-            client_for(account(server.url), hosts, loopback, sleep=time.sleep, clock=time, wall=time) for _ in range(2)
+            create_api_client(account(server.url), hosts, loopback, sleep=time.sleep, clock=time, wall=time)
+            for _ in range(2)
         ]
         start = time.now
         paused: list[float] = []
-        pause = hosts.pause
-        hosts.pause = lambda host, seconds: (paused.append(seconds), pause(host, seconds))  # type: ignore[method-assign]
+        pause = hosts.defer_requests
+        hosts.defer_requests = lambda host, seconds: (paused.append(seconds), pause(host, seconds))  # type: ignore[method-assign]
         clients[0].get("/users", {})
         assert time.now - start >= 120
         assert len(paused) == 1
@@ -331,7 +334,7 @@ def test_a_host_where_nobody_listens_is_asked_again_and_then_refused() -> None:
     with serving(lambda _: GOOD) as server:
         url = server.url
     with (
-        client_for(account(url), time.hosts(), loopback, sleep=time.sleep, clock=time, wall=time) as client,
+        create_api_client(account(url), time.hosts(), loopback, sleep=time.sleep, clock=time, wall=time) as client,
         pytest.raises(Refusal, match="host-unreachable"),
     ):
         client.get("/users", {})
@@ -401,7 +404,7 @@ LINKS: list[tuple[str, Callable[[Serving], str]]] = [
 @pytest.mark.parametrize(("_", "link"), LINKS, ids=[name for name, _ in LINKS])
 def test_a_link_is_followed(_: str, link: Callable[[Serving], str]) -> None:
     with asked_of(lambda _: GOOD) as (client, server, _time):
-        answer = client.follow(link(server))
+        answer = client.follow_link(link(server))
     assert server.asked[0].path == "/users"
     assert server.asked[0].query == {"limit": "2", "offset": "2", "cursor": "a b+c"}
     assert answer.address == f"{BASE}/users?limit=2&offset=2&cursor=…"
@@ -411,7 +414,7 @@ def test_a_link_elsewhere_is_refused() -> None:
     with asked_of(lambda _: GOOD) as (client, server, _):
         for link in ("https://elsewhere.example/users", "http://user:pw@10.1.1.1/users", "ftp://127.0.0.1/users"):
             with pytest.raises(Refusal, match="link-refused"):
-                client.follow(link)
+                client.follow_link(link)
     assert server.asked == []
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.http.client import Client, client_for
+from reconciler.oneroster.sources.api.http.client import HttpApiClient, create_api_client
 from tests.support.roster_server.authority import CONSUMER_KEY, SECRET
 from tests.support.roster_server.server import RosterServer
 from tests.support.roster_server.switches import (
@@ -53,12 +53,12 @@ def account_of(server: RosterServer, **changes: Any) -> ApiAccount:
     return replace(account, **changes)
 
 
-def client_of(server: RosterServer, **changes: Any) -> Client:
+def client_of(server: RosterServer, **changes: Any) -> HttpApiClient:
     time = Time()
-    return client_for(account_of(server, **changes), time.hosts(), loopback, sleep=time.sleep)
+    return create_api_client(account_of(server, **changes), time.hosts(), loopback, sleep=time.sleep)
 
 
-def ids(client: Client, path: str, **query: str) -> list[str]:
+def ids(client: HttpApiClient, path: str, **query: str) -> list[str]:
     return [row["sourcedId"] for row in json.loads(client.get(path, query).body)["users"]]
 
 

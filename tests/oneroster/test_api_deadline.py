@@ -11,9 +11,9 @@ from datetime import timedelta
 import pytest
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.lines import Lines
-from reconciler.network.politeness import Hosts
-from reconciler.oneroster.sources.api.http.client import client_for
+from reconciler.network.lines import ConnectionGroup
+from reconciler.network.politeness import HostThrottle
+from reconciler.oneroster.sources.api.http.client import create_api_client
 from tests.support.servers.scripted_http import BASE, account, loopback
 
 TIMEOUT = timedelta(seconds=0.3)
@@ -56,7 +56,7 @@ def outcome(url: str, **changes: object) -> str | None:
     codes: list[str] = []
 
     def ask() -> None:
-        with client_for(account(url, timeout=TIMEOUT, **changes), Hosts(), loopback) as client:
+        with create_api_client(account(url, timeout=TIMEOUT, **changes), HostThrottle(), loopback) as client:
             try:
                 client.get("/users", {})
             except Refusal as refusal:
@@ -101,22 +101,22 @@ def test_a_token_without_end_is_cut_off_too(kind: tuple[bytes, bytes]) -> None:
 
 def test_what_is_added_to_lines_that_are_cut_is_cut_at_once() -> None:
     ours, theirs = socket.socketpair()
-    lines = Lines()
+    lines = ConnectionGroup()
     with ours, theirs:
-        lines.cut()
-        held = lines.add(ours)
+        lines.cut_all()
+        held = lines.add_connection(ours)
         assert theirs.recv(1) == b""
-        lines.remove(held)
-        lines.remove(held)
+        lines.remove_connection(held)
+        lines.remove_connection(held)
         lines.close()
 
 
 def test_lines_that_were_closed_are_cut_no_more() -> None:
     ours, theirs = socket.socketpair()
-    lines = Lines()
+    lines = ConnectionGroup()
     with ours, theirs:
-        lines.add(ours)
+        lines.add_connection(ours)
         lines.close()
-        lines.cut()
+        lines.cut_all()
         ours.sendall(b"x")
         assert theirs.recv(1) == b"x"

@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.oneroster.sources.api.delta import Changes, Since, changed, unexplained
-from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched
+from reconciler.oneroster.sources.api.delta import ChangeCounts, DeltaWindow, explain_full_fetch, filter_changed_rows
+from reconciler.oneroster.sources.interface import FetchRequest, PreviousRoster, SourceBundle
 from tests.support.rosters.bundles import Bundle, bundle
 from tests.support.rosters.reading import codes, read
 from tests.support.sources.scripted_api import Json, ScriptedApi, records, refusal, source
@@ -22,8 +22,12 @@ ROWS = {"orgs": 3, "classes": 8, "users": 60, "enrollments": 120}
 MADE = bundle(users=60)
 
 
-def ask(**earlier: Any) -> Ask:
-    return Ask(NOW, whole=False, earlier=Earlier(**{"since": SINCE, "whole_at": WHOLE_AT, "rows": ROWS, **earlier}))
+def ask(**earlier: Any) -> FetchRequest:
+    return FetchRequest(
+        NOW,
+        require_full=False,
+        earlier=PreviousRoster(**{"since": SINCE, "whole_at": WHOLE_AT, "rows": ROWS, **earlier}),
+    )
 
 
 def later(*changes: Json, gone: tuple[str, ...] = (), made: Bundle = MADE, **habit: Any) -> ScriptedApi:
@@ -41,16 +45,18 @@ def user(sourced_id: str, made: Bundle = MADE, **fields: Any) -> Json:
     return {**row, "dateLastModified": TODAY, **fields}
 
 
-def fetch(api: ScriptedApi, how: Ask, **account: Any) -> Fetched:
+def fetch(api: ScriptedApi, how: FetchRequest, **account: Any) -> SourceBundle:
     return source(api, delta=True, **account).fetch(how)
 
 
-def laid_over(fetched: Fetched, tmp_path: Path, made: Bundle = MADE) -> Snapshot:
+def laid_over(fetched: SourceBundle, tmp_path: Path, made: Bundle = MADE) -> Snapshot:
     with fetched.stream as stream:
-        return read_bundle(stream, type="api", name=fetched.name, fetched_at=NOW, base=lambda: read(made, tmp_path))
+        return read_bundle(
+            stream, type="api", name=fetched.name, fetched_at=NOW, load_base=lambda: read(made, tmp_path)
+        )
 
 
-def is_whole(fetched: Fetched) -> bool:
+def is_whole(fetched: SourceBundle) -> bool:
     with fetched.stream as stream:
         return not read_bundle(stream, type="api", name="x", fetched_at=NOW).modes
 
@@ -82,10 +88,10 @@ def test_roles_of_1_2_are_those_that_came_and_no_others(habit: dict[str, Any], t
     made = MADE.with_user("u-0003", orgSourcedIds="s-1,s-2").version12()
     roles = [{"roleType": "primary", "role": "student", "org": {"sourcedId": "s-2"}}]
     fetched = fetch(later(user("u-0003", made, roles=roles), made=made, **habit), ask(), version="1.2")
-    with source(ScriptedApi(records(made)), version="1.2").fetch(Ask(NOW)).stream as stream:
+    with source(ScriptedApi(records(made)), version="1.2").fetch(FetchRequest(NOW)).stream as stream:
         base = read_bundle(stream, type="api", name="x", fetched_at=NOW)
     with fetched.stream as stream:
-        found = read_bundle(stream, type="api", name="x", fetched_at=NOW, base=lambda: base)
+        found = read_bundle(stream, type="api", name="x", fetched_at=NOW, load_base=lambda: base)
     theirs = found.roles.filter(pl.col("user") == "u-0003")
     assert base.roles.filter(pl.col("user") == "u-0003")["org"].to_list() == ["s-1", "s-2"]
     assert theirs.select("org", "role", "primary").rows() == [("s-2", "student", True)]
@@ -119,7 +125,7 @@ def test_the_whole_is_fetched_where_changes_may_not_be_enough(earlier: dict[str,
 
 
 def test_changes_are_asked_for_only_where_they_are_wanted() -> None:
-    whole = Ask(NOW, whole=True, earlier=ask().earlier)
+    whole = FetchRequest(NOW, require_full=True, earlier=ask().earlier)
     assert is_whole(fetch(later(), whole))
     assert is_whole(source(later()).fetch(ask()))
 
@@ -169,7 +175,7 @@ def test_without_totals_changes_are_believed_for_three_days() -> None:
 def test_rows_whose_time_cannot_be_read_count_as_changed() -> None:
     times = ["2026-11-19T17:30:00.000Z", "2026-11-19T17:29:59.000Z", None, "19/11/2026", "2026-11-25T00:00:00+02:00"]
     frame = pl.DataFrame({"dateLastModified": times})
-    kept = changed({"users": frame}, Since("2026-11-19T17:30:00.000Z", True))["users"]
+    kept = filter_changed_rows({"users": frame}, DeltaWindow("2026-11-19T17:30:00.000Z", True))["users"]
     assert kept["dateLastModified"].to_list() == [times[0], None, times[3], times[4]]
 
 
@@ -178,5 +184,7 @@ def test_rows_whose_time_cannot_be_read_count_as_changed() -> None:
     [(0, 0, 100, True), (5, 0, 105, True), (5, 0, 100, True), (0, 2, 98, True), (5, 2, 97, False), (5, 2, 106, False)],
 )
 def test_a_total_fits_the_changes_or_it_does_not(active: int, deleted: int, now: int, explained: bool) -> None:
-    found = unexplained({"users": Changes(active, deleted)}, {"users": 100}, {"users": now}, Since("x", True))
+    found = explain_full_fetch(
+        {"users": ChangeCounts(active, deleted)}, {"users": 100}, {"users": now}, DeltaWindow("x", True)
+    )
     assert (found is None) is explained

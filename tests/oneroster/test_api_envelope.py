@@ -135,7 +135,7 @@ def test_every_column_that_the_reader_uses_comes_from_a_property_and_exists_in_t
     for stem, table in STANDARDS[version].tables.items():
         if stem in IN_USE:
             known = {column.name for column in table.columns}
-            used = {column.name for column in table.used}
+            used = {column.name for column in table.columns_in_use}
             assert used <= made[stem] <= known, stem
 
 

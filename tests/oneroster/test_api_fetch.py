@@ -14,26 +14,26 @@ import pytest
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.oneroster.sources.api.checkpoint import Checkpoints
-from reconciler.oneroster.sources.api.http.answer import Answer
-from reconciler.oneroster.sources.interface import Ask, Earlier, Fetched, Step
+from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings
+from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.interface import FetchProgress, FetchRequest, PreviousRoster, SourceBundle
 from tests.support.rosters.bundles import Bundle, bundle
 from tests.support.rosters.reading import NOW, codes, read
 from tests.support.sources.scripted_api import BASE, ScriptedApi, answer, record, records, refusal, source
 
-ASK = Ask(NOW)
+ASK = FetchRequest(NOW)
 
 
-def snapshot(fetched: Fetched) -> Snapshot:
+def snapshot(fetched: SourceBundle) -> Snapshot:
     with fetched.stream as stream:
         return read_bundle(stream, type=fetched.type, name=fetched.name, fetched_at=fetched.fetched_at)
 
 
-def fetch(api: ScriptedApi, ask: Ask = ASK, **account: object) -> Snapshot:
+def fetch(api: ScriptedApi, ask: FetchRequest = ASK, **account: object) -> Snapshot:
     return snapshot(source(api, **account).fetch(ask))
 
 
-def refused(api: ScriptedApi, ask: Ask = ASK, **account: object) -> tuple[Diagnostic, ...]:
+def refused(api: ScriptedApi, ask: FetchRequest = ASK, **account: object) -> tuple[Diagnostic, ...]:
     with pytest.raises(Refusal) as caught:
         source(api, **account).fetch(ask)
     return caught.value.diagnostics
@@ -107,8 +107,8 @@ def test_collections_come_in_the_order_in_which_they_refer_to_each_other() -> No
 
 
 def test_progress_counts_rows_and_pages() -> None:
-    steps: list[Step] = []
-    fetch(ScriptedApi(records(MADE)), Ask(NOW, progress=steps.append))
+    steps: list[FetchProgress] = []
+    fetch(ScriptedApi(records(MADE)), FetchRequest(NOW, progress=steps.append))
     last = {step.part: step for step in steps}["users"]
     assert (last.done, last.total, last.unit, last.pages) == (100, 100, "rows", 4)
 
@@ -120,7 +120,7 @@ def test_courses_and_terms_may_be_missing_unless_they_came_along_before() -> Non
     assert codes(fetched.diagnostics) == ["no-collection", "no-collection"]
     with zipfile.ZipFile(fetched.stream) as archive:
         assert "courses.csv" not in archive.namelist()
-    before = Ask(NOW, earlier=Earlier(rows={"courses": 3}))
+    before = FetchRequest(NOW, earlier=PreviousRoster(rows={"courses": 3}))
     assert codes(refused(ScriptedApi(rows), before)) == ["not-found", "collection-gone"]
 
 
@@ -129,7 +129,7 @@ def test_what_a_roster_needs_may_not_be_missing(name: str) -> None:
     rows = records(MADE)
     del rows[name]
     assert codes(refused(ScriptedApi(rows))) == ["not-found"]
-    before = Ask(NOW, earlier=Earlier(rows={name: 3}))
+    before = FetchRequest(NOW, earlier=PreviousRoster(rows={name: 3}))
     assert codes(refused(ScriptedApi(rows), before)) == ["not-found", "collection-gone"]
 
 
@@ -183,7 +183,7 @@ class Revised(ScriptedApi):
 
     revision = "1"
 
-    def get(self, path: str, query: Mapping[str, str]) -> Answer:
+    def get(self, path: str, query: Mapping[str, str]) -> ApiResponse:
         found = super().get(path, query)
         return replace(found, headers={**found.headers, "x-perm-rev": self.revision})
 
@@ -192,7 +192,7 @@ class Revised(ScriptedApi):
 def test_permissions_that_change_between_two_pages_make_no_roster_and_the_next_fetch_begins_anew(
     path: str, tmp_path: Path
 ) -> None:
-    kept = Checkpoints(tmp_path / "fetches", b"k" * 32)
+    kept = CheckpointSettings(tmp_path / "fetches", b"k" * 32)
 
     def changed(api: ScriptedApi, number: int) -> None:
         if api.asked[-1][0] == path and api.asked[-1][1]["offset"] != "0" and isinstance(api, Revised):
@@ -253,7 +253,7 @@ def test_a_server_that_cannot_be_asked_for_one_record_is_asked_once_and_gives_a_
             raise refusal(how)
 
     class Odd(ScriptedApi):
-        def get(self, path: str, query: Mapping[str, str]) -> Answer:
+        def get(self, path: str, query: Mapping[str, str]) -> ApiResponse:
             if path.startswith("/users/") and not isinstance(how, str):
                 self.asked.append((path, query))
                 return answer(how, path)
@@ -314,7 +314,7 @@ def test_pages_asked_for_at_once_give_the_same_bytes_as_one_after_the_other(monk
     made = bundle(users=600)
     results = []
     for proving in (2, 10_000):
-        monkeypatch.setattr("reconciler.oneroster.sources.api.pages.requests.PROVING", proving)
+        monkeypatch.setattr("reconciler.oneroster.sources.api.pages.requests.STABLE_PAGES_REQUIRED", proving)
         api = ScriptedApi(records(made))
         results.append((source(api).fetch(ASK).stream.read(), api))
     (together, many), (apart, few) = results

@@ -5,7 +5,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from reconciler.oneroster.sources.api.http.urls import ElsewhereError, below, linked, redirected, shown
+from reconciler.oneroster.sources.api.http.urls import (
+    OutsideBaseError,
+    build_url,
+    redact_url,
+    resolve_link,
+    resolve_redirect,
+)
 
 BASE = httpx.URL("https://sis.example/aeries/ims/oneroster/v1p1")
 PORT = httpx.URL("https://sis.example:8443/ims")
@@ -25,28 +31,28 @@ PORT = httpx.URL("https://sis.example:8443/ims")
     ],
 )
 def test_a_link_stays_within_the_api_and_is_never_less_safe(base: httpx.URL, link: str, target: str) -> None:
-    assert str(linked(base, link)) == target
+    assert str(resolve_link(base, link)) == target
 
 
 @pytest.mark.parametrize(
     "link", ["https://sis.example.evil.example/", "https://evil.example/@sis.example", "https://sis.example:444/", " "]
 )
 def test_a_link_elsewhere_is_not_taken(link: str) -> None:
-    with pytest.raises(ElsewhereError):
-        linked(BASE, link)
+    with pytest.raises(OutsideBaseError):
+        resolve_link(BASE, link)
 
 
 def test_a_redirect_from_https_to_http_is_not_taken() -> None:
-    with pytest.raises(ElsewhereError, match="from https to http"):
-        redirected(BASE, "http://sis.example/users")
+    with pytest.raises(OutsideBaseError, match="from https to http"):
+        resolve_redirect(BASE, "http://sis.example/users")
 
 
 def test_a_query_of_the_base_address_stays() -> None:
-    url = below(httpx.URL("https://sis.example/ims/?district=7"), "/users", {"limit": "5"})
+    url = build_url(httpx.URL("https://sis.example/ims/?district=7"), "/users", {"limit": "5"})
     assert str(url) == "https://sis.example/ims/users?district=7&limit=5"
 
 
 def test_only_the_standards_parameters_are_shown() -> None:
     url = httpx.URL("https://sis.example/aeries/ims/oneroster/v1p1/users?limit=5&access_token=t0k3n")
-    assert shown(url, BASE) == "/users?limit=5&access_token=…"
-    assert shown(url) == "/aeries/ims/oneroster/v1p1/users?limit=5&access_token=…"
+    assert redact_url(url, BASE) == "/users?limit=5&access_token=…"
+    assert redact_url(url) == "/aeries/ims/oneroster/v1p1/users?limit=5&access_token=…"

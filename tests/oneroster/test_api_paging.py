@@ -14,8 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.oneroster.sources.api.pages.facts import next_link, page_facts, total_rows
-from reconciler.oneroster.sources.api.pages.paging import Again, Done, Go, Page, Paging, Refused, Request, StartOver
+from reconciler.oneroster.sources.api.pages.facts import extract_page_facts, parse_next_link, parse_total_rows
+from reconciler.oneroster.sources.api.pages.paging import (
+    LastPage,
+    NextPage,
+    PageFacts,
+    PageRequest,
+    PageRetry,
+    PagingRefusal,
+    PagingRestart,
+    PagingState,
+)
 
 LIMIT = 10
 
@@ -37,9 +46,9 @@ class Server:
     links: str = ""
     rounds: bool = False
     deaf: bool = False
-    requests: list[Request] = field(default_factory=list)
+    requests: list[PageRequest] = field(default_factory=list)
 
-    def answer(self, request: Request) -> tuple[list[str], Page]:
+    def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
         self.requests.append(request)
         if len(self.requests) > 1:
             self.between(self)
@@ -55,22 +64,22 @@ class Server:
         headers = {"x-total-count": str(len(rows))} if self.total else {}
         if self.links and offset + len(page) < len(rows):
             headers["link"] = f'<https://x.example/users?offset={offset + len(page)}&{self.links}>; rel="next"'
-        return page, page_facts(pl.Series(page, dtype=pl.String), headers)
+        return page, extract_page_facts(pl.Series(page, dtype=pl.String), headers)
 
 
-def read(server: Server) -> list[str] | Refused | StartOver:
+def read(server: Server) -> list[str] | PagingRefusal | PagingRestart:
     """All that the machine keeps of one reading."""
-    paging = Paging("users", LIMIT)
+    paging = PagingState("users", LIMIT)
     kept: list[str] = []
     for _ in range(5_000):
         rows, page = server.answer(paging.request)
-        match paging.take(page):
-            case Go(skip=skip):
+        match paging.process_page(page):
+            case NextPage(skip=skip):
                 kept += rows[skip:]
-            case Done(skip=skip):
+            case LastPage(skip=skip):
                 kept += rows[skip:]
-                return kept if len(set(kept)) == len(kept) else StartOver("repeated")
-            case Again():
+                return kept if len(set(kept)) == len(kept) else PagingRestart("repeated")
+            case PageRetry():
                 pass
             case other:
                 return other
@@ -78,8 +87,8 @@ def read(server: Server) -> list[str] | Refused | StartOver:
 
 
 def code(outcome: object) -> str:
-    assert isinstance(outcome, Refused), outcome
-    return outcome.why.code
+    assert isinstance(outcome, PagingRefusal), outcome
+    return outcome.diagnostic.code
 
 
 habits = st.fixed_dictionaries(
@@ -106,7 +115,7 @@ def test_a_server_that_keeps_still_is_read_to_its_last_row(habit: dict) -> None:
     )
     outcome = read(server)
     if habit["rounds"]:  # with a clamp its offsets mean other rows than were asked for
-        assert isinstance(outcome, Refused | StartOver) or outcome == ids(habit["count"])
+        assert isinstance(outcome, PagingRefusal | PagingRestart) or outcome == ids(habit["count"])
     else:
         assert outcome == ids(habit["count"])
 
@@ -173,11 +182,11 @@ def test_it_goes_on_from_the_last_row_received_whatever_was_asked_for() -> None:
 
 
 def test_a_clamp_is_noted_once() -> None:
-    paging = Paging("users", LIMIT)
+    paging = PagingState("users", LIMIT)
     server = Server(ids(25), clamp=lambda number: 4)
-    while not isinstance(paging.take(server.answer(paging.request)[1]), Done):
+    while not isinstance(paging.process_page(server.answer(paging.request)[1]), LastPage):
         pass
-    assert [note.code for note in paging.notes] == ["page-clamp"]
+    assert [note.code for note in paging.diagnostics] == ["page-clamp"]
     assert paging.clamp == 4
 
 
@@ -185,11 +194,11 @@ def test_an_empty_page_in_mid_stream_is_asked_for_again_and_then_refused() -> No
     class Hiccup(Server):
         broken = 2
 
-        def answer(self, request: Request) -> tuple[list[str], Page]:
+        def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             rows, page = super().answer(request)
             if len(self.requests) >= 3 and self.broken:
                 self.broken -= 1
-                return [], page_facts(pl.Series([], dtype=pl.String), {"x-total-count": "35"})
+                return [], extract_page_facts(pl.Series([], dtype=pl.String), {"x-total-count": "35"})
             return rows, page
 
     once, twice = Hiccup(ids(35)), Hiccup(ids(35))
@@ -201,10 +210,10 @@ def test_an_empty_page_in_mid_stream_is_asked_for_again_and_then_refused() -> No
 @pytest.mark.parametrize("total", [True, False])
 def test_a_hole_in_a_server_that_rounds_offsets_is_found(total: bool) -> None:
     class Hole(Server):
-        def answer(self, request: Request) -> tuple[list[str], Page]:
+        def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             if request.offset == 20:
                 headers = {"x-total-count": "45"} if total else {}
-                return [], page_facts(pl.Series([], dtype=pl.String), headers)
+                return [], extract_page_facts(pl.Series([], dtype=pl.String), headers)
             return super().answer(request)
 
     assert code(read(Hole(ids(45), rounds=True, total=total))) == "incomplete-collection"
@@ -212,44 +221,46 @@ def test_a_hole_in_a_server_that_rounds_offsets_is_found(total: bool) -> None:
 
 def test_fewer_rows_than_the_server_counts_are_refused() -> None:
     class Short(Server):
-        def answer(self, request: Request) -> tuple[list[str], Page]:
+        def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             rows, page = super().answer(request)
-            return rows, Page(page.rows, page.digest, page.first, page.last, page.ascending, total=99)
+            return rows, PageFacts(page.rows, page.digest, page.first, page.last, page.ascending, total=99)
 
     assert code(read(Short(ids(35)))) == "incomplete-collection"
 
 
 def test_a_total_that_is_too_small_ends_nothing_and_is_told() -> None:
-    paging, server, kept = Paging("users", LIMIT), Server(ids(35), total=False), []
+    paging, server, kept = PagingState("users", LIMIT), Server(ids(35), total=False), []
     while True:
         rows, page = server.answer(paging.request)
-        turn = paging.take(Page(page.rows, page.digest, page.first, page.last, page.ascending, total=page.rows))
-        if isinstance(turn, Go | Done):
+        turn = paging.process_page(
+            PageFacts(page.rows, page.digest, page.first, page.last, page.ascending, total=page.rows)
+        )
+        if isinstance(turn, NextPage | LastPage):
             kept += rows[turn.skip :]
-        if isinstance(turn, Done):
+        if isinstance(turn, LastPage):
             break
     assert kept == ids(35)
-    assert [note.code for note in paging.notes] == ["wrong-total"]
+    assert [note.code for note in paging.diagnostics] == ["wrong-total"]
 
 
 def test_a_next_link_that_leads_back_is_a_loop() -> None:
-    paging = Paging("users", LIMIT)
+    paging = PagingState("users", LIMIT)
     pages = [["a", "b"], ["c", "d"], ["e", "f"]]
     links = ["https://x.example/u?cursor=1", "https://x.example/u?cursor=2", "https://x.example/u?cursor=1"]
     turns = [
-        paging.take(page_facts(pl.Series(rows), {"link": f"<{link}>; rel=next"}))
+        paging.process_page(extract_page_facts(pl.Series(rows), {"link": f"<{link}>; rel=next"}))
         for rows, link in zip(pages, links, strict=True)
     ]
-    assert [type(turn) for turn in turns] == [Go, Go, Refused]
+    assert [type(turn) for turn in turns] == [NextPage, NextPage, PagingRefusal]
     assert code(turns[-1]) == "paging-loop"
 
 
 def test_where_next_links_end_too_early_the_rest_is_asked_for_by_offset() -> None:
     class Forgetful(Server):
-        def answer(self, request: Request) -> tuple[list[str], Page]:
+        def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             rows, page = super().answer(request)
             if len(self.requests) == 2:
-                page = Page(page.rows, page.digest, page.first, page.last, page.ascending, page.total)
+                page = PageFacts(page.rows, page.digest, page.first, page.last, page.ascending, page.total)
             return rows, page
 
     server = Forgetful(ids(35), links="cursor=abc")
@@ -261,10 +272,10 @@ def test_a_next_link_that_is_forgotten_where_nothing_is_counted_does_not_look_li
     """A proxy took the header away: what lies behind the last link is asked for once."""
     server = Server(ids(35), links="cursor=x", total=False)
     assert read(server) == ids(35)
-    assert server.requests[-1] == Request(35, LIMIT)
+    assert server.requests[-1] == PageRequest(35, LIMIT)
 
     class Forgetful(Server):
-        def answer(self, request: Request) -> tuple[list[str], Page]:
+        def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             rows, page = super().answer(request)
             return rows, replace(page, link=None) if len(self.requests) == 2 else page
 
@@ -276,7 +287,7 @@ def test_a_total_that_counts_only_a_page_does_not_hide_a_next_link_that_is_forgo
     class Miscounting(Server):
         forgets = 0
 
-        def answer(self, request: Request) -> tuple[list[str], Page]:
+        def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             rows, page = super().answer(request)
             page = replace(page, total=LIMIT)
             return rows, replace(page, link=None) if len(self.requests) == self.forgets else page
@@ -288,9 +299,9 @@ def test_a_total_that_counts_only_a_page_does_not_hide_a_next_link_that_is_forgo
 
 
 def test_links_are_known_again_and_not_kept() -> None:
-    server, paging = Server(ids(500), links=f"cursor={'x' * 50_000}"), Paging("users", LIMIT)
+    server, paging = Server(ids(500), links=f"cursor={'x' * 50_000}"), PagingState("users", LIMIT)
     tracemalloc.start()
-    while isinstance(paging.take(server.answer(paging.request)[1]), Go):
+    while isinstance(paging.process_page(server.answer(paging.request)[1]), NextPage):
         server.requests = server.requests[:1]
     clear_cache()  # Python's own knows the last few
     kept, _ = tracemalloc.get_traced_memory()
@@ -301,8 +312,8 @@ def test_links_are_known_again_and_not_kept() -> None:
 
 def test_a_server_that_knows_no_offset_ends_with_its_last_link() -> None:
     class Cursors(Server):
-        def answer(self, request: Request) -> tuple[list[str], Page]:
-            return super().answer(request if request.link else Request(0, request.limit))
+        def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
+            return super().answer(request if request.link else PageRequest(0, request.limit))
 
     assert read(Cursors(ids(35), links="cursor=x", total=False)) == ids(35)
 
@@ -313,22 +324,22 @@ def test_a_row_that_moves_to_the_next_page_is_noticed_though_the_total_stays() -
             server.rows.remove("u-0003")
             server.rows.append("u-9999")
 
-    assert isinstance(read(Server(ids(35), between=swapped)), StartOver)
+    assert isinstance(read(Server(ids(35), between=swapped)), PagingRestart)
 
 
 def test_a_server_that_does_not_take_such_an_offset_is_asked_without() -> None:
-    paging, server, kept = Paging("users", LIMIT), Server(ids(25)), []
+    paging, server, kept = PagingState("users", LIMIT), Server(ids(25)), []
     while True:
         if paging.request.overlap:
-            paging.without_overlap()
+            paging.drop_overlap()
         rows, page = server.answer(paging.request)
-        turn = paging.take(page)
-        if isinstance(turn, Go | Done):
+        turn = paging.process_page(page)
+        if isinstance(turn, NextPage | LastPage):
             kept += rows[turn.skip :]
-        if isinstance(turn, Done):
+        if isinstance(turn, LastPage):
             break
     assert kept == ids(25)
-    assert not paging.stitched
+    assert not paging.is_contiguous
 
 
 @pytest.mark.parametrize(
@@ -344,27 +355,30 @@ def test_a_server_that_does_not_take_such_an_offset_is_asked_without() -> None:
     ],
 )
 def test_the_next_link_is_found_among_others(header: str, link: str | None) -> None:
-    assert next_link(header) == link
+    assert parse_next_link(header) == link
 
 
 def test_an_offset_that_is_no_number_of_rows_makes_a_link_that_is_followed_as_it_is() -> None:
     for digits, offset in (("50", 50), ("9" * 13, None), ("9" * 5000, None)):
-        page = page_facts(pl.Series(["a"]), {"link": f'<https://x.example/u?offset={digits}>; rel="next"'})
+        page = extract_page_facts(pl.Series(["a"]), {"link": f'<https://x.example/u?offset={digits}>; rel="next"'})
         assert page.link_offset == offset
 
 
 def test_totals_are_read_from_either_header_and_only_as_numbers() -> None:
-    assert total_rows({"x-total-count": " 12 "}) == 12
-    assert total_rows({"x-count": "7"}) == 7
-    assert total_rows({"x-total-count": "many"}) is None
-    assert total_rows({"x-total-count": "9" * 13}) is None, "no number of rows, nor one that others could keep"
-    assert total_rows({"x-total-count": "9" * 5000}) is None
-    assert total_rows({}) is None
+    assert parse_total_rows({"x-total-count": " 12 "}) == 12
+    assert parse_total_rows({"x-count": "7"}) == 7
+    assert parse_total_rows({"x-total-count": "many"}) is None
+    assert parse_total_rows({"x-total-count": "9" * 13}) is None, "no number of rows, nor one that others could keep"
+    assert parse_total_rows({"x-total-count": "9" * 5000}) is None
+    assert parse_total_rows({}) is None
 
 
 def test_two_pages_with_the_same_rows_have_the_same_digest_and_no_others() -> None:
-    one, two = page_facts(pl.Series(["a", "b"]), {}), page_facts(pl.Series(["a", "b"]), {"x-count": "2"})
-    other = page_facts(pl.Series(["b", "a"]), {})
+    one, two = (
+        extract_page_facts(pl.Series(["a", "b"]), {}),
+        extract_page_facts(pl.Series(["a", "b"]), {"x-count": "2"}),
+    )
+    other = extract_page_facts(pl.Series(["b", "a"]), {})
     assert one.digest == two.digest == hashlib.sha256(b"a\nb").digest()
     assert (one.ascending, other.ascending) == (True, False)
     assert one.digest != other.digest

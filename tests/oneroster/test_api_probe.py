@@ -11,10 +11,10 @@ from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal, Severity
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.http.client import client_for
-from reconciler.oneroster.sources.api.probe.probe import probe
-from reconciler.oneroster.sources.api.probe.question import shape
-from reconciler.oneroster.sources.interface import Finding
+from reconciler.oneroster.sources.api.http.client import create_api_client
+from reconciler.oneroster.sources.api.probe.probe import probe_api
+from reconciler.oneroster.sources.api.probe.question import mask_digits
+from reconciler.oneroster.sources.interface import ProbeFinding
 from tests.support.roster_server.authority import CONSUMER_KEY, SECRET
 from tests.support.roster_server.server import RosterServer
 from tests.support.roster_server.switches import Body, Fault, LoginPage, Status, Switches, whenever
@@ -25,7 +25,7 @@ SMALL = bundle(users=30, schools=2, classes=4).with_sessions_and_courses()
 Serving = Callable[..., RosterServer]
 
 
-def probed(server: RosterServer, **changes: Any) -> dict[str, Finding]:
+def probed(server: RosterServer, **changes: Any) -> dict[str, ProbeFinding]:
     oauth2 = server.authorization == "oauth2"
     account = ApiAccount(
         url=server.url,
@@ -37,8 +37,8 @@ def probed(server: RosterServer, **changes: Any) -> dict[str, Finding]:
     )
     account = replace(account, **changes)
     time = Time()
-    with client_for(account, time.hosts(), loopback, sleep=time.sleep) as client:
-        findings = probe(account, client)
+    with create_api_client(account, time.hosts(), loopback, sleep=time.sleep) as client:
+        findings = probe_api(account, client)
     assert len(server.requests) <= 25
     text = repr(findings)
     assert SECRET not in text
@@ -194,6 +194,6 @@ def test_a_server_that_wants_to_be_left_alone_is_left_alone(serving: Serving) ->
 
 
 def test_a_form_of_dates_says_nothing_of_the_dates() -> None:
-    assert shape("2026-01-01T00:00:00.000Z") == "9999-99-99T99:99:99.999Z"
-    assert shape("8 Tishri 5787\x1b[1m") == "9 Taaaaa 9999[9a"
-    assert len(shape("x" * 500)) == 40
+    assert mask_digits("2026-01-01T00:00:00.000Z") == "9999-99-99T99:99:99.999Z"
+    assert mask_digits("8 Tishri 5787\x1b[1m") == "9 Taaaaa 9999[9a"
+    assert len(mask_digits("x" * 500)) == 40

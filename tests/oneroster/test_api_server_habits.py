@@ -12,12 +12,12 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.network.politeness import Hosts
+from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.source import ApiSource
-from reconciler.oneroster.sources.interface import Ask
+from reconciler.oneroster.sources.interface import FetchRequest
 from tests.support.roster_server.authority import CONSUMER_KEY, SECRET
 from tests.support.roster_server.server import RosterServer
 from tests.support.roster_server.switches import Becomes, EmptyPage, Fault, Switches
@@ -59,8 +59,8 @@ def fetched(server: RosterServer, version: str = "1.1", **account: Any) -> tuple
         page_size=PAGE,
         timeout=timedelta(minutes=1),
     )
-    source = ApiSource(replace(plain, **account), Hosts(), lambda host: host == "127.0.0.1")
-    found = source.fetch(Ask(NOW))
+    source = ApiSource(replace(plain, **account), HostThrottle(), lambda host: host == "127.0.0.1")
+    found = source.fetch(FetchRequest(NOW))
     with found.stream as stream:
         return read_bundle(stream, type="api", name=found.name, fetched_at=NOW), found.diagnostics
 

@@ -17,9 +17,9 @@ from oauthlib import oauth1
 from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.api.account import Signature
-from reconciler.oneroster.sources.api.auth.oauth1 import Signing
-from reconciler.oneroster.sources.api.http.client import client_for
+from reconciler.oneroster.sources.api.account import SignatureMethod
+from reconciler.oneroster.sources.api.auth.oauth1 import OAuth1Signer
+from reconciler.oneroster.sources.api.http.client import create_api_client
 from tests.support.servers.scripted_http import (
     BASE,
     KEY,
@@ -33,7 +33,7 @@ from tests.support.servers.scripted_http import (
     serving,
 )
 
-METHODS: list[Signature] = ["hmac-sha1", "hmac-sha256"]
+METHODS: list[SignatureMethod] = ["hmac-sha1", "hmac-sha256"]
 NOW = 1_700_000_000.0
 
 
@@ -60,9 +60,9 @@ def of_header(header: str) -> dict[str, str]:
     return {unquote(name): unquote(value) for name, value in re.findall(r'([^\s,="]+)="([^"]*)"', header)}
 
 
-def signed(url: str, method: Signature = "hmac-sha1", secret: str = SECRET) -> dict[str, str]:
+def signed(url: str, method: SignatureMethod = "hmac-sha1", secret: str = SECRET) -> dict[str, str]:
     request = httpx.Request("GET", url)
-    next(Signing(KEY, SecretStr(secret), method, lambda: NOW).auth_flow(request))
+    next(OAuth1Signer(KEY, SecretStr(secret), method, lambda: NOW).auth_flow(request))
     assert str(request.url) == url
     return of_header(request.headers["Authorization"])
 
@@ -90,7 +90,7 @@ def test_the_reading_of_the_standard_gives_the_signature_of_its_example() -> Non
         "?a=2&a=1&b=&c=%20%2B%25%26%3D%C3%A9~",
     ],
 )
-def test_all_parameters_of_the_query_are_signed(method: Signature, query: str) -> None:
+def test_all_parameters_of_the_query_are_signed(method: SignatureMethod, query: str) -> None:
     url = f"https://sis.example:8443/aeries{BASE}/users{query}"
     oauth = signed(url, method)
     assert oauth["oauth_signature"] == signature(url, oauth, SECRET)
@@ -155,7 +155,7 @@ class Validator(oauth1.RequestValidator):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_server_that_checks_signatures_lets_us_in_at_every_attempt(method: Signature) -> None:
+def test_a_server_that_checks_signatures_lets_us_in_at_every_attempt(method: SignatureMethod) -> None:
     endpoint = oauth1.SignatureOnlyEndpoint(Validator())
     time = Time()
     statuses: list[int] = []
@@ -168,18 +168,18 @@ def test_a_server_that_checks_signatures_lets_us_in_at_every_attempt(method: Sig
 
     with (
         serving(checked) as server,
-        client_for(account(server.url, signature=method), time.hosts(), loopback, sleep=time.sleep) as client,
+        create_api_client(account(server.url, signature=method), time.hosts(), loopback, sleep=time.sleep) as client,
     ):
         client.get("/users", {"filter": "givenName~'é +&=%'", "limit": "3"})
-        client.follow(f"{BASE}/users?limit=3&offset=3&next=a%2Bb c'd")
+        client.follow_link(f"{BASE}/users?limit=3&offset=3&next=a%2Bb c'd")
     assert statuses == [503, 200, 200]
 
 
-def refused_by(reply: Reply, method: Signature) -> str:
+def refused_by(reply: Reply, method: SignatureMethod) -> str:
     time = Time(NOW)
     with (
         serving(lambda _: reply) as server,
-        client_for(account(server.url, signature=method), time.hosts(), loopback, wall=time) as client,
+        create_api_client(account(server.url, signature=method), time.hosts(), loopback, wall=time) as client,
         pytest.raises(Refusal) as caught,
     ):
         client.get("/users", {})
@@ -188,7 +188,7 @@ def refused_by(reply: Reply, method: Signature) -> str:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_refused_signature_is_not_tried_again_and_names_the_other_method(method: Signature) -> None:
+def test_a_refused_signature_is_not_tried_again_and_names_the_other_method(method: SignatureMethod) -> None:
     other = next(each for each in METHODS if each != method)
     assert f"signature: {other}" in refused_by(Reply(401, headers={"Date": formatdate(NOW + 299)}), method)
     assert f"signature: {other}" in refused_by(Reply(401, headers={"Date": "today"}), method)
@@ -205,7 +205,7 @@ def test_clocks_that_are_apart_are_named() -> None:
 def test_the_secret_is_neither_sent_nor_logged_nor_shown(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     request = httpx.Request("GET", f"https://sis.example{BASE}/users")
-    signing = Signing(KEY, SecretStr(SECRET), "hmac-sha1")
+    signing = OAuth1Signer(KEY, SecretStr(SECRET), "hmac-sha1")
     next(signing.auth_flow(request))
     for text in (caplog.text, repr(signing), repr(vars(signing)), str(request.headers.raw), str(request.url)):
         assert SECRET not in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.api.http.client import client_for
+from reconciler.oneroster.sources.api.http.client import create_api_client
 from tests.support.servers.scripted_http import Asked, Reply, Time, account, loopback, serving
 
 SAID = b'{"imsx_codeMajor": "failure", "imsx_description": "Marguerite Duval 4711 is locked"}'
@@ -24,7 +24,9 @@ def test_neither_its_sourcedid_nor_what_the_server_says_of_it_is_repeated(status
     time = Time()
     with (
         serving(script) as server,
-        client_for(account(server.url), time.hosts(), loopback, sleep=time.sleep, clock=time, wall=time) as client,
+        create_api_client(
+            account(server.url), time.hosts(), loopback, sleep=time.sleep, clock=time, wall=time
+        ) as client,
         pytest.raises(Refusal) as caught,
     ):
         client.get("/users/u-4711", {})

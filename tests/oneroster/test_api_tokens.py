@@ -16,9 +16,9 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.http import http_client
-from reconciler.oneroster.sources.api.auth.oauth2 import SCOPES, Bearer, Tokens
-from reconciler.oneroster.sources.api.http.client import Client, client_for
+from reconciler.network.http import create_http_client
+from reconciler.oneroster.sources.api.auth.oauth2 import SCOPES, BearerAuth, TokenProvider
+from reconciler.oneroster.sources.api.http.client import HttpApiClient, create_api_client
 from tests.support.servers.scripted_http import (
     KEY,
     SECRET,
@@ -57,7 +57,7 @@ def denied(error: str, status: int = 400, text: str = "") -> Reply:
 @contextmanager
 def asked_of(
     tokens: Script, users: Script = lambda _: USERS, **changes: object
-) -> Iterator[tuple[Client, Serving, Serving, Time]]:
+) -> Iterator[tuple[HttpApiClient, Serving, Serving, Time]]:
     """A client, the API, its token endpoint on another port, and the time."""
     time = Time()
     with serving(users) as api, serving(tokens) as endpoint:
@@ -65,7 +65,7 @@ def asked_of(
             api.url,
             **{"authorization": "oauth2", "token_url": endpoint.origin + "/oauth2/token?appName=roster"} | changes,
         )
-        with client_for(known, time.hosts(), loopback, sleep=time.sleep, clock=time, wall=time) as client:
+        with create_api_client(known, time.hosts(), loopback, sleep=time.sleep, clock=time, wall=time) as client:
             yield client, api, endpoint, time
 
 
@@ -276,12 +276,12 @@ def test_a_token_is_for_the_host_of_the_api_alone() -> None:
         with pytest.raises(Refusal, match="redirect-refused"):
             client.get("/users", {})
         with pytest.raises(Refusal, match="link-refused"):
-            client.follow("http://localhost/users")
+            client.follow_link("http://localhost/users")
     assert len(api.asked) == 1
     time = Time()
-    with http_client(loopback) as http:
+    with create_http_client(loopback) as http:
         known = account("https://sis.example/ims", authorization="oauth2", token_url="https://sis.example/token")
-        bearer = Bearer(Tokens(known, http, time.hosts()), httpx.URL(known.url))
+        bearer = BearerAuth(TokenProvider(known, http, time.hosts()), httpx.URL(known.url))
         for other in ("https://elsewhere.example/", "http://sis.example/", "https://sis.example:444/"):
             with pytest.raises(ValueError, match="own host"):
                 next(bearer.auth_flow(httpx.Request("GET", other)))

@@ -51,8 +51,8 @@ def test_a_changed_row_takes_the_place_of_its_record_and_all_others_stay(tmp_pat
 def test_no_file_of_a_bundle_of_changes_is_whole_but_those_declared_so(tmp_path: Path, before: Bundle) -> None:
     base = read(before, tmp_path)
     merged = read_over(base, before.delta(before.with_user("u-0003", givenName="Zoe")), tmp_path)
-    assert not any(merged.whole(stem) for stem in ("orgs", "users", "classes", "enrollments", "academicSessions"))
-    assert all(base.whole(stem) for stem in ("orgs", "users", "classes", "enrollments"))
+    assert not any(merged.is_full(stem) for stem in ("orgs", "users", "classes", "enrollments", "academicSessions"))
+    assert all(base.is_full(stem) for stem in ("orgs", "users", "classes", "enrollments"))
 
 
 @VERSIONS
@@ -165,7 +165,7 @@ class TestMixed:
     def test_a_whole_file_takes_the_place_of_all_its_earlier_rows(self, tmp_path: Path) -> None:
         made = changes(enrollments=[]).with_rows("users", SMALL.tables["users"][:9])
         merged = read_over(read(SMALL, tmp_path), made, tmp_path)
-        assert (merged.users.height, merged.whole("users"), merged.whole("enrollments")) == (9, True, False)
+        assert (merged.users.height, merged.is_full("users"), merged.is_full("enrollments")) == (9, True, False)
         assert "u-0010" not in merged.enrollments["user"]
         assert merged.enrollments.height == 18
         assert merged.quarantine.height == 0
@@ -197,16 +197,16 @@ class TestMixed:
     def test_people_of_1_2_are_whole_only_where_both_of_their_files_are(self, tmp_path: Path) -> None:
         base = read(NEW, tmp_path)
         users = changes("1.2", roles=[]).with_rows("users", NEW.tables["users"])
-        assert not read_over(base, users, tmp_path).whole("users")
+        assert not read_over(base, users, tmp_path).is_full("users")
         both = changes("1.2", classes=[]).with_rows("users", NEW.tables["users"])
         both = both.with_rows("roles", NEW.tables["roles"])
-        assert read_over(base, both, tmp_path).whole("users")
+        assert read_over(base, both, tmp_path).is_full("users")
 
     def test_a_file_that_nobody_declares_beside_changes_takes_nothing_away(self, tmp_path: Path) -> None:
         made = changes(users=[]).raw("classes.csv", changes(classes=[]).text("classes").encode())
         declared = made.files()["manifest.csv"].replace(b"file.classes,bulk\n", b"")
         merged = read_over(read(SMALL, tmp_path), made.raw("manifest.csv", declared), tmp_path)
-        assert (merged.classes.height, merged.whole("classes")) == (8, False)
+        assert (merged.classes.height, merged.is_full("classes")) == (8, False)
         assert "classes.csv is not declared; it counts as delta, as other files" in [
             each.message for each in merged.diagnostics
         ]

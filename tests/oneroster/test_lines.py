@@ -231,7 +231,7 @@ def test_every_row_is_read_as_pythons_csv_reads_it_or_the_file_is_refused(
     else:
         fields = ["sourced_id", "name", "type", "identifier", "parent"]
         assert [(row[-1], list(row[:-1])) for row in sheet.frame.select(*fields, "line").rows()] == expected
-        assert sheet.aside.height == 0
+        assert sheet.quarantine.height == 0
         return
     assert seen == (["unbalanced-quote"], True)
 
@@ -245,7 +245,7 @@ def test_no_text_loses_a_row_in_silence(body: str) -> None:
         read = read_rows("orgs.csv", data, 3, Kind.ORG)
     except Refusal:
         return
-    accounted = sorted([*read.rows["line"].to_list(), *read.aside["line"].to_list()])
+    accounted = sorted([*read.rows["line"].to_list(), *read.quarantine["line"].to_list()])
     text = dict(enumerate(data.decode().split("\n")[:-1], start=1))
     joined = "".join(read.rows["text"].to_list())
     for number in range(2, len(text) + 1):

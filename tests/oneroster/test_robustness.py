@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.bundle import read_zip
-from reconciler.oneroster.snapshot import Snapshot, quarantine_diagnostics
+from reconciler.oneroster.snapshot import Snapshot, build_quarantine_diagnostics
 from tests.support.rosters.bundles import bundle
 from tests.support.rosters.reading import NOW
 
@@ -44,7 +44,7 @@ def outcome(path: Path) -> Snapshot | None:
         snapshot = read_zip(path, fetched_at=NOW)
     except Refusal:
         return None
-    assert all(map(str, (*snapshot.diagnostics, *quarantine_diagnostics(snapshot.quarantine))))
+    assert all(map(str, (*snapshot.diagnostics, *build_quarantine_diagnostics(snapshot.quarantine))))
     return snapshot
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.diagnostic import Severity, Span
-from reconciler.oneroster.snapshot import quarantine_diagnostics
+from reconciler.oneroster.snapshot import build_quarantine_diagnostics
 from tests.support.rosters.bundles import bundle
 from tests.support.rosters.reading import codes, only, places, read
 
@@ -16,7 +16,7 @@ def test_an_unknown_role_sets_its_row_aside_and_says_what_was_meant(tmp_path: Pa
     snapshot = read(SMALL.with_user("u-0003", role="techer"), tmp_path)
     assert "u-0003" not in snapshot.users["sourced_id"]
     assert "u-0003" not in snapshot.roles["user"]
-    shown = only(quarantine_diagnostics(snapshot.quarantine, 10))
+    shown = only(build_quarantine_diagnostics(snapshot.quarantine, 10))
     assert str(shown) == (
         'users.csv:4:6: error: role "techer" is not a OneRoster role [unknown-role]\n'
         "    did you mean teacher? it must be one of student, teacher, aide, proctor, guardian, parent, relative,"
@@ -215,7 +215,7 @@ def test_no_message_repeats_a_name_or_an_address(tmp_path: Path) -> None:
     lines[8] = lines[8].replace("example.com", "quux.example") + ",Zebulon"
     snapshot = read(made.raw("users.csv", ("\n".join(lines) + "\n").encode()), tmp_path)
     assert snapshot.quarantine.height == 6
-    said = "\n".join(map(str, (*snapshot.diagnostics, *quarantine_diagnostics(snapshot.quarantine))))
+    said = "\n".join(map(str, (*snapshot.diagnostics, *build_quarantine_diagnostics(snapshot.quarantine))))
     assert "Zebulon" not in said
     assert "quux" not in said.lower()
 
@@ -224,7 +224,7 @@ def test_only_the_first_rows_of_a_rule_are_shown_and_the_rest_counted(tmp_path: 
     made = SMALL
     for number in range(3, 8):
         made = made.with_user(f"u-000{number}", role="wizard")
-    shown = quarantine_diagnostics(read(made.with_user("u-0008", givenName=""), tmp_path).quarantine, 2)
+    shown = build_quarantine_diagnostics(read(made.with_user("u-0008", givenName=""), tmp_path).quarantine, 2)
     assert [(each.code, each.severity.value, each.span and each.span.line) for each in shown] == [
         ("unknown-role", "error", 4),
         ("unknown-role", "error", 5),

@@ -20,8 +20,8 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.politeness import Hosts
-from reconciler.oneroster.sources.interface import Step
+from reconciler.network.politeness import HostThrottle
+from reconciler.oneroster.sources.interface import FetchProgress
 from reconciler.oneroster.sources.sftp import connection
 from reconciler.oneroster.sources.sftp import session as line
 from reconciler.oneroster.sources.sftp.account import SftpAccount
@@ -76,14 +76,14 @@ def test_a_line_that_breaks_each_time_is_given_up(sftp_home: sshd.Home, content:
     with breaking(sftp_home.server.port, *[Break(TALK)] * 20) as proxy, sftp_home.server.attempts() as attempts:
         found = fetching.refused(sftp_home.account("roster.bin", port=proxy.port))
     assert found.code == "connection-lost"
-    assert proxy.connections == len(attempts) == 1 + line.MOST_RECONNECTIONS
+    assert proxy.connections == len(attempts) == 1 + line.MAX_RECONNECTIONS
     assert fetching.waits == [5.0, 1.0, 2.0, 4.0, 8.0, 16.0]
 
 
 def test_a_server_that_goes_quiet_counts_as_a_break(
     sftp_home: sshd.Home, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "ANSWER_TIMEOUT", 0.5)
+    monkeypatch.setattr(connection, "RESPONSE_TIMEOUT", 0.5)
     fetching = Fetching()
     with breaking(sftp_home.server.port, Break(TALK + SIZE // 2, "stall")) as proxy:
         assert fetching.content(sftp_home.account("roster.bin", port=proxy.port)) == content
@@ -145,7 +145,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_anew_and_no_more_than_thre
     once = iter([True])
     grow = growing(sftp_home, "roster.bin")
 
-    def heard(step: Step) -> None:
+    def heard(step: FetchProgress) -> None:
         if next(once, False):
             grow(step)
 
@@ -173,7 +173,7 @@ def test_a_file_that_is_replaced_while_the_line_is_down_is_read_from_its_beginni
 
 
 def test_a_file_that_vanishes_while_it_is_read_is_missing(sftp_home: sshd.Home, content: bytes) -> None:
-    def heard(_: Step) -> None:
+    def heard(_: FetchProgress) -> None:
         (sftp_home.path / "roster.bin").unlink(missing_ok=True)
 
     assert Fetching().refused(sftp_home.account("roster.bin"), heard).code == "remote-file-missing"
@@ -196,7 +196,7 @@ def test_a_file_that_comes_into_a_folder_between_two_looks_is_waited_for(sftp_ho
 
 
 def test_one_host_is_fetched_from_by_no_more_than_allowed_at_once(sftp_home: sshd.Home, content: bytes) -> None:
-    hosts = Hosts(1)
+    hosts = HostThrottle(1)
     busy: list[int] = []
     most: list[int] = []
 
@@ -254,15 +254,16 @@ ALONE = """
 import sys
 from datetime import timedelta
 from pydantic import SecretStr
-from reconciler.network.politeness import Hosts
-from reconciler.oneroster.sources.interface import Ask
+from reconciler.network.politeness import HostThrottle
+from reconciler.oneroster.sources.interface import FetchRequest
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.source import SftpSource
 from reconciler.model.diagnostic import Refusal
 port, user, path, key = sys.argv[1:]
 account = SftpAccount("127.0.0.1", int(port), user, path, key, SecretStr(sys.stdin.read()))
 try:
-    SftpSource(account, Hosts(), lambda _: True, sleep=lambda _: None).fetch(Ask("2026-11-23T10:00:00Z"))
+    source = SftpSource(account, HostThrottle(), lambda _: True, sleep=lambda _: None)
+    source.fetch(FetchRequest("2026-11-23T10:00:00Z"))
 except Refusal as refusal:
     print(refusal.diagnostics[0].code)
 """

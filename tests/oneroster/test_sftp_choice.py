@@ -14,29 +14,35 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.sftp import listing as marker
 from reconciler.oneroster.sources.sftp import messages as remarks
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from reconciler.oneroster.sources.sftp.download import goes_on
-from reconciler.oneroster.sources.sftp.find import TooManyLinks, absolute, check_path, resolved, within
-from reconciler.oneroster.sources.sftp.listing import (
-    Entry,
-    Facts,
-    Kind,
-    Pick,
-    chosen,
-    csv_files,
-    fitting,
-    in_order,
-    passed_over,
+from reconciler.oneroster.sources.sftp.download import is_unchanged
+from reconciler.oneroster.sources.sftp.find import (
+    TooManyLinksError,
+    check_path,
+    is_within,
+    make_absolute,
+    resolve_links,
 )
-from reconciler.oneroster.sources.sftp.messages import listed, shown
-from reconciler.oneroster.sources.sftp.target import RemoteFile, Target
+from reconciler.oneroster.sources.sftp.listing import (
+    EntryKind,
+    FileFacts,
+    Pick,
+    RemoteEntry,
+    choose_roster_file,
+    is_ignored,
+    match_entries,
+    sort_entries,
+    split_csv_files,
+)
+from reconciler.oneroster.sources.sftp.messages import format_names, sanitize_name
+from reconciler.oneroster.sources.sftp.target import RemoteFile, RemoteRoster
 
 NOW = 1_800_000_000.0
 DAY = 86_400
 
 
-def entry(name: str, age: float = 0, kind: Kind = "file", size: int = 10) -> Entry:
+def entry(name: str, age: float = 0, kind: EntryKind = "file", size: int = 10) -> RemoteEntry:
     """age: days before now; below 0, in the future."""
-    return Entry(name, kind, Facts(size, int(NOW - age * DAY)))
+    return RemoteEntry(name, kind, FileFacts(size, int(NOW - age * DAY)))
 
 
 @pytest.mark.parametrize(
@@ -56,23 +62,23 @@ def entry(name: str, age: float = 0, kind: Kind = "file", size: int = 10) -> Ent
     ],
 )
 def test_what_is_unfinished_hidden_or_a_marker_is_no_roster(name: str) -> None:
-    assert passed_over(name, ".ready")
-    assert fitting([entry(name)], "*", ".ready") == []
+    assert is_ignored(name, ".ready")
+    assert match_entries([entry(name)], "*", ".ready") == []
 
 
 @pytest.mark.parametrize("name", ["roster.zip", "department.zip", "tmp.zip", "roster.done.zip", "part"])
 def test_other_names_may_be_one(name: str) -> None:
-    assert not passed_over(name, ".ready")
-    assert [each.name for each in fitting([entry(name)], "*", ".ready")] == [name]
+    assert not is_ignored(name, ".ready")
+    assert [each.name for each in match_entries([entry(name)], "*", ".ready")] == [name]
 
 
 def test_folders_and_devices_fit_no_pattern() -> None:
     entries = [entry("a.zip", kind="folder"), entry("b.zip", kind="other"), entry("c.zip", kind="link")]
-    assert [each.name for each in fitting(entries, "*.zip")] == ["c.zip"]
+    assert [each.name for each in match_entries(entries, "*.zip")] == ["c.zip"]
 
 
 def test_a_pattern_tells_upper_case_from_lower() -> None:
-    assert fitting([entry("ROSTER.ZIP")], "*.zip") == []
+    assert match_entries([entry("ROSTER.ZIP")], "*.zip") == []
 
 
 @pytest.mark.parametrize(
@@ -87,36 +93,36 @@ def test_a_pattern_tells_upper_case_from_lower() -> None:
     ],
 )
 def test_the_declared_rule_takes_one_and_lists_the_others(
-    pick: Pick, entries: list[Entry], taken: str, others: tuple[str, ...]
+    pick: Pick, entries: list[RemoteEntry], taken: str, others: tuple[str, ...]
 ) -> None:
-    choice = chosen(entries, pick, NOW)
-    assert choice.taken is not None
-    assert (choice.taken.name, choice.others, choice.incomplete) == (taken, others, ())
+    choice = choose_roster_file(entries, pick, NOW)
+    assert choice.best is not None
+    assert (choice.best.name, choice.other_names, choice.incomplete_names) == (taken, others, ())
 
 
 def test_a_newer_file_without_its_marker_is_passed_over_and_named() -> None:
     entries = [entry("new.zip", 0), entry("old.zip", 1), entry("older.zip", 2)]
-    choice = chosen(entries, "newest", NOW, {"new.zip": False, "old.zip": True, "older.zip": True})
-    assert choice.taken is not None
-    assert (choice.taken.name, choice.incomplete, choice.others) == ("old.zip", ("new.zip",), ("older.zip",))
+    choice = choose_roster_file(entries, "newest", NOW, {"new.zip": False, "old.zip": True, "older.zip": True})
+    assert choice.best is not None
+    assert (choice.best.name, choice.incomplete_names, choice.other_names) == ("old.zip", ("new.zip",), ("older.zip",))
 
 
 def test_where_no_file_has_its_marker_none_is_taken() -> None:
-    choice = chosen([entry("a.zip")], "newest", NOW, {})
-    assert (choice.taken, choice.incomplete) == (None, ("a.zip",))
+    choice = choose_roster_file([entry("a.zip")], "newest", NOW, {})
+    assert (choice.best, choice.incomplete_names) == (None, ("a.zip",))
 
 
 @given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=4), st.integers(-9, 9)), unique_by=lambda pair: pair[0]))
 def test_the_choice_does_not_depend_on_the_order_of_a_listing(pairs: list[tuple[str, int]]) -> None:
     entries = [entry(name, age) for name, age in pairs]
     for pick in ("newest", "last_by_name"):
-        assert chosen(entries, pick, NOW) == chosen(entries[::-1], pick, NOW)  # type: ignore[arg-type]
-        assert sorted(each.name for each in in_order(entries, pick, NOW)) == sorted(name for name, _ in pairs)  # type: ignore[arg-type]
+        assert choose_roster_file(entries, pick, NOW) == choose_roster_file(entries[::-1], pick, NOW)  # type: ignore[arg-type]
+        assert sorted(each.name for each in sort_entries(entries, pick, NOW)) == sorted(name for name, _ in pairs)  # type: ignore[arg-type]
 
 
 @given(st.text("ab.*?", min_size=1, max_size=5), st.lists(st.text("ab.", min_size=1, max_size=4), unique=True))
 def test_what_fits_is_what_a_shell_would_list(pattern: str, names: list[str]) -> None:
-    found = {each.name for each in fitting([entry(name) for name in names], pattern)}
+    found = {each.name for each in match_entries([entry(name) for name in names], pattern)}
     assert found == {name for name in names if fnmatch.fnmatchcase(name, pattern) and not name.startswith(".")}
 
 
@@ -130,17 +136,17 @@ def test_of_a_folder_the_csv_files_are_kept_by_name_and_all_else_is_named() -> N
         entry(".orgs.csv"),
         entry("x.csv", kind="folder"),
     ]
-    kept, left = csv_files(entries)
+    kept, left = split_csv_files(entries)
     assert [each.name for each in kept] == ["orgs.csv", "users.CSV"]
     assert left == [".orgs.csv", "notes.txt", "old", "users.csv.filepart", "x.csv"]
 
 
 @pytest.mark.parametrize(
     ("found", "state"),
-    [(None, "missing"), (Facts(0, 99), "older"), (Facts(0, 100), "done"), (Facts(0, 101), "done")],
+    [(None, "missing"), (FileFacts(0, 99), "older"), (FileFacts(0, 100), "done"), (FileFacts(0, 101), "done")],
 )
-def test_a_marker_counts_unless_it_is_older_than_the_roster(found: Facts | None, state: str) -> None:
-    assert marker.state(Facts(5, 100), found) == state
+def test_a_marker_counts_unless_it_is_older_than_the_roster(found: FileFacts | None, state: str) -> None:
+    assert marker.get_marker_state(FileFacts(5, 100), found) == state
 
 
 ONE, OTHER = (hashlib.sha256(text).hexdigest() for text in (b"one", b"other"))
@@ -165,14 +171,14 @@ ONE, OTHER = (hashlib.sha256(text).hexdigest() for text in (b"one", b"other"))
     ],
 )
 def test_a_digest_is_read_as_sha256sum_writes_it(text: str, digest: str | None) -> None:
-    assert marker.digest_of(text, "roster.zip") == digest
+    assert marker.find_digest(text, "roster.zip") == digest
 
 
 def test_of_a_folder_each_file_has_its_digest_and_each_digest_its_file() -> None:
     path, names = "/out/daily", ["orgs.csv", "users.csv"]
     fits = {"orgs.csv": ONE, "users.csv": OTHER, "readme.txt": ONE}
-    assert remarks.digests_that_do_not_fit(path, ".sha256", fits, names) == ()
-    problems = remarks.digests_that_do_not_fit(path, ".sha256", {"orgs.csv": ONE, "classes.csv": ONE}, names)
+    assert remarks.check_digest_names(path, ".sha256", fits, names) == ()
+    problems = remarks.check_digest_names(path, ".sha256", {"orgs.csv": ONE, "classes.csv": ONE}, names)
     assert [each.code for each in problems] == ["file-of-digest-missing", "digest-unreadable"]
     assert "classes.csv" in problems[0].message
     assert "users.csv" in problems[1].message
@@ -189,7 +195,7 @@ def test_of_a_folder_each_file_has_its_digest_and_each_digest_its_file() -> None
     ],
 )
 def test_a_path_begins_at_the_root_or_where_one_signs_in(path: str, home: str, found: str) -> None:
-    assert absolute(path, home) == found
+    assert make_absolute(path, home) == found
 
 
 LINKS = {
@@ -217,55 +223,55 @@ LINKS = {
     ],
 )
 def test_every_link_of_a_path_is_followed(path: str, end: str, stays: bool) -> None:
-    assert resolved(path, LINKS.get) == end
-    assert within(posixpath.dirname(path), end) is stays
+    assert resolve_links(path, LINKS.get) == end
+    assert is_within(posixpath.dirname(path), end) is stays
 
 
 @pytest.mark.parametrize("path", ["/out/round", "/out/self"])
 def test_links_that_lead_in_a_circle_are_given_up(path: str) -> None:
-    with pytest.raises(TooManyLinks):
-        resolved(path, LINKS.get)
+    with pytest.raises(TooManyLinksError):
+        resolve_links(path, LINKS.get)
 
 
 @given(st.dictionaries(st.sampled_from(["/a", "/b", "/a/b"]), st.sampled_from(["b", "..", "/a", "../a/./b", "/"])))
 def test_what_is_followed_has_no_links_left(links: dict[str, str]) -> None:
     try:
-        end = resolved("/a/b/c", links.get)
-    except TooManyLinks:
+        end = resolve_links("/a/b/c", links.get)
+    except TooManyLinksError:
         return
     parts = [part for part in end.split("/") if part]
     assert not {"/" + "/".join(parts[: count + 1]) for count in range(len(parts))} & set(links)
-    assert resolved(end, links.get) == end
+    assert resolve_links(end, links.get) == end
 
 
 def test_a_folder_is_not_within_one_whose_name_begins_alike() -> None:
-    assert not within("/out", "/outside/roster.zip")
-    assert within("/", "/roster.zip")
+    assert not is_within("/out", "/outside/roster.zip")
+    assert is_within("/", "/roster.zip")
 
 
 @pytest.mark.parametrize(
-    ("now", "goes"), [(Facts(5, 9), True), (Facts(6, 9), False), (Facts(5, 10), False), (None, False)]
+    ("now", "goes"), [(FileFacts(5, 9), True), (FileFacts(6, 9), False), (FileFacts(5, 10), False), (None, False)]
 )
-def test_a_transfer_goes_on_only_in_the_very_same_file(now: Facts | None, goes: bool) -> None:
-    assert goes_on(Facts(5, 9), now) is goes
+def test_a_transfer_goes_on_only_in_the_very_same_file(now: FileFacts | None, goes: bool) -> None:
+    assert is_unchanged(FileFacts(5, 9), now) is goes
 
 
-def target(*files: tuple[str, int, int], digests: dict[str, str] | None = None) -> Target:
-    made = tuple(RemoteFile(name, f"/out/{name}", Facts(size, mtime)) for name, size, mtime in files)
-    return Target("/out", made, True, digests or {})
+def target(*files: tuple[str, int, int], digests: dict[str, str] | None = None) -> RemoteRoster:
+    made = tuple(RemoteFile(name, f"/out/{name}", FileFacts(size, mtime)) for name, size, mtime in files)
+    return RemoteRoster("/out", made, True, digests or {})
 
 
 def test_two_looks_agree_only_when_nothing_came_went_or_changed() -> None:
     first = target(("orgs.csv", 5, 9), ("users.csv", 5, 9))
-    assert first.is_as(target(("orgs.csv", 5, 9), ("users.csv", 5, 9)))
+    assert first.is_same_as(target(("orgs.csv", 5, 9), ("users.csv", 5, 9)))
     for other, name in (
         (target(("orgs.csv", 5, 9)), "users.csv"),
         (target(("orgs.csv", 5, 9), ("users.csv", 6, 9)), "users.csv"),
         (target(("orgs.csv", 5, 8), ("users.csv", 5, 9)), "orgs.csv"),
         (target(("orgs.csv", 5, 9), ("users.csv", 5, 9), digests={"orgs.csv": ONE}), "/out"),
     ):
-        assert not first.is_as(other)
-        assert other.differs_in(first) == name
+        assert not first.is_same_as(other)
+        assert other.find_difference(first) == name
 
 
 def account(path: str, **more: object) -> SftpAccount:
@@ -291,7 +297,7 @@ def test_a_path_that_cannot_be_meant_is_refused_before_anybody_is_asked(path: st
 
 def test_a_missing_name_is_told_with_ten_of_those_that_lie_there() -> None:
     there = [f"file-{number:02}.zip" for number in range(12)]
-    said = remarks.missing("/out/file-99.zip", "/out/file-99.zip", there)
+    said = remarks.make_file_missing_error("/out/file-99.zip", "/out/file-99.zip", there)
     assert "file-09.zip and 2 more" in said.message
     assert "file-10.zip" not in said.message
     assert said.hint is not None
@@ -299,16 +305,16 @@ def test_a_missing_name_is_told_with_ten_of_those_that_lie_there() -> None:
 
 
 def test_a_name_that_differs_in_case_alone_is_suggested() -> None:
-    said = remarks.missing("/out/roster.zip", "/out/roster.zip", ["Roster.ZIP", "notes.txt"])
+    said = remarks.make_file_missing_error("/out/roster.zip", "/out/roster.zip", ["Roster.ZIP", "notes.txt"])
     assert "did you mean Roster.ZIP?" in str(said.hint)
 
 
 @given(st.lists(st.text(max_size=200), max_size=30))
 def test_names_are_shown_without_what_a_terminal_obeys(names: list[str]) -> None:
-    assert listed(names).isprintable()
-    assert len(listed(names)) < 10 * 90 + 30
+    assert format_names(names).isprintable()
+    assert len(format_names(names)) < 10 * 90 + 30
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31mb", "a\u202eb", "a\nb", "a\udcffb", "a\x00b"])
 def test_a_name_turns_no_line_around(name: str) -> None:
-    assert shown(name).startswith("a?")
+    assert sanitize_name(name).startswith("a?")

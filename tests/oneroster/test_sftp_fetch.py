@@ -24,11 +24,11 @@ from paramiko.packet import Packetizer
 from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal, Severity
-from reconciler.network.politeness import Hosts
+from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.bundle import read_bundle
-from reconciler.oneroster.sources.interface import Ask
+from reconciler.oneroster.sources.interface import FetchRequest
 from reconciler.oneroster.sources.sftp import find as looking
-from reconciler.oneroster.sources.sftp.credentials import asked_for, pinned, private_key
+from reconciler.oneroster.sources.sftp.credentials import list_signature_algorithms, load_private_key, parse_host_key
 from reconciler.oneroster.sources.sftp.source import SftpSource
 from tests.support.rosters.bundles import bundle
 from tests.support.servers import sshd
@@ -91,10 +91,10 @@ def test_a_key_that_was_cut_while_pasting_is_told_as_that(sftp_home: sshd.Home) 
 
 
 def test_rsa_keys_are_asked_for_by_their_safe_signatures_first() -> None:
-    wanted = pinned(rsa_line())
-    assert asked_for(wanted)[:2] == ("rsa-sha2-512", "rsa-sha2-256")
-    assert set(asked_for(wanted)) == set(asked_for(None))
-    assert "ssh-rsa" not in asked_for(None)
+    wanted = parse_host_key(rsa_line())
+    assert list_signature_algorithms(wanted)[:2] == ("rsa-sha2-512", "rsa-sha2-256")
+    assert set(list_signature_algorithms(wanted)) == set(list_signature_algorithms(None))
+    assert "ssh-rsa" not in list_signature_algorithms(None)
 
 
 def rsa_line() -> str:
@@ -128,7 +128,7 @@ def test_keys_are_read_in_every_form_that_they_are_kept_in(curve: ec.EllipticCur
     text = made.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
     line = made.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     for given in (text, text.replace("\n", "\r\n"), f"\n{text.strip()}"):
-        assert private_key(SecretStr(given)).get_base64() == line.split()[1]
+        assert load_private_key(SecretStr(given)).get_base64() == line.split()[1]
 
 
 def test_a_key_under_a_passphrase_and_a_key_that_is_none_are_two_diagnoses(sftp_home: sshd.Home) -> None:
@@ -302,7 +302,7 @@ def test_a_roster_that_is_too_large_is_refused_before_a_byte_is_read(sftp_home: 
 
 
 def test_a_folder_of_too_many_names_is_not_read_in_part(sftp_home: sshd.Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "MOST_NAMES", 100)
+    monkeypatch.setattr(looking, "MAX_NAMES", 100)
     (sftp_home.path / "daily").mkdir()
     for number in range(101):
         (sftp_home.path / "daily" / f"{number}.csv").touch()
@@ -346,9 +346,9 @@ def test_a_transfer_outlives_new_keys_of_the_connection(sftp_home: sshd.Home, mo
 
 
 def test_a_host_that_is_private_is_reached_only_where_it_is_allowed(sftp_home: sshd.Home, roster: bytes) -> None:
-    source = SftpSource(sftp_home.account(), Hosts(), lambda _: False)
+    source = SftpSource(sftp_home.account(), HostThrottle(), lambda _: False)
     with pytest.raises(Refusal) as refusal:
-        source.fetch(Ask("2026-11-23T10:00:00Z"))
+        source.fetch(FetchRequest("2026-11-23T10:00:00Z"))
     assert [each.code for each in refusal.value.diagnostics] == ["private-host"]
 
 

@@ -10,33 +10,33 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from reconciler.config.fields.addresses import HOST_KEY
+from reconciler.config.fields.addresses import HOST_KEY_PATTERN
 from reconciler.model.diagnostic import Refusal, Severity
-from reconciler.oneroster.sources.interface import Ask, Finding
+from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from tests.support.rosters.bundles import bundle
 from tests.support.servers import sshd
 from tests.support.sources.sftp_fetch import Fetching, now
 
 
-def probed(account: SftpAccount) -> tuple[Finding, ...]:
-    return Fetching().source(account).probe(Ask(now()))
+def probed(account: SftpAccount) -> tuple[ProbeFinding, ...]:
+    return Fetching().source(account).probe(FetchRequest(now()))
 
 
-def named(findings: tuple[Finding, ...], name: str) -> list[Finding]:
+def named(findings: tuple[ProbeFinding, ...], name: str) -> list[ProbeFinding]:
     return [each for each in findings if each.name == name]
 
 
-def errors(findings: tuple[Finding, ...]) -> list[str]:
+def errors(findings: tuple[ProbeFinding, ...]) -> list[str]:
     return [each.name for each in findings if each.severity is Severity.ERROR]
 
 
-def keys_are_all_of(server: sshd.Sshd, findings: tuple[Finding, ...]) -> bool:
+def keys_are_all_of(server: sshd.Sshd, findings: tuple[ProbeFinding, ...]) -> bool:
     """Each line pastes into YAML, and each fingerprint is the one that OpenSSH prints."""
     found = {}
     for each in named(findings, "host-key"):
         line = each.value.removeprefix("host_key: ")
-        assert HOST_KEY.fullmatch(line)
+        assert HOST_KEY_PATTERN.fullmatch(line)
         shown = subprocess.run(["ssh-keygen", "-lf", "-"], input=line, check=True, capture_output=True, text=True)
         assert each.remark.startswith(f"{shown.stdout.split()[1]};")
         found[line.split()[0]] = line

@@ -67,12 +67,12 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("BLOCK", 8), ("AHEAD", 6), ("FEW", 3)):
+    for name, value in (("BLOCK_BYTES", 8), ("MAX_PENDING_READS", 6), ("MIN_PENDING_READS", 3)):
         monkeypatch.setattr(wire, name, value)
 
 
 def read(server: Server, begin: int, end: int) -> bytes:
-    return b"".join(wire.blocks(server, b"handle", begin, end))  # type: ignore[arg-type]
+    return b"".join(wire.read_blocks(server, b"handle", begin, end))  # type: ignore[arg-type]
 
 
 @given(st.binary(max_size=300), st.integers(1, 12), st.integers(0, 99), st.integers(0, 300), st.integers(0, 400))
@@ -120,7 +120,7 @@ class Folder:
 
 
 def names(folder: Folder, most: int) -> list[str]:
-    return [name for name, _ in wire.entries(folder, "/out", most)]  # type: ignore[arg-type]
+    return [name for name, _ in wire.list_entries(folder, "/out", most)]  # type: ignore[arg-type]
 
 
 def test_a_listing_gives_its_names_and_no_more_than_are_wanted() -> None:
@@ -145,9 +145,9 @@ def test_a_name_without_bound_is_no_name() -> None:
         names(Folder(["a" * 5000]), 10)
 
 
-@pytest.mark.parametrize("length", [0, wire.LARGEST_PACKET + 1, 2**32 - 1])
+@pytest.mark.parametrize("length", [0, wire.MAX_SFTP_PACKET + 1, 2**32 - 1])
 def test_a_packet_without_bound_is_not_read(length: int) -> None:
-    class Wire(wire.Client):
+    class Wire(wire.BoundedSftpClient):
         def __init__(self) -> None:
             """Without a server."""
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import Severity
-from reconciler.oneroster.strict.check import Letter, check_letter
+from reconciler.oneroster.strict.check import StrictReport, check_against_standard
 from reconciler.oneroster.strict.rules import REFUSALS, RULES
 from reconciler.oneroster.strict.tables import TABLES
 from tests.support.rosters.bundles import Bundle
@@ -26,8 +26,8 @@ SCRAPS = st.sampled_from(
 VALUE = "Zebra77"
 
 
-def outcome(path: Path, most: int | None = None) -> Letter:
-    letter = check_letter(path, most=most)
+def outcome(path: Path, most: int | None = None) -> StrictReport:
+    letter = check_against_standard(path, most=most)
     assert all(map(str, letter.diagnostics))
     listed = Counter(each.code for each in letter.diagnostics if each.severity is not Severity.INFO)
     assert listed.keys() <= RULES.keys() | REFUSALS.keys()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.oneroster.standard.tables import ENUMERATIONS_1_1, ENUMERATIONS_1_2, EXTENSIBLE, STANDARDS
-from reconciler.oneroster.strict.page import page
+from reconciler.oneroster.strict.page import render_page
 from reconciler.oneroster.strict.rules import REFUSALS, RULES
-from reconciler.oneroster.strict.tables import TABLES, WORDS, Type
+from reconciler.oneroster.strict.tables import TABLES, WORDS, StrictType
 
 PAGE = Path(__file__).parents[2] / "docs" / "strict.md"
 
@@ -57,7 +57,7 @@ def test_what_refers_by_its_name_is_a_reference_to_a_file_of_the_version(version
         for column in table.columns[1:]:
             assert (column.target is not None) == column.name.endswith(("SourcedId", "SourcedIds"))
         for column in table.columns:
-            assert column.target is None or (column.target in TABLES[version] and column.type is Type.GUID)
+            assert column.target is None or (column.target in TABLES[version] and column.type is StrictType.GUID)
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
@@ -65,9 +65,9 @@ def test_every_column_that_is_a_day_or_a_truth_by_its_name_is_typed(version: str
     for table in TABLES[version].values():
         for column in table.columns:
             if column.name.endswith("Date"):
-                assert column.type is Type.DATE, column
+                assert column.type is StrictType.DATE, column
             if column.name in ("enabledUser", "primary", "asian", "white", "late", "missing"):
-                assert column.type is Type.BOOLEAN, column
+                assert column.type is StrictType.BOOLEAN, column
 
 
 @pytest.mark.parametrize(("version", "known"), [("1.1", ENUMERATIONS_1_1), ("1.2", ENUMERATIONS_1_2)])
@@ -87,4 +87,6 @@ def test_enumerations_have_the_words_that_the_intake_knows(
 
 
 def test_the_page_of_the_documentation_is_made_of_the_tables() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "python -m reconciler.oneroster.strict.page > docs/strict.md"
+    assert PAGE.read_text(encoding="utf-8") == render_page(), (
+        "python -m reconciler.oneroster.strict.page > docs/strict.md"
+    )

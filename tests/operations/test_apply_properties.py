@@ -18,12 +18,12 @@ from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ZipSync
 from reconciler.model.change import Create
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.plan import CustomerPlan, Outcome, Seen
+from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition
 from reconciler.model.reason import Reason
 from reconciler.oneroster.bundle import read_zip
-from reconciler.operations.plan.roster import Terms, compare_roster, known_roster
-from reconciler.planning.customer_plan import customer_plan
-from reconciler.planning.roster.desired import desire
+from reconciler.operations.plan.roster import RosterSettings, compare_roster, read_stored_roster
+from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.roster.desired import build_desired_roster
 from reconciler.store.open import Store
 from reconciler.store.write.apply import apply_customer
 from tests.support.rosters.bundles import Bundle, bundle
@@ -31,7 +31,7 @@ from tests.support.rosters.bundles import Bundle, bundle
 RULES = OneRosterRostering(
     type="oneroster", client_partner_id="d-1", match_with="identifier", sync=ZipSync(type="zip"), limits=Limits()
 )
-TERMS = Terms(
+TERMS = RosterSettings(
     Customer(
         kind="customer",
         id="d",
@@ -83,12 +83,12 @@ def varied(steps: list[tuple[str, str, int]]) -> Bundle:
 def planned(store: Store, customer: str, made: Bundle) -> CustomerPlan:
     with tempfile.TemporaryDirectory() as folder:
         snapshot = read_zip(made.zip(Path(folder) / "day.zip"), fetched_at="2026-11-22T00:00:00Z")
-    with store.reading() as reader:
-        record = reader.customers().get(customer)
-        compared = compare_roster(snapshot, TERMS, reader, known_roster(reader, record.id if record else None))
-        seen = Seen(record.version if record else None, record.settings_digest if record else None, "x")
+    with store.open_reader() as reader:
+        record = reader.read_customers().get(customer)
+        compared = compare_roster(snapshot, TERMS, reader, read_stored_roster(reader, record.id if record else None))
+        seen = PlanPrecondition(record.version if record else None, record.settings_digest if record else None, "x")
     declared = () if record else (create(customer),)
-    return customer_plan(
+    return build_customer_plan(
         customer,
         "D",
         seen=seen,
@@ -96,8 +96,8 @@ def planned(store: Store, customer: str, made: Bundle) -> CustomerPlan:
         unchanged_documents={},
         settings=SETTINGS if declared else None,
         roster=compared.decision,
-        belongings=compared.belongings,
-        snapshot=compared.kept,
+        impact=compared.impact,
+        snapshot=compared.snapshot_frames,
         facts=compared.facts,
     )
 
@@ -114,14 +114,14 @@ def applied(store: Store, customer: str, made: Bundle) -> CustomerPlan:
 
 def held(store: Store, customer: str) -> dict[Kind, list[tuple[object, ...]]]:
     """Everything alive, in words of the roster."""
-    with store.reading() as reader:
-        number = reader.customers()[customer].id
-        index = reader.enrollment_index(number)
+    with store.open_reader() as reader:
+        number = reader.read_customers()[customer].id
+        index = reader.read_enrollment_index(number)
         frames = {
-            Kind.ORG: reader.orgs(number),
-            Kind.USER: reader.users(number).filter(pl.col("sourced_id").is_not_null()),
-            Kind.CLASS: reader.classes(number),
-            Kind.ENROLLMENT: reader.enrollments_by_id(number, index["id"]),
+            Kind.ORG: reader.read_orgs(number),
+            Kind.USER: reader.read_users(number).filter(pl.col("sourced_id").is_not_null()),
+            Kind.CLASS: reader.read_classes(number),
+            Kind.ENROLLMENT: reader.read_enrollments_by_id(number, index["id"]),
         }
     return {
         kind: frame.filter(~pl.col("tombstoned")).select("sourced_id", "fingerprint").sort("sourced_id").rows()
@@ -132,7 +132,7 @@ def held(store: Store, customer: str) -> dict[Kind, list[tuple[object, ...]]]:
 def wanted(made: Bundle) -> dict[Kind, list[tuple[object, ...]]]:
     with tempfile.TemporaryDirectory() as folder:
         snapshot = read_zip(made.zip(Path(folder) / "day.zip"), fetched_at="x")
-    frames = desire(snapshot, "d-1", None).frames
+    frames = build_desired_roster(snapshot, "d-1", None).frames
     return {kind: frames[kind].select("sourced_id", "fingerprint").sort("sourced_id").rows() for kind in ROSTER_KINDS}
 
 
@@ -159,6 +159,6 @@ def test_an_applied_roster_is_what_the_store_holds(store: Store, first: list, la
 
 
 def ids(store: Store, customer: str) -> dict[object, object]:
-    with store.reading() as reader:
-        users = reader.users(reader.customers()[customer].id).filter(~pl.col("tombstoned"))
+    with store.open_reader() as reader:
+        users = reader.read_users(reader.read_customers()[customer].id).filter(~pl.col("tombstoned"))
     return dict(users.select("sourced_id", "id").rows())

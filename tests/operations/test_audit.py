@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.operations.actor import ADDRESS_LENGTH, NAME_LENGTH, actor, git_commit
+from reconciler.operations.actor import ADDRESS_LENGTH, NAME_LENGTH, find_actor, find_git_commit
 from tests.support.customers.project import Project
 
 GITHUB = {
@@ -28,58 +28,58 @@ GITLAB = {
 
 
 def test_a_github_run_names_its_person_and_its_address() -> None:
-    assert actor(GITHUB) == "ada (https://github.example/reader/customers/actions/runs/77)"
+    assert find_actor(GITHUB) == "ada (https://github.example/reader/customers/actions/runs/77)"
 
 
 def test_of_a_run_that_was_started_again_both_are_named() -> None:
     again = {**GITHUB, "GITHUB_TRIGGERING_ACTOR": "grace"}
-    assert actor(again).startswith("ada, started again by grace (https://")
+    assert find_actor(again).startswith("ada, started again by grace (https://")
 
 
 def test_a_gitlab_job_names_its_person_and_its_address() -> None:
-    assert actor(GITLAB) == "grace (https://gitlab.example/reader/-/jobs/5)"
+    assert find_actor(GITLAB) == "grace (https://gitlab.example/reader/-/jobs/5)"
 
 
 @pytest.mark.parametrize("system", [{}, GITHUB, GITLAB])
 def test_an_actor_given_by_hand_wins(system: dict[str, str]) -> None:
-    assert actor({**system, "RECONCILER_ACTOR": "Mary Lee"}).split(" (")[0] == "Mary Lee"
+    assert find_actor({**system, "RECONCILER_ACTOR": "Mary Lee"}).split(" (")[0] == "Mary Lee"
 
 
 def test_without_a_ci_system_it_is_the_user_of_the_machine() -> None:
-    assert actor({}) == f"{getpass.getuser()}@{socket.gethostname()}"
+    assert find_actor({}) == f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 @pytest.mark.parametrize("variable", ["RECONCILER_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"])
 @pytest.mark.parametrize("harm", ["\n", "\x1b[31m", "\x00", "\u202e", "\u2028", "\ufeff", "\udcff"])
 def test_what_would_break_or_turn_a_line_is_taken_out(variable: str, harm: str) -> None:
-    shown = actor({variable: f"ada{harm}run 7 by nobody"})
+    shown = find_actor({variable: f"ada{harm}run 7 by nobody"})
     assert shown in ("ada run 7 by nobody", "ada [31mrun 7 by nobody")
 
 
 def test_nothing_but_harm_is_no_name() -> None:
-    assert actor({"GITHUB_ACTOR": "\n\x00 "}) == actor({})
+    assert find_actor({"GITHUB_ACTOR": "\n\x00 "}) == find_actor({})
 
 
 def test_a_long_name_is_cut_and_a_long_address_left_out() -> None:
-    shown = actor({"RECONCILER_ACTOR": "x" * 100_000, "CI_JOB_URL": "https://ci.example/" + "y" * ADDRESS_LENGTH})
+    shown = find_actor({"RECONCILER_ACTOR": "x" * 100_000, "CI_JOB_URL": "https://ci.example/" + "y" * ADDRESS_LENGTH})
     assert shown == "x" * (NAME_LENGTH - 1) + "…"
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "https://ci.example/a b", "https://ci.example/\n", "7"])
 def test_what_is_no_address_is_left_out(address: str) -> None:
-    assert actor({"GITLAB_USER_LOGIN": "grace", "CI_JOB_URL": address}) == "grace"
+    assert find_actor({"GITLAB_USER_LOGIN": "grace", "CI_JOB_URL": address}) == "grace"
 
 
 def test_the_commit_is_the_checkouts_and_outside_of_one_the_ci_systems(tmp_path: Path) -> None:
-    assert git_commit(tmp_path, {}) is None
-    assert git_commit(tmp_path, GITHUB) == "c" * 40
-    assert git_commit(tmp_path, GITLAB) == "d" * 40
-    assert git_commit(tmp_path, {"GITHUB_SHA": "main\nrun 9"}) is None
+    assert find_git_commit(tmp_path, {}) is None
+    assert find_git_commit(tmp_path, GITHUB) == "c" * 40
+    assert find_git_commit(tmp_path, GITLAB) == "d" * 40
+    assert find_git_commit(tmp_path, {"GITHUB_SHA": "main\nrun 9"}) is None
     git = ["git", "-C", str(tmp_path), "-c", "user.name=Ada", "-c", "user.email=ada@reader.example"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    assert git_commit(tmp_path, GITHUB) == head != "c" * 40
+    assert find_git_commit(tmp_path, GITHUB) == head != "c" * 40
 
 
 def test_history_shows_who_applied_and_where(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,12 +94,12 @@ def everything(project: Project) -> str:
     store = open_store(project.store_url, ENVIRONMENT, key=KEY)
     texts = []
     for volatile in (False, True):
-        with store.connected(volatile=volatile) as connection:
+        with store.open_connection(volatile=volatile) as connection:
             for table in tables(project, connection):
-                texts += [repr(row) for row in connection.rows(f"SELECT * FROM {table}")]
-    with store.reading() as reader:
-        for customer in reader.customers().values():
-            kept = reader.last_snapshot(customer.id)
+                texts += [repr(row) for row in connection.fetch_rows(f"SELECT * FROM {table}")]
+    with store.open_reader() as reader:
+        for customer in reader.read_customers().values():
+            kept = reader.load_last_snapshot(customer.id)
             texts += [frame.write_csv() for frame in (kept[1].values() if kept else ())]
     return "\n".join(texts)
 
@@ -151,7 +151,7 @@ def test_nothing_of_the_person_is_left_in_any_row_and_nothing_of_anybody_else_is
 
 def test_it_shows_first_who_and_what_would_go_masked_and_leaves_a_certificate(springfield: Project) -> None:
     shown = erase(springfield, ZED["sourcedId"])
-    pseudonym = StoreKey(KEY).pseudonym(Kind.USER, "springfield", ZED["sourcedId"])
+    pseudonym = StoreKey(KEY).make_pseudonym(Kind.USER, "springfield", ZED["sourcedId"])
     assert shown.out.startswith("To erase, request DSR-17: 1 person of springfield.")
     assert f"{pseudonym} · live · managed by roster · never signed in" in shown.out
     assert "1 person, 2 enrollments, 1 identity, 1 role at a school, 1 before-image" in shown.out
@@ -198,7 +198,7 @@ def test_the_bytes_of_the_stores_files_do_not_hold_the_person_any_more(springfie
 
 @pytest.mark.parametrize("by", ["username", "USERNAME", "pseudonym"])
 def test_a_person_is_found_by_username_and_pseudonym_too(springfield: Project, by: str) -> None:
-    pseudonym = StoreKey(KEY).pseudonym(Kind.USER, "springfield", ZED["sourcedId"])
+    pseudonym = StoreKey(KEY).make_pseudonym(Kind.USER, "springfield", ZED["sourcedId"])
     key = {"username": ZED["username"], "USERNAME": ZED["username"].upper(), "pseudonym": pseudonym}[by]
     erase(springfield, key)
     assert found(springfield) == []
@@ -408,8 +408,8 @@ def test_a_hold_that_names_the_person_says_so_no_more(springfield: Project) -> N
 def test_the_last_roster_keeps_everybody_else(springfield: Project) -> None:
     erase(springfield, ZED["sourcedId"])
     store = open_store(springfield.store_url, ENVIRONMENT, key=KEY)
-    with store.reading() as reader:
-        kept = reader.last_snapshot(reader.customers()["springfield"].id)
+    with store.open_reader() as reader:
+        kept = reader.load_last_snapshot(reader.read_customers()["springfield"].id)
     assert kept is not None
     parts: dict[str, pl.DataFrame] = dict(kept[1])
     assert set(parts["users"]["sourced_id"]) == set(DAY_ONE.ids("users"))
@@ -427,7 +427,7 @@ def test_an_erasure_that_fails_in_the_middle_leaves_the_person_as_they_were(
         raise StoreProblem("disk-full", "no space is left")
 
     before = others(springfield)
-    monkeypatch.setattr(erasure, "_remember", fails)
+    monkeypatch.setattr(erasure, "_save_anonymous_records", fails)
     assert "[disk-full]" in erase(springfield, ZED["sourcedId"], code=1).err
     assert found(springfield) == list(NAMES)
     assert others(springfield) == before

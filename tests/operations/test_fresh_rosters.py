@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.diagnostic import Refusal, Severity, error, warning
-from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Step
+from reconciler.model.diagnostic import Refusal, Severity, build_error, build_warning
+from reconciler.oneroster.sources.interface import FetchProgress, FetchRequest, ProbeFinding, SourceBundle
 from reconciler.operations.fetch import fresh
 from reconciler.operations.fetch import probe as looking
 from reconciler.operations.plan import make_plan as planning
@@ -36,25 +36,25 @@ class Given:
 
     made: Bundle | Refusal
     folder: Path
-    asked: list[Ask] = field(default_factory=list)
+    asked: list[FetchRequest] = field(default_factory=list)
     streams: list[io.BytesIO] = field(default_factory=list)
     host: str = "sis.example.org"
 
-    def fetch(self, ask: Ask) -> Fetched:
+    def fetch(self, ask: FetchRequest) -> SourceBundle:
         self.asked.append(ask)
-        ask.progress(Step("users", 30, 30, "rows", 1))
+        ask.progress(FetchProgress("users", 30, 30, "rows", 1))
         if isinstance(self.made, Refusal):
             raise self.made
         # Several are asked at once.
         stream = io.BytesIO(self.made.zip(self.folder / f"given-{id(self)}.zip").read_bytes())
         self.streams.append(stream)
-        noticed = (warning("page-clamp", "the server sends fewer rows than it is asked for"),)
-        return Fetched(stream, "api", "sis.example.org/ims/oneroster/v1p1", ask.fetched_at, noticed)
+        noticed = (build_warning("page-clamp", "the server sends fewer rows than it is asked for"),)
+        return SourceBundle(stream, "api", "sis.example.org/ims/oneroster/v1p1", ask.fetched_at, noticed)
 
-    def probe(self, ask: Ask) -> tuple[Finding, ...]:
+    def probe(self, ask: FetchRequest) -> tuple[ProbeFinding, ...]:
         return (
-            Finding("page-clamp", "500", "asked for 10,000 rows it sends 500"),
-            Finding("total", "none", severity=Severity.WARNING),
+            ProbeFinding("page-clamp", "500", "asked for 10,000 rows it sends 500"),
+            ProbeFinding("total", "none", severity=Severity.WARNING),
         )
 
 
@@ -65,13 +65,13 @@ Sources = dict[str, Given]
 def sources(monkeypatch: pytest.MonkeyPatch) -> Sources:
     """By customer; a customer that has none here fails as it would."""
     found: Sources = {}
-    real: Callable[..., Any] = fresh.source_of
+    real: Callable[..., Any] = fresh.create_source
 
     def source_of(workspace: Any, customer: Any, *rest: Any) -> Any:
         return found.get(customer.id) or real(workspace, customer, *rest)
 
-    monkeypatch.setattr(fresh, "source_of", source_of)
-    monkeypatch.setattr(looking, "source_of", source_of)
+    monkeypatch.setattr(fresh, "create_source", source_of)
+    monkeypatch.setattr(looking, "create_source", source_of)
     return found
 
 
@@ -105,7 +105,7 @@ def test_the_same_roster_by_file_and_by_fetch_is_the_same_plan(project: Project,
 def test_a_fetch_that_fails_refuses_its_customer_and_no_other(project: Project, sources: Sources) -> None:
     for name in ("springfield", "shelbyville"):
         project.customer(name, org=None, more=API)
-    sources["springfield"] = Given(Refusal([error("not-json", "it answers with a page")]), project.folder)
+    sources["springfield"] = Given(Refusal([build_error("not-json", "it answers with a page")]), project.folder)
     sources["shelbyville"] = Given(DAY, project.folder)
 
     plan = project.plan("springfield", "shelbyville")
@@ -124,7 +124,7 @@ def test_who_interrupts_a_plan_waits_for_no_server(
 
     @dataclass
     class Silent(Given):
-        def fetch(self, ask: Ask) -> Fetched:
+        def fetch(self, ask: FetchRequest) -> SourceBundle:
             answering.wait(60)
             return super().fetch(ask)
 
@@ -150,7 +150,7 @@ def test_a_defect_of_a_source_is_its_customers_alone(project: Project, sources: 
 
     @dataclass
     class Broken(Given):
-        def fetch(self, ask: Ask) -> Fetched:
+        def fetch(self, ask: FetchRequest) -> SourceBundle:
             raise ZeroDivisionError
 
     sources["springfield"] = Broken(DAY, project.folder)
@@ -185,10 +185,10 @@ def test_a_source_is_told_what_is_known_of_the_last_roster(
     assert project.plan("springfield").code == 0
 
     first, second = source.asked
-    assert (first.whole, first.earlier.whole_at, first.earlier.rows) == (True, None, {})
+    assert (first.require_full, first.earlier.whole_at, first.earlier.rows) == (True, None, {})
     assert second.earlier.whole_at == first.fetched_at
     assert second.earlier.rows["users"] == 30
-    assert not second.whole
+    assert not second.require_full
 
 
 def test_a_roster_is_fetched_into_a_private_file_and_its_lines_counted(project: Project, sources: Sources) -> None:
@@ -254,7 +254,7 @@ def test_no_more_are_fetched_ahead_than_a_run_may_have_open(
         project.customer(name, org=None, more=API)
         sources[name] = Given(DAY, project.folder)
     seen: list[tuple[int, int]] = []
-    plan_one = planning._plan_one
+    plan_one = planning._plan_customer
 
     def planned(workspace: Any, request: Any, fresh_: fresh.FreshRosters, *rest: Any) -> Any:
         place = len(seen)
@@ -263,7 +263,7 @@ def test_no_more_are_fetched_ahead_than_a_run_may_have_open(
             raise ZeroDivisionError
         return plan_one(workspace, request, fresh_, *rest)
 
-    monkeypatch.setattr(planning, "_plan_one", planned)
+    monkeypatch.setattr(planning, "_plan_customer", planned)
     made = project.plan(*names).json["customers"]
     assert seen == [(2, 0)] * 5 + [(1, 0)]
     assert [each["outcome"] for each in made] == ["changes"] * 2 + ["failed"] + ["changes"] * 3

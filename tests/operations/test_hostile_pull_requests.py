@@ -62,13 +62,13 @@ def listener() -> Iterator[Listener]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Every secret that anybody asks a backend for."""
     found: list[tuple[str, str]] = []
-    real = secrets.FromEnvironment.get
+    real = secrets.EnvironmentSecretBackend.get_secret
 
-    def get(self: secrets.FromEnvironment, customer: str, name: str) -> object:
+    def get(self: secrets.EnvironmentSecretBackend, customer: str, name: str) -> object:
         found.append((customer, name))
         return real(self, customer, name)
 
-    monkeypatch.setattr(secrets.FromEnvironment, "get", get)
+    monkeypatch.setattr(secrets.EnvironmentSecretBackend, "get_secret", get)
     return found
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from demo.credentials import NAMES
-from reconciler.config.formatting.format import canonical
-from reconciler.config.repository import load
-from reconciler.config.secrets import variable
+from reconciler.config.formatting.format import format_canonical_text
+from reconciler.config.repository import load_repository
+from reconciler.config.secrets import build_variable_name
 from reconciler.store.open import Store
 from tests.support.customers.project import Project, Result
 
@@ -27,7 +27,7 @@ def examples(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     shutil.copytree(EXAMPLES, project.folder / "customers")
     for customer, names in NAMES.items():
         for name in names:
-            monkeypatch.setenv(variable(customer, name), SECRET)
+            monkeypatch.setenv(build_variable_name(customer, name), SECRET)
     assert project.apply().code == 0
     return project
 
@@ -60,7 +60,7 @@ def imported(project: Project, *arguments: str) -> Result:
     assert result.code == 0, result.out + result.err
     for name, text in texts(project).items():
         if f"new        {name}" in result.out or f"changed    {name}" in result.out:
-            assert canonical(text.encode(), name) == text
+            assert format_canonical_text(text.encode(), name) == text
     assert project.run("validate").code == 0
     names = [each for each in arguments if not each.startswith("-")]
     assert is_empty(project.plan(*names, "--roster", "none"))
@@ -69,17 +69,17 @@ def imported(project: Project, *arguments: str) -> Result:
 
 
 def test_into_an_empty_folder_the_whole_store_is_written_and_a_plan_right_after_is_empty(examples: Project) -> None:
-    before = load(examples.folder / "customers")
+    before = load_repository(examples.folder / "customers")
     shutil.rmtree(examples.folder / "customers")
     result = imported(examples)
     assert result.err == "11 of 11 files written.\n"
     assert set(texts(examples)) == {
         str(path.relative_to(EXAMPLES.parent)) for path in EXAMPLES.rglob("*.yaml") if path.name != "defaults.yaml"
     }
-    after = load(examples.folder / "customers")
+    after = load_repository(examples.folder / "customers")
     for name, customer in before.customers.items():
-        assert [each.document for each in after.customers[name].declared] == [
-            each.document for each in customer.declared
+        assert [each.document for each in after.customers[name].documents] == [
+            each.document for each in customer.documents
         ]
     text = texts(examples)["customers/springfield/customer.yaml"]
     assert "password: {secret: admin-password}" in text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import clock
-from reconciler.oneroster.sources.api.checkpoint import Checkpoints, checkpoint
+from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings, open_checkpoint
 from reconciler.operations.fetch.cache_folder import find_cache_folder
 from tests.support.customers.project import Project
 from tests.support.rosters.bundles import bundle
@@ -23,8 +23,8 @@ def left_behind() -> Path:
     """By a fetch that was killed, of whatever store."""
     folder = find_cache_folder()
     assert folder is not None
-    place = Checkpoints(folder / "fetches", bytes(32))
-    with suppress(InterruptedError), checkpoint(place, {"url": "a"}, clock.now()) as kept:
+    place = CheckpointSettings(folder / "fetches", bytes(32))
+    with suppress(InterruptedError), open_checkpoint(place, {"url": "a"}, clock.get_current_moment()) as kept:
         assert kept is not None
         raise InterruptedError
     (left,) = place.folder.iterdir()
@@ -35,18 +35,18 @@ def left_behind() -> Path:
 def test_who_is_erased_or_purged_goes_out_of_kept_pages_too(project: Project) -> None:
     project.customer()
     for day, made in enumerate((DAY, DAY.without_users([ANN]))):
-        with clock.at(START + timedelta(days=day)):
+        with clock.freeze_time(START + timedelta(days=day)):
             assert project.apply("springfield", "--zip", made.zip(project.folder / f"{day}.zip")).code == 0
 
     pages = left_behind()
-    with clock.at(START + timedelta(days=2)):
+    with clock.freeze_time(START + timedelta(days=2)):
         assert project.run("erase", "springfield", "u-nobody", "--request", "T-1", "--yes").code != 0
         assert pages.exists(), "nobody was erased"
         assert project.run("erase", "springfield", BEN, "--request", "T-1", "--yes").code == 0
     assert not pages.exists()
 
     pages = left_behind()
-    with clock.at(START + timedelta(days=60)):
+    with clock.freeze_time(START + timedelta(days=60)):
         assert project.run("purge", "--today", "2026-10-31").code == 0
         assert pages.exists(), "it was only shown"
         purged = project.run("purge", "--yes", "--today", "2026-10-31")

@@ -34,13 +34,13 @@ def on(day: int) -> datetime:
 
 def applied(project: Project, made: Bundle, day: int) -> Result:
     path = zipped(project, made, day)
-    with clock.at(on(day)):
+    with clock.freeze_time(on(day)):
         return project.apply("springfield", "--zip", path)
 
 
 def planned(project: Project, made: Bundle, day: int) -> Result:
     path = zipped(project, made, day)
-    with clock.at(on(day)):
+    with clock.freeze_time(on(day)):
         return project.plan("springfield", "--zip", path)
 
 
@@ -77,7 +77,7 @@ def test_what_a_person_approved_counts_for_nothing_later(springfield: Project) -
     applied(springfield, DAY_ONE, 0)
     plan = planned(springfield, DAY_ONE.without_users(STUDENTS[:8]), 1)
     hold = plan.json["customers"][0]["hold"]["id"]
-    with clock.at(on(1)):
+    with clock.freeze_time(on(1)):
         done = springfield.apply("springfield", "--zip", springfield.folder / "day-1.zip", "--approve", hold)
     assert done.code == 0, done.err
     after = planned(springfield, DAY_ONE.without_users(STUDENTS[:11]), 2)
@@ -147,10 +147,10 @@ def test_two_saved_plans_cannot_use_one_limit_twice(springfield: Project) -> Non
     for number, leavers in enumerate((STUDENTS[:4], STUDENTS[4:8])):
         path = zipped(springfield, DAY_ONE.without_users(leavers), 10 + number)
         out = springfield.folder / f"{number}.plan"
-        with clock.at(on(1)):
+        with clock.freeze_time(on(1)):
             springfield.run("plan", "springfield", "--zip", path, "--out", out)
         files.append(out)
-    with clock.at(on(1)):
+    with clock.freeze_time(on(1)):
         assert springfield.apply(files[0]).code == 0
         assert springfield.apply(files[1]).code == 4
     assert keys(planned(springfield, DAY_ONE, 1), "user", "restore") == sorted(STUDENTS[:4])
@@ -166,6 +166,6 @@ def test_a_roster_that_a_gate_doubts_is_nothing_to_judge_the_next_by(springfield
         assert "row-count-drop" in said
     assert live(springfield) == 60
     hold = planned(springfield, half, 3).json["customers"][0]["hold"]["id"]
-    with clock.at(on(3)):
+    with clock.freeze_time(on(3)):
         assert springfield.apply("springfield", "--zip", springfield.folder / "day-3.zip", "--approve", hold).code == 0
     assert planned(springfield, half, 4).code == 0

@@ -14,9 +14,9 @@ from tests.support.rosters.bundles import bundle
 
 HOLDING = """
 import sys
-from reconciler.store.database.lock import customer_lock
+from reconciler.store.database.lock import lock_customer
 from reconciler.store.open import open_store
-with customer_lock(open_store(sys.argv[1], "test"), "springfield", 0.0):
+with lock_customer(open_store(sys.argv[1], "test"), "springfield", 0.0):
     print("locked", flush=True)
     sys.stdin.read()
 """

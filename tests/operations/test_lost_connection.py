@@ -100,7 +100,7 @@ def test_a_commit_whose_answer_is_lost_is_looked_up_and_not_done_twice(
     project: Project, reviewed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose(connection: Connection) -> None:
-        connection.rows("COMMIT")
+        connection.fetch_rows("COMMIT")
         raise StoreProblem("store-gone", "the server ended the connection", "Do it again.")
 
     runs = project.ask("select max(id) from runs")[0][0]
@@ -184,6 +184,6 @@ def test_a_server_that_is_not_there_is_said_to_be_out_of_reach(project: Project)
 
 def end(project: Project, connection: Connection) -> None:
     """As an administrator or a server's restart would."""
-    number = connection.scalar("SELECT pg_backend_pid()")
+    number = connection.fetch_scalar("SELECT pg_backend_pid()")
     with psycopg.connect(project.store_url, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [number])

@@ -42,13 +42,13 @@ def event(kind: EventKind, customer: str = "springfield", *sentences: str) -> Sy
 
 
 def noted(workspace: Workspace, at: datetime, *events: SyncEvent) -> None:
-    with clock.at(at):
-        notifying.note(workspace, [replace(each, since=clock.now()) for each in events])
+    with clock.freeze_time(at):
+        notifying.record_events(workspace, [replace(each, since=clock.get_current_moment()) for each in events])
 
 
 def delivered(workspace: Workspace, at: datetime) -> tuple[str, ...]:
-    with clock.at(at):
-        return tuple(str(each) for each in notifying.deliver(workspace))
+    with clock.freeze_time(at):
+        return tuple(str(each) for each in notifying.deliver_due_messages(workspace))
 
 
 def mails() -> list[EmailMessage]:

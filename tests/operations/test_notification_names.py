@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler import clock
-from reconciler.model.diagnostic import Refusal, error
+from reconciler.model.diagnostic import Refusal, build_error
 from tests.support.customers.project import Project
 from tests.support.rosters.bundles import Bundle, Row, bundle
 from tests.support.servers.webhook_receiver import Receiver, receiving
@@ -75,7 +75,7 @@ NIGHTS: Mapping[str, Given] = {
     "damaged": packed(DAY)[:-200],
     "a file that is cut off": DAY.raw("users.csv", DAY.text("users").encode()[:-40]),
     "no people": DAY.with_rows("users", []),
-    "not reached": Refusal([error("host-unreachable", f"no connection for {MARK}u-0001")]),
+    "not reached": Refusal([build_error("host-unreachable", f"no connection for {MARK}u-0001")]),
     "a defect": ValueError(f"{MARK}u-0001"),
 }
 
@@ -92,9 +92,9 @@ class Nights:
     def play(self, roster: Given) -> None:
         self.source.given = roster
         self.now += timedelta(days=1)
-        with clock.at(self.now):
+        with clock.freeze_time(self.now):
             self.project.run("sync", "springfield")
-        with clock.at(self.now + timedelta(hours=5)):
+        with clock.freeze_time(self.now + timedelta(hours=5)):
             self.project.run("sync", "--due")
 
     def texts(self) -> Iterator[str]:

@@ -20,16 +20,16 @@ import standardwebhooks
 from reconciler import clock
 from reconciler.model.diagnostic import Severity
 from reconciler.model.sync import EventKind, SyncEvent
-from reconciler.notices.attempt import Attempt
-from reconciler.notices.signing import public_key
-from reconciler.notices.webhook import Webhooks
+from reconciler.notices.attempt import DeliveryAttempt
+from reconciler.notices.signing import derive_public_key
+from reconciler.notices.webhook import WebhookSender
 from reconciler.operations.notify import deliver as delivering
 from reconciler.operations.notify import notify as notifying
-from reconciler.operations.notify.deliver import Budget
+from reconciler.operations.notify.deliver import DeliveryBudget
 from reconciler.operations.workspace import Workspace, open_workspace
 from reconciler.store.database.connection import Connection
 from reconciler.store.key import StoreKey
-from reconciler.store.sync.outbox import Message
+from reconciler.store.sync.outbox import OutboxMessage
 from tests.support.customers.project import ENVIRONMENT, KEY, Project
 from tests.support.rosters.bundles import bundle
 from tests.support.servers.webhook_receiver import Receiver, receiving
@@ -70,14 +70,14 @@ def event(kind: EventKind = EventKind.HELD, since: datetime = NIGHT, *, digest: 
 
 
 def noted(workspace: Workspace, *events: SyncEvent, at: datetime = NIGHT) -> None:
-    with clock.at(at):
-        notifying.note(workspace, events)
+    with clock.freeze_time(at):
+        notifying.record_events(workspace, events)
 
 
 def delivered(project: Project, at: datetime) -> list[str]:
     """The warnings, as people see them."""
-    with clock.at(at):
-        found = notifying.deliver(opened(project))
+    with clock.freeze_time(at):
+        found = notifying.deliver_due_messages(opened(project))
     assert all(each.severity is Severity.WARNING for each in found)
     return [str(each) for each in found]
 
@@ -97,7 +97,7 @@ def test_an_event_is_posted_at_once_and_once(hooked: Project, receiver: Receiver
     )
     assert got.json["id"] == got.id
     assert got.json["see"] == {"command": "reconciler holds", "url": "https://read.example"}
-    got.verify_v1a(public_key(StoreKey(KEY).bytes_for("webhook")))
+    got.verify_v1a(derive_public_key(StoreKey(KEY).derive_key_bytes("webhook")))
 
 
 def test_the_shared_secret_is_looked_up_when_it_is_needed(
@@ -108,8 +108,8 @@ def test_the_shared_secret_is_looked_up_when_it_is_needed(
     hooked.customer(org=None, more=f"notify: {{webhook: '{receiver.url}', webhook_secret: {{secret: hook}}}}\n")
     assert hooked.apply().code == 0
     monkeypatch.setenv(variable, "any")
-    with clock.at(datetime.now(UTC)):
-        now = clock.now()
+    with clock.freeze_time(datetime.now(UTC)):
+        now = clock.get_current_moment()
     moment = datetime.fromisoformat(now)
     noted(opened(hooked), event(), at=moment)
     [warned] = delivered(hooked, moment)
@@ -119,8 +119,8 @@ def test_the_shared_secret_is_looked_up_when_it_is_needed(
     assert "[secret-not-set]" in warned
     assert variable in warned
     monkeypatch.setenv(variable, f"whsec_{SECRET}")
-    with clock.at(moment):
-        assert notifying.deliver(opened(hooked)) == ()
+    with clock.freeze_time(moment):
+        assert notifying.deliver_due_messages(opened(hooked)) == ()
     assert receiver.received == []
     assert delivered(hooked, moment + timedelta(minutes=10)) == []
     [got] = receiver.received
@@ -159,8 +159,8 @@ def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after
     noted(workspace, event())
     asked = [NIGHT]
     while True:
-        with clock.at(asked[-1]):
-            [warned] = [str(each) for each in notifying.deliver(workspace)]
+        with clock.freeze_time(asked[-1]):
+            [warned] = [str(each) for each in notifying.deliver_due_messages(workspace)]
         assert len(receiver.received) == len(asked)
         assert "webhook of springfield: 127.0.0.1 answered 500" in warned
         assert "s3cret" not in warned
@@ -168,8 +168,8 @@ def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after
         if due is None:
             break
         asked.append(datetime.fromisoformat(due))
-        with clock.at(asked[-1] - timedelta(seconds=1)):
-            assert notifying.deliver(workspace) == ()
+        with clock.freeze_time(asked[-1] - timedelta(seconds=1)):
+            assert notifying.deliver_due_messages(workspace) == ()
     distances = [(later - earlier) / timedelta(minutes=1) for earlier, later in pairwise(asked)]
     assert distances == [1, 5, 30, 120, 300, *[720] * 6]
     assert timedelta(days=3) <= asked[-1] - NIGHT < timedelta(days=3.5)
@@ -233,8 +233,8 @@ def test_receivers_that_are_down_keep_neither_the_others_nor_mail_waiting(hooked
     assert hooked.apply().code == 0
     later = replace(event(EventKind.REFUSED), customer="shelbyville")
     noted(opened(hooked), later, at=NIGHT + timedelta(hours=9))
-    with clock.at(NIGHT + timedelta(hours=9)):
-        notifying.deliver(opened(hooked), Budget(messages=1))
+    with clock.freeze_time(NIGHT + timedelta(hours=9)):
+        notifying.deliver_due_messages(opened(hooked), DeliveryBudget(messages=1))
     assert [got.json["customer"] for got in receiver.received[1:]] == ["shelbyville"]
     assert len(list(Path(".reconciler/outbox").glob("*.eml"))) == 1
 
@@ -243,12 +243,12 @@ def test_one_run_delivers_no_more_than_it_may(hooked: Project, receiver: Receive
     workspace = opened(hooked)
     noted(workspace, *(event(digest=f"00000{each}") for each in range(5)))
     ticks = iter(range(0, 1000, 25))
-    with clock.at(NIGHT + timedelta(hours=1)):
-        assert notifying.deliver(workspace, Budget(messages=2)) == ()
+    with clock.freeze_time(NIGHT + timedelta(hours=1)):
+        assert notifying.deliver_due_messages(workspace, DeliveryBudget(messages=2)) == ()
         assert len(receiver.received) == 2
-        assert notifying.deliver(workspace, Budget(ticks=lambda: float(next(ticks)))) == ()
+        assert notifying.deliver_due_messages(workspace, DeliveryBudget(clock_seconds=lambda: float(next(ticks)))) == ()
         assert len(receiver.received) == 4
-        assert notifying.deliver(workspace) == ()
+        assert notifying.deliver_due_messages(workspace) == ()
     assert len({each.id for each in receiver.received}) == 5
 
 
@@ -256,7 +256,7 @@ def test_a_defect_in_delivering_is_a_warning(hooked: Project, monkeypatch: pytes
     def broken(*_: object) -> None:
         raise ValueError("ops@springfield.example")
 
-    monkeypatch.setattr(notifying, "make_digests", broken)
+    monkeypatch.setattr(notifying, "enqueue_due_digests", broken)
     noted(opened(hooked), event())
     [warned] = delivered(hooked, NIGHT)
     assert "unexpected ValueError while delivering notifications" in warned
@@ -276,7 +276,7 @@ def test_a_sync_tells_what_became_of_it_and_a_receiver_that_is_down_fails_no_syn
     codes, warned = [], []
     for hours, given in enumerate((day, day.without_users(day.students()), day)):
         source.given = given
-        with clock.at(NIGHT + timedelta(hours=hours)):
+        with clock.freeze_time(NIGHT + timedelta(hours=hours)):
             done = hooked.run("sync", "springfield")
         codes.append(done.code)
         warned.append("warning: webhook of springfield: 127.0.0.1 answered 500" in done.err)
@@ -298,7 +298,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from reconciler import clock
 from reconciler.model.sync import EventKind, SyncEvent
-from reconciler.notices.webhook import Webhooks
+from reconciler.notices.webhook import WebhookSender
 from reconciler.operations.notify import notify as notifying
 from reconciler.operations.workspace import open_workspace
 
@@ -306,13 +306,14 @@ url, place = sys.argv[1:]
 workspace = open_workspace(Path("customers"), None, url)
 at = "2026-11-23T02:30:00Z"
 if place == "sending":
-    Webhooks.send = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-with clock.at(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):
-    notifying.note(workspace, [SyncEvent("springfield", EventKind.HELD, at, ("Many.",), "springfield:12:7f3a9c", 12)])
+    WebhookSender.send = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+with clock.freeze_time(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):
+    event = SyncEvent("springfield", EventKind.HELD, at, ("Many.",), "springfield:12:7f3a9c", 12)
+    notifying.record_events(workspace, [event])
 if place == "noted":
     os.kill(os.getpid(), signal.SIGKILL)
-with clock.at(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):
-    notifying.deliver(workspace)
+with clock.freeze_time(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):
+    notifying.deliver_due_messages(workspace)
 """
 
 
@@ -321,7 +322,7 @@ def test_what_a_killed_process_noted_is_delivered_by_the_next(hooked: Project, r
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, hooked.store_url, place],
         cwd=hooked.folder,
-        env={**os.environ, "PYTHONPATH": str(Path(notifying.__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(notifying.__file__).parents[3])},
         timeout=60,
         check=False,
     )
@@ -330,7 +331,7 @@ def test_what_a_killed_process_noted_is_delivered_by_the_next(hooked: Project, r
     if place == "sending":
         assert delivered(hooked, NIGHT + timedelta(minutes=1)) == []
         assert receiver.received == []
-    assert delivered(hooked, NIGHT + delivering.TAKEN_FOR) == []
+    assert delivered(hooked, NIGHT + delivering.CLAIM_DURATION) == []
     assert len(receiver.received) == 1
 
 
@@ -370,7 +371,7 @@ def test_posts_are_delivered_where_digests_fail(
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(notifying, "make_digests", fail)
+    monkeypatch.setattr(notifying, "enqueue_due_digests", fail)
     [warned] = delivered(hooked, NIGHT)
     assert "unexpected RuntimeError while delivering notifications" in warned
     assert [each.json["customer"] for each in receiver.received] == ["springfield"]
@@ -382,14 +383,16 @@ def test_one_message_that_cannot_be_sent_keeps_no_other_back(
     hooked.customer("shelbyville", org=None, more=f"notify: {{webhook: '{receiver.url}'}}\n")
     assert hooked.apply().code == 0
     noted(opened(hooked), event(), replace(event(), customer="shelbyville", hold="shelbyville:12:7f3a9c"))
-    posted = delivering._posted
+    posted = delivering._post_message
 
-    def post(workspace: Workspace, connection: Connection, webhooks: Webhooks, message: Message) -> Attempt:
+    def post(
+        workspace: Workspace, connection: Connection, webhooks: WebhookSender, message: OutboxMessage
+    ) -> DeliveryAttempt:
         if message.customer == "springfield":
             raise RuntimeError
         return posted(workspace, connection, webhooks, message)
 
-    monkeypatch.setattr(delivering, "_posted", post)
+    monkeypatch.setattr(delivering, "_post_message", post)
     [warned] = delivered(hooked, NIGHT)
     assert "webhook of springfield: unexpected RuntimeError; the next attempt is due" in warned
     assert [each.json["customer"] for each in receiver.received] == ["shelbyville"]

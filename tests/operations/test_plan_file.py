@@ -149,4 +149,4 @@ def test_a_configuration_other_than_the_plan_was_made_from_is_never_kept(project
         apply_plan(workspace, altered)
     assert project.ask("select name from customers") == [("Springfield District",)]
     (applied,) = apply_plan(workspace, plan)
-    assert applied.written
+    assert applied.has_written

@@ -29,7 +29,7 @@ LESSON = "kind: lesson\nid: leaves\ntitle: Leaves\nurl: https://lessons.example/
 
 def on(day: int) -> Any:
     """The moment so many days after the first."""
-    return clock.at(START + timedelta(days=day))
+    return clock.freeze_time(START + timedelta(days=day))
 
 
 def applied(project: Project, made: Bundle, day: int, *more: str, code: int = 0, customer: str = "springfield") -> int:

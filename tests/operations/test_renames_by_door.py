@@ -341,12 +341,12 @@ def test_a_renamed_customer_whose_secrets_are_not_set_is_told_and_loses_nothing(
 def test_neither_id_may_be_applied_by_another_process_meanwhile(
     springfield: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reconciler.store.database.lock import customer_lock
+    from reconciler.store.database.lock import lock_customer
 
     renamed(springfield, monkeypatch)
     store = open_store(springfield.store_url, ENVIRONMENT, key=KEY)
     for name in ("springfield", "shelbyville"):
-        with customer_lock(store, name):
+        with lock_customer(store, name):
             busy = springfield.apply()
         assert (busy.code, f"{name} is being applied by" in busy.err) == (1, True), busy
     assert springfield.ask("select slug from customers") == [("springfield",)]

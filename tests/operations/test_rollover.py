@@ -56,7 +56,7 @@ def next_year() -> Bundle:
 
 @contextmanager
 def on(moment: str) -> Iterator[None]:
-    with clock.at(datetime.fromisoformat(moment).replace(tzinfo=UTC)):
+    with clock.freeze_time(datetime.fromisoformat(moment).replace(tzinfo=UTC)):
         yield
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from reconciler.config.resolved import ResolvedCustomer
-from reconciler.config.secrets import variable
+from reconciler.config.secrets import build_variable_name
 from reconciler.operations.plan import make_plan as planning
-from reconciler.operations.plan.fast_path import planned_at_once
-from reconciler.operations.plan.store_index import Standing
+from reconciler.operations.plan.fast_path import plan_if_unchanged
+from reconciler.operations.plan.store_index import StoreIndex
 from reconciler.operations.workspace import Workspace
 from reconciler.store.read.reader import Reader
 from tests.support.customers.project import Project, changes, keys
@@ -35,13 +35,13 @@ def district(project: Project) -> Project:
 
 def test_nothing_is_read_of_documents_where_nothing_changed(district: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
-    declared = Reader.declared
+    declared = Reader.read_documents
 
     def noted(reader: Reader, slug: str | None) -> object:
         asked.append(slug)
         return declared(reader, slug)
 
-    monkeypatch.setattr(Reader, "declared", noted)
+    monkeypatch.setattr(Reader, "read_documents", noted)
     plan = district.plan()
 
     assert plan.code == 0
@@ -91,7 +91,7 @@ def test_whoever_is_settled_has_the_plan_that_a_look_at_everything_gives(
 ) -> None:
     folder = project.folder / "customers"
     for name in (*SETTLED, *OTHERS):
-        monkeypatch.setenv(variable(name, "canvas"), "s3cret")
+        monkeypatch.setenv(build_variable_name(name, "canvas"), "s3cret")
         project.customer(name, org=None, more=LTI.format(key=name))
         for community in ("north", "south"):
             project.write(f"customers/{name}/communities/{community}.yaml", COMMUNITY.format(id=community))
@@ -103,8 +103,8 @@ def test_whoever_is_settled_has_the_plan_that_a_look_at_everything_gives(
     project.customer("community-gone", org=None, title="Another name", more=LTI.format(key="community-gone"))
     assert project.apply("community-gone").code == 3
 
-    monkeypatch.setenv(variable("secret-changed", "canvas"), "other")
-    monkeypatch.delenv(variable("secret-missing", "canvas"))
+    monkeypatch.setenv(build_variable_name("secret-changed", "canvas"), "other")
+    monkeypatch.delenv(build_variable_name("secret-missing", "canvas"))
     with project.by_hand() as hand:
         hand.execute("update customers set document = replace(document, 'Main', 'Minor') where slug = 'altered'")
     project.write("customers/edited/communities/north.yaml", COMMUNITY.format(id="north").replace("10", "11"))
@@ -118,8 +118,8 @@ def test_whoever_is_settled_has_the_plan_that_a_look_at_everything_gives(
 
     found = set()
 
-    def noted(workspace: Workspace, standing: Standing, resolved: ResolvedCustomer, *rest: Any, **more: Any) -> Any:
-        plan = planned_at_once(workspace, standing, resolved, *rest, **more)
+    def noted(workspace: Workspace, standing: StoreIndex, resolved: ResolvedCustomer, *rest: Any, **more: Any) -> Any:
+        plan = plan_if_unchanged(workspace, standing, resolved, *rest, **more)
         found.update([resolved.id] if plan else [])
         return plan
 
@@ -130,10 +130,10 @@ def test_whoever_is_settled_has_the_plan_that_a_look_at_everything_gives(
             del each["created_at"]
         return again
 
-    monkeypatch.setattr(planning, "planned_at_once", noted)
+    monkeypatch.setattr(planning, "plan_if_unchanged", noted)
     at_once = plans()
     assert found == {*SETTLED}
-    monkeypatch.setattr(planning, "planned_at_once", lambda *_, **__: None)
+    monkeypatch.setattr(planning, "plan_if_unchanged", lambda *_, **__: None)
     assert at_once == plans()
     missing = next(each for each in at_once[0]["customers"] if each["id"] == "secret-missing")
     assert [each["code"] for each in missing["diagnostics"]] == ["secret-not-set"]

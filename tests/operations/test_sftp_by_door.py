@@ -17,7 +17,7 @@ NEXT = DAY.without_users(LEAVERS).with_user("u-new")
 
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(source, "CHECK_INTERVAL", 0.0)
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ import pytest
 
 from reconciler import clock
 from reconciler.cli.main import run
-from reconciler.model.diagnostic import Refusal, error
+from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.sync import EventKind, SyncEvent
-from reconciler.operations.apply.apply_plan import Applied, AppliedCustomer
+from reconciler.operations.apply.apply_plan import ApplyOutcome, CustomerApplyResult
 from reconciler.operations.sync import customer as sync_one
 from reconciler.operations.sync import run as syncing
 from reconciler.operations.sync.applied_config import open_applied_workspace
-from reconciler.operations.sync.run import SyncRequest, sync
-from reconciler.store.database.connection import NONE, Connection
+from reconciler.operations.sync.run import SyncRequest, sync_customers
+from reconciler.store.database.connection import NO_PARAMETERS, Connection
 from reconciler.store.database.schema import DURABLE
 from tests.support.customers.project import Project, Result
 from tests.support.rosters.bundles import Bundle, bundle
@@ -66,7 +66,7 @@ def people(project: Project, name: str = "springfield") -> int:
 
 
 def synced(project: Project, *arguments: str, at: datetime = MONDAY) -> Result:
-    with clock.at(at):
+    with clock.freeze_time(at):
         return project.run("sync", "--format", "json", *arguments)
 
 
@@ -84,7 +84,7 @@ def codes(customer: Any) -> set[str]:
 
 
 def refused(code: str = "host-unreachable") -> Refusal:
-    return Refusal([error(code, "no connection to the server")])
+    return Refusal([build_error(code, "no connection to the server")])
 
 
 def test_one_that_is_named_is_fetched_planned_and_applied(
@@ -99,7 +99,7 @@ def test_one_that_is_named_is_fetched_planned_and_applied(
     assert all(stream.closed for stream in source.streams)
 
     source.given = DAY.without_users(STUDENTS[:2]).with_user("u-9001")
-    with clock.at(MONDAY + NIGHT):
+    with clock.freeze_time(MONDAY + NIGHT):
         text = project.run("sync", "springfield")
     assert text.code == 0
     assert "springfield: applied (run 3): 2 people removed, 1 person added" in text.out
@@ -143,15 +143,15 @@ def test_a_run_with_nothing_due_asks_the_store_once(
     synced(project, "--due")
     workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
     asked: list[str] = []
-    rows = Connection.rows
+    rows = Connection.fetch_rows
 
-    def counted(self: Connection, statement: Any, parameters: Any = NONE) -> Any:
+    def counted(self: Connection, statement: Any, parameters: Any = NO_PARAMETERS) -> Any:
         asked.append(str(statement))
         return rows(self, statement, parameters)
 
-    monkeypatch.setattr(Connection, "rows", counted)
-    with clock.at(MONDAY + timedelta(minutes=1)):
-        assert sync(workspace, SyncRequest(due=True)) == ()
+    monkeypatch.setattr(Connection, "fetch_rows", counted)
+    with clock.freeze_time(MONDAY + timedelta(minutes=1)):
+        assert sync_customers(workspace, SyncRequest(due_only=True)) == ()
     assert len([each for each in asked if "FROM customers" in each or "FROM syncs" in each]) == len(asked) == 1
 
 
@@ -159,7 +159,7 @@ def test_who_is_changed_by_others_all_the_time_fails_and_is_told(
     project: Project, customer: Callable[..., GivenSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     customer()
-    stale = AppliedCustomer("springfield", Applied.STALE)
+    stale = CustomerApplyResult("springfield", ApplyOutcome.STALE)
     monkeypatch.setattr(sync_one, "apply_plan", lambda *given, **more: (stale,))
     done = synced(project, "springfield")
     assert (done.code, outcomes(done), codes(only(done))) == (1, {"springfield": "failed"}, {"store-moving"})
@@ -305,7 +305,7 @@ def test_a_kept_plan_goes_with_the_end_of_retention(project: Project, customer: 
     synced(project, "springfield")
     source.given = DAY.without_users(STUDENTS[:20])
     synced(project, "springfield", at=MONDAY + NIGHT)
-    with clock.at(MONDAY + 32 * NIGHT):
+    with clock.freeze_time(MONDAY + 32 * NIGHT):
         done = project.run("purge", "--yes", "--today", "2026-12-25")
     assert (done.code, "1 plan that waits for approval" in done.out) == (0, True)
     assert project.ask("select count(*) from held_plans") == [(0,)]
@@ -344,13 +344,15 @@ def test_what_was_held_before_a_freeze_stays_held_through_it_and_is_named(
     told: list[SyncEvent] = []
     for day, given in ((2, source.given), (3, source.given.with_user("u-9001"))):
         source.given = given
-        with clock.at(MONDAY + day * NIGHT):
+        with clock.freeze_time(MONDAY + day * NIGHT):
             workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
-            (found,) = sync(workspace, SyncRequest(("springfield",)), told=lambda _, events: told.extend(events))
+            (found,) = sync_customers(
+                workspace, SyncRequest(("springfield",)), on_events=lambda _, events: told.extend(events)
+            )
             done = project.run("sync", "springfield")
             held = project.run("holds", "--format", "json").json["holds"]
-        assert found.came is not None
-        assert (found.came.outcome, found.waits, found.came.runs) == ("frozen", hold, ())
+        assert found.result is not None
+        assert (found.result.outcome, found.waiting_hold, found.result.runs) == ("frozen", hold, ())
         assert (done.code, f"{hold} was held before and waits on" in done.err) == (3, True)
         assert [each["id"] for each in held] == [hold]
         assert people(project) == 40
@@ -451,7 +453,7 @@ def test_a_process_that_dies_while_it_fetches_is_a_try_that_failed(
         raise KeyboardInterrupt
 
     source.on_fetch = killed
-    with clock.at(MONDAY):
+    with clock.freeze_time(MONDAY):
         assert project.run("sync", "--due").code == 130
     source.on_fetch = lambda: None
     assert synced(project, "--due", at=MONDAY + timedelta(minutes=1)).json["customers"] == [], "no storm"
@@ -505,7 +507,7 @@ def test_a_configuration_that_is_applied_while_a_roster_is_fetched_is_not_taken_
         assert run(["apply", "--store", project.store_url, "--yes", "--roster", "none", "springfield"]) == 0
 
     source.on_fetch = merged
-    with clock.at(MONDAY):
+    with clock.freeze_time(MONDAY):
         assert project.run("sync", "springfield").code == 0
     assert project.ask("select name from customers") == [("A Name of Today",)]
     assert project.ask("select count(*) from accounts where username like '%@new'") == [(40,)], "by what holds now"
@@ -515,7 +517,7 @@ def test_a_configuration_that_is_applied_while_a_roster_is_fetched_is_not_taken_
         assert run(["apply", "--store", project.store_url, "--yes", "--roster", "none", "springfield"]) == 0
 
     source.on_fetch, source.given = elsewhere, DAY.with_user("u-9001")
-    with clock.at(MONDAY + NIGHT):
+    with clock.freeze_time(MONDAY + NIGHT):
         done = project.run("sync", "springfield")
     assert (done.code, "configuration-changed" in done.err, people(project)) == (1, True, 40)
 
@@ -529,8 +531,10 @@ def test_what_is_to_be_told_is_told_when_it_changes_and_once(
     for day, given in enumerate([DAY, held, held, cut, cut, DAY, refused(), DAY]):
         source.given = given
         workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
-        with clock.at(MONDAY + day * NIGHT):
-            sync(workspace, SyncRequest(("springfield",)), told=lambda connection, events: told.extend(events))
+        with clock.freeze_time(MONDAY + day * NIGHT):
+            sync_customers(
+                workspace, SyncRequest(("springfield",)), on_events=lambda connection, events: told.extend(events)
+            )
     kinds = [each.kind for each in told]
     assert kinds == [
         EventKind.HELD,
@@ -587,8 +591,8 @@ def test_two_syncs_of_one_customer_do_not_fetch_beside_each_other(
     def another() -> None:
         source.on_fetch = lambda: None
         workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
-        with clock.at(MONDAY):
-            beside.extend(sync(workspace, SyncRequest(("springfield",))))
+        with clock.freeze_time(MONDAY):
+            beside.extend(sync_customers(workspace, SyncRequest(("springfield",))))
 
     source.on_fetch = another
     assert outcomes(synced(project, "--due")) == {"springfield": "applied"}
@@ -644,16 +648,16 @@ def test_what_was_synced_before_a_run_is_stopped_is_said(
     said: str,
 ) -> None:
     source, _ = customer("anna"), customer("berta")
-    finish = syncing._Run._finish
+    finish = syncing._SyncJob._finish_sync
 
     def stopped(run: Any, one: Any, future: Any) -> None:
         if one.candidate.id == "berta":
             raise stopping
         finish(run, one, future)
 
-    monkeypatch.setattr(syncing._Run, "_finish", stopped)
+    monkeypatch.setattr(syncing._SyncJob, "_finish_sync", stopped)
     monkeypatch.setattr(syncing, "WINDOW", 1)
-    with clock.at(MONDAY):
+    with clock.freeze_time(MONDAY):
         text = project.run("sync", "anna", "berta")
     assert (text.code, text.out.startswith("anna: applied"), "berta" in text.out) == (code, True, False)
     assert said in text.err

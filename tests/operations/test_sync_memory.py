@@ -9,9 +9,9 @@ import pytest
 
 from reconciler.model.schedule import Period, Schedule
 from reconciler.model.sync import SyncOutcome
-from reconciler.operations.sync.customer import Came
-from reconciler.operations.sync.record import begun, ended
-from reconciler.operations.sync.run import as_of, believed, whole_since
+from reconciler.operations.sync.customer import SyncResult
+from reconciler.operations.sync.record import finish_sync_record, start_sync_record
+from reconciler.operations.sync.run import discard_future_moment, find_last_full_roster, sanitize_sync_record
 from reconciler.store.sync.records import SyncRecord
 
 NOW = "2026-11-24T02:35:00Z"
@@ -36,48 +36,48 @@ GOOD = SyncRecord(
 
 def after(last: SyncRecord, now: str = NOW, source: str = "sftp", **came: Any) -> SyncRecord:
     """What the next sync leaves, of the same bytes."""
-    record = begun(as_of(last, now), DAILY, now)
-    found = Came(SyncOutcome.UNCHANGED, **{"sha256": "ab", **came})
-    return ended(record, DAILY, found, source=source, whole=True, now=now)
+    record = start_sync_record(sanitize_sync_record(last, now), DAILY, now)
+    found = SyncResult(SyncOutcome.UNCHANGED, **{"sha256": "ab", **came})
+    return finish_sync_record(record, DAILY, found, source=source, is_full=True, now=now)
 
 
 def test_what_was_noted_by_a_clock_in_order_stays() -> None:
-    assert as_of(GOOD, NOW) == GOOD
+    assert sanitize_sync_record(GOOD, NOW) == GOOD
 
 
 def test_clocks_of_two_machines_may_differ_a_little() -> None:
     nearly = replace(GOOD, fresh_at="2026-11-24T02:44:59Z")
-    assert as_of(nearly, NOW) == nearly
-    assert believed("2026-11-24T02:45:01Z", NOW) is None
+    assert sanitize_sync_record(nearly, NOW) == nearly
+    assert discard_future_moment("2026-11-24T02:45:01Z", NOW) is None
 
 
 @pytest.mark.parametrize("field", ["fresh_at", "changed_at", "whole_at", "attempted_at"])
 def test_after_a_moment_to_come_everything_is_compared(field: str) -> None:
-    found = as_of(replace(GOOD, **{field: YEARS_AHEAD}), NOW)
+    found = sanitize_sync_record(replace(GOOD, **{field: YEARS_AHEAD}), NOW)
     assert (found.settled, found.settled_until) == (None, None)
 
 
 def test_a_day_that_is_further_than_any_is_settled_until_is_none() -> None:
-    assert as_of(replace(GOOD, settled_until="2026-12-25"), NOW).settled == "cd"
-    assert as_of(replace(GOOD, settled_until="2026-12-26"), NOW).settled is None
+    assert sanitize_sync_record(replace(GOOD, settled_until="2026-12-25"), NOW).settled == "cd"
+    assert sanitize_sync_record(replace(GOOD, settled_until="2026-12-26"), NOW).settled is None
 
 
 def test_a_roster_that_was_fetched_whole_some_day_to_come_is_fetched_whole_now() -> None:
-    assert as_of(replace(GOOD, whole_at=YEARS_AHEAD), NOW).whole_at is None
-    assert whole_since(YEARS_AHEAD, YEARS_AHEAD, NOW) is None
-    assert whole_since(YEARS_AHEAD, GOOD.whole_at, NOW) == GOOD.whole_at
-    assert whole_since("2026-11-21T00:00:00Z", GOOD.whole_at, NOW) == "2026-11-21T00:00:00Z"
+    assert sanitize_sync_record(replace(GOOD, whole_at=YEARS_AHEAD), NOW).whole_at is None
+    assert find_last_full_roster(YEARS_AHEAD, YEARS_AHEAD, NOW) is None
+    assert find_last_full_roster(YEARS_AHEAD, GOOD.whole_at, NOW) == GOOD.whole_at
+    assert find_last_full_roster("2026-11-21T00:00:00Z", GOOD.whole_at, NOW) == "2026-11-21T00:00:00Z"
 
 
 @pytest.mark.parametrize("source", ["sftp", "api"])
 def test_since_when_nothing_fresh_comes_is_counted_from_now_on(source: str) -> None:
     """Neither for years not at all, nor at once since the very first fetch."""
     wrong = replace(GOOD, fresh_at=YEARS_AHEAD, changed_at=YEARS_AHEAD)
-    refused = begun(as_of(wrong, NOW), DAILY, NOW)
-    came = Came(SyncOutcome.REFUSED)
-    assert ended(refused, DAILY, came, source=source, whole=True, now=NOW).stale_since is None
+    refused = start_sync_record(sanitize_sync_record(wrong, NOW), DAILY, NOW)
+    came = SyncResult(SyncOutcome.REFUSED)
+    assert finish_sync_record(refused, DAILY, came, source=source, is_full=True, now=NOW).stale_since is None
     later = "2026-11-28T02:35:00Z"
-    again = ended(refused, DAILY, came, source=source, whole=True, now=later)
+    again = finish_sync_record(refused, DAILY, came, source=source, is_full=True, now=later)
     assert again.stale_since == NOW
 
 
@@ -90,7 +90,7 @@ def test_once_is_enough() -> None:
     """The next sync leaves nothing that is still to come."""
     wrong = replace(GOOD, **dict.fromkeys(MOMENTS, YEARS_AHEAD), stale_since=YEARS_AHEAD, settled_until="2031-12-01")
     found = after(wrong, settled="ef", settled_until="2026-12-24")
-    assert as_of(found, NOW) == found
+    assert sanitize_sync_record(found, NOW) == found
     assert found.settled == "ef"
     assert all((getattr(found, name) or "") <= NOW for name in MOMENTS)
 

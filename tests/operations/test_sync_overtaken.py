@@ -12,9 +12,9 @@ from reconciler import clock
 from reconciler.cli.main import run
 from reconciler.model.sync import SyncEvent
 from reconciler.operations.sync.applied_config import open_applied_workspace
-from reconciler.operations.sync.run import SyncRequest, sync
-from reconciler.store.database.lock import customer_lock
-from reconciler.store.sync.records import keep_schedule, keep_sync
+from reconciler.operations.sync.run import SyncRequest, sync_customers
+from reconciler.store.database.lock import lock_customer
+from reconciler.store.sync.records import save_schedule, save_sync
 from tests.operations.test_sync import (
     DAILY,
     DAY,
@@ -42,13 +42,13 @@ def test_while_a_roster_is_held_everything_is_asked_for_and_changes_alone_are_re
     synced(project, "--due")
     day = MONDAY + NIGHT
     assert outcomes(synced(project, "--due", at=day)) == {"springfield": "unchanged"}
-    assert [each.whole for each in source.asked] == [True, False]
+    assert [each.require_full for each in source.asked] == [True, False]
 
     source.given = DAY.without_users(STUDENTS[:20])
     hold = only(synced(project, "springfield", at=day))["hold"]["id"]
     source.given = DAY.delta(DAY.with_user("u-0030", givenName="Zoe"))
     found = only(synced(project, "springfield", at=day + NIGHT))
-    assert source.asked[-1].whole, "changes alone name none of those who wait"
+    assert source.asked[-1].require_full, "changes alone name none of those who wait"
     assert (found["outcome"], codes(found)) == ("refused", {"delta-without-whole"})
     (waiting,) = project.run("holds", "--format", "json").json["holds"]
     assert (waiting["id"], people(project)) == (hold, 40)
@@ -57,7 +57,7 @@ def test_while_a_roster_is_held_everything_is_asked_for_and_changes_alone_are_re
     assert outcomes(synced(project, "springfield", at=day + 2 * NIGHT)) == {"springfield": "unchanged"}
     assert project.run("holds", "--format", "json").json["holds"] == []
     synced(project, "springfield", at=day + 3 * NIGHT)
-    assert not source.asked[-1].whole
+    assert not source.asked[-1].require_full
 
 
 def test_an_older_roster_deletes_nobody_whom_a_newer_one_added(
@@ -74,7 +74,7 @@ def test_an_older_roster_deletes_nobody_whom_a_newer_one_added(
 
     def meanwhile() -> None:
         moment[0] = hours + timedelta(minutes=4)
-        with clock.at(moment[0]):
+        with clock.freeze_time(moment[0]):
             assert run(["apply", "--store", project.store_url, "--yes", "springfield", "--zip", str(file)]) == 0
 
     source.on_fetch = meanwhile
@@ -99,21 +99,23 @@ def test_who_is_being_applied_is_tried_again_soon_and_nobody_is_told(
     source.given = DAY.with_user("u-9001")
     told: list[SyncEvent] = []
     workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
-    with clock.at(MONDAY + NIGHT), customer_lock(workspace.store, "springfield"):
-        (found,) = sync(workspace, SyncRequest(due=True), told=lambda _, events: told.extend(events))
-    assert found.came is not None
-    assert (found.came.outcome, found.diagnostics[0].code) == ("postponed", "locked")
+    with clock.freeze_time(MONDAY + NIGHT), lock_customer(workspace.store, "springfield"):
+        (found,) = sync_customers(
+            workspace, SyncRequest(due_only=True), on_events=lambda _, events: told.extend(events)
+        )
+    assert found.result is not None
+    assert (found.result.outcome, found.diagnostics[0].code) == ("postponed", "locked")
     assert (told, found.next_at) == ([], "2026-11-24T12:15:00Z")
     assert outcomes(synced(project, "--due", at=MONDAY + NIGHT + timedelta(minutes=15))) == {"springfield": "applied"}
 
 
 @contextmanager
 def clock_that_runs(tells: Callable[[], datetime]) -> Iterator[None]:
-    token = clock._source.set(tells)
+    token = clock._time_source.set(tells)
     try:
         yield
     finally:
-        clock._source.reset(token)
+        clock._time_source.reset(token)
 
 
 def test_a_clock_that_was_ahead_stops_nobody(project: Project, customer: Callable[..., GivenSource]) -> None:
@@ -121,11 +123,11 @@ def test_a_clock_that_was_ahead_stops_nobody(project: Project, customer: Callabl
     synced(project, "--due", at=MONDAY.replace(year=2031))
     same = only(synced(project, "--due"))
     assert (same["outcome"], same["early"]) == ("unchanged", False)
-    assert source.asked[-1].whole
+    assert source.asked[-1].require_full
     source.given = DAY.with_user("u-9001")
     assert outcomes(synced(project, "--due", at=MONDAY + NIGHT)) == {"springfield": "applied"}
     assert synced(project, "--due", at=MONDAY + NIGHT).json["customers"] == []
-    assert [each.whole for each in source.asked] == [True, True, False]
+    assert [each.require_full for each in source.asked] == [True, True, False]
 
 
 def test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile(
@@ -134,14 +136,14 @@ def test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile(
     customer(auto=DAILY)
     synced(project, "--due")
     workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
-    with workspace.store.reading() as reader:
-        (read,) = reader.syncs().values()
+    with workspace.store.open_reader() as reader:
+        (read,) = reader.read_sync_records().values()
     anew = replace(read, schedule="other", next_at="2026-11-24T00:00:00Z", outcome=None)
-    keep_sync(workspace.store, replace(read, attempted_at="2026-11-24T02:31:00Z", next_at="2026-11-25T02:30:00Z"))
-    keep_schedule(workspace.store, read, anew)
+    save_sync(workspace.store, replace(read, attempted_at="2026-11-24T02:31:00Z", next_at="2026-11-25T02:30:00Z"))
+    save_schedule(workspace.store, read, anew)
     assert project.ask("select outcome, next_at from syncs") == [("applied", "2026-11-25T02:30:00Z")]
-    keep_sync(workspace.store, read)
-    keep_schedule(workspace.store, read, anew)
+    save_sync(workspace.store, read)
+    save_schedule(workspace.store, read, anew)
     assert project.ask("select outcome, schedule, next_at from syncs") == [("applied", "other", "2026-11-24T00:00:00Z")]
 
 
@@ -155,15 +157,15 @@ def test_one_who_is_let_in_and_another_who_is_erased_are_something_new(
     synced(project, "springfield", at=MONDAY + NIGHT)
     assert only(synced(project, "springfield", at=MONDAY + 2 * NIGHT))["early"]
     workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
-    with workspace.store.reading() as reader:
-        number = next(iter(reader.syncs()))
-        before = reader.erasures(number)
+    with workspace.store.open_reader() as reader:
+        number = next(iter(reader.read_sync_records()))
+        before = reader.find_newest_erasure(number)
     assert project.run("erase", "springfield", first, "--lift", "--request", "R-2", "--yes").code == 0
-    with workspace.store.reading() as reader:
-        lifted = reader.erasures(number)
+    with workspace.store.open_reader() as reader:
+        lifted = reader.find_newest_erasure(number)
     assert project.run("erase", "springfield", second, "--request", "R-3", "--yes").code == 0
-    with workspace.store.reading() as reader:
-        assert before < lifted < reader.erasures(number)
+    with workspace.store.open_reader() as reader:
+        assert before < lifted < reader.find_newest_erasure(number)
     assert not only(synced(project, "springfield", at=MONDAY + 3 * NIGHT))["early"]
 
 
@@ -175,8 +177,8 @@ def test_another_set_that_is_held_is_told_and_the_same_one_is_not(
     for day, gone in enumerate([0, 20, 20, 30]):
         source.given = DAY.without_users(STUDENTS[:gone])
         workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
-        with clock.at(MONDAY + day * NIGHT):
-            sync(workspace, SyncRequest(("springfield",)), told=lambda _, events: told.extend(events))
+        with clock.freeze_time(MONDAY + day * NIGHT):
+            sync_customers(workspace, SyncRequest(("springfield",)), on_events=lambda _, events: told.extend(events))
     assert [(each.kind, each.people) for each in told] == [("held", 20), ("held", 30)]
 
 
@@ -192,11 +194,17 @@ def test_changes_alone_let_no_hold_go_that_names_others(project: Project, custom
     source.given = source.given.delta(changed)
     told: list[SyncEvent] = []
     workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
-    with clock.at(MONDAY + 2 * NIGHT):
-        (again,) = sync(workspace, SyncRequest(("springfield",)), told=lambda _, events: told.extend(events))
-    assert again.came is not None
-    assert again.came.hold is not None
-    assert (again.came.outcome, again.came.hold.id, again.came.kept) == ("held", found["hold"]["id"], True)
+    with clock.freeze_time(MONDAY + 2 * NIGHT):
+        (again,) = sync_customers(
+            workspace, SyncRequest(("springfield",)), on_events=lambda _, events: told.extend(events)
+        )
+    assert again.result is not None
+    assert again.result.hold is not None
+    assert (again.result.outcome, again.result.hold.id, again.result.is_plan_saved) == (
+        "held",
+        found["hold"]["id"],
+        True,
+    )
     assert (told, people(project)) == ([], 41)
-    done = project.run("apply", again.came.hold.id, "--approve", again.came.hold.id)
+    done = project.run("apply", again.result.hold.id, "--approve", again.result.hold.id)
     assert (done.code, people(project)) == (0, 34), done.err

@@ -50,18 +50,18 @@ def test_ten_days_of_five_districts(project: Project, monkeypatch: pytest.Monkey
 
 
 def _digest_without_the_roster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_one, "settled", lambda sha256, *rest: "always")
+    monkeypatch.setattr(sync_one, "digest_sync_inputs", lambda sha256, *rest: "always")
     monkeypatch.setattr(sync_simulation, "CHANGE", 0.5)
 
 
 def _tries_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Schedule, "after_failure", lambda self, tries, now: now + timedelta(minutes=30))
+    monkeypatch.setattr(Schedule, "compute_retry_time", lambda self, tries, now: now + timedelta(minutes=30))
     monkeypatch.setattr(sync_simulation, "FAULT", 0.95)
 
 
 def _days_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Schedule.slot_after
-    monkeypatch.setattr(Schedule, "slot_after", lambda self, moment: real(self, moment + timedelta(days=1)))
+    real = Schedule.find_next_start
+    monkeypatch.setattr(Schedule, "find_next_start", lambda self, moment: real(self, moment + timedelta(days=1)))
 
 
 @pytest.mark.parametrize("breakage", [_digest_without_the_roster, _tries_without_end, _days_passed_over])

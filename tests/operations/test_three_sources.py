@@ -55,7 +55,7 @@ def by_api(project: Project, server: RosterServer, more: str = "", page_size: in
 
 
 def by_sftp(project: Project, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, *, folder: bool) -> Give:
-    monkeypatch.setattr("reconciler.oneroster.sources.sftp.source.BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("reconciler.oneroster.sources.sftp.source.CHECK_INTERVAL", 0.0)
     home = request.getfixturevalue("sftp_home")
     monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__SFTP", home.server.password)
     by_zip(project, "1.1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.store.key import StoreKey
-from reconciler.store.read.before_images import erasure_trace
+from reconciler.store.read.before_images import make_anonymous_record
 from tests.support.customers.project import KEY, Project, changes, keys
 from tests.support.operations.undo_steps import (
     ANN,
@@ -297,7 +297,7 @@ def test_who_was_erased_does_not_come_back_and_is_not_named(springfield: Project
 def erase(project: Project, key: str) -> None:
     """As `erase` leaves it: the trace alone is what an undo may go by."""
     customer = project.ask("select id from customers")[0][0]
-    trace = erasure_trace(StoreKey(KEY), customer, key)
+    trace = make_anonymous_record(StoreKey(KEY), customer, key)
     with project.by_hand() as cursor:
         cursor.execute(f"insert into erased (customer_id, trace, certificate_id) values ({customer}, '{trace}', 1)")
 

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.config.repository import load
-from reconciler.config.secrets import backend_for
+from reconciler.config.repository import load_repository
+from reconciler.config.secrets import create_backend
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Plan
-from reconciler.model.roster import field_names
-from reconciler.operations.apply.apply_plan import Applied, apply_plan
+from reconciler.model.roster import list_field_names
+from reconciler.operations.apply.apply_plan import ApplyOutcome, apply_plan
 from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
-from reconciler.operations.undo.undo import undo_plan
+from reconciler.operations.undo.undo import build_undo_plan
 from reconciler.operations.workspace import Workspace
-from reconciler.planning.live import with_roles
+from reconciler.planning.live import add_roles
 from reconciler.store.open import Store
 from tests.support.customers.project import CUSTOMER, ENVIRONMENT, ROSTERING
 from tests.support.rosters.bundles import Bundle, bundle
@@ -113,10 +113,10 @@ class Town:
 
     @property
     def workspace(self) -> Workspace:
-        repository = load(self.folder / "customers")
-        _, chosen = repository.for_environment(None)
-        secrets = backend_for(chosen.secrets)
-        return Workspace(self.folder / "customers", ENVIRONMENT, "", self.store, secrets, read=repository)
+        repository = load_repository(self.folder / "customers")
+        _, chosen = repository.get_environment(None)
+        secrets = create_backend(chosen.secrets)
+        return Workspace(self.folder / "customers", ENVIRONMENT, "", self.store, secrets, loaded_repository=repository)
 
     def apply(self, made: Bundle) -> int | None:
         """The run, None where there was nothing to do."""
@@ -124,32 +124,36 @@ class Town:
         return self.carried_out(make_plan(self.workspace, PlanRequest((self.name,), path, RosterChoice.FRESH)))
 
     def undo(self, run: int) -> int | None:
-        return self.carried_out(undo_plan(self.workspace, run))
+        return self.carried_out(build_undo_plan(self.workspace, run))
 
     def carried_out(self, plan: Plan) -> int | None:
         (customer,) = plan.customers
         (result,) = apply_plan(self.workspace, plan, [customer.hold.id] if customer.hold else [])
-        assert result.became in (Applied.APPLIED, Applied.UNCHANGED), (result, customer.diagnostics)
+        assert result.outcome in (ApplyOutcome.APPLIED, ApplyOutcome.UNCHANGED), (result, customer.diagnostics)
         return result.run
 
     def state(self) -> dict[str, Any]:
         """Everything alive, with the store's own ids where something is kept by them; tombstones apart."""
-        with self.store.reading() as reader:
-            record = reader.customers()[self.name]
-            users = reader.users(record.id)
+        with self.store.open_reader() as reader:
+            record = reader.read_customers()[self.name]
+            users = reader.read_users(record.id)
             frames = {
-                Kind.ORG: reader.orgs(record.id),
-                Kind.USER: with_roles(users, reader.roles(record.id)),
-                Kind.CLASS: reader.classes(record.id),
-                Kind.ENROLLMENT: reader.enrollments_by_id(record.id, reader.enrollment_index(record.id)["id"]),
+                Kind.ORG: reader.read_orgs(record.id),
+                Kind.USER: add_roles(users, reader.read_roles(record.id)),
+                Kind.CLASS: reader.read_classes(record.id),
+                Kind.ENROLLMENT: reader.read_enrollments_by_id(
+                    record.id, reader.read_enrollment_index(record.id)["id"]
+                ),
             }
             documents = [
-                (each.kind, each.slug, each.document) for each in reader.declared(self.name) if not each.tombstoned
+                (each.kind, each.slug, each.document)
+                for each in reader.read_documents(self.name)
+                if not each.tombstoned
             ]
         found: dict[str, Any] = {
             kind.value: frames[kind]
             .filter(~pl.col("tombstoned"))
-            .select("id", "sourced_id", *(["managed_by"] if kind is Kind.USER else []), *field_names(kind))
+            .select("id", "sourced_id", *(["managed_by"] if kind is Kind.USER else []), *list_field_names(kind))
             .sort("id")
             .rows()
             for kind in ROSTER_KINDS
@@ -171,8 +175,8 @@ class Town:
         return {table: self.ask(f"SELECT count(*) FROM {table} WHERE customer_id = {number}")[0][0] for table in tables}
 
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
-        with self.store.connected() as connection, connection.reading():
-            return connection.rows(statement)
+        with self.store.open_connection() as connection, connection.open_read_transaction():
+            return connection.fetch_rows(statement)
 
 
 EXAMPLES = {"sqlite": 14, "postgresql": 4}
@@ -277,5 +281,5 @@ def named(kind: Kind, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """An enrollment names its person by a sourcedId, which the undo may give back."""
     if kind is not Kind.ENROLLMENT:
         return rows
-    place = 2 + field_names(kind).index("user")
+    place = 2 + list_field_names(kind).index("user")
     return [(*row[:place], *row[place + 1 :]) for row in rows]

@@ -9,8 +9,8 @@ import pytest
 
 from reconciler import clock
 from reconciler.model.diagnostic import Refusal
-from reconciler.operations.notify.subscribers import listener_of
-from reconciler.store.read.records import CustomerRecord, document_of
+from reconciler.operations.notify.subscribers import parse_listener
+from reconciler.store.read.records import CustomerRecord, parse_stored_document
 from tests.operations.test_sync import DAILY, MONDAY, NIGHT, codes, customer, only, outcomes, people, sources, synced
 from tests.support.customers.project import Project
 from tests.support.servers.webhook_receiver import Receiver, receiving
@@ -61,16 +61,16 @@ def test_its_sync_is_recorded_as_failed_and_the_others_are_synced(
 @pytest.mark.parametrize("text", [NO_JSON, "", "[]", "null", '"text"', "{'id': 'springfield'}"])
 def test_what_is_no_document_is_read_as_an_empty_one_and_names_nobody_to_tell(text: str) -> None:
     """So that a plan of the files shows all of it as changed, and an apply writes it anew."""
-    assert document_of(text) is None
+    assert parse_stored_document(text) is None
     assert CustomerRecord(1, "springfield", "Springfield", text, None, (0, 0), False).document == {}
     with pytest.raises(Refusal, match="nobody can be told of this customer"):
-        listener_of("springfield", document_of(text))
+        parse_listener("springfield", parse_stored_document(text))
 
 
 def test_a_document_that_says_nothing_names_nobody_to_tell() -> None:
     with pytest.raises(Refusal, match="notify-unreadable"):
-        listener_of("springfield", {})
-    assert listener_of("springfield", {"id": "springfield"}).notify.webhook is None
+        parse_listener("springfield", {})
+    assert parse_listener("springfield", {"id": "springfield"}).notify.webhook is None
 
 
 def test_a_community_that_is_none_fails_its_customer_alone(
@@ -102,7 +102,7 @@ def test_who_is_to_hear_of_it_is_told_as_soon_as_that_can_be_read(
     assert synced(project, "springfield", "shelby").code == 0
     for name in ("springfield", "shelby"):
         by_another_hand(project, name, NO_JSON)
-    with clock.at(MONDAY + NIGHT):
+    with clock.freeze_time(MONDAY + NIGHT):
         done = project.run("sync", "springfield", "shelby")
     assert done.code == 1
     assert done.err.count("[notify-unreadable]") == 2
@@ -112,7 +112,7 @@ def test_who_is_to_hear_of_it_is_told_as_soon_as_that_can_be_read(
     )
 
     assert project.apply("shelby", "--roster", "none").code == 0
-    with clock.at(MONDAY + 2 * NIGHT):
+    with clock.freeze_time(MONDAY + 2 * NIGHT):
         done = project.run("sync", "springfield")
     assert done.err.count("[notify-unreadable]") == 1
     folder = project.folder / ".reconciler" / "outbox"
@@ -129,7 +129,7 @@ def test_a_document_that_is_broken_but_for_its_notify_is_told_by_it(
     customer(more=f"notify: {{webhook: '{receiver.url}'}}\n")
     document = json.loads(project.ask("select document from customers")[0][0]) | {"rostering": "none"}
     by_another_hand(project, "springfield", json.dumps(document))
-    with clock.at(MONDAY + NIGHT):
+    with clock.freeze_time(MONDAY + NIGHT):
         assert project.run("sync", "springfield").code == 1
         assert project.run("sync", "springfield").code == 1
     assert [each.json["type"] for each in receiver.received] == ["sync.failed"]

@@ -11,11 +11,16 @@ import pytest
 
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, SESSIONS_SCHEMA, Snapshot
-from reconciler.planning.holds.restrain import Restraint
-from reconciler.planning.live import Live
+from reconciler.planning.holds.restrain import LimitRules
+from reconciler.planning.live import LiveRoster
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
-from reconciler.planning.roster.removals import ended_classes, ended_terms, kept_sessions, no_sessions
-from reconciler.planning.roster.selection import Selection
+from reconciler.planning.roster.removals import (
+    find_ended_classes,
+    find_ended_terms,
+    make_empty_sessions,
+    merge_sessions,
+)
+from reconciler.planning.roster.selection import RosterSelection
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(30)]
@@ -38,7 +43,7 @@ def year(classes: Iterable[str] = OLD, terms: str | None = "t-1,t-2", **more: An
 
 
 def on(day: str, **more: Any) -> RosterRules:
-    return RosterRules("identifier", restraint=Restraint(today=day), **more)
+    return RosterRules("identifier", limit_rules=LimitRules(today=day), **more)
 
 
 def reasons(decision: RosterDecision, kind: Kind) -> set[tuple[str, str]]:
@@ -51,26 +56,26 @@ def reasons(decision: RosterDecision, kind: Kind) -> set[tuple[str, str]]:
     [("2027-01-19", []), ("2027-01-20", ["t-1"]), ("2027-06-11", ["t-1"]), ("2027-06-12", ["t-1", "t-2"])],
 )
 def test_a_session_is_over_on_its_end_which_is_the_first_day_after(day: str, expected: list[str]) -> None:
-    assert sorted(ended_terms(YEAR, day)) == expected
+    assert sorted(find_ended_terms(YEAR, day)) == expected
 
 
 def test_without_a_day_nothing_is_over() -> None:
-    assert ended_terms(YEAR, None).len() == 0
+    assert find_ended_terms(YEAR, None).len() == 0
 
 
 @pytest.mark.parametrize("end", [None, "2027-02-30", "soon", "12.06.2027", "2026-08-01"])
 def test_an_end_that_is_no_day_or_before_the_start_ends_nothing(end: str | None) -> None:
-    assert ended_terms(sessions(("t-1", "2026-08-20", end)), AFTER).len() == 0
+    assert find_ended_terms(sessions(("t-1", "2026-08-20", end)), AFTER).len() == 0
 
 
 def test_a_term_that_two_rosters_know_is_over_where_both_say_so() -> None:
     moved = sessions(("t-1", "2026-08-20", "2026-09-01"), ("t-2", "2026-08-20", "2026-09-01"))
-    assert sorted(ended_terms(pl.concat([YEAR, moved]), "2027-02-01")) == ["t-1"]
+    assert sorted(find_ended_terms(pl.concat([YEAR, moved]), "2027-02-01")) == ["t-1"]
 
 
 def test_sessions_of_earlier_rosters_are_kept_beside_the_new_ones() -> None:
     now = sessions(("t-2", "2027-01-20", "2027-06-19"), ("t-3", "2027-08-20", "2028-01-20"))
-    kept = dict(kept_sessions(now, YEAR).select("sourced_id", "end").iter_rows())
+    kept = dict(merge_sessions(now, YEAR).select("sourced_id", "end").iter_rows())
     assert kept == {"t-1": "2027-01-20", "t-2": "2027-06-19", "t-3": "2028-01-20"}
 
 
@@ -81,7 +86,7 @@ def test_a_class_is_over_where_all_its_terms_are_known_and_over(terms: str | Non
     classes = pl.DataFrame(
         {"sourced_id": ["c-1"], "terms": [terms]}, schema={"sourced_id": pl.String, "terms": pl.String}
     )
-    assert ended_classes(classes, YEAR, AFTER).len() == expected
+    assert find_ended_classes(classes, YEAR, AFTER).len() == expected
 
 
 def test_classes_of_an_ended_year_conclude_with_their_enrollments_and_count_against_nothing() -> None:
@@ -102,7 +107,7 @@ def test_before_the_end_of_the_term_the_same_is_a_deletion_that_is_held() -> Non
 
 
 def test_without_sessions_nothing_concludes() -> None:
-    decision = decide(year(["n-1"], "t-3"), live_of(year()), on(AFTER), sessions=no_sessions())
+    decision = decide(year(["n-1"], "t-3"), live_of(year()), on(AFTER), sessions=make_empty_sessions())
     assert set(actions(decision, Kind.CLASS)) == {"delete", "create"}
 
 
@@ -116,7 +121,7 @@ def test_a_class_that_the_source_marks_is_deleted_though_its_term_is_over() -> N
 
 
 def test_a_class_that_is_not_selected_any_more_is_no_matter_of_its_term() -> None:
-    chosen = on(AFTER, selection=Selection(classes=tuple(OLD[1:])))
+    chosen = on(AFTER, selection=RosterSelection(classes=tuple(OLD[1:])))
     decision = decide(year(), live_of(year()), chosen, sessions=YEAR)
     assert reasons(decision, Kind.CLASS) == {("delete", "scope_narrowed")}
     assert reasons(decision, Kind.ENROLLMENT) == {("delete", "scope_narrowed")}
@@ -188,7 +193,7 @@ def test_a_school_whose_classes_are_over_and_whose_people_moved_can_go() -> None
     assert actions(decision, Kind.ORG) == {"delete": ["s-1"]}
 
 
-def concluded_before(live: Live) -> Live:
+def concluded_before(live: LiveRoster) -> LiveRoster:
     """The classes went by an earlier run; the enrollments were held then."""
     return replace(live, classes=live.classes.with_columns(pl.lit(True).alias("tombstoned")))
 

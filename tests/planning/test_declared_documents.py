@@ -10,7 +10,7 @@ from reconciler.planning.documents.document_diff import (
     AppliedDocument,
     WantedDocument,
     compare_documents,
-    field_changes,
+    diff_fields,
 )
 
 SPAN = Span("customers/d/customer.yaml", 1, 1)
@@ -77,13 +77,13 @@ def test_a_secret_that_changed_is_named_and_never_shown() -> None:
 
 
 def test_a_list_counts_as_one_value() -> None:
-    assert field_changes({"street": ["a", "b"]}, {"street": ["a", "c", "d"]}) == (
+    assert diff_fields({"street": ["a", "b"]}, {"street": ["a", "c", "d"]}) == (
         FieldChange("street", ["a", "b"], ["a", "c", "d"]),
     )
 
 
 def test_keys_that_come_and_go_are_shown_against_nothing() -> None:
-    found = field_changes({"a": 1, "administrators": {"ann": {"email": "a@x"}}}, {"b": {"c": 2}, "administrators": {}})
+    found = diff_fields({"a": 1, "administrators": {"ann": {"email": "a@x"}}}, {"b": {"c": 2}, "administrators": {}})
     assert found == (
         FieldChange("a", 1, None),
         FieldChange("administrators.ann", {"email": "a@x"}, None, personal=True),
@@ -92,13 +92,13 @@ def test_keys_that_come_and_go_are_shown_against_nothing() -> None:
 
 
 def test_a_value_of_another_type_is_one_change() -> None:
-    assert field_changes({"a": {"b": 1}}, {"a": "x"}) == (FieldChange("a", {"b": 1}, "x"),)
+    assert diff_fields({"a": {"b": 1}}, {"a": "x"}) == (FieldChange("a", {"b": 1}, "x"),)
 
 
 def test_people_who_have_nothing_in_common_come_and_go_one_by_one() -> None:
     before = {"administrators": {"ann": {"email": "a@x", "role": "admin"}}}
     after = {"administrators": {"b.o": {"email": "b@x", "role": "author"}}}
-    assert field_changes(before, after) == (
+    assert diff_fields(before, after) == (
         FieldChange("administrators.ann", {"email": "a@x", "role": "admin"}, None, personal=True),
         FieldChange("administrators.b.o", None, {"email": "b@x", "role": "author"}, personal=True),
     )

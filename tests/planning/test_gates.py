@@ -9,9 +9,17 @@ import pytest
 from reconciler.model.gate import GATES, GateOutcome
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
-from reconciler.planning.holds.gates import RULES, Allowance, Case, Judgement, LastRoster, judge, roots
-from reconciler.planning.live import Live
-from reconciler.reports.plan.gate_page import page
+from reconciler.planning.holds.gates import (
+    RULES,
+    ExceptionToGate,
+    GateInput,
+    GateResult,
+    LastRoster,
+    check_gates,
+    list_root_orgs,
+)
+from reconciler.planning.live import LiveRoster
+from reconciler.reports.plan.gate_page import render_gates_page
 from tests.support.rosters.snapshots import decide, district, live_of, person
 
 TODAY = "2026-11-23"
@@ -23,17 +31,19 @@ FACTS = SourceFacts(
 
 
 def last_of(snapshot: Snapshot) -> LastRoster:
-    return LastRoster("1" * 64, "2026-11-20T02:30:00Z", dict(snapshot.rows), FACTS, roots(snapshot))
+    return LastRoster("1" * 64, "2026-11-20T02:30:00Z", dict(snapshot.rows), FACTS, list_root_orgs(snapshot))
 
 
-def judged(snapshot: Snapshot, *allowances: Allowance, live: Live | None = None, last: bool = True) -> Judgement:
+def judged(
+    snapshot: Snapshot, *allowances: ExceptionToGate, live: LiveRoster | None = None, last: bool = True
+) -> GateResult:
     known = live_of(DAY_ONE) if live is None else live
-    alive = {kind: known.frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
+    alive = {kind: known.get_frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
     snapshot = snapshot if snapshot.facts.files else replace(snapshot, facts=FACTS)
-    return judge(Case(snapshot, last_of(DAY_ONE) if last else None, known, alive), allowances, TODAY)
+    return check_gates(GateInput(snapshot, last_of(DAY_ONE) if last else None, known, alive), allowances, TODAY)
 
 
-def codes(judgement: Judgement) -> list[str]:
+def codes(judgement: GateResult) -> list[str]:
     return [each.code for each in (*judgement.refusals, *judgement.diagnostics)]
 
 
@@ -83,8 +93,8 @@ BENT = {
 
 
 def test_a_good_roster_passes_every_gate() -> None:
-    assert judged(DAY_ONE) == Judgement((), (), ())
-    assert judged(DAY_ONE, last=False) == Judgement((), (), ())
+    assert judged(DAY_ONE) == GateResult((), (), ())
+    assert judged(DAY_ONE, last=False) == GateResult((), (), ())
 
 
 @pytest.mark.parametrize("code", BENT)
@@ -93,12 +103,12 @@ def test_each_gate_objects_to_what_it_looks_at_and_does_what_its_line_says(code:
     assert codes(judgement) == [code] or codes(judgement) == [code] * len(codes(judgement))
     if GATES[code].outcome is GateOutcome.REFUSED:
         assert judgement.refusals
-        assert not judgement.held
+        assert not judgement.findings
         assert all(each.is_error for each in judgement.refusals)
     else:
         assert not judgement.refusals
-        assert {each.code for each in judgement.held} == {code}
-        assert {each.sentence for each in judgement.held} == {GATES[code].sentence}
+        assert {each.code for each in judgement.findings} == {code}
+        assert {each.sentence for each in judgement.findings} == {GATES[code].sentence}
     for each in (*judgement.refusals, *judgement.diagnostics):
         assert each.hint
 
@@ -108,7 +118,7 @@ def test_the_institution_above_all_others_may_not_change_unseen() -> None:
 
 
 def test_every_rule_has_its_line_in_the_table() -> None:
-    assert {rule.__name__.replace("_", "-") for rule in RULES} == {
+    assert {rule.__name__.removeprefix("check_").replace("_", "-") for rule in RULES} == {
         "emptied-file",
         "incomplete-source",
         "keys-damaged",
@@ -122,30 +132,32 @@ def test_every_rule_has_its_line_in_the_table() -> None:
         "row-count-drop",
         "stale-source",
     }
-    assert {rule.__name__.replace("_", "-") for rule in RULES} <= set(GATES)
+    assert {rule.__name__.removeprefix("check_").replace("_", "-") for rule in RULES} <= set(GATES)
 
 
-@pytest.mark.parametrize("code", [code for code in BENT if GATES[code].allowed])
+@pytest.mark.parametrize("code", [code for code in BENT if GATES[code].can_be_allowed])
 def test_an_allowance_lets_a_gate_pass_and_is_told(code: str) -> None:
-    judgement = judged(BENT[code], Allowance(code, TODAY, "as agreed"))
-    assert (judgement.refusals, judgement.held) == ((), ())
+    judgement = judged(BENT[code], ExceptionToGate(code, TODAY, "as agreed"))
+    assert (judgement.refusals, judgement.findings) == ((), ())
     assert set(codes(judgement)) == {"gate-allowed"}
     assert "as agreed" in judgement.diagnostics[0].message
 
 
-@pytest.mark.parametrize("code", [code for code in BENT if GATES[code].allowed])
+@pytest.mark.parametrize("code", [code for code in BENT if GATES[code].can_be_allowed])
 def test_an_allowance_that_ended_lets_nothing_pass(code: str) -> None:
-    judgement = judged(BENT[code], Allowance(code, "2026-11-22", "as agreed"))
-    assert judgement.refusals or judgement.held
+    judgement = judged(BENT[code], ExceptionToGate(code, "2026-11-22", "as agreed"))
+    assert judgement.refusals or judgement.findings
     assert "allowance-expired" in codes(judgement)
 
 
 def test_what_no_gate_needs_is_told() -> None:
-    assert codes(judged(DAY_ONE, Allowance("row-count-drop", TODAY, "two schools moved away"))) == ["allowance-unused"]
+    assert codes(judged(DAY_ONE, ExceptionToGate("row-count-drop", TODAY, "two schools moved away"))) == [
+        "allowance-unused"
+    ]
 
 
 def test_a_source_that_was_not_read_whole_cannot_be_allowed() -> None:
-    judgement = judged(BENT["incomplete-source"], Allowance("incomplete-source", TODAY, "no"))
+    judgement = judged(BENT["incomplete-source"], ExceptionToGate("incomplete-source", TODAY, "no"))
     assert [each.code for each in judgement.refusals] == ["incomplete-source"]
 
 
@@ -167,13 +179,13 @@ def test_zeros_that_a_spreadsheet_lost_are_seen() -> None:
     zeros = [{**person(each), "identifier": f"00{each:03d}"} for each in range(20)]
     live = live_of(district(zeros))
     bare = district([{**each, "identifier": str(each["identifier"]).lstrip("0") or "0"} for each in zeros])
-    case = Case(replace(bare, facts=FACTS), None, live, {})
-    assert [each.code for each in judge(case, (), TODAY).held] == ["keys-damaged"]
+    case = GateInput(replace(bare, facts=FACTS), None, live, {})
+    assert [each.code for each in check_gates(case, (), TODAY).findings] == ["keys-damaged"]
 
 
 def test_a_gate_that_holds_still_lists_and_counts() -> None:
     judgement = judged(fewer_people())
-    decision = decide(fewer_people(), live_of(DAY_ONE), findings=judgement.held)
+    decision = decide(fewer_people(), live_of(DAY_ONE), findings=judgement.findings)
     people = decision.changes[Kind.USER]
     assert people["action"].unique().to_list() == ["delete"]
     assert people["held"].all()
@@ -184,7 +196,7 @@ def test_a_gate_that_holds_still_lists_and_counts() -> None:
 
 def test_a_gate_with_nothing_to_hold_holds_nothing() -> None:
     judgement = judged(with_facts(packed_at="2026-11-13T02:00:00"))
-    decision = decide(DAY_ONE, live_of(DAY_ONE), findings=judgement.held)
+    decision = decide(DAY_ONE, live_of(DAY_ONE), findings=judgement.findings)
     assert decision.changes == {}
     assert decision.causes == ()
 
@@ -192,10 +204,12 @@ def test_a_gate_with_nothing_to_hold_holds_nothing() -> None:
 def test_an_old_file_brings_nothing_back() -> None:
     """Not losses alone: an older file also reverts names, and makes people who have left."""
     judgement = judged(with_facts(packed_at="2026-11-13T02:00:00"))
-    decision = decide(district([*EVERYBODY, person(99)]), live_of(DAY_ONE), findings=judgement.held)
+    decision = decide(district([*EVERYBODY, person(99)]), live_of(DAY_ONE), findings=judgement.findings)
     assert all(frame["held"].all() for frame in decision.changes.values())
 
 
 def test_the_page_of_gates_is_current() -> None:
     committed = Path(__file__).parents[2].joinpath("docs", "gates.md").read_text(encoding="utf-8")
-    assert committed == page(), "write it anew: docs/gates.md is what reconciler.reports.plan.gate_page.page() gives"
+    assert committed == render_gates_page(), (
+        "write it anew: docs/gates.md is what reconciler.reports.plan.gate_page.page() gives"
+    )

@@ -8,21 +8,21 @@ import pytest
 
 from reconciler.model.change import Delete
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
+from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
 from reconciler.model.reason import Reason
-from reconciler.planning.customer_plan import customer_plan
-from reconciler.planning.live import unsettled_enrollments
-from reconciler.planning.plan_id import plan_id
+from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.live import find_open_enrollments
+from reconciler.planning.plan_id import compute_plan_id
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
-NOTHING_SEEN = Seen(None, None, None)
+NOTHING_SEEN = PlanPrecondition(None, None, None)
 STORE = StoreIdentity("7f3a", "test")
 EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
 
 
 def planned(leavers: int, **fields: object) -> CustomerPlan:
     decision = decide(district(EVERYBODY[leavers:]), live_of(district(EVERYBODY)))
-    return customer_plan(
+    return build_customer_plan(
         "d", "D", seen=NOTHING_SEEN, declared=(), unchanged_documents={}, settings=None, roster=decision, **fields
     )  # type: ignore[arg-type]
 
@@ -58,13 +58,13 @@ def test_nothing_is_held_within_the_limits() -> None:
 def test_a_roster_that_is_only_shown_holds_nothing_and_is_no_effect() -> None:
     shown, nothing = planned(60, roster_applies=False), planned(0)
     assert shown.hold is None
-    assert plan_id(STORE, [shown]) == plan_id(STORE, [nothing])
+    assert compute_plan_id(STORE, [shown]) == compute_plan_id(STORE, [nothing])
 
 
 @pytest.mark.parametrize("kind", [Kind.CUSTOMER, Kind.COMMUNITY])
 def test_what_was_removed_from_git_always_waits(kind: Kind) -> None:
     gone = Delete(kind=kind, key="x", label="X", reason=Reason.REMOVED_FROM_GIT, impact={"people": 12})
-    plan = customer_plan("d", "D", seen=NOTHING_SEEN, declared=[gone], unchanged_documents={}, settings=None)
+    plan = build_customer_plan("d", "D", seen=NOTHING_SEEN, declared=[gone], unchanged_documents={}, settings=None)
     assert plan.outcome is Outcome.HELD
     assert plan.hold is not None
     assert plan.hold.id.startswith("d:12:" if kind is Kind.CUSTOMER else "d:0:")
@@ -72,16 +72,16 @@ def test_what_was_removed_from_git_always_waits(kind: Kind) -> None:
 
 def test_a_lesson_removed_from_git_does_not_wait() -> None:
     gone = Delete(kind=Kind.LESSON, key="x", label="X", reason=Reason.REMOVED_FROM_GIT)
-    plan = customer_plan("d", "D", seen=NOTHING_SEEN, declared=[gone], unchanged_documents={}, settings=None)
+    plan = build_customer_plan("d", "D", seen=NOTHING_SEEN, declared=[gone], unchanged_documents={}, settings=None)
     assert plan.outcome is Outcome.CHANGES
 
 
 def test_a_plan_is_named_by_its_effects_and_its_store() -> None:
     three = planned(3)
     same = replace(three, diagnostics=(), name="Another name")
-    assert plan_id(STORE, [three]) == plan_id(STORE, [same])
-    assert plan_id(STORE, [three]) != plan_id(STORE, [planned(4)])
-    assert plan_id(STORE, [three]) != plan_id(StoreIdentity("other", "test"), [three])
+    assert compute_plan_id(STORE, [three]) == compute_plan_id(STORE, [same])
+    assert compute_plan_id(STORE, [three]) != compute_plan_id(STORE, [planned(4)])
+    assert compute_plan_id(STORE, [three]) != compute_plan_id(StoreIdentity("other", "test"), [three])
 
 
 def test_one_changed_value_gives_another_plan() -> None:
@@ -90,10 +90,10 @@ def test_one_changed_value_gives_another_plan() -> None:
     for email in ("a@d.example", "b@d.example"):
         later[0]["email"] = email
         decision = decide(district(later), live_of(district(EVERYBODY)))
-        plan = customer_plan(
+        plan = build_customer_plan(
             "d", "D", seen=NOTHING_SEEN, declared=(), unchanged_documents={}, settings=None, roster=decision
         )
-        ids.add(plan_id(STORE, [plan]))
+        ids.add(compute_plan_id(STORE, [plan]))
     assert len(ids) == 2
 
 
@@ -103,11 +103,11 @@ def test_fingerprints_settle_all_but_what_differs() -> None:
         {"id": [10, 11, 12], "fingerprint": [3, 1, None]}, schema={"id": pl.Int64, "fingerprint": pl.Int64}
     )
 
-    found = unsettled_enrollments(desired, index)
+    found = find_open_enrollments(desired, index)
 
     assert found.desired["sourced_id"].to_list() == ["b"]
     assert found.live_ids.to_list() == [12]
-    assert found.settled == 2
+    assert found.unchanged_count == 2
 
 
 def test_changes_come_in_the_order_of_reports() -> None:

@@ -8,7 +8,7 @@ import polars as pl
 
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.holds.gates import Finding
+from reconciler.planning.holds.gates import GateFinding
 from tests.support.rosters.snapshots import decide, district, live_of, person
 
 EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(80)]
@@ -52,7 +52,7 @@ def test_who_leaves_within_the_limits_keeps_no_class() -> None:
 
 
 def test_where_a_school_vanished_who_belongs_elsewhere_too_keeps_their_place_in_it() -> None:
-    vanished = Finding("org-vanished", "s-2 is not there", "", orgs=("s-2",), kinds=frozenset(Kind))
+    vanished = GateFinding("org-vanished", "s-2 is not there", "", orgs=("s-2",), kinds=frozenset(Kind))
     before = with_second_place(district(EVERYBODY), "u-003", "s-2")
     renamed = [{**EVERYBODY[4], "email": "new@d.example"} if each == EVERYBODY[4] else each for each in EVERYBODY[:60]]
     decision = decide(district(renamed, schools=["s-1"]), live_of(before), findings=[vanished])

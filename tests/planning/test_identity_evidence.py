@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.kind import Kind
-from reconciler.oneroster.snapshot import quarantine_diagnostics
-from reconciler.planning.live import Live
+from reconciler.oneroster.snapshot import build_quarantine_diagnostics
+from reconciler.planning.live import LiveRoster
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
@@ -35,7 +35,7 @@ def said(decision: RosterDecision, code: str) -> list[Diagnostic]:
     return [each for each in decision.diagnostics if each.code == code]
 
 
-def with_users(live: Live, where: pl.Expr, **columns: Any) -> Live:
+def with_users(live: LiveRoster, where: pl.Expr, **columns: Any) -> LiveRoster:
     changed = [pl.when(where).then(pl.lit(value)).otherwise(name).alias(name) for name, value in columns.items()]
     return replace(live, users=live.users.with_columns(changed))
 
@@ -52,9 +52,9 @@ def test_a_new_row_with_the_value_of_somebody_who_is_there_sets_both_aside(rules
     decision = decide(district([*everybody, claim]), live_of(district(people())), rules)
 
     assert Kind.USER not in decision.changes
-    aside = decision.aside.filter(pl.col("kind") == "user").sort("line")
+    aside = decision.quarantine.filter(pl.col("kind") == "user").sort("line")
     assert aside.select("code", "key").rows() == [("identity-conflict", "u-005"), ("identity-conflict", "u-300")]
-    told = quarantine_diagnostics(aside)
+    told = build_quarantine_diagnostics(aside)
     assert [(each.severity, each.span.line if each.span else 0) for each in told] == [
         (Severity.ERROR, 7),
         (Severity.ERROR, 62),
@@ -70,7 +70,7 @@ def test_a_new_row_with_the_value_of_somebody_whose_row_is_set_aside_is_set_asid
     decision = decide(district([*others, claim], aside=[("user", "u-005")]), live_of(district(people())), EMAIL)
 
     assert Kind.USER not in decision.changes
-    assert "u-300" in decision.aside.filter(pl.col("code") == "identity-conflict")["key"].to_list()
+    assert "u-300" in decision.quarantine.filter(pl.col("code") == "identity-conflict")["key"].to_list()
 
 
 def test_an_address_that_somebody_let_go_of_is_the_newcomers() -> None:
@@ -118,7 +118,7 @@ def test_a_shared_email_is_one_warning_where_nobody_is_matched_by_it() -> None:
     everybody = people()
     everybody[6]["email"] = everybody[7]["email"] = everybody[5]["email"]
 
-    told = said(decide(district(everybody), Live()), "shared-email")
+    told = said(decide(district(everybody), LiveRoster()), "shared-email")
 
     assert [(each.severity, each.message) for each in told] == [
         (Severity.WARNING, "3 people share an email: lines 7, 8, 9")
@@ -221,7 +221,7 @@ def test_a_username_changed_by_hand_is_drift_and_goes_back() -> None:
 # A changed match_with.
 
 
-def matched_anew(*rows: dict[str, Any], live: Live | None = None) -> RosterDecision:
+def matched_anew(*rows: dict[str, Any], live: LiveRoster | None = None) -> RosterDecision:
     others = [row for row in people() if row["sourced_id"] != "u-005"]
     rules = RosterRules("identifier", last_match_with="email")
     return decide(district([*others, *rows]), live or live_of(district(people())), rules)
@@ -231,7 +231,7 @@ def test_a_rekey_that_only_the_new_match_with_proves_waits() -> None:
     decision = matched_anew(person(5, sourced_id="n-005", email="other@d.example"))
 
     assert users(decision) == {"rekey": ["n-005*"]}
-    assert decision.matched_anew
+    assert decision.has_new_matches
     assert decision.causes == (
         "People were matched by email and are matched by identifier now: 1 person would get an account that was not "
         "taken for theirs before.",
@@ -242,7 +242,7 @@ def test_a_rekey_that_the_former_match_with_proves_as_well_goes_on() -> None:
     decision = matched_anew(person(5, sourced_id="n-005"))
 
     assert users(decision) == {"rekey": ["n-005"]}
-    assert not decision.matched_anew
+    assert not decision.has_new_matches
 
 
 def test_a_deleted_account_that_the_new_match_with_brings_back_waits() -> None:
@@ -343,7 +343,7 @@ def test_an_identifier_that_two_joiners_have_says_nothing() -> None:
 # An account that its owner made and a row adopted.
 
 
-def adopted(**columns: Any) -> Live:
+def adopted(**columns: Any) -> LiveRoster:
     return with_users(live_of(district(people())), pl.col("sourced_id") == "u-005", managed_by="join_link", **columns)
 
 

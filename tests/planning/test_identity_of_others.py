@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from reconciler.model.kind import Kind
-from reconciler.planning.live import Live
+from reconciler.planning.live import LiveRoster
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(40)]
@@ -63,7 +63,7 @@ def test_the_last_teacher_stays_where_the_next_one_is_refused() -> None:
     others = [each for each in PEOPLE[1:] if each["sourced_id"] != "u-039"]
     decision = decide(
         district([*others, next_one]),
-        Live(live.orgs, taken, live.classes, live.enrollments, live.roles, live.enrollments_total),
+        LiveRoster(live.orgs, taken, live.classes, live.enrollments, live.roles, live.enrollments_total),
     )
     assert "u-000*" in actions(decision, Kind.USER)["delete"]
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import Severity
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
+from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.live import Live
-from reconciler.planning.plan_id import plan_id
-from reconciler.planning.roster.desired import desire
-from reconciler.planning.roster.persons import one_row_each
+from reconciler.planning.live import LiveRoster
+from reconciler.planning.plan_id import compute_plan_id
+from reconciler.planning.roster.desired import build_desired_roster
+from reconciler.planning.roster.persons import combine_person_rows
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person, shuffled
 
@@ -62,7 +62,7 @@ BOTH = day([*people(), second()], ("w-005", "c-1"))
 
 
 def test_two_rows_with_one_identifier_and_one_name_are_one_account() -> None:
-    decision = decide(BOTH, Live())
+    decision = decide(BOTH, LiveRoster())
 
     made = user(decision, "u-005")
     assert "w-005" not in actions(decision, Kind.USER)["create"]
@@ -70,11 +70,11 @@ def test_two_rows_with_one_identifier_and_one_name_are_one_account() -> None:
     theirs = decision.changes[Kind.ENROLLMENT].filter(pl.col("user") == "u-005")
     assert theirs["key"].sort().to_list() == ["e-100005-c-1", "e-100005-c-2", "x-w-005-c-1"]
     assert "several-sourced-ids" in codes(decision)
-    assert decision.aside.is_empty()
+    assert decision.quarantine.is_empty()
 
 
 def test_the_letter_case_of_a_name_makes_nobody_another_person() -> None:
-    decision = decide(day([*people(), second(family_name="FAMILY005", given_name=" given")]), Live())
+    decision = decide(day([*people(), second(family_name="FAMILY005", given_name=" given")]), LiveRoster())
 
     assert "w-005" not in actions(decision, Kind.USER)["create"]
 
@@ -82,7 +82,7 @@ def test_the_letter_case_of_a_name_makes_nobody_another_person() -> None:
 def test_somebody_who_teaches_and_is_staff_has_both_roles() -> None:
     staff = second(5, "s-1", role="aide")
 
-    made = user(decide(day([*people(5), person(5, role="teacher"), staff]), Live()), "u-005")
+    made = user(decide(day([*people(5), person(5, role="teacher"), staff]), LiveRoster()), "u-005")
 
     assert (made["roles"], made["role"]) == ("s-1=aide\ns-1=teacher", "teacher")
 
@@ -90,7 +90,7 @@ def test_somebody_who_teaches_and_is_staff_has_both_roles() -> None:
 def test_the_lowest_sourced_id_is_the_persons_where_no_account_says_otherwise() -> None:
     rows = [*people(), second(sourced_id="a-005")]
 
-    assert user(decide(day(rows), Live()), "a-005")["aliases"] == "u-005"
+    assert user(decide(day(rows), LiveRoster()), "a-005")["aliases"] == "u-005"
 
 
 def test_the_same_roster_again_changes_nothing() -> None:
@@ -104,10 +104,10 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
             id="d",
             name="D",
             outcome=Outcome.CHANGES,
-            seen=Seen(None, None, None),
-            roster=decide(snapshot, Live()).changes,
+            precondition=PlanPrecondition(None, None, None),
+            roster=decide(snapshot, LiveRoster()).changes,
         )
-        return plan_id(StoreIdentity("store", "test"), [plan])
+        return compute_plan_id(StoreIdentity("store", "test"), [plan])
 
     three = day([*people(), second(), second(sourced_id="b-005", school="s-1")], ("w-005", "c-1"))
     assert identity(shuffled(three, seed)) == identity(three)
@@ -160,7 +160,7 @@ def test_other_names_with_one_identifier_stay_different_people() -> None:
 def test_nobody_is_put_together_by_an_empty_identifier() -> None:
     rows = [*people(4), person(5, identifier=None), second(identifier=None, username="other")]
 
-    assert {"u-005", "w-005"} <= set(actions(decide(day(rows), Live()), Kind.USER)["create"])
+    assert {"u-005", "w-005"} <= set(actions(decide(day(rows), LiveRoster()), Kind.USER)["create"])
 
 
 @pytest.mark.parametrize("match_with", ["email", "username", "sourced_id"])
@@ -181,7 +181,7 @@ def test_a_known_sourced_id_stays_the_persons_whatever_else_is_said(match_with: 
     assert decision.changes == {}
 
 
-def two_accounts() -> Live:
+def two_accounts() -> LiveRoster:
     """`w-005` was somebody of its own when it came: another name then."""
     return live_of(day([*people(), second(family_name="Other", username="other")]))
 
@@ -281,20 +281,20 @@ def test_rows_of_another_customer_in_the_same_file_are_other_people() -> None:
     foreign = pl.DataFrame({"sourced_id": ["x-1"], "status": ["active"], "type": ["school"], "line": [9]})
     shared = replace(shared, orgs=pl.concat([shared.orgs, foreign], how="diagonal"))
 
-    merged = one_row_each(shared, Live().users, "identifier", DISTRICT)
+    merged = combine_person_rows(shared, LiveRoster().users, "identifier", DISTRICT)
 
-    assert desire(merged.snapshot, DISTRICT, None).elsewhere.to_list() == ["w-005"]
+    assert build_desired_roster(merged.snapshot, DISTRICT, None).people_of_other_orgs.to_list() == ["w-005"]
     assert merged.diagnostics == ()
 
 
 def test_a_file_without_such_people_is_passed_on_as_it_is() -> None:
     snapshot = day(people())
 
-    assert one_row_each(snapshot, live_of(snapshot).users, "identifier", DISTRICT).snapshot is snapshot
+    assert combine_person_rows(snapshot, live_of(snapshot).users, "identifier", DISTRICT).snapshot is snapshot
 
 
 def test_what_is_said_of_such_rows_names_nobody() -> None:
-    decision = decide(day([*people(), second(family_name="Other", username="other")]), Live())
+    decision = decide(day([*people(), second(family_name="Other", username="other")]), LiveRoster())
 
     said = [each for each in decision.diagnostics if each.code == "shared-identifier"]
     assert [(each.severity, each.span.line if each.span else 0) for each in said] == [(Severity.WARNING, 7)]

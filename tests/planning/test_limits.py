@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import LimitUse
-from reconciler.planning.holds.approvals import Advance
-from reconciler.planning.holds.limits import COUNTED, EARLIER_SCHEMA, Threshold, Thresholds
-from reconciler.planning.holds.restrain import Restraint
-from reconciler.planning.live import Live
+from reconciler.planning.holds.approvals import PreApproval
+from reconciler.planning.holds.limits import EARLIER_USES_SCHEMA, LIMIT_TARGETS, Threshold, Thresholds
+from reconciler.planning.holds.restrain import LimitRules
+from reconciler.planning.live import LiveRoster
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
@@ -23,13 +23,13 @@ EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
 DAY_ONE = district(EVERYBODY)
 
 
-def rules(*uses: tuple[str, int], approvals: Sequence[Advance] = (), **thresholds: Threshold) -> RosterRules:
+def rules(*uses: tuple[str, int], approvals: Sequence[PreApproval] = (), **thresholds: Threshold) -> RosterRules:
     earlier = pl.DataFrame(
-        [{"name": name, "row_id": number, "schools": "s-1"} for name, number in uses], schema=EARLIER_SCHEMA
+        [{"name": name, "row_id": number, "schools": "s-1"} for name, number in uses], schema=EARLIER_USES_SCHEMA
     )
     return RosterRules(
         "identifier",
-        restraint=Restraint(replace(Thresholds(), **thresholds), earlier, tuple(approvals), today=TODAY),
+        limit_rules=LimitRules(replace(Thresholds(), **thresholds), earlier, tuple(approvals), today=TODAY),
     )
 
 
@@ -54,7 +54,7 @@ def held(decision: RosterDecision, kind: Kind = Kind.USER) -> int:
 
 def test_every_limit_is_in_every_plan_with_what_it_allows() -> None:
     decision = decide(DAY_ONE, live_of(DAY_ONE))
-    assert [each.name for each in decision.limits if each.scope == "customer"] == list(COUNTED)
+    assert [each.name for each in decision.limits if each.scope == "customer"] == list(LIMIT_TARGETS)
     assert {each.name: each.allowed for each in decision.limits if each.scope == "customer"} == {
         "users": 10,
         "scope_narrowed": 10,
@@ -115,7 +115,7 @@ def test_a_new_administrator_waits_where_there_are_people_already_but_not_in_the
     later = district([*EVERYBODY, person(500, role="administrator"), person(501, role="teacher")])
     decision = decide(later, live_of(DAY_ONE))
     assert actions(decision, Kind.USER)["create"] == ["u-500*", "u-501"]
-    first = decide(later, Live())
+    first = decide(later, LiveRoster())
     assert held(first) == 0
 
 
@@ -169,7 +169,7 @@ def test_a_row_that_was_counted_before_is_not_counted_twice() -> None:
 
 @pytest.mark.parametrize(("people", "released"), [(50, True), (49, False)])
 def test_an_approval_in_advance_releases_up_to_its_number(people: int, released: bool) -> None:
-    approval = Advance(people, "2027-07-01", "graduating class")
+    approval = PreApproval(people, "2027-07-01", "graduating class")
     decision = decide(district(EVERYBODY[50:]), live_of(DAY_ONE), rules(approvals=[approval]))
     codes = {each.code for each in decision.diagnostics}
     assert held(decision) == (0 if released else 50)
@@ -182,7 +182,7 @@ def test_an_approval_in_advance_releases_up_to_its_number(people: int, released:
 
 
 def test_what_an_approval_released_before_is_used_up() -> None:
-    approval = Advance(60, "2027-07-01", "graduating class")
+    approval = PreApproval(60, "2027-07-01", "graduating class")
     used = [(approval.name, 1000 + each) for each in range(11)]
     decision = decide(district(EVERYBODY[50:]), live_of(DAY_ONE), rules(*used, approvals=[approval]))
     assert held(decision) == 50
@@ -190,7 +190,9 @@ def test_what_an_approval_released_before_is_used_up() -> None:
 
 def test_no_approval_in_advance_empties_a_school() -> None:
     decision = decide(
-        district(EVERYBODY[60:]), live_of(DAY_ONE), rules(approvals=[Advance(100, "2027-07-01", "graduating class")])
+        district(EVERYBODY[60:]),
+        live_of(DAY_ONE),
+        rules(approvals=[PreApproval(100, "2027-07-01", "graduating class")]),
     )
     assert held(decision) == 60
     assert any("would lose everyone" in cause for cause in decision.causes)
@@ -205,14 +207,16 @@ def test_a_school_is_not_emptied_in_two_steps() -> None:
     decision = decide(
         district(gone),
         live_of(district(now)),
-        RosterRules("identifier", restraint=Restraint(earlier=uses.select(list(EARLIER_SCHEMA)), today=TODAY)),
+        RosterRules(
+            "identifier", limit_rules=LimitRules(earlier_uses=uses.select(list(EARLIER_USES_SCHEMA)), today=TODAY)
+        ),
     )
     assert actions(decision, Kind.USER) == {"delete": ["u-004*"]}
 
 
 def test_what_a_file_added_lately_makes_no_room_for_others_to_leave() -> None:
     leavers = district(EVERYBODY[8:])
-    few = RosterRules("identifier", restraint=Restraint(newcomers=60, today=TODAY))
+    few = RosterRules("identifier", limit_rules=LimitRules(newcomers=60, today=TODAY))
     assert held(decide(leavers, live_of(DAY_ONE))) == 0
     assert held(decide(leavers, live_of(DAY_ONE), few)) == 8
 
@@ -226,7 +230,7 @@ def test_enrollments_that_would_be_somebody_elses_count_as_lost() -> None:
 
 @pytest.mark.parametrize(("until", "code"), [("2026-11-22", "approval-expired"), (TODAY, "approval-unused")])
 def test_an_approval_that_ended_or_that_nothing_needs_is_a_warning(until: str, code: str) -> None:
-    decision = decide(district(EVERYBODY[2:]), live_of(DAY_ONE), rules(approvals=[Advance(10, until, "moving")]))
+    decision = decide(district(EVERYBODY[2:]), live_of(DAY_ONE), rules(approvals=[PreApproval(10, until, "moving")]))
     assert [each.code for each in decision.diagnostics] == [code]
     assert "moving" in decision.diagnostics[0].message
 
@@ -256,12 +260,12 @@ def test_no_sequence_of_runs_loses_more_within_a_window_than_its_limits(
         schools = {"s-1": range(30), "s-2": range(30, 60)}
         frame = pl.DataFrame(
             [{"name": name, "row_id": row, "schools": "s-1" if row - 1000 < 30 else "s-2"} for name, row in earlier],
-            schema=EARLIER_SCHEMA,
+            schema=EARLIER_USES_SCHEMA,
         )
         decision = decide(
             district(roster),
             live_of(district(alive.values())),
-            RosterRules("identifier", restraint=Restraint(earlier=frame, today=TODAY)),
+            RosterRules("identifier", limit_rules=LimitRules(earlier_uses=frame, today=TODAY)),
         )
         users = decision.changes.get(Kind.USER)
         if users is not None:

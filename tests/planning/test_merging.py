@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
-from reconciler.planning.holds.holding import Mode, Season
+from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
+from reconciler.planning.holds.holding import ActiveSeason, SeasonMode
 from reconciler.planning.holds.limits import Threshold, Thresholds
-from reconciler.planning.holds.restrain import Restraint
-from reconciler.planning.live import Live
-from reconciler.planning.plan_id import plan_id
-from reconciler.planning.roster.merges import Entry
+from reconciler.planning.holds.restrain import LimitRules
+from reconciler.planning.live import LiveRoster
+from reconciler.planning.plan_id import compute_plan_id
+from reconciler.planning.roster.merges import MergeEntry
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person, shuffled
 
@@ -36,7 +36,7 @@ def people(number: int = 60) -> list[dict[str, Any]]:
 
 
 def rules(*entries: tuple[str, str], **more: Any) -> RosterRules:
-    return RosterRules("identifier", merges=tuple(Entry(keep, merge, AT) for keep, merge in entries), **more)
+    return RosterRules("identifier", merges=tuple(MergeEntry(keep, merge, AT) for keep, merge in entries), **more)
 
 
 def without(rows: Iterable[Row], *keys: str) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def user(decision: RosterDecision, key: str) -> dict[str, Any]:
     return decision.changes[Kind.USER].row(by_predicate=pl.col("key") == key, named=True)
 
 
-def with_accounts(live: Live, where: str, **values: Any) -> Live:
+def with_accounts(live: LiveRoster, where: str, **values: Any) -> LiveRoster:
     """The account of a sourcedId with other values."""
     mine = pl.col("sourced_id") == where
     return replace(
@@ -120,7 +120,7 @@ def test_a_new_row_gets_no_account_of_its_own() -> None:
     decision = decide(district([*people(), person(90)]), live_of(day), rules((KEEP, "u-090")))
     assert actions(decision, Kind.USER) == {"update": [KEEP]}
     assert user(decision, KEEP)["aliases"] == "u-090"
-    first = decide(day, Live(), rules((KEEP, GONE)))
+    first = decide(day, LiveRoster(), rules((KEEP, GONE)))
     assert GONE not in actions(first, Kind.USER)["create"]
     assert user(first, KEEP)["aliases"] == GONE
 
@@ -196,8 +196,8 @@ def test_entries_that_meet_in_one_account_are_taken_one_after_the_other() -> Non
     assert told(decision) == ["merge-waits"]
 
 
-def no_deletions() -> Restraint:
-    return Restraint(thresholds=Thresholds(users=Threshold(0, 0, 0)))
+def no_deletions() -> LimitRules:
+    return LimitRules(thresholds=Thresholds(users=Threshold(0, 0, 0)))
 
 
 def all_held(decision: RosterDecision) -> bool:
@@ -206,17 +206,17 @@ def all_held(decision: RosterDecision) -> bool:
 
 def test_a_limit_holds_both_halves_and_what_follows() -> None:
     day = district(people())
-    decision = decide(day, live_of(day), rules((KEEP, GONE), restraint=no_deletions()))
+    decision = decide(day, live_of(day), rules((KEEP, GONE), limit_rules=no_deletions()))
     assert actions(decision, Kind.USER) == {"delete": [f"{GONE}*"], "update": [f"{KEEP}*"]}
     assert decision.changes[Kind.ENROLLMENT].height == 2
     assert all_held(decision)
     assert "1 of 60 people would go; at most 0 may go at once." in decision.causes
 
 
-@pytest.mark.parametrize("mode", list(Mode))
-def test_a_season_holds_both_halves(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", list(SeasonMode))
+def test_a_season_holds_both_halves(mode: SeasonMode) -> None:
     day = district(people())
-    decision = decide(day, live_of(day), rules((KEEP, GONE), season=Season(mode, "2027-08-20")))
+    decision = decide(day, live_of(day), rules((KEEP, GONE), season=ActiveSeason(mode, "2027-08-20")))
     assert decision.changes[Kind.USER].height == 2
     assert all_held(decision)
 
@@ -238,8 +238,8 @@ def test_the_last_of_a_role_goes_into_nobody_of_another() -> None:
 
 def test_several_of_one_wait_for_one() -> None:
     day = district(people())
-    one_more = Restraint(thresholds=Thresholds(users=Threshold(0, 5, 100)))
-    decision = decide(day, live_of(day), rules((KEEP, GONE), (KEEP, "u-000"), restraint=one_more))
+    one_more = LimitRules(thresholds=Thresholds(users=Threshold(0, 5, 100)))
+    decision = decide(day, live_of(day), rules((KEEP, GONE), (KEEP, "u-000"), limit_rules=one_more))
     assert actions(decision, Kind.USER) == {"delete": ["u-000*", f"{GONE}*"], "update": [f"{KEEP}*"]}
 
 
@@ -249,14 +249,14 @@ def test_a_refused_half_leaves_the_other_as_it_is() -> None:
     decision = decide(district(renamed), live_of(day), rules((KEEP, GONE), reserved_usernames=frozenset({"taken"})))
     assert actions(decision, Kind.USER) == {}
     assert actions(decision, Kind.ENROLLMENT) == {}
-    assert "username-taken" in decision.aside["code"]
+    assert "username-taken" in decision.quarantine["code"]
 
 
 def test_one_username_of_both_rows_is_no_clash_and_passes_over() -> None:
     live = live_of(district(people()))
     decision = decide(district(without(people(), KEEP)), live, rules((KEEP, GONE)))
     assert user(decision, KEEP)["username"] == "user007"
-    assert decision.aside.height == 0
+    assert decision.quarantine.height == 0
 
 
 def test_into_whom_somebody_goes_is_part_of_what_is_reviewed() -> None:
@@ -267,9 +267,13 @@ def test_into_whom_somebody_goes_is_part_of_what_is_reviewed() -> None:
             pl.when(pl.col("into").is_not_null()).then(pl.lit(into)).alias("into")
         )
         plan = CustomerPlan(
-            id="x", name="X", outcome=Outcome.CHANGES, seen=Seen((1, 0), "a", "a"), roster={Kind.USER: users}
+            id="x",
+            name="X",
+            outcome=Outcome.CHANGES,
+            precondition=PlanPrecondition((1, 0), "a", "a"),
+            roster={Kind.USER: users},
         )
-        return plan_id(StoreIdentity("s", "test"), (plan,))
+        return compute_plan_id(StoreIdentity("s", "test"), (plan,))
 
     decision = decide(day, live_of(day), rules((KEEP, GONE)))
     assert digest(decision, KEEP) == digest(decision, KEEP) != digest(decision, "u-004")
@@ -286,7 +290,7 @@ def test_whatever_is_merged_nobody_and_no_enrollment_is_lost_and_the_order_says_
     day = district(without(people(40), *left))
     live = live_of(district(people(40)))
     asked = rules(
-        *[(keep, key) for key in merged], restraint=Restraint(thresholds=Thresholds(users=Threshold(100, 40, 100)))
+        *[(keep, key) for key in merged], limit_rules=LimitRules(thresholds=Thresholds(users=Threshold(100, 40, 100)))
     )
     decision = decide(day, live, asked)
     again = decide(shuffled(day, 7), live, asked)

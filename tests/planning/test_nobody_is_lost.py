@@ -11,9 +11,9 @@ import pytest
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.planning.customer_plan import customer_plan
-from reconciler.planning.live import Live
-from reconciler.planning.roster.desired import desire
+from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.live import LiveRoster
+from reconciler.planning.roster.desired import build_desired_roster
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person
 
@@ -214,7 +214,7 @@ def test_an_org_set_aside_that_is_live_keeps_its_people_their_roles() -> None:
     bad = replace(whole, orgs=whole.orgs.filter(pl.col("sourced_id") != "s-1"))
     bad = replace(bad, quarantine=district([], aside=[("org", "s-1")]).quarantine)
 
-    desired = desire(bad, DISTRICT, None, pl.Series(["d-1", "s-1", "s-2"]))
+    desired = build_desired_roster(bad, DISTRICT, None, pl.Series(["d-1", "s-1", "s-2"]))
 
     assert desired.frames[Kind.USER].height == 31
     assert desired.frames[Kind.USER].filter(pl.col("sourced_id") == "u-000")["roles"].to_list() == ["s-1=student"]
@@ -225,18 +225,18 @@ def test_people_of_an_org_that_was_never_readable_are_not_made_without_it() -> N
     bad = replace(whole, orgs=whole.orgs.filter(pl.col("sourced_id") != "s-1"))
     bad = replace(bad, quarantine=district([], aside=[("org", "s-1")]).quarantine)
 
-    assert "u-000" not in actions(decide(bad, Live()), Kind.USER)["create"]
-    assert "u-000" in actions(decide(whole, Live()), Kind.USER)["create"]
+    assert "u-000" not in actions(decide(bad, LiveRoster()), Kind.USER)["create"]
+    assert "u-000" in actions(decide(whole, LiveRoster()), Kind.USER)["create"]
 
 
 def test_a_username_promised_to_an_administrator_is_no_roster_rows() -> None:
     rules = RosterRules("identifier", reserved_usernames=frozenset({"ada"}))
     day = district([person(0, username="Ada"), *crowd()])
 
-    decision = decide(day, Live(), rules)
+    decision = decide(day, LiveRoster(), rules)
 
     assert "u-000" not in actions(decision, Kind.USER)["create"]
-    assert "username-taken" in decision.aside["code"].to_list()
+    assert "username-taken" in decision.quarantine["code"].to_list()
 
 
 def test_a_sourced_id_that_returns_with_another_name_and_identifier_is_pointed_out() -> None:
@@ -252,14 +252,16 @@ def test_a_sourced_id_that_returns_with_another_name_and_identifier_is_pointed_o
 
 def test_a_customer_that_is_to_go_takes_nothing_with_it_before_somebody_agrees() -> None:
     from reconciler.model.change import Delete
-    from reconciler.model.plan import Seen
+    from reconciler.model.plan import PlanPrecondition
 
     gone = [
         Delete(kind=kind, key="x", label="X", reason=Reason.REMOVED_FROM_GIT, origin=Span("x"))
         for kind in (Kind.CUSTOMER, Kind.COMMUNITY, Kind.LESSON)
     ]
-    plan = customer_plan("d", "D", seen=Seen(None, None, None), declared=gone, unchanged_documents={}, settings=None)
-    assert all(change.held for change in plan.declared)
+    plan = build_customer_plan(
+        "d", "D", seen=PlanPrecondition(None, None, None), declared=gone, unchanged_documents={}, settings=None
+    )
+    assert all(change.held for change in plan.document_changes)
 
 
 def test_a_hold_counts_those_who_would_leave_as_people() -> None:
@@ -267,10 +269,16 @@ def test_a_hold_counts_those_who_would_leave_as_people() -> None:
     later = crowd()
     later[0] |= {"sourced_id": "n-010", "username": "user000"}
     decision: RosterDecision = decide(district(later), live_of(district(small + crowd())))
-    from reconciler.model.plan import Seen
+    from reconciler.model.plan import PlanPrecondition
 
-    plan = customer_plan(
-        "d", "D", seen=Seen(None, None, None), declared=(), unchanged_documents={}, settings=None, roster=decision
+    plan = build_customer_plan(
+        "d",
+        "D",
+        seen=PlanPrecondition(None, None, None),
+        declared=(),
+        unchanged_documents={},
+        settings=None,
+        roster=decision,
     )
     assert plan.hold is not None
     assert plan.hold.people == 2

@@ -8,8 +8,8 @@ import pytest
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.model.kind import Kind
-from reconciler.planning.live import Live
-from reconciler.planning.roster.desired import desire
+from reconciler.planning.live import LiveRoster
+from reconciler.planning.roster.desired import build_desired_roster
 from reconciler.planning.roster.plan_roster import RosterRules
 from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person, shuffled
 
@@ -24,7 +24,7 @@ def reasons(decision: Any, kind: Kind) -> set[str]:
 
 
 def test_a_first_load_creates_everything_and_holds_nothing() -> None:
-    decision = decide(district(people()), Live())
+    decision = decide(district(people()), LiveRoster())
 
     assert {kind: frame.height for kind, frame in decision.changes.items()} == {
         Kind.ORG: 3,
@@ -335,26 +335,26 @@ def test_a_username_of_an_account_that_stays_sets_the_row_and_its_enrollments_as
     decision = decide(district([*people()[1:], newcomer]), live)
 
     assert Kind.USER not in decision.changes
-    assert decision.aside["code"].to_list() == ["username-taken"]
+    assert decision.quarantine["code"].to_list() == ["username-taken"]
     assert Kind.ENROLLMENT not in decision.changes or "create" not in actions(decision, Kind.ENROLLMENT)
 
 
 def test_the_suffix_stands_behind_every_username() -> None:
-    frame = decide(district(people(1)), Live(), suffix="@d").changes[Kind.USER]
+    frame = decide(district(people(1)), LiveRoster(), suffix="@d").changes[Kind.USER]
 
     assert frame.select("username", "roster_username").rows() == [("user000@d", "user000")]
 
 
 def test_a_file_without_the_customers_org_is_refused_with_the_orgs_it_has() -> None:
     with pytest.raises(Refusal, match=r"no row belongs to org d-9: the file has d-1 \(district\), s-1 \(school\)"):
-        desire(district(people(1)), "d-9", None)
+        build_desired_roster(district(people(1)), "d-9", None)
 
 
 def test_only_people_of_the_customers_orgs_belong_to_it() -> None:
     day = district(people())
 
-    assert desire(day, "s-2", None).frames[Kind.USER].height == 40
-    assert desire(day, DISTRICT, None).frames[Kind.USER].height == 100
+    assert build_desired_roster(day, "s-2", None).frames[Kind.USER].height == 40
+    assert build_desired_roster(day, DISTRICT, None).frames[Kind.USER].height == 100
 
 
 def test_a_person_who_moved_out_of_the_customers_orgs_is_told_apart_from_one_who_left() -> None:
@@ -391,6 +391,6 @@ def test_an_org_stays_while_its_people_are_held() -> None:
 def test_enrollments_of_a_new_person_who_was_set_aside_are_set_aside_too() -> None:
     day = district([*people(), person(300, "s-1", username="user005")])
 
-    decision = decide(day, Live())
+    decision = decide(day, LiveRoster())
 
-    assert decision.aside.filter(pl.col("code") == "refers-to-row-set-aside").height == 4
+    assert decision.quarantine.filter(pl.col("code") == "refers-to-row-set-aside").height == 4

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CustomerPlan, Outcome, Seen, StoreIdentity
-from reconciler.planning.holds.holding import leaving
+from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
+from reconciler.planning.holds.holding import is_leaving
 from reconciler.planning.holds.limits import Thresholds
-from reconciler.planning.plan_id import plan_id
+from reconciler.planning.plan_id import compute_plan_id
 from reconciler.planning.roster.plan_roster import RosterDecision
 from tests.support.rosters.snapshots import decide, district, live_of, person, shuffled
 
@@ -38,8 +38,14 @@ def roster(rows: list[tuple[int, str, str, str | None]], **extra: object):
 
 
 def identity(decision: RosterDecision) -> str:
-    plan = CustomerPlan(id="d", name="D", outcome=Outcome.CHANGES, seen=Seen(None, None, None), roster=decision.changes)
-    return plan_id(StoreIdentity("store", "test"), [plan])
+    plan = CustomerPlan(
+        id="d",
+        name="D",
+        outcome=Outcome.CHANGES,
+        precondition=PlanPrecondition(None, None, None),
+        roster=decision.changes,
+    )
+    return compute_plan_id(StoreIdentity("store", "test"), [plan])
 
 
 @settings(deadline=None, max_examples=25)
@@ -62,7 +68,7 @@ def test_no_plan_lets_go_of_more_people_than_its_limits(first: list, later: list
     users = decision.changes.get(Kind.USER)
     if users is None:
         return
-    free = users.filter(leaving(Kind.USER) & ~pl.col("held"))
+    free = users.filter(is_leaving(Kind.USER) & ~pl.col("held"))
     threshold = Thresholds().users
     managed = [row for row in first if row[2] != "administrator"]
     assert free.height <= max(threshold.floor, len(managed) * threshold.percent // 100)

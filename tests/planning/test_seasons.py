@@ -7,23 +7,23 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from reconciler.config.models.rostering import Season as ConfiguredSeason
+from reconciler.config.models.rostering import SeasonSettings as ConfiguredSeason
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CHANGE_COLUMNS
 from reconciler.model.reason import Reason
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
-from reconciler.operations.plan.rules import season_of
-from reconciler.planning.holds.holding import Mode, Season, hold_for_season
-from reconciler.planning.holds.restrain import Restraint
+from reconciler.operations.plan.rules import find_season
+from reconciler.planning.holds.holding import ActiveSeason, SeasonMode, hold_for_season
+from reconciler.planning.holds.restrain import LimitRules
 from reconciler.planning.roster.plan_roster import RosterRules
-from reconciler.planning.roster.roster_diff import change_schema
+from reconciler.planning.roster.roster_diff import build_change_schema
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(100)]
-SUMMER = Season(Mode.ADDS_ONLY, "2027-08-20", Span("customers/springfield/customer.yaml", 31))
-EXAMS = Season(Mode.FREEZE, "2027-06-01")
+SUMMER = ActiveSeason(SeasonMode.ADDS_ONLY, "2027-08-20", Span("customers/springfield/customer.yaml", 31))
+EXAMS = ActiveSeason(SeasonMode.FREEZE, "2027-06-01")
 
 
 def changed() -> list[dict[str, object]]:
@@ -35,7 +35,7 @@ def changed() -> list[dict[str, object]]:
     return [*people, person(900)]
 
 
-def rules(season: Season | None, **more: object) -> RosterRules:
+def rules(season: ActiveSeason | None, **more: object) -> RosterRules:
     return replace(RosterRules("identifier", season=season), **more)
 
 
@@ -99,7 +99,7 @@ def test_what_ended_with_its_term_goes_in_adds_only() -> None:
         schema=SESSIONS_SCHEMA,
     )
     after = district(PEOPLE, classes=[])
-    today = rules(SUMMER, restraint=Restraint(today="2027-07-01"))
+    today = rules(SUMMER, limit_rules=LimitRules(today="2027-07-01"))
     decision = decide(after, live_of(before), today, sessions=sessions)
     assert actions(decision, Kind.CLASS) == {"conclude": ["c-1", "c-2"]}
     frozen = decide(after, live_of(before), replace(today, season=EXAMS), sessions=sessions)
@@ -114,40 +114,40 @@ def test_freeze_keeps_back_everything() -> None:
 
 
 def test_what_was_held_before_stays_held() -> None:
-    row = dict.fromkeys(change_schema(Kind.ORG)) | {
+    row = dict.fromkeys(build_change_schema(Kind.ORG)) | {
         "action": Action.CREATE.value,
         "reason": Reason.NEW.value,
         "key": "s-1",
         "held": True,
     }
-    frame = pl.DataFrame([row], schema=change_schema(Kind.ORG))
+    frame = pl.DataFrame([row], schema=build_change_schema(Kind.ORG))
     assert set(CHANGE_COLUMNS) <= set(frame.columns)
     held, cause = hold_for_season({Kind.ORG: frame}, SUMMER)
     assert (held[Kind.ORG]["held"].to_list(), cause) == ([True], None)
 
 
 def test_an_account_that_the_roster_lets_go_of_is_taken_away_too() -> None:
-    row = dict.fromkeys(change_schema(Kind.USER)) | {
+    row = dict.fromkeys(build_change_schema(Kind.USER)) | {
         "action": Action.UPDATE.value,
         "reason": Reason.ROSTER_ROW_MISSING.value,
         "held": False,
         "before_bound": True,
         "bound": False,
     }
-    frame = pl.DataFrame([row, {**row, "bound": True}], schema=change_schema(Kind.USER))
+    frame = pl.DataFrame([row, {**row, "bound": True}], schema=build_change_schema(Kind.USER))
     held, _ = hold_for_season({Kind.USER: frame}, SUMMER)
     assert held[Kind.USER]["held"].to_list() == [True, False]
 
 
 def test_adds_only_keeps_a_place_that_is_missing_and_lets_a_transfer_go() -> None:
-    row = dict.fromkeys(change_schema(Kind.USER)) | {
+    row = dict.fromkeys(build_change_schema(Kind.USER)) | {
         "action": Action.UPDATE.value,
         "reason": Reason.FIELD_CHANGED.value,
         "held": False,
         "before_roles": "s-1=student\ns-2=student",
     }
     after = ("s-1=student", "s-3=student", "s-1=student\ns-2=student\ns-3=student", "s-1=teacher\ns-2=student")
-    frame = pl.DataFrame([{**row, "roles": roles} for roles in after], schema=change_schema(Kind.USER))
+    frame = pl.DataFrame([{**row, "roles": roles} for roles in after], schema=build_change_schema(Kind.USER))
     held, cause = hold_for_season({Kind.USER: frame}, SUMMER)
     assert held[Kind.USER]["held"].to_list() == [True, False, False, False]
     assert cause is not None
@@ -183,5 +183,5 @@ def test_both_ends_count_and_the_stricter_of_several_holds(day: str, expected: t
         "rostering.calendar.0": Span("customer.yaml", 31),
         "rostering.calendar.1": Span("customer.yaml", 32),
     }
-    found = season_of(CALENDAR, day, origins)
+    found = find_season(CALENDAR, day, origins)
     assert (found and (found.mode, found.until, found.span and found.span.line)) == expected

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.planning.roster.desired import desire
-from reconciler.planning.roster.seats import SiteLicence, seat_warnings
+from reconciler.planning.roster.desired import build_desired_roster
+from reconciler.planning.roster.seats import SeatLicense, warn_exceeded_seats
 from tests.support.rosters.snapshots import DISTRICT, district, person
 
 PEOPLE = [
@@ -26,11 +26,11 @@ PEOPLE = [
 def test_members_are_counted_by_schools_and_roles(
     schools: tuple[str, ...] | None, roles: tuple[str, ...] | None, members: int
 ) -> None:
-    desired = desire(district(PEOPLE), DISTRICT, None)
+    desired = build_desired_roster(district(PEOPLE), DISTRICT, None)
 
-    enough = seat_warnings(desired, [SiteLicence("high", max(members, 1), schools, roles, None)])
+    enough = warn_exceeded_seats(desired, [SeatLicense("high", max(members, 1), schools, roles, None)])
     assert enough == ()
     if members:
-        (warning,) = seat_warnings(desired, [SiteLicence("high", members - 1, schools, roles, None)])
+        (warning,) = warn_exceeded_seats(desired, [SeatLicense("high", members - 1, schools, roles, None)])
         assert warning.code == "seats-exceeded"
         assert f"{members} members for {members - 1} seats" in warning.message

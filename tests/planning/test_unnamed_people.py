@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.plan import Hold, Seen
-from reconciler.planning.customer_plan import customer_plan
+from reconciler.model.plan import Hold, PlanPrecondition
+from reconciler.planning.customer_plan import build_customer_plan
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
@@ -18,10 +18,10 @@ LATER = PEOPLE[20:]
 
 
 def hold_of(decision: RosterDecision) -> Hold:
-    plan = customer_plan(
+    plan = build_customer_plan(
         "springfield",
         "Springfield",
-        seen=Seen(None, None, None),
+        seen=PlanPrecondition(None, None, None),
         declared=(),
         unchanged_documents={},
         settings=None,

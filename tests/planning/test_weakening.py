@@ -10,11 +10,11 @@ import pytest
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.settings import Settings
-from reconciler.config.yaml.documents import to_document
+from reconciler.config.yaml.documents import build_document
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.weakening import Protection
-from reconciler.planning.documents.protections import settings_weakened, weakened
+from reconciler.planning.documents.protections import find_settings_weakenings, find_weakenings
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBsvS6n5OJNCuZ4cmDG2VNK5iQXTnb1aUCGmW3zlIuVY"
 SFTP = {
@@ -54,11 +54,11 @@ def document(**rostering: Any) -> dict[str, Any]:
     """The customer, with these keys of `rostering` in place of its own; None takes one out."""
     given = {**deepcopy(ROSTERING), **rostering}
     chosen = {key: value for key, value in given.items() if value is not None}
-    return to_document(Customer.model_validate({**CUSTOMER, "rostering": chosen}))
+    return build_document(Customer.model_validate({**CUSTOMER, "rostering": chosen}))
 
 
 def found(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[Protection, str]]:
-    return [(each.protection, each.path) for each in weakened(Kind.CUSTOMER, "springfield", before, after, {})]
+    return [(each.protection, each.path) for each in find_weakenings(Kind.CUSTOMER, "springfield", before, after, {})]
 
 
 def limits(**parts: Any) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def test_the_weightiest_is_told_first_with_the_line_of_the_nearest_value_written
         "rostering.limits.users": Span("defaults.yaml", 3, 5),
         "rostering.match_with": Span("customer.yaml", 14, 3),
     }
-    told = weakened(Kind.CUSTOMER, "springfield", before, after, origins)
+    told = find_weakenings(Kind.CUSTOMER, "springfield", before, after, origins)
     assert [(each.path, each.before, each.after, each.origin) for each in told] == [
         ("rostering.limits.users.percent", 10, 60, Span("defaults.yaml", 3, 5)),
         ("rostering.match_with", "identifier", "email", Span("customer.yaml", 14, 3)),
@@ -206,12 +206,12 @@ def test_a_community_that_makes_accounts_for_whoever_comes_is_told() -> None:
     def community(**more: Any) -> dict[str, Any]:
         licence = {"seats": 1, "starts": "2026-08-01", "ends": "2027-07-31"}
         given = {"kind": "community", "id": "north", "name": "North", "site_license": licence, **more}
-        return to_document(Community.model_validate(given))
+        return build_document(Community.model_validate(given))
 
     closed, opened = community(), community(lti={"auto_provisioning": True})
-    told = weakened(Kind.COMMUNITY, "north", closed, opened, {})
+    told = find_weakenings(Kind.COMMUNITY, "north", closed, opened, {})
     assert [(each.protection, each.path) for each in told] == [(Protection.AUTO_PROVISIONING, "lti.auto_provisioning")]
-    assert weakened(Kind.COMMUNITY, "north", opened, closed, {}) == ()
+    assert find_weakenings(Kind.COMMUNITY, "north", opened, closed, {}) == ()
 
 
 def settings(**parts: Any) -> dict[str, Any]:
@@ -222,22 +222,22 @@ def test_ceilings_networks_and_stores_of_the_repository_are_compared() -> None:
     strict = settings(policy={"limits": {"users": {"percent": 20}, "window": "7d"}}, network={"allow": ["10.0.0.1"]})
     higher = settings(policy={"limits": {"users": {"percent": 21}, "window": "6d"}}, network={"allow": ["10.0.0.1"]})
     wider = settings(network={"allow": ["10.0.0.1", "10.0.0.2"]})
-    assert [each.path for each in settings_weakened(strict, higher, {})] == [
+    assert [each.path for each in find_settings_weakenings(strict, higher, {})] == [
         "policy.limits.users.percent",
         "policy.limits.window",
     ]
-    assert [(each.protection, each.after) for each in settings_weakened(strict, wider, {})] == [
+    assert [(each.protection, each.after) for each in find_settings_weakenings(strict, wider, {})] == [
         (Protection.LIMIT, None),
         (Protection.LIMIT, None),
         (Protection.NETWORK, ["10.0.0.1", "10.0.0.2"]),
     ]
-    assert settings_weakened(higher, strict, {}) == settings_weakened(strict, strict, {}) == ()
+    assert find_settings_weakenings(higher, strict, {}) == find_settings_weakenings(strict, strict, {}) == ()
 
 
 def test_another_store_is_told_without_its_address() -> None:
     before = settings(environments={"production": {"store": "postgresql://a:hunter2@db/one"}})
     after = settings(environments={"production": {"store": "postgresql://a:hunter3@db/one"}})
-    (told,) = settings_weakened(before, after, {})
+    (told,) = find_settings_weakenings(before, after, {})
     assert (told.protection, told.path) == (Protection.CREDENTIALS, "environments.production.store")
     assert "hunter" not in repr(told)
 
@@ -247,7 +247,7 @@ def test_another_mail_server_is_told_since_it_is_sent_a_password() -> None:
         mail = {"backend": "smtp", "host": host, "port": 587, "sender": "a@b.example", "username": "u"}
         return settings(environments={"production": {"store": "sqlite:///s.db", "mail": mail}})
 
-    (told,) = settings_weakened(mailed("mail.example"), mailed("evil.example"), {})
+    (told,) = find_settings_weakenings(mailed("mail.example"), mailed("evil.example"), {})
     assert (told.protection, told.path) == (Protection.CREDENTIALS, "environments.production.mail")
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from syrupy.assertion import SnapshotAssertion
 
-from reconciler.reports.history import Run, history_json, history_text
-from reconciler.reports.holds import Waiting, holds_json, holds_text
+from reconciler.reports.history import Run, render_history_json, render_history_text
+from reconciler.reports.holds import HoldReport, render_holds_json, render_holds_text
 
 RUNS = (
     Run(
@@ -38,7 +38,7 @@ RUNS = (
     ),
 )
 HOLDS = (
-    Waiting(
+    HoldReport(
         id="springfield:12:7f3a9c",
         customer="springfield",
         people=12,
@@ -52,7 +52,7 @@ HOLDS = (
 
 
 def test_history_reads_as_it_did(snapshot: SnapshotAssertion) -> None:
-    assert history_text(RUNS) == snapshot
+    assert render_history_text(RUNS) == snapshot
 
 
 def test_no_line_of_the_history_is_wider_than_eighty_cells() -> None:
@@ -60,11 +60,11 @@ def test_no_line_of_the_history_is_wider_than_eighty_cells() -> None:
         kind: {"delete": 12_345, "rekey": 123, "update": 99_999, "create": 1_234_567} for kind in ("user", "class")
     }
     wide = replace(RUNS[0], counts=counts, approvals=tuple(f"springfield:{number}:7f3a9c" for number in range(9)))
-    assert max(map(len, history_text((wide, *RUNS)).splitlines())) <= 80
+    assert max(map(len, render_history_text((wide, *RUNS)).splitlines())) <= 80
 
 
 def test_history_as_json_has_the_keys_of_the_contract_in_the_order_given() -> None:
-    runs = json.loads(history_json(RUNS))["runs"]
+    runs = json.loads(render_history_json(RUNS))["runs"]
     assert [run["id"] for run in runs] == [12, 11]
     contract = ("id", "customer", "started_at", "finished_at", "actor", "plan_id", "outcome", "counts")
     added = ("git_commit", "approvals", "source_sha256", "undoes", "undone_by")
@@ -76,21 +76,21 @@ def test_history_as_json_has_the_keys_of_the_contract_in_the_order_given() -> No
 
 
 def test_a_store_without_runs_says_so() -> None:
-    assert history_text(()) == "No runs yet: nothing has been applied to this store.\n"
-    assert json.loads(history_json(())) == {"runs": []}
+    assert render_history_text(()) == "No runs yet: nothing has been applied to this store.\n"
+    assert json.loads(render_history_json(())) == {"runs": []}
 
 
 def test_holds_read_as_they_did(snapshot: SnapshotAssertion) -> None:
-    assert holds_text(HOLDS) == snapshot
+    assert render_holds_text(HOLDS) == snapshot
 
 
 def test_holds_as_json_say_what_approves_them() -> None:
-    (hold,) = json.loads(holds_json(HOLDS))["holds"]
+    (hold,) = json.loads(render_holds_json(HOLDS))["holds"]
     assert hold["id"] == "springfield:12:7f3a9c"
     assert hold["command"].endswith("--approve springfield:12:7f3a9c")
     assert hold["causes"] == ["Lincoln Elementary (s-7) would lose everyone: 12 of 12."]
 
 
 def test_nothing_held_says_so() -> None:
-    assert holds_text(()) == "Nothing is held.\n"
-    assert json.loads(holds_json(())) == {"holds": []}
+    assert render_holds_text(()) == "Nothing is held.\n"
+    assert json.loads(render_holds_json(())) == {"holds": []}

@@ -6,9 +6,9 @@ from reconciler.model.change import Delete, FieldChange
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.entries import entry
-from reconciler.reports.plan.people import People, View, names_people
-from reconciler.reports.plan.tables import line
+from reconciler.reports.plan.entries import build_change_entry
+from reconciler.reports.plan.people import CustomerView, PeopleVisibility, is_personal_field
+from reconciler.reports.plan.tables import build_table_line
 from reconciler.reports.plan.wording import REASONS
 
 GONE = Delete(
@@ -24,14 +24,14 @@ ENTRIES = [{"keep": "s-1", "merge": "s-2", "reason": "Ada Byron came twice"}]
 
 
 def test_a_terminal_says_into_whom_somebody_goes_with_what_and_where_that_stands() -> None:
-    shown = line(GONE)
+    shown = build_table_line(GONE)
     assert (shown.mark, shown.note) == ("-", "merged into s-1")
     assert "2 classes, 1 assignment, 1 LMS link" in shown.details[0]
     assert shown.details[1] == "merged, customers/springfield/customer.yaml:31"
 
 
 def test_a_page_says_it_as_well() -> None:
-    shown = entry("springfield", GONE)
+    shown = build_change_entry("springfield", GONE)
     assert (shown.verb, shown.why, shown.notes[0]) == ("remove", "merged", "into s-1")
 
 
@@ -41,8 +41,11 @@ def test_every_reason_has_its_words() -> None:
 
 def test_a_masked_report_says_that_the_entries_changed_and_nothing_of_them() -> None:
     change = FieldChange("rostering.merges", [], ENTRIES)
-    shown = View(People.MASKED, lambda kind, customer, key: "P-1", "springfield").field(change)
+    shown = CustomerView(PeopleVisibility.MASKED, lambda kind, customer, key: "P-1", "springfield").mask_field(change)
     assert "s-1" not in str(shown)
     assert "Ada" not in str(shown)
-    assert names_people(change)
-    assert View(People.FULL, lambda kind, customer, key: "P-1", "springfield").field(change) == change
+    assert is_personal_field(change)
+    assert (
+        CustomerView(PeopleVisibility.FULL, lambda kind, customer, key: "P-1", "springfield").mask_field(change)
+        == change
+    )

@@ -20,8 +20,8 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.model.reason import Reason
 from reconciler.reports.plan import html
-from reconciler.reports.plan.html import render
-from reconciler.reports.plan.people import People
+from reconciler.reports.plan.html import render_plan_html
+from reconciler.reports.plan.people import PeopleVisibility
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples
 
@@ -30,7 +30,7 @@ VOID = {"meta", "br", "input"}
 
 
 def rendered(plan: Plan, **options: Any) -> str:
-    return render(plan, People.MASKED, samples.mask, **{"command": COMMAND, **options})
+    return render_plan_html(plan, PeopleVisibility.MASKED, samples.mask, **{"command": COMMAND, **options})
 
 
 def body(text: str) -> str:
@@ -206,4 +206,4 @@ def test_a_customer_with_nothing_more_to_say_has_no_block() -> None:
 def test_people_are_masked_unless_they_are_asked_for() -> None:
     plan = samples.plan(replace(samples.removals(), hold=None))
     assert "Simpson" not in rendered(plan)
-    assert "Simpson" in render(plan, People.FULL, samples.mask)
+    assert "Simpson" in render_plan_html(plan, PeopleVisibility.FULL, samples.mask)

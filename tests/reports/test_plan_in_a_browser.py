@@ -15,8 +15,8 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.html import render
-from reconciler.reports.plan.people import People
+from reconciler.reports.plan.html import render_plan_html
+from reconciler.reports.plan.people import PeopleVisibility
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples
 
@@ -63,7 +63,9 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, folder: Path, plan: Plan, **context: Any) -> tuple[Page, list[str], list[str]]:
     """The report of a plan, the addresses that it asked for, and what it complained of."""
     path = folder / "report.html"
-    path.write_text(render(plan, People.MASKED, samples.mask, command="reconciler apply"), encoding="utf-8")
+    path.write_text(
+        render_plan_html(plan, PeopleVisibility.MASKED, samples.mask, command="reconciler apply"), encoding="utf-8"
+    )
     page = browser.new_context(**context).new_page()
     page.set_default_timeout(120_000)
     asked: list[str] = []

@@ -14,14 +14,16 @@ from reconciler.model.change import Action, FieldChange, Update
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.json import render
-from reconciler.reports.plan.people import People
+from reconciler.reports.plan.json import render_plan_json
+from reconciler.reports.plan.people import PeopleVisibility
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples
 
 
-def rendered(*customers: CustomerPlan, people: People = People.FULL, rows: int = 1000) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(render(samples.plan(*customers), people, samples.mask, rows))
+def rendered(
+    *customers: CustomerPlan, people: PeopleVisibility = PeopleVisibility.FULL, rows: int = 1000
+) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(render_plan_json(samples.plan(*customers), people, samples.mask, rows))
     return document
 
 
@@ -29,12 +31,12 @@ def rendered(*customers: CustomerPlan, people: People = People.FULL, rows: int =
     "sample", [samples.first_load, samples.nothing, samples.updates, samples.removals, samples.refused, samples.failed]
 )
 def test_a_plan_reads_as_it_did(sample: Any, snapshot: SnapshotAssertion) -> None:
-    assert render(samples.plan(sample()), People.FULL, samples.mask) == snapshot
+    assert render_plan_json(samples.plan(sample()), PeopleVisibility.FULL, samples.mask) == snapshot
 
 
 def test_several_customers_masked_read_as_they_did(snapshot: SnapshotAssertion) -> None:
     plan = samples.plan(samples.updates(), samples.removals(3), samples.failed(), samples.removed_from_git())
-    assert render(plan, People.MASKED, samples.mask, rows=2) == snapshot
+    assert render_plan_json(plan, PeopleVisibility.MASKED, samples.mask, rows=2) == snapshot
 
 
 def test_keys_stand_in_the_order_of_the_contract() -> None:
@@ -67,7 +69,9 @@ def test_keys_stand_in_the_order_of_the_contract() -> None:
 def test_the_same_plan_gives_the_same_bytes_whatever_the_order_of_its_rows() -> None:
     customer = samples.removals()
     shuffled = replace(customer, roster={kind: frame.reverse() for kind, frame in customer.roster.items()})
-    one, other = (render(samples.plan(each), People.MASKED, samples.mask) for each in (customer, shuffled))
+    one, other = (
+        render_plan_json(samples.plan(each), PeopleVisibility.MASKED, samples.mask) for each in (customer, shuffled)
+    )
     assert one == other
 
 
@@ -162,7 +166,7 @@ def test_impact_columns_may_be_absent() -> None:
 def test_documents_with_read_only_values_are_written_as_they_are() -> None:
     field = FieldChange("select", MappingProxyType({"grades": ("01", "02")}), frozenset({"b", "a"}))
     update = Update(kind=Kind.CUSTOMER, key="springfield", label="s", reason=Reason.FIELD_CHANGED, fields=(field,))
-    change = rendered(samples.customer(declared=(update,)))["customers"][0]["changes"][0]
+    change = rendered(samples.customer(document_changes=(update,)))["customers"][0]["changes"][0]
     assert change["fields"] == [
         {"path": "select", "before": {"grades": ["01", "02"]}, "after": ["a", "b"], "cause": None}
     ]
@@ -177,7 +181,7 @@ def test_a_customer_of_no_source_has_null() -> None:
 
 
 def test_a_reviewed_plan_reads_as_it_did(snapshot: SnapshotAssertion) -> None:
-    assert render(reviews.reviewed(), People.MASKED, samples.mask) == snapshot
+    assert render_plan_json(reviews.reviewed(), PeopleVisibility.MASKED, samples.mask) == snapshot
 
 
 def test_a_plan_without_a_base_says_so() -> None:
@@ -186,7 +190,7 @@ def test_a_plan_without_a_base_says_so() -> None:
 
 
 def test_a_base_and_what_is_left_out_are_told() -> None:
-    document = json.loads(render(reviews.reviewed(), People.FULL, samples.mask))
+    document = json.loads(render_plan_json(reviews.reviewed(), PeopleVisibility.FULL, samples.mask))
     assert document["base"] == {"ref": "origin/main", "commit": reviews.BASE.commit}
     assert document["elsewhere"] == {"pending": 2, "drifted": 1, "failed": 0}
     causes = {
@@ -199,7 +203,7 @@ def test_a_base_and_what_is_left_out_are_told() -> None:
 
 
 def test_weakened_protections_are_counted_and_placed() -> None:
-    document = json.loads(render(reviews.folded(20), People.FULL, samples.mask))
+    document = json.loads(render_plan_json(reviews.folded(20), PeopleVisibility.FULL, samples.mask))
     assert document["summary"]["weakened"] == 1 + 20
     assert document["weakened"] == [
         {
@@ -217,11 +221,13 @@ def test_weakened_protections_are_counted_and_placed() -> None:
 
 
 def test_json_is_whole_where_other_reports_fold() -> None:
-    document = json.loads(render(reviews.folded(20), People.FULL, samples.mask))
+    document = json.loads(render_plan_json(reviews.folded(20), PeopleVisibility.FULL, samples.mask))
     assert [len(customer["changes"]) for customer in document["customers"]].count(1) == 19
 
 
 def test_who_is_no_longer_protected_is_masked() -> None:
-    weakened = json.loads(render(reviews.reviewed(), People.MASKED, samples.mask))["customers"][0]["weakened"][1]
+    weakened = json.loads(render_plan_json(reviews.reviewed(), PeopleVisibility.MASKED, samples.mask))["customers"][0][
+        "weakened"
+    ][1]
     someone, lisa = (samples.mask(Kind.USER, "springfield", key) for key in ("u-1", "u-1041"))
     assert (weakened["before"], weakened["after"]) == ([lisa, someone], [someone])

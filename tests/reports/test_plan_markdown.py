@@ -19,9 +19,9 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold, Plan
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.markdown import MARKER, MOST_BYTES, render
-from reconciler.reports.plan.markdown_text import code, prose
-from reconciler.reports.plan.people import People
+from reconciler.reports.plan.markdown import MARKER, MOST_BYTES, render_plan_markdown
+from reconciler.reports.plan.markdown_text import escape_markdown, format_code_span
+from reconciler.reports.plan.people import PeopleVisibility
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples
 
@@ -44,7 +44,7 @@ HOSTILE = st.lists(st.one_of(st.sampled_from(TOKENS), st.text(max_size=5)), max_
 
 
 def rendered(plan: Plan, **options: Any) -> str:
-    return render(plan, People.MASKED, samples.mask, **{"command": COMMAND, **options})
+    return render_plan_markdown(plan, PeopleVisibility.MASKED, samples.mask, **{"command": COMMAND, **options})
 
 
 @cache
@@ -114,7 +114,7 @@ def test_what_is_only_shown_says_so_and_offers_no_command() -> None:
 
 def test_people_are_masked_unless_they_are_asked_for() -> None:
     assert "Simpson" not in rendered(samples.plan(samples.removals()))
-    assert "Simpson" in render(samples.plan(samples.removals()), People.FULL, samples.mask)
+    assert "Simpson" in render_plan_markdown(samples.plan(samples.removals()), PeopleVisibility.FULL, samples.mask)
 
 
 def test_the_same_change_of_300_customers_is_one_row() -> None:
@@ -182,18 +182,18 @@ def test_nobody_is_mentioned_and_nothing_is_referred_to(value: str) -> None:
 
 @given(HOSTILE)
 def test_a_value_in_code_is_all_of_the_value(value: str) -> None:
-    (paragraph,) = [token for token in reader().parse(f"x {code(value, 10_000)}") if token.type == "inline"]
+    (paragraph,) = [token for token in reader().parse(f"x {format_code_span(value, 10_000)}") if token.type == "inline"]
     spans = [child.content for child in paragraph.children or [] if child.type == "code_inline"]
     assert len(spans) == (1 if value else 0)
 
 
 def test_plain_words_stay_readable() -> None:
-    assert prose("Lincoln Elementary (s-7) would lose everyone: 1,012 of 1,012.") == (
+    assert escape_markdown("Lincoln Elementary (s-7) would lose everyone: 1,012 of 1,012.") == (
         "Lincoln Elementary (s-7) would lose everyone: 1,012 of 1,012."
     )
-    assert prose(4298) == "4,298"
+    assert escape_markdown(4298) == "4,298"
     for text in ("deadbeef1", "GH-12", "@ann", "a_b", "evil.example", "1. one", "- x", "x  y", "*b*", "#1", ":tada:"):
-        assert prose(text) == f"`{text}`", text
+        assert escape_markdown(text) == f"`{text}`", text
 
 
 def several(customers: int, rows: int) -> Plan:
@@ -209,7 +209,7 @@ def several(customers: int, rows: int) -> Plan:
         gone = Delete(kind=Kind.COMMUNITY, key=f"old-{number}", label="Old", reason=Reason.REMOVED_FROM_GIT, held=True)
         leaving = [samples.gone(Kind.USER, samples.person(f"u-{place}", "Lisa", "S")) for place in range(rows)]
         plan = reviews.changed(
-            id, reviews.update(id, *fields), *made, gone, weakened=(reviews.limit_lifted(id, number),)
+            id, reviews.update(id, *fields), *made, gone, weakenings=(reviews.limit_lifted(id, number),)
         )
         hold = Hold(f"{id}:{rows}:00c0de", rows, rows, tuple(f"Reason {place}" for place in range(rows)))
         every.append(replace(plan, hold=hold, roster={Kind.USER: samples.frame(Kind.USER, leaving)}))

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.reports.plan.json import render
-from reconciler.reports.plan.people import People
-from reconciler.reports.plan.schema import plan_schema
+from reconciler.reports.plan.json import render_plan_json
+from reconciler.reports.plan.people import PeopleVisibility
+from reconciler.reports.plan.schema import build_plan_schema
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "plan.schema.json"
-VALIDATOR = Draft202012Validator(plan_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+VALIDATOR = Draft202012Validator(build_plan_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
-def document(people: People = People.FULL) -> dict[str, Any]:
+def document(people: PeopleVisibility = PeopleVisibility.FULL) -> dict[str, Any]:
     plan = samples.plan(
         samples.first_load(),
         samples.nothing(),
@@ -30,26 +30,26 @@ def document(people: People = People.FULL) -> dict[str, Any]:
         samples.failed(),
         samples.removed_from_git(),
     )
-    written: dict[str, Any] = json.loads(render(plan, people, samples.mask))
+    written: dict[str, Any] = json.loads(render_plan_json(plan, people, samples.mask))
     return written
 
 
 def test_the_schema_is_a_schema() -> None:
-    Draft202012Validator.check_schema(plan_schema())
+    Draft202012Validator.check_schema(build_plan_schema())
 
 
 def test_the_file_in_schemas_is_current() -> None:
-    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == plan_schema()
+    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == build_plan_schema()
 
 
-@pytest.mark.parametrize("people", list(People))
-def test_rendered_plans_follow_the_schema(people: People) -> None:
+@pytest.mark.parametrize("people", list(PeopleVisibility))
+def test_rendered_plans_follow_the_schema(people: PeopleVisibility) -> None:
     assert [error.message for error in VALIDATOR.iter_errors(document(people))] == []
 
 
 @pytest.mark.parametrize("plan", [reviews.reviewed, lambda: reviews.folded(10), lambda: reviews.hostile("<b>|`")])
 def test_plans_with_a_base_follow_the_schema(plan: Any) -> None:
-    written = json.loads(render(plan(), People.MASKED, samples.mask))
+    written = json.loads(render_plan_json(plan(), PeopleVisibility.MASKED, samples.mask))
     assert [error.message for error in VALIDATOR.iter_errors(written)] == []
 
 

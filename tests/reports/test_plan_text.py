@@ -10,20 +10,20 @@ from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
 from reconciler.model.change import Action, FieldChange, Update
-from reconciler.model.diagnostic import Span, error
+from reconciler.model.diagnostic import Span, build_error
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CATALOGUE, CustomerPlan, Freshness
+from reconciler.model.plan import CATALOG, CustomerPlan, Freshness
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.people import People
-from reconciler.reports.plan.text import render
+from reconciler.reports.plan.people import PeopleVisibility
+from reconciler.reports.plan.text import render_plan_text
 from tests.support.plans import samples
 
 COMMAND = "reconciler apply springfield --zip day-2.zip"
 
 
-def rendered(*customers: CustomerPlan, people: People = People.FULL, **options: Any) -> str:
+def rendered(*customers: CustomerPlan, people: PeopleVisibility = PeopleVisibility.FULL, **options: Any) -> str:
     facts: dict[str, Any] = {"command": COMMAND, "closing": "Nothing was changed.", **options}
-    return render(samples.plan(*customers), people, samples.mask, **facts)
+    return render_plan_text(samples.plan(*customers), people, samples.mask, **facts)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_several_customers_masked_read_as_they_did(snapshot: SnapshotAssertion) 
         replace(samples.removals(30), id="north-haverbrook"),
         samples.removed_from_git(),
     )
-    assert rendered(*customers, people=People.MASKED, rows=5) == snapshot
+    assert rendered(*customers, people=PeopleVisibility.MASKED, rows=5) == snapshot
 
 
 def first_line(text: str) -> str:
@@ -83,7 +83,9 @@ def test_one_of_each_is_said_in_the_singular() -> None:
 def test_changed_settings_alone_stand_on_the_first_line() -> None:
     fields = (FieldChange("name", "A", "B"), FieldChange("timezone", None, "UTC"))
     update = Update(kind=Kind.CUSTOMER, key="a", label="A", reason=Reason.FIELD_CHANGED, fields=fields)
-    assert first_line(rendered(samples.customer("a", declared=(update,)))) == "1 customer · 2 settings to change"
+    assert (
+        first_line(rendered(samples.customer("a", document_changes=(update,)))) == "1 customer · 2 settings to change"
+    )
 
 
 def test_the_catalogue_is_no_customer() -> None:
@@ -94,10 +96,10 @@ def test_the_catalogue_is_no_customer() -> None:
         reason=Reason.FIELD_CHANGED,
         fields=(FieldChange("title", "Old", "Photosynthesis"),),
     )
-    text = rendered(samples.customer(CATALOGUE, name="", declared=(update,)), samples.nothing())
+    text = rendered(samples.customer(CATALOG, name="", document_changes=(update,)), samples.nothing())
     assert first_line(text) == "1 customer and the catalogue · 1 setting to change"
     assert "\ncatalogue\n" in text
-    assert CATALOGUE not in text
+    assert CATALOG not in text
 
 
 def test_the_command_that_approves_is_exact() -> None:
@@ -105,7 +107,7 @@ def test_the_command_that_approves_is_exact() -> None:
 
 
 def test_what_is_approved_is_not_asked_for_again() -> None:
-    text = rendered(samples.removals(), approved=["springfield:12:7f3a9c"])
+    text = rendered(samples.removals(), approvals=["springfield:12:7f3a9c"])
     assert "Approved: all of it goes through with this apply." in text
     assert "--approve" not in text
 
@@ -183,13 +185,13 @@ def test_a_name_cannot_turn_break_or_colour_a_line(mark: str) -> None:
 
 
 def test_a_message_cannot_colour_a_line() -> None:
-    refused = replace(samples.refused(), diagnostics=(error("odd", "a \x1b[31m b"),))
+    refused = replace(samples.refused(), diagnostics=(build_error("odd", "a \x1b[31m b"),))
     assert "\x1b" not in rendered(refused)
 
 
 def test_a_hint_that_several_rows_share_stands_once() -> None:
     rows = tuple(
-        error("ragged-row", f"the row has {fields} fields", Span("users.csv", fields), "quote the values")
+        build_error("ragged-row", f"the row has {fields} fields", Span("users.csv", fields), "quote the values")
         for fields in (18, 19, 20)
     )
     text = rendered(replace(samples.nothing(), diagnostics=rows))
@@ -198,7 +200,7 @@ def test_a_hint_that_several_rows_share_stands_once() -> None:
 
 
 def test_many_diagnostics_are_cut_and_say_where_the_rest_is() -> None:
-    rows = tuple(error("ragged-row", "the row has 3 fields", Span("users.csv", line)) for line in range(2, 32))
+    rows = tuple(build_error("ragged-row", "the row has 3 fields", Span("users.csv", line)) for line in range(2, 32))
     text = rendered(replace(samples.nothing(), diagnostics=rows), rows=4)
     assert text.count("[ragged-row]") == 4
     assert "… 26 more; all of them: --rows 30 or --format json" in text

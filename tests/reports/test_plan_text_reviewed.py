@@ -13,10 +13,10 @@ from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
 from reconciler.model.kind import Kind
-from reconciler.model.plan import Elsewhere, Plan
+from reconciler.model.plan import OutsideBase, Plan
 from reconciler.model.weakening import Protection, Weakening
-from reconciler.reports.plan.people import People
-from reconciler.reports.plan.text import render
+from reconciler.reports.plan.people import PeopleVisibility
+from reconciler.reports.plan.text import render_plan_text
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples
 
@@ -32,7 +32,7 @@ def rendered(plan: Plan, **options: Any) -> str:
         "closing": "Nothing was changed.",
         **options,
     }
-    return render(plan, People.MASKED, samples.mask, **facts)
+    return render_plan_text(plan, PeopleVisibility.MASKED, samples.mask, **facts)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_totals_then_weakened_then_deletions_of_all_then_the_rest() -> None:
 
 
 def test_a_plan_without_a_base_has_no_causes_and_no_plan_id() -> None:
-    text = rendered(replace(reviews.reviewed(), base=None, elsewhere=None))
+    text = rendered(replace(reviews.reviewed(), base=None, outside_base=None))
     assert "plan sha256:" not in text
     assert "compared with" not in text
     assert not re.search(r"\b(pr|pending|drift)\b", text)
@@ -64,8 +64,8 @@ def test_a_plan_without_a_base_has_no_causes_and_no_plan_id() -> None:
 def test_the_rest_of_the_customers_is_one_line() -> None:
     line = next(line for line in rendered(reviews.reviewed()).splitlines() if line.startswith("elsewhere"))
     assert line == "elsewhere: 2 other customers are not applied yet, 1 drifted from what git says."
-    assert "elsewhere" not in rendered(replace(reviews.reviewed(), elsewhere=Elsewhere()))
-    one = rendered(replace(reviews.reviewed(), elsewhere=Elsewhere(failed=1)))
+    assert "elsewhere" not in rendered(replace(reviews.reviewed(), outside_base=OutsideBase()))
+    one = rendered(replace(reviews.reviewed(), outside_base=OutsideBase(failed=1)))
     assert "elsewhere: 1 other customer is left out, as their files do not validate.\n" in one
 
 
@@ -94,7 +94,7 @@ def test_who_is_protected_less_is_named_once_for_each_protection() -> None:
         return Weakening(Protection.CREDENTIALS, Kind.CUSTOMER, "x", f"rostering.sync.{path}", "a", "b")
 
     several = tuple(
-        samples.customer(name, weakened=tuple(map(weakening, ("host", "port"))))
+        samples.customer(name, weakenings=tuple(map(weakening, ("host", "port"))))
         for name in ("ogdenville", "shelbyville")
     )
     lines = rendered(samples.plan(*several)).splitlines()

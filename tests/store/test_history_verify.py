@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.store.key import StoreKey
-from reconciler.store.write.runs import HASHED, head_seal, run_hash
+from reconciler.store.write.runs import HASHED_COLUMNS, hash_run, sign_chain_head
 from tests.support.customers.project import KEY, Project
 
 RUNS = 4
@@ -93,7 +93,7 @@ def test_an_altered_value_is_found_with_its_run(told: Project, column: str, valu
 
 def test_every_column_that_a_run_has_is_altered_above_or_is_its_place_in_the_chain() -> None:
     altered = {each.args[1][number][0] for each in marks() for number in range(len(each.args[1]))}
-    assert altered == {*HASHED, "undoes"} - {"id"}
+    assert altered == {*HASHED_COLUMNS, "undoes"} - {"id"}
 
 
 def marks() -> list[Any]:
@@ -128,7 +128,7 @@ def test_two_runs_that_changed_places_are_found(told: Project) -> None:
 
 def test_a_run_that_was_added_is_found(told: Project) -> None:
     *_, third, _ = numbers(told)
-    columns = ", ".join(name for name in (*HASHED, "previous_hash", "hash") if name != "id")
+    columns = ", ".join(name for name in (*HASHED_COLUMNS, "previous_hash", "hash") if name != "id")
     alter(told, f"insert into runs (id, {columns}) select 9999, {columns} from runs where id = {third}")
     assert verified(told)["run"] == 9999
 
@@ -175,7 +175,7 @@ def test_runs_that_are_all_gone_are_missed(told: Project) -> None:
 
 def rewritten(project: Project, first: int, change: Mapping[str, object]) -> None:
     """The chain from `first` on as somebody would write it who knows how it is made and has no key."""
-    columns = ("id", "previous_hash", "hash", *HASHED[1:])
+    columns = ("id", "previous_hash", "hash", *HASHED_COLUMNS[1:])
     runs = [
         dict(zip(columns, row, strict=True))
         for row in project.ask(f"select {', '.join(columns)} from runs order by id")
@@ -184,7 +184,7 @@ def rewritten(project: Project, first: int, change: Mapping[str, object]) -> Non
     for run in runs:
         if run["id"] >= first:
             run.update(change if run["id"] == first else {}, previous_hash=previous)
-            run["hash"] = run_hash(previous, run)
+            run["hash"] = hash_run(previous, run)
             sets = ", ".join(f"{name} = '{run[name]}'" for name in (*change, "hash"))
             before = f"'{previous}'" if previous else "null"
             alter(project, f"update runs set {sets}, previous_hash = {before} where id = {run['id']}")
@@ -202,9 +202,9 @@ def test_a_chain_written_anew_from_any_run_on_without_the_key_is_found(told: Pro
 
 def test_a_seal_of_another_key_is_no_seal(told: Project) -> None:
     head = told.ask("select head_hash from store")[0][0]
-    alter(told, f"update store set head_seal = '{head_seal(StoreKey(bytes(32)), head)}'")
+    alter(told, f"update store set head_seal = '{sign_chain_head(StoreKey(bytes(32)), head)}'")
     assert not verified(told)["verified"]
-    alter(told, f"update store set head_seal = '{head_seal(StoreKey(KEY), head)}'")
+    alter(told, f"update store set head_seal = '{sign_chain_head(StoreKey(KEY), head)}'")
     assert verified(told)["sealed"]
 
 
@@ -230,6 +230,6 @@ def test_an_id_that_an_apply_gave_back_is_no_gap_in_the_chain(told: Project) -> 
 
 
 def test_what_a_run_undoes_enters_its_hash_only_where_it_undoes_something() -> None:
-    run: dict[str, object] = {name: name for name in HASHED}
-    assert run_hash("before", run) == run_hash("before", {**run, "undoes": None})
-    assert run_hash("before", run) != run_hash("before", {**run, "undoes": 1})
+    run: dict[str, object] = {name: name for name in HASHED_COLUMNS}
+    assert hash_run("before", run) == hash_run("before", {**run, "undoes": None})
+    assert hash_run("before", run) != hash_run("before", {**run, "undoes": 1})

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from reconciler.model.change import Update
 from reconciler.model.kind import Kind
 from reconciler.store.open import Store
-from reconciler.store.write.apply import Applied
+from reconciler.store.write.apply import ApplyResult
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
 
@@ -25,13 +25,13 @@ def loaded(store: Store) -> Store:
     return store
 
 
-def with_administrators(store: Store, *people: dict[str, Any], roster: Any = None, **facts: Any) -> Applied:
+def with_administrators(store: Store, *people: dict[str, Any], roster: Any = None, **facts: Any) -> ApplyResult:
     document = {**store_plans.CUSTOMER, "administrators": {person["username"]: person for person in people}}
     return store_plans.apply(
         store,
         store_plans.plan(
             store,
-            declared=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),),
+            document_changes=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),),
             settings=store_plans.settings(document, store_plans.HIGH, store_plans.LEAVES),
             roster=roster or {},
         ),
@@ -62,8 +62,8 @@ def test_a_password_that_is_given_is_kept_as_a_hash_and_nobody_is_invited(loaded
     person = {**BEA, "password": {"secret": "bea"}}
     assert with_administrators(loaded, store_plans.ANN, person, secrets=password).invitations == ()
     assert PasswordHasher().verify(account(loaded, "bea")[4], "correct horse")
-    with loaded.reading() as reader:
-        assert list(reader.secrets(1)) == ["administrators.bea.password"]
+    with loaded.open_reader() as reader:
+        assert list(reader.read_secrets(1)) == ["administrators.bea.password"]
 
 
 def test_a_password_is_used_at_creation_only(loaded: Store) -> None:

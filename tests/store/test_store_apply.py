@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.model.change import Delete, Restore, Update
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.plan import CATALOGUE, Outcome
-from reconciler.model.roster import field_names
+from reconciler.model.plan import CATALOG, Outcome
+from reconciler.model.roster import list_field_names
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store
 from tests.support.plans import store_plans
@@ -49,8 +49,8 @@ def test_an_update_changes_its_fields_and_keeps_the_row(loaded: Store) -> None:
     after = store_plans.row(loaded, Kind.USER, "u-1")
     assert after["email"] == "new@springfield.example"
     assert after["id"] == before["id"]
-    assert {name: after[name] for name in field_names(Kind.USER) if name != "email"} == {
-        name: before[name] for name in field_names(Kind.USER) if name != "email"
+    assert {name: after[name] for name in list_field_names(Kind.USER) if name != "email"} == {
+        name: before[name] for name in list_field_names(Kind.USER) if name != "email"
     }
     [(kind, action, image)] = journal(loaded, run)
     assert (kind, action, image["email"], image["sourced_id"], image["roles"]) == (
@@ -82,9 +82,9 @@ def test_a_deleted_row_is_kept_as_a_tombstone_and_comes_back_as_it_was(loaded: S
         [0, run]
     ]
     assert [entry[:2] for entry in journal(loaded, run)] == [(kind.value, "delete")]
-    with loaded.reading() as reader:
-        customer = reader.customers()[store_plans.SLUG].id
-        ids = reader.enrollment_index(customer)["id"].to_list()
+    with loaded.open_reader() as reader:
+        customer = reader.read_customers()[store_plans.SLUG].id
+        ids = reader.read_enrollment_index(customer)["id"].to_list()
     assert (before["id"] in ids) == (kind is not Kind.ENROLLMENT and before["id"] in (1, 2))
     change(loaded, **{kind.plural: [again]})
     assert store_plans.row(loaded, kind, key) == before
@@ -95,7 +95,7 @@ def test_a_rekeyed_person_keeps_account_and_roles_under_the_new_sourced_id(loade
     change(loaded, users=[store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "n-1"}])
     after = store_plans.row(loaded, Kind.USER, "n-1")
     assert (after["id"], after["roles"]) == (before["id"], before["roles"])
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         assert "u-1" not in store_plans.live(reader, Kind.USER)["sourced_id"].to_list()
         assert store_plans.live(reader, Kind.ENROLLMENT)["user"].to_list() == ["n-1", "u-2"]
 
@@ -141,9 +141,9 @@ def test_a_username_that_somebody_has_is_refused_whole_and_names_nobody(loaded: 
         store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
     assert raised.value.diagnostic.code == "username-taken"
     assert "u-1" not in str(raised.value).lower()
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         assert store_plans.live(reader, Kind.USER).height == 3
-        assert len(reader.runs()) == 1
+        assert len(reader.list_runs()) == 1
 
 
 def test_an_account_that_a_launch_made_becomes_the_rosters_and_an_owners_stays_the_owners(loaded: Store) -> None:
@@ -154,7 +154,7 @@ def test_an_account_that_a_launch_made_becomes_the_rosters_and_an_owners_stays_t
         "INSERT INTO accounts (customer_id, managed_by, status, username) SELECT id, 'join_link', 'active', 'j'"
         " FROM customers",
     )
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         found = dict(store_plans.live(reader, Kind.USER).select("managed_by", "id").iter_rows())
     rows = [
         store_plans.user(
@@ -212,7 +212,7 @@ def with_community(store: Store, members: dict[str, Any]) -> None:
     community = {**store_plans.HIGH, "members": members}
     planned = store_plans.plan(
         store,
-        declared=(store_plans.change(Kind.COMMUNITY, "high", Update),),
+        document_changes=(store_plans.change(Kind.COMMUNITY, "high", Update),),
         settings=store_plans.settings(store_plans.CUSTOMER, community, store_plans.LEAVES),
     )
     store_plans.apply(store, planned)
@@ -257,7 +257,7 @@ def test_an_enrollment_of_somebody_who_is_not_there_is_refused_whole(loaded: Sto
     )
     with pytest.raises(StoreProblem, match="name a person or class that is not there"):
         store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         assert store_plans.live(reader, Kind.ORG).height == 2
 
 
@@ -267,52 +267,56 @@ def test_a_customer_that_was_removed_is_kept_and_comes_back(loaded: Store) -> No
         for kind, key in ((Kind.CUSTOMER, store_plans.SLUG), (Kind.COMMUNITY, "high"), (Kind.LESSON, "leaves"))
     )
     store_plans.apply(
-        loaded, store_plans.plan(loaded, declared=gone, settings={**store_plans.settings(), "digest": None})
+        loaded, store_plans.plan(loaded, document_changes=gone, settings={**store_plans.settings(), "digest": None})
     )
-    with loaded.reading() as reader:
-        assert reader.customers()[store_plans.SLUG].tombstoned
-        assert [each.tombstoned for each in reader.declared(store_plans.SLUG)] == [True, True]
+    with loaded.open_reader() as reader:
+        assert reader.read_customers()[store_plans.SLUG].tombstoned
+        assert [each.tombstoned for each in reader.read_documents(store_plans.SLUG)] == [True, True]
         assert store_plans.live(reader, Kind.USER).height == 3
     back = tuple(
         store_plans.change(kind, key, Restore)
         for kind, key in ((Kind.CUSTOMER, store_plans.SLUG), (Kind.COMMUNITY, "high"), (Kind.LESSON, "leaves"))
     )
     settings = store_plans.settings(store_plans.CUSTOMER, store_plans.HIGH, store_plans.LEAVES)
-    store_plans.apply(loaded, store_plans.plan(loaded, declared=back, settings=settings))
-    with loaded.reading() as reader:
-        record = reader.customers()[store_plans.SLUG]
+    store_plans.apply(loaded, store_plans.plan(loaded, document_changes=back, settings=settings))
+    with loaded.open_reader() as reader:
+        record = reader.read_customers()[store_plans.SLUG]
         assert not record.tombstoned
         assert record.settings_digest == settings["digest"]
-        assert [each.tombstoned for each in reader.declared(store_plans.SLUG)] == [False, False]
+        assert [each.tombstoned for each in reader.read_documents(store_plans.SLUG)] == [False, False]
 
 
 def test_the_catalogue_has_its_own_lessons_digest_and_version(loaded: Store) -> None:
     settings = store_plans.settings(store_plans.LEAVES)
-    empty = store_plans.Seen(None, None, settings["digest"])
+    empty = store_plans.PlanPrecondition(None, None, settings["digest"])
     first = store_plans.plan(
-        loaded, CATALOGUE, seen=empty, declared=(store_plans.change(Kind.LESSON, "leaves"),), settings=settings
+        loaded,
+        CATALOG,
+        precondition=empty,
+        document_changes=(store_plans.change(Kind.LESSON, "leaves"),),
+        settings=settings,
     )
     run = store_plans.apply(loaded, first).run
-    with loaded.reading() as reader:
-        catalogue = reader.catalogue()
+    with loaded.open_reader() as reader:
+        catalogue = reader.read_catalog()
         assert (catalogue.settings_digest, catalogue.version) == (settings["digest"], (run, 0))
-        assert [each.slug for each in reader.declared(None)] == ["leaves"]
-        assert reader.runs()[0].customer == CATALOGUE
+        assert [each.slug for each in reader.read_documents(None)] == ["leaves"]
+        assert reader.list_runs()[0].customer == CATALOG
     with pytest.raises(StoreProblem, match="changed after the plan"):
         store_plans.apply(loaded, first)
 
 
 def test_a_plan_without_changes_makes_no_run(loaded: Store) -> None:
     assert store_plans.apply(loaded, store_plans.plan(loaded, outcome=Outcome.UNCHANGED)).run is None
-    with loaded.reading() as reader:
-        assert len(reader.runs()) == 1
+    with loaded.open_reader() as reader:
+        assert len(reader.list_runs()) == 1
 
 
 def test_a_refreshed_row_gets_its_fingerprint_and_nothing_else(loaded: Store) -> None:
     raw_sql.run(loaded, "UPDATE orgs SET name = name")
     ids = [store_plans.row(loaded, Kind.ORG, key)["id"] for key in ("d", "s-1")]
     fresh = pl.DataFrame({"live_id": ids, "fingerprint": [11, 12]})
-    store_plans.apply(loaded, store_plans.plan(loaded, refresh={Kind.ORG: fresh}))
+    store_plans.apply(loaded, store_plans.plan(loaded, fingerprint_refresh={Kind.ORG: fresh}))
     assert [store_plans.row(loaded, Kind.ORG, key)["fingerprint"] for key in ("d", "s-1")] == [11, 12]
     assert raw_sql.scalar(loaded, "SELECT n FROM write_counters") == 2
 
@@ -324,8 +328,8 @@ def test_a_snapshot_comes_back_as_it_was_kept(loaded: Store) -> None:
     }
     store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE, snapshot=frames))
     store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE, snapshot=frames))
-    with loaded.reading() as reader:
-        kept = reader.last_snapshot(reader.customers()[store_plans.SLUG].id)
+    with loaded.open_reader() as reader:
+        kept = reader.load_last_snapshot(reader.read_customers()[store_plans.SLUG].id)
     assert kept is not None
     record, found = kept
     assert (record.type, record.name, record.complete, record.rows) == ("zip", "day-1.zip", True, {"users": 2})
@@ -343,6 +347,6 @@ def test_a_roster_that_is_only_shown_is_not_written(loaded: Store) -> None:
         snapshot={"orgs": pl.DataFrame({"a": [1]})},
     )
     assert store_plans.apply(loaded, shown).run is None
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         assert store_plans.live(reader, Kind.ORG).height == 2
-        assert reader.last_snapshot(1) is None
+        assert reader.load_last_snapshot(1) is None

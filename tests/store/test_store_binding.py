@@ -123,7 +123,7 @@ def test_a_new_account_is_bound_to_all_its_sourced_ids(loaded: Store) -> None:
 def test_an_account_has_one_row_whatever_the_order_of_its_sourced_ids(loaded: Store) -> None:
     one(loaded, store_plans.to(loaded, Kind.USER, "u-2", "update", aliases="a-2"))
     one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="z-1"))
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         found = store_plans.live(reader, Kind.USER).filter(pl.col("sourced_id").is_not_null())
         enrolled = store_plans.live(reader, Kind.ENROLLMENT)
     assert found.select("sourced_id", "aliases").rows() == [("u-1", "z-1"), ("u-2", "a-2")]
@@ -194,7 +194,7 @@ def test_an_account_that_is_unbound_keeps_everything_but_its_sourced_ids_and_rol
     assert raw_sql.scalar(loaded, f"SELECT count(*) FROM account_roles WHERE account_id = {was['id']}") == 0
     image = orjson.loads(raw_sql.scalar(loaded, f"SELECT before FROM journal WHERE run_id = {run}"))
     assert (image["sourced_id"], image["aliases"], image["roles"]) == ("u-1", "u-8", "s-1=student")
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         unbound = store_plans.live(reader, Kind.USER).row(by_predicate=pl.col("id") == was["id"], named=True)
     assert (unbound["bound"], unbound["sourced_id"], unbound["aliases"]) == (False, None, None)
 
@@ -203,7 +203,7 @@ def test_an_account_that_was_unbound_is_bound_again(loaded: Store) -> None:
     account = store_plans.row(loaded, Kind.USER, "u-1")["id"]
     change = store_plans.to(loaded, Kind.USER, "u-1", "update")
     one(loaded, change | {"bound": False, "roles": None})
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         now = store_plans.live(reader, Kind.USER).row(by_predicate=pl.col("id") == account, named=True)
     again = {**change, "action": "adopt", "before_bound": False, "before_roles": None, "seen": now["fingerprint"]}
     one(loaded, again | {"key": "n-1", "aliases": "n-2"})

@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from reconciler.store.database.address import PostgresqlAddress, SqliteAddress, parse
+from reconciler.store.database.address import PostgresqlAddress, SqliteAddress, parse_store_url
 from reconciler.store.database.connection import Connection
-from reconciler.store.database.postgresql import completed
+from reconciler.store.database.postgresql import complete_uri
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store, open_store
 from tests.support.customers.project import ENVIRONMENT, KEY
@@ -20,8 +20,8 @@ PERSON = pl.DataFrame(
 
 
 def write(connection: Connection, statement: str) -> None:
-    with connection.writing():
-        connection.insert("accounts", PERSON)
+    with connection.open_write_transaction():
+        connection.insert_frame("accounts", PERSON)
         connection.execute(statement)
 
 
@@ -29,32 +29,38 @@ def test_a_frame_comes_back_as_it_went_in(store: Store) -> None:
     frame = pl.DataFrame(
         {"n": [1, None, -(2**63)], "t": [None, "é\n", ""], "b": [True, None, False], "d": [b"\x00", None, b""]}
     )
-    with store.connected() as connection, connection.writing(), connection.staged("several", frame) as table:
-        assert connection.frame(f"SELECT * FROM {table}", dict(frame.schema)).equals(frame)
+    with (
+        store.open_connection() as connection,
+        connection.open_write_transaction(),
+        connection.stage_frame("several", frame) as table,
+    ):
+        assert connection.fetch_frame(f"SELECT * FROM {table}", dict(frame.schema)).equals(frame)
 
 
 def test_a_staged_table_is_gone_at_the_end(store: Store) -> None:
-    with store.connected() as connection:
+    with store.open_connection() as connection:
         for _ in range(2):
-            with connection.writing(), connection.staged("several", PERSON) as table:
-                assert connection.scalar(f"SELECT count(*) FROM {table}") == 1
+            with connection.open_write_transaction(), connection.stage_frame("several", PERSON) as table:
+                assert connection.fetch_scalar(f"SELECT count(*) FROM {table}") == 1
 
 
 def test_what_fails_leaves_nothing_behind(store: Store) -> None:
-    with store.connected() as connection:
+    with store.open_connection() as connection:
         with pytest.raises(StoreProblem):
             write(connection, "INSERT INTO nothing_like_it VALUES (1)")
-        assert connection.scalar("SELECT count(*) FROM accounts") == 0
+        assert connection.fetch_scalar("SELECT count(*) FROM accounts") == 0
 
 
 def test_a_parameter_may_be_named_twice_and_be_null(store: Store) -> None:
-    with store.connected() as connection:
-        found = connection.row("SELECT CAST(:n AS BIGINT) + CAST(:n AS BIGINT), CAST(:t AS TEXT)", {"n": 2, "t": None})
+    with store.open_connection() as connection:
+        found = connection.fetch_row(
+            "SELECT CAST(:n AS BIGINT) + CAST(:n AS BIGINT), CAST(:t AS TEXT)", {"n": 2, "t": None}
+        )
     assert found == (4, None)
 
 
 def test_an_error_of_the_database_is_explained_without_the_rows_text(store: Store) -> None:
-    with store.connected() as connection:
+    with store.open_connection() as connection:
         for statement in (
             "INSERT INTO accounts (id, customer_id, managed_by, status) VALUES (1, 1, 'roster', 'lisa.simpson')",
             "SELECT lisa_simpson FROM accounts",
@@ -67,8 +73,8 @@ def test_an_error_of_the_database_is_explained_without_the_rows_text(store: Stor
 
 def test_a_full_disk_is_said_plainly(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'store.db'}", ENVIRONMENT, key=KEY)
-    with store.connected() as connection:
-        connection.rows("PRAGMA max_page_count = 1")
+    with store.open_connection() as connection:
+        connection.fetch_rows("PRAGMA max_page_count = 1")
         with pytest.raises(StoreProblem, match="no space is left") as raised:
             write(connection, "UPDATE accounts SET email = hex(zeroblob(1000000))")
     assert raised.value.diagnostic.code == "disk-full"
@@ -87,12 +93,12 @@ def test_a_damaged_file_is_said_plainly(tmp_path: Path) -> None:
 
 def test_what_a_postgresql_url_says_stays_as_it_is() -> None:
     url = "postgresql://ann:p%2Bw@host:5433/db?host=/tmp/a%20b&connect_timeout=3&options=-c%20search_path%3Dx"
-    assert completed(url) == f"{url}&application_name=reconciler"
-    assert "connect_timeout=" in completed("postgresql://host/db")
+    assert complete_uri(url) == f"{url}&application_name=reconciler"
+    assert "connect_timeout=" in complete_uri("postgresql://host/db")
 
 
 def test_an_address_shows_neither_user_nor_password() -> None:
-    address = parse("postgres://ann:hunter2@host:5433/db?password=hunter2")
+    address = parse_store_url("postgres://ann:hunter2@host:5433/db?password=hunter2")
     assert isinstance(address, PostgresqlAddress)
     assert str(address) == "postgresql://host:5433/db"
     assert "hunter2" not in repr(address)
@@ -100,7 +106,7 @@ def test_an_address_shows_neither_user_nor_password() -> None:
 
 
 def test_what_belongs_to_a_sqlite_store_stands_beside_it() -> None:
-    address = parse("sqlite:////srv/live.v2.db")
+    address = parse_store_url("sqlite:////srv/live.v2.db")
     assert isinstance(address, SqliteAddress)
     beside = (address.volatile, address.key_file, address.locks)
     assert [path.name for path in beside] == ["live.v2-volatile.db", "live.v2.key", "live.v2.locks"]

@@ -107,7 +107,7 @@ def test_a_link_to_an_lms_leaves_the_fingerprint_and_has_the_number_of_its_write
     )
     assert doubted(loaded, "accounts") == 0
     assert raw_sql.scalar(loaded, "SELECT write_number FROM identities WHERE subject = '77'") == 2
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         users = store_plans.live(reader, Kind.USER)
     assert dict(users.select("sourced_id", "lti_links").iter_rows())["u-1"] == 1
 
@@ -131,16 +131,16 @@ def test_a_password_or_an_origin_may_change_without_a_word(loaded: Store) -> Non
 def test_configuration_changed_by_another_hand_loses_its_digest(loaded: Store, statement: str) -> None:
     raw_sql.run(loaded, statement)
     assert writes(loaded) == 1
-    with loaded.reading() as reader:
-        assert reader.customers()[store_plans.SLUG].settings_digest is None
+    with loaded.open_reader() as reader:
+        assert reader.read_customers()[store_plans.SLUG].settings_digest is None
 
 
 def test_a_lesson_of_the_catalogue_changed_by_another_hand_is_the_catalogues_doubt(loaded: Store) -> None:
     raw_sql.run(loaded, "INSERT INTO lessons (slug, title, document) VALUES ('roots', 'Roots', '{}')")
     assert writes(loaded) == 0
-    with loaded.reading() as reader:
-        assert reader.catalogue().version == (0, 1)
-        assert reader.catalogue().settings_digest is None
+    with loaded.open_reader() as reader:
+        assert reader.read_catalog().version == (0, 1)
+        assert reader.read_catalog().settings_digest is None
 
 
 BOUND_TO_U_1 = "(SELECT account_id FROM identities WHERE subject = 'u-1')"

@@ -10,9 +10,9 @@ from reconciler import clock
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store
 from reconciler.store.sync import held_plans
-from reconciler.store.sync.held_plans import count_held_plans, forget_held_plans, held_plan, keep_held_plan
+from reconciler.store.sync.held_plans import count_held_plans, delete_held_plans, load_held_plan, save_held_plan
 from reconciler.store.write.renames import rename_customer
-from reconciler.store.write.rows import Writing
+from reconciler.store.write.rows import WriteContext
 from tests.store.test_store_holds import held_plan_again
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
@@ -24,7 +24,7 @@ MADE = "2026-11-20T02:30:00Z"
 @pytest.fixture
 def held(store: Store) -> Iterator[Store]:
     """A store with something held of customer 1, and the plan of it kept."""
-    with clock.at(store_plans.MORNING):
+    with clock.freeze_time(store_plans.MORNING):
         store_plans.load(store)
         store_plans.apply(store, held_plan_again(store))
         assert kept(store)
@@ -32,12 +32,12 @@ def held(store: Store) -> Iterator[Store]:
 
 
 def kept(store: Store, hold: str = store_plans.HOLD.id) -> bool:
-    return keep_held_plan(store, 1, hold, "sha256:1", CONTENT, MADE)
+    return save_held_plan(store, 1, hold, "sha256:1", CONTENT, MADE)
 
 
 def read(store: Store, hold: str = store_plans.HOLD.id) -> bytes | None:
-    with store.connected() as connection:
-        return held_plan(connection, store.key, hold)
+    with store.open_connection() as connection:
+        return load_held_plan(connection, store.key, hold)
 
 
 def test_a_kept_plan_comes_back_as_it_was_and_is_not_to_be_read_in_the_store(
@@ -46,8 +46,8 @@ def test_a_kept_plan_comes_back_as_it_was_and_is_not_to_be_read_in_the_store(
     monkeypatch.setattr(held_plans, "SLICE", 4_000)
     assert kept(held)
     assert read(held) == CONTENT
-    with held.connected() as connection:
-        data = [bytes(row[0]) for row in connection.rows("SELECT data FROM held_plans ORDER BY number")]
+    with held.open_connection() as connection:
+        data = [bytes(row[0]) for row in connection.fetch_rows("SELECT data FROM held_plans ORDER BY number")]
     assert len(data) == 4
     assert not any(b"Maggie" in each for each in data)
 
@@ -77,24 +77,24 @@ def test_it_goes_with_its_hold(held: Store) -> None:
 
 
 def test_it_goes_when_it_is_older_than_its_retention(held: Store) -> None:
-    with held.connected() as connection, connection.writing():
-        assert count_held_plans(connection, 1, before=MADE) == 0
-        assert forget_held_plans(connection, 1, before="2026-11-20T02:30:01Z") == 1
+    with held.open_connection() as connection, connection.open_write_transaction():
+        assert count_held_plans(connection, 1, cutoff=MADE) == 0
+        assert delete_held_plans(connection, 1, cutoff="2026-11-20T02:30:01Z") == 1
     assert read(held) is None
 
 
 def test_what_was_held_before_stays_held_since_then(held: Store) -> None:
     raw_sql.run(held, f"UPDATE holds SET created_at = '{MADE}'")
     store_plans.apply(held, held_plan_again(held))
-    with held.reading() as reader:
-        assert [each.created_at for each in reader.holds()] == [MADE]
+    with held.open_reader() as reader:
+        assert [each.created_at for each in reader.list_holds()] == [MADE]
 
 
 def test_it_goes_when_its_customer_is_renamed_and_what_is_held_waits_on(held: Store) -> None:
-    with held.connected() as connection, connection.writing():
-        (run,) = connection.rows("SELECT max(id) FROM runs")[0]
-        rename_customer(Writing(connection, held.key, run, 1, "omega", MADE), store_plans.SLUG)
+    with held.open_connection() as connection, connection.open_write_transaction():
+        (run,) = connection.fetch_rows("SELECT max(id) FROM runs")[0]
+        rename_customer(WriteContext(connection, held.key, run, 1, "omega", MADE), store_plans.SLUG)
         assert count_held_plans(connection, 1) == 0
-        held_now = connection.rows("SELECT hold_id FROM holds WHERE customer_id = 1")
+        held_now = connection.fetch_rows("SELECT hold_id FROM holds WHERE customer_id = 1")
     assert held_now == [(f"omega{store_plans.HOLD.id.removeprefix(store_plans.SLUG)}",)]
     assert read(held) is None

@@ -14,14 +14,14 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import Hold
 from reconciler.store.errors import StalePlan
 from reconciler.store.open import Store
-from reconciler.store.write.runs import HASHED, run_hash
+from reconciler.store.write.runs import HASHED_COLUMNS, hash_run
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
 
 
 @pytest.fixture
 def loaded(store: Store) -> Iterator[Store]:
-    with clock.at(store_plans.MORNING):
+    with clock.freeze_time(store_plans.MORNING):
         store_plans.load(store)
         yield store
 
@@ -42,9 +42,9 @@ def test_what_is_held_stays_and_the_rest_goes_on(loaded: Store) -> None:
     applied = store_plans.apply(loaded, held_plan(loaded))
     assert store_plans.row(loaded, Kind.USER, "u-1")["tombstoned"] is False
     assert store_plans.row(loaded, Kind.USER, "u-3")["tombstoned"] is False
-    with loaded.reading() as reader:
-        [hold] = reader.holds()
-        run = reader.runs()[0]
+    with loaded.open_reader() as reader:
+        [hold] = reader.list_holds()
+        run = reader.list_runs()[0]
     assert (hold.customer, hold.id, hold.people, hold.rows, hold.causes) == (store_plans.SLUG, *plans_hold())
     assert (run.id, run.outcome, run.approvals, run.counts) == (applied.run, "held", (), {"user": {"create": 1}})
 
@@ -58,9 +58,9 @@ def test_an_approved_hold_is_carried_out_and_forgotten(loaded: Store) -> None:
     store_plans.apply(loaded, planned)
     store_plans.apply(loaded, held_plan_again(loaded), approved=True)
     assert store_plans.row(loaded, Kind.USER, "u-1")["tombstoned"] is True
-    with loaded.reading() as reader:
-        assert reader.holds() == ()
-        assert reader.runs()[0].approvals == (store_plans.HOLD.id,)
+    with loaded.open_reader() as reader:
+        assert reader.list_holds() == ()
+        assert reader.list_runs()[0].approvals == (store_plans.HOLD.id,)
 
 
 def held_plan_again(store: Store) -> Any:
@@ -70,25 +70,25 @@ def held_plan_again(store: Store) -> Any:
 
 def test_a_plan_that_is_held_whole_makes_no_run_but_is_known(loaded: Store) -> None:
     assert store_plans.apply(loaded, held_plan_again(loaded)).run is None
-    with loaded.reading() as reader:
-        assert [hold.id for hold in reader.holds()] == [store_plans.HOLD.id]
-        assert len(reader.runs()) == 1
+    with loaded.open_reader() as reader:
+        assert [hold.id for hold in reader.list_holds()] == [store_plans.HOLD.id]
+        assert len(reader.list_runs()) == 1
 
 
 def test_a_new_roster_without_a_hold_ends_the_last_one(loaded: Store) -> None:
     store_plans.apply(loaded, held_plan_again(loaded))
     store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE))
-    with loaded.reading() as reader:
-        assert reader.holds() == ()
+    with loaded.open_reader() as reader:
+        assert reader.list_holds() == ()
 
 
 @pytest.mark.parametrize("hold", [None, Hold("springfield:1:fedcba", 1, 1)])
 def test_a_roster_that_came_before_a_hold_does_not_let_it_go(loaded: Store, hold: Hold | None) -> None:
     """It did not look at what is held, whether it holds nothing or something else."""
-    with clock.at(store_plans.MORNING + timedelta(minutes=5)):
+    with clock.freeze_time(store_plans.MORNING + timedelta(minutes=5)):
         store_plans.apply(loaded, held_plan_again(loaded))
     before = store_plans.plan(loaded, source=store_plans.SOURCE, hold=hold)
-    with clock.at(store_plans.MORNING + timedelta(minutes=10)):
+    with clock.freeze_time(store_plans.MORNING + timedelta(minutes=10)):
         for approved in (False, hold is not None):
             with pytest.raises(StalePlan):
                 store_plans.apply(loaded, before, approved=approved)
@@ -98,7 +98,7 @@ def test_a_roster_that_came_before_a_hold_does_not_let_it_go(loaded: Store, hold
 
 
 def test_a_hold_of_a_moment_to_come_is_of_a_clock_that_went_wrong(loaded: Store) -> None:
-    with clock.at(store_plans.MORNING.replace(year=2031)):
+    with clock.freeze_time(store_plans.MORNING.replace(year=2031)):
         store_plans.apply(loaded, held_plan_again(loaded))
     store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE))
     assert waiting(loaded) == []
@@ -110,7 +110,7 @@ def test_a_held_removal_of_a_community_waits_while_the_customer_changes(loaded: 
         loaded,
         store_plans.plan(
             loaded,
-            declared=(
+            document_changes=(
                 store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),
                 store_plans.change(Kind.COMMUNITY, "high", Delete, held=True),
             ),
@@ -118,9 +118,11 @@ def test_a_held_removal_of_a_community_waits_while_the_customer_changes(loaded: 
             hold=store_plans.HOLD,
         ),
     )
-    with loaded.reading() as reader:
-        assert reader.customers()[store_plans.SLUG].name == "Springfield Schools"
-        assert [each.tombstoned for each in reader.declared(store_plans.SLUG) if each.kind is Kind.COMMUNITY] == [False]
+    with loaded.open_reader() as reader:
+        assert reader.read_customers()[store_plans.SLUG].name == "Springfield Schools"
+        assert [each.tombstoned for each in reader.read_documents(store_plans.SLUG) if each.kind is Kind.COMMUNITY] == [
+            False
+        ]
 
 
 REMOVED = Hold("springfield:0:fedcba", 0, 1, ("A community would be removed.",))
@@ -129,7 +131,7 @@ REMOVED = Hold("springfield:0:fedcba", 0, 1, ("A community would be removed.",))
 def without_community(store: Store, **facts: Any) -> Any:
     return store_plans.plan(
         store,
-        declared=(store_plans.change(Kind.COMMUNITY, "high", Delete, held=True),),
+        document_changes=(store_plans.change(Kind.COMMUNITY, "high", Delete, held=True),),
         settings=store_plans.settings(store_plans.CUSTOMER, store_plans.LEAVES),
         hold=REMOVED,
         **facts,
@@ -137,8 +139,8 @@ def without_community(store: Store, **facts: Any) -> Any:
 
 
 def waiting(store: Store) -> list[str]:
-    with store.reading() as reader:
-        return [hold.id for hold in reader.holds()]
+    with store.open_reader() as reader:
+        return [hold.id for hold in reader.list_holds()]
 
 
 def test_what_a_roster_holds_waits_on_while_only_documents_are_applied(loaded: Store) -> None:
@@ -170,7 +172,9 @@ def test_a_new_roster_replaces_both(loaded: Store) -> None:
 def test_nothing_waits_for_a_customer_that_was_removed(loaded: Store) -> None:
     store_plans.apply(loaded, held_plan(loaded))
     gone = (store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Delete, held=True),)
-    removal = store_plans.plan(loaded, declared=gone, settings={**store_plans.settings(), "digest": None}, hold=REMOVED)
+    removal = store_plans.plan(
+        loaded, document_changes=gone, settings={**store_plans.settings(), "digest": None}, hold=REMOVED
+    )
     store_plans.apply(loaded, removal, approved=True)
     assert waiting(loaded) == []
 
@@ -178,20 +182,20 @@ def test_nothing_waits_for_a_customer_that_was_removed(loaded: Store) -> None:
 def test_runs_form_a_chain_of_hashes_over_all_customers(loaded: Store) -> None:
     store_plans.load(loaded, slug="shelbyville")
     store_plans.apply(loaded, held_plan(loaded))
-    with loaded.reading() as reader:
-        runs = reader.runs()
-        assert [run.customer for run in reader.runs("shelbyville")] == ["shelbyville"]
+    with loaded.open_reader() as reader:
+        runs = reader.list_runs()
+        assert [run.customer for run in reader.list_runs("shelbyville")] == ["shelbyville"]
     assert [run.previous_hash for run in runs] == [runs[1].hash, runs[2].hash, None]
     assert raw_sql.scalar(loaded, "SELECT head_hash FROM store") == runs[0].hash
-    columns = ", ".join(HASHED)
+    columns = ", ".join(HASHED_COLUMNS)
     for row in raw_sql.run(loaded, f"SELECT {columns}, previous_hash, hash FROM runs"):
         *facts, previous, digest = row
-        assert run_hash(previous, dict(zip(HASHED, facts, strict=True))) == digest
+        assert hash_run(previous, dict(zip(HASHED_COLUMNS, facts, strict=True))) == digest
 
 
 def test_a_run_says_who_when_and_from_what(loaded: Store) -> None:
-    with loaded.reading() as reader:
-        [run] = reader.runs(store_plans.SLUG)
+    with loaded.open_reader() as reader:
+        [run] = reader.list_runs(store_plans.SLUG)
     assert (run.actor, run.plan_id, run.source_sha256) == ("ann@ci", "sha256:1", store_plans.SOURCE.sha256)
     assert run.started_at <= run.finished_at
     assert run.started_at.endswith("Z")

@@ -12,21 +12,21 @@ OTHER = StoreKey(bytes(32))
 
 
 def test_a_pseudonym_is_the_same_within_a_store_and_another_in_the_next() -> None:
-    assert KEY.pseudonym("user", "springfield", "u-1") == KEY.pseudonym("user", "springfield", "u-1")
-    assert KEY.pseudonym("user", "springfield", "u-1") != OTHER.pseudonym("user", "springfield", "u-1")
-    assert KEY.pseudonym("user", "springfield", "u-1") != KEY.pseudonym("user", "shelbyville", "u-1")
-    assert KEY.pseudonym("user", "a", "b-c") != KEY.pseudonym("user", "a-b", "c")
+    assert KEY.make_pseudonym("user", "springfield", "u-1") == KEY.make_pseudonym("user", "springfield", "u-1")
+    assert KEY.make_pseudonym("user", "springfield", "u-1") != OTHER.make_pseudonym("user", "springfield", "u-1")
+    assert KEY.make_pseudonym("user", "springfield", "u-1") != KEY.make_pseudonym("user", "shelbyville", "u-1")
+    assert KEY.make_pseudonym("user", "a", "b-c") != KEY.make_pseudonym("user", "a-b", "c")
 
 
 def test_a_pseudonym_is_p_and_eight_upper_case_digits() -> None:
-    head, digits = KEY.pseudonym("user", "springfield", "u-1").split("-")
+    head, digits = KEY.make_pseudonym("user", "springfield", "u-1").split("-")
     assert (head, len(digits)) == ("P", 8)
     assert int(digits, 16) >= 0
     assert digits == digits.upper()
 
 
 def test_a_hmac_depends_on_its_purpose() -> None:
-    assert KEY.hmac_hex("secret", "value") != KEY.hmac_hex("pseudonym", "value")
+    assert KEY.compute_hmac_hex("secret", "value") != KEY.compute_hmac_hex("pseudonym", "value")
 
 
 def test_what_was_encrypted_for_one_place_opens_only_there_and_under_its_key() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.model.kind import Kind
 from reconciler.store.database.address import SqliteAddress
-from reconciler.store.database.lock import customer_lock
+from reconciler.store.database.lock import lock_customer
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store
 from tests.support.plans import store_plans
@@ -21,10 +21,10 @@ from tests.support.stores import raw_sql
 
 HOLDING = """
 import sys, time
-from reconciler.store.database.lock import customer_lock
+from reconciler.store.database.lock import lock_customer
 from reconciler.store.open import open_store
 store = open_store(sys.argv[1], "test", key=bytes(range(32)))
-with customer_lock(store, sys.argv[2]) as connection, connection.writing():
+with lock_customer(store, sys.argv[2]) as connection, connection.open_write_transaction():
     connection.execute("UPDATE store SET catalogue_writes = catalogue_writes + 1")
     print("held", flush=True)
     time.sleep(float(sys.argv[3]))
@@ -60,14 +60,14 @@ def test_a_lock_dies_with_its_holder_and_so_does_what_it_wrote(store: Store) -> 
     with held_elsewhere(store, store_plans.SLUG) as process:
         process.kill()
         process.wait(10)
-    with customer_lock(store, store_plans.SLUG, timeout=10) as connection:
-        assert connection.scalar("SELECT catalogue_writes FROM store") == 0
+    with lock_customer(store, store_plans.SLUG, timeout=10) as connection:
+        assert connection.fetch_scalar("SELECT catalogue_writes FROM store") == 0
 
 
 def test_who_waits_long_enough_gets_the_lock(store: Store) -> None:
     with held_elsewhere(store, store_plans.SLUG, seconds=0.5):
         begin = time.monotonic()
-        with customer_lock(store, store_plans.SLUG, timeout=30):
+        with lock_customer(store, store_plans.SLUG, timeout=30):
             assert time.monotonic() - begin < 30
 
 
@@ -75,21 +75,21 @@ def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Stor
     seconds = 0.5 if isinstance(store.address, SqliteAddress) else 60
     with (
         held_elsewhere(store, "shelbyville", seconds),
-        customer_lock(store, store_plans.SLUG) as connection,
-        connection.writing(),
+        lock_customer(store, store_plans.SLUG) as connection,
+        connection.open_write_transaction(),
     ):
-        assert connection.scalar("SELECT 1") == 1
+        assert connection.fetch_scalar("SELECT 1") == 1
 
 
 def test_a_lock_that_was_let_go_can_be_taken_again(store: Store) -> None:
     for _ in range(2):
-        with customer_lock(store, store_plans.SLUG):
+        with lock_customer(store, store_plans.SLUG):
             pass
 
 
 def test_while_one_process_applies_another_reads_what_was_there_before(store: Store) -> None:
     store_plans.load(store)
-    with held_elsewhere(store, store_plans.SLUG), store.reading() as reader:
+    with held_elsewhere(store, store_plans.SLUG), store.open_reader() as reader:
         assert store_plans.live(reader, Kind.USER).height == 3
 
 
@@ -103,7 +103,7 @@ def test_another_hand_of_another_process_waits_for_an_apply_and_is_not_lost(stor
 
 
 def test_the_lock_file_is_private(store: Store) -> None:
-    with customer_lock(store, store_plans.SLUG):
+    with lock_customer(store, store_plans.SLUG):
         if isinstance(store.address, SqliteAddress):
             file = store.address.locks / f"{store_plans.SLUG}.lock"
             assert oct(file.stat().st_mode & 0o777) == "0o600"

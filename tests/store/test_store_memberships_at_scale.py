@@ -31,8 +31,8 @@ def test_ctrl_c_in_a_statement_is_ctrl_c_and_no_problem_of_the_store(tmp_path: P
     store = open_store(f"sqlite:///{tmp_path / 'store.db'}", "test", key=KEY)
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt), store.connected() as connection:
-        connection.scalar(
+    with pytest.raises(KeyboardInterrupt), store.open_connection() as connection:
+        connection.fetch_scalar(
             "with recursive n(x) as (select 1 union all select x + 1 from n where x < 30000000) select count(*) from n"
         )
     timer.join()

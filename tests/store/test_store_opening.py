@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.store.database import schema
 from reconciler.store.errors import StoreProblem
-from reconciler.store.open import assign_environment, open_store, store_revisions, upgrade_store
+from reconciler.store.open import assign_environment, list_store_revisions, open_store, upgrade_store
 from tests.support.customers.project import ENVIRONMENT, KEY
 from tests.support.stores import raw_sql
 
@@ -116,7 +116,7 @@ def test_a_store_of_a_newer_program_says_to_update_it(store_url: str) -> None:
 
 def test_an_older_store_names_the_command_that_helps(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
-    newer = schema.Branch("durable", "schema_revision", "9999")
+    newer = schema.MigrationBranch("durable", "schema_revision", "9999")
     monkeypatch.setattr(schema, "DURABLE", newer)
     problem = refusal(store_url)
     assert problem.diagnostic.code == "store-older"
@@ -125,14 +125,14 @@ def test_an_older_store_names_the_command_that_helps(store_url: str, monkeypatch
 
 def test_an_up_to_date_store_is_upgraded_without_a_change(store_url: str) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
-    assert upgrade_store(store_url) == store_revisions(store_url)
-    assert [name for name, _, _ in store_revisions(store_url)] == ["durable", "volatile"]
-    assert all(before == head for _, before, head in store_revisions(store_url))
+    assert upgrade_store(store_url) == list_store_revisions(store_url)
+    assert [name for name, _, _ in list_store_revisions(store_url)] == ["durable", "volatile"]
+    assert all(before == head for _, before, head in list_store_revisions(store_url))
 
 
 def test_asking_for_the_status_of_no_store_makes_none(tmp_path: Path) -> None:
     with pytest.raises(StoreProblem, match="does not exist"):
-        store_revisions(f"sqlite:///{tmp_path / 'store.db'}")
+        list_store_revisions(f"sqlite:///{tmp_path / 'store.db'}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,7 +141,7 @@ def test_a_lost_volatile_file_is_made_anew(tmp_path: Path) -> None:
     store = open_store(url, ENVIRONMENT, key=KEY)
     store.address.volatile.unlink()  # type: ignore[union-attr]
     assert open_store(url, ENVIRONMENT, key=KEY) == store
-    assert store_revisions(url)[1] == ("volatile", "0001", "0001")
+    assert list_store_revisions(url)[1] == ("volatile", "0001", "0001")
 
 
 def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:

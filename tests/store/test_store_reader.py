@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from reconciler.model.kind import Kind
-from reconciler.model.roster import field_names
+from reconciler.model.roster import list_field_names
 from reconciler.store.open import Store
 from reconciler.store.read import roster_frames
 from reconciler.store.read.reader import LAST_SIGN_INS
@@ -23,18 +23,18 @@ def loaded(store: Store) -> Store:
 def frames(
     store: Store, customer: int, ids: pl.Series, keys: pl.Series
 ) -> dict[str, tuple[pl.DataFrame, dict[str, object]]]:
-    with store.reading() as reader:
+    with store.open_reader() as reader:
         return {
-            "orgs": (reader.orgs(customer), roster_frames.ORGS),
-            "users": (reader.users(customer), roster_frames.USERS),
-            "roles": (reader.roles(customer), roster_frames.ROLES),
-            "classes": (reader.classes(customer), roster_frames.CLASSES),
-            "index": (reader.enrollment_index(customer), roster_frames.ENROLLMENT_INDEX),
-            "by_id": (reader.enrollments_by_id(customer, ids), roster_frames.ENROLLMENTS),
-            "by_key": (reader.enrollments_by_key(customer, keys), roster_frames.ENROLLMENTS),
-            "assignments": (reader.assignments(customer), roster_frames.ASSIGNMENTS),
-            "counts": (reader.enrollment_counts(customer, ids), roster_frames.ENROLLMENT_COUNTS),
-            "sign_ins": (reader.last_sign_ins(ids), LAST_SIGN_INS),
+            "orgs": (reader.read_orgs(customer), roster_frames.ORGS),
+            "users": (reader.read_users(customer), roster_frames.USERS),
+            "roles": (reader.read_roles(customer), roster_frames.ROLES),
+            "classes": (reader.read_classes(customer), roster_frames.CLASSES),
+            "index": (reader.read_enrollment_index(customer), roster_frames.ENROLLMENT_INDEX),
+            "by_id": (reader.read_enrollments_by_id(customer, ids), roster_frames.ENROLLMENTS),
+            "by_key": (reader.read_enrollments_by_key(customer, keys), roster_frames.ENROLLMENTS),
+            "assignments": (reader.read_assignments(customer), roster_frames.ASSIGNMENTS),
+            "counts": (reader.count_enrollments(customer, ids), roster_frames.ENROLLMENT_COUNTS),
+            "sign_ins": (reader.read_last_sign_ins(ids), LAST_SIGN_INS),
         }
 
 
@@ -61,7 +61,9 @@ def test_a_row_comes_back_with_every_field_that_was_written(loaded: Store, kind:
     wanted = store_plans.first_roster()[kind]
     for given in wanted.iter_rows(named=True):
         found = store_plans.row(loaded, kind, given["key"])
-        assert {name: found[name] for name in field_names(kind)} == {name: given[name] for name in field_names(kind)}
+        assert {name: found[name] for name in list_field_names(kind)} == {
+            name: given[name] for name in list_field_names(kind)
+        }
         assert found["fingerprint"] == given["fingerprint"]
         assert found["tombstoned"] is False
 
@@ -69,13 +71,13 @@ def test_a_row_comes_back_with_every_field_that_was_written(loaded: Store, kind:
 def test_a_column_that_is_null_for_long_and_text_at_the_end_stays_text(store: Store) -> None:
     rows = [store_plans.user(f"u-{n:04}", roles=None, middle_name="Late" if n == 2999 else None) for n in range(3000)]
     store_plans.load(store, store_plans.roster(orgs=[store_plans.org("s-1")], users=rows))
-    with store.reading() as reader:
+    with store.open_reader() as reader:
         users = store_plans.live(reader, Kind.USER)
     assert users.filter(pl.col("middle_name") == "Late")["sourced_id"].to_list() == ["u-2999"]
 
 
 def test_administrators_are_among_the_users_without_a_sourced_id(loaded: Store) -> None:
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         users = store_plans.live(reader, Kind.USER)
     ann = users.row(by_predicate=pl.col("managed_by") == "config", named=True)
     assert (ann["sourced_id"], ann["username"], ann["role"], ann["has_password"]) == (
@@ -87,54 +89,54 @@ def test_administrators_are_among_the_users_without_a_sourced_id(loaded: Store) 
 
 
 def test_enrollments_are_found_by_key_with_what_they_point_to(loaded: Store) -> None:
-    with loaded.reading() as reader:
-        customer = reader.customers()[store_plans.SLUG].id
-        found = reader.enrollments_by_key(customer, pl.Series(["e-2", "e-2", "nothing"]))
+    with loaded.open_reader() as reader:
+        customer = reader.read_customers()[store_plans.SLUG].id
+        found = reader.read_enrollments_by_key(customer, pl.Series(["e-2", "e-2", "nothing"]))
     assert found.select("sourced_id", "class", "user", "primary").rows() == [("e-2", "c-1", "u-2", None)]
 
 
 def test_an_enrollment_of_another_customer_is_not_found(loaded: Store) -> None:
     store_plans.load(loaded, slug="shelbyville")
-    with loaded.reading() as reader:
-        ours, theirs = (reader.customers()[slug].id for slug in (store_plans.SLUG, "shelbyville"))
-        ids = reader.enrollment_index(theirs)["id"]
-        assert reader.enrollments_by_id(ours, ids).is_empty()
-        assert reader.enrollments_by_id(theirs, ids).height == 2
-        assert set(reader.users(ours)["id"]).isdisjoint(reader.users(theirs)["id"])
+    with loaded.open_reader() as reader:
+        ours, theirs = (reader.read_customers()[slug].id for slug in (store_plans.SLUG, "shelbyville"))
+        ids = reader.read_enrollment_index(theirs)["id"]
+        assert reader.read_enrollments_by_id(ours, ids).is_empty()
+        assert reader.read_enrollments_by_id(theirs, ids).height == 2
+        assert set(reader.read_users(ours)["id"]).isdisjoint(reader.read_users(theirs)["id"])
 
 
 def test_enrollments_are_counted_by_person_and_by_class(loaded: Store) -> None:
-    with loaded.reading() as reader:
-        customer = reader.customers()[store_plans.SLUG].id
-        users, classes = reader.users(customer), reader.classes(customer)
-        assert reader.enrollment_counts(customer, users["id"]).select("enrollments", "classes").rows() == [
+    with loaded.open_reader() as reader:
+        customer = reader.read_customers()[store_plans.SLUG].id
+        users, classes = reader.read_users(customer), reader.read_classes(customer)
+        assert reader.count_enrollments(customer, users["id"]).select("enrollments", "classes").rows() == [
             (1, 1),
             (1, 1),
         ]
-        assert reader.enrollment_counts(customer, class_ids=classes["id"]).select("enrollments", "classes").rows() == [
+        assert reader.count_enrollments(customer, class_ids=classes["id"]).select("enrollments", "classes").rows() == [
             (2, 1)
         ]
 
 
 def test_last_sign_ins_come_from_the_volatile_side(loaded: Store) -> None:
     raw_sql.run_volatile(loaded, "INSERT INTO last_sign_ins VALUES (2, '2026-11-21T08:00:00Z'), (9, 'x')")
-    with loaded.reading() as reader:
-        assert reader.last_sign_ins(pl.Series([1, 2, 3])).rows() == [(2, "2026-11-21T08:00:00Z")]
+    with loaded.open_reader() as reader:
+        assert reader.read_last_sign_ins(pl.Series([1, 2, 3])).rows() == [(2, "2026-11-21T08:00:00Z")]
 
 
 def test_assignments_are_listed_while_they_live(loaded: Store) -> None:
     add = "INSERT INTO assignments (customer_id, lesson_id, class_id, account_id, created_at, tombstoned_at) VALUES "
     raw_sql.run(loaded, f"{add} (1, 1, 1, NULL, 'x', NULL), (1, 1, NULL, 2, 'x', NULL), (1, 1, NULL, 3, 'x', 'y')")
-    with loaded.reading() as reader:
-        assert reader.assignments(1).rows() == [(None, 1), (2, None)]
+    with loaded.open_reader() as reader:
+        assert reader.read_assignments(1).rows() == [(None, 1), (2, None)]
 
 
 def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(loaded: Store) -> None:
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         before = store_plans.live(reader, Kind.ORG)
         raw_sql.run(loaded, "UPDATE orgs SET name = 'By Hand'")
         assert store_plans.live(reader, Kind.ORG).equals(before)
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         assert set(store_plans.live(reader, Kind.ORG)["name"]) == {"By Hand"}
 
 
@@ -144,17 +146,17 @@ def test_an_account_bound_twice_by_hand_is_still_one_row(loaded: Store) -> None:
         "INSERT INTO identities (issuer_id, subject, account_id, customer_id) SELECT issuer_id, 'u-1-again',"
         " account_id, customer_id FROM identities WHERE subject = 'u-1'",
     )
-    with loaded.reading() as reader:
+    with loaded.open_reader() as reader:
         users = store_plans.live(reader, Kind.USER)
     assert not users["id"].is_duplicated().any()
     assert "u-1" in users["sourced_id"].to_list()
 
 
 def test_what_is_declared_is_read_with_its_documents(loaded: Store) -> None:
-    with loaded.reading() as reader:
-        record = reader.customers()[store_plans.SLUG]
-        declared = reader.declared(store_plans.SLUG)
-        assert reader.declared(None) == ()
+    with loaded.open_reader() as reader:
+        record = reader.read_customers()[store_plans.SLUG]
+        declared = reader.read_documents(store_plans.SLUG)
+        assert reader.read_documents(None) == ()
     assert record.document == store_plans.CUSTOMER
     assert [(each.kind, each.slug, each.label, each.document) for each in declared] == [
         (Kind.COMMUNITY, "high", "High", store_plans.HIGH),

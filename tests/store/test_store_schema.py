@@ -10,8 +10,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, text
 
 from reconciler.store.database.address import SqliteAddress
-from reconciler.store.database.schema import BRANCHES, DURABLE, VOLATILE, Branch
-from reconciler.store.migrations.guards import triggers
+from reconciler.store.database.schema import BRANCHES, DURABLE, VOLATILE, MigrationBranch
+from reconciler.store.migrations.guards import build_triggers
 from reconciler.store.open import Store
 from reconciler.store.tables import durable, volatile
 
@@ -19,12 +19,12 @@ METADATA = {DURABLE: durable, VOLATILE: volatile}
 
 
 @pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
-def test_the_head_that_opening_expects_is_the_newest_migration(branch: Branch) -> None:
-    assert branch.revisions()[-1] == branch.head
+def test_the_head_that_opening_expects_is_the_newest_migration(branch: MigrationBranch) -> None:
+    assert branch.list_revisions()[-1] == branch.head
 
 
 @pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
-def test_the_migrations_make_exactly_the_tables_that_the_code_names(store: Store, branch: Branch) -> None:
+def test_the_migrations_make_exactly_the_tables_that_the_code_names(store: Store, branch: MigrationBranch) -> None:
     metadata = METADATA[branch]
     known = set(metadata.tables)
 
@@ -45,7 +45,7 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_names(store: Store
     assert differences == []
 
 
-def url_of(store: Store, branch: Branch) -> str:
+def url_of(store: Store, branch: MigrationBranch) -> str:
     if isinstance(store.address, SqliteAddress):
         return f"sqlite:///{store.address.volatile if branch is VOLATILE else store.address.path}"
     return store.address.uri.replace("postgresql:", "postgresql+psycopg:", 1)
@@ -56,9 +56,9 @@ def test_every_guard_stands_in_the_store(store: Store) -> None:
         "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'trigger'",
         "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
     }
-    with store.connected() as connection:
-        found = {str(row[0]) for row in connection.rows(asked[connection.dialect.name])}
-    assert found == {trigger.name for trigger in triggers()}
+    with store.open_connection() as connection:
+        found = {str(row[0]) for row in connection.fetch_rows(asked[connection.dialect.name])}
+    assert found == {trigger.name for trigger in build_triggers()}
 
 
 def test_the_two_branches_share_no_table() -> None:
@@ -67,15 +67,15 @@ def test_the_two_branches_share_no_table() -> None:
 
 
 def test_an_id_is_never_used_twice(store: Store) -> None:
-    with store.connected() as connection, connection.writing():
-        first = connection.dialect.allocate(connection, "accounts", 3)
+    with store.open_connection() as connection, connection.open_write_transaction():
+        first = connection.dialect.generate_ids(connection, "accounts", 3)
         for number in first:
             connection.execute(
                 "INSERT INTO accounts (id, customer_id, managed_by, status) VALUES (:id, 1, 'roster', 'active')",
                 {"id": number},
             )
         connection.execute("DELETE FROM accounts")
-        again = connection.dialect.allocate(connection, "accounts", 2)
+        again = connection.dialect.generate_ids(connection, "accounts", 2)
     assert len(set(first) | set(again)) == len(first) + len(again)
     assert again.min() > first.max()
 
@@ -85,7 +85,7 @@ def test_lessons_of_the_catalogue_are_unique_though_they_have_no_customer(store:
         "INSERT INTO lessons (slug, title, document, origin_run) VALUES ('leaves', 'Leaves', '{}', 1)"
         " ON CONFLICT DO NOTHING"
     )
-    with store.connected() as connection:
+    with store.open_connection() as connection:
         connection.execute(add)
         connection.execute(add)
-        assert connection.scalar("SELECT count(*) FROM lessons") == 1
+        assert connection.fetch_scalar("SELECT count(*) FROM lessons") == 1

@@ -32,20 +32,20 @@ def loaded(store: Store) -> Store:
 def keep(store: Store, document: dict[str, Any], values: dict[str, SecretStr]) -> dict[str, tuple[str | None, str]]:
     settings = store_plans.settings(document, store_plans.HIGH, store_plans.LEAVES)
     declared = (store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),)
-    store_plans.apply(store, store_plans.plan(store, declared=declared, settings=settings), secrets=values)
-    with store.reading() as reader:
-        return reader.secrets(reader.customers()[store_plans.SLUG].id)
+    store_plans.apply(store, store_plans.plan(store, document_changes=declared, settings=settings), secrets=values)
+    with store.open_reader() as reader:
+        return reader.read_secrets(reader.read_customers()[store_plans.SLUG].id)
 
 
 def sealed(store: Store) -> dict[str, bytes]:
-    with store.connected() as connection:
-        return dict(connection.rows("SELECT path, ciphertext FROM secrets WHERE ciphertext IS NOT NULL"))
+    with store.open_connection() as connection:
+        return dict(connection.fetch_rows("SELECT path, ciphertext FROM secrets WHERE ciphertext IS NOT NULL"))
 
 
 def test_the_reference_and_an_hmac_are_kept(loaded: Store) -> None:
     assert keep(loaded, DOCUMENT, VALUES) == {
-        SHARED: ("canvas", loaded.key.secret_hmac(store_plans.SLUG, SHARED, "hunter2-shared")),
-        SFTP: ("sftp", loaded.key.secret_hmac(store_plans.SLUG, SFTP, "hunter2-sftp")),
+        SHARED: ("canvas", loaded.key.compute_secret_hmac(store_plans.SLUG, SHARED, "hunter2-shared")),
+        SFTP: ("sftp", loaded.key.compute_secret_hmac(store_plans.SLUG, SFTP, "hunter2-sftp")),
     }
 
 
@@ -62,8 +62,8 @@ def test_a_changed_value_changes_the_hmac_though_the_configuration_is_the_same(l
     after = keep(loaded, DOCUMENT, {**VALUES, SFTP: SecretStr("other")})
     assert before[SFTP] != after[SFTP]
     assert before[SHARED] == after[SHARED]
-    with loaded.reading() as reader:
-        record = reader.customers()[store_plans.SLUG]
+    with loaded.open_reader() as reader:
+        record = reader.read_customers()[store_plans.SLUG]
     assert record.settings_digest is not None
     assert record.version[1] == 0
 

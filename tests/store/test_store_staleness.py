@@ -41,7 +41,7 @@ def create(store: Store) -> CustomerPlan:
 def rename(store: Store) -> CustomerPlan:
     settings = store_plans.settings({**store_plans.CUSTOMER, "name": "New"}, store_plans.HIGH, store_plans.LEAVES)
     return store_plans.plan(
-        store, declared=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),), settings=settings
+        store, document_changes=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),), settings=settings
     )
 
 
@@ -78,8 +78,8 @@ def test_a_plan_whose_ground_moved_is_refused_and_writes_nothing(
     assert raised.value.changed == (named,)
     assert raised.value.diagnostic.code == "stale-plan"
     assert named[1] not in str(raised.value) or named[0] == "customer"
-    with loaded.reading() as reader:
-        assert len(reader.runs()) == 1
+    with loaded.open_reader() as reader:
+        assert len(reader.list_runs()) == 1
 
 
 NOT_STALE: list[tuple[Callable[[Store], CustomerPlan], tuple[str, ...]]] = [
@@ -118,7 +118,7 @@ def test_a_plan_cannot_be_applied_twice(loaded: Store, made: Callable[[Store], C
 def test_a_first_load_cannot_be_applied_twice(store: Store) -> None:
     planned = store_plans.plan(
         store,
-        declared=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG),),
+        document_changes=(store_plans.change(Kind.CUSTOMER, store_plans.SLUG),),
         settings=store_plans.settings(store_plans.CUSTOMER),
     )
     store_plans.apply(store, planned)
@@ -171,7 +171,7 @@ def test_a_list_of_what_changed_is_cut_and_counts_the_rest(store: Store) -> None
 def test_a_fingerprint_is_not_refreshed_where_another_hand_wrote_since_the_plan(loaded: Store) -> None:
     raw_sql.run(loaded, "UPDATE orgs SET name = name WHERE sourced_id = 's-1'")
     fresh = pl.DataFrame({"live_id": [store_plans.row(loaded, Kind.ORG, "s-1")["id"]], "fingerprint": [11]})
-    planned = store_plans.plan(loaded, refresh={Kind.ORG: fresh})
+    planned = store_plans.plan(loaded, fingerprint_refresh={Kind.ORG: fresh})
     raw_sql.run(loaded, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")
     store_plans.apply(loaded, planned)
     assert store_plans.row(loaded, Kind.ORG, "s-1")["fingerprint"] is None

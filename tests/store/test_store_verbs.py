@@ -29,7 +29,7 @@ def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
     monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
     open_store(store_url, ENVIRONMENT, key=KEY)
     assert run(["store", "status", "--store", store_url]) == 0
-    seed = StoreKey(KEY).bytes_for("webhook")
+    seed = StoreKey(KEY).derive_key_bytes("webhook")
     known_by = base64.b64encode(Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()).decode()
     assert capsys.readouterr().out == f"durable: {HEAD}\nvolatile: 0001\nwebhook key: whpk_{known_by}\n"
     assert run(["store", "upgrade", "--store", store_url]) == 0
@@ -49,7 +49,7 @@ def test_status_of_an_older_store_exits_1_and_names_the_command(
     store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
-    newer = schema.Branch("durable", "schema_revision", "9999")
+    newer = schema.MigrationBranch("durable", "schema_revision", "9999")
     monkeypatch.setattr(schema, "BRANCHES", (newer, schema.VOLATILE))
     assert run(["store", "status", "--store", store_url]) == 1
     assert "run `reconciler store upgrade`" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.store.read.before_images import effect
+from reconciler.store.read.before_images import determine_effect
 
 STANDING = (False, None)
 TAKEN_BACK = (True, None)
@@ -31,4 +31,4 @@ TAKEN_BACK = (True, None)
 def test_a_run_that_was_taken_back_stands_in_nobodys_way(
     later: list[int], undoes: dict[int, int], expected: tuple[bool, int | None]
 ) -> None:
-    assert effect(1, later, undoes) == expected
+    assert determine_effect(1, later, undoes) == expected

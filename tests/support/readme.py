@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from demo.people import day_one, day_two
+from demo.people import write_day_one, write_day_two
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -43,8 +43,8 @@ def played(text: str, folder: Path) -> str:
     (project / ".demo").mkdir(parents=True)
     (project / ".venv").symlink_to(Path(sys.executable).parent.parent)
     (project / "schemas").symlink_to(ROOT / "schemas")
-    day_one(project / ".demo" / "day-1.zip")
-    day_two(project / ".demo" / "day-2.zip")
+    write_day_one(project / ".demo" / "day-1.zip")
+    write_day_two(project / ".demo" / "day-2.zip")
     commands = [command for block in TOUR.findall(text) for command in _commands(block[1])]
     outputs = iter(_run(commands, project))
 
@@ -83,9 +83,9 @@ def _second_day(folder: Path) -> str:
         (place / name).symlink_to(ROOT / name)
     from demo.stage import Stage
 
-    stage = Stage.fresh(place)
-    day_one(place / ".demo" / "day-1.zip")
-    day_two(place / ".demo" / "day-2.zip")
+    stage = Stage.create_fresh(place)
+    write_day_one(place / ".demo" / "day-1.zip")
+    write_day_two(place / ".demo" / "day-2.zip")
     reconciler = str(Path(sys.executable).with_name("reconciler"))
     for arguments in (
         ["apply", "--yes"],

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.config.fields.values import Text
 
-HOST_KEY = re.compile(
+HOST_KEY_PATTERN = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com)"
     r" ([A-Za-z0-9+/]{20,}={0,2})(?: .*)?"
 )
@@ -23,7 +23,7 @@ SECRET_PARAMETER = re.compile(
 )
 
 
-def _split(value: str) -> SplitResult:
+def _split_url(value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -44,13 +44,13 @@ def _split(value: str) -> SplitResult:
     return parts
 
 
-def _web_url(value: str) -> str:
-    _split(value)
+def _check_web_url(value: str) -> str:
+    _split_url(value)
     return value
 
 
-def _origin(value: str) -> str:
-    parts = _split(value)
+def _normalize_origin(value: str) -> str:
+    parts = _split_url(value)
     if parts.path or parts.query or parts.fragment or value.endswith(("?", "#")):
         raise PydanticCustomError(
             "invalid-origin", "must be scheme, host and port alone, without a path, such as https://lms.example"
@@ -58,8 +58,8 @@ def _origin(value: str) -> str:
     return value.lower()
 
 
-def _host_key(value: str) -> str:
-    match = HOST_KEY.fullmatch(value)
+def _check_host_key(value: str) -> str:
+    match = HOST_KEY_PATTERN.fullmatch(value)
     if match:
         kind = match[1].encode()
         wire = len(kind).to_bytes(4, "big") + kind
@@ -73,16 +73,16 @@ def _host_key(value: str) -> str:
     )
 
 
-WebUrl = Annotated[Text, AfterValidator(_web_url), WithJsonSchema({"type": "string", "format": "uri"})]
+WebUrl = Annotated[Text, AfterValidator(_check_web_url), WithJsonSchema({"type": "string", "format": "uri"})]
 Origin = Annotated[
     Text,
-    AfterValidator(_origin),
+    AfterValidator(_normalize_origin),
     WithJsonSchema({"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s@]+$"}),
 ]
-HostKey = Annotated[Text, AfterValidator(_host_key)]
+PublicHostKey = Annotated[Text, AfterValidator(_check_host_key)]
 
 
-def host_of(url: str) -> str:
+def get_host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
@@ -90,12 +90,12 @@ def is_https(url: str) -> bool:
     return urlsplit(url).scheme == "https"
 
 
-def names_a_secret(url: str) -> str | None:
+def find_secret_parameter(url: str) -> str | None:
     """The parameter of a URL's query that by its name holds a secret; None where there is none."""
     return next((name for name, _ in parse_qsl(urlsplit(url).query) if SECRET_PARAMETER.search(name)), None)
 
 
-def is_private(host: str) -> bool:
+def is_private_host(host: str) -> bool:
     """Whether a host is of a private network as far as its name tells; nothing is looked up."""
     name = host.strip("[]").rstrip(".").lower()
     try:

@@ -8,8 +8,14 @@ from typing import Any
 from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.fields.values import Id, Yes
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule
+from reconciler.config.fields.values import Id, TrueOnly
+from reconciler.config.models.declaration import (
+    Declaration,
+    DeclarationWithRules,
+    RuleViolation,
+    ValidationContext,
+    mark_rule,
+)
 
 #: keys whose values are never repeated, wherever they stand
 SECRET_KEYS = frozenset(
@@ -31,7 +37,7 @@ SECRET_KEYS = frozenset(
 )
 
 
-def _not_literal(value: Any) -> Any:
+def _refuse_literal(value: Any) -> Any:
     if isinstance(value, str | int | float | list):
         raise PydanticCustomError(
             "literal-secret", "must name a secret as {secret: NAME}; the secret itself does not belong in this file"
@@ -47,24 +53,24 @@ class SecretReference(Declaration):
     secret: Id
     """Its name: RECONCILER_SECRET__CUSTOMER__NAME in the environment, or the file CUSTOMER/NAME of the directory."""
 
-    _literal = model_validator(mode="before")(_not_literal)
+    _literal = model_validator(mode="before")(_refuse_literal)
 
 
-class SharedSecret(Ruled):
+class SharedSecret(DeclarationWithRules):
     """The name of a secret, or {generated: true}: made at apply and read with `reconciler lti-key`."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["secret"]}, {"required": ["generated"]}]})
 
     secret: Id | None = None
     """Its name, looked up under the customer's own name."""
-    generated: Yes | None = None
+    generated: TrueOnly | None = None
     """True: reconciler makes the secret when it applies."""
 
-    _literal = model_validator(mode="before")(_not_literal)
+    _literal = model_validator(mode="before")(_refuse_literal)
 
-    @rule
-    def _one_of_the_two(self, known: Circumstances) -> Iterable[Problem]:
-        if self.has("secret") == self.has("generated"):
-            yield Problem(
+    @mark_rule
+    def _check_one_secret_source(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        if self.has_value("secret") == self.has_value("generated"):
+            yield RuleViolation(
                 "secret-or-generated", "shared_secret is either {secret: NAME} or {generated: true}, exactly one"
             )

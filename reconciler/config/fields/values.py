@@ -24,46 +24,46 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-TEXT = r"^[^\x00-\x20\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f])?$"
-PARAGRAPH = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$"
-ID = r"^[a-z0-9]+(?:-[a-z0-9]+)*$"
-COUNTRY = r"^[A-Z]{2}$"
-CLOCK = r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$"
-EMAIL = r"^[^\s@<>\"(),:;\\\x00-\x1f\x7f-\x9f]+@[A-Za-z0-9\u00a1-\uffff-]+(?:\.[A-Za-z0-9\u00a1-\uffff-]+)+$"
-HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?$"
-REMOTE_FILE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f]$"
-REMOTE_SUFFIX = r"^\.[A-Za-z0-9._-]{1,30}$"
-STORE_URL = r"^(?:sqlite|postgresql)(?:\+[a-z0-9]+)?://"
-DURATION = r"^[1-9][0-9]{0,5}[mhd]$"
-DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+TEXT_PATTERN = r"^[^\x00-\x20\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f])?$"
+PARAGRAPH_PATTERN = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$"
+ID_PATTERN = r"^[a-z0-9]+(?:-[a-z0-9]+)*$"
+COUNTRY_PATTERN = r"^[A-Z]{2}$"
+CLOCK_PATTERN = r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$"
+EMAIL_PATTERN = r"^[^\s@<>\"(),:;\\\x00-\x1f\x7f-\x9f]+@[A-Za-z0-9\u00a1-\uffff-]+(?:\.[A-Za-z0-9\u00a1-\uffff-]+)+$"
+HOST_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?$"
+REMOTE_PATH_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f]$"
+REMOTE_SUFFIX_PATTERN = r"^\.[A-Za-z0-9._-]{1,30}$"
+STORE_URL_PATTERN = r"^(?:sqlite|postgresql)(?:\+[a-z0-9]+)?://"
+DURATION_PATTERN = r"^[1-9][0-9]{0,5}[mhd]$"
+DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 #: pattern -> (code, what the value must be)
 PATTERNS: dict[str, tuple[str, str]] = {
-    TEXT: ("invalid-text", "must not hold control characters nor begin or end with a space"),
-    PARAGRAPH: ("invalid-text", "must not hold control characters"),
-    ID: ("invalid-id", "must be of lower-case letters and digits, in words joined by single hyphens"),
-    COUNTRY: ("invalid-country", "must be a country's two capital letters (ISO 3166), such as US"),
-    CLOCK: ("invalid-time", "must be a time of day such as 02:30"),
-    EMAIL: ("invalid-email", "must be an e-mail address such as ann@springfield.example"),
-    HOST: ("invalid-host", "must be a host's name or address alone, such as sftp.springfield.example"),
-    REMOTE_FILE: (
+    TEXT_PATTERN: ("invalid-text", "must not hold control characters nor begin or end with a space"),
+    PARAGRAPH_PATTERN: ("invalid-text", "must not hold control characters"),
+    ID_PATTERN: ("invalid-id", "must be of lower-case letters and digits, in words joined by single hyphens"),
+    COUNTRY_PATTERN: ("invalid-country", "must be a country's two capital letters (ISO 3166), such as US"),
+    CLOCK_PATTERN: ("invalid-time", "must be a time of day such as 02:30"),
+    EMAIL_PATTERN: ("invalid-email", "must be an e-mail address such as ann@springfield.example"),
+    HOST_PATTERN: ("invalid-host", "must be a host's name or address alone, such as sftp.springfield.example"),
+    REMOTE_PATH_PATTERN: (
         "invalid-path",
         "must be the path of a file, its name included, or of a folder, such as /out/roster.zip",
     ),
-    REMOTE_SUFFIX: ("invalid-suffix", "must be the ending of a file's name, such as .done"),
-    STORE_URL: ("invalid-store", "must be the URL of a store: sqlite:///FILE or postgresql://HOST/NAME"),
+    REMOTE_SUFFIX_PATTERN: ("invalid-suffix", "must be the ending of a file's name, such as .done"),
+    STORE_URL_PATTERN: ("invalid-store", "must be the URL of a store: sqlite:///FILE or postgresql://HOST/NAME"),
 }
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=TEXT)]
-Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=10_000, pattern=PARAGRAPH)]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=ID)]
-Country = Annotated[str, StringConstraints(pattern=COUNTRY)]
-Clock = Annotated[str, StringConstraints(pattern=CLOCK)]
-Email = Annotated[str, StringConstraints(max_length=254, pattern=EMAIL)]
-Host = Annotated[str, StringConstraints(max_length=253, pattern=HOST)]
-RemoteFile = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=REMOTE_FILE)]
-RemoteSuffix = Annotated[str, StringConstraints(pattern=REMOTE_SUFFIX)]
-StoreUrl = Annotated[str, StringConstraints(max_length=1000, pattern=STORE_URL)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=TEXT_PATTERN)]
+Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=10_000, pattern=PARAGRAPH_PATTERN)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=ID_PATTERN)]
+Country = Annotated[str, StringConstraints(pattern=COUNTRY_PATTERN)]
+Clock = Annotated[str, StringConstraints(pattern=CLOCK_PATTERN)]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=EMAIL_PATTERN)]
+Host = Annotated[str, StringConstraints(max_length=253, pattern=HOST_PATTERN)]
+RemotePath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=REMOTE_PATH_PATTERN)]
+RemoteSuffix = Annotated[str, StringConstraints(pattern=REMOTE_SUFFIX_PATTERN)]
+StoreUrl = Annotated[str, StringConstraints(max_length=1000, pattern=STORE_URL_PATTERN)]
 
 
 def is_pattern(path: str) -> bool:
@@ -71,7 +71,7 @@ def is_pattern(path: str) -> bool:
     return any(character in path for character in "*?[")
 
 
-def _integer(value: object) -> object:
+def _validate_integer(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]{1,12}", value):
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -79,7 +79,7 @@ def _integer(value: object) -> object:
     raise PydanticCustomError("wrong-type", "must be a whole number")
 
 
-def _boolean(value: object) -> object:
+def _validate_boolean(value: object) -> object:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value in ("true", "True", "TRUE", "false", "False", "FALSE"):
@@ -87,10 +87,10 @@ def _boolean(value: object) -> object:
     raise PydanticCustomError("wrong-type", "must be true or false")
 
 
-def _day(value: object) -> object:
+def _validate_day(value: object) -> object:
     if isinstance(value, date):
         return value
-    if isinstance(value, str) and re.fullmatch(DAY, value):
+    if isinstance(value, str) and re.fullmatch(DAY_PATTERN, value):
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -98,32 +98,32 @@ def _day(value: object) -> object:
     raise PydanticCustomError("invalid-date", "must be a day, written year-month-day, such as 2026-08-01")
 
 
-UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+DURATION_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 
 
-def _duration(value: object) -> object:
+def _validate_duration(value: object) -> object:
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, str) and re.fullmatch(DURATION, value):
-        return int(value[:-1]) * UNITS[value[-1]]
+    if isinstance(value, str) and re.fullmatch(DURATION_PATTERN, value):
+        return int(value[:-1]) * DURATION_UNITS[value[-1]]
     raise PydanticCustomError(
         "invalid-duration", "must be a length of time: a number and m, h or d, such as 30m, 8h or 7d"
     )
 
 
-def duration_of(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """Of a duration as `duration_text` writes it."""
-    return int(text[:-1]) * UNITS[text[-1]]
+    return int(text[:-1]) * DURATION_UNITS[text[-1]]
 
 
-def duration_text(value: timedelta) -> str:
+def format_duration(value: timedelta) -> str:
     """In the largest unit that is exact: `7d`, `8h`, `30m`."""
-    unit = next(unit for unit, length in UNITS.items() if not value % length)
-    return f"{value // UNITS[unit]}{unit}"
+    unit = next(unit for unit, length in DURATION_UNITS.items() if not value % length)
+    return f"{value // DURATION_UNITS[unit]}{unit}"
 
 
 @cache
-def _timezone(value: str) -> str:
+def _validate_timezone(value: str) -> str:
     if value == "UTC":
         return value
     try:
@@ -135,39 +135,41 @@ def _timezone(value: str) -> str:
     return value
 
 
-_INTEGER = BeforeValidator(_integer)
+_INTEGER = BeforeValidator(_validate_integer)
 Count = Annotated[int, Field(ge=0), _INTEGER]
 Positive = Annotated[int, Field(ge=1), _INTEGER]
 Percent = Annotated[int, Field(ge=0, le=100), _INTEGER]
 Port = Annotated[int, Field(ge=1, le=65535), _INTEGER]
 PageSize = Annotated[int, Field(ge=1, le=10_000), _INTEGER]
-Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Boolean = Annotated[bool, BeforeValidator(_validate_boolean)]
 
 
-def _one(value: object) -> object:
+def _validate_format_version(value: object) -> object:
     if value not in ("1", 1):
         raise PydanticCustomError("unknown-format", "must be 1: no other form is known")
     return 1
 
 
-One = Annotated[Literal[1], BeforeValidator(_one)]
+FormatVersion = Annotated[Literal[1], BeforeValidator(_validate_format_version)]
 
 
-def _yes(value: object) -> object:
-    if _boolean(value) is not True:
+def _validate_true(value: object) -> object:
+    if _validate_boolean(value) is not True:
         raise PydanticCustomError("wrong-type", "must be true, or be left out")
     return True
 
 
-Yes = Annotated[Literal[True], BeforeValidator(_yes)]
-Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date", "pattern": DAY})]
+TrueOnly = Annotated[Literal[True], BeforeValidator(_validate_true)]
+Day = Annotated[
+    date, BeforeValidator(_validate_day), WithJsonSchema({"type": "string", "format": "date", "pattern": DAY_PATTERN})
+]
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration),
-    PlainSerializer(duration_text, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION}),
+    BeforeValidator(_validate_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
 ]
-Timezone = Annotated[Text, AfterValidator(_timezone)]
+Timezone = Annotated[Text, AfterValidator(_validate_timezone)]
 
 Chosen = TypeVar("Chosen")
 

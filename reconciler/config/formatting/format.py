@@ -5,45 +5,54 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from reconciler.config.formatting.comments import with_comments
-from reconciler.config.formatting.nodes import Document, Node, Scalar, Sequence, comments_in
-from reconciler.config.formatting.order import arrange, kind_of
-from reconciler.config.formatting.write import meaning, written
-from reconciler.config.yaml.reader import BOM, read
-from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Refusal, Span, error
+from reconciler.config.formatting.comments import parse_with_comments
+from reconciler.config.formatting.nodes import (
+    SyntaxDocument,
+    SyntaxNode,
+    SyntaxScalar,
+    SyntaxSequence,
+    iter_node_comments,
+)
+from reconciler.config.formatting.order import detect_document_kind, sort_keys
+from reconciler.config.formatting.write import get_scalar_meaning, render_document
+from reconciler.config.yaml.reader import BOM, read_yaml
+from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Refusal, Span, build_error
 
 
-def opened(data: bytes, file: str) -> Document:
+def parse_document(data: bytes, file: str) -> SyntaxDocument:
     """The document of a file with its comments. file: as messages call it. ConfigurationRefusal with every mistake
     that the reader sees, places included."""
-    tree, found = read(data, file)
+    tree, found = read_yaml(data, file)
     if tree is None or found:
         raise ConfigurationRefusal(found)
-    return with_comments(_text(data))
+    return parse_with_comments(_decode_text(data))
 
 
-def canonical(data: bytes, file: str) -> str:
+def format_canonical_text(data: bytes, file: str) -> str:
     """The canonical text of a file. Refusal as `opened` does, and where the text would not say the same."""
-    document = opened(data, file)
-    comments = Counter(comments_of_document(document))
-    arrange(document.root, kind_of(document.root, file))
-    text = written(document)
-    if not says(text, file, document, comments):
-        raise Refusal([not_the_same(file)])
+    document = parse_document(data, file)
+    comments = Counter(iter_document_comments(document))
+    sort_keys(document.root, detect_document_kind(document.root, file))
+    text = render_document(document)
+    if not has_same_meaning(text, file, document, comments):
+        raise Refusal([build_not_the_same_error(file)])
     return text
 
 
-def says(text: str, file: str, document: Document, comments: Counter[str]) -> bool:
+def has_same_meaning(text: str, file: str, document: SyntaxDocument, comments: Counter[str]) -> bool:
     """Whether a text can be read, means the document's values, each of its kind, and holds just these comments."""
-    tree, found = read(text.encode(), file)
+    tree, found = read_yaml(text.encode(), file)
     if tree is None or found:
         return False
-    again = with_comments(text)
-    return _meaning(again.root) == _meaning(document.root) and Counter(comments_of_document(again)) == comments
+    again = parse_with_comments(text)
+    return (
+        _extract_meaning(again.root) == _extract_meaning(document.root)
+        and Counter(iter_document_comments(again)) == comments
+    )
 
 
-def not_the_same(file: str) -> Diagnostic:
-    return error(
+def build_not_the_same_error(file: str) -> Diagnostic:
+    return build_error(
         "not-the-same",
         "written anew this file would not say what it says, so it is left as it is",
         Span(file),
@@ -51,19 +60,19 @@ def not_the_same(file: str) -> Diagnostic:
     )
 
 
-def _text(data: bytes) -> str:
+def _decode_text(data: bytes) -> str:
     return data.decode("utf-8").removeprefix(BOM)
 
 
-def comments_of_document(document: Document) -> Iterator[str]:
+def iter_document_comments(document: SyntaxDocument) -> Iterator[str]:
     """Every comment of a file, those on its top first."""
     yield from filter(None, document.head)
-    yield from comments_in(document.root)
+    yield from iter_node_comments(document.root)
 
 
-def _meaning(node: Node) -> object:
-    if isinstance(node, Scalar):
-        return meaning(node)
-    if isinstance(node, Sequence):
-        return [_meaning(item.value) for item in node.entries]
-    return {entry.name: _meaning(entry.value) for entry in node.entries}
+def _extract_meaning(node: SyntaxNode) -> object:
+    if isinstance(node, SyntaxScalar):
+        return get_scalar_meaning(node)
+    if isinstance(node, SyntaxSequence):
+        return [_extract_meaning(item.value) for item in node.entries]
+    return {entry.name: _extract_meaning(entry.value) for entry in node.entries}

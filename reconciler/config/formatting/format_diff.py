@@ -7,37 +7,37 @@ from collections.abc import Iterator
 from difflib import unified_diff
 
 from reconciler.config.fields.secret import SECRET_KEYS
-from reconciler.config.formatting.nodes import Mapping, Node, Scalar, Sequence
+from reconciler.config.formatting.nodes import SyntaxMapping, SyntaxNode, SyntaxScalar, SyntaxSequence
 
 HIDDEN = "…"
 #: keys that take nothing but a reference: a text there is a secret that somebody wrote down
 _REFERENCES = SECRET_KEYS & {"password", "shared_secret", "previous_secret", "secret_key", "private_key"}
-_PASSWORD = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
+_PASSWORD_PATTERN = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
 _NO_NEWLINE = "\\ No newline at end of file\n"
 
 
-def difference(before: str, after: str, file: str, root: Mapping) -> str:
+def render_diff(before: str, after: str, file: str, root: SyntaxMapping) -> str:
     """A unified diff. root: of the file; a secret that was written down in it, where a reference belongs or in a URL,
     is not repeated."""
-    lines = unified_diff(_lines(before), _lines(after), f"a/{file}", f"b/{file}")
+    lines = unified_diff(_split_lines(before), _split_lines(after), f"a/{file}", f"b/{file}")
     text = "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
-    for secret in sorted(_written_down(root), key=len, reverse=True):
+    for secret in sorted(_find_literal_secrets(root), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
 
 
-def _lines(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     return [f"{line}\n" for line in text.split("\n")[:-1]] + ([text.rpartition("\n")[2]] if text[-1:] != "\n" else [])
 
 
-def _written_down(node: Node, name: str = "") -> Iterator[str]:
-    if isinstance(node, Scalar):
+def _find_literal_secrets(node: SyntaxNode, name: str = "") -> Iterator[str]:
+    if isinstance(node, SyntaxScalar):
         if name in _REFERENCES:
             yield from filter(None, (part.strip() for part in node.value.split("\n")))
-        yield from _PASSWORD.findall(node.value)
-    elif isinstance(node, Sequence):
+        yield from _PASSWORD_PATTERN.findall(node.value)
+    elif isinstance(node, SyntaxSequence):
         for item in node.entries:
-            yield from _written_down(item.value, name)
+            yield from _find_literal_secrets(item.value, name)
     else:
         for entry in node.entries:
-            yield from _written_down(entry.value, entry.name)
+            yield from _find_literal_secrets(entry.value, entry.name)

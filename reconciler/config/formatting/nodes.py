@@ -11,7 +11,7 @@ from typing import TypeAlias
 BLANK = ""
 
 
-class Style(Enum):
+class ScalarStyle(Enum):
     """How a scalar was written, as far as it tells what it means."""
 
     PLAIN = "plain"
@@ -20,16 +20,16 @@ class Style(Enum):
 
 
 @dataclass(slots=True)
-class Scalar:
+class SyntaxScalar:
     """value: its text. folded: of a folded block, its chomping and its lines without their indentation."""
 
     value: str
-    style: Style = Style.QUOTED
+    style: ScalarStyle = ScalarStyle.QUOTED
     folded: tuple[str, tuple[str, ...]] | None = None
 
 
 @dataclass(slots=True)
-class Remark:
+class TrailingComment:
     """The comment behind a value, with its `#`. column: where it stood, from 0; 0 where that means nothing."""
 
     text: str
@@ -37,14 +37,14 @@ class Remark:
 
 
 @dataclass(slots=True)
-class Entry:
+class SyntaxEntry:
     """A key with its value, or an item of a list (key None). above: the lines of comments that stand above it, with
     their `#`, and blank lines among and below them."""
 
-    key: Scalar | None
-    value: Node
-    above: list[str] = field(default_factory=list)
-    behind: Remark | None = None
+    key: SyntaxScalar | None
+    value: SyntaxNode
+    lines_above: list[str] = field(default_factory=list)
+    trailing_comment: TrailingComment | None = None
 
     @property
     def name(self) -> str:
@@ -52,49 +52,49 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Mapping:
+class SyntaxMapping:
     """flow: written in braces. foot: comments below its last entry."""
 
     flow: bool = False
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[SyntaxEntry] = field(default_factory=list)
     foot: list[str] = field(default_factory=list)
 
-    def get(self, name: str) -> Entry | None:
+    def get_entry(self, name: str) -> SyntaxEntry | None:
         return next((entry for entry in self.entries if entry.name == name), None)
 
 
 @dataclass(slots=True)
-class Sequence:
+class SyntaxSequence:
     """flow: written in brackets. foot: comments below its last item."""
 
     flow: bool = False
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[SyntaxEntry] = field(default_factory=list)
     foot: list[str] = field(default_factory=list)
 
 
-Node: TypeAlias = Scalar | Mapping | Sequence
+SyntaxNode: TypeAlias = SyntaxScalar | SyntaxMapping | SyntaxSequence
 
 
 @dataclass(slots=True)
-class Document:
+class SyntaxDocument:
     """head: the comments on top of the file, which stay there whatever key comes first."""
 
-    root: Mapping
+    root: SyntaxMapping
     head: list[str] = field(default_factory=list)
 
 
-def comments_in(node: Node) -> Iterator[str]:
+def iter_node_comments(node: SyntaxNode) -> Iterator[str]:
     """Every comment inside a node, in the order of the text."""
-    if isinstance(node, Scalar):
+    if isinstance(node, SyntaxScalar):
         return
     for entry in node.entries:
-        yield from comments_of(entry)
+        yield from iter_entry_comments(entry)
     yield from filter(None, node.foot)
 
 
-def comments_of(entry: Entry) -> Iterator[str]:
+def iter_entry_comments(entry: SyntaxEntry) -> Iterator[str]:
     """Every comment of an entry: above it, behind it and inside its value."""
-    yield from filter(None, entry.above)
-    if entry.behind:
-        yield entry.behind.text
-    yield from comments_in(entry.value)
+    yield from filter(None, entry.lines_above)
+    if entry.trailing_comment:
+        yield entry.trailing_comment.text
+    yield from iter_node_comments(entry.value)

@@ -14,34 +14,39 @@ from typing import get_origin
 
 from pydantic.fields import FieldInfo
 
-from reconciler.config.formatting.nodes import Mapping, Node, Scalar, Sequence
+from reconciler.config.formatting.nodes import SyntaxMapping, SyntaxNode, SyntaxScalar, SyntaxSequence
 from reconciler.config.load.layout import COMMUNITIES, CUSTOMER_FILE, DEFAULTS_FILE, LESSONS, SETTINGS_FILE
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.settings import Ceilings, Settings
-from reconciler.config.yaml.model_keys import Model, models_in, tag_of
+from reconciler.config.yaml.model_keys import ModelClass, find_models, get_tag
 
 #: kind of document -> its model. defaults take a customer's keys, and then community
-MODELS: dict[str, Model] = {"customer": Customer, "community": Community, "lesson": Lesson, "defaults": Customer}
+MODEL_OF_KIND: dict[str, ModelClass] = {
+    "customer": Customer,
+    "community": Community,
+    "lesson": Lesson,
+    "defaults": Customer,
+}
 SETTINGS = "settings"
 _TAGS = ("type", "backend")
 #: made at run time from another model, whose order is the one to keep
-_MADE_OF: dict[Model, Model] = {Ceilings: Limits}
+_MADE_OF: dict[ModelClass, ModelClass] = {Ceilings: Limits}
 
 
-def kind_of(root: Mapping, file: str) -> str | None:
+def detect_document_kind(root: SyntaxMapping, file: str) -> str | None:
     """What a document describes: as it says, else by its place. None where neither tells."""
     if os.path.basename(file) == SETTINGS_FILE:
         return SETTINGS
-    said = root.get("kind")
-    if said is not None and isinstance(said.value, Scalar) and said.value.value in MODELS:
+    said = root.get_entry("kind")
+    if said is not None and isinstance(said.value, SyntaxScalar) and said.value.value in MODEL_OF_KIND:
         return said.value.value
-    return place_of(file)
+    return detect_kind_by_path(file)
 
 
-def place_of(file: str) -> str | None:
+def detect_kind_by_path(file: str) -> str | None:
     """The kind of document that belongs where a file stands; None where none does."""
     folder, name = os.path.split(os.path.abspath(file))
     by_name = {CUSTOMER_FILE: "customer", DEFAULTS_FILE: "defaults", SETTINGS_FILE: SETTINGS}
@@ -51,16 +56,16 @@ def place_of(file: str) -> str | None:
     return by_folder.get(os.path.basename(folder)) if name.endswith(".yaml") else None
 
 
-def arrange(root: Mapping, kind: str | None) -> None:
+def sort_keys(root: SyntaxMapping, kind: str | None) -> None:
     """Puts the keys of a document in order, at every depth."""
     if kind == SETTINGS:
-        _arrange(root, (Settings,))
+        _sort_node(root, (Settings,))
     elif kind is not None:
-        _arrange(root, (MODELS[kind],), {"community": (Community,)} if kind == "defaults" else {})
+        _sort_node(root, (MODEL_OF_KIND[kind],), {"community": (Community,)} if kind == "defaults" else {})
 
 
 @cache
-def keys_of(model: Model) -> ReadOnly[str, FieldInfo]:
+def get_fields_by_key(model: ModelClass) -> ReadOnly[str, FieldInfo]:
     """The fields of a model by the keys that people write, in order: its own, then those of the models it extends."""
     model = _MADE_OF.get(model, model)
     names = dict.fromkeys(
@@ -70,43 +75,45 @@ def keys_of(model: Model) -> ReadOnly[str, FieldInfo]:
     return {field.alias or name: field for name, field in fields.items()}
 
 
-def _arrange(node: Node, models: tuple[Model, ...], more: ReadOnly[str, tuple[Model, ...]] | None = None) -> None:
-    if isinstance(node, Sequence):
+def _sort_node(
+    node: SyntaxNode, models: tuple[ModelClass, ...], more: ReadOnly[str, tuple[ModelClass, ...]] | None = None
+) -> None:
+    if isinstance(node, SyntaxSequence):
         for item in node.entries:
-            _arrange(item.value, models)
-    elif isinstance(node, Mapping) and models:
-        fields = fields_for(node, models)
+            _sort_node(item.value, models)
+    elif isinstance(node, SyntaxMapping) and models:
+        fields = collect_fields(node, models)
         extra = more or {}
         ranks = {key: rank for rank, key in enumerate((*fields, *extra))}
         node.entries.sort(key=lambda entry: ranks.get(entry.name, len(ranks)))
         for entry in node.entries:
             if entry.name in extra:
-                _arrange(entry.value, extra[entry.name])
+                _sort_node(entry.value, extra[entry.name])
             elif entry.name in fields:
-                _arrange_value(entry.value, fields[entry.name])
+                _sort_value(entry.value, fields[entry.name])
 
 
-def _arrange_value(node: Node, field: FieldInfo) -> None:
-    models = models_in(field.annotation)
+def _sort_value(node: SyntaxNode, field: FieldInfo) -> None:
+    models = find_models(field.annotation)
     if get_origin(field.annotation) is not dict:
-        _arrange(node, models)
-    elif isinstance(node, Mapping):
+        _sort_node(node, models)
+    elif isinstance(node, SyntaxMapping):
         for entry in node.entries:
-            _arrange(entry.value, models)
+            _sort_node(entry.value, models)
 
 
-def fields_for(node: Mapping, models: tuple[Model, ...]) -> ReadOnly[str, FieldInfo]:
+def collect_fields(node: SyntaxMapping, models: tuple[ModelClass, ...]) -> ReadOnly[str, FieldInfo]:
     """The fields of the model that a mapping is of, by key, and then those of the others that it could be of: where
     its type is said elsewhere, it is taken to be of the model of which it has most keys."""
-    said = {entry.name: entry.value.value for entry in node.entries if isinstance(entry.value, Scalar)}
+    said = {entry.name: entry.value.value for entry in node.entries if isinstance(entry.value, SyntaxScalar)}
     tag = next((said[each] for each in _TAGS if each in said), None)
     written = [entry.name for entry in node.entries]
 
-    def fits(model: Model) -> tuple[bool, int]:
-        return tag_of(model) == tag, sum(name in keys_of(model) for name in written)
+    def fits(model: ModelClass) -> tuple[bool, int]:
+        return get_tag(model) == tag, sum(name in get_fields_by_key(model) for name in written)
 
     fields: dict[str, FieldInfo] = {}
     for model in sorted(models, key=fits, reverse=True):
-        for key, field in keys_of(model).items():
+        for key, field in get_fields_by_key(model).items():
             fields.setdefault(key, field)
     return fields

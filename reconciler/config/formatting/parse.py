@@ -10,130 +10,141 @@ from typing import Any
 from _ruamel_yaml import CParser
 from ruamel.yaml.events import MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
 
-from reconciler.config.formatting.nodes import Entry, Mapping, Node, Scalar, Sequence, Style
+from reconciler.config.formatting.nodes import (
+    ScalarStyle,
+    SyntaxEntry,
+    SyntaxMapping,
+    SyntaxNode,
+    SyntaxScalar,
+    SyntaxSequence,
+)
 
 _GAP = re.compile(r"(?:[^#-]|#[^\n\r\x85\u2028\u2029]*)*")
 
 
 @dataclass(slots=True, eq=False)
-class Box:
+class CollectionPlace:
     """A mapping or a list in the text: from where to where (index), its column, and the entry whose value it is."""
 
-    node: Mapping | Sequence
-    owner: Spot | None
+    node: SyntaxMapping | SyntaxSequence
+    owner: EntryPlace | None
     start: int
     column: int
     end: int = 0
 
 
 @dataclass(slots=True, eq=False)
-class Spot:
+class EntryPlace:
     """Where an entry begins (index and column; of an item of a block list, its dash), and where its value does."""
 
-    entry: Entry
-    box: Box
+    entry: SyntaxEntry
+    box: CollectionPlace
     start: int
     column: int
     value_start: int = 0
-    inner: Box | None = None
+    inner: CollectionPlace | None = None
 
 
 @dataclass(slots=True)
-class Parsed:
+class SyntaxParse:
     """spots, boxes: in the order of the text. scalars: from where to where each one reaches that has any text. end:
     where the document ends."""
 
-    root: Mapping
+    root: SyntaxMapping
     end: int = 0
-    spots: list[Spot] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
+    spots: list[EntryPlace] = field(default_factory=list)
+    boxes: list[CollectionPlace] = field(default_factory=list)
     scalars: list[tuple[int, int]] = field(default_factory=list)
 
 
-def parse(text: str) -> Parsed:
+def parse_syntax(text: str) -> SyntaxParse:
     """text: accepted by `reader.read`, without the mark of byte order."""
-    return _Parsing(text).parsed
+    return _SyntaxParser(text).parsed
 
 
-class _Parsing:
+class _SyntaxParser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._next = CParser(text).get_event
         self._end = 0  # of the last token that has any text
-        self.parsed = Parsed(Mapping())
+        self.parsed = SyntaxParse(SyntaxMapping())
         self._next()  # the stream
         self._next()  # the document
-        self._node(self._next(), None)
+        self._parse_node(self._next(), None)
         closing = self._next()
         self.parsed.end = closing.start_mark.index if closing.explicit else len(text)
 
-    def _node(self, event: Any, owner: Spot | None) -> Node:
+    def _parse_node(self, event: Any, owner: EntryPlace | None) -> SyntaxNode:
         if isinstance(event, ScalarEvent):
-            return self._scalar(event)
+            return self._parse_scalar(event)
         mapping = isinstance(event, MappingStartEvent)
-        node: Mapping | Sequence = Mapping(bool(event.flow_style)) if mapping else Sequence(bool(event.flow_style))
-        if owner is None and isinstance(node, Mapping):
+        node: SyntaxMapping | SyntaxSequence = (
+            SyntaxMapping(bool(event.flow_style)) if mapping else SyntaxSequence(bool(event.flow_style))
+        )
+        if owner is None and isinstance(node, SyntaxMapping):
             self.parsed.root = node
-        box = Box(node, owner, event.start_mark.index, event.start_mark.column)
+        box = CollectionPlace(node, owner, event.start_mark.index, event.start_mark.column)
         self.parsed.boxes.append(box)
         if owner is not None:
             owner.inner = box
         self._end = max(self._end, event.end_mark.index if event.flow_style else 0)
-        for each in self._entries(box) if mapping else self._items(box):
+        for each in self._parse_entries(box) if mapping else self._parse_items(box):
             self.parsed.spots.append(each)
-            self._fill(each)
+            self._fill_entry(each)
         return node
 
-    def _entries(self, box: Box) -> Iterator[Spot]:
+    def _parse_entries(self, box: CollectionPlace) -> Iterator[EntryPlace]:
         while not isinstance(event := self._next(), MappingEndEvent):
-            spot = Spot(Entry(self._scalar(event), _NOTHING), box, event.start_mark.index, event.start_mark.column)
+            spot = EntryPlace(
+                SyntaxEntry(self._parse_scalar(event), _NOTHING), box, event.start_mark.index, event.start_mark.column
+            )
             self._following = self._next()
             yield spot
-        self._close(box, event)
+        self._close_collection(box, event)
 
-    def _items(self, box: Box) -> Iterator[Spot]:
+    def _parse_items(self, box: CollectionPlace) -> Iterator[EntryPlace]:
         while not isinstance(event := self._next(), SequenceEndEvent):
             start, column = event.start_mark.index, event.start_mark.column
             if not box.node.flow:
-                start = self._dash(box, start)
+                start = self._find_dash(box, start)
                 column = box.column
             self._following = event
-            yield Spot(Entry(None, _NOTHING), box, start, column)
-        self._close(box, event)
+            yield EntryPlace(SyntaxEntry(None, _NOTHING), box, start, column)
+        self._close_collection(box, event)
 
-    def _fill(self, spot: Spot) -> None:
+    def _fill_entry(self, spot: EntryPlace) -> None:
         event = self._following
         spot.value_start = event.start_mark.index
         spot.box.node.entries.append(spot.entry)
-        spot.entry.value = self._node(event, spot)
+        spot.entry.value = self._parse_node(event, spot)
 
-    def _dash(self, box: Box, start: int) -> int:
+    def _find_dash(self, box: CollectionPlace, start: int) -> int:
         """Of an item whose content begins at start: between it and the token before stand only comments and dash."""
         if not box.node.entries:
             return box.start
         gap = _GAP.match(self._text, self._end, start)
         return gap.end() if gap and gap.end() < start else start
 
-    def _close(self, box: Box, event: Any) -> None:
+    def _close_collection(self, box: CollectionPlace, event: Any) -> None:
         if box.node.flow:
             self._end = event.end_mark.index
         box.end = event.end_mark.index
 
-    def _scalar(self, event: Any) -> Scalar:
+    def _parse_scalar(self, event: Any) -> SyntaxScalar:
         start, end = event.start_mark.index, event.end_mark.index
         self._end = max(self._end, end)
         if end > start:
             self.parsed.scalars.append((start, end))
         if event.style == ">":
-            folded = _folded(self._text[start:end], event.value)
-            return Scalar(event.value, Style.FOLDED if folded else Style.QUOTED, folded)
-        return Scalar(event.value, Style.PLAIN if event.implicit[0] else Style.QUOTED)
+            folded = _parse_folded_block(self._text[start:end], event.value)
+            return SyntaxScalar(event.value, ScalarStyle.FOLDED if folded else ScalarStyle.QUOTED, folded)
+        return SyntaxScalar(event.value, ScalarStyle.PLAIN if event.implicit[0] else ScalarStyle.QUOTED)
 
 
-_NOTHING = Scalar("", Style.PLAIN)
+_NOTHING = SyntaxScalar("", ScalarStyle.PLAIN)
 
 
-def _folded(source: str, value: str) -> tuple[str, tuple[str, ...]] | None:
+def _parse_folded_block(source: str, value: str) -> tuple[str, tuple[str, ...]] | None:
     """Chomping and lines of a folded block, as written; None where they do not say it all, or say it in an odd way."""
     head, *lines = source.splitlines()
     match = re.fullmatch(r">(-?)[ \t]*(#.*)?", head)

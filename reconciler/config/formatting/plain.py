@@ -8,54 +8,54 @@ from enum import Enum
 
 from pydantic import BaseModel
 
-from reconciler.config.fields.values import duration_text
-from reconciler.config.formatting.nodes import Mapping, Node, Scalar, Sequence, Style
-from reconciler.config.formatting.order import keys_of
+from reconciler.config.fields.values import format_duration
+from reconciler.config.formatting.nodes import ScalarStyle, SyntaxMapping, SyntaxNode, SyntaxScalar, SyntaxSequence
+from reconciler.config.formatting.order import get_fields_by_key
 from reconciler.config.formatting.write import is_null
-from reconciler.config.yaml.documents import KEYED
+from reconciler.config.yaml.documents import ITEM_KEY_OF_LIST_PATH
 from reconciler.config.yaml.tree import MappingNode, Place, SequenceNode
 from reconciler.config.yaml.tree import Node as TreeNode
 
 #: name of a list whose order means nothing -> the key that names its items
-NAMED_BY = {path[-1]: key for path, key in KEYED.items()}
+ITEM_KEY_OF_LIST = {path[-1]: key for path, key in ITEM_KEY_OF_LIST_PATH.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class _Nowhere:
+class _NoMark:
     line: int = 0
     column: int = 0
 
 
-_PLACE: Place = ("", _Nowhere(), _Nowhere())
+_PLACE: Place = ("", _NoMark(), _NoMark())
 
 
-def tree_of(node: Node) -> TreeNode:
+def build_tree(node: SyntaxNode) -> TreeNode:
     """The tree that the reader would make of it, without places."""
-    if isinstance(node, Scalar):
+    if isinstance(node, SyntaxScalar):
         return None if is_null(node) else node.value
-    if isinstance(node, Sequence):
+    if isinstance(node, SyntaxSequence):
         items = SequenceNode(_PLACE)
-        items.extend(tree_of(item.value) for item in node.entries)
+        items.extend(build_tree(item.value) for item in node.entries)
         items.places = [_PLACE] * len(items)
         return items
     tree = MappingNode(_PLACE)
-    tree.update({entry.name: tree_of(entry.value) for entry in node.entries})
+    tree.update({entry.name: build_tree(entry.value) for entry in node.entries})
     tree.places = dict.fromkeys(tree, _PLACE)
     return tree
 
 
-def plain(value: object, name: str = "") -> object:
+def convert_to_plain(value: object, name: str = "") -> object:
     """A model's value to compare: unset keys left out, lists whose order means nothing by their items' names."""
     match value:
         case BaseModel():
-            of = {key: getattr(value, _attribute(value, key)) for key in keys_of(type(value))}
-            return {key: plain(each, key) for key, each in of.items() if each is not None}
-        case tuple() if name in NAMED_BY:
-            return {str(getattr(item, NAMED_BY[name])): plain(item) for item in value}
+            of = {key: getattr(value, _get_attribute_name(value, key)) for key in get_fields_by_key(type(value))}
+            return {key: convert_to_plain(each, key) for key, each in of.items() if each is not None}
+        case tuple() if name in ITEM_KEY_OF_LIST:
+            return {str(getattr(item, ITEM_KEY_OF_LIST[name])): convert_to_plain(item) for item in value}
         case tuple():
-            return [plain(item) for item in value]
+            return [convert_to_plain(item) for item in value]
         case timedelta():
-            return duration_text(value)
+            return format_duration(value)
         case date():
             return value.isoformat()
         case Enum():
@@ -64,28 +64,28 @@ def plain(value: object, name: str = "") -> object:
             return value
 
 
-def scalar_of(value: object) -> Scalar:
+def build_scalar(value: object) -> SyntaxScalar:
     """The scalar that a model's value is written as: days and numbers without quotes, texts with them where needed."""
     match value:
         case bool():
-            return Scalar("true" if value else "false", Style.PLAIN)
+            return SyntaxScalar("true" if value else "false", ScalarStyle.PLAIN)
         case int():
-            return Scalar(str(value), Style.PLAIN)
+            return SyntaxScalar(str(value), ScalarStyle.PLAIN)
         case date():
-            return Scalar(value.isoformat(), Style.PLAIN)
+            return SyntaxScalar(value.isoformat(), ScalarStyle.PLAIN)
         case _:
-            return Scalar(str(plain(value)), Style.QUOTED)
+            return SyntaxScalar(str(convert_to_plain(value)), ScalarStyle.QUOTED)
 
 
-def null() -> Scalar:
-    return Scalar("null", Style.PLAIN)
+def build_null() -> SyntaxScalar:
+    return SyntaxScalar("null", ScalarStyle.PLAIN)
 
 
-def flowing(node: Node) -> Node:
+def set_flow_style(node: SyntaxNode) -> SyntaxNode:
     """The node, in braces or brackets where it is short and holds nothing but scalars."""
-    if isinstance(node, Sequence):
-        node.flow = all(isinstance(item.value, Scalar) for item in node.entries)
-    elif isinstance(node, Mapping):
+    if isinstance(node, SyntaxSequence):
+        node.flow = all(isinstance(item.value, SyntaxScalar) for item in node.entries)
+    elif isinstance(node, SyntaxMapping):
         short = len(node.entries) <= _SHORT
         node.flow = short and all(_is_small(entry.value) for entry in node.entries)
     return node
@@ -95,10 +95,10 @@ def flowing(node: Node) -> Node:
 _SHORT = 4
 
 
-def _is_small(node: Node) -> bool:
-    return isinstance(node, Scalar) or node.flow or not node.entries
+def _is_small(node: SyntaxNode) -> bool:
+    return isinstance(node, SyntaxScalar) or node.flow or not node.entries
 
 
-def _attribute(model: BaseModel, key: str) -> str:
+def _get_attribute_name(model: BaseModel, key: str) -> str:
     fields = type(model).model_fields
     return key if key in fields else next(name for name, field in fields.items() if field.alias == key)

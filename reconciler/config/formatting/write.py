@@ -11,15 +11,15 @@ from collections.abc import Sequence as Lines
 
 from reconciler.config.formatting.nodes import (
     BLANK,
-    Document,
-    Entry,
-    Mapping,
-    Node,
-    Remark,
-    Scalar,
-    Sequence,
-    Style,
-    comments_in,
+    ScalarStyle,
+    SyntaxDocument,
+    SyntaxEntry,
+    SyntaxMapping,
+    SyntaxNode,
+    SyntaxScalar,
+    SyntaxSequence,
+    TrailingComment,
+    iter_node_comments,
 )
 from reconciler.config.yaml.reader import NOT_PRINTABLE, NULLS
 
@@ -28,7 +28,7 @@ from reconciler.config.yaml.reader import NOT_PRINTABLE, NULLS
 
 #: what readers of YAML 1.1 or 1.2 take for more than a text: truth values, whole numbers (also in base 60), fractions,
 #: days and moments, the default value and the merge key
-TYPED = re.compile(
+TYPED_TEXT_PATTERN = re.compile(
     r"[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF"
     r"|[-+]?0b[01_]+|[-+]?0x[0-9a-fA-F_]+|[-+]?0o[0-7]+|[-+]?[0-9][0-9_]*"
     r"|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
@@ -39,38 +39,40 @@ TYPED = re.compile(
     r"|=|<<"
 )
 #: line ends of YAML 1.1 and the mark of byte order, which are printable and no part of a line
-BREAKS = "\n\r\x85\u2028\u2029"
-_UNSAFE = re.compile(f"[\t{BREAKS}\ufeff]|{NOT_PRINTABLE.pattern}")
+LINE_BREAKS = "\n\r\x85\u2028\u2029"
+_UNSAFE = re.compile(f"[\t{LINE_BREAKS}\ufeff]|{NOT_PRINTABLE.pattern}")
 _INDICATORS = ",[]{}#&*!|>'\"%@`"
 _FLOW = re.compile(r"[,\[\]{}:]")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def is_null(scalar: Scalar) -> bool:
-    return scalar.style is Style.PLAIN and scalar.value in NULLS
+def is_null(scalar: SyntaxScalar) -> bool:
+    return scalar.style is ScalarStyle.PLAIN and scalar.value in NULLS
 
 
 def is_typed(text: str) -> bool:
     """Whether a reader may take this text, without quotes, for something else than a text."""
-    return text in NULLS or TYPED.fullmatch(text) is not None
+    return text in NULLS or TYPED_TEXT_PATTERN.fullmatch(text) is not None
 
 
-def meaning(scalar: Scalar) -> tuple[str, bool]:
+def get_scalar_meaning(scalar: SyntaxScalar) -> tuple[str, bool]:
     """What must not change: the text, and whether it is one without quotes that may be more than a text."""
-    return ("", True) if is_null(scalar) else (scalar.value, scalar.style is Style.PLAIN and is_typed(scalar.value))
+    return (
+        ("", True) if is_null(scalar) else (scalar.value, scalar.style is ScalarStyle.PLAIN and is_typed(scalar.value))
+    )
 
 
-def inline(scalar: Scalar, *, flow: bool) -> str:
+def format_inline_scalar(scalar: SyntaxScalar, *, flow: bool) -> str:
     """A scalar on one line. flow: it stands in braces or brackets."""
     if is_null(scalar):
         return "null"
     text = scalar.value
     if is_typed(text):
-        return text if scalar.style is Style.PLAIN else f'"{text}"'
-    return text if _plain(text, flow=flow) else _quoted(text)
+        return text if scalar.style is ScalarStyle.PLAIN else f'"{text}"'
+    return text if _can_be_plain(text, flow=flow) else _quote_text(text)
 
 
-def block(scalar: Scalar) -> tuple[str, tuple[str, ...]] | None:
+def format_block_scalar(scalar: SyntaxScalar) -> tuple[str, tuple[str, ...]] | None:
     """Head and lines, not indented, of a text of several lines; None where it cannot stand so."""
     if scalar.folded is not None:
         chomping, lines = scalar.folded
@@ -81,17 +83,17 @@ def block(scalar: Scalar) -> tuple[str, tuple[str, ...]] | None:
     chomping = "" if text.endswith("\n") else "-"
     core = text.removesuffix("\n")
     lines = tuple(core.split("\n"))
-    if core.endswith("\n") or not core or any(line != line.rstrip() or _odd(line) for line in lines):
+    if core.endswith("\n") or not core or any(line != line.rstrip() or _has_unsafe_character(line) for line in lines):
         return None
     indented = next(line for line in lines if line)[0] in " \t"
     return f"|{'2' if indented else ''}{chomping}", lines
 
 
-def _odd(line: str) -> bool:
+def _has_unsafe_character(line: str) -> bool:
     return _UNSAFE.search(line.replace("\t", " ")) is not None
 
 
-def _plain(text: str, *, flow: bool) -> bool:
+def _can_be_plain(text: str, *, flow: bool) -> bool:
     if not text or text != text.strip() or _UNSAFE.search(text):
         return False
     if text[0] in _INDICATORS or text.startswith(("---", "...")):
@@ -103,13 +105,13 @@ def _plain(text: str, *, flow: bool) -> bool:
     return not (flow and (_FLOW.search(text) or text[0] in "-?"))
 
 
-def _quoted(text: str) -> str:
+def _quote_text(text: str) -> str:
     if ('"' in text or "\\" in text) and not _UNSAFE.search(text):
         return "'" + text.replace("'", "''") + "'"
-    return '"' + "".join(_escaped(character) for character in text) + '"'
+    return '"' + "".join(_escape_character(character) for character in text) + '"'
 
 
-def _escaped(character: str) -> str:
+def _escape_character(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
     if not _UNSAFE.match(character):
@@ -122,22 +124,22 @@ WIDTH = 120
 STEP = 2
 
 
-def written(document: Document) -> str:
+def render_document(document: SyntaxDocument) -> str:
     """The text of a document, one newline at its end."""
     writer = _Writer()
     head = list(document.head)
     root = document.root
     if not root.entries:
-        writer.above([*head, *(line for line in root.foot if not head or line)], 0)
+        writer.write_lines([*head, *(line for line in root.foot if not head or line)], 0)
         return "\n".join([*writer.lines, "{}", ""])
     first, *others = root.entries
-    if head and head[-1] != BLANK and first.above:
+    if head and head[-1] != BLANK and first.lines_above:
         head.append(BLANK)
-    writer.above(head, 0)
-    writer.entry(_without_blank(first), 0, "", 0)
+    writer.write_lines(head, 0)
+    writer.write_entry(_strip_blank_line(first), 0, "", 0)
     for entry in others:
-        writer.entry(entry, 0, "", 0)
-    writer.above(root.foot, 0)
+        writer.write_entry(entry, 0, "", 0)
+    writer.write_lines(root.foot, 0)
     return "\n".join([*writer.lines, ""])
 
 
@@ -145,75 +147,79 @@ class _Writer:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def above(self, lines: Lines[str], margin: int) -> None:
+    def write_lines(self, lines: Lines[str], margin: int) -> None:
         self.lines.extend(" " * margin + line if line else BLANK for line in lines)
 
-    def entry(self, entry: Entry, depth: int, lead: str, margin: int) -> None:
+    def write_entry(self, entry: SyntaxEntry, depth: int, lead: str, margin: int) -> None:
         """depth: of the entry's key or dash, in spaces. lead: what its line begins with. margin: how far the line's
         comments are indented, which for the first key of an item is as far as its dash."""
         value = entry.value
-        begin = lead + _opening(entry)
-        if isinstance(value, Scalar):
-            self.above(entry.above, margin)
-            self._scalar(begin, value, entry.behind, depth)
-        elif _fits(value, begin):
+        begin = lead + _format_entry_start(entry)
+        if isinstance(value, SyntaxScalar):
+            self.write_lines(entry.lines_above, margin)
+            self._write_scalar(begin, value, entry.trailing_comment, depth)
+        elif _fits_on_line(value, begin):
             # of an empty one the foot has no other place
-            self.above([*entry.above, *value.foot], margin)
-            self._line(f"{begin} {_inline(value, flow=False)}", entry.behind)
+            self.write_lines([*entry.lines_above, *value.foot], margin)
+            self._write_line(f"{begin} {_format_inline_node(value, flow=False)}", entry.trailing_comment)
         else:
-            self.above(entry.above, margin)
-            self._collection(entry, value, depth, lead, margin)
+            self.write_lines(entry.lines_above, margin)
+            self._write_collection(entry, value, depth, lead, margin)
 
-    def _scalar(self, begin: str, scalar: Scalar, behind: Remark | None, depth: int) -> None:
-        header, lines = block(scalar) or (inline(scalar, flow=False), ())
-        self._line(f"{begin} {header}", behind)
-        self.above(lines, depth + STEP)
+    def _write_scalar(self, begin: str, scalar: SyntaxScalar, behind: TrailingComment | None, depth: int) -> None:
+        header, lines = format_block_scalar(scalar) or (format_inline_scalar(scalar, flow=False), ())
+        self._write_line(f"{begin} {header}", behind)
+        self.write_lines(lines, depth + STEP)
 
-    def _collection(self, entry: Entry, value: Mapping | Sequence, depth: int, lead: str, margin: int) -> None:
+    def _write_collection(
+        self, entry: SyntaxEntry, value: SyntaxMapping | SyntaxSequence, depth: int, lead: str, margin: int
+    ) -> None:
         if entry.key is not None:
-            self._line(lead + _opening(entry), entry.behind)
+            self._write_line(lead + _format_entry_start(entry), entry.trailing_comment)
             first_lead, first_margin = " " * (depth + STEP), depth + STEP
         else:
             # the line of an item's dash is that of its first key, so what stands behind the dash goes above
-            self.above([entry.behind.text] if entry.behind else [], margin)
+            self.write_lines([entry.trailing_comment.text] if entry.trailing_comment else [], margin)
             first_lead, first_margin = f"{lead}- ", margin
         first, *others = value.entries
-        self.entry(_without_blank(first), depth + STEP, first_lead, first_margin)
+        self.write_entry(_strip_blank_line(first), depth + STEP, first_lead, first_margin)
         for each in others:
-            self.entry(each, depth + STEP, " " * (depth + STEP), depth + STEP)
-        self.above(value.foot, depth + STEP)
+            self.write_entry(each, depth + STEP, " " * (depth + STEP), depth + STEP)
+        self.write_lines(value.foot, depth + STEP)
 
-    def _line(self, text: str, behind: Remark | None) -> None:
+    def _write_line(self, text: str, behind: TrailingComment | None) -> None:
         if behind is not None:
             gap = behind.column - len(text) if behind.column > len(text) else STEP
             text += " " * gap + behind.text
         self.lines.append(text)
 
 
-def _without_blank(first: Entry) -> Entry:
+def _strip_blank_line(first: SyntaxEntry) -> SyntaxEntry:
     """What comes first has no blank line above it."""
-    above = first.above[1:] if first.above[:1] == [BLANK] else first.above
-    return Entry(first.key, first.value, above, first.behind)
+    above = first.lines_above[1:] if first.lines_above[:1] == [BLANK] else first.lines_above
+    return SyntaxEntry(first.key, first.value, above, first.trailing_comment)
 
 
-def _opening(entry: Entry) -> str:
-    return f"{inline(entry.key, flow=False)}:" if entry.key is not None else "-"
+def _format_entry_start(entry: SyntaxEntry) -> str:
+    return f"{format_inline_scalar(entry.key, flow=False)}:" if entry.key is not None else "-"
 
 
-def _fits(node: Mapping | Sequence, begin: str) -> bool:
+def _fits_on_line(node: SyntaxMapping | SyntaxSequence, begin: str) -> bool:
     if not node.entries:
         return True
-    if not node.flow or next(comments_in(node), None) is not None:
+    if not node.flow or next(iter_node_comments(node), None) is not None:
         return False
-    return len(f"{begin} {_inline(node, flow=False)}") <= WIDTH
+    return len(f"{begin} {_format_inline_node(node, flow=False)}") <= WIDTH
 
 
-def _inline(node: Node, *, flow: bool) -> str:
-    if isinstance(node, Scalar):
-        return inline(node, flow=flow)
-    if isinstance(node, Sequence):
-        return "[" + ", ".join(_inline(item.value, flow=True) for item in node.entries) + "]"
+def _format_inline_node(node: SyntaxNode, *, flow: bool) -> str:
+    if isinstance(node, SyntaxScalar):
+        return format_inline_scalar(node, flow=flow)
+    if isinstance(node, SyntaxSequence):
+        return "[" + ", ".join(_format_inline_node(item.value, flow=True) for item in node.entries) + "]"
     pairs = (
-        f"{inline(entry.key, flow=True)}: {_inline(entry.value, flow=True)}" for entry in node.entries if entry.key
+        f"{format_inline_scalar(entry.key, flow=True)}: {_format_inline_node(entry.value, flow=True)}"
+        for entry in node.entries
+        if entry.key
     )
     return "{" + ", ".join(pairs) + "}"

@@ -8,40 +8,40 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from reconciler.config.fields.values import ID
-from reconciler.config.load.checks import not_yet_in_force
-from reconciler.config.load.defaults import Heritage
-from reconciler.config.load.document import Opened, open_document
+from reconciler.config.fields.values import ID_PATTERN
+from reconciler.config.load.checks import warn_about_forthcoming_keys
+from reconciler.config.load.defaults import DefaultsResolver
+from reconciler.config.load.document import LoadResult, open_document
 from reconciler.config.load.layout import CustomerFolder
 from reconciler.config.load.references import (
     ConsumerKey,
     FormerId,
-    consumer_keys,
-    former_ids,
-    mistaken_former_ids,
-    unknown_communities,
-    unknown_lessons,
+    find_consumer_keys,
+    find_former_id_mistakes,
+    find_former_ids,
+    find_unknown_communities,
+    find_unknown_lessons,
 )
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
-from reconciler.config.models.declaration import Circumstances
+from reconciler.config.models.declaration import ValidationContext
 from reconciler.config.models.lesson import Lesson
-from reconciler.config.resolved import ReadCustomer, ResolvedCustomer, Written
-from reconciler.config.yaml.tree import key_span, place_at, value_span
-from reconciler.model.diagnostic import Diagnostic, error, in_order
+from reconciler.config.resolved import CustomerFromFiles, ResolvedCustomer, ValidDocument
+from reconciler.config.yaml.tree import find_place, get_key_span, get_value_span
+from reconciler.model.diagnostic import Diagnostic, build_error, sort_diagnostics
 from reconciler.model.kind import Kind
 
 
 @dataclass(slots=True)
-class Candidate:
+class CustomerCandidate:
     """What a folder holds, valid or not. found: everything noticed so far; an error in it makes the whole
     customer invalid."""
 
     folder: CustomerFolder
-    customer: Opened[Customer] | None
-    communities: list[Opened[Community]] = field(default_factory=list)
-    lessons: list[Opened[Lesson]] = field(default_factory=list)
-    found: list[Diagnostic] = field(default_factory=list)
+    customer: LoadResult[Customer] | None
+    communities: list[LoadResult[Community]] = field(default_factory=list)
+    lessons: list[LoadResult[Lesson]] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -50,14 +50,14 @@ class Candidate:
     @property
     def claimed_id(self) -> str | None:
         """What the document says it is; the folder's name may be another."""
-        tree = self.customer.written if self.customer else None
+        tree = self.customer.own_tree if self.customer else None
         said = tree.get("id") if tree is not None else None
         return said if isinstance(said, str) else None
 
     @property
     def former_ids(self) -> tuple[str, ...]:
         """What the document says that it was called, valid or not."""
-        tree = self.customer.written if self.customer else None
+        tree = self.customer.own_tree if self.customer else None
         said = tree.get("previously") if tree is not None else None
         return tuple(each for each in said if isinstance(each, str)) if isinstance(said, list) else ()
 
@@ -69,100 +69,104 @@ class Candidate:
     @property
     def former(self) -> tuple[FormerId, ...]:
         tree = self.customer.tree if self.customer else None
-        return tuple(former_ids(tree)) if tree is not None else ()
+        return tuple(find_former_ids(tree)) if tree is not None else ()
 
     @property
     def consumer_keys(self) -> tuple[ConsumerKey, ...]:
         tree = self.customer.tree if self.customer else None
-        return consumer_keys(tree) if tree is not None else ()
+        return find_consumer_keys(tree) if tree is not None else ()
 
-    def resolved(self) -> ResolvedCustomer | None:
+    def resolve_customer(self) -> ResolvedCustomer | None:
         """The valid customer; None where anything is wrong."""
         opened = self.customer
         if opened is None or opened.model is None or opened.tree is None:
             return None
-        if any(each.is_error for each in self.found):
+        if any(each.is_error for each in self.diagnostics):
             return None
-        own = Written(Kind.CUSTOMER, self.id, opened.model, opened.tree)
-        return ReadCustomer(
+        own = ValidDocument(Kind.CUSTOMER, self.id, opened.model, opened.tree)
+        return CustomerFromFiles(
             self.id,
-            key_span(opened.tree.place),
-            in_order(each for each in self.found if not each.is_error),
+            get_key_span(opened.tree.place),
+            sort_diagnostics(each for each in self.diagnostics if not each.is_error),
             opened.model,
-            (own, *_valid(self.communities), *_valid(self.lessons)),
+            (own, *_collect_valid_documents(self.communities), *_collect_valid_documents(self.lessons)),
         )
 
 
 def open_candidate(
-    folder: CustomerFolder, heritage: Heritage, shared_lessons: Collection[str], known: Circumstances
-) -> Candidate:
+    folder: CustomerFolder, heritage: DefaultsResolver, shared_lessons: Collection[str], context: ValidationContext
+) -> CustomerCandidate:
     """Reads and validates a folder, as far as it goes without looking at other customers."""
-    candidate = Candidate(folder, None, found=[*folder.diagnostics, *heritage.errors_of(folder.defaults)])
+    candidate = CustomerCandidate(
+        folder, None, diagnostics=[*folder.diagnostics, *heritage.list_errors(folder.defaults)]
+    )
     if folder.file is not None:
-        inherited = heritage.for_customer(folder.defaults)
-        candidate.customer = open_document(folder.file, Customer, "customer", known, inherited)
-        candidate.found += _noticed(candidate.customer, "customer", folder.id)
-    inherited = heritage.for_community(folder.defaults)
+        inherited = heritage.resolve_for_customer(folder.defaults)
+        candidate.customer = open_document(folder.file, Customer, "customer", context, inherited)
+        candidate.diagnostics += _collect_diagnostics(candidate.customer, "customer", folder.id)
+    inherited = heritage.resolve_for_community(folder.defaults)
     for file in folder.communities:
-        community = open_document(file, Community, "community", known, inherited)
+        community = open_document(file, Community, "community", context, inherited)
         candidate.communities.append(community)
-        candidate.found += _noticed(community, "community", file.stem)
+        candidate.diagnostics += _collect_diagnostics(community, "community", file.stem)
     for file in folder.lessons:
-        lesson = open_document(file, Lesson, "lesson", known)
+        lesson = open_document(file, Lesson, "lesson", context)
         candidate.lessons.append(lesson)
-        candidate.found += _noticed(lesson, "lesson", file.stem)
-    candidate.found += _unresolved(candidate, shared_lessons)
+        candidate.diagnostics += _collect_diagnostics(lesson, "lesson", file.stem)
+    candidate.diagnostics += _check_references(candidate, shared_lessons)
     for kind, opened in ((Kind.COMMUNITY, candidate.communities), (Kind.LESSON, candidate.lessons)):
-        candidate.found += former_id_mistakes(kind, opened)
+        candidate.diagnostics += check_former_ids(kind, opened)
     return candidate
 
 
-def former_id_mistakes(
-    kind: Kind, opened: Sequence[Opened[Community]] | Sequence[Opened[Lesson]]
+def check_former_ids(
+    kind: Kind, opened: Sequence[LoadResult[Community]] | Sequence[LoadResult[Lesson]]
 ) -> Iterator[Diagnostic]:
     """Of all documents of one kind and one owner."""
-    documents = [(each.file.stem, tuple(former_ids(each.tree))) for each in opened if each.tree is not None]
-    for found in mistaken_former_ids(kind, documents, {each.file.stem for each in opened}):
+    documents = [(each.file.stem, tuple(find_former_ids(each.tree))) for each in opened if each.tree is not None]
+    for found in find_former_id_mistakes(kind, documents, {each.file.stem for each in opened}):
         yield from found
 
 
-def named_otherwise(opened: Opened[BaseModel], kind: str, name: str) -> Iterator[Diagnostic]:
+def check_id_matches_name(opened: LoadResult[BaseModel], kind: str, name: str) -> Iterator[Diagnostic]:
     """An id that is not the name of its file or folder. What is no id at all is told by the document."""
     said = opened.tree.get("id") if opened.tree is not None else None
-    if opened.tree is not None and isinstance(said, str) and said != name and re.fullmatch(ID, said):
-        place, _, _ = place_at(opened.tree, ("id",))
+    if opened.tree is not None and isinstance(said, str) and said != name and re.fullmatch(ID_PATTERN, said):
+        place, _, _ = find_place(opened.tree, ("id",))
         what = "folder" if kind == "customer" else "file"
-        yield error(
+        yield build_error(
             "id-not-name",
             f"id must be the {what}'s name, {name}",
-            value_span(place),
+            get_value_span(place),
             f"change the id, or rename the {what}",
         )
 
 
-def _noticed(opened: Opened[BaseModel], kind: str, name: str) -> Iterator[Diagnostic]:
+def _collect_diagnostics(opened: LoadResult[BaseModel], kind: str, name: str) -> Iterator[Diagnostic]:
     yield from opened.diagnostics
-    yield from named_otherwise(opened, kind, name)
+    yield from check_id_matches_name(opened, kind, name)
     if opened.tree is not None:
-        yield from not_yet_in_force(kind, opened.tree)
+        yield from warn_about_forthcoming_keys(kind, opened.tree)
 
 
-def _unresolved(candidate: Candidate, shared_lessons: Collection[str]) -> Iterator[Diagnostic]:
+def _check_references(candidate: CustomerCandidate, shared_lessons: Collection[str]) -> Iterator[Diagnostic]:
     """References to what is not there. A file that is there but broken has its own error."""
     opened = candidate.customer
     if opened is not None and opened.tree is not None:
         known = {each.file.stem for each in candidate.communities}
-        yield from unknown_communities(candidate.id, opened.tree, known)
+        yield from find_unknown_communities(candidate.id, opened.tree, known)
     lessons = {each.file.stem for each in candidate.lessons} | set(shared_lessons)
     for community in candidate.communities:
         if community.tree is not None:
-            yield from unknown_lessons(community.tree, lessons)
+            yield from find_unknown_lessons(community.tree, lessons)
 
 
-def _valid(opened: list[Opened[Community]] | list[Opened[Lesson]]) -> tuple[Written, ...]:
+def _collect_valid_documents(
+    opened: list[LoadResult[Community]] | list[LoadResult[Lesson]],
+) -> tuple[ValidDocument, ...]:
     kinds = {Community: Kind.COMMUNITY, Lesson: Kind.LESSON}
     return tuple(
-        Written(kinds[type(each.model)], each.file.stem, each.model, each.tree)
+        ValidDocument(kinds[type(each.model)], each.file.stem, each.model, each.tree)
         for each in opened
         if each.model is not None and each.tree is not None
     )

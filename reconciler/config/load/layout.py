@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error, warning
+from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error, build_warning
 
 # Where the files of a customers repository are: on disk, or in a state of git (`config.revision`).
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
     """What stands in a folder. is_link: a folder that is only linked."""
 
     name: str
@@ -28,45 +28,45 @@ class Entry(NamedTuple):
 class Files(Protocol):
     """Every method raises OSError as the system does."""
 
-    def has(self, path: str) -> bool:
+    def has_file(self, path: str) -> bool:
         """Whether there is a file."""
         ...
 
-    def entries(self, folder: str) -> list[Entry]:
+    def list_entries(self, folder: str) -> list[FolderEntry]:
         """Everything in a folder, by name."""
         ...
 
-    def read(self, path: str, most: int, *, follow: bool = False) -> bytes:
+    def read_content(self, path: str, most: int, *, follow: bool = False) -> bytes:
         """At most so many bytes of a file. follow: also one that is only linked; else that is ELOOP."""
         ...
 
 
-class Disk:
+class DiskFiles:
     """The files as they are now."""
 
-    def has(self, path: str) -> bool:
+    def has_file(self, path: str) -> bool:
         return os.path.exists(path)
 
-    def entries(self, folder: str) -> list[Entry]:
+    def list_entries(self, folder: str) -> list[FolderEntry]:
         with os.scandir(folder) as found:
-            return sorted(map(entry_of, found))
+            return sorted(map(build_folder_entry, found))
 
-    def read(self, path: str, most: int, *, follow: bool = False) -> bytes:
+    def read_content(self, path: str, most: int, *, follow: bool = False) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW))
         with open(descriptor, "rb") as stream:
             return stream.read(most)
 
 
-DISK = Disk()
+DISK = DiskFiles()
 
 
-def entry_of(found: os.DirEntry[str]) -> Entry:
+def build_folder_entry(found: os.DirEntry[str]) -> FolderEntry:
     """What stands in a folder on disk."""
     is_folder = found.is_dir(follow_symlinks=False)
-    return Entry(found.name, found.path, is_folder, not is_folder and found.is_dir())
+    return FolderEntry(found.name, found.path, is_folder, not is_folder and found.is_dir())
 
 
-def relative(path: str, start: str) -> str:
+def make_relative_path(path: str, start: str) -> str:
     """`os.path.relpath`, which takes both apart and asks for the current folder each time; quick for most of what lies
     below `start`."""
     inside = path if start == os.curdir else path.removeprefix(start + os.sep)
@@ -83,14 +83,14 @@ COMMUNITIES = "communities"
 LESSONS = "lessons"
 
 
-class Document(NamedTuple):
+class ConfigFile(NamedTuple):
     """A file to read. name: as messages call it. linked: it may be only linked. stem: its name without folder and
     extension."""
 
     path: str
     name: str
     files: Files = DISK
-    linked: bool = False
+    follow_links: bool = False
 
     @property
     def stem(self) -> str:
@@ -103,82 +103,95 @@ class CustomerFolder:
     diagnostics: what is wrong with the names in it. path: where it is."""
 
     id: str
-    file: Document | None
-    defaults: tuple[Document, ...]
-    communities: tuple[Document, ...] = ()
-    lessons: tuple[Document, ...] = ()
+    file: ConfigFile | None
+    defaults: tuple[ConfigFile, ...]
+    communities: tuple[ConfigFile, ...] = ()
+    lessons: tuple[ConfigFile, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     path: str = ""
 
-    def among(self, files: Files) -> CustomerFolder:
+    def replace_files(self, files: Files) -> CustomerFolder:
         """The same files, read from elsewhere."""
         file = self.file and self.file._replace(files=files)
         several = (self.defaults, self.communities, self.lessons)
-        defaults, communities, lessons = (_among(each, files) for each in several)
+        defaults, communities, lessons = (_replace_files(each, files) for each in several)
         return replace(self, file=file, defaults=defaults, communities=communities, lessons=lessons)
 
 
 @dataclass(slots=True)
-class Layout:
+class RepositoryLayout:
     """The files of a repository. catalogue_diagnostics: what is wrong with names in the catalogue's folder."""
 
-    settings: Document | None = None
-    defaults: list[Document] = field(default_factory=list)
-    catalogue: tuple[Document, ...] = ()
-    catalogue_diagnostics: tuple[Diagnostic, ...] = ()
-    settings_misnamed: tuple[Diagnostic, ...] = ()
+    settings: ConfigFile | None = None
+    defaults: list[ConfigFile] = field(default_factory=list)
+    catalog: tuple[ConfigFile, ...] = ()
+    catalog_diagnostics: tuple[Diagnostic, ...] = ()
+    settings_diagnostics: tuple[Diagnostic, ...] = ()
     customers: list[CustomerFolder] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
-    def among(self, files: Files, only: Collection[str] | None) -> Layout:
+    def replace_files(self, files: Files, only: Collection[str] | None) -> RepositoryLayout:
         """The same files, read from elsewhere. only: ids of the customers that are to be read; None for all."""
         return replace(
             self,
             settings=self.settings and self.settings._replace(files=files),
-            defaults=list(_among(self.defaults, files)),
-            catalogue=_among(self.catalogue, files),
-            customers=[each.among(files) if only is None or each.id in only else each for each in self.customers],
+            defaults=list(_replace_files(self.defaults, files)),
+            catalog=_replace_files(self.catalog, files),
+            customers=[
+                each.replace_files(files) if only is None or each.id in only else each for each in self.customers
+            ],
         )
 
 
-def _among(documents: Iterable[Document], files: Files) -> tuple[Document, ...]:
+def _replace_files(documents: Iterable[ConfigFile], files: Files) -> tuple[ConfigFile, ...]:
     return tuple(each._replace(files=files) for each in documents)
 
 
-def lay_out(directory: Path, files: Files = DISK) -> Layout:
+def scan_repository(directory: Path, files: Files = DISK) -> RepositoryLayout:
     """Every file below a directory that says something. A folder that cannot be listed refuses it all."""
-    layout = Layout()
-    layout.settings, layout.settings_misnamed = settings_file(directory, files)
-    top = Document(str(directory), _shown(directory.resolve(), directory), files)
-    _walk(layout, top, os.path.basename(os.path.abspath(directory)), (), at_top=True)
+    layout = RepositoryLayout()
+    layout.settings, layout.settings_diagnostics = find_settings_file(directory, files)
+    top = ConfigFile(str(directory), _format_path(directory.resolve(), directory), files)
+    _walk_folder(layout, top, os.path.basename(os.path.abspath(directory)), (), at_top=True)
     return layout
 
 
-def settings_file(directory: Path, files: Files = DISK) -> tuple[Document | None, tuple[Diagnostic, ...]]:
+def find_settings_file(directory: Path, files: Files = DISK) -> tuple[ConfigFile | None, tuple[Diagnostic, ...]]:
     """reconciler.yaml beside the folder of customers, and what is wrong with a name that is nearly that."""
     beside = directory.resolve().parent / SETTINGS_FILE
     misnamed = beside.with_suffix(".yml")
-    found: Document | None = None
+    found: ConfigFile | None = None
     wrong: tuple[Diagnostic, ...] = ()
-    if files.has(str(beside)):
-        found = Document(str(beside), _shown(beside, directory / ".." / SETTINGS_FILE), files, linked=True)
-    if files.has(str(misnamed)):
+    if files.has_file(str(beside)):
+        found = ConfigFile(
+            str(beside), _format_path(beside, directory / ".." / SETTINGS_FILE), files, follow_links=True
+        )
+    if files.has_file(str(misnamed)):
         # Left unread, it would send everything to the default store.
-        wrong = (_misnamed(Document("", _shown(misnamed, directory / ".." / misnamed.name)), SETTINGS_FILE),)
+        wrong = (
+            _build_misnamed_error(
+                ConfigFile("", _format_path(misnamed, directory / ".." / misnamed.name)), SETTINGS_FILE
+            ),
+        )
     return found, wrong
 
 
-def _shown(whole: Path, given: Path) -> str:
+def _format_path(whole: Path, given: Path) -> str:
     here = Path.cwd()
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else os.path.normpath(given)
 
 
-def _walk(
-    layout: Layout, folder: Document, identity: str, defaults: tuple[Document, ...], *, at_top: bool = False
+def _walk_folder(
+    layout: RepositoryLayout,
+    folder: ConfigFile,
+    identity: str,
+    defaults: tuple[ConfigFile, ...],
+    *,
+    at_top: bool = False,
 ) -> None:
     """identity: the id of the customer that the folder would be."""
-    files, folders, links = _entries(folder)
-    noted = [_link(each) for each in links.values()]
+    files, folders, links = _list_folder(folder)
+    noted = [_build_linked_folder_error(each) for each in links.values()]
     own = {name: each for name, each in files.items() if name.lower() in (CUSTOMER_FILE, "customer.yml")}
     inside = {name for name in (COMMUNITIES, LESSONS) if name in folders} - ({LESSONS} if at_top else set())
     is_customer = bool(own or inside)
@@ -186,48 +199,52 @@ def _walk(
         if name == DEFAULTS_FILE:
             layout.defaults.append(each)
             if is_customer:
-                noted.append(_ignored(each, "customers inherit from the folders above theirs, not from their own"))
+                noted.append(
+                    _build_ignored_warning(each, "customers inherit from the folders above theirs, not from their own")
+                )
         elif name in own and name != CUSTOMER_FILE:
-            noted.append(_misnamed(each, CUSTOMER_FILE))
+            noted.append(_build_misnamed_error(each, CUSTOMER_FILE))
         elif name != CUSTOMER_FILE:
             hint = "its place is beside this folder" if name == SETTINGS_FILE and at_top else None
-            noted.append(_ignored(each, hint))
+            noted.append(_build_ignored_warning(each, hint))
     if is_customer:
-        layout.customers.append(_customer(folder, identity, folders, own, defaults, noted))
+        layout.customers.append(_build_customer_folder(folder, identity, folders, own, defaults, noted))
     else:
         layout.diagnostics.extend(noted)
     if at_top and LESSONS in folders:
-        layout.catalogue, wrong = _documents(folders[LESSONS])
-        layout.catalogue_diagnostics = tuple(wrong)
+        layout.catalog, wrong = _list_documents(folders[LESSONS])
+        layout.catalog_diagnostics = tuple(wrong)
     below = (files[DEFAULTS_FILE], *defaults) if DEFAULTS_FILE in files else defaults
     for name, each in folders.items():
         if name not in inside and not (at_top and name == LESSONS):
-            _walk(layout, each, name, below)
+            _walk_folder(layout, each, name, below)
     for name, each in links.items():
-        layout.customers.append(CustomerFolder(name, None, (), diagnostics=(_link(each),), path=each.path))
+        layout.customers.append(
+            CustomerFolder(name, None, (), diagnostics=(_build_linked_folder_error(each),), path=each.path)
+        )
 
 
-def _customer(
-    folder: Document,
+def _build_customer_folder(
+    folder: ConfigFile,
     identity: str,
-    folders: dict[str, Document],
-    own: dict[str, Document],
-    defaults: tuple[Document, ...],
+    folders: dict[str, ConfigFile],
+    own: dict[str, ConfigFile],
+    defaults: tuple[ConfigFile, ...],
     noted: list[Diagnostic],
 ) -> CustomerFolder:
     if not own:
         where = Span(os.path.join(folder.name, CUSTOMER_FILE))
         what = " and ".join(name for name in (COMMUNITIES, LESSONS) if name in folders)
         noted.append(
-            error(
+            build_error(
                 "no-customer-file",
                 f"there is no {CUSTOMER_FILE}, but {what}",
                 where,
                 "write it; or, to remove the customer, remove the whole folder",
             )
         )
-    communities, wrong_communities = _documents(folders.get(COMMUNITIES))
-    lessons, wrong_lessons = _documents(folders.get(LESSONS))
+    communities, wrong_communities = _list_documents(folders.get(COMMUNITIES))
+    lessons, wrong_lessons = _list_documents(folders.get(LESSONS))
     return CustomerFolder(
         identity,
         own.get(CUSTOMER_FILE),
@@ -239,32 +256,32 @@ def _customer(
     )
 
 
-def _documents(folder: Document | None) -> tuple[tuple[Document, ...], list[Diagnostic]]:
+def _list_documents(folder: ConfigFile | None) -> tuple[tuple[ConfigFile, ...], list[Diagnostic]]:
     """The documents of a folder of communities or lessons, and what is wrong with other names in it."""
     if folder is None:
         return (), []
-    files, folders, links = _entries(folder)
+    files, folders, links = _list_folder(folder)
     good = tuple(each for name, each in files.items() if name.endswith(".yaml"))
     wrong = [
-        _misnamed(each, os.path.splitext(name)[0] + ".yaml")
+        _build_misnamed_error(each, os.path.splitext(name)[0] + ".yaml")
         for name, each in files.items()
         if not name.endswith(".yaml")
     ]
-    wrong += [_ignored(each, "documents stand in the folder itself") for each in folders.values()]
-    return good, wrong + [_link(each) for each in links.values()]
+    wrong += [_build_ignored_warning(each, "documents stand in the folder itself") for each in folders.values()]
+    return good, wrong + [_build_linked_folder_error(each) for each in links.values()]
 
 
-def _entries(folder: Document) -> tuple[dict[str, Document], dict[str, Document], dict[str, Document]]:
+def _list_folder(folder: ConfigFile) -> tuple[dict[str, ConfigFile], dict[str, ConfigFile], dict[str, ConfigFile]]:
     """By name YAML files, folders, and folders that are only linked; hidden ones are passed over."""
-    files: dict[str, Document] = {}
-    folders: dict[str, Document] = {}
-    links: dict[str, Document] = {}
+    files: dict[str, ConfigFile] = {}
+    folders: dict[str, ConfigFile] = {}
+    links: dict[str, ConfigFile] = {}
     try:
-        entries = folder.files.entries(folder.path)
+        entries = folder.files.list_entries(folder.path)
     except OSError as problem:
         raise ConfigurationRefusal(
             [
-                error(
+                build_error(
                     "unreadable-folder",
                     f"the folder cannot be listed: {problem.strerror}",
                     Span(folder.name),
@@ -276,7 +293,7 @@ def _entries(folder: Document) -> tuple[dict[str, Document], dict[str, Document]
     for name, path, is_folder, is_link in entries:
         if name.startswith("."):
             continue
-        each = Document(path, above + name, folder.files)
+        each = ConfigFile(path, above + name, folder.files)
         if is_folder:
             folders[name] = each
         elif is_link:
@@ -286,14 +303,16 @@ def _entries(folder: Document) -> tuple[dict[str, Document], dict[str, Document]
     return files, folders, links
 
 
-def _misnamed(file: Document, name: str) -> Diagnostic:
-    return error("misnamed-file", "the file is not read under this name", Span(file.name), f"rename it to {name}")
+def _build_misnamed_error(file: ConfigFile, name: str) -> Diagnostic:
+    return build_error("misnamed-file", "the file is not read under this name", Span(file.name), f"rename it to {name}")
 
 
-def _ignored(file: Document, hint: str | None) -> Diagnostic:
+def _build_ignored_warning(file: ConfigFile, hint: str | None) -> Diagnostic:
     known = f"read are {CUSTOMER_FILE}, {DEFAULTS_FILE}, {COMMUNITIES}/ID.yaml and {LESSONS}/ID.yaml"
-    return warning("ignored-file", "nothing is read from here", Span(file.name), hint or known)
+    return build_warning("ignored-file", "nothing is read from here", Span(file.name), hint or known)
 
 
-def _link(folder: Document) -> Diagnostic:
-    return error("linked-folder", "a linked folder is not followed", Span(folder.name), "put the folder itself here")
+def _build_linked_folder_error(folder: ConfigFile) -> Diagnostic:
+    return build_error(
+        "linked-folder", "a linked folder is not followed", Span(folder.name), "put the folder itself here"
+    )

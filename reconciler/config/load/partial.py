@@ -15,41 +15,49 @@ from typing import Any, TypeAlias, get_origin
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from reconciler.config.models.declaration import Circumstances, NotKnown, Problem, Ruled, rules_of
-from reconciler.config.models.partial import Partial
-from reconciler.config.yaml.model_keys import models_in, tag_of
+from reconciler.config.models.declaration import (
+    DeclarationWithRules,
+    RuleViolation,
+    UnknownValue,
+    ValidationContext,
+    list_rules,
+)
+from reconciler.config.models.partial import PartialModel
+from reconciler.config.yaml.model_keys import find_models, get_tag
 from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode
 
-Path: TypeAlias = tuple[str | int, ...]
-Model: TypeAlias = type[BaseModel]
+KeyPath: TypeAlias = tuple[str | int, ...]
+ModelClass: TypeAlias = type[BaseModel]
 
 #: the keys by which one model is chosen among several
 _TAGS = ("type", "backend")
 
 
-def broken_rules(model: Model, tree: MappingNode, known: Circumstances) -> Iterator[tuple[Path, Problem]]:
+def find_rule_violations(
+    model: ModelClass, tree: MappingNode, context: ValidationContext
+) -> Iterator[tuple[KeyPath, RuleViolation]]:
     """Every broken rule in a document, with the path of the mapping that breaks it."""
-    yield from _broken(model, tree, (), known)
+    yield from _find_violations(model, tree, (), context)
 
 
-def read_alone(model: Model, tree: MappingNode, key: str, known: Circumstances) -> Any:
+def read_single_key(model: ModelClass, tree: MappingNode, key: str, context: ValidationContext) -> Any:
     """The value of one key of a document that does not validate, or its default. Raises NotKnown."""
-    return getattr(Sketch(model, tree, known), key)
+    return getattr(PartialDocument(model, tree, context), key)
 
 
-def near_unknown(names: Collection[str], node: MappingNode, key: str) -> str | None:
+def find_misspelled_key(names: Collection[str], node: MappingNode, key: str) -> str | None:
     """A key of the mapping that is none of `names`, and was likely meant to be `key`; None where there is none."""
     strange = (written for written in node if written not in names)
     return next((each for each in strange if get_close_matches(each, names, n=1) == [key]), None)
 
 
-class Sketch:
+class PartialDocument:
     """Stands in for a model in its rules: `self.period`, `self.has("period")`."""
 
-    def __init__(self, model: Model, node: MappingNode, known: Circumstances) -> None:
+    def __init__(self, model: ModelClass, node: MappingNode, context: ValidationContext) -> None:
         self._model = model
         self._node = node
-        self._known = known
+        self._known = context
 
     def __getattr__(self, name: str) -> Any:
         field = self._model.model_fields.get(name)
@@ -59,15 +67,17 @@ class Sketch:
         if key not in self._node:
             self._refuse_doubtful(key)
             if field.is_required():
-                raise NotKnown(key)
+                raise UnknownValue(key)
             return field.get_default(call_default_factory=True)
         value = self._node[key]
         try:
-            return getattr(alone(self._model, name).model_validate({key: value}, context=self._known), name)
+            return getattr(
+                make_single_field_model(self._model, name).model_validate({key: value}, context=self._known), name
+            )
         except ValidationError:
-            return self._sketched(field, value)
+            return self._build_partial_value(field, value)
 
-    def has(self, name: str) -> bool:
+    def has_value(self, name: str) -> bool:
         """As `Ruled.has`: something that is said and not valid is said."""
         key = self._model.model_fields[name].alias or name
         if key in self._node:
@@ -77,52 +87,58 @@ class Sketch:
 
     def _refuse_doubtful(self, key: str) -> None:
         names = [field.alias or name for name, field in self._model.model_fields.items()]
-        if near_unknown(names, self._node, key) is not None:
-            raise NotKnown(key)
+        if find_misspelled_key(names, self._node, key) is not None:
+            raise UnknownValue(key)
 
-    def _sketched(self, field: FieldInfo, value: Node) -> Any:
-        models = models_in(field.annotation)
+    def _build_partial_value(self, field: FieldInfo, value: Node) -> Any:
+        models = find_models(field.annotation)
         holds = get_origin(field.annotation)
         if models and holds is tuple and isinstance(value, SequenceNode):
-            return tuple(self._of(models, item) for item in value)
+            return tuple(self._build_partial_item(models, item) for item in value)
         if models and holds not in (tuple, dict) and isinstance(value, MappingNode):
-            return self._of(models, value)
-        raise NotKnown
+            return self._build_partial_item(models, value)
+        raise UnknownValue
 
-    def _of(self, models: Sequence[Model], node: Node) -> Any:
-        chosen = _chosen(models, node)
-        return Sketch(chosen, node, self._known) if chosen and isinstance(node, MappingNode) else _NOTHING_KNOWN
+    def _build_partial_item(self, models: Sequence[ModelClass], node: Node) -> Any:
+        chosen = _choose_model(models, node)
+        return (
+            PartialDocument(chosen, node, self._known)
+            if chosen and isinstance(node, MappingNode)
+            else _UNKNOWN_DOCUMENT
+        )
 
 
-class _NothingKnown:
+class _UnknownDocument:
     """An item of a list that is no mapping, or one of an unknown type."""
 
     def __getattr__(self, name: str) -> Any:
-        raise NotKnown(name)
+        raise UnknownValue(name)
 
 
-_NOTHING_KNOWN = _NothingKnown()
+_UNKNOWN_DOCUMENT = _UnknownDocument()
 
 
-def _broken(model: Model, node: MappingNode, path: Path, known: Circumstances) -> Iterator[tuple[Path, Problem]]:
-    if issubclass(model, Ruled):
-        sketch = Sketch(model, node, known)
-        for rule in rules_of(model):
+def _find_violations(
+    model: ModelClass, node: MappingNode, path: KeyPath, context: ValidationContext
+) -> Iterator[tuple[KeyPath, RuleViolation]]:
+    if issubclass(model, DeclarationWithRules):
+        sketch = PartialDocument(model, node, context)
+        for rule in list_rules(model):
             try:
-                for problem in rule(sketch, known):
+                for problem in rule(sketch, context):
                     yield path, problem
-            except NotKnown:
+            except UnknownValue:
                 continue
     for name, field in model.model_fields.items():
         key = field.alias or name
-        models = models_in(field.annotation)
-        for below, value in _mappings(field, node.get(key), (*path, key)) if models else ():
-            chosen = _chosen(models, value)
+        models = find_models(field.annotation)
+        for below, value in _iter_mappings(field, node.get(key), (*path, key)) if models else ():
+            chosen = _choose_model(models, value)
             if chosen is not None:
-                yield from _broken(chosen, value, below, known)
+                yield from _find_violations(chosen, value, below, context)
 
 
-def _mappings(field: FieldInfo, value: Node, path: Path) -> Iterator[tuple[Path, MappingNode]]:
+def _iter_mappings(field: FieldInfo, value: Node, path: KeyPath) -> Iterator[tuple[KeyPath, MappingNode]]:
     """Each mapping that a field's models describe: the value, its items, or what it names."""
     holds = get_origin(field.annotation)
     items: Iterable[tuple[str | int, Node]] = ()
@@ -137,19 +153,19 @@ def _mappings(field: FieldInfo, value: Node, path: Path) -> Iterator[tuple[Path,
             yield (*path, place), item
 
 
-def _chosen(models: Sequence[Model], node: Node) -> Model | None:
+def _choose_model(models: Sequence[ModelClass], node: Node) -> ModelClass | None:
     """The model of a mapping; where there are several, the one of the type that it names."""
     if not isinstance(node, MappingNode):
         return None
     if len(models) == 1:
         return models[0]
     said = next((node[tag] for tag in _TAGS if tag in node), None)
-    return next((model for model in models if tag_of(model) == said), None)
+    return next((model for model in models if get_tag(model) == said), None)
 
 
 @cache
-def alone(model: Model, name: str) -> Model:
+def make_single_field_model(model: ModelClass, name: str) -> ModelClass:
     """A model of one field, which validates it as the whole model would."""
     field = model.model_fields[name]
     fields: dict[str, Any] = {name: (field.annotation, field)}
-    return create_model(f"{model.__name__}_{name}", __base__=Partial, **fields)
+    return create_model(f"{model.__name__}_{name}", __base__=PartialModel, **fields)

@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from reconciler.config.load.candidate import Candidate
+from reconciler.config.load.candidate import CustomerCandidate
 from reconciler.config.load.layout import CustomerFolder
 from reconciler.config.load.references import ConsumerKey, FormerId
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
-from reconciler.config.resolved import Declared, Outline, ResolvedCustomer
-from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, error
+from reconciler.config.resolved import ConfigDocument, Outline, ResolvedCustomer
+from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error
 
-ReadAgain = Callable[[CustomerFolder], Candidate]
+ReadAgain = Callable[[CustomerFolder], CustomerCandidate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class CustomerSummary:
     warnings: tuple[Diagnostic, ...]
 
 
-def summarize(candidate: Candidate) -> CustomerSummary | None:
+def summarize(candidate: CustomerCandidate) -> CustomerSummary | None:
     """Return the summary of a candidate that is valid by itself, else None."""
-    customer = candidate.resolved()
+    customer = candidate.resolve_customer()
     if customer is None:
         return None
     return CustomerSummary(
@@ -62,7 +62,7 @@ class SummarizedCandidate:
     summary: CustomerSummary
     read_again: ReadAgain
     #: its warnings, and errors noticed between customers
-    found: list[Diagnostic]
+    diagnostics: list[Diagnostic]
 
     @property
     def id(self) -> str:
@@ -88,12 +88,12 @@ class SummarizedCandidate:
     def consumer_keys(self) -> tuple[ConsumerKey, ...]:
         return self.summary.consumer_keys
 
-    def resolved(self) -> ResolvedCustomer | None:
+    def resolve_customer(self) -> ResolvedCustomer | None:
         """Return the customer, or None if an error was noticed between customers."""
-        if any(each.is_error for each in self.found):
+        if any(each.is_error for each in self.diagnostics):
             return None
         return SummarizedCustomer(
-            self.id, self.summary.span, tuple(self.found), self.folder, self.summary, self.read_again
+            self.id, self.summary.span, tuple(self.diagnostics), self.folder, self.summary, self.read_again
         )
 
 
@@ -134,17 +134,17 @@ class SummarizedCustomer(ResolvedCustomer):
         return self._read.lessons
 
     @property
-    def declared(self) -> tuple[Declared, ...]:
-        return self._read.declared
+    def documents(self) -> tuple[ConfigDocument, ...]:
+        return self._read.documents
 
     @cached_property
     def _read(self) -> ResolvedCustomer:
         """Raises ConfigurationRefusal if the files have changed since the worker read them."""
-        customer = self.read_again(self.folder).resolved()
+        customer = self.read_again(self.folder).resolve_customer()
         if customer is None or customer.digest != self.digest:
             raise ConfigurationRefusal(
                 [
-                    error(
+                    build_error(
                         "files-changed",
                         f"the files of {self.id} changed while they were being read",
                         self.span,

@@ -8,12 +8,19 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Tag, WithJsonSchema
 
-from reconciler.config.fields.values import ID, Boolean, Day, Duration, Id, OneOf, Positive, Text
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
+from reconciler.config.fields.values import ID_PATTERN, Boolean, Day, Duration, Id, OneOf, Positive, Text
+from reconciler.config.models.declaration import (
+    Declaration,
+    DeclarationWithRules,
+    RuleViolation,
+    ValidationContext,
+    iter_item_values,
+    mark_rule,
+)
 from reconciler.model.role import Role
 
 
-class SiteLicense(Ruled):
+class SiteLicense(DeclarationWithRules):
     """How many people may use it, and when."""
 
     seats: Positive
@@ -23,10 +30,10 @@ class SiteLicense(Ruled):
     ends: Day
     """The last day."""
 
-    @rule
-    def _ends_after_it_starts(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_dates_in_order(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.starts > self.ends:
-            yield Problem("dates-reversed", f"ends ({self.ends}) is before starts ({self.starts})", ("ends",))
+            yield RuleViolation("dates-reversed", f"ends ({self.ends}) is before starts ({self.starts})", ("ends",))
 
 
 class Members(Declaration):
@@ -52,7 +59,7 @@ class JoinLink(Declaration):
     """What people become who join by it."""
 
 
-def _shape(value: object) -> str | None:
+def _detect_lessons_form(value: object) -> str | None:
     if value == "all":
         return "all"
     return "list" if isinstance(value, list | tuple) else None
@@ -61,15 +68,17 @@ def _shape(value: object) -> str | None:
 Lessons = Annotated[
     Annotated[Literal["all"], Tag("all")] | Annotated[tuple[Id, ...], Tag("list")],
     Discriminator(
-        _shape,
+        _detect_lessons_form,
         custom_error_type="wrong-type",
         custom_error_message="must be all, or a list of ids of lessons",
     ),
-    WithJsonSchema({"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string", "pattern": ID}}]}),
+    WithJsonSchema(
+        {"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string", "pattern": ID_PATTERN}}]}
+    ),
 ]
 
 
-class Community(Ruled):
+class Community(DeclarationWithRules):
     """A site licence, as customers/CUSTOMER/communities/ID.yaml says it."""
 
     kind: Annotated[Literal["community"], OneOf()]
@@ -93,12 +102,12 @@ class Community(Ruled):
     login_timeout: Duration = timedelta(hours=8)
     """Counted from the log-in."""
 
-    @rule
-    def _one_link_for_each_role(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_one_link_per_role(self, context: ValidationContext) -> Iterable[RuleViolation]:
         seen: set[str] = set()
-        for place, role in each(self.join_links, "role"):
+        for place, role in iter_item_values(self.join_links, "role"):
             if role in seen:
-                yield Problem(
+                yield RuleViolation(
                     "duplicate-join-link",
                     f"there are two join links for {role}",
                     ("join_links", place),

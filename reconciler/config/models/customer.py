@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from reconciler.config.fields.addresses import WebUrl, host_of, is_https, is_private
+from reconciler.config.fields.addresses import WebUrl, get_host, is_https, is_private_host
 from reconciler.config.fields.secret import SecretReference
 from reconciler.config.fields.values import Country, Day, Email, Id, OneOf, Paragraph, Text, Timezone
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule, values
+from reconciler.config.models.declaration import (
+    Declaration,
+    DeclarationWithRules,
+    RuleViolation,
+    ValidationContext,
+    iter_item_values,
+    iter_known_values,
+    mark_rule,
+)
 from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
 
@@ -41,7 +49,7 @@ class Administrator(Declaration):
     """The secret that is the first password; without it apply prints an invitation link, once."""
 
 
-class Address(Declaration):
+class PostalAddress(Declaration):
     """Where the institution is."""
 
     street: tuple[Text, ...] = ()
@@ -56,7 +64,7 @@ class Address(Declaration):
     """Two capital letters, ISO 3166."""
 
 
-class Agreements(Ruled):
+class Agreements(DeclarationWithRules):
     """The days on which the institution accepted what it must accept."""
 
     privacy_policy: Day
@@ -64,13 +72,13 @@ class Agreements(Ruled):
     terms_of_service: Day
     """The day on which the terms of service were accepted."""
 
-    @rule
-    def _not_in_the_future(self, known: Circumstances) -> Iterable[Problem]:
-        for key, day in values(self, "privacy_policy", "terms_of_service"):
-            if known.today is not None and day > known.today:
-                yield Problem(
+    @mark_rule
+    def _check_not_in_future(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        for key, day in iter_known_values(self, "privacy_policy", "terms_of_service"):
+            if context.today is not None and day > context.today:
+                yield RuleViolation(
                     "date-in-future",
-                    f"{key} must not lie in the future ({day} is after {known.today})",
+                    f"{key} must not lie in the future ({day} is after {context.today})",
                     (key,),
                     "write the day on which it was accepted",
                 )
@@ -85,7 +93,7 @@ class Support(Declaration):
     """A page for questions."""
 
 
-class Notify(Ruled):
+class NotificationSettings(DeclarationWithRules):
     """Who hears of what was held, refused, stale or recovered; no names of people in it."""
 
     email: tuple[Email, ...] = ()
@@ -95,13 +103,13 @@ class Notify(Ruled):
     webhook_secret: SecretReference | None = None
     """The secret that posts are signed with, beside the signature that the store's own key gives them."""
 
-    @rule
-    def _webhook_can_be_reached(self, known: Circumstances) -> Iterable[Problem]:
-        if self.webhook is None or known.network is None:
+    @mark_rule
+    def _check_webhook_host(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        if self.webhook is None or context.network is None:
             return
-        host = host_of(self.webhook)
-        if not known.network.allows(host) and (not is_https(self.webhook) or is_private(host)):
-            yield Problem(
+        host = get_host(self.webhook)
+        if not context.network.is_allowed(host) and (not is_https(self.webhook) or is_private_host(host)):
+            yield RuleViolation(
                 "private-host",
                 "webhook must begin with https:// and be of no private network",
                 ("webhook",),
@@ -109,7 +117,7 @@ class Notify(Ruled):
             )
 
 
-class Customer(Ruled):
+class Customer(DeclarationWithRules):
     """An institution, as customers/ID/customer.yaml says it."""
 
     kind: Annotated[Literal["customer"], OneOf()]
@@ -124,7 +132,7 @@ class Customer(Ruled):
     """What there is to know about the institution."""
     administrators: tuple[Administrator, ...]
     """The people who look after it; at least one of role admin."""
-    address: Address | None = None
+    address: PostalAddress | None = None
     """Where it is."""
     agreements: Agreements
     """The days on which privacy policy and terms of service were accepted; both are needed."""
@@ -138,26 +146,26 @@ class Customer(Ruled):
     """The customer's LMSs."""
     rostering: Rostering = ManualRostering()
     """Where people come from."""
-    notify: Notify | None = None
+    notify: NotificationSettings | None = None
     """Who hears of what was held or refused."""
 
-    @rule
-    def _somebody_looks_after_it(self, known: Circumstances) -> Iterable[Problem]:
-        roles = [role for _, role in each(self.administrators, "role")]
+    @mark_rule
+    def _check_administrator_exists(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        roles = [role for _, role in iter_item_values(self.administrators, "role")]
         if "admin" not in roles and len(roles) == len(self.administrators):
-            yield Problem(
+            yield RuleViolation(
                 "no-administrator",
                 "administrators needs at least one person of role admin",
                 ("administrators", "role"),
                 "somebody must be able to look after the customer on the portal",
             )
 
-    @rule
-    def _administrators_can_be_told_apart(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_usernames_differ(self, context: ValidationContext) -> Iterable[RuleViolation]:
         seen: set[str] = set()
-        for place, username in each(self.administrators, "username"):
+        for place, username in iter_item_values(self.administrators, "username"):
             if username.casefold() in seen:
-                yield Problem(
+                yield RuleViolation(
                     "duplicate-username",
                     "this username is used twice among administrators",
                     ("administrators", place, "username"),

@@ -16,36 +16,36 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-Method = TypeVar("Method", bound=Callable[..., Iterable["Problem"]])
+Method = TypeVar("Method", bound=Callable[..., Iterable["RuleViolation"]])
 
 #: the type of the one pydantic error that carries problems
 BROKEN_RULES = "broken-rules"
 
 
-class AllowedHosts(Protocol):
+class HostPolicy(Protocol):
     """Which private or plain-http hosts may be used."""
 
-    def allows(self, host: str) -> bool: ...
+    def is_allowed(self, host: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class ValidationContext:
     """What a rule needs to know beyond the document. None: not known here, and not checked."""
 
     today: date | None = None
-    network: AllowedHosts | None = None
+    network: HostPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RuleViolation:
     """A broken rule. at: the path below the model to the value to change; empty for the model itself. absence: it is
     about something that is not said."""
 
     code: str
     message: str
-    at: tuple[str | int, ...] = ()
+    key_path: tuple[str | int, ...] = ()
     hint: str | None = None
-    absence: bool = False
+    is_absence: bool = False
 
 
 class Declaration(BaseModel):
@@ -60,21 +60,21 @@ class Declaration(BaseModel):
     )
 
 
-class NotKnown(Exception):  # noqa: N818 - it is an answer, not a defect
+class UnknownValue(Exception):  # noqa: N818 - it is an answer, not a defect
     """A rule asked for a value that is not valid, or may have been meant by another key: there is nothing to judge."""
 
 
-Rule: TypeAlias = Callable[[Any, Circumstances], Iterable[Problem]]
+RuleFunction: TypeAlias = Callable[[Any, ValidationContext], Iterable[RuleViolation]]
 
 
-def rule(method: Method) -> Method:
+def mark_rule(method: Method) -> Method:
     """Marks a method of a `Ruled` as one of its rules."""
     method.is_rule = True  # type: ignore[attr-defined]
     return method
 
 
 @cache
-def rules_of(model: type) -> tuple[Rule, ...]:
+def list_rules(model: type) -> tuple[RuleFunction, ...]:
     """The rules of a model, those of the models that it extends first."""
     names = {name: None for base in reversed(model.__mro__) for name, member in vars(base).items() if _is_rule(member)}
     return tuple(getattr(model, name) for name in names)
@@ -84,33 +84,33 @@ def _is_rule(member: object) -> bool:
     return getattr(member, "is_rule", False) is True
 
 
-class Ruled(Declaration):
+class DeclarationWithRules(Declaration):
     """A declaration with rules between its fields: methods marked with `rule`, (self, Circumstances) -> Problems."""
 
-    def has(self, key: str) -> bool:
+    def has_value(self, key: str) -> bool:
         """Whether something is said, valid or not. Nothing is said by null and by an empty list."""
         return getattr(self, key) not in (None, ())
 
     @model_validator(mode="after")
-    def _hold_to_rules(self, info: ValidationInfo) -> Self:
-        known = info.context if isinstance(info.context, Circumstances) else Circumstances()
-        found = tuple(problem for each in rules_of(type(self)) for problem in each(self, known))
+    def _check_rules(self, info: ValidationInfo) -> Self:
+        known = info.context if isinstance(info.context, ValidationContext) else ValidationContext()
+        found = tuple(problem for each in list_rules(type(self)) for problem in each(self, known))
         if found:
             raise PydanticCustomError(BROKEN_RULES, "breaks a rule between its keys", {"problems": found})
         return self
 
 
-def values(thing: object, *keys: str) -> Iterator[tuple[str, Any]]:
+def iter_known_values(thing: object, *keys: str) -> Iterator[tuple[str, Any]]:
     """The keys of a thing whose values are known, with the values: for a rule about each of several keys alone."""
     for key in keys:
         try:
             yield key, getattr(thing, key)
-        except NotKnown:
+        except UnknownValue:
             continue
 
 
-def each(things: Iterable[object], key: str) -> Iterator[tuple[int, Any]]:
+def iter_item_values(things: Iterable[object], key: str) -> Iterator[tuple[int, Any]]:
     """Place and value of one key of the items of a list, where it is known."""
     for place, thing in enumerate(things):
-        for _, value in values(thing, key):
+        for _, value in iter_known_values(thing, key):
             yield place, value

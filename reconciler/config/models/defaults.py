@@ -10,15 +10,15 @@ from reconciler.config.fields.values import OneOf
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import Declaration
-from reconciler.config.models.partial import partial
+from reconciler.config.models.partial import make_partial_model
 
 #: what each customer says for itself
 NOT_INHERITED = ("kind", "id", "previously", "name", "administrators", "address")
 NOT_INHERITED_BY_COMMUNITIES = ("kind", "id", "previously", "name")
 
 
-_customer = partial(Customer, name="CustomerDefaults", without=NOT_INHERITED)
-_community = partial(Community, name="CommunityDefaults", without=NOT_INHERITED_BY_COMMUNITIES)
+_customer = make_partial_model(Customer, name="CustomerDefaults", exclude=NOT_INHERITED)
+_community = make_partial_model(Community, name="CommunityDefaults", exclude=NOT_INHERITED_BY_COMMUNITIES)
 
 #: the same keys as a customer, none of them needed, and `community` for communities
 _own: dict[str, Any] = {

@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 from reconciler.config.fields.addresses import Origin
 from reconciler.config.fields.secret import SecretReference, SharedSecret
 from reconciler.config.fields.values import Id, OneOf, Text
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
+from reconciler.config.models.declaration import (
+    Declaration,
+    DeclarationWithRules,
+    RuleViolation,
+    ValidationContext,
+    iter_item_values,
+    mark_rule,
+)
 
 
 class Platform(Declaration):
@@ -30,18 +37,18 @@ class Platform(Declaration):
     """The community that people who come by this LMS belong to."""
 
 
-class Lti(Ruled):
+class Lti(DeclarationWithRules):
     """The customer's LMSs."""
 
     platforms: tuple[Platform, ...] = ()
     """One for each LMS."""
 
-    @rule
-    def _ids_of_their_own(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_platform_ids_differ(self, context: ValidationContext) -> Iterable[RuleViolation]:
         first: dict[str, int] = {}
-        for place, name in each(self.platforms, "id"):
+        for place, name in iter_item_values(self.platforms, "id"):
             if first.setdefault(name, place) != place:
-                yield Problem(
+                yield RuleViolation(
                     "duplicate-platform",
                     f"the platform id {name} is used twice",
                     ("platforms", place, "id"),

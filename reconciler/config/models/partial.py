@@ -20,48 +20,53 @@ from reconciler.config.fields.values import OneOf
 from reconciler.config.models.declaration import Declaration
 
 #: small enough to be said whole or not at all
-WHOLE = (SecretReference, SharedSecret)
+INDIVISIBLE_MODELS = (SecretReference, SharedSecret)
 
 
-class Partial(Declaration):
+class PartialModel(Declaration):
     """Made at run time: there is no source in which docstrings of its keys could be found."""
 
     model_config = ConfigDict(use_attribute_docstrings=False)
 
 
 @cache
-def partial(*models: type[BaseModel], name: str | None = None, without: tuple[str, ...] = ()) -> type[Declaration]:
+def make_partial_model(
+    *models: type[BaseModel], name: str | None = None, exclude: tuple[str, ...] = ()
+) -> type[Declaration]:
     """A model with every key of `models`, each of which may be missing, at every depth."""
     fields: dict[str, Any] = {}
-    types = tuple(_type_of(model) for model in models if "type" in model.model_fields)
+    types = tuple(_get_type(model) for model in models if "type" in model.model_fields)
     for model in models:
         for key, field in model.model_fields.items():
-            if key not in without:
-                fields[key] = (_loose(field, types if key == "type" else ()), _unset(field))
+            if key not in exclude:
+                fields[key] = (
+                    _make_optional_annotation(field, types if key == "type" else ()),
+                    _make_optional_field(field),
+                )
     title = name or "Partial" + "".join(model.__name__ for model in models)
-    return create_model(title, __base__=Partial, __doc__=models[0].__doc__, **fields)
+    return create_model(title, __base__=PartialModel, __doc__=models[0].__doc__, **fields)
 
 
-def _type_of(model: type[BaseModel]) -> str:
+def _get_type(model: type[BaseModel]) -> str:
     return str(get_args(model.model_fields["type"].annotation)[0])
 
 
-def _unset(field: FieldInfo) -> Any:
+def _make_optional_field(field: FieldInfo) -> Any:
     return FieldInfo(default=None, alias=field.alias, description=field.description)
 
 
-def _loose(field: FieldInfo, types: tuple[str, ...]) -> Any:
+def _make_optional_annotation(field: FieldInfo, types: tuple[str, ...]) -> Any:
     if types:
         return Annotated[Literal[types], OneOf()] | None
     annotation = field.annotation
-    members = [each for each in _members(annotation) if each is not type(None)]
+    members = [each for each in _list_union_members(annotation) if each is not type(None)]
     models = [each for each in members if isinstance(each, type) and issubclass(each, BaseModel)]
-    if models and len(models) == len(members) and not set(models) & set(WHOLE):
-        return partial(*models) | None
+    if models and len(models) == len(members) and not set(models) & set(INDIVISIBLE_MODELS):
+        return make_partial_model(*models) | None
     return Annotated[annotation, *field.metadata] | None if field.metadata else reduce(or_, [annotation, None])
 
 
-def _members(annotation: Any) -> Iterable[Any]:
+def _list_union_members(annotation: Any) -> Iterable[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return get_args(annotation)
     return (annotation,)

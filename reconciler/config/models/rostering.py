@@ -10,14 +10,21 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reconciler.config.fields.values import Count, Day, Duration, OneOf, Text
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, each, rule
+from reconciler.config.models.declaration import (
+    Declaration,
+    DeclarationWithRules,
+    RuleViolation,
+    ValidationContext,
+    iter_item_values,
+    mark_rule,
+)
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.sync import Sync
-from reconciler.model.gate import ALLOWABLE
+from reconciler.model.gate import ALLOWABLE_GATES
 from reconciler.model.role import Role
 
 
-class Selection(Declaration):
+class SelectionSettings(Declaration):
     """Which part of the roster is synced. A list that is left out takes all."""
 
     schools: tuple[Text, ...] | None = None
@@ -30,7 +37,7 @@ class Selection(Declaration):
     """sourcedIds of classes."""
 
 
-class Season(Ruled):
+class SeasonSettings(DeclarationWithRules):
     """Days on which a roster may do less."""
 
     from_: Day = Field(alias="from")
@@ -40,22 +47,24 @@ class Season(Ruled):
     mode: Annotated[Literal["adds_only", "freeze"], OneOf()]
     """adds_only: nobody is removed. freeze: nothing is changed."""
 
-    @rule
-    def _ends_after_it_begins(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_dates_in_order(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.from_ > self.to:
-            yield Problem("dates-reversed", f"to ({self.to}) is before from ({self.from_})", ("to",))
+            yield RuleViolation("dates-reversed", f"to ({self.to}) is before from ({self.from_})", ("to",))
 
 
-def _gate(value: str) -> str:
-    if value not in ALLOWABLE:
-        raise PydanticCustomError("invalid-choice", "must be one of the choices", {"choices": ALLOWABLE})
+def _check_gate(value: str) -> str:
+    if value not in ALLOWABLE_GATES:
+        raise PydanticCustomError("invalid-choice", "must be one of the choices", {"choices": ALLOWABLE_GATES})
     return value
 
 
-class GateAllowance(Declaration):
+class GateExceptionSettings(Declaration):
     """A gate that is expected to object, and why that is in order."""
 
-    gate: Annotated[Text, AfterValidator(_gate), WithJsonSchema({"type": "string", "enum": list(ALLOWABLE)})]
+    gate: Annotated[
+        Text, AfterValidator(_check_gate), WithJsonSchema({"type": "string", "enum": list(ALLOWABLE_GATES)})
+    ]
     """The gate's code, as a diagnostic names it; docs/gates.md lists them."""
     until: Day
     """The last day on which it is in order."""
@@ -63,7 +72,7 @@ class GateAllowance(Declaration):
     """Why, for whoever reads this later."""
 
 
-class Approval(Declaration):
+class PreApprovalSettings(Declaration):
     """Deletions released in advance."""
 
     people: Count
@@ -74,7 +83,7 @@ class Approval(Declaration):
     """Why, for whoever reads this later."""
 
 
-class Merge(Ruled):
+class MergeSettings(DeclarationWithRules):
     """Two accounts of one person, which become one. Only people say so; no value that both have ever does."""
 
     keep: Text
@@ -84,10 +93,10 @@ class Merge(Ruled):
     reason: Text
     """Why they are one person, for whoever reads this later."""
 
-    @rule
-    def _two_of_them(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_two_accounts(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.keep == self.merge:
-            yield Problem(
+            yield RuleViolation(
                 "merge-with-itself",
                 "keep and merge are the same sourcedId",
                 ("merge",),
@@ -102,7 +111,7 @@ class ManualRostering(Declaration):
     """Where people come from."""
 
 
-class OneRosterRostering(Ruled):
+class OneRosterRostering(DeclarationWithRules):
     """People, classes and enrollments come from a OneRoster."""
 
     type: Literal["oneroster"]
@@ -117,7 +126,7 @@ class OneRosterRostering(Ruled):
     """Put behind every username from the roster, so that two customers can have the same one."""
     sync: Sync
     """How the roster gets here."""
-    select: Selection | None = None
+    select: SelectionSettings | None = None
     """Which part of the roster is synced."""
     missing: Annotated[Literal["delete", "suspend", "keep"], OneOf()] = "delete"
     """What becomes of an account that left the roster."""
@@ -125,33 +134,33 @@ class OneRosterRostering(Ruled):
     """Deletions that go through without a person being asked."""
     protect: tuple[Text, ...] = ()
     """sourcedIds of people that a roster never deletes."""
-    merges: tuple[Merge, ...] = ()
+    merges: tuple[MergeSettings, ...] = ()
     """Accounts that are of one person each."""
-    calendar: tuple[Season, ...] = ()
+    calendar: tuple[SeasonSettings, ...] = ()
     """Days on which the roster may do less."""
-    allow: tuple[GateAllowance, ...] = ()
+    allow: tuple[GateExceptionSettings, ...] = ()
     """Gates that are expected to object."""
-    approvals: tuple[Approval, ...] = ()
+    approvals: tuple[PreApprovalSettings, ...] = ()
     """Deletions released in advance."""
     retention: Duration = timedelta(days=30)
     """How long deleted people can be brought back."""
 
-    @rule
-    def _signed_as_its_version_is(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_authorization_fits_version(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.version == "1.2" and self.sync.type == "api" and self.sync.authorization != "oauth2":
-            yield Problem(
+            yield RuleViolation(
                 "oauth2-only",
                 "OneRoster 1.2 is authorization: oauth2 only",
                 ("sync", "authorization"),
                 'write authorization: oauth2, or version: "1.1"',
             )
 
-    @rule
-    def _merged_once(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_merged_once(self, context: ValidationContext) -> Iterable[RuleViolation]:
         seen: set[str] = set()
-        for place, merged in each(self.merges, "merge"):
+        for place, merged in iter_item_values(self.merges, "merge"):
             if merged in seen:
-                yield Problem(
+                yield RuleViolation(
                     "duplicate-merge",
                     "another entry merges this sourcedId already",
                     ("merges", place, "merge"),
@@ -159,12 +168,12 @@ class OneRosterRostering(Ruled):
                 )
             seen.add(merged)
 
-    @rule
-    def _merged_in_one_step(self, known: Circumstances) -> Iterable[Problem]:
-        merged = {sourced_id: place for place, sourced_id in each(self.merges, "merge")}
-        for place, kept in each(self.merges, "keep"):
+    @mark_rule
+    def _check_no_chained_merges(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        merged = {sourced_id: place for place, sourced_id in iter_item_values(self.merges, "merge")}
+        for place, kept in iter_item_values(self.merges, "keep"):
             if merged.get(kept, place) != place:
-                yield Problem(
+                yield RuleViolation(
                     "chained-merge",
                     "keep is the merge of another entry",
                     ("merges", place, "keep"),

@@ -11,11 +11,22 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from reconciler.config.fields.addresses import WebUrl
-from reconciler.config.fields.values import HOST, Email, Host, Id, One, OneOf, Port, Positive, StoreUrl, Text
+from reconciler.config.fields.values import (
+    HOST_PATTERN,
+    Email,
+    FormatVersion,
+    Host,
+    Id,
+    OneOf,
+    Port,
+    Positive,
+    StoreUrl,
+    Text,
+)
 from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.limits import Limits
-from reconciler.config.models.partial import partial
-from reconciler.model.diagnostic import ConfigurationRefusal, error
+from reconciler.config.models.partial import make_partial_model
+from reconciler.model.diagnostic import ConfigurationRefusal, build_error
 
 DEFAULT_STORE = "sqlite:///.reconciler/store.db"
 DEFAULT_OUTBOX = ".reconciler/outbox"
@@ -97,7 +108,7 @@ class Operator(Declaration):
 if TYPE_CHECKING:
     Ceilings = Limits
 else:
-    Ceilings = partial(Limits, name="Ceilings")
+    Ceilings = make_partial_model(Limits, name="Ceilings")
 
 
 class Policy(Declaration):
@@ -107,11 +118,11 @@ class Policy(Declaration):
     """Ceilings for the customers' limits; only those that are named."""
 
 
-def _network(value: str) -> str:
+def _check_network_entry(value: str) -> str:
     try:
         ipaddress.ip_network(value)
     except ValueError:
-        if "/" in value or not re.fullmatch(HOST, value):
+        if "/" in value or not re.fullmatch(HOST_PATTERN, value):
             raise PydanticCustomError(
                 "invalid-network", "must be a host's name, an address or a network such as 10.20.0.0/16"
             ) from None
@@ -121,14 +132,14 @@ def _network(value: str) -> str:
 class Network(Declaration):
     """Hosts that are taken although they are private or speak plain http."""
 
-    allow: tuple[Annotated[Text, AfterValidator(_network)], ...] = ()
+    allow: tuple[Annotated[Text, AfterValidator(_check_network_entry)], ...] = ()
     """Names, addresses or networks such as 10.20.0.0/16; default none."""
     fetches_per_host: Positive = 2
     """As many rosters are fetched from one host at once, over all customers of a run."""
     requests_per_second: Positive | None = None
     """As many requests one host gets in a second, over all customers of a run; none: as many as it answers."""
 
-    def allows(self, host: str) -> bool:
+    def is_allowed(self, host: str) -> bool:
         """Whether a host, by name or address, is named here. Nothing is looked up."""
         name = host.strip("[]").rstrip(".").lower()
         try:
@@ -144,7 +155,7 @@ class Network(Declaration):
         return False
 
 
-def _some(value: Mapping[str, Environment]) -> Mapping[str, Environment]:
+def _check_not_empty(value: Mapping[str, Environment]) -> Mapping[str, Environment]:
     if not value:
         raise PydanticCustomError("no-environment", "must name at least one environment")
     return value
@@ -153,9 +164,9 @@ def _some(value: Mapping[str, Environment]) -> Mapping[str, Environment]:
 class Settings(Declaration):
     """What reconciler.yaml says; without the file, one environment with a store beside the customers."""
 
-    format: One = 1
+    format: FormatVersion = 1
     """The version of this file's form."""
-    environments: Annotated[dict[Id, Environment], AfterValidator(_some)] = Field(
+    environments: Annotated[dict[Id, Environment], AfterValidator(_check_not_empty)] = Field(
         default_factory=lambda: {"default": Environment()}
     )
     """Chosen by --env or RECONCILER_ENV; the first is the default."""
@@ -166,14 +177,14 @@ class Settings(Declaration):
     network: Network = Network()
     """Hosts that are taken although they are private or speak plain http."""
 
-    def environment(self, name: str | None = None) -> tuple[str, Environment]:
+    def get_environment(self, name: str | None = None) -> tuple[str, Environment]:
         """The environment of this name, or the first, with its name. Refusal where there is none."""
         chosen = name or next(iter(self.environments))
         if chosen not in self.environments:
             known = ", ".join(self.environments)
             raise ConfigurationRefusal(
                 [
-                    error(
+                    build_error(
                         "unknown-environment",
                         f"there is no environment {chosen}",
                         hint=f"known are {known}; they stand in reconciler.yaml",

@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.fields.addresses import HostKey, WebUrl, host_of, is_https, is_private, names_a_secret
+from reconciler.config.fields.addresses import (
+    PublicHostKey,
+    WebUrl,
+    find_secret_parameter,
+    get_host,
+    is_https,
+    is_private_host,
+)
 from reconciler.config.fields.secret import SecretReference
 from reconciler.config.fields.values import (
     Boolean,
@@ -20,17 +27,24 @@ from reconciler.config.fields.values import (
     OneOf,
     PageSize,
     Port,
-    RemoteFile,
+    RemotePath,
     RemoteSuffix,
     Text,
     is_pattern,
 )
-from reconciler.config.models.declaration import Circumstances, Declaration, Problem, Ruled, rule, values
+from reconciler.config.models.declaration import (
+    Declaration,
+    DeclarationWithRules,
+    RuleViolation,
+    ValidationContext,
+    iter_known_values,
+    mark_rule,
+)
 
-Period = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"], OneOf()]
+PeriodName = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"], OneOf()]
 
 
-def _manual(value: str) -> str:
+def _check_manual(value: str) -> str:
     if value != "manual":
         raise PydanticCustomError(
             "zip-is-manual", "sync type zip is always manual; frequency: auto needs sftp or api", {"whole": True}
@@ -43,16 +57,16 @@ class ZipSync(Declaration):
 
     type: Literal["zip"]
     """How the roster gets here."""
-    frequency: Annotated[Frequency, AfterValidator(_manual), WithJsonSchema({"const": "manual"})] = "manual"
+    frequency: Annotated[Frequency, AfterValidator(_check_manual), WithJsonSchema({"const": "manual"})] = "manual"
     """Always manual: a file is uploaded by a person."""
 
 
 #: Whoever fetches for longer keeps the place of all others.
-LONGEST_FETCH = timedelta(hours=24)
+MAX_FETCH_TIME = timedelta(hours=24)
 
 
-def _not_too_long(value: timedelta) -> timedelta:
-    if value > LONGEST_FETCH:
+def _check_fetch_time(value: timedelta) -> timedelta:
+    if value > MAX_FETCH_TIME:
         raise PydanticCustomError("invalid-duration", "must be at most 24h")
     return value
 
@@ -60,7 +74,7 @@ def _not_too_long(value: timedelta) -> timedelta:
 #: 24h in each unit.
 FetchTime = Annotated[
     Duration,
-    AfterValidator(_not_too_long),
+    AfterValidator(_check_fetch_time),
     WithJsonSchema(
         {
             "type": "string",
@@ -70,34 +84,34 @@ FetchTime = Annotated[
 ]
 
 
-class Scheduled(Ruled):
+class SchedulableSync(DeclarationWithRules):
     """What every roster has that can be fetched without a person."""
 
     frequency: Frequency = "manual"
     """manual: only when somebody asks for it. auto: by itself, once in each period."""
-    period: Period | None = None
+    period: PeriodName | None = None
     """How often, with frequency: auto."""
     at: Clock | None = None
     """At which time of day in the customer's time zone, with frequency: auto."""
     timeout: FetchTime = timedelta(hours=2)
     """A fetch that takes longer is given up, and nothing is compared. At most 24h."""
 
-    @rule
-    def _auto_has_a_period(self, known: Circumstances) -> Iterable[Problem]:
-        if self.frequency == "auto" and not self.has("period"):
-            yield Problem(
+    @mark_rule
+    def _check_period_for_auto(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        if self.frequency == "auto" and not self.has_value("period"):
+            yield RuleViolation(
                 "period-missing",
                 "period is missing: frequency: auto needs it",
                 ("frequency",),
                 "for example period: daily",
-                absence=True,
+                is_absence=True,
             )
 
-    @rule
-    def _manual_has_no_times(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_no_times_for_manual(self, context: ValidationContext) -> Iterable[RuleViolation]:
         for key in ("period", "at"):
-            if self.frequency == "manual" and self.has(key):
-                yield Problem(
+            if self.frequency == "manual" and self.has_value(key):
+                yield RuleViolation(
                     "period-without-auto",
                     f"{key} goes only with frequency: auto",
                     (key,),
@@ -105,7 +119,7 @@ class Scheduled(Ruled):
                 )
 
 
-class SftpSync(Scheduled):
+class SftpSync(SchedulableSync):
     """A bundle that lies on an SFTP server."""
 
     type: Literal["sftp"]
@@ -120,55 +134,55 @@ class SftpSync(Scheduled):
     """The secret that is the user's password; or give private_key."""
     private_key: SecretReference | None = None
     """The secret that is the user's private key; or give password."""
-    path: RemoteFile
+    path: RemotePath
     """The bundle's path on the server: a ZIP, a folder of CSV files, or a pattern such as /out/roster-*.zip."""
     pick: Annotated[Literal["newest", "last_by_name"], OneOf()] | None = None
     """Which of several files that fit a pattern is the roster."""
     done_marker: RemoteSuffix | None = None
     """The ending of a file that the sender puts beside the roster when it is whole, such as .done; .sha256 is also
     checked."""
-    host_key: HostKey
+    host_key: PublicHostKey
     """The server's public key, as `ssh-keyscan HOST` prints it without the host; another one is refused."""
 
-    @rule
-    def _a_pattern_says_which(self, known: Circumstances) -> Iterable[Problem]:
-        if is_pattern(self.path) and not self.has("pick"):
-            yield Problem(
+    @mark_rule
+    def _check_pick_fits_path(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        if is_pattern(self.path) and not self.has_value("pick"):
+            yield RuleViolation(
                 "pick-missing",
                 "pick is missing: path is a pattern, which several files may fit",
                 ("path",),
                 "write pick: newest or pick: last_by_name, or the path of one file",
-                absence=True,
+                is_absence=True,
             )
-        if not is_pattern(self.path) and self.has("pick"):
-            yield Problem("pick-without-pattern", "pick goes only with a path that is a pattern", ("pick",))
+        if not is_pattern(self.path) and self.has_value("pick"):
+            yield RuleViolation("pick-without-pattern", "pick goes only with a path that is a pattern", ("pick",))
 
-    @rule
-    def _one_way_to_sign_in(self, known: Circumstances) -> Iterable[Problem]:
-        given = [key for key in ("password", "private_key") if self.has(key)]
+    @mark_rule
+    def _check_one_sign_in_method(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        given = [key for key in ("password", "private_key") if self.has_value(key)]
         if not given:
-            yield Problem(
+            yield RuleViolation(
                 "password-or-key",
                 "password or private_key is missing: sync type sftp needs one of them",
                 (),
                 "for example password: {secret: sftp}",
-                absence=True,
+                is_absence=True,
             )
         if len(given) > 1:
-            yield Problem(
+            yield RuleViolation(
                 "password-or-key",
                 "password and private_key exclude each other",
                 ("private_key",),
                 "keep the one that the server asks for",
             )
 
-    @rule
-    def _host_can_be_reached(self, known: Circumstances) -> Iterable[Problem]:
-        if known.network is not None and is_private(self.host) and not known.network.allows(self.host):
-            yield _private_host("host")
+    @mark_rule
+    def _check_host(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        if context.network is not None and is_private_host(self.host) and not context.network.is_allowed(self.host):
+            yield _build_private_host_violation("host")
 
 
-class ApiSync(Scheduled):
+class ApiSync(SchedulableSync):
     """A OneRoster REST API."""
 
     type: Literal["api"]
@@ -192,48 +206,48 @@ class ApiSync(Scheduled):
     delta: Boolean = False
     """Between whole rosters, ask only for what changed. The whole is fetched at least once a week all the same."""
 
-    @rule
-    def _oauth2_asks_for_tokens(self, known: Circumstances) -> Iterable[Problem]:
-        if self.authorization == "oauth2" and not self.has("token_url"):
-            yield Problem(
+    @mark_rule
+    def _check_token_url_for_oauth2(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        if self.authorization == "oauth2" and not self.has_value("token_url"):
+            yield RuleViolation(
                 "token-url-missing",
                 "token_url is missing: authorization oauth2 needs it",
                 ("authorization",),
                 "the API's owner names the address where tokens are given out",
-                absence=True,
+                is_absence=True,
             )
 
-    @rule
-    def _oauth1_knows_no_tokens(self, known: Circumstances) -> Iterable[Problem]:
+    @mark_rule
+    def _check_no_token_keys_for_oauth1(self, context: ValidationContext) -> Iterable[RuleViolation]:
         for key in ("token_url", "scopes"):
-            if self.authorization == "oauth1" and self.has(key):
-                yield Problem("oauth2-only", f"{key} goes only with authorization: oauth2", (key,))
+            if self.authorization == "oauth1" and self.has_value(key):
+                yield RuleViolation("oauth2-only", f"{key} goes only with authorization: oauth2", (key,))
 
-    @rule
-    def _oauth2_signs_nothing(self, known: Circumstances) -> Iterable[Problem]:
-        if self.authorization == "oauth2" and self.has("signature"):
-            yield Problem("oauth1-only", "signature goes only with authorization: oauth1", ("signature",))
+    @mark_rule
+    def _check_no_signature_for_oauth2(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        if self.authorization == "oauth2" and self.has_value("signature"):
+            yield RuleViolation("oauth1-only", "signature goes only with authorization: oauth1", ("signature",))
 
-    @rule
-    def _addresses_can_be_reached(self, known: Circumstances) -> Iterable[Problem]:
-        for key, url in values(self, "url", "token_url"):
-            if url is None or known.network is None or known.network.allows(host_of(url)):
+    @mark_rule
+    def _check_address_hosts(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        for key, url in iter_known_values(self, "url", "token_url"):
+            if url is None or context.network is None or context.network.is_allowed(get_host(url)):
                 continue
             if not is_https(url):
-                yield Problem(
+                yield RuleViolation(
                     "plain-http",
                     f"{key} must begin with https://",
                     (key,),
                     "a host that speaks only plain http must be named under network: allow: in reconciler.yaml",
                 )
-            elif is_private(host_of(url)):
-                yield _private_host(key)
+            elif is_private_host(get_host(url)):
+                yield _build_private_host_violation(key)
 
-    @rule
-    def _addresses_hold_no_secret(self, known: Circumstances) -> Iterable[Problem]:
-        for key, url in values(self, "url", "token_url"):
-            if url is not None and (name := names_a_secret(url)):
-                yield Problem(
+    @mark_rule
+    def _check_no_secret_in_addresses(self, context: ValidationContext) -> Iterable[RuleViolation]:
+        for key, url in iter_known_values(self, "url", "token_url"):
+            if url is not None and (name := find_secret_parameter(url)):
+                yield RuleViolation(
                     "secret-in-url",
                     f"{key} has a parameter {name}, which looks like a secret",
                     (key,),
@@ -241,8 +255,8 @@ class ApiSync(Scheduled):
                 )
 
 
-def _private_host(key: str) -> Problem:
-    return Problem(
+def _build_private_host_violation(key: str) -> RuleViolation:
+    return RuleViolation(
         "private-host",
         f"{key} is of a private network",
         (key,),

@@ -15,20 +15,20 @@ from pydantic import BaseModel
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
-from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode, value_span
+from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode, get_value_span
 from reconciler.model.diagnostic import Span
 
-Document = Mapping[str, object]
+JsonDocument = Mapping[str, object]
 
 #: path of a list -> the key that names its items
-KEYED = {("administrators",): "username", ("lti", "platforms"): "id", ("join_links",): "role"}
+ITEM_KEY_OF_LIST_PATH = {("administrators",): "username", ("lti", "platforms"): "id", ("join_links",): "role"}
 
 
-def to_document(model: BaseModel) -> dict[str, object]:
+def build_document(model: BaseModel) -> dict[str, object]:
     """The JSON-able form of a declared model."""
     document: dict[str, object] = model.model_dump(mode="json", exclude_none=True)
-    for path, key in KEYED.items():
-        parent = _parent(document, path)
+    for path, key in ITEM_KEY_OF_LIST_PATH.items():
+        parent = _find_parent(document, path)
         items = parent.get(path[-1]) if parent is not None else None
         if parent is not None and isinstance(items, list):
             parent[path[-1]] = {item[key]: item for item in items}
@@ -37,22 +37,22 @@ def to_document(model: BaseModel) -> dict[str, object]:
     return ordered
 
 
-def customer_from_document(document: Document) -> Customer:
+def parse_customer_document(document: JsonDocument) -> Customer:
     """The customer that a document was made of."""
-    return Customer.model_validate(_with_lists(document))
+    return Customer.model_validate(_restore_lists(document))
 
 
-def community_from_document(document: Document) -> Community:
+def parse_community_document(document: JsonDocument) -> Community:
     """The community that a document was made of."""
-    return Community.model_validate(_with_lists(document))
+    return Community.model_validate(_restore_lists(document))
 
 
-def lesson_from_document(document: Document) -> Lesson:
+def parse_lesson_document(document: JsonDocument) -> Lesson:
     """The lesson that a document was made of."""
-    return Lesson.model_validate(_with_lists(document))
+    return Lesson.model_validate(_restore_lists(document))
 
 
-class Origins(Mapping[str, Span]):
+class ValueOrigins(Mapping[str, Span]):
     """Where each value of a tree was written. Looked up when it is asked for: of most documents nobody does."""
 
     __slots__ = ("_found", "_tree")
@@ -64,7 +64,7 @@ class Origins(Mapping[str, Span]):
     @property
     def _spans(self) -> dict[str, Span]:
         if self._found is None:
-            self._found = dict(_origins(self._tree, (), ""))
+            self._found = dict(_iter_origins(self._tree, (), ""))
         return self._found
 
     def __getitem__(self, path: str) -> Span:
@@ -77,38 +77,38 @@ class Origins(Mapping[str, Span]):
         return len(self._spans)
 
 
-def origins_of(tree: MappingNode) -> Origins:
+def find_origins(tree: MappingNode) -> ValueOrigins:
     """Where each value was written, by its dotted path in the document; an item of a list without ids is called by its
     place, from 0."""
-    return Origins(tree)
+    return ValueOrigins(tree)
 
 
-def _origins(node: MappingNode, path: tuple[str, ...], prefix: str) -> Iterator[tuple[str, Span]]:
+def _iter_origins(node: MappingNode, path: tuple[str, ...], prefix: str) -> Iterator[tuple[str, Span]]:
     for name, value in node.items():
         if value is None:
             continue
         dotted = prefix + name
-        yield dotted, value_span(node.places[name])
+        yield dotted, get_value_span(node.places[name])
         here = (*path, name)
         if isinstance(value, MappingNode):
-            yield from _origins(value, here, dotted + ".")
-        elif isinstance(value, SequenceNode) and here in KEYED:
+            yield from _iter_origins(value, here, dotted + ".")
+        elif isinstance(value, SequenceNode) and here in ITEM_KEY_OF_LIST_PATH:
             for item, place in zip(value, value.places, strict=True):
-                identity = _identity(item, KEYED[here])
+                identity = _get_item_id(item, ITEM_KEY_OF_LIST_PATH[here])
                 if identity is not None and isinstance(item, MappingNode):
-                    yield f"{dotted}.{identity}", value_span(place)
-                    yield from _origins(item, (*here, identity), f"{dotted}.{identity}.")
+                    yield f"{dotted}.{identity}", get_value_span(place)
+                    yield from _iter_origins(item, (*here, identity), f"{dotted}.{identity}.")
         elif isinstance(value, SequenceNode):
             for number, place in enumerate(value.places):
-                yield f"{dotted}.{number}", value_span(place)
+                yield f"{dotted}.{number}", get_value_span(place)
 
 
-def _identity(item: Node, key: str) -> str | None:
+def _get_item_id(item: Node, key: str) -> str | None:
     value = item.get(key) if isinstance(item, MappingNode) else None
     return value if isinstance(value, str) else None
 
 
-def _parent(document: dict[str, object], path: tuple[str, ...]) -> dict[str, object] | None:
+def _find_parent(document: dict[str, object], path: tuple[str, ...]) -> dict[str, object] | None:
     node = document
     for part in path[:-1]:
         below = node.get(part)
@@ -118,10 +118,10 @@ def _parent(document: dict[str, object], path: tuple[str, ...]) -> dict[str, obj
     return node
 
 
-def _with_lists(document: Document) -> dict[str, object]:
+def _restore_lists(document: JsonDocument) -> dict[str, object]:
     again = {key: dict(value) if isinstance(value, Mapping) else value for key, value in document.items()}
-    for path in KEYED:
-        parent = _parent(again, path)
+    for path in ITEM_KEY_OF_LIST_PATH:
+        parent = _find_parent(again, path)
         items = parent.get(path[-1]) if parent is not None else None
         if parent is not None and isinstance(items, Mapping):
             parent[path[-1]] = list(items.values())

@@ -10,49 +10,49 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-Model = type[BaseModel]
+ModelClass = type[BaseModel]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ModelShape:
     """models: what a mapping at the path may be (one, or several where a tag chooses).
     siblings: the tag that was left out -> the model it would choose."""
 
-    models: tuple[Model, ...]
-    siblings: Mapping[str, Model]
+    models: tuple[ModelClass, ...]
+    siblings: Mapping[str, ModelClass]
     tag: str | None = None
 
-    def keys(self) -> Mapping[str, FieldInfo]:
+    def get_fields(self) -> Mapping[str, FieldInfo]:
         return {field.alias or key: field for model in self.models for key, field in model.model_fields.items()}
 
 
-def shape_at(model: Model, path: Sequence[str | int]) -> Shape:
+def find_shape(model: ModelClass, path: Sequence[str | int]) -> ModelShape:
     """The shape at a path of pydantic's: keys, positions in lists, and tags of unions."""
-    shape = Shape((model,), {})
+    shape = ModelShape((model,), {})
     for part in path:
-        by_tag = {tag_of(each): each for each in shape.models}
+        by_tag = {get_tag(each): each for each in shape.models}
         if len(shape.models) > 1 and isinstance(part, str) and part in by_tag:
             others = {tag: each for tag, each in by_tag.items() if tag != part}
-            shape = Shape((by_tag[part],), others, part)
+            shape = ModelShape((by_tag[part],), others, part)
             continue
         if isinstance(part, int):
             continue
-        field = shape.keys().get(part)
+        field = shape.get_fields().get(part)
         if field is None:
             continue
-        shape = Shape(models_in(field.annotation), {})
+        shape = ModelShape(find_models(field.annotation), {})
     return shape
 
 
-def field_at(model: Model, path: Sequence[str | int]) -> FieldInfo | None:
+def find_field(model: ModelClass, path: Sequence[str | int]) -> FieldInfo | None:
     """The field that a path ends in; None where it ends in no key of a model."""
     keys = [place for place, part in enumerate(path) if isinstance(part, str)]
     if not keys:
         return None
-    return shape_at(model, path[: keys[-1]]).keys().get(str(path[keys[-1]]))
+    return find_shape(model, path[: keys[-1]]).get_fields().get(str(path[keys[-1]]))
 
 
-def tag_of(model: Model) -> str:
+def get_tag(model: ModelClass) -> str:
     """What chooses this model among others: the one choice of its `type` or `backend`."""
     for key in ("type", "backend"):
         if key in model.model_fields:
@@ -60,13 +60,13 @@ def tag_of(model: Model) -> str:
     return model.__name__
 
 
-def models_in(annotation: Any) -> tuple[Model, ...]:
+def find_models(annotation: Any) -> tuple[ModelClass, ...]:
     """Every model in an annotation, through optional, lists, mappings and unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return (annotation,)
     origin = get_origin(annotation)
     if origin is Annotated:
-        return models_in(get_args(annotation)[0])
+        return find_models(get_args(annotation)[0])
     if origin in (Union, UnionType, tuple, list, dict):
-        return tuple(model for each in get_args(annotation) for model in models_in(each))
+        return tuple(model for each in get_args(annotation) for model in find_models(each))
     return ()

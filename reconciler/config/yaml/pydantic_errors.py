@@ -17,23 +17,23 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.config.fields.secret import SECRET_KEYS
 from reconciler.config.fields.values import PATTERNS
-from reconciler.config.load.partial import broken_rules, near_unknown
-from reconciler.config.models.declaration import BROKEN_RULES, Circumstances, Problem
-from reconciler.config.yaml.model_keys import field_at, shape_at, tag_of
+from reconciler.config.load.partial import find_misspelled_key, find_rule_violations
+from reconciler.config.models.declaration import BROKEN_RULES, RuleViolation, ValidationContext
+from reconciler.config.yaml.model_keys import find_field, find_shape, get_tag
 from reconciler.config.yaml.reader import KEY_LIKE
-from reconciler.config.yaml.tree import MappingNode, Node, key_span, place_at, value_span
-from reconciler.model.diagnostic import Diagnostic, error
+from reconciler.config.yaml.tree import MappingNode, Node, find_place, get_key_span, get_value_span
+from reconciler.model.diagnostic import Diagnostic, build_error
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
-SAYABLE = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
+QUOTABLE_VALUE_PATTERN = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
 #: the kinds of errors of choices, numbers, days and lengths of time, where what was written helps
-SAID = frozenset(
+KINDS_THAT_SHOW_VALUE = frozenset(
     {"invalid-choice", "wrong-type", "invalid-date", "invalid-duration", "greater_than_equal", "less_than_equal"}
 )
 
 #: pydantic's type -> (our code, what the value must be; `{}` holds the facts of the error)
-TYPES: dict[str, tuple[str, str]] = {
+PYDANTIC_ERROR_TYPES: dict[str, tuple[str, str]] = {
     "string_type": ("wrong-type", "must be a text"),
     "tuple_type": ("wrong-type", "must be a list"),
     "list_type": ("wrong-type", "must be a list"),
@@ -48,7 +48,7 @@ TYPES: dict[str, tuple[str, str]] = {
 }
 
 #: (parent key, key) or key -> what to write where it is missing
-WHAT_TO_WRITE = {
+MISSING_KEY_HINTS = {
     "kind": "the first line says what the file describes: kind: customer, community, lesson or defaults",
     "host_key": "`reconciler roster probe sftp://HOST` prints it; compare it with what the server's owner says",
     "agreements": "both are needed, with the days on which the institution accepted them: "
@@ -60,7 +60,7 @@ WHAT_TO_WRITE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Excused:
+class ErrorSuppression:
     """What is not told of a document, since the files that it inherits from say it themselves. files: of which
     something is not valid. unread: one of them could not be read at all, so that anything may be missing."""
 
@@ -68,162 +68,175 @@ class Excused:
     unread: bool = False
 
 
-NOTHING_EXCUSED = Excused()
+NO_SUPPRESSION = ErrorSuppression()
 
 
-def mistakes(
+def translate_validation_errors(
     problem: ValidationError,
     tree: MappingNode,
     model: type[BaseModel],
-    known: Circumstances,
-    excused: Excused = NOTHING_EXCUSED,
+    context: ValidationContext,
+    suppression: ErrorSuppression = NO_SUPPRESSION,
 ) -> Iterator[Diagnostic]:
     """Every mistake of one document, each with its place and what to do: of its values, then of its rules."""
-    for each in _of_values(problem, tree, model, excused):
-        if each.span is None or each.span.file not in excused.files:
+    for each in _translate_value_errors(problem, tree, model, suppression):
+        if each.span is None or each.span.file not in suppression.files:
             yield each
-    for path, broken in broken_rules(model, tree, known):
-        if not (excused.unread and broken.absence):
-            yield _of_rule(broken, path, tree)
+    for path, broken in find_rule_violations(model, tree, context):
+        if not (suppression.unread and broken.is_absence):
+            yield _translate_rule_violation(broken, path, tree)
 
 
-def _of_values(
-    problem: ValidationError, tree: MappingNode, model: type[BaseModel], excused: Excused
+def _translate_value_errors(
+    problem: ValidationError, tree: MappingNode, model: type[BaseModel], suppression: ErrorSuppression
 ) -> Iterator[Diagnostic]:
     for found in problem.errors(include_input=False, include_url=False):
-        path: Path = found["loc"]
+        path: KeyPath = found["loc"]
         facts: Mapping[str, Any] = found.get("ctx", {})
         if found["type"] == BROKEN_RULES:
             continue
         if found["type"] == "missing":
-            if not _excused(path, tree, model, excused):
-                yield _missing(path, tree, model)
+            if not _is_suppressed(path, tree, model, suppression):
+                yield _describe_missing_key(path, tree, model)
         elif found["type"] == "extra_forbidden":
-            yield _unknown(path, tree, model)
+            yield _describe_unknown_key(path, tree, model)
         elif found["type"] in ("union_tag_invalid", "union_tag_not_found"):
             tag = str(facts["discriminator"]).strip("'")
-            if found["type"] == "union_tag_not_found" and _excused((*path, tag), tree, model, excused):
+            if found["type"] == "union_tag_not_found" and _is_suppressed((*path, tag), tree, model, suppression):
                 continue
-            yield _of_tag(found["type"], path, facts, tree, model)
+            yield _describe_tag_error(found["type"], path, facts, tree, model)
         else:
-            yield _of_value(found["type"], found["msg"], path, facts, tree, model)
+            yield _describe_value_error(found["type"], found["msg"], path, facts, tree, model)
 
 
-def _of_rule(broken: Problem, path: Path, tree: MappingNode) -> Diagnostic:
-    whole = path + broken.at
-    place, _, found = place_at(tree, whole)
+def _translate_rule_violation(broken: RuleViolation, path: KeyPath, tree: MappingNode) -> Diagnostic:
+    whole = path + broken.key_path
+    place, _, found = find_place(tree, whole)
     # a rule that names no key, or one that is not written, is about the thing as a whole: its key
-    at_value = bool(broken.at) and bool(found) and found[-1] == broken.at[-1]
-    return error(broken.code, broken.message, value_span(place) if at_value else key_span(place), broken.hint)
+    at_value = bool(broken.key_path) and bool(found) and found[-1] == broken.key_path[-1]
+    return build_error(
+        broken.code, broken.message, get_value_span(place) if at_value else get_key_span(place), broken.hint
+    )
 
 
-def _excused(path: Path, tree: MappingNode, model: type[BaseModel], excused: Excused) -> bool:
+def _is_suppressed(path: KeyPath, tree: MappingNode, model: type[BaseModel], suppression: ErrorSuppression) -> bool:
     """Whether a key may be missing because of a file that is inherited: it was misspelt there, or not read."""
-    if excused.unread:
+    if suppression.unread:
         return True
-    _, node, _ = place_at(tree, path[:-1])
+    _, node, _ = find_place(tree, path[:-1])
     if not isinstance(node, MappingNode):
         return False
-    meant = near_unknown(shape_at(model, path[:-1]).keys(), node, str(path[-1]))
-    return meant is not None and node.places[meant][0] in excused.files
+    meant = find_misspelled_key(find_shape(model, path[:-1]).get_fields(), node, str(path[-1]))
+    return meant is not None and node.places[meant][0] in suppression.files
 
 
-def _missing(path: Path, tree: MappingNode, model: type[BaseModel]) -> Diagnostic:
+def _describe_missing_key(path: KeyPath, tree: MappingNode, model: type[BaseModel]) -> Diagnostic:
     key = str(path[-1])
-    place, _, found = place_at(tree, path)
-    tag = shape_at(model, path[:-1]).tag
-    field = field_at(model, path)
-    hint = WHAT_TO_WRITE.get(key) or (field.description if field else None)
+    place, _, found = find_place(tree, path)
+    tag = find_shape(model, path[:-1]).tag
+    field = find_field(model, path)
+    hint = MISSING_KEY_HINTS.get(key) or (field.description if field else None)
     if found and found[-1] == key:
-        return error("missing-key", f"{key} is needed, and is unset here", key_span(place), hint)
-    needs = f": {_tag_key(tree, path[:-1])} {tag} needs it" if tag else ""
-    return error("missing-key", f"{key} is missing{needs}", key_span(place), hint)
+        return build_error("missing-key", f"{key} is needed, and is unset here", get_key_span(place), hint)
+    needs = f": {_format_tag_key(tree, path[:-1])} {tag} needs it" if tag else ""
+    return build_error("missing-key", f"{key} is missing{needs}", get_key_span(place), hint)
 
 
-def _tag_key(tree: MappingNode, path: Path) -> str:
-    _, _, found = place_at(tree, path)
+def _format_tag_key(tree: MappingNode, path: KeyPath) -> str:
+    _, _, found = find_place(tree, path)
     names = [part for part in found if isinstance(part, str)]
     return f"{names[-1]} type" if names else "type"
 
 
-def _unknown(path: Path, tree: MappingNode, model: type[BaseModel]) -> Diagnostic:
-    place, _, found = place_at(tree, path)
+def _describe_unknown_key(path: KeyPath, tree: MappingNode, model: type[BaseModel]) -> Diagnostic:
+    place, _, found = find_place(tree, path)
     key = str(path[-1])
-    where = key_span(place)
-    if _is_secret(found[:-1]) or not KEY_LIKE.fullmatch(key):
-        return error("unknown-key", "unknown key", where, "this key means nothing here")
-    shape = shape_at(model, path[:-1])
+    where = get_key_span(place)
+    if _is_secret_path(found[:-1]) or not KEY_LIKE.fullmatch(key):
+        return build_error("unknown-key", "unknown key", where, "this key means nothing here")
+    shape = find_shape(model, path[:-1])
     owners = [tag for tag, sibling in shape.siblings.items() if key in sibling.model_fields]
     if owners:
-        of = _tag_key(tree, path[:-1])
-        return error(
+        of = _format_tag_key(tree, path[:-1])
+        return build_error(
             "key-of-another-type",
             f"{key} belongs to {of} {' and '.join(owners)}, not to {shape.tag}",
             where,
             f"leave it out, or change type to {' or '.join(owners)}",
         )
-    near = get_close_matches(key, shape.keys(), n=1)
-    hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(sorted(shape.keys()))
-    return error("unknown-key", f"unknown key {key}", where, hint)
+    near = get_close_matches(key, shape.get_fields(), n=1)
+    hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(sorted(shape.get_fields()))
+    return build_error("unknown-key", f"unknown key {key}", where, hint)
 
 
-def _of_tag(kind: str, path: Path, facts: Mapping[str, Any], tree: MappingNode, model: type[BaseModel]) -> Diagnostic:
-    choices = [tag_of(each) for each in shape_at(model, path).models]
-    key = str(facts["discriminator"]).strip("'")
-    place, node, _ = place_at(tree, path)
-    if isinstance(node, MappingNode) and key in node:
-        return _choice(key, choices, (*path, key), tree, None)
-    return error("missing-key", f"{key} is missing", key_span(place), f"one of {', '.join(choices)}")
-
-
-def _of_value(
-    kind: str, words: str, path: Path, facts: Mapping[str, Any], tree: MappingNode, model: type[BaseModel]
+def _describe_tag_error(
+    kind: str, path: KeyPath, facts: Mapping[str, Any], tree: MappingNode, model: type[BaseModel]
 ) -> Diagnostic:
-    place, node, found = place_at(tree, path)
-    field = field_at(model, path)
+    choices = [get_tag(each) for each in find_shape(model, path).models]
+    key = str(facts["discriminator"]).strip("'")
+    place, node, _ = find_place(tree, path)
+    if isinstance(node, MappingNode) and key in node:
+        return _describe_invalid_choice(key, choices, (*path, key), tree, None)
+    return build_error("missing-key", f"{key} is missing", get_key_span(place), f"one of {', '.join(choices)}")
+
+
+def _describe_value_error(
+    kind: str, words: str, path: KeyPath, facts: Mapping[str, Any], tree: MappingNode, model: type[BaseModel]
+) -> Diagnostic:
+    place, node, found = find_place(tree, path)
+    field = find_field(model, path)
     if kind == "invalid-choice":
-        return _choice(_name(found), facts["choices"], path, tree, field.description if field else None)
+        return _describe_invalid_choice(
+            _format_name(found), facts["choices"], path, tree, field.description if field else None
+        )
     if kind == "string_pattern_mismatch":
         code, must = PATTERNS[facts["pattern"]]
-    elif kind in TYPES:
-        code, must = TYPES[kind][0], TYPES[kind][1].format(**facts)
+    elif kind in PYDANTIC_ERROR_TYPES:
+        code, must = PYDANTIC_ERROR_TYPES[kind][0], PYDANTIC_ERROR_TYPES[kind][1].format(**facts)
     else:
         code, must = kind, words
     if facts.get("whole"):
-        return error(code, must, value_span(place))
-    return error(code, f"{_name(found)} {must}{_got(kind, found, node)}", value_span(place), _hint(code, node))
+        return build_error(code, must, get_value_span(place))
+    return build_error(
+        code,
+        f"{_format_name(found)} {must}{_format_written_value(kind, found, node)}",
+        get_value_span(place),
+        _find_hint(code, node),
+    )
 
 
-def _choice(name: str, choices: Sequence[str], path: Path, tree: MappingNode, description: str | None) -> Diagnostic:
-    place, node, found = place_at(tree, path)
-    got = _got("invalid-choice", found, node)
+def _describe_invalid_choice(
+    name: str, choices: Sequence[str], path: KeyPath, tree: MappingNode, description: str | None
+) -> Diagnostic:
+    place, node, found = find_place(tree, path)
+    got = _format_written_value("invalid-choice", found, node)
     cutoff = 0.4 if len(choices) <= 6 else 0.6
     near = get_close_matches(node.lower(), choices, n=1, cutoff=cutoff) if got and isinstance(node, str) else []
     hint = " ".join(filter(None, [f"did you mean {near[0]}?" if near else "", description or ""]))
     must = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
-    return error("invalid-choice", f"{name} must be {must}{got}", value_span(place), hint or None)
+    return build_error("invalid-choice", f"{name} must be {must}{got}", get_value_span(place), hint or None)
 
 
-def _hint(code: str, node: Node) -> str | None:
+def _find_hint(code: str, node: Node) -> str | None:
     if code == "wrong-type" and isinstance(node, str) and node.lower() in ("yes", "no", "on", "off"):
         return f"in YAML 1.2 {node} is a text; write true or false"
     if code == "invalid-host-key":
-        return WHAT_TO_WRITE["host_key"]
+        return MISSING_KEY_HINTS["host_key"]
     if code == "invalid-timezone" and isinstance(node, str):
-        return _near_timezone(node)
+        return _suggest_timezone(node)
     return None
 
 
-def _near_timezone(given: str) -> str | None:
+def _suggest_timezone(value: str) -> str | None:
     """By the whole name, or by the city alone."""
-    wanted = given.strip().lower().replace(" ", "_")
+    wanted = value.strip().lower().replace(" ", "_")
     zones = sorted(available_timezones())
     names = {zone.rpartition("/")[2].lower(): zone for zone in zones} | {zone.lower(): zone for zone in zones}
     near = get_close_matches(wanted, names, n=1, cutoff=0.8)
     return f"did you mean {names[near[0]]}?" if near else None
 
 
-def _name(found: Path) -> str:
+def _format_name(found: KeyPath) -> str:
     """`name`, or `protect item 2`; the document itself where the path is empty."""
     names = [part for part in found if isinstance(part, str)]
     if not names:
@@ -231,11 +244,16 @@ def _name(found: Path) -> str:
     return f"{names[-1]} item {found[-1] + 1}" if isinstance(found[-1], int) else names[-1]
 
 
-def _got(kind: str, found: Path, node: Node) -> str:
-    if kind not in SAID or _is_secret(found) or not isinstance(node, str) or not SAYABLE.fullmatch(node):
+def _format_written_value(kind: str, found: KeyPath, node: Node) -> str:
+    if (
+        kind not in KINDS_THAT_SHOW_VALUE
+        or _is_secret_path(found)
+        or not isinstance(node, str)
+        or not QUOTABLE_VALUE_PATTERN.fullmatch(node)
+    ):
         return ""
     return f" (got {node})"
 
 
-def _is_secret(found: Path) -> bool:
+def _is_secret_path(found: KeyPath) -> bool:
     return any(part in SECRET_KEYS for part in found)

@@ -23,8 +23,8 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.config.yaml.tree import MappingNode, Mark, Node, Place, SequenceNode, key_span, value_span
-from reconciler.model.diagnostic import Diagnostic, Span, error
+from reconciler.config.yaml.tree import MappingNode, Mark, Node, Place, SequenceNode, get_key_span, get_value_span
+from reconciler.model.diagnostic import Diagnostic, Span, build_error
 
 try:
     from _ruamel_yaml import CParser  # ruamel.yaml.clib; never clibz or pure Python, which are slower by far
@@ -40,19 +40,19 @@ KEY_LIKE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def read(data: bytes, file: str) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
+def read_yaml(data: bytes, file: str) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
     """The document of one file; None where there is none that could be looked at further."""
     if len(data) > MAX_BYTES:
-        return None, (too_large(file),)
+        return None, (build_too_large_error(file),)
     try:
         text = data.decode("utf-8").removeprefix(BOM)
     except UnicodeDecodeError as problem:
-        return None, (_not_utf8(data, problem.start, file),)
-    return _Reading(text, file).document()
+        return None, (_build_not_utf8_error(data, problem.start, file),)
+    return _TreeReader(text, file).read_document()
 
 
-def too_large(file: str) -> Diagnostic:
-    return error(
+def build_too_large_error(file: str) -> Diagnostic:
+    return build_error(
         "file-too-large",
         f"the file is larger than {MAX_BYTES:,} bytes",
         Span(file),
@@ -60,9 +60,9 @@ def too_large(file: str) -> Diagnostic:
     )
 
 
-def _not_utf8(data: bytes, offset: int, file: str) -> Diagnostic:
+def _build_not_utf8_error(data: bytes, offset: int, file: str) -> Diagnostic:
     line = data.count(b"\n", 0, offset) + 1
-    return error(
+    return build_error(
         "not-utf8",
         f"byte {offset} (counted from 0) is not UTF-8",
         Span(file, line, offset - data.rfind(b"\n", 0, offset)),
@@ -70,7 +70,7 @@ def _not_utf8(data: bytes, offset: int, file: str) -> Diagnostic:
     )
 
 
-class _Reading:
+class _TreeReader:
     """The reading of one text."""
 
     def __init__(self, text: str, file: str) -> None:
@@ -79,66 +79,68 @@ class _Reading:
         self._found: list[Diagnostic] = []
         self._next = CParser(text).get_event
 
-    def document(self) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
+    def read_document(self) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
         tree: MappingNode | None = None
         try:
-            tree = self._only_document()
+            tree = self._read_single_document()
         except MarkedYAMLError as problem:
-            self._found.append(self._syntax(problem))
+            self._found.append(self._describe_syntax_error(problem))
         except YAMLError:
-            self._found.append(self._not_printable())
+            self._found.append(self._describe_control_character())
         return tree, tuple(self._found)
 
-    def _only_document(self) -> MappingNode | None:
+    def _read_single_document(self) -> MappingNode | None:
         self._next()  # the start of the stream
         if isinstance(self._next(), StreamEndEvent):
-            self._note("empty-file", "the file is empty", Span(self._file, 1, 1))
+            self._add_error("empty-file", "the file is empty", Span(self._file, 1, 1))
             return None
         event = self._next()
         place: Place = (self._file, event.start_mark, event.start_mark)
-        node = self._node(event, place, 0)
+        node = self._read_node(event, place, 0)
         self._next()  # the end of the document
         after = self._next()
         if isinstance(after, DocumentStartEvent):
-            self._note(
+            self._add_error(
                 "several-documents",
                 "a second document begins here",
-                _span(self._file, after.start_mark),
+                _make_span(self._file, after.start_mark),
                 "one file holds one document: put the second into a file of its own",
             )
             return None
         if isinstance(node, MappingNode):
             return node
         if node is None:
-            self._note("empty-file", "the file says nothing", value_span(place))
+            self._add_error("empty-file", "the file says nothing", get_value_span(place))
         elif not self._found:
-            self._note("wrong-type", "the document must be a mapping", value_span(place), "begin with `kind: …`")
+            self._add_error(
+                "wrong-type", "the document must be a mapping", get_value_span(place), "begin with `kind: …`"
+            )
         return None
 
-    def _node(self, event: Any, place: Place, depth: int) -> Node:
+    def _read_node(self, event: Any, place: Place, depth: int) -> Node:
         if type(event) is ScalarEvent:
             if event.ctag is not None or event.anchor is not None:
-                self._decorated(event)
+                self._report_anchor_and_tag(event)
             value: str = event.value
             return None if value in NULLS and event.implicit[0] else value
         if depth >= MAX_DEPTH:
             raise MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH}", problem_mark=event.start_mark)
         if type(event) is MappingStartEvent:
-            return self._mapping(event, place, depth)
+            return self._read_mapping(event, place, depth)
         if type(event) is SequenceStartEvent:
-            return self._sequence(event, place, depth)
+            return self._read_sequence(event, place, depth)
         if type(event) is AliasEvent:
-            self._note(
+            self._add_error(
                 "alias",
                 "an alias (*) is not allowed: every value is written where it is used",
-                _span(self._file, event.start_mark),
+                _make_span(self._file, event.start_mark),
                 "what several customers share belongs in defaults.yaml; a text that begins with * needs quotes",
             )
         return None
 
-    def _mapping(self, start: Any, place: Place, depth: int) -> MappingNode:
+    def _read_mapping(self, start: Any, place: Place, depth: int) -> MappingNode:
         if start.ctag is not None or start.anchor is not None:
-            self._decorated(start)
+            self._report_anchor_and_tag(start)
         node = MappingNode(place)
         places = node.places
         file = self._file
@@ -153,70 +155,72 @@ class _Reading:
                 text = event.value
                 key: Node = None if text in NULLS and event.implicit[0] else text
             else:
-                key = self._node(event, (file, mark, mark), depth + 1)
+                key = self._read_node(event, (file, mark, mark), depth + 1)
             event = following()
             value_place: Place = (file, mark, event.start_mark)
             if type(event) is ScalarEvent and event.ctag is None and event.anchor is None:
                 text = event.value
                 value: Node = None if text in NULLS and event.implicit[0] else text
             else:
-                value = self._node(event, value_place, depth + 1)
+                value = self._read_node(event, value_place, depth + 1)
             if not isinstance(key, str):
-                self._note("key-not-text", "a key must be a text", _span(file, mark))
+                self._add_error("key-not-text", "a key must be a text", _make_span(file, mark))
             elif key == "<<":
-                self._note(
+                self._add_error(
                     "merge-key",
                     "a merge key (<<) is not allowed: every value is written where it is used",
-                    _span(file, mark),
+                    _make_span(file, mark),
                     "what several customers share belongs in defaults.yaml",
                 )
             elif key in places:
                 named = f" {key}" if KEY_LIKE.fullmatch(key) else ""
-                first = key_span(places[key])
-                self._note(
+                first = get_key_span(places[key])
+                self._add_error(
                     "duplicate-key",
                     f"duplicate key{named}; it is set in line {first.line} already",
-                    _span(file, mark),
+                    _make_span(file, mark),
                     "keep one of the two",
                 )
             else:
                 places[key] = value_place
                 node[key] = value
 
-    def _sequence(self, start: Any, place: Place, depth: int) -> SequenceNode:
+    def _read_sequence(self, start: Any, place: Place, depth: int) -> SequenceNode:
         if start.ctag is not None or start.anchor is not None:
-            self._decorated(start)
+            self._report_anchor_and_tag(start)
         node = SequenceNode(place)
         while True:
             event = self._next()
             if type(event) is SequenceEndEvent:
                 return node
             item: Place = (self._file, event.start_mark, event.start_mark)
-            node.append(self._node(event, item, depth + 1))
+            node.append(self._read_node(event, item, depth + 1))
             node.places.append(item)
 
-    def _decorated(self, event: Any) -> None:
-        where = _span(self._file, event.start_mark)
+    def _report_anchor_and_tag(self, event: Any) -> None:
+        where = _make_span(self._file, event.start_mark)
         if event.anchor is not None:
-            self._note(
+            self._add_error(
                 "anchor",
                 "an anchor (&) is not allowed",
                 where,
                 "what several customers share belongs in defaults.yaml; a text that begins with & needs quotes",
             )
         if event.tag is not None:
-            self._note("tag", "a tag (!) is not allowed", where, "leave it out; a text that begins with ! needs quotes")
+            self._add_error(
+                "tag", "a tag (!) is not allowed", where, "leave it out; a text that begins with ! needs quotes"
+            )
 
-    def _syntax(self, problem: MarkedYAMLError) -> Diagnostic:
+    def _describe_syntax_error(self, problem: MarkedYAMLError) -> Diagnostic:
         """The parser's own words hold none of the text; what they mean by a tab they do not say."""
         mark = problem.problem_mark
         if mark is None:
-            return error("yaml-syntax", str(problem.problem), Span(self._file))
-        where = _span(self._file, mark)
+            return build_error("yaml-syntax", str(problem.problem), Span(self._file))
+        where = _make_span(self._file, mark)
         lines = self._text.split("\n", mark.line + 1)
         line = lines[mark.line] if mark.line < len(lines) else ""
         if "\t" in line[: len(line) - len(line.lstrip())]:
-            return error("tab-indentation", "a tab is used as indentation", where, "indent with spaces")
+            return build_error("tab-indentation", "a tab is used as indentation", where, "indent with spaces")
         hint = None
         if line[mark.column : mark.column + 1] in ("@", "`", "%"):
             hint = f"a text that begins with {line[mark.column]} needs quotes"
@@ -227,23 +231,23 @@ class _Reading:
         message = str(problem.problem)
         if problem.context and problem.context_mark is not None:
             message += f" ({problem.context} that begins in line {problem.context_mark.line + 1})"
-        return error("yaml-syntax", message, where, hint)
+        return build_error("yaml-syntax", message, where, hint)
 
-    def _not_printable(self) -> Diagnostic:
+    def _describe_control_character(self) -> Diagnostic:
         match = NOT_PRINTABLE.search(self._text)
         offset = match.start() if match else 0
         line = self._text.count("\n", 0, offset) + 1
         column = offset - self._text.rfind("\n", 0, offset)
-        return error(
+        return build_error(
             "control-character",
             f"the character U+{ord(self._text[offset]):04X} is not allowed in YAML",
             Span(self._file, line, column),
             "delete it",
         )
 
-    def _note(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
-        self._found.append(error(code, message, span, hint))
+    def _add_error(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
+        self._found.append(build_error(code, message, span, hint))
 
 
-def _span(file: str, mark: Mark) -> Span:
+def _make_span(file: str, mark: Mark) -> Span:
     return Span(file, mark.line + 1, mark.column + 1)

@@ -47,17 +47,17 @@ class SequenceNode(list[Node]):
         self.places: list[Place] = []
 
 
-def key_span(place: Place) -> Span:
+def get_key_span(place: Place) -> Span:
     file, key, _ = place
     return Span(file, key.line + 1, key.column + 1)
 
 
-def value_span(place: Place) -> Span:
+def get_value_span(place: Place) -> Span:
     file, _, value = place
     return Span(file, value.line + 1, value.column + 1)
 
 
-def place_at(tree: MappingNode, path: tuple[str | int, ...]) -> tuple[Place, Node, tuple[str | int, ...]]:
+def find_place(tree: MappingNode, path: tuple[str | int, ...]) -> tuple[Place, Node, tuple[str | int, ...]]:
     """The deepest known place on a path, what stands there, and the part of the path that was found.
 
     Parts that are not in the tree (the tag of a union, a key that is missing) are passed over.

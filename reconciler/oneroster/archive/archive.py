@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, build_warning
 
 MOST_CSV_MEMBERS = 64
 MOST_MEMBERS = 1_000
@@ -55,11 +55,11 @@ NESTED = (".zip", ".7z", ".rar", ".gz", ".tar", ".tgz", ".bz2", ".xz")
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveMember:
     """name: without the folder that all CSV files share. compressed: its length in the archive."""
 
     name: str
-    compressed: int
+    size_in_archive: int
     entry: zipfile.ZipInfo
 
 
@@ -70,11 +70,13 @@ class Archive:
         """Raises Refusal. `name` is shown to people; the stream stays the caller's to close."""
         self.name = name
         self._unpacked = 0
-        self._source = Metered(stream, MOST_DIRECTORY)
-        self._zip = _open(self._source, name)
+        self._source = ReadMeter(stream, MOST_DIRECTORY)
+        self._zip = _open_zip(self._source, name)
         self._source.allowed = None
         entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
-        problems = list(_problems(entries, name)) or list(_layout_problems(entries, stream, self._zip.start_dir, name))
+        problems = list(_find_directory_problems(entries, name)) or list(
+            _find_layout_problems(entries, stream, self._zip.start_dir, name)
+        )
         if problems:
             raise Refusal(problems)
         noise = [entry for entry in entries if NOISE.search(entry.filename)]
@@ -82,13 +84,15 @@ class Archive:
         csv_files = [entry for entry in members if entry.filename.lower().endswith(".csv")]
         nested = [entry.filename for entry in members if entry.filename.lower().endswith(NESTED)]
         if nested:
-            raise Refusal([_nested(nested, name)])
-        folder = _common_folder(csv_files, name)
-        self.members = tuple(Member(entry.filename[len(folder) :], entry.compress_size, entry) for entry in csv_files)
+            raise Refusal([_make_nested_error(nested, name)])
+        folder = _find_common_folder(csv_files, name)
+        self.members = tuple(
+            ArchiveMember(entry.filename[len(folder) :], entry.compress_size, entry) for entry in csv_files
+        )
         others = [entry.filename for entry in members if entry not in csv_files]
-        self.diagnostics = tuple(_remarks(folder, [entry.filename for entry in noise], others, name))
+        self.diagnostics = tuple(_build_diagnostics(folder, [entry.filename for entry in noise], others, name))
 
-    def chunks(self, member: Member) -> Iterator[bytes]:
+    def iter_chunks(self, member: ArchiveMember) -> Iterator[bytes]:
         """Its bytes in pieces. Raises Refusal where it is damaged, or unpacks to more than a roster can be."""
         length = since = 0
         taken = self._source.taken
@@ -98,25 +102,27 @@ class Archive:
                     length += len(chunk)
                     since += len(chunk)
                     self._unpacked += len(chunk)
-                    if length > RATIO_FROM and length > MOST_RATIO * member.compressed:
-                        raise Refusal([_too_tight(member.name, self.name)])
+                    if length > RATIO_FROM and length > MOST_RATIO * member.size_in_archive:
+                        raise Refusal([_make_ratio_error(member.name, self.name)])
                     if since > RATIO_WINDOW:
                         if since > MOST_RATIO * (self._source.taken - taken):
-                            raise Refusal([_too_tight(member.name, self.name)])
+                            raise Refusal([_make_ratio_error(member.name, self.name)])
                         since, taken = 0, self._source.taken
                     if self._unpacked > MOST_BYTES:
-                        raise Refusal([_too_large(member.name, self.name)])
+                        raise Refusal([_make_size_error(member.name, self.name)])
                     yield chunk
             if length != member.entry.file_size:
                 raise EOFError
         except DAMAGE as damage:
-            raise Refusal([_damaged(member.name, self.name)]) from damage
+            raise Refusal([_make_damage_error(member.name, self.name)]) from damage
 
-    def read(self, member: Member, watch: Callable[[bytes], object] | None = None, most: int | None = None) -> bytes:
+    def read(
+        self, member: ArchiveMember, watch: Callable[[bytes], object] | None = None, most: int | None = None
+    ) -> bytes:
         """All of it, or a little more than the first `most` bytes. watch: is given every piece as it comes, and may
         raise Refusal. Raises Refusal as `chunks` does."""
         sink = io.BytesIO()
-        for chunk in self.chunks(member):
+        for chunk in self.iter_chunks(member):
             if watch is not None:
                 watch(chunk)
             sink.write(chunk)
@@ -125,12 +131,12 @@ class Archive:
         return sink.getvalue()
 
 
-class Metered:
+class ReadMeter:
     """A file that counts what is read of it, and reads no more than is allowed at the moment (None: anything)."""
 
-    def __init__(self, stream: BinaryIO, allowed: int | None = None) -> None:
+    def __init__(self, stream: BinaryIO, limit: int | None = None) -> None:
         self.taken = 0
-        self.allowed = allowed
+        self.allowed = limit
         self.seek, self.tell, self.seekable, self.close = stream.seek, stream.tell, stream.seekable, stream.close
         self._stream = stream
 
@@ -147,40 +153,40 @@ class _DirectoryTooLarge(Exception):  # noqa: N818 - becomes a diagnostic
     """The archive's directory is larger than any roster's."""
 
 
-def _open(stream: Metered, name: str) -> zipfile.ZipFile:
+def _open_zip(stream: ReadMeter, name: str) -> zipfile.ZipFile:
     start = stream.read(4)
     if not start:
-        raise Refusal([error("empty-file", "the file is empty (0 bytes)", Span(name), "send it again")])
+        raise Refusal([build_error("empty-file", "the file is empty (0 bytes)", Span(name), "send it again")])
     try:
         return zipfile.ZipFile(cast(IO[bytes], stream))
     except _DirectoryTooLarge as problem:
-        raise Refusal([_too_many("more files than can be listed", name)]) from problem
+        raise Refusal([_make_count_error("more files than can be listed", name)]) from problem
     except (OSError, *DAMAGE) as problem:
         if start.startswith(b"PK\x03\x04"):
-            refusal = error(
+            refusal = build_error(
                 "truncated-archive",
                 "the archive is incomplete: its end is missing or damaged",
                 Span(name),
                 "the upload was probably cut off; send the file again",
             )
         else:
-            refusal = error(
+            refusal = build_error(
                 "not-a-zip", "this is not a ZIP archive", Span(name), "pack the CSV files into one ZIP file"
             )
         raise Refusal([refusal]) from problem
 
 
-def _problems(entries: Sequence[zipfile.ZipInfo], name: str) -> Iterator[Diagnostic]:
+def _find_directory_problems(entries: Sequence[zipfile.ZipInfo], name: str) -> Iterator[Diagnostic]:
     """Everything in the archive's directory that a roster never has."""
     where = Span(name)
     csv_count = sum(entry.filename.lower().endswith(".csv") for entry in entries)
     if len(entries) > MOST_MEMBERS or csv_count > MOST_CSV_MEMBERS:
-        yield _too_many(f"{len(entries):,} files, {csv_count:,} of them CSV", name)
+        yield _make_count_error(f"{len(entries):,} files, {csv_count:,} of them CSV", name)
         return
     for entry in entries:
-        shown = _shown(entry.filename)
+        shown = _format_name(entry.filename)
         if UNSAFE_NAME.search(entry.orig_filename) or len(entry.filename) > MOST_NAME_LENGTH:
-            yield error(
+            yield build_error(
                 "unsafe-member-name",
                 f"the name {shown} leads out of the archive or cannot be a file's name",
                 where,
@@ -188,43 +194,50 @@ def _problems(entries: Sequence[zipfile.ZipInfo], name: str) -> Iterator[Diagnos
             )
         mode = entry.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            yield error(
+            yield build_error(
                 "not-a-regular-file", f"{shown} is a link or a device, not a file", where, "pack the file itself"
             )
         if entry.flag_bits & ENCRYPTED_FLAG or entry.compress_type == AES:
-            yield error("encrypted-member", f"{shown} is protected by a password", where, "pack it without a password")
+            yield build_error(
+                "encrypted-member", f"{shown} is protected by a password", where, "pack it without a password"
+            )
         elif entry.compress_type not in METHODS:
-            yield error("unknown-compression", f"{shown} is packed in an unusual way", where, "pack it as ordinary ZIP")
+            yield build_error(
+                "unknown-compression", f"{shown} is packed in an unusual way", where, "pack it as ordinary ZIP"
+            )
     spellings = Counter(entry.filename.lower() for entry in entries)
     for folded in sorted(folded for folded, count in spellings.items() if count > 1):
-        both = " and ".join(_shown(entry.filename) for entry in entries if entry.filename.lower() == folded)
-        yield error("duplicate-member", f"the archive holds {both}", where, "keep one of them")
+        both = " and ".join(_format_name(entry.filename) for entry in entries if entry.filename.lower() == folded)
+        yield build_error("duplicate-member", f"the archive holds {both}", where, "keep one of them")
     # What an archive says of itself is no proof that it is harmless, but enough to refuse it before it is unpacked.
     used = [entry for entry in entries if entry.filename.lower().endswith(".csv")]
     for entry in used:
         if entry.file_size > RATIO_FROM and entry.file_size > MOST_RATIO * entry.compress_size:
-            yield _too_tight(entry.filename, name)
+            yield _make_ratio_error(entry.filename, name)
     if sum(entry.file_size for entry in used) > MOST_BYTES:
-        yield _too_large(max(used, key=lambda entry: entry.file_size).filename, name)
+        yield _make_size_error(max(used, key=lambda entry: entry.file_size).filename, name)
 
 
-def _layout_problems(
+def _find_layout_problems(
     entries: Sequence[zipfile.ZipInfo], stream: BinaryIO, directory_at: int, name: str
 ) -> Iterator[Diagnostic]:
     """Members that share bytes with each other or with the directory, by where each of them says its bytes begin."""
     ends = directory_at
     for entry in sorted(entries, key=lambda entry: entry.header_offset, reverse=True):
-        begin = _begin(stream, entry.header_offset, directory_at)
+        begin = _locate_data(stream, entry.header_offset, directory_at)
         if begin is None:
-            yield _damaged(entry.filename, name)
+            yield _make_damage_error(entry.filename, name)
         elif begin + entry.compress_size > ends:
-            yield error(
-                "overlapping-members", f"{_shown(entry.filename)} overlaps another member", Span(name), "pack it again"
+            yield build_error(
+                "overlapping-members",
+                f"{_format_name(entry.filename)} overlaps another member",
+                Span(name),
+                "pack it again",
             )
         ends = min(ends, entry.header_offset)
 
 
-def _begin(stream: BinaryIO, header_at: int, directory_at: int) -> int | None:
+def _locate_data(stream: BinaryIO, header_at: int, directory_at: int) -> int | None:
     """Where a member's bytes begin, behind its own header; None where it has none."""
     if not 0 <= header_at <= directory_at - LOCAL_HEADER.size:
         return None
@@ -236,14 +249,14 @@ def _begin(stream: BinaryIO, header_at: int, directory_at: int) -> int | None:
     return header_at + LOCAL_HEADER.size + name_length + extra_length if signature == b"PK\x03\x04" else None
 
 
-def _common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
+def _find_common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
     """The folder that all CSV files are in, with its slash; empty where they are at the root."""
     folders = sorted({posixpath.dirname(entry.filename) for entry in csv_files})
     if len(folders) > 1:
-        listed = ", ".join(_shown(folder) if folder else "the root" for folder in folders[:10])
+        listed = ", ".join(_format_name(folder) if folder else "the root" for folder in folders[:10])
         raise Refusal(
             [
-                error(
+                build_error(
                     "several-folders",
                     f"the CSV files are in {len(folders):,} places: {listed}",
                     Span(name),
@@ -254,56 +267,56 @@ def _common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
     return f"{folders[0]}/" if folders and folders[0] else ""
 
 
-def _nested(names: Sequence[str], name: str) -> Diagnostic:
+def _make_nested_error(names: Sequence[str], name: str) -> Diagnostic:
     """Nobody can tell which of them is the roster, and an archive in an archive is how bombs are built."""
-    return error(
+    return build_error(
         "nested-archive",
-        f"{_listed(names)} inside the archive: it was not looked into",
+        f"{_format_names(names)} inside the archive: it was not looked into",
         Span(name),
         "if the files are in it, send that one alone; else leave it out",
     )
 
 
-def _remarks(folder: str, noise: Sequence[str], others: Sequence[str], name: str) -> Iterator[Diagnostic]:
+def _build_diagnostics(folder: str, noise: Sequence[str], others: Sequence[str], name: str) -> Iterator[Diagnostic]:
     where = Span(name)
     if folder:
-        yield warning(
+        yield build_warning(
             "folder-in-archive",
-            f"the files are inside the folder {_shown(folder)}",
+            f"the files are inside the folder {_format_name(folder)}",
             where,
             "the standard wants them at the root of the archive",
         )
     if others:
-        yield info("ignored-file", f"ignored, as no CSV: {_listed(others)}", where)
+        yield build_info("ignored-file", f"ignored, as no CSV: {_format_names(others)}", where)
     if noise:
-        yield info("ignored-file", f"ignored, as made by an operating system: {_listed(noise)}", where)
+        yield build_info("ignored-file", f"ignored, as made by an operating system: {_format_names(noise)}", where)
 
 
-def _too_tight(member: str, name: str) -> Diagnostic:
-    return _bomb(member, f"more than {MOST_RATIO} times its packed size", name)
+def _make_ratio_error(member: str, name: str) -> Diagnostic:
+    return _make_bomb_error(member, f"more than {MOST_RATIO} times its packed size", name)
 
 
-def _too_large(member: str, name: str) -> Diagnostic:
-    return _bomb(member, f"more than {MOST_BYTES // 1024**3} GiB in all", name)
+def _make_size_error(member: str, name: str) -> Diagnostic:
+    return _make_bomb_error(member, f"more than {MOST_BYTES // 1024**3} GiB in all", name)
 
 
-def _bomb(member: str, how: str, name: str) -> Diagnostic:
-    return error(
-        "unpacks-too-large", f"{_shown(member)} unpacks to {how}", Span(name), "this is no roster; pack it again"
+def _make_bomb_error(member: str, how: str, name: str) -> Diagnostic:
+    return build_error(
+        "unpacks-too-large", f"{_format_name(member)} unpacks to {how}", Span(name), "this is no roster; pack it again"
     )
 
 
-def _damaged(member: str, name: str) -> Diagnostic:
-    return error(
+def _make_damage_error(member: str, name: str) -> Diagnostic:
+    return build_error(
         "damaged-archive",
-        f"{_shown(member)} is damaged: it does not unpack to what was packed",
+        f"{_format_name(member)} is damaged: it does not unpack to what was packed",
         Span(name),
         "the file was changed or cut off on its way; send it again",
     )
 
 
-def _too_many(what: str, name: str) -> Diagnostic:
-    return error(
+def _make_count_error(what: str, name: str) -> Diagnostic:
+    return build_error(
         "too-many-members",
         f"the archive holds {what}; {MOST_MEMBERS:,} files, {MOST_CSV_MEMBERS} of them CSV, are the most a roster has",
         Span(name),
@@ -311,12 +324,12 @@ def _too_many(what: str, name: str) -> Diagnostic:
     )
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(_shown(name) for name in names[:5])
+def _format_names(names: Sequence[str]) -> str:
+    shown = ", ".join(_format_name(name) for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"
 
 
-def _shown(name: str) -> str:
+def _format_name(name: str) -> str:
     """A member's name that a terminal can show: no control characters, not endless."""
     safe = "".join(character if character.isprintable() else "?" for character in name)
     return safe if len(safe) <= 80 else f"{safe[:77]}..."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.oneroster.csv_file.header import read_header
 from reconciler.oneroster.csv_file.text import BYTE_ORDER_MARKS
 from reconciler.oneroster.standard.tables import Standard, Table
@@ -23,7 +23,7 @@ ENDLESS = 1024**2
 HeaderCheck = Callable[[bytes], object]
 
 
-class Shape:
+class ShapeGuard:
     """Is fed one file in pieces, in their order, the first of them longer than any header row.
 
     header: looks at a header row and raises Refusal where it belongs to another file; asked only about a file that
@@ -39,23 +39,23 @@ class Shape:
         self._quoted: int | None = None
         self._quoted_from = 1
 
-    def feed(self, piece: bytes) -> None:
+    def check_chunk(self, piece: bytes) -> None:
         """Raises Refusal."""
         if self._first is None:
-            self._first = _header_row(piece)
-            self._look_at_length(self._first)
+            self._first = _extract_header_row(piece)
+            self._check_header_length(self._first)
         elif self._header is not None:
             self._header(self._first)
             self._header = None
-        self._look_at_quotes(piece)
-        self._look_at_rows(piece)
+        self._check_quotes(piece)
+        self._check_rows(piece)
         self._lines += piece.count(b"\n")
 
-    def _look_at_length(self, row: bytes) -> None:
+    def _check_header_length(self, row: bytes) -> None:
         if len(row) > MOST_HEADER_LENGTH or row.count(b",") >= MOST_COLUMNS:
             raise Refusal(
                 [
-                    error(
+                    build_error(
                         "huge-header",
                         f"the header row is longer than {MOST_HEADER_LENGTH // 1024} KiB or has more than"
                         f" {MOST_COLUMNS} columns",
@@ -65,12 +65,12 @@ class Shape:
                 ]
             )
 
-    def _look_at_quotes(self, piece: bytes) -> None:
+    def _check_quotes(self, piece: bytes) -> None:
         marks = piece.count(b'"')
         if self._quoted is not None:
             self._quoted += piece.find(b'"') if marks else len(piece)
             if self._quoted > ENDLESS:
-                raise Refusal([self._endless_quotation()])
+                raise Refusal([self._make_endless_quote_error()])
         if marks and (self._quoted is None) == bool(marks % 2):
             last = piece.rfind(b'"')
             self._quoted = len(piece) - last - 1
@@ -78,14 +78,14 @@ class Shape:
         elif marks:
             self._quoted = None
 
-    def _look_at_rows(self, piece: bytes) -> None:
+    def _check_rows(self, piece: bytes) -> None:
         first = max(piece.find(b"\n"), piece.find(b"\r"))
         self._row += len(piece) if first < 0 else first
         if self._row > ENDLESS:
             line = self._lines + 1
             raise Refusal(
                 [
-                    error(
+                    build_error(
                         "huge-row",
                         f"line {line:,} is longer than {ENDLESS // 1024**2} MiB",
                         Span(self._file, line),
@@ -96,8 +96,8 @@ class Shape:
         if first >= 0:
             self._row = len(piece) - 1 - max(piece.rfind(b"\n"), piece.rfind(b"\r"))
 
-    def _endless_quotation(self) -> Diagnostic:
-        return error(
+    def _make_endless_quote_error(self) -> Diagnostic:
+        return build_error(
             "unbalanced-quote",
             f"a quotation that begins in line {self._quoted_from:,} does not end within {ENDLESS // 1024**2} MiB",
             Span(self._file, self._quoted_from),
@@ -105,17 +105,17 @@ class Shape:
         )
 
 
-def shape_of(table: Table, standard: Standard) -> Shape:
+def build_shape_guard(table: Table, standard: Standard) -> ShapeGuard:
     """For a file of the standard: where its header is that of another one, the rest need not be unpacked."""
 
     def header(row: bytes) -> None:
         if row:
             read_header(table, row, standard)
 
-    return Shape(table.file, header)
+    return ShapeGuard(table.file, header)
 
 
-def _header_row(piece: bytes) -> bytes:
+def _extract_header_row(piece: bytes) -> bytes:
     """As the file's checks would give it to the header's; empty where they have something else to say first."""
     if piece.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS)):
         return b""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, build_warning
 from reconciler.oneroster.standard.tables import Standard, Table
 
 OTHER_DELIMITERS = {";": '";"', "\t": "a tab", "|": '"|"'}
@@ -32,24 +32,24 @@ def read_header(table: Table, data: bytes, standard: Standard) -> Header:
     file = table.file
     end = data.find(b"\n", 0, MOST_HEADER_LENGTH)
     line = data[: end if end >= 0 else MOST_HEADER_LENGTH].decode("utf-8", "replace").rstrip("\r\n")
-    _check_line(file, line)
+    _check_header_line(file, line)
     written = next(csv.reader(io.StringIO(line)), [])
     known = {column.name.lower(): column.name for column in table.columns} | dict(table.aliases)
-    cleaned = [_clean(name) for name in written]
+    cleaned = [_clean_name(name) for name in written]
     named = [known.get(name.lower(), name) for name in cleaned]
-    problems = list(_problems(table, named, standard))
+    problems = list(_find_problems(table, named, standard))
     if problems:
         raise Refusal(problems)
     positions = {name: place for place, name in enumerate(named) if name in known.values() and name}
-    return Header(len(named), positions, tuple(_remarks(table, written, named)))
+    return Header(len(named), positions, tuple(_find_deviations(table, written, named)))
 
 
-def _check_line(file: str, line: str) -> None:
+def _check_header_line(file: str, line: str) -> None:
     where = Span(file, 1)
     if any(unicodedata.category(character) == "Cc" and character != "\t" for character in line):
         raise Refusal(
             [
-                error(
+                build_error(
                     "control-character-in-header",
                     "the header row holds NUL or other control characters",
                     where,
@@ -59,13 +59,17 @@ def _check_line(file: str, line: str) -> None:
         )
     if line.count('"') % 2:
         raise Refusal(
-            [error("unbalanced-quote", "a quotation mark in the header row is not closed", where, "export it again")]
+            [
+                build_error(
+                    "unbalanced-quote", "a quotation mark in the header row is not closed", where, "export it again"
+                )
+            ]
         )
     delimiter, count = max(((mark, line.count(mark)) for mark in OTHER_DELIMITERS), key=lambda pair: pair[1])
     if count > line.count(","):
         raise Refusal(
             [
-                error(
+                build_error(
                     "wrong-delimiter",
                     f"the fields must be separated by commas; it looks like {OTHER_DELIMITERS[delimiter]}",
                     where,
@@ -75,90 +79,98 @@ def _check_line(file: str, line: str) -> None:
         )
 
 
-def _clean(name: str) -> str:
+def _clean_name(name: str) -> str:
     return "".join(character for character in name if character not in INVISIBLE).strip()
 
 
-def _problems(table: Table, named: list[str], standard: Standard) -> Iterator[Diagnostic]:
+def _find_problems(table: Table, names: list[str], standard: Standard) -> Iterator[Diagnostic]:
     where = Span(table.file, 1)
-    missing = [column.name for column in table.columns if column.needed and column.name not in named]
-    other = _looks_like(table, named, standard) if missing else None
+    missing = [column.name for column in table.columns if column.must_exist and column.name not in names]
+    other = _find_similar_table(table, names, standard) if missing else None
     if other is not None:
-        yield error(
+        yield build_error(
             "wrong-file-header",
             f"{table.file} has the header of {other.file}",
             where,
             "were two files swapped? Put each under its own name",
         )
         return
-    twice = [name for name, count in Counter(name for name in named if name).items() if count > 1]
+    twice = [name for name, count in Counter(name for name in names if name).items() if count > 1]
     if twice:
-        yield error("duplicate-header", f"columns stand twice: {_listed(twice)}", where, "keep one of each")
+        yield build_error("duplicate-header", f"columns stand twice: {_format_names(twice)}", where, "keep one of each")
     if missing:
-        yield error(
-            "missing-column", f"columns are missing: {_listed(missing)}", where, _missing_hint(table, named, standard)
+        yield build_error(
+            "missing-column",
+            f"columns are missing: {_format_names(missing)}",
+            where,
+            _build_missing_hint(table, names, standard),
         )
-    absent = [column.name for column in table.used if not column.needed and column.name not in named]
-    unknown = [name for name in _unknown(table, named) if not _is_extension(name)]
+    absent = [column.name for column in table.columns_in_use if not column.must_exist and column.name not in names]
+    unknown = [name for name in _find_unknown_columns(table, names) if not _is_extension(name)]
     for name in absent:
         near = difflib.get_close_matches(name.lower(), [other_name.lower() for other_name in unknown], 1, 0.8)
         if near:
-            yield error(
+            yield build_error(
                 "renamed-column",
-                f"column {name} is missing and {_listed(near)} is none of the standard's",
+                f"column {name} is missing and {_format_names(near)} is none of the standard's",
                 where,
                 f"name it {name}; otherwise every value of it would count as emptied",
             )
 
 
-def _looks_like(table: Table, named: list[str], standard: Standard) -> Table | None:
+def _find_similar_table(table: Table, names: list[str], standard: Standard) -> Table | None:
     """The other file whose every required column stands in this header, the most telling one first."""
-    present = frozenset(name.lower() for name in named)
+    present = frozenset(name.lower() for name in names)
     others = [other for other in standard.tables.values() if other is not table and len(other.distinctive) > 1]
     fitting = [other for other in others if other.distinctive <= present]
     return max(fitting, key=lambda other: len(other.distinctive), default=None)
 
 
-def _missing_hint(table: Table, named: list[str], standard: Standard) -> str:
-    if table.name == "users" and standard.version == "1.1" and "sourcedId" in named:
-        lacking = {"orgSourcedIds", "role"} - set(named)
+def _build_missing_hint(table: Table, names: list[str], standard: Standard) -> str:
+    if table.name == "users" and standard.version == "1.1" and "sourcedId" in names:
+        lacking = {"orgSourcedIds", "role"} - set(names)
         if len(lacking) == 2:
             return "a OneRoster 1.2 export has no such columns: its manifest must say 1.2, and roles.csv come along"
-    unknown = _unknown(table, named)
+    unknown = _find_unknown_columns(table, names)
     if unknown:
-        return f"names must be the standard's; the header also has {_listed(unknown)}"
+        return f"names must be the standard's; the header also has {_format_names(unknown)}"
     return "export the file with all columns of the standard"
 
 
-def _unknown(table: Table, named: list[str]) -> list[str]:
+def _find_unknown_columns(table: Table, names: list[str]) -> list[str]:
     standard_names = {column.name for column in table.columns}
-    return [name for name in named if name and name not in standard_names]
+    return [name for name in names if name and name not in standard_names]
 
 
 def _is_extension(name: str) -> bool:
     return name.lower().startswith(("metadata.", "ext_", "ext."))
 
 
-def _remarks(table: Table, written: list[str], named: list[str]) -> Iterator[Diagnostic]:
+def _find_deviations(table: Table, raw_names: list[str], names: list[str]) -> Iterator[Diagnostic]:
     where = Span(table.file, 1)
-    respelt = [name for raw, name in zip(written, named, strict=True) if raw != name]
+    respelt = [name for raw, name in zip(raw_names, names, strict=True) if raw != name]
     if respelt:
-        yield warning("header-spelling", f"read as the standard spells them: {_listed(respelt)}", where)
-    order = [column.name for column in table.columns if column.name in named]
-    if [name for name in named if name in order] != order:
-        yield warning("header-order", "the columns are not in the standard's order", where)
-    absent = [column.name for column in table.used if not column.needed and column.name not in named]
+        yield build_warning("header-spelling", f"read as the standard spells them: {_format_names(respelt)}", where)
+    order = [column.name for column in table.columns if column.name in names]
+    if [name for name in names if name in order] != order:
+        yield build_warning("header-order", "the columns are not in the standard's order", where)
+    absent = [column.name for column in table.columns_in_use if not column.must_exist and column.name not in names]
     if absent:
-        yield warning(
-            "missing-column", f"columns are missing and count as empty: {_listed(absent)}", where, "export all columns"
+        yield build_warning(
+            "missing-column",
+            f"columns are missing and count as empty: {_format_names(absent)}",
+            where,
+            "export all columns",
         )
-    if "" in named:
-        yield warning("empty-header", f"{named.count('')} columns have no name and are not read", where)
-    unknown = [name for name in _unknown(table, named) if not name.lower().startswith("metadata.")]
+    if "" in names:
+        yield build_warning("empty-header", f"{names.count('')} columns have no name and are not read", where)
+    unknown = [name for name in _find_unknown_columns(table, names) if not name.lower().startswith("metadata.")]
     if unknown:
-        yield info("unknown-column", f"columns that the standard does not have are not read: {_listed(unknown)}", where)
+        yield build_info(
+            "unknown-column", f"columns that the standard does not have are not read: {_format_names(unknown)}", where
+        )
 
 
-def _listed(names: list[str]) -> str:
+def _format_names(names: list[str]) -> str:
     shown = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in names[:10])
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.kind import Kind
-from reconciler.oneroster.csv_file.quarantine import nothing_aside, set_aside
+from reconciler.oneroster.csv_file.quarantine import build_quarantine, create_empty_quarantine
 
 #: A value longer than this is a quotation mark that was never closed.
 MOST_FIELD_LENGTH = 64 * 1024
@@ -27,7 +27,7 @@ CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TextRows:
     """rows: frame of `line` (physical, the header is 1) and `text`, well-formed rows only. total: rows with the
     malformed ones. plain: the file holds exactly these rows, one in each line, so that it can be parsed as it is.
     joined: some rows take several physical lines."""
@@ -35,13 +35,13 @@ class Rows:
     rows: pl.DataFrame
     total: int
     plain: bool
-    joined: bool
-    aside: pl.DataFrame
+    multiline: bool
+    quarantine: pl.DataFrame
 
 
 def read_rows(
-    file: str, data: bytes, width: int, kind: Kind | None, *, keyed: bool = True, control: bool = True
-) -> Rows:
+    file: str, data: bytes, width: int, kind: Kind | None, *, key_first: bool = True, control: bool = True
+) -> TextRows:
     """kind: what a malformed row may have been; None for a file whose rows are no roster entities. keyed: the first
     field is what names the row. control: the file holds control characters somewhere.
 
@@ -54,26 +54,26 @@ def read_rows(
     well_formed = f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$"
     # A line that is a whole row has closed every quotation it opened: if all are, no row takes several lines.
     if not control and lines["text"].str.contains(well_formed).all():
-        return Rows(lines, lines.height, True, False, nothing_aside())
+        return TextRows(lines, lines.height, True, False, create_empty_quarantine())
     whole_end = data.endswith(b"\n")
-    rows, joined = _put_together(file, lines, width, whole_end)
+    rows, joined = _join_lines(file, lines, width, whole_end)
     blank = rows["text"] == ""
     if blank.any():
         rows = rows.filter(~blank)
     if not whole_end and rows.height:
-        _check_end(file, rows, width)
+        _check_file_end(file, rows, width)
     well = rows["text"].str.contains(well_formed)
     if control:
         well &= ~rows["text"].str.contains(CONTROL)
     if joined:
-        _check_joined(file, rows.with_columns(well.alias("well")), width)
+        _check_joined_rows(file, rows.with_columns(well.alias("well")), width)
     if well.all():
-        return Rows(rows, rows.height, not (joined or blank.any()), joined, nothing_aside())
-    aside = _malformed(file, rows.filter(~well), width, rows.height, kind, keyed)
-    return Rows(rows.filter(well), rows.height, False, joined, aside)
+        return TextRows(rows, rows.height, not (joined or blank.any()), joined, create_empty_quarantine())
+    aside = _collect_malformed_rows(file, rows.filter(~well), width, rows.height, kind, key_first)
+    return TextRows(rows.filter(well), rows.height, False, joined, aside)
 
 
-def _put_together(file: str, lines: pl.DataFrame, width: int, whole_end: bool) -> tuple[pl.DataFrame, bool]:
+def _join_lines(file: str, lines: pl.DataFrame, width: int, ends_with_newline: bool) -> tuple[pl.DataFrame, bool]:
     """Rows, and whether any of them takes several physical lines: a line end inside quotes ends no row."""
     quotes = lines["text"].str.count_matches('"', literal=True)
     odd = quotes % 2 == 1
@@ -81,7 +81,13 @@ def _put_together(file: str, lines: pl.DataFrame, width: int, whole_end: bool) -
         return lines, False
     inside = (odd.cast(pl.Int64).cum_sum() - odd.cast(pl.Int64)) % 2 == 1
     if odd.sum() % 2:
-        raise Refusal([_unclosed(file, lines.with_columns(odd.alias("odd"), inside.alias("inside")), width, whole_end)])
+        raise Refusal(
+            [
+                _make_unclosed_error(
+                    file, lines.with_columns(odd.alias("odd"), inside.alias("inside")), width, ends_with_newline
+                )
+            ]
+        )
     starts = lines.with_columns(
         pl.when(inside).then(None).otherwise(pl.col("line")).forward_fill().alias("start"),
     )
@@ -94,15 +100,15 @@ def _put_together(file: str, lines: pl.DataFrame, width: int, whole_end: bool) -
     )
 
 
-def _unclosed(file: str, lines: pl.DataFrame, width: int, whole_end: bool) -> Diagnostic:
+def _make_unclosed_error(file: str, lines: pl.DataFrame, width: int, ends_with_newline: bool) -> Diagnostic:
     """The most likely start of the quotation that never ends: the first line that opens one and, taken alone, is
     no whole row; where only the file's last line does, the file was cut off."""
     opening = lines.filter(pl.col("odd"))
     first, last = opening["line"][0], lines["line"][-1]
-    if first == last and not whole_end:
-        fields = _fields(lines.tail(1))[0]
-        return _cut_off(file, last, f"{fields} of {width} fields, inside a quotation")
-    return error(
+    if first == last and not ends_with_newline:
+        fields = _count_fields(lines.tail(1))[0]
+        return _make_cut_off_error(file, last, f"{fields} of {width} fields, inside a quotation")
+    return build_error(
         "unbalanced-quote",
         f"a quotation mark is never closed; the first line to look at is {first:,}",
         Span(file, first),
@@ -110,15 +116,15 @@ def _unclosed(file: str, lines: pl.DataFrame, width: int, whole_end: bool) -> Di
     )
 
 
-def _check_end(file: str, rows: pl.DataFrame, width: int) -> None:
+def _check_file_end(file: str, rows: pl.DataFrame, width: int) -> None:
     """A last row without a line end and with too few fields: what followed it is unknown."""
-    fields = _fields(rows.tail(1))[0]
+    fields = _count_fields(rows.tail(1))[0]
     if fields < width:
-        raise Refusal([_cut_off(file, rows["line"][-1], f"{fields} of {width} fields")])
+        raise Refusal([_make_cut_off_error(file, rows["line"][-1], f"{fields} of {width} fields")])
 
 
-def _cut_off(file: str, line: int, how: str) -> Diagnostic:
-    return error(
+def _make_cut_off_error(file: str, line: int, how: str) -> Diagnostic:
+    return build_error(
         "truncated-file",
         f"{file} ends in the middle of line {line:,} ({how})",
         Span(file, line),
@@ -126,7 +132,7 @@ def _cut_off(file: str, line: int, how: str) -> Diagnostic:
     )
 
 
-def _check_joined(file: str, rows: pl.DataFrame, width: int) -> None:
+def _check_joined_rows(file: str, rows: pl.DataFrame, width: int) -> None:
     """A row of several lines must be sure to have swallowed no other row: those people would count as gone.
 
     Two stray quotation marks in two rows make one row of both, which then has the commas of two.
@@ -144,7 +150,7 @@ def _check_joined(file: str, rows: pl.DataFrame, width: int) -> None:
         line = suspect["line"][0]
         raise Refusal(
             [
-                error(
+                build_error(
                     "unbalanced-quote",
                     f"a quotation that begins in line {line:,} goes on over its end and may hide other rows",
                     Span(file, line),
@@ -154,20 +160,22 @@ def _check_joined(file: str, rows: pl.DataFrame, width: int) -> None:
         )
 
 
-def _fields(rows: pl.DataFrame) -> pl.Series:
+def _count_fields(rows: pl.DataFrame) -> pl.Series:
     bare = rows["text"].str.replace_all(QUOTED, "")
     return bare.str.count_matches(",", literal=True).cast(pl.Int64) + 1
 
 
-def _malformed(file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind | None, keyed: bool) -> pl.DataFrame:
-    fields = _fields(rows)
+def _collect_malformed_rows(
+    file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind | None, key_first: bool
+) -> pl.DataFrame:
+    fields = _count_fields(rows)
     control = rows["text"].str.contains(CONTROL)
     shape = int((~control).sum())
     if shape > max(MOST_MALFORMED, int(total * MOST_MALFORMED_SHARE)):
         first = rows.filter(~control)["line"][0]
         raise Refusal(
             [
-                error(
+                build_error(
                     "too-many-malformed-rows",
                     f"{shape:,} of {total:,} rows do not have the header's {width} fields, the first in line {first:,}",
                     Span(file, first),
@@ -176,14 +184,18 @@ def _malformed(file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind
             ]
         )
     if kind is None:
-        return nothing_aside()
-    marked = rows.with_columns(fields.alias("fields"), control.alias("control"), _first_field(rows).alias("key"))
-    if not keyed:
+        return create_empty_quarantine()
+    marked = rows.with_columns(
+        fields.alias("fields"), control.alias("control"), _extract_first_field(rows).alias("key")
+    )
+    if not key_first:
         marked = marked.with_columns(pl.lit(None, dtype=pl.String).alias("key"))
     ragged = pl.col("fields") != width
 
     def aside(which: pl.Expr, code: str, message: str | pl.Expr, hint: str) -> pl.DataFrame:
-        return set_aside(marked.filter(which), kind=kind, file=file, key="key", code=code, message=message, hint=hint)
+        return build_quarantine(
+            marked.filter(which), kind=kind, file=file, key="key", code=code, message=message, hint=hint
+        )
 
     quote = "quote the whole value and double the quotation marks inside it"
     return pl.concat(
@@ -207,7 +219,7 @@ def _malformed(file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind
     )
 
 
-def _first_field(rows: pl.DataFrame) -> pl.Series:
+def _extract_first_field(rows: pl.DataFrame) -> pl.Series:
     """The sourcedId of a malformed row; null where it cannot be read for sure."""
     text = rows["text"]
     quoted = text.str.extract(FIRST_FIELD, 1).str.replace_all('""', '"', literal=True)

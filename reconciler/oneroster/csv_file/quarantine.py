@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
 
@@ -18,11 +18,11 @@ MOST_SHOWN = 40
 TURNING = r"[\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]"
 
 
-def nothing_aside() -> pl.DataFrame:
+def create_empty_quarantine() -> pl.DataFrame:
     return pl.DataFrame(schema=QUARANTINE_SCHEMA)
 
 
-def set_aside(
+def build_quarantine(
     rows: pl.DataFrame,
     *,
     kind: Kind,
@@ -50,9 +50,9 @@ def set_aside(
     )
 
 
-def one_per_row(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
+def merge_row_faults(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """Several faults of one row become one entry, which has the place of the first and the messages of all."""
-    every = pl.concat([nothing_aside(), *faults]).sort("line", "column", maintain_order=True)
+    every = pl.concat([create_empty_quarantine(), *faults]).sort("line", "column", maintain_order=True)
     if not every["line"].is_duplicated().any():
         return every
     return (
@@ -66,7 +66,7 @@ def one_per_row(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
     )
 
 
-def shown(column: str) -> pl.Expr:
+def format_value(column: str) -> pl.Expr:
     """A value as a message may repeat it: in quotes, without marks of direction, and not endless."""
     value = pl.col(column).str.replace_all(TURNING, "?")
     short = pl.when(value.str.len_chars() > MOST_SHOWN).then(value.str.head(MOST_SHOWN) + "...").otherwise(value)
@@ -76,9 +76,9 @@ def shown(column: str) -> pl.Expr:
 # One warning for many rows of a file.
 
 
-def remark(file: str, rows: pl.DataFrame, code: str, message: str, hint: str | None = None) -> Diagnostic:
+def make_rows_warning(file: str, rows: pl.DataFrame, code: str, message: str, hint: str | None = None) -> Diagnostic:
     """Says how many rows it is about, and where the first of them is. `rows` has `line`."""
     first = rows["line"].min()
     line = first if isinstance(first, int) else 0
     many = f"{rows.height:,} rows, first line {line:,}" if rows.height != 1 else f"line {line:,}"
-    return warning(code, f"{message} ({many})", Span(file, line), hint)
+    return build_warning(code, f"{message} ({many})", Span(file, line), hint)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, build_warning
 from reconciler.oneroster.csv_file.header import Header, read_header
 from reconciler.oneroster.csv_file.lines import MOST_FIELD_LENGTH, read_rows
-from reconciler.oneroster.csv_file.quarantine import nothing_aside
-from reconciler.oneroster.csv_file.text import check_text, has_control, skeleton
-from reconciler.oneroster.standard.tables import KIND_OF, UNWANTED_COLUMNS, Standard, Table, Value
+from reconciler.oneroster.csv_file.quarantine import create_empty_quarantine
+from reconciler.oneroster.csv_file.text import check_text, extract_skeleton, has_control
+from reconciler.oneroster.standard.tables import KIND_OF, UNWANTED_COLUMNS, Standard, Table, ValueType
 
 #: Around a value none of these belongs to it.
 SPACES = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff"
@@ -27,27 +27,27 @@ class Sheet:
     that are looked at once, by the standard's column, one for each row of `frame` as it was read."""
 
     table: Table
-    rows: int
+    row_count: int
     frame: pl.DataFrame
     places: Mapping[str, int]
-    aside: pl.DataFrame
-    broken: bool
+    quarantine: pl.DataFrame
+    may_have_breaks: bool
     diagnostics: tuple[Diagnostic, ...]
-    beside: Mapping[str, pl.Series]
+    side_values: Mapping[str, pl.Series]
     delta: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ParserInput:
     """What a parser may be given: `text` after `skip` lines holds exactly one well-formed row for each of `lines`."""
 
     text: bytes
     skip: int
-    quoted: bool
+    has_quotes: bool
     lines: pl.Series
-    rows: int
-    aside: pl.DataFrame
-    joined: bool
+    row_count: int
+    quarantine: pl.DataFrame
+    multiline: bool
 
 
 def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = False) -> Sheet:
@@ -56,62 +56,68 @@ def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = F
     Raises Refusal where the file as a whole cannot be trusted."""
     data, remarks = check_text(table.file, data)
     header = read_header(table, data, standard)
-    body = _body(table, data, header)
+    body = _build_parser_input(table, data, header)
     positions = {
         column.field: header.positions[column.name]
-        for column in table.used
+        for column in table.columns_in_use
         if column.field is not None and column.name in header.positions
     }
-    looked_at = {name: header.positions[name] for name in table.looked_at(delta=delta) if name in header.positions}
-    frame = _parse(table, body, positions | looked_at)
+    looked_at = {
+        name: header.positions[name] for name in table.list_inspected_columns(delta=delta) if name in header.positions
+    }
+    frame = _parse_frame(table, body, positions | looked_at)
     beside = {name: frame[name] for name in looked_at}
     frame = frame.drop(list(looked_at))
-    notes = [*remarks, *header.diagnostics, *_dropped(table, body, header.positions)]
-    if body.joined or b" " in data or b"\t" in data or not data.isascii():
-        frame, spaces = _without_spaces(table, frame)
+    notes = [*remarks, *header.diagnostics, *_report_dropped_columns(table, body, header.positions)]
+    if body.multiline or b" " in data or b"\t" in data or not data.isascii():
+        frame, spaces = _strip_spaces(table, frame)
         notes.extend(spaces)
-    frame, damage = _checked(table, frame, data)
+    frame, damage = _check_values(table, frame, data)
     notes.extend(damage)
     places = {field: position + 1 for field, position in positions.items()}
-    broken = body.joined or b"\t" in data
-    return Sheet(table, body.rows, frame, places, body.aside, broken, tuple(notes), beside, delta)
+    broken = body.multiline or b"\t" in data
+    return Sheet(table, body.row_count, frame, places, body.quarantine, broken, tuple(notes), beside, delta)
 
 
-def _body(table: Table, data: bytes, header: Header) -> Body:
+def _build_parser_input(table: Table, data: bytes, header: Header) -> ParserInput:
     width = header.width
-    bones = skeleton(data)
+    bones = extract_skeleton(data)
     row = b"," * (width - 1) + b"\n"
     count = len(bones) // len(row)
     if bones == row * count:
-        return Body(data, 1, False, pl.int_range(2, count + 1, eager=True), count - 1, nothing_aside(), False)
+        return ParserInput(
+            data, 1, False, pl.int_range(2, count + 1, eager=True), count - 1, create_empty_quarantine(), False
+        )
     control = has_control(bones)
     del bones
     keyed = header.positions["sourcedId"] == 0 and table.name != "roles"
-    read = read_rows(table.file, data, width, KIND_OF.get(table.name), keyed=keyed, control=control)
+    read = read_rows(table.file, data, width, KIND_OF.get(table.name), key_first=keyed, control=control)
     lines = read.rows["line"]
     if read.plain:
-        return Body(data, 1, True, lines, read.total, read.aside, read.joined)
+        return ParserInput(data, 1, True, lines, read.total, read.quarantine, read.multiline)
     sink = io.BytesIO()
     read.rows.select("text").write_csv(sink, include_header=False, quote_style="never")
-    return Body(sink.getvalue(), 0, True, lines, read.total, read.aside, read.joined)
+    return ParserInput(sink.getvalue(), 0, True, lines, read.total, read.quarantine, read.multiline)
 
 
-def _parse(table: Table, body: Body, positions: Mapping[str, int]) -> pl.DataFrame:
+def _parse_frame(table: Table, body: ParserInput, positions: Mapping[str, int]) -> pl.DataFrame:
     fields = sorted(positions, key=lambda field: positions[field])
     if body.lines.len():
-        frame = _columns(table, body, [positions[field] for field in fields])
+        frame = _read_columns(table, body, [positions[field] for field in fields])
         frame.columns = fields
     else:
         frame = pl.DataFrame(schema=dict.fromkeys(fields, pl.String))
-    absent = [column.field for column in table.used if column.field is not None and column.field not in positions]
-    if body.quoted:
+    absent = [
+        column.field for column in table.columns_in_use if column.field is not None and column.field not in positions
+    ]
+    if body.has_quotes:
         frame = frame.with_columns(pl.all().replace("", None))
     return frame.with_columns(
         *(pl.lit(None, dtype=pl.String).alias(field) for field in absent), body.lines.cast(pl.Int64).alias("line")
     )
 
 
-def _columns(table: Table, body: Body, positions: list[int]) -> pl.DataFrame:
+def _read_columns(table: Table, body: ParserInput, positions: list[int]) -> pl.DataFrame:
     try:
         frame = pl.read_csv(
             body.text,
@@ -119,35 +125,35 @@ def _columns(table: Table, body: Body, positions: list[int]) -> pl.DataFrame:
             skip_lines=body.skip,
             columns=positions,
             infer_schema=False,
-            quote_char='"' if body.quoted else None,
+            quote_char='"' if body.has_quotes else None,
         )
     except pl.exceptions.PolarsError as problem:
         # Its text repeats the file's, and so people's names: it is not passed on.
-        raise Refusal([_unreadable(table)]) from problem
+        raise Refusal([_make_unreadable_error(table)]) from problem
     if frame.height != body.lines.len():
-        raise Refusal([_unreadable(table)])
+        raise Refusal([_make_unreadable_error(table)])
     return frame
 
 
-def _unreadable(table: Table) -> Diagnostic:
-    return error("unreadable-csv", f"{table.file} cannot be read as CSV", Span(table.file), "export it again")
+def _make_unreadable_error(table: Table) -> Diagnostic:
+    return build_error("unreadable-csv", f"{table.file} cannot be read as CSV", Span(table.file), "export it again")
 
 
-def _dropped(table: Table, body: Body, positions: Mapping[str, int]) -> Iterator[Diagnostic]:
+def _report_dropped_columns(table: Table, body: ParserInput, positions: Mapping[str, int]) -> Iterator[Diagnostic]:
     """Says how many values of columns that nobody asked for were left behind; they never enter a snapshot."""
     for name in sorted(UNWANTED_COLUMNS & positions.keys()):
         if body.lines.len():
-            values = _columns(table, body, [positions[name]]).to_series()
+            values = _read_columns(table, body, [positions[name]]).to_series()
             count = values.len() - values.null_count() - int((values == "").sum())
             if count:
-                yield info(
+                yield build_info(
                     "dropped-column",
                     f"{count:,} values of column {name} were dropped unread; leave them out of the export",
                     Span(table.file, 1, positions[name] + 1),
                 )
 
 
-def _without_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
+def _strip_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
     fields = [field for field in frame.columns if field != "line"]
     tidy = frame.with_columns(pl.col(fields).str.strip_chars(SPACES).replace("", None))
     changed = [field for field in fields if not frame[field].equals(tidy[field], null_equal=True)]
@@ -155,7 +161,7 @@ def _without_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, li
         return frame, []
     touched = frame.filter(pl.any_horizontal(*(frame[field].ne_missing(tidy[field]) for field in changed)))
     return tidy, [
-        warning(
+        build_warning(
             "surrounding-spaces",
             f"{touched.height:,} rows have spaces around a value, which are not kept; the first is line"
             f" {touched['line'][0]:,}",
@@ -164,14 +170,14 @@ def _without_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, li
     ]
 
 
-def _checked(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.DataFrame, list[Diagnostic]]:
+def _check_values(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.DataFrame, list[Diagnostic]]:
     """Refuses a value that no field can hold; warns of keys that a spreadsheet has turned into numbers."""
     for field in frame.columns:
         if field != "line" and (frame[field].str.len_bytes() > MOST_FIELD_LENGTH).any():
             line = frame.filter(pl.col(field).str.len_bytes() > MOST_FIELD_LENGTH)["line"][0]
             raise Refusal(
                 [
-                    error(
+                    build_error(
                         "huge-field",
                         f"a value in line {line:,} is longer than {MOST_FIELD_LENGTH // 1024} KiB",
                         Span(table.file, line),
@@ -179,14 +185,18 @@ def _checked(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.DataFra
                     )
                 ]
             )
-    keys = [column.field for column in table.used if column.value in (Value.REFERENCE, Value.LIST) and column.field]
+    keys = [
+        column.field
+        for column in table.columns_in_use
+        if column.value in (ValueType.REFERENCE, ValueType.LIST) and column.field
+    ]
     if b"+" not in data or b"E+" not in data or not keys:
         return frame, []
     mangled = frame.filter(pl.any_horizontal(pl.col(keys).str.contains(r"^\d(?:[.,]\d+)?E\+\d+$")))
     if not mangled.height:
         return frame, []
     return frame, [
-        warning(
+        build_warning(
             "spreadsheet-number",
             f"{mangled.height:,} rows have a key like 1.23E+11, the first in line {mangled['line'][0]:,}",
             Span(table.file, mangled["line"][0]),

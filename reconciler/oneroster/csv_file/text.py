@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 
 CHUNK = 1024**2
 
@@ -32,23 +32,23 @@ def check_text(file: str, data: bytes) -> tuple[bytes, tuple[Diagnostic, ...]]:
     Raises Refusal: empty, another encoding, bytes that are no UTF-8.
     """
     if not data:
-        raise Refusal([error("empty-file", f"{file} is empty (0 bytes)", Span(file), "export it again")])
+        raise Refusal([build_error("empty-file", f"{file} is empty (0 bytes)", Span(file), "export it again")])
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            raise Refusal([error("wrong-encoding", f"{file} is {encoding}", Span(file), "export it as UTF-8")])
+            raise Refusal([build_error("wrong-encoding", f"{file} is {encoding}", Span(file), "export it as UTF-8")])
     diagnostics: list[Diagnostic] = []
     if data.startswith(codecs.BOM_UTF8):
         data = data[len(codecs.BOM_UTF8) :]
-        diagnostics.append(warning("byte-order-mark", "the file begins with a byte order mark", Span(file, 1)))
+        diagnostics.append(build_warning("byte-order-mark", "the file begins with a byte order mark", Span(file, 1)))
     if not data.isascii():
         _check_utf8(file, data)
-        diagnostics.extend(_twice_encoded(file, data))
+        diagnostics.extend(_check_double_encoding(file, data))
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data, tuple(diagnostics)
 
 
-def skeleton(data: bytes) -> bytes:
+def extract_skeleton(data: bytes) -> bytes:
     """Only the file's commas, quotes, control characters and line ends (as LF), the last line's end included.
 
     A file is well-formed, without quotes, blank lines or control characters, exactly where its skeleton is one
@@ -65,15 +65,15 @@ def has_control(bones: bytes) -> bool:
 def _check_utf8(file: str, data: bytes) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for piece in _pieces(data):
+        for piece in _iter_chunks(data):
             decoder.decode(piece)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as problem:
-        offset = _first_invalid(data)
+        offset = _find_invalid_byte(data)
         line = data.count(b"\n", 0, offset) + 1
         raise Refusal(
             [
-                error(
+                build_error(
                     "wrong-encoding",
                     f"byte {offset:,} (0x{data[offset]:02X}) in line {line:,} is not UTF-8",
                     Span(file, line),
@@ -83,13 +83,13 @@ def _check_utf8(file: str, data: bytes) -> None:
         ) from problem
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
+def _iter_chunks(data: bytes) -> Iterator[bytes]:
     view = memoryview(data)
     for start in range(0, len(data), CHUNK):
         yield bytes(view[start : start + CHUNK])
 
 
-def _first_invalid(data: bytes) -> int:
+def _find_invalid_byte(data: bytes) -> int:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as problem:
@@ -97,12 +97,12 @@ def _first_invalid(data: bytes) -> int:
     return len(data) - 1
 
 
-def _twice_encoded(file: str, data: bytes) -> Iterator[Diagnostic]:
+def _check_double_encoding(file: str, data: bytes) -> Iterator[Diagnostic]:
     first = TWICE_ENCODED.search(data)
     if first is not None:
         count = sum(1 for _ in TWICE_ENCODED.finditer(data))
         line = data.count(b"\n", 0, first.start()) + 1
-        yield warning(
+        yield build_warning(
             "garbled-text",
             f"{count:,} places look like text that was encoded twice, the first in line {line:,}",
             Span(file, line),

@@ -8,8 +8,13 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
-from reconciler.oneroster.csv_file.quarantine import nothing_aside, remark, set_aside, shown
-from reconciler.oneroster.csv_file.rows import Checked
+from reconciler.oneroster.csv_file.quarantine import (
+    build_quarantine,
+    create_empty_quarantine,
+    format_value,
+    make_rows_warning,
+)
+from reconciler.oneroster.csv_file.rows import FileRows
 
 USER_FIELDS = (
     "sourced_id",
@@ -31,27 +36,27 @@ LIST_ITEM = r'"(?:[^"]|"")*"|[^,]+'
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class RosterPeople:
     """users and roles as a Snapshot has them. aside: people whose roles cannot be told. waiting_users, waiting_roles:
     good rows of theirs, and roles whose person or org is not there."""
 
     users: pl.DataFrame
     roles: pl.DataFrame
-    aside: pl.DataFrame
+    quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
     waiting_users: pl.DataFrame
     waiting_roles: pl.DataFrame
 
 
-def people_of_1_1(users: Checked, orgs: pl.Series, column: int) -> People:
+def build_people_1_1(users: FileRows, orgs: pl.Series, column: int) -> RosterPeople:
     """One role in each of `orgSourcedIds`; the first org that exists is the primary one. column: their position."""
-    return placed_people(users.frame, entries_of_1_1(users.frame), orgs, column)
+    return place_people(users.frame, extract_role_entries(users.frame), orgs, column)
 
 
-def entries_of_1_1(users: pl.DataFrame) -> pl.DataFrame:
+def extract_role_entries(users: pl.DataFrame) -> pl.DataFrame:
     """`user`, `org`, `role`, `line`: one for each item of `orgs`, in their order."""
     return (
-        users.select(pl.col("sourced_id").alias("user"), _items("orgs", users), "role", "line")
+        users.select(pl.col("sourced_id").alias("user"), _split_list_items("orgs", users), "role", "line")
         .explode("org")
         .with_columns(pl.col("org").str.strip_chars())
         .filter(pl.col("org") != "")
@@ -59,66 +64,68 @@ def entries_of_1_1(users: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def placed_people(users: pl.DataFrame, entries: pl.DataFrame, orgs: pl.Series, column: int) -> People:
+def place_people(users: pl.DataFrame, entries: pl.DataFrame, orgs: pl.Series, column: int) -> RosterPeople:
     """entries: the roles of each person, the primary one first. People of none of `orgs` are set aside."""
-    placed = _in_known_orgs(entries, orgs, "users.csv")
+    placed = _split_by_known_orgs(entries, orgs, "users.csv")
     homeless = users.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
-    aside = nothing_aside()
+    aside = create_empty_quarantine()
     good = users
     if homeless.height:
-        aside = _without_org(homeless, "orgs", "users.csv", "sourced_id", column)
+        aside = _build_orgless_quarantine(homeless, "orgs", "users.csv", "sourced_id", column)
         good = good.join(homeless, on="sourced_id", how="anti", maintain_order="left")
     roles = placed.roles.with_columns(pl.col("user").is_first_distinct().alias("primary"))
-    return People(
+    return RosterPeople(
         good.select(USER_FIELDS),
         roles.select(ROLE_FIELDS),
         aside,
         placed.diagnostics,
         homeless.select(USER_FIELDS),
-        placed.dropped.with_columns(pl.lit(False).alias("primary"), pl.lit("active").alias("status")).select(
+        placed.orphans.with_columns(pl.lit(False).alias("primary"), pl.lit("active").alias("status")).select(
             WAITING_FIELDS
         ),
     )
 
 
-def people_of_1_2(users: Checked, rows: Checked, orgs: pl.Series, columns: dict[str, int]) -> People:
+def build_people_1_2(users: FileRows, rows: FileRows, orgs: pl.Series, columns: dict[str, int]) -> RosterPeople:
     """One role per row of roles.csv. Primary is the primary role in `primaryOrgSourcedId`, else the first primary
     one, else the first. A person of whom one row of roles.csv is bad is set aside whole.
 
     columns: positions of `user` and `org` in roles.csv.
     """
     notes: list[Diagnostic] = []
-    aside = [nothing_aside()]
-    present = pl.concat([users.frame["sourced_id"], users.aside["key"].drop_nulls()])
-    roles = _roles_that_count(users.frame, rows.frame)
+    aside = [create_empty_quarantine()]
+    present = pl.concat([users.frame["sourced_id"], users.quarantine["key"].drop_nulls()])
+    roles = _select_relevant_roles(users.frame, rows.frame)
     unknown = roles.filter(pl.col("role").str.starts_with("ext:"))
     if unknown.height:
-        notes.append(remark("roles.csv", unknown, "extension-role", "a role of the export's own is not known here"))
+        notes.append(
+            make_rows_warning("roles.csv", unknown, "extension-role", "a role of the export's own is not known here")
+        )
         roles = roles.filter(~pl.col("role").str.starts_with("ext:"))
     known = roles["user"].is_in(present.implode())
     stray = roles.filter(~known)
     if stray.height:
         aside.append(
-            set_aside(
+            build_quarantine(
                 stray,
                 kind=Kind.USER,
                 file="roles.csv",
                 key="user",
                 code="dangling-reference",
-                message=pl.format("user {} is not in users.csv", shown("user")),
+                message=pl.format("user {} is not in users.csv", format_value("user")),
                 column=columns["user"],
                 hint="add the person to users.csv, or remove this row",
             )
         )
-    placed = _in_known_orgs(roles.filter(known), orgs, "roles.csv")
+    placed = _split_by_known_orgs(roles.filter(known), orgs, "roles.csv")
     notes.extend(placed.diagnostics)
-    homeless = placed.dropped.join(placed.roles, on="user", how="anti", maintain_order="left")
-    aside.append(_without_org(homeless, "org", "roles.csv", "user", columns["org"]))
-    bad = pl.concat([rows.aside["key"].drop_nulls(), homeless["user"]])
+    homeless = placed.orphans.join(placed.roles, on="user", how="anti", maintain_order="left")
+    aside.append(_build_orgless_quarantine(homeless, "org", "roles.csv", "user", columns["org"]))
+    bad = pl.concat([rows.quarantine["key"].drop_nulls(), homeless["user"]])
     good = users.frame.filter(~pl.col("sourced_id").is_in(bad.implode()))
     none = good.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
     aside.append(
-        set_aside(
+        build_quarantine(
             none,
             kind=Kind.USER,
             file="users.csv",
@@ -133,7 +140,9 @@ def people_of_1_2(users: Checked, rows: Checked, orgs: pl.Series, columns: dict[
     twice = kept.filter((pl.col("role_type") == "primary") & (pl.len().over("user", "org", "role_type") > 1))
     if twice.height:
         notes.append(
-            remark("roles.csv", twice, "several-primary-roles", "a person has several primary roles in one org")
+            make_rows_warning(
+                "roles.csv", twice, "several-primary-roles", "a person has several primary roles in one org"
+            )
         )
     is_primary = pl.col("role_type") == "primary"
     ordered = kept.sort(
@@ -141,17 +150,17 @@ def people_of_1_2(users: Checked, rows: Checked, orgs: pl.Series, columns: dict[
     ).with_columns(pl.col("user").is_first_distinct().alias("primary"))
     final = ordered.sort("line").select(ROLE_FIELDS)
     waiting = users.frame.join(good, on="sourced_id", how="anti", maintain_order="left").select(USER_FIELDS)
-    return People(
+    return RosterPeople(
         good.select(USER_FIELDS),
         final,
         pl.concat(aside),
         tuple(notes),
         waiting,
-        _waiting_roles(rows.frame, final, waiting["sourced_id"]),
+        _select_waiting_roles(rows.frame, final, waiting["sourced_id"]),
     )
 
 
-def _roles_that_count(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+def _select_relevant_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     """Active ones. Who leaves with all roles still belongs where they were, so that the deletion has a place."""
     active = roles.filter(pl.col("status") == "active")
     marked = users.filter(pl.col("status") == "tobedeleted").select("sourced_id")
@@ -165,7 +174,7 @@ def _roles_that_count(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([active, last])
 
 
-def _waiting_roles(roles: pl.DataFrame, final: pl.DataFrame, waiting: pl.Series) -> pl.DataFrame:
+def _select_waiting_roles(roles: pl.DataFrame, final: pl.DataFrame, waiting: pl.Series) -> pl.DataFrame:
     """Rows of roles.csv that give nobody a role yet; deleted ones only of people who wait."""
     if final.height == roles.height:
         return final.clear().with_columns(pl.lit(None, dtype=pl.String).alias("status"))
@@ -179,21 +188,21 @@ def _waiting_roles(roles: pl.DataFrame, final: pl.DataFrame, waiting: pl.Series)
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class RolePlacement:
     roles: pl.DataFrame
-    dropped: pl.DataFrame
+    orphans: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
 
 
-def _in_known_orgs(entries: pl.DataFrame, orgs: pl.Series, file: str) -> Placed:
+def _split_by_known_orgs(entries: pl.DataFrame, orgs: pl.Series, file: str) -> RolePlacement:
     there = entries["org"].is_in(orgs.implode())
     if there.all():
-        return Placed(entries, entries.clear(), ())
+        return RolePlacement(entries, entries.clear(), ())
     kept, dropped = entries.filter(there), entries.filter(~there)
     partly = dropped.join(kept, on="user", how="semi")
     notes = (
         (
-            remark(
+            make_rows_warning(
                 file,
                 partly,
                 "dangling-reference",
@@ -203,23 +212,23 @@ def _in_known_orgs(entries: pl.DataFrame, orgs: pl.Series, file: str) -> Placed:
         if partly.height
         else ()
     )
-    return Placed(kept, dropped, notes)
+    return RolePlacement(kept, dropped, notes)
 
 
-def _without_org(rows: pl.DataFrame, field: str, file: str, key: str, column: int) -> pl.DataFrame:
-    return set_aside(
+def _build_orgless_quarantine(rows: pl.DataFrame, field: str, file: str, key: str, column: int) -> pl.DataFrame:
+    return build_quarantine(
         rows,
         kind=Kind.USER,
         file=file,
         key=key,
         code="dangling-reference",
-        message=pl.format("org {} is not in orgs.csv", shown(field)),
+        message=pl.format("org {} is not in orgs.csv", format_value(field)),
         column=column,
         hint="add the org to orgs.csv, or name one that is there",
     )
 
 
-def _items(field: str, frame: pl.DataFrame) -> pl.Expr:
+def _split_list_items(field: str, frame: pl.DataFrame) -> pl.Expr:
     """A list cell's items; one that holds a comma stands in quotation marks inside the cell."""
     if not frame[field].str.contains('"', literal=True).any():
         return pl.col(field).str.split(",").alias("org")

@@ -9,9 +9,14 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import Kind
-from reconciler.oneroster.csv_file.quarantine import nothing_aside, remark, set_aside, shown
+from reconciler.oneroster.csv_file.quarantine import (
+    build_quarantine,
+    create_empty_quarantine,
+    format_value,
+    make_rows_warning,
+)
 
 #: More enrollments than this share without their person or class are worth a warning of their own.
 MANY_DANGLING_SHARE = 0.02
@@ -21,23 +26,25 @@ ABOVE_SCHOOLS = ("district", "local", "state", "national")
 MOST_OF_A_CYCLE = 10
 
 
-def known_keys(frame: pl.DataFrame, aside: pl.DataFrame) -> pl.Series:
+def collect_known_keys(frame: pl.DataFrame, quarantine: pl.DataFrame) -> pl.Series:
     """Keys of a file's rows, good or set aside."""
-    return pl.concat([frame["sourced_id"], aside["key"].drop_nulls()]).unique()
+    return pl.concat([frame["sourced_id"], quarantine["key"].drop_nulls()]).unique()
 
 
-def check_parents(orgs: pl.DataFrame, known: pl.Series) -> Iterator[Diagnostic]:
+def check_parents(orgs: pl.DataFrame, org_keys: pl.Series) -> Iterator[Diagnostic]:
     """Warns of parents that are not there, and of several orgs that stand above all others. Raises Refusal where orgs
     are above each other in a circle."""
     tree = orgs.filter(pl.col("status") != "tobedeleted")
     refuse_cycles(tree, "orgs.csv", "org-cycle", "orgs")
-    orphans = tree.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(known.implode()))
+    orphans = tree.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(org_keys.implode()))
     if orphans.height:
-        yield remark("orgs.csv", orphans, "dangling-parent", "parentSourcedId names an org that is not in the file")
+        yield make_rows_warning(
+            "orgs.csv", orphans, "dangling-parent", "parentSourcedId names an org that is not in the file"
+        )
     roots = tree.filter(pl.col("parent").is_null() & pl.col("type").is_in(ABOVE_SCHOOLS))
     if roots.height > 1:
         message = "several districts have no org above them: is it the roster of one institution?"
-        yield remark("orgs.csv", roots, "several-roots", message)
+        yield make_rows_warning("orgs.csv", roots, "several-roots", message)
 
 
 def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
@@ -62,7 +69,7 @@ def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
     line = rows.filter(pl.col("sourced_id") == cycle[0])["line"][0]
     raise Refusal(
         [
-            error(
+            build_error(
                 code,
                 f"{noun} are above each other in a circle: {path}",
                 Span(file, line),
@@ -72,26 +79,26 @@ def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
     )
 
 
-def without_dangling(
+def split_dangling(
     frame: pl.DataFrame, kind: Kind, file: str, references: dict[str, tuple[pl.Series, str, int]]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows whose references all exist, and the others set aside.
 
     references: field -> known keys, the file that should have them, the field's position.
     """
-    aside = [nothing_aside()]
+    aside = [create_empty_quarantine()]
     for field, (known, target, column) in references.items():
         there = frame[field].is_in(known.implode())
         if there.all():
             continue
         aside.append(
-            set_aside(
+            build_quarantine(
                 frame.filter(~there),
                 kind=kind,
                 file=file,
                 key="sourced_id",
                 code="dangling-reference",
-                message=pl.format(f"{field} {{}} is not in {target}", shown(field)),
+                message=pl.format(f"{field} {{}} is not in {target}", format_value(field)),
                 column=column,
                 hint=f"add it to {target}, or remove this row",
             )
@@ -100,10 +107,10 @@ def without_dangling(
     return frame, pl.concat(aside)
 
 
-def many_dangling(dangling: int, rows: int) -> Iterator[Diagnostic]:
+def check_dangling_share(dangling: int, rows: int) -> Iterator[Diagnostic]:
     """dangling: of `rows` enrollments, those that were set aside for it."""
     if dangling > rows * MANY_DANGLING_SHARE:
-        yield warning(
+        yield build_warning(
             "many-dangling-references",
             f"{dangling:,} of {rows:,} enrollments name people or classes that are not in the bundle",
             Span("enrollments.csv"),
@@ -111,11 +118,13 @@ def many_dangling(dangling: int, rows: int) -> Iterator[Diagnostic]:
         )
 
 
-def check_optional(classes: pl.DataFrame, field: str, known: pl.Series | None, target: str) -> Iterator[Diagnostic]:
+def check_optional_references(
+    classes: pl.DataFrame, field: str, target_keys: pl.Series | None, target: str
+) -> Iterator[Diagnostic]:
     """Courses and terms may be left out; where they come along, references to none of them are told."""
-    if known is None:
+    if target_keys is None:
         return
     items = classes.select(pl.col(field).str.split(","), "line").explode(field).drop_nulls(field)
-    dangling = items.filter(~pl.col(field).is_in(known.implode())).unique("line", maintain_order=True)
+    dangling = items.filter(~pl.col(field).is_in(target_keys.implode())).unique("line", maintain_order=True)
     if dangling.height:
-        yield remark("classes.csv", dangling, "dangling-reference", f"{field} is not in {target}")
+        yield make_rows_warning("classes.csv", dangling, "dangling-reference", f"{field} is not in {target}")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.oneroster.csv_file.quarantine import remark
+from reconciler.oneroster.csv_file.quarantine import make_rows_warning
 from reconciler.oneroster.csv_file.sheet import Sheet
 from reconciler.oneroster.roster.references import refuse_cycles
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
@@ -29,7 +29,7 @@ class Sessions:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def no_sessions() -> Sessions:
+def create_empty_sessions() -> Sessions:
     return Sessions(pl.DataFrame(schema=SESSIONS_SCHEMA), pl.Series("sourced_id", [], dtype=pl.String))
 
 
@@ -45,22 +45,22 @@ def read_sessions(sheet: Sheet) -> Sessions:
     undated = rows.filter(~dated)
     if undated.height:
         message = f"startDate and endDate are no two days, one after the other: {UNUSED}"
-        notes.append(remark(sheet.table.file, undated, "invalid-session-dates", message))
+        notes.append(make_rows_warning(sheet.table.file, undated, "invalid-session-dates", message))
     rows = rows.filter(dated)
     unclear = pl.col("sourced_id").is_null() | pl.col("sourced_id").is_duplicated()
     twice = rows.filter(unclear)
     if twice.height:
         message = f"sourcedId is empty or stands in rows that differ: {UNUSED}"
-        notes.append(remark(sheet.table.file, twice, "duplicate-session", message))
+        notes.append(make_rows_warning(sheet.table.file, twice, "duplicate-session", message))
     frame = rows.filter(~unclear).select(list(SESSIONS_SCHEMA))
     refuse_session_cycles(frame)
     return Sessions(frame, keys, tuple(notes))
 
 
-def sessions_laid_over(earlier: pl.DataFrame, sent: Sessions) -> pl.DataFrame:
+def merge_sessions(earlier: pl.DataFrame, update: Sessions) -> pl.DataFrame:
     """The sessions known before, with those of a delta in their place. One that the delta names and that cannot be
     read, or is to be deleted, is not known any more. Raises Refusal as `read_sessions` does."""
-    frame = pl.concat([earlier.filter(~pl.col("sourced_id").is_in(sent.keys.implode())), sent.frame])
+    frame = pl.concat([earlier.filter(~pl.col("sourced_id").is_in(update.keys.implode())), update.frame])
     refuse_session_cycles(frame)
     return frame
 
@@ -78,58 +78,58 @@ WITHOUT_ZONE = r"(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?$"
 
 
 @dataclass(frozen=True, slots=True)
-class Modified:
+class ModificationTime:
     """newest: the latest believable time, as written; None where a file has none."""
 
     newest: str | None
     diagnostics: tuple[Diagnostic, ...]
 
 
-def look_at_times(sheet: Sheet, fetched_at: str) -> Modified:
+def check_modified_times(sheet: Sheet, fetched_at: str) -> ModificationTime:
     """fetched_at: ISO-8601 UTC."""
-    written = sheet.beside.get(MODIFIED)
+    written = sheet.side_values.get(MODIFIED)
     if written is None:
-        return Modified(None, tuple(_missing(sheet, sheet.frame)) if sheet.delta else ())
+        return ModificationTime(None, tuple(_check_missing_times(sheet, sheet.frame)) if sheet.delta else ())
     if written.null_count() == written.len():
-        return Modified(None, tuple(_missing(sheet, sheet.frame)) if sheet.delta else ())
+        return ModificationTime(None, tuple(_check_missing_times(sheet, sheet.frame)) if sheet.delta else ())
     rows = sheet.frame.select("line").with_columns(written.str.strip_chars().replace("", None).alias("written"))
-    rows = rows.with_columns(_read(rows["written"]).alias("time"))
-    latest = _latest(fetched_at)
+    rows = rows.with_columns(_parse_times(rows["written"]).alias("time"))
+    latest = _compute_latest_time(fetched_at)
     believable = (pl.col("time") <= latest).fill_null(False) if latest else pl.col("time").is_not_null()
     doubtful = rows.filter(pl.col("written").is_not_null() & ~believable)
-    notes = list(_missing(sheet, rows.filter(pl.col("written").is_null()))) if sheet.delta else []
+    notes = list(_check_missing_times(sheet, rows.filter(pl.col("written").is_null()))) if sheet.delta else []
     if doubtful.height:
         message = f"{MODIFIED} is in the future or no time that can be read, and is not looked at"
-        notes.append(remark(sheet.table.file, doubtful, "doubtful-modified-time", message))
+        notes.append(make_rows_warning(sheet.table.file, doubtful, "doubtful-modified-time", message))
     good = rows.filter(believable)
-    return Modified(good.sort("time")["written"][-1] if good.height else None, tuple(notes))
+    return ModificationTime(good.sort("time")["written"][-1] if good.height else None, tuple(notes))
 
 
-def newest(times: Iterable[str | None]) -> str | None:
+def find_newest_time(times: Iterable[str | None]) -> str | None:
     """The latest of times as written."""
     given = pl.Series([time for time in times if time is not None], dtype=pl.String)
     if not given.len():
         return None
-    latest = _read(given).arg_max()
+    latest = _parse_times(given).arg_max()
     return given[0 if latest is None else latest]  # type: ignore[no-any-return]
 
 
-def _missing(sheet: Sheet, rows: pl.DataFrame) -> Iterator[Diagnostic]:
+def _check_missing_times(sheet: Sheet, rows: pl.DataFrame) -> Iterator[Diagnostic]:
     if rows.height:
         message = f"{MODIFIED} is empty, which a file of changes (delta) must have"
-        yield remark(sheet.table.file, rows, "missing-modified-time", message)
+        yield make_rows_warning(sheet.table.file, rows, "missing-modified-time", message)
 
 
-def _read(written: pl.Series) -> pl.Series:
+def _parse_times(raw_times: pl.Series) -> pl.Series:
     """To the second, and without the zone: a few hours do not matter to a hint."""
-    bare = written.str.replace(" ", "T", literal=True).str.replace(WITHOUT_ZONE, "")
+    bare = raw_times.str.replace(" ", "T", literal=True).str.replace(WITHOUT_ZONE, "")
     whole = bare.to_frame("bare").select(
         pl.when(pl.col("bare").str.len_bytes() == 10).then(pl.col("bare") + "T00:00:00").otherwise("bare")
     )
     return whole.to_series().str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False)
 
 
-def _latest(fetched_at: str) -> datetime | None:
+def _compute_latest_time(fetched_at: str) -> datetime | None:
     try:
         return datetime.fromisoformat(fetched_at).replace(tzinfo=None) + MOST_AHEAD
     except ValueError:

@@ -14,7 +14,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FetchProgress:
     """How far a fetch is, for a progress bar. part: what is being fetched, such as `users` or a file's name.
 
     done, total: bytes of an SFTP transfer, rows of an API's collection; total is None where nobody knows it.
@@ -28,15 +28,15 @@ class Step:
     pages: int = 0
 
 
-Progress = Callable[[Step], object]
+ProgressCallback = Callable[[FetchProgress], object]
 
 
-def unheard(_: Step) -> None:
+def ignore_progress(_: FetchProgress) -> None:
     """For whoever does not want to know."""
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class PreviousRoster:
     """What is known of the last good roster of this source, None in a field where nothing is.
 
     since: the newest dateLastModified that it had, as its source wrote it. whole_at: when the whole was fetched last,
@@ -49,18 +49,18 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class FetchRequest:
     """One fetch. fetched_at: its moment, ISO-8601 UTC. whole: False allows a source to ask only for what changed since
     `earlier`, where it is configured so."""
 
     fetched_at: str
-    progress: Progress = unheard
-    whole: bool = True
-    earlier: Earlier = Earlier()
+    progress: ProgressCallback = ignore_progress
+    require_full: bool = True
+    earlier: PreviousRoster = PreviousRoster()
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class SourceBundle:
     """A bundle that was fetched whole.
 
     stream: at its start, seekable; its file has no name any more and is gone when it is closed, by whoever was given
@@ -76,7 +76,7 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProbeFinding:
     """One thing that a probe found out about a server. name: stable, lower-case words joined by hyphens, such as
     `page-clamp`; value: for machines and people; remark: what it means for a fetch."""
 
@@ -91,10 +91,10 @@ class Source(Protocol):
     def host(self) -> str:
         """Whose politeness counts."""
 
-    def fetch(self, ask: Ask) -> Fetched:
+    def fetch(self, request: FetchRequest) -> SourceBundle:
         """The whole roster, or Refusal with every reason why there is none. A failed fetch never looks like an empty
         one: nothing is compared then, and so nothing is deleted. May be called in a thread of its own."""
 
-    def probe(self, ask: Ask) -> tuple[Finding, ...]:
+    def probe(self, request: FetchRequest) -> tuple[ProbeFinding, ...]:
         """What this server does, as far as it can be found out without fetching everything. Raises Refusal where not
         even that can be asked."""

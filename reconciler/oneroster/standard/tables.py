@@ -15,7 +15,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.role import ROLE_NAMES
 
 
-class Value(Enum):
+class ValueType(Enum):
     """What a column in use holds."""
 
     TEXT = "text"
@@ -35,12 +35,12 @@ class Column:
     """
 
     name: str
-    value: Value
+    value: ValueType
     required: bool
-    needed: bool
-    missed: bool
+    must_exist: bool
+    warn_if_empty: bool
     field: str | None
-    allowed: Mapping[str, str]
+    vocabulary: Mapping[str, str]
     extensible: bool
 
 
@@ -58,12 +58,12 @@ class Table:
         return f"{self.name}.csv"
 
     @property
-    def used(self) -> tuple[Column, ...]:
+    def columns_in_use(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.field is not None)
 
-    def looked_at(self, *, delta: bool) -> tuple[str, ...]:
+    def list_inspected_columns(self, *, delta: bool) -> tuple[str, ...]:
         """Columns whose values are looked at once. A delta's rows must all say when they were changed."""
-        names = LOOKED_AT.get(self.name, ())
+        names = COLUMNS_TO_INSPECT.get(self.name, ())
         return (*names, MODIFIED) if delta and MODIFIED not in names and self.name in KIND_OF else names
 
     @property
@@ -79,7 +79,7 @@ class Standard:
     version: str
     tables: Mapping[str, Table]
     required: tuple[str, ...]
-    counted: frozenset[str]
+    count_only: frozenset[str]
 
 
 FIRST_COLUMNS = "sourcedId! status dateLastModified "
@@ -165,7 +165,7 @@ IN_USE: dict[str, dict[str, str]] = {
 
 #: Columns that are looked at once and never enter a frame: when something changed last, and who looks after whom.
 MODIFIED, AGENTS = "dateLastModified", "agentSourcedIds"
-LOOKED_AT = {"orgs": (MODIFIED,), "users": (MODIFIED, AGENTS), "classes": (MODIFIED,)}
+COLUMNS_TO_INSPECT = {"orgs": (MODIFIED,), "users": (MODIFIED, AGENTS), "classes": (MODIFIED,)}
 
 #: The kind of roster entity that a bad row of a file may have been. A role is a part of its user.
 KIND_OF = {
@@ -210,34 +210,36 @@ BOOLEANS = frozenset({"enabledUser", "primary"})
 DATES = frozenset({"beginDate", "startDate", "endDate"})
 
 
-def _column(version: str, file: str, word: str, enumerations: Mapping[tuple[str, str], Mapping[str, str]]) -> Column:
+def _build_column(
+    version: str, file: str, word: str, enumerations: Mapping[tuple[str, str], Mapping[str, str]]
+) -> Column:
     name = word.rstrip("![]")
     required = word.endswith("!")
     allowed = STATUS if name == "status" else enumerations.get((file, name), {})
     if allowed:
-        value = Value.ENUMERATION
+        value = ValueType.ENUMERATION
     elif name in BOOLEANS:
-        value = Value.BOOLEAN
+        value = ValueType.BOOLEAN
     elif name in DATES:
-        value = Value.DATE
+        value = ValueType.DATE
     elif "[]" in word:
-        value = Value.LIST
+        value = ValueType.LIST
     else:
-        value = Value.REFERENCE if name.lower().endswith("sourcedid") else Value.TEXT
+        value = ValueType.REFERENCE if name.lower().endswith("sourcedid") else ValueType.TEXT
     fields = {"sourcedId": "sourced_id", "status": "status"} | IN_USE[file] if file in IN_USE else {}
     return Column(
         name=name,
         value=value,
         required=required and (file, name) not in MAY_BE_MISSING | MAY_BE_EMPTY,
-        needed=required and name in fields and (file, name) not in MAY_BE_MISSING,
-        missed=(file, name) in MAY_BE_EMPTY,
+        must_exist=required and name in fields and (file, name) not in MAY_BE_MISSING,
+        warn_if_empty=(file, name) in MAY_BE_EMPTY,
         field=fields.get(name),
-        allowed=allowed,
+        vocabulary=allowed,
         extensible=version != "1.1" and (file, name) in EXTENSIBLE,
     )
 
 
-def _standard(
+def _build_standard(
     version: str,
     columns: Mapping[str, str],
     enumerations: Mapping[tuple[str, str], Mapping[str, str]],
@@ -245,7 +247,9 @@ def _standard(
 ) -> Standard:
     tables = {
         file: Table(
-            file, tuple(_column(version, file, word, enumerations) for word in (FIRST_COLUMNS + text).split()), ALIASES
+            file,
+            tuple(_build_column(version, file, word, enumerations) for word in (FIRST_COLUMNS + text).split()),
+            ALIASES,
         )
         for file, text in columns.items()
     }
@@ -253,8 +257,8 @@ def _standard(
 
 
 STANDARDS = {
-    "1.1": _standard("1.1", COLUMNS_1_1, ENUMERATIONS_1_1, ("orgs", "users", "classes", "enrollments")),
-    "1.2": _standard("1.2", COLUMNS_1_2, ENUMERATIONS_1_2, ("orgs", "users", "roles", "classes", "enrollments")),
+    "1.1": _build_standard("1.1", COLUMNS_1_1, ENUMERATIONS_1_1, ("orgs", "users", "classes", "enrollments")),
+    "1.2": _build_standard("1.2", COLUMNS_1_2, ENUMERATIONS_1_2, ("orgs", "users", "roles", "classes", "enrollments")),
 }
 
 #: What is personal and not wanted: never read into a frame, and said so.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Span, in_order, info
+from reconciler.model.diagnostic import Diagnostic, Span, build_info, sort_diagnostics
 from reconciler.oneroster.strict.rules import RULES
 
 #: So many findings of one rule are listed unless all are asked for.
@@ -35,11 +35,11 @@ class Findings:
         self.counts: Counter[str] = Counter()
         self.refusals: list[Diagnostic] = []
 
-    def at(self, code: str, message: str, file: str, line: int = 0, column: int = 0) -> None:
+    def add_finding(self, code: str, message: str, file: str, line: int = 0, column: int = 0) -> None:
         """One finding. line and column count from 1; 0 where there is none."""
-        self.rows(code, message, file, pl.DataFrame({"line": [line]}), column)
+        self.add_rows(code, message, file, pl.DataFrame({"line": [line]}), column)
 
-    def rows(self, code: str, message: str | pl.Expr, file: str, rows: pl.DataFrame, column: int | pl.Expr) -> None:
+    def add_rows(self, code: str, message: str | pl.Expr, file: str, rows: pl.DataFrame, column: int | pl.Expr) -> None:
         """One finding for each of `rows`, which has `line` and what the expressions need."""
         if not rows.height:
             return
@@ -56,7 +56,7 @@ class Findings:
             )
         )
 
-    def refuse(self, diagnostics: Iterable[Diagnostic]) -> None:
+    def add_refusals(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.refusals.extend(diagnostics)
 
     @property
@@ -69,7 +69,7 @@ class Findings:
             RULES[code].severity == "error" for code in self.counts
         )
 
-    def diagnostics(self) -> tuple[Diagnostic, ...]:
+    def build_diagnostics(self) -> tuple[Diagnostic, ...]:
         """The refusals, then the findings by file and place, at last how many of which rule are not listed."""
         every = pl.concat([pl.DataFrame(schema=SCHEMA), *self._kept]).sort(list(SCHEMA))
         if self._most is not None:
@@ -80,8 +80,8 @@ class Findings:
         ]
         shown = Counter(diagnostic.code for diagnostic in listed)
         more = [
-            info(code, f"and {count - shown[code]:,} more of the same rule, not listed")
+            build_info(code, f"and {count - shown[code]:,} more of the same rule, not listed")
             for code, count in sorted(self.counts.items())
             if count > shown[code]
         ]
-        return (*in_order(self.refusals), *listed, *more)
+        return (*sort_diagnostics(self.refusals), *listed, *more)

@@ -5,20 +5,26 @@ from __future__ import annotations
 import polars as pl
 
 from reconciler.oneroster.strict.findings import Findings
-from reconciler.oneroster.strict.semantics import Sheets, active, report, targets, whole
-from reconciler.oneroster.strict.values import number
+from reconciler.oneroster.strict.semantics import (
+    Sheets,
+    has_full_files,
+    report_rows,
+    select_active_rows,
+    select_targets,
+)
+from reconciler.oneroster.strict.values import parse_numbers
 
 # Whether users are in the classes that a row names them with.
 
 
-def check_enrolled(
+def check_class_membership(
     file: str, column: str, code: str, message: str, members: pl.DataFrame, sheets: Sheets, findings: Findings
 ) -> None:
     """members: `line`, `class` and `user` of rows of `file`. Said only of users and classes that are there, and only
     if enrollments.csv is a bulk file that could be read to the last row."""
-    enrolled = active(sheets, "enrollments", "classSourcedId", "userSourcedId")
-    users, classes = targets(sheets, "users"), targets(sheets, "classes")
-    if enrolled is None or users is None or classes is None or not whole(sheets, file, "enrollments"):
+    enrolled = select_active_rows(sheets, "enrollments", "classSourcedId", "userSourcedId")
+    users, classes = select_targets(sheets, "users"), select_targets(sheets, "classes")
+    if enrolled is None or users is None or classes is None or not has_full_files(sheets, file, "enrollments"):
         return
     known = (
         members.drop_nulls()
@@ -26,7 +32,7 @@ def check_enrolled(
         .join(classes, left_on="class", right_on="sourcedId", how="semi")
     )
     wrong = known.join(enrolled, left_on=["class", "user"], right_on=["classSourcedId", "userSourcedId"], how="anti")
-    report(sheets, file, column, code, message, wrong, findings)
+    report_rows(sheets, file, column, code, message, wrong, findings)
 
 
 MAPPING = r"^\{[^{}:]+:[^{}:]+\}(?:,\{[^{}:]+:[^{}:]+\})*$"
@@ -44,22 +50,24 @@ def check_gradebook(sheets: Sheets, findings: Findings) -> None:
 
 
 def _check_ranges(sheets: Sheets, findings: Findings) -> None:
-    rows = active(sheets, "lineItems", "resultValueMin", "resultValueMax")
+    rows = select_active_rows(sheets, "lineItems", "resultValueMin", "resultValueMax")
     if rows is None:
         return
-    wrong = rows.filter(number(rows["resultValueMin"]) > number(rows["resultValueMax"]))
+    wrong = rows.filter(parse_numbers(rows["resultValueMin"]) > parse_numbers(rows["resultValueMax"]))
     message = "resultValueMin is above resultValueMax"
-    report(sheets, "lineItems", "resultValueMin", "strict-invalid-score-range", message, wrong, findings)
+    report_rows(sheets, "lineItems", "resultValueMin", "strict-invalid-score-range", message, wrong, findings)
 
 
 def _check_scores(sheets: Sheets, findings: Findings) -> None:
     """A line item whose range is impossible was told: no score is measured by it."""
-    rows = active(sheets, "results", "lineItemSourcedId", "score")
-    ranges = targets(sheets, "lineItems", "resultValueMin", "resultValueMax")
+    rows = select_active_rows(sheets, "results", "lineItemSourcedId", "score")
+    ranges = select_targets(sheets, "lineItems", "resultValueMin", "resultValueMax")
     if rows is None or ranges is None:
         return
     joined = rows.join(ranges, left_on="lineItemSourcedId", right_on="sourcedId", how="inner")
-    score, least, most = (number(joined[name]) for name in ("score", "target_resultValueMin", "target_resultValueMax"))
+    score, least, most = (
+        parse_numbers(joined[name]) for name in ("score", "target_resultValueMin", "target_resultValueMax")
+    )
     possible = (least <= most).fill_null(True)
     below, above = joined.filter(possible & (score < least)), joined.filter(possible & (score > most))
     message = "score is {} {} of the line item"
@@ -67,34 +75,38 @@ def _check_scores(sheets: Sheets, findings: Findings) -> None:
         ("strict-score-below-min", below, "below", "resultValueMin"),
         ("strict-score-above-max", above, "above", "resultValueMax"),
     ):
-        report(sheets, "results", "score", code, message.format(side, bound), wrong, findings)
+        report_rows(sheets, "results", "score", code, message.format(side, bound), wrong, findings)
 
 
 def _check_scales(sheets: Sheets, findings: Findings) -> None:
-    rows = active(sheets, "scoreScales", "scoreScaleValue")
+    rows = select_active_rows(sheets, "scoreScales", "scoreScaleValue")
     if rows is None:
         return
     wrong = rows.filter(~pl.col("scoreScaleValue").str.contains(MAPPING))
     message = "an item of scoreScaleValue is not {left:right}"
-    report(sheets, "scoreScales", "scoreScaleValue", "strict-invalid-score-scale-mapping", message, wrong, findings)
+    report_rows(
+        sheets, "scoreScales", "scoreScaleValue", "strict-invalid-score-scale-mapping", message, wrong, findings
+    )
 
 
 def _check_objectives(file: str, sheets: Sheets, findings: Findings) -> None:
-    rows = active(sheets, file, "source", "learningObjectiveId")
+    rows = select_active_rows(sheets, file, "source", "learningObjectiveId")
     if rows is None:
         return
     wrong = rows.filter((pl.col("source") == "case") & ~pl.col("learningObjectiveId").str.contains(CASE))
     message = "learningObjectiveId is no urn:uuid: of CASE"
-    report(sheets, file, "learningObjectiveId", "strict-invalid-case-learning-objective-id", message, wrong, findings)
+    report_rows(
+        sheets, file, "learningObjectiveId", "strict-invalid-case-learning-objective-id", message, wrong, findings
+    )
 
 
 def _check_students(sheets: Sheets, findings: Findings) -> None:
     """In the class that the result names, or else in that of its line item."""
-    rows = active(sheets, "results", "lineItemSourcedId", "studentSourcedId")
-    items = targets(sheets, "lineItems", "classSourcedId")
+    rows = select_active_rows(sheets, "results", "lineItemSourcedId", "studentSourcedId")
+    items = select_targets(sheets, "lineItems", "classSourcedId")
     if rows is None or items is None:
         return
-    named = active(sheets, "results", "classSourcedId")
+    named = select_active_rows(sheets, "results", "classSourcedId")
     own = named["classSourcedId"] if named is not None else pl.lit(None, dtype=pl.String)
     joined = rows.with_columns(own.alias("own")).join(
         items, left_on="lineItemSourcedId", right_on="sourcedId", how="left", maintain_order="left"
@@ -106,7 +118,7 @@ def _check_students(sheets: Sheets, findings: Findings) -> None:
     )
     message = "the student is not enrolled in the class"
     code = "strict-result-student-not-enrolled"
-    check_enrolled("results", "studentSourcedId", code, message, members, sheets, findings)
+    check_class_membership("results", "studentSourcedId", code, message, members, sheets, findings)
 
 
 # What the rows about resources say by the letter: who gets one, in which class, with which role (1.2).
@@ -118,19 +130,19 @@ ADMINISTRATORS = ("districtAdministrator", "principal", "siteAdministrator", "sy
 
 def check_resources(sheets: Sheets, findings: Findings) -> None:
     """sheets: by stem."""
-    rows = active(sheets, "userResources", "userSourcedId", "classSourcedId")
+    rows = select_active_rows(sheets, "userResources", "userSourcedId", "classSourcedId")
     if rows is not None:
         members = rows.select("line", pl.col("classSourcedId").alias("class"), pl.col("userSourcedId").alias("user"))
         message, code = "the user is not enrolled in the class", "strict-user-resource-user-not-enrolled"
-        check_enrolled("userResources", "userSourcedId", code, message, members, sheets, findings)
+        check_class_membership("userResources", "userSourcedId", code, message, members, sheets, findings)
     _check_roles(sheets, findings)
 
 
 def _check_roles(sheets: Sheets, findings: Findings) -> None:
     """Of a user of whom no role is known nothing is said."""
-    rows = active(sheets, "userResources", "userSourcedId", "resourceSourcedId")
-    wanted = targets(sheets, "resources", "roles")
-    held = _held(sheets)
+    rows = select_active_rows(sheets, "userResources", "userSourcedId", "resourceSourcedId")
+    wanted = select_targets(sheets, "resources", "roles")
+    held = _collect_user_roles(sheets)
     if rows is None or wanted is None or held is None:
         return
     asked = (
@@ -145,18 +157,18 @@ def _check_roles(sheets: Sheets, findings: Findings) -> None:
     )
     wrong = asked.join(fitting, on="line", how="anti")
     message = "the user has none of the roles of the resource"
-    report(sheets, "userResources", "resourceSourcedId", "strict-resource-role-mismatch", message, wrong, findings)
+    report_rows(sheets, "userResources", "resourceSourcedId", "strict-resource-role-mismatch", message, wrong, findings)
 
 
-def _held(sheets: Sheets) -> pl.DataFrame | None:
+def _collect_user_roles(sheets: Sheets) -> pl.DataFrame | None:
     """`user` and `role`, in the words of resources.roles, from roles.csv and enrollments.csv; None where it cannot be
     told that there are no others."""
     frames = []
     for file in ("roles", "enrollments"):
-        rows = active(sheets, file, "userSourcedId", "role")
+        rows = select_active_rows(sheets, file, "userSourcedId", "role")
         if rows is None:
             continue
-        if not whole(sheets, file):
+        if not has_full_files(sheets, file):
             return None
         frames.append(rows.select(pl.col("userSourcedId").alias("user"), "role"))
     if not frames:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from reconciler.oneroster.csv_file.header import INVISIBLE
 from reconciler.oneroster.standard.tables import ALIASES
 from reconciler.oneroster.strict.findings import Findings
-from reconciler.oneroster.strict.tables import Table
+from reconciler.oneroster.strict.tables import StrictTable
 
 EXTENSION = "metadata."
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class StrictHeader:
     """width: fields that each row must have. positions: the standard's column name -> index from 0, of those that
     are there, under whatever spelling."""
 
@@ -24,68 +24,70 @@ class Header:
     positions: Mapping[str, int]
 
 
-def check_header(table: Table, line: str, findings: Findings) -> Header | None:
+def check_header(table: StrictTable, line: str, findings: Findings) -> StrictHeader | None:
     """line: the file's first. None where it cannot be taken apart.
 
     A name that is none of the standard's is never repeated: in a file without a header it is somebody's.
     """
     if line.count('"') % 2:
-        findings.at("strict-unclosed-quote", "a quotation mark in the header row is not closed", table.file, 1)
+        findings.add_finding("strict-unclosed-quote", "a quotation mark in the header row is not closed", table.file, 1)
         return None
     try:
         written = next(csv.reader(io.StringIO(line)), [])
     except csv.Error:
-        findings.at("strict-unreadable-csv", "the header row cannot be read", table.file, 1)
+        findings.add_finding("strict-unreadable-csv", "the header row cannot be read", table.file, 1)
         return None
-    positions = _positions(table, written, findings)
-    _order(table, positions, findings)
+    positions = _map_positions(table, written, findings)
+    _check_order(table, positions, findings)
     last = max(positions.values(), default=-1)
     for place, name in enumerate(written):
         if _is_extension(name) and place < last:
             message = "a metadata column stands before columns of the standard"
-            findings.at("strict-metadata-column-position", message, table.file, 1, place + 1)
+            findings.add_finding("strict-metadata-column-position", message, table.file, 1, place + 1)
     for place, name in enumerate(table.names, start=1):
         if name not in positions:
-            findings.at("strict-missing-column", f"column {name} is missing", table.file, 1, place)
-    return Header(len(written), positions)
+            findings.add_finding("strict-missing-column", f"column {name} is missing", table.file, 1, place)
+    return StrictHeader(len(written), positions)
 
 
-def _positions(table: Table, written: Sequence[str], findings: Findings) -> dict[str, int]:
+def _map_positions(table: StrictTable, raw_names: Sequence[str], findings: Findings) -> dict[str, int]:
     known = {name.lower(): name for name in table.names}
     known |= {alias: name for alias, name in ALIASES.items() if name in table.names}
     positions: dict[str, int] = {}
     extensions: set[str] = set()
-    for place, name in enumerate(written):
+    for place, name in enumerate(raw_names):
         cleaned = "".join(character for character in name if character not in INVISIBLE).strip()
         meant = known.get(cleaned.lower())
         if not cleaned:
-            findings.at("strict-empty-header-name", f"column {place + 1} has no name", table.file, 1, place + 1)
+            findings.add_finding(
+                "strict-empty-header-name", f"column {place + 1} has no name", table.file, 1, place + 1
+            )
         elif meant in positions or name in extensions:
             message = f"column {meant or 'metadata'} stands here again"
-            findings.at("strict-duplicate-header", message, table.file, 1, place + 1)
+            findings.add_finding("strict-duplicate-header", message, table.file, 1, place + 1)
         elif meant is not None:
             positions[meant] = place
             if name != meant:
-                findings.at("strict-header-spelling", f"column {meant} is misspelt", table.file, 1, place + 1)
+                findings.add_finding("strict-header-spelling", f"column {meant} is misspelt", table.file, 1, place + 1)
         elif _is_extension(name):
             extensions.add(name)
         else:
             message = f"column {place + 1} is none of {table.file} and is not named metadata.NAME"
-            findings.at("strict-invalid-metadata-header", message, table.file, 1, place + 1)
+            findings.add_finding("strict-invalid-metadata-header", message, table.file, 1, place + 1)
     return positions
 
 
-def _order(table: Table, positions: Mapping[str, int], findings: Findings) -> None:
+def _check_order(table: StrictTable, positions: Mapping[str, int], findings: Findings) -> None:
     present = [name for name in table.names if name in positions]
-    in_order = set(_longest_rising([positions[name] for name in present]))
+    in_order = set(_find_longest_rising([positions[name] for name in present]))
     for before, name in zip([None, *present], present, strict=False):
         if positions[name] not in in_order:
             where = f"after {before}" if before else "first"
             message = f"column {name} must stand {where}"
-            findings.at("strict-header-order", message, table.file, 1, positions[name] + 1)
+            findings.add_finding("strict-header-order", message, table.file, 1, positions[name] + 1)
 
 
-def _longest_rising(places: Sequence[int]) -> Sequence[int]:
+def _find_longest_rising(places: Sequence[int]) -> Sequence[int]:
     """The longest rising subsequence: what is not in it is the least that has to move. `places` are few."""
     best: list[list[int]] = []
     for place in places:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.oneroster.csv_file.lines import FIELD, FIRST_FIELD, QUOTED
-from reconciler.oneroster.csv_file.text import BYTE_ORDER_MARKS, skeleton
+from reconciler.oneroster.csv_file.text import BYTE_ORDER_MARKS, extract_skeleton
 from reconciler.oneroster.strict.findings import Findings
 
 #: The fields before the one in which a row stops being CSV.
@@ -27,39 +27,39 @@ class Records:
     field of each other row, as far as it can be read: what it names is not missing. rows: with the malformed ones."""
 
     frame: pl.DataFrame
-    loose: pl.Series
-    rows: int
+    loose_keys: pl.Series
+    row_count: int
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """No row is malformed, so that what is not in the frame is not in the file."""
-        return self.frame.height == self.rows
+        return self.frame.height == self.row_count
 
 
 def read_records(file: str, data: bytes, width: int, columns: Mapping[str, int], findings: Findings) -> Records | None:
     """data: UTF-8 with LF line ends, the header included. columns: name -> index from 0. None where a parser fails."""
-    bones = skeleton(data)
+    bones = extract_skeleton(data)
     plain = b"," * (width - 1) + b"\n"
     count = len(bones) // len(plain)
     if width > 1 and bones == plain * count:
-        frame = _parsed(data if count > 1 else b"", 1, columns, False)
+        frame = _parse_csv(data if count > 1 else b"", 1, columns, False)
         lines = pl.int_range(2, count + 1, dtype=pl.Int64, eager=True)
         loose, rows = pl.Series("loose", [], dtype=pl.String), count - 1
     else:
-        well, loose, rows = _well_formed(file, data, width, findings)
+        well, loose, rows = _split_well_formed(file, data, width, findings)
         sink = io.BytesIO()
         # With the line number before it no row is blank, and a file of one column reads as any other.
         well.select(pl.format("{},{}", "line", "text")).write_csv(sink, include_header=False, quote_style="never")
-        frame = _parsed(sink.getvalue(), 0, {name: place + 1 for name, place in columns.items()}, True)
+        frame = _parse_csv(sink.getvalue(), 0, {name: place + 1 for name, place in columns.items()}, True)
         lines = well["line"]
     if frame is None or (columns and frame.height != lines.len()):
-        findings.at("strict-unreadable-csv", "the rows cannot be read as CSV", file)
+        findings.add_finding("strict-unreadable-csv", "the rows cannot be read as CSV", file)
         return None
     numbered = lines.alias("line").to_frame()
     return Records(numbered.hstack(frame.get_columns()) if columns else numbered, loose, rows)
 
 
-def _parsed(text: bytes, skip: int, columns: Mapping[str, int], quoted: bool) -> pl.DataFrame | None:
+def _parse_csv(text: bytes, skip: int, columns: Mapping[str, int], has_quotes: bool) -> pl.DataFrame | None:
     names = sorted(columns, key=lambda name: columns[name])
     if not text or not names:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
@@ -70,19 +70,19 @@ def _parsed(text: bytes, skip: int, columns: Mapping[str, int], quoted: bool) ->
             skip_lines=skip,
             columns=[columns[name] for name in names],
             infer_schema=False,
-            quote_char='"' if quoted else None,
+            quote_char='"' if has_quotes else None,
         )
     except pl.exceptions.PolarsError:
         # Its text repeats the file's, and so people's names: it is not passed on.
         return None
     frame.columns = names
-    return frame.with_columns(pl.all().replace("", None)) if quoted else frame
+    return frame.with_columns(pl.all().replace("", None)) if has_quotes else frame
 
 
-def _well_formed(file: str, data: bytes, width: int, findings: Findings) -> tuple[pl.DataFrame, pl.Series, int]:
+def _split_well_formed(file: str, data: bytes, width: int, findings: Findings) -> tuple[pl.DataFrame, pl.Series, int]:
     """Well-formed rows as `line` and `text`, the first fields of the others, and how many rows there are."""
     lines = pl.read_lines(data, name="text", row_index_name="line", row_index_offset=1)
-    rows = _put_together(file, lines.with_columns(pl.col("line").cast(pl.Int64)).slice(1), findings)
+    rows = _join_lines(file, lines.with_columns(pl.col("line").cast(pl.Int64)).slice(1), findings)
     text = pl.col("text")
     rows = rows.with_columns(
         text.str.contains(CSV_ROW).alias("csv"),
@@ -90,24 +90,24 @@ def _well_formed(file: str, data: bytes, width: int, findings: Findings) -> tupl
     )
     stray = rows.filter(~pl.col("csv") & ~pl.col("open"))
     before = text.str.extract(BEFORE, 1).str.replace_all(QUOTED, "").str.count_matches(",", literal=True)
-    findings.rows("strict-stray-quote", "a quotation mark stands in the middle of a value", file, stray, before + 1)
+    findings.add_rows("strict-stray-quote", "a quotation mark stands in the middle of a value", file, stray, before + 1)
     ragged = rows.filter(pl.col("csv") & (pl.col("fields") != width))
     said = pl.format(f"the row has {{}} fields, the header {width}", "fields")
     first_wrong = pl.min_horizontal("fields", pl.lit(width)) + 1
-    findings.rows("strict-row-width", said, file, ragged, first_wrong)
+    findings.add_rows("strict-row-width", said, file, ragged, first_wrong)
     good = pl.col("csv") & (pl.col("fields") == width)
     malformed = rows.filter(~good)["text"]
     keys = malformed.str.extract(FIRST_FIELD, 1).fill_null(malformed.str.extract(FIRST_FIELD, 2))
     return rows.filter(good).select("line", "text"), keys.drop_nulls().alias("loose"), rows.height
 
 
-def _put_together(file: str, lines: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+def _join_lines(file: str, lines: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Rows, as `line`, `text` and `open`: a line end inside quotation marks ends none. Where the marks do not come
     out even, it cannot be told which lines belong together: each stands for itself, those that leave one open too."""
     odd = lines["text"].str.count_matches('"', literal=True) % 2 == 1
     if odd.sum() % 2:
         message = "a quotation mark of this row is never closed, or that of a row above"
-        findings.rows("strict-unclosed-quote", message, file, lines.filter(odd), 0)
+        findings.add_rows("strict-unclosed-quote", message, file, lines.filter(odd), 0)
         return lines.with_columns(odd.alias("open"))
     lines = lines.with_columns(pl.lit(False).alias("open"))
     if not odd.any():
@@ -119,7 +119,7 @@ def _put_together(file: str, lines: pl.DataFrame, findings: Findings) -> pl.Data
     joined = joined.select(pl.col("start").alias("line"), "text", "open")
     first = pl.col("text").str.extract("^([^\n]*)\n", 1).str.replace_all(QUOTED, "").str.replace('"[^"]*$', "")
     column = first.str.count_matches(",", literal=True) + 1
-    findings.rows("strict-line-break-in-value", "a value goes on in the next line", file, joined, column)
+    findings.add_rows("strict-line-break-in-value", "a value goes on in the next line", file, joined, column)
     single = starts.filter(~pl.col("start").is_duplicated()).select("line", "text", "open")
     return pl.concat([single, joined]).sort("line")
 
@@ -135,35 +135,35 @@ def clean_text(file: str, data: bytes, findings: Findings) -> bytes | None:
     """Valid UTF-8 whose lines end with LF; what could not be decoded stands in it as U+FFFD. None where the file is in
     another encoding altogether."""
     if data.startswith(codecs.BOM_UTF8):
-        findings.at("strict-byte-order-mark", "the file begins with a byte order mark", file, 1)
+        findings.add_finding("strict-byte-order-mark", "the file begins with a byte order mark", file, 1)
         data = data[len(codecs.BOM_UTF8) :]
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            findings.at("strict-not-utf-8", f"the file is {encoding}; it was not read", file)
+            findings.add_finding("strict-not-utf-8", f"the file is {encoding}; it was not read", file)
             return None
     if not data.isascii():
-        data = _decodable(file, data, findings)
+        data = _replace_invalid_bytes(file, data, findings)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
         if b"\r" in data:
-            data = _without_returns(file, data, findings)
+            data = _replace_bare_returns(file, data, findings)
     return data
 
 
-def _decodable(file: str, data: bytes, findings: Findings) -> bytes:
+def _replace_invalid_bytes(file: str, data: bytes, findings: Findings) -> bytes:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         message = f"the byte 0x{data[problem.start]:02X} is not UTF-8; it is the first of the file that is not"
-        findings.at("strict-not-utf-8", message, file, line)
+        findings.add_finding("strict-not-utf-8", message, file, line)
         return data.decode("utf-8", "replace").encode("utf-8")
     return data
 
 
-def _without_returns(file: str, data: bytes, findings: Findings) -> bytes:
+def _replace_bare_returns(file: str, data: bytes, findings: Findings) -> bytes:
     """Taken as line ends, which they were on old machines; each line that ends so is a finding."""
     ends = data.translate(None, NO_END).replace(b"\r", b"r\n")
     marked = pl.read_lines(ends, name="end", row_index_name="line", row_index_offset=1).filter(pl.col("end") == "r")
-    findings.rows("strict-bare-carriage-return", "the row ends with CR alone", file, marked, 0)
+    findings.add_rows("strict-bare-carriage-return", "the row ends with CR alone", file, marked, 0)
     return data.replace(b"\r", b"\n")

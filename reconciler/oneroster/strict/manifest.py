@@ -30,66 +30,68 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class StrictManifest:
     """version: a key of TABLES. modes: `absent`, `bulk` or `delta` by file (stem), as far as declared."""
 
     version: str
     modes: Mapping[str, str]
 
 
-def check_manifest(data: bytes | None, present: Collection[str], looks_like: str, findings: Findings) -> Declared:
+def check_manifest(
+    data: bytes | None, present: Collection[str], fallback_version: str, findings: Findings
+) -> StrictManifest:
     """data: the manifest's bytes, None where there is none. present: stems of the files that are there.
     looks_like: the version that the files look like, for a manifest that does not say."""
     if data is None:
-        findings.at("strict-missing-manifest", "the archive has no manifest.csv", FILE)
-        return Declared(looks_like, {})
-    properties = _properties(data, findings)
+        findings.add_finding("strict-missing-manifest", "the archive has no manifest.csv", FILE)
+        return StrictManifest(fallback_version, {})
+    properties = _parse_properties(data, findings)
     if properties is None:
-        return Declared(looks_like, {})
-    version = _version(properties, looks_like, findings)
+        return StrictManifest(fallback_version, {})
+    version = _resolve_version(properties, fallback_version, findings)
     known = {name.lower(): name for name in (*VERSIONS, *OPTIONAL, *(f"file.{stem}" for stem in TABLES[version]))}
     for each in properties.values():
         if each.name not in known.values():
-            message = f"{_shown(each.name, known)} is no property of a OneRoster {version} manifest"
-            findings.at("strict-manifest-unknown-property", message, FILE, each.line, 1)
+            message = f"{_format_property(each.name, known)} is no property of a OneRoster {version} manifest"
+            findings.add_finding("strict-manifest-unknown-property", message, FILE, each.line, 1)
     for name in known.values():
         if name not in OPTIONAL and name not in properties:
-            findings.at("strict-manifest-missing-property", f"{name} is missing", FILE)
-    modes = _modes(version, properties, findings)
-    _compare(modes, properties, present, findings)
-    return Declared(version, modes)
+            findings.add_finding("strict-manifest-missing-property", f"{name} is missing", FILE)
+    modes = _parse_modes(version, properties, findings)
+    _compare_files(modes, properties, present, findings)
+    return StrictManifest(version, modes)
 
 
-def _properties(data: bytes, findings: Findings) -> dict[str, Property] | None:
+def _parse_properties(data: bytes, findings: Findings) -> dict[str, Property] | None:
     """By name as written; of a name that stands twice the first. None where it cannot be read."""
     if len(data) > MOST_LENGTH:
-        findings.at("strict-unreadable-csv", "it is longer than any manifest is", FILE)
+        findings.add_finding("strict-unreadable-csv", "it is longer than any manifest is", FILE)
         return None
     text = clean_text(FILE, data, findings)
     if text is None:
         return None
-    rows = _rows(text, findings)
+    rows = _parse_rows(text, findings)
     if not rows:
-        findings.at("strict-manifest-missing-header", "it has no header row", FILE, 1)
+        findings.add_finding("strict-manifest-missing-header", "it has no header row", FILE, 1)
         return None
     line, header = rows[0]
     if header != HEADER:
-        findings.at("strict-manifest-header", "its header must be propertyName,value", FILE, line)
+        findings.add_finding("strict-manifest-header", "its header must be propertyName,value", FILE, line)
     properties: dict[str, Property] = {}
     for line, row in rows if _is_property(header) else rows[1:]:
         if len(row) != len(HEADER):
             message = f"the row has {len(row)} fields, and must have {len(HEADER)}"
-            findings.at("strict-manifest-row-width", message, FILE, line, min(len(row), len(HEADER)) + 1)
+            findings.add_finding("strict-manifest-row-width", message, FILE, line, min(len(row), len(HEADER)) + 1)
         name = row[0] if row else ""
         if name in properties:
             message = f"the property of line {properties[name].line} stands here again"
-            findings.at("strict-manifest-duplicate-property", message, FILE, line, 1)
+            findings.add_finding("strict-manifest-duplicate-property", message, FILE, line, 1)
         elif name:
             properties[name] = Property(name, row[1] if len(row) > 1 else "", line)
     return properties
 
 
-def _rows(text: bytes, findings: Findings) -> list[tuple[int, list[str]]]:
+def _parse_rows(text: bytes, findings: Findings) -> list[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text.decode("utf-8"), newline=""), strict=True)
     rows: list[tuple[int, list[str]]] = []
     line = 0
@@ -97,12 +99,12 @@ def _rows(text: bytes, findings: Findings) -> list[tuple[int, list[str]]]:
         for row in reader:
             if any("\n" in cell for cell in row):
                 message = "a value goes on in the next line"
-                findings.at("strict-line-break-in-value", message, FILE, line + 1)
+                findings.add_finding("strict-line-break-in-value", message, FILE, line + 1)
             rows.append((line + 1, row))
             line = reader.line_num
     except csv.Error:
         message = "a quotation mark stands in the middle of a value, or is not closed"
-        findings.at("strict-stray-quote", message, FILE, line + 1)
+        findings.add_finding("strict-stray-quote", message, FILE, line + 1)
     return rows
 
 
@@ -110,21 +112,21 @@ def _is_property(row: list[str]) -> bool:
     return bool(row) and row[0].lower().startswith(("manifest.", "oneroster.", "file."))
 
 
-def _version(properties: Mapping[str, Property], looks_like: str, findings: Findings) -> str:
+def _resolve_version(properties: Mapping[str, Property], fallback_version: str, findings: Findings) -> str:
     manifest = properties.get("manifest.version")
     if manifest is not None and manifest.value not in MANIFEST_VERSIONS:
-        findings.at("strict-manifest-version", "manifest.version is not 1.0", FILE, manifest.line, 2)
+        findings.add_finding("strict-manifest-version", "manifest.version is not 1.0", FILE, manifest.line, 2)
     version = properties.get("oneroster.version")
     if version is None:
-        return looks_like
+        return fallback_version
     if version.value not in TABLES:
-        message = f"oneroster.version is neither {' nor '.join(TABLES)}; read as {looks_like}"
-        findings.at("strict-oneroster-version", message, FILE, version.line, 2)
-        return looks_like
+        message = f"oneroster.version is neither {' nor '.join(TABLES)}; read as {fallback_version}"
+        findings.add_finding("strict-oneroster-version", message, FILE, version.line, 2)
+        return fallback_version
     return version.value
 
 
-def _modes(version: str, properties: Mapping[str, Property], findings: Findings) -> dict[str, str]:
+def _parse_modes(version: str, properties: Mapping[str, Property], findings: Findings) -> dict[str, str]:
     """What is declared under another case is taken as meant; it was told as an unknown property."""
     stems = {f"file.{stem}".lower(): stem for stem in TABLES[version]}
     modes: dict[str, str] = {}
@@ -134,14 +136,14 @@ def _modes(version: str, properties: Mapping[str, Property], findings: Findings)
             continue
         if each.value not in MODES:
             message = f"the mode of {stem}.csv is none of {', '.join(MODES)}"
-            findings.at("strict-manifest-file-mode", message, FILE, each.line, 2)
+            findings.add_finding("strict-manifest-file-mode", message, FILE, each.line, 2)
         mode = each.value.strip().lower()
         if mode in MODES and (stem not in modes or each.name == f"file.{stem}"):
             modes[stem] = mode
     return modes
 
 
-def _compare(
+def _compare_files(
     modes: Mapping[str, str], properties: Mapping[str, Property], present: Collection[str], findings: Findings
 ) -> None:
     lines = {each.name.lower(): each.line for each in properties.values()}
@@ -149,13 +151,13 @@ def _compare(
         line = lines[f"file.{stem}".lower()]
         if mode == "absent" and stem in present:
             message = f"{stem}.csv is declared as absent and is in the archive"
-            findings.at("strict-manifest-file-unexpected", message, FILE, line, 2)
+            findings.add_finding("strict-manifest-file-unexpected", message, FILE, line, 2)
         elif mode != "absent" and stem not in present:
             message = f"{stem}.csv is declared as {mode} and is not in the archive"
-            findings.at("strict-manifest-file-missing", message, FILE, line, 2)
+            findings.add_finding("strict-manifest-file-missing", message, FILE, line, 2)
 
 
-def _shown(name: str, known: Mapping[str, str]) -> str:
+def _format_property(name: str, known: Mapping[str, str]) -> str:
     """Only what can be nothing but a property: another file under this name may hold anything."""
     if name.lower() in known:
         return f"{name} (spelt {known[name.lower()]})"

@@ -16,8 +16,8 @@ from reconciler.oneroster.archive.archive import (
     MOST_NAME_LENGTH,
     UNSAFE_NAME,
     Archive,
-    Member,
-    Metered,
+    ArchiveMember,
+    ReadMeter,
 )
 from reconciler.oneroster.standard.tables import MANIFEST
 from reconciler.oneroster.strict.findings import Findings
@@ -31,13 +31,13 @@ HOPELESS = frozenset(
 STEMS = {f"{stem}.csv".lower(): stem for stem in (MANIFEST, *TABLES["1.1"], *TABLES["1.2"])}
 
 
-class _Salvage(Archive):
+class _SalvageArchive(Archive):
     """What can be read of an archive that was refused, under the same caps."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.name = name
         self._unpacked = 0
-        self._source = Metered(stream)
+        self._source = ReadMeter(stream)
         self._zip = zipfile.ZipFile(cast(IO[bytes], self._source))
 
 
@@ -48,7 +48,7 @@ class Package:
 
     archive: Archive
     names: Mapping[str, str]
-    members: Mapping[str, Member]
+    members: Mapping[str, ArchiveMember]
 
 
 def open_package(stream: BinaryIO, name: str, findings: Findings) -> Package | None:
@@ -56,51 +56,55 @@ def open_package(stream: BinaryIO, name: str, findings: Findings) -> Package | N
     try:
         archive: Archive = Archive(stream, name)
     except Refusal as refusal:
-        findings.refuse(refusal.diagnostics)
+        findings.add_refusals(refusal.diagnostics)
         if HOPELESS & {diagnostic.code for diagnostic in refusal.diagnostics}:
             return None
         stream.seek(0)
-        archive = _Salvage(stream, name)
+        archive = _SalvageArchive(stream, name)
     stream.seek(0)
     with zipfile.ZipFile(stream) as directory:
         entries = [entry for entry in directory.infolist() if not entry.is_dir()]
-    known = _of_the_standard(entries, findings, name)
+    known = _find_standard_files(entries, findings, name)
     names = {stem: posixpath.basename(entry.filename) for stem, entry in known.items()}
     members = {
-        stem: Member(names[stem], entry.compress_size, entry) for stem, entry in known.items() if _is_safe(entry)
+        stem: ArchiveMember(names[stem], entry.compress_size, entry) for stem, entry in known.items() if _is_safe(entry)
     }
     return Package(archive, names, members)
 
 
-def shown(name: str) -> str:
+def format_member_name(name: str) -> str:
     """A member's name that a terminal can show: no control characters, not endless."""
     safe = "".join(character if character.isprintable() else "?" for character in name)
     return safe if len(safe) <= 80 else f"{safe[:77]}..."
 
 
-def _of_the_standard(entries: Sequence[zipfile.ZipInfo], findings: Findings, name: str) -> dict[str, zipfile.ZipInfo]:
+def _find_standard_files(
+    entries: Sequence[zipfile.ZipInfo], findings: Findings, name: str
+) -> dict[str, zipfile.ZipInfo]:
     """The first entry of each file of the standard, by stem; of the others it is said why they are none."""
-    folder = _folder(entries)
+    folder = _find_folder(entries)
     if folder:
-        message = f"the files are inside the folder {shown(folder)}"
-        findings.at("strict-folder-in-archive", message, name)
+        message = f"the files are inside the folder {format_member_name(folder)}"
+        findings.add_finding("strict-folder-in-archive", message, name)
     known: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:
         path = entry.filename
         inside, base = posixpath.split(path)
         stem = STEMS.get(base.lower()) if inside == folder else None
         if stem is None:
-            findings.at("strict-unknown-file", f"{shown(path)} is no file of OneRoster", shown(path))
+            findings.add_finding(
+                "strict-unknown-file", f"{format_member_name(path)} is no file of OneRoster", format_member_name(path)
+            )
         elif stem in known and known[stem].filename == path:
-            findings.at("strict-duplicate-file", f"{base} is in the archive twice", base)
+            findings.add_finding("strict-duplicate-file", f"{base} is in the archive twice", base)
         else:
             if base != f"{stem}.csv":
-                findings.at("strict-file-name-case", f"{base} must be named {stem}.csv", base)
+                findings.add_finding("strict-file-name-case", f"{base} must be named {stem}.csv", base)
             known.setdefault(stem, entry)
     return known
 
 
-def _folder(entries: Sequence[zipfile.ZipInfo]) -> str:
+def _find_folder(entries: Sequence[zipfile.ZipInfo]) -> str:
     """Where the files of the standard are: the root if any is there, else the folder with most of them."""
     held: dict[str, int] = {}
     for entry in entries:

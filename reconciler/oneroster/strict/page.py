@@ -7,7 +7,7 @@ from itertools import groupby
 from reconciler.model.diagnostic import Severity
 from reconciler.oneroster.strict.findings import MOST_LISTED
 from reconciler.oneroster.strict.rules import REFUSALS, RULES, Rule
-from reconciler.oneroster.strict.tables import TABLES, Column, Type
+from reconciler.oneroster.strict.tables import TABLES, StrictColumn, StrictType
 
 INTRODUCTION = f"""\
 # The letter of OneRoster
@@ -49,40 +49,40 @@ tobedeleted) and dateLastModified (a time).
 """
 
 
-def page() -> str:
+def render_page() -> str:
     """Markdown."""
     parts = [INTRODUCTION]
     for source, rules in groupby(RULES.values(), key=lambda rule: rule.source):
         parts.append(f"### {source}\n\n| code | rule | the standard asks |\n| --- | --- | --- |")
-        parts += [_rule(rule) for rule in rules]
+        parts += [_render_rule(rule) for rule in rules]
         parts.append("")
     parts.append(REFUSED + "\n".join(f"| `{code}` | {why} |" for code, why in REFUSALS.items()) + "\n")
     parts.append(COLUMNS)
     for version, tables in TABLES.items():
         parts.append(f"### OneRoster {version}\n\n| file | columns |\n| --- | --- |")
         for table in tables.values():
-            said = [_column(column) for column in table.columns[3:] if column.checked]
+            said = [_render_column(column) for column in table.columns[3:] if column.is_checked]
             first = [f"sourcedId → {table.columns[0].target}"] if table.columns[0].target else []
             parts.append(f"| {table.file} | {' · '.join(first + said)} |")
         parts.append("")
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _rule(rule: Rule) -> str:
+def _render_rule(rule: Rule) -> str:
     weight = "" if rule.severity is Severity.ERROR else f" ({rule.severity})"
-    return f"| `{rule.code}`{weight} | `{rule.name}` | {rule.says} |"
+    return f"| `{rule.code}`{weight} | `{rule.name}` | {rule.requirement} |"
 
 
-def _column(column: Column) -> str:
+def _render_column(column: StrictColumn) -> str:
     name = f"**{column.name}**" if column.required else column.name
-    name += "[]" if column.listed else ""
+    name += "[]" if column.is_list else ""
     if column.target is not None:
         return f"{name} → {column.target}"
-    if column.type is Type.ENUMERATION:
+    if column.type is StrictType.ENUMERATION:
         words = ", ".join(column.words)
         return f"{name} ({f'*{words}*' if column.extensible else words})"
-    return name if column.type is Type.TEXT else f"{name} ({column.type.value})"
+    return name if column.type is StrictType.TEXT else f"{name} ({column.type.value})"
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    print(render_page(), end="")

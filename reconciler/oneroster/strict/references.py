@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 import polars as pl
 
 from reconciler.oneroster.strict.findings import Findings
-from reconciler.oneroster.strict.sheet import Sheet
-from reconciler.oneroster.strict.tables import Column
+from reconciler.oneroster.strict.sheet import StrictSheet
+from reconciler.oneroster.strict.tables import StrictColumn
 
 
-def check_references(sheets: Mapping[str, Sheet], there: Collection[str], findings: Findings) -> None:
+def check_references(sheets: Mapping[str, StrictSheet], present_stems: Collection[str], findings: Findings) -> None:
     """sheets: by stem, of files whose rows could be told. there: stems of all files that are in the archive and not
     declared as absent.
 
@@ -25,17 +25,17 @@ def check_references(sheets: Mapping[str, Sheet], there: Collection[str], findin
         for column in sheet.table.columns:
             if column.target is None or column.name not in sheet.places:
                 continue
-            if column.target not in there:
+            if column.target not in present_stems:
                 message = f"{column.name} refers to {column.target}.csv, which the archive does not have"
                 rows = sheet.frame.filter(pl.col(column.name).is_not_null())
                 place = sheet.places[column.name]
-                findings.rows("strict-missing-target-file", message, sheet.table.file, rows, place)
+                findings.add_rows("strict-missing-target-file", message, sheet.table.file, rows, place)
             elif column.target in sheets and not sheets[column.target].delta:
                 _check_targets(sheet, column, sheets[column.target], findings)
 
 
-def _check_unique(sheet: Sheet, findings: Findings) -> None:
-    if not sheet.has("sourcedId"):
+def _check_unique(sheet: StrictSheet, findings: Findings) -> None:
+    if not sheet.has_columns("sourcedId"):
         return
     keys = sheet.frame.select("line", "sourcedId").drop_nulls()
     if keys["sourcedId"].n_unique() == keys.height:
@@ -43,22 +43,22 @@ def _check_unique(sheet: Sheet, findings: Findings) -> None:
     firsts = pl.col("line").first().over("sourcedId")
     again = keys.with_columns(firsts.alias("first")).filter(pl.col("line") != pl.col("first"))
     message = pl.format("the sourcedId of line {} stands here again", "first")
-    findings.rows("strict-duplicate-sourced-id", message, sheet.table.file, again, sheet.places["sourcedId"])
+    findings.add_rows("strict-duplicate-sourced-id", message, sheet.table.file, again, sheet.places["sourcedId"])
 
 
-def _check_targets(sheet: Sheet, column: Column, target: Sheet, findings: Findings) -> None:
-    if not target.has("sourcedId"):
+def _check_targets(sheet: StrictSheet, column: StrictColumn, target: StrictSheet, findings: Findings) -> None:
+    if not target.has_columns("sourcedId"):
         return
     references = sheet.frame.select("line", pl.col(column.name).alias("reference")).drop_nulls()
-    if column.listed:
-        references = items(references)
-    known = pl.concat([target.frame["sourcedId"].drop_nulls(), target.loose.alias("sourcedId")]).unique()
+    if column.is_list:
+        references = split_items(references)
+    known = pl.concat([target.frame["sourcedId"].drop_nulls(), target.loose_keys.alias("sourcedId")]).unique()
     dangling = references.filter(~pl.col("reference").is_in(known.implode()))
     message = f"{column.name} refers to a row that {target.table.file} does not have"
-    findings.rows("strict-missing-target-record", message, sheet.table.file, dangling, sheet.places[column.name])
+    findings.add_rows("strict-missing-target-record", message, sheet.table.file, dangling, sheet.places[column.name])
 
 
-def items(references: pl.DataFrame) -> pl.DataFrame:
+def split_items(references: pl.DataFrame) -> pl.DataFrame:
     """`line` and `reference` of each item of lists; without empty items, which are told elsewhere."""
     return (
         references.with_columns(pl.col("reference").str.split(",").list.eval(pl.element().str.strip_chars()))

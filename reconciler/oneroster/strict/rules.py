@@ -27,7 +27,7 @@ class Rule:
     code: str
     name: str
     source: str
-    says: str
+    requirement: str
     hint: str
     severity: Severity = Severity.ERROR
 

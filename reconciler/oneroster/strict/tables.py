@@ -14,7 +14,7 @@ from enum import Enum
 from reconciler.oneroster.standard.tables import COLUMNS_1_1, COLUMNS_1_2, FIRST_COLUMNS
 
 
-class Type(Enum):
+class StrictType(Enum):
     """What one value is; of a list, what each item is. A pair is `{type:identifier}`."""
 
     TEXT = "text"
@@ -30,31 +30,31 @@ class Type(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class StrictColumn:
     """target: the file (stem) that a sourcedId refers to. words: of an enumeration, which is extensible if anybody
     may add `ext:` words. listed: the value is a list."""
 
     name: str
-    type: Type
+    type: StrictType
     required: bool
-    listed: bool
+    is_list: bool
     target: str | None
     words: tuple[str, ...]
     extensible: bool
 
     @property
-    def checked(self) -> bool:
+    def is_checked(self) -> bool:
         """False for a text that may be anything or nothing: such columns are never read."""
-        return self.required or self.listed or self.type is not Type.TEXT
+        return self.required or self.is_list or self.type is not StrictType.TEXT
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class StrictTable:
     """One file of one version: its stem and its columns in order."""
 
     version: str
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[StrictColumn, ...]
 
     @property
     def file(self) -> str:
@@ -143,7 +143,7 @@ TYPES_1_2: Mapping[str, str] = dict(TYPES_1_1) | {
 }
 
 
-def _typed(text: str) -> dict[str, tuple[str, str | None]]:
+def _parse_types(text: str) -> dict[str, tuple[str, str | None]]:
     """Column name -> its type's or enumeration's word, and what it refers to."""
     pairs: dict[str, tuple[str, str | None]] = {}
     for word in text.split():
@@ -152,18 +152,18 @@ def _typed(text: str) -> dict[str, tuple[str, str | None]]:
     return pairs
 
 
-def _table(version: str, name: str, columns: str, types: str) -> Table:
-    typed = _typed(EVERY_FILE) | _typed(types)
+def _build_table(version: str, name: str, columns: str, types: str) -> StrictTable:
+    typed = _parse_types(EVERY_FILE) | _parse_types(types)
     made = []
     for word in (FIRST_COLUMNS + columns).split():
         column = word.rstrip("![]")
         kind, target = typed.pop(column, ("text", None))
         made.append(
-            Column(
+            StrictColumn(
                 name=column,
-                type=Type.ENUMERATION if kind in WORDS else Type(kind),
+                type=StrictType.ENUMERATION if kind in WORDS else StrictType(kind),
                 required=word.endswith("!"),
-                listed="[]" in word,
+                is_list="[]" in word,
                 target=target,
                 words=WORDS.get(kind, ()),
                 extensible=version != "1.1" and kind in WORDS and kind not in CLOSED,
@@ -171,11 +171,11 @@ def _table(version: str, name: str, columns: str, types: str) -> Table:
         )
     if typed:
         raise AssertionError(f"{name} {version} has no columns {', '.join(typed)}")
-    return Table(version, name, tuple(made))
+    return StrictTable(version, name, tuple(made))
 
 
 #: Version -> stem -> table.
-TABLES: Mapping[str, Mapping[str, Table]] = {
-    version: {name: _table(version, name, text, types[name]) for name, text in columns.items()}
+TABLES: Mapping[str, Mapping[str, StrictTable]] = {
+    version: {name: _build_table(version, name, text, types[name]) for name, text in columns.items()}
     for version, columns, types in (("1.1", COLUMNS_1_1, TYPES_1_1), ("1.2", COLUMNS_1_2, TYPES_1_2))
 }

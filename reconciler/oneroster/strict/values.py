@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from reconciler.oneroster.strict.findings import Findings
-from reconciler.oneroster.strict.sheet import Sheet
-from reconciler.oneroster.strict.tables import Column, Type
+from reconciler.oneroster.strict.sheet import StrictSheet
+from reconciler.oneroster.strict.tables import StrictColumn, StrictType
 
 # What one value must look like: for a column of text, which of its values do not. Null values are no deviation.
 
@@ -24,50 +24,54 @@ QUOTED_ITEM = r'"(?:[^"]|"")*"'
 BAD_ITEM = r'^,|,,|,$|^\s|\s$|,\s|\s,|"'
 
 CODES = {
-    Type.GUID: "strict-invalid-guid",
-    Type.DATE: "strict-invalid-date",
-    Type.DATETIME: "strict-invalid-datetime",
-    Type.YEAR: "strict-invalid-year",
-    Type.BOOLEAN: "strict-invalid-boolean",
-    Type.FLOAT: "strict-invalid-float",
-    Type.INTEGER: "strict-invalid-integer",
-    Type.PAIR: "strict-invalid-list",
-    Type.ENUMERATION: "strict-invalid-enum",
+    StrictType.GUID: "strict-invalid-guid",
+    StrictType.DATE: "strict-invalid-date",
+    StrictType.DATETIME: "strict-invalid-datetime",
+    StrictType.YEAR: "strict-invalid-year",
+    StrictType.BOOLEAN: "strict-invalid-boolean",
+    StrictType.FLOAT: "strict-invalid-float",
+    StrictType.INTEGER: "strict-invalid-integer",
+    StrictType.PAIR: "strict-invalid-list",
+    StrictType.ENUMERATION: "strict-invalid-enum",
 }
 
 
-def broken_list(values: pl.Series) -> pl.Series:
+def find_broken_lists(values: pl.Series) -> pl.Series:
     """Boolean: the value is no list that can be taken apart."""
     return values.str.replace_all(QUOTED_ITEM, "q").str.contains(BAD_ITEM).fill_null(False)
 
 
-def invalid(values: pl.Series, column: Column) -> pl.Series:
+def find_invalid_values(values: pl.Series, column: StrictColumn) -> pl.Series:
     """Boolean: the value, or an item of the list, is not of the column's type."""
     match column.type:
-        case Type.TEXT:
+        case StrictType.TEXT:
             return pl.repeat(False, values.len(), dtype=pl.Boolean, eager=True)
-        case Type.GUID:
-            return _unlike(values, _whole(GUID, column))
-        case Type.PAIR:
-            return _unlike(values, _whole(PAIR, column))
-        case Type.ENUMERATION:
+        case StrictType.GUID:
+            return _find_mismatches(values, _build_pattern(GUID, column))
+        case StrictType.PAIR:
+            return _find_mismatches(values, _build_pattern(PAIR, column))
+        case StrictType.ENUMERATION:
             words = "|".join(column.words)
-            return _unlike(values, _whole(f"(?:{words}|{EXTENSION})" if column.extensible else f"(?:{words})", column))
-        case Type.BOOLEAN:
+            return _find_mismatches(
+                values, _build_pattern(f"(?:{words}|{EXTENSION})" if column.extensible else f"(?:{words})", column)
+            )
+        case StrictType.BOOLEAN:
             return ~values.is_in(["true", "false"]).fill_null(True)
-        case Type.YEAR:
-            return _unlike(values, YEAR)
-        case Type.FLOAT:
-            return values.is_not_null() & number(values).is_null()
-        case Type.INTEGER:
-            return _unlike(values, INTEGER) | (values.is_not_null() & values.cast(pl.Int64, strict=False).is_null())
-        case Type.DATE:
-            return _unlike(values, DATE) | _no_day(values)
-        case Type.DATETIME:
-            return _unlike(values, DATETIME) | _no_day(values.str.head(10))
+        case StrictType.YEAR:
+            return _find_mismatches(values, YEAR)
+        case StrictType.FLOAT:
+            return values.is_not_null() & parse_numbers(values).is_null()
+        case StrictType.INTEGER:
+            return _find_mismatches(values, INTEGER) | (
+                values.is_not_null() & values.cast(pl.Int64, strict=False).is_null()
+            )
+        case StrictType.DATE:
+            return _find_mismatches(values, DATE) | _find_unreal_dates(values)
+        case StrictType.DATETIME:
+            return _find_mismatches(values, DATETIME) | _find_unreal_dates(values.str.head(10))
 
 
-def number(values: pl.Series) -> pl.Series:
+def parse_numbers(values: pl.Series) -> pl.Series:
     """As Float64; null where it is no finite decimal number."""
     frame = values.to_frame("text").with_columns(
         pl.col("text").str.strip_prefix("+").cast(pl.Float64, strict=False).alias("number")
@@ -76,15 +80,15 @@ def number(values: pl.Series) -> pl.Series:
     return frame.select(pl.when(good).then(pl.col("number"))).to_series()
 
 
-def _whole(pattern: str, column: Column) -> str:
-    return f"^{pattern}(?:,{pattern})*$" if column.listed else f"^{pattern}$"
+def _build_pattern(pattern: str, column: StrictColumn) -> str:
+    return f"^{pattern}(?:,{pattern})*$" if column.is_list else f"^{pattern}$"
 
 
-def _unlike(values: pl.Series, pattern: str) -> pl.Series:
+def _find_mismatches(values: pl.Series, pattern: str) -> pl.Series:
     return ~values.str.contains(pattern).fill_null(True)
 
 
-def _no_day(values: pl.Series) -> pl.Series:
+def _find_unreal_dates(values: pl.Series) -> pl.Series:
     """No day of the calendar. Looked at by distinct values, of which there are few."""
     distinct = values.unique().drop_nulls()
     unreal = distinct.filter(distinct.str.to_date("%Y-%m-%d", strict=False).is_null())
@@ -92,19 +96,19 @@ def _no_day(values: pl.Series) -> pl.Series:
 
 
 LIFECYCLE = ("status", "dateLastModified")
-WHAT = {
-    Type.GUID: "no sourcedId",
-    Type.DATE: "no date like 2026-08-31",
-    Type.DATETIME: "no UTC time like 2026-08-31T06:00:00.000Z",
-    Type.YEAR: "no year like 2027",
-    Type.BOOLEAN: "neither true nor false",
-    Type.FLOAT: "no decimal number",
-    Type.INTEGER: "no whole number",
-    Type.PAIR: "no list of {type:identifier}",
+TYPE_DESCRIPTIONS = {
+    StrictType.GUID: "no sourcedId",
+    StrictType.DATE: "no date like 2026-08-31",
+    StrictType.DATETIME: "no UTC time like 2026-08-31T06:00:00.000Z",
+    StrictType.YEAR: "no year like 2027",
+    StrictType.BOOLEAN: "neither true nor false",
+    StrictType.FLOAT: "no decimal number",
+    StrictType.INTEGER: "no whole number",
+    StrictType.PAIR: "no list of {type:identifier}",
 }
 
 
-def check_values(sheet: Sheet, findings: Findings) -> None:
+def check_values(sheet: StrictSheet, findings: Findings) -> None:
     """Every rule that needs one row alone. A column that is not there was told at the header."""
     for column in sheet.table.columns:
         if column.name not in sheet.places:
@@ -112,46 +116,46 @@ def check_values(sheet: Sheet, findings: Findings) -> None:
         values = sheet.frame[column.name]
         if column.required and values.null_count():
             message = f"{column.name} is empty"
-            _report(sheet, "strict-missing-required-value", message, values.is_null(), column, findings)
+            _report_rows(sheet, "strict-missing-required-value", message, values.is_null(), column, findings)
         if column.name in LIFECYCLE and not sheet.delta:
             message = f"{column.name} is filled in, in a bulk file"
-            _report(sheet, "strict-field-forbidden-in-bulk", message, values.is_not_null(), column, findings)
+            _report_rows(sheet, "strict-field-forbidden-in-bulk", message, values.is_not_null(), column, findings)
             continue
         if column.name in LIFECYCLE:
             message = f"{column.name} is empty, in a delta file"
-            _report(sheet, "strict-field-required-in-delta", message, values.is_null(), column, findings)
+            _report_rows(sheet, "strict-field-required-in-delta", message, values.is_null(), column, findings)
         _check_type(sheet, column, values, findings)
     _check_subjects(sheet, findings)
 
 
-def _check_type(sheet: Sheet, column: Column, values: pl.Series, findings: Findings) -> None:
+def _check_type(sheet: StrictSheet, column: StrictColumn, values: pl.Series, findings: Findings) -> None:
     if values.null_count() == values.len():
         return
     broken = None
-    if column.listed:
-        broken = broken_list(values)
+    if column.is_list:
+        broken = find_broken_lists(values)
         message = f"{column.name} is no list of items joined by commas"
-        _report(sheet, "strict-invalid-list", message, broken, column, findings)
-    if column.type is Type.TEXT:
+        _report_rows(sheet, "strict-invalid-list", message, broken, column, findings)
+    if column.type is StrictType.TEXT:
         return
-    wrong = invalid(values, column)
+    wrong = find_invalid_values(values, column)
     if broken is not None:
         wrong = wrong & ~broken
-    _report(sheet, CODES[column.type], _message(column), wrong, column, findings)
+    _report_rows(sheet, CODES[column.type], _build_message(column), wrong, column, findings)
 
 
-def _message(column: Column) -> str:
-    if column.type is Type.ENUMERATION:
+def _build_message(column: StrictColumn) -> str:
+    if column.type is StrictType.ENUMERATION:
         words = ", ".join(column.words) + (", ext:..." if column.extensible else "")
         what = f"none of {words}"
     else:
-        what = WHAT[column.type]
-    return f"an item of {column.name} is {what}" if column.listed else f"{column.name} is {what}"
+        what = TYPE_DESCRIPTIONS[column.type]
+    return f"an item of {column.name} is {what}" if column.is_list else f"{column.name} is {what}"
 
 
-def _check_subjects(sheet: Sheet, findings: Findings) -> None:
+def _check_subjects(sheet: StrictSheet, findings: Findings) -> None:
     """1.2: each of subjects has its code, in the same order."""
-    if sheet.table.version != "1.1" and sheet.has("subjects", "subjectCodes"):
+    if sheet.table.version != "1.1" and sheet.has_columns("subjects", "subjectCodes"):
         counts = [
             sheet.frame[name].str.count_matches(",", literal=True).cast(pl.Int64).fill_null(-1)
             for name in ("subjects", "subjectCodes")
@@ -160,10 +164,12 @@ def _check_subjects(sheet: Sheet, findings: Findings) -> None:
         unlike = (counts[0] != counts[1]) & ~sheet.frame.select(quoted).to_series()
         message = "subjects and subjectCodes have not the same number of items"
         place = sheet.places["subjectCodes"]
-        findings.rows("strict-invalid-list", message, sheet.table.file, sheet.frame.filter(unlike), place)
+        findings.add_rows("strict-invalid-list", message, sheet.table.file, sheet.frame.filter(unlike), place)
 
 
-def _report(sheet: Sheet, code: str, message: str, which: pl.Series, column: Column, findings: Findings) -> None:
+def _report_rows(
+    sheet: StrictSheet, code: str, message: str, which: pl.Series, column: StrictColumn, findings: Findings
+) -> None:
     if which.any():
         rows = sheet.frame.filter(which).select("line")
-        findings.rows(code, message, sheet.table.file, rows, sheet.places[column.name])
+        findings.add_rows(code, message, sheet.table.file, rows, sheet.places[column.name])

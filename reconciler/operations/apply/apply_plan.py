@@ -9,33 +9,33 @@ from enum import StrEnum
 from pydantic import SecretStr
 
 from reconciler.config.inputs import compute_blob_id, digest_inputs
-from reconciler.config.secrets import secret_references
-from reconciler.model.diagnostic import Diagnostic, Refusal, error, info, warning
+from reconciler.config.secrets import find_secret_references
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info, build_warning
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
-from reconciler.model.settings import settings_digest
-from reconciler.operations.actor import actor, git_commit
-from reconciler.operations.failure import UNFORESEEN, misconfigured, unexpected
-from reconciler.operations.notify.deliver import is_misshapen, misshapen
-from reconciler.operations.plan.documents import kept_digest
+from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan
+from reconciler.model.settings import compute_settings_digest
+from reconciler.operations.actor import find_actor, find_git_commit
+from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, is_misconfigured, report_unexpected_error
+from reconciler.operations.notify.deliver import describe_invalid_signing_secret, is_invalid_signing_secret
+from reconciler.operations.plan.documents import compute_plan_settings_digest
 from reconciler.operations.plan.secrets import ADMINISTRATORS
-from reconciler.operations.undo.documents import undo_secrets
+from reconciler.operations.undo.documents import collect_undo_secrets
 from reconciler.operations.workspace import Workspace, refuse_other_store
-from reconciler.store.errors import AnswerLost, StalePlan
+from reconciler.store.errors import StalePlan, UnconfirmedCommit
 from reconciler.store.open import Store
 from reconciler.store.write.apply import apply_customer
 
 # What the store's own record says of an apply: carried out before, or at all, where its answer was lost.
 
 
-def recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
+def find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
     """The newest run that carried out this plan for the customer, these holds released; None where there is none.
 
     A plan that was made after a run, and would do the same once more, is another plan. Raises StoreProblem where the
     store cannot be read.
     """
-    with store.reading() as reader:
-        runs = reader.runs(customer.id)
+    with store.open_reader() as reader:
+        runs = reader.list_runs(customer.id)
     fitting = (
         run.id
         for run in runs
@@ -44,31 +44,31 @@ def recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Co
     return next(fitting, None)
 
 
-def recorded_run_if_known(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
+def try_find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
     """None also where the store cannot be read."""
     try:
-        return recorded_run(store, plan, customer, approvals)
+        return find_recorded_run(store, plan, customer, approvals)
     except Refusal:
         return None
 
 
-def applied_before(customer: CustomerPlan, run: int) -> Diagnostic:
-    return info(
+def describe_already_applied(customer: CustomerPlan, run: int) -> Diagnostic:
+    return build_info(
         "already-applied",
         f"{customer.id}: this plan was applied already, by run {run}; nothing was changed now",
         hint="plan again to see what there is to do now",
     )
 
 
-def answer_lost(customer: CustomerPlan, run: int) -> Diagnostic:
-    return warning(
+def describe_lost_answer(customer: CustomerPlan, run: int) -> Diagnostic:
+    return build_warning(
         "answer-lost",
         f"{customer.id}: the connection was lost while run {run} was being written; it is in the store, whole",
         hint="invitations of new administrators were lost with the answer: set their passwords in another way",
     )
 
 
-class Applied(StrEnum):
+class ApplyOutcome(StrEnum):
     """What became of one customer. held: all but what is held was applied. unfit: an approval named another hold."""
 
     APPLIED = "applied"
@@ -90,11 +90,11 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedCustomer:
+class CustomerApplyResult:
     id: str
-    became: Applied
+    outcome: ApplyOutcome
     run: int | None = None
-    written: bool = False
+    has_written: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
     invitations: tuple[Invitation, ...] = ()
 
@@ -105,26 +105,26 @@ def apply_plan(
     approvals: Iterable[str] = (),
     *,
     lock_timeout: float = 0.0,
-    finished: Callable[[AppliedCustomer], object] = lambda result: None,
-) -> tuple[AppliedCustomer, ...]:
+    on_finished: Callable[[CustomerApplyResult], object] = lambda result: None,
+) -> tuple[CustomerApplyResult, ...]:
     """In the plan's order. approvals: ids of holds. finished: is given every result as it comes, so that none is lost
     where somebody interrupts what follows. Raises Refusal where the plan is of another store or was altered,
     or an approval names a customer that the plan does not have."""
     refuse_other_store(plan.store, workspace.store)
-    _refuse_altered(plan)
-    given = _by_customer(plan, approvals)
-    word = _Word(actor(), None if workspace.applied else git_commit(workspace.directory))
+    _refuse_altered_plan(plan)
+    given = _group_approvals(plan, approvals)
+    word = _Provenance(find_actor(), None if workspace.uses_applied_config else find_git_commit(workspace.directory))
     results = []
-    with workspace.store.kept_open():
+    with workspace.store.keep_open():
         for customer in plan.customers:
             result = _apply_one(workspace, plan, customer, word, given.get(customer.id, ()), lock_timeout)
             results.append(result)
-            finished(result)
+            on_finished(result)
     return tuple(results)
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class _Provenance:
     """Who applies, and the commit of the files."""
 
     actor: str
@@ -135,81 +135,99 @@ def _apply_one(
     workspace: Workspace,
     plan: Plan,
     customer: CustomerPlan,
-    word: _Word,
+    provenance: _Provenance,
     approvals: Sequence[str],
     lock_timeout: float,
-) -> AppliedCustomer:
+) -> CustomerApplyResult:
     if customer.outcome is Outcome.REFUSED:
-        return AppliedCustomer(customer.id, Applied.REFUSED)
+        return CustomerApplyResult(customer.id, ApplyOutcome.REFUSED)
     if customer.outcome is Outcome.FAILED:
-        return AppliedCustomer(customer.id, Applied.INVALID if misconfigured(customer) else Applied.FAILED)
+        return CustomerApplyResult(
+            customer.id, ApplyOutcome.INVALID if is_misconfigured(customer) else ApplyOutcome.FAILED
+        )
     unfit = [approval for approval in approvals if customer.hold is None or customer.hold.id != approval]
     if unfit:
-        return AppliedCustomer(
-            customer.id, Applied.UNFIT, diagnostics=tuple(_unfit(customer, approval) for approval in unfit)
+        return CustomerApplyResult(
+            customer.id,
+            ApplyOutcome.UNFIT,
+            diagnostics=tuple(_describe_unfit_approval(customer, approval) for approval in unfit),
         )
     try:
-        return _carried_out(workspace, plan, customer, word, lock_timeout, approved=bool(approvals))
+        return _apply_if_current(workspace, plan, customer, provenance, lock_timeout, approved=bool(approvals))
     except StalePlan as stale:
-        run = recorded_run_if_known(workspace.store, plan, customer, approvals)
+        run = try_find_recorded_run(workspace.store, plan, customer, approvals)
         if run is not None:
-            return AppliedCustomer(customer.id, Applied.UNCHANGED, diagnostics=(applied_before(customer, run),))
-        return AppliedCustomer(customer.id, Applied.STALE, diagnostics=stale.diagnostics)
-    except AnswerLost as lost:
-        run = recorded_run_if_known(workspace.store, plan, customer, approvals)
+            return CustomerApplyResult(
+                customer.id, ApplyOutcome.UNCHANGED, diagnostics=(describe_already_applied(customer, run),)
+            )
+        return CustomerApplyResult(customer.id, ApplyOutcome.STALE, diagnostics=stale.diagnostics)
+    except UnconfirmedCommit as lost:
+        run = try_find_recorded_run(workspace.store, plan, customer, approvals)
         if run is None:
-            return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=lost.diagnostics)
-        return AppliedCustomer(
+            return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=lost.diagnostics)
+        return CustomerApplyResult(
             customer.id,
-            Applied.HELD if customer.hold is not None and not approvals else Applied.APPLIED,
+            ApplyOutcome.HELD if customer.hold is not None and not approvals else ApplyOutcome.APPLIED,
             run,
-            written=True,
-            diagnostics=(answer_lost(customer, run),),
+            has_written=True,
+            diagnostics=(describe_lost_answer(customer, run),),
         )
     except Refusal as refusal:
-        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=refusal.diagnostics)
-    except UNFORESEEN as problem:  # a door: one customer's defect must not keep the others from being applied
-        return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=(unexpected(customer.id, "applying", problem),))
+        return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=refusal.diagnostics)
+    except (
+        UNEXPECTED_EXCEPTIONS
+    ) as problem:  # a door: one customer's defect must not keep the others from being applied
+        return CustomerApplyResult(
+            customer.id, ApplyOutcome.FAILED, diagnostics=(report_unexpected_error(customer.id, "applying", problem),)
+        )
 
 
-def _carried_out(
-    workspace: Workspace, plan: Plan, customer: CustomerPlan, word: _Word, lock_timeout: float, *, approved: bool
-) -> AppliedCustomer:
+def _apply_if_current(
+    workspace: Workspace,
+    plan: Plan,
+    customer: CustomerPlan,
+    provenance: _Provenance,
+    lock_timeout: float,
+    *,
+    approved: bool,
+) -> CustomerApplyResult:
     # What takes a run back is made from the store alone: the files may say what they like.
-    if plan.undoes is None and _configuration_changed(workspace, customer):
-        return AppliedCustomer(customer.id, Applied.STALE, diagnostics=(_stale_configuration(customer),))
+    if plan.undoes is None and _has_configuration_changed(workspace, customer):
+        return CustomerApplyResult(
+            customer.id, ApplyOutcome.STALE, diagnostics=(_describe_stale_configuration(customer),)
+        )
     secrets: Mapping[str, SecretStr] = {}
-    if not workspace.applied:
-        secrets, missing = (_secrets if plan.undoes is None else undo_secrets)(workspace, customer)
+    if not workspace.uses_applied_config:
+        secrets, missing = (_collect_secrets if plan.undoes is None else collect_undo_secrets)(workspace, customer)
         if missing:
-            return AppliedCustomer(customer.id, Applied.FAILED, diagnostics=missing)
+            return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=missing)
     result = apply_customer(
         workspace.store,
         customer,
         plan_id=plan.plan_id,
-        actor=word.actor,
+        actor=provenance.actor,
         approved=approved,
-        git_commit=word.git_commit,
+        git_commit=provenance.git_commit,
         secrets=secrets,
         lock_timeout=lock_timeout,
         undoes=plan.undoes,
-        inputs=_inputs(workspace, customer) if plan.undoes is None else None,
+        inputs=_digest_inputs(workspace, customer) if plan.undoes is None else None,
     )
     held = customer.hold is not None and not approved
-    became = Applied.HELD if held else Applied.APPLIED if result.run is not None else Applied.UNCHANGED
+    became = ApplyOutcome.HELD if held else ApplyOutcome.APPLIED if result.run is not None else ApplyOutcome.UNCHANGED
     invitations = tuple(
         Invitation(username, f"{workspace.public_url.rstrip('/')}{path}") for username, path in result.invitations
     )
-    return AppliedCustomer(customer.id, became, result.run, result.run is not None, invitations=invitations)
+    return CustomerApplyResult(customer.id, became, result.run, result.run is not None, invitations=invitations)
 
 
-def _inputs(workspace: Workspace, customer: CustomerPlan) -> str | None:
+def _digest_inputs(workspace: Workspace, customer: CustomerPlan) -> str | None:
     """Of the files that the customer's configuration was read from."""
     folder = workspace.repository.folders.get(customer.id)
     return digest_inputs(folder, compute_blob_id) if folder else None
 
 
-def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[str]]:
+def _group_approvals(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[str]]:
     """A hold's id begins with its customer's. All that were given for one customer have to fit."""
     given: dict[str, list[str]] = {}
     for approval in dict.fromkeys(approvals):
@@ -219,7 +237,7 @@ def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[
     if strangers:
         raise Refusal(
             [
-                error(
+                build_error(
                     "unknown-hold",
                     f"{approval} is no hold of this plan: it has no customer {name}",
                     hint="a hold's id stands in the plan under HELD, and in `reconciler holds`",
@@ -231,17 +249,18 @@ def _by_customer(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[
     return given
 
 
-def _refuse_altered(plan: Plan) -> None:
+def _refuse_altered_plan(plan: Plan) -> None:
     """What an apply keeps of a customer's configuration must be what the plan says that it was made from."""
     altered = [
         customer.id
         for customer in plan.customers
-        if customer.settings is not None and kept_digest(customer.id, customer.settings) != customer.seen.declared
+        if customer.settings is not None
+        and compute_plan_settings_digest(customer.id, customer.settings) != customer.precondition.declared
     ]
     if altered:
         raise Refusal(
             [
-                error(
+                build_error(
                     "altered-plan",
                     f"the plan's configuration of {name} is not the one that it was made from; nothing was changed",
                     hint="make a new plan, and review it",
@@ -251,43 +270,47 @@ def _refuse_altered(plan: Plan) -> None:
         )
 
 
-def _configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool:
+def _has_configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool:
     """True where the files say something else now than they did for the plan."""
     repository = workspace.repository
     if customer.id in repository.invalid:
         return True
-    if customer.id == CATALOGUE:
-        declared = {(each.kind, each.id): each.document for each in repository.catalogue}
-        return settings_digest(declared) != customer.seen.declared
+    if customer.id == CATALOG:
+        declared = {(each.kind, each.id): each.document for each in repository.catalog}
+        return compute_settings_digest(declared) != customer.precondition.declared
     resolved = repository.customers.get(customer.id)
     if resolved is None:
-        return customer.seen.declared is not None
-    declared = {(each.kind, each.id): each.document for each in resolved.declared}
-    return settings_digest(declared) != customer.seen.declared
+        return customer.precondition.declared is not None
+    declared = {(each.kind, each.id): each.document for each in resolved.documents}
+    return compute_settings_digest(declared) != customer.precondition.declared
 
 
-def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:
+def _collect_secrets(
+    workspace: Workspace, customer: CustomerPlan
+) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:
     """Every secret that the configuration names, by path; those that are not set, or of no use, as errors."""
     resolved = workspace.repository.customers.get(customer.id)
     if resolved is None:
         return {}, ()
-    declared = resolved.declared[0]
+    declared = resolved.documents[0]
     document = declared.document
     values: dict[str, SecretStr] = {}
     missing = []
-    for path, name in secret_references(document):
-        value = workspace.secrets.get(customer.id, name)
+    for path, name in find_secret_references(document):
+        value = workspace.secrets.get_secret(customer.id, name)
         if value is not None:
             values[path] = value
-            if is_misshapen(path, value):
-                missing.append(misshapen(workspace.secrets, customer.id, name, declared.origins.get(path)))
+            if is_invalid_signing_secret(path, value):
+                missing.append(
+                    describe_invalid_signing_secret(workspace.secrets, customer.id, name, declared.origins.get(path))
+                )
         elif not path.startswith(ADMINISTRATORS) or _is_new_administrator(customer, path):
             missing.append(
-                error(
+                build_error(
                     "secret-not-set",
                     f"the secret {name} of {customer.id} is not set; nothing of {customer.id} was applied",
                     declared.origins.get(path),
-                    f"set {workspace.secrets.place(customer.id, name)}",
+                    f"set {workspace.secrets.describe_place(customer.id, name)}",
                 )
             )
     return values, tuple(missing)
@@ -295,28 +318,28 @@ def _secrets(workspace: Workspace, customer: CustomerPlan) -> tuple[Mapping[str,
 
 def _is_new_administrator(customer: CustomerPlan, path: str) -> bool:
     """An administrator's password is needed only to make the account. path: of the password."""
-    if customer.seen.version is None:
+    if customer.precondition.version is None:
         return True
     owner = path.rpartition(".")[0]
     return any(
         field.path in (owner, ADMINISTRATORS.rstrip(".")) and field.before is None
-        for change in customer.declared
+        for change in customer.document_changes
         if change.kind is Kind.CUSTOMER
         for field in change.fields
     )
 
 
-def _unfit(customer: CustomerPlan, approval: str) -> Diagnostic:
+def _describe_unfit_approval(customer: CustomerPlan, approval: str) -> Diagnostic:
     now = f"what is held now is {customer.hold.id}" if customer.hold else "nothing of it is held"
-    return error(
+    return build_error(
         "hold-does-not-fit",
         f"{approval} does not fit: {now}; nothing of {customer.id} was applied",
         hint="an approval releases exactly the set that was reviewed: look at the plan again",
     )
 
 
-def _stale_configuration(customer: CustomerPlan) -> Diagnostic:
-    return error(
+def _describe_stale_configuration(customer: CustomerPlan) -> Diagnostic:
+    return build_error(
         "stale-configuration",
         f"the configuration of {customer.id} is not what the plan was made from; nothing of it was applied",
         hint="plan again, and review what it would do now",

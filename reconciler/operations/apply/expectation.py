@@ -13,19 +13,19 @@ from typing import Any
 import orjson
 import polars as pl
 
-from reconciler.config.comparison import Comparison
-from reconciler.model.cause import Cause
-from reconciler.model.change import Action, Change, Create, Delete, FieldChange, Restore, Update, action_of
+from reconciler.config.comparison import BaseComparison
+from reconciler.model.cause import ChangeCause
+from reconciler.model.change import Action, Change, Create, Delete, FieldChange, Restore, Update, get_action
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
-from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan, Seen
+from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan, PlanPrecondition
 from reconciler.model.reason import Reason
-from reconciler.model.surprise import Surprise
-from reconciler.operations.plan.base import documents_before, documents_now
-from reconciler.planning.attribution import Documents
-from reconciler.planning.documents.document_diff import document_changes, field_changes
-from reconciler.planning.live import empty_live, with_roles
-from reconciler.planning.plan_id import effects_id, effects_of
-from reconciler.planning.review import Departure, departure
+from reconciler.model.surprise import UnexplainedChange
+from reconciler.operations.plan.base import read_base_documents, read_current_documents
+from reconciler.planning.attribution import DocumentsByKey
+from reconciler.planning.documents.document_diff import diff_document, diff_fields
+from reconciler.planning.live import add_roles, make_empty_live_frame
+from reconciler.planning.plan_id import compute_effects_id, list_effects
+from reconciler.planning.review import ReviewDifference, compare_with_reviewed
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
@@ -34,75 +34,79 @@ from reconciler.store.read.records import CustomerRecord
 
 
 @dataclass(frozen=True, slots=True)
-class _Document:
+class _StoredDocument:
     key: str
     document: Mapping[str, object]
 
 
-class CarriedOut:
+class RunEffects:
     """Each customer's traces are read once, for all the runs that may be asked for."""
 
     def __init__(self, reader: Reader, runs: pl.DataFrame) -> None:
         """runs: with the columns of `store.traces.RUNS`."""
         self._reader = reader
         self._runs = runs
-        self._records = reader.customers()
+        self._records = reader.read_customers()
         self._traces: dict[str, pl.DataFrame] = {}
         self._rows: dict[tuple[str, Kind], pl.DataFrame] = {}
 
-    def effects(self, runs: Iterable[int]) -> dict[str, pl.DataFrame]:
+    def collect_effects(self, runs: Iterable[int]) -> dict[str, pl.DataFrame]:
         """By customer, as `planning.effects.effects_of` gives them; none of them held."""
         chosen = self._runs.filter(pl.col("run").is_in(list(runs)))
         found = {}
         for customer in chosen["customer"].unique().sort():
             mine = chosen.filter(pl.col("customer") == customer)["run"]
-            traces = self._of(customer).filter(pl.col("run").is_in(mine.implode()))
-            found[customer] = effects_of(self._as_plan(customer, traces))
+            traces = self._read_traces(customer).filter(pl.col("run").is_in(mine.implode()))
+            found[customer] = list_effects(self._build_traced_plan(customer, traces))
         return found
 
-    def _of(self, customer: str) -> pl.DataFrame:
+    def _read_traces(self, customer: str) -> pl.DataFrame:
         if customer not in self._traces:
             runs = self._runs.filter(pl.col("customer") == customer)["run"].to_list()
             record = self._records.get(customer)
-            known = record is not None or customer == CATALOGUE
-            self._traces[customer] = self._reader.traces(record.id if record else None, runs if known else ())
+            known = record is not None or customer == CATALOG
+            self._traces[customer] = self._reader.read_run_changes(record.id if record else None, runs if known else ())
         return self._traces[customer]
 
-    def _as_plan(self, customer: str, traces: pl.DataFrame) -> CustomerPlan:
+    def _build_traced_plan(self, customer: str, traces: pl.DataFrame) -> CustomerPlan:
         record = self._records.get(customer)
-        documents = self._documents(customer, record)
+        documents = self._read_documents(customer, record)
         declared = traces.filter(pl.col("kind").is_in([kind.value for kind in DECLARED_KINDS])).sort("run")
         changes = [
             change
             for row in declared.iter_rows(named=True)
             if (document := documents.get((row["kind"], row["id"]))) is not None
-            for change in _change(row, document)
+            for change in _rebuild_change(row, document)
         ]
         return CustomerPlan(
             id=customer,
             name=customer,
             outcome=Outcome.CHANGES,
-            seen=Seen(None, None, None),
-            declared=tuple(changes),
-            roster={kind: self._roster(customer, record.id, kind, traces) for kind in ROSTER_KINDS} if record else {},
-            settings=_settings(documents),
+            precondition=PlanPrecondition(None, None, None),
+            document_changes=tuple(changes),
+            roster={kind: self._build_roster_changes(customer, record.id, kind, traces) for kind in ROSTER_KINDS}
+            if record
+            else {},
+            settings=_build_settings(documents),
         )
 
-    def _documents(self, customer: str, record: CustomerRecord | None) -> dict[tuple[str, int], _Document]:
+    def _read_documents(self, customer: str, record: CustomerRecord | None) -> dict[tuple[str, int], _StoredDocument]:
         """By kind and the store's id, as they are now."""
         found = {
-            (each.kind.value, each.row_id): _Document(each.slug, each.document)
-            for each in self._reader.declared(customer if record else None)
+            (each.kind.value, each.row_id): _StoredDocument(each.slug, each.document)
+            for each in self._reader.read_documents(customer if record else None)
         }
         if record:
-            found[Kind.CUSTOMER.value, record.id] = _Document(customer, record.document)
+            found[Kind.CUSTOMER.value, record.id] = _StoredDocument(customer, record.document)
         return found
 
-    def _roster(self, customer: str, number: int, kind: Kind, traces: pl.DataFrame) -> pl.DataFrame:
+    def _build_roster_changes(
+        self, customer: str, customer_number: int, kind: Kind, traces: pl.DataFrame
+    ) -> pl.DataFrame:
         """The columns that `planning.effects.row_effects` asks for. What is in no roster has no sourcedId."""
         mine = traces.filter(pl.col("kind") == kind.value).sort("run").unique("id", keep="last", maintain_order=True)
         before = {name: pl.col("before").str.json_path_match(f"$.{name}") for name in ("sourced_id", "managed_by")}
-        rows = mine.join(self._live(customer, number, kind), on="id", how="inner")
+        rows = mine.join(self._read_touched_rows(customer, customer_number, kind), on="id", how="inner")
         rekeyed = (pl.col("action") == Action.REKEY.value) & (before["sourced_id"] != pl.col("sourced_id"))
         return rows.filter(pl.col("sourced_id").is_not_null()).with_columns(
             pl.col("sourced_id").alias("key"),
@@ -113,35 +117,35 @@ class CarriedOut:
             pl.lit(False).alias("held"),
         )
 
-    def _live(self, customer: str, number: int, kind: Kind) -> pl.DataFrame:
+    def _read_touched_rows(self, customer: str, customer_number: int, kind: Kind) -> pl.DataFrame:
         """The rows that the runs touched as they are now, tombstones included."""
         if (customer, kind) not in self._rows:
-            ids = self._of(customer).filter(pl.col("kind") == kind.value)["id"]
-            rows = self._read(number, kind, ids) if ids.len() else empty_live(kind)
+            ids = self._read_traces(customer).filter(pl.col("kind") == kind.value)["id"]
+            rows = self._read_live_rows(customer_number, kind, ids) if ids.len() else make_empty_live_frame(kind)
             self._rows[customer, kind] = rows.filter(pl.col("id").is_in(ids.implode()))
         return self._rows[customer, kind]
 
-    def _read(self, number: int, kind: Kind, ids: pl.Series) -> pl.DataFrame:
+    def _read_live_rows(self, customer_number: int, kind: Kind, ids: pl.Series) -> pl.DataFrame:
         """ids: what has to be among the rows."""
         match kind:
             case Kind.ORG:
-                return self._reader.orgs(number)
+                return self._reader.read_orgs(customer_number)
             case Kind.USER:
-                return with_roles(self._reader.users(number), self._reader.roles(number))
+                return add_roles(self._reader.read_users(customer_number), self._reader.read_roles(customer_number))
             case Kind.CLASS:
-                return self._reader.classes(number)
+                return self._reader.read_classes(customer_number)
             case _:
-                return self._reader.enrollments_by_id(number, ids)
+                return self._reader.read_enrollments_by_id(customer_number, ids)
 
 
-def _change(row: Mapping[str, Any], now: _Document) -> Iterator[Change]:
+def _rebuild_change(row: Mapping[str, Any], now: _StoredDocument) -> Iterator[Change]:
     """The change that left this trace; none where it cannot be told."""
     action = Action(row["action"])
     fields: tuple[FieldChange, ...] = ()
     if action in (Action.UPDATE, Action.RESTORE):
         before = orjson.loads(row["before"])
         former = before["slug"] if before["slug"] != now.key else None
-        fields = document_changes(orjson.loads(before["document"]), now.document, now.key, former)
+        fields = diff_document(orjson.loads(before["document"]), now.document, now.key, former)
     facts: dict[str, Any] = {
         "kind": Kind(row["kind"]),
         "key": now.key,
@@ -160,7 +164,7 @@ def _change(row: Mapping[str, Any], now: _Document) -> Iterator[Change]:
             yield Delete(**facts)
 
 
-def _settings(documents: Mapping[tuple[str, int], _Document]) -> dict[str, object]:
+def _build_settings(documents: Mapping[tuple[str, int], _StoredDocument]) -> dict[str, object]:
     """As `CustomerPlan` has them, as far as effects are made of them."""
     settings: dict[str, Any] = {Kind.COMMUNITY.plural: {}, Kind.LESSON.plural: {}}
     for (kind, _), each in documents.items():
@@ -172,52 +176,55 @@ def _settings(documents: Mapping[tuple[str, int], _Document]) -> dict[str, objec
 
 
 #: how far back an id alone is followed: applies, and the runs (one for each customer) of these
-MOST_APPLIES = 20
-MOST_RUNS = 1_000
+MAX_APPLIES = 20
+MAX_RUNS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ReviewVerdict:
     """fits: the plan does the same or less. departure: what differs, where the reviewed plan is at hand. runs: those
     that carried out since what is no longer there, where the id alone told."""
 
     fits: bool
-    departure: Departure | None = None
+    difference: ReviewDifference | None = None
     runs: tuple[int, ...] = ()
 
 
-def held_to_plan(plan: Plan, reviewed: Plan) -> Verdict:
+def compare_with_plan(plan: Plan, reviewed: Plan) -> ReviewVerdict:
     """Both of one store."""
-    found = departure(reviewed.customers, plan.customers)
-    return Verdict(not found.does_more, found)
+    found = compare_with_reviewed(reviewed.customers, plan.customers)
+    return ReviewVerdict(not found.does_more, found)
 
 
-def held_to_id(store: Store, plan: Plan, reviewed: str) -> Verdict:
+def compare_with_plan_id(store: Store, plan: Plan, reviewed_id: str) -> ReviewVerdict:
     """reviewed: the id of a plan of this store."""
-    if plan.plan_id == reviewed:
-        return Verdict(True)
-    now = {customer.id: effects_of(customer) for customer in plan.customers}
-    with store.reading() as reader:
-        runs = reader.recent_runs(MOST_RUNS)
-        carried_out = CarriedOut(reader, runs)
-        for chosen in _guesses(runs, reviewed):
-            if effects_id(store.identity, _together(now, carried_out.effects(chosen))) == reviewed:
-                return Verdict(True, runs=tuple(sorted(chosen)))
-    return Verdict(False)
+    if plan.plan_id == reviewed_id:
+        return ReviewVerdict(True)
+    now = {customer.id: list_effects(customer) for customer in plan.customers}
+    with store.open_reader() as reader:
+        runs = reader.read_recent_runs(MAX_RUNS)
+        carried_out = RunEffects(reader, runs)
+        for chosen in _iterate_possible_runs(runs, reviewed_id):
+            if (
+                compute_effects_id(store.identity, _merge_effects(now, carried_out.collect_effects(chosen)))
+                == reviewed_id
+            ):
+                return ReviewVerdict(True, runs=tuple(sorted(chosen)))
+    return ReviewVerdict(False)
 
 
-def _guesses(runs: pl.DataFrame, reviewed: str) -> Iterator[list[int]]:
+def _iterate_possible_runs(runs: pl.DataFrame, reviewed_id: str) -> Iterator[list[int]]:
     """Runs that may have carried out a part of it: those of that very plan; then everything since the last apply,
     the last two, and so on."""
-    same = runs.filter(pl.col("plan_id") == reviewed)["run"].to_list()
+    same = runs.filter(pl.col("plan_id") == reviewed_id)["run"].to_list()
     if same:
         yield same
     applies = runs.with_columns(pl.col("plan_id").rle_id().alias("apply"))
-    for last in range(min(MOST_APPLIES, applies["apply"].n_unique())):
+    for last in range(min(MAX_APPLIES, applies["apply"].n_unique())):
         yield applies.filter(pl.col("apply") <= last)["run"].to_list()
 
 
-def _together(now: Mapping[str, pl.DataFrame], since: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def _merge_effects(now: Mapping[str, pl.DataFrame], since: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     found = dict(now)
     for customer, effects in since.items():
         mine = found.get(customer, effects.clear())
@@ -228,33 +235,35 @@ def _together(now: Mapping[str, pl.DataFrame], since: Mapping[str, pl.DataFrame]
 # Where the store is not as a base in git says: what makes a plan beside it another one than was reviewed.
 
 
-def surprises(plan: Plan, comparison: Comparison) -> Iterator[Surprise]:
+def find_unexplained_changes(plan: Plan, comparison: BaseComparison) -> Iterator[UnexplainedChange]:
     """In the plan's order, of documents; what a roster would do is never part of such an apply."""
     for customer in plan.customers:
-        before, now = documents_before(comparison, customer.id), documents_now(comparison, customer.id)
-        for change in customer.declared:
-            yield from _of_change(customer.id, change, before, now)
+        before, now = read_base_documents(comparison, customer.id), read_current_documents(comparison, customer.id)
+        for change in customer.document_changes:
+            yield from _compare_change_with_base(customer.id, change, before, now)
 
 
-def _of_change(customer: str, change: Change, before: Documents, now: Documents) -> Iterator[Surprise]:
+def _compare_change_with_base(
+    customer: str, change: Change, before: DocumentsByKey, now: DocumentsByKey
+) -> Iterator[UnexplainedChange]:
     key = (change.kind, change.key)
-    action = action_of(change)
+    action = get_action(change)
     if not change.fields:
-        if change.cause is not Cause.PR:
-            yield Surprise(customer, change.kind, change.key, action, change.cause)
+        if change.cause is not ChangeCause.PR:
+            yield UnexplainedChange(customer, change.kind, change.key, action, change.cause)
         return
-    base = {field.path: field.before for field in field_changes(before.get(key, {}), now.get(key, {}))}
+    base = {field.path: field.before for field in diff_fields(before.get(key, {}), now.get(key, {}))}
     for field in change.fields:
         known = base.get(field.path, field.before)
-        if field.cause is not Cause.PR or known != field.before:
-            yield Surprise(
+        if field.cause is not ChangeCause.PR or known != field.before:
+            yield UnexplainedChange(
                 customer,
                 change.kind,
                 change.key,
                 action,
                 field.cause,
                 field.path,
-                known if field.cause is Cause.PR else field.after,
+                known if field.cause is ChangeCause.PR else field.after,
                 field.before,
                 field.after,
                 field.personal,

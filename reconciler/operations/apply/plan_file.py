@@ -19,26 +19,26 @@ import orjson
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.model.change import ACTION_OF, Action, Change, action_of
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error
+from reconciler.model.change import ACTION_OF, Action, Change, get_action
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import (
     FORMAT_VERSION,
-    Base,
-    Counts,
+    ActionCounts,
     CustomerPlan,
-    Elsewhere,
+    GitBase,
     Hold,
     LimitUse,
     Outcome,
+    OutsideBase,
     Plan,
-    Seen,
+    PlanPrecondition,
     SourceSummary,
     StoreIdentity,
 )
 from reconciler.model.weakening import Weakening
 from reconciler.operations.workspace import refuse_other_store
-from reconciler.planning.plan_id import plan_id
+from reconciler.planning.plan_id import compute_plan_id
 from reconciler.store.database.schema import DURABLE
 from reconciler.store.key import StoreKey
 from reconciler.store.open import Store
@@ -48,11 +48,11 @@ _DIAGNOSTICS = TypeAdapter(tuple[Diagnostic, ...])
 _LIMITS = TypeAdapter(tuple[LimitUse, ...])
 _SOURCE = TypeAdapter(SourceSummary | None)
 _HOLD = TypeAdapter(Hold | None)
-_COUNTS = TypeAdapter(dict[Kind, Counts])
-_SEEN = TypeAdapter(Seen)
+_COUNTS = TypeAdapter(dict[Kind, ActionCounts])
+_SEEN = TypeAdapter(PlanPrecondition)
 _STORE = TypeAdapter(StoreIdentity)
-_BASE = TypeAdapter(Base | None)
-_ELSEWHERE = TypeAdapter(Elsewhere | None)
+_BASE = TypeAdapter(GitBase | None)
+_ELSEWHERE = TypeAdapter(OutsideBase | None)
 _WEAKENED = TypeAdapter(tuple[Weakening, ...])
 _CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
 
@@ -62,9 +62,9 @@ SCHEMA = DURABLE.head
 #: a fixed time, so that the same plan gives the same bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _HEAD = "plan.json"
-_SEAL = "seal"
+_SIGNATURE = "seal"
 #: characters; what is left of a name's 255 bytes holds the rest of the partial file's name
-MOST_OF_NAME = 50
+MAX_NAME_LENGTH = 50
 _NO_PLAN = "it is no plan file, or was cut off"
 
 
@@ -72,13 +72,13 @@ def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
     """Mode 0600; replaces what is at `path` only when all is written. key: of the plan's store. Raises Refusal where
     it cannot be written; then nothing of it is left."""
     try:
-        _write_plan(plan, path, key)
+        _write_plan_atomically(plan, path, key)
     except OSError as problem:
-        raise Refusal([_unwritable(path, problem)]) from problem
+        raise Refusal([_describe_write_error(path, problem)]) from problem
 
 
-def _write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
-    partial = path.with_name(f".{path.name[:MOST_OF_NAME]}.{os.getpid()}.part")
+def _write_plan_atomically(plan: Plan, path: Path, key: StoreKey) -> None:
+    partial = path.with_name(f".{path.name[:MAX_NAME_LENGTH]}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as out:
@@ -99,20 +99,20 @@ def pack_plan(plan: Plan, out: BinaryIO, key: StoreKey) -> None:
         "tool_version": plan.tool_version,
         "schema": SCHEMA,
         "store": _STORE.dump_python(plan.store, mode="json"),
-        "customers": [_customer_out(customer, place, frames) for place, customer in enumerate(plan.customers)],
+        "customers": [_serialize_customer(customer, place, frames) for place, customer in enumerate(plan.customers)],
         "undoes": plan.undoes,
         "base": _BASE.dump_python(plan.base, mode="json"),
-        "elsewhere": _ELSEWHERE.dump_python(plan.elsewhere, mode="json"),
-        "weakened": _WEAKENED.dump_python(plan.weakened, mode="json"),
+        "elsewhere": _ELSEWHERE.dump_python(plan.outside_base, mode="json"),
+        "weakened": _WEAKENED.dump_python(plan.weakenings, mode="json"),
     }
-    seal = _new_seal(key)
+    seal = _create_signature(key)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         _write_member(archive, seal, _HEAD, orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
         for name, frame in frames.items():
             buffer = io.BytesIO()
             frame.write_ipc(buffer, compression="lz4")
             _write_member(archive, seal, name, buffer.getbuffer())
-        archive.writestr(zipfile.ZipInfo(_SEAL, _EPOCH), seal.hexdigest())
+        archive.writestr(zipfile.ZipInfo(_SIGNATURE, _EPOCH), seal.hexdigest())
 
 
 def read_plan(path: Path, store: Store) -> Plan:
@@ -121,85 +121,93 @@ def read_plan(path: Path, store: Store) -> Plan:
     return unpack_plan(path, str(path), store)
 
 
-def unpack_plan(source: Path | BinaryIO, shown: str, store: Store) -> Plan:
+def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Plan:
     """As `read_plan`. shown: what people know it by."""
-    members = _members(source, shown)
+    members = _read_members(source, display_name)
     try:
         head = orjson.loads(members[_HEAD])
         version, made_for = head["format_version"], _STORE.validate_python(head["store"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError) as problem:
-        raise Refusal([_unreadable(shown, _NO_PLAN)]) from problem
+        raise Refusal([_describe_bad_plan_file(display_name, _NO_PLAN)]) from problem
     if version != FORMAT_VERSION:
-        raise Refusal([_unreadable(shown, f"it has format {version}, this reads {FORMAT_VERSION}")])
+        raise Refusal([_describe_bad_plan_file(display_name, f"it has format {version}, this reads {FORMAT_VERSION}")])
     if head.get("schema") != SCHEMA:
-        raise Refusal([_unreadable(shown, f"the store's schema is {SCHEMA} now, and was {head.get('schema')} for it")])
+        raise Refusal(
+            [
+                _describe_bad_plan_file(
+                    display_name, f"the store's schema is {SCHEMA} now, and was {head.get('schema')} for it"
+                )
+            ]
+        )
     refuse_other_store(made_for, store)
-    _refuse_altered(shown, members, store.key)
+    _check_signature(display_name, members, store.key)
     try:
         plan = Plan(
             plan_id=head["plan_id"],
             created_at=head["created_at"],
             tool_version=head["tool_version"],
             store=made_for,
-            customers=tuple(_customer_in(each, members) for each in head["customers"]),
+            customers=tuple(_deserialize_customer(each, members) for each in head["customers"]),
             undoes=head.get("undoes"),
             base=_BASE.validate_python(head.get("base")),
-            elsewhere=_ELSEWHERE.validate_python(head.get("elsewhere")),
-            weakened=_WEAKENED.validate_python(head.get("weakened", ())),
+            outside_base=_ELSEWHERE.validate_python(head.get("elsewhere")),
+            weakenings=_WEAKENED.validate_python(head.get("weakened", ())),
         )
     except (KeyError, ValidationError, pl.exceptions.PolarsError) as problem:
-        raise Refusal([_unreadable(shown, _NO_PLAN)]) from problem
-    if plan_id(plan.store, plan.customers, plan.undoes) != plan.plan_id:
-        raise Refusal([_unreadable(shown, "its content does not fit its plan_id: it was altered")])
+        raise Refusal([_describe_bad_plan_file(display_name, _NO_PLAN)]) from problem
+    if compute_plan_id(plan.store, plan.customers, plan.undoes) != plan.plan_id:
+        raise Refusal([_describe_bad_plan_file(display_name, "its content does not fit its plan_id: it was altered")])
     return plan
 
 
-def _new_seal(key: StoreKey) -> hmac.HMAC:
-    return key.running_hmac("plan-file")
+def _create_signature(key: StoreKey) -> hmac.HMAC:
+    return key.start_hmac("plan-file")
 
 
-def _add_to_seal(seal: hmac.HMAC, name: str, content: bytes | memoryview) -> None:
+def _add_to_signature(signature: hmac.HMAC, name: str, content: bytes | memoryview) -> None:
     """With its length, so that no two lists of members give the same bytes."""
-    seal.update(f"{name}\0{len(content)}\0".encode())
-    seal.update(content)
+    signature.update(f"{name}\0{len(content)}\0".encode())
+    signature.update(content)
 
 
-def _write_member(archive: zipfile.ZipFile, seal: hmac.HMAC, name: str, content: bytes | memoryview) -> None:
-    _add_to_seal(seal, name, content)
+def _write_member(archive: zipfile.ZipFile, signature: hmac.HMAC, name: str, content: bytes | memoryview) -> None:
+    _add_to_signature(signature, name, content)
     with archive.open(zipfile.ZipInfo(name, _EPOCH), "w", force_zip64=True) as member:
         member.write(content)
 
 
-def _members(source: Path | BinaryIO, shown: str) -> dict[str, bytes]:
+def _read_members(source: Path | BinaryIO, display_name: str) -> dict[str, bytes]:
     """The bytes of every member, in the file's order: what is sealed is what is read, whatever becomes of the file."""
     try:
         with zipfile.ZipFile(source) as archive:
             infos = archive.infolist()
             if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-                raise Refusal([_unreadable(shown, _NO_PLAN)])
+                raise Refusal([_describe_bad_plan_file(display_name, _NO_PLAN)])
             return {info.filename: archive.read(info) for info in infos}
     except (zipfile.BadZipFile, RuntimeError, EOFError) as problem:
-        raise Refusal([_unreadable(shown, _NO_PLAN)]) from problem
+        raise Refusal([_describe_bad_plan_file(display_name, _NO_PLAN)]) from problem
 
 
-def _refuse_altered(shown: str, members: dict[str, bytes], key: StoreKey) -> None:
+def _check_signature(display_name: str, members: dict[str, bytes], key: StoreKey) -> None:
     """Takes the seal out of the members."""
-    given = members.pop(_SEAL, b"")
-    seal = _new_seal(key)
+    given = members.pop(_SIGNATURE, b"")
+    seal = _create_signature(key)
     for name, content in members.items():
-        _add_to_seal(seal, name, content)
+        _add_to_signature(seal, name, content)
     if not hmac.compare_digest(given, seal.hexdigest().encode()):
-        raise Refusal([_unreadable(shown, "its seal does not fit: it was altered after it was made")])
+        raise Refusal(
+            [_describe_bad_plan_file(display_name, "its seal does not fit: it was altered after it was made")]
+        )
 
 
-def _unwritable(path: Path, problem: OSError) -> Diagnostic:
+def _describe_write_error(path: Path, problem: OSError) -> Diagnostic:
     hints = {
         errno.ENOSPC: "free some space, or name a file on another disk, and plan again",
         errno.EDQUOT: "your quota is used up: free some space, or name a file on another disk, and plan again",
         errno.ENOENT: "make its folder first, or name another file",
         errno.ENAMETOOLONG: "choose a shorter name",
     }
-    return error(
+    return build_error(
         "plan-not-saved",
         f"the plan cannot be saved: {problem.strerror}; there is no plan file",
         Span(str(path)),
@@ -207,11 +215,11 @@ def _unwritable(path: Path, problem: OSError) -> Diagnostic:
     )
 
 
-def _unreadable(shown: str, why: str) -> Diagnostic:
-    return error("bad-plan-file", why, Span(shown), "make a new one: reconciler plan … --out FILE")
+def _describe_bad_plan_file(display_name: str, why: str) -> Diagnostic:
+    return build_error("bad-plan-file", why, Span(display_name), "make a new one: reconciler plan … --out FILE")
 
 
-def _customer_out(customer: CustomerPlan, place: int, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
+def _serialize_customer(customer: CustomerPlan, place: int, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
     def kept(group: str, named: Mapping[Any, pl.DataFrame]) -> dict[str, str]:
         names = {str(name): f"{place}/{group}/{name}.arrow" for name in named}
         frames.update({names[str(name)]: frame for name, frame in named.items()})
@@ -221,31 +229,31 @@ def _customer_out(customer: CustomerPlan, place: int, frames: dict[str, pl.DataF
         "id": customer.id,
         "name": customer.name,
         "outcome": customer.outcome,
-        "seen": _SEEN.dump_python(customer.seen, mode="json"),
+        "seen": _SEEN.dump_python(customer.precondition, mode="json"),
         "source": _SOURCE.dump_python(customer.source, mode="json"),
         "hold": _HOLD.dump_python(customer.hold, mode="json"),
         "diagnostics": _DIAGNOSTICS.dump_python(customer.diagnostics, mode="json"),
         "counts": _COUNTS.dump_python(dict(customer.counts), mode="json"),
         "limits": _LIMITS.dump_python(customer.limits, mode="json"),
-        "declared": [_change_out(change) for change in customer.declared],
+        "declared": [_serialize_change(change) for change in customer.document_changes],
         "roster": kept("roster", customer.roster),
         "roster_applies": customer.roster_applies,
         "settings": customer.settings,
-        "refresh": kept("refresh", customer.refresh),
+        "refresh": kept("refresh", customer.fingerprint_refresh),
         "snapshot": kept("snapshot", customer.snapshot),
         "facts": dict(customer.facts),
-        "doubted": customer.doubted,
-        "weakened": _WEAKENED.dump_python(customer.weakened, mode="json"),
+        "doubted": customer.is_doubtful,
+        "weakened": _WEAKENED.dump_python(customer.weakenings, mode="json"),
         "would_hold": list(customer.would_hold),
     }
 
 
-def _change_out(change: Change) -> dict[str, Any]:
-    action = action_of(change)
+def _serialize_change(change: Change) -> dict[str, Any]:
+    action = get_action(change)
     return {"action": action, "change": _CHANGES[action].dump_python(change, mode="json")}
 
 
-def _customer_in(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerPlan:
+def _deserialize_customer(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerPlan:
     """Takes its frames out of the members: a large plan is not to be in memory twice."""
 
     def frame(name: str) -> pl.DataFrame:
@@ -255,23 +263,23 @@ def _customer_in(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerP
         id=stored["id"],
         name=stored["name"],
         outcome=Outcome(stored["outcome"]),
-        seen=_SEEN.validate_python(stored["seen"]),
+        precondition=_SEEN.validate_python(stored["seen"]),
         source=_SOURCE.validate_python(stored["source"]),
         hold=_HOLD.validate_python(stored["hold"]),
         diagnostics=_DIAGNOSTICS.validate_python(stored["diagnostics"]),
         counts=_COUNTS.validate_python(stored["counts"]),
         limits=_LIMITS.validate_python(stored["limits"]),
-        declared=tuple(
+        document_changes=tuple(
             _CHANGES[Action(each["action"])].validate_python(each["change"])  # type: ignore[misc]
             for each in stored["declared"]
         ),
         roster={Kind(kind): frame(name) for kind, name in stored["roster"].items()},
         roster_applies=stored["roster_applies"],
         settings=stored["settings"],
-        refresh={Kind(kind): frame(name) for kind, name in stored["refresh"].items()},
+        fingerprint_refresh={Kind(kind): frame(name) for kind, name in stored["refresh"].items()},
         snapshot={part: frame(name) for part, name in stored["snapshot"].items()},
         facts=stored.get("facts", {}),
-        doubted=stored["doubted"],
-        weakened=_WEAKENED.validate_python(stored.get("weakened", ())),
+        is_doubtful=stored["doubted"],
+        weakenings=_WEAKENED.validate_python(stored.get("weakened", ())),
         would_hold=tuple(stored.get("would_hold", ())),
     )

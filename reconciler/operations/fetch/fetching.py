@@ -15,28 +15,28 @@ from reconciler.config.fields.secret import SecretReference
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ApiSync, SftpSync, ZipSync
-from reconciler.model.diagnostic import Refusal, error
-from reconciler.network.politeness import Hosts
-from reconciler.oneroster.sources.interface import Ask, Fetched, Progress, Source, unheard
+from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.network.politeness import HostThrottle
+from reconciler.oneroster.sources.interface import FetchRequest, ProgressCallback, Source, SourceBundle, ignore_progress
 from reconciler.operations.fetch.cache_folder import find_cache_folder
 from reconciler.operations.workspace import Workspace
 
 #: Fetches of one run beside each other, whatever hosts they are from.
-MOST_AT_ONCE = 8
+MAX_PARALLEL_FETCHES = 8
 #: Fetches under way, and fetched rosters that wait for their turn, of one run: each is an open file.
-WINDOW = 2 * MOST_AT_ONCE
+WINDOW = 2 * MAX_PARALLEL_FETCHES
 #: Below the folder of what may be lost.
 CHECKPOINTS = "fetches"
 
 #: Gives each customer's progress, by id.
-Heard = Callable[[str], Progress]
+ProgressFactory = Callable[[str], ProgressCallback]
 
 
-def nobody(_: str) -> Progress:
-    return unheard
+def make_silent_progress(_: str) -> ProgressCallback:
+    return ignore_progress
 
 
-class Fetches:
+class FetchPool:
     """Fetches of one run, under way. Each future gives what came of it, and never raises Refusal.
 
     The threads are daemons: somebody who interrupts the run waits for no server. What a fetch had is not lost by that,
@@ -44,61 +44,65 @@ class Fetches:
     """
 
     def __init__(self, at_once: int) -> None:
-        self._most = at_once
+        self._max_threads = at_once
         self._threads: list[threading.Thread] = []
-        self._waiting: queue.SimpleQueue[tuple[Future[Fetched | Refusal], Source, Ask] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Future[SourceBundle | Refusal], Source, FetchRequest] | None] = (
+            queue.SimpleQueue()
+        )
 
-    def start(self, source: Source, ask: Ask) -> Future[Fetched | Refusal]:
-        future: Future[Fetched | Refusal] = Future()
+    def start_fetch(self, source: Source, ask: FetchRequest) -> Future[SourceBundle | Refusal]:
+        future: Future[SourceBundle | Refusal] = Future()
         self._waiting.put((future, source, ask))
-        if len(self._threads) < self._most:
-            self._threads.append(threading.Thread(target=self._work, name="fetch", daemon=True))
+        if len(self._threads) < self._max_threads:
+            self._threads.append(threading.Thread(target=self._run_worker, name="fetch", daemon=True))
             self._threads[-1].start()
         return future
 
-    def stop(self) -> None:
+    def stop_fetches(self) -> None:
         """Begins nothing more."""
         for _ in self._threads:
             self._waiting.put(None)
 
-    def _work(self) -> None:
+    def _run_worker(self) -> None:
         while (job := self._waiting.get()) is not None:
             future, source, ask = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                future.set_result(_fetched(source, ask))
+                future.set_result(_fetch_or_refuse(source, ask))
             except BaseException as problem:  # noqa: BLE001 - whoever waits for it is told
                 future.set_exception(problem)
 
 
 @contextmanager
-def fetches(at_once: int = MOST_AT_ONCE) -> Iterator[Fetches]:
+def open_fetch_pool(at_once: int = MAX_PARALLEL_FETCHES) -> Iterator[FetchPool]:
     """Who leaves early waits for nothing."""
-    made = Fetches(at_once)
+    made = FetchPool(at_once)
     try:
         yield made
     finally:
-        made.stop()
+        made.stop_fetches()
 
 
-def _fetched(source: Source, ask: Ask) -> Fetched | Refusal:
+def _fetch_or_refuse(source: Source, ask: FetchRequest) -> SourceBundle | Refusal:
     try:
         return source.fetch(ask)
     except Refusal as refusal:
         return refusal
 
 
-def hosts_of(workspace: Workspace) -> Hosts:
+def create_host_throttle(workspace: Workspace) -> HostThrottle:
     """One for all fetches of a run."""
     network = workspace.repository.settings.network
-    return Hosts(network.fetches_per_host, network.requests_per_second)
+    return HostThrottle(network.fetches_per_host, network.requests_per_second)
 
 
-def source_of(workspace: Workspace, customer: Customer, rostering: OneRosterRostering, hosts: Hosts) -> Source | None:
+def create_source(
+    workspace: Workspace, customer: Customer, rostering: OneRosterRostering, hosts: HostThrottle
+) -> Source | None:
     """None for a zip, which somebody has to give. Raises Refusal `secret-not-set` where the secret is missing."""
     sync = rostering.sync
-    allows = workspace.repository.settings.network.allows
+    allows = workspace.repository.settings.network.is_allowed
     match sync:
         case ZipSync():
             return None
@@ -112,8 +116,8 @@ def source_of(workspace: Workspace, customer: Customer, rostering: OneRosterRost
                 username=sync.username,
                 path=sync.path,
                 host_key=sync.host_key,
-                password=_secret(workspace, customer, "password", sync.password),
-                private_key=_secret(workspace, customer, "private_key", sync.private_key),
+                password=_read_secret(workspace, customer, "password", sync.password),
+                private_key=_read_secret(workspace, customer, "private_key", sync.private_key),
                 pick=sync.pick,
                 done_marker=sync.done_marker,
                 timeout=sync.timeout,
@@ -121,10 +125,10 @@ def source_of(workspace: Workspace, customer: Customer, rostering: OneRosterRost
             return SftpSource(sftp, hosts, allows)
         case ApiSync():
             from reconciler.oneroster.sources.api.account import ApiAccount
-            from reconciler.oneroster.sources.api.checkpoint import Checkpoints
+            from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings
             from reconciler.oneroster.sources.api.source import ApiSource
 
-            secret = _secret(workspace, customer, "secret_key", sync.secret_key)
+            secret = _read_secret(workspace, customer, "secret_key", sync.secret_key)
             assert secret is not None
             api = ApiAccount(
                 url=sync.url.rstrip("/"),
@@ -140,23 +144,28 @@ def source_of(workspace: Workspace, customer: Customer, rostering: OneRosterRost
                 delta=sync.delta,
             )
             folder = find_cache_folder()
-            key = workspace.store.key.bytes_for("checkpoint")
-            return ApiSource(api, hosts, allows, Checkpoints(folder / CHECKPOINTS, key) if folder else None)
+            key = workspace.store.key.derive_key_bytes("checkpoint")
+            return ApiSource(api, hosts, allows, CheckpointSettings(folder / CHECKPOINTS, key) if folder else None)
         case _:
             assert_never(sync)
 
 
-def _secret(workspace: Workspace, customer: Customer, key: str, named: SecretReference | None) -> SecretStr | None:
-    if named is None:
+def _read_secret(
+    workspace: Workspace, customer: Customer, key: str, reference: SecretReference | None
+) -> SecretStr | None:
+    if reference is None:
         return None
-    value = workspace.secrets.get(customer.id, named.secret)
+    value = workspace.secrets.get_secret(customer.id, reference.secret)
     if value is None:
         raise Refusal(
             [
-                error(
+                build_error(
                     "secret-not-set",
-                    f"the secret {named.secret} of {customer.id} is not set; its roster cannot be fetched without it",
-                    hint=f"set {workspace.secrets.place(customer.id, named.secret)} (rostering.sync.{key})",
+                    f"the secret {reference.secret} of {customer.id} is not set; its roster cannot be "
+                    "fetched without it",
+                    hint=(
+                        f"set {workspace.secrets.describe_place(customer.id, reference.secret)} (rostering.sync.{key})"
+                    ),
                 )
             ]
         )
@@ -166,11 +175,11 @@ def _secret(workspace: Workspace, customer: Customer, key: str, named: SecretRef
 # Pages that fetches left behind outside the store: encrypted, but full of people who may be gone.
 
 
-def forget_kept_pages() -> None:
+def delete_fetch_checkpoints() -> None:
     """Of every fetch that is not under way on this machine, whoever it is about: that cannot be told from outside, and
     all that they save is time."""
     folder = find_cache_folder()
     if folder is not None and (folder / CHECKPOINTS).is_dir():
-        from reconciler.oneroster.sources.api.checkpoint import remove_all
+        from reconciler.oneroster.sources.api.checkpoint import remove_all_checkpoints
 
-        remove_all(folder / CHECKPOINTS)
+        remove_all_checkpoints(folder / CHECKPOINTS)

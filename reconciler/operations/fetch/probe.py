@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, in_order
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, sort_diagnostics
 from reconciler.oneroster.bundle import read_bundle
-from reconciler.oneroster.snapshot import quarantine_diagnostics
-from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Source
-from reconciler.operations.fetch.fetching import Heard, hosts_of, source_of
+from reconciler.oneroster.snapshot import build_quarantine_diagnostics
+from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, Source, SourceBundle
+from reconciler.operations.fetch.fetching import ProgressFactory, create_host_throttle, create_source
 from reconciler.operations.workspace import Workspace
 
 _CHUNK = 1 << 20
@@ -29,16 +29,22 @@ class SavedRoster:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def save_roster(workspace: Workspace, customer: str, out: Path, fetched_at: str, heard: Heard) -> SavedRoster:
+def save_roster(
+    workspace: Workspace, customer: str, out: Path, fetched_at: str, progress_factory: ProgressFactory
+) -> SavedRoster:
     """Fetches all of it into a file of mode 0600, which is whole or not there. Raises Refusal where nothing could be
     fetched or there is no folder for it, OSError where it cannot be written."""
     if not out.parent.is_dir():
         raise Refusal(
-            [error("no-folder", f"{out.parent} is no folder; nothing was fetched", hint="make it, or correct --out")]
+            [
+                build_error(
+                    "no-folder", f"{out.parent} is no folder; nothing was fetched", hint="make it, or correct --out"
+                )
+            ]
         )
-    fetched = _source(workspace, customer).fetch(Ask(fetched_at, heard(customer)))
+    fetched = _create_customer_source(workspace, customer).fetch(FetchRequest(fetched_at, progress_factory(customer)))
     with fetched.stream:
-        _write(fetched, out)
+        _write_bundle(fetched, out)
         fetched.stream.seek(0)
         try:
             snapshot = read_bundle(fetched.stream, type=fetched.type, name=out.name, fetched_at=fetched_at)
@@ -46,16 +52,18 @@ def save_roster(workspace: Workspace, customer: str, out: Path, fetched_at: str,
             return SavedRoster(fetched.name, None, (*fetched.diagnostics, *refusal.diagnostics))
     found = (*fetched.diagnostics, *snapshot.diagnostics)
     return SavedRoster(
-        fetched.name, dict(snapshot.rows), (*in_order(found), *quarantine_diagnostics(snapshot.quarantine))
+        fetched.name,
+        dict(snapshot.rows),
+        (*sort_diagnostics(found), *build_quarantine_diagnostics(snapshot.quarantine)),
     )
 
 
-def probe_source(workspace: Workspace, customer: str, fetched_at: str) -> tuple[Finding, ...]:
+def probe_source(workspace: Workspace, customer: str, fetched_at: str) -> tuple[ProbeFinding, ...]:
     """What the customer's server does. Raises Refusal."""
-    return _source(workspace, customer).probe(Ask(fetched_at))
+    return _create_customer_source(workspace, customer).probe(FetchRequest(fetched_at))
 
 
-def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[Finding, ...]:
+def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[ProbeFinding, ...]:
     """The host keys of a server that no customer is configured for yet; nothing is signed in to. address:
     `sftp://HOST` or `sftp://HOST:PORT`. Raises Refusal."""
     from reconciler.oneroster.sources.sftp.account import SftpAccount
@@ -69,7 +77,7 @@ def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[
     if host is None or parts.scheme != "sftp" or parts.username is not None:
         raise Refusal(
             [
-                error(
+                build_error(
                     "invalid-address",
                     "an address to probe is sftp://HOST or sftp://HOST:PORT, without a user",
                     hint="a OneRoster API is probed by the id of its customer",
@@ -77,21 +85,21 @@ def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[
             ]
         )
     account = SftpAccount(host=host, port=port, username="", path="/", host_key=None)
-    allows = workspace.repository.settings.network.allows
-    return SftpSource(account, hosts_of(workspace), allows).probe(Ask(fetched_at))
+    allows = workspace.repository.settings.network.is_allowed
+    return SftpSource(account, create_host_throttle(workspace), allows).probe(FetchRequest(fetched_at))
 
 
-def _source(workspace: Workspace, name: str) -> Source:
-    customer = _customer(workspace, name)
+def _create_customer_source(workspace: Workspace, name: str) -> Source:
+    customer = _find_customer(workspace, name)
     rostering = customer.rostering
     if not isinstance(rostering, OneRosterRostering) or rostering.sync.type == "zip":
-        raise Refusal([_nothing_to_fetch(workspace, customer)])
-    source = source_of(workspace, customer, rostering, hosts_of(workspace))
+        raise Refusal([_describe_nothing_to_fetch(workspace, customer)])
+    source = create_source(workspace, customer, rostering, create_host_throttle(workspace))
     assert source is not None
     return source
 
 
-def _customer(workspace: Workspace, name: str) -> Customer:
+def _find_customer(workspace: Workspace, name: str) -> Customer:
     repository = workspace.repository
     if name in repository.invalid:
         raise Refusal(repository.invalid[name])
@@ -99,7 +107,7 @@ def _customer(workspace: Workspace, name: str) -> Customer:
         known = ", ".join(sorted(repository.customers)) or "none"
         raise Refusal(
             [
-                error(
+                build_error(
                     "unknown-customer",
                     f"no customer is called {name}",
                     Span(str(workspace.directory)),
@@ -110,8 +118,8 @@ def _customer(workspace: Workspace, name: str) -> Customer:
     return repository.customers[name].customer
 
 
-def _nothing_to_fetch(workspace: Workspace, customer: Customer) -> Diagnostic:
-    return error(
+def _describe_nothing_to_fetch(workspace: Workspace, customer: Customer) -> Diagnostic:
+    return build_error(
         "nothing-to-fetch",
         f"the roster of {customer.id} is not on any server: it is given by hand",
         workspace.repository.customers[customer.id].span,
@@ -119,7 +127,7 @@ def _nothing_to_fetch(workspace: Workspace, customer: Customer) -> Diagnostic:
     )
 
 
-def _write(fetched: Fetched, out: Path) -> None:
+def _write_bundle(fetched: SourceBundle, out: Path) -> None:
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -15,77 +15,87 @@ from zoneinfo import ZoneInfo
 
 from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.operations.notify.subscribers import Listener, listener_of
+from reconciler.operations.notify.subscribers import Listener, parse_listener
 from reconciler.store.database.connection import Connection
 from reconciler.store.open import Store
-from reconciler.store.sync.notices import NoticeRecord, documents_with_notices, open_notices
+from reconciler.store.sync.notices import NoticeRecord, list_open_notices, read_documents_with_notices
 from reconciler.store.sync.outbox import (
     DIGEST,
-    Channel,
-    Entry,
-    composing,
-    last_digests,
-    message_id,
-    put,
-    told_by_digests,
+    DeliveryChannel,
+    OutboxEntry,
+    compute_message_id,
+    enqueue_message,
+    open_digest_transaction,
+    read_digest_notices,
+    read_last_digests,
 )
 
 MORNING = time(7)
 #: What happened longer before an address's last digest than this is no news to it; nor, before its first, to a new one.
-LOOKED_BACK = timedelta(days=1)
+LOOKBACK = timedelta(days=1)
 #: The longest time that anything is looked back for.
-KEPT = timedelta(days=30)
+MAX_LOOKBACK = timedelta(days=30)
 
 
-def make_digests(store: Store, connection: Connection) -> tuple[Diagnostic, ...]:
+def enqueue_due_digests(store: Store, connection: Connection) -> tuple[Diagnostic, ...]:
     """Puts every digest that is due into the outbox, each once. Returns warnings of customers whom they leave out,
     since nobody knows who is to hear of them."""
-    now = clock.now()
-    with composing(connection):
-        known = open_notices(connection, clock.before(now, KEPT))
+    now = clock.get_current_moment()
+    with open_digest_transaction(connection):
+        known = list_open_notices(connection, clock.subtract_span(now, MAX_LOOKBACK))
         if not known:
             return ()
-        listeners, unreadable = _listeners(documents_with_notices(connection))
-        last, told = last_digests(connection), told_by_digests(connection)
-        for address, notices in sorted(_by_address(known, listeners).items()):
+        listeners, unreadable = _parse_listeners(read_documents_with_notices(connection))
+        last, told = read_last_digests(connection), read_digest_notices(connection)
+        for address, notices in sorted(_group_by_address(known, listeners).items()):
             day, at = last.get(address, ("", now))
-            cut = clock.before(at, LOOKED_BACK)
+            cut = clock.subtract_span(at, LOOKBACK)
             news = {each.id: (address, each.id) not in told and each.notice.at >= cut for each in notices}
-            wanted = [each for each in notices if each.stands or news[each.id]]
-            due = _due(now, wanted, {listeners[each.notice.customer].timezone for each in notices})
+            wanted = [each for each in notices if each.is_open or news[each.id]]
+            due = _find_due_day(now, wanted, {listeners[each.notice.customer].timezone for each in notices})
             if due is not None and due > day:
-                name = message_id(store, Channel.MAIL, address, DIGEST, due)
-                put(
+                name = compute_message_id(store, DeliveryChannel.MAIL, address, DIGEST, due)
+                enqueue_message(
                     connection,
-                    Entry(
-                        name, Channel.MAIL, address, DIGEST, now, {each.id: news[each.id] for each in wanted}, day=due
+                    OutboxEntry(
+                        name,
+                        DeliveryChannel.MAIL,
+                        address,
+                        DIGEST,
+                        now,
+                        {each.id: news[each.id] for each in wanted},
+                        day=due,
                     ),
                 )
     return unreadable
 
 
-def _listeners(documents: Mapping[str, Mapping[str, Any] | None]) -> tuple[dict[str, Listener], tuple[Diagnostic, ...]]:
+def _parse_listeners(
+    documents: Mapping[str, Mapping[str, Any] | None],
+) -> tuple[dict[str, Listener], tuple[Diagnostic, ...]]:
     """By customer; with what is wrong with the others."""
     found: dict[str, Listener] = {}
     unreadable: list[Diagnostic] = []
     for slug, document in sorted(documents.items()):
         try:
-            found[slug] = listener_of(slug, document)
+            found[slug] = parse_listener(slug, document)
         except Refusal as refusal:
             unreadable += refusal.diagnostics
     return found, tuple(unreadable)
 
 
-def _by_address(known: Iterable[NoticeRecord], listeners: Mapping[str, Listener]) -> Mapping[str, list[NoticeRecord]]:
+def _group_by_address(
+    notices: Iterable[NoticeRecord], listeners: Mapping[str, Listener]
+) -> Mapping[str, list[NoticeRecord]]:
     found = defaultdict(list)
-    for each in known:
+    for each in notices:
         listener = listeners.get(each.notice.customer)
         for address in dict.fromkeys(listener.notify.email) if listener else ():
             found[address].append(each)
     return found
 
 
-def _due(now: str, wanted: Iterable[NoticeRecord], zones: Iterable[str]) -> str | None:
+def _find_due_day(now: str, wanted: Iterable[NoticeRecord], zones: Iterable[str]) -> str | None:
     """The day whose digest can be made now, None where there is none."""
     moments = [each.notice.at for each in wanted]
     if not moments:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from reconciler.config.models.customer import Notify
-from reconciler.model.diagnostic import Refusal, warning
+from reconciler.config.models.customer import NotificationSettings
+from reconciler.model.diagnostic import Refusal, build_warning
 
 UNREADABLE = "notify-unreadable"
 
@@ -19,11 +19,11 @@ UNREADABLE = "notify-unreadable"
 class Listener:
     """Who hears of a customer, as last applied. timezone: the customer's, of the IANA list."""
 
-    notify: Notify
+    notify: NotificationSettings
     timezone: str
 
 
-def listener_of(customer: str, document: Mapping[str, Any] | None) -> Listener:
+def parse_listener(customer: str, document: Mapping[str, Any] | None) -> Listener:
     """document: of the customer, as last applied; None where that is none any more. Raises Refusal
     `notify-unreadable`, with a warning, where another hand changed it to what no file could say: nobody hears of this
     customer then, and of every other one they do."""
@@ -32,12 +32,12 @@ def listener_of(customer: str, document: Mapping[str, Any] | None) -> Listener:
             raise ValueError
         timezone = str(document.get("timezone") or "UTC")
         ZoneInfo(timezone)
-        return Listener(Notify.model_validate(document.get("notify") or {}), timezone)
+        return Listener(NotificationSettings.model_validate(document.get("notify") or {}), timezone)
     except (ValidationError, ValueError, LookupError, OSError):
         # What it says may be an address, or hold a token.
         raise Refusal(
             [
-                warning(
+                build_warning(
                     UNREADABLE,
                     f"notify or timezone of {customer}, as the store has it, does not validate: nobody can be told of"
                     " this customer",

@@ -8,42 +8,42 @@ from typing import Any
 
 import polars as pl
 
-from reconciler.config.repository import Declared, Repository
+from reconciler.config.repository import ConfigDocument, Repository
 from reconciler.model.change import Change
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.kind import DECLARED_KINDS, Kind
-from reconciler.model.plan import CATALOGUE, Seen
-from reconciler.model.settings import settings_digest
-from reconciler.operations.plan.renames import documents_renamed
-from reconciler.operations.plan.store_index import Standing
+from reconciler.model.plan import CATALOG, PlanPrecondition
+from reconciler.model.settings import compute_settings_digest
+from reconciler.operations.plan.renames import resolve_document_renames
+from reconciler.operations.plan.store_index import StoreIndex
 from reconciler.planning.documents.document_diff import (
-    Applied,
     AppliedDocument,
-    Key,
-    Wanted,
+    AppliedDocuments,
+    DocumentKey,
     WantedDocument,
-    under_new_ids,
+    WantedDocuments,
+    map_to_new_ids,
 )
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
 
-CATALOGUE_NAME = "Catalogue of lessons"
-_LISTED = (Kind.COMMUNITY, Kind.LESSON)
+CATALOG_NAME = "Catalogue of lessons"
+_LISTED_KINDS = (Kind.COMMUNITY, Kind.LESSON)
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
+class CustomerDocuments:
     """wanted, applied: by kind and id in the files. seen: what the plan is made from. name: for people. diagnostics:
     what is not renamed, and why."""
 
     customer: str
     name: str
-    wanted: Wanted
-    applied: Applied
-    seen: Seen
+    wanted: WantedDocuments
+    applied: AppliedDocuments
+    seen: PlanPrecondition
     diagnostics: tuple[Diagnostic, ...] = ()
 
-    def settings(self, changes: tuple[Change, ...]) -> Mapping[str, object] | None:
+    def build_settings(self, changes: tuple[Change, ...]) -> Mapping[str, object] | None:
         """What an apply keeps: every wanted document, its digest and where it stands. None without changes."""
         if not changes:
             return None
@@ -56,43 +56,43 @@ class Documents:
             kept["origins"][f"{kind}/{name}"] = [wanted.span.file, wanted.span.line]
         return kept
 
-    def unchanged(self, changes: tuple[Change, ...]) -> dict[Kind, int]:
+    def count_unchanged(self, changes: tuple[Change, ...]) -> dict[Kind, int]:
         """Documents by kind that are on both sides and the same."""
         changed = {(change.kind, change.key) for change in changes}
         alive = {key for key, document in self.applied.items() if not document.tombstoned}
         return {kind: sum(1 for key in alive - changed if key[0] is kind) for kind in DECLARED_KINDS}
 
 
-def kept_digest(customer: str, settings: Mapping[str, Any]) -> str | None:
+def compute_plan_settings_digest(customer: str, settings: Mapping[str, Any]) -> str | None:
     """The digest of what `Documents.settings` keeps, as `Seen.declared` has it; None where that holds no document."""
-    kept = {(kind, name): each for kind in _LISTED for name, each in settings[kind.plural].items()}
+    kept = {(kind, name): each for kind in _LISTED_KINDS for name, each in settings[kind.plural].items()}
     if "customer" in settings:
         kept[Kind.CUSTOMER, customer] = settings["customer"]
-    return settings_digest(kept) if kept or customer == CATALOGUE else None
+    return compute_settings_digest(kept) if kept or customer == CATALOG else None
 
 
-def customer_documents(
+def read_customer_documents(
     repository: Repository,
     reader: Reader,
-    standing: Standing,
+    store_index: StoreIndex,
     customer: str,
     record: CustomerRecord | None,
-    people: int,
-) -> Documents:
+    people_count: int,
+) -> CustomerDocuments:
     """record: under whatever id the store has it. people: how many live accounts it has, for the impact of its removal.
     Raises Refusal where a document cannot have the id that it is to have."""
     resolved = repository.customers.get(customer)
-    wanted = _wanted(resolved.declared) if resolved else {}
+    wanted = _build_wanted(resolved.documents) if resolved else {}
     declared = resolved.digest if resolved else None
-    applied: dict[Key, AppliedDocument] = {}
+    applied: dict[DocumentKey, AppliedDocument] = {}
     told: tuple[Diagnostic, ...] = ()
     if (
         record is not None
         and resolved is not None
         and record.slug == customer
-        and standing.has_exactly(record, resolved.digest, resolved.outline)
+        and store_index.has_same_documents(record, resolved.digest, resolved.outline)
     ):
-        applied = {key: _as_wanted(each) for key, each in wanted.items()}
+        applied = {key: _copy_as_applied(each) for key, each in wanted.items()}
     elif record is not None:
         # The store forgets the digest as soon as another hand writes to these documents.
         drifted = record.settings_digest is None
@@ -104,92 +104,103 @@ def customer_documents(
             None,
             record.tombstoned,
             drifted and record.altered,
-            {"people": people},
+            {"people": people_count},
             record.written,
         )
-        others, told = _by_new_ids(wanted, applied_documents(reader, record.slug, drifted))
+        others, told = _apply_document_renames(wanted, read_applied_documents(reader, record.slug, drifted))
         applied |= others
     name = resolved.name if resolved else record.name if record else customer
-    seen = Seen(record.version if record else None, record.settings_digest if record else None, declared)
-    return Documents(customer, name, wanted, applied, seen, told)
+    seen = PlanPrecondition(record.version if record else None, record.settings_digest if record else None, declared)
+    return CustomerDocuments(customer, name, wanted, applied, seen, told)
 
 
-def _as_wanted(wanted: WantedDocument) -> AppliedDocument:
+def _copy_as_applied(wanted: WantedDocument) -> AppliedDocument:
     return AppliedDocument(wanted.kind, wanted.id, wanted.label, wanted.document, None, False, False, {})
 
 
-def catalogue_documents(repository: Repository, reader: Reader) -> Documents:
+def read_catalog_documents(repository: Repository, reader: Reader) -> CustomerDocuments:
     """The lessons that belong to no customer."""
-    wanted = _wanted(repository.catalogue)
-    record = reader.catalogue()
+    wanted = _build_wanted(repository.catalog)
+    record = reader.read_catalog()
     written = record.version != (0, 0)
-    stored = applied_documents(reader, None, written and record.settings_digest is None)
-    applied, told = _by_new_ids(wanted, stored)
-    after = settings_digest({key: each.document for key, each in wanted.items()})
-    seen = Seen(record.version if written else None, record.settings_digest, after)
-    return Documents(CATALOGUE, CATALOGUE_NAME, wanted, applied, seen, told)
+    stored = read_applied_documents(reader, None, written and record.settings_digest is None)
+    applied, told = _apply_document_renames(wanted, stored)
+    after = compute_settings_digest({key: each.document for key, each in wanted.items()})
+    seen = PlanPrecondition(record.version if written else None, record.settings_digest, after)
+    return CustomerDocuments(CATALOG, CATALOG_NAME, wanted, applied, seen, told)
 
 
-def _by_new_ids(wanted: Wanted, stored: Applied) -> tuple[dict[Key, AppliedDocument], tuple[Diagnostic, ...]]:
+def _apply_document_renames(
+    wanted: WantedDocuments, stored: AppliedDocuments
+) -> tuple[dict[DocumentKey, AppliedDocument], tuple[Diagnostic, ...]]:
     """`stored` by the ids of the files. Raises Refusal."""
-    former, told = documents_renamed(wanted, stored)
+    former, told = resolve_document_renames(wanted, stored)
     if any(each.is_error for each in told):
         raise Refusal(told)
-    return under_new_ids(stored, former), told
+    return map_to_new_ids(stored, former), told
 
 
-def _wanted(declared: tuple[Declared, ...]) -> dict[tuple[Kind, str], WantedDocument]:
+def _build_wanted(declared: tuple[ConfigDocument, ...]) -> dict[tuple[Kind, str], WantedDocument]:
     return {
         (each.kind, each.id): WantedDocument(
-            each.kind, each.id, label_of(each.kind, each.id, each.document), each.document, each.origins, each.span
+            each.kind,
+            each.id,
+            format_document_label(each.kind, each.id, each.document),
+            each.document,
+            each.origins,
+            each.span,
         )
         for each in declared
     }
 
 
-def applied_documents(reader: Reader, customer: str | None, drifted: bool) -> dict[tuple[Kind, str], AppliedDocument]:
+def read_applied_documents(
+    reader: Reader, customer: str | None, has_drifted: bool
+) -> dict[tuple[Kind, str], AppliedDocument]:
     """Communities and lessons of a customer, or the catalogue's lessons (None), deleted ones included."""
     return {
         (record.kind, record.slug): AppliedDocument(
             record.kind,
             record.slug,
-            label_of(record.kind, record.slug, record.document),
+            format_document_label(record.kind, record.slug, record.document),
             record.document,
             None,
             record.tombstoned,
-            drifted and record.altered,
+            has_drifted and record.altered,
             {},
             record.written,
         )
-        for record in reader.declared(customer)
+        for record in reader.read_documents(customer)
     }
 
 
-def label_of(kind: Kind, name: str, document: Mapping[str, object]) -> str:
+def format_document_label(kind: Kind, name: str, document: Mapping[str, object]) -> str:
     return str(document.get("title" if kind is Kind.LESSON else "name") or name)
 
 
 # Whether the usernames that a customer's file gives to its administrators are still to be had.
 
 
-def usernames(document: Mapping[str, object]) -> frozenset[str]:
+def list_admin_usernames(document: Mapping[str, object]) -> frozenset[str]:
     """Of the administrators in a customer's document."""
     known = document.get("administrators")
     return frozenset(known) if isinstance(known, Mapping) else frozenset()
 
 
-def taken_usernames(wanted: WantedDocument, record: CustomerRecord | None, reader: Reader) -> tuple[Diagnostic, ...]:
+def find_taken_usernames(
+    wanted: WantedDocument, record: CustomerRecord | None, reader: Reader
+) -> tuple[Diagnostic, ...]:
     """An error for each new administrator whose username a live account has: an apply could not make theirs."""
     if wanted.kind is not Kind.CUSTOMER or record is None:
         return ()
-    known: Collection[str] = usernames(record.document) if not record.tombstoned else ()
-    new = {name.lower(): name for name in usernames(wanted.document) if name not in known}
+    known: Collection[str] = list_admin_usernames(record.document) if not record.tombstoned else ()
+    new = {name.lower(): name for name in list_admin_usernames(wanted.document) if name not in known}
     if not new:
         return ()
-    live = reader.users(record.id).filter(~pl.col("tombstoned") & (pl.col("managed_by") != "config"))
+    live = reader.read_users(record.id).filter(~pl.col("tombstoned") & (pl.col("managed_by") != "config"))
     taken = live["username"].str.to_lowercase().drop_nulls()
     return tuple(
-        error(
+        build_error(
             "username-taken",
             "an administrator's username belongs to another account of this customer",
             wanted.origins.get(f"administrators.{name}.username", wanted.span),

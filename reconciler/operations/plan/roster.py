@@ -16,67 +16,79 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.operations.fetch.snapshots import (
+    FULL_ROSTER_AT,
     SOURCE,
-    WHOLE_AT,
-    earlier_roster,
-    kept_source,
-    own_part,
-    source_facts,
-    source_rows,
-    whole_at,
+    build_source_record,
+    count_source_rows,
+    find_full_roster_time,
+    parse_source_facts,
+    read_earlier_roster,
+    select_own_rows,
 )
-from reconciler.operations.plan.rules import allowances, cap_warnings, capped, restraint, roster_rules, window_since
-from reconciler.planning.customer_plan import Belongings
-from reconciler.planning.holds.gates import Case, Judgement, LastRoster, judge, roots
-from reconciler.planning.live import Live, Unsettled, empty_live, unsettled_enrollments
-from reconciler.planning.roster.desired import Desired
-from reconciler.planning.roster.erased import Cleared, people_named, told, without_erased
+from reconciler.operations.plan.rules import (
+    build_gate_exceptions,
+    build_limit_rules,
+    build_roster_rules,
+    clamp_limits,
+    find_window_start,
+    warn_about_lowered_limits,
+)
+from reconciler.planning.customer_plan import Impact
+from reconciler.planning.holds.gates import GateInput, GateResult, LastRoster, check_gates, list_root_orgs
+from reconciler.planning.live import LiveRoster, OpenEnrollments, find_open_enrollments, make_empty_live_frame
+from reconciler.planning.roster.desired import DesiredRoster
+from reconciler.planning.roster.erased import (
+    ErasureResult,
+    exclude_erased_people,
+    list_named_people,
+    report_erased_people,
+)
 from reconciler.planning.roster.plan_roster import RosterDecision, decide_roster
-from reconciler.planning.roster.removals import kept_sessions, no_sessions
-from reconciler.planning.roster.wanted_people import wanted_people
+from reconciler.planning.roster.removals import make_empty_sessions, merge_sessions
+from reconciler.planning.roster.wanted_people import build_desired_people
 from reconciler.store.read.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedRoster:
+class RosterComparison:
     """desired: what the snapshot wants. decision: every change. belongings: what goes with what leaves. kept: the
     snapshot's frames to be stored; facts: what the next one is judged by. diagnostics: of gates and limits. doubted: a
     gate holds what can be held, so that this is no good roster yet."""
 
-    desired: Desired
+    desired: DesiredRoster
     decision: RosterDecision
-    belongings: Belongings
-    kept: Mapping[str, pl.DataFrame]
+    impact: Impact
+    snapshot_frames: Mapping[str, pl.DataFrame]
     facts: Mapping[str, object]
     diagnostics: tuple[Diagnostic, ...]
     doubted: bool
 
 
 @dataclass(frozen=True, slots=True)
-class KnownRoster:
+class StoredRoster:
     """What the store holds of a customer before anything is compared. customer_id: None for a customer that it does
     not have yet. index: `id`, `fingerprint` of its live enrollments."""
 
-    customer_id: int | None
-    live: Live
-    index: pl.DataFrame
+    customer_number: int | None
+    live: LiveRoster
+    enrollment_index: pl.DataFrame
 
 
-def known_roster(reader: Reader, customer_id: int | None) -> KnownRoster:
-    if customer_id is None:
-        return KnownRoster(None, Live(), pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64}))
-    index = reader.enrollment_index(customer_id)
-    live = Live(
-        orgs=reader.orgs(customer_id),
-        users=reader.users(customer_id),
-        classes=reader.classes(customer_id),
-        roles=reader.roles(customer_id),
+def read_stored_roster(reader: Reader, customer_number: int | None) -> StoredRoster:
+    if customer_number is None:
+        return StoredRoster(None, LiveRoster(), pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64}))
+    index = reader.read_enrollment_index(customer_number)
+    live = LiveRoster(
+        orgs=reader.read_orgs(customer_number),
+        users=reader.read_users(customer_number),
+        classes=reader.read_classes(customer_number),
+        roles=reader.read_roles(customer_number),
         enrollments_total=index.height,
     )
-    return KnownRoster(customer_id, live, index)
+    return StoredRoster(customer_number, live, index)
 
 
-def _unmerged(known: KnownRoster) -> KnownRoster:
+def _exclude_merged(known: StoredRoster) -> StoredRoster:
     """Without accounts that went into others: nobody comes back as one of them but by an undo."""
     users = known.live.users
     if "merged_into" not in users.columns or users["merged_into"].null_count() == users.height:
@@ -85,7 +97,7 @@ def _unmerged(known: KnownRoster) -> KnownRoster:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RosterSettings:
     """By what a roster is compared. administrators: usernames, which no roster row may take. ceilings: of the policy.
     origins: where each setting was written."""
 
@@ -96,129 +108,137 @@ class Terms:
     origins: Mapping[str, Span] = field(default_factory=dict)
 
 
-def compare_roster(snapshot: Snapshot, terms: Terms, reader: Reader, known: KnownRoster) -> ComparedRoster:
+def compare_roster(
+    snapshot: Snapshot, roster_settings: RosterSettings, reader: Reader, known: StoredRoster
+) -> RosterComparison:
     """Raises Refusal where a gate refuses the snapshot, or it is not this customer's."""
-    rostering = terms.rostering
-    known = _unmerged(known)
-    last = _last_roster(reader, known.customer_id)
-    judgement = judge(
-        Case(snapshot, last, known.live, _alive(known.live)),
-        allowances(rostering, terms.origins),
-        clock.today(terms.customer.timezone),
+    rostering = roster_settings.rostering
+    known = _exclude_merged(known)
+    last = _read_last_roster(reader, known.customer_number)
+    judgement = check_gates(
+        GateInput(snapshot, last, known.live, _count_alive(known.live)),
+        build_gate_exceptions(rostering, roster_settings.origins),
+        clock.get_current_day(roster_settings.customer.timezone),
     )
     if judgement.refusals:
         raise Refusal(judgement.refusals)
-    erased = _erased(reader, known, snapshot)
+    erased = _exclude_erased(reader, known, snapshot)
     snapshot = erased.snapshot
-    limits, lowered = capped(rostering.limits, terms.ceilings)
-    earlier = reader.limit_uses(known.customer_id, window_since(limits)) if known.customer_id is not None else None
-    rules = roster_rules(
+    limits, lowered = clamp_limits(rostering.limits, roster_settings.ceilings)
+    earlier = (
+        reader.read_limit_uses(known.customer_number, find_window_start(limits))
+        if known.customer_number is not None
+        else None
+    )
+    rules = build_roster_rules(
         rostering,
         replace(
-            restraint(terms.customer, rostering, limits, earlier, terms.origins),
-            newcomers=reader.newcomers(known.customer_id, window_since(limits)) if known.customer_id is not None else 0,
+            build_limit_rules(roster_settings.customer, rostering, limits, earlier, roster_settings.origins),
+            newcomers=reader.count_newcomers(known.customer_number, find_window_start(limits))
+            if known.customer_number is not None
+            else 0,
         ),
-        terms.administrators,
+        roster_settings.administrators,
         last.match_with if last else None,
-        terms.origins,
+        roster_settings.origins,
     )
-    wanted = wanted_people(
+    wanted = build_desired_people(
         snapshot, known.live, rules, rostering.client_partner_id, rostering.suffix, known.live.orgs["sourced_id"]
     )
     desired = wanted.desired
-    unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], known.index)
-    live = _with_open_enrollments(reader, known, unsettled)
-    earlier_sessions = _earlier_sessions(reader, known.customer_id)
+    unsettled = find_open_enrollments(desired.frames[Kind.ENROLLMENT], known.enrollment_index)
+    live = _add_open_enrollments(reader, known, unsettled)
+    earlier_sessions = _read_earlier_sessions(reader, known.customer_number)
     decision = decide_roster(
         desired,
         live,
         unsettled,
         rules,
-        whole=_whole(snapshot),
-        waiting=known.customer_id is not None and reader.roster_is_held(known.customer_id),
-        findings=judgement.held,
+        full_kinds=_list_complete_kinds(snapshot),
+        has_waiting_hold=known.customer_number is not None and reader.is_roster_held(known.customer_number),
+        findings=judgement.findings,
         sessions=pl.concat([snapshot.sessions, earlier_sessions]),
-        merging=wanted.merging,
+        merge_plan=wanted.merge_plan,
     )
-    decision = told(decision, erased.aside)
-    kept = own_part(snapshot, desired, live)
-    kept["sessions"] = kept_sessions(snapshot.sessions, earlier_sessions)
-    return ComparedRoster(
+    decision = report_erased_people(decision, erased.quarantine)
+    kept = select_own_rows(snapshot, desired, live)
+    kept["sessions"] = merge_sessions(snapshot.sessions, earlier_sessions)
+    return RosterComparison(
         desired,
         decision,
-        belongings_of(reader, known.customer_id, live, decision),
+        count_decision_impact(reader, known.customer_number, live, decision),
         kept,
-        _facts(
+        _build_facts(
             snapshot,
             kept,
-            last.match_with if last and decision.matched_anew else rostering.match_with,
-            earlier_roster(reader, known.customer_id).whole_at,
+            last.match_with if last and decision.has_new_matches else rostering.match_with,
+            read_earlier_roster(reader, known.customer_number).whole_at,
         ),
-        (*wanted.diagnostics, *judgement.diagnostics, *cap_warnings(lowered, terms.origins)),
-        _doubted(snapshot, judgement),
+        (*wanted.diagnostics, *judgement.diagnostics, *warn_about_lowered_limits(lowered, roster_settings.origins)),
+        _is_doubtful(snapshot, judgement),
     )
 
 
-def _doubted(snapshot: Snapshot, judgement: Judgement) -> bool:
+def _is_doubtful(snapshot: Snapshot, judgement: GateResult) -> bool:
     """Of a file of changes, what was not held has been carried out: the kept roster has to follow, unless all waits."""
-    whole = _whole(snapshot) == frozenset(ROSTER_KINDS)
-    return any(whole or finding.everything for finding in judgement.held)
+    whole = _list_complete_kinds(snapshot) == frozenset(ROSTER_KINDS)
+    return any(whole or finding.holds_everything for finding in judgement.findings)
 
 
-def _erased(reader: Reader, known: KnownRoster, snapshot: Snapshot) -> Cleared:
+def _exclude_erased(reader: Reader, known: StoredRoster, snapshot: Snapshot) -> ErasureResult:
     """The snapshot without people who were erased and whom nobody let in again since."""
-    if known.customer_id is None or not reader.has_erased(known.customer_id):
-        return without_erased(snapshot, pl.Series("key", [], dtype=pl.String))
-    keys = reader.erased_keys(known.customer_id, people_named(snapshot))
+    if known.customer_number is None or not reader.has_erased_people(known.customer_number):
+        return exclude_erased_people(snapshot, pl.Series("key", [], dtype=pl.String))
+    keys = reader.filter_erased_keys(known.customer_number, list_named_people(snapshot))
     alive = known.live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
-    return without_erased(snapshot, keys.filter(~keys.is_in(alive.implode())))
+    return exclude_erased_people(snapshot, keys.filter(~keys.is_in(alive.implode())))
 
 
-def _earlier_sessions(reader: Reader, customer_id: int | None) -> pl.DataFrame:
-    kept = reader.last_part(customer_id, "sessions") if customer_id is not None else None
-    return no_sessions() if kept is None else kept
+def _read_earlier_sessions(reader: Reader, customer_number: int | None) -> pl.DataFrame:
+    kept = reader.load_snapshot_part(customer_number, "sessions") if customer_number is not None else None
+    return make_empty_sessions() if kept is None else kept
 
 
-def _last_roster(reader: Reader, customer_id: int | None) -> LastRoster | None:
-    source = reader.last_source(customer_id) if customer_id is not None else None
+def _read_last_roster(reader: Reader, customer_number: int | None) -> LastRoster | None:
+    source = reader.read_last_source(customer_number) if customer_number is not None else None
     if source is None:
         return None
     facts = source.facts
     return LastRoster(
         sha256=source.sha256,
         fetched_at=source.fetched_at,
-        rows=source_rows(source.rows, facts),
-        facts=source_facts(facts),
+        rows=count_source_rows(source.rows, facts),
+        facts=parse_source_facts(facts),
         roots=tuple(facts.get("roots", ())),
         match_with=facts.get("match_with"),
     )
 
 
-def _facts(
-    snapshot: Snapshot, kept: Mapping[str, pl.DataFrame], match_with: str | None, before: str | None
+def _build_facts(
+    snapshot: Snapshot, kept: Mapping[str, pl.DataFrame], match_with: str | None, last_full_at: str | None
 ) -> Mapping[str, object]:
     """What the next roster is judged by. match_with: while a change of it holds somebody, the one before. before: when
     the whole was fetched last, before this one."""
     return {
-        SOURCE: kept_source(snapshot, kept),
-        "roots": list(roots(snapshot)),
+        SOURCE: build_source_record(snapshot, kept),
+        "roots": list(list_root_orgs(snapshot)),
         "match_with": match_with,
-        WHOLE_AT: whole_at(snapshot, before),
+        FULL_ROSTER_AT: find_full_roster_time(snapshot, last_full_at),
     }
 
 
-def _whole(snapshot: Snapshot) -> frozenset[Kind]:
+def _list_complete_kinds(snapshot: Snapshot) -> frozenset[Kind]:
     """Kinds whose absence from the source means something. In 1.2 people are in two files."""
     files = {kind: (kind.plural, "roles") if kind is Kind.USER else (kind.plural,) for kind in ROSTER_KINDS}
-    return frozenset(kind for kind, stems in files.items() if all(snapshot.whole(stem) for stem in stems))
+    return frozenset(kind for kind, stems in files.items() if all(snapshot.is_full(stem) for stem in stems))
 
 
-def _alive(live: Live) -> Mapping[Kind, int]:
-    alive = {kind: live.frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
+def _count_alive(live: LiveRoster) -> Mapping[Kind, int]:
+    alive = {kind: live.get_frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
     return {**alive, Kind.ENROLLMENT: live.enrollments_total}
 
 
-def summary_of(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
+def summarize_source(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
     return SourceSummary(
         type=snapshot.type,
         name=snapshot.name,
@@ -231,21 +251,23 @@ def summary_of(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
     )
 
 
-def _with_open_enrollments(reader: Reader, known: KnownRoster, unsettled: Unsettled) -> Live:
+def _add_open_enrollments(reader: Reader, known: StoredRoster, unsettled: OpenEnrollments) -> LiveRoster:
     """The open live rows, and whatever else has the sourcedId of an open row of the file."""
-    if known.customer_id is None:
+    if known.customer_number is None:
         return known.live
-    columns = list(empty_live(Kind.ENROLLMENT).columns)
+    columns = list(make_empty_live_frame(Kind.ENROLLMENT).columns)
     enrollments = pl.concat(
         [
-            reader.enrollments_by_id(known.customer_id, unsettled.live_ids).select(columns),
-            reader.enrollments_by_key(known.customer_id, unsettled.desired["sourced_id"]).select(columns),
+            reader.read_enrollments_by_id(known.customer_number, unsettled.live_ids).select(columns),
+            reader.read_enrollments_by_key(known.customer_number, unsettled.desired["sourced_id"]).select(columns),
         ]
     ).unique("id", keep="first", maintain_order=True)
     return replace(known.live, enrollments=enrollments)
 
 
-def belongings_of(reader: Reader, customer_id: int | None, live: Live, decision: RosterDecision) -> Belongings:
+def count_decision_impact(
+    reader: Reader, customer_number: int | None, live: LiveRoster, decision: RosterDecision
+) -> Impact:
     """Counted only for what leaves or is rekeyed; ids that no frame names are not looked up."""
 
     def touched(kind: Kind) -> pl.Series:
@@ -255,31 +277,35 @@ def belongings_of(reader: Reader, customer_id: int | None, live: Live, decision:
         taking = ["delete", "suspend", "conclude", "rekey"]
         return frame.filter(pl.col("action").is_in(taking))["live_id"].drop_nulls().unique().sort()
 
-    return belongings(reader, customer_id, live, {kind: touched(kind) for kind in (Kind.USER, Kind.CLASS, Kind.ORG)})
+    return count_impact(
+        reader, customer_number, live, {kind: touched(kind) for kind in (Kind.USER, Kind.CLASS, Kind.ORG)}
+    )
 
 
-def belongings(reader: Reader, customer_id: int | None, live: Live, wanted: Mapping[Kind, pl.Series]) -> Belongings:
+def count_impact(
+    reader: Reader, customer_number: int | None, live: LiveRoster, ids_by_kind: Mapping[Kind, pl.Series]
+) -> Impact:
     """wanted: ids of people, classes and orgs."""
-    people, classes, orgs = (wanted[kind] for kind in (Kind.USER, Kind.CLASS, Kind.ORG))
-    if customer_id is None or not (people.len() or classes.len() or orgs.len()):
-        return _no_belongings()
-    assignments = reader.assignments(customer_id)
+    people, classes, orgs = (ids_by_kind[kind] for kind in (Kind.USER, Kind.CLASS, Kind.ORG))
+    if customer_number is None or not (people.len() or classes.len() or orgs.len()):
+        return _build_empty_impact()
+    assignments = reader.read_assignments(customer_number)
 
     def assigned(column: str) -> pl.DataFrame:
         return assignments.group_by(pl.col(column).alias("id")).agg(pl.len().cast(pl.Int64).alias("assignments"))
 
-    by_account = reader.enrollment_counts(customer_id, account_ids=people)
-    by_class = reader.enrollment_counts(customer_id, class_ids=classes)
+    by_account = reader.count_enrollments(customer_number, account_ids=people)
+    by_class = reader.count_enrollments(customer_number, class_ids=classes)
     facts = live.users.select(
         "id", pl.col("lti_links").cast(pl.Int64), pl.col("has_password").cast(pl.Boolean).alias("password")
     )
-    signed_in = reader.last_sign_ins(people).select(
+    signed_in = reader.read_last_sign_ins(people).select(
         pl.col("account_id").alias("id"), pl.col("at").alias("last_sign_in")
     )
     schools = live.classes.filter(~pl.col("tombstoned")).group_by(pl.col("school").alias("sourced_id"))
     alive = live.users.filter(~pl.col("tombstoned")).select(pl.col("id").alias("account_id"))
     staff = live.roles.join(alive, on="account_id", how="semi").group_by(pl.col("org").alias("sourced_id"))
-    return Belongings(
+    return Impact(
         people=people.alias("id")
         .to_frame()
         .join(by_account.select("id", "enrollments", "classes"), on="id", how="left")
@@ -301,11 +327,11 @@ def belongings(reader: Reader, customer_id: int | None, live: Live, wanted: Mapp
     )
 
 
-def _no_belongings() -> Belongings:
+def _build_empty_impact() -> Impact:
     def empty(**columns: type[pl.DataType]) -> pl.DataFrame:
         return pl.DataFrame(schema={"id": pl.Int64, **columns})
 
-    return Belongings(
+    return Impact(
         people=empty(
             enrollments=pl.Int64,
             classes=pl.Int64,

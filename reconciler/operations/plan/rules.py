@@ -11,19 +11,19 @@ import polars as pl
 from reconciler import clock
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.limits import Limits
-from reconciler.config.models.rostering import Merge, OneRosterRostering
-from reconciler.config.models.rostering import Season as ConfiguredSeason
-from reconciler.config.models.rostering import Selection as ConfiguredSelection
+from reconciler.config.models.rostering import MergeSettings, OneRosterRostering
+from reconciler.config.models.rostering import SeasonSettings as ConfiguredSeason
+from reconciler.config.models.rostering import SelectionSettings as ConfiguredSelection
 from reconciler.config.models.settings import Ceilings
-from reconciler.model.diagnostic import Diagnostic, Span, warning
-from reconciler.planning.holds.approvals import Advance
-from reconciler.planning.holds.gates import Allowance
-from reconciler.planning.holds.holding import Mode, Season
-from reconciler.planning.holds.limits import Threshold, Thresholds, nothing_earlier
-from reconciler.planning.holds.restrain import Restraint
-from reconciler.planning.roster.merges import Entry
+from reconciler.model.diagnostic import Diagnostic, Span, build_warning
+from reconciler.planning.holds.approvals import PreApproval
+from reconciler.planning.holds.gates import ExceptionToGate
+from reconciler.planning.holds.holding import ActiveSeason, SeasonMode
+from reconciler.planning.holds.limits import Threshold, Thresholds, make_empty_earlier_uses
+from reconciler.planning.holds.restrain import LimitRules
+from reconciler.planning.roster.merges import MergeEntry
 from reconciler.planning.roster.plan_roster import RosterRules
-from reconciler.planning.roster.selection import Selection
+from reconciler.planning.roster.selection import RosterSelection
 
 # What the configuration says of a roster: the part it selects, the season that the day is in, who is one person.
 
@@ -32,7 +32,7 @@ CALENDAR = "rostering.calendar"
 MERGES = "rostering.merges"
 
 
-def selection_of(selection: ConfiguredSelection | None, origins: Mapping[str, Span]) -> Selection | None:
+def build_selection(selection: ConfiguredSelection | None, origins: Mapping[str, Span]) -> RosterSelection | None:
     """None where everything is selected. origins: of the customer's document."""
     if selection is None:
         return None
@@ -41,24 +41,26 @@ def selection_of(selection: ConfiguredSelection | None, origins: Mapping[str, Sp
     if all(each is None for each in criteria):
         return None
     spans = {path.removeprefix(SELECT): span for path, span in origins.items() if path.startswith(SELECT)}
-    return Selection(*criteria, spans=spans)
+    return RosterSelection(*criteria, spans=spans)
 
 
-def season_of(calendar: Sequence[ConfiguredSeason], today: str, origins: Mapping[str, Span]) -> Season | None:
+def find_season(calendar: Sequence[ConfiguredSeason], today: str, origins: Mapping[str, Span]) -> ActiveSeason | None:
     """The season of a day (YYYY-MM-DD, where the customer is), its last day included: of several the strictest, and of
     these the one that lasts longest."""
     found = [
-        Season(Mode(each.mode), each.to.isoformat(), origins.get(f"{CALENDAR}.{place}") or origins.get(CALENDAR))
+        ActiveSeason(
+            SeasonMode(each.mode), each.to.isoformat(), origins.get(f"{CALENDAR}.{place}") or origins.get(CALENDAR)
+        )
         for place, each in enumerate(calendar)
         if each.from_.isoformat() <= today <= each.to.isoformat()
     ]
-    return max(found, key=lambda season: (season.mode is Mode.FREEZE, season.until), default=None)
+    return max(found, key=lambda season: (season.mode is SeasonMode.FREEZE, season.until), default=None)
 
 
-def entries_of(merges: Sequence[Merge], origins: Mapping[str, Span]) -> tuple[Entry, ...]:
+def build_merge_entries(merges: Sequence[MergeSettings], origins: Mapping[str, Span]) -> tuple[MergeEntry, ...]:
     """Who is one person, each with where that is written. origins: of the customer's document."""
     return tuple(
-        Entry(each.keep, each.merge, origins.get(f"{MERGES}.{place}") or origins.get(MERGES))
+        MergeEntry(each.keep, each.merge, origins.get(f"{MERGES}.{place}") or origins.get(MERGES))
         for place, each in enumerate(merges)
     )
 
@@ -66,7 +68,7 @@ def entries_of(merges: Sequence[Merge], origins: Mapping[str, Span]) -> tuple[En
 Origins = Mapping[str, Span]
 
 
-def capped(limits: Limits, ceilings: Ceilings | None) -> tuple[Limits, tuple[str, ...]]:
+def clamp_limits(limits: Limits, ceilings: Ceilings | None) -> tuple[Limits, tuple[str, ...]]:
     """The limits that hold, and the dotted paths of those that the policy lowers. A longer window is stricter."""
     if ceilings is None:
         return limits, ()
@@ -88,11 +90,11 @@ def capped(limits: Limits, ceilings: Ceilings | None) -> tuple[Limits, tuple[str
     return limits.model_copy(update=changed), tuple(lowered)
 
 
-def cap_warnings(lowered: Iterable[str], origins: Origins) -> tuple[Diagnostic, ...]:
+def warn_about_lowered_limits(lowered: Iterable[str], origins: Origins) -> tuple[Diagnostic, ...]:
     """A warning where the customer's own files ask for more than the policy grants; built-in defaults are lowered
     without a word."""
     return tuple(
-        warning(
+        build_warning(
             "limit-above-policy",
             f"rostering.limits.{path} asks for more than policy.limits in reconciler.yaml grants; the policy's holds",
             origins[f"rostering.limits.{path}"],
@@ -103,7 +105,7 @@ def cap_warnings(lowered: Iterable[str], origins: Origins) -> tuple[Diagnostic, 
     )
 
 
-def thresholds(limits: Limits) -> Thresholds:
+def build_thresholds(limits: Limits) -> Thresholds:
     return Thresholds(
         users=Threshold(limits.users.percent, limits.users.floor, limits.users.per_school_percent),
         classes=Threshold(limits.classes.percent, limits.classes.floor),
@@ -115,39 +117,39 @@ def thresholds(limits: Limits) -> Thresholds:
     )
 
 
-def window_since(limits: Limits) -> str:
+def find_window_start(limits: Limits) -> str:
     """The moment from which on what runs did counts along."""
-    return clock.before(clock.now(), limits.window)
+    return clock.subtract_span(clock.get_current_moment(), limits.window)
 
 
-def restraint(
+def build_limit_rules(
     customer: Customer,
     rostering: OneRosterRostering,
     limits: Limits,
     earlier: pl.DataFrame | None = None,
     origins: Origins | None = None,
-) -> Restraint:
+) -> LimitRules:
     """limits: capped. earlier: `limits.EARLIER_SCHEMA`, what runs since `window_since` used."""
     span = (origins or {}).get("rostering.approvals")
-    return Restraint(
-        thresholds=thresholds(limits),
-        earlier=nothing_earlier() if earlier is None else earlier,
+    return LimitRules(
+        thresholds=build_thresholds(limits),
+        earlier_uses=make_empty_earlier_uses() if earlier is None else earlier,
         approvals=tuple(
-            Advance(each.people, each.until.isoformat(), each.reason, span) for each in rostering.approvals
+            PreApproval(each.people, each.until.isoformat(), each.reason, span) for each in rostering.approvals
         ),
-        window=_in_words(limits.window),
-        today=clock.today(customer.timezone),
+        window=_format_window(limits.window),
+        today=clock.get_current_day(customer.timezone),
     )
 
 
-def allowances(rostering: OneRosterRostering, origins: Origins) -> tuple[Allowance, ...]:
+def build_gate_exceptions(rostering: OneRosterRostering, origins: Origins) -> tuple[ExceptionToGate, ...]:
     span = origins.get("rostering.allow")
-    return tuple(Allowance(each.gate, each.until.isoformat(), each.reason, span) for each in rostering.allow)
+    return tuple(ExceptionToGate(each.gate, each.until.isoformat(), each.reason, span) for each in rostering.allow)
 
 
-def roster_rules(
+def build_roster_rules(
     rostering: OneRosterRostering,
-    restrained_by: Restraint,
+    limit_rules: LimitRules,
     administrators: Iterable[str] = (),
     last_match_with: str | None = None,
     origins: Origins | None = None,
@@ -159,15 +161,15 @@ def roster_rules(
         missing=rostering.missing,
         protect=frozenset(rostering.protect),
         reserved_usernames=frozenset(username.lower() for username in administrators),
-        restraint=restrained_by,
+        limit_rules=limit_rules,
         last_match_with=last_match_with,
-        selection=selection_of(rostering.select, places),
-        season=season_of(rostering.calendar, restrained_by.today, places),
-        merges=entries_of(rostering.merges, places),
+        selection=build_selection(rostering.select, places),
+        season=find_season(rostering.calendar, limit_rules.today, places),
+        merges=build_merge_entries(rostering.merges, places),
     )
 
 
-def _in_words(window: timedelta) -> str:
+def _format_window(window: timedelta) -> str:
     days = window.days
     if days >= 1 and not window.seconds:
         return "day" if days == 1 else f"{days} days"

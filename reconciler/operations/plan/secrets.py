@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.config.secrets import SecretBackend, SecretName
-from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, warning
-from reconciler.operations.notify.deliver import is_misshapen, misshapen
+from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_warning
+from reconciler.operations.notify.deliver import describe_invalid_signing_secret, is_invalid_signing_secret
 from reconciler.store.key import StoreKey
 
 #: An administrator's password is used at creation only, so a changed one changes nothing.
@@ -23,10 +23,10 @@ class SecretStates:
     missing: Mapping[str, tuple[str, str]]
     unreadable: tuple[Diagnostic, ...]
 
-    def warnings(self, customer: str, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
+    def build_warnings(self, customer: str, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
         """A path that holds an administrator's username is kept out of the words: a masked report shows them."""
         return self.unreadable + tuple(
-            warning(
+            build_warning(
                 "secret-not-set",
                 f"the secret {name} of {customer} is not set here; "
                 + (
@@ -41,15 +41,15 @@ class SecretStates:
         )
 
 
-def secret_states(
+def check_secrets(
     customer: str,
     references: Iterable[SecretName],
-    kept: Mapping[str, tuple[str | None, str]],
+    stored: Mapping[str, tuple[str | None, str]],
     administrators: Collection[str],
     backend: SecretBackend,
     key: StoreKey,
     *,
-    former: str | None = None,
+    former_id: str | None = None,
 ) -> SecretStates:
     """references: of the customer's document. kept: by path, (reference, HMAC) as the store has them. former: the id
     that it has them under, where that is another. administrators: usernames that have accounts already."""
@@ -58,23 +58,25 @@ def secret_states(
     missing: dict[str, tuple[str, str]] = {}
     for path, name in references:
         try:
-            value = backend.get(customer, name)
+            value = backend.get_secret(customer, name)
         except Refusal as refusal:
             unreadable += refusal.diagnostics
             continue
         if value is None:
-            if not path.startswith(ADMINISTRATORS) or _username(path) not in administrators:
-                missing[path] = (name, backend.place(customer, name))
+            if not path.startswith(ADMINISTRATORS) or _parse_username(path) not in administrators:
+                missing[path] = (name, backend.describe_place(customer, name))
             continue
-        if is_misshapen(path, value):
-            unreadable.append(misshapen(backend, customer, name, severity=Severity.WARNING))
-        if path in kept and not path.startswith(ADMINISTRATORS):
-            reference, digest = kept[path]
-            if reference == name and digest != key.secret_hmac(former or customer, path, value.get_secret_value()):
+        if is_invalid_signing_secret(path, value):
+            unreadable.append(describe_invalid_signing_secret(backend, customer, name, severity=Severity.WARNING))
+        if path in stored and not path.startswith(ADMINISTRATORS):
+            reference, digest = stored[path]
+            if reference == name and digest != key.compute_secret_hmac(
+                former_id or customer, path, value.get_secret_value()
+            ):
                 changed[path] = "(changed)"
     return SecretStates(changed, missing, tuple(unreadable))
 
 
-def _username(path: str) -> str:
+def _parse_username(path: str) -> str:
     """Of `administrators.USERNAME.password`; a username may hold dots."""
     return path.removeprefix(ADMINISTRATORS).rpartition(".")[0]

@@ -19,12 +19,12 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Settings
 from reconciler.config.repository import Repository, load_settings
-from reconciler.config.resolved import Declared, Documents, Outline, ResolvedCustomer, outline_of
-from reconciler.config.secrets import backend_for
-from reconciler.config.yaml.documents import community_from_document, customer_from_document, lesson_from_document
-from reconciler.model.diagnostic import Refusal, Span, error
+from reconciler.config.resolved import ConfigDocument, DocumentsByKey, Outline, ResolvedCustomer, build_outline
+from reconciler.config.secrets import create_backend
+from reconciler.config.yaml.documents import parse_community_document, parse_customer_document, parse_lesson_document
+from reconciler.model.diagnostic import Refusal, Span, build_error
 from reconciler.model.kind import Kind
-from reconciler.model.settings import settings_digest
+from reconciler.model.settings import compute_settings_digest
 from reconciler.operations.workspace import Workspace
 from reconciler.store.open import open_store
 from reconciler.store.read.reader import Reader
@@ -39,23 +39,25 @@ def open_applied_workspace(directory: Path, environment: str | None, store_url: 
 
     Raises Refusal where reconciler.yaml, the environment's name or the store cannot be used."""
     settings = load_settings(directory)
-    name, chosen = settings.environment(environment)
+    name, chosen = settings.get_environment(environment)
     store = open_store(store_url or chosen.store, name, make=False)
-    secrets = backend_for(chosen.secrets)
-    nobody = _repository(settings, ())
-    return Workspace(directory, name, chosen.public_url, store, secrets, read=nobody, applied=True)
+    secrets = create_backend(chosen.secrets)
+    nobody = _build_repository(settings, ())
+    return Workspace(
+        directory, name, chosen.public_url, store, secrets, loaded_repository=nobody, uses_applied_config=True
+    )
 
 
-def with_applied(workspace: Workspace, customers: Iterable[ResolvedCustomer]) -> Workspace:
+def add_applied_customers(workspace: Workspace, customers: Iterable[ResolvedCustomer]) -> Workspace:
     """The same with these customers in it."""
-    return replace(workspace, read=_repository(workspace.repository.settings, customers))
+    return replace(workspace, loaded_repository=_build_repository(workspace.repository.settings, customers))
 
 
 @dataclass(frozen=True)
 class AppliedCustomer(ResolvedCustomer):
-    """documents: by kind and id as the store has them, the customer's own first."""
+    """stored_documents: by kind and id as the store has them, the customer's own first."""
 
-    documents: Documents
+    stored_documents: DocumentsByKey
 
     @property
     def name(self) -> str:
@@ -67,44 +69,48 @@ class AppliedCustomer(ResolvedCustomer):
 
     @cached_property
     def digest(self) -> str:
-        return settings_digest(self.documents)
+        return compute_settings_digest(self.stored_documents)
 
     @property
     def outline(self) -> Outline:
-        return outline_of(self.documents)
+        return build_outline(self.stored_documents)
 
     @cached_property
     def customer(self) -> Customer:
-        return customer_from_document(self.documents[Kind.CUSTOMER, self.id])
+        return parse_customer_document(self.stored_documents[Kind.CUSTOMER, self.id])
 
     @cached_property
     def communities(self) -> Mapping[str, Community]:
-        return {name: community_from_document(each) for name, each in self._of(Kind.COMMUNITY)}
+        return {name: parse_community_document(each) for name, each in self._iterate_documents(Kind.COMMUNITY)}
 
     @cached_property
     def lessons(self) -> Mapping[str, Lesson]:
-        return {name: lesson_from_document(each) for name, each in self._of(Kind.LESSON)}
+        return {name: parse_lesson_document(each) for name, each in self._iterate_documents(Kind.LESSON)}
 
     @cached_property
-    def declared(self) -> tuple[Declared, ...]:
-        return tuple(Declared(kind, name, self.span, each, {}) for (kind, name), each in self.documents.items())
+    def documents(self) -> tuple[ConfigDocument, ...]:
+        return tuple(
+            ConfigDocument(kind, name, self.span, each, {}) for (kind, name), each in self.stored_documents.items()
+        )
 
-    def _of(self, wanted: Kind) -> Iterator[tuple[str, Mapping[str, object]]]:
-        return ((name, document) for (kind, name), document in self.documents.items() if kind is wanted)
+    def _iterate_documents(self, wanted: Kind) -> Iterator[tuple[str, Mapping[str, object]]]:
+        return ((name, document) for (kind, name), document in self.stored_documents.items() if kind is wanted)
 
 
-def applied_customer(reader: Reader, record: CustomerRecord) -> AppliedCustomer:
+def read_applied_customer(reader: Reader, record: CustomerRecord) -> AppliedCustomer:
     """The customer's documents as they are in the store. Raises Refusal where another hand made one that says nothing
     any more."""
     documents = {(Kind.CUSTOMER, record.slug): record.document}
-    documents |= {(each.kind, each.slug): each.document for each in reader.declared(record.slug) if not each.tombstoned}
+    documents |= {
+        (each.kind, each.slug): each.document for each in reader.read_documents(record.slug) if not each.tombstoned
+    }
     found = AppliedCustomer(record.slug, Span(PLACE), (), documents)
     try:
         _ = found.customer, found.communities
     except (ValidationError, AttributeError, TypeError) as problem:
         raise Refusal(
             [
-                error(
+                build_error(
                     "applied-configuration-unreadable",
                     f"the configuration of {record.slug} in the store is none any more: another hand changed it",
                     hint=f"apply it from its files again: reconciler apply {record.slug} --roster none",
@@ -114,5 +120,5 @@ def applied_customer(reader: Reader, record: CustomerRecord) -> AppliedCustomer:
     return found
 
 
-def _repository(settings: Settings, customers: Iterable[ResolvedCustomer]) -> Repository:
+def _build_repository(settings: Settings, customers: Iterable[ResolvedCustomer]) -> Repository:
     return Repository(settings, (), {each.id: each for each in customers}, {}, (), (), ())

@@ -8,34 +8,34 @@ from datetime import datetime
 
 import reconciler
 from reconciler import clock
-from reconciler.config.fields.addresses import host_of
+from reconciler.config.fields.addresses import get_host
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ApiSync, SftpSync
 from reconciler.config.resolved import ResolvedCustomer
-from reconciler.model.diagnostic import Diagnostic, Refusal, error, info
-from reconciler.model.schedule import CLOCKS_APART, Period, Schedule, is_ahead
-from reconciler.operations.fetch.fresh import fetched_by_itself
-from reconciler.operations.sync.applied_config import applied_customer
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info
+from reconciler.model.schedule import MAX_CLOCK_SKEW, Period, Schedule, is_ahead
+from reconciler.operations.fetch.fresh import is_fetched_automatically
+from reconciler.operations.sync.applied_config import read_applied_customer
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
-from reconciler.store.sync.records import SyncRecord, keep_schedule
+from reconciler.store.sync.records import SyncRecord, save_schedule
 
 #: What a schedule's digest ends with: another version may tell moments otherwise.
-VERSION = f" {reconciler.__version__}"
+VERSION_SUFFIX = f" {reconciler.__version__}"
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class SyncCandidate:
     """A customer whose roster can be fetched. schedule: None for who is fetched only when somebody asks. last: what
     became of it before."""
 
-    number: int
+    customer_number: int
     resolved: ResolvedCustomer
     rostering: OneRosterRostering
     schedule: Schedule | None
-    last: SyncRecord
+    last_sync: SyncRecord
 
     @property
     def id(self) -> str:
@@ -53,60 +53,64 @@ class Candidate:
             case SftpSync():
                 return sync.host.lower()
             case ApiSync():
-                return host_of(sync.url).lower()
+                return get_host(sync.url).lower()
             case _:
                 return ""
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class UnreadableCustomer:
     """A customer of whom the store has no configuration any more. why: what its reading raised."""
 
     id: str
-    number: int
-    why: Refusal
+    customer_number: int
+    refusal: Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SyncSelection:
     """candidates: to be synced, by id. skipped: named and not synced, and why. broken: nobody can tell from where these
     would be fetched, or when."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[SyncCandidate, ...]
     skipped: Mapping[str, Diagnostic]
-    broken: tuple[Broken, ...]
+    unreadable: tuple[UnreadableCustomer, ...]
 
 
-def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
+def select_sync_candidates(store: Store, named: Iterable[str], *, due_only: bool) -> SyncSelection:
     """Writes down when those are due whose configuration is new. Raises Refusal where a name is nobody's."""
-    now = clock.now()
+    now = clock.get_current_moment()
     wanted = tuple(dict.fromkeys(named))
-    found: dict[str, Candidate] = {}
+    found: dict[str, SyncCandidate] = {}
     skipped: dict[str, Diagnostic] = {}
-    broken: list[Broken] = []
+    broken: list[UnreadableCustomer] = []
     told: list[tuple[SyncRecord, SyncRecord]] = []
-    with store.reading() as reader:
+    with store.open_reader() as reader:
         looked_at = (
-            reader.to_be_looked_at(now, text(datetime.fromisoformat(now) + CLOCKS_APART), VERSION) if due else None
+            reader.list_sync_candidates(
+                now, format_moment(datetime.fromisoformat(now) + MAX_CLOCK_SKEW), VERSION_SUFFIX
+            )
+            if due_only
+            else None
         )
         if looked_at is not None and not looked_at and not wanted:
-            return Choice((), {}, ())
-        records = _records(reader, wanted, looked_at)
-        syncs = reader.syncs()
+            return SyncSelection((), {}, ())
+        records = _read_records(reader, wanted, looked_at)
+        syncs = reader.read_sync_records()
         for slug, record in records.items():
             last = syncs.get(record.id, SyncRecord(record.id))
             try:
-                resolved = applied_customer(reader, record)
+                resolved = read_applied_customer(reader, record)
             except Refusal as refusal:
                 # Who was not fetched by itself before is asked for by name alone.
                 if slug in wanted or last.schedule is None or last.next_at is not None:
-                    broken.append(Broken(slug, record.id, refusal))
+                    broken.append(UnreadableCustomer(slug, record.id, refusal))
                 continue
-            schedule = schedule_of(store, resolved.customer)
-            current = with_schedule(last, record, schedule, now)
+            schedule = build_schedule(store, resolved.customer)
+            current = update_schedule(last, record, schedule, now)
             if current != last:
                 told.append((last, current))
-            why = _not_synced(resolved.customer, schedule, current, now, due=due)
+            why = _explain_not_synced(resolved.customer, schedule, current, now, due=due_only)
             if why is not None:
                 if slug in wanted:
                     skipped[slug] = why
@@ -115,16 +119,20 @@ def choose(store: Store, named: Iterable[str], *, due: bool) -> Choice:
                 continue
             rostering = resolved.customer.rostering
             assert isinstance(rostering, OneRosterRostering)
-            found[slug] = Candidate(record.id, resolved, rostering, schedule, current)
+            found[slug] = SyncCandidate(record.id, resolved, rostering, schedule, current)
     for read, current in told:
-        keep_schedule(store, read, current)
-    return Choice(tuple(found.values()), skipped, tuple(broken))
+        save_schedule(store, read, current)
+    return SyncSelection(tuple(found.values()), skipped, tuple(broken))
 
 
-def schedule_of(store: Store, customer: Customer) -> Schedule | None:
+def build_schedule(store: Store, customer: Customer) -> Schedule | None:
     """None for who is not fetched by itself."""
     rostering = customer.rostering
-    if not fetched_by_itself(customer) or not isinstance(rostering, OneRosterRostering) or rostering.sync.type == "zip":
+    if (
+        not is_fetched_automatically(customer)
+        or not isinstance(rostering, OneRosterRostering)
+        or rostering.sync.type == "zip"
+    ):
         return None
     sync = rostering.sync
     if sync.frequency != "auto" or sync.period is None:
@@ -132,69 +140,71 @@ def schedule_of(store: Store, customer: Customer) -> Schedule | None:
     return Schedule(Period(sync.period), customer.timezone, sync.at, f"{store.uuid}/{customer.id}")
 
 
-def with_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule | None, now: str) -> SyncRecord:
+def update_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule | None, now: str) -> SyncRecord:
     """`last` with the moment of the next fetch, told anew where the configuration is not the one it was told by."""
-    digest = None if record.settings_digest is None else f"{record.settings_digest}{VERSION}"
+    digest = None if record.settings_digest is None else f"{record.settings_digest}{VERSION_SUFFIX}"
     attempted = datetime.fromisoformat(last.attempted_at) if last.attempted_at else None
     moment = datetime.fromisoformat(now)
     if digest is not None and digest == last.schedule and not is_ahead(attempted, moment):
         return last
     if schedule is None:
         return replace(last, schedule=digest, next_at=None)
-    following = text(schedule.next_due(attempted, moment))
+    following = format_moment(schedule.compute_next_due(attempted, moment))
     # A retry that waits still waits, unless the new times are nearer.
     pending = last.next_at if last.tries and last.next_at else following
     return replace(last, schedule=digest, next_at=min(pending, following))
 
 
-def text(moment: datetime) -> str:
+def format_moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _records(reader: Reader, wanted: tuple[str, ...], looked_at: tuple[str, ...] | None) -> dict[str, CustomerRecord]:
-    few = wanted or looked_at
-    found = reader.customers(few if few is not None and len(few) <= FEW else None)
+def _read_records(
+    reader: Reader, wanted: tuple[str, ...], due_customers: tuple[str, ...] | None
+) -> dict[str, CustomerRecord]:
+    few = wanted or due_customers
+    found = reader.read_customers(few if few is not None and len(few) <= FEW_CUSTOMERS else None)
     alive = {slug: record for slug, record in found.items() if not record.tombstoned}
     unknown = [name for name in wanted if name not in alive]
     if unknown:
-        raise Refusal([_unknown(name) for name in unknown])
+        raise Refusal([_describe_unknown_customer(name) for name in unknown])
     if wanted:
         return {slug: record for slug, record in alive.items() if slug in wanted}
-    return alive if looked_at is None else {slug: alive[slug] for slug in looked_at if slug in alive}
+    return alive if due_customers is None else {slug: alive[slug] for slug in due_customers if slug in alive}
 
 
 #: So many customers are read one by one, instead of all.
-FEW = 50
+FEW_CUSTOMERS = 50
 
 
-def _unknown(name: str) -> Diagnostic:
-    return error(
+def _describe_unknown_customer(name: str) -> Diagnostic:
+    return build_error(
         "unknown-customer",
         f"no customer of the store is called {name}",
         hint="a sync goes by what was applied: apply the customer first, or correct the name",
     )
 
 
-def _not_synced(
+def _explain_not_synced(
     customer: Customer, schedule: Schedule | None, last: SyncRecord, now: str, *, due: bool
 ) -> Diagnostic | None:
     """Why nothing is fetched; None where it is."""
     rostering = customer.rostering
     if customer.status != "active":
-        return _skipped(customer, "it is deactivated", "nothing is synced of a deactivated customer")
+        return _describe_skipped(customer, "it is deactivated", "nothing is synced of a deactivated customer")
     if not isinstance(rostering, OneRosterRostering):
-        return _skipped(customer, "its people are looked after by hand", "rostering is of type manual")
+        return _describe_skipped(customer, "its people are looked after by hand", "rostering is of type manual")
     if rostering.sync.type == "zip":
-        return _skipped(customer, "its roster is a zip", f"reconciler apply {customer.id} --zip FILE")
+        return _describe_skipped(customer, "its roster is a zip", f"reconciler apply {customer.id} --zip FILE")
     if not due:
         return None
     if schedule is None:
         hint = f"reconciler sync {customer.id}, without --due, fetches it now"
-        return _skipped(customer, "frequency is manual", hint)
+        return _describe_skipped(customer, "frequency is manual", hint)
     if last.next_at is None or last.next_at > now:
-        return _skipped(customer, "it is not due", f"its next moment is {last.next_at}")
+        return _describe_skipped(customer, "it is not due", f"its next moment is {last.next_at}")
     return None
 
 
-def _skipped(customer: Customer, why: str, hint: str) -> Diagnostic:
-    return info("not-synced", f"{customer.id} was not synced: {why}", hint=hint)
+def _describe_skipped(customer: Customer, why: str, hint: str) -> Diagnostic:
+    return build_info("not-synced", f"{customer.id} was not synced: {why}", hint=hint)

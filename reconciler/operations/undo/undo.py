@@ -8,26 +8,31 @@ from dataclasses import replace
 import polars as pl
 
 import reconciler
-from reconciler.clock import now
+from reconciler.clock import get_current_moment
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.yaml.documents import customer_from_document
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.config.yaml.documents import parse_customer_document
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.plan import CATALOGUE, CustomerPlan, Plan
-from reconciler.operations.plan.documents import CATALOGUE_NAME, taken_usernames
-from reconciler.operations.plan.roster import belongings_of, known_roster
-from reconciler.operations.plan.rules import capped, restraint, window_since
-from reconciler.operations.undo.documents import UndoneDocuments, undone_documents
-from reconciler.operations.undo.remarks import left_alone, moved, opening, what_sources_say
+from reconciler.model.plan import CATALOG, CustomerPlan, Plan
+from reconciler.operations.plan.documents import CATALOG_NAME, find_taken_usernames
+from reconciler.operations.plan.roster import count_decision_impact, read_stored_roster
+from reconciler.operations.plan.rules import build_limit_rules, clamp_limits, find_window_start
+from reconciler.operations.undo.documents import DocumentUndo, plan_document_undo
+from reconciler.operations.undo.remarks import (
+    describe_moved_identities,
+    describe_skipped,
+    describe_undone_run,
+    warn_about_sources,
+)
 from reconciler.operations.workspace import Workspace
-from reconciler.planning.customer_plan import customer_plan
+from reconciler.planning.customer_plan import build_customer_plan
 from reconciler.planning.holds.limits import CLASSES, ENROLLMENTS, SCOPE_NARROWED, USERS
-from reconciler.planning.holds.restrain import Restrained, Restraint, restrain
-from reconciler.planning.live import Live, with_roles
-from reconciler.planning.plan_id import plan_id
-from reconciler.planning.roster.merges import both_halves_or_none
+from reconciler.planning.holds.restrain import LimitResult, LimitRules, apply_limits
+from reconciler.planning.live import LiveRoster, add_roles
+from reconciler.planning.plan_id import compute_plan_id
+from reconciler.planning.roster.merges import hold_merge_halves_together
 from reconciler.planning.roster.plan_roster import RosterDecision
-from reconciler.planning.undo.undo import SPARED, Undone, Uses, counts_of, undo_roster
+from reconciler.planning.undo.undo import SPARED_SCHEMA, EnrollmentUses, UndoResult, count_changes, undo_roster
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord, RunRecord
 
@@ -36,20 +41,24 @@ LIMITS = (USERS, SCOPE_NARROWED, CLASSES, ENROLLMENTS)
 
 NO_LIMIT = 1 << 62
 
-_Touched = Mapping[Kind, pl.DataFrame]
+_RowsOfRun = Mapping[Kind, pl.DataFrame]
 
 
-def undo_plan(workspace: Workspace, number: int) -> Plan:
+def build_undo_plan(workspace: Workspace, number: int) -> Plan:
     """Raises Refusal where there is no such run, or what it changed cannot be told any more."""
-    with workspace.store.reading() as reader:
-        run = reader.run(number)
+    with workspace.store.open_reader() as reader:
+        run = reader.find_run(number)
         if run is None:
-            raise Refusal([error("unknown-run", f"there is no run {number}", hint="`reconciler history` lists them")])
-        made = _catalogue(reader, run) if run.customer == CATALOGUE else _customer(workspace, reader, run)
+            raise Refusal(
+                [build_error("unknown-run", f"there is no run {number}", hint="`reconciler history` lists them")]
+            )
+        made = (
+            _plan_catalog_undo(reader, run) if run.customer == CATALOG else _plan_customer_undo(workspace, reader, run)
+        )
     customers = (made,)
     return Plan(
-        plan_id=plan_id(workspace.store.identity, customers, number),
-        created_at=now(),
+        plan_id=compute_plan_id(workspace.store.identity, customers, number),
+        created_at=get_current_moment(),
         tool_version=reconciler.__version__,
         store=workspace.store.identity,
         customers=customers,
@@ -57,122 +66,130 @@ def undo_plan(workspace: Workspace, number: int) -> Plan:
     )
 
 
-def _catalogue(reader: Reader, run: RunRecord) -> CustomerPlan:
-    undone = undone_documents(reader, CATALOGUE, None, run.id, people=0, remaining=0)
-    return customer_plan(
-        CATALOGUE,
-        CATALOGUE_NAME,
+def _plan_catalog_undo(reader: Reader, run: RunRecord) -> CustomerPlan:
+    undone = plan_document_undo(reader, CATALOG, None, run.id, people_count=0, remaining_count=0)
+    return build_customer_plan(
+        CATALOG,
+        CATALOG_NAME,
         seen=undone.documents.seen,
         declared=undone.changes,
-        unchanged_documents=undone.documents.unchanged(undone.changes),
-        settings=undone.documents.settings(undone.changes),
+        unchanged_documents=undone.documents.count_unchanged(undone.changes),
+        settings=undone.documents.build_settings(undone.changes),
         diagnostics=[
-            opening(run),
-            *left_alone(pl.DataFrame(schema=SPARED), undone.spared, 0, lambda kind, key: key),
-            *what_sources_say(undone.changes, {}, rows=False),
+            describe_undone_run(run),
+            *describe_skipped(pl.DataFrame(schema=SPARED_SCHEMA), undone.skipped, 0, lambda kind, key: key),
+            *warn_about_sources(undone.changes, {}, has_roster_changes=False),
         ],
     )
 
 
-def _customer(workspace: Workspace, reader: Reader, run: RunRecord) -> CustomerPlan:
-    record = next((each for each in reader.customers().values() if each.id == run.customer_id), None)
+def _plan_customer_undo(workspace: Workspace, reader: Reader, run: RunRecord) -> CustomerPlan:
+    record = next((each for each in reader.read_customers().values() if each.id == run.customer_id), None)
     if record is None:
-        raise Refusal([error("no-longer-kept", f"nothing of {run.customer} is in the store any more")])
-    purged = reader.purged_before(record.slug)
+        raise Refusal([build_error("no-longer-kept", f"nothing of {run.customer} is in the store any more")])
+    purged = reader.find_purge_moment(record.slug)
     if purged is not None and run.finished_at < purged:
-        raise Refusal([_purged(run, purged)])
-    live, touched = _gathered(reader, record, run)
-    undone = undo_roster(touched, live, _erased(reader, record, touched[Kind.USER]), _uses(reader, record, touched))
-    documents = _documents(reader, record, run, live, undone)
+        raise Refusal([_describe_purged_run(run, purged)])
+    live, touched = _read_touched_rows(reader, record, run)
+    undone = undo_roster(
+        touched, live, _read_erased_keys(reader, record, touched[Kind.USER]), _count_uses(reader, record, touched)
+    )
+    documents = _plan_documents(reader, record, run, live, undone)
     if record.tombstoned and (Kind.CUSTOMER, documents.documents.customer) not in documents.documents.wanted:
         raise Refusal(
             [
-                error(
+                build_error(
                     "customer-removed",
                     f"{record.slug} was removed since run {run.id}",
                     hint=f"undo the run that removed it first: reconciler history {record.slug}",
                 )
             ]
         )
-    held = _restrained(workspace, reader, record, live, undone)
+    held = _apply_undo_limits(workspace, reader, record, live, undone)
     decision = RosterDecision(
         changes=held.changes,
         refresh={},
         limits=held.limits,
-        counts=counts_of(held.changes, live),
-        aside=undone.spared.clear(),
+        counts=count_changes(held.changes, live),
+        quarantine=undone.spared_rows.clear(),
         diagnostics=(),
         causes=held.causes,
     )
-    return customer_plan(
+    return build_customer_plan(
         documents.documents.customer,
         documents.documents.name,
         seen=documents.documents.seen,
         declared=documents.changes,
-        unchanged_documents=documents.documents.unchanged(documents.changes),
-        settings=documents.documents.settings(documents.changes),
+        unchanged_documents=documents.documents.count_unchanged(documents.changes),
+        settings=documents.documents.build_settings(documents.changes),
         roster=decision,
-        belongings=belongings_of(reader, record.id, live, decision),
-        diagnostics=_remarks(workspace, reader, record, run, undone, documents),
+        impact=count_decision_impact(reader, record.id, live, decision),
+        diagnostics=_collect_diagnostics(workspace, reader, record, run, undone, documents),
     )
 
 
-def _purged(run: RunRecord, purged: str) -> Diagnostic:
-    return error(
+def _describe_purged_run(run: RunRecord, purged_at: str) -> Diagnostic:
+    return build_error(
         "no-longer-kept",
-        f"run {run.id} is older than what is kept of {run.customer}: what people were before {purged} was purged",
+        f"run {run.id} is older than what is kept of {run.customer}: what people were before {purged_at} was purged",
         hint="nothing can be taken back from before that; `reconciler history --certificates` lists what was purged",
     )
 
 
-def _gathered(reader: Reader, record: CustomerRecord, run: RunRecord) -> tuple[Live, _Touched]:
+def _read_touched_rows(reader: Reader, record: CustomerRecord, run: RunRecord) -> tuple[LiveRoster, _RowsOfRun]:
     """What the store holds, and what the run touched of it."""
-    touched = {kind: reader.touched(kind, record.id, run.id) for kind in ROSTER_KINDS}
-    live = known_roster(reader, record.id).live
+    touched = {kind: reader.read_touched_rows(kind, record.id, run.id) for kind in ROSTER_KINDS}
+    live = read_stored_roster(reader, record.id).live
     return replace(
         live,
-        users=with_roles(live.users, live.roles),
-        enrollments=reader.enrollments_by_id(record.id, touched[Kind.ENROLLMENT]["id"]),
+        users=add_roles(live.users, live.roles),
+        enrollments=reader.read_enrollments_by_id(record.id, touched[Kind.ENROLLMENT]["id"]),
     ), touched
 
 
-def _erased(reader: Reader, record: CustomerRecord, people: pl.DataFrame) -> pl.Series:
-    return reader.erased_keys(record.id, people["was"].struct.field("sourced_id"))
+def _read_erased_keys(reader: Reader, record: CustomerRecord, people: pl.DataFrame) -> pl.Series:
+    return reader.filter_erased_keys(record.id, people["was"].struct.field("sourced_id"))
 
 
-def _uses(reader: Reader, record: CustomerRecord, touched: _Touched) -> Uses:
+def _count_uses(reader: Reader, record: CustomerRecord, touched: _RowsOfRun) -> EnrollmentUses:
     """Of what was not there before the run, and so may be deleted."""
 
     def ids(kind: Kind) -> pl.Series:
         was_gone = pl.col("was").struct.field("tombstoned_at").is_not_null()
         return touched[kind].filter(pl.col("made") | was_gone)["id"]
 
-    return Uses(
-        reader.enrollment_counts(record.id, account_ids=ids(Kind.USER)),
-        reader.enrollment_counts(record.id, class_ids=ids(Kind.CLASS)),
+    return EnrollmentUses(
+        reader.count_enrollments(record.id, account_ids=ids(Kind.USER)),
+        reader.count_enrollments(record.id, class_ids=ids(Kind.CLASS)),
     )
 
 
-def _documents(reader: Reader, record: CustomerRecord, run: RunRecord, live: Live, undone: Undone) -> UndoneDocuments:
+def _plan_documents(
+    reader: Reader, record: CustomerRecord, run: RunRecord, live: LiveRoster, undone: UndoResult
+) -> DocumentUndo:
     alive = live.users.filter(~pl.col("tombstoned"))
-    going = undone.ending(Kind.USER)
+    going = undone.list_ending_ids(Kind.USER)
     rostered = alive.filter(pl.col("sourced_id").is_not_null() & ~pl.col("id").is_in(going.implode()))
     # Who goes by a row of its own is counted there, and not once more with the customer.
     people = alive.height - going.len()
-    found = undone_documents(reader, record.slug, record, run.id, people=people, remaining=rostered.height)
+    found = plan_document_undo(
+        reader, record.slug, record, run.id, people_count=people, remaining_count=rostered.height
+    )
     customer = found.documents.wanted.get((Kind.CUSTOMER, found.documents.customer))
-    clashes = taken_usernames(customer, record, reader) if customer is not None else ()
+    clashes = find_taken_usernames(customer, record, reader) if customer is not None else ()
     if clashes:
         raise Refusal(clashes)
     return found
 
 
-def _restrained(workspace: Workspace, reader: Reader, record: CustomerRecord, live: Live, undone: Undone) -> Restrained:
+def _apply_undo_limits(
+    workspace: Workspace, reader: Reader, record: CustomerRecord, live: LiveRoster, undone: UndoResult
+) -> LimitResult:
     """The one place that knows how limits are asked. They are those of the configuration that was applied last."""
-    found = restrain(undone.changes, live.users, live, _restraint(workspace, reader, record))
+    found = apply_limits(undone.changes, live.users, live, _build_undo_limit_rules(workspace, reader, record))
     counted = pl.col("limits").str.split(",").list.eval(pl.element().filter(pl.element().is_in(LIMITS)))
     named = pl.when(counted.list.len() > 0).then(counted.list.join(","))
-    whole = both_halves_or_none(found.changes)
+    whole = hold_merge_halves_together(found.changes)
     return replace(
         found,
         changes={kind: frame.with_columns(named.alias("limits")) for kind, frame in whole.items() if frame.height},
@@ -180,18 +197,18 @@ def _restrained(workspace: Workspace, reader: Reader, record: CustomerRecord, li
     )
 
 
-def _restraint(workspace: Workspace, reader: Reader, record: CustomerRecord) -> Restraint:
-    customer = customer_from_document(record.document)
+def _build_undo_limit_rules(workspace: Workspace, reader: Reader, record: CustomerRecord) -> LimitRules:
+    customer = parse_customer_document(record.document)
     rostering = customer.rostering
     if not isinstance(rostering, OneRosterRostering):
-        return _deletions_only(Restraint())
-    limits, _ = capped(rostering.limits, workspace.repository.settings.policy.limits)
-    earlier = reader.limit_uses(record.id, window_since(limits))
+        return _limit_deletions_only(LimitRules())
+    limits, _ = clamp_limits(rostering.limits, workspace.repository.settings.policy.limits)
+    earlier = reader.read_limit_uses(record.id, find_window_start(limits))
     # What was approved in advance was a roster's doing, and no undo's.
-    return _deletions_only(replace(restraint(customer, rostering, limits, earlier), approvals=()))
+    return _limit_deletions_only(replace(build_limit_rules(customer, rostering, limits, earlier), approvals=()))
 
 
-def _deletions_only(rules: Restraint) -> Restraint:
+def _limit_deletions_only(rules: LimitRules) -> LimitRules:
     unlimited = replace(rules.thresholds.rekeys, percent=100, floor=NO_LIMIT)
     return replace(
         rules,
@@ -199,34 +216,36 @@ def _deletions_only(rules: Restraint) -> Restraint:
     )
 
 
-def _remarks(
+def _collect_diagnostics(
     workspace: Workspace,
     reader: Reader,
     record: CustomerRecord,
     run: RunRecord,
-    undone: Undone,
-    documents: UndoneDocuments,
+    undone: UndoResult,
+    documents: DocumentUndo,
 ) -> list[Diagnostic]:
     key = workspace.store.key
     customer = documents.documents.wanted.get((Kind.CUSTOMER, documents.documents.customer))
     return [
-        opening(run),
-        *left_alone(
-            undone.spared,
-            documents.spared,
-            _lost(run, undone),
-            lambda kind, sourced_id: key.pseudonym(kind, record.slug, sourced_id),
+        describe_undone_run(run),
+        *describe_skipped(
+            undone.spared_rows,
+            documents.skipped,
+            _count_lost_rows(run, undone),
+            lambda kind, sourced_id: key.make_pseudonym(kind, record.slug, sourced_id),
         ),
-        *moved(reader.moved_identities(record.id, run.id)),
-        *what_sources_say(documents.changes, customer.document if customer else {}, rows=bool(undone.changes)),
+        *describe_moved_identities(reader.count_moved_identities(record.id, run.id)),
+        *warn_about_sources(
+            documents.changes, customer.document if customer else {}, has_roster_changes=bool(undone.changes)
+        ),
     ]
 
 
-def _lost(run: RunRecord, undone: Undone) -> int:
+def _count_lost_rows(run: RunRecord, undone: UndoResult) -> int:
     """Rows that the run says it changed and of which nothing is kept: neither what they were nor that it made them."""
     lost = 0
     for kind in ROSTER_KINDS:
         told = run.counts.get(kind.value)
         done = sum(told.values()) if isinstance(told, Mapping) else 0
-        lost += max(0, done - undone.known[kind])
+        lost += max(0, done - undone.known_counts[kind])
     return lost

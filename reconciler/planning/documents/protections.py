@@ -9,90 +9,100 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.config.fields.values import duration_of
+from reconciler.config.fields.values import parse_duration
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.weakening import Protection, Weakening
 
-Document = Mapping[str, Any]
-Origins = Mapping[str, Span]
-Found = tuple[Protection, str, object, object]
+SettingsDocument = Mapping[str, Any]
+OriginSpans = Mapping[str, Span]
+RawWeakening = tuple[Protection, str, object, object]
 
-_HARSHER = ("keep", "suspend", "delete")
+_MISSING_BY_HARSHNESS = ("keep", "suspend", "delete")
 #: Where a password or key is sent, by the type of sync; what is enough of it to know a first server by; and which of
 #: the customer's secrets is sent.
-_DESTINATION = ("type", "host", "port", "host_key", "url", "token_url", "path")
-_FIRST = ("host", "url", "token_url")
-_SENT = ("password", "private_key", "secret_key")
+_DESTINATION_KEYS = ("type", "host", "port", "host_key", "url", "token_url", "path")
+_FIRST_SERVER_KEYS = ("host", "url", "token_url")
+_CREDENTIAL_KEYS = ("password", "private_key", "secret_key")
 
 
-def weakened(kind: Kind, key: str, before: Document, after: Document, origins: Origins) -> tuple[Weakening, ...]:
+def find_weakenings(
+    kind: Kind, key: str, before: SettingsDocument, after: SettingsDocument, origins: OriginSpans
+) -> tuple[Weakening, ...]:
     """before, after: one document as it holds and as it is to hold (`config.document`)."""
     match kind:
         case Kind.CUSTOMER:
-            found = _customer(before, after)
+            found = _compare_customer(before, after)
         case Kind.COMMUNITY:
-            found = _community(before, after)
+            found = _compare_community(before, after)
         case _:
             return ()
-    return _in_order(found, kind, key, origins)
+    return _sort_weakenings(found, kind, key, origins)
 
 
-def settings_weakened(before: Document, after: Document, origins: Origins) -> tuple[Weakening, ...]:
+def find_settings_weakenings(
+    before: SettingsDocument, after: SettingsDocument, origins: OriginSpans
+) -> tuple[Weakening, ...]:
     """What reconciler.yaml grants more of: `policy` and `network`; and where it sends what an environment keeps."""
-    found = [*_ceilings(_part(before, "policy", "limits"), _part(after, "policy", "limits"))]
-    earlier, later = _items(before, "network", "allow"), _items(after, "network", "allow")
+    found = [*_compare_ceilings(_get_part(before, "policy", "limits"), _get_part(after, "policy", "limits"))]
+    earlier, later = _get_items(before, "network", "allow"), _get_items(after, "network", "allow")
     if set(later) - set(earlier):
         found.append((Protection.NETWORK, "network.allow", earlier, later))
-    for name, was in _part(before, "environments").items():
-        now = _part(after, "environments", name)
+    for name, was in _get_part(before, "environments").items():
+        now = _get_part(after, "environments", name)
         # A store's address may hold a password.
         found += [
             (Protection.CREDENTIALS, f"environments.{name}.{part}", "(as before)", "(changed)")
             for part in ("store", "secrets", "mail")
             if now and now.get(part) != was.get(part)
         ]
-    return _in_order(found, None, "reconciler.yaml", origins)
+    return _sort_weakenings(found, None, "reconciler.yaml", origins)
 
 
-def _in_order(found: Iterable[Found], kind: Kind | None, key: str, origins: Origins) -> tuple[Weakening, ...]:
+def _sort_weakenings(
+    found: Iterable[RawWeakening], kind: Kind | None, key: str, origins: OriginSpans
+) -> tuple[Weakening, ...]:
     order = list(Protection)
     return tuple(
-        Weakening(protection, kind, key, path, was, is_now, _origin(path, origins))
+        Weakening(protection, kind, key, path, was, is_now, _find_origin(path, origins))
         for protection, path, was, is_now in sorted(found, key=lambda each: (order.index(each[0]), each[1]))
     )
 
 
-def _customer(before: Document, after: Document) -> Iterator[Found]:
-    yield from _agreements(_part(before, "agreements"), _part(after, "agreements"))
-    earlier, later = _part(before, "rostering"), _part(after, "rostering")
-    yield from _destinations(_part(earlier, "sync"), _part(later, "sync"))
+def _compare_customer(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
+    yield from _compare_agreements(_get_part(before, "agreements"), _get_part(after, "agreements"))
+    earlier, later = _get_part(before, "rostering"), _get_part(after, "rostering")
+    yield from _compare_destinations(_get_part(earlier, "sync"), _get_part(later, "sync"))
     if earlier.get("type") != "oneroster" or later.get("type") != "oneroster":
         return
-    yield from _limits(_part(earlier, "limits"), _part(later, "limits"))
-    yield from _exceptions(Protection.GATE, "allow", earlier, later, ("gate",), ())
-    yield from _exceptions(Protection.APPROVAL, "approvals", earlier, later, (), ("people",))
-    if set(_items(earlier, "protect")) - set(_items(later, "protect")):
-        yield Protection.PROTECT, "rostering.protect", _items(earlier, "protect"), _items(later, "protect")
+    yield from _compare_limits(_get_part(earlier, "limits"), _get_part(later, "limits"))
+    yield from _compare_exceptions(Protection.GATE, "allow", earlier, later, ("gate",), ())
+    yield from _compare_exceptions(Protection.APPROVAL, "approvals", earlier, later, (), ("people",))
+    if set(_get_items(earlier, "protect")) - set(_get_items(later, "protect")):
+        yield Protection.PROTECT, "rostering.protect", _get_items(earlier, "protect"), _get_items(later, "protect")
     was, now = earlier.get("missing", "delete"), later.get("missing", "delete")
-    if was in _HARSHER and now in _HARSHER and _HARSHER.index(now) > _HARSHER.index(was):
+    if (
+        was in _MISSING_BY_HARSHNESS
+        and now in _MISSING_BY_HARSHNESS
+        and _MISSING_BY_HARSHNESS.index(now) > _MISSING_BY_HARSHNESS.index(was)
+    ):
         yield Protection.MISSING, "rostering.missing", was, now
-    yield from _selection(_part(earlier, "select"), _part(later, "select"))
+    yield from _compare_selection(_get_part(earlier, "select"), _get_part(later, "select"))
     for name in ("match_with", "client_partner_id"):
         if earlier.get(name) != later.get(name):
             yield Protection.MATCH_WITH, f"rostering.{name}", earlier.get(name), later.get(name)
-    yield from _calendar(_items(earlier, "calendar"), _items(later, "calendar"))
-    if duration_of(later["retention"]) < duration_of(earlier["retention"]):
+    yield from _compare_calendar(_get_items(earlier, "calendar"), _get_items(later, "calendar"))
+    if parse_duration(later["retention"]) < parse_duration(earlier["retention"]):
         yield Protection.RETENTION, "rostering.retention", earlier["retention"], later["retention"]
 
 
-def _community(before: Document, after: Document) -> Iterator[Found]:
-    was, now = (bool(_part(each, "lti").get("auto_provisioning")) for each in (before, after))
+def _compare_community(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
+    was, now = (bool(_get_part(each, "lti").get("auto_provisioning")) for each in (before, after))
     if now and not was:
         yield Protection.AUTO_PROVISIONING, "lti.auto_provisioning", was, now
 
 
-def _agreements(before: Document, after: Document) -> Iterator[Found]:
+def _compare_agreements(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
     """Days are text, so that the earlier one is the smaller."""
     for name, day in before.items():
         now = after.get(name)
@@ -100,18 +110,18 @@ def _agreements(before: Document, after: Document) -> Iterator[Found]:
             yield Protection.AGREEMENTS, f"agreements.{name}", day, now
 
 
-def _limits(before: Document, after: Document) -> Iterator[Found]:
+def _compare_limits(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
     for name, was in before.items():
         now = after.get(name)
         if isinstance(was, Mapping) and isinstance(now, Mapping):
             for part, value in was.items():
                 if now.get(part, value) > value:
                     yield Protection.LIMIT, f"rostering.limits.{name}.{part}", value, now[part]
-        elif name == "window" and duration_of(str(now)) < duration_of(str(was)):
+        elif name == "window" and parse_duration(str(now)) < parse_duration(str(was)):
             yield Protection.LIMIT, "rostering.limits.window", was, now
 
 
-def _ceilings(before: Document, after: Document) -> Iterator[Found]:
+def _compare_ceilings(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
     """A ceiling that is taken away grants everything."""
     for name, was in before.items():
         now = after.get(name)
@@ -120,17 +130,22 @@ def _ceilings(before: Document, after: Document) -> Iterator[Found]:
                 later = now.get(part) if isinstance(now, Mapping) else None
                 if later is None or later > value:
                     yield Protection.LIMIT, f"policy.limits.{name}.{part}", value, later
-        elif now is None or duration_of(now) < duration_of(was):
+        elif now is None or parse_duration(now) < parse_duration(was):
             yield Protection.LIMIT, f"policy.limits.{name}", was, now
 
 
-def _exceptions(
-    protection: Protection, name: str, before: Document, after: Document, same: tuple[str, ...], more: tuple[str, ...]
-) -> Iterator[Found]:
+def _compare_exceptions(
+    protection: Protection,
+    name: str,
+    before: SettingsDocument,
+    after: SettingsDocument,
+    same: tuple[str, ...],
+    more: tuple[str, ...],
+) -> Iterator[RawWeakening]:
     """An entry that no earlier one covers: of the same, as long, and as much."""
-    earlier, later = _items(before, name), _items(after, name)
+    earlier, later = _get_items(before, name), _get_items(after, name)
 
-    def covers(old: Document, new: Document) -> bool:
+    def covers(old: SettingsDocument, new: SettingsDocument) -> bool:
         alike = all(old.get(each) == new.get(each) for each in same)
         return alike and all(old[each] >= new[each] for each in ("until", *more))
 
@@ -138,7 +153,7 @@ def _exceptions(
         yield protection, f"rostering.{name}", earlier, later
 
 
-def _selection(before: Document, after: Document) -> Iterator[Found]:
+def _compare_selection(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
     """A list that is left out takes all."""
     for name in ("schools", "grades", "roles", "classes"):
         was, now = before.get(name), after.get(name)
@@ -146,10 +161,10 @@ def _selection(before: Document, after: Document) -> Iterator[Found]:
             yield Protection.SELECT, f"rostering.select.{name}", was, now
 
 
-def _calendar(before: list[Document], after: list[Document]) -> Iterator[Found]:
+def _compare_calendar(before: list[SettingsDocument], after: list[SettingsDocument]) -> Iterator[RawWeakening]:
     """A season that no later one covers: as long, and as strict."""
 
-    def covers(new: Document, old: Document) -> bool:
+    def covers(new: SettingsDocument, old: SettingsDocument) -> bool:
         strict = "freeze" if new["mode"] == "freeze" else old["mode"]
         return bool(new["mode"] == strict and new["from"] <= old["from"] and new["to"] >= old["to"])
 
@@ -157,30 +172,30 @@ def _calendar(before: list[Document], after: list[Document]) -> Iterator[Found]:
         yield Protection.CALENDAR, "rostering.calendar", before, after
 
 
-def _destinations(before: Document, after: Document) -> Iterator[Found]:
+def _compare_destinations(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
     """Where what opens the roster is sent, and which secret that is. A server that is the first one counts as another:
     it can be sent any secret of the customer's, that of the LMS too."""
-    if not any(name in after for name in _SENT):
+    if not any(name in after for name in _CREDENTIAL_KEYS):
         return
-    is_first = not any(name in before for name in _SENT)
-    for name in (*(_FIRST if is_first else _DESTINATION), *_SENT):
+    is_first = not any(name in before for name in _CREDENTIAL_KEYS)
+    for name in (*(_FIRST_SERVER_KEYS if is_first else _DESTINATION_KEYS), *_CREDENTIAL_KEYS):
         if name in after and after[name] != before.get(name):
             yield Protection.CREDENTIALS, f"rostering.sync.{name}", before.get(name), after[name]
 
 
-def _part(document: Document, *names: str) -> Document:
+def _get_part(document: SettingsDocument, *names: str) -> SettingsDocument:
     part: Any = document
     for name in names:
         part = part.get(name) if isinstance(part, Mapping) else None
     return part if isinstance(part, Mapping) else {}
 
 
-def _items(document: Document, *names: str) -> list[Any]:
-    part = _part(document, *names[:-1]).get(names[-1])
+def _get_items(document: SettingsDocument, *names: str) -> list[Any]:
+    part = _get_part(document, *names[:-1]).get(names[-1])
     return list(part) if isinstance(part, list | tuple) else []
 
 
-def _origin(path: str, origins: Origins) -> Span | None:
+def _find_origin(path: str, origins: OriginSpans) -> Span | None:
     """Where the value stands, or the nearest thing above it that is written at all."""
     while path:
         if path in origins:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredDocument:
     """A document of the store. previously: the former ids that it was applied with: these are settled."""
 
     previously: Sequence[str] = ()
@@ -20,38 +20,40 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Renames:
+class DocumentRenames:
     """By id in the files. former: its id in the store. barred: a live document that it cannot be, since a removed one
     has the id still. passed_over: a live document that it is not, since a live one has the id, and that nobody
     wants."""
 
     former: Mapping[str, str] = field(default_factory=dict)
-    barred: Mapping[str, str] = field(default_factory=dict)
-    passed_over: Mapping[str, str] = field(default_factory=dict)
+    conflicts_with_removed: Mapping[str, str] = field(default_factory=dict)
+    conflicts_with_live: Mapping[str, str] = field(default_factory=dict)
 
 
-def renames(wanted: Mapping[str, Sequence[str]], stored: Mapping[str, Stored], others: Collection[str] = ()) -> Renames:
+def find_renames(
+    wanted: Mapping[str, Sequence[str]], stored: Mapping[str, StoredDocument], other_ids: Collection[str] = ()
+) -> DocumentRenames:
     """Of one kind and one owner. wanted: former ids by id, in the files' order. stored: by id. others: ids that the
     files have too, and whose former ids are not known; they keep what the store has under them."""
-    found = _claimed(wanted, stored)
+    found = _assign_former_ids(wanted, stored)
     barred: dict[str, str] = {}
     passed_over: dict[str, str] = {}
-    while lost := _without_place(found, {*wanted, *others}, stored):
+    while lost := _find_blocked_ids(found, {*wanted, *other_ids}, stored):
         for name in lost:
             former = found.pop(name)
-            if stored[former].tombstoned or name not in stored or former in wanted or former in others:
+            if stored[former].tombstoned or name not in stored or former in wanted or former in other_ids:
                 continue
             (barred if stored[name].tombstoned else passed_over)[name] = former
-    return Renames(found, barred, passed_over)
+    return DocumentRenames(found, barred, passed_over)
 
 
-def former_ids(document: Mapping[str, object]) -> tuple[str, ...]:
+def list_former_ids(document: Mapping[str, object]) -> tuple[str, ...]:
     """What a document says under `previously`."""
     listed = document.get("previously")
     return tuple(map(str, listed)) if isinstance(listed, list | tuple) else ()
 
 
-def freeing_first(names: Sequence[str], former: Mapping[str, str]) -> list[str]:
+def order_by_freed_ids(names: Sequence[str], former: Mapping[str, str]) -> list[str]:
     """`names` in their order, but whoever gives up an id before whoever takes it. former: as `Renames` has it. Where
     ids go round, nobody is first."""
     freed_by = {old: new for new, old in former.items()}
@@ -67,7 +69,7 @@ def freeing_first(names: Sequence[str], former: Mapping[str, str]) -> list[str]:
     return list(placed)
 
 
-def _claimed(wanted: Mapping[str, Sequence[str]], stored: Mapping[str, Stored]) -> dict[str, str]:
+def _assign_former_ids(wanted: Mapping[str, Sequence[str]], stored: Mapping[str, StoredDocument]) -> dict[str, str]:
     """Every document with the first former id that it may have had, whether there is place for it or not."""
     found: dict[str, str] = {}
     for name, previously in sorted(wanted.items()):
@@ -86,7 +88,9 @@ def _claimed(wanted: Mapping[str, Sequence[str]], stored: Mapping[str, Stored]) 
     return found
 
 
-def _without_place(found: Mapping[str, str], wanted: Collection[str], stored: Mapping[str, Stored]) -> list[str]:
+def _find_blocked_ids(
+    found: Mapping[str, str], wanted: Collection[str], stored: Mapping[str, StoredDocument]
+) -> list[str]:
     """Whose id is another's still, or whose former id is to be another's that is not renamed itself."""
     leaving = set(found.values())
     return [

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.change import Action
-from reconciler.model.diagnostic import Diagnostic, Span, info, warning
+from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warning
 from reconciler.model.kind import Kind
-from reconciler.planning.holds.limits import LOSSES_OF_PEOPLE, counts_against
+from reconciler.planning.holds.limits import PEOPLE_LOSS_LIMITS, match_counted_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Advance:
+class PreApproval:
     """people: how many in all. until: the last day, YYYY-MM-DD. span: where it is written."""
 
     people: int
@@ -34,18 +34,18 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class ReleaseResult:
     changes: dict[Kind, pl.DataFrame]
     diagnostics: tuple[Diagnostic, ...]
 
 
-def release(
+def apply_approvals(
     changes: Mapping[Kind, pl.DataFrame],
-    waiting: pl.DataFrame,
-    approvals: Sequence[Advance],
-    earlier: pl.DataFrame,
+    exceeding_rows: pl.DataFrame,
+    approvals: Sequence[PreApproval],
+    earlier_uses: pl.DataFrame,
     today: str,
-) -> Released:
+) -> ReleaseResult:
     """waiting: `kind`, `key` of rows that exceeded limits would hold. earlier: EARLIER_SCHEMA.
 
     The first approval, by its last day, that still covers everybody who waits releases all of them with what goes with
@@ -53,24 +53,24 @@ def release(
     """
     frames = dict(changes)
     valid = sorted((each for each in approvals if each.until >= today), key=lambda each: (each.until, each.reason))
-    notes = [_expired(each) for each in approvals if each.until < today]
+    notes = [_warn_expired(each) for each in approvals if each.until < today]
     users = frames.get(Kind.USER)
     people = (
         users.filter(
-            counts_against(*LOSSES_OF_PEOPLE)
-            & pl.col("key").is_in(waiting.filter(pl.col("kind") == Kind.USER.value)["key"].implode())
+            match_counted_rows(*PEOPLE_LOSS_LIMITS)
+            & pl.col("key").is_in(exceeding_rows.filter(pl.col("kind") == Kind.USER.value)["key"].implode())
         )
         if users is not None
         else pl.DataFrame()
     )
-    used: Advance | None = None
+    used: PreApproval | None = None
     for approval in valid if people.height else []:
-        left = approval.people - earlier.filter(pl.col("name") == approval.name)["row_id"].n_unique()
+        left = approval.people - earlier_uses.filter(pl.col("name") == approval.name)["row_id"].n_unique()
         if people.height <= left:
             used = approval
-            frames = _released(frames, people["key"], approval.name)
+            frames = _release_people(frames, people["key"], approval.name)
             notes.append(
-                info(
+                build_info(
                     "approved-in-advance",
                     f"{people.height:,} people leave by the approval until {approval.until}: {approval.reason}; "
                     f"{left - people.height:,} of {approval.people:,} remain",
@@ -78,12 +78,12 @@ def release(
                 )
             )
             break
-        notes.append(_too_few(approval, people.height, left))
-    notes += [_unused(each) for each in valid if each is not used and not people.height]
-    return Released(frames, tuple(notes))
+        notes.append(_warn_too_few(approval, people.height, left))
+    notes += [_warn_unused(each) for each in valid if each is not used and not people.height]
+    return ReleaseResult(frames, tuple(notes))
 
 
-def _released(frames: dict[Kind, pl.DataFrame], people: pl.Series, name: str) -> dict[Kind, pl.DataFrame]:
+def _release_people(frames: dict[Kind, pl.DataFrame], people: pl.Series, name: str) -> dict[Kind, pl.DataFrame]:
     """People under the approval's name; their enrollments count against nothing."""
 
     def renamed(frame: pl.DataFrame, mine: pl.Expr, limits: pl.Expr) -> pl.DataFrame:
@@ -91,7 +91,7 @@ def _released(frames: dict[Kind, pl.DataFrame], people: pl.Series, name: str) ->
 
     released = dict(frames)
     released[Kind.USER] = renamed(
-        frames[Kind.USER], counts_against(*LOSSES_OF_PEOPLE) & pl.col("key").is_in(people.implode()), pl.lit(name)
+        frames[Kind.USER], match_counted_rows(*PEOPLE_LOSS_LIMITS) & pl.col("key").is_in(people.implode()), pl.lit(name)
     )
     if Kind.ENROLLMENT in frames:
         theirs = (pl.col("action") == Action.DELETE.value) & pl.col("before_user").is_in(people.implode())
@@ -101,8 +101,8 @@ def _released(frames: dict[Kind, pl.DataFrame], people: pl.Series, name: str) ->
     return released
 
 
-def _expired(approval: Advance) -> Diagnostic:
-    return warning(
+def _warn_expired(approval: PreApproval) -> Diagnostic:
+    return build_warning(
         "approval-expired",
         f"the approval of {approval.people:,} people ended on {approval.until}: {approval.reason}",
         approval.span,
@@ -110,8 +110,8 @@ def _expired(approval: Advance) -> Diagnostic:
     )
 
 
-def _unused(approval: Advance) -> Diagnostic:
-    return warning(
+def _warn_unused(approval: PreApproval) -> Diagnostic:
+    return build_warning(
         "approval-unused",
         f"the approval of {approval.people:,} people until {approval.until} releases nothing here: {approval.reason}",
         approval.span,
@@ -119,8 +119,8 @@ def _unused(approval: Advance) -> Diagnostic:
     )
 
 
-def _too_few(approval: Advance, people: int, left: int) -> Diagnostic:
-    return warning(
+def _warn_too_few(approval: PreApproval, people: int, left: int) -> Diagnostic:
+    return build_warning(
         "approval-too-small",
         f"{people:,} people would leave, and the approval until {approval.until} has {max(left, 0):,} left; "
         "it releases nobody",

@@ -11,25 +11,25 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Severity, Span, info, warning
+from reconciler.model.diagnostic import Diagnostic, Severity, Span, build_info, build_warning
 from reconciler.model.gate import GATES, GateOutcome
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import AccountStatus
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
-from reconciler.planning.live import Live
+from reconciler.planning.live import LiveRoster
 
 #: A file may be so much shorter than in the last good roster, in per cent, and by so many rows at any rate.
-MOST_FEWER_PERCENT = 20
-ALWAYS_FEWER = {"orgs": 1, "users": 5, "classes": 5, "enrollments": 20}
+MAX_DROP_PERCENT = 20
+ACCEPTABLE_ROW_DROP = {"orgs": 1, "users": 5, "classes": 5, "enrollments": 20}
 #: More rows than this share with a role that nobody knows are no slips of the pen.
-MOST_UNKNOWN_ROLES_SHARE = 0.02
-ALWAYS_UNKNOWN_ROLES = 5
-ALWAYS_DISABLED = 5
+MAX_UNKNOWN_ROLES_SHARE = 0.02
+ACCEPTABLE_UNKNOWN_ROLES = 5
+ACCEPTABLE_DISABLED = 5
 #: More keys than this share that a spreadsheet has changed.
-MOST_DAMAGED_KEYS_SHARE = 0.05
+MAX_DAMAGED_KEYS_SHARE = 0.05
 #: Files whose absence leaves open what classes and enrollments mean: whether their terms have ended.
-TELLS_OF_CLASSES = frozenset({"academicSessions"})
+CLASS_RELATED_FILES = frozenset({"academicSessions"})
 
 SPREADSHEET_NUMBER = r"^\d(?:[.,]\d+)?E\+\d+$"
 
@@ -48,7 +48,7 @@ class LastRoster:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class ExceptionToGate:
     """`allow` of a customer's file: a gate that is expected to object. until: the last day. span: where it stands."""
 
     gate: str
@@ -58,7 +58,7 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GateFinding:
     """What a gate objects to. seen: what was seen and what was expected. hint: what to do.
 
     kinds: whose losses are held. orgs: only those of these orgs; None for all. everything: not losses alone, where the
@@ -66,12 +66,12 @@ class Finding:
     """
 
     code: str
-    seen: str
+    message: str
     hint: str
     span: Span | None = None
     kinds: frozenset[Kind] = frozenset(ROSTER_KINDS)
     orgs: tuple[str, ...] | None = None
-    everything: bool = False
+    holds_everything: bool = False
     reasons: tuple[str, ...] = ()
 
     @property
@@ -81,71 +81,71 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GateResult:
     """refusals: errors; where there are any, nothing may be compared. held: findings whose rows wait for a person."""
 
     refusals: tuple[Diagnostic, ...]
-    held: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
     diagnostics: tuple[Diagnostic, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class GateInput:
     """What a rule looks at. alive: how many of each kind the store holds of this customer."""
 
     snapshot: Snapshot
-    last: LastRoster | None
-    live: Live
-    alive: Mapping[Kind, int]
+    last_roster: LastRoster | None
+    live: LiveRoster
+    live_counts: Mapping[Kind, int]
 
 
-Rule = Callable[[Case], Iterable[Finding]]
+GateRule = Callable[[GateInput], Iterable[GateFinding]]
 
 
-def judge(case: Case, allowances: Sequence[Allowance] = (), today: str = "") -> Judgement:
+def check_gates(gate_input: GateInput, exceptions: Sequence[ExceptionToGate] = (), today: str = "") -> GateResult:
     """Every gate, in the order of RULES. today: YYYY-MM-DD, against which allowances end."""
-    found = [finding for rule in RULES for finding in rule(case)]
-    valid = {each.gate: each for each in allowances if each.until >= today}
+    found = [finding for rule in RULES for finding in rule(gate_input)]
+    valid = {each.gate: each for each in exceptions if each.until >= today}
     refusals, held, notes = [], [], []
     for finding in found:
         gate = GATES[finding.code]
-        allowance = valid.get(finding.code) if gate.allowed else None
+        allowance = valid.get(finding.code) if gate.can_be_allowed else None
         if allowance is not None:
-            notes.append(_let_through(finding, allowance))
+            notes.append(_report_exception(finding, allowance))
         elif gate.outcome is GateOutcome.REFUSED:
-            refusals.append(_diagnostic(finding, Severity.ERROR))
+            refusals.append(_build_diagnostic(finding, Severity.ERROR))
         else:
             held.append(finding)
-            notes.append(_diagnostic(finding, Severity.WARNING))
-    notes += _about(allowances, valid, {finding.code for finding in found}, today)
-    return Judgement(tuple(refusals), tuple(held), tuple(notes))
+            notes.append(_build_diagnostic(finding, Severity.WARNING))
+    notes += _report_stale_exceptions(exceptions, valid, {finding.code for finding in found}, today)
+    return GateResult(tuple(refusals), tuple(held), tuple(notes))
 
 
-def _diagnostic(finding: Finding, severity: Severity) -> Diagnostic:
-    return Diagnostic(finding.code, severity, finding.seen, finding.span, finding.hint)
+def _build_diagnostic(finding: GateFinding, severity: Severity) -> Diagnostic:
+    return Diagnostic(finding.code, severity, finding.message, finding.span, finding.hint)
 
 
-def _let_through(finding: Finding, allowance: Allowance) -> Diagnostic:
-    return info(
+def _report_exception(finding: GateFinding, exception: ExceptionToGate) -> Diagnostic:
+    return build_info(
         "gate-allowed",
-        f"{finding.code} is allowed until {allowance.until} ({allowance.reason}): {finding.seen}",
-        allowance.span,
+        f"{finding.code} is allowed until {exception.until} ({exception.reason}): {finding.message}",
+        exception.span,
     )
 
 
-def _about(
-    allowances: Iterable[Allowance], valid: Mapping[str, Allowance], codes: set[str], today: str
+def _report_stale_exceptions(
+    exceptions: Iterable[ExceptionToGate], valid: Mapping[str, ExceptionToGate], codes: set[str], today: str
 ) -> Iterator[Diagnostic]:
-    for each in allowances:
+    for each in exceptions:
         if each.until < today:
-            yield warning(
+            yield build_warning(
                 "allowance-expired",
                 f"the allowance of {each.gate} ended on {each.until}: {each.reason}",
                 each.span,
                 "remove it, or give it another last day",
             )
         elif each.gate not in codes and valid[each.gate] is each:
-            yield warning(
+            yield build_warning(
                 "allowance-unused",
                 f"{each.gate} is allowed until {each.until}, and this roster passes it anyway: {each.reason}",
                 each.span,
@@ -153,9 +153,9 @@ def _about(
             )
 
 
-def incomplete_source(case: Case) -> Iterator[Finding]:
+def check_incomplete_source(case: GateInput) -> Iterator[GateFinding]:
     if not case.snapshot.complete:
-        yield Finding(
+        yield GateFinding(
             "incomplete-source",
             "the source was not read to its end; every file to its last byte is expected",
             "fetch it again",
@@ -163,12 +163,12 @@ def incomplete_source(case: Case) -> Iterator[Finding]:
         )
 
 
-def emptied_file(case: Case) -> Iterator[Finding]:
+def check_emptied_file(case: GateInput) -> Iterator[GateFinding]:
     """A header without rows is no evidence that everything is gone, where the store holds such rows."""
     for kind in ROSTER_KINDS:
-        live = case.alive.get(kind, 0)
-        if case.snapshot.whole(kind.plural) and not case.snapshot.rows.get(kind.plural, 0) and live:
-            yield Finding(
+        live = case.live_counts.get(kind, 0)
+        if case.snapshot.is_full(kind.plural) and not case.snapshot.rows.get(kind.plural, 0) and live:
+            yield GateFinding(
                 "emptied-file",
                 f"{kind.plural}.csv has a header and no rows, but {live:,} {kind.plural} are live",
                 "a file that was left empty by mistake looks just like this: export it again",
@@ -176,37 +176,38 @@ def emptied_file(case: Case) -> Iterator[Finding]:
             )
 
 
-def other_source_system(case: Case) -> Iterator[Finding]:
-    before = case.last.facts.system if case.last else None
+def check_other_source_system(case: GateInput) -> Iterator[GateFinding]:
+    before = case.last_roster.facts.system if case.last_roster else None
     now = case.snapshot.facts.system
     if before and now and before != now:
-        yield Finding(
+        yield GateFinding(
             "other-source-system",
-            f"the source system is {_shown(now)}; the last good roster came from {_shown(before)}",
+            f"the source system is {_replace_unprintable(now)}; the last good roster came from "
+            f"{_replace_unprintable(before)}",
             "if the institution changed its system, allow this gate until a day; else it is another's file",
             Span("manifest.csv"),
         )
 
 
-def row_count_drop(case: Case) -> Iterator[Finding]:
-    for stem, always in ALWAYS_FEWER.items():
-        before = case.last.rows.get(stem, 0) if case.last else 0
+def check_row_count_drop(case: GateInput) -> Iterator[GateFinding]:
+    for stem, always in ACCEPTABLE_ROW_DROP.items():
+        before = case.last_roster.rows.get(stem, 0) if case.last_roster else 0
         now = case.snapshot.rows.get(stem, 0)
         fewer = before - now
-        if case.snapshot.whole(stem) and now and fewer > always and fewer * 100 > before * MOST_FEWER_PERCENT:
-            yield Finding(
+        if case.snapshot.is_full(stem) and now and fewer > always and fewer * 100 > before * MAX_DROP_PERCENT:
+            yield GateFinding(
                 "row-count-drop",
                 f"{stem}.csv has {now:,} rows, the last good roster had {before:,}: {fewer * 100 // before} % fewer; "
-                f"at most {MOST_FEWER_PERCENT} % fewer are expected",
+                f"at most {MAX_DROP_PERCENT} % fewer are expected",
                 "export the whole roster again; if it is right, approve the hold or allow this gate until a day",
                 Span(f"{stem}.csv"),
             )
 
 
-def stale_source(case: Case) -> Iterator[Finding]:
+def check_stale_source(case: GateInput) -> Iterator[GateFinding]:
     """By the archive's own times; by the newest dateLastModified only where these say nothing, since the newest row
     may be one that left."""
-    last, now = case.last, case.snapshot
+    last, now = case.last_roster, case.snapshot
     if last is None or last.sha256 == now.sha256:
         return
     for word, before, this in (
@@ -215,32 +216,32 @@ def stale_source(case: Case) -> Iterator[Finding]:
     ):
         if before and this and before != this:
             if this < before:
-                yield Finding(
+                yield GateFinding(
                     "stale-source",
                     f"the source {word} at {this}, the last good roster at {before}; a newer one is expected",
                     "send the newest export; if this one is meant, approve the hold",
                     Span(now.name),
-                    everything=True,
+                    holds_everything=True,
                 )
             return
 
 
-def optional_file_missing(case: Case) -> Iterator[Finding]:
-    if case.last is None:
+def check_optional_file_missing(case: GateInput) -> Iterator[GateFinding]:
+    if case.last_roster is None:
         return
-    for stem in sorted(set(case.last.facts.files) - set(case.snapshot.facts.files)):
-        if case.snapshot.whole(stem) and case.snapshot.facts.files:
-            yield Finding(
+    for stem in sorted(set(case.last_roster.facts.files) - set(case.snapshot.facts.files)):
+        if case.snapshot.is_full(stem) and case.snapshot.facts.files:
+            yield GateFinding(
                 "optional-file-missing",
                 f"{stem}.csv is not in the archive; it came along with the last good roster",
                 "export it again, or allow this gate until a day",
                 Span(f"{stem}.csv"),
-                kinds=frozenset({Kind.CLASS, Kind.ENROLLMENT}) if stem in TELLS_OF_CLASSES else frozenset(),
+                kinds=frozenset({Kind.CLASS, Kind.ENROLLMENT}) if stem in CLASS_RELATED_FILES else frozenset(),
             )
 
 
-def org_vanished(case: Case) -> Iterator[Finding]:
-    if not case.snapshot.whole("orgs"):
+def check_org_vanished(case: GateInput) -> Iterator[GateFinding]:
+    if not case.snapshot.is_full("orgs"):
         return
     live = case.live
     there = pl.concat([case.snapshot.orgs["sourced_id"], case.snapshot.quarantine["key"].drop_nulls()])
@@ -254,7 +255,7 @@ def org_vanished(case: Case) -> Iterator[Finding]:
     if used.height:
         names = used.sort("sourced_id")["sourced_id"].to_list()
         listed = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
-        yield Finding(
+        yield GateFinding(
             "org-vanished",
             f"orgs.csv has no {listed}, to which people or classes belong; every such org is expected",
             "export all schools; if it was closed, approve the hold",
@@ -263,11 +264,11 @@ def org_vanished(case: Case) -> Iterator[Finding]:
         )
 
 
-def root_changed(case: Case) -> Iterator[Finding]:
-    before = case.last.roots if case.last else ()
-    now = roots(case.snapshot)
+def check_root_changed(case: GateInput) -> Iterator[GateFinding]:
+    before = case.last_roster.roots if case.last_roster else ()
+    now = list_root_orgs(case.snapshot)
     if before and now and set(before).isdisjoint(now):
-        yield Finding(
+        yield GateFinding(
             "root-changed",
             f"above all others is {', '.join(now[:3])}; in the last good roster it was {', '.join(before[:3])}",
             "if the institution has a new number, change client_partner_id and approve the hold",
@@ -275,35 +276,35 @@ def root_changed(case: Case) -> Iterator[Finding]:
         )
 
 
-def roots(snapshot: Snapshot) -> tuple[str, ...]:
+def list_root_orgs(snapshot: Snapshot) -> tuple[str, ...]:
     """sourcedIds of orgs without a parent, sorted."""
     return tuple(snapshot.orgs.filter(pl.col("parent").is_null())["sourced_id"].sort().to_list())
 
 
-def many_unknown_roles(case: Case) -> Iterator[Finding]:
+def check_many_unknown_roles(case: GateInput) -> Iterator[GateFinding]:
     aside = case.snapshot.quarantine.filter((pl.col("kind") == Kind.USER.value) & (pl.col("code") == "unknown-role"))
     rows = case.snapshot.rows.get("users", 0)
-    if aside.height > max(ALWAYS_UNKNOWN_ROLES, rows * MOST_UNKNOWN_ROLES_SHARE):
-        yield Finding(
+    if aside.height > max(ACCEPTABLE_UNKNOWN_ROLES, rows * MAX_UNKNOWN_ROLES_SHARE):
+        yield GateFinding(
             "many-unknown-roles",
             f"{aside.height:,} of {rows:,} people have a role that is not OneRoster's; "
-            f"at most {MOST_UNKNOWN_ROLES_SHARE:.0%} are expected",
+            f"at most {MAX_UNKNOWN_ROLES_SHARE:.0%} are expected",
             "the roles were probably exported by other names; correct the export",
             Span(aside["file"][0], aside["line"].min()),  # type: ignore[arg-type]
         )
 
 
-def many_newly_disabled(case: Case) -> Iterator[Finding]:
+def check_many_newly_disabled(case: GateInput) -> Iterator[GateFinding]:
     """One column that was exported wrongly locks everybody out."""
     disabled = case.snapshot.users.filter(~pl.col("enabled").fill_null(True))["sourced_id"]
     active = case.live.users.filter(~pl.col("tombstoned") & (pl.col("status") == AccountStatus.ACTIVE.value))
     bound = active["sourced_id"].drop_nulls()
     newly = bound.filter(bound.is_in(disabled.implode())).len()
-    if newly > max(ALWAYS_DISABLED, bound.len() * MOST_FEWER_PERCENT // 100):
-        yield Finding(
+    if newly > max(ACCEPTABLE_DISABLED, bound.len() * MAX_DROP_PERCENT // 100):
+        yield GateFinding(
             "many-newly-disabled",
             f"{newly:,} of {bound.len():,} people who may sign in are not enabled in this roster; "
-            f"at most {MOST_FEWER_PERCENT} % are expected",
+            f"at most {MAX_DROP_PERCENT} % are expected",
             "look at enabledUser in the export; if it is right, approve the hold or allow this gate until a day",
             Span("users.csv"),
             kinds=frozenset(),
@@ -311,37 +312,39 @@ def many_newly_disabled(case: Case) -> Iterator[Finding]:
         )
 
 
-def many_dangling_references(case: Case) -> Iterator[Finding]:
+def check_many_dangling_references(case: GateInput) -> Iterator[GateFinding]:
     """The reader counts them."""
     for each in case.snapshot.diagnostics:
         if each.code == "many-dangling-references":
-            yield Finding(each.code, each.message, each.hint or "", each.span)
+            yield GateFinding(each.code, each.message, each.hint or "", each.span)
 
 
-def keys_damaged(case: Case) -> Iterator[Finding]:
+def check_keys_damaged(case: GateInput) -> Iterator[GateFinding]:
     """Zeros at the beginning of numbers are lost where a spreadsheet was in between, and long numbers rounded."""
     people = case.snapshot.users
     if not people.height:
         return
-    damaged = max(_without_zeros(case.live.users, people), *(_rounded(people, name) for name in KEYS))
-    if damaged > people.height * MOST_DAMAGED_KEYS_SHARE:
-        yield Finding(
+    damaged = max(
+        _count_stripped_zeros(case.live.users, people), *(_count_rounded_numbers(people, name) for name in KEY_COLUMNS)
+    )
+    if damaged > people.height * MAX_DAMAGED_KEYS_SHARE:
+        yield GateFinding(
             "keys-damaged",
             f"{damaged:,} of {people.height:,} people have a sourcedId or identifier as a spreadsheet writes numbers; "
-            f"at most {MOST_DAMAGED_KEYS_SHARE:.0%} are expected",
+            f"at most {MAX_DAMAGED_KEYS_SHARE:.0%} are expected",
             "send the export as it was made, without opening it in a spreadsheet",
             Span("users.csv"),
-            everything=True,
+            holds_everything=True,
         )
 
 
-KEYS = ("sourced_id", "identifier")
+KEY_COLUMNS = ("sourced_id", "identifier")
 
 
-def _without_zeros(live: pl.DataFrame, people: pl.DataFrame) -> int:
+def _count_stripped_zeros(live: pl.DataFrame, people: pl.DataFrame) -> int:
     """How many live keys that begin with 0 the file has without their zeros, and not as they are."""
     most = 0
-    for name in KEYS:
+    for name in KEY_COLUMNS:
         known = live.filter(~pl.col("tombstoned") & pl.col(name).str.starts_with("0"))[name]
         if known.len():
             gone = known.filter(~known.is_in(people[name].drop_nulls().implode()))
@@ -350,25 +353,25 @@ def _without_zeros(live: pl.DataFrame, people: pl.DataFrame) -> int:
     return most
 
 
-def _rounded(people: pl.DataFrame, name: str) -> int:
+def _count_rounded_numbers(people: pl.DataFrame, name: str) -> int:
     return int(people[name].str.contains(SPREADSHEET_NUMBER).sum())
 
 
-RULES: tuple[Rule, ...] = (
-    incomplete_source,
-    emptied_file,
-    other_source_system,
-    row_count_drop,
-    stale_source,
-    optional_file_missing,
-    org_vanished,
-    root_changed,
-    many_unknown_roles,
-    many_newly_disabled,
-    many_dangling_references,
-    keys_damaged,
+RULES: tuple[GateRule, ...] = (
+    check_incomplete_source,
+    check_emptied_file,
+    check_other_source_system,
+    check_row_count_drop,
+    check_stale_source,
+    check_optional_file_missing,
+    check_org_vanished,
+    check_root_changed,
+    check_many_unknown_roles,
+    check_many_newly_disabled,
+    check_many_dangling_references,
+    check_keys_damaged,
 )
 
 
-def _shown(value: str) -> str:
+def _replace_unprintable(value: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in value[:40])

@@ -12,27 +12,32 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.change import Action
-from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.planning.roster.matching import MATCHED_COLUMNS
-from reconciler.planning.roster.persons import folded
-from reconciler.planning.roster.roster_diff import leaving
+from reconciler.planning.roster.matching import MATCH_COLUMNS
+from reconciler.planning.roster.persons import normalize_name
+from reconciler.planning.roster.roster_diff import is_leaving
 
 #: Values that pass from one person to another.
-WEAK = ("email", "username")
+WEAK_KEYS = ("email", "username")
 #: `match_with` in the order in which it is recommended.
-KEYS = ("identifier", "email", "username")
+MATCH_KEYS = ("identifier", "email", "username")
 
-_action = pl.col("action")
-_STAYING = ~_action.is_in([Action.CREATE.value, Action.DELETE.value, Action.RESTORE.value])
-_NAMES = ("given_name", "family_name")
-_BEFORE = tuple(f"before_{name}" for name in _NAMES)
+_ACTION = pl.col("action")
+_IS_STAYING = ~_ACTION.is_in([Action.CREATE.value, Action.DELETE.value, Action.RESTORE.value])
+_NAME_COLUMNS = ("given_name", "family_name")
+_FORMER_NAME_COLUMNS = tuple(f"before_{name}" for name in _NAME_COLUMNS)
 #: Nothing of the name is the same; a name that was not known before is none to differ from.
-_ALL_OTHER = pl.all_horizontal(
-    [pl.col(f"before_{name}").is_not_null() & folded(name).ne_missing(folded(f"before_{name}")) for name in _NAMES]
+_ALL_NAMES_DIFFER = pl.all_horizontal(
+    [
+        pl.col(f"before_{name}").is_not_null() & normalize_name(name).ne_missing(normalize_name(f"before_{name}"))
+        for name in _NAME_COLUMNS
+    ]
 )
-_OTHER_NAME = pl.any_horizontal([folded(name).ne_missing(folded(f"before_{name}")) for name in _NAMES])
+_ANY_NAME_DIFFERS = pl.any_horizontal(
+    [normalize_name(name).ne_missing(normalize_name(f"before_{name}")) for name in _NAME_COLUMNS]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class IdentityHolds:
     changes: dict[Kind, pl.DataFrame]
     causes: tuple[str, ...]
     diagnostics: tuple[Diagnostic, ...]
-    matched_anew: bool
+    has_new_matches: bool
 
 
 def hold_identities(
@@ -54,17 +59,17 @@ def hold_identities(
     The enrollments of whom is held here follow where rows are held by limits.
     """
     users = changes[Kind.USER]
-    pairs = {key: _pairs(users, key) for key in KEYS}
+    pairs = {key: _match_leavers_to_joiners(users, key) for key in MATCH_KEYS}
     proven = pl.concat(list(pairs.values())).unique(maintain_order=True)
-    weak = _weak(match_with)
-    suffixed = _suffixed()
-    anew = _matched_anew(users, live, match_with, last_match_with)
-    likely = (leaving(Kind.USER) & pl.col("key").is_in(proven["leaver"].implode())) | (
-        (_action == Action.CREATE.value) & pl.col("key").is_in(proven["joiner"].implode())
+    weak = _match_weak_evidence(match_with)
+    suffixed = _match_suffix_changes()
+    anew = _find_newly_matched(users, live, match_with, last_match_with)
+    likely = (is_leaving(Kind.USER) & pl.col("key").is_in(proven["leaver"].implode())) | (
+        (Action.CREATE.value == _ACTION) & pl.col("key").is_in(proven["joiner"].implode())
     )
     by_rule = users.select(
         weak.fill_null(False).alias("weak"),
-        _somebody_else().fill_null(False).alias("other"),
+        _match_other_person().fill_null(False).alias("other"),
         suffixed.fill_null(False).alias("suffixed"),
         likely.alias("likely"),
     )
@@ -79,37 +84,37 @@ def hold_identities(
         | pl.col("key").is_in(anew.implode())
     )
     causes = (
-        *_weak_cause(numbers["weak"], match_with),
-        *_other_cause(numbers["other"]),
-        *_suffix_cause(numbers["suffixed"]),
-        *_anew_cause(anew.len(), match_with, last_match_with),
-        *_likely_cause(proven["leaver"].n_unique(), alike=proven.height > pairs["identifier"].height),
+        *_explain_weak_evidence(numbers["weak"], match_with),
+        *_explain_other_person(numbers["other"]),
+        *_explain_suffix(numbers["suffixed"]),
+        *_explain_newly_matched(anew.len(), match_with, last_match_with),
+        *_explain_likely_rekeys(proven["leaver"].n_unique(), alike=proven.height > pairs["identifier"].height),
     )
-    return IdentityHolds(held, causes, tuple(_probable_rekey(users, pairs, match_with)), anew.len() > 0)
+    return IdentityHolds(held, causes, tuple(_warn_probable_rekey(users, pairs, match_with)), anew.len() > 0)
 
 
-def _weak(match_with: str) -> pl.Expr:
+def _match_weak_evidence(match_with: str) -> pl.Expr:
     """An account that somebody of another name would get: by an address or a username alone, or by an identifier where
     no part of the name is the same."""
-    matched = _action.is_in([Action.REKEY.value, Action.ADOPT.value]) | (
-        (_action == Action.RESTORE.value) & (pl.col("former_key") != pl.col("key"))
+    matched = _ACTION.is_in([Action.REKEY.value, Action.ADOPT.value]) | (
+        (Action.RESTORE.value == _ACTION) & (pl.col("former_key") != pl.col("key"))
     )
-    return matched & (_OTHER_NAME if match_with in WEAK else _ALL_OTHER)
+    return matched & (_ANY_NAME_DIFFERS if match_with in WEAK_KEYS else _ALL_NAMES_DIFFER)
 
 
-def _somebody_else() -> pl.Expr:
+def _match_other_person() -> pl.Expr:
     """A known sourcedId with another name and another identifier: a column that slipped by a row, or a number that was
     given to somebody new."""
     both = pl.col("identifier").is_not_null() & pl.col("before_identifier").is_not_null()
     differs = pl.when(both).then(pl.col("identifier") != pl.col("before_identifier"))
     elsewhere = pl.col("email").ne_missing(pl.col("before_email"))
-    return _STAYING & (_action != Action.REKEY.value) & _ALL_OTHER & differs.otherwise(elsewhere)
+    return _IS_STAYING & (Action.REKEY.value != _ACTION) & _ALL_NAMES_DIFFER & differs.otherwise(elsewhere)
 
 
-def _suffixed() -> pl.Expr:
+def _match_suffix_changes() -> pl.Expr:
     """A username that changes although the roster says nothing of it, and that nobody changed by hand."""
     return (
-        _STAYING
+        _IS_STAYING
         & pl.col("seen").is_not_null()
         & pl.col("roster_username").is_not_null()
         & (pl.col("roster_username") == pl.col("before_roster_username"))
@@ -117,24 +122,24 @@ def _suffixed() -> pl.Expr:
     )
 
 
-def _matched_anew(users: pl.DataFrame, live: pl.DataFrame, match_with: str, last: str | None) -> pl.Series:
+def _find_newly_matched(users: pl.DataFrame, live: pl.DataFrame, match_with: str, last: str | None) -> pl.Series:
     """Keys of rows that get an account by the new `match_with` and would have got none by the last one."""
-    if last in (None, match_with) or match_with not in MATCHED_COLUMNS:
+    if last in (None, match_with) or match_with not in MATCH_COLUMNS:
         return users["key"].clear()
     former = live.select(pl.col("id").alias("live_id"), pl.col("sourced_id").alias("bound_to"))
     binding = [Action.REKEY.value, Action.ADOPT.value, Action.RESTORE.value]
     matched = (
-        users.filter(_action.is_in(binding) & pl.col("live_id").is_not_null())
+        users.filter(_ACTION.is_in(binding) & pl.col("live_id").is_not_null())
         .join(former, on="live_id", how="left", maintain_order="left")
         .filter(pl.col("bound_to").ne_missing(pl.col("key")))
     )
-    column = MATCHED_COLUMNS.get(last or "")
+    column = MATCH_COLUMNS.get(last or "")
     if column is None:
         return matched["key"]
-    return matched.filter((pl.col(column) != _before(column)).fill_null(True))["key"]
+    return matched.filter((pl.col(column) != _get_former_value(column)).fill_null(True))["key"]
 
 
-def _before(column: str) -> pl.Expr:
+def _get_former_value(column: str) -> pl.Expr:
     """As `matching.account_value`, of the row as it was."""
     return (
         pl.coalesce("before_roster_username", "before_username")
@@ -143,33 +148,37 @@ def _before(column: str) -> pl.Expr:
     )
 
 
-def _pairs(users: pl.DataFrame, key: str) -> pl.DataFrame:
+def _match_leavers_to_joiners(users: pl.DataFrame, key: str) -> pl.DataFrame:
     """`leaver`, `joiner`: sourcedIds of who would go and who would be new that share a value with nobody else of them.
     Where the value can pass to somebody else, only with the same name."""
-    column = MATCHED_COLUMNS[key]
+    column = MATCH_COLUMNS[key]
     # Who leaves by the selection is in the file still, beside the joiner.
-    left = leaving(Kind.USER) & (pl.col("reason") != Reason.SCOPE_NARROWED.value)
-    gone = users.filter(left).select(pl.col("key").alias("leaver"), _before(column).alias("value"), *_BEFORE)
+    left = is_leaving(Kind.USER) & (pl.col("reason") != Reason.SCOPE_NARROWED.value)
+    gone = users.filter(left).select(
+        pl.col("key").alias("leaver"), _get_former_value(column).alias("value"), *_FORMER_NAME_COLUMNS
+    )
     gone = gone.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
-    new = users.filter(_action == Action.CREATE.value).select(
-        pl.col("key").alias("joiner"), pl.col(column).alias("value"), *_NAMES
+    new = users.filter(Action.CREATE.value == _ACTION).select(
+        pl.col("key").alias("joiner"), pl.col(column).alias("value"), *_NAME_COLUMNS
     )
     # A first load is all joiners and no leaver.
     new = new.join(gone, on="value", how="semi").filter(~pl.col("value").is_duplicated())
     pairs = gone.join(new, on="value", how="inner")
-    if key in WEAK:
-        pairs = pairs.filter(~_OTHER_NAME)
+    if key in WEAK_KEYS:
+        pairs = pairs.filter(~_ANY_NAME_DIFFERS)
     return pairs.select("leaver", "joiner").sort("leaver")
 
 
-def _probable_rekey(users: pl.DataFrame, pairs: Mapping[str, pl.DataFrame], match_with: str) -> Iterator[Diagnostic]:
-    others = [key for key in KEYS if key != match_with and pairs[key].height]
+def _warn_probable_rekey(
+    users: pl.DataFrame, pairs: Mapping[str, pl.DataFrame], match_with: str
+) -> Iterator[Diagnostic]:
+    others = [key for key in MATCH_KEYS if key != match_with and pairs[key].height]
     if not others:
         return
-    best = max(others, key=lambda key: (pairs[key].height, -KEYS.index(key)))
-    number, leavers = pairs[best].height, users.filter(leaving(Kind.USER)).height
+    best = max(others, key=lambda key: (pairs[key].height, -MATCH_KEYS.index(key)))
+    number, leavers = pairs[best].height, users.filter(is_leaving(Kind.USER)).height
     have = "leaver has" if leavers == 1 else "leavers have"
-    yield warning(
+    yield build_warning(
         "probable-rekey",
         f"{number:,} of {leavers:,} {have} the {best} of a joiner; match_with: {best} would keep their accounts",
         Span("users.csv"),
@@ -177,41 +186,43 @@ def _probable_rekey(users: pl.DataFrame, pairs: Mapping[str, pl.DataFrame], matc
     )
 
 
-def _people(number: int) -> str:
+def _format_people(number: int) -> str:
     return "1 person" if number == 1 else f"{number:,} people"
 
 
-def _weak_cause(number: int, match_with: str) -> Iterator[str]:
+def _explain_weak_evidence(number: int, match_with: str) -> Iterator[str]:
     if number:
         yield (
-            f"{_people(number)} would get the account of somebody with another name, only because the {match_with} is "
+            f"{_format_people(number)} would get the account of somebody with another name, only "
+            f"because the {match_with} is "
             "the same. It may have passed on to them: the plan shows name, school and grade of both."
         )
 
 
-def _other_cause(number: int) -> Iterator[str]:
+def _explain_other_person(number: int) -> Iterator[str]:
     if number:
         yield (
-            f"{_people(number)} would have another name and another identifier under the same sourcedId: most likely "
+            f"{_format_people(number)} would have another name and another identifier under the same "
+            "sourcedId: most likely "
             "somebody else's, who would get the account and its work."
         )
 
 
-def _suffix_cause(number: int) -> Iterator[str]:
+def _explain_suffix(number: int) -> Iterator[str]:
     if number:
         names = "1 username would be another one" if number == 1 else f"{number:,} usernames would be other ones"
         yield f"The suffix changed: {names}; people sign in with them."
 
 
-def _anew_cause(number: int, match_with: str, last: str | None) -> Iterator[str]:
+def _explain_newly_matched(number: int, match_with: str, last: str | None) -> Iterator[str]:
     if number:
         yield (
-            f"People were matched by {last} and are matched by {match_with} now: {_people(number)} would get an "
+            f"People were matched by {last} and are matched by {match_with} now: {_format_people(number)} would get an "
             "account that was not taken for theirs before."
         )
 
 
-def _likely_cause(number: int, *, alike: bool) -> Iterator[str]:
+def _explain_likely_rekeys(number: int, *, alike: bool) -> Iterator[str]:
     """alike: not all of them by the identifier."""
     if not number:
         return

@@ -17,10 +17,10 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import LimitUse
 from reconciler.model.reason import Reason
-from reconciler.model.role import ADMINISTERING, Role
-from reconciler.model.roster import Manager
+from reconciler.model.role import ADMINISTRATOR_ROLES, Role
+from reconciler.model.roster import AccountManager
 from reconciler.planning.roster.desired import ROLE_SEPARATOR
-from reconciler.planning.roster.roster_diff import given_away, leaving
+from reconciler.planning.roster.roster_diff import is_given_away, is_leaving
 
 SCHOOL = "school"
 
@@ -33,10 +33,10 @@ SCOPE_NARROWED = "scope_narrowed"
 ROLE_ESCALATIONS = "role_escalations"
 
 #: Whose loss a school feels, whatever the reason.
-LOSSES_OF_PEOPLE = (USERS, SCOPE_NARROWED)
+PEOPLE_LOSS_LIMITS = (USERS, SCOPE_NARROWED)
 
 #: limit -> (the kind it counts, the action it is shown as)
-COUNTED: dict[str, tuple[Kind, Action]] = {
+LIMIT_TARGETS: dict[str, tuple[Kind, Action]] = {
     USERS: (Kind.USER, Action.DELETE),
     SCOPE_NARROWED: (Kind.USER, Action.DELETE),
     CLASSES: (Kind.CLASS, Action.DELETE),
@@ -47,11 +47,11 @@ COUNTED: dict[str, tuple[Kind, Action]] = {
 }
 
 #: What earlier runs used: the limit's name, the row's id in the store, a person's orgs then, one a line.
-EARLIER_SCHEMA: dict[str, type[pl.DataType]] = {"name": pl.String, "row_id": pl.Int64, "schools": pl.String}
+EARLIER_USES_SCHEMA: dict[str, type[pl.DataType]] = {"name": pl.String, "row_id": pl.Int64, "schools": pl.String}
 
 
-def nothing_earlier() -> pl.DataFrame:
-    return pl.DataFrame(schema=EARLIER_SCHEMA)
+def make_empty_earlier_uses() -> pl.DataFrame:
+    return pl.DataFrame(schema=EARLIER_USES_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Threshold:
     floor: int
     per_school_percent: int | None = None
 
-    def allowed(self, of: int, percent: int | None = None) -> int:
-        return max(self.floor, of * (self.percent if percent is None else percent) // 100)
+    def calculate_allowed(self, total: int, percent: int | None = None) -> int:
+        return max(self.floor, total * (self.percent if percent is None else percent) // 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,44 +78,50 @@ class Thresholds:
     scope_narrowed: Threshold = Threshold(10, 5)
     role_escalations: Threshold = Threshold(0, 0)
 
-    def of(self, name: str) -> Threshold:
+    def get_threshold(self, name: str) -> Threshold:
         found: Threshold = getattr(self, name)
         return found
 
 
-def counts_against(*names: str) -> pl.Expr:
+def match_counted_rows(*names: str) -> pl.Expr:
     """Rows that count against one of these limits."""
     return pl.col("limits").str.contains(f"(^|,)({'|'.join(names)})(,|$)").fill_null(False)
 
 
-def count_rows(changes: Mapping[Kind, pl.DataFrame], *, settled: bool) -> dict[Kind, pl.DataFrame]:
+def assign_limits(changes: Mapping[Kind, pl.DataFrame], *, has_rostered_people: bool) -> dict[Kind, pl.DataFrame]:
     """`changes` with `limits` set. settled: the customer has rostered people already, so that a new administrator is
     one more and not the first."""
     counted = dict(changes)
     for kind, name in ((Kind.CLASS, CLASSES), (Kind.ENROLLMENT, ENROLLMENTS)):
         if kind in counted:
-            lost = leaving(kind) | given_away() if kind is Kind.ENROLLMENT else leaving(kind)
+            lost = is_leaving(kind) | is_given_away() if kind is Kind.ENROLLMENT else is_leaving(kind)
             counted[kind] = counted[kind].with_columns(
                 pl.when(lost).then(pl.lit(name)).otherwise(pl.lit(None, dtype=pl.String)).alias("limits")
             )
     if Kind.USER in counted:
-        counted[Kind.USER] = _people(counted[Kind.USER], settled=settled)
+        counted[Kind.USER] = _assign_user_limits(counted[Kind.USER], has_rostered_people=has_rostered_people)
     return counted
 
 
 #: Actions on an account that is live and stays so.
-_STAYING = (Action.UPDATE.value, Action.SUSPEND.value, Action.RESUME.value, Action.REKEY.value, Action.ADOPT.value)
+_STAYING_ACTIONS = (
+    Action.UPDATE.value,
+    Action.SUSPEND.value,
+    Action.RESUME.value,
+    Action.REKEY.value,
+    Action.ADOPT.value,
+)
 
 
-def _people(users: pl.DataFrame, *, settled: bool) -> pl.DataFrame:
+def _assign_user_limits(users: pl.DataFrame, *, has_rostered_people: bool) -> pl.DataFrame:
     new = pl.col("action") == Action.CREATE.value
     # A first load is a hundred thousand rows of which none counts: what is costly is asked of the others only.
     place = users.with_row_index("place")
     known = place.filter(~new)
-    names = [known.select("place", _names_of_known())]
-    if settled:
+    names = [known.select("place", _build_limit_names())]
+    if has_rostered_people:
         names.append(
-            place.filter(new & (_rank("role", "roles") == ADMINISTERING_RANK)).select(
+            place.filter(new & (_compute_role_rank("role", "roles") == ADMINISTERING_RANK)).select(
                 "place", pl.lit(ROLE_ESCALATIONS).alias("limits")
             )
         )
@@ -123,17 +129,17 @@ def _people(users: pl.DataFrame, *, settled: bool) -> pl.DataFrame:
     return place.drop("limits").join(found, on="place", how="left", maintain_order="left").select(users.columns)
 
 
-def _names_of_known() -> pl.Expr:
-    gone = leaving(Kind.USER)
+def _build_limit_names() -> pl.Expr:
+    gone = is_leaving(Kind.USER)
     narrowed = pl.col("reason") == Reason.SCOPE_NARROWED.value
     other_key = pl.col("former_key").is_not_null() & (pl.col("former_key") != pl.col("key"))
     rekeyed = pl.col("action").is_in([Action.REKEY.value, Action.RESTORE.value]) & other_key
-    staying = pl.col("action").is_in(_STAYING) & ~gone
+    staying = pl.col("action").is_in(_STAYING_ACTIONS) & ~gone
     moved = pl.any_horizontal(
-        *[_changed(name, f"before_{name}") for name in ("username", "email")],
-        _changed_orgs(),
+        *[_is_changed(name, f"before_{name}") for name in ("username", "email")],
+        _has_changed_orgs(),
     )
-    raised = _rank("role", "roles") > _rank("before_role", "before_roles")
+    raised = _compute_role_rank("role", "roles") > _compute_role_rank("before_role", "before_roles")
     rules = (
         (USERS, gone & ~narrowed),
         (SCOPE_NARROWED, gone & narrowed),
@@ -146,17 +152,17 @@ def _names_of_known() -> pl.Expr:
     ).alias("limits")
 
 
-def _changed(name: str, before: str) -> pl.Expr:
+def _is_changed(name: str, before: str) -> pl.Expr:
     """A value that was not there before is added, not changed."""
     return pl.col(before).is_not_null() & pl.col(name).ne_missing(pl.col(before))
 
 
-def _changed_orgs() -> pl.Expr:
+def _has_changed_orgs() -> pl.Expr:
     def orgs(column: str) -> pl.Expr:
         entries = pl.col(column).str.split(ROLE_SEPARATOR)
         return entries.list.eval(pl.element().str.extract(r"^(.*)=")).list.unique().list.sort()
 
-    differ = _changed("roles", "before_roles")
+    differ = _is_changed("roles", "before_roles")
     return differ & orgs("roles").ne_missing(orgs("before_roles"))
 
 
@@ -164,7 +170,7 @@ ADMINISTERING_RANK = 2
 _TEACHING = (Role.TEACHER, Role.PRINCIPAL)
 
 
-def _rank(role: str, roles: str) -> pl.Expr:
+def _compute_role_rank(role: str, roles: str) -> pl.Expr:
     """2 for somebody who administers anywhere, 1 for somebody who teaches, else 0."""
 
     def holds(wanted: list[str]) -> pl.Expr:
@@ -172,7 +178,7 @@ def _rank(role: str, roles: str) -> pl.Expr:
         return pl.col(role).is_in(wanted).fill_null(False) | somewhere
 
     return (
-        pl.when(holds([each.value for each in sorted(ADMINISTERING)]))
+        pl.when(holds([each.value for each in sorted(ADMINISTRATOR_ROLES)]))
         .then(pl.lit(ADMINISTERING_RANK))
         .when(holds([each.value for each in _TEACHING]))
         .then(pl.lit(1))
@@ -180,14 +186,14 @@ def _rank(role: str, roles: str) -> pl.Expr:
     )
 
 
-def countable_people(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+def select_countable_people(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     """Live accounts that a roster may take away at all: `id`, `sourced_id`. Administrators never are."""
-    administering = [role.value for role in sorted(ADMINISTERING)]
+    administering = [role.value for role in sorted(ADMINISTRATOR_ROLES)]
     administrators = roles.filter(pl.col("role").is_in(administering)).select(pl.col("account_id").alias("id"))
     return (
         users.filter(
             ~pl.col("tombstoned")
-            & (pl.col("managed_by") == Manager.ROSTER.value)
+            & (pl.col("managed_by") == AccountManager.ROSTER.value)
             & ~pl.col("role").is_in(administering).fill_null(False)
         )
         .join(administrators, on="id", how="anti")
@@ -196,7 +202,7 @@ def countable_people(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class LimitBase:
     """What is live: people (`countable_people` that are bound to the roster), their roles (`account_id`, `org`), all
     orgs, and how many classes and enrollments. newcomers: of the people, those who are new within the window: what a
     wrong file adds does not make room for more to leave."""
@@ -208,38 +214,40 @@ class Base:
     enrollments: int
     newcomers: int = 0
 
-    def of(self, kind: Kind) -> int:
+    def get_live_count(self, kind: Kind) -> int:
         return {Kind.CLASS: self.classes, Kind.ENROLLMENT: self.enrollments}.get(kind, self.people.height)
 
 
-def limit_uses(
-    changes: Mapping[Kind, pl.DataFrame], base: Base, earlier: pl.DataFrame, thresholds: Thresholds
+def compute_limit_uses(
+    changes: Mapping[Kind, pl.DataFrame], base: LimitBase, earlier_uses: pl.DataFrame, thresholds: Thresholds
 ) -> tuple[LimitUse, ...]:
     """changes: as `count_rows` gives them. earlier: EARLIER_SCHEMA, only what is still gone and nobody approved.
 
     Every limit of the customer, in the order of COUNTED, then one for each school that has people, by sourcedId.
     """
     uses = []
-    for name, (kind, action) in COUNTED.items():
+    for name, (kind, action) in LIMIT_TARGETS.items():
         frame = changes.get(kind)
-        planned = frame.filter(counts_against(name)) if frame is not None else pl.DataFrame({"live_id": []})
-        before = earlier.filter(pl.col("name") == name)["row_id"].unique()
+        planned = frame.filter(match_counted_rows(name)) if frame is not None else pl.DataFrame({"live_id": []})
+        before = earlier_uses.filter(pl.col("name") == name)["row_id"].unique()
         before = before.filter(~before.is_in(planned["live_id"].cast(pl.Int64).drop_nulls().implode()))
-        of = base.of(kind)
-        allowed = thresholds.of(name).allowed(max(of - base.newcomers, 0) if kind is Kind.USER else of)
-        if name in LOSSES_OF_PEOPLE:
-            allowed = _never_everyone(allowed, of + before.len())
+        of = base.get_live_count(kind)
+        allowed = thresholds.get_threshold(name).calculate_allowed(
+            max(of - base.newcomers, 0) if kind is Kind.USER else of
+        )
+        if name in PEOPLE_LOSS_LIMITS:
+            allowed = _keep_at_least_one(allowed, of + before.len())
         label = "people" if kind is Kind.USER else kind.plural
         seen = planned.height + before.len()
         uses.append(LimitUse(kind, action, "customer", seen, allowed, of, label, name, before.len()))
-    return (*uses, *_schools(changes.get(Kind.USER), base, earlier, thresholds.users))
+    return (*uses, *_compute_school_uses(changes.get(Kind.USER), base, earlier_uses, thresholds.users))
 
 
-def _schools(
-    users: pl.DataFrame | None, base: Base, earlier: pl.DataFrame, threshold: Threshold
+def _compute_school_uses(
+    users: pl.DataFrame | None, base: LimitBase, earlier_uses: pl.DataFrame, threshold: Threshold
 ) -> tuple[LimitUse, ...]:
     gone = (
-        users.filter(counts_against(*LOSSES_OF_PEOPLE))["live_id"].unique()
+        users.filter(match_counted_rows(*PEOPLE_LOSS_LIMITS))["live_id"].unique()
         if users is not None
         else pl.Series("live_id", [], dtype=pl.Int64)
     )
@@ -255,7 +263,7 @@ def _schools(
         pl.len().alias("of"), pl.col("id").is_in(gone.implode()).sum().alias("planned")
     )
     before = (
-        earlier.filter(pl.col("name").is_in(LOSSES_OF_PEOPLE) & ~pl.col("row_id").is_in(gone.implode()))
+        earlier_uses.filter(pl.col("name").is_in(PEOPLE_LOSS_LIMITS) & ~pl.col("row_id").is_in(gone.implode()))
         .select("row_id", pl.col("schools").str.split("\n").alias("org"))
         .explode("org")
         .drop_nulls("org")
@@ -269,7 +277,7 @@ def _schools(
             Action.DELETE,
             f"org:{org}",
             planned + lost,
-            _never_everyone(threshold.allowed(live, threshold.per_school_percent), live + lost),
+            _keep_at_least_one(threshold.calculate_allowed(live, threshold.per_school_percent), live + lost),
             live,
             name or org,
             USERS,
@@ -279,11 +287,13 @@ def _schools(
     )
 
 
-def _never_everyone(allowed: int, of: int) -> int:
-    return min(allowed, of - 1) if of >= 2 else allowed
+def _keep_at_least_one(allowed: int, total: int) -> int:
+    return min(allowed, total - 1) if total >= 2 else allowed
 
 
-def exceeding(changes: Mapping[Kind, pl.DataFrame], limits: tuple[LimitUse, ...], roles: pl.DataFrame) -> pl.DataFrame:
+def find_exceeding_rows(
+    changes: Mapping[Kind, pl.DataFrame], limits: tuple[LimitUse, ...], roles: pl.DataFrame
+) -> pl.DataFrame:
     """`kind`, `key` of every row that an exceeded limit counts in its scope. roles: `account_id`, `org`."""
     found = [pl.DataFrame(schema={"kind": pl.String, "key": pl.String})]
     for limit in limits:
@@ -291,10 +301,10 @@ def exceeding(changes: Mapping[Kind, pl.DataFrame], limits: tuple[LimitUse, ...]
         if not limit.exceeded or frame is None:
             continue
         if limit.scope == "customer":
-            mine = frame.filter(counts_against(limit.name))
+            mine = frame.filter(match_counted_rows(limit.name))
         else:
             org = limit.scope.removeprefix("org:")
             theirs = roles.filter(pl.col("org") == org)["account_id"].unique()
-            mine = frame.filter(counts_against(*LOSSES_OF_PEOPLE) & pl.col("live_id").is_in(theirs.implode()))
+            mine = frame.filter(match_counted_rows(*PEOPLE_LOSS_LIMITS) & pl.col("live_id").is_in(theirs.implode()))
         found.append(mine.select(pl.lit(limit.kind.value).alias("kind"), "key"))
     return pl.concat(found).unique(maintain_order=True)

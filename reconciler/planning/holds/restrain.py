@@ -14,39 +14,39 @@ from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import LimitUse
-from reconciler.planning.holds.approvals import Advance, release
-from reconciler.planning.holds.gates import Finding
-from reconciler.planning.holds.holding import Population, hold_rows, roles_left_empty
+from reconciler.planning.holds.approvals import PreApproval, apply_approvals
+from reconciler.planning.holds.gates import GateFinding
+from reconciler.planning.holds.holding import LivePopulation, find_roles_left_empty, hold_rows
 from reconciler.planning.holds.limits import (
-    LOSSES_OF_PEOPLE,
-    Base,
+    PEOPLE_LOSS_LIMITS,
+    LimitBase,
     Thresholds,
-    count_rows,
-    countable_people,
-    exceeding,
-    limit_uses,
-    nothing_earlier,
+    assign_limits,
+    compute_limit_uses,
+    find_exceeding_rows,
+    make_empty_earlier_uses,
+    select_countable_people,
 )
-from reconciler.planning.live import Live
-from reconciler.planning.roster.roster_diff import leaving
+from reconciler.planning.live import LiveRoster
+from reconciler.planning.roster.roster_diff import is_leaving
 
 
 @dataclass(frozen=True, slots=True)
-class Restraint:
+class LimitRules:
     """thresholds: the customer's, capped by the policy. earlier: `limits.EARLIER_SCHEMA`, within the window. approvals:
     given in advance. window: in words, for people. today: YYYY-MM-DD where the customer is.
     newcomers: live people who were made within the window, after the first roster."""
 
     thresholds: Thresholds = field(default_factory=Thresholds)
-    earlier: pl.DataFrame = field(default_factory=nothing_earlier)
-    approvals: tuple[Advance, ...] = ()
+    earlier_uses: pl.DataFrame = field(default_factory=make_empty_earlier_uses)
+    approvals: tuple[PreApproval, ...] = ()
     window: str = "7 days"
     today: str = ""
     newcomers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Restrained:
+class LimitResult:
     """changes: with `held` and `limits` set. causes: a plain sentence for whatever holds something."""
 
     changes: dict[Kind, pl.DataFrame]
@@ -55,54 +55,54 @@ class Restrained:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def restrain(
+def apply_limits(
     changes: Mapping[Kind, pl.DataFrame],
     users: pl.DataFrame,
-    live: Live,
-    rules: Restraint,
+    live: LiveRoster,
+    rules: LimitRules,
     *,
     unidentified: frozenset[Kind] = frozenset(),
-    findings: Iterable[Finding] = (),
-) -> Restrained:
+    findings: Iterable[GateFinding] = (),
+) -> LimitResult:
     """users: live users with `roles`, tombstones included. findings: of gates that hold."""
     bound = pl.col("sourced_id").is_not_null()
     alive = users.filter(~pl.col("tombstoned") & bound)
-    base = Base(
-        people=countable_people(users, live.roles).join(users.filter(bound), on="id", how="semi"),
+    base = LimitBase(
+        people=select_countable_people(users, live.roles).join(users.filter(bound), on="id", how="semi"),
         roles=live.roles,
         orgs=live.orgs,
         classes=live.classes.filter(~pl.col("tombstoned")).height,
         enrollments=live.enrollments_total,
         newcomers=rules.newcomers,
     )
-    counted = count_rows(changes, settled=alive.height > 0)
-    uses = limit_uses(counted, base, rules.earlier, rules.thresholds)
-    waiting = exceeding(counted, tuple(each for each in uses if not _everyone(each)), live.roles)
-    emptied = exceeding(counted, tuple(each for each in uses if _everyone(each)), live.roles)
+    counted = assign_limits(changes, has_rostered_people=alive.height > 0)
+    uses = compute_limit_uses(counted, base, rules.earlier_uses, rules.thresholds)
+    waiting = find_exceeding_rows(counted, tuple(each for each in uses if not _is_everyone_of_school(each)), live.roles)
+    emptied = find_exceeding_rows(counted, tuple(each for each in uses if _is_everyone_of_school(each)), live.roles)
     waiting = waiting.join(emptied, on=["kind", "key"], how="anti")
-    released = release(counted, waiting, rules.approvals, rules.earlier, rules.today)
+    released = apply_approvals(counted, waiting, rules.approvals, rules.earlier_uses, rules.today)
     if rules.approvals:
-        uses = limit_uses(released.changes, base, rules.earlier, rules.thresholds)
-    people = population(users, live)
+        uses = compute_limit_uses(released.changes, base, rules.earlier_uses, rules.thresholds)
+    people = build_population(users, live)
     known = tuple(findings)
     held = hold_rows(released.changes, uses, people, unidentified, known)
-    return Restrained(
+    return LimitResult(
         held,
         uses,
         # Two files that are shorter than before are one reason.
-        tuple(dict.fromkeys(_causes(counted, held, uses, people, unidentified, known, rules.window))),
+        tuple(dict.fromkeys(_list_causes(counted, held, uses, people, unidentified, known, rules.window))),
         released.diagnostics,
     )
 
 
-def _everyone(limit: LimitUse) -> bool:
+def _is_everyone_of_school(limit: LimitUse) -> bool:
     """A school that would be empty is no graduating class: no approval in advance releases it."""
     return limit.scope != "customer" and limit.exceeded and limit.planned == limit.of
 
 
-def population(users: pl.DataFrame, live: Live) -> Population:
+def build_population(users: pl.DataFrame, live: LiveRoster) -> LivePopulation:
     alive = users.filter(~pl.col("tombstoned"))
-    return Population(
+    return LivePopulation(
         people=alive.filter(pl.col("sourced_id").is_not_null()).select("id", "role"),
         roles=live.roles.join(alive, left_on="account_id", right_on="id", how="semi"),
         classes=live.classes.filter(~pl.col("tombstoned")).select("sourced_id", "school"),
@@ -110,40 +110,42 @@ def population(users: pl.DataFrame, live: Live) -> Population:
     )
 
 
-def _causes(
+def _list_causes(
     counted: Mapping[Kind, pl.DataFrame],
     held: Mapping[Kind, pl.DataFrame],
     limits: Iterable[LimitUse],
-    people: Population,
+    people: LivePopulation,
     unidentified: frozenset[Kind],
-    findings: Iterable[Finding],
+    findings: Iterable[GateFinding],
     window: str,
 ) -> Iterable[str]:
     """One plain sentence for each gate, limit or rule that holds something."""
 
     def waits(kind: Kind) -> bool:
-        return held[kind].filter(leaving(kind) & pl.col("held")).height > 0
+        return held[kind].filter(is_leaving(kind) & pl.col("held")).height > 0
 
     for finding in findings:
-        touched = ROSTER_KINDS if finding.everything else tuple(kind for kind in ROSTER_KINDS if kind in finding.kinds)
-        if any(held[kind]["held"].any() if finding.everything else waits(kind) for kind in touched) or (
+        touched = (
+            ROSTER_KINDS if finding.holds_everything else tuple(kind for kind in ROSTER_KINDS if kind in finding.kinds)
+        )
+        if any(held[kind]["held"].any() if finding.holds_everything else waits(kind) for kind in touched) or (
             finding.reasons and held[Kind.USER].filter(pl.col("held") & pl.col("reason").is_in(finding.reasons)).height
         ):
             yield finding.sentence
     # People first, then the schools they are of.
-    for limit in sorted(limits, key=lambda each: (each.kind is not Kind.USER, each.name not in LOSSES_OF_PEOPLE)):
+    for limit in sorted(limits, key=lambda each: (each.kind is not Kind.USER, each.name not in PEOPLE_LOSS_LIMITS)):
         if limit.exceeded:
-            yield limit_sentence(limit, window)
+            yield describe_limit(limit, window)
     for kind in ROSTER_KINDS:
         if kind in unidentified and waits(kind):
             yield f"A row that was set aside may speak of any of the {kind.plural}, so none of them is removed."
-    for role in roles_left_empty(counted[Kind.USER], people.people) if Kind.USER in counted else []:
+    for role in find_roles_left_empty(counted[Kind.USER], people.people) if Kind.USER in counted else []:
         yield f"Nobody with the role {role} would be left."
     if waits(Kind.ORG) and held[Kind.ORG].filter(pl.col("action") == Action.DELETE.value).height:
         yield "A school or other org would be removed while people or classes still belong to it."
 
 
-def limit_sentence(limit: LimitUse, window: str = "7 days") -> str:
+def describe_limit(limit: LimitUse, window: str = "7 days") -> str:
     """For people who are no programmers. window: in words."""
     of = f"{limit.of:,}"
     if limit.scope.startswith("org:"):
@@ -151,27 +153,27 @@ def limit_sentence(limit: LimitUse, window: str = "7 days") -> str:
         who = f"{limit.label} ({school})" if limit.label != school else school
         if limit.planned == limit.of:
             return f"{who} would lose everyone: {limit.planned:,} of {of}."
-        return f"{who} would lose {limit.planned:,} of {of} people{_bound(limit, window, 'go')}"
+        return f"{who} would lose {limit.planned:,} of {of} people{_describe_bound(limit, window, 'go')}"
     people = "1 person" if limit.planned == 1 else f"{limit.planned:,} people"
     share = f"{limit.planned:,} of {of} people"
     match limit.name:
         case "rekeys":
             return (
-                f"{share} would get a new sourcedId{_bound(limit, window, 'do')} "
+                f"{share} would get a new sourcedId{_describe_bound(limit, window, 'do')} "
                 "It looks like a move to another school information system."
             )
         case "updates":
-            return f"{share} would get another username, e-mail or school{_bound(limit, window, 'do')}"
+            return f"{share} would get another username, e-mail or school{_describe_bound(limit, window, 'do')}"
         case "scope_narrowed":
-            return f"{share} would leave because they are no longer selected{_bound(limit, window, 'go')}"
+            return f"{share} would leave because they are no longer selected{_describe_bound(limit, window, 'go')}"
         case "role_escalations":
-            return f"{people} would become teacher or administrator{_bound(limit, window, 'do')}"
+            return f"{people} would become teacher or administrator{_describe_bound(limit, window, 'do')}"
         case _:
             what = "people" if limit.kind is Kind.USER else limit.kind.plural
-            return f"{limit.planned:,} of {of} {what} would go{_bound(limit, window, 'go')}"
+            return f"{limit.planned:,} of {of} {what} would go{_describe_bound(limit, window, 'go')}"
 
 
-def _bound(limit: LimitUse, window: str, verb: str) -> str:
+def _describe_bound(limit: LimitUse, window: str, verb: str) -> str:
     if not limit.earlier:
         return f"; at most {limit.allowed:,} may {verb} at once."
     return (

@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.roster import AccountStatus, field_names
+from reconciler.model.roster import AccountStatus, list_field_names
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.roster.roster_diff import fingerprint
-from reconciler.planning.roster.selection import Selection, narrow, whole
+from reconciler.planning.roster.roster_diff import compute_fingerprint
+from reconciler.planning.roster.selection import RosterSelection, apply_selection, select_everything
 
 #: Between the entries of a person's `roles`; control characters never reach a frame.
 ROLE_SEPARATOR = "\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class DesiredRoster:
     """frames: by roster kind, `sourced_id`, the kind's fields, `line`, `fingerprint`; only rows that are to be.
     marked: by kind, `key` and `line` of rows that the source marks as to be deleted.
     elsewhere: sourcedIds of users whom the file has, outside this customer's orgs. own_orgs: sourcedIds of the
@@ -34,11 +34,11 @@ class Desired:
     """
 
     frames: Mapping[Kind, pl.DataFrame]
-    marked: Mapping[Kind, pl.DataFrame]
-    elsewhere: pl.Series
+    deletion_marks: Mapping[Kind, pl.DataFrame]
+    people_of_other_orgs: pl.Series
     own_orgs: pl.Series
-    outside: Mapping[Kind, pl.Series]
-    enrollments_select: bool
+    unselected_ids: Mapping[Kind, pl.Series]
+    selects_by_classes: bool
     quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
 
@@ -48,33 +48,33 @@ class Desired:
         their classes, an enrollment may be anybody's."""
         keyless = self.quarantine.filter(pl.col("key").is_null())["kind"].unique()
         kinds = frozenset(Kind(value) for value in keyless.to_list())
-        if self.enrollments_select and Kind.ENROLLMENT in kinds:
+        if self.selects_by_classes and Kind.ENROLLMENT in kinds:
             kinds |= {Kind.USER}
-        return frozenset(ROSTER_KINDS) if _has(self.quarantine, Kind.ORG) else kinds
+        return frozenset(ROSTER_KINDS) if _has_quarantined(self.quarantine, Kind.ORG) else kinds
 
-    def protected(self, kind: Kind) -> pl.Series:
-        return _named_aside(self.quarantine, kind).unique()
+    def list_protected(self, kind: Kind) -> pl.Series:
+        return _list_quarantined_ids(self.quarantine, kind).unique()
 
     @property
     def people_in_file(self) -> pl.Series:
         """Every sourcedId of a person that the file names: nobody who has one of them is somebody else now."""
         return pl.concat(
             [
-                self.elsewhere,
-                self.outside[Kind.USER],
+                self.people_of_other_orgs,
+                self.unselected_ids[Kind.USER],
                 self.frames[Kind.USER]["sourced_id"],
-                self.marked[Kind.USER]["key"],
-                self.protected(Kind.USER),
+                self.deletion_marks[Kind.USER]["key"],
+                self.list_protected(Kind.USER),
             ]
         )
 
 
-def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str, besides: pl.Series | None = None) -> pl.Series:
+def find_belonging_orgs(orgs: pl.DataFrame, client_partner_id: str, extra_orgs: pl.Series | None = None) -> pl.Series:
     """The sourcedIds of the customer's org and everything below it; empty where the file has no such org.
     besides: orgs that are the customer's although the file cannot show it."""
     found = orgs.filter(pl.col("sourced_id") == client_partner_id)["sourced_id"]
-    if found.len() and besides is not None:
-        found = pl.concat([found, besides.alias("sourced_id")]).unique(maintain_order=True)
+    if found.len() and extra_orgs is not None:
+        found = pl.concat([found, extra_orgs.alias("sourced_id")]).unique(maintain_order=True)
     level = found
     while level.len():
         children = orgs.filter(pl.col("parent").is_in(level.implode()))["sourced_id"]
@@ -83,26 +83,26 @@ def belonging_orgs(orgs: pl.DataFrame, client_partner_id: str, besides: pl.Serie
     return found
 
 
-def desire(
+def build_desired_roster(
     snapshot: Snapshot,
     client_partner_id: str,
     suffix: str | None,
     known_orgs: pl.Series | None = None,
-    selection: Selection | None = None,
-) -> Desired:
+    selection: RosterSelection | None = None,
+) -> DesiredRoster:
     """known_orgs: sourcedIds of the customer's orgs in the store. Raises Refusal: `not-this-customer` where no row
     belongs to `client_partner_id`, `selection-matches-nobody`."""
-    unplaced = _unplaced(snapshot, known_orgs)
-    orgs = belonging_orgs(snapshot.orgs, client_partner_id, unplaced)
+    unplaced = _find_unplaced_orgs(snapshot, known_orgs)
+    orgs = find_belonging_orgs(snapshot.orgs, client_partner_id, unplaced)
     if not orgs.len():
-        raise Refusal([_foreign(snapshot, client_partner_id)])
+        raise Refusal([_report_foreign_file(snapshot, client_partner_id)])
     # Every org of the file is this customer's, and none was set aside: then so is everything else.
-    alone = orgs.len() == snapshot.orgs.height and not _has(snapshot.quarantine, Kind.ORG)
+    alone = orgs.len() == snapshot.orgs.height and not _has_quarantined(snapshot.quarantine, Kind.ORG)
     inside = pl.DataFrame({"org": orgs})
     roles = snapshot.roles if alone else snapshot.roles.join(inside, on="org", how="semi")
     users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
-    if not users.height and not _has(snapshot.quarantine, Kind.USER):
-        raise Refusal([_nobody(snapshot, client_partner_id)])
+    if not users.height and not _has_quarantined(snapshot.quarantine, Kind.USER):
+        raise Refusal([_report_nobody(snapshot, client_partner_id)])
     elsewhere = (
         pl.Series("sourced_id", [], dtype=pl.String)
         if users.height == snapshot.users.height
@@ -114,7 +114,7 @@ def desire(
             .then(pl.col("parent"))
             .alias("parent")
         ),
-        Kind.USER: _people(users, roles, suffix),
+        Kind.USER: _build_people(users, roles, suffix),
         Kind.CLASS: snapshot.classes
         if alone
         else snapshot.classes.join(inside, left_on="school", right_on="org", how="semi"),
@@ -123,45 +123,47 @@ def desire(
     rows[Kind.ENROLLMENT] = (
         snapshot.enrollments
         if alone
-        else _belonging_enrollments(snapshot.enrollments, users, rows[Kind.CLASS], quarantine)
+        else _filter_belonging_enrollments(snapshot.enrollments, users, rows[Kind.CLASS], quarantine)
     )
-    marked = {kind: _marked(kind, rows[kind]) for kind in ROSTER_KINDS}
-    aside = {kind: _named_aside(quarantine, kind) for kind in ROSTER_KINDS}
-    narrowed = narrow(selection, rows, roles, aside, unplaced) if selection else whole(rows)
+    marked = {kind: _list_deletion_marks(kind, rows[kind]) for kind in ROSTER_KINDS}
+    aside = {kind: _list_quarantined_ids(quarantine, kind) for kind in ROSTER_KINDS}
+    narrowed = apply_selection(selection, rows, roles, aside, unplaced) if selection else select_everything(rows)
     wanted = dict(narrowed.rows)
-    wanted[Kind.USER], clashing = _without_clashing_usernames(wanted[Kind.USER])
-    quarantine = _with_clashing(quarantine, clashing)
+    wanted[Kind.USER], clashing = _split_clashing_usernames(wanted[Kind.USER])
+    quarantine = _add_clashing_to_quarantine(quarantine, clashing)
     frames: dict[Kind, pl.DataFrame] = {}
     for kind in ROSTER_KINDS:
-        frame = _without(wanted[kind], "sourced_id", marked[kind]["key"])
+        frame = _exclude_keys(wanted[kind], "sourced_id", marked[kind]["key"])
         if kind is Kind.ENROLLMENT:
-            frame = _without(frame, "user", marked[Kind.USER]["key"])
-            frame = _without(frame, "class", marked[Kind.CLASS]["key"])
-        frame = _without(frame, "sourced_id", _named_aside(quarantine, kind))
-        frames[kind] = frame.select("sourced_id", *field_names(kind), "line").with_columns(fingerprint(kind))
-    return Desired(
+            frame = _exclude_keys(frame, "user", marked[Kind.USER]["key"])
+            frame = _exclude_keys(frame, "class", marked[Kind.CLASS]["key"])
+        frame = _exclude_keys(frame, "sourced_id", _list_quarantined_ids(quarantine, kind))
+        frames[kind] = frame.select("sourced_id", *list_field_names(kind), "line").with_columns(
+            compute_fingerprint(kind)
+        )
+    return DesiredRoster(
         frames=frames,
-        marked=marked,
-        elsewhere=elsewhere,
+        deletion_marks=marked,
+        people_of_other_orgs=elsewhere,
         own_orgs=rows[Kind.ORG]["sourced_id"],
-        outside=narrowed.outside,
-        enrollments_select=selection is not None and selection.classes is not None,
+        unselected_ids=narrowed.unselected_ids,
+        selects_by_classes=selection is not None and selection.classes is not None,
         quarantine=quarantine,
-        diagnostics=(*narrowed.diagnostics, *_username_warnings(clashing)),
+        diagnostics=(*narrowed.diagnostics, *_warn_clashing_usernames(clashing)),
     )
 
 
-def _marked(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+def _list_deletion_marks(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
     """`key` and `line` of rows that are to be deleted."""
     gone = rows.filter(pl.col("status_of_row" if kind is Kind.USER else "status") == "tobedeleted")
     return gone.select(pl.col("sourced_id").alias("key"), "line")
 
 
-def _without(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
+def _exclude_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
     return frame.join(keys.rename(column).to_frame(), on=column, how="anti") if keys.len() else frame
 
 
-def _unplaced(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series:
+def _find_unplaced_orgs(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series:
     """The customer's orgs whose own row was set aside, or whose parent's is missing: nothing shows that they left."""
     if known_orgs is None:
         return pl.Series("sourced_id", [], dtype=pl.String)
@@ -172,7 +174,7 @@ def _unplaced(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series:
     return unplaced.filter(unplaced.is_in(known_orgs.implode()))
 
 
-def _people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.DataFrame:
+def _build_people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.DataFrame:
     """Users with `role` and `roles` of this customer's orgs, and the username with the customer's suffix."""
     named = roles.select("user", "role", "primary", "line", (pl.col("org") + "=" + pl.col("role")).alias("roles"))
     if roles["user"].n_unique() < roles.height:
@@ -199,7 +201,7 @@ def _people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.
     )
 
 
-def _without_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _split_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """People whose username no other row of the file has, and those who share one (letter case apart)."""
     folded = people.select("sourced_id", pl.col("username").str.to_lowercase().alias("folded"))
     twice = folded.filter(
@@ -211,7 +213,7 @@ def _without_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.
     return people.join(shared, on="sourced_id", how="anti"), people.join(shared, on="sourced_id", how="semi")
 
 
-def _with_clashing(quarantine: pl.DataFrame, clashing: pl.DataFrame) -> pl.DataFrame:
+def _add_clashing_to_quarantine(quarantine: pl.DataFrame, clashing: pl.DataFrame) -> pl.DataFrame:
     """Every row set aside counts for every customer of the bundle: whose it is cannot be known for sure."""
     if not clashing.height:
         return quarantine
@@ -235,13 +237,13 @@ def _with_clashing(quarantine: pl.DataFrame, clashing: pl.DataFrame) -> pl.DataF
     )
 
 
-def _belonging_enrollments(
+def _filter_belonging_enrollments(
     enrollments: pl.DataFrame, users: pl.DataFrame, classes: pl.DataFrame, quarantine: pl.DataFrame
 ) -> pl.DataFrame:
     """Enrollments whose class and user are this customer's, or were set aside and may be."""
 
     def known(kind: Kind, rows: pl.DataFrame, column: str) -> pl.DataFrame:
-        aside = _named_aside(quarantine, kind)
+        aside = _list_quarantined_ids(quarantine, kind)
         return pl.concat([rows["sourced_id"].alias(column), aside.alias(column)]).unique().to_frame()
 
     return enrollments.join(known(Kind.CLASS, classes, "class"), on="class", how="semi").join(
@@ -249,23 +251,23 @@ def _belonging_enrollments(
     )
 
 
-def _named_aside(quarantine: pl.DataFrame, kind: Kind) -> pl.Series:
+def _list_quarantined_ids(quarantine: pl.DataFrame, kind: Kind) -> pl.Series:
     """sourcedIds, some maybe twice."""
     return quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())["key"]
 
 
-def _has(quarantine: pl.DataFrame, kind: Kind) -> bool:
+def _has_quarantined(quarantine: pl.DataFrame, kind: Kind) -> bool:
     return quarantine.filter(pl.col("kind") == kind.value).height > 0
 
 
-def _foreign(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
+def _report_foreign_file(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
     listed = snapshot.orgs.sort("type", "sourced_id").head(10)
     names = ", ".join(
         f"{sourced_id} ({type_ or 'org'})" for sourced_id, type_ in listed.select("sourced_id", "type").iter_rows()
     )
     more = snapshot.orgs.height - listed.height
     rest = f" and {more:,} more" if more > 0 else ""
-    return error(
+    return build_error(
         "not-this-customer",
         f"no row belongs to org {client_partner_id}: the file has {names or 'no org'}{rest}",
         Span(snapshot.name),
@@ -273,8 +275,8 @@ def _foreign(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
     )
 
 
-def _nobody(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
-    return error(
+def _report_nobody(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
+    return build_error(
         "not-this-customer",
         f"org {client_partner_id} is in the file, but nobody in users.csv belongs to it or to an org below it",
         Span(snapshot.name),
@@ -282,12 +284,12 @@ def _nobody(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
     )
 
 
-def _username_warnings(clashing: pl.DataFrame) -> tuple[Diagnostic, ...]:
+def _warn_clashing_usernames(clashing: pl.DataFrame) -> tuple[Diagnostic, ...]:
     if not clashing.height:
         return ()
     line = int(clashing["line"].min() or 0)  # type: ignore[arg-type]
     return (
-        warning(
+        build_warning(
             "duplicate-username",
             f"{clashing.height:,} rows share a username with another row; all of them are set aside",
             Span("users.csv", line),
@@ -300,30 +302,30 @@ def _username_warnings(clashing: pl.DataFrame) -> tuple[Diagnostic, ...]:
 
 
 #: the column of each kind that names an org by its sourcedId
-_NAMING = {Kind.ORG: "parent", Kind.CLASS: "school"}
+_ORG_COLUMNS = {Kind.ORG: "parent", Kind.CLASS: "school"}
 
 
-def without_lost_orgs(desired: Desired, live_orgs: pl.DataFrame) -> Desired:
+def drop_lost_orgs(desired: DesiredRoster, live_orgs: pl.DataFrame) -> DesiredRoster:
     """live_orgs: `sourced_id`, `tombstoned`."""
     alive = live_orgs.filter(~pl.col("tombstoned"))["sourced_id"]
     there = pl.concat([desired.frames[Kind.ORG]["sourced_id"], alive]).unique()
     frames = dict(desired.frames)
-    for kind, column in _NAMING.items():
+    for kind, column in _ORG_COLUMNS.items():
         named = frames[kind][column].drop_nulls().unique()
         lost = named.filter(~named.is_in(there.implode()))
         if lost.len():
             kept = pl.when(~pl.col(column).is_in(lost.implode()).fill_null(False)).then(pl.col(column))
-            frames[kind] = frames[kind].with_columns(kept.alias(column)).with_columns(fingerprint(kind))
+            frames[kind] = frames[kind].with_columns(kept.alias(column)).with_columns(compute_fingerprint(kind))
     written = frames[Kind.USER].select("roles").unique().drop_nulls()
     # Many people share few combinations of roles, so these are looked at once each.
     entries = written.with_columns(pl.col("roles").str.split(ROLE_SEPARATOR).alias("entry")).explode("entry")
     lost_entries = entries.filter(~pl.col("entry").str.extract(r"^(.*)=", 1).is_in(there.implode()))
     if lost_entries.height:
-        frames[Kind.USER] = _without_entries(frames[Kind.USER], entries, lost_entries)
+        frames[Kind.USER] = _drop_role_entries(frames[Kind.USER], entries, lost_entries)
     return replace(desired, frames=frames)
 
 
-def _without_entries(users: pl.DataFrame, entries: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
+def _drop_role_entries(users: pl.DataFrame, entries: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
     left = (
         entries.join(lost, on=["roles", "entry"], how="anti", maintain_order="left")
         .group_by("roles", maintain_order=True)
@@ -334,6 +336,6 @@ def _without_entries(users: pl.DataFrame, entries: pl.DataFrame, lost: pl.DataFr
         users.join(changed.with_columns(pl.lit(True).alias("changed")), on="roles", how="left", maintain_order="left")
         .with_columns(pl.when(pl.col("changed").is_null()).then(pl.col("roles")).otherwise("left").alias("roles"))
         .drop("left", "changed")
-        .with_columns(fingerprint(Kind.USER))
+        .with_columns(compute_fingerprint(Kind.USER))
         .select(users.columns)
     )

@@ -9,38 +9,42 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from reconciler.model.diagnostic import Span, warning
+from reconciler.model.diagnostic import Span, build_warning
 from reconciler.model.kind import Kind
-from reconciler.model.plan import Counts
+from reconciler.model.plan import ActionCounts
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
 from reconciler.planning.roster.plan_roster import RosterDecision
 
-ROW = "erased-person"
-WARNING = "erased-person-in-roster"
+QUARANTINE_CODE = "erased-person"
+WARNING_CODE = "erased-person-in-roster"
 HINT = "take the person out at the source; if they may come back: reconciler erase CUSTOMER KEY --lift --request REF"
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class ErasureResult:
     """snapshot: without them. aside: their rows of users.csv (QUARANTINE_SCHEMA), for reports alone."""
 
     snapshot: Snapshot
-    aside: pl.DataFrame
+    quarantine: pl.DataFrame
 
 
-def people_named(snapshot: Snapshot) -> pl.Series:
+def list_named_people(snapshot: Snapshot) -> pl.Series:
     """Every sourcedId of a person that the snapshot has anywhere."""
     aside = snapshot.quarantine.filter(pl.col("kind") == Kind.USER.value)["key"]
     named = [snapshot.users["sourced_id"], snapshot.roles["user"], snapshot.enrollments["user"], aside]
-    named += [frame[_person(stem, frame)] for stem, frame in snapshot.waiting.items() if _person(stem, frame)]
+    named += [
+        frame[_get_person_column(stem, frame)]
+        for stem, frame in snapshot.waiting.items()
+        if _get_person_column(stem, frame)
+    ]
     return pl.concat([each.rename("key") for each in named]).drop_nulls().unique(maintain_order=True)
 
 
-def without_erased(snapshot: Snapshot, erased: pl.Series) -> Cleared:
+def exclude_erased_people(snapshot: Snapshot, erased: pl.Series) -> ErasureResult:
     """erased: sourcedIds."""
     nobody = snapshot.quarantine.clear().select(list(QUARANTINE_SCHEMA))
     if not erased.len():
-        return Cleared(snapshot, nobody)
+        return ErasureResult(snapshot, nobody)
     keys = erased.implode()
 
     def without(frame: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -54,58 +58,58 @@ def without_erased(snapshot: Snapshot, erased: pl.Series) -> Cleared:
             snapshot.quarantine.filter(theirs).select("key", "file", "line"),
         ]
     )
-    return Cleared(
+    return ErasureResult(
         replace(
             snapshot,
             users=without(snapshot.users, "sourced_id"),
             roles=without(snapshot.roles, "user"),
             enrollments=without(snapshot.enrollments, "user"),
             role_ids=without(snapshot.role_ids, "user"),
-            waiting={stem: without(frame, _person(stem, frame)) for stem, frame in snapshot.waiting.items()},
+            waiting={stem: without(frame, _get_person_column(stem, frame)) for stem, frame in snapshot.waiting.items()},
             quarantine=snapshot.quarantine.filter(~theirs),
         ),
-        _set_aside(aside),
+        _build_quarantine_rows(aside),
     )
 
 
-def told(decision: RosterDecision, aside: pl.DataFrame) -> RosterDecision:
+def report_erased_people(decision: RosterDecision, quarantine: pl.DataFrame) -> RosterDecision:
     """The decision with the rows of erased people among those set aside, and a warning of how many there are."""
-    if not aside.height:
+    if not quarantine.height:
         return decision
-    counts = decision.counts.get(Kind.USER, Counts())
-    number = aside.height
+    counts = decision.counts.get(Kind.USER, ActionCounts())
+    number = quarantine.height
     return replace(
         decision,
-        aside=pl.concat([decision.aside, aside]),
+        quarantine=pl.concat([decision.quarantine, quarantine]),
         counts={**decision.counts, Kind.USER: replace(counts, quarantined=counts.quarantined + number)},
         diagnostics=(
             *decision.diagnostics,
-            warning(
-                WARNING,
+            build_warning(
+                WARNING_CODE,
                 f"{number:,} {'row is' if number == 1 else 'rows are'} of people who were erased on request; "
                 "nothing of them is used, and no account is made",
-                Span("users.csv", int(aside["line"].fill_null(0).sort()[0])),
+                Span("users.csv", int(quarantine["line"].fill_null(0).sort()[0])),
                 HINT,
             ),
         ),
     )
 
 
-def _person(stem: str, frame: pl.DataFrame) -> str:
+def _get_person_column(stem: str, frame: pl.DataFrame) -> str:
     """The column of a waiting file that names a person; empty where it has none."""
     if stem == "users":
         return "sourced_id"
     return "user" if "user" in frame.columns else ""
 
 
-def _set_aside(rows: pl.DataFrame) -> pl.DataFrame:
+def _build_quarantine_rows(rows: pl.DataFrame) -> pl.DataFrame:
     given = {
         "kind": pl.lit(Kind.USER.value),
         "key": pl.col("key"),
         "file": pl.col("file"),
         "line": pl.col("line"),
         "column": pl.lit(0, dtype=pl.Int64),
-        "code": pl.lit(ROW),
+        "code": pl.lit(QUARANTINE_CODE),
         "message": pl.lit("this person was erased on request"),
         "hint": pl.lit(HINT),
     }

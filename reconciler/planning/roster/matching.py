@@ -13,21 +13,21 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from reconciler.model.change import Action
-from reconciler.model.diagnostic import Diagnostic, Span, error, info, warning
+from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_info, build_warning
 from reconciler.model.kind import Kind
-from reconciler.model.role import ADMINISTERING
-from reconciler.model.roster import Manager
+from reconciler.model.role import ADMINISTRATOR_ROLES
+from reconciler.model.roster import AccountManager
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
-from reconciler.planning.roster.desired import Desired
-from reconciler.planning.roster.persons import with_joined_aliases
-from reconciler.planning.roster.roster_diff import fingerprint
+from reconciler.planning.roster.desired import DesiredRoster
+from reconciler.planning.roster.persons import join_aliases
+from reconciler.planning.roster.roster_diff import compute_fingerprint
 
 #: what `match_with` compares; `sourced_id` never rekeys
-MATCHED_COLUMNS = {"identifier": "identifier", "email": "email", "username": "roster_username"}
+MATCH_COLUMNS = {"identifier": "identifier", "email": "email", "username": "roster_username"}
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
+class MatchResult:
     """users: the desired rows with `id` (null: nobody yet), `match` (an Action: update for a bound row, restore,
     rekey, adopt or create) and `former_key` (the sourcedId a rekeyed account had)."""
 
@@ -35,7 +35,7 @@ class Matched:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def match_users(desired: pl.DataFrame, live: pl.DataFrame, match_with: str, present: pl.Series) -> Matched:
+def match_users(desired: pl.DataFrame, live: pl.DataFrame, match_with: str, ids_in_file: pl.Series) -> MatchResult:
     """present: every sourcedId that this file names, rows set aside and rows to be deleted included."""
     bound = desired.join(
         live.filter(pl.col("sourced_id").is_not_null()).select("sourced_id", "id", "tombstoned"),
@@ -43,17 +43,17 @@ def match_users(desired: pl.DataFrame, live: pl.DataFrame, match_with: str, pres
         how="left",
         maintain_order="left",
     )
-    column = MATCHED_COLUMNS.get(match_with)
+    column = MATCH_COLUMNS.get(match_with)
     strangers = bound.filter(pl.col("id").is_null()) if column else bound.clear()
     if column is None or not strangers.height or not live.height:
-        users = bound.with_columns(_bound_action(), pl.lit(None, dtype=pl.String).alias("former_key"))
-        return Matched(users.drop("tombstoned"), ())
-    pairs, ambiguous = _pairs(desired, live, strangers, column, present)
+        users = bound.with_columns(_choose_bound_action(), pl.lit(None, dtype=pl.String).alias("former_key"))
+        return MatchResult(users.drop("tombstoned"), ())
+    pairs, ambiguous = _find_proven_pairs(desired, live, strangers, column, ids_in_file)
     users = (
         bound.join(pairs, on="sourced_id", how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("id").is_not_null())
-            .then(_bound_action())
+            .then(_choose_bound_action())
             .when(pl.col("pair_id").is_null())
             .then(pl.lit(Action.CREATE.value))
             .when(pl.col("pair_tombstoned"))
@@ -67,21 +67,21 @@ def match_users(desired: pl.DataFrame, live: pl.DataFrame, match_with: str, pres
         )
         .drop("tombstoned", "pair_id", "pair_key", "pair_tombstoned")
     )
-    return Matched(_with_aliases(users, live), _ambiguity(ambiguous, match_with))
+    return MatchResult(_keep_account_aliases(users, live), _warn_ambiguous_matches(ambiguous, match_with))
 
 
-def _with_aliases(users: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+def _keep_account_aliases(users: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     """`users`; whoever is found under another sourcedId keeps the aliases of the account."""
     found = users.filter(pl.col("id").is_not_null() & (pl.col("match") != Action.UPDATE.value)).select("id")
     theirs = live.filter(pl.col("aliases").is_not_null()).select("id", pl.col("aliases").alias("known"))
     theirs = theirs.join(found, on="id", how="semi")
     if not theirs.height:
         return users
-    every = users.join(theirs, on="id", how="left", maintain_order="left").pipe(with_joined_aliases, "known")
-    return every.with_columns(fingerprint(Kind.USER)).drop("known")
+    every = users.join(theirs, on="id", how="left", maintain_order="left").pipe(join_aliases, "known")
+    return every.with_columns(compute_fingerprint(Kind.USER)).drop("known")
 
 
-def _bound_action() -> pl.Expr:
+def _choose_bound_action() -> pl.Expr:
     return (
         pl.when(pl.col("id").is_null())
         .then(pl.lit(Action.CREATE.value))
@@ -92,11 +92,11 @@ def _bound_action() -> pl.Expr:
     )
 
 
-def _pairs(
-    desired: pl.DataFrame, live: pl.DataFrame, strangers: pl.DataFrame, column: str, present: pl.Series
+def _find_proven_pairs(
+    desired: pl.DataFrame, live: pl.DataFrame, strangers: pl.DataFrame, column: str, ids_in_file: pl.Series
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(`sourced_id`, `pair_id`, `pair_key`, `pair_tombstoned`) of proven pairs; strangers that match ambiguously."""
-    known = live.with_columns(account_value(column).alias("value")).filter(pl.col("value").is_not_null())
+    known = live.with_columns(get_account_value(column).alias("value")).filter(pl.col("value").is_not_null())
     alive = known.filter(~pl.col("tombstoned"))
     # A deleted account counts only where no live one has the value.
     buried = known.filter(pl.col("tombstoned") & ~pl.col("value").is_in(alive["value"].implode()))
@@ -104,8 +104,8 @@ def _pairs(
     once_live = accounts.filter(~pl.col("value").is_duplicated())
     absent = once_live.filter(
         pl.when(pl.col("sourced_id").is_null())
-        .then(_adoptable(column))
-        .otherwise(~pl.col("sourced_id").is_in(present.implode()))
+        .then(_is_adoptable(column))
+        .otherwise(~pl.col("sourced_id").is_in(ids_in_file.implode()))
     )
     once_desired = desired.filter(pl.col(column).is_not_null() & ~pl.col(column).is_duplicated())
     wanted = strangers.filter(pl.col(column).is_not_null()).select("sourced_id", "line", pl.col(column).alias("value"))
@@ -123,26 +123,26 @@ def _pairs(
     return pairs.drop("value", "line"), claimed
 
 
-def account_value(column: str) -> pl.Expr:
+def get_account_value(column: str) -> pl.Expr:
     """What a live account is matched by; one that no roster made has its username only as people type it."""
     return pl.coalesce(column, "username") if column == "roster_username" else pl.col(column)
 
 
-def _adoptable(column: str) -> pl.Expr:
+def _is_adoptable(column: str) -> pl.Expr:
     """Whether a roster row may bind to an account that something else made. Configuration's administrators never; and
     an address or name that an LMS asserted proves nothing."""
-    unproven = pl.col("managed_by") == Manager.LTI.value
-    administers = pl.col("role").is_in([role.value for role in sorted(ADMINISTERING)]).fill_null(False)
-    reserved = (pl.col("managed_by") == Manager.CONFIG.value) | administers
+    unproven = pl.col("managed_by") == AccountManager.LTI.value
+    administers = pl.col("role").is_in([role.value for role in sorted(ADMINISTRATOR_ROLES)]).fill_null(False)
+    reserved = (pl.col("managed_by") == AccountManager.CONFIG.value) | administers
     return ~reserved & (pl.lit(column == "identifier") | ~unproven)
 
 
-def _ambiguity(ambiguous: pl.DataFrame, match_with: str) -> tuple[Diagnostic, ...]:
+def _warn_ambiguous_matches(ambiguous: pl.DataFrame, match_with: str) -> tuple[Diagnostic, ...]:
     if not ambiguous.height:
         return ()
     line = int(ambiguous["line"].min() or 0)  # type: ignore[arg-type]
     return (
-        warning(
+        build_warning(
             "ambiguous-match",
             f"{ambiguous.height:,} new rows have the {match_with} of an account that is somebody else's or not the "
             "only one with it; they get accounts of their own",
@@ -154,17 +154,17 @@ def _ambiguity(ambiguous: pl.DataFrame, match_with: str) -> tuple[Diagnostic, ..
 
 # Rows of one file that claim one address or one username: nobody is linked by a value that two people have.
 
-CODE = "identity-conflict"
-SHARED = "shared-email"
+CONFLICT_CODE = "identity-conflict"
+SHARED_EMAIL_CODE = "shared-email"
 #: Of this many values that people share each is told; the rest is counted. So many lines of one are listed.
-MOST_VALUES = 1000
-MOST_LINES = 10
+MAX_VALUES = 1000
+MAX_LINES = 10
 
 
-def without_conflicts(desired: Desired, live: pl.DataFrame, match_with: str) -> Desired:
+def exclude_conflicts(desired: DesiredRoster, live: pl.DataFrame, match_with: str) -> DesiredRoster:
     """live: users, tombstones included."""
     if match_with == "username":
-        desired = _told_apart(desired, live)
+        desired = _mark_username_conflicts(desired, live)
     users = desired.frames[Kind.USER]
     emails = users["email"].drop_nulls()
     known = live["sourced_id"].drop_nulls()
@@ -173,13 +173,22 @@ def without_conflicts(desired: Desired, live: pl.DataFrame, match_with: str) -> 
         if emails.hash().n_unique() == emails.len()
         else users.filter(pl.col("email").is_not_null() & pl.col("email").is_duplicated())
     )
-    several = _with_lines(rows, "email", known)
+    several = _add_lines(rows, "email", known)
     conflict = pl.col("bound").any().over("email") & ~pl.col("bound").all().over("email")
     torn = several.filter(conflict) if match_with == "email" else several.clear()
     shared = several.join(torn, on="sourced_id", how="anti", maintain_order="left")
-    claimed = _claimed(desired, users, live, known) if match_with == "email" and desired.quarantine.height else torn
-    aside = pl.concat([_aside(torn, "email"), _aside(claimed.join(torn, on="sourced_id", how="anti"), "email")])
-    notes = tuple(_shared(shared, match_with))
+    claimed = (
+        _find_claimed_addresses(desired, users, live, known)
+        if match_with == "email" and desired.quarantine.height
+        else torn
+    )
+    aside = pl.concat(
+        [
+            _build_quarantine_rows(torn, "email"),
+            _build_quarantine_rows(claimed.join(torn, on="sourced_id", how="anti"), "email"),
+        ]
+    )
+    notes = tuple(_report_shared_emails(shared, match_with))
     if not aside.height:
         return replace(desired, diagnostics=(*desired.diagnostics, *notes)) if notes else desired
     kept = users.join(aside, left_on="sourced_id", right_on="key", how="anti", maintain_order="left")
@@ -191,23 +200,25 @@ def without_conflicts(desired: Desired, live: pl.DataFrame, match_with: str) -> 
     )
 
 
-def _with_lines(rows: pl.DataFrame, value: str, known: pl.Series) -> pl.DataFrame:
+def _add_lines(rows: pl.DataFrame, value: str, bound_ids: pl.Series) -> pl.DataFrame:
     """`sourced_id`, `line`, what a row set aside is known by, `bound` (an account has its sourcedId), and `lines`:
     those of all rows with its value, as text."""
-    more = pl.when(pl.col("every").list.len() > MOST_LINES).then(pl.lit(", ...")).otherwise(pl.lit(""))
+    more = pl.when(pl.col("every").list.len() > MAX_LINES).then(pl.lit(", ...")).otherwise(pl.lit(""))
     return (
         rows.with_columns(
-            pl.col("sourced_id").is_in(known.implode()).alias("bound"),
+            pl.col("sourced_id").is_in(bound_ids.implode()).alias("bound"),
             pl.col("line").sort().implode().over(value).alias("every"),
         )
         .with_columns(
-            (pl.col("every").list.head(MOST_LINES).cast(pl.List(pl.String)).list.join(", ") + more).alias("lines")
+            (pl.col("every").list.head(MAX_LINES).cast(pl.List(pl.String)).list.join(", ") + more).alias("lines")
         )
         .select("sourced_id", "line", "identifier", "email", "roster_username", "bound", "lines")
     )
 
 
-def _claimed(desired: Desired, users: pl.DataFrame, live: pl.DataFrame, known: pl.Series) -> pl.DataFrame:
+def _find_claimed_addresses(
+    desired: DesiredRoster, users: pl.DataFrame, live: pl.DataFrame, bound_ids: pl.Series
+) -> pl.DataFrame:
     """New rows with the address of an account whose own row was set aside."""
     named = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
     owners = (
@@ -217,7 +228,7 @@ def _claimed(desired: Desired, users: pl.DataFrame, live: pl.DataFrame, known: p
         .select("email", "other")
     )
     return (
-        users.filter(~pl.col("sourced_id").is_in(known.implode()))
+        users.filter(~pl.col("sourced_id").is_in(bound_ids.implode()))
         .join(owners, on="email", how="inner", maintain_order="left")
         .with_columns(
             pl.lit(False).alias("bound"),
@@ -230,29 +241,29 @@ def _claimed(desired: Desired, users: pl.DataFrame, live: pl.DataFrame, known: p
     )
 
 
-def _aside(rows: pl.DataFrame, value: str) -> pl.DataFrame:
+def _build_quarantine_rows(rows: pl.DataFrame, value: str) -> pl.DataFrame:
     return rows.select(
         pl.lit(Kind.USER.value).alias("kind"),
         pl.col("sourced_id").alias("key"),
         pl.lit("users.csv").alias("file"),
         "line",
         pl.lit(0, dtype=pl.Int64).alias("column"),
-        pl.lit(CODE).alias("code"),
-        _message(value),
-        _hint(value),
+        pl.lit(CONFLICT_CODE).alias("code"),
+        _format_message(value),
+        _format_hint(value),
         "identifier",
         "email",
         pl.col("roster_username").alias("username"),
     ).select(list(QUARANTINE_SCHEMA))
 
 
-def _message(value: str) -> pl.Expr:
+def _format_message(value: str) -> pl.Expr:
     return pl.format(
         f"a new person and one who is there already have the same {value}: lines {{}}", pl.col("lines")
     ).alias("message")
 
 
-def _hint(value: str) -> pl.Expr:
+def _format_hint(value: str) -> pl.Expr:
     return pl.lit(
         f"if they are one person, remove the row that is out of date; if not, give each an {value} of their own"
         if value == "email"
@@ -260,7 +271,7 @@ def _hint(value: str) -> pl.Expr:
     ).alias("hint")
 
 
-def _told_apart(desired: Desired, live: pl.DataFrame) -> Desired:
+def _mark_username_conflicts(desired: DesiredRoster, live: pl.DataFrame) -> DesiredRoster:
     """Rows set aside for one username, of which one is somebody's who is there already and one is new."""
     shared = pl.col("code") == "duplicate-username"
     rows = desired.quarantine.filter(shared)
@@ -272,19 +283,19 @@ def _told_apart(desired: Desired, live: pl.DataFrame) -> Desired:
         pl.col("username").alias("roster_username"),
     )
     known = live["sourced_id"].drop_nulls()
-    lines = _with_lines(folded, "folded", known).with_columns(folded["folded"])
+    lines = _add_lines(folded, "folded", known).with_columns(folded["folded"])
     torn = lines.filter(pl.col("bound").any().over("folded") & ~pl.col("bound").all().over("folded"))
     kept = desired.quarantine.filter(~shared | ~pl.col("key").is_in(torn["sourced_id"].implode()))
-    return replace(desired, quarantine=pl.concat([kept, _aside(torn, "username")]))
+    return replace(desired, quarantine=pl.concat([kept, _build_quarantine_rows(torn, "username")]))
 
 
-def _shared(rows: pl.DataFrame, match_with: str) -> Iterator[Diagnostic]:
+def _report_shared_emails(rows: pl.DataFrame, match_with: str) -> Iterator[Diagnostic]:
     """Several people with one address: each keeps an account, and nobody is found by it."""
     if not rows.height:
         return
     if match_with != "email":
-        yield warning(
-            SHARED,
+        yield build_warning(
+            SHARED_EMAIL_CODE,
             f"{rows.height:,} people share an email with another one (lines {rows.sort('line')['lines'][0]} and others)"
             if rows["lines"].n_unique() > 1
             else f"{rows.height:,} people share an email: lines {rows['lines'][0]}",
@@ -293,12 +304,12 @@ def _shared(rows: pl.DataFrame, match_with: str) -> Iterator[Diagnostic]:
         )
         return
     groups = rows.sort("line").unique("lines", keep="first", maintain_order=True)
-    for line, lines in groups.head(MOST_VALUES).select("line", "lines").iter_rows():
-        yield error(
-            SHARED,
+    for line, lines in groups.head(MAX_VALUES).select("line", "lines").iter_rows():
+        yield build_error(
+            SHARED_EMAIL_CODE,
             f"lines {lines} have the same email",
             Span("users.csv", line),
             "each keeps an account; nobody is matched by this email and nobody can sign in with it",
         )
-    if groups.height > MOST_VALUES:
-        yield info(SHARED, f"and {groups.height - MOST_VALUES:,} more emails that several people have")
+    if groups.height > MAX_VALUES:
+        yield build_info(SHARED_EMAIL_CODE, f"and {groups.height - MAX_VALUES:,} more emails that several people have")

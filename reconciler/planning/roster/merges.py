@@ -12,19 +12,19 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from reconciler.model.change import Action
-from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.model.roster import Manager
+from reconciler.model.roster import AccountManager
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.holds.limits import countable_people
-from reconciler.planning.live import Live, with_roles
-from reconciler.planning.roster.desired import Desired
-from reconciler.planning.roster.persons import known_aliases
-from reconciler.planning.roster.roster_diff import change_schema, disappearing, fingerprint
+from reconciler.planning.holds.limits import select_countable_people
+from reconciler.planning.live import LiveRoster, add_roles
+from reconciler.planning.roster.desired import DesiredRoster
+from reconciler.planning.roster.persons import list_known_aliases
+from reconciler.planning.roster.roster_diff import build_change_schema, build_removals, compute_fingerprint
 
 #: Accounts to be put together: their ids, the sourcedIds that they are known by, and where people say so.
-PAIRS: dict[str, type[pl.DataType]] = {
+PAIR_SCHEMA: dict[str, type[pl.DataType]] = {
     "merge_id": pl.Int64,
     "merge_key": pl.String,
     "keep_id": pl.Int64,
@@ -32,11 +32,11 @@ PAIRS: dict[str, type[pl.DataType]] = {
     "file": pl.String,
     "line": pl.Int64,
 }
-ALIASES: dict[str, type[pl.DataType]] = {"alias": pl.String, "canonical": pl.String}
+ALIAS_SCHEMA: dict[str, type[pl.DataType]] = {"alias": pl.String, "canonical": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MergeEntry:
     """One entry of `merges`: two sourcedIds, and where it is written."""
 
     keep: str
@@ -45,18 +45,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Merging:
+class MergePlan:
     """pairs: PAIRS. aliases: every sourcedId (`alias`) that is from now on one of the person known by `canonical`."""
 
-    pairs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PAIRS))
-    aliases: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ALIASES))
+    pairs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PAIR_SCHEMA))
+    aliases: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ALIAS_SCHEMA))
     diagnostics: tuple[Diagnostic, ...] = ()
 
-    def others(self, users: pl.DataFrame) -> pl.DataFrame:
+    def exclude_merged(self, users: pl.DataFrame) -> pl.DataFrame:
         """Accounts without those that go into another: nothing of a roster is compared with them any more."""
         return users.join(self.pairs, left_on="id", right_on="merge_id", how="anti") if self.pairs.height else users
 
-    def wanted_by(self, desired: Desired) -> Merging:
+    def restrict_to_desired(self, desired: DesiredRoster) -> MergePlan:
         """Without the pairs of whom the roster, as it is to be, wants nobody: each account then follows its own row."""
         if not self.pairs.height:
             return self
@@ -68,14 +68,16 @@ class Merging:
         # Of a pair that waits, the accounts keep apart what is theirs; a row without an account is not of it.
         aliases = self.aliases.filter(~pl.col("canonical").is_in(waiting["keep_key"].implode()))
         found = [
-            _told("merge-waits", Span(file or "", line), "nobody of the two is in this roster, or the row is set aside")
+            _build_warning(
+                "merge-waits", Span(file or "", line), "nobody of the two is in this roster, or the row is set aside"
+            )
             for file, line in waiting.select("file", "line").iter_rows()
         ]
         return replace(self, pairs=kept, aliases=aliases, diagnostics=(*self.diagnostics, *found))
 
 
 #: verdict -> the code and the words that tell why nothing is merged
-_TOLD = {
+_VERDICT_WARNINGS = {
     "nobody-kept": ("merge-keeps-nobody", "`keep` has no live account and no row; nothing is merged"),
     "unknown": ("merge-unknown", "`merge` is neither an account's sourcedId nor in this roster; nothing is merged"),
     "deleted": ("merge-waits", "the account of `merge` is deleted; it is merged once it is back"),
@@ -85,7 +87,7 @@ _TOLD = {
     "administrator": ("merge-refused", "one of the two is an administrator's account; nothing is merged"),
     "unmanaged": ("merge-refused", "the roster does not manage one of the two accounts; nothing is merged"),
 }
-_HINTS = {
+_WARNING_HINTS = {
     "merge-keeps-nobody": "name the sourcedId of the account that is to stay, or turn keep and merge round",
     "merge-unknown": "correct the sourcedId, or take the entry out",
     "merge-waits": "nothing has to be done, or take the entry out",
@@ -93,7 +95,9 @@ _HINTS = {
 }
 
 
-def settle_merges(entries: Iterable[Entry], snapshot: Snapshot, live: Live, protect: frozenset[str]) -> Merging:
+def settle_merges(
+    entries: Iterable[MergeEntry], snapshot: Snapshot, live: LiveRoster, protect: frozenset[str]
+) -> MergePlan:
     """live: of the customer, tombstones included, accounts that were merged before left out. protect: sourcedIds that
     a roster never deletes. Accounts that are one already need nothing."""
     asked = pl.DataFrame(
@@ -105,9 +109,9 @@ def settle_merges(entries: Iterable[Entry], snapshot: Snapshot, live: Live, prot
         schema={"keep": pl.String, "merge": pl.String, "file": pl.String, "line": pl.Int64, "column": pl.Int64},
     )
     if not asked.height:
-        return Merging()
-    users = with_roles(live.users, live.roles)
-    owners = _owners(users, live.roles, protect, snapshot)
+        return MergePlan()
+    users = add_roles(live.users, live.roles)
+    owners = _find_owners(users, live.roles, protect, snapshot)
     wanted = snapshot.users.filter(pl.col("status") != "tobedeleted")["sourced_id"]
     rows = pl.DataFrame({"row": wanted}).unique().with_columns(pl.lit(True).alias("there"))
     aside = snapshot.quarantine.filter(pl.col("kind") == Kind.USER.value)["key"].drop_nulls()
@@ -127,16 +131,16 @@ def settle_merges(entries: Iterable[Entry], snapshot: Snapshot, live: Live, prot
                 pl.coalesce(f"{half}_key", half).alias(f"{half}_key"),
             )
         )
-    judged = asked.with_columns(_verdict().alias("verdict")).pipe(_one_step_each)
-    pairs = judged.filter(pl.col("verdict") == "accounts").select(list(PAIRS))
-    return Merging(pairs, _aliases(judged, users), tuple(_remarks(judged)))
+    judged = asked.with_columns(_decide_verdict().alias("verdict")).pipe(_prevent_chains)
+    pairs = judged.filter(pl.col("verdict") == "accounts").select(list(PAIR_SCHEMA))
+    return MergePlan(pairs, _collect_aliases(judged, users), tuple(_collect_diagnostics(judged)))
 
 
-def _owners(users: pl.DataFrame, roles: pl.DataFrame, protect: frozenset[str], snapshot: Snapshot) -> pl.DataFrame:
+def _find_owners(users: pl.DataFrame, roles: pl.DataFrame, protect: frozenset[str], snapshot: Snapshot) -> pl.DataFrame:
     """`sourced_id`, and of the account that has it, as its own or as a further one: `id`, `key` (its own sourcedId),
     `dead`, `managed`, `countable`, `protected`, and `aside`: a row of it was set aside."""
     bound = users.filter(pl.col("sourced_id").is_not_null())
-    aliases = known_aliases(bound)
+    aliases = list_known_aliases(bound)
     names = pl.concat(
         [
             bound.select("sourced_id", pl.col("sourced_id").alias("key")),
@@ -148,12 +152,12 @@ def _owners(users: pl.DataFrame, roles: pl.DataFrame, protect: frozenset[str], s
         pl.col("sourced_id").is_in(sorted(protect)).any().alias("protected"),
         pl.col("sourced_id").is_in(aside.implode()).any().alias("aside"),
     )
-    countable = countable_people(users, roles)["id"]
+    countable = select_countable_people(users, roles)["id"]
     facts = bound.select(
         pl.col("sourced_id").alias("key"),
         "id",
         pl.col("tombstoned").alias("dead"),
-        (pl.col("managed_by") == Manager.ROSTER.value).alias("managed"),
+        (pl.col("managed_by") == AccountManager.ROSTER.value).alias("managed"),
         pl.col("id").is_in(countable.implode()).alias("countable"),
     )
     return (
@@ -163,7 +167,7 @@ def _owners(users: pl.DataFrame, roles: pl.DataFrame, protect: frozenset[str], s
     )
 
 
-def _verdict() -> pl.Expr:
+def _decide_verdict() -> pl.Expr:
     """`accounts` to be put together, `row` that is to get no account of its own, `done`, or a key of _TOLD."""
     keep_id, merge_id = pl.col("keep_id"), pl.col("merge_id")
     lives = keep_id.is_not_null() & ~pl.col("keep_dead").fill_null(False)
@@ -201,7 +205,7 @@ def _verdict() -> pl.Expr:
     )
 
 
-def _one_step_each(judged: pl.DataFrame) -> pl.DataFrame:
+def _prevent_chains(judged: pl.DataFrame) -> pl.DataFrame:
     """An account goes into one other, and none that goes takes somebody in: by its sourcedIds together, which the files
     alone cannot show."""
     acting = pl.col("verdict").is_in(["accounts", "row"])
@@ -210,35 +214,37 @@ def _one_step_each(judged: pl.DataFrame) -> pl.DataFrame:
     return judged.with_columns(pl.when(again).then(pl.lit("chained")).otherwise("verdict").alias("verdict"))
 
 
-def _aliases(judged: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+def _collect_aliases(judged: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     acting = judged.filter(pl.col("verdict").is_in(["accounts", "row"])).select(
         pl.col("merge_key").alias("alias"), pl.col("keep_key").alias("canonical")
     )
-    further = known_aliases(users).join(acting, left_on="canonical", right_on="alias", how="inner")
+    further = list_known_aliases(users).join(acting, left_on="canonical", right_on="alias", how="inner")
     return pl.concat([acting, further.select("alias", pl.col("canonical_right").alias("canonical"))]).unique(
         maintain_order=True
     )
 
 
-def _remarks(judged: pl.DataFrame) -> Iterable[Diagnostic]:
+def _collect_diagnostics(judged: pl.DataFrame) -> Iterable[Diagnostic]:
     for verdict, file, line, column in judged.select("verdict", "file", "line", "column").iter_rows():
-        if verdict in _TOLD:
-            code, message = _TOLD[verdict]
-            yield _told(code, Span(file or "", line, column), message)
+        if verdict in _VERDICT_WARNINGS:
+            code, message = _VERDICT_WARNINGS[verdict]
+            yield _build_warning(code, Span(file or "", line, column), message)
 
 
-def _told(code: str, span: Span, message: str) -> Diagnostic:
-    return warning(code, message, span, _HINTS[code])
+def _build_warning(code: str, span: Span, message: str) -> Diagnostic:
+    return build_warning(code, message, span, _WARNING_HINTS[code])
 
 
 # The rows of a plan by which one account goes into another: who goes, who gets what they had, never one half of it.
 
-Changes = Mapping[Kind, pl.DataFrame]
+RosterChanges = Mapping[Kind, pl.DataFrame]
 
-_MERGED = pl.lit(Reason.MERGED.value)
+_MERGED_REASON = pl.lit(Reason.MERGED.value)
 
 
-def with_merged(changes: Changes, pairs: pl.DataFrame, users: pl.DataFrame, enrollments: pl.DataFrame) -> Changes:
+def add_merge_changes(
+    changes: RosterChanges, pairs: pl.DataFrame, users: pl.DataFrame, enrollments: pl.DataFrame
+) -> RosterChanges:
     """`changes` with what a merge does besides. pairs: `merging.PAIRS`. users: live ones with `roles`. enrollments:
     those live ones that the comparison left open; all of the accounts that go are among them."""
     if not pairs.height:
@@ -246,17 +252,17 @@ def with_merged(changes: Changes, pairs: pl.DataFrame, users: pl.DataFrame, enro
     people = changes[Kind.USER]
     renewed = (pl.col("action") == Action.UPDATE.value) & (pl.col("reason") == Reason.FIELD_CHANGED.value)
     staying = renewed & pl.col("key").is_in(pairs["keep_key"].implode())
-    told = pl.when(staying).then(_MERGED).otherwise("reason").alias("reason")
+    told = pl.when(staying).then(_MERGED_REASON).otherwise("reason").alias("reason")
     return {
         **changes,
-        Kind.USER: pl.concat([_going(pairs, users), people.with_columns(told)]),
-        Kind.ENROLLMENT: _following(changes[Kind.ENROLLMENT], pairs, enrollments),
+        Kind.USER: pl.concat([_build_merged_removals(pairs, users), people.with_columns(told)]),
+        Kind.ENROLLMENT: _move_enrollments(changes[Kind.ENROLLMENT], pairs, enrollments),
     }
 
 
-def _going(pairs: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+def _build_merged_removals(pairs: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     gone = users.join(pairs, left_on="id", right_on="merge_id", how="inner", maintain_order="left")
-    rows = disappearing(Kind.USER, gone.with_columns(_MERGED.alias("reason")))
+    rows = build_removals(Kind.USER, gone.with_columns(_MERGED_REASON.alias("reason")))
     places = pairs.select(
         pl.col("merge_id").alias("live_id"),
         pl.col("keep_key").alias("goes_into"),
@@ -274,7 +280,7 @@ def _going(pairs: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _following(changes: pl.DataFrame, pairs: pl.DataFrame, enrollments: pl.DataFrame) -> pl.DataFrame:
+def _move_enrollments(changes: pl.DataFrame, pairs: pl.DataFrame, enrollments: pl.DataFrame) -> pl.DataFrame:
     """Enrollments that the file has under the other sourcedId are updates already; the others, which nothing in the
     file speaks of, go over as they are."""
     into = pairs.select(pl.col("merge_key").alias("before_user"), pl.col("keep_key").alias("keeper"))
@@ -282,7 +288,7 @@ def _following(changes: pl.DataFrame, pairs: pl.DataFrame, enrollments: pl.DataF
         changes.join(into, on="before_user", how="left", maintain_order="left")
         .with_columns(
             pl.when((pl.col("action") == Action.UPDATE.value) & (pl.col("user") == pl.col("keeper")).fill_null(False))
-            .then(_MERGED)
+            .then(_MERGED_REASON)
             .otherwise("reason")
             .alias("reason")
         )
@@ -292,20 +298,20 @@ def _following(changes: pl.DataFrame, pairs: pl.DataFrame, enrollments: pl.DataF
     left = left.join(changes.select(pl.col("live_id").alias("id")).drop_nulls(), on="id", how="anti")
     if not left.height:
         return told
-    rows = disappearing(
+    rows = build_removals(
         Kind.ENROLLMENT,
-        left.with_columns(_MERGED.alias("reason"), pl.lit(0, dtype=pl.Int64).alias("line")),
+        left.with_columns(_MERGED_REASON.alias("reason"), pl.lit(0, dtype=pl.Int64).alias("line")),
         Action.UPDATE,
     )
     carried = (
         rows.join(into, on="before_user", how="left", maintain_order="left")
         .with_columns(pl.col("keeper").alias("user"), pl.col("key").alias("sourced_id"))
-        .with_columns(fingerprint(Kind.ENROLLMENT))
+        .with_columns(compute_fingerprint(Kind.ENROLLMENT))
     )
-    return pl.concat([told, carried.select(list(change_schema(Kind.ENROLLMENT)))])
+    return pl.concat([told, carried.select(list(build_change_schema(Kind.ENROLLMENT)))])
 
 
-def both_halves_or_none(changes: Changes) -> dict[Kind, pl.DataFrame]:
+def hold_merge_halves_together(changes: RosterChanges) -> dict[Kind, pl.DataFrame]:
     """`changes` in which an account that goes into another, that other and the enrollments that follow are held
     together, and left out together where one of the two is not changed at all.
 
@@ -318,7 +324,7 @@ def both_halves_or_none(changes: Changes) -> dict[Kind, pl.DataFrame]:
     alone = halves.filter(~pl.col("into").is_in(users["key"].implode()))
     if alone.height:
         users = users.filter(~(pl.col("into").is_not_null() & pl.col("key").is_in(alone["other"].implode())))
-        enrollments = enrollments.filter(~_of_either(alone))
+        enrollments = enrollments.filter(~_match_either_half(alone))
         halves = halves.join(alone, on="other", how="anti")
     held = users.filter("held")["key"]
     while True:
@@ -331,11 +337,11 @@ def both_halves_or_none(changes: Changes) -> dict[Kind, pl.DataFrame]:
     return {
         **changes,
         Kind.USER: users.with_columns((pl.col("held") | pl.col("key").is_in(keys.implode())).alias("held")),
-        Kind.ENROLLMENT: enrollments.with_columns((pl.col("held") | _of_either(waiting)).alias("held")),
+        Kind.ENROLLMENT: enrollments.with_columns((pl.col("held") | _match_either_half(waiting)).alias("held")),
     }
 
 
-def _of_either(halves: pl.DataFrame) -> pl.Expr:
+def _match_either_half(halves: pl.DataFrame) -> pl.Expr:
     """Enrollments of people in `other` and `into`."""
     keys = pl.concat([halves["other"], halves["into"].alias("other")]).implode()
     return pl.col("user").is_in(keys).fill_null(False) | pl.col("before_user").is_in(keys).fill_null(False)

@@ -14,58 +14,58 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Span, info, warning
+from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warning
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.roster.desired import belonging_orgs
+from reconciler.planning.roster.desired import find_belonging_orgs
 
 #: Between the entries of a person's `aliases`; control characters never reach a frame.
 ALIAS_SEPARATOR = "\n"
 
-_MARKED = pl.col("status") == "tobedeleted"
+_IS_MARKED_DELETED = pl.col("status") == "tobedeleted"
 
 
 @dataclass(frozen=True, slots=True)
-class Persons:
+class PersonSnapshot:
     """snapshot: one row of users for each person, with `aliases`; what names a person names the row's sourcedId."""
 
     snapshot: Snapshot
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def one_row_each(
+def combine_person_rows(
     snapshot: Snapshot,
     live: pl.DataFrame,
     match_with: str,
     client_partner_id: str,
     known_orgs: pl.Series | None = None,
-    merged: pl.DataFrame | None = None,
-) -> Persons:
+    merge_aliases: pl.DataFrame | None = None,
+) -> PersonSnapshot:
     """live: the customer's users, tombstones included. known_orgs: sourcedIds of its live orgs. merged: `alias` and
     `canonical` of sourcedIds that people say are one person's.
 
     The row keeps the sourcedId that the account is known by, or else has the lowest one.
     """
-    aliases = known_aliases(live)
-    if merged is not None:
-        aliases = pl.concat([aliases, merged]).unique("alias", keep="last", maintain_order=True)
-    alike = _alike(snapshot, client_partner_id, known_orgs) if match_with == "identifier" else None
+    aliases = list_known_aliases(live)
+    if merge_aliases is not None:
+        aliases = pl.concat([aliases, merge_aliases]).unique("alias", keep="last", maintain_order=True)
+    alike = _find_shared_identifiers(snapshot, client_partner_id, known_orgs) if match_with == "identifier" else None
     if aliases.is_empty() and alike is None:
-        return Persons(snapshot)
+        return PersonSnapshot(snapshot)
     members = aliases.select(pl.col("alias").alias("member"), "canonical").join(
         snapshot.users.select(pl.col("sourced_id").alias("member")), on="member", how="semi"
     )
     diagnostics: list[Diagnostic] = []
     if alike is not None:
-        found = _found(alike, _owners(live, aliases))
-        diagnostics += _remarks(alike, found)
+        found = _find_same_persons(alike, _find_owners(live, aliases))
+        diagnostics += _warn_ambiguous_rows(alike, found)
         proven = found.filter(pl.col("canonical").is_not_null()).select("member", "canonical")
         members = pl.concat([proven, members]).unique("member", keep="first", maintain_order=True)
-    diagnostics += _told(members)
-    return Persons(_put_together(snapshot, members.sort("canonical", "member"), aliases), tuple(diagnostics))
+    diagnostics += _report_combined_people(members)
+    return PersonSnapshot(_combine_rows(snapshot, members.sort("canonical", "member"), aliases), tuple(diagnostics))
 
 
-def known_aliases(live: pl.DataFrame) -> pl.DataFrame:
+def list_known_aliases(live: pl.DataFrame) -> pl.DataFrame:
     """`alias`, `canonical` (the sourcedId that its account is known by): every alias that an account has."""
     further = live.filter(pl.col("aliases").is_not_null() & pl.col("sourced_id").is_not_null())
     return (
@@ -77,19 +77,19 @@ def known_aliases(live: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def with_canonical(sourced_ids: frozenset[str], live: pl.DataFrame) -> frozenset[str]:
+def add_canonical_ids(sourced_ids: frozenset[str], live: pl.DataFrame) -> frozenset[str]:
     """With the sourcedIds that the accounts of those which are aliases are known by."""
-    aliases = known_aliases(live)
+    aliases = list_known_aliases(live)
     return sourced_ids | frozenset(aliases.filter(pl.col("alias").is_in(sorted(sourced_ids)))["canonical"].to_list())
 
 
-def with_joined_aliases(rows: pl.DataFrame, others: str) -> pl.DataFrame:
+def join_aliases(rows: pl.DataFrame, other_column: str) -> pl.DataFrame:
     """`rows` with the aliases of the column `others` added to `aliases`: sorted, one a line, each once."""
-    differ = (pl.col("aliases") != pl.col(others)).fill_null(False)
-    joined = rows.with_columns(pl.when(~differ).then(pl.coalesce("aliases", others)).alias("joined"))
+    differ = (pl.col("aliases") != pl.col(other_column)).fill_null(False)
+    joined = rows.with_columns(pl.when(~differ).then(pl.coalesce("aliases", other_column)).alias("joined"))
     torn = joined.with_row_index("place").filter(differ)
     if torn.height:
-        lists = [pl.col(name).str.split(ALIAS_SEPARATOR) for name in ("aliases", others)]
+        lists = [pl.col(name).str.split(ALIAS_SEPARATOR) for name in ("aliases", other_column)]
         every = pl.concat_list(lists).list.unique().list.sort().list.join(ALIAS_SEPARATOR)
         joined = (
             joined.with_row_index("place")
@@ -99,12 +99,14 @@ def with_joined_aliases(rows: pl.DataFrame, others: str) -> pl.DataFrame:
     return joined.with_columns(pl.col("joined").alias("aliases")).select(rows.columns)
 
 
-def folded(name: str) -> pl.Expr:
+def normalize_name(name: str) -> pl.Expr:
     """A name as it is compared: letter case and forms of letters apart."""
     return pl.col(name).str.normalize("NFKC").str.strip_chars().str.to_lowercase()
 
 
-def _alike(snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | None) -> pl.DataFrame | None:
+def _find_shared_identifiers(
+    snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | None
+) -> pl.DataFrame | None:
     """Rows of the customer's people whose identifier another of them has: `member`, `line`, `identifier`, `given`,
     `family`. None where there are none."""
     users = snapshot.users
@@ -112,7 +114,7 @@ def _alike(snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | N
     # Equal values have equal hashes, and numbers are compared faster than text.
     if identifiers.hash().n_unique() == identifiers.len():
         return None
-    orgs = belonging_orgs(snapshot.orgs, client_partner_id)
+    orgs = find_belonging_orgs(snapshot.orgs, client_partner_id)
     if known_orgs is not None:
         orgs = pl.concat([orgs, known_orgs.alias("sourced_id")]).unique()
     ours = snapshot.roles.filter(pl.col("org").is_in(orgs.implode())).select(pl.col("user").alias("sourced_id"))
@@ -127,12 +129,12 @@ def _alike(snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | N
         pl.col("sourced_id").alias("member"),
         "line",
         "identifier",
-        folded("given_name").alias("given"),
-        folded("family_name").alias("family"),
+        normalize_name("given_name").alias("given"),
+        normalize_name("family_name").alias("family"),
     )
 
 
-def _owners(live: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
+def _find_owners(live: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
     """`member`, `owner`: the sourcedId of the account that each bound sourcedId belongs to."""
     bound = live["sourced_id"].drop_nulls()
     return pl.concat(
@@ -143,7 +145,7 @@ def _owners(live: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
     ).unique("member", keep="first", maintain_order=True)
 
 
-def _found(alike: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
+def _find_same_persons(alike: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
     """Rows of one identifier and one name: `member`, `line`, `canonical` (null where they are of several accounts).
 
     An identifier that people of other names have as well (`0`, `N/A`) says nothing of anybody.
@@ -167,7 +169,7 @@ def _found(alike: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _put_together(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFrame) -> Snapshot:
+def _combine_rows(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFrame) -> Snapshot:
     """members: `member`, `canonical` of rows that are not, or not all, their person's only one."""
     named = pl.col("canonical").fill_null(pl.col("member"))
     rows = (
@@ -178,7 +180,7 @@ def _put_together(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFra
     # The account's own row counts as one of several where only the others are known as aliases.
     belongs = pl.col("sourced_id").is_in(members["canonical"].implode())
     several, single = rows.filter(belongs), rows.filter(~belongs)
-    active = several.filter(~_MARKED)
+    active = several.filter(~_IS_MARKED_DELETED)
     kept = pl.concat([active, several.join(active, on="sourced_id", how="anti")])
     own = pl.col("member") == pl.col("sourced_id")
     enabled = kept.group_by("sourced_id").agg(pl.col("enabled").fill_null(True).any().alias("enabled_somewhere"))
@@ -195,7 +197,7 @@ def _put_together(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFra
     users = (
         pl.concat([single.with_columns(pl.lit(None, dtype=pl.String).alias("aliases")), chosen])
         .join(known, left_on="sourced_id", right_on="canonical", how="left", maintain_order="left")
-        .pipe(with_joined_aliases, "known")
+        .pipe(join_aliases, "known")
     )
     names = kept.select("member", pl.col("sourced_id").alias("person")).join(
         chosen.select("member", pl.lit(True).alias("first")), on="member", how="left"
@@ -204,13 +206,13 @@ def _put_together(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFra
     return replace(
         snapshot,
         users=users.select(*snapshot.users.columns, "aliases"),
-        roles=_renamed(snapshot.roles, names, dropped),
-        enrollments=_renamed(snapshot.enrollments, names, dropped),
-        quarantine=_aside(snapshot.quarantine, aliases),
+        roles=_replace_user_ids(snapshot.roles, names, dropped),
+        enrollments=_replace_user_ids(snapshot.enrollments, names, dropped),
+        quarantine=_map_quarantine_to_persons(snapshot.quarantine, aliases),
     )
 
 
-def _renamed(frame: pl.DataFrame, names: pl.DataFrame, dropped: pl.Series) -> pl.DataFrame:
+def _replace_user_ids(frame: pl.DataFrame, names: pl.DataFrame, dropped: pl.Series) -> pl.DataFrame:
     """`frame` with its `user` as the person's sourcedId, without rows of `dropped`. names: `member`, `person`, and
     `first` for the row whose primary role is the person's."""
     if dropped.len():
@@ -223,7 +225,7 @@ def _renamed(frame: pl.DataFrame, names: pl.DataFrame, dropped: pl.Series) -> pl
     return renamed.with_columns(pl.coalesce("person", "user").alias("user")).select(frame.columns)
 
 
-def _aside(quarantine: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
+def _map_quarantine_to_persons(quarantine: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
     """A row set aside that has an alias speaks of the account's person, and protects all of it."""
     if aliases.is_empty() or quarantine.is_empty():
         return quarantine
@@ -235,7 +237,7 @@ def _aside(quarantine: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _told(members: pl.DataFrame) -> Iterator[Diagnostic]:
+def _report_combined_people(members: pl.DataFrame) -> Iterator[Diagnostic]:
     if members.height:
         people = members["canonical"].n_unique()
         said = (
@@ -243,30 +245,30 @@ def _told(members: pl.DataFrame) -> Iterator[Diagnostic]:
             if people == 1
             else f"{people:,} people have several sourcedIds in this roster; each of them is one account"
         )
-        yield info("several-sourced-ids", said, Span("users.csv"))
+        yield build_info("several-sourced-ids", said, Span("users.csv"))
 
 
-def _remarks(alike: pl.DataFrame, found: pl.DataFrame) -> Iterator[Diagnostic]:
-    several = found.filter(pl.col("canonical").is_null())
+def _warn_ambiguous_rows(alike: pl.DataFrame, same_persons: pl.DataFrame) -> Iterator[Diagnostic]:
+    several = same_persons.filter(pl.col("canonical").is_null())
     if several.height:
-        yield warning(
+        yield build_warning(
             "several-accounts",
             f"{several.height:,} rows share identifier and name with another row, and belong to different accounts; "
             "the accounts stay as they are",
-            Span("users.csv", _first(several)),
+            Span("users.csv", _find_first_line(several)),
             "accounts are put together by people only; nobody is removed meanwhile",
         )
-    others = alike.join(found, on="member", how="anti").filter(
+    others = alike.join(same_persons, on="member", how="anti").filter(
         pl.col("identifier").is_in(alike["identifier"].implode())
     )
     if others.height:
-        yield warning(
+        yield build_warning(
             "shared-identifier",
             f"{others.height:,} rows have the identifier of a row with another name; they stay different people",
-            Span("users.csv", _first(others)),
+            Span("users.csv", _find_first_line(others)),
             "if they mean one person, give the rows one name; if not, give each person an identifier of their own",
         )
 
 
-def _first(rows: pl.DataFrame) -> int:
+def _find_first_line(rows: pl.DataFrame) -> int:
     return int(rows["line"].sort()[0])

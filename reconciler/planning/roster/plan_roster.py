@@ -8,30 +8,36 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from reconciler.model.change import Action
-from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.plan import Counts, LimitUse
-from reconciler.planning.holds.gates import Finding
-from reconciler.planning.holds.holding import UNNAMED, Season, hold_for_season, hold_last_of_roles, hold_unnamed
-from reconciler.planning.holds.identity import hold_identities
-from reconciler.planning.holds.restrain import Restraint, population, restrain
-from reconciler.planning.live import Live, Unsettled, with_roles
-from reconciler.planning.roster.desired import Desired, without_lost_orgs
-from reconciler.planning.roster.matching import MATCHED_COLUMNS, account_value, match_users, without_conflicts
-from reconciler.planning.roster.merges import Entry, Merging, both_halves_or_none, with_merged
-from reconciler.planning.roster.persons import with_canonical
-from reconciler.planning.roster.removals import (
-    absent_enrollments,
-    absent_people,
-    absent_rows,
-    ended_classes,
-    no_sessions,
-    possibly_selected,
+from reconciler.model.plan import ActionCounts, LimitUse
+from reconciler.planning.holds.gates import GateFinding
+from reconciler.planning.holds.holding import (
+    LEAVES_BY_ABSENCE,
+    ActiveSeason,
+    hold_absent_in_delta,
+    hold_for_season,
+    hold_last_of_roles,
 )
-from reconciler.planning.roster.roster_diff import appearing_and_changed, in_report_order, leaving
-from reconciler.planning.roster.selection import Selection
-from reconciler.planning.roster.sign_ins import spare_sign_ins
-from reconciler.planning.roster.usernames import SettledUsernames, settle_usernames
+from reconciler.planning.holds.identity import hold_identities
+from reconciler.planning.holds.restrain import LimitRules, apply_limits, build_population
+from reconciler.planning.live import LiveRoster, OpenEnrollments, add_roles
+from reconciler.planning.roster.desired import DesiredRoster, drop_lost_orgs
+from reconciler.planning.roster.matching import MATCH_COLUMNS, exclude_conflicts, get_account_value, match_users
+from reconciler.planning.roster.merges import MergeEntry, MergePlan, add_merge_changes, hold_merge_halves_together
+from reconciler.planning.roster.persons import add_canonical_ids
+from reconciler.planning.roster.removals import (
+    find_absent_enrollments,
+    find_absent_people,
+    find_absent_rows,
+    find_ended_classes,
+    find_possibly_selected,
+    make_empty_sessions,
+)
+from reconciler.planning.roster.roster_diff import diff_rows, is_leaving, sort_for_report
+from reconciler.planning.roster.selection import RosterSelection
+from reconciler.planning.roster.sign_ins import preserve_sign_ins
+from reconciler.planning.roster.usernames import UsernameResult, settle_usernames
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +51,11 @@ class RosterRules:
     missing: str = "delete"
     protect: frozenset[str] = frozenset()
     reserved_usernames: frozenset[str] = frozenset()
-    restraint: Restraint = field(default_factory=Restraint)
+    limit_rules: LimitRules = field(default_factory=LimitRules)
     last_match_with: str | None = None
-    selection: Selection | None = None
-    season: Season | None = None
-    merges: tuple[Entry, ...] = ()
+    selection: RosterSelection | None = None
+    season: ActiveSeason | None = None
+    merges: tuple[MergeEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +67,24 @@ class RosterDecision:
     changes: Mapping[Kind, pl.DataFrame]
     refresh: Mapping[Kind, pl.DataFrame]
     limits: tuple[LimitUse, ...]
-    counts: Mapping[Kind, Counts]
-    aside: pl.DataFrame
+    counts: Mapping[Kind, ActionCounts]
+    quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
     causes: tuple[str, ...] = ()
-    matched_anew: bool = False
+    has_new_matches: bool = False
 
 
 def decide_roster(
-    desired: Desired,
-    live: Live,
-    unsettled: Unsettled,
+    desired: DesiredRoster,
+    live: LiveRoster,
+    open_enrollments: OpenEnrollments,
     rules: RosterRules,
     *,
-    whole: frozenset[Kind] = frozenset(ROSTER_KINDS),
-    waiting: bool = False,
-    findings: tuple[Finding, ...] = (),
+    full_kinds: frozenset[Kind] = frozenset(ROSTER_KINDS),
+    has_waiting_hold: bool = False,
+    findings: tuple[GateFinding, ...] = (),
     sessions: pl.DataFrame | None = None,
-    merging: Merging | None = None,
+    merge_plan: MergePlan | None = None,
 ) -> RosterDecision:
     """unsettled: what `unsettled_enrollments` left open; `live.enrollments` holds the live rows to it.
 
@@ -88,100 +94,106 @@ def decide_roster(
     academic sessions (SESSIONS_SCHEMA) of this roster and of the last good one; without, no class has ended. merging:
     what `rules.merges` mean, with which `desired` was made.
     """
-    merging = merging or Merging()
-    desired = without_lost_orgs(desired, live.orgs)
-    everybody = with_roles(live.users, live.roles)
-    users = merging.others(everybody)
-    desired = without_conflicts(desired, users, rules.match_with)
+    merge_plan = merge_plan or MergePlan()
+    desired = drop_lost_orgs(desired, live.orgs)
+    everybody = add_roles(live.users, live.roles)
+    users = merge_plan.exclude_merged(everybody)
+    desired = exclude_conflicts(desired, users, rules.match_with)
     matched = match_users(desired.frames[Kind.USER], users, rules.match_with, desired.people_in_file)
     rekeyed = matched.users.filter(pl.col("match") == Action.REKEY.value)
-    spared = spare_sign_ins(matched.users, users)
-    people = appearing_and_changed(Kind.USER, spared.users, users)
+    spared = preserve_sign_ins(matched.users, users)
+    people = diff_rows(Kind.USER, spared.users, users)
     named = pl.concat(
-        [_named_otherwise(desired, users, rules, rekeyed), possibly_selected(desired, live.enrollments, users)]
+        [
+            _find_renamed_accounts(desired, users, rules, rekeyed),
+            find_possibly_selected(desired, live.enrollments, users),
+        ]
     )
-    gone_people = absent_people(desired, users, live.roles, named, rules.missing, with_canonical(rules.protect, users))
-    today = rules.restraint.today or None
-    ended = ended_classes(live.classes, no_sessions() if sessions is None else sessions, today)
+    gone_people = find_absent_people(
+        desired, users, live.roles, named, rules.missing, add_canonical_ids(rules.protect, users)
+    )
+    today = rules.limit_rules.today or None
+    ended = find_ended_classes(live.classes, make_empty_sessions() if sessions is None else sessions, today)
     differences = {Kind.USER: people}
     gone = {Kind.USER: gone_people.changes}
     for kind in (Kind.ORG, Kind.CLASS):
-        differences[kind] = appearing_and_changed(
-            kind, _by_key(desired.frames[kind], live.frame(kind)), live.frame(kind)
+        differences[kind] = diff_rows(
+            kind, _match_by_key(desired.frames[kind], live.get_frame(kind)), live.get_frame(kind)
         )
-        gone[kind] = absent_rows(kind, desired, live.frame(kind), ended if kind is Kind.CLASS else None)
+        gone[kind] = find_absent_rows(kind, desired, live.get_frame(kind), ended if kind is Kind.CLASS else None)
     enrollments = _follow_rekeys(live.enrollments, rekeyed)
-    wanted, dangling = _with_parents(unsettled.desired, desired, live, matched.users)
-    differences[Kind.ENROLLMENT] = appearing_and_changed(Kind.ENROLLMENT, _by_key(wanted, enrollments), enrollments)
-    listed = frozenset(ROSTER_KINDS) if waiting else whole
-    gone = {kind: _evident(frame, kind in listed) for kind, frame in gone.items()}
-    gone[Kind.ENROLLMENT] = absent_enrollments(
+    wanted, dangling = _split_dangling_enrollments(open_enrollments.desired, desired, live, matched.users)
+    differences[Kind.ENROLLMENT] = diff_rows(Kind.ENROLLMENT, _match_by_key(wanted, enrollments), enrollments)
+    listed = frozenset(ROSTER_KINDS) if has_waiting_hold else full_kinds
+    gone = {kind: _filter_evident(frame, kind in listed) for kind, frame in gone.items()}
+    gone[Kind.ENROLLMENT] = find_absent_enrollments(
         desired,
         enrollments,
         gone[Kind.USER],
         gone[Kind.CLASS],
-        gone_people.kept,
-        _over_before(ended, desired, live),
+        gone_people.staying_ids,
+        _find_earlier_ended_classes(ended, desired, live),
         today,
     )
     changes = {
-        kind: pl.concat([_evident(gone[kind], kind in listed), differences[kind].changes]) for kind in ROSTER_KINDS
+        kind: pl.concat([_filter_evident(gone[kind], kind in listed), differences[kind].changes])
+        for kind in ROSTER_KINDS
     }
-    changes = dict(with_merged(changes, merging.pairs, everybody, live.enrollments))
-    changes, still = hold_unnamed(changes, whole)
+    changes = dict(add_merge_changes(changes, merge_plan.pairs, everybody, live.enrollments))
+    changes, still = hold_absent_in_delta(changes, full_kinds)
     changes, season = hold_for_season(changes, rules.season)
-    unidentified = desired.unidentified | _unknown_people(desired, users, rules)
+    unidentified = desired.unidentified | _find_unidentified_kinds(desired, users, rules)
     identities = hold_identities(changes, users, rules.match_with, rules.last_match_with)
-    restrained = restrain(
-        identities.changes, everybody, live, rules.restraint, unidentified=unidentified, findings=findings
+    restrained = apply_limits(
+        identities.changes, everybody, live, rules.limit_rules, unidentified=unidentified, findings=findings
     )
-    settled = _settled(restrained.changes, everybody, live, rules.reserved_usernames)
-    aside = pl.concat([desired.quarantine, dangling, settled.aside])
+    settled = _settle_usernames_and_merges(restrained.changes, everybody, live, rules.reserved_usernames)
+    aside = pl.concat([desired.quarantine, dangling, settled.quarantine])
     changed = settled.changes
-    final = {kind: in_report_order(frame) for kind, frame in changed.items() if frame.height}
+    final = {kind: sort_for_report(frame) for kind, frame in changed.items() if frame.height}
     refresh = {kind: each.refresh for kind, each in differences.items()}
-    refresh[Kind.ENROLLMENT] = _without_unfollowed(refresh[Kind.ENROLLMENT], enrollments, rekeyed, final)
+    refresh[Kind.ENROLLMENT] = _drop_unfollowed_refreshes(refresh[Kind.ENROLLMENT], enrollments, rekeyed, final)
     return RosterDecision(
         changes=final,
         refresh={kind: frame for kind, frame in refresh.items() if frame.height},
         limits=restrained.limits,
-        counts=_counts(final, everybody, live, aside),
-        aside=aside,
+        counts=_count_changes(final, everybody, live, aside),
+        quarantine=aside,
         causes=(*((season,) if season else ()), *still, *identities.causes, *restrained.causes),
-        matched_anew=identities.matched_anew,
+        has_new_matches=identities.has_new_matches,
         diagnostics=(
             *desired.diagnostics,
-            *merging.diagnostics,
+            *merge_plan.diagnostics,
             *matched.diagnostics,
             *spared.diagnostics,
             *gone_people.diagnostics,
             *identities.diagnostics,
             *restrained.diagnostics,
-            *_unidentified(unidentified, changes),
-            *_recycled(final.get(Kind.USER)),
+            *_warn_unidentified_rows(unidentified, changes),
+            *_warn_recycled_ids(final.get(Kind.USER)),
         ),
     )
 
 
-def _settled(
-    changes: Mapping[Kind, pl.DataFrame], users: pl.DataFrame, live: Live, reserved: frozenset[str]
-) -> SettledUsernames:
+def _settle_usernames_and_merges(
+    changes: Mapping[Kind, pl.DataFrame], users: pl.DataFrame, live: LiveRoster, reserved: frozenset[str]
+) -> UsernameResult:
     """Repeats until what one of the rules holds or refuses leaves nothing to another: each only adds to it."""
     aside: list[pl.DataFrame] = []
-    whole = both_halves_or_none(changes)
+    whole = hold_merge_halves_together(changes)
     while True:
         settled = settle_usernames(whole, users, reserved)
-        aside.append(settled.aside)
+        aside.append(settled.quarantine)
         changed = settled.changes
-        if settled.aside.height:
-            changed = hold_last_of_roles(changed, population(users, live).people)
-        again = both_halves_or_none(changed)
+        if settled.quarantine.height:
+            changed = hold_last_of_roles(changed, build_population(users, live).people)
+        again = hold_merge_halves_together(changed)
         if all(again[kind].equals(changed[kind]) for kind in (Kind.USER, Kind.ENROLLMENT)):
-            return SettledUsernames(again, pl.concat(aside))
+            return UsernameResult(again, pl.concat(aside))
         whole = again
 
 
-def _by_key(desired: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+def _match_by_key(desired: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     """Desired rows with `id`, `match` and `former_key`, found by sourcedId alone."""
     return (
         desired.join(live.select("sourced_id", "id", "tombstoned"), on="sourced_id", how="left", maintain_order="left")
@@ -210,8 +222,8 @@ def _follow_rekeys(enrollments: pl.DataFrame, rekeyed: pl.DataFrame) -> pl.DataF
     )
 
 
-def _with_parents(
-    wanted: pl.DataFrame, desired: Desired, live: Live, users: pl.DataFrame
+def _split_dangling_enrollments(
+    wanted: pl.DataFrame, desired: DesiredRoster, live: LiveRoster, users: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Enrollments whose person and class are there or will be; the others as rows set aside."""
     if not wanted.height:
@@ -241,20 +253,20 @@ def _with_parents(
     return whole, dangling
 
 
-def _evident(gone: pl.DataFrame, whole: bool) -> pl.DataFrame:
+def _filter_evident(gone: pl.DataFrame, is_full: bool) -> pl.DataFrame:
     """Absence from a file of changes means nothing; what it marks as to be deleted does."""
-    return gone if whole else gone.filter(~UNNAMED)
+    return gone if is_full else gone.filter(~LEAVES_BY_ABSENCE)
 
 
-def _over_before(ended: pl.Series, desired: Desired, live: Live) -> pl.Series:
+def _find_earlier_ended_classes(ended: pl.Series, desired: DesiredRoster, live: LiveRoster) -> pl.Series:
     """Classes that are over and went by an earlier run; what is left of their enrollments ended with them."""
     gone = live.classes.filter(pl.col("tombstoned") & pl.col("sourced_id").is_in(ended.implode()))["sourced_id"]
     return gone.filter(~gone.is_in(desired.frames[Kind.CLASS]["sourced_id"].implode()))
 
 
-def _counts(
-    changes: Mapping[Kind, pl.DataFrame], users: pl.DataFrame, live: Live, aside: pl.DataFrame
-) -> dict[Kind, Counts]:
+def _count_changes(
+    changes: Mapping[Kind, pl.DataFrame], users: pl.DataFrame, live: LiveRoster, quarantine: pl.DataFrame
+) -> dict[Kind, ActionCounts]:
     """unchanged: live rows that stay exactly as they are."""
     alive = {
         Kind.ORG: live.orgs.filter(~pl.col("tombstoned")).height,
@@ -273,40 +285,44 @@ def _counts(
             actions = {action: by_action[action.value] for action in Action if action.value in by_action}
             touched = sum(number for action, number in actions.items() if action.value not in newly_bound)
             held = int(frame["held"].sum())
-        counts[kind] = Counts(
+        counts[kind] = ActionCounts(
             actions,
             unchanged=alive[kind] - touched,
-            quarantined=aside.filter(pl.col("kind") == kind.value).height,
+            quarantined=quarantine.filter(pl.col("kind") == kind.value).height,
             held=held,
         )
     return counts
 
 
-def _strangers_aside(desired: Desired, users: pl.DataFrame) -> pl.DataFrame:
+def _list_quarantined_strangers(desired: DesiredRoster, users: pl.DataFrame) -> pl.DataFrame:
     """Rows of people set aside whose sourcedId no account has: each may be an account's under another sourcedId."""
     aside = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
     return aside.filter(~pl.col("key").is_in(users["sourced_id"].drop_nulls().implode()))
 
 
-def _unknown_people(desired: Desired, users: pl.DataFrame, rules: RosterRules) -> frozenset[Kind]:
+def _find_unidentified_kinds(desired: DesiredRoster, users: pl.DataFrame, rules: RosterRules) -> frozenset[Kind]:
     """Of a stranger set aside whose values cannot be read, nobody knows whose account it would have been."""
-    if rules.match_with not in MATCHED_COLUMNS or not users.height:
+    if rules.match_with not in MATCH_COLUMNS or not users.height:
         return frozenset()
     unread = pl.all_horizontal(pl.col("identifier", "email", "username").is_null())
-    return frozenset({Kind.USER}) if _strangers_aside(desired, users).filter(unread).height else frozenset()
+    return frozenset({Kind.USER}) if _list_quarantined_strangers(desired, users).filter(unread).height else frozenset()
 
 
-def _named_otherwise(desired: Desired, users: pl.DataFrame, rules: RosterRules, rekeyed: pl.DataFrame) -> pl.Series:
+def _find_renamed_accounts(
+    desired: DesiredRoster, users: pl.DataFrame, rules: RosterRules, rekeyed: pl.DataFrame
+) -> pl.Series:
     """Ids of accounts that this file has under another sourcedId: rekeyed, or by a row that was set aside."""
-    column = MATCHED_COLUMNS.get(rules.match_with)
+    column = MATCH_COLUMNS.get(rules.match_with)
     if column is None:
         return rekeyed["id"]
-    values = _strangers_aside(desired, users)["username" if column == "roster_username" else column].drop_nulls()
-    meant = users.filter(account_value(column).is_in(values.implode()).fill_null(False))["id"]
+    values = _list_quarantined_strangers(desired, users)[
+        "username" if column == "roster_username" else column
+    ].drop_nulls()
+    meant = users.filter(get_account_value(column).is_in(values.implode()).fill_null(False))["id"]
     return pl.concat([rekeyed["id"], meant])
 
 
-def _without_unfollowed(
+def _drop_unfollowed_refreshes(
     refresh: pl.DataFrame, enrollments: pl.DataFrame, rekeyed: pl.DataFrame, final: Mapping[Kind, pl.DataFrame]
 ) -> pl.DataFrame:
     """Enrollments of people whose rekey is held or refused keep the fingerprint of their old sourcedId."""
@@ -319,7 +335,7 @@ def _without_unfollowed(
     return refresh.filter(~pl.col("live_id").is_in(theirs.implode()))
 
 
-def _recycled(users: pl.DataFrame | None) -> tuple[Diagnostic, ...]:
+def _warn_recycled_ids(users: pl.DataFrame | None) -> tuple[Diagnostic, ...]:
     """A sourcedId that comes back with another name and another identifier may be somebody else's now."""
     if users is None:
         return ()
@@ -330,7 +346,7 @@ def _recycled(users: pl.DataFrame | None) -> tuple[Diagnostic, ...]:
     if not restored.height:
         return ()
     return (
-        warning(
+        build_warning(
             "recycled-sourced-id",
             f"{restored.height:,} people who return have another name and identifier than before",
             Span("users.csv", int(restored["line"].sort()[0])),
@@ -339,14 +355,14 @@ def _recycled(users: pl.DataFrame | None) -> tuple[Diagnostic, ...]:
     )
 
 
-def _unidentified(kinds: frozenset[Kind], changes: Mapping[Kind, pl.DataFrame]) -> tuple[Diagnostic, ...]:
+def _warn_unidentified_rows(kinds: frozenset[Kind], changes: Mapping[Kind, pl.DataFrame]) -> tuple[Diagnostic, ...]:
     found = []
     for kind in ROSTER_KINDS:
         if kind in kinds:
-            number = changes[kind].filter(leaving(kind)).height
+            number = changes[kind].filter(is_leaving(kind)).height
             effect = f"all {number:,} deletions of {kind.plural} are held" if number else "nothing had to be held"
             found.append(
-                warning(
+                build_warning(
                     "unidentified-row",
                     f"a row was set aside that may speak of any of the {kind.plural}; {effect}",
                     Span(f"{kind.plural}.csv"),

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Span, warning
+from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import Kind
-from reconciler.planning.roster.desired import ROLE_SEPARATOR, Desired, belonging_orgs
+from reconciler.planning.roster.desired import ROLE_SEPARATOR, DesiredRoster, find_belonging_orgs
 
 
 @dataclass(frozen=True, slots=True)
-class SiteLicence:
+class SeatLicense:
     """schools: sourcedIds, orgs below them included; None for all of the customer. roles: Role values; None for all.
     span: where the number of seats is written."""
 
@@ -24,14 +24,14 @@ class SiteLicence:
     span: Span | None
 
 
-def seat_warnings(desired: Desired, licences: Iterable[SiteLicence]) -> tuple[Diagnostic, ...]:
+def warn_exceeded_seats(desired: DesiredRoster, licenses: Iterable[SeatLicense]) -> tuple[Diagnostic, ...]:
     """A warning for each community that would have more members than seats. A launch without a seat is refused."""
     found = []
-    for licence in licences:
-        members = _members(desired, licence)
+    for licence in licenses:
+        members = _count_members(desired, licence)
         if members > licence.seats:
             found.append(
-                warning(
+                build_warning(
                     "seats-exceeded",
                     f"{licence.community} would have {members:,} members for {licence.seats:,} seats",
                     licence.span,
@@ -41,12 +41,12 @@ def seat_warnings(desired: Desired, licences: Iterable[SiteLicence]) -> tuple[Di
     return tuple(found)
 
 
-def _members(desired: Desired, licence: SiteLicence) -> int:
+def _count_members(desired: DesiredRoster, seat_license: SeatLicense) -> int:
     people = desired.frames[Kind.USER]
-    if licence.roles is not None:
-        people = people.filter(pl.col("role").is_in(licence.roles))
-    if licence.schools is not None:
-        orgs = [belonging_orgs(desired.frames[Kind.ORG], school) for school in licence.schools]
+    if seat_license.roles is not None:
+        people = people.filter(pl.col("role").is_in(seat_license.roles))
+    if seat_license.schools is not None:
+        orgs = [find_belonging_orgs(desired.frames[Kind.ORG], school) for school in seat_license.schools]
         inside = pl.concat(orgs).unique() if orgs else pl.Series([], dtype=pl.String)
         entries = people.select("sourced_id", pl.col("roles").str.split(ROLE_SEPARATOR).alias("entry")).explode("entry")
         theirs = entries.filter(pl.col("entry").str.extract(r"^(.*)=", 1).is_in(inside.implode()))

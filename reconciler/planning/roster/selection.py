@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.role import Role
 
@@ -20,7 +20,7 @@ NO_SPANS: Mapping[str, Span] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class RosterSelection:
     """None takes all. schools, classes: sourcedIds. grades: as the roster writes them; students only. roles: Role
     values of people's primary roles. spans: where a list (`schools`) or an entry of it (`schools.0`) is written."""
 
@@ -30,58 +30,62 @@ class Selection:
     classes: tuple[str, ...] | None = None
     spans: Mapping[str, Span] = field(default_factory=lambda: NO_SPANS, compare=False)
 
-    def span(self, key: str, place: int | None = None) -> Span | None:
+    def find_span(self, key: str, place: int | None = None) -> Span | None:
         return self.spans.get(f"{key}.{place}") or self.spans.get(key)
 
 
 @dataclass(frozen=True, slots=True)
-class Narrowed:
+class SelectionResult:
     """rows: by roster kind, what is inside. outside: by roster kind, sourcedIds of the file's rows that are not."""
 
     rows: Mapping[Kind, pl.DataFrame]
-    outside: Mapping[Kind, pl.Series]
+    unselected_ids: Mapping[Kind, pl.Series]
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def whole(rows: Mapping[Kind, pl.DataFrame]) -> Narrowed:
+def select_everything(rows: Mapping[Kind, pl.DataFrame]) -> SelectionResult:
     """Nothing is selected, so everything is inside."""
-    return Narrowed(rows, {kind: _no_keys() for kind in ROSTER_KINDS})
+    return SelectionResult(rows, {kind: _make_empty_keys() for kind in ROSTER_KINDS})
 
 
-def narrow(
-    selection: Selection,
+def apply_selection(
+    selection: RosterSelection,
     rows: Mapping[Kind, pl.DataFrame],
     roles: pl.DataFrame,
-    aside: Mapping[Kind, pl.Series],
+    quarantined_ids: Mapping[Kind, pl.Series],
     unplaced: pl.Series,
-) -> Narrowed:
+) -> SelectionResult:
     """rows: the customer's, users with `role` and `status_of_row`. roles: `user`, `org`. aside: sourcedIds of rows set
     aside, whose enrollments stay inside. unplaced: orgs of which nothing shows where they belong; they count as inside.
 
     Raises Refusal (`selection-matches-nobody`) where people are in the file and none of them is inside.
     """
     orgs, users, classes, enrollments = (rows[kind] for kind in ROSTER_KINDS)
-    schools = _with_those_below(orgs, selection.schools, unplaced) if selection.schools is not None else None
-    inside = _people(selection, users, roles, enrollments, schools)
+    schools = _add_orgs_below(orgs, selection.schools, unplaced) if selection.schools is not None else None
+    inside = _select_people(selection, users, roles, enrollments, schools)
     if schools is not None:
-        classes = _among(classes, "school", schools)
-        orgs = _among(orgs, "sourced_id", _with_those_above(orgs, _needed(schools, roles, inside)))
-    taught = aside[Kind.CLASS]
+        classes = _filter_by_keys(classes, "school", schools)
+        orgs = _filter_by_keys(orgs, "sourced_id", _add_orgs_above(orgs, _list_needed_orgs(schools, roles, inside)))
+    taught = quarantined_ids[Kind.CLASS]
     if selection.classes is not None:
         classes = classes.filter(pl.col("sourced_id").is_in(selection.classes))
         taught = taught.filter(taught.is_in(selection.classes))
-    enrollments = _among(enrollments, "class", _keys(classes["sourced_id"], taught))
-    enrollments = _among(enrollments, "user", _keys(inside["sourced_id"], aside[Kind.USER]))
+    enrollments = _filter_by_keys(enrollments, "class", _merge_keys(classes["sourced_id"], taught))
+    enrollments = _filter_by_keys(enrollments, "user", _merge_keys(inside["sourced_id"], quarantined_ids[Kind.USER]))
     selected = {Kind.ORG: orgs, Kind.USER: inside, Kind.CLASS: classes, Kind.ENROLLMENT: enrollments}
     outside = {
         kind: rows[kind].select("sourced_id").join(selected[kind], on="sourced_id", how="anti")["sourced_id"]
         for kind in ROSTER_KINDS
     }
-    return Narrowed(selected, outside, _unknown(selection, rows, aside))
+    return SelectionResult(selected, outside, _warn_unknown_ids(selection, rows, quarantined_ids))
 
 
-def _people(
-    selection: Selection, users: pl.DataFrame, roles: pl.DataFrame, enrollments: pl.DataFrame, schools: pl.Series | None
+def _select_people(
+    selection: RosterSelection,
+    users: pl.DataFrame,
+    roles: pl.DataFrame,
+    enrollments: pl.DataFrame,
+    schools: pl.Series | None,
 ) -> pl.DataFrame:
     """Who meets every criterion. Somebody with no grade at all is not lost over a value that is missing."""
     criteria: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {}
@@ -104,84 +108,86 @@ def _people(
     wanted = users.filter(pl.col("status_of_row") != "tobedeleted")
     if wanted.height and not inside.filter(pl.col("status_of_row") != "tobedeleted").height:
         alone = [key for key, meeting in criteria.items() if not meeting(wanted).height]
-        raise Refusal([_nobody(selection, key) for key in alone] or [_nobody_by_all(selection, list(criteria))])
+        raise Refusal(
+            [_report_nobody(selection, key) for key in alone] or [_report_nobody_by_all(selection, list(criteria))]
+        )
     return inside
 
 
-def _needed(schools: pl.Series, roles: pl.DataFrame, inside: pl.DataFrame) -> pl.Series:
+def _list_needed_orgs(schools: pl.Series, roles: pl.DataFrame, inside: pl.DataFrame) -> pl.Series:
     """Selected orgs, and those in which somebody inside has a role as well: a role needs its org."""
     theirs = roles.join(inside, left_on="user", right_on="sourced_id", how="semi")["org"]
-    return _keys(schools, theirs)
+    return _merge_keys(schools, theirs)
 
 
-def _with_those_below(orgs: pl.DataFrame, schools: tuple[str, ...], unplaced: pl.Series) -> pl.Series:
-    known = _keys(orgs["sourced_id"], unplaced)
-    found = _keys(known.filter(known.is_in(schools)), unplaced)
+def _add_orgs_below(orgs: pl.DataFrame, schools: tuple[str, ...], unplaced: pl.Series) -> pl.Series:
+    known = _merge_keys(orgs["sourced_id"], unplaced)
+    found = _merge_keys(known.filter(known.is_in(schools)), unplaced)
     level = found
     while level.len():
         below = orgs.filter(pl.col("parent").is_in(level.implode()))["sourced_id"]
         level = below.filter(~below.is_in(found.implode()))
-        found = _keys(found, level)
+        found = _merge_keys(found, level)
     return found
 
 
-def _with_those_above(orgs: pl.DataFrame, wanted: pl.Series) -> pl.Series:
+def _add_orgs_above(orgs: pl.DataFrame, wanted: pl.Series) -> pl.Series:
     """The customer's own org is above them all."""
-    found = _keys(wanted, orgs.filter(pl.col("parent").is_null())["sourced_id"])
+    found = _merge_keys(wanted, orgs.filter(pl.col("parent").is_null())["sourced_id"])
     level = found
     while level.len():
         above = orgs.filter(pl.col("sourced_id").is_in(level.implode()))["parent"].drop_nulls().unique()
         level = above.filter(~above.is_in(found.implode()))
-        found = _keys(found, level)
+        found = _merge_keys(found, level)
     return found
 
 
-def _among(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
+def _filter_by_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
     return frame.join(keys.alias(column).to_frame(), on=column, how="semi", maintain_order="left")
 
 
-def _keys(*series: pl.Series) -> pl.Series:
+def _merge_keys(*series: pl.Series) -> pl.Series:
     return pl.concat([each.alias("sourced_id") for each in series]).unique(maintain_order=True)
 
 
-def _no_keys() -> pl.Series:
+def _make_empty_keys() -> pl.Series:
     return pl.Series("sourced_id", [], dtype=pl.String)
 
 
-def _unknown(
-    selection: Selection, rows: Mapping[Kind, pl.DataFrame], aside: Mapping[Kind, pl.Series]
+def _warn_unknown_ids(
+    selection: RosterSelection, rows: Mapping[Kind, pl.DataFrame], quarantined_ids: Mapping[Kind, pl.Series]
 ) -> tuple[Diagnostic, ...]:
     """A warning for each school or class that is named and not in the file."""
     found = []
     for key, names, kind in (("schools", selection.schools, Kind.ORG), ("classes", selection.classes, Kind.CLASS)):
         wanted = pl.Series(names or (), dtype=pl.String)
-        known = _keys(rows[kind]["sourced_id"], aside[kind])
+        known = _merge_keys(rows[kind]["sourced_id"], quarantined_ids[kind])
         for place in (~wanted.is_in(known.implode())).arg_true().to_list():
             what = "an org" if kind is Kind.ORG else "a class"
             found.append(
-                warning(
+                build_warning(
                     "selected-row-missing",
                     f"rostering.select.{key} names {wanted[place]}, which is not {what} of this customer in the file",
-                    selection.span(key, place),
+                    selection.find_span(key, place),
                     f"write its sourcedId as {kind.plural}.csv has it, or take it out of select",
                 )
             )
     return tuple(found)
 
 
-def _nobody(selection: Selection, key: str) -> Diagnostic:
-    return error(
+def _report_nobody(selection: RosterSelection, key: str) -> Diagnostic:
+    return build_error(
         "selection-matches-nobody",
         f"rostering.select.{key} matches nobody in the file",
-        selection.span(key),
+        selection.find_span(key),
         "a selection without people would take everybody away: correct it, or fetch the roster again",
     )
 
 
-def _nobody_by_all(selection: Selection, keys: list[str]) -> Diagnostic:
-    return error(
+def _report_nobody_by_all(selection: RosterSelection, keys: list[str]) -> Diagnostic:
+    return build_error(
         "selection-matches-nobody",
         f"nobody in the file matches all of rostering.select ({', '.join(keys)}) together",
-        selection.span(keys[0]),
+        selection.find_span(keys[0]),
         "somebody has to meet every one of these lists: correct them, or fetch the roster again",
     )

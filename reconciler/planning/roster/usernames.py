@@ -16,43 +16,43 @@ from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
 
 #: The holder of a username that an administrator of the configuration is about to get.
-NOBODY_YET = -1
+NO_HOLDER_YET = -1
 
 
 @dataclass(frozen=True, slots=True)
-class SettledUsernames:
+class UsernameResult:
     changes: Mapping[Kind, pl.DataFrame]
-    aside: pl.DataFrame
+    quarantine: pl.DataFrame
 
 
 def settle_usernames(
     changes: Mapping[Kind, pl.DataFrame], live: pl.DataFrame, reserved: frozenset[str] = frozenset()
-) -> SettledUsernames:
+) -> UsernameResult:
     """live: users, tombstones included. reserved: usernames, lower case, that the configuration gives away. Repeats
     until nobody clashes: who gives way keeps the name they had."""
     settled = dict(changes)
     aside = [pl.DataFrame(schema=QUARANTINE_SCHEMA)]
     while True:
-        clashes = _clashes(settled[Kind.USER], live, reserved)
+        clashes = _find_clashes(settled[Kind.USER], live, reserved)
         if not clashes.height:
-            return SettledUsernames(settled, pl.concat(aside))
+            return UsernameResult(settled, pl.concat(aside))
         held_ids = settled[Kind.USER].filter("held")["live_id"].drop_nulls()
         waits = pl.col("holder").is_in(held_ids.implode())
         refused = clashes.filter(~waits)
         # Somebody with two holders, one held and one not, is refused: the held one is not all that stands in the way.
         waiting = clashes.filter(waits).join(refused, on="key", how="anti")
-        settled[Kind.USER] = _settle(settled[Kind.USER], pl.col("key"), waiting, refused, _is_taking())
-        settled[Kind.ENROLLMENT] = _settle(
+        settled[Kind.USER] = _hold_or_drop_rows(settled[Kind.USER], pl.col("key"), waiting, refused, _is_taking())
+        settled[Kind.ENROLLMENT] = _hold_or_drop_rows(
             settled[Kind.ENROLLMENT],
             pl.col("user"),
-            waiting.filter(_binds()),
-            refused.filter(_binds()),
+            waiting.filter(_is_binding()),
+            refused.filter(_is_binding()),
             _is_taking(),
         )
-        aside.append(_aside(refused))
+        aside.append(_build_quarantine_rows(refused))
 
 
-def _clashes(users: pl.DataFrame, live: pl.DataFrame, reserved: frozenset[str]) -> pl.DataFrame:
+def _find_clashes(users: pl.DataFrame, live: pl.DataFrame, reserved: frozenset[str]) -> pl.DataFrame:
     """Unheld rows that take a username which, after this plan, `holder` still has."""
     renamed = pl.col("username").ne_missing(pl.col("before_username"))
     arriving = pl.col("action").is_in([Action.CREATE.value, Action.RESTORE.value])
@@ -67,7 +67,7 @@ def _clashes(users: pl.DataFrame, live: pl.DataFrame, reserved: frozenset[str]) 
     )
     staying = holders.filter(~pl.col("holder").is_in(giving_up.implode()))
     promised = pl.DataFrame(
-        {"holder": [NOBODY_YET] * len(reserved), "folded": sorted(reserved)},
+        {"holder": [NO_HOLDER_YET] * len(reserved), "folded": sorted(reserved)},
         schema={"holder": pl.Int64, "folded": pl.String},
     ).join(holders, on="folded", how="anti")
     return takers.join(pl.concat([staying, promised]), on="folded", how="inner").filter(
@@ -75,7 +75,7 @@ def _clashes(users: pl.DataFrame, live: pl.DataFrame, reserved: frozenset[str]) 
     )
 
 
-def _settle(
+def _hold_or_drop_rows(
     frame: pl.DataFrame, key: pl.Expr, waiting: pl.DataFrame, refused: pl.DataFrame, taking: pl.Expr
 ) -> pl.DataFrame:
     def of(clashes: pl.DataFrame) -> pl.Expr:
@@ -84,7 +84,7 @@ def _settle(
     return frame.with_columns((pl.col("held") | of(waiting)).alias("held")).filter(~of(refused))
 
 
-def _binds() -> pl.Expr:
+def _is_binding() -> pl.Expr:
     """Rows whose sourcedId is nobody's before: without them, an enrollment that names it has nobody to belong to."""
     bound = [Action.UPDATE.value, Action.SUSPEND.value, Action.RESUME.value]
     return ~pl.col("action").is_in(bound)
@@ -94,7 +94,7 @@ def _is_taking() -> pl.Expr:
     return pl.col("action") != Action.DELETE.value
 
 
-def _aside(refused: pl.DataFrame) -> pl.DataFrame:
+def _build_quarantine_rows(refused: pl.DataFrame) -> pl.DataFrame:
     return refused.unique("key", keep="first", maintain_order=True).select(
         pl.lit(Kind.USER.value).alias("kind"),
         "key",

@@ -8,30 +8,30 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.live import Live
-from reconciler.planning.roster.desired import Desired, desire
-from reconciler.planning.roster.merges import Merging, settle_merges
-from reconciler.planning.roster.persons import one_row_each
+from reconciler.planning.live import LiveRoster
+from reconciler.planning.roster.desired import DesiredRoster, build_desired_roster
+from reconciler.planning.roster.merges import MergePlan, settle_merges
+from reconciler.planning.roster.persons import combine_person_rows
 from reconciler.planning.roster.plan_roster import RosterRules
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredPeople:
     """desired: with one row for each person. merging: which accounts are put together. diagnostics: of rows."""
 
-    desired: Desired
-    merging: Merging
+    desired: DesiredRoster
+    merge_plan: MergePlan
     diagnostics: tuple[Diagnostic, ...]
 
 
-def wanted_people(
+def build_desired_people(
     snapshot: Snapshot,
-    live: Live,
+    live: LiveRoster,
     rules: RosterRules,
     client_partner_id: str,
     suffix: str | None = None,
     known_orgs: pl.Series | None = None,
-) -> Wanted:
+) -> DesiredPeople:
     """live: of the customer, tombstones included. known_orgs: sourcedIds of its orgs. Raises Refusal as `desire`.
 
     Only the whole roster tells whether it wants somebody of a merge; of whom it wants nobody, the rows are looked at
@@ -39,11 +39,11 @@ def wanted_people(
     """
     merging = settle_merges(rules.merges, snapshot, live, rules.protect)
     while True:
-        others = merging.others(live.users)
+        others = merging.exclude_merged(live.users)
         merged = merging.aliases if merging.aliases.height else None
-        persons = one_row_each(snapshot, others, rules.match_with, client_partner_id, known_orgs, merged)
-        desired = desire(persons.snapshot, client_partner_id, suffix, known_orgs, rules.selection)
-        settled = merging.wanted_by(desired)
+        persons = combine_person_rows(snapshot, others, rules.match_with, client_partner_id, known_orgs, merged)
+        desired = build_desired_roster(persons.snapshot, client_partner_id, suffix, known_orgs, rules.selection)
+        settled = merging.restrict_to_desired(desired)
         if settled is merging:
-            return Wanted(desired, merging, persons.diagnostics)
+            return DesiredPeople(desired, merging, persons.diagnostics)
         merging = settled

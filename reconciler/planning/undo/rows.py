@@ -10,14 +10,19 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.model.roster import FIELDS, AccountStatus, field_names
-from reconciler.planning.roster.roster_diff import change_schema, fingerprint, in_report_order, label
+from reconciler.model.roster import ROSTER_FIELDS, AccountStatus, list_field_names
+from reconciler.planning.roster.roster_diff import (
+    build_change_schema,
+    build_label,
+    compute_fingerprint,
+    sort_for_report,
+)
 
 #: What is not live any more afterwards.
-ENDING = (Action.DELETE.value, Action.CONCLUDE.value)
+ENDING_ACTIONS = (Action.DELETE.value, Action.CONCLUDE.value)
 
 
-class Spared(StrEnum):
+class SpareReason(StrEnum):
     """Why a row that the run touched is left alone."""
 
     CHANGED_SINCE = "changed-since"
@@ -29,11 +34,11 @@ class Spared(StrEnum):
     NO_LONGER_KEPT = "no-longer-kept"
 
 
-def ends() -> pl.Expr:
-    return pl.col("action").is_in(ENDING)
+def is_ending() -> pl.Expr:
+    return pl.col("action").is_in(ENDING_ACTIONS)
 
 
-def with_live(
+def add_live_state(
     kind: Kind, touched: pl.DataFrame, live: pl.DataFrame, references: Mapping[str, pl.DataFrame]
 ) -> pl.DataFrame:
     """What was (fields by name, `was_*` beside), what is now (`before_*`, `now_*`), references as sourcedIds."""
@@ -47,7 +52,7 @@ def with_live(
             "concluded_at": "was_concluded_at",
         }
     )
-    for field in FIELDS[kind]:
+    for field in ROSTER_FIELDS[kind]:
         if field.boolean and field.name in was.columns:
             was = was.with_columns(pl.col(field.name).cast(pl.Boolean))
         if field.reference is not None:
@@ -69,18 +74,18 @@ def with_live(
         pl.col("tombstoned").alias("now_tombstoned"),
         *([pl.col("managed_by").alias("now_manager")] if kind is Kind.USER else []),
         *(["account_id", "class_id"] if kind is Kind.ENROLLMENT else []),
-        *[pl.col(name).alias(f"before_{name}") for name in field_names(kind)],
+        *[pl.col(name).alias(f"before_{name}") for name in list_field_names(kind)],
     )
     return was.join(now, on="id", how="left", maintain_order="left")
 
 
-def with_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+def add_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
     """With `action` (null: nothing to do), `key`, `former_key` and `why` (null: not spared). Of accounts only those
     that a roster knows or knew: administrators follow their documents."""
     was_live = ~pl.col("made") & pl.col("was_tombstoned_at").is_null()
     now_live = pl.col("there") & ~pl.col("now_tombstoned").fill_null(True)
     rostered = pl.col("was_key").is_not_null() | pl.col("now_key").is_not_null()
-    equal = was_live & now_live & _as_it_was(kind)
+    equal = was_live & now_live & _is_as_before(kind)
     action = (
         pl.when(now_live & ~was_live)
         .then(
@@ -91,12 +96,12 @@ def with_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         .when(was_live & ~now_live)
         .then(pl.lit(Action.RESTORE.value))
         .when(was_live & now_live & ~equal)
-        .then(_staying(kind))
+        .then(_choose_staying_action(kind))
     )
     standing = ~pl.col("taken_back")
     rows = rows.with_columns(pl.when(standing).then(action).alias("action")).filter(rostered)
     key = pl.col("was_key")
-    key = pl.when(ends() | key.is_null()).then("now_key").otherwise(key)
+    key = pl.when(is_ending() | key.is_null()).then("now_key").otherwise(key)
     rows = rows.with_columns(key.alias("key")).with_columns(
         pl.when(pl.col("now_key").is_not_null() & (pl.col("now_key") != pl.col("key")))
         .then("now_key")
@@ -107,23 +112,23 @@ def with_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("action").is_null())
         .then(None)
         .when(~pl.col("there"))
-        .then(pl.lit(Spared.NO_LONGER_KEPT.value))
+        .then(pl.lit(SpareReason.NO_LONGER_KEPT.value))
         .when(pl.col("later").is_not_null() | pl.col("seen").is_null())
-        .then(pl.lit(Spared.CHANGED_SINCE.value))
+        .then(pl.lit(SpareReason.CHANGED_SINCE.value))
     )
     return rows.with_columns(why.alias("why"))
 
 
-def _as_it_was(kind: Kind) -> pl.Expr:
+def _is_as_before(kind: Kind) -> pl.Expr:
     """A person's other sourcedId is no change of their enrollments."""
-    names = [name for name in field_names(kind) if not (kind is Kind.ENROLLMENT and name == "user")]
+    names = [name for name in list_field_names(kind) if not (kind is Kind.ENROLLMENT and name == "user")]
     same = [pl.col(name).eq_missing(pl.col(f"before_{name}")) for name in names]
     if kind is Kind.ENROLLMENT:
         same.append(pl.col("was_user_id").eq_missing(pl.col("account_id")))
     return pl.all_horizontal(pl.col("was_key").eq_missing(pl.col("now_key")), *same)
 
 
-def _staying(kind: Kind) -> pl.Expr:
+def _choose_staying_action(kind: Kind) -> pl.Expr:
     if kind is not Kind.USER:
         return pl.lit(Action.UPDATE.value)
     was, now = pl.col("was_key"), pl.col("now_key")
@@ -141,12 +146,12 @@ def _staying(kind: Kind) -> pl.Expr:
     )
 
 
-def shaped(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+def shape_changes(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
     """Exactly the columns of a change frame, in the order of reports."""
-    schema = change_schema(kind)
-    ending = ends()
+    schema = build_change_schema(kind)
+    ending = is_ending()
     # What goes keeps its values, and an account that is no longer the roster's its key until it is unbound.
-    fields = [pl.when(ending).then(f"before_{name}").otherwise(name).alias(name) for name in field_names(kind)]
+    fields = [pl.when(ending).then(f"before_{name}").otherwise(name).alias(name) for name in list_field_names(kind)]
     zero = pl.lit(0, dtype=pl.Int64)
     made = rows.with_columns(
         *fields,
@@ -156,19 +161,21 @@ def shaped(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         pl.when(~ending).then("origin_file").alias("file"),
         pl.when(~ending).then("origin_line").alias("line"),
         pl.lit(False).alias("held"),
-        *(_manager() if kind is Kind.USER else []),
-    ).with_columns(label(kind), fingerprint(kind))
-    made = made.with_columns(pl.when(ending | _unbound(kind)).then(zero).otherwise("fingerprint").alias("fingerprint"))
+        *(_restore_manager() if kind is Kind.USER else []),
+    ).with_columns(build_label(kind), compute_fingerprint(kind))
+    made = made.with_columns(
+        pl.when(ending | _is_unbound(kind)).then(zero).otherwise("fingerprint").alias("fingerprint")
+    )
     missing = [pl.lit(None, dtype=type_).alias(name) for name, type_ in schema.items() if name not in made.columns]
-    return in_report_order(
+    return sort_for_report(
         made.with_columns(missing).select(pl.col(name).cast(type_) for name, type_ in schema.items())
     )
 
 
-def _unbound(kind: Kind) -> pl.Expr:
+def _is_unbound(kind: Kind) -> pl.Expr:
     return pl.col("was_key").is_null() if kind is Kind.USER else pl.lit(False)
 
 
-def _manager() -> list[pl.Expr]:
+def _restore_manager() -> list[pl.Expr]:
     """An account that the roster lets go of is again whose it was."""
-    return [pl.when(ends() | pl.col("bound")).then("now_manager").otherwise("was_manager").alias("manager")]
+    return [pl.when(is_ending() | pl.col("bound")).then("now_manager").otherwise("was_manager").alias("manager")]

@@ -13,16 +13,16 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.plan import Counts
-from reconciler.planning.live import Live
-from reconciler.planning.undo.rows import Spared, ends, shaped, with_actions, with_live
+from reconciler.model.plan import ActionCounts
+from reconciler.planning.live import LiveRoster
+from reconciler.planning.undo.rows import SpareReason, add_actions, add_live_state, is_ending, shape_changes
 
 # Who of those that come back as they were would take what somebody else has by now: a sourcedId, or a username.
 
 ALIAS_SEPARATOR = "\n"
 
 
-def without_taken(rows: pl.DataFrame, users: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def split_taken_people(rows: pl.DataFrame, users: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """rows: people with `id`, `action`, `key` and fields as they are to be. users: all accounts as they are now.
 
     Returns the rows that may go on, and those that may not. Who may not keeps what they have, so it is asked until
@@ -30,8 +30,8 @@ def without_taken(rows: pl.DataFrame, users: pl.DataFrame) -> tuple[pl.DataFrame
     """
     going, taken = rows, [rows.clear()]
     while True:
-        going = _without_others_aliases(going, users)
-        clashing = pl.concat([_clashes(going, users, "key"), _clashes(going, users, "username")]).unique()
+        going = _drop_others_aliases(going, users)
+        clashing = pl.concat([_find_clashes(going, users, "key"), _find_clashes(going, users, "username")]).unique()
         if not clashing.len():
             return going, pl.concat(taken)
         lost = pl.col("id").is_in(clashing.implode())
@@ -39,34 +39,34 @@ def without_taken(rows: pl.DataFrame, users: pl.DataFrame) -> tuple[pl.DataFrame
         going = going.filter(~lost)
 
 
-def _clashes(rows: pl.DataFrame, users: pl.DataFrame, what: str) -> pl.Series:
+def _find_clashes(rows: pl.DataFrame, users: pl.DataFrame, what: str) -> pl.Series:
     """Ids of rows that take what another account has afterwards and they do not have now."""
-    claims = pl.concat([_claims_of_rows(rows, what), _claims_of_others(rows, users, what)])
+    claims = pl.concat([_list_claims_of_rows(rows, what), _list_claims_of_others(rows, users, what)])
     twice = claims.filter(pl.col("claim").is_duplicated())["claim"].unique()
-    now = _claims_of_others(rows.clear(), users, what)
-    taking = _claims_of_rows(rows.filter(~ends()), what).filter(pl.col("claim").is_in(twice.implode()))
+    now = _list_claims_of_others(rows.clear(), users, what)
+    taking = _list_claims_of_rows(rows.filter(~is_ending()), what).filter(pl.col("claim").is_in(twice.implode()))
     return taking.join(now, on=["id", "claim"], how="anti")["id"]
 
 
-def _claims_of_rows(rows: pl.DataFrame, what: str) -> pl.DataFrame:
+def _list_claims_of_rows(rows: pl.DataFrame, what: str) -> pl.DataFrame:
     """A deleted account keeps its sourcedId, not its username; one that is unbound keeps none."""
     if what == "username":
-        mine = rows.filter(~ends()).select("id", pl.col("username").str.to_lowercase().alias("claim"))
+        mine = rows.filter(~is_ending()).select("id", pl.col("username").str.to_lowercase().alias("claim"))
     else:
-        mine = rows.filter(ends() | pl.col("bound")).select("id", pl.col("key").alias("claim"))
+        mine = rows.filter(is_ending() | pl.col("bound")).select("id", pl.col("key").alias("claim"))
     return mine.drop_nulls("claim")
 
 
-def _claims_of_others(rows: pl.DataFrame, users: pl.DataFrame, what: str) -> pl.DataFrame:
+def _list_claims_of_others(rows: pl.DataFrame, users: pl.DataFrame, what: str) -> pl.DataFrame:
     others = users.join(rows.select("id"), on="id", how="anti")
     if what == "username":
         alive = others.filter(~pl.col("tombstoned"))
         return alive.select("id", pl.col("username").str.to_lowercase().alias("claim")).drop_nulls("claim")
     main = others.select("id", pl.col("sourced_id").alias("claim")).drop_nulls("claim")
-    return pl.concat([main, _aliases(others)])
+    return pl.concat([main, _list_aliases(others)])
 
 
-def _aliases(accounts: pl.DataFrame) -> pl.DataFrame:
+def _list_aliases(accounts: pl.DataFrame) -> pl.DataFrame:
     if "aliases" not in accounts.columns:
         return pl.DataFrame(schema={"id": pl.Int64, "claim": pl.String})
     return (
@@ -76,18 +76,18 @@ def _aliases(accounts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _without_others_aliases(rows: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+def _drop_others_aliases(rows: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     if "aliases" not in rows.columns:
         return rows
-    wanted = _aliases(rows.filter(~ends()))
+    wanted = _list_aliases(rows.filter(~is_ending()))
     if not wanted.height:
         return rows
-    claims = pl.concat([_claims_of_rows(rows, "key"), _claims_of_others(rows, users, "key")])
+    claims = pl.concat([_list_claims_of_rows(rows, "key"), _list_claims_of_others(rows, users, "key")])
     free = wanted.join(claims.select("claim"), on="claim", how="anti")
     kept = free.sort("id", "claim").group_by("id").agg(pl.col("claim").str.join(ALIAS_SEPARATOR).alias("kept"))
     return (
         rows.join(kept, on="id", how="left", maintain_order="left")
-        .with_columns(pl.when(ends()).then("aliases").otherwise("kept").alias("aliases"))
+        .with_columns(pl.when(is_ending()).then("aliases").otherwise("kept").alias("aliases"))
         .drop("kept")
     )
 
@@ -95,7 +95,7 @@ def _without_others_aliases(rows: pl.DataFrame, users: pl.DataFrame) -> pl.DataF
 # Accounts that a run put together, or took apart: an undo does it to both or to neither.
 
 
-def halves_of(touched: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+def find_merge_halves(touched: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     """`id` of every account that went into another in the run, or came back out of it, and `other`, that one's id.
     touched: people, `store.before_images.TOUCHED_COLUMNS`. users: all accounts as they are now."""
     none = pl.DataFrame(schema={"id": pl.Int64, "other": pl.Int64})
@@ -109,7 +109,7 @@ def halves_of(touched: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     return turned.select("id", pl.coalesce("now", "was").alias("other"))
 
 
-def torn(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
+def is_torn_apart(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
     """People among `rows` whose other half is not: with several accounts in one, whoever is tied to them."""
     lost = halves["id"].clear()
     while True:
@@ -120,7 +120,7 @@ def torn(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
         lost = pl.concat([lost, alone["id"], alone["other"].alias("id")])
 
 
-def between_halves(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
+def is_between_halves(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
     """Enrollments that would change hands between two accounts of which `rows` has none."""
     left = halves.filter(~pl.col("id").is_in(rows["id"].implode()))
     ids = pl.concat([left["id"], left["other"].alias("id")]).implode()
@@ -131,44 +131,46 @@ def between_halves(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
     )
 
 
-def with_other_half(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.DataFrame:
+def add_other_half(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.DataFrame:
     """`rows` with `into`: the sourcedId of the account that each goes into or comes out of."""
     names = halves.join(rows.select(pl.col("id").alias("other"), pl.col("key").alias("into")), on="other", how="inner")
     return rows.join(names.select("id", "into"), on="id", how="left", maintain_order="left")
 
 
 #: file, line: where the row comes from, null where that is not known
-SPARED = pl.Schema(
+SPARED_SCHEMA = pl.Schema(
     {"kind": pl.String, "key": pl.String, "why": pl.String, "run": pl.Int64, "file": pl.String, "line": pl.Int64}
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
+class UndoResult:
     """changes: change frames by kind, in the order of reports, unheld; only kinds that change. spared: rows left alone
     (SPARED), by kind and key; run: the later one that touched it, null for another hand or where none did. known: of
     how many rows, by kind, it is known what they were."""
 
     changes: Mapping[Kind, pl.DataFrame]
-    spared: pl.DataFrame
-    known: Mapping[Kind, int]
+    spared_rows: pl.DataFrame
+    known_counts: Mapping[Kind, int]
 
-    def ending(self, kind: Kind) -> pl.Series:
+    def list_ending_ids(self, kind: Kind) -> pl.Series:
         """Ids of what is not live any more afterwards."""
         if kind not in self.changes:
             return pl.Series("live_id", [], dtype=pl.Int64)
-        return self.changes[kind].filter(ends())["live_id"]
+        return self.changes[kind].filter(is_ending())["live_id"]
 
 
 @dataclass(frozen=True, slots=True)
-class Uses:
+class EnrollmentUses:
     """How many live enrollments accounts and classes have: `id`, `enrollments`."""
 
     people: pl.DataFrame
     classes: pl.DataFrame
 
 
-def undo_roster(touched: Mapping[Kind, pl.DataFrame], live: Live, erased: pl.Series, uses: Uses) -> Undone:
+def undo_roster(
+    touched: Mapping[Kind, pl.DataFrame], live: LiveRoster, erased: pl.Series, uses: EnrollmentUses
+) -> UndoResult:
     """touched: by kind, `store.before_images.TOUCHED_COLUMNS`. live: users with `roles`; enrollments: those touched,
     with `account_id` and `class_id`. erased: sourcedIds of people who must not come back. uses: of what the run made.
     """
@@ -176,53 +178,55 @@ def undo_roster(touched: Mapping[Kind, pl.DataFrame], live: Live, erased: pl.Ser
     known: dict[Kind, int] = {}
 
     def decided(kind: Kind, references: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        rows = with_actions(kind, with_live(kind, touched[kind], live.frame(kind), references))
+        rows = add_actions(kind, add_live_state(kind, touched[kind], live.get_frame(kind), references))
         known[kind] = rows.height
-        spared.append(_listed(kind, rows.filter(pl.col("why").is_not_null())))
+        spared.append(_build_spared_rows(kind, rows.filter(pl.col("why").is_not_null())))
         return rows.filter(pl.col("why").is_null() & pl.col("action").is_not_null())
 
-    def spare(kind: Kind, rows: pl.DataFrame, condition: pl.Expr, why: Spared) -> pl.DataFrame:
+    def spare(kind: Kind, rows: pl.DataFrame, condition: pl.Expr, why: SpareReason) -> pl.DataFrame:
         left = condition.fill_null(False)
-        spared.append(_listed(kind, rows.filter(left).with_columns(pl.lit(why.value).alias("why"))))
+        spared.append(_build_spared_rows(kind, rows.filter(left).with_columns(pl.lit(why.value).alias("why"))))
         return rows.filter(~left)
 
-    orgs = decided(Kind.ORG, {"parent": _names(live.orgs)})
+    orgs = decided(Kind.ORG, {"parent": _select_names(live.orgs)})
     users = decided(Kind.USER, {})
-    users = spare(Kind.USER, users, ~ends() & pl.col("key").is_in(erased.implode()), Spared.ERASED)
-    users, taken = without_taken(users, live.users)
-    spared.append(_listed(Kind.USER, taken.with_columns(pl.lit(Spared.TAKEN_SINCE.value).alias("why"))))
-    halves = halves_of(touched[Kind.USER], live.users)
-    users = spare(Kind.USER, users, torn(users, halves), Spared.OTHER_HALF)
-    classes = decided(Kind.CLASS, {"school": _names(live.orgs)})
-    there = _afterwards(orgs, live.orgs)["sourced_id"]
+    users = spare(Kind.USER, users, ~is_ending() & pl.col("key").is_in(erased.implode()), SpareReason.ERASED)
+    users, taken = split_taken_people(users, live.users)
+    spared.append(_build_spared_rows(Kind.USER, taken.with_columns(pl.lit(SpareReason.TAKEN_SINCE.value).alias("why"))))
+    halves = find_merge_halves(touched[Kind.USER], live.users)
+    users = spare(Kind.USER, users, is_torn_apart(users, halves), SpareReason.OTHER_HALF)
+    classes = decided(Kind.CLASS, {"school": _select_names(live.orgs)})
+    there = _list_live_after_undo(orgs, live.orgs)["sourced_id"]
     classes = spare(
         Kind.CLASS,
         classes,
-        ~ends() & pl.col("school").is_not_null() & ~pl.col("school").is_in(there.implode()),
-        Spared.REFERENCE_GONE,
+        ~is_ending() & pl.col("school").is_not_null() & ~pl.col("school").is_in(there.implode()),
+        SpareReason.REFERENCE_GONE,
     )
-    people = _afterwards(users, live.users).join(users.filter(~ends() & ~pl.col("bound")), on="id", how="anti")
-    names = pl.concat([people, _names(live.users).join(people, on="id", how="anti")])
-    enrollments = decided(Kind.ENROLLMENT, {"class": _names(live.classes), "user": names})
-    rooms = _afterwards(classes, live.classes)
+    people = _list_live_after_undo(users, live.users).join(
+        users.filter(~is_ending() & ~pl.col("bound")), on="id", how="anti"
+    )
+    names = pl.concat([people, _select_names(live.users).join(people, on="id", how="anti")])
+    enrollments = decided(Kind.ENROLLMENT, {"class": _select_names(live.classes), "user": names})
+    rooms = _list_live_after_undo(classes, live.classes)
     enrollments = spare(
         Kind.ENROLLMENT,
         enrollments,
-        ~ends()
+        ~is_ending()
         & ~(
             pl.col("user").is_in(people["sourced_id"].implode()).fill_null(False)
             & pl.col("class").is_in(rooms["sourced_id"].implode()).fill_null(False)
         ),
-        Spared.REFERENCE_GONE,
+        SpareReason.REFERENCE_GONE,
     )
-    users = spare(Kind.USER, users, _still_used(uses.people, enrollments, "account_id"), Spared.STILL_USED)
-    users = spare(Kind.USER, users, torn(users, halves), Spared.OTHER_HALF)
-    enrollments = spare(Kind.ENROLLMENT, enrollments, between_halves(users, halves), Spared.OTHER_HALF)
-    users = with_other_half(users, halves)
-    classes = spare(Kind.CLASS, classes, _still_used(uses.classes, enrollments, "class_id"), Spared.STILL_USED)
+    users = spare(Kind.USER, users, _is_still_used(uses.people, enrollments, "account_id"), SpareReason.STILL_USED)
+    users = spare(Kind.USER, users, is_torn_apart(users, halves), SpareReason.OTHER_HALF)
+    enrollments = spare(Kind.ENROLLMENT, enrollments, is_between_halves(users, halves), SpareReason.OTHER_HALF)
+    users = add_other_half(users, halves)
+    classes = spare(Kind.CLASS, classes, _is_still_used(uses.classes, enrollments, "class_id"), SpareReason.STILL_USED)
     frames = {Kind.ORG: orgs, Kind.USER: users, Kind.CLASS: classes, Kind.ENROLLMENT: enrollments}
-    return Undone(
-        {kind: shaped(kind, rows) for kind, rows in frames.items() if rows.height},
+    return UndoResult(
+        {kind: shape_changes(kind, rows) for kind, rows in frames.items() if rows.height},
         pl.concat(spared).sort(pl.col("kind").replace_strict(_KIND_ORDER, return_dtype=pl.Int8), "key"),
         known,
     )
@@ -231,31 +235,31 @@ def undo_roster(touched: Mapping[Kind, pl.DataFrame], live: Live, erased: pl.Ser
 _KIND_ORDER = {kind.value: place for place, kind in enumerate(Kind)}
 
 
-def _names(live: pl.DataFrame) -> pl.DataFrame:
+def _select_names(live: pl.DataFrame) -> pl.DataFrame:
     return live.select("id", "sourced_id")
 
 
-def _afterwards(rows: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+def _list_live_after_undo(rows: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     """`id`, `sourced_id` of what is live once `rows` are carried out."""
-    arriving = rows.filter(~ends()).select("id", pl.col("key").alias("sourced_id"))
+    arriving = rows.filter(~is_ending()).select("id", pl.col("key").alias("sourced_id"))
     staying = live.filter(~pl.col("tombstoned")).select("id", "sourced_id").join(rows.select("id"), on="id", how="anti")
     return pl.concat([staying, arriving]).drop_nulls("sourced_id")
 
 
-def _still_used(uses: pl.DataFrame, enrollments: pl.DataFrame, column: str) -> pl.Expr:
+def _is_still_used(uses: pl.DataFrame, enrollments: pl.DataFrame, column: str) -> pl.Expr:
     """Rows to be deleted to which enrollments belong that are not this run's: later ones, which are left alone."""
     reference = {"account_id": "was_user_id", "class_id": "was_class_id"}[column]
-    going = enrollments.filter(ends() | pl.col(reference).ne_missing(pl.col(column)))
+    going = enrollments.filter(is_ending() | pl.col(reference).ne_missing(pl.col(column)))
     freed = (
         going.filter(~(pl.col("action") == Action.RESTORE.value))
         .group_by(pl.col(column).alias("id"))
         .agg(pl.len().cast(pl.Int64).alias("freed"))
     )
     left = uses.join(freed, on="id", how="left").filter(pl.col("enrollments") > pl.col("freed").fill_null(0))
-    return ends() & pl.col("id").is_in(left["id"].implode())
+    return is_ending() & pl.col("id").is_in(left["id"].implode())
 
 
-def _listed(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+def _build_spared_rows(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         pl.lit(kind.value).alias("kind"),
         pl.coalesce("key", "now_key", "was_key").alias("key"),
@@ -263,10 +267,10 @@ def _listed(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("later").alias("run"),
         pl.col("now_file").alias("file"),
         pl.col("now_line").alias("line"),
-    ).cast(SPARED)
+    ).cast(SPARED_SCHEMA)
 
 
-def counts_of(changes: Mapping[Kind, pl.DataFrame], live: Live) -> dict[Kind, Counts]:
+def count_changes(changes: Mapping[Kind, pl.DataFrame], live: LiveRoster) -> dict[Kind, ActionCounts]:
     """By kind, where anything is live or changes. unchanged: live rows that stay as they are."""
     found = {}
     for kind in ROSTER_KINDS:
@@ -275,8 +279,8 @@ def counts_of(changes: Mapping[Kind, pl.DataFrame], live: Live) -> dict[Kind, Co
         actions = {action: by_action[action.value] for action in Action if action.value in by_action}
         alive = live.enrollments_total
         if kind is not Kind.ENROLLMENT:
-            alive = live.frame(kind).filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null()).height
+            alive = live.get_frame(kind).filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null()).height
         touched = sum(number for action, number in actions.items() if action not in (Action.RESTORE, Action.ADOPT))
         held = int(frame["held"].sum()) if frame is not None else 0
-        found[kind] = Counts(actions, unchanged=alive - touched, held=held)
+        found[kind] = ActionCounts(actions, unchanged=alive - touched, held=held)
     return found

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.reports.diagnostics.places import readable
+from reconciler.reports.diagnostics.places import make_readable
 
 #: as many remarks of one level does GitHub show for a step; all of them stand in its log
 SHOWN_PER_LEVEL = 10
 
 
-def render(diagnostics: Iterable[Diagnostic], path: Callable[[str], str]) -> str:
+def render_workflow_commands(diagnostics: Iterable[Diagnostic], path: Callable[[str], str]) -> str:
     """One command a line, each ended; empty where there is none. path: a diagnostic's file -> as the repository has it.
 
     Nothing that a file, its name or a value says can end its command or begin another one: line ends, `%`, and in
     properties `:` and `,`, are escaped as the runner reads them.
     """
-    return "".join(f"{_command(each, path)}\n" for each in diagnostics)
+    return "".join(f"{_format_command(each, path)}\n" for each in diagnostics)
 
 
-def _command(diagnostic: Diagnostic, path: Callable[[str], str]) -> str:
+def _format_command(diagnostic: Diagnostic, path: Callable[[str], str]) -> str:
     properties: dict[str, str] = {}
     span = diagnostic.span
     if span is not None:
@@ -31,12 +31,12 @@ def _command(diagnostic: Diagnostic, path: Callable[[str], str]) -> str:
             if span.column:
                 properties["col"] = str(span.column)
     properties["title"] = diagnostic.code
-    told = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    told = ",".join(f"{name}={_escape_property(value)}" for name, value in properties.items())
     message = diagnostic.message if diagnostic.hint is None else f"{diagnostic.message}\n{diagnostic.hint}"
-    return f"::{_level(diagnostic.severity)} {told}::{_data(message)}"
+    return f"::{_map_severity(diagnostic.severity)} {told}::{_escape_data(message)}"
 
 
-def _level(severity: Severity) -> str:
+def _map_severity(severity: Severity) -> str:
     match severity:
         case Severity.ERROR:
             return "error"
@@ -48,9 +48,9 @@ def _level(severity: Severity) -> str:
             assert_never(severity)
 
 
-def _data(text: str) -> str:
-    return readable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def _escape_data(text: str) -> str:
+    return make_readable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")

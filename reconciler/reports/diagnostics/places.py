@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def repository_root(directory: Path) -> Path:
+def find_repository_root(directory: Path) -> Path:
     """The top of the git working tree that a folder lies in; the current folder where there is none."""
     here = directory.resolve()
     return next((each for each in (here, *here.parents) if (each / ".git").exists()), Path.cwd())
 
 
-def seen_from(root: Path) -> Callable[[str], str]:
+def create_path_mapper(root: Path) -> Callable[[str], str]:
     """A function from a file, as messages name it, to its path below root with `/` between its parts. What lies
     elsewhere keeps its whole path."""
 
@@ -27,6 +27,6 @@ def seen_from(root: Path) -> Callable[[str], str]:
     return path
 
 
-def readable(text: str) -> str:
+def make_readable(text: str) -> str:
     """The text with a replacement character for what is no character: a file's name may be of any bytes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 from urllib.parse import quote
 
 from reconciler.model.diagnostic import Diagnostic, Severity, Span
-from reconciler.reports.diagnostics.places import readable
+from reconciler.reports.diagnostics.places import make_readable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 VERSION = "2.1.0"
@@ -25,7 +25,7 @@ _LINE_NUMBER = re.compile(r"\bline \d[\d,]*")
 Object = dict[str, Any]
 
 
-def render(diagnostics: Sequence[Diagnostic], path: Callable[[str], str], tool_version: str) -> str:
+def render_sarif(diagnostics: Sequence[Diagnostic], path: Callable[[str], str], tool_version: str) -> str:
     """One run. path: a diagnostic's file -> its path below the repository's root; a whole path where it lies elsewhere.
 
     Columns count characters. A fingerprint is made of the rule, the file and the words without line numbers, and of
@@ -34,35 +34,39 @@ def render(diagnostics: Sequence[Diagnostic], path: Callable[[str], str], tool_v
     rules = sorted({each.code for each in diagnostics})
     seen: Counter[str] = Counter()
     run: Object = {
-        "tool": {"driver": {"name": "reconciler", "version": tool_version, "rules": [_rule(code) for code in rules]}},
+        "tool": {
+            "driver": {"name": "reconciler", "version": tool_version, "rules": [_build_rule(code) for code in rules]}
+        },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {ROOT: {"description": {"text": "The repository's root."}}},
-        "results": [_result(each, rules, path, seen) for each in diagnostics],
+        "results": [_build_result(each, rules, path, seen) for each in diagnostics],
     }
     return json.dumps({"$schema": SCHEMA, "version": VERSION, "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _rule(code: str) -> Object:
+def _build_rule(code: str) -> Object:
     return {"id": code, "shortDescription": {"text": code.replace("-", " ").capitalize() + "."}}
 
 
-def _result(diagnostic: Diagnostic, rules: Sequence[str], path: Callable[[str], str], seen: Counter[str]) -> Object:
+def _build_result(
+    diagnostic: Diagnostic, rules: Sequence[str], path: Callable[[str], str], seen: Counter[str]
+) -> Object:
     file = path(diagnostic.span.file) if diagnostic.span else ""
-    mark = _fingerprint(diagnostic, file)
+    mark = _compute_fingerprint(diagnostic, file)
     seen[mark] += 1
     hint = f"\n{diagnostic.hint}" if diagnostic.hint else ""
     result: Object = {
         "ruleId": diagnostic.code,
         "ruleIndex": rules.index(diagnostic.code),
-        "level": _level(diagnostic.severity),
-        "message": {"text": readable(diagnostic.message + hint)},
+        "level": _map_severity(diagnostic.severity),
+        "message": {"text": make_readable(diagnostic.message + hint)},
     }
     if diagnostic.span is not None:
-        result["locations"] = [{"physicalLocation": _location(diagnostic.span, file)}]
+        result["locations"] = [{"physicalLocation": _build_location(diagnostic.span, file)}]
     return {**result, "partialFingerprints": {FINGERPRINT: f"{mark}:{seen[mark]}"}}
 
 
-def _location(span: Span, file: str) -> Object:
+def _build_location(span: Span, file: str) -> Object:
     uri = quote(os.fsencode(file))
     place: Object = {"uri": f"file://{uri}"} if file.startswith("/") else {"uri": uri, "uriBaseId": ROOT}
     location: Object = {"artifactLocation": place}
@@ -71,13 +75,13 @@ def _location(span: Span, file: str) -> Object:
     return location
 
 
-def _fingerprint(diagnostic: Diagnostic, file: str) -> str:
+def _compute_fingerprint(diagnostic: Diagnostic, file: str) -> str:
     words = _LINE_NUMBER.sub("line", diagnostic.message)
     whole = "\0".join((diagnostic.code, file, words)).encode("utf-8", "surrogateescape")
     return hashlib.sha256(whole).hexdigest()[:32]
 
 
-def _level(severity: Severity) -> str:
+def _map_severity(severity: Severity) -> str:
     match severity:
         case Severity.ERROR:
             return "error"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from reconciler.model.cause import Cause
+from reconciler.model.cause import ChangeCause
 from reconciler.model.change import (
     Action,
     Adopt,
@@ -20,15 +20,22 @@ from reconciler.model.change import (
     Resume,
     Suspend,
     Update,
-    action_of,
-    renamed_from,
+    get_action,
+    get_former_key,
 )
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
-from reconciler.model.plan import Base, Elsewhere
-from reconciler.reports.plan.wording import REASONS, belongings, keeps, made_by, same, things
+from reconciler.model.plan import GitBase, OutsideBase
+from reconciler.reports.plan.wording import (
+    REASONS,
+    describe_impact,
+    describe_kept_properties,
+    describe_manager,
+    describe_match,
+    format_kind_count,
+)
 
-VERBS = {
+ACTION_VERBS = {
     Action.DELETE: "remove",
     Action.SUSPEND: "suspend",
     Action.CONCLUDE: "conclude",
@@ -43,7 +50,7 @@ VERBS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ChangeEntry:
     """verb, why, notes: our own words. label: empty where the key says it all. former: the key before, where it was
     another. place: file and line, empty where none is known. notes: what goes with it, or what it keeps."""
 
@@ -58,48 +65,52 @@ class Entry:
     notes: tuple[str, ...]
     place: str
     held: bool
-    cause: Cause | None
+    cause: ChangeCause | None
     fields: tuple[FieldChange, ...]
 
 
-def entry(customer: str, change: Change) -> Entry:
+def build_change_entry(customer: str, change: Change) -> ChangeEntry:
     """customer: as it is shown."""
     notes: tuple[str, ...]
     former = ""
     match change:
         case Delete(into=str(into)):
-            notes = (f"into {into}", belongings(change.kind, change.impact))
+            notes = (f"into {into}", describe_impact(change.kind, change.impact))
         case Delete() | Suspend() | Conclude():
-            notes = (belongings(change.kind, change.impact),)
+            notes = (describe_impact(change.kind, change.impact),)
         case Rekey():
-            notes, former = (same(change.same), keeps(change.impact)), change.former_key
+            notes, former = (describe_match(change.same), describe_kept_properties(change.impact)), change.former_key
         case Adopt():
-            notes = (same(change.same), made_by(change.manager), keeps(change.impact))
+            notes = (
+                describe_match(change.same),
+                describe_manager(change.manager),
+                describe_kept_properties(change.impact),
+            )
         case Update() | Restore():
             notes, former = (), change.former_key or ""
         case Create() | Resume() | Move():
             notes = ()
         case _:
             assert_never(change)
-    return Entry(
+    return ChangeEntry(
         customer=customer,
-        action=action_of(change),
+        action=get_action(change),
         kind=change.kind,
-        verb=VERBS[action_of(change)],
+        verb=ACTION_VERBS[get_action(change)],
         key=change.key,
         former=former,
         label="" if change.label == change.key else change.label,
         why=REASONS[change.reason],
         notes=tuple(filter(None, notes)),
-        place=place(change.origin),
+        place=format_origin(change.origin),
         held=change.held,
         cause=change.cause,
         # of a renamed document: the column of keys tells it
-        fields=tuple(field for field in change.fields if not renamed_from(change) or field.path != "id"),
+        fields=tuple(field for field in change.fields if not get_former_key(change) or field.path != "id"),
     )
 
 
-def place(origin: Span | None) -> str:
+def format_origin(origin: Span | None) -> str:
     return str(Span(origin.file, origin.line)) if origin else ""
 
 
@@ -110,22 +121,22 @@ def place(origin: Span | None) -> str:
 COMMIT_DIGITS = 12
 
 
-def short_commit(base: Base) -> str:
+def format_short_commit(base: GitBase) -> str:
     """Empty where the reference is the commit itself."""
     return "" if base.ref == base.commit else base.commit[:COMMIT_DIGITS]
 
 
-def elsewhere_words(elsewhere: Elsewhere) -> str:
+def describe_outside_base(outside_base: OutsideBase) -> str:
     """`2 other customers are not applied yet, 1 drifted.` Empty where all others are as git has them."""
     words = {
-        "not applied yet": elsewhere.pending,
-        "drifted from what git says": elsewhere.drifted,
-        "left out, as their files do not validate": elsewhere.failed,
+        "not applied yet": outside_base.pending,
+        "drifted from what git says": outside_base.drifted,
+        "left out, as their files do not validate": outside_base.failed,
     }
     parts = [(number, what) for what, number in words.items() if number]
     if not parts:
         return ""
     (number, what), *more = parts
-    who = things(number, Kind.CUSTOMER).replace(" ", " other ", 1)
+    who = format_kind_count(number, Kind.CUSTOMER).replace(" ", " other ", 1)
     first = f"{who} {'is' if number == 1 else 'are'} {what}"
     return ", ".join([first, *(f"{each:,} {words}" for each, words in more)]) + "."

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from operator import is_
 from typing import TypeAlias
 
-from reconciler.model.cause import Cause
-from reconciler.model.change import Action, Change, Create, FieldChange, Update, action_of
+from reconciler.model.cause import ChangeCause
+from reconciler.model.change import Action, Change, Create, FieldChange, Update, get_action
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CATALOGUE, CustomerPlan
+from reconciler.model.plan import CATALOG, CustomerPlan
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.json import canonical
-from reconciler.reports.plan.people import names_people
+from reconciler.reports.plan.json import dump_canonical_json
+from reconciler.reports.plan.people import is_personal_field
 
 #: The same in fewer customers stays with each of them.
 FEWEST = 3
@@ -27,7 +27,7 @@ MOST_EXCEPTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Departing:
+class FoldOutlier:
     """A customer's thing whose field changes as well, but from or to something else."""
 
     customer: str
@@ -45,13 +45,13 @@ class Fold:
     action: Action
     kind: Kind
     reason: Reason
-    cause: Cause | None
+    cause: ChangeCause | None
     field: FieldChange | None
     customers: tuple[str, ...]
     things: int
     origin: Span | None
-    elsewhere: int
-    exceptions: tuple[Departing, ...] = ()
+    other_places: int
+    exceptions: tuple[FoldOutlier, ...] = ()
 
 
 #: one field of one document of one customer; no path where the document is new
@@ -59,7 +59,7 @@ _Place: TypeAlias = tuple[str, Kind, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class FoldResult:
     """folds: those of most customers first. rest: the customers with what is left of their changes, in their order."""
 
     folds: tuple[Fold, ...]
@@ -67,7 +67,7 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _FoldCandidate:
     """What may fold: a field of an update, or a creation."""
 
     customer: str
@@ -79,7 +79,7 @@ class _Part:
         return self.field.path if self.field else None
 
     @property
-    def cause(self) -> Cause | None:
+    def cause(self) -> ChangeCause | None:
         return (self.field.cause if self.field else None) or self.change.cause
 
     @property
@@ -88,59 +88,59 @@ class _Part:
 
     @property
     def topic(self) -> tuple[Action, Kind, str | None]:
-        return (action_of(self.change), self.change.kind, self.path)
+        return (get_action(self.change), self.change.kind, self.path)
 
     @property
     def sameness(self) -> tuple[object, ...]:
-        values = (canonical(self.field.before), canonical(self.field.after)) if self.field else ()
+        values = (dump_canonical_json(self.field.before), dump_canonical_json(self.field.after)) if self.field else ()
         return (*self.topic, self.change.reason, self.cause, *values)
 
 
-def fold(customers: Sequence[CustomerPlan]) -> Folded:
+def group_into_folds(customers: Sequence[CustomerPlan]) -> FoldResult:
     """One pass over what is declared, and one over what is the same: linear in the number of changes."""
-    alike: dict[tuple[object, ...], list[_Part]] = {}
+    alike: dict[tuple[object, ...], list[_FoldCandidate]] = {}
     for customer in customers:
-        for part in _parts(customer):
+        for part in _list_fold_candidates(customer):
             alike.setdefault(part.sameness, []).append(part)
-    topics: dict[tuple[Action, Kind, str | None], list[list[_Part]]] = {}
+    topics: dict[tuple[Action, Kind, str | None], list[list[_FoldCandidate]]] = {}
     for parts in alike.values():
         topics.setdefault(parts[0].topic, []).append(parts)
     folds: list[Fold] = []
     told: set[_Place] = set()
     for several in topics.values():
-        many = [parts for parts in several if len(_customers(parts)) >= FEWEST]
+        many = [parts for parts in several if len(_list_customers(parts)) >= FEWEST]
         if not many:
             continue
-        many.sort(key=lambda parts: -len(_customers(parts)))
-        others = [part for parts in several if len(_customers(parts)) < FEWEST for part in parts]
+        many.sort(key=lambda parts: -len(_list_customers(parts)))
+        others = [part for parts in several if len(_list_customers(parts)) < FEWEST for part in parts]
         if len(others) > min(MOST_EXCEPTIONS, len(many[0])) or many[0][0].path is None:
             others = []
         told.update(part.place for parts in many for part in parts)
         told.update(part.place for part in others)
-        folds += [_fold(parts, () if place else others) for place, parts in enumerate(many)]
+        folds += [_build_fold(parts, () if place else others) for place, parts in enumerate(many)]
     folds.sort(key=lambda each: (-len(each.customers), each.kind, each.field.path if each.field else ""))
-    return Folded(tuple(folds), tuple(_rest(customer, told) for customer in customers))
+    return FoldResult(tuple(folds), tuple(_remove_folded_changes(customer, told) for customer in customers))
 
 
-def _parts(customer: CustomerPlan) -> Iterable[_Part]:
-    if customer.id == CATALOGUE:
+def _list_fold_candidates(customer: CustomerPlan) -> Iterable[_FoldCandidate]:
+    if customer.id == CATALOG:
         return
-    for change in customer.declared:
+    for change in customer.document_changes:
         if change.held:
             continue
         if isinstance(change, Create):
-            yield _Part(customer.id, change, None)
+            yield _FoldCandidate(customer.id, change, None)
         elif isinstance(change, Update):
             for field in change.fields:
-                if not names_people(field):
-                    yield _Part(customer.id, change, field)
+                if not is_personal_field(field):
+                    yield _FoldCandidate(customer.id, change, field)
 
 
-def _customers(parts: Iterable[_Part]) -> tuple[str, ...]:
+def _list_customers(parts: Iterable[_FoldCandidate]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.customer for part in parts))
 
 
-def _fold(parts: Sequence[_Part], others: Sequence[_Part]) -> Fold:
+def _build_fold(parts: Sequence[_FoldCandidate], outliers: Sequence[_FoldCandidate]) -> Fold:
     first = parts[0]
     places: dict[Span | None, int] = {}
     for part in parts:
@@ -149,33 +149,33 @@ def _fold(parts: Sequence[_Part], others: Sequence[_Part]) -> Fold:
         places[place] = places.get(place, 0) + 1
     commonest = max(places, key=lambda place: places[place])
     return Fold(
-        action=action_of(first.change),
+        action=get_action(first.change),
         kind=first.change.kind,
         reason=first.change.reason,
         cause=first.cause,
         field=first.field,
-        customers=_customers(parts),
+        customers=_list_customers(parts),
         things=len(parts),
         origin=commonest if places[commonest] > 1 else None,
-        elsewhere=len(parts) - places[commonest] if places[commonest] > 1 else 0,
+        other_places=len(parts) - places[commonest] if places[commonest] > 1 else 0,
         exceptions=tuple(
-            Departing(part.customer, part.change.key, part.field, part.change.origin)
-            for part in others
+            FoldOutlier(part.customer, part.change.key, part.field, part.change.origin)
+            for part in outliers
             if part.field is not None
         ),
     )
 
 
-def _rest(customer: CustomerPlan, told: set[_Place]) -> CustomerPlan:
+def _remove_folded_changes(customer: CustomerPlan, folded_places: set[_Place]) -> CustomerPlan:
     """The customer without what a fold tells; the same value where no fold does."""
     left: list[Change] = []
-    for change in customer.declared:
+    for change in customer.document_changes:
         place = (customer.id, change.kind, change.key)
-        if (*place, None) in told:
+        if (*place, None) in folded_places:
             continue
-        fields = tuple(field for field in change.fields if (*place, field.path) not in told)
+        fields = tuple(field for field in change.fields if (*place, field.path) not in folded_places)
         if change.fields and not fields:
             continue
         left.append(change if len(fields) == len(change.fields) else replace(change, fields=fields))
-    same = len(left) == len(customer.declared) and all(map(is_, left, customer.declared))
-    return customer if same else replace(customer, declared=tuple(left))
+    same = len(left) == len(customer.document_changes) and all(map(is_, left, customer.document_changes))
+    return customer if same else replace(customer, document_changes=tuple(left))

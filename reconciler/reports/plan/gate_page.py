@@ -19,10 +19,13 @@ says so. An allowance that has ended, or that nothing needs, is told in every pl
 """
 
 
-def page() -> str:
-    return HEAD + "".join(_row(gate) for gate in GATES.values())
+def render_gates_page() -> str:
+    return HEAD + "".join(_format_gate_row(gate) for gate in GATES.values())
 
 
-def _row(gate: Gate) -> str:
+def _format_gate_row(gate: Gate) -> str:
     outcome = "refused" if gate.outcome is GateOutcome.REFUSED else "held"
-    return f"| `{gate.code}` | {outcome} | {gate.looks_at} | {gate.sentence} | {'yes' if gate.allowed else 'no'} |\n"
+    return (
+        f"| `{gate.code}` | {outcome} | {gate.looks_at} | {gate.sentence} | "
+        f"{'yes' if gate.can_be_allowed else 'no'} |\n"
+    )

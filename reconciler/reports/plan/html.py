@@ -17,16 +17,23 @@ from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import LimitUse, Plan
-from reconciler.reports.plan.entries import VERBS, Entry, elsewhere_words, entry, place, short_commit
-from reconciler.reports.plan.markdown_text import escaping
-from reconciler.reports.plan.overview import Told, survey
-from reconciler.reports.plan.people import Mask, People
-from reconciler.reports.plan.remarks import limit_name, nearness
-from reconciler.reports.plan.rows import Group
-from reconciler.reports.plan.tables import count_of, is_counted
-from reconciler.reports.plan.terminal import clean
-from reconciler.reports.plan.wording import NOUNS, counted, moment, source_words
-from reconciler.reports.plan.wording import value as in_words
+from reconciler.reports.plan.entries import (
+    ACTION_VERBS,
+    ChangeEntry,
+    build_change_entry,
+    describe_outside_base,
+    format_origin,
+    format_short_commit,
+)
+from reconciler.reports.plan.markdown_text import create_template_environment
+from reconciler.reports.plan.overview import CustomerReport, build_plan_overview
+from reconciler.reports.plan.people import Mask, PeopleVisibility
+from reconciler.reports.plan.remarks import format_limit_name, get_limit_sort_key
+from reconciler.reports.plan.rows import ChangeGroup
+from reconciler.reports.plan.tables import format_group_count, is_counted
+from reconciler.reports.plan.terminal import clean_text
+from reconciler.reports.plan.wording import NOUNS, describe_source, format_count, format_moment
+from reconciler.reports.plan.wording import format_value as in_words
 
 # Limits as bars: what is used, and a mark where the limit is.
 
@@ -36,7 +43,7 @@ _ROOM = 1.12
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class LimitBar:
     """used: within the limit; over: beyond it, beginning at the mark. All in units of `WIDTH`."""
 
     name: str
@@ -47,20 +54,20 @@ class Bar:
     mark: float
 
 
-def bars(limits: Sequence[LimitUse], most: int) -> tuple[list[Bar], int]:
+def build_limit_bars(limits: Sequence[LimitUse], most: int) -> tuple[list[LimitBar], int]:
     """The customer's own first, then the schools nearest to their limit; and how many used ones are left out."""
     used = [limit for limit in limits if limit.seen]
     whole = [limit for limit in used if limit.scope == "customer"]
-    schools = sorted((limit for limit in used if limit.scope != "customer"), key=nearness)
+    schools = sorted((limit for limit in used if limit.scope != "customer"), key=get_limit_sort_key)
     shown = [*whole, *schools[:most]]
-    return [_bar(limit) for limit in shown], len(used) - len(shown)
+    return [_build_limit_bar(limit) for limit in shown], len(used) - len(shown)
 
 
-def _bar(limit: LimitUse) -> Bar:
+def _build_limit_bar(limit: LimitUse) -> LimitBar:
     scale = WIDTH / (max(limit.seen, limit.allowed) * _ROOM)
     before = f", {limit.earlier:,} of them before" if limit.earlier else ""
-    return Bar(
-        name=limit_name(limit),
+    return LimitBar(
+        name=format_limit_name(limit),
         words=f"{limit.seen:,} of {limit.allowed:,} allowed, {limit.of:,} live{before}",
         exceeded=limit.exceeded,
         used=round(min(limit.seen, limit.allowed) * scale, 1),
@@ -79,7 +86,7 @@ _REMOVALS = (*DECLARED_KINDS, Kind.USER, Kind.CLASS, Kind.ORG, Kind.ENROLLMENT)
 
 
 @dataclass(frozen=True)
-class _Row:
+class _HtmlRow:
     """A change; where many are told by their number, only the words, without an entry."""
 
     customer: str
@@ -87,38 +94,42 @@ class _Row:
     kind: Kind
     noun: str
     held: bool
-    entry: Entry | None = None
+    entry: ChangeEntry | None = None
     words: str = ""
     causes: str = ""
 
 
 @dataclass(frozen=True)
-class _Block:
+class _CustomerBlock:
     """One customer beneath what is taken away. left_out: changes of it that are not shown, in words."""
 
-    told: Told
+    customer_report: CustomerReport
     source: str
-    bars: list[Bar]
+    bars: list[LimitBar]
     more_bars: int
-    rows: list[_Row]
+    rows: list[_HtmlRow]
     left_out: list[str]
     remarks: tuple[Diagnostic, ...]
     more_remarks: int
 
 
-def render(plan: Plan, people: People, mask: Mask, rows: int = 1000, *, command: str = "") -> str:
+def render_plan_html(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int = 1000, *, command: str = "") -> str:
     """rows: most changes of one customer, kind and action; deletions are cut as well, and everything that is cut is
     counted. command: the words that would apply this plan, put before `--approve HOLD`."""
-    told = survey(plan, people, mask, rows, removals=rows)
-    room = _Room(MOST_ROWS)
-    removals, removals_left_out = _removals(told.customers, room)
-    blocks = [block for each in told.customers if (block := _block(each, room, plan.created_at, rows)) is not None]
-    return _template().render(
+    told = build_plan_overview(plan, people, mask, rows, removals=rows)
+    room = _RowBudget(MOST_ROWS)
+    removals, removals_left_out = _list_removals(told.customers, room)
+    blocks = [
+        block
+        for each in told.customers
+        if (block := _build_customer_block(each, room, plan.created_at, rows)) is not None
+    ]
+    return _load_template().render(
         told=told,
         plan=plan,
-        made=moment(plan.created_at),
-        commit=short_commit(plan.base) if plan.base else "",
-        elsewhere=elsewhere_words(plan.elsewhere) if plan.elsewhere else "",
+        made=format_moment(plan.created_at),
+        commit=format_short_commit(plan.base) if plan.base else "",
+        elsewhere=describe_outside_base(plan.outside_base) if plan.outside_base else "",
         causes=plan.base is not None,
         removals=removals,
         removals_left_out=removals_left_out,
@@ -132,104 +143,109 @@ def render(plan: Plan, people: People, mask: Mask, rows: int = 1000, *, command:
     )
 
 
-class _Room:
+class _RowBudget:
     """How many rows a file still takes."""
 
     def __init__(self, rows: int) -> None:
         self.left = rows
 
-    def shown(self, group: Group) -> int:
+    def take_rows(self, group: ChangeGroup) -> int:
         """How many of the group's changes there is room for; that much less is left."""
         number = min(len(group.changes), self.left)
         self.left -= number
         return number
 
 
-def _removals(customers: tuple[Told, ...], room: _Room) -> tuple[list[_Row], list[str]]:
+def _list_removals(customers: tuple[CustomerReport, ...], budget: _RowBudget) -> tuple[list[_HtmlRow], list[str]]:
     """Customers and communities first, then people, then what goes with them."""
     found = [(each, group) for each in customers for group in each.removals]
     found.sort(key=lambda pair: _REMOVALS.index(pair[1].kind))
-    rows: list[_Row] = []
+    rows: list[_HtmlRow] = []
     left_out: list[str] = []
     for each, group in found:
-        shown, words = _rows(each, group, room)
+        shown, words = _build_rows(each, group, budget)
         rows += shown
         left_out += [f"{words} of {each.name}"] if words else []
     return rows, left_out
 
 
-def _rows(each: Told, group: Group, room: _Room) -> tuple[list[_Row], str]:
+def _build_rows(each: CustomerReport, group: ChangeGroup, budget: _RowBudget) -> tuple[list[_HtmlRow], str]:
     """The rows of a group, and what is left out of it in words."""
     one, many = NOUNS[group.kind]
     if group.kind is Kind.ENROLLMENT or (is_counted(group) and not group.changes):
-        words = count_of(each.customer, group)
-        return [_Row(each.name, group.action, group.kind, many, bool(group.held), words=words)], ""
-    shown = [entry(each.name, change) for change in group.changes[: room.shown(group)]]
-    rows = [_Row(each.name, group.action, group.kind, one, found.held, found, causes=_causes(found)) for found in shown]
+        words = format_group_count(each.customer, group)
+        return [_HtmlRow(each.name, group.action, group.kind, many, bool(group.held), words=words)], ""
+    shown = [build_change_entry(each.name, change) for change in group.changes[: budget.take_rows(group)]]
+    rows = [
+        _HtmlRow(each.name, group.action, group.kind, one, found.held, found, causes=_join_causes(found))
+        for found in shown
+    ]
     more = group.total - len(shown)
-    return rows, f"{counted(more, f'more {one}', f'more {many}')} to {VERBS[group.action]}" if more else ""
+    return rows, f"{format_count(more, f'more {one}', f'more {many}')} to {ACTION_VERBS[group.action]}" if more else ""
 
 
-def _causes(found: Entry) -> str:
+def _join_causes(entry: ChangeEntry) -> str:
     """For the filter: the change's cause and those of its fields."""
-    causes = {found.cause, *(field.cause for field in found.fields)} - {None}
+    causes = {entry.cause, *(field.cause for field in entry.fields)} - {None}
     return " ".join(sorted(filter(None, causes)))
 
 
-def _block(each: Told, room: _Room, now: str, rows: int) -> _Block | None:
+def _build_customer_block(each: CustomerReport, budget: _RowBudget, now: str, rows: int) -> _CustomerBlock | None:
     """None for a customer of which there is nothing to say."""
     if each.is_stopped:
         return None
-    found, more_bars = bars(each.customer.limits, rows)
-    shown: list[_Row] = []
+    found, more_bars = build_limit_bars(each.customer.limits, rows)
+    shown: list[_HtmlRow] = []
     left_out: list[str] = []
     for group in each.others:
-        listed, words = _rows(each, group, room)
+        listed, words = _build_rows(each, group, budget)
         shown += listed
         left_out += [words] if words else []
     remarks = each.diagnostics[:_MOST_REMARKS]
     if not (shown or found or remarks or left_out):
         return None
-    source = " · ".join(source_words(each.customer.source, now)) if each.customer.source else ""
-    return _Block(each, source, found, more_bars, shown, left_out, remarks, len(each.diagnostics) - len(remarks))
+    source = " · ".join(describe_source(each.customer.source, now)) if each.customer.source else ""
+    return _CustomerBlock(
+        each, source, found, more_bars, shown, left_out, remarks, len(each.diagnostics) - len(remarks)
+    )
 
 
 @cache
-def _template() -> Template:
-    environment = escaping(_visible)
-    style, script = _own("report.css"), _own("report.js")
-    filters: dict[str, Callable[..., Any]] = {"value": _value, "place": place, "counted": counted}
+def _load_template() -> Template:
+    environment = create_template_environment(_finalize_value)
+    style, script = _load_asset("report.css"), _load_asset("report.js")
+    filters: dict[str, Callable[..., Any]] = {"value": _format_value, "place": format_origin, "counted": format_count}
     environment.filters.update(filters)
     environment.globals.update(
         style=style,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=_compute_csp_hash(style),
+        script_hash=_compute_csp_hash(script),
         bar_width=WIDTH,
-        verbs=VERBS,
+        verbs=ACTION_VERBS,
         nouns=NOUNS,
     )
     return environment.get_template("report.html.j2")
 
 
-def _visible(value: object) -> object:
+def _finalize_value(value: object) -> object:
     """Numbers with commas; no control character or mark of direction in a text. What is not Markup is escaped then."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return clean(str(value))
+    return clean_text(str(value))
 
 
-def _value(given: object) -> str:
-    return in_words(given, _LONGEST_VALUE)
+def _format_value(value: object) -> str:
+    return in_words(value, _LONGEST_VALUE)
 
 
-def _own(name: str) -> Markup:
+def _load_asset(name: str) -> Markup:
     """Our own file as it is, for within a style or script element."""
     return Markup(files("reconciler.reports").joinpath("templates", name).read_text(encoding="utf-8"))
 
 
-def _hash(text: str) -> str:
+def _compute_csp_hash(text: str) -> str:
     """As a Content-Security-Policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -21,20 +21,29 @@ from reconciler.model.change import (
     Resume,
     Suspend,
     Update,
-    action_of,
+    get_action,
 )
 from reconciler.model.diagnostic import Diagnostic, Span
 from reconciler.model.kind import Kind
-from reconciler.model.plan import FORMAT_VERSION, Counts, CustomerPlan, Elsewhere, Hold, LimitUse, Plan, SourceSummary
-from reconciler.model.roster import Manager
+from reconciler.model.plan import (
+    FORMAT_VERSION,
+    ActionCounts,
+    CustomerPlan,
+    Hold,
+    LimitUse,
+    OutsideBase,
+    Plan,
+    SourceSummary,
+)
+from reconciler.model.roster import AccountManager
 from reconciler.model.weakening import Weakening
-from reconciler.reports.plan.people import Mask, People, View
-from reconciler.reports.plan.rows import groups
+from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
+from reconciler.reports.plan.rows import group_changes
 
 Document: TypeAlias = dict[str, object]
 
 #: The contract's order of the numbers in `summary` and `counts`.
-COUNTED = (
+COUNT_ORDER = (
     Action.DELETE,
     Action.SUSPEND,
     Action.RESUME,
@@ -48,7 +57,7 @@ COUNTED = (
 )
 
 
-def render(plan: Plan, people: People, mask: Mask, rows: int = 1000) -> str:
+def render_plan_json(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int = 1000) -> str:
     """rows: how many changes to list per customer, kind and action; deletions are all listed, but for
     enrollments. Ends with a newline."""
     document: Document = {
@@ -58,25 +67,27 @@ def render(plan: Plan, people: People, mask: Mask, rows: int = 1000) -> str:
         "tool_version": plan.tool_version,
         "store": {"id": plan.store.id, "environment": plan.store.environment},
         "base": {"ref": plan.base.ref, "commit": plan.base.commit} if plan.base else None,
-        "elsewhere": _elsewhere(plan.elsewhere) if plan.elsewhere is not None else None,
-        "summary": _summary(plan),
-        "weakened": [_weakened(each) for each in plan.weakened],
-        "customers": [_customer(each, View(people, mask, each.id), rows) for each in plan.customers],
+        "elsewhere": _build_outside_base(plan.outside_base) if plan.outside_base is not None else None,
+        "summary": _build_summary(plan),
+        "weakened": [_build_weakening(each) for each in plan.weakenings],
+        "customers": [_build_customer(each, CustomerView(people, mask, each.id), rows) for each in plan.customers],
     }
-    return dumped(document)
+    return dump_json(document)
 
 
-def dumped(document: Document) -> str:
+def dump_json(document: Document) -> str:
     """Indented JSON text with a newline at its end; mappings keep their order, sets are sorted."""
-    return orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    return orjson.dumps(
+        document, default=_convert_to_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    ).decode()
 
 
-def canonical(value: object) -> bytes:
+def dump_canonical_json(value: object) -> bytes:
     """The same bytes for the same value, whatever the order of its keys."""
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(value, default=_convert_to_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
-def _plain(value: object) -> object:
+def _convert_to_plain(value: object) -> object:
     """What orjson does not know: read-only mappings and sets in documents."""
     if isinstance(value, Mapping):
         return dict(value)
@@ -85,22 +96,22 @@ def _plain(value: object) -> object:
     raise TypeError(f"no JSON for a {type(value).__name__}")
 
 
-def _summary(plan: Plan) -> Document:
+def _build_summary(plan: Plan) -> Document:
     each = [counts for customer in plan.customers for counts in customer.counts.values()]
     return {
-        **{action.value: sum(counts[action] for counts in each) for action in COUNTED},
+        **{action.value: sum(counts[action] for counts in each) for action in COUNT_ORDER},
         "held": sum(counts.held for counts in each),
         "unchanged": sum(counts.unchanged for counts in each),
         "quarantined": sum(counts.quarantined for counts in each),
-        "weakened": len(plan.weakened) + sum(len(customer.weakened) for customer in plan.customers),
+        "weakened": len(plan.weakenings) + sum(len(customer.weakenings) for customer in plan.customers),
     }
 
 
-def _elsewhere(elsewhere: Elsewhere) -> Document:
-    return {"pending": elsewhere.pending, "drifted": elsewhere.drifted, "failed": elsewhere.failed}
+def _build_outside_base(outside_base: OutsideBase) -> Document:
+    return {"pending": outside_base.pending, "drifted": outside_base.drifted, "failed": outside_base.failed}
 
 
-def _weakened(weakening: Weakening) -> Document:
+def _build_weakening(weakening: Weakening) -> Document:
     origin = weakening.origin or Span("")
     return {
         "protection": weakening.protection,
@@ -114,28 +125,28 @@ def _weakened(weakening: Weakening) -> Document:
     }
 
 
-def _customer(customer: CustomerPlan, view: View, rows: int) -> Document:
-    listed = groups(customer, view, rows)
+def _build_customer(customer: CustomerPlan, view: CustomerView, rows: int) -> Document:
+    listed = group_changes(customer, view, rows)
     return {
         "id": customer.id,
         "outcome": customer.outcome,
-        "source": _source(customer.source) if customer.source else None,
-        "hold": _hold(customer.hold) if customer.hold else None,
+        "source": _build_source(customer.source) if customer.source else None,
+        "hold": _build_hold(customer.hold) if customer.hold else None,
         "would_hold": list(customer.would_hold),
-        "diagnostics": [diagnostic_document(view.diagnostic(each)) for each in customer.diagnostics],
+        "diagnostics": [build_diagnostic_document(view.mask_diagnostic(each)) for each in customer.diagnostics],
         "counts": {
-            kind.value: _counts(customer.counts[kind])
+            kind.value: _build_counts(customer.counts[kind])
             for kind in Kind
             if kind in customer.counts and _has_numbers(customer.counts[kind])
         },
-        "limits": [_limit(limit) for limit in customer.limits],
-        "weakened": [_weakened(view.weakening(each)) for each in customer.weakened],
-        "changes": [_change(change) for group in listed for change in group.changes],
+        "limits": [_build_limit(limit) for limit in customer.limits],
+        "weakened": [_build_weakening(view.mask_weakening(each)) for each in customer.weakenings],
+        "changes": [_build_change(change) for group in listed for change in group.changes],
         "changes_truncated": any(group.left_out for group in listed),
     }
 
 
-def _source(source: SourceSummary) -> Document:
+def _build_source(source: SourceSummary) -> Document:
     return {
         "type": source.type,
         "freshness": source.freshness,
@@ -146,11 +157,11 @@ def _source(source: SourceSummary) -> Document:
     }
 
 
-def _hold(hold: Hold) -> Document:
+def _build_hold(hold: Hold) -> Document:
     return {"id": hold.id, "people": hold.people, "rows": hold.rows}
 
 
-def diagnostic_document(diagnostic: Diagnostic) -> Document:
+def build_diagnostic_document(diagnostic: Diagnostic) -> Document:
     span = diagnostic.span or Span("")
     return {
         "code": diagnostic.code,
@@ -163,20 +174,20 @@ def diagnostic_document(diagnostic: Diagnostic) -> Document:
     }
 
 
-def _has_numbers(counts: Counts) -> bool:
+def _has_numbers(counts: ActionCounts) -> bool:
     return bool(counts.changes or counts.unchanged or counts.quarantined or counts.held)
 
 
-def _counts(counts: Counts) -> Document:
+def _build_counts(counts: ActionCounts) -> Document:
     return {
-        **{action.value: counts[action] for action in COUNTED},
+        **{action.value: counts[action] for action in COUNT_ORDER},
         "unchanged": counts.unchanged,
         "quarantined": counts.quarantined,
         "held": counts.held,
     }
 
 
-def _limit(limit: LimitUse) -> Document:
+def _build_limit(limit: LimitUse) -> Document:
     return {
         "kind": limit.kind,
         "action": limit.action,
@@ -190,11 +201,11 @@ def _limit(limit: LimitUse) -> Document:
     }
 
 
-def _change(change: Change) -> Document:
+def _build_change(change: Change) -> Document:
     origin = change.origin
     into = {"into": change.into} if isinstance(change, Delete) and change.into else {}
     return {
-        "action": action_of(change),
+        "action": get_action(change),
         "kind": change.kind,
         "key": change.key,
         "label": change.label,
@@ -206,20 +217,20 @@ def _change(change: Change) -> Document:
         "impact": {name: value for name, value in change.impact.items() if value is not None},
         "fields": [
             {"path": field.path, "before": field.before, "after": field.after, "cause": field.cause}
-            for field in _all_fields(change)
+            for field in _list_all_fields(change)
         ],
     }
 
 
-def _all_fields(change: Change) -> tuple[FieldChange, ...]:
+def _list_all_fields(change: Change) -> tuple[FieldChange, ...]:
     """With what the kind of change says besides: the sourcedId of a rekey, the manager of an adoption."""
     match change:
         case Rekey():
             return (FieldChange("sourced_id", change.former_key, change.key), *change.fields)
         case Adopt():
-            if change.manager != Manager.LTI:
+            if change.manager != AccountManager.LTI:
                 return change.fields
-            return (FieldChange("managed_by", change.manager, Manager.ROSTER.value), *change.fields)
+            return (FieldChange("managed_by", change.manager, AccountManager.ROSTER.value), *change.fields)
         case Create() | Update() | Delete() | Restore() | Suspend() | Resume() | Conclude() | Move():
             return change.fields
         case _:

@@ -14,15 +14,28 @@ from reconciler.model.change import Action, FieldChange
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import Plan
-from reconciler.reports.plan.entries import VERBS, Entry, elsewhere_words, entry, place, short_commit
+from reconciler.reports.plan.entries import (
+    ACTION_VERBS,
+    ChangeEntry,
+    build_change_entry,
+    describe_outside_base,
+    format_origin,
+    format_short_commit,
+)
 from reconciler.reports.plan.folding import Fold
-from reconciler.reports.plan.markdown_text import code, escaping, html_code, prose, shortened
-from reconciler.reports.plan.overview import Survey, Told, survey
-from reconciler.reports.plan.people import Mask, People
-from reconciler.reports.plan.rows import Group
-from reconciler.reports.plan.tables import count_of, is_counted
-from reconciler.reports.plan.wording import NOUNS, counted, moment, things
-from reconciler.reports.plan.wording import value as in_words
+from reconciler.reports.plan.markdown_text import (
+    create_template_environment,
+    escape_markdown,
+    format_code_span,
+    format_html_code,
+    truncate_text,
+)
+from reconciler.reports.plan.overview import CustomerReport, PlanOverview, build_plan_overview
+from reconciler.reports.plan.people import Mask, PeopleVisibility
+from reconciler.reports.plan.rows import ChangeGroup
+from reconciler.reports.plan.tables import format_group_count, is_counted
+from reconciler.reports.plan.wording import NOUNS, format_count, format_kind_count, format_moment
+from reconciler.reports.plan.wording import format_value as in_words
 
 # What of a long report fits into so many bytes: the most important first, and a count of what is left out.
 
@@ -38,68 +51,68 @@ class Section:
     head: str
     foot: str
     rows: Sequence[Any]
-    render: Callable[[Any], str]
-    more: Callable[[int], str]
+    render_row: Callable[[Any], str]
+    render_more: Callable[[int], str]
     unlisted: int = 0
     share: int | None = None
     owners: frozenset[str] = frozenset()
 
 
 @dataclass
-class Fitted:
+class FittedSection:
     """A section as far as it fits. left_out: rows of it that are not shown. is_shown: False where not even its frame
     is."""
 
     section: Section
-    shown: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
     is_shown: bool = False
 
     @property
     def left_out(self) -> int:
-        return len(self.section.rows) - len(self.shown) + self.section.unlisted
+        return len(self.section.rows) - len(self.texts) + self.section.unlisted
 
     @property
     def text(self) -> str:
         """Empty where it is not shown. Its frame is whole wherever it is."""
         if not self.is_shown:
             return ""
-        more = self.section.more(self.left_out) if self.left_out else ""
-        return f"{self.section.head}{''.join(self.shown)}{more}{self.section.foot}"
+        more = self.section.render_more(self.left_out) if self.left_out else ""
+        return f"{self.section.head}{''.join(self.texts)}{more}{self.section.foot}"
 
 
-def size(text: str) -> int:
+def measure_bytes(text: str) -> int:
     """In bytes of UTF-8."""
     return len(text.encode())
 
 
-def fit(sections: Iterable[Section], budget: int) -> list[Fitted]:
+def fit_sections(sections: Iterable[Section], budget: int) -> list[FittedSection]:
     """In the order given, whatever was cut. Their texts together have at most `budget` bytes."""
-    fitted = [Fitted(section) for section in sections]
+    fitted = [FittedSection(section) for section in sections]
     by_rank = sorted(fitted, key=lambda each: each.section.rank)
     left = budget
     for each in by_rank:
         share = each.section.share
-        left -= _fill(each, left if share is None else min(left, share))
+        left -= _fill_section(each, left if share is None else min(left, share))
     for each in by_rank:
         if each.section.share is not None and each.left_out > each.section.unlisted:
-            left -= _fill(each, left)
+            left -= _fill_section(each, left)
     return fitted
 
 
-def _fill(each: Fitted, most: int) -> int:
+def _fill_section(each: FittedSection, most: int) -> int:
     """Shows as many further rows as fit; the number of bytes used. A frame without a single row is not shown."""
     section = each.section
-    reserve = size(section.more(len(section.rows) + section.unlisted))
-    frame = 0 if each.is_shown else size(section.head) + size(section.foot) + reserve
+    reserve = measure_bytes(section.render_more(len(section.rows) + section.unlisted))
+    frame = 0 if each.is_shown else measure_bytes(section.head) + measure_bytes(section.foot) + reserve
     used = frame
-    before = len(each.shown)
+    before = len(each.texts)
     for row in section.rows[before:]:
-        text = section.render(row)
-        if used + size(text) > most:
+        text = section.render_row(row)
+        if used + measure_bytes(text) > most:
             break
-        used += size(text)
-        each.shown.append(text)
-    if len(each.shown) == before and not (frame and not section.rows and used <= most):
+        used += measure_bytes(text)
+        each.texts.append(text)
+    if len(each.texts) == before and not (frame and not section.rows and used <= most):
         return 0
     each.is_shown = True
     return used
@@ -116,109 +129,130 @@ WHOLE_PLAN = "reconciler plan --format html"
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%-]{1,400}")
 
 
-def render(plan: Plan, people: People, mask: Mask, rows: int = 20, *, command: str = "", full_report: str = "") -> str:
+def render_plan_markdown(
+    plan: Plan, people: PeopleVisibility, mask: Mask, rows: int = 20, *, command: str = "", full_report: str = ""
+) -> str:
     """rows: most changes that are not removals, of one customer, kind and action. command: the words that would apply
     this plan, put before `--approve HOLD`. full_report: where the whole plan is, an address or words. At most
     `MOST_BYTES`; what does not fit is counted, and every table and fold is closed."""
-    told = survey(plan, people, mask, rows, _MOST_REMOVALS)
-    comment = _Comment(told, plan.base is not None, command)
-    report = _report(full_report)
-    parts = _parts()
+    told = build_plan_overview(plan, people, mask, rows, _MOST_REMOVALS)
+    comment = _CommentBuilder(told, plan.base is not None, command)
+    report = _format_report_link(full_report)
+    parts = _load_macros()
     top = parts.top(
         Markup(MARKER),
         told.headline,
         nobody=not told.removes_people,
         base=plan.base,
-        commit=short_commit(plan.base) if plan.base else "",
-        elsewhere=elsewhere_words(plan.elsewhere) if plan.elsewhere else "",
+        commit=format_short_commit(plan.base) if plan.base else "",
+        elsewhere=describe_outside_base(plan.outside_base) if plan.outside_base else "",
         shown_only=len(told.shown_only),
     )
     quiet = sum(each.is_quiet for each in told.customers)
-    bottom = parts.bottom(quiet, plan, moment(plan.created_at))
+    bottom = parts.bottom(quiet, plan, format_moment(plan.created_at))
     most = parts.cut(10**9, 10**9, report)
-    fitted = fit(comment.sections(), MOST_BYTES - size(top) - size(most) - size(bottom))
+    fitted = fit_sections(
+        comment.build_sections(), MOST_BYTES - measure_bytes(top) - measure_bytes(most) - measure_bytes(bottom)
+    )
     left_out = sum(each.left_out for each in fitted)
-    cut = parts.cut(left_out, len(_owners(fitted)), report) if left_out else ""
+    cut = parts.cut(left_out, len(_collect_owners(fitted)), report) if left_out else ""
     return f"{top}{cut}{''.join(each.text for each in fitted)}{bottom}"
 
 
-def _owners(fitted: Iterable[Fitted]) -> set[str]:
+def _collect_owners(fitted: Iterable[FittedSection]) -> set[str]:
     """Of what is not shown."""
     found: set[str] = set()
     for each in fitted:
-        for row in each.section.rows[len(each.shown) :]:
+        for row in each.section.rows[len(each.texts) :]:
             found.update(row.owners)
         if each.section.unlisted:
             found.update(each.section.owners)
     return found
 
 
-def _report(full_report: str) -> Markup:
+def _format_report_link(full_report: str) -> Markup:
     if _ADDRESS.fullmatch(full_report):
-        return Markup(_parts().linked(Markup(full_report)))
-    return Markup(_parts().told(prose(full_report) if full_report else code(WHOLE_PLAN)))
+        return Markup(_load_macros().linked(Markup(full_report)))
+    return Markup(_load_macros().told(escape_markdown(full_report) if full_report else format_code_span(WHOLE_PLAN)))
 
 
-def _value(given: object) -> Markup:
-    return Markup("(none)") if given is None else code(in_words(given))
+def _format_value(value: object) -> Markup:
+    return Markup("(none)") if value is None else format_code_span(in_words(value))
 
 
-def _short(given: object) -> Markup:
+def _truncate_prose(value: object) -> Markup:
     """A sentence that may hold somebody else's words."""
-    return prose(shortened(str(given), 300))
+    return escape_markdown(truncate_text(str(value), 300))
 
 
 @cache
-def _parts() -> Any:
-    environment = escaping(prose, keep_trailing_newline=True)
-    environment.filters.update(code=code, html_code=html_code, value=_value, short=_short)
+def _load_macros() -> Any:
+    environment = create_template_environment(escape_markdown, keep_trailing_newline=True)
+    environment.filters.update(
+        code=format_code_span, html_code=format_html_code, value=_format_value, short=_truncate_prose
+    )
     return environment.get_template("comment.md.j2").module
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _MarkdownRow:
     """owners: the customers that it speaks of. text: made when there is room for it."""
 
     owners: Sequence[str]
     make: Any
 
-    def text(self) -> str:
+    def render_text(self) -> str:
         return str(self.make())
 
 
 @dataclass(frozen=True)
-class _Comment:
+class _CommentBuilder:
     """The sections of one comment, in the order in which they stand in it."""
 
-    told: Survey
+    overview: PlanOverview
     causes: bool
     command: str
 
-    def sections(self) -> Iterator[Section]:
-        parts = _parts()
-        yield self._section(0, parts.weakened_head(), self._weakened(), share=15_000)
-        yield self._section(1, parts.held_head(), self._held(), share=10_000)
-        yield self._section(3, parts.removal_head(self.causes), self._removals(), unlisted=self._unlisted())
-        yield self._section(2, parts.stopped_head(), self._stopped(), share=8_000)
-        yield self._fold(
-            4, "The same in many customers", self._folds(), ["change", "setting", "from", "to"], ["customers", "where"]
+    def build_sections(self) -> Iterator[Section]:
+        parts = _load_macros()
+        yield self._build_section(0, parts.weakened_head(), self._build_weakened_rows(), share=15_000)
+        yield self._build_section(1, parts.held_head(), self._build_held_rows(), share=10_000)
+        yield self._build_section(
+            3, parts.removal_head(self.causes), self._build_removal_rows(), unlisted=self._count_unlisted_removals()
         )
-        for each in self.told.customers:
-            yield self._customer(each)
-        yield self._fold(6, "To add", self._new(), ["customer", "what", "which"], ["where"], self._unlisted_new())
-        yield self._fold(7, "Noticed", self._noticed(), [], [])
+        yield self._build_section(2, parts.stopped_head(), self._build_stopped_rows(), share=8_000)
+        yield self._build_details_section(
+            4,
+            "The same in many customers",
+            self._build_fold_rows(),
+            ["change", "setting", "from", "to"],
+            ["customers", "where"],
+        )
+        for each in self.overview.customers:
+            yield self._build_customer_section(each)
+        yield self._build_details_section(
+            6,
+            "To add",
+            self._build_addition_rows(),
+            ["customer", "what", "which"],
+            ["where"],
+            self._count_unlisted_additions(),
+        )
+        yield self._build_details_section(7, "Noticed", self._build_diagnostic_rows(), [], [])
 
-    def _section(self, rank: int, head: str, rows: list[_Row], foot: str = "", **other: Any) -> Section:
+    def _build_section(self, rank: int, head: str, rows: list[_MarkdownRow], foot: str = "", **other: Any) -> Section:
         unlisted, owners = other.pop("unlisted", (0, frozenset()))
         if not rows and not unlisted:
             head = foot = ""
-        return Section(rank, head, foot, rows, _Row.text, _more, unlisted=unlisted, owners=owners, **other)
+        return Section(
+            rank, head, foot, rows, _MarkdownRow.render_text, _render_more, unlisted=unlisted, owners=owners, **other
+        )
 
-    def _fold(
+    def _build_details_section(
         self,
         rank: int,
         summary: str,
-        rows: list[_Row],
+        rows: list[_MarkdownRow],
         before: list[str],
         after: list[str],
         unlisted: tuple[int, frozenset[str]] = (0, frozenset()),
@@ -226,122 +260,141 @@ class _Comment:
     ) -> Section:
         cause = ["cause"] if self.causes else []
         columns = [*before, *cause, *after] if before else []
-        head = _parts().details(summary, customer, len(rows) + unlisted[0], columns)
-        return self._section(rank, head, rows, _parts().close(), unlisted=unlisted)
+        head = _load_macros().details(summary, customer, len(rows) + unlisted[0], columns)
+        return self._build_section(rank, head, rows, _load_macros().close(), unlisted=unlisted)
 
-    def _weakened(self) -> list[_Row]:
+    def _build_weakened_rows(self) -> list[_MarkdownRow]:
         rows = []
         last = None
-        for row in self.told.weakened:
+        for row in self.overview.weakened:
             words = row.protection.sentence if row.protection is not last else row.protection.replace("_", " ")
             last = row.protection
-            rows.append(_Row(row.customers, partial(_parts().weakened_row, row, words, place(row.origin))))
+            rows.append(
+                _MarkdownRow(row.customers, partial(_load_macros().weakened_row, row, words, format_origin(row.origin)))
+            )
         return rows
 
-    def _held(self) -> list[_Row]:
+    def _build_held_rows(self) -> list[_MarkdownRow]:
         rows = []
-        for each in self.told.customers:
+        for each in self.overview.customers:
             hold, later = each.customer.hold, each.customer.would_hold
             if later:
                 more = max(len(later) - _MOST_CAUSES, 0)
-                make = partial(_parts().would_hold_row, each.name, later[:_MOST_CAUSES], more)
-                rows.append(_Row((each.name,), make))
+                make = partial(_load_macros().would_hold_row, each.name, later[:_MOST_CAUSES], more)
+                rows.append(_MarkdownRow((each.name,), make))
             if hold is None:
                 continue
-            size_ = counted(hold.rows, "change", "changes")
-            people = f"{things(hold.people, Kind.USER)}, {size_} in all" if hold.people else size_
+            size_ = format_count(hold.rows, "change", "changes")
+            people = f"{format_kind_count(hold.people, Kind.USER)}, {size_} in all" if hold.people else size_
             more = len(hold.causes) - _MOST_CAUSES
             command = f"{self.command} --approve {hold.id}" if self.command and each.customer.roster_applies else ""
-            make = partial(_parts().held_row, hold, people, hold.causes[:_MOST_CAUSES], max(more, 0), command)
-            rows.append(_Row((each.name,), make))
+            make = partial(_load_macros().held_row, hold, people, hold.causes[:_MOST_CAUSES], max(more, 0), command)
+            rows.append(_MarkdownRow((each.name,), make))
         return rows
 
-    def _removals(self) -> list[_Row]:
+    def _build_removal_rows(self) -> list[_MarkdownRow]:
         """Customers and communities first, then people, then what goes with them."""
-        found = [(each, group) for each in self.told.customers for group in each.removals]
+        found = [(each, group) for each in self.overview.customers for group in each.removals]
         found.sort(key=lambda pair: _REMOVALS.index(pair[1].kind))
-        return [row for each, group in found for row in self._removed(each, group)]
+        return [row for each, group in found for row in self._iterate_removal_rows(each, group)]
 
-    def _removed(self, each: Told, group: Group) -> Iterator[_Row]:
+    def _iterate_removal_rows(self, each: CustomerReport, group: ChangeGroup) -> Iterator[_MarkdownRow]:
         one, many = NOUNS[group.kind]
         if is_counted(group):
             held = group.held
-            words = count_of(each.customer, group)
-            yield _Row((each.name,), partial(_parts().counted_row, self.causes, each.name, many, words, held))
+            words = format_group_count(each.customer, group)
+            yield _MarkdownRow(
+                (each.name,), partial(_load_macros().counted_row, self.causes, each.name, many, words, held)
+            )
             return
         for change in group.changes:
-            shown = entry(each.name, change)
-            yield _Row((each.name,), partial(_parts().removal_row, self.causes, shown, one))
+            shown = build_change_entry(each.name, change)
+            yield _MarkdownRow((each.name,), partial(_load_macros().removal_row, self.causes, shown, one))
 
-    def _unlisted(self) -> tuple[int, frozenset[str]]:
-        cut = [(each.name, group) for each in self.told.customers for group in each.removals if not is_counted(group)]
-        return _left_out(cut)
+    def _count_unlisted_removals(self) -> tuple[int, frozenset[str]]:
+        cut = [
+            (each.name, group) for each in self.overview.customers for group in each.removals if not is_counted(group)
+        ]
+        return _count_left_out(cut)
 
-    def _unlisted_new(self) -> tuple[int, frozenset[str]]:
-        return _left_out(
-            [(each.name, group) for each in self.told.customers for group in each.others if _is_new(group)]
+    def _count_unlisted_additions(self) -> tuple[int, frozenset[str]]:
+        return _count_left_out(
+            [(each.name, group) for each in self.overview.customers for group in each.others if _is_new(group)]
         )
 
-    def _stopped(self) -> list[_Row]:
+    def _build_stopped_rows(self) -> list[_MarkdownRow]:
         rows = []
-        for each in self.told.customers:
+        for each in self.overview.customers:
             if each.is_stopped:
-                words = [word for diagnostic in each.diagnostics[:_MOST_CAUSES] for word in _told(diagnostic)]
+                words = [
+                    word for diagnostic in each.diagnostics[:_MOST_CAUSES] for word in _describe_diagnostic(diagnostic)
+                ]
                 more = max(len(each.diagnostics) - _MOST_CAUSES, 0)
-                make = partial(_parts().stopped_row, each.name, each.customer.outcome.value, words, more)
-                rows.append(_Row((each.name,), make))
+                make = partial(_load_macros().stopped_row, each.name, each.customer.outcome.value, words, more)
+                rows.append(_MarkdownRow((each.name,), make))
         return rows
 
-    def _folds(self) -> list[_Row]:
-        return [row for each in self.told.folds for row in self._folded(each)]
+    def _build_fold_rows(self) -> list[_MarkdownRow]:
+        return [row for each in self.overview.folds for row in self._iterate_fold_rows(each)]
 
-    def _folded(self, each: Fold) -> Iterator[_Row]:
-        verb, noun, where = VERBS[each.action], NOUNS[each.kind][0], place(each.origin)
-        yield _Row(each.customers, partial(_parts().fold_row, self.causes, verb, noun, each, where))
+    def _iterate_fold_rows(self, each: Fold) -> Iterator[_MarkdownRow]:
+        verb, noun, where = ACTION_VERBS[each.action], NOUNS[each.kind][0], format_origin(each.origin)
+        yield _MarkdownRow(each.customers, partial(_load_macros().fold_row, self.causes, verb, noun, each, where))
         for other in each.exceptions:
-            yield _Row((other.customer,), partial(_parts().departing_row, self.causes, other, place(other.origin)))
+            yield _MarkdownRow(
+                (other.customer,),
+                partial(_load_macros().departing_row, self.causes, other, format_origin(other.origin)),
+            )
 
-    def _customer(self, each: Told) -> Section:
+    def _build_customer_section(self, each: CustomerReport) -> Section:
         mine = [group for group in each.others if not _is_new(group)]
-        rows = [row for group in mine for row in self._changes(each, group)]
-        unlisted = _left_out([(each.name, group) for group in mine if not is_counted(group)])
+        rows = [row for group in mine for row in self._iterate_change_rows(each, group)]
+        unlisted = _count_left_out([(each.name, group) for group in mine if not is_counted(group)])
         columns = ["change", "what", "setting", "from", "to"]
-        return self._fold(5, "other changes", rows, columns, ["where"], unlisted, each.name)
+        return self._build_details_section(5, "other changes", rows, columns, ["where"], unlisted, each.name)
 
-    def _changes(self, each: Told, group: Group) -> Iterator[_Row]:
+    def _iterate_change_rows(self, each: CustomerReport, group: ChangeGroup) -> Iterator[_MarkdownRow]:
         one, many = NOUNS[group.kind]
         if is_counted(group):
-            words = count_of(each.customer, group)
-            yield _Row((each.name,), partial(_parts().counted_change_row, self.causes, many, words))
+            words = format_group_count(each.customer, group)
+            yield _MarkdownRow((each.name,), partial(_load_macros().counted_change_row, self.causes, many, words))
             return
         for change in group.changes:
-            shown = entry(each.name, change)
+            shown = build_change_entry(each.name, change)
             for changed in shown.fields or (None,):
-                make = partial(_parts().change_row, self.causes, shown, one, changed, _cause(shown, changed))
-                yield _Row((each.name,), make)
+                make = partial(
+                    _load_macros().change_row, self.causes, shown, one, changed, _choose_cause(shown, changed)
+                )
+                yield _MarkdownRow((each.name,), make)
 
-    def _new(self) -> list[_Row]:
+    def _build_addition_rows(self) -> list[_MarkdownRow]:
         return [
             row
-            for each in self.told.customers
+            for each in self.overview.customers
             for group in each.others
             if _is_new(group)
-            for row in self._added(each, group)
+            for row in self._iterate_addition_rows(each, group)
         ]
 
-    def _added(self, each: Told, group: Group) -> Iterator[_Row]:
+    def _iterate_addition_rows(self, each: CustomerReport, group: ChangeGroup) -> Iterator[_MarkdownRow]:
         one, many = NOUNS[group.kind]
         if is_counted(group):
-            words = count_of(each.customer, group)
-            yield _Row((each.name,), partial(_parts().counted_new_row, self.causes, each.name, many, words))
+            words = format_group_count(each.customer, group)
+            yield _MarkdownRow(
+                (each.name,), partial(_load_macros().counted_new_row, self.causes, each.name, many, words)
+            )
             return
         for change in group.changes:
-            yield _Row((each.name,), partial(_parts().new_row, self.causes, entry(each.name, change), one))
+            yield _MarkdownRow(
+                (each.name,), partial(_load_macros().new_row, self.causes, build_change_entry(each.name, change), one)
+            )
 
-    def _noticed(self) -> list[_Row]:
+    def _build_diagnostic_rows(self) -> list[_MarkdownRow]:
         return [
-            _Row((each.name,), partial(_parts().noticed_row, each.name, _told(diagnostic)[0]))
-            for each in self.told.customers
+            _MarkdownRow(
+                (each.name,), partial(_load_macros().noticed_row, each.name, _describe_diagnostic(diagnostic)[0])
+            )
+            for each in self.overview.customers
             if not each.is_stopped
             for diagnostic in each.diagnostics
         ]
@@ -350,23 +403,23 @@ class _Comment:
 _REMOVALS = (*DECLARED_KINDS, Kind.USER, Kind.CLASS, Kind.ORG, Kind.ENROLLMENT)
 
 
-def _is_new(group: Group) -> bool:
+def _is_new(group: ChangeGroup) -> bool:
     return group.action is Action.CREATE
 
 
-def _cause(shown: Entry, field: FieldChange | None) -> str:
-    return (field and field.cause) or shown.cause or ""
+def _choose_cause(entry: ChangeEntry, field: FieldChange | None) -> str:
+    return (field and field.cause) or entry.cause or ""
 
 
-def _told(diagnostic: Diagnostic) -> list[str]:
+def _describe_diagnostic(diagnostic: Diagnostic) -> list[str]:
     """What and where, then what to do."""
     return [str(replace(diagnostic, hint=None)), *([diagnostic.hint] if diagnostic.hint else [])]
 
 
-def _more(number: int) -> str:
-    return str(_parts().more(number))
+def _render_more(number: int) -> str:
+    return str(_load_macros().more(number))
 
 
-def _left_out(cut: list[tuple[str, Group]]) -> tuple[int, frozenset[str]]:
-    found = [(name, group.left_out) for name, group in cut if group.left_out and not is_counted(group)]
+def _count_left_out(groups: list[tuple[str, ChangeGroup]]) -> tuple[int, frozenset[str]]:
+    found = [(name, group.left_out) for name, group in groups if group.left_out and not is_counted(group)]
     return sum(number for _, number in found), frozenset(name for name, _ in found)

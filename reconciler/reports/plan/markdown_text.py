@@ -15,7 +15,7 @@ from collections.abc import Callable
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reconciler.reports.plan.terminal import clean
+from reconciler.reports.plan.terminal import clean_text
 
 #: More of a value than this is in the JSON only.
 LONGEST = 120
@@ -30,19 +30,19 @@ _MEANING = re.compile(r"(?i)\b(?:[0-9a-f]{7,}\b|gh-\d)")
 _NUMBERED = re.compile(r"\d+[.)]")
 
 
-def prose(value: object) -> Markup:
+def escape_markdown(value: object) -> Markup:
     """Plain words as they are, everything else as `code`. Markup is left as it is; a number gets its commas."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return Markup(f"{value:,}")
     text = str(value)
-    return Markup(text) if is_plain(text) else code(text)
+    return Markup(text) if is_plain(text) else format_code_span(text)
 
 
-def code(value: object, most: int = LONGEST) -> Markup:
+def format_code_span(value: object, most: int = LONGEST) -> Markup:
     """A code span on one line, shortened to so many characters. Nothing at all is said in words."""
-    text = shortened(str(value), most)
+    text = truncate_text(str(value), most)
     if not text:
         return Markup("(empty)")
     text = "".join(_LEAVING.get(each, each) for each in text)
@@ -50,9 +50,9 @@ def code(value: object, most: int = LONGEST) -> Markup:
     return Markup(f"` {text} `" if edged else f"`{text}`")
 
 
-def html_code(value: object, most: int = LONGEST) -> Markup:
+def format_html_code(value: object, most: int = LONGEST) -> Markup:
     """The same for a line of raw HTML, in which Markdown is not read."""
-    return Markup(f"<code>{html.escape(shortened(str(value), most))}</code>")
+    return Markup(f"<code>{html.escape(truncate_text(str(value), most))}</code>")
 
 
 def is_plain(text: str) -> bool:
@@ -64,16 +64,18 @@ def is_plain(text: str) -> bool:
     )
 
 
-def shortened(text: str, most: int) -> str:
+def truncate_text(text: str, most: int) -> str:
     """Visible on one line, at most so many characters; the last of them an ellipsis where something was cut."""
-    shown = clean(text[: most + 1])
+    shown = clean_text(text[: most + 1])
     return shown if len(text) <= most and len(shown) <= 2 * most else shown[: most - 1].rstrip() + "…"
 
 
 # Templates in which everything is escaped that does not say it need not be.
 
 
-def escaping(finalize: Callable[[object], object], *, keep_trailing_newline: bool = False) -> Environment:
+def create_template_environment(
+    finalize: Callable[[object], object], *, keep_trailing_newline: bool = False
+) -> Environment:
     """The templates of this room. finalize: what a value becomes before it is escaped; a name that is missing is an
     error."""
     return Environment(

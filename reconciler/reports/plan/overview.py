@@ -11,12 +11,12 @@ from typing import TypeAlias
 from reconciler.model.change import Action, Update
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
-from reconciler.model.plan import CATALOGUE, CustomerPlan, Outcome, Plan
-from reconciler.reports.plan.folding import Fold, fold
-from reconciler.reports.plan.people import Mask, People, View
-from reconciler.reports.plan.protections import WeakenedRow, weakened_rows
-from reconciler.reports.plan.rows import Group, declared_totals, groups
-from reconciler.reports.plan.wording import TO_DO, counted, things
+from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan
+from reconciler.reports.plan.folding import Fold, group_into_folds
+from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
+from reconciler.reports.plan.protections import WeakeningRow, build_weakening_rows
+from reconciler.reports.plan.rows import ChangeGroup, count_declared_changes, group_changes
+from reconciler.reports.plan.wording import ACTION_PHRASES, format_count, format_kind_count
 
 # The first line of every report for people: what is taken away, then what else changes.
 
@@ -35,7 +35,7 @@ class _Sum:
 _Sums: TypeAlias = dict[tuple[Action, Kind], _Sum]
 
 
-def totals(customers: Sequence[CustomerPlan], groups: Iterable[Group], weakened: int = 0) -> str:
+def build_headline(customers: Sequence[CustomerPlan], groups: Iterable[ChangeGroup], weakened: int = 0) -> str:
     """groups: of all customers. Removals before everything else, people before everybody's classes. Where people
     change, what else a roster adds or updates is left to the tables. weakened: protections, told with the removals."""
     sums: _Sums = {}
@@ -43,24 +43,26 @@ def totals(customers: Sequence[CustomerPlan], groups: Iterable[Group], weakened:
         place = (group.action, group.kind)
         sums[place] = sums.get(place, _Sum()) + _Sum(group.total, group.held)
     later = tuple(action for action in Action if action is not Action.DELETE)
-    removed = _people(sums, (Action.DELETE,), named=False)
-    removed_too = _others(sums, DECLARED_KINDS, Action.DELETE) + _others(sums, _OTHER_KINDS, Action.DELETE)
-    changed = _people(sums, later, named=bool(removed) and not removed_too and not weakened)
-    declared = [part for action in later for part in _others(sums, DECLARED_KINDS, action)]
-    others = [part for action in later for part in _others(sums, _OTHER_KINDS, action)]
-    rest = [*_settings(customers), *declared, *([] if removed or changed else others)]
-    who = _who(customers)
-    less = [counted(weakened, "protection", "protections") + " weakened"] if weakened else []
+    removed = _describe_people(sums, (Action.DELETE,), omit_noun=False)
+    removed_too = _describe_other_kinds(sums, DECLARED_KINDS, Action.DELETE) + _describe_other_kinds(
+        sums, _OTHER_KINDS, Action.DELETE
+    )
+    changed = _describe_people(sums, later, omit_noun=bool(removed) and not removed_too and not weakened)
+    declared = [part for action in later for part in _describe_other_kinds(sums, DECLARED_KINDS, action)]
+    others = [part for action in later for part in _describe_other_kinds(sums, _OTHER_KINDS, action)]
+    rest = [*_describe_settings(customers), *declared, *([] if removed or changed else others)]
+    who = _describe_customers(customers)
+    less = [format_count(weakened, "protection", "protections") + " weakened"] if weakened else []
     changes = [*removed, *removed_too, *less, *changed, *rest]
     if not changes and len(who) == 1:
         changes = ["nothing to change"]
     return " · ".join([*who, *changes])
 
 
-def _who(customers: Sequence[CustomerPlan]) -> list[str]:
-    number = sum(customer.id != CATALOGUE for customer in customers)
-    catalogue = any(customer.id == CATALOGUE for customer in customers)
-    who = things(number, Kind.CUSTOMER)
+def _describe_customers(customers: Sequence[CustomerPlan]) -> list[str]:
+    number = sum(customer.id != CATALOG for customer in customers)
+    catalogue = any(customer.id == CATALOG for customer in customers)
+    who = format_kind_count(number, Kind.CUSTOMER)
     if catalogue:
         who = f"{who} and the catalogue" if number else "the catalogue"
     refused = sum(customer.outcome is Outcome.REFUSED for customer in customers)
@@ -68,19 +70,19 @@ def _who(customers: Sequence[CustomerPlan]) -> list[str]:
     return [who, *([f"{refused:,} refused"] if refused else []), *([f"{failed:,} failed"] if failed else [])]
 
 
-def _people(sums: _Sums, actions: tuple[Action, ...], *, named: bool) -> list[str]:
+def _describe_people(sums: _Sums, actions: tuple[Action, ...], *, omit_noun: bool) -> list[str]:
     """named: what stands before says already that people are counted; so does the first part for the next."""
     parts: list[str] = []
     for action in actions:
         found = sums.get((action, Kind.USER))
         if found is None:
             continue
-        number = f"{found.total:,}" if named or parts else things(found.total, Kind.USER)
-        parts.append(f"{number} {TO_DO[action]}{_held(found)}")
+        number = f"{found.total:,}" if omit_noun or parts else format_kind_count(found.total, Kind.USER)
+        parts.append(f"{number} {ACTION_PHRASES[action]}{_describe_held(found)}")
     return parts
 
 
-def _others(sums: _Sums, kinds: tuple[Kind, ...], action: Action) -> list[str]:
+def _describe_other_kinds(sums: _Sums, kinds: tuple[Kind, ...], action: Action) -> list[str]:
     """Several kinds in one part: `5 orgs, 40 classes to add`. Changed settings are counted one by one elsewhere.
 
     What is held with held people goes without saying.
@@ -91,47 +93,52 @@ def _others(sums: _Sums, kinds: tuple[Kind, ...], action: Action) -> list[str]:
         return []
     implied = kinds == _OTHER_KINDS and sums.get((action, Kind.USER), _Sum()).held
     whole = _Sum() if implied else sum((each for _, each in found), _Sum())
-    listed = ", ".join(things(each.total, kind) for kind, each in found)
-    return [f"{listed} {TO_DO[action]}{_held(whole)}"]
+    listed = ", ".join(format_kind_count(each.total, kind) for kind, each in found)
+    return [f"{listed} {ACTION_PHRASES[action]}{_describe_held(whole)}"]
 
 
-def _settings(customers: Sequence[CustomerPlan]) -> list[str]:
+def _describe_settings(customers: Sequence[CustomerPlan]) -> list[str]:
     number = sum(
-        len(change.fields) for customer in customers for change in customer.declared if isinstance(change, Update)
+        len(change.fields)
+        for customer in customers
+        for change in customer.document_changes
+        if isinstance(change, Update)
     )
-    return [f"{counted(number, 'setting', 'settings')} to change"] if number else []
+    return [f"{format_count(number, 'setting', 'settings')} to change"] if number else []
 
 
-def _held(found: _Sum) -> str:
-    if not found.held:
+def _describe_held(sums: _Sum) -> str:
+    if not sums.held:
         return ""
-    return ", HELD" if found.held == found.total == 1 else f", {found.held:,} of them HELD"
+    return ", HELD" if sums.held == sums.total == 1 else f", {sums.held:,} of them HELD"
 
 
 #: what takes something away
-TAKING = (Action.DELETE, Action.SUSPEND, Action.CONCLUDE)
+REMOVAL_ACTIONS = (Action.DELETE, Action.SUSPEND, Action.CONCLUDE)
 
 
-class Told:
+class CustomerReport:
     """One customer: all its changes, and those that are told under its own name."""
 
-    def __init__(self, customer: CustomerPlan, rest: CustomerPlan, view: View, rows: int, removals: int) -> None:
+    def __init__(
+        self, customer: CustomerPlan, rest: CustomerPlan, view: CustomerView, rows: int, removals: int
+    ) -> None:
         self.customer, self.view = customer, view
-        self.groups = groups(rest, view, rows, removals)
+        self.groups = group_changes(rest, view, rows, removals)
         roster = (group for group in self.groups if group.kind in ROSTER_KINDS)
-        self.everything = self.groups if rest is customer else (*declared_totals(customer), *roster)
+        self.everything = self.groups if rest is customer else (*count_declared_changes(customer), *roster)
 
     @property
     def name(self) -> str:
-        return "catalogue" if self.customer.id == CATALOGUE else self.customer.id
+        return "catalogue" if self.customer.id == CATALOG else self.customer.id
 
     @property
-    def removals(self) -> tuple[Group, ...]:
-        return () if self.is_stopped else tuple(group for group in self.groups if group.action in TAKING)
+    def removals(self) -> tuple[ChangeGroup, ...]:
+        return () if self.is_stopped else tuple(group for group in self.groups if group.action in REMOVAL_ACTIONS)
 
     @property
-    def others(self) -> tuple[Group, ...]:
-        return () if self.is_stopped else tuple(group for group in self.groups if group.action not in TAKING)
+    def others(self) -> tuple[ChangeGroup, ...]:
+        return () if self.is_stopped else tuple(group for group in self.groups if group.action not in REMOVAL_ACTIONS)
 
     @property
     def is_stopped(self) -> bool:
@@ -152,36 +159,36 @@ class Told:
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        return tuple(self.view.diagnostic(each) for each in self.customer.diagnostics)
+        return tuple(self.view.mask_diagnostic(each) for each in self.customer.diagnostics)
 
 
 @dataclass(frozen=True)
-class Survey:
+class PlanOverview:
     """headline: the totals, in our own words. weakened: rows; how many protections these are is in the headline."""
 
     plan: Plan
     headline: str
-    weakened: tuple[WeakenedRow, ...]
+    weakened: tuple[WeakeningRow, ...]
     folds: tuple[Fold, ...]
-    customers: tuple[Told, ...]
+    customers: tuple[CustomerReport, ...]
 
     @property
     def removes_people(self) -> bool:
         return any(group.action is Action.DELETE for each in self.customers for group in each.removals)
 
     @property
-    def shown_only(self) -> tuple[Told, ...]:
+    def shown_only(self) -> tuple[CustomerReport, ...]:
         """Whose roster is the last good one: what it would change is told, and no apply does it."""
         return tuple(each for each in self.customers if not each.customer.roster_applies and each.customer.roster)
 
 
-def survey(plan: Plan, people: People, mask: Mask, rows: int, removals: int) -> Survey:
+def build_plan_overview(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int, removals: int) -> PlanOverview:
     """rows: most changes of one customer, kind and action; removals: the same for deletions."""
-    folded = fold(plan.customers)
+    folded = group_into_folds(plan.customers)
     told = tuple(
-        Told(customer, rest, View(people, mask, customer.id), rows, removals)
+        CustomerReport(customer, rest, CustomerView(people, mask, customer.id), rows, removals)
         for customer, rest in zip(plan.customers, folded.rest, strict=True)
     )
-    weakened = len(plan.weakened) + sum(len(customer.weakened) for customer in plan.customers)
-    headline = totals(plan.customers, chain.from_iterable(each.everything for each in told), weakened)
-    return Survey(plan, headline, weakened_rows(plan, people, mask), folded.folds, told)
+    weakened = len(plan.weakenings) + sum(len(customer.weakenings) for customer in plan.customers)
+    headline = build_headline(plan.customers, chain.from_iterable(each.everything for each in told), weakened)
+    return PlanOverview(plan, headline, build_weakening_rows(plan, people, mask), folded.folds, told)

@@ -15,7 +15,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.weakening import Protection, Weakening
 
 
-class People(StrEnum):
+class PeopleVisibility(StrEnum):
     """full: everything. masked: a keyed pseudonym for every person and enrollment. ids: sourcedIds, no names."""
 
     FULL = "full"
@@ -30,10 +30,10 @@ Mask: TypeAlias = Callable[[Kind, str, str], str]
 HIDDEN = "•••"
 
 #: Roster files whose rows are about people, so that a diagnostic about a row may name one.
-ABOUT_PEOPLE = frozenset({"users", "enrollments", "roles", "demographics", "userprofiles", "userresources"})
+PERSONAL_FILES = frozenset({"users", "enrollments", "roles", "demographics", "userprofiles", "userresources"})
 
 #: Codes whose messages hold counts, the standard's own column names and file names, and nothing from a row.
-NAMES_NOBODY = frozenset(
+IMPERSONAL_CODES = frozenset(
     {
         "ambiguous-match",
         "byte-order-mark",
@@ -93,84 +93,84 @@ _ADMINISTRATOR = re.compile(
 _PERSONAL_OF_ADMINISTRATOR = (None, ".given_name", ".family_name", ".email", ".username")
 
 
-def names_people(field: FieldChange) -> bool:
+def is_personal_field(field: FieldChange) -> bool:
     """Its path or its values tell who somebody is, so that it looks otherwise in every customer once it is masked."""
     path = field.path
     return field.personal or path in (PROTECT, MERGES, "administrators") or path.startswith("administrators.")
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CustomerView:
     """One customer's things as a report may show them."""
 
-    people: People
+    people: PeopleVisibility
     mask: Mask
     customer: str
 
-    def key(self, kind: Kind, key: str) -> str:
+    def mask_key(self, kind: Kind, key: str) -> str:
         """A sourcedId or declared id as it may be shown. Only people and enrollments are ever masked."""
-        if self.people is not People.MASKED or kind not in (Kind.USER, Kind.ENROLLMENT):
+        if self.people is not PeopleVisibility.MASKED or kind not in (Kind.USER, Kind.ENROLLMENT):
             return key
         pseudonym = self.mask(kind, self.customer, key)
         return f"E-{pseudonym.removeprefix('P-')}" if kind is Kind.ENROLLMENT else pseudonym
 
-    def label(self, kind: Kind, key: str, label: str) -> str:
+    def mask_label(self, kind: Kind, key: str, label: str) -> str:
         """A name for people; of a person the key where names are hidden."""
-        if kind is Kind.USER and self.people is not People.FULL:
-            return self.key(kind, key)
+        if kind is Kind.USER and self.people is not PeopleVisibility.FULL:
+            return self.mask_key(kind, key)
         return label
 
-    def field(self, change: FieldChange, reference: Kind | None = None) -> FieldChange:
+    def mask_field(self, change: FieldChange, reference: Kind | None = None) -> FieldChange:
         """reference: the kind whose sourcedId the values are; such values are keys, not names."""
         if reference is not None:
             return replace(
                 change,
-                before=self._reference(reference, change.before),
-                after=self._reference(reference, change.after),
+                before=self._mask_reference(reference, change.before),
+                after=self._mask_reference(reference, change.after),
             )
-        if self.people is People.FULL:
+        if self.people is PeopleVisibility.FULL:
             return change
         if change.path == PROTECT:
-            return replace(change, before=self._keys(change.before), after=self._keys(change.after))
-        path, personal = self._path(change.path, change.personal or change.path == MERGES)
+            return replace(change, before=self._mask_keys(change.before), after=self._mask_keys(change.after))
+        path, personal = self._mask_path(change.path, change.personal or change.path == MERGES)
         if not personal:
             return replace(change, path=path)
-        return FieldChange(path, _hidden(change.before), _hidden(change.after), personal=True)
+        return FieldChange(path, _hide_value(change.before), _hide_value(change.after), personal=True)
 
-    def declared(self, change: Change) -> Change:
+    def mask_change(self, change: Change) -> Change:
         """A change of a declared kind; of its people only administrators are named in it."""
-        return replace(change, fields=tuple(self.field(field) for field in change.fields))
+        return replace(change, fields=tuple(self.mask_field(field) for field in change.fields))
 
-    def weakening(self, weakening: Weakening) -> Weakening:
+    def mask_weakening(self, weakening: Weakening) -> Weakening:
         """Who is no longer protected is a person; every other protection names nobody."""
-        if self.people is People.FULL:
+        if self.people is PeopleVisibility.FULL:
             return weakening
         path = PROTECT if weakening.protection is Protection.PROTECT else weakening.path
-        shown = self.field(FieldChange(path, weakening.before, weakening.after))
+        shown = self.mask_field(FieldChange(path, weakening.before, weakening.after))
         return replace(weakening, path=shown.path, before=shown.before, after=shown.after)
 
-    def diagnostic(self, diagnostic: Diagnostic) -> Diagnostic:
+    def mask_diagnostic(self, diagnostic: Diagnostic) -> Diagnostic:
         """Without its text where that may name a person; code, file and line stay."""
         span = diagnostic.span
-        if self.people is People.FULL or span is None or not span.line:
+        if self.people is PeopleVisibility.FULL or span is None or not span.line:
             return diagnostic
         file = PurePosixPath(span.file.lower())
-        if file.suffix != ".csv" or file.stem not in ABOUT_PEOPLE:
+        if file.suffix != ".csv" or file.stem not in PERSONAL_FILES:
             return diagnostic
-        if diagnostic.code in NAMES_NOBODY:
+        if diagnostic.code in IMPERSONAL_CODES:
             return replace(diagnostic, hint=None) if diagnostic.code in HINT_REPEATS_HEADER else diagnostic
         words = diagnostic.code.replace("-", " ")
         return replace(diagnostic, message=f"{words} (may name a person: --people full shows it)", hint=None)
 
-    def _reference(self, kind: Kind, value: object) -> object:
-        return self.key(kind, value) if isinstance(value, str) else value
+    def _mask_reference(self, kind: Kind, value: object) -> object:
+        return self.mask_key(kind, value) if isinstance(value, str) else value
 
-    def _keys(self, value: object) -> object:
+    def _mask_keys(self, value: object) -> object:
         if not isinstance(value, list | tuple):
-            return self._reference(Kind.USER, value)
-        return [self._reference(Kind.USER, each) for each in value]
+            return self._mask_reference(Kind.USER, value)
+        return [self._mask_reference(Kind.USER, each) for each in value]
 
-    def _path(self, path: str, personal: bool) -> tuple[str, bool]:
+    def _mask_path(self, path: str, personal: bool) -> tuple[str, bool]:
         """The path without an administrator's username, and whether its values are personal."""
         if path == "administrators":
             return path, True
@@ -182,5 +182,5 @@ class View:
         return f"administrators.{pseudonym}{field or ''}", field in _PERSONAL_OF_ADMINISTRATOR
 
 
-def _hidden(value: object) -> str | None:
+def _hide_value(value: object) -> str | None:
     return None if value is None else HIDDEN

@@ -8,8 +8,8 @@ from itertools import zip_longest
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import CustomerPlan, LimitUse
-from reconciler.reports.plan.terminal import Layout, clean, pad, widest
-from reconciler.reports.plan.wording import counted
+from reconciler.reports.plan.terminal import TerminalLayout, clean_text, measure_widest, pad_to_width
+from reconciler.reports.plan.wording import format_count
 
 _COLUMN = 8
 
@@ -26,52 +26,53 @@ _LIMITS = {
 }
 
 
-def limit_lines(limits: Sequence[LimitUse], layout: Layout) -> list[str]:
+def format_limit_lines(limits: Sequence[LimitUse], layout: TerminalLayout) -> list[str]:
     """How far every limit is used; of schools, as many as a report has rows, the nearest to their limit first."""
     whole = [limit for limit in limits if limit.scope == "customer"]
-    schools = sorted((limit for limit in limits if limit.scope != "customer"), key=nearness)
+    schools = sorted((limit for limit in limits if limit.scope != "customer"), key=get_limit_sort_key)
     used = [limit for limit in whole if limit.seen]
     losing = [limit for limit in schools if limit.seen]
     shown = [*used, *losing[: layout.rows]]
-    names = [limit_name(limit) for limit in shown]
-    seen = widest([f"{limit.seen:,}" for limit in shown])
-    column = widest(names)
+    names = [format_limit_name(limit) for limit in shown]
+    seen = measure_widest([f"{limit.seen:,}" for limit in shown])
+    column = measure_widest(names)
     lines = []
     for limit, name in zip(shown, names, strict=True):
         before = f", {limit.earlier:,} of them before" if limit.earlier else ""
-        over = f"  {layout.paint.red('✗ exceeded')}" if limit.exceeded else ""
+        over = f"  {layout.paint.format_red('✗ exceeded')}" if limit.exceeded else ""
         lines.append(
-            f"{pad(name, column)}  {limit.seen:>{seen},} of {limit.allowed:,} allowed, {limit.of:,} live{before}{over}"
+            f"{pad_to_width(name, column)}  {limit.seen:>{seen},} of {limit.allowed:,} allowed, "
+            f"{limit.of:,} live{before}{over}"
         )
     if more := len(losing) - len(losing[: layout.rows]):
-        lines.append(counted(more, "more school loses people", "more schools lose people"))
+        lines.append(format_count(more, "more school loses people", "more schools lose people"))
     if any(limit.planned for limit in limits):
-        lines += _unused([limit for limit in whole if not limit.seen], len(schools) - len(losing))
-    return _beneath("limits", lines)
+        lines += _describe_unused_limits([limit for limit in whole if not limit.seen], len(schools) - len(losing))
+    return _indent_under_title("limits", lines)
 
 
-def nearness(limit: LimitUse) -> tuple[bool, float, str]:
+def get_limit_sort_key(limit: LimitUse) -> tuple[bool, float, str]:
     """Exceeded ones first, then by the share that is used."""
     return (not limit.exceeded, -limit.seen / max(limit.allowed, 1), limit.scope)
 
 
-def _unused(limits: Iterable[LimitUse], schools: int) -> list[str]:
+def _describe_unused_limits(limits: Iterable[LimitUse], schools: int) -> list[str]:
     parts = [f"{_LIMITS[limit.name]} {limit.allowed:,}" for limit in limits]
     lines = [f"unused: {', '.join(parts)}"] if parts else []
     if schools:
-        lines.append(counted(schools, "more school loses nobody", "more schools lose nobody"))
+        lines.append(format_count(schools, "more school loses nobody", "more schools lose nobody"))
     return lines
 
 
-def limit_name(limit: LimitUse) -> str:
+def format_limit_name(limit: LimitUse) -> str:
     """What it counts; of a school, which."""
     if limit.scope == "customer":
         return _LIMITS[limit.name]
     org = limit.scope.removeprefix("org:")
-    return clean(f"{limit.label} ({org})" if limit.label and limit.label != org else org)
+    return clean_text(f"{limit.label} ({org})" if limit.label and limit.label != org else org)
 
 
-def remark_lines(customer: CustomerPlan, diagnostics: Sequence[Diagnostic], layout: Layout) -> list[str]:
+def format_remark_lines(customer: CustomerPlan, diagnostics: Sequence[Diagnostic], layout: TerminalLayout) -> list[str]:
     """Rows set aside, then every other thing that was noticed."""
     aside = sum(counts.quarantined for counts in customer.counts.values())
     errors = [each for each in diagnostics if each.is_error]
@@ -79,27 +80,27 @@ def remark_lines(customer: CustomerPlan, diagnostics: Sequence[Diagnostic], layo
     lines: list[str] = []
     if aside:
         what = f"{aside:,} set aside; what {'it names' if aside == 1 else 'they name'} stays as it is"
-        lines += _beneath("rows", [what, *diagnostic_lines(errors, layout)])
+        lines += _indent_under_title("rows", [what, *format_diagnostic_lines(errors, layout)])
     elif errors:
-        lines += _beneath("errors", diagnostic_lines(errors, layout))
-    lines += _beneath("notes", diagnostic_lines(others, layout))
+        lines += _indent_under_title("errors", format_diagnostic_lines(errors, layout))
+    lines += _indent_under_title("notes", format_diagnostic_lines(others, layout))
     return lines
 
 
-def diagnostic_lines(diagnostics: Sequence[Diagnostic], layout: Layout) -> list[str]:
+def format_diagnostic_lines(diagnostics: Sequence[Diagnostic], layout: TerminalLayout) -> list[str]:
     """In the form of the contract; no more than `rows`, and how many more there are. A hint that several in a
     row share stands once, under the last of them."""
     lines = []
     shown = diagnostics[: layout.rows]
     for each, following in zip_longest(shown, shown[1:]):
-        lines.append(clean(str(replace(each, hint=None))))
+        lines.append(clean_text(str(replace(each, hint=None))))
         if each.hint and (following is None or following.hint != each.hint):
-            lines += [f"    {clean(text.strip())}" for text in each.hint.splitlines()]
+            lines += [f"    {clean_text(text.strip())}" for text in each.hint.splitlines()]
     more = len(diagnostics) - layout.rows
     if more > 0:
         lines.append(f"… {more:,} more; all of them: --rows {len(diagnostics)} or --format json")
     return lines
 
 
-def _beneath(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"{pad('' if place else title, _COLUMN)}{line}" for place, line in enumerate(lines)]
+def _indent_under_title(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"{pad_to_width('' if place else title, _COLUMN)}{line}" for place, line in enumerate(lines)]

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 import polars as pl
 
-from reconciler.model.cause import Cause
+from reconciler.model.cause import ChangeCause
 from reconciler.model.change import (
     Action,
     Adopt,
@@ -26,14 +26,14 @@ from reconciler.model.change import (
     Resume,
     Suspend,
     Update,
-    action_of,
+    get_action,
 )
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CAUSE_COLUMN, CustomerPlan
 from reconciler.model.reason import Reason
-from reconciler.model.roster import FIELDS
-from reconciler.reports.plan.people import View
+from reconciler.model.roster import ROSTER_FIELDS
+from reconciler.reports.plan.people import CustomerView
 
 IMPACT = "impact_"
 _FEW = 1_000
@@ -44,11 +44,11 @@ KIND_ORDER = tuple(Kind)
 #: Fields that tell who somebody is: equal before and after, they are why a row was taken for the same person.
 EVIDENCE = ("identifier", "roster_username", "email")
 #: What a person compares who has to say whether two rows mean one person: shown of both, equal or not.
-WHO_IS_WHO = ("given_name", "family_name", "grades", "roles")
+IDENTITY_FIELDS = ("given_name", "family_name", "grades", "roles")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ChangeGroup:
     """All changes of one customer, kind and action. changes: those shown, by key. total, held: of all."""
 
     action: Action
@@ -62,14 +62,16 @@ class Group:
         return self.total - len(self.changes)
 
 
-def groups(customer: CustomerPlan, view: View, rows: int, removals: int | None = None) -> tuple[Group, ...]:
+def group_changes(
+    customer: CustomerPlan, view: CustomerView, rows: int, removals: int | None = None
+) -> tuple[ChangeGroup, ...]:
     """By action, then kind. At most `rows` changes each; deletions of everything except enrollments at most `removals`,
     None: all of them."""
-    if not customer.declared and not customer.roster:
+    if not customer.document_changes and not customer.roster:
         return ()
     declared: dict[tuple[Action, Kind], list[Change]] = {}
-    for change in customer.declared:
-        declared.setdefault((action_of(change), change.kind), []).append(change)
+    for change in customer.document_changes:
+        declared.setdefault((get_action(change), change.kind), []).append(change)
     roster = {
         (Action(action), kind): mine
         for kind, frame in customer.roster.items()
@@ -80,69 +82,73 @@ def groups(customer: CustomerPlan, view: View, rows: int, removals: int | None =
         for kind in KIND_ORDER:
             most = removals if action is Action.DELETE and kind is not Kind.ENROLLMENT else rows
             if (action, kind) in declared:
-                found.append(_declared_group(declared[action, kind], view, action, kind, most))
+                found.append(_build_declared_group(declared[action, kind], view, action, kind, most))
             elif (action, kind) in roster:
-                found.append(_roster_group(roster[action, kind], view, action, kind, most))
+                found.append(_build_roster_group(roster[action, kind], view, action, kind, most))
     return tuple(found)
 
 
-def _declared_group(declared: list[Change], view: View, action: Action, kind: Kind, most: int | None) -> Group:
-    held = sum(change.held for change in declared)
-    shown = sorted(declared, key=lambda change: change.key)[:most]
-    return Group(action, kind, len(declared), held, tuple(view.declared(each) for each in shown))
+def _build_declared_group(
+    changes: list[Change], view: CustomerView, action: Action, kind: Kind, most: int | None
+) -> ChangeGroup:
+    held = sum(change.held for change in changes)
+    shown = sorted(changes, key=lambda change: change.key)[:most]
+    return ChangeGroup(action, kind, len(changes), held, tuple(view.mask_change(each) for each in shown))
 
 
-def _roster_group(mine: pl.DataFrame, view: View, action: Action, kind: Kind, most: int | None) -> Group:
-    changes = tuple(change_of(view, kind, action, row) for row in _first(mine, most))
-    return Group(action, kind, mine.height, int(mine["held"].sum()), changes)
+def _build_roster_group(
+    frame: pl.DataFrame, view: CustomerView, action: Action, kind: Kind, most: int | None
+) -> ChangeGroup:
+    changes = tuple(build_change(view, kind, action, row) for row in _select_first_rows(frame, most))
+    return ChangeGroup(action, kind, frame.height, int(frame["held"].sum()), changes)
 
 
-def declared_totals(customer: CustomerPlan) -> tuple[Group, ...]:
+def count_declared_changes(customer: CustomerPlan) -> tuple[ChangeGroup, ...]:
     """The groups of declared kinds by their numbers alone, none of their changes shown."""
     held: dict[tuple[Action, Kind], list[bool]] = {}
-    for change in customer.declared:
-        held.setdefault((action_of(change), change.kind), []).append(change.held)
-    return tuple(Group(action, kind, len(each), sum(each), ()) for (action, kind), each in held.items())
+    for change in customer.document_changes:
+        held.setdefault((get_action(change), change.kind), []).append(change.held)
+    return tuple(ChangeGroup(action, kind, len(each), sum(each), ()) for (action, kind), each in held.items())
 
 
-def _first(mine: pl.DataFrame, most: int | None) -> Iterable[dict[str, Any]]:
+def _select_first_rows(frame: pl.DataFrame, most: int | None) -> Iterable[dict[str, Any]]:
     """By key. Few rows are sorted as values: a plan of thousands of customers has tens of thousands of small frames,
     and a query on each costs more than its rows."""
-    if mine.height <= (_FEW if most is None else min(most, _FEW)):
-        return sorted(mine.iter_rows(named=True), key=lambda row: row["key"] or "")
-    return mine.lazy().sort("key").head(mine.height if most is None else most).collect().iter_rows(named=True)
+    if frame.height <= (_FEW if most is None else min(most, _FEW)):
+        return sorted(frame.iter_rows(named=True), key=lambda row: row["key"] or "")
+    return frame.lazy().sort("key").head(frame.height if most is None else most).collect().iter_rows(named=True)
 
 
-def change_of(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) -> Change:
+def build_change(view: CustomerView, kind: Kind, action: Action, row: Mapping[str, Any]) -> Change:
     """One row of a change frame as a value."""
     reason = Reason(row["reason"])
     facts: dict[str, Any] = {
         "kind": kind,
-        "key": view.key(kind, row["key"]),
-        "label": _label(view, kind, row),
+        "key": view.mask_key(kind, row["key"]),
+        "label": _format_label(view, kind, row),
         "reason": reason,
         "origin": Span(row["file"], row["line"] or 0) if row["file"] else None,
         "held": row["held"],
-        "cause": _cause(row, reason),
+        "cause": _determine_cause(row, reason),
         "impact": {
             name.removeprefix(IMPACT): value
             for name, value in row.items()
             if name.startswith(IMPACT) and value is not None
         },
     }
-    fields = _fields(view, kind, row)
+    fields = _list_changed_fields(view, kind, row)
     match action:
         case Action.DELETE:
-            return Delete(**facts, into=view.key(kind, row["into"]) if row["into"] else None)
+            return Delete(**facts, into=view.mask_key(kind, row["into"]) if row["into"] else None)
         case Action.CREATE:
             return Create(**facts)
         case Action.REKEY:
-            former = view.key(kind, row["former_key"])
-            return Rekey(**facts, fields=fields, former_key=former, same=_same(row))
+            former = view.mask_key(kind, row["former_key"])
+            return Rekey(**facts, fields=fields, former_key=former, same=_find_matching_fields(row))
         case Action.ADOPT:
-            return Adopt(**facts, fields=fields, manager=row["manager"] or "", same=_same(row))
+            return Adopt(**facts, fields=fields, manager=row["manager"] or "", same=_find_matching_fields(row))
         case Action.RESTORE:
-            return Restore(**facts, fields=_former_key(view, kind, row) + fields)
+            return Restore(**facts, fields=_compare_former_key(view, kind, row) + fields)
         case Action.SUSPEND:
             return Suspend(**facts, fields=fields)
         case Action.CONCLUDE:
@@ -157,58 +163,58 @@ def change_of(view: View, kind: Kind, action: Action, row: Mapping[str, Any]) ->
             assert_never(action)
 
 
-def _cause(row: Mapping[str, Any], reason: Reason) -> Cause | None:
+def _determine_cause(row: Mapping[str, Any], reason: Reason) -> ChangeCause | None:
     known = row.get(CAUSE_COLUMN)
-    return Cause(known) if known else Cause.DRIFT if reason is Reason.DRIFT else None
+    return ChangeCause(known) if known else ChangeCause.DRIFT if reason is Reason.DRIFT else None
 
 
-def _label(view: View, kind: Kind, row: Mapping[str, Any]) -> str:
+def _format_label(view: CustomerView, kind: Kind, row: Mapping[str, Any]) -> str:
     """An enrollment is named by sourcedIds, so its label follows the view's keys."""
     if kind is not Kind.ENROLLMENT:
-        return view.label(kind, row["key"], row["label"] or row["key"])
+        return view.mask_label(kind, row["key"], row["label"] or row["key"])
     user, class_ = row["user"] or row["before_user"], row["class"] or row["before_class"]
-    return f"{view.key(Kind.USER, user) if user else 'somebody'} in {class_ or 'a class'}"
+    return f"{view.mask_key(Kind.USER, user) if user else 'somebody'} in {class_ or 'a class'}"
 
 
-def _fields(view: View, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+def _list_changed_fields(view: CustomerView, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:
     changed = []
-    doubtful = _doubtful(kind, row)
-    for field in FIELDS[kind]:
+    doubtful = _is_doubtful(kind, row)
+    for field in ROSTER_FIELDS[kind]:
         before, after = row[f"before_{field.name}"], row[field.name]
         if field.name == "bound":
-            changed += _binding(view, kind, row)
-        elif before != after or (doubtful and field.name in WHO_IS_WHO):
-            change = FieldChange(field.name, _listed(before), _listed(after), field.personal)
-            changed.append(view.field(change, field.reference))
+            changed += _compare_binding(view, kind, row)
+        elif before != after or (doubtful and field.name in IDENTITY_FIELDS):
+            change = FieldChange(field.name, _join_lines(before), _join_lines(after), field.personal)
+            changed.append(view.mask_field(change, field.reference))
     return tuple(changed)
 
 
-def _doubtful(kind: Kind, row: Mapping[str, Any]) -> bool:
+def _is_doubtful(kind: Kind, row: Mapping[str, Any]) -> bool:
     """Somebody waits to get the account of a person with another name."""
     found = kind is Kind.USER and row["held"] and row["action"] in (Action.REKEY, Action.ADOPT)
     return found and any(row[name] != row[f"before_{name}"] for name in ("given_name", "family_name"))
 
 
-def _binding(view: View, kind: Kind, row: Mapping[str, Any]) -> list[FieldChange]:
+def _compare_binding(view: CustomerView, kind: Kind, row: Mapping[str, Any]) -> list[FieldChange]:
     """A sourcedId that an account gets which had none, or that it loses."""
     before, after = row["before_bound"], row["bound"]
     if before is None or after is None or before == after:
         return []
     key = row["key"]
-    return [view.field(FieldChange("sourced_id", key if before else None, key if after else None, True), kind)]
+    return [view.mask_field(FieldChange("sourced_id", key if before else None, key if after else None, True), kind)]
 
 
-def _former_key(view: View, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+def _compare_former_key(view: CustomerView, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:
     """A person who comes back under another sourcedId."""
     former, key = row["former_key"], row["key"]
     if former is None or former == key:
         return ()
-    return (view.field(FieldChange("sourced_id", former, key, personal=True), kind),)
+    return (view.mask_field(FieldChange("sourced_id", former, key, personal=True), kind),)
 
 
-def _same(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _find_matching_fields(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in EVIDENCE if row[name] is not None and row[name] == row[f"before_{name}"])
 
 
-def _listed(value: object) -> object:
+def _join_lines(value: object) -> object:
     return value.replace("\n", ", ") if isinstance(value, str) else value

@@ -9,14 +9,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from reconciler.model.cause import Cause
+from reconciler.model.cause import ChangeCause
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Severity
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import Freshness, Outcome
 from reconciler.model.reason import Reason
 from reconciler.model.weakening import Protection
-from reconciler.reports.plan.json import COUNTED
+from reconciler.reports.plan.json import COUNT_ORDER
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -26,19 +26,19 @@ _TEXT: Schema = {"type": "string"}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 _SHA256 = "[0-9a-f]{64}"
 _CAUSE: Schema = {
-    "enum": [*(cause.value for cause in Cause), None],
+    "enum": [*(cause.value for cause in ChangeCause), None],
     "description": "pr: by the change under review. pending: not yet applied before it. drift: by hand.",
 }
 
 
-def plan_schema() -> Schema:
+def build_plan_schema() -> Schema:
     """What `plan --format json` and `show --format json` print."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "plan.schema.json",
         "title": "Plan",
         "description": "Everything an apply would do, customer by customer, deletions first.",
-        **_object(
+        **_build_object_schema(
             format_version={"type": "string", "pattern": r"^1\.\d+$", "description": "Grows by adding only."},
             plan_id={
                 "type": "string",
@@ -46,44 +46,49 @@ def plan_schema() -> Schema:
                 "description": "A digest of what the plan would do, to which customers, in which store: the same "
                 "for the same effects, whatever the order of files, the time or the formatting.",
             },
-            created_at=_time("When the plan was made."),
+            created_at=_build_time_schema("When the plan was made."),
             tool_version=_TEXT,
-            store=_object(
-                id=_described(_TEXT, "The store's UUID."),
-                environment=_described(_TEXT, "The environment that the store was made for."),
+            store=_build_object_schema(
+                id=_add_description(_TEXT, "The store's UUID."),
+                environment=_add_description(_TEXT, "The environment that the store was made for."),
             ),
             base={
-                "anyOf": [{"type": "null"}, _object(ref=_TEXT, commit=_described(_TEXT, "The commit that it named."))],
+                "anyOf": [
+                    {"type": "null"},
+                    _build_object_schema(ref=_TEXT, commit=_add_description(_TEXT, "The commit that it named.")),
+                ],
                 "description": "The state in git that the plan is compared with: it takes only customers that differ.",
             },
             elsewhere={
-                "anyOf": [{"type": "null"}, _object(pending=_NUMBER, drifted=_NUMBER, failed=_NUMBER)],
+                "anyOf": [{"type": "null"}, _build_object_schema(pending=_NUMBER, drifted=_NUMBER, failed=_NUMBER)],
                 "description": "Customers that a plan with a base leaves out and that are not as git has them.",
             },
-            summary=_described(_summary(), "Sums over all customers and kinds."),
-            weakened=_described(_weakened(), "What reconciler.yaml protects less than before."),
+            summary=_add_description(_build_summary_schema(), "Sums over all customers and kinds."),
+            weakened=_add_description(_build_weakenings_schema(), "What reconciler.yaml protects less than before."),
             customers={"type": "array", "items": {"$ref": "#/$defs/customer"}},
         ),
         "$defs": {
-            "customer": _customer(),
-            "source": _source(),
-            "hold": _hold(),
-            "diagnostic": _diagnostic(),
-            "counts": _numbers(),
-            "limit": _limit(),
-            "weakening": _weakening(),
-            "change": _change(),
+            "customer": _build_customer_schema(),
+            "source": _build_source_schema(),
+            "hold": _build_hold_schema(),
+            "diagnostic": _build_diagnostic_schema(),
+            "counts": _build_counts_schema(),
+            "limit": _build_limit_schema(),
+            "weakening": _build_weakening_schema(),
+            "change": _build_change_schema(),
         },
     }
 
 
-def _customer() -> Schema:
-    return _object(
-        id=_described(_TEXT, "The customer's id; @catalogue for the shared lessons."),
-        outcome=_described(_one_of(Outcome), "refused: the source was; failed: the configuration did."),
-        source=_or_null("source"),
-        hold=_or_null("hold"),
-        would_hold=_described(
+def _build_customer_schema() -> Schema:
+    return _build_object_schema(
+        id=_add_description(_TEXT, "The customer's id; @catalogue for the shared lessons."),
+        outcome=_add_description(
+            _build_enum_schema(Outcome), "refused: the source was; failed: the configuration did."
+        ),
+        source=_build_nullable_reference("source"),
+        hold=_build_nullable_reference("hold"),
+        would_hold=_add_description(
             {"type": "array", "items": _TEXT},
             "Why an apply of the roster would hold something, where it is shown only.",
         ),
@@ -91,47 +96,49 @@ def _customer() -> Schema:
         counts={
             "type": "object",
             "description": "By kind, for every kind that has any number.",
-            "propertyNames": _one_of(Kind),
+            "propertyNames": _build_enum_schema(Kind),
             "additionalProperties": {"$ref": "#/$defs/counts"},
         },
         limits={"type": "array", "items": {"$ref": "#/$defs/limit"}},
-        weakened=_described(_weakened(), "Settings that protect people less than those before."),
+        weakened=_add_description(_build_weakenings_schema(), "Settings that protect people less than those before."),
         changes={
             "type": "array",
             "description": "Deletions first; they are never cut, but for enrollments.",
             "items": {"$ref": "#/$defs/change"},
         },
-        changes_truncated=_described({"type": "boolean"}, "More changes are planned than are listed."),
+        changes_truncated=_add_description({"type": "boolean"}, "More changes are planned than are listed."),
     )
 
 
-def _source() -> Schema:
-    return _object(
-        type=_described(_TEXT, "zip, sftp or api."),
-        freshness=_described(_one_of(Freshness), "last: the last good roster, shown and never applied."),
-        complete=_described({"type": "boolean"}, "False: the source cannot prove that it is whole."),
+def _build_source_schema() -> Schema:
+    return _build_object_schema(
+        type=_add_description(_TEXT, "zip, sftp or api."),
+        freshness=_add_description(
+            _build_enum_schema(Freshness), "last: the last good roster, shown and never applied."
+        ),
+        complete=_add_description({"type": "boolean"}, "False: the source cannot prove that it is whole."),
         sha256={"type": "string", "pattern": f"^{_SHA256}$"},
-        fetched_at=_time("When the roster was read."),
-        rows=_described({"type": "object", "additionalProperties": _NUMBER}, "Data rows by file, as read."),
+        fetched_at=_build_time_schema("When the roster was read."),
+        rows=_add_description({"type": "object", "additionalProperties": _NUMBER}, "Data rows by file, as read."),
     )
 
 
-def _hold() -> Schema:
-    return _object(
+def _build_hold_schema() -> Schema:
+    return _build_object_schema(
         id={
             "type": "string",
             "pattern": r"^[^:]+:\d+:[0-9a-f]+$",
             "description": "CUSTOMER:PEOPLE:DIGEST, for --approve. It names exactly this set.",
         },
         people=_NUMBER,
-        rows=_described(_NUMBER, "All that is held: people, enrollments, classes and whatever else."),
+        rows=_add_description(_NUMBER, "All that is held: people, enrollments, classes and whatever else."),
     )
 
 
-def _diagnostic() -> Schema:
-    return _object(
+def _build_diagnostic_schema() -> Schema:
+    return _build_object_schema(
         code={"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "description": "Stable."},
-        severity=_one_of(Severity),
+        severity=_build_enum_schema(Severity),
         message=_TEXT,
         file=_OPTIONAL_TEXT,
         line=_PLACE,
@@ -140,31 +147,31 @@ def _diagnostic() -> Schema:
     )
 
 
-def _limit() -> Schema:
-    return _object(
-        kind=_one_of(Kind),
-        action=_word("What is counted.", Action),
+def _build_limit_schema() -> Schema:
+    return _build_object_schema(
+        kind=_build_enum_schema(Kind),
+        action=_build_word_schema("What is counted.", Action),
         scope={"type": "string", "pattern": "^(customer$|org:.)", "description": "customer, or org:SOURCEDID."},
         seen=_NUMBER,
         allowed=_NUMBER,
-        of=_described(_NUMBER, "What is live in this scope."),
+        of=_add_description(_NUMBER, "What is live in this scope."),
         exceeded={"type": "boolean"},
-        name=_described(_TEXT, "The limit as it is called under rostering.limits."),
-        earlier=_described(_NUMBER, "How many of seen are of earlier runs within the window."),
+        name=_add_description(_TEXT, "The limit as it is called under rostering.limits."),
+        earlier=_add_description(_NUMBER, "How many of seen are of earlier runs within the window."),
     )
 
 
-def _change() -> Schema:
-    schema = _object(
-        action=_word("What would be done. Others may be added.", Action),
-        kind=_one_of(Kind),
-        key=_described(_TEXT, "A declared id, or a sourcedId; a pseudonym where people are masked."),
-        label=_described(_TEXT, "A name for people."),
-        reason=_word("Why. Others may be added.", Reason),
+def _build_change_schema() -> Schema:
+    schema = _build_object_schema(
+        action=_build_word_schema("What would be done. Others may be added.", Action),
+        kind=_build_enum_schema(Kind),
+        key=_add_description(_TEXT, "A declared id, or a sourcedId; a pseudonym where people are masked."),
+        label=_add_description(_TEXT, "A name for people."),
+        reason=_build_word_schema("Why. Others may be added.", Reason),
         cause=_CAUSE,
-        held=_described({"type": "boolean"}, "Kept back until a person approves."),
+        held=_add_description({"type": "boolean"}, "Kept back until a person approves."),
         origin={
-            "anyOf": [{"type": "null"}, _object(file=_TEXT, line=_PLACE)],
+            "anyOf": [{"type": "null"}, _build_object_schema(file=_TEXT, line=_PLACE)],
             "description": "What asks for it; line null: the file that it is missing from.",
         },
         impact={
@@ -174,26 +181,26 @@ def _change() -> Schema:
         },
         fields={
             "type": "array",
-            "items": _object(path=_TEXT, before={}, after={}, cause=_CAUSE),
+            "items": _build_object_schema(path=_TEXT, before={}, after={}, cause=_CAUSE),
             "description": "What changes, before and after; ••• where a personal value is hidden.",
         },
     )
-    schema["properties"]["into"] = _described(
+    schema["properties"]["into"] = _add_description(
         _TEXT, "Only of an account that is merged: the key of the one that it goes into, with all that it has."
     )
     return schema
 
 
-def _weakened() -> Schema:
+def _build_weakenings_schema() -> Schema:
     return {"type": "array", "items": {"$ref": "#/$defs/weakening"}}
 
 
-def _weakening() -> Schema:
-    return _object(
-        protection=_word("What is weakened. Others may be added.", Protection),
+def _build_weakening_schema() -> Schema:
+    return _build_object_schema(
+        protection=_build_word_schema("What is weakened. Others may be added.", Protection),
         kind={"enum": [*(kind.value for kind in DECLARED_KINDS), None], "description": "null: reconciler.yaml."},
-        key=_described(_TEXT, "The document's id."),
-        path=_described(_TEXT, "Dotted, as in the fields of a change."),
+        key=_add_description(_TEXT, "The document's id."),
+        path=_add_description(_TEXT, "Dotted, as in the fields of a change."),
         before={},
         after={},
         file=_OPTIONAL_TEXT,
@@ -201,22 +208,22 @@ def _weakening() -> Schema:
     )
 
 
-def _summary() -> Schema:
-    numbers = _numbers()
-    weakened = _described(_NUMBER, "Protections weakened, those of reconciler.yaml too.")
-    return _object(**numbers["properties"], weakened=weakened)
+def _build_summary_schema() -> Schema:
+    numbers = _build_counts_schema()
+    weakened = _add_description(_NUMBER, "Protections weakened, those of reconciler.yaml too.")
+    return _build_object_schema(**numbers["properties"], weakened=weakened)
 
 
-def _numbers() -> Schema:
-    return _object(
-        **{action.value: _NUMBER for action in COUNTED},
-        held=_described(_NUMBER, "How many of the changes are held; they are in the other numbers too."),
+def _build_counts_schema() -> Schema:
+    return _build_object_schema(
+        **{action.value: _NUMBER for action in COUNT_ORDER},
+        held=_add_description(_NUMBER, "How many of the changes are held; they are in the other numbers too."),
         unchanged=_NUMBER,
-        quarantined=_described(_NUMBER, "Rows set aside, which protect what they name."),
+        quarantined=_add_description(_NUMBER, "Rows set aside, which protect what they name."),
     )
 
 
-def _object(**properties: Schema) -> Schema:
+def _build_object_schema(**properties: Schema) -> Schema:
     return {
         "type": "object",
         "properties": properties,
@@ -225,15 +232,15 @@ def _object(**properties: Schema) -> Schema:
     }
 
 
-def _described(schema: Schema, description: str) -> Schema:
+def _add_description(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description}
 
 
-def _one_of(words: type[StrEnum]) -> Schema:
+def _build_enum_schema(words: type[StrEnum]) -> Schema:
     return {"enum": [word.value for word in words]}
 
 
-def _word(description: str, words: type[StrEnum]) -> Schema:
+def _build_word_schema(description: str, words: type[StrEnum]) -> Schema:
     return {
         "type": "string",
         "pattern": "^[a-z][a-z_]*$",
@@ -242,9 +249,9 @@ def _word(description: str, words: type[StrEnum]) -> Schema:
     }
 
 
-def _or_null(name: str) -> Schema:
+def _build_nullable_reference(name: str) -> Schema:
     return {"anyOf": [{"type": "null"}, {"$ref": f"#/$defs/{name}"}]}
 
 
-def _time(description: str) -> Schema:
+def _build_time_schema(description: str) -> Schema:
     return {"type": "string", "format": "date-time", "description": description}

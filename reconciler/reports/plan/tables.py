@@ -23,24 +23,31 @@ from reconciler.model.change import (
     Resume,
     Suspend,
     Update,
-    action_of,
-    renamed_from,
+    get_action,
+    get_former_key,
 )
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CAUSE_COLUMN, CustomerPlan
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.rows import Group
-from reconciler.reports.plan.terminal import Layout, Paint, clean, clip, pad, widest
+from reconciler.reports.plan.rows import ChangeGroup
+from reconciler.reports.plan.terminal import (
+    Paint,
+    TerminalLayout,
+    clean_text,
+    measure_widest,
+    pad_to_width,
+    truncate_to_width,
+)
 from reconciler.reports.plan.wording import (
+    ACTION_PHRASES,
     NOUNS,
-    TO_DO,
-    before_and_after,
-    belongings,
-    counted,
-    keeps,
-    made_by,
-    same,
-    why,
+    describe_impact,
+    describe_kept_properties,
+    describe_manager,
+    describe_match,
+    describe_reason,
+    format_count,
+    format_field_change,
 )
 
 # One change as a line of a terminal table, in plain words.
@@ -60,7 +67,7 @@ MARKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TableLine:
     """mark: one character. note: why, or where it comes from. details: shown behind, or beneath where they do
     not fit. cause: empty where none is known."""
 
@@ -74,56 +81,65 @@ class Line:
     cause: str = ""
 
 
-def line(change: Change) -> Line:
-    former = renamed_from(change)
-    fields = tuple(_field(field, change) for field in change.fields if former is None or field.path != "id")
-    reason = why(change.reason, change.origin, former)
+def build_table_line(change: Change) -> TableLine:
+    former = get_former_key(change)
+    fields = tuple(_format_field(field, change) for field in change.fields if former is None or field.path != "id")
+    reason = describe_reason(change.reason, change.origin, former)
     match change:
         case Delete(into=str(into)):
-            return _line(
-                change, f"merged into {into}", (*_some(belongings(change.kind, change.impact)), *_some(reason))
+            return _create_line(
+                change,
+                f"merged into {into}",
+                (*_omit_empty(describe_impact(change.kind, change.impact)), *_omit_empty(reason)),
             )
         case Delete():
-            return _line(change, reason, _some(belongings(change.kind, change.impact)))
+            return _create_line(change, reason, _omit_empty(describe_impact(change.kind, change.impact)))
         case Suspend():
-            return _line(change, f"suspend: {reason}", _some(belongings(change.kind, change.impact)))
+            return _create_line(change, f"suspend: {reason}", _omit_empty(describe_impact(change.kind, change.impact)))
         case Conclude():
-            return _line(change, f"conclude: {reason}", _some(belongings(change.kind, change.impact)))
+            return _create_line(change, f"conclude: {reason}", _omit_empty(describe_impact(change.kind, change.impact)))
         case Rekey():
-            moved = f"{clean(change.former_key)} → {clean(change.key)}"
-            return replace(_line(change, same(change.same), _some(keeps(change.impact)) + fields), key=moved)
+            moved = f"{clean_text(change.former_key)} → {clean_text(change.key)}"
+            return replace(
+                _create_line(
+                    change, describe_match(change.same), _omit_empty(describe_kept_properties(change.impact)) + fields
+                ),
+                key=moved,
+            )
         case Adopt():
-            details = (made_by(change.manager), *_some(keeps(change.impact)), *fields)
-            return _line(change, same(change.same), details)
+            details = (describe_manager(change.manager), *_omit_empty(describe_kept_properties(change.impact)), *fields)
+            return _create_line(change, describe_match(change.same), details)
         case Move():
-            return _line(change, reason, fields)
+            return _create_line(change, reason, fields)
         case Restore():
-            return _line(change, reason, fields)
+            return _create_line(change, reason, fields)
         case Resume():
-            return _line(change, reason, fields)
+            return _create_line(change, reason, fields)
         case Update():
-            return _line(change, reason, fields)
+            return _create_line(change, reason, fields)
         case Create():
-            return _line(change, reason, ())
+            return _create_line(change, reason, ())
         case _:
             assert_never(change)
 
 
-def _line(change: Change, note: str, details: tuple[str, ...]) -> Line:
+def _create_line(change: Change, note: str, details: tuple[str, ...]) -> TableLine:
     """The block's header says a customer's name already; a masked person has no name but the key."""
     unnamed = change.kind is Kind.CUSTOMER or change.label == change.key
-    label = "" if unnamed else clean(change.label)
-    mark = MARKS[action_of(change)]
-    return Line(mark, change.kind, clean(change.key), label, clean(note), change.held, details, change.cause or "")
+    label = "" if unnamed else clean_text(change.label)
+    mark = MARKS[get_action(change)]
+    return TableLine(
+        mark, change.kind, clean_text(change.key), label, clean_text(note), change.held, details, change.cause or ""
+    )
 
 
-def _field(field: FieldChange, change: Change) -> str:
+def _format_field(field: FieldChange, change: Change) -> str:
     """With its cause, where that is another than the whole change's."""
-    words = before_and_after(field)
+    words = format_field_change(field)
     return f"{words} ({field.cause})" if field.cause and field.cause != change.cause else words
 
 
-def _some(text: str) -> tuple[str, ...]:
+def _omit_empty(text: str) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
@@ -136,35 +152,37 @@ _HELD = "HELD"
 _WIDEST_NOTE = 20
 
 
-def change_table(customer: CustomerPlan, groups: Iterable[Group], layout: Layout) -> list[str]:
+def format_change_table(customer: CustomerPlan, groups: Iterable[ChangeGroup], layout: TerminalLayout) -> list[str]:
     """One line for each change shown. Enrollments, and whatever a roster adds, are counted with their first."""
     sections = list(groups)
     listed = [group for group in sections if not is_counted(group)]
-    columns = _columns([line(change) for group in listed for change in group.changes], sections, layout)
+    columns = _measure_columns(
+        [build_table_line(change) for group in listed for change in group.changes], sections, layout
+    )
     text: list[str] = []
     for group in sections:
         if is_counted(group):
-            text += _counted_lines(customer.roster[group.kind], group, columns, layout)
+            text += _format_counted_lines(customer.roster[group.kind], group, columns, layout)
             continue
         for change in group.changes:
-            text += _listed_lines(line(change), columns, layout)
+            text += _format_listed_lines(build_table_line(change), columns, layout)
         if group.left_out:
             noun = NOUNS[group.kind][group.left_out != 1]
             text.append(
-                f"{columns.beneath}… {group.left_out:,} more {noun} {TO_DO[group.action]}; "
+                f"{columns.beneath}… {group.left_out:,} more {noun} {ACTION_PHRASES[group.action]}; "
                 f"all of them: --rows {group.total} or --format json"
             )
     return text
 
 
-def is_counted(group: Group) -> bool:
+def is_counted(group: ChangeGroup) -> bool:
     """Enrollments, and what a roster adds, are told by their number."""
     added = group.action is Action.CREATE and group.kind not in DECLARED_KINDS
     return added or group.kind is Kind.ENROLLMENT
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class _ColumnWidths:
     """Cells of each column; 0 where no line has anything in it."""
 
     kind: int
@@ -180,57 +198,59 @@ class _Columns:
         return " " * (2 + self.kind + len(_GAP))
 
 
-def _columns(lines: list[Line], groups: list[Group], layout: Layout) -> _Columns:
-    return _Columns(
-        kind=widest([group.kind for group in groups if group.kind is not Kind.ENROLLMENT or not lines]),
-        key=widest([each.key for each in lines]),
-        label=widest([clip(each.label, _LONGEST_LABEL) for each in lines]),
-        cause=widest([each.cause for each in lines]) if layout.causes else 0,
+def _measure_columns(lines: list[TableLine], groups: list[ChangeGroup], layout: TerminalLayout) -> _ColumnWidths:
+    return _ColumnWidths(
+        kind=measure_widest([group.kind for group in groups if group.kind is not Kind.ENROLLMENT or not lines]),
+        key=measure_widest([each.key for each in lines]),
+        label=measure_widest([truncate_to_width(each.label, _LONGEST_LABEL) for each in lines]),
+        cause=measure_widest([each.cause for each in lines]) if layout.causes else 0,
         held=len(_HELD) if any(each.held for each in lines) else 0,
-        note=min(_WIDEST_NOTE, widest([each.note for each in lines])),
+        note=min(_WIDEST_NOTE, measure_widest([each.note for each in lines])),
     )
 
 
-def _listed_lines(shown: Line, columns: _Columns, layout: Layout) -> list[str]:
+def _format_listed_lines(line: TableLine, columns: _ColumnWidths, layout: TerminalLayout) -> list[str]:
     """Details, or even the note, stand beneath where they do not fit."""
-    label = clip(shown.label, _LONGEST_LABEL)
-    cells = [pad(shown.key, columns.key)]
-    cells += [pad(label, columns.label)] if columns.label else []
-    cells += [pad(shown.cause, columns.cause)] if columns.cause else []
+    label = truncate_to_width(line.label, _LONGEST_LABEL)
+    cells = [pad_to_width(line.key, columns.key)]
+    cells += [pad_to_width(label, columns.label)] if columns.label else []
+    cells += [pad_to_width(line.cause, columns.cause)] if columns.cause else []
     before = _GAP.join(cells)
-    held = pad(_HELD if shown.held else "", columns.held) + _GAP if columns.held else ""
-    note = pad(shown.note, columns.note)
-    details = " · ".join(shown.details)
-    start = f"{_mark(shown.mark, layout.paint)} {pad(shown.kind, columns.kind)}{_GAP}"
-    painted = f"{start}{before}{_GAP}{held.replace(_HELD, layout.paint.held(_HELD))}"
+    held = pad_to_width(_HELD if line.held else "", columns.held) + _GAP if columns.held else ""
+    note = pad_to_width(line.note, columns.note)
+    details = " · ".join(line.details)
+    start = f"{_format_mark(line.mark, layout.paint)} {pad_to_width(line.kind, columns.kind)}{_GAP}"
+    painted = f"{start}{before}{_GAP}{held.replace(_HELD, layout.paint.format_held(_HELD))}"
     fixed = cell_len(f"{columns.beneath}{before}{_GAP}{held}")
     if fixed + cell_len(f"{note}{_GAP}{details}".rstrip()) <= layout.width:
         return [f"{painted}{note}{_GAP}{details}".rstrip()]
-    beneath = [f"{columns.beneath}{detail}" for detail in shown.details]
-    if fixed + cell_len(shown.note) <= layout.width:
-        return [f"{painted}{shown.note}".rstrip(), *beneath]
-    return [painted.rstrip(), f"{columns.beneath}{shown.note}", *beneath]
+    beneath = [f"{columns.beneath}{detail}" for detail in line.details]
+    if fixed + cell_len(line.note) <= layout.width:
+        return [f"{painted}{line.note}".rstrip(), *beneath]
+    return [painted.rstrip(), f"{columns.beneath}{line.note}", *beneath]
 
 
-def _mark(mark: str, paint: Paint) -> str:
+def _format_mark(mark: str, paint: Paint) -> str:
     if mark == "-":
-        return paint.red(mark)
-    return paint.green(mark) if mark == "+" else paint.yellow(mark)
+        return paint.format_red(mark)
+    return paint.format_green(mark) if mark == "+" else paint.format_yellow(mark)
 
 
-def _counted_lines(frame: pl.DataFrame, group: Group, columns: _Columns, layout: Layout) -> list[str]:
+def _format_counted_lines(
+    frame: pl.DataFrame, group: ChangeGroup, columns: _ColumnWidths, layout: TerminalLayout
+) -> list[str]:
     """Many rows of one kind and action in one line; the first of them behind it, or beneath."""
     mine = frame.filter(pl.col("action") == group.action.value)
-    text = _count(mine, group)
+    text = _format_count(mine, group)
     held = ""
     if group.held:
         held = " · " + (_HELD if group.held == group.total else f"{group.held:,} of them {_HELD}")
-    kind = pad(group.kind, columns.kind)
-    text += _causes(mine) if layout.causes else ""
-    lines = [f"{_mark(MARKS[group.action], layout.paint)} {kind}{_GAP}{text}{layout.paint.held(held)}"]
+    kind = pad_to_width(group.kind, columns.kind)
+    text += _format_cause_counts(mine) if layout.causes else ""
+    lines = [f"{_format_mark(MARKS[group.action], layout.paint)} {kind}{_GAP}{text}{layout.paint.format_held(held)}"]
     if group.action is Action.DELETE:
         return lines
-    for first in map(line, group.changes[:1]):
+    for first in map(build_table_line, group.changes[:1]):
         name = first.label if group.kind is Kind.ENROLLMENT else f"{first.key} {first.label}".rstrip()
         words = ", ".join(part for part in (name, first.note, *first.details) if part)
         if cell_len(f"  {kind}{_GAP}{text}{held} · first: {words}") <= layout.width:
@@ -240,25 +260,25 @@ def _counted_lines(frame: pl.DataFrame, group: Group, columns: _Columns, layout:
     return lines
 
 
-def count_of(customer: CustomerPlan, group: Group) -> str:
+def format_group_count(customer: CustomerPlan, group: ChangeGroup) -> str:
     """`20 to add: 19 students, 1 teacher`, for a group that is counted."""
     frame = customer.roster[group.kind]
-    return _count(frame.filter(pl.col("action") == group.action.value), group)
+    return _format_count(frame.filter(pl.col("action") == group.action.value), group)
 
 
-def _count(rows: pl.DataFrame, group: Group) -> str:
-    return f"{group.total:,} {TO_DO[group.action]}{_what(rows, group)}"
+def _format_count(rows: pl.DataFrame, group: ChangeGroup) -> str:
+    return f"{group.total:,} {ACTION_PHRASES[group.action]}{_describe_breakdown(rows, group)}"
 
 
-def _what(rows: pl.DataFrame, group: Group) -> str:
+def _describe_breakdown(rows: pl.DataFrame, group: ChangeGroup) -> str:
     if group.kind is Kind.USER:
-        return f": {_roles(rows)}"
+        return f": {_format_role_counts(rows)}"
     if group.kind is Kind.ENROLLMENT and group.action is Action.DELETE:
-        return _along(rows)
+        return _describe_dependents(rows)
     return ""
 
 
-def _causes(rows: pl.DataFrame) -> str:
+def _format_cause_counts(rows: pl.DataFrame) -> str:
     """` · 18 pr, 2 pending`: the most frequent first."""
     if CAUSE_COLUMN not in rows.columns:
         return ""
@@ -267,16 +287,16 @@ def _causes(rows: pl.DataFrame) -> str:
     return "".join(f" · {number:,} {cause}" for cause, number in sorted_.iter_rows())
 
 
-def _roles(rows: pl.DataFrame) -> str:
+def _format_role_counts(rows: pl.DataFrame) -> str:
     """`18 students, 2 teachers`: the most frequent first."""
     numbers = (
         rows["role"].fill_null("person").value_counts(name="number").sort(["number", "role"], descending=[True, False])
     )
     words = ((role.replace("_", " "), number) for role, number in numbers.iter_rows())
-    return ", ".join(counted(number, role, "people" if role == "person" else f"{role}s") for role, number in words)
+    return ", ".join(format_count(number, role, "people" if role == "person" else f"{role}s") for role, number in words)
 
 
-def _along(rows: pl.DataFrame) -> str:
+def _describe_dependents(rows: pl.DataFrame) -> str:
     """Which of the enrollments only go because their person or class does."""
     along = rows.filter(pl.col("reason") == Reason.PARENT_REMOVED.value).height
     if not along:

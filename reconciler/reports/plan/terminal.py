@@ -14,7 +14,7 @@ _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u20
 _BREAKING = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Control characters, line breaks and marks of direction as visible escapes."""
     if text.isascii() and text.isprintable():
         return text
@@ -23,17 +23,17 @@ def clean(text: str) -> str:
     )
 
 
-def pad(text: str, cells: int) -> str:
+def pad_to_width(text: str, cells: int) -> str:
     """Filled up with spaces to so many cells; a longer text stays whole."""
     return text + " " * max(0, cells - cell_len(text))
 
 
-def clip(text: str, cells: int) -> str:
+def truncate_to_width(text: str, cells: int) -> str:
     """Cut to so many cells, the last of them an ellipsis where something was cut."""
     return text if cell_len(text) <= cells else set_cell_size(text, cells - 1).rstrip() + "…"
 
 
-def widest(texts: list[str]) -> int:
+def measure_widest(texts: list[str]) -> int:
     return max((cell_len(text) for text in texts), default=0)
 
 
@@ -41,28 +41,28 @@ def widest(texts: list[str]) -> int:
 class Paint:
     """Colours for a terminal; gives the text back as it is where colour is off."""
 
-    on: bool
+    is_enabled: bool
 
-    def bold(self, text: str) -> str:
-        return self._in("1", text)
+    def format_bold(self, text: str) -> str:
+        return self._apply_ansi_code("1", text)
 
-    def dim(self, text: str) -> str:
-        return self._in("2", text)
+    def format_dim(self, text: str) -> str:
+        return self._apply_ansi_code("2", text)
 
-    def red(self, text: str) -> str:
-        return self._in("31", text)
+    def format_red(self, text: str) -> str:
+        return self._apply_ansi_code("31", text)
 
-    def green(self, text: str) -> str:
-        return self._in("32", text)
+    def format_green(self, text: str) -> str:
+        return self._apply_ansi_code("32", text)
 
-    def yellow(self, text: str) -> str:
-        return self._in("33", text)
+    def format_yellow(self, text: str) -> str:
+        return self._apply_ansi_code("33", text)
 
-    def held(self, text: str) -> str:
-        return self._in("1;33", text)
+    def format_held(self, text: str) -> str:
+        return self._apply_ansi_code("1;33", text)
 
-    def _in(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self.on and text else text
+    def _apply_ansi_code(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.is_enabled and text else text
 
 
 # Lines cut to the width of a terminal, at spaces, each with its own indent.
@@ -74,52 +74,56 @@ _WIDEST_TITLE = 14
 _DOT = " · "
 
 
-def wrapped(lines: Iterable[str], width: int, command: str = "") -> list[str]:
+def wrap_lines(lines: Iterable[str], width: int, command: str = "") -> list[str]:
     """What is longer goes on beneath, further in. A line that ends in the command goes on after a backslash, so that
     it can be copied whole."""
-    return [part for line in lines for part in (_wrap(line, width, command) if _cells(line) > width else [line])]
+    return [
+        part
+        for line in lines
+        for part in (_wrap_line(line, width, command) if _measure_cells(line) > width else [line])
+    ]
 
 
-def _cells(text: str) -> int:
+def _measure_cells(text: str) -> int:
     return cell_len(_COLOUR.sub("", text))
 
 
-def _wrap(line: str, width: int, command: str) -> list[str]:
+def _wrap_line(line: str, width: int, command: str) -> list[str]:
     text = line.lstrip(" ")
     indent = " " * (len(line) - len(text))
-    further = " " * _further(line, len(indent))
+    further = " " * _compute_further_indent(line, len(indent))
     backslash = " \\" if command and command in line else ""
     found: list[str] = []
     current, empty = indent, True
-    for word in _units(text, width - len(further) - len(backslash)):
+    for word in _split_units(text, width - len(further) - len(backslash)):
         wider = f"{current}{'' if empty else ' '}{word}"
-        if not empty and _cells(wider) > width - len(backslash):
+        if not empty and _measure_cells(wider) > width - len(backslash):
             found.append(current.rstrip() + backslash)
             wider = further + word.lstrip(" ")
         current, empty = wider, False
     return [*found, current]
 
 
-def _further(line: str, indent: int) -> int:
+def _compute_further_indent(line: str, indent: int) -> int:
     title = None if indent else _TITLE.match(_COLOUR.sub("", line))
     return title.end() if title and title.end() <= _WIDEST_TITLE else indent + 2
 
 
-def _units(text: str, widest: int) -> Iterable[str]:
+def _split_units(text: str, widest: int) -> Iterable[str]:
     """What stands between two dots stays together where it fits on a line, words elsewhere."""
     *pieces, last = text.split(_DOT)
     for piece in (*(f"{piece} ·" for piece in pieces), last):
-        if pieces and _cells(piece) <= widest:
+        if pieces and _measure_cells(piece) <= widest:
             yield piece
         else:
-            yield from _words(piece, widest)
+            yield from _split_words(piece, widest)
 
 
-def _words(text: str, widest: int) -> Iterable[str]:
+def _split_words(text: str, widest: int) -> Iterable[str]:
     """Several spaces in a row stay with the word behind them. What fits on no line is broken anywhere."""
     for word in re.findall(r" *[^ ]+", text):
         bare = word[1:] if word.startswith(" ") else word
-        if _cells(bare) <= widest:
+        if _measure_cells(bare) <= widest:
             yield bare
         else:
             yield from chop_cells(_COLOUR.sub("", bare).strip(" "), widest)
@@ -129,7 +133,7 @@ def _words(text: str, widest: int) -> Iterable[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TerminalLayout:
     """rows: most lines per kind and action. width: of the terminal, in cells. command: the words that would
     apply this plan, empty where nothing can. now: when the plan was made. causes: whose doing each change is, where the
     plan has a base to tell it from. approved: the holds that go through with this apply."""
@@ -140,4 +144,4 @@ class Layout:
     command: str
     now: str
     causes: bool = False
-    approved: frozenset[str] = frozenset()
+    approvals: frozenset[str] = frozenset()

@@ -13,7 +13,7 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.terminal import clean, clip
+from reconciler.reports.plan.terminal import clean_text, truncate_to_width
 
 #: one and many, of the kinds as people call them
 NOUNS = {
@@ -26,7 +26,7 @@ NOUNS = {
     Kind.ENROLLMENT: ("enrollment", "enrollments"),
 }
 
-TO_DO = {
+ACTION_PHRASES = {
     Action.DELETE: "to remove",
     Action.SUSPEND: "to suspend",
     Action.CONCLUDE: "to conclude",
@@ -40,7 +40,7 @@ TO_DO = {
 }
 
 #: one and many, of what goes with a thing that is taken away
-_BELONGINGS = {
+_IMPACT_NOUNS = {
     "people": ("person", "people"),
     "communities": ("community", "communities"),
     "lessons": ("lesson", "lessons"),
@@ -61,64 +61,68 @@ _MAKERS = {
 _LONGEST_VALUE = 60
 
 
-def counted(number: int, one: str, many: str) -> str:
+def format_count(number: int, one: str, many: str) -> str:
     """`1 class`, `4,298 people`."""
     return f"{number:,} {one if number == 1 else many}"
 
 
-def things(number: int, kind: Kind) -> str:
-    return counted(number, *NOUNS[kind])
+def format_kind_count(number: int, kind: Kind) -> str:
+    return format_count(number, *NOUNS[kind])
 
 
-def moment(time: str) -> str:
+def format_moment(moment: str) -> str:
     """An ISO-8601 UTC time to the minute."""
-    return f"{time[:10]} {time[11:16]} UTC"
+    return f"{moment[:10]} {moment[11:16]} UTC"
 
 
-def age(since: str, until: str) -> str:
+def format_age(since: str, until: str) -> str:
     """Whole days, else whole hours."""
     hours = int((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() // 3600)
     if hours < 1:
         return "less than an hour old"
-    return f"{counted(hours // 24, 'day', 'days')} old" if hours >= 24 else f"{counted(hours, 'hour', 'hours')} old"
+    return (
+        f"{format_count(hours // 24, 'day', 'days')} old"
+        if hours >= 24
+        else f"{format_count(hours, 'hour', 'hours')} old"
+    )
 
 
-def source_words(source: SourceSummary, now: str) -> list[str]:
+def describe_source(source: SourceSummary, now: str) -> list[str]:
     """What a roster was read from, how old it is at `now` where it is the last good one, its size, and last whether it
     is complete."""
     kinds = (Kind.USER, Kind.CLASS, Kind.ENROLLMENT)
-    rows = [things(source.rows[kind.plural], kind) for kind in kinds if kind.plural in source.rows]
-    parts = [f"{source.type} {clean(source.name)}".rstrip()]
+    rows = [format_kind_count(source.rows[kind.plural], kind) for kind in kinds if kind.plural in source.rows]
+    parts = [f"{source.type} {clean_text(source.name)}".rstrip()]
     if source.freshness is Freshness.LAST:
-        old = age(source.fetched_at, now)
-        parts.append(f"last good roster, of {moment(source.fetched_at)}, {old}")
+        old = format_age(source.fetched_at, now)
+        parts.append(f"last good roster, of {format_moment(source.fetched_at)}, {old}")
     parts += [", ".join(rows)] if rows else []
     return [*parts, "complete" if source.complete else "not complete: it removes nothing"]
 
 
-def named(names: Sequence[str], most: int = 3) -> str:
+def format_names(names: Sequence[str], most: int = 3) -> str:
     """The first few, and how many more: `a, b, c and 297 more`."""
     more = len(names) - most
     return f"{', '.join(names[:most])} and {more:,} more" if more > 0 else ", ".join(names)
 
 
-def why(reason: Reason, origin: Span | None, former: str | None = None) -> str:
+def describe_reason(reason: Reason, origin: Span | None, former: str | None = None) -> str:
     """A few words that say why something changes, with the place that asks for it. former: the id before, of what is
     renamed."""
     if former is not None:
-        renamed = f"renamed from {clean(former)}"
+        renamed = f"renamed from {clean_text(former)}"
         if reason is not Reason.RENAMED:
-            return f"{renamed}, {why(reason, origin)}"
-        return _placed(renamed, str(Span(origin.file, origin.line)) if origin else "")
+            return f"{renamed}, {describe_reason(reason, origin)}"
+        return _append_place(renamed, str(Span(origin.file, origin.line)) if origin else "")
     place = str(Span(origin.file, origin.line)) if origin else ""
     file = origin.file if origin else "its source"
     match reason:
         case Reason.ROSTER_ROW_MISSING:
             return f"not in {file}"
         case Reason.ROSTER_TOBEDELETED:
-            return _placed("tobedeleted", place)
+            return _append_place("tobedeleted", place)
         case Reason.ROSTER_DISABLED:
-            return _placed("not enabled", place)
+            return _append_place("not enabled", place)
         case Reason.SCOPE_NARROWED:
             return "no longer among what is synced"
         case Reason.SESSION_ENDED:
@@ -126,21 +130,21 @@ def why(reason: Reason, origin: Span | None, former: str | None = None) -> str:
         case Reason.PARENT_REMOVED:
             return "goes with what it belongs to"
         case Reason.REMOVED_FROM_GIT:
-            return _placed("removed from git", place)
+            return _append_place("removed from git", place)
         case Reason.ERASED:
             return "erased on request"
         case Reason.UNDONE:
             return "taken back"
         case Reason.MERGED:
-            return _placed("merged", place)
+            return _append_place("merged", place)
         case Reason.DRIFT:
-            return _placed("changed by hand", place)
+            return _append_place("changed by hand", place)
         case Reason.RETURNED:
-            return _placed("back", place)
+            return _append_place("back", place)
         case Reason.RENAMED:
-            return _placed("renamed", place)
+            return _append_place("renamed", place)
         case Reason.ROLE_CHANGED:
-            return _placed("other role", place)
+            return _append_place("other role", place)
         case Reason.NEW | Reason.FIELD_CHANGED | Reason.KEY_CHANGED | Reason.ADOPTED:
             return place
         case _:
@@ -170,7 +174,7 @@ REASONS = {
 }
 
 
-def belongings(kind: Kind, impact: Mapping[str, object]) -> str:
+def describe_impact(kind: Kind, impact: Mapping[str, object]) -> str:
     """What goes with a thing that is taken away."""
     words = []
     for name, value in impact.items():
@@ -179,8 +183,8 @@ def belongings(kind: Kind, impact: Mapping[str, object]) -> str:
         if kind is Kind.USER and name == "enrollments":
             continue
         if value:
-            one_and_many = _BELONGINGS.get(name, (clean(name).replace("_", " "),) * 2)
-            words.append(counted(value, *one_and_many))
+            one_and_many = _IMPACT_NOUNS.get(name, (clean_text(name).replace("_", " "),) * 2)
+            words.append(format_count(value, *one_and_many))
         elif kind is Kind.USER and name == "classes":
             words.append("no class")
     if kind is Kind.USER and impact:
@@ -189,42 +193,42 @@ def belongings(kind: Kind, impact: Mapping[str, object]) -> str:
     return ", ".join(words)
 
 
-def keeps(impact: Mapping[str, object]) -> str:
+def describe_kept_properties(impact: Mapping[str, object]) -> str:
     """What an account takes along when it is bound to another row."""
     links = impact.get("lti_links")
     kept = ["password"] if impact.get("password") is True else []
     if isinstance(links, int) and links:
-        kept.append(counted(links, *_BELONGINGS["lti_links"]))
+        kept.append(format_count(links, *_IMPACT_NOUNS["lti_links"]))
     return f"keeps {', '.join(kept)}" if kept else ""
 
 
-def same(names: tuple[str, ...]) -> str:
+def describe_match(names: tuple[str, ...]) -> str:
     """Why a row is taken for a person who is there already."""
     return f"same {names[0].removeprefix('roster_')}" if names else "same person"
 
 
-def made_by(manager: str) -> str:
+def describe_manager(manager: str) -> str:
     return _MAKERS.get(manager, "account that was there already")
 
 
-def before_and_after(field: FieldChange) -> str:
-    return f"{clean(field.path)} {from_to(field.before, field.after)}"
+def format_field_change(field: FieldChange) -> str:
+    return f"{clean_text(field.path)} {format_from_to(field.before, field.after)}"
 
 
-def from_to(before: object, after: object) -> str:
-    return f"{value(before)} → {value(after)}"
+def format_from_to(before: object, after: object) -> str:
+    return f"{format_value(before)} → {format_value(after)}"
 
 
-def value(given: object, most: int = _LONGEST_VALUE) -> str:
+def format_value(value: object, most: int = _LONGEST_VALUE) -> str:
     """One line; a value of more than so many cells is cut."""
-    if given is None:
+    if value is None:
         return "(none)"
-    if isinstance(given, str):
-        return clip(clean(given), most)
-    if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given):
-        return clip(clean(", ".join(given)) or "(empty)", most)
-    return clip(clean(orjson.dumps(given, default=str).decode()), most)
+    if isinstance(value, str):
+        return truncate_to_width(clean_text(value), most)
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return truncate_to_width(clean_text(", ".join(value)) or "(empty)", most)
+    return truncate_to_width(clean_text(orjson.dumps(value, default=str).decode()), most)
 
 
-def _placed(words: str, place: str) -> str:
+def _append_place(words: str, place: str) -> str:
     return f"{words}, {place}" if place else words

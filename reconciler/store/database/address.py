@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from reconciler.store.errors import StoreProblem
 
-FORMS = "Use sqlite:///relative/path.db, sqlite:////absolute/path.db or postgresql://HOST/DATABASE."
+URL_FORMS = "Use sqlite:///relative/path.db, sqlite:////absolute/path.db or postgresql://HOST/DATABASE."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class PostgresqlAddress:
 Address = SqliteAddress | PostgresqlAddress
 
 
-def parse(url: str) -> Address:
+def parse_store_url(url: str) -> Address:
     """Raises StoreProblem `store-url` for anything else than the two forms; the URL is not repeated."""
     scheme, separator, rest = url.partition(":")
     if separator and scheme == "sqlite" and rest.startswith("///") and len(rest) > len("///"):
-        return SqliteAddress(_file(rest[len("///") :]))
+        return SqliteAddress(_parse_file_path(rest[len("///") :]))
     if separator and scheme in ("postgresql", "postgres"):
         try:
             parts = urlsplit(url)
@@ -65,17 +65,17 @@ def parse(url: str) -> Address:
             usable = False
         if usable:
             return PostgresqlAddress(f"postgresql:{rest}")
-    raise StoreProblem("store-url", "the store's URL is not one that can be read", FORMS)
+    raise StoreProblem("store-url", "the store's URL is not one that can be read", URL_FORMS)
 
 
-def _file(given: str) -> Path:
+def _parse_file_path(path_text: str) -> Path:
     """A name that is a path and nothing else: what other programs read options or a store in memory from is refused,
     rather than made as a file of that name."""
-    if "?" in given or given.startswith((":", "file:")):
-        raise StoreProblem("store-url", "a SQLite store is a file: its URL takes no options and no :memory:", FORMS)
-    return Path(given).expanduser()
+    if "?" in path_text or path_text.startswith((":", "file:")):
+        raise StoreProblem("store-url", "a SQLite store is a file: its URL takes no options and no :memory:", URL_FORMS)
+    return Path(path_text).expanduser()
 
 
-def sqlite_uri(path: Path) -> str:
+def build_sqlite_uri(path: Path) -> str:
     """SQLite's own URI form; opens what is there and never makes a file."""
     return f"file:{quote(str(path.absolute()))}?mode=rw"

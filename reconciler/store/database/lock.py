@@ -23,7 +23,7 @@ RETRY_SECONDS = 0.1
 LABEL_LENGTH = 63
 
 
-def holder() -> str:
+def describe_process() -> str:
     """This process, for people: `ann@host pid 123`."""
     try:
         user = getpass.getuser()
@@ -33,46 +33,50 @@ def holder() -> str:
 
 
 @contextmanager
-def customer_lock(store: Store, slug: str, timeout: float = 0.0, *, former: str | None = None) -> Iterator[Connection]:
+def lock_customer(
+    store: Store, slug: str, timeout: float = 0.0, *, former_id: str | None = None
+) -> Iterator[Connection]:
     """A connection to write through while the customer is locked; waits up to `timeout` seconds for the lock.
     former: the id that it has until now, where it is renamed; then both are locked.
 
     Raises StoreProblem `locked` naming who holds it. On PostgreSQL the lock is the connection's own.
     """
     # All take them in one order, so that no two wait for each other.
-    slugs = sorted({slug, former or slug})
+    slugs = sorted({slug, former_id or slug})
     with ExitStack() as held:
         if isinstance(store.address, SqliteAddress):
             for each in slugs:
-                held.enter_context(_file_lock(store.address.locks, each, timeout))
-            yield held.enter_context(store.connected())
+                held.enter_context(_hold_file_lock(store.address.locks, each, timeout))
+            yield held.enter_context(store.open_connection())
             return
-        connection = held.enter_context(store.connected())
-        label = f"reconciler {holder()}"[:LABEL_LENGTH]
-        connection.rows("SELECT set_config('application_name', :label, false)", {"label": label})
+        connection = held.enter_context(store.open_connection())
+        label = f"reconciler {describe_process()}"[:LABEL_LENGTH]
+        connection.fetch_rows("SELECT set_config('application_name', :label, false)", {"label": label})
         for each in slugs:
-            held.enter_context(_advisory_lock(connection, each, timeout))
+            held.enter_context(_hold_advisory_lock(connection, each, timeout))
         yield connection
 
 
 @contextmanager
-def sync_lock(store: Store, slug: str) -> Iterator[None]:
+def lock_sync(store: Store, slug: str) -> Iterator[None]:
     """One sync of a customer at a time: a lock of its own, so that applies go on while a roster is fetched. Raises
     StoreProblem `locked` at once."""
     name = f"{slug}.sync"
     if isinstance(store.address, SqliteAddress):
         # A file is enough: nothing is written through it.
-        with _file_lock(store.address.locks, name, 0.0):
+        with _hold_file_lock(store.address.locks, name, 0.0):
             yield
     else:
-        with customer_lock(store, name):
+        with lock_customer(store, name):
             yield
 
 
 @contextmanager
-def _advisory_lock(connection: Connection, slug: str, timeout: float) -> Iterator[None]:
-    number = lock_number(slug)
-    _wait(slug, timeout, lambda: _advisory(connection, number), lambda: _advisory_holder(connection, number))
+def _hold_advisory_lock(connection: Connection, slug: str, timeout: float) -> Iterator[None]:
+    number = compute_lock_number(slug)
+    _wait_for_lock(
+        slug, timeout, lambda: _try_advisory_lock(connection, number), lambda: _find_advisory_holder(connection, number)
+    )
     try:
         yield
     finally:
@@ -80,28 +84,28 @@ def _advisory_lock(connection: Connection, slug: str, timeout: float) -> Iterato
         # lock went too: whoever wrote through it was told, and nobody else has to be.
         if not connection.closed:
             with suppress(StoreProblem):
-                connection.rows("SELECT pg_advisory_unlock(:number)", {"number": number})
+                connection.fetch_rows("SELECT pg_advisory_unlock(:number)", {"number": number})
 
 
-def lock_number(slug: str) -> int:
+def compute_lock_number(slug: str) -> int:
     digest = hashlib.sha256(f"reconciler/customer/{slug}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def _wait(slug: str, timeout: float, take: Callable[[], bool], who: Callable[[], str]) -> None:
+def _wait_for_lock(slug: str, timeout: float, try_lock: Callable[[], bool], describe_holder: Callable[[], str]) -> None:
     end = time.monotonic() + timeout
-    while not take():
+    while not try_lock():
         if time.monotonic() >= end:
             raise StoreProblem(
                 "locked",
-                f"{slug} is being applied by {who() or 'another process'}; nothing was changed",
+                f"{slug} is being applied by {describe_holder() or 'another process'}; nothing was changed",
                 "Wait until it is done, then plan again.",
             )
         time.sleep(RETRY_SECONDS)
 
 
 @contextmanager
-def _file_lock(folder: Path, slug: str, timeout: float) -> Iterator[None]:
+def _hold_file_lock(folder: Path, slug: str, timeout: float) -> Iterator[None]:
     path = folder / f"{slug}.lock"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -111,18 +115,20 @@ def _file_lock(folder: Path, slug: str, timeout: float) -> Iterator[None]:
             "store-read-only", f"{path} cannot be made: {problem.strerror}", "Check the rights of the folder."
         ) from None
     try:
-        _wait(slug, timeout, lambda: _flock(file), lambda: path.read_text("utf-8", errors="replace").strip())
+        _wait_for_lock(
+            slug, timeout, lambda: _try_file_lock(file), lambda: path.read_text("utf-8", errors="replace").strip()
+        )
         os.ftruncate(file, 0)
         # On a full disk nobody can read who holds it; it is held all the same, and the store says what is wrong.
         with suppress(OSError):
-            os.pwrite(file, f"{holder()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
+            os.pwrite(file, f"{describe_process()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
         yield
         os.ftruncate(file, 0)
     finally:
         os.close(file)
 
 
-def _flock(file: int) -> bool:
+def _try_file_lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -130,8 +136,8 @@ def _flock(file: int) -> bool:
     return True
 
 
-def _advisory(connection: Connection, number: int) -> bool:
-    return bool(connection.scalar("SELECT pg_try_advisory_lock(:number)", {"number": number}))
+def _try_advisory_lock(connection: Connection, number: int) -> bool:
+    return bool(connection.fetch_scalar("SELECT pg_try_advisory_lock(:number)", {"number": number}))
 
 
 HOLDER_SQL = """
@@ -145,8 +151,8 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 """
 
 
-def _advisory_holder(connection: Connection, number: int) -> str:
-    row = connection.row(HOLDER_SQL, {"number": number})
+def _find_advisory_holder(connection: Connection, number: int) -> str:
+    row = connection.fetch_row(HOLDER_SQL, {"number": number})
     if row is None:
         return ""
     name, day, second = row

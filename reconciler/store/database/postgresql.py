@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
 from reconciler.store.database.address import PostgresqlAddress
-from reconciler.store.errors import StoreProblem, unexplained
+from reconciler.store.errors import StoreProblem, build_unknown_error
 
 if TYPE_CHECKING:
     from reconciler.store.database.connection import Connection
@@ -43,15 +43,21 @@ EXPLANATIONS = {
     ),
 }
 #: What libpq says by itself, without an SQLSTATE, where there is no server at the other end any more.
-LOST = ("closed the connection", "no connection to the server", "could not receive data", "could not send data", "SSL")
-TAKEN = (
+CONNECTION_LOST_PHRASES = (
+    "closed the connection",
+    "no connection to the server",
+    "could not receive data",
+    "could not send data",
+    "SSL",
+)
+USERNAME_TAKEN = (
     "username-taken",
     "two live accounts of the customer would have the same username",
     "Plan again: an account was made since, or a held deletion keeps the name.",
 )
 
 
-def completed(uri: str) -> str:
+def complete_uri(uri: str) -> str:
     """The URI with a time limit for connecting and a name that other sessions see. What it says itself stays as it
     is: libpq reads a query in another way than a form is read."""
     parts = urlsplit(uri)
@@ -60,14 +66,14 @@ def completed(uri: str) -> str:
     return urlunsplit(parts._replace(query="&".join(part for part in query if part)))
 
 
-class Kept:
+class SharedDatabase:
     """Stands for the driver's database where a connection would close it: the next one needs it again."""
 
     def close(self) -> None:
         """The database is closed with the dialect that keeps it."""
 
 
-class Postgresql:
+class PostgresqlDialect:
     name = "postgresql"
     json_object = "json_build_object"
     for_update = " FOR UPDATE"
@@ -84,48 +90,50 @@ class Postgresql:
         """The driver reads the server's types once per database it opens, which takes far longer than to connect."""
         try:
             if self._database is None:
-                self._database = adbc_driver_postgresql.connect(completed(self.address.uri))
+                self._database = adbc_driver_postgresql.connect(complete_uri(self.address.uri))
                 weakref.finalize(self, self._database.close)
-            return dbapi.Connection(cast(AdbcDatabase, Kept()), AdbcConnection(self._database), autocommit=True)
+            return dbapi.Connection(
+                cast(AdbcDatabase, SharedDatabase()), AdbcConnection(self._database), autocommit=True
+            )
         except dbapi.Error as problem:
-            raise self._unreachable(problem) from None
+            raise self._explain_connect_error(problem) from None
 
-    def prepare(self, cursor: dbapi.Cursor) -> None:
+    def prepare_cursor(self, cursor: dbapi.Cursor) -> None:
         """Nothing to set."""
 
-    def insert(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
-        connection.ingest(table, frame)
+    def insert_frame(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
+        connection.write_table(table, frame)
         if frame.height >= MANY_ROWS:
             # Until the server looks by itself, it plans the next statements for the few rows there were before.
             connection.execute(f"ANALYZE {table}")
 
-    def temporary(self, table: str) -> str:
+    def format_temporary_name(self, table: str) -> str:
         return f"pg_temp.{table}"
 
-    def after_staging(self, connection: Connection, table: str) -> None:
-        connection.execute(f"ANALYZE {self.temporary(table)}")
+    def analyze_staged_table(self, connection: Connection, table: str) -> None:
+        connection.execute(f"ANALYZE {self.format_temporary_name(table)}")
 
-    def allocate(self, connection: Connection, table: str, count: int) -> pl.Series:
-        return connection.frame(
+    def generate_ids(self, connection: Connection, table: str, count: int) -> pl.Series:
+        return connection.fetch_frame(
             f"SELECT nextval(pg_get_serial_sequence('{table}', 'id')) AS id FROM generate_series(1, {count:d})",
             {"id": pl.Int64},
         )["id"].sort()
 
     def has_table(self, connection: Connection, table: str) -> bool:
         asked = "SELECT count(*) FROM pg_class WHERE oid = to_regclass(:table)"
-        return bool(connection.scalar(asked, {"table": table}))
+        return bool(connection.fetch_scalar(asked, {"table": table}))
 
     def is_empty(self, connection: Connection) -> bool:
         asked = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(current_schema())"
-        return not connection.scalar(asked)
+        return not connection.fetch_scalar(asked)
 
-    def aggregate_lines(self, expression: str) -> str:
+    def build_lines_aggregate(self, expression: str) -> str:
         return f'string_agg({expression}, chr(10) ORDER BY {expression} COLLATE "C")'
 
-    def json_number(self, expression: str, name: str) -> str:
+    def build_json_number(self, expression: str, name: str) -> str:
         return f"CAST(CAST({expression} AS json) ->> '{name}' AS BIGINT)"
 
-    def _unreachable(self, problem: dbapi.Error) -> StoreProblem:
+    def _explain_connect_error(self, problem: dbapi.Error) -> StoreProblem:
         said = str(problem)
         if "password" in said or "authentication" in said:
             code, message, hint = EXPLANATIONS["28"]
@@ -137,7 +145,7 @@ class Postgresql:
         return StoreProblem(code, message.format(self.address), hint)
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         try:
             yield
         except dbapi.Error as problem:
@@ -146,16 +154,16 @@ class Postgresql:
                 # Ctrl-C in the middle of a statement.
                 raise KeyboardInterrupt from None
             if state == "23505" and "username_key" in str(problem):
-                raise StoreProblem(*TAKEN) from None
-            known = explanation(state, str(problem), self.address)
+                raise StoreProblem(*USERNAME_TAKEN) from None
+            known = explain_error(state, str(problem), self.address)
             if known is not None:
                 raise known from None
-            raise unexplained(self.address, f"SQLSTATE {state or 'unknown'}") from problem
+            raise build_unknown_error(self.address, f"SQLSTATE {state or 'unknown'}") from problem
 
 
-def explanation(state: str, said: str, address: PostgresqlAddress) -> StoreProblem | None:
+def explain_error(state: str, error_text: str, address: PostgresqlAddress) -> StoreProblem | None:
     """What a server says, in our words; None where we have none. state: the SQLSTATE, empty where there is none."""
-    if state in ("", "00000") and any(phrase in said for phrase in LOST):
+    if state in ("", "00000") and any(phrase in error_text for phrase in CONNECTION_LOST_PHRASES):
         state = "08006"
     for length in (5, 2):
         if state[:length] in EXPLANATIONS:

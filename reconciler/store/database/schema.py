@@ -17,7 +17,7 @@ from sqlalchemy import Connection as SqlConnection
 
 from reconciler.store.database import postgresql, sqlite
 from reconciler.store.database.address import Address, SqliteAddress
-from reconciler.store.errors import StoreProblem, unexplained
+from reconciler.store.errors import StoreProblem, build_unknown_error
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -28,14 +28,14 @@ UPGRADE_LOCK = 0x7265636F6E63696C
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class MigrationBranch:
     """One line of migrations. head: its newest revision, so that opening a store needs no Alembic."""
 
     name: str
     version_table: str
     head: str
 
-    def configuration(self) -> Config:
+    def build_configuration(self) -> Config:
         from alembic.config import Config
 
         configuration = Config()
@@ -44,75 +44,75 @@ class Branch:
         configuration.attributes["version_table"] = self.version_table
         return configuration
 
-    def revisions(self) -> tuple[str, ...]:
+    def list_revisions(self) -> tuple[str, ...]:
         """Oldest first."""
         from alembic.script import ScriptDirectory
 
-        found = ScriptDirectory.from_config(self.configuration()).walk_revisions()
+        found = ScriptDirectory.from_config(self.build_configuration()).walk_revisions()
         return tuple(reversed([script.revision for script in found]))
 
 
-DURABLE = Branch("durable", "schema_revision", "0006")
-VOLATILE = Branch("volatile", "volatile_revision", "0001")
+DURABLE = MigrationBranch("durable", "schema_revision", "0006")
+VOLATILE = MigrationBranch("volatile", "volatile_revision", "0001")
 BRANCHES = (DURABLE, VOLATILE)
 
 
-def revision_in(connection: SqlConnection, branch: Branch) -> str | None:
+def read_revision(connection: SqlConnection, branch: MigrationBranch) -> str | None:
     if not inspect(connection).has_table(branch.version_table):
         return None
     found = connection.execute(text(f"SELECT version_num FROM {branch.version_table}")).scalar()
     return None if found is None else str(found)
 
 
-def migrate(
-    address: Address, branch: Branch, after: Callable[[SqlConnection, str | None], None] | None = None
+def migrate_branch(
+    address: Address, branch: MigrationBranch, callback: Callable[[SqlConnection, str | None], None] | None = None
 ) -> tuple[str | None, str]:
     """Brings one branch to its head, in one transaction; returns the revisions before and after.
 
     after: runs in the same transaction, with the revision before.
     """
-    with _transaction(address, branch) as connection:
-        before = revision_in(connection, branch)
+    with _open_transaction(address, branch) as connection:
+        before = read_revision(connection, branch)
         if before != branch.head:
             from alembic import command
 
-            if before is not None and before not in branch.revisions():
-                raise newer_schema(address)
-            configuration = branch.configuration()
+            if before is not None and before not in branch.list_revisions():
+                raise build_newer_schema_error(address)
+            configuration = branch.build_configuration()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")
-        if after is not None:
-            after(connection, before)
+        if callback is not None:
+            callback(connection, before)
     return before, branch.head
 
 
-def newer_schema(address: Address) -> StoreProblem:
+def build_newer_schema_error(address: Address) -> StoreProblem:
     return StoreProblem(
         "store-newer", f"{address} was made by a newer version of this program", "Update reconciler, then try again."
     )
 
 
-def older_schema(address: Address) -> StoreProblem:
+def build_older_schema_error(address: Address) -> StoreProblem:
     return StoreProblem(
         "store-older", f"{address} has an older schema than this program needs", "Run `reconciler store upgrade`."
     )
 
 
 @contextmanager
-def _transaction(address: Address, branch: Branch) -> Iterator[SqlConnection]:
-    engine = _engine(address, branch)
+def _open_transaction(address: Address, branch: MigrationBranch) -> Iterator[SqlConnection]:
+    engine = _build_engine(address, branch)
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": UPGRADE_LOCK})
             yield connection
     except exc.DBAPIError as problem:
-        raise _explained(address, problem) from None
+        raise _translate_error(address, problem) from None
     finally:
         engine.dispose()
 
 
-def _engine(address: Address, branch: Branch) -> Engine:
+def _build_engine(address: Address, branch: MigrationBranch) -> Engine:
     from sqlalchemy.pool import NullPool
 
     if not isinstance(address, SqliteAddress):
@@ -134,14 +134,14 @@ def _engine(address: Address, branch: Branch) -> Engine:
     return engine
 
 
-def _explained(address: Address, problem: exc.DBAPIError) -> StoreProblem:
+def _translate_error(address: Address, problem: exc.DBAPIError) -> StoreProblem:
     said = str(problem.orig)
     if isinstance(address, SqliteAddress):
-        known = sqlite.explanation(said, address)
+        known = sqlite.explain_error(said, address)
     else:
-        known = postgresql.explanation(getattr(problem.orig, "sqlstate", None) or "", said, address)
+        known = postgresql.explain_error(getattr(problem.orig, "sqlstate", None) or "", said, address)
     if known is None and isinstance(problem, exc.OperationalError) and not isinstance(address, SqliteAddress):
         known = StoreProblem(
             "store-unreachable", f"{address} cannot be reached", "Check the store's URL and that the server runs."
         )
-    return known or unexplained(address, type(problem.orig).__name__)
+    return known or build_unknown_error(address, type(problem.orig).__name__)

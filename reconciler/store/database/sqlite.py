@@ -16,8 +16,8 @@ from adbc_driver_sqlite.dbapi import connect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
-from reconciler.store.database.address import SqliteAddress, sqlite_uri
-from reconciler.store.errors import StoreProblem, unexplained
+from reconciler.store.database.address import SqliteAddress, build_sqlite_uri
+from reconciler.store.errors import StoreProblem, build_unknown_error
 
 if TYPE_CHECKING:
     from reconciler.store.database.connection import Connection
@@ -73,7 +73,7 @@ EXPLANATIONS = (
 )
 
 
-class Sqlite:
+class SqliteDialect:
     name = "sqlite"
     json_object = "json_object"
     for_update = ""
@@ -87,21 +87,21 @@ class Sqlite:
 
     def connect(self, *, volatile: bool = False) -> dbapi.Connection:
         path = self.address.volatile if volatile else self.address.path
-        with self.explained(), _may_be_opened(path):
-            raw = connect(sqlite_uri(path), autocommit=True)
+        with self.translate_errors(), _detect_unwritable_folder(path):
+            raw = connect(build_sqlite_uri(path), autocommit=True)
             try:
                 with raw.cursor() as cursor:
                     for pragma in (*PRAGMAS, f"PRAGMA synchronous = {'NORMAL' if volatile else 'FULL'}"):
                         cursor.execute(pragma).fetchall()
                     if cursor.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
-                        self._write_ahead(cursor)
+                        self._enable_write_ahead_log(cursor)
             except dbapi.Error:
                 raw.close()
                 raise
         return raw
 
     @staticmethod
-    def _write_ahead(cursor: dbapi.Cursor) -> None:
+    def _enable_write_ahead_log(cursor: dbapi.Cursor) -> None:
         # SQLite does not wait here. Whoever is in the way leaves it to the next who opens the file: without
         # the log readers and a writer wait for each other, and nothing else is different.
         try:
@@ -110,66 +110,66 @@ class Sqlite:
             if "locked" not in str(problem):
                 raise
 
-    def prepare(self, cursor: dbapi.Cursor) -> None:
+    def prepare_cursor(self, cursor: dbapi.Cursor) -> None:
         cursor.adbc_statement.set_options(**ONE_BATCH)
 
-    def insert(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
+    def insert_frame(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
         # The driver inserts row by row, and on a table with triggers SQLite then saves every page it touches
         # for every row. One INSERT of all rows saves it once: half the time for a table of three indexes.
         columns = ", ".join(frame.columns)
         for rows in frame.iter_slices(SLICE_ROWS):
-            with connection.staged(f"new_{table}", rows) as staged:
+            with connection.stage_frame(f"new_{table}", rows) as staged:
                 connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
 
-    def temporary(self, table: str) -> str:
+    def format_temporary_name(self, table: str) -> str:
         return f"temp.{table}"
 
-    def after_staging(self, connection: Connection, table: str) -> None:
+    def analyze_staged_table(self, connection: Connection, table: str) -> None:
         """SQLite's planner takes the table without an index as the outer loop, which is what we want."""
 
-    def allocate(self, connection: Connection, table: str, count: int) -> pl.Series:
-        used = connection.scalar("SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table}) or 0
+    def generate_ids(self, connection: Connection, table: str, count: int) -> pl.Series:
+        used = connection.fetch_scalar("SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table}) or 0
         return pl.int_range(used + 1, used + count + 1, eager=True).alias("id")
 
     def has_table(self, connection: Connection, table: str) -> bool:
         asked = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = :table"
-        return bool(connection.scalar(asked, {"table": table}))
+        return bool(connection.fetch_scalar(asked, {"table": table}))
 
     def is_empty(self, connection: Connection) -> bool:
-        return not connection.scalar("SELECT count(*) FROM sqlite_schema")
+        return not connection.fetch_scalar("SELECT count(*) FROM sqlite_schema")
 
-    def aggregate_lines(self, expression: str) -> str:
+    def build_lines_aggregate(self, expression: str) -> str:
         return f"group_concat({expression}, char(10) ORDER BY {expression})"
 
-    def json_number(self, expression: str, name: str) -> str:
+    def build_json_number(self, expression: str, name: str) -> str:
         return f"json_extract({expression}, '$.{name}')"
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         try:
             yield
         except dbapi.NotSupportedError:
             # What the driver says where Ctrl-C came in the middle of a statement, which it cannot cancel.
             raise KeyboardInterrupt from None
         except dbapi.Error as problem:
-            known = explanation(str(problem), self.address)
+            known = explain_error(str(problem), self.address)
             if known is not None:
                 raise known from None
-            raise unexplained(self.address, f"SQLite status {problem.vendor_code}") from problem
+            raise build_unknown_error(self.address, f"SQLite status {problem.vendor_code}") from problem
 
 
-def explanation(said: str, address: SqliteAddress) -> StoreProblem | None:
+def explain_error(error_text: str, address: SqliteAddress) -> StoreProblem | None:
     """What SQLite says, in our words; None where we have none."""
-    if "disk I/O error" in said and _is_full(address.path.parent):
+    if "disk I/O error" in error_text and _is_disk_full(address.path.parent):
         # What it says where the log's index finds no room.
-        said = "disk is full"
+        error_text = "disk is full"
     for phrase, code, message, hint in EXPLANATIONS:
-        if phrase in said:
+        if phrase in error_text:
             return StoreProblem(code, message.format(address.path), hint)
     return None
 
 
-def _is_full(folder: Path) -> bool:
+def _is_disk_full(folder: Path) -> bool:
     try:
         return shutil.disk_usage(folder).free < FULL_BYTES
     except OSError:
@@ -177,7 +177,7 @@ def _is_full(folder: Path) -> bool:
 
 
 @contextmanager
-def _may_be_opened(path: Path) -> Iterator[None]:
+def _detect_unwritable_folder(path: Path) -> Iterator[None]:
     """SQLite says the same of a file that is not there and of one on a disk where it may write nothing beside it."""
     try:
         yield

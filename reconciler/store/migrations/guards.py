@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 #: What a plan compares; other columns (a password, an origin) may change without a word.
-WATCHED = {
+WATCHED_COLUMNS = {
     "orgs": "id, customer_id, sourced_id, name, type, identifier, parent_id, tombstoned_at",
     "accounts": "id, customer_id, managed_by, status, given_name, family_name, middle_name, email, username, "
     "roster_username, identifier, grades, role, tombstoned_at",
@@ -20,14 +20,14 @@ WATCHED = {
     "enrollments": "customer_id, sourced_id, class_id, account_id, role, is_primary, begin_date, end_date, "
     "tombstoned_at",
 }
-DECLARED = {
+DOCUMENT_COLUMNS = {
     "communities": "customer_id, slug, name, document, tombstoned_at",
     "lessons": "customer_id, slug, title, document, tombstoned_at",
 }
-CUSTOMER = "slug, name, status, document, tombstoned_at"
-IDENTITY = "issuer_id, subject, account_id, customer_id"
+CUSTOMER_COLUMNS = "slug, name, status, document, tombstoned_at"
+IDENTITY_COLUMNS = "issuer_id, subject, account_id, customer_id"
 #: Table -> the rows that refer to one of it by id.
-REFERRING = {
+REFERRING_ROWS = {
     "orgs": (
         ("orgs", "customer_id = OLD.customer_id AND parent_id = OLD.id"),
         ("classes", "customer_id = OLD.customer_id AND org_id = OLD.id"),
@@ -40,20 +40,20 @@ REFERRING = {
     "classes": (("enrollments", "class_id = OLD.id"),),
 }
 #: What rows are referred to by; our own writes never change it.
-NAMES = {"orgs": ("id", "sourced_id"), "accounts": ("id",), "classes": ("id", "sourced_id")}
+KEY_COLUMNS = {"orgs": ("id", "sourced_id"), "accounts": ("id",), "classes": ("id", "sourced_id")}
 
-GONE_BY_ANOTHER_HAND = "OLD.run IS NULL OR OLD.run > 0"
+EXTERNAL_DELETE = "OLD.run IS NULL OR OLD.run > 0"
 
 
-def bump(row: str) -> str:
+def build_counter_bump(row: str) -> str:
     return f"UPDATE write_counters SET n = n + 1 WHERE customer_id = {row}.customer_id;"
 
 
-def doubt_account(row: str) -> str:
+def build_account_reset(row: str) -> str:
     return f"UPDATE accounts SET fingerprint = NULL WHERE id = {row}.account_id AND fingerprint IS NOT NULL;"
 
 
-def doubt_bound(row: str) -> str:
+def build_identity_reset(row: str) -> str:
     """The account, and the enrollments that name it. Only the roster's own key is part of a fingerprint; an LMS link
     is not."""
     rostered = f"EXISTS (SELECT 1 FROM issuers WHERE issuers.id = {row}.issuer_id AND issuers.kind = 'roster')"
@@ -64,22 +64,22 @@ def doubt_bound(row: str) -> str:
     )
 
 
-def doubt_referring(table: str) -> str:
+def build_referrer_reset(table: str) -> str:
     """The rows that refer to OLD."""
     return " ".join(
         f"UPDATE {referring} SET fingerprint = NULL WHERE {which} AND fingerprint IS NOT NULL;"
-        for referring, which in REFERRING.get(table, ())
+        for referring, which in REFERRING_ROWS.get(table, ())
     )
 
 
-def number(row: str) -> str:
+def build_write_number_update(row: str) -> str:
     return (
         "UPDATE identities SET write_number = (SELECT n FROM write_counters"
         f" WHERE write_counters.customer_id = {row}.customer_id) WHERE id = {row}.id;"
     )
 
 
-def doubt_settings(table: str, row: str) -> str:
+def build_settings_reset(table: str, row: str) -> str:
     of_customer = (
         f"UPDATE customers SET settings_digest = NULL WHERE id = {row}.customer_id AND settings_digest IS NOT NULL;"
     )
@@ -87,10 +87,10 @@ def doubt_settings(table: str, row: str) -> str:
         f"UPDATE store SET catalogue_digest = NULL, catalogue_writes = catalogue_writes + 1"
         f" WHERE {row}.customer_id IS NULL;"
     )
-    return f"{of_customer} {bump(row)}" + (f" {of_catalogue}" if table == "lessons" else "")
+    return f"{of_customer} {build_counter_bump(row)}" + (f" {of_catalogue}" if table == "lessons" else "")
 
 
-COUNTER = "INSERT INTO write_counters (customer_id, n) VALUES (NEW.id, 0) ON CONFLICT (customer_id) DO NOTHING;"
+COUNTER_INSERT = "INSERT INTO write_counters (customer_id, n) VALUES (NEW.id, 0) ON CONFLICT (customer_id) DO NOTHING;"
 
 
 class Trigger:
@@ -104,16 +104,16 @@ class Trigger:
         *,
         columns: str = "",
         when: str = "",
-        unchanged: str = "",
-        doubt: str = "",
+        unchanged_column: str = "",
+        reset_column: str = "",
         name: str = "",
     ) -> None:
         self.table, self.event, self.body, self.columns = table, event, body, columns
-        self.when, self.unchanged, self.doubt = when, unchanged, doubt
+        self.when, self.unchanged, self.doubt = when, unchanged_column, reset_column
         self.name = f"{table}_foreign_{name or event.lower()}"
         self.on = f"{event} OF {columns} ON {table}" if columns else f"{event} ON {table}"
 
-    def sqlite(self) -> str:
+    def render_sqlite(self) -> str:
         when = f"NEW.{self.unchanged} IS OLD.{self.unchanged}" if self.unchanged else self.when
         # The WHERE keeps it from meeting itself: SQLite may be built with recursive triggers.
         doubt = (
@@ -124,7 +124,7 @@ class Trigger:
         condition = f"WHEN {when} " if when else ""
         return f"CREATE TRIGGER {self.name} AFTER {self.on} FOR EACH ROW {condition}BEGIN {doubt}{self.body} END"
 
-    def postgresql(self) -> tuple[str, str]:
+    def render_postgresql(self) -> tuple[str, str]:
         when = f"NEW.{self.unchanged} IS NOT DISTINCT FROM OLD.{self.unchanged}" if self.unchanged else self.when
         doubt = f"NEW.{self.doubt} := NULL; " if self.doubt else ""
         moment = "BEFORE" if self.doubt else "AFTER"
@@ -138,37 +138,61 @@ class Trigger:
         )
 
 
-def triggers() -> Iterator[Trigger]:
-    for table, columns in WATCHED.items():
-        yield Trigger(table, "INSERT", bump("NEW"), when="NEW.fingerprint IS NULL")
-        yield Trigger(table, "UPDATE", bump("NEW"), columns=columns, unchanged="fingerprint", doubt="fingerprint")
-        yield Trigger(table, "DELETE", f"{doubt_referring(table)} {bump('OLD')}")
-    for table, names in NAMES.items():
+def build_triggers() -> Iterator[Trigger]:
+    for table, columns in WATCHED_COLUMNS.items():
+        yield Trigger(table, "INSERT", build_counter_bump("NEW"), when="NEW.fingerprint IS NULL")
+        yield Trigger(
+            table,
+            "UPDATE",
+            build_counter_bump("NEW"),
+            columns=columns,
+            unchanged_column="fingerprint",
+            reset_column="fingerprint",
+        )
+        yield Trigger(table, "DELETE", f"{build_referrer_reset(table)} {build_counter_bump('OLD')}")
+    for table, names in KEY_COLUMNS.items():
         differs = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in names)
-        yield Trigger(table, "UPDATE", doubt_referring(table), columns=", ".join(names), when=differs, name="renamed")
-    for table, columns in DECLARED.items():
-        settings = doubt_settings(table, "NEW")
+        yield Trigger(
+            table, "UPDATE", build_referrer_reset(table), columns=", ".join(names), when=differs, name="renamed"
+        )
+    for table, columns in DOCUMENT_COLUMNS.items():
+        settings = build_settings_reset(table, "NEW")
         yield Trigger(table, "INSERT", settings, when="NEW.origin_run IS NULL")
-        yield Trigger(table, "UPDATE", settings, columns=columns, unchanged="origin_run")
-        yield Trigger(table, "DELETE", doubt_settings(table, "OLD"))
-    role_written = doubt_account("NEW") + " " + bump("NEW")
+        yield Trigger(table, "UPDATE", settings, columns=columns, unchanged_column="origin_run")
+        yield Trigger(table, "DELETE", build_settings_reset(table, "OLD"))
+    role_written = build_account_reset("NEW") + " " + build_counter_bump("NEW")
     yield Trigger("account_roles", "INSERT", role_written, when="NEW.run IS NULL")
-    yield Trigger("account_roles", "UPDATE", f"{doubt_account('OLD')} {role_written}", unchanged="run")
-    yield Trigger("account_roles", "DELETE", doubt_account("OLD") + " " + bump("OLD"), when=GONE_BY_ANOTHER_HAND)
-    bound = " ".join((doubt_bound("NEW"), bump("NEW"), number("NEW")))
-    yield Trigger("identities", "INSERT", bound, when="NEW.run IS NULL")
-    yield Trigger("identities", "UPDATE", f"{doubt_bound('OLD')} {bound}", columns=IDENTITY, unchanged="run")
-    yield Trigger("identities", "DELETE", doubt_bound("OLD") + " " + bump("OLD"), when=GONE_BY_ANOTHER_HAND)
-    yield Trigger("customers", "INSERT", COUNTER)
-    counted = bump("NEW").replace("NEW.customer_id", "NEW.id")
+    yield Trigger("account_roles", "UPDATE", f"{build_account_reset('OLD')} {role_written}", unchanged_column="run")
     yield Trigger(
-        "customers", "UPDATE", counted, columns=CUSTOMER, unchanged="settings_digest", doubt="settings_digest"
+        "account_roles", "DELETE", build_account_reset("OLD") + " " + build_counter_bump("OLD"), when=EXTERNAL_DELETE
+    )
+    bound = " ".join((build_identity_reset("NEW"), build_counter_bump("NEW"), build_write_number_update("NEW")))
+    yield Trigger("identities", "INSERT", bound, when="NEW.run IS NULL")
+    yield Trigger(
+        "identities",
+        "UPDATE",
+        f"{build_identity_reset('OLD')} {bound}",
+        columns=IDENTITY_COLUMNS,
+        unchanged_column="run",
+    )
+    yield Trigger(
+        "identities", "DELETE", build_identity_reset("OLD") + " " + build_counter_bump("OLD"), when=EXTERNAL_DELETE
+    )
+    yield Trigger("customers", "INSERT", COUNTER_INSERT)
+    counted = build_counter_bump("NEW").replace("NEW.customer_id", "NEW.id")
+    yield Trigger(
+        "customers",
+        "UPDATE",
+        counted,
+        columns=CUSTOMER_COLUMNS,
+        unchanged_column="settings_digest",
+        reset_column="settings_digest",
     )
 
 
-def statements(dialect: str) -> Iterator[str]:
-    for trigger in triggers():
+def build_trigger_statements(dialect: str) -> Iterator[str]:
+    for trigger in build_triggers():
         if dialect == "sqlite":
-            yield trigger.sqlite()
+            yield trigger.render_sqlite()
         else:
-            yield from trigger.postgresql()
+            yield from trigger.render_postgresql()

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import MetaData
 
 
-def run(metadata: MetaData) -> None:
+def run_branch_migrations(metadata: MetaData) -> None:
     """`attributes` of the Alembic configuration hold the connection and the version table's name."""
     attributes = context.config.attributes
     context.configure(

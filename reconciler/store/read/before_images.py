@@ -8,10 +8,10 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
-from reconciler.model.roster import FIELDS
+from reconciler.model.roster import ROSTER_FIELDS
 from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.key import StoreKey
-from reconciler.store.write.journal import image
+from reconciler.store.write.journal import build_image_sql
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
@@ -32,7 +32,7 @@ COLUMNS = {
     Kind.ENROLLMENT: {"class": "class_id", "user": "account_id", "primary": "is_primary"},
 }
 #: What an image has beside the fields. bound is no column: it follows from the sourcedId.
-BESIDE: Schema = {
+EXTRA_COLUMNS: Schema = {
     "sourced_id": pl.String,
     "managed_by": pl.String,
     "tombstoned_at": pl.String,
@@ -41,7 +41,7 @@ BESIDE: Schema = {
     "origin_file": pl.String,
     "origin_line": pl.Int64,
 }
-DOCUMENT: Schema = {
+DOCUMENT_COLUMNS: Schema = {
     "slug": pl.String,
     "name": pl.String,
     "title": pl.String,
@@ -59,8 +59,8 @@ DOCUMENT: Schema = {
 #: it comes from now. was: struct of what it was (`image_schema`); null of a row that the run made.
 TOUCHED_COLUMNS = ("id", "made", "there", "taken_back", "later", "file", "line", "was")
 
-TEXTS: Schema = {"id": pl.Int64, "before": pl.String, "now": pl.String}
-TEXTS_SQL = """
+IMAGE_TEXT_COLUMNS: Schema = {"id": pl.Int64, "before": pl.String, "now": pl.String}
+IMAGE_TEXTS_SQL = """
 WITH touched (id, entry) AS (
     SELECT row_id, min(id) FROM journal WHERE run_id = :run AND kind = '{kind}' AND {journalled} GROUP BY row_id
     UNION ALL
@@ -74,19 +74,19 @@ LEFT JOIN {table} t ON t.id = w.id AND {owned}
 ORDER BY w.id
 """
 
-SINCE: Schema = {"id": pl.Int64, "run": pl.Int64}
-SINCE_SQL = """
+LATER_RUN_COLUMNS: Schema = {"id": pl.Int64, "run": pl.Int64}
+LATER_RUNS_SQL = """
 SELECT DISTINCT row_id AS id, run_id AS run FROM journal
 WHERE kind = '{kind}' AND run_id > :run AND {journalled} ORDER BY row_id, run_id
 """
 
 
-def image_schema(kind: Kind) -> dict[str, pl.DataType | type[pl.DataType]]:
+def build_image_schema(kind: Kind) -> dict[str, pl.DataType | type[pl.DataType]]:
     """Of a decoded image: a roster row's fields under the names of `model.roster`, but references by the store's id."""
-    if kind not in FIELDS:
-        return dict(DOCUMENT)
-    types: dict[str, pl.DataType | type[pl.DataType]] = dict(BESIDE)
-    for field in FIELDS[kind]:
+    if kind not in ROSTER_FIELDS:
+        return dict(DOCUMENT_COLUMNS)
+    types: dict[str, pl.DataType | type[pl.DataType]] = dict(EXTRA_COLUMNS)
+    for field in ROSTER_FIELDS[kind]:
         if field.name != "bound":
             types[field.name] = pl.Int64 if field.reference or field.boolean else pl.String
     if kind is Kind.USER:
@@ -94,57 +94,61 @@ def image_schema(kind: Kind) -> dict[str, pl.DataType | type[pl.DataType]]:
     return types
 
 
-def touched_rows(connection: Connection, kind: Kind, customer: int | None, run: int) -> pl.DataFrame:
+def read_touched_rows(connection: Connection, kind: Kind, customer_number: int | None, run: int) -> pl.DataFrame:
     """The columns of TOUCHED_COLUMNS. customer None: the catalogue."""
     table = TABLES[kind]
     if kind is Kind.CUSTOMER:
         owned = "t.id = :customer"
     else:
-        owned = "t.customer_id = :customer" if customer is not None else "t.customer_id IS NULL"
-    facts: Parameters = {"run": run, "customer": customer}
-    journalled = "customer_id = :customer" if customer is not None else "customer_id IS NULL"
-    sql = TEXTS_SQL.format(
-        kind=kind.value, table=table, owned=owned, journalled=journalled, image=image(connection, kind, table)
+        owned = "t.customer_id = :customer" if customer_number is not None else "t.customer_id IS NULL"
+    facts: Parameters = {"run": run, "customer": customer_number}
+    journalled = "customer_id = :customer" if customer_number is not None else "customer_id IS NULL"
+    sql = IMAGE_TEXTS_SQL.format(
+        kind=kind.value, table=table, owned=owned, journalled=journalled, image=build_image_sql(connection, kind, table)
     )
-    rows = _decoded(kind, run, connection.frame(sql, TEXTS, facts))
-    since = connection.frame(SINCE_SQL.format(kind=kind.value, journalled=journalled), SINCE, facts)
-    undoes = dict(connection.rows("SELECT id, undoes FROM runs WHERE id >= :run AND undoes IS NOT NULL", facts))
-    return _followed(rows, run, since, undoes).select(TOUCHED_COLUMNS)
+    rows = _decode_images(kind, run, connection.fetch_frame(sql, IMAGE_TEXT_COLUMNS, facts))
+    since = connection.fetch_frame(
+        LATER_RUNS_SQL.format(kind=kind.value, journalled=journalled), LATER_RUN_COLUMNS, facts
+    )
+    undoes = dict(connection.fetch_rows("SELECT id, undoes FROM runs WHERE id >= :run AND undoes IS NOT NULL", facts))
+    return _add_later_runs(rows, run, since, undoes).select(TOUCHED_COLUMNS)
 
 
-def moved_identities(connection: Connection, customer: int, run: int) -> int:
+def count_moved_identities(connection: Connection, customer_number: int, run: int) -> int:
     """How many sourcedIds the run took from an account that another hand had bound them to."""
     return int(
-        connection.scalar(
+        connection.fetch_scalar(
             "SELECT count(*) FROM journal WHERE run_id = :run AND customer_id = :customer AND kind = 'identity'"
             " AND action = :action",
-            {"run": run, "customer": customer, "action": Action.MOVE.value},
+            {"run": run, "customer": customer_number, "action": Action.MOVE.value},
         )
     )
 
 
-def erased_keys(connection: Connection, key: StoreKey, customer: int, keys: pl.Series) -> pl.Series:
+def filter_erased_keys(connection: Connection, key: StoreKey, customer_number: int, keys: pl.Series) -> pl.Series:
     """Those of `keys`, sourcedIds, whose people were erased and must not come back."""
     traces = {
         trace
-        for (trace,) in connection.rows(
-            "SELECT trace FROM erased WHERE customer_id = :customer", {"customer": customer}
+        for (trace,) in connection.fetch_rows(
+            "SELECT trace FROM erased WHERE customer_id = :customer", {"customer": customer_number}
         )
     }
     if not traces:
         return keys.clear()
     # No set operation makes an HMAC; this asks it only where somebody was erased, of those who would come back.
     known = keys.drop_nulls().unique(maintain_order=True)
-    return known.filter(pl.Series([erasure_trace(key, customer, each) in traces for each in known], dtype=pl.Boolean))
+    return known.filter(
+        pl.Series([make_anonymous_record(key, customer_number, each) in traces for each in known], dtype=pl.Boolean)
+    )
 
 
-def erasure_trace(key: StoreKey, customer: int, sourced_id: str) -> str:
+def make_anonymous_record(key: StoreKey, customer_number: int, sourced_id: str) -> str:
     """What the store keeps of somebody who was erased: it knows them again and says nothing of them."""
-    return key.hmac_hex("erased", f"{customer}\0{sourced_id}")
+    return key.compute_hmac_hex("erased", f"{customer_number}\0{sourced_id}")
 
 
-def _decoded(kind: Kind, run: int, texts: pl.DataFrame) -> pl.DataFrame:
-    images = texts.with_columns(_image(kind, name) for name in ("before", "now"))
+def _decode_images(kind: Kind, run: int, texts: pl.DataFrame) -> pl.DataFrame:
+    images = texts.with_columns(_build_decode_expression(kind, name) for name in ("before", "now"))
     was, now = pl.col("before"), pl.col("now")
     return images.select(
         "id",
@@ -156,16 +160,16 @@ def _decoded(kind: Kind, run: int, texts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _followed(rows: pl.DataFrame, run: int, since: pl.DataFrame, undoes: Mapping[int, int]) -> pl.DataFrame:
+def _add_later_runs(rows: pl.DataFrame, run: int, later_runs: pl.DataFrame, undoes: Mapping[int, int]) -> pl.DataFrame:
     """`rows` with `taken_back` and `later`. since: `id`, `run` of all that later runs touched, in order. However many
     rows there are, few sequences of runs are."""
     runs = (
-        since.join(rows, on="id", how="semi", maintain_order="left")
+        later_runs.join(rows, on="id", how="semi", maintain_order="left")
         .group_by("id", maintain_order=True)
         .agg(pl.col("run").cast(pl.String).str.join(",").alias("sequence"))
     )
     sequences = runs["sequence"].unique(maintain_order=True)
-    told = [effect(run, [int(each) for each in sequence.split(",")], undoes) for sequence in sequences]
+    told = [determine_effect(run, [int(each) for each in sequence.split(",")], undoes) for sequence in sequences]
     verdicts = pl.DataFrame(
         {"sequence": sequences, "taken_back": [each[0] for each in told], "later": [each[1] for each in told]},
         schema={"sequence": pl.String, "taken_back": pl.Boolean, "later": pl.Int64},
@@ -177,7 +181,7 @@ def _followed(rows: pl.DataFrame, run: int, since: pl.DataFrame, undoes: Mapping
     )
 
 
-def effect(run: int, later: Iterable[int], undoes: Mapping[int, int]) -> tuple[bool, int | None]:
+def determine_effect(run: int, later: Iterable[int], undoes: Mapping[int, int]) -> tuple[bool, int | None]:
     """Whether a row that `run` and then the `later` ones touched is as if `run` had never touched it, and the first of
     them that stands in the way of taking `run` back.
 
@@ -195,8 +199,8 @@ def effect(run: int, later: Iterable[int], undoes: Mapping[int, int]) -> tuple[b
     return False, next(iter(standing[1:]), None)
 
 
-def _image(kind: Kind, column: str) -> pl.Expr:
-    schema = image_schema(kind)
+def _build_decode_expression(kind: Kind, column: str) -> pl.Expr:
+    schema = build_image_schema(kind)
     stored = {COLUMNS.get(kind, {}).get(name, name): type_ for name, type_ in schema.items()}
     decoded = pl.col(column).str.json_decode(pl.Struct(stored)).struct.rename_fields(list(schema))
     return pl.when(pl.col(column).is_not_null()).then(decoded).alias(column)

@@ -16,7 +16,7 @@ COLUMNS = ("origin_file", "origin_line", "origin_run", "created_run", "tombstone
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
+class RowChange:
     """What a run did to a row. action: `create` for the run that made it."""
 
     run: int
@@ -35,12 +35,12 @@ class RowRecord:
     tombstoned_at: str | None
     tombstoned_run: int | None
     concluded_at: str | None
-    changed_by_hand: bool
-    touches: tuple[Touch, ...]
+    has_external_write: bool
+    changes: tuple[RowChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class AccountIdentity:
     """What an account is known by. issuer: `springfield/main`, `springfield/lti/canvas`. kind: roster, config, lti."""
 
     issuer: str
@@ -49,21 +49,21 @@ class Bound:
     alias: bool
 
 
-def row_record(connection: Connection, kind: Kind, row: int) -> RowRecord | None:
+def read_row_record(connection: Connection, kind: Kind, row: int) -> RowRecord | None:
     table = TABLES[kind]
     ended = "concluded_at" if kind in (Kind.CLASS, Kind.ENROLLMENT) else "CAST(NULL AS TEXT)"
-    found = connection.row(
+    found = connection.fetch_row(
         f"SELECT {', '.join(COLUMNS)}, {ended} FROM {table} WHERE id = :id",
         {"id": row},
     )
     if found is None:
         return None
     values: Mapping[str, Any] = dict(zip((*COLUMNS, "concluded_at"), found, strict=True))
-    journalled = connection.rows(
+    journalled = connection.fetch_rows(
         "SELECT run_id, action FROM journal WHERE kind = :kind AND row_id = :id ORDER BY id",
         {"kind": kind.value, "id": row},
     )
-    made = [Touch(values["created_run"], "create")] if values["created_run"] is not None else []
+    made = [RowChange(values["created_run"], "create")] if values["created_run"] is not None else []
     return RowRecord(
         origin_file=values["origin_file"],
         origin_line=values["origin_line"],
@@ -72,23 +72,23 @@ def row_record(connection: Connection, kind: Kind, row: int) -> RowRecord | None
         tombstoned_at=values["tombstoned_at"],
         tombstoned_run=values["tombstoned_run"],
         concluded_at=values["concluded_at"],
-        changed_by_hand=values["fingerprint"] is None,
-        touches=(*made, *(Touch(int(run), str(action)) for run, action in journalled)),
+        has_external_write=values["fingerprint"] is None,
+        changes=(*made, *(RowChange(int(run), str(action)) for run, action in journalled)),
     )
 
 
-def bound_to(connection: Connection, account: int) -> tuple[Bound, ...]:
+def list_account_identities(connection: Connection, account: int) -> tuple[AccountIdentity, ...]:
     """By issuer, then subject."""
-    rows = connection.rows(
+    rows = connection.fetch_rows(
         "SELECT x.name, x.kind, i.subject, i.alias FROM identities i JOIN issuers x ON x.id = i.issuer_id"
         " WHERE i.account_id = :account ORDER BY x.name, i.subject",
         {"account": account},
     )
-    return tuple(Bound(name, kind, subject, alias is not None) for name, kind, subject, alias in rows)
+    return tuple(AccountIdentity(name, kind, subject, alias is not None) for name, kind, subject, alias in rows)
 
 
-def communities_of(connection: Connection, account: int) -> tuple[str, ...]:
-    rows = connection.rows(
+def list_account_communities(connection: Connection, account: int) -> tuple[str, ...]:
+    rows = connection.fetch_rows(
         "SELECT DISTINCT c.slug FROM memberships m JOIN communities c ON c.id = m.community_id"
         " WHERE m.account_id = :account AND c.tombstoned_at IS NULL ORDER BY c.slug",
         {"account": account},

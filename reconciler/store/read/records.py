@@ -32,7 +32,7 @@ class CustomerRecord:
     @cached_property
     def document(self) -> Mapping[str, object]:
         """Empty where another hand made something of it that is no document."""
-        return document_of(self.text) or {}
+        return parse_stored_document(self.text) or {}
 
     @property
     def altered(self) -> bool:
@@ -42,10 +42,10 @@ class CustomerRecord:
     @cached_property
     def written(self) -> Mapping[str, object] | None:
         """What the run wrote, where that is known and the document is altered."""
-        return document_of(self.written_text) if self.altered and self.written_text is not None else None
+        return parse_stored_document(self.written_text) if self.altered and self.written_text is not None else None
 
 
-def document_of(text: str) -> dict[str, object] | None:
+def parse_stored_document(text: str) -> dict[str, object] | None:
     """What was written as `documents.text_of` does; None where another hand wrote something else."""
     try:
         document = orjson.loads(text)
@@ -55,7 +55,7 @@ def document_of(text: str) -> dict[str, object] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogueRecord:
+class CatalogRecord:
     """The shared lessons as a whole; version and settings_digest as in CustomerRecord."""
 
     settings_digest: str | None
@@ -63,7 +63,7 @@ class CatalogueRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredRecord:
+class DocumentRecord:
     """A community or lesson as last applied. altered, written: as of a CustomerRecord."""
 
     kind: Kind
@@ -113,7 +113,7 @@ class HoldRecord:
     causes: tuple[str, ...]
     plan_id: str
     created_at: str
-    kept: bool = False
+    has_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)

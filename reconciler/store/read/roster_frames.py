@@ -10,42 +10,44 @@ from __future__ import annotations
 import polars as pl
 
 from reconciler.model.kind import Kind
-from reconciler.model.roster import FIELDS
+from reconciler.model.roster import ROSTER_FIELDS
 from reconciler.store.database.connection import Connection
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 
-def _fields(kind: Kind) -> Schema:
-    return {field.name: pl.Boolean if field.boolean else pl.String for field in FIELDS[kind]}
+def _build_field_schema(kind: Kind) -> Schema:
+    return {field.name: pl.Boolean if field.boolean else pl.String for field in ROSTER_FIELDS[kind]}
 
 
-KEYED: Schema = {"id": pl.Int64, "sourced_id": pl.String}
-STATE: Schema = {"fingerprint": pl.Int64, "tombstoned": pl.Boolean}
+KEY_COLUMNS: Schema = {"id": pl.Int64, "sourced_id": pl.String}
+STATE_COLUMNS: Schema = {"fingerprint": pl.Int64, "tombstoned": pl.Boolean}
 
-ORGS: Schema = {**KEYED, **_fields(Kind.ORG), **STATE}
-CLASSES: Schema = {**KEYED, **_fields(Kind.CLASS), **STATE}
+ORGS: Schema = {**KEY_COLUMNS, **_build_field_schema(Kind.ORG), **STATE_COLUMNS}
+CLASSES: Schema = {**KEY_COLUMNS, **_build_field_schema(Kind.CLASS), **STATE_COLUMNS}
 #: A row of USERS_SQL: one for each sourcedId of an account.
-BOUND: Schema = {
-    **KEYED,
+USER_IDENTITIES: Schema = {
+    **KEY_COLUMNS,
     "managed_by": pl.String,
-    **{name: kind for name, kind in _fields(Kind.USER).items() if name not in ("roles", "bound", "aliases")},
-    **STATE,
+    **{
+        name: kind for name, kind in _build_field_schema(Kind.USER).items() if name not in ("roles", "bound", "aliases")
+    },
+    **STATE_COLUMNS,
     "has_password": pl.Boolean,
     "lti_links": pl.Int64,
     "merged_into": pl.Int64,
     "alias": pl.Int64,
 }
 USERS: Schema = {
-    **{name: kind for name, kind in BOUND.items() if name != "alias"},
+    **{name: kind for name, kind in USER_IDENTITIES.items() if name != "alias"},
     "aliases": pl.String,
     "bound": pl.Boolean,
 }
 ROLES: Schema = {"account_id": pl.Int64, "org": pl.String, "role": pl.String}
 ENROLLMENTS: Schema = {
-    **KEYED,
-    **_fields(Kind.ENROLLMENT),
-    **STATE,
+    **KEY_COLUMNS,
+    **_build_field_schema(Kind.ENROLLMENT),
+    **STATE_COLUMNS,
     "account_id": pl.Int64,
     "class_id": pl.Int64,
 }
@@ -116,23 +118,23 @@ WHERE +e.customer_id = :customer AND e.tombstoned_at IS NULL GROUP BY w.id ORDER
 """
 
 
-def orgs(connection: Connection, customer: int) -> pl.DataFrame:
-    return connection.frame(ORGS_SQL, ORGS, {"customer": customer})
+def read_orgs(connection: Connection, customer_number: int) -> pl.DataFrame:
+    return connection.fetch_frame(ORGS_SQL, ORGS, {"customer": customer_number})
 
 
-def classes(connection: Connection, customer: int) -> pl.DataFrame:
-    return connection.frame(CLASSES_SQL, CLASSES, {"customer": customer})
+def read_classes(connection: Connection, customer_number: int) -> pl.DataFrame:
+    return connection.fetch_frame(CLASSES_SQL, CLASSES, {"customer": customer_number})
 
 
-def users(connection: Connection, customer: int) -> pl.DataFrame:
-    found = connection.frame(USERS_SQL, BOUND, {"customer": customer})
-    return _with_aliases(found).with_columns(pl.col("sourced_id").is_not_null().alias("bound"))
+def read_users(connection: Connection, customer_number: int) -> pl.DataFrame:
+    found = connection.fetch_frame(USERS_SQL, USER_IDENTITIES, {"customer": customer_number})
+    return _add_aliases(found).with_columns(pl.col("sourced_id").is_not_null().alias("bound"))
 
 
-def _with_aliases(found: pl.DataFrame) -> pl.DataFrame:
+def _add_aliases(identities: pl.DataFrame) -> pl.DataFrame:
     """found: a row for each sourcedId of an account. Most customers have one for each person."""
-    users = _one_row_each(found).drop("alias")
-    further = found.filter(pl.col("alias").is_not_null())
+    users = _dedupe_by_id(identities).drop("alias")
+    further = identities.filter(pl.col("alias").is_not_null())
     if further.is_empty():
         return users.with_columns(pl.lit(None, dtype=pl.String).alias("aliases"))
     aliases = (
@@ -143,50 +145,50 @@ def _with_aliases(found: pl.DataFrame) -> pl.DataFrame:
     return users.join(aliases, on="id", how="left", maintain_order="left")
 
 
-def roles(connection: Connection, customer: int) -> pl.DataFrame:
-    return connection.frame(ROLES_SQL, ROLES, {"customer": customer})
+def read_roles(connection: Connection, customer_number: int) -> pl.DataFrame:
+    return connection.fetch_frame(ROLES_SQL, ROLES, {"customer": customer_number})
 
 
-def enrollment_index(connection: Connection, customer: int) -> pl.DataFrame:
-    return connection.frame(ENROLLMENT_INDEX_SQL, ENROLLMENT_INDEX, {"customer": customer})
+def read_enrollment_index(connection: Connection, customer_number: int) -> pl.DataFrame:
+    return connection.fetch_frame(ENROLLMENT_INDEX_SQL, ENROLLMENT_INDEX, {"customer": customer_number})
 
 
-def enrollments_by_id(connection: Connection, customer: int, ids: pl.Series) -> pl.DataFrame:
-    return _enrollments(connection, customer, ids.cast(pl.Int64), "e.id = w.wanted")
+def read_enrollments_by_id(connection: Connection, customer_number: int, ids: pl.Series) -> pl.DataFrame:
+    return _read_enrollments(connection, customer_number, ids.cast(pl.Int64), "e.id = w.wanted")
 
 
-def enrollments_by_key(connection: Connection, customer: int, keys: pl.Series) -> pl.DataFrame:
+def read_enrollments_by_key(connection: Connection, customer_number: int, keys: pl.Series) -> pl.DataFrame:
     matches = "e.customer_id = :customer AND e.sourced_id = w.wanted"
-    return _enrollments(connection, customer, keys.cast(pl.String), matches)
+    return _read_enrollments(connection, customer_number, keys.cast(pl.String), matches)
 
 
-def _enrollments(connection: Connection, customer: int, wanted: pl.Series, matches: str) -> pl.DataFrame:
+def _read_enrollments(connection: Connection, customer_number: int, wanted: pl.Series, matches: str) -> pl.DataFrame:
     wanted = wanted.drop_nulls().unique(maintain_order=True)
-    asked = {"customer": customer}
-    if wanted.is_empty() or not connection.rows(
+    asked = {"customer": customer_number}
+    if wanted.is_empty() or not connection.fetch_rows(
         "SELECT 1 FROM enrollments WHERE customer_id = :customer LIMIT 1", asked
     ):
         return pl.DataFrame(schema=ENROLLMENTS)
-    with connection.staged("wanted_enrollments", pl.DataFrame({"wanted": wanted})) as table:
-        found = connection.frame(ENROLLMENTS_SQL.format(wanted=table, matches=matches), ENROLLMENTS, asked)
-    return _one_row_each(found)
+    with connection.stage_frame("wanted_enrollments", pl.DataFrame({"wanted": wanted})) as table:
+        found = connection.fetch_frame(ENROLLMENTS_SQL.format(wanted=table, matches=matches), ENROLLMENTS, asked)
+    return _dedupe_by_id(found)
 
 
-def assignments(connection: Connection, customer: int) -> pl.DataFrame:
-    return connection.frame(ASSIGNMENTS_SQL, ASSIGNMENTS, {"customer": customer})
+def read_assignments(connection: Connection, customer_number: int) -> pl.DataFrame:
+    return connection.fetch_frame(ASSIGNMENTS_SQL, ASSIGNMENTS, {"customer": customer_number})
 
 
-def enrollment_counts(connection: Connection, customer: int, column: str, ids: pl.Series) -> pl.DataFrame:
+def count_enrollments(connection: Connection, customer_number: int, column: str, ids: pl.Series) -> pl.DataFrame:
     """column: account_id or class_id. Only ids that have live enrollments get a row."""
     ids = ids.cast(pl.Int64).drop_nulls().unique(maintain_order=True)
     if ids.is_empty():
         return pl.DataFrame(schema=ENROLLMENT_COUNTS)
-    with connection.staged("counted_ids", pl.DataFrame({"id": ids})) as table:
-        return connection.frame(
-            ENROLLMENT_COUNTS_SQL.format(wanted=table, column=column), ENROLLMENT_COUNTS, {"customer": customer}
+    with connection.stage_frame("counted_ids", pl.DataFrame({"id": ids})) as table:
+        return connection.fetch_frame(
+            ENROLLMENT_COUNTS_SQL.format(wanted=table, column=column), ENROLLMENT_COUNTS, {"customer": customer_number}
         )
 
 
-def _one_row_each(frame: pl.DataFrame) -> pl.DataFrame:
+def _dedupe_by_id(frame: pl.DataFrame) -> pl.DataFrame:
     """Of an account that is bound to several sourcedIds, the main one; of two by hand, the first."""
     return frame.unique("id", keep="first", maintain_order=True) if frame["id"].is_duplicated().any() else frame

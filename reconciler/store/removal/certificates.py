@@ -15,7 +15,7 @@ import orjson
 
 from reconciler.store.database.connection import Connection
 from reconciler.store.key import StoreKey
-from reconciler.store.write.documents import text_of
+from reconciler.store.write.documents import dump_sorted_json
 
 COLUMNS = ("id", "kind", "customer_slug", "request", "at", "actor", "counts", "seal")
 
@@ -40,21 +40,21 @@ class Certificate:
     at: str
     actor: str
     counts: Mapping[str, int]
-    seal: str = ""
+    signature: str = ""
 
-    def sealed(self, key: StoreKey, previous: str) -> str:
+    def compute_signature(self, key: StoreKey, previous: str) -> str:
         """previous: the seal of the certificate before it, empty for the first."""
         facts = [self.id, self.kind.value, self.customer, self.request, self.at, self.actor, dict(self.counts)]
-        return key.hmac_hex("certificate", text_of([previous, *facts]))
+        return key.compute_hmac_hex("certificate", dump_sorted_json([previous, *facts]))
 
 
-def issue(connection: Connection, key: StoreKey, certificate: Certificate) -> Certificate:
+def issue_certificate(connection: Connection, key: StoreKey, certificate: Certificate) -> Certificate:
     """Keeps it under an id of its own, and returns it with that and its seal. The store's row is locked, so that two
     are never issued side by side."""
-    connection.rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
-    previous = connection.scalar("SELECT seal FROM certificates ORDER BY id DESC LIMIT 1") or ""
-    numbered = replace(certificate, id=int(connection.dialect.allocate(connection, "certificates", 1)[0]))
-    sealed = replace(numbered, seal=numbered.sealed(key, previous))
+    connection.fetch_rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
+    previous = connection.fetch_scalar("SELECT seal FROM certificates ORDER BY id DESC LIMIT 1") or ""
+    numbered = replace(certificate, id=int(connection.dialect.generate_ids(connection, "certificates", 1)[0]))
+    sealed = replace(numbered, signature=numbered.compute_signature(key, previous))
     connection.execute(
         f"INSERT INTO certificates ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})",
         {
@@ -64,38 +64,38 @@ def issue(connection: Connection, key: StoreKey, certificate: Certificate) -> Ce
             "request": sealed.request,
             "at": sealed.at,
             "actor": sealed.actor,
-            "counts": text_of(dict(sealed.counts)),
-            "seal": sealed.seal,
+            "counts": dump_sorted_json(dict(sealed.counts)),
+            "seal": sealed.signature,
         },
     )
     return sealed
 
 
-def certificates(connection: Connection) -> tuple[Certificate, ...]:
+def list_certificates(connection: Connection) -> tuple[Certificate, ...]:
     """Oldest first."""
-    rows = connection.rows(f"SELECT {', '.join(COLUMNS)} FROM certificates ORDER BY id")
+    rows = connection.fetch_rows(f"SELECT {', '.join(COLUMNS)} FROM certificates ORDER BY id")
     return tuple(
         Certificate(number, CertificateKind(kind), customer, request, at, actor, orjson.loads(counts), seal)
         for number, kind, customer, request, at, actor, counts, seal in rows
     )
 
 
-def broken_certificate(connection: Connection, key: StoreKey) -> int | None:
+def find_broken_certificate(connection: Connection, key: StoreKey) -> int | None:
     """The first that is not as it was issued, or stands where another was; None where all are as they were issued."""
     previous = ""
-    known = certificates(connection)
+    known = list_certificates(connection)
     for certificate in known:
-        if not hmac.compare_digest(certificate.seal, certificate.sealed(key, previous)):
+        if not hmac.compare_digest(certificate.signature, certificate.compute_signature(key, previous)):
             return certificate.id
-        previous = certificate.seal
-    named = connection.rows("SELECT DISTINCT certificate_id FROM erased ORDER BY certificate_id")
+        previous = certificate.signature
+    named = connection.fetch_rows("SELECT DISTINCT certificate_id FROM erased ORDER BY certificate_id")
     ids = {certificate.id for certificate in known}
     return next((int(number) for (number,) in named if number not in ids), None)
 
 
-def purged_before(connection: Connection, slug: str) -> str | None:
+def find_purge_moment(connection: Connection, slug: str) -> str | None:
     """The moment before which a purge of the customer removed what was known of people; None where there was none."""
-    found = connection.scalar(
+    found = connection.fetch_scalar(
         "SELECT max(request) FROM certificates WHERE kind = :kind AND customer_slug = :slug",
         {"kind": CertificateKind.PURGE.value, "slug": slug},
     )

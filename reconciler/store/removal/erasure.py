@@ -8,52 +8,63 @@ from collections.abc import Iterable
 import polars as pl
 
 from reconciler.store.database.connection import Connection
-from reconciler.store.database.lock import customer_lock
+from reconciler.store.database.lock import lock_customer
 from reconciler.store.errors import StoreProblem
 from reconciler.store.key import StoreKey
 from reconciler.store.open import Store
-from reconciler.store.read.before_images import erasure_trace
-from reconciler.store.removal.certificates import Certificate, CertificateKind, certificates, issue
+from reconciler.store.read.before_images import make_anonymous_record
+from reconciler.store.removal.certificates import Certificate, CertificateKind, issue_certificate, list_certificates
 from reconciler.store.removal.person import (
-    KnownPerson,
-    identity_images,
-    known_person,
-    named_in_documents,
-    named_in_holds,
-    named_in_snapshot,
-    unbound_person,
+    PersonIdentifiers,
+    build_unbound_person,
+    count_document_mentions,
+    count_hold_mentions,
+    count_snapshot_mentions,
+    find_identity_images,
+    load_person,
 )
-from reconciler.store.removal.purge import remove_customer
-from reconciler.store.removal.rows import OF_CUSTOMER, OF_ROWS, Counts, Ids, counted, remove, staged, undoubted
-from reconciler.store.removal.volatile import count_volatile, overwrite_freed, remove_volatile
-from reconciler.store.sync.held_plans import count_held_plans, forget_held_plans
+from reconciler.store.removal.purge import remove_customer_rows
+from reconciler.store.removal.rows import (
+    CUSTOMER_TARGETS,
+    ROW_TARGETS,
+    IdsByTable,
+    RowCounts,
+    count_rows,
+    preserve_write_counters,
+    remove_rows,
+    stage_doomed_ids,
+)
+from reconciler.store.removal.volatile import count_volatile_rows, enable_secure_delete, remove_volatile_rows
+from reconciler.store.sync.held_plans import count_held_plans, delete_held_plans
 
 #: What a certificate counts beside rows of tables.
 IMAGES, ROSTER_ROWS, SENTENCES, HELD_PLANS = "documents", "roster_rows", "sentences", "held_plans"
 
 
-def count_person(store: Store, customer: int, who: int | str) -> Counts:
+def count_person_rows(store: Store, customer_number: int, who: int | str) -> RowCounts:
     """What would go, by table. who: an account's id, or the sourcedId of somebody whom no account has."""
-    with store.connected() as connection, connection.reading():
-        person = _person(connection, customer, who)
-        with staged(connection, _ids(connection, customer, person)):
-            counts = counted(connection, OF_ROWS, {})
-        counts |= _in_texts(connection, customer, person, remove=False)
-        return counts | count_volatile(store, person.accounts, person.values)
+    with store.open_connection() as connection, connection.open_read_transaction():
+        person = _find_person(connection, customer_number, who)
+        with stage_doomed_ids(connection, _collect_ids(connection, customer_number, person)):
+            counts = count_rows(connection, ROW_TARGETS, {})
+        counts |= _count_or_remove_mentions(connection, customer_number, person, remove=False)
+        return counts | count_volatile_rows(store, person.accounts, person.values)
 
 
-def count_customer(store: Store, customer: int) -> Counts:
-    with store.connected() as connection, connection.reading():
-        accounts = connection.frame(
-            "SELECT id FROM accounts WHERE customer_id = :customer", {"id": pl.Int64}, {"customer": customer}
+def count_customer_rows(store: Store, customer_number: int) -> RowCounts:
+    with store.open_connection() as connection, connection.open_read_transaction():
+        accounts = connection.fetch_frame(
+            "SELECT id FROM accounts WHERE customer_id = :customer", {"id": pl.Int64}, {"customer": customer_number}
         )
-        return counted(connection, OF_CUSTOMER, {"customer": customer}) | count_volatile(store, accounts["id"])
+        return count_rows(connection, CUSTOMER_TARGETS, {"customer": customer_number}) | count_volatile_rows(
+            store, accounts["id"]
+        )
 
 
 def erase_person(
     store: Store,
     slug: str,
-    customer: int,
+    customer_number: int,
     who: int | str,
     *,
     request: str,
@@ -63,34 +74,38 @@ def erase_person(
 ) -> Certificate:
     """who: as in `count_person`. Raises StoreProblem where the customer is locked, the account is gone or an
     administrator's, or the database refuses; nothing durable is removed then."""
-    with customer_lock(store, slug, lock_timeout) as connection:
-        overwrite_freed(connection)
-        with connection.writing():
-            connection.rows(
-                f"SELECT id FROM customers WHERE id = :customer{connection.dialect.for_update}", {"customer": customer}
+    with lock_customer(store, slug, lock_timeout) as connection:
+        enable_secure_delete(connection)
+        with connection.open_write_transaction():
+            connection.fetch_rows(
+                f"SELECT id FROM customers WHERE id = :customer{connection.dialect.for_update}",
+                {"customer": customer_number},
             )
-            person = _person(connection, customer, who)
-            volatile = remove_volatile(store, person.accounts, person.values)
-            texts = _in_texts(connection, customer, person, remove=True)
-            with undoubted(connection, customer), staged(connection, _ids(connection, customer, person)):
-                counts = remove(connection, OF_ROWS, {}) | texts | volatile
-            certificate = issue(
+            person = _find_person(connection, customer_number, who)
+            volatile = remove_volatile_rows(store, person.accounts, person.values)
+            texts = _count_or_remove_mentions(connection, customer_number, person, remove=True)
+            with (
+                preserve_write_counters(connection, customer_number),
+                stage_doomed_ids(connection, _collect_ids(connection, customer_number, person)),
+            ):
+                counts = remove_rows(connection, ROW_TARGETS, {}) | texts | volatile
+            certificate = issue_certificate(
                 connection, store.key, Certificate(0, CertificateKind.ERASE, slug, request, now, actor, counts)
             )
-            _remember(connection, store.key, customer, person, certificate.id)
+            _save_anonymous_records(connection, store.key, customer_number, person, certificate.id)
             return certificate
 
 
 def erase_customer(
-    store: Store, slug: str, customer: int, *, request: str, now: str, actor: str, lock_timeout: float = 0.0
+    store: Store, slug: str, customer_number: int, *, request: str, now: str, actor: str, lock_timeout: float = 0.0
 ) -> Certificate:
     """All of a customer. Raises StoreProblem where it came back meanwhile, is locked, or the database refuses."""
-    with customer_lock(store, slug, lock_timeout) as connection:
-        overwrite_freed(connection)
-        with connection.writing():
+    with lock_customer(store, slug, lock_timeout) as connection:
+        enable_secure_delete(connection)
+        with connection.open_write_transaction():
             lock = connection.dialect.for_update
-            removed = connection.scalar(
-                f"SELECT tombstoned_at FROM customers WHERE id = :customer{lock}", {"customer": customer}
+            removed = connection.fetch_scalar(
+                f"SELECT tombstoned_at FROM customers WHERE id = :customer{lock}", {"customer": customer_number}
             )
             if removed is None:
                 raise StoreProblem(
@@ -98,41 +113,41 @@ def erase_customer(
                     f"{slug} is there again; nothing of it was erased",
                     "Look at `reconciler history`.",
                 )
-            counts = remove_customer(connection, store, customer)
-            return issue(
+            counts = remove_customer_rows(connection, store, customer_number)
+            return issue_certificate(
                 connection, store.key, Certificate(0, CertificateKind.ERASE, slug, request, now, actor, counts)
             )
 
 
-def lift(
-    store: Store, slug: str, customer: int, sourced_id: str, *, request: str, now: str, actor: str
+def lift_erasure(
+    store: Store, slug: str, customer_number: int, sourced_id: str, *, request: str, now: str, actor: str
 ) -> Certificate | None:
     """Lets somebody who was erased come back by a roster; None where nobody of this sourcedId was."""
-    with customer_lock(store, slug) as connection, connection.writing():
-        trace = {"customer": customer, "trace": erasure_trace(store.key, customer, sourced_id)}
-        known = connection.scalar("SELECT 1 FROM erased WHERE customer_id = :customer AND trace = :trace", trace)
+    with lock_customer(store, slug) as connection, connection.open_write_transaction():
+        trace = {"customer": customer_number, "trace": make_anonymous_record(store.key, customer_number, sourced_id)}
+        known = connection.fetch_scalar("SELECT 1 FROM erased WHERE customer_id = :customer AND trace = :trace", trace)
         if not known:
             return None
         connection.execute("DELETE FROM erased WHERE customer_id = :customer AND trace = :trace", trace)
-        return issue(
+        return issue_certificate(
             connection, store.key, Certificate(0, CertificateKind.LIFT, slug, request, now, actor, {"erased": 1})
         )
 
 
-def erased_by(store: Store, customer: int, sourced_id: str) -> Certificate | None:
+def find_erasure_certificate(store: Store, customer_number: int, sourced_id: str) -> Certificate | None:
     """The certificate of somebody who was erased; None where nobody of this sourcedId was."""
-    with store.connected() as connection, connection.reading():
-        number = connection.scalar(
+    with store.open_connection() as connection, connection.open_read_transaction():
+        number = connection.fetch_scalar(
             "SELECT certificate_id FROM erased WHERE customer_id = :customer AND trace = :trace",
-            {"customer": customer, "trace": erasure_trace(store.key, customer, sourced_id)},
+            {"customer": customer_number, "trace": make_anonymous_record(store.key, customer_number, sourced_id)},
         )
-        return next((each for each in certificates(connection) if each.id == number), None)
+        return next((each for each in list_certificates(connection) if each.id == number), None)
 
 
-def configured(connection: Connection, account: int) -> bool:
+def is_configured_administrator(connection: Connection, account: int) -> bool:
     """Whether the configuration names this account as an administrator's today."""
     return bool(
-        connection.scalar(
+        connection.fetch_scalar(
             "SELECT count(*) FROM accounts a JOIN identities i ON i.account_id = a.id"
             " JOIN issuers x ON x.id = i.issuer_id AND x.kind = 'config'"
             " JOIN customers c ON c.id = a.customer_id AND c.tombstoned_at IS NULL"
@@ -142,10 +157,10 @@ def configured(connection: Connection, account: int) -> bool:
     )
 
 
-def classes_of(store: Store, account: int) -> tuple[str, ...]:
+def list_class_titles(store: Store, account: int) -> tuple[str, ...]:
     """Titles of the classes that the account is in now."""
-    with store.connected() as connection:
-        rows = connection.rows(
+    with store.open_connection() as connection:
+        rows = connection.fetch_rows(
             "SELECT DISTINCT coalesce(c.title, c.sourced_id) FROM enrollments e JOIN classes c ON c.id = e.class_id"
             " WHERE e.account_id = :account AND e.tombstoned_at IS NULL AND c.tombstoned_at IS NULL ORDER BY 1",
             {"account": account},
@@ -153,40 +168,44 @@ def classes_of(store: Store, account: int) -> tuple[str, ...]:
     return tuple(str(title) for (title,) in rows)
 
 
-def _person(connection: Connection, customer: int, who: int | str) -> KnownPerson:
+def _find_person(connection: Connection, customer_number: int, who: int | str) -> PersonIdentifiers:
     if isinstance(who, str):
-        return unbound_person(who)
-    owner = connection.scalar("SELECT customer_id FROM accounts WHERE id = :account", {"account": who})
-    if owner != customer:
+        return build_unbound_person(who)
+    owner = connection.fetch_scalar("SELECT customer_id FROM accounts WHERE id = :account", {"account": who})
+    if owner != customer_number:
         raise StoreProblem("unknown-person", "this person is not there any more; nothing was erased", "Look again.")
-    return known_person(connection, customer, who)
+    return load_person(connection, customer_number, who)
 
 
-def _ids(connection: Connection, customer: int, person: KnownPerson) -> Ids:
+def _collect_ids(connection: Connection, customer_number: int, person: PersonIdentifiers) -> IdsByTable:
     return {
         "accounts": person.accounts,
         "enrollments": person.enrollments,
-        "journal": identity_images(connection, customer, person),
+        "journal": find_identity_images(connection, customer_number, person),
     }
 
 
-def _in_texts(connection: Connection, customer: int, person: KnownPerson, *, remove: bool) -> Counts:
+def _count_or_remove_mentions(
+    connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
+) -> RowCounts:
     counts = {
-        IMAGES: named_in_documents(connection, customer, person, remove=remove),
-        ROSTER_ROWS: named_in_snapshot(connection, customer, person, remove=remove),
-        SENTENCES: named_in_holds(connection, customer, person, remove=remove),
+        IMAGES: count_document_mentions(connection, customer_number, person, remove=remove),
+        ROSTER_ROWS: count_snapshot_mentions(connection, customer_number, person, remove=remove),
+        SENTENCES: count_hold_mentions(connection, customer_number, person, remove=remove),
         # Whether it names the person is not asked: a sync makes it anew.
-        HELD_PLANS: (forget_held_plans if remove else count_held_plans)(connection, customer),
+        HELD_PLANS: (delete_held_plans if remove else count_held_plans)(connection, customer_number),
     }
     return {name: number for name, number in counts.items() if number}
 
 
-def _remember(connection: Connection, key: StoreKey, customer: int, person: KnownPerson, certificate: int) -> None:
+def _save_anonymous_records(
+    connection: Connection, key: StoreKey, customer_number: int, person: PersonIdentifiers, certificate: int
+) -> None:
     """Every sourcedId that the person ever had here, as a trace."""
-    traces: Iterable[str] = (erasure_trace(key, customer, each) for each in person.sourced_ids)
+    traces: Iterable[str] = (make_anonymous_record(key, customer_number, each) for each in person.sourced_ids)
     for trace in traces:
         connection.execute(
             "INSERT INTO erased (customer_id, trace, certificate_id) VALUES (:customer, :trace, :certificate)"
             " ON CONFLICT (customer_id, trace) DO UPDATE SET certificate_id = excluded.certificate_id",
-            {"customer": customer, "trace": trace, "certificate": certificate},
+            {"customer": customer_number, "trace": trace, "certificate": certificate},
         )

@@ -14,7 +14,7 @@ import polars as pl
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
-from reconciler.store.write.documents import text_of
+from reconciler.store.write.documents import dump_sorted_json
 
 # Everything a store knows one person by: what must be found to remove it everywhere.
 
@@ -32,13 +32,13 @@ SELECT id FROM theirs ORDER BY id
 """
 
 #: What says who somebody is, of an account and of its images.
-TELLING = ("username", "roster_username", "email", "identifier")
+IDENTIFYING_COLUMNS = ("username", "roster_username", "email", "identifier")
 #: A shorter value is a part of too many words to be looked for in a sentence.
 SHORTEST_WORD = 3
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPerson:
+class PersonIdentifiers:
     """accounts: ids; none of somebody of whom only the last roster knows, several where they were merged. sourced_ids:
     the roster's, those of today and of earlier. values: usernames, e-mail addresses and identifiers, of today and of
     earlier. enrollments: ids, with `enrollment_keys`, their sourcedIds."""
@@ -56,31 +56,34 @@ class KnownPerson:
         return rf"(?i)(?:^|\W)(?:{'|'.join(map(re.escape, known))})(?:\W|$)" if known else r"[^\s\S]"
 
 
-def known_person(connection: Connection, customer: int, account: int) -> KnownPerson:
+def load_person(connection: Connection, customer_number: int, account: int) -> PersonIdentifiers:
     """Of one account of the customer, live or deleted, with all accounts that went into it: they are the same person's,
     and so is the one that it went into."""
-    facts = {"customer": customer, "account": account}
-    accounts = connection.frame(ACCOUNTS_SQL, {"id": pl.Int64}, facts)["id"]
+    facts = {"customer": customer_number, "account": account}
+    accounts = connection.fetch_frame(ACCOUNTS_SQL, {"id": pl.Int64}, facts)["id"]
     theirs = f"IN ({', '.join(map(str, accounts))})"
     subjects = [
         str(subject)
-        for (subject,) in connection.rows(
+        for (subject,) in connection.fetch_rows(
             f"SELECT i.subject FROM identities i WHERE i.account_id {theirs} AND +i.issuer_id = {ROSTER_ISSUER}",
             facts,
         )
     ]
-    now = connection.rows(f"SELECT {', '.join(TELLING)} FROM accounts WHERE id {theirs}")
-    images = list(_images(connection, theirs))
+    now = connection.fetch_rows(f"SELECT {', '.join(IDENTIFYING_COLUMNS)} FROM accounts WHERE id {theirs}")
+    images = list(_read_images(connection, theirs))
     for image in images:
         subjects += [image["sourced_id"]] if image.get("sourced_id") else []
         subjects += [alias for alias in str(image.get("aliases") or "").split("\n") if alias]
-    values = [*(value for row in now for value in row), *(image.get(name) for image in images for name in TELLING)]
-    enrollments = connection.frame(
+    values = [
+        *(value for row in now for value in row),
+        *(image.get(name) for image in images for name in IDENTIFYING_COLUMNS),
+    ]
+    enrollments = connection.fetch_frame(
         f"SELECT id, sourced_id FROM enrollments WHERE account_id {theirs} AND +customer_id = :customer ORDER BY id",
         {"id": pl.Int64, "sourced_id": pl.String},
         facts,
     )
-    return KnownPerson(
+    return PersonIdentifiers(
         accounts,
         tuple(sorted(set(subjects))),
         tuple(sorted({str(value) for value in values if value})),
@@ -89,34 +92,34 @@ def known_person(connection: Connection, customer: int, account: int) -> KnownPe
     )
 
 
-def unbound_person(sourced_id: str) -> KnownPerson:
+def build_unbound_person(sourced_id: str) -> PersonIdentifiers:
     """Of somebody whom no account has."""
     none = pl.Series([], dtype=pl.Int64)
-    return KnownPerson(none, (sourced_id,), (), none)
+    return PersonIdentifiers(none, (sourced_id,), (), none)
 
 
-def _images(connection: Connection, theirs: str) -> Iterator[Mapping[str, Any]]:
-    for (before,) in connection.rows(
+def _read_images(connection: Connection, theirs: str) -> Iterator[Mapping[str, Any]]:
+    for (before,) in connection.fetch_rows(
         f"SELECT before FROM journal WHERE kind = '{Kind.USER.value}' AND row_id {theirs}"
     ):
         yield orjson.loads(before)
 
 
 #: Stands for a sentence that named the person.
-NAMELESS = "it named somebody who was erased"
+ANONYMOUS_SENTENCE = "it named somebody who was erased"
 #: Columns of the last roster's parts that name a person by a sourcedId; of users, `sourced_id` is one.
 PERSON_COLUMNS = ("user",)
 QUARANTINE = "quarantine"
-SENTENCES = ("message", "hint")
-KNOWN_BY = ("identifier", "email", "username")
+SENTENCE_COLUMNS = ("message", "hint")
+IDENTIFYING_FIELDS = ("identifier", "email", "username")
 
 
-def identity_images(connection: Connection, customer: int, person: KnownPerson) -> pl.Series:
+def find_identity_images(connection: Connection, customer_number: int, person: PersonIdentifiers) -> pl.Series:
     """Ids of before-images of sourcedIds and assignments that are or were this person's."""
-    found = connection.rows(
+    found = connection.fetch_rows(
         "SELECT id, before FROM journal WHERE customer_id = :customer AND kind IN ('identity', 'assignment')"
         " ORDER BY id",
-        {"customer": customer},
+        {"customer": customer_number},
     )
     accounts, subjects = set(person.accounts.to_list()), set(person.sourced_ids)
     images = ((number, orjson.loads(before)) for number, before in found)
@@ -124,29 +127,31 @@ def identity_images(connection: Connection, customer: int, person: KnownPerson) 
     return pl.Series(theirs, dtype=pl.Int64)
 
 
-def named_in_documents(connection: Connection, customer: int, person: KnownPerson, *, remove: bool) -> int:
+def count_document_mentions(
+    connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
+) -> int:
     """How many before-images of the customer's document name the person as an administrator, protected or merged.
     remove: takes them out of these."""
     named = 0
-    for number, before in connection.rows(
+    for number, before in connection.fetch_rows(
         "SELECT id, before FROM journal WHERE customer_id = :customer AND kind = :kind",
-        {"customer": customer, "kind": Kind.CUSTOMER.value},
+        {"customer": customer_number, "kind": Kind.CUSTOMER.value},
     ):
         image = orjson.loads(before)
         document = orjson.loads(image["document"])
-        cleared = without_person(document, person)
+        cleared = remove_person_from_document(document, person)
         if cleared == document:
             continue
         named += 1
         if remove:
             connection.execute(
                 "UPDATE journal SET before = :before WHERE id = :id",
-                {"id": number, "before": text_of({**image, "document": text_of(cleared)})},
+                {"id": number, "before": dump_sorted_json({**image, "document": dump_sorted_json(cleared)})},
             )
     return named
 
 
-def without_person(document: Mapping[str, Any], person: KnownPerson) -> dict[str, Any]:
+def remove_person_from_document(document: Mapping[str, Any], person: PersonIdentifiers) -> dict[str, Any]:
     """A customer's document without the person among its administrators, in `rostering.protect` and `.merges`."""
     values = {value.lower() for value in person.values}
     cleared = dict(document)
@@ -167,36 +172,42 @@ def without_person(document: Mapping[str, Any], person: KnownPerson) -> dict[str
     return cleared
 
 
-def named_in_holds(connection: Connection, customer: int, person: KnownPerson, *, remove: bool) -> int:
+def count_hold_mentions(
+    connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
+) -> int:
     """How many sentences on what is held name the person. remove: puts others in their place."""
     named = 0
-    for scope, causes in connection.rows(
-        "SELECT scope, causes FROM holds WHERE customer_id = :customer", {"customer": customer}
+    for scope, causes in connection.fetch_rows(
+        "SELECT scope, causes FROM holds WHERE customer_id = :customer", {"customer": customer_number}
     ):
         said = orjson.loads(causes)
-        cleared = [NAMELESS if re.search(person.words, each) else each for each in said]
+        cleared = [ANONYMOUS_SENTENCE if re.search(person.words, each) else each for each in said]
         named += sum(before != after for before, after in zip(said, cleared, strict=True))
         if remove and cleared != said:
             connection.execute(
                 "UPDATE holds SET causes = :causes WHERE customer_id = :customer AND scope = :scope",
-                {"customer": customer, "scope": scope, "causes": text_of(cleared)},
+                {"customer": customer_number, "scope": scope, "causes": dump_sorted_json(cleared)},
             )
     return named
 
 
-def named_in_snapshot(connection: Connection, customer: int, person: KnownPerson, *, remove: bool) -> int:
+def count_snapshot_mentions(
+    connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
+) -> int:
     """How many rows of the last roster are the person's or name them. remove: takes them out."""
     named = 0
-    slices = connection.rows(
+    slices = connection.fetch_rows(
         "SELECT p.snapshot_id, p.part, p.number FROM snapshot_parts p JOIN snapshots s ON s.id = p.snapshot_id"
         " WHERE s.customer_id = :customer ORDER BY p.part, p.number",
-        {"customer": customer},
+        {"customer": customer_number},
     )
     for snapshot, part, number in slices:
         place = {"snapshot": snapshot, "part": part, "number": number}
         which = "snapshot_id = :snapshot AND part = :part AND number = :number"
-        frame = pl.read_parquet(io.BytesIO(connection.scalar(f"SELECT data FROM snapshot_parts WHERE {which}", place)))
-        cleared, changed = _cleared(part, frame, person)
+        frame = pl.read_parquet(
+            io.BytesIO(connection.fetch_scalar(f"SELECT data FROM snapshot_parts WHERE {which}", place))
+        )
+        cleared, changed = _clear_snapshot_part(part, frame, person)
         named += changed
         if remove and changed:
             data = io.BytesIO()
@@ -207,9 +218,9 @@ def named_in_snapshot(connection: Connection, customer: int, person: KnownPerson
     return named
 
 
-def _cleared(part: str, frame: pl.DataFrame, person: KnownPerson) -> tuple[pl.DataFrame, int]:
+def _clear_snapshot_part(part: str, frame: pl.DataFrame, person: PersonIdentifiers) -> tuple[pl.DataFrame, int]:
     """The frame without the person, and how many of its rows go or say something else."""
-    left = frame.filter(~_theirs(part, frame, person))
+    left = frame.filter(~_match_person_rows(part, frame, person))
     gone = frame.height - left.height
     if part != QUARANTINE:
         return left, gone
@@ -217,26 +228,28 @@ def _cleared(part: str, frame: pl.DataFrame, person: KnownPerson) -> tuple[pl.Da
     cleared = left.with_columns(
         *[
             pl.when(pl.col(name).str.contains(person.words).fill_null(False))
-            .then(pl.lit(NAMELESS))
+            .then(pl.lit(ANONYMOUS_SENTENCE))
             .otherwise(name)
             .alias(name)
-            for name in SENTENCES
+            for name in SENTENCE_COLUMNS
         ],
-        *[pl.when(~pl.col(name).is_in(values)).then(pl.col(name)).alias(name) for name in KNOWN_BY],
+        *[pl.when(~pl.col(name).is_in(values)).then(pl.col(name)).alias(name) for name in IDENTIFYING_FIELDS],
     )
-    names = [*SENTENCES, *KNOWN_BY]
+    names = [*SENTENCE_COLUMNS, *IDENTIFYING_FIELDS]
     before, after = left.select(names), cleared.select(pl.col(names).name.suffix("_after"))
     said = pl.any_horizontal([pl.col(name).ne_missing(pl.col(f"{name}_after")) for name in names])
     return cleared, gone + pl.concat([before, after], how="horizontal").filter(said).height
 
 
-def _theirs(part: str, frame: pl.DataFrame, person: KnownPerson) -> pl.Expr:
+def _match_person_rows(part: str, frame: pl.DataFrame, person: PersonIdentifiers) -> pl.Expr:
     keys = pl.Series(person.sourced_ids, dtype=pl.String).implode()
     if part == QUARANTINE:
         # A row under another sourcedId that has a value in common is somebody else's, and protects them.
         values = pl.Series(person.values, dtype=pl.String).implode()
         enrollments = pl.Series(person.enrollment_keys, dtype=pl.String).implode()
-        nameless = pl.col("key").is_null() & pl.any_horizontal(pl.col(name).is_in(values) for name in KNOWN_BY)
+        nameless = pl.col("key").is_null() & pl.any_horizontal(
+            pl.col(name).is_in(values) for name in IDENTIFYING_FIELDS
+        )
         user, enrollment = (pl.col("kind") == kind.value for kind in (Kind.USER, Kind.ENROLLMENT))
         named = pl.col("key").is_in(keys).fill_null(False) | nameless.fill_null(False)
         return (user & named) | (enrollment & pl.col("key").is_in(enrollments).fill_null(False))

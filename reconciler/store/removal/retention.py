@@ -16,16 +16,16 @@ from reconciler.store.database.connection import Connection
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
-from reconciler.store.removal.rows import IMAGES, Ids
+from reconciler.store.removal.rows import IMAGE_TABLES, IdsByTable
 from reconciler.store.write.runs import HoldScope
 
-DELETED: dict[str, type[pl.DataType]] = {"id": pl.Int64, "tombstoned_at": pl.String}
+DELETION_COLUMNS: dict[str, type[pl.DataType]] = {"id": pl.Int64, "tombstoned_at": pl.String}
 
 #: Before-images with personal values: a customer's document names its administrators.
-PERSONAL = (Kind.USER.value, Kind.ENROLLMENT.value, "identity", "assignment", Kind.CUSTOMER.value)
+PERSONAL_KINDS = (Kind.USER.value, Kind.ENROLLMENT.value, "identity", "assignment", Kind.CUSTOMER.value)
 
 #: What is shown of: deleted rows by table.
-SHOWN = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
+SHOWN_TABLES = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
 
 NEWEST_SQL = """
 SELECT max(at) FROM (
@@ -69,7 +69,7 @@ SELECT s.id FROM assignments s WHERE s.customer_id = :customer AND (
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DeletionSpan:
     """How many rows were deleted, and between which moments."""
 
     rows: int
@@ -78,104 +78,114 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RetentionCounts:
     """Deleted people, and whatever else is kept all the same. next_at: when the oldest of those within retention was
     deleted. named: people whom the last roster names. concluded: classes and enrollments that ended with their term.
     used: deleted classes and orgs that something refers to which stays."""
 
-    within: int = 0
+    within_retention: int = 0
     next_at: str | None = None
-    named: int = 0
-    concluded: int = 0
-    used: int = 0
+    named_people: int = 0
+    concluded_rows: int = 0
+    referenced_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class PastRetention:
-    ids: Ids
-    spans: Mapping[str, Span]
-    kept: Kept
+class ExpiredRows:
+    ids: IdsByTable
+    spans: Mapping[str, DeletionSpan]
+    retention: RetentionCounts
 
 
-def newest_moment(store: Store) -> str:
+def find_newest_moment(store: Store) -> str:
     """The latest moment that anything was written, in both parts of the store."""
-    with store.connected() as connection:
-        moments = [connection.scalar(NEWEST_SQL)]
-    with store.connected(volatile=True) as connection:
-        moments.append(connection.scalar(NEWEST_VOLATILE_SQL))
+    with store.open_connection() as connection:
+        moments = [connection.fetch_scalar(NEWEST_SQL)]
+    with store.open_connection(volatile=True) as connection:
+        moments.append(connection.fetch_scalar(NEWEST_VOLATILE_SQL))
     return max(str(moment) for moment in moments if moment is not None)
 
 
-def past_retention(connection: Connection, store: Store, customer: int | None, cut: str) -> PastRetention:
+def find_expired_rows(connection: Connection, store: Store, customer_number: int | None, cut: str) -> ExpiredRows:
     """cut: what was deleted before this moment is past retention. customer None: the catalogue's lessons."""
-    if customer is None:
-        lessons = _deleted(connection, "lessons", "customer_id IS NULL", cut, customer)
-        gone = connection.frame(_images_of_gone("customer_id IS NULL"), {"id": pl.Int64})["id"]
-        within, next_at = _within(connection, "lessons", "customer_id IS NULL", cut, customer)
-        return PastRetention(
-            {"lessons": lessons["id"], "journal": gone}, _spans({"lessons": lessons}), Kept(within, next_at)
+    if customer_number is None:
+        lessons = _read_deleted_rows(connection, "lessons", "customer_id IS NULL", cut, customer_number)
+        gone = connection.fetch_frame(_build_orphan_images_sql("customer_id IS NULL"), {"id": pl.Int64})["id"]
+        within, next_at = _count_within_retention(connection, "lessons", "customer_id IS NULL", cut, customer_number)
+        return ExpiredRows(
+            {"lessons": lessons["id"], "journal": gone},
+            _build_spans({"lessons": lessons}),
+            RetentionCounts(within, next_at),
         )
-    facts = {"customer": customer, "cut": cut}
+    facts = {"customer": customer_number, "cut": cut}
     own = "customer_id = :customer"
-    accounts = _deleted(connection, "accounts", own, cut, customer)
-    named = _named_by_roster(connection, store, customer)
+    accounts = _read_deleted_rows(connection, "accounts", own, cut, customer_number)
+    named = _find_roster_people(connection, store, customer_number)
     deleted = {"accounts": accounts.join(named, on="id", how="anti", maintain_order="left")}
-    with connection.staged("purged_accounts", deleted["accounts"].select("id")) as people:
-        deleted["enrollments"] = connection.frame(ENROLLMENTS_SQL.format(accounts=people), DELETED, facts)
-        with connection.staged("purged_enrollments", deleted["enrollments"].select("id")) as enrollments:
-            deleted["classes"] = connection.frame(CLASSES_SQL.format(enrollments=enrollments), DELETED, facts)
-        with connection.staged("purged_classes", deleted["classes"].select("id")) as classes:
-            orgs = connection.frame(ORGS_SQL.format(accounts=people, classes=classes), DELETED, facts)
-        concluded = _concluded(connection, people, facts)
-    deleted["orgs"] = _without_parents(connection, orgs, customer)
+    with connection.stage_frame("purged_accounts", deleted["accounts"].select("id")) as people:
+        deleted["enrollments"] = connection.fetch_frame(
+            ENROLLMENTS_SQL.format(accounts=people), DELETION_COLUMNS, facts
+        )
+        with connection.stage_frame("purged_enrollments", deleted["enrollments"].select("id")) as enrollments:
+            deleted["classes"] = connection.fetch_frame(
+                CLASSES_SQL.format(enrollments=enrollments), DELETION_COLUMNS, facts
+            )
+        with connection.stage_frame("purged_classes", deleted["classes"].select("id")) as classes:
+            orgs = connection.fetch_frame(ORGS_SQL.format(accounts=people, classes=classes), DELETION_COLUMNS, facts)
+        concluded = _count_concluded_rows(connection, people, facts)
+    deleted["orgs"] = _exclude_parents(connection, orgs, customer_number)
     for table in ("communities", "lessons"):
-        deleted[table] = _deleted(connection, table, own, cut, customer)
+        deleted[table] = _read_deleted_rows(connection, table, own, cut, customer_number)
     ids = {table: frame["id"] for table, frame in deleted.items()}
-    ids["assignments"] = connection.frame(ASSIGNMENTS_SQL, {"id": pl.Int64}, facts)["id"]
-    ids["journal"] = _old_images(connection, customer, cut)
-    within, next_at = _within(connection, "accounts", own, cut, customer)
-    kept = Kept(
+    ids["assignments"] = connection.fetch_frame(ASSIGNMENTS_SQL, {"id": pl.Int64}, facts)["id"]
+    ids["journal"] = _find_old_images(connection, customer_number, cut)
+    within, next_at = _count_within_retention(connection, "accounts", own, cut, customer_number)
+    kept = RetentionCounts(
         within,
         next_at,
-        named=accounts.height - deleted["accounts"].height,
-        concluded=concluded,
-        used=_used(connection, deleted, facts),
+        named_people=accounts.height - deleted["accounts"].height,
+        concluded_rows=concluded,
+        referenced_rows=_count_referenced_rows(connection, deleted, facts),
     )
-    return PastRetention(ids, _spans(deleted), kept)
+    return ExpiredRows(ids, _build_spans(deleted), kept)
 
 
-def _deleted(connection: Connection, table: str, owner: str, cut: str, customer: int | None) -> pl.DataFrame:
-    return connection.frame(
+def _read_deleted_rows(
+    connection: Connection, table: str, owner: str, cut: str, customer_number: int | None
+) -> pl.DataFrame:
+    return connection.fetch_frame(
         f"SELECT id, tombstoned_at FROM {table} WHERE {owner} AND tombstoned_at < :cut ORDER BY id",
-        DELETED,
-        {"customer": customer, "cut": cut},
+        DELETION_COLUMNS,
+        {"customer": customer_number, "cut": cut},
     )
 
 
-def _within(connection: Connection, table: str, owner: str, cut: str, customer: int | None) -> tuple[int, str | None]:
-    number, oldest = connection.rows(
+def _count_within_retention(
+    connection: Connection, table: str, owner: str, cut: str, customer_number: int | None
+) -> tuple[int, str | None]:
+    number, oldest = connection.fetch_rows(
         f"SELECT count(*), min(tombstoned_at) FROM {table} WHERE {owner} AND tombstoned_at >= :cut",
-        {"customer": customer, "cut": cut},
+        {"customer": customer_number, "cut": cut},
     )[0]
     return int(number), oldest
 
 
-def _named_by_roster(connection: Connection, store: Store, customer: int) -> pl.DataFrame:
+def _find_roster_people(connection: Connection, store: Store, customer_number: int) -> pl.DataFrame:
     """`id` of accounts that a row set aside in the last roster may mean; where something of a roster is held, of
     everybody: they may be about to come back."""
     reader = Reader(connection, store)
-    aside = reader.last_part(customer, "quarantine")
+    aside = reader.load_snapshot_part(customer_number, "quarantine")
     named = [aside.filter(pl.col("kind") == Kind.USER.value)["key"]] if aside is not None else []
-    held = connection.scalar(
+    held = connection.fetch_scalar(
         "SELECT count(*) FROM holds WHERE customer_id = :customer AND scope = :scope",
-        {"customer": customer, "scope": HoldScope.ROSTER.value},
+        {"customer": customer_number, "scope": HoldScope.ROSTER.value},
     )
     keys = pl.concat([each.rename("name") for each in named]) if named else pl.Series("name", [], dtype=pl.String)
-    known = connection.frame(
+    known = connection.fetch_frame(
         "SELECT a.id, i.subject AS name FROM accounts a JOIN identities i ON i.account_id = a.id"
         f" AND +i.issuer_id = {ROSTER_ISSUER} WHERE a.customer_id = :customer AND a.tombstoned_at IS NOT NULL",
         {"id": pl.Int64, "name": pl.String},
-        {"customer": customer},
+        {"customer": customer_number},
     )
     if held:
         # What waits may bring anybody back, and a roster that is doubted is not kept to be asked.
@@ -183,12 +193,12 @@ def _named_by_roster(connection: Connection, store: Store, customer: int) -> pl.
     return known.filter(pl.col("name").is_in(keys.drop_nulls().implode())).select("id").unique()
 
 
-def _without_parents(connection: Connection, orgs: pl.DataFrame, customer: int) -> pl.DataFrame:
+def _exclude_parents(connection: Connection, orgs: pl.DataFrame, customer_number: int) -> pl.DataFrame:
     """An org stays while one below it stays."""
-    below = connection.frame(
+    below = connection.fetch_frame(
         "SELECT id, parent_id FROM orgs WHERE customer_id = :customer AND parent_id IS NOT NULL",
         {"id": pl.Int64, "parent_id": pl.Int64},
-        {"customer": customer},
+        {"customer": customer_number},
     )
     while True:
         needed = below.join(orgs, on="id", how="anti")["parent_id"]
@@ -198,40 +208,42 @@ def _without_parents(connection: Connection, orgs: pl.DataFrame, customer: int) 
         orgs = left
 
 
-def _old_images(connection: Connection, customer: int, cut: str) -> pl.Series:
+def _find_old_images(connection: Connection, customer_number: int, cut: str) -> pl.Series:
     """Before-images with personal values that no undo within retention needs, and those of rows that are gone."""
-    personal = ", ".join(f"'{kind}'" for kind in PERSONAL)
-    return connection.frame(
+    personal = ", ".join(f"'{kind}'" for kind in PERSONAL_KINDS)
+    return connection.fetch_frame(
         "SELECT id FROM journal WHERE customer_id = :customer"
         f" AND kind IN ({personal}) AND run_id IN (SELECT id FROM runs WHERE finished_at < :cut)"
-        f" UNION {_images_of_gone('customer_id = :customer')}",
+        f" UNION {_build_orphan_images_sql('customer_id = :customer')}",
         {"id": pl.Int64},
-        {"customer": customer, "cut": cut},
+        {"customer": customer_number, "cut": cut},
     )["id"]
 
 
-def _images_of_gone(owner: str) -> str:
+def _build_orphan_images_sql(owner: str) -> str:
     return " UNION ".join(
         f"SELECT j.id FROM journal j WHERE j.{owner} AND j.kind = '{kind.value}'"
         f" AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.id = j.row_id)"
-        for kind, table in IMAGES.items()
+        for kind, table in IMAGE_TABLES.items()
     )
 
 
-def _concluded(connection: Connection, people: str, facts: Mapping[str, object]) -> int:
+def _count_concluded_rows(connection: Connection, people: str, facts: Mapping[str, object]) -> int:
     """people: a staged table of those who go; what they were enrolled in goes with them."""
     ended = "customer_id = :customer AND tombstoned_at < :cut AND concluded_at IS NOT NULL"
     found = (
         f"SELECT count(*) FROM classes WHERE {ended}",
         f"SELECT count(*) FROM enrollments WHERE {ended} AND account_id NOT IN (SELECT id FROM {people})",
     )
-    return sum(int(connection.scalar(statement, facts)) for statement in found)
+    return sum(int(connection.fetch_scalar(statement, facts)) for statement in found)
 
 
-def _used(connection: Connection, deleted: Mapping[str, pl.DataFrame], facts: Mapping[str, object]) -> int:
+def _count_referenced_rows(
+    connection: Connection, deleted: Mapping[str, pl.DataFrame], facts: Mapping[str, object]
+) -> int:
     past = sum(
         int(
-            connection.scalar(
+            connection.fetch_scalar(
                 f"SELECT count(*) FROM {which} AND customer_id = :customer AND tombstoned_at < :cut", facts
             )
         )
@@ -240,11 +252,13 @@ def _used(connection: Connection, deleted: Mapping[str, pl.DataFrame], facts: Ma
     return past - deleted["classes"].height - deleted["orgs"].height
 
 
-def _spans(deleted: Mapping[str, pl.DataFrame]) -> dict[str, Span]:
+def _build_spans(deleted: Mapping[str, pl.DataFrame]) -> dict[str, DeletionSpan]:
     """By table, only of what goes. A row that goes with a person may be without a moment of its own."""
     spans = {}
     for table, frame in deleted.items():
         moments = frame["tombstoned_at"].drop_nulls().sort()
         if frame.height:
-            spans[table] = Span(frame.height, moments[0] if moments.len() else "", moments[-1] if moments.len() else "")
+            spans[table] = DeletionSpan(
+                frame.height, moments[0] if moments.len() else "", moments[-1] if moments.len() else ""
+            )
     return spans

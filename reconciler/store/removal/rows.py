@@ -16,7 +16,7 @@ from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
 
 #: What rows may be named by their ids; `journal` and `assignments` are also found by what they are of.
-STAGED = (
+STAGED_TABLES = (
     "accounts",
     "enrollments",
     "classes",
@@ -26,7 +26,7 @@ STAGED = (
     "assignments",
     "journal",
 )
-IMAGES = {
+IMAGE_TABLES = {
     Kind.USER: "accounts",
     Kind.ENROLLMENT: "enrollments",
     Kind.CLASS: "classes",
@@ -36,136 +36,150 @@ IMAGES = {
 }
 
 #: Ids by table; a table that is not there has none.
-Ids = Mapping[str, pl.Series]
+IdsByTable = Mapping[str, pl.Series]
 #: How many rows went, by table.
-Counts = dict[str, int]
+RowCounts = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RemovalTarget:
     """which: SQL of the rows of the table. marked: its triggers take a row with a negative run for our own doing."""
 
     table: str
     which: str
-    marked: bool = False
+    needs_mark: bool = False
 
 
-def _doomed(column: str, table: str) -> str:
+def _build_doomed_condition(column: str, table: str) -> str:
     return f"{column} IN (SELECT id FROM doomed_{table})"
 
 
 #: What goes with staged rows, in an order in which nothing is left that refers to a row when it goes.
-OF_ROWS = (
-    Target(
+ROW_TARGETS = (
+    RemovalTarget(
         "journal",
         " OR ".join(
             [
-                _doomed("id", "journal"),
-                *(f"(kind = '{kind.value}' AND {_doomed('row_id', table)})" for kind, table in IMAGES.items()),
+                _build_doomed_condition("id", "journal"),
+                *(
+                    f"(kind = '{kind.value}' AND {_build_doomed_condition('row_id', table)})"
+                    for kind, table in IMAGE_TABLES.items()
+                ),
             ]
         ),
     ),
-    Target(
+    RemovalTarget(
         "assignments",
         " OR ".join(
             [
-                _doomed("id", "assignments"),
-                _doomed("account_id", "accounts"),
-                _doomed("class_id", "classes"),
-                _doomed("lesson_id", "lessons"),
+                _build_doomed_condition("id", "assignments"),
+                _build_doomed_condition("account_id", "accounts"),
+                _build_doomed_condition("class_id", "classes"),
+                _build_doomed_condition("lesson_id", "lessons"),
             ]
         ),
     ),
-    Target("invitations", _doomed("account_id", "accounts")),
-    Target("memberships", f"{_doomed('account_id', 'accounts')} OR {_doomed('community_id', 'communities')}"),
-    Target("account_roles", f"{_doomed('account_id', 'accounts')} OR {_doomed('org_id', 'orgs')}", marked=True),
-    Target("identities", _doomed("account_id", "accounts"), marked=True),
-    Target("enrollments", _doomed("id", "enrollments")),
-    Target("classes", _doomed("id", "classes")),
-    Target("accounts", _doomed("id", "accounts")),
-    Target("org_closure", f"{_doomed('ancestor_id', 'orgs')} OR {_doomed('descendant_id', 'orgs')}"),
-    Target("orgs", _doomed("id", "orgs")),
-    Target("communities", _doomed("id", "communities")),
-    Target("lessons", _doomed("id", "lessons")),
+    RemovalTarget("invitations", _build_doomed_condition("account_id", "accounts")),
+    RemovalTarget(
+        "memberships",
+        f"{_build_doomed_condition('account_id', 'accounts')} OR "
+        f"{_build_doomed_condition('community_id', 'communities')}",
+    ),
+    RemovalTarget(
+        "account_roles",
+        f"{_build_doomed_condition('account_id', 'accounts')} OR {_build_doomed_condition('org_id', 'orgs')}",
+        needs_mark=True,
+    ),
+    RemovalTarget("identities", _build_doomed_condition("account_id", "accounts"), needs_mark=True),
+    RemovalTarget("enrollments", _build_doomed_condition("id", "enrollments")),
+    RemovalTarget("classes", _build_doomed_condition("id", "classes")),
+    RemovalTarget("accounts", _build_doomed_condition("id", "accounts")),
+    RemovalTarget(
+        "org_closure",
+        f"{_build_doomed_condition('ancestor_id', 'orgs')} OR {_build_doomed_condition('descendant_id', 'orgs')}",
+    ),
+    RemovalTarget("orgs", _build_doomed_condition("id", "orgs")),
+    RemovalTarget("communities", _build_doomed_condition("id", "communities")),
+    RemovalTarget("lessons", _build_doomed_condition("id", "lessons")),
 )
 
 _OWN = "customer_id = :customer"
 _OWN_SNAPSHOTS = f"snapshot_id IN (SELECT id FROM snapshots WHERE {_OWN})"
 
 #: Everything of one customer but its runs, which name nobody and belong to the chain of all.
-OF_CUSTOMER = (
-    Target("journal", _OWN),
-    Target("limit_uses", _OWN),
-    Target("assignments", _OWN),
-    Target("invitations", f"account_id IN (SELECT id FROM accounts WHERE {_OWN})"),
-    Target("memberships", _OWN),
-    Target("enrollments", _OWN),
-    Target("classes", _OWN),
-    Target("accounts", _OWN),
-    Target("account_roles", _OWN, marked=True),
-    Target("identities", _OWN, marked=True),
-    Target("issuers", _OWN),
-    Target("org_closure", _OWN),
-    Target("orgs", _OWN),
-    Target("communities", _OWN),
-    Target("lessons", _OWN),
-    Target("secrets", _OWN),
-    Target("holds", _OWN),
-    Target("held_plans", _OWN),
-    Target("syncs", _OWN),
-    Target("outbox_notices", f"notice_id IN (SELECT id FROM notices WHERE {_OWN})"),
-    Target("outbox", _OWN),
-    Target("notices", _OWN),
-    Target("snapshot_parts", _OWN_SNAPSHOTS),
-    Target("snapshots", _OWN),
-    Target("erased", _OWN),
-    Target("write_counters", _OWN),
-    Target("customers", "id = :customer"),
+CUSTOMER_TARGETS = (
+    RemovalTarget("journal", _OWN),
+    RemovalTarget("limit_uses", _OWN),
+    RemovalTarget("assignments", _OWN),
+    RemovalTarget("invitations", f"account_id IN (SELECT id FROM accounts WHERE {_OWN})"),
+    RemovalTarget("memberships", _OWN),
+    RemovalTarget("enrollments", _OWN),
+    RemovalTarget("classes", _OWN),
+    RemovalTarget("accounts", _OWN),
+    RemovalTarget("account_roles", _OWN, needs_mark=True),
+    RemovalTarget("identities", _OWN, needs_mark=True),
+    RemovalTarget("issuers", _OWN),
+    RemovalTarget("org_closure", _OWN),
+    RemovalTarget("orgs", _OWN),
+    RemovalTarget("communities", _OWN),
+    RemovalTarget("lessons", _OWN),
+    RemovalTarget("secrets", _OWN),
+    RemovalTarget("holds", _OWN),
+    RemovalTarget("held_plans", _OWN),
+    RemovalTarget("syncs", _OWN),
+    RemovalTarget("outbox_notices", f"notice_id IN (SELECT id FROM notices WHERE {_OWN})"),
+    RemovalTarget("outbox", _OWN),
+    RemovalTarget("notices", _OWN),
+    RemovalTarget("snapshot_parts", _OWN_SNAPSHOTS),
+    RemovalTarget("snapshots", _OWN),
+    RemovalTarget("erased", _OWN),
+    RemovalTarget("write_counters", _OWN),
+    RemovalTarget("customers", "id = :customer"),
 )
 
 
 @contextmanager
-def staged(connection: Connection, ids: Ids) -> Iterator[None]:
+def stage_doomed_ids(connection: Connection, ids: IdsByTable) -> Iterator[None]:
     """Within it, `doomed_TABLE (id)` are the ids given, for `OF_ROWS`."""
     with ExitStack() as stack:
-        for table in STAGED:
+        for table in STAGED_TABLES:
             known = ids.get(table, pl.Series([], dtype=pl.Int64)).cast(pl.Int64).unique().sort()
-            stack.enter_context(connection.staged(f"doomed_{table}", known.to_frame("id")))
+            stack.enter_context(connection.stage_frame(f"doomed_{table}", known.to_frame("id")))
         yield
 
 
-def counted(connection: Connection, targets: tuple[Target, ...], facts: Parameters) -> Counts:
+def count_rows(connection: Connection, targets: tuple[RemovalTarget, ...], facts: Parameters) -> RowCounts:
     """Only tables of which something goes. Of OF_ROWS, within `staged`."""
     found = {
-        target.table: int(connection.scalar(f"SELECT count(*) FROM {target.table} WHERE {target.which}", facts))
+        target.table: int(connection.fetch_scalar(f"SELECT count(*) FROM {target.table} WHERE {target.which}", facts))
         for target in targets
     }
     return {table: number for table, number in found.items() if number}
 
 
-def remove(connection: Connection, targets: tuple[Target, ...], facts: Parameters) -> Counts:
+def remove_rows(connection: Connection, targets: tuple[RemovalTarget, ...], facts: Parameters) -> RowCounts:
     """As `counted`, and removes them. Inside a writing transaction."""
-    counts = counted(connection, targets, facts)
+    counts = count_rows(connection, targets, facts)
     for target in targets:
         if target.table not in counts:
             continue
-        if target.marked:
+        if target.needs_mark:
             connection.execute(f"UPDATE {target.table} SET run = -1 WHERE {target.which}", facts)
         connection.execute(f"DELETE FROM {target.table} WHERE {target.which}", facts)
     return counts
 
 
 @contextmanager
-def undoubted(connection: Connection, customer: int | None) -> Iterator[None]:
+def preserve_write_counters(connection: Connection, customer_number: int | None) -> Iterator[None]:
     """Puts back what the triggers make of our own hard deletes, as they found it. Their rows are locked before, so that
     another hand's write is counted afterwards. customer None: the catalogue."""
     lock = connection.dialect.for_update
-    catalogue = connection.row(f"SELECT catalogue_digest, catalogue_writes FROM store{lock}")
-    owner = {"customer": customer}
+    catalogue = connection.fetch_row(f"SELECT catalogue_digest, catalogue_writes FROM store{lock}")
+    owner = {"customer": customer_number}
     digest = writes = None
-    if customer is not None:
-        digest = connection.scalar(f"SELECT settings_digest FROM customers WHERE id = :customer{lock}", owner)
-        writes = connection.scalar(f"SELECT n FROM write_counters WHERE customer_id = :customer{lock}", owner)
+    if customer_number is not None:
+        digest = connection.fetch_scalar(f"SELECT settings_digest FROM customers WHERE id = :customer{lock}", owner)
+        writes = connection.fetch_scalar(f"SELECT n FROM write_counters WHERE customer_id = :customer{lock}", owner)
     yield
     if catalogue is not None:
         connection.execute(

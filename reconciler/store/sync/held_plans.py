@@ -31,51 +31,55 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
-def keep_held_plan(store: Store, customer: int, hold: str, plan_id: str, content: bytes, now: str) -> bool:
+def save_held_plan(store: Store, customer_number: int, hold: str, plan_id: str, content: bytes, now: str) -> bool:
     """In place of any other of the customer's. False where the hold is not there any more: then nothing is kept."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    cipher = AESGCM(store.key.bytes_for(PURPOSE))
+    cipher = AESGCM(store.key.derive_key_bytes(PURPOSE))
     slices = [content[begin : begin + SLICE] for begin in range(0, len(content), SLICE)]
     data = []
     for number, each in enumerate(slices):
         nonce = os.urandom(NONCE_BYTES)
-        data.append(nonce + cipher.encrypt(nonce, each, _place(hold, number, len(slices))))
+        data.append(nonce + cipher.encrypt(nonce, each, _build_associated_data(hold, number, len(slices))))
     many = len(data)
     frame = pl.DataFrame(
         {
             "hold_id": [hold] * many,
             "number": list(range(many)),
-            "customer_id": [customer] * many,
+            "customer_id": [customer_number] * many,
             "plan_id": [plan_id] * many,
             "created_at": [now] * many,
             "data": data,
         },
         schema=SCHEMA,
     )
-    with store.connected() as connection, connection.writing():
-        whose = {"customer": customer, "hold": hold}
+    with store.open_connection() as connection, connection.open_write_transaction():
+        whose = {"customer": customer_number, "hold": hold}
         lock = connection.dialect.for_update
-        there = connection.rows(f"SELECT 1 FROM holds WHERE customer_id = :customer AND hold_id = :hold{lock}", whose)
+        there = connection.fetch_rows(
+            f"SELECT 1 FROM holds WHERE customer_id = :customer AND hold_id = :hold{lock}", whose
+        )
         if not there:
             return False
-        forget_held_plans(connection, customer)
-        connection.insert("held_plans", frame)
+        delete_held_plans(connection, customer_number)
+        connection.insert_frame("held_plans", frame)
     return True
 
 
-def held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | None:
+def load_held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | None:
     """As it was given; None where none is kept. Raises StoreProblem where it was altered or is of another key."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    cipher = AESGCM(key.bytes_for(PURPOSE))
-    rows = connection.rows("SELECT number, data FROM held_plans WHERE hold_id = :hold ORDER BY number", {"hold": hold})
+    cipher = AESGCM(key.derive_key_bytes(PURPOSE))
+    rows = connection.fetch_rows(
+        "SELECT number, data FROM held_plans WHERE hold_id = :hold ORDER BY number", {"hold": hold}
+    )
     if not rows:
         return None
     try:
         return b"".join(
-            cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], _place(hold, place, len(rows)))
+            cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], _build_associated_data(hold, place, len(rows)))
             for place, (_, data) in enumerate(rows)
         )
     except InvalidTag:
@@ -86,30 +90,32 @@ def held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | None:
         ) from None
 
 
-def forget_held_plans(
-    connection: Connection, customer: int, *, before: str | None = None, but: str | None = None
+def delete_held_plans(
+    connection: Connection, customer_number: int, *, cutoff: str | None = None, except_hold: str | None = None
 ) -> int:
     """How many were kept. before: only those that were made before this moment. but: the hold whose plan stays."""
     held = [
         (hold, at)
-        for hold, at in connection.rows(
-            "SELECT DISTINCT hold_id, created_at FROM held_plans WHERE customer_id = :customer", {"customer": customer}
+        for hold, at in connection.fetch_rows(
+            "SELECT DISTINCT hold_id, created_at FROM held_plans WHERE customer_id = :customer",
+            {"customer": customer_number},
         )
-        if hold != but and (before is None or at < before)
+        if hold != except_hold and (cutoff is None or at < cutoff)
     ]
     for hold, _ in held:
         connection.execute("DELETE FROM held_plans WHERE hold_id = :hold", {"hold": hold})
     return len(held)
 
 
-def count_held_plans(connection: Connection, customer: int, before: str | None = None) -> int:
+def count_held_plans(connection: Connection, customer_number: int, cutoff: str | None = None) -> int:
     """before: only those that were made before this moment."""
-    made = connection.rows(
-        "SELECT DISTINCT hold_id, created_at FROM held_plans WHERE customer_id = :customer", {"customer": customer}
+    made = connection.fetch_rows(
+        "SELECT DISTINCT hold_id, created_at FROM held_plans WHERE customer_id = :customer",
+        {"customer": customer_number},
     )
-    return sum(1 for _, at in made if before is None or at < before)
+    return sum(1 for _, at in made if cutoff is None or at < cutoff)
 
 
-def _place(hold: str, number: int, many: int) -> bytes:
+def _build_associated_data(hold: str, number: int, many: int) -> bytes:
     """Bound in: a slice fits nowhere else."""
     return f"{hold}\0{number}\0{many}".encode()

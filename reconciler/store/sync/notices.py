@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import orjson
 
 from reconciler.model.sync import EventKind
-from reconciler.notices.notice import CLOSES, HeldSet, Notice
+from reconciler.notices.notice import CLOSES, Notice, NoticeHold
 from reconciler.store.database.connection import Connection, Parameters
-from reconciler.store.read.records import document_of
-from reconciler.store.write.documents import text_of
+from reconciler.store.read.records import parse_stored_document
+from reconciler.store.write.documents import dump_sorted_json
 from reconciler.store.write.runs import HoldScope
 
 
@@ -20,24 +20,24 @@ class NoticeRecord:
 
     id: int
     notice: Notice
-    stands: bool
-    news: bool = True
+    is_open: bool
+    is_news: bool = True
 
 
-def record_notice(connection: Connection, customer: int, notice: Notice) -> int | None:
+def record_notice(connection: Connection, customer_number: int, notice: Notice) -> int | None:
     """Its id; None where it is known: whoever tells it died before it was written down that this was told. Inside a
     writing transaction."""
     hold = notice.hold.id if notice.hold else ""
     facts = {
-        "customer": customer,
+        "customer": customer_number,
         "event": notice.event.value,
         "since": notice.since,
         "hold": hold,
         "people": notice.hold.people if notice.hold else 0,
-        "sentences": text_of(list(notice.sentences)),
+        "sentences": dump_sorted_json(list(notice.sentences)),
         "at": notice.at,
     }
-    if _known(connection, customer, notice, hold):
+    if _is_notice_known(connection, customer_number, notice, hold):
         return None
     closed = ", ".join(f"'{each.value}'" for each in CLOSES[notice.event])
     connection.execute(
@@ -49,12 +49,13 @@ def record_notice(connection: Connection, customer: int, notice: Notice) -> int 
         f" VALUES (:customer, :event, :since, :hold, :people, :sentences, :at, {stands})",
         facts,
     )
-    return int(connection.scalar("SELECT max(id) FROM notices WHERE customer_id = :customer", facts))
+    return int(connection.fetch_scalar("SELECT max(id) FROM notices WHERE customer_id = :customer", facts))
 
 
-def _known(connection: Connection, customer: int, notice: Notice, hold: str) -> bool:
-    rows = connection.rows(
-        "SELECT event, hold_id, since FROM notices WHERE customer_id = :customer AND stands", {"customer": customer}
+def _is_notice_known(connection: Connection, customer_number: int, notice: Notice, hold: str) -> bool:
+    rows = connection.fetch_rows(
+        "SELECT event, hold_id, since FROM notices WHERE customer_id = :customer AND stands",
+        {"customer": customer_number},
     )
     if notice.event is EventKind.RECOVERED:
         return not rows
@@ -66,30 +67,30 @@ def _known(connection: Connection, customer: int, notice: Notice, hold: str) -> 
 
 
 COLUMNS = "n.id, n.event, c.slug, c.name, n.at, n.since, n.sentences, n.hold_id, n.people, n.stands"
-NOTICES = "notices n JOIN customers c ON c.id = n.customer_id AND c.tombstoned_at IS NULL"
+NOTICES_JOIN = "notices n JOIN customers c ON c.id = n.customer_id AND c.tombstoned_at IS NULL"
 IN_ORDER = "ORDER BY c.slug, n.at, n.id"
 
 
-def open_notices(connection: Connection, since: str) -> tuple[NoticeRecord, ...]:
+def list_open_notices(connection: Connection, since: str) -> tuple[NoticeRecord, ...]:
     """Of customers that are there: what stands, and whatever happened since a moment. In the order of their customers,
     then as it happened."""
-    rows = connection.rows(
-        f"SELECT {COLUMNS} FROM {NOTICES} WHERE n.stands OR n.at >= :since {IN_ORDER}", {"since": since}
+    rows = connection.fetch_rows(
+        f"SELECT {COLUMNS} FROM {NOTICES_JOIN} WHERE n.stands OR n.at >= :since {IN_ORDER}", {"since": since}
     )
-    return tuple(_record(*row) for row in rows)
+    return tuple(_build_notice_record(*row) for row in rows)
 
 
-def notices_of(connection: Connection, message: int) -> tuple[NoticeRecord, ...]:
+def list_message_notices(connection: Connection, message: int) -> tuple[NoticeRecord, ...]:
     """What a message tells, in the same order."""
-    rows = connection.rows(
-        f"SELECT {COLUMNS}, o.news FROM {NOTICES} JOIN outbox_notices o ON o.notice_id = n.id"
+    rows = connection.fetch_rows(
+        f"SELECT {COLUMNS}, o.news FROM {NOTICES_JOIN} JOIN outbox_notices o ON o.notice_id = n.id"
         f" WHERE o.outbox_id = :message {IN_ORDER}",
         {"message": message},
     )
-    return tuple(_record(*row) for row in rows)
+    return tuple(_build_notice_record(*row) for row in rows)
 
 
-def _record(
+def _build_notice_record(
     number: int,
     event: str,
     slug: str,
@@ -102,13 +103,13 @@ def _record(
     stands: bool,
     news: bool = True,
 ) -> NoticeRecord:
-    held = HeldSet(hold, int(people)) if hold else None
+    held = NoticeHold(hold, int(people)) if hold else None
     notice = Notice(EventKind(event), slug, at, since, tuple(orjson.loads(sentences)), held, name)
     return NoticeRecord(int(number), notice, bool(stands), bool(news))
 
 
 #: Customers that are there, of whom there is anything to tell, or of whom a message tells.
-WITH_NOTICES = "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n)"
+HAS_NOTICES = "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n)"
 OF_MESSAGE = (
     "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n"
     " JOIN outbox_notices o ON o.notice_id = n.id WHERE o.outbox_id = :message)"
@@ -116,39 +117,41 @@ OF_MESSAGE = (
 
 
 #: By slug; None of a customer whose document is none any more.
-Documents = dict[str, dict[str, object] | None]
+NoticeDocuments = dict[str, dict[str, object] | None]
 
 
-def documents_with_notices(connection: Connection) -> Documents:
+def read_documents_with_notices(connection: Connection) -> NoticeDocuments:
     """As last applied: of every customer of whom there is anything to tell."""
-    return _documents(connection, WITH_NOTICES, {})
+    return _read_documents(connection, HAS_NOTICES, {})
 
 
-def documents_of(connection: Connection, message: int) -> Documents:
+def read_message_documents(connection: Connection, message: int) -> NoticeDocuments:
     """As `documents_with_notices`: of every customer of whom a message tells."""
-    return _documents(connection, OF_MESSAGE, {"message": message})
+    return _read_documents(connection, OF_MESSAGE, {"message": message})
 
 
-def _documents(connection: Connection, which: str, facts: Parameters) -> Documents:
-    rows = connection.rows(f"SELECT c.slug, c.document FROM customers c WHERE {which}", facts)
-    return {str(slug): document_of(document) for slug, document in rows}
+def _read_documents(connection: Connection, which: str, facts: Parameters) -> NoticeDocuments:
+    rows = connection.fetch_rows(f"SELECT c.slug, c.document FROM customers c WHERE {which}", facts)
+    return {str(slug): parse_stored_document(document) for slug, document in rows}
 
 
-def held_now(connection: Connection, message: int) -> dict[str, tuple[HeldSet, tuple[str, ...]]]:
+def read_current_holds(connection: Connection, message: int) -> dict[str, tuple[NoticeHold, tuple[str, ...]]]:
     """By slug, of every customer of whom a message tells: what of its roster waits today, and why. It may be another
     set than the one that was told of."""
-    rows = connection.rows(
+    rows = connection.fetch_rows(
         "SELECT c.slug, h.hold_id, h.people, h.causes FROM holds h JOIN customers c ON c.id = h.customer_id"
         f" WHERE h.scope = :scope AND {OF_MESSAGE}",
         {"scope": HoldScope.ROSTER.value, "message": message},
     )
-    return {str(slug): (HeldSet(hold, int(people)), tuple(orjson.loads(causes))) for slug, hold, people, causes in rows}
+    return {
+        str(slug): (NoticeHold(hold, int(people)), tuple(orjson.loads(causes))) for slug, hold, people, causes in rows
+    }
 
 
-def told_of(connection: Connection, slug: str) -> tuple[int, str, dict[str, object] | None] | None:
+def find_live_customer(connection: Connection, slug: str) -> tuple[int, str, dict[str, object] | None] | None:
     """A customer's id, name and document as last applied, None where that is none any more; None where the customer is
     not there."""
-    row = connection.row(
+    row = connection.fetch_row(
         "SELECT id, name, document FROM customers WHERE slug = :slug AND tombstoned_at IS NULL", {"slug": slug}
     )
-    return (int(row[0]), str(row[1]), document_of(row[2])) if row else None
+    return (int(row[0]), str(row[1]), parse_stored_document(row[2])) if row else None

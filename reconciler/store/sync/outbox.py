@@ -18,19 +18,19 @@ from reconciler.store.open import Store
 DIGEST = "digest"
 
 
-class Channel(StrEnum):
+class DeliveryChannel(StrEnum):
     WEBHOOK = "webhook"
     MAIL = "mail"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutboxMessage:
     """customer: its id as people know it, None for a digest. attempts: those before this one."""
 
     id: int
     message_id: str
     customer: str | None
-    channel: Channel
+    channel: DeliveryChannel
     address: str
     kind: str
     body: str | None
@@ -38,7 +38,7 @@ class Message:
     attempts: int
 
 
-def message_id(store: Store, channel: Channel, address: str, *facts: str) -> str:
+def compute_message_id(store: Store, channel: DeliveryChannel, address: str, *facts: str) -> str:
     """The same for the same message, however often it is made. facts: what it tells; by the store's ids alone, one
     that was brought back from a copy would call two messages the same."""
     parts = "\0".join((store.uuid, channel, address, *facts))
@@ -46,25 +46,25 @@ def message_id(store: Store, channel: Channel, address: str, *facts: str) -> str
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OutboxEntry:
     """A message to be put in, due at once. notices: what it tells, and whether that is news. customer: the store's id,
     None for a digest. day: on which a digest is read, YYYY-MM-DD."""
 
     message_id: str
-    channel: Channel
+    channel: DeliveryChannel
     address: str
     kind: str
     now: str
-    notices: Mapping[int, bool]
+    notice_news: Mapping[int, bool]
     customer: int | None = None
     body: str | None = None
     day: str | None = None
 
 
-def put(connection: Connection, entry: Entry) -> None:
+def enqueue_message(connection: Connection, entry: OutboxEntry) -> None:
     """One that is there already stays as it is. Inside a writing transaction."""
     facts = {"name": entry.message_id}
-    if connection.scalar("SELECT 1 FROM outbox WHERE message_id = :name", facts):
+    if connection.fetch_scalar("SELECT 1 FROM outbox WHERE message_id = :name", facts):
         return
     connection.execute(
         "INSERT INTO outbox (message_id, customer_id, channel, address, kind, day, body, created_at, not_before)"
@@ -80,43 +80,45 @@ def put(connection: Connection, entry: Entry) -> None:
             "now": entry.now,
         },
     )
-    made = connection.scalar("SELECT id FROM outbox WHERE message_id = :name", facts)
-    for notice, news in entry.notices.items():
+    made = connection.fetch_scalar("SELECT id FROM outbox WHERE message_id = :name", facts)
+    for notice, news in entry.notice_news.items():
         connection.execute(
             "INSERT INTO outbox_notices (outbox_id, notice_id, news) VALUES (:message, :notice, :news)",
             {"message": made, "notice": notice, "news": news},
         )
 
 
-def nothing_to_tell(connection: Connection) -> bool:
+def has_nothing_to_send(connection: Connection) -> bool:
     """Most of the time: then nobody has to wait for a lock."""
-    return not connection.rows("SELECT 1 FROM notices LIMIT 1") and not connection.rows("SELECT 1 FROM outbox LIMIT 1")
+    return not connection.fetch_rows("SELECT 1 FROM notices LIMIT 1") and not connection.fetch_rows(
+        "SELECT 1 FROM outbox LIMIT 1"
+    )
 
 
 @contextmanager
-def composing(connection: Connection) -> Iterator[None]:
+def open_digest_transaction(connection: Connection) -> Iterator[None]:
     """A writing transaction in which no other process makes digests."""
-    with connection.writing():
-        connection.rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
+    with connection.open_write_transaction():
+        connection.fetch_rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
         yield
 
 
-def last_digests(connection: Connection) -> dict[str, tuple[str, str]]:
+def read_last_digests(connection: Connection) -> dict[str, tuple[str, str]]:
     """By address: the day of the newest digest, and the moment that the newest was made."""
-    rows = connection.rows(
+    rows = connection.fetch_rows(
         "SELECT address, max(day), max(created_at) FROM outbox WHERE channel = :channel AND kind = :kind"
         " GROUP BY address",
-        {"channel": Channel.MAIL.value, "kind": DIGEST},
+        {"channel": DeliveryChannel.MAIL.value, "kind": DIGEST},
     )
     return {str(address): (str(day), str(at)) for address, day, at in rows}
 
 
-def told_by_digests(connection: Connection) -> set[tuple[str, int]]:
+def read_digest_notices(connection: Connection) -> set[tuple[str, int]]:
     """(address, notice) of what the digests that are kept told as news."""
-    rows = connection.rows(
+    rows = connection.fetch_rows(
         "SELECT o.address, t.notice_id FROM outbox o JOIN outbox_notices t ON t.outbox_id = o.id"
         " WHERE o.channel = :channel AND t.news",
-        {"channel": Channel.MAIL.value},
+        {"channel": DeliveryChannel.MAIL.value},
     )
     return {(str(address), int(notice)) for address, notice in rows}
 
@@ -135,48 +137,50 @@ WHERE o.id = :id
 """
 
 
-def take(connection: Connection, channel: Channel, now: str, until: str) -> Message | None:
+def take_next_message(connection: Connection, channel: DeliveryChannel, now: str, until: str) -> OutboxMessage | None:
     """The next message that is due, this process's until then; None where none is. until: when it is due again unless
     it is settled before."""
-    with connection.writing():
+    with connection.open_write_transaction():
         lock = connection.dialect.for_update
-        number = connection.scalar(
+        number = connection.fetch_scalar(
             f"{NEXT_SQL}{lock and f'{lock} SKIP LOCKED'}",
             {"channel": channel.value, "now": now},
         )
         if number is None:
             return None
         taken = {"id": number, "until": until}
-        row = connection.row(TAKE_SQL, taken)
+        row = connection.fetch_row(TAKE_SQL, taken)
         assert row is not None
         connection.execute("UPDATE outbox SET not_before = :until, attempts = attempts + 1 WHERE id = :id", taken)
     name, slug, _, address, kind, body, created_at, attempts = row[1:]
-    return Message(int(number), name, slug, channel, address, kind, body, created_at, int(attempts))
+    return OutboxMessage(int(number), name, slug, channel, address, kind, body, created_at, int(attempts))
 
 
-def settle(connection: Connection, message: Message, sent_at: str | None, code: str | None = None) -> None:
+def settle_message(
+    connection: Connection, message: OutboxMessage, sent_at: str | None, code: str | None = None
+) -> None:
     """No further attempt. sent_at: None where it was given up."""
-    _write(
+    _execute_write(
         connection,
         "UPDATE outbox SET sent_at = :sent, last_error = :code, not_before = NULL WHERE id = :id",
         {"id": message.id, "sent": sent_at, "code": code},
     )
 
 
-def put_off(connection: Connection, message: Message, until: str, code: str) -> None:
-    _write(
+def defer_message(connection: Connection, message: OutboxMessage, until: str, code: str) -> None:
+    _execute_write(
         connection,
         "UPDATE outbox SET not_before = :until, last_error = :code WHERE id = :id",
         {"id": message.id, "until": until, "code": code},
     )
 
 
-def put_off_others(
-    connection: Connection, channel: Channel, address: str | None, now: str, until: str, code: str
+def defer_due_messages(
+    connection: Connection, channel: DeliveryChannel, address: str | None, now: str, until: str, code: str
 ) -> None:
     """Whatever is due for an address (None: by the channel), without an attempt: it would come to the same."""
     which = "" if address is None else " AND address = :address"
-    _write(
+    _execute_write(
         connection,
         "UPDATE outbox SET not_before = :until, last_error = :code"
         f" WHERE channel = :channel AND not_before <= :now{which}",
@@ -184,12 +188,12 @@ def put_off_others(
     )
 
 
-def _write(connection: Connection, statement: str, facts: dict[str, object]) -> None:
-    with connection.writing():
+def _execute_write(connection: Connection, statement: str, facts: dict[str, object]) -> None:
+    with connection.open_write_transaction():
         connection.execute(statement, facts)
 
 
-def forget(connection: Connection, cut: str) -> None:
+def prune_outbox(connection: Connection, cut: str) -> None:
     """Removes messages made before a moment that need no further attempt, and what happened before it, is so no longer
     and is told by no message that is left."""
     done = "not_before IS NULL AND created_at < :cut"

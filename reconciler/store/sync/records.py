@@ -35,11 +35,11 @@ class SyncRecord:
 
 COLUMNS = tuple(each.name for each in fields(SyncRecord))
 #: Of these, the ones that are whole numbers.
-WHOLE = frozenset({"customer_id", "tries"})
+NUMBER_COLUMNS = frozenset({"customer_id", "tries"})
 
 #: By the indexes and one column of each customer: nothing is parsed where nothing is due. A customer that another hand
 #: changed has no digest and is looked at every time.
-TO_BE_LOOKED_AT = """
+SYNC_CANDIDATES_SQL = """
 SELECT c.slug FROM customers c LEFT JOIN syncs s ON s.customer_id = c.id
 WHERE c.tombstoned_at IS NULL AND (
     s.next_at <= :now OR s.attempted_at > :ahead OR s.schedule IS NULL OR c.settings_digest IS NULL
@@ -48,40 +48,41 @@ WHERE c.tombstoned_at IS NULL AND (
 """
 
 
-def to_be_looked_at(connection: Connection, now: str, ahead: str, version: str) -> tuple[str, ...]:
+def list_sync_candidates(connection: Connection, now: str, ahead: str, version: str) -> tuple[str, ...]:
     """Customers that may be due: whose moment has come, or whose configuration is not the one that it was told by, or
     whose last try is after `ahead`, by a clock that went wrong. version: what a schedule's digest ends with."""
-    rows = connection.rows(TO_BE_LOOKED_AT, {"now": now, "ahead": ahead, "version": version})
+    rows = connection.fetch_rows(SYNC_CANDIDATES_SQL, {"now": now, "ahead": ahead, "version": version})
     return tuple(str(slug) for (slug,) in rows)
 
 
-def sync_records(connection: Connection, customer: int | None = None) -> dict[int, SyncRecord]:
+def read_sync_records(connection: Connection, customer_number: int | None = None) -> dict[int, SyncRecord]:
     """By customer's id; of one, or of all."""
-    which = "" if customer is None else " WHERE customer_id = :customer"
-    rows = connection.rows(
-        f"SELECT {', '.join(COLUMNS)} FROM syncs{which}", {} if customer is None else {"customer": customer}
+    which = "" if customer_number is None else " WHERE customer_id = :customer"
+    rows = connection.fetch_rows(
+        f"SELECT {', '.join(COLUMNS)} FROM syncs{which}",
+        {} if customer_number is None else {"customer": customer_number},
     )
     return {row[0]: SyncRecord(*row) for row in rows}
 
 
-def keep_sync(store: Store, record: SyncRecord, beside: Callable[[Connection], object] | None = None) -> None:
+def save_sync(store: Store, record: SyncRecord, write_related: Callable[[Connection], object] | None = None) -> None:
     """In place of what was known of the customer; nothing where the customer is gone for good. beside: writes what
     belongs to it, in the same transaction."""
-    values = ", ".join(f"CAST(:{name} AS {'BIGINT' if name in WHOLE else 'TEXT'})" for name in COLUMNS)
+    values = ", ".join(f"CAST(:{name} AS {'BIGINT' if name in NUMBER_COLUMNS else 'TEXT'})" for name in COLUMNS)
     changed = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
-    with store.connected() as connection, connection.writing():
+    with store.open_connection() as connection, connection.open_write_transaction():
         connection.execute(
             f"INSERT INTO syncs ({', '.join(COLUMNS)}) SELECT {values}"
             " WHERE EXISTS (SELECT 1 FROM customers WHERE id = :customer_id)"
             f" ON CONFLICT (customer_id) DO UPDATE SET {changed}",
             asdict(record),
         )
-        if beside is not None:
-            beside(connection)
+        if write_related is not None:
+            write_related(connection)
 
 
 #: Nothing where another process has looked at, or begun a sync of, the customer since.
-KEEP_SCHEDULE = """
+SAVE_SCHEDULE_SQL = """
 INSERT INTO syncs (customer_id, schedule, next_at, tries)
 SELECT CAST(:customer AS BIGINT), CAST(:schedule AS TEXT), CAST(:next_at AS TEXT), 0
 WHERE EXISTS (SELECT 1 FROM customers WHERE id = :customer)
@@ -90,38 +91,38 @@ WHERE COALESCE(syncs.schedule, '') = :was AND COALESCE(syncs.attempted_at, '') =
 """
 
 
-def keep_schedule(store: Store, read: SyncRecord, told: SyncRecord) -> None:
+def save_schedule(store: Store, previous: SyncRecord, current: SyncRecord) -> None:
     """When the next fetch is, and by which configuration, and nothing else: what became of a sync is written under the
     customer's sync lock. read: what was known; told: the same with its schedule and next_at told anew."""
-    with store.connected() as connection, connection.writing():
+    with store.open_connection() as connection, connection.open_write_transaction():
         connection.execute(
-            KEEP_SCHEDULE,
+            SAVE_SCHEDULE_SQL,
             {
-                "customer": told.customer_id,
-                "schedule": told.schedule,
-                "next_at": told.next_at,
-                "was": read.schedule or "",
-                "attempted": read.attempted_at or "",
+                "customer": current.customer_id,
+                "schedule": current.schedule,
+                "next_at": current.next_at,
+                "was": previous.schedule or "",
+                "attempted": previous.attempted_at or "",
             },
         )
 
 
-def roster_is_held(connection: Connection, customer: int) -> bool:
-    return held_of_roster(connection, customer) is not None
+def is_roster_held(connection: Connection, customer_number: int) -> bool:
+    return find_roster_hold(connection, customer_number) is not None
 
 
-def held_of_roster(connection: Connection, customer: int) -> str | None:
+def find_roster_hold(connection: Connection, customer_number: int) -> str | None:
     """The id of what its roster holds; None where it holds nothing."""
     held = "SELECT hold_id FROM holds WHERE customer_id = :customer AND scope = 'roster'"
-    found = connection.scalar(held, {"customer": customer})
+    found = connection.fetch_scalar(held, {"customer": customer_number})
     return None if found is None else str(found)
 
 
-def erasures(connection: Connection, customer: int) -> int:
+def find_newest_erasure(connection: Connection, customer_number: int) -> int:
     """The newest certificate by which somebody of the customer was erased, or may come back; 0 where there is none."""
-    newest = connection.scalar(
+    newest = connection.fetch_scalar(
         "SELECT max(t.id) FROM certificates t JOIN customers c ON c.slug = t.customer_slug"
         " WHERE c.id = :customer AND t.kind IN ('erase', 'lift')",
-        {"customer": customer},
+        {"customer": customer_number},
     )
     return int(newest or 0)

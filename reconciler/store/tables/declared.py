@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text, UniqueConstraint, func
 
-from reconciler.store.tables.metadata import WHOLE, durable, origin, surrogate
+from reconciler.store.tables.metadata import ID_TYPE, durable, make_id_column, make_origin_columns
 
 #: One row. catalogue_*: the settings digest, last run and write counter of the shared lessons, which have no
 #: customer. head_hash: the hash of the newest run of the chain; head_seal: its HMAC under
@@ -29,7 +29,7 @@ store = Table(
 customers = Table(
     "customers",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("slug", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -49,13 +49,13 @@ customers = Table(
 communities = Table(
     "communities",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, ForeignKey("customers.id"), nullable=False),
     Column("slug", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("document", Text, nullable=False),
     Column("written", Text),
-    *origin(),
+    *make_origin_columns(),
     Column("created_run", BigInteger),
     Column("tombstoned_at", Text),
     UniqueConstraint("customer_id", "slug"),
@@ -66,13 +66,13 @@ communities = Table(
 lessons = Table(
     "lessons",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, ForeignKey("customers.id")),
     Column("slug", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("document", Text, nullable=False),
     Column("written", Text),
-    *origin(),
+    *make_origin_columns(),
     Column("created_run", BigInteger),
     Column("tombstoned_at", Text),
     sqlite_autoincrement=True,
@@ -95,6 +95,6 @@ secrets = Table(
 write_counters = Table(
     "write_counters",
     durable,
-    Column("customer_id", WHOLE, ForeignKey("customers.id"), primary_key=True, autoincrement=False),
+    Column("customer_id", ID_TYPE, ForeignKey("customers.id"), primary_key=True, autoincrement=False),
     Column("n", BigInteger, nullable=False, server_default="0"),
 )

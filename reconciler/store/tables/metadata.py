@@ -20,19 +20,19 @@ durable = MetaData(naming_convention=NAMING)
 #: What may be lost: kept apart, so that a launch never waits for an apply.
 volatile = MetaData(naming_convention=NAMING)
 
-WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+ID_TYPE = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def surrogate() -> Column[int]:
-    return Column("id", WHOLE, Identity(always=False), primary_key=True)
+def make_id_column() -> Column[int]:
+    return Column("id", ID_TYPE, Identity(always=False), primary_key=True)
 
 
-def origin() -> tuple[Column[str], Column[int], Column[int]]:
+def make_origin_columns() -> tuple[Column[str], Column[int], Column[int]]:
     """Where a row came from: the roster member or YAML file, its line, and the run that wrote it last."""
     return Column("origin_file", Text), Column("origin_line", BigInteger), Column("origin_run", BigInteger)
 
 
-def life() -> tuple[Column[int], Column[str], Column[int]]:
+def make_lifetime_columns() -> tuple[Column[int], Column[str], Column[int]]:
     """The run that made a row, and the moment and run that deleted it (null: it lives)."""
     return (
         Column("created_run", BigInteger),

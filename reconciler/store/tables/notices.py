@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text
 
-from reconciler.store.tables.metadata import durable, surrogate
+from reconciler.store.tables.metadata import durable, make_id_column
 
 #: One event of a customer's sync. hold_id: empty where nothing is held. sentences: JSON list. stands: it is still so.
 notices = Table(
     "notices",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("event", Text, nullable=False),
     Column("since", Text, nullable=False),
@@ -30,7 +30,7 @@ notices = Table(
 outbox = Table(
     "outbox",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("message_id", Text, nullable=False, unique=True),
     Column("customer_id", BigInteger, index=True),
     Column("channel", Text, nullable=False),

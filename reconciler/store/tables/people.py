@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text, UniqueConstraint, text
 
-from reconciler.store.tables.metadata import durable, life, origin, surrogate
+from reconciler.store.tables.metadata import durable, make_id_column, make_lifetime_columns, make_origin_columns
 
 #: name: who knows the subjects (`springfield/main`, `springfield/config`, `springfield/lti/canvas`).
 issuers = Table(
     "issuers",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, nullable=False, index=True),
     Column("name", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
@@ -27,7 +27,7 @@ issuers = Table(
 identities = Table(
     "identities",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("issuer_id", BigInteger, nullable=False),
     Column("subject", Text, nullable=False),
     Column("account_id", BigInteger, nullable=False, index=True),
@@ -45,7 +45,7 @@ identities = Table(
 accounts = Table(
     "accounts",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("managed_by", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -61,8 +61,8 @@ accounts = Table(
     Column("role", Text),
     Column("password_hash", Text),
     Column("fingerprint", BigInteger),
-    *origin(),
-    *life(),
+    *make_origin_columns(),
+    *make_lifetime_columns(),
     Column("merged_into", BigInteger),
     sqlite_autoincrement=True,
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text
 
-from reconciler.store.tables.metadata import durable, surrogate
+from reconciler.store.tables.metadata import durable, make_id_column
 
 #: hash: SHA-256 over previous_hash and the row, so that `history --verify` sees a row that was changed. undoes: the run
 #: that this one reverses.
 runs = Table(
     "runs",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, index=True),
     Column("customer_slug", Text, nullable=False),
     Column("plan_id", Text, nullable=False),
@@ -34,7 +34,7 @@ runs = Table(
 journal = Table(
     "journal",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("run_id", BigInteger, nullable=False, index=True),
     Column("customer_id", BigInteger),
     Column("kind", Text, nullable=False),
@@ -50,7 +50,7 @@ journal = Table(
 limit_uses = Table(
     "limit_uses",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("run_id", BigInteger, nullable=False, index=True),
     Column("customer_id", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
@@ -67,7 +67,7 @@ limit_uses = Table(
 certificates = Table(
     "certificates",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("kind", Text, nullable=False),
     Column("customer_slug", Text, nullable=False),
     Column("request", Text),
@@ -92,7 +92,7 @@ erased = Table(
 snapshots = Table(
     "snapshots",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, ForeignKey("customers.id"), nullable=False, unique=True),
     Column("run_id", BigInteger, nullable=False),
     Column("type", Text, nullable=False),

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, UniqueConstraint
 
-from reconciler.store.tables.metadata import durable, life, origin, surrogate
+from reconciler.store.tables.metadata import durable, make_id_column, make_lifetime_columns, make_origin_columns
 
 orgs = Table(
     "orgs",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("sourced_id", Text, nullable=False),
     Column("name", Text),
@@ -20,8 +20,8 @@ orgs = Table(
     Column("identifier", Text),
     Column("parent_id", BigInteger),
     Column("fingerprint", BigInteger),
-    *origin(),
-    *life(),
+    *make_origin_columns(),
+    *make_lifetime_columns(),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
 )
@@ -41,7 +41,7 @@ org_closure = Table(
 classes = Table(
     "classes",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("sourced_id", Text, nullable=False),
     Column("org_id", BigInteger),
@@ -52,8 +52,8 @@ classes = Table(
     Column("terms", Text),
     Column("grades", Text),
     Column("fingerprint", BigInteger),
-    *origin(),
-    *life(),
+    *make_origin_columns(),
+    *make_lifetime_columns(),
     Column("concluded_at", Text),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
@@ -62,7 +62,7 @@ classes = Table(
 enrollments = Table(
     "enrollments",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("sourced_id", Text, nullable=False),
     Column("class_id", BigInteger, nullable=False, index=True),
@@ -72,8 +72,8 @@ enrollments = Table(
     Column("begin_date", Text),
     Column("end_date", Text),
     Column("fingerprint", BigInteger),
-    *origin(),
-    *life(),
+    *make_origin_columns(),
+    *make_lifetime_columns(),
     Column("concluded_at", Text),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
@@ -83,7 +83,7 @@ enrollments = Table(
 assignments = Table(
     "assignments",
     durable,
-    surrogate(),
+    make_id_column(),
     Column("customer_id", BigInteger, nullable=False, index=True),
     Column("lesson_id", BigInteger, nullable=False),
     Column("class_id", BigInteger),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from reconciler.store.tables.metadata import WHOLE, volatile
+from reconciler.store.tables.metadata import ID_TYPE, volatile
 
 #: token_hash: SHA-256 of the cookie's value, never the value.
 sessions = Table(
@@ -39,6 +39,6 @@ throttles = Table(
 last_sign_ins = Table(
     "last_sign_ins",
     volatile,
-    Column("account_id", WHOLE, primary_key=True, autoincrement=False),
+    Column("account_id", ID_TYPE, primary_key=True, autoincrement=False),
     Column("at", Text, nullable=False),
 )

@@ -17,28 +17,28 @@ from pydantic import SecretStr
 
 from reconciler.model.change import Action
 from reconciler.model.role import ROLE_NAMES, Role
-from reconciler.model.roster import AccountStatus, Manager
-from reconciler.store.write.people import issuer_id
-from reconciler.store.write.rows import ACCOUNTS, Writing, staged
+from reconciler.model.roster import AccountManager, AccountStatus
+from reconciler.store.write.people import ensure_issuer
+from reconciler.store.write.rows import ACCOUNTS, WriteContext, stage_journaled_rows
 
-INVITED_FOR = timedelta(days=14)
+INVITATION_LIFETIME = timedelta(days=14)
 TOKEN_BYTES = 32
 ROLES = {names.yaml: role for role, names in ROLE_NAMES.items() if names.yaml}
-PERSON = ("given_name", "family_name", "email")
+PERSON_FIELDS = ("given_name", "family_name", "email")
 
 Invitation = tuple[str, str]
 
 
-def keep_administrators(
-    writing: Writing, document: Mapping[str, Any], passwords: Mapping[str, SecretStr]
+def save_administrators(
+    context: WriteContext, document: Mapping[str, Any], passwords: Mapping[str, SecretStr]
 ) -> tuple[Invitation, ...]:
     """document: the customer's. passwords: by path (`administrators.USERNAME.password`). Returns (username, path of
     the page) for everybody who has to choose a password; the token in it is kept nowhere."""
     wanted: Mapping[str, Mapping[str, Any]] = document.get("administrators") or {}
-    issuer = issuer_id(writing, "config", "config")
+    issuer = ensure_issuer(context, "config", "config")
     known = {
         subject: (account, tombstoned is not None, password is not None)
-        for subject, account, tombstoned, password in writing.connection.rows(
+        for subject, account, tombstoned, password in context.connection.fetch_rows(
             "SELECT i.subject, a.id, a.tombstoned_at, a.password_hash FROM identities i JOIN accounts a"
             " ON a.id = i.account_id WHERE i.issuer_id = :issuer",
             {"issuer": issuer},
@@ -48,41 +48,43 @@ def keep_administrators(
     for username, person in sorted(wanted.items()):
         if username in known:
             account, tombstoned, may_sign_in = known[username]
-            _change(writing, account, username, person, tombstoned)
+            _update_administrator(context, account, username, person, tombstoned)
             if not tombstoned:
                 continue
         else:
             password = passwords.get(f"administrators.{username}.password")
-            account = _create(writing, issuer, username, person, password)
+            account = _create_administrator(context, issuer, username, person, password)
             may_sign_in = password is not None
         if not may_sign_in:
-            invited.append((username, _invite(writing, account)))
+            invited.append((username, _create_invitation(context, account)))
     leaving = [account for name, (account, tombstoned, _) in known.items() if name not in wanted and not tombstoned]
-    _remove(writing, leaving)
+    _remove_administrators(context, leaving)
     return tuple(invited)
 
 
-def role_of(person: Mapping[str, Any]) -> Role:
+def parse_administrator_role(person: Mapping[str, Any]) -> Role:
     named = str(person["role"])
     return ROLES[named] if named in ROLES else Role(named)
 
 
-def _facts(writing: Writing, username: str, person: Mapping[str, Any]) -> dict[str, Any]:
+def _build_account_values(context: WriteContext, username: str, person: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **writing.facts,
-        **{name: person.get(name) for name in PERSON},
+        **context.facts,
+        **{name: person.get(name) for name in PERSON_FIELDS},
         "username": username,
         "username_key": username.lower(),
-        "role": role_of(person).value,
+        "role": parse_administrator_role(person).value,
     }
 
 
-def _create(writing: Writing, issuer: int, username: str, person: Mapping[str, Any], password: SecretStr | None) -> int:
-    connection = writing.connection
+def _create_administrator(
+    context: WriteContext, issuer: int, username: str, person: Mapping[str, Any], password: SecretStr | None
+) -> int:
+    connection = context.connection
     facts = {
-        **_facts(writing, username, person),
-        "id": int(connection.dialect.allocate(connection, "accounts", 1)[0]),
-        "managed_by": Manager.CONFIG.value,
+        **_build_account_values(context, username, person),
+        "id": int(connection.dialect.generate_ids(connection, "accounts", 1)[0]),
+        "managed_by": AccountManager.CONFIG.value,
         "status": AccountStatus.ACTIVE.value,
         "password_hash": PasswordHasher().hash(password.get_secret_value()) if password is not None else None,
         "issuer": issuer,
@@ -102,9 +104,11 @@ def _create(writing: Writing, issuer: int, username: str, person: Mapping[str, A
     return int(facts["id"])
 
 
-def _change(writing: Writing, account: int, username: str, person: Mapping[str, Any], tombstoned: bool) -> None:
-    facts = {**_facts(writing, username, person), "id": account}
-    same = writing.connection.scalar(
+def _update_administrator(
+    context: WriteContext, account: int, username: str, person: Mapping[str, Any], tombstoned: bool
+) -> None:
+    facts = {**_build_account_values(context, username, person), "id": account}
+    same = context.connection.fetch_scalar(
         "SELECT count(*) FROM accounts WHERE id = :id AND tombstoned_at IS NULL AND given_name = :given_name"
         " AND family_name = :family_name AND email = :email AND role = :role",
         facts,
@@ -113,8 +117,8 @@ def _change(writing: Writing, account: int, username: str, person: Mapping[str, 
         return
     action = Action.RESTORE if tombstoned else Action.UPDATE
     # A roster that is bound to it as well has to compare the columns again.
-    with staged(writing, ACCOUNTS, _rows([account], action)):
-        writing.connection.execute(
+    with stage_journaled_rows(context, ACCOUNTS, _build_change_rows([account], action)):
+        context.connection.execute(
             "UPDATE accounts SET given_name = :given_name, family_name = :family_name, email = :email, role = :role,"
             " username = :username, username_key = :username_key, fingerprint = NULL, origin_run = :run,"
             " tombstoned_at = NULL, tombstoned_run = NULL WHERE id = :id",
@@ -122,40 +126,41 @@ def _change(writing: Writing, account: int, username: str, person: Mapping[str, 
         )
 
 
-def _remove(writing: Writing, accounts: list[int]) -> None:
+def _remove_administrators(context: WriteContext, accounts: list[int]) -> None:
     """Who is also in the roster stays, and is the roster's from now on."""
     if not accounts:
         return
-    with staged(writing, ACCOUNTS, _rows(accounts, Action.DELETE)) as gone:
+    with stage_journaled_rows(context, ACCOUNTS, _build_change_rows(accounts, Action.DELETE)) as gone:
         rostered = (
             f"SELECT i.account_id FROM identities i JOIN issuers x ON x.id = i.issuer_id JOIN {gone} s"
             " ON s.live_id = i.account_id WHERE x.kind = 'roster'"
         )
-        writing.connection.execute(
-            f"UPDATE accounts SET managed_by = '{Manager.ROSTER.value}', fingerprint = NULL WHERE id IN ({rostered})"
+        context.connection.execute(
+            f"UPDATE accounts SET managed_by = '{AccountManager.ROSTER.value}', fingerprint = NULL "
+            f"WHERE id IN ({rostered})"
         )
-        writing.connection.execute(
+        context.connection.execute(
             "UPDATE accounts SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = NULL"
             f" WHERE id IN (SELECT live_id FROM {gone}) AND id NOT IN ({rostered})",
-            writing.facts,
+            context.facts,
         )
 
 
-def _rows(accounts: list[int], action: Action) -> pl.DataFrame:
+def _build_change_rows(accounts: list[int], action: Action) -> pl.DataFrame:
     return pl.DataFrame(
         {"live_id": accounts, "action": [action.value] * len(accounts)},
         schema={"live_id": pl.Int64, "action": pl.String},
     )
 
 
-def _invite(writing: Writing, account: int) -> str:
+def _create_invitation(context: WriteContext, account: int) -> str:
     token = randomness.token_urlsafe(TOKEN_BYTES)
-    expires = datetime.fromisoformat(writing.now).astimezone(UTC) + INVITED_FOR
-    writing.connection.execute(
+    expires = datetime.fromisoformat(context.now).astimezone(UTC) + INVITATION_LIFETIME
+    context.connection.execute(
         "INSERT INTO invitations (account_id, token_hash, created_at, expires_at)"
         " VALUES (:account, :token_hash, :now, :expires)",
         {
-            **writing.facts,
+            **context.facts,
             "account": account,
             "token_hash": hashlib.sha256(token.encode()).hexdigest(),
             "expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}",

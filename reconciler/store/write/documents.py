@@ -7,18 +7,18 @@ from typing import Any
 
 import orjson
 
-from reconciler.model.change import Change, Create, Delete, action_of, renamed_from
+from reconciler.model.change import Change, Create, Delete, get_action, get_former_key
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.write.journal import record_document
 
 #: kind -> (table, what a document calls its own name: also the column for it)
-TABLES = {Kind.COMMUNITY: ("communities", "name"), Kind.LESSON: ("lessons", "title")}
+DOCUMENT_TABLES = {Kind.COMMUNITY: ("communities", "name"), Kind.LESSON: ("lessons", "title")}
 
 Settings = Mapping[str, Any]
 
 
-def text_of(document: object) -> str:
+def dump_sorted_json(document: object) -> str:
     """JSON with sorted keys."""
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
@@ -29,14 +29,14 @@ def create_customer(connection: Connection, slug: str, run: int, settings: Setti
         "INSERT INTO customers"
         " (slug, name, status, document, written, settings_digest, span_file, span_line, created_run)"
         " VALUES (:slug, :name, :status, :document, :document, :digest, :file, :line, :run)",
-        {**_customer(slug, settings), "slug": slug, "run": run},
+        {**_build_customer_values(slug, settings), "slug": slug, "run": run},
     )
-    return int(connection.scalar("SELECT id FROM customers WHERE slug = :slug", {"slug": slug}))
+    return int(connection.fetch_scalar("SELECT id FROM customers WHERE slug = :slug", {"slug": slug}))
 
 
-def write_customer(connection: Connection, slug: str, customer: int, settings: Settings) -> None:
+def write_customer(connection: Connection, slug: str, customer_number: int, settings: Settings) -> None:
     """Also brings a deleted customer back. slug: as it is to be."""
-    facts = {**_customer(slug, settings), "slug": slug, "customer": customer}
+    facts = {**_build_customer_values(slug, settings), "slug": slug, "customer": customer_number}
     # The triggers know our own writes by a changed digest, and a changed secret leaves it as it is.
     connection.execute("UPDATE customers SET settings_digest = NULL WHERE id = :customer", facts)
     connection.execute(
@@ -46,47 +46,51 @@ def write_customer(connection: Connection, slug: str, customer: int, settings: S
     )
 
 
-def _customer(slug: str, settings: Settings) -> dict[str, Any]:
+def _build_customer_values(slug: str, settings: Settings) -> dict[str, Any]:
     document = settings["customer"]
-    file, line = _origin(settings, Kind.CUSTOMER, slug)
+    file, line = _find_origin(settings, Kind.CUSTOMER, slug)
     return {
         "name": document["name"],
         "status": document.get("status", "active"),
-        "document": text_of(document),
+        "document": dump_sorted_json(document),
         "digest": settings["digest"],
         "file": file,
         "line": line,
     }
 
 
-def entomb_customer(connection: Connection, customer: int, now: str) -> None:
+def entomb_customer(connection: Connection, customer_number: int, now: str) -> None:
     connection.execute(
         "UPDATE customers SET settings_digest = NULL, tombstoned_at = :now WHERE id = :customer",
-        {"customer": customer, "now": now},
+        {"customer": customer_number, "now": now},
     )
 
 
 def write_documents(
-    connection: Connection, customer: int | None, changes: Iterable[Change], settings: Settings, facts: Parameters
+    connection: Connection,
+    customer_number: int | None,
+    changes: Iterable[Change],
+    settings: Settings,
+    facts: Parameters,
 ) -> None:
     """Communities and lessons; customer None: the catalogue. facts: `run` and `now`."""
     written = [change for change in changes if change.kind is not Kind.CUSTOMER]
-    owner = "customer_id = :customer" if customer is not None else "customer_id IS NULL"
-    facts = {**facts, "customer": customer}
+    owner = "customer_id = :customer" if customer_number is not None else "customer_id IS NULL"
+    facts = {**facts, "customer": customer_number}
     for change in written:
         if not isinstance(change, Create):
-            _record(connection, owner, change, facts)
+            _record_document_change(connection, owner, change, facts)
     for change in written:
-        table, label = TABLES[change.kind]
-        values = {**facts, "slug": change.key, "held": _held_as(change)}
+        table, label = DOCUMENT_TABLES[change.kind]
+        values = {**facts, "slug": change.key, "held": _choose_interim_id(change)}
         if isinstance(change, Delete):
             connection.execute(
                 f"UPDATE {table} SET tombstoned_at = :now, origin_run = :run WHERE {owner} AND slug = :held", values
             )
             continue
         document = settings[change.kind.plural][change.key]
-        file, line = _origin(settings, change.kind, change.key)
-        values |= {"label": document[label], "document": text_of(document), "file": file, "line": line}
+        file, line = _find_origin(settings, change.kind, change.key)
+        values |= {"label": document[label], "document": dump_sorted_json(document), "file": file, "line": line}
         if isinstance(change, Create):
             connection.execute(
                 f"INSERT INTO {table} (customer_id, slug, {label}, document, written, origin_file, origin_line,"
@@ -103,13 +107,13 @@ def write_documents(
             )
 
 
-def _record(connection: Connection, owner: str, change: Change, facts: Parameters) -> None:
+def _record_document_change(connection: Connection, owner: str, change: Change, facts: Parameters) -> None:
     """What the change finds; and where it renames, the id is given up at once, since another may be about to get it."""
-    table, _ = TABLES[change.kind]
-    former = renamed_from(change)
-    values = {**facts, "slug": former or change.key, "held": _held_as(change)}
+    table, _ = DOCUMENT_TABLES[change.kind]
+    former = get_former_key(change)
+    values = {**facts, "slug": former or change.key, "held": _choose_interim_id(change)}
     which = f"t.{owner} AND t.slug = :slug"
-    record_document(connection, change.kind, table, which, {**values, "action": action_of(change).value})
+    record_document(connection, change.kind, table, which, {**values, "action": get_action(change).value})
     if former is not None:
         # The triggers know our own writes by a changed run, here and when the row gets its own again.
         connection.execute(
@@ -117,12 +121,12 @@ def _record(connection: Connection, owner: str, change: Change, facts: Parameter
         )
 
 
-def _held_as(change: Change) -> str:
+def _choose_interim_id(change: Change) -> str:
     """The id that the row has when it is written. No document's id holds an `@`."""
-    former = renamed_from(change)
+    former = get_former_key(change)
     return change.key if former is None else f"@{former}"
 
 
-def _origin(settings: Settings, kind: Kind, name: str) -> tuple[str | None, int]:
+def _find_origin(settings: Settings, kind: Kind, name: str) -> tuple[str | None, int]:
     file, line = settings.get("origins", {}).get(f"{kind}/{name}", (None, 0))
     return file, line

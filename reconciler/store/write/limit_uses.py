@@ -6,12 +6,16 @@ import polars as pl
 
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection
-from reconciler.store.write.rows import Writing
+from reconciler.store.write.rows import WriteContext
 
-USES: dict[str, pl.DataType | type[pl.DataType]] = {"name": pl.String, "row_id": pl.Int64, "schools": pl.String}
+LIMIT_USE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "name": pl.String,
+    "row_id": pl.Int64,
+    "schools": pl.String,
+}
 
 #: Who is back counts no more: nothing of theirs is lost. A change of somebody who stays always counts.
-STILL_GONE = """
+LIMIT_USES_SQL = """
 SELECT DISTINCT u.name, u.row_id, u.schools FROM limit_uses u
 WHERE u.customer_id = :customer AND (u.at >= :since OR u.name LIKE 'approval %') AND NOT (
     (u.name IN ('users', 'scope_narrowed') OR u.name LIKE 'approval %') AND EXISTS (
@@ -24,24 +28,24 @@ ORDER BY u.name, u.row_id
 """
 
 
-def limit_uses(connection: Connection, customer: int, since: str) -> pl.DataFrame:
+def read_limit_uses(connection: Connection, customer_number: int, since: str) -> pl.DataFrame:
     """name, row_id, schools of what was done since a moment; of approvals in advance, of all time."""
-    return connection.frame(STILL_GONE, USES, {"customer": customer, "since": since})
+    return connection.fetch_frame(LIMIT_USES_SQL, LIMIT_USE_SCHEMA, {"customer": customer_number, "since": since})
 
 
-NEWCOMERS = """
+NEWCOMERS_SQL = """
 SELECT count(*) FROM accounts a JOIN runs r ON r.id = a.created_run
 WHERE a.customer_id = :customer AND a.managed_by = 'roster' AND a.tombstoned_at IS NULL AND r.started_at >= :since
   AND a.created_run > (SELECT min(created_run) FROM accounts WHERE customer_id = :customer AND managed_by = 'roster')
 """
 
 
-def newcomers(connection: Connection, customer: int, since: str) -> int:
+def count_newcomers(connection: Connection, customer_number: int, since: str) -> int:
     """Live people whom runs since a moment made, those of the customer's first roster left out."""
-    return int(connection.scalar(NEWCOMERS, {"customer": customer, "since": since}))
+    return int(connection.fetch_scalar(NEWCOMERS_SQL, {"customer": customer_number, "since": since}))
 
 
-def record_uses(writing: Writing, kind: Kind, rows: pl.DataFrame, *, approved: bool) -> None:
+def record_limit_uses(context: WriteContext, kind: Kind, rows: pl.DataFrame, *, approved: bool) -> None:
     """rows: a change frame that was carried out just now. approved: what was held in it was released by a person, and
     counts for nothing."""
     counted = rows.filter(pl.col("limits").is_not_null())
@@ -50,48 +54,48 @@ def record_uses(writing: Writing, kind: Kind, rows: pl.DataFrame, *, approved: b
     if counted.is_empty():
         return
     uses = (
-        _with_ids(writing, kind, counted)
-        .select(pl.col("limits").str.split(",").alias("name"), "row_id", _orgs(kind).alias("schools"))
+        _add_row_ids(context, kind, counted)
+        .select(pl.col("limits").str.split(",").alias("name"), "row_id", _extract_orgs(kind).alias("schools"))
         .explode("name")
     )
-    ids = writing.connection.dialect.allocate(writing.connection, "limit_uses", uses.height)
-    writing.connection.insert(
+    ids = context.connection.dialect.generate_ids(context.connection, "limit_uses", uses.height)
+    context.connection.insert_frame(
         "limit_uses",
         uses.select(
             ids.alias("id"),
-            pl.lit(writing.run, dtype=pl.Int64).alias("run_id"),
-            pl.lit(writing.customer, dtype=pl.Int64).alias("customer_id"),
+            pl.lit(context.run, dtype=pl.Int64).alias("run_id"),
+            pl.lit(context.customer_number, dtype=pl.Int64).alias("customer_id"),
             "name",
             "row_id",
             "schools",
-            pl.lit(writing.now).alias("at"),
+            pl.lit(context.now).alias("at"),
         ),
     )
 
 
-def used_since(connection: Connection, customer: int, run: int, names: pl.Series) -> bool:
+def has_later_limit_use(connection: Connection, customer_number: int, run: int, names: pl.Series) -> bool:
     """Whether a later run than `run` used any of these limits."""
-    with connection.staged("wanted_limits", names.unique().sort().to_frame("name")) as wanted:
+    with connection.stage_frame("wanted_limits", names.unique().sort().to_frame("name")) as wanted:
         return bool(
-            connection.rows(
+            connection.fetch_rows(
                 f"SELECT 1 FROM limit_uses u JOIN {wanted} w ON w.name = u.name"
                 " WHERE u.customer_id = :customer AND u.run_id > :run LIMIT 1",
-                {"customer": customer, "run": run},
+                {"customer": customer_number, "run": run},
             )
         )
 
 
-def _with_ids(writing: Writing, kind: Kind, counted: pl.DataFrame) -> pl.DataFrame:
+def _add_row_ids(context: WriteContext, kind: Kind, counted: pl.DataFrame) -> pl.DataFrame:
     """`row_id`; of people whom this run made, the account that their sourcedId is bound to now."""
     new = counted.filter(pl.col("live_id").is_null())
     if new.is_empty() or kind is not Kind.USER:
         return counted.with_columns(pl.col("live_id").alias("row_id")).drop_nulls("row_id")
-    with writing.connection.staged("counted_people", new.select("key")) as names:
-        made = writing.connection.frame(
+    with context.connection.stage_frame("counted_people", new.select("key")) as names:
+        made = context.connection.fetch_frame(
             f"SELECT s.key, i.account_id FROM {names} s JOIN identities i ON i.subject = s.key"
             " JOIN issuers x ON x.id = i.issuer_id AND x.kind = 'roster' AND x.customer_id = :customer",
             {"key": pl.String, "account_id": pl.Int64},
-            writing.facts,
+            context.facts,
         )
     return (
         counted.join(made, on="key", how="left", maintain_order="left")
@@ -100,7 +104,7 @@ def _with_ids(writing: Writing, kind: Kind, counted: pl.DataFrame) -> pl.DataFra
     )
 
 
-def _orgs(kind: Kind) -> pl.Expr:
+def _extract_orgs(kind: Kind) -> pl.Expr:
     """Where a person was, one org a line."""
     if kind is not Kind.USER:
         return pl.lit(None, dtype=pl.String)

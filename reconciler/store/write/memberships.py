@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import orjson
 import polars as pl
 
-from reconciler.store.write.rows import Writing
+from reconciler.store.write.rows import WriteContext
 
-WANTED = "wanted_memberships"
+WANTED_TABLE = "wanted_memberships"
 
 ROSTERED_SQL = "SELECT count(*) FROM issuers WHERE customer_id = :customer AND kind = 'roster'"
 NOBODY_SQL = "DELETE FROM memberships WHERE customer_id = :customer AND source = 'roster'"
@@ -48,41 +48,41 @@ ORDER BY w.account_id, w.community_id
 """
 
 
-def keep_memberships(writing: Writing) -> None:
+def save_memberships(context: WriteContext) -> None:
     """After people, orgs or communities changed. A community's `members` name schools and roles; without, all."""
-    connection = writing.connection
-    if not connection.scalar(ROSTERED_SQL, writing.facts):
-        connection.execute(NOBODY_SQL, writing.facts)
+    connection = context.connection
+    if not connection.fetch_scalar(ROSTERED_SQL, context.facts):
+        connection.execute(NOBODY_SQL, context.facts)
         return
-    communities = connection.rows(
+    communities = connection.fetch_rows(
         "SELECT id, document FROM communities WHERE customer_id = :customer AND tombstoned_at IS NULL ORDER BY id",
-        writing.facts,
+        context.facts,
     )
     empty = pl.DataFrame(schema={"account_id": pl.Int64, "community_id": pl.Int64, "role": pl.String})
-    with connection.staged(WANTED, empty) as wanted:
+    with connection.stage_frame(WANTED_TABLE, empty) as wanted:
         for number, document in communities:
             members = orjson.loads(document).get("members") or {}
-            _add(writing, wanted, number, members)
-        connection.dialect.after_staging(connection, wanted)
-        connection.execute(GONE_SQL.format(wanted=wanted), writing.facts)
-        connection.execute(NEW_SQL.format(wanted=wanted), writing.facts)
+            _add_members(context, wanted, number, members)
+        connection.dialect.analyze_staged_table(connection, wanted)
+        connection.execute(GONE_SQL.format(wanted=wanted), context.facts)
+        connection.execute(NEW_SQL.format(wanted=wanted), context.facts)
 
 
-def _add(writing: Writing, wanted: str, community: int, members: Mapping[str, list[str] | None]) -> None:
+def _add_members(context: WriteContext, wanted: str, community: int, members: Mapping[str, list[str] | None]) -> None:
     schools, roles = members.get("schools"), members.get("roles")
     with (
-        writing.connection.staged("member_schools", _names(schools)) as in_schools,
-        writing.connection.staged("member_roles", _names(roles)) as in_roles,
+        context.connection.stage_frame("member_schools", _build_name_frame(schools)) as in_schools,
+        context.connection.stage_frame("member_roles", _build_name_frame(roles)) as in_roles,
     ):
-        writing.connection.execute(
+        context.connection.execute(
             MATCHING_SQL.format(
                 wanted=wanted,
                 of_schools=OF_SCHOOLS.format(schools=in_schools) if schools is not None else "",
                 of_roles=OF_ROLES.format(roles=in_roles) if roles is not None else "",
             ),
-            {**writing.facts, "community": community},
+            {**context.facts, "community": community},
         )
 
 
-def _names(values: list[str] | None) -> pl.DataFrame:
+def _build_name_frame(values: list[str] | None) -> pl.DataFrame:
     return pl.DataFrame({"name": sorted(values or [])}, schema={"name": pl.String})

@@ -14,14 +14,14 @@ import polars as pl
 from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.errors import StalePlan
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
-from reconciler.store.write.journal import MERGED, record_moved
-from reconciler.store.write.rows import Writing
+from reconciler.store.write.journal import MERGE_ACTION, record_moved_rows
+from reconciler.store.write.rows import WriteContext
 
-PAIRS = {"merge_id": pl.Int64, "keep_id": pl.Int64}
-MOVED = {"row_id": pl.Int64, "account_id": pl.Int64}
+PAIR_SCHEMA = {"merge_id": pl.Int64, "keep_id": pl.Int64}
+MOVED_SCHEMA = {"row_id": pl.Int64, "account_id": pl.Int64}
 
 #: Rows that went from an account of `staged` (merge_id, keep_id) to the other in a run, and are there still.
-WENT_SQL = """
+MOVED_ROWS_SQL = """
 SELECT j.row_id, s.merge_id AS account_id FROM journal j JOIN {table} t ON t.id = j.row_id
 JOIN {staged} s ON s.keep_id = t.account_id
 WHERE j.run_id = :undoes AND j.customer_id = :customer AND j.kind = '{kind}' AND j.action = '{action}'
@@ -30,131 +30,134 @@ WHERE j.run_id = :undoes AND j.customer_id = :customer AND j.kind = '{kind}' AND
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class OwnedTable:
     """A table whose rows have an `account_id`. kind: what the journal calls them. written: what is written beside, so
     that the triggers take it for our own doing."""
 
-    table: str
+    name: str
     kind: str
-    written: str = ""
+    extra_sql: str = ""
 
 
-IDENTITIES = Owned("identities", "identity", ", run = :run")
-ASSIGNMENTS = Owned("assignments", "assignment")
+IDENTITIES = OwnedTable("identities", "identity", ", run = :run")
+ASSIGNMENTS = OwnedTable("assignments", "assignment")
 #: Those that live are rows of the plan.
-OVER = Owned("enrollments", "enrollment", ", fingerprint = 0")
+ENDED_ENROLLMENTS = OwnedTable("enrollments", "enrollment", ", fingerprint = 0")
 
 
-def pairs_of(writing: Writing, stays: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+def match_account_pairs(context: WriteContext, upserts: pl.DataFrame, counterparts: pl.DataFrame) -> pl.DataFrame:
     """PAIRS of accounts in `others` that go into one in `stays`, or come back out of it. Raises StalePlan where the
     other half is not there."""
-    halves = others.filter(pl.col("into").is_not_null()).select("key", pl.col("live_id").alias("merge_id"), "into")
-    kept = stays.select(pl.col("key").alias("into"), pl.col("live_id").alias("keep_id"))
+    halves = counterparts.filter(pl.col("into").is_not_null()).select(
+        "key", pl.col("live_id").alias("merge_id"), "into"
+    )
+    kept = upserts.select(pl.col("key").alias("into"), pl.col("live_id").alias("keep_id"))
     pairs = halves.join(kept, on="into", how="left", maintain_order="left")
     alone = pairs.filter(pl.any_horizontal(pl.col("merge_id", "keep_id").is_null()))
     if not alone.is_empty():
-        raise StalePlan.of(writing.slug, (("user", key) for key in alone["key"]))
-    return pairs.select(list(PAIRS))
+        raise StalePlan.from_changes(context.slug, (("user", key) for key in alone["key"]))
+    return pairs.select(list(PAIR_SCHEMA))
 
 
-def take_identities(writing: Writing, pairs: pl.DataFrame) -> None:
+def move_identities(context: WriteContext, pairs: pl.DataFrame) -> None:
     """Roster sourcedIds and LMS links. A person may have two links of one LMS then: that is what they sign in by."""
-    with writing.connection.staged("merged_accounts", pairs) as staged:
-        moved = _owned(writing.connection, IDENTITIES, staged, "1 = 1")
-        aliased = writing.connection.frame(
+    with context.connection.stage_frame("merged_accounts", pairs) as staged:
+        moved = _select_owned_rows(context.connection, IDENTITIES, staged, "1 = 1")
+        aliased = context.connection.fetch_frame(
             f"SELECT t.id AS row_id FROM identities t JOIN {staged} s ON s.merge_id = t.account_id"
             f" WHERE +t.issuer_id = {ROSTER_ISSUER}",
             {"row_id": pl.Int64},
-            writing.facts,
+            context.facts,
         )
-    _move(writing, IDENTITIES, moved)
+    _move_rows(context, IDENTITIES, moved)
     if not aliased.is_empty():
-        with writing.connection.staged("merged_aliases", aliased) as staged:
-            writing.connection.execute(
-                f"UPDATE identities SET alias = 1 FROM {staged} s WHERE identities.id = s.row_id", writing.facts
+        with context.connection.stage_frame("merged_aliases", aliased) as staged:
+            context.connection.execute(
+                f"UPDATE identities SET alias = 1 FROM {staged} s WHERE identities.id = s.row_id", context.facts
             )
 
 
-def take_the_rest(writing: Writing, pairs: pl.DataFrame) -> None:
+def move_remaining_rows(context: WriteContext, pairs: pl.DataFrame) -> None:
     """Assignments, enrollments that are over, and where the account went. After the rows of the plan are written."""
-    with writing.connection.staged("merged_accounts", pairs) as staged:
-        assignments = _owned(writing.connection, ASSIGNMENTS, staged, "1 = 1")
-        over = _owned(writing.connection, OVER, staged, "t.tombstoned_at IS NOT NULL")
-        writing.connection.execute(
+    with context.connection.stage_frame("merged_accounts", pairs) as staged:
+        assignments = _select_owned_rows(context.connection, ASSIGNMENTS, staged, "1 = 1")
+        over = _select_owned_rows(context.connection, ENDED_ENROLLMENTS, staged, "t.tombstoned_at IS NOT NULL")
+        context.connection.execute(
             f"UPDATE accounts SET merged_into = s.keep_id FROM {staged} s WHERE accounts.id = s.merge_id"
         )
-    _move(writing, ASSIGNMENTS, assignments)
-    _move(writing, OVER, over)
+    _move_rows(context, ASSIGNMENTS, assignments)
+    _move_rows(context, ENDED_ENROLLMENTS, over)
 
 
-def give_back_identities(writing: Writing, pairs: pl.DataFrame) -> None:
+def restore_identities(context: WriteContext, pairs: pl.DataFrame) -> None:
     """pairs: accounts that come back out of another by an undo."""
-    with writing.connection.staged("parted_accounts", pairs) as staged:
-        moved = _went(writing, IDENTITIES, staged)
-    _move(writing, IDENTITIES, moved)
-    with writing.connection.staged("parted_identities", moved) as staged:
-        writing.connection.execute(
-            f"UPDATE identities SET alias = {_was(writing.connection, 'alias')} FROM {staged} s, journal j"
+    with context.connection.stage_frame("parted_accounts", pairs) as staged:
+        moved = _select_moved_rows(context, IDENTITIES, staged)
+    _move_rows(context, IDENTITIES, moved)
+    with context.connection.stage_frame("parted_identities", moved) as staged:
+        context.connection.execute(
+            f"UPDATE identities SET alias = {_build_before_number(context.connection, 'alias')} FROM "
+            f"{staged} s, journal j"
             " WHERE identities.id = s.row_id AND j.row_id = s.row_id AND j.run_id = :undoes"
-            f" AND j.kind = 'identity' AND j.action = '{MERGED}'",
-            _facts(writing),
+            f" AND j.kind = 'identity' AND j.action = '{MERGE_ACTION}'",
+            _build_parameters(context),
         )
 
 
-def give_back_the_rest(writing: Writing, pairs: pl.DataFrame) -> None:
+def restore_remaining_rows(context: WriteContext, pairs: pl.DataFrame) -> None:
     """As `take_the_rest`, the other way."""
-    with writing.connection.staged("parted_accounts", pairs) as staged:
-        assignments = _went(writing, ASSIGNMENTS, staged)
-        over = _went(writing, OVER, staged)
-        writing.connection.execute(
+    with context.connection.stage_frame("parted_accounts", pairs) as staged:
+        assignments = _select_moved_rows(context, ASSIGNMENTS, staged)
+        over = _select_moved_rows(context, ENDED_ENROLLMENTS, staged)
+        context.connection.execute(
             f"UPDATE accounts SET merged_into = NULL FROM {staged} s WHERE accounts.id = s.merge_id"
         )
-    _move(writing, ASSIGNMENTS, assignments)
-    _move(writing, OVER, over)
+    _move_rows(context, ASSIGNMENTS, assignments)
+    _move_rows(context, ENDED_ENROLLMENTS, over)
 
 
-def _owned(connection: Connection, owned: Owned, staged: str, which: str) -> pl.DataFrame:
-    return connection.frame(
-        f"SELECT t.id AS row_id, s.keep_id AS account_id FROM {owned.table} t"
+def _select_owned_rows(connection: Connection, table: OwnedTable, staged: str, which: str) -> pl.DataFrame:
+    return connection.fetch_frame(
+        f"SELECT t.id AS row_id, s.keep_id AS account_id FROM {table.name} t"
         f" JOIN {staged} s ON s.merge_id = t.account_id WHERE {which} ORDER BY t.id",
-        MOVED,
+        MOVED_SCHEMA,
     )
 
 
-def _went(writing: Writing, owned: Owned, staged: str) -> pl.DataFrame:
-    statement = WENT_SQL.format(
-        table=owned.table,
+def _select_moved_rows(context: WriteContext, table: OwnedTable, staged: str) -> pl.DataFrame:
+    statement = MOVED_ROWS_SQL.format(
+        table=table.name,
         staged=staged,
-        kind=owned.kind,
-        action=MERGED,
-        was=_was(writing.connection, "account_id"),
+        kind=table.kind,
+        action=MERGE_ACTION,
+        was=_build_before_number(context.connection, "account_id"),
     )
-    return writing.connection.frame(statement, MOVED, _facts(writing))
+    return context.connection.fetch_frame(statement, MOVED_SCHEMA, _build_parameters(context))
 
 
-def _was(connection: Connection, name: str) -> str:
+def _build_before_number(connection: Connection, name: str) -> str:
     """SQL of a number in the before-image `j`."""
-    return connection.dialect.json_number("j.before", name)
+    return connection.dialect.build_json_number("j.before", name)
 
 
-def _facts(writing: Writing) -> Parameters:
-    return {**writing.facts, "undoes": writing.undoes}
+def _build_parameters(context: WriteContext) -> Parameters:
+    return {**context.facts, "undoes": context.undoes}
 
 
-def _move(writing: Writing, owned: Owned, rows: pl.DataFrame) -> None:
+def _move_rows(context: WriteContext, table: OwnedTable, rows: pl.DataFrame) -> None:
     """rows: MOVED: whose each is from now on."""
     if rows.is_empty():
         return
-    connection = writing.connection
-    with connection.staged(f"moved_{owned.table}", rows) as staged:
-        record_moved(connection, owned.table, owned.kind, staged, writing.facts)
-        if owned is OVER:
+    connection = context.connection
+    with connection.stage_frame(f"moved_{table.name}", rows) as staged:
+        record_moved_rows(connection, table.name, table.kind, staged, context.facts)
+        if table is ENDED_ENROLLMENTS:
             # 0 to 0 would be another hand's.
             connection.execute(
                 f"UPDATE enrollments SET fingerprint = NULL FROM {staged} s WHERE enrollments.id = s.row_id"
             )
         connection.execute(
-            f"UPDATE {owned.table} SET account_id = s.account_id{owned.written} FROM {staged} s"
-            f" WHERE {owned.table}.id = s.row_id",
-            writing.facts,
+            f"UPDATE {table.name} SET account_id = s.account_id{table.extra_sql} FROM {staged} s"
+            f" WHERE {table.name}.id = s.row_id",
+            context.facts,
         )

@@ -15,25 +15,25 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.key import StoreKey
-from reconciler.store.write.journal import record
+from reconciler.store.write.journal import record_before_images
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
+class WriteContext:
     """One run's writing transaction. customer: the customer's id. now: the run's moment. undoes: the run that this one
     takes back."""
 
     connection: Connection
     key: StoreKey
     run: int
-    customer: int
+    customer_number: int
     slug: str
     now: str
     undoes: int | None = None
 
     @property
     def facts(self) -> Parameters:
-        return {"run": self.run, "customer": self.customer, "now": self.now}
+        return {"run": self.run, "customer": self.customer_number, "now": self.now}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +81,16 @@ ENROLLMENTS = RosterTable(
 TABLES = {table.kind: table for table in (ORGS, ACCOUNTS, CLASSES, ENROLLMENTS)}
 
 #: How a change frame's columns are called in a table.
-RENAMED = {"file": "origin_file", "line": "origin_line"}
+ORIGIN_COLUMNS = {"file": "origin_file", "line": "origin_line"}
 
 
-def with_ids(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> pl.DataFrame:
+def assign_row_ids(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> pl.DataFrame:
     """`rows` in the order of their keys, with `id`: that of the live row, or a new one. In this order new rows
     extend an index instead of scattering over it."""
     ordered = rows if rows["key"].is_sorted() else rows.sort("key")
-    ordered = ordered.with_columns(pl.col("key").alias("sourced_id")).rename(RENAMED)
+    ordered = ordered.with_columns(pl.col("key").alias("sourced_id")).rename(ORIGIN_COLUMNS)
     new = ordered["live_id"].is_null()
-    ids = writing.connection.dialect.allocate(writing.connection, table.name, int(new.sum()))
+    ids = context.connection.dialect.generate_ids(context.connection, table.name, int(new.sum()))
     return ordered.with_columns(
         pl.when(new)
         .then(ids.gather(new.cum_sum().cast(pl.Int64) - 1, null_on_oob=True))
@@ -101,21 +101,21 @@ def with_ids(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> pl.Dat
     )
 
 
-def write(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
+def write_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
     """rows: as `with_ids` gives them, references resolved. Makes what is new, changes what is live."""
-    create(writing, table, rows.filter(pl.col("live_id").is_null()))
-    change(writing, table, rows.filter(pl.col("live_id").is_not_null()))
+    insert_rows(context, table, rows.filter(pl.col("live_id").is_null()))
+    update_rows(context, table, rows.filter(pl.col("live_id").is_not_null()))
 
 
-def create(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
+def insert_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
     if rows.is_empty():
         return
-    run = pl.lit(writing.run, dtype=pl.Int64)
-    writing.connection.insert(
+    run = pl.lit(context.run, dtype=pl.Int64)
+    context.connection.insert_frame(
         table.name,
         rows.select(
             "id",
-            pl.lit(writing.customer, dtype=pl.Int64).alias("customer_id"),
+            pl.lit(context.customer_number, dtype=pl.Int64).alias("customer_id"),
             *table.columns,
             "fingerprint",
             "origin_file",
@@ -126,47 +126,47 @@ def create(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
     )
 
 
-def change(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
+def update_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
     """Also brings back what was deleted or concluded. The row as it was goes to the journal."""
     if rows.is_empty():
         return
     columns = (*table.columns, "fingerprint", "origin_file", "origin_line")
     written = ", ".join(f"{column} = s.{column}" for column in columns)
     alive = "tombstoned_at = NULL, tombstoned_run = NULL" + (", concluded_at = NULL" if table.concludes else "")
-    with staged(writing, table, rows.select("live_id", "action", *columns)) as changed:
-        _let_go(writing, table, rows, changed)
-        writing.connection.execute(
+    with stage_journaled_rows(context, table, rows.select("live_id", "action", *columns)) as changed:
+        _clear_unchanged_fingerprints(context, table, rows, changed)
+        context.connection.execute(
             f"UPDATE {table.name} SET {written}, origin_run = :run, {alive}"
             f" FROM {changed} s WHERE {table.name}.id = s.live_id",
-            writing.facts,
+            context.facts,
         )
 
 
-def entomb(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> None:
+def entomb_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
     """Deletes softly: the rows stay as they are, with the moment and the run of their end. What is concluded is no
     longer live in the same way, and beside that known to have ended with its term: purge leaves it alone."""
     if rows.is_empty():
         return
     ended = f", concluded_at = CASE WHEN s.action = '{Action.CONCLUDE.value}' THEN :now END" if table.concludes else ""
-    with staged(writing, table, rows.select("live_id", "action")) as gone:
-        _let_go(writing, table, rows, gone)
-        writing.connection.execute(
+    with stage_journaled_rows(context, table, rows.select("live_id", "action")) as gone:
+        _clear_unchanged_fingerprints(context, table, rows, gone)
+        context.connection.execute(
             f"UPDATE {table.name} SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = 0{ended}"
             f" FROM {gone} s WHERE {table.name}.id = s.live_id",
-            writing.facts,
+            context.facts,
         )
 
 
-def _let_go(writing: Writing, table: RosterTable, rows: pl.DataFrame, name: str) -> None:
+def _clear_unchanged_fingerprints(context: WriteContext, table: RosterTable, rows: pl.DataFrame, staged: str) -> None:
     """A fingerprint that stays as it is is how the triggers know another hand: where one would (0 to 0), it is null
     in between."""
     if rows.select((pl.col("seen").is_null() | (pl.col("seen") == pl.col("fingerprint"))).any()).item():
-        writing.connection.execute(
-            f"UPDATE {table.name} SET fingerprint = NULL FROM {name} s WHERE {table.name}.id = s.live_id"
+        context.connection.execute(
+            f"UPDATE {table.name} SET fingerprint = NULL FROM {staged} s WHERE {table.name}.id = s.live_id"
         )
 
 
-def compared_again(rows: pl.DataFrame, unresolved: pl.Expr) -> pl.DataFrame:
+def reset_unresolved_fingerprints(rows: pl.DataFrame, unresolved: pl.Expr) -> pl.DataFrame:
     """`rows` with the fingerprint 0, which is no row's and not the null of another hand, where a reference could not be
     written: the next plan compares the columns and writes it once what it names is there."""
     zero = pl.lit(0, dtype=pl.Int64)
@@ -174,16 +174,16 @@ def compared_again(rows: pl.DataFrame, unresolved: pl.Expr) -> pl.DataFrame:
 
 
 @contextmanager
-def staged(writing: Writing, table: RosterTable, rows: pl.DataFrame) -> Iterator[str]:
+def stage_journaled_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> Iterator[str]:
     """A temporary table of rows about to be written, after their before-images went to the journal."""
-    with writing.connection.staged(f"staged_{table.name}", rows) as name:
-        record(writing.connection, table.kind, table.name, name, writing.facts)
+    with context.connection.stage_frame(f"staged_{table.name}", rows) as name:
+        record_before_images(context.connection, table.kind, table.name, name, context.facts)
         yield name
 
 
-def refresh(connection: Connection, table: RosterTable, rows: pl.DataFrame) -> None:
+def refresh_fingerprints(connection: Connection, table: RosterTable, rows: pl.DataFrame) -> None:
     """Writes the fingerprint of rows that are as they should be."""
-    with connection.staged(f"refreshed_{table.name}", rows.select("live_id", "fingerprint")) as name:
+    with connection.stage_frame(f"refreshed_{table.name}", rows.select("live_id", "fingerprint")) as name:
         connection.execute(
             f"UPDATE {table.name} SET fingerprint = s.fingerprint FROM {name} s WHERE {table.name}.id = s.live_id"
         )

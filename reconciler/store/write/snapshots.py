@@ -10,14 +10,14 @@ import polars as pl
 
 from reconciler.model.plan import SourceSummary
 from reconciler.store.database.connection import Connection
-from reconciler.store.write.documents import text_of
+from reconciler.store.write.documents import dump_sorted_json
 
 SLICE_ROWS = 1_000_000
 
 
-def keep_snapshot(
+def save_snapshot(
     connection: Connection,
-    customer: int,
+    customer_number: int,
     run: int,
     source: SourceSummary,
     frames: Mapping[str, pl.DataFrame],
@@ -25,19 +25,19 @@ def keep_snapshot(
 ) -> None:
     """Replaces the customer's snapshot. run: that which applied it, or the last one where it changed nothing. facts:
     what later sources are judged by, kept as JSON."""
-    whose = {"customer": customer}
+    whose = {"customer": customer_number}
     connection.execute(
         "DELETE FROM snapshot_parts WHERE snapshot_id IN (SELECT id FROM snapshots WHERE customer_id = :customer)",
         whose,
     )
     connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", whose)
-    number = int(connection.dialect.allocate(connection, "snapshots", 1)[0])
-    connection.insert(
+    number = int(connection.dialect.generate_ids(connection, "snapshots", 1)[0])
+    connection.insert_frame(
         "snapshots",
         pl.DataFrame(
             {
                 "id": [number],
-                "customer_id": [customer],
+                "customer_id": [customer_number],
                 "run_id": [run],
                 "type": [source.type],
                 "name": [source.name],
@@ -45,18 +45,18 @@ def keep_snapshot(
                 "sha256": [source.sha256],
                 "fetched_at": [source.fetched_at],
                 "complete": [source.complete],
-                "rows": [text_of(dict(source.rows))],
-                "facts": [text_of(dict(facts))],
+                "rows": [dump_sorted_json(dict(source.rows))],
+                "facts": [dump_sorted_json(dict(facts))],
             },
             schema_overrides={"id": pl.Int64, "customer_id": pl.Int64, "run_id": pl.Int64},
         ),
     )
     for part, frame in sorted(frames.items()):
         for place, rows in enumerate(frame.iter_slices(SLICE_ROWS) if frame.height else [frame]):
-            connection.insert(
+            connection.insert_frame(
                 "snapshot_parts",
                 pl.DataFrame(
-                    {"snapshot_id": [number], "part": [part], "number": [place], "data": [_packed(rows)]},
+                    {"snapshot_id": [number], "part": [part], "number": [place], "data": [_encode_parquet(rows)]},
                     schema={"snapshot_id": pl.Int64, "part": pl.String, "number": pl.Int64, "data": pl.Binary},
                 ),
             )
@@ -66,17 +66,19 @@ def keep_snapshot(
 OVERTAKEN = "overtaken"
 
 
-def overtake_snapshot(connection: Connection, customer: int, fetched_at: str) -> None:
+def overtake_snapshot(connection: Connection, customer_number: int, fetched_at: str) -> None:
     """Marks the kept roster as no longer what the store goes by. fetched_at: of the later one, ISO-8601 UTC."""
-    facts = connection.scalar("SELECT facts FROM snapshots WHERE customer_id = :customer", {"customer": customer})
+    facts = connection.fetch_scalar(
+        "SELECT facts FROM snapshots WHERE customer_id = :customer", {"customer": customer_number}
+    )
     if facts is not None:
         connection.execute(
             "UPDATE snapshots SET facts = :facts WHERE customer_id = :customer",
-            {"customer": customer, "facts": text_of({**orjson.loads(facts), OVERTAKEN: fetched_at})},
+            {"customer": customer_number, "facts": dump_sorted_json({**orjson.loads(facts), OVERTAKEN: fetched_at})},
         )
 
 
-def _packed(frame: pl.DataFrame) -> bytes:
+def _encode_parquet(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
     return buffer.getvalue()

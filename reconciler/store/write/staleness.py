@@ -15,14 +15,14 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan
-from reconciler.model.roster import field_names
+from reconciler.model.roster import list_field_names
 from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StalePlan
 from reconciler.store.key import StoreKey
 from reconciler.store.read import roster_frames
-from reconciler.store.read.before_images import erased_keys
+from reconciler.store.read.before_images import filter_erased_keys
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
-from reconciler.store.write.limit_uses import used_since
+from reconciler.store.write.limit_uses import has_later_limit_use
 from reconciler.store.write.rows import TABLES
 
 # Whether the rows that a plan would change are the ones that it names.
@@ -41,7 +41,7 @@ AND (EXISTS (SELECT 1 FROM identities i
 """
 
 
-def misnamed(connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
+def find_misnamed_rows(connection: Connection, customer_number: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
     """`key` of every row of a change frame whose live row is not the customer's or has another sourcedId than the plan
     says. Holds for a plan that saw the store as it is as well: it may have come by a file."""
     known = frame.filter(pl.col("live_id").is_not_null()).select("key", "former_key", "action", "live_id")
@@ -57,74 +57,74 @@ def misnamed(connection: Connection, customer: int, kind: Kind, frame: pl.DataFr
         (adopted | returned).cast(pl.Int64).alias("free"),
     )
     named = BY_IDENTITY if kind is Kind.USER else BY_KEY
-    with connection.staged("named_rows", rows) as staged:
-        return connection.frame(
+    with connection.stage_frame("named_rows", rows) as staged:
+        return connection.fetch_frame(
             NAMED_SQL.format(staged=staged, table=TABLES[kind].name, named=named),
             {"key": pl.String},
-            {"customer": customer},
+            {"customer": customer_number},
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
+class CustomerState:
     """A customer as it is now, its row locked against other hands until the transaction ends. id 0: the catalogue."""
 
     id: int
-    settings: str | None
+    settings_digest: str | None
     version: tuple[int, int]
     tombstoned: bool
 
 
-def current_customer(connection: Connection, slug: str) -> Current | None:
-    row = connection.row(
+def read_customer_state(connection: Connection, slug: str) -> CustomerState | None:
+    row = connection.fetch_row(
         "SELECT c.id, c.settings_digest, coalesce(c.last_run, 0), w.n, c.tombstoned_at"
         " FROM customers c JOIN write_counters w ON w.customer_id = c.id WHERE c.slug = :slug"
         + connection.dialect.for_update,
         {"slug": slug},
     )
-    return Current(row[0], row[1], (row[2], row[3]), row[4] is not None) if row else None
+    return CustomerState(row[0], row[1], (row[2], row[3]), row[4] is not None) if row else None
 
 
-def current_catalogue(connection: Connection) -> Current | None:
-    row = connection.row(
+def read_catalog_state(connection: Connection) -> CustomerState | None:
+    row = connection.fetch_row(
         f"SELECT catalogue_digest, catalogue_run, catalogue_writes FROM store{connection.dialect.for_update}"
     )
     written = row is not None and (row[1], row[2]) != (0, 0)
-    return Current(0, row[0], (row[1], row[2]), False) if row and written else None
+    return CustomerState(0, row[0], (row[1], row[2]), False) if row and written else None
 
 
-def refuse_stale(
-    connection: Connection, plan: CustomerPlan, rows: Mapping[Kind, pl.DataFrame], current: Current | None
+def refuse_stale_plan(
+    connection: Connection, plan: CustomerPlan, rows: Mapping[Kind, pl.DataFrame], current: CustomerState | None
 ) -> bool:
     """Raises StalePlan. Returns True where the customer is exactly as the plan saw it.
 
     rows: the change frames of what would be carried out.
     """
-    seen = plan.seen
+    seen = plan.precondition
     if current is None and seen.version is None:
         return True
     if current is None or seen.version is None:
         raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
-    unmoved = current.version == seen.version and current.settings == seen.settings
+    unmoved = current.version == seen.version and current.settings_digest == seen.settings
     # A digest that is null says that another hand wrote, not what: two of them are not known to be the same.
-    if not unmoved and (current.settings != seen.settings or current.settings is None):
+    if not unmoved and (current.settings_digest != seen.settings or current.settings_digest is None):
         raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
     changed = [
         (kind.value, key)
         for kind, frame in rows.items()
-        for key in _changed(connection, current.id, kind, frame, None if unmoved else seen.version)
+        for key in _find_stale_keys(connection, current.id, kind, frame, None if unmoved else seen.version)
     ]
     if changed:
-        raise StalePlan.of(plan.id, changed)
+        raise StalePlan.from_changes(plan.id, changed)
     return unmoved
 
 
-def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: Current, now: str) -> None:
+def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: CustomerState, now: str) -> None:
     """A plan of a roster that came before a hold did not look at what is held, and must not let it go. A moment that is
     still to come is of a clock that went wrong. now: ISO-8601 UTC. Raises StalePlan."""
     if plan.source is None:
         return
-    later = connection.row(
+    later = connection.fetch_row(
         "SELECT hold_id FROM holds WHERE customer_id = :customer AND scope = 'roster'"
         " AND created_at > :fetched AND created_at <= :now",
         {"customer": current.id, "fetched": plan.source.fetched_at, "now": now},
@@ -133,39 +133,45 @@ def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: Curre
         raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
 
 
-def _changed(
-    connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame, since: tuple[int, int] | None
+def _find_stale_keys(
+    connection: Connection, customer_number: int, kind: Kind, frame: pl.DataFrame, seen_version: tuple[int, int] | None
 ) -> Iterator[str]:
     """Keys of rows that are not what the plan saw, in the plan's order. since: the version it saw, None where that is
     the customer's still."""
-    found = [misnamed(connection, customer, kind, frame)]
-    if since is not None:
-        run, writes = since
-        live = _live(connection, customer, kind, frame)
-        found += [_touched(kind, frame, live), _taken(frame, live), _limited(connection, customer, frame, run)]
+    found = [find_misnamed_rows(connection, customer_number, kind, frame)]
+    if seen_version is not None:
+        run, writes = seen_version
+        live = _read_live_rows(connection, customer_number, kind, frame)
+        found += [
+            _find_changed_rows(kind, frame, live),
+            _find_taken_keys(frame, live),
+            _find_limited_rows(connection, customer_number, frame, run),
+        ]
         if kind is Kind.USER:
-            found.append(_newly_linked(connection, frame, writes))
+            found.append(_find_newly_linked(connection, frame, writes))
     stale = pl.concat(found)
     if stale.height:
         yield from frame.join(stale, on="key", how="semi", maintain_order="left")["key"].to_list()
 
 
-def _live(connection: Connection, customer: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
+def _read_live_rows(connection: Connection, customer_number: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
     if kind is Kind.ORG:
-        return roster_frames.orgs(connection, customer)
+        return roster_frames.read_orgs(connection, customer_number)
     if kind is Kind.CLASS:
-        return roster_frames.classes(connection, customer)
+        return roster_frames.read_classes(connection, customer_number)
     if kind is Kind.USER:
-        return _with_roles(roster_frames.users(connection, customer), roster_frames.roles(connection, customer))
+        return _add_roles(
+            roster_frames.read_users(connection, customer_number), roster_frames.read_roles(connection, customer_number)
+        )
     return pl.concat(
         [
-            roster_frames.enrollments_by_id(connection, customer, frame["live_id"]),
-            roster_frames.enrollments_by_key(connection, customer, frame["key"]),
+            roster_frames.read_enrollments_by_id(connection, customer_number, frame["live_id"]),
+            roster_frames.read_enrollments_by_key(connection, customer_number, frame["key"]),
         ]
     ).unique("id", keep="first", maintain_order=True)
 
 
-def _with_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+def _add_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     """The `roles` field as model.roster's convention writes it."""
     entries = (
         roles.select("account_id", pl.concat_str("org", pl.lit("="), "role").alias("roles"))
@@ -176,9 +182,9 @@ def _with_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     return users.join(entries, left_on="id", right_on="account_id", how="left", maintain_order="left")
 
 
-def _touched(kind: Kind, frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+def _find_changed_rows(kind: Kind, frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     """Rows to be changed that are gone, live where they were dead or the reverse, or not the same any more."""
-    names = field_names(kind)
+    names = list_field_names(kind)
     now = live.select(
         pl.col("id").alias("live_id"),
         pl.col("fingerprint").alias("now"),
@@ -195,29 +201,29 @@ def _touched(kind: Kind, frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFram
     return planned.join(now, on="live_id", how="left").filter(~same).select("key")
 
 
-def _taken(frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+def _find_taken_keys(frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     """Keys that a row would get and something else has."""
     holders = live.select(pl.col("sourced_id").alias("key"), pl.col("id").alias("holder"))
     return frame.join(holders, on="key").filter(pl.col("holder").ne_missing(pl.col("live_id"))).select("key")
 
 
-def _limited(connection: Connection, customer: int, frame: pl.DataFrame, run: int) -> pl.DataFrame:
+def _find_limited_rows(connection: Connection, customer_number: int, frame: pl.DataFrame, run: int) -> pl.DataFrame:
     """All that counts against a limit, where a later run than the plan saw used it too: each of two plans may keep a
     limit that both together exceed."""
     counted = frame.filter(pl.col("limits").is_not_null())
     if counted.is_empty():
         return counted.select("key")
     names = counted["limits"].str.split(",").explode()
-    return (counted if used_since(connection, customer, run, names) else counted.clear()).select("key")
+    return (counted if has_later_limit_use(connection, customer_number, run, names) else counted.clear()).select("key")
 
 
-def _newly_linked(connection: Connection, frame: pl.DataFrame, writes: int) -> pl.DataFrame:
+def _find_newly_linked(connection: Connection, frame: pl.DataFrame, writes: int) -> pl.DataFrame:
     """People to be deleted to whom an identity was bound since the plan."""
     gone = frame.filter(pl.col("action") == Action.DELETE.value).select("key", "live_id")
     if gone.is_empty():
         return pl.DataFrame(schema={"key": pl.String})
-    with connection.staged("leaving_accounts", gone) as leaving:
-        return connection.frame(
+    with connection.stage_frame("leaving_accounts", gone) as leaving:
+        return connection.fetch_frame(
             f"SELECT DISTINCT s.key FROM {leaving} s JOIN identities i ON i.account_id = s.live_id"
             " WHERE i.write_number > :writes",
             {"key": pl.String},
@@ -227,30 +233,30 @@ def _newly_linked(connection: Connection, frame: pl.DataFrame, writes: int) -> p
 
 # Whether a plan, made before somebody was erased or by a file that was kept, would bring that person back.
 
-MAKING = (Action.CREATE.value, Action.RESTORE.value, Action.REKEY.value, Action.ADOPT.value)
+CREATING_ACTIONS = (Action.CREATE.value, Action.RESTORE.value, Action.REKEY.value, Action.ADOPT.value)
 
 
-def refuse_erased(
-    connection: Connection, key: StoreKey, customer: int, plan: CustomerPlan, rows: Mapping[Kind, pl.DataFrame]
+def refuse_erased_people(
+    connection: Connection, key: StoreKey, customer_number: int, plan: CustomerPlan, rows: Mapping[Kind, pl.DataFrame]
 ) -> None:
     """Raises StalePlan. rows: the change frames of what would be carried out. Who has a live account by now was let in
     again by somebody, and is left alone."""
     people = rows.get(Kind.USER)
-    named = [people.filter(pl.col("action").is_in(MAKING))["key"]] if people is not None else []
+    named = [people.filter(pl.col("action").is_in(CREATING_ACTIONS))["key"]] if people is not None else []
     kept = plan.snapshot.get("users") if plan.snapshot else None
     if kept is not None:
         named.append(kept["sourced_id"])
     if not named:
         return
-    erased = erased_keys(connection, key, customer, pl.concat([each.rename("key") for each in named]))
+    erased = filter_erased_keys(connection, key, customer_number, pl.concat([each.rename("key") for each in named]))
     if not erased.len():
         return
-    with connection.staged("erased_people", erased.to_frame("key")) as staged:
-        gone = connection.rows(
+    with connection.stage_frame("erased_people", erased.to_frame("key")) as staged:
+        gone = connection.fetch_rows(
             f"SELECT s.key FROM {staged} s WHERE NOT EXISTS (SELECT 1 FROM identities i"
             " JOIN issuers x ON x.id = i.issuer_id AND x.kind = 'roster' JOIN accounts a ON a.id = i.account_id"
             " WHERE i.customer_id = :customer AND i.subject = s.key AND a.tombstoned_at IS NULL) ORDER BY s.key",
-            {"customer": customer},
+            {"customer": customer_number},
         )
     if gone:
-        raise StalePlan.of(plan.id, ((Kind.USER.value, str(sourced_id)) for (sourced_id,) in gone))
+        raise StalePlan.from_changes(plan.id, ((Kind.USER.value, str(sourced_id)) for (sourced_id,) in gone))

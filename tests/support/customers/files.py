@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from reconciler.config.repository import Repository, load
+from reconciler.config.repository import Repository, load_repository
 
 TODAY = date(2026, 11, 22)
 
@@ -68,7 +68,7 @@ class Files:
         self.write(f"{folder}/lessons/{name}.yaml", LESSON.format(id=name) + more)
 
     def load(self) -> Repository:
-        return load(Path("customers"), today=TODAY)
+        return load_repository(Path("customers"), today=TODAY)
 
     def codes(self) -> list[str]:
         """Codes of everything noticed, in order."""

@@ -36,10 +36,10 @@ import sqlalchemy.dialects.postgresql  # noqa: F401
 from adbc_driver_manager import dbapi
 from psycopg import sql
 
-from reconciler.operations.apply.apply_plan import AppliedCustomer, apply_plan
+from reconciler.operations.apply.apply_plan import CustomerApplyResult, apply_plan
 from reconciler.operations.apply.plan_file import read_plan
 from reconciler.operations.workspace import open_workspace
-from reconciler.store.database.lock import lock_number
+from reconciler.store.database.lock import compute_lock_number
 
 NOW = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 #: What no two applies of one plan have in common; that it is there, and how many there are, is compared all the same.
@@ -151,7 +151,9 @@ class PostgresqlStores:
     def content(self, url: str) -> Content:
         with psycopg.connect(url) as connection:
             self._wait_for_the_dead(connection)
-            assert connection.execute("SELECT pg_try_advisory_lock(%s)", [lock_number(CUSTOMER)]).fetchone() == (True,)
+            assert connection.execute(
+                "SELECT pg_try_advisory_lock(%s)", [compute_lock_number(CUSTOMER)]
+            ).fetchone() == (True,)
             names = connection.execute(
                 "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
             ).fetchall()
@@ -325,8 +327,8 @@ class Applies:
         return forked(child, self._output)
 
 
-def said(result: AppliedCustomer) -> str:
-    return " ".join([result.became.value, *(diagnostic.code for diagnostic in result.diagnostics)])
+def said(result: CustomerApplyResult) -> str:
+    return " ".join([result.outcome.value, *(diagnostic.code for diagnostic in result.diagnostics)])
 
 
 def threads() -> list[str]:

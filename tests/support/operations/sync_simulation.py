@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
 from reconciler import clock
-from reconciler.model.diagnostic import Refusal, error
+from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.schedule import Period, Schedule
 from reconciler.model.sync import SyncOutcome
-from reconciler.oneroster.sources.interface import Ask, Fetched
+from reconciler.oneroster.sources.interface import FetchRequest, SourceBundle
 from reconciler.operations.sync.applied_config import open_applied_workspace
-from reconciler.operations.sync.run import SyncRequest, sync
+from reconciler.operations.sync.run import SyncRequest, sync_customers
 from tests.support.customers.project import Project
 from tests.support.roster_server.authority import CONSUMER_KEY
 from tests.support.roster_server.server import RosterServer
@@ -73,7 +73,7 @@ class District(GivenSource):
     version: int = 0
     bytes: dict[tuple[int, str | None], bytes] = field(default_factory=dict)
 
-    def fetch(self, ask: Ask) -> Fetched:
+    def fetch(self, ask: FetchRequest) -> SourceBundle:
         self.prepare()
         self.given = self._answer()
         return super().fetch(ask)
@@ -107,9 +107,9 @@ class District(GivenSource):
 
     def _answer(self) -> bytes | Exception:
         if self.fault == "unreachable":
-            return Refusal([error("host-unreachable", "no connection")])
+            return Refusal([build_error("host-unreachable", "no connection")])
         if self.fault == "sign-in":
-            return Refusal([error("sign-in-refused", "the server does not accept the password")])
+            return Refusal([build_error("sign-in-refused", "the server does not accept the password")])
         made = self.faulty()
         kind = (self.version, self.fault if self.fault in ("empty", "half") else None)
         if kind not in self.bytes:
@@ -148,7 +148,7 @@ class LiveDistrict(District):
     through: bool = True
     server: RosterServer | None = None
 
-    def fetch(self, ask: Ask) -> Fetched:
+    def fetch(self, ask: FetchRequest) -> SourceBundle:
         self.prepare()
         if self.fault in ("unreachable", "sign-in", "cut"):
             self.fault = "half"
@@ -224,12 +224,12 @@ class Play:
             if (tick - begin).days in down:
                 continue
             self.ticks.append(tick)
-            with clock.at(tick):
-                for result in sync(workspace, SyncRequest(due=True)):
-                    one, came = by_name[result.id], result.came
+            with clock.freeze_time(tick):
+                for result in sync_customers(workspace, SyncRequest(due_only=True)):
+                    one, came = by_name[result.id], result.result
                     assert came is not None
                     codes = frozenset(each.code for each in result.diagnostics)
-                    one.end(Fetch(tick, one.fault, one.version, came.outcome, came.early, codes))
+                    one.end(Fetch(tick, one.fault, one.version, came.outcome, came.ended_early, codes))
                     if came.hold is None or one.fault is not None:
                         held_since.pop(result.id, None)
                     else:
@@ -261,10 +261,10 @@ class Play:
 
 
 def slots(schedule: Schedule, begin: datetime, end: datetime) -> Iterator[datetime]:
-    start = schedule.slot_after(begin)
+    start = schedule.find_next_start(begin)
     while start <= end:
         yield start
-        start = schedule.slot_after(start)
+        start = schedule.find_next_start(start)
 
 
 def check_schedule(one: District, ticks: list[datetime]) -> None:

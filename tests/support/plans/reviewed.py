@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.model.cause import Cause
+from reconciler.model.cause import ChangeCause
 from reconciler.model.change import Change, Create, Delete, FieldChange, Update
-from reconciler.model.diagnostic import Span, warning
+from reconciler.model.diagnostic import Span, build_warning
 from reconciler.model.kind import Kind
-from reconciler.model.plan import Base, CustomerPlan, Elsewhere, Hold, Outcome, Plan
+from reconciler.model.plan import CustomerPlan, GitBase, Hold, Outcome, OutsideBase, Plan
 from reconciler.model.reason import Reason
 from reconciler.model.weakening import Protection, Weakening
 from tests.support.plans import samples
 
-BASE = Base("origin/main", "4f1c2a9b7e5d3f60718293a4b5c6d7e8f9012345")
+BASE = GitBase("origin/main", "4f1c2a9b7e5d3f60718293a4b5c6d7e8f9012345")
 DEFAULTS = Span("customers/defaults.yaml", 12, 14)
 LIMIT = "rostering.limits.users.percent"
 
 
-def with_base(*customers: CustomerPlan, elsewhere: Elsewhere | None = None) -> Plan:
-    return replace(samples.plan(*customers), base=BASE, elsewhere=elsewhere or Elsewhere())
+def with_base(*customers: CustomerPlan, outside_base: OutsideBase | None = None) -> Plan:
+    return replace(samples.plan(*customers), base=BASE, outside_base=outside_base or OutsideBase())
 
 
-def update(customer: str, *fields: FieldChange, cause: Cause | None = Cause.PR, origin: Span = DEFAULTS) -> Update:
+def update(
+    customer: str, *fields: FieldChange, cause: ChangeCause | None = ChangeCause.PR, origin: Span = DEFAULTS
+) -> Update:
     return Update(
         kind=Kind.CUSTOMER,
         key=customer,
         label=customer.title(),
-        reason=Reason.DRIFT if cause is Cause.DRIFT else Reason.FIELD_CHANGED,
+        reason=Reason.DRIFT if cause is ChangeCause.DRIFT else Reason.FIELD_CHANGED,
         cause=cause,
         origin=origin,
         fields=tuple(replace(field, cause=cause) for field in fields),
@@ -38,9 +40,9 @@ def limit_lifted(customer: str, before: object = 10, after: object = 60, origin:
     return Weakening(Protection.LIMIT, Kind.CUSTOMER, customer, LIMIT, before, after, origin)
 
 
-def changed(id: str, *declared: Change, weakened: tuple[Weakening, ...] = ()) -> CustomerPlan:
+def changed(id: str, *declared: Change, weakenings: tuple[Weakening, ...] = ()) -> CustomerPlan:
     return samples.customer(
-        id, name=id.title(), declared=declared, counts=samples.counted({}, declared), weakened=weakened
+        id, name=id.title(), document_changes=declared, counts=samples.counted({}, declared), weakenings=weakenings
     )
 
 
@@ -51,11 +53,11 @@ def reviewed() -> Plan:
     declared: tuple[Change, ...] = (update("springfield", FieldChange(LIMIT, 10, 60), origin=own),)
     springfield = replace(
         springfield,
-        declared=declared,
+        document_changes=declared,
         counts=samples.counted(springfield.roster, declared, 4284, 1),
         roster_applies=False,
         would_hold=("Lincoln Elementary (s-7) would lose everyone: 3 of 3.",),
-        weakened=(
+        weakenings=(
             limit_lifted("springfield", origin=own),
             Weakening(
                 Protection.PROTECT,
@@ -70,20 +72,22 @@ def reviewed() -> Plan:
     )
     shelbyville = changed(
         "shelbyville",
-        update("shelbyville", FieldChange("timezone", "UTC", "America/Chicago"), cause=Cause.PENDING),
+        update("shelbyville", FieldChange("timezone", "UTC", "America/Chicago"), cause=ChangeCause.PENDING),
         Update(
             kind=Kind.COMMUNITY,
             key="shelbyville",
             label="Shelbyville",
             reason=Reason.DRIFT,
-            cause=Cause.DRIFT,
+            cause=ChangeCause.DRIFT,
             origin=Span("customers/shelbyville/communities/shelbyville.yaml", 4, 22),
-            fields=(FieldChange("site_license.seats", 900, 1200, cause=Cause.DRIFT),),
+            fields=(FieldChange("site_license.seats", 900, 1200, cause=ChangeCause.DRIFT),),
         ),
     )
     ogdenville = samples.removed_from_git()
-    ogdenville = replace(ogdenville, declared=tuple(replace(each, cause=Cause.PR) for each in ogdenville.declared))
-    return with_base(springfield, shelbyville, ogdenville, elsewhere=Elsewhere(pending=2, drifted=1))
+    ogdenville = replace(
+        ogdenville, document_changes=tuple(replace(each, cause=ChangeCause.PR) for each in ogdenville.document_changes)
+    )
+    return with_base(springfield, shelbyville, ogdenville, outside_base=OutsideBase(pending=2, drifted=1))
 
 
 def folded(customers: int = 300) -> Plan:
@@ -108,13 +112,13 @@ def folded(customers: int = 300) -> Plan:
                 key="old-school",
                 label="Old School",
                 reason=Reason.REMOVED_FROM_GIT,
-                cause=Cause.PR,
+                cause=ChangeCause.PR,
                 origin=Span(f"customers/{id}/communities/old-school.yaml"),
                 held=True,
                 impact={"people": 41},
             )
             declared.append(gone)
-        plan = changed(id, *declared, weakened=tuple(weakened))
+        plan = changed(id, *declared, weakenings=tuple(weakened))
         if number == 5:
             why = ("Its file was removed from the customers repository.",)
             plan = replace(plan, outcome=Outcome.HELD, hold=Hold(f"{id}:41:aa00bb", 41, 1, why))
@@ -128,7 +132,7 @@ def folded(customers: int = 300) -> Plan:
         ["10.0.0.0/8", "127.0.0.1"],
         Span("reconciler.yaml", 9, 3),
     )
-    return replace(with_base(*every), weakened=(own,))
+    return replace(with_base(*every), weakenings=(own,))
 
 
 def hostile(value: str) -> Plan:
@@ -140,17 +144,19 @@ def hostile(value: str) -> Plan:
             key=value,
             label=value,
             reason=Reason.FIELD_CHANGED,
-            cause=Cause.PR,
+            cause=ChangeCause.PR,
             origin=place,
             fields=(FieldChange(f"profile.{value}", value, [value, value]), FieldChange("name", {value: value}, None)),
         ),
-        Create(kind=Kind.COMMUNITY, key=f"c{value}", label=value, reason=Reason.NEW, cause=Cause.PR, origin=place),
+        Create(
+            kind=Kind.COMMUNITY, key=f"c{value}", label=value, reason=Reason.NEW, cause=ChangeCause.PR, origin=place
+        ),
         Delete(
             kind=Kind.LESSON,
             key=value,
             label=value,
             reason=Reason.REMOVED_FROM_GIT,
-            cause=Cause.PR,
+            cause=ChangeCause.PR,
             origin=place,
             held=True,
             impact={"assignments": 2, value or "none": 1},
@@ -179,12 +185,12 @@ def hostile(value: str) -> Plan:
         outcome=Outcome.HELD,
         source=samples.source(value),
         hold=Hold(f"{id}:1:00c0de", 1, 2, (f"{value} ({value}) would lose everyone: 1 of 1.", value)),
-        diagnostics=(warning("odd-thing", value, place, value),),
-        declared=declared,
+        diagnostics=(build_warning("odd-thing", value, place, value),),
+        document_changes=declared,
         roster=roster,
         counts=samples.counted(roster, declared),
         limits=(samples.LimitUse(Kind.USER, samples.Action.DELETE, f"org:{value}", 3, 2, 9, value),),
-        weakened=(
+        weakenings=(
             Weakening(Protection.GATE, Kind.CUSTOMER, value, f"rostering.{value}", value, {value: [value]}, place),
         ),
     )
@@ -193,5 +199,5 @@ def hostile(value: str) -> Plan:
         changed(f"{value}-{number}", update(f"{value}-{number}", FieldChange(value, value, f"{value}!")))
         for number in range(4)
     ]
-    plan = with_base(customer, refused, *several, elsewhere=Elsewhere(1, 2, 3))
-    return replace(plan, base=Base(value, value))
+    plan = with_base(customer, refused, *several, outside_base=OutsideBase(1, 2, 3))
+    return replace(plan, base=GitBase(value, value))

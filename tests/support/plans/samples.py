@@ -9,25 +9,25 @@ from typing import Any
 import polars as pl
 
 from reconciler.model.change import Action, Change, Create, Delete, FieldChange, Update
-from reconciler.model.diagnostic import Span, error, warning
+from reconciler.model.diagnostic import Span, build_error, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import (
     CHANGE_COLUMNS,
-    Counts,
+    ActionCounts,
     CustomerPlan,
     Freshness,
     Hold,
     LimitUse,
     Outcome,
     Plan,
-    Seen,
+    PlanPrecondition,
     SourceSummary,
     StoreIdentity,
 )
 from reconciler.model.reason import Reason
-from reconciler.model.roster import FIELDS
+from reconciler.model.roster import ROSTER_FIELDS
 
-SEEN = Seen(version=(3, 0), settings="sha256:a", declared="sha256:a")
+SEEN = PlanPrecondition(version=(3, 0), settings="sha256:a", declared="sha256:a")
 MEMBERS = {
     Kind.ORG: "orgs.csv",
     Kind.USER: "users.csv",
@@ -51,7 +51,7 @@ def mask(kind: Kind, customer: str, key: str) -> str:
 
 def frame(kind: Kind, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """A change frame with every column that planning gives it."""
-    fields = {each.name: pl.Boolean if each.boolean else pl.String for each in FIELDS[kind]}
+    fields = {each.name: pl.Boolean if each.boolean else pl.String for each in ROSTER_FIELDS[kind]}
     schema = {
         **{name: _TYPES.get(name, pl.String) for name in CHANGE_COLUMNS},
         **fields,
@@ -82,7 +82,7 @@ def person(key: str, given: str, family: str, **other: Any) -> dict[str, Any]:
 
 def with_before(kind: Kind, row: dict[str, Any], **before: Any) -> dict[str, Any]:
     """The row of a thing that was there already: the same as it is to be, but for `before`."""
-    known = {f"before_{each.name}": row.get(each.name) for each in FIELDS[kind]}
+    known = {f"before_{each.name}": row.get(each.name) for each in ROSTER_FIELDS[kind]}
     return {**row, **known, **{f"before_{name}": value for name, value in before.items()}}
 
 
@@ -102,7 +102,7 @@ def enrollment(key: str, user: str, class_: str, **other: Any) -> dict[str, Any]
 
 def counted(
     roster: Mapping[Kind, pl.DataFrame], declared: Sequence[Change] = (), unchanged: int = 0, quarantined: int = 0
-) -> dict[Kind, Counts]:
+) -> dict[Kind, ActionCounts]:
     """Counts as planning makes them; `unchanged` and `quarantined` are of people."""
     counts = {}
     for kind in Kind:
@@ -118,7 +118,7 @@ def counted(
                 actions[action] = actions.get(action, 0) + 1
                 held += each.held
         users = kind is Kind.USER
-        counts[kind] = Counts(actions, unchanged if users else 0, quarantined if users else 0, held)
+        counts[kind] = ActionCounts(actions, unchanged if users else 0, quarantined if users else 0, held)
     return counts
 
 
@@ -151,7 +151,7 @@ def customer(id: str = "springfield", **other: Any) -> CustomerPlan:
         "id": id,
         "name": "Springfield Unified School District",
         "outcome": Outcome.CHANGES,
-        "seen": SEEN,
+        "precondition": SEEN,
         **other,
     }
     return CustomerPlan(**facts)
@@ -220,10 +220,10 @@ def first_load() -> CustomerPlan:
     return customer(
         source=source("day-1.zip", rows={"users": 5, "orgs": 1, "classes": 1, "enrollments": 4}),
         counts=counted(roster, declared),
-        declared=declared,
+        document_changes=declared,
         roster=roster,
         diagnostics=(
-            warning(
+            build_warning(
                 "no-manifest",
                 "day-1.zip has no manifest.csv; every file is taken as a bulk file",
                 Span("day-1.zip"),
@@ -302,7 +302,9 @@ def updates() -> CustomerPlan:
             ),
         ),
     )
-    return customer(source=source(), counts=counted(roster, declared, unchanged=4290), declared=declared, roster=roster)
+    return customer(
+        source=source(), counts=counted(roster, declared, unchanged=4290), document_changes=declared, roster=roster
+    )
 
 
 def removals(lost: int = 12) -> CustomerPlan:
@@ -382,13 +384,13 @@ def removals(lost: int = 12) -> CustomerPlan:
             LimitUse(Kind.ENROLLMENT, Action.DELETE, "customer", 18, 2280, 9120, "enrollments", "enrollments"),
         ),
         diagnostics=(
-            error(
+            build_error(
                 "unknown-role",
                 'role "wizard" of u-212 is not a OneRoster role',
                 Span("users.csv", 212, 6),
                 "u-212 keeps its account as it is; correct the row or add the role",
             ),
-            warning(
+            build_warning(
                 "no-manifest", "day-2.zip has no manifest.csv; every file is taken as a bulk file", Span("day-2.zip")
             ),
         ),
@@ -400,7 +402,7 @@ def refused() -> CustomerPlan:
         outcome=Outcome.REFUSED,
         source=source(complete=False),
         diagnostics=(
-            error(
+            build_error(
                 "truncated-file",
                 "users.csv ends in the middle of line 2,911 (7 of 18 fields)",
                 Span("day-2.zip"),
@@ -417,7 +419,7 @@ def failed() -> CustomerPlan:
         name="Shelbyville Schools",
         outcome=Outcome.FAILED,
         diagnostics=(
-            error(
+            build_error(
                 "invalid-choice",
                 "match_with must be one of identifier, sourced_id, email, username (got shoe_size)",
                 Span("customers/shelbyville/customer.yaml", 31, 5),
@@ -445,5 +447,5 @@ def removed_from_git() -> CustomerPlan:
         outcome=Outcome.HELD,
         hold=Hold("ogdenville:812:00c0de", 812, 1, ("Its file was removed from the customers repository.",)),
         counts=counted({}, declared),
-        declared=declared,
+        document_changes=declared,
     )

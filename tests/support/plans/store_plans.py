@@ -10,13 +10,13 @@ import polars as pl
 
 from reconciler.model.change import Change, Create
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CustomerPlan, Freshness, Hold, Outcome, Seen, SourceSummary
+from reconciler.model.plan import CustomerPlan, Freshness, Hold, Outcome, PlanPrecondition, SourceSummary
 from reconciler.model.reason import Reason
-from reconciler.model.settings import settings_digest
-from reconciler.planning.roster.roster_diff import change_schema, fingerprint
+from reconciler.model.settings import compute_settings_digest
+from reconciler.planning.roster.roster_diff import build_change_schema, compute_fingerprint
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
-from reconciler.store.write.apply import Applied, apply_customer
+from reconciler.store.write.apply import ApplyResult, apply_customer
 
 SLUG = "springfield"
 ANN = {
@@ -46,7 +46,7 @@ def settings(*documents: Mapping[str, Any]) -> dict[str, Any]:
         else:
             kept[kind.plural][document["id"]] = document
         kept["origins"][f"{kind}/{document['id']}"] = [f"customers/{document['id']}.yaml", 1]
-    kept["digest"] = settings_digest({(Kind(each["kind"]), str(each["id"])): each for each in documents})
+    kept["digest"] = compute_settings_digest({(Kind(each["kind"]), str(each["id"])): each for each in documents})
     return kept
 
 
@@ -56,13 +56,13 @@ def change(kind: Kind, key: str, made: type[Change] = Create, **facts: Any) -> C
 
 def frame(kind: Kind, *rows: Row) -> pl.DataFrame:
     """A change frame: `action` and `key` are given, the rest has sensible values; the fingerprint fits the fields."""
-    schema = change_schema(kind)
+    schema = build_change_schema(kind)
     given = [
         {"reason": "new", "label": row["key"], "file": f"{kind.plural}.csv", "line": 2, "held": False, **row}
         for row in rows
     ]
     made = pl.DataFrame([{name: row.get(name) for name in schema} for row in given], schema=schema)
-    hashed = made.with_columns(pl.col("key").alias("sourced_id")).select(fingerprint(kind))["fingerprint"]
+    hashed = made.with_columns(pl.col("key").alias("sourced_id")).select(compute_fingerprint(kind))["fingerprint"]
     deleted = pl.col("action") == "delete"
     return made.with_columns(pl.when(deleted).then(pl.lit(0, dtype=pl.Int64)).otherwise(hashed).alias("fingerprint"))
 
@@ -111,24 +111,28 @@ def first_roster() -> dict[Kind, pl.DataFrame]:
     )
 
 
-def seen_now(store: Store, slug: str = SLUG) -> Seen:
-    with store.reading() as reader:
-        record = reader.customers().get(slug)
-    return Seen(record.version, record.settings_digest, record.settings_digest) if record else Seen(None, None, None)
+def seen_now(store: Store, slug: str = SLUG) -> PlanPrecondition:
+    with store.open_reader() as reader:
+        record = reader.read_customers().get(slug)
+    return (
+        PlanPrecondition(record.version, record.settings_digest, record.settings_digest)
+        if record
+        else PlanPrecondition(None, None, None)
+    )
 
 
 def plan(store: Store, slug: str = SLUG, **facts: Any) -> CustomerPlan:
     """Made from the store as it is now, unless `seen` says otherwise."""
-    given = {"seen": seen_now(store, slug), "outcome": Outcome.CHANGES, "name": slug, **facts}
+    given = {"precondition": seen_now(store, slug), "outcome": Outcome.CHANGES, "name": slug, **facts}
     return CustomerPlan(id=slug, **given)
 
 
-def apply(store: Store, planned: CustomerPlan, **facts: Any) -> Applied:
+def apply(store: Store, planned: CustomerPlan, **facts: Any) -> ApplyResult:
     given = {"plan_id": "sha256:1", "actor": "ann@ci", "approved": False, **facts}
     return apply_customer(store, planned, **given)
 
 
-def load(store: Store, rows: Mapping[Kind, pl.DataFrame] | None = None, slug: str = SLUG) -> Applied:
+def load(store: Store, rows: Mapping[Kind, pl.DataFrame] | None = None, slug: str = SLUG) -> ApplyResult:
     """A customer with a community, a lesson, an administrator and a roster."""
     document = {**CUSTOMER, "id": slug, "name": slug.title()}
     return apply(
@@ -136,7 +140,11 @@ def load(store: Store, rows: Mapping[Kind, pl.DataFrame] | None = None, slug: st
         plan(
             store,
             slug,
-            declared=(change(Kind.CUSTOMER, slug), change(Kind.COMMUNITY, "high"), change(Kind.LESSON, "leaves")),
+            document_changes=(
+                change(Kind.CUSTOMER, slug),
+                change(Kind.COMMUNITY, "high"),
+                change(Kind.LESSON, "leaves"),
+            ),
             settings=settings(document, HIGH, LEAVES),
             roster=first_roster() if rows is None else rows,
             source=SOURCE,
@@ -145,19 +153,19 @@ def load(store: Store, rows: Mapping[Kind, pl.DataFrame] | None = None, slug: st
 
 
 def live(reader: Reader, kind: Kind, slug: str = SLUG) -> pl.DataFrame:
-    customer = reader.customers()[slug].id
+    customer = reader.read_customers()[slug].id
     if kind is Kind.ENROLLMENT:
-        return reader.enrollments_by_id(customer, reader.enrollment_index(customer)["id"])
-    read = {Kind.ORG: reader.orgs, Kind.USER: reader.users, Kind.CLASS: reader.classes}[kind]
+        return reader.read_enrollments_by_id(customer, reader.read_enrollment_index(customer)["id"])
+    read = {Kind.ORG: reader.read_orgs, Kind.USER: reader.read_users, Kind.CLASS: reader.read_classes}[kind]
     return read(customer)
 
 
 def row(store: Store, kind: Kind, key: str, slug: str = SLUG) -> dict[str, Any]:
     """The live row of a sourcedId, with its roles if it is a person; by `id` and the names of the fields."""
-    with store.reading() as reader:
+    with store.open_reader() as reader:
         found = live(reader, kind, slug).row(by_predicate=pl.col("sourced_id") == key, named=True)
         if kind is Kind.USER:
-            roles = reader.roles(reader.customers()[slug].id).filter(pl.col("account_id") == found["id"])
+            roles = reader.read_roles(reader.read_customers()[slug].id).filter(pl.col("account_id") == found["id"])
             found["roles"] = "\n".join(sorted(f"{org}={role}" for _, org, role in roles.iter_rows())) or None
     return dict(found)
 
@@ -165,7 +173,7 @@ def row(store: Store, kind: Kind, key: str, slug: str = SLUG) -> dict[str, Any]:
 def to(store: Store, kind: Kind, key: str, action: str, slug: str = SLUG, **fields: Any) -> Row:
     """A change of a live row: what it was comes from the store, what it is to be from `fields`."""
     found = row(store, kind, key, slug)
-    names = [name.removeprefix("before_") for name in change_schema(kind) if name.startswith("before_")]
+    names = [name.removeprefix("before_") for name in build_change_schema(kind) if name.startswith("before_")]
     return {
         **{name: found[name] for name in names},
         **{f"before_{name}": found[name] for name in names},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.oneroster.bundle import Base, read_zip
+from reconciler.oneroster.bundle import BaseLoader, read_zip
 from reconciler.oneroster.snapshot import Snapshot
 from tests.support.rosters.bundles import Bundle
 
@@ -18,7 +18,7 @@ def read(made: Bundle, folder: Path) -> Snapshot:
 
 def read_over(base: Snapshot | None, made: Bundle, folder: Path) -> Snapshot:
     """What comes of a bundle of changes and the last good roster."""
-    return read_zip(made.zip(folder / "roster.zip"), fetched_at=NOW, base=lambda: base)
+    return read_zip(made.zip(folder / "roster.zip"), fetched_at=NOW, load_base=lambda: base)
 
 
 def refused(made: Bundle, folder: Path) -> tuple[Diagnostic, ...]:
@@ -29,9 +29,9 @@ def refused_over(base: Snapshot | None, made: Bundle, folder: Path) -> tuple[Dia
     return refused_file(made.zip(folder / "roster.zip"), base=lambda: base)
 
 
-def refused_file(path: Path, base: Base | None = None) -> tuple[Diagnostic, ...]:
+def refused_file(path: Path, base: BaseLoader | None = None) -> tuple[Diagnostic, ...]:
     with pytest.raises(Refusal) as caught:
-        read_zip(path, fetched_at=NOW, base=base)
+        read_zip(path, fetched_at=NOW, load_base=base)
     assert caught.value.diagnostics
     assert all(diagnostic.is_error for diagnostic in caught.value.diagnostics)
     return caught.value.diagnostics

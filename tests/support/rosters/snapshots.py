@@ -9,14 +9,14 @@ from typing import Any
 import polars as pl
 
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.roster import Manager
+from reconciler.model.roster import AccountManager
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.holds.gates import Finding
-from reconciler.planning.live import Live, live_schema, unsettled_enrollments
-from reconciler.planning.roster.desired import desire
-from reconciler.planning.roster.persons import one_row_each
+from reconciler.planning.holds.gates import GateFinding
+from reconciler.planning.live import LiveRoster, build_live_schema, find_open_enrollments
+from reconciler.planning.roster.desired import build_desired_roster
+from reconciler.planning.roster.persons import combine_person_rows
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules, decide_roster
-from reconciler.planning.roster.wanted_people import wanted_people
+from reconciler.planning.roster.wanted_people import build_desired_people
 
 DISTRICT = "d-1"
 
@@ -126,15 +126,17 @@ def shuffled(snapshot: Snapshot, seed: int) -> Snapshot:
     )
 
 
-def live_of(snapshot: Snapshot, suffix: str | None = None) -> Live:
+def live_of(snapshot: Snapshot, suffix: str | None = None) -> LiveRoster:
     """What the store would hold after this snapshot was applied to an empty one."""
-    merged = one_row_each(snapshot, Live().users, "identifier", DISTRICT).snapshot
-    desired = desire(merged, DISTRICT, suffix)
+    merged = combine_person_rows(snapshot, LiveRoster().users, "identifier", DISTRICT).snapshot
+    desired = build_desired_roster(merged, DISTRICT, suffix)
     frames: dict[Kind, pl.DataFrame] = {}
     for kind in (Kind.ORG, Kind.USER, Kind.CLASS, Kind.ENROLLMENT):
         frame = desired.frames[kind].with_row_index("id", offset=1).with_columns(pl.col("id").cast(pl.Int64))
-        frame = frame.with_columns(pl.lit(False).alias("tombstoned"), pl.lit(Manager.ROSTER.value).alias("managed_by"))
-        frames[kind] = frame.select(list(live_schema(kind)))
+        frame = frame.with_columns(
+            pl.lit(False).alias("tombstoned"), pl.lit(AccountManager.ROSTER.value).alias("managed_by")
+        )
+        frames[kind] = frame.select(list(build_live_schema(kind)))
     roles = (
         frames[Kind.USER]
         .select(pl.col("id").alias("account_id"), pl.col("roles").str.split("\n").alias("entry"))
@@ -145,7 +147,7 @@ def live_of(snapshot: Snapshot, suffix: str | None = None) -> Live:
             pl.col("entry").str.extract(r"=([a-z_]+)$", 1).alias("role"),
         )
     )
-    return Live(
+    return LiveRoster(
         orgs=frames[Kind.ORG],
         users=frames[Kind.USER].drop("roles"),
         classes=frames[Kind.CLASS],
@@ -157,20 +159,20 @@ def live_of(snapshot: Snapshot, suffix: str | None = None) -> Live:
 
 def decide(
     snapshot: Snapshot,
-    live: Live,
+    live: LiveRoster,
     rules: RosterRules | None = None,
     suffix: str | None = None,
     sessions: pl.DataFrame | None = None,
-    findings: Iterable[Finding] = (),
+    findings: Iterable[GateFinding] = (),
     whole: Iterable[Kind] = ROSTER_KINDS,
     waiting: bool = False,
 ) -> RosterDecision:
     """As an operation does it: settle enrollments by fingerprint, then decide on what is open."""
     rules = rules or RosterRules("identifier")
-    wanted = wanted_people(snapshot, live, rules, DISTRICT, suffix, live.orgs["sourced_id"])
+    wanted = build_desired_people(snapshot, live, rules, DISTRICT, suffix, live.orgs["sourced_id"])
     desired = replace(wanted.desired, diagnostics=(*wanted.diagnostics, *wanted.desired.diagnostics))
     alive = live.enrollments.filter(~pl.col("tombstoned"))
-    unsettled = unsettled_enrollments(desired.frames[Kind.ENROLLMENT], alive.select("id", "fingerprint"))
+    unsettled = find_open_enrollments(desired.frames[Kind.ENROLLMENT], alive.select("id", "fingerprint"))
     open_rows = live.enrollments.filter(
         pl.col("id").is_in(unsettled.live_ids.implode())
         | pl.col("sourced_id").is_in(unsettled.desired["sourced_id"].implode())
@@ -181,10 +183,10 @@ def decide(
         unsettled,
         rules,
         sessions=sessions,
-        whole=frozenset(whole),
-        waiting=waiting,
+        full_kinds=frozenset(whole),
+        has_waiting_hold=waiting,
         findings=tuple(findings),
-        merging=wanted.merging,
+        merge_plan=wanted.merge_plan,
     )
 
 

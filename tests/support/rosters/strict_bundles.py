@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.oneroster.strict.check import Letter, check_letter
+from reconciler.oneroster.strict.check import StrictReport, check_against_standard
 from tests.support.rosters.bundles import Bundle
 
 WHEN = "2026-08-20T06:00:00.000Z"
@@ -181,8 +181,8 @@ def pack(path: Path, files: Iterable[tuple[str, bytes]]) -> Path:
     return path
 
 
-def hold(made: Bundle, folder: Path, most: int | None = None) -> Letter:
-    return check_letter(made.zip(folder / "roster.zip"), most=most)
+def hold(made: Bundle, folder: Path, most: int | None = None) -> StrictReport:
+    return check_against_standard(made.zip(folder / "roster.zip"), most=most)
 
 
 def places(diagnostics: Iterable[Diagnostic]) -> list[Found]:

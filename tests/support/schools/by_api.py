@@ -16,9 +16,9 @@ from urllib.parse import quote
 import pytest
 
 from reconciler.config.models.settings import DEFAULT_STORE
-from reconciler.network.politeness import Hosts
+from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api import source
-from reconciler.oneroster.sources.api.http.client import client_for
+from reconciler.oneroster.sources.api.http.client import create_api_client
 from reconciler.operations.fetch import fresh
 from tests.support.customers.project import ENVIRONMENT, LIVE, Project, Result
 from tests.support.roster_server.authority import CONSUMER_KEY, SECRET
@@ -55,9 +55,11 @@ class PassingTime:
     def in_place_of_real(self, monkeypatch: pytest.MonkeyPatch) -> PassingTime:
         """For whatever the program fetches by API."""
         self.slept.clear()
-        asked = partial(client_for, sleep=self.sleep, clock=self.now, wall=self.now)
-        monkeypatch.setattr(source, "client_for", asked)
-        monkeypatch.setattr(fresh, "hosts_of", lambda _: Hosts(2, None, clock=self.now, sleep=self.sleep))
+        asked = partial(create_api_client, sleep=self.sleep, clock=self.now, wall=self.now)
+        monkeypatch.setattr(source, "create_api_client", asked)
+        monkeypatch.setattr(
+            fresh, "create_host_throttle", lambda _: HostThrottle(2, None, clock=self.now, sleep=self.sleep)
+        )
         return self
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
-from reconciler.network.politeness import Hosts
+from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api.account import ApiAccount
 
 KEY = "consumer-0815"
@@ -152,8 +152,8 @@ class Time:
             self.slept.append(seconds)
             self.now += seconds
 
-    def hosts(self, per_second: float | None = None) -> Hosts:
-        return Hosts(per_second=per_second, clock=self, sleep=self.sleep)
+    def hosts(self, per_second: float | None = None) -> HostThrottle:
+        return HostThrottle(requests_per_second=per_second, clock=self, sleep=self.sleep)
 
 
 def account(url: str, **changes: object) -> ApiAccount:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.interface import Ask, Fetched, Finding, Source
+from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, Source, SourceBundle
 from reconciler.operations.sync import run as syncing
 from tests.support.rosters.bundles import Bundle
 
@@ -50,22 +50,22 @@ class GivenSource:
     given: Bundle | bytes | Refusal | Exception
     type: str = "sftp"
     host: str = "sftp.example.org"
-    asked: list[Ask] = field(default_factory=list)
+    asked: list[FetchRequest] = field(default_factory=list)
     streams: list[io.BytesIO] = field(default_factory=list)
     on_fetch: Callable[[], object] = lambda: None
     through: bool = False
     real: Source | None = None
 
-    def fetch(self, ask: Ask) -> Fetched:
+    def fetch(self, ask: FetchRequest) -> SourceBundle:
         self.asked.append(ask)
         self.on_fetch()
         if isinstance(self.given, Exception):
             raise self.given
         stream = io.BytesIO(self.given if isinstance(self.given, bytes) else packed(self.given))
         self.streams.append(stream)
-        return Fetched(stream, self.type, f"{self.host}:/out/roster.zip", ask.fetched_at)
+        return SourceBundle(stream, self.type, f"{self.host}:/out/roster.zip", ask.fetched_at)
 
-    def probe(self, ask: Ask) -> tuple[Finding, ...]:
+    def probe(self, ask: FetchRequest) -> tuple[ProbeFinding, ...]:
         return ()
 
 
@@ -75,7 +75,7 @@ Sources = dict[str, GivenSource]
 def given_sources(monkeypatch: pytest.MonkeyPatch) -> Sources:
     """By customer; a customer that has none here is fetched as it would be."""
     found: Sources = {}
-    real = syncing.source_of
+    real = syncing.create_source
 
     def source_of(workspace: Any, customer: Any, *rest: Any) -> Any:
         given = found.get(customer.id)
@@ -85,5 +85,5 @@ def given_sources(monkeypatch: pytest.MonkeyPatch) -> Sources:
             given.real = real(workspace, customer, *rest)
         return given
 
-    monkeypatch.setattr(syncing, "source_of", source_of)
+    monkeypatch.setattr(syncing, "create_source", source_of)
     return found

@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import orjson
 from pydantic import SecretStr
 
-from reconciler.model.diagnostic import Refusal, error
-from reconciler.network.politeness import Hosts
+from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.checkpoint import Checkpoints
-from reconciler.oneroster.sources.api.http.answer import Answer
-from reconciler.oneroster.sources.api.records.collections import SINGLE
+from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings
+from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.api.records.collections import RECORD_KEYS
 from reconciler.oneroster.sources.api.source import ApiSource
 from tests.support.rosters.bundles import Bundle
 
@@ -95,7 +95,7 @@ class ScriptedApi:
     envelope: Callable[[str, list[Json]], object] = lambda name, rows: {name: rows}
     asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
 
-    def get(self, path: str, query: Mapping[str, str]) -> Answer:
+    def get(self, path: str, query: Mapping[str, str]) -> ApiResponse:
         self.asked.append((path, dict(query)))
         self.before(self, len(self.asked))
         name, _, key = path.strip("/").partition("/")
@@ -106,7 +106,7 @@ class ScriptedApi:
             found = [row for row in rows if row["sourcedId"] == unquote(key)]
             if not found:
                 raise refusal("not-found")
-            return answer({SINGLE[name][0]: found[0]}, path)
+            return answer({RECORD_KEYS[name][0]: found[0]}, path)
         if "filter" in query:
             rows = self._filtered(rows, query["filter"])
         if "sort" in query and self.sorts:
@@ -119,7 +119,7 @@ class ScriptedApi:
             headers["link"] = f'<{follow}>; rel="next", <{BASE}{path}>; rel="first"'
         return answer(self.envelope(name, page), f"{path}?offset={offset}", headers)
 
-    def follow(self, link: str) -> Answer:
+    def follow_link(self, link: str) -> ApiResponse:
         parts = urlsplit(link)
         return self.get(f"/{parts.path.rpartition('/')[2]}", dict(parse_qsl(parts.query)))
 
@@ -131,22 +131,22 @@ class ScriptedApi:
         return [path for path, _ in self.asked]
 
 
-def answer(body: object, address: str, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(body if isinstance(body, bytes) else orjson.dumps(body), headers or {}, address)
+def answer(body: object, address: str, headers: Mapping[str, str] | None = None) -> ApiResponse:
+    return ApiResponse(body if isinstance(body, bytes) else orjson.dumps(body), headers or {}, address)
 
 
 def refusal(code: str) -> Refusal:
-    return Refusal([error(code, f"scripted: {code}")])
+    return Refusal([build_error(code, f"scripted: {code}")])
 
 
 ACCOUNT = ApiAccount(BASE, "1.1", "oauth1", "key", SecretStr("secret"), page_size=30)
 
 
-def source(api: ScriptedApi, kept: Checkpoints | None = None, **account: Any) -> ApiSource:
+def source(api: ScriptedApi, kept: CheckpointSettings | None = None, **account: Any) -> ApiSource:
     """account: fields of it other than `ACCOUNT`'s."""
 
     @contextmanager
     def client() -> Iterator[ScriptedApi]:
         yield api
 
-    return ApiSource(replace(ACCOUNT, **account), Hosts(), lambda _: False, kept, client=client)
+    return ApiSource(replace(ACCOUNT, **account), HostThrottle(), lambda _: False, kept, client=client)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.network.politeness import Hosts
-from reconciler.oneroster.sources.interface import Ask, Fetched, Step
+from reconciler.network.politeness import HostThrottle
+from reconciler.oneroster.sources.interface import FetchProgress, FetchRequest, SourceBundle
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.source import SftpSource
 from tests.support.customers.project import ENVIRONMENT, Project
@@ -21,29 +21,29 @@ class Fetching:
     """between: done in place of each wait, with its number from 1. waits: seconds that would have been slept."""
 
     between: Callable[[int], object] = lambda _: None
-    hosts: Hosts = field(default_factory=Hosts)
+    hosts: HostThrottle = field(default_factory=HostThrottle)
     waits: list[float] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[FetchProgress] = field(default_factory=list)
     clock: Callable[[], float] = time.monotonic
 
     def source(self, account: SftpAccount) -> SftpSource:
         return SftpSource(account, self.hosts, sshd.anywhere, clock=self.clock, sleep=self._sleep)
 
-    def fetch(self, account: SftpAccount, heard: Callable[[Step], object] | None = None) -> Fetched:
-        def progress(step: Step) -> None:
+    def fetch(self, account: SftpAccount, heard: Callable[[FetchProgress], object] | None = None) -> SourceBundle:
+        def progress(step: FetchProgress) -> None:
             self.steps.append(step)
             if heard is not None:
                 heard(step)
 
-        return self.source(account).fetch(Ask(now(), progress))
+        return self.source(account).fetch(FetchRequest(now(), progress))
 
-    def content(self, account: SftpAccount, heard: Callable[[Step], object] | None = None) -> bytes:
+    def content(self, account: SftpAccount, heard: Callable[[FetchProgress], object] | None = None) -> bytes:
         """The bytes of the bundle."""
         fetched = self.fetch(account, heard)
         with fetched.stream:
             return fetched.stream.read()
 
-    def refused(self, account: SftpAccount, heard: Callable[[Step], object] | None = None) -> Diagnostic:
+    def refused(self, account: SftpAccount, heard: Callable[[FetchProgress], object] | None = None) -> Diagnostic:
         """The one reason. Every refusal says where, and what to do next."""
         try:
             fetched = self.fetch(account, heard)

@@ -11,26 +11,37 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.commands.changes.plan import NOTHING_CHANGED, apply_command, place_in_words, plan_code, plan_request
-from reconciler.cli.exit_code import ExitCode, worst
-from reconciler.cli.options import workspace_options
+from reconciler.cli.commands.changes.plan import (
+    NOTHING_CHANGED,
+    build_apply_command,
+    build_plan_request,
+    determine_plan_exit_code,
+    list_workspace_options,
+)
+from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
+from reconciler.cli.options import add_workspace_options
 from reconciler.cli.output import show_plan
-from reconciler.cli.progress import progress_bars
-from reconciler.cli.saved_plan import saved_plan
-from reconciler.config.comparison import Comparison
+from reconciler.cli.progress import show_progress_bars
+from reconciler.cli.saved_plan import parse_saved_plan
+from reconciler.config.comparison import BaseComparison
 from reconciler.model.change import Action
 from reconciler.model.kind import DECLARED_KINDS
-from reconciler.model.plan import CATALOGUE, CustomerPlan, Hold, Outcome, Plan
+from reconciler.model.plan import CATALOG, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations import interruption
-from reconciler.operations.apply.apply_plan import Applied, AppliedCustomer, apply_plan
-from reconciler.operations.apply.expectation import Verdict, held_to_id, held_to_plan, surprises
+from reconciler.operations.apply.apply_plan import ApplyOutcome, CustomerApplyResult, apply_plan
+from reconciler.operations.apply.expectation import (
+    ReviewVerdict,
+    compare_with_plan,
+    compare_with_plan_id,
+    find_unexplained_changes,
+)
 from reconciler.operations.apply.plan_file import read_plan
-from reconciler.operations.failure import UNEXPECTED
+from reconciler.operations.failure import UNEXPECTED_CODE
 from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
-from reconciler.operations.workspace import Workspace, open_workspace, open_workspace_beside
+from reconciler.operations.workspace import Workspace, open_comparison_workspace, open_workspace
 from reconciler.reports import departure as report
 from reconciler.reports import unexplained as base_report
-from reconciler.reports.plan.people import People
+from reconciler.reports.plan.people import PeopleVisibility
 from reconciler.store.errors import ANSWER_LOST
 from reconciler.store.open import Store
 
@@ -38,37 +49,39 @@ from reconciler.store.open import Store
 
 
 #: things of one customer that are named for each way in which two plans differ
-ROWS = 50
+MAX_DIFFERENCE_ROWS = 50
 
 
-def reviewed_plan(given: str, store: Store) -> str | Plan:
+def resolve_reviewed_plan(reference: str, store: Store) -> str | Plan:
     """The plan of a saved file (its name has a / or a .), else the id as given. Raises Refusal where the file is none
     of this store, UsageError where there is no such file, or the id is none."""
-    if "/" in given or "." in given:
-        path = Path(given)
+    if "/" in reference or "." in reference:
+        path = Path(reference)
         if not path.is_file():
             raise click.UsageError(f"--expect: there is no plan file {path}")
         return read_plan(path, store)
-    if not given.startswith("sha256:"):
-        raise click.UsageError(f"--expect: {given} is neither a plan id (sha256:…) nor a plan file (PATH/FILE)")
-    return given
+    if not reference.startswith("sha256:"):
+        raise click.UsageError(f"--expect: {reference} is neither a plan id (sha256:…) nor a plan file (PATH/FILE)")
+    return reference
 
 
-def is_expected(plan: Plan, reviewed: str | Plan, store: Store, comparison: Comparison | None = None) -> bool:
+def check_against_reviewed(
+    plan: Plan, reviewed: str | Plan, store: Store, comparison: BaseComparison | None = None
+) -> bool:
     """Whether it does the same or less; says on stderr what differs. comparison: with the base, where it has one."""
     if isinstance(reviewed, str):
-        verdict = held_to_id(store, plan, reviewed)
+        verdict = compare_with_plan_id(store, plan, reviewed)
         if verdict.fits:
-            _tell_of_runs(verdict)
+            _report_executed_runs(verdict)
         else:
-            _tell_of_id(plan, reviewed, store, comparison)
+            _report_id_mismatch(plan, reviewed, store, comparison)
         return verdict.fits
-    verdict = held_to_plan(plan, reviewed)
-    if verdict.departure is not None:
-        differs = _differences(verdict, store)
+    verdict = compare_with_plan(plan, reviewed)
+    if verdict.difference is not None:
+        differs = _describe_differences(verdict, store)
         if not verdict.fits:
-            click.echo(_error(plan, reviewed.plan_id), err=True)
-            click.echo(f"    It does more, or something else. Now it would {_effects(plan)}:", err=True)
+            click.echo(_format_stale_plan_error(plan, reviewed.plan_id), err=True)
+            click.echo(f"    It does more, or something else. Now it would {_describe_effects(plan)}:", err=True)
             click.echo("\n".join(f"    {line}" for line in differs), err=True)
         elif differs:
             click.echo("the plan does less than the reviewed one:", err=True)
@@ -76,20 +89,28 @@ def is_expected(plan: Plan, reviewed: str | Plan, store: Store, comparison: Comp
     return verdict.fits
 
 
-def _tell_of_runs(verdict: Verdict) -> None:
+def _report_executed_runs(verdict: ReviewVerdict) -> None:
     if verdict.runs:
         runs = ", ".join(str(run) for run in verdict.runs)
         click.echo(f"the plan does less than the reviewed one: the rest was carried out since (run {runs})", err=True)
 
 
-def _tell_of_id(plan: Plan, reviewed: str, store: Store, comparison: Comparison | None) -> None:
-    click.echo(_error(plan, reviewed), err=True)
-    found = list(islice(surprises(plan, comparison), ROWS + 1)) if comparison else []
+def _report_id_mismatch(plan: Plan, reviewed: str, store: Store, comparison: BaseComparison | None) -> None:
+    click.echo(_format_stale_plan_error(plan, reviewed), err=True)
+    found = list(islice(find_unexplained_changes(plan, comparison), MAX_DIFFERENCE_ROWS + 1)) if comparison else []
     if found:
         ref = f" {plan.base.ref}" if plan.base else ""
-        click.echo(f"    Now it would {_effects(plan)}. Of that, the base{ref} does not explain:", err=True)
-        click.echo("\n".join(f"    {line}" for line in base_report.render(found[:ROWS], store.key.pseudonym)), err=True)
-        if len(found) > ROWS:
+        click.echo(f"    Now it would {_describe_effects(plan)}. Of that, the base{ref} does not explain:", err=True)
+        click.echo(
+            "\n".join(
+                f"    {line}"
+                for line in base_report.render_unexplained_changes(
+                    found[:MAX_DIFFERENCE_ROWS], store.key.make_pseudonym
+                )
+            ),
+            err=True,
+        )
+        if len(found) > MAX_DIFFERENCE_ROWS:
             click.echo("    … and more; all of it is in the plan above", err=True)
         click.echo(
             "    If it is right, review what is shown above and expect its id. If not, put the store right first:\n"
@@ -98,7 +119,7 @@ def _tell_of_id(plan: Plan, reviewed: str, store: Store, comparison: Comparison 
         )
         return
     click.echo(
-        f"    Now it would {_effects(plan)}. That is shown above: review it, and expect its id.\n"
+        f"    Now it would {_describe_effects(plan)}. That is shown above: review it, and expect its id.\n"
         "    From an id alone it cannot be told whether that is less than was reviewed, but for what runs carried out "
         "since.\n"
         "    A reviewed plan that was saved (plan --out FILE) tells, and shows what differs: --expect FILE",
@@ -106,23 +127,30 @@ def _tell_of_id(plan: Plan, reviewed: str, store: Store, comparison: Comparison 
     )
 
 
-def _error(plan: Plan, reviewed: str) -> str:
+def _format_stale_plan_error(plan: Plan, reviewed: str) -> str:
     return (
         f"error: the plan is {plan.plan_id}, not the one that was reviewed ({reviewed}); nothing was changed "
         "[stale-plan]"
     )
 
 
-def _differences(verdict: Verdict, store: Store) -> list[str]:
-    found = verdict.departure
+def _describe_differences(verdict: ReviewVerdict, store: Store) -> list[str]:
+    found = verdict.difference
     if found is None:
         return []
-    people = People.FULL if sys.stderr.isatty() else People.MASKED
+    people = PeopleVisibility.FULL if sys.stderr.isatty() else PeopleVisibility.MASKED
 
-    return report.render(found.more, found.released, found.fewer, people, store.key.pseudonym, ROWS)
+    return report.render_plan_differences(
+        found.extra_effects,
+        found.released_effects,
+        found.missing_effects,
+        people,
+        store.key.make_pseudonym,
+        MAX_DIFFERENCE_ROWS,
+    )
 
 
-def _effects(plan: Plan) -> str:
+def _describe_effects(plan: Plan) -> str:
     """By action, of everything that an apply would do and of what it would hold: `delete 4, create 2 (4 held)`."""
     counts = [
         each
@@ -139,23 +167,23 @@ def _effects(plan: Plan) -> str:
 # Handing over invitations: on a terminal, else in a file that only its owner reads.
 
 
-def shown(result: AppliedCustomer) -> list[str]:
+def format_invitations(result: CustomerApplyResult) -> list[str]:
     """The lines for a terminal."""
     lines = [f"    {each.username}: {each.link}" for each in result.invitations]
     return ["invitations, shown once; each works for 14 days:", *lines] if lines else []
 
 
-def write_invitations(result: AppliedCustomer) -> Path | None:
+def write_invitations(result: CustomerApplyResult) -> Path | None:
     """Into a new file of mode 0600 in this folder, None where there is nobody to invite. Raises OSError."""
     if not result.invitations:
         return None
-    path, descriptor = _new_file(f"invitations-{result.id}-run-{result.run}")
+    path, descriptor = _create_unique_file(f"invitations-{result.id}-run-{result.run}")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.writelines(f"{each.username}: {each.link}\n" for each in result.invitations)
     return path
 
 
-def lost(result: AppliedCustomer, problem: OSError) -> str:
+def describe_lost_invitations(result: CustomerApplyResult, problem: OSError) -> str:
     """What to say where they could not be written; names nobody, since it may end up in a log."""
     number = len(result.invitations)
     whose = "1 new administrator" if number == 1 else f"{number} new administrators"
@@ -167,7 +195,7 @@ def lost(result: AppliedCustomer, problem: OSError) -> str:
     )
 
 
-def _new_file(stem: str) -> tuple[Path, int]:
+def _create_unique_file(stem: str) -> tuple[Path, int]:
     """The first name that is free: nothing that is there already is written over."""
     number = 1
     while True:
@@ -179,8 +207,8 @@ def _new_file(stem: str) -> tuple[Path, int]:
 
 
 @click.command()
-@click.argument("what", nargs=-1, metavar="[PLANFILE | HOLD | CUSTOMER...]")
-@workspace_options
+@click.argument("targets", nargs=-1, metavar="[PLANFILE | HOLD | CUSTOMER...]")
+@add_workspace_options
 @click.option(
     "--zip",
     "bundle",
@@ -205,7 +233,7 @@ def _new_file(stem: str) -> tuple[Path, int]:
     help="Seconds to wait while another apply of the same customer runs.  [default: 0]",
 )
 def apply(
-    what: tuple[str, ...],
+    targets: tuple[str, ...],
     directory: Path,
     environment: str | None,
     store: str | None,
@@ -223,7 +251,7 @@ def apply(
     kept for a HOLD (its id has a colon). Without a terminal, one of these, --expect or --yes is needed. Without
     CUSTOMER, rosters are left out.
     """
-    saved = saved_plan(what)
+    saved = parse_saved_plan(targets)
     if saved is not None and (bundle is not None or roster is not None or base is not None):
         raise click.UsageError("a saved plan brings its own roster and base: leave out --zip, --roster and --base")
     if saved is None and not (yes or expect or sys.stdin.isatty()):
@@ -231,65 +259,67 @@ def apply(
     given: Plan | None = None
     request = PlanRequest()
     if saved is not None:
-        workspace, given = saved.opened(directory, environment, store)
-        command = saved.command(place_in_words(directory, environment, store))
+        workspace, given = saved.open_workspace_and_plan(directory, environment, store)
+        command = saved.build_apply_command(list_workspace_options(directory, environment, store))
     else:
-        none = base is not None or not what
-        request = plan_request(what, bundle, roster or (RosterChoice.NONE.value if none else None), base)
-        workspace = _workspace(directory, environment, store, base)
-        command = apply_command(what, bundle, request.roster, directory, environment, store, base)
-    reviewed = reviewed_plan(expect, workspace.store) if expect else None
-    plan = given or _planned(workspace, request)
+        none = base is not None or not targets
+        request = build_plan_request(targets, bundle, roster or (RosterChoice.NONE.value if none else None), base)
+        workspace = _open_apply_workspace(directory, environment, store, base)
+        command = build_apply_command(targets, bundle, request.roster, directory, environment, store, base)
+    reviewed = resolve_reviewed_plan(expect, workspace.store) if expect else None
+    plan = given or _make_plan_with_progress(workspace, request)
     show_plan(
         plan,
-        form="text",
+        output_format="text",
         rows=None,
         people=None,
-        key=lambda: workspace.store.key,
+        get_store_key=lambda: workspace.store.key,
         command=command,
-        approved=approve,
+        approvals=approve,
     )
     if (
         reviewed is not None
-        and does_something(plan)
-        and not is_expected(plan, reviewed, workspace.store, workspace.comparison)
+        and has_changes(plan)
+        and not check_against_reviewed(plan, reviewed, workspace.store, workspace.comparison)
     ):
         return ExitCode.STALE
-    if not does_something(plan) and not _keeps_a_roster(plan):
+    if not has_changes(plan) and not _has_roster_to_save(plan):
         if not approve:
-            return _quiet_code(plan)
-    elif does_something(plan) and not (yes or expect) and sys.stdin.isatty():
-        answer = asked()
+            return _determine_unchanged_exit_code(plan)
+    elif has_changes(plan) and not (yes or expect) and sys.stdin.isatty():
+        answer = confirm_apply()
         if answer is not None:
             return answer
-    return carry_out(workspace, plan, approve, lock_timeout, command)
+    return execute_plan(workspace, plan, approve, lock_timeout, command)
 
 
-def _workspace(directory: Path, environment: str | None, store: str | None, base: str | None) -> Workspace:
+def _open_apply_workspace(directory: Path, environment: str | None, store: str | None, base: str | None) -> Workspace:
     if base is None:
         return open_workspace(directory, environment, store)
-    return open_workspace_beside(base, directory, environment, store, trusted=True)
+    return open_comparison_workspace(base, directory, environment, store, trusted=True)
 
 
-def _planned(workspace: Workspace, request: PlanRequest) -> Plan:
-    with progress_bars() as heard:
-        return make_plan(workspace, replace(request, heard=heard))
+def _make_plan_with_progress(workspace: Workspace, request: PlanRequest) -> Plan:
+    with show_progress_bars() as heard:
+        return make_plan(workspace, replace(request, progress_factory=heard))
 
 
-def carry_out(workspace: Workspace, plan: Plan, approve: Iterable[str], lock_timeout: float, command: str) -> ExitCode:
+def execute_plan(
+    workspace: Workspace, plan: Plan, approve: Iterable[str], lock_timeout: float, command: str
+) -> ExitCode:
     """Says what became of every customer. command: the words that would apply this plan again."""
-    results: list[AppliedCustomer] = []
+    results: list[CustomerApplyResult] = []
     try:
-        apply_plan(workspace, plan, approve, lock_timeout=lock_timeout, finished=results.append)
+        apply_plan(workspace, plan, approve, lock_timeout=lock_timeout, on_finished=results.append)
     finally:
         # whatever stops it, a customer that was applied is named, and its invitations are handed over
-        handed_over = _tell(results, plan.customers, command)
-    return worst([_code(results), ExitCode.DONE if handed_over else ExitCode.ERROR])
+        handed_over = _print_results(results, plan.customers, command)
+    return select_worst_exit_code([_determine_exit_code(results), ExitCode.DONE if handed_over else ExitCode.ERROR])
 
 
-def asked() -> ExitCode | None:
+def confirm_apply() -> ExitCode | None:
     """None for yes, else what to exit with."""
-    interruption.let_through()
+    interruption.allow_keyboard_interrupt()
     try:
         if click.confirm("Apply this?", default=False, err=True):
             return None
@@ -301,64 +331,67 @@ def asked() -> ExitCode | None:
     return code
 
 
-def does_something(plan: Plan) -> bool:
+def has_changes(plan: Plan) -> bool:
     return any(
-        customer.declared or (customer.roster_applies and any(frame.height for frame in customer.roster.values()))
+        customer.document_changes
+        or (customer.roster_applies and any(frame.height for frame in customer.roster.values()))
         for customer in plan.customers
     )
 
 
-def _keeps_a_roster(plan: Plan) -> bool:
-    return any(customer.snapshot or customer.refresh for customer in plan.customers)
+def _has_roster_to_save(plan: Plan) -> bool:
+    return any(customer.snapshot or customer.fingerprint_refresh for customer in plan.customers)
 
 
-def _quiet_code(plan: Plan) -> ExitCode:
+def _determine_unchanged_exit_code(plan: Plan) -> ExitCode:
     """Nothing to do; what failed or was refused is said all the same."""
     refused = any(customer.outcome is Outcome.REFUSED for customer in plan.customers)
-    return worst([plan_code(plan, detailed=False), ExitCode.HELD if refused else ExitCode.DONE])
+    return select_worst_exit_code(
+        [determine_plan_exit_code(plan, detailed=False), ExitCode.HELD if refused else ExitCode.DONE]
+    )
 
 
-def _tell(results: Iterable[AppliedCustomer], plans: Iterable[CustomerPlan], command: str) -> bool:
+def _print_results(results: Iterable[CustomerApplyResult], plans: Iterable[CustomerPlan], command: str) -> bool:
     """False where an invitation could not be handed over. Those that go into files do so before anything is printed:
     whoever reads the output may stop reading."""
     by_id = {plan.id: plan for plan in plans}
     told = list(results)
     terminal = sys.stdout.isatty()
-    files = {} if terminal else {result.id: _kept(result) for result in told}
+    files = {} if terminal else {result.id: _try_write_invitations(result) for result in told}
     for result in told:
-        for line in _outcome(result, by_id[result.id].hold, command):
+        for line in _describe_outcome(result, by_id[result.id].hold, command):
             click.echo(line)
         for diagnostic in result.diagnostics:
             click.echo(str(diagnostic), err=True)
-        for line in shown(result) if terminal else ():
+        for line in format_invitations(result) if terminal else ():
             click.echo(line)
         kept = files.get(result.id)
         if isinstance(kept, Path):
             click.echo(f"    invitations of its new administrators, kept nowhere else: {kept}")
         elif kept is not None:
-            click.echo(lost(result, kept), err=True)
+            click.echo(describe_lost_invitations(result, kept), err=True)
     return not any(isinstance(kept, OSError) for kept in files.values())
 
 
-def _outcome(result: AppliedCustomer, hold: Hold | None, command: str) -> list[str]:
-    name = "catalogue" if result.id == CATALOGUE else result.id
+def _describe_outcome(result: CustomerApplyResult, hold: Hold | None, command: str) -> list[str]:
+    name = "catalogue" if result.id == CATALOG else result.id
     run = f" (run {result.run})" if result.run is not None else ""
-    if result.became is Applied.APPLIED:
+    if result.outcome is ApplyOutcome.APPLIED:
         return [f"{name}: applied{run}"]
-    if result.became is Applied.UNCHANGED:
+    if result.outcome is ApplyOutcome.UNCHANGED:
         return [f"{name}: nothing to change"]
-    if result.became is Applied.HELD and hold is not None:
+    if result.outcome is ApplyOutcome.HELD and hold is not None:
         rest = f"everything else was applied{run}" if result.run is not None else "there was nothing else to apply"
         return [f"{name}: HELD {hold.id}; {rest}", f"    If that is right:  {command} --approve {hold.id}"]
-    if result.became is Applied.UNFIT:
+    if result.outcome is ApplyOutcome.UNFIT:
         return [f"{name}: not applied, as the approval does not fit; nothing of it was changed"]
-    if any(diagnostic.code in (UNEXPECTED, ANSWER_LOST) for diagnostic in result.diagnostics):
+    if any(diagnostic.code in (UNEXPECTED_CODE, ANSWER_LOST) for diagnostic in result.diagnostics):
         # nobody knows how far it came
-        return [f"{name}: {result.became}"]
-    return [f"{name}: {result.became}; nothing of it was changed"]
+        return [f"{name}: {result.outcome}"]
+    return [f"{name}: {result.outcome}; nothing of it was changed"]
 
 
-def _kept(result: AppliedCustomer) -> Path | OSError | None:
+def _try_write_invitations(result: CustomerApplyResult) -> Path | OSError | None:
     """Where its invitations are, or why they are nowhere."""
     try:
         return write_invitations(result)
@@ -366,17 +399,17 @@ def _kept(result: AppliedCustomer) -> Path | OSError | None:
         return problem
 
 
-def _code(results: Sequence[AppliedCustomer]) -> ExitCode:
-    became = {result.became for result in results}
-    failures = became & {Applied.FAILED, Applied.INVALID, Applied.STALE}
-    if failures and any(result.written for result in results):
+def _determine_exit_code(results: Sequence[CustomerApplyResult]) -> ExitCode:
+    became = {result.outcome for result in results}
+    failures = became & {ApplyOutcome.FAILED, ApplyOutcome.INVALID, ApplyOutcome.STALE}
+    if failures and any(result.has_written for result in results):
         return ExitCode.PARTLY
     codes = {
-        Applied.INVALID: ExitCode.INVALID_CONFIGURATION,
-        Applied.FAILED: ExitCode.ERROR,
-        Applied.STALE: ExitCode.STALE,
-        Applied.HELD: ExitCode.HELD,
-        Applied.UNFIT: ExitCode.HELD,
-        Applied.REFUSED: ExitCode.HELD,
+        ApplyOutcome.INVALID: ExitCode.INVALID_CONFIGURATION,
+        ApplyOutcome.FAILED: ExitCode.ERROR,
+        ApplyOutcome.STALE: ExitCode.STALE,
+        ApplyOutcome.HELD: ExitCode.HELD,
+        ApplyOutcome.UNFIT: ExitCode.HELD,
+        ApplyOutcome.REFUSED: ExitCode.HELD,
     }
-    return worst([ExitCode.DONE, *(codes[each] for each in became if each in codes)])
+    return select_worst_exit_code([ExitCode.DONE, *(codes[each] for each in became if each in codes)])

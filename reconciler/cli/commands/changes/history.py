@@ -7,50 +7,50 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.certificates import issued
+from reconciler.cli.certificates import build_certificate_report
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import workspace_options
-from reconciler.model.diagnostic import Refusal, error
-from reconciler.model.plan import CATALOGUE
+from reconciler.cli.options import add_workspace_options
+from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.model.plan import CATALOG
 from reconciler.operations.workspace import open_workspace
-from reconciler.reports.history import Run, Verification, history_json, history_text
-from reconciler.reports.removal import certificates_text
+from reconciler.reports.history import Run, Verification, render_history_json, render_history_text
+from reconciler.reports.removal import render_certificates_text
 from reconciler.store.read.records import RunRecord
 
-HINT = "compare with a backup of the store; whoever can write to the database can alter what stands in it"
+TAMPERING_HINT = "compare with a backup of the store; whoever can write to the database can alter what stands in it"
 
 
-@click.command()
+@click.command("history")
 @click.argument("customer", required=False)
-@workspace_options
+@add_workspace_options
 @click.option("--verify", is_flag=True, help="Prove that no run was altered, removed or added by another hand.")
 @click.option("--certificates", is_flag=True, help="List what `purge` and `erase` removed for good, in place of runs.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def history(
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def show_history(
     customer: str | None,
     directory: Path,
     environment: str | None,
     store: str | None,
     verify: bool,
     certificates: bool,
-    form: str,
+    output_format: str,
 ) -> ExitCode:
     """List runs, newest first; of one CUSTOMER, or of all.
 
     --verify looks at the runs of all customers, which make one chain, at the seal under the store's key, and at all
     certificates.
     """
-    if certificates and (verify or form == "json"):
+    if certificates and (verify or output_format == "json"):
         raise click.UsageError("--certificates stands alone: it is a list of text")
     workspace = open_workspace(directory, environment, store, make_store=False)
-    with workspace.store.reading() as reader:
-        name = CATALOGUE if customer == "catalogue" else customer
-        known = {*reader.customers(), *workspace.repository.customers, CATALOGUE}
-        known |= {each.customer for each in reader.certificates()}
+    with workspace.store.open_reader() as reader:
+        name = CATALOG if customer == "catalogue" else customer
+        known = {*reader.read_customers(), *workspace.repository.customers, CATALOG}
+        known |= {each.customer for each in reader.list_certificates()}
         if name is not None and name not in known:
             raise Refusal(
                 [
-                    error(
+                    build_error(
                         "unknown-customer",
                         f"no customer is called {name}",
                         hint=f"known are {', '.join(sorted(known))}",
@@ -58,31 +58,36 @@ def history(
                 ]
             )
         if certificates:
-            known_ones = [issued(each) for each in reader.certificates() if name in (None, each.customer)]
-            click.echo(certificates_text(known_ones), nl=False)
+            known_ones = [
+                build_certificate_report(each) for each in reader.list_certificates() if name in (None, each.customer)
+            ]
+            click.echo(render_certificates_text(known_ones), nl=False)
             return ExitCode.DONE
-        runs = _runs(reader.runs(name))
-        chain = reader.verified_runs() if verify else None
-        forged = reader.broken_certificate() if verify else None
-    verification = Verification(chain.runs, chain.sealed, chain.broken, chain.run) if chain else None
-    if form == "json":
-        click.echo(history_json(runs, verification), nl=False)
+        runs = _build_runs(reader.list_runs(name))
+        chain = reader.verify_chain() if verify else None
+        forged = reader.find_broken_certificate() if verify else None
+    verification = Verification(chain.runs, chain.is_signed, chain.first_break, chain.run) if chain else None
+    if output_format == "json":
+        click.echo(render_history_json(runs, verification), nl=False)
     elif verification is None:
-        click.echo(history_text(runs), nl=False)
-    elif verification.broken is None:
+        click.echo(render_history_text(runs), nl=False)
+    elif verification.mismatch is None:
         click.echo(verification.sentence)
-    if verification is not None and verification.broken is not None:
-        click.echo(str(error("altered-history", verification.sentence, hint=HINT)), err=True)
+    if verification is not None and verification.mismatch is not None:
+        click.echo(str(build_error("altered-history", verification.sentence, hint=TAMPERING_HINT)), err=True)
         return ExitCode.ERROR
     if forged is not None:
         click.echo(
-            str(error("altered-certificate", f"certificate {forged} is not as it was issued", hint=HINT)), err=True
+            str(
+                build_error("altered-certificate", f"certificate {forged} is not as it was issued", hint=TAMPERING_HINT)
+            ),
+            err=True,
         )
         return ExitCode.ERROR
     return ExitCode.DONE
 
 
-def _runs(records: Iterable[RunRecord]) -> list[Run]:
+def _build_runs(records: Iterable[RunRecord]) -> list[Run]:
     known = list(records)
     undone: dict[int, tuple[int, ...]] = {}
     for record in reversed(known):

@@ -7,21 +7,21 @@ from pathlib import Path
 import click
 
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import workspace_options
+from reconciler.cli.options import add_workspace_options
 from reconciler.operations.workspace import open_workspace
-from reconciler.reports.holds import Waiting, holds_json, holds_text
+from reconciler.reports.holds import HoldReport, render_holds_json, render_holds_text
 from reconciler.store.read.records import HoldRecord
 
 
-@click.command()
-@workspace_options
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def holds(directory: Path, environment: str | None, store: str | None, form: str) -> ExitCode:
+@click.command("holds")
+@add_workspace_options
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def list_holds(directory: Path, environment: str | None, store: str | None, output_format: str) -> ExitCode:
     """List what the last applies held back, and how to let it through."""
     workspace = open_workspace(directory, environment, store, make_store=False)
-    with workspace.store.reading() as reader:
+    with workspace.store.open_reader() as reader:
         waiting = [
-            Waiting(
+            HoldReport(
                 id=record.id,
                 customer=record.customer,
                 people=record.people,
@@ -29,15 +29,15 @@ def holds(directory: Path, environment: str | None, store: str | None, form: str
                 since=record.created_at,
                 plan_id=record.plan_id,
                 causes=record.causes,
-                command=f"reconciler apply {_again(record)} --approve {record.id}",
-                show=f"reconciler show {record.id}" if record.kept else None,
+                command=f"reconciler apply {_format_apply_target(record)} --approve {record.id}",
+                show=f"reconciler show {record.id}" if record.has_plan else None,
             )
-            for record in reader.holds()
+            for record in reader.list_holds()
         ]
-    click.echo(holds_json(waiting) if form == "json" else holds_text(waiting), nl=False)
+    click.echo(render_holds_json(waiting) if output_format == "json" else render_holds_text(waiting), nl=False)
     return ExitCode.DONE
 
 
-def _again(record: HoldRecord) -> str:
+def _format_apply_target(record: HoldRecord) -> str:
     """What is to be applied: the plan that was kept, or the roster again."""
-    return record.id if record.kept else f"{record.customer} …"
+    return record.id if record.has_plan else f"{record.customer} …"

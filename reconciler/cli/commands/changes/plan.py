@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.exit_code import ExitCode, worst
-from reconciler.cli.options import workspace_options
+from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
+from reconciler.cli.options import add_workspace_options
 from reconciler.cli.output import full_report_option, report_options, show_plan
-from reconciler.cli.progress import progress_bars
+from reconciler.cli.progress import show_progress_bars
 from reconciler.model.plan import Outcome, Plan
-from reconciler.operations.failure import broken, misconfigured
+from reconciler.operations.failure import has_operational_failure, is_misconfigured
 from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
-from reconciler.operations.workspace import open_workspace, open_workspace_beside
+from reconciler.operations.workspace import open_comparison_workspace, open_workspace
 
 NOTHING_CHANGED = "Nothing was changed."
 NOTHING_ASKED = "No secret was asked for and no roster fetched: secrets are compared by reference."
@@ -22,7 +22,7 @@ NOTHING_ASKED = "No secret was asked for and no roster fetched: secrets are comp
 
 @click.command()
 @click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
-@workspace_options
+@add_workspace_options
 @click.option(
     "--zip",
     "bundle",
@@ -56,7 +56,7 @@ def plan(
     roster: str | None,
     base: str | None,
     out: Path | None,
-    form: str,
+    output_format: str,
     rows: int | None,
     people: str | None,
     full_report: str,
@@ -68,21 +68,21 @@ def plan(
     """
     if out is not None and not out.name:
         raise click.UsageError("--out needs the name of a file")
-    request = plan_request(customers, bundle, roster, base)
+    request = build_plan_request(customers, bundle, roster, base)
     if base is None:
         workspace = open_workspace(directory, environment, store)
     else:
-        workspace = open_workspace_beside(base, directory, environment, store, trusted=False)
+        workspace = open_comparison_workspace(base, directory, environment, store, trusted=False)
         click.echo(NOTHING_ASKED, err=True)
-    with progress_bars() as heard:
-        made = make_plan(workspace, replace(request, heard=heard))
+    with show_progress_bars() as heard:
+        made = make_plan(workspace, replace(request, progress_factory=heard))
     show_plan(
         made,
-        form=form,
+        output_format=output_format,
         rows=rows,
         people=people,
-        key=lambda: workspace.store.key,
-        command=apply_command(customers, bundle, request.roster, directory, environment, store, base),
+        get_store_key=lambda: workspace.store.key,
+        command=build_apply_command(customers, bundle, request.roster, directory, environment, store, base),
         closing=NOTHING_CHANGED,
         full_report=full_report,
     )
@@ -91,11 +91,11 @@ def plan(
         from reconciler.operations.apply.plan_file import write_plan
 
         write_plan(made, out, workspace.store.key)
-        click.echo(saved(out), err=True)
-    return plan_code(made, detailed=detailed_exitcode)
+        click.echo(describe_saved_plan(out), err=True)
+    return determine_plan_exit_code(made, detailed=detailed_exitcode)
 
 
-def plan_request(
+def build_plan_request(
     customers: tuple[str, ...], bundle: Path | None, roster: str | None, base: str | None = None
 ) -> PlanRequest:
     """Raises click.UsageError where the options do not fit together."""
@@ -110,22 +110,22 @@ def plan_request(
     return PlanRequest(tuple(dict.fromkeys(customers)), bundle, choice)
 
 
-def plan_code(plan: Plan, *, detailed: bool) -> ExitCode:
+def determine_plan_exit_code(plan: Plan, *, detailed: bool) -> ExitCode:
     outcomes = {customer.outcome for customer in plan.customers}
     codes = [ExitCode.DONE]
-    if any(misconfigured(customer) for customer in plan.customers):
+    if any(is_misconfigured(customer) for customer in plan.customers):
         codes.append(ExitCode.INVALID_CONFIGURATION)
-    if any(broken(customer) for customer in plan.customers):
+    if any(has_operational_failure(customer) for customer in plan.customers):
         codes.append(ExitCode.ERROR)
     if detailed:
         if outcomes & {Outcome.HELD, Outcome.REFUSED}:
             codes.append(ExitCode.HELD)
         if Outcome.CHANGES in outcomes or Outcome.HELD in outcomes:
             codes.append(ExitCode.CHANGES)
-    return worst(codes)
+    return select_worst_exit_code(codes)
 
 
-def apply_command(
+def build_apply_command(
     customers: tuple[str, ...],
     bundle: Path | None,
     roster: RosterChoice,
@@ -143,10 +143,10 @@ def apply_command(
         words += ["--zip", str(bundle)]
     if customers and base is None and roster is not RosterChoice.FRESH:
         words += ["--roster", RosterChoice.NONE.value]
-    return " ".join([*words, *place_in_words(directory, environment, store)])
+    return " ".join([*words, *list_workspace_options(directory, environment, store)])
 
 
-def place_in_words(directory: Path, environment: str | None, store: str | None) -> list[str]:
+def list_workspace_options(directory: Path, environment: str | None, store: str | None) -> list[str]:
     """The options that name files and store again; a store's URL with a password is never repeated."""
     words = []
     if str(directory) != "customers":
@@ -158,11 +158,11 @@ def place_in_words(directory: Path, environment: str | None, store: str | None) 
     return words
 
 
-def saved(out: Path) -> str:
+def describe_saved_plan(out: Path) -> str:
     """What is said of a plan that was written to a file."""
-    return f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_path(out)})"
+    return f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_format_plan_path(out)})"
 
 
-def _path(out: Path) -> str:
+def _format_plan_path(out: Path) -> str:
     """With a slash or a dot, so that apply takes it for a file."""
     return str(out) if "/" in str(out) or "." in str(out) else f"./{out}"

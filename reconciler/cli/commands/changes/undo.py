@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.commands.changes.apply import asked, carry_out, does_something
-from reconciler.cli.commands.changes.plan import NOTHING_CHANGED, place_in_words, saved
+from reconciler.cli.commands.changes.apply import confirm_apply, execute_plan, has_changes
+from reconciler.cli.commands.changes.plan import NOTHING_CHANGED, describe_saved_plan, list_workspace_options
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import workspace_options
+from reconciler.cli.options import add_workspace_options
 from reconciler.cli.output import report_options, show_plan
 from reconciler.operations.apply.plan_file import write_plan
-from reconciler.operations.undo.undo import undo_plan
+from reconciler.operations.undo.undo import build_undo_plan
 from reconciler.operations.workspace import open_workspace
 
 NOTHING_LEFT = "nothing is left to take back"
@@ -21,7 +21,7 @@ NOTHING_LEFT = "nothing is left to take back"
 
 @click.command()
 @click.argument("run", type=click.IntRange(min=1))
-@workspace_options
+@add_workspace_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--approve", multiple=True, metavar="HOLD", help="Release exactly this hold. May be repeated.")
 @click.option(
@@ -44,7 +44,7 @@ def undo(
     yes: bool,
     approve: tuple[str, ...],
     out: Path | None,
-    form: str,
+    output_format: str,
     rows: int | None,
     people: str | None,
     lock_timeout: float,
@@ -58,30 +58,30 @@ def undo(
         raise click.UsageError("--out only saves: give --yes and --approve when the file is applied")
     if out is None and not (yes or sys.stdin.isatty()):
         raise click.UsageError("without a terminal, undo needs --yes, or --out FILE to save the plan")
-    if out is None and form == "json":
+    if out is None and output_format == "json":
         raise click.UsageError("--format json goes with --out FILE")
     workspace = open_workspace(directory, environment, store, make_store=False)
-    plan = undo_plan(workspace, run)
-    command = " ".join(["reconciler", "undo", str(run), *place_in_words(directory, environment, store)])
+    plan = build_undo_plan(workspace, run)
+    command = " ".join(["reconciler", "undo", str(run), *list_workspace_options(directory, environment, store)])
     show_plan(
         plan,
-        form=form,
+        output_format=output_format,
         rows=rows,
         people=people,
-        key=lambda: workspace.store.key,
+        get_store_key=lambda: workspace.store.key,
         command=command if out is None else f"reconciler apply {out}",
         closing=NOTHING_CHANGED if out is not None else "",
     )
     if out is not None:
         write_plan(plan, out, workspace.store.key)
-        click.echo(saved(out), err=True)
+        click.echo(describe_saved_plan(out), err=True)
         return ExitCode.DONE
-    if not does_something(plan):
+    if not has_changes(plan):
         click.echo(f"run {run}: {NOTHING_LEFT}")
         if not approve:
             return ExitCode.DONE
     elif not yes:
-        answer = asked()
+        answer = confirm_apply()
         if answer is not None:
             return answer
-    return carry_out(workspace, plan, approve, lock_timeout, command)
+    return execute_plan(workspace, plan, approve, lock_timeout, command)

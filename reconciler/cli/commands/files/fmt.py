@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.exit_code import ExitCode, worst
-from reconciler.cli.options import files_options
-from reconciler.config.atomic_write import replace
-from reconciler.config.formatting.files import named, of_repository, shown
-from reconciler.config.formatting.format import canonical, opened
-from reconciler.config.formatting.format_diff import difference
+from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
+from reconciler.cli.options import add_files_options
+from reconciler.config.atomic_write import replace_file
+from reconciler.config.formatting.files import expand_paths, format_path, list_repository_files
+from reconciler.config.formatting.format import format_canonical_text, parse_document
+from reconciler.config.formatting.format_diff import render_diff
 from reconciler.config.yaml.reader import BOM, MAX_BYTES
-from reconciler.model.diagnostic import ConfigurationRefusal, Refusal, Span, error
+from reconciler.model.diagnostic import ConfigurationRefusal, Refusal, Span, build_error
 
 
 @dataclass(frozen=True, slots=True)
-class Formatted:
+class FormatResult:
     """A file that can be written: before and after are the same where it is in canonical form already."""
 
     path: Path
@@ -31,63 +31,63 @@ class Formatted:
         return self.before != self.after.encode()
 
 
-@click.command()
+@click.command("fmt")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing; show what would change, and exit 1 if anything would.")
-@files_options
-def fmt(paths: tuple[Path, ...], check: bool, directory: Path) -> ExitCode:
+@add_files_options
+def format_documents(paths: tuple[Path, ...], check: bool, directory: Path) -> ExitCode:
     """Write documents in their canonical form. Comments, values and the order of lists are kept.
 
     Without PATH: every document below --dir, and reconciler.yaml beside it. Of a folder, the documents below it.
     A file that cannot be read is left as it is, and the others go on.
     """
-    files = named(paths) if paths else of_repository(directory)
+    files = expand_paths(paths) if paths else list_repository_files(directory)
     if paths and not files:
         raise click.UsageError("no PATH holds a document: nothing was looked at")
     codes = [ExitCode.DONE]
     changed = 0
     for path in files:
         try:
-            each = _formatted(path)
+            each = _format_file(path)
             if each.changes:
                 changed += 1
-                codes.append(_show(each) if check else _write(each))
+                codes.append(_print_difference(each) if check else _write_file(each))
         except Refusal as refusal:
             unreadable = isinstance(refusal, ConfigurationRefusal)
             codes.append(ExitCode.INVALID_CONFIGURATION if unreadable else ExitCode.ERROR)
             for diagnostic in refusal.diagnostics:
                 click.echo(str(diagnostic), err=True)
-    click.echo(_total(changed, len(files), check), err=True)
-    return worst(codes)
+    click.echo(_summarize_changes(changed, len(files), check), err=True)
+    return select_worst_exit_code(codes)
 
 
-def _formatted(path: Path) -> Formatted:
-    name = shown(path)
+def _format_file(path: Path) -> FormatResult:
+    name = format_path(path)
     try:
         with path.open("rb") as stream:
             before = stream.read(MAX_BYTES + 1)
     except OSError as problem:
         hint = "make it a readable file"
         raise ConfigurationRefusal(
-            [error("unreadable-file", f"the file cannot be read: {problem.strerror}", Span(name), hint)]
+            [build_error("unreadable-file", f"the file cannot be read: {problem.strerror}", Span(name), hint)]
         ) from problem
-    return Formatted(path, name, before, canonical(before, name))
+    return FormatResult(path, name, before, format_canonical_text(before, name))
 
 
-def _show(file: Formatted) -> ExitCode:
+def _print_difference(file: FormatResult) -> ExitCode:
     text = file.before.decode("utf-8").removeprefix(BOM)
-    click.echo(difference(text, file.after, file.name, opened(file.before, file.name).root), nl=False)
+    click.echo(render_diff(text, file.after, file.name, parse_document(file.before, file.name).root), nl=False)
     return ExitCode.ERROR
 
 
-def _write(file: Formatted) -> ExitCode:
-    replace(file.path, file.after, file.before)
+def _write_file(file: FormatResult) -> ExitCode:
+    replace_file(file.path, file.after, file.before)
     click.echo(file.name)
     return ExitCode.DONE
 
 
-def _total(changed: int, files: int, check: bool) -> str:
-    of = f"{changed:,} of {files:,} {'file' if files == 1 else 'files'}"
+def _summarize_changes(change_count: int, files: int, check: bool) -> str:
+    of = f"{change_count:,} of {files:,} {'file' if files == 1 else 'files'}"
     if check:
-        return f"{of} would change: reconciler fmt writes them." if changed else f"{of} would change."
+        return f"{of} would change: reconciler fmt writes them." if change_count else f"{of} would change."
     return f"{of} changed."

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.exit_code import ExitCode, worst
-from reconciler.cli.options import new_workspace_options
+from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
+from reconciler.cli.options import add_new_workspace_options
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
-from reconciler.operations.settings_import import ImportedCustomer, State, import_live
+from reconciler.operations.settings_import import ImportedCustomer, ImportState, import_live_settings
 from reconciler.operations.workspace import open_workspace
 
 
 @click.command("import")
 @click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
 @click.option("--check", is_flag=True, help="Write nothing; say what would be written, and exit 1 if anything would.")
-@new_workspace_options
-def import_(
+@add_new_workspace_options
+def import_settings(
     customers: tuple[str, ...], check: bool, directory: Path, environment: str | None, store: str | None
 ) -> ExitCode:
     """Write the live settings of customers, or of all and the catalogue, as YAML below --dir.
@@ -28,31 +28,31 @@ def import_(
     if not check:
         directory.mkdir(parents=True, exist_ok=True)
     workspace = open_workspace(directory, environment, store, make_store=False)
-    made = import_live(workspace, customers)
-    codes = [_told(each, check=check) for each in made]
+    made = import_live_settings(workspace, customers)
+    codes = [_write_imported_customer(each, check=check) for each in made]
     files = [file for each in made for file in each.files]
-    count = sum(file.state is not State.UNCHANGED for file in files)
+    count = sum(file.state is not ImportState.UNCHANGED for file in files)
     would = "would be written" if check else "written"
     click.echo(f"{count:,} of {len(files):,} {'file' if len(files) == 1 else 'files'} {would}.", err=True)
-    return worst([ExitCode.DONE, *codes, *([ExitCode.ERROR] if check and count else [])])
+    return select_worst_exit_code([ExitCode.DONE, *codes, *([ExitCode.ERROR] if check and count else [])])
 
 
-def _told(customer: ImportedCustomer, *, check: bool) -> ExitCode:
-    for remark in customer.remarks:
+def _write_imported_customer(customer: ImportedCustomer, *, check: bool) -> ExitCode:
+    for remark in customer.diagnostics:
         click.echo(str(remark), err=True)
     if customer.refusal is not None:
-        return _refused(customer.refusal)
+        return _report_refusal(customer.refusal)
     if not check:
         try:
-            customer.write()
+            customer.write_files()
         except Refusal as refusal:
-            return _refused(refusal)
+            return _report_refusal(refusal)
     for file in customer.files:
         click.echo(f"{file.state:<9}  {file.name}")
     return ExitCode.DONE
 
 
-def _refused(refusal: Refusal) -> ExitCode:
+def _report_refusal(refusal: Refusal) -> ExitCode:
     for diagnostic in refusal.diagnostics:
         click.echo(str(diagnostic), err=True)
     return ExitCode.INVALID_CONFIGURATION if isinstance(refusal, ConfigurationRefusal) else ExitCode.ERROR

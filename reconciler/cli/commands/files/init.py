@@ -12,15 +12,15 @@ import jinja2
 
 from reconciler import __version__
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import placeless_options
+from reconciler.cli.options import add_ignored_store_options
 
 #: Of which folders of templates/init a repository is made. A later one's file would win; none is in two.
-PARTS: dict[str | None, tuple[str, ...]] = {
+TEMPLATE_FOLDERS: dict[str | None, tuple[str, ...]] = {
     None: ("common",),
     "github": ("common", "ci", "github"),
     "gitlab": ("common", "ci", "gitlab"),
 }
-RENDERED = ".j2"
+TEMPLATE_SUFFIX = ".j2"
 
 NEXT_STEPS = ("reconciler new customer ID      # the first customer", "reconciler validate")
 CI_NEXT_STEP = "README.md, Set once: CODEOWNERS, protected branches and the jobs' secrets are yours to set"
@@ -28,8 +28,10 @@ CI_NEXT_STEP = "README.md, Set once: CODEOWNERS, protected branches and the jobs
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--ci", type=click.Choice([name for name in PARTS if name]), help="Also the jobs that plan and apply.")
-@placeless_options
+@click.option(
+    "--ci", type=click.Choice([name for name in TEMPLATE_FOLDERS if name]), help="Also the jobs that plan and apply."
+)
+@add_ignored_store_options
 def init(directory: Path, ci: str | None) -> ExitCode:
     """Write a new customers repository into DIR, which is empty or not there yet (.git may be in it)."""
     present = sorted(each.name for each in directory.iterdir() if each.name != ".git") if directory.exists() else []
@@ -39,38 +41,38 @@ def init(directory: Path, ci: str | None) -> ExitCode:
             f"{directory} is not empty: {present[0]}{more}; nothing was written\n"
             "    Name an empty folder, or one that is not there yet, and copy from it what you want."
         )
-    for name, text in scaffold(ci):
+    for name, text in render_scaffold(ci):
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
         click.echo(path)
-    for line in ("next:", *(f"    {step}" for step in _next_steps(directory, ci))):
+    for line in ("next:", *(f"    {step}" for step in _list_next_steps(directory, ci))):
         click.echo(line, err=True)
     return ExitCode.DONE
 
 
-def scaffold(ci: str | None) -> Iterator[tuple[PurePosixPath, str]]:
+def render_scaffold(ci: str | None) -> Iterator[tuple[PurePosixPath, str]]:
     """The files of a new repository: name, text."""
     root = files("reconciler.cli") / "templates" / "init"
-    for part in PARTS[ci]:
-        for name, template in _below(root / part, PurePosixPath()):
+    for part in TEMPLATE_FOLDERS[ci]:
+        for name, template in _iterate_template_files(root / part, PurePosixPath()):
             text = template.read_text(encoding="utf-8")
-            if name.suffix == RENDERED:
-                yield name.with_suffix(""), _rendered(text, ci)
+            if name.suffix == TEMPLATE_SUFFIX:
+                yield name.with_suffix(""), _render_template(text, ci)
             else:
                 yield name, text
 
 
-def _below(folder: Traversable, name: PurePosixPath) -> Iterator[tuple[PurePosixPath, Traversable]]:
+def _iterate_template_files(folder: Traversable, name: PurePosixPath) -> Iterator[tuple[PurePosixPath, Traversable]]:
     for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if each.is_file():
             yield name / each.name, each
         elif each.name != "__pycache__":
-            yield from _below(each, name / each.name)
+            yield from _iterate_template_files(each, name / each.name)
 
 
-def _rendered(text: str, ci: str | None) -> str:
+def _render_template(text: str, ci: str | None) -> str:
     environment = jinja2.Environment(
         autoescape=False,  # Markdown, and nothing that is put in comes from outside
         undefined=jinja2.StrictUndefined,
@@ -79,7 +81,7 @@ def _rendered(text: str, ci: str | None) -> str:
     return environment.from_string(text).render(version=__version__, ci=ci)
 
 
-def _next_steps(directory: Path, ci: str | None) -> Iterator[str]:
+def _list_next_steps(directory: Path, ci: str | None) -> Iterator[str]:
     if directory != Path():
         yield f"cd {directory}"
     yield from NEXT_STEPS

@@ -10,22 +10,22 @@ import click
 import jinja2
 
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import new_files_options
-from reconciler.config.fields.values import ID
-from reconciler.config.load.layout import COMMUNITIES, CUSTOMER_FILE, LESSONS, CustomerFolder, lay_out
+from reconciler.cli.options import add_new_files_options
+from reconciler.config.fields.values import ID_PATTERN
+from reconciler.config.load.layout import COMMUNITIES, CUSTOMER_FILE, LESSONS, CustomerFolder, scan_repository
 
 KINDS = ("customer", "community", "lesson")
-SYNCS = ("zip", "sftp", "api")
-LICENSE = timedelta(days=364)
+SYNC_TYPES = ("zip", "sftp", "api")
+LICENSE_TERM = timedelta(days=364)
 
 #: Ids that a customer cannot have, and why.
-RESERVED = {
+RESERVED_IDS = {
     COMMUNITIES: "a folder of this name holds a customer's communities",
     LESSONS: "a folder of this name holds lessons",
     "catalogue": "commands call the shared lessons so",
 }
 
-TO_DO = {
+FIELDS_TO_FILL = {
     None: ("the administrators", "the address", "agreements: the days on which they were accepted"),
     "zip": ("client_partner_id", "match_with"),
     "sftp": ("client_partner_id", "match_with", "host", "username", "path", "host_key"),
@@ -33,42 +33,42 @@ TO_DO = {
 }
 
 
-@click.command()
+@click.command("new")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name", metavar="ID")
-@click.option("--sync", type=click.Choice(SYNCS), help="Of a customer: how its roster gets here.")
+@click.option("--sync", type=click.Choice(SYNC_TYPES), help="Of a customer: how its roster gets here.")
 @click.option("--customer", metavar="ID", help="Whose community; or whose own lesson, else it is of the catalogue.")
-@new_files_options
-def new(kind: str, name: str, sync: str | None, customer: str | None, directory: Path) -> ExitCode:
+@add_new_files_options
+def create_document(kind: str, name: str, sync: str | None, customer: str | None, directory: Path) -> ExitCode:
     """Write one new, commented file, and say what to do next. Never overwrites one."""
-    if not re.fullmatch(ID, name):
+    if not re.fullmatch(ID_PATTERN, name):
         raise click.BadParameter("an id is of lower-case letters and digits, in words joined by single hyphens")
-    if kind == "customer" and name in RESERVED:
-        raise click.BadParameter(f"no customer can be called {name}: {RESERVED[name]}; choose another id")
+    if kind == "customer" and name in RESERVED_IDS:
+        raise click.BadParameter(f"no customer can be called {name}: {RESERVED_IDS[name]}; choose another id")
     if kind != "customer" and sync:
         raise click.UsageError("--sync goes only with a customer")
     if kind == "customer" and customer:
         raise click.UsageError("--customer goes only with a community or a lesson")
     if kind == "community" and not customer:
         raise click.UsageError("whose community? Name it: --customer ID")
-    path = _place(kind, name, customer, directory)
+    path = _choose_path(kind, name, customer, directory)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(_text(kind, name, customer, sync))
+            file.write(_render_template(kind, name, customer, sync))
     except FileExistsError:
         raise click.ClickException(f"{path} is there already, and is left as it is") from None
     click.echo(path)
-    for line in _next_steps(kind, path, sync, directory):
+    for line in _list_next_steps(kind, path, sync, directory):
         click.echo(line, err=True)
     return ExitCode.DONE
 
 
-def _place(kind: str, name: str, customer: str | None, directory: Path) -> Path:
-    folders = {folder.id: folder for folder in lay_out(directory).customers} if directory.is_dir() else {}
+def _choose_path(kind: str, name: str, customer: str | None, directory: Path) -> Path:
+    folders = {folder.id: folder for folder in scan_repository(directory).customers} if directory.is_dir() else {}
     if kind == "customer":
         if name in folders:
-            raise click.ClickException(f"the customer {name} is there already: {_folder(folders[name])}")
+            raise click.ClickException(f"the customer {name} is there already: {_find_customer_folder(folders[name])}")
         return directory / name / CUSTOMER_FILE
     if customer is None:
         return directory / LESSONS / f"{name}.yaml"
@@ -76,16 +76,16 @@ def _place(kind: str, name: str, customer: str | None, directory: Path) -> Path:
         raise click.ClickException(
             f"there is no customer {customer} below {directory}; first: reconciler new customer ID"
         )
-    return _folder(folders[customer]) / (COMMUNITIES if kind == "community" else LESSONS) / f"{name}.yaml"
+    return _find_customer_folder(folders[customer]) / (COMMUNITIES if kind == "community" else LESSONS) / f"{name}.yaml"
 
 
-def _folder(folder: CustomerFolder) -> Path:
+def _find_customer_folder(folder: CustomerFolder) -> Path:
     if folder.file is None:
         raise click.ClickException(f"the customer {folder.id} has no {CUSTOMER_FILE}; reconciler validate says where")
     return Path(folder.file.path).parent
 
 
-def _text(kind: str, name: str, customer: str | None, sync: str | None) -> str:
+def _render_template(kind: str, name: str, customer: str | None, sync: str | None) -> str:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("reconciler.cli"),
         autoescape=False,  # YAML, and all that is put in are ids
@@ -99,15 +99,18 @@ def _text(kind: str, name: str, customer: str | None, sync: str | None) -> str:
         customer=customer,
         sync=sync,
         starts=today,
-        ends=today + LICENSE,
+        ends=today + LICENSE_TERM,
     )
 
 
-def _next_steps(kind: str, path: Path, sync: str | None, directory: Path) -> list[str]:
+def _list_next_steps(kind: str, path: Path, sync: str | None, directory: Path) -> list[str]:
     where = "" if directory == Path("customers") else f" --dir {directory}"
     steps = []
     if kind == "customer":
-        steps += ["fill in:", *(f"    {each}" for each in (*TO_DO[None], *(TO_DO[sync] if sync else ())))]
+        steps += [
+            "fill in:",
+            *(f"    {each}" for each in (*FIELDS_TO_FILL[None], *(FIELDS_TO_FILL[sync] if sync else ()))),
+        ]
         steps.append("agreements are left out on purpose: only the institution can say that it accepted them")
     else:
         steps.append("look through it: every value is a proposal")

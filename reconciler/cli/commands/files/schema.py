@@ -9,26 +9,26 @@ from typing import Any
 import click
 
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import new_files_options
-from reconciler.config.schema import documents
+from reconciler.cli.options import add_new_files_options
+from reconciler.config.schema import build_schemas
 
 DEFAULT_TARGET = Path("schemas")
-PLAN = "plan.schema.json"
+PLAN_SCHEMA_NAME = "plan.schema.json"
 
 
-@click.command()
+@click.command("schema")
 @click.argument("target", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_TARGET)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is not what it should be.")
-@new_files_options
-def schema(target: Path, check: bool, directory: Path) -> ExitCode:
+@add_new_files_options
+def write_schemas(target: Path, check: bool, directory: Path) -> ExitCode:
     """Write JSON Schemas into DIR, by default schemas.
 
     An editor that is told of them completes and explains the keys of the YAML files.
     """
-    texts = {target / name: _text(document) for name, document in _schemas().items()}
+    texts = {target / name: _format_schema(document) for name, document in _collect_schemas().items()}
     stale = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if check:
-        return _checked(stale, target)
+        return _report_stale_schemas(stale, target)
     target.mkdir(parents=True, exist_ok=True)
     for path in stale:
         path.write_text(texts[path], encoding="utf-8")
@@ -36,14 +36,14 @@ def schema(target: Path, check: bool, directory: Path) -> ExitCode:
     return ExitCode.DONE
 
 
-def _schemas() -> dict[str, dict[str, Any]]:
+def _collect_schemas() -> dict[str, dict[str, Any]]:
     # the reports' room needs polars, which no other verb of the files does
-    from reconciler.reports.plan.schema import plan_schema
+    from reconciler.reports.plan.schema import build_plan_schema
 
-    return {**documents(), PLAN: plan_schema()}
+    return {**build_schemas(), PLAN_SCHEMA_NAME: build_plan_schema()}
 
 
-def _checked(stale: list[Path], target: Path) -> ExitCode:
+def _report_stale_schemas(stale: list[Path], target: Path) -> ExitCode:
     for path in stale:
         state = "is not what the models say" if path.is_file() else "is missing"
         click.echo(f"{path}: error: the schema {state} [stale-schema]", err=True)
@@ -54,5 +54,5 @@ def _checked(stale: list[Path], target: Path) -> ExitCode:
     return ExitCode.ERROR
 
 
-def _text(document: dict[str, Any]) -> str:
+def _format_schema(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -8,24 +8,24 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.certificates import issued
+from reconciler.cli.certificates import build_certificate_report
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import workspace_options
+from reconciler.cli.options import add_workspace_options
 from reconciler.operations import erase as erasing
 from reconciler.operations import interruption
 from reconciler.operations.erase import Erasure
 from reconciler.operations.workspace import Workspace, open_workspace
-from reconciler.reports.plan.people import People, View
-from reconciler.reports.plan.wording import counted
-from reconciler.reports.removal import ELSEWHERE, Wanted, certificate_text, erasure_text
+from reconciler.reports.plan.people import CustomerView, PeopleVisibility
+from reconciler.reports.plan.wording import format_count
+from reconciler.reports.removal import OUTSIDE_STORE_NOTICE, ErasureReport, render_certificate_text, render_erasure_text
 from reconciler.store.removal.certificates import Certificate
-from reconciler.store.removal.volatile import wipe
+from reconciler.store.removal.volatile import wipe_freed_pages
 
 
 @click.command()
 @click.argument("customer")
 @click.argument("key", required=False)
-@workspace_options
+@add_workspace_options
 @click.option(
     "--request",
     required=True,
@@ -38,7 +38,7 @@ from reconciler.store.removal.volatile import wipe
 )
 @click.option(
     "--people",
-    type=click.Choice([each.value for each in People]),
+    type=click.Choice([each.value for each in PeopleVisibility]),
     help="Who may be seen. Default: full on a terminal, masked elsewhere.",
 )
 @click.option(
@@ -72,58 +72,67 @@ def erase(
         raise click.UsageError("without a terminal, erase needs --yes")
     workspace = open_workspace(directory, environment, store, make_store=False)
     if lift and key is not None:
-        click.echo(certificate_text(issued(erasing.lift(workspace, customer, key, request))), nl=False)
+        click.echo(
+            render_certificate_text(build_certificate_report(erasing.lift_erasure(workspace, customer, key, request))),
+            nl=False,
+        )
         return ExitCode.DONE
-    found = erasing.find(workspace, customer, key)
+    found = erasing.find_erasure(workspace, customer, key)
     if isinstance(found, Certificate):
-        return _erased_before(workspace, found)
-    _show(workspace, found, people, request)
+        return _report_earlier_erasure(workspace, found)
+    _print_erasure(workspace, found, people, request)
     if not yes:
-        answer = _asked(found)
+        answer = _confirm_erasure(found)
         if answer is not None:
             return answer
-    certificate = erasing.erase(workspace, found, request, lock_timeout)
+    certificate = erasing.apply_erasure(workspace, found, request, lock_timeout)
     click.echo()
-    click.echo(certificate_text(issued(certificate)), nl=False)
-    _wipe(workspace)
-    click.echo(f"\n{ELSEWHERE}")
+    click.echo(render_certificate_text(build_certificate_report(certificate)), nl=False)
+    _wipe_store(workspace)
+    click.echo(f"\n{OUTSIDE_STORE_NOTICE}")
     return ExitCode.DONE
 
 
-def _show(workspace: Workspace, found: Erasure, people: str | None, request: str) -> None:
-    chosen = People(people) if people else People.FULL if sys.stdout.isatty() else People.MASKED
-    view = View(chosen, workspace.store.key.pseudonym, found.customer)
-    wanted = Wanted(
-        customer=found.customer,
-        counts=found.counts,
-        whole=found.who is None,
-        key=found.key,
-        label=found.label or found.key,
-        facts=tuple(_facts(found)),
-        classes=found.classes,
+def _print_erasure(workspace: Workspace, erasure: Erasure, people: str | None, request: str) -> None:
+    chosen = (
+        PeopleVisibility(people)
+        if people
+        else PeopleVisibility.FULL
+        if sys.stdout.isatty()
+        else PeopleVisibility.MASKED
     )
-    click.echo(erasure_text(wanted, view, request), nl=False)
+    view = CustomerView(chosen, workspace.store.key.make_pseudonym, erasure.customer)
+    wanted = ErasureReport(
+        customer=erasure.customer,
+        counts=erasure.counts,
+        is_whole_customer=erasure.target is None,
+        key=erasure.key,
+        label=erasure.label or erasure.key,
+        facts=tuple(_list_person_facts(erasure)),
+        classes=erasure.classes,
+    )
+    click.echo(render_erasure_text(wanted, view, request), nl=False)
 
 
-def _facts(found: Erasure) -> Iterator[str]:
-    person = found.person
+def _list_person_facts(erasure: Erasure) -> Iterator[str]:
+    person = erasure.person
     if not person:
         yield "no account; the last roster names this person"
         return
     yield "deleted" if person["tombstoned"] else "live"
     yield f"managed by {person['managed_by']}"
     if person["lti_links"]:
-        yield counted(int(person["lti_links"]), "LMS link", "LMS links")
-    yield f"last seen {found.last_sign_in[:10]}" if found.last_sign_in else "never signed in"
+        yield format_count(int(person["lti_links"]), "LMS link", "LMS links")
+    yield f"last seen {erasure.last_sign_in[:10]}" if erasure.last_sign_in else "never signed in"
 
 
-def _asked(found: Erasure) -> ExitCode | None:
+def _confirm_erasure(erasure: Erasure) -> ExitCode | None:
     """None for yes, else what to exit with. For all of a customer its id has to be typed."""
-    interruption.let_through()
+    interruption.allow_keyboard_interrupt()
     code = ExitCode.DONE
     try:
-        if found.who is None:
-            if click.prompt(f"Type {found.customer} to erase all of it", default="", err=True) == found.customer:
+        if erasure.target is None:
+            if click.prompt(f"Type {erasure.customer} to erase all of it", default="", err=True) == erasure.customer:
                 return None
         elif click.confirm("Erase this person?", default=False, err=True):
             return None
@@ -134,13 +143,13 @@ def _asked(found: Erasure) -> ExitCode | None:
     return code
 
 
-def _erased_before(workspace: Workspace, certificate: Certificate) -> ExitCode:
+def _report_earlier_erasure(workspace: Workspace, certificate: Certificate) -> ExitCode:
     click.echo("This person was erased before; nothing of them is left but the trace.\n")
-    click.echo(certificate_text(issued(certificate)), nl=False)
-    _wipe(workspace)
+    click.echo(render_certificate_text(build_certificate_report(certificate)), nl=False)
+    _wipe_store(workspace)
     return ExitCode.DONE
 
 
-def _wipe(workspace: Workspace) -> None:
-    for diagnostic in wipe(workspace.store):
+def _wipe_store(workspace: Workspace) -> None:
+    for diagnostic in wipe_freed_pages(workspace.store):
         click.echo(str(diagnostic), err=True)

@@ -9,30 +9,30 @@ from pathlib import Path
 import click
 
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import workspace_options
+from reconciler.cli.options import add_workspace_options
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.operations.explain import Explanation
-from reconciler.operations.explain import explain as explained
+from reconciler.operations.explain import explain_key as explained
 from reconciler.operations.workspace import open_workspace
-from reconciler.reports.explanation import Explained, RunFacts, explanation_json, explanation_text
-from reconciler.reports.plan.people import People, View
+from reconciler.reports.explanation import ExplanationReport, RunFacts, render_explanation_json, render_explanation_text
+from reconciler.reports.plan.people import CustomerView, PeopleVisibility
 
 
 @click.command()
 @click.argument("customer")
 @click.argument("key")
-@workspace_options
+@add_workspace_options
 @click.option(
     "--zip",
     "bundle",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Look at a plan of this OneRoster bundle, in place of the last good roster.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "--people",
-    type=click.Choice([each.value for each in People]),
+    type=click.Choice([each.value for each in PeopleVisibility]),
     help="Who may be seen. Default: full on a terminal, masked elsewhere.",
 )
 def explain(
@@ -42,7 +42,7 @@ def explain(
     environment: str | None,
     store: str | None,
     bundle: Path | None,
-    form: str,
+    output_format: str,
     people: str | None,
 ) -> ExitCode:
     """Say what KEY of CUSTOMER is, which run and file made it so, and what the next plan would do to it.
@@ -52,21 +52,27 @@ def explain(
     workspace = open_workspace(directory, environment, store)
     found = explained(workspace, customer, key, bundle)
     terminal = sys.stdout.isatty()
-    chosen = People(people) if people else People.FULL if terminal and form == "text" else People.MASKED
+    chosen = (
+        PeopleVisibility(people)
+        if people
+        else PeopleVisibility.FULL
+        if terminal and output_format == "text"
+        else PeopleVisibility.MASKED
+    )
 
     @cache
     def mask(kind: Kind, of: str, name: str) -> str:
-        return workspace.store.key.pseudonym(kind, of, name)
+        return workspace.store.key.make_pseudonym(kind, of, name)
 
-    view = View(chosen, mask, customer)
-    render = explanation_json if form == "json" else explanation_text
-    click.echo(render([_facts(each) for each in found], view), nl=False)
+    view = CustomerView(chosen, mask, customer)
+    render = render_explanation_json if output_format == "json" else render_explanation_text
+    click.echo(render([_build_explanation_report(each) for each in found], view), nl=False)
     return ExitCode.DONE
 
 
-def _facts(each: Explanation) -> Explained:
+def _build_explanation_report(each: Explanation) -> ExplanationReport:
     record = each.record
-    return Explained(
+    return ExplanationReport(
         customer=each.customer,
         kind=each.kind,
         key=each.key,
@@ -78,18 +84,18 @@ def _facts(each: Explanation) -> Explained:
         tombstoned_at=record.tombstoned_at,
         tombstoned_run=record.tombstoned_run,
         concluded_at=record.concluded_at,
-        changed_by_hand=record.changed_by_hand,
-        touches=tuple((touch.run, touch.action) for touch in record.touches),
+        changed_by_hand=record.has_external_write,
+        touches=tuple((touch.run, touch.action) for touch in record.changes),
         runs={
             number: RunFacts(number, run.started_at, run.actor, run.plan_id, run.git_commit)
             for number, run in each.runs.items()
         },
-        bound=tuple((bound.issuer, bound.kind, bound.subject, bound.alias) for bound in each.bound),
+        identities=tuple((bound.issuer, bound.kind, bound.subject, bound.alias) for bound in each.identities),
         communities=each.communities,
-        goes_along=each.goes_along,
-        spared=each.spared,
-        planned=each.planned,
+        impact=each.impact,
+        reasons_to_stay=each.protections,
+        change_row=each.planned_change,
         outcome=each.plan.outcome.value if each.plan else None,
         roster=each.roster,
-        remarks=each.remarks,
+        remarks=each.diagnostics,
     )

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.certificates import issued
+from reconciler.cli.certificates import build_certificate_report
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import workspace_options
-from reconciler.operations.purge import Due, Purged, due, refuse_wrong_clock
-from reconciler.operations.purge import purge as purged
+from reconciler.cli.options import add_workspace_options
+from reconciler.operations.purge import PurgeCandidate, PurgeResult, list_purge_candidates, refuse_wrong_clock
+from reconciler.operations.purge import purge_candidate as purged
 from reconciler.operations.workspace import open_workspace
-from reconciler.reports.plan.wording import counted
-from reconciler.reports.removal import ELSEWHERE, Past, certificate_text, purge_text
-from reconciler.store.removal.volatile import wipe
+from reconciler.reports.plan.wording import format_count
+from reconciler.reports.removal import OUTSIDE_STORE_NOTICE, RetentionReport, render_certificate_text, render_purge_text
+from reconciler.store.removal.volatile import wipe_freed_pages
 
 DAY = timedelta(days=1)
 
 
 @click.command()
-@workspace_options
+@add_workspace_options
 @click.option("--yes", is_flag=True, help="Remove it. Without it, purge only shows.")
 @click.option(
     "--today",
@@ -45,65 +45,73 @@ def purge(
     """
     workspace = open_workspace(directory, environment, store, make_store=False)
     refuse_wrong_clock(workspace, f"{today:%Y-%m-%d}" if today is not None else None)
-    found = due(workspace)
-    click.echo(purge_text(_past(each) for each in found), nl=False)
-    going = [each for each in found if each.found.counts]
+    found = list_purge_candidates(workspace)
+    click.echo(render_purge_text(_build_retention_report(each) for each in found), nl=False)
+    going = [each for each in found if each.purgeable.counts]
     if not going:
         return ExitCode.DONE
     if not yes:
         click.echo("\nNothing was removed. To remove it:  reconciler purge --yes")
         return ExitCode.DONE
     click.echo()
-    results = [purged(workspace, each, lock_timeout=lock_timeout, finished=_tell) for each in going]
+    results = [purged(workspace, each, lock_timeout=lock_timeout, on_finished=_print_result) for each in going]
     if any(result.certificate for result in results):
-        for diagnostic in wipe(workspace.store):
+        for diagnostic in wipe_freed_pages(workspace.store):
             click.echo(str(diagnostic), err=True)
-        click.echo(f"\n{ELSEWHERE}")
-    return _code(results)
+        click.echo(f"\n{OUTSIDE_STORE_NOTICE}")
+    return _determine_exit_code(results)
 
 
-def _tell(result: Purged) -> None:
+def _print_result(result: PurgeResult) -> None:
     for diagnostic in result.diagnostics:
         click.echo(str(diagnostic), err=True)
     if result.certificate is not None:
-        click.echo(certificate_text(issued(result.certificate)), nl=False)
+        click.echo(render_certificate_text(build_certificate_report(result.certificate)), nl=False)
     elif not result.diagnostics:
         click.echo(f"{result.id}: nothing is left to remove")
 
 
-def _code(results: Sequence[Purged]) -> ExitCode:
+def _determine_exit_code(results: Sequence[PurgeResult]) -> ExitCode:
     failed = [result for result in results if result.diagnostics]
     if not failed:
         return ExitCode.DONE
     return ExitCode.PARTLY if len(failed) < len(results) else ExitCode.ERROR
 
 
-def _past(each: Due) -> Past:
-    found = each.found
-    return Past(
+def _build_retention_report(each: PurgeCandidate) -> RetentionReport:
+    found = each.purgeable
+    return RetentionReport(
         customer=each.id,
         days=each.retention / DAY,
-        cut=each.cut,
+        cutoff=each.cutoff,
         counts=found.counts,
         spans={table: (span.rows, span.oldest, span.newest) for table, span in found.spans.items()},
-        kept=tuple(_kept(each)),
-        whole=found.whole,
+        retention_notes=tuple(_list_retention_notes(each)),
+        customer_removed_at=found.customer_removed_at,
         people=found.people,
     )
 
 
-def _kept(each: Due) -> Iterator[str]:
-    kept = each.found.kept
+def _list_retention_notes(each: PurgeCandidate) -> Iterator[str]:
+    kept = each.purgeable.retention
     things = ("lesson", "lessons") if each.id.startswith("@") else ("person", "people")
-    if kept.within:
+    if kept.within_retention:
         yield (
-            f"{counted(kept.within, *things)} deleted within the retention, the first on {(kept.next_at or '')[:10]}"
+            f"{format_count(kept.within_retention, *things)} deleted within the retention, the first "
+            f"on {(kept.next_at or '')[:10]}"
         )
-    if kept.named:
+    if kept.named_people:
         yield (
-            f"{counted(kept.named, *things)} whom the last roster still names, while some of it is held or set aside"
+            f"{format_count(kept.named_people, *things)} whom the last roster still names, while some "
+            "of it is held or set aside"
         )
-    if kept.concluded:
-        yield f"{counted(kept.concluded, 'class or enrollment', 'classes and enrollments')} that ended with their term"
-    if kept.used:
-        yield f"{counted(kept.used, 'class or org', 'classes and orgs')} that something refers to which stays"
+    if kept.concluded_rows:
+        yield (
+            f"{format_count(kept.concluded_rows, 'class or enrollment', 'classes and enrollments')} "
+            "that ended with their term"
+        )
+    if kept.referenced_rows:
+        yield (
+            f"{format_count(kept.referenced_rows, 'class or org', 'classes and orgs')} that "
+            "something refers to which stays"
+        )

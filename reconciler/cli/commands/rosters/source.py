@@ -9,20 +9,20 @@ import click
 
 from reconciler import clock
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import workspace_options
-from reconciler.cli.progress import progress_bars
+from reconciler.cli.options import add_workspace_options
+from reconciler.cli.progress import show_progress_bars
 from reconciler.model.diagnostic import Severity
-from reconciler.oneroster.sources.interface import Finding
+from reconciler.oneroster.sources.interface import ProbeFinding
 from reconciler.operations.fetch.probe import SavedRoster, probe_address, probe_source, save_roster
 from reconciler.operations.workspace import open_workspace
 
 FORMAT_VERSION = "1.0"
-COUNTED = ("users", "classes", "enrollments", "orgs")
+SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")
 
 
 @click.command()
 @click.argument("customer", metavar="CUSTOMER")
-@workspace_options
+@add_workspace_options
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -35,39 +35,39 @@ def fetch(customer: str, directory: Path, environment: str | None, store: str | 
     What an API gives is written as the CSV bundle that a plan reads: the lines that a plan names are its lines.
     """
     workspace = open_workspace(directory, environment, store)
-    with progress_bars() as heard:
-        saved = save_roster(workspace, customer, out, clock.now(), heard)
+    with show_progress_bars() as heard:
+        saved = save_roster(workspace, customer, out, clock.get_current_moment(), heard)
     for diagnostic in saved.diagnostics:
         click.echo(str(diagnostic), err=True)
-    click.echo(_saved(saved, out))
+    click.echo(_describe_saved_roster(saved, out))
     return ExitCode.DONE if saved.rows is not None else ExitCode.ERROR
 
 
 @click.command()
 @click.argument("customer", metavar="CUSTOMER|sftp://HOST")
-@workspace_options
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def probe(customer: str, directory: Path, environment: str | None, store: str | None, form: str) -> ExitCode:
+@add_workspace_options
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def probe(customer: str, directory: Path, environment: str | None, store: str | None, output_format: str) -> ExitCode:
     """Say what a customer's SFTP or OneRoster server does, without fetching its roster.
 
     sftp://HOST[:PORT] asks a server that no customer is configured for yet for its host keys, and signs in nowhere.
     """
     workspace = open_workspace(directory, environment, store)
     probed = probe_address if "://" in customer else probe_source
-    findings = probed(workspace, customer, clock.now())
-    click.echo(_json(customer, findings) if form == "json" else _text(findings))
+    findings = probed(workspace, customer, clock.get_current_moment())
+    click.echo(_format_json(customer, findings) if output_format == "json" else _format_text(findings))
     bad = any(finding.severity is Severity.ERROR for finding in findings)
     return ExitCode.ERROR if bad else ExitCode.DONE
 
 
-def _saved(saved: SavedRoster, out: Path) -> str:
-    if saved.rows is None:
-        return f"saved: {out} from {saved.name}, as it was sent; it cannot be used as a roster"
-    counts = " · ".join(f"{stem} {saved.rows.get(stem, 0):,}" for stem in COUNTED)
-    return f"saved: {out} from {saved.name} (it holds people's names)\n{counts}"
+def _describe_saved_roster(roster: SavedRoster, out: Path) -> str:
+    if roster.rows is None:
+        return f"saved: {out} from {roster.name}, as it was sent; it cannot be used as a roster"
+    counts = " · ".join(f"{stem} {roster.rows.get(stem, 0):,}" for stem in SUMMARY_TABLES)
+    return f"saved: {out} from {roster.name} (it holds people's names)\n{counts}"
 
 
-def _text(findings: tuple[Finding, ...]) -> str:
+def _format_text(findings: tuple[ProbeFinding, ...]) -> str:
     """One line for each, what it means beneath."""
     widest = max((len(finding.name) for finding in findings), default=0)
     lines = []
@@ -79,7 +79,7 @@ def _text(findings: tuple[Finding, ...]) -> str:
     return "\n".join(lines)
 
 
-def _json(customer: str, findings: tuple[Finding, ...]) -> str:
+def _format_json(customer: str, findings: tuple[ProbeFinding, ...]) -> str:
     document = {
         "format_version": FORMAT_VERSION,
         "customer": customer,

@@ -8,29 +8,29 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.commands.changes.plan import place_in_words
+from reconciler.cli.commands.changes.plan import list_workspace_options
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import new_workspace_options
-from reconciler.cli.progress import progress_bars
+from reconciler.cli.options import add_new_workspace_options
+from reconciler.cli.progress import show_progress_bars
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
-from reconciler.operations.notify.notify import deliver, enter
+from reconciler.operations.notify.notify import deliver_due_messages, enqueue_events
 from reconciler.operations.sync.applied_config import open_applied_workspace
-from reconciler.operations.sync.customer import Came, Tally
-from reconciler.operations.sync.run import SyncedCustomer, SyncRequest
-from reconciler.operations.sync.run import sync as synced
-from reconciler.reports.syncs import Moved, Synced, syncs_json, syncs_text
+from reconciler.operations.sync.customer import ChangeTally, SyncResult
+from reconciler.operations.sync.run import CustomerSyncResult, SyncRequest
+from reconciler.operations.sync.run import sync_customers as synced
+from reconciler.reports.syncs import ChangeTotals, SyncReport, render_sync_text, render_syncs_json
 
 NOTHING_DUE = "Nothing is due."
-NOBODY = "No customer is fetched by itself: frequency: auto says which are."
+NOTHING_AUTOMATIC = "No customer is fetched by itself: frequency: auto says which are."
 
 
 @click.command()
 @click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
-@new_workspace_options
+@add_new_workspace_options
 @click.option("--due", is_flag=True, help="Only those whose period has passed.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "--lock-timeout",
     type=click.FloatRange(min=0),
@@ -43,7 +43,7 @@ def sync(
     environment: str | None,
     store: str | None,
     due: bool,
-    form: str,
+    output_format: str,
     lock_timeout: float,
 ) -> ExitCode:
     """Fetch rosters, plan, and apply within limits, by the configuration last applied.
@@ -52,80 +52,80 @@ def sync(
     plan, which `holds` names. Files of customers are neither read nor applied.
     """
     workspace = open_applied_workspace(directory, environment, store)
-    place = place_in_words(directory, environment, store)
-    results: list[SyncedCustomer] = []
+    place = list_workspace_options(directory, environment, store)
+    results: list[CustomerSyncResult] = []
     undelivered: tuple[Diagnostic, ...] = ()
     whole = False
     try:
-        with progress_bars() as heard:
+        with show_progress_bars() as heard:
             request = SyncRequest(customers, due, heard, lock_timeout)
-            synced(workspace, request, finished=results.append, told=partial(enter, workspace))
+            synced(workspace, request, on_finished=results.append, on_events=partial(enqueue_events, workspace))
         whole = True
-        undelivered = deliver(workspace)
+        undelivered = deliver_due_messages(workspace)
     finally:
         # Whatever stops it, what became of those that were synced is said.
         if whole or results:
-            _tell(sorted(results, key=lambda result: result.id), form, place)
-        if whole and not results and form == "text":
-            click.echo(NOTHING_DUE if due else NOBODY, err=True)
+            _print_results(sorted(results, key=lambda result: result.id), output_format, place)
+        if whole and not results and output_format == "text":
+            click.echo(NOTHING_DUE if due else NOTHING_AUTOMATIC, err=True)
     for diagnostic in undelivered:
         click.echo(str(diagnostic), err=True)
-    return _code(results, due=due)
+    return _determine_exit_code(results, due=due)
 
 
-def _tell(results: Iterable[SyncedCustomer], form: str, place: Sequence[str]) -> None:
-    told = [_synced(result, place) for result in results]
-    if form == "json":
-        click.echo(syncs_json(told), nl=False)
+def _print_results(results: Iterable[CustomerSyncResult], output_format: str, place: Sequence[str]) -> None:
+    told = [_build_sync_report(result, place) for result in results]
+    if output_format == "json":
+        click.echo(render_syncs_json(told), nl=False)
     for each in told:
-        if form == "text":
-            click.echo(syncs_text(each), nl=False)
+        if output_format == "text":
+            click.echo(render_sync_text(each), nl=False)
         for diagnostic in each.diagnostics:
             click.echo(str(diagnostic), err=True)
 
 
-def _synced(result: SyncedCustomer, place: Sequence[str]) -> Synced:
-    came = result.came
+def _build_sync_report(result: CustomerSyncResult, place: Sequence[str]) -> SyncReport:
+    came = result.result
     if came is None:
-        return Synced(result.id, None, diagnostics=result.diagnostics)
-    show, approve = _words(result.id, came, came.hold, place) if came.hold else ("", "")
-    return Synced(
+        return SyncReport(result.id, None, diagnostics=result.diagnostics)
+    show, approve = _build_hold_commands(result.id, came, came.hold, place) if came.hold else ("", "")
+    return SyncReport(
         id=result.id,
         outcome=came.outcome,
-        early=came.early,
+        early=came.ended_early,
         runs=came.runs,
-        people=_moved(came.people),
-        rows=_moved(came.rows),
+        people=_build_change_counts(came.people),
+        rows=_build_change_counts(came.rows),
         hold=came.hold,
-        show=show,
-        approve=approve,
+        show_command=show,
+        approve_command=approve,
         since=result.since,
         stale_since=result.stale_since,
         next_at=result.next_at,
         sentences=result.sentences,
         warnings=came.warnings,
-        until=came.until,
+        until=came.frozen_until,
         diagnostics=result.diagnostics,
     )
 
 
-def _words(customer: str, came: Came, hold: Hold, place: Sequence[str]) -> tuple[str, str]:
+def _build_hold_commands(customer: str, result: SyncResult, hold: Hold, place: Sequence[str]) -> tuple[str, str]:
     """What shows and what approves a hold."""
-    if not came.kept:
+    if not result.is_plan_saved:
         return "", " ".join(["reconciler", "apply", customer, *place, "--approve", hold.id])
     show = ["reconciler", "show", hold.id, *place]
     return " ".join(show), " ".join(["reconciler", "apply", hold.id, *place, "--approve", hold.id])
 
 
-def _moved(tally: Tally) -> Moved:
-    return Moved(tally.removed, tally.added, tally.changed)
+def _build_change_counts(tally: ChangeTally) -> ChangeTotals:
+    return ChangeTotals(tally.removed, tally.added, tally.changed)
 
 
-def _code(results: Sequence[SyncedCustomer], *, due: bool) -> ExitCode:
-    outcomes = {result.came.outcome for result in results if result.came}
+def _determine_exit_code(results: Sequence[CustomerSyncResult], *, due: bool) -> ExitCode:
+    outcomes = {result.result.outcome for result in results if result.result}
     # What runs by itself comes again soon; whoever asked for it by name did not get it.
     if SyncOutcome.FAILED in outcomes or (SyncOutcome.POSTPONED in outcomes and not due):
-        written = any(result.came.runs for result in results if result.came)
+        written = any(result.result.runs for result in results if result.result)
         return ExitCode.PARTLY if written else ExitCode.ERROR
-    held = bool(outcomes & {SyncOutcome.HELD, SyncOutcome.REFUSED}) or any(result.waits for result in results)
+    held = bool(outcomes & {SyncOutcome.HELD, SyncOutcome.REFUSED}) or any(result.waiting_hold for result in results)
     return ExitCode.HELD if held else ExitCode.DONE

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-Signature = Literal["hmac-sha1", "hmac-sha256"]
+SignatureMethod = Literal["hmac-sha1", "hmac-sha256"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ApiAccount:
     authorization: Literal["oauth1", "oauth2"]
     consumer_key: str
     secret_key: SecretStr = field(repr=False)
-    signature: Signature = "hmac-sha1"
+    signature: SignatureMethod = "hmac-sha1"
     token_url: str | None = None
     scopes: tuple[str, ...] = ()
     page_size: int = 1000

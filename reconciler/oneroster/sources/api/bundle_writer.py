@@ -15,14 +15,14 @@ from typing import IO, BinaryIO, cast
 
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.oneroster.archive.archive import MOST_BYTES
 from reconciler.oneroster.archive.manifest import FILE as MANIFEST_FILE
 from reconciler.oneroster.standard.tables import STANDARDS
 
 #: ZIP knows no time before it, and the reader takes it for none.
-NO_TIME = (1980, 1, 1, 0, 0, 0)
-COPY = 1024**2
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+COPY_BUFFER_BYTES = 1024**2
 
 
 class BundleWriter:
@@ -43,7 +43,7 @@ class BundleWriter:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def begin(self, stems: Iterable[str]) -> None:
+    def begin_files(self, stems: Iterable[str]) -> None:
         """Files with a header and no rows; one that was begun before is begun anew."""
         for stem in stems:
             file = self._files.get(stem)
@@ -52,50 +52,50 @@ class BundleWriter:
                 self._files[stem] = file
             file.seek(0)
             file.truncate()
-            file.write((",".join(self._columns(stem)) + "\n").encode())
+            file.write((",".join(self._list_columns(stem)) + "\n").encode())
 
-    def leave_out(self, stems: Iterable[str]) -> None:
+    def discard_files(self, stems: Iterable[str]) -> None:
         """Files that were begun and that the bundle is not to have."""
         for stem in stems:
             file = self._files.pop(stem, None)
             if file is not None:
                 file.close()
 
-    def add(self, frames: Mapping[str, pl.DataFrame]) -> None:
+    def add_rows(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Rows of files that were begun, by stem. What a frame does not have stays empty.
 
         Raises Refusal `roster-too-large` where the bundle would have more bytes than its reader takes."""
         for stem, frame in frames.items():
-            there = frame.select_seq(self._value(name, frame) for name in self._columns(stem))
+            there = frame.select_seq(self._select_column(name, frame) for name in self._list_columns(stem))
             sink = io.BytesIO()
             there.write_csv(sink, include_header=False)
             if sum(file.tell() for file in self._files.values()) + sink.tell() > MOST_BYTES:
-                raise Refusal([_too_large(stem)])
+                raise Refusal([_make_too_large_error(stem)])
             self._files[stem].write(sink.getbuffer())
 
-    def pack(self) -> BinaryIO:
+    def pack_bundle(self) -> BinaryIO:
         """The bundle, at its start, in a file that has no name; it is the caller's to close."""
         packed = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             with zipfile.ZipFile(packed, "w") as archive:
-                archive.writestr(_entry(MANIFEST_FILE), self._manifest())
+                archive.writestr(_make_zip_entry(MANIFEST_FILE), self._build_manifest())
                 for stem in STANDARDS[self._version].tables:
                     if stem in self._files:
-                        self._pack(archive, stem)
+                        self._pack_file(archive, stem)
             packed.seek(0)
         except BaseException:
             packed.close()
             raise
         return cast(BinaryIO, packed)
 
-    def _pack(self, archive: zipfile.ZipFile, stem: str) -> None:
+    def _pack_file(self, archive: zipfile.ZipFile, stem: str) -> None:
         """The file itself is not needed any more, and gives its room back."""
         with self._files.pop(stem) as file:
             file.seek(0)
-            with archive.open(_entry(f"{stem}.csv"), "w", force_zip64=True) as member:
-                shutil.copyfileobj(file, member, COPY)
+            with archive.open(_make_zip_entry(f"{stem}.csv"), "w", force_zip64=True) as member:
+                shutil.copyfileobj(file, member, COPY_BUFFER_BYTES)
 
-    def _value(self, name: str, frame: pl.DataFrame) -> pl.Expr:
+    def _select_column(self, name: str, frame: pl.DataFrame) -> pl.Expr:
         """The standard wants no status in a bulk file; one that deletes is told all the same."""
         if name not in frame.columns:
             return pl.lit(None, dtype=pl.String).alias(name)
@@ -103,10 +103,10 @@ class BundleWriter:
             return pl.when(pl.col(name).str.to_lowercase() != "active").then(name).alias(name)
         return pl.col(name)
 
-    def _columns(self, stem: str) -> tuple[str, ...]:
+    def _list_columns(self, stem: str) -> tuple[str, ...]:
         return tuple(column.name for column in STANDARDS[self._version].tables[stem].columns)
 
-    def _manifest(self) -> str:
+    def _build_manifest(self) -> str:
         mode = "delta" if self._delta else "bulk"
         lines = ["propertyName,value", "manifest.version,1.0", f"oneroster.version,{self._version}"]
         lines += [
@@ -115,16 +115,16 @@ class BundleWriter:
         return "".join(f"{line}\n" for line in lines)
 
 
-def _too_large(stem: str) -> Diagnostic:
-    return error(
+def _make_too_large_error(stem: str) -> Diagnostic:
+    return build_error(
         "roster-too-large",
         f"more than {MOST_BYTES // 1024**3} GiB came, the last of it {stem}; a roster has at most that",
         hint="the server may give the same rows under new ids without end; ask whoever runs it",
     )
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, NO_TIME)
+def _make_zip_entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, ZIP_EPOCH)
     entry.create_system = 3  # else the platform's own, and other bytes elsewhere
     entry.external_attr = 0o600 << 16
     return entry

@@ -15,12 +15,12 @@ import polars as pl
 
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.records.envelope import ROLE_MARK, Frames
-from reconciler.oneroster.sources.interface import Ask
+from reconciler.oneroster.sources.interface import FetchRequest
 
 #: A whole roster at least as often.
-MOST_AGE = timedelta(days=7)
+MAX_FULL_AGE = timedelta(days=7)
 #: Where the server gives no totals that changes could be compared with.
-MOST_AGE_UNCOUNTED = timedelta(days=3)
+MAX_FULL_AGE_WITHOUT_TOTALS = timedelta(days=3)
 #: Clocks differ, zones are left out, and some servers compare whole days.
 MARGIN = timedelta(days=1)
 #: Of people who changed, roles up to this number that they do not have now are marked as deleted (1.2).
@@ -28,39 +28,41 @@ MOST_ROLES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class DeltaWindow:
     """moment: changes from then on are asked for, ISO-8601 UTC. uncounted: whether they may do without totals."""
 
     moment: str
-    uncounted: bool
+    allows_missing_totals: bool
 
     @property
     def filter(self) -> str:
         return f"dateLastModified>='{self.moment}'"
 
 
-def changes_since(account: ApiAccount, ask: Ask) -> Since | None:
+def choose_delta_window(account: ApiAccount, request: FetchRequest) -> DeltaWindow | None:
     """None where the whole has to be fetched."""
-    if ask.whole or not account.delta:
+    if request.require_full or not account.delta:
         return None
-    now, whole_at, since = (_time(each) for each in (ask.fetched_at, ask.earlier.whole_at, ask.earlier.since))
-    if now is None or whole_at is None or since is None or since > now or not ask.earlier.rows:
+    now, whole_at, since = (
+        _parse_time(each) for each in (request.fetched_at, request.earlier.whole_at, request.earlier.since)
+    )
+    if now is None or whole_at is None or since is None or since > now or not request.earlier.rows:
         return None
     age = now - whole_at
-    if not timedelta() <= age < MOST_AGE:
+    if not timedelta() <= age < MAX_FULL_AGE:
         return None
-    return Since(f"{since - MARGIN:%Y-%m-%dT%H:%M:%S}.000Z", age < MOST_AGE_UNCOUNTED)
+    return DeltaWindow(f"{since - MARGIN:%Y-%m-%dT%H:%M:%S}.000Z", age < MAX_FULL_AGE_WITHOUT_TOTALS)
 
 
-def changed(frames: Frames, since: Since) -> dict[str, pl.DataFrame]:
+def filter_changed_rows(frames: Frames, window: DeltaWindow) -> dict[str, pl.DataFrame]:
     """The rows that a server would give that knows the filter. One whose time cannot be read counts as changed."""
     when = pl.col("dateLastModified")
     readable = when.str.contains(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}").fill_null(False)
-    recent = ~readable | (when.str.head(19) >= since.moment[:19])
+    recent = ~readable | (when.str.head(19) >= window.moment[:19])
     return {stem: frame.filter(recent) for stem, frame in frames.items()}
 
 
-def with_lost_roles(frames: Frames) -> dict[str, pl.DataFrame]:
+def add_lost_roles(frames: Frames) -> dict[str, pl.DataFrame]:
     """Roles of 1.2 have no life of their own: who changed has those that came, and none of the others they may have
     had. frames: of one page of users."""
     roles = frames["roles"]
@@ -81,44 +83,48 @@ def with_lost_roles(frames: Frames) -> dict[str, pl.DataFrame]:
 
 
 @dataclass(slots=True)
-class Changes:
+class ChangeCounts:
     """Rows of one collection that changed."""
 
     active: int = 0
     deleted: int = 0
 
-    def add(self, rows: pl.DataFrame) -> None:
+    def add_rows(self, rows: pl.DataFrame) -> None:
         gone = int(rows["status"].str.to_lowercase().is_in(["tobedeleted", "inactive"]).sum())
         self.deleted += gone
         self.active += rows.height - gone
 
-    def explain(self, earlier: int, now: int) -> bool:
+    def can_explain(self, earlier: int, now: int) -> bool:
         """Whether a collection can have gone from so many rows to so many by these changes alone."""
         return earlier - self.deleted <= now <= earlier + self.active
 
 
-def unexplained(
-    changes: Mapping[str, Changes], earlier: Mapping[str, int], totals: Mapping[str, int | None], since: Since
+def explain_full_fetch(
+    changes: Mapping[str, ChangeCounts],
+    earlier: Mapping[str, int],
+    totals: Mapping[str, int | None],
+    window: DeltaWindow,
 ) -> str | None:
     """Why the whole has to be fetched after all, None where the changes are enough. totals: what the server has now."""
     for name, each in changes.items():
         before, now = earlier.get(name), totals[name]
         if before is None or now is None:
-            if not since.uncounted:
+            if not window.allows_missing_totals:
                 return (
-                    f"{name} cannot be counted, and the last whole roster is older than {MOST_AGE_UNCOUNTED.days} days"
+                    f"{name} cannot be counted, and the last whole roster is older than "
+                    f"{MAX_FULL_AGE_WITHOUT_TOTALS.days} days"
                 )
-        elif not each.explain(before, now):
+        elif not each.can_explain(before, now):
             return f"{name}: there were {before:,} rows, there are {now:,}, and {each.active + each.deleted:,} changed"
     return None
 
 
-def _time(written: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     """Without a zone it is taken as UTC."""
-    if not written:
+    if not text:
         return None
     try:
-        time = datetime.fromisoformat(written.strip())
+        time = datetime.fromisoformat(text.strip())
     except ValueError:
         return None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

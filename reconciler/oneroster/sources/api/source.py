@@ -8,24 +8,24 @@ from dataclasses import replace
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, error, info
-from reconciler.network.politeness import Hosts
-from reconciler.network.reach import Allows
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info
+from reconciler.network.politeness import HostThrottle
+from reconciler.network.reach import HostFilter
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.checkpoint import Checkpoints, checkpoint, remove_old
-from reconciler.oneroster.sources.api.delta import Since, changes_since
-from reconciler.oneroster.sources.api.http.answer import Asking
-from reconciler.oneroster.sources.api.http.client import client_for
-from reconciler.oneroster.sources.api.pages.collect import BAD_REQUEST, Collecting
-from reconciler.oneroster.sources.api.pages.gather import Gathering
-from reconciler.oneroster.sources.api.probe.probe import probe
-from reconciler.oneroster.sources.interface import Ask, Fetched, Finding
+from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings, open_checkpoint, remove_expired_checkpoints
+from reconciler.oneroster.sources.api.delta import DeltaWindow, choose_delta_window
+from reconciler.oneroster.sources.api.http.answer import ApiClient
+from reconciler.oneroster.sources.api.http.client import create_api_client
+from reconciler.oneroster.sources.api.pages.collect import BAD_REQUEST, CollectionReader
+from reconciler.oneroster.sources.api.pages.gather import ApiRosterReader
+from reconciler.oneroster.sources.api.probe.probe import probe_api
+from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, SourceBundle
 
 #: What servers say to a filter that they do not know.
-UNFILTERED = frozenset({BAD_REQUEST, "server-error", "unexpected-status"})
+FILTER_REFUSAL_CODES = frozenset({BAD_REQUEST, "server-error", "unexpected-status"})
 
 #: Opens what asks the server, for one fetch.
-Client = Callable[[], AbstractContextManager[Asking]]
+ApiClientFactory = Callable[[], AbstractContextManager[ApiClient]]
 
 
 class ApiSource:
@@ -34,68 +34,74 @@ class ApiSource:
     def __init__(
         self,
         account: ApiAccount,
-        hosts: Hosts,
-        allows: Allows,
-        checkpoints: Checkpoints | None = None,
-        client: Client | None = None,
+        hosts: HostThrottle,
+        allows: HostFilter,
+        checkpoints: CheckpointSettings | None = None,
+        client: ApiClientFactory | None = None,
     ) -> None:
         self.account = account
         self._hosts = hosts
         self._allows = allows
         self._checkpoints = checkpoints
-        self._client = client or self._client_of_account
+        self._client = client or self._open_account_client
 
     @property
     def host(self) -> str:
         return urlsplit(self.account.url).hostname or ""
 
-    def fetch(self, ask: Ask) -> Fetched:
+    def fetch(self, request: FetchRequest) -> SourceBundle:
         if self._checkpoints is not None:
-            remove_old(self._checkpoints, ask.fetched_at)
+            remove_expired_checkpoints(self._checkpoints, request.fetched_at)
         try:
-            with self._hosts.fetching(self.host), self._client() as asking:
-                stream, notes, begun = self._fetched(asking, ask)
+            with self._hosts.acquire_slot(self.host), self._client() as asking:
+                stream, notes, begun = self._fetch_bundle(asking, request)
         except OSError as problem:
-            raise Refusal([_no_room(problem)]) from problem
+            raise Refusal([_make_no_room_error(problem)]) from problem
         except Refusal as refusal:
-            raise Refusal(_placed(each, self._name) for each in refusal.diagnostics) from refusal
-        return Fetched(stream, "api", self._name, begun, tuple(dict.fromkeys(notes)))
+            raise Refusal(_add_source_span(each, self._name) for each in refusal.diagnostics) from refusal
+        return SourceBundle(stream, "api", self._name, begun, tuple(dict.fromkeys(notes)))
 
-    def probe(self, ask: Ask) -> tuple[Finding, ...]:
-        with self._hosts.fetching(self.host), self._client_of_account() as asking:
+    def probe(self, request: FetchRequest) -> tuple[ProbeFinding, ...]:
+        with self._hosts.acquire_slot(self.host), self._open_account_client() as asking:
             try:
-                return probe(self.account, asking)
+                return probe_api(self.account, asking)
             except Refusal as refusal:
-                raise Refusal(_placed(each, self._name) for each in refusal.diagnostics) from refusal
+                raise Refusal(_add_source_span(each, self._name) for each in refusal.diagnostics) from refusal
 
-    def _fetched(self, asking: Asking, ask: Ask) -> tuple[BinaryIO, list[Diagnostic], str]:
+    def _fetch_bundle(self, api_client: ApiClient, request: FetchRequest) -> tuple[BinaryIO, list[Diagnostic], str]:
         """The third is when the first of what came was asked for: where an earlier fetch is gone on with, before
         now."""
-        since = changes_since(self.account, ask)
+        since = choose_delta_window(self.account, request)
         why = None
         if since is not None:
-            found, notes, begun = self._changes(asking, ask, since)
+            found, notes, begun = self._fetch_changes(api_client, request, since)
             if not isinstance(found, str):
                 return found, notes, begun
-            why = info("whole-after-all", f"the whole is fetched and not only what changed: {found}")
-        with checkpoint(self._checkpoints, self._asked(None), ask.fetched_at) as kept:
-            how = Collecting(asking, self.account.page_size, kept, progress=ask.progress)
-            stream = Gathering(how, self.account.version, ask.earlier).whole()
-        return stream, [*([why] if why else []), *how.notes], kept.begun if kept else ask.fetched_at
+            why = build_info("whole-after-all", f"the whole is fetched and not only what changed: {found}")
+        with open_checkpoint(self._checkpoints, self._build_query_identity(None), request.fetched_at) as kept:
+            how = CollectionReader(api_client, self.account.page_size, kept, progress=request.progress)
+            stream = ApiRosterReader(how, self.account.version, request.earlier).read_full_roster()
+        return stream, [*([why] if why else []), *how.diagnostics], kept.begun if kept else request.fetched_at
 
-    def _changes(self, asking: Asking, ask: Ask, since: Since) -> tuple[BinaryIO | str, list[Diagnostic], str]:
+    def _fetch_changes(
+        self, api_client: ApiClient, request: FetchRequest, window: DeltaWindow
+    ) -> tuple[BinaryIO | str, list[Diagnostic], str]:
         """The bundle of changes, or why the whole has to be fetched."""
-        with checkpoint(self._checkpoints, self._asked(since), ask.fetched_at) as kept:
-            how = Collecting(asking, self.account.page_size, kept, progress=ask.progress)
-            begun = kept.begun if kept else ask.fetched_at
+        with open_checkpoint(self._checkpoints, self._build_query_identity(window), request.fetched_at) as kept:
+            how = CollectionReader(api_client, self.account.page_size, kept, progress=request.progress)
+            begun = kept.begun if kept else request.fetched_at
             try:
-                return Gathering(how, self.account.version, ask.earlier).changes(since), how.notes, begun
+                return (
+                    ApiRosterReader(how, self.account.version, request.earlier).read_changes(window),
+                    how.diagnostics,
+                    begun,
+                )
             except Refusal as refusal:
-                if refusal.diagnostics[0].code not in UNFILTERED:
+                if refusal.diagnostics[0].code not in FILTER_REFUSAL_CODES:
                     raise
                 return "the server does not answer a filter by dateLastModified", [], begun
 
-    def _asked(self, since: Since | None) -> dict[str, object]:
+    def _build_query_identity(self, window: DeltaWindow | None) -> dict[str, object]:
         """What decides which pages come."""
         account = self.account
         return {
@@ -105,24 +111,24 @@ class ApiSource:
             "consumer_key": account.consumer_key,
             "scopes": list(account.scopes),
             "page_size": account.page_size,
-            "filter": since.filter if since else None,
+            "filter": window.filter if window else None,
         }
 
     @property
     def _name(self) -> str:
         return f"{self.host}{urlsplit(self.account.url).path}"
 
-    def _client_of_account(self) -> AbstractContextManager[Asking]:
-        return client_for(self.account, self._hosts, self._allows)
+    def _open_account_client(self) -> AbstractContextManager[ApiClient]:
+        return create_api_client(self.account, self._hosts, self._allows)
 
 
-def _placed(diagnostic: Diagnostic, name: str) -> Diagnostic:
+def _add_source_span(diagnostic: Diagnostic, name: str) -> Diagnostic:
     """Of many customers whose rosters lie on one host, which."""
     return replace(diagnostic, span=Span(name)) if diagnostic.span is None else diagnostic
 
 
-def _no_room(problem: OSError) -> Diagnostic:
-    return error(
+def _make_no_room_error(problem: OSError) -> Diagnostic:
+    return build_error(
         "bundle-not-written",
         f"what was fetched cannot be put into a temporary file: {problem.strerror or 'unknown reason'}",
         hint="make room in the folder for temporary files (TMPDIR)",

@@ -16,23 +16,23 @@ from paramiko.pkey import PKey
 from paramiko.sftp import SFTPError
 from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType, IncompatiblePeer, SSHException
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
-from reconciler.network.reach import Allows, connected
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.network.reach import HostFilter, open_connection
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.credentials import HostKey
-from reconciler.oneroster.sources.sftp.messages import listed, shown
-from reconciler.oneroster.sources.sftp.wire import BoundedPackets, Client
+from reconciler.oneroster.sources.sftp.messages import format_names, sanitize_name
+from reconciler.oneroster.sources.sftp.wire import BoundedPacketizer, BoundedSftpClient
 
 #: Seconds: for the server's first line, for all of the handshake, for the answer to a sign-in, for any other answer,
 #: and between two signs of life.
 BANNER_TIMEOUT = 15.0
 HANDSHAKE_TIMEOUT = 30.0
 SIGN_IN_TIMEOUT = 30.0
-ANSWER_TIMEOUT = 30.0
+RESPONSE_TIMEOUT = 30.0
 KEEPALIVE = 15
 
 #: What a connection that broke, or does not answer, comes up as. An OSError may also be the server's own word.
-BROKEN = (SSHException, EOFError, OSError)
+CONNECTION_ERRORS = (SSHException, EOFError, OSError)
 
 # Without a handler of its own, what paramiko logs of a broken connection would reach stderr.
 _log = logging.getLogger("paramiko")
@@ -41,7 +41,7 @@ _log.propagate = False
 
 
 @contextmanager
-def cut_off_after(transport: Transport, seconds: float) -> Iterator[None]:
+def close_after(transport: Transport, seconds: float) -> Iterator[None]:
     """Whatever hangs in it, and whoever sends a byte a minute: the connection is closed after so many seconds."""
     timer = threading.Timer(max(seconds, 0.0), transport.close)
     timer.daemon = True
@@ -52,45 +52,47 @@ def cut_off_after(transport: Transport, seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
-def handshake(account: SftpAccount, allows: Allows, signatures: Sequence[str], left: Callable[[], float]) -> Transport:
+def open_transport(
+    account: SftpAccount, allows: HostFilter, signatures: Sequence[str], get_seconds_left: Callable[[], float]
+) -> Transport:
     """A connection that is encrypted, with the server's key known and not yet compared. Nothing was said but versions.
 
     left: gives the seconds that are left. Raises Refusal: what `network.reach.connected` raises, `no-ssh` where nobody
     there speaks SSH 2 in time, `no-common-algorithm`.
     """
-    socket = connected(account.host, account.port, allows, left())
+    socket = open_connection(account.host, account.port, allows, get_seconds_left())
     transport: Transport | None = None
-    seconds = max(left(), 0.1)
+    seconds = max(get_seconds_left(), 0.1)
     try:
-        transport = Transport(socket, packetizer_class=BoundedPackets)
+        transport = Transport(socket, packetizer_class=BoundedPacketizer)
         transport.banner_timeout = BANNER_TIMEOUT
         transport.auth_timeout = min(SIGN_IN_TIMEOUT, seconds)
-        transport.channel_timeout = ANSWER_TIMEOUT
+        transport.channel_timeout = RESPONSE_TIMEOUT
         transport.get_security_options().key_types = tuple(signatures)
         within = min(HANDSHAKE_TIMEOUT, seconds)
-        with cut_off_after(transport, within):
+        with close_after(transport, within):
             transport.start_client(timeout=within)
         # It says nothing when its time is over; a key that is not there yet does.
         transport.get_remote_server_key()
     except IncompatiblePeer as problem:
-        _close(transport)
-        raise Refusal([_no_common_algorithm(account)]) from problem
-    except BROKEN as problem:
-        _close(transport)
+        _close_transport(transport)
+        raise Refusal([_make_no_algorithm_error(account)]) from problem
+    except CONNECTION_ERRORS as problem:
+        _close_transport(transport)
         socket.close()
-        raise Refusal([_no_ssh(account)]) from problem
+        raise Refusal([_make_no_ssh_error(account)]) from problem
     return transport
 
 
-def key_of(transport: Transport) -> HostKey:
+def get_host_key(transport: Transport) -> HostKey:
     key = transport.get_remote_server_key()
     return HostKey(key.get_name(), key.asbytes())
 
 
-def compare(account: SftpAccount, wanted: HostKey, found: HostKey) -> None:
+def check_host_key(account: SftpAccount, expected: HostKey, actual: HostKey) -> None:
     """Raises Refusal `host-key-changed` with both fingerprints."""
-    if wanted != found:
-        raise Refusal([_changed(account, wanted, found)])
+    if expected != actual:
+        raise Refusal([_make_host_key_changed_error(account, expected, actual)])
 
 
 def sign_in(transport: Transport, account: SftpAccount, key: PKey | None) -> None:
@@ -106,38 +108,38 @@ def sign_in(transport: Transport, account: SftpAccount, key: PKey | None) -> Non
             assert account.password is not None
             further = transport.auth_password(account.username, account.password.get_secret_value(), fallback=False)
     except BadAuthenticationType as problem:
-        raise Refusal([_other_method(account, problem.allowed_types)]) from None
+        raise Refusal([_make_other_method_error(account, problem.allowed_types)]) from None
     except AuthenticationException:
-        raise Refusal([_refused(account, ended=not transport.is_active())]) from None
-    except BROKEN:
-        raise Refusal([_refused(account, ended=True)]) from None
+        raise Refusal([_make_sign_in_refused_error(account, is_disconnected=not transport.is_active())]) from None
+    except CONNECTION_ERRORS:
+        raise Refusal([_make_sign_in_refused_error(account, is_disconnected=True)]) from None
     if further:
-        raise Refusal([_further_step(account, further)])
+        raise Refusal([_make_further_step_error(account, further)])
 
 
-def files_of(transport: Transport, account: SftpAccount, seconds: float) -> SFTPClient:
+def open_sftp_client(transport: Transport, account: SftpAccount, seconds: float) -> SFTPClient:
     """Raises Refusal `no-sftp` where the server has none for this user; what breaks, as it broke."""
-    with cut_off_after(transport, min(HANDSHAKE_TIMEOUT, seconds)):
+    with close_after(transport, min(HANDSHAKE_TIMEOUT, seconds)):
         try:
-            channel = transport.open_session(timeout=ANSWER_TIMEOUT)
-            channel.settimeout(ANSWER_TIMEOUT)
+            channel = transport.open_session(timeout=RESPONSE_TIMEOUT)
+            channel.settimeout(RESPONSE_TIMEOUT)
             channel.invoke_subsystem("sftp")
-            client = Client(channel)
+            client = BoundedSftpClient(channel)
         except (SSHException, SFTPError):
             if transport.is_active():
-                raise Refusal([_no_sftp(account)]) from None
+                raise Refusal([_make_no_sftp_error(account)]) from None
             raise
     transport.set_keepalive(KEEPALIVE)
     return client
 
 
-def _close(transport: Transport | None) -> None:
+def _close_transport(transport: Transport | None) -> None:
     if transport is not None:
         transport.close()
 
 
-def _no_ssh(account: SftpAccount) -> Diagnostic:
-    return error(
+def _make_no_ssh_error(account: SftpAccount) -> Diagnostic:
+    return build_error(
         "no-ssh",
         f"{account.host} port {account.port} did not answer as an SSH server does",
         hint="check host and port (SFTP is not FTP or FTPS); if they are right, the server is busy or turns this"
@@ -145,55 +147,58 @@ def _no_ssh(account: SftpAccount) -> Diagnostic:
     )
 
 
-def _no_common_algorithm(account: SftpAccount) -> Diagnostic:
-    return error(
+def _make_no_algorithm_error(account: SftpAccount) -> Diagnostic:
+    return build_error(
         "no-common-algorithm",
         f"{account.host} knows none of the ways to encrypt or to sign that are safe today",
         hint="its owner has to update the server: it should offer an Ed25519, ECDSA or RSA (SHA-2) host key",
     )
 
 
-def _changed(account: SftpAccount, wanted: HostKey, found: HostKey) -> Diagnostic:
-    return error(
+def _make_host_key_changed_error(account: SftpAccount, expected: HostKey, actual: HostKey) -> Diagnostic:
+    return build_error(
         "host-key-changed",
-        f"{account.host} is not the server that is pinned: it shows {shown(str(found))}, pinned is {shown(str(wanted))}"
+        f"{account.host} is not the server that is pinned: it shows {sanitize_name(str(actual))}, "
+        f"pinned is {sanitize_name(str(expected))}"
         "; nothing was sent to it",
         hint="ask the server's owner, by telephone, whether its key was changed and what its fingerprint is; if it is"
         " that, paste the line that `reconciler roster probe CUSTOMER` prints",
     )
 
 
-def _refused(account: SftpAccount, *, ended: bool) -> Diagnostic:
+def _make_sign_in_refused_error(account: SftpAccount, *, is_disconnected: bool) -> Diagnostic:
     what = "private key" if account.private_key is not None else "password"
-    how = "ended the connection when" if ended else "did not let"
-    return error(
+    how = "ended the connection when" if is_disconnected else "did not let"
+    return build_error(
         "sign-in-refused",
-        f"{account.host} {how} {shown(account.username)} {'signed' if ended else 'sign'} in with the {what}",
+        f"{account.host} {how} {sanitize_name(account.username)} "
+        f"{'signed' if is_disconnected else 'sign'} in with the {what}",
         hint=f"check rostering.sync.username and the secret of its {what} with the server's owner; it was tried once"
         " and is not tried again before the next fetch, lest the account be locked",
     )
 
 
-def _other_method(account: SftpAccount, offered: Sequence[str]) -> Diagnostic:
+def _make_other_method_error(account: SftpAccount, methods: Sequence[str]) -> Diagnostic:
     what = "private keys" if account.private_key is not None else "passwords"
-    return error(
+    return build_error(
         "sign-in-refused",
-        f"{account.host} takes no {what} of {shown(account.username)}; it offers {listed(list(offered))}",
+        f"{account.host} takes no {what} of {sanitize_name(account.username)}; it offers {format_names(list(methods))}",
         hint="give rostering.sync.private_key for publickey, or rostering.sync.password for password",
     )
 
 
-def _further_step(account: SftpAccount, offered: Sequence[str]) -> Diagnostic:
-    return error(
+def _make_further_step_error(account: SftpAccount, methods: Sequence[str]) -> Diagnostic:
+    return build_error(
         "sign-in-refused",
-        f"{account.host} asks {shown(account.username)} for a further step to sign in: {listed(list(offered))}",
+        f"{account.host} asks {sanitize_name(account.username)} for a further step to sign in: "
+        f"{format_names(list(methods))}",
         hint="ask the server's owner for an account that a program can sign in with by one secret",
     )
 
 
-def _no_sftp(account: SftpAccount) -> Diagnostic:
-    return error(
+def _make_no_sftp_error(account: SftpAccount) -> Diagnostic:
+    return build_error(
         "no-sftp",
-        f"{account.host} let {shown(account.username)} sign in, but serves no files by SFTP",
+        f"{account.host} let {sanitize_name(account.username)} sign in, but serves no files by SFTP",
         hint="ask the server's owner to allow the sftp subsystem for this account",
     )

@@ -24,7 +24,7 @@ from paramiko import ECDSAKey, Ed25519Key, PKey, RSAKey
 from paramiko.ssh_exception import SSHException
 from pydantic import SecretStr
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 
 OPENSSH = "-----BEGIN OPENSSH PRIVATE KEY-----"
 KINDS: tuple[tuple[type, type[PKey]], ...] = (
@@ -34,7 +34,7 @@ KINDS: tuple[tuple[type, type[PKey]], ...] = (
 )
 
 
-def private_key(secret: SecretStr) -> PKey:
+def load_private_key(secret: SecretStr) -> PKey:
     """A key of type Ed25519, RSA or ECDSA in OpenSSH's form, PKCS#1, SEC 1 or PKCS#8.
 
     Raises Refusal: `private-key-encrypted` where it is under a passphrase, `private-key-unreadable` where it is none of
@@ -50,21 +50,21 @@ def private_key(secret: SecretStr) -> PKey:
                 return made.from_private_key(io.StringIO(plain.decode()))
     except TypeError:
         # What cryptography raises where a passphrase is missing.
-        raise Refusal([_encrypted()]) from None
+        raise Refusal([_make_encrypted_key_error()]) from None
     except (ValueError, UnsupportedAlgorithm, SSHException):
         pass
-    raise Refusal([_unreadable(text)])
+    raise Refusal([_make_unreadable_key_error(text)])
 
 
-def _encrypted() -> Diagnostic:
-    return error(
+def _make_encrypted_key_error() -> Diagnostic:
+    return build_error(
         "private-key-encrypted",
         "the private key is under a passphrase, and nobody is there to type it",
         hint="make a key without one for this fetch (ssh-keygen -p), and keep it where secrets are kept",
     )
 
 
-def _unreadable(text: str) -> Diagnostic:
+def _make_unreadable_key_error(text: str) -> Diagnostic:
     if "\\n" in text:
         hint = "its lines are joined by a written \\n: give it with real line ends"
     elif text.startswith(("ssh-", "ecdsa-", "---- BEGIN SSH2 PUBLIC KEY")):
@@ -73,7 +73,7 @@ def _unreadable(text: str) -> Diagnostic:
         hint = "that is PuTTY's form: convert it with `puttygen KEY.ppk -O private-openssh-new -o KEY`"
     else:
         hint = "give the whole text from -----BEGIN to -----END, of type Ed25519, RSA or ECDSA"
-    return error("private-key-unreadable", "the private key cannot be read", hint=hint)
+    return build_error("private-key-unreadable", "the private key cannot be read", hint=hint)
 
 
 # A server's public key: as it is pinned, as it is shown, and which signatures are asked for to see it.
@@ -110,18 +110,18 @@ class HostKey:
         return f"{self.type} {self.fingerprint}"
 
 
-def pinned(line: str) -> HostKey:
+def parse_host_key(line: str) -> HostKey:
     """What was pasted into YAML. Raises Refusal `host-key-unreadable` where the base64 was cut or belongs elsewhere."""
     kind, _, rest = line.strip().partition(" ")
     try:
         blob = base64.b64decode(rest.split(" ")[0].encode(), validate=True)
     except (binascii.Error, ValueError):
         blob = b""
-    parts = list(_strings(blob))
+    parts = list(_iter_ssh_strings(blob))
     if len(parts) < 2 or parts[0] != kind.encode() or sum(4 + len(part) for part in parts) != len(blob):
         raise Refusal(
             [
-                error(
+                build_error(
                     "host-key-unreadable",
                     "host_key is no whole public key: its base64 cannot be read",
                     hint="paste the whole line that `reconciler roster probe CUSTOMER` prints, after comparing the"
@@ -132,14 +132,14 @@ def pinned(line: str) -> HostKey:
     return HostKey(kind, blob)
 
 
-def _strings(blob: bytes) -> Iterator[bytes]:
+def _iter_ssh_strings(blob: bytes) -> Iterator[bytes]:
     """Of a blob, its parts, each behind its length (RFC 4251, 5); only those that are whole."""
     while blob and (end := 4 + int.from_bytes(blob[:4], "big")) <= len(blob):
         yield blob[4:end]
         blob = blob[end:]
 
 
-def asked_for(key: HostKey | None) -> tuple[str, ...]:
+def list_signature_algorithms(key: HostKey | None) -> tuple[str, ...]:
     """Signatures in the order of preference: those of the pinned key's type first, so that a server with several keys
     shows that one; then all others, so that another key can be seen and shown."""
     first = SIGNATURES.get(key.type, ()) if key is not None else ()

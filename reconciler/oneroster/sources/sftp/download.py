@@ -15,25 +15,27 @@ from typing import IO, BinaryIO, cast
 from paramiko import SFTPClient
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.interface import Progress, Step
+from reconciler.oneroster.sources.interface import FetchProgress, ProgressCallback
 from reconciler.oneroster.sources.sftp import messages as remarks
-from reconciler.oneroster.sources.sftp.find import facts_now
-from reconciler.oneroster.sources.sftp.listing import Facts
-from reconciler.oneroster.sources.sftp.messages import shown
-from reconciler.oneroster.sources.sftp.session import Line
-from reconciler.oneroster.sources.sftp.target import Changed, RemoteFile, Target
-from reconciler.oneroster.sources.sftp.wire import blocks, handle_of, opened, stat_opened
+from reconciler.oneroster.sources.sftp.find import extract_file_facts
+from reconciler.oneroster.sources.sftp.listing import FileFacts
+from reconciler.oneroster.sources.sftp.messages import sanitize_name
+from reconciler.oneroster.sources.sftp.session import SftpSession
+from reconciler.oneroster.sources.sftp.target import FileChangedError, RemoteFile, RemoteRoster
+from reconciler.oneroster.sources.sftp.wire import get_handle, open_file, read_blocks, read_open_file_attributes
 
 #: Between two steps of a progress bar.
 STEP_EVERY = timedelta(milliseconds=100)
 
 
-def goes_on(begun: Facts, now: Facts | None) -> bool:
+def is_unchanged(before: FileFacts, now: FileFacts | None) -> bool:
     """Whether what was read so far is the beginning of what lies there now: the same size and time."""
-    return begun == now
+    return before == now
 
 
-def transfer(line: Line, file: RemoteFile, write: Callable[[bytes], object], heard: Heard) -> None:
+def download_file(
+    line: SftpSession, file: RemoteFile, write: Callable[[bytes], object], progress: DownloadProgress
+) -> None:
     """write: gets every byte; what it raises must be no OSError. Raises Changed, where the file is not as it was any
     more and what was written is of no use, and Refusal."""
     done = 0
@@ -41,47 +43,49 @@ def transfer(line: Line, file: RemoteFile, write: Callable[[bytes], object], hea
     def rest(client: SFTPClient) -> None:
         nonlocal done
         try:
-            remote = opened(client, file.path)
+            remote = open_file(client, file.path)
         except (FileNotFoundError, PermissionError):
-            raise Changed(file.name) from None
-        if not goes_on(file.facts, facts_now(stat_opened(client, remote, file.path), file.name)):
-            raise Changed(file.name)
-        for block in blocks(client, handle_of(remote), done, file.facts.size):
+            raise FileChangedError(file.name) from None
+        if not is_unchanged(
+            file.facts, extract_file_facts(read_open_file_attributes(client, remote, file.path), file.name)
+        ):
+            raise FileChangedError(file.name)
+        for block in read_blocks(client, get_handle(remote), done, file.facts.size):
             write(block)
             done += len(block)
-            heard.at(done)
+            progress.report_bytes(done)
         if done < file.facts.size:
-            raise Changed(file.name)
+            raise FileChangedError(file.name)
         remote.close()
 
-    line.ask(rest)
-    heard.end()
+    line.run_operation(rest)
+    progress.report_end()
 
 
-class Heard:
+class DownloadProgress:
     """Tells how far one file is, no more than about ten times a second."""
 
-    def __init__(self, progress: Progress, file: RemoteFile, clock: Callable[[], float]) -> None:
+    def __init__(self, progress: ProgressCallback, file: RemoteFile, clock: Callable[[], float]) -> None:
         self._progress = progress
         self._file = file
         self._clock = clock
         self._next = 0.0
         self._told = -1
 
-    def at(self, done: int) -> None:
+    def report_bytes(self, done: int) -> None:
         """done: bytes so far."""
         now = self._clock()
         if self._told < 0 or now >= self._next:
             self._next = now + STEP_EVERY.total_seconds()
-            self._tell(done)
+            self._report_progress(done)
 
-    def end(self) -> None:
+    def report_end(self) -> None:
         if self._told != self._file.facts.size:
-            self._tell(self._file.facts.size)
+            self._report_progress(self._file.facts.size)
 
-    def _tell(self, done: int) -> None:
+    def _report_progress(self, done: int) -> None:
         self._told = done
-        self._progress(Step(shown(self._file.name), done, self._file.facts.size, "bytes"))
+        self._progress(FetchProgress(sanitize_name(self._file.name), done, self._file.facts.size, "bytes"))
 
 
 # Where a fetched roster lands: a file that has no name on disk, checked against what its sender said of it.
@@ -93,27 +97,29 @@ EARLIEST, LATEST = 315_532_800, 4_354_819_198
 #: Bytes that are written to disk at once.
 BUFFER = 1024**2
 
-Write = Callable[[bytes], object]
+BlockWriter = Callable[[bytes], object]
 #: Gives the bytes of one file to a Write.
-Bring = Callable[[RemoteFile, Write], None]
+FileDownloader = Callable[[RemoteFile, BlockWriter], None]
 
 
-def land(target: Target, bring: Bring) -> BinaryIO:
+def download_bundle(target: RemoteRoster, download: FileDownloader) -> BinaryIO:
     """The ZIP as it lies there, or the CSV files of a folder packed into one; at its beginning. The same files give the
     same bytes. Raises Refusal `disk-full`, `digest-differs`, `still-being-uploaded`, and what `bring` raises."""
     if shutil.disk_usage(tempfile.gettempdir()).free < target.size:
-        raise Refusal([remarks.disk_full(target.size)])
-    with room_for(target):
+        raise Refusal([remarks.make_disk_full_error(target.size)])
+    with catch_disk_full(target):
         stream = cast(BinaryIO, tempfile.TemporaryFile(buffering=BUFFER))  # noqa: SIM115 - whoever is given it closes it
     try:
-        with room_for(target):
+        with catch_disk_full(target):
             if target.is_folder:
-                _pack(target, bring, stream)
+                _pack_files(target, download, stream)
             else:
-                _checked(target, target.files[0], bring, stream.write)
+                _download_and_verify(target, target.files[0], download, stream.write)
             stream.flush()
-        if not target.is_folder and not ends(stream):
-            raise Refusal([remarks.still_being_uploaded(target.path, "it begins as a ZIP archive and has no end yet")])
+        if not target.is_folder and not has_end_record(stream):
+            raise Refusal(
+                [remarks.make_still_uploading_error(target.path, "it begins as a ZIP archive and has no end yet")]
+            )
         stream.seek(0)
     except BaseException:
         stream.close()
@@ -121,37 +127,37 @@ def land(target: Target, bring: Bring) -> BinaryIO:
     return stream
 
 
-def ends(stream: BinaryIO) -> bool:
+def has_end_record(stream: BinaryIO) -> bool:
     """Whether a ZIP archive has its end record (APPNOTE 4.3.16). What is none is for the reader to judge."""
     stream.seek(0)
     return stream.read(len(LOCAL_HEADER)) != LOCAL_HEADER or zipfile.is_zipfile(cast(IO[bytes], stream))
 
 
 @contextmanager
-def room_for(target: Target) -> Iterator[None]:
+def catch_disk_full(target: RemoteRoster) -> Iterator[None]:
     """Within it, nothing is asked of the network but by a line, which lets no OSError out."""
     try:
         yield
     except OSError as problem:
-        raise Refusal([remarks.disk_full(target.size)]) from problem
+        raise Refusal([remarks.make_disk_full_error(target.size)]) from problem
 
 
-def _checked(target: Target, file: RemoteFile, bring: Bring, write: Write) -> None:
+def _download_and_verify(target: RemoteRoster, file: RemoteFile, download: FileDownloader, write: BlockWriter) -> None:
     wanted = target.digests.get(file.name)
     digest = hashlib.sha256()
 
     def written(block: bytes) -> None:
-        with room_for(target):
+        with catch_disk_full(target):
             write(block)
         if wanted is not None:
             digest.update(block)
 
-    bring(file, written)
+    download(file, written)
     if wanted is not None and digest.hexdigest() != wanted:
-        raise Refusal([remarks.digest_differs(file.name, ".sha256")])
+        raise Refusal([remarks.make_digest_differs_error(file.name, ".sha256")])
 
 
-def _pack(target: Target, bring: Bring, stream: BinaryIO) -> None:
+def _pack_files(target: RemoteRoster, download: FileDownloader, stream: BinaryIO) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for file in target.files:
             # A name that is no text becomes one that no OneRoster file has.
@@ -161,4 +167,4 @@ def _pack(target: Target, bring: Bring, stream: BinaryIO) -> None:
             entry.create_system, entry.external_attr = 3, 0o100600 << 16
             entry.file_size = file.facts.size
             with archive.open(entry, "w") as member:
-                _checked(target, file, bring, member.write)
+                _download_and_verify(target, file, download, member.write)

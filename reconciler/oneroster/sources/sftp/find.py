@@ -16,35 +16,35 @@ from reconciler.oneroster.sources.sftp import messages as remarks
 from reconciler.oneroster.sources.sftp import wire
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.listing import (
-    Choice,
-    Entry,
-    Facts,
-    Kind,
-    chosen,
-    csv_files,
-    fitting,
+    EntryKind,
+    FileFacts,
+    RemoteEntry,
+    RosterFileChoice,
+    choose_roster_file,
+    convert_link_to_file,
     is_pattern,
     is_skewed,
-    seen_through,
+    match_entries,
+    split_csv_files,
 )
-from reconciler.oneroster.sources.sftp.target import RemoteFile, Target
+from reconciler.oneroster.sources.sftp.target import RemoteFile, RemoteRoster
 
 # Where a path leads once its links are followed, and whether that is still in the folder that was configured.
 
-MOST_LINKS = 40
+MAX_LINKS = 40
 
 
-class TooManyLinks(Exception):  # noqa: N818 - becomes a diagnostic
+class TooManyLinksError(Exception):
     """Links that lead to each other."""
 
 
-def absolute(path: str, home: str) -> str:
+def make_absolute(path: str, home: str) -> str:
     """home: where relative paths begin, absolute."""
     whole = posixpath.normpath(posixpath.join(home, path))
     return f"/{whole.lstrip('/')}"
 
 
-def resolved(path: str, target: Callable[[str], str | None]) -> str:
+def resolve_links(path: str, read_link: Callable[[str], str | None]) -> str:
     """path: absolute. target: what a link holds, None of what is none; may raise OSError.
 
     Every part is looked at, as the server would follow it; the result has no links left. Raises TooManyLinks."""
@@ -58,38 +58,38 @@ def resolved(path: str, target: Callable[[str], str | None]) -> str:
         if part == "..":
             done = done.rpartition("/")[0]
             continue
-        held = target(f"{done}/{part}")
+        held = read_link(f"{done}/{part}")
         if held is None:
             done = f"{done}/{part}"
             continue
         links += 1
-        if links > MOST_LINKS:
-            raise TooManyLinks
+        if links > MAX_LINKS:
+            raise TooManyLinksError
         if held.startswith("/"):
             done = ""
         parts += [each for each in held.split("/") if each][::-1]
     return done or "/"
 
 
-def within(folder: str, path: str) -> bool:
+def is_within(folder: str, path: str) -> bool:
     """Both absolute and without links."""
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 #: Names that a folder may hold. A listing comes whole or not at all.
-MOST_NAMES = 20_000
+MAX_NAMES = 20_000
 
 
 def check_path(account: SftpAccount) -> None:
     """What can be said of a path without asking. Raises Refusal."""
     folder, _, name = account.path.rstrip("/").rpartition("/")
     if is_pattern(folder):
-        raise Refusal([remarks.pattern_in_folder(account)])
+        raise Refusal([remarks.make_pattern_in_folder_error(account)])
     if is_pattern(name) and account.pick is None:
-        raise Refusal([remarks.pick_missing(account)])
+        raise Refusal([remarks.make_pick_missing_error(account)])
 
 
-class Look:
+class RosterFinder:
     """One look over one connection. now: seconds since 1970 by our clock."""
 
     def __init__(self, client: SFTPClient, account: SftpAccount, now: float) -> None:
@@ -97,216 +97,230 @@ class Look:
         self._account = account
         self._now = now
 
-    def target(self) -> Target:
+    def find_roster(self) -> RemoteRoster:
         """Raises Refusal where nothing there can be the roster; each reason has a code of its own."""
-        path = absolute(self._account.path, self._home())
+        path = make_absolute(self._account.path, self._get_home_folder())
         try:
-            found = self._of_pattern(path) if is_pattern(posixpath.basename(path)) else self._of_one(path)
+            found = self._find_by_pattern(path) if is_pattern(posixpath.basename(path)) else self._find_at_path(path)
         except FileNotFoundError:
-            self._explain(path)
+            self._explain_missing(path)
         except PermissionError:
-            raise Refusal([remarks.no_permission(self._account, path)]) from None
+            raise Refusal([remarks.make_no_permission_error(self._account, path)]) from None
         if found.size > MOST_BYTES:
-            raise Refusal([remarks.too_large(found)])
+            raise Refusal([remarks.make_too_large_error(found)])
         return found
 
-    def listed(self, folder: str) -> list[Entry]:
+    def list_folder(self, folder: str) -> list[RemoteEntry]:
         """Raises Refusal `too-many-names`, OSError."""
         found = [
-            Entry(name, _kind(attributes), _facts(attributes, name))
-            for name, attributes in wire.entries(self._client, folder, MOST_NAMES + 1)
+            RemoteEntry(name, _classify_entry(attributes), _extract_facts(attributes, name))
+            for name, attributes in wire.list_entries(self._client, folder, MAX_NAMES + 1)
         ]
-        if len(found) > MOST_NAMES:
-            raise Refusal([remarks.too_many_names(folder, MOST_NAMES)])
+        if len(found) > MAX_NAMES:
+            raise Refusal([remarks.make_too_many_names_error(folder, MAX_NAMES)])
         return found
 
-    def _home(self) -> str:
-        return "/" if self._account.path.startswith("/") else wire.real(self._client, ".")
+    def _get_home_folder(self) -> str:
+        return "/" if self._account.path.startswith("/") else wire.resolve_path(self._client, ".")
 
-    def _of_one(self, path: str) -> Target:
-        inside = self._inside(posixpath.dirname(path), path)
-        attributes = wire.stat(self._client, inside)
-        match _kind(attributes):
+    def _find_at_path(self, path: str) -> RemoteRoster:
+        inside = self._resolve_inside(posixpath.dirname(path), path)
+        attributes = wire.read_attributes(self._client, inside)
+        match _classify_entry(attributes):
             case "folder":
-                return self._of_folder(path)
+                return self._build_folder_roster(path)
             case "file":
                 name = posixpath.basename(path)
-                file = RemoteFile(name, inside, _facts(attributes, name))
-                return self._of_file(path, file, self._marked(path, file.facts))
+                file = RemoteFile(name, inside, _extract_facts(attributes, name))
+                return self._build_file_roster(path, file, self._require_done_marker(path, file.facts))
             case _:
-                raise Refusal([remarks.not_a_file(path)])
+                raise Refusal([remarks.make_not_a_file_error(path)])
 
-    def _of_pattern(self, path: str) -> Target:
+    def _find_by_pattern(self, path: str) -> RemoteRoster:
         account = self._account
         assert account.pick is not None
         folder, pattern = posixpath.split(path)
-        inside = self._inside(folder, folder)
-        listing = self.listed(inside)
-        candidates = [self._seen(inside, entry) for entry in fitting(listing, pattern, account.done_marker)]
+        inside = self._resolve_inside(folder, folder)
+        listing = self.list_folder(inside)
+        candidates = [
+            self._follow_link_entry(inside, entry) for entry in match_entries(listing, pattern, account.done_marker)
+        ]
         candidates = [entry for entry in candidates if entry.kind == "file"]
         if not candidates:
-            raise Refusal([remarks.nothing_fits(folder, pattern, listing, account.done_marker)])
-        choice = chosen(candidates, account.pick, self._now, self._complete(candidates, listing))
-        if choice.taken is None:
-            raise Refusal([remarks.none_done(folder, choice.incomplete, str(account.done_marker))])
-        taken = choice.taken
-        file = RemoteFile(taken.name, self._inside(inside, posixpath.join(inside, taken.name)), taken.facts)
-        return self._of_file(posixpath.join(folder, taken.name), file, self._chosen(choice))
+            raise Refusal([remarks.make_no_match_error(folder, pattern, listing, account.done_marker)])
+        choice = choose_roster_file(candidates, account.pick, self._now, self._check_done_markers(candidates, listing))
+        if choice.best is None:
+            raise Refusal(
+                [remarks.make_marker_missing_error(folder, choice.incomplete_names, str(account.done_marker))]
+            )
+        taken = choice.best
+        file = RemoteFile(taken.name, self._resolve_inside(inside, posixpath.join(inside, taken.name)), taken.facts)
+        return self._build_file_roster(posixpath.join(folder, taken.name), file, self._describe_choice(choice))
 
-    def _of_file(self, path: str, file: RemoteFile, said: Sequence[Diagnostic]) -> Target:
+    def _build_file_roster(self, path: str, file: RemoteFile, diagnostics: Sequence[Diagnostic]) -> RemoteRoster:
         if file.facts.size == 0:
-            raise Refusal([remarks.empty_file(path)])
+            raise Refusal([remarks.make_empty_file_error(path)])
         digests = {}
-        if text := self._digest_text(path):
-            digest = markers.digest_of(text, file.name)
+        if text := self._read_digest_text(path):
+            digest = markers.find_digest(text, file.name)
             if digest is None:
-                raise Refusal([remarks.no_digest(path, str(self._account.done_marker), file.name)])
+                raise Refusal([remarks.make_no_digest_error(path, str(self._account.done_marker), file.name)])
             digests[file.name] = digest
-        return Target(path, (file,), False, digests, (*said, *self._skewed([file])))
+        return RemoteRoster(path, (file,), False, digests, (*diagnostics, *self._check_clock_skew([file])))
 
-    def _of_folder(self, path: str) -> Target:
-        inside = self._inside(path, path)
+    def _build_folder_roster(self, path: str) -> RemoteRoster:
+        inside = self._resolve_inside(path, path)
         marker = self._account.done_marker
-        kept, left = csv_files(self.listed(inside), marker)
+        kept, left = split_csv_files(self.list_folder(inside), marker)
         files = []
-        for entry in (self._seen(inside, entry) for entry in kept):
+        for entry in (self._follow_link_entry(inside, entry) for entry in kept):
             if entry.kind == "file":
-                within_it = self._inside(inside, posixpath.join(inside, entry.name))
+                within_it = self._resolve_inside(inside, posixpath.join(inside, entry.name))
                 files.append(RemoteFile(entry.name, within_it, entry.facts))
             else:
                 left.append(entry.name)
         if not files:
-            raise Refusal([remarks.no_csv(path, left)])
-        last = Facts(0, max(file.facts.mtime for file in files))
-        said = [*self._marked(path, last), *([remarks.left(path, sorted(left))] if left else [])]
+            raise Refusal([remarks.make_no_csv_error(path, left)])
+        last = FileFacts(0, max(file.facts.mtime for file in files))
+        said = [
+            *self._require_done_marker(path, last),
+            *([remarks.make_ignored_files_info(path, sorted(left))] if left else []),
+        ]
         digests = {}
-        if text := self._digest_text(path):
-            digests = markers.digests(text)
-            problems = remarks.digests_that_do_not_fit(path, str(marker), digests, [file.name for file in files])
+        if text := self._read_digest_text(path):
+            digests = markers.parse_digests(text)
+            problems = remarks.check_digest_names(path, str(marker), digests, [file.name for file in files])
             if problems:
                 raise Refusal(problems)
-        return Target(path, tuple(files), True, digests, (*said, *self._skewed(files)))
+        return RemoteRoster(path, tuple(files), True, digests, (*said, *self._check_clock_skew(files)))
 
-    def _complete(self, candidates: Sequence[Entry], listing: Sequence[Entry]) -> dict[str, bool] | None:
+    def _check_done_markers(
+        self, candidates: Sequence[RemoteEntry], listing: Sequence[RemoteEntry]
+    ) -> dict[str, bool] | None:
         marker = self._account.done_marker
         if marker is None:
             return None
         there = {entry.name: entry.facts for entry in listing if entry.kind in ("file", "link")}
         return {
-            entry.name: markers.state(entry.facts, there.get(entry.name + marker)) == "done" for entry in candidates
+            entry.name: markers.get_marker_state(entry.facts, there.get(entry.name + marker)) == "done"
+            for entry in candidates
         }
 
-    def _marked(self, path: str, roster: Facts) -> list[Diagnostic]:
+    def _require_done_marker(self, path: str, roster: FileFacts) -> list[Diagnostic]:
         """Nothing where the done marker is there, or none is configured. Raises Refusal."""
         marker = self._account.done_marker
         if marker is None:
             return []
         try:
-            found = _facts(wire.lstat(self._client, path + marker), marker)
+            found = _extract_facts(wire.read_link_attributes(self._client, path + marker), marker)
         except FileNotFoundError:
             found = None
-        match markers.state(roster, found):
+        match markers.get_marker_state(roster, found):
             case "missing":
-                raise Refusal([remarks.none_done(posixpath.dirname(path), [posixpath.basename(path)], marker)])
+                raise Refusal(
+                    [remarks.make_marker_missing_error(posixpath.dirname(path), [posixpath.basename(path)], marker)]
+                )
             case "older":
-                raise Refusal([remarks.marker_older(path, marker)])
+                raise Refusal([remarks.make_marker_older_error(path, marker)])
             case "done":
                 return []
 
-    def _digest_text(self, path: str) -> str:
+    def _read_digest_text(self, path: str) -> str:
         """Empty where no digest is asked for."""
         marker = self._account.done_marker
-        if marker is None or not markers.holds_digest(marker):
+        if marker is None or not markers.has_digest(marker):
             return ""
-        inside = self._inside(posixpath.dirname(path), path + marker)
-        with wire.opened(self._client, inside) as file:
-            content = file.read(markers.MOST_BYTES + 1)
+        inside = self._resolve_inside(posixpath.dirname(path), path + marker)
+        with wire.open_file(self._client, inside) as file:
+            content = file.read(markers.MAX_MARKER_BYTES + 1)
         text = content.decode("utf-8", "replace")
-        if len(content) > markers.MOST_BYTES or not markers.digests(text):
-            raise Refusal([remarks.no_digest(path, marker, posixpath.basename(path))])
+        if len(content) > markers.MAX_MARKER_BYTES or not markers.parse_digests(text):
+            raise Refusal([remarks.make_no_digest_error(path, marker, posixpath.basename(path))])
         return text
 
-    def _chosen(self, choice: Choice) -> list[Diagnostic]:
+    def _describe_choice(self, choice: RosterFileChoice) -> list[Diagnostic]:
         account = self._account
-        assert choice.taken is not None
+        assert choice.best is not None
         said = []
-        if choice.incomplete:
-            said.append(remarks.newer_not_done(choice.taken.name, choice.incomplete, str(account.done_marker)))
-        if choice.others:
-            said.append(remarks.others_fit(choice.taken.name, choice.others, str(account.pick)))
+        if choice.incomplete_names:
+            said.append(
+                remarks.make_newer_not_done_warning(choice.best.name, choice.incomplete_names, str(account.done_marker))
+            )
+        if choice.other_names:
+            said.append(remarks.make_other_files_info(choice.best.name, choice.other_names, str(account.pick)))
         return said
 
-    def _skewed(self, files: Sequence[RemoteFile]) -> list[Diagnostic]:
+    def _check_clock_skew(self, files: Sequence[RemoteFile]) -> list[Diagnostic]:
         names = [file.name for file in files if is_skewed(file.facts, self._now)]
-        return [remarks.clock_skew(self._account, names)] if names else []
+        return [remarks.make_clock_skew_warning(self._account, names)] if names else []
 
-    def _seen(self, folder: str, entry: Entry) -> Entry:
+    def _follow_link_entry(self, folder: str, entry: RemoteEntry) -> RemoteEntry:
         """A link as what it leads to. One that leads nowhere is left as it is."""
         if entry.kind != "link":
             return entry
         try:
-            inside = self._inside(folder, posixpath.join(folder, entry.name))
-            attributes = wire.stat(self._client, inside)
+            inside = self._resolve_inside(folder, posixpath.join(folder, entry.name))
+            attributes = wire.read_attributes(self._client, inside)
         except FileNotFoundError:
             return entry
-        seen = seen_through(entry, _facts(attributes, entry.name))
-        return seen if _kind(attributes) == "file" else entry
+        seen = convert_link_to_file(entry, _extract_facts(attributes, entry.name))
+        return seen if _classify_entry(attributes) == "file" else entry
 
-    def _inside(self, folder: str, path: str) -> str:
+    def _resolve_inside(self, folder: str, path: str) -> str:
         """The path without links. Raises Refusal `link-leaves-folder`; OSError where the server cannot follow it."""
         try:
-            inside = resolved(path, self._target_of)
-        except TooManyLinks:
-            raise Refusal([remarks.endless_links(path)]) from None
-        if not within(folder, inside):
-            raise Refusal([remarks.leaves(folder, path, inside)])
+            inside = resolve_links(path, self._read_link_target)
+        except TooManyLinksError:
+            raise Refusal([remarks.make_endless_links_error(path)]) from None
+        if not is_within(folder, inside):
+            raise Refusal([remarks.make_link_leaves_error(folder, path, inside)])
         # A server may follow links that it does not show.
-        root, end = (wire.real(self._client, each) for each in (folder, inside))
-        if not within(root, end):
-            raise Refusal([remarks.leaves(folder, path, end)])
+        root, end = (wire.resolve_path(self._client, each) for each in (folder, inside))
+        if not is_within(root, end):
+            raise Refusal([remarks.make_link_leaves_error(folder, path, end)])
         return inside
 
-    def _target_of(self, path: str) -> str | None:
+    def _read_link_target(self, path: str) -> str | None:
         try:
-            if _kind(wire.lstat(self._client, path)) != "link":
+            if _classify_entry(wire.read_link_attributes(self._client, path)) != "link":
                 return None
-            return wire.readlink(self._client, path)
+            return wire.read_link(self._client, path)
         except (FileNotFoundError, PermissionError):
             # Where it leads is asked of the server afterwards, and so is whether it is there.
             return None
 
-    def _explain(self, path: str) -> NoReturn:
+    def _explain_missing(self, path: str) -> NoReturn:
         """Says what was expected, and what lies in the nearest folder that is there."""
         missing = path
         while missing != "/":
             folder = posixpath.dirname(missing)
             try:
-                listing = self.listed(self._inside(folder, folder))
+                listing = self.list_folder(self._resolve_inside(folder, folder))
             except FileNotFoundError:
                 missing = folder
                 continue
             except PermissionError:
                 break
-            raise Refusal([remarks.missing(path, missing, [entry.name for entry in listing])])
-        raise Refusal([remarks.missing(path, missing, None)])
+            raise Refusal([remarks.make_file_missing_error(path, missing, [entry.name for entry in listing])])
+        raise Refusal([remarks.make_file_missing_error(path, missing, None)])
 
 
-def looked(account: SftpAccount, now: Callable[[], float]) -> Callable[[SFTPClient], Target]:
+def build_find_operation(account: SftpAccount, now: Callable[[], float]) -> Callable[[SFTPClient], RemoteRoster]:
     """An operation for a line."""
-    return lambda client: Look(client, account, now()).target()
+    return lambda client: RosterFinder(client, account, now()).find_roster()
 
 
-def facts_now(attributes: SFTPAttributes, name: str) -> Facts:
-    return _facts(attributes, name)
+def extract_file_facts(attributes: SFTPAttributes, name: str) -> FileFacts:
+    return _extract_facts(attributes, name)
 
 
-def _facts(attributes: SFTPAttributes, name: str) -> Facts:
+def _extract_facts(attributes: SFTPAttributes, name: str) -> FileFacts:
     if attributes.st_size is None:
-        raise Refusal([remarks.no_size(name)])
-    return Facts(attributes.st_size, attributes.st_mtime or 0)
+        raise Refusal([remarks.make_no_size_error(name)])
+    return FileFacts(attributes.st_size, attributes.st_mtime or 0)
 
 
-def _kind(attributes: SFTPAttributes) -> Kind:
+def _classify_entry(attributes: SFTPAttributes) -> EntryKind:
     if attributes.st_mode is None or stat.S_ISREG(attributes.st_mode):
         return "file"
     if stat.S_ISDIR(attributes.st_mode):

@@ -11,30 +11,30 @@ from collections.abc import Callable, Iterator
 from paramiko import SFTPClient
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity
-from reconciler.network.politeness import Hosts
-from reconciler.network.reach import Allows
-from reconciler.oneroster.sources.interface import Finding
+from reconciler.network.politeness import HostThrottle
+from reconciler.network.reach import HostFilter
+from reconciler.oneroster.sources.interface import ProbeFinding
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from reconciler.oneroster.sources.sftp.connection import compare, handshake, key_of
-from reconciler.oneroster.sources.sftp.credentials import SIGNATURES, HostKey, pinned, private_key
-from reconciler.oneroster.sources.sftp.find import check_path, looked
-from reconciler.oneroster.sources.sftp.messages import shown
-from reconciler.oneroster.sources.sftp.session import Deadline, Line
-from reconciler.oneroster.sources.sftp.target import Target
-from reconciler.oneroster.sources.sftp.wire import blocks, handle_of, opened
+from reconciler.oneroster.sources.sftp.connection import check_host_key, get_host_key, open_transport
+from reconciler.oneroster.sources.sftp.credentials import SIGNATURES, HostKey, load_private_key, parse_host_key
+from reconciler.oneroster.sources.sftp.find import build_find_operation, check_path
+from reconciler.oneroster.sources.sftp.messages import sanitize_name
+from reconciler.oneroster.sources.sftp.session import Deadline, SftpSession
+from reconciler.oneroster.sources.sftp.target import RemoteRoster
+from reconciler.oneroster.sources.sftp.wire import get_handle, open_file, read_blocks
 
 #: Bytes by which the speed is measured.
-SAMPLE = 1024**2
+SPEED_SAMPLE_BYTES = 1024**2
 
 
-class Probe:
+class SftpProbe:
     """now: seconds since 1970 by our clock."""
 
     def __init__(
         self,
         account: SftpAccount,
-        hosts: Hosts,
-        allows: Allows,
+        hosts: HostThrottle,
+        allows: HostFilter,
         deadline: Deadline,
         now: Callable[[], float],
         stopwatch: Callable[[], float] = time.perf_counter,
@@ -46,53 +46,53 @@ class Probe:
         self._now = now
         self._stopwatch = stopwatch
 
-    def findings(self) -> tuple[Finding, ...]:
+    def collect_findings(self) -> tuple[ProbeFinding, ...]:
         """Raises Refusal where not even the server's keys can be asked for."""
-        return tuple(self._all())
+        return tuple(self._iter_findings())
 
-    def _all(self) -> Iterator[Finding]:
-        banner, found = self._keys()
-        yield Finding("server", shown(banner), "what the server calls itself")
+    def _iter_findings(self) -> Iterator[ProbeFinding]:
+        banner, found = self._read_host_keys()
+        yield ProbeFinding("server", sanitize_name(banner), "what the server calls itself")
         for each in found:
-            yield Finding(
+            yield ProbeFinding(
                 "host-key",
                 f"host_key: {each.line}",
                 f"{each.fingerprint}; compare it with the server's owner before pasting the line",
             )
         if self._account.host_key is None:
-            yield Finding(
+            yield ProbeFinding(
                 "host-key-fits",
                 "none is pinned yet",
                 "paste one of these lines below rostering: sync:, once the owner has named the same fingerprint",
             )
             return
         try:
-            wanted = pinned(self._account.host_key)
+            wanted = parse_host_key(self._account.host_key)
             shown_key = next((each for each in found if each.type == wanted.type), found[0])
-            compare(self._account, wanted, shown_key)
-            yield Finding("host-key-fits", "yes", f"the server shows what is pinned: {wanted}")
+            check_host_key(self._account, wanted, shown_key)
+            yield ProbeFinding("host-key-fits", "yes", f"the server shows what is pinned: {wanted}")
             check_path(self._account)
             secret = self._account.private_key
-            key = private_key(secret) if secret is not None else None
-            with Line(self._account, wanted, key, self._hosts, self._allows, self._deadline) as line:
-                line.ask(lambda client: None)
-                yield Finding("sign-in", "yes", f"{shown(self._account.username)} was let in")
-                target = line.ask(looked(self._account, self._now))
-                yield from self._of_target(target)
-                yield line.ask(lambda client: self._speed(client, target))
+            key = load_private_key(secret) if secret is not None else None
+            with SftpSession(self._account, wanted, key, self._hosts, self._allows, self._deadline) as line:
+                line.run_operation(lambda client: None)
+                yield ProbeFinding("sign-in", "yes", f"{sanitize_name(self._account.username)} was let in")
+                target = line.run_operation(build_find_operation(self._account, self._now))
+                yield from self._describe_roster(target)
+                yield line.run_operation(lambda client: self._measure_speed(client, target))
         except Refusal as refusal:
-            yield from map(_of, refusal.diagnostics)
+            yield from map(_convert_to_finding, refusal.diagnostics)
 
-    def _keys(self) -> tuple[str, list[HostKey]]:
+    def _read_host_keys(self) -> tuple[str, list[HostKey]]:
         """The server's first line, and its key of every type that it has one of."""
         banner = ""
         found = []
         refused: list[Diagnostic] = []
         for signatures in SIGNATURES.values():
             self._deadline.check()
-            self._hosts.before_request(self._account.host)
+            self._hosts.wait_for_turn(self._account.host)
             try:
-                transport = handshake(self._account, self._allows, signatures, lambda: self._deadline.left)
+                transport = open_transport(self._account, self._allows, signatures, lambda: self._deadline.remaining)
             except Refusal as refusal:
                 if {each.code for each in refusal.diagnostics} != {"no-common-algorithm"}:
                     raise
@@ -100,39 +100,45 @@ class Probe:
                 continue
             try:
                 banner = transport.remote_version
-                found.append(key_of(transport))
+                found.append(get_host_key(transport))
             finally:
                 transport.close()
         if not found:
             raise Refusal(refused)
         return banner, found
 
-    def _of_target(self, target: Target) -> Iterator[Finding]:
+    def _describe_roster(self, target: RemoteRoster) -> Iterator[ProbeFinding]:
         for file in target.files:
-            yield Finding("would-take", shown(file.name), f"{file.facts.size:,} bytes, {self._age(file.facts.mtime)}")
-        yield Finding("path", shown(target.path), "a folder of CSV files" if target.is_folder else "one file")
+            yield ProbeFinding(
+                "would-take",
+                sanitize_name(file.name),
+                f"{file.facts.size:,} bytes, {self._format_age(file.facts.mtime)}",
+            )
+        yield ProbeFinding(
+            "path", sanitize_name(target.path), "a folder of CSV files" if target.is_folder else "one file"
+        )
         for each in target.diagnostics:
-            yield _of(each)
+            yield _convert_to_finding(each)
 
-    def _age(self, mtime: int) -> str:
+    def _format_age(self, mtime: int) -> str:
         hours = (self._now() - mtime) / 3600
         if hours < 0:
             return "of the future by our clock"
         return f"{hours:,.1f} hours old" if hours < 48 else f"{hours / 24:,.0f} days old"
 
-    def _speed(self, client: SFTPClient, target: Target) -> Finding:
+    def _measure_speed(self, client: SFTPClient, target: RemoteRoster) -> ProbeFinding:
         file = max(target.files, key=lambda each: each.facts.size)
-        with opened(client, file.path) as remote:
+        with open_file(client, file.path) as remote:
             begin = self._stopwatch()
-            size = sum(map(len, blocks(client, handle_of(remote), 0, min(SAMPLE, file.facts.size))))
+            size = sum(map(len, read_blocks(client, get_handle(remote), 0, min(SPEED_SAMPLE_BYTES, file.facts.size))))
             taken = max(self._stopwatch() - begin, 1e-6)
-        return Finding("speed", f"{size / taken / 1024**2:,.1f} MiB/s", f"of the first {size:,} bytes")
+        return ProbeFinding("speed", f"{size / taken / 1024**2:,.1f} MiB/s", f"of the first {size:,} bytes")
 
 
-def _of(diagnostic: Diagnostic) -> Finding:
+def _convert_to_finding(diagnostic: Diagnostic) -> ProbeFinding:
     remark = f"{diagnostic.message}; {diagnostic.hint}" if diagnostic.hint else diagnostic.message
-    return Finding(diagnostic.code, _word(diagnostic.severity), remark, diagnostic.severity)
+    return ProbeFinding(diagnostic.code, _describe_severity(diagnostic.severity), remark, diagnostic.severity)
 
 
-def _word(severity: Severity) -> str:
+def _describe_severity(severity: Severity) -> str:
     return "noticed" if severity is Severity.INFO else "no" if severity is Severity.ERROR else "beware"

@@ -12,20 +12,20 @@ from paramiko import SFTPClient, Transport
 from paramiko.pkey import PKey
 from paramiko.sftp import SFTPError
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
-from reconciler.network.politeness import Hosts
-from reconciler.network.reach import Allows
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.network.politeness import HostThrottle
+from reconciler.network.reach import HostFilter
 from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.connection import (
-    BROKEN,
-    compare,
-    cut_off_after,
-    files_of,
-    handshake,
-    key_of,
+    CONNECTION_ERRORS,
+    check_host_key,
+    close_after,
+    get_host_key,
+    open_sftp_client,
+    open_transport,
     sign_in,
 )
-from reconciler.oneroster.sources.sftp.credentials import HostKey, asked_for
+from reconciler.oneroster.sources.sftp.credentials import HostKey, list_signature_algorithms
 
 # When a whole fetch has to be done.
 
@@ -40,29 +40,29 @@ class Deadline:
         self._begin = clock()
 
     @property
-    def passed(self) -> float:
+    def elapsed(self) -> float:
         """Seconds since the beginning."""
         return self._clock() - self._begin
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds; below 0 when it is over."""
-        return self._timeout.total_seconds() - self.passed
+        return self._timeout.total_seconds() - self.elapsed
 
     def check(self) -> None:
         """Raises Refusal `fetch-timeout` when it is over."""
-        if self.left <= 0:
-            raise Refusal([self._over()])
+        if self.remaining <= 0:
+            raise Refusal([self._make_timeout_error()])
 
     def wait(self, seconds: float) -> None:
         """Sleeps. Raises Refusal where it would be over before that."""
-        if seconds >= self.left:
-            raise Refusal([self._over()])
+        if seconds >= self.remaining:
+            raise Refusal([self._make_timeout_error()])
         self._sleep(seconds)
 
-    def _over(self) -> Diagnostic:
+    def _make_timeout_error(self) -> Diagnostic:
         minutes = self._timeout.total_seconds() / 60
-        return error(
+        return build_error(
             "fetch-timeout",
             f"the fetch was given up: it is not done after {minutes:,.4g} minutes",
             hint="the next one begins anew; if the server is that slow, give it longer with rostering.sync.timeout",
@@ -70,30 +70,30 @@ class Deadline:
 
 
 #: How often a broken connection is made anew in one fetch: each time signs in once more.
-MOST_RECONNECTIONS = 5
+MAX_RECONNECTIONS = 5
 #: Seconds before the first of them; twice as long before each that follows.
 BACKOFF = 1.0
 #: What may be otherwise a moment later. A refused sign-in or another key is not.
-PASSING = frozenset({"host-unreachable", "unknown-host", "no-ssh"})
+RETRYABLE_CODES = frozenset({"host-unreachable", "unknown-host", "no-ssh"})
 
-Answer = TypeVar("Answer")
+OperationResult = TypeVar("OperationResult")
 
 
-class Line:
+class SftpSession:
     """wanted: the key that the server has to show. key: to sign in with, None for the password."""
 
     def __init__(
         self,
         account: SftpAccount,
-        wanted: HostKey,
+        host_key: HostKey,
         key: PKey | None,
-        hosts: Hosts,
-        allows: Allows,
+        hosts: HostThrottle,
+        allows: HostFilter,
         deadline: Deadline,
     ) -> None:
         self.deadline = deadline
         self._account = account
-        self._wanted = wanted
+        self._wanted = host_key
         self._key = key
         self._hosts = hosts
         self._allows = allows
@@ -112,24 +112,24 @@ class Line:
         self._client = self._transport = None
         self._open.close()
 
-    def ask(self, operation: Callable[[SFTPClient], Answer]) -> Answer:
+    def run_operation(self, operation: Callable[[SFTPClient], OperationResult]) -> OperationResult:
         """The operation's answer; after a break it is called anew, from its beginning, on another connection.
 
         FileNotFoundError and PermissionError are answers of the server and come through. Raises Refusal:
         `connection-lost`, `fetch-timeout`, `server-failure`, or why there is no connection."""
         while True:
-            client = self._connected()
+            client = self._ensure_client()
             try:
                 return operation(client)
             except (FileNotFoundError, PermissionError):
                 raise
-            except (*BROKEN, SFTPError, UnicodeError) as problem:
+            except (*CONNECTION_ERRORS, SFTPError, UnicodeError) as problem:
                 self.deadline.check()
-                if self._is_answer(problem):
-                    raise Refusal([_failure(self._account)]) from problem
-                self._break()
+                if self._is_server_answer(problem):
+                    raise Refusal([_make_server_failure_error(self._account)]) from problem
+                self._drop_and_wait()
 
-    def _is_answer(self, problem: BaseException) -> bool:
+    def _is_server_answer(self, problem: BaseException) -> bool:
         """Whether the server said it, and the connection is as good as before."""
         if isinstance(problem, (SFTPError, UnicodeError)):
             return True
@@ -142,51 +142,53 @@ class Line:
             and not self._client.get_channel().closed  # type: ignore[union-attr]
         )
 
-    def _connected(self) -> SFTPClient:
+    def _ensure_client(self) -> SFTPClient:
         while self._client is None:
             try:
                 self._client = self._connect()
             except Refusal as refusal:
                 self.close()
                 self.deadline.check()
-                if not self._broken or not {each.code for each in refusal.diagnostics} <= PASSING:
+                if not self._broken or not {each.code for each in refusal.diagnostics} <= RETRYABLE_CODES:
                     raise
-                self._break()
-            except BROKEN:
+                self._drop_and_wait()
+            except CONNECTION_ERRORS:
                 self.deadline.check()
-                self._break()
+                self._drop_and_wait()
         return self._client
 
     def _connect(self) -> SFTPClient:
-        self._hosts.before_request(self._account.host)
+        self._hosts.wait_for_turn(self._account.host)
         self.deadline.check()
-        transport = handshake(self._account, self._allows, asked_for(self._wanted), lambda: self.deadline.left)
+        transport = open_transport(
+            self._account, self._allows, list_signature_algorithms(self._wanted), lambda: self.deadline.remaining
+        )
         self._transport = transport
         self._open.callback(transport.close)
-        compare(self._account, self._wanted, key_of(transport))
-        self._open.enter_context(cut_off_after(transport, self.deadline.left))
+        check_host_key(self._account, self._wanted, get_host_key(transport))
+        self._open.enter_context(close_after(transport, self.deadline.remaining))
         sign_in(transport, self._account, self._key)
-        return files_of(transport, self._account, self.deadline.left)
+        return open_sftp_client(transport, self._account, self.deadline.remaining)
 
-    def _break(self) -> None:
+    def _drop_and_wait(self) -> None:
         """Gives the connection up, and waits before the next. Raises Refusal where there is to be none."""
         self.close()
         self._broken += 1
-        if self._broken > MOST_RECONNECTIONS:
-            raise Refusal([_lost(self._account)])
+        if self._broken > MAX_RECONNECTIONS:
+            raise Refusal([_make_connection_lost_error(self._account)])
         self.deadline.wait(BACKOFF * 2 ** (self._broken - 1))
 
 
-def _lost(account: SftpAccount) -> Diagnostic:
-    return error(
+def _make_connection_lost_error(account: SftpAccount) -> Diagnostic:
+    return build_error(
         "connection-lost",
-        f"the connection to {account.host} broke {MOST_RECONNECTIONS + 1} times and the roster did not come whole",
+        f"the connection to {account.host} broke {MAX_RECONNECTIONS + 1} times and the roster did not come whole",
         hint="nothing was compared; the next fetch tries again. If it stays so, ask the server's owner",
     )
 
 
-def _failure(account: SftpAccount) -> Diagnostic:
-    return error(
+def _make_server_failure_error(account: SftpAccount) -> Diagnostic:
+    return build_error(
         "server-failure",
         f"{account.host} could not do what it was asked, and did not say why in a way that is known",
         hint="ask the server's owner what it logged; the next fetch tries again",

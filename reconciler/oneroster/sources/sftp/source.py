@@ -8,23 +8,23 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span
-from reconciler.network.politeness import Hosts
-from reconciler.network.reach import Allows
-from reconciler.oneroster.sources.interface import Ask, Fetched, Finding
+from reconciler.network.politeness import HostThrottle
+from reconciler.network.reach import HostFilter
+from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, SourceBundle
 from reconciler.oneroster.sources.sftp import messages as remarks
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from reconciler.oneroster.sources.sftp.credentials import pinned, private_key
-from reconciler.oneroster.sources.sftp.download import Heard, Write, land, transfer
-from reconciler.oneroster.sources.sftp.find import check_path, looked
-from reconciler.oneroster.sources.sftp.messages import shown
-from reconciler.oneroster.sources.sftp.probe import Probe
-from reconciler.oneroster.sources.sftp.session import Deadline, Line
-from reconciler.oneroster.sources.sftp.target import Changed, RemoteFile, Target
+from reconciler.oneroster.sources.sftp.credentials import load_private_key, parse_host_key
+from reconciler.oneroster.sources.sftp.download import BlockWriter, DownloadProgress, download_bundle, download_file
+from reconciler.oneroster.sources.sftp.find import build_find_operation, check_path
+from reconciler.oneroster.sources.sftp.messages import sanitize_name
+from reconciler.oneroster.sources.sftp.probe import SftpProbe
+from reconciler.oneroster.sources.sftp.session import Deadline, SftpSession
+from reconciler.oneroster.sources.sftp.target import FileChangedError, RemoteFile, RemoteRoster
 
 #: Seconds between two looks at what is about to be read.
-BETWEEN_LOOKS = 5.0
+CHECK_INTERVAL = 5.0
 #: How often a fetch begins anew because a file changed under it.
-MOST_NEW_BEGINNINGS = 2
+MAX_RESTARTS = 2
 
 
 class SftpSource:
@@ -33,17 +33,17 @@ class SftpSource:
     def __init__(
         self,
         account: SftpAccount,
-        hosts: Hosts,
-        allows: Allows,
+        hosts: HostThrottle,
+        allows: HostFilter,
         *,
-        between_looks: float | None = None,
+        check_interval: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.account = account
         self._hosts = hosts
         self._allows = allows
-        self._between_looks = BETWEEN_LOOKS if between_looks is None else between_looks
+        self._between_looks = CHECK_INTERVAL if check_interval is None else check_interval
         self._clock = clock
         self._sleep = sleep
 
@@ -51,71 +51,75 @@ class SftpSource:
     def host(self) -> str:
         return self.account.host
 
-    def fetch(self, ask: Ask) -> Fetched:
+    def fetch(self, request: FetchRequest) -> SourceBundle:
         """Two looks, the bytes, a third look. A file that is not the same in all of them is not read any further."""
         try:
-            with self._hosts.fetching(self.host):
-                return self._fetched(ask)
+            with self._hosts.acquire_slot(self.host):
+                return self._fetch_bundle(request)
         except Refusal as refusal:
-            raise Refusal(_placed(each, self._name(self.account.path)) for each in refusal.diagnostics) from refusal
+            raise Refusal(
+                _add_source_span(each, self._format_source_name(self.account.path)) for each in refusal.diagnostics
+            ) from refusal
 
-    def probe(self, ask: Ask) -> tuple[Finding, ...]:
+    def probe(self, request: FetchRequest) -> tuple[ProbeFinding, ...]:
         """The server's keys first; our own secret is only sent to one whose key is pinned."""
-        with self._hosts.fetching(self.host):
+        with self._hosts.acquire_slot(self.host):
             deadline = Deadline(self.account.timeout, self._clock, self._sleep)
-            return Probe(self.account, self._hosts, self._allows, deadline, self._now(ask, deadline)).findings()
+            return SftpProbe(
+                self.account, self._hosts, self._allows, deadline, self._build_clock(request, deadline)
+            ).collect_findings()
 
-    def _fetched(self, ask: Ask) -> Fetched:
+    def _fetch_bundle(self, request: FetchRequest) -> SourceBundle:
         account = self.account
         check_path(account)
         if account.host_key is None:
-            raise Refusal([remarks.key_unknown(account)])
-        wanted = pinned(account.host_key)
-        key = private_key(account.private_key) if account.private_key is not None else None
+            raise Refusal([remarks.make_host_key_unknown_error(account)])
+        wanted = parse_host_key(account.host_key)
+        key = load_private_key(account.private_key) if account.private_key is not None else None
         deadline = Deadline(account.timeout, self._clock, self._sleep)
         changed = ""
-        with Line(account, wanted, key, self._hosts, self._allows, deadline) as line:
-            for _ in range(1 + MOST_NEW_BEGINNINGS):
+        with SftpSession(account, wanted, key, self._hosts, self._allows, deadline) as line:
+            for _ in range(1 + MAX_RESTARTS):
                 try:
-                    return self._attempt(line, ask)
-                except Changed as change:
+                    return self._try_fetch(line, request)
+                except FileChangedError as change:
                     changed = change.name
-        raise Refusal([remarks.still_being_uploaded(changed, f"it changed {MOST_NEW_BEGINNINGS + 1} times under us")])
+        raise Refusal([remarks.make_still_uploading_error(changed, f"it changed {MAX_RESTARTS + 1} times under us")])
 
-    def _attempt(self, line: Line, ask: Ask) -> Fetched:
-        look = looked(self.account, self._now(ask, line.deadline))
-        first = line.ask(look)
-        line.deadline.wait(self._between_looks)
-        target = _same(first, line.ask(look))
+    def _try_fetch(self, session: SftpSession, request: FetchRequest) -> SourceBundle:
+        look = build_find_operation(self.account, self._build_clock(request, session.deadline))
+        first = session.run_operation(look)
+        session.deadline.wait(self._between_looks)
+        target = _require_unchanged(first, session.run_operation(look))
 
-        def bring(file: RemoteFile, write: Write) -> None:
-            transfer(line, file, write, Heard(ask.progress, file, self._clock))
+        def bring(file: RemoteFile, write: BlockWriter) -> None:
+            download_file(session, file, write, DownloadProgress(request.progress, file, self._clock))
 
-        stream = land(target, bring)
+        stream = download_bundle(target, bring)
         try:
-            _same(target, line.ask(look))
+            _require_unchanged(target, session.run_operation(look))
         except BaseException:
             stream.close()
             raise
-        name = self._name(target.path)
-        said = tuple(_placed(each, name) for each in target.diagnostics)
-        return Fetched(stream, "sftp", name, ask.fetched_at, said)
+        name = self._format_source_name(target.path)
+        said = tuple(_add_source_span(each, name) for each in target.diagnostics)
+        return SourceBundle(stream, "sftp", name, request.fetched_at, said)
 
-    def _name(self, path: str) -> str:
-        return f"{self.host}:{shown(path)}"
+    def _format_source_name(self, path: str) -> str:
+        return f"{self.host}:{sanitize_name(path)}"
 
-    def _now(self, ask: Ask, deadline: Deadline) -> Callable[[], float]:
+    def _build_clock(self, request: FetchRequest, deadline: Deadline) -> Callable[[], float]:
         """Seconds since 1970, counted from the moment of the fetch."""
-        begin = datetime.fromisoformat(ask.fetched_at).timestamp()
-        return lambda: begin + deadline.passed
+        begin = datetime.fromisoformat(request.fetched_at).timestamp()
+        return lambda: begin + deadline.elapsed
 
 
-def _same(before: Target, after: Target) -> Target:
+def _require_unchanged(before: RemoteRoster, after: RemoteRoster) -> RemoteRoster:
     """The later one. Raises Changed."""
-    if not after.is_as(before):
-        raise Changed(after.differs_in(before))
+    if not after.is_same_as(before):
+        raise FileChangedError(after.find_difference(before))
     return after
 
 
-def _placed(diagnostic: Diagnostic, name: str) -> Diagnostic:
+def _add_source_span(diagnostic: Diagnostic, name: str) -> Diagnostic:
     return replace(diagnostic, span=Span(name)) if diagnostic.span is None else diagnostic

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.oneroster.sources.sftp.listing import Facts
+from reconciler.oneroster.sources.sftp.listing import FileFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,11 @@ class RemoteFile:
 
     name: str
     path: str
-    facts: Facts
+    facts: FileFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RemoteRoster:
     """path: of the file that was taken or of the folder, as it is configured. files: one, or the CSV files of a folder
     by name. digests: SHA-256 by name, where a marker gave them."""
 
@@ -34,17 +34,17 @@ class Target:
         """Bytes of all files."""
         return sum(file.facts.size for file in self.files)
 
-    def is_as(self, other: Target) -> bool:
+    def is_same_as(self, other: RemoteRoster) -> bool:
         """Whether nothing came, went or changed between two looks."""
         return (self.path, self.files, self.digests) == (other.path, other.files, other.digests)
 
-    def differs_in(self, other: Target) -> str:
+    def find_difference(self, other: RemoteRoster) -> str:
         """The name of the first file that is not as it was."""
         then, now = set(self.files), set(other.files)
         return min((file.name for file in then ^ now), default=self.path)
 
 
-class Changed(Exception):  # noqa: N818 - becomes a diagnostic when it happens too often
+class FileChangedError(Exception):
     """A file is not as it was a moment ago. name: which."""
 
     def __init__(self, name: str) -> None:

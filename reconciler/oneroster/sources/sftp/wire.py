@@ -28,113 +28,113 @@ from paramiko.sftp import (
 from paramiko.ssh_exception import SSHException
 
 #: Bytes of one read; servers need not give more.
-BLOCK = 32 * 1024
+BLOCK_BYTES = 32 * 1024
 #: Reads that are asked for ahead: twice what paramiko's window lets on its way at once. A larger window is slower, as
 #: paramiko moves all that waits in it with every read.
-AHEAD = 128
+MAX_PENDING_READS = 128
 #: No more are asked for before so few are open: many at once cost fewer turns of both sides than one at a time.
-FEW = AHEAD // 2
+MIN_PENDING_READS = MAX_PENDING_READS // 2
 
 
 #: Bytes of one answer; OpenSSH's own client takes a quarter of it.
-LARGEST_PACKET = 1024 * 1024
+MAX_SFTP_PACKET = 1024 * 1024
 #: Characters of one name; no file system has longer ones.
-LONGEST_NAME = 4096
+MAX_NAME_LENGTH = 4096
 
 
 #: Bytes of one packet of SSH (RFC 4253, 6.1, asks for 35,000 to be borne); OpenSSH takes as many.
-LARGEST_SSH_PACKET = 256 * 1024
+MAX_SSH_PACKET = 256 * 1024
 
 
-class BoundedPackets(Packetizer):
+class BoundedPacketizer(Packetizer):
     """paramiko takes packets of up to 4 GiB, from the very first on: before the server's key is known."""
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        if n > LARGEST_SSH_PACKET:
+        if n > MAX_SSH_PACKET:
             raise SSHException("a packet without bound")
         read: bytes = super().read_all(n, check_rekey)
         return read
 
 
-class Client(SFTPClient):
+class BoundedSftpClient(SFTPClient):
     """Takes no packet that is larger than any that was asked for could be: paramiko's bound is 16 MiB, which it puts
     together piece by piece."""
 
     def _read_packet(self) -> tuple[int, bytes]:
         wire: Any = self
         (length,) = struct.unpack(">I", wire._read_all(4))
-        if not 0 < length <= LARGEST_PACKET:
+        if not 0 < length <= MAX_SFTP_PACKET:
             raise SFTPError("a packet without bound")
         packet: bytes = wire._read_all(length)
         return packet[0], packet[1:]
 
 
-def _encoded(path: str) -> bytes:
+def _encode_path(path: str) -> bytes:
     """As it goes to the server: a name that came from there goes back as it was."""
     return path.encode("utf-8", "surrogateescape")
 
 
-def _decoded(path: bytes) -> str:
+def _decode_path(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
-def stat(client: SFTPClient, path: str) -> SFTPAttributes:
+def read_attributes(client: SFTPClient, path: str) -> SFTPAttributes:
     """Of what a link leads to. This and those that follow raise OSError."""
-    return client.stat(_encoded(path))
+    return client.stat(_encode_path(path))
 
 
-def lstat(client: SFTPClient, path: str) -> SFTPAttributes:
+def read_link_attributes(client: SFTPClient, path: str) -> SFTPAttributes:
     """Of a link itself."""
-    return client.lstat(_encoded(path))
+    return client.lstat(_encode_path(path))
 
 
-def readlink(client: SFTPClient, path: str) -> str | None:
+def read_link(client: SFTPClient, path: str) -> str | None:
     """What a link holds."""
-    held: Any = client.readlink(_encoded(path))
-    return _decoded(held) if isinstance(held, bytes) else held
+    held: Any = client.readlink(_encode_path(path))
+    return _decode_path(held) if isinstance(held, bytes) else held
 
 
-def real(client: SFTPClient, path: str) -> str:
+def resolve_path(client: SFTPClient, path: str) -> str:
     """Where a path leads by the server's own account."""
     wire: Any = client
-    kind, answer = wire._request(CMD_REALPATH, _encoded(path))
+    kind, answer = wire._request(CMD_REALPATH, _encode_path(path))
     if kind != CMD_NAME or answer.get_int() != 1:
         raise SFTPError("no name")
-    return _decoded(answer.get_binary())
+    return _decode_path(answer.get_binary())
 
 
-def opened(client: SFTPClient, path: str) -> SFTPFile:
+def open_file(client: SFTPClient, path: str) -> SFTPFile:
     """For reading."""
-    return client.open(_encoded(path), "rb")
+    return client.open(_encode_path(path), "rb")
 
 
-def handle_of(file: SFTPFile) -> bytes:
+def get_handle(file: SFTPFile) -> bytes:
     """By which the server knows an open file."""
     handle: Any = file.handle
     return bytes(handle)
 
 
-def stat_opened(client: SFTPClient, file: SFTPFile, path: str) -> SFTPAttributes:
+def read_open_file_attributes(client: SFTPClient, file: SFTPFile, path: str) -> SFTPAttributes:
     """Of a file that is open; by its path, where the server knows no other way."""
     try:
         return file.stat()
     except TimeoutError:
         raise
     except OSError:
-        return stat(client, path)
+        return read_attributes(client, path)
 
 
-def entries(client: SFTPClient, folder: str, most: int) -> Iterator[tuple[str, SFTPAttributes]]:
+def list_entries(client: SFTPClient, folder: str, limit: int) -> Iterator[tuple[str, SFTPAttributes]]:
     """Name and attributes (of a link, its own) of what lies in a folder, in the server's order; at most so many."""
     wire: Any = client
-    kind, answer = wire._request(CMD_OPENDIR, _encoded(folder))
+    kind, answer = wire._request(CMD_OPENDIR, _encode_path(folder))
     if kind != CMD_HANDLE:
         raise SFTPError("no handle")
     handle = answer.get_binary()
     given = told = 0
-    while given < most:
+    while given < limit:
         told += 1
-        if told > most:
+        if told > limit:
             raise SFTPError("answers without end and without names")
         try:
             kind, answer = wire._request(CMD_READDIR, handle)
@@ -144,13 +144,13 @@ def entries(client: SFTPClient, folder: str, most: int) -> Iterator[tuple[str, S
             raise SFTPError("no names")
         length = len(answer.asbytes())
         for _ in range(answer.get_int()):
-            if given >= most:
+            if given >= limit:
                 break
             if answer.packet.tell() >= length:
                 # Beyond its end a message reads as zeros: as many empty names as the server says that there are.
                 raise SFTPError("fewer names than were told")
-            name = _decoded(answer.get_binary())
-            if len(name) > LONGEST_NAME:
+            name = _decode_path(answer.get_binary())
+            if len(name) > MAX_NAME_LENGTH:
                 raise SFTPError("a name without bound")
             answer.get_binary()
             attributes: Any = SFTPAttributes
@@ -161,22 +161,22 @@ def entries(client: SFTPClient, folder: str, most: int) -> Iterator[tuple[str, S
     wire._request(CMD_CLOSE, handle)
 
 
-def blocks(client: SFTPClient, handle: bytes, begin: int, end: int) -> Iterator[bytes]:
+def read_blocks(client: SFTPClient, handle: bytes, begin: int, end: int) -> Iterator[bytes]:
     """An open file's bytes from `begin` to before `end`, in order; fewer where it is shorter."""
     wire: Any = client
-    answers = _Answers()
+    answers = _ReadResponses()
     asked = given = begin
     while given < end:
         wanted, answers.rests = answers.rests, []
-        if len(answers.waiting) <= FEW:
-            room = max(AHEAD - len(answers.waiting) - len(answers.come), 0)
-            wanted += [(at, min(BLOCK, end - at)) for at in range(asked, end, BLOCK)[:room]]
-            asked = min(asked + room * BLOCK, end)
+        if len(answers.waiting) <= MIN_PENDING_READS:
+            room = max(MAX_PENDING_READS - len(answers.waiting) - len(answers.come), 0)
+            wanted += [(at, min(BLOCK_BYTES, end - at)) for at in range(asked, end, BLOCK_BYTES)[:room]]
+            asked = min(asked + room * BLOCK_BYTES, end)
         if wanted:
-            _ask(wire, handle, wanted, answers)
+            _send_read_requests(wire, handle, wanted, answers)
         if given not in answers.come:
             wire._read_response()
-            answers.check()
+            answers.check_responses()
             continue
         block = answers.come.pop(given)
         if not block:
@@ -185,11 +185,11 @@ def blocks(client: SFTPClient, handle: bytes, begin: int, end: int) -> Iterator[
         given += len(block)
 
 
-def _ask(wire: Any, handle: bytes, wanted: Sequence[tuple[int, int]], answers: _Answers) -> None:
+def _send_read_requests(wire: Any, handle: bytes, ranges: Sequence[tuple[int, int]], answers: _ReadResponses) -> None:
     """Asks for offsets and lengths, all in one packet of the connection: each that is sent by itself waits its turn
     behind the thread that decrypts."""
     packets = bytearray()
-    for offset, length in wanted:
+    for offset, length in ranges:
         with wire._lock:
             number = wire.request_number
             wire.request_number += 1
@@ -200,7 +200,7 @@ def _ask(wire: Any, handle: bytes, wanted: Sequence[tuple[int, int]], answers: _
     wire._write_all(bytes(packets))
 
 
-class _Answers:
+class _ReadResponses:
     """What paramiko gives the answers to. waiting: offset and length by number of the request. come: bytes by offset,
     none at the end of the file. rests: offset and length of what is to be asked for again, as less came."""
 
@@ -222,6 +222,6 @@ class _Answers:
         if answer.get_int() != SFTP_EOF:
             self._problem = OSError("a read failed")
 
-    def check(self) -> None:
+    def check_responses(self) -> None:
         if self._problem is not None:
             raise self._problem

@@ -12,19 +12,19 @@ class Authorization(httpx.Auth):
     """Shared by the threads of one fetch. It signs for one host only: whoever asks another asks without it."""
 
     @abstractmethod
-    def renewed(self, refused: httpx.Request) -> bool:
+    def refresh_credentials(self, request: httpx.Request) -> bool:
         """After a 401 to a request that this has signed: whether the same request may be signed once more, by
         something that is newer. Raises Refusal where that could not be had."""
 
     @abstractmethod
-    def secrets(self) -> Iterable[str]:
+    def list_secrets(self) -> Iterable[str]:
         """What must not be repeated from a server's answer."""
 
-    def of_unauthorized(self, answer: httpx.Response) -> str:
+    def explain_unauthorized(self, answer: httpx.Response) -> str:
         """What a 401 may come from, besides a wrong key; empty where nothing is known."""
         return ""
 
     @property
-    def withheld(self) -> tuple[str, ...]:
+    def missing_scopes(self) -> tuple[str, ...]:
         """Permissions that were asked for and not granted, in words of their own."""
         return ()

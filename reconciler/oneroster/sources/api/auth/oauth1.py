@@ -14,23 +14,23 @@ import httpx
 from oauthlib import oauth1
 from pydantic import SecretStr
 
-from reconciler.oneroster.sources.api.account import Signature
+from reconciler.oneroster.sources.api.account import SignatureMethod
 from reconciler.oneroster.sources.api.auth.base import Authorization
 
 #: How far the clocks of two machines may be apart, in seconds: most servers refuse an older timestamp.
-SKEW = 300
+MAX_CLOCK_SKEW = 300
 
-_METHODS: dict[Signature, str] = {
+_METHODS: dict[SignatureMethod, str] = {
     "hmac-sha1": oauth1.SIGNATURE_HMAC_SHA1,
     "hmac-sha256": oauth1.SIGNATURE_HMAC_SHA256,
 }
 
 
-class Signing(Authorization):
+class OAuth1Signer(Authorization):
     """wall: seconds since 1970, as the server's clock is believed to have them."""
 
     def __init__(
-        self, key: str, secret: SecretStr, signature: Signature, wall: Callable[[], float] = time.time
+        self, key: str, secret: SecretStr, signature: SignatureMethod, wall: Callable[[], float] = time.time
     ) -> None:
         self._key = key
         self._secret = secret
@@ -49,24 +49,24 @@ class Signing(Authorization):
         request.headers["Authorization"] = headers["Authorization"]
         yield request
 
-    def renewed(self, refused: httpx.Request) -> bool:
+    def refresh_credentials(self, request: httpx.Request) -> bool:
         """Never: the same key and secret would be refused again."""
         return False
 
-    def secrets(self) -> Iterable[str]:
+    def list_secrets(self) -> Iterable[str]:
         return (self._secret.get_secret_value(),)
 
-    def of_unauthorized(self, answer: httpx.Response) -> str:
+    def explain_unauthorized(self, answer: httpx.Response) -> str:
         """Clocks that are apart, or the other method of signing."""
-        apart = _ahead(answer, self._wall())
-        if abs(apart) > SKEW:
+        apart = _measure_clock_skew(answer, self._wall())
+        if abs(apart) > MAX_CLOCK_SKEW:
             side = "ahead of" if apart > 0 else "behind"
             return f"its clock is {round(abs(apart) / 60)} minutes {side} ours: one of them is wrong"
         other = next(name for name in _METHODS if name != self._signature)
         return f"some servers want signature: {other}, and ours is {self._signature}"
 
 
-def _ahead(answer: httpx.Response, now: float) -> float:
+def _measure_clock_skew(answer: httpx.Response, now: float) -> float:
     """Seconds that the server's Date is ahead of now; 0 where it has none."""
     try:
         return parsedate_to_datetime(answer.headers["date"]).timestamp() - now

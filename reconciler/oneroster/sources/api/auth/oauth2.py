@@ -17,13 +17,13 @@ from urllib.parse import quote_plus
 import httpx
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.politeness import Hosts
+from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.auth.base import Authorization
 from reconciler.oneroster.sources.api.http import errors as status_info
 from reconciler.oneroster.sources.api.http import response as body
-from reconciler.oneroster.sources.api.http.errors import refused
-from reconciler.oneroster.sources.api.http.response import kind_of
+from reconciler.oneroster.sources.api.http.errors import make_refusal
+from reconciler.oneroster.sources.api.http.response import describe_body
 
 #: Scopes of OneRoster by version: base collections may want the one, sub-collections the other.
 SCOPES = {
@@ -35,9 +35,9 @@ SCOPES = {
 }
 
 #: A token is not used any more so many seconds before its end, or for the last tenth of its life where that is less.
-MARGIN = 60.0
+EXPIRY_MARGIN = 60.0
 #: Bytes of an answer of a token endpoint.
-LARGEST = 256 * 1024
+MAX_TOKEN_RESPONSE_BYTES = 256 * 1024
 
 _ERRORS = {
     "invalid_client": "token-client-refused",
@@ -50,35 +50,38 @@ _ERRORS = {
 @dataclass(frozen=True, slots=True)
 class _Token:
     value: str
-    until: float
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _CredentialPlacement:
     """How client id and secret are sent."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body_fields: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def _ways(account: ApiAccount) -> list[_Way]:
+def _list_credential_placements(account: ApiAccount) -> list[_CredentialPlacement]:
     """In the header as the standard has it (RFC 6749, 2.3.1: both encoded first), in the body, and in the header as
     many servers read it; the last only where it is another."""
     key, secret = account.consumer_key, account.secret_key.get_secret_value()
-    standard, plain = _basic(quote_plus(key), quote_plus(secret)), _basic(key, secret)
-    ways = [_Way(headers=standard), _Way(form={"client_id": key, "client_secret": secret})]
-    return ways if standard == plain else [*ways, _Way(headers=plain)]
+    standard, plain = _build_basic_header(quote_plus(key), quote_plus(secret)), _build_basic_header(key, secret)
+    ways = [
+        _CredentialPlacement(headers=standard),
+        _CredentialPlacement(body_fields={"client_id": key, "client_secret": secret}),
+    ]
+    return ways if standard == plain else [*ways, _CredentialPlacement(headers=plain)]
 
 
-def _basic(key: str, secret: str) -> dict[str, str]:
+def _build_basic_header(key: str, secret: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()}
 
 
-class Tokens:
+class TokenProvider:
     """clock: seconds that only go forward."""
 
     def __init__(
-        self, account: ApiAccount, http: httpx.Client, hosts: Hosts, clock: Callable[[], float] = time.monotonic
+        self, account: ApiAccount, http: httpx.Client, hosts: HostThrottle, clock: Callable[[], float] = time.monotonic
     ) -> None:
         assert account.token_url is not None
         self._account = account
@@ -91,123 +94,137 @@ class Tokens:
         self._token: _Token | None = None
         self._known: set[str] = set()
         self._refusal: Refusal | None = None
-        self._ways = _ways(account)
+        self._ways = _list_credential_placements(account)
         self._withheld: tuple[str, ...] = ()
 
-    def current(self, refused_one: str | None = None) -> str:
+    def get_token(self, stale_token: str | None = None) -> str:
         """A token that is good as far as is known, and is not the one that was refused. Raises Refusal; after one that
         is about the client itself every thread gets the same, and the endpoint is not asked again."""
         with self._lock:
             if self._refusal is not None:
                 raise Refusal(self._refusal.diagnostics)
             token = self._token
-            if token is None or token.value == refused_one or self._clock() >= token.until:
-                token = self._token = self._asked_for()
+            if token is None or token.value == stale_token or self._clock() >= token.expires_at:
+                token = self._token = self._request_token()
                 self._known.add(token.value)
             return token.value
 
     @property
-    def withheld(self) -> tuple[str, ...]:
+    def missing_scopes(self) -> tuple[str, ...]:
         """Scopes that were asked for and not granted, by their last words."""
         return tuple(scope.rpartition("/")[2] for scope in self._withheld)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Everything that must not be repeated."""
-        sent = (text.removeprefix("Basic ") for way in _ways(self._account) for text in way.headers.values())
+        sent = (
+            text.removeprefix("Basic ")
+            for way in _list_credential_placements(self._account)
+            for text in way.headers.values()
+        )
         return (*sent, self._account.secret_key.get_secret_value(), *sorted(self._known))
 
-    def _asked_for(self) -> _Token:
+    def _request_token(self) -> _Token:
         try:
-            status, headers, content = self._posted()
-            while len(self._ways) > 1 and _client_refused(status, content):
+            status, headers, content = self._post_token_request()
+            while len(self._ways) > 1 and _is_client_refused(status, content):
                 del self._ways[0]
-                status, headers, content = self._posted()
+                status, headers, content = self._post_token_request()
         except httpx.TransportError as problem:
             why = "no answer in time" if isinstance(problem, httpx.TimeoutException) else "the connection was dropped"
-            raise refused("token-unavailable", self._url.host, why=why) from problem
+            raise make_refusal("token-unavailable", self._url.host, why=why) from problem
         if status == 200:
-            return self._token_in(headers, content)
-        raise self._refused(status, headers, content)
+            return self._parse_token(headers, content)
+        raise self._make_token_refusal(status, headers, content)
 
-    def _posted(self) -> tuple[int, httpx.Headers, bytes]:
+    def _post_token_request(self) -> tuple[int, httpx.Headers, bytes]:
         way = self._ways[0]
-        form = {"grant_type": "client_credentials", "scope": " ".join(self._scopes), **way.form}
-        self._hosts.before_request(self._url.host)
+        form = {"grant_type": "client_credentials", "scope": " ".join(self._scopes), **way.body_fields}
+        self._hosts.wait_for_turn(self._url.host)
         # The next token is asked for long after: a kept connection would be gone by then.
-        headers = {"Accept": "application/json", "Accept-Encoding": body.ACCEPTED, "Connection": "close", **way.headers}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": body.ACCEPT_ENCODING,
+            "Connection": "close",
+            **way.headers,
+        }
         request = self._http.build_request("POST", self._url, data=form, headers=headers)
         response = self._http.send(request, stream=True)
         try:
-            content = body.unpacked(response.iter_raw(), response.headers.get("content-encoding", ""), LARGEST)
-        except (body.TooLargeError, body.CutError, body.UnknownEncodingError):
+            content = body.unpack_body(
+                response.iter_raw(), response.headers.get("content-encoding", ""), MAX_TOKEN_RESPONSE_BYTES
+            )
+        except (body.BodyTooLargeError, body.TruncatedBodyError, body.UnknownEncodingError):
             content = b""
         finally:
             response.close()
         return response.status_code, response.headers, content
 
-    def _token_in(self, headers: httpx.Headers, content: bytes) -> _Token:
-        answer = status_info.parsed(content)
+    def _parse_token(self, headers: httpx.Headers, content: bytes) -> _Token:
+        answer = status_info.parse_json(content)
         value = answer.get("access_token") if isinstance(answer, dict) else None
         if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable() or " " in value:
-            self._refusal = refused(
-                "token-not-json", self._url.host, status=200, why=kind_of(headers.get("content-type", ""), content)
+            self._refusal = make_refusal(
+                "token-not-json",
+                self._url.host,
+                status=200,
+                why=describe_body(headers.get("content-type", ""), content),
             )
             raise self._refusal
         granted = answer.get("scope")
         if isinstance(granted, str) and granted.strip():
             self._withheld = tuple(scope for scope in self._scopes if scope not in granted.split())
-        lifetime = _seconds(answer.get("expires_in"))
-        return _Token(value, self._clock() + lifetime - min(MARGIN, lifetime / 10))
+        lifetime = _parse_lifetime(answer.get("expires_in"))
+        return _Token(value, self._clock() + lifetime - min(EXPIRY_MARGIN, lifetime / 10))
 
-    def _refused(self, status: int, headers: httpx.Headers, content: bytes) -> Refusal:
+    def _make_token_refusal(self, status: int, headers: httpx.Headers, content: bytes) -> Refusal:
         host = self._url.host
         if status == 429 or status >= 500:
-            return refused("token-unavailable", host, why=f"status {status}")
+            return make_refusal("token-unavailable", host, why=f"status {status}")
         if 300 <= status < 400:
-            return refused("redirect-refused", host, "the token endpoint", why="token_url has moved")
-        error, description = status_info.oauth_error(content, self.secrets)
+            return make_refusal("redirect-refused", host, "the token endpoint", why="token_url has moved")
+        error, description = status_info.parse_oauth_error(content, self.secrets)
         said = ": ".join(part for part in (error, description) if part)
         code = _ERRORS.get(error) or ("token-client-refused" if status == 401 else "token-refused")
         if not error and status != 401 and content.lstrip()[:1] == b"<":
             code = "token-not-json"
-        why = kind_of(headers.get("content-type", ""), content)
+        why = describe_body(headers.get("content-type", ""), content)
         if code == "token-scope-refused":
             why = ", ".join(self._scopes)
-        self._refusal = refused(code, host, status=status, said=said, why=why)
+        self._refusal = make_refusal(code, host, status=status, server_message=said, why=why)
         return self._refusal
 
 
-class Bearer(Authorization):
+class BearerAuth(Authorization):
     """api: the base address; a request to any other host gets no token."""
 
-    def __init__(self, tokens: Tokens, api: httpx.URL) -> None:
+    def __init__(self, tokens: TokenProvider, api: httpx.URL) -> None:
         self._tokens = tokens
         self._origin = (api.scheme, api.host, api.port)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if (request.url.scheme, request.url.host, request.url.port) != self._origin:
             raise ValueError("a token is for the API's own host only")
-        request.headers["Authorization"] = f"Bearer {self._tokens.current()}"
+        request.headers["Authorization"] = f"Bearer {self._tokens.get_token()}"
         yield request
 
-    def renewed(self, refused: httpx.Request) -> bool:
-        self._tokens.current(refused_one=refused.headers["Authorization"].removeprefix("Bearer "))
+    def refresh_credentials(self, request: httpx.Request) -> bool:
+        self._tokens.get_token(stale_token=request.headers["Authorization"].removeprefix("Bearer "))
         return True
 
-    def secrets(self) -> Iterable[str]:
+    def list_secrets(self) -> Iterable[str]:
         return self._tokens.secrets
 
     @property
-    def withheld(self) -> tuple[str, ...]:
-        return self._tokens.withheld
+    def missing_scopes(self) -> tuple[str, ...]:
+        return self._tokens.missing_scopes
 
 
-def _client_refused(status: int, content: bytes) -> bool:
-    return status == 401 or (status == 400 and status_info.oauth_error(content)[0] == "invalid_client")
+def _is_client_refused(status: int, content: bytes) -> bool:
+    return status == 401 or (status == 400 and status_info.parse_oauth_error(content)[0] == "invalid_client")
 
 
-def _seconds(value: object) -> float:
+def _parse_lifetime(value: object) -> float:
     """expires_in, which some servers write as text; without one a token is used until it is refused."""
     try:
         seconds = float(value)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """A 200 whose body is JSON as far as can be told without reading all of it: it begins and ends as JSON does, and
     has as many brackets of each kind opened as closed.
 
@@ -21,12 +21,12 @@ class Answer:
     address: str
 
 
-class Asking(Protocol):
+class ApiClient(Protocol):
     """Signs, waits where it has to, tries again what may be tried again, and refuses everything that is no answer."""
 
-    def get(self, path: str, query: Mapping[str, str]) -> Answer:
+    def get(self, path: str, query: Mapping[str, str]) -> ApiResponse:
         """path: below the base address, such as `/users`. Raises Refusal with one of the codes of `diagnosis`."""
 
-    def follow(self, link: str) -> Answer:
+    def follow_link(self, link: str) -> ApiResponse:
         """The target of a Link header, absolute, or relative to the base address (RFC 8288 has it relative to the page:
         join it with `Answer.address` first). Raises Refusal, also where it leads to another host."""

@@ -17,32 +17,38 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.http import TIMEOUTS, http_client
-from reconciler.network.lines import Lines
-from reconciler.network.politeness import Hosts
-from reconciler.network.reach import Allows
-from reconciler.oneroster.sources.api.account import ApiAccount, Signature
+from reconciler.network.http import TIMEOUTS, create_http_client
+from reconciler.network.lines import ConnectionGroup
+from reconciler.network.politeness import HostThrottle
+from reconciler.network.reach import HostFilter
+from reconciler.oneroster.sources.api.account import ApiAccount, SignatureMethod
 from reconciler.oneroster.sources.api.auth.base import Authorization
-from reconciler.oneroster.sources.api.auth.oauth1 import Signing
-from reconciler.oneroster.sources.api.auth.oauth2 import Bearer, Tokens
+from reconciler.oneroster.sources.api.auth.oauth1 import OAuth1Signer
+from reconciler.oneroster.sources.api.auth.oauth2 import BearerAuth, TokenProvider
 from reconciler.oneroster.sources.api.http import retry as retrying
-from reconciler.oneroster.sources.api.http.answer import Answer
-from reconciler.oneroster.sources.api.http.errors import refused
-from reconciler.oneroster.sources.api.http.response import ACCEPTED, Reception
-from reconciler.oneroster.sources.api.http.retry import Again
-from reconciler.oneroster.sources.api.http.urls import ElsewhereError, below, is_single, linked, shown
+from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.api.http.errors import make_refusal
+from reconciler.oneroster.sources.api.http.response import ACCEPT_ENCODING, ResponseReader
+from reconciler.oneroster.sources.api.http.retry import Retryable
+from reconciler.oneroster.sources.api.http.urls import (
+    OutsideBaseError,
+    build_url,
+    is_single_record,
+    redact_url,
+    resolve_link,
+)
 
 #: Redirects that are followed for one request, all of them within the API's own host.
-REDIRECTS = 3
+MAX_REDIRECTS = 3
 
 #: Of each request. A roster is of now: what a cache between us kept may be of last week (RFC 9111, 5.2.1.4).
-HEADERS = {"Accept": "application/json", "Accept-Encoding": ACCEPTED, "Cache-Control": "no-cache"}
+HEADERS = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, "Cache-Control": "no-cache"}
 
 #: Refusals of the network that may be gone a little later.
-_PASSING = {"host-unreachable": retrying.LOST, "unknown-host": retrying.LOST}
+_RETRYABLE_CODES = {"host-unreachable": retrying.LOST, "unknown-host": retrying.LOST}
 
 
-class Client:
+class HttpApiClient:
     """Implements `answer.Asking`. http: closed together with this. clock: seconds that only go forward; wall: seconds
     since 1970; chance: between 0 and 1, spreads the pauses."""
 
@@ -51,7 +57,7 @@ class Client:
         account: ApiAccount,
         http: httpx.Client,
         authorization: Authorization,
-        hosts: Hosts,
+        hosts: HostThrottle,
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -70,26 +76,26 @@ class Client:
         self._deadline = clock() + account.timeout.total_seconds()
         self._closed: Refusal | None = None
 
-    def get(self, path: str, query: Mapping[str, str]) -> Answer:
-        return self._asked(below(self._base, path, query))
+    def get(self, path: str, query: Mapping[str, str]) -> ApiResponse:
+        return self._send_with_redirects(build_url(self._base, path, query))
 
-    def follow(self, link: str) -> Answer:
+    def follow_link(self, link: str) -> ApiResponse:
         try:
-            target = linked(self._base, link)
-        except ElsewhereError as problem:
-            raise refused("link-refused", self._base.host, why=str(problem)) from problem
-        return self._asked(target)
+            target = resolve_link(self._base, link)
+        except OutsideBaseError as problem:
+            raise make_refusal("link-refused", self._base.host, why=str(problem)) from problem
+        return self._send_with_redirects(target)
 
     @property
-    def withheld(self) -> tuple[str, ...]:
+    def missing_scopes(self) -> tuple[str, ...]:
         """Scopes that were asked for and not granted, by their last words; known once something was asked."""
-        return self._authorization.withheld
+        return self._authorization.missing_scopes
 
-    def signed_by(self, signature: Signature) -> Client:
+    def copy_with_signature(self, signature: SignatureMethod) -> HttpApiClient:
         """Asks the same API over the same connections, signed by another method (OAuth 1.0a). It needs no closing."""
         account = self._account
-        signing = Signing(account.consumer_key, account.secret_key, signature, self._wall)
-        other = Client(
+        signing = OAuth1Signer(account.consumer_key, account.secret_key, signature, self._wall)
+        other = HttpApiClient(
             account,
             self._http,
             signing,
@@ -116,36 +122,36 @@ class Client:
     ) -> None:
         self.close()
 
-    def _asked(self, url: httpx.URL) -> Answer:
-        asked = shown(url, self._base)
-        for _ in range(REDIRECTS + 1):
+    def _send_with_redirects(self, url: httpx.URL) -> ApiResponse:
+        asked = redact_url(url, self._base)
+        for _ in range(MAX_REDIRECTS + 1):
             # Wherever a redirect leads to, a single record stays without a name.
-            found = self._persistently(url, asked if is_single(asked) else shown(url, self._base))
-            if isinstance(found, Answer):
+            found = self._send_with_retries(url, asked if is_single_record(asked) else redact_url(url, self._base))
+            if isinstance(found, ApiResponse):
                 return found
             url = found
-        raise refused("redirect-refused", self._base.host, asked, why=f"more than {REDIRECTS} times")
+        raise make_refusal("redirect-refused", self._base.host, asked, why=f"more than {MAX_REDIRECTS} times")
 
-    def _persistently(self, url: httpx.URL, path: str) -> Answer | httpx.URL:
+    def _send_with_retries(self, url: httpx.URL, path: str) -> ApiResponse | httpx.URL:
         """The answer, or where a redirect leads."""
         attempts = Retrying(
-            retry=retry_if_exception_type(Again),
-            wait=self._pause,
-            stop=lambda state: self._gives_up(state, path),
-            before_sleep=self._tell_the_others,
+            retry=retry_if_exception_type(Retryable),
+            wait=self._calculate_pause,
+            stop=lambda state: self._should_give_up(state, path),
+            before_sleep=self._defer_other_requests,
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            return attempts(self._once, url, path)
-        except Again as last:
+            return attempts(self._send_once, url, path)
+        except Retryable as last:
             raise last.refusal from last
 
-    def _once(self, url: httpx.URL, path: str, renewed: bool = False) -> Answer | httpx.URL:
-        self._hosts.before_request(self._base.host)
+    def _send_once(self, url: httpx.URL, path: str, has_renewed: bool = False) -> ApiResponse | httpx.URL:
+        self._hosts.wait_for_turn(self._base.host)
         if self._closed is not None:
             raise Refusal(self._closed.diagnostics)
-        left = self._left(path)
+        left = self._require_time_left(path)
         request = self._http.build_request(
             "GET",
             url,
@@ -155,97 +161,103 @@ class Client:
         try:
             response = self._http.send(request, auth=self._authorization, stream=True)
             try:
-                reception = Reception(response, self._authorization, path, self._wall, lambda: self._left(path))
-                if response.status_code != 401 or renewed or not self._authorization.renewed(response.request):
-                    return reception.outcome()
+                reception = ResponseReader(
+                    response, self._authorization, path, self._wall, lambda: self._require_time_left(path)
+                )
+                if (
+                    response.status_code != 401
+                    or has_renewed
+                    or not self._authorization.refresh_credentials(response.request)
+                ):
+                    return reception.read_outcome()
             finally:
                 response.close()
         except (Refusal, httpx.TransportError) as problem:
             if self._is_over:
-                raise self._too_long(path) from problem
-            again = self._passing(problem, path)
+                raise self._make_timeout_refusal(path) from problem
+            again = self._convert_to_retryable(problem, path)
             if again is None:
                 raise
             raise again from problem
-        return self._once(url, path, renewed=True)
+        return self._send_once(url, path, has_renewed=True)
 
-    def _passing(self, problem: Refusal | httpx.TransportError, path: str) -> Again | None:
+    def _convert_to_retryable(self, problem: Refusal | httpx.TransportError, path: str) -> Retryable | None:
         """None where another attempt would not go better."""
         if isinstance(problem, Refusal):
-            passing = _PASSING.get(problem.diagnostics[0].code)
-            return None if passing is None else Again(problem, passing)
+            passing = _RETRYABLE_CODES.get(problem.diagnostics[0].code)
+            return None if passing is None else Retryable(problem, passing)
         if isinstance(problem, httpx.TimeoutException):
-            return Again(refused("no-answer-in-time", self._base.host, path), retrying.SILENT)
-        return Again(refused("connection-dropped", self._base.host, path), retrying.LOST)
+            return Retryable(make_refusal("no-answer-in-time", self._base.host, path), retrying.SILENT)
+        return Retryable(make_refusal("connection-dropped", self._base.host, path), retrying.LOST)
 
     @property
     def _is_over(self) -> bool:
         return self._clock() >= self._deadline
 
-    def _left(self, path: str) -> float:
+    def _require_time_left(self, path: str) -> float:
         """Seconds until the deadline. Raises Refusal when there are none."""
         left = self._deadline - self._clock()
         if left <= 0:
-            raise self._too_long(path)
+            raise self._make_timeout_refusal(path)
         return left
 
-    def _too_long(self, path: str) -> Refusal:
-        self._closed = refused("fetch-too-long", self._base.host, path, why=str(self._account.timeout))
+    def _make_timeout_refusal(self, path: str) -> Refusal:
+        self._closed = make_refusal("fetch-too-long", self._base.host, path, why=str(self._account.timeout))
         return self._closed
 
-    def _pause(self, state: RetryCallState) -> float:
-        return retrying.pause(_again(state), state.attempt_number, self._chance)
+    def _calculate_pause(self, state: RetryCallState) -> float:
+        return retrying.calculate_retry_pause(_get_retryable(state), state.attempt_number, self._chance)
 
-    def _gives_up(self, state: RetryCallState, path: str) -> bool:
-        again = _again(state)
+    def _should_give_up(self, state: RetryCallState, path: str) -> bool:
+        again = _get_retryable(state)
         late = self._clock() + state.upcoming_sleep > self._deadline
-        if again.wait is not None and (late or again.wait > retrying.PATIENCE):
+        if again.wait is not None and (late or again.wait > retrying.MAX_SERVER_WAIT):
             until = datetime.fromtimestamp(self._wall() + again.wait, UTC)
-            self._closed = refused(
+            self._closed = make_refusal(
                 "asked-to-wait",
                 self._base.host,
                 status=again.status,
-                said=again.said,
+                server_message=again.said,
                 why=f"{until:%Y-%m-%d %H:%M} UTC",
             )
             raise self._closed from again
         if self._is_over:
-            raise self._too_long(path) from again
+            raise self._make_timeout_refusal(path) from again
         if state.attempt_number >= again.cause.attempts:
             return True
         if late:
-            raise self._too_long(path) from again
+            raise self._make_timeout_refusal(path) from again
         return False
 
-    def _tell_the_others(self, state: RetryCallState) -> None:
-        if _again(state).cause.everyone:
-            self._hosts.pause(self._base.host, state.upcoming_sleep)
+    def _defer_other_requests(self, state: RetryCallState) -> None:
+        if _get_retryable(state).cause.affects_all_threads:
+            self._hosts.defer_requests(self._base.host, state.upcoming_sleep)
 
 
-def client_for(
+def create_api_client(
     account: ApiAccount,
-    hosts: Hosts,
-    allows: Allows,
+    hosts: HostThrottle,
+    allows: HostFilter,
     *,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
-) -> Client:
+) -> HttpApiClient:
     """A client for one fetch, as the account says; close it, or use it in a `with`. Nothing is asked yet."""
-    lines = Lines()
-    http = http_client(allows, lines=lines)
+    lines = ConnectionGroup()
+    http = create_http_client(allows, connections=lines)
     authorization: Authorization
     if account.authorization == "oauth2":
-        authorization = Bearer(Tokens(account, http, hosts, clock), httpx.URL(account.url))
+        authorization = BearerAuth(TokenProvider(account, http, hosts, clock), httpx.URL(account.url))
     else:
-        authorization = Signing(account.consumer_key, account.secret_key, account.signature, wall)
-    client = Client(account, http, authorization, hosts, sleep=sleep, clock=clock, wall=wall)
+        authorization = OAuth1Signer(account.consumer_key, account.secret_key, account.signature, wall)
+    client = HttpApiClient(account, http, authorization, hosts, sleep=sleep, clock=clock, wall=wall)
     # After the client's own deadline has begun: what is cut is always late by its clock.
     lines.cut_after(account.timeout.total_seconds())
     return client
 
 
-def _again(state: RetryCallState) -> Again:
+def _get_retryable(state: RetryCallState) -> Retryable:
     problem = state.outcome.exception() if state.outcome else None
-    assert isinstance(problem, Again)
+    assert isinstance(problem, Retryable)
     return problem

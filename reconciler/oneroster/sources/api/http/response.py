@@ -10,29 +10,29 @@ import httpx
 import orjson
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.network.http import location_of
+from reconciler.network.http import get_location
 from reconciler.oneroster.sources.api.auth.base import Authorization
 from reconciler.oneroster.sources.api.http import errors as status_info
 from reconciler.oneroster.sources.api.http import retry as retrying
-from reconciler.oneroster.sources.api.http.answer import Answer
-from reconciler.oneroster.sources.api.http.errors import refused
-from reconciler.oneroster.sources.api.http.retry import Again, Cause, retry_after
-from reconciler.oneroster.sources.api.http.urls import ElsewhereError, is_single, redirected, shown
+from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.api.http.errors import make_refusal
+from reconciler.oneroster.sources.api.http.retry import Retryable, RetryPolicy, parse_retry_after
+from reconciler.oneroster.sources.api.http.urls import OutsideBaseError, is_single_record, redact_url, resolve_redirect
 
 # The body of an answer, unpacked while it comes and never beyond its bound: a small packed one may be a large one.
 
 
 #: What is asked for. deflate is taken too, where a server sends it all the same.
-ACCEPTED = "gzip"
-_PACKED = {"gzip", "x-gzip", "deflate"}
-_PLAIN = {"", "identity"}
+ACCEPT_ENCODING = "gzip"
+_COMPRESSED_ENCODINGS = {"gzip", "x-gzip", "deflate"}
+_PLAIN_ENCODINGS = {"", "identity"}
 
 
-class TooLargeError(Exception):
+class BodyTooLargeError(Exception):
     """It is larger than the bound. Nothing beyond it was unpacked."""
 
 
-class CutError(Exception):
+class TruncatedBodyError(Exception):
     """It is packed and ends early, or cannot be unpacked."""
 
 
@@ -40,34 +40,34 @@ class UnknownEncodingError(Exception):
     """It is packed in a way that cannot be unpacked here."""
 
 
-def unpacked(
-    parts: Iterable[bytes], encoding: str, largest: int, heartbeat: Callable[[], object] = lambda: None
+def unpack_body(
+    parts: Iterable[bytes], encoding: str, max_bytes: int, heartbeat: Callable[[], object] = lambda: None
 ) -> bytes:
     """The whole body. encoding: of the header Content-Encoding. largest: bytes, unpacked. heartbeat: called
     at each part; what it raises ends it.
 
     Raises CutError, TooLargeError and UnknownEncodingError."""
     encoding = encoding.strip().lower()
-    if encoding in _PLAIN:
-        return _plain_of_body(parts, largest, heartbeat)
-    if encoding not in _PACKED:
+    if encoding in _PLAIN_ENCODINGS:
+        return _read_plain_body(parts, max_bytes, heartbeat)
+    if encoding not in _COMPRESSED_ENCODINGS:
         raise UnknownEncodingError(encoding)
-    return _packed(parts, largest, heartbeat)
+    return _unpack_compressed_body(parts, max_bytes, heartbeat)
 
 
-def _plain_of_body(parts: Iterable[bytes], largest: int, heartbeat: Callable[[], object]) -> bytes:
+def _read_plain_body(parts: Iterable[bytes], max_bytes: int, heartbeat: Callable[[], object]) -> bytes:
     body = bytearray()
     for part in parts:
         heartbeat()
-        if len(body) + len(part) > largest:
-            raise TooLargeError
+        if len(body) + len(part) > max_bytes:
+            raise BodyTooLargeError
         body += part
     return bytes(body)
 
 
-def _packed(parts: Iterable[bytes], largest: int, heartbeat: Callable[[], object]) -> bytes:
+def _unpack_compressed_body(parts: Iterable[bytes], max_bytes: int, heartbeat: Callable[[], object]) -> bytes:
     body = bytearray()
-    unpacking = _inflater()
+    unpacking = _create_decompressor()
     started = False
     try:
         for part in parts:
@@ -75,20 +75,20 @@ def _packed(parts: Iterable[bytes], largest: int, heartbeat: Callable[[], object
             while part:
                 if unpacking.eof:
                     # gzip may consist of several members, one behind the other.
-                    unpacking = _inflater()
+                    unpacking = _create_decompressor()
                 started = True
-                body += unpacking.decompress(part, largest + 1 - len(body))
-                if len(body) > largest:
-                    raise TooLargeError
+                body += unpacking.decompress(part, max_bytes + 1 - len(body))
+                if len(body) > max_bytes:
+                    raise BodyTooLargeError
                 part = unpacking.unconsumed_tail or unpacking.unused_data
     except zlib.error as problem:
-        raise CutError from problem
+        raise TruncatedBodyError from problem
     if started and not unpacking.eof:
-        raise CutError
+        raise TruncatedBodyError
     return bytes(body)
 
 
-def _inflater() -> zlib._Decompress:
+def _create_decompressor() -> zlib._Decompress:
     """Knows gzip and zlib by their first bytes."""
     return zlib.decompressobj(zlib.MAX_WBITS | 32)
 
@@ -118,7 +118,7 @@ def is_json(body: bytes) -> bool:
     return True
 
 
-def kind_of(content_type: str, body: bytes) -> str:
+def describe_body(content_type: str, body: bytes) -> str:
     """Such as `an HTML page`. Nothing of the body is repeated."""
     start = body[:2048].lstrip()
     if not start:
@@ -134,16 +134,16 @@ def kind_of(content_type: str, body: bytes) -> str:
 
 
 #: Bytes of one page, unpacked; ten thousand users take about six million.
-LARGEST = 64 * 1024 * 1024
+MAX_PAGE_BYTES = 64 * 1024 * 1024
 #: Bytes of an answer that is an error.
-LARGEST_ERROR = 64 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CODES = {400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found", 422: "bad-request"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Reception:
+class ResponseReader:
     """Of a response whose body has not been read. path: of the request, for messages. wall: seconds since 1970.
     heartbeat: called while the body comes; what it raises ends it."""
 
@@ -162,73 +162,87 @@ class Reception:
         self._wall = wall
         self._heartbeat = heartbeat
 
-    def outcome(self) -> Answer | httpx.URL:
+    def read_outcome(self) -> ApiResponse | httpx.URL:
         """Raises Refusal, or Again where another attempt may bring an answer."""
         status = self._response.status_code
         if status in _REDIRECTS:
-            return self._next()
+            return self._resolve_redirect()
         if status == 200:
-            return self._answer(self._body())
+            return self._build_api_response(self._read_body())
         if status == 204:
-            raise self._refused("empty-answer")
+            raise self._make_response_refusal("empty-answer")
         # Of a single record a server may say whose it is.
-        said = "" if is_single(self._path) else status_info.said(self._body_of_error(), self._authorization.secrets())
-        cause = retrying.of_status(status)
+        said = (
+            ""
+            if is_single_record(self._path)
+            else status_info.format_status_info(self._read_error_body(), self._authorization.list_secrets())
+        )
+        cause = retrying.get_retry_policy(status)
         if cause is not None:
-            raise self._again("server-busy" if cause is retrying.BUSY else "server-error", cause, said)
+            raise self._make_retryable("server-busy" if cause is retrying.BUSY else "server-error", cause, said)
         more = ""
         if status == 401:
-            more = self._authorization.of_unauthorized(self._response)
-        elif status == 403 and self._authorization.withheld:
-            more = f"our token was granted without the scope {' and '.join(self._authorization.withheld)}"
-        raise self._refused(_CODES.get(status, "unexpected-status"), said=said, more=more)
+            more = self._authorization.explain_unauthorized(self._response)
+        elif status == 403 and self._authorization.missing_scopes:
+            more = f"our token was granted without the scope {' and '.join(self._authorization.missing_scopes)}"
+        raise self._make_response_refusal(_CODES.get(status, "unexpected-status"), server_message=said, extra_hint=more)
 
-    def _next(self) -> httpx.URL:
+    def _resolve_redirect(self) -> httpx.URL:
         try:
-            return redirected(self._response.request.url, location_of(self._response))
-        except ElsewhereError as problem:
-            raise self._refused("redirect-refused", why=str(problem)) from problem
+            return resolve_redirect(self._response.request.url, get_location(self._response))
+        except OutsideBaseError as problem:
+            raise self._make_response_refusal("redirect-refused", why=str(problem)) from problem
 
-    def _answer(self, content: bytes) -> Answer:
+    def _build_api_response(self, content: bytes) -> ApiResponse:
         content = content.removeprefix(_BYTE_ORDER_MARK)
         if not content.strip():
-            raise self._refused("empty-answer")
+            raise self._make_response_refusal("empty-answer")
         if not is_json(content):
             if content.lstrip()[:1] in (b"{", b"["):
-                raise self._again("broken-json", retrying.BROKEN)
-            kind = kind_of(self._response.headers.get("content-type", ""), content)
-            raise self._refused("not-json", why=kind)
-        return Answer(content, _plain(self._response.headers), shown(self._response.request.url))
+                raise self._make_retryable("broken-json", retrying.BROKEN)
+            kind = describe_body(self._response.headers.get("content-type", ""), content)
+            raise self._make_response_refusal("not-json", why=kind)
+        return ApiResponse(content, _normalize_headers(self._response.headers), redact_url(self._response.request.url))
 
-    def _body(self) -> bytes:
+    def _read_body(self) -> bytes:
         encoding = self._response.headers.get("content-encoding", "")
         try:
-            return unpacked(self._response.iter_raw(), encoding, LARGEST, self._heartbeat)
-        except TooLargeError as problem:
-            raise self._refused("answer-too-large", why=f"{LARGEST // 2**20} MiB") from problem
+            return unpack_body(self._response.iter_raw(), encoding, MAX_PAGE_BYTES, self._heartbeat)
+        except BodyTooLargeError as problem:
+            raise self._make_response_refusal("answer-too-large", why=f"{MAX_PAGE_BYTES // 2**20} MiB") from problem
         except UnknownEncodingError as problem:
-            raise self._refused("unknown-encoding", why=status_info.text(encoding)) from problem
-        except CutError as problem:
-            raise self._again("broken-json", retrying.BROKEN) from problem
+            raise self._make_response_refusal("unknown-encoding", why=status_info.sanitize_text(encoding)) from problem
+        except TruncatedBodyError as problem:
+            raise self._make_retryable("broken-json", retrying.BROKEN) from problem
 
-    def _body_of_error(self) -> bytes:
+    def _read_error_body(self) -> bytes:
         """Nothing of it is needed: whatever is wrong with it, the status says enough."""
         encoding = self._response.headers.get("content-encoding", "")
         try:
-            return unpacked(self._response.iter_raw(), encoding, LARGEST_ERROR, self._heartbeat)
-        except (TooLargeError, CutError, UnknownEncodingError, httpx.TransportError):
+            return unpack_body(self._response.iter_raw(), encoding, MAX_ERROR_BYTES, self._heartbeat)
+        except (BodyTooLargeError, TruncatedBodyError, UnknownEncodingError, httpx.TransportError):
             return b""
 
-    def _again(self, code: str, cause: Cause, said: str = "") -> Again:
+    def _make_retryable(self, code: str, cause: RetryPolicy, server_message: str = "") -> Retryable:
         headers = self._response.headers
-        wait = retry_after(headers.get("retry-after"), self._wall(), headers.get("date"))
-        return Again(self._refused(code, said=said), cause, wait, self._response.status_code, said)
+        wait = parse_retry_after(headers.get("retry-after"), self._wall(), headers.get("date"))
+        return Retryable(
+            self._make_response_refusal(code, server_message=server_message),
+            cause,
+            wait,
+            self._response.status_code,
+            server_message,
+        )
 
-    def _refused(self, code: str, *, said: str = "", why: str = "", more: str = "") -> Refusal:
+    def _make_response_refusal(
+        self, code: str, *, server_message: str = "", why: str = "", extra_hint: str = ""
+    ) -> Refusal:
         status = self._response.status_code
-        return refused(code, self._host, self._path, status=status, said=said, why=why, more=more)
+        return make_refusal(
+            code, self._host, self._path, status=status, server_message=server_message, why=why, extra_hint=extra_hint
+        )
 
 
-def _plain(headers: httpx.Headers) -> dict[str, str]:
+def _normalize_headers(headers: httpx.Headers) -> dict[str, str]:
     """Names in lower case; several of one name are joined by commas, as RFC 9110 has it."""
     return dict(headers.items())

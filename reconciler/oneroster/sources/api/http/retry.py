@@ -12,62 +12,62 @@ from reconciler.model.diagnostic import Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class RetryPolicy:
     """attempts: all in all. first, longest: seconds of the pauses, which double from the one up to the other.
     everyone: all threads that ask this host wait, not only the one that was told."""
 
     attempts: int
-    first: float
-    longest: float
-    everyone: bool = False
+    first_pause: float
+    longest_pause: float
+    affects_all_threads: bool = False
 
 
-BUSY = Cause(8, 2.0, 60.0, everyone=True)
+BUSY = RetryPolicy(8, 2.0, 60.0, affects_all_threads=True)
 #: A server that fails on a page mostly fails on it always.
-FAILED = Cause(3, 1.0, 10.0)
-GATEWAY = Cause(6, 1.0, 30.0)
-LOST = Cause(6, 1.0, 30.0)
-SILENT = Cause(3, 1.0, 10.0)
-BROKEN = Cause(4, 1.0, 10.0)
+FAILED = RetryPolicy(3, 1.0, 10.0)
+GATEWAY = RetryPolicy(6, 1.0, 30.0)
+LOST = RetryPolicy(6, 1.0, 30.0)
+SILENT = RetryPolicy(3, 1.0, 10.0)
+BROKEN = RetryPolicy(4, 1.0, 10.0)
 
 _STATUSES = {408: GATEWAY, 429: BUSY, 500: FAILED, 502: GATEWAY, 503: BUSY, 504: GATEWAY}
 
 #: The longest that a server is waited for because it said so, in seconds. Beyond it the fetch ends, and goes on later.
-PATIENCE = 600.0
+MAX_SERVER_WAIT = 600.0
 #: Beyond any patience, and such that its end is a moment that can be told.
 LONGEST_WAIT = 365 * 86_400.0
 
 
-class Again(Exception):  # noqa: N818 - it is a way on, not a defect
+class Retryable(Exception):  # noqa: N818 - it is a way on, not a defect
     """What may be tried again. refusal: what it is if it goes on like that. wait: seconds that the server named.
     status, said: of its answer, if there was one."""
 
     def __init__(
-        self, refusal: Refusal, cause: Cause, wait: float | None = None, status: int = 0, said: str = ""
+        self, refusal: Refusal, cause: RetryPolicy, wait: float | None = None, status: int = 0, server_message: str = ""
     ) -> None:
         super().__init__(str(refusal))
         self.refusal = refusal
         self.cause = cause
         self.wait = wait
         self.status = status
-        self.said = said
+        self.said = server_message
 
 
-def of_status(status: int) -> Cause | None:
+def get_retry_policy(status: int) -> RetryPolicy | None:
     """None: asking again would bring the same. From 520 on, statuses are those of a proxy in front of the server."""
     return GATEWAY if 520 <= status <= 599 else _STATUSES.get(status)
 
 
-def pause(again: Again, attempt: int, chance: Callable[[], float] = random.random) -> float:
+def calculate_retry_pause(retryable: Retryable, attempt: int, chance: Callable[[], float] = random.random) -> float:
     """Seconds before the next attempt; attempt counts from 1. What the server named is never cut short; where it named
     nothing, between half and the whole of a time that doubles, so that threads do not come back all at once."""
-    longest = min(again.cause.longest, again.cause.first * 2.0 ** (attempt - 1))
-    if again.wait is not None:
-        return again.wait + chance()
+    longest = min(retryable.cause.longest_pause, retryable.cause.first_pause * 2.0 ** (attempt - 1))
+    if retryable.wait is not None:
+        return retryable.wait + chance()
     return longest * (0.5 + 0.5 * chance())
 
 
-def retry_after(value: str | None, now: float, date: str | None = None) -> float | None:
+def parse_retry_after(value: str | None, now: float, date: str | None = None) -> float | None:
     """Seconds of a Retry-After header (RFC 9110, 10.2.3): a number, or a moment, which is counted from the server's own
     Date where it has one. now: seconds since 1970. None where it says nothing that can be read; never below 0."""
     if value is None:
@@ -75,14 +75,14 @@ def retry_after(value: str | None, now: float, date: str | None = None) -> float
     value = value.strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:9]), LONGEST_WAIT)
-    until = _moment(value)
+    until = _parse_http_date(value)
     if until is None:
         return None
-    start = _moment(date) if date else None
+    start = _parse_http_date(date) if date else None
     return min(max(0.0, until - (now if start is None else start)), LONGEST_WAIT)
 
 
-def _moment(value: str) -> float | None:
+def _parse_http_date(value: str) -> float | None:
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, OverflowError):

@@ -11,80 +11,82 @@ import httpx
 PARAMETERS = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 
 #: In the place of what a single record is called.
-SINGLE = "/…"
+SINGLE_RECORD_MARK = "/…"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class ElsewhereError(Exception):
+class OutsideBaseError(Exception):
     """It leads to another place. str(): where to, in words, without anything of its path."""
 
 
-def below(base: httpx.URL, path: str, query: Mapping[str, str]) -> httpx.URL:
+def build_url(base: httpx.URL, path: str, query: Mapping[str, str]) -> httpx.URL:
     """path: below the base address, with a slash before it. A query that the base address has stays."""
-    pairs = [*_pairs(base), *query.items()]
-    return base.copy_with(raw_path=_raw(base.raw_path.partition(b"?")[0].decode().rstrip("/") + path, pairs))
+    pairs = [*_parse_query(base), *query.items()]
+    return base.copy_with(raw_path=_encode_path(base.raw_path.partition(b"?")[0].decode().rstrip("/") + path, pairs))
 
 
-def linked(base: httpx.URL, link: str) -> httpx.URL:
+def resolve_link(base: httpx.URL, link: str) -> httpx.URL:
     """The target of a link. One that says http where the base address says https is taken as https: many a server
     behind a proxy does not know how it is reached. Raises ElsewhereError."""
-    target = _joined(base.copy_with(raw_path=base.raw_path.partition(b"?")[0].rstrip(b"/") + b"/"), link)
-    if (base.scheme, target.scheme) == ("https", "http") and target.port in (None, 80, _port(base)):
+    target = _join_url(base.copy_with(raw_path=base.raw_path.partition(b"?")[0].rstrip(b"/") + b"/"), link)
+    if (base.scheme, target.scheme) == ("https", "http") and target.port in (None, 80, _get_port(base)):
         target = target.copy_with(scheme="https", port=base.port)
-    return _within(base, target)
+    return _confine_to_base(base, target)
 
 
-def redirected(asked: httpx.URL, location: str) -> httpx.URL:
+def resolve_redirect(request_url: httpx.URL, location: str) -> httpx.URL:
     """The target of a redirect. Raises ElsewhereError."""
-    return _within(asked, _joined(asked, location))
+    return _confine_to_base(request_url, _join_url(request_url, location))
 
 
-def shown(url: httpx.URL, base: httpx.URL | None = None) -> str:
+def redact_url(url: httpx.URL, base: httpx.URL | None = None) -> str:
     """Path and query; a value of a parameter that is not OneRoster's is left out: it may open something. base: what of
     the path need not be said; below it a single record is not named, as its sourcedId may be a pupil's number."""
     path = url.path
     if base is not None and path.startswith(base.path.rstrip("/") + "/"):
         collection, slash, record = path.removeprefix(base.path.rstrip("/") + "/").partition("/")
-        path = f"/{collection}{slash and record and SINGLE}"
-    query = "&".join(f"{name}={value if name in PARAMETERS else '…'}" for name, value in _pairs(url))
+        path = f"/{collection}{slash and record and SINGLE_RECORD_MARK}"
+    query = "&".join(f"{name}={value if name in PARAMETERS else '…'}" for name, value in _parse_query(url))
     return "".join(sign for sign in (f"{path}?{query}" if query else path) if sign.isprintable())
 
 
-def is_single(shown: str) -> bool:
+def is_single_record(path: str) -> bool:
     """Whether this, as `shown` gave it, is a single record."""
-    return shown.endswith(SINGLE)
+    return path.endswith(SINGLE_RECORD_MARK)
 
 
-def _joined(base: httpx.URL, target: str) -> httpx.URL:
+def _join_url(base: httpx.URL, target: str) -> httpx.URL:
     unreadable = "to an address that cannot be read"
     if not target.strip():
-        raise ElsewhereError(unreadable)
+        raise OutsideBaseError(unreadable)
     try:
         return base.join(target.strip())
     except (httpx.InvalidURL, ValueError) as problem:
-        raise ElsewhereError(unreadable) from problem
+        raise OutsideBaseError(unreadable) from problem
 
 
-def _within(base: httpx.URL, target: httpx.URL) -> httpx.URL:
+def _confine_to_base(base: httpx.URL, target: httpx.URL) -> httpx.URL:
     """The target, written anew so that every reader decodes it alike (RFC 5849 signs what was decoded)."""
     if target.host.lower() != base.host.lower():
-        raise ElsewhereError(f"to another host, {target.host or 'which has no name'}")
+        raise OutsideBaseError(f"to another host, {target.host or 'which has no name'}")
     if target.scheme != base.scheme:
-        raise ElsewhereError(f"from {base.scheme} to {target.scheme}")
-    if _port(target) != _port(base):
-        raise ElsewhereError(f"to another port, {_port(target)}")
-    return base.copy_with(raw_path=_raw(target.raw_path.partition(b"?")[0].decode(), _pairs(target)), fragment=None)
+        raise OutsideBaseError(f"from {base.scheme} to {target.scheme}")
+    if _get_port(target) != _get_port(base):
+        raise OutsideBaseError(f"to another port, {_get_port(target)}")
+    return base.copy_with(
+        raw_path=_encode_path(target.raw_path.partition(b"?")[0].decode(), _parse_query(target)), fragment=None
+    )
 
 
-def _port(url: httpx.URL) -> int | None:
+def _get_port(url: httpx.URL) -> int | None:
     return url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
-def _pairs(url: httpx.URL) -> list[tuple[str, str]]:
+def _parse_query(url: httpx.URL) -> list[tuple[str, str]]:
     return parse_qsl(url.query.decode("ascii", "replace"), keep_blank_values=True)
 
 
-def _raw(path: str, pairs: Iterable[tuple[str, str]]) -> bytes:
+def _encode_path(path: str, pairs: Iterable[tuple[str, str]]) -> bytes:
     query = urlencode(list(pairs), quote_via=quote, safe="")
     return (f"{path}?{query}" if query else path).encode("ascii")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import polars as pl
 
-from reconciler.oneroster.sources.api.pages.paging import Page
+from reconciler.oneroster.sources.api.pages.paging import PageFacts
 
 #: The standard's header first; the other was seen in its place.
 TOTALS = ("x-total-count", "x-count")
@@ -25,25 +25,25 @@ MOST_REVISION = 64
 PLAIN = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 
 
-def page_facts(keys: pl.Series, headers: Mapping[str, str]) -> Page:
+def extract_page_facts(keys: pl.Series, headers: Mapping[str, str]) -> PageFacts:
     """keys: the sourcedIds of its rows. headers: names in lower case."""
-    link = next_link(headers.get("link", ""))
+    link = parse_next_link(headers.get("link", ""))
     nameless = keys.null_count() > 0
     named = (keys.fill_null("") if nameless else keys).to_list()
-    return Page(
+    return PageFacts(
         rows=len(named),
         digest=hashlib.sha256("\n".join(named).encode()).digest(),
         first=named[0] or None if named else None,
         last=named[-1] or None if named else None,
         ascending=not nameless and keys.is_sorted() and len(set(named)) == len(named),
-        total=total_rows(headers),
+        total=parse_total_rows(headers),
         link=link,
-        link_offset=_plain_offset(link) if link else None,
+        link_offset=_parse_plain_offset(link) if link else None,
         revision=headers.get(REVISION, "").strip()[:MOST_REVISION] or None,
     )
 
 
-def total_rows(headers: Mapping[str, str]) -> int | None:
+def parse_total_rows(headers: Mapping[str, str]) -> int | None:
     """The rows of a whole collection; None where no header says it, or says no number."""
     for name in TOTALS:
         said = headers.get(name, "").strip()
@@ -52,7 +52,7 @@ def total_rows(headers: Mapping[str, str]) -> int | None:
     return None
 
 
-def next_link(header: str) -> str | None:
+def parse_next_link(header: str) -> str | None:
     """The target of rel=next in a Link header (RFC 8288)."""
     for match in NEXT.finditer(header):
         relation = RELATION.search(match[2])
@@ -61,7 +61,7 @@ def next_link(header: str) -> str | None:
     return None
 
 
-def _plain_offset(link: str) -> int | None:
+def _parse_plain_offset(link: str) -> int | None:
     query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
     names = [name for name, _ in query]
     offset = dict(query).get("offset", "")

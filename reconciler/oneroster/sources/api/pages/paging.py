@@ -14,16 +14,16 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from reconciler.model.diagnostic import Diagnostic, error, info, warning
+from reconciler.model.diagnostic import Diagnostic, build_error, build_info, build_warning
 
 #: No collection has more: at 1,000 rows each, these are 200 million.
-MOST_PAGES = 200_000
+MAX_PAGES = 200_000
 #: A collection that moved while it was read is read again from its start so many times.
-MOST_STARTS_OVER = 2
+MAX_RESTARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PageRequest:
     """offset, limit: as they are asked. link: followed in their place. overlap: the page has to begin with the last
     row of the page before it."""
 
@@ -34,7 +34,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageFacts:
     """What a page was found to be. digest: of its sourcedIds in their order. first, last: its first and last sourcedId.
     ascending: each sourcedId is greater than the one before. total: of X-Total-Count. link: target of rel=next;
     link_offset: the offset that link asks for, None where it is no plain request by offset. revision: of what our key
@@ -52,58 +52,58 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Go:
+class NextPage:
     """The page is kept without its first `skip` rows, and this is asked next."""
 
-    request: Request
+    request: PageRequest
     skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class PageRetry:
     """The page is not kept, and this is asked next."""
 
-    request: Request
+    request: PageRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class LastPage:
     """The page is kept without its first `skip` rows, and was the last."""
 
     skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class StartOver:
+class PagingRestart:
     """Rows moved while they were read. why: for people."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    why: Diagnostic
+class PagingRefusal:
+    diagnostic: Diagnostic
 
 
-Turn: TypeAlias = Go | Again | Done | StartOver | Refused
+PagingTurn: TypeAlias = NextPage | PageRetry | LastPage | PagingRestart | PagingRefusal
 
 
 @dataclass(slots=True)
-class Paging:
+class PagingState:
     """One reading of one collection. name: for messages. limit: rows to ask for at once.
 
     rows: kept so far. total: as the latest page says it. notes: what was noticed about the server."""
 
     name: str
     limit: int
-    request: Request = field(init=False)
+    request: PageRequest = field(init=False)
     rows: int = 0
     pages: int = 0
     total: int | None = None
     ascending: bool = True
     clamp: int | None = None
     first_digest: bytes | None = None
-    notes: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     _first_total: int | None = None
     _overlaps: bool = True
     _proven: bool = True
@@ -117,68 +117,68 @@ class Paging:
     _beyond: bool = False
 
     def __post_init__(self) -> None:
-        self.request = Request(0, self.limit)
+        self.request = PageRequest(0, self.limit)
 
     @property
-    def by_offset(self) -> bool:
+    def is_by_offset(self) -> bool:
         return self.request.link is None
 
     @property
-    def stitched(self) -> bool:
+    def is_contiguous(self) -> bool:
         """Every page so far began with the last row of the one before it."""
         return self._proven
 
     @property
-    def beyond_links(self) -> bool:
+    def is_beyond_links(self) -> bool:
         """What is asked lies behind the last of the server's links. That it is not there ends the collection."""
         return self._beyond
 
-    def take(self, page: Page) -> Turn:
+    def process_page(self, page: PageFacts) -> PagingTurn:
         """Judges the page that came for `request`, which then is the next one to ask."""
-        turn = self._judge(page)
-        if isinstance(turn, Go | Again):
+        turn = self._judge_page(page)
+        if isinstance(turn, NextPage | PageRetry):
             self.request = turn.request
         return turn
 
-    def without_overlap(self) -> Again:
+    def drop_overlap(self) -> PageRetry:
         """The server does not take the offset of an overlapping page: it is asked for without."""
         self._overlaps = False
-        self.request = Request(self.rows, self.limit)
-        return Again(self.request)
+        self.request = PageRequest(self.rows, self.limit)
+        return PageRetry(self.request)
 
-    def _judge(self, page: Page) -> Turn:
+    def _judge_page(self, page: PageFacts) -> PagingTurn:
         if page.total is not None:
             self._first_total = page.total if self._first_total is None else self._first_total
             self.total = page.total
         if self._beyond:
-            return self._behind_the_last_link(page)
+            return self._check_page_beyond_links(page)
         if not page.rows:
-            return self._empty(page)
-        if self.by_offset and self.request.offset > self.rows:
-            return Refused(self._hole("more rows lie behind it"))
+            return self._handle_empty_page(page)
+        if self.is_by_offset and self.request.offset > self.rows:
+            return PagingRefusal(self._make_gap_error("more rows lie behind it"))
         skip = 0
         if self.request.overlap:
             if page.first != self._last:
-                return self._not_stitched(page)
+                return self._handle_broken_overlap(page)
             skip = 1
             if page.rows == 1:
-                return self._nothing_new()
+                return self._handle_no_new_rows()
         elif self.rows:
             self._proven = False
         if page.digest in self._digests:
             if self.rows == self.total:
-                return self._whole(page.rows)  # Behind everything it begins anew.
-            return Refused(self._loop("the same page comes again and again"))
-        self._keep(page, skip)
-        if self.pages >= MOST_PAGES:
-            return Refused(self._loop(f"{self.pages:,} pages came and no end"))
-        return self._next(page, skip)
+                return self._finish_collection(page.rows)  # Behind everything it begins anew.
+            return PagingRefusal(self._make_loop_error("the same page comes again and again"))
+        self._record_page(page, skip)
+        if self.pages >= MAX_PAGES:
+            return PagingRefusal(self._make_loop_error(f"{self.pages:,} pages came and no end"))
+        return self._choose_next_turn(page, skip)
 
-    def _keep(self, page: Page, skip: int) -> None:
+    def _record_page(self, page: PageFacts, skip: int) -> None:
         if self._largest and self._largest < self.limit and self.clamp is None:
             self.clamp = self._largest
-            self.notes.append(
-                info(
+            self.diagnostics.append(
+                build_info(
                     "page-clamp",
                     f"{self.name}: the server gives at most {self.clamp:,} rows at once, {self.limit:,} were asked for",
                 )
@@ -192,120 +192,122 @@ class Paging:
         self._page_digest, self._last = page.digest, page.last
         self._asked_again = self._probed = False
 
-    def _next(self, page: Page, skip: int) -> Turn:
+    def _choose_next_turn(self, page: PageFacts, skip: int) -> PagingTurn:
         follows = self.request.link is not None or (self.pages == 1 and page.link is not None)
         if self.pages == 1 and page.link is not None and page.link_offset == self.rows:
             follows = False
         if not follows:
-            return Go(self._by_offset(), skip)
+            return NextPage(self._build_offset_request(), skip)
         if page.link is None:
-            return self._end_of_links(skip)
-        if not self._is_new(page.link):
-            return Refused(self._loop("its next link leads back to a page that was read already"))
-        return Go(Request(self.rows, self.limit, page.link), skip)
+            return self._handle_end_of_links(skip)
+        if not self._is_new_link(page.link):
+            return PagingRefusal(self._make_loop_error("its next link leads back to a page that was read already"))
+        return NextPage(PageRequest(self.rows, self.limit, page.link), skip)
 
-    def _is_new(self, link: str) -> bool:
+    def _is_new_link(self, link: str) -> bool:
         """And not from now on. A link may be as long as a server likes, and there may be as many as pages."""
         known = hashlib.sha256(link.encode("utf-8", "surrogatepass")).digest()
         is_new = known not in self._links
         self._links.add(known)
         return is_new
 
-    def _by_offset(self) -> Request:
+    def _build_offset_request(self) -> PageRequest:
         overlap = self._overlaps and self._largest > 1 and self._last is not None
-        return Request(self.rows - overlap, self.limit, overlap=overlap)
+        return PageRequest(self.rows - overlap, self.limit, overlap=overlap)
 
-    def _end_of_links(self, skip: int) -> Turn:
+    def _handle_end_of_links(self, skip: int) -> PagingTurn:
         """What the server still owes is asked for by offset: a link that is missing ends nothing."""
         if self.total is not None and self.rows < self.total:
             self._overlaps = False
-            return Go(self._by_offset(), skip)
+            return NextPage(self._build_offset_request(), skip)
         # A total that more rows came than counts nothing.
         if (self.total is None or self.total < self.rows) and self.pages > 1:
             self._beyond = True
-            return Go(Request(self.rows, self.limit), skip)
-        return self._whole(skip)
+            return NextPage(PageRequest(self.rows, self.limit), skip)
+        return self._finish_collection(skip)
 
-    def _behind_the_last_link(self, page: Page) -> Turn:
+    def _check_page_beyond_links(self, page: PageFacts) -> PagingTurn:
         """No believable total counts the rows, so a link that a server or a proxy forgot looks like the last page."""
         if page.rows and page.digest not in self._digests:
-            return Refused(self._hole("more rows lie behind it", "no next link"))
-        return self._whole(page.rows)
+            return PagingRefusal(self._make_gap_error("more rows lie behind it", "no next link"))
+        return self._finish_collection(page.rows)
 
-    def _not_stitched(self, page: Page) -> Turn:
+    def _handle_broken_overlap(self, page: PageFacts) -> PagingTurn:
         if page.digest == self._page_digest and self.pages == 1 and self.rows == self.total:
-            return self._whole(page.rows)  # It gives everything at once, whatever is asked.
+            return self._finish_collection(page.rows)  # It gives everything at once, whatever is asked.
         if page.digest == self._page_digest and page.rows > 2:
             # It rounds an offset down to whole pages. Of two rows, one that came in before them does the same.
-            return self.without_overlap()
-        return StartOver(f"{self.name}: rows moved between two pages while they were read")
+            return self.drop_overlap()
+        return PagingRestart(f"{self.name}: rows moved between two pages while they were read")
 
-    def _nothing_new(self) -> Turn:
+    def _handle_no_new_rows(self) -> PagingTurn:
         """Behind the last row nothing came along."""
         if self.total is not None and self.rows == self.total:
-            return self._whole(1)
-        return self._probe(Request(self.rows, self.limit))
+            return self._finish_collection(1)
+        return self._probe_end(PageRequest(self.rows, self.limit))
 
-    def _empty(self, page: Page) -> Turn:
+    def _handle_empty_page(self, page: PageFacts) -> PagingTurn:
         if not self._asked_again:
             end = self._probed and self.total is None
             counted = self.total is not None and self.rows >= self.total and not self.request.overlap
             if not end and not counted:
                 self._asked_again = True
-                return Again(self.request)
+                return PageRetry(self.request)
         if self.total is not None and self.rows < self.total == self._first_total:
-            return Refused(self._short())
+            return PagingRefusal(self._make_incomplete_error())
         if self.request.overlap:
-            return StartOver(f"{self.name}: rows were taken away while they were read")
+            return PagingRestart(f"{self.name}: rows were taken away while they were read")
         if self.total is not None and self.rows < self.total:
-            return Refused(self._short())
-        if not self.by_offset and page.link is not None and not self._probed and self._is_new(page.link):
+            return PagingRefusal(self._make_incomplete_error())
+        if not self.is_by_offset and page.link is not None and not self._probed and self._is_new_link(page.link):
             # A server may have nothing to give at a place and say that more follow; two such places are an end.
-            return self._probe(Request(self.rows, self.limit, page.link))
-        if self.total is None and not self._probed and self.rows and self.by_offset:
-            return self._probe(Request(self.rows + max(self._largest, 1), self.limit))
-        return self._whole(0)
+            return self._probe_end(PageRequest(self.rows, self.limit, page.link))
+        if self.total is None and not self._probed and self.rows and self.is_by_offset:
+            return self._probe_end(PageRequest(self.rows + max(self._largest, 1), self.limit))
+        return self._finish_collection(0)
 
-    def _probe(self, request: Request) -> Turn:
+    def _probe_end(self, request: PageRequest) -> PagingTurn:
         self._probed = True
-        return Again(request)
+        return PageRetry(request)
 
-    def _whole(self, skip: int) -> Turn:
+    def _finish_collection(self, skip: int) -> PagingTurn:
         if self.total is not None and self.total != self._first_total:
-            if not (self.stitched and self.rows >= self.total):
-                return StartOver(f"{self.name}: there were {self._first_total:,} rows at first and {self.total:,} then")
+            if not (self.is_contiguous and self.rows >= self.total):
+                return PagingRestart(
+                    f"{self.name}: there were {self._first_total:,} rows at first and {self.total:,} then"
+                )
             if self.rows == self.total:
                 told = f"{self.name}: the total went from {self._first_total:,} to {self.total:,} while it was read"
-                self.notes.append(info("total-changed", told))
+                self.diagnostics.append(build_info("total-changed", told))
         if self.total is not None and self.rows > self.total:
-            self.notes.append(
-                warning("wrong-total", f"{self.name}: {self.rows:,} rows came, the server counts {self.total:,}")
+            self.diagnostics.append(
+                build_warning("wrong-total", f"{self.name}: {self.rows:,} rows came, the server counts {self.total:,}")
             )
-        return Done(skip)
+        return LastPage(skip)
 
-    def _loop(self, how: str) -> Diagnostic:
+    def _make_loop_error(self, how: str) -> Diagnostic:
         hint = "this is a fault of the server's paging; tell its vendor, and send the roster as a ZIP meanwhile"
-        return error("paging-loop", f"{self.name}: {how}", hint=hint)
+        return build_error("paging-loop", f"{self.name}: {how}", hint=hint)
 
-    def _short(self) -> Diagnostic:
-        return error(
+    def _make_incomplete_error(self) -> Diagnostic:
+        return build_error(
             "incomplete-collection",
             f"{self.name}: {self.rows:,} of {self.total:,} rows came, and then none",
             hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
         )
 
-    def _hole(self, why: str, what: str = "an empty page") -> Diagnostic:
-        return error(
+    def _make_gap_error(self, why: str, what: str = "an empty page") -> Diagnostic:
+        return build_error(
             "incomplete-collection",
             f"{self.name}: after {self.rows:,} rows {what} came, though {why}",
             hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
         )
 
 
-def unstable(name: str, why: str) -> Diagnostic:
-    return error(
+def make_unstable_paging_error(name: str, why: str) -> Diagnostic:
+    return build_error(
         "unstable-paging",
-        f"{name}: read {MOST_STARTS_OVER + 1} times, and each time something moved ({why})",
+        f"{name}: read {MAX_RESTARTS + 1} times, and each time something moved ({why})",
         hint="fetch at an hour at which nobody works in the student information system, or ask its vendor for a stable"
         " order (sort=sourcedId)",
     )

@@ -8,108 +8,110 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.api.http.answer import Asking
-from reconciler.oneroster.sources.api.pages.facts import page_facts
-from reconciler.oneroster.sources.api.pages.paging import Page, Paging, Request
+from reconciler.oneroster.sources.api.http.answer import ApiClient
+from reconciler.oneroster.sources.api.pages.facts import extract_page_facts
+from reconciler.oneroster.sources.api.pages.paging import PageFacts, PageRequest, PagingState
 from reconciler.oneroster.sources.api.records.collections import Collection
 from reconciler.oneroster.sources.api.records.envelope import Frames, read_page
 
 #: Pages of one collection that are asked for at once.
-AT_ONCE = 4
+PARALLEL_PAGES = 4
 #: So many pages have to be as they should before any is asked ahead of its turn.
-PROVING = 2
+STABLE_PAGES_REQUIRED = 2
 
 SORT = {"sort": "sourcedId", "orderBy": "asc"}
 
 
 @dataclass(frozen=True, slots=True)
-class Got:
-    page: Page
+class PageResult:
+    page: PageFacts
     frames: Frames
 
 
-class Pages:
+class PageFetcher:
     """filter: of the query, None for everything. ahead: False where pages are asked for one after the other in any
     case."""
 
     def __init__(
-        self, asking: Asking, collection: Collection, filter: str | None = None, *, ahead: bool = True
+        self, api_client: ApiClient, collection: Collection, filter: str | None = None, *, prefetch: bool = True
     ) -> None:
-        self._asking = asking
+        self._asking = api_client
         self._collection = collection
         self._filter = filter
         self.sorted = True
-        self._ahead = ahead
+        self._ahead = prefetch
         self._proved = False
-        self._coming: dict[Request, Future[Got]] = {}
+        self._coming: dict[PageRequest, Future[PageResult]] = {}
 
-    def get(self, request: Request) -> Got:
+    def get_page(self, request: PageRequest) -> PageResult:
         """Raises Refusal. A page that is no JSON is asked for once more: it may have been damaged on its way."""
         coming = self._coming.pop(request, None)
         if coming is not None:
             return coming.result()
-        return self._ask(request)
+        return self._request_with_retry(request)
 
-    def look_ahead(self, paging: Paging, got: Got) -> None:
+    def start_prefetch(self, paging: PagingState, latest: PageResult) -> None:
         """Asks for the pages that `paging` will want if each of them is full. got: the latest page."""
-        if not self._ahead or not paging.request.overlap or not self._proven(paging, got):
+        if not self._ahead or not paging.request.overlap or not self._is_server_stable(paging, latest):
             return
         request = paging.request
         wanted = []
-        for _ in range(AT_ONCE):
+        for _ in range(PARALLEL_PAGES):
             if paging.total is None or request.offset >= paging.total:
                 break
             wanted.append(request)
-            request = replace(request, offset=request.offset + got.page.rows - 1)
-        self._coming = {each: self._coming.get(each) or self._start(each) for each in wanted}
+            request = replace(request, offset=request.offset + latest.page.rows - 1)
+        self._coming = {each: self._coming.get(each) or self._start_request(each) for each in wanted}
 
-    def _proven(self, paging: Paging, got: Got) -> bool:
+    def _is_server_stable(self, paging: PagingState, latest: PageResult) -> bool:
         """Total given, ascending and unique, limit honoured, and the first page the same when it is read again."""
         if self._proved:
-            return got.page.rows == paging.limit
-        stable = paging.pages >= PROVING and paging.ascending and paging.stitched and paging.clamp is None
-        if not stable or paging.total is None or got.page.rows != paging.limit:
+            return latest.page.rows == paging.limit
+        stable = (
+            paging.pages >= STABLE_PAGES_REQUIRED and paging.ascending and paging.is_contiguous and paging.clamp is None
+        )
+        if not stable or paging.total is None or latest.page.rows != paging.limit:
             return False
-        if paging.total - paging.rows < 2 * AT_ONCE * paging.limit:
+        if paging.total - paging.rows < 2 * PARALLEL_PAGES * paging.limit:
             return False
-        first = self._ask(Request(0, paging.limit)).page
+        first = self._request_with_retry(PageRequest(0, paging.limit)).page
         self._proved = self._ahead = first.digest == paging.first_digest and first.total == paging.total
         return self._proved
 
-    def _start(self, request: Request) -> Future[Got]:
+    def _start_request(self, request: PageRequest) -> Future[PageResult]:
         """In a thread that nobody waits for who leaves: a server may take its time."""
-        coming: Future[Got] = Future()
+        coming: Future[PageResult] = Future()
 
         def work() -> None:
             try:
-                coming.set_result(self._ask(request))
+                coming.set_result(self._request_with_retry(request))
             except BaseException as problem:  # noqa: BLE001 - whoever wants the page is told
                 coming.set_exception(problem)
 
         threading.Thread(target=work, name="page", daemon=True).start()
         return coming
 
-    def _ask(self, request: Request) -> Got:
+    def _request_with_retry(self, request: PageRequest) -> PageResult:
         try:
-            return self._asked(request)
+            return self._request_page(request)
         except Refusal as refusal:
             if refusal.diagnostics[0].code != "malformed-page":
                 raise
-        return self._asked(request)
+        return self._request_page(request)
 
-    def _asked(self, request: Request) -> Got:
+    def _request_page(self, request: PageRequest) -> PageResult:
         if request.link is not None:
-            answer = self._asking.follow(request.link)
+            answer = self._asking.follow_link(request.link)
         else:
-            answer = self._asking.get(self._collection.path, self._query(request))
+            answer = self._asking.get(self._collection.path, self._build_query(request))
         frames = read_page(answer.body, self._collection, answer.address)
-        page = page_facts(frames[self._collection.name]["sourcedId"], answer.headers)
+        page = extract_page_facts(frames[self._collection.name]["sourcedId"], answer.headers)
         if page.link is not None and page.link.startswith("?"):
             # RFC 8288: relative to the page it came with.
             page = replace(page, link=answer.address.partition("?")[0] + page.link)
-        return Got(page, frames)
+        return PageResult(page, frames)
 
-    def _query(self, request: Request) -> Mapping[str, str]:
+    def _build_query(self, request: PageRequest) -> Mapping[str, str]:
         query = {"limit": str(request.limit), "offset": str(request.offset)}
         if self.sorted:
             query |= SORT

@@ -13,12 +13,12 @@ import polars as pl
 from reconciler.oneroster.sources.api.records.collections import PARENTS
 
 #: So many missing parents are asked for one by one; more are looked for in their whole collection.
-MOST_SINGLE = 200
+MAX_SINGLE_REQUESTS = 200
 #: Pages that are looked at together.
-PAGES = 64
+PAGES_PER_BATCH = 64
 
 
-class Tally:
+class KeyTally:
     """rows: kept so far."""
 
     def __init__(self) -> None:
@@ -27,74 +27,76 @@ class Tally:
         self._pages: list[pl.Series] = []
         self._known: pl.Series | None = None
 
-    def add(self, keys: pl.Series, *, unique: bool) -> None:
+    def add_keys(self, keys: pl.Series, *, unique: bool) -> None:
         """keys: the sourcedIds of one page. unique: none is null or comes twice in it. One that a page has twice is the
         data's fault, for the reader to judge."""
         self.rows += keys.len()
         self._pages.append(keys if unique else keys.drop_nulls().unique())
         self._known = None
-        if len(self._pages) >= PAGES:
-            self._settle()
+        if len(self._pages) >= PAGES_PER_BATCH:
+            self._hash_pages()
 
-    def repeated(self) -> int:
+    def count_repeated(self) -> int:
         """How many sourcedIds came in more than one page: rows moved from page to page while they were read."""
-        self._settle()
-        return sum(keys.len() for keys in self._keys) - self._all().len()
+        self._hash_pages()
+        return sum(keys.len() for keys in self._keys) - self._collect_known_keys().len()
 
-    def unknown(self, keys: pl.Series) -> pl.Series:
+    def find_unknown(self, keys: pl.Series) -> pl.Series:
         """Those of `keys` that no row so far has; each once."""
         asked = keys.drop_nulls().unique()
-        known = self._all()
+        known = self._collect_known_keys()
         if not known.len():
             return asked
         hashes = asked.hash()
         places = known.search_sorted(hashes).clip(upper_bound=known.len() - 1)
         return asked.filter(known.gather(places) != hashes)
 
-    def _settle(self) -> None:
+    def _hash_pages(self) -> None:
         if self._pages:
             self._keys.append(pl.concat(self._pages).hash())
             self._pages.clear()
 
-    def _all(self) -> pl.Series:
-        self._settle()
+    def _collect_known_keys(self) -> pl.Series:
+        self._hash_pages()
         if self._known is None:
             every = pl.concat(self._keys) if self._keys else pl.Series(dtype=pl.UInt64)
             self._known = every.unique().sort()
         return self._known
 
 
-class Missing:
+class MissingParents:
     """What enrollments name and nobody has, by the collection that should have it. Beyond `MOST_SINGLE` of one
     collection they are not told any more, only that there are as many."""
 
-    def __init__(self, tallies: Mapping[str, Tally]) -> None:
+    def __init__(self, tallies: Mapping[str, KeyTally]) -> None:
         self._tallies = tallies
         self._pages: list[pl.DataFrame] = []
         self._keys: dict[str, set[str]] = {}
 
-    def look(self, enrollments: pl.DataFrame) -> None:
+    def add_enrollments(self, enrollments: pl.DataFrame) -> None:
         """One page of them; every parent has been read."""
         self._pages.append(enrollments.select(list(PARENTS)))
-        if len(self._pages) >= PAGES:
-            self._settle()
+        if len(self._pages) >= PAGES_PER_BATCH:
+            self._find_missing_parents()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Enrollments are read again from their start."""
         self._pages.clear()
         self._keys.clear()
 
-    def keys(self) -> Mapping[str, set[str]]:
+    def collect_keys(self) -> Mapping[str, set[str]]:
         """sourcedIds by collection."""
-        self._settle()
+        self._find_missing_parents()
         return self._keys
 
-    def _settle(self) -> None:
+    def _find_missing_parents(self) -> None:
         if not self._pages:
             return
         enrollments = pl.concat(self._pages)
         self._pages.clear()
         for column, parent in PARENTS.items():
             found = self._keys.setdefault(parent, set())
-            if len(found) <= MOST_SINGLE:
-                found.update(self._tallies[parent].unknown(enrollments[column]).head(MOST_SINGLE + 1).to_list())
+            if len(found) <= MAX_SINGLE_REQUESTS:
+                found.update(
+                    self._tallies[parent].find_unknown(enrollments[column]).head(MAX_SINGLE_REQUESTS + 1).to_list()
+                )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from reconciler.model.diagnostic import Severity
-from reconciler.oneroster.sources.api.http.errors import text
+from reconciler.oneroster.sources.api.http.errors import sanitize_text
 from reconciler.oneroster.sources.api.pages.facts import TOTALS
-from reconciler.oneroster.sources.api.probe.question import Look, shape
-from reconciler.oneroster.sources.api.records.collections import KEYS
-from reconciler.oneroster.sources.interface import Finding
+from reconciler.oneroster.sources.api.probe.question import ProbeResponse, mask_digits
+from reconciler.oneroster.sources.api.records.collections import PAGE_KEYS
+from reconciler.oneroster.sources.interface import ProbeFinding
 
 WARNING = Severity.WARNING
 #: Properties that are days.
@@ -18,169 +18,187 @@ DAYS = ("startDate", "endDate", "beginDate")
 DIGITS = "9 stands for any digit"
 
 
-def page_clamp(largest: Look, asked: int, page_size: int, behind: Look) -> Finding:
+def check_page_clamp(largest: ProbeResponse, row_limit: int, page_size: int, next_page: ProbeResponse) -> ProbeFinding:
     """asked: rows of the largest page that was asked for. behind: one row at the offset where it ends."""
     name = "page-clamp"
     if not largest.good:
-        remark = f"a page of {asked} rows is not given; page_size is {page_size}, set a smaller one if that fails too"
-        return Finding(name, f"refused: {largest.outcome}", remark, WARNING)
+        remark = (
+            f"a page of {row_limit} rows is not given; page_size is {page_size}, set a smaller one if that fails too"
+        )
+        return ProbeFinding(name, f"refused: {largest.outcome}", remark, WARNING)
     given = len(largest.rows)
-    if given > asked:
-        return Finding(name, "none", f"{asked} rows asked for, {given} given: limit is ignored", WARNING)
-    if given == asked:
-        return Finding(name, f"none up to {asked}", "page_size may be as large")
-    if behind.rows:
-        return Finding(name, str(given), f"{asked} rows asked for, {given} given; a larger page_size brings nothing")
-    return Finding(name, "unknown", f"there are only {given} rows")
+    if given > row_limit:
+        return ProbeFinding(name, "none", f"{row_limit} rows asked for, {given} given: limit is ignored", WARNING)
+    if given == row_limit:
+        return ProbeFinding(name, f"none up to {row_limit}", "page_size may be as large")
+    if next_page.rows:
+        return ProbeFinding(
+            name, str(given), f"{row_limit} rows asked for, {given} given; a larger page_size brings nothing"
+        )
+    return ProbeFinding(name, "unknown", f"there are only {given} rows")
 
 
-def limit(one: Look, three: Look) -> Finding:
-    if not (one.good and three.good):
-        return Finding("limit", f"refused: {(three if one.good else one).outcome}", "", WARNING)
-    if len(one.rows) > 1 or len(three.rows) > 3:
-        return Finding("limit", "ignored", "every page is as large as the server likes", WARNING)
-    if len(three.rows) < 3:
-        return Finding("limit", "unknown", "there are fewer than 3 rows")
-    return Finding("limit", "honoured")
+def check_limit(page_of_one: ProbeResponse, page_of_three: ProbeResponse) -> ProbeFinding:
+    if not (page_of_one.good and page_of_three.good):
+        return ProbeFinding(
+            "limit", f"refused: {(page_of_three if page_of_one.good else page_of_one).outcome}", "", WARNING
+        )
+    if len(page_of_one.rows) > 1 or len(page_of_three.rows) > 3:
+        return ProbeFinding("limit", "ignored", "every page is as large as the server likes", WARNING)
+    if len(page_of_three.rows) < 3:
+        return ProbeFinding("limit", "unknown", "there are fewer than 3 rows")
+    return ProbeFinding("limit", "honoured")
 
 
-def offset(first: Look, second: Look) -> Finding:
+def check_offset(first: ProbeResponse, second: ProbeResponse) -> ProbeFinding:
     """One row at offset 0, and one at offset 1."""
     if not (first.good and second.good):
-        return Finding("offset", f"refused: {(second if first.good else first).outcome}", "", WARNING)
+        return ProbeFinding("offset", f"refused: {(second if first.good else first).outcome}", "", WARNING)
     if not first.rows or not second.rows:
-        return Finding("offset", "unknown", "there are fewer than 2 rows")
+        return ProbeFinding("offset", "unknown", "there are fewer than 2 rows")
     if first.ids[0] == second.ids[0]:
-        return Finding("offset", "ignored", "only Link leads to the next page; without it no roster is whole", WARNING)
-    return Finding("offset", "honoured")
+        return ProbeFinding(
+            "offset", "ignored", "only Link leads to the next page; without it no roster is whole", WARNING
+        )
+    return ProbeFinding("offset", "honoured")
 
 
-def sort(ascending: Look, descending: Look, more: bool) -> Finding:
+def check_sort(ascending: ProbeResponse, descending: ProbeResponse, more: bool) -> ProbeFinding:
     """By sourcedId. Whatever order of letters a server has, the two differ where it sorts. more: whether there are more
     rows than these."""
     if not (ascending.good and descending.good):
         worse = descending if ascending.good else ascending
-        return Finding("sort", f"refused: {worse.outcome}", "rows may move between pages", WARNING)
+        return ProbeFinding("sort", f"refused: {worse.outcome}", "rows may move between pages", WARNING)
     up, down = ascending.ids, descending.ids
     if len(up) < 2:
-        return Finding("sort", "unknown", "there are fewer than 2 rows")
-    if up == down or not any(_in_order(up, down, key) for key in (str, str.lower)):
-        return Finding("sort", "ignored", "rows may move between pages; what is seen twice is fetched again", WARNING)
+        return ProbeFinding("sort", "unknown", "there are fewer than 2 rows")
+    if up == down or not any(_is_in_order(up, down, key) for key in (str, str.lower)):
+        return ProbeFinding(
+            "sort", "ignored", "rows may move between pages; what is seen twice is fetched again", WARNING
+        )
     if more and up == down[::-1]:
-        return Finding("sort", "within a page only", "rows may move between pages", WARNING)
-    return Finding("sort", "honoured")
+        return ProbeFinding("sort", "within a page only", "rows may move between pages", WARNING)
+    return ProbeFinding("sort", "honoured")
 
 
-def _in_order(up: list[str], down: list[str], key: Callable[[str], str]) -> bool:
+def _is_in_order(up: list[str], down: list[str], key: Callable[[str], str]) -> bool:
     """In the order of bytes, or of a language."""
     return sorted(up, key=key) == up and sorted(down, key=key, reverse=True) == down
 
 
-def total(page: Look) -> Finding:
+def check_total(page: ProbeResponse) -> ProbeFinding:
     for name in TOTALS:
         if name in page.headers and page.total is not None:
-            return Finding("total", name, "" if name == TOTALS[0] else f"the standard has {TOTALS[0]}")
-    return Finding("total", "none", "that every row came is known by the empty page behind the last one")
+            return ProbeFinding("total", name, "" if name == TOTALS[0] else f"the standard has {TOTALS[0]}")
+    return ProbeFinding("total", "none", "that every row came is known by the empty page behind the last one")
 
 
-def link(page: Look, followed: Look | None) -> Finding:
+def check_link(page: ProbeResponse, next_page: ProbeResponse | None) -> ProbeFinding:
     """page: one behind which there is another. followed: where its next leads; None: there is none."""
-    if page.next is None or followed is None:
-        return Finding("link", "none", "offset leads from page to page")
+    if page.next is None or next_page is None:
+        return ProbeFinding("link", "none", "offset leads from page to page")
     kind = "absolute" if "://" in page.next else "relative"
-    if not followed.good:
-        return Finding("link", f"{kind}, refused: {followed.outcome}", "a fetch that follows it is refused", WARNING)
-    if followed.ids == page.ids:
-        return Finding("link", f"{kind}, leads to the same page", "a fetch that follows it is refused", WARNING)
-    return Finding("link", kind)
+    if not next_page.good:
+        return ProbeFinding(
+            "link", f"{kind}, refused: {next_page.outcome}", "a fetch that follows it is refused", WARNING
+        )
+    if next_page.ids == page.ids:
+        return ProbeFinding("link", f"{kind}, leads to the same page", "a fetch that follows it is refused", WARNING)
+    return ProbeFinding("link", kind)
 
 
-def filtering(future: Look, always: Look) -> Finding:
+def check_filter(future: ProbeResponse, always: ProbeResponse) -> ProbeFinding:
     """dateLastModified later than there is, and later than all there is."""
     name, use = "filter", "delta: true would do nothing"
     if not (future.good and always.good):
         worse = always if future.good else future
-        return Finding(name, f"refused: {worse.outcome}", "leave delta out: only whole rosters can be fetched", WARNING)
+        return ProbeFinding(
+            name, f"refused: {worse.outcome}", "leave delta out: only whole rosters can be fetched", WARNING
+        )
     if future.rows:
-        return Finding(name, "ignored", f"{use}: every answer is the whole", WARNING)
+        return ProbeFinding(name, "ignored", f"{use}: every answer is the whole", WARNING)
     if not always.rows:
-        return Finding(name, "gives nothing", f"{use}: an answer without rows means nothing here", WARNING)
-    return Finding(name, "honoured", "delta: true would save requests between whole rosters")
+        return ProbeFinding(name, "gives nothing", f"{use}: an answer without rows means nothing here", WARNING)
+    return ProbeFinding(name, "honoured", "delta: true would save requests between whole rosters")
 
 
-def tobedeleted(asked_for: Look, page: Look) -> Finding:
+def check_tobedeleted(matching_page: ProbeResponse, page: ProbeResponse) -> ProbeFinding:
     """asked_for: by status='tobedeleted'. page: a large one without a filter."""
-    seen = "tobedeleted" in [row.get("status") for row in (*asked_for.rows, *page.rows)]
+    seen = "tobedeleted" in [row.get("status") for row in (*matching_page.rows, *page.rows)]
     if seen:
-        return Finding("tobedeleted", "sent", "people who left are named; absence counts as well")
-    return Finding("tobedeleted", "not seen", "who left is only missing")
+        return ProbeFinding("tobedeleted", "sent", "people who left are named; absence counts as well")
+    return ProbeFinding("tobedeleted", "not seen", "who left is only missing")
 
 
-def booleans(users: Look) -> Finding:
-    kinds = sorted({"JSON" if isinstance(each, bool) else "text" for each in users.values("enabledUser")})
-    return Finding("booleans", " and ".join(kinds) or "unknown", "both are read")
+def check_booleans(users: ProbeResponse) -> ProbeFinding:
+    kinds = sorted({"JSON" if isinstance(each, bool) else "text" for each in users.list_values("enabledUser")})
+    return ProbeFinding("booleans", " and ".join(kinds) or "unknown", "both are read")
 
 
-def version(users: Look, expected: str) -> Finding:
+def check_version(users: ProbeResponse, expected: str) -> ProbeFinding:
     """By where people's roles are: `role` in 1.1, `roles` in 1.2."""
     seen = {"1.2" if "roles" in row else "1.1" for row in users.rows[:50] if "roles" in row or "role" in row}
     if not seen:
-        return Finding("version", "unknown", f"the end of url says {expected}")
+        return ProbeFinding("version", "unknown", f"the end of url says {expected}")
     if seen != {expected}:
         found = " and ".join(sorted(seen))
-        return Finding("version", found, f"the end of url says {expected}: roles would not be read", WARNING)
-    return Finding("version", expected)
+        return ProbeFinding("version", found, f"the end of url says {expected}: roles would not be read", WARNING)
+    return ProbeFinding("version", expected)
 
 
-def envelope(pages: Mapping[str, Look]) -> Finding:
+def check_envelope(pages: Mapping[str, ProbeResponse]) -> ProbeFinding:
     """pages: by collection. The standard's key follows the type."""
     odd = []
     severity = Severity.INFO
     for name, page in pages.items():
-        if page.good and page.key != KEYS[name][0]:
-            odd.append(f"{name}: {text(page.key)[:40] if page.key else 'no key' if page.key == '' else 'no list'}")
-            if page.key not in KEYS[name]:
+        if page.good and page.key != PAGE_KEYS[name][0]:
+            odd.append(
+                f"{name}: {sanitize_text(page.key)[:40] if page.key else 'no key' if page.key == '' else 'no list'}"
+            )
+            if page.key not in PAGE_KEYS[name]:
                 severity = WARNING
     remark = "a fetch is refused where a list is not under its key" if severity is WARNING else ""
-    return Finding("envelope", ", ".join(odd) or "as in the standard", remark, severity)
+    return ProbeFinding("envelope", ", ".join(odd) or "as in the standard", remark, severity)
 
 
-def moments(pages: Mapping[str, Look]) -> Finding:
-    shapes = sorted({shape(each) for page in pages.values() for each in page.values("dateLastModified")})
+def check_timestamps(pages: Mapping[str, ProbeResponse]) -> ProbeFinding:
+    shapes = sorted({mask_digits(each) for page in pages.values() for each in page.list_values("dateLastModified")})
     remark = DIGITS if shapes else "delta would do nothing"
-    return Finding("date-last-modified", ", ".join(shapes[:5]) or "none", remark)
+    return ProbeFinding("date-last-modified", ", ".join(shapes[:5]) or "none", remark)
 
 
-def days(pages: Mapping[str, Look]) -> Finding:
+def check_dates(pages: Mapping[str, ProbeResponse]) -> ProbeFinding:
     """Forms of begin and end of sessions and enrollments."""
-    shapes = sorted({shape(each) for page in pages.values() for each in page.values(*DAYS)})
+    shapes = sorted({mask_digits(each) for page in pages.values() for each in page.list_values(*DAYS)})
     odd = [each for each in shapes if not each.startswith("9999-99-99")]
     remark = "other forms than YYYY-MM-DD may not be read" if odd else DIGITS if shapes else ""
-    return Finding("days", ", ".join(shapes[:5]) or "none", remark, WARNING if odd else Severity.INFO)
+    return ProbeFinding("days", ", ".join(shapes[:5]) or "none", remark, WARNING if odd else Severity.INFO)
 
 
-def rows_of(name: str, page: Look, required: bool) -> Finding:
+def report_row_count(name: str, page: ProbeResponse, required: bool) -> ProbeFinding:
     """How much there is of a collection."""
     title = "rows-" + "".join(f"-{sign.lower()}" if sign.isupper() else sign for sign in name)
-    if page.refused:
+    if page.error:
         severity = WARNING if required else Severity.INFO
-        return Finding(title, f"refused: {page.outcome}", page.refused.hint or "", severity)
+        return ProbeFinding(title, f"refused: {page.outcome}", page.error.hint or "", severity)
     if page.total is not None:
-        return Finding(title, str(page.total))
-    return Finding(title, f"at least {len(page.rows)}" if page.rows else "none", "its server gives no total")
+        return ProbeFinding(title, str(page.total))
+    return ProbeFinding(title, f"at least {len(page.rows)}" if page.rows else "none", "its server gives no total")
 
 
-def beyond(page: Look) -> Finding:
+def check_page_beyond_end(page: ProbeResponse) -> ProbeFinding:
     """A page behind the last row."""
     if not page.good:
-        return Finding("behind-the-end", f"refused: {page.outcome}", "a fetch needs a total to end there", WARNING)
+        return ProbeFinding("behind-the-end", f"refused: {page.outcome}", "a fetch needs a total to end there", WARNING)
     if page.rows:
-        return Finding("behind-the-end", "rows", "offset is ignored there", WARNING)
-    return Finding("behind-the-end", "an empty list")
+        return ProbeFinding("behind-the-end", "rows", "offset is ignored there", WARNING)
+    return ProbeFinding("behind-the-end", "an empty list")
 
 
-def speed(page: Look) -> Finding:
+def measure_speed(page: ProbeResponse) -> ProbeFinding:
     if not page.good or not page.rows or page.seconds <= 0:
-        return Finding("speed", "unknown")
+        return ProbeFinding("speed", "unknown")
     per_second = len(page.rows) / page.seconds
-    return Finding("speed", f"{per_second:.0f} rows/s", f"{page.seconds * 1000:.0f} ms for a page of {len(page.rows)}")
+    return ProbeFinding(
+        "speed", f"{per_second:.0f} rows/s", f"{page.seconds * 1000:.0f} ms for a page of {len(page.rows)}"
+    )

@@ -7,137 +7,143 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from reconciler.model.diagnostic import Refusal, Severity
-from reconciler.oneroster.sources.api.account import ApiAccount, Signature
-from reconciler.oneroster.sources.api.http.answer import Asking
+from reconciler.oneroster.sources.api.account import ApiAccount, SignatureMethod
+from reconciler.oneroster.sources.api.http.answer import ApiClient
 from reconciler.oneroster.sources.api.probe import habits
-from reconciler.oneroster.sources.api.probe.question import OF_ONE_QUESTION, Look, look
+from reconciler.oneroster.sources.api.probe.question import SINGLE_REQUEST_CODES, ProbeResponse, send_probe_request
 from reconciler.oneroster.sources.api.records.collections import COLLECTIONS
-from reconciler.oneroster.sources.interface import Finding
+from reconciler.oneroster.sources.interface import ProbeFinding
 
 #: Rows of the largest page that is asked for.
 LARGEST = 10_000
 #: An offset that no roster has.
-NOWHERE = 100_000_000
+OFFSET_BEYOND_END = 100_000_000
 
 #: Moments that every row was modified before, and after.
 FUTURE, PAST = "2999-01-01T00:00:00.000Z", "1970-01-01T00:00:00.000Z"
 
-_SIGNATURES: tuple[Signature, ...] = ("hmac-sha1", "hmac-sha256")
+_SIGNATURES: tuple[SignatureMethod, ...] = ("hmac-sha1", "hmac-sha256")
 
 
 @runtime_checkable
-class Signing(Protocol):
+class SigningApiClient(Protocol):
     """What an `Asking` also has where it signs by itself."""
 
     @property
-    def withheld(self) -> tuple[str, ...]:
+    def missing_scopes(self) -> tuple[str, ...]:
         """Scopes that were asked for and not granted."""
 
-    def signed_by(self, signature: Signature) -> Asking:
+    def copy_with_signature(self, signature: SignatureMethod) -> ApiClient:
         """The same, signed by another method."""
 
 
-def probe(account: ApiAccount, asking: Asking, *, clock: Callable[[], float] = time.monotonic) -> tuple[Finding, ...]:
+def probe_api(
+    account: ApiAccount, api_client: ApiClient, *, clock: Callable[[], float] = time.monotonic
+) -> tuple[ProbeFinding, ...]:
     """In the order in which a person would want to know. Raises Refusal where no collection can be read at all, or
     the server wants to be left alone. clock: seconds that only go forward."""
     first = COLLECTIONS[account.version][0].path
-    signing, asking = _sign_in(account, asking, first)
-    ask = _Questions(asking, clock)
+    signing, api_client = _check_sign_in(account, api_client, first)
+    ask = _ProbeClient(api_client, clock)
     pages = {each.name: ask(each.path, {"limit": "3", "offset": "0"}) for each in COLLECTIONS[account.version]}
     if not any(page.good for page in pages.values()):
-        raise Refusal(page.refused for page in pages.values() if page.refused)
-    if isinstance(asking, Signing) and asking.withheld:
-        missing = " ".join(asking.withheld)
-        signing.append(Finding("scopes-withheld", missing, "asked for and not granted", Severity.WARNING))
-    name = _largest(pages)
+        raise Refusal(page.error for page in pages.values() if page.error)
+    if isinstance(api_client, SigningApiClient) and api_client.missing_scopes:
+        missing = " ".join(api_client.missing_scopes)
+        signing.append(ProbeFinding("scopes-withheld", missing, "asked for and not granted", Severity.WARNING))
+    name = _choose_largest_collection(pages)
     three, path = pages[name], f"/{name}"
     large = ask(path, {"limit": str(LARGEST), "offset": "0"})
     one = ask(path, {"limit": "1", "offset": "0"})
     behind = ask(path, {"limit": "1", "offset": str(len(large.rows) or LARGEST)})
-    followed = ask.behind(three, path)
-    counts = [habits.rows_of(each.name, pages[each.name], each.required) for each in COLLECTIONS[account.version]]
+    followed = ask.follow_next_link(three, path)
+    counts = [
+        habits.report_row_count(each.name, pages[each.name], each.required) for each in COLLECTIONS[account.version]
+    ]
     return (
         *signing,
-        habits.version(pages["users"], account.version),
+        habits.check_version(pages["users"], account.version),
         *counts,
-        habits.page_clamp(large, LARGEST, account.page_size, behind),
-        habits.limit(one, three),
-        habits.offset(one, ask(path, {"limit": "1", "offset": "1"})),
-        habits.beyond(ask(path, {"limit": "1", "offset": str(NOWHERE)})),
-        habits.sort(ask.sorted(path, "asc"), ask.sorted(path, "desc"), more=len(large.rows) > 3),
-        habits.total(three),
-        habits.link(three, followed),
-        habits.filtering(
-            ask.filtered(path, f"dateLastModified>'{FUTURE}'"),
-            ask.filtered(path, f"dateLastModified>'{PAST}'"),
+        habits.check_page_clamp(large, LARGEST, account.page_size, behind),
+        habits.check_limit(one, three),
+        habits.check_offset(one, ask(path, {"limit": "1", "offset": "1"})),
+        habits.check_page_beyond_end(ask(path, {"limit": "1", "offset": str(OFFSET_BEYOND_END)})),
+        habits.check_sort(ask.ask_sorted(path, "asc"), ask.ask_sorted(path, "desc"), more=len(large.rows) > 3),
+        habits.check_total(three),
+        habits.check_link(three, followed),
+        habits.check_filter(
+            ask.ask_filtered(path, f"dateLastModified>'{FUTURE}'"),
+            ask.ask_filtered(path, f"dateLastModified>'{PAST}'"),
         ),
-        habits.tobedeleted(ask.filtered(path, "status='tobedeleted'"), large),
-        habits.envelope(pages),
-        habits.booleans(pages["users"]),
-        habits.moments(pages),
-        habits.days(pages),
-        habits.speed(large),
+        habits.check_tobedeleted(ask.ask_filtered(path, "status='tobedeleted'"), large),
+        habits.check_envelope(pages),
+        habits.check_booleans(pages["users"]),
+        habits.check_timestamps(pages),
+        habits.check_dates(pages),
+        habits.measure_speed(large),
     )
 
 
-class _Questions:
-    def __init__(self, asking: Asking, clock: Callable[[], float]) -> None:
+class _ProbeClient:
+    def __init__(self, asking: ApiClient, clock: Callable[[], float]) -> None:
         self._asking = asking
         self._clock = clock
 
-    def __call__(self, path: str, query: Mapping[str, str]) -> Look:
-        return look(lambda: self._asking.get(path, query), self._clock)
+    def __call__(self, path: str, query: Mapping[str, str]) -> ProbeResponse:
+        return send_probe_request(lambda: self._asking.get(path, query), self._clock)
 
-    def sorted(self, path: str, order: str) -> Look:
+    def ask_sorted(self, path: str, order: str) -> ProbeResponse:
         return self(path, {"limit": "3", "offset": "0", "sort": "sourcedId", "orderBy": order})
 
-    def filtered(self, path: str, filter: str) -> Look:
+    def ask_filtered(self, path: str, filter: str) -> ProbeResponse:
         return self(path, {"limit": "1", "offset": "0", "filter": filter})
 
-    def behind(self, page: Look, path: str) -> Look | None:
+    def follow_next_link(self, page: ProbeResponse, path: str) -> ProbeResponse | None:
         """Where the page's Link leads; None: it has none."""
         link = page.next
         if link is None:
             return None
         # RFC 8288 has it relative to its page, and an `Asking` to the base address.
-        return look(lambda: self._asking.follow(path.lstrip("/") + link if link.startswith("?") else link), self._clock)
+        return send_probe_request(
+            lambda: self._asking.follow_link(path.lstrip("/") + link if link.startswith("?") else link), self._clock
+        )
 
 
-def _sign_in(account: ApiAccount, asking: Asking, path: str) -> tuple[list[Finding], Asking]:
+def _check_sign_in(account: ApiAccount, api_client: ApiClient, path: str) -> tuple[list[ProbeFinding], ApiClient]:
     """Findings on signatures, at most one request for each method, and what asks by one that works."""
-    if account.authorization != "oauth1" or not isinstance(asking, Signing):
-        return [Finding("sign-in", account.authorization)], asking
-    outcomes: dict[Signature, Refusal | None] = {}
+    if account.authorization != "oauth1" or not isinstance(api_client, SigningApiClient):
+        return [ProbeFinding("sign-in", account.authorization)], api_client
+    outcomes: dict[SignatureMethod, Refusal | None] = {}
     for signature in _SIGNATURES:
-        outcomes[signature] = _refusal(asking.signed_by(signature), path)
+        outcomes[signature] = _find_signature_refusal(api_client.copy_with_signature(signature), path)
     working = [signature for signature, refusal in outcomes.items() if refusal is None]
     if not working:
         refusal = outcomes[account.signature]
         assert refusal is not None
         raise refusal
-    findings = [Finding("sign-in", account.authorization)]
+    findings = [ProbeFinding("sign-in", account.authorization)]
     for signature in _SIGNATURES:
         ours, works = signature == account.signature, signature in working
         remark = f"set signature: {working[0]}" if ours and not works else "in use" if ours else ""
         severity = Severity.WARNING if ours and not works else Severity.INFO
-        findings.append(Finding(f"signature-{signature}", "accepted" if works else "refused", remark, severity))
-    return findings, asking if account.signature in working else asking.signed_by(working[0])
+        findings.append(ProbeFinding(f"signature-{signature}", "accepted" if works else "refused", remark, severity))
+    return findings, api_client if account.signature in working else api_client.copy_with_signature(working[0])
 
 
-def _refusal(asking: Asking, path: str) -> Refusal | None:
+def _find_signature_refusal(api_client: ApiClient, path: str) -> Refusal | None:
     """Of the signature: anything else that is said has read it."""
     try:
-        asking.get(path, {"limit": "1", "offset": "0"})
+        api_client.get(path, {"limit": "1", "offset": "0"})
     except Refusal as refusal:
         codes = {diagnostic.code for diagnostic in refusal.diagnostics}
         if codes & {"unauthorized"}:
             return refusal
-        if not codes <= OF_ONE_QUESTION:
+        if not codes <= SINGLE_REQUEST_CODES:
             raise
     return None
 
 
-def _largest(pages: Mapping[str, Look]) -> str:
+def _choose_largest_collection(pages: Mapping[str, ProbeResponse]) -> str:
     """users, where there are enough of them to see pages; else what there is most of."""
     if len(pages["users"].rows) >= 3:
         return "users"

@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 
 from reconciler.model.diagnostic import Diagnostic, Refusal
-from reconciler.oneroster.sources.api.http.answer import Answer
-from reconciler.oneroster.sources.api.http.errors import text
-from reconciler.oneroster.sources.api.pages.facts import next_link, total_rows
+from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.api.http.errors import sanitize_text
+from reconciler.oneroster.sources.api.pages.facts import parse_next_link, parse_total_rows
 
 #: Refusals that are about one question; after any other there is no use in the next.
-OF_ONE_QUESTION = frozenset(
+SINGLE_REQUEST_CODES = frozenset(
     {
         "answer-too-large",
         "bad-request",
@@ -36,11 +36,11 @@ OF_ONE_QUESTION = frozenset(
 )
 
 #: Rows of a page whose values are looked at.
-SAMPLE = 200
+SAMPLE_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ProbeResponse:
     """rows: of one page, as they came. key: what its list was called; None where there was no list, empty for a bare
     one. seconds: until it was there. refused: why there is no page."""
 
@@ -48,15 +48,15 @@ class Look:
     key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-    refused: Diagnostic | None = None
+    error: Diagnostic | None = None
 
     @property
     def good(self) -> bool:
-        return self.refused is None
+        return self.error is None
 
     @property
     def outcome(self) -> str:
-        return self.refused.code if self.refused else "answered"
+        return self.error.code if self.error else "answered"
 
     @property
     def ids(self) -> list[str]:
@@ -64,39 +64,39 @@ class Look:
 
     @property
     def total(self) -> int | None:
-        return total_rows(self.headers)
+        return parse_total_rows(self.headers)
 
     @property
     def next(self) -> str | None:
-        return next_link(self.headers.get("link", ""))
+        return parse_next_link(self.headers.get("link", ""))
 
-    def values(self, *names: str) -> list[Any]:
+    def list_values(self, *names: str) -> list[Any]:
         """Of these properties in the first rows, without those that have none."""
-        rows = self.rows[:SAMPLE]
+        rows = self.rows[:SAMPLE_ROWS]
         return [row[name] for row in rows for name in names if row.get(name) not in (None, "")]
 
 
-def look(ask: Callable[[], Answer], clock: Callable[[], float] = time.monotonic) -> Look:
+def send_probe_request(ask: Callable[[], ApiResponse], clock: Callable[[], float] = time.monotonic) -> ProbeResponse:
     """Asks and never fails for what is about this question alone. Raises Refusal otherwise."""
     start = clock()
     try:
         answer = ask()
     except Refusal as refusal:
         diagnostic = refusal.diagnostics[0]
-        if diagnostic.code not in OF_ONE_QUESTION:
+        if diagnostic.code not in SINGLE_REQUEST_CODES:
             raise
-        return Look(refused=diagnostic, seconds=clock() - start)
-    rows, key = _page(answer.body)
-    return Look(rows, key, answer.headers, clock() - start)
+        return ProbeResponse(error=diagnostic, seconds=clock() - start)
+    rows, key = _parse_page(answer.body)
+    return ProbeResponse(rows, key, answer.headers, clock() - start)
 
 
-def shape(value: object) -> str:
+def mask_digits(value: object) -> str:
     """Of a date or a moment, without its value: `9999-99-99T99:99:99.999Z`."""
     letters = re.sub(r"[^\W\d_TZ]", "a", str(value))
-    return text(re.sub(r"\d", "9", letters))[:40]
+    return sanitize_text(re.sub(r"\d", "9", letters))[:40]
 
 
-def _page(body: bytes) -> tuple[list[Mapping[str, Any]], str | None]:
+def _parse_page(body: bytes) -> tuple[list[Mapping[str, Any]], str | None]:
     try:
         page = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -51,7 +51,7 @@ class Collection:
 
 
 #: The standard's key follows the type. The others were seen to follow the path.
-KEYS = {
+PAGE_KEYS = {
     "orgs": ("orgs", "schools"),
     "academicSessions": ("academicSessions", "terms", "gradingPeriods"),
     "courses": ("courses",),
@@ -59,7 +59,7 @@ KEYS = {
     "users": ("users", "students", "teachers"),
     "enrollments": ("enrollments",),
 }
-SINGLE = {
+RECORD_KEYS = {
     "orgs": ("org", "school"),
     "academicSessions": ("academicSession", "term", "gradingPeriod"),
     "courses": ("course",),
@@ -93,7 +93,7 @@ MAY_BE_MISSING = frozenset({"academicSessions", "courses"})
 PARENTS = {"userSourcedId": "users", "classSourcedId": "classes", "schoolSourcedId": "orgs"}
 
 
-def _cells(text: str) -> tuple[Cell, ...]:
+def _parse_cells(text: str) -> tuple[Cell, ...]:
     cells = []
     for word in text.split():
         column, _, name = word.rstrip("*[]").partition("<")
@@ -101,22 +101,22 @@ def _cells(text: str) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def _collection(name: str, rows: Mapping[str, str], roles: str | None) -> Collection:
+def _build_collection(name: str, rows: Mapping[str, str], roles: str | None) -> Collection:
     nested = "roles" if name == "users" and roles else None
     first = FIRST_COLUMNS.replace("!", "")
     return Collection(
         name=name,
-        keys=KEYS[name],
-        single=SINGLE[name],
+        keys=PAGE_KEYS[name],
+        single=RECORD_KEYS[name],
         required=name not in MAY_BE_MISSING,
-        cells=_cells(first + rows[name]),
+        cells=_parse_cells(first + rows[name]),
         nested=nested,
-        nested_cells=_cells(roles or "") if nested else (),
+        nested_cells=_parse_cells(roles or "") if nested else (),
     )
 
 
 #: By version, in the order they are asked for.
 COLLECTIONS: Mapping[str, tuple[Collection, ...]] = {
-    "1.1": tuple(_collection(name, ROWS_1_1, None) for name in ORDER),
-    "1.2": tuple(_collection(name, ROWS_1_2, ROLES_1_2) for name in ORDER),
+    "1.1": tuple(_build_collection(name, ROWS_1_1, None) for name in ORDER),
+    "1.2": tuple(_build_collection(name, ROWS_1_2, ROLES_1_2) for name in ORDER),
 }

@@ -16,69 +16,79 @@ from typing import Any
 import orjson
 import polars as pl
 
-from reconciler.model.diagnostic import Diagnostic, Refusal, error
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.oneroster.sources.api.records.collections import Cell, Collection
 
 # Pages whose rows have another shape than the standard's: brought into it where what they mean is clear.
 
 
 #: So many rows of a page are the rows' fault; more are the server's.
-MOST_MISSHAPEN = 10
-MOST_MISSHAPEN_SHARE = 0.01
+MAX_MALFORMED_ROWS = 10
+MAX_MALFORMED_SHARE = 0.01
 #: By what a row may be known that says nothing else.
-KNOWN_BY = ("sourcedId", "identifier", "email", "username")
+IDENTIFYING_KEYS = ("sourcedId", "identifier", "email", "username")
 SCALARS = (str, int, float, bool)
 
 
-class _StrangeError(Exception):
+class _UnexpectedValueError(Exception):
     """A value that its property cannot have. Carries the property's name."""
 
 
-def reshaped(body: bytes, collection: Collection, address: str) -> bytes:
+def normalize_page(body: bytes, collection: Collection, address: str) -> bytes:
     """The page with every row in the standard's shape, under the standard's key.
 
     Raises Refusal: `malformed-page`, `wrong-envelope`."""
-    page = _loaded(body, collection, address)
+    page = _load_page(body, collection, address)
     lists = [page[key] for key in collection.keys if page.get(key) is not None]
     if len(lists) != 1 or not isinstance(lists[0], list):
-        raise Refusal([wrong_envelope(body, collection, address)])
+        raise Refusal([make_wrong_envelope_error(body, collection, address)])
     rows, strange = [], []
     for place, row in enumerate(lists[0], start=1):
         try:
-            rows.append(_row(row, collection))
-        except _StrangeError as found:
+            rows.append(_normalize_row(row, collection))
+        except _UnexpectedValueError as found:
             strange.append((place, str(found)))
-            rows.append(_remains(row))
+            rows.append(_extract_identifiers(row))
     empty = next((place for (place, _) in strange if not rows[place - 1]), None)
-    if empty or len(strange) > max(MOST_MISSHAPEN, len(rows) * MOST_MISSHAPEN_SHARE):
+    if empty or len(strange) > max(MAX_MALFORMED_ROWS, len(rows) * MAX_MALFORMED_SHARE):
         place, name = (empty, "the row") if empty else strange[0]
-        raise Refusal([_malformed(f"row {place:,} of the page: {name} is not what it can be", collection, address)])
+        raise Refusal(
+            [
+                _make_malformed_page_error(
+                    f"row {place:,} of the page: {name} is not what it can be", collection, address
+                )
+            ]
+        )
     return orjson.dumps({collection.keys[0]: rows})
 
 
-def as_page(body: bytes, collection: Collection, address: str) -> bytes:
+def wrap_record_as_page(body: bytes, collection: Collection, address: str) -> bytes:
     """One record in its own envelope, `{"user": {...}}`, as a page with one row. Raises Refusal `wrong-envelope`."""
-    page = _loaded(body, collection, address)
+    page = _load_page(body, collection, address)
     found = [page[key] for key in collection.single if isinstance(page.get(key), dict)]
     if len(found) != 1:
-        raise Refusal([wrong_envelope(body, collection, address)])
+        raise Refusal([make_wrong_envelope_error(body, collection, address)])
     return orjson.dumps({collection.keys[0]: found})
 
 
-def wrong_envelope(body: bytes, collection: Collection, address: str) -> Diagnostic:
+def make_wrong_envelope_error(body: bytes, collection: Collection, address: str) -> Diagnostic:
     """A page without the list that it is asked for."""
     try:
         page = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _malformed("it is no JSON", collection, address)
+        return _make_malformed_page_error("it is no JSON", collection, address)
     if not isinstance(page, dict):
         what = "a list without an envelope" if isinstance(page, list) else "no object"
     elif found := [key for key in collection.keys if key in page]:
-        what = f"{found[0]} is {_kind(page[found[0]])}" if len(found) == 1 else f"both {' and '.join(found)} are there"
+        what = (
+            f"{found[0]} is {_describe_value_kind(page[found[0]])}"
+            if len(found) == 1
+            else f"both {' and '.join(found)} are there"
+        )
     else:
         names = ", ".join("".join(c if c.isprintable() else "?" for c in key[:40]) for key in list(page)[:5])
         what = f"it has {names or 'nothing'}"
-    return error(
+    return build_error(
         "wrong-envelope",
         f'{address}: the answer is no page of {collection.name}, {{"{collection.keys[0]}": [...]}}: {what}',
         hint="an answer without rows has an empty list; anything else does not count as one. Check the base address,"
@@ -86,66 +96,67 @@ def wrong_envelope(body: bytes, collection: Collection, address: str) -> Diagnos
     )
 
 
-def nameless_rows(count: int, collection: Collection, address: str) -> Diagnostic:
-    return _malformed(f"{count:,} rows name nothing, not even a sourcedId", collection, address)
+def make_nameless_rows_error(count: int, collection: Collection, address: str) -> Diagnostic:
+    return _make_malformed_page_error(f"{count:,} rows name nothing, not even a sourcedId", collection, address)
 
 
-def _loaded(body: bytes, collection: Collection, address: str) -> dict[str, Any]:
+def _load_page(body: bytes, collection: Collection, address: str) -> dict[str, Any]:
     try:
         page = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
-        raise Refusal([_malformed("it is no JSON", collection, address)]) from problem
+        raise Refusal([_make_malformed_page_error("it is no JSON", collection, address)]) from problem
     if not isinstance(page, dict):
-        raise Refusal([wrong_envelope(body, collection, address)])
+        raise Refusal([make_wrong_envelope_error(body, collection, address)])
     return page
 
 
-def _row(row: object, collection: Collection) -> dict[str, Any]:
+def _normalize_row(row: object, collection: Collection) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise _StrangeError("the row")
-    shaped = {cell.name: _value(row.get(cell.name), cell) for cell in collection.cells}
+        raise _UnexpectedValueError("the row")
+    shaped = {cell.name: _normalize_value(row.get(cell.name), cell) for cell in collection.cells}
     if collection.nested:
         items = row.get(collection.nested)
         items = [items] if isinstance(items, dict) else items
         if items is not None and not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
-            raise _StrangeError(collection.nested)
+            raise _UnexpectedValueError(collection.nested)
         shaped[collection.nested] = items and [
-            {cell.name: _value(item.get(cell.name), cell) for cell in collection.nested_cells} for item in items
+            {cell.name: _normalize_value(item.get(cell.name), cell) for cell in collection.nested_cells}
+            for item in items
         ]
     return shaped
 
 
-def _value(value: object, cell: Cell) -> object:
+def _normalize_value(value: object, cell: Cell) -> object:
     if value is None:
         return None
     if cell.many:
         values = value if isinstance(value, list) else [value] if value != "" else []
-        return [_one(each, cell) for each in values]
-    return _one(value, cell)
+        return [_normalize_item(each, cell) for each in values]
+    return _normalize_item(value, cell)
 
 
-def _one(value: object, cell: Cell) -> object:
+def _normalize_item(value: object, cell: Cell) -> object:
     if value is None or (isinstance(value, SCALARS) and not cell.reference):
         return value
     if cell.reference:
         key = value.get("sourcedId") if isinstance(value, dict) else value
         if key is None or isinstance(key, SCALARS):
             return {"sourcedId": key}
-    raise _StrangeError(cell.name)
+    raise _UnexpectedValueError(cell.name)
 
 
-def _remains(row: object) -> dict[str, Any]:
+def _extract_identifiers(row: object) -> dict[str, Any]:
     if not isinstance(row, dict):
         return {}
-    return {name: row[name] for name in KNOWN_BY if isinstance(row.get(name), str | int)}
+    return {name: row[name] for name in IDENTIFYING_KEYS if isinstance(row.get(name), str | int)}
 
 
-def _kind(value: object) -> str:
+def _describe_value_kind(value: object) -> str:
     return "null" if value is None else "an object" if isinstance(value, dict) else "no list"
 
 
-def _malformed(what: str, collection: Collection, address: str) -> Diagnostic:
-    return error(
+def _make_malformed_page_error(what: str, collection: Collection, address: str) -> Diagnostic:
+    return build_error(
         "malformed-page",
         f"{address}: the answer cannot be read as {collection.name} of OneRoster: {what}",
         hint="nothing of it is used; ask the server's vendor",
@@ -170,25 +181,25 @@ def read_page(body: bytes, collection: Collection, address: str) -> Frames:
     Raises Refusal: `wrong-envelope` where the collection's list is not in it, is null or no list; `malformed-page`
     where it is no JSON, or more of its rows than a few have a shape of their own.
     """
-    rows, bare = _rows(body, collection, address)
+    rows, bare = _parse_rows(body, collection, address)
     if not rows.len():
-        return no_frames(collection)
+        return build_empty_frames(collection)
     page = rows.struct.unnest()
     broken = ESCAPE in body and any(mark in body for mark in ESCAPED_LINE_ENDS)
-    frames = {collection.name: _table(page, collection.cells, bare, broken)}
+    frames = {collection.name: _build_table(page, collection.cells, bare, broken)}
     if frames[collection.name]["sourcedId"].null_count():
-        _refuse_nothing(frames[collection.name], collection, address)
+        _refuse_nameless_rows(frames[collection.name], collection, address)
     if collection.nested:
-        frames[collection.nested] = _nested(page, collection, bare, broken)
+        frames[collection.nested] = _build_nested_table(page, collection, bare, broken)
     return frames
 
 
 def read_record(body: bytes, collection: Collection, address: str) -> Frames:
     """The same of one record, `{"user": {...}}`."""
-    return read_page(as_page(body, collection, address), collection, address)
+    return read_page(wrap_record_as_page(body, collection, address), collection, address)
 
 
-def no_frames(collection: Collection) -> Frames:
+def build_empty_frames(collection: Collection) -> Frames:
     """A collection without rows."""
     frames = {collection.name: pl.DataFrame(schema={cell.column: pl.String for cell in collection.cells})}
     if collection.nested:
@@ -198,41 +209,41 @@ def no_frames(collection: Collection) -> Frames:
     return frames
 
 
-def _rows(body: bytes, collection: Collection, address: str) -> tuple[pl.Series, bool]:
+def _parse_rows(body: bytes, collection: Collection, address: str) -> tuple[pl.Series, bool]:
     """Each row a struct of its properties; and whether its references are bare."""
     for bare in (False, True):
-        found = _parsed(body, collection, address, bare)
+        found = _try_parse_rows(body, collection, address, bare)
         if found is not None:
             return found, bare
-    found = _parsed(reshaped(body, collection, address), collection, address, False)
+    found = _try_parse_rows(normalize_page(body, collection, address), collection, address, False)
     if found is None:
-        raise Refusal([wrong_envelope(body, collection, address)])
+        raise Refusal([make_wrong_envelope_error(body, collection, address)])
     return found, False
 
 
-def _parsed(body: bytes, collection: Collection, address: str, bare: bool) -> pl.Series | None:
+def _try_parse_rows(body: bytes, collection: Collection, address: str, bare: bool) -> pl.Series | None:
     """None where the rows have another shape. bare: references are sourcedIds, and no objects."""
     try:
-        page = pl.read_json(io.BytesIO(body), schema=_schema(collection, bare))
+        page = pl.read_json(io.BytesIO(body), schema=_build_schema(collection, bare))
     except pl.exceptions.PolarsError:
         return None
     there = [key for key in collection.keys if page.height == 1 and page[key][0] is not None]
     if len(there) != 1 or not body.lstrip().startswith(b"{"):
-        raise Refusal([wrong_envelope(body, collection, address)])
+        raise Refusal([make_wrong_envelope_error(body, collection, address)])
     found: pl.Series = page[there[0]][0]
     return found
 
 
 @cache
-def _schema(collection: Collection, bare: bool) -> dict[str, pl.DataType]:
+def _build_schema(collection: Collection, bare: bool) -> dict[str, pl.DataType]:
     """Of a page; of its rows only what is wanted."""
-    fields = _types(collection.cells, bare)
+    fields = _build_types(collection.cells, bare)
     if collection.nested:
-        fields[collection.nested] = pl.List(pl.Struct(_types(collection.nested_cells, bare)))
+        fields[collection.nested] = pl.List(pl.Struct(_build_types(collection.nested_cells, bare)))
     return dict.fromkeys(collection.keys, pl.List(pl.Struct(fields)))
 
 
-def _types(cells: tuple[Cell, ...], bare: bool) -> dict[str, pl.DataType]:
+def _build_types(cells: tuple[Cell, ...], bare: bool) -> dict[str, pl.DataType]:
     def kind(cell: Cell) -> pl.DataType:
         one = pl.Struct({"sourcedId": pl.String}) if cell.reference and not bare else pl.String()
         return pl.List(one) if cell.many else one
@@ -240,68 +251,70 @@ def _types(cells: tuple[Cell, ...], bare: bool) -> dict[str, pl.DataType]:
     return {cell.name: kind(cell) for cell in cells}
 
 
-def _refuse_nothing(frame: pl.DataFrame, collection: Collection, address: str) -> None:
+def _refuse_nameless_rows(frame: pl.DataFrame, collection: Collection, address: str) -> None:
     """A row that names nothing would be skipped as an empty one is in a CSV file."""
     told = [name for name in frame.columns if name not in ("status", "dateLastModified")]
     nothing = frame.select(pl.all_horizontal(pl.col(told).is_null())).to_series()
     if nothing.any():
-        raise Refusal([nameless_rows(int(nothing.sum()), collection, address)])
+        raise Refusal([make_nameless_rows_error(int(nothing.sum()), collection, address)])
 
 
-def _table(page: pl.DataFrame, cells: tuple[Cell, ...], bare: bool, broken: bool) -> pl.DataFrame:
+def _build_table(page: pl.DataFrame, cells: tuple[Cell, ...], bare: bool, has_line_breaks: bool) -> pl.DataFrame:
     """One after the other, and lists by the short way first: a page is small, and what a step costs beside its work
     counts."""
-    frame = page.select_seq(_values(cells, bare, broken))
+    frame = page.select_seq(_build_value_expressions(cells, bare, has_line_breaks))
     lists = tuple(cell for cell in cells if cell.many)
-    if lists and frame.select_seq(_any_mark(lists)).item():
-        frame = frame.with_columns(page.select_seq(_marked(lists, bare, broken)).get_columns())
+    if lists and frame.select_seq(_build_quoting_check(lists)).item():
+        frame = frame.with_columns(
+            page.select_seq(_build_quoted_expressions(lists, bare, has_line_breaks)).get_columns()
+        )
     return frame
 
 
 @cache
-def _values(cells: tuple[Cell, ...], bare: bool, broken: bool) -> list[pl.Expr]:
+def _build_value_expressions(cells: tuple[Cell, ...], bare: bool, has_line_breaks: bool) -> list[pl.Expr]:
     """A list as its items joined by commas. With an item that names nothing it is no list: who has lost one of their
     schools is not told by the others."""
 
     def value(cell: Cell) -> pl.Expr:
         here = pl.col(cell.name)
         if cell.many:
-            return here.list.eval(_item(cell, bare)).list.join(",", ignore_nulls=False)
+            return here.list.eval(_build_item_expression(cell, bare)).list.join(",", ignore_nulls=False)
         return here.struct.field("sourcedId") if cell.reference and not bare else here
 
-    return [_tidy(value(cell), cell, broken) for cell in cells]
+    return [_clean_value(value(cell), cell, has_line_breaks) for cell in cells]
 
 
 @cache
-def _any_mark(lists: tuple[Cell, ...]) -> pl.Expr:
+def _build_quoting_check(lists: tuple[Cell, ...]) -> pl.Expr:
     """Whether a list has an item with a comma or a quotation mark, or just several of them."""
     return pl.any_horizontal(pl.col(cell.column).str.contains('[",]') for cell in lists).any()
 
 
 @cache
-def _marked(lists: tuple[Cell, ...], bare: bool, broken: bool) -> list[pl.Expr]:
+def _build_quoted_expressions(lists: tuple[Cell, ...], bare: bool, has_line_breaks: bool) -> list[pl.Expr]:
     """As `_values`; an item that holds a comma or a quotation mark stands in quotation marks inside the cell."""
 
     def value(cell: Cell) -> pl.Expr:
-        item = _item(cell, bare)
+        item = _build_item_expression(cell, bare)
         quoted = pl.lit('"') + item.str.replace_all('"', '""', literal=True) + pl.lit('"')
         item = pl.when(item == "").then(None).when(item.str.contains('[",]')).then(quoted).otherwise(item)
         return pl.col(cell.name).list.eval(item).list.join(",", ignore_nulls=False)
 
-    return [_tidy(value(cell), cell, broken) for cell in lists]
+    return [_clean_value(value(cell), cell, has_line_breaks) for cell in lists]
 
 
-def _item(cell: Cell, bare: bool) -> pl.Expr:
+def _build_item_expression(cell: Cell, bare: bool) -> pl.Expr:
     return pl.element().struct.field("sourcedId") if cell.reference and not bare else pl.element()
 
 
-def _tidy(value: pl.Expr, cell: Cell, broken: bool) -> pl.Expr:
-    if broken and not cell.reference and cell.column != "sourcedId":
+def _clean_value(value: pl.Expr, cell: Cell, has_line_breaks: bool) -> pl.Expr:
+    if has_line_breaks and not cell.reference and cell.column != "sourcedId":
         value = value.str.replace_all(LINE_ENDS, " ")
     return pl.when(value != "").then(value).alias(cell.column)
 
 
-def _nested(page: pl.DataFrame, collection: Collection, bare: bool, broken: bool) -> pl.DataFrame:
+def _build_nested_table(page: pl.DataFrame, collection: Collection, bare: bool, has_line_breaks: bool) -> pl.DataFrame:
     """One row for each item. Its sourcedId is its person's and its place in their list: the same in every fetch for as
     long as the list is."""
     assert collection.nested
@@ -323,4 +336,4 @@ def _nested(page: pl.DataFrame, collection: Collection, bare: bool, broken: bool
         "dateLastModified",
         "userSourcedId",
     )
-    return pl.concat([told, _table(items, collection.nested_cells, bare, broken)], how="horizontal")
+    return pl.concat([told, _build_table(items, collection.nested_cells, bare, has_line_breaks)], how="horizontal")

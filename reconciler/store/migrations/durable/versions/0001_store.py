@@ -360,5 +360,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("snapshot_id", "part", "number", name=op.f("pk_snapshot_parts")),
     )
     op.create_index("uq_lessons_owner_slug", "lessons", [sa.text("coalesce(customer_id, 0)"), "slug"], unique=True)
-    for statement in guards.statements(op.get_bind().dialect.name):
+    for statement in guards.build_trigger_statements(op.get_bind().dialect.name):
         op.get_bind().exec_driver_sql(statement)

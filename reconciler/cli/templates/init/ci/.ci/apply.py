@@ -22,7 +22,7 @@ BEST_TO_WORST = (0, program.HELD, program.STALE, program.PARTLY, program.ERROR, 
 
 
 @dataclass(frozen=True)
-class Part:
+class MergeRange:
     """The commits of one merge. proposal: None where somebody pushed without one."""
 
     before: str
@@ -38,29 +38,29 @@ def main() -> None:
     parser.add_argument("--approve", action="append", default=[])
     given = parser.parse_args()
     if given.commit:
-        part = _merged(given.commit)
-        sys.exit(_carried_out(part, given.expect, [each for each in given.approve if each]))
+        part = _find_merge_of_commit(given.commit)
+        sys.exit(_run_apply(part, given.expect, [each for each in given.approve if each]))
     before, after = given.pushed
     if before == NO_COMMIT:
         print("the first push of this branch: apply it once by hand, README.md says how")
         return
-    codes = [_applied(part) for part in parts(before, after)]
+    codes = [_apply_merge(part) for part in split_push_into_merges(before, after)]
     sys.exit(max(codes, key=lambda code: BEST_TO_WORST.index(code) if code in BEST_TO_WORST else 99, default=0))
 
 
-def parts(before: str, after: str) -> list[Part]:
+def split_push_into_merges(before: str, after: str) -> list[MergeRange]:
     """What a push brought, oldest first; a merge queue brings several proposals at once."""
     tree.git("merge-base", "--is-ancestor", before, after)
     commits = tree.git("rev-list", "--first-parent", "--reverse", f"{before}..{after}").split()
     found = [(commit, forge.merged_proposal(commit)) for commit in commits]
-    result: list[Part] = []
+    result: list[MergeRange] = []
     for proposal, group in itertools.groupby(found, key=lambda each: each[1]):
         last = list(group)[-1][0]
-        result.append(Part(result[-1].after if result else before, last, proposal))
+        result.append(MergeRange(result[-1].after if result else before, last, proposal))
     return result
 
 
-def _merged(commit: str) -> Part:
+def _find_merge_of_commit(commit: str) -> MergeRange:
     """By hand. Raises SystemExit where the default branch, which this job runs on, never was at that commit: else
     whoever may start the job could apply a branch that nobody reviewed."""
     after = tree.git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}")
@@ -69,36 +69,36 @@ def _merged(commit: str) -> Part:
             f"error: {after[:12]} is no commit that {forge.BRANCH} was brought to; nothing was planned or applied\n"
             "    Merge its proposal, and name the commit that the merge made."
         )
-    return Part(tree.git("rev-parse", "--verify", f"{after}^1"), after, None)
+    return MergeRange(tree.git("rev-parse", "--verify", f"{after}^1"), after, None)
 
 
-def _applied(part: Part) -> int:
-    now = _plan(part)
+def _apply_merge(merge: MergeRange) -> int:
+    now = _plan_merge(merge)
     if now.code == program.DONE:
-        return _told(part, program.DONE, "nothing to apply")
-    if part.proposal is None:
+        return _report_outcome(merge, program.DONE, "nothing to apply")
+    if merge.proposal is None:
         forge.log(now.out)
-        return _told(part, program.STALE, "pushed without a proposal, so nobody reviewed it")
-    proposal = part.proposal
+        return _report_outcome(merge, program.STALE, "pushed without a proposal, so nobody reviewed it")
+    proposal = merge.proposal
     reviewed = record.read(forge.record(proposal.head, "reconciler/plan"), proposal.number, proposal.head)
     if reviewed is None:
-        return _told(part, program.STALE, f"no signed plan of {proposal.head[:12]}, its last commit")
+        return _report_outcome(merge, program.STALE, f"no signed plan of {proposal.head[:12]}, its last commit")
     if reviewed.word == record.WAITING:
-        return _told(part, program.STALE, "merged without the approval that its plan waited for")
+        return _report_outcome(merge, program.STALE, "merged without the approval that its plan waited for")
     holds = program.holds(now.plan)
     agreed = reviewed.word == record.APPROVED and record.digest(holds) == reviewed.holds
-    return _carried_out(part, reviewed.plan_id, holds if agreed else [])
+    return _run_apply(merge, reviewed.plan_id, holds if agreed else [])
 
 
-def _plan(part: Part) -> program.Answer:
+def _plan_merge(merge: MergeRange) -> program.Answer:
     options = ("--roster", "none", "--detailed-exitcode", "--format", "json", "--people", "masked")
-    return program.reconciler(tree.lay_out(part.after), "plan", "--base", part.before, *options)
+    return program.reconciler(tree.lay_out(merge.after), "plan", "--base", merge.before, *options)
 
 
-def _carried_out(part: Part, plan_id: str, approvals: list[str]) -> int:
+def _run_apply(merge: MergeRange, plan_id: str, approvals: list[str]) -> int:
     approved = [word for each in approvals for word in ("--approve", each)]
-    options = ("--base", part.before, "--expect", plan_id, "--roster", "none", "--lock-timeout", "300")
-    answer = program.reconciler(tree.lay_out(part.after), "apply", *options, *approved, secrets=True)
+    options = ("--base", merge.before, "--expect", plan_id, "--roster", "none", "--lock-timeout", "300")
+    answer = program.reconciler(tree.lay_out(merge.after), "apply", *options, *approved, secrets=True)
     forge.log(answer.out)
     forge.summary(answer.out + answer.err)
     words = {
@@ -108,17 +108,17 @@ def _carried_out(part: Part, plan_id: str, approvals: list[str]) -> int:
         program.PARTLY: "some customers were applied, others failed",
         program.INVALID: "not applied: the files do not validate",
     }
-    return _told(part, answer.code, words.get(answer.code, "not applied: the job's log says why"))
+    return _report_outcome(merge, answer.code, words.get(answer.code, "not applied: the job's log says why"))
 
 
-def _told(part: Part, code: int, sentence: str) -> int:
+def _report_outcome(merge: MergeRange, code: int, sentence: str) -> int:
     """Says it where the merge is seen, and what to do next."""
-    forge.status(part.proposal, part.after, "reconciler/apply", "failure" if code else "success", sentence)
-    print(f"{part.after[:12]}: {sentence}")
+    forge.status(merge.proposal, merge.after, "reconciler/apply", "failure" if code else "success", sentence)
+    print(f"{merge.after[:12]}: {sentence}")
     if code:
         todo = (
             "What to do: look at the plan above. If it is right, run the apply job by hand with commit "
-            f"{part.after} and the plan's id (and the id of what is held); if not, open a proposal that takes it back."
+            f"{merge.after} and the plan's id (and the id of what is held); if not, open a proposal that takes it back."
         )
         print(todo)
         forge.summary(f"{sentence}\n{todo}")

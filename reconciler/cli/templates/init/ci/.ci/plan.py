@@ -30,7 +30,7 @@ def main() -> None:
     if proposal is None or proposal.target != forge.BRANCH:
         print(f"no open proposal for {forge.BRANCH} has this as its last commit: nothing to do")
         return
-    head, base = _fetched(proposal)
+    head, base = _fetch_commits(proposal)
     try:
         commit = tree.merged(base, head)
     except tree.ConflictError:
@@ -38,7 +38,7 @@ def main() -> None:
             proposal, head, "reconciler", "failure", "it does not merge by itself: bring the branch up to date"
         )
         return
-    verdict, record_line, report = _planned(proposal, base, head, commit)
+    verdict, record_line, report = _plan_proposal(proposal, base, head, commit)
     closing = (
         f"**Check `reconciler`:** {verdict.sentence}. [The whole report]({forge.job()}) is an artifact of that job."
     )
@@ -49,7 +49,7 @@ def main() -> None:
     print(f"{verdict.state}: {verdict.sentence}")
 
 
-def _fetched(proposal: forge.Proposal) -> tuple[str, str]:
+def _fetch_commits(proposal: forge.Proposal) -> tuple[str, str]:
     """Its last commit and its base's. Raises CalledProcessError where it moved on: then another job is under way."""
     base = f"+refs/heads/{proposal.target}:refs/remotes/origin/{proposal.target}"
     tree.git("fetch", "--quiet", "--no-tags", "origin", proposal.ref, base, **forge.git_access())
@@ -57,7 +57,7 @@ def _fetched(proposal: forge.Proposal) -> tuple[str, str]:
     return head, tree.git("rev-parse", "--verify", f"refs/remotes/origin/{proposal.target}^{{commit}}")
 
 
-def _planned(proposal: forge.Proposal, base: str, head: str, commit: str) -> tuple[Verdict, str | None, str]:
+def _plan_proposal(proposal: forge.Proposal, base: str, head: str, commit: str) -> tuple[Verdict, str | None, str]:
     folder = tree.lay_out(commit)
     with tempfile.TemporaryDirectory() as private:  # the plan file holds people's names: it never leaves this folder
         saved = Path(private) / "plan.reconciler"
@@ -69,7 +69,7 @@ def _planned(proposal: forge.Proposal, base: str, head: str, commit: str) -> tup
         if not {shown.code, applied.code} <= program.COMPARED:
             forge.status(proposal, head, "reconciler", "error", "no plan could be made; the job's log says why")
             raise SystemExit(program.ERROR)
-        report = _reports(folder, saved) if saved.exists() else _diagnostics(folder)
+        report = _write_reports(folder, saved) if saved.exists() else _build_diagnostics_report(folder)
     files = tree.changed(base, commit)
     known = owners.rules(Path.cwd())
     people = forge.approvers(proposal, head) - {proposal.author}
@@ -91,19 +91,19 @@ def _planned(proposal: forge.Proposal, base: str, head: str, commit: str) -> tup
     return verdict, line, report
 
 
-def _reports(folder: Path, saved: Path) -> str:
+def _write_reports(folder: Path, plan_file: Path) -> str:
     """Markdown for the comment; the HTML page is left in out/ for the job to keep. People are masked in both."""
     OUT.mkdir(exist_ok=True)
     options = ("--people", "masked", "--full-report", forge.job())
-    page = program.reconciler(folder, "show", str(saved), "--format", "html", *options)
-    comment = program.reconciler(folder, "show", str(saved), "--format", "markdown", *options)
+    page = program.reconciler(folder, "show", str(plan_file), "--format", "html", *options)
+    comment = program.reconciler(folder, "show", str(plan_file), "--format", "markdown", *options)
     if page.code or comment.code:
         raise SystemExit(program.ERROR)
     (OUT / "report.html").write_text(page.out, encoding="utf-8")
     return comment.out.strip()
 
 
-def _diagnostics(folder: Path) -> str:
+def _build_diagnostics_report(folder: Path) -> str:
     """What does not validate, as text that nothing in it can break out of."""
     text = program.reconciler(folder, "validate").out[:50_000]
     fence = "`" * max(4, *(len(run) + 1 for run in re.findall("`+", text) or [""]))

@@ -13,14 +13,14 @@ import forge
 
 DONE, ERROR, CHANGES, HELD, STALE, PARTLY, INVALID = 0, 1, 2, 3, 4, 5, 65
 #: exit codes of a plan that could be made, or says what does not validate
-COMPARED = {DONE, CHANGES, HELD, INVALID}
+PLAN_CODES = {DONE, CHANGES, HELD, INVALID}
 
 #: What the reconciler has no use for: these open the forge, not the store.
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN", "TEAMS_TOKEN", "GITLAB_API_TOKEN", "CI_JOB_TOKEN", "RECONCILER_SECRETS")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProgramResult:
     """code: the exit code, as `reconciler --help` lists them."""
 
     code: int
@@ -33,7 +33,7 @@ class Answer:
         return json.loads(self.out) if self.out.strip() else {"plan_id": None, "summary": {}, "customers": []}
 
 
-def reconciler(folder: Path, *arguments: str, secrets: bool = False) -> Answer:
+def run_reconciler(folder: Path, *arguments: str, secrets: bool = False) -> ProgramResult:
     """One call in the folder that holds reconciler.yaml and customers/. secrets: with the customers' own, which only an
     apply needs.
 
@@ -49,9 +49,9 @@ def reconciler(folder: Path, *arguments: str, secrets: bool = False) -> Answer:
     command = ["reconciler", *arguments]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     forge.log(done.stderr)
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return ProgramResult(done.returncode, done.stdout, done.stderr)
 
 
-def holds(plan: dict[str, Any]) -> list[str]:
+def list_hold_ids(plan: dict[str, Any]) -> list[str]:
     """The ids of what the plan holds back."""
     return sorted(each["hold"]["id"] for each in plan["customers"] if each["hold"])

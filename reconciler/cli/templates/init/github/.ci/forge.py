@@ -30,29 +30,33 @@ class Proposal:
     author: str
 
 
-def proposal(number: int) -> Proposal | None:
+def find_open_proposal(number: int) -> Proposal | None:
     """None where it is not open any more."""
-    found = _api("GET", f"pulls/{number}")
-    return _proposal(found) if found["state"] == "open" else None
+    found = _call_api("GET", f"pulls/{number}")
+    return _parse_proposal(found) if found["state"] == "open" else None
 
 
-def proposal_of_head(head: str) -> Proposal | None:
+def find_proposal_by_head(head: str) -> Proposal | None:
     """The open one for the default branch whose last commit this is, forks' too."""
-    found = (_proposal(each) for each in _pages("pulls?state=open") if each["head"]["sha"] == head)
+    found = (_parse_proposal(each) for each in _fetch_all_pages("pulls?state=open") if each["head"]["sha"] == head)
     return next((each for each in found if each.target == BRANCH), None)
 
 
-def merged_proposal(commit: str) -> Proposal | None:
+def find_merged_proposal(commit: str) -> Proposal | None:
     """The one that brought a commit to the branch by merge, squash or rebase."""
-    found = [each for each in _pages(f"commits/{commit}/pulls") if each["merged_at"] and each["base"]["ref"] == BRANCH]
+    found = [
+        each
+        for each in _fetch_all_pages(f"commits/{commit}/pulls")
+        if each["merged_at"] and each["base"]["ref"] == BRANCH
+    ]
     exact = [each for each in found if each["merge_commit_sha"] == commit]
-    return _proposal((exact or found)[0]) if found else None
+    return _parse_proposal((exact or found)[0]) if found else None
 
 
-def approvers(proposal: Proposal, head: str) -> set[str]:
+def list_approvers(proposal: Proposal, head: str) -> set[str]:
     """Who approved exactly this commit, by the last word of each."""
     last: dict[str, dict[str, Any]] = {}
-    for each in _pages(f"pulls/{proposal.number}/reviews"):
+    for each in _fetch_all_pages(f"pulls/{proposal.number}/reviews"):
         if each["user"] and each["state"] in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
             last[each["user"]["login"]] = each
     return {who for who, each in last.items() if each["state"] == "APPROVED" and each["commit_id"] == head}
@@ -74,45 +78,45 @@ def is_owner(owner: str, person: str) -> bool:
     return done.returncode == 0 and json.loads(done.stdout)["state"] == "active"
 
 
-def comment(number: int, marker: str, body: str) -> None:
+def post_comment(number: int, marker: str, body: str) -> None:
     """Writes the one comment, or edits it in place."""
-    for each in _pages(f"issues/{number}/comments"):
+    for each in _fetch_all_pages(f"issues/{number}/comments"):
         if each["user"]["login"] == BOT and each["body"].startswith(marker):
-            _api("PATCH", f"issues/comments/{each['id']}", {"body": body})
+            _call_api("PATCH", f"issues/comments/{each['id']}", {"body": body})
             return
-    _api("POST", f"issues/{number}/comments", {"body": body})
+    _call_api("POST", f"issues/{number}/comments", {"body": body})
 
 
-def status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
+def set_status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
     """state: success, failure or error. GitHub takes 140 characters."""
-    said = {"context": context, "state": state, "description": description[:140], "target_url": job()}
-    _api("POST", f"statuses/{commit}", said)
+    said = {"context": context, "state": state, "description": description[:140], "target_url": get_job_url()}
+    _call_api("POST", f"statuses/{commit}", said)
 
 
-def record(commit: str, context: str) -> str | None:
+def read_status(commit: str, context: str) -> str | None:
     """What the bot's newest status of this context says."""
-    for each in _pages(f"commits/{commit}/statuses"):
+    for each in _fetch_all_pages(f"commits/{commit}/statuses"):
         if each["context"] == context and each["creator"]["login"] == BOT:
             return str(each["description"])
     return None
 
 
-def issue(marker: str, title: str, body: str | None) -> None:
+def update_issue(marker: str, title: str, body: str | None) -> None:
     """Opens the one issue, or edits it; None closes it."""
     known = [
         each
-        for each in _pages(f"issues?state=open&labels={DRIFT}")
+        for each in _fetch_all_pages(f"issues?state=open&labels={DRIFT}")
         if each["user"]["login"] == BOT and (each["body"] or "").startswith(marker)
     ]
     if known and body is None:
-        _api("PATCH", f"issues/{known[0]['number']}", {"state": "closed"})
+        _call_api("PATCH", f"issues/{known[0]['number']}", {"state": "closed"})
     elif known:
-        _api("PATCH", f"issues/{known[0]['number']}", {"body": body})
+        _call_api("PATCH", f"issues/{known[0]['number']}", {"body": body})
     elif body is not None:
-        _api("POST", "issues", {"title": title, "body": body, "labels": [DRIFT]})
+        _call_api("POST", "issues", {"title": title, "body": body, "labels": [DRIFT]})
 
 
-def git_access() -> dict[str, str]:
+def build_git_credentials() -> dict[str, str]:
     """For `git fetch`, whose checkout keeps no token."""
     pair = base64.b64encode(f"x-access-token:{os.environ.get('GH_TOKEN', '')}".encode()).decode()
     return {
@@ -122,12 +126,12 @@ def git_access() -> dict[str, str]:
     }
 
 
-def job() -> str:
+def get_job_url() -> str:
     """The page of this job, which keeps the whole report."""
     return f"{SERVER}/{REPOSITORY}/actions/runs/{os.environ.get('GITHUB_RUN_ID', '')}"
 
 
-def log(text: str) -> None:
+def write_job_log(text: str) -> None:
     """Into the job's log. The runner obeys what it finds there (`::add-mask::`, `##[…]`), and this has names and values
     that a proposal's author wrote."""
     if text.strip():
@@ -135,7 +139,7 @@ def log(text: str) -> None:
         print(f"::stop-commands::{end}\n{text.rstrip()}\n::{end}::", flush=True)
 
 
-def summary(text: str) -> None:
+def write_job_summary(text: str) -> None:
     """Where the job's page shows it."""
     place = os.environ.get("GITHUB_STEP_SUMMARY")
     if place:
@@ -143,24 +147,24 @@ def summary(text: str) -> None:
             file.write("\n".join(f"    {line}" for line in text[:500_000].splitlines()) + "\n\n")
 
 
-def _proposal(found: dict[str, Any]) -> Proposal:
-    number = int(found["number"])
+def _parse_proposal(document: dict[str, Any]) -> Proposal:
+    number = int(document["number"])
     return Proposal(
-        number, found["head"]["sha"], f"refs/pull/{number}/head", found["base"]["ref"], found["user"]["login"]
+        number, document["head"]["sha"], f"refs/pull/{number}/head", document["base"]["ref"], document["user"]["login"]
     )
 
 
-def _pages(path: str) -> list[dict[str, Any]]:
+def _fetch_all_pages(path: str) -> list[dict[str, Any]]:
     joint = "&" if "?" in path else "?"
-    pages = _gh("GET", f"{path}{joint}per_page=100", "--paginate", "--slurp")
+    pages = _run_gh("GET", f"{path}{joint}per_page=100", "--paginate", "--slurp")
     return [each for page in pages for each in page]
 
 
-def _api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    return _gh(method, path, *(["--input", "-"] if body is not None else []), body=body)
+def _call_api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    return _run_gh(method, path, *(["--input", "-"] if body is not None else []), body=body)
 
 
-def _gh(method: str, path: str, *options: str, body: dict[str, Any] | None = None) -> Any:
+def _run_gh(method: str, path: str, *options: str, body: dict[str, Any] | None = None) -> Any:
     command = ["gh", "api", "--method", method, f"repos/{REPOSITORY}/{path}", *options]
     sent = json.dumps(body) if body is not None else None
     done = subprocess.run(command, input=sent, capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ from typing import Any
 SEVERITIES = {"error": "critical", "warning": "minor", "info": "info"}
 
 
-def finding(diagnostic: dict[str, Any]) -> dict[str, Any]:
+def build_finding(diagnostic: dict[str, Any]) -> dict[str, Any]:
     """One diagnostic as one finding. The fingerprint stays the same when lines move."""
     place, text = diagnostic["file"] or "reconciler.yaml", f"{diagnostic['message']} [{diagnostic['code']}]"
     return {
@@ -28,4 +28,4 @@ def finding(diagnostic: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["diagnostics"]
-    json.dump([finding(each) for each in found], sys.stdout, indent=2)
+    json.dump([build_finding(each) for each in found], sys.stdout, indent=2)

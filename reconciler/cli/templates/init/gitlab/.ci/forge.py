@@ -31,33 +31,33 @@ class Proposal:
     pipeline: int | None = None
 
 
-def proposal(number: int) -> Proposal | None:
+def find_open_proposal(number: int) -> Proposal | None:
     """None where it is not open any more."""
-    found = _api("GET", f"merge_requests/{number}")
-    return _proposal(found) if found["state"] == "opened" else None
+    found = _call_api("GET", f"merge_requests/{number}")
+    return _parse_proposal(found) if found["state"] == "opened" else None
 
 
-def proposal_of_head(head: str) -> Proposal | None:
+def find_proposal_by_head(head: str) -> Proposal | None:
     """The open one for the default branch whose last commit this is, forks' too."""
-    found = (_proposal(each) for each in _pages("merge_requests?state=opened") if each["sha"] == head)
+    found = (_parse_proposal(each) for each in _fetch_all_pages("merge_requests?state=opened") if each["sha"] == head)
     return next((each for each in found if each.target == BRANCH), None)
 
 
-def merged_proposal(commit: str) -> Proposal | None:
+def find_merged_proposal(commit: str) -> Proposal | None:
     """The one that brought a commit to the branch by merge, squash or fast-forward."""
     path = f"repository/commits/{commit}/merge_requests"
-    found = [each for each in _pages(path) if each["state"] == "merged" and each["target_branch"] == BRANCH]
+    found = [each for each in _fetch_all_pages(path) if each["state"] == "merged" and each["target_branch"] == BRANCH]
     exact = [each for each in found if commit in (each.get("merge_commit_sha"), each.get("squash_commit_sha"))]
-    return _proposal((exact or found)[0]) if found else None
+    return _parse_proposal((exact or found)[0]) if found else None
 
 
-def approvers(proposal: Proposal, head: str) -> set[str]:
+def list_approvers(proposal: Proposal, head: str) -> set[str]:
     """Who approved after the last push: GitLab says when, not what, somebody approved."""
-    versions = _pages(f"merge_requests/{proposal.number}/versions")
+    versions = _fetch_all_pages(f"merge_requests/{proposal.number}/versions")
     newest = max(versions, key=lambda each: each["id"], default=None)
     if newest is None or newest["head_commit_sha"] != head:
         return set()
-    found = _api("GET", f"merge_requests/{proposal.number}/approvals")["approved_by"]
+    found = _call_api("GET", f"merge_requests/{proposal.number}/approvals")["approved_by"]
     if any("approved_at" not in each for each in found):
         print("this GitLab does not say when somebody approved: no approval counts", file=sys.stderr)
     return {each["user"]["username"] for each in found if (each.get("approved_at") or "") > newest["created_at"]}
@@ -71,119 +71,119 @@ def is_owner(owner: str, person: str) -> bool:
     if name.lower() == person.lower():
         return True
     path = f"{API}/groups/{quote(name, safe='')}/members/all?query={quote(person)}"
-    members = _curl("GET", path, missing=[])
+    members = _run_curl("GET", path, missing=[])
     return any(each["username"].lower() == person.lower() and each["state"] == "active" for each in members)
 
 
-def comment(number: int, marker: str, body: str) -> None:
+def post_comment(number: int, marker: str, body: str) -> None:
     """Writes the one note, or edits it in place."""
     notes = f"merge_requests/{number}/notes"
-    me = _me()
-    for each in _pages(notes):
+    me = _fetch_username()
+    for each in _fetch_all_pages(notes):
         if each["author"]["username"] == me and each["body"].startswith(marker):
-            _api("PUT", f"{notes}/{each['id']}", {"body": body})
+            _call_api("PUT", f"{notes}/{each['id']}", {"body": body})
             return
-    _api("POST", notes, {"body": body})
+    _call_api("POST", notes, {"body": body})
 
 
-def status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
+def set_status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
     """state: success, failure or error. GitLab takes 255 characters."""
     said: dict[str, Any] = {
         "name": context,
         "state": STATES[state],
         "description": description[:255],
-        "target_url": job(),
+        "target_url": get_job_url(),
     }
     if proposal is not None and commit == proposal.head:
         # a fork's commit is on no branch of this project
         said |= {"pipeline_id": proposal.pipeline} if proposal.pipeline else {"ref": proposal.ref}
     else:
         said["ref"] = BRANCH
-    _api("POST", f"statuses/{commit}", said)
+    _call_api("POST", f"statuses/{commit}", said)
 
 
-def record(commit: str, context: str) -> str | None:
+def read_status(commit: str, context: str) -> str | None:
     """What the bot's newest status of this context says."""
-    me = _me()
+    me = _fetch_username()
     found = [
         each
-        for each in _pages(f"repository/commits/{commit}/statuses?all=true&name={quote(context, safe='')}")
+        for each in _fetch_all_pages(f"repository/commits/{commit}/statuses?all=true&name={quote(context, safe='')}")
         if each["name"] == context and each["author"]["username"] == me
     ]
     newest = max(found, key=lambda each: each["id"], default=None)
     return str(newest["description"]) if newest else None
 
 
-def issue(marker: str, title: str, body: str | None) -> None:
+def update_issue(marker: str, title: str, body: str | None) -> None:
     """Opens the one issue, or edits it; None closes it."""
-    me = _me()
+    me = _fetch_username()
     known = [
         each
-        for each in _pages(f"issues?state=opened&labels={DRIFT}")
+        for each in _fetch_all_pages(f"issues?state=opened&labels={DRIFT}")
         if each["author"]["username"] == me and (each["description"] or "").startswith(marker)
     ]
     if known and body is None:
-        _api("PUT", f"issues/{known[0]['iid']}", {"state_event": "close"})
+        _call_api("PUT", f"issues/{known[0]['iid']}", {"state_event": "close"})
     elif known:
-        _api("PUT", f"issues/{known[0]['iid']}", {"description": body})
+        _call_api("PUT", f"issues/{known[0]['iid']}", {"description": body})
     elif body is not None:
-        _api("POST", "issues", {"title": title, "description": body, "labels": DRIFT})
+        _call_api("POST", "issues", {"title": title, "description": body, "labels": DRIFT})
 
 
-def git_access() -> dict[str, str]:
+def build_git_credentials() -> dict[str, str]:
     """The runner's checkout may fetch as it is."""
     return {}
 
 
-def job() -> str:
+def get_job_url() -> str:
     """The page of this job, which keeps the whole report."""
     return os.environ.get("CI_JOB_URL", "")
 
 
-def log(text: str) -> None:
+def write_job_log(text: str) -> None:
     """Into the job's log, which nothing in it can command."""
     if text.strip():
         print(text.rstrip(), flush=True)
 
 
-def summary(text: str) -> None:
+def write_job_summary(text: str) -> None:
     """GitLab shows the job's log, where it stands already."""
 
 
-def _proposal(found: dict[str, Any]) -> Proposal:
-    number = int(found["iid"])
-    pipeline = found.get("head_pipeline") or {}
-    own = pipeline.get("sha") == found["sha"] and str(pipeline.get("project_id")) == PROJECT
+def _parse_proposal(document: dict[str, Any]) -> Proposal:
+    number = int(document["iid"])
+    pipeline = document.get("head_pipeline") or {}
+    own = pipeline.get("sha") == document["sha"] and str(pipeline.get("project_id")) == PROJECT
     return Proposal(
         number,
-        found["sha"],
+        document["sha"],
         f"refs/merge-requests/{number}/head",
-        found["target_branch"],
-        found["author"]["username"],
+        document["target_branch"],
+        document["author"]["username"],
         int(pipeline["id"]) if own else None,
     )
 
 
-def _me() -> str:
-    return str(_curl("GET", f"{API}/user")["username"])
+def _fetch_username() -> str:
+    return str(_run_curl("GET", f"{API}/user")["username"])
 
 
-def _pages(path: str) -> list[dict[str, Any]]:
+def _fetch_all_pages(path: str) -> list[dict[str, Any]]:
     joint = "&" if "?" in path else "?"
     found: list[dict[str, Any]] = []
     for page in range(1, 1000):
-        more = _api("GET", f"{path}{joint}per_page=100&page={page}")
+        more = _call_api("GET", f"{path}{joint}per_page=100&page={page}")
         found += more
         if len(more) < 100:
             break
     return found
 
 
-def _api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    return _curl(method, f"{API}/projects/{PROJECT}/{path}", body)
+def _call_api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    return _run_curl(method, f"{API}/projects/{PROJECT}/{path}", body)
 
 
-def _curl(method: str, url: str, body: dict[str, Any] | None = None, missing: Any = None) -> Any:
+def _run_curl(method: str, url: str, body: dict[str, Any] | None = None, missing: Any = None) -> Any:
     """missing: what a 404 means; else it is an error."""
     with tempfile.TemporaryDirectory() as private:
         lines = [
