@@ -22,8 +22,8 @@ from reconciler.config.load.layout import (
 )
 from reconciler.config.repository import ConfigDocument, Repository, load_from_layout
 from reconciler.gc_pause import gc_paused
-from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, GitBase
+from reconciler.model.settings import DocumentsByKey
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,6 @@ def _find_touched_customers(
         if any(not above or folder_path.startswith(f"{above}{os.sep}") for above in inherited):
             found |= names
     return frozenset(found)
-
-
-DocumentsByKey = Mapping[tuple[Kind, str], Mapping[str, object]]
 
 
 def _collect_documents(repository: Repository, customer: str) -> DocumentsByKey | None:

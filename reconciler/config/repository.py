@@ -23,15 +23,15 @@ from reconciler.config.load.layout import (
     find_settings_file,
     scan_repository,
 )
-from reconciler.config.load.partial import read_single_key
 from reconciler.config.load.references import find_former_id_mistakes, find_shared_consumer_keys
+from reconciler.config.load.resolved import ConfigDocument, Repository, ResolvedCustomer, ValidDocument
 from reconciler.config.load.summary import ReadAgain, SummarizedCandidate, summarize
 from reconciler.config.models.declaration import UnknownValue, ValidationContext
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Network, Settings
 from reconciler.config.parallel import map_in_processes
-from reconciler.config.resolved import ConfigDocument, Repository, ResolvedCustomer, ValidDocument
-from reconciler.config.yaml.documents import find_origins
+from reconciler.config.validation.documents import find_origins
+from reconciler.config.validation.partial_document import read_single_key
 from reconciler.config.yaml.tree import MappingNode
 from reconciler.gc_pause import gc_paused
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error, sort_diagnostics

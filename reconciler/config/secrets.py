@@ -109,27 +109,3 @@ def _check_name(name: str) -> str:
     if not re.fullmatch(ID_PATTERN, name):
         raise ValueError("customers and secrets are named by lower-case letters, digits and single hyphens")
     return name
-
-
-# Which secrets a document names: `{secret: NAME}` in its JSON-able form.
-
-
-#: (dotted path, name) of one
-SecretName = tuple[str, str]
-
-
-def find_secret_references(document: Mapping[str, object]) -> tuple[SecretName, ...]:
-    """Every `{secret: NAME}` in a document, in order."""
-    found: list[SecretName] = []
-    _collect_references(document, "", found)
-    return tuple(found)
-
-
-def _collect_references(document: Mapping[str, object], above: str, found: list[SecretName]) -> None:
-    for name, value in document.items():
-        if type(value) is str or not isinstance(value, Mapping):
-            continue
-        if len(value) == 1 and "secret" in value:
-            found.append((f"{above}{name}", str(value["secret"])))
-        else:
-            _collect_references(value, f"{above}{name}.", found)

@@ -1,1 +1,1 @@
-"""The values everybody speaks in: no I/O, no imports from other rooms, none of polars or SQLAlchemy at run time."""
+"""Holds the values that all rooms share. No I/O, no imports from other rooms, no polars or SQLAlchemy at run time."""

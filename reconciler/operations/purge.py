@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from reconciler import clock
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.yaml.documents import parse_customer_document
+from reconciler.config.validation.documents import parse_customer_document
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.plan import CATALOG
 from reconciler.operations.actor import find_actor

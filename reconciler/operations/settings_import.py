@@ -37,7 +37,7 @@ from reconciler.config.load.layout import (
     scan_repository,
 )
 from reconciler.config.models.declaration import ValidationContext
-from reconciler.config.yaml.documents import (
+from reconciler.config.validation.documents import (
     build_document,
     parse_community_document,
     parse_customer_document,

@@ -14,7 +14,7 @@ from reconciler.config.formatting.order import sort_keys
 from reconciler.config.formatting.write import render_document
 from reconciler.config.load.document import merge_inherited, remove_nulls
 from reconciler.config.models.customer import Customer
-from reconciler.config.yaml.documents import build_document
+from reconciler.config.validation.documents import build_document
 from reconciler.config.yaml.reader import read_yaml
 from reconciler.config.yaml.tree import MappingNode
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 
 from reconciler.config.repository import ConfigDocument
-from reconciler.config.yaml.documents import parse_community_document, parse_customer_document, parse_lesson_document
+from reconciler.config.validation.documents import (
+    parse_community_document,
+    parse_customer_document,
+    parse_lesson_document,
+)
 from tests.support.customers.files import Files
 
 EVERYTHING = """\

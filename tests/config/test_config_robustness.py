@@ -15,8 +15,8 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import ValidationContext
 from reconciler.config.models.defaults import Defaults
 from reconciler.config.models.settings import Settings
-from reconciler.config.yaml.model_keys import find_shape
-from reconciler.config.yaml.pydantic_errors import translate_validation_errors
+from reconciler.config.validation.model_keys import find_shape
+from reconciler.config.validation.pydantic_errors import translate_validation_errors
 from reconciler.config.yaml.reader import read_yaml
 from reconciler.config.yaml.tree import MappingNode
 

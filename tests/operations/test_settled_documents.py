@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.config.resolved import ResolvedCustomer
+from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.config.secrets import build_variable_name
 from reconciler.operations.plan import make_plan as planning
 from reconciler.operations.plan.fast_path import plan_if_unchanged

@@ -10,7 +10,7 @@ import pytest
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.settings import Settings
-from reconciler.config.yaml.documents import build_document
+from reconciler.config.validation.documents import build_document
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.weakening import Protection

@@ -1,1 +1,1 @@
-"""fields: see ARCHITECTURE.md."""
+"""Holds the types of single values, such as IDs, dates, durations and URLs."""

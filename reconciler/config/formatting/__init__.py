@@ -1,1 +1,1 @@
-"""formatting: see ARCHITECTURE.md."""
+"""Writes YAML files in canonical form and changes single values, without losing a comment."""

@@ -7,7 +7,7 @@ is not written down anew.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,7 +30,8 @@ from reconciler.config.formatting.plain import (
     set_flow_style,
 )
 from reconciler.config.load.document import merge_inherited, remove_nulls
-from reconciler.config.load.partial import make_single_field_model
+from reconciler.config.validation.model_keys import TAG_KEYS, ModelClass
+from reconciler.config.validation.partial_document import make_single_field_model
 from reconciler.config.yaml.tree import MappingNode
 from reconciler.config.yaml.tree import Node as TreeNode
 
@@ -59,11 +60,8 @@ def drop_entry(collection: SyntaxMapping | SyntaxSequence, entry: SyntaxEntry) -
         collection.foot[:0] = kept
 
 
-_TAGS = ("type", "backend")
 #: no value is equal to it
 _NOT_VALID = object()
-
-ModelClass: TypeAlias = type[BaseModel]
 
 
 def update_mapping(mapping: SyntaxMapping, wanted: BaseModel, inherited: MappingNode | None) -> None:
@@ -214,7 +212,7 @@ def _build_item(item: object) -> SyntaxNode:
 
 def _get_model_tag(model: BaseModel) -> tuple[str, str] | None:
     """The key by which a model is chosen among others, and what it says; None where there is no choice."""
-    for key in _TAGS:
+    for key in TAG_KEYS:
         if key in type(model).model_fields:
             return key, str(getattr(model, key))
     return None

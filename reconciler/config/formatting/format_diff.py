@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from difflib import unified_diff
 
-from reconciler.config.fields.secret import SECRET_KEYS
 from reconciler.config.formatting.nodes import SyntaxMapping, SyntaxNode, SyntaxScalar, SyntaxSequence
+from reconciler.config.models.secret import SECRET_KEYS
 
 HIDDEN = "…"
 #: keys that take nothing but a reference: a text there is a secret that somebody wrote down

@@ -21,7 +21,7 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.settings import Ceilings, Settings
-from reconciler.config.yaml.model_keys import ModelClass, find_models, get_tag
+from reconciler.config.validation.model_keys import TAG_KEYS, ModelClass, find_models, get_tag
 
 #: kind of document -> its model. defaults take a customer's keys, and then community
 MODEL_OF_KIND: dict[str, ModelClass] = {
@@ -31,7 +31,6 @@ MODEL_OF_KIND: dict[str, ModelClass] = {
     "defaults": Customer,
 }
 SETTINGS = "settings"
-_TAGS = ("type", "backend")
 #: made at run time from another model, whose order is the one to keep
 _MADE_OF: dict[ModelClass, ModelClass] = {Ceilings: Limits}
 
@@ -106,7 +105,7 @@ def collect_fields(node: SyntaxMapping, models: tuple[ModelClass, ...]) -> ReadO
     """The fields of the model that a mapping is of, by key, and then those of the others that it could be of: where
     its type is said elsewhere, it is taken to be of the model of which it has most keys."""
     said = {entry.name: entry.value.value for entry in node.entries if isinstance(entry.value, SyntaxScalar)}
-    tag = next((said[each] for each in _TAGS if each in said), None)
+    tag = next((said[each] for each in TAG_KEYS if each in said), None)
     written = [entry.name for entry in node.entries]
 
     def fits(model: ModelClass) -> tuple[bool, int]:

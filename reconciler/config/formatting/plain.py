@@ -12,7 +12,7 @@ from reconciler.config.fields.values import format_duration
 from reconciler.config.formatting.nodes import ScalarStyle, SyntaxMapping, SyntaxNode, SyntaxScalar, SyntaxSequence
 from reconciler.config.formatting.order import get_fields_by_key
 from reconciler.config.formatting.write import is_null
-from reconciler.config.yaml.documents import ITEM_KEY_OF_LIST_PATH
+from reconciler.config.validation.documents import ITEM_KEY_OF_LIST_PATH
 from reconciler.config.yaml.tree import MappingNode, Place, SequenceNode
 from reconciler.config.yaml.tree import Node as TreeNode
 

@@ -1,1 +1,1 @@
-"""load: see ARCHITECTURE.md."""
+"""Finds the files of a customers repository, reads each with what it inherits, and resolves whole customers."""

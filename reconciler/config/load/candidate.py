@@ -22,11 +22,11 @@ from reconciler.config.load.references import (
     find_unknown_communities,
     find_unknown_lessons,
 )
+from reconciler.config.load.resolved import CustomerFromFiles, ResolvedCustomer, ValidDocument
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import ValidationContext
 from reconciler.config.models.lesson import Lesson
-from reconciler.config.resolved import CustomerFromFiles, ResolvedCustomer, ValidDocument
 from reconciler.config.yaml.tree import find_place, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, build_error, sort_diagnostics
 from reconciler.model.kind import Kind

@@ -8,7 +8,7 @@ from reconciler.config.load.document import NO_INHERITANCE, Inheritance, LoadRes
 from reconciler.config.load.layout import ConfigFile
 from reconciler.config.models.declaration import Declaration, ValidationContext
 from reconciler.config.models.defaults import Defaults
-from reconciler.config.yaml.pydantic_errors import ErrorSuppression
+from reconciler.config.validation.pydantic_errors import ErrorSuppression
 from reconciler.config.yaml.tree import MappingNode
 from reconciler.model.diagnostic import Diagnostic
 

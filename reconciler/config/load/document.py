@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.config.load.layout import ConfigFile
 from reconciler.config.models.declaration import ValidationContext
-from reconciler.config.yaml.pydantic_errors import NO_SUPPRESSION, ErrorSuppression, translate_validation_errors
+from reconciler.config.validation.pydantic_errors import NO_SUPPRESSION, ErrorSuppression, translate_validation_errors
 from reconciler.config.yaml.reader import MAX_BYTES, read_yaml
 from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode, get_value_span
 from reconciler.model.diagnostic import Diagnostic, Span, build_error

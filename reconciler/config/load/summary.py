@@ -12,10 +12,10 @@ from functools import cached_property
 from reconciler.config.load.candidate import CustomerCandidate
 from reconciler.config.load.layout import CustomerFolder
 from reconciler.config.load.references import ConsumerKey, FormerId
+from reconciler.config.load.resolved import ConfigDocument, Outline, ResolvedCustomer
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
-from reconciler.config.resolved import ConfigDocument, Outline, ResolvedCustomer
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error
 
 ReadAgain = Callable[[CustomerFolder], CustomerCandidate]

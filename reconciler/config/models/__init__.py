@@ -1,1 +1,1 @@
-"""The frozen models of what people write: one module for each part of a document."""
+"""Holds the frozen pydantic models of the YAML documents, one module for each part of a document."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from reconciler.config.fields.addresses import WebUrl, get_host, is_https, is_private_host
-from reconciler.config.fields.secret import SecretReference
 from reconciler.config.fields.values import Country, Day, Email, Id, OneOf, Paragraph, Text, Timezone
 from reconciler.config.models.declaration import (
     Declaration,
@@ -19,6 +18,7 @@ from reconciler.config.models.declaration import (
 )
 from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
+from reconciler.config.models.secret import SecretReference
 
 
 class Profile(Declaration):

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from reconciler.config.fields.addresses import Origin
-from reconciler.config.fields.secret import SecretReference, SharedSecret
 from reconciler.config.fields.values import Id, OneOf, Text
 from reconciler.config.models.declaration import (
     Declaration,
@@ -16,6 +15,7 @@ from reconciler.config.models.declaration import (
     iter_item_values,
     mark_rule,
 )
+from reconciler.config.models.secret import SecretReference, SharedSecret
 
 
 class Platform(Declaration):

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from reconciler.config.fields.secret import SecretReference, SharedSecret
 from reconciler.config.fields.values import OneOf
 from reconciler.config.models.declaration import Declaration
+from reconciler.config.models.secret import SecretReference, SharedSecret
 
 #: small enough to be said whole or not at all
 INDIVISIBLE_MODELS = (SecretReference, SharedSecret)

@@ -17,7 +17,6 @@ from reconciler.config.fields.addresses import (
     is_https,
     is_private_host,
 )
-from reconciler.config.fields.secret import SecretReference
 from reconciler.config.fields.values import (
     Boolean,
     Clock,
@@ -40,6 +39,7 @@ from reconciler.config.models.declaration import (
     iter_known_values,
     mark_rule,
 )
+from reconciler.config.models.secret import SecretReference
 
 PeriodName = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"], OneOf()]
 

@@ -1,1 +1,1 @@
-"""yaml: see ARCHITECTURE.md."""
+"""Reads YAML into trees whose values know their file, line and column."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import SecretStr
 
 from reconciler.config.inputs import compute_blob_id, digest_inputs
-from reconciler.config.secrets import find_secret_references
+from reconciler.config.models.secret import find_secret_references
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan

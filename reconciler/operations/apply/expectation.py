@@ -19,9 +19,9 @@ from reconciler.model.change import Action, Change, Create, Delete, FieldChange,
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan, PlanPrecondition
 from reconciler.model.reason import Reason
+from reconciler.model.settings import DocumentsByKey
 from reconciler.model.surprise import UnexplainedChange
 from reconciler.operations.plan.base import read_base_documents, read_current_documents
-from reconciler.planning.attribution import DocumentsByKey
 from reconciler.planning.documents.document_diff import diff_document, diff_fields
 from reconciler.planning.live import add_roles, make_empty_live_frame
 from reconciler.planning.plan_id import compute_effects_id, list_effects

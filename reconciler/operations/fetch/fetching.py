@@ -11,9 +11,9 @@ from typing import assert_never
 
 from pydantic import SecretStr
 
-from reconciler.config.fields.secret import SecretReference
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.models.secret import SecretReference
 from reconciler.config.models.sync import ApiSync, SftpSync, ZipSync
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.network.politeness import HostThrottle

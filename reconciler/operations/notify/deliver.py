@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from reconciler import clock
-from reconciler.config.fields.secret import SecretReference
+from reconciler.config.models.secret import SecretReference
 from reconciler.config.models.settings import FileMail, Mail, SmtpMail
 from reconciler.config.secrets import SecretBackend
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_error, build_warning

@@ -6,26 +6,25 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from reconciler.config.comparison import BaseComparison, build_document_index
+from reconciler.config.load.resolved import Repository, ResolvedCustomer
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.resolved import Repository, ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic, build_error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, OutsideBase
-from reconciler.model.settings import compute_settings_digest
+from reconciler.model.settings import DocumentsByKey, compute_settings_digest
 from reconciler.model.weakening import Weakening
 from reconciler.operations.plan.documents import CustomerDocuments, list_admin_usernames
 from reconciler.operations.plan.renames import CustomerRenames, find_id_in_base, find_renamed_customers
 from reconciler.operations.plan.roster import RosterSettings
 from reconciler.operations.plan.rules import clamp_limits
 from reconciler.operations.plan.store_index import StoreIndex, list_consumer_keys
-from reconciler.planning.attribution import DocumentsByKey as DocumentsOfBase
 from reconciler.planning.documents.document_diff import map_to_new_ids
 from reconciler.planning.documents.protections import find_settings_weakenings, find_weakenings
 from reconciler.planning.documents.renames import StoredDocument, find_renames, list_former_ids
 from reconciler.store.read.records import CatalogRecord, CustomerRecord
 
-NO_DOCUMENTS: DocumentsOfBase = {}
+NO_DOCUMENTS: DocumentsByKey = {}
 
 
 def find_differing_customers(comparison: BaseComparison, records: Mapping[str, CustomerRecord]) -> frozenset[str]:
@@ -52,7 +51,7 @@ def _find_changed_limits(comparison: BaseComparison) -> frozenset[str]:
     )
 
 
-def read_base_documents(comparison: BaseComparison, customer: str) -> DocumentsOfBase:
+def read_base_documents(comparison: BaseComparison, customer: str) -> DocumentsByKey:
     """As the base has them, by the ids that the files have for them; none where it has no such customer, or not a valid
     one."""
     former = find_id_in_base(comparison, customer)
@@ -65,19 +64,19 @@ def read_base_documents(comparison: BaseComparison, customer: str) -> DocumentsO
     return map_to_new_ids(before, renamed)
 
 
-def read_current_documents(comparison: BaseComparison, customer: str) -> DocumentsOfBase:
+def read_current_documents(comparison: BaseComparison, customer: str) -> DocumentsByKey:
     """As the files have them; none where they have no such customer, or not a valid one."""
     return _list_documents(comparison.current_repository, customer)
 
 
-def _list_documents(repository: Repository, customer: str) -> DocumentsOfBase:
+def _list_documents(repository: Repository, customer: str) -> DocumentsByKey:
     if customer == CATALOG:
         return build_document_index(repository.catalog)
     resolved = repository.customers.get(customer)
     return build_document_index(resolved.documents) if resolved else NO_DOCUMENTS
 
 
-def list_weakened_documents(documents: CustomerDocuments, before: DocumentsOfBase | None) -> tuple[Weakening, ...]:
+def list_weakened_documents(documents: CustomerDocuments, before: DocumentsByKey | None) -> tuple[Weakening, ...]:
     """before: as the base has them; None for what was applied last."""
     earlier = (
         before

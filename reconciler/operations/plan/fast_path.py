@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from reconciler.config.resolved import ResolvedCustomer
+from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import CustomerPlan, PlanPrecondition
 from reconciler.operations.plan.documents import list_admin_usernames

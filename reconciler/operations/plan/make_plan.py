@@ -14,9 +14,9 @@ import polars as pl
 
 import reconciler
 from reconciler.clock import get_current_moment
+from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.resolved import ResolvedCustomer
 from reconciler.gc_pause import gc_paused
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.kind import Kind

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.config.comparison import BaseComparison
+from reconciler.config.models.secret import find_secret_references
 from reconciler.config.repository import Repository
-from reconciler.config.secrets import find_secret_references
 from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_info, build_warning
 from reconciler.model.kind import Kind
 from reconciler.planning.documents.document_diff import AppliedDocuments, WantedDocuments, find_document_renames

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.config.secrets import SecretBackend, SecretName
+from reconciler.config.models.secret import SecretName
+from reconciler.config.secrets import SecretBackend
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_warning
 from reconciler.operations.notify.deliver import describe_invalid_signing_secret, is_invalid_signing_secret
 from reconciler.store.key import StoreKey

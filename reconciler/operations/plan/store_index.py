@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from reconciler.config.resolved import Outline
+from reconciler.config.load.resolved import Outline
 from reconciler.model.kind import Kind
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord

@@ -14,17 +14,21 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from reconciler.config.load.resolved import ConfigDocument, Outline, ResolvedCustomer, build_outline
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.settings import Settings
 from reconciler.config.repository import Repository, load_settings
-from reconciler.config.resolved import ConfigDocument, DocumentsByKey, Outline, ResolvedCustomer, build_outline
 from reconciler.config.secrets import create_backend
-from reconciler.config.yaml.documents import parse_community_document, parse_customer_document, parse_lesson_document
+from reconciler.config.validation.documents import (
+    parse_community_document,
+    parse_customer_document,
+    parse_lesson_document,
+)
 from reconciler.model.diagnostic import Refusal, Span, build_error
 from reconciler.model.kind import Kind
-from reconciler.model.settings import compute_settings_digest
+from reconciler.model.settings import DocumentsByKey, compute_settings_digest
 from reconciler.operations.workspace import Workspace
 from reconciler.store.open import open_store
 from reconciler.store.read.reader import Reader

@@ -9,10 +9,10 @@ from datetime import datetime
 import reconciler
 from reconciler import clock
 from reconciler.config.fields.addresses import get_host
+from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ApiSync, SftpSync
-from reconciler.config.resolved import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info
 from reconciler.model.schedule import MAX_CLOCK_SKEW, Period, Schedule, is_ahead
 from reconciler.operations.fetch.fresh import is_fetched_automatically

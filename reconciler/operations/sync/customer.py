@@ -17,9 +17,9 @@ import polars as pl
 
 import reconciler
 from reconciler import clock
+from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.settings import Policy
-from reconciler.config.resolved import ResolvedCustomer
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, build_error
 from reconciler.model.kind import Kind

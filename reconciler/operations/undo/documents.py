@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from reconciler.config.secrets import find_secret_references
+from reconciler.config.models.secret import find_secret_references
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
 from reconciler.model.kind import DECLARED_KINDS, Kind

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import polars as pl
 
-from reconciler.config.secrets import find_secret_references
+from reconciler.config.models.secret import find_secret_references
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warning
 from reconciler.model.kind import Kind

@@ -10,7 +10,7 @@ import polars as pl
 import reconciler
 from reconciler.clock import get_current_moment
 from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.yaml.documents import parse_customer_document
+from reconciler.config.validation.documents import parse_customer_document
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Plan

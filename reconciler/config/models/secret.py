@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ConfigDict, model_validator
@@ -74,3 +74,24 @@ class SharedSecret(DeclarationWithRules):
             yield RuleViolation(
                 "secret-or-generated", "shared_secret is either {secret: NAME} or {generated: true}, exactly one"
             )
+
+
+#: (dotted path, name) of one
+SecretName = tuple[str, str]
+
+
+def find_secret_references(document: Mapping[str, object]) -> tuple[SecretName, ...]:
+    """Every `{secret: NAME}` in a document, in order."""
+    found: list[SecretName] = []
+    _collect_references(document, "", found)
+    return tuple(found)
+
+
+def _collect_references(document: Mapping[str, object], above: str, found: list[SecretName]) -> None:
+    for name, value in document.items():
+        if type(value) is str or not isinstance(value, Mapping):
+            continue
+        if len(value) == 1 and "secret" in value:
+            found.append((f"{above}{name}", str(value["secret"])))
+        else:
+            _collect_references(value, f"{above}{name}.", found)

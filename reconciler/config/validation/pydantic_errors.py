@@ -13,18 +13,16 @@ from difflib import get_close_matches
 from typing import Any
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from reconciler.config.fields.secret import SECRET_KEYS
 from reconciler.config.fields.values import PATTERNS
-from reconciler.config.load.partial import find_misspelled_key, find_rule_violations
 from reconciler.config.models.declaration import BROKEN_RULES, RuleViolation, ValidationContext
-from reconciler.config.yaml.model_keys import find_field, find_shape, get_tag
+from reconciler.config.models.secret import SECRET_KEYS
+from reconciler.config.validation.model_keys import KeyPath, ModelClass, find_field, find_shape, get_tag
+from reconciler.config.validation.partial_document import find_misspelled_key, find_rule_violations
 from reconciler.config.yaml.reader import KEY_LIKE
 from reconciler.config.yaml.tree import MappingNode, Node, find_place, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, build_error
-
-KeyPath = tuple[str | int, ...]
 
 QUOTABLE_VALUE_PATTERN = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
 #: the kinds of errors of choices, numbers, days and lengths of time, where what was written helps
@@ -74,7 +72,7 @@ NO_SUPPRESSION = ErrorSuppression()
 def translate_validation_errors(
     problem: ValidationError,
     tree: MappingNode,
-    model: type[BaseModel],
+    model: ModelClass,
     context: ValidationContext,
     suppression: ErrorSuppression = NO_SUPPRESSION,
 ) -> Iterator[Diagnostic]:
@@ -88,7 +86,7 @@ def translate_validation_errors(
 
 
 def _translate_value_errors(
-    problem: ValidationError, tree: MappingNode, model: type[BaseModel], suppression: ErrorSuppression
+    problem: ValidationError, tree: MappingNode, model: ModelClass, suppression: ErrorSuppression
 ) -> Iterator[Diagnostic]:
     for found in problem.errors(include_input=False, include_url=False):
         path: KeyPath = found["loc"]
@@ -119,7 +117,7 @@ def _translate_rule_violation(broken: RuleViolation, path: KeyPath, tree: Mappin
     )
 
 
-def _is_suppressed(path: KeyPath, tree: MappingNode, model: type[BaseModel], suppression: ErrorSuppression) -> bool:
+def _is_suppressed(path: KeyPath, tree: MappingNode, model: ModelClass, suppression: ErrorSuppression) -> bool:
     """Whether a key may be missing because of a file that is inherited: it was misspelt there, or not read."""
     if suppression.unread:
         return True
@@ -130,7 +128,7 @@ def _is_suppressed(path: KeyPath, tree: MappingNode, model: type[BaseModel], sup
     return meant is not None and node.places[meant][0] in suppression.files
 
 
-def _describe_missing_key(path: KeyPath, tree: MappingNode, model: type[BaseModel]) -> Diagnostic:
+def _describe_missing_key(path: KeyPath, tree: MappingNode, model: ModelClass) -> Diagnostic:
     key = str(path[-1])
     place, _, found = find_place(tree, path)
     tag = find_shape(model, path[:-1]).tag
@@ -148,7 +146,7 @@ def _format_tag_key(tree: MappingNode, path: KeyPath) -> str:
     return f"{names[-1]} type" if names else "type"
 
 
-def _describe_unknown_key(path: KeyPath, tree: MappingNode, model: type[BaseModel]) -> Diagnostic:
+def _describe_unknown_key(path: KeyPath, tree: MappingNode, model: ModelClass) -> Diagnostic:
     place, _, found = find_place(tree, path)
     key = str(path[-1])
     where = get_key_span(place)
@@ -170,7 +168,7 @@ def _describe_unknown_key(path: KeyPath, tree: MappingNode, model: type[BaseMode
 
 
 def _describe_tag_error(
-    kind: str, path: KeyPath, facts: Mapping[str, Any], tree: MappingNode, model: type[BaseModel]
+    kind: str, path: KeyPath, facts: Mapping[str, Any], tree: MappingNode, model: ModelClass
 ) -> Diagnostic:
     choices = [get_tag(each) for each in find_shape(model, path).models]
     key = str(facts["discriminator"]).strip("'")
@@ -181,7 +179,7 @@ def _describe_tag_error(
 
 
 def _describe_value_error(
-    kind: str, words: str, path: KeyPath, facts: Mapping[str, Any], tree: MappingNode, model: type[BaseModel]
+    kind: str, words: str, path: KeyPath, facts: Mapping[str, Any], tree: MappingNode, model: ModelClass
 ) -> Diagnostic:
     place, node, found = find_place(tree, path)
     field = find_field(model, path)

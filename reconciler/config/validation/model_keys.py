@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-ModelClass = type[BaseModel]
+#: the steps from a document down to a value: a key of a mapping, or a position in a list, from 0
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+ModelClass: TypeAlias = type[BaseModel]
+
+#: the keys by which one model is chosen among several
+TAG_KEYS = ("type", "backend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def find_field(model: ModelClass, path: Sequence[str | int]) -> FieldInfo | None
 
 def get_tag(model: ModelClass) -> str:
     """What chooses this model among others: the one choice of its `type` or `backend`."""
-    for key in ("type", "backend"):
+    for key in TAG_KEYS:
         if key in model.model_fields:
             return str(get_args(model.model_fields[key].annotation)[0])
     return model.__name__

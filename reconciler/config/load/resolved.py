@@ -13,19 +13,13 @@ from reconciler.config.load.layout import CustomerFolder
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
+from reconciler.config.models.secret import SecretName, find_secret_references
 from reconciler.config.models.settings import Environment, Settings
-from reconciler.config.secrets import SecretName, find_secret_references
-from reconciler.config.yaml.documents import build_document, find_origins
+from reconciler.config.validation.documents import build_document, find_origins
 from reconciler.config.yaml.tree import MappingNode, get_key_span
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span
 from reconciler.model.kind import Kind
-from reconciler.model.settings import compute_settings_digest
-
-# What of a customer's documents tells whether there is anything to plan, beside their digest.
-
-
-#: (kind, id) -> a JSON-able document, the customer's own among them
-DocumentsByKey = Mapping[tuple[Kind, str], Mapping[str, object]]
+from reconciler.model.settings import DocumentsByKey, compute_settings_digest
 
 
 @dataclass(frozen=True, slots=True)

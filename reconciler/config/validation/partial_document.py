@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, TypeAlias, get_origin
+from typing import Any, get_origin
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from reconciler.config.models.declaration import (
@@ -23,14 +23,8 @@ from reconciler.config.models.declaration import (
     list_rules,
 )
 from reconciler.config.models.partial import PartialModel
-from reconciler.config.yaml.model_keys import find_models, get_tag
+from reconciler.config.validation.model_keys import TAG_KEYS, KeyPath, ModelClass, find_models, get_tag
 from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode
-
-KeyPath: TypeAlias = tuple[str | int, ...]
-ModelClass: TypeAlias = type[BaseModel]
-
-#: the keys by which one model is chosen among several
-_TAGS = ("type", "backend")
 
 
 def find_rule_violations(
@@ -159,7 +153,7 @@ def _choose_model(models: Sequence[ModelClass], node: Node) -> ModelClass | None
         return None
     if len(models) == 1:
         return models[0]
-    said = next((node[tag] for tag in _TAGS if tag in node), None)
+    said = next((node[tag] for tag in TAG_KEYS if tag in node), None)
     return next((model for model in models if get_tag(model) == said), None)
 
 
