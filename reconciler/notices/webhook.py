@@ -35,7 +35,7 @@ BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
 
 def build_webhook_body(notice: Notice, message_id: str, public_url: str) -> bytes:
-    """JSON in UTF-8; docs/notifications.md says what is in it."""
+    """JSON in UTF-8; docs/how-to/notifications.md says what is in it."""
     hold = notice.hold
     return orjson.dumps(
         {

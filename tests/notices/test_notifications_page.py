@@ -1,4 +1,4 @@
-"""docs/notifications.md keeps its word: the body is as it says, and its commands verify a real post."""
+"""docs/how-to/notifications.md keeps its word: the body is as it says, and its commands verify a real post."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.notices.notice import Notice, NoticeHold
 from reconciler.notices.signing import build_signature_headers, derive_public_key
 from reconciler.notices.webhook import TIMEOUTS, build_webhook_body
 
-PAGE = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "notifications.md").read_text(encoding="utf-8")
 SEED = bytes(range(32))
 
 

@@ -12,7 +12,7 @@ from reconciler.oneroster.strict.page import render_page
 from reconciler.oneroster.strict.rules import REFUSALS, RULES
 from reconciler.oneroster.strict.tables import TABLES, WORDS, StrictType
 
-PAGE = Path(__file__).parents[2] / "docs" / "strict.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "strict.md"
 
 #: Groups and rules that a checker of OneRoster CSV has.
 NAMED = {
@@ -88,5 +88,5 @@ def test_enumerations_have_the_words_that_the_intake_knows(
 
 def test_the_page_of_the_documentation_is_made_of_the_tables() -> None:
     assert PAGE.read_text(encoding="utf-8") == render_page(), (
-        "python -m reconciler.oneroster.strict.page > docs/strict.md"
+        "python -m reconciler.oneroster.strict.page > docs/reference/strict.md"
     )

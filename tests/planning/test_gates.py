@@ -209,7 +209,7 @@ def test_an_old_file_brings_nothing_back() -> None:
 
 
 def test_the_page_of_gates_is_current() -> None:
-    committed = Path(__file__).parents[2].joinpath("docs", "gates.md").read_text(encoding="utf-8")
+    committed = Path(__file__).parents[2].joinpath("docs", "reference", "gates.md").read_text(encoding="utf-8")
     assert committed == render_gates_page(), (
-        "write it anew: docs/gates.md is what reconciler.reports.plan.gate_page.page() gives"
+        "write it anew: docs/reference/gates.md is what reconciler.reports.plan.gate_page.page() gives"
     )

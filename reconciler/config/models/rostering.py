@@ -65,7 +65,7 @@ class GateExceptionSettings(Declaration):
     gate: Annotated[
         Text, AfterValidator(_check_gate), WithJsonSchema({"type": "string", "enum": list(ALLOWABLE_GATES)})
     ]
-    """The gate's code, as a diagnostic names it; docs/gates.md lists them."""
+    """The gate's code, as a diagnostic names it; docs/reference/gates.md lists them."""
     until: Day
     """The last day on which it is in order."""
     reason: Text

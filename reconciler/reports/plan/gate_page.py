@@ -1,4 +1,4 @@
-"""docs/gates.md, from the table of gates."""
+"""docs/reference/gates.md, from the table of gates."""
 
 from __future__ import annotations
 

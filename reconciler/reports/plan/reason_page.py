@@ -1,0 +1,20 @@
+"""Write docs/reference/reasons.md from the table of reasons."""
+
+from __future__ import annotations
+
+from reconciler.model.reason import SENTENCES
+
+HEAD = """\
+# Reasons
+
+Every change in a plan has a reason. Scripts read the code; people read the sentence. More codes may come: bear with one
+that you do not know.
+
+| code | in plain words |
+| --- | --- |
+"""
+
+
+def render_reasons_page() -> str:
+    """Return Markdown."""
+    return HEAD + "".join(f"| `{reason.value}` | {sentence} |\n" for reason, sentence in SENTENCES.items())
