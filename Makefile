@@ -4,17 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
+# The theme prints an advertisement otherwise.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: help setup demo year pictures test test-slow soak lint format bench schema lock clean
+.PHONY: help setup demo year pictures test test-slow soak lint format docs record bench schema lock clean
 
 help:
 	@echo "make demo    plan and apply three example customers into a fresh store under .demo/"
 	@echo "make year    play a school year day by day, and draw docs/year.svg anew"
-	@echo "make pictures  draw the pull request of the README anew (needs chromium)"
+	@echo "make pictures  draw the pull request of docs/how-to/ci.md anew (needs chromium)"
 	@echo "make test    run the quick tests: on SQLite, and the main job on PostgreSQL"
 	@echo "make test-slow  run the long ones: all else on PostgreSQL, applies killed at every statement, a year, a browser"
 	@echo "make soak    sixty days of syncs of two hundred customers"
-	@echo "make lint    ruff, mypy, import-linter, schemas up to date"
+	@echo "make lint    ruff, mypy, import-linter, schemas up to date, the site with its links"
+	@echo "make docs    build the documentation as a site in .site/"
+	@echo "make record  write the generated pages, and record what the commands of all pages print"
 	@echo "make bench   speed and memory, as ratios measured in one run"
 	@echo "make lock    compile the pinned, hashed requirements anew"
 
@@ -50,10 +54,18 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/reconciler schema --check schemas
+	$(MKDOCS) build --quiet --strict
 
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY)
+	$(MKDOCS) build --strict
+
+record: $(READY)
+	$(BIN)/python -m reconciler.cli.reference_pages docs/reference
+	$(BIN)/python -m tests.support.pages
 
 bench: $(READY)
 	@code=0; for each in benchmarks benchmarks.customers benchmarks.api benchmarks.sftp; do $(BIN)/python -m $$each || code=1; done; exit $$code
@@ -66,4 +78,4 @@ lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml --group dev --output-file requirements/dev.lock
 
 clean:
-	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .site .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

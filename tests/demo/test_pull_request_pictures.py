@@ -1,4 +1,4 @@
-"""The pull request that the README shows: what it says, and that its pictures can be drawn."""
+"""The pull request that the documentation shows: what it says, and that its pictures can be drawn."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_the_comment_begins_with_what_a_reviewer_has_to_see(shown: pull_request.
 
 
 @pytest.mark.slow
-def test_both_pictures_are_drawn_and_the_readme_shows_them(shown: pull_request.CiOutput, tmp_path: Path) -> None:
+def test_both_pictures_are_drawn_and_a_page_shows_them(shown: pull_request.CiOutput, tmp_path: Path) -> None:
     if shutil.which("chromium") is None:
         pytest.skip("there is no chromium on this machine")
     pull_request.record_pictures(shown, tmp_path)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "ci.md").read_text(encoding="utf-8")
     for name in ("pull-request-comment", "pull-request-report"):
         picture = (tmp_path / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) > 50_000
-        assert f"](docs/{name}.png)" in readme
+        assert f"](../{name}.png)" in page
         assert (ROOT / "docs" / f"{name}.png").exists()
