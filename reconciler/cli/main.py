@@ -11,15 +11,17 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
 from reconciler import __version__
 from reconciler.cli.exit_code import EXIT_CODE_MEANINGS, ExitCode
+from reconciler.cli.log_output import LEVELS, write_log_to_stderr
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,17 @@ class Invocation:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="reconciler", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--log-level",
+    type=click.Choice(list(LEVELS)),
+    envvar="RECONCILER_LOG_LEVEL",
+    help="Log each step to stderr, as JSON lines with RECONCILER_LOG=json.  [default: error; off on a terminal]",
+)
 @click.pass_context
-def run_reconciler(context: click.Context, debug: bool) -> None:
+def run_reconciler(context: click.Context, debug: bool, log_level: str | None) -> None:
     """Compare customers in YAML and OneRoster rosters with the live store; plan, show and apply exactly that."""
-    if debug:
-        context.ensure_object(Invocation).debug = True
-        context.with_resource(log_tracebacks_to_stderr())
+    context.ensure_object(Invocation).debug = debug
+    context.with_resource(write_log_to_stderr(log_level, debug=debug))
 
 
 def main() -> None:
@@ -193,7 +200,7 @@ def _discard_output() -> None:
 def _invoke_command(arguments: Sequence[str], invocation: Invocation) -> int:
     try:
         with run_reconciler.make_context("reconciler", list(arguments), obj=invocation) as context:
-            result = run_reconciler.invoke(context)
+            result = _invoke_logged(context)
     except click.exceptions.Exit as finished:
         return finished.exit_code
     except (click.Abort, KeyboardInterrupt, EOFError):
@@ -221,6 +228,17 @@ def _invoke_command(arguments: Sequence[str], invocation: Invocation) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
+def _invoke_logged(context: click.Context) -> object:
+    """Invoke the command; log an unforeseen error while the log is open."""
+    try:
+        return run_reconciler.invoke(context)
+    except (click.exceptions.Exit, click.Abort, click.ClickException, Refusal, OSError, EOFError):
+        raise
+    except Exception as problem:
+        _log.error("unexpected-error", exc_info=problem)
+        raise
+
+
 def _report_refusal(refusal: Refusal, invocation: Invocation) -> ExitCode:
     if invocation.debug:
         traceback.print_exception(refusal)
@@ -238,25 +256,3 @@ def _report_failure(problem: Exception, message: str, invocation: Invocation) ->
         traceback.print_exception(problem)
     click.echo(f"error: {message}", err=True)
     return ExitCode.ERROR
-
-
-# What `--debug` shows of failures that did not stop the program.
-
-
-class _StderrHandler(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
-
-
-@contextmanager
-def log_tracebacks_to_stderr() -> Iterator[None]:
-    """While this lasts, what operations log goes to stderr, tracebacks included."""
-    log, handler = logging.getLogger("reconciler"), _StderrHandler()
-    before = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
-        log.removeHandler(handler)

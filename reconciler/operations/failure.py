@@ -6,6 +6,7 @@ import logging
 
 from polars.exceptions import PanicException
 
+from reconciler.log import FIELDS
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.plan import CustomerPlan, Outcome
 
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 def report_unexpected_error(customer: str, activity: str, problem: BaseException) -> Diagnostic:
     """doing: `planning`, `applying`. The problem's text is not shown, since it may hold what must not be seen;
     its traceback goes to the log, which `--debug` shows."""
-    _log.debug("%s %s failed", activity, customer, exc_info=problem)
+    _log.error("unexpected-error", exc_info=problem, extra={FIELDS: {"customer": customer, "activity": activity}})
     return build_error(
         UNEXPECTED_CODE,
         f"unexpected {type(problem).__name__} while {activity} {customer}; the others go on",

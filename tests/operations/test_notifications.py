@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 import standardwebhooks
 
 from reconciler import clock
+from reconciler.log import FIELDS
 from reconciler.model.diagnostic import Severity
 from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.notices.attempt import DeliveryAttempt
@@ -98,6 +100,20 @@ def test_an_event_is_posted_at_once_and_once(hooked: Project, receiver: Receiver
     assert got.json["id"] == got.id
     assert got.json["see"] == {"command": "reconciler holds", "url": "https://read.example"}
     got.verify_v1a(derive_public_key(StoreKey(KEY).derive_key_bytes("webhook")))
+
+
+def test_each_delivery_is_logged(hooked: Project, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    noted(opened(hooked), event())
+    with caplog.at_level(logging.INFO, "reconciler"):
+        delivered(hooked, NIGHT)
+    (found,) = [getattr(each, FIELDS) for each in caplog.records if each.message == "deliver"]
+    assert found == {
+        "channel": "webhook",
+        "customers": "springfield",
+        "result": "delivered",
+        "attempt": 1,
+    }
+    assert len(receiver.received) == 1
 
 
 def test_the_shared_secret_is_looked_up_when_it_is_needed(

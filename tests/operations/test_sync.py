@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,6 +15,7 @@ import pytest
 
 from reconciler import clock
 from reconciler.cli.main import run
+from reconciler.log import FIELDS
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.operations.apply.apply_plan import ApplyOutcome, CustomerApplyResult
@@ -104,6 +107,23 @@ def test_one_that_is_named_is_fetched_planned_and_applied(
     assert text.code == 0
     assert "springfield: applied (run 3): 2 people removed, 1 person added" in text.out
     assert people(project) == 39
+
+
+def test_each_step_of_a_sync_is_logged(
+    project: Project, customer: Callable[..., GivenSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    customer()
+    with caplog.at_level(logging.INFO, "reconciler"):
+        assert sync_customers(
+            open_applied_workspace(Path("customers"), None, project.store_url), SyncRequest(("springfield",))
+        )
+    steps = [(each.message, getattr(each, FIELDS)) for each in caplog.records if hasattr(each, FIELDS)]
+    assert [step for step, _ in steps] == ["fetch", "plan", "apply", "sync"]
+    found = dict(steps)
+    assert {each["customer"] for each in found.values()} == {"springfield"}
+    assert found["fetch"]["bytes"] > 0
+    assert found["plan"]["people"] == found["sync"]["people_added"] == 40
+    assert str(found["apply"]["run"]) == found["sync"]["runs"]
 
 
 def test_without_names_those_are_synced_that_are_fetched_by_themselves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 
 from reconciler.config.inputs import compute_blob_id, digest_inputs
 from reconciler.config.models.secret import find_secret_references
+from reconciler.log import log_step
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan
@@ -24,6 +26,8 @@ from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.store.errors import StalePlan, UnconfirmedCommit
 from reconciler.store.open import Store
 from reconciler.store.write.apply import apply_customer
+
+_log = logging.getLogger(__name__)
 
 # What the store's own record says of an apply: carried out before, or at all, where its answer was lost.
 
@@ -117,10 +121,22 @@ def apply_plan(
     results = []
     with workspace.store.keep_open():
         for customer in plan.customers:
-            result = _apply_one(workspace, plan, customer, word, given.get(customer.id, ()), lock_timeout)
+            with log_step(_log, "apply", customer=customer.id, plan=plan.plan_id) as facts:
+                result = _apply_one(workspace, plan, customer, word, given.get(customer.id, ()), lock_timeout)
+                facts |= _describe_for_log(customer, result)
             results.append(result)
             on_finished(result)
     return tuple(results)
+
+
+def _describe_for_log(customer: CustomerPlan, result: CustomerApplyResult) -> dict[str, object]:
+    return {
+        "outcome": result.outcome,
+        "run": result.run,
+        "people": customer.counts[Kind.USER].changes if Kind.USER in customer.counts else 0,
+        "hold": customer.hold.id if customer.hold else None,
+        "errors": ",".join(sorted({each.code for each in result.diagnostics if each.is_error})) or None,
+    }
 
 
 @dataclass(frozen=True, slots=True)

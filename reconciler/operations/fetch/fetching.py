@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -15,11 +17,14 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.secret import SecretReference
 from reconciler.config.models.sync import ApiSync, SftpSync, ZipSync
+from reconciler.log import log_step
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.interface import FetchRequest, ProgressCallback, Source, SourceBundle, ignore_progress
 from reconciler.operations.fetch.cache_folder import find_cache_folder
 from reconciler.operations.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 #: Fetches of one run beside each other, whatever hosts they are from.
 MAX_PARALLEL_FETCHES = 8
@@ -46,13 +51,13 @@ class FetchPool:
     def __init__(self, at_once: int) -> None:
         self._max_threads = at_once
         self._threads: list[threading.Thread] = []
-        self._waiting: queue.SimpleQueue[tuple[Future[SourceBundle | Refusal], Source, FetchRequest] | None] = (
+        self._waiting: queue.SimpleQueue[tuple[str, Future[SourceBundle | Refusal], Source, FetchRequest] | None] = (
             queue.SimpleQueue()
         )
 
-    def start_fetch(self, source: Source, ask: FetchRequest) -> Future[SourceBundle | Refusal]:
+    def start_fetch(self, customer: str, source: Source, ask: FetchRequest) -> Future[SourceBundle | Refusal]:
         future: Future[SourceBundle | Refusal] = Future()
-        self._waiting.put((future, source, ask))
+        self._waiting.put((customer, future, source, ask))
         if len(self._threads) < self._max_threads:
             self._threads.append(threading.Thread(target=self._run_worker, name="fetch", daemon=True))
             self._threads[-1].start()
@@ -65,11 +70,11 @@ class FetchPool:
 
     def _run_worker(self) -> None:
         while (job := self._waiting.get()) is not None:
-            future, source, ask = job
+            customer, future, source, ask = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                future.set_result(_fetch_or_refuse(source, ask))
+                future.set_result(_fetch_or_refuse(customer, source, ask))
             except BaseException as problem:  # noqa: BLE001 - whoever waits for it is told
                 future.set_exception(problem)
 
@@ -84,11 +89,16 @@ def open_fetch_pool(at_once: int = MAX_PARALLEL_FETCHES) -> Iterator[FetchPool]:
         made.stop_fetches()
 
 
-def _fetch_or_refuse(source: Source, ask: FetchRequest) -> SourceBundle | Refusal:
-    try:
-        return source.fetch(ask)
-    except Refusal as refusal:
-        return refusal
+def _fetch_or_refuse(customer: str, source: Source, ask: FetchRequest) -> SourceBundle | Refusal:
+    with log_step(_log, "fetch", customer=customer) as results:
+        try:
+            bundle = source.fetch(ask)
+        except Refusal as refusal:
+            results["refused"] = refusal.diagnostics[0].code if refusal.diagnostics else "unknown"
+            return refusal
+        results |= {"source": bundle.type, "bytes": bundle.stream.seek(0, os.SEEK_END)}
+        bundle.stream.seek(0)
+        return bundle
 
 
 def create_host_throttle(workspace: Workspace) -> HostThrottle:

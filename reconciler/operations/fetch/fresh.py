@@ -84,7 +84,7 @@ class FreshRosters:
             require_full=earlier.whole_at is None,
             earlier=earlier,
         )
-        self._fetched[customer.id] = self._fetch_pool.start_fetch(source, ask)
+        self._fetched[customer.id] = self._fetch_pool.start_fetch(customer.id, source, ask)
 
     def __contains__(self, customer: str) -> bool:
         return customer in self._files or customer in self._fetched

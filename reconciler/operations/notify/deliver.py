@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from reconciler import clock
 from reconciler.config.models.secret import SecretReference
 from reconciler.config.models.settings import FileMail, Mail, SmtpMail
 from reconciler.config.secrets import SecretBackend
+from reconciler.log import log_event
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_error, build_warning
 from reconciler.model.sync import EventKind
 from reconciler.notices.attempt import DeliveryAttempt, DeliveryResult, schedule_next_attempt
@@ -47,6 +49,8 @@ from reconciler.store.sync.outbox import (
     settle_message,
     take_next_message,
 )
+
+_log = logging.getLogger(__name__)
 
 # The secret that posts to a webhook are signed with: whether it is set, and of the form that signing needs.
 
@@ -186,6 +190,15 @@ def _settle_message(
     address: str | None,
 ) -> Iterator[DeliveryFailure]:
     """address: whoever else waits for it fares the same where the attempt says so; None: the whole channel."""
+    log_event(
+        _log,
+        "deliver",
+        channel=message.channel,
+        customers=",".join(customers) or None,
+        result=attempt.result,
+        attempt=message.attempts + 1,
+        why=attempt.code or None,
+    )
     now = clock.get_current_moment()
     match attempt.result:
         case DeliveryResult.DELIVERED:

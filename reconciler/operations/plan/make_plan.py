@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.gc_pause import gc_paused
+from reconciler.log import log_step
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Freshness, Plan, SourceSummary
@@ -72,6 +74,8 @@ from reconciler.planning.roster.seats import SeatLicense, warn_exceeded_seats
 from reconciler.store.errors import StoreProblem
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
+
+_log = logging.getLogger(__name__)
 
 #: rows set aside that become diagnostics of their own, for each rule; the rest is counted
 SHOWN_PER_RULE = 1000
@@ -141,6 +145,25 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
 
 
 def _plan_isolated(customer: str, name: str, work: Callable[[], CustomerPlan | None]) -> list[CustomerPlan]:
+    with log_step(_log, "plan", customer=customer) as facts:
+        plans = _plan_or_fail(customer, name, work)
+        for plan in plans:
+            facts |= _describe_for_log(plan)
+    return plans
+
+
+def _describe_for_log(plan: CustomerPlan) -> dict[str, object]:
+    counts = plan.counts.get(Kind.USER)
+    return {
+        "outcome": plan.outcome,
+        "people": counts.changes if counts else None,
+        "quarantined": sum(each.quarantined for each in plan.counts.values()) or None,
+        "hold": plan.hold.id if plan.hold else None,
+        "errors": ",".join(sorted({each.code for each in plan.diagnostics if each.is_error})) or None,
+    }
+
+
+def _plan_or_fail(customer: str, name: str, work: Callable[[], CustomerPlan | None]) -> list[CustomerPlan]:
     """What goes wrong with one customer is an outcome of that customer and of no other."""
     try:
         made = work()

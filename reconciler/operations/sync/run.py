@@ -6,6 +6,7 @@ that it is told once; delivery belongs to whoever gives `told` (`operations.noti
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -16,6 +17,7 @@ from functools import partial
 from typing import Protocol
 
 from reconciler import clock
+from reconciler.log import log_event
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, build_error, build_info, build_warning
 from reconciler.model.schedule import is_ahead
 from reconciler.model.sync import SyncEvent, SyncOutcome
@@ -49,6 +51,8 @@ from reconciler.store.database.connection import Connection
 from reconciler.store.database.lock import lock_sync
 from reconciler.store.errors import StoreProblem
 from reconciler.store.sync.records import SyncRecord, save_sync
+
+_log = logging.getLogger(__name__)
 
 # What of the last sync may be believed now: a moment that is still to come is of a clock that was wrong.
 
@@ -177,6 +181,7 @@ class _SyncJob:
     results: list[CustomerSyncResult] = field(default_factory=list)
 
     def add_result(self, result: CustomerSyncResult) -> None:
+        _log_result(result)
         self.results.append(result)
         self.on_finished(result)
 
@@ -356,9 +361,26 @@ def _find_next_turn(waiting: Sequence[SyncCandidate], running: Iterable[_SyncInP
     return next((place for place, each in enumerate(waiting) if busy[each.host] < per_host), None)
 
 
+def _log_result(finished: CustomerSyncResult) -> None:
+    result = finished.result
+    log_event(
+        _log,
+        "sync",
+        customer=finished.id,
+        outcome=result.outcome if result else "skipped",
+        runs=",".join(map(str, result.runs)) or None if result else None,
+        people_removed=result.people.removed if result else None,
+        people_added=result.people.added if result else None,
+        people_changed=result.people.changed if result else None,
+        hold=result.hold.id if result and result.hold else None,
+        errors=",".join(sorted({each.code for each in finished.diagnostics if each.is_error})) or None,
+        next_at=finished.next_at,
+    )
+
+
 def _start_fetch(current: _SyncInProgress, fetch_pool: FetchPool) -> Future[SourceBundle | Refusal]:
     assert current.source is not None
-    return fetch_pool.start_fetch(current.source, current.ask)
+    return fetch_pool.start_fetch(current.candidate.id, current.source, current.ask)
 
 
 def _wrap_refusal(refusal: Refusal) -> Future[SourceBundle | Refusal]:
