@@ -29,64 +29,6 @@ STOPPED_WITHIN = 30
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tests")
 
-#: What is played on PostgreSQL in the quick run as well; everything else on it is part of the long run.
-QUICK_ON_POSTGRESQL = (
-    "test_a_first_load_creates_everything",
-    "test_a_second_plan_after_apply_is_empty",
-    "test_three_leavers_of_a_hundred_are_deleted_with_their_enrollments",
-    "test_sixty_leavers_of_a_hundred_are_held_until_somebody_approves_exactly_them",
-    "test_a_rekeyed_person_keeps_the_account",
-    "test_a_person_who_returns_has_the_same_account_and_enrollments",
-)
-#: What plays many applies one after the other, or waits for servers. The quick run has the main job, the faults of
-#: files and of the engine, and all that is pure.
-LONG = frozenset(
-    {
-        "test_delta_rosters.py",
-        "test_expected_plans.py",
-        "test_explain.py",
-        "test_faults_of_apis.py",
-        "test_faults_of_sftp.py",
-        "test_faults_of_text.py",
-        "test_history_verify.py",
-        "test_identities_by_door.py",
-        "test_import.py",
-        "test_killed_fetch.py",
-        "test_ladder.py",
-        "test_limits_over_days.py",
-        "test_locking.py",
-        "test_merges.py",
-        "test_one_customers_failure.py",
-        "test_plan_file.py",
-        "test_renames_by_door.py",
-        "test_rollover.py",
-        "test_selected_rosters.py",
-        "test_settings_digest.py",
-        "test_sftp_breaks.py",
-        "test_sftp_by_door.py",
-        "test_sftp_fetch.py",
-        "test_shared_bundles.py",
-        "test_store_lock.py",
-        "test_sync.py",
-        "test_sync_overtaken.py",
-        "test_three_sources.py",
-        "test_undo.py",
-        "test_undo_by_door.py",
-        "test_undo_documents.py",
-        "test_undo_limits.py",
-        "test_unreadable_configuration.py",
-        "test_week_in_git.py",
-    }
-)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        on_postgresql = item.get_closest_marker("postgres") and item.name.split("[")[0] not in QUICK_ON_POSTGRESQL
-        if on_postgresql or item.path.name in LONG:
-            item.add_marker(pytest.mark.slow)
-
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
@@ -149,9 +91,13 @@ def empty_postgresql(postgresql_server: str, _database_numbers: Iterator[int]) -
     administer(postgresql_server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.slow])])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a fresh store under KEY."""
+    """Return the URL of a fresh store under KEY.
+
+    Every test that uses it runs on both databases, on PostgreSQL as a slow test. A test that is to be quick on
+    PostgreSQL too says so by QUICK_ON_BOTH of `tests.support.stores.databases`.
+    """
     if request.param == "sqlite":
         for path in request.getfixturevalue("sqlite_template").iterdir():
             shutil.copy(path, tmp_path / path.name)

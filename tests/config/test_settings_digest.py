@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
 from reconciler.model.settings import compute_settings_digest
+
+pytestmark = pytest.mark.slow
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(codec="utf-8"))

@@ -31,6 +31,8 @@ from tests.support.roster_server.switches import (
 from tests.support.roster_server.tls import Authority
 from tests.support.schools.by_api import DAY_ONE, DAY_TWO, ApiSchool, api_customer, codes, everybody
 
+pytestmark = pytest.mark.slow
+
 Serving = Callable[..., RosterServer]
 SILENT = Switches(total=None, link=None)
 

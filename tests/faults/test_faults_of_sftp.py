@@ -16,6 +16,8 @@ from tests.support.servers import sshd
 from tests.support.servers.breaking_proxy import Break, breaking
 from tests.support.sources.sftp_fetch import SECRET, synced
 
+pytestmark = pytest.mark.slow
+
 #: Half of everybody is missing: what a bad fetch must never let through.
 HALF = DAY_ONE.without_users(STUDENTS[: len(STUDENTS) // 2])
 #: Of handshake, sign-in and two looks, less comes from the server.

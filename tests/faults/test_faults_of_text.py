@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.schools.by_files import DAY_ONE, STUDENTS, School, as_file, lines
 
+pytestmark = pytest.mark.slow
+
 ONE, OTHER = STUDENTS[0], STUDENTS[1]
 
 

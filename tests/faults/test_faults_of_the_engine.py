@@ -111,6 +111,7 @@ def test_84_no_room_on_the_disk_is_said_plainly_and_nothing_is_lost(school: Scho
 
 
 @pytest.mark.postgres
+@pytest.mark.slow
 def test_85_a_connection_that_is_lost_in_an_apply_leaves_the_store_as_it_was(
     anywhere: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:

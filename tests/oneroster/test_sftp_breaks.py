@@ -30,6 +30,8 @@ from tests.support.servers import sshd
 from tests.support.servers.breaking_proxy import Break, breaking
 from tests.support.sources.sftp_fetch import Fetching
 
+pytestmark = pytest.mark.slow
+
 SIZE = 2 * 1024**2
 #: Of handshake, sign-in and two looks, less comes from the server.
 TALK = 64 * 1024

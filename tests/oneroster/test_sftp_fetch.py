@@ -34,6 +34,8 @@ from tests.support.rosters.bundles import bundle
 from tests.support.servers import sshd
 from tests.support.sources.sftp_fetch import Fetching
 
+pytestmark = pytest.mark.slow
+
 ROSTER = bundle(users=20)
 OLD, NEW = 1_700_000_000, 1_700_100_000
 

@@ -11,6 +11,8 @@ import pytest
 from tests.support.customers.project import Project, changes, keys
 from tests.support.rosters.bundles import Bundle, bundle
 
+pytestmark = pytest.mark.slow
+
 OLD = bundle(users=40)
 NEW = OLD.version12()
 VERSIONS = pytest.mark.parametrize("before", [OLD, NEW], ids=["1.1", "1.2"])

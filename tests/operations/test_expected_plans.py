@@ -9,6 +9,8 @@ import pytest
 from tests.support.customers.project import Project, Result, changes
 from tests.support.rosters.bundles import bundle
 
+pytestmark = pytest.mark.slow
+
 DAY_ONE = bundle(users=20)
 STUDENT = DAY_ONE.students()[0]
 NUMBER = next(row["identifier"] for row in DAY_ONE.tables["users"] if row["sourcedId"] == STUDENT)

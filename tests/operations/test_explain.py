@@ -10,6 +10,8 @@ import pytest
 from tests.support.customers.project import Project, Result
 from tests.support.rosters.bundles import bundle
 
+pytestmark = pytest.mark.slow
+
 DAY_ONE = bundle(users=40)
 STUDENT = DAY_ONE.students()[0]
 

@@ -12,6 +12,8 @@ import pytest
 from tests.support.customers.project import Project, Result, changes, keys
 from tests.support.rosters.bundles import Bundle, bundle
 
+pytestmark = pytest.mark.slow
+
 DAY_ONE = bundle(users=60)
 ADA = "u-0005"
 ROW = next(row for row in DAY_ONE.tables["users"] if row["sourcedId"] == ADA)

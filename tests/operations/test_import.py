@@ -17,6 +17,8 @@ from reconciler.config.secrets import build_variable_name
 from reconciler.store.open import Store
 from tests.support.customers.project import Project, Result
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "customers"
 SECRET = "correct horse battery"
 

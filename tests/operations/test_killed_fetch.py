@@ -17,6 +17,8 @@ from tests.support.roster_server.server import RosterServer
 from tests.support.roster_server.switches import Fault, Withheld
 from tests.support.schools.by_api import DAY_ONE, DAY_TWO, PAGE, VARIABLE, api_customer, everybody
 
+pytestmark = pytest.mark.slow
+
 #: Seconds; a process takes its time to start where many do.
 PATIENCE = 60
 

@@ -10,6 +10,8 @@ import pytest
 from tests.support.customers.project import Project, Result, changes
 from tests.support.rosters.bundles import Bundle, bundle
 
+pytestmark = pytest.mark.slow
+
 MADE = bundle(users=30, classes=4)
 FIRST, SECOND = MADE.students()[:2]
 TEACHER = "u-0010"

@@ -11,6 +11,8 @@ from reconciler import clock
 from tests.support.customers.project import Project, Result, keys
 from tests.support.rosters.bundles import Bundle, bundle
 
+pytestmark = pytest.mark.slow
+
 MONDAY = datetime(2026, 11, 23, 3, tzinfo=UTC)
 DAY_ONE = bundle(users=60)
 STUDENTS = DAY_ONE.students()

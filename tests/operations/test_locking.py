@@ -12,6 +12,8 @@ import pytest
 from tests.support.customers.project import Project
 from tests.support.rosters.bundles import bundle
 
+pytestmark = pytest.mark.slow
+
 HOLDING = """
 import sys
 from reconciler.store.database.lock import lock_customer

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.customers.project import Project, changes, keys
 from tests.support.rosters.bundles import Bundle, bundle
+from tests.support.stores.databases import QUICK_ON_BOTH
 
 DAY_ONE = bundle(users=100)
 STUDENTS = DAY_ONE.students()
@@ -30,6 +31,7 @@ def people(project: Project) -> int:
     return project.ask("select count(*) from accounts where managed_by = 'roster' and tombstoned_at is null")[0][0]
 
 
+@QUICK_ON_BOTH
 def test_a_first_load_creates_everything(project: Project) -> None:
     project.customer()
     bundle_path = zipped(project, DAY_ONE)
@@ -52,6 +54,7 @@ def test_planning_writes_nothing(project: Project) -> None:
         assert project.ask(f"select count(*) from {table}") == [(0,)], table
 
 
+@QUICK_ON_BOTH
 def test_a_second_plan_after_apply_is_empty(springfield: Project) -> None:
     plan = springfield.plan("springfield", "--zip", zipped(springfield, DAY_ONE))
     assert (plan.code, plan.json["customers"][0]["outcome"]) == (0, "unchanged")
@@ -59,6 +62,7 @@ def test_a_second_plan_after_apply_is_empty(springfield: Project) -> None:
     assert springfield.plan().code == 0
 
 
+@QUICK_ON_BOTH
 def test_three_leavers_of_a_hundred_are_deleted_with_their_enrollments(springfield: Project) -> None:
     later = zipped(springfield, DAY_ONE.without_users(STUDENTS[:3]))
 
@@ -76,6 +80,7 @@ def test_three_leavers_of_a_hundred_are_deleted_with_their_enrollments(springfie
     assert springfield.plan("springfield", "--zip", later).code == 0
 
 
+@QUICK_ON_BOTH
 def test_sixty_leavers_of_a_hundred_are_held_until_somebody_approves_exactly_them(springfield: Project) -> None:
     later = zipped(springfield, DAY_ONE.without_users(STUDENTS[:60]).with_user("u-9001"))
 
@@ -181,6 +186,7 @@ def test_a_changed_email_is_shown_before_and_after_and_written(springfield: Proj
     assert springfield.ask("select count(*) from accounts where email = 'new@example.com'") == [(1,)]
 
 
+@QUICK_ON_BOTH
 def test_a_person_who_returns_has_the_same_account_and_enrollments(springfield: Project) -> None:
     who = STUDENTS[0]
     asked = (
@@ -203,6 +209,7 @@ def test_a_person_who_returns_has_the_same_account_and_enrollments(springfield: 
     assert springfield.ask(enrolled) == [(2,)]
 
 
+@QUICK_ON_BOTH
 def test_a_rekeyed_person_keeps_the_account(springfield: Project) -> None:
     who = STUDENTS[0]
     users = DAY_ONE.text("users").replace(f"{who},", "n-77,")

@@ -13,6 +13,8 @@ from tests.support.customers.project import Project, Result, changes, keys
 from tests.support.operations.undo_steps import codes
 from tests.support.rosters.bundles import Bundle, bundle
 
+pytestmark = pytest.mark.slow
+
 DAY_ONE = bundle(users=60)
 KEEP, GONE, NEW, OTHER, *_ = DAY_ONE.students()
 LESSON = "kind: lesson\nid: leaves\ntitle: Leaves\nurl: https://lessons.example/leaves\n"

@@ -17,6 +17,8 @@ from reconciler.operations.apply import apply_plan as applying
 from tests.support.customers.project import Project
 from tests.support.rosters.bundles import bundle
 
+pytestmark = pytest.mark.slow
+
 DAY_ONE = bundle(users=20)
 COMMAND = Path(sys.executable).with_name("reconciler")
 #: A shell starts what runs in its background deaf to Ctrl-C, and so this test's children.

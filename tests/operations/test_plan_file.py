@@ -22,6 +22,8 @@ from reconciler.store.open import open_store
 from tests.support.customers.project import ENVIRONMENT, Project
 from tests.support.rosters.bundles import bundle
 
+pytestmark = pytest.mark.slow
+
 DAY_ONE = bundle(users=40)
 LEAVER, OTHER = DAY_ONE.students()[:2]
 Members = dict[str, bytes]

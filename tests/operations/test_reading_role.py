@@ -30,7 +30,9 @@ def reading(project: Project, postgresql_server: str) -> Iterator[str]:
     administer(postgresql_server, sql.SQL("DROP ROLE {}").format(name))
 
 
-@pytest.mark.parametrize("store_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+@pytest.mark.postgres
+@pytest.mark.slow
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_a_role_that_only_reads_sees_the_same_plan_and_applies_nothing(
     project: Project, reading: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

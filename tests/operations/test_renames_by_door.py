@@ -14,6 +14,8 @@ from tests.support.customers.checkout import begin, commit, git
 from tests.support.customers.project import ENVIRONMENT, KEY, Project, Result
 from tests.support.operations.undo_steps import ANN, DAY_ONE, codes, last_run, loaded, planned, undo
 
+pytestmark = pytest.mark.slow
+
 COMMUNITY = (
     "kind: community\nid: {id}\npreviously: [{before}]\nname: {name}\n"
     "site_license: {{seats: 99, starts: 2026-08-01, ends: 2027-07-31}}\n{more}"

@@ -13,6 +13,8 @@ from reconciler import clock
 from tests.support.customers.project import Project, Result, changes
 from tests.support.rosters.bundles import Bundle, Row, bundle
 
+pytestmark = pytest.mark.slow
+
 
 def session(key: str, first: str, end: str) -> Row:
     return {

@@ -9,6 +9,8 @@ import pytest
 from tests.support.customers.project import Project, Result, changes
 from tests.support.rosters.bundles import bundle
 
+pytestmark = pytest.mark.slow
+
 MADE = bundle(users=40, schools=2, classes=8)
 THEIRS = {row["sourcedId"]: row["orgSourcedIds"] for row in MADE.tables["users"]}
 AT_FIRST = [key for key, school in THEIRS.items() if school == "s-1"]

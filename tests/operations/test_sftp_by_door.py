@@ -10,6 +10,8 @@ from tests.support.rosters.bundles import bundle
 from tests.support.servers import sshd
 from tests.support.sources.sftp_fetch import SECRET, synced
 
+pytestmark = pytest.mark.slow
+
 DAY = bundle(users=30)
 LEAVERS = DAY.students()[:2]
 NEXT = DAY.without_users(LEAVERS).with_user("u-new")

@@ -11,6 +11,8 @@ import pytest
 from tests.support.customers.project import Project, changes
 from tests.support.rosters.bundles import Bundle, bundle
 
+pytestmark = pytest.mark.slow
+
 OWN = bundle(users=40)
 CHILD = OWN.students()[0]
 

@@ -29,6 +29,8 @@ from tests.support.customers.project import Project, Result
 from tests.support.rosters.bundles import Bundle, bundle
 from tests.support.sources.in_memory import API, SFTP, GivenSource, Sources, given_sources, packed
 
+pytestmark = pytest.mark.slow
+
 DAY = bundle(users=40)
 STUDENTS = DAY.students()
 DAILY = ', frequency: auto, period: daily, at: "02:30"'

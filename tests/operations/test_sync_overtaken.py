@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from reconciler import clock
 from reconciler.cli.main import run
 from reconciler.model.sync import SyncEvent
@@ -31,6 +33,8 @@ from tests.operations.test_sync import (
 )
 from tests.support.customers.project import Project
 from tests.support.sources.in_memory import API, GivenSource
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["customer", "sources"]
 

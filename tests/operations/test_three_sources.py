@@ -18,6 +18,8 @@ from tests.support.rosters.bundles import Bundle
 from tests.support.schools.by_api import DAY_ONE, DAY_TWO, VARIABLE, api_customer
 from tests.support.stores.postgresql import emptied
 
+pytestmark = pytest.mark.slow
+
 Serving = Callable[..., RosterServer]
 #: Gives the program this roster, and the arguments that it wants to hear besides.
 Give = Callable[[Bundle], list[str]]

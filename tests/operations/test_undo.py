@@ -22,6 +22,8 @@ from tests.support.operations.undo_steps import (
     undo,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def springfield(project: Project) -> Project:

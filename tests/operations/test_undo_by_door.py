@@ -11,6 +11,8 @@ import pytest
 from tests.support.customers.project import Project
 from tests.support.operations.undo_steps import ANN, DAY_ONE, account, applied, codes, loaded, planned, undo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def springfield(project: Project) -> Project:

@@ -10,6 +10,8 @@ import pytest
 from tests.support.customers.project import Project
 from tests.support.operations.undo_steps import DAY_ONE, codes, is_as_of, last_run, loaded, planned, undo
 
+pytestmark = pytest.mark.slow
+
 COMMUNITY = (
     "kind: community\nid: high\nname: {name}\nsite_license: {{seats: 99, starts: 2026-08-01, ends: 2027-07-31}}\n"
 )

@@ -7,6 +7,8 @@ import pytest
 from tests.support.customers.project import Project
 from tests.support.operations.undo_steps import DAY_ONE, STUDENTS, account, applied, is_as_of, loaded, planned, undo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def springfield(project: Project) -> Project:

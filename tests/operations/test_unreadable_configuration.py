@@ -16,6 +16,8 @@ from tests.support.customers.project import Project
 from tests.support.servers.webhook_receiver import Receiver, receiving
 from tests.support.sources.in_memory import GivenSource
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["customer", "sources"]
 
 NO_JSON = "{not json"

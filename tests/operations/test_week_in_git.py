@@ -14,6 +14,8 @@ from tests.support.customers.checkout import begin, commit, git
 from tests.support.customers.project import Project, Result
 from tests.support.rosters.bundles import Bundle, bundle
 
+pytestmark = pytest.mark.slow
+
 COMMUNITY = """\
 kind: community
 id: {id}

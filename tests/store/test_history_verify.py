@@ -11,6 +11,8 @@ from reconciler.store.key import StoreKey
 from reconciler.store.write.runs import HASHED_COLUMNS, hash_run, sign_chain_head
 from tests.support.customers.project import KEY, Project
 
+pytestmark = pytest.mark.slow
+
 RUNS = 4
 
 

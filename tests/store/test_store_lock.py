@@ -19,6 +19,8 @@ from reconciler.store.open import Store
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
 
+pytestmark = pytest.mark.slow
+
 HOLDING = """
 import sys, time
 from reconciler.store.database.lock import lock_customer

@@ -32,6 +32,7 @@ def test_a_store_keeps_its_identity(store_url: str) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.slow
 def test_an_empty_postgresql_database_is_set_up_on_first_use(
     empty_postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +186,7 @@ def test_no_error_repeats_the_password_of_a_url() -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.slow
 def test_a_database_that_does_not_exist_is_said_plainly(postgresql_server: str) -> None:
     problem = refusal(postgresql_server.format("nowhere"))
     assert problem.diagnostic.code == "store-unreachable"
@@ -231,6 +233,7 @@ def test_who_only_looks_at_a_store_makes_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.slow
 def test_who_only_looks_at_an_empty_database_leaves_it_empty(empty_postgresql: str) -> None:
     for _ in range(2):
         with pytest.raises(StoreProblem, match="holds no store"):
