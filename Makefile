@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
+ROOMS := $(filter-out support,$(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py)))
 # The theme prints an advertisement otherwise.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: help setup demo year pictures test test-slow soak lint format docs record bench schema lock clean
+.PHONY: help setup demo year pictures test test-slow test-one check-room soak lint format docs record bench schema lock clean
 
 help:
 	@echo "make demo    plan and apply three example customers into a fresh store under .demo/"
@@ -15,6 +16,7 @@ help:
 	@echo "make pictures  draw the pull request of docs/how-to/ci.md anew (needs chromium)"
 	@echo "make test    run the quick tests: on SQLite, and the main job on PostgreSQL"
 	@echo "make test-slow  run the long ones: all else on PostgreSQL, applies killed at every statement, a year, a browser"
+	@echo "make test-one ROOM=planning  run the tests of one room, quick and slow; another ROOM lists the rooms"
 	@echo "make soak    sixty days of syncs of two hundred customers"
 	@echo "make lint    ruff, mypy, import-linter, schemas up to date, the site with its links"
 	@echo "make docs    build the documentation as a site in .site/"
@@ -44,6 +46,13 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
+
+test-one: check-room $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/$(ROOM)
+
+# Comes before the setup, which takes a minute.
+check-room:
+	@case " $(ROOMS) " in *" $(if $(filter 1,$(words $(ROOM))),$(ROOM),none) "*) ;; *) echo "error: no room '$(ROOM)'; choose ROOM from: $(ROOMS)" >&2; exit 2;; esac
 
 soak: $(READY)
 	RECONCILER_SOAK=1 $(BIN)/python -m pytest -m slow tests/operations/test_sync_soak.py
