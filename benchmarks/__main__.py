@@ -30,7 +30,8 @@ from reconciler.model.plan import Plan
 from reconciler.operations.apply.apply_plan import CustomerApplyResult, apply_plan
 from reconciler.operations.apply.plan_file import read_plan, write_plan
 from reconciler.operations.plan import roster as rosters
-from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.workspace import Workspace, open_workspace
 from reconciler.planning.roster import plan_roster as planned_roster
 from reconciler.store.read.reader import Reader

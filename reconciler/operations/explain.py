@@ -15,7 +15,8 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome
 from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager
-from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.plan.roster import count_impact, read_stored_roster
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.customer_plan import Impact

@@ -15,7 +15,9 @@ from reconciler.model.diagnostic import Refusal, Severity, build_error, build_wa
 from reconciler.oneroster.sources.interface import FetchProgress, FetchRequest, ProbeFinding, SourceBundle
 from reconciler.operations.fetch import fresh
 from reconciler.operations.fetch import probe as looking
+from reconciler.operations.plan import fetch_ahead
 from reconciler.operations.plan import make_plan as planning
+from reconciler.operations.plan.context import PlanContext
 from tests.support.customers.project import Project, keys
 from tests.support.rosters.bundles import Bundle, bundle
 
@@ -248,7 +250,7 @@ def test_no_more_are_fetched_ahead_than_a_run_may_have_open(
     project: Project, sources: Sources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many customers are planned: every fetched roster is an open file."""
-    monkeypatch.setattr(planning, "WINDOW", 2)
+    monkeypatch.setattr(fetch_ahead, "WINDOW", 2)
     names = [f"school-{number}" for number in range(6)]
     for name in names:
         project.customer(name, org=None, more=API)
@@ -256,12 +258,12 @@ def test_no_more_are_fetched_ahead_than_a_run_may_have_open(
     seen: list[tuple[int, int]] = []
     plan_one = planning._plan_customer
 
-    def planned(workspace: Any, request: Any, fresh_: fresh.FreshRosters, *rest: Any) -> Any:
-        place = len(seen)
-        seen.append((sum(name in fresh_ for name in names[place:]), sum(name in fresh_ for name in names[:place])))
+    def planned(context: PlanContext, customer: str) -> Any:
+        place, fetched = len(seen), context.fresh
+        seen.append((sum(name in fetched for name in names[place:]), sum(name in fetched for name in names[:place])))
         if place == 2:
             raise ZeroDivisionError
-        return plan_one(workspace, request, fresh_, *rest)
+        return plan_one(context, customer)
 
     monkeypatch.setattr(planning, "_plan_customer", planned)
     made = project.plan(*names).json["customers"]

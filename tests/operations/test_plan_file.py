@@ -16,7 +16,8 @@ import pytest
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.operations.apply.apply_plan import apply_plan
-from reconciler.operations.plan.make_plan import PlanRequest, make_plan
+from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.request import PlanRequest
 from reconciler.operations.workspace import open_workspace
 from reconciler.store.open import open_store
 from tests.support.customers.project import ENVIRONMENT, Project

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.config.secrets import build_variable_name
 from reconciler.operations.plan import make_plan as planning
+from reconciler.operations.plan.context import PlanContext
 from reconciler.operations.plan.fast_path import plan_if_unchanged
-from reconciler.operations.plan.store_index import StoreIndex
-from reconciler.operations.workspace import Workspace
+from reconciler.operations.plan.stages.files import CustomerFiles
 from reconciler.store.read.reader import Reader
 from tests.support.customers.project import Project, changes, keys
 
@@ -118,9 +117,9 @@ def test_whoever_is_settled_has_the_plan_that_a_look_at_everything_gives(
 
     found = set()
 
-    def noted(workspace: Workspace, standing: StoreIndex, resolved: ResolvedCustomer, *rest: Any, **more: Any) -> Any:
-        plan = plan_if_unchanged(workspace, standing, resolved, *rest, **more)
-        found.update([resolved.id] if plan else [])
+    def noted(context: PlanContext, files: CustomerFiles) -> Any:
+        plan = plan_if_unchanged(context, files)
+        found.update([files.id] if plan else [])
         return plan
 
     def plans() -> list[Any]:
@@ -133,7 +132,7 @@ def test_whoever_is_settled_has_the_plan_that_a_look_at_everything_gives(
     monkeypatch.setattr(planning, "plan_if_unchanged", noted)
     at_once = plans()
     assert found == {*SETTLED}
-    monkeypatch.setattr(planning, "plan_if_unchanged", lambda *_, **__: None)
+    monkeypatch.setattr(planning, "plan_if_unchanged", lambda *_: None)
     assert at_once == plans()
     missing = next(each for each in at_once[0]["customers"] if each["id"] == "secret-missing")
     assert [each["code"] for each in missing["diagnostics"]] == ["secret-not-set"]

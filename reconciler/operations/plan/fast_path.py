@@ -1,8 +1,4 @@
-"""Customers whose documents the store has exactly as the files say: their plans, without looking at a document.
-
-Of many customers most are that. What is not as simple as that is left to the plan that looks at everything; both give
-the same.
-"""
+"""Plan customers whose documents did not change, without reading them: most of a large repository's customers."""
 
 from __future__ import annotations
 
@@ -11,61 +7,53 @@ from collections.abc import Collection
 from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import CustomerPlan, PlanPrecondition
+from reconciler.operations.plan.context import PlanContext
 from reconciler.operations.plan.documents import list_admin_usernames
+from reconciler.operations.plan.request import RosterChoice
 from reconciler.operations.plan.secrets import check_secrets
-from reconciler.operations.plan.store_index import StoreIndex
-from reconciler.operations.workspace import Workspace
+from reconciler.operations.plan.stages.files import CustomerFiles
 from reconciler.planning.customer_plan import build_unchanged_plan
-from reconciler.planning.documents.renames import DocumentRenames
 from reconciler.store.read.records import CustomerRecord
 
 
-def plan_if_unchanged(
-    workspace: Workspace,
-    store_index: StoreIndex,
-    resolved: ResolvedCustomer,
-    record: CustomerRecord | None,
-    renames: DocumentRenames,
-    *,
-    roster_applies: bool,
-) -> CustomerPlan | None:
-    """None where there is more to look at: no record under this id, documents that differ, a roster, another value of a
-    secret, a former id. record: what the store has of the customer. roster_applies: as the plan is to say."""
-    name = resolved.id
-    if (
-        record is None
-        or record.slug != name
-        or name in renames.conflicts_with_removed
-        or name in renames.conflicts_with_live
-    ):
+def plan_if_unchanged(context: PlanContext, files: CustomerFiles) -> CustomerPlan | None:
+    """Return the plan of an unchanged customer without reading its documents, or None if it needs a full comparison.
+
+    A full comparison gives the same plan. It is needed with a base or a fresh roster, and for a customer with a last
+    good roster, a new id, or documents or secrets that differ from those applied."""
+    resolved, record, choice = files.resolved, files.record, context.request.effective_roster
+    if resolved is None or record is None or context.comparison or choice is RosterChoice.FRESH:
         return None
-    outline = resolved.outline
+    renames, store_index, outline = context.renames.renames, context.store_index, resolved.outline
+    conflicts = (renames.conflicts_with_removed, renames.conflicts_with_live)
+    if record.slug != files.id or any(files.id in each for each in conflicts):
+        return None
     if store_index.has_roster(record.id) or not store_index.has_same_documents(record, resolved.digest, outline):
         return None
-    told = _check_secrets_unchanged(workspace, store_index, resolved, record) if outline.secrets else ()
-    if told is None:
+    diagnostics = _check_secrets_unchanged(context, resolved, record) if outline.secrets else ()
+    if diagnostics is None:
         return None
     return build_unchanged_plan(
-        name,
+        files.id,
         resolved.name,
         seen=PlanPrecondition(record.version, record.settings_digest, resolved.digest),
         documents=outline.numbers,
-        roster_applies=roster_applies,
-        diagnostics=(*resolved.warnings, *told),
+        roster_applies=choice is not RosterChoice.LAST,
+        diagnostics=(*resolved.warnings, *diagnostics),
     )
 
 
 def _check_secrets_unchanged(
-    workspace: Workspace, store_index: StoreIndex, resolved: ResolvedCustomer, record: CustomerRecord
+    context: PlanContext, resolved: ResolvedCustomer, record: CustomerRecord
 ) -> Collection[Diagnostic] | None:
-    """What is to be told of its secrets; None where one has another value than the store was given."""
+    """Return the diagnostics of a customer's secrets, or None if a secret has another value than the store's."""
     states = check_secrets(
         resolved.id,
         resolved.outline.secrets,
-        store_index.find_secrets(record.id),
+        context.store_index.find_secrets(record.id),
         list_admin_usernames(record.document),
-        workspace.secrets,
-        workspace.store.key,
+        context.workspace.secrets,
+        context.workspace.store.key,
     )
     if states.changed:
         return None

@@ -43,7 +43,7 @@ from reconciler.planning.roster.erased import (
     list_named_people,
     report_erased_people,
 )
-from reconciler.planning.roster.plan_roster import RosterDecision, decide_roster
+from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules, decide_roster
 from reconciler.planning.roster.removals import make_empty_sessions, merge_sessions
 from reconciler.planning.roster.wanted_people import build_desired_people
 from reconciler.store.read.reader import Reader
@@ -111,78 +111,85 @@ class RosterSettings:
 def compare_roster(
     snapshot: Snapshot, roster_settings: RosterSettings, reader: Reader, known: StoredRoster
 ) -> RosterComparison:
-    """Raises Refusal where a gate refuses the snapshot, or it is not this customer's."""
+    """Raises Refusal if a gate refuses the snapshot, or it belongs to another customer."""
     rostering = roster_settings.rostering
     known = _exclude_merged(known)
     last = _read_last_roster(reader, known.customer_number)
-    judgement = check_gates(
-        GateInput(snapshot, last, known.live, _count_alive(known.live)),
-        build_gate_exceptions(rostering, roster_settings.origins),
-        clock.get_current_day(roster_settings.customer.timezone),
-    )
-    if judgement.refusals:
-        raise Refusal(judgement.refusals)
+    gates = _check_gates(snapshot, roster_settings, last, known)
     erased = _exclude_erased(reader, known, snapshot)
     snapshot = erased.snapshot
-    limits, lowered = clamp_limits(rostering.limits, roster_settings.ceilings)
-    earlier = (
-        reader.read_limit_uses(known.customer_number, find_window_start(limits))
-        if known.customer_number is not None
-        else None
-    )
-    rules = build_roster_rules(
-        rostering,
-        replace(
-            build_limit_rules(roster_settings.customer, rostering, limits, earlier, roster_settings.origins),
-            newcomers=reader.count_newcomers(known.customer_number, find_window_start(limits))
-            if known.customer_number is not None
-            else 0,
-        ),
-        roster_settings.administrators,
-        last.match_with if last else None,
-        roster_settings.origins,
-    )
+    rules, lowered_limits = _build_rules(reader, known, roster_settings, last)
     wanted = build_desired_people(
         snapshot, known.live, rules, rostering.client_partner_id, rostering.suffix, known.live.orgs["sourced_id"]
     )
-    desired = wanted.desired
-    unsettled = find_open_enrollments(desired.frames[Kind.ENROLLMENT], known.enrollment_index)
-    live = _add_open_enrollments(reader, known, unsettled)
+    open_enrollments = find_open_enrollments(wanted.desired.frames[Kind.ENROLLMENT], known.enrollment_index)
+    live = _add_open_enrollments(reader, known, open_enrollments)
     earlier_sessions = _read_earlier_sessions(reader, known.customer_number)
     decision = decide_roster(
-        desired,
+        wanted.desired,
         live,
-        unsettled,
+        open_enrollments,
         rules,
         full_kinds=_list_complete_kinds(snapshot),
         has_waiting_hold=known.customer_number is not None and reader.is_roster_held(known.customer_number),
-        findings=judgement.findings,
+        findings=gates.findings,
         sessions=pl.concat([snapshot.sessions, earlier_sessions]),
         merge_plan=wanted.merge_plan,
     )
     decision = report_erased_people(decision, erased.quarantine)
-    kept = select_own_rows(snapshot, desired, live)
-    kept["sessions"] = merge_sessions(snapshot.sessions, earlier_sessions)
+    saved_frames = select_own_rows(snapshot, wanted.desired, live)
+    saved_frames["sessions"] = merge_sessions(snapshot.sessions, earlier_sessions)
+    match_with = last.match_with if last and decision.has_new_matches else rostering.match_with
+    last_full_at = read_earlier_roster(reader, known.customer_number).whole_at
+    lowered_warnings = warn_about_lowered_limits(lowered_limits, roster_settings.origins)
     return RosterComparison(
-        desired,
+        wanted.desired,
         decision,
         count_decision_impact(reader, known.customer_number, live, decision),
-        kept,
-        _build_facts(
-            snapshot,
-            kept,
-            last.match_with if last and decision.has_new_matches else rostering.match_with,
-            read_earlier_roster(reader, known.customer_number).whole_at,
-        ),
-        (*wanted.diagnostics, *judgement.diagnostics, *warn_about_lowered_limits(lowered, roster_settings.origins)),
-        _is_doubtful(snapshot, judgement),
+        saved_frames,
+        _build_facts(snapshot, saved_frames, match_with, last_full_at),
+        (*wanted.diagnostics, *gates.diagnostics, *lowered_warnings),
+        _is_doubtful(snapshot, gates),
     )
 
 
-def _is_doubtful(snapshot: Snapshot, judgement: GateResult) -> bool:
+def _check_gates(
+    snapshot: Snapshot, roster_settings: RosterSettings, last: LastRoster | None, known: StoredRoster
+) -> GateResult:
+    gates = check_gates(
+        GateInput(snapshot, last, known.live, _count_alive(known.live)),
+        build_gate_exceptions(roster_settings.rostering, roster_settings.origins),
+        clock.get_current_day(roster_settings.customer.timezone),
+    )
+    if gates.refusals:
+        raise Refusal(gates.refusals)
+    return gates
+
+
+def _build_rules(
+    reader: Reader, known: StoredRoster, roster_settings: RosterSettings, last: LastRoster | None
+) -> tuple[RosterRules, tuple[str, ...]]:
+    """Return the rules, and the dotted paths of the limits that the policy lowers."""
+    number, rostering, origins = known.customer_number, roster_settings.rostering, roster_settings.origins
+    limits, lowered = clamp_limits(rostering.limits, roster_settings.ceilings)
+    window_start = find_window_start(limits)
+    earlier = reader.read_limit_uses(number, window_start) if number is not None else None
+    newcomers = reader.count_newcomers(number, window_start) if number is not None else 0
+    limit_rules = build_limit_rules(roster_settings.customer, rostering, limits, earlier, origins)
+    rules = build_roster_rules(
+        rostering,
+        replace(limit_rules, newcomers=newcomers),
+        roster_settings.administrators,
+        last.match_with if last else None,
+        origins,
+    )
+    return rules, lowered
+
+
+def _is_doubtful(snapshot: Snapshot, gates: GateResult) -> bool:
     """Of a file of changes, what was not held has been carried out: the kept roster has to follow, unless all waits."""
     whole = _list_complete_kinds(snapshot) == frozenset(ROSTER_KINDS)
-    return any(whole or finding.holds_everything for finding in judgement.findings)
+    return any(whole or finding.holds_everything for finding in gates.findings)
 
 
 def _exclude_erased(reader: Reader, known: StoredRoster, snapshot: Snapshot) -> ErasureResult:

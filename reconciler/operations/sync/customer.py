@@ -29,7 +29,8 @@ from reconciler.oneroster.sources.interface import SourceBundle
 from reconciler.operations.apply.apply_plan import ApplyOutcome, apply_plan
 from reconciler.operations.apply.held_plan import save_remaining_plan
 from reconciler.operations.fetch.fresh import OVERTAKEN_ROSTER
-from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.plan.rules import find_season
 from reconciler.operations.sync.applied_config import add_applied_customers, read_applied_customer
 from reconciler.operations.sync.choice import SyncCandidate

@@ -37,7 +37,8 @@ from reconciler.operations.apply.expectation import (
 )
 from reconciler.operations.apply.plan_file import read_plan
 from reconciler.operations.failure import UNEXPECTED_CODE
-from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.workspace import Workspace, open_comparison_workspace, open_workspace
 from reconciler.reports import departure as report
 from reconciler.reports import unexplained as base_report

@@ -13,7 +13,8 @@ from reconciler.cli.output import full_report_option, report_options, show_plan
 from reconciler.cli.progress import show_progress_bars
 from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import has_operational_failure, is_misconfigured
-from reconciler.operations.plan.make_plan import PlanRequest, RosterChoice, make_plan
+from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.workspace import open_comparison_workspace, open_workspace
 
 NOTHING_CHANGED = "Nothing was changed."

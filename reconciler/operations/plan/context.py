@@ -1,0 +1,43 @@
+"""Everything that one plan reads from: the files, the store and the fresh rosters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.config.comparison import BaseComparison
+from reconciler.config.repository import Repository
+from reconciler.operations.fetch.fresh import FreshRosters
+from reconciler.operations.plan.renames import CustomerRenames
+from reconciler.operations.plan.request import PlanRequest
+from reconciler.operations.plan.store_index import StoreIndex
+from reconciler.operations.workspace import Workspace
+from reconciler.store.read.reader import Reader
+from reconciler.store.read.records import CustomerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """Lives as long as its reader."""
+
+    workspace: Workspace
+    request: PlanRequest
+    fresh: FreshRosters
+    reader: Reader
+    store_index: StoreIndex
+    #: the store's customers, by the id that the store has them under
+    records: Mapping[str, CustomerRecord]
+    renames: CustomerRenames
+
+    @property
+    def repository(self) -> Repository:
+        return self.workspace.repository
+
+    @property
+    def comparison(self) -> BaseComparison | None:
+        """Return the comparison with a base in git, or None if the plan has no base."""
+        return self.workspace.comparison
+
+    def find_record(self, customer: str) -> CustomerRecord | None:
+        """Return the store's record of a customer, which may be under a former id."""
+        return self.renames.find_record(customer, self.records)

@@ -1,0 +1,48 @@
+"""Select the customers that a plan covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.model.diagnostic import Refusal, Span, build_error
+from reconciler.model.plan import CATALOG
+from reconciler.operations.plan.renames import CustomerRenames
+from reconciler.operations.plan.request import PlanRequest
+from reconciler.operations.workspace import Workspace
+from reconciler.planning.documents.renames import order_by_freed_ids
+from reconciler.store.read.records import CustomerRecord
+
+
+def select_customers(
+    workspace: Workspace,
+    request: PlanRequest,
+    records: Mapping[str, CustomerRecord],
+    differing: frozenset[str] | None,
+    renames: CustomerRenames,
+) -> list[str]:
+    """Return the ids to plan, sorted, but a customer that gives up an id before the one that takes it.
+
+    differing: the customers that differ from the base; None without a base. Raises Refusal for unknown ids."""
+    repository = workspace.repository
+    live = {slug for slug, record in records.items() if not record.tombstoned}
+    known = {*repository.folders, *repository.customers, *repository.invalid, *live} - {
+        CATALOG,
+        *renames.list_replaced_ids(),
+    }
+    unknown = sorted(set(request.customers) - known)
+    if unknown:
+        raise Refusal(
+            [
+                build_error(
+                    "unknown-customer",
+                    f"no customer is called {name}",
+                    Span(str(workspace.directory)),
+                    f"customers here: {', '.join(sorted(known)) or 'none'}",
+                )
+                for name in unknown
+            ]
+        )
+    if differing is not None:
+        known &= differing
+    selected = known & {*request.customers} if request.customers else known
+    return order_by_freed_ids(sorted(selected), renames.renames.former)

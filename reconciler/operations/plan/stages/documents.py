@@ -1,0 +1,108 @@
+"""Second stage of a customer's plan: compare its documents with those that were applied, and check its secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.change import Change
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.kind import Kind
+from reconciler.model.settings import DocumentsByKey
+from reconciler.operations.plan.base import find_taken_consumer_keys, read_base_documents
+from reconciler.operations.plan.context import PlanContext
+from reconciler.operations.plan.documents import (
+    CustomerDocuments,
+    find_taken_usernames,
+    list_admin_usernames,
+    read_customer_documents,
+)
+from reconciler.operations.plan.renames import describe_renamed_secrets
+from reconciler.operations.plan.secrets import check_secrets
+from reconciler.operations.plan.stages.files import CustomerFiles
+from reconciler.planning.attribution import add_causes
+from reconciler.planning.documents.document_diff import compare_documents
+from reconciler.store.read.reader import Reader
+from reconciler.store.read.records import CustomerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentComparison:
+    documents: CustomerDocuments
+    changes: tuple[Change, ...] = ()
+    #: as the base has them; None without a base
+    base_documents: DocumentsByKey | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    #: reasons why the customer cannot be planned
+    errors: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _CheckedSecrets:
+    #: by dotted path, the words of a report
+    changed: Mapping[str, str] = field(default_factory=dict)
+    #: paths of the secrets that are not set; None if secrets are not looked up
+    missing: Collection[str] | None = None
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def compare_customer_documents(context: PlanContext, files: CustomerFiles) -> DocumentComparison:
+    """Raises Refusal if a document cannot have its id."""
+    reader, record = context.reader, files.record
+    people = _count_people(reader, record) if record and files.resolved is None else 0
+    documents = read_customer_documents(context.repository, reader, context.store_index, files.id, record, people)
+    errors = _find_taken_names(context, files, documents)
+    if errors:
+        return DocumentComparison(documents, errors=errors)
+    secrets = _check_secrets(context, files, documents)
+    changes = compare_documents(documents.wanted, documents.applied, secrets.changed)
+    before = read_base_documents(context.comparison, files.id) if context.comparison else None
+    if before is not None:
+        changes = add_causes(changes, before, {key: each.document for key, each in documents.wanted.items()})
+    diagnostics = [*documents.diagnostics, *secrets.warnings]
+    if files.resolved and files.former_id:
+        wanted = documents.wanted[Kind.CUSTOMER, files.id]
+        diagnostics += describe_renamed_secrets(
+            files.id, files.former_id, wanted.document, secrets.missing, files.resolved.span
+        )
+    return DocumentComparison(documents, changes, before, tuple(diagnostics))
+
+
+def _find_taken_names(
+    context: PlanContext, files: CustomerFiles, documents: CustomerDocuments
+) -> tuple[Diagnostic, ...]:
+    """Return an error for each username or consumer key that belongs to somebody else."""
+    if files.resolved is None:
+        return ()
+    usernames = find_taken_usernames(documents.wanted[Kind.CUSTOMER, files.id], files.record, context.reader)
+    if usernames or context.comparison is None:
+        return usernames
+    read = {
+        *context.comparison.current_repository.customers,
+        *context.comparison.differing_ids,
+        files.former_id or files.id,
+    }
+    return find_taken_consumer_keys(files.resolved, files.record, context.store_index, read)
+
+
+def _check_secrets(context: PlanContext, files: CustomerFiles, documents: CustomerDocuments) -> _CheckedSecrets:
+    """With a base, secrets are compared by reference only: a pull request may not read them."""
+    resolved, record, workspace = files.resolved, files.record, context.workspace
+    if resolved is None or context.comparison or workspace.uses_applied_config:
+        return _CheckedSecrets()
+    states = check_secrets(
+        files.id,
+        resolved.outline.secrets,
+        context.store_index.find_secrets(record.id) if record else {},
+        list_admin_usernames(record.document) if record and not record.tombstoned else frozenset(),
+        workspace.secrets,
+        workspace.store.key,
+        former_id=files.former_id,
+    )
+    origins = documents.wanted[Kind.CUSTOMER, files.id].origins
+    return _CheckedSecrets(states.changed, states.missing.keys(), states.build_warnings(files.id, origins))
+
+
+def _count_people(reader: Reader, record: CustomerRecord) -> int:
+    """Return the number of active accounts of a customer that is removed."""
+    return int((~reader.read_users(record.id)["tombstoned"]).sum())
