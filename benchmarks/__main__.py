@@ -29,6 +29,7 @@ from reconciler.model.kind import ROSTER_KINDS
 from reconciler.model.plan import Plan
 from reconciler.operations.apply.apply_plan import CustomerApplyResult, apply_plan
 from reconciler.operations.apply.plan_file import read_plan, write_plan
+from reconciler.operations.location import Location
 from reconciler.operations.plan import roster as rosters
 from reconciler.operations.plan.make_plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
@@ -183,7 +184,7 @@ def main() -> int:
     customers = PLACE / "customers"
 
     def workspace() -> Workspace:
-        return open_workspace(customers, None, store)
+        return open_workspace(Location(customers, store=store))
 
     def planned(name: str) -> Plan:
         return make_plan(workspace(), PlanRequest((name,), bundles[name], RosterChoice.FRESH))

@@ -1,4 +1,4 @@
-"""Showing a plan: which report, for whom, how wide, and the pseudonyms it may need."""
+"""Show a plan as one of the reports, fitted to the terminal."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.options import add_options
+from reconciler.cli.visibility import people_option, resolve_visibility
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.reports.plan import json as json_report
 from reconciler.reports.plan import text as text_report
-from reconciler.reports.plan.people import PeopleVisibility
+from reconciler.reports.plan.text import TextOptions
 
 if TYPE_CHECKING:
     from reconciler.store.key import StoreKey
@@ -24,16 +27,20 @@ FORMATS = ("text", "json", "markdown", "html")
 DEFAULT_ROWS = {"text": 20, "json": 1000, "markdown": 20, "html": 1000}
 MIN_WIDTH, MAX_WIDTH = 80, 120
 
-report_options = (
-    click.option("--format", "output_format", type=click.Choice(FORMATS), default="text", show_default=True),
-    click.option("--rows", type=click.IntRange(min=0), help="Rows to list per customer, kind and action."),
-    click.option(
-        "--people",
-        type=click.Choice([each.value for each in PeopleVisibility]),
-        help="Who may be seen. Default: full on a terminal, masked elsewhere.",
-    ),
-)
 
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    output_format: str = "text"
+    #: to list per customer, kind and action; None for the format's default
+    rows: int | None = None
+    #: a PeopleVisibility; None for full names on a terminal, masked elsewhere
+    people: str | None = None
+    #: place of the whole plan, as a Markdown report that is cut names it; empty for how to make it
+    full_report: str = ""
+
+
+format_option = click.option("--format", "output_format", type=click.Choice(FORMATS), default="text", show_default=True)
+rows_option = click.option("--rows", type=click.IntRange(min=0), help="Rows to list per customer, kind and action.")
 full_report_option = click.option(
     "--full-report",
     metavar="URL|TEXT",
@@ -41,63 +48,63 @@ full_report_option = click.option(
     help="Where a Markdown report says that the whole plan is to be read.  [default: how to make it]",
 )
 
+add_report_options = add_options(ReportOptions, "report", format_option, rows_option, people_option)
+add_full_report_options = add_options(
+    ReportOptions, "report", format_option, rows_option, people_option, full_report_option
+)
+
 
 def show_plan(
     plan: Plan,
-    *,
-    output_format: str,
-    rows: int | None,
-    people: str | None,
+    options: ReportOptions,
     get_store_key: Callable[[], StoreKey],
+    *,
     command: str = "",
     closing: str = "",
-    full_report: str = "",
     approvals: Iterable[str] = (),
 ) -> None:
-    """Prints to stdout. key: asked for only where somebody has to be masked. full_report: where a report that is cut
-    says that the whole plan is. approved: holds that are let through."""
-    terminal = sys.stdout.isatty()
-    chosen = (
-        PeopleVisibility(people)
-        if people
-        else PeopleVisibility.FULL
-        if terminal and output_format == "text"
-        else PeopleVisibility.MASKED
-    )
-    known_key = cache(get_store_key)
+    """Print a plan to stdout.
+
+    get_store_key: called only if somebody has to be masked. command: applies this plan. closing: the last line of a
+    text report. approvals: ids of the holds that this apply approves."""
+    visibility = resolve_visibility(options.people, options.output_format)
+    get_key = cache(get_store_key)
 
     def mask(kind: Kind, customer: str, name: str) -> str:
-        return known_key().make_pseudonym(kind, customer, name)
+        return get_key().make_pseudonym(kind, customer, name)
 
-    wanted = DEFAULT_ROWS[output_format] if rows is None else rows
-    match output_format:
+    rows = DEFAULT_ROWS[options.output_format] if options.rows is None else options.rows
+    match options.output_format:
         case "json":
-            report = json_report.render_plan_json(plan, chosen, mask, wanted)
+            report = json_report.render_plan_json(plan, visibility, mask, rows)
         case "markdown":
             # The templates' engine takes longer to import than most plans take to show.
             from reconciler.reports.plan import markdown as markdown_report
 
             report = markdown_report.render_plan_markdown(
-                plan, chosen, mask, wanted, command=command, full_report=full_report
+                plan, visibility, mask, rows, command=command, full_report=options.full_report
             )
         case "html":
             from reconciler.reports.plan import html as html_report
 
-            report = html_report.render_plan_html(plan, chosen, mask, wanted, command=command)
+            report = html_report.render_plan_html(plan, visibility, mask, rows, command=command)
         case _:
-            report = text_report.render_plan_text(
-                plan,
-                chosen,
-                mask,
-                wanted,
-                width=_measure_terminal_width(terminal=terminal),
-                color=terminal and "NO_COLOR" not in os.environ,
-                wrap=terminal,
-                command=command,
-                closing=closing,
-                approvals=approvals,
-            )
+            text_options = _choose_text_options(command, closing, approvals)
+            report = text_report.render_plan_text(plan, visibility, mask, rows, text_options)
     click.echo(report, nl=False)
+
+
+def _choose_text_options(command: str, closing: str, approvals: Iterable[str]) -> TextOptions:
+    """Fit the report to the terminal, if there is one."""
+    terminal = sys.stdout.isatty()
+    return TextOptions(
+        width=_measure_terminal_width(terminal=terminal),
+        color=terminal and "NO_COLOR" not in os.environ,
+        wrap=terminal,
+        command=command,
+        closing=closing,
+        approvals=frozenset(approvals),
+    )
 
 
 def _measure_terminal_width(*, terminal: bool) -> int:

@@ -11,6 +11,7 @@ import click
 from reconciler.model.plan import Plan
 from reconciler.operations.apply.held_plan import is_hold_id, load_held_plan
 from reconciler.operations.apply.plan_file import read_plan
+from reconciler.operations.location import Location
 from reconciler.operations.sync.applied_config import (
     add_applied_customers,
     open_applied_workspace,
@@ -30,14 +31,12 @@ class SavedPlan:
         """The words that apply it. place: those that name files and store."""
         return " ".join(["reconciler", "apply", self.name, *(place if self.is_hold else ())])
 
-    def open_workspace_and_plan(
-        self, directory: Path, environment: str | None, store: str | None
-    ) -> tuple[Workspace, Plan]:
+    def open_workspace_and_plan(self, location: Location) -> tuple[Workspace, Plan]:
         """With what it is applied by: the files, or the configuration last applied, as a sync goes by it."""
         if not self.is_hold:
-            workspace = open_workspace(directory, environment, store)
+            workspace = open_workspace(location)
             return workspace, read_plan(Path(self.name), workspace.store)
-        workspace = open_applied_workspace(directory, environment, store)
+        workspace = open_applied_workspace(location)
         plan = load_held_plan(workspace.store, self.name)
         with workspace.store.open_reader() as reader:
             records = reader.read_customers([customer.id for customer in plan.customers])

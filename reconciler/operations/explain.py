@@ -54,6 +54,16 @@ class Explanation:
     diagnostics: tuple[Diagnostic, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _ExplainedCustomer:
+    id: str
+    #: the store's id of the customer
+    number: int
+    live: LiveRoster
+    #: the next plan; None if the files don't have the customer
+    plan: CustomerPlan | None
+
+
 def explain_key(workspace: Workspace, customer: str, key: str, bundle: Path | None = None) -> tuple[Explanation, ...]:
     """One for each thing that the key names. key: a sourcedId, a username, a pseudonym or `kind:sourcedId`. bundle: the
     roster of the plan that is looked at, in place of the last good one. Raises Refusal where nothing has the key."""
@@ -67,9 +77,8 @@ def explain_key(workspace: Workspace, customer: str, key: str, bundle: Path | No
         if not found:
             raise Refusal([_describe_unknown_key(customer, key)])
         plan = _make_next_plan(workspace, customer, bundle)
-        return tuple(
-            _build_explanation(workspace, reader, record.id, customer, live, plan, kind, row) for kind, row in found
-        )
+        explained = _ExplainedCustomer(customer, record.id, live, plan)
+        return tuple(_build_explanation(workspace, reader, explained, kind, row) for kind, row in found)
 
 
 def _add_account_roles(live: LiveRoster) -> LiveRoster:
@@ -119,15 +128,9 @@ def _make_next_plan(workspace: Workspace, customer: str, bundle: Path | None) ->
 
 
 def _build_explanation(
-    workspace: Workspace,
-    reader: Reader,
-    customer_number: int,
-    customer: str,
-    live: LiveRoster,
-    plan: CustomerPlan | None,
-    kind: Kind,
-    row: dict[str, Any],
+    workspace: Workspace, reader: Reader, explained: _ExplainedCustomer, kind: Kind, row: dict[str, Any]
 ) -> Explanation:
+    customer, live, plan = explained.id, explained.live, explained.plan
     record = reader.read_row_record(kind, row["id"])
     if record is None:
         raise Refusal([_describe_unknown_key(customer, row["sourced_id"] or "")])
@@ -149,7 +152,7 @@ def _build_explanation(
         runs=runs,
         identities=reader.list_account_identities(row["id"]) if kind is Kind.USER else (),
         communities=reader.list_account_communities(row["id"]) if kind is Kind.USER else (),
-        impact=_describe_impact(kind, count_impact(reader, customer_number, live, ids)),
+        impact=_describe_impact(kind, count_impact(reader, explained.number, live, ids)),
         protections=_explain_protection(workspace, customer, kind, row, live),
         planned_change=planned[0] if planned else None,
         plan=plan,

@@ -12,6 +12,7 @@ from reconciler.config.repository import Repository, load_repository, load_setti
 from reconciler.config.secrets import NoSecretBackend, SecretBackend, create_backend
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.plan import StoreIdentity
+from reconciler.operations.location import Location
 from reconciler.store.open import Store, open_store
 
 
@@ -43,36 +44,30 @@ class Workspace:
         )
 
 
-def open_workspace(
-    directory: Path,
-    environment: str | None,
-    store_url: str | None,
-    *,
-    make_store: bool = True,
-) -> Workspace:
-    """`store_url` wins over the environment's. make_store: False for what only looks at one.
+def open_workspace(location: Location, *, make_store: bool = True) -> Workspace:
+    """Open the files, the environment and the store of a location.
 
-    Raises Refusal where reconciler.yaml, the environment's name or the store cannot be used, or a folder not read."""
-    # No store is made for files that are not there; what only looks at a store may do without them.
+    make_store: False for a verb that only looks at a store, which may do without the files. Raises Refusal if
+    reconciler.yaml, the environment's name or the store cannot be used, or a folder cannot be read."""
+    # No store is made for files that are not there.
+    directory = location.directory
     read = load_repository(directory) if make_store else None
-    name, chosen = (read.settings if read else load_settings(directory)).get_environment(environment)
-    store = open_store(store_url or chosen.store, name, make=make_store)
+    name, chosen = (read.settings if read else load_settings(directory)).get_environment(location.environment)
+    store = open_store(location.store or chosen.store, name, make=make_store)
     return Workspace(directory, name, chosen.public_url, store, create_backend(chosen.secrets), loaded_repository=read)
 
 
-def open_comparison_workspace(
-    base: str, directory: Path, environment: str | None, store_url: str | None, *, trusted: bool
-) -> Workspace:
-    """What differs from a state of git. trusted: False for files that anybody may have written: the environment, so
-    where the store is, is then taken from the base, and no secret is asked for.
+def open_comparison_workspace(base: str, location: Location, *, trusted: bool) -> Workspace:
+    """Open a workspace that covers only what differs from a git ref.
 
-    Raises Refusal as `open_workspace`, and where there is no such state."""
-    comparison = compare_with_base(directory, base)
+    trusted: False for files that anybody may have written; the environment, and with it the store, then comes from the
+    base, and no secret is read. Raises Refusal as `open_workspace`, and if there is no such ref."""
+    comparison = compare_with_base(location.directory, base)
     settings: Settings = (comparison.current_repository if trusted else comparison.base_repository).settings
-    name, chosen = settings.get_environment(environment)
-    store = open_store(store_url or chosen.store, name, make=True)
+    name, chosen = settings.get_environment(location.environment)
+    store = open_store(location.store or chosen.store, name, make=True)
     secrets = create_backend(chosen.secrets) if trusted else NoSecretBackend()
-    return Workspace(directory, name, chosen.public_url, store, secrets, comparison)
+    return Workspace(location.directory, name, chosen.public_url, store, secrets, comparison)
 
 
 def refuse_other_store(made_for: StoreIdentity, store: Store) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from reconciler import clock
 from reconciler.model.sync import EventKind, SyncEvent
+from reconciler.operations.location import Location
 from reconciler.operations.notify import notify as notifying
 from reconciler.operations.workspace import Workspace, open_workspace
 from tests.support.customers.project import ENVIRONMENT, Project
@@ -25,7 +26,7 @@ DAY = timedelta(days=1)
 
 
 def opened(project: Project) -> Workspace:
-    return open_workspace(Path("customers"), None, project.store_url)
+    return open_workspace(Location(Path("customers"), store=project.store_url))
 
 
 def declared(project: Project, **customers: str) -> Workspace:

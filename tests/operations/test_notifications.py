@@ -25,6 +25,7 @@ from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.notices.attempt import DeliveryAttempt
 from reconciler.notices.signing import derive_public_key
 from reconciler.notices.webhook import WebhookSender
+from reconciler.operations.location import Location
 from reconciler.operations.notify import deliver as delivering
 from reconciler.operations.notify import notify as notifying
 from reconciler.operations.notify.deliver import DeliveryBudget
@@ -62,7 +63,7 @@ def hooked(project: Project, receiver: Receiver) -> Project:
 
 
 def opened(project: Project) -> Workspace:
-    return open_workspace(Path("customers"), None, project.store_url)
+    return open_workspace(Location(Path("customers"), store=project.store_url))
 
 
 def event(kind: EventKind = EventKind.HELD, since: datetime = NIGHT, *, digest: str = "7f3a9c") -> SyncEvent:
@@ -315,11 +316,12 @@ from pathlib import Path
 from reconciler import clock
 from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.notices.webhook import WebhookSender
+from reconciler.operations.location import Location
 from reconciler.operations.notify import notify as notifying
 from reconciler.operations.workspace import open_workspace
 
 url, place = sys.argv[1:]
-workspace = open_workspace(Path("customers"), None, url)
+workspace = open_workspace(Location(Path("customers"), store=url))
 at = "2026-11-23T02:30:00Z"
 if place == "sending":
     WebhookSender.send = lambda *_: os.kill(os.getpid(), signal.SIGKILL)

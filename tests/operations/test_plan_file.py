@@ -16,6 +16,7 @@ import pytest
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.operations.apply.apply_plan import apply_plan
+from reconciler.operations.location import Location
 from reconciler.operations.plan.make_plan import make_plan
 from reconciler.operations.plan.request import PlanRequest
 from reconciler.operations.workspace import open_workspace
@@ -141,7 +142,7 @@ def test_what_is_no_plan_file_is_said_to_be_none(project: Project, saved: Path, 
 
 
 def test_a_configuration_other_than_the_plan_was_made_from_is_never_kept(project: Project, saved: Path) -> None:
-    workspace = open_workspace(project.folder / "customers", None, project.store_url)
+    workspace = open_workspace(Location(project.folder / "customers", store=project.store_url))
     plan = make_plan(workspace, PlanRequest(("springfield",)))
     (customer,) = plan.customers
     assert customer.settings is not None

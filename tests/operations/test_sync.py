@@ -19,6 +19,7 @@ from reconciler.log import FIELDS
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.sync import EventKind, SyncEvent
 from reconciler.operations.apply.apply_plan import ApplyOutcome, CustomerApplyResult
+from reconciler.operations.location import Location
 from reconciler.operations.sync import customer as sync_one
 from reconciler.operations.sync import run as syncing
 from reconciler.operations.sync.applied_config import open_applied_workspace
@@ -163,7 +164,7 @@ def test_a_run_with_nothing_due_asks_the_store_once(
         customer(name, auto=DAILY)
     customer("dora")
     synced(project, "--due")
-    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
     asked: list[str] = []
     rows = Connection.fetch_rows
 
@@ -367,7 +368,7 @@ def test_what_was_held_before_a_freeze_stays_held_through_it_and_is_named(
     for day, given in ((2, source.given), (3, source.given.with_user("u-9001"))):
         source.given = given
         with clock.freeze_time(MONDAY + day * NIGHT):
-            workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+            workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
             (found,) = sync_customers(
                 workspace, SyncRequest(("springfield",)), on_events=lambda _, events: told.extend(events)
             )
@@ -552,7 +553,7 @@ def test_what_is_to_be_told_is_told_when_it_changes_and_once(
     held, cut = DAY.without_users(STUDENTS[:20]), packed(DAY)[:-200]
     for day, given in enumerate([DAY, held, held, cut, cut, DAY, refused(), DAY]):
         source.given = given
-        workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+        workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
         with clock.freeze_time(MONDAY + day * NIGHT):
             sync_customers(
                 workspace, SyncRequest(("springfield",)), on_events=lambda connection, events: told.extend(events)
@@ -612,7 +613,7 @@ def test_two_syncs_of_one_customer_do_not_fetch_beside_each_other(
 
     def another() -> None:
         source.on_fetch = lambda: None
-        workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+        workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
         with clock.freeze_time(MONDAY):
             beside.extend(sync_customers(workspace, SyncRequest(("springfield",))))
 

@@ -13,6 +13,7 @@ import pytest
 from reconciler import clock
 from reconciler.cli.main import run
 from reconciler.model.sync import SyncEvent
+from reconciler.operations.location import Location
 from reconciler.operations.sync.applied_config import open_applied_workspace
 from reconciler.operations.sync.run import SyncRequest, sync_customers
 from reconciler.store.database.lock import lock_customer
@@ -102,7 +103,7 @@ def test_who_is_being_applied_is_tried_again_soon_and_nobody_is_told(
     synced(project, "--due")
     source.given = DAY.with_user("u-9001")
     told: list[SyncEvent] = []
-    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
     with clock.freeze_time(MONDAY + NIGHT), lock_customer(workspace.store, "springfield"):
         (found,) = sync_customers(
             workspace, SyncRequest(due_only=True), on_events=lambda _, events: told.extend(events)
@@ -139,7 +140,7 @@ def test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile(
 ) -> None:
     customer(auto=DAILY)
     synced(project, "--due")
-    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
     with workspace.store.open_reader() as reader:
         (read,) = reader.read_sync_records().values()
     anew = replace(read, schedule="other", next_at="2026-11-24T00:00:00Z", outcome=None)
@@ -160,7 +161,7 @@ def test_one_who_is_let_in_and_another_who_is_erased_are_something_new(
     assert project.run("erase", "springfield", first, "--request", "R-1", "--yes").code == 0
     synced(project, "springfield", at=MONDAY + NIGHT)
     assert only(synced(project, "springfield", at=MONDAY + 2 * NIGHT))["early"]
-    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
     with workspace.store.open_reader() as reader:
         number = next(iter(reader.read_sync_records()))
         before = reader.find_newest_erasure(number)
@@ -180,7 +181,7 @@ def test_another_set_that_is_held_is_told_and_the_same_one_is_not(
     told: list[SyncEvent] = []
     for day, gone in enumerate([0, 20, 20, 30]):
         source.given = DAY.without_users(STUDENTS[:gone])
-        workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+        workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
         with clock.freeze_time(MONDAY + day * NIGHT):
             sync_customers(workspace, SyncRequest(("springfield",)), on_events=lambda _, events: told.extend(events))
     assert [(each.kind, each.people) for each in told] == [("held", 20), ("held", 30)]
@@ -197,7 +198,7 @@ def test_changes_alone_let_no_hold_go_that_names_others(project: Project, custom
     changed = source.given.with_user("u-9001")
     source.given = source.given.delta(changed)
     told: list[SyncEvent] = []
-    workspace = open_applied_workspace(project.folder / "customers", None, project.store_url)
+    workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
     with clock.freeze_time(MONDAY + 2 * NIGHT):
         (again,) = sync_customers(
             workspace, SyncRequest(("springfield",)), on_events=lambda _, events: told.extend(events)

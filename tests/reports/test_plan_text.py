@@ -15,7 +15,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Freshness
 from reconciler.model.reason import Reason
 from reconciler.reports.plan.people import PeopleVisibility
-from reconciler.reports.plan.text import render_plan_text
+from reconciler.reports.plan.text import TextOptions, render_plan_text
 from tests.support.plans import samples
 
 COMMAND = "reconciler apply springfield --zip day-2.zip"
@@ -23,7 +23,8 @@ COMMAND = "reconciler apply springfield --zip day-2.zip"
 
 def rendered(*customers: CustomerPlan, people: PeopleVisibility = PeopleVisibility.FULL, **options: Any) -> str:
     facts: dict[str, Any] = {"command": COMMAND, "closing": "Nothing was changed.", **options}
-    return render_plan_text(samples.plan(*customers), people, samples.mask, **facts)
+    rows = facts.pop("rows", 20)
+    return render_plan_text(samples.plan(*customers), people, samples.mask, rows, TextOptions(**facts))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_the_command_that_approves_is_exact() -> None:
 
 
 def test_what_is_approved_is_not_asked_for_again() -> None:
-    text = rendered(samples.removals(), approvals=["springfield:12:7f3a9c"])
+    text = rendered(samples.removals(), approvals=frozenset({"springfield:12:7f3a9c"}))
     assert "Approved: all of it goes through with this apply." in text
     assert "--approve" not in text
 

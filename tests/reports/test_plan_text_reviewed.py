@@ -16,7 +16,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import OutsideBase, Plan
 from reconciler.model.weakening import Protection, Weakening
 from reconciler.reports.plan.people import PeopleVisibility
-from reconciler.reports.plan.text import render_plan_text
+from reconciler.reports.plan.text import TextOptions, render_plan_text
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples
 
@@ -32,7 +32,7 @@ def rendered(plan: Plan, **options: Any) -> str:
         "closing": "Nothing was changed.",
         **options,
     }
-    return render_plan_text(plan, PeopleVisibility.MASKED, samples.mask, **facts)
+    return render_plan_text(plan, PeopleVisibility.MASKED, samples.mask, options=TextOptions(**facts))
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_workspace_options
+from reconciler.cli.options import add_location_options
 from reconciler.config.repository import load_repository
 from reconciler.notices.signing import WEBHOOK_KEY_PURPOSE, derive_public_key
+from reconciler.operations.location import Location
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import assign_environment, list_store_revisions, load_store_key, upgrade_store
 
@@ -20,10 +19,10 @@ def group_store_commands() -> None:
 
 
 @group_store_commands.command()
-@add_workspace_options
-def upgrade(directory: Path, environment: str | None, store: str | None) -> ExitCode:
+@add_location_options
+def upgrade(location: Location) -> ExitCode:
     """Bring an older store up to date. A store that is up to date stays as it is."""
-    for branch, before, after in upgrade_store(_resolve_store_url(directory, environment, store)):
+    for branch, before, after in upgrade_store(_resolve_store_url(location)):
         if before == after:
             click.echo(f"{branch}: up to date ({after})")
         else:
@@ -32,12 +31,12 @@ def upgrade(directory: Path, environment: str | None, store: str | None) -> Exit
 
 
 @group_store_commands.command("status")
-@add_workspace_options
-def show_store_status(directory: Path, environment: str | None, store: str | None) -> ExitCode:
+@add_location_options
+def show_store_status(location: Location) -> ExitCode:
     """Say which schema the store has and which one this program needs, and by which public key its webhooks' posts are
     known. Exit 1 where the schemas differ."""
     current = True
-    url = _resolve_store_url(directory, environment, store)
+    url = _resolve_store_url(location)
     for branch, revision, newest in list_store_revisions(url):
         same = revision == newest
         current &= same
@@ -48,14 +47,14 @@ def show_store_status(directory: Path, environment: str | None, store: str | Non
 
 
 @group_store_commands.command()
-@add_workspace_options
-def assign(directory: Path, environment: str | None, store: str | None) -> ExitCode:
+@add_location_options
+def assign(location: Location) -> ExitCode:
     """Say that an existing store is that of the environment --env, where the environment has a new name.
 
     Plans that were saved before are for a store of the old name: plan again.
     """
-    name, chosen = load_repository(directory).get_environment(environment)
-    before = assign_environment(store or chosen.store, name)
+    name, chosen = load_repository(location.directory).get_environment(location.environment)
+    before = assign_environment(location.store or chosen.store, name)
     click.echo(f"environment: {name} already" if before == name else f"environment: {before} -> {name}")
     return ExitCode.DONE
 
@@ -67,6 +66,8 @@ def _describe_webhook_key(url: str) -> str:
         return f"unknown, since {problem.diagnostic.message}"
 
 
-def _resolve_store_url(directory: Path, environment: str | None, store: str | None) -> str:
+def _resolve_store_url(location: Location) -> str:
     """`--store` wins over the environment's. Other mistakes in the files do not matter here."""
-    return store or load_repository(directory).settings.get_environment(environment)[1].store
+    if location.store:
+        return location.store
+    return load_repository(location.directory).settings.get_environment(location.environment)[1].store

@@ -21,7 +21,7 @@ from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan, PlanPrec
 from reconciler.model.reason import Reason
 from reconciler.model.settings import DocumentsByKey
 from reconciler.model.surprise import UnexplainedChange
-from reconciler.operations.plan.base import read_base_documents, read_current_documents
+from reconciler.operations.plan.base import index_documents, read_base_documents
 from reconciler.planning.documents.document_diff import diff_document, diff_fields
 from reconciler.planning.live import add_roles, make_empty_live_frame
 from reconciler.planning.plan_id import compute_effects_id, list_effects
@@ -238,7 +238,8 @@ def _merge_effects(now: Mapping[str, pl.DataFrame], since: Mapping[str, pl.DataF
 def find_unexplained_changes(plan: Plan, comparison: BaseComparison) -> Iterator[UnexplainedChange]:
     """In the plan's order, of documents; what a roster would do is never part of such an apply."""
     for customer in plan.customers:
-        before, now = read_base_documents(comparison, customer.id), read_current_documents(comparison, customer.id)
+        before = read_base_documents(comparison, customer.id)
+        now = index_documents(comparison.current_repository, customer.id)
         for change in customer.document_changes:
             yield from _compare_change_with_base(customer.id, change, before, now)
 

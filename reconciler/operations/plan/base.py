@@ -55,7 +55,8 @@ def read_base_documents(comparison: BaseComparison, customer: str) -> DocumentsB
     """As the base has them, by the ids that the files have for them; none where it has no such customer, or not a valid
     one."""
     former = find_id_in_base(comparison, customer)
-    before, now = _list_documents(comparison.base_repository, former), read_current_documents(comparison, customer)
+    before = index_documents(comparison.base_repository, former)
+    now = index_documents(comparison.current_repository, customer)
     renamed = {(Kind.CUSTOMER, customer): (Kind.CUSTOMER, former)} if former != customer else {}
     for kind in (Kind.COMMUNITY, Kind.LESSON):
         earlier = {name: StoredDocument(list_former_ids(each)) for (one, name), each in before.items() if one is kind}
@@ -64,12 +65,8 @@ def read_base_documents(comparison: BaseComparison, customer: str) -> DocumentsB
     return map_to_new_ids(before, renamed)
 
 
-def read_current_documents(comparison: BaseComparison, customer: str) -> DocumentsByKey:
-    """As the files have them; none where they have no such customer, or not a valid one."""
-    return _list_documents(comparison.current_repository, customer)
-
-
-def _list_documents(repository: Repository, customer: str) -> DocumentsByKey:
+def index_documents(repository: Repository, customer: str) -> DocumentsByKey:
+    """Return a customer's documents, or the catalog's; none if there is no such customer, or not a valid one."""
     if customer == CATALOG:
         return build_document_index(repository.catalog)
     resolved = repository.customers.get(customer)

@@ -40,4 +40,4 @@ class PlanContext:
 
     def find_record(self, customer: str) -> CustomerRecord | None:
         """Return the store's record of a customer, which may be under a former id."""
-        return self.renames.find_record(customer, self.records)
+        return self.records.get(self.renames.renames.former.get(customer, customer))

@@ -23,10 +23,6 @@ class CustomerRenames:
 
     renames: DocumentRenames
 
-    def find_record(self, customer: str, records: Mapping[str, CustomerRecord]) -> CustomerRecord | None:
-        """What the store has of a customer of the files."""
-        return records.get(self.renames.former.get(customer, customer))
-
     def list_diagnostics(self, customer: str, span: Span) -> tuple[Diagnostic, ...]:
         """Why a customer of the files is not what it was called before. span: of its document."""
         store = self.renames

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -29,6 +28,7 @@ from reconciler.config.validation.documents import (
 from reconciler.model.diagnostic import Refusal, Span, build_error
 from reconciler.model.kind import Kind
 from reconciler.model.settings import DocumentsByKey, compute_settings_digest
+from reconciler.operations.location import Location
 from reconciler.operations.workspace import Workspace
 from reconciler.store.open import open_store
 from reconciler.store.read.reader import Reader
@@ -38,17 +38,17 @@ from reconciler.store.read.records import CustomerRecord
 PLACE = "applied configuration"
 
 
-def open_applied_workspace(directory: Path, environment: str | None, store_url: str | None) -> Workspace:
-    """No customer is in it yet. directory: reconciler.yaml stands beside it; it need not be there itself.
+def open_applied_workspace(location: Location) -> Workspace:
+    """Open a workspace without customers; the location's directory need not exist, only reconciler.yaml next to it.
 
-    Raises Refusal where reconciler.yaml, the environment's name or the store cannot be used."""
-    settings = load_settings(directory)
-    name, chosen = settings.get_environment(environment)
-    store = open_store(store_url or chosen.store, name, make=False)
+    Raises Refusal if reconciler.yaml, the environment's name or the store cannot be used."""
+    settings = load_settings(location.directory)
+    name, chosen = settings.get_environment(location.environment)
+    store = open_store(location.store or chosen.store, name, make=False)
     secrets = create_backend(chosen.secrets)
     nobody = _build_repository(settings, ())
     return Workspace(
-        directory, name, chosen.public_url, store, secrets, loaded_repository=nobody, uses_applied_config=True
+        location.directory, name, chosen.public_url, store, secrets, loaded_repository=nobody, uses_applied_config=True
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from reconciler.model.diagnostic import Span
@@ -246,31 +247,37 @@ def _format_place(origin: Span | None, other_places: int = 0) -> str:
     return f", {clean_text(str(Span(origin.file, origin.line)))}{more}"
 
 
+@dataclass(frozen=True, slots=True)
+class TextOptions:
+    #: of a line, in cells
+    width: int = 100
+    color: bool = False
+    #: whether no line is longer than `width`; else only tables are, so that a log or a search finds whole sentences
+    wrap: bool = False
+    #: applies this plan, and comes before `--approve HOLD`; empty if nothing can apply it
+    command: str = ""
+    #: the last line
+    closing: str = ""
+    #: ids of the holds that this apply approves
+    approvals: frozenset[str] = frozenset()
+
+
 def render_plan_text(
-    plan: Plan,
-    people: PeopleVisibility,
-    mask: Mask,
-    rows: int = 20,
-    *,
-    width: int = 100,
-    color: bool = False,
-    wrap: bool = False,
-    command: str = "",
-    closing: str = "",
-    approvals: Iterable[str] = (),
+    plan: Plan, people: PeopleVisibility, mask: Mask, rows: int = 20, options: TextOptions | None = None
 ) -> str:
-    """rows: most lines per customer, kind and action; a cut list says how many more and where to read them. wrap: no
-    line is longer than the width; else tables keep to it, and sentences stay whole for a log or a search.
-    command: the words that would apply this plan, put before `--approve HOLD`. closing: the last line.
-    approved: ids of holds that this apply lets through."""
+    """Return the plan as lines for a terminal or a log.
+
+    rows: the most lines per customer, kind and action; a list that is cut says how many more there are and where to
+    read them."""
+    options = options or TextOptions()
     layout = TerminalLayout(
         rows,
-        width,
-        Paint(color),
-        command,
+        options.width,
+        Paint(options.color),
+        options.command,
         plan.created_at,
         causes=plan.base is not None,
-        approvals=frozenset(approvals),
+        approvals=options.approvals,
     )
     told_of = build_plan_overview(plan, people, mask, rows, removals=rows)
     told = told_of.customers
@@ -282,12 +289,12 @@ def render_plan_text(
         parts += [format_customer_block(each.customer, each.groups, each.view, layout) for each in told]
     else:
         parts += _format_customers(told, format_fold_lines(told_of.folds, layout), layout)
-    ending = [_explain_marks(told)] if (wrap or plan.base) and any(each.everything for each in told) else []
+    ending = [_explain_marks(told)] if (options.wrap or plan.base) and any(each.everything for each in told) else []
     ending += [f"plan {plan.plan_id}"] if plan.base else []
-    ending += [closing] if closing else []
+    ending += [options.closing] if options.closing else []
     text = [line for place, part in enumerate(filter(None, parts)) for line in (["", *part] if place else part)]
     lines = [*text, "", *ending] if len(ending) > 1 else [*text, *ending]
-    return "\n".join(wrap_lines(lines, width, command) if wrap else lines) + "\n"
+    return "\n".join(wrap_lines(lines, options.width, options.command) if options.wrap else lines) + "\n"
 
 
 def _format_customers(

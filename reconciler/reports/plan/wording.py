@@ -115,36 +115,23 @@ def describe_reason(reason: Reason, origin: Span | None, former: str | None = No
             return f"{renamed}, {describe_reason(reason, origin)}"
         return _append_place(renamed, str(Span(origin.file, origin.line)) if origin else "")
     place = str(Span(origin.file, origin.line)) if origin else ""
-    file = origin.file if origin else "its source"
     match reason:
         case Reason.ROSTER_ROW_MISSING:
-            return f"not in {file}"
+            return f"not in {origin.file if origin else 'its source'}"
         case Reason.ROSTER_TOBEDELETED:
             return _append_place("tobedeleted", place)
-        case Reason.ROSTER_DISABLED:
-            return _append_place("not enabled", place)
-        case Reason.SCOPE_NARROWED:
-            return "no longer among what is synced"
-        case Reason.SESSION_ENDED:
-            return "its term has ended"
-        case Reason.PARENT_REMOVED:
-            return "goes with what it belongs to"
-        case Reason.REMOVED_FROM_GIT:
-            return _append_place("removed from git", place)
-        case Reason.ERASED:
-            return "erased on request"
-        case Reason.UNDONE:
-            return "taken back"
-        case Reason.MERGED:
-            return _append_place("merged", place)
-        case Reason.DRIFT:
-            return _append_place("changed by hand", place)
-        case Reason.RETURNED:
-            return _append_place("back", place)
-        case Reason.RENAMED:
-            return _append_place("renamed", place)
-        case Reason.ROLE_CHANGED:
-            return _append_place("other role", place)
+        case Reason.SCOPE_NARROWED | Reason.SESSION_ENDED | Reason.PARENT_REMOVED | Reason.ERASED | Reason.UNDONE:
+            return REASONS[reason]
+        case (
+            Reason.ROSTER_DISABLED
+            | Reason.REMOVED_FROM_GIT
+            | Reason.MERGED
+            | Reason.DRIFT
+            | Reason.RETURNED
+            | Reason.RENAMED
+            | Reason.ROLE_CHANGED
+        ):
+            return _append_place(REASONS[reason], place)
         case Reason.NEW | Reason.FIELD_CHANGED | Reason.KEY_CHANGED | Reason.ADOPTED:
             return place
         case _:

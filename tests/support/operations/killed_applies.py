@@ -38,6 +38,7 @@ from psycopg import sql
 
 from reconciler.operations.apply.apply_plan import CustomerApplyResult, apply_plan
 from reconciler.operations.apply.plan_file import read_plan
+from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 from reconciler.store.database.lock import compute_lock_number
 
@@ -319,7 +320,7 @@ class Applies:
         def child() -> None:
             known = set(sys.modules)
             with fuse.burning():
-                workspace = open_workspace(Path("customers"), None, url)
+                workspace = open_workspace(Location(Path("customers"), store=url))
                 (result,) = apply_plan(workspace, read_plan(self._plan, workspace.store))
             imported = [name for name in sys.modules if name not in known and not name.startswith("__")]
             self._record.write_text(json.dumps({"sent": fuse.sent, "became": said(result), "imported": imported}))

@@ -17,6 +17,7 @@ from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.schedule import Period, Schedule
 from reconciler.model.sync import SyncOutcome
 from reconciler.oneroster.sources.interface import FetchRequest, SourceBundle
+from reconciler.operations.location import Location
 from reconciler.operations.sync.applied_config import open_applied_workspace
 from reconciler.operations.sync.run import SyncRequest, sync_customers
 from tests.support.customers.project import Project
@@ -209,14 +210,14 @@ class Play:
             self.project.customer(each.name, org=None, more=f"{rostering}timezone: {schedule.timezone}\n")
         done = self.project.apply("--roster", "none")
         assert done.code == 0, done.err
-        store = open_applied_workspace(self.project.folder / "customers", None, self.project.store_url).store
+        store = open_applied_workspace(Location(self.project.folder / "customers", store=self.project.store_url)).store
         for each in self.districts:
             whose = f"{store.uuid}/{each.name}"
             each.schedule = Schedule(each.schedule.period, each.schedule.timezone, each.schedule.at, whose)
 
     def run(self, begin: datetime, days: int, *, every: timedelta, down: Iterable[int] = ()) -> None:
         """every: from run to run. down: days on which nobody runs anything."""
-        workspace = open_applied_workspace(self.project.folder / "customers", None, self.project.store_url)
+        workspace = open_applied_workspace(Location(self.project.folder / "customers", store=self.project.store_url))
         by_name = {each.name: each for each in self.districts}
         held_since: dict[str, datetime] = {}
         for number in range(days * int(timedelta(days=1) / every)):

@@ -13,15 +13,22 @@ import click
 
 from reconciler.cli.commands.changes.plan import (
     NOTHING_CHANGED,
+    PlanInputs,
     build_apply_command,
     build_plan_request,
     determine_plan_exit_code,
-    list_workspace_options,
+    make_plan_with_progress,
+    zip_option,
 )
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
-from reconciler.cli.options import add_workspace_options
-from reconciler.cli.output import show_plan
-from reconciler.cli.progress import show_progress_bars
+from reconciler.cli.options import (
+    ApplyOptions,
+    add_apply_options,
+    add_location_options,
+    add_options,
+    format_location_options,
+)
+from reconciler.cli.output import ReportOptions, show_plan
 from reconciler.cli.saved_plan import parse_saved_plan
 from reconciler.config.comparison import BaseComparison
 from reconciler.model.change import Action
@@ -37,8 +44,8 @@ from reconciler.operations.apply.expectation import (
 )
 from reconciler.operations.apply.plan_file import read_plan
 from reconciler.operations.failure import UNEXPECTED_CODE
-from reconciler.operations.plan.make_plan import make_plan
-from reconciler.operations.plan.request import PlanRequest, RosterChoice
+from reconciler.operations.location import Location
+from reconciler.operations.plan.request import RosterChoice
 from reconciler.operations.workspace import Workspace, open_comparison_workspace, open_workspace
 from reconciler.reports import departure as report
 from reconciler.reports import unexplained as base_report
@@ -209,42 +216,24 @@ def _create_unique_file(stem: str) -> tuple[Path, int]:
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[PLANFILE | HOLD | CUSTOMER...]")
-@add_workspace_options
-@click.option(
-    "--zip",
-    "bundle",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The OneRoster bundle of the one customer named.",
+@add_location_options
+@add_options(
+    PlanInputs,
+    "inputs",
+    zip_option,
+    click.option("--roster", type=click.Choice([RosterChoice.FRESH.value, RosterChoice.NONE.value])),
+    click.option(
+        "--base", metavar="REF", help="Only customers whose resolved configuration differs from this state of git."
+    ),
 )
-@click.option("--roster", type=click.Choice([RosterChoice.FRESH.value, RosterChoice.NONE.value]))
-@click.option(
-    "--base", metavar="REF", help="Only customers whose resolved configuration differs from this state of git."
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--expect",
     metavar="PLAN_ID|PLANFILE",
     help="Apply only if the plan made now does the same as this reviewed one, or less.",
 )
-@click.option("--approve", multiple=True, metavar="HOLD", help="Release exactly this hold. May be repeated.")
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    help="Seconds to wait while another apply of the same customer runs.  [default: 0]",
-)
+@add_apply_options
 def apply(
-    targets: tuple[str, ...],
-    directory: Path,
-    environment: str | None,
-    store: str | None,
-    bundle: Path | None,
-    roster: str | None,
-    base: str | None,
-    yes: bool,
-    expect: str | None,
-    approve: tuple[str, ...],
-    lock_timeout: float,
+    targets: tuple[str, ...], location: Location, inputs: PlanInputs, expect: str | None, options: ApplyOptions
 ) -> ExitCode:
     """Show a plan, ask, and carry out exactly that plan.
 
@@ -253,31 +242,22 @@ def apply(
     CUSTOMER, rosters are left out.
     """
     saved = parse_saved_plan(targets)
-    if saved is not None and (bundle is not None or roster is not None or base is not None):
+    if saved is not None and inputs != PlanInputs():
         raise click.UsageError("a saved plan brings its own roster and base: leave out --zip, --roster and --base")
-    if saved is None and not (yes or expect or sys.stdin.isatty()):
+    if saved is None and not (options.yes or expect or sys.stdin.isatty()):
         raise click.UsageError("without a terminal, apply needs a plan file, --expect PLAN_ID or --yes")
-    given: Plan | None = None
-    request = PlanRequest()
     if saved is not None:
-        workspace, given = saved.open_workspace_and_plan(directory, environment, store)
-        command = saved.build_apply_command(list_workspace_options(directory, environment, store))
+        workspace, given = saved.open_workspace_and_plan(location)
+        command = saved.build_apply_command(format_location_options(location))
+        reviewed = resolve_reviewed_plan(expect, workspace.store) if expect else None
+        plan = given
     else:
-        none = base is not None or not targets
-        request = build_plan_request(targets, bundle, roster or (RosterChoice.NONE.value if none else None), base)
-        workspace = _open_apply_workspace(directory, environment, store, base)
-        command = build_apply_command(targets, bundle, request.roster, directory, environment, store, base)
-    reviewed = resolve_reviewed_plan(expect, workspace.store) if expect else None
-    plan = given or _make_plan_with_progress(workspace, request)
-    show_plan(
-        plan,
-        output_format="text",
-        rows=None,
-        people=None,
-        get_store_key=lambda: workspace.store.key,
-        command=command,
-        approvals=approve,
-    )
+        request = build_plan_request(targets, _choose_roster(targets, inputs))
+        workspace = _open_apply_workspace(location, inputs.base)
+        command = build_apply_command(request, inputs.base, location)
+        reviewed = resolve_reviewed_plan(expect, workspace.store) if expect else None
+        plan = make_plan_with_progress(workspace, request)
+    show_plan(plan, ReportOptions(), lambda: workspace.store.key, command=command, approvals=options.approve)
     if (
         reviewed is not None
         and has_changes(plan)
@@ -285,33 +265,31 @@ def apply(
     ):
         return ExitCode.STALE
     if not has_changes(plan) and not _has_roster_to_save(plan):
-        if not approve:
+        if not options.approve:
             return _determine_unchanged_exit_code(plan)
-    elif has_changes(plan) and not (yes or expect) and sys.stdin.isatty():
+    elif has_changes(plan) and not (options.yes or expect) and sys.stdin.isatty():
         answer = confirm_apply()
         if answer is not None:
             return answer
-    return execute_plan(workspace, plan, approve, lock_timeout, command)
+    return execute_plan(workspace, plan, options, command)
 
 
-def _open_apply_workspace(directory: Path, environment: str | None, store: str | None, base: str | None) -> Workspace:
-    if base is None:
-        return open_workspace(directory, environment, store)
-    return open_comparison_workspace(base, directory, environment, store, trusted=True)
+def _choose_roster(targets: tuple[str, ...], inputs: PlanInputs) -> PlanInputs:
+    """Leave rosters out of an apply of all customers, or of those that differ from a base."""
+    if inputs.roster is None and (inputs.base is not None or not targets):
+        return replace(inputs, roster=RosterChoice.NONE.value)
+    return inputs
 
 
-def _make_plan_with_progress(workspace: Workspace, request: PlanRequest) -> Plan:
-    with show_progress_bars() as heard:
-        return make_plan(workspace, replace(request, progress_factory=heard))
+def _open_apply_workspace(location: Location, base: str | None) -> Workspace:
+    return open_workspace(location) if base is None else open_comparison_workspace(base, location, trusted=True)
 
 
-def execute_plan(
-    workspace: Workspace, plan: Plan, approve: Iterable[str], lock_timeout: float, command: str
-) -> ExitCode:
+def execute_plan(workspace: Workspace, plan: Plan, options: ApplyOptions, command: str) -> ExitCode:
     """Says what became of every customer. command: the words that would apply this plan again."""
     results: list[CustomerApplyResult] = []
     try:
-        apply_plan(workspace, plan, approve, lock_timeout=lock_timeout, on_finished=results.append)
+        apply_plan(workspace, plan, options.approve, lock_timeout=options.lock_timeout, on_finished=results.append)
     finally:
         # whatever stops it, a customer that was applied is named, and its invitations are handed over
         handed_over = _print_results(results, plan.customers, command)

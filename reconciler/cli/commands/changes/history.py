@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 
 from reconciler.cli.certificates import build_certificate_report
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_workspace_options
+from reconciler.cli.options import add_location_options
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.plan import CATALOG
+from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.history import Run, Verification, render_history_json, render_history_text
 from reconciler.reports.removal import render_certificates_text
@@ -22,15 +22,13 @@ TAMPERING_HINT = "compare with a backup of the store; whoever can write to the d
 
 @click.command("history")
 @click.argument("customer", required=False)
-@add_workspace_options
+@add_location_options
 @click.option("--verify", is_flag=True, help="Prove that no run was altered, removed or added by another hand.")
 @click.option("--certificates", is_flag=True, help="List what `purge` and `erase` removed for good, in place of runs.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def show_history(
     customer: str | None,
-    directory: Path,
-    environment: str | None,
-    store: str | None,
+    location: Location,
     verify: bool,
     certificates: bool,
     output_format: str,
@@ -42,7 +40,7 @@ def show_history(
     """
     if certificates and (verify or output_format == "json"):
         raise click.UsageError("--certificates stands alone: it is a list of text")
-    workspace = open_workspace(directory, environment, store, make_store=False)
+    workspace = open_workspace(location, make_store=False)
     with workspace.store.open_reader() as reader:
         name = CATALOG if customer == "catalogue" else customer
         known = {*reader.read_customers(), *workspace.repository.customers, CATALOG}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_workspace_options
+from reconciler.cli.options import add_location_options
+from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.holds import HoldReport, render_holds_json, render_holds_text
 from reconciler.store.read.records import HoldRecord
 
 
 @click.command("holds")
-@add_workspace_options
+@add_location_options
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def list_holds(directory: Path, environment: str | None, store: str | None, output_format: str) -> ExitCode:
+def list_holds(location: Location, output_format: str) -> ExitCode:
     """List what the last applies held back, and how to let it through."""
-    workspace = open_workspace(directory, environment, store, make_store=False)
+    workspace = open_workspace(location, make_store=False)
     with workspace.store.open_reader() as reader:
         waiting = [
             HoldReport(

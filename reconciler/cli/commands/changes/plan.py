@@ -2,65 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
-from reconciler.cli.options import add_workspace_options
-from reconciler.cli.output import full_report_option, report_options, show_plan
+from reconciler.cli.options import add_location_options, add_options, format_location_options
+from reconciler.cli.output import ReportOptions, add_full_report_options, show_plan
 from reconciler.cli.progress import show_progress_bars
 from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import has_operational_failure, is_misconfigured
+from reconciler.operations.location import Location
 from reconciler.operations.plan.make_plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
-from reconciler.operations.workspace import open_comparison_workspace, open_workspace
+from reconciler.operations.workspace import Workspace, open_comparison_workspace, open_workspace
 
 NOTHING_CHANGED = "Nothing was changed."
 NOTHING_ASKED = "No secret was asked for and no roster fetched: secrets are compared by reference."
 
 
-@click.command()
-@click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
-@add_workspace_options
-@click.option(
+@dataclass(frozen=True, slots=True)
+class PlanInputs:
+    #: the OneRoster ZIP file of the one customer named
+    bundle: Path | None = None
+    #: a RosterChoice; None for the default
+    roster: str | None = None
+    #: git ref
+    base: str | None = None
+
+
+zip_option = click.option(
     "--zip",
     "bundle",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The OneRoster bundle of the one customer named.",
 )
-@click.option(
-    "--roster",
-    type=click.Choice([each.value for each in RosterChoice]),
-    help="fresh: fetch (default where customers are named); last: the last good snapshot, shown only; none.",
-)
-@click.option(
-    "--base",
-    metavar="REF",
-    help="Only customers whose resolved configuration differs from this state of git; asks for no secret.",
+
+
+@click.command()
+@click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
+@add_location_options
+@add_options(
+    PlanInputs,
+    "inputs",
+    zip_option,
+    click.option(
+        "--roster",
+        type=click.Choice([each.value for each in RosterChoice]),
+        help="fresh: fetch (default where customers are named); last: the last good snapshot, shown only; none.",
+    ),
+    click.option(
+        "--base",
+        metavar="REF",
+        help="Only customers whose resolved configuration differs from this state of git; asks for no secret.",
+    ),
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan here, mode 0600.")
-@report_options[0]
-@report_options[1]
-@report_options[2]
-@full_report_option
+@add_full_report_options
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes, 3 where something is held or refused."
 )
 def plan(
     customers: tuple[str, ...],
-    directory: Path,
-    environment: str | None,
-    store: str | None,
-    bundle: Path | None,
-    roster: str | None,
-    base: str | None,
+    location: Location,
+    inputs: PlanInputs,
     out: Path | None,
-    output_format: str,
-    rows: int | None,
-    people: str | None,
-    full_report: str,
+    report: ReportOptions,
     detailed_exitcode: bool,
 ) -> ExitCode:
     """Compare customers and rosters with the live store, and show what an apply would do.
@@ -69,23 +77,19 @@ def plan(
     """
     if out is not None and not out.name:
         raise click.UsageError("--out needs the name of a file")
-    request = build_plan_request(customers, bundle, roster, base)
-    if base is None:
-        workspace = open_workspace(directory, environment, store)
+    request = build_plan_request(customers, inputs)
+    if inputs.base is None:
+        workspace = open_workspace(location)
     else:
-        workspace = open_comparison_workspace(base, directory, environment, store, trusted=False)
+        workspace = open_comparison_workspace(inputs.base, location, trusted=False)
         click.echo(NOTHING_ASKED, err=True)
-    with show_progress_bars() as heard:
-        made = make_plan(workspace, replace(request, progress_factory=heard))
+    made = make_plan_with_progress(workspace, request)
     show_plan(
         made,
-        output_format=output_format,
-        rows=rows,
-        people=people,
-        get_store_key=lambda: workspace.store.key,
-        command=build_apply_command(customers, bundle, request.roster, directory, environment, store, base),
+        report,
+        lambda: workspace.store.key,
+        command=build_apply_command(request, inputs.base, location),
         closing=NOTHING_CHANGED,
-        full_report=full_report,
     )
     if out is not None:
         # A quarter of a second that most plans need not wait for.
@@ -96,10 +100,9 @@ def plan(
     return determine_plan_exit_code(made, detailed=detailed_exitcode)
 
 
-def build_plan_request(
-    customers: tuple[str, ...], bundle: Path | None, roster: str | None, base: str | None = None
-) -> PlanRequest:
+def build_plan_request(customers: tuple[str, ...], inputs: PlanInputs) -> PlanRequest:
     """Raises click.UsageError where the options do not fit together."""
+    bundle, roster, base = inputs.bundle, inputs.roster, inputs.base
     if base is not None and (bundle is not None or roster == RosterChoice.FRESH.value):
         raise click.UsageError("--base connects to no roster: it goes with --roster last or none, and not with --zip")
     if bundle is not None and len(customers) != 1:
@@ -109,6 +112,11 @@ def build_plan_request(
     usual = RosterChoice.FRESH if customers and base is None else RosterChoice.LAST
     choice = RosterChoice(roster) if roster else usual
     return PlanRequest(tuple(dict.fromkeys(customers)), bundle, choice)
+
+
+def make_plan_with_progress(workspace: Workspace, request: PlanRequest) -> Plan:
+    with show_progress_bars() as progress_factory:
+        return make_plan(workspace, replace(request, progress_factory=progress_factory))
 
 
 def determine_plan_exit_code(plan: Plan, *, detailed: bool) -> ExitCode:
@@ -126,37 +134,16 @@ def determine_plan_exit_code(plan: Plan, *, detailed: bool) -> ExitCode:
     return select_worst_exit_code(codes)
 
 
-def build_apply_command(
-    customers: tuple[str, ...],
-    bundle: Path | None,
-    roster: RosterChoice,
-    directory: Path,
-    environment: str | None,
-    store: str | None,
-    base: str | None = None,
-) -> str:
-    """The words that would apply what was just planned. roster: which was planned with; the last good one is shown
-    only, so that an apply goes without."""
-    words = ["reconciler", "apply", *customers]
+def build_apply_command(request: PlanRequest, base: str | None, location: Location) -> str:
+    """Return the command that applies what was planned; it leaves out a last good roster, which is only shown."""
+    words = ["reconciler", "apply", *request.customers]
     if base is not None:
         words += ["--base", base]
-    if bundle is not None:
-        words += ["--zip", str(bundle)]
-    if customers and base is None and roster is not RosterChoice.FRESH:
+    if request.bundle is not None:
+        words += ["--zip", str(request.bundle)]
+    if request.customers and base is None and request.roster is not RosterChoice.FRESH:
         words += ["--roster", RosterChoice.NONE.value]
-    return " ".join([*words, *list_workspace_options(directory, environment, store)])
-
-
-def list_workspace_options(directory: Path, environment: str | None, store: str | None) -> list[str]:
-    """The options that name files and store again; a store's URL with a password is never repeated."""
-    words = []
-    if str(directory) != "customers":
-        words += ["--dir", str(directory)]
-    if environment:
-        words += ["--env", environment]
-    if store:
-        words += ["--store", store if "@" not in store else "URL"]
-    return words
+    return " ".join([*words, *format_location_options(location)])
 
 
 def describe_saved_plan(out: Path) -> str:

@@ -7,30 +7,19 @@ from pathlib import Path
 import click
 
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_workspace_options
-from reconciler.cli.output import full_report_option, report_options, show_plan
+from reconciler.cli.options import add_location_options
+from reconciler.cli.output import ReportOptions, add_full_report_options, show_plan
 from reconciler.operations.apply.held_plan import is_hold_id, load_held_plan
 from reconciler.operations.apply.plan_file import read_plan
+from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 
 
 @click.command()
 @click.argument("plan_name", metavar="PLANFILE|HOLD")
-@add_workspace_options
-@report_options[0]
-@report_options[1]
-@report_options[2]
-@full_report_option
-def show(
-    plan_name: str,
-    directory: Path,
-    environment: str | None,
-    store: str | None,
-    output_format: str,
-    rows: int | None,
-    people: str | None,
-    full_report: str,
-) -> ExitCode:
+@add_location_options
+@add_full_report_options
+def show(plan_name: str, location: Location, report: ReportOptions) -> ExitCode:
     """Show a saved plan. Its seal is checked with the key of the store that it was made for.
 
     HOLD is the id of a hold that a sync left, with the plan that it kept; it has a colon.
@@ -39,14 +28,11 @@ def show(
     of_hold = is_hold_id(plan_name) and not planfile.exists()
     if not of_hold and not planfile.is_file():
         raise click.UsageError(f"there is no plan file {plan_name}")
-    live = open_workspace(directory, environment, store, make_store=False).store
+    live = open_workspace(location, make_store=False).store
     show_plan(
         load_held_plan(live, plan_name) if of_hold else read_plan(planfile, live),
-        output_format=output_format,
-        rows=rows,
-        people=people,
-        get_store_key=lambda: live.key,
+        report,
+        lambda: live.key,
         command=f"reconciler apply {plan_name}",
-        full_report=full_report,
     )
     return ExitCode.DONE

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
-from reconciler.cli.options import add_new_workspace_options
+from reconciler.cli.options import add_new_location_options
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
+from reconciler.operations.location import Location
 from reconciler.operations.settings_import import ImportedCustomer, ImportState, import_live_settings
 from reconciler.operations.workspace import open_workspace
 
@@ -16,18 +15,16 @@ from reconciler.operations.workspace import open_workspace
 @click.command("import")
 @click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
 @click.option("--check", is_flag=True, help="Write nothing; say what would be written, and exit 1 if anything would.")
-@add_new_workspace_options
-def import_settings(
-    customers: tuple[str, ...], check: bool, directory: Path, environment: str | None, store: str | None
-) -> ExitCode:
+@add_new_location_options
+def import_settings(customers: tuple[str, ...], check: bool, location: Location) -> ExitCode:
     """Write the live settings of customers, or of all and the catalogue, as YAML below --dir.
 
     What was changed in the store by hand is taken over. Of files that are there already only what differs is changed,
     comments are kept, and secrets stay references. A plan right after has nothing to change.
     """
     if not check:
-        directory.mkdir(parents=True, exist_ok=True)
-    workspace = open_workspace(directory, environment, store, make_store=False)
+        location.directory.mkdir(parents=True, exist_ok=True)
+    workspace = open_workspace(location, make_store=False)
     made = import_live_settings(workspace, customers)
     codes = [_write_imported_customer(each, check=check) for each in made]
     files = [file for each in made for file in each.files]

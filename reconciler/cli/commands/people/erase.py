@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from reconciler.cli.certificates import build_certificate_report
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_workspace_options
+from reconciler.cli.options import (
+    ApplyOptions,
+    add_location_options,
+    add_lock_timeout_option,
+    add_options,
+    yes_option,
+)
+from reconciler.cli.visibility import people_option, resolve_visibility
 from reconciler.operations import erase as erasing
 from reconciler.operations import interruption
 from reconciler.operations.erase import Erasure
+from reconciler.operations.location import Location
 from reconciler.operations.workspace import Workspace, open_workspace
-from reconciler.reports.plan.people import CustomerView, PeopleVisibility
+from reconciler.reports.plan.people import CustomerView
 from reconciler.reports.plan.wording import format_count
 from reconciler.reports.removal import OUTSIDE_STORE_NOTICE, ErasureReport, render_certificate_text, render_erasure_text
 from reconciler.store.removal.certificates import Certificate
@@ -25,39 +32,26 @@ from reconciler.store.removal.volatile import wipe_freed_pages
 @click.command()
 @click.argument("customer")
 @click.argument("key", required=False)
-@add_workspace_options
+@add_location_options
 @click.option(
     "--request",
     required=True,
     metavar="REF",
     help="The request's reference, for the certificate: a number, never a name.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--lift", is_flag=True, help="The opposite: let somebody erased, whose sourcedId is KEY, come back by a roster."
 )
-@click.option(
-    "--people",
-    type=click.Choice([each.value for each in PeopleVisibility]),
-    help="Who may be seen. Default: full on a terminal, masked elsewhere.",
-)
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    help="Seconds to wait while an apply of the same customer runs.  [default: 0]",
-)
+@people_option
+@add_options(ApplyOptions, "options", yes_option, add_lock_timeout_option("an apply"))
 def erase(
     customer: str,
     key: str | None,
-    directory: Path,
-    environment: str | None,
-    store: str | None,
+    location: Location,
     request: str,
-    yes: bool,
     lift: bool,
     people: str | None,
-    lock_timeout: float,
+    options: ApplyOptions,
 ) -> ExitCode:
     """Remove a person of CUSTOMER for good, or without KEY all of a CUSTOMER that was removed before.
 
@@ -68,9 +62,9 @@ def erase(
         raise click.UsageError("--request must name the request")
     if lift and key is None:
         raise click.UsageError("--lift needs the sourcedId as KEY")
-    if not (yes or lift or sys.stdin.isatty()):
+    if not (options.yes or lift or sys.stdin.isatty()):
         raise click.UsageError("without a terminal, erase needs --yes")
-    workspace = open_workspace(directory, environment, store, make_store=False)
+    workspace = open_workspace(location, make_store=False)
     if lift and key is not None:
         click.echo(
             render_certificate_text(build_certificate_report(erasing.lift_erasure(workspace, customer, key, request))),
@@ -81,11 +75,11 @@ def erase(
     if isinstance(found, Certificate):
         return _report_earlier_erasure(workspace, found)
     _print_erasure(workspace, found, people, request)
-    if not yes:
+    if not options.yes:
         answer = _confirm_erasure(found)
         if answer is not None:
             return answer
-    certificate = erasing.apply_erasure(workspace, found, request, lock_timeout)
+    certificate = erasing.apply_erasure(workspace, found, request, options.lock_timeout)
     click.echo()
     click.echo(render_certificate_text(build_certificate_report(certificate)), nl=False)
     _wipe_store(workspace)
@@ -94,14 +88,7 @@ def erase(
 
 
 def _print_erasure(workspace: Workspace, erasure: Erasure, people: str | None, request: str) -> None:
-    chosen = (
-        PeopleVisibility(people)
-        if people
-        else PeopleVisibility.FULL
-        if sys.stdout.isatty()
-        else PeopleVisibility.MASKED
-    )
-    view = CustomerView(chosen, workspace.store.key.make_pseudonym, erasure.customer)
+    view = CustomerView(resolve_visibility(people), workspace.store.key.make_pseudonym, erasure.customer)
     wanted = ErasureReport(
         customer=erasure.customer,
         counts=erasure.counts,

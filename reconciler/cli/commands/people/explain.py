@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from pathlib import Path
 
 import click
 
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_workspace_options
+from reconciler.cli.options import add_location_options
+from reconciler.cli.visibility import people_option, resolve_visibility
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
-from reconciler.operations.explain import Explanation
-from reconciler.operations.explain import explain_key as explained
+from reconciler.operations.explain import Explanation, explain_key
+from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.explanation import ExplanationReport, RunFacts, render_explanation_json, render_explanation_text
-from reconciler.reports.plan.people import CustomerView, PeopleVisibility
+from reconciler.reports.plan.people import CustomerView
 
 
 @click.command()
 @click.argument("customer")
 @click.argument("key")
-@add_workspace_options
+@add_location_options
 @click.option(
     "--zip",
     "bundle",
@@ -30,17 +30,11 @@ from reconciler.reports.plan.people import CustomerView, PeopleVisibility
     help="Look at a plan of this OneRoster bundle, in place of the last good roster.",
 )
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option(
-    "--people",
-    type=click.Choice([each.value for each in PeopleVisibility]),
-    help="Who may be seen. Default: full on a terminal, masked elsewhere.",
-)
+@people_option
 def explain(
     customer: str,
     key: str,
-    directory: Path,
-    environment: str | None,
-    store: str | None,
+    location: Location,
     bundle: Path | None,
     output_format: str,
     people: str | None,
@@ -49,22 +43,14 @@ def explain(
 
     KEY is a sourcedId, a username, a pseudonym (P-…), or KIND:sourcedId with user, class or org. Writes nothing.
     """
-    workspace = open_workspace(directory, environment, store)
-    found = explained(workspace, customer, key, bundle)
-    terminal = sys.stdout.isatty()
-    chosen = (
-        PeopleVisibility(people)
-        if people
-        else PeopleVisibility.FULL
-        if terminal and output_format == "text"
-        else PeopleVisibility.MASKED
-    )
+    workspace = open_workspace(location)
+    found = explain_key(workspace, customer, key, bundle)
 
     @cache
     def mask(kind: Kind, of: str, name: str) -> str:
         return workspace.store.key.make_pseudonym(kind, of, name)
 
-    view = CustomerView(chosen, mask, customer)
+    view = CustomerView(resolve_visibility(people, output_format), mask, customer)
     render = render_explanation_json if output_format == "json" else render_explanation_text
     click.echo(render([_build_explanation_report(each) for each in found], view), nl=False)
     return ExitCode.DONE

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
 from reconciler.cli.certificates import build_certificate_report
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_workspace_options
-from reconciler.operations.purge import PurgeCandidate, PurgeResult, list_purge_candidates, refuse_wrong_clock
-from reconciler.operations.purge import purge_candidate as purged
+from reconciler.cli.options import add_location_options, add_lock_timeout_option
+from reconciler.operations.location import Location
+from reconciler.operations.purge import (
+    PurgeCandidate,
+    PurgeResult,
+    list_purge_candidates,
+    purge_candidate,
+    refuse_wrong_clock,
+)
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.plan.wording import format_count
 from reconciler.reports.removal import OUTSIDE_STORE_NOTICE, RetentionReport, render_certificate_text, render_purge_text
@@ -22,7 +27,7 @@ DAY = timedelta(days=1)
 
 
 @click.command()
-@add_workspace_options
+@add_location_options
 @click.option("--yes", is_flag=True, help="Remove it. Without it, purge only shows.")
 @click.option(
     "--today",
@@ -30,20 +35,13 @@ DAY = timedelta(days=1)
     metavar="DAY",
     help="Say which day it is (UTC), where the clock is far ahead of everything in the store.",
 )
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    help="Seconds to wait while an apply of the same customer runs.  [default: 0]",
-)
-def purge(
-    directory: Path, environment: str | None, store: str | None, yes: bool, today: object, lock_timeout: float
-) -> ExitCode:
+@add_lock_timeout_option("an apply")
+def purge(location: Location, yes: bool, today: object, lock_timeout: float) -> ExitCode:
     """Show what was deleted longer ago than its customer's retention; with --yes, remove it for good.
 
     What lives is never touched, nor what ended with its term. Every customer purged leaves a certificate.
     """
-    workspace = open_workspace(directory, environment, store, make_store=False)
+    workspace = open_workspace(location, make_store=False)
     refuse_wrong_clock(workspace, f"{today:%Y-%m-%d}" if today is not None else None)
     found = list_purge_candidates(workspace)
     click.echo(render_purge_text(_build_retention_report(each) for each in found), nl=False)
@@ -54,7 +52,7 @@ def purge(
         click.echo("\nNothing was removed. To remove it:  reconciler purge --yes")
         return ExitCode.DONE
     click.echo()
-    results = [purged(workspace, each, lock_timeout=lock_timeout, on_finished=_print_result) for each in going]
+    results = [purge_candidate(workspace, each, lock_timeout=lock_timeout, on_finished=_print_result) for each in going]
     if any(result.certificate for result in results):
         for diagnostic in wipe_freed_pages(workspace.store):
             click.echo(str(diagnostic), err=True)

@@ -9,11 +9,12 @@ import click
 
 from reconciler import clock
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_workspace_options
+from reconciler.cli.options import add_location_options
 from reconciler.cli.progress import show_progress_bars
 from reconciler.model.diagnostic import Severity
 from reconciler.oneroster.sources.interface import ProbeFinding
 from reconciler.operations.fetch.probe import SavedRoster, probe_address, probe_source, save_roster
+from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 
 FORMAT_VERSION = "1.0"
@@ -22,19 +23,19 @@ SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")
 
 @click.command()
 @click.argument("customer", metavar="CUSTOMER")
-@add_workspace_options
+@add_location_options
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
     help="Where the bundle goes, mode 0600. It holds people's names.",
 )
-def fetch(customer: str, directory: Path, environment: str | None, store: str | None, out: Path) -> ExitCode:
+def fetch(customer: str, location: Location, out: Path) -> ExitCode:
     """Fetch a customer's roster into a file, without a plan.
 
     What an API gives is written as the CSV bundle that a plan reads: the lines that a plan names are its lines.
     """
-    workspace = open_workspace(directory, environment, store)
+    workspace = open_workspace(location)
     with show_progress_bars() as heard:
         saved = save_roster(workspace, customer, out, clock.get_current_moment(), heard)
     for diagnostic in saved.diagnostics:
@@ -45,14 +46,14 @@ def fetch(customer: str, directory: Path, environment: str | None, store: str | 
 
 @click.command()
 @click.argument("customer", metavar="CUSTOMER|sftp://HOST")
-@add_workspace_options
+@add_location_options
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def probe(customer: str, directory: Path, environment: str | None, store: str | None, output_format: str) -> ExitCode:
+def probe(customer: str, location: Location, output_format: str) -> ExitCode:
     """Say what a customer's SFTP or OneRoster server does, without fetching its roster.
 
     sftp://HOST[:PORT] asks a server that no customer is configured for yet for its host keys, and signs in nowhere.
     """
-    workspace = open_workspace(directory, environment, store)
+    workspace = open_workspace(location)
     probed = probe_address if "://" in customer else probe_source
     findings = probed(workspace, customer, clock.get_current_moment())
     click.echo(_format_json(customer, findings) if output_format == "json" else _format_text(findings))

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
 
 import click
 
-from reconciler.cli.commands.changes.plan import list_workspace_options
 from reconciler.cli.exit_code import ExitCode
-from reconciler.cli.options import add_new_workspace_options
+from reconciler.cli.options import add_lock_timeout_option, add_new_location_options, format_location_options
 from reconciler.cli.progress import show_progress_bars
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
+from reconciler.operations.location import Location
 from reconciler.operations.notify.notify import deliver_due_messages, enqueue_events
 from reconciler.operations.sync.applied_config import open_applied_workspace
 from reconciler.operations.sync.customer import ChangeTally, SyncResult
-from reconciler.operations.sync.run import CustomerSyncResult, SyncRequest
-from reconciler.operations.sync.run import sync_customers as synced
+from reconciler.operations.sync.run import CustomerSyncResult, SyncRequest, sync_customers
 from reconciler.reports.syncs import ChangeTotals, SyncReport, render_sync_text, render_syncs_json
 
 NOTHING_DUE = "Nothing is due."
@@ -28,20 +26,13 @@ NOTHING_AUTOMATIC = "No customer is fetched by itself: frequency: auto says whic
 
 @click.command()
 @click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
-@add_new_workspace_options
+@add_new_location_options
 @click.option("--due", is_flag=True, help="Only those whose period has passed.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    help="Seconds to wait while another apply of the same customer runs.  [default: 0]",
-)
+@add_lock_timeout_option()
 def sync(
     customers: tuple[str, ...],
-    directory: Path,
-    environment: str | None,
-    store: str | None,
+    location: Location,
     due: bool,
     output_format: str,
     lock_timeout: float,
@@ -51,15 +42,15 @@ def sync(
     Without CUSTOMER: all that are fetched by themselves (frequency: auto). What a limit or gate holds is kept as a
     plan, which `holds` names. Files of customers are neither read nor applied.
     """
-    workspace = open_applied_workspace(directory, environment, store)
-    place = list_workspace_options(directory, environment, store)
+    workspace = open_applied_workspace(location)
+    place = format_location_options(location)
     results: list[CustomerSyncResult] = []
     undelivered: tuple[Diagnostic, ...] = ()
     whole = False
     try:
         with show_progress_bars() as heard:
             request = SyncRequest(customers, due, heard, lock_timeout)
-            synced(workspace, request, on_finished=results.append, on_events=partial(enqueue_events, workspace))
+            sync_customers(workspace, request, on_finished=results.append, on_events=partial(enqueue_events, workspace))
         whole = True
         undelivered = deliver_due_messages(workspace)
     finally:

@@ -1,0 +1,22 @@
+"""The `--people` option: how reports show people."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from reconciler.reports.plan.people import PeopleVisibility
+
+people_option = click.option(
+    "--people",
+    type=click.Choice([each.value for each in PeopleVisibility]),
+    help="Who may be seen. Default: full on a terminal, masked elsewhere.",
+)
+
+
+def resolve_visibility(people: str | None, output_format: str = "text") -> PeopleVisibility:
+    """Return the visibility that was asked for; without one, full names only for text on a terminal."""
+    if people:
+        return PeopleVisibility(people)
+    return PeopleVisibility.FULL if output_format == "text" and sys.stdout.isatty() else PeopleVisibility.MASKED
