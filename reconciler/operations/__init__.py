@@ -1,1 +1,1 @@
-"""Plan, apply and what goes with them: the only place where the rooms meet."""
+"""Carry out what the verbs ask for: the only room where files, rosters, planning and the store meet."""

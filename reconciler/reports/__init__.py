@@ -1,1 +1,1 @@
-"""Text out of values: of a Plan for people and programs, of diagnostics for code review. Never sees a store."""
+"""Render values as text for people and programs; a report never sees a store."""

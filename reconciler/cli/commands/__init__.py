@@ -1,1 +1,1 @@
-"""commands: see ARCHITECTURE.md."""
+"""The verbs of the command line, one module each."""

@@ -1,1 +1,1 @@
-"""apply: see ARCHITECTURE.md."""
+"""Apply a plan, saved or just made, after comparing it with the reviewed one."""

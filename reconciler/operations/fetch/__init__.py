@@ -1,1 +1,1 @@
-"""fetch: see ARCHITECTURE.md."""
+"""Fetch rosters from their sources, probe the sources, and save rosters as snapshots."""

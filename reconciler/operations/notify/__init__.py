@@ -1,1 +1,1 @@
-"""notify: see ARCHITECTURE.md."""
+"""Notify subscribers of a customer's syncs by webhook and email."""

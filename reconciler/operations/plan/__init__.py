@@ -1,1 +1,1 @@
-"""plan: see ARCHITECTURE.md."""
+"""Make a plan from the files, the rosters and the store."""

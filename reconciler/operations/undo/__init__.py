@@ -1,1 +1,1 @@
-"""undo: see ARCHITECTURE.md."""
+"""Make the plan that undoes a run."""

@@ -1,1 +1,1 @@
-"""diagnostics: see ARCHITECTURE.md."""
+"""Render diagnostics for code review: GitHub annotations and SARIF."""

@@ -1,1 +1,1 @@
-"""plan: see ARCHITECTURE.md."""
+"""Render a plan as text, JSON, Markdown or HTML."""

@@ -1,1 +1,1 @@
-"""changes: see ARCHITECTURE.md."""
+"""Verbs that show, apply and undo changes of the store."""

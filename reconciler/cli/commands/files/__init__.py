@@ -1,1 +1,1 @@
-"""files: see ARCHITECTURE.md."""
+"""Verbs that check and write the customer files."""

@@ -1,1 +1,1 @@
-"""people: see ARCHITECTURE.md."""
+"""Verbs that explain, purge and erase what the store holds of people."""

@@ -1,1 +1,1 @@
-"""rosters: see ARCHITECTURE.md."""
+"""Verbs that check, fetch, probe and sync rosters."""
