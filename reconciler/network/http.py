@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpcore
 import httpx
@@ -58,23 +56,17 @@ def get_location(response: httpx.Response) -> str:
     return found
 
 
-class SafeTransport(httpx.BaseTransport):
-    """HTTP/1.1 with connections that are kept, over a backend that checks every address before it connects."""
+class SafeTransport(httpx.HTTPTransport):
+    """httpx's own transport for HTTP/1.1, over a pool that checks every address before it connects."""
 
     def __init__(self, allows: HostFilter, connections: ConnectionGroup) -> None:
+        # httpx has no public way to give a transport its pool. Its own constructor is not called, as all that it makes
+        # is a pool that checks nothing: should httpx rename the attribute, no request can be sent at all.
+        self._pool = _SafePool(allows, connections)
         self._allows = allows
-        self._lines = connections
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=get_ssl_context(),
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-            http1=True,
-            http2=False,
-            network_backend=_SafeBackend(allows, connections),
-        )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request over an allowed connection. Raises Refusal, `httpx.TransportError`."""
         if request.url.scheme != "https" and not self._allows(request.url.host):
             raise Refusal(
                 [
@@ -85,60 +77,26 @@ class SafeTransport(httpx.BaseTransport):
                     )
                 ]
             )
-        assert isinstance(request.stream, httpx.SyncByteStream)
-        with _translate_httpcore_errors():
-            answer = self._pool.handle_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=httpcore.URL(
-                        scheme=request.url.raw_scheme,
-                        host=request.url.raw_host,
-                        port=request.url.port,
-                        target=request.url.raw_path,
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-        assert isinstance(answer.stream, Iterable)
-        response = httpx.Response(
-            status_code=answer.status,
-            headers=answer.headers,
-            stream=_ResponseBody(answer.stream),
-            extensions=answer.extensions,
-        )
+        response = super().handle_request(request)
         # httpx reads it even where it does not go there, and fails at one that it cannot read.
         response.extensions[_LOCATION] = response.headers.pop("location", "")
         return response
 
-    def close(self) -> None:
-        self._pool.close()
-        self._lines.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self.close()
-
-
-class _ResponseBody(httpx.SyncByteStream):
-    def __init__(self, parts: Iterable[bytes]) -> None:
-        self._parts = parts
-
-    def __iter__(self) -> Iterator[bytes]:
-        with _translate_httpcore_errors():
-            yield from self._parts
+class _SafePool(httpcore.ConnectionPool):
+    def __init__(self, allows: HostFilter, connections: ConnectionGroup) -> None:
+        super().__init__(
+            ssl_context=get_ssl_context(),
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_CONNECTIONS,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+            network_backend=_SafeBackend(allows, connections),
+        )
+        self._group = connections
 
     def close(self) -> None:
-        if hasattr(self._parts, "close"):
-            self._parts.close()
+        super().close()
+        self._group.close()
 
 
 class _SafeBackend(httpcore.NetworkBackend):
@@ -147,7 +105,7 @@ class _SafeBackend(httpcore.NetworkBackend):
 
     def __init__(self, allows: HostFilter, connections: ConnectionGroup) -> None:
         self._allows = allows
-        self._lines = connections
+        self._connections = connections
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -159,8 +117,8 @@ class _SafeBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         last: Exception | None = None
-        for number in resolve_allowed_addresses(host, port, self._allows, self._lines.remaining):
-            left = self._lines.remaining
+        for number in resolve_allowed_addresses(host, port, self._allows, self._connections.remaining):
+            left = self._connections.remaining
             if not left:
                 break
             within = min(CONNECT_TIMEOUT if timeout is None else timeout, left)
@@ -169,22 +127,26 @@ class _SafeBackend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
                 last = problem
             else:
-                return _PlainStream(stream, host, port, self._lines)
+                return _NetworkStream(stream, host, port, self._connections)
         raise _make_unreachable_refusal(host, port, last) from last
-
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None
-    ) -> httpcore.NetworkStream:
-        raise NotImplementedError("other people's servers are not reached by a socket file")
 
 
 class _NetworkStream(httpcore.NetworkStream):
-    """A connection that can be cut. held: of `Lines.add`."""
+    """A connection that its group can cut. host, port: what it was opened for. duplicate: of `add_connection`."""
 
-    def __init__(self, inner: httpcore.NetworkStream, connections: ConnectionGroup, duplicate: socket.socket) -> None:
+    def __init__(
+        self,
+        inner: httpcore.NetworkStream,
+        host: str,
+        port: int,
+        connections: ConnectionGroup,
+        duplicate: socket.socket | None = None,
+    ) -> None:
         self._inner = inner
-        self._lines = connections
-        self._held = duplicate
+        self._host = host
+        self._port = port
+        self._connections = connections
+        self._duplicate = duplicate or connections.add_connection(inner.get_extra_info("socket"))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, timeout)
@@ -193,59 +155,27 @@ class _NetworkStream(httpcore.NetworkStream):
         self._inner.write(buffer, timeout)
 
     def close(self) -> None:
-        self._lines.remove_connection(self._held)
+        self._connections.remove_connection(self._duplicate)
         self._inner.close()
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
-
-class _PlainStream(_NetworkStream):
-    """A connection that has not been encrypted yet: it knows whose certificate it waits for."""
-
-    def __init__(self, inner: httpcore.NetworkStream, host: str, port: int, connections: ConnectionGroup) -> None:
-        super().__init__(inner, connections, connections.add_connection(inner.get_extra_info("socket")))
-        self._host = host
-        self._port = port
-
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         try:
-            return _NetworkStream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._lines, self._held)
+            encrypted = self._inner.start_tls(ssl_context, server_hostname, timeout)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
-            self._lines.remove_connection(self._held)
+            self._connections.remove_connection(self._duplicate)
             cause = problem.__cause__
             # A connection that ends within the handshake says nothing of certificates.
             if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
                 raise Refusal([make_tls_error(self._host, cause)]) from problem
             raise _make_unreachable_refusal(self._host, self._port, problem) from problem
+        return _NetworkStream(encrypted, self._host, self._port, self._connections, self._duplicate)
 
 
 def _make_unreachable_refusal(host: str, port: int, problem: Exception | None) -> Refusal:
     cause = problem.__cause__ if problem else None
     return make_unreachable_refusal(host, port, cause if isinstance(cause, OSError) else None)
-
-
-#: The two libraries call the same thing by the same name.
-_HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
-    httpcore.ConnectTimeout: httpx.ConnectTimeout,
-    httpcore.ReadTimeout: httpx.ReadTimeout,
-    httpcore.WriteTimeout: httpx.WriteTimeout,
-    httpcore.PoolTimeout: httpx.PoolTimeout,
-    httpcore.ConnectError: httpx.ConnectError,
-    httpcore.ReadError: httpx.ReadError,
-    httpcore.WriteError: httpx.WriteError,
-    httpcore.ProxyError: httpx.ProxyError,
-    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
-    httpcore.LocalProtocolError: httpx.LocalProtocolError,
-    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
-}
-
-
-@contextmanager
-def _translate_httpcore_errors() -> Iterator[None]:
-    try:
-        yield
-    except tuple(_HTTPX_ERRORS) as problem:
-        raise _HTTPX_ERRORS[type(problem)](str(problem)) from problem

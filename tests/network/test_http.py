@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import httpcore
 import httpx
 import pytest
 
@@ -27,6 +28,13 @@ def authority() -> Authority:
 def client() -> Iterator[httpx.Client]:
     with create_http_client(loopback) as found:
         yield found
+
+
+def test_a_transport_of_httpx_holds_a_pool_and_nothing_else() -> None:
+    """The one private name of httpx in use: the pool that checks addresses takes its place."""
+    with httpx.HTTPTransport() as transport:
+        assert vars(transport).keys() == {"_pool"}
+        assert type(transport._pool) is httpcore.ConnectionPool
 
 
 @pytest.fixture
