@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import random
 import struct
 import threading
+import tomllib
+import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paramiko import Message
+from paramiko import Message, SFTPAttributes, SFTPClient, SFTPFile
 from paramiko.sftp import (
     CMD_DATA,
     CMD_HANDLE,
@@ -18,6 +23,7 @@ from paramiko.sftp import (
     CMD_READ,
     CMD_READDIR,
     CMD_STATUS,
+    CMD_VERSION,
     SFTP_EOF,
     SFTP_FAILURE,
     SFTPError,
@@ -157,3 +163,72 @@ def test_a_packet_without_bound_is_not_read(length: int) -> None:
 
     with pytest.raises(SFTPError):
         Wire()._read_packet()
+
+
+#: Private names of paramiko that `wire` uses, and their parameters. `_async_response` is what paramiko calls of ours.
+PRIVATE_METHODS = {
+    "_read_all": (SFTPClient, ["self", "n"]),
+    "_read_packet": (SFTPClient, ["self"]),
+    "_read_response": (SFTPClient, ["self", "waitfor"]),
+    "_request": (SFTPClient, ["self", "t", "args"]),
+    "_write_all": (SFTPClient, ["self", "out"]),
+    "_from_msg": (SFTPAttributes, ["msg", "filename", "longname"]),
+    "_async_response": (SFTPFile, ["self", "t", "msg", "num"]),
+}
+PRIVATE_ATTRIBUTES = {"_expecting": weakref.WeakValueDictionary, "_lock": type(threading.Lock())}
+SFTP = Path(wire.__file__).parent
+
+
+class _Greeting:
+    """A channel that answers the client's first packet with version 3 of the protocol."""
+
+    def __init__(self) -> None:
+        self.answer = struct.pack(">IBI", 5, CMD_VERSION, 3)
+
+    def get_name(self) -> str:
+        return "greeting"
+
+    def send(self, packet: bytes) -> int:
+        return len(packet)
+
+    def recv(self, size: int) -> bytes:
+        block, self.answer = self.answer[:size], self.answer[size:]
+        return block
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("name", PRIVATE_METHODS)
+def test_paramiko_has_the_private_method(name: str) -> None:
+    owner, parameters = PRIVATE_METHODS[name]
+    assert list(inspect.signature(getattr(owner, name)).parameters) == parameters
+
+
+def test_paramiko_has_the_private_attributes() -> None:
+    client = wire.BoundedSftpClient(_Greeting())  # type: ignore[arg-type]
+    assert {name: type(getattr(client, name)) for name in PRIVATE_ATTRIBUTES} == PRIVATE_ATTRIBUTES
+    assert type(client.request_number) is int
+
+
+def test_no_other_private_name_of_paramiko_is_in_use() -> None:
+    used = {file.name: _list_private_names(ast.parse(file.read_text())) for file in SFTP.glob("*.py")}
+    assert {name for name, names in used.items() if names} == {"wire.py"}
+    assert used["wire.py"] == PRIVATE_METHODS.keys() | PRIVATE_ATTRIBUTES.keys()
+
+
+def _list_private_names(tree: ast.Module) -> set[str]:
+    """Private names of anything but `self`, and private methods that paramiko calls or that replace its own."""
+    nodes = list(ast.walk(tree))
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute) and not _is_self(node.value)}
+    names |= PRIVATE_METHODS.keys() & {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+
+def _is_self(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name) and value.id == "self"
+
+
+def test_the_versions_with_private_names_are_capped() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert {"paramiko>=5.1,<5.2", "httpx>=0.28,<0.29"} <= set(project["dependencies"])

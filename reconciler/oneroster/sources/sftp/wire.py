@@ -1,8 +1,9 @@
 """What SFTP needs beyond paramiko's client: bounded listings, names of any bytes, and reads that are asked for ahead.
 
-This is the one place that uses paramiko's own request and response methods. Its prefetch is not bounded, or sleeps
-between requests, and falls back to one request at a time when its thread is late; listings have no bound, and one name
-that is no UTF-8 fails all of them. The messages are those of draft-ietf-secsh-filexfer-02 (version 3).
+This is the one module that uses private names of paramiko, its request and response methods: pyproject.toml caps the
+version, and a test names each. paramiko's prefetch is not bounded, or sleeps between requests, and falls back to one
+request at a time when its thread is late; listings have no bound, and one name that is not UTF-8 fails all of them.
+The messages are those of draft-ietf-secsh-filexfer-02 (version 3).
 """
 
 from __future__ import annotations
@@ -190,6 +191,7 @@ def _send_read_requests(wire: Any, handle: bytes, ranges: Sequence[tuple[int, in
     behind the thread that decrypts."""
     packets = bytearray()
     for offset, length in ranges:
+        # A file that is collected as garbage sends its close from whatever thread collects it.
         with wire._lock:
             number = wire.request_number
             wire.request_number += 1
