@@ -33,9 +33,9 @@ def read_header(table: Table, data: bytes, standard: Standard) -> Header:
     end = data.find(b"\n", 0, MOST_HEADER_LENGTH)
     line = data[: end if end >= 0 else MOST_HEADER_LENGTH].decode("utf-8", "replace").rstrip("\r\n")
     _check_header_line(file, line)
-    written = next(csv.reader(io.StringIO(line)), [])
+    written = split_header(line)
     known = {column.name.lower(): column.name for column in table.columns} | dict(table.aliases)
-    cleaned = [_clean_name(name) for name in written]
+    cleaned = [clean_name(name) for name in written]
     named = [known.get(name.lower(), name) for name in cleaned]
     problems = list(_find_problems(table, named, standard))
     if problems:
@@ -79,7 +79,13 @@ def _check_header_line(file: str, line: str) -> None:
         )
 
 
-def _clean_name(name: str) -> str:
+def split_header(line: str) -> list[str]:
+    """Return the names of a header row as written. Raises `csv.Error` where it cannot be taken apart."""
+    return next(csv.reader(io.StringIO(line)), [])
+
+
+def clean_name(name: str) -> str:
+    """Return a column's name without spaces around it and without characters that nobody sees."""
     return "".join(character for character in name if character not in INVISIBLE).strip()
 
 

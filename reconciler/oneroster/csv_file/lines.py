@@ -12,7 +12,7 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.kind import Kind
-from reconciler.oneroster.csv_file.quarantine import build_quarantine, create_empty_quarantine
+from reconciler.oneroster.csv_file.quarantine import RowFault, build_quarantine, create_empty_quarantine
 
 #: A value longer than this is a quotation mark that was never closed.
 MOST_FIELD_LENGTH = 64 * 1024
@@ -47,16 +47,17 @@ def read_rows(
 
     Raises Refusal where the file is cut off, a quotation mark is not closed, or too much of it is malformed.
     """
-    lines = pl.read_lines(data, name="text", row_index_name="line", row_index_offset=1).with_columns(
-        pl.col("line").cast(pl.Int64)
-    )
-    lines = lines.slice(1)
+    lines = split_lines(data)
     well_formed = f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$"
     # A line that is a whole row has closed every quotation it opened: if all are, no row takes several lines.
     if not control and lines["text"].str.contains(well_formed).all():
         return TextRows(lines, lines.height, True, False, create_empty_quarantine())
     whole_end = data.endswith(b"\n")
-    rows, joined = _join_lines(file, lines, width, whole_end)
+    odd = mark_odd_quotes(lines)
+    if odd.sum() % 2:
+        raise Refusal([_make_unclosed_error(file, lines.filter(odd), lines.tail(1), width, whole_end)])
+    joined = bool(odd.any())
+    rows = join_lines(lines, odd).select("line", "text")
     blank = rows["text"] == ""
     if blank.any():
         rows = rows.filter(~blank)
@@ -73,41 +74,53 @@ def read_rows(
     return TextRows(rows.filter(well), rows.height, False, joined, aside)
 
 
-def _join_lines(file: str, lines: pl.DataFrame, width: int, ends_with_newline: bool) -> tuple[pl.DataFrame, bool]:
-    """Rows, and whether any of them takes several physical lines: a line end inside quotes ends no row."""
-    quotes = lines["text"].str.count_matches('"', literal=True)
-    odd = quotes % 2 == 1
+def split_lines(data: bytes) -> pl.DataFrame:
+    """Return the physical lines below the header as `line` (the header is 1) and `text`."""
+    lines = pl.read_lines(data, name="text", row_index_name="line", row_index_offset=1)
+    return lines.with_columns(pl.col("line").cast(pl.Int64)).slice(1)
+
+
+def mark_odd_quotes(lines: pl.DataFrame) -> pl.Series:
+    """Return for each line whether it opens a quotation without closing it, or closes one of a line above."""
+    return lines["text"].str.count_matches('"', literal=True) % 2 == 1
+
+
+def join_lines(lines: pl.DataFrame, odd: pl.Series) -> pl.DataFrame:
+    """Return rows as `line`, `text` and `joined`: a line end inside quotes ends no row.
+
+    odd: for each line, as `mark_odd_quotes` gives it; an even number of them.
+    """
     if not odd.any():
-        return lines, False
+        return lines.with_columns(pl.lit(False).alias("joined"))
     inside = (odd.cast(pl.Int64).cum_sum() - odd.cast(pl.Int64)) % 2 == 1
-    if odd.sum() % 2:
-        raise Refusal(
-            [
-                _make_unclosed_error(
-                    file, lines.with_columns(odd.alias("odd"), inside.alias("inside")), width, ends_with_newline
-                )
-            ]
-        )
-    starts = lines.with_columns(
-        pl.when(inside).then(None).otherwise(pl.col("line")).forward_fill().alias("start"),
-    )
-    several = starts.filter(pl.col("start").is_duplicated())
-    single = starts.filter(~pl.col("start").is_duplicated())
-    together = several.group_by("start", maintain_order=True).agg(pl.col("text").str.join("\n"))
-    return (
-        pl.concat([single.select("line", "text"), together.select(pl.col("start").alias("line"), "text")]).sort("line"),
-        True,
-    )
+    starts = lines.select(
+        pl.when(inside).then(None).otherwise(pl.col("line")).forward_fill().alias("line"),
+        "text",
+    ).with_columns(pl.col("line").is_duplicated().alias("joined"))
+    several = starts.filter("joined").group_by("line", maintain_order=True)
+    together = several.agg(pl.col("text").str.join("\n"), pl.col("joined").first())
+    return pl.concat([starts.filter(~pl.col("joined")), together]).sort("line")
 
 
-def _make_unclosed_error(file: str, lines: pl.DataFrame, width: int, ends_with_newline: bool) -> Diagnostic:
-    """The most likely start of the quotation that never ends: the first line that opens one and, taken alone, is
-    no whole row; where only the file's last line does, the file was cut off."""
-    opening = lines.filter(pl.col("odd"))
-    first, last = opening["line"][0], lines["line"][-1]
-    if first == last and not ends_with_newline:
-        fields = _count_fields(lines.tail(1))[0]
-        return _make_cut_off_error(file, last, f"{fields} of {width} fields, inside a quotation")
+def count_fields() -> pl.Expr:
+    """Return the number of fields of `text`; a comma inside quotes parts none."""
+    return pl.col("text").str.replace_all(QUOTED, "").str.count_matches(",", literal=True).cast(pl.Int64) + 1
+
+
+def extract_first_field() -> pl.Expr:
+    """Return the first field of `text` without the quotes around it; null where it is malformed."""
+    return pl.col("text").str.extract(FIRST_FIELD, 1).fill_null(pl.col("text").str.extract(FIRST_FIELD, 2))
+
+
+def _make_unclosed_error(
+    file: str, opening: pl.DataFrame, last: pl.DataFrame, width: int, ends_with_newline: bool
+) -> Diagnostic:
+    """The most likely start of the quotation that never ends: the first line that opens one; where only the file's
+    last line does, the file was cut off."""
+    first = opening["line"][0]
+    if first == last["line"][0] and not ends_with_newline:
+        fields = last.select(count_fields()).item()
+        return _make_cut_off_error(file, first, f"{fields} of {width} fields, inside a quotation")
     return build_error(
         "unbalanced-quote",
         f"a quotation mark is never closed; the first line to look at is {first:,}",
@@ -118,7 +131,7 @@ def _make_unclosed_error(file: str, lines: pl.DataFrame, width: int, ends_with_n
 
 def _check_file_end(file: str, rows: pl.DataFrame, width: int) -> None:
     """A last row without a line end and with too few fields: what followed it is unknown."""
-    fields = _count_fields(rows.tail(1))[0]
+    fields = rows.tail(1).select(count_fields()).item()
     if fields < width:
         raise Refusal([_make_cut_off_error(file, rows["line"][-1], f"{fields} of {width} fields")])
 
@@ -160,15 +173,9 @@ def _check_joined_rows(file: str, rows: pl.DataFrame, width: int) -> None:
         )
 
 
-def _count_fields(rows: pl.DataFrame) -> pl.Series:
-    bare = rows["text"].str.replace_all(QUOTED, "")
-    return bare.str.count_matches(",", literal=True).cast(pl.Int64) + 1
-
-
 def _collect_malformed_rows(
     file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind | None, key_first: bool
 ) -> pl.DataFrame:
-    fields = _count_fields(rows)
     control = rows["text"].str.contains(CONTROL)
     shape = int((~control).sum())
     if shape > max(MOST_MALFORMED, int(total * MOST_MALFORMED_SHARE)):
@@ -185,17 +192,12 @@ def _collect_malformed_rows(
         )
     if kind is None:
         return create_empty_quarantine()
-    marked = rows.with_columns(
-        fields.alias("fields"), control.alias("control"), _extract_first_field(rows).alias("key")
-    )
-    if not key_first:
-        marked = marked.with_columns(pl.lit(None, dtype=pl.String).alias("key"))
+    key = _extract_key() if key_first else pl.lit(None, dtype=pl.String)
+    marked = rows.with_columns(count_fields().alias("fields"), control.alias("control"), key.alias("key"))
     ragged = pl.col("fields") != width
 
     def aside(which: pl.Expr, code: str, message: str | pl.Expr, hint: str) -> pl.DataFrame:
-        return build_quarantine(
-            marked.filter(which), kind=kind, file=file, key="key", code=code, message=message, hint=hint
-        )
+        return build_quarantine(marked.filter(which), RowFault(code, message, hint), kind=kind, file=file, key="key")
 
     quote = "quote the whole value and double the quotation marks inside it"
     return pl.concat(
@@ -219,10 +221,7 @@ def _collect_malformed_rows(
     )
 
 
-def _extract_first_field(rows: pl.DataFrame) -> pl.Series:
-    """The sourcedId of a malformed row; null where it cannot be read for sure."""
-    text = rows["text"]
-    quoted = text.str.extract(FIRST_FIELD, 1).str.replace_all('""', '"', literal=True)
-    key = quoted.fill_null(text.str.extract(FIRST_FIELD, 2)).str.strip_chars()
-    readable = (key != "") & ~key.str.contains(r"[\x00-\x1f\x7f]")
-    return key.to_frame("key").select(pl.when(readable).then(pl.col("key"))).to_series()
+def _extract_key() -> pl.Expr:
+    """Return the sourcedId of a malformed row; null where it cannot be read for sure."""
+    key = extract_first_field().str.replace_all('""', '"', literal=True).str.strip_chars()
+    return pl.when((key != "") & ~key.str.contains(r"[\x00-\x1f\x7f]")).then(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -22,25 +23,27 @@ def create_empty_quarantine() -> pl.DataFrame:
     return pl.DataFrame(schema=QUARANTINE_SCHEMA)
 
 
-def build_quarantine(
-    rows: pl.DataFrame,
-    *,
-    kind: Kind,
-    file: str,
-    key: str,
-    code: str,
-    message: str | pl.Expr,
-    column: int = 0,
-    hint: str | pl.Expr | None = None,
-) -> pl.DataFrame:
-    """One row of QUARANTINE_SCHEMA for each of `rows`, which has `line` and the key's column."""
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """A reason to quarantine rows; expressions are evaluated over each row."""
+
+    code: str
+    message: str | pl.Expr
+    hint: str | pl.Expr | None = None
+    #: Position in the file, from 1; 0 for the row as a whole.
+    column: int = 0
+
+
+def build_quarantine(rows: pl.DataFrame, fault: RowFault, *, kind: Kind, file: str, key: str) -> pl.DataFrame:
+    """Return one row of QUARANTINE_SCHEMA for each of `rows`, which has `line` and the column `key`."""
+    message, hint = fault.message, fault.hint
     return rows.select(
         pl.lit(kind.value).alias("kind"),
         pl.col(key).cast(pl.String).alias("key"),
         pl.lit(file).alias("file"),
         pl.col("line").cast(pl.Int64),
-        pl.lit(column, dtype=pl.Int64).alias("column"),
-        pl.lit(code).alias("code"),
+        pl.lit(fault.column, dtype=pl.Int64).alias("column"),
+        pl.lit(fault.code).alias("code"),
         (pl.lit(message) if isinstance(message, str) else message).alias("message"),
         (hint if isinstance(hint, pl.Expr) else pl.lit(hint, dtype=pl.String)).alias("hint"),
         *[

@@ -15,6 +15,7 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.oneroster.csv_file.quarantine import (
+    RowFault,
     build_quarantine,
     create_empty_quarantine,
     format_value,
@@ -70,13 +71,15 @@ def remove_duplicates(
     listed = pl.col("lines").list.head(MOST_LINES).cast(pl.List(pl.String)).list.join(", ") + more
     contradiction = build_quarantine(
         different.with_columns(listed.alias("listed")),
+        RowFault(
+            "duplicate-sourced-id",
+            pl.format("sourcedId {} stands in rows that differ: lines {}", format_value("sourced_id"), "listed"),
+            "keep the row that is right; until then what they name stays as it is",
+            column=1,
+        ),
         kind=KIND_OF[table.name],
         file=table.file,
         key="user" if table.name == "roles" else "sourced_id",
-        code="duplicate-sourced-id",
-        message=pl.format("sourcedId {} stands in rows that differ: lines {}", format_value("sourced_id"), "listed"),
-        column=1,
-        hint="keep the row that is right; until then what they name stays as it is",
     )
     gone = pl.concat([surplus.select("line"), different.select("line")])
     return frame.join(gone, on="line", how="anti", maintain_order="left"), contradiction, remarks
@@ -218,13 +221,15 @@ def _check_status(sheet: Sheet, frame: pl.DataFrame) -> Iterator[RowFinding]:
     if sheet.delta and filled.height < frame.height:
         yield build_quarantine(
             frame.filter(pl.col("status").is_null()),
+            RowFault(
+                "missing-status",
+                "status is empty: a row of a file of changes (delta) must say what became of its record",
+                "active or tobedeleted; or declare the file as bulk, if it is the whole",
+                sheet.places.get("status", 0),
+            ),
             kind=KIND_OF[sheet.table.name],
             file=file,
             key=_get_key_field(sheet),
-            code="missing-status",
-            message="status is empty: a row of a file of changes (delta) must say what became of its record",
-            column=sheet.places.get("status", 0),
-            hint="active or tobedeleted; or declare the file as bulk, if it is the whole",
         )
     if filled.height:
         if not sheet.delta:
@@ -311,11 +316,8 @@ def _build_fault(
 ) -> pl.DataFrame:
     return build_quarantine(
         rows,
+        RowFault(code, message, hint, sheet.places.get(str(column.field), 0)),
         kind=KIND_OF[sheet.table.name],
         file=sheet.table.file,
         key=_get_key_field(sheet),
-        code=code,
-        message=message,
-        column=sheet.places.get(str(column.field), 0),
-        hint=hint,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, build_warning
 from reconciler.oneroster.csv_file.header import Header, read_header
 from reconciler.oneroster.csv_file.lines import MOST_FIELD_LENGTH, read_rows
+from reconciler.oneroster.csv_file.parser import ParserInput, build_plain_input, build_row_input
 from reconciler.oneroster.csv_file.quarantine import create_empty_quarantine
 from reconciler.oneroster.csv_file.text import check_text, extract_skeleton, has_control
 from reconciler.oneroster.standard.tables import KIND_OF, UNWANTED_COLUMNS, Standard, Table, ValueType
@@ -38,13 +38,10 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class ParserInput:
-    """What a parser may be given: `text` after `skip` lines holds exactly one well-formed row for each of `lines`."""
+class SheetBody:
+    """The rows of a file below its header. row_count: with the malformed ones, which are in `quarantine`."""
 
-    text: bytes
-    skip: int
-    has_quotes: bool
-    lines: pl.Series
+    input: ParserInput
     row_count: int
     quarantine: pl.DataFrame
     multiline: bool
@@ -56,7 +53,7 @@ def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = F
     Raises Refusal where the file as a whole cannot be trusted."""
     data, remarks = check_text(table.file, data)
     header = read_header(table, data, standard)
-    body = _build_parser_input(table, data, header)
+    body = _read_body(table, data, header)
     positions = {
         column.field: header.positions[column.name]
         for column in table.columns_in_use
@@ -65,9 +62,10 @@ def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = F
     looked_at = {
         name: header.positions[name] for name in table.list_inspected_columns(delta=delta) if name in header.positions
     }
-    frame = _parse_frame(table, body, positions | looked_at)
+    frame = _parse_columns(table, body, positions | looked_at)
     beside = {name: frame[name] for name in looked_at}
-    frame = frame.drop(list(looked_at))
+    absent = [str(column.field) for column in table.columns_in_use if column.field not in positions]
+    frame = frame.drop(list(looked_at)).with_columns(pl.lit(None, dtype=pl.String).alias(field) for field in absent)
     notes = [*remarks, *header.diagnostics, *_report_dropped_columns(table, body, header.positions)]
     if body.multiline or b" " in data or b"\t" in data or not data.isascii():
         frame, spaces = _strip_spaces(table, frame)
@@ -79,58 +77,25 @@ def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = F
     return Sheet(table, body.row_count, frame, places, body.quarantine, broken, tuple(notes), beside, delta)
 
 
-def _build_parser_input(table: Table, data: bytes, header: Header) -> ParserInput:
-    width = header.width
+def _read_body(table: Table, data: bytes, header: Header) -> SheetBody:
     bones = extract_skeleton(data)
-    row = b"," * (width - 1) + b"\n"
-    count = len(bones) // len(row)
-    if bones == row * count:
-        return ParserInput(
-            data, 1, False, pl.int_range(2, count + 1, eager=True), count - 1, create_empty_quarantine(), False
-        )
+    plain = build_plain_input(data, bones, header.width)
+    if plain is not None:
+        return SheetBody(plain, plain.lines.len(), create_empty_quarantine(), False)
     control = has_control(bones)
     del bones
     keyed = header.positions["sourcedId"] == 0 and table.name != "roles"
-    read = read_rows(table.file, data, width, KIND_OF.get(table.name), key_first=keyed, control=control)
-    lines = read.rows["line"]
+    read = read_rows(table.file, data, header.width, KIND_OF.get(table.name), key_first=keyed, control=control)
     if read.plain:
-        return ParserInput(data, 1, True, lines, read.total, read.quarantine, read.multiline)
-    sink = io.BytesIO()
-    read.rows.select("text").write_csv(sink, include_header=False, quote_style="never")
-    return ParserInput(sink.getvalue(), 0, True, lines, read.total, read.quarantine, read.multiline)
-
-
-def _parse_frame(table: Table, body: ParserInput, positions: Mapping[str, int]) -> pl.DataFrame:
-    fields = sorted(positions, key=lambda field: positions[field])
-    if body.lines.len():
-        frame = _read_columns(table, body, [positions[field] for field in fields])
-        frame.columns = fields
+        whole = ParserInput(data, read.rows["line"], skip=1, has_quotes=True)
     else:
-        frame = pl.DataFrame(schema=dict.fromkeys(fields, pl.String))
-    absent = [
-        column.field for column in table.columns_in_use if column.field is not None and column.field not in positions
-    ]
-    if body.has_quotes:
-        frame = frame.with_columns(pl.all().replace("", None))
-    return frame.with_columns(
-        *(pl.lit(None, dtype=pl.String).alias(field) for field in absent), body.lines.cast(pl.Int64).alias("line")
-    )
+        whole = build_row_input(read.rows, "text")
+    return SheetBody(whole, read.total, read.quarantine, read.multiline)
 
 
-def _read_columns(table: Table, body: ParserInput, positions: list[int]) -> pl.DataFrame:
-    try:
-        frame = pl.read_csv(
-            body.text,
-            has_header=False,
-            skip_lines=body.skip,
-            columns=positions,
-            infer_schema=False,
-            quote_char='"' if body.has_quotes else None,
-        )
-    except pl.exceptions.PolarsError as problem:
-        # Its text repeats the file's, and so people's names: it is not passed on.
-        raise Refusal([_make_unreadable_error(table)]) from problem
-    if frame.height != body.lines.len():
+def _parse_columns(table: Table, body: SheetBody, positions: Mapping[str, int]) -> pl.DataFrame:
+    frame = body.input.parse_columns(positions)
+    if frame is None:
         raise Refusal([_make_unreadable_error(table)])
     return frame
 
@@ -139,18 +104,16 @@ def _make_unreadable_error(table: Table) -> Diagnostic:
     return build_error("unreadable-csv", f"{table.file} cannot be read as CSV", Span(table.file), "export it again")
 
 
-def _report_dropped_columns(table: Table, body: ParserInput, positions: Mapping[str, int]) -> Iterator[Diagnostic]:
+def _report_dropped_columns(table: Table, body: SheetBody, positions: Mapping[str, int]) -> Iterator[Diagnostic]:
     """Says how many values of columns that nobody asked for were left behind; they never enter a snapshot."""
     for name in sorted(UNWANTED_COLUMNS & positions.keys()):
-        if body.lines.len():
-            values = _read_columns(table, body, [positions[name]]).to_series()
-            count = values.len() - values.null_count() - int((values == "").sum())
-            if count:
-                yield build_info(
-                    "dropped-column",
-                    f"{count:,} values of column {name} were dropped unread; leave them out of the export",
-                    Span(table.file, 1, positions[name] + 1),
-                )
+        count = _parse_columns(table, body, {name: positions[name]})[name].count()
+        if count:
+            yield build_info(
+                "dropped-column",
+                f"{count:,} values of column {name} were dropped unread; leave them out of the export",
+                Span(table.file, 1, positions[name] + 1),
+            )
 
 
 def _strip_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:

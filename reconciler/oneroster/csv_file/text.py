@@ -62,14 +62,24 @@ def has_control(bones: bytes) -> bool:
     return len(bones.translate(None, CONTROL)) != len(bones)
 
 
-def _check_utf8(file: str, data: bytes) -> None:
+def find_invalid_byte(data: bytes) -> int | None:
+    """Return the offset of the first byte that is not UTF-8, or None."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for piece in _iter_chunks(data):
-            decoder.decode(piece)
+        for start in range(0, len(data), CHUNK):
+            decoder.decode(data[start : start + CHUNK])
         decoder.decode(b"", final=True)
-    except UnicodeDecodeError as problem:
-        offset = _find_invalid_byte(data)
+    except UnicodeDecodeError:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            return problem.start
+    return None
+
+
+def _check_utf8(file: str, data: bytes) -> None:
+    offset = find_invalid_byte(data)
+    if offset is not None:
         line = data.count(b"\n", 0, offset) + 1
         raise Refusal(
             [
@@ -80,21 +90,7 @@ def _check_utf8(file: str, data: bytes) -> None:
                     "the file is probably in Windows-1252 or Latin-1; export it as UTF-8",
                 )
             ]
-        ) from problem
-
-
-def _iter_chunks(data: bytes) -> Iterator[bytes]:
-    view = memoryview(data)
-    for start in range(0, len(data), CHUNK):
-        yield bytes(view[start : start + CHUNK])
-
-
-def _find_invalid_byte(data: bytes) -> int:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        return problem.start
-    return len(data) - 1
+        )
 
 
 def _check_double_encoding(file: str, data: bytes) -> Iterator[Diagnostic]:

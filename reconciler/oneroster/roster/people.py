@@ -9,6 +9,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
 from reconciler.oneroster.csv_file.quarantine import (
+    RowFault,
     build_quarantine,
     create_empty_quarantine,
     format_value,
@@ -92,72 +93,54 @@ def build_people_1_2(users: FileRows, rows: FileRows, orgs: pl.Series, columns: 
 
     columns: positions of `user` and `org` in roles.csv.
     """
-    notes: list[Diagnostic] = []
-    aside = [create_empty_quarantine()]
-    present = pl.concat([users.frame["sourced_id"], users.quarantine["key"].drop_nulls()])
-    roles = _select_relevant_roles(users.frame, rows.frame)
-    unknown = roles.filter(pl.col("role").str.starts_with("ext:"))
-    if unknown.height:
-        notes.append(
-            make_rows_warning("roles.csv", unknown, "extension-role", "a role of the export's own is not known here")
-        )
-        roles = roles.filter(~pl.col("role").str.starts_with("ext:"))
-    known = roles["user"].is_in(present.implode())
-    stray = roles.filter(~known)
-    if stray.height:
-        aside.append(
-            build_quarantine(
-                stray,
-                kind=Kind.USER,
-                file="roles.csv",
-                key="user",
-                code="dangling-reference",
-                message=pl.format("user {} is not in users.csv", format_value("user")),
-                column=columns["user"],
-                hint="add the person to users.csv, or remove this row",
-            )
-        )
+    roles, extension = _drop_extension_roles(_select_relevant_roles(users.frame, rows.frame))
+    known = roles["user"].is_in(pl.concat([users.frame["sourced_id"], users.quarantine["key"].drop_nulls()]).implode())
     placed = _split_by_known_orgs(roles.filter(known), orgs, "roles.csv")
-    notes.extend(placed.diagnostics)
     homeless = placed.orphans.join(placed.roles, on="user", how="anti", maintain_order="left")
-    aside.append(_build_orgless_quarantine(homeless, "org", "roles.csv", "user", columns["org"]))
     bad = pl.concat([rows.quarantine["key"].drop_nulls(), homeless["user"]])
     good = users.frame.filter(~pl.col("sourced_id").is_in(bad.implode()))
-    none = good.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
-    aside.append(
-        build_quarantine(
-            none,
-            kind=Kind.USER,
-            file="users.csv",
-            key="sourced_id",
-            code="missing-role",
-            message="the person has no role in roles.csv",
-            hint="add a row to roles.csv, or remove the person",
-        )
+    roleless = good.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
+    good = good.join(roleless, on="sourced_id", how="anti", maintain_order="left")
+    final, several = _mark_primary_roles(
+        placed.roles.join(good.select("sourced_id", "primary_org"), left_on="user", right_on="sourced_id")
     )
-    good = good.join(none, on="sourced_id", how="anti", maintain_order="left")
-    kept = placed.roles.join(good.select("sourced_id", "primary_org"), left_on="user", right_on="sourced_id")
-    twice = kept.filter((pl.col("role_type") == "primary") & (pl.len().over("user", "org", "role_type") > 1))
-    if twice.height:
-        notes.append(
-            make_rows_warning(
-                "roles.csv", twice, "several-primary-roles", "a person has several primary roles in one org"
-            )
-        )
-    is_primary = pl.col("role_type") == "primary"
-    ordered = kept.sort(
-        ~(is_primary & (pl.col("org") == pl.col("primary_org")).fill_null(False)), ~is_primary, "line"
-    ).with_columns(pl.col("user").is_first_distinct().alias("primary"))
-    final = ordered.sort("line").select(ROLE_FIELDS)
     waiting = users.frame.join(good, on="sourced_id", how="anti", maintain_order="left").select(USER_FIELDS)
     return RosterPeople(
         good.select(USER_FIELDS),
         final,
-        pl.concat(aside),
-        tuple(notes),
+        pl.concat(
+            [
+                _build_stranger_quarantine(roles.filter(~known), columns["user"]),
+                _build_orgless_quarantine(homeless, "org", "roles.csv", "user", columns["org"]),
+                _build_roleless_quarantine(roleless),
+            ]
+        ),
+        (*extension, *placed.diagnostics, *several),
         waiting,
         _select_waiting_roles(rows.frame, final, waiting["sourced_id"]),
     )
+
+
+def _drop_extension_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
+    """Return the roles of the standard, and a warning where there are others."""
+    unknown = pl.col("role").str.starts_with("ext:")
+    dropped = roles.filter(unknown)
+    if not dropped.height:
+        return roles, []
+    message = "a role of the export's own is not known here"
+    return roles.filter(~unknown), [make_rows_warning("roles.csv", dropped, "extension-role", message)]
+
+
+def _mark_primary_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
+    """Return ROLE_FIELDS with one primary role for each person. roles: also `primary_org` and `role_type`."""
+    is_primary = pl.col("role_type") == "primary"
+    twice = roles.filter(is_primary & (pl.len().over("user", "org", "role_type") > 1))
+    message = "a person has several primary roles in one org"
+    notes = [make_rows_warning("roles.csv", twice, "several-primary-roles", message)] if twice.height else []
+    ordered = roles.sort(
+        ~(is_primary & (pl.col("org") == pl.col("primary_org")).fill_null(False)), ~is_primary, "line"
+    ).with_columns(pl.col("user").is_first_distinct().alias("primary"))
+    return ordered.sort("line").select(ROLE_FIELDS), notes
 
 
 def _select_relevant_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
@@ -215,17 +198,33 @@ def _split_by_known_orgs(entries: pl.DataFrame, orgs: pl.Series, file: str) -> R
     return RolePlacement(kept, dropped, notes)
 
 
-def _build_orgless_quarantine(rows: pl.DataFrame, field: str, file: str, key: str, column: int) -> pl.DataFrame:
-    return build_quarantine(
-        rows,
-        kind=Kind.USER,
-        file=file,
-        key=key,
-        code="dangling-reference",
-        message=pl.format("org {} is not in orgs.csv", format_value(field)),
-        column=column,
-        hint="add the org to orgs.csv, or name one that is there",
+def _build_stranger_quarantine(roles: pl.DataFrame, column: int) -> pl.DataFrame:
+    fault = RowFault(
+        "dangling-reference",
+        pl.format("user {} is not in users.csv", format_value("user")),
+        "add the person to users.csv, or remove this row",
+        column,
     )
+    return build_quarantine(roles, fault, kind=Kind.USER, file="roles.csv", key="user")
+
+
+def _build_roleless_quarantine(users: pl.DataFrame) -> pl.DataFrame:
+    fault = RowFault(
+        "missing-role",
+        "the person has no role in roles.csv",
+        "add a row to roles.csv, or remove the person",
+    )
+    return build_quarantine(users, fault, kind=Kind.USER, file="users.csv", key="sourced_id")
+
+
+def _build_orgless_quarantine(rows: pl.DataFrame, field: str, file: str, key: str, column: int) -> pl.DataFrame:
+    fault = RowFault(
+        "dangling-reference",
+        pl.format("org {} is not in orgs.csv", format_value(field)),
+        "add the org to orgs.csv, or name one that is there",
+        column,
+    )
+    return build_quarantine(rows, fault, kind=Kind.USER, file=file, key=key)
 
 
 def _split_list_items(field: str, frame: pl.DataFrame) -> pl.Expr:

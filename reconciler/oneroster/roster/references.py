@@ -12,6 +12,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import Kind
 from reconciler.oneroster.csv_file.quarantine import (
+    RowFault,
     build_quarantine,
     create_empty_quarantine,
     format_value,
@@ -94,13 +95,15 @@ def split_dangling(
         aside.append(
             build_quarantine(
                 frame.filter(~there),
+                RowFault(
+                    "dangling-reference",
+                    pl.format(f"{field} {{}} is not in {target}", format_value(field)),
+                    f"add it to {target}, or remove this row",
+                    column,
+                ),
                 kind=kind,
                 file=file,
                 key="sourced_id",
-                code="dangling-reference",
-                message=pl.format(f"{field} {{}} is not in {target}", format_value(field)),
-                column=column,
-                hint=f"add it to {target}, or remove this row",
             )
         )
         frame = frame.filter(there)

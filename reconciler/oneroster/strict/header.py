@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.oneroster.csv_file.header import INVISIBLE
+from reconciler.oneroster.csv_file.header import clean_name, split_header
 from reconciler.oneroster.standard.tables import ALIASES
 from reconciler.oneroster.strict.findings import Findings
 from reconciler.oneroster.strict.tables import StrictTable
@@ -33,7 +32,7 @@ def check_header(table: StrictTable, line: str, findings: Findings) -> StrictHea
         findings.add_finding("strict-unclosed-quote", "a quotation mark in the header row is not closed", table.file, 1)
         return None
     try:
-        written = next(csv.reader(io.StringIO(line)), [])
+        written = split_header(line)
     except csv.Error:
         findings.add_finding("strict-unreadable-csv", "the header row cannot be read", table.file, 1)
         return None
@@ -56,7 +55,7 @@ def _map_positions(table: StrictTable, raw_names: Sequence[str], findings: Findi
     positions: dict[str, int] = {}
     extensions: set[str] = set()
     for place, name in enumerate(raw_names):
-        cleaned = "".join(character for character in name if character not in INVISIBLE).strip()
+        cleaned = clean_name(name)
         meant = known.get(cleaned.lower())
         if not cleaned:
             findings.add_finding(

@@ -6,14 +6,22 @@ Everything is done by columns; no row becomes a Python object.
 from __future__ import annotations
 
 import codecs
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from reconciler.oneroster.csv_file.lines import FIELD, FIRST_FIELD, QUOTED
-from reconciler.oneroster.csv_file.text import BYTE_ORDER_MARKS, extract_skeleton
+from reconciler.oneroster.csv_file.lines import (
+    FIELD,
+    QUOTED,
+    count_fields,
+    extract_first_field,
+    join_lines,
+    mark_odd_quotes,
+    split_lines,
+)
+from reconciler.oneroster.csv_file.parser import build_plain_input, build_row_input
+from reconciler.oneroster.csv_file.text import BYTE_ORDER_MARKS, extract_skeleton, find_invalid_byte
 from reconciler.oneroster.strict.findings import Findings
 
 #: The fields before the one in which a row stops being CSV.
@@ -37,57 +45,29 @@ class Records:
 
 
 def read_records(file: str, data: bytes, width: int, columns: Mapping[str, int], findings: Findings) -> Records | None:
-    """data: UTF-8 with LF line ends, the header included. columns: name -> index from 0. None where a parser fails."""
-    bones = extract_skeleton(data)
-    plain = b"," * (width - 1) + b"\n"
-    count = len(bones) // len(plain)
-    if width > 1 and bones == plain * count:
-        frame = _parse_csv(data if count > 1 else b"", 1, columns, False)
-        lines = pl.int_range(2, count + 1, dtype=pl.Int64, eager=True)
-        loose, rows = pl.Series("loose", [], dtype=pl.String), count - 1
+    """Return the rows of a file as far as they are well-formed, or None where a parser fails.
+
+    data: UTF-8 with LF line ends, the header included. columns: name -> index from 0.
+    """
+    plain = build_plain_input(data, extract_skeleton(data), width)
+    if plain is not None:
+        frame, loose, rows = plain.parse_columns(columns), pl.Series("loose", [], dtype=pl.String), plain.lines.len()
     else:
         well, loose, rows = _split_well_formed(file, data, width, findings)
-        sink = io.BytesIO()
         # With the line number before it no row is blank, and a file of one column reads as any other.
-        well.select(pl.format("{},{}", "line", "text")).write_csv(sink, include_header=False, quote_style="never")
-        frame = _parse_csv(sink.getvalue(), 0, {name: place + 1 for name, place in columns.items()}, True)
-        lines = well["line"]
-    if frame is None or (columns and frame.height != lines.len()):
+        numbered = build_row_input(well, pl.format("{},{}", "line", "text"))
+        frame = numbered.parse_columns({name: place + 1 for name, place in columns.items()})
+    if frame is None:
         findings.add_finding("strict-unreadable-csv", "the rows cannot be read as CSV", file)
         return None
-    numbered = lines.alias("line").to_frame()
-    return Records(numbered.hstack(frame.get_columns()) if columns else numbered, loose, rows)
-
-
-def _parse_csv(text: bytes, skip: int, columns: Mapping[str, int], has_quotes: bool) -> pl.DataFrame | None:
-    names = sorted(columns, key=lambda name: columns[name])
-    if not text or not names:
-        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
-    try:
-        frame = pl.read_csv(
-            text,
-            has_header=False,
-            skip_lines=skip,
-            columns=[columns[name] for name in names],
-            infer_schema=False,
-            quote_char='"' if has_quotes else None,
-        )
-    except pl.exceptions.PolarsError:
-        # Its text repeats the file's, and so people's names: it is not passed on.
-        return None
-    frame.columns = names
-    return frame.with_columns(pl.all().replace("", None)) if has_quotes else frame
+    return Records(frame, loose, rows)
 
 
 def _split_well_formed(file: str, data: bytes, width: int, findings: Findings) -> tuple[pl.DataFrame, pl.Series, int]:
     """Well-formed rows as `line` and `text`, the first fields of the others, and how many rows there are."""
-    lines = pl.read_lines(data, name="text", row_index_name="line", row_index_offset=1)
-    rows = _join_lines(file, lines.with_columns(pl.col("line").cast(pl.Int64)).slice(1), findings)
+    rows = _join_lines(file, split_lines(data), findings)
     text = pl.col("text")
-    rows = rows.with_columns(
-        text.str.contains(CSV_ROW).alias("csv"),
-        (text.str.replace_all(QUOTED, "").str.count_matches(",", literal=True).cast(pl.Int64) + 1).alias("fields"),
-    )
+    rows = rows.with_columns(text.str.contains(CSV_ROW).alias("csv"), count_fields().alias("fields"))
     stray = rows.filter(~pl.col("csv") & ~pl.col("open"))
     before = text.str.extract(BEFORE, 1).str.replace_all(QUOTED, "").str.count_matches(",", literal=True)
     findings.add_rows("strict-stray-quote", "a quotation mark stands in the middle of a value", file, stray, before + 1)
@@ -96,32 +76,24 @@ def _split_well_formed(file: str, data: bytes, width: int, findings: Findings) -
     first_wrong = pl.min_horizontal("fields", pl.lit(width)) + 1
     findings.add_rows("strict-row-width", said, file, ragged, first_wrong)
     good = pl.col("csv") & (pl.col("fields") == width)
-    malformed = rows.filter(~good)["text"]
-    keys = malformed.str.extract(FIRST_FIELD, 1).fill_null(malformed.str.extract(FIRST_FIELD, 2))
-    return rows.filter(good).select("line", "text"), keys.drop_nulls().alias("loose"), rows.height
+    keys = rows.filter(~good).select(extract_first_field().alias("loose")).to_series()
+    return rows.filter(good).select("line", "text"), keys.drop_nulls(), rows.height
 
 
 def _join_lines(file: str, lines: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Rows, as `line`, `text` and `open`: a line end inside quotation marks ends none. Where the marks do not come
     out even, it cannot be told which lines belong together: each stands for itself, those that leave one open too."""
-    odd = lines["text"].str.count_matches('"', literal=True) % 2 == 1
+    odd = mark_odd_quotes(lines)
     if odd.sum() % 2:
         message = "a quotation mark of this row is never closed, or that of a row above"
         findings.add_rows("strict-unclosed-quote", message, file, lines.filter(odd), 0)
         return lines.with_columns(odd.alias("open"))
-    lines = lines.with_columns(pl.lit(False).alias("open"))
-    if not odd.any():
-        return lines
-    inside = (odd.cast(pl.Int64).cum_sum() - odd.cast(pl.Int64)) % 2 == 1
-    starts = lines.with_columns(pl.when(inside).then(None).otherwise(pl.col("line")).forward_fill().alias("start"))
-    several = starts.filter(pl.col("start").is_duplicated())
-    joined = several.group_by("start", maintain_order=True).agg(pl.col("text").str.join("\n"), pl.col("open").first())
-    joined = joined.select(pl.col("start").alias("line"), "text", "open")
+    rows = join_lines(lines, odd)
     first = pl.col("text").str.extract("^([^\n]*)\n", 1).str.replace_all(QUOTED, "").str.replace('"[^"]*$', "")
     column = first.str.count_matches(",", literal=True) + 1
-    findings.add_rows("strict-line-break-in-value", "a value goes on in the next line", file, joined, column)
-    single = starts.filter(~pl.col("start").is_duplicated()).select("line", "text", "open")
-    return pl.concat([single, joined]).sort("line")
+    message = "a value goes on in the next line"
+    findings.add_rows("strict-line-break-in-value", message, file, rows.filter("joined"), column)
+    return rows.with_columns(pl.lit(False).alias("open"))
 
 
 # The bytes of a CSV file by the letter: UTF-8, no byte order mark, no carriage return alone.
@@ -151,14 +123,13 @@ def clean_text(file: str, data: bytes, findings: Findings) -> bytes | None:
 
 
 def _replace_invalid_bytes(file: str, data: bytes, findings: Findings) -> bytes:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        message = f"the byte 0x{data[problem.start]:02X} is not UTF-8; it is the first of the file that is not"
-        findings.add_finding("strict-not-utf-8", message, file, line)
-        return data.decode("utf-8", "replace").encode("utf-8")
-    return data
+    offset = find_invalid_byte(data)
+    if offset is None:
+        return data
+    line = data.count(b"\n", 0, offset) + 1
+    message = f"the byte 0x{data[offset]:02X} is not UTF-8; it is the first of the file that is not"
+    findings.add_finding("strict-not-utf-8", message, file, line)
+    return data.decode("utf-8", "replace").encode("utf-8")
 
 
 def _replace_bare_returns(file: str, data: bytes, findings: Findings) -> bytes:

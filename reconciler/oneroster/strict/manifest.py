@@ -7,6 +7,7 @@ import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from reconciler.oneroster.archive.manifest import MOST_LENGTH
 from reconciler.oneroster.standard.tables import MANIFEST_VERSIONS, MODES
 from reconciler.oneroster.strict.findings import Findings
 from reconciler.oneroster.strict.lines import clean_text
@@ -16,8 +17,6 @@ FILE = "manifest.csv"
 HEADER = ["propertyName", "value"]
 VERSIONS = ("manifest.version", "oneroster.version")
 OPTIONAL = ("source.systemName", "source.systemCode")
-#: More than this is no manifest.
-MOST_LENGTH = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
