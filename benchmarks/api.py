@@ -27,7 +27,7 @@ from pydantic import SecretStr
 from benchmarks.customers import Figure
 from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings
+from reconciler.oneroster.sources.api.pages.checkpoint import CheckpointSettings
 from reconciler.oneroster.sources.api.source import ApiSource
 from reconciler.oneroster.sources.interface import FetchRequest
 

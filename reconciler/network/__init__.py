@@ -1,1 +1,1 @@
-"""How other people's servers are reached: only those that may be, and no faster than they are to be asked."""
+"""Reach other servers: only allowed addresses, with checked certificates, and no faster than they accept."""

@@ -1,1 +1,1 @@
-"""Rosters as OneRoster gives them: the standard as data, a bundle read whole or refused whole, bad rows set aside."""
+"""Read rosters as OneRoster gives them: a bundle is read whole or refused whole, and bad rows are quarantined."""

@@ -12,8 +12,8 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning, sort_diagnostics
 from reconciler.oneroster.archive.archive import Archive, ArchiveMember
-from reconciler.oneroster.archive.files import ArchiveContents, count_rows, read_files
 from reconciler.oneroster.archive.manifest import MOST_LENGTH, BundleManifest, read_manifest
+from reconciler.oneroster.bundle_files import ArchiveContents, count_rows, read_files
 from reconciler.oneroster.delta.delta import build_standalone_roster, overlay_delta, require_full_base
 from reconciler.oneroster.roster.references import check_dangling_share
 from reconciler.oneroster.roster.roster import Roster, assemble_roster

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.api import checkpoint as room
-from reconciler.oneroster.sources.api.checkpoint import (
+from reconciler.oneroster.sources.api.pages import checkpoint as room
+from reconciler.oneroster.sources.api.pages.checkpoint import (
     CheckpointPage,
     CheckpointSettings,
     open_checkpoint,

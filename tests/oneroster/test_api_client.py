@@ -14,10 +14,10 @@ from datetime import timedelta
 import pytest
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.api.http import client as asking
+from reconciler.oneroster.sources.api import client as asking
+from reconciler.oneroster.sources.api.client import HttpApiClient, create_api_client
 from reconciler.oneroster.sources.api.http import response as body
 from reconciler.oneroster.sources.api.http import response as reception
-from reconciler.oneroster.sources.api.http.client import HttpApiClient, create_api_client
 from tests.support.servers.scripted_http import (
     BASE,
     SECRET,

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.http.client import HttpApiClient, create_api_client
+from reconciler.oneroster.sources.api.client import HttpApiClient, create_api_client
 from tests.support.roster_server.authority import CONSUMER_KEY, SECRET
 from tests.support.roster_server.server import RosterServer
 from tests.support.roster_server.switches import (

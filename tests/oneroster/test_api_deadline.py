@@ -13,7 +13,7 @@ import pytest
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.lines import ConnectionGroup
 from reconciler.network.politeness import HostThrottle
-from reconciler.oneroster.sources.api.http.client import create_api_client
+from reconciler.oneroster.sources.api.client import create_api_client
 from tests.support.servers.scripted_http import BASE, account, loopback
 
 TIMEOUT = timedelta(seconds=0.3)

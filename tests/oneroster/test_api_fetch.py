@@ -14,8 +14,8 @@ import pytest
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings
 from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.api.pages.checkpoint import CheckpointSettings
 from reconciler.oneroster.sources.interface import FetchProgress, FetchRequest, PreviousRoster, SourceBundle
 from tests.support.rosters.bundles import Bundle, bundle
 from tests.support.rosters.reading import NOW, codes, read

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from reconciler.model.diagnostic import Refusal, Severity
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.http.client import create_api_client
+from reconciler.oneroster.sources.api.client import create_api_client
 from reconciler.oneroster.sources.api.probe.probe import probe_api
 from reconciler.oneroster.sources.api.probe.question import mask_digits
 from reconciler.oneroster.sources.interface import ProbeFinding

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from reconciler.model.diagnostic import Refusal
 from reconciler.oneroster.sources.api.account import SignatureMethod
 from reconciler.oneroster.sources.api.auth.oauth1 import OAuth1Signer
-from reconciler.oneroster.sources.api.http.client import create_api_client
+from reconciler.oneroster.sources.api.client import create_api_client
 from tests.support.servers.scripted_http import (
     BASE,
     KEY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model.diagnostic import Refusal
-from reconciler.oneroster.sources.api.http.client import create_api_client
+from reconciler.oneroster.sources.api.client import create_api_client
 from tests.support.servers.scripted_http import Asked, Reply, Time, account, loopback, serving
 
 SAID = b'{"imsx_codeMajor": "failure", "imsx_description": "Marguerite Duval 4711 is locked"}'

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.http import create_http_client
 from reconciler.oneroster.sources.api.auth.oauth2 import SCOPES, BearerAuth, TokenProvider
-from reconciler.oneroster.sources.api.http.client import HttpApiClient, create_api_client
+from reconciler.oneroster.sources.api.client import HttpApiClient, create_api_client
 from tests.support.servers.scripted_http import (
     KEY,
     SECRET,

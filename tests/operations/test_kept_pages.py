@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import clock
-from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings, open_checkpoint
+from reconciler.oneroster.sources.api.pages.checkpoint import CheckpointSettings, open_checkpoint
 from reconciler.operations.fetch.cache_folder import find_cache_folder
 from tests.support.customers.project import Project
 from tests.support.rosters.bundles import bundle

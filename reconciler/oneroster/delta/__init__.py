@@ -1,1 +1,1 @@
-"""delta: see ARCHITECTURE.md."""
+"""Lay a bundle of changes (delta) over the last good roster."""

@@ -1,1 +1,1 @@
-"""roster: see ARCHITECTURE.md."""
+"""Put the checked files of one roster together: references, roles, terms."""

@@ -1,1 +1,1 @@
-"""Where rosters are fetched from. Whatever the kind of source, what comes of a fetch is a OneRoster bundle."""
+"""Fetch a OneRoster bundle from a server, by SFTP or by the REST API."""

@@ -1,1 +1,1 @@
-"""The letter of the OneRoster CSV standard: every deviation of a bundle, whether or not the intake would read it."""
+"""Check a bundle against the letter of the standard and report each deviation, whether or not a sync accepts it."""

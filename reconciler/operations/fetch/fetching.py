@@ -135,7 +135,7 @@ def create_source(
             return SftpSource(sftp, hosts, allows)
         case ApiSync():
             from reconciler.oneroster.sources.api.account import ApiAccount
-            from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings
+            from reconciler.oneroster.sources.api.pages.checkpoint import CheckpointSettings
             from reconciler.oneroster.sources.api.source import ApiSource
 
             secret = _read_secret(workspace, customer, "secret_key", sync.secret_key)
@@ -190,6 +190,6 @@ def delete_fetch_checkpoints() -> None:
     all that they save is time."""
     folder = find_cache_folder()
     if folder is not None and (folder / CHECKPOINTS).is_dir():
-        from reconciler.oneroster.sources.api.checkpoint import remove_all_checkpoints
+        from reconciler.oneroster.sources.api.pages.checkpoint import remove_all_checkpoints
 
         remove_all_checkpoints(folder / CHECKPOINTS)

@@ -18,7 +18,7 @@ import pytest
 from reconciler.config.models.settings import DEFAULT_STORE
 from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api import source
-from reconciler.oneroster.sources.api.http.client import create_api_client
+from reconciler.oneroster.sources.api.client import create_api_client
 from reconciler.operations.fetch import fresh
 from tests.support.customers.project import ENVIRONMENT, LIVE, Project, Result
 from tests.support.roster_server.authority import CONSUMER_KEY, SECRET

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings
 from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.api.pages.checkpoint import CheckpointSettings
 from reconciler.oneroster.sources.api.records.collections import RECORD_KEYS
 from reconciler.oneroster.sources.api.source import ApiSource
 from tests.support.rosters.bundles import Bundle

@@ -1,1 +1,1 @@
-"""A OneRoster REST API (1.1 and 1.2) as a source."""
+"""Fetch a roster from a OneRoster REST API (1.1 and 1.2) as a bundle, and probe the API."""

@@ -12,10 +12,14 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, 
 from reconciler.network.politeness import HostThrottle
 from reconciler.network.reach import HostFilter
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.checkpoint import CheckpointSettings, open_checkpoint, remove_expired_checkpoints
+from reconciler.oneroster.sources.api.client import create_api_client
 from reconciler.oneroster.sources.api.delta import DeltaWindow, choose_delta_window
 from reconciler.oneroster.sources.api.http.answer import ApiClient
-from reconciler.oneroster.sources.api.http.client import create_api_client
+from reconciler.oneroster.sources.api.pages.checkpoint import (
+    CheckpointSettings,
+    open_checkpoint,
+    remove_expired_checkpoints,
+)
 from reconciler.oneroster.sources.api.pages.collect import BAD_REQUEST, CollectionReader
 from reconciler.oneroster.sources.api.pages.gather import ApiRosterReader
 from reconciler.oneroster.sources.api.probe.probe import probe_api

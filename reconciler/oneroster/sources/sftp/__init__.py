@@ -1,1 +1,1 @@
-"""An SFTP server as a source."""
+"""Fetch a bundle from an SFTP server, and probe the server."""

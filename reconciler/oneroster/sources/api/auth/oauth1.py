@@ -15,7 +15,7 @@ from oauthlib import oauth1
 from pydantic import SecretStr
 
 from reconciler.oneroster.sources.api.account import SignatureMethod
-from reconciler.oneroster.sources.api.auth.base import Authorization
+from reconciler.oneroster.sources.api.http.authorization import Authorization
 
 #: How far the clocks of two machines may be apart, in seconds: most servers refuse an older timestamp.
 MAX_CLOCK_SKEW = 300

@@ -19,9 +19,9 @@ import httpx
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.api.account import ApiAccount
-from reconciler.oneroster.sources.api.auth.base import Authorization
 from reconciler.oneroster.sources.api.http import errors as status_info
 from reconciler.oneroster.sources.api.http import response as body
+from reconciler.oneroster.sources.api.http.authorization import Authorization
 from reconciler.oneroster.sources.api.http.errors import make_refusal
 from reconciler.oneroster.sources.api.http.response import describe_body
 

@@ -11,10 +11,10 @@ import orjson
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.network.http import get_location
-from reconciler.oneroster.sources.api.auth.base import Authorization
 from reconciler.oneroster.sources.api.http import errors as status_info
 from reconciler.oneroster.sources.api.http import retry as retrying
 from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.api.http.authorization import Authorization
 from reconciler.oneroster.sources.api.http.errors import make_refusal
 from reconciler.oneroster.sources.api.http.retry import Retryable, RetryPolicy, parse_retry_after
 from reconciler.oneroster.sources.api.http.urls import OutsideBaseError, is_single_record, redact_url, resolve_redirect

@@ -1,1 +1,1 @@
-"""pages: see ARCHITECTURE.md."""
+"""Read collections page by page until they are provably complete."""

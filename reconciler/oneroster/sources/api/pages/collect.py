@@ -9,9 +9,9 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info, build_warning
 from reconciler.oneroster.sources.api.bundle_writer import BundleWriter
-from reconciler.oneroster.sources.api.checkpoint import Checkpoint, CheckpointPage
 from reconciler.oneroster.sources.api.delta import ChangeCounts, DeltaWindow, add_lost_roles, filter_changed_rows
 from reconciler.oneroster.sources.api.http.answer import ApiClient
+from reconciler.oneroster.sources.api.pages.checkpoint import Checkpoint, CheckpointPage
 from reconciler.oneroster.sources.api.pages.paging import (
     MAX_RESTARTS,
     LastPage,

@@ -1,1 +1,1 @@
-"""probe: see ARCHITECTURE.md."""
+"""Find out what an API offers and how it deviates from the standard, without fetching a roster."""

@@ -1,1 +1,1 @@
-"""records: see ARCHITECTURE.md."""
+"""Turn the JSON records of an API into the rows of CSV files."""

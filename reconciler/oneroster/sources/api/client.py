@@ -6,9 +6,9 @@ for a token, is cut off. Several threads may ask with it at once.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -22,11 +22,11 @@ from reconciler.network.lines import ConnectionGroup
 from reconciler.network.politeness import HostThrottle
 from reconciler.network.reach import HostFilter
 from reconciler.oneroster.sources.api.account import ApiAccount, SignatureMethod
-from reconciler.oneroster.sources.api.auth.base import Authorization
 from reconciler.oneroster.sources.api.auth.oauth1 import OAuth1Signer
 from reconciler.oneroster.sources.api.auth.oauth2 import BearerAuth, TokenProvider
 from reconciler.oneroster.sources.api.http import retry as retrying
 from reconciler.oneroster.sources.api.http.answer import ApiResponse
+from reconciler.oneroster.sources.api.http.authorization import Authorization
 from reconciler.oneroster.sources.api.http.errors import make_refusal
 from reconciler.oneroster.sources.api.http.response import ACCEPT_ENCODING, ResponseReader
 from reconciler.oneroster.sources.api.http.retry import Retryable
@@ -50,7 +50,7 @@ _RETRYABLE_CODES = {"host-unreachable": retrying.LOST, "unknown-host": retrying.
 
 class HttpApiClient:
     """Implements `answer.Asking`. http: closed together with this. clock: seconds that only go forward; wall: seconds
-    since 1970; chance: between 0 and 1, spreads the pauses."""
+    since 1970."""
 
     def __init__(
         self,
@@ -62,7 +62,6 @@ class HttpApiClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        chance: Callable[[], float] = random.random,
     ) -> None:
         self._account = account
         self._base = httpx.URL(account.url)
@@ -72,7 +71,6 @@ class HttpApiClient:
         self._sleep = sleep
         self._clock = clock
         self._wall = wall
-        self._chance = chance
         self._deadline = clock() + account.timeout.total_seconds()
         self._closed: Refusal | None = None
 
@@ -94,18 +92,9 @@ class HttpApiClient:
     def copy_with_signature(self, signature: SignatureMethod) -> HttpApiClient:
         """Asks the same API over the same connections, signed by another method (OAuth 1.0a). It needs no closing."""
         account = self._account
-        signing = OAuth1Signer(account.consumer_key, account.secret_key, signature, self._wall)
-        other = HttpApiClient(
-            account,
-            self._http,
-            signing,
-            self._hosts,
-            sleep=self._sleep,
-            clock=self._clock,
-            wall=self._wall,
-            chance=self._chance,
-        )
-        other._deadline = self._deadline
+        other = copy(self)
+        other._authorization = OAuth1Signer(account.consumer_key, account.secret_key, signature, self._wall)
+        other._closed = None
         return other
 
     def close(self) -> None:
@@ -206,7 +195,7 @@ class HttpApiClient:
         return self._closed
 
     def _calculate_pause(self, state: RetryCallState) -> float:
-        return retrying.calculate_retry_pause(_get_retryable(state), state.attempt_number, self._chance)
+        return retrying.calculate_retry_pause(_get_retryable(state), state.attempt_number)
 
     def _should_give_up(self, state: RetryCallState, path: str) -> bool:
         again = _get_retryable(state)
