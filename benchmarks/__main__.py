@@ -35,7 +35,6 @@ from reconciler.operations.plan.make_plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.workspace import Workspace, open_workspace
 from reconciler.planning.roster import plan_roster as planned_roster
-from reconciler.store.read.reader import Reader
 
 PLACE = Path(".bench")
 USERS, CLASSES, ENROLLMENTS = 100_000, 40_000, 800_000
@@ -144,7 +143,7 @@ LIMIT_FUNCTIONS = (
     (rosters, "build_gate_exceptions"),
     (rosters, "_read_last_roster"),
     (planned_roster, "apply_limits"),
-    (Reader, "read_limit_uses"),
+    (rosters, "read_limit_uses"),
 )
 
 

@@ -18,8 +18,10 @@ from reconciler.operations.purge import is_customer_declared
 from reconciler.operations.workspace import Workspace
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read.roster_frames import read_users
 from reconciler.store.removal import erasure
 from reconciler.store.removal.certificates import Certificate
+from reconciler.store.removal.erasure import ErasureJob
 
 PSEUDONYM = re.compile(r"P-[0-9A-Fa-f]{8}")
 
@@ -81,18 +83,12 @@ def find_erasure(workspace: Workspace, customer: str, key: str | None) -> Erasur
 def apply_erasure(workspace: Workspace, found: Erasure, request: str, lock_timeout: float = 0.0) -> Certificate:
     """With the pages that fetches left behind on this machine. Raises Refusal where the store changed since in a way
     that matters, or cannot be written."""
-    facts: dict[str, Any] = {
-        "request": request,
-        "now": clock.get_current_moment(),
-        "actor": find_actor(),
-        "lock_timeout": lock_timeout,
-    }
+    now = clock.get_current_moment()
+    job = ErasureJob(found.customer, found.customer_number, request, now, find_actor(), lock_timeout)
     if found.target is None:
-        certificate = erasure.erase_customer(workspace.store, found.customer, found.customer_number, **facts)
+        certificate = erasure.erase_customer(workspace.store, job)
     else:
-        certificate = erasure.erase_person(
-            workspace.store, found.customer, found.customer_number, found.target, **facts
-        )
+        certificate = erasure.erase_person(workspace.store, job, found.target)
     delete_fetch_checkpoints()
     return certificate
 
@@ -104,12 +100,8 @@ def lift_erasure(workspace: Workspace, customer: str, sourced_id: str, request: 
     certificate = (
         erasure.lift_erasure(
             workspace.store,
-            customer,
-            record.id,
+            ErasureJob(customer, record.id, request, clock.get_current_moment(), find_actor()),
             sourced_id,
-            request=request,
-            now=clock.get_current_moment(),
-            actor=find_actor(),
         )
         if record
         else None
@@ -156,7 +148,7 @@ def _build_customer_erasure(workspace: Workspace, record: CustomerRecord) -> Era
 def _find_people(workspace: Workspace, reader: Reader, record: CustomerRecord, key: str) -> pl.DataFrame:
     """Accounts, live or deleted, by sourcedId or alias; else by username, where a live one comes first; else by
     pseudonym."""
-    users = reader.read_users(record.id)
+    users = read_users(reader.connection, record.id)
     listed = pl.col("aliases").str.split("\n").list.contains(key)
     bound = users.filter(((pl.col("sourced_id") == key) | listed).fill_null(False))
     if bound.height:

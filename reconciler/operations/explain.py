@@ -21,7 +21,13 @@ from reconciler.operations.plan.roster import count_impact, read_stored_roster
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.customer_plan import Impact
 from reconciler.planning.live import LiveRoster, add_roles
-from reconciler.store.read.explanation import AccountIdentity, RowRecord
+from reconciler.store.read.explanation import (
+    AccountIdentity,
+    RowRecord,
+    list_account_communities,
+    list_account_identities,
+    read_row_record,
+)
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import RunRecord
 
@@ -131,7 +137,7 @@ def _build_explanation(
     workspace: Workspace, reader: Reader, explained: _ExplainedCustomer, kind: Kind, row: dict[str, Any]
 ) -> Explanation:
     customer, live, plan = explained.id, explained.live, explained.plan
-    record = reader.read_row_record(kind, row["id"])
+    record = read_row_record(reader.connection, kind, row["id"])
     if record is None:
         raise Refusal([_describe_unknown_key(customer, row["sourced_id"] or "")])
     named = (record.origin_run, record.created_run, record.tombstoned_run)
@@ -150,8 +156,8 @@ def _build_explanation(
         live=row,
         record=record,
         runs=runs,
-        identities=reader.list_account_identities(row["id"]) if kind is Kind.USER else (),
-        communities=reader.list_account_communities(row["id"]) if kind is Kind.USER else (),
+        identities=list_account_identities(reader.connection, row["id"]) if kind is Kind.USER else (),
+        communities=list_account_communities(reader.connection, row["id"]) if kind is Kind.USER else (),
         impact=_describe_impact(kind, count_impact(reader, explained.number, live, ids)),
         protections=_explain_protection(workspace, customer, kind, row, live),
         planned_change=planned[0] if planned else None,

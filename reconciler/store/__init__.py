@@ -1,4 +1,1 @@
-"""The live store: tables and migrations, opening, one consistent reading, and applying one customer's plan.
-
-SQLite and PostgreSQL behind one interface; what differs between them is in `sqlite` and `postgresql`.
-"""
+"""Keep the live store of customers, rosters and runs, on SQLite and PostgreSQL behind one interface."""

@@ -16,7 +16,8 @@ from sqlalchemy import text
 from reconciler.model.plan import StoreIdentity
 from reconciler.store.database import schema
 from reconciler.store.database.address import Address, SqliteAddress, parse_store_url
-from reconciler.store.database.connection import Connection, Dialect
+from reconciler.store.database.connection import Connection, open_connection
+from reconciler.store.database.dialect import Dialect
 from reconciler.store.database.postgresql import PostgresqlDialect
 from reconciler.store.database.sqlite import SqliteDialect
 from reconciler.store.errors import StoreProblem, build_unknown_error
@@ -28,15 +29,6 @@ from reconciler.store.read.reader import Reader
 
 def create_dialect(address: Address) -> Dialect:
     return SqliteDialect(address) if isinstance(address, SqliteAddress) else PostgresqlDialect(address)
-
-
-@contextmanager
-def open_connection(dialect: Dialect, *, volatile: bool = False) -> Iterator[Connection]:
-    connection = Connection(dialect, dialect.connect(volatile=volatile))
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ class Store:
     def open_reader(self) -> Iterator[Reader]:
         """One consistent view of everything durable, whatever others write meanwhile."""
         with self.open_connection() as connection, connection.open_read_transaction():
-            yield Reader(connection, self)
+            yield Reader(connection, self.key)
 
 
 #: Where the key of a PostgreSQL store is kept without RECONCILER_KEY.
@@ -181,7 +173,7 @@ def _find_revision(address: Address, branch: schema.MigrationBranch) -> str | No
 
 
 def _read_revision(connection: Connection, branch: schema.MigrationBranch) -> str | None:
-    if not connection.dialect.has_table(connection, branch.version_table):
+    if not connection.has_table(branch.version_table):
         return None
     found = connection.fetch_scalar(f"SELECT version_num FROM {branch.version_table}")
     return None if found is None else str(found)
@@ -193,7 +185,7 @@ def _inspect_store(address: Address, dialect: Dialect) -> tuple[str, str, str] |
     with open_connection(dialect) as connection:
         revision = _read_revision(connection, schema.DURABLE)
         if revision is None:
-            if connection.dialect.is_empty(connection):
+            if connection.is_empty():
                 return None
             raise StoreProblem("not-a-store", f"{address} holds something else", "Name another file or database.")
         _require_newest_revision(address, schema.DURABLE, revision)

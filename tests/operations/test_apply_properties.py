@@ -25,7 +25,14 @@ from reconciler.operations.plan.roster import RosterSettings, compare_roster, re
 from reconciler.planning.customer_plan import build_customer_plan
 from reconciler.planning.roster.desired import build_desired_roster
 from reconciler.store.open import Store
-from reconciler.store.write.apply import apply_customer
+from reconciler.store.read.roster_frames import (
+    read_classes,
+    read_enrollment_index,
+    read_enrollments_by_id,
+    read_orgs,
+    read_users,
+)
+from reconciler.store.write.apply import ApplyJob, apply_customer
 from tests.support.rosters.bundles import Bundle, bundle
 
 RULES = OneRosterRostering(
@@ -108,7 +115,7 @@ def create(customer: str) -> Create:
 
 def applied(store: Store, customer: str, made: Bundle) -> CustomerPlan:
     plan = planned(store, customer, made)
-    apply_customer(store, plan, plan_id="sha256:x", actor="test", approved=True)
+    apply_customer(store, ApplyJob(plan, plan_id="sha256:x", actor="test", approved=True))
     return plan
 
 
@@ -116,12 +123,12 @@ def held(store: Store, customer: str) -> dict[Kind, list[tuple[object, ...]]]:
     """Everything alive, in words of the roster."""
     with store.open_reader() as reader:
         number = reader.read_customers()[customer].id
-        index = reader.read_enrollment_index(number)
+        index = read_enrollment_index(reader.connection, number)
         frames = {
-            Kind.ORG: reader.read_orgs(number),
-            Kind.USER: reader.read_users(number).filter(pl.col("sourced_id").is_not_null()),
-            Kind.CLASS: reader.read_classes(number),
-            Kind.ENROLLMENT: reader.read_enrollments_by_id(number, index["id"]),
+            Kind.ORG: read_orgs(reader.connection, number),
+            Kind.USER: read_users(reader.connection, number).filter(pl.col("sourced_id").is_not_null()),
+            Kind.CLASS: read_classes(reader.connection, number),
+            Kind.ENROLLMENT: read_enrollments_by_id(reader.connection, number, index["id"]),
         }
     return {
         kind: frame.filter(~pl.col("tombstoned")).select("sourced_id", "fingerprint").sort("sourced_id").rows()
@@ -160,5 +167,5 @@ def test_an_applied_roster_is_what_the_store_holds(store: Store, first: list, la
 
 def ids(store: Store, customer: str) -> dict[object, object]:
     with store.open_reader() as reader:
-        users = reader.read_users(reader.read_customers()[customer].id).filter(~pl.col("tombstoned"))
+        users = read_users(reader.connection, reader.read_customers()[customer].id).filter(~pl.col("tombstoned"))
     return dict(users.select("sourced_id", "id").rows())

@@ -18,7 +18,7 @@ HOLDING = """
 import sys
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.open import open_store
-with lock_customer(open_store(sys.argv[1], "test"), "springfield", 0.0):
+with lock_customer(open_store(sys.argv[1], "test").dialect, "springfield", 0.0):
     print("locked", flush=True)
     sys.stdin.read()
 """

@@ -86,10 +86,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, customer: str, problem: BaseExcepti
     """Lets the store fail at one customer in a way that nobody foresaw."""
     apply_customer = applying.apply_customer
 
-    def failed(store: Any, plan: Any, **others: Any) -> Any:
-        if plan.id == customer:
+    def failed(store: Any, job: Any, lock_timeout: float) -> Any:
+        if job.plan.id == customer:
             raise problem
-        return apply_customer(store, plan, **others)
+        return apply_customer(store, job, lock_timeout)
 
     monkeypatch.setattr(applying, "apply_customer", failed)
 

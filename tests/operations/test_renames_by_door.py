@@ -348,7 +348,7 @@ def test_neither_id_may_be_applied_by_another_process_meanwhile(
     renamed(springfield, monkeypatch)
     store = open_store(springfield.store_url, ENVIRONMENT, key=KEY)
     for name in ("springfield", "shelbyville"):
-        with lock_customer(store, name):
+        with lock_customer(store.dialect, name):
             busy = springfield.apply()
         assert (busy.code, f"{name} is being applied by" in busy.err) == (1, True), busy
     assert springfield.ask("select slug from customers") == [("springfield",)]

@@ -17,7 +17,7 @@ from reconciler.operations.location import Location
 from reconciler.operations.sync.applied_config import open_applied_workspace
 from reconciler.operations.sync.run import SyncRequest, sync_customers
 from reconciler.store.database.lock import lock_customer
-from reconciler.store.sync.records import save_schedule, save_sync
+from reconciler.store.sync.records import find_newest_erasure, read_sync_records, save_schedule, save_sync
 from tests.operations.test_sync import (
     DAILY,
     DAY,
@@ -104,7 +104,7 @@ def test_who_is_being_applied_is_tried_again_soon_and_nobody_is_told(
     source.given = DAY.with_user("u-9001")
     told: list[SyncEvent] = []
     workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
-    with clock.freeze_time(MONDAY + NIGHT), lock_customer(workspace.store, "springfield"):
+    with clock.freeze_time(MONDAY + NIGHT), lock_customer(workspace.store.dialect, "springfield"):
         (found,) = sync_customers(
             workspace, SyncRequest(due_only=True), on_events=lambda _, events: told.extend(events)
         )
@@ -142,7 +142,7 @@ def test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile(
     synced(project, "--due")
     workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
     with workspace.store.open_reader() as reader:
-        (read,) = reader.read_sync_records().values()
+        (read,) = read_sync_records(reader.connection).values()
     anew = replace(read, schedule="other", next_at="2026-11-24T00:00:00Z", outcome=None)
     save_sync(workspace.store, replace(read, attempted_at="2026-11-24T02:31:00Z", next_at="2026-11-25T02:30:00Z"))
     save_schedule(workspace.store, read, anew)
@@ -163,14 +163,14 @@ def test_one_who_is_let_in_and_another_who_is_erased_are_something_new(
     assert only(synced(project, "springfield", at=MONDAY + 2 * NIGHT))["early"]
     workspace = open_applied_workspace(Location(project.folder / "customers", store=project.store_url))
     with workspace.store.open_reader() as reader:
-        number = next(iter(reader.read_sync_records()))
-        before = reader.find_newest_erasure(number)
+        number = next(iter(read_sync_records(reader.connection)))
+        before = find_newest_erasure(reader.connection, number)
     assert project.run("erase", "springfield", first, "--lift", "--request", "R-2", "--yes").code == 0
     with workspace.store.open_reader() as reader:
-        lifted = reader.find_newest_erasure(number)
+        lifted = find_newest_erasure(reader.connection, number)
     assert project.run("erase", "springfield", second, "--request", "R-3", "--yes").code == 0
     with workspace.store.open_reader() as reader:
-        assert before < lifted < reader.find_newest_erasure(number)
+        assert before < lifted < find_newest_erasure(reader.connection, number)
     assert not only(synced(project, "springfield", at=MONDAY + 3 * NIGHT))["early"]
 
 

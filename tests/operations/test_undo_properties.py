@@ -24,6 +24,14 @@ from reconciler.operations.undo.undo import build_undo_plan
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.live import add_roles
 from reconciler.store.open import Store
+from reconciler.store.read.roster_frames import (
+    read_classes,
+    read_enrollment_index,
+    read_enrollments_by_id,
+    read_orgs,
+    read_roles,
+    read_users,
+)
 from tests.support.customers.project import CUSTOMER, ENVIRONMENT, ROSTERING
 from tests.support.rosters.bundles import Bundle, bundle
 
@@ -137,13 +145,13 @@ class Town:
         """Everything alive, with the store's own ids where something is kept by them; tombstones apart."""
         with self.store.open_reader() as reader:
             record = reader.read_customers()[self.name]
-            users = reader.read_users(record.id)
+            users = read_users(reader.connection, record.id)
             frames = {
-                Kind.ORG: reader.read_orgs(record.id),
-                Kind.USER: add_roles(users, reader.read_roles(record.id)),
-                Kind.CLASS: reader.read_classes(record.id),
-                Kind.ENROLLMENT: reader.read_enrollments_by_id(
-                    record.id, reader.read_enrollment_index(record.id)["id"]
+                Kind.ORG: read_orgs(reader.connection, record.id),
+                Kind.USER: add_roles(users, read_roles(reader.connection, record.id)),
+                Kind.CLASS: read_classes(reader.connection, record.id),
+                Kind.ENROLLMENT: read_enrollments_by_id(
+                    reader.connection, record.id, read_enrollment_index(reader.connection, record.id)["id"]
                 ),
             }
             documents = [

@@ -10,7 +10,8 @@ import pytest
 from reconciler import clock
 from reconciler.model.diagnostic import Refusal
 from reconciler.operations.notify.subscribers import parse_listener
-from reconciler.store.read.records import CustomerRecord, parse_stored_document
+from reconciler.store.json_text import parse_stored_document
+from reconciler.store.read.records import CustomerRecord
 from tests.operations.test_sync import DAILY, MONDAY, NIGHT, codes, customer, only, outcomes, people, sources, synced
 from tests.support.customers.project import Project
 from tests.support.servers.webhook_receiver import Receiver, receiving

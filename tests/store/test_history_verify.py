@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.store.key import StoreKey
-from reconciler.store.write.runs import HASHED_COLUMNS, hash_run, sign_chain_head
+from reconciler.store.read.chain import HASHED_COLUMNS, hash_run, sign_chain_head
 from tests.support.customers.project import KEY, Project
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from reconciler.model.sync import EventKind
 from reconciler.notices.notice import Notice, NoticeHold
 from reconciler.store.open import Store
-from reconciler.store.removal.erasure import erase_customer
+from reconciler.store.removal.erasure import ErasureJob, erase_customer
 from reconciler.store.sync import outbox
 from reconciler.store.sync.notices import list_message_notices, list_open_notices, record_notice
 from reconciler.store.sync.outbox import DeliveryChannel, OutboxEntry
@@ -201,7 +201,7 @@ def test_with_a_customer_everything_there_is_to_tell_of_it_goes(loaded: Store) -
     with loaded.open_connection() as connection, connection.open_write_transaction():
         outbox.enqueue_message(connection, digest)
         connection.execute("UPDATE customers SET tombstoned_at = :now", {"now": NOW})
-    certificate = erase_customer(loaded, store_plans.SLUG, customer_of(loaded), request="r-1", now=SOON, actor="ann")
+    certificate = erase_customer(loaded, ErasureJob(store_plans.SLUG, customer_of(loaded), "r-1", SOON, "ann"))
     assert {"outbox", "outbox_notices", "notices"} <= certificate.counts.keys()
     with loaded.open_connection() as connection:
         left = [

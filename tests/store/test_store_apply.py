@@ -14,6 +14,7 @@ from reconciler.model.plan import CATALOG, Outcome
 from reconciler.model.roster import list_field_names
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store
+from reconciler.store.read.roster_frames import read_enrollment_index
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
 
@@ -84,7 +85,7 @@ def test_a_deleted_row_is_kept_as_a_tombstone_and_comes_back_as_it_was(loaded: S
     assert [entry[:2] for entry in journal(loaded, run)] == [(kind.value, "delete")]
     with loaded.open_reader() as reader:
         customer = reader.read_customers()[store_plans.SLUG].id
-        ids = reader.read_enrollment_index(customer)["id"].to_list()
+        ids = read_enrollment_index(reader.connection, customer)["id"].to_list()
     assert (before["id"] in ids) == (kind is not Kind.ENROLLMENT and before["id"] in (1, 2))
     change(loaded, **{kind.plural: [again]})
     assert store_plans.row(loaded, kind, key) == before

@@ -14,7 +14,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import Hold
 from reconciler.store.errors import StalePlan
 from reconciler.store.open import Store
-from reconciler.store.write.runs import HASHED_COLUMNS, hash_run
+from reconciler.store.read.chain import HASHED_COLUMNS, hash_run
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
 

@@ -26,7 +26,7 @@ import sys, time
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.open import open_store
 store = open_store(sys.argv[1], "test", key=bytes(range(32)))
-with lock_customer(store, sys.argv[2]) as connection, connection.open_write_transaction():
+with lock_customer(store.dialect, sys.argv[2]) as connection, connection.open_write_transaction():
     connection.execute("UPDATE store SET catalogue_writes = catalogue_writes + 1")
     print("held", flush=True)
     time.sleep(float(sys.argv[3]))
@@ -62,14 +62,14 @@ def test_a_lock_dies_with_its_holder_and_so_does_what_it_wrote(store: Store) -> 
     with held_elsewhere(store, store_plans.SLUG) as process:
         process.kill()
         process.wait(10)
-    with lock_customer(store, store_plans.SLUG, timeout=10) as connection:
+    with lock_customer(store.dialect, store_plans.SLUG, timeout=10) as connection:
         assert connection.fetch_scalar("SELECT catalogue_writes FROM store") == 0
 
 
 def test_who_waits_long_enough_gets_the_lock(store: Store) -> None:
     with held_elsewhere(store, store_plans.SLUG, seconds=0.5):
         begin = time.monotonic()
-        with lock_customer(store, store_plans.SLUG, timeout=30):
+        with lock_customer(store.dialect, store_plans.SLUG, timeout=30):
             assert time.monotonic() - begin < 30
 
 
@@ -77,7 +77,7 @@ def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Stor
     seconds = 0.5 if isinstance(store.address, SqliteAddress) else 60
     with (
         held_elsewhere(store, "shelbyville", seconds),
-        lock_customer(store, store_plans.SLUG) as connection,
+        lock_customer(store.dialect, store_plans.SLUG) as connection,
         connection.open_write_transaction(),
     ):
         assert connection.fetch_scalar("SELECT 1") == 1
@@ -85,7 +85,7 @@ def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Stor
 
 def test_a_lock_that_was_let_go_can_be_taken_again(store: Store) -> None:
     for _ in range(2):
-        with lock_customer(store, store_plans.SLUG):
+        with lock_customer(store.dialect, store_plans.SLUG):
             pass
 
 
@@ -105,7 +105,7 @@ def test_another_hand_of_another_process_waits_for_an_apply_and_is_not_lost(stor
 
 
 def test_the_lock_file_is_private(store: Store) -> None:
-    with lock_customer(store, store_plans.SLUG):
+    with lock_customer(store.dialect, store_plans.SLUG):
         if isinstance(store.address, SqliteAddress):
             file = store.address.locks / f"{store_plans.SLUG}.lock"
             assert oct(file.stat().st_mode & 0o777) == "0o600"

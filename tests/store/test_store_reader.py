@@ -10,6 +10,17 @@ from reconciler.model.roster import list_field_names
 from reconciler.store.open import Store
 from reconciler.store.read import roster_frames
 from reconciler.store.read.reader import LAST_SIGN_INS
+from reconciler.store.read.roster_frames import (
+    count_enrollments,
+    read_assignments,
+    read_classes,
+    read_enrollment_index,
+    read_enrollments_by_id,
+    read_enrollments_by_key,
+    read_orgs,
+    read_roles,
+    read_users,
+)
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
 
@@ -25,15 +36,18 @@ def frames(
 ) -> dict[str, tuple[pl.DataFrame, dict[str, object]]]:
     with store.open_reader() as reader:
         return {
-            "orgs": (reader.read_orgs(customer), roster_frames.ORGS),
-            "users": (reader.read_users(customer), roster_frames.USERS),
-            "roles": (reader.read_roles(customer), roster_frames.ROLES),
-            "classes": (reader.read_classes(customer), roster_frames.CLASSES),
-            "index": (reader.read_enrollment_index(customer), roster_frames.ENROLLMENT_INDEX),
-            "by_id": (reader.read_enrollments_by_id(customer, ids), roster_frames.ENROLLMENTS),
-            "by_key": (reader.read_enrollments_by_key(customer, keys), roster_frames.ENROLLMENTS),
-            "assignments": (reader.read_assignments(customer), roster_frames.ASSIGNMENTS),
-            "counts": (reader.count_enrollments(customer, ids), roster_frames.ENROLLMENT_COUNTS),
+            "orgs": (read_orgs(reader.connection, customer), roster_frames.ORGS),
+            "users": (read_users(reader.connection, customer), roster_frames.USERS),
+            "roles": (read_roles(reader.connection, customer), roster_frames.ROLES),
+            "classes": (read_classes(reader.connection, customer), roster_frames.CLASSES),
+            "index": (read_enrollment_index(reader.connection, customer), roster_frames.ENROLLMENT_INDEX),
+            "by_id": (read_enrollments_by_id(reader.connection, customer, ids), roster_frames.ENROLLMENTS),
+            "by_key": (read_enrollments_by_key(reader.connection, customer, keys), roster_frames.ENROLLMENTS),
+            "assignments": (read_assignments(reader.connection, customer), roster_frames.ASSIGNMENTS),
+            "counts": (
+                count_enrollments(reader.connection, customer, "account_id", ids),
+                roster_frames.ENROLLMENT_COUNTS,
+            ),
             "sign_ins": (reader.read_last_sign_ins(ids), LAST_SIGN_INS),
         }
 
@@ -91,7 +105,7 @@ def test_administrators_are_among_the_users_without_a_sourced_id(loaded: Store) 
 def test_enrollments_are_found_by_key_with_what_they_point_to(loaded: Store) -> None:
     with loaded.open_reader() as reader:
         customer = reader.read_customers()[store_plans.SLUG].id
-        found = reader.read_enrollments_by_key(customer, pl.Series(["e-2", "e-2", "nothing"]))
+        found = read_enrollments_by_key(reader.connection, customer, pl.Series(["e-2", "e-2", "nothing"]))
     assert found.select("sourced_id", "class", "user", "primary").rows() == [("e-2", "c-1", "u-2", None)]
 
 
@@ -99,23 +113,20 @@ def test_an_enrollment_of_another_customer_is_not_found(loaded: Store) -> None:
     store_plans.load(loaded, slug="shelbyville")
     with loaded.open_reader() as reader:
         ours, theirs = (reader.read_customers()[slug].id for slug in (store_plans.SLUG, "shelbyville"))
-        ids = reader.read_enrollment_index(theirs)["id"]
-        assert reader.read_enrollments_by_id(ours, ids).is_empty()
-        assert reader.read_enrollments_by_id(theirs, ids).height == 2
-        assert set(reader.read_users(ours)["id"]).isdisjoint(reader.read_users(theirs)["id"])
+        ids = read_enrollment_index(reader.connection, theirs)["id"]
+        assert read_enrollments_by_id(reader.connection, ours, ids).is_empty()
+        assert read_enrollments_by_id(reader.connection, theirs, ids).height == 2
+        assert set(read_users(reader.connection, ours)["id"]).isdisjoint(read_users(reader.connection, theirs)["id"])
 
 
 def test_enrollments_are_counted_by_person_and_by_class(loaded: Store) -> None:
     with loaded.open_reader() as reader:
         customer = reader.read_customers()[store_plans.SLUG].id
-        users, classes = reader.read_users(customer), reader.read_classes(customer)
-        assert reader.count_enrollments(customer, users["id"]).select("enrollments", "classes").rows() == [
-            (1, 1),
-            (1, 1),
-        ]
-        assert reader.count_enrollments(customer, class_ids=classes["id"]).select("enrollments", "classes").rows() == [
-            (2, 1)
-        ]
+        users, classes = read_users(reader.connection, customer), read_classes(reader.connection, customer)
+        by_user = count_enrollments(reader.connection, customer, "account_id", users["id"])
+        by_class = count_enrollments(reader.connection, customer, "class_id", classes["id"])
+    assert by_user.select("enrollments", "classes").rows() == [(1, 1), (1, 1)]
+    assert by_class.select("enrollments", "classes").rows() == [(2, 1)]
 
 
 def test_last_sign_ins_come_from_the_volatile_side(loaded: Store) -> None:
@@ -128,7 +139,7 @@ def test_assignments_are_listed_while_they_live(loaded: Store) -> None:
     add = "INSERT INTO assignments (customer_id, lesson_id, class_id, account_id, created_at, tombstoned_at) VALUES "
     raw_sql.run(loaded, f"{add} (1, 1, 1, NULL, 'x', NULL), (1, 1, NULL, 2, 'x', NULL), (1, 1, NULL, 3, 'x', 'y')")
     with loaded.open_reader() as reader:
-        assert reader.read_assignments(1).rows() == [(None, 1), (2, None)]
+        assert read_assignments(reader.connection, 1).rows() == [(None, 1), (2, None)]
 
 
 def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(loaded: Store) -> None:

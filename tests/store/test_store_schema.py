@@ -68,14 +68,14 @@ def test_the_two_branches_share_no_table() -> None:
 
 def test_an_id_is_never_used_twice(store: Store) -> None:
     with store.open_connection() as connection, connection.open_write_transaction():
-        first = connection.dialect.generate_ids(connection, "accounts", 3)
+        first = connection.generate_ids("accounts", 3)
         for number in first:
             connection.execute(
                 "INSERT INTO accounts (id, customer_id, managed_by, status) VALUES (:id, 1, 'roster', 'active')",
                 {"id": number},
             )
         connection.execute("DELETE FROM accounts")
-        again = connection.dialect.generate_ids(connection, "accounts", 2)
+        again = connection.generate_ids("accounts", 2)
     assert len(set(first) | set(again)) == len(first) + len(again)
     assert again.min() > first.max()
 

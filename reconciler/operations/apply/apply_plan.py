@@ -25,7 +25,7 @@ from reconciler.operations.undo.documents import collect_undo_secrets
 from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.store.errors import StalePlan, UnconfirmedCommit
 from reconciler.store.open import Store
-from reconciler.store.write.apply import apply_customer
+from reconciler.store.write.apply import ApplyJob, apply_customer
 
 _log = logging.getLogger(__name__)
 
@@ -219,15 +219,17 @@ def _apply_if_current(
             return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=missing)
     result = apply_customer(
         workspace.store,
-        customer,
-        plan_id=plan.plan_id,
-        actor=provenance.actor,
-        approved=approved,
-        git_commit=provenance.git_commit,
-        secrets=secrets,
-        lock_timeout=lock_timeout,
-        undoes=plan.undoes,
-        inputs=_digest_inputs(workspace, customer) if plan.undoes is None else None,
+        ApplyJob(
+            customer,
+            plan_id=plan.plan_id,
+            actor=provenance.actor,
+            approved=approved,
+            git_commit=provenance.git_commit,
+            secrets=secrets,
+            undoes=plan.undoes,
+            inputs=_digest_inputs(workspace, customer) if plan.undoes is None else None,
+        ),
+        lock_timeout,
     )
     held = customer.hold is not None and not approved
     became = ApplyOutcome.HELD if held else ApplyOutcome.APPLIED if result.run is not None else ApplyOutcome.UNCHANGED

@@ -27,8 +27,10 @@ from reconciler.planning.live import add_roles, make_empty_live_frame
 from reconciler.planning.plan_id import compute_effects_id, list_effects
 from reconciler.planning.review import ReviewDifference, compare_with_reviewed
 from reconciler.store.open import Store
+from reconciler.store.read.history import read_recent_runs, read_run_changes
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read.roster_frames import read_classes, read_enrollments_by_id, read_orgs, read_roles, read_users
 
 # What recent runs carried out, as effects of a plan again: read back from the store, which remembers no plan.
 
@@ -65,7 +67,9 @@ class RunEffects:
             runs = self._runs.filter(pl.col("customer") == customer)["run"].to_list()
             record = self._records.get(customer)
             known = record is not None or customer == CATALOG
-            self._traces[customer] = self._reader.read_run_changes(record.id if record else None, runs if known else ())
+            self._traces[customer] = read_run_changes(
+                self._reader.connection, record.id if record else None, runs if known else ()
+            )
         return self._traces[customer]
 
     def _build_traced_plan(self, customer: str, traces: pl.DataFrame) -> CustomerPlan:
@@ -129,13 +133,16 @@ class RunEffects:
         """ids: what has to be among the rows."""
         match kind:
             case Kind.ORG:
-                return self._reader.read_orgs(customer_number)
+                return read_orgs(self._reader.connection, customer_number)
             case Kind.USER:
-                return add_roles(self._reader.read_users(customer_number), self._reader.read_roles(customer_number))
+                return add_roles(
+                    read_users(self._reader.connection, customer_number),
+                    read_roles(self._reader.connection, customer_number),
+                )
             case Kind.CLASS:
-                return self._reader.read_classes(customer_number)
+                return read_classes(self._reader.connection, customer_number)
             case _:
-                return self._reader.read_enrollments_by_id(customer_number, ids)
+                return read_enrollments_by_id(self._reader.connection, customer_number, ids)
 
 
 def _rebuild_change(row: Mapping[str, Any], now: _StoredDocument) -> Iterator[Change]:
@@ -202,7 +209,7 @@ def compare_with_plan_id(store: Store, plan: Plan, reviewed_id: str) -> ReviewVe
         return ReviewVerdict(True)
     now = {customer.id: list_effects(customer) for customer in plan.customers}
     with store.open_reader() as reader:
-        runs = reader.read_recent_runs(MAX_RUNS)
+        runs = read_recent_runs(reader.connection, MAX_RUNS)
         carried_out = RunEffects(reader, runs)
         for chosen in _iterate_possible_runs(runs, reviewed_id):
             if (

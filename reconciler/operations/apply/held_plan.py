@@ -9,7 +9,7 @@ from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.plan import CustomerPlan, Plan
 from reconciler.operations.apply.plan_file import pack_plan, unpack_plan
 from reconciler.store.open import Store
-from reconciler.store.sync.held_plans import save_held_plan
+from reconciler.store.sync import held_plans
 
 
 def is_hold_id(argument: str) -> bool:
@@ -23,13 +23,13 @@ def save_remaining_plan(store: Store, customer_number: int, plan: Plan, now: str
     assert only.hold is not None
     packed = io.BytesIO()
     pack_plan(replace(plan, customers=(_strip_saved_snapshot(only),)), packed, store.key)
-    return save_held_plan(store, customer_number, only.hold.id, plan.plan_id, packed.getvalue(), now)
+    return held_plans.save_held_plan(store, customer_number, only.hold.id, plan.plan_id, packed.getvalue(), now)
 
 
 def load_held_plan(store: Store, hold: str) -> Plan:
     """Raises Refusal where none is kept for this hold, or it cannot be read."""
     with store.open_reader() as reader:
-        content = reader.load_held_plan(hold)
+        content = held_plans.load_held_plan(reader.connection, reader.key, hold)
     if content is None:
         raise Refusal(
             [

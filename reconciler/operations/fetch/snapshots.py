@@ -18,6 +18,7 @@ from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.persons import list_known_aliases
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
+from reconciler.store.sync.records import find_roster_hold
 from reconciler.store.write.snapshots import OVERTAKEN
 
 # What is kept of a snapshot as a customer's last good roster: its own rows, and nobody else's children.
@@ -168,7 +169,7 @@ def read_earlier_roster(reader: Reader, customer_number: int | None) -> Previous
         customer_number is None
         or source is None
         or source.facts.get(OVERTAKEN)
-        or reader.is_roster_held(customer_number)
+        or find_roster_hold(reader.connection, customer_number) is not None
     ):
         return PreviousRoster()
     return PreviousRoster(

@@ -26,6 +26,7 @@ from reconciler.planning.documents.document_diff import (
 )
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read.roster_frames import read_users
 
 CATALOG_NAME = "Catalogue of lessons"
 _LISTED_KINDS = (Kind.COMMUNITY, Kind.LESSON)
@@ -197,7 +198,7 @@ def find_taken_usernames(
     new = {name.lower(): name for name in list_admin_usernames(wanted.document) if name not in known}
     if not new:
         return ()
-    live = reader.read_users(record.id).filter(~pl.col("tombstoned") & (pl.col("managed_by") != "config"))
+    live = read_users(reader.connection, record.id).filter(~pl.col("tombstoned") & (pl.col("managed_by") != "config"))
     taken = live["username"].str.to_lowercase().drop_nulls()
     return tuple(
         build_error(

@@ -46,7 +46,21 @@ from reconciler.planning.roster.erased import (
 from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules, decide_roster
 from reconciler.planning.roster.removals import make_empty_sessions, merge_sessions
 from reconciler.planning.roster.wanted_people import build_desired_people
+from reconciler.store.read.before_images import filter_erased_keys
+from reconciler.store.read.limit_uses import count_newcomers, read_limit_uses
 from reconciler.store.read.reader import Reader
+from reconciler.store.read.roster_frames import (
+    count_enrollments,
+    read_assignments,
+    read_classes,
+    read_enrollment_index,
+    read_enrollments_by_id,
+    read_enrollments_by_key,
+    read_orgs,
+    read_roles,
+    read_users,
+)
+from reconciler.store.sync.records import find_roster_hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +91,12 @@ class StoredRoster:
 def read_stored_roster(reader: Reader, customer_number: int | None) -> StoredRoster:
     if customer_number is None:
         return StoredRoster(None, LiveRoster(), pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64}))
-    index = reader.read_enrollment_index(customer_number)
+    index = read_enrollment_index(reader.connection, customer_number)
     live = LiveRoster(
-        orgs=reader.read_orgs(customer_number),
-        users=reader.read_users(customer_number),
-        classes=reader.read_classes(customer_number),
-        roles=reader.read_roles(customer_number),
+        orgs=read_orgs(reader.connection, customer_number),
+        users=read_users(reader.connection, customer_number),
+        classes=read_classes(reader.connection, customer_number),
+        roles=read_roles(reader.connection, customer_number),
         enrollments_total=index.height,
     )
     return StoredRoster(customer_number, live, index)
@@ -131,7 +145,8 @@ def compare_roster(
         open_enrollments,
         rules,
         full_kinds=_list_complete_kinds(snapshot),
-        has_waiting_hold=known.customer_number is not None and reader.is_roster_held(known.customer_number),
+        has_waiting_hold=known.customer_number is not None
+        and find_roster_hold(reader.connection, known.customer_number) is not None,
         findings=gates.findings,
         sessions=pl.concat([snapshot.sessions, earlier_sessions]),
         merge_plan=wanted.merge_plan,
@@ -173,8 +188,8 @@ def _build_rules(
     number, rostering, origins = known.customer_number, roster_settings.rostering, roster_settings.origins
     limits, lowered = clamp_limits(rostering.limits, roster_settings.ceilings)
     window_start = find_window_start(limits)
-    earlier = reader.read_limit_uses(number, window_start) if number is not None else None
-    newcomers = reader.count_newcomers(number, window_start) if number is not None else 0
+    earlier = read_limit_uses(reader.connection, number, window_start) if number is not None else None
+    newcomers = count_newcomers(reader.connection, number, window_start) if number is not None else 0
     limit_rules = build_limit_rules(roster_settings.customer, rostering, limits, earlier, origins)
     rules = build_roster_rules(
         rostering,
@@ -196,7 +211,7 @@ def _exclude_erased(reader: Reader, known: StoredRoster, snapshot: Snapshot) -> 
     """The snapshot without people who were erased and whom nobody let in again since."""
     if known.customer_number is None or not reader.has_erased_people(known.customer_number):
         return exclude_erased_people(snapshot, pl.Series("key", [], dtype=pl.String))
-    keys = reader.filter_erased_keys(known.customer_number, list_named_people(snapshot))
+    keys = filter_erased_keys(reader.connection, reader.key, known.customer_number, list_named_people(snapshot))
     alive = known.live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
     return exclude_erased_people(snapshot, keys.filter(~keys.is_in(alive.implode())))
 
@@ -265,8 +280,10 @@ def _add_open_enrollments(reader: Reader, known: StoredRoster, unsettled: OpenEn
     columns = list(make_empty_live_frame(Kind.ENROLLMENT).columns)
     enrollments = pl.concat(
         [
-            reader.read_enrollments_by_id(known.customer_number, unsettled.live_ids).select(columns),
-            reader.read_enrollments_by_key(known.customer_number, unsettled.desired["sourced_id"]).select(columns),
+            read_enrollments_by_id(reader.connection, known.customer_number, unsettled.live_ids).select(columns),
+            read_enrollments_by_key(reader.connection, known.customer_number, unsettled.desired["sourced_id"]).select(
+                columns
+            ),
         ]
     ).unique("id", keep="first", maintain_order=True)
     return replace(known.live, enrollments=enrollments)
@@ -296,13 +313,13 @@ def count_impact(
     people, classes, orgs = (ids_by_kind[kind] for kind in (Kind.USER, Kind.CLASS, Kind.ORG))
     if customer_number is None or not (people.len() or classes.len() or orgs.len()):
         return _build_empty_impact()
-    assignments = reader.read_assignments(customer_number)
+    assignments = read_assignments(reader.connection, customer_number)
 
     def assigned(column: str) -> pl.DataFrame:
         return assignments.group_by(pl.col(column).alias("id")).agg(pl.len().cast(pl.Int64).alias("assignments"))
 
-    by_account = reader.count_enrollments(customer_number, account_ids=people)
-    by_class = reader.count_enrollments(customer_number, class_ids=classes)
+    by_account = count_enrollments(reader.connection, customer_number, "account_id", people)
+    by_class = count_enrollments(reader.connection, customer_number, "class_id", classes)
     facts = live.users.select(
         "id", pl.col("lti_links").cast(pl.Int64), pl.col("has_password").cast(pl.Boolean).alias("password")
     )

@@ -20,7 +20,7 @@ from reconciler.operations.sync.applied_config import read_applied_customer
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
-from reconciler.store.sync.records import SyncRecord, save_schedule
+from reconciler.store.sync.records import SyncRecord, list_sync_candidates, read_sync_records, save_schedule
 
 #: What a schedule's digest ends with: another version may tell moments otherwise.
 VERSION_SUFFIX = f" {reconciler.__version__}"
@@ -87,8 +87,8 @@ def select_sync_candidates(store: Store, named: Iterable[str], *, due_only: bool
     told: list[tuple[SyncRecord, SyncRecord]] = []
     with store.open_reader() as reader:
         looked_at = (
-            reader.list_sync_candidates(
-                now, format_moment(datetime.fromisoformat(now) + MAX_CLOCK_SKEW), VERSION_SUFFIX
+            list_sync_candidates(
+                reader.connection, now, format_moment(datetime.fromisoformat(now) + MAX_CLOCK_SKEW), VERSION_SUFFIX
             )
             if due_only
             else None
@@ -96,7 +96,7 @@ def select_sync_candidates(store: Store, named: Iterable[str], *, due_only: bool
         if looked_at is not None and not looked_at and not wanted:
             return SyncSelection((), {}, ())
         records = _read_records(reader, wanted, looked_at)
-        syncs = reader.read_sync_records()
+        syncs = read_sync_records(reader.connection)
         for slug, record in records.items():
             last = syncs.get(record.id, SyncRecord(record.id))
             try:

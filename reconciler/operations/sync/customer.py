@@ -37,6 +37,7 @@ from reconciler.operations.sync.choice import SyncCandidate
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.holds.holding import SeasonMode
 from reconciler.store.read.records import CustomerRecord
+from reconciler.store.sync.records import find_newest_erasure, find_roster_hold
 
 # Everything that what a sync comes to depends on, as one digest: where it is what it was at the last clean sync, the
 
@@ -305,7 +306,12 @@ def _read_state(workspace: Workspace, candidate: SyncCandidate) -> _CustomerStat
             raise Refusal([build_error("unknown-customer", f"{name} was removed while its roster was fetched")])
         same = record.settings_digest is not None and record.settings_digest == candidate.resolved.digest
         resolved = candidate.resolved if same else read_applied_customer(reader, record)
-        return _CustomerState(record, resolved, reader.find_newest_erasure(record.id), reader.is_roster_held(record.id))
+        return _CustomerState(
+            record,
+            resolved,
+            find_newest_erasure(reader.connection, record.id),
+            find_roster_hold(reader.connection, record.id) is not None,
+        )
 
 
 def _digest_state(workspace: Workspace, state: _CustomerState, sha256: str) -> str | None:

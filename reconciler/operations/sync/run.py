@@ -50,7 +50,7 @@ from reconciler.operations.workspace import Workspace
 from reconciler.store.database.connection import Connection
 from reconciler.store.database.lock import lock_sync
 from reconciler.store.errors import StoreProblem
-from reconciler.store.sync.records import SyncRecord, save_sync
+from reconciler.store.sync.records import SyncRecord, find_roster_hold, read_sync_records, save_sync
 
 _log = logging.getLogger(__name__)
 
@@ -190,9 +190,9 @@ class _SyncJob:
         name, number = unreadable.id, unreadable.customer_number
         came = SyncResult(SyncOutcome.FAILED, diagnostics=unreadable.refusal.diagnostics)
         try:
-            with lock_sync(self.workspace.store, name):
+            with lock_sync(self.workspace.store.dialect, name):
                 with self.workspace.store.open_reader() as reader:
-                    last = reader.read_sync_records(number).get(number, SyncRecord(number))
+                    last = read_sync_records(reader.connection, number).get(number, SyncRecord(number))
                 record = mark_unconfigured(last, clock.get_current_moment())
                 return self._save_result(name, came, record, collect_sync_events(name, last, record, came), ())
         except Refusal as refusal:
@@ -226,7 +226,7 @@ class _SyncJob:
         """None where it ended at once."""
         held = ExitStack()
         try:
-            held.enter_context(lock_sync(self.workspace.store, candidate.id))
+            held.enter_context(lock_sync(self.workspace.store.dialect, candidate.id))
             last, earlier, waited = self._read_current_state(candidate)
             now = clock.get_current_moment()
             if self.request.due_only and (last.next_at is None or last.next_at > now):
@@ -259,8 +259,8 @@ class _SyncJob:
     def _read_current_state(self, candidate: SyncCandidate) -> tuple[SyncRecord, PreviousRoster, str | None]:
         number = candidate.customer_number
         with self.workspace.store.open_reader() as reader:
-            last = reader.read_sync_records(number).get(number, SyncRecord(number))
-            return last, read_earlier_roster(reader, number), reader.find_roster_hold(number)
+            last = read_sync_records(reader.connection, number).get(number, SyncRecord(number))
+            return last, read_earlier_roster(reader, number), find_roster_hold(reader.connection, number)
 
     def _build_fetch_request(self, candidate: SyncCandidate, earlier: PreviousRoster, now: str) -> FetchRequest:
         whole_at = find_last_full_roster(earlier.whole_at, candidate.last_sync.whole_at, now)

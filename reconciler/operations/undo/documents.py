@@ -32,6 +32,7 @@ from reconciler.planning.documents.document_diff import (
     map_to_new_ids,
 )
 from reconciler.planning.undo.rows import SpareReason
+from reconciler.store.read.before_images import read_touched_rows
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
 from reconciler.store.write.renames import find_former_id
@@ -130,7 +131,7 @@ def _list_documents_of_run(
     if record is not None:
         names[Kind.CUSTOMER, record.id] = slug
     for kind in DECLARED_KINDS if record is not None else (Kind.LESSON,):
-        for row in reader.read_touched_rows(kind, record.id if record else None, run).iter_rows(named=True):
+        for row in read_touched_rows(reader.connection, kind, record.id if record else None, run).iter_rows(named=True):
             key = kind, names.get((kind, row["id"]), "")
             if key in applied and not row["taken_back"]:
                 was = (

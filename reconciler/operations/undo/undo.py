@@ -33,8 +33,12 @@ from reconciler.planning.plan_id import compute_plan_id
 from reconciler.planning.roster.merges import hold_merge_halves_together
 from reconciler.planning.roster.plan_roster import RosterDecision
 from reconciler.planning.undo.undo import SPARED_SCHEMA, EnrollmentUses, UndoResult, count_changes, undo_roster
+from reconciler.store.read.before_images import count_moved_identities, filter_erased_keys, read_touched_rows
+from reconciler.store.read.limit_uses import read_limit_uses
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord, RunRecord
+from reconciler.store.read.roster_frames import count_enrollments, read_enrollments_by_id
+from reconciler.store.removal.certificates import find_purge_moment
 
 #: What an undo is held to: what it deletes. That it gives people back what they had before needs no approval.
 LIMITS = (USERS, SCOPE_NARROWED, CLASSES, ENROLLMENTS)
@@ -87,7 +91,7 @@ def _plan_customer_undo(workspace: Workspace, reader: Reader, run: RunRecord) ->
     record = next((each for each in reader.read_customers().values() if each.id == run.customer_id), None)
     if record is None:
         raise Refusal([build_error("no-longer-kept", f"nothing of {run.customer} is in the store any more")])
-    purged = reader.find_purge_moment(record.slug)
+    purged = find_purge_moment(reader.connection, reader.list_customer_ids(record.slug))
     if purged is not None and run.finished_at < purged:
         raise Refusal([_describe_purged_run(run, purged)])
     live, touched = _read_touched_rows(reader, record, run)
@@ -138,17 +142,17 @@ def _describe_purged_run(run: RunRecord, purged_at: str) -> Diagnostic:
 
 def _read_touched_rows(reader: Reader, record: CustomerRecord, run: RunRecord) -> tuple[LiveRoster, _RowsOfRun]:
     """What the store holds, and what the run touched of it."""
-    touched = {kind: reader.read_touched_rows(kind, record.id, run.id) for kind in ROSTER_KINDS}
+    touched = {kind: read_touched_rows(reader.connection, kind, record.id, run.id) for kind in ROSTER_KINDS}
     live = read_stored_roster(reader, record.id).live
     return replace(
         live,
         users=add_roles(live.users, live.roles),
-        enrollments=reader.read_enrollments_by_id(record.id, touched[Kind.ENROLLMENT]["id"]),
+        enrollments=read_enrollments_by_id(reader.connection, record.id, touched[Kind.ENROLLMENT]["id"]),
     ), touched
 
 
 def _read_erased_keys(reader: Reader, record: CustomerRecord, people: pl.DataFrame) -> pl.Series:
-    return reader.filter_erased_keys(record.id, people["was"].struct.field("sourced_id"))
+    return filter_erased_keys(reader.connection, reader.key, record.id, people["was"].struct.field("sourced_id"))
 
 
 def _count_uses(reader: Reader, record: CustomerRecord, touched: _RowsOfRun) -> EnrollmentUses:
@@ -159,8 +163,8 @@ def _count_uses(reader: Reader, record: CustomerRecord, touched: _RowsOfRun) -> 
         return touched[kind].filter(pl.col("made") | was_gone)["id"]
 
     return EnrollmentUses(
-        reader.count_enrollments(record.id, account_ids=ids(Kind.USER)),
-        reader.count_enrollments(record.id, class_ids=ids(Kind.CLASS)),
+        count_enrollments(reader.connection, record.id, "account_id", ids(Kind.USER)),
+        count_enrollments(reader.connection, record.id, "class_id", ids(Kind.CLASS)),
     )
 
 
@@ -203,7 +207,7 @@ def _build_undo_limit_rules(workspace: Workspace, reader: Reader, record: Custom
     if not isinstance(rostering, OneRosterRostering):
         return _limit_deletions_only(LimitRules())
     limits, _ = clamp_limits(rostering.limits, workspace.repository.settings.policy.limits)
-    earlier = reader.read_limit_uses(record.id, find_window_start(limits))
+    earlier = read_limit_uses(reader.connection, record.id, find_window_start(limits))
     # What was approved in advance was a roster's doing, and no undo's.
     return _limit_deletions_only(replace(build_limit_rules(customer, rostering, limits, earlier), approvals=()))
 
@@ -234,7 +238,7 @@ def _collect_diagnostics(
             _count_lost_rows(run, undone),
             lambda kind, sourced_id: key.make_pseudonym(kind, record.slug, sourced_id),
         ),
-        *describe_moved_identities(reader.count_moved_identities(record.id, run.id)),
+        *describe_moved_identities(count_moved_identities(reader.connection, record.id, run.id)),
         *warn_about_sources(
             documents.changes, customer.document if customer else {}, has_roster_changes=bool(undone.changes)
         ),

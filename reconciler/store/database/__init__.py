@@ -1,1 +1,1 @@
-"""database: see ARCHITECTURE.md."""
+"""Connect to SQLite or PostgreSQL: addresses, schema, transactions, frames and the locks of customers."""

@@ -7,9 +7,9 @@ holds, so that `frame` takes the schema its caller promises.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -18,66 +18,19 @@ from sqlalchemy import text
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 from sqlalchemy.sql.expression import Executable
 
+from reconciler.store.database.dialect import Dialect
 from reconciler.store.errors import CONNECTION_LOST_CODES, StoreProblem, UnconfirmedCommit
-
-# Where SQLite and PostgreSQL differ: everything the rest of the room needs to know about it.
-
-
-class Dialect(Protocol):
-    """One database.
-
-    compiler: SQLAlchemy's dialect in the parameter style that ADBC takes. begin_*: the statements that open
-    a transaction. json_object: the SQL function that makes an object of names and values. aggregate_lines:
-    SQL of one text of all values of an expression in their order, joined by line ends.
-    """
-
-    name: str
-    address: Any
-    compiler: Compiler
-    begin_reading: Sequence[str]
-    begin_writing: Sequence[str]
-    json_object: str
-    for_update: str
-
-    def connect(self, *, volatile: bool = False) -> dbapi.Connection: ...
-
-    def prepare_cursor(self, cursor: dbapi.Cursor) -> None:
-        """Options that every statement needs."""
-
-    def insert_frame(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
-        """Appends the frame's columns to a table, the fastest way there is."""
-
-    def format_temporary_name(self, table: str) -> str:
-        """A temporary table's name where a name alone would not do."""
-        ...
-
-    def analyze_staged_table(self, connection: Connection, table: str) -> None:
-        """What the query planner wants to be told of a temporary table."""
-
-    def generate_ids(self, connection: Connection, table: str, count: int) -> pl.Series:
-        """That many ids of a table, rising, never given out before or after. Inside a writing transaction."""
-        ...
-
-    def has_table(self, connection: Connection, table: str) -> bool: ...
-
-    def is_empty(self, connection: Connection) -> bool:
-        """True where nobody made anything yet."""
-        ...
-
-    def build_lines_aggregate(self, expression: str) -> str: ...
-
-    def build_json_number(self, expression: str, name: str) -> str:
-        """SQL of a whole number in a text of JSON, null where it is null."""
-        ...
-
-    def translate_errors(self) -> AbstractContextManager[None]:
-        """Turns the driver's errors into StoreProblem."""
-        ...
-
 
 Statement = str | Executable
 Parameters = Mapping[str, Any]
 NO_PARAMETERS: Parameters = {}
+
+#: A temporary table may be held in memory: rows are staged by so many at a time.
+SLICE_ROWS = 1_000_000
+#: From so many new rows on, the query planner is told of them.
+MANY_ROWS = 1000
+
+ID_RANGES = {"first": pl.Int64, "last": pl.Int64}
 
 #: Without a type pyarrow looks for packages that it knows dates from, for every value: 20 times as long.
 ARROW_TYPES: Mapping[type, pa.DataType] = {
@@ -133,8 +86,28 @@ class Connection:
         return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
     def insert_frame(self, table: str, frame: pl.DataFrame) -> None:
-        """Appends the frame's columns to a table of the store. Inside a writing transaction."""
-        self.dialect.insert_frame(self, table, frame)
+        """Append the frame's columns to a table of the store. Inside a writing transaction."""
+        if self.dialect.stages_inserts:
+            columns = ", ".join(frame.columns)
+            for rows in frame.iter_slices(SLICE_ROWS):
+                with self.stage_frame(f"new_{table}", rows) as staged:
+                    self.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
+            return
+        self.write_table(table, frame)
+        if frame.height >= MANY_ROWS:
+            self._analyze_table(table)
+
+    def generate_ids(self, table: str, count: int) -> pl.Series:
+        """Return that many ids of a table, rising, never given out before or after. Inside a writing transaction."""
+        ranges = self.fetch_frame(self.dialect.build_ids_sql(table, count), ID_RANGES)
+        return ranges.select(pl.int_ranges("first", pl.col("last") + 1).explode().alias("id"))["id"].drop_nulls().sort()
+
+    def has_table(self, table: str) -> bool:
+        return bool(self.fetch_scalar(self.dialect.count_tables_sql, {"table": table}))
+
+    def is_empty(self) -> bool:
+        """Return True if nobody made anything in the database yet."""
+        return not self.fetch_scalar(self.dialect.count_objects_sql)
 
     def write_table(self, table: str, frame: pl.DataFrame, *, temporary: bool = False) -> None:
         """The driver's own bulk write: appends to a table, or makes a temporary one."""
@@ -145,9 +118,18 @@ class Connection:
     def stage_frame(self, table: str, frame: pl.DataFrame) -> Iterator[str]:
         """A temporary table of the frame for set statements, gone at the end. Works inside a transaction."""
         self.write_table(table, frame, temporary=True)
-        self.dialect.analyze_staged_table(self, table)
+        self.analyze_staged_table(table)
         yield table
         self.execute(f"DROP TABLE {self.dialect.format_temporary_name(table)}")
+
+    def analyze_staged_table(self, table: str) -> None:
+        """Tell the query planner what a temporary table holds, where it does not look by itself."""
+        self._analyze_table(self.dialect.format_temporary_name(table))
+
+    def _analyze_table(self, table: str) -> None:
+        statement = self.dialect.build_analyze_sql(table)
+        if statement is not None:
+            self.execute(statement)
 
     @contextmanager
     def open_read_transaction(self) -> Iterator[None]:
@@ -226,3 +208,13 @@ def bind_values(values: Sequence[Any]) -> pa.RecordBatch:
     """One row of parameters."""
     arrays = [pa.nulls(1) if value is None else pa.array([value], ARROW_TYPES.get(type(value))) for value in values]
     return pa.record_batch(arrays, names=[str(place) for place in range(len(arrays))])
+
+
+@contextmanager
+def open_connection(dialect: Dialect, *, volatile: bool = False) -> Iterator[Connection]:
+    """Open a connection for one task. volatile: to the part that holds sessions and last sign-ins."""
+    connection = Connection(dialect, dialect.connect(volatile=volatile))
+    try:
+        yield connection
+    finally:
+        connection.close()

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.store.database.address import SqliteAddress
-from reconciler.store.database.connection import Connection
+from reconciler.store.database.connection import Connection, open_connection
+from reconciler.store.database.dialect import Dialect
 from reconciler.store.errors import StoreProblem
-from reconciler.store.open import Store
 
 RETRY_SECONDS = 0.1
 #: What PostgreSQL keeps of an application's name.
@@ -34,7 +34,7 @@ def describe_process() -> str:
 
 @contextmanager
 def lock_customer(
-    store: Store, slug: str, timeout: float = 0.0, *, former_id: str | None = None
+    dialect: Dialect, slug: str, timeout: float = 0.0, *, former_id: str | None = None
 ) -> Iterator[Connection]:
     """A connection to write through while the customer is locked; waits up to `timeout` seconds for the lock.
     former: the id that it has until now, where it is renamed; then both are locked.
@@ -44,12 +44,12 @@ def lock_customer(
     # All take them in one order, so that no two wait for each other.
     slugs = sorted({slug, former_id or slug})
     with ExitStack() as held:
-        if isinstance(store.address, SqliteAddress):
+        if isinstance(dialect.address, SqliteAddress):
             for each in slugs:
-                held.enter_context(_hold_file_lock(store.address.locks, each, timeout))
-            yield held.enter_context(store.open_connection())
+                held.enter_context(_hold_file_lock(dialect.address.locks, each, timeout))
+            yield held.enter_context(open_connection(dialect))
             return
-        connection = held.enter_context(store.open_connection())
+        connection = held.enter_context(open_connection(dialect))
         label = f"reconciler {describe_process()}"[:LABEL_LENGTH]
         connection.fetch_rows("SELECT set_config('application_name', :label, false)", {"label": label})
         for each in slugs:
@@ -58,16 +58,16 @@ def lock_customer(
 
 
 @contextmanager
-def lock_sync(store: Store, slug: str) -> Iterator[None]:
+def lock_sync(dialect: Dialect, slug: str) -> Iterator[None]:
     """One sync of a customer at a time: a lock of its own, so that applies go on while a roster is fetched. Raises
     StoreProblem `locked` at once."""
     name = f"{slug}.sync"
-    if isinstance(store.address, SqliteAddress):
+    if isinstance(dialect.address, SqliteAddress):
         # A file is enough: nothing is written through it.
-        with _hold_file_lock(store.address.locks, name, 0.0):
+        with _hold_file_lock(dialect.address.locks, name, 0.0):
             yield
     else:
-        with lock_customer(store, name):
+        with lock_customer(dialect, name):
             yield
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 import adbc_driver_postgresql
-import polars as pl
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, dbapi
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect as Compiler
@@ -17,13 +16,9 @@ from sqlalchemy.engine.interfaces import Dialect as Compiler
 from reconciler.store.database.address import PostgresqlAddress
 from reconciler.store.errors import StoreProblem, build_unknown_error
 
-if TYPE_CHECKING:
-    from reconciler.store.database.connection import Connection
-
 CONNECT_SECONDS = 10
 #: SQLSTATE query_canceled
 CANCELED = "57014"
-MANY_ROWS = 1000
 
 #: SQLSTATE or its class -> our code, message, what to do. The longest that fits counts.
 EXPLANATIONS = {
@@ -79,6 +74,9 @@ class PostgresqlDialect:
     for_update = " FOR UPDATE"
     begin_reading: Sequence[str] = ("BEGIN ISOLATION LEVEL REPEATABLE READ",)
     begin_writing: Sequence[str] = ("BEGIN",)
+    count_tables_sql = "SELECT count(*) FROM pg_class WHERE oid = to_regclass(:table)"
+    count_objects_sql = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(current_schema())"
+    stages_inserts = False
 
     def __init__(self, address: PostgresqlAddress) -> None:
         self.address = address
@@ -101,31 +99,18 @@ class PostgresqlDialect:
     def prepare_cursor(self, cursor: dbapi.Cursor) -> None:
         """Nothing to set."""
 
-    def insert_frame(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
-        connection.write_table(table, frame)
-        if frame.height >= MANY_ROWS:
-            # Until the server looks by itself, it plans the next statements for the few rows there were before.
-            connection.execute(f"ANALYZE {table}")
-
     def format_temporary_name(self, table: str) -> str:
         return f"pg_temp.{table}"
 
-    def analyze_staged_table(self, connection: Connection, table: str) -> None:
-        connection.execute(f"ANALYZE {self.format_temporary_name(table)}")
+    def build_analyze_sql(self, table: str) -> str:
+        """Until the server looks by itself, it plans the next statements for the few rows there were before."""
+        return f"ANALYZE {table}"
 
-    def generate_ids(self, connection: Connection, table: str, count: int) -> pl.Series:
-        return connection.fetch_frame(
-            f"SELECT nextval(pg_get_serial_sequence('{table}', 'id')) AS id FROM generate_series(1, {count:d})",
-            {"id": pl.Int64},
-        )["id"].sort()
-
-    def has_table(self, connection: Connection, table: str) -> bool:
-        asked = "SELECT count(*) FROM pg_class WHERE oid = to_regclass(:table)"
-        return bool(connection.fetch_scalar(asked, {"table": table}))
-
-    def is_empty(self, connection: Connection) -> bool:
-        asked = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(current_schema())"
-        return not connection.fetch_scalar(asked)
+    def build_ids_sql(self, table: str, count: int) -> str:
+        return (
+            "SELECT id AS first, id AS last FROM"
+            f" (SELECT nextval(pg_get_serial_sequence('{table}', 'id')) AS id FROM generate_series(1, {count:d})) ids"
+        )
 
     def build_lines_aggregate(self, expression: str) -> str:
         return f'string_agg({expression}, chr(10) ORDER BY {expression} COLLATE "C")'

@@ -7,9 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import polars as pl
 from adbc_driver_manager import dbapi
 from adbc_driver_sqlite import StatementOptions
 from adbc_driver_sqlite.dbapi import connect
@@ -19,16 +17,10 @@ from sqlalchemy.engine.interfaces import Dialect as Compiler
 from reconciler.store.database.address import SqliteAddress, build_sqlite_uri
 from reconciler.store.errors import StoreProblem, build_unknown_error
 
-if TYPE_CHECKING:
-    from reconciler.store.database.connection import Connection
-
 #: A column's type is guessed from the first batch of a result, and a later value that does not fit fails.
 #: One batch for all makes the guess certain. Memory is taken as rows arrive, but addresses for a whole batch at once,
 #: by column, for as long as a frame lives: with batches much larger than this, a fork finds no room.
 ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 24)}
-
-#: A temporary table is held in memory.
-SLICE_ROWS = 1_000_000
 
 BUSY_MILLISECONDS = 30_000
 PRAGMAS = (
@@ -80,6 +72,11 @@ class SqliteDialect:
     # A deferred write after another's commit fails at once: take the lock first, and wait for it.
     begin_reading: Sequence[str] = ("BEGIN", "SELECT count(*) FROM sqlite_schema")
     begin_writing: Sequence[str] = (WRITERS_CACHE, "BEGIN IMMEDIATE")
+    count_tables_sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = :table"
+    count_objects_sql = "SELECT count(*) FROM sqlite_schema"
+    # The driver inserts row by row, and on a table with triggers SQLite then saves every page it touches
+    # for every row. One INSERT of all rows saves it once: half the time for a table of three indexes.
+    stages_inserts = True
 
     def __init__(self, address: SqliteAddress) -> None:
         self.address = address
@@ -113,30 +110,17 @@ class SqliteDialect:
     def prepare_cursor(self, cursor: dbapi.Cursor) -> None:
         cursor.adbc_statement.set_options(**ONE_BATCH)
 
-    def insert_frame(self, connection: Connection, table: str, frame: pl.DataFrame) -> None:
-        # The driver inserts row by row, and on a table with triggers SQLite then saves every page it touches
-        # for every row. One INSERT of all rows saves it once: half the time for a table of three indexes.
-        columns = ", ".join(frame.columns)
-        for rows in frame.iter_slices(SLICE_ROWS):
-            with connection.stage_frame(f"new_{table}", rows) as staged:
-                connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
-
     def format_temporary_name(self, table: str) -> str:
         return f"temp.{table}"
 
-    def analyze_staged_table(self, connection: Connection, table: str) -> None:
-        """SQLite's planner takes the table without an index as the outer loop, which is what we want."""
+    def build_analyze_sql(self, table: str) -> None:
+        """SQLite's planner takes a staged table without an index as the outer loop, which is what we want."""
 
-    def generate_ids(self, connection: Connection, table: str, count: int) -> pl.Series:
-        used = connection.fetch_scalar("SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table}) or 0
-        return pl.int_range(used + 1, used + count + 1, eager=True).alias("id")
-
-    def has_table(self, connection: Connection, table: str) -> bool:
-        asked = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = :table"
-        return bool(connection.fetch_scalar(asked, {"table": table}))
-
-    def is_empty(self, connection: Connection) -> bool:
-        return not connection.fetch_scalar("SELECT count(*) FROM sqlite_schema")
+    def build_ids_sql(self, table: str, count: int) -> str:
+        return (
+            f"SELECT coalesce(max(seq), 0) + 1 AS first, coalesce(max(seq), 0) + {count:d} AS last"
+            f" FROM sqlite_sequence WHERE name = '{table}'"
+        )
 
     def build_lines_aggregate(self, expression: str) -> str:
         return f"group_concat({expression}, char(10) ORDER BY {expression})"

@@ -1,1 +1,1 @@
-"""The store's migrations: `durable` and `volatile` are two Alembic branches with a version table each."""
+"""Create and upgrade the schema of the store: `durable` and `volatile` are two Alembic branches."""

@@ -1,1 +1,1 @@
-"""read: see ARCHITECTURE.md."""
+"""Read the live store in one consistent view: customers, documents, rosters, runs and holds."""

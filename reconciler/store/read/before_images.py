@@ -11,7 +11,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.roster import ROSTER_FIELDS
 from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.key import StoreKey
-from reconciler.store.write.journal import build_image_sql
+from reconciler.store.read.image_sql import build_image_sql
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
@@ -104,7 +104,11 @@ def read_touched_rows(connection: Connection, kind: Kind, customer_number: int |
     facts: Parameters = {"run": run, "customer": customer_number}
     journalled = "customer_id = :customer" if customer_number is not None else "customer_id IS NULL"
     sql = IMAGE_TEXTS_SQL.format(
-        kind=kind.value, table=table, owned=owned, journalled=journalled, image=build_image_sql(connection, kind, table)
+        kind=kind.value,
+        table=table,
+        owned=owned,
+        journalled=journalled,
+        image=build_image_sql(connection.dialect, kind, table),
     )
     rows = _decode_images(kind, run, connection.fetch_frame(sql, IMAGE_TEXT_COLUMNS, facts))
     since = connection.fetch_frame(

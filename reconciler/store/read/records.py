@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-import orjson
-
 from reconciler.model.kind import Kind
+from reconciler.store.json_text import parse_stored_document
 
 
 # no slots: of most customers nobody asks for the document
@@ -43,15 +43,6 @@ class CustomerRecord:
     def written(self) -> Mapping[str, object] | None:
         """What the run wrote, where that is known and the document is altered."""
         return parse_stored_document(self.written_text) if self.altered and self.written_text is not None else None
-
-
-def parse_stored_document(text: str) -> dict[str, object] | None:
-    """What was written as `documents.text_of` does; None where another hand wrote something else."""
-    try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return document if isinstance(document, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +91,13 @@ class SourceRecord:
     fetched_at: str
     rows: Mapping[str, int]
     facts: Mapping[str, Any]
+
+
+class HoldScope(StrEnum):
+    """The part of a customer that a hold keeps back: its roster or its documents."""
+
+    ROSTER = "roster"
+    DECLARED = "declared"
 
 
 @dataclass(frozen=True, slots=True)

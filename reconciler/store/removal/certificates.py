@@ -14,8 +14,8 @@ from enum import StrEnum
 import orjson
 
 from reconciler.store.database.connection import Connection
+from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
-from reconciler.store.write.documents import dump_sorted_json
 
 COLUMNS = ("id", "kind", "customer_slug", "request", "at", "actor", "counts", "seal")
 
@@ -53,7 +53,7 @@ def issue_certificate(connection: Connection, key: StoreKey, certificate: Certif
     are never issued side by side."""
     connection.fetch_rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
     previous = connection.fetch_scalar("SELECT seal FROM certificates ORDER BY id DESC LIMIT 1") or ""
-    numbered = replace(certificate, id=int(connection.dialect.generate_ids(connection, "certificates", 1)[0]))
+    numbered = replace(certificate, id=int(connection.generate_ids("certificates", 1)[0]))
     sealed = replace(numbered, signature=numbered.compute_signature(key, previous))
     connection.execute(
         f"INSERT INTO certificates ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})",
@@ -93,10 +93,14 @@ def find_broken_certificate(connection: Connection, key: StoreKey) -> int | None
     return next((int(number) for (number,) in named if number not in ids), None)
 
 
-def find_purge_moment(connection: Connection, slug: str) -> str | None:
-    """The moment before which a purge of the customer removed what was known of people; None where there was none."""
-    found = connection.fetch_scalar(
-        "SELECT max(request) FROM certificates WHERE kind = :kind AND customer_slug = :slug",
-        {"kind": CertificateKind.PURGE.value, "slug": slug},
+def find_purge_moment(connection: Connection, slugs: frozenset[str]) -> str | None:
+    """Return the moment before which purges removed what was known of a customer's people, or None if nothing was
+    purged. slugs: the ids that the customer has and had."""
+    moments = (
+        connection.fetch_scalar(
+            "SELECT max(request) FROM certificates WHERE kind = :kind AND customer_slug = :slug",
+            {"kind": CertificateKind.PURGE.value, "slug": slug},
+        )
+        for slug in slugs
     )
-    return None if found is None else str(found)
+    return max(filter(None, moments), default=None)

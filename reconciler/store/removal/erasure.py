@@ -4,6 +4,7 @@ volatile side, for good. What is left is a trace that knows the person again and
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -61,20 +62,36 @@ def count_customer_rows(store: Store, customer_number: int) -> RowCounts:
         )
 
 
-def erase_person(
-    store: Store,
-    slug: str,
-    customer_number: int,
-    who: int | str,
-    *,
-    request: str,
-    now: str,
-    actor: str,
-    lock_timeout: float = 0.0,
-) -> Certificate:
-    """who: as in `count_person`. Raises StoreProblem where the customer is locked, the account is gone or an
-    administrator's, or the database refuses; nothing durable is removed then."""
-    with lock_customer(store, slug, lock_timeout) as connection:
+@dataclass(frozen=True, slots=True)
+class ErasureJob:
+    """A request to erase something of a customer, or to lift an erasure."""
+
+    #: The customer's id, as people know it.
+    slug: str
+    #: The id of the customer's row.
+    customer_number: int
+    #: The reference of the request, which the certificate keeps.
+    request: str
+    now: str
+    actor: str
+    #: Seconds to wait for an apply of the same customer.
+    lock_timeout: float = 0.0
+
+    def issue_certificate(
+        self, connection: Connection, key: StoreKey, kind: CertificateKind, counts: RowCounts
+    ) -> Certificate:
+        certificate = Certificate(0, kind, self.slug, self.request, self.now, self.actor, counts)
+        return issue_certificate(connection, key, certificate)
+
+
+def erase_person(store: Store, job: ErasureJob, who: int | str) -> Certificate:
+    """Remove one person for good. who: as in `count_person_rows`.
+
+    Raises StoreProblem if the customer is locked, the account is gone or an administrator's, or the database
+    refuses; nothing durable is removed then.
+    """
+    customer_number = job.customer_number
+    with lock_customer(store.dialect, job.slug, job.lock_timeout) as connection:
         enable_secure_delete(connection)
         with connection.open_write_transaction():
             connection.fetch_rows(
@@ -89,49 +106,44 @@ def erase_person(
                 stage_doomed_ids(connection, _collect_ids(connection, customer_number, person)),
             ):
                 counts = remove_rows(connection, ROW_TARGETS, {}) | texts | volatile
-            certificate = issue_certificate(
-                connection, store.key, Certificate(0, CertificateKind.ERASE, slug, request, now, actor, counts)
-            )
+            certificate = job.issue_certificate(connection, store.key, CertificateKind.ERASE, counts)
             _save_anonymous_records(connection, store.key, customer_number, person, certificate.id)
             return certificate
 
 
-def erase_customer(
-    store: Store, slug: str, customer_number: int, *, request: str, now: str, actor: str, lock_timeout: float = 0.0
-) -> Certificate:
-    """All of a customer. Raises StoreProblem where it came back meanwhile, is locked, or the database refuses."""
-    with lock_customer(store, slug, lock_timeout) as connection:
+def erase_customer(store: Store, job: ErasureJob) -> Certificate:
+    """Remove all of a customer for good. Raises StoreProblem if it is active again, is locked, or the database
+    refuses."""
+    with lock_customer(store.dialect, job.slug, job.lock_timeout) as connection:
         enable_secure_delete(connection)
         with connection.open_write_transaction():
             lock = connection.dialect.for_update
             removed = connection.fetch_scalar(
-                f"SELECT tombstoned_at FROM customers WHERE id = :customer{lock}", {"customer": customer_number}
+                f"SELECT tombstoned_at FROM customers WHERE id = :customer{lock}", {"customer": job.customer_number}
             )
             if removed is None:
                 raise StoreProblem(
                     "customer-there",
-                    f"{slug} is there again; nothing of it was erased",
+                    f"{job.slug} is there again; nothing of it was erased",
                     "Look at `reconciler history`.",
                 )
-            counts = remove_customer_rows(connection, store, customer_number)
-            return issue_certificate(
-                connection, store.key, Certificate(0, CertificateKind.ERASE, slug, request, now, actor, counts)
-            )
+            counts = remove_customer_rows(connection, store, job.customer_number)
+            return job.issue_certificate(connection, store.key, CertificateKind.ERASE, counts)
 
 
-def lift_erasure(
-    store: Store, slug: str, customer_number: int, sourced_id: str, *, request: str, now: str, actor: str
-) -> Certificate | None:
-    """Lets somebody who was erased come back by a roster; None where nobody of this sourcedId was."""
-    with lock_customer(store, slug) as connection, connection.open_write_transaction():
-        trace = {"customer": customer_number, "trace": make_anonymous_record(store.key, customer_number, sourced_id)}
+def lift_erasure(store: Store, job: ErasureJob, sourced_id: str) -> Certificate | None:
+    """Let a roster add an erased person again. Return None if nobody of this sourcedId was erased."""
+    number = job.customer_number
+    with (
+        lock_customer(store.dialect, job.slug, job.lock_timeout) as connection,
+        connection.open_write_transaction(),
+    ):
+        trace = {"customer": number, "trace": make_anonymous_record(store.key, number, sourced_id)}
         known = connection.fetch_scalar("SELECT 1 FROM erased WHERE customer_id = :customer AND trace = :trace", trace)
         if not known:
             return None
         connection.execute("DELETE FROM erased WHERE customer_id = :customer AND trace = :trace", trace)
-        return issue_certificate(
-            connection, store.key, Certificate(0, CertificateKind.LIFT, slug, request, now, actor, {"erased": 1})
-        )
+        return job.issue_certificate(connection, store.key, CertificateKind.LIFT, {"erased": 1})
 
 
 def find_erasure_certificate(store: Store, customer_number: int, sourced_id: str) -> Certificate | None:

@@ -13,8 +13,8 @@ import polars as pl
 
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection
+from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
-from reconciler.store.write.documents import dump_sorted_json
 
 # Everything a store knows one person by: what must be found to remove it everywhere.
 

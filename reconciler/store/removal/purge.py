@@ -69,7 +69,7 @@ def purge_customer(
 ) -> Certificate | None:
     """As `purgeable` says it by then; None where nothing is left to go. Raises StoreProblem where the customer is
     locked or the database refuses; nothing durable is removed then."""
-    with lock_customer(store, slug, lock_timeout) as connection:
+    with lock_customer(store.dialect, slug, lock_timeout) as connection:
         enable_secure_delete(connection)
         with connection.open_write_transaction():
             customer, removed_at = _find_customer(connection, slug, lock=True)

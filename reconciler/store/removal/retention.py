@@ -15,9 +15,9 @@ from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
+from reconciler.store.read.records import HoldScope
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
 from reconciler.store.removal.rows import IMAGE_TABLES, IdsByTable
-from reconciler.store.write.runs import HoldScope
 
 DELETION_COLUMNS: dict[str, type[pl.DataType]] = {"id": pl.Int64, "tombstoned_at": pl.String}
 
@@ -173,8 +173,7 @@ def _count_within_retention(
 def _find_roster_people(connection: Connection, store: Store, customer_number: int) -> pl.DataFrame:
     """`id` of accounts that a row set aside in the last roster may mean; where something of a roster is held, of
     everybody: they may be about to come back."""
-    reader = Reader(connection, store)
-    aside = reader.load_snapshot_part(customer_number, "quarantine")
+    aside = Reader(connection, store.key).load_snapshot_part(customer_number, "quarantine")
     named = [aside.filter(pl.col("kind") == Kind.USER.value)["key"]] if aside is not None else []
     held = connection.fetch_scalar(
         "SELECT count(*) FROM holds WHERE customer_id = :customer AND scope = :scope",

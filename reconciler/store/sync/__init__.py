@@ -1,1 +1,1 @@
-"""sync: see ARCHITECTURE.md."""
+"""Keep what unattended syncs leave behind: their records, held plans, notices and outgoing messages."""

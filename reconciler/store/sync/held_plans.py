@@ -7,16 +7,13 @@ anybody of its customer is erased.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StoreProblem
 from reconciler.store.key import NONCE_BYTES, StoreKey
-
-if TYPE_CHECKING:
-    from reconciler.store.open import Store
+from reconciler.store.open import Store
 
 PURPOSE = "held-plan"
 #: Bytes of one row, which a database takes easily.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from reconciler.model.sync import EventKind
 from reconciler.notices.notice import CLOSES, Notice, NoticeHold
 from reconciler.store.database.connection import Connection, Parameters
-from reconciler.store.read.records import parse_stored_document
-from reconciler.store.write.documents import dump_sorted_json
-from reconciler.store.write.runs import HoldScope
+from reconciler.store.json_text import dump_sorted_json, parse_stored_document
+from reconciler.store.read.records import HoldScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def list_open_notices(connection: Connection, since: str) -> tuple[NoticeRecord,
     rows = connection.fetch_rows(
         f"SELECT {COLUMNS} FROM {NOTICES_JOIN} WHERE n.stands OR n.at >= :since {IN_ORDER}", {"since": since}
     )
-    return tuple(_build_notice_record(*row) for row in rows)
+    return tuple(_build_notice_record(row) for row in rows)
 
 
 def list_message_notices(connection: Connection, message: int) -> tuple[NoticeRecord, ...]:
@@ -87,25 +88,15 @@ def list_message_notices(connection: Connection, message: int) -> tuple[NoticeRe
         f" WHERE o.outbox_id = :message {IN_ORDER}",
         {"message": message},
     )
-    return tuple(_build_notice_record(*row) for row in rows)
+    return tuple(_build_notice_record(row, is_news=bool(news)) for *row, news in rows)
 
 
-def _build_notice_record(
-    number: int,
-    event: str,
-    slug: str,
-    name: str,
-    at: str,
-    since: str,
-    sentences: str,
-    hold: str,
-    people: int,
-    stands: bool,
-    news: bool = True,
-) -> NoticeRecord:
+def _build_notice_record(row: Sequence[Any], *, is_news: bool = True) -> NoticeRecord:
+    """row: the values of COLUMNS."""
+    number, event, slug, name, at, since, sentences, hold, people, is_open = row
     held = NoticeHold(hold, int(people)) if hold else None
     notice = Notice(EventKind(event), slug, at, since, tuple(orjson.loads(sentences)), held, name)
-    return NoticeRecord(int(number), notice, bool(stands), bool(news))
+    return NoticeRecord(int(number), notice, bool(is_open), is_news)
 
 
 #: Customers that are there, of whom there is anything to tell, or of whom a message tells.

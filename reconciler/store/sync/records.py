@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
 
 from reconciler.store.database.connection import Connection
-
-if TYPE_CHECKING:
-    from reconciler.store.open import Store
+from reconciler.store.open import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +102,6 @@ def save_schedule(store: Store, previous: SyncRecord, current: SyncRecord) -> No
                 "attempted": previous.attempted_at or "",
             },
         )
-
-
-def is_roster_held(connection: Connection, customer_number: int) -> bool:
-    return find_roster_hold(connection, customer_number) is not None
 
 
 def find_roster_hold(connection: Connection, customer_number: int) -> str | None:

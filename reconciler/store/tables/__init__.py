@@ -1,4 +1,4 @@
-"""The store's tables, as SQLAlchemy Core. Importing this package names them all in `durable` and `volatile`."""
+"""Define the tables of the store, registered in `durable` and `volatile`, as SQLAlchemy Core."""
 
 from reconciler.store.tables import declared, notices, people, record, roster, syncs
 from reconciler.store.tables import volatile as volatile_tables

@@ -83,7 +83,7 @@ def _create_administrator(
     connection = context.connection
     facts = {
         **_build_account_values(context, username, person),
-        "id": int(connection.dialect.generate_ids(connection, "accounts", 1)[0]),
+        "id": int(connection.generate_ids("accounts", 1)[0]),
         "managed_by": AccountManager.CONFIG.value,
         "status": AccountStatus.ACTIVE.value,
         "password_hash": PasswordHasher().hash(password.get_secret_value()) if password is not None else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -17,7 +17,9 @@ from reconciler.model.plan import CATALOG, CustomerPlan
 from reconciler.store.database.connection import Connection
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.errors import StoreProblem
+from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.open import Store
+from reconciler.store.read.records import HoldScope
 from reconciler.store.write import documents
 from reconciler.store.write.administrators import Invitation, save_administrators
 from reconciler.store.write.journal import record_document
@@ -27,7 +29,6 @@ from reconciler.store.write.renames import find_former_id, refuse_taken_id, rena
 from reconciler.store.write.roster import write_roster
 from reconciler.store.write.rows import TABLES, WriteContext, refresh_fingerprints
 from reconciler.store.write.runs import (
-    HoldScope,
     count_changes,
     delete_holds,
     determine_hold_scope,
@@ -46,8 +47,6 @@ from reconciler.store.write.staleness import (
     refuse_stale_plan,
 )
 
-NO_SECRETS: Mapping[str, SecretStr] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
@@ -58,21 +57,38 @@ class ApplyResult:
     invitations: tuple[Invitation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+# no slots: what is not held is found once
+@dataclass(frozen=True)
 class ApplyJob:
-    """What is to be carried out of a plan, and on whose word. declared, rows: nothing held is in them. undoes: the run
-    that it takes back. inputs: of the files that its configuration was read from."""
+    """One customer's plan to be carried out: what is not held, or everything if the hold was approved."""
 
     plan: CustomerPlan
     plan_id: str
     actor: str
+    #: True if a person approved the hold of the plan.
     approved: bool
-    git_commit: str | None
-    secrets: Mapping[str, SecretStr] = field(repr=False)
-    document_changes: tuple[Change, ...]
-    rows: Mapping[Kind, pl.DataFrame]
+    git_commit: str | None = None
+    #: Values by dotted path in the customer's document.
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
+    #: The run that the plan undoes; None for any other plan.
     undoes: int | None = None
+    #: Digest of the files that the customer's configuration was read from; None if it was read from none.
     inputs: str | None = None
+
+    @cached_property
+    def document_changes(self) -> tuple[Change, ...]:
+        """The changes of documents that are not held back."""
+        return tuple(change for change in self.plan.document_changes if self.approved or not change.held)
+
+    @cached_property
+    def rows(self) -> Mapping[Kind, pl.DataFrame]:
+        """The change frames without the rows that are held back; only those that have any row."""
+        if not self.plan.roster_applies:
+            return {}
+        frames = {
+            kind: frame if self.approved else frame.filter(~pl.col("held")) for kind, frame in self.plan.roster.items()
+        }
+        return {kind: frame for kind, frame in frames.items() if frame.height}
 
     @property
     def has_changes(self) -> bool:
@@ -95,52 +111,19 @@ class ApplyJob:
         return self.has_fresh_roster or removed
 
 
-def apply_customer(
-    store: Store,
-    plan: CustomerPlan,
-    *,
-    plan_id: str,
-    actor: str,
-    approved: bool,
-    git_commit: str | None = None,
-    secrets: Mapping[str, SecretStr] = NO_SECRETS,
-    lock_timeout: float = 0.0,
-    undoes: int | None = None,
-    inputs: str | None = None,
-) -> ApplyResult:
-    """Writes what is not held, or everything where the hold was approved. secrets: values by dotted path in the
-    customer's document. inputs: of the files that its configuration was read from. lock_timeout: seconds to wait for
-    another apply of the same customer. undoes: the run that the plan takes back.
+def apply_customer(store: Store, job: ApplyJob, lock_timeout: float = 0.0) -> ApplyResult:
+    """Write a customer's plan in one transaction. lock_timeout: seconds to wait for another apply of the same customer.
 
-    Raises StalePlan where the store is not what the plan saw, StoreProblem where the customer is locked or the
+    Raises StalePlan if the store is not what the plan saw, StoreProblem if the customer is locked or the
     database refuses; nothing is written then.
     """
-    order = ApplyJob(
-        plan,
-        plan_id,
-        actor,
-        approved,
-        git_commit,
-        secrets,
-        tuple(change for change in plan.document_changes if approved or not change.held),
-        _select_unheld_rows(plan, approved),
-        undoes,
-        inputs,
-    )
     with (
-        lock_customer(store, plan.id, lock_timeout, former_id=order.former_id) as connection,
+        lock_customer(store.dialect, job.plan.id, lock_timeout, former_id=job.former_id) as connection,
         connection.open_write_transaction(),
     ):
-        if plan.id == CATALOG:
-            return _apply_catalog(connection, store, order)
-        return _apply_customer_plan(connection, store, order)
-
-
-def _select_unheld_rows(plan: CustomerPlan, approved: bool) -> dict[Kind, pl.DataFrame]:
-    if not plan.roster_applies:
-        return {}
-    frames = {kind: frame if approved else frame.filter(~pl.col("held")) for kind, frame in plan.roster.items()}
-    return {kind: frame for kind, frame in frames.items() if frame.height}
+        if job.plan.id == CATALOG:
+            return _apply_catalog(connection, store, job)
+        return _apply_customer_plan(connection, store, job)
 
 
 def _apply_customer_plan(connection: Connection, store: Store, job: ApplyJob) -> ApplyResult:
@@ -267,9 +250,9 @@ def _record_apply(
             "finished_at": get_current_moment(),
             "actor": job.actor,
             "outcome": "held" if held else "applied",
-            "counts": documents.dump_sorted_json(count_changes(job.document_changes, job.rows)),
+            "counts": dump_sorted_json(count_changes(job.document_changes, job.rows)),
             "git_commit": job.git_commit,
-            "approvals": documents.dump_sorted_json([plan.hold.id] if plan.hold and job.approved else []),
+            "approvals": dump_sorted_json([plan.hold.id] if plan.hold and job.approved else []),
             "source_sha256": plan.source.sha256 if plan.source and job.has_fresh_roster else None,
             "settings_digest": plan.settings.get("digest") if plan.settings else plan.precondition.settings,
             "undoes": job.undoes,
@@ -278,4 +261,4 @@ def _record_apply(
 
 
 def _generate_run_id(connection: Connection) -> int:
-    return int(connection.dialect.generate_ids(connection, "runs", 1)[0])
+    return int(connection.generate_ids("runs", 1)[0])

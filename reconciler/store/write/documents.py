@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
-
 from reconciler.model.change import Change, Create, Delete, get_action, get_former_key
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
+from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.write.journal import record_document
 
 #: kind -> (table, what a document calls its own name: also the column for it)
 DOCUMENT_TABLES = {Kind.COMMUNITY: ("communities", "name"), Kind.LESSON: ("lessons", "title")}
 
 Settings = Mapping[str, Any]
-
-
-def dump_sorted_json(document: object) -> str:
-    """JSON with sorted keys."""
-    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def create_customer(connection: Connection, slug: str, run: int, settings: Settings) -> int:

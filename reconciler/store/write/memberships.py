@@ -63,7 +63,7 @@ def save_memberships(context: WriteContext) -> None:
         for number, document in communities:
             members = orjson.loads(document).get("members") or {}
             _add_members(context, wanted, number, members)
-        connection.dialect.analyze_staged_table(connection, wanted)
+        connection.analyze_staged_table(wanted)
         connection.execute(GONE_SQL.format(wanted=wanted), context.facts)
         connection.execute(NEW_SQL.format(wanted=wanted), context.facts)
 

@@ -138,7 +138,7 @@ def _take_over_identities(context: WriteContext, wanted: pl.DataFrame, facts: di
 def _insert_identities(context: WriteContext, wanted: pl.DataFrame, facts: dict[str, object]) -> None:
     if wanted.is_empty():
         return
-    ids = context.connection.dialect.generate_ids(context.connection, "identities", wanted.height)
+    ids = context.connection.generate_ids("identities", wanted.height)
     context.connection.insert_frame(
         "identities",
         wanted.select(

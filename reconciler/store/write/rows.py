@@ -90,7 +90,7 @@ def assign_row_ids(context: WriteContext, table: RosterTable, rows: pl.DataFrame
     ordered = rows if rows["key"].is_sorted() else rows.sort("key")
     ordered = ordered.with_columns(pl.col("key").alias("sourced_id")).rename(ORIGIN_COLUMNS)
     new = ordered["live_id"].is_null()
-    ids = context.connection.dialect.generate_ids(context.connection, table.name, int(new.sum()))
+    ids = context.connection.generate_ids(table.name, int(new.sum()))
     return ordered.with_columns(
         pl.when(new)
         .then(ids.gather(new.cum_sum().cast(pl.Int64) - 1, null_on_oob=True))

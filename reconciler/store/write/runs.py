@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import Any
 
 import polars as pl
@@ -13,38 +11,11 @@ from reconciler.model.change import Change, get_action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold
 from reconciler.store.database.connection import Connection
+from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
+from reconciler.store.read.chain import HASHED_COLUMNS, hash_run, sign_chain_head
+from reconciler.store.read.records import HoldScope
 from reconciler.store.sync.held_plans import delete_held_plans
-from reconciler.store.write.documents import dump_sorted_json
-
-HASHED_COLUMNS = (
-    "id",
-    "customer_slug",
-    "plan_id",
-    "started_at",
-    "finished_at",
-    "actor",
-    "outcome",
-    "counts",
-    "git_commit",
-    "approvals",
-    "source_sha256",
-    "settings_digest",
-)
-
-
-def hash_run(previous: str | None, run: Mapping[str, Any]) -> str:
-    """Over the hash before it and the run's own columns, so that a run changed later does not fit any more. What it
-    undoes counts where it undoes something: older runs keep the hashes that they have."""
-    undoes = [run["undoes"]] if run.get("undoes") is not None else []
-    return hashlib.sha256(
-        dump_sorted_json([previous, *[run[name] for name in HASHED_COLUMNS], *undoes]).encode()
-    ).hexdigest()
-
-
-def sign_chain_head(key: StoreKey, head: str) -> str:
-    """Whoever can write to the database can write the whole chain anew; only who has the store's key can seal it."""
-    return key.compute_hmac_hex("run-chain", head)
 
 
 def record_run(connection: Connection, key: StoreKey, run: Mapping[str, Any]) -> None:
@@ -71,11 +42,6 @@ def count_changes(document_changes: Iterable[Change], rows: Mapping[Kind, pl.Dat
     for kind, frame in rows.items():
         counts[kind.value] = dict(frame.group_by("action").len().sort("action").iter_rows())
     return counts
-
-
-class HoldScope(StrEnum):
-    ROSTER = "roster"
-    DECLARED = "declared"
 
 
 def determine_hold_scope(plan: CustomerPlan) -> HoldScope:

@@ -10,7 +10,7 @@ import polars as pl
 
 from reconciler.model.plan import SourceSummary
 from reconciler.store.database.connection import Connection
-from reconciler.store.write.documents import dump_sorted_json
+from reconciler.store.json_text import dump_sorted_json
 
 SLICE_ROWS = 1_000_000
 
@@ -31,7 +31,7 @@ def save_snapshot(
         whose,
     )
     connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", whose)
-    number = int(connection.dialect.generate_ids(connection, "snapshots", 1)[0])
+    number = int(connection.generate_ids("snapshots", 1)[0])
     connection.insert_frame(
         "snapshots",
         pl.DataFrame(

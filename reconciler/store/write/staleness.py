@@ -21,8 +21,8 @@ from reconciler.store.errors import StalePlan
 from reconciler.store.key import StoreKey
 from reconciler.store.read import roster_frames
 from reconciler.store.read.before_images import filter_erased_keys
+from reconciler.store.read.limit_uses import has_later_limit_use
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
-from reconciler.store.write.limit_uses import has_later_limit_use
 from reconciler.store.write.rows import TABLES
 
 # Whether the rows that a plan would change are the ones that it names.

@@ -16,7 +16,15 @@ from reconciler.model.settings import compute_settings_digest
 from reconciler.planning.roster.roster_diff import build_change_schema, compute_fingerprint
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
-from reconciler.store.write.apply import ApplyResult, apply_customer
+from reconciler.store.read.roster_frames import (
+    read_classes,
+    read_enrollment_index,
+    read_enrollments_by_id,
+    read_orgs,
+    read_roles,
+    read_users,
+)
+from reconciler.store.write.apply import ApplyJob, ApplyResult, apply_customer
 
 SLUG = "springfield"
 ANN = {
@@ -129,7 +137,7 @@ def plan(store: Store, slug: str = SLUG, **facts: Any) -> CustomerPlan:
 
 def apply(store: Store, planned: CustomerPlan, **facts: Any) -> ApplyResult:
     given = {"plan_id": "sha256:1", "actor": "ann@ci", "approved": False, **facts}
-    return apply_customer(store, planned, **given)
+    return apply_customer(store, ApplyJob(planned, **given))
 
 
 def load(store: Store, rows: Mapping[Kind, pl.DataFrame] | None = None, slug: str = SLUG) -> ApplyResult:
@@ -155,9 +163,11 @@ def load(store: Store, rows: Mapping[Kind, pl.DataFrame] | None = None, slug: st
 def live(reader: Reader, kind: Kind, slug: str = SLUG) -> pl.DataFrame:
     customer = reader.read_customers()[slug].id
     if kind is Kind.ENROLLMENT:
-        return reader.read_enrollments_by_id(customer, reader.read_enrollment_index(customer)["id"])
-    read = {Kind.ORG: reader.read_orgs, Kind.USER: reader.read_users, Kind.CLASS: reader.read_classes}[kind]
-    return read(customer)
+        return read_enrollments_by_id(
+            reader.connection, customer, read_enrollment_index(reader.connection, customer)["id"]
+        )
+    read = {Kind.ORG: read_orgs, Kind.USER: read_users, Kind.CLASS: read_classes}[kind]
+    return read(reader.connection, customer)
 
 
 def row(store: Store, kind: Kind, key: str, slug: str = SLUG) -> dict[str, Any]:
@@ -165,7 +175,9 @@ def row(store: Store, kind: Kind, key: str, slug: str = SLUG) -> dict[str, Any]:
     with store.open_reader() as reader:
         found = live(reader, kind, slug).row(by_predicate=pl.col("sourced_id") == key, named=True)
         if kind is Kind.USER:
-            roles = reader.read_roles(reader.read_customers()[slug].id).filter(pl.col("account_id") == found["id"])
+            roles = read_roles(reader.connection, reader.read_customers()[slug].id).filter(
+                pl.col("account_id") == found["id"]
+            )
             found["roles"] = "\n".join(sorted(f"{org}={role}" for _, org, role in roles.iter_rows())) or None
     return dict(found)
 

@@ -15,7 +15,9 @@ from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.history import Run, Verification, render_history_json, render_history_text
 from reconciler.reports.removal import render_certificates_text
+from reconciler.store.read.chain import verify_chain
 from reconciler.store.read.records import RunRecord
+from reconciler.store.removal.certificates import find_broken_certificate, list_certificates
 
 TAMPERING_HINT = "compare with a backup of the store; whoever can write to the database can alter what stands in it"
 
@@ -44,7 +46,8 @@ def show_history(
     with workspace.store.open_reader() as reader:
         name = CATALOG if customer == "catalogue" else customer
         known = {*reader.read_customers(), *workspace.repository.customers, CATALOG}
-        known |= {each.customer for each in reader.list_certificates()}
+        issued = list_certificates(reader.connection)
+        known |= {each.customer for each in issued}
         if name is not None and name not in known:
             raise Refusal(
                 [
@@ -56,14 +59,12 @@ def show_history(
                 ]
             )
         if certificates:
-            known_ones = [
-                build_certificate_report(each) for each in reader.list_certificates() if name in (None, each.customer)
-            ]
+            known_ones = [build_certificate_report(each) for each in issued if name in (None, each.customer)]
             click.echo(render_certificates_text(known_ones), nl=False)
             return ExitCode.DONE
         runs = _build_runs(reader.list_runs(name))
-        chain = reader.verify_chain() if verify else None
-        forged = reader.find_broken_certificate() if verify else None
+        chain = verify_chain(reader.connection, reader.key) if verify else None
+        forged = find_broken_certificate(reader.connection, reader.key) if verify else None
     verification = Verification(chain.runs, chain.is_signed, chain.first_break, chain.run) if chain else None
     if output_format == "json":
         click.echo(render_history_json(runs, verification), nl=False)

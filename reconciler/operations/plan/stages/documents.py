@@ -24,6 +24,7 @@ from reconciler.planning.attribution import add_causes
 from reconciler.planning.documents.document_diff import compare_documents
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read.roster_frames import read_users
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +106,4 @@ def _check_secrets(context: PlanContext, files: CustomerFiles, documents: Custom
 
 def _count_people(reader: Reader, record: CustomerRecord) -> int:
     """Return the number of active accounts of a customer that is removed."""
-    return int((~reader.read_users(record.id)["tombstoned"]).sum())
+    return int((~read_users(reader.connection, record.id)["tombstoned"]).sum())

@@ -1,0 +1,19 @@
+"""Write and read the JSON text that the store keeps of documents and lists."""
+
+from __future__ import annotations
+
+import orjson
+
+
+def dump_sorted_json(document: object) -> str:
+    """JSON with sorted keys."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def parse_stored_document(text: str) -> dict[str, object] | None:
+    """Return the document of a stored text, or None if the text holds no JSON object."""
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
