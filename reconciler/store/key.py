@@ -28,19 +28,16 @@ PSEUDONYM_DIGITS = 8
 class StoreKey:
     secret: bytes = field(repr=False)
 
-    def _derive_key(self, purpose: str) -> bytes:
+    def derive_key(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for one purpose, such as a cipher or a signature."""
         return hmac.digest(self.secret, f"reconciler/{purpose}".encode(), hashlib.sha256)
 
     def start_hmac(self, purpose: str) -> hmac.HMAC:
         """A running one, for what is too large to be one text."""
-        return hmac.new(self._derive_key(purpose), digestmod=hashlib.sha256)
+        return hmac.new(self.derive_key(purpose), digestmod=hashlib.sha256)
 
     def compute_hmac_hex(self, purpose: str, text: str) -> str:
-        return hmac.new(self._derive_key(purpose), text.encode(), hashlib.sha256).hexdigest()
-
-    def derive_key_bytes(self, purpose: str) -> bytes:
-        """A key of 32 bytes of its own, for a cipher or a signature outside this room."""
-        return self._derive_key(purpose)
+        return hmac.new(self.derive_key(purpose), text.encode(), hashlib.sha256).hexdigest()
 
     def compute_secret_hmac(self, customer_id: str, path: str, value: str) -> str:
         """Tells that a customer's secret changed, and nothing else of it."""
@@ -61,7 +58,7 @@ class StoreKey:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._derive_key("encrypt")).encrypt(nonce, text.encode(), place.encode())
+        return nonce + AESGCM(self.derive_key("encrypt")).encrypt(nonce, text.encode(), place.encode())
 
     def decrypt(self, ciphertext: bytes, place: str) -> str:
         from cryptography.exceptions import InvalidTag
@@ -69,7 +66,7 @@ class StoreKey:
 
         nonce, sealed = ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:]
         try:
-            return AESGCM(self._derive_key("encrypt")).decrypt(nonce, sealed, place.encode()).decode()
+            return AESGCM(self.derive_key("encrypt")).decrypt(nonce, sealed, place.encode()).decode()
         except InvalidTag:
             raise StoreProblem(
                 "secret-unreadable", f"the secret kept for {place} cannot be decrypted", "Apply the customer again."

@@ -100,7 +100,7 @@ def test_an_event_is_posted_at_once_and_once(hooked: Project, receiver: Receiver
     )
     assert got.json["id"] == got.id
     assert got.json["see"] == {"command": "reconciler holds", "url": "https://read.example"}
-    got.verify_v1a(derive_public_key(StoreKey(KEY).derive_key_bytes("webhook")))
+    got.verify_v1a(derive_public_key(StoreKey(KEY).derive_key("webhook")))
 
 
 def test_each_delivery_is_logged(hooked: Project, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,7 +29,7 @@ def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
     monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
     open_store(store_url, ENVIRONMENT, key=KEY)
     assert run(["store", "status", "--store", store_url]) == 0
-    seed = StoreKey(KEY).derive_key_bytes("webhook")
+    seed = StoreKey(KEY).derive_key("webhook")
     known_by = base64.b64encode(Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()).decode()
     assert capsys.readouterr().out == f"durable: {HEAD}\nvolatile: 0001\nwebhook key: whpk_{known_by}\n"
     assert run(["store", "upgrade", "--store", store_url]) == 0

@@ -61,7 +61,7 @@ def assign(location: Location) -> ExitCode:
 
 def _describe_webhook_key(url: str) -> str:
     try:
-        return derive_public_key(load_store_key(url).derive_key_bytes(WEBHOOK_KEY_PURPOSE))
+        return derive_public_key(load_store_key(url).derive_key(WEBHOOK_KEY_PURPOSE))
     except StoreProblem as problem:
         return f"unknown, since {problem.diagnostic.message}"
 

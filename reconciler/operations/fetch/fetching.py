@@ -154,7 +154,7 @@ def create_source(
                 delta=sync.delta,
             )
             folder = find_cache_folder()
-            key = workspace.store.key.derive_key_bytes("checkpoint")
+            key = workspace.store.key.derive_key("checkpoint")
             return ApiSource(api, hosts, allows, CheckpointSettings(folder / CHECKPOINTS, key) if folder else None)
         case _:
             assert_never(sync)

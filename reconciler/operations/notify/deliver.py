@@ -145,7 +145,7 @@ class DeliveryFailure:
 def deliver_posts(workspace: Workspace, connection: Connection, budget: DeliveryBudget) -> Iterator[DeliveryFailure]:
     """Sends the posts that are due."""
     webhooks = WebhookSender(
-        workspace.repository.settings.network.is_allowed, workspace.store.key.derive_key_bytes(WEBHOOK_KEY_PURPOSE)
+        workspace.repository.settings.network.is_allowed, workspace.store.key.derive_key(WEBHOOK_KEY_PURPOSE)
     )
     while (message := _take_next_message(connection, DeliveryChannel.WEBHOOK, budget)) is not None:
         customers = (message.customer,) if message.customer else ()

@@ -30,8 +30,10 @@ LAST_SIGN_INS: dict[str, type[pl.DataType]] = {"account_id": pl.Int64, "at": pl.
 
 
 class Reader:
-    """Lives as long as `Store.reading`. Customers are named by id (`CustomerRecord.id`); every frame has its
-    columns and types also when it is empty."""
+    """Reads the store in one consistent view, for as long as the block of `Store.open_reader`.
+
+    Customers are named by id (`CustomerRecord.id`); every frame has its columns and types also when it is empty.
+    """
 
     def __init__(self, connection: Connection, key: StoreKey) -> None:
         #: For the functions of `store` that read something of their own in the same view.

@@ -73,8 +73,8 @@ def purge_customer(
         enable_secure_delete(connection)
         with connection.open_write_transaction():
             customer, removed_at = _find_customer(connection, slug, lock=True)
-            if removed_at is not None and removed_at < cut and not is_configured:
-                counts = _remove_all_rows(connection, store, customer)
+            if customer is not None and removed_at is not None and removed_at < cut and not is_configured:
+                counts = remove_customer_rows(connection, store, customer)
             else:
                 counts = _remove_expired_rows(connection, store, customer, cut)
             if not counts:
@@ -84,8 +84,9 @@ def purge_customer(
 
 
 def remove_customer_rows(connection: Connection, store: Store, customer_number: int) -> RowCounts:
-    """All of it, whether deleted before or not. Inside a writing transaction."""
-    return _remove_all_rows(connection, store, customer_number)
+    """Remove all of a customer, whether deleted before or not. Inside a writing transaction."""
+    volatile = remove_volatile_rows(store, _list_accounts(connection, customer_number))
+    return remove_rows(connection, CUSTOMER_TARGETS, {"customer": customer_number}) | volatile
 
 
 def _remove_expired_rows(connection: Connection, store: Store, customer_number: int | None, cut: str) -> RowCounts:
@@ -94,11 +95,6 @@ def _remove_expired_rows(connection: Connection, store: Store, customer_number: 
     plans = delete_held_plans(connection, customer_number, cutoff=cut) if customer_number is not None else 0
     with preserve_write_counters(connection, customer_number), stage_doomed_ids(connection, past.ids):
         return remove_rows(connection, ROW_TARGETS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
-
-
-def _remove_all_rows(connection: Connection, store: Store, customer_number: int | None) -> RowCounts:
-    volatile = remove_volatile_rows(store, _list_accounts(connection, customer_number))
-    return remove_rows(connection, CUSTOMER_TARGETS, {"customer": customer_number}) | volatile
 
 
 def _find_customer(connection: Connection, slug: str, *, lock: bool = False) -> tuple[int | None, str | None]:

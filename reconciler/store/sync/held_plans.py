@@ -32,7 +32,7 @@ def save_held_plan(store: Store, customer_number: int, hold: str, plan_id: str, 
     """In place of any other of the customer's. False where the hold is not there any more: then nothing is kept."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    cipher = AESGCM(store.key.derive_key_bytes(PURPOSE))
+    cipher = AESGCM(store.key.derive_key(PURPOSE))
     slices = [content[begin : begin + SLICE] for begin in range(0, len(content), SLICE)]
     data = []
     for number, each in enumerate(slices):
@@ -68,7 +68,7 @@ def load_held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | 
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    cipher = AESGCM(key.derive_key_bytes(PURPOSE))
+    cipher = AESGCM(key.derive_key(PURPOSE))
     rows = connection.fetch_rows(
         "SELECT number, data FROM held_plans WHERE hold_id = :hold ORDER BY number", {"hold": hold}
     )
