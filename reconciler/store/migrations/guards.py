@@ -9,6 +9,7 @@ that refer to it, where the write takes away what they refer to or gives it anot
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 #: What a plan compares; other columns (a password, an origin) may change without a word.
 WATCHED_COLUMNS = {
@@ -93,48 +94,58 @@ def build_settings_reset(table: str, row: str) -> str:
 COUNTER_INSERT = "INSERT INTO write_counters (customer_id, n) VALUES (NEW.id, 0) ON CONFLICT (customer_id) DO NOTHING;"
 
 
+@dataclass(frozen=True, slots=True)
 class Trigger:
-    """One trigger in words both databases share; `unchanged` and `doubt` concern the row itself."""
+    """A trigger, in words that both databases share."""
 
-    def __init__(
-        self,
-        table: str,
-        event: str,
-        body: str,
-        *,
-        columns: str = "",
-        when: str = "",
-        unchanged_column: str = "",
-        reset_column: str = "",
-        name: str = "",
-    ) -> None:
-        self.table, self.event, self.body, self.columns = table, event, body, columns
-        self.when, self.unchanged, self.doubt = when, unchanged_column, reset_column
-        self.name = f"{table}_foreign_{name or event.lower()}"
-        self.on = f"{event} OF {columns} ON {table}" if columns else f"{event} ON {table}"
+    table: str
+    event: str
+    body: str
+    #: comma-separated; empty for all
+    columns: str = ""
+    when: str = ""
+    #: column of the row itself; the trigger fires only if a write leaves it as it was
+    unchanged_column: str = ""
+    #: column of the row itself that the trigger sets to NULL
+    reset_column: str = ""
+    #: end of the name; empty for the event
+    suffix: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.table}_foreign_{self.suffix or self.event.lower()}"
+
+    @property
+    def target(self) -> str:
+        return f"{self.event} OF {self.columns} ON {self.table}" if self.columns else f"{self.event} ON {self.table}"
 
     def render_sqlite(self) -> str:
-        when = f"NEW.{self.unchanged} IS OLD.{self.unchanged}" if self.unchanged else self.when
+        when = f"NEW.{self.unchanged_column} IS OLD.{self.unchanged_column}" if self.unchanged_column else self.when
         # The WHERE keeps it from meeting itself: SQLite may be built with recursive triggers.
         doubt = (
-            f"UPDATE {self.table} SET {self.doubt} = NULL WHERE id = NEW.id AND {self.doubt} IS NOT NULL; "
-            if self.doubt
+            f"UPDATE {self.table} SET {self.reset_column} = NULL"
+            f" WHERE id = NEW.id AND {self.reset_column} IS NOT NULL; "
+            if self.reset_column
             else ""
         )
         condition = f"WHEN {when} " if when else ""
-        return f"CREATE TRIGGER {self.name} AFTER {self.on} FOR EACH ROW {condition}BEGIN {doubt}{self.body} END"
+        return f"CREATE TRIGGER {self.name} AFTER {self.target} FOR EACH ROW {condition}BEGIN {doubt}{self.body} END"
 
     def render_postgresql(self) -> tuple[str, str]:
-        when = f"NEW.{self.unchanged} IS NOT DISTINCT FROM OLD.{self.unchanged}" if self.unchanged else self.when
-        doubt = f"NEW.{self.doubt} := NULL; " if self.doubt else ""
-        moment = "BEFORE" if self.doubt else "AFTER"
+        when = (
+            f"NEW.{self.unchanged_column} IS NOT DISTINCT FROM OLD.{self.unchanged_column}"
+            if self.unchanged_column
+            else self.when
+        )
+        doubt = f"NEW.{self.reset_column} := NULL; " if self.reset_column else ""
+        moment = "BEFORE" if self.reset_column else "AFTER"
         condition = f"WHEN ({when}) " if when else ""
         function = (
             f"CREATE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
             f"$$ BEGIN {doubt}{self.body} RETURN {'OLD' if self.event == 'DELETE' else 'NEW'}; END $$"
         )
         return function, (
-            f"CREATE TRIGGER {self.name} {moment} {self.on} FOR EACH ROW {condition}EXECUTE FUNCTION {self.name}()"
+            f"CREATE TRIGGER {self.name} {moment} {self.target} FOR EACH ROW {condition}EXECUTE FUNCTION {self.name}()"
         )
 
 
@@ -153,7 +164,7 @@ def build_triggers() -> Iterator[Trigger]:
     for table, names in KEY_COLUMNS.items():
         differs = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in names)
         yield Trigger(
-            table, "UPDATE", build_referrer_reset(table), columns=", ".join(names), when=differs, name="renamed"
+            table, "UPDATE", build_referrer_reset(table), columns=", ".join(names), when=differs, suffix="renamed"
         )
     for table, columns in DOCUMENT_COLUMNS.items():
         settings = build_settings_reset(table, "NEW")
