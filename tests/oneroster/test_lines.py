@@ -245,9 +245,9 @@ def test_no_text_loses_a_row_in_silence(body: str) -> None:
         read = read_rows("orgs.csv", data, 3, Kind.ORG)
     except Refusal:
         return
-    accounted = sorted([*read.rows["line"].to_list(), *read.quarantine["line"].to_list()])
+    accounted = sorted([*read.input.lines.to_list(), *read.quarantine["line"].to_list()])
     text = dict(enumerate(data.decode().split("\n")[:-1], start=1))
-    joined = "".join(read.rows["text"].to_list())
+    joined = read.input.text.decode()
     for number in range(2, len(text) + 1):
         if number not in accounted and text[number]:
             assert text[number] in joined

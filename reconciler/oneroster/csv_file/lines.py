@@ -12,7 +12,9 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.kind import Kind
+from reconciler.oneroster.csv_file.parser import ParserInput, build_plain_input, build_row_input
 from reconciler.oneroster.csv_file.quarantine import RowFault, build_quarantine, create_empty_quarantine
+from reconciler.oneroster.csv_file.text import extract_skeleton, has_control
 
 #: A value longer than this is a quotation mark that was never closed.
 MOST_FIELD_LENGTH = 64 * 1024
@@ -28,30 +30,35 @@ CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 
 @dataclass(frozen=True, slots=True)
 class TextRows:
-    """rows: frame of `line` (physical, the header is 1) and `text`, well-formed rows only. total: rows with the
-    malformed ones. plain: the file holds exactly these rows, one in each line, so that it can be parsed as it is.
-    joined: some rows take several physical lines."""
+    """The rows of a file below its header."""
 
-    rows: pl.DataFrame
-    total: int
-    plain: bool
+    #: Well-formed rows only.
+    input: ParserInput
+    #: Rows with the malformed ones.
+    row_count: int
+    #: Some rows take several physical lines.
     multiline: bool
     quarantine: pl.DataFrame
 
 
-def read_rows(
-    file: str, data: bytes, width: int, kind: Kind | None, *, key_first: bool = True, control: bool = True
-) -> TextRows:
-    """kind: what a malformed row may have been; None for a file whose rows are no roster entities. keyed: the first
-    field is what names the row. control: the file holds control characters somewhere.
+def read_rows(file: str, data: bytes, width: int, kind: Kind | None, *, key_first: bool = True) -> TextRows:
+    """Return a file's rows, the malformed ones quarantined.
 
-    Raises Refusal where the file is cut off, a quotation mark is not closed, or too much of it is malformed.
+    kind: of a malformed row; None for a file whose rows are no roster entities. key_first: the first field names the
+    row. Raises Refusal where the file is cut off, a quotation mark is not closed, or too much of it is malformed.
     """
+    bones = extract_skeleton(data)
+    plain = build_plain_input(data, bones, width)
+    if plain is not None:
+        return TextRows(plain, plain.lines.len(), False, create_empty_quarantine())
+    control = has_control(bones)
+    del bones
     lines = split_lines(data)
     well_formed = f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$"
     # A line that is a whole row has closed every quotation it opened: if all are, no row takes several lines.
     if not control and lines["text"].str.contains(well_formed).all():
-        return TextRows(lines, lines.height, True, False, create_empty_quarantine())
+        whole = ParserInput(data, lines["line"], skip=1, has_quotes=True)
+        return TextRows(whole, lines.height, False, create_empty_quarantine())
     whole_end = data.endswith(b"\n")
     odd = mark_odd_quotes(lines)
     if odd.sum() % 2:
@@ -68,10 +75,10 @@ def read_rows(
         well &= ~rows["text"].str.contains(CONTROL)
     if joined:
         _check_joined_rows(file, rows.with_columns(well.alias("well")), width)
-    if well.all():
-        return TextRows(rows, rows.height, not (joined or blank.any()), joined, create_empty_quarantine())
-    aside = _collect_malformed_rows(file, rows.filter(~well), width, rows.height, kind, key_first)
-    return TextRows(rows.filter(well), rows.height, False, joined, aside)
+    aside = create_empty_quarantine()
+    if not well.all():
+        aside = _collect_malformed_rows(file, rows.filter(~well), width, rows.height, kind, key_first)
+    return TextRows(build_row_input(rows.filter(well), "text"), rows.height, joined, aside)
 
 
 def split_lines(data: bytes) -> pl.DataFrame:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, build_warning
-from reconciler.oneroster.csv_file.header import Header, read_header
-from reconciler.oneroster.csv_file.lines import MOST_FIELD_LENGTH, read_rows
-from reconciler.oneroster.csv_file.parser import ParserInput, build_plain_input, build_row_input
-from reconciler.oneroster.csv_file.quarantine import create_empty_quarantine
-from reconciler.oneroster.csv_file.text import check_text, extract_skeleton, has_control
+from reconciler.oneroster.csv_file.header import read_header
+from reconciler.oneroster.csv_file.lines import MOST_FIELD_LENGTH, TextRows, read_rows
+from reconciler.oneroster.csv_file.text import check_text
 from reconciler.oneroster.standard.tables import KIND_OF, UNWANTED_COLUMNS, Standard, Table, ValueType
 
 #: Around a value none of these belongs to it.
@@ -37,23 +35,14 @@ class Sheet:
     delta: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SheetBody:
-    """The rows of a file below its header. row_count: with the malformed ones, which are in `quarantine`."""
-
-    input: ParserInput
-    row_count: int
-    quarantine: pl.DataFrame
-    multiline: bool
-
-
 def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = False) -> Sheet:
     """data: the file's bytes as packed. delta: its rows are changes, and not the whole.
 
     Raises Refusal where the file as a whole cannot be trusted."""
     data, remarks = check_text(table.file, data)
     header = read_header(table, data, standard)
-    body = _read_body(table, data, header)
+    keyed = header.positions["sourcedId"] == 0 and table.name != "roles"
+    body = read_rows(table.file, data, header.width, KIND_OF.get(table.name), key_first=keyed)
     positions = {
         column.field: header.positions[column.name]
         for column in table.columns_in_use
@@ -77,23 +66,7 @@ def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = F
     return Sheet(table, body.row_count, frame, places, body.quarantine, broken, tuple(notes), beside, delta)
 
 
-def _read_body(table: Table, data: bytes, header: Header) -> SheetBody:
-    bones = extract_skeleton(data)
-    plain = build_plain_input(data, bones, header.width)
-    if plain is not None:
-        return SheetBody(plain, plain.lines.len(), create_empty_quarantine(), False)
-    control = has_control(bones)
-    del bones
-    keyed = header.positions["sourcedId"] == 0 and table.name != "roles"
-    read = read_rows(table.file, data, header.width, KIND_OF.get(table.name), key_first=keyed, control=control)
-    if read.plain:
-        whole = ParserInput(data, read.rows["line"], skip=1, has_quotes=True)
-    else:
-        whole = build_row_input(read.rows, "text")
-    return SheetBody(whole, read.total, read.quarantine, read.multiline)
-
-
-def _parse_columns(table: Table, body: SheetBody, positions: Mapping[str, int]) -> pl.DataFrame:
+def _parse_columns(table: Table, body: TextRows, positions: Mapping[str, int]) -> pl.DataFrame:
     frame = body.input.parse_columns(positions)
     if frame is None:
         raise Refusal([_make_unreadable_error(table)])
@@ -104,7 +77,7 @@ def _make_unreadable_error(table: Table) -> Diagnostic:
     return build_error("unreadable-csv", f"{table.file} cannot be read as CSV", Span(table.file), "export it again")
 
 
-def _report_dropped_columns(table: Table, body: SheetBody, positions: Mapping[str, int]) -> Iterator[Diagnostic]:
+def _report_dropped_columns(table: Table, body: TextRows, positions: Mapping[str, int]) -> Iterator[Diagnostic]:
     """Says how many values of columns that nobody asked for were left behind; they never enter a snapshot."""
     for name in sorted(UNWANTED_COLUMNS & positions.keys()):
         count = _parse_columns(table, body, {name: positions[name]})[name].count()
