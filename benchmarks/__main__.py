@@ -34,7 +34,7 @@ from reconciler.operations.plan import roster as rosters
 from reconciler.operations.plan.make_plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.workspace import Workspace, open_workspace
-from reconciler.planning.roster import plan_roster as planned_roster
+from reconciler.planning.decision import decide_roster as planned_roster
 
 PLACE = Path(".bench")
 USERS, CLASSES, ENROLLMENTS = 100_000, 40_000, 800_000
@@ -142,7 +142,7 @@ LIMIT_FUNCTIONS = (
     (rosters, "build_limit_rules"),
     (rosters, "build_gate_exceptions"),
     (rosters, "_read_last_roster"),
-    (planned_roster, "apply_limits"),
+    (planned_roster, "hold_changes"),
     (rosters, "read_limit_uses"),
 )
 

@@ -1,7 +1,6 @@
 """A plan: a frozen value that says everything an apply would do. It holds no writer.
 
-Roster changes are polars frames, one per kind, with the columns of `CHANGE_COLUMNS`, the compared fields of
-the kind (`model.roster.FIELDS`) as they are to be, and the same again as `before_NAME`.
+Roster changes are polars frames, one per kind, with the schema of `planning.frames.change_frame`.
 """
 
 from __future__ import annotations
@@ -23,27 +22,6 @@ FORMAT_VERSION = "1.0"
 
 #: The catalogue's place in a plan: lessons that belong to no customer. No customer's id can hold an `@`.
 CATALOG = "@catalogue"
-
-#: name -> what it holds, for every roster change frame (polars type in brackets)
-CHANGE_COLUMNS: dict[str, str] = {
-    "action": "an Action [str]",
-    "reason": "a Reason [str]",
-    "key": "sourcedId as it is to be [str]",
-    "former_key": "sourcedId as it was, where that differs [str]",
-    "label": "a name for people [str]",
-    "file": "the roster member that asks for it [str]",
-    "line": "its physical line, 0 where a missing row is the cause [i64]",
-    "live_id": "the store's id of the row; null for a create [i64]",
-    "seen": "the row's fingerprint as the plan saw it; null where it had none [i64]",
-    "fingerprint": "the row's fingerprint as it is to be; 0 for what leaves [i64]",
-    "manager": "who managed the account before (users only, else null) [str]",
-    "held": "kept back until a person approves [bool]",
-    "into": "sourcedId of the account that a merged one goes into, or by an undo comes back out of (users only) [str]",
-    "limits": "names of the limits that it counts against, joined by commas; null for none [str]",
-}
-
-#: a further column of a plan with a base: a Cause [str]; null where none is known
-CAUSE_COLUMN = "cause"
 
 
 class Outcome(StrEnum):

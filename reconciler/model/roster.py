@@ -13,6 +13,11 @@ from enum import StrEnum
 
 from reconciler.model.kind import Kind
 
+#: Between the entries of a person's `roles`; control characters never reach a frame.
+ROLE_SEPARATOR = "\n"
+#: Between the entries of a person's `aliases`.
+ALIAS_SEPARATOR = "\n"
+
 
 @dataclass(frozen=True, slots=True)
 class RosterField:

@@ -20,7 +20,7 @@ from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.plan.roster import count_impact, read_stored_roster
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.customer_plan import Impact
-from reconciler.planning.live import LiveRoster, add_roles
+from reconciler.planning.frames.live import LiveRoster, add_roles
 from reconciler.store.read.explanation import (
     AccountIdentity,
     RowRecord,

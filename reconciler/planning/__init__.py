@@ -1,4 +1,5 @@
-"""Pure functions: what belongs to a customer, who is who, what differs, what limits hold, what a plan's digest is.
+"""Pure functions that decide all changes: without store, network, files and clock, the same input gives the same plan.
 
-No store, no network, no files, no clock in here: the same input gives the same plan.
+From the lowest layer up: `frames` says what a row is; `documents`, `roster` and `undo` compare; `holds` keeps changes
+back; `decision` compares and holds one roster; the modules beside them make, explain and review whole plans.
 """

@@ -10,9 +10,9 @@ import polars as pl
 from reconciler.model.cause import ChangeCause, choose_main_cause
 from reconciler.model.change import Change, Create, Delete, Restore
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CAUSE_COLUMN
 from reconciler.model.settings import DocumentsByKey
 from reconciler.planning.documents.document_diff import collect_paths, diff_fields, is_overlapping_path
+from reconciler.planning.frames.change_frame import CAUSE_COLUMN
 
 
 def add_causes(changes: tuple[Change, ...], before: DocumentsByKey, now: DocumentsByKey) -> tuple[Change, ...]:

@@ -13,8 +13,9 @@ from reconciler.model.diagnostic import Diagnostic, sort_diagnostics
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import ActionCounts, CustomerPlan, Outcome, PlanPrecondition, SourceSummary
 from reconciler.model.weakening import Weakening
-from reconciler.planning.holds.holding import build_hold, hold_document_removals
-from reconciler.planning.roster.plan_roster import RosterDecision
+from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.frames.change_frame import IMPACT_PREFIX
+from reconciler.planning.holds.hold import build_hold, hold_document_removals
 
 # What goes with a person, class or org that leaves: columns `impact_*` on change frames.
 
@@ -35,7 +36,7 @@ def add_impact(kind: Kind, changes: pl.DataFrame, impact: Impact) -> pl.DataFram
     table = tables.get(kind)
     if table is None or not changes.height:
         return changes
-    named = table.rename({name: f"impact_{name}" for name in table.columns if name != "id"})
+    named = table.rename({name: f"{IMPACT_PREFIX}{name}" for name in table.columns if name != "id"})
     return changes.join(named, left_on="live_id", right_on="id", how="left", maintain_order="left")
 
 

@@ -15,7 +15,9 @@ import polars as pl
 import pytest
 
 from reconciler.model.diagnostic import Refusal
+from reconciler.model.kind import Kind
 from reconciler.operations.apply.apply_plan import apply_plan
+from reconciler.operations.apply.plan_file import read_plan, write_plan
 from reconciler.operations.location import Location
 from reconciler.operations.plan.make_plan import make_plan
 from reconciler.operations.plan.request import PlanRequest
@@ -126,6 +128,18 @@ def test_a_plan_file_under_another_key_is_refused(project: Project, saved: Path)
         seal = archive.read("seal")
     rewrite(saved, lambda members: members.update(seal=seal[::-1]))
     assert "seal does not fit" in project.run("apply", saved).err
+
+
+def test_a_plan_file_with_other_columns_is_refused(project: Project, saved: Path) -> None:
+    """As a version with another schema of change frames would write it."""
+    store = open_workspace(Location(project.folder / "customers", store=project.store_url)).store
+    plan = read_plan(saved, store)
+    (customer,) = plan.customers
+    roster = {**customer.roster, Kind.USER: customer.roster[Kind.USER].drop("limits")}
+    write_plan(replace(plan, customers=(replace(customer, roster=roster),)), saved, store.key)
+
+    told = project.run("apply", saved)
+    assert (told.code, "the changes of users have no column limits" in told.err) == (1, True)
 
 
 @pytest.mark.parametrize("how", ["cut", "compressed", "text"])

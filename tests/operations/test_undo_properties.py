@@ -22,7 +22,7 @@ from reconciler.operations.plan.make_plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.undo.undo import build_undo_plan
 from reconciler.operations.workspace import Workspace
-from reconciler.planning.live import add_roles
+from reconciler.planning.frames.live import add_roles
 from reconciler.store.open import Store
 from reconciler.store.read.roster_frames import (
     read_classes,

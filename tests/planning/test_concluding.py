@@ -11,9 +11,10 @@ import pytest
 
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, SESSIONS_SCHEMA, Snapshot
-from reconciler.planning.holds.restrain import LimitRules
-from reconciler.planning.live import LiveRoster
-from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
+from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.live import LiveRoster
+from reconciler.planning.holds.rules import LimitRules
 from reconciler.planning.roster.removals import (
     find_ended_classes,
     find_ended_terms,

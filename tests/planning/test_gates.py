@@ -9,6 +9,7 @@ import pytest
 from reconciler.model.gate import GATES, GateOutcome
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.holds.gates import (
     RULES,
     ExceptionToGate,
@@ -18,7 +19,6 @@ from reconciler.planning.holds.gates import (
     check_gates,
     list_root_orgs,
 )
-from reconciler.planning.live import LiveRoster
 from reconciler.reports.plan.gate_page import render_gates_page
 from tests.support.rosters.snapshots import decide, district, live_of, person
 

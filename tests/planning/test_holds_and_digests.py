@@ -11,7 +11,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
 from reconciler.model.reason import Reason
 from reconciler.planning.customer_plan import build_customer_plan
-from reconciler.planning.live import find_open_enrollments
+from reconciler.planning.frames.live import find_open_enrollments
 from reconciler.planning.plan_id import compute_plan_id
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 

@@ -11,8 +11,9 @@ import pytest
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import build_quarantine_diagnostics
-from reconciler.planning.live import LiveRoster
-from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
+from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.live import LiveRoster
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 EMAIL, USERNAME, IDENTIFIER = (RosterRules(key) for key in ("email", "username", "identifier"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from reconciler.model.kind import Kind
-from reconciler.planning.live import LiveRoster
+from reconciler.planning.frames.live import LiveRoster
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(40)]

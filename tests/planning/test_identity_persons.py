@@ -15,11 +15,12 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.live import LiveRoster
+from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.plan_id import compute_plan_id
 from reconciler.planning.roster.desired import build_desired_roster
 from reconciler.planning.roster.persons import combine_person_rows
-from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person, shuffled
 
 Row = Mapping[str, Any]

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import LimitUse
+from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.holds.approvals import PreApproval
 from reconciler.planning.holds.limits import EARLIER_USES_SCHEMA, LIMIT_TARGETS, Threshold, Thresholds
-from reconciler.planning.holds.restrain import LimitRules
-from reconciler.planning.live import LiveRoster
-from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
+from reconciler.planning.holds.rules import LimitRules
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 TODAY = "2026-11-23"

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
-from reconciler.planning.holds.holding import ActiveSeason, SeasonMode
+from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.holds.limits import Threshold, Thresholds
-from reconciler.planning.holds.restrain import LimitRules
-from reconciler.planning.live import LiveRoster
+from reconciler.planning.holds.rules import ActiveSeason, LimitRules, SeasonMode
 from reconciler.planning.plan_id import compute_plan_id
 from reconciler.planning.roster.merges import MergeEntry
-from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person, shuffled
 
 KEEP, GONE = "u-003", "u-007"

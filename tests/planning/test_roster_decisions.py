@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.model.kind import Kind
-from reconciler.planning.live import LiveRoster
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.roster.desired import build_desired_roster
-from reconciler.planning.roster.plan_roster import RosterRules
 from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person, shuffled
 
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
-from reconciler.planning.holds.holding import is_leaving
+from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.frames.losses import is_leaving
 from reconciler.planning.holds.limits import Thresholds
 from reconciler.planning.plan_id import compute_plan_id
-from reconciler.planning.roster.plan_roster import RosterDecision
 from tests.support.rosters.snapshots import decide, district, live_of, person, shuffled
 
 SCHOOLS = ("s-1", "s-2", "s-3")

@@ -11,14 +11,14 @@ from reconciler.config.models.rostering import SeasonSettings as ConfiguredSeaso
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CHANGE_COLUMNS
 from reconciler.model.reason import Reason
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
 from reconciler.operations.plan.rules import find_season
-from reconciler.planning.holds.holding import ActiveSeason, SeasonMode, hold_for_season
-from reconciler.planning.holds.restrain import LimitRules
-from reconciler.planning.roster.plan_roster import RosterRules
-from reconciler.planning.roster.roster_diff import build_change_schema
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.change_frame import build_change_schema
+from reconciler.planning.holds.rules import ActiveSeason, LimitRules, SeasonMode
+from reconciler.planning.holds.season import hold_for_season
+from reconciler.planning.holds.state import HoldInputs, start_holds
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each) for each in range(100)]
@@ -121,9 +121,8 @@ def test_what_was_held_before_stays_held() -> None:
         "held": True,
     }
     frame = pl.DataFrame([row], schema=build_change_schema(Kind.ORG))
-    assert set(CHANGE_COLUMNS) <= set(frame.columns)
-    held, cause = hold_for_season({Kind.ORG: frame}, SUMMER)
-    assert (held[Kind.ORG]["held"].to_list(), cause) == ([True], None)
+    state = hold_for_season(start_holds({Kind.ORG: frame}, HoldInputs(season=SUMMER)))
+    assert (state.changes[Kind.ORG]["held"].to_list(), state.causes) == ([True], ())
 
 
 def test_an_account_that_the_roster_lets_go_of_is_taken_away_too() -> None:
@@ -135,8 +134,8 @@ def test_an_account_that_the_roster_lets_go_of_is_taken_away_too() -> None:
         "bound": False,
     }
     frame = pl.DataFrame([row, {**row, "bound": True}], schema=build_change_schema(Kind.USER))
-    held, _ = hold_for_season({Kind.USER: frame}, SUMMER)
-    assert held[Kind.USER]["held"].to_list() == [True, False]
+    state = hold_for_season(start_holds({Kind.USER: frame}, HoldInputs(season=SUMMER)))
+    assert state.changes[Kind.USER]["held"].to_list() == [True, False]
 
 
 def test_adds_only_keeps_a_place_that_is_missing_and_lets_a_transfer_go() -> None:
@@ -148,9 +147,9 @@ def test_adds_only_keeps_a_place_that_is_missing_and_lets_a_transfer_go() -> Non
     }
     after = ("s-1=student", "s-3=student", "s-1=student\ns-2=student\ns-3=student", "s-1=teacher\ns-2=student")
     frame = pl.DataFrame([{**row, "roles": roles} for roles in after], schema=build_change_schema(Kind.USER))
-    held, cause = hold_for_season({Kind.USER: frame}, SUMMER)
-    assert held[Kind.USER]["held"].to_list() == [True, False, False, False]
-    assert cause is not None
+    state = hold_for_season(start_holds({Kind.USER: frame}, HoldInputs(season=SUMMER)))
+    assert state.changes[Kind.USER]["held"].to_list() == [True, False, False, False]
+    assert state.causes
 
 
 def season(first: str, last: str, mode: str) -> ConfiguredSeason:

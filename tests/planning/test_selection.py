@@ -11,9 +11,9 @@ import pytest
 from reconciler.model.diagnostic import Refusal, Severity, Span
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.live import LiveRoster
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.roster.desired import DesiredRoster, build_desired_roster
-from reconciler.planning.roster.plan_roster import RosterRules
 from reconciler.planning.roster.selection import RosterSelection
 from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person
 

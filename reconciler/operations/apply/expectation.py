@@ -23,7 +23,7 @@ from reconciler.model.settings import DocumentsByKey
 from reconciler.model.surprise import UnexplainedChange
 from reconciler.operations.plan.base import index_documents, read_base_documents
 from reconciler.planning.documents.document_diff import diff_document, diff_fields
-from reconciler.planning.live import add_roles, make_empty_live_frame
+from reconciler.planning.frames.live import add_roles, make_empty_live_frame
 from reconciler.planning.plan_id import compute_effects_id, list_effects
 from reconciler.planning.review import ReviewDifference, compare_with_reviewed
 from reconciler.store.open import Store

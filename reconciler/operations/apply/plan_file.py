@@ -38,6 +38,7 @@ from reconciler.model.plan import (
 )
 from reconciler.model.weakening import Weakening
 from reconciler.operations.workspace import refuse_other_store
+from reconciler.planning.frames.change_frame import find_schema_error
 from reconciler.planning.plan_id import compute_plan_id
 from reconciler.store.database.schema import DURABLE
 from reconciler.store.key import StoreKey
@@ -155,6 +156,10 @@ def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Pla
         )
     except (KeyError, ValidationError, pl.exceptions.PolarsError) as problem:
         raise Refusal([_describe_bad_plan_file(display_name, _NO_PLAN)]) from problem
+    for customer in plan.customers:
+        for kind, frame in customer.roster.items():
+            if error := find_schema_error(kind, frame):
+                raise Refusal([_describe_bad_plan_file(display_name, error)])
     if compute_plan_id(plan.store, plan.customers, plan.undoes) != plan.plan_id:
         raise Refusal([_describe_bad_plan_file(display_name, "its content does not fit its plan_id: it was altered")])
     return plan

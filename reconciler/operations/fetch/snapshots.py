@@ -13,7 +13,7 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.oneroster.csv_file.quarantine import KNOWN_BY
 from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, SESSIONS_SCHEMA, Snapshot, SourceFacts
 from reconciler.oneroster.sources.interface import PreviousRoster
-from reconciler.planning.live import LiveRoster
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.persons import list_known_aliases
 from reconciler.store.open import Store

@@ -34,18 +34,20 @@ from reconciler.operations.plan.rules import (
     warn_about_lowered_limits,
 )
 from reconciler.planning.customer_plan import Impact
-from reconciler.planning.holds.gates import GateInput, GateResult, LastRoster, check_gates, list_root_orgs
-from reconciler.planning.live import LiveRoster, OpenEnrollments, find_open_enrollments, make_empty_live_frame
-from reconciler.planning.roster.desired import DesiredRoster
-from reconciler.planning.roster.erased import (
+from reconciler.planning.decision.decide_roster import RosterDecision, decide_roster
+from reconciler.planning.decision.desired_people import build_desired_people
+from reconciler.planning.decision.erased import (
     ErasureResult,
     exclude_erased_people,
     list_named_people,
     report_erased_people,
 )
-from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules, decide_roster
+from reconciler.planning.decision.inputs import RosterInputs, RosterRules
+from reconciler.planning.frames.change_frame import IMPACT_COLUMNS
+from reconciler.planning.frames.live import LiveRoster, OpenEnrollments, find_open_enrollments, make_empty_live_frame
+from reconciler.planning.holds.gates import GateInput, GateResult, LastRoster, check_gates, list_root_orgs
+from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.removals import make_empty_sessions, merge_sessions
-from reconciler.planning.roster.wanted_people import build_desired_people
 from reconciler.store.read.before_images import filter_erased_keys
 from reconciler.store.read.limit_uses import count_newcomers, read_limit_uses
 from reconciler.store.read.reader import Reader
@@ -140,16 +142,17 @@ def compare_roster(
     live = _add_open_enrollments(reader, known, open_enrollments)
     earlier_sessions = _read_earlier_sessions(reader, known.customer_number)
     decision = decide_roster(
-        wanted.desired,
-        live,
-        open_enrollments,
-        rules,
-        full_kinds=_list_complete_kinds(snapshot),
-        has_waiting_hold=known.customer_number is not None
-        and find_roster_hold(reader.connection, known.customer_number) is not None,
-        findings=gates.findings,
-        sessions=pl.concat([snapshot.sessions, earlier_sessions]),
-        merge_plan=wanted.merge_plan,
+        RosterInputs(
+            wanted.desired,
+            live,
+            open_enrollments,
+            rules,
+            full_kinds=_list_complete_kinds(snapshot),
+            has_waiting_hold=known.customer_number is not None and find_roster_hold(reader.connection, known.customer_number) is not None,
+            findings=gates.findings,
+            sessions=pl.concat([snapshot.sessions, earlier_sessions]),
+            merge_plan=wanted.merge_plan,
+        )
     )
     decision = report_erased_people(decision, erased.quarantine)
     saved_frames = select_own_rows(snapshot, wanted.desired, live)
@@ -352,18 +355,7 @@ def count_impact(
 
 
 def _build_empty_impact() -> Impact:
-    def empty(**columns: type[pl.DataType]) -> pl.DataFrame:
-        return pl.DataFrame(schema={"id": pl.Int64, **columns})
+    def empty(kind: Kind) -> pl.DataFrame:
+        return pl.DataFrame(schema={"id": pl.Int64, **{each.name: each.type for each in IMPACT_COLUMNS[kind]}})
 
-    return Impact(
-        people=empty(
-            enrollments=pl.Int64,
-            classes=pl.Int64,
-            assignments=pl.Int64,
-            lti_links=pl.Int64,
-            password=pl.Boolean,
-            last_sign_in=pl.String,
-        ),
-        classes=empty(enrollments=pl.Int64, assignments=pl.Int64),
-        orgs=empty(people=pl.Int64, classes=pl.Int64),
-    )
+    return Impact(people=empty(Kind.USER), classes=empty(Kind.CLASS), orgs=empty(Kind.ORG))

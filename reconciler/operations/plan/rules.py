@@ -16,13 +16,12 @@ from reconciler.config.models.rostering import SeasonSettings as ConfiguredSeaso
 from reconciler.config.models.rostering import SelectionSettings as ConfiguredSelection
 from reconciler.config.models.settings import Ceilings
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
+from reconciler.planning.decision.inputs import RosterRules
 from reconciler.planning.holds.approvals import PreApproval
 from reconciler.planning.holds.gates import ExceptionToGate
-from reconciler.planning.holds.holding import ActiveSeason, SeasonMode
 from reconciler.planning.holds.limits import Threshold, Thresholds, make_empty_earlier_uses
-from reconciler.planning.holds.restrain import LimitRules
+from reconciler.planning.holds.rules import ActiveSeason, LimitRules, SeasonMode
 from reconciler.planning.roster.merges import MergeEntry
-from reconciler.planning.roster.plan_roster import RosterRules
 from reconciler.planning.roster.selection import RosterSelection
 
 # What the configuration says of a roster: the part it selects, the season that the day is in, who is one person.

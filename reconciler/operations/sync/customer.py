@@ -35,7 +35,7 @@ from reconciler.operations.plan.rules import find_season
 from reconciler.operations.sync.applied_config import add_applied_customers, read_applied_customer
 from reconciler.operations.sync.choice import SyncCandidate
 from reconciler.operations.workspace import Workspace
-from reconciler.planning.holds.holding import SeasonMode
+from reconciler.planning.holds.rules import SeasonMode
 from reconciler.store.read.records import CustomerRecord
 from reconciler.store.sync.records import find_newest_erasure, find_roster_hold
 

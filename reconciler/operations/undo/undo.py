@@ -26,12 +26,14 @@ from reconciler.operations.undo.remarks import (
 )
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.frames.live import LiveRoster, add_roles
 from reconciler.planning.holds.limits import CLASSES, ENROLLMENTS, SCOPE_NARROWED, USERS
-from reconciler.planning.holds.restrain import LimitResult, LimitRules, apply_limits
-from reconciler.planning.live import LiveRoster, add_roles
+from reconciler.planning.holds.merge_halves import hold_merge_halves
+from reconciler.planning.holds.order import hold_changes
+from reconciler.planning.holds.rules import LimitRules
+from reconciler.planning.holds.state import HoldInputs, HoldState
 from reconciler.planning.plan_id import compute_plan_id
-from reconciler.planning.roster.merges import hold_merge_halves_together
-from reconciler.planning.roster.plan_roster import RosterDecision
 from reconciler.planning.undo.undo import SPARED_SCHEMA, EnrollmentUses, UndoResult, count_changes, undo_roster
 from reconciler.store.read.before_images import count_moved_identities, filter_erased_keys, read_touched_rows
 from reconciler.store.read.limit_uses import read_limit_uses
@@ -188,15 +190,17 @@ def _plan_documents(
 
 def _apply_undo_limits(
     workspace: Workspace, reader: Reader, record: CustomerRecord, live: LiveRoster, undone: UndoResult
-) -> LimitResult:
+) -> HoldState:
     """The one place that knows how limits are asked. They are those of the configuration that was applied last."""
-    found = apply_limits(undone.changes, live.users, live, _build_undo_limit_rules(workspace, reader, record))
+    rules = _build_undo_limit_rules(workspace, reader, record)
+    found = hold_merge_halves(hold_changes(undone.changes, HoldInputs(live.users, live, rules)))
     counted = pl.col("limits").str.split(",").list.eval(pl.element().filter(pl.element().is_in(LIMITS)))
     named = pl.when(counted.list.len() > 0).then(counted.list.join(","))
-    whole = hold_merge_halves_together(found.changes)
     return replace(
         found,
-        changes={kind: frame.with_columns(named.alias("limits")) for kind, frame in whole.items() if frame.height},
+        changes={
+            kind: frame.with_columns(named.alias("limits")) for kind, frame in found.changes.items() if frame.height
+        },
         limits=tuple(limit for limit in found.limits if limit.name in LIMITS),
     )
 

@@ -1,1 +1,1 @@
-"""holds: see ARCHITECTURE.md."""
+"""Gates, limits and other rules that keep changes back until a person approves them."""

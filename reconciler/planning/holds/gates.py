@@ -17,7 +17,7 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import AccountStatus
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
-from reconciler.planning.live import LiveRoster
+from reconciler.planning.frames.live import LiveRoster
 
 #: A file may be so much shorter than in the last good roster, in per cent, and by so many rows at any rate.
 MAX_DROP_PERCENT = 20

@@ -7,7 +7,7 @@ leave may be those who join. What is held here waits like what exceeds a limit; 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 import polars as pl
 
@@ -15,9 +15,10 @@ from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
+from reconciler.planning.frames.losses import is_leaving
+from reconciler.planning.holds.state import HoldState
 from reconciler.planning.roster.matching import MATCH_COLUMNS
 from reconciler.planning.roster.persons import normalize_name
-from reconciler.planning.roster.roster_diff import is_leaving
 
 #: Values that pass from one person to another.
 WEAK_KEYS = ("email", "username")
@@ -40,57 +41,47 @@ _ANY_NAME_DIFFERS = pl.any_horizontal(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityHolds:
-    """changes: with `held` set. causes: a plain sentence for each rule that holds something. matched_anew: somebody
-    waits because `match_with` is another one; the next plan has to be compared with the old one still."""
+def hold_doubtful_identities(state: HoldState) -> HoldState:
+    """Hold people who would get somebody's account on weak evidence, or lose theirs although they seem to stay.
 
-    changes: dict[Kind, pl.DataFrame]
-    causes: tuple[str, ...]
-    diagnostics: tuple[Diagnostic, ...]
-    has_new_matches: bool
-
-
-def hold_identities(
-    changes: Mapping[Kind, pl.DataFrame], live: pl.DataFrame, match_with: str, last_match_with: str | None
-) -> IdentityHolds:
-    """live: users, tombstones included. last_match_with: what the last roster was matched by; None if none.
-
-    The enrollments of whom is held here follow where rows are held by limits.
+    The enrollments of whoever is held here follow in a later hold.
     """
-    users = changes[Kind.USER]
+    matching = state.inputs.matching
+    if matching is None:
+        return state
+    users = state.changes[Kind.USER]
     pairs = {key: _match_leavers_to_joiners(users, key) for key in MATCH_KEYS}
     proven = pl.concat(list(pairs.values())).unique(maintain_order=True)
-    weak = _match_weak_evidence(match_with)
-    suffixed = _match_suffix_changes()
-    anew = _find_newly_matched(users, live, match_with, last_match_with)
-    likely = (is_leaving(Kind.USER) & pl.col("key").is_in(proven["leaver"].implode())) | (
-        (Action.CREATE.value == _ACTION) & pl.col("key").is_in(proven["joiner"].implode())
-    )
-    by_rule = users.select(
-        weak.fill_null(False).alias("weak"),
+    anew = _find_newly_matched(users, matching.accounts, matching.match_with, matching.last_match_with)
+    rules = users.select(
+        _match_weak_evidence(matching.match_with).fill_null(False).alias("weak"),
         _match_other_person().fill_null(False).alias("other"),
-        suffixed.fill_null(False).alias("suffixed"),
-        likely.alias("likely"),
+        _match_suffix_changes().fill_null(False).alias("suffixed"),
+        pl.col("key").is_in(anew.implode()).fill_null(False).alias("anew"),
+        _match_likely_rekeys(proven).alias("likely"),
     )
-    numbers = {name: int(by_rule[name].sum()) for name in by_rule.columns}
-    held = dict(changes)
-    held[Kind.USER] = users.with_columns(
-        pl.col("held")
-        | by_rule["weak"]
-        | by_rule["other"]
-        | by_rule["suffixed"]
-        | by_rule["likely"]
-        | pl.col("key").is_in(anew.implode())
-    )
-    causes = (
-        *_explain_weak_evidence(numbers["weak"], match_with),
+    numbers = {name: int(rules[name].sum()) for name in rules.columns}
+    by_any_rule = rules.select(pl.any_horizontal(pl.all())).to_series()
+    held = users.with_columns((pl.col("held") | by_any_rule).alias("held"))
+    return replace(
+        state,
+        changes={**state.changes, Kind.USER: held},
+        diagnostics=(*state.diagnostics, *_warn_probable_rekey(users, pairs, matching.match_with)),
+        has_new_matches=anew.len() > 0,
+    ).add_causes(
+        *_explain_weak_evidence(numbers["weak"], matching.match_with),
         *_explain_other_person(numbers["other"]),
         *_explain_suffix(numbers["suffixed"]),
-        *_explain_newly_matched(anew.len(), match_with, last_match_with),
+        *_explain_newly_matched(anew.len(), matching.match_with, matching.last_match_with),
         *_explain_likely_rekeys(proven["leaver"].n_unique(), alike=proven.height > pairs["identifier"].height),
     )
-    return IdentityHolds(held, causes, tuple(_warn_probable_rekey(users, pairs, match_with)), anew.len() > 0)
+
+
+def _match_likely_rekeys(pairs: pl.DataFrame) -> pl.Expr:
+    """Select both halves of the pairs of a leaver and a joiner that are most likely one person."""
+    return (is_leaving(Kind.USER) & pl.col("key").is_in(pairs["leaver"].implode())) | (
+        (Action.CREATE.value == _ACTION) & pl.col("key").is_in(pairs["joiner"].implode())
+    )
 
 
 def _match_weak_evidence(match_with: str) -> pl.Expr:

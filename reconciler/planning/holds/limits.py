@@ -18,9 +18,8 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import LimitUse
 from reconciler.model.reason import Reason
 from reconciler.model.role import ADMINISTRATOR_ROLES, Role
-from reconciler.model.roster import AccountManager
-from reconciler.planning.roster.desired import ROLE_SEPARATOR
-from reconciler.planning.roster.roster_diff import is_given_away, is_leaving
+from reconciler.model.roster import ROLE_SEPARATOR
+from reconciler.planning.frames.losses import is_given_away, is_leaving
 
 SCHOOL = "school"
 
@@ -183,21 +182,6 @@ def _compute_role_rank(role: str, roles: str) -> pl.Expr:
         .when(holds([each.value for each in _TEACHING]))
         .then(pl.lit(1))
         .otherwise(pl.lit(0))
-    )
-
-
-def select_countable_people(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
-    """Live accounts that a roster may take away at all: `id`, `sourced_id`. Administrators never are."""
-    administering = [role.value for role in sorted(ADMINISTRATOR_ROLES)]
-    administrators = roles.filter(pl.col("role").is_in(administering)).select(pl.col("account_id").alias("id"))
-    return (
-        users.filter(
-            ~pl.col("tombstoned")
-            & (pl.col("managed_by") == AccountManager.ROSTER.value)
-            & ~pl.col("role").is_in(administering).fill_null(False)
-        )
-        .join(administrators, on="id", how="anti")
-        .select("id", "sourced_id")
     )
 
 

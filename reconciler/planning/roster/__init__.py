@@ -1,1 +1,1 @@
-"""roster: see ARCHITECTURE.md."""
+"""Compares the people, orgs, classes and enrollments that a roster wants with those in the store."""

@@ -13,13 +13,10 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.roster import AccountStatus, list_field_names
+from reconciler.model.roster import ROLE_SEPARATOR, AccountStatus, list_field_names
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.roster.roster_diff import compute_fingerprint
+from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.roster.selection import RosterSelection, apply_selection, select_everything
-
-#: Between the entries of a person's `roles`; control characters never reach a frame.
-ROLE_SEPARATOR = "\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from reconciler.model.kind import Kind
 from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
+from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.persons import join_aliases
-from reconciler.planning.roster.roster_diff import compute_fingerprint
 
 #: what `match_with` compares; `sourced_id` never rekeys
 MATCH_COLUMNS = {"identifier": "identifier", "email": "email", "username": "roster_username"}

@@ -17,11 +17,12 @@ from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import AccountManager
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.holds.limits import select_countable_people
-from reconciler.planning.live import LiveRoster, add_roles
+from reconciler.planning.frames.change_frame import build_change_schema
+from reconciler.planning.frames.fingerprint import compute_fingerprint
+from reconciler.planning.frames.live import LiveRoster, add_roles, select_countable_people
 from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.persons import list_known_aliases
-from reconciler.planning.roster.roster_diff import build_change_schema, build_removals, compute_fingerprint
+from reconciler.planning.roster.roster_diff import build_removals
 
 #: Accounts to be put together: their ids, the sourcedIds that they are known by, and where people say so.
 PAIR_SCHEMA: dict[str, type[pl.DataType]] = {
@@ -309,39 +310,3 @@ def _move_enrollments(changes: pl.DataFrame, pairs: pl.DataFrame, enrollments: p
         .with_columns(compute_fingerprint(Kind.ENROLLMENT))
     )
     return pl.concat([told, carried.select(list(build_change_schema(Kind.ENROLLMENT)))])
-
-
-def hold_merge_halves_together(changes: RosterChanges) -> dict[Kind, pl.DataFrame]:
-    """`changes` in which an account that goes into another, that other and the enrollments that follow are held
-    together, and left out together where one of the two is not changed at all.
-
-    Somebody may get several accounts: then all of them wait for one.
-    """
-    users, enrollments = changes[Kind.USER], changes[Kind.ENROLLMENT]
-    halves = users.filter(pl.col("into").is_not_null()).select(pl.col("key").alias("other"), "into")
-    if not halves.height:
-        return dict(changes)
-    alone = halves.filter(~pl.col("into").is_in(users["key"].implode()))
-    if alone.height:
-        users = users.filter(~(pl.col("into").is_not_null() & pl.col("key").is_in(alone["other"].implode())))
-        enrollments = enrollments.filter(~_match_either_half(alone))
-        halves = halves.join(alone, on="other", how="anti")
-    held = users.filter("held")["key"]
-    while True:
-        torn = halves.filter(pl.col("other").is_in(held.implode()) != pl.col("into").is_in(held.implode()))
-        if not torn.height:
-            break
-        held = pl.concat([held, torn["other"], torn["into"].alias("other")]).unique()
-    waiting = halves.filter(pl.col("into").is_in(held.implode()))
-    keys = pl.concat([waiting["other"], waiting["into"].alias("other")])
-    return {
-        **changes,
-        Kind.USER: users.with_columns((pl.col("held") | pl.col("key").is_in(keys.implode())).alias("held")),
-        Kind.ENROLLMENT: enrollments.with_columns((pl.col("held") | _match_either_half(waiting)).alias("held")),
-    }
-
-
-def _match_either_half(halves: pl.DataFrame) -> pl.Expr:
-    """Enrollments of people in `other` and `into`."""
-    keys = pl.concat([halves["other"], halves["into"].alias("other")]).implode()
-    return pl.col("user").is_in(keys).fill_null(False) | pl.col("before_user").is_in(keys).fill_null(False)

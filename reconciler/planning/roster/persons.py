@@ -16,11 +16,9 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warning
 from reconciler.model.kind import Kind
+from reconciler.model.roster import ALIAS_SEPARATOR
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.planning.roster.desired import find_belonging_orgs
-
-#: Between the entries of a person's `aliases`; control characters never reach a frame.
-ALIAS_SEPARATOR = "\n"
 
 _IS_MARKED_DELETED = pl.col("status") == "tobedeleted"
 

@@ -17,9 +17,10 @@ from reconciler.model.reason import Reason
 from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager, AccountStatus
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
-from reconciler.planning.holds.limits import select_countable_people
+from reconciler.planning.frames.change_frame import make_empty_changes
+from reconciler.planning.frames.live import select_countable_people
 from reconciler.planning.roster.desired import DesiredRoster
-from reconciler.planning.roster.roster_diff import build_removals, make_empty_changes
+from reconciler.planning.roster.roster_diff import build_removals
 from reconciler.planning.roster.sign_ins import OTHER_MANAGERS
 
 # Which classes and enrollments ended with their term, so that they conclude instead of being deleted.

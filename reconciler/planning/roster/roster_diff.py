@@ -1,7 +1,6 @@
 """What differs between the rows a roster wants and the rows the store holds, as frames of changes.
 
-Every frame has `CHANGE_COLUMNS`, the kind's fields as they are to be and as `before_NAME`. Nothing here knows of
-limits: all changes come out unheld.
+Nothing here knows of limits: no change is held yet.
 """
 
 from __future__ import annotations
@@ -9,39 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
-import polars_hash as plh
 
-from reconciler.model.change import ACTION_ORDER, Action
+from reconciler.model.change import Action
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CHANGE_COLUMNS
 from reconciler.model.reason import Reason
-from reconciler.model.roster import ROSTER_FIELDS, AccountStatus, list_field_names
-
-CSV_FILES = {
-    Kind.ORG: "orgs.csv",
-    Kind.USER: "users.csv",
-    Kind.CLASS: "classes.csv",
-    Kind.ENROLLMENT: "enrollments.csv",
-}
-
-_COLUMN_TYPES: dict[str, type[pl.DataType]] = {
-    "line": pl.Int64,
-    "live_id": pl.Int64,
-    "seen": pl.Int64,
-    "fingerprint": pl.Int64,
-    "held": pl.Boolean,
-}
-
-
-def build_change_schema(kind: Kind) -> dict[str, type[pl.DataType]]:
-    """Columns and types of a kind's change frame."""
-    fields = {each.name: pl.Boolean if each.boolean else pl.String for each in ROSTER_FIELDS[kind]}
-    before = {f"before_{name}": type_ for name, type_ in fields.items()}
-    return {**{name: _COLUMN_TYPES.get(name, pl.String) for name in CHANGE_COLUMNS}, **fields, **before}
-
-
-def make_empty_changes(kind: Kind) -> pl.DataFrame:
-    return pl.DataFrame(schema=build_change_schema(kind))
+from reconciler.model.roster import AccountStatus, list_field_names
+from reconciler.planning.frames.change_frame import CSV_FILES, build_label, fit_to_schema, sort_for_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +24,6 @@ class RowDiff:
     changes: pl.DataFrame
     refresh: pl.DataFrame
     unchanged: int
-
-
-def build_label(kind: Kind) -> pl.Expr:
-    """A name for people; the key where there is none."""
-    if kind is Kind.USER:
-        name = pl.concat_str("given_name", "family_name", separator=" ", ignore_nulls=True)
-        return pl.when(name == "").then(pl.col("key")).otherwise(name).alias("label")
-    if kind is Kind.ENROLLMENT:
-        return pl.concat_str(pl.col("user"), pl.lit(" in "), pl.col("class"), ignore_nulls=True).alias("label")
-    return pl.coalesce("name" if kind is Kind.ORG else "title", "key").alias("label")
 
 
 def diff_rows(kind: Kind, matched: pl.DataFrame, live: pl.DataFrame) -> RowDiff:
@@ -161,75 +123,10 @@ def build_removals(kind: Kind, gone: pl.DataFrame, action: Action = Action.DELET
 
 
 def _shape_changes(kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
-    """Exactly the columns of a change frame, in order."""
-    schema = build_change_schema(kind)
     named = frame.with_columns(
         pl.col("sourced_id").alias("key"),
         pl.col("id").alias("live_id"),
         pl.lit(CSV_FILES[kind]).alias("file"),
         pl.lit(False).alias("held"),
     ).with_columns(build_label(kind))
-    missing = [pl.lit(None, dtype=type_).alias(name) for name, type_ in schema.items() if name not in named.columns]
-    return named.with_columns(missing).select(list(schema))
-
-
-def sort_for_report(changes: pl.DataFrame) -> pl.DataFrame:
-    """By action (what takes something away first), then key: the same whatever the order of the rows read."""
-    order = pl.col("action").replace_strict(
-        {action.value: place for action, place in ACTION_ORDER.items()}, return_dtype=pl.Int8
-    )
-    return changes.sort(order, "key")
-
-
-# One number per roster row that is equal exactly where key and compared fields are equal.
-
-
-#: Control characters never reach a frame, so this cannot occur in a value.
-FIELD_SEPARATOR = "\x1f"
-
-
-def compute_fingerprint(kind: Kind) -> pl.Expr:
-    """An Int64 expression over `sourced_id` and the kind's fields."""
-    parts: list[pl.Expr] = [plh.col("sourced_id")]
-    for field in ROSTER_FIELDS[kind]:
-        column = plh.col(field.name)
-        parts.append((column.cast(pl.String) if field.boolean else column).fill_null(""))
-    row = plh.concat_str(*parts, separator=FIELD_SEPARATOR)
-    hashed: pl.Expr = row.nchash.xxhash64().reinterpret(signed=True)
-    return hashed.alias("fingerprint")
-
-
-# Which changes take something away.
-
-
-#: Why somebody is not among those whom the roster wants; being disabled is another thing.
-ABSENCE_REASONS = (Reason.ROSTER_ROW_MISSING.value, Reason.ROSTER_TOBEDELETED.value, Reason.SCOPE_NARROWED.value)
-
-
-def is_leaving(kind: Kind) -> pl.Expr:
-    """Rows that a limit counts: deletions, and suspensions because somebody is not in the roster any more."""
-    deleted = pl.col("action") == Action.DELETE.value
-    if kind is not Kind.USER:
-        return deleted
-    return deleted | ((pl.col("action") == Action.SUSPEND.value) & pl.col("reason").is_in(ABSENCE_REASONS))
-
-
-def is_taken_away(kind: Kind) -> pl.Expr:
-    """Rows that go because a source lacks or marks them: those that a limit counts, and accounts that somebody else
-    keeps when their row has left. A source in doubt takes none of them."""
-    if kind is Kind.ENROLLMENT:
-        return is_leaving(kind) | is_given_away()
-    return is_leaving(kind) | ~pl.col("bound").fill_null(True) if kind is Kind.USER else is_leaving(kind)
-
-
-def is_given_away() -> pl.Expr:
-    """Enrollments that would be another person's, or of another class: somebody loses theirs as if it were deleted. One
-    that follows its person into another account is the same person's."""
-    moved = pl.col("user").ne_missing(pl.col("before_user")) | pl.col("class").ne_missing(pl.col("before_class"))
-    return (pl.col("action") == Action.UPDATE.value) & moved & (pl.col("reason") != Reason.MERGED.value)
-
-
-def is_vanishing(kind: Kind) -> pl.Expr:
-    """Rows that are not there any more afterwards: `taken`, and what ends with its term. That a term is over is known
-    from its own days, so that no shorter file makes it doubtful; whose class it is may be."""
-    return is_taken_away(kind) | (pl.col("action") == Action.CONCLUDE.value)
+    return fit_to_schema(kind, named)

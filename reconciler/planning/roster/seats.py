@@ -9,7 +9,8 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import Kind
-from reconciler.planning.roster.desired import ROLE_SEPARATOR, DesiredRoster, find_belonging_orgs
+from reconciler.model.roster import ROLE_SEPARATOR
+from reconciler.planning.roster.desired import DesiredRoster, find_belonging_orgs
 
 
 @dataclass(frozen=True, slots=True)

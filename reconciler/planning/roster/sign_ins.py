@@ -15,7 +15,7 @@ from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warn
 from reconciler.model.kind import Kind
 from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager, AccountStatus
-from reconciler.planning.roster.roster_diff import compute_fingerprint
+from reconciler.planning.frames.fingerprint import compute_fingerprint
 
 #: A roster row that binds to one of these leaves it to whoever made it; a launch's becomes the roster's.
 OTHER_MANAGERS = (AccountManager.JOIN_LINK.value, AccountManager.PORTAL.value, AccountManager.CONFIG.value)

@@ -1,1 +1,1 @@
-"""undo: see ARCHITECTURE.md."""
+"""Plans the changes that reverse a run."""

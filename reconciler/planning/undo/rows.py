@@ -11,12 +11,8 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import ROSTER_FIELDS, AccountStatus, list_field_names
-from reconciler.planning.roster.roster_diff import (
-    build_change_schema,
-    build_label,
-    compute_fingerprint,
-    sort_for_report,
-)
+from reconciler.planning.frames.change_frame import build_change_schema, build_label, fit_to_schema, sort_for_report
+from reconciler.planning.frames.fingerprint import compute_fingerprint
 
 #: What is not live any more afterwards.
 ENDING_ACTIONS = (Action.DELETE.value, Action.CONCLUDE.value)
@@ -148,7 +144,6 @@ def _choose_staying_action(kind: Kind) -> pl.Expr:
 
 def shape_changes(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
     """Exactly the columns of a change frame, in the order of reports."""
-    schema = build_change_schema(kind)
     ending = is_ending()
     # What goes keeps its values, and an account that is no longer the roster's its key until it is unbound.
     fields = [pl.when(ending).then(f"before_{name}").otherwise(name).alias(name) for name in list_field_names(kind)]
@@ -166,10 +161,7 @@ def shape_changes(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
     made = made.with_columns(
         pl.when(ending | _is_unbound(kind)).then(zero).otherwise("fingerprint").alias("fingerprint")
     )
-    missing = [pl.lit(None, dtype=type_).alias(name) for name, type_ in schema.items() if name not in made.columns]
-    return sort_for_report(
-        made.with_columns(missing).select(pl.col(name).cast(type_) for name, type_ in schema.items())
-    )
+    return sort_for_report(fit_to_schema(kind, made).cast(pl.Schema(build_change_schema(kind))))
 
 
 def _is_unbound(kind: Kind) -> pl.Expr:

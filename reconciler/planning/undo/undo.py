@@ -14,12 +14,11 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import ActionCounts
-from reconciler.planning.live import LiveRoster
+from reconciler.model.roster import ALIAS_SEPARATOR
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.undo.rows import SpareReason, add_actions, add_live_state, is_ending, shape_changes
 
 # Who of those that come back as they were would take what somebody else has by now: a sourcedId, or a username.
-
-ALIAS_SEPARATOR = "\n"
 
 
 def split_taken_people(rows: pl.DataFrame, users: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

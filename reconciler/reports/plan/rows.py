@@ -30,12 +30,12 @@ from reconciler.model.change import (
 )
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
-from reconciler.model.plan import CAUSE_COLUMN, CustomerPlan
+from reconciler.model.plan import CustomerPlan
 from reconciler.model.reason import Reason
 from reconciler.model.roster import ROSTER_FIELDS
+from reconciler.planning.frames.change_frame import BEFORE_PREFIX, CAUSE_COLUMN, IMPACT_PREFIX
 from reconciler.reports.plan.people import CustomerView
 
-IMPACT = "impact_"
 _FEW = 1_000
 
 #: Declared kinds first, then what contains before what is contained.
@@ -131,9 +131,9 @@ def build_change(view: CustomerView, kind: Kind, action: Action, row: Mapping[st
         "held": row["held"],
         "cause": _determine_cause(row, reason),
         "impact": {
-            name.removeprefix(IMPACT): value
+            name.removeprefix(IMPACT_PREFIX): value
             for name, value in row.items()
-            if name.startswith(IMPACT) and value is not None
+            if name.startswith(IMPACT_PREFIX) and value is not None
         },
     }
     fields = _list_changed_fields(view, kind, row)
@@ -180,7 +180,7 @@ def _list_changed_fields(view: CustomerView, kind: Kind, row: Mapping[str, Any])
     changed = []
     doubtful = _is_doubtful(kind, row)
     for field in ROSTER_FIELDS[kind]:
-        before, after = row[f"before_{field.name}"], row[field.name]
+        before, after = row[f"{BEFORE_PREFIX}{field.name}"], row[field.name]
         if field.name == "bound":
             changed += _compare_binding(view, kind, row)
         elif before != after or (doubtful and field.name in IDENTITY_FIELDS):
@@ -192,7 +192,7 @@ def _list_changed_fields(view: CustomerView, kind: Kind, row: Mapping[str, Any])
 def _is_doubtful(kind: Kind, row: Mapping[str, Any]) -> bool:
     """Somebody waits to get the account of a person with another name."""
     found = kind is Kind.USER and row["held"] and row["action"] in (Action.REKEY, Action.ADOPT)
-    return found and any(row[name] != row[f"before_{name}"] for name in ("given_name", "family_name"))
+    return found and any(row[name] != row[f"{BEFORE_PREFIX}{name}"] for name in ("given_name", "family_name"))
 
 
 def _compare_binding(view: CustomerView, kind: Kind, row: Mapping[str, Any]) -> list[FieldChange]:
@@ -213,7 +213,7 @@ def _compare_former_key(view: CustomerView, kind: Kind, row: Mapping[str, Any]) 
 
 
 def _find_matching_fields(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(name for name in EVIDENCE if row[name] is not None and row[name] == row[f"before_{name}"])
+    return tuple(name for name in EVIDENCE if row[name] is not None and row[name] == row[f"{BEFORE_PREFIX}{name}"])
 
 
 def _join_lines(value: object) -> object:

@@ -27,8 +27,9 @@ from reconciler.model.change import (
     get_former_key,
 )
 from reconciler.model.kind import DECLARED_KINDS, Kind
-from reconciler.model.plan import CAUSE_COLUMN, CustomerPlan
+from reconciler.model.plan import CustomerPlan
 from reconciler.model.reason import Reason
+from reconciler.planning.frames.change_frame import CAUSE_COLUMN
 from reconciler.reports.plan.rows import ChangeGroup
 from reconciler.reports.plan.terminal import (
     Paint,

@@ -16,6 +16,7 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.model.roster import list_field_names
+from reconciler.planning.frames.change_frame import BEFORE_PREFIX
 from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StalePlan
 from reconciler.store.key import StoreKey
@@ -192,9 +193,9 @@ def _find_changed_rows(kind: Kind, frame: pl.DataFrame, live: pl.DataFrame) -> p
         *[pl.col(name).alias(f"now_{name}") for name in names],
     )
     planned = frame.filter(pl.col("live_id").is_not_null()).select(
-        "key", "action", "live_id", "seen", *[f"before_{name}" for name in names]
+        "key", "action", "live_id", "seen", *[f"{BEFORE_PREFIX}{name}" for name in names]
     )
-    same_fields = pl.all_horizontal([pl.col(f"now_{name}").eq_missing(pl.col(f"before_{name}")) for name in names])
+    same_fields = pl.all_horizontal([pl.col(f"now_{name}").eq_missing(pl.col(f"{BEFORE_PREFIX}{name}")) for name in names])
     same_row = pl.when(pl.col("seen").is_null()).then(same_fields).otherwise(pl.col("now").eq_missing(pl.col("seen")))
     was_dead = pl.col("action") == Action.RESTORE.value
     same = same_row & (pl.col("tombstoned") == was_dead).fill_null(False)

@@ -12,7 +12,6 @@ from reconciler.model.change import Action, Change, Create, Delete, FieldChange,
 from reconciler.model.diagnostic import Span, build_error, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import (
-    CHANGE_COLUMNS,
     ActionCounts,
     CustomerPlan,
     Freshness,
@@ -25,23 +24,10 @@ from reconciler.model.plan import (
     StoreIdentity,
 )
 from reconciler.model.reason import Reason
-from reconciler.model.roster import ROSTER_FIELDS
+from reconciler.model.roster import list_field_names
+from reconciler.planning.frames.change_frame import CSV_FILES, build_change_schema, build_impact_schema
 
 SEEN = PlanPrecondition(version=(3, 0), settings="sha256:a", declared="sha256:a")
-MEMBERS = {
-    Kind.ORG: "orgs.csv",
-    Kind.USER: "users.csv",
-    Kind.CLASS: "classes.csv",
-    Kind.ENROLLMENT: "enrollments.csv",
-}
-IMPACT = {
-    Kind.USER: ("classes", "enrollments", "assignments", "lti_links", "password", "last_sign_in"),
-    Kind.CLASS: ("enrollments", "assignments"),
-    Kind.ORG: ("people", "classes"),
-    Kind.ENROLLMENT: (),
-}
-_TYPES = {"line": pl.Int64, "live_id": pl.Int64, "seen": pl.Int64, "fingerprint": pl.Int64, "held": pl.Boolean}
-_IMPACT_TYPES = {"password": pl.Boolean, "last_sign_in": pl.String}
 
 
 def mask(kind: Kind, customer: str, key: str) -> str:
@@ -51,14 +37,8 @@ def mask(kind: Kind, customer: str, key: str) -> str:
 
 def frame(kind: Kind, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """A change frame with every column that planning gives it."""
-    fields = {each.name: pl.Boolean if each.boolean else pl.String for each in ROSTER_FIELDS[kind]}
-    schema = {
-        **{name: _TYPES.get(name, pl.String) for name in CHANGE_COLUMNS},
-        **fields,
-        **{f"before_{name}": type_ for name, type_ in fields.items()},
-        **{f"impact_{name}": _IMPACT_TYPES.get(name, pl.Int64) for name in IMPACT[kind]},
-    }
-    whole = [{**dict.fromkeys(schema), "file": MEMBERS[kind], "held": False, **row} for row in rows]
+    schema = {**build_change_schema(kind), **build_impact_schema(kind)}
+    whole = [{**dict.fromkeys(schema), "file": CSV_FILES[kind], "held": False, **row} for row in rows]
     return pl.DataFrame(whole, schema=schema)
 
 
@@ -82,7 +62,7 @@ def person(key: str, given: str, family: str, **other: Any) -> dict[str, Any]:
 
 def with_before(kind: Kind, row: dict[str, Any], **before: Any) -> dict[str, Any]:
     """The row of a thing that was there already: the same as it is to be, but for `before`."""
-    known = {f"before_{each.name}": row.get(each.name) for each in ROSTER_FIELDS[kind]}
+    known = {f"before_{name}": row.get(name) for name in list_field_names(kind)}
     return {**row, **known, **{f"before_{name}": value for name, value in before.items()}}
 
 

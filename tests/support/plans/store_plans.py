@@ -13,7 +13,8 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Freshness, Hold, Outcome, PlanPrecondition, SourceSummary
 from reconciler.model.reason import Reason
 from reconciler.model.settings import compute_settings_digest
-from reconciler.planning.roster.roster_diff import build_change_schema, compute_fingerprint
+from reconciler.planning.frames.change_frame import build_change_schema
+from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.store.open import Store
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.roster_frames import (

@@ -11,12 +11,14 @@ import polars as pl
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import AccountManager
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
+from reconciler.planning.decision.decide_roster import RosterDecision, decide_roster
+from reconciler.planning.decision.desired_people import build_desired_people
+from reconciler.planning.decision.inputs import RosterInputs, RosterRules
+from reconciler.planning.frames.live import LiveRoster, build_live_schema, find_open_enrollments
 from reconciler.planning.holds.gates import GateFinding
-from reconciler.planning.live import LiveRoster, build_live_schema, find_open_enrollments
 from reconciler.planning.roster.desired import build_desired_roster
 from reconciler.planning.roster.persons import combine_person_rows
-from reconciler.planning.roster.plan_roster import RosterDecision, RosterRules, decide_roster
-from reconciler.planning.roster.wanted_people import build_desired_people
+from reconciler.planning.roster.removals import make_empty_sessions
 
 DISTRICT = "d-1"
 
@@ -178,15 +180,17 @@ def decide(
         | pl.col("sourced_id").is_in(unsettled.desired["sourced_id"].implode())
     )
     return decide_roster(
-        desired,
-        replace(live, enrollments=open_rows),
-        unsettled,
-        rules,
-        sessions=sessions,
-        full_kinds=frozenset(whole),
-        has_waiting_hold=waiting,
-        findings=tuple(findings),
-        merge_plan=wanted.merge_plan,
+        RosterInputs(
+            desired,
+            replace(live, enrollments=open_rows),
+            unsettled,
+            rules,
+            sessions=make_empty_sessions() if sessions is None else sessions,
+            full_kinds=frozenset(whole),
+            has_waiting_hold=waiting,
+            findings=tuple(findings),
+            merge_plan=wanted.merge_plan,
+        )
     )
 
 

@@ -17,7 +17,7 @@ from reconciler.oneroster.snapshot import Snapshot, build_quarantine_diagnostics
 from reconciler.oneroster.strict.check import StrictReport, check_against_standard
 from reconciler.oneroster.strict.findings import MOST_LISTED
 from reconciler.oneroster.strict.rules import RULES
-from reconciler.planning.live import make_empty_live_frame
+from reconciler.planning.frames.live import make_empty_live_frame
 from reconciler.planning.roster.desired import build_desired_roster
 from reconciler.planning.roster.persons import combine_person_rows
 

@@ -6,50 +6,46 @@ part of the plan sets the row aside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
-from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
+from reconciler.planning.holds.dependents import hold_dependent_enrollments, keep_last_of_role
+from reconciler.planning.holds.state import HoldState
 
 #: The holder of a username that an administrator of the configuration is about to get.
 NO_HOLDER_YET = -1
 
 
-@dataclass(frozen=True, slots=True)
-class UsernameResult:
-    changes: Mapping[Kind, pl.DataFrame]
-    quarantine: pl.DataFrame
-
-
-def settle_usernames(
-    changes: Mapping[Kind, pl.DataFrame], live: pl.DataFrame, reserved: frozenset[str] = frozenset()
-) -> UsernameResult:
-    """live: users, tombstones included. reserved: usernames, lower case, that the configuration gives away. Repeats
-    until nobody clashes: who gives way keeps the name they had."""
-    settled = dict(changes)
-    aside = [pl.DataFrame(schema=QUARANTINE_SCHEMA)]
+def settle_usernames(state: HoldState) -> HoldState:
+    """Hold or quarantine rows whose username somebody else has, until nobody clashes: those who give way keep the name
+    they had."""
+    changes, quarantine = dict(state.changes), [state.quarantine]
     while True:
-        clashes = _find_clashes(settled[Kind.USER], live, reserved)
+        clashes = _find_clashes(changes[Kind.USER], state.inputs.users, state.inputs.reserved_usernames)
         if not clashes.height:
-            return UsernameResult(settled, pl.concat(aside))
-        held_ids = settled[Kind.USER].filter("held")["live_id"].drop_nulls()
+            return replace(state, changes=changes, quarantine=pl.concat(quarantine))
+        held_ids = changes[Kind.USER].filter("held")["live_id"].drop_nulls()
         waits = pl.col("holder").is_in(held_ids.implode())
         refused = clashes.filter(~waits)
         # Somebody with two holders, one held and one not, is refused: the held one is not all that stands in the way.
         waiting = clashes.filter(waits).join(refused, on="key", how="anti")
-        settled[Kind.USER] = _hold_or_drop_rows(settled[Kind.USER], pl.col("key"), waiting, refused, _is_taking())
-        settled[Kind.ENROLLMENT] = _hold_or_drop_rows(
-            settled[Kind.ENROLLMENT],
+        changes[Kind.USER] = _hold_or_drop_rows(changes[Kind.USER], pl.col("key"), waiting, refused, _is_taking())
+        changes[Kind.ENROLLMENT] = _hold_or_drop_rows(
+            changes[Kind.ENROLLMENT],
             pl.col("user"),
             waiting.filter(_is_binding()),
             refused.filter(_is_binding()),
             _is_taking(),
         )
-        aside.append(_build_quarantine_rows(refused))
+        quarantine.append(_build_quarantine_rows(refused))
+
+
+def hold_last_of_role_again(state: HoldState) -> HoldState:
+    """Hold the losses of a role, and their enrollments, once more where a refused row would have filled the role."""
+    return hold_dependent_enrollments(keep_last_of_role(state)) if state.quarantine.height else state
 
 
 def _find_clashes(users: pl.DataFrame, live: pl.DataFrame, reserved: frozenset[str]) -> pl.DataFrame:

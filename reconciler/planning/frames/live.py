@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from reconciler.model.kind import Kind
-from reconciler.model.roster import ROSTER_FIELDS
-from reconciler.planning.roster.desired import ROLE_SEPARATOR
+from reconciler.model.role import ADMINISTRATOR_ROLES
+from reconciler.model.roster import ROLE_SEPARATOR, AccountManager
+from reconciler.planning.frames.change_frame import build_field_schema
 
 #: columns that every live frame has beside the kind's fields
 LIVE_COLUMNS: dict[str, type[pl.DataType]] = {
@@ -22,9 +23,8 @@ LIVE_COLUMNS: dict[str, type[pl.DataType]] = {
 
 def build_live_schema(kind: Kind) -> dict[str, type[pl.DataType]]:
     """Columns and types of a live frame; users have `managed_by` as well."""
-    fields = {each.name: pl.Boolean if each.boolean else pl.String for each in ROSTER_FIELDS[kind]}
     extra = {"managed_by": pl.String} if kind is Kind.USER else {}
-    return {**LIVE_COLUMNS, **fields, **extra}
+    return {**LIVE_COLUMNS, **build_field_schema(kind), **extra}
 
 
 def make_empty_live_frame(kind: Kind) -> pl.DataFrame:
@@ -70,6 +70,21 @@ def add_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
         )
     bare = users.drop("roles") if "roles" in users.columns else users
     return bare.join(entries, left_on="id", right_on="account_id", how="left", maintain_order="left")
+
+
+def select_countable_people(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """Live accounts that a roster may take away at all: `id`, `sourced_id`. Administrators never are."""
+    administering = [role.value for role in sorted(ADMINISTRATOR_ROLES)]
+    administrators = roles.filter(pl.col("role").is_in(administering)).select(pl.col("account_id").alias("id"))
+    return (
+        users.filter(
+            ~pl.col("tombstoned")
+            & (pl.col("managed_by") == AccountManager.ROSTER.value)
+            & ~pl.col("role").is_in(administering).fill_null(False)
+        )
+        .join(administrators, on="id", how="anti")
+        .select("id", "sourced_id")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.live import LiveRoster
+from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.roster.desired import DesiredRoster, build_desired_roster
 from reconciler.planning.roster.merges import MergePlan, settle_merges
 from reconciler.planning.roster.persons import combine_person_rows
-from reconciler.planning.roster.plan_roster import RosterRules
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Decides everything that changes in one customer's roster, from rows read to rows held."""

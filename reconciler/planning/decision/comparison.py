@@ -1,0 +1,241 @@
+"""The comparison of a roster with the store, in four steps: match, diff, remove, merge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from reconciler.model.change import Action
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.planning.decision.inputs import RosterInputs, RosterRules
+from reconciler.planning.frames.live import LiveRoster, add_roles
+from reconciler.planning.holds.delta_absence import LEAVES_BY_ABSENCE
+from reconciler.planning.roster.desired import DesiredRoster, drop_lost_orgs
+from reconciler.planning.roster.matching import MATCH_COLUMNS, exclude_conflicts, get_account_value, match_users
+from reconciler.planning.roster.merges import add_merge_changes
+from reconciler.planning.roster.persons import add_canonical_ids
+from reconciler.planning.roster.removals import (
+    find_absent_enrollments,
+    find_absent_people,
+    find_absent_rows,
+    find_ended_classes,
+    find_possibly_selected,
+)
+from reconciler.planning.roster.roster_diff import RowDiff, diff_rows
+from reconciler.planning.roster.sign_ins import preserve_sign_ins
+
+
+@dataclass(frozen=True, slots=True)
+class RosterDraft:
+    """A roster's changes while they are worked out: each step fills in what the next ones need."""
+
+    inputs: RosterInputs
+    #: the roster as it is to be, without rows that nobody can be matched by
+    desired: DesiredRoster
+    #: all live users with `roles`, tombstones included
+    accounts: pl.DataFrame
+    #: `accounts` without those that go into another one
+    users: pl.DataFrame
+    #: desired people with `id`, `match` and `former_key`
+    matched: pl.DataFrame
+    #: the rows of `matched` that give an account another sourcedId
+    rekeyed: pl.DataFrame
+    #: live enrollments under the sourcedIds that their people have from now on
+    enrollments: pl.DataFrame
+    #: rows that are not used (QUARANTINE_SCHEMA)
+    quarantine: pl.DataFrame
+    diagnostics: tuple[Diagnostic, ...]
+    diffs: Mapping[Kind, RowDiff] = field(default_factory=dict)
+    #: change frames of every roster kind
+    changes: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
+
+
+def match_people(inputs: RosterInputs) -> RosterDraft:
+    """Find the account of every row of people, by sourcedId or by `match_with`."""
+    accounts = add_roles(inputs.live.users, inputs.live.roles)
+    users = inputs.merge_plan.exclude_merged(accounts)
+    desired = exclude_conflicts(drop_lost_orgs(inputs.desired, inputs.live.orgs), users, inputs.rules.match_with)
+    matches = match_users(desired.frames[Kind.USER], users, inputs.rules.match_with, desired.people_in_file)
+    spared = preserve_sign_ins(matches.users, users)
+    rekeyed = matches.users.filter(pl.col("match") == Action.REKEY.value)
+    return RosterDraft(
+        inputs,
+        desired,
+        accounts,
+        users,
+        matched=spared.users,
+        rekeyed=rekeyed,
+        enrollments=_follow_rekeys(inputs.live.enrollments, rekeyed),
+        quarantine=desired.quarantine,
+        diagnostics=(
+            *desired.diagnostics,
+            *inputs.merge_plan.diagnostics,
+            *matches.diagnostics,
+            *spared.diagnostics,
+        ),
+    )
+
+
+def diff_kinds(draft: RosterDraft) -> RosterDraft:
+    """Compare the rows of every kind that are in the roster, field by field."""
+    live = draft.inputs.live
+    wanted, dangling = _split_dangling_enrollments(
+        draft.inputs.open_enrollments.desired, draft.desired, live, draft.matched
+    )
+    diffs = {Kind.USER: diff_rows(Kind.USER, draft.matched, draft.users)}
+    for kind, rows, known in (
+        (Kind.ORG, draft.desired.frames[Kind.ORG], live.orgs),
+        (Kind.CLASS, draft.desired.frames[Kind.CLASS], live.classes),
+        (Kind.ENROLLMENT, wanted, draft.enrollments),
+    ):
+        diffs[kind] = diff_rows(kind, _match_by_key(rows, known), known)
+    return replace(
+        draft,
+        diffs=diffs,
+        changes={kind: diffs[kind].changes for kind in ROSTER_KINDS},
+        quarantine=pl.concat([draft.quarantine, dangling]),
+    )
+
+
+def remove_absent(draft: RosterDraft) -> RosterDraft:
+    """Add the removal of rows that the roster no longer has or wants, where absence means something."""
+    inputs, desired, live = draft.inputs, draft.desired, draft.inputs.live
+    ended = find_ended_classes(live.classes, inputs.sessions, inputs.today)
+    people = find_absent_people(
+        desired,
+        draft.users,
+        live.roles,
+        _find_ids_to_spare(draft),
+        inputs.rules.missing,
+        add_canonical_ids(inputs.rules.protect, draft.users),
+    )
+    listed = frozenset(ROSTER_KINDS) if inputs.has_waiting_hold else inputs.full_kinds
+    gone = {
+        Kind.ORG: _filter_evident(find_absent_rows(Kind.ORG, desired, live.orgs), Kind.ORG in listed),
+        Kind.USER: _filter_evident(people.changes, Kind.USER in listed),
+        Kind.CLASS: _filter_evident(find_absent_rows(Kind.CLASS, desired, live.classes, ended), Kind.CLASS in listed),
+    }
+    gone[Kind.ENROLLMENT] = _filter_evident(
+        find_absent_enrollments(
+            desired,
+            draft.enrollments,
+            gone[Kind.USER],
+            gone[Kind.CLASS],
+            people.staying_ids,
+            _find_earlier_ended_classes(ended, desired, live),
+            inputs.today,
+        ),
+        Kind.ENROLLMENT in listed,
+    )
+    return replace(
+        draft,
+        changes={kind: pl.concat([gone[kind], draft.changes[kind]]) for kind in ROSTER_KINDS},
+        diagnostics=(*draft.diagnostics, *people.diagnostics),
+    )
+
+
+def merge_accounts(draft: RosterDraft) -> RosterDraft:
+    """Add the changes by which one account goes into another."""
+    inputs = draft.inputs
+    changes = add_merge_changes(draft.changes, inputs.merge_plan.pairs, draft.accounts, inputs.live.enrollments)
+    return replace(draft, changes=changes)
+
+
+def _match_by_key(desired: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+    """Desired rows with `id`, `match` and `former_key`, found by sourcedId alone."""
+    return (
+        desired.join(live.select("sourced_id", "id", "tombstoned"), on="sourced_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("id").is_null())
+            .then(pl.lit(Action.CREATE.value))
+            .when(pl.col("tombstoned"))
+            .then(pl.lit(Action.RESTORE.value))
+            .otherwise(pl.lit(Action.UPDATE.value))
+            .alias("match"),
+            pl.lit(None, dtype=pl.String).alias("former_key"),
+        )
+        .drop("tombstoned")
+    )
+
+
+def _follow_rekeys(enrollments: pl.DataFrame, rekeyed: pl.DataFrame) -> pl.DataFrame:
+    """Live enrollments under the sourcedIds that their people have from now on: a rekey is no change of theirs."""
+    if not rekeyed.height or not enrollments.height:
+        return enrollments
+    names = rekeyed.select(pl.col("former_key").alias("user"), pl.col("sourced_id").alias("new_user"))
+    return (
+        enrollments.join(names, on="user", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("new_user", "user").alias("user"))
+        .drop("new_user")
+    )
+
+
+def _split_dangling_enrollments(
+    wanted: pl.DataFrame, desired: DesiredRoster, live: LiveRoster, users: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Enrollments whose person and class are there or will be; the others as rows set aside."""
+    if not wanted.height:
+        return wanted, desired.quarantine.clear()
+    alive_users = live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
+    alive_classes = live.classes.filter(~pl.col("tombstoned"))["sourced_id"]
+    known_users = pl.concat([users["sourced_id"], alive_users]).unique().alias("user").to_frame()
+    known_classes = (
+        pl.concat([desired.frames[Kind.CLASS]["sourced_id"], alive_classes]).unique().alias("class").to_frame()
+    )
+    whole = wanted.join(known_users, on="user", how="semi", maintain_order="left").join(
+        known_classes, on="class", how="semi", maintain_order="left"
+    )
+    if whole.height == wanted.height:
+        return wanted, desired.quarantine.clear()
+    dangling = wanted.join(whole, on="sourced_id", how="anti").select(
+        pl.lit(Kind.ENROLLMENT.value).alias("kind"),
+        pl.col("sourced_id").alias("key"),
+        pl.lit("enrollments.csv").alias("file"),
+        "line",
+        pl.lit(0, dtype=pl.Int64).alias("column"),
+        pl.lit("refers-to-row-set-aside").alias("code"),
+        pl.lit("its person or class is new and was itself set aside").alias("message"),
+        pl.lit("correct that row; this one follows by itself").alias("hint"),
+        *[pl.lit(None, dtype=pl.String).alias(name) for name in ("identifier", "email", "username")],
+    )
+    return whole, dangling
+
+
+def _filter_evident(gone: pl.DataFrame, is_full: bool) -> pl.DataFrame:
+    """Absence from a file of changes means nothing; what it marks as to be deleted does."""
+    return gone if is_full else gone.filter(~LEAVES_BY_ABSENCE)
+
+
+def _find_earlier_ended_classes(ended: pl.Series, desired: DesiredRoster, live: LiveRoster) -> pl.Series:
+    """Classes that are over and went by an earlier run; what is left of their enrollments ended with them."""
+    gone = live.classes.filter(pl.col("tombstoned") & pl.col("sourced_id").is_in(ended.implode()))["sourced_id"]
+    return gone.filter(~gone.is_in(desired.frames[Kind.CLASS]["sourced_id"].implode()))
+
+
+def _find_ids_to_spare(draft: RosterDraft) -> pl.Series:
+    """Return ids of absent accounts that this roster has under another sourcedId, or may select."""
+    renamed = _find_renamed_accounts(draft.desired, draft.users, draft.inputs.rules, draft.rekeyed)
+    return pl.concat([renamed, find_possibly_selected(draft.desired, draft.inputs.live.enrollments, draft.users)])
+
+
+def _find_renamed_accounts(
+    desired: DesiredRoster, users: pl.DataFrame, rules: RosterRules, rekeyed: pl.DataFrame
+) -> pl.Series:
+    """Ids of accounts that this file has under another sourcedId: rekeyed, or by a row that was set aside."""
+    column = MATCH_COLUMNS.get(rules.match_with)
+    if column is None:
+        return rekeyed["id"]
+    values = list_quarantined_strangers(desired, users)[
+        "username" if column == "roster_username" else column
+    ].drop_nulls()
+    meant = users.filter(get_account_value(column).is_in(values.implode()).fill_null(False))["id"]
+    return pl.concat([rekeyed["id"], meant])
+
+
+def list_quarantined_strangers(desired: DesiredRoster, users: pl.DataFrame) -> pl.DataFrame:
+    """Rows of people set aside whose sourcedId no account has: each may be an account's under another sourcedId."""
+    aside = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
+    return aside.filter(~pl.col("key").is_in(users["sourced_id"].drop_nulls().implode()))

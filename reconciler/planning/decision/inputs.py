@@ -1,0 +1,64 @@
+"""The values that a roster's decision is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.planning.frames.live import LiveRoster, OpenEnrollments
+from reconciler.planning.holds.gates import GateFinding
+from reconciler.planning.holds.rules import ActiveSeason, LimitRules
+from reconciler.planning.roster.desired import DesiredRoster
+from reconciler.planning.roster.merges import MergeEntry, MergePlan
+from reconciler.planning.roster.removals import make_empty_sessions
+from reconciler.planning.roster.selection import RosterSelection
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRules:
+    """The settings of a customer's roster."""
+
+    match_with: str
+    #: the fate of absent people: delete, suspend or keep
+    missing: str = "delete"
+    #: sourcedIds of people whom a roster never removes
+    protect: frozenset[str] = frozenset()
+    #: usernames of the customer's administrators, lower case
+    reserved_usernames: frozenset[str] = frozenset()
+    limit_rules: LimitRules = field(default_factory=LimitRules)
+    #: `match_with` of the last roster; None if there was none
+    last_match_with: str | None = None
+    #: the part of the roster that is synced; None for all
+    selection: RosterSelection | None = None
+    #: the season that today is in, if any
+    season: ActiveSeason | None = None
+    #: accounts that people say are one person's
+    merges: tuple[MergeEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RosterInputs:
+    """A roster as it is to be, the same roster in the store, and the rules for comparing them."""
+
+    desired: DesiredRoster
+    #: with the live rows of `open_enrollments` as its enrollments
+    live: LiveRoster
+    open_enrollments: OpenEnrollments
+    rules: RosterRules
+    #: kinds whose absence from the source means something
+    full_kinds: frozenset[Kind] = frozenset(ROSTER_KINDS)
+    #: an earlier roster still waits: then absent rows wait on, even where absence means nothing
+    has_waiting_hold: bool = False
+    #: of gates that hold
+    findings: tuple[GateFinding, ...] = ()
+    #: academic sessions (SESSIONS_SCHEMA) of this roster and the last good one; without them, no class has ended
+    sessions: pl.DataFrame = field(default_factory=make_empty_sessions)
+    #: the meaning of `rules.merges`; `desired` was made with it
+    merge_plan: MergePlan = field(default_factory=MergePlan)
+
+    @property
+    def today(self) -> str | None:
+        """The date where the customer is, YYYY-MM-DD; None if no date matters."""
+        return self.rules.limit_rules.today or None

@@ -1,0 +1,67 @@
+"""Makes the hold of a customer: everything that waits for approval, under an id that names exactly this set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from reconciler.model.change import Action, Change, Delete
+from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
+from reconciler.model.plan import Hold
+from reconciler.planning.frames.losses import is_leaving
+
+
+def hold_document_removals(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Removing a customer or a community from git always waits for a person; with a customer, all that it has."""
+    known = tuple(changes)
+    whole = any(isinstance(change, Delete) and change.kind is Kind.CUSTOMER for change in known)
+    return tuple(
+        replace(change, held=True)
+        if whole or (isinstance(change, Delete) and change.kind is Kind.COMMUNITY)
+        else change
+        for change in known
+    )
+
+
+def build_hold(
+    customer_id: str,
+    declared: Iterable[Change],
+    frames: Mapping[Kind, pl.DataFrame],
+    causes: Iterable[str],
+) -> Hold | None:
+    """None where nothing is held. People are those who would leave, and those of a customer that is to go."""
+    digest = hashlib.sha256()
+    rows = 0
+    people = 0
+    for change in sorted(
+        (change for change in declared if change.held),
+        key=lambda change: (DECLARED_KINDS.index(change.kind), change.key),
+    ):
+        rows += 1
+        if change.kind is Kind.CUSTOMER:
+            people += int(str(change.impact.get("people", 0)))
+        digest.update(f"{type(change).__name__}\x1f{change.kind}\x1f{change.key}\x1e".encode())
+    for kind in ROSTER_KINDS:
+        held = frames[kind].filter("held") if kind in frames else None
+        if held is None or not held.height:
+            continue
+        rows += held.height
+        people += held.filter(is_leaving(kind)).height if kind is Kind.USER else 0
+        # Of what comes or changes the content counts too; of what leaves, that it does.
+        content = pl.col("fingerprint").cast(pl.String).fill_null("")
+        former = pl.col("former_key").fill_null("")
+        # Whose account a row would get, and into whose one goes, is not said by the row alone.
+        adopted = pl.when(pl.col("action") == Action.ADOPT.value).then(pl.col("live_id").cast(pl.String))
+        whose = pl.coalesce(adopted, "into").fill_null("")
+        lines = held.select(
+            pl.concat_str("action", "reason", "key", former, content, whose, separator="\x1f").alias("row")
+        )
+        lines_sorted = lines["row"].sort()
+        digest.update(f"{kind}\x1d".encode())
+        digest.update("\x1e".join(lines_sorted.to_list()).encode())
+    if not rows:
+        return None
+    return Hold(f"{customer_id}:{people}:{digest.hexdigest()[:6]}", people, rows, tuple(causes))

@@ -1,0 +1,121 @@
+"""Counts the changes against the customer's limits, and holds the rows that exceed one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.model.plan import LimitUse
+from reconciler.planning.frames.live import select_countable_people
+from reconciler.planning.frames.losses import is_leaving, is_vanishing
+from reconciler.planning.holds.approvals import apply_approvals
+from reconciler.planning.holds.limits import (
+    PEOPLE_LOSS_LIMITS,
+    LimitBase,
+    assign_limits,
+    compute_limit_uses,
+    find_exceeding_rows,
+)
+from reconciler.planning.holds.state import HoldInputs, HoldState
+
+
+def count_limit_uses(state: HoldState) -> HoldState:
+    """Count every row, held or not, against the limits, less what an approval in advance releases."""
+    rules, roles = state.inputs.rules, state.inputs.live.roles
+    base = _build_limit_base(state.inputs)
+    counted = assign_limits(state.changes, has_rostered_people=state.population.people.height > 0)
+    uses = compute_limit_uses(counted, base, rules.earlier_uses, rules.thresholds)
+    waiting = find_exceeding_rows(counted, tuple(each for each in uses if not _is_everyone_of_school(each)), roles)
+    emptied = find_exceeding_rows(counted, tuple(each for each in uses if _is_everyone_of_school(each)), roles)
+    waiting = waiting.join(emptied, on=["kind", "key"], how="anti")
+    released = apply_approvals(counted, waiting, rules.approvals, rules.earlier_uses, rules.today)
+    if rules.approvals:
+        uses = compute_limit_uses(released.changes, base, rules.earlier_uses, rules.thresholds)
+    return replace(
+        state,
+        changes=released.changes,
+        counted=released.changes,
+        limits=uses,
+        diagnostics=(*state.diagnostics, *released.diagnostics),
+    )
+
+
+def _build_limit_base(inputs: HoldInputs) -> LimitBase:
+    bound = inputs.users.filter(pl.col("sourced_id").is_not_null())
+    return LimitBase(
+        people=select_countable_people(inputs.users, inputs.live.roles).join(bound, on="id", how="semi"),
+        roles=inputs.live.roles,
+        orgs=inputs.live.orgs,
+        classes=inputs.live.classes.filter(~pl.col("tombstoned")).height,
+        enrollments=inputs.live.enrollments_total,
+        newcomers=inputs.rules.newcomers,
+    )
+
+
+def _is_everyone_of_school(limit: LimitUse) -> bool:
+    """Return whether a school would be empty: no graduating class, so no approval in advance releases it."""
+    return limit.scope != "customer" and limit.exceeded and limit.planned == limit.of
+
+
+def hold_exceeding_rows(state: HoldState) -> HoldState:
+    """Hold all rows that an exceeded limit counts in its scope."""
+    over = find_exceeding_rows(state.changes, state.limits, state.population.roles)
+    for kind in ROSTER_KINDS:
+        keys = over.filter(pl.col("kind") == kind.value)["key"]
+        if keys.len():
+            state = state.hold_where(kind, pl.col("limits").is_not_null() & pl.col("key").is_in(keys.implode()))
+    # People first, then the schools they are of.
+    ordered = sorted(state.limits, key=lambda each: (each.kind is not Kind.USER, each.name not in PEOPLE_LOSS_LIMITS))
+    window = state.inputs.rules.window
+    return state.add_causes(*(describe_limit(limit, window) for limit in ordered if limit.exceeded))
+
+
+def hold_for_unidentified_rows(state: HoldState) -> HoldState:
+    """Hold all losses of kinds that have a quarantined row which may name any of their rows."""
+    for kind in ROSTER_KINDS:
+        if kind in state.inputs.unidentified:
+            state = state.hold_where(kind, is_vanishing(kind))
+            if state.changes[kind].filter(is_leaving(kind)).height:
+                state = state.add_causes(
+                    f"A row that was set aside may speak of any of the {kind.plural}, so none of them is removed."
+                )
+    return state
+
+
+def describe_limit(limit: LimitUse, window: str = "7 days") -> str:
+    """For people who are no programmers. window: in words."""
+    of = f"{limit.of:,}"
+    if limit.scope.startswith("org:"):
+        school = limit.scope.removeprefix("org:")
+        who = f"{limit.label} ({school})" if limit.label != school else school
+        if limit.planned == limit.of:
+            return f"{who} would lose everyone: {limit.planned:,} of {of}."
+        return f"{who} would lose {limit.planned:,} of {of} people{_describe_bound(limit, window, 'go')}"
+    people = "1 person" if limit.planned == 1 else f"{limit.planned:,} people"
+    share = f"{limit.planned:,} of {of} people"
+    match limit.name:
+        case "rekeys":
+            return (
+                f"{share} would get a new sourcedId{_describe_bound(limit, window, 'do')} "
+                "It looks like a move to another school information system."
+            )
+        case "updates":
+            return f"{share} would get another username, e-mail or school{_describe_bound(limit, window, 'do')}"
+        case "scope_narrowed":
+            return f"{share} would leave because they are no longer selected{_describe_bound(limit, window, 'go')}"
+        case "role_escalations":
+            return f"{people} would become teacher or administrator{_describe_bound(limit, window, 'do')}"
+        case _:
+            what = "people" if limit.kind is Kind.USER else limit.kind.plural
+            return f"{limit.planned:,} of {of} {what} would go{_describe_bound(limit, window, 'go')}"
+
+
+def _describe_bound(limit: LimitUse, window: str, verb: str) -> str:
+    if not limit.earlier:
+        return f"; at most {limit.allowed:,} may {verb} at once."
+    return (
+        f"; with {limit.earlier:,} in the last {window} that makes {limit.seen:,}, and at most {limit.allowed:,} "
+        f"may {verb}."
+    )

@@ -1,0 +1,135 @@
+"""The order in which holds are applied, as data: planning walks it, and docs/holds.md prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.planning.holds.delta_absence import hold_absent_in_delta
+from reconciler.planning.holds.dependents import (
+    hold_dependent_classes,
+    hold_dependent_enrollments,
+    hold_last_of_role,
+    hold_orgs_in_use,
+)
+from reconciler.planning.holds.gate_holds import hold_by_gates
+from reconciler.planning.holds.identity import hold_doubtful_identities
+from reconciler.planning.holds.limit_holds import count_limit_uses, hold_exceeding_rows, hold_for_unidentified_rows
+from reconciler.planning.holds.merge_halves import hold_merge_halves
+from reconciler.planning.holds.season import hold_for_season
+from reconciler.planning.holds.state import HoldInputs, HoldState, start_holds
+from reconciler.planning.holds.usernames import hold_last_of_role_again, settle_usernames
+
+
+@dataclass(frozen=True, slots=True)
+class HoldStep:
+    """One rule that holds changes, and its place in the order."""
+
+    name: str
+    #: one plain sentence that says why the step comes where it does
+    reason: str
+    apply: Callable[[HoldState], HoldState]
+
+
+#: Walked once. The causes of a hold are listed in the same order.
+HOLD_STEPS = (
+    HoldStep(
+        "season",
+        "Comes first because it needs the calendar alone, and its sentence explains the most.",
+        hold_for_season,
+    ),
+    HoldStep(
+        "delta-absence",
+        "Comes before all evidence: people whom a delta roster does not name wait, whatever else is known of them.",
+        hold_absent_in_delta,
+    ),
+    HoldStep(
+        "identity",
+        "Comes before gates and limits: its sentence says whose losses are probably only new IDs.",
+        hold_doubtful_identities,
+    ),
+    HoldStep(
+        "count",
+        "Counts every row, held or not, before a gate or limit holds any: what waits today still uses up its limit.",
+        count_limit_uses,
+    ),
+    HoldStep(
+        "gates",
+        "Come before the limits because a source in doubt explains more than the number of its losses.",
+        hold_by_gates,
+    ),
+    HoldStep(
+        "limits",
+        "Come after the count, which says which limits are exceeded.",
+        hold_exceeding_rows,
+    ),
+    HoldStep(
+        "unidentified-rows",
+        "Comes with the rules on losses, before anything that depends on who stays.",
+        hold_for_unidentified_rows,
+    ),
+    HoldStep(
+        "last-of-role",
+        "Comes after every rule that holds people for their own sake: those who are held still fill their role.",
+        hold_last_of_role,
+    ),
+    HoldStep(
+        "classes",
+        "Comes once it is known which people stay: they keep their classes.",
+        hold_dependent_classes,
+    ),
+    HoldStep(
+        "enrollments",
+        "Comes once it is known which people and classes wait: their enrollments wait with them.",
+        hold_dependent_enrollments,
+    ),
+    HoldStep(
+        "orgs",
+        "Comes last: an org stays while a person, a class or another org that stays belongs to it.",
+        hold_orgs_in_use,
+    ),
+)
+
+#: Walked again and again after HOLD_STEPS, until a whole round changes nothing: each may leave something to another.
+SETTLE_STEPS = (
+    HoldStep(
+        "merge-halves",
+        "Comes first in a round: one half of a merge never goes ahead of the other, whatever holds it.",
+        hold_merge_halves,
+    ),
+    HoldStep(
+        "usernames",
+        "Comes once all that is held is known: a held account keeps its username from the newcomer who wants it.",
+        settle_usernames,
+    ),
+    HoldStep(
+        "last-of-role-again",
+        "Comes after the usernames: a newcomer who is refused does not fill the role of somebody who leaves.",
+        hold_last_of_role_again,
+    ),
+)
+
+
+def hold_changes(changes: Mapping[Kind, pl.DataFrame], inputs: HoldInputs) -> HoldState:
+    """Return the changes after every step of HOLD_STEPS, with limits, causes and diagnostics. changes: by kind."""
+    state = start_holds(changes, inputs)
+    for step in HOLD_STEPS:
+        state = step.apply(state)
+    return state
+
+
+def settle_changes(state: HoldState) -> HoldState:
+    """Return the state after rounds of SETTLE_STEPS. Each step only holds or drops rows, so that the rounds end."""
+    while True:
+        before = state.changes
+        for step in SETTLE_STEPS:
+            state = step.apply(state)
+        if all(_is_unchanged(before[kind], state.changes[kind]) for kind in ROSTER_KINDS):
+            return state
+
+
+def _is_unchanged(before: pl.DataFrame, after: pl.DataFrame) -> bool:
+    return after is before or after.equals(before)
