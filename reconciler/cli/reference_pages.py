@@ -13,6 +13,7 @@ from reconciler.cli.exit_code import EXIT_CODE_MEANINGS, PRECEDENCE
 from reconciler.cli.main import COMMANDS
 from reconciler.config import reference_pages as yaml_pages
 from reconciler.oneroster.strict import page as strict_page
+from reconciler.planning.holds import page as holds_page
 from reconciler.reports.plan import gate_page, reason_page
 
 #: the folders of cli.commands, with the titles of their pages
@@ -56,6 +57,7 @@ def render_pages() -> dict[str, str]:
         "exit-codes.md": _render_exit_codes(),
         **yaml_pages.render_pages(),
         "gates.md": gate_page.render_gates_page(),
+        "holds.md": holds_page.render_holds_page(),
         "reasons.md": reason_page.render_reasons_page(),
         "strict.md": strict_page.render_page(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import polars as pl
@@ -100,61 +100,102 @@ def _count_unchanged(number: int) -> ActionCounts:
     return ActionCounts(unchanged=number)
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedDocuments:
+    """What a plan says of a customer's documents."""
+
+    seen: PlanPrecondition
+    #: in the order of kind and id, none held yet
+    changes: tuple[Change, ...] = ()
+    #: how many documents of each kind stay as they are
+    unchanged_counts: Mapping[Kind, int] = field(default_factory=dict)
+    #: the configuration to keep on apply; None where there is nothing to write
+    settings: Mapping[str, object] | None = None
+    #: settings that protect people less than those before
+    weakenings: tuple[Weakening, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRoster:
+    """What a plan says of a customer's roster."""
+
+    decision: RosterDecision
+    #: what goes with people, classes and orgs that leave; None where nothing was counted
+    impact: Impact | None = None
+    #: None for a roster that no source sent: an undo's
+    source: SourceSummary | None = None
+    #: frames to keep as the last good roster
+    snapshot: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    #: what later sources are judged by
+    facts: Mapping[str, object] = field(default_factory=dict)
+    #: a gate holds something, so the next roster must not be judged by this one until a person approves it
+    is_doubtful: bool = False
+
+
 def build_customer_plan(
     customer_id: str,
     name: str,
+    documents: PlannedDocuments,
+    roster: PlannedRoster | None = None,
     *,
-    seen: PlanPrecondition,
-    declared: Iterable[Change],
-    unchanged_documents: Mapping[Kind, int],
-    settings: Mapping[str, object] | None,
-    roster: RosterDecision | None = None,
-    impact: Impact | None = None,
     roster_applies: bool = True,
-    source: SourceSummary | None = None,
-    snapshot: Mapping[str, pl.DataFrame] | None = None,
-    facts: Mapping[str, object] | None = None,
-    doubted: bool = False,
     diagnostics: Iterable[Diagnostic] = (),
-    weakened: tuple[Weakening, ...] = (),
 ) -> CustomerPlan:
-    """roster: None where no roster was compared. belongings: what goes with what leaves. facts: what later sources are
-    judged by."""
-    documents = hold_document_removals(declared)
-    frames = dict(roster.changes) if roster else {}
-    if impact is not None:
-        frames = {kind: add_impact(kind, frame, impact) for kind, frame in frames.items()}
-    limits = roster.limits if roster else ()
-    held = build_hold(
-        customer_id,
-        documents,
-        frames if roster_applies else {},
-        (*_list_document_hold_causes(documents), *(roster.causes if roster else ())),
-    )
-    counts = {**_count_document_changes(documents, unchanged_documents), **(roster.counts if roster else {})}
-    changes = any(each.changes for each in counts.values())
-    outcome = Outcome.HELD if held else Outcome.CHANGES if changes else Outcome.UNCHANGED
+    """Return the plan of one customer. roster: None where none was compared. roster_applies: False where a roster is
+    shown only."""
+    plan = _plan_documents(customer_id, name, documents)
+    if roster is not None:
+        plan = _add_roster(plan, roster)
+    plan = replace(plan, roster_applies=roster_applies, diagnostics=sort_diagnostics([*diagnostics, *plan.diagnostics]))
+    if roster is not None and not roster_applies:
+        plan = replace(plan, fingerprint_refresh={}, would_hold=roster.decision.causes)
+    return _add_outcome(plan, roster)
+
+
+def _plan_documents(customer_id: str, name: str, documents: PlannedDocuments) -> CustomerPlan:
+    changes = hold_document_removals(documents.changes)
     return CustomerPlan(
         id=customer_id,
         name=name,
-        outcome=outcome,
-        precondition=seen,
-        source=source,
-        hold=held,
-        diagnostics=sort_diagnostics([*diagnostics, *(roster.diagnostics if roster else ())]),
-        counts=counts,
-        limits=limits,
-        document_changes=documents,
-        roster=frames,
-        roster_applies=roster_applies,
-        settings=settings,
-        fingerprint_refresh=roster.refresh if roster and roster_applies else {},
-        snapshot=snapshot or {},
-        facts=facts or {},
-        is_doubtful=doubted and held is not None,
-        weakenings=weakened,
-        would_hold=roster.causes if roster and not roster_applies else (),
+        outcome=Outcome.UNCHANGED,
+        precondition=documents.seen,
+        counts=_count_document_changes(changes, documents.unchanged_counts),
+        document_changes=changes,
+        settings=documents.settings,
+        weakenings=documents.weakenings,
     )
+
+
+def _add_roster(plan: CustomerPlan, roster: PlannedRoster) -> CustomerPlan:
+    decision, impact = roster.decision, roster.impact
+    return replace(
+        plan,
+        source=roster.source,
+        diagnostics=decision.diagnostics,
+        counts={**plan.counts, **decision.counts},
+        limits=decision.limits,
+        roster={
+            kind: frame if impact is None else add_impact(kind, frame, impact)
+            for kind, frame in decision.changes.items()
+        },
+        fingerprint_refresh=decision.refresh,
+        snapshot=roster.snapshot,
+        facts=roster.facts,
+    )
+
+
+def _add_outcome(plan: CustomerPlan, roster: PlannedRoster | None) -> CustomerPlan:
+    """Return the plan with its outcome and with the hold of everything in it that waits."""
+    hold = build_hold(
+        plan.id,
+        plan.document_changes,
+        plan.roster if plan.roster_applies else {},
+        (*_list_document_hold_causes(plan.document_changes), *(roster.decision.causes if roster else ())),
+    )
+    changes = any(each.changes for each in plan.counts.values())
+    outcome = Outcome.HELD if hold else Outcome.CHANGES if changes else Outcome.UNCHANGED
+    is_doubtful = roster is not None and roster.is_doubtful and hold is not None
+    return replace(plan, outcome=outcome, hold=hold, is_doubtful=is_doubtful)
 
 
 def _count_document_changes(documents: Iterable[Change], unchanged: Mapping[Kind, int]) -> dict[Kind, ActionCounts]:

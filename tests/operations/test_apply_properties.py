@@ -22,7 +22,7 @@ from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition
 from reconciler.model.reason import Reason
 from reconciler.oneroster.bundle import read_zip
 from reconciler.operations.plan.roster import RosterSettings, compare_roster, read_stored_roster
-from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.customer_plan import PlannedDocuments, PlannedRoster, build_customer_plan
 from reconciler.planning.roster.desired import build_desired_roster
 from reconciler.store.open import Store
 from reconciler.store.read.roster_frames import (
@@ -98,14 +98,8 @@ def planned(store: Store, customer: str, made: Bundle) -> CustomerPlan:
     return build_customer_plan(
         customer,
         "D",
-        seen=seen,
-        declared=declared,
-        unchanged_documents={},
-        settings=SETTINGS if declared else None,
-        roster=compared.decision,
-        impact=compared.impact,
-        snapshot=compared.snapshot_frames,
-        facts=compared.facts,
+        PlannedDocuments(seen, tuple(declared), settings=SETTINGS if declared else None),
+        PlannedRoster(compared.decision, compared.impact, snapshot=compared.snapshot_frames, facts=compared.facts),
     )
 
 

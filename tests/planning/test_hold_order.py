@@ -1,12 +1,9 @@
-"""The order of the holds: which steps there are, and that the page prints them."""
+"""The order of the holds, as data."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from reconciler.model.kind import Kind
 from reconciler.planning.holds.order import HOLD_STEPS, SETTLE_STEPS, hold_changes, settle_changes
-from reconciler.planning.holds.page import render_holds_page
 from reconciler.planning.holds.state import HoldInputs
 from tests.support.plans.store_plans import frame, org
 
@@ -47,10 +44,3 @@ def test_a_held_change_stays_held_through_all_steps() -> None:
     orgs = frame(Kind.ORG, org("s-1", held=True), org("s-2"))
     state = settle_changes(hold_changes({Kind.ORG: orgs}, HoldInputs()))
     assert state.changes[Kind.ORG].select("key", "held").rows() == [("s-1", True), ("s-2", False)]
-
-
-def test_the_page_of_holds_is_current() -> None:
-    committed = Path(__file__).parents[2].joinpath("docs", "holds.md").read_text(encoding="utf-8")
-    assert committed == render_holds_page(), (
-        "write it anew: docs/holds.md is what reconciler.planning.holds.page.render_holds_page() gives"
-    )

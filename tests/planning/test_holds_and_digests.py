@@ -10,7 +10,7 @@ from reconciler.model.change import Delete
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
 from reconciler.model.reason import Reason
-from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.customer_plan import PlannedDocuments, PlannedRoster, build_customer_plan
 from reconciler.planning.frames.live import find_open_enrollments
 from reconciler.planning.plan_id import compute_plan_id
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
@@ -20,11 +20,10 @@ STORE = StoreIdentity("7f3a", "test")
 EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
 
 
-def planned(leavers: int, **fields: object) -> CustomerPlan:
+def planned(leavers: int, *, roster_applies: bool = True) -> CustomerPlan:
     decision = decide(district(EVERYBODY[leavers:]), live_of(district(EVERYBODY)))
-    return build_customer_plan(
-        "d", "D", seen=NOTHING_SEEN, declared=(), unchanged_documents={}, settings=None, roster=decision, **fields
-    )  # type: ignore[arg-type]
+    documents = PlannedDocuments(NOTHING_SEEN)
+    return build_customer_plan("d", "D", documents, PlannedRoster(decision), roster_applies=roster_applies)
 
 
 def test_a_hold_is_named_by_customer_people_and_digest() -> None:
@@ -64,7 +63,7 @@ def test_a_roster_that_is_only_shown_holds_nothing_and_is_no_effect() -> None:
 @pytest.mark.parametrize("kind", [Kind.CUSTOMER, Kind.COMMUNITY])
 def test_what_was_removed_from_git_always_waits(kind: Kind) -> None:
     gone = Delete(kind=kind, key="x", label="X", reason=Reason.REMOVED_FROM_GIT, impact={"people": 12})
-    plan = build_customer_plan("d", "D", seen=NOTHING_SEEN, declared=[gone], unchanged_documents={}, settings=None)
+    plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN, (gone,)))
     assert plan.outcome is Outcome.HELD
     assert plan.hold is not None
     assert plan.hold.id.startswith("d:12:" if kind is Kind.CUSTOMER else "d:0:")
@@ -72,7 +71,7 @@ def test_what_was_removed_from_git_always_waits(kind: Kind) -> None:
 
 def test_a_lesson_removed_from_git_does_not_wait() -> None:
     gone = Delete(kind=Kind.LESSON, key="x", label="X", reason=Reason.REMOVED_FROM_GIT)
-    plan = build_customer_plan("d", "D", seen=NOTHING_SEEN, declared=[gone], unchanged_documents={}, settings=None)
+    plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN, (gone,)))
     assert plan.outcome is Outcome.CHANGES
 
 
@@ -90,9 +89,7 @@ def test_one_changed_value_gives_another_plan() -> None:
     for email in ("a@d.example", "b@d.example"):
         later[0]["email"] = email
         decision = decide(district(later), live_of(district(EVERYBODY)))
-        plan = build_customer_plan(
-            "d", "D", seen=NOTHING_SEEN, declared=(), unchanged_documents={}, settings=None, roster=decision
-        )
+        plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN), PlannedRoster(decision))
         ids.add(compute_plan_id(STORE, [plan]))
     assert len(ids) == 2
 

@@ -11,7 +11,7 @@ import pytest
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.customer_plan import PlannedDocuments, PlannedRoster, build_customer_plan
 from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
 from reconciler.planning.frames.live import LiveRoster
@@ -259,9 +259,7 @@ def test_a_customer_that_is_to_go_takes_nothing_with_it_before_somebody_agrees()
         Delete(kind=kind, key="x", label="X", reason=Reason.REMOVED_FROM_GIT, origin=Span("x"))
         for kind in (Kind.CUSTOMER, Kind.COMMUNITY, Kind.LESSON)
     ]
-    plan = build_customer_plan(
-        "d", "D", seen=PlanPrecondition(None, None, None), declared=gone, unchanged_documents={}, settings=None
-    )
+    plan = build_customer_plan("d", "D", PlannedDocuments(PlanPrecondition(None, None, None), tuple(gone)))
     assert all(change.held for change in plan.document_changes)
 
 
@@ -275,11 +273,8 @@ def test_a_hold_counts_those_who_would_leave_as_people() -> None:
     plan = build_customer_plan(
         "d",
         "D",
-        seen=PlanPrecondition(None, None, None),
-        declared=(),
-        unchanged_documents={},
-        settings=None,
-        roster=decision,
+        PlannedDocuments(PlanPrecondition(None, None, None)),
+        PlannedRoster(decision),
     )
     assert plan.hold is not None
     assert plan.hold.people == 2

@@ -11,7 +11,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition
 from reconciler.model.reason import Reason
 from reconciler.planning.attribution import add_causes
-from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.customer_plan import PlannedDocuments, build_customer_plan
 from reconciler.planning.documents.document_diff import (
     AppliedDocument,
     WantedDocument,
@@ -148,10 +148,11 @@ def plan(files: Documents, store: Documents) -> CustomerPlan:
     return build_customer_plan(
         "d",
         "D",
-        seen=SEEN,
-        declared=compared(files, store),
-        unchanged_documents={},
-        settings={"communities": {name: each.document for (_, name), each in files.items()}},
+        PlannedDocuments(
+            SEEN,
+            compared(files, store),
+            settings={"communities": {name: each.document for (_, name), each in files.items()}},
+        ),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Hold, PlanPrecondition
-from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.customer_plan import PlannedDocuments, PlannedRoster, build_customer_plan
 from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
@@ -22,11 +22,8 @@ def hold_of(decision: RosterDecision) -> Hold:
     plan = build_customer_plan(
         "springfield",
         "Springfield",
-        seen=PlanPrecondition(None, None, None),
-        declared=(),
-        unchanged_documents={},
-        settings=None,
-        roster=decision,
+        PlannedDocuments(PlanPrecondition(None, None, None)),
+        PlannedRoster(decision),
     )
     assert plan.hold is not None
     return plan.hold

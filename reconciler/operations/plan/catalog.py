@@ -28,9 +28,6 @@ def plan_catalog(workspace: Workspace, reader: Reader) -> CustomerPlan | None:
     return build_customer_plan(
         CATALOG,
         documents.name,
-        seen=documents.seen,
-        declared=changes,
-        unchanged_documents=documents.count_unchanged(changes),
-        settings=documents.build_settings(changes),
+        documents.build_planned(changes),
         diagnostics=documents.diagnostics,
     )

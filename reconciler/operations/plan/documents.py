@@ -14,8 +14,10 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CATALOG, PlanPrecondition
 from reconciler.model.settings import compute_settings_digest
+from reconciler.model.weakening import Weakening
 from reconciler.operations.plan.renames import resolve_document_renames
 from reconciler.operations.plan.store_index import StoreIndex
+from reconciler.planning.customer_plan import PlannedDocuments
 from reconciler.planning.documents.document_diff import (
     AppliedDocument,
     AppliedDocuments,
@@ -44,7 +46,13 @@ class CustomerDocuments:
     seen: PlanPrecondition
     diagnostics: tuple[Diagnostic, ...] = ()
 
-    def build_settings(self, changes: tuple[Change, ...]) -> Mapping[str, object] | None:
+    def build_planned(self, changes: tuple[Change, ...], weakenings: tuple[Weakening, ...] = ()) -> PlannedDocuments:
+        """Return the documents' part of a plan that makes these changes."""
+        return PlannedDocuments(
+            self.seen, changes, self._count_unchanged(changes), self._build_settings(changes), weakenings
+        )
+
+    def _build_settings(self, changes: tuple[Change, ...]) -> Mapping[str, object] | None:
         """What an apply keeps: every wanted document, its digest and where it stands. None without changes."""
         if not changes:
             return None
@@ -57,7 +65,7 @@ class CustomerDocuments:
             kept["origins"][f"{kind}/{name}"] = [wanted.span.file, wanted.span.line]
         return kept
 
-    def count_unchanged(self, changes: tuple[Change, ...]) -> dict[Kind, int]:
+    def _count_unchanged(self, changes: tuple[Change, ...]) -> dict[Kind, int]:
         """Documents by kind that are on both sides and the same."""
         changed = {(change.kind, change.key) for change in changes}
         alive = {key for key, document in self.applied.items() if not document.tombstoned}

@@ -148,7 +148,8 @@ def compare_roster(
             open_enrollments,
             rules,
             full_kinds=_list_complete_kinds(snapshot),
-            has_waiting_hold=known.customer_number is not None and find_roster_hold(reader.connection, known.customer_number) is not None,
+            has_waiting_hold=known.customer_number is not None
+            and find_roster_hold(reader.connection, known.customer_number) is not None,
             findings=gates.findings,
             sessions=pl.concat([snapshot.sessions, earlier_sessions]),
             merge_plan=wanted.merge_plan,

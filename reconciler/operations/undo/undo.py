@@ -25,7 +25,7 @@ from reconciler.operations.undo.remarks import (
     warn_about_sources,
 )
 from reconciler.operations.workspace import Workspace
-from reconciler.planning.customer_plan import build_customer_plan
+from reconciler.planning.customer_plan import PlannedRoster, build_customer_plan
 from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.frames.live import LiveRoster, add_roles
 from reconciler.planning.holds.limits import CLASSES, ENROLLMENTS, SCOPE_NARROWED, USERS
@@ -77,10 +77,7 @@ def _plan_catalog_undo(reader: Reader, run: RunRecord) -> CustomerPlan:
     return build_customer_plan(
         CATALOG,
         CATALOG_NAME,
-        seen=undone.documents.seen,
-        declared=undone.changes,
-        unchanged_documents=undone.documents.count_unchanged(undone.changes),
-        settings=undone.documents.build_settings(undone.changes),
+        undone.documents.build_planned(undone.changes),
         diagnostics=[
             describe_undone_run(run),
             *describe_skipped(pl.DataFrame(schema=SPARED_SCHEMA), undone.skipped, 0, lambda kind, key: key),
@@ -124,12 +121,8 @@ def _plan_customer_undo(workspace: Workspace, reader: Reader, run: RunRecord) ->
     return build_customer_plan(
         documents.documents.customer,
         documents.documents.name,
-        seen=documents.documents.seen,
-        declared=documents.changes,
-        unchanged_documents=documents.documents.count_unchanged(documents.changes),
-        settings=documents.documents.build_settings(documents.changes),
-        roster=decision,
-        impact=count_decision_impact(reader, record.id, live, decision),
+        documents.documents.build_planned(documents.changes),
+        PlannedRoster(decision, count_decision_impact(reader, record.id, live, decision)),
         diagnostics=_collect_diagnostics(workspace, reader, record, run, undone, documents),
     )
 

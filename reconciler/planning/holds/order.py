@@ -1,4 +1,4 @@
-"""The order in which holds are applied, as data: planning walks it, and docs/holds.md prints it."""
+"""The order in which holds are applied, as data: planning walks it, and docs/reference/holds.md prints it."""
 
 from __future__ import annotations
 

@@ -87,8 +87,52 @@ def build_desired_roster(
     known_orgs: pl.Series | None = None,
     selection: RosterSelection | None = None,
 ) -> DesiredRoster:
-    """known_orgs: sourcedIds of the customer's orgs in the store. Raises Refusal: `not-this-customer` where no row
-    belongs to `client_partner_id`, `selection-matches-nobody`."""
+    """Return the roster that a snapshot wants for the customer whose org is `client_partner_id`.
+
+    suffix: appended to usernames. known_orgs: sourcedIds of the customer's orgs in the store. Raises Refusal:
+    `not-this-customer` where no row belongs to `client_partner_id`, `selection-matches-nobody`.
+    """
+    belonging = _find_belonging_rows(snapshot, client_partner_id, suffix, known_orgs)
+    rows = belonging.rows
+    quarantine = snapshot.quarantine.select(list(QUARANTINE_SCHEMA))
+    marked = {kind: _list_deletion_marks(kind, rows[kind]) for kind in ROSTER_KINDS}
+    aside = {kind: _list_quarantined_ids(quarantine, kind) for kind in ROSTER_KINDS}
+    selected = (
+        apply_selection(selection, rows, belonging.roles, aside, belonging.unplaced_orgs)
+        if selection
+        else select_everything(rows)
+    )
+    people, clashing = _split_clashing_usernames(selected.rows[Kind.USER])
+    quarantine = _add_clashing_to_quarantine(quarantine, clashing)
+    return DesiredRoster(
+        frames=_build_frames({**selected.rows, Kind.USER: people}, marked, quarantine),
+        deletion_marks=marked,
+        people_of_other_orgs=belonging.people_of_other_orgs,
+        own_orgs=rows[Kind.ORG]["sourced_id"],
+        unselected_ids=selected.unselected_ids,
+        selects_by_classes=selection is not None and selection.classes is not None,
+        quarantine=quarantine,
+        diagnostics=(*selected.diagnostics, *_warn_clashing_usernames(clashing)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _BelongingRows:
+    """The rows of a snapshot that are one customer's."""
+
+    #: by kind, rows marked as to be deleted included
+    rows: Mapping[Kind, pl.DataFrame]
+    roles: pl.DataFrame
+    #: sourcedIds of orgs that are the customer's although the file cannot show it
+    unplaced_orgs: pl.Series
+    #: sourcedIds of people in the file who have no role in the customer's orgs
+    people_of_other_orgs: pl.Series
+
+
+def _find_belonging_rows(
+    snapshot: Snapshot, client_partner_id: str, suffix: str | None, known_orgs: pl.Series | None
+) -> _BelongingRows:
+    """Raises Refusal (`not-this-customer`) where no row belongs to `client_partner_id`."""
     unplaced = _find_unplaced_orgs(snapshot, known_orgs)
     orgs = find_belonging_orgs(snapshot.orgs, client_partner_id, unplaced)
     if not orgs.len():
@@ -100,34 +144,37 @@ def build_desired_roster(
     users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
     if not users.height and not _has_quarantined(snapshot.quarantine, Kind.USER):
         raise Refusal([_report_nobody(snapshot, client_partner_id)])
+    classes, enrollments = snapshot.classes, snapshot.enrollments
+    if not alone:
+        classes = classes.join(inside, left_on="school", right_on="org", how="semi")
+        enrollments = _filter_belonging_enrollments(enrollments, users, classes, snapshot.quarantine)
+    rows = {
+        Kind.ORG: _build_orgs(snapshot.orgs, orgs, client_partner_id),
+        Kind.USER: _build_people(users, roles, suffix),
+        Kind.CLASS: classes,
+        Kind.ENROLLMENT: enrollments,
+    }
     elsewhere = (
         pl.Series("sourced_id", [], dtype=pl.String)
         if users.height == snapshot.users.height
         else snapshot.users.join(users, on="sourced_id", how="anti")["sourced_id"]
     )
-    rows = {
-        Kind.ORG: snapshot.orgs.filter(pl.col("sourced_id").is_in(orgs.implode())).with_columns(
-            pl.when((pl.col("sourced_id") != client_partner_id) & pl.col("parent").is_in(orgs.implode()))
-            .then(pl.col("parent"))
-            .alias("parent")
-        ),
-        Kind.USER: _build_people(users, roles, suffix),
-        Kind.CLASS: snapshot.classes
-        if alone
-        else snapshot.classes.join(inside, left_on="school", right_on="org", how="semi"),
-    }
-    quarantine = snapshot.quarantine.select(list(QUARANTINE_SCHEMA))
-    rows[Kind.ENROLLMENT] = (
-        snapshot.enrollments
-        if alone
-        else _filter_belonging_enrollments(snapshot.enrollments, users, rows[Kind.CLASS], quarantine)
+    return _BelongingRows(rows, roles, unplaced, elsewhere)
+
+
+def _build_orgs(orgs: pl.DataFrame, belonging_ids: pl.Series, client_partner_id: str) -> pl.DataFrame:
+    """Return the customer's orgs; its own org has no parent, as little as one whose parent is another customer's."""
+    ids = belonging_ids.implode()
+    keeps_parent = (pl.col("sourced_id") != client_partner_id) & pl.col("parent").is_in(ids)
+    return orgs.filter(pl.col("sourced_id").is_in(ids)).with_columns(
+        pl.when(keeps_parent).then(pl.col("parent")).alias("parent")
     )
-    marked = {kind: _list_deletion_marks(kind, rows[kind]) for kind in ROSTER_KINDS}
-    aside = {kind: _list_quarantined_ids(quarantine, kind) for kind in ROSTER_KINDS}
-    narrowed = apply_selection(selection, rows, roles, aside, unplaced) if selection else select_everything(rows)
-    wanted = dict(narrowed.rows)
-    wanted[Kind.USER], clashing = _split_clashing_usernames(wanted[Kind.USER])
-    quarantine = _add_clashing_to_quarantine(quarantine, clashing)
+
+
+def _build_frames(
+    wanted: Mapping[Kind, pl.DataFrame], marked: Mapping[Kind, pl.DataFrame], quarantine: pl.DataFrame
+) -> dict[Kind, pl.DataFrame]:
+    """Return the rows that are to be, with fingerprints: neither marked as to be deleted nor quarantined."""
     frames: dict[Kind, pl.DataFrame] = {}
     for kind in ROSTER_KINDS:
         frame = _exclude_keys(wanted[kind], "sourced_id", marked[kind]["key"])
@@ -138,16 +185,7 @@ def build_desired_roster(
         frames[kind] = frame.select("sourced_id", *list_field_names(kind), "line").with_columns(
             compute_fingerprint(kind)
         )
-    return DesiredRoster(
-        frames=frames,
-        deletion_marks=marked,
-        people_of_other_orgs=elsewhere,
-        own_orgs=rows[Kind.ORG]["sourced_id"],
-        unselected_ids=narrowed.unselected_ids,
-        selects_by_classes=selection is not None and selection.classes is not None,
-        quarantine=quarantine,
-        diagnostics=(*narrowed.diagnostics, *_warn_clashing_usernames(clashing)),
-    )
+    return frames
 
 
 def _list_deletion_marks(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ later run or another hand changed is left alone and listed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -167,68 +167,94 @@ class EnrollmentUses:
     classes: pl.DataFrame
 
 
+@dataclass(slots=True)
+class _UndoRows:
+    """Rows that a run touched, while it is worked out which of them are reversed and which are left alone."""
+
+    touched: Mapping[Kind, pl.DataFrame]
+    live: LiveRoster
+    known_counts: dict[Kind, int] = field(default_factory=dict)
+    spared: list[pl.DataFrame] = field(default_factory=list)
+
+    def decide(self, kind: Kind, references: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        """Return the kind's rows with the action that reverses each. references: `id`, `sourced_id` by field."""
+        state = add_live_state(kind, self.touched[kind], self.live.get_frame(kind), references)
+        rows = add_actions(kind, state)
+        self.known_counts[kind] = rows.height
+        self.spared.append(_build_spared_rows(kind, rows.filter(pl.col("why").is_not_null())))
+        return rows.filter(pl.col("why").is_null() & pl.col("action").is_not_null())
+
+    def spare(self, kind: Kind, rows: pl.DataFrame, condition: pl.Expr, why: SpareReason) -> pl.DataFrame:
+        """Return `rows` without those that are left alone for this reason."""
+        left = condition.fill_null(False)
+        self.spare_all(kind, rows.filter(left), why)
+        return rows.filter(~left)
+
+    def spare_all(self, kind: Kind, rows: pl.DataFrame, why: SpareReason) -> None:
+        """Leave all of these rows alone."""
+        self.spared.append(_build_spared_rows(kind, rows.with_columns(pl.lit(why.value).alias("why"))))
+
+
 def undo_roster(
     touched: Mapping[Kind, pl.DataFrame], live: LiveRoster, erased: pl.Series, uses: EnrollmentUses
 ) -> UndoResult:
-    """touched: by kind, `store.before_images.TOUCHED_COLUMNS`. live: users with `roles`; enrollments: those touched,
+    """Return the changes that reverse a run, and the rows that are left alone.
+
+    touched: by kind, `store.before_images.TOUCHED_COLUMNS`. live: users with `roles`; enrollments: those touched,
     with `account_id` and `class_id`. erased: sourcedIds of people who must not come back. uses: of what the run made.
     """
-    spared: list[pl.DataFrame] = []
-    known: dict[Kind, int] = {}
-
-    def decided(kind: Kind, references: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        rows = add_actions(kind, add_live_state(kind, touched[kind], live.get_frame(kind), references))
-        known[kind] = rows.height
-        spared.append(_build_spared_rows(kind, rows.filter(pl.col("why").is_not_null())))
-        return rows.filter(pl.col("why").is_null() & pl.col("action").is_not_null())
-
-    def spare(kind: Kind, rows: pl.DataFrame, condition: pl.Expr, why: SpareReason) -> pl.DataFrame:
-        left = condition.fill_null(False)
-        spared.append(_build_spared_rows(kind, rows.filter(left).with_columns(pl.lit(why.value).alias("why"))))
-        return rows.filter(~left)
-
-    orgs = decided(Kind.ORG, {"parent": _select_names(live.orgs)})
-    users = decided(Kind.USER, {})
-    users = spare(Kind.USER, users, ~is_ending() & pl.col("key").is_in(erased.implode()), SpareReason.ERASED)
-    users, taken = split_taken_people(users, live.users)
-    spared.append(_build_spared_rows(Kind.USER, taken.with_columns(pl.lit(SpareReason.TAKEN_SINCE.value).alias("why"))))
+    work = _UndoRows(touched, live)
     halves = find_merge_halves(touched[Kind.USER], live.users)
-    users = spare(Kind.USER, users, is_torn_apart(users, halves), SpareReason.OTHER_HALF)
-    classes = decided(Kind.CLASS, {"school": _select_names(live.orgs)})
-    there = _list_live_after_undo(orgs, live.orgs)["sourced_id"]
-    classes = spare(
-        Kind.CLASS,
-        classes,
-        ~is_ending() & pl.col("school").is_not_null() & ~pl.col("school").is_in(there.implode()),
-        SpareReason.REFERENCE_GONE,
+    orgs = work.decide(Kind.ORG, {"parent": _select_names(live.orgs)})
+    users = _undo_people(work, erased, halves)
+    classes = _undo_classes(work, orgs)
+    enrollments = _undo_enrollments(work, users, classes)
+    still_used = _is_still_used(uses.people, enrollments, "account_id")
+    users = work.spare(Kind.USER, users, still_used, SpareReason.STILL_USED)
+    users = work.spare(Kind.USER, users, is_torn_apart(users, halves), SpareReason.OTHER_HALF)
+    enrollments = work.spare(Kind.ENROLLMENT, enrollments, is_between_halves(users, halves), SpareReason.OTHER_HALF)
+    users = add_other_half(users, halves)
+    still_used = _is_still_used(uses.classes, enrollments, "class_id")
+    classes = work.spare(Kind.CLASS, classes, still_used, SpareReason.STILL_USED)
+    frames = {Kind.ORG: orgs, Kind.USER: users, Kind.CLASS: classes, Kind.ENROLLMENT: enrollments}
+    return UndoResult(
+        {kind: shape_changes(kind, rows) for kind, rows in frames.items() if rows.height},
+        pl.concat(work.spared).sort(pl.col("kind").replace_strict(_KIND_ORDER, return_dtype=pl.Int8), "key"),
+        work.known_counts,
     )
+
+
+def _undo_people(work: _UndoRows, erased: pl.Series, halves: pl.DataFrame) -> pl.DataFrame:
+    """Return people without those who were erased, whose ID or username is taken, or whose other half stays."""
+    users = work.decide(Kind.USER, {})
+    erased_people = ~is_ending() & pl.col("key").is_in(erased.implode())
+    users = work.spare(Kind.USER, users, erased_people, SpareReason.ERASED)
+    users, taken = split_taken_people(users, work.live.users)
+    work.spare_all(Kind.USER, taken, SpareReason.TAKEN_SINCE)
+    return work.spare(Kind.USER, users, is_torn_apart(users, halves), SpareReason.OTHER_HALF)
+
+
+def _undo_classes(work: _UndoRows, orgs: pl.DataFrame) -> pl.DataFrame:
+    """Return classes without those that would come back to a school that is gone."""
+    classes = work.decide(Kind.CLASS, {"school": _select_names(work.live.orgs)})
+    there = _list_live_after_undo(orgs, work.live.orgs)["sourced_id"]
+    lost = ~is_ending() & pl.col("school").is_not_null() & ~pl.col("school").is_in(there.implode())
+    return work.spare(Kind.CLASS, classes, lost, SpareReason.REFERENCE_GONE)
+
+
+def _undo_enrollments(work: _UndoRows, users: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
+    """Return enrollments without those that would come back to a person or class that is gone."""
+    live = work.live
     people = _list_live_after_undo(users, live.users).join(
         users.filter(~is_ending() & ~pl.col("bound")), on="id", how="anti"
     )
     names = pl.concat([people, _select_names(live.users).join(people, on="id", how="anti")])
-    enrollments = decided(Kind.ENROLLMENT, {"class": _select_names(live.classes), "user": names})
+    enrollments = work.decide(Kind.ENROLLMENT, {"class": _select_names(live.classes), "user": names})
     rooms = _list_live_after_undo(classes, live.classes)
-    enrollments = spare(
-        Kind.ENROLLMENT,
-        enrollments,
-        ~is_ending()
-        & ~(
-            pl.col("user").is_in(people["sourced_id"].implode()).fill_null(False)
-            & pl.col("class").is_in(rooms["sourced_id"].implode()).fill_null(False)
-        ),
-        SpareReason.REFERENCE_GONE,
-    )
-    users = spare(Kind.USER, users, _is_still_used(uses.people, enrollments, "account_id"), SpareReason.STILL_USED)
-    users = spare(Kind.USER, users, is_torn_apart(users, halves), SpareReason.OTHER_HALF)
-    enrollments = spare(Kind.ENROLLMENT, enrollments, is_between_halves(users, halves), SpareReason.OTHER_HALF)
-    users = add_other_half(users, halves)
-    classes = spare(Kind.CLASS, classes, _is_still_used(uses.classes, enrollments, "class_id"), SpareReason.STILL_USED)
-    frames = {Kind.ORG: orgs, Kind.USER: users, Kind.CLASS: classes, Kind.ENROLLMENT: enrollments}
-    return UndoResult(
-        {kind: shape_changes(kind, rows) for kind, rows in frames.items() if rows.height},
-        pl.concat(spared).sort(pl.col("kind").replace_strict(_KIND_ORDER, return_dtype=pl.Int8), "key"),
-        known,
-    )
+    has_both = pl.col("user").is_in(people["sourced_id"].implode()).fill_null(False) & pl.col("class").is_in(
+        rooms["sourced_id"].implode()
+    ).fill_null(False)
+    return work.spare(Kind.ENROLLMENT, enrollments, ~is_ending() & ~has_both, SpareReason.REFERENCE_GONE)
 
 
 _KIND_ORDER = {kind.value: place for place, kind in enumerate(Kind)}

@@ -195,7 +195,9 @@ def _find_changed_rows(kind: Kind, frame: pl.DataFrame, live: pl.DataFrame) -> p
     planned = frame.filter(pl.col("live_id").is_not_null()).select(
         "key", "action", "live_id", "seen", *[f"{BEFORE_PREFIX}{name}" for name in names]
     )
-    same_fields = pl.all_horizontal([pl.col(f"now_{name}").eq_missing(pl.col(f"{BEFORE_PREFIX}{name}")) for name in names])
+    same_fields = pl.all_horizontal(
+        [pl.col(f"now_{name}").eq_missing(pl.col(f"{BEFORE_PREFIX}{name}")) for name in names]
+    )
     same_row = pl.when(pl.col("seen").is_null()).then(same_fields).otherwise(pl.col("now").eq_missing(pl.col("seen")))
     was_dead = pl.col("action") == Action.RESTORE.value
     same = same_row & (pl.col("tombstoned") == was_dead).fill_null(False)
