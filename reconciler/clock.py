@@ -1,6 +1,6 @@
-"""What time it is. Asked in one place, so that a school year can be played in a minute.
+"""Gives the current time, from one replaceable source, so that tests can play a school year in a minute.
 
-Moments are text, `YYYY-MM-DDTHH:MM:SSZ`; days are text, `YYYY-MM-DD`: both sort as time does.
+Moments are text, `YYYY-MM-DDTHH:MM:SSZ`; dates are text, `YYYY-MM-DD`: both sort chronologically.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ _time_source: ContextVar[Callable[[], datetime]] = ContextVar("clock", default=_
 
 
 def get_current_moment() -> str:
-    """The moment in UTC, to the second."""
+    """Return the current moment in UTC, to the second."""
     return f"{_time_source.get()().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def get_current_day(timezone: str = "UTC") -> str:
-    """The day in a time zone of the IANA list."""
+    """Return today's date in an IANA time zone."""
     return f"{_time_source.get()().astimezone(ZoneInfo(timezone)):%Y-%m-%d}"
 
 
 def subtract_span(moment: str, span: timedelta) -> str:
-    """The moment so long before another."""
+    """Return the moment that lies `span` before `moment`."""
     return f"{datetime.fromisoformat(moment).astimezone(UTC) - span:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @contextmanager
 def freeze_time(moment: datetime) -> Iterator[None]:
-    """Within it, it is always this moment: for simulations and tests."""
+    """Stop the clock at `moment` for the block: for simulations and tests."""
     token = _time_source.set(lambda: moment)
     try:
         yield

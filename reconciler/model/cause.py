@@ -1,4 +1,4 @@
-"""Whose doing a change is, seen from a base in git: the pull request's, an earlier merge's, or another hand's."""
+"""Names what caused a change, relative to a base in git: this pull request, an earlier merge, or drift."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from enum import StrEnum
 
 
 class ChangeCause(StrEnum):
-    """pr: these files differ from the base's. pending: the base says so and it was not applied yet. drift: the store
-    was changed behind git's back."""
+    """What caused a change, relative to a base in git."""
 
+    #: the files differ from the base
     PR = "pr"
+    #: the base has the value already, but it was not applied yet
     PENDING = "pending"
+    #: the store was changed outside reconciler
     DRIFT = "drift"
 
     @property
     def sentence(self) -> str:
-        """For people who are no programmers."""
+        """Return a plain sentence for school administrators."""
         return SENTENCES[self]
 
 
 SENTENCES = {
     ChangeCause.PR: "This pull request changes it.",
-    ChangeCause.PENDING: "It was merged earlier and is not applied yet.",
-    ChangeCause.DRIFT: "Somebody changed it in the store by hand; it goes back to what git says.",
+    ChangeCause.PENDING: "It was merged earlier but has not been applied yet.",
+    ChangeCause.DRIFT: "It was changed in the store outside reconciler; this plan sets it back to the value in git.",
 }
 
 
 def choose_main_cause(causes: Iterable[ChangeCause | None]) -> ChangeCause | None:
-    """Of the causes of several values: `pr` if any is, else `drift` if any is, else `pending`."""
-    found = set(causes)
-    return next((cause for cause in (ChangeCause.PR, ChangeCause.DRIFT, ChangeCause.PENDING) if cause in found), None)
+    """Return the cause to show for several values: `pr` before `drift` before `pending`; None if none is known."""
+    present = set(causes)
+    return next((cause for cause in (ChangeCause.PR, ChangeCause.DRIFT, ChangeCause.PENDING) if cause in present), None)

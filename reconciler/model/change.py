@@ -1,8 +1,8 @@
-"""One planned change: a closed union of frozen values.
+"""Defines a planned change as a closed union of frozen values.
 
-Changes of declared kinds are made as these values; of roster kinds only the rows that a report shows become
-values, all others stay rows of a frame. A report matches on the union with `assert_never`, so that a new
-kind of change which a report forgot does not type-check.
+Changes of declared kinds are created as these values. Changes of roster kinds stay rows of a frame, of which only the
+rows that a report shows become values. A report matches on the union with `assert_never`, so that a new kind of change
+which a report forgot does not type-check.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reconciler.model.reason import Reason
 
 
 class Action(StrEnum):
-    """In the order of every report: what takes something away comes first."""
+    """An action of a plan. The order is that of every report: what takes something away comes first."""
 
     DELETE = "delete"
     SUSPEND = "suspend"
@@ -38,101 +38,105 @@ ACTION_ORDER = {action: place for place, action in enumerate(Action)}
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One value before and after. `path` is dotted (`rostering.limits.users.percent`) or a column's name.
+    """One field before and after a change."""
 
-    personal: a masked report shows that it changed, not from what to what. cause: known where a plan has a base.
-    """
-
+    #: dotted path in the document (`rostering.limits.users.percent`), or the name of a roster column
     path: str
     before: object
     after: object
+    #: True if masked reports must hide both values
     personal: bool = False
+    #: None if the plan has no base
     cause: ChangeCause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeFacts:
-    """What every change says.
-
-    key: the declared id, or a roster entity's sourcedId. label: a name for people. origin: the file and line
-    that asks for it (for something missing: the file it is missing from, line 0). impact: what goes with it
-    (classes, enrollments, assignments, lti_links, last_sign_in, people, ...), never a name.
-    """
+    """The fields that every change has."""
 
     kind: Kind
+    #: the declared ID, or the sourcedId of a roster entity
     key: str
+    #: a name for people
     label: str
     reason: Reason
+    #: the file and line that ask for the change; for a missing thing, the file it is missing from, line 0
     origin: Span | None = None
+    #: True while the change waits for approval
     held: bool = False
+    #: None if the plan has no base
     cause: ChangeCause | None = None
+    #: what is also affected (classes, enrollments, assignments, lti_links, last_sign_in, people, …); never a name
     impact: Mapping[str, object] = field(default_factory=dict)
     fields: tuple[FieldChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create(ChangeFacts):
-    pass
+    """A thing is new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update(ChangeFacts):
-    """former_key: the declared id that it had, where it is renamed (then `id` is the first of the fields)."""
+    """Fields of a thing change."""
 
+    #: the declared ID before a rename (then `id` is the first of the fields); None if it is not renamed
     former_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(ChangeFacts):
-    """into: the sourcedId of the account that a merged one goes into, with everything that it has."""
+    """A thing is removed."""
 
+    #: sourcedId of the account that a merged account goes into, with everything it has; None if it is not merged
     into: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore(ChangeFacts):
-    """Comes back from being deleted, with everything it had. former_key: as in Update."""
+    """A deleted thing returns with everything it had."""
 
+    #: the declared ID before a rename; None if it is not renamed
     former_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rekey(ChangeFacts):
-    """The same person under a new sourcedId (`key`); the account keeps all it has.
-
-    same: fields that tell who somebody is, set and equal before and after.
-    """
+    """The same person gets a new sourcedId (`key`); the account keeps everything it has."""
 
     former_key: str
+    #: identifying fields that are set and equal before and after
     same: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopt(ChangeFacts):
-    """A roster row binds to an account that something else made. `same` as in Rekey."""
+    """A roster row is linked to an existing account that something else created."""
 
+    #: the manager of the account before
     manager: str
+    #: identifying fields that are set and equal in the row and the account
     same: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspend(ChangeFacts):
-    pass
+    """A person can no longer sign in; the account stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(ChangeFacts):
-    pass
+    """A suspended person can sign in again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclude(ChangeFacts):
-    pass
+    """A class or enrollment ends with its term."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move(ChangeFacts):
-    pass
+    """A thing moves to another parent."""
 
 
 Change: TypeAlias = Create | Update | Delete | Restore | Rekey | Adopt | Suspend | Resume | Conclude | Move
@@ -156,5 +160,5 @@ def get_action(change: Change) -> Action:
 
 
 def get_former_key(change: Change) -> str | None:
-    """The id that a declared thing had before, where it is renamed."""
+    """Return the declared ID before a rename, or None if the thing is not renamed."""
     return change.former_key if isinstance(change, Update | Restore) else None

@@ -1,4 +1,4 @@
-"""One thing that was noticed about an input, for a person to act on."""
+"""Defines diagnostics: problems in an input, each with its place and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How much a diagnostic weighs. An error stops what it speaks of; a warning and an info do not."""
+    """How serious a diagnostic is. An error stops the processing of its input; a warning or an info does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -17,13 +17,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A place in a file. Lines and columns count from 1; 0 means that the place has none.
+    """A place in a file."""
 
-    For a roster, `file` is the member's name (`users.csv`) and `line` the physical line.
-    """
-
+    #: for a roster, the name of the member (`users.csv`)
     file: str
+    #: from 1; 0 if unknown. For a roster, the physical line
     line: int = 0
+    #: from 1; 0 if unknown
     column: int = 0
 
     def __str__(self) -> str:
@@ -37,15 +37,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """What, where, and what to do next.
+    """One problem: what is wrong, where, and what to do next.
 
-    `code` is stable: lower-case words joined by hyphens. `message` and `hint` never hold a value that may
-    be a secret. `str()` gives the form of the contract: `FILE:LINE:COLUMN: severity: message [code]`, and
-    the hint indented under it.
+    `str()` returns the form of the contract: `FILE:LINE:COLUMN: severity: message [code]`, with the hint indented
+    below.
     """
 
+    #: stable: lowercase words joined by hyphens
     code: str
     severity: Severity
+    #: never holds a value that may be a secret; nor does the hint
     message: str
     span: Span | None = None
     hint: str | None = None
@@ -61,7 +62,7 @@ class Diagnostic:
 
     @property
     def sort_key(self) -> tuple[str, int, int, str, str]:
-        """A sort key: by file, then place, then code, so that output never depends on how it was found."""
+        """Return the sort key: file, place, code. Output then does not depend on the order of discovery."""
         span = self.span or Span("")
         return (span.file, span.line, span.column, self.code, self.message)
 
@@ -79,12 +80,12 @@ def build_info(code: str, message: str, span: Span | None = None, hint: str | No
 
 
 def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sorted by place and without repetitions."""
+    """Return the diagnostics sorted by place, without duplicates."""
     return tuple(sorted(dict.fromkeys(diagnostics), key=lambda diagnostic: diagnostic.sort_key))
 
 
-class Refusal(Exception):  # noqa: N818 - it is an outcome that a person reads, not a defect
-    """An input was refused whole. Carries every diagnostic that says why; never an input's own text."""
+class Refusal(Exception):  # noqa: N818 - an outcome that a person reads, not a bug
+    """An input was refused as a whole. Carries every diagnostic that explains it, never the input's own text."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
@@ -92,4 +93,4 @@ class Refusal(Exception):  # noqa: N818 - it is an outcome that a person reads, 
 
 
 class ConfigurationRefusal(Refusal):
-    """What people wrote in their files does not validate (exit code 65), and no verb can go on without it."""
+    """The YAML files are invalid (exit code 65), and the command cannot continue without them."""

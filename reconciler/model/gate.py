@@ -1,6 +1,6 @@
-"""Source gates: rules that a roster must pass before anything that is missing from it counts as gone.
+"""Lists the gates: checks that a roster must pass before anything missing from it counts as removed.
 
-One line each: what a gate does and says. `planning.gates` and `oneroster` decide, docs and reports read this table.
+`planning` and `oneroster` decide whether a gate is met; docs and reports read its sentences from this table.
 """
 
 from __future__ import annotations
@@ -10,64 +10,69 @@ from enum import StrEnum
 
 
 class GateOutcome(StrEnum):
-    """refused: nothing is planned for the customer. held: compared, listed and counted; what would take something away
-    waits for a person, and where there is nothing of the kind the gate is a warning."""
+    """The consequence of a gate that a roster does not pass."""
 
+    #: nothing is planned for the customer
     REFUSED = "refused"
+    #: the roster is compared, every change is listed and counted, and removals wait for approval; without removals
+    #: the gate is a warning
     HELD = "held"
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """code: of its diagnostic. looks_at: what it compares. sentence: for people who are no programmers.
-    allowed: whether `allow:` lets it pass; a source that cannot be read whole never does."""
+    """One gate and its sentences."""
 
+    #: the code of its diagnostics
     code: str
     outcome: GateOutcome
+    #: the thing that it checks, for the documentation
     looks_at: str
+    #: a plain sentence for school administrators
     sentence: str
+    #: True if an exception under `allow:` can bypass it; never for a source that cannot be read completely
     can_be_allowed: bool = False
 
 
 _R, _H = GateOutcome.REFUSED, GateOutcome.HELD
 
 _GATES = (
-    # Completeness: the source is not what was sent.
+    # The source is incomplete or damaged.
     Gate(
         "incomplete-source",
         _R,
-        "whether the source was read to its end",
-        "The roster did not arrive whole, so nobody was compared.",
+        "the end of the source",
+        "The roster did not arrive complete, so nobody was compared.",
     ),
     Gate(
         "truncated-archive",
         _R,
-        "the end of the archive, where its directory is",
-        "The file was not uploaded to its end. Send it again.",
+        "the directory at the end of the archive",
+        "The upload is incomplete. Send the file again.",
     ),
     Gate(
         "damaged-archive",
         _R,
         "the checksum of every file in the archive",
-        "The file was damaged on its way. Send it again.",
+        "The file was damaged in transit. Send it again.",
     ),
     Gate(
         "encrypted-member",
         _R,
-        "that no file in the archive is protected by a password",
+        "password protection of files in the archive",
         "The file is protected by a password. Send it without one.",
     ),
     Gate(
         "empty-file",
         _R,
-        "that every file has at least its header",
-        "A file is empty to its last byte, which no roster is. Export it again.",
+        "the header of every file",
+        "A file has no content, not even a header. Export it again.",
     ),
     Gate(
         "missing-file",
         _R,
-        "the files a roster needs, and those its manifest declares",
-        "A file of the roster is missing. Export all of it again.",
+        "the files that a roster needs, and those that its manifest declares",
+        "A file of the roster is missing. Export the full roster again.",
     ),
     Gate(
         "truncated-file",
@@ -79,158 +84,159 @@ _GATES = (
         "unbalanced-quote",
         _R,
         "quotation marks",
-        "A quotation mark was not closed, so the rest of a file cannot be told apart. Export it again.",
+        "A quotation mark is never closed, so the rest of the file cannot be read. Export it again.",
     ),
     Gate(
         "too-many-malformed-rows",
         _R,
         "rows with too few or too many fields, at most 1 %",
-        "Too many lines of a file are damaged to trust the others. Export it again.",
+        "Too many lines of a file are damaged. Export it again.",
     ),
     Gate(
         "huge-row",
         _R,
-        "that no line is longer than a roster's can be",
-        "A line of a file is endless, so this is no list of people. Export it again.",
+        "the length of every line",
+        "A line is too long for a roster. Export the file again.",
     ),
     Gate(
         "huge-header",
         _R,
-        "the length of the first line and how many columns it names",
-        "A file names far more columns than any roster has. Export it again.",
+        "the length of the header and its number of columns",
+        "A file has far more columns than a roster. Export it again.",
     ),
-    # The wrong thing in the right place.
+    # The source has the wrong content.
     Gate(
         "wrong-encoding",
         _R,
-        "that the text is UTF-8",
-        "The file's letters cannot be read. Export it as UTF-8.",
+        "the encoding, which must be UTF-8",
+        "The file's characters cannot be read. Export it as UTF-8.",
     ),
     Gate(
         "wrong-delimiter",
         _R,
-        "that commas part the columns",
-        "The file uses another sign than a comma between columns. Export it again.",
+        "the separator between columns, which must be a comma",
+        "The columns are not separated by commas. Export the file again as comma-separated CSV.",
     ),
     Gate(
         "wrong-file-header",
         _R,
-        "that the header is that of the file's name",
-        "A file holds what belongs in another file. Export the roster again.",
+        "the header, which must fit the file's name",
+        "A file contains the data of another file. Export the roster again.",
     ),
     Gate(
         "missing-column",
         _R,
         "the columns that every roster needs",
-        "A file lacks a column, so what it says of everybody is unknown. Export all columns.",
+        "A required column is missing from a file. Export all columns.",
     ),
     Gate(
         "duplicate-header",
         _R,
-        "that no column stands twice",
-        "A file has two columns of one name, and nobody can tell which is right. Export it again.",
+        "repeated column names",
+        "A file has two columns with the same name. Export it again.",
     ),
     Gate(
         "org-cycle",
         _R,
-        "that no org is above itself",
-        "Two institutions are each above the other. Correct one of them.",
+        "orgs that are their own ancestor",
+        "Two organizations list each other as their parent. Correct one of them.",
     ),
     Gate(
         "session-cycle",
         _R,
-        "that no academic session is above itself",
-        "Two terms are each above the other. Correct one of them.",
+        "academic sessions that are their own ancestor",
+        "Two terms list each other as their parent. Correct one of them.",
     ),
     Gate(
         "emptied-file",
         _R,
-        "rows in a file that had some before",
-        "A file is empty that was not empty before. Nobody is removed because of an empty file.",
+        "files without rows that had rows before",
+        "A file that had rows before is empty now. Nobody is removed because of an empty file.",
         can_be_allowed=True,
     ),
     Gate(
         "not-this-customer",
         _R,
-        "whether anything in it belongs to the customer's org",
+        "rows that belong to the customer's org",
         "This looks like another institution's file.",
     ),
     Gate(
         "other-source-system",
         _R,
-        "source.systemCode of the manifest against that of the last good roster",
-        "The file comes from another school information system than the last one.",
+        "source.systemCode in the manifest, compared with the last good roster",
+        "The file comes from a different student information system than the last one.",
         can_be_allowed=True,
     ),
     Gate(
         "delta-without-whole",
         _R,
-        "whether a whole roster came before the first changes",
-        "The file holds only changes, and there is no whole roster yet that they could change.",
+        "the full roster that a delta roster changes",
+        "The file contains only changes, but no full roster has arrived yet. Send a full roster first.",
     ),
-    # Compared with the last good roster.
+    # The source differs too much from the last good roster.
     Gate(
         "row-count-drop",
         _H,
         "rows of each file, at most 20 % fewer than in the last good roster",
-        "The file is much shorter than the last one. Most likely something was left out of the export.",
+        "The file is much shorter than the last one. The export is probably incomplete.",
         can_be_allowed=True,
     ),
     Gate(
         "stale-source",
         _H,
-        "the source's own times against those of the last good roster",
-        "The file is older than the one that was used last.",
+        "the source's own dates, compared with the last good roster",
+        "The file is older than the last one used.",
         can_be_allowed=True,
     ),
     Gate(
         "optional-file-missing",
         _H,
-        "files that came along last time",
-        "A file is missing that came along last time, so what it told is unknown now.",
+        "files that the last good roster included",
+        "A file that the last roster included is missing.",
         can_be_allowed=True,
     ),
     Gate(
         "org-vanished",
         _H,
         "orgs that people or classes belong to",
-        "A school is not in the file any more although people belong to it.",
+        "A school is missing from the file, but people still belong to it.",
         can_be_allowed=True,
     ),
     Gate(
         "root-changed",
         _H,
-        "the org above all others",
-        "The institution at the top of the file is another one than last time.",
+        "the top-level org",
+        "The top-level institution is not the one in the last roster.",
         can_be_allowed=True,
     ),
-    # What many rows say.
+    # Too many rows have the same problem.
     Gate(
         "many-unknown-roles",
         _H,
-        "rows with a role that is not OneRoster's, at most 2 %",
-        "Many people have a role that is not known here.",
+        "rows with a role that OneRoster does not define, at most 2 %",
+        "Many people have an unknown role.",
         can_be_allowed=True,
     ),
     Gate(
         "many-newly-disabled",
         _H,
-        "people who may sign in now and are not enabled in the roster, at most 20 %",
-        "Many people would not be able to sign in any more. Most likely a column was exported wrongly.",
+        "people who can sign in now but are not enabled in the roster, at most 20 %",
+        "Many people would lose their sign-in. A column was probably exported incorrectly.",
         can_be_allowed=True,
     ),
     Gate(
         "many-dangling-references",
         _H,
-        "enrollments whose person or class is not there, at most 2 %",
-        "Many enrollments name people or classes that are not in the file. Its parts are probably not of one export.",
+        "enrollments whose person or class is missing, at most 2 %",
+        "Many enrollments name people or classes that are not in the roster. Its files are probably from different "
+        "exports.",
         can_be_allowed=True,
     ),
     Gate(
         "keys-damaged",
         _H,
         "identifiers that a spreadsheet changed, at most 5 %",
-        "A spreadsheet has probably changed the numbers of people: zeros at their beginning are gone.",
+        "A spreadsheet has probably removed the leading zeros of people's ID numbers.",
         can_be_allowed=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""The kinds of things a plan speaks of."""
+"""Lists the kinds of things that a plan changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Declared kinds are YAML documents; roster kinds are rows of a OneRoster."""
+    """Declared kinds are YAML documents; roster kinds are rows of OneRoster files."""
 
     CUSTOMER = "customer"
     COMMUNITY = "community"

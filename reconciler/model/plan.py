@@ -1,4 +1,4 @@
-"""A plan: a frozen value that says everything an apply would do. It holds no writer.
+"""Defines the plan: a frozen value with everything that an apply would do, and no writer.
 
 Roster changes are polars frames, one per kind, with the schema of `planning.frames.change_frame`.
 """
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = "1.0"
 
-#: The catalogue's place in a plan: lessons that belong to no customer. No customer's id can hold an `@`.
+#: the catalog's place in a plan: lessons that belong to no customer. No customer's ID can contain an `@`
 CATALOG = "@catalogue"
 
 
 class Outcome(StrEnum):
+    """The result of planning one customer."""
+
     CHANGES = "changes"
     UNCHANGED = "unchanged"
     HELD = "held"
@@ -33,14 +35,15 @@ class Outcome(StrEnum):
 
 
 class Freshness(StrEnum):
+    """The roster of a plan: fetched now, or the last good one."""
+
     FRESH = "fresh"
     LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSummary:
-    """Where a customer's roster came from. `rows` counts data rows by file stem (`users`, `orgs`, ...),
-    as read, before any belongs to a customer. `version`: of OneRoster."""
+    """The source of a customer's roster."""
 
     type: str
     name: str
@@ -48,26 +51,30 @@ class SourceSummary:
     complete: bool
     sha256: str
     fetched_at: str
+    #: data rows by file stem (`users`, `orgs`, …) as read, before rows of other customers are left out
     rows: Mapping[str, int]
+    #: the version of OneRoster
     version: str = "1.1"
 
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """One limit and how much of it is used. scope: `customer` or `org:SOURCEDID`. name: the limit's in YAML.
-
-    seen: what this plan would use, and what runs used within the window that nobody approved (earlier). of: how many
-    are live. label: what it counts, for people; the school's name where scope is a school.
-    """
+    """One limit and how much of it is used."""
 
     kind: Kind
     action: Action
+    #: `customer` or `org:SOURCEDID`
     scope: str
+    #: rows that this plan uses, plus `earlier`
     seen: int
     allowed: int
+    #: active rows
     of: int
+    #: a name for people of what the limit counts; the school's name if the scope is a school
     label: str = ""
+    #: the limit's name in YAML
     name: str = "users"
+    #: rows that runs within the window used without approval
     earlier: int = 0
 
     @property
@@ -76,24 +83,26 @@ class LimitUse:
 
     @property
     def exceeded(self) -> bool:
-        """Never by earlier runs alone: a plan that uses nothing has nothing to hold."""
+        """Return whether this plan exceeds the limit. Earlier runs alone never do: a plan that uses nothing has nothing
+        to hold."""
         return self.planned > 0 and self.seen > self.allowed
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Everything of one customer that waits for approval. `id` is CUSTOMER:PEOPLE:DIGEST and names exactly
-    this set; `causes` are plain sentences, one for each limit or rule that holds."""
+    """All changes of one customer that wait for approval."""
 
+    #: CUSTOMER:PEOPLE:DIGEST; names exactly this set
     id: str
     people: int
     rows: int
+    #: plain sentences, one for each limit or rule that holds
     causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ActionCounts:
-    """Rows of one kind by action (what is held included), and what stays as it is."""
+    """Rows of one kind by action (held rows included), and rows that stay as they are."""
 
     actions: Mapping[Action, int] = field(default_factory=dict)
     unchanged: int = 0
@@ -110,31 +119,19 @@ class ActionCounts:
 
 @dataclass(frozen=True, slots=True)
 class PlanPrecondition:
-    """What of the store the plan was made from, so that an apply can tell whether it still stands.
+    """The state of the store that the plan was made from, so that an apply can tell whether it still holds."""
 
-    version: None where the customer is not in the store; else (last run's id, write counter).
-    settings: digest of the customer's configuration as last applied, None where it has none.
-    declared: digest of the configuration in the files, None where it was removed.
-    """
-
+    #: (ID of the last run, write counter); None if the customer is not in the store
     version: tuple[int, int] | None
+    #: digest of the customer's last applied configuration; None if it has none
     settings: str | None
+    #: digest of the configuration in the files; None if it was removed
     declared: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerPlan:
-    """What would happen to one customer.
-
-    declared: changes of customer, communities and lessons. roster: a frame of changes by roster kind (rows
-    in the order of reports; kinds without changes have no entry). roster_applies: False where the roster is
-    the last snapshot, shown only. settings: the resolved configuration to keep on apply, secrets by
-    reference; None where there is nothing to write. refresh: frames (live_id, fingerprint) of rows that are
-    as they should be but whose fingerprint is not. snapshot: frames to keep as the last good roster; facts: what later
-    sources are judged by, kept beside them. doubted: a gate holds something, so that the roster is no good one to judge
-    the next by until a person approves it. weakened: settings that protect people less than those before. would_hold:
-    plain sentences for what an apply of the roster would hold, where that is shown only.
-    """
+    """The planned changes of one customer."""
 
     id: str
     name: str
@@ -145,41 +142,56 @@ class CustomerPlan:
     diagnostics: tuple[Diagnostic, ...] = ()
     counts: Mapping[Kind, ActionCounts] = field(default_factory=dict)
     limits: tuple[LimitUse, ...] = ()
+    #: changes of the customer, its communities and lessons
     document_changes: tuple[Change, ...] = ()
+    #: changes by roster kind, rows in the order of reports; kinds without changes have no entry
     roster: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
+    #: False if the roster is a preview from the last good roster, which apply skips
     roster_applies: bool = True
+    #: the resolved configuration to save on apply, secrets by reference; None if there is nothing to write
     settings: Mapping[str, object] | None = None
+    #: (live_id, fingerprint) of rows whose values are right but whose fingerprint is not
     fingerprint_refresh: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
+    #: frames to save as the last good roster
     snapshot: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    #: facts saved with the snapshot, which later sources are compared with
     facts: Mapping[str, object] = field(default_factory=dict)
+    #: True while a gate holds changes: until a person approves it, this roster does not become the last good one
     is_doubtful: bool = False
+    #: settings that protect people less than before
     weakenings: tuple[Weakening, ...] = ()
+    #: plain sentences for holds of an apply of the roster, if it is a preview
     would_hold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StoreIdentity:
-    """A store's UUID and the name of the environment it was made for."""
+    """The identity of a store."""
 
+    #: a UUID
     id: str
+    #: the environment that the store was created for
     environment: str
 
 
 @dataclass(frozen=True, slots=True)
 class GitBase:
-    """The state in git that a plan takes its customers from: only those that differ. ref: as given."""
+    """The git commit that a plan is compared with; the plan takes only customers that differ from it."""
 
+    #: as the user wrote it
     ref: str
     commit: str
 
 
 @dataclass(frozen=True, slots=True)
 class OutsideBase:
-    """Customers that a plan with a base leaves out, and that are not as git has them. pending: not applied yet.
-    drifted: changed in the store by hand. failed: their files do not validate."""
+    """Numbers of customers that a plan with a base leaves out although they differ from git."""
 
+    #: not applied yet
     pending: int = 0
+    #: changed in the store outside reconciler
     drifted: int = 0
+    #: skipped because their files are invalid
     failed: int = 0
 
     def __bool__(self) -> bool:
@@ -188,16 +200,19 @@ class OutsideBase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """plan_id: digest of what the plan would do, to which customers, in which store. undoes: the run that it reverses;
-    then no configuration in the files has to fit. base, elsewhere: of a plan that takes only what differs from a state
-    in git. weakened: what reconciler.yaml protects less; the customers have their own."""
+    """All planned changes of all customers in one store."""
 
+    #: digest of the changes, the customers and the store
     plan_id: str
     created_at: str
     tool_version: str
     store: StoreIdentity
     customers: tuple[CustomerPlan, ...]
+    #: ID of the run that the plan reverses; then the configuration in the files need not match. None for other plans
     undoes: int | None = None
+    #: None unless the plan takes only customers that differ from a git commit
     base: GitBase | None = None
+    #: None without a base
     outside_base: OutsideBase | None = None
+    #: settings of reconciler.yaml that protect people less than before; each customer has its own
     weakenings: tuple[Weakening, ...] = ()

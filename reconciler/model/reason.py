@@ -1,4 +1,4 @@
-"""Why a change is planned: a closed list, each with one plain sentence."""
+"""Lists the reasons of planned changes, each with a plain sentence."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
+    """The reason of a change, as plans and the store write it."""
+
     NEW = "new"
     FIELD_CHANGED = "field_changed"
     ROLE_CHANGED = "role_changed"
@@ -27,27 +29,27 @@ class Reason(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """For people who are no programmers."""
+        """Return a plain sentence for school administrators."""
         return SENTENCES[self]
 
 
 SENTENCES = {
     Reason.NEW: "It is new.",
-    Reason.FIELD_CHANGED: "Something about it was changed at its source.",
-    Reason.ROLE_CHANGED: "The person has another role now.",
-    Reason.RETURNED: "It had been removed and is back, with everything it had.",
-    Reason.KEY_CHANGED: "The same person has a new number in the roster; the account is kept.",
-    Reason.ADOPTED: "The account was there already; the roster looks after it from now on.",
-    Reason.ROSTER_ROW_MISSING: "It is no longer in the roster file.",
-    Reason.ROSTER_TOBEDELETED: "The roster marks it as to be deleted.",
+    Reason.FIELD_CHANGED: "Its source changed it.",
+    Reason.ROLE_CHANGED: "The person has a different role.",
+    Reason.RETURNED: "It was removed before and returns with everything it had.",
+    Reason.KEY_CHANGED: "The same person has a new ID in the roster; the account is kept.",
+    Reason.ADOPTED: "The account existed already; the roster manages it from now on.",
+    Reason.ROSTER_ROW_MISSING: "It is no longer in the roster.",
+    Reason.ROSTER_TOBEDELETED: "The roster marks it for deletion.",
     Reason.ROSTER_DISABLED: "The roster marks the person as not enabled.",
-    Reason.SCOPE_NARROWED: "It is no longer among what this customer syncs.",
+    Reason.SCOPE_NARROWED: "The customer's settings no longer select it.",
     Reason.SESSION_ENDED: "Its term has ended.",
-    Reason.PARENT_REMOVED: "What it belongs to is removed.",
+    Reason.PARENT_REMOVED: "Its parent is removed.",
     Reason.REMOVED_FROM_GIT: "Its file was removed from the customers repository.",
-    Reason.RENAMED: "It has a new name; it is the same thing.",
-    Reason.DRIFT: "It was changed by hand; it goes back to what its source says.",
+    Reason.RENAMED: "It was renamed; everything else stays.",
+    Reason.DRIFT: "It was changed outside reconciler; it is set back to the value of its source.",
     Reason.ERASED: "It was erased on request.",
-    Reason.UNDONE: "An earlier run is taken back; it becomes what it was before.",
-    Reason.MERGED: "Two accounts are of one person; from now on one of them has what both had.",
+    Reason.UNDONE: "An earlier run is undone.",
+    Reason.MERGED: "Two accounts belong to one person; one of them now has everything that both had.",
 }

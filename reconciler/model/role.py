@@ -1,4 +1,4 @@
-"""The roles people have, and what OneRoster, LTI and our own files call them."""
+"""Lists people's roles with their names in OneRoster, LTI and the YAML files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
+    """A person's role, as the store and plans write it."""
+
     STUDENT = "student"
     TEACHER = "teacher"
     AIDE = "aide"
@@ -23,7 +25,7 @@ class Role(StrEnum):
 
     @property
     def is_administrator(self) -> bool:
-        """True for a role whose holders no roster may ever delete."""
+        """Return whether a roster may never delete people with this role."""
         return self in ADMINISTRATOR_ROLES
 
 
@@ -34,17 +36,17 @@ ADMINISTRATOR_ROLES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RoleNames:
-    """What others call one role; empty where they have no word for it.
+    """Names of one role elsewhere; empty if a format has no name for it."""
 
-    oneroster_1_1: `users.role` of the OneRoster 1.1 CSV tables. oneroster_1_2: `roles.role` of OneRoster
-    1.2.1 CSV. enrollment: `enrollments.role` (both). lti: context roles of LTI 1.1 that mean it, without
-    the URN's prefix. yaml: our own files (administrators, join links).
-    """
-
+    #: `users.role` of OneRoster 1.1 CSV
     oneroster_1_1: str = ""
+    #: `roles.role` of OneRoster 1.2.1 CSV
     oneroster_1_2: str = ""
+    #: `enrollments.role` of both versions
     enrollment: str = ""
+    #: context roles of LTI 1.1, without the prefix of the URN
     lti: tuple[str, ...] = ()
+    #: the YAML files (administrators, join links)
     yaml: str = ""
 
 

@@ -1,9 +1,8 @@
-"""The columns of roster frames, as data: the snapshot's, the store's and the plan's are the same names.
+"""Lists the columns of roster frames, with the same names in the snapshot, the store and the plan.
 
-A frame's columns are named here once; oneroster fills them, planning compares them, store keeps them.
-All text columns hold null, never an empty string. A reference holds the sourcedId it points to. A user's `roles` are
-lines of `ORG=role`, sorted; `bound` says whether a roster row is the account's at all, `aliases` are further sourcedIds
-of the same person, sorted, one a line.
+oneroster fills the columns, planning compares them, store saves them. Text columns hold null, never an empty string. A
+reference holds the sourcedId that it points to. A user's `roles` are lines of `ORG=role`, sorted; `bound` tells whether
+the account has a roster row; `aliases` are further sourcedIds of the same person, sorted, one per line.
 """
 
 from __future__ import annotations
@@ -21,16 +20,14 @@ ALIAS_SEPARATOR = "\n"
 
 @dataclass(frozen=True, slots=True)
 class RosterField:
-    """One compared column of a roster kind.
-
-    personal: tells who somebody is, so that masked reports hide its values.
-    boolean: held as a boolean; every other column is text (dates as YYYY-MM-DD, lists joined by commas).
-    reference: the kind whose sourcedId it holds.
-    """
+    """One compared column of a roster kind."""
 
     name: str
+    #: True if the value identifies a person, so that masked reports hide it
     personal: bool = False
+    #: False for text (dates as YYYY-MM-DD, lists joined by commas)
     boolean: bool = False
+    #: the kind whose sourcedId the column holds; None if it is not a reference
     reference: Kind | None = None
 
 
@@ -77,19 +74,19 @@ ROSTER_FIELDS: dict[Kind, tuple[RosterField, ...]] = {
 
 
 def list_field_names(kind: Kind) -> list[str]:
-    """The compared columns of a kind, in order."""
+    """Return the names of the compared columns of a kind, in order."""
     return [field.name for field in ROSTER_FIELDS[kind]]
 
 
 class AccountStatus(StrEnum):
-    """Whether the person may sign in."""
+    """An account's status: a suspended person cannot sign in."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
 
 
 class AccountManager(StrEnum):
-    """Who looks after an account. A roster deletes only what a roster manages."""
+    """The manager of an account. A roster deletes only accounts that a roster manages."""
 
     ROSTER = "roster"
     LTI = "lti"

@@ -1,4 +1,4 @@
-"""The digest of one customer's configuration: the same for the same settings, whatever files say them."""
+"""Computes the digest of one customer's configuration, which does not depend on how its files express it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import orjson
 
 from reconciler.model.kind import Kind
 
-#: (kind, id) -> its resolved document, JSON-able, secrets by reference
+#: (kind, id) -> the resolved document, JSON-able, secrets by reference
 DocumentsByKey = Mapping[tuple[Kind, str], Mapping[str, object]]
 
 
 def compute_settings_digest(documents: DocumentsByKey) -> str:
-    """`sha256:HEX` over the canonical JSON of every document, in the order of kind and id."""
+    """Return `sha256:HEX` of the canonical JSON of every document, in the order of kind and ID."""
     entries = [[kind.value, name, documents[kind, name]] for kind, name in sorted(documents)]
     return "sha256:" + hashlib.sha256(orjson.dumps(entries, option=orjson.OPT_SORT_KEYS)).hexdigest()

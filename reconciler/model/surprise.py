@@ -1,4 +1,4 @@
-"""Something that a plan beside a base would do, and that the base does not explain: the store is not as it says."""
+"""Defines a planned change that the base in git does not explain: the store differs from what the base would apply."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from reconciler.model.kind import Kind
 
 @dataclass(frozen=True, slots=True)
 class UnexplainedChange:
-    """One thing that the base's state does not explain. path: None for a document that comes or goes. in_base: what the
-    base has, where the files change that value as well. personal: its values are not for everybody."""
+    """One planned change that the base does not explain."""
 
     customer: str
     kind: Kind
     key: str
     action: Action
     cause: ChangeCause | None
+    #: dotted path of the value; None for a whole document
     path: str | None = None
+    #: the base's value, if the files change it as well
     in_base: object = None
+    #: the store's value
     live: object = None
+    #: the files' value
     wanted: object = None
+    #: True if masked reports must hide the values
     personal: bool = False

@@ -1,4 +1,4 @@
-"""What a sync of one customer came to, and what is to be told to whoever wants to hear of it."""
+"""Defines the outcome of a customer's sync and the events that people are notified of."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from reconciler.model.plan import Hold
 
 
 class SyncOutcome(StrEnum):
-    """held: everything else was applied. frozen: the calendar says that nothing is changed now, and something would
-    have been. postponed: somebody else was at it, and it is tried again soon."""
+    """The outcome of one sync."""
 
     APPLIED = "applied"
     UNCHANGED = "unchanged"
+    #: some changes wait for approval; all others were applied
     HELD = "held"
+    #: the calendar allows no changes now, and there were some
     FROZEN = "frozen"
+    #: another process was busy with the customer; the sync is tried again soon
     POSTPONED = "postponed"
     REFUSED = "refused"
     FAILED = "failed"
 
 
-#: Nobody has to do anything about these.
+#: outcomes that need no action
 HEALTHY_OUTCOMES = frozenset({SyncOutcome.APPLIED, SyncOutcome.UNCHANGED, SyncOutcome.FROZEN})
 
 
 class EventKind(StrEnum):
+    """A reason to notify people."""
+
     HELD = "held"
     REFUSED = "refused"
     FAILED = "failed"
@@ -39,30 +43,33 @@ EVENT_OF_OUTCOME = {
     SyncOutcome.FAILED: EventKind.FAILED,
 }
 
-STALE_SENTENCE = "No fresh roster has come for some time; people who came or left since are not known."
-RECOVERED_SENTENCE = "The roster is in order again."
+STALE_SENTENCE = "No new roster has arrived for some time, so recent arrivals and departures are missing."
+RECOVERED_SENTENCE = "The roster syncs normally again."
 
 
 @dataclass(frozen=True, slots=True)
 class SyncEvent:
-    """Something that a person should hear of once. since: moment; of stale, when the last fresh roster came. sentences:
-    plain ones, for people who are no programmers, without anybody's name. hold, people: of held, its id and how many
-    wait."""
+    """An event that people are notified of once."""
 
     customer: str
     kind: EventKind
+    #: moment; for stale, when the last new roster arrived
     since: str
+    #: plain sentences for school administrators, without people's names
     sentences: tuple[str, ...] = ()
+    #: the hold's ID; None unless held
     hold: str | None = None
+    #: number of people that the hold affects
     people: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """How a customer stands after a sync. outcome: None before the first. stale_since: None while its roster is
-    fresh."""
+    """The state of a customer after a sync."""
 
+    #: None before the first sync
     outcome: SyncOutcome | None = None
+    #: None while the roster is fresh
     stale_since: str | None = None
 
     @property
@@ -71,8 +78,11 @@ class SyncState:
 
 
 def choose_lasting_outcome(previous: SyncOutcome | None, outcome: SyncOutcome) -> SyncOutcome | None:
-    """How it stands after a sync that came to this: what says nothing of the roster neither opens nor closes a notice.
-    A freeze lets everything stand that waits for a person."""
+    """Return the outcome that a customer keeps after a sync.
+
+    A postponed sync says nothing about the roster, so it neither opens nor closes a notice; a freeze keeps the state of
+    a customer that waits for a person.
+    """
     if outcome is SyncOutcome.POSTPONED or (outcome is SyncOutcome.FROZEN and previous in EVENT_OF_OUTCOME):
         return previous
     return outcome
@@ -87,17 +97,20 @@ def build_events(
     hold: Hold | None = None,
     previous_hold_id: str | None = None,
 ) -> tuple[SyncEvent, ...]:
-    """What is to be told: only what was not so before. since: when the outcome of `after` began. waited: id of the hold
-    that stood before; another one is told too, since nobody has looked at it."""
-    found = []
+    """Return the events to notify people of: only what is new since the previous state.
+
+    since: when the current outcome began. previous_hold_id: a different hold is an event too, because nobody has
+    reviewed it.
+    """
+    events = []
     kind = EVENT_OF_OUTCOME.get(current.outcome) if current.outcome is not None else None
     waiting = hold if kind is EventKind.HELD else None
-    other = waiting is not None and previous_hold_id is not None and waiting.id != previous_hold_id
-    if kind is not None and (current.outcome is not previous.outcome or other):
+    is_other_hold = waiting is not None and previous_hold_id is not None and waiting.id != previous_hold_id
+    if kind is not None and (current.outcome is not previous.outcome or is_other_hold):
         held = (waiting.id, waiting.people) if waiting is not None else (None, 0)
-        found.append(SyncEvent(customer, kind, since, sentences, *held))
+        events.append(SyncEvent(customer, kind, since, sentences, *held))
     if current.stale_since is not None and previous.stale_since is None:
-        found.append(SyncEvent(customer, EventKind.STALE, current.stale_since, (STALE_SENTENCE,)))
+        events.append(SyncEvent(customer, EventKind.STALE, current.stale_since, (STALE_SENTENCE,)))
     if current.is_healthy and not previous.is_healthy:
-        found.append(SyncEvent(customer, EventKind.RECOVERED, since, (RECOVERED_SENTENCE,)))
-    return tuple(found)
+        events.append(SyncEvent(customer, EventKind.RECOVERED, since, (RECOVERED_SENTENCE,)))
+    return tuple(events)

@@ -1,4 +1,4 @@
-"""A setting that protected people more before than it would now: what a reviewer reads before anything else."""
+"""Defines weakenings: settings that protect people less than before, which a reviewer reads first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.kind import Kind
 
 
 class Protection(StrEnum):
-    """What was weakened, in the order of reports."""
+    """The protection that a setting weakens, in the order of reports."""
 
     LIMIT = "limit"
     GATE = "gate"
@@ -28,36 +28,39 @@ class Protection(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """For people who are no programmers."""
+        """Return a plain sentence for school administrators."""
         return SENTENCES[self]
 
 
 SENTENCES = {
-    Protection.LIMIT: "More people or things may be removed or changed without anybody's approval.",
-    Protection.GATE: "A check of the roster file is let pass.",
-    Protection.APPROVAL: "Removals are approved in advance, before anybody has seen whom they concern.",
-    Protection.PROTECT: "Somebody who could never be removed by a roster now can be.",
-    Protection.MISSING: "Who is missing from the roster is treated more harshly.",
-    Protection.SELECT: "Fewer people are synced; those who fall out lose their accounts.",
-    Protection.MATCH_WITH: "People are recognised in another way; some may get somebody else's account.",
-    Protection.CALENDAR: "A time in which nobody is removed is gone or shorter.",
-    Protection.RETENTION: "Deleted people can be brought back for a shorter time.",
-    Protection.AGREEMENTS: "An accepted agreement is withdrawn or put earlier.",
-    Protection.AUTO_PROVISIONING: "Accounts are made for whoever is launched from the LMS.",
-    Protection.CREDENTIALS: "A password, key or roster would go to, or come from, another place.",
-    Protection.NETWORK: "Private or unencrypted hosts may be connected to.",
+    Protection.LIMIT: "More people or records may be removed or changed without approval.",
+    Protection.GATE: "A roster check is bypassed.",
+    Protection.APPROVAL: "Removals are approved in advance, before anyone has seen which people they affect.",
+    Protection.PROTECT: "A roster can now remove a person that it could not remove before.",
+    Protection.MISSING: "People missing from the roster lose more than before.",
+    Protection.SELECT: "Fewer people are selected; the others lose their accounts.",
+    Protection.MATCH_WITH: "People are matched differently; some may get another person's account.",
+    Protection.CALENDAR: "A period in which nobody is removed is shorter or gone.",
+    Protection.RETENTION: "Deleted people can be restored for a shorter time.",
+    Protection.AGREEMENTS: "An accepted agreement is withdrawn or dated earlier.",
+    Protection.AUTO_PROVISIONING: "Anyone who launches from the LMS gets an account.",
+    Protection.CREDENTIALS: "A password, key or roster would be sent to, or come from, a different place.",
+    Protection.NETWORK: "Connections to private or unencrypted hosts are allowed.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Weakening:
-    """kind, key: the document's; kind is None for reconciler.yaml. path: dotted, as in `FieldChange`. before, after:
-    JSON-able, never a secret's value. origin: where the new value stands; None where it is a built-in default."""
+    """One setting that protects people less than before."""
 
     protection: Protection
+    #: the document's kind; None for reconciler.yaml
     kind: Kind | None
     key: str
+    #: dotted, as in `FieldChange`
     path: str
+    #: JSON-able, never a secret's value; `after` likewise
     before: object
     after: object
+    #: the place of the new value; None if it is a built-in default
     origin: Span | None = None

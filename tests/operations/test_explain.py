@@ -73,7 +73,7 @@ def test_what_the_next_plan_would_do_is_told_with_its_reason_and_its_hold(spring
     fewer = zipped(springfield, DAY_ONE.without_users([STUDENT]), "fewer.zip")
     found = thing(springfield, STUDENT, "--zip", fewer)
     assert (found["next"]["action"], found["next"]["reason"]) == ("delete", "roster_row_missing")
-    assert "to remove: It is no longer in the roster file." in told(springfield, STUDENT, "--zip", fewer).out
+    assert "to remove: It is no longer in the roster." in told(springfield, STUDENT, "--zip", fewer).out
     many = zipped(springfield, DAY_ONE.without_users(DAY_ONE.students()[:9]), "many.zip")
     assert thing(springfield, STUDENT, "--zip", many)["next"]["held"]
 

@@ -570,7 +570,7 @@ def test_what_is_to_be_told_is_told_when_it_changes_and_once(
     assert told[2].since == "2026-11-24T12:00:00Z", "the last fresh one is of the first day that was held"
     assert (told[0].since, told[0].hold and told[0].hold[:15]) == ("2026-11-24T12:00:00Z", "springfield:20:")
     assert (told[0].people, bool(told[0].sentences)) == (20, True)
-    assert told[1].sentences == ("The file was not uploaded to its end. Send it again.",)
+    assert told[1].sentences == ("The upload is incomplete. Send the file again.",)
     assert not any("u-0" in sentence for each in told for sentence in each.sentences)
 
 
