@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writes a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 
 
 def replace_file(path: Path, text: str, expected_content: bytes | None) -> None:
-    """Puts a text in the place of a file, which keeps its mode and, where the system lets us, its owner; of a link,
-    the file that it leads to. before: what was read of it, None for a file that is not there yet.
+    """Replace the content of a file, keeping its mode and, if permitted, its owner. A symbolic link's target is
+    replaced.
 
-    Refusal where it is something else by now; OSError where it cannot be written. Then everything is as it was.
+    expected_content: read from the file before; None for a new file. Raises Refusal if the content is different now,
+    and OSError if the file cannot be written; then the old file is unchanged.
     """
     target = Path(os.path.realpath(path))
     draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
@@ -36,13 +37,13 @@ def replace_file(path: Path, text: str, expected_content: bytes | None) -> None:
 
 
 def _copy_owner_and_mode(target: Path, descriptor: int) -> None:
-    known = target.stat()
-    mine = os.fstat(descriptor)
-    if (known.st_uid, known.st_gid) != (mine.st_uid, mine.st_gid):
-        # whoever may write here and is not root cannot give files away
+    original = target.stat()
+    draft = os.fstat(descriptor)
+    if (original.st_uid, original.st_gid) != (draft.st_uid, draft.st_gid):
+        # Only root may give a file to another owner.
         with suppress(PermissionError):
-            os.fchown(descriptor, known.st_uid, known.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
+            os.fchown(descriptor, original.st_uid, original.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(original.st_mode))
 
 
 def _read_content(target: Path) -> bytes | None:
@@ -54,5 +55,5 @@ def _read_content(target: Path) -> bytes | None:
 
 def _build_changed_error(path: Path) -> Diagnostic:
     return build_error(
-        "changed-meanwhile", "the file was changed meanwhile and is left as it is", Span(str(path)), "try again"
+        "changed-meanwhile", "another process changed the file; nothing was written", Span(str(path)), "Try again."
     )

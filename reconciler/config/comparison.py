@@ -1,6 +1,6 @@
-"""A customers repository beside a state of git: whose resolved configuration differs, and of which files it was read.
+"""Compares a customers repository with a git commit and finds the customers whose resolved configuration differs.
 
-Only customers that a differing file may concern are read, on both sides.
+On both sides it reads only the customers that a differing file may affect.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ from reconciler.model.settings import DocumentsByKey
 
 @dataclass(frozen=True)
 class BaseComparison:
-    """before: the base's repository; now: the files'. Of both, only what a differing file may concern. differing:
-    customers whose documents differ or do not validate, and CATALOGUE. layout: all of the files as they are now.
-    inputs: by customer that no differing file concerns, a digest of what it is read from (`config.inputs`)."""
+    """The differences between the files and the base. Both repositories hold only customers that a differing file may
+    affect."""
 
     base: GitBase
     base_repository: Repository
     current_repository: Repository
+    #: all files as they are now
     layout: RepositoryLayout
+    #: customers whose documents differ or are invalid, and CATALOG if the shared lessons do
     differing_ids: frozenset[str]
+    #: customer that no differing file affects -> digest of its files (`config.inputs`)
     inputs: Mapping[str, str | None]
 
     @property
@@ -44,12 +46,12 @@ class BaseComparison:
         return frozenset(folder.id for folder in self.layout.customers)
 
     def load_more_customers(self, customers: Collection[str], today: date | None = None) -> Repository:
-        """Further customers, as the files have them."""
+        """Load further customers from the files."""
         return load_from_layout(self.layout, today=today, only=customers)
 
 
 def compare_with_base(directory: Path, ref: str, *, today: date | None = None) -> BaseComparison:
-    """Raises Refusal where `ref` is no commit of a checkout around `directory`."""
+    """Compare the files with a git commit. Raises Refusal if `ref` is not a commit of the surrounding checkout."""
     with gc_paused():
         return _build_comparison(directory, ref, today)
 
@@ -58,7 +60,7 @@ def _build_comparison(directory: Path, ref: str, today: date | None) -> BaseComp
     layout = scan_repository(directory)
     with GitRevision(directory, ref) as revision:
         differing = revision.find_differences()
-        # Where every file is called as it was, names need not be looked at again.
+        # If no file name differs, the base has the same layout.
         other = scan_repository(directory, revision) if differing.names_differ else layout
         touched = _find_touched_customers(directory, differing.paths, layout, other)
         earlier = other if differing.names_differ else layout.replace_files(revision, touched)
@@ -67,42 +69,42 @@ def _build_comparison(directory: Path, ref: str, today: date | None) -> BaseComp
         untouched = () if touched is None else (each for each in layout.customers if each.id not in touched)
         inputs = {folder.id: digest_inputs(folder, revision.get_blob_id) for folder in untouched}
     names = {each.id for each in (*layout.customers, *earlier.customers)} if touched is None else touched
-    others = {
+    differing_ids = {
         name
         for name in names
         if _collect_documents(before, name) != _collect_documents(now, name) or name in now.invalid
     }
     if _collect_catalog(before) != _collect_catalog(now) or CATALOG in now.invalid:
-        others.add(CATALOG)
-    return BaseComparison(revision.base, before, now, layout, frozenset(others), inputs)
+        differing_ids.add(CATALOG)
+    return BaseComparison(revision.base, before, now, layout, frozenset(differing_ids), inputs)
 
 
 def _find_touched_customers(
     directory: Path, paths: Collection[str], *layouts: RepositoryLayout
 ) -> frozenset[str] | None:
-    """Ids of the customers that these files may concern; None for all."""
-    catalogues = [{file.stem for file in layout.catalog} for layout in layouts]
-    if os.path.join("..", SETTINGS_FILE) in paths or catalogues[0] != catalogues[1]:
-        # It may change what is valid anywhere, and what every customer is granted.
+    """Return the IDs of customers that these files may affect; None for all."""
+    catalogs = [{file.stem for file in layout.catalog} for layout in layouts]
+    if os.path.join("..", SETTINGS_FILE) in paths or catalogs[0] != catalogs[1]:
+        # These decide what is valid in every file, and which limits every customer may have.
         return None
     folders: dict[str, set[str]] = {}
     start = str(directory)
     for layout in layouts:
         for folder in layout.customers:
             folders.setdefault(make_relative_path(folder.path, start), set()).add(folder.id)
-    found: set[str] = set()
-    inherited: set[str] = set()
+    touched: set[str] = set()
+    defaults_folders: set[str] = set()
     for path in paths:
         above, name = os.path.split(path)
         if name == DEFAULTS_FILE:
-            inherited.add(above)
+            defaults_folders.add(above)
         while above:
-            found |= folders.get(above, set())
+            touched |= folders.get(above, set())
             above = os.path.dirname(above)
-    for folder_path, names in folders.items() if inherited else ():
-        if any(not above or folder_path.startswith(f"{above}{os.sep}") for above in inherited):
-            found |= names
-    return frozenset(found)
+    for folder_path, names in folders.items() if defaults_folders else ():
+        if any(not above or folder_path.startswith(f"{above}{os.sep}") for above in defaults_folders):
+            touched |= names
+    return frozenset(touched)
 
 
 def _collect_documents(repository: Repository, customer: str) -> DocumentsByKey | None:
@@ -115,5 +117,5 @@ def _collect_catalog(repository: Repository) -> DocumentsByKey:
 
 
 def build_document_index(declared: Iterable[ConfigDocument]) -> DocumentsByKey:
-    """By kind and id."""
+    """Return the JSON-able documents by kind and ID."""
     return {(each.kind, each.id): each.document for each in declared}

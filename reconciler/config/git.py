@@ -1,7 +1,7 @@
-"""The files of a customers repository as a commit has them, and which of those on disk are others.
+"""Reads the files of a customers repository from a git commit, and lists files that differ from it.
 
-It reads what git has: names from one listing, contents from one process that answers for each. Nothing of the
-checkout is run: no filter, no external diff, no hook.
+Names come from one listing, contents from one process that answers for each. Nothing of the checkout is executed: no
+filter, no external diff, no hook.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ _TIMEOUT = 120
 
 @dataclass(frozen=True)
 class FileDifferences:
-    """Files that are not on disk as a commit has them: maybe with some that are the same, never without one that is
-    not. paths: relative to the folder of customers. names: whether a file is there that was not, is there no more, or
-    is of another kind."""
+    """Files on disk that may differ from a commit: maybe some that are equal, never without one that differs."""
 
+    #: relative to the folder of customers
     paths: frozenset[str]
+    #: True if a file was added, removed or has another type
     names_differ: bool
 
 
 class GitRevision:
-    """The `Files` of one commit. Paths are those of the checkout: `directory` and what is below or beside it."""
+    """The `Files` of one commit, by their paths in the checkout: `directory`, and paths below or next to it."""
 
     def __init__(self, directory: Path, ref: str) -> None:
-        """Raises Refusal where there is no git, no checkout around `directory`, or no such commit."""
+        """Raises Refusal without git, without a checkout around `directory`, or if the commit does not exist."""
         if not directory.is_dir():
             raise Refusal(
-                [_build_error("no-folder", f"there is no folder {directory}", directory, "name it with --dir")]
+                [_build_error("no-folder", f"directory {directory} not found", directory, "Pass it with --dir.")]
             )
         self._directory = directory
-        self._whole = os.path.realpath(directory)
+        self._real_directory = os.path.realpath(directory)
         self._top = _decode_listing(
             _run_git(directory, "rev-parse", "--show-toplevel", about="find the checkout")
         ).rstrip("\n")
-        # Both sides of the comparison see one checkout, also where a folder above it is only linked.
-        self._prefix = os.path.relpath(self._whole, os.path.realpath(self._top))
+        # Real paths on both sides, because a folder above the checkout may be a symbolic link.
+        self._prefix = os.path.relpath(self._real_directory, os.path.realpath(self._top))
         self.base = GitBase(ref, _resolve_commit(directory, ref))
-        self._given = os.path.join(str(directory), "")
+        self._path_prefix = os.path.join(str(directory), "")
         self._blobs = self._list_blobs()
         self._reader: subprocess.Popen[bytes] | None = None
 
@@ -66,10 +66,10 @@ class GitRevision:
         return self._make_key(path) in self._blobs
 
     def list_entries(self, folder: str) -> list[FolderEntry]:
-        found = self._folders.get(self._make_key(folder))
-        if found is None:
+        entries = self._folders.get(self._make_key(folder))
+        if entries is None:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-        return [FolderEntry(name, os.path.join(folder, name), is_folder) for name, is_folder in sorted(found.items())]
+        return [FolderEntry(name, os.path.join(folder, name), is_folder) for name, is_folder in sorted(entries.items())]
 
     def read_content(self, path: str, most: int, *, follow: bool = False) -> bytes:
         mode, blob = self._blobs.get(self._make_key(path), ("", ""))
@@ -80,22 +80,24 @@ class GitRevision:
         return self._read_blob(blob)[:most]
 
     def get_blob_id(self, file: ConfigFile) -> str | None:
-        """The id of a file's content; None where it has none, or is only linked."""
+        """Return the ID of a file's content; None if the file is missing or a symbolic link."""
         path = file.path
-        # Most are called as they were given, and then the listing has them without another look.
-        known = self._blobs.get(path[len(self._given) :]) if path.startswith(self._given) else None
-        mode, blob = known or self._blobs.get(self._make_key(path), ("", ""))
+        # Most paths start as the directory was given, which avoids resolving them.
+        listed = self._blobs.get(path[len(self._path_prefix) :]) if path.startswith(self._path_prefix) else None
+        mode, blob = listed or self._blobs.get(self._make_key(path), ("", ""))
         return blob if blob and mode != _LINK else None
 
     def find_differences(self) -> FileDifferences:
+        """Return the files on disk that may differ from the commit."""
         paths = ["--", *self._build_pathspecs()]
         options = ("--name-status", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", "-z")
         changed = _run_git(self._directory, "-C", self._top, "diff-index", *options, self.base.commit, *paths)
-        # what git does not know yet, ignored files included: they are read like all others
-        listed = _run_git(self._directory, "-C", self._top, "ls-files", "-z", "--others", *paths)
-        words, unknown = (_decode_listing(each).split("\0")[:-1] for each in (changed, listed))
-        found = frozenset(make_relative_path(name, self._prefix) for name in (*words[1::2], *unknown))
-        return FileDifferences(found, bool(unknown) or any(status != "M" for status in words[::2]))
+        # Untracked files, ignored ones included: they are read like all others.
+        others = _run_git(self._directory, "-C", self._top, "ls-files", "-z", "--others", *paths)
+        statuses_and_names, untracked = (_decode_listing(each).split("\0")[:-1] for each in (changed, others))
+        names = (*statuses_and_names[1::2], *untracked)
+        differing = frozenset(make_relative_path(name, self._prefix) for name in names)
+        return FileDifferences(differing, bool(untracked) or any(status != "M" for status in statuses_and_names[::2]))
 
     def _build_pathspecs(self) -> tuple[str, ...]:
         settings = os.path.normpath(os.path.join(self._prefix, "..", "reconciler.yaml"))
@@ -103,7 +105,7 @@ class GitRevision:
         return (f":(literal){self._prefix}" if self._prefix != "." else ".", *beside)
 
     def _list_blobs(self) -> dict[str, tuple[str, str]]:
-        """Mode and blob of each file by its path relative to the folder of customers."""
+        """Return mode and blob ID of each file, by its path relative to the folder of customers."""
         paths = ["--", *(each.removeprefix(":(literal)") for each in self._build_pathspecs())]
         listing = _run_git(
             self._directory, "-C", self._top, "ls-tree", "-r", "-z", "--full-tree", self.base.commit, *paths
@@ -118,20 +120,20 @@ class GitRevision:
 
     @cached_property
     def _folders(self) -> dict[str, dict[str, bool]]:
-        """What stands in each folder, and whether that is a folder."""
+        """Return the entries of each folder by name, with whether the entry is a folder."""
         folders: dict[str, dict[str, bool]] = {".": {}}
         for path in self._blobs:
             for folder, entry, is_folder in _iter_parents(path):
-                known = folders.setdefault(folder, {})
-                if entry in known:
+                entries = folders.setdefault(folder, {})
+                if entry in entries:
                     break
-                known[entry] = is_folder
+                entries[entry] = is_folder
         return folders
 
     def _make_key(self, path: str) -> str:
-        """Relative to the folder of customers, called as it was given or as it is without links."""
+        """Return a path relative to the folder of customers; the path may be as given or without symbolic links."""
         given = str(self._directory)
-        start = given if path == given or path.startswith(given + os.sep) else self._whole
+        start = given if path == given or path.startswith(given + os.sep) else self._real_directory
         return make_relative_path(path, start)
 
     def _read_blob(self, blob: str) -> bytes:
@@ -150,14 +152,14 @@ class GitRevision:
         reader.stdin.flush()
         answer = reader.stdout.readline().split()
         if len(answer) != 3:
-            raise OSError(errno.EIO, "git cannot read it", blob)
+            raise OSError(errno.EIO, "git cannot read the file", blob)
         content = reader.stdout.read(int(answer[2]))
         reader.stdout.read(1)
         return content
 
 
 def _iter_parents(path: str) -> Iterator[tuple[str, str, bool]]:
-    """(folder, entry, whether that is a folder) for a file and every folder above it."""
+    """Yield (folder, entry, whether the entry is a folder) for a file and every folder above it."""
     is_folder = False
     while path not in ("", "."):
         folder, name = os.path.split(path)
@@ -166,33 +168,33 @@ def _iter_parents(path: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _resolve_commit(directory: Path, ref: str) -> str:
-    found = _run_process(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    if found.returncode == 0:
-        return found.stdout.decode().strip()
+    result = _run_process(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    if result.returncode == 0:
+        return result.stdout.decode().strip()
     shallow = _run_process(directory, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
     hint = (
-        "this is a shallow clone: fetch that commit as well (git fetch --depth 1 origin REF), and name it by its id"
+        "Fetch the commit into this shallow clone and pass its ID: git fetch --depth 1 origin REF"
         if shallow
-        else "name a branch, tag or commit that this checkout has; one of a remote is called origin/NAME"
+        else "Use a branch, tag or commit of this checkout. Name a remote branch origin/NAME."
     )
-    raise Refusal([_build_error("unknown-base", f"git knows no commit {ref!r} here", directory, hint)])
+    raise Refusal([_build_error("unknown-base", f"unknown git ref {ref!r}", directory, hint)])
 
 
 def _run_git(directory: Path, *words: str, about: str = "compare with the base") -> bytes:
-    done = _run_process(directory, *words)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"git exits with {done.returncode}"]
+    result = _run_process(directory, *words)
+    if result.returncode:
+        lines = result.stderr.decode(errors="replace").strip().splitlines() or [f"git exits with {result.returncode}"]
         raise Refusal(
             [
                 _build_error(
                     "git-failed",
-                    f"git cannot {about}: {said[0].removeprefix('fatal: ')}",
+                    f"git cannot {about}: {lines[0].removeprefix('fatal: ')}",
                     directory,
-                    "--base needs a git checkout around the customers",
+                    "Run this in a git checkout that contains the customers; --base requires one.",
                 )
             ]
         )
-    return done.stdout
+    return result.stdout
 
 
 def _run_process(directory: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
@@ -205,12 +207,10 @@ def _run_process(directory: Path, *words: str) -> subprocess.CompletedProcess[by
             env=_build_environment(),
         )
     except FileNotFoundError as missing:
-        raise Refusal(
-            [_build_error("no-git", "there is no git on this machine", directory, "install git")]
-        ) from missing
+        raise Refusal([_build_error("no-git", "git is not installed", directory, "Install git.")]) from missing
     except subprocess.TimeoutExpired as slow:
         raise Refusal(
-            [_build_error("git-failed", f"git gave no answer within {_TIMEOUT} s", directory, "try again")]
+            [_build_error("git-failed", f"git did not answer within {_TIMEOUT} s", directory, "Try again.")]
         ) from slow
 
 

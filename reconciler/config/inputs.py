@@ -1,4 +1,4 @@
-"""Digest of the files that a customer is read from: same digest, same configuration, without reading the files."""
+"""Computes a digest of the files that a customer is read from: the same digest means the same configuration."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
-#: fewer items than this take longer to hand out than to read
+#: fewer items take longer to distribute than to read
 MIN_ITEMS = 400
 MAX_PROCESSES = 8
 #: items per task: small, so that no worker waits for a slower one at the end
@@ -25,14 +25,14 @@ CHUNK = 32
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: what a worker runs; set when it is forked
+#: the function that a worker runs; set when it is forked
 _work: Callable[[Any], Any] | None = None
 
 
 def map_in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result] | None:
-    """Return `work` of each item in their order, or None if it isn't worth it or the system grants no process.
+    """Return the results of `work` in the order of the items, or None if processes are not worth it or not available.
 
-    work: must not change anything that the caller sees; its results are pickled. Whatever it raises is raised here.
+    work: must not change anything that the caller sees; its results are pickled. Its exceptions are raised here.
     """
     processes = min(_count_processors(), MAX_PROCESSES)
     if len(items) < MIN_ITEMS or processes < 2 or threading.active_count() > 1:
@@ -40,7 +40,7 @@ def map_in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> l
     pool = ProcessPoolExecutor(processes, get_context("fork"), _start_worker, (work,))
     try:
         return list(pool.map(_run, items, chunksize=CHUNK))
-    # A process that has reserved much memory may not be allowed a copy of itself.
+    # The system may refuse to fork a process that has reserved much memory.
     except (OSError, BrokenProcessPool):
         return None
     finally:
@@ -48,14 +48,15 @@ def map_in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> l
 
 
 def _count_processors() -> int:
-    """Return how many processors this process may use; 1 where a fork isn't safe enough (not Linux)."""
+    """Return the number of processors this process may use; 1 on systems other than Linux, where a fork is not safe
+    enough."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def _start_worker(work: Callable[[Any], Any]) -> None:
     global _work  # noqa: PLW0603 - a fork has no other place that each task can reach without pickling
     _work = work
-    # Ctrl-C reaches every process of a terminal; only the parent answers it.
+    # Ctrl-C reaches every process of a terminal; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

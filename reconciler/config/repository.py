@@ -1,7 +1,7 @@
-"""Loads a customers repository: every document read, inherited, validated and referred to.
+"""Loads a customers repository: reads every document, merges inherited values, validates, and checks references.
 
-All mistakes of all files are found in one go. A customer with a mistake in any of its files is invalid as a
-whole; the others are not touched by it.
+One pass finds all mistakes of all files. A customer with an error in any of its files is invalid as a whole; other
+customers are not affected.
 """
 
 from __future__ import annotations
@@ -50,60 +50,63 @@ __all__ = [
 
 
 def load_repository(directory: Path, *, today: date | None = None) -> Repository:
-    """Load the repository below a directory; `reconciler.yaml` is beside it.
+    """Load the repository below a directory; `reconciler.yaml` is next to it.
 
-    today: agreements must not be later; by default the day in UTC. Raises Refusal if a folder cannot be listed.
+    today: agreements must not be later; default: the date in UTC. Raises Refusal if a folder cannot be listed.
     """
     with gc_paused():
         return _load(scan_repository(directory), today or datetime.now(UTC).date(), None, parallel=True)
 
 
 def load_settings(directory: Path) -> Settings:
-    """reconciler.yaml alone, or what holds without it. ConfigurationRefusal where it does not validate."""
+    """Return reconciler.yaml alone, or the defaults without it. Raises ConfigurationRefusal if it is invalid."""
     file, misnamed = find_settings_file(directory)
-    settings, _, found, _ = _read_settings_file(file)
-    wrong = tuple(each for each in (*misnamed, *found) if each.is_error)
-    if wrong:
-        raise ConfigurationRefusal(wrong)
+    settings, _, diagnostics, _ = _read_settings_file(file)
+    errors = tuple(each for each in (*misnamed, *diagnostics) if each.is_error)
+    if errors:
+        raise ConfigurationRefusal(errors)
     return settings
 
 
 def load_from_layout(
     layout: RepositoryLayout, *, today: date | None = None, only: Collection[str] | None = None
 ) -> Repository:
-    """The repository of these files. only: ids of the customers to read; None for all. What others say is not known
-    then, but for their ids: consumer keys are compared among those that were read."""
+    """Load the repository of these files.
+
+    only: IDs of the customers to read; None for all. Of other customers only the IDs are known; consumer keys are
+    compared among the customers that are read.
+    """
     with gc_paused():
         return _load(layout, today or datetime.now(UTC).date(), only)
 
 
 def _load(layout: RepositoryLayout, today: date, only: Collection[str] | None, *, parallel: bool = False) -> Repository:
-    """parallel: the files are on disk, so that worker processes may read them."""
-    settings, network, about_settings, origins = _read_settings_file(layout.settings)
-    about_settings = (*layout.settings_diagnostics, *about_settings)
-    settings_errors = tuple(each for each in about_settings if each.is_error)
-    known = ValidationContext(today, network)
-    heritage = DefaultsResolver(layout.defaults, known)
-    shared, about_shared = _load_catalog(layout, known)
+    """Load the repository of a layout. parallel: the files are on disk, so that worker processes can read them."""
+    settings, network, settings_diagnostics, origins = _read_settings_file(layout.settings)
+    settings_diagnostics = (*layout.settings_diagnostics, *settings_diagnostics)
+    settings_errors = tuple(each for each in settings_diagnostics if each.is_error)
+    context = ValidationContext(today, network)
+    defaults = DefaultsResolver(layout.defaults, context)
+    lessons, catalog_diagnostics = _load_catalog(layout, context)
     names = {file.stem for file in layout.catalog}
     folders = [each for each in layout.customers if only is None or each.id in only]
-    read = partial(open_candidate, heritage=heritage, shared_lessons=names, context=known)
+    read = partial(open_candidate, defaults=defaults, shared_lessons=names, context=context)
     candidates = _read_candidates(folders, read, parallel=parallel)
     _check_uniqueness(candidates)
     customers, invalid = _partition_candidates(candidates)
-    shared_errors = sort_diagnostics(each for each in about_shared if each.is_error)
-    if shared_errors:
-        invalid[CATALOG] = shared_errors
-    found = [*layout.diagnostics, *about_settings, *about_shared]
-    found += (each for opened in heritage.load_results for each in opened.diagnostics)
-    found += (each for candidate in candidates for each in candidate.diagnostics)
+    catalog_errors = sort_diagnostics(each for each in catalog_diagnostics if each.is_error)
+    if catalog_errors:
+        invalid[CATALOG] = catalog_errors
+    diagnostics = [*layout.diagnostics, *settings_diagnostics, *catalog_diagnostics]
+    diagnostics += (each for opened in defaults.load_results for each in opened.diagnostics)
+    diagnostics += (each for candidate in candidates for each in candidate.diagnostics)
     return Repository(
         settings,
         settings_errors,
         customers,
         dict(sorted(invalid.items())),
-        shared,
-        sort_diagnostics(found),
+        lessons,
+        sort_diagnostics(diagnostics),
         tuple(sorted(_iter_file_names(layout, folders))),
         {each.id: each for each in layout.customers},
         origins,
@@ -114,7 +117,7 @@ AnyCandidate = CustomerCandidate | SummarizedCandidate
 
 
 def _read_candidates(folders: Sequence[CustomerFolder], read: ReadAgain, *, parallel: bool) -> list[AnyCandidate]:
-    """Read each folder. What workers found invalid is read once more here, for its diagnostics."""
+    """Read each folder. A folder that a worker finds invalid is read again here, for its diagnostics."""
     summaries = map_in_processes(lambda folder: summarize(read(folder)), folders) if parallel else None
     if summaries is None:
         return [read(folder) for folder in folders]
@@ -127,48 +130,51 @@ def _read_candidates(folders: Sequence[CustomerFolder], read: ReadAgain, *, para
 def _read_settings_file(
     file: ConfigFile | None,
 ) -> tuple[Settings, Network | None, tuple[Diagnostic, ...], Mapping[str, Span]]:
-    """reconciler.yaml, or what holds without it, and what it says of the network, valid or not as a whole: None where
-    that itself is not known. And where each value was written."""
+    """Return reconciler.yaml (or the defaults without it), its network settings, the diagnostics and the place of each
+    value.
+
+    The network settings are known even if other keys are invalid; None if they are invalid themselves.
+    """
     if file is None:
         return Settings(), Network(), (), {}
     opened = open_document(file, Settings, None, ValidationContext())
-    found = list(opened.diagnostics)
+    diagnostics = list(opened.diagnostics)
     network = opened.model.network if opened.model is not None else None
     if opened.tree is not None:
-        found += warn_about_forthcoming_keys("settings", opened.tree)
-        found += warn_about_store_passwords(opened.tree)
+        diagnostics += warn_about_forthcoming_keys("settings", opened.tree)
+        diagnostics += warn_about_store_passwords(opened.tree)
         network = network or _read_network(opened.tree)
     origins = find_origins(opened.tree) if opened.tree is not None else {}
-    return opened.model or Settings(), network, tuple(found), origins
+    return opened.model or Settings(), network, tuple(diagnostics), origins
 
 
 def _read_network(tree: MappingNode) -> Network | None:
     try:
-        found = read_single_key(Settings, tree, "network", ValidationContext())
+        network = read_single_key(Settings, tree, "network", ValidationContext())
     except UnknownValue:
         return None
-    return found if isinstance(found, Network) else None
+    return network if isinstance(network, Network) else None
 
 
 def _load_catalog(
     layout: RepositoryLayout, context: ValidationContext
 ) -> tuple[tuple[ValidDocument, ...], list[Diagnostic]]:
-    """The shared lessons, sorted by id, and everything noticed about them."""
-    found = list(layout.catalog_diagnostics)
+    """Return the shared lessons, sorted by ID, and all diagnostics about them."""
+    diagnostics = list(layout.catalog_diagnostics)
     lessons = []
-    read = [open_document(file, Lesson, "lesson", context) for file in layout.catalog]
-    for file, opened in zip(layout.catalog, read, strict=True):
+    results = [open_document(file, Lesson, "lesson", context) for file in layout.catalog]
+    for file, opened in zip(layout.catalog, results, strict=True):
         misnamed = tuple(check_id_matches_name(opened, "lesson", file.stem))
-        found += (*opened.diagnostics, *misnamed)
+        diagnostics += (*opened.diagnostics, *misnamed)
         if opened.tree is not None:
-            found += warn_about_forthcoming_keys("lesson", opened.tree)
+            diagnostics += warn_about_forthcoming_keys("lesson", opened.tree)
         if opened.model is not None and opened.tree is not None and not misnamed:
             lessons.append(ValidDocument(Kind.LESSON, file.stem, opened.model, opened.tree))
-    return tuple(lessons), [*found, *check_former_ids(Kind.LESSON, read)]
+    return tuple(lessons), [*diagnostics, *check_former_ids(Kind.LESSON, results)]
 
 
 def _check_uniqueness(candidates: Collection[AnyCandidate]) -> None:
-    """Notes what customers must not share: ids, former ids and consumer keys."""
+    """Add errors for IDs, former IDs and consumer keys that several customers have."""
     by_id: dict[str, list[AnyCandidate]] = defaultdict(list)
     for candidate in candidates:
         by_id[candidate.id].append(candidate)
@@ -178,16 +184,16 @@ def _check_uniqueness(candidates: Collection[AnyCandidate]) -> None:
             candidate.diagnostics.append(
                 build_error(
                     "duplicate-customer",
-                    f"the customer {candidate.id} is also in {others}",
+                    f"customer {candidate.id} is also in {others}",
                     _locate_candidate(candidate),
-                    "ids are unique over all customers: rename one, or remove it",
+                    "Rename or remove one: IDs are unique across all customers.",
                 )
             )
-    read = [each for each in candidates if each.is_read]
-    taken = find_shared_consumer_keys(each.consumer_keys for each in read)
-    mistaken = find_former_id_mistakes(Kind.CUSTOMER, [(each.id, each.former) for each in read], by_id)
-    for candidate, found, former in zip(read, taken, mistaken, strict=True):
-        candidate.diagnostics += [*found, *former]
+    readable = [each for each in candidates if each.is_read]
+    key_errors = find_shared_consumer_keys(each.consumer_keys for each in readable)
+    id_errors = find_former_id_mistakes(Kind.CUSTOMER, [(each.id, each.former) for each in readable], by_id)
+    for candidate, about_keys, about_ids in zip(readable, key_errors, id_errors, strict=True):
+        candidate.diagnostics += [*about_keys, *about_ids]
 
 
 def _locate_candidate(candidate: AnyCandidate) -> Span:
@@ -198,24 +204,26 @@ def _locate_candidate(candidate: AnyCandidate) -> Span:
 def _partition_candidates(
     candidates: Iterable[AnyCandidate],
 ) -> tuple[Mapping[str, ResolvedCustomer], dict[str, tuple[Diagnostic, ...]]]:
-    """Valid customers by id, and why the others are not. A folder that claims another id than its name, or a former
-    one, makes that id invalid too, unless it is a valid customer's: what it means is not known, so it is not
-    removed."""
+    """Return the valid customers and, for each invalid one, its diagnostics, both by ID.
+
+    An ID or former ID that an invalid folder claims is invalid too, unless it is a valid customer's: its meaning is
+    unknown, so it is not removed.
+    """
     valid: dict[str, ResolvedCustomer] = {}
-    wrong: dict[str, list[Diagnostic]] = defaultdict(list)
+    invalid: dict[str, list[Diagnostic]] = defaultdict(list)
     claims: list[AnyCandidate] = []
     for candidate in candidates:
         resolved = candidate.resolve_customer()
         if resolved is not None:
             valid[candidate.id] = resolved
         else:
-            wrong[candidate.id] += candidate.diagnostics
+            invalid[candidate.id] += candidate.diagnostics
             claims.append(candidate)
     for candidate in claims:
         for claimed in (candidate.claimed_id, *candidate.former_ids):
-            if claimed is not None and claimed not in valid and claimed not in wrong:
-                wrong[claimed] += candidate.diagnostics
-    return dict(sorted(valid.items())), {name: sort_diagnostics(found) for name, found in wrong.items()}
+            if claimed is not None and claimed not in valid and claimed not in invalid:
+                invalid[claimed] += candidate.diagnostics
+    return dict(sorted(valid.items())), {name: sort_diagnostics(each) for name, each in invalid.items()}
 
 
 def _iter_file_names(layout: RepositoryLayout, folders: Iterable[CustomerFolder]) -> Iterator[str]:

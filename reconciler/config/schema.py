@@ -1,7 +1,7 @@
-"""JSON Schemas of what people write, so that an editor completes and explains the keys.
+"""Builds JSON Schemas of the YAML files, from which editors complete and explain keys.
 
-A schema is about one file, and a file may inherit: what can stand in a defaults.yaml is not required in it,
-and may be null. Whether everything is there is for `validate`, which sees the files together.
+A schema describes one file, and a file may inherit: a key that defaults.yaml may set is not required, and may be null.
+`validate` checks the files together for missing keys.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ JsonSchema = dict[str, Any]
 
 
 class _SchemaGenerator(GenerateJsonSchema):
-    """Shows defaults as people would write them."""
+    """Shows defaults as people write them."""
 
     def encode_default(self, dft: Any) -> Any:
         match dft:
@@ -40,7 +40,7 @@ class _SchemaGenerator(GenerateJsonSchema):
 
 
 def build_schemas() -> dict[str, JsonSchema]:
-    """File name -> JSON Schema, of every kind of YAML document."""
+    """Return the JSON Schema of every kind of YAML document, by file name."""
     customer = _build_inheriting_schema(Customer, NOT_INHERITED)
     community = _build_inheriting_schema(Community, NOT_INHERITED_BY_COMMUNITIES)
     return {
@@ -61,17 +61,18 @@ def _add_schema_id(name: str, schema: JsonSchema) -> JsonSchema:
 
 
 def _build_defaults_schema(customer: JsonSchema, community: JsonSchema) -> JsonSchema:
-    """The inherited keys of a customer, and those of a community below `community`."""
+    """Return the schema of the keys that a customer inherits, and of those that a community inherits, below
+    `community`."""
     below = {key: value for key, value in community.items() if key != "$defs"}
     below["properties"] = _select_inherited_keys(community, NOT_INHERITED_BY_COMMUNITIES)
-    below["description"] = "What every community below inherits."
+    below["description"] = "Settings that every community below inherits."
     del below["required"]
     return {
         "$defs": {**customer["$defs"], **community["$defs"], "CommunityDefaults": below},
         "additionalProperties": False,
         "description": Defaults.__doc__,
         "properties": {
-            "kind": {"const": "defaults", "description": "What the document describes.", "type": "string"},
+            "kind": {"const": "defaults", "description": "The kind of document.", "type": "string"},
             **_select_inherited_keys(customer, NOT_INHERITED),
             "community": {"anyOf": [{"$ref": "#/$defs/CommunityDefaults"}, {"type": "null"}]},
         },
@@ -86,7 +87,7 @@ def _select_inherited_keys(schema: JsonSchema, own: Collection[str]) -> JsonSche
 
 
 def _build_inheriting_schema(model: type[BaseModel], own: Collection[str]) -> JsonSchema:
-    """The model's schema, where every key but its own may be missing or null, at every depth."""
+    """Return the model's schema; at every depth, keys other than its own may be missing or null."""
     schema = _generate_schema(model)
     loosened: set[str] = set()
     for key, value in schema["properties"].items():
@@ -98,9 +99,10 @@ def _build_inheriting_schema(model: type[BaseModel], own: Collection[str]) -> Js
 
 
 def _make_keys_optional(node: JsonSchema, definitions: JsonSchema, loosened: set[str]) -> None:
-    """Follows references and choices, not into lists: a list replaces, so its items are whole."""
+    """Remove requirements inside references and choices, but not inside lists: a list replaces, so its items are
+    complete."""
     if "oneOf" in node:
-        # without its type, which may be inherited, a mapping can fit several of the choices
+        # Without its type, which may be inherited, a mapping can match several choices.
         node["anyOf"] = node.pop("oneOf")
         node.pop("discriminator", None)
     for choice in node.get("anyOf", ()):
@@ -117,10 +119,10 @@ def _make_keys_optional(node: JsonSchema, definitions: JsonSchema, loosened: set
 
 
 def _make_nullable(node: JsonSchema) -> JsonSchema:
-    """The same, or null; what describes it stays in front, where editors look."""
+    """Return a schema that also allows null, with its description in front, where editors look."""
     choices = node.get("anyOf", ())
     if {"type": "null"} in choices:
         return node
-    said: JsonSchema = {key: node[key] for key in ("title", "description", "default") if key in node}
-    value = {key: each for key, each in node.items() if key not in said}
-    return {**said, "anyOf": [*(choices or [value]), {"type": "null"}]}
+    annotations: JsonSchema = {key: node[key] for key in ("title", "description", "default") if key in node}
+    value = {key: each for key, each in node.items() if key not in annotations}
+    return {**annotations, "anyOf": [*(choices or [value]), {"type": "null"}]}

@@ -1,4 +1,4 @@
-"""Where secrets are looked up: in the environment, or in a directory. Only ever under the customer's own name."""
+"""Looks up secrets in the environment or in a directory, only under the customer's own name."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ PREFIX = "RECONCILER_SECRET"
 
 class SecretBackend(Protocol):
     def get_secret(self, customer: str, name: str) -> SecretStr | None:
-        """The secret of this customer, None where it is not set. Refusal where it cannot be read, ValueError for
-        a customer or a name that is no id."""
+        """Return the customer's secret, or None if it is not set.
+
+        Raises Refusal if it cannot be read, ValueError if the customer or the name is not an ID.
+        """
 
     def describe_place(self, customer: str, name: str) -> str:
-        """Where it would be set, for a person."""
+        """Return the place where the secret is set, for a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSecretBackend:
-    """`RECONCILER_SECRET__SPRINGFIELD__CANVAS`. An empty variable is not set."""
+    """Reads `RECONCILER_SECRET__SPRINGFIELD__CANVAS`. An empty variable counts as not set."""
 
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
@@ -43,7 +45,7 @@ class EnvironmentSecretBackend:
 
 @dataclass(frozen=True, slots=True)
 class DirectorySecretBackend:
-    """`PATH/springfield/canvas`, without the newline that an editor puts behind it. An empty file is not set."""
+    """Reads `PATH/springfield/canvas`, without a newline at the end. An empty file counts as not set."""
 
     path: Path
 
@@ -56,8 +58,8 @@ class DirectorySecretBackend:
         except OSError as problem:
             raise _build_unreadable_refusal(customer, name, str(problem.strerror)) from problem
         except UnicodeDecodeError:
-            # not chained: the exception holds the file's bytes
-            raise _build_unreadable_refusal(customer, name, "it is not UTF-8") from None
+            # Not chained: the exception contains the file's bytes.
+            raise _build_unreadable_refusal(customer, name, "the file is not UTF-8") from None
         value = text.removesuffix("\n").removesuffix("\r")
         return SecretStr(value) if value else None
 
@@ -66,17 +68,17 @@ class DirectorySecretBackend:
 
 
 class NoSecretBackend:
-    """For work on files that anybody may have written. Whoever asks it all the same has a defect."""
+    """For work on files from untrusted authors. A call is a bug."""
 
     def get_secret(self, customer: str, name: str) -> SecretStr | None:
-        raise AssertionError(f"the secret {name} of {customer} must not be asked for here")
+        raise AssertionError(f"secret {name} of {customer} must not be read here")
 
     def describe_place(self, customer: str, name: str) -> str:
         return f"the secret {_check_name(name)} of {_check_name(customer)}"
 
 
 def create_backend(settings: EnvironmentSecrets | DirectorySecrets) -> SecretBackend:
-    """The backend that an environment names."""
+    """Return the backend of an environment's settings."""
     match settings:
         case EnvironmentSecrets():
             return EnvironmentSecretBackend()
@@ -87,7 +89,7 @@ def create_backend(settings: EnvironmentSecrets | DirectorySecrets) -> SecretBac
 
 
 def build_variable_name(customer: str, name: str) -> str:
-    """The environment's variable for a secret: upper-case, hyphens as `_`, joined by `__`."""
+    """Return the environment variable of a secret: uppercase, hyphens as `_`, joined by `__`."""
     parts = (PREFIX, *(_check_name(each).upper().replace("-", "_") for each in (customer, name)))
     return "__".join(parts)
 
@@ -97,15 +99,15 @@ def _build_unreadable_refusal(customer: str, name: str, why: str) -> Refusal:
         [
             build_error(
                 "secret-unreadable",
-                f"the secret {name} of {customer} cannot be read: {why}",
-                hint="make it a readable text file in the directory of this environment's secrets",
+                f"secret {name} of {customer} cannot be read: {why}",
+                hint="Make it a readable text file in the secrets directory of this environment.",
             )
         ]
     )
 
 
 def _check_name(name: str) -> str:
-    """Names are ids, so no path and no other customer can be reached through them."""
+    """Return the name, which must be an ID, so that no path and no other customer can be reached through it."""
     if not re.fullmatch(ID_PATTERN, name):
-        raise ValueError("customers and secrets are named by lower-case letters, digits and single hyphens")
+        raise ValueError("names of customers and secrets are lowercase letters, digits and single hyphens")
     return name

@@ -71,8 +71,8 @@ def test_a_file_keeps_its_mode_and_a_link_stays_one(lessons: Path, tmp_path: Pat
     [
         ("kind: lesson\nid: [\n", "customers/lessons/0.yaml:3:1: error: "),
         ("id: a\nid: b\n", "customers/lessons/0.yaml:2:1: error: duplicate key id"),
-        ("id: &a x\ntitle: *a\n", "customers/lessons/0.yaml:1:5: error: an anchor (&) is not allowed [anchor]"),
-        ("id: *a\n", "customers/lessons/0.yaml:1:5: error: an alias (*) is not allowed"),
+        ("id: &a x\ntitle: *a\n", "customers/lessons/0.yaml:1:5: error: YAML anchors (&) are not allowed [anchor]"),
+        ("id: *a\n", "customers/lessons/0.yaml:1:5: error: YAML aliases (*) are not allowed"),
     ],
 )
 @pytest.mark.parametrize("options", [[], ["--check"]])
@@ -115,7 +115,7 @@ def test_a_file_that_is_changed_meanwhile_is_left_as_it_is(
 ) -> None:
     monkeypatch.setattr("reconciler.config.atomic_write.os.fsync", lambda _: (lessons / "b.yaml").write_text(TIDY))
     assert run(["fmt"]) == ExitCode.ERROR
-    assert "b.yaml: error: the file was changed meanwhile" in capsys.readouterr().err
+    assert "b.yaml: error: another process changed the file" in capsys.readouterr().err
     assert (lessons / "b.yaml").read_text() == TIDY
     assert sorted(os.listdir(lessons)) == ["a.yaml", "b.yaml"]
 

@@ -41,9 +41,9 @@ def test_mistakes_are_listed_and_counted_and_the_code_is_65(lessons: Path, capsy
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "customers/lessons/b.yaml:5:1: error: unknown key titel [unknown-key]",
-        "    did you mean title?",
+        "    Did you mean title?",
         "customers/lessons/b.yaml:6:1: error: unknown key urll [unknown-key]",
-        "    did you mean url?",
+        "    Did you mean url?",
         "2 errors in 1 of 2 files.",
     ]
     assert captured.err == ""
@@ -53,7 +53,7 @@ def test_a_warning_is_shown_and_is_no_error(lessons: Path, capsys: pytest.Captur
     (lessons.parent / "notes.yaml").write_text("seen: true\n")
     assert run(["validate"]) == ExitCode.DONE
     out = capsys.readouterr().out
-    assert "customers/notes.yaml: warning: nothing is read from here [ignored-file]" in out
+    assert "customers/notes.yaml: warning: reconciler ignores this file [ignored-file]" in out
     assert out.endswith("2 files are valid.\n")
 
 
@@ -71,7 +71,7 @@ def test_json_holds_the_same_as_the_text(lessons: Path, capsys: pytest.CaptureFi
                 "file": "customers/lessons/b.yaml",
                 "line": 5,
                 "column": 1,
-                "hint": "did you mean url?",
+                "hint": "Did you mean url?",
             }
         ],
     }

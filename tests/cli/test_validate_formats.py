@@ -77,9 +77,9 @@ def test_a_mistake_annotates_its_line_with_its_hint_and_by_the_repository_s_path
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "::error file=schools/customers/lessons/b.yaml,line=5,col=1,title=unknown-key::"
-        "unknown key urll%0Adid you mean url?",
+        "unknown key urll%0ADid you mean url?",
         "::warning file=schools/customers/lessons/c,title=ignored-file::"
-        "nothing is read from here%0Adocuments stand in the folder itself",
+        "reconciler ignores this file%0AMove its documents to customers/lessons.",
     ]
     assert captured.err == "1 error in 1 of 2 files.\n"
 
@@ -193,7 +193,7 @@ def test_sarif_has_a_rule_for_each_code_and_a_place_for_each_result(
     assert {"id": "unknown-key", "shortDescription": {"text": "Unknown key."}} in driver["rules"]
     unknown = next(each for each in one["results"] if each["message"]["text"].startswith("unknown key urll"))
     assert unknown["level"] == "error"
-    assert unknown["message"]["text"] == "unknown key urll\ndid you mean url?"
+    assert unknown["message"]["text"] == "unknown key urll\nDid you mean url?"
     assert unknown["locations"] == [
         {
             "physicalLocation": {

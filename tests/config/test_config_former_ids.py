@@ -48,7 +48,7 @@ def test_a_former_id_that_two_claim_is_an_error_at_both(files: Files) -> None:
         ("former-id-taken", "customers/shelbyville/customer.yaml:7:14"),
         ("former-id-taken", "customers/springfield/customer.yaml:7:14"),
     ]
-    assert "also claimed at customers/springfield/customer.yaml:7:14" in files.said()
+    assert "also listed at customers/springfield/customer.yaml:7:14" in files.said()
 
 
 def test_a_former_id_named_twice_is_an_error(files: Files) -> None:

@@ -15,5 +15,5 @@ def test_settings_under_another_name_are_refused_and_never_left_unread(tmp_path:
     repository = load_repository(tmp_path / "customers")
 
     assert [diagnostic.code for diagnostic in repository.errors] == ["misnamed-file"]
-    with pytest.raises(Refusal, match=r"rename it to reconciler\.yaml"):
+    with pytest.raises(Refusal, match=r"Rename it to reconciler\.yaml"):
         repository.get_environment(None)

@@ -34,14 +34,14 @@ def test_a_wrong_choice_names_the_choices_the_nearest_and_what_the_key_is_for(fi
     assert files.said() == (
         "customers/springfield/customer.yaml:11:15: error: match_with must be one of identifier, sourced_id, email, "
         "username (got shoe_size) [invalid-choice]\n"
-        "    did you mean sourced_id? It decides how a roster row finds its account."
+        "    Did you mean sourced_id? The field that matches roster rows to accounts."
     )
 
 
 def test_an_unknown_key_names_the_nearest(files: Files) -> None:
     files.customer("nmae: x\n")
     assert files.said() == (
-        "customers/springfield/customer.yaml:7:1: error: unknown key nmae [unknown-key]\n    did you mean name?"
+        "customers/springfield/customer.yaml:7:1: error: unknown key nmae [unknown-key]\n    Did you mean name?"
     )
 
 
@@ -51,7 +51,7 @@ def test_an_unknown_key_names_the_nearest(files: Files) -> None:
 )
 def test_a_time_zone_that_is_misspelt_names_the_nearest(files: Files, given: str, meant: str) -> None:
     files.customer(f"timezone: {given}\n")
-    assert files.said().endswith(f"[invalid-timezone]\n    did you mean {meant}?")
+    assert files.said().endswith(f"[invalid-timezone]\n    Did you mean {meant}?")
 
 
 def test_a_time_zone_with_nothing_near_names_none(files: Files) -> None:
@@ -67,25 +67,27 @@ def test_what_is_too_long_is_named(files: Files) -> None:
 def test_a_host_key_that_is_none_says_where_to_get_it(files: Files) -> None:
     sftp = "{type: sftp, host: x.example, username: u, password: {secret: s}, path: /r.zip, host_key: ssh-rsa}"
     files.customer(f"rostering: {{type: oneroster, client_partner_id: x, match_with: email, sync: {sftp}}}\n")
-    assert "`reconciler roster probe sftp://HOST` prints it" in files.said()
+    assert "Print it with `reconciler roster probe sftp://HOST`" in files.said()
 
 
 def test_an_unknown_key_with_nothing_near_names_what_is_known_there(files: Files) -> None:
     files.customer("support: {fax: 1}\n")
-    assert "known here: email, url" in files.said()
+    assert "Valid keys: email, url" in files.said()
 
 
 def test_a_missing_key_points_at_the_mapping_that_misses_it(files: Files) -> None:
     files.customer(ONEROSTER)
     assert files.said() == (
-        "customers/springfield/customer.yaml:7:1: error: match_with is missing: rostering type oneroster needs it "
-        "[missing-key]\n    It decides how a roster row finds its account."
+        "customers/springfield/customer.yaml:7:1: error: match_with is missing; rostering type oneroster requires it "
+        "[missing-key]\n    The field that matches roster rows to accounts."
     )
 
 
 def test_a_needed_key_that_is_null_points_at_the_null(files: Files) -> None:
     files.customer("agreements: null\n", without=["agreements"])
-    assert files.said().startswith("customers/springfield/customer.yaml:6:1: error: agreements is needed, and is unset")
+    assert files.said().startswith(
+        "customers/springfield/customer.yaml:6:1: error: agreements is required, but is set to null"
+    )
 
 
 def test_an_item_of_a_list_is_counted(files: Files) -> None:
@@ -115,12 +117,12 @@ def test_another_kind_in_a_place_is_one_mistake_and_not_twenty(files: Files, pla
     files.customer()
     files.write(f"customers/springfield/{place}", "kind: community\nseats: 1\n")
     (found,) = files.load().diagnostics
-    assert (found.code, found.message) == ("wrong-kind", f"kind must be {kind} in this place")
+    assert (found.code, found.message) == ("wrong-kind", f"kind must be {kind} in this file")
 
 
 def test_a_document_without_a_kind_is_told_what_it_can_be(files: Files) -> None:
     files.customer(without=["kind"])
-    assert "kind is missing [missing-key]\n    the first line says what the file describes" in files.said()
+    assert "kind is missing [missing-key]\n    Start the file with its kind" in files.said()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_no_mistake_repeats_what_may_be_a_secret(files: Files, more: str, code: 
 def test_a_literal_password_is_refused_with_what_to_write(files: Files) -> None:
     person = "given_name: A, family_name: B, email: a@b.example, username: a, role: admin"
     files.customer(f"administrators:\n  - {{{person}, password: {SECRET}}}\n", without=["administrators", "  - {"])
-    assert "password must name a secret as {secret: NAME}" in files.said()
+    assert "password must be a reference {secret: NAME}" in files.said()
     assert "[literal-secret]" in files.said()
     assert SECRET not in files.said()
     assert SECRET not in str(files.load())

@@ -60,7 +60,7 @@ def test_the_first_environment_is_the_default_and_others_are_named(files: Files)
     repository = files.load()
     assert repository.get_environment(None)[0] == "prod"
     assert repository.settings.get_environment("alpha")[1].store == "sqlite:///a.db"
-    with pytest.raises(ConfigurationRefusal, match=r"no environment beta.*\n.*prod, alpha"):
+    with pytest.raises(ConfigurationRefusal, match=r"unknown environment beta.*\n.*prod, alpha"):
         repository.get_environment("beta")
 
 
@@ -158,8 +158,8 @@ def test_two_folders_of_one_id_are_both_invalid_and_name_each_other(files: Files
     repository = files.load()
     assert dict(repository.customers) == {}
     assert [each.message for each in repository.invalid["springfield"]] == [
-        "the customer springfield is also in customers/b/springfield/customer.yaml",
-        "the customer springfield is also in customers/a/springfield/customer.yaml",
+        "customer springfield is also in customers/b/springfield/customer.yaml",
+        "customer springfield is also in customers/a/springfield/customer.yaml",
     ]
 
 
@@ -182,7 +182,7 @@ def test_a_community_of_another_customer_is_none(files: Files) -> None:
     files.customer(name="ogdenville")
     files.community(of="ogdenville")
     files.community(name="hihg")
-    assert "there is no community high of springfield [unknown-community]\n    did you mean hihg?" in files.said()
+    assert "unknown community high of springfield [unknown-community]\n    Did you mean hihg?" in files.said()
 
 
 def test_lessons_are_the_customer_s_own_or_of_the_catalogue(files: Files) -> None:
@@ -192,8 +192,8 @@ def test_lessons_are_the_customer_s_own_or_of_the_catalogue(files: Files) -> Non
     files.community("lessons: [shared, own]\n")
     assert files.codes() == []
     files.community("lessons: [shared, ownn]\n")
-    assert ":5:19: error: there is no lesson ownn" in files.said()
-    assert "did you mean own?" in files.said()
+    assert ":5:19: error: unknown lesson ownn" in files.said()
+    assert "Did you mean own?" in files.said()
 
 
 def test_a_lesson_of_another_customer_is_none(files: Files) -> None:

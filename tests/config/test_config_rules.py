@@ -43,14 +43,14 @@ def test_each_way_of_syncing_is_valid_with_its_own_keys(files: Files, sync: str)
 def test_sftp_needs_each_of_its_keys(files: Files, key: str) -> None:
     files.customer(rostering("sftp", SFTP, without=key))
     (found,) = files.load().diagnostics
-    assert (found.code, found.message) == ("missing-key", f"{key} is missing: sync type sftp needs it")
+    assert (found.code, found.message) == ("missing-key", f"{key} is missing; sync type sftp requires it")
 
 
 @pytest.mark.parametrize("key", ["url", "authorization", "consumer_key", "secret_key"])
 def test_the_api_needs_each_of_its_keys(files: Files, key: str) -> None:
     files.customer(rostering("api", API, without=key))
     (found,) = files.load().diagnostics
-    assert (found.code, found.message) == ("missing-key", f"{key} is missing: sync type api needs it")
+    assert (found.code, found.message) == ("missing-key", f"{key} is missing; sync type api requires it")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_zip_is_always_manual(files: Files) -> None:
     files.customer(rostering("zip", {}, frequency="auto"))
     assert files.said() == (
         "customers/springfield/customer.yaml:13:16: error: sync type zip is always manual; "
-        "frequency: auto needs sftp or api [zip-is-manual]"
+        "frequency: auto requires sftp or api [zip-is-manual]"
     )
 
 
@@ -187,7 +187,7 @@ def test_oneroster_needs_partner_id_and_match_with(files: Files, key: str) -> No
     text = "".join(line for line in rostering("zip", {}).splitlines(keepends=True) if key not in line)
     files.customer(text)
     (found,) = files.load().diagnostics
-    assert found.message == f"{key} is missing: rostering type oneroster needs it"
+    assert found.message == f"{key} is missing; rostering type oneroster requires it"
 
 
 def test_oneroster_needs_a_way_of_syncing(files: Files) -> None:
@@ -423,4 +423,4 @@ def test_a_wrong_merge_is_told_at_its_place_with_a_hint(files: Files) -> None:
     assert found.span is not None
     line = files.folder.joinpath(found.span.file).read_text().splitlines()[found.span.line - 1]
     assert line[found.span.column - 1 :].startswith("b, reason")
-    assert found.hint == "a person goes into one account: keep one of the two entries"
+    assert found.hint == "Keep one of the two entries: a person is merged into one account."

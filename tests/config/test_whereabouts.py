@@ -49,10 +49,10 @@ def test_nothing_speaks_against_the_folder_of_all_customers(repository: Path, gi
     [
         ("customers/shelby", "is the folder of one customer"),
         ("customers/north/springfield", "is the folder of one customer"),
-        ("customers/north", "is a folder within customers"),
-        ("customers/lessons", "is a folder within customers"),
-        ("customers/north/springfield/communities", "is a folder within customers"),
-        (".", "is the folder that reconciler.yaml stands in"),
+        ("customers/north", "is a folder inside customers"),
+        ("customers/lessons", "is a folder inside customers"),
+        ("customers/north/springfield/communities", "is a folder inside customers"),
+        (".", "is the folder of reconciler.yaml"),
     ],
 )
 def test_a_folder_inside_it_or_around_it_is_told_with_the_one_that_is_meant(

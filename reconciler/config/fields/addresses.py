@@ -1,4 +1,4 @@
-"""URLs, origins and host keys: values with a form of their own. A failure never holds the value."""
+"""Parses URLs, origins and host keys. An error never contains the value."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def _split_url(value: str) -> SplitResult:
         or port == 0
         or re.search(r"\s", value)
     ):
-        raise PydanticCustomError("invalid-url", "must be a whole address with https:// (or http://) and a host")
+        raise PydanticCustomError("invalid-url", "must be a complete URL with https:// (or http://) and a host")
     if parts.username is not None or parts.password is not None:
         raise PydanticCustomError(
-            "literal-secret", "must not hold a user's name or password; they do not belong in this file"
+            "literal-secret", "must not contain a username or password; they do not belong in this file"
         )
     return parts
 
@@ -52,9 +52,7 @@ def _check_web_url(value: str) -> str:
 def _normalize_origin(value: str) -> str:
     parts = _split_url(value)
     if parts.path or parts.query or parts.fragment or value.endswith(("?", "#")):
-        raise PydanticCustomError(
-            "invalid-origin", "must be scheme, host and port alone, without a path, such as https://lms.example"
-        )
+        raise PydanticCustomError("invalid-origin", "must be only scheme, host and port, such as https://lms.example")
     return value.lower()
 
 
@@ -69,7 +67,7 @@ def _check_host_key(value: str) -> str:
             return value
     raise PydanticCustomError(
         "invalid-host-key",
-        "must be the server's public key as OpenSSH writes it: its type and its base64, such as ssh-ed25519 AAAA…",
+        "must be the server's public key in OpenSSH format, type and base64, such as ssh-ed25519 AAAA…",
     )
 
 
@@ -91,12 +89,12 @@ def is_https(url: str) -> bool:
 
 
 def find_secret_parameter(url: str) -> str | None:
-    """The parameter of a URL's query that by its name holds a secret; None where there is none."""
+    """Return the first query parameter of a URL whose name suggests a secret, or None."""
     return next((name for name, _ in parse_qsl(urlsplit(url).query) if SECRET_PARAMETER.search(name)), None)
 
 
 def is_private_host(host: str) -> bool:
-    """Whether a host is of a private network as far as its name tells; nothing is looked up."""
+    """Return whether a host is in a private network, judged by its name or address alone; nothing is looked up."""
     name = host.strip("[]").rstrip(".").lower()
     try:
         return not ipaddress.ip_address(name).is_global

@@ -1,7 +1,7 @@
-"""The kinds of values that a document holds: each a type that parses the text as written.
+"""Defines the types of values in a document; each parses the text as written.
 
-A failure says what the value must be; whoever reports it puts the key's name before it. No failure holds the
-value. `PATTERNS` says in words what each pattern means.
+An error says what the value must be, without the key's name, which the reporter prepends, and without the value.
+`PATTERNS` explains each pattern in words.
 """
 
 from __future__ import annotations
@@ -39,19 +39,16 @@ DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 #: pattern -> (code, what the value must be)
 PATTERNS: dict[str, tuple[str, str]] = {
-    TEXT_PATTERN: ("invalid-text", "must not hold control characters nor begin or end with a space"),
-    PARAGRAPH_PATTERN: ("invalid-text", "must not hold control characters"),
-    ID_PATTERN: ("invalid-id", "must be of lower-case letters and digits, in words joined by single hyphens"),
-    COUNTRY_PATTERN: ("invalid-country", "must be a country's two capital letters (ISO 3166), such as US"),
+    TEXT_PATTERN: ("invalid-text", "must not contain control characters, or start or end with a space"),
+    PARAGRAPH_PATTERN: ("invalid-text", "must not contain control characters"),
+    ID_PATTERN: ("invalid-id", "must be lowercase letters and digits, with single hyphens between words"),
+    COUNTRY_PATTERN: ("invalid-country", "must be a country code of two capital letters (ISO 3166), such as US"),
     CLOCK_PATTERN: ("invalid-time", "must be a time of day such as 02:30"),
-    EMAIL_PATTERN: ("invalid-email", "must be an e-mail address such as ann@springfield.example"),
-    HOST_PATTERN: ("invalid-host", "must be a host's name or address alone, such as sftp.springfield.example"),
-    REMOTE_PATH_PATTERN: (
-        "invalid-path",
-        "must be the path of a file, its name included, or of a folder, such as /out/roster.zip",
-    ),
-    REMOTE_SUFFIX_PATTERN: ("invalid-suffix", "must be the ending of a file's name, such as .done"),
-    STORE_URL_PATTERN: ("invalid-store", "must be the URL of a store: sqlite:///FILE or postgresql://HOST/NAME"),
+    EMAIL_PATTERN: ("invalid-email", "must be an email address such as ann@springfield.example"),
+    HOST_PATTERN: ("invalid-host", "must be only a host name or address, such as sftp.springfield.example"),
+    REMOTE_PATH_PATTERN: ("invalid-path", "must be the path of a file or directory, such as /out/roster.zip"),
+    REMOTE_SUFFIX_PATTERN: ("invalid-suffix", "must be a file suffix such as .done"),
+    STORE_URL_PATTERN: ("invalid-store", "must be a store URL: sqlite:///FILE or postgresql://HOST/NAME"),
 }
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=TEXT_PATTERN)]
@@ -67,7 +64,7 @@ StoreUrl = Annotated[str, StringConstraints(max_length=1000, pattern=STORE_URL_P
 
 
 def is_pattern(path: str) -> bool:
-    """Whether several files may fit a path on a server, as a shell reads it."""
+    """Return whether a path on a server is a shell pattern, which several files may match."""
     return any(character in path for character in "*?[")
 
 
@@ -94,8 +91,8 @@ def _validate_day(value: object) -> object:
         try:
             return date.fromisoformat(value)
         except ValueError:
-            raise PydanticCustomError("invalid-date", "must be a day that exists") from None
-    raise PydanticCustomError("invalid-date", "must be a day, written year-month-day, such as 2026-08-01")
+            raise PydanticCustomError("invalid-date", "must be a date that exists") from None
+    raise PydanticCustomError("invalid-date", "must be a date as YYYY-MM-DD, such as 2026-08-01")
 
 
 DURATION_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
@@ -107,17 +104,17 @@ def _validate_duration(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(DURATION_PATTERN, value):
         return int(value[:-1]) * DURATION_UNITS[value[-1]]
     raise PydanticCustomError(
-        "invalid-duration", "must be a length of time: a number and m, h or d, such as 30m, 8h or 7d"
+        "invalid-duration", "must be a duration: a number followed by m, h or d, such as 30m, 8h or 7d"
     )
 
 
 def parse_duration(text: str) -> timedelta:
-    """Of a duration as `duration_text` writes it."""
+    """Return the duration of a text that `format_duration` wrote."""
     return int(text[:-1]) * DURATION_UNITS[text[-1]]
 
 
 def format_duration(value: timedelta) -> str:
-    """In the largest unit that is exact: `7d`, `8h`, `30m`."""
+    """Return the duration in the largest exact unit: `7d`, `8h`, `30m`."""
     unit = next(unit for unit, length in DURATION_UNITS.items() if not value % length)
     return f"{value // DURATION_UNITS[unit]}{unit}"
 
@@ -130,7 +127,7 @@ def _validate_timezone(value: str) -> str:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise PydanticCustomError(
-            "invalid-timezone", "must be a time zone of the IANA list, such as America/Chicago or UTC"
+            "invalid-timezone", "must be an IANA time zone, such as America/Chicago or UTC"
         ) from None
     return value
 
@@ -146,7 +143,7 @@ Boolean = Annotated[bool, BeforeValidator(_validate_boolean)]
 
 def _validate_format_version(value: object) -> object:
     if value not in ("1", 1):
-        raise PydanticCustomError("unknown-format", "must be 1: no other form is known")
+        raise PydanticCustomError("unknown-format", "must be 1, the only known format")
     return 1
 
 
@@ -155,7 +152,7 @@ FormatVersion = Annotated[Literal[1], BeforeValidator(_validate_format_version)]
 
 def _validate_true(value: object) -> object:
     if _validate_boolean(value) is not True:
-        raise PydanticCustomError("wrong-type", "must be true, or be left out")
+        raise PydanticCustomError("wrong-type", "must be true, or left out")
     return True
 
 
@@ -175,7 +172,7 @@ Chosen = TypeVar("Chosen")
 
 
 class OneOf:
-    """For a Literal or an enum: a failure carries the choices, so that a report can name them."""
+    """Marks a Literal or an enum whose errors carry the choices, so that a report can list them."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         choices = tuple(str(each) for each in get_args(source) or tuple(source))

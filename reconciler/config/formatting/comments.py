@@ -1,8 +1,8 @@
-"""Finds the comments of a text and gives each to the entry that it speaks of.
+"""Finds the comments of a YAML text and attaches each to the entry that it describes.
 
-Above a key or an item: to that one. Behind a value: to that one. Below the last entry of a mapping or list, and as
-deep as it: to its foot. Before the first key: to the head of the file; where a blank line divides what stands there,
-what is below the last one belongs to the first key.
+A comment above a key or an item, or behind its value, belongs to that entry. A comment below the last entry of a
+mapping or list, at its depth, belongs to its foot. Comments before the first key belong to the head of the file; if a
+blank line divides them, those below the last blank line belong to the first key.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ _HEADER = re.compile(r"[|>][-+0-9]*[ \t]+(?=#)")
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """index, column: where its `#` stands. alone: nothing stands before it on its line."""
+    """One comment of the text."""
 
     text: str
+    #: position of its `#` in the text; `column`: in its line
     index: int
     column: int
+    #: True if nothing precedes it on its line
     is_alone: bool
     after_blank: bool
 
 
 def parse_with_comments(text: str) -> SyntaxDocument:
-    """The document of a text that `reader.read` accepts, without the mark of byte order."""
+    """Return the document of a text that `read_yaml` accepts, without a byte order mark."""
     return _CommentAttacher(text).document
 
 
@@ -90,13 +92,14 @@ class _CommentAttacher:
     def _attach_inside_flow(
         self, comment: Comment, box: CollectionPlace, before: EntryPlace | None, after: EntryPlace | None
     ) -> None:
-        """Of a comment in braces or brackets: they become lines, since it cannot stand in one."""
-        opened = before is not None and before.start > box.start
-        if not comment.is_alone and opened:
+        """Attach a comment inside braces or brackets. The collection is then written in lines, since one line cannot
+        hold it."""
+        has_entry_before = before is not None and before.start > box.start
+        if not comment.is_alone and has_entry_before:
             self._attach_trailing_comment(comment, before, 0)
         elif after is not None and after.start < box.end:
             _add_comment(after.entry.lines_above, comment)
-        elif opened:
+        elif has_entry_before:
             _add_comment(box.node.foot, comment)
         else:
             _add_comment(box.owner.entry.lines_above if box.owner else self.document.head, comment)
@@ -110,7 +113,7 @@ class _CommentAttacher:
         entry = spot.entry
         if entry.trailing_comment is not None:
             entry.lines_above.append(entry.trailing_comment.text)
-        # what closes on another line than it begins has no column to keep
+        # A value that ends on another line has no column to keep.
         entry.trailing_comment = TrailingComment(
             comment.text, column if self._find_line(spot.start) == self._find_line(comment.index) else 0
         )
@@ -131,8 +134,10 @@ class _CommentAttacher:
         )
 
     def _find_enclosing_collection(self, column: int, before: EntryPlace) -> CollectionPlace | None:
-        """The innermost mapping or list around an entry that begins no further right. A list in its key's own column
-        is not meant by what stands there."""
+        """Return the innermost block collection around an entry that starts no further right than the column, or None.
+
+        A list in the column of its own key is skipped: a comment in that column belongs to the mapping of the key.
+        """
         for box in _iter_enclosing_collections(before):
             outer = box.owner.box.column if box.owner else -1
             if not box.node.flow and box.column <= column and not (box.column == column == outer):
@@ -140,7 +145,7 @@ class _CommentAttacher:
         return None
 
     def _split_head(self) -> None:
-        """Where blank lines stand in the head, what is below the last is the first key's own."""
+        """Move the comments below the last blank line of the head to the first key."""
         head = self.document.head
         if head[:1] == [BLANK]:
             del head[0]
@@ -155,7 +160,7 @@ class _CommentAttacher:
 
 
 def _move_blank_line(first: SyntaxEntry, head: list[str]) -> None:
-    """The blank line below the head is the head's, if nothing of the first key's own stands above it."""
+    """Move the blank line above the first key to the end of the head, if no comment of the key's own is above it."""
     if first.lines_above == [BLANK]:
         first.lines_above.clear()
         head.append(BLANK)
@@ -168,7 +173,7 @@ def _add_comment(lines: list[str], comment: Comment) -> None:
 
 
 def _iter_enclosing_collections(spot: EntryPlace) -> Iterator[CollectionPlace]:
-    """The mappings and lists that an entry stands in, innermost first."""
+    """Yield the mappings and lists around an entry, innermost first."""
     box: CollectionPlace | None = spot.box
     while box is not None:
         yield box
@@ -176,7 +181,7 @@ def _iter_enclosing_collections(spot: EntryPlace) -> Iterator[CollectionPlace]:
 
 
 def _find_comment_starts(text: str, parsed: SyntaxParse) -> Iterator[int]:
-    """Where comments begin: at every # that stands in no scalar, and behind the head of a block of text."""
+    """Yield the position of every # outside of scalars, and of the comment behind the header of a block scalar."""
     position = 0
     for start, end in [*parsed.scalars, (len(text), len(text))]:
         yield from _find_hashes_between(text, position, start)

@@ -1,4 +1,4 @@
-"""Which files hold documents: those that are named, and below folders those that stand where documents stand."""
+"""Lists the files that hold documents: named files, and below folders the files in the places of documents."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from reconciler.config.load.layout import SETTINGS_FILE
 
 
 def list_repository_files(directory: Path) -> list[Path]:
-    """Every document below the customers' folder, and reconciler.yaml beside it."""
+    """Return every document below the folder of customers, and reconciler.yaml next to it."""
     settings = Path(os.path.normpath(directory.resolve().parent / SETTINGS_FILE))
     return [*([settings] if settings.is_file() else []), *find_documents(directory)]
 
 
 def expand_paths(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are; for a folder what stands below it. Each once, in the order of naming."""
-    found: dict[str, Path] = {}
+    """Return files as they are, and folders as the documents below them; each once, in the order given."""
+    files: dict[str, Path] = {}
     for path in paths:
         for each in find_documents(path) if path.is_dir() else (path,):
-            found.setdefault(os.path.abspath(each), each)
-    return list(found.values())
+            files.setdefault(os.path.abspath(each), each)
+    return list(files.values())
 
 
 def find_documents(folder: Path) -> Iterator[Path]:
-    """Documents below a folder, in the order of names; hidden and linked folders are passed over."""
+    """Yield the documents below a folder, in the order of names; hidden folders and symbolic links are skipped."""
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         for name in sorted(files):
@@ -36,6 +36,6 @@ def find_documents(folder: Path) -> Iterator[Path]:
 
 
 def format_path(path: Path) -> str:
-    """As messages call it: from the current folder where it lies below that."""
+    """Return a path as messages show it: relative to the current directory if it is below it."""
     whole = Path(os.path.abspath(path))
     return str(whole.relative_to(Path.cwd())) if whole.is_relative_to(Path.cwd()) else str(path)

@@ -1,4 +1,4 @@
-"""One file's bytes in, its canonical text out; or why it is left as it is."""
+"""Formats the bytes of a YAML file as canonical text, or reports why it cannot."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Refusa
 
 
 def parse_document(data: bytes, file: str) -> SyntaxDocument:
-    """The document of a file with its comments. file: as messages call it. ConfigurationRefusal with every mistake
-    that the reader sees, places included."""
-    tree, found = read_yaml(data, file)
-    if tree is None or found:
-        raise ConfigurationRefusal(found)
+    """Return the document of a file with its comments.
+
+    file: as messages call it. Raises ConfigurationRefusal with every mistake that the reader finds.
+    """
+    tree, diagnostics = read_yaml(data, file)
+    if tree is None or diagnostics:
+        raise ConfigurationRefusal(diagnostics)
     return parse_with_comments(_decode_text(data))
 
 
 def format_canonical_text(data: bytes, file: str) -> str:
-    """The canonical text of a file. Refusal as `opened` does, and where the text would not say the same."""
+    """Return the canonical text of a file.
+
+    Raises Refusal as `parse_document` does, and if formatting would change the file's meaning.
+    """
     document = parse_document(data, file)
     comments = Counter(iter_document_comments(document))
     sort_keys(document.root, detect_document_kind(document.root, file))
@@ -40,23 +45,23 @@ def format_canonical_text(data: bytes, file: str) -> str:
 
 
 def has_same_meaning(text: str, file: str, document: SyntaxDocument, comments: Counter[str]) -> bool:
-    """Whether a text can be read, means the document's values, each of its kind, and holds just these comments."""
-    tree, found = read_yaml(text.encode(), file)
-    if tree is None or found:
+    """Return whether a text is readable and has the document's values, with their kinds, and exactly these comments."""
+    tree, diagnostics = read_yaml(text.encode(), file)
+    if tree is None or diagnostics:
         return False
-    again = parse_with_comments(text)
+    written = parse_with_comments(text)
     return (
-        _extract_meaning(again.root) == _extract_meaning(document.root)
-        and Counter(iter_document_comments(again)) == comments
+        _extract_meaning(written.root) == _extract_meaning(document.root)
+        and Counter(iter_document_comments(written)) == comments
     )
 
 
 def build_not_the_same_error(file: str) -> Diagnostic:
     return build_error(
         "not-the-same",
-        "written anew this file would not say what it says, so it is left as it is",
+        "file not formatted, because formatting would change its meaning",
         Span(file),
-        "this is a mistake of reconciler, please report it with the file",
+        "Please report this bug in reconciler and attach the file.",
     )
 
 
@@ -65,7 +70,7 @@ def _decode_text(data: bytes) -> str:
 
 
 def iter_document_comments(document: SyntaxDocument) -> Iterator[str]:
-    """Every comment of a file, those on its top first."""
+    """Yield every comment of a file, those at the top first."""
     yield from filter(None, document.head)
     yield from iter_node_comments(document.root)
 

@@ -1,4 +1,4 @@
-"""What writing a file anew would change, for people, without what must not be seen."""
+"""Renders the diff of formatting a file, without secrets."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from reconciler.config.formatting.nodes import SyntaxMapping, SyntaxNode, Syntax
 from reconciler.config.models.secret import SECRET_KEYS
 
 HIDDEN = "…"
-#: keys that take nothing but a reference: a text there is a secret that somebody wrote down
+#: keys that accept only a reference: a string there is a literal secret
 _REFERENCES = SECRET_KEYS & {"password", "shared_secret", "previous_secret", "secret_key", "private_key"}
 _PASSWORD_PATTERN = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
 _NO_NEWLINE = "\\ No newline at end of file\n"
 
 
 def render_diff(before: str, after: str, file: str, root: SyntaxMapping) -> str:
-    """A unified diff. root: of the file; a secret that was written down in it, where a reference belongs or in a URL,
-    is not repeated."""
+    """Return a unified diff. A literal secret in the file, instead of a reference or in a URL, is hidden.
+
+    root: of the file before.
+    """
     lines = unified_diff(_split_lines(before), _split_lines(after), f"a/{file}", f"b/{file}")
     text = "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
     for secret in sorted(_find_literal_secrets(root), key=len, reverse=True):

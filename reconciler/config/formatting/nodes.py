@@ -1,4 +1,4 @@
-"""A document as people wrote it: values with the comments that belong to them."""
+"""Defines a document as written: values with the comments that belong to them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-#: a line between sections, among the lines of comments
+#: a blank line among the lines of comments
 BLANK = ""
 
 
 class ScalarStyle(Enum):
-    """How a scalar was written, as far as it tells what it means."""
+    """The style of a scalar, as far as it affects the meaning."""
 
     PLAIN = "plain"
     QUOTED = "quoted"
@@ -21,28 +21,31 @@ class ScalarStyle(Enum):
 
 @dataclass(slots=True)
 class SyntaxScalar:
-    """value: its text. folded: of a folded block, its chomping and its lines without their indentation."""
+    """A scalar."""
 
     value: str
     style: ScalarStyle = ScalarStyle.QUOTED
+    #: chomping and unindented lines of a folded block; None for other styles
     folded: tuple[str, tuple[str, ...]] | None = None
 
 
 @dataclass(slots=True)
 class TrailingComment:
-    """The comment behind a value, with its `#`. column: where it stood, from 0; 0 where that means nothing."""
+    """The comment behind a value, with its `#`."""
 
     text: str
+    #: from 0; 0 if it need not be kept
     column: int = 0
 
 
 @dataclass(slots=True)
 class SyntaxEntry:
-    """A key with its value, or an item of a list (key None). above: the lines of comments that stand above it, with
-    their `#`, and blank lines among and below them."""
+    """A key with its value, or an item of a list."""
 
+    #: None for an item of a list
     key: SyntaxScalar | None
     value: SyntaxNode
+    #: comments above the entry, with their `#`, and blank lines between and below them
     lines_above: list[str] = field(default_factory=list)
     trailing_comment: TrailingComment | None = None
 
@@ -53,10 +56,12 @@ class SyntaxEntry:
 
 @dataclass(slots=True)
 class SyntaxMapping:
-    """flow: written in braces. foot: comments below its last entry."""
+    """A mapping."""
 
+    #: True if written in braces
     flow: bool = False
     entries: list[SyntaxEntry] = field(default_factory=list)
+    #: comments below the last entry
     foot: list[str] = field(default_factory=list)
 
     def get_entry(self, name: str) -> SyntaxEntry | None:
@@ -65,10 +70,12 @@ class SyntaxMapping:
 
 @dataclass(slots=True)
 class SyntaxSequence:
-    """flow: written in brackets. foot: comments below its last item."""
+    """A list."""
 
+    #: True if written in brackets
     flow: bool = False
     entries: list[SyntaxEntry] = field(default_factory=list)
+    #: comments below the last item
     foot: list[str] = field(default_factory=list)
 
 
@@ -77,14 +84,15 @@ SyntaxNode: TypeAlias = SyntaxScalar | SyntaxMapping | SyntaxSequence
 
 @dataclass(slots=True)
 class SyntaxDocument:
-    """head: the comments on top of the file, which stay there whatever key comes first."""
+    """A whole file."""
 
     root: SyntaxMapping
+    #: comments at the top of the file, which stay there whatever key comes first
     head: list[str] = field(default_factory=list)
 
 
 def iter_node_comments(node: SyntaxNode) -> Iterator[str]:
-    """Every comment inside a node, in the order of the text."""
+    """Yield every comment inside a node, in the order of the text."""
     if isinstance(node, SyntaxScalar):
         return
     for entry in node.entries:
@@ -93,7 +101,7 @@ def iter_node_comments(node: SyntaxNode) -> Iterator[str]:
 
 
 def iter_entry_comments(entry: SyntaxEntry) -> Iterator[str]:
-    """Every comment of an entry: above it, behind it and inside its value."""
+    """Yield every comment of an entry: above it, behind it and inside its value."""
     yield from filter(None, entry.lines_above)
     if entry.trailing_comment:
         yield entry.trailing_comment.text

@@ -1,7 +1,7 @@
-"""The order of keys: that in which the models say them, a model's own before those that it shares with others.
+"""Sorts the keys of a document in the order of the models: a model's own keys before inherited ones.
 
-Names that people choose (of environments) and items of lists keep their order, which means something; keys that
-mean nothing here come last, in theirs.
+Names that people choose (of environments) and items of lists keep their order, which has a meaning. Unknown keys come
+last, in their order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reconciler.config.models.limits import Limits
 from reconciler.config.models.settings import Ceilings, Settings
 from reconciler.config.validation.model_keys import TAG_KEYS, ModelClass, find_models, get_tag
 
-#: kind of document -> its model. defaults take a customer's keys, and then community
+#: kind of document -> its model; defaults have a customer's keys, then community
 MODEL_OF_KIND: dict[str, ModelClass] = {
     "customer": Customer,
     "community": Community,
@@ -31,22 +31,22 @@ MODEL_OF_KIND: dict[str, ModelClass] = {
     "defaults": Customer,
 }
 SETTINGS = "settings"
-#: made at run time from another model, whose order is the one to keep
+#: model made at run time -> the model whose order it has
 _MADE_OF: dict[ModelClass, ModelClass] = {Ceilings: Limits}
 
 
 def detect_document_kind(root: SyntaxMapping, file: str) -> str | None:
-    """What a document describes: as it says, else by its place. None where neither tells."""
+    """Return the kind of a document: as it declares, else by its place; None if neither tells."""
     if os.path.basename(file) == SETTINGS_FILE:
         return SETTINGS
-    said = root.get_entry("kind")
-    if said is not None and isinstance(said.value, SyntaxScalar) and said.value.value in MODEL_OF_KIND:
-        return said.value.value
+    declared = root.get_entry("kind")
+    if declared is not None and isinstance(declared.value, SyntaxScalar) and declared.value.value in MODEL_OF_KIND:
+        return declared.value.value
     return detect_kind_by_path(file)
 
 
 def detect_kind_by_path(file: str) -> str | None:
-    """The kind of document that belongs where a file stands; None where none does."""
+    """Return the kind of document that belongs at a path; None if none does."""
     folder, name = os.path.split(os.path.abspath(file))
     by_name = {CUSTOMER_FILE: "customer", DEFAULTS_FILE: "defaults", SETTINGS_FILE: SETTINGS}
     if name in by_name:
@@ -56,7 +56,7 @@ def detect_kind_by_path(file: str) -> str | None:
 
 
 def sort_keys(root: SyntaxMapping, kind: str | None) -> None:
-    """Puts the keys of a document in order, at every depth."""
+    """Sort the keys of a document, at every depth."""
     if kind == SETTINGS:
         _sort_node(root, (Settings,))
     elif kind is not None:
@@ -65,7 +65,7 @@ def sort_keys(root: SyntaxMapping, kind: str | None) -> None:
 
 @cache
 def get_fields_by_key(model: ModelClass) -> ReadOnly[str, FieldInfo]:
-    """The fields of a model by the keys that people write, in order: its own, then those of the models it extends."""
+    """Return the fields of a model by their YAML keys, in order: its own, then those of its base models."""
     model = _MADE_OF.get(model, model)
     names = dict.fromkeys(
         name for each in model.__mro__ for name in inspect.get_annotations(each) if name in model.model_fields
@@ -102,10 +102,12 @@ def _sort_value(node: SyntaxNode, field: FieldInfo) -> None:
 
 
 def collect_fields(node: SyntaxMapping, models: tuple[ModelClass, ...]) -> ReadOnly[str, FieldInfo]:
-    """The fields of the model that a mapping is of, by key, and then those of the others that it could be of: where
-    its type is said elsewhere, it is taken to be of the model of which it has most keys."""
-    said = {entry.name: entry.value.value for entry in node.entries if isinstance(entry.value, SyntaxScalar)}
-    tag = next((said[each] for each in TAG_KEYS if each in said), None)
+    """Return the fields of a mapping's model, by key, and then those of the other models it could be of.
+
+    If the type is set in another file, the model with most of the keys is assumed.
+    """
+    scalars = {entry.name: entry.value.value for entry in node.entries if isinstance(entry.value, SyntaxScalar)}
+    tag = next((scalars[each] for each in TAG_KEYS if each in scalars), None)
     written = [entry.name for entry in node.entries]
 
     def fits(model: ModelClass) -> tuple[bool, int]:

@@ -1,4 +1,4 @@
-"""A text that `config.reader` accepts, as nodes that know where they stood: what comments are given to."""
+"""Parses a text that `config.yaml.reader` accepts into nodes with their positions, to which comments are attached."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ _GAP = re.compile(r"(?:[^#-]|#[^\n\r\x85\u2028\u2029]*)*")
 
 @dataclass(slots=True, eq=False)
 class CollectionPlace:
-    """A mapping or a list in the text: from where to where (index), its column, and the entry whose value it is."""
+    """A mapping or a list, with its position in the text."""
 
     node: SyntaxMapping | SyntaxSequence
+    #: the entry whose value it is; None for the root
     owner: EntryPlace | None
+    #: index in the text; `end` likewise
     start: int
     column: int
     end: int = 0
@@ -35,30 +37,34 @@ class CollectionPlace:
 
 @dataclass(slots=True, eq=False)
 class EntryPlace:
-    """Where an entry begins (index and column; of an item of a block list, its dash), and where its value does."""
+    """An entry, with its position in the text."""
 
     entry: SyntaxEntry
     box: CollectionPlace
+    #: index of the entry in the text; for an item of a block list, of its dash. `column` likewise
     start: int
     column: int
+    #: index of its value in the text
     value_start: int = 0
+    #: the collection that is its value; None for a scalar
     inner: CollectionPlace | None = None
 
 
 @dataclass(slots=True)
 class SyntaxParse:
-    """spots, boxes: in the order of the text. scalars: from where to where each one reaches that has any text. end:
-    where the document ends."""
+    """The nodes of a text, with positions in the order of the text."""
 
     root: SyntaxMapping
+    #: index of the end of the document
     end: int = 0
     spots: list[EntryPlace] = field(default_factory=list)
     boxes: list[CollectionPlace] = field(default_factory=list)
+    #: (start, end) of each scalar that has any text
     scalars: list[tuple[int, int]] = field(default_factory=list)
 
 
 def parse_syntax(text: str) -> SyntaxParse:
-    """text: accepted by `reader.read`, without the mark of byte order."""
+    """Parse a text that `read_yaml` accepts, without a byte order mark."""
     return _SyntaxParser(text).parsed
 
 
@@ -66,7 +72,7 @@ class _SyntaxParser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._next = CParser(text).get_event
-        self._end = 0  # of the last token that has any text
+        self._end = 0  # of the last token with any text
         self.parsed = SyntaxParse(SyntaxMapping())
         self._next()  # the stream
         self._next()  # the document
@@ -119,7 +125,7 @@ class _SyntaxParser:
         spot.entry.value = self._parse_node(event, spot)
 
     def _find_dash(self, box: CollectionPlace, start: int) -> int:
-        """Of an item whose content begins at start: between it and the token before stand only comments and dash."""
+        """Return the index of an item's dash; only comments and the dash precede the item after the last token."""
         if not box.node.entries:
             return box.start
         gap = _GAP.match(self._text, self._end, start)
@@ -145,7 +151,7 @@ _NOTHING = SyntaxScalar("", ScalarStyle.PLAIN)
 
 
 def _parse_folded_block(source: str, value: str) -> tuple[str, tuple[str, ...]] | None:
-    """Chomping and lines of a folded block, as written; None where they do not say it all, or say it in an odd way."""
+    """Return chomping and lines of a folded block as written; None if they do not give its value, or look unusual."""
     head, *lines = source.splitlines()
     match = re.fullmatch(r">(-?)[ \t]*(#.*)?", head)
     while lines and not lines[-1].strip():
@@ -156,7 +162,7 @@ def _parse_folded_block(source: str, value: str) -> tuple[str, tuple[str, ...]] 
     depth = len(first) - len(first.lstrip(" "))
     if any(line != line.rstrip() or (line and line[:depth].strip()) for line in lines):
         return None
-    shown = tuple(line[depth:] for line in lines)
-    again = CParser(f"k: >{match[1]}\n" + "".join(f"  {line}\n" if line else "\n" for line in shown))
-    events = [again.get_event() for _ in range(5)]
-    return (match[1], shown) if events[4].value == value else None
+    unindented = tuple(line[depth:] for line in lines)
+    parser = CParser(f"k: >{match[1]}\n" + "".join(f"  {line}\n" if line else "\n" for line in unindented))
+    events = [parser.get_event() for _ in range(5)]
+    return (match[1], unindented) if events[4].value == value else None

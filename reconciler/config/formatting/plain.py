@@ -1,4 +1,4 @@
-"""Nodes as the trees that models read, and models' values as plain ones that can be compared and written."""
+"""Converts nodes to trees that models read, and the values of models to plain ones to compare and write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.config.validation.documents import ITEM_KEY_OF_LIST_PATH
 from reconciler.config.yaml.tree import MappingNode, Place, SequenceNode
 from reconciler.config.yaml.tree import Node as TreeNode
 
-#: name of a list whose order means nothing -> the key that names its items
+#: name of a list whose order means nothing -> the key that identifies its items
 ITEM_KEY_OF_LIST = {path[-1]: key for path, key in ITEM_KEY_OF_LIST_PATH.items()}
 
 
@@ -30,7 +30,7 @@ _PLACE: Place = ("", _NoMark(), _NoMark())
 
 
 def build_tree(node: SyntaxNode) -> TreeNode:
-    """The tree that the reader would make of it, without places."""
+    """Return the tree that the reader would make of a node, without places."""
     if isinstance(node, SyntaxScalar):
         return None if is_null(node) else node.value
     if isinstance(node, SyntaxSequence):
@@ -45,7 +45,8 @@ def build_tree(node: SyntaxNode) -> TreeNode:
 
 
 def convert_to_plain(value: object, name: str = "") -> object:
-    """A model's value to compare: unset keys left out, lists whose order means nothing by their items' names."""
+    """Return a model's value in a form to compare: without unset keys; a list whose order means nothing by its items'
+    names."""
     match value:
         case BaseModel():
             of = {key: getattr(value, _get_attribute_name(value, key)) for key in get_fields_by_key(type(value))}
@@ -65,7 +66,7 @@ def convert_to_plain(value: object, name: str = "") -> object:
 
 
 def build_scalar(value: object) -> SyntaxScalar:
-    """The scalar that a model's value is written as: days and numbers without quotes, texts with them where needed."""
+    """Return the scalar for a model's value: dates and numbers without quotes, strings with quotes if needed."""
     match value:
         case bool():
             return SyntaxScalar("true" if value else "false", ScalarStyle.PLAIN)
@@ -82,7 +83,7 @@ def build_null() -> SyntaxScalar:
 
 
 def set_flow_style(node: SyntaxNode) -> SyntaxNode:
-    """The node, in braces or brackets where it is short and holds nothing but scalars."""
+    """Return the node, in braces or brackets if it is short and contains only scalars."""
     if isinstance(node, SyntaxSequence):
         node.flow = all(isinstance(item.value, SyntaxScalar) for item in node.entries)
     elif isinstance(node, SyntaxMapping):
@@ -91,7 +92,7 @@ def set_flow_style(node: SyntaxNode) -> SyntaxNode:
     return node
 
 
-#: a mapping of more keys than these is written in lines
+#: a mapping with more keys is written in lines
 _SHORT = 4
 
 

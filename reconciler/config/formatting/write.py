@@ -1,7 +1,7 @@
-"""Nodes with comments, written as text.
+"""Writes nodes with comments as text.
 
-Two spaces deep, lists below their key as well. What was in braces or brackets stays so if it fits on its line and holds
-no comment. A comment behind a value stays in its column where there is room, else two spaces behind the value.
+The indentation is two spaces, for lists below their key too. Braces and brackets stay if they fit on the line and
+contain no comment. A comment behind a value stays in its column if there is room, else two spaces behind the value.
 """
 
 from __future__ import annotations
@@ -23,11 +23,8 @@ from reconciler.config.formatting.nodes import (
 )
 from reconciler.config.yaml.reader import NOT_PRINTABLE, NULLS
 
-# Writing one scalar: quotes only where they are needed, and never a text that could be read as something else.
-
-
-#: what readers of YAML 1.1 or 1.2 take for more than a text: truth values, whole numbers (also in base 60), fractions,
-#: days and moments, the default value and the merge key
+#: text that readers of YAML 1.1 or 1.2 do not read as a string: booleans, integers (also in base 60), fractions, dates
+#: and timestamps, the default value and the merge key
 TYPED_TEXT_PATTERN = re.compile(
     r"[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF"
     r"|[-+]?0b[01_]+|[-+]?0x[0-9a-fA-F_]+|[-+]?0o[0-7]+|[-+]?[0-9][0-9_]*"
@@ -38,7 +35,7 @@ TYPED_TEXT_PATTERN = re.compile(
     r"(?:[ \t]*(?:Z|[-+][0-9]{1,2}(?::?[0-9]{2})?))?)?"
     r"|=|<<"
 )
-#: line ends of YAML 1.1 and the mark of byte order, which are printable and no part of a line
+#: line breaks of YAML 1.1, which are printable but cannot be inside a line
 LINE_BREAKS = "\n\r\x85\u2028\u2029"
 _UNSAFE = re.compile(f"[\t{LINE_BREAKS}\ufeff]|{NOT_PRINTABLE.pattern}")
 _INDICATORS = ",[]{}#&*!|>'\"%@`"
@@ -51,19 +48,19 @@ def is_null(scalar: SyntaxScalar) -> bool:
 
 
 def is_typed(text: str) -> bool:
-    """Whether a reader may take this text, without quotes, for something else than a text."""
+    """Return whether a reader may read this text, without quotes, as something other than a string."""
     return text in NULLS or TYPED_TEXT_PATTERN.fullmatch(text) is not None
 
 
 def get_scalar_meaning(scalar: SyntaxScalar) -> tuple[str, bool]:
-    """What must not change: the text, and whether it is one without quotes that may be more than a text."""
+    """Return what formatting must keep: the text, and whether it is unquoted and may be more than a string."""
     return (
         ("", True) if is_null(scalar) else (scalar.value, scalar.style is ScalarStyle.PLAIN and is_typed(scalar.value))
     )
 
 
 def format_inline_scalar(scalar: SyntaxScalar, *, flow: bool) -> str:
-    """A scalar on one line. flow: it stands in braces or brackets."""
+    """Return a scalar on one line. flow: inside braces or brackets."""
     if is_null(scalar):
         return "null"
     text = scalar.value
@@ -73,7 +70,7 @@ def format_inline_scalar(scalar: SyntaxScalar, *, flow: bool) -> str:
 
 
 def format_block_scalar(scalar: SyntaxScalar) -> tuple[str, tuple[str, ...]] | None:
-    """Head and lines, not indented, of a text of several lines; None where it cannot stand so."""
+    """Return header and unindented lines of a multi-line text; None if it cannot be a block."""
     if scalar.folded is not None:
         chomping, lines = scalar.folded
         return f">{chomping}", lines
@@ -151,15 +148,18 @@ class _Writer:
         self.lines.extend(" " * margin + line if line else BLANK for line in lines)
 
     def write_entry(self, entry: SyntaxEntry, depth: int, lead: str, margin: int) -> None:
-        """depth: of the entry's key or dash, in spaces. lead: what its line begins with. margin: how far the line's
-        comments are indented, which for the first key of an item is as far as its dash."""
+        """Write a key or an item with its comments.
+
+        depth: indentation of the key or dash, in spaces. lead: text at the start of its line. margin: indentation of
+        its comments; for the first key of an item, that of the dash.
+        """
         value = entry.value
         begin = lead + _format_entry_start(entry)
         if isinstance(value, SyntaxScalar):
             self.write_lines(entry.lines_above, margin)
             self._write_scalar(begin, value, entry.trailing_comment, depth)
         elif _fits_on_line(value, begin):
-            # of an empty one the foot has no other place
+            # Comments in an empty collection have no other place.
             self.write_lines([*entry.lines_above, *value.foot], margin)
             self._write_line(f"{begin} {_format_inline_node(value, flow=False)}", entry.trailing_comment)
         else:
@@ -178,7 +178,7 @@ class _Writer:
             self._write_line(lead + _format_entry_start(entry), entry.trailing_comment)
             first_lead, first_margin = " " * (depth + STEP), depth + STEP
         else:
-            # the line of an item's dash is that of its first key, so what stands behind the dash goes above
+            # The first key of an item is on the line of the dash, so a comment behind the dash moves above it.
             self.write_lines([entry.trailing_comment.text] if entry.trailing_comment else [], margin)
             first_lead, first_margin = f"{lead}- ", margin
         first, *others = value.entries
@@ -195,7 +195,7 @@ class _Writer:
 
 
 def _strip_blank_line(first: SyntaxEntry) -> SyntaxEntry:
-    """What comes first has no blank line above it."""
+    """Return the entry without a blank line above it, as the first in its collection."""
     above = first.lines_above[1:] if first.lines_above[:1] == [BLANK] else first.lines_above
     return SyntaxEntry(first.key, first.value, above, first.trailing_comment)
 

@@ -1,4 +1,4 @@
-"""One customer's folder, read as a whole: its document, its communities and its own lessons."""
+"""Reads one customer's folder: its document, its communities and its own lessons."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ from reconciler.model.kind import Kind
 
 @dataclass(slots=True)
 class CustomerCandidate:
-    """What a folder holds, valid or not. found: everything noticed so far; an error in it makes the whole
-    customer invalid."""
+    """The content of a customer's folder, valid or not."""
 
     folder: CustomerFolder
+    #: None if customer.yaml is missing
     customer: LoadResult[Customer] | None
     communities: list[LoadResult[Community]] = field(default_factory=list)
     lessons: list[LoadResult[Lesson]] = field(default_factory=list)
+    #: everything noticed so far; an error makes the whole customer invalid
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @property
@@ -49,21 +50,21 @@ class CustomerCandidate:
 
     @property
     def claimed_id(self) -> str | None:
-        """What the document says it is; the folder's name may be another."""
+        """Return the ID in the document, which may be invalid or differ from the folder's name; None if missing."""
         tree = self.customer.own_tree if self.customer else None
-        said = tree.get("id") if tree is not None else None
-        return said if isinstance(said, str) else None
+        written_id = tree.get("id") if tree is not None else None
+        return written_id if isinstance(written_id, str) else None
 
     @property
     def former_ids(self) -> tuple[str, ...]:
-        """What the document says that it was called, valid or not."""
+        """Return the former IDs in the document, valid or not."""
         tree = self.customer.own_tree if self.customer else None
-        said = tree.get("previously") if tree is not None else None
-        return tuple(each for each in said if isinstance(each, str)) if isinstance(said, list) else ()
+        listed = tree.get("previously") if tree is not None else None
+        return tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
 
     @property
     def is_read(self) -> bool:
-        """Whether there is a document, valid or not, of which anything is known."""
+        """Return whether there is a document, valid or not, whose keys are known."""
         return self.customer is not None and self.customer.tree is not None
 
     @property
@@ -77,7 +78,7 @@ class CustomerCandidate:
         return find_consumer_keys(tree) if tree is not None else ()
 
     def resolve_customer(self) -> ResolvedCustomer | None:
-        """The valid customer; None where anything is wrong."""
+        """Return the customer, or None if it has an error."""
         opened = self.customer
         if opened is None or opened.model is None or opened.tree is None:
             return None
@@ -94,17 +95,17 @@ class CustomerCandidate:
 
 
 def open_candidate(
-    folder: CustomerFolder, heritage: DefaultsResolver, shared_lessons: Collection[str], context: ValidationContext
+    folder: CustomerFolder, defaults: DefaultsResolver, shared_lessons: Collection[str], context: ValidationContext
 ) -> CustomerCandidate:
-    """Reads and validates a folder, as far as it goes without looking at other customers."""
+    """Read and validate a folder, except for rules between customers."""
     candidate = CustomerCandidate(
-        folder, None, diagnostics=[*folder.diagnostics, *heritage.list_errors(folder.defaults)]
+        folder, None, diagnostics=[*folder.diagnostics, *defaults.list_errors(folder.defaults)]
     )
     if folder.file is not None:
-        inherited = heritage.resolve_for_customer(folder.defaults)
+        inherited = defaults.resolve_for_customer(folder.defaults)
         candidate.customer = open_document(folder.file, Customer, "customer", context, inherited)
         candidate.diagnostics += _collect_diagnostics(candidate.customer, "customer", folder.id)
-    inherited = heritage.resolve_for_community(folder.defaults)
+    inherited = defaults.resolve_for_community(folder.defaults)
     for file in folder.communities:
         community = open_document(file, Community, "community", context, inherited)
         candidate.communities.append(community)
@@ -122,23 +123,25 @@ def open_candidate(
 def check_former_ids(
     kind: Kind, opened: Sequence[LoadResult[Community]] | Sequence[LoadResult[Lesson]]
 ) -> Iterator[Diagnostic]:
-    """Of all documents of one kind and one owner."""
+    """Yield the mistakes in former IDs of all documents of one kind and one owner."""
     documents = [(each.file.stem, tuple(find_former_ids(each.tree))) for each in opened if each.tree is not None]
-    for found in find_former_id_mistakes(kind, documents, {each.file.stem for each in opened}):
-        yield from found
+    for mistakes in find_former_id_mistakes(kind, documents, {each.file.stem for each in opened}):
+        yield from mistakes
 
 
 def check_id_matches_name(opened: LoadResult[BaseModel], kind: str, name: str) -> Iterator[Diagnostic]:
-    """An id that is not the name of its file or folder. What is no id at all is told by the document."""
-    said = opened.tree.get("id") if opened.tree is not None else None
-    if opened.tree is not None and isinstance(said, str) and said != name and re.fullmatch(ID_PATTERN, said):
+    """Yield an error if the ID is not the name of its file or folder. The document reports an invalid ID itself."""
+    written_id = opened.tree.get("id") if opened.tree is not None else None
+    if opened.tree is None or not isinstance(written_id, str) or not re.fullmatch(ID_PATTERN, written_id):
+        return
+    if written_id != name:
         place, _, _ = find_place(opened.tree, ("id",))
-        what = "folder" if kind == "customer" else "file"
+        owner = "folder" if kind == "customer" else "file"
         yield build_error(
             "id-not-name",
-            f"id must be the {what}'s name, {name}",
+            f"id must be the {owner}'s name, {name}",
             get_value_span(place),
-            f"change the id, or rename the {what}",
+            f"Change the id, or rename the {owner}.",
         )
 
 
@@ -150,7 +153,7 @@ def _collect_diagnostics(opened: LoadResult[BaseModel], kind: str, name: str) ->
 
 
 def _check_references(candidate: CustomerCandidate, shared_lessons: Collection[str]) -> Iterator[Diagnostic]:
-    """References to what is not there. A file that is there but broken has its own error."""
+    """Yield an error for each reference to a missing document; an invalid one reports its own errors."""
     opened = candidate.customer
     if opened is not None and opened.tree is not None:
         known = {each.file.stem for each in candidate.communities}

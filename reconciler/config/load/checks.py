@@ -1,4 +1,4 @@
-"""Keys that are checked now and come into force later: a person who sets one is told, and never misled."""
+"""Warns about keys without effect yet, and about passwords in store URLs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from reconciler.config.fields.values import ID_PATTERN
 from reconciler.config.yaml.tree import MappingNode, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, build_warning
 
+#: kind of document -> paths of keys that are validated but have no effect yet
 FORTHCOMING: dict[str, tuple[tuple[str, ...], ...]] = {
     "customer": (),
     "community": (),
@@ -19,7 +20,7 @@ FORTHCOMING: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def warn_about_forthcoming_keys(kind: str, tree: MappingNode) -> Iterator[Diagnostic]:
-    """One warning for each such key that says something, where it was written."""
+    """Yield a warning for each key that is set but has no effect yet."""
     for *parents, key in FORTHCOMING[kind]:
         node = tree
         for parent in parents:
@@ -31,17 +32,16 @@ def warn_about_forthcoming_keys(kind: str, tree: MappingNode) -> Iterator[Diagno
             if node.get(key):
                 yield build_warning(
                     "not-yet-in-force",
-                    f"{'.'.join([*parents, key])} is checked, but has no effect yet",
+                    f"{'.'.join([*parents, key])} is validated but has no effect yet",
                     get_key_span(node.places[key]),
                 )
 
 
-# Secrets that stand where everybody who reads the files can read them, in a value that may hold one.
-
-
 def warn_about_store_passwords(tree: MappingNode) -> Iterator[Diagnostic]:
-    """A warning for each store whose URL holds a password: everybody who reads the files can read it. tree: of
-    reconciler.yaml, valid or not."""
+    """Yield a warning for each store URL with a password, which everybody who can read the files can read.
+
+    tree: of reconciler.yaml, valid or not.
+    """
     environments = tree.get("environments")
     for name, environment in environments.items() if isinstance(environments, MappingNode) else ():
         store = environment.get("store") if isinstance(environment, MappingNode) else None
@@ -49,9 +49,9 @@ def warn_about_store_passwords(tree: MappingNode) -> Iterator[Diagnostic]:
             of = f" of {name}" if re.fullmatch(ID_PATTERN, name) else ""
             yield build_warning(
                 "password-in-url",
-                f"the store{of} holds a password",
+                f"the store URL{of} contains a password",
                 get_value_span(environment.places["store"]),
-                "give it by PGPASSWORD, ~/.pgpass or RECONCILER_STORE, and change it: it was in a file",
+                "Change the password (it was in a file), and set it in PGPASSWORD, ~/.pgpass or RECONCILER_STORE.",
             )
 
 

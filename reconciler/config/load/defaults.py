@@ -1,4 +1,4 @@
-"""The defaults.yaml files of a repository, and what a customer or a community inherits from those above it."""
+"""Reads the defaults.yaml files of a repository, and merges what a customer or a community inherits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMUNITY = "community"
 
 
 class DefaultsResolver:
-    """Each file is read once, each chain of files is merged once."""
+    """Reads each file once and merges each chain of files once."""
 
     def __init__(self, files: Iterable[ConfigFile], context: ValidationContext) -> None:
         self._opened: Mapping[str, LoadResult[Declaration]] = {
@@ -32,7 +32,7 @@ class DefaultsResolver:
         return self._opened.values()
 
     def list_errors(self, chain: DefaultsChain) -> tuple[Diagnostic, ...]:
-        """Why customers below these files are invalid, if they are."""
+        """Return the errors in these files, which make the customers below them invalid."""
         return tuple(each for file in chain for each in self._opened[file.path].diagnostics if each.is_error)
 
     def resolve_for_customer(self, chain: DefaultsChain) -> Inheritance:
@@ -43,14 +43,14 @@ class DefaultsResolver:
 
     def _resolve_part(self, chain: DefaultsChain, part: str) -> Inheritance:
         if (chain, part) not in self._parts:
-            whole = self._merge_chain(chain)
-            tree = whole.tree
+            merged = self._merge_chain(chain)
+            tree = merged.tree
             if tree is not None and part == COMMUNITY:
                 below = tree.get(COMMUNITY)
                 tree = below if isinstance(below, MappingNode) else None
             elif tree is not None:
                 tree = _drop_keys(tree, ("kind", COMMUNITY))
-            self._parts[chain, part] = Inheritance(tree, whole.suppression)
+            self._parts[chain, part] = Inheritance(tree, merged.suppression)
         return self._parts[chain, part]
 
     def _merge_chain(self, chain: DefaultsChain) -> Inheritance:
@@ -58,16 +58,16 @@ class DefaultsResolver:
             above = self._merge_chain(chain[1:])
             own = self._opened[chain[0].path]
             tree = own.own_tree
-            wrong = frozenset([chain[0].name] if own.model is None else ())
+            invalid_files = frozenset([chain[0].name] if own.model is None else ())
             self._merged[chain] = Inheritance(
                 above.tree if tree is None else merge_inherited(tree, above.tree),
-                ErrorSuppression(above.suppression.files | wrong, above.suppression.unread or tree is None),
+                ErrorSuppression(above.suppression.files | invalid_files, above.suppression.unread or tree is None),
             )
         return self._merged[chain]
 
 
 def _drop_keys(tree: MappingNode, keys: tuple[str, ...]) -> MappingNode:
-    kept = MappingNode(tree.place)
-    kept.update({key: value for key, value in tree.items() if key not in keys})
-    kept.places = {key: place for key, place in tree.places.items() if key not in keys}
-    return kept
+    remaining = MappingNode(tree.place)
+    remaining.update({key: value for key, value in tree.items() if key not in keys})
+    remaining.places = {key: place for key, place in tree.places.items() if key not in keys}
+    return remaining

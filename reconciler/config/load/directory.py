@@ -1,7 +1,7 @@
-"""Whether a folder is the one of all customers, or lies inside it or around it.
+"""Detects a directory that is inside or around the folder of all customers.
 
-What is read from one customer's folder, or from a group's, looks as if all the others had been removed, and
-reconciler.yaml is looked for in the wrong place. It looks at a few names only.
+Read from one customer's folder or a group's, all other customers would look removed, and reconciler.yaml would be
+searched in the wrong place. Only a few names are looked up.
 """
 
 from __future__ import annotations
@@ -12,38 +12,39 @@ from pathlib import Path
 
 from reconciler.config.load.layout import COMMUNITIES, CUSTOMER_FILE, DEFAULTS_FILE, LESSONS, SETTINGS_FILE
 
-#: What the folder of all customers is called where nobody says otherwise.
+#: the default name of the folder of all customers
 DEFAULT_FOLDER_NAME = "customers"
 
 
 @dataclass(frozen=True, slots=True)
 class WrongDirectory:
-    """what: is wrong with the folder that was given. meant: the one of all customers."""
+    """A directory that is not the folder of all customers."""
 
+    #: what the directory is instead, to follow its name in a sentence
     reason: str
+    #: the folder of all customers
     customers_directory: Path
 
 
 def detect_wrong_directory(directory: Path) -> WrongDirectory | None:
-    """None where nothing speaks against it, also where it is not there."""
+    """Return what is wrong with a directory, or None if nothing suggests a mistake (also if it does not exist)."""
     here = directory.resolve()
     if (here / CUSTOMER_FILE).is_file() or (here / COMMUNITIES).is_dir():
-        meant = next(_find_customers_folders(here), here.parent)
-        return WrongDirectory("is the folder of one customer", _make_relative_path(meant, directory))
+        customers_folder = next(_find_customers_folders(here), here.parent)
+        return WrongDirectory("is the folder of one customer", _make_relative_path(customers_folder, directory))
     if (here.parent / SETTINGS_FILE).is_file():
         return None
-    around = next(_find_customers_folders(here), None)
-    if around is not None:
-        return WrongDirectory(
-            f"is a folder within {_make_relative_path(around, directory)}", _make_relative_path(around, directory)
-        )
+    enclosing = next(_find_customers_folders(here), None)
+    if enclosing is not None:
+        shown = _make_relative_path(enclosing, directory)
+        return WrongDirectory(f"is a folder inside {shown}", shown)
     if (here / SETTINGS_FILE).is_file() and (here / DEFAULT_FOLDER_NAME).is_dir():
-        return WrongDirectory(f"is the folder that {SETTINGS_FILE} stands in", directory / DEFAULT_FOLDER_NAME)
+        return WrongDirectory(f"is the folder of {SETTINGS_FILE}", directory / DEFAULT_FOLDER_NAME)
     return None
 
 
 def _find_customers_folders(folder: Path) -> Iterator[Path]:
-    """Folders above it, nearest first, that look like the one of all customers."""
+    """Yield the folders above that look like the folder of all customers, nearest first."""
     for each in folder.parents:
         if not (each.parent / SETTINGS_FILE).is_file():
             continue
@@ -52,7 +53,7 @@ def _find_customers_folders(folder: Path) -> Iterator[Path]:
 
 
 def _make_relative_path(folder: Path, directory: Path) -> Path:
-    """As a person at the same place would name it."""
+    """Return the path as a person in the current directory would write it."""
     here = Path.cwd().resolve()
     if directory.is_absolute() or not folder.is_relative_to(here):
         return folder

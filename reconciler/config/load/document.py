@@ -1,4 +1,4 @@
-"""One document: read, put over what it inherits, and validated."""
+"""Reads one document, merges it with what it inherits, and validates it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from reconciler.config.yaml.reader import MAX_BYTES, read_yaml
 from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode, get_value_span
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
 
-# How a document inherits: absent inherits, null unsets, a list replaces, a mapping is merged key by key.
-
 
 def merge_inherited(own: MappingNode, inherited: MappingNode | None) -> MappingNode:
-    """What `own` says, over what it inherits. Neither is changed. Nulls stay, for the next one to see."""
+    """Return the tree `own`, merged with what it inherits. Neither argument is changed.
+
+    A missing key inherits, null clears, a list replaces, a mapping is merged key by key. Nulls stay, for the next
+    merge. A mapping of another type inherits nothing.
+    """
     if inherited is None or _is_other_type(own, inherited):
         return own
     merged = MappingNode(own.place)
@@ -41,13 +43,13 @@ def _is_other_type(own: MappingNode, inherited: MappingNode) -> bool:
 
 
 def remove_nulls(node: Node) -> Node:
-    """The tree without its nulls: what is unset is absent. Only what holds a null is made anew."""
+    """Return the tree without nulls, which stand for unset keys. Only nodes with a null inside are copied."""
     if isinstance(node, MappingNode):
         changed = {}
         for key, value in node.items():
-            settled = remove_nulls(value) if type(value) is not str else value
-            if settled is not value or value is None:
-                changed[key] = settled
+            clean_value = remove_nulls(value) if type(value) is not str else value
+            if clean_value is not value or value is None:
+                changed[key] = clean_value
         if not changed:
             return node
         clean = MappingNode(node.place)
@@ -73,9 +75,11 @@ Model = TypeVar("Model", bound=BaseModel, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What a document inherits. excused: what is wrong with it, and told of the files that say it."""
+    """The values that a document inherits."""
 
+    #: None if it inherits nothing
     tree: MappingNode | None = None
+    #: errors that the inherited files report themselves
     suppression: ErrorSuppression = NO_SUPPRESSION
 
 
@@ -84,18 +88,20 @@ NO_INHERITANCE = Inheritance()
 
 @dataclass(frozen=True, slots=True)
 class LoadResult(Generic[Model]):
-    """written: as the file says it. tree: with what it inherits and without nulls. model: None where it is
-    not valid."""
+    """One document after reading and validation."""
 
     file: ConfigFile
+    #: the file as written; None if it cannot be read
     own_tree: MappingNode | None
+    #: merged with what it inherits, without nulls
     tree: MappingNode | None
+    #: None if the document is invalid
     model: Model | None
     diagnostics: tuple[Diagnostic, ...]
 
 
 def read_file(file: ConfigFile) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
-    """The tree of one file, as written."""
+    """Return the tree of a file as written, and its diagnostics."""
     try:
         data = file.files.read_content(file.path, MAX_BYTES + 1, follow=file.follow_links)
     except OSError as problem:
@@ -106,15 +112,15 @@ def read_file(file: ConfigFile) -> tuple[MappingNode | None, tuple[Diagnostic, .
                 "unreadable-file",
                 f"the file cannot be read: {problem.strerror}",
                 Span(file.name),
-                "make it a readable file, or remove it",
+                "Make the file readable, or remove it.",
             ),
         )
     return read_yaml(data, file.name)
 
 
 def _build_linked_file_error(file: ConfigFile) -> Diagnostic:
-    hint = "put the file itself here; what several customers share belongs in defaults.yaml"
-    return build_error("linked-file", "a linked file is not followed", Span(file.name), hint)
+    hint = "Put the file itself here, and shared values in defaults.yaml."
+    return build_error("linked-file", "symbolic links to files are not followed", Span(file.name), hint)
 
 
 def open_document(
@@ -124,27 +130,31 @@ def open_document(
     context: ValidationContext,
     inherited: Inheritance = NO_INHERITANCE,
 ) -> LoadResult[Model]:
-    """One document of a kind. What is wrong with a value that it inherits is told of the file that says it."""
-    own, found = read_file(file)
+    """Read and validate one document. The file that sets an inherited value reports the errors in it.
+
+    kind: expected in the document; None if it has no kind.
+    """
+    own, diagnostics = read_file(file)
     if own is None:
-        return LoadResult(file, None, None, None, found)
+        return LoadResult(file, None, None, None, diagnostics)
     if kind is not None and own.get("kind", kind) != kind:
-        return LoadResult(file, own, None, None, (*found, _build_wrong_kind_error(own, kind)))
+        return LoadResult(file, own, None, None, (*diagnostics, _build_wrong_kind_error(own, kind)))
     tree = remove_nulls(merge_inherited(own, inherited.tree))
     if not isinstance(tree, MappingNode):
-        return LoadResult(file, own, None, None, found)
+        return LoadResult(file, own, None, None, diagnostics)
     try:
         validated = model.model_validate(tree, context=context)
     except ValidationError as problem:
-        wrong = translate_validation_errors(problem, tree, model, context, inherited.suppression)
-        return LoadResult(file, own, tree, None, (*found, *wrong))
-    return LoadResult(file, own, tree, None if found else validated, found)
+        errors = translate_validation_errors(problem, tree, model, context, inherited.suppression)
+        return LoadResult(file, own, tree, None, (*diagnostics, *errors))
+    return LoadResult(file, own, tree, None if diagnostics else validated, diagnostics)
 
 
 def _build_wrong_kind_error(own: MappingNode, kind: str) -> Diagnostic:
     return build_error(
         "wrong-kind",
-        f"kind must be {kind} in this place",
+        f"kind must be {kind} in this file",
         get_value_span(own.places["kind"]),
-        "the kind goes with the file's place: customer.yaml, communities/ID.yaml, lessons/ID.yaml, defaults.yaml",
+        "Move the file or change its kind: "
+        "the kind follows from customer.yaml, communities/ID.yaml, lessons/ID.yaml or defaults.yaml.",
     )

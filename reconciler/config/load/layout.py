@@ -1,6 +1,6 @@
-"""Which files of a customers repository describe what. It looks at names only, in the order of names.
+"""Finds the files of a customers repository by their names, in the order of names.
 
-A name that is nearly right is an error: a file passed over in silence would look like one that was removed.
+An almost correct name is an error: a file that is silently skipped would look like a removed one.
 """
 
 from __future__ import annotations
@@ -13,43 +13,45 @@ from typing import NamedTuple, Protocol
 
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error, build_warning
 
-# Where the files of a customers repository are: on disk, or in a state of git (`config.revision`).
-
 
 class FolderEntry(NamedTuple):
-    """What stands in a folder. is_link: a folder that is only linked."""
+    """An entry of a folder."""
 
     name: str
     path: str
     is_folder: bool = False
+    #: True for a symbolic link to a folder
     is_link: bool = False
 
 
 class Files(Protocol):
-    """Every method raises OSError as the system does."""
+    """Gives access to the files of a repository: on disk, or in a git commit (`config.git`).
+
+    Every method raises OSError as the system does.
+    """
 
     def has_file(self, path: str) -> bool:
-        """Whether there is a file."""
+        """Return whether the file exists."""
         ...
 
     def list_entries(self, folder: str) -> list[FolderEntry]:
-        """Everything in a folder, by name."""
+        """Return the entries of a folder, by name."""
         ...
 
     def read_content(self, path: str, most: int, *, follow: bool = False) -> bytes:
-        """At most so many bytes of a file. follow: also one that is only linked; else that is ELOOP."""
+        """Return at most `most` bytes of a file. A symbolic link raises ELOOP unless `follow` is set."""
         ...
 
 
 class DiskFiles:
-    """The files as they are now."""
+    """The files on disk."""
 
     def has_file(self, path: str) -> bool:
         return os.path.exists(path)
 
     def list_entries(self, folder: str) -> list[FolderEntry]:
-        with os.scandir(folder) as found:
-            return sorted(map(build_folder_entry, found))
+        with os.scandir(folder) as entries:
+            return sorted(map(build_folder_entry, entries))
 
     def read_content(self, path: str, most: int, *, follow: bool = False) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW))
@@ -60,15 +62,17 @@ class DiskFiles:
 DISK = DiskFiles()
 
 
-def build_folder_entry(found: os.DirEntry[str]) -> FolderEntry:
-    """What stands in a folder on disk."""
-    is_folder = found.is_dir(follow_symlinks=False)
-    return FolderEntry(found.name, found.path, is_folder, not is_folder and found.is_dir())
+def build_folder_entry(entry: os.DirEntry[str]) -> FolderEntry:
+    """Return an entry of a folder on disk."""
+    is_folder = entry.is_dir(follow_symlinks=False)
+    return FolderEntry(entry.name, entry.path, is_folder, not is_folder and entry.is_dir())
 
 
 def make_relative_path(path: str, start: str) -> str:
-    """`os.path.relpath`, which takes both apart and asks for the current folder each time; quick for most of what lies
-    below `start`."""
+    """Return `os.path.relpath(path, start)`, but quickly for most paths below `start`.
+
+    `os.path.relpath` splits both paths and asks for the current directory on each call.
+    """
     inside = path if start == os.curdir else path.removeprefix(start + os.sep)
     below = f"/{inside}"
     if (start == os.curdir or len(inside) < len(path)) and not ("/." in below or "//" in below or below[-1] == "/"):
@@ -84,34 +88,38 @@ LESSONS = "lessons"
 
 
 class ConfigFile(NamedTuple):
-    """A file to read. name: as messages call it. linked: it may be only linked. stem: its name without folder and
-    extension."""
+    """A file to read."""
 
     path: str
+    #: as messages call it
     name: str
     files: Files = DISK
+    #: True if the file may be a symbolic link
     follow_links: bool = False
 
     @property
     def stem(self) -> str:
+        """Return the file's name without folder and extension."""
         return os.path.basename(self.path).removesuffix(".yaml")
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerFolder:
-    """A folder that is a customer. defaults: the files above it, nearest first. file: None where it is missing.
-    diagnostics: what is wrong with the names in it. path: where it is."""
+    """The folder of one customer."""
 
     id: str
+    #: None if customer.yaml is missing
     file: ConfigFile | None
+    #: the defaults.yaml files above the folder, nearest first
     defaults: tuple[ConfigFile, ...]
     communities: tuple[ConfigFile, ...] = ()
     lessons: tuple[ConfigFile, ...] = ()
+    #: problems with names in the folder
     diagnostics: tuple[Diagnostic, ...] = ()
     path: str = ""
 
     def replace_files(self, files: Files) -> CustomerFolder:
-        """The same files, read from elsewhere."""
+        """Return the same folder, read from `files`."""
         file = self.file and self.file._replace(files=files)
         several = (self.defaults, self.communities, self.lessons)
         defaults, communities, lessons = (_replace_files(each, files) for each in several)
@@ -120,18 +128,19 @@ class CustomerFolder:
 
 @dataclass(slots=True)
 class RepositoryLayout:
-    """The files of a repository. catalogue_diagnostics: what is wrong with names in the catalogue's folder."""
+    """The files of a repository."""
 
     settings: ConfigFile | None = None
     defaults: list[ConfigFile] = field(default_factory=list)
     catalog: tuple[ConfigFile, ...] = ()
+    #: problems with names in the catalog's folder
     catalog_diagnostics: tuple[Diagnostic, ...] = ()
     settings_diagnostics: tuple[Diagnostic, ...] = ()
     customers: list[CustomerFolder] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def replace_files(self, files: Files, only: Collection[str] | None) -> RepositoryLayout:
-        """The same files, read from elsewhere. only: ids of the customers that are to be read; None for all."""
+        """Return the same layout, read from `files`. only: IDs of the customers to replace; None for all."""
         return replace(
             self,
             settings=self.settings and self.settings._replace(files=files),
@@ -148,7 +157,7 @@ def _replace_files(documents: Iterable[ConfigFile], files: Files) -> tuple[Confi
 
 
 def scan_repository(directory: Path, files: Files = DISK) -> RepositoryLayout:
-    """Every file below a directory that says something. A folder that cannot be listed refuses it all."""
+    """Return the layout of a repository. Raises ConfigurationRefusal if a folder cannot be listed."""
     layout = RepositoryLayout()
     layout.settings, layout.settings_diagnostics = find_settings_file(directory, files)
     top = ConfigFile(str(directory), _format_path(directory.resolve(), directory), files)
@@ -157,23 +166,21 @@ def scan_repository(directory: Path, files: Files = DISK) -> RepositoryLayout:
 
 
 def find_settings_file(directory: Path, files: Files = DISK) -> tuple[ConfigFile | None, tuple[Diagnostic, ...]]:
-    """reconciler.yaml beside the folder of customers, and what is wrong with a name that is nearly that."""
+    """Return reconciler.yaml next to the folder of customers, and an error for an almost correct name."""
     beside = directory.resolve().parent / SETTINGS_FILE
     misnamed = beside.with_suffix(".yml")
-    found: ConfigFile | None = None
-    wrong: tuple[Diagnostic, ...] = ()
+    file: ConfigFile | None = None
+    errors: tuple[Diagnostic, ...] = ()
     if files.has_file(str(beside)):
-        found = ConfigFile(
-            str(beside), _format_path(beside, directory / ".." / SETTINGS_FILE), files, follow_links=True
-        )
+        file = ConfigFile(str(beside), _format_path(beside, directory / ".." / SETTINGS_FILE), files, follow_links=True)
     if files.has_file(str(misnamed)):
-        # Left unread, it would send everything to the default store.
-        wrong = (
+        # If it were ignored, everything would go to the default store.
+        errors = (
             _build_misnamed_error(
                 ConfigFile("", _format_path(misnamed, directory / ".." / misnamed.name)), SETTINGS_FILE
             ),
         )
-    return found, wrong
+    return file, errors
 
 
 def _format_path(whole: Path, given: Path) -> str:
@@ -189,9 +196,12 @@ def _walk_folder(
     *,
     at_top: bool = False,
 ) -> None:
-    """identity: the id of the customer that the folder would be."""
+    """Add the files of a folder and its subfolders to the layout.
+
+    identity: the ID of the customer if the folder is one.
+    """
     files, folders, links = _list_folder(folder)
-    noted = [_build_linked_folder_error(each) for each in links.values()]
+    diagnostics = [_build_linked_folder_error(each) for each in links.values()]
     own = {name: each for name, each in files.items() if name.lower() in (CUSTOMER_FILE, "customer.yml")}
     inside = {name for name in (COMMUNITIES, LESSONS) if name in folders} - ({LESSONS} if at_top else set())
     is_customer = bool(own or inside)
@@ -199,21 +209,23 @@ def _walk_folder(
         if name == DEFAULTS_FILE:
             layout.defaults.append(each)
             if is_customer:
-                noted.append(
-                    _build_ignored_warning(each, "customers inherit from the folders above theirs, not from their own")
+                diagnostics.append(
+                    _build_ignored_warning(
+                        each, "Move it to a folder above: customers do not inherit from their own folder."
+                    )
                 )
         elif name in own and name != CUSTOMER_FILE:
-            noted.append(_build_misnamed_error(each, CUSTOMER_FILE))
+            diagnostics.append(_build_misnamed_error(each, CUSTOMER_FILE))
         elif name != CUSTOMER_FILE:
-            hint = "its place is beside this folder" if name == SETTINGS_FILE and at_top else None
-            noted.append(_build_ignored_warning(each, hint))
+            hint = "Move it next to this folder." if name == SETTINGS_FILE and at_top else None
+            diagnostics.append(_build_ignored_warning(each, hint))
     if is_customer:
-        layout.customers.append(_build_customer_folder(folder, identity, folders, own, defaults, noted))
+        layout.customers.append(_build_customer_folder(folder, identity, folders, own, defaults, diagnostics))
     else:
-        layout.diagnostics.extend(noted)
+        layout.diagnostics.extend(diagnostics)
     if at_top and LESSONS in folders:
-        layout.catalog, wrong = _list_documents(folders[LESSONS])
-        layout.catalog_diagnostics = tuple(wrong)
+        layout.catalog, catalog_diagnostics = _list_documents(folders[LESSONS])
+        layout.catalog_diagnostics = tuple(catalog_diagnostics)
     below = (files[DEFAULTS_FILE], *defaults) if DEFAULTS_FILE in files else defaults
     for name, each in folders.items():
         if name not in inside and not (at_top and name == LESSONS):
@@ -230,17 +242,17 @@ def _build_customer_folder(
     folders: dict[str, ConfigFile],
     own: dict[str, ConfigFile],
     defaults: tuple[ConfigFile, ...],
-    noted: list[Diagnostic],
+    diagnostics: list[Diagnostic],
 ) -> CustomerFolder:
     if not own:
         where = Span(os.path.join(folder.name, CUSTOMER_FILE))
         what = " and ".join(name for name in (COMMUNITIES, LESSONS) if name in folders)
-        noted.append(
+        diagnostics.append(
             build_error(
                 "no-customer-file",
-                f"there is no {CUSTOMER_FILE}, but {what}",
+                f"{CUSTOMER_FILE} is missing, but the folder has {what}",
                 where,
-                "write it; or, to remove the customer, remove the whole folder",
+                f"Add {CUSTOMER_FILE}. To remove the customer, delete the whole folder.",
             )
         )
     communities, wrong_communities = _list_documents(folders.get(COMMUNITIES))
@@ -251,13 +263,13 @@ def _build_customer_folder(
         defaults,
         communities,
         lessons,
-        tuple(noted + wrong_communities + wrong_lessons),
+        tuple(diagnostics + wrong_communities + wrong_lessons),
         folder.path,
     )
 
 
 def _list_documents(folder: ConfigFile | None) -> tuple[tuple[ConfigFile, ...], list[Diagnostic]]:
-    """The documents of a folder of communities or lessons, and what is wrong with other names in it."""
+    """Return the documents in a folder of communities or lessons, and diagnostics for other names in it."""
     if folder is None:
         return (), []
     files, folders, links = _list_folder(folder)
@@ -267,12 +279,12 @@ def _list_documents(folder: ConfigFile | None) -> tuple[tuple[ConfigFile, ...], 
         for name, each in files.items()
         if not name.endswith(".yaml")
     ]
-    wrong += [_build_ignored_warning(each, "documents stand in the folder itself") for each in folders.values()]
+    wrong += [_build_ignored_warning(each, f"Move its documents to {folder.name}.") for each in folders.values()]
     return good, wrong + [_build_linked_folder_error(each) for each in links.values()]
 
 
 def _list_folder(folder: ConfigFile) -> tuple[dict[str, ConfigFile], dict[str, ConfigFile], dict[str, ConfigFile]]:
-    """By name YAML files, folders, and folders that are only linked; hidden ones are passed over."""
+    """Return YAML files, folders, and symbolic links to folders, each by name; hidden entries are skipped."""
     files: dict[str, ConfigFile] = {}
     folders: dict[str, ConfigFile] = {}
     links: dict[str, ConfigFile] = {}
@@ -285,7 +297,7 @@ def _list_folder(folder: ConfigFile) -> tuple[dict[str, ConfigFile], dict[str, C
                     "unreadable-folder",
                     f"the folder cannot be listed: {problem.strerror}",
                     Span(folder.name),
-                    "what is in it would look as if it had been removed; make it readable",
+                    "Make it readable; otherwise its contents would look removed.",
                 )
             ]
         ) from problem
@@ -304,15 +316,15 @@ def _list_folder(folder: ConfigFile) -> tuple[dict[str, ConfigFile], dict[str, C
 
 
 def _build_misnamed_error(file: ConfigFile, name: str) -> Diagnostic:
-    return build_error("misnamed-file", "the file is not read under this name", Span(file.name), f"rename it to {name}")
+    return build_error("misnamed-file", "a file with this name is not read", Span(file.name), f"Rename it to {name}.")
 
 
 def _build_ignored_warning(file: ConfigFile, hint: str | None) -> Diagnostic:
-    known = f"read are {CUSTOMER_FILE}, {DEFAULTS_FILE}, {COMMUNITIES}/ID.yaml and {LESSONS}/ID.yaml"
-    return build_warning("ignored-file", "nothing is read from here", Span(file.name), hint or known)
+    known = f"It reads only {CUSTOMER_FILE}, {DEFAULTS_FILE}, {COMMUNITIES}/ID.yaml and {LESSONS}/ID.yaml."
+    return build_warning("ignored-file", "reconciler ignores this file", Span(file.name), hint or known)
 
 
 def _build_linked_folder_error(folder: ConfigFile) -> Diagnostic:
     return build_error(
-        "linked-folder", "a linked folder is not followed", Span(folder.name), "put the folder itself here"
+        "linked-folder", "symbolic links to folders are not followed", Span(folder.name), "Put the folder itself here."
     )

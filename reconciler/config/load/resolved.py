@@ -1,4 +1,4 @@
-"""A customers repository as a value: what is declared, where each value was written, and what is wrong."""
+"""Defines a loaded customers repository: its documents, the place of each value, and all diagnostics."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ from reconciler.model.settings import DocumentsByKey, compute_settings_digest
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """communities, lessons: how many it has. renames: whether any of these says what it was called before. secrets:
-    those that its own document names."""
+    """The facts about a customer's documents that, with their digest, tell whether there is anything to plan."""
 
+    #: number of communities
     communities: int
+    #: number of the customer's own lessons
     lessons: int
+    #: True if a community or lesson lists former IDs
     renames: bool
+    #: secrets that the customer's own document names
     secrets: tuple[SecretName, ...]
 
     @property
     def numbers(self) -> dict[Kind, int]:
-        """Documents by kind; none of a kind has no entry."""
+        """Return the number of documents by kind; kinds without documents have no entry."""
         counted = {Kind.CUSTOMER: 1, Kind.COMMUNITY: self.communities, Kind.LESSON: self.lessons}
         return {kind: number for kind, number in counted.items() if number}
 
 
 def build_outline(documents: DocumentsByKey) -> Outline:
-    """Of all documents of one customer."""
+    """Return the outline of all documents of one customer."""
     kinds = [kind for kind, _ in documents]
     others = [each for (kind, _), each in documents.items() if kind is not Kind.CUSTOMER]
     own = [each for (kind, _), each in documents.items() if kind is Kind.CUSTOMER]
@@ -48,28 +51,26 @@ def build_outline(documents: DocumentsByKey) -> Outline:
         kinds.count(Kind.COMMUNITY),
         kinds.count(Kind.LESSON),
         any(each.get("previously") for each in others),
-        tuple(found for each in own for found in find_secret_references(each)),
+        tuple(reference for each in own for reference in find_secret_references(each)),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigDocument:
-    """One YAML document, resolved.
-
-    document: JSON-able, defaults filled in, secrets by reference, keys sorted. origins: dotted path in the
-    document -> where the value was written, maybe in a defaults.yaml; no entry for a built-in default.
-    """
+    """One resolved YAML document."""
 
     kind: Kind
     id: str
     span: Span
+    #: JSON-able, defaults filled in, secrets by reference, keys sorted
     document: Mapping[str, object]
+    #: dotted path -> place of the value, maybe in a defaults.yaml; no entry for a built-in default
     origins: Mapping[str, Span]
 
 
 @dataclass(frozen=True, slots=True)
 class ValidDocument:
-    """A valid document before it is made JSON-able."""
+    """A valid document before its conversion to JSON."""
 
     kind: Kind
     id: str
@@ -82,12 +83,13 @@ class ValidDocument:
         )
 
 
-# no slots: what is made when it is asked for is then kept
+# No slots: cached properties need a __dict__.
 @dataclass(frozen=True)
 class ResolvedCustomer(ABC):
-    """A valid customer with its communities and its own lessons. span: where its document begins."""
+    """A valid customer with its communities and its own lessons."""
 
     id: str
+    #: the start of the customer's document
     span: Span
     warnings: tuple[Diagnostic, ...]
 
@@ -98,12 +100,12 @@ class ResolvedCustomer(ABC):
     @property
     @abstractmethod
     def previously(self) -> tuple[str, ...]:
-        """Its former ids."""
+        """Return the customer's former IDs."""
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """Of all its documents (`model.settings`)."""
+        """Return the digest of all documents (`model.settings`)."""
 
     @property
     @abstractmethod
@@ -124,14 +126,16 @@ class ResolvedCustomer(ABC):
     @property
     @abstractmethod
     def documents(self) -> tuple[ConfigDocument, ...]:
-        """The customer first, then communities, then own lessons, each sorted by id."""
+        """Return the customer, then communities, then own lessons, each sorted by ID."""
 
 
 @dataclass(frozen=True)
 class CustomerFromFiles(ResolvedCustomer):
-    """As its files say it now. read: its own document. written: all, in the order of `declared`."""
+    """A customer as its files define it now."""
 
+    #: the customer's own document
     model: Customer
+    #: all documents, in the order of `documents`
     valid_documents: tuple[ValidDocument, ...]
 
     @property
@@ -169,23 +173,23 @@ class CustomerFromFiles(ResolvedCustomer):
 
 @dataclass(frozen=True)
 class Repository:
-    """Everything that a customers repository says.
-
-    settings_errors: why reconciler.yaml does not validate. customers: the valid
-    ones, sorted. invalid: folders that do not validate, by the customer's id (and CATALOGUE for the shared
-    lessons): they fail, and never count as removed. diagnostics: everything, in the order of files.
-    file_names: every file that was read, as messages call it. folders: of every customer that there is, read or not.
-    settings_origins: where each value of reconciler.yaml was written.
-    """
+    """A loaded customers repository."""
 
     settings_or_default: Settings
+    #: errors of reconciler.yaml; then `settings` raises
     settings_errors: tuple[Diagnostic, ...]
+    #: the valid customers, sorted by ID
     customers: Mapping[str, ResolvedCustomer]
+    #: errors by ID of each invalid customer (and CATALOG for shared lessons); these fail, and never count as removed
     invalid: Mapping[str, tuple[Diagnostic, ...]]
     catalog_lessons: tuple[ValidDocument, ...]
+    #: all diagnostics, in the order of files
     diagnostics: tuple[Diagnostic, ...]
+    #: every file that was read, as messages call it
     file_names: tuple[str, ...]
+    #: folders of all customers by ID, read or not
     folders: Mapping[str, CustomerFolder] = field(default_factory=dict)
+    #: dotted path -> place of each value of reconciler.yaml
     settings_origins: Mapping[str, Span] = field(default_factory=dict)
 
     @property
@@ -194,7 +198,7 @@ class Repository:
 
     @cached_property
     def catalog(self) -> tuple[ConfigDocument, ...]:
-        """The shared lessons, sorted by id."""
+        """Return the shared lessons, sorted by ID."""
         return tuple(each.build_config_document() for each in self.catalog_lessons)
 
     @property
@@ -203,12 +207,14 @@ class Repository:
 
     @property
     def settings(self) -> Settings:
-        """reconciler.yaml, or what holds without it. Refusal where the file does not validate: then nobody
-        knows which store is meant."""
+        """Return reconciler.yaml, or the defaults without it.
+
+        Raises ConfigurationRefusal if the file is invalid: then the store is unknown.
+        """
         if self.settings_errors:
             raise ConfigurationRefusal(self.settings_errors)
         return self.settings_or_default
 
     def get_environment(self, name: str | None) -> tuple[str, Environment]:
-        """The environment of this name, or the first. Refusal where there is none."""
+        """Return the environment of this name, or the first, with its name. Raises Refusal for an unknown name."""
         return self.settings.get_environment(name)

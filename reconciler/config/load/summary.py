@@ -1,4 +1,4 @@
-"""A valid customer as a small value that a worker process hands back; its documents are read again when needed.
+"""Summarizes a valid customer as a small value that a worker process returns; its documents are read again on demand.
 
 Most customers of a plan are unchanged, and an unchanged customer needs no more than its summary.
 """
@@ -23,7 +23,7 @@ ReadAgain = Callable[[CustomerFolder], CustomerCandidate]
 
 @dataclass(frozen=True, slots=True)
 class CustomerSummary:
-    """What every plan asks of every customer. Picklable, about 1 kB."""
+    """The facts that every plan needs of every customer. Picklable, about 1 kB."""
 
     span: Span
     name: str
@@ -56,12 +56,12 @@ def summarize(candidate: CustomerCandidate) -> CustomerSummary | None:
 
 @dataclass(slots=True)
 class SummarizedCandidate:
-    """Takes the place of a `Candidate` that a worker process has read."""
+    """Takes the place of a `CustomerCandidate` that a worker process read."""
 
     folder: CustomerFolder
     summary: CustomerSummary
     read_again: ReadAgain
-    #: its warnings, and errors noticed between customers
+    #: the customer's warnings, and errors between customers
     diagnostics: list[Diagnostic]
 
     @property
@@ -89,7 +89,7 @@ class SummarizedCandidate:
         return self.summary.consumer_keys
 
     def resolve_customer(self) -> ResolvedCustomer | None:
-        """Return the customer, or None if an error was noticed between customers."""
+        """Return the customer, or None if it has an error."""
         if any(each.is_error for each in self.diagnostics):
             return None
         return SummarizedCustomer(
@@ -99,7 +99,7 @@ class SummarizedCandidate:
 
 @dataclass(frozen=True)
 class SummarizedCustomer(ResolvedCustomer):
-    """A valid customer whose documents are read when somebody asks for them."""
+    """A valid customer whose documents are read on demand."""
 
     folder: CustomerFolder = field(repr=False)
     summary: CustomerSummary = field(repr=False)

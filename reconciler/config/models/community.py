@@ -1,4 +1,4 @@
-"""A community: a site licence of a customer, who belongs to it, and what it may read."""
+"""Describes a community: a customer's site license, its members and its lessons."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from reconciler.model.role import Role
 
 
 class SiteLicense(DeclarationWithRules):
-    """How many people may use it, and when."""
+    """The number of people who may use the community, and its dates."""
 
     seats: Positive
-    """One for each live member."""
+    """One seat for each active member."""
     starts: Day
-    """The first day."""
+    """The first date."""
     ends: Day
-    """The last day."""
+    """The last date."""
 
     @mark_rule
     def _check_dates_in_order(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -37,7 +37,7 @@ class SiteLicense(DeclarationWithRules):
 
 
 class Members(Declaration):
-    """Which rostered people belong to it; what is left out takes all."""
+    """The people of the roster who belong to the community. A list that is left out selects all."""
 
     schools: tuple[Text, ...] | None = None
     """sourcedIds of schools."""
@@ -46,17 +46,18 @@ class Members(Declaration):
 
 
 class CommunityLti(Declaration):
-    """What launches may do here."""
+    """Rights of LMS launches into the community."""
 
     auto_provisioning: Boolean = False
-    """A launch makes an account for whoever has none. Only where people come almost all by their LMS."""
+    """true: a launch creates an account for anyone who has none. Use it only if almost all people arrive through their
+    LMS."""
 
 
 class JoinLink(Declaration):
-    """A link by which people join by themselves."""
+    """A link that lets people join the community by themselves."""
 
     role: Annotated[Literal["student", "instructor"], OneOf()]
-    """What people become who join by it."""
+    """The role of people who join with the link."""
 
 
 def _detect_lessons_form(value: object) -> str | None:
@@ -70,7 +71,7 @@ Lessons = Annotated[
     Discriminator(
         _detect_lessons_form,
         custom_error_type="wrong-type",
-        custom_error_message="must be all, or a list of ids of lessons",
+        custom_error_message="must be all, or a list of lesson IDs",
     ),
     WithJsonSchema(
         {"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string", "pattern": ID_PATTERN}}]}
@@ -79,28 +80,28 @@ Lessons = Annotated[
 
 
 class Community(DeclarationWithRules):
-    """A site licence, as customers/CUSTOMER/communities/ID.yaml says it."""
+    """A site license, as customers/CUSTOMER/communities/ID.yaml declares it."""
 
     kind: Annotated[Literal["community"], OneOf()]
-    """What the document describes."""
+    """The kind of document."""
     id: Id
-    """Also the file's name. Unique in the customer."""
+    """Also the file's name. Unique within the customer."""
     previously: tuple[Id, ...] = ()
-    """Former ids: a rename, not a removal."""
+    """Former IDs, for a rename instead of a removal."""
     name: Text
     """The community's name."""
     site_license: SiteLicense
-    """How many people may use it, and when."""
+    """The number of people who may use the community, and its dates."""
     members: Members = Members()
-    """Which rostered people belong to it; default all of the customer."""
+    """The people of the roster who belong to the community. Default: all people of the customer."""
     lessons: Lessons = "all"
-    """all: the customer's own lessons. Or a list of ids, own or from the catalogue."""
+    """all: the customer's own lessons. Or a list of lesson IDs, from the customer or the catalog."""
     lti: CommunityLti = CommunityLti()
-    """What launches may do here."""
+    """Rights of LMS launches into the community."""
     join_links: tuple[JoinLink, ...] = ()
-    """Links by which people join by themselves, one for each role."""
+    """Links that let people join by themselves, one for each role."""
     login_timeout: Duration = timedelta(hours=8)
-    """Counted from the log-in."""
+    """The time after sign-in at which people are signed out."""
 
     @mark_rule
     def _check_one_link_per_role(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -109,8 +110,8 @@ class Community(DeclarationWithRules):
             if role in seen:
                 yield RuleViolation(
                     "duplicate-join-link",
-                    f"there are two join links for {role}",
+                    f"two join links have role {role}",
                     ("join_links", place),
-                    "keep one of the two",
+                    "Keep one of the two.",
                 )
             seen.add(role)

@@ -1,4 +1,4 @@
-"""A customer: an institution, its administrators, its LMSs, and where its people come from."""
+"""Describes a customer: an institution, its administrators, its LMSs and the source of its people."""
 
 from __future__ import annotations
 
@@ -22,55 +22,55 @@ from reconciler.config.models.secret import SecretReference
 
 
 class Profile(Declaration):
-    """What there is to know about the institution."""
+    """General information about the institution."""
 
     description: Paragraph | None = None
-    """In a few words."""
+    """A short description."""
     website: WebUrl | None = None
-    """The institution's own pages."""
+    """The institution's website."""
     phone: Text | None = None
-    """As people dial it."""
+    """A phone number, as people dial it."""
 
 
 class Administrator(Declaration):
-    """A person of the institution who looks after it on the portal."""
+    """A person who manages the institution on the portal."""
 
     given_name: Text
     """First name."""
     family_name: Text
     """Last name."""
     email: Email
-    """Where mail reaches the person."""
+    """The person's email address."""
     username: Text
-    """What the person signs in with; also who it is: another username is another person."""
+    """The name to sign in with. It also identifies the person: another username is another person."""
     role: Annotated[Literal["admin", "instructor"], OneOf()]
     """At least one person must be admin."""
     password: SecretReference | None = None
-    """The secret that is the first password; without it apply prints an invitation link, once."""
+    """The secret that holds the first password. Without it, apply prints an invitation link once."""
 
 
 class PostalAddress(Declaration):
-    """Where the institution is."""
+    """The institution's postal address."""
 
     street: tuple[Text, ...] = ()
-    """Line by line."""
+    """The street address, line by line."""
     city: Text | None = None
     """City or town."""
     region: Text | None = None
     """State, province or county."""
     postal_code: Text | None = None
-    """As the post writes it."""
+    """The postal code."""
     country: Country
     """Two capital letters, ISO 3166."""
 
 
 class Agreements(DeclarationWithRules):
-    """The days on which the institution accepted what it must accept."""
+    """The dates on which the institution accepted its agreements."""
 
     privacy_policy: Day
-    """The day on which the privacy policy was accepted."""
+    """The date on which the institution accepted the privacy policy."""
     terms_of_service: Day
-    """The day on which the terms of service were accepted."""
+    """The date on which the institution accepted the terms of service."""
 
     @mark_rule
     def _check_not_in_future(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -78,30 +78,31 @@ class Agreements(DeclarationWithRules):
             if context.today is not None and day > context.today:
                 yield RuleViolation(
                     "date-in-future",
-                    f"{key} must not lie in the future ({day} is after {context.today})",
+                    f"{key} must not be in the future ({day} is after {context.today})",
                     (key,),
-                    "write the day on which it was accepted",
+                    "Write the date on which it was accepted.",
                 )
 
 
 class Support(Declaration):
-    """Whom people can ask; shown wherever something was refused."""
+    """Contacts for people with questions, shown on every page that refuses something."""
 
     email: Email | None = None
-    """An address for questions."""
+    """An email address for questions."""
     url: WebUrl | None = None
     """A page for questions."""
 
 
 class NotificationSettings(DeclarationWithRules):
-    """Who hears of what was held, refused, stale or recovered; no names of people in it."""
+    """Recipients of notices about held changes, refused, stale and recovered rosters. Notices contain no people's
+    names."""
 
     email: tuple[Email, ...] = ()
-    """Addresses."""
+    """Email addresses."""
     webhook: WebUrl | None = None
-    """An address that is posted to."""
+    """A URL that notices are posted to."""
     webhook_secret: SecretReference | None = None
-    """The secret that posts are signed with, beside the signature that the store's own key gives them."""
+    """The secret that signs the posts, in addition to the signature by the store key."""
 
     @mark_rule
     def _check_webhook_host(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -111,43 +112,43 @@ class NotificationSettings(DeclarationWithRules):
         if not context.network.is_allowed(host) and (not is_https(self.webhook) or is_private_host(host)):
             yield RuleViolation(
                 "private-host",
-                "webhook must begin with https:// and be of no private network",
+                "webhook must start with https:// and must not point to a private network",
                 ("webhook",),
-                "name the host under network: allow: in reconciler.yaml if that is meant",
+                "To allow this host, add it to network.allow in reconciler.yaml.",
             )
 
 
 class Customer(DeclarationWithRules):
-    """An institution, as customers/ID/customer.yaml says it."""
+    """An institution, as customers/ID/customer.yaml declares it."""
 
     kind: Annotated[Literal["customer"], OneOf()]
-    """What the document describes."""
+    """The kind of document."""
     id: Id
-    """Also the folder's name. Unique over all customers; a rename is written down in previously."""
+    """Also the folder's name. Unique across all customers. List a former ID under previously."""
     previously: tuple[Id, ...] = ()
-    """Former ids: a rename, not a removal."""
+    """Former IDs, for a rename instead of a removal."""
     name: Text
     """The institution's name."""
     profile: Profile | None = None
-    """What there is to know about the institution."""
+    """General information about the institution."""
     administrators: tuple[Administrator, ...]
-    """The people who look after it; at least one of role admin."""
+    """The people who manage the institution; at least one with role: admin."""
     address: PostalAddress | None = None
-    """Where it is."""
+    """The institution's postal address."""
     agreements: Agreements
-    """The days on which privacy policy and terms of service were accepted; both are needed."""
+    """The dates on which the institution accepted the privacy policy and the terms of service; both are required."""
     status: Annotated[Literal["active", "deactivated"], OneOf()] = "active"
-    """deactivated: nobody can sign in or launch, nothing is synced."""
+    """deactivated: nobody can sign in or launch, and nothing is synced."""
     timezone: Timezone = "UTC"
-    """Of the IANA list."""
+    """An IANA time zone."""
     support: Support | None = None
-    """Whom people can ask."""
+    """Contacts for people with questions."""
     lti: Lti = Lti()
     """The customer's LMSs."""
     rostering: Rostering = ManualRostering()
-    """Where people come from."""
+    """The source of the customer's people."""
     notify: NotificationSettings | None = None
-    """Who hears of what was held or refused."""
+    """Recipients of notices about held changes and refused rosters."""
 
     @mark_rule
     def _check_administrator_exists(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -155,9 +156,9 @@ class Customer(DeclarationWithRules):
         if "admin" not in roles and len(roles) == len(self.administrators):
             yield RuleViolation(
                 "no-administrator",
-                "administrators needs at least one person of role admin",
+                "administrators must include at least one person with role: admin",
                 ("administrators", "role"),
-                "somebody must be able to look after the customer on the portal",
+                "Give one person role: admin, to manage the customer on the portal.",
             )
 
     @mark_rule
@@ -167,8 +168,8 @@ class Customer(DeclarationWithRules):
             if username.casefold() in seen:
                 yield RuleViolation(
                     "duplicate-username",
-                    "this username is used twice among administrators",
+                    "two administrators have this username",
                     ("administrators", place, "username"),
-                    "give each person a username of their own (capitals make no difference)",
+                    "Give each person a different username (case does not matter).",
                 )
             seen.add(username.casefold())

@@ -1,8 +1,8 @@
-"""What every model of a document is: frozen, closed to unknown keys, with rules between its fields.
+"""Defines the base of all models: frozen, closed to unknown keys, with rules between their fields.
 
-A rule yields a `Problem` for each thing that is wrong; all of them are reported, each at the key that it names. Rules
-are also held against a document of which other parts are not valid (`config.sketch`): a rule that asks for such a part
-stops there, by `NotKnown`, and every other rule goes on.
+A rule yields a `RuleViolation` for each problem; all of them are reported, each at the key that it names. Rules also
+check a document of which other parts are invalid (`config.validation.partial_document`): a rule that asks for such a
+part stops there, by `UnknownValue`, and every other rule goes on.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pydantic_core import PydanticCustomError
 
 Method = TypeVar("Method", bound=Callable[..., Iterable["RuleViolation"]])
 
-#: the type of the one pydantic error that carries problems
+#: the type of the pydantic error that carries rule violations
 BROKEN_RULES = "broken-rules"
 
 
 class HostPolicy(Protocol):
-    """Which private or plain-http hosts may be used."""
+    """Decides which private or plain-http hosts are allowed."""
 
     def is_allowed(self, host: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationContext:
-    """What a rule needs to know beyond the document. None: not known here, and not checked."""
+    """Facts that rules need beyond the document. A rule skips a check whose fact is None."""
 
     today: date | None = None
     network: HostPolicy | None = None
@@ -38,13 +38,14 @@ class ValidationContext:
 
 @dataclass(frozen=True, slots=True)
 class RuleViolation:
-    """A broken rule. at: the path below the model to the value to change; empty for the model itself. absence: it is
-    about something that is not said."""
+    """A broken rule."""
 
     code: str
     message: str
+    #: the path below the model to the value to change; empty for the model itself
     key_path: tuple[str | int, ...] = ()
     hint: str | None = None
+    #: True if a key is missing, which a file that cannot be read might have set
     is_absence: bool = False
 
 
@@ -60,22 +61,22 @@ class Declaration(BaseModel):
     )
 
 
-class UnknownValue(Exception):  # noqa: N818 - it is an answer, not a defect
-    """A rule asked for a value that is not valid, or may have been meant by another key: there is nothing to judge."""
+class UnknownValue(Exception):  # noqa: N818 - an answer, not a bug
+    """A rule asked for a value that is invalid, or that a misspelled key may hold, so the rule cannot be checked."""
 
 
 RuleFunction: TypeAlias = Callable[[Any, ValidationContext], Iterable[RuleViolation]]
 
 
 def mark_rule(method: Method) -> Method:
-    """Marks a method of a `Ruled` as one of its rules."""
+    """Mark a method of a `DeclarationWithRules` as one of its rules."""
     method.is_rule = True  # type: ignore[attr-defined]
     return method
 
 
 @cache
 def list_rules(model: type) -> tuple[RuleFunction, ...]:
-    """The rules of a model, those of the models that it extends first."""
+    """Return the rules of a model, those of its base models first."""
     names = {name: None for base in reversed(model.__mro__) for name, member in vars(base).items() if _is_rule(member)}
     return tuple(getattr(model, name) for name in names)
 
@@ -85,23 +86,24 @@ def _is_rule(member: object) -> bool:
 
 
 class DeclarationWithRules(Declaration):
-    """A declaration with rules between its fields: methods marked with `rule`, (self, Circumstances) -> Problems."""
+    """A declaration with rules between its fields: methods marked with `mark_rule`, (self, ValidationContext) ->
+    violations."""
 
     def has_value(self, key: str) -> bool:
-        """Whether something is said, valid or not. Nothing is said by null and by an empty list."""
+        """Return whether a key has a value, valid or not. Null and an empty list are no values."""
         return getattr(self, key) not in (None, ())
 
     @model_validator(mode="after")
     def _check_rules(self, info: ValidationInfo) -> Self:
-        known = info.context if isinstance(info.context, ValidationContext) else ValidationContext()
-        found = tuple(problem for each in list_rules(type(self)) for problem in each(self, known))
-        if found:
-            raise PydanticCustomError(BROKEN_RULES, "breaks a rule between its keys", {"problems": found})
+        context = info.context if isinstance(info.context, ValidationContext) else ValidationContext()
+        violations = tuple(violation for rule in list_rules(type(self)) for violation in rule(self, context))
+        if violations:
+            raise PydanticCustomError(BROKEN_RULES, "breaks a rule between its keys", {"problems": violations})
         return self
 
 
 def iter_known_values(thing: object, *keys: str) -> Iterator[tuple[str, Any]]:
-    """The keys of a thing whose values are known, with the values: for a rule about each of several keys alone."""
+    """Yield (key, value) of those keys whose values are known: for a rule that checks each of several keys alone."""
     for key in keys:
         try:
             yield key, getattr(thing, key)
@@ -110,7 +112,7 @@ def iter_known_values(thing: object, *keys: str) -> Iterator[tuple[str, Any]]:
 
 
 def iter_item_values(things: Iterable[object], key: str) -> Iterator[tuple[int, Any]]:
-    """Place and value of one key of the items of a list, where it is known."""
+    """Yield (position, value) of one key of each item in a list, if the value is known."""
     for place, thing in enumerate(things):
         for _, value in iter_known_values(thing, key):
             yield place, value

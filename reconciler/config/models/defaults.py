@@ -1,4 +1,4 @@
-"""defaults.yaml: what every customer below it inherits."""
+"""Describes defaults.yaml: the settings that every customer below its folder inherits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.partial import make_partial_model
 
-#: what each customer says for itself
+#: keys that each customer sets for itself
 NOT_INHERITED = ("kind", "id", "previously", "name", "administrators", "address")
 NOT_INHERITED_BY_COMMUNITIES = ("kind", "id", "previously", "name")
 
@@ -20,12 +20,12 @@ NOT_INHERITED_BY_COMMUNITIES = ("kind", "id", "previously", "name")
 _customer = make_partial_model(Customer, name="CustomerDefaults", exclude=NOT_INHERITED)
 _community = make_partial_model(Community, name="CommunityDefaults", exclude=NOT_INHERITED_BY_COMMUNITIES)
 
-#: the same keys as a customer, none of them needed, and `community` for communities
+#: the keys of defaults.yaml besides a customer's
 _own: dict[str, Any] = {
-    "kind": (Annotated[Literal["defaults"], OneOf()], Field(description="What the document describes.")),
+    "kind": (Annotated[Literal["defaults"], OneOf()], Field(description="The kind of document.")),
     "community": (
         _community | None,
-        Field(default=None, description="What every community below inherits."),
+        Field(default=None, description="Settings that every community below inherits."),
     ),
 }
 Defaults = cast(
@@ -33,7 +33,8 @@ Defaults = cast(
     create_model(
         "Defaults",
         __base__=_customer,
-        __doc__="What every customer below this folder inherits. Absent inherits, null unsets, a list replaces.",
+        __doc__="Settings that every customer below this folder inherits. Omit a key to inherit it; null clears it; "
+        "a list replaces the inherited list.",
         **_own,
     ),
 )

@@ -1,4 +1,4 @@
-"""A lesson: something to read, of the shared catalogue or of one customer."""
+"""Describes a lesson: a text to read, from the shared catalog or of one customer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from reconciler.config.models.declaration import Declaration
 
 
 class Lesson(Declaration):
-    """Something to read, as lessons/ID.yaml says it."""
+    """A text to read, as lessons/ID.yaml declares it."""
 
     kind: Annotated[Literal["lesson"], OneOf()]
-    """What the document describes."""
+    """The kind of document."""
     id: Id
     """Also the file's name."""
     previously: tuple[Id, ...] = ()
-    """Former ids: a rename, not a removal."""
+    """Former IDs, for a rename instead of a removal."""
     title: Text
-    """What people see."""
+    """The title that people see."""
     url: WebUrl
-    """Where it is."""
+    """The lesson's URL."""

@@ -1,4 +1,4 @@
-"""How much a roster may take away before a person is asked: max(floor, percent of what is live)."""
+"""Describes the limits of removals and changes without approval: max(floor, percent of the active rows)."""
 
 from __future__ import annotations
 
@@ -9,93 +9,93 @@ from reconciler.config.models.declaration import Declaration
 
 
 class Limit(Declaration):
-    """Allowed is the larger of the floor and the percentage, rounded down, of what is live."""
+    """The larger of the floor and the percentage of active rows, rounded down, is allowed without approval."""
 
     percent: Percent
-    """Per cent of what is live."""
+    """Percentage of the active rows."""
     floor: Count
-    """As many are allowed however small the customer is."""
+    """Always allowed, however small the customer is."""
 
 
 class UserLimit(Limit):
-    """Deletions of people."""
+    """Removals of people."""
 
     percent: Percent = 10
-    """Per cent of the customer's people."""
+    """Percentage of the customer's people."""
     per_school_percent: Percent = 25
-    """Per cent of the people of any one school."""
+    """Percentage of the people of any one school."""
     floor: Count = 5
-    """As many are allowed however small the customer or the school is."""
+    """Always allowed, however small the customer or the school is."""
 
 
 class ClassLimit(Limit):
-    """Deletions of classes."""
+    """Removals of classes."""
 
     percent: Percent = 25
-    """Per cent of the customer's classes."""
+    """Percentage of the customer's classes."""
     floor: Count = 5
-    """As many are allowed however few there are."""
+    """Always allowed, however few classes there are."""
 
 
 class EnrollmentLimit(Limit):
-    """Deletions of enrollments."""
+    """Removals of enrollments."""
 
     percent: Percent = 25
-    """Per cent of the customer's enrollments."""
+    """Percentage of the customer's enrollments."""
     floor: Count = 20
-    """As many are allowed however few there are."""
+    """Always allowed, however few enrollments there are."""
 
 
 class RekeyLimit(Limit):
-    """People under a new sourcedId."""
+    """People with a new ID (sourcedId)."""
 
     percent: Percent = 20
-    """Per cent of the customer's people."""
+    """Percentage of the customer's people."""
     floor: Count = 20
-    """As many are allowed however few there are."""
+    """Always allowed, however few people there are."""
 
 
 class UpdateLimit(Limit):
-    """Changes of username, e-mail or school."""
+    """Changes of username, email or school."""
 
     percent: Percent = 50
-    """Per cent of the customer's people."""
+    """Percentage of the customer's people."""
     floor: Count = 50
-    """As many are allowed however few there are."""
+    """Always allowed, however few people there are."""
 
 
 class ScopeLimit(Limit):
-    """People who leave because `select` was narrowed."""
+    """People who are removed because `select` was narrowed."""
 
     percent: Percent = 10
-    """Per cent of the customer's people."""
+    """Percentage of the customer's people."""
     floor: Count = 5
-    """As many are allowed however few there are."""
+    """Always allowed, however few people there are."""
 
 
 class EscalationLimit(Declaration):
-    """People who become teacher or administrator."""
+    """People who become teachers or administrators."""
 
     count: Count = 0
-    """As many are allowed."""
+    """Maximum without approval."""
 
 
 class Limits(Declaration):
-    """Deletions that go through without a person being asked; what exceeds them is held."""
+    """How much a roster may remove or change without approval. Anything more is held."""
 
     window: Duration = timedelta(days=7)
-    """The days over which losses are added up."""
+    """The days over which removals are added up."""
     users: UserLimit = UserLimit()
-    """Deletions of people."""
+    """Removals of people."""
     classes: ClassLimit = ClassLimit()
-    """Deletions of classes."""
+    """Removals of classes."""
     enrollments: EnrollmentLimit = EnrollmentLimit()
-    """Deletions of enrollments."""
+    """Removals of enrollments."""
     rekeys: RekeyLimit = RekeyLimit()
-    """People under a new sourcedId."""
+    """People with a new ID (sourcedId)."""
     updates: UpdateLimit = UpdateLimit()
-    """Changes of username, e-mail or school."""
+    """Changes of username, email or school."""
     scope_narrowed: ScopeLimit = ScopeLimit()
-    """People who leave because `select` was narrowed."""
+    """People who are removed because `select` was narrowed."""
     role_escalations: EscalationLimit = EscalationLimit()
-    """People who become teacher or administrator."""
+    """People who become teachers or administrators."""

@@ -1,4 +1,4 @@
-"""The LMSs of a customer that may launch lessons by LTI 1.1."""
+"""Describes a customer's LMSs, which launch lessons by LTI 1.1."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ class Platform(Declaration):
     """One LMS."""
 
     id: Id
-    """People are known by it and their user_id: the key may change, the id not."""
+    """People are identified by it and their user_id: the key may change, the ID must not."""
     version: Annotated[Literal["1.1"], OneOf()] = "1.1"
     """The version of LTI."""
     consumer_key: Text
-    """The key that the LMS signs with; unique over all customers."""
+    """The key that the LMS signs with; unique across all customers."""
     shared_secret: SharedSecret
     """The secret that the LMS signs with."""
     previous_secret: SecretReference | None = None
-    """The secret before, taken as well while the LMS is being changed over."""
+    """The previous secret, also accepted while the LMS is switched over."""
     origins: tuple[Origin, ...] = ()
-    """Pages that may show us in a frame: scheme, host and port."""
+    """Pages that may show the application in a frame: scheme, host and port."""
     community: Id
-    """The community that people who come by this LMS belong to."""
+    """The community of people who arrive through this LMS."""
 
 
 class Lti(DeclarationWithRules):
     """The customer's LMSs."""
 
     platforms: tuple[Platform, ...] = ()
-    """One for each LMS."""
+    """One entry for each LMS."""
 
     @mark_rule
     def _check_platform_ids_differ(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -50,7 +50,7 @@ class Lti(DeclarationWithRules):
             if first.setdefault(name, place) != place:
                 yield RuleViolation(
                     "duplicate-platform",
-                    f"the platform id {name} is used twice",
+                    f"two platforms have the ID {name}",
                     ("platforms", place, "id"),
-                    "give each LMS an id of its own",
+                    "Give each LMS a different ID.",
                 )

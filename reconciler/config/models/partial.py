@@ -1,7 +1,7 @@
-"""A model of which any part may be left out: what `defaults.yaml` and ceilings are checked against.
+"""Makes models of which every key is optional, for `defaults.yaml` and the ceilings of the policy.
 
-Rules between fields are left to the whole document; a choice between types (of sync, of rostering) takes
-the keys of all of them, since the type may be said elsewhere.
+Rules between fields apply only to the whole document. A choice between types (of sync, of rostering) accepts the keys
+of all of them, since another file may set the type.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from reconciler.config.fields.values import OneOf
 from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.secret import SecretReference, SharedSecret
 
-#: small enough to be said whole or not at all
+#: models that are inherited as a whole or not at all
 INDIVISIBLE_MODELS = (SecretReference, SharedSecret)
 
 
 class PartialModel(Declaration):
-    """Made at run time: there is no source in which docstrings of its keys could be found."""
+    """The base of models made at run time, which have no source with docstrings of their keys."""
 
     model_config = ConfigDict(use_attribute_docstrings=False)
 
@@ -33,7 +33,7 @@ class PartialModel(Declaration):
 def make_partial_model(
     *models: type[BaseModel], name: str | None = None, exclude: tuple[str, ...] = ()
 ) -> type[Declaration]:
-    """A model with every key of `models`, each of which may be missing, at every depth."""
+    """Return a model with every key of `models`, each of them optional, at every depth."""
     fields: dict[str, Any] = {}
     types = tuple(_get_type(model) for model in models if "type" in model.model_fields)
     for model in models:

@@ -1,4 +1,4 @@
-"""Where a customer's people come from: by hand, or from a OneRoster."""
+"""Describes the source of a customer's people: manual, or a OneRoster roster."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from reconciler.model.role import Role
 
 
 class SelectionSettings(Declaration):
-    """Which part of the roster is synced. A list that is left out takes all."""
+    """The part of the roster that is synced. A list that is left out selects all."""
 
     schools: tuple[Text, ...] | None = None
     """sourcedIds of schools."""
     grades: tuple[Text, ...] | None = None
-    """Grades as the roster writes them."""
+    """Grades, as the roster writes them."""
     roles: tuple[Annotated[Role, OneOf()], ...] | None = None
     """Roles of people."""
     classes: tuple[Text, ...] | None = None
@@ -38,14 +38,14 @@ class SelectionSettings(Declaration):
 
 
 class SeasonSettings(DeclarationWithRules):
-    """Days on which a roster may do less."""
+    """Dates between which a roster may change less."""
 
     from_: Day = Field(alias="from")
-    """The first day."""
+    """The first date."""
     to: Day
-    """The last day."""
+    """The last date."""
     mode: Annotated[Literal["adds_only", "freeze"], OneOf()]
-    """adds_only: nobody is removed. freeze: nothing is changed."""
+    """adds_only: nothing is removed. freeze: no roster change is applied."""
 
     @mark_rule
     def _check_dates_in_order(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -60,38 +60,38 @@ def _check_gate(value: str) -> str:
 
 
 class GateExceptionSettings(Declaration):
-    """A gate that is expected to object, and why that is in order."""
+    """An exception that lets a roster pass one gate until a date."""
 
     gate: Annotated[
         Text, AfterValidator(_check_gate), WithJsonSchema({"type": "string", "enum": list(ALLOWABLE_GATES)})
     ]
-    """The gate's code, as a diagnostic names it; docs/reference/gates.md lists them."""
+    """The gate's code, as in its diagnostic; docs/reference/gates.md lists them."""
     until: Day
-    """The last day on which it is in order."""
+    """The last date of the exception."""
     reason: Text
-    """Why, for whoever reads this later."""
+    """The reason, for later readers."""
 
 
 class PreApprovalSettings(Declaration):
-    """Deletions released in advance."""
+    """Removals approved in advance."""
 
     people: Count
-    """Up to as many people."""
+    """The maximum number of people."""
     until: Day
-    """The last day."""
+    """The last date of the pre-approval."""
     reason: Text
-    """Why, for whoever reads this later."""
+    """The reason, for later readers."""
 
 
 class MergeSettings(DeclarationWithRules):
-    """Two accounts of one person, which become one. Only people say so; no value that both have ever does."""
+    """Two accounts of one person, to become one. Only an entry here merges accounts; equal values never do."""
 
     keep: Text
-    """The sourcedId of the account that stays and gets what both have."""
+    """The sourcedId of the account that stays and gets everything that both have."""
     merge: Text
-    """The sourcedId of the account that goes into it, or of a row that is to get none of its own."""
+    """The sourcedId of the account that is merged into it, or of a row that gets no account of its own."""
     reason: Text
-    """Why they are one person, for whoever reads this later."""
+    """The reason why they are one person, for later readers."""
 
     @mark_rule
     def _check_two_accounts(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -100,59 +100,59 @@ class MergeSettings(DeclarationWithRules):
                 "merge-with-itself",
                 "keep and merge are the same sourcedId",
                 ("merge",),
-                "name the sourcedId of the other account",
+                "Write the sourcedId of the other account.",
             )
 
 
 class ManualRostering(Declaration):
-    """People are added by hand, by join links or by launches; no roster is synced."""
+    """People are added manually, by join links or by LMS launches; no roster is synced."""
 
     type: Literal["manual"] = "manual"
-    """Where people come from."""
+    """The source of the customer's people."""
 
 
 class OneRosterRostering(DeclarationWithRules):
-    """People, classes and enrollments come from a OneRoster."""
+    """People, classes and enrollments come from a OneRoster roster."""
 
     type: Literal["oneroster"]
-    """Where people come from."""
+    """The source of the customer's people."""
     version: Annotated[Literal["1.1", "1.2"], OneOf()] = "1.1"
-    """The version of OneRoster that the source speaks."""
+    """The OneRoster version of the source."""
     client_partner_id: Text
     """The sourcedId of this customer's org in the roster; rows of other orgs are left out."""
     match_with: Annotated[Literal["identifier", "sourced_id", "email", "username"], OneOf()]
-    """It decides how a roster row finds its account."""
+    """The field that matches roster rows to accounts."""
     suffix: Text | None = None
-    """Put behind every username from the roster, so that two customers can have the same one."""
+    """Appended to every username from the roster, so that two customers can have the same one."""
     sync: Sync
-    """How the roster gets here."""
+    """How the roster arrives."""
     select: SelectionSettings | None = None
-    """Which part of the roster is synced."""
+    """The part of the roster that is synced."""
     missing: Annotated[Literal["delete", "suspend", "keep"], OneOf()] = "delete"
-    """What becomes of an account that left the roster."""
+    """What happens to an account whose person is no longer in the roster."""
     limits: Limits = Limits()
-    """Deletions that go through without a person being asked."""
+    """How much a roster may remove or change without approval."""
     protect: tuple[Text, ...] = ()
-    """sourcedIds of people that a roster never deletes."""
+    """sourcedIds of people that a roster never removes."""
     merges: tuple[MergeSettings, ...] = ()
-    """Accounts that are of one person each."""
+    """Pairs of accounts that belong to one person."""
     calendar: tuple[SeasonSettings, ...] = ()
-    """Days on which the roster may do less."""
+    """Dates between which the roster may change less."""
     allow: tuple[GateExceptionSettings, ...] = ()
-    """Gates that are expected to object."""
+    """Gate exceptions, each until a date."""
     approvals: tuple[PreApprovalSettings, ...] = ()
-    """Deletions released in advance."""
+    """Removals approved in advance."""
     retention: Duration = timedelta(days=30)
-    """How long deleted people can be brought back."""
+    """How long deleted people can be restored."""
 
     @mark_rule
     def _check_authorization_fits_version(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.version == "1.2" and self.sync.type == "api" and self.sync.authorization != "oauth2":
             yield RuleViolation(
                 "oauth2-only",
-                "OneRoster 1.2 is authorization: oauth2 only",
+                "OneRoster 1.2 requires authorization: oauth2",
                 ("sync", "authorization"),
-                'write authorization: oauth2, or version: "1.1"',
+                'Write authorization: oauth2 or version: "1.1".',
             )
 
     @mark_rule
@@ -162,9 +162,9 @@ class OneRosterRostering(DeclarationWithRules):
             if merged in seen:
                 yield RuleViolation(
                     "duplicate-merge",
-                    "another entry merges this sourcedId already",
+                    "another entry already merges this sourcedId",
                     ("merges", place, "merge"),
-                    "a person goes into one account: keep one of the two entries",
+                    "Keep one of the two entries: a person is merged into one account.",
                 )
             seen.add(merged)
 
@@ -175,9 +175,9 @@ class OneRosterRostering(DeclarationWithRules):
             if merged.get(kept, place) != place:
                 yield RuleViolation(
                     "chained-merge",
-                    "keep is the merge of another entry",
+                    "another entry merges the account to keep",
                     ("merges", place, "keep"),
-                    "name the account that stays in the end in both entries",
+                    "In both entries, keep the account that remains in the end.",
                 )
 
 

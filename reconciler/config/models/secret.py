@@ -1,4 +1,4 @@
-"""Secrets in a document: only ever a reference to one. A literal is refused and never repeated."""
+"""Describes secrets in a document: always a reference, never a literal, which is refused and never repeated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.config.models.declaration import (
     mark_rule,
 )
 
-#: keys whose values are never repeated, wherever they stand
+#: keys whose values no message repeats
 SECRET_KEYS = frozenset(
     {
         "password",
@@ -40,7 +40,7 @@ SECRET_KEYS = frozenset(
 def _refuse_literal(value: Any) -> Any:
     if isinstance(value, str | int | float | list):
         raise PydanticCustomError(
-            "literal-secret", "must name a secret as {secret: NAME}; the secret itself does not belong in this file"
+            "literal-secret", "must be a reference {secret: NAME}; the secret itself does not belong in this file"
         )
     return value
 
@@ -51,20 +51,21 @@ class SecretReference(Declaration):
     model_config = ConfigDict(json_schema_extra={"examples": [{"secret": "canvas"}]})
 
     secret: Id
-    """Its name: RECONCILER_SECRET__CUSTOMER__NAME in the environment, or the file CUSTOMER/NAME of the directory."""
+    """The secret's name: RECONCILER_SECRET__CUSTOMER__NAME in the environment, or the file CUSTOMER/NAME of the
+    directory."""
 
     _literal = model_validator(mode="before")(_refuse_literal)
 
 
 class SharedSecret(DeclarationWithRules):
-    """The name of a secret, or {generated: true}: made at apply and read with `reconciler lti-key`."""
+    """The name of a secret, or {generated: true}: created by apply and read with `reconciler lti-key`."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["secret"]}, {"required": ["generated"]}]})
 
     secret: Id | None = None
-    """Its name, looked up under the customer's own name."""
+    """The secret's name, looked up under the customer's own name."""
     generated: TrueOnly | None = None
-    """True: reconciler makes the secret when it applies."""
+    """true: apply creates the secret."""
 
     _literal = model_validator(mode="before")(_refuse_literal)
 
@@ -72,26 +73,26 @@ class SharedSecret(DeclarationWithRules):
     def _check_one_secret_source(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.has_value("secret") == self.has_value("generated"):
             yield RuleViolation(
-                "secret-or-generated", "shared_secret is either {secret: NAME} or {generated: true}, exactly one"
+                "secret-or-generated", "shared_secret must be either {secret: NAME} or {generated: true}"
             )
 
 
-#: (dotted path, name) of one
+#: (dotted path in the document, name of the secret)
 SecretName = tuple[str, str]
 
 
 def find_secret_references(document: Mapping[str, object]) -> tuple[SecretName, ...]:
-    """Every `{secret: NAME}` in a document, in order."""
-    found: list[SecretName] = []
-    _collect_references(document, "", found)
-    return tuple(found)
+    """Return every `{secret: NAME}` in a JSON-able document, in order."""
+    references: list[SecretName] = []
+    _collect_references(document, "", references)
+    return tuple(references)
 
 
-def _collect_references(document: Mapping[str, object], above: str, found: list[SecretName]) -> None:
+def _collect_references(document: Mapping[str, object], prefix: str, references: list[SecretName]) -> None:
     for name, value in document.items():
         if type(value) is str or not isinstance(value, Mapping):
             continue
         if len(value) == 1 and "secret" in value:
-            found.append((f"{above}{name}", str(value["secret"])))
+            references.append((f"{prefix}{name}", str(value["secret"])))
         else:
-            _collect_references(value, f"{above}{name}.", found)
+            _collect_references(value, f"{prefix}{name}.", references)

@@ -1,4 +1,4 @@
-"""reconciler.yaml: the environments, and what holds for all customers."""
+"""Describes reconciler.yaml: the environments, and settings for all customers."""
 
 from __future__ import annotations
 
@@ -34,64 +34,64 @@ DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 
 
 class EnvironmentSecrets(Declaration):
-    """Secrets are variables of the environment, RECONCILER_SECRET__CUSTOMER__NAME."""
+    """Secrets are environment variables, RECONCILER_SECRET__CUSTOMER__NAME."""
 
     backend: Literal["env"] = "env"
-    """Where secrets are looked up."""
+    """The place of secrets."""
 
 
 class DirectorySecrets(Declaration):
     """Secrets are files, PATH/CUSTOMER/NAME."""
 
     backend: Literal["directory"]
-    """Where secrets are looked up."""
+    """The place of secrets."""
     path: Text
-    """The directory; where relative, seen from the current directory."""
+    """The directory; a relative path starts at the current directory."""
 
 
 Secrets = Annotated[EnvironmentSecrets | DirectorySecrets, Field(discriminator="backend")]
 
 
 class FileMail(Declaration):
-    """Mail is put into a folder, one file each, for somebody else to send or to read."""
+    """Mail is written to a directory, one file each, for another program to send or for people to read."""
 
     backend: Literal["file"] = "file"
-    """How mail leaves."""
+    """How mail is sent."""
     path: Text = DEFAULT_OUTBOX
-    """The folder; where relative, seen from the current directory."""
+    """The directory; a relative path starts at the current directory."""
 
 
 class SmtpMail(Declaration):
-    """Mail is handed to an SMTP server."""
+    """Mail is sent through an SMTP server."""
 
     backend: Literal["smtp"]
-    """How mail leaves."""
+    """How mail is sent."""
     host: Host
-    """The server's name."""
+    """The server's host name."""
     port: Port = 587
     """The server's port."""
     security: Annotated[Literal["starttls", "tls", "none"], OneOf()] = "starttls"
-    """How the connection is kept private; none only for a server on this machine."""
+    """The encryption of the connection; none is only for a server on this machine."""
     username: Text | None = None
-    """The user to sign in as, if the server asks; the password is the variable RECONCILER_SMTP_PASSWORD."""
+    """The user to sign in as, if the server requires it; the password is the variable RECONCILER_SMTP_PASSWORD."""
     sender: Email
-    """Whom the mail is from."""
+    """The sender's email address."""
 
 
 Mail = Annotated[FileMail | SmtpMail, Field(discriminator="backend")]
 
 
 class Environment(Declaration):
-    """One live store and what belongs to it."""
+    """One store and its surroundings."""
 
     store: StoreUrl = DEFAULT_STORE
     """sqlite:///FILE or postgresql://HOST/NAME. A password belongs in PGPASSWORD or ~/.pgpass, not here."""
     public_url: WebUrl = DEFAULT_PUBLIC_URL
-    """The address by which people reach the web application."""
+    """The URL at which people reach the web application."""
     secrets: Secrets = EnvironmentSecrets()
-    """Where secrets are looked up."""
+    """The place of secrets."""
     mail: Mail = FileMail()
-    """How mail leaves."""
+    """How mail is sent."""
 
 
 class Operator(Declaration):
@@ -100,9 +100,9 @@ class Operator(Declaration):
     name: Text
     """The person's name."""
     email: Email
-    """Where mail reaches the person."""
+    """The person's email address."""
     role: Annotated[Literal["operator"], OneOf()]
-    """What the person may do."""
+    """The person's rights."""
 
 
 if TYPE_CHECKING:
@@ -112,10 +112,10 @@ else:
 
 
 class Policy(Declaration):
-    """What no customer may exceed."""
+    """Bounds that no customer may exceed."""
 
     limits: Ceilings | None = None
-    """Ceilings for the customers' limits; only those that are named."""
+    """Upper bounds for the customers' limits; a limit that is left out has no bound."""
 
 
 def _check_network_entry(value: str) -> str:
@@ -124,23 +124,24 @@ def _check_network_entry(value: str) -> str:
     except ValueError:
         if "/" in value or not re.fullmatch(HOST_PATTERN, value):
             raise PydanticCustomError(
-                "invalid-network", "must be a host's name, an address or a network such as 10.20.0.0/16"
+                "invalid-network", "must be a host name, an address or a network such as 10.20.0.0/16"
             ) from None
     return value
 
 
 class Network(Declaration):
-    """Hosts that are taken although they are private or speak plain http."""
+    """Access to other hosts."""
 
     allow: tuple[Annotated[Text, AfterValidator(_check_network_entry)], ...] = ()
-    """Names, addresses or networks such as 10.20.0.0/16; default none."""
+    """Private or plain-http hosts that are allowed: names, addresses or networks such as 10.20.0.0/16. Default: none.
+    """
     fetches_per_host: Positive = 2
-    """As many rosters are fetched from one host at once, over all customers of a run."""
+    """Maximum number of rosters fetched from one host at the same time, across all customers of a run."""
     requests_per_second: Positive | None = None
-    """As many requests one host gets in a second, over all customers of a run; none: as many as it answers."""
+    """Maximum number of requests per second to one host, across all customers of a run. Default: no limit."""
 
     def is_allowed(self, host: str) -> bool:
-        """Whether a host, by name or address, is named here. Nothing is looked up."""
+        """Return whether `allow` lists a host, by name or address. Nothing is looked up."""
         name = host.strip("[]").rstrip(".").lower()
         try:
             address = ipaddress.ip_address(name)
@@ -157,28 +158,28 @@ class Network(Declaration):
 
 def _check_not_empty(value: Mapping[str, Environment]) -> Mapping[str, Environment]:
     if not value:
-        raise PydanticCustomError("no-environment", "must name at least one environment")
+        raise PydanticCustomError("no-environment", "must list at least one environment")
     return value
 
 
 class Settings(Declaration):
-    """What reconciler.yaml says; without the file, one environment with a store beside the customers."""
+    """The content of reconciler.yaml. Without the file there is one environment; its store is next to the customers."""
 
     format: FormatVersion = 1
-    """The version of this file's form."""
+    """The version of the file format."""
     environments: Annotated[dict[Id, Environment], AfterValidator(_check_not_empty)] = Field(
         default_factory=lambda: {"default": Environment()}
     )
-    """Chosen by --env or RECONCILER_ENV; the first is the default."""
+    """Selected by --env or RECONCILER_ENV; the first is the default."""
     operators: tuple[Operator, ...] = ()
     """People of the platform team who may sign in to /platform."""
     policy: Policy = Policy()
-    """What no customer may exceed."""
+    """Bounds that no customer may exceed."""
     network: Network = Network()
-    """Hosts that are taken although they are private or speak plain http."""
+    """Access to other hosts."""
 
     def get_environment(self, name: str | None = None) -> tuple[str, Environment]:
-        """The environment of this name, or the first, with its name. Refusal where there is none."""
+        """Return the environment of this name, or the first, with its name. Raises Refusal for an unknown name."""
         chosen = name or next(iter(self.environments))
         if chosen not in self.environments:
             known = ", ".join(self.environments)
@@ -186,8 +187,8 @@ class Settings(Declaration):
                 [
                     build_error(
                         "unknown-environment",
-                        f"there is no environment {chosen}",
-                        hint=f"known are {known}; they stand in reconciler.yaml",
+                        f"unknown environment {chosen}",
+                        hint=f"Environments in reconciler.yaml: {known}",
                     )
                 ]
             )

@@ -1,4 +1,4 @@
-"""How a roster gets here: a file that somebody uploads, a file on an SFTP server, or a OneRoster API."""
+"""Describes how a roster arrives: by upload, from an SFTP server, or from a OneRoster API."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ PeriodName = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "dai
 def _check_manual(value: str) -> str:
     if value != "manual":
         raise PydanticCustomError(
-            "zip-is-manual", "sync type zip is always manual; frequency: auto needs sftp or api", {"whole": True}
+            "zip-is-manual", "sync type zip is always manual; frequency: auto requires sftp or api", {"whole": True}
         )
     return value
 
 
 class ZipSync(Declaration):
-    """Somebody uploads a bundle, or names it with --zip."""
+    """A person uploads a OneRoster ZIP file, or passes it with --zip."""
 
     type: Literal["zip"]
-    """How the roster gets here."""
+    """How the roster arrives."""
     frequency: Annotated[Frequency, AfterValidator(_check_manual), WithJsonSchema({"const": "manual"})] = "manual"
-    """Always manual: a file is uploaded by a person."""
+    """Always manual: a person uploads the file."""
 
 
-#: Whoever fetches for longer keeps the place of all others.
+#: a fetch that takes longer blocks the fetches of all other customers
 MAX_FETCH_TIME = timedelta(hours=24)
 
 
@@ -71,7 +71,7 @@ def _check_fetch_time(value: timedelta) -> timedelta:
     return value
 
 
-#: 24h in each unit.
+#: a duration of at most 24 hours; the pattern has that bound in each unit
 FetchTime = Annotated[
     Duration,
     AfterValidator(_check_fetch_time),
@@ -85,25 +85,25 @@ FetchTime = Annotated[
 
 
 class SchedulableSync(DeclarationWithRules):
-    """What every roster has that can be fetched without a person."""
+    """Settings of every roster that can be fetched automatically."""
 
     frequency: Frequency = "manual"
-    """manual: only when somebody asks for it. auto: by itself, once in each period."""
+    """manual: only on request. auto: automatically, once in each period."""
     period: PeriodName | None = None
-    """How often, with frequency: auto."""
+    """How often to fetch, with frequency: auto."""
     at: Clock | None = None
-    """At which time of day in the customer's time zone, with frequency: auto."""
+    """Time of day in the customer's time zone, with frequency: auto."""
     timeout: FetchTime = timedelta(hours=2)
-    """A fetch that takes longer is given up, and nothing is compared. At most 24h."""
+    """A fetch that takes longer is stopped, and nothing is compared. At most 24h."""
 
     @mark_rule
     def _check_period_for_auto(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.frequency == "auto" and not self.has_value("period"):
             yield RuleViolation(
                 "period-missing",
-                "period is missing: frequency: auto needs it",
+                "period is missing; frequency: auto requires it",
                 ("frequency",),
-                "for example period: daily",
+                "Add a period, for example period: daily.",
                 is_absence=True,
             )
 
@@ -113,67 +113,67 @@ class SchedulableSync(DeclarationWithRules):
             if self.frequency == "manual" and self.has_value(key):
                 yield RuleViolation(
                     "period-without-auto",
-                    f"{key} goes only with frequency: auto",
+                    f"{key} requires frequency: auto",
                     (key,),
-                    f"add frequency: auto, or leave out {key}",
+                    f"Add frequency: auto, or remove {key}.",
                 )
 
 
 class SftpSync(SchedulableSync):
-    """A bundle that lies on an SFTP server."""
+    """A OneRoster ZIP file or a folder of CSV files on an SFTP server."""
 
     type: Literal["sftp"]
-    """How the roster gets here."""
+    """How the roster arrives."""
     host: Host
-    """The server's name, without sftp://."""
+    """The server's host name, without sftp://."""
     port: Port = 22
     """The server's port."""
     username: Text
     """The user to sign in as."""
     password: SecretReference | None = None
-    """The secret that is the user's password; or give private_key."""
+    """The secret that holds the user's password; an alternative to private_key."""
     private_key: SecretReference | None = None
-    """The secret that is the user's private key; or give password."""
+    """The secret that holds the user's private key; an alternative to password."""
     path: RemotePath
-    """The bundle's path on the server: a ZIP, a folder of CSV files, or a pattern such as /out/roster-*.zip."""
+    """The roster's path on the server: a ZIP file, a folder of CSV files, or a pattern such as /out/roster-*.zip."""
     pick: Annotated[Literal["newest", "last_by_name"], OneOf()] | None = None
-    """Which of several files that fit a pattern is the roster."""
+    """How to choose the roster if several files match a pattern."""
     done_marker: RemoteSuffix | None = None
-    """The ending of a file that the sender puts beside the roster when it is whole, such as .done; .sha256 is also
-    checked."""
+    """The suffix of a file that the sender writes next to a complete roster, such as .done; the checksum in a .sha256
+    file is verified."""
     host_key: PublicHostKey
-    """The server's public key, as `ssh-keyscan HOST` prints it without the host; another one is refused."""
+    """The server's public key, as `ssh-keyscan HOST` prints it without the host; any other key is refused."""
 
     @mark_rule
     def _check_pick_fits_path(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if is_pattern(self.path) and not self.has_value("pick"):
             yield RuleViolation(
                 "pick-missing",
-                "pick is missing: path is a pattern, which several files may fit",
+                "pick is missing; path is a pattern, which several files may match",
                 ("path",),
-                "write pick: newest or pick: last_by_name, or the path of one file",
+                "Add pick: newest or pick: last_by_name, or write the path of one file.",
                 is_absence=True,
             )
         if not is_pattern(self.path) and self.has_value("pick"):
-            yield RuleViolation("pick-without-pattern", "pick goes only with a path that is a pattern", ("pick",))
+            yield RuleViolation("pick-without-pattern", "pick requires a path that is a pattern", ("pick",))
 
     @mark_rule
     def _check_one_sign_in_method(self, context: ValidationContext) -> Iterable[RuleViolation]:
-        given = [key for key in ("password", "private_key") if self.has_value(key)]
-        if not given:
+        methods = [key for key in ("password", "private_key") if self.has_value(key)]
+        if not methods:
             yield RuleViolation(
                 "password-or-key",
-                "password or private_key is missing: sync type sftp needs one of them",
+                "password or private_key is missing; sync type sftp requires one of them",
                 (),
-                "for example password: {secret: sftp}",
+                "Add one of them, for example password: {secret: sftp}.",
                 is_absence=True,
             )
-        if len(given) > 1:
+        if len(methods) > 1:
             yield RuleViolation(
                 "password-or-key",
-                "password and private_key exclude each other",
+                "password and private_key cannot be combined",
                 ("private_key",),
-                "keep the one that the server asks for",
+                "Keep the one that the server requires.",
             )
 
     @mark_rule
@@ -186,34 +186,34 @@ class ApiSync(SchedulableSync):
     """A OneRoster REST API."""
 
     type: Literal["api"]
-    """How the roster gets here."""
+    """How the roster arrives."""
     url: WebUrl
-    """The base address, /ims/oneroster/v1p1 (or …/rostering/v1p2) included."""
+    """The base URL, including /ims/oneroster/v1p1 (or …/rostering/v1p2)."""
     authorization: Annotated[Literal["oauth1", "oauth2"], OneOf()]
-    """How the API wants requests to be signed; OneRoster 1.2 is oauth2 only."""
+    """How the API requires requests to be authorized; OneRoster 1.2 requires oauth2."""
     consumer_key: Text
-    """The consumer key (oauth2: client id) that the API's owner gave us."""
+    """The consumer key (oauth2: client ID) issued by the API's owner."""
     secret_key: SecretReference
-    """The secret that goes with the consumer key."""
+    """The secret that belongs to the consumer key."""
     token_url: WebUrl | None = None
-    """oauth2: where tokens are given out."""
+    """oauth2: the URL that issues tokens."""
     scopes: tuple[Text, ...] = ()
-    """oauth2: the scopes to ask for; none asks for what OneRoster names."""
+    """oauth2: the scopes to request. Default: the scopes that OneRoster defines."""
     signature: Annotated[Literal["hmac-sha1", "hmac-sha256"], OneOf()] | None = None
-    """oauth1: the method by which requests are signed; none is hmac-sha1, which most servers know."""
+    """oauth1: the signature method. Default: hmac-sha1, which most servers support."""
     page_size: PageSize = 1000
-    """Rows to ask for at once. A server may send fewer."""
+    """Rows to request at once. A server may send fewer."""
     delta: Boolean = False
-    """Between whole rosters, ask only for what changed. The whole is fetched at least once a week all the same."""
+    """Between full rosters, fetch only changes. The full roster is still fetched at least once a week."""
 
     @mark_rule
     def _check_token_url_for_oauth2(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.authorization == "oauth2" and not self.has_value("token_url"):
             yield RuleViolation(
                 "token-url-missing",
-                "token_url is missing: authorization oauth2 needs it",
+                "token_url is missing; authorization: oauth2 requires it",
                 ("authorization",),
-                "the API's owner names the address where tokens are given out",
+                "Ask the API's owner for the URL that issues tokens.",
                 is_absence=True,
             )
 
@@ -221,12 +221,12 @@ class ApiSync(SchedulableSync):
     def _check_no_token_keys_for_oauth1(self, context: ValidationContext) -> Iterable[RuleViolation]:
         for key in ("token_url", "scopes"):
             if self.authorization == "oauth1" and self.has_value(key):
-                yield RuleViolation("oauth2-only", f"{key} goes only with authorization: oauth2", (key,))
+                yield RuleViolation("oauth2-only", f"{key} requires authorization: oauth2", (key,))
 
     @mark_rule
     def _check_no_signature_for_oauth2(self, context: ValidationContext) -> Iterable[RuleViolation]:
         if self.authorization == "oauth2" and self.has_value("signature"):
-            yield RuleViolation("oauth1-only", "signature goes only with authorization: oauth1", ("signature",))
+            yield RuleViolation("oauth1-only", "signature requires authorization: oauth1", ("signature",))
 
     @mark_rule
     def _check_address_hosts(self, context: ValidationContext) -> Iterable[RuleViolation]:
@@ -236,9 +236,9 @@ class ApiSync(SchedulableSync):
             if not is_https(url):
                 yield RuleViolation(
                     "plain-http",
-                    f"{key} must begin with https://",
+                    f"{key} must start with https://",
                     (key,),
-                    "a host that speaks only plain http must be named under network: allow: in reconciler.yaml",
+                    "To allow a host that supports only plain http, add it to network.allow in reconciler.yaml.",
                 )
             elif is_private_host(get_host(url)):
                 yield _build_private_host_violation(key)
@@ -251,16 +251,16 @@ class ApiSync(SchedulableSync):
                     "secret-in-url",
                     f"{key} has a parameter {name}, which looks like a secret",
                     (key,),
-                    "addresses are shown in plans and messages: give a secret by secret_key, and change this one",
+                    "Use secret_key instead, and change this secret: plans and messages show URLs.",
                 )
 
 
 def _build_private_host_violation(key: str) -> RuleViolation:
     return RuleViolation(
         "private-host",
-        f"{key} is of a private network",
+        f"{key} is in a private network",
         (key,),
-        "name the host or its network under network: allow: in reconciler.yaml if that is meant",
+        "To allow the host, add it or its network to network.allow in reconciler.yaml.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a model takes at a path: its keys and what they mean, for messages about what was written there."""
+"""Finds the keys and descriptions that a model has at a path, for messages about a document."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ TAG_KEYS = ("type", "backend")
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """models: what a mapping at the path may be (one, or several where a tag chooses).
-    siblings: the tag that was left out -> the model it would choose."""
+    """The models that are possible at a path of a document."""
 
+    #: one, or several if a tag chooses among them
     models: tuple[ModelClass, ...]
+    #: other tag -> the model it would choose
     siblings: Mapping[str, ModelClass]
+    #: the tag that chose the model; None without a choice
     tag: str | None = None
 
     def get_fields(self) -> Mapping[str, FieldInfo]:
@@ -33,7 +35,7 @@ class ModelShape:
 
 
 def find_shape(model: ModelClass, path: Sequence[str | int]) -> ModelShape:
-    """The shape at a path of pydantic's: keys, positions in lists, and tags of unions."""
+    """Return the shape at a path of pydantic's: keys, positions in lists, and tags of unions."""
     shape = ModelShape((model,), {})
     for part in path:
         by_tag = {get_tag(each): each for each in shape.models}
@@ -51,7 +53,7 @@ def find_shape(model: ModelClass, path: Sequence[str | int]) -> ModelShape:
 
 
 def find_field(model: ModelClass, path: Sequence[str | int]) -> FieldInfo | None:
-    """The field that a path ends in; None where it ends in no key of a model."""
+    """Return the field at the last key of a path, or None if no model has it."""
     keys = [place for place, part in enumerate(path) if isinstance(part, str)]
     if not keys:
         return None
@@ -59,7 +61,7 @@ def find_field(model: ModelClass, path: Sequence[str | int]) -> FieldInfo | None
 
 
 def get_tag(model: ModelClass) -> str:
-    """What chooses this model among others: the one choice of its `type` or `backend`."""
+    """Return the tag that chooses this model among others: the only choice of its `type` or `backend`."""
     for key in TAG_KEYS:
         if key in model.model_fields:
             return str(get_args(model.model_fields[key].annotation)[0])
@@ -67,7 +69,7 @@ def get_tag(model: ModelClass) -> str:
 
 
 def find_models(annotation: Any) -> tuple[ModelClass, ...]:
-    """Every model in an annotation, through optional, lists, mappings and unions."""
+    """Return every model in an annotation, inside optionals, lists, mappings and unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return (annotation,)
     origin = get_origin(annotation)

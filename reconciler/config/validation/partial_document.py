@@ -1,8 +1,8 @@
-"""A document of which parts are not valid, held against its rules as far as it is.
+"""Checks the rules of a document of which some parts are invalid.
 
-A mistake in one key must not hide what is wrong with others. So, where a document does not validate, every rule of
-every mapping in it is asked with a `Sketch` in the model's place: it has the values that are valid by themselves, and
-answers `NotKnown` for the others.
+A mistake in one key must not hide mistakes in others. So, if a document does not validate, every rule of every mapping
+in it is called with a `PartialDocument` in place of the model: it has the values that are valid by themselves, and
+raises `UnknownValue` for the others.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode
 def find_rule_violations(
     model: ModelClass, tree: MappingNode, context: ValidationContext
 ) -> Iterator[tuple[KeyPath, RuleViolation]]:
-    """Every broken rule in a document, with the path of the mapping that breaks it."""
+    """Yield every broken rule of a document, with the path of the mapping that breaks it."""
     yield from _find_violations(model, tree, (), context)
 
 
 def read_single_key(model: ModelClass, tree: MappingNode, key: str, context: ValidationContext) -> Any:
-    """The value of one key of a document that does not validate, or its default. Raises NotKnown."""
+    """Return the value of one key of a document that does not validate, or its default. Raises UnknownValue."""
     return getattr(PartialDocument(model, tree, context), key)
 
 
 def find_misspelled_key(names: Collection[str], node: MappingNode, key: str) -> str | None:
-    """A key of the mapping that is none of `names`, and was likely meant to be `key`; None where there is none."""
-    strange = (written for written in node if written not in names)
-    return next((each for each in strange if get_close_matches(each, names, n=1) == [key]), None)
+    """Return a key of the mapping that is not in `names` and probably means `key`, or None."""
+    unknown_keys = (written for written in node if written not in names)
+    return next((each for each in unknown_keys if get_close_matches(each, names, n=1) == [key]), None)
 
 
 class PartialDocument:
-    """Stands in for a model in its rules: `self.period`, `self.has("period")`."""
+    """Takes the place of a model in its rules: `self.period`, `self.has_value("period")`."""
 
     def __init__(self, model: ModelClass, node: MappingNode, context: ValidationContext) -> None:
         self._model = model
@@ -72,7 +72,7 @@ class PartialDocument:
             return self._build_partial_value(field, value)
 
     def has_value(self, name: str) -> bool:
-        """As `Ruled.has`: something that is said and not valid is said."""
+        """Return whether a key has a value, as `DeclarationWithRules.has_value`: an invalid value is a value."""
         key = self._model.model_fields[name].alias or name
         if key in self._node:
             return self._node[key] not in (None, [])
@@ -103,7 +103,7 @@ class PartialDocument:
 
 
 class _UnknownDocument:
-    """An item of a list that is no mapping, or one of an unknown type."""
+    """An item of a list that is not a mapping, or is of an unknown type."""
 
     def __getattr__(self, name: str) -> Any:
         raise UnknownValue(name)
@@ -116,11 +116,11 @@ def _find_violations(
     model: ModelClass, node: MappingNode, path: KeyPath, context: ValidationContext
 ) -> Iterator[tuple[KeyPath, RuleViolation]]:
     if issubclass(model, DeclarationWithRules):
-        sketch = PartialDocument(model, node, context)
+        document = PartialDocument(model, node, context)
         for rule in list_rules(model):
             try:
-                for problem in rule(sketch, context):
-                    yield path, problem
+                for violation in rule(document, context):
+                    yield path, violation
             except UnknownValue:
                 continue
     for name, field in model.model_fields.items():
@@ -133,7 +133,7 @@ def _find_violations(
 
 
 def _iter_mappings(field: FieldInfo, value: Node, path: KeyPath) -> Iterator[tuple[KeyPath, MappingNode]]:
-    """Each mapping that a field's models describe: the value, its items, or what it names."""
+    """Yield each mapping that the models of a field describe: the value itself, or its items."""
     holds = get_origin(field.annotation)
     items: Iterable[tuple[str | int, Node]] = ()
     if holds is tuple and isinstance(value, SequenceNode):
@@ -148,18 +148,18 @@ def _iter_mappings(field: FieldInfo, value: Node, path: KeyPath) -> Iterator[tup
 
 
 def _choose_model(models: Sequence[ModelClass], node: Node) -> ModelClass | None:
-    """The model of a mapping; where there are several, the one of the type that it names."""
+    """Return the model of a mapping; of several models, the one of the type that the mapping names."""
     if not isinstance(node, MappingNode):
         return None
     if len(models) == 1:
         return models[0]
-    said = next((node[tag] for tag in TAG_KEYS if tag in node), None)
-    return next((model for model in models if get_tag(model) == said), None)
+    written_tag = next((node[tag] for tag in TAG_KEYS if tag in node), None)
+    return next((model for model in models if get_tag(model) == written_tag), None)
 
 
 @cache
 def make_single_field_model(model: ModelClass, name: str) -> ModelClass:
-    """A model of one field, which validates it as the whole model would."""
+    """Return a model of one field, which validates it as the whole model would."""
     field = model.model_fields[name]
     fields: dict[str, Any] = {name: (field.annotation, field)}
     return create_model(f"{model.__name__}_{name}", __base__=PartialModel, **fields)

@@ -1,7 +1,7 @@
-"""What pydantic says of a document, as diagnostics at the places where the document was written.
+"""Translates pydantic's errors to diagnostics at the places where the document was written.
 
-Only the kind of an error, its path and its own facts are asked for, never the input. What was written is
-named only for choices, numbers and days, from the tree, and never below a key that may hold a secret.
+It reads only an error's type, path and context, never its input. A message quotes a value of the tree only if it is a
+choice, number or date, and never below a key that may hold a secret.
 """
 
 from __future__ import annotations
@@ -25,44 +25,46 @@ from reconciler.config.yaml.tree import MappingNode, Node, find_place, get_key_s
 from reconciler.model.diagnostic import Diagnostic, build_error
 
 QUOTABLE_VALUE_PATTERN = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
-#: the kinds of errors of choices, numbers, days and lengths of time, where what was written helps
+#: types of errors in choices, numbers, dates and durations, whose messages quote the value
 KINDS_THAT_SHOW_VALUE = frozenset(
     {"invalid-choice", "wrong-type", "invalid-date", "invalid-duration", "greater_than_equal", "less_than_equal"}
 )
 
-#: pydantic's type -> (our code, what the value must be; `{}` holds the facts of the error)
+#: pydantic's type -> (code of the diagnostic, what the value must be, with `{}` for the error's context)
 PYDANTIC_ERROR_TYPES: dict[str, tuple[str, str]] = {
-    "string_type": ("wrong-type", "must be a text"),
+    "string_type": ("wrong-type", "must be a string"),
     "tuple_type": ("wrong-type", "must be a list"),
     "list_type": ("wrong-type", "must be a list"),
     "dict_type": ("wrong-type", "must be a mapping of keys to values"),
     "model_type": ("wrong-type", "must be a mapping of keys to values"),
     "model_attributes_type": ("wrong-type", "must be a mapping of keys to values"),
     "string_too_short": ("invalid-text", "must not be empty"),
-    "string_too_long": ("invalid-text", "must be of at most {max_length} characters"),
+    "string_too_long": ("invalid-text", "must have at most {max_length} characters"),
     "greater_than_equal": ("out-of-range", "must be at least {ge}"),
     "less_than_equal": ("out-of-range", "must be at most {le}"),
     "literal_error": ("invalid-choice", "must be {expected}"),
 }
 
-#: (parent key, key) or key -> what to write where it is missing
+#: key -> hint if it is missing
 MISSING_KEY_HINTS = {
-    "kind": "the first line says what the file describes: kind: customer, community, lesson or defaults",
-    "host_key": "`reconciler roster probe sftp://HOST` prints it; compare it with what the server's owner says",
-    "agreements": "both are needed, with the days on which the institution accepted them: "
-    "agreements: {privacy_policy: YEAR-MM-DD, terms_of_service: YEAR-MM-DD}",
-    "privacy_policy": "write the day on which the institution accepted it",
-    "terms_of_service": "write the day on which the institution accepted them",
-    "administrators": "at least one person of role admin: given_name, family_name, email, username, role",
+    "kind": "Start the file with its kind: customer, community, lesson or defaults.",
+    "host_key": "Print it with `reconciler roster probe sftp://HOST`, and confirm it with the server's owner.",
+    "agreements": "Add the dates on which the institution accepted both: "
+    "agreements: {privacy_policy: YYYY-MM-DD, terms_of_service: YYYY-MM-DD}",
+    "privacy_policy": "Add the date on which the institution accepted it.",
+    "terms_of_service": "Add the date on which the institution accepted them.",
+    "administrators": "Add at least one person with role: admin. "
+    "Each needs given_name, family_name, email, username and role.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorSuppression:
-    """What is not told of a document, since the files that it inherits from say it themselves. files: of which
-    something is not valid. unread: one of them could not be read at all, so that anything may be missing."""
+    """Errors that are not reported for a document, because the files that it inherits from report them."""
 
+    #: inherited files with invalid values
     files: frozenset[str] = frozenset()
+    #: True if an inherited file could not be read, so that any key may be missing
     unread: bool = False
 
 
@@ -76,7 +78,7 @@ def translate_validation_errors(
     context: ValidationContext,
     suppression: ErrorSuppression = NO_SUPPRESSION,
 ) -> Iterator[Diagnostic]:
-    """Every mistake of one document, each with its place and what to do: of its values, then of its rules."""
+    """Yield every mistake of a document, each with its place and a hint: first of its values, then of its rules."""
     for each in _translate_value_errors(problem, tree, model, suppression):
         if each.span is None or each.span.file not in suppression.files:
             yield each
@@ -88,37 +90,36 @@ def translate_validation_errors(
 def _translate_value_errors(
     problem: ValidationError, tree: MappingNode, model: ModelClass, suppression: ErrorSuppression
 ) -> Iterator[Diagnostic]:
-    for found in problem.errors(include_input=False, include_url=False):
-        path: KeyPath = found["loc"]
-        facts: Mapping[str, Any] = found.get("ctx", {})
-        if found["type"] == BROKEN_RULES:
+    for error in problem.errors(include_input=False, include_url=False):
+        path: KeyPath = error["loc"]
+        facts: Mapping[str, Any] = error.get("ctx", {})
+        if error["type"] == BROKEN_RULES:
             continue
-        if found["type"] == "missing":
+        if error["type"] == "missing":
             if not _is_suppressed(path, tree, model, suppression):
                 yield _describe_missing_key(path, tree, model)
-        elif found["type"] == "extra_forbidden":
+        elif error["type"] == "extra_forbidden":
             yield _describe_unknown_key(path, tree, model)
-        elif found["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        elif error["type"] in ("union_tag_invalid", "union_tag_not_found"):
             tag = str(facts["discriminator"]).strip("'")
-            if found["type"] == "union_tag_not_found" and _is_suppressed((*path, tag), tree, model, suppression):
+            if error["type"] == "union_tag_not_found" and _is_suppressed((*path, tag), tree, model, suppression):
                 continue
-            yield _describe_tag_error(found["type"], path, facts, tree, model)
+            yield _describe_tag_error(error["type"], path, facts, tree, model)
         else:
-            yield _describe_value_error(found["type"], found["msg"], path, facts, tree, model)
+            yield _describe_value_error(error["type"], error["msg"], path, facts, tree, model)
 
 
 def _translate_rule_violation(broken: RuleViolation, path: KeyPath, tree: MappingNode) -> Diagnostic:
-    whole = path + broken.key_path
-    place, _, found = find_place(tree, whole)
-    # a rule that names no key, or one that is not written, is about the thing as a whole: its key
-    at_value = bool(broken.key_path) and bool(found) and found[-1] == broken.key_path[-1]
+    place, _, existing = find_place(tree, path + broken.key_path)
+    # A rule that names no key, or a missing one, is about the whole mapping: its key.
+    at_value = bool(broken.key_path) and bool(existing) and existing[-1] == broken.key_path[-1]
     return build_error(
         broken.code, broken.message, get_value_span(place) if at_value else get_key_span(place), broken.hint
     )
 
 
 def _is_suppressed(path: KeyPath, tree: MappingNode, model: ModelClass, suppression: ErrorSuppression) -> bool:
-    """Whether a key may be missing because of a file that is inherited: it was misspelt there, or not read."""
+    """Return whether an inherited file explains a missing key: it is misspelled there, or the file was not read."""
     if suppression.unread:
         return True
     _, node, _ = find_place(tree, path[:-1])
@@ -130,28 +131,28 @@ def _is_suppressed(path: KeyPath, tree: MappingNode, model: ModelClass, suppress
 
 def _describe_missing_key(path: KeyPath, tree: MappingNode, model: ModelClass) -> Diagnostic:
     key = str(path[-1])
-    place, _, found = find_place(tree, path)
+    place, _, existing = find_place(tree, path)
     tag = find_shape(model, path[:-1]).tag
     field = find_field(model, path)
     hint = MISSING_KEY_HINTS.get(key) or (field.description if field else None)
-    if found and found[-1] == key:
-        return build_error("missing-key", f"{key} is needed, and is unset here", get_key_span(place), hint)
-    needs = f": {_format_tag_key(tree, path[:-1])} {tag} needs it" if tag else ""
-    return build_error("missing-key", f"{key} is missing{needs}", get_key_span(place), hint)
+    if existing and existing[-1] == key:
+        return build_error("missing-key", f"{key} is required, but is set to null here", get_key_span(place), hint)
+    requirement = f"; {_format_tag_key(tree, path[:-1])} {tag} requires it" if tag else ""
+    return build_error("missing-key", f"{key} is missing{requirement}", get_key_span(place), hint)
 
 
 def _format_tag_key(tree: MappingNode, path: KeyPath) -> str:
-    _, _, found = find_place(tree, path)
-    names = [part for part in found if isinstance(part, str)]
+    _, _, existing = find_place(tree, path)
+    names = [part for part in existing if isinstance(part, str)]
     return f"{names[-1]} type" if names else "type"
 
 
 def _describe_unknown_key(path: KeyPath, tree: MappingNode, model: ModelClass) -> Diagnostic:
-    place, _, found = find_place(tree, path)
+    place, _, existing = find_place(tree, path)
     key = str(path[-1])
     where = get_key_span(place)
-    if _is_secret_path(found[:-1]) or not KEY_LIKE.fullmatch(key):
-        return build_error("unknown-key", "unknown key", where, "this key means nothing here")
+    if _is_secret_path(existing[:-1]) or not KEY_LIKE.fullmatch(key):
+        return build_error("unknown-key", "unknown key", where, "Remove it; this key is not valid here.")
     shape = find_shape(model, path[:-1])
     owners = [tag for tag, sibling in shape.siblings.items() if key in sibling.model_fields]
     if owners:
@@ -160,10 +161,10 @@ def _describe_unknown_key(path: KeyPath, tree: MappingNode, model: ModelClass) -
             "key-of-another-type",
             f"{key} belongs to {of} {' and '.join(owners)}, not to {shape.tag}",
             where,
-            f"leave it out, or change type to {' or '.join(owners)}",
+            f"Remove it, or change type to {' or '.join(owners)}.",
         )
     near = get_close_matches(key, shape.get_fields(), n=1)
-    hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(sorted(shape.get_fields()))
+    hint = f"Did you mean {near[0]}?" if near else "Valid keys: " + ", ".join(sorted(shape.get_fields()))
     return build_error("unknown-key", f"unknown key {key}", where, hint)
 
 
@@ -175,17 +176,17 @@ def _describe_tag_error(
     place, node, _ = find_place(tree, path)
     if isinstance(node, MappingNode) and key in node:
         return _describe_invalid_choice(key, choices, (*path, key), tree, None)
-    return build_error("missing-key", f"{key} is missing", get_key_span(place), f"one of {', '.join(choices)}")
+    return build_error("missing-key", f"{key} is missing", get_key_span(place), f"Choose one of {', '.join(choices)}.")
 
 
 def _describe_value_error(
     kind: str, words: str, path: KeyPath, facts: Mapping[str, Any], tree: MappingNode, model: ModelClass
 ) -> Diagnostic:
-    place, node, found = find_place(tree, path)
+    place, node, existing = find_place(tree, path)
     field = find_field(model, path)
     if kind == "invalid-choice":
         return _describe_invalid_choice(
-            _format_name(found), facts["choices"], path, tree, field.description if field else None
+            _format_name(existing), facts["choices"], path, tree, field.description if field else None
         )
     if kind == "string_pattern_mismatch":
         code, must = PATTERNS[facts["pattern"]]
@@ -197,7 +198,7 @@ def _describe_value_error(
         return build_error(code, must, get_value_span(place))
     return build_error(
         code,
-        f"{_format_name(found)} {must}{_format_written_value(kind, found, node)}",
+        f"{_format_name(existing)} {must}{_format_written_value(kind, existing, node)}",
         get_value_span(place),
         _find_hint(code, node),
     )
@@ -206,18 +207,18 @@ def _describe_value_error(
 def _describe_invalid_choice(
     name: str, choices: Sequence[str], path: KeyPath, tree: MappingNode, description: str | None
 ) -> Diagnostic:
-    place, node, found = find_place(tree, path)
-    got = _format_written_value("invalid-choice", found, node)
+    place, node, existing = find_place(tree, path)
+    got = _format_written_value("invalid-choice", existing, node)
     cutoff = 0.4 if len(choices) <= 6 else 0.6
     near = get_close_matches(node.lower(), choices, n=1, cutoff=cutoff) if got and isinstance(node, str) else []
-    hint = " ".join(filter(None, [f"did you mean {near[0]}?" if near else "", description or ""]))
+    hint = " ".join(filter(None, [f"Did you mean {near[0]}?" if near else "", description or ""]))
     must = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
     return build_error("invalid-choice", f"{name} must be {must}{got}", get_value_span(place), hint or None)
 
 
 def _find_hint(code: str, node: Node) -> str | None:
     if code == "wrong-type" and isinstance(node, str) and node.lower() in ("yes", "no", "on", "off"):
-        return f"in YAML 1.2 {node} is a text; write true or false"
+        return f"YAML 1.2 reads {node} as a string. Write true or false."
     if code == "invalid-host-key":
         return MISSING_KEY_HINTS["host_key"]
     if code == "invalid-timezone" and isinstance(node, str):
@@ -226,26 +227,26 @@ def _find_hint(code: str, node: Node) -> str | None:
 
 
 def _suggest_timezone(value: str) -> str | None:
-    """By the whole name, or by the city alone."""
+    """Return a hint for a misspelled time zone, by its whole name or its city alone."""
     wanted = value.strip().lower().replace(" ", "_")
     zones = sorted(available_timezones())
     names = {zone.rpartition("/")[2].lower(): zone for zone in zones} | {zone.lower(): zone for zone in zones}
     near = get_close_matches(wanted, names, n=1, cutoff=0.8)
-    return f"did you mean {names[near[0]]}?" if near else None
+    return f"Did you mean {names[near[0]]}?" if near else None
 
 
-def _format_name(found: KeyPath) -> str:
-    """`name`, or `protect item 2`; the document itself where the path is empty."""
-    names = [part for part in found if isinstance(part, str)]
+def _format_name(existing: KeyPath) -> str:
+    """Return `name`, or `protect item 2`; `the document` for an empty path."""
+    names = [part for part in existing if isinstance(part, str)]
     if not names:
         return "the document"
-    return f"{names[-1]} item {found[-1] + 1}" if isinstance(found[-1], int) else names[-1]
+    return f"{names[-1]} item {existing[-1] + 1}" if isinstance(existing[-1], int) else names[-1]
 
 
-def _format_written_value(kind: str, found: KeyPath, node: Node) -> str:
+def _format_written_value(kind: str, existing: KeyPath, node: Node) -> str:
     if (
         kind not in KINDS_THAT_SHOW_VALUE
-        or _is_secret_path(found)
+        or _is_secret_path(existing)
         or not isinstance(node, str)
         or not QUOTABLE_VALUE_PATTERN.fullmatch(node)
     ):
@@ -253,5 +254,5 @@ def _format_written_value(kind: str, found: KeyPath, node: Node) -> str:
     return f" (got {node})"
 
 
-def _is_secret_path(found: KeyPath) -> bool:
-    return any(part in SECRET_KEYS for part in found)
+def _is_secret_path(existing: KeyPath) -> bool:
+    return any(part in SECRET_KEYS for part in existing)

@@ -1,8 +1,7 @@
-"""A YAML document as it was written: plain dicts, lists and texts, each value knowing its place.
+"""Defines the tree of a YAML document as written: dicts, lists and strings, each with its place.
 
-Mappings and sequences are subclasses of dict and list, so that a validator reads them as they are and no
-second copy is made. A scalar is its text as written (`02134` and `no` stay what they are; a field that wants
-a number parses it), or None for YAML's null.
+Mappings and sequences are subclasses of dict and list, so that a validator reads them without a copy. A scalar is its
+text as written (`02134` and `no` stay as they are; a field of a number parses it), or None for YAML's null.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ class Mark(Protocol):
     def column(self) -> int: ...
 
 
-#: file, where the key stands (an item of a list: where the item stands), where the value stands
+#: (file, place of the key or list item, place of the value)
 Place: TypeAlias = tuple[str, Mark, Mark]
 
 
 class MappingNode(dict[str, Node]):
-    """`places` has an entry for each key, also for one whose null unset what it would inherit."""
+    """A mapping. `places` has an entry for each key, even if its null clears an inherited value."""
 
     __slots__ = ("place", "places")
 
@@ -58,13 +57,13 @@ def get_value_span(place: Place) -> Span:
 
 
 def find_place(tree: MappingNode, path: tuple[str | int, ...]) -> tuple[Place, Node, tuple[str | int, ...]]:
-    """The deepest known place on a path, what stands there, and the part of the path that was found.
+    """Return the deepest known place on a path, the node there, and the part of the path that exists.
 
-    Parts that are not in the tree (the tag of a union, a key that is missing) are passed over.
+    Parts that are not in the tree (the tag of a union, a missing key) are skipped.
     """
     node: Node = tree
     place = tree.place
-    found: list[str | int] = []
+    existing: list[str | int] = []
     for part in path:
         if isinstance(node, MappingNode) and isinstance(part, str) and part in node.places:
             place = node.places[part]
@@ -74,5 +73,5 @@ def find_place(tree: MappingNode, path: tuple[str | int, ...]) -> tuple[Place, N
             node = node[part]
         else:
             continue
-        found.append(part)
-    return place, node, tuple(found)
+        existing.append(part)
+    return place, node, tuple(existing)
