@@ -37,7 +37,8 @@ class GitRevision:
     """The `Files` of one commit, by their paths in the checkout: `directory`, and paths below or next to it."""
 
     def __init__(self, directory: Path, ref: str) -> None:
-        """Raises Refusal without git, without a checkout around `directory`, or if the commit does not exist."""
+        """Open a commit. Raises Refusal without git, without a checkout around `directory`, or if the commit does not
+        exist."""
         if not directory.is_dir():
             raise Refusal(
                 [_build_error("no-folder", f"directory {directory} not found", directory, "Pass it with --dir.")]
@@ -132,8 +133,8 @@ class GitRevision:
 
     def _make_key(self, path: str) -> str:
         """Return a path relative to the folder of customers; the path may be as given or without symbolic links."""
-        given = str(self._directory)
-        start = given if path == given or path.startswith(given + os.sep) else self._real_directory
+        directory = str(self._directory)
+        start = directory if path == directory or path.startswith(directory + os.sep) else self._real_directory
         return make_relative_path(path, start)
 
     def _read_blob(self, blob: str) -> bytes:

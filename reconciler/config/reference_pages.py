@@ -1,4 +1,4 @@
-"""Write the documentation's reference of YAML keys from the models."""
+"""Writes the documentation's reference of YAML keys from the models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from reconciler.config.models.settings import Settings
 
 Schema = Mapping[str, Any]
 
-#: what a reader writes for a text of this pattern
+#: pattern -> description of the text that matches it
 KINDS = {
     CLOCK_PATTERN: "time of day, such as `02:30`",
     COUNTRY_PATTERN: "two capital letters (ISO 3166)",
@@ -52,7 +52,7 @@ CUSTOMER_HEAD = """\
 Rules for every document:
 
 - Unknown keys, duplicate keys, YAML aliases and merge keys are errors.
-- A missing key inherits from the nearest `defaults.yaml`, then from the folders above it. `null` unsets an inherited
+- A missing key inherits from the nearest `defaults.yaml`, then from the folders above it. `null` clears an inherited
   value. A list replaces an inherited list.
 - Dates are inclusive.
 - A secret is a reference, `{secret: NAME}`. A literal value in its place is an error; the message does not repeat it.
@@ -64,15 +64,15 @@ A `defaults.yaml` (`kind: defaults`) takes the keys of a customer except `id`, `
 ROSTERING_HEAD = """\
 # rostering
 
-The key `rostering` of [customer.yaml](customer.md) says where a customer's people come from. With `type: manual`, the
+The key `rostering` of [customer.yaml](customer.md) sets the source of a customer's people. With `type: manual`, the
 default, no roster is synced. With `type: oneroster`:
 """
 
 COMMUNITY_HEAD = """\
 # communities and lessons
 
-`customers/CUSTOMER/communities/ID.yaml` describes a community: a site license, the people who belong to it, and what
-they may read. The file's name is the community's ID.
+`customers/CUSTOMER/communities/ID.yaml` describes a community: a site license, its members and their lessons. The
+file's name is the community's ID.
 """
 
 LESSON_HEAD = """\
@@ -87,7 +87,7 @@ POLICY = "`{limits: {…}}`, as [rostering.limits](rostering.md#rosteringlimits)
 SETTINGS_HEAD = """\
 # reconciler.yaml
 
-`reconciler.yaml` is next to the `customers` folder. It names the environments and sets what holds for all customers.
+`reconciler.yaml` is next to the `customers` folder. It lists the environments and the settings for all customers.
 Without the file there is one environment, with the store `sqlite:///.reconciler/store.db` and secrets from environment
 variables.
 """
@@ -95,18 +95,18 @@ variables.
 LIMITS_HEAD = """\
 # Limits
 
-A limit says how much a roster may change before a person is asked. A customer sets limits under
+A limit sets how much a roster may remove or change without approval. A customer sets limits under
 [`rostering.limits`](yaml/rostering.md#rosteringlimits).
 
-**Allowed** is the larger of `floor` and `percent` of what is active, rounded down. Active people are accounts that the
-roster manages, without administrators and without deleted accounts. A person of two schools counts in both.
+**Allowed** is the larger of `floor` and `percent` of the active rows, rounded down. Active people are accounts that the
+roster manages, without administrators and deleted accounts. A person of two schools counts in both.
 
-Losses add up over `window`. Ten small losses in a week count as one large loss.
+Removals add up over `window`: ten small removals in a week count as one large removal.
 
-A limit that is exceeded **holds** all changes that it counts, and everything that depends on them. The rest of the plan
-goes on. Whatever the limits say, these always wait for a person:
+An exceeded limit **holds** all changes that it counts, and everything that depends on them. All other changes are
+applied. These changes always wait for approval, whatever the limits are:
 
-- everyone of a school that had two or more people and loses all of them;
+- the removal of all people of a school that had two or more;
 - the removal of a customer or community from git.
 
 `policy.limits` in [reconciler.yaml](yaml/reconciler.md) sets ceilings that no customer may exceed.
@@ -132,7 +132,7 @@ def _render_page(head: str, model: type[BaseModel], *, at: str = "", without: Ma
 
 
 def _render_sections(model: type[BaseModel], at: str, elsewhere: Mapping[str, str], *, heading: bool) -> Iterator[str]:
-    """Yield one section for the model and one for each model below it. elsewhere: keys with a page of their own."""
+    """Yield a section for the model and one for each model below it. elsewhere: keys with a page of their own."""
     if heading:
         yield f"## {at}\n\n{model.__doc__ or ''}\n"
     properties = model.model_json_schema()["properties"]
@@ -142,12 +142,12 @@ def _render_sections(model: type[BaseModel], at: str, elsewhere: Mapping[str, st
         key = field.alias or name
         path = f"{at}.{key}" if at else key
         models = [] if key in elsewhere else list(_find_models(field.annotation))
-        below += [(found, _format_heading(path, found, len(models))) for found in models]
+        below += [(each, _format_heading(path, each, len(models))) for each in models]
         value = elsewhere.get(key) or _describe_value(properties[key], definitions, models, path)
         rows.append(f"| `{key}` | {value} | {_format_default(field)} | {_get_meaning(field, models)} |")
     yield "\n".join(rows) + "\n"
-    for found, path in below:
-        yield from _render_sections(found, path, {}, heading=True)
+    for nested_model, path in below:
+        yield from _render_sections(nested_model, path, {}, heading=True)
 
 
 def _format_heading(path: str, model: type[BaseModel], choices: int) -> str:
@@ -160,7 +160,7 @@ def _format_heading(path: str, model: type[BaseModel], choices: int) -> str:
 
 
 def _find_models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models that a value may be, or be a list or mapping of, but for references to secrets."""
+    """Yield the models of a value, also inside lists and mappings, except references to secrets."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not annotation.model_fields.keys() <= SHOWN_AS_VALUES:
             yield annotation
@@ -185,7 +185,7 @@ def _build_anchor(path: str, model: type[BaseModel], choices: int) -> str:
 
 
 def _describe_kind(schema: Schema, definitions: Schema) -> str:
-    """Return in words what a value may be."""
+    """Return a description of a schema's values in words."""
     if "$ref" in schema:
         return _describe_kind(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     for choices in ("anyOf", "oneOf"):

@@ -19,6 +19,8 @@ PREFIX = "RECONCILER_SECRET"
 
 
 class SecretBackend(Protocol):
+    """Looks up secrets under a customer's own name."""
+
     def get_secret(self, customer: str, name: str) -> SecretStr | None:
         """Return the customer's secret, or None if it is not set.
 

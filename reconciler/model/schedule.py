@@ -171,11 +171,11 @@ def is_ahead(last_attempt: datetime | None, now: datetime) -> bool:
 
 def find_first_moment(wall: datetime, zone: ZoneInfo) -> datetime:
     """Return the first moment, in UTC, at which a clock in the zone shows the naive time `wall` or a later one."""
-    meant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if meant.astimezone(zone).replace(tzinfo=None) == wall:
-        return meant
+    first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if first.astimezone(zone).replace(tzinfo=None) == wall:
+        return first
     # PEP 495: in a gap, fold 1 uses the offset after the gap, so its moment is before it; fold 0 is the reverse.
-    before, after = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), meant
+    before, after = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), first
     offset = before.astimezone(zone).utcoffset()
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))

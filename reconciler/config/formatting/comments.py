@@ -40,6 +40,8 @@ def parse_with_comments(text: str) -> SyntaxDocument:
 
 
 class _CommentAttacher:
+    """Attaches the comments of a text to the nodes of its document."""
+
     def __init__(self, text: str) -> None:
         self._text = text
         self._lines = [0, *(match.end() for match in _LINE_END.finditer(text))]

@@ -190,10 +190,10 @@ def _update_named_items(wanted: dict[str, Any], before: list[SyntaxEntry], named
         yield SyntaxEntry(None, _build_item(item))
 
 
-def _find_or_create_entry(item: object, before: list[SyntaxEntry], taken: list[SyntaxEntry]) -> SyntaxEntry:
-    """Return the first entry with the item's value that is not in `taken`, or a new one."""
+def _find_or_create_entry(item: object, before: list[SyntaxEntry], used: list[SyntaxEntry]) -> SyntaxEntry:
+    """Return the first entry with the item's value that is not in `used`, or a new one."""
     for entry in before:
-        if all(entry is not each for each in taken) and _matches_item(entry, item):
+        if all(entry is not each for each in used) and _matches_item(entry, item):
             return entry
     return SyntaxEntry(None, _build_item(item))
 

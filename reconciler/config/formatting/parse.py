@@ -69,6 +69,8 @@ def parse_syntax(text: str) -> SyntaxParse:
 
 
 class _SyntaxParser:
+    """Parses one text from the events of libyaml's parser."""
+
     def __init__(self, text: str) -> None:
         self._text = text
         self._next = CParser(text).get_event

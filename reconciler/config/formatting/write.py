@@ -122,7 +122,7 @@ STEP = 2
 
 
 def render_document(document: SyntaxDocument) -> str:
-    """The text of a document, one newline at its end."""
+    """Return the text of a document, with one newline at its end."""
     writer = _Writer()
     head = list(document.head)
     root = document.root
@@ -141,6 +141,8 @@ def render_document(document: SyntaxDocument) -> str:
 
 
 class _Writer:
+    """Collects the lines of a document."""
+
     def __init__(self) -> None:
         self.lines: list[str] = []
 

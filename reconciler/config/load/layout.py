@@ -183,9 +183,9 @@ def find_settings_file(directory: Path, files: Files = DISK) -> tuple[ConfigFile
     return file, errors
 
 
-def _format_path(whole: Path, given: Path) -> str:
+def _format_path(absolute: Path, fallback: Path) -> str:
     here = Path.cwd()
-    return str(whole.relative_to(here)) if whole.is_relative_to(here) else os.path.normpath(given)
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else os.path.normpath(fallback)
 
 
 def _walk_folder(

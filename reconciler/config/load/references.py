@@ -144,18 +144,18 @@ def _find_rings(documents: Sequence[Claims], claims: Sequence[Sequence[FormerId]
     before: Mapping[str, set[str]] = {
         name: {former for former, _ in each} for (name, _), each in zip(documents, claims, strict=True) if each
     }
-    found = set()
+    in_cycle = set()
     for start in before:
         seen: set[str] = set()
-        open_ones = set(before[start])
-        while open_ones:
-            each = open_ones.pop()
+        unvisited = set(before[start])
+        while unvisited:
+            each = unvisited.pop()
             if each not in seen:
                 seen.add(each)
-                open_ones |= before.get(each, set())
+                unvisited |= before.get(each, set())
         if start in seen:
-            found.add(start)
-    return frozenset(found)
+            in_cycle.add(start)
+    return frozenset(in_cycle)
 
 
 def _build_own_id_error(kind: Kind, name: str, span: Span) -> Diagnostic:

@@ -139,7 +139,7 @@ class SummarizedCustomer(ResolvedCustomer):
 
     @cached_property
     def _read(self) -> ResolvedCustomer:
-        """Raises ConfigurationRefusal if the files have changed since the worker read them."""
+        """Read the customer again. Raises ConfigurationRefusal if its files changed since the worker read them."""
         customer = self.read_again(self.folder).resolve_customer()
         if customer is None or customer.digest != self.digest:
             raise ConfigurationRefusal(

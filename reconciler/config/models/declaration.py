@@ -50,6 +50,8 @@ class RuleViolation:
 
 
 class Declaration(BaseModel):
+    """The base of all models: frozen, and closed to unknown keys."""
+
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,

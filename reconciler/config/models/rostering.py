@@ -171,8 +171,8 @@ class OneRosterRostering(DeclarationWithRules):
     @mark_rule
     def _check_no_chained_merges(self, context: ValidationContext) -> Iterable[RuleViolation]:
         merged = {sourced_id: place for place, sourced_id in iter_item_values(self.merges, "merge")}
-        for place, kept in iter_item_values(self.merges, "keep"):
-            if merged.get(kept, place) != place:
+        for place, sourced_id in iter_item_values(self.merges, "keep"):
+            if merged.get(sourced_id, place) != place:
                 yield RuleViolation(
                     "chained-merge",
                     "another entry merges the account to keep",

@@ -125,8 +125,8 @@ def _is_suppressed(path: KeyPath, tree: MappingNode, model: ModelClass, suppress
     _, node, _ = find_place(tree, path[:-1])
     if not isinstance(node, MappingNode):
         return False
-    meant = find_misspelled_key(find_shape(model, path[:-1]).get_fields(), node, str(path[-1]))
-    return meant is not None and node.places[meant][0] in suppression.files
+    misspelled = find_misspelled_key(find_shape(model, path[:-1]).get_fields(), node, str(path[-1]))
+    return misspelled is not None and node.places[misspelled][0] in suppression.files
 
 
 def _describe_missing_key(path: KeyPath, tree: MappingNode, model: ModelClass) -> Diagnostic:

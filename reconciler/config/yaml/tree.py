@@ -38,6 +38,8 @@ class MappingNode(dict[str, Node]):
 
 
 class SequenceNode(list[Node]):
+    """A list. `places` has an entry for each item."""
+
     __slots__ = ("place", "places")
 
     def __init__(self, place: Place) -> None:
@@ -47,11 +49,13 @@ class SequenceNode(list[Node]):
 
 
 def get_key_span(place: Place) -> Span:
+    """Return the place of the key, or of the item of a list."""
     file, key, _ = place
     return Span(file, key.line + 1, key.column + 1)
 
 
 def get_value_span(place: Place) -> Span:
+    """Return the place of the value."""
     file, _, value = place
     return Span(file, value.line + 1, value.column + 1)
 
