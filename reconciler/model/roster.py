@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from reconciler.model.kind import Kind
 
-#: Between the entries of a person's `roles`; control characters never reach a frame.
+#: between the entries of a person's `roles`; control characters never reach a frame
 ROLE_SEPARATOR = "\n"
-#: Between the entries of a person's `aliases`.
+#: between the entries of a person's `aliases`
 ALIAS_SEPARATOR = "\n"
 
 
