@@ -90,10 +90,9 @@ class Office:
                 ):
                     continue
                 terms = (year.sourced_id,) if yearly else (semester.sourced_id,)
-                tag = terms[0].removeprefix("t-").replace("20", "", 1)
                 courses = COURSES.get(grade, (("HR", f"Homeroom {grade}"),))
-                for code, title in courses:
-                    opened += _build_sections(self.chance, school.sourced_id, grade, code, title, tag, terms, pupils)
+                for course in courses:
+                    opened += _build_sections(self.chance, school.sourced_id, grade, course, terms, pupils)
         for section, pupils in opened:
             self.sections[section.school_class.sourced_id] = section
             for pupil in pupils:
@@ -134,13 +133,13 @@ def _build_sections(
     chance: random.Random,
     school: str,
     grade: str,
-    code: str,
-    title: str,
-    tag: str,
+    course: tuple[str, str],
     terms: tuple[str, ...],
     pupils: list[Member],
 ) -> Iterator[tuple[ClassSection, list[Member]]]:
-    """As many as the pupils need, filled evenly."""
+    """Yield as many sections as the pupils need, filled evenly. course: code and title."""
+    code, title = course
+    tag = terms[0].removeprefix("t-").replace("20", "", 1)
     number = max(1, -(-len(pupils) // LARGEST_CLASS))
     mixed = chance.sample(pupils, len(pupils))
     for place in range(number):
