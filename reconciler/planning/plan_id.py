@@ -1,6 +1,7 @@
-"""A plan's id: a digest of what it would do, to which customers, in which store.
+"""Compute a plan's id: a digest of what the plan would do, to which customers, in which store.
 
-The same effects give the same id, whatever the order of files, the time or the formatting.
+The same effects give the same id, whatever the order of files, the time or the formatting. The id is made of one keyed
+digest per effect, so that effects can be added to a plan's own by their digests alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
+import polars_hash as plh
+import pyarrow as pa
 
 from reconciler.model.change import Action, Change, Create, Restore, get_action
 from reconciler.model.kind import ROSTER_KINDS, Kind
@@ -101,28 +104,64 @@ def _serialize_parts(*parts: object) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-_ROW = "\x1e"
-_CUSTOMER = "\x1d"
+#: hexadecimal digits of an effect's HMAC that its digest keeps
+_DIGEST_DIGITS = 16
+
+NO_DIGESTS = pl.Series("digest", dtype=pl.UInt64)
 
 
-def compute_plan_id(store: StoreIdentity, customers: Iterable[CustomerPlan], run_to_undo: int | None = None) -> str:
-    """`sha256:HEX`. A customer without effects is as if it were not there. undoes: the run that the plan takes back."""
-    return compute_effects_id(store, {customer.id: list_effects(customer) for customer in customers}, run_to_undo)
+def digest_effects(customer: CustomerPlan, key: str) -> pl.Series:
+    """Return one UInt64 per effect, sorted: 63 bits of its HMAC-SHA256, and the lowest bit set if the effect is held.
+
+    63 bits are enough because nobody without the key can look for two effects with the same digest.
+    """
+    effects = list_effects(customer)
+    if effects.is_empty():
+        return NO_DIGESTS
+    hashed = plh.col("effect").chash.hmac_sha256(key=key).str.head(_DIGEST_DIGITS)
+    whole = hashed.str.to_integer(base=16, dtype=pl.UInt64)
+    return effects.select((whole // 2 * 2 + pl.col("held").cast(pl.UInt64)).alias("digest"))["digest"].sort()
 
 
-def compute_effects_id(
-    store: StoreIdentity, effects: Mapping[str, pl.DataFrame], run_to_undo: int | None = None
+def add_digests(digests: pl.Series, others: pl.Series) -> pl.Series:
+    """Add the effects of `others` that are not in `digests` yet, held or not. Both are sorted, and so is the result."""
+    new = others.filter(~(others // 2).is_in((digests // 2).implode()))
+    return pl.concat([digests, new]).sort()
+
+
+def drop_held_digests(digests: pl.Series) -> pl.Series:
+    return digests.filter(digests % 2 == 0)
+
+
+def pack_digests(digests: pl.Series) -> bytes:
+    """Return 8 bytes per digest, in their order."""
+    values = digests.rechunk().to_arrow()
+    return bytes(values.buffers()[1].slice(values.offset * 8, len(values) * 8)) if len(values) else b""
+
+
+def unpack_digests(packed: bytes) -> pl.Series:
+    """Return the digests that `pack_digests` was given."""
+    buffers = [None, pa.py_buffer(packed)]
+    return pl.Series("digest", pa.Array.from_buffers(pa.uint64(), len(packed) // 8, buffers), dtype=pl.UInt64)
+
+
+def compute_plan_id(
+    store: StoreIdentity, key: str, customers: Iterable[CustomerPlan], run_to_undo: int | None = None
 ) -> str:
-    """The id of a plan with these effects. effects: by customer, as `effects_of` gives them, in any order."""
-    digest = hashlib.sha256()
-    taken_back = [] if run_to_undo is None else [run_to_undo]
-    digest.update(json.dumps(["plan", 2, store.id, store.environment, *taken_back]).encode())
-    for customer, frame in sorted(effects.items()):
-        if frame.is_empty():
-            continue
-        digest.update(f"{_CUSTOMER}{customer}{_ROW}".encode())
-        mark = pl.when("held").then(pl.lit("held")).otherwise(pl.lit(""))
-        rows = frame.select(pl.concat_str("effect", mark, separator=_ROW).alias("row"))["row"].sort()
-        for piece in rows.to_frame().iter_slices(100_000):
-            digest.update((_ROW.join(piece["row"].to_list()) + _ROW).encode())
-    return "sha256:" + digest.hexdigest()
+    """Return `sha256:HEX`. A customer without effects leaves no mark on it.
+
+    key: the store's key for effects. run_to_undo: the run that the plan reverses.
+    """
+    return combine_digests(store, {customer.id: digest_effects(customer, key) for customer in customers}, run_to_undo)
+
+
+def combine_digests(store: StoreIdentity, digests: Mapping[str, pl.Series], run_to_undo: int | None = None) -> str:
+    """Return the id of the plan with these effects: by customer, the sorted digests of `digest_effects`."""
+    combined = hashlib.sha256()
+    undoes = [] if run_to_undo is None else [run_to_undo]
+    combined.update(json.dumps(["plan", 3, store.id, store.environment, *undoes]).encode())
+    for customer, series in sorted(digests.items()):
+        if series.len():
+            combined.update(json.dumps([customer, series.len()]).encode())
+            combined.update(pack_digests(series))
+    return "sha256:" + combined.hexdigest()

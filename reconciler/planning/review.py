@@ -9,9 +9,7 @@ import polars as pl
 
 from reconciler.model.change import ACTION_ORDER
 from reconciler.model.plan import CustomerPlan
-from reconciler.planning.plan_id import EFFECT_SCHEMA, list_effects
-
-_NO_EFFECTS = pl.DataFrame(schema=EFFECT_SCHEMA)
+from reconciler.planning.plan_id import NO_EFFECTS, list_effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,8 @@ def compare_with_reviewed(reviewed: Iterable[CustomerPlan], now: Iterable[Custom
     today = {customer.id: customer for customer in now}
     found: tuple[dict[str, pl.DataFrame], ...] = ({}, {}, {})
     for name in sorted({*then, *today}):
-        before = list_effects(then[name]) if name in then else _NO_EFFECTS
-        after = list_effects(today[name]) if name in today else _NO_EFFECTS
+        before = list_effects(then[name]) if name in then else NO_EFFECTS
+        after = list_effects(today[name]) if name in today else NO_EFFECTS
         held, free = before.filter("held"), before.filter(~pl.col("held"))
         released = after.filter(~pl.col("held")).join(held, on="effect", how="semi").join(free, on="effect", how="anti")
         parts = (_subtract_effects(after, before), _sort_effects(released), _subtract_effects(before, after))

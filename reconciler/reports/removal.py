@@ -47,7 +47,7 @@ TABLE_NOUNS: dict[str, tuple[str, str]] = {
     "erased": ("trace of somebody erased", "traces of people erased"),
 }
 #: Of these, how many there are says nothing to people.
-HIDDEN_TABLES = frozenset({"outbox_notices", "snapshot_parts", "syncs", "write_counters"})
+HIDDEN_TABLES = frozenset({"outbox_notices", "run_effects", "snapshot_parts", "syncs", "write_counters"})
 #: What tombstones are of.
 _DELETED = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
 

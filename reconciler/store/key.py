@@ -44,6 +44,11 @@ class StoreKey:
         return self.compute_hmac_hex("secret", "\0".join((customer_id, path, value)))
 
     @property
+    def effect_key(self) -> str:
+        """The key, as hex, of the digests that plan ids are made of."""
+        return self.derive_key("effects").hex()
+
+    @property
     def key_check(self) -> str:
         """What a store keeps, to know its key again."""
         return self.compute_hmac_hex("key-check", "reconciler")

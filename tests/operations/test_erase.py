@@ -106,9 +106,9 @@ def everything(project: Project) -> str:
 
 def tables(project: Project, connection: Any) -> list[str]:
     if project.store_url.startswith("sqlite"):
-        return [name for (name,) in connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return [name for (name,) in connection.fetch_rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     asked = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
-    return [name for (name,) in connection.rows(asked)]
+    return [name for (name,) in connection.fetch_rows(asked)]
 
 
 def found(project: Project, words: tuple[str, ...] = NAMES) -> list[str]:
@@ -147,6 +147,12 @@ def test_nothing_of_the_person_is_left_in_any_row_and_nothing_of_anybody_else_is
     erase(springfield, ZED["sourcedId"])
     assert found(springfield) == []
     assert others(springfield) == before
+
+
+def test_no_digest_of_what_was_done_to_the_person_is_left(springfield: Project) -> None:
+    assert number(springfield, "run_effects") > 0
+    erase(springfield, ZED["sourcedId"])
+    assert number(springfield, "run_effects") == 0
 
 
 def test_it_shows_first_who_and_what_would_go_masked_and_leaves_a_certificate(springfield: Project) -> None:

@@ -287,6 +287,46 @@ def test_what_was_held_can_be_approved_with_the_same_reviewed_plan(project: Proj
     assert (told.code, left(project)) == (0, 10), told.err
 
 
+def test_a_hold_released_by_a_run_is_known_by_the_reviewed_id(project: Project) -> None:
+    for name in ("ogdenville", "springfield"):
+        project.customer(name)
+        project.write(f"customers/{name}/communities/high.yaml", HIGH.format(name="High"))
+    assert project.apply().code == 0
+    for name in ("ogdenville", "springfield"):
+        project.customer(name, title="New Name")
+    (project.folder / "customers/springfield/communities/high.yaml").unlink()
+    plan = project.plan()
+    (hold,) = [customer["hold"]["id"] for customer in plan.json["customers"] if customer["hold"]]
+    assert project.apply("springfield", "--approve", hold).code == 0
+
+    told = project.run("apply", "--expect", plan.json["plan_id"])
+    assert told.code == 0, told.err
+    assert "was carried out since (run" in told.err
+    assert project.ask("select count(*) from customers where name = 'New Name'") == [(2,)]
+
+
+def test_what_a_run_did_counts_whatever_became_of_its_rows(project: Project, reviewed: str) -> None:
+    assert project.apply("springfield").code == 0, "without its roster: the rename and the community"
+    with project.by_hand() as cursor:
+        cursor.execute("delete from memberships")
+        cursor.execute("delete from communities")
+    (project.folder / "customers/springfield/communities/high.yaml").unlink()
+
+    told = again(project, reviewed)
+    assert (told.code, left(project)) == (0, 2), told.err
+
+
+def test_a_run_whose_effects_are_not_kept_proves_nothing(project: Project, reviewed: str) -> None:
+    assert project.apply("springfield").code == 0
+    with project.by_hand() as cursor:
+        cursor.execute("delete from run_effects")
+    before = runs(project)
+
+    told = again(project, reviewed)
+    assert (told.code, runs(project), left(project)) == (4, before, 0)
+    assert "--expect FILE" in told.err
+
+
 def test_what_was_to_wait_when_it_was_reviewed_is_not_done_without_asking(project: Project) -> None:
     project.customer()
     everybody = bundle(users=60)

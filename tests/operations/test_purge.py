@@ -125,6 +125,12 @@ def test_the_deleted_go_with_all_that_is_theirs_and_the_living_stay_to_the_last_
     assert "plan files saved with --out" in done.out.replace("\n", " ")
 
 
+def test_no_digest_of_what_was_done_before_the_retention_is_left(springfield: Project) -> None:
+    (last,) = springfield.ask("select max(run_id) from run_effects")[0]
+    purge(springfield, 40, "--yes")
+    assert springfield.ask("select run_id from run_effects where customer_id is not null") == [(last,)]
+
+
 def test_sessions_and_last_sign_ins_of_the_purged_go_too(springfield: Project) -> None:
     ann, fay = account(springfield, ANN), account(springfield, FAY)
     volatile = volatile_of(springfield)
@@ -328,6 +334,7 @@ def test_a_removed_customer_goes_whole_after_its_retention_and_its_runs_stay(spr
         "issuers",
         "account_roles",
         "journal",
+        "run_effects",
         "snapshots",
         "secrets",
         "holds",

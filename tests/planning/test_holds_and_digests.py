@@ -17,6 +17,7 @@ from tests.support.rosters.snapshots import actions, decide, district, live_of, 
 
 NOTHING_SEEN = PlanPrecondition(None, None, None)
 STORE = StoreIdentity("7f3a", "test")
+KEY = "effects"
 EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
 
 
@@ -57,7 +58,7 @@ def test_nothing_is_held_within_the_limits() -> None:
 def test_a_roster_that_is_only_shown_holds_nothing_and_is_no_effect() -> None:
     shown, nothing = planned(60, roster_applies=False), planned(0)
     assert shown.hold is None
-    assert compute_plan_id(STORE, [shown]) == compute_plan_id(STORE, [nothing])
+    assert compute_plan_id(STORE, KEY, [shown]) == compute_plan_id(STORE, KEY, [nothing])
 
 
 @pytest.mark.parametrize("kind", [Kind.CUSTOMER, Kind.COMMUNITY])
@@ -78,9 +79,9 @@ def test_a_lesson_removed_from_git_does_not_wait() -> None:
 def test_a_plan_is_named_by_its_effects_and_its_store() -> None:
     three = planned(3)
     same = replace(three, diagnostics=(), name="Another name")
-    assert compute_plan_id(STORE, [three]) == compute_plan_id(STORE, [same])
-    assert compute_plan_id(STORE, [three]) != compute_plan_id(STORE, [planned(4)])
-    assert compute_plan_id(STORE, [three]) != compute_plan_id(StoreIdentity("other", "test"), [three])
+    assert compute_plan_id(STORE, KEY, [three]) == compute_plan_id(STORE, KEY, [same])
+    assert compute_plan_id(STORE, KEY, [three]) != compute_plan_id(STORE, KEY, [planned(4)])
+    assert compute_plan_id(STORE, KEY, [three]) != compute_plan_id(StoreIdentity("other", "test"), KEY, [three])
 
 
 def test_one_changed_value_gives_another_plan() -> None:
@@ -90,7 +91,7 @@ def test_one_changed_value_gives_another_plan() -> None:
         later[0]["email"] = email
         decision = decide(district(later), live_of(district(EVERYBODY)))
         plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN), PlannedRoster(decision))
-        ids.add(compute_plan_id(STORE, [plan]))
+        ids.add(compute_plan_id(STORE, KEY, [plan]))
     assert len(ids) == 2
 
 

@@ -108,7 +108,7 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
             precondition=PlanPrecondition(None, None, None),
             roster=decide(snapshot, LiveRoster()).changes,
         )
-        return compute_plan_id(StoreIdentity("store", "test"), [plan])
+        return compute_plan_id(StoreIdentity("store", "test"), "key", [plan])
 
     three = day([*people(), second(), second(sourced_id="b-005", school="s-1")], ("w-005", "c-1"))
     assert identity(shuffled(three, seed)) == identity(three)

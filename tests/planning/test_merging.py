@@ -273,7 +273,7 @@ def test_into_whom_somebody_goes_is_part_of_what_is_reviewed() -> None:
             precondition=PlanPrecondition((1, 0), "a", "a"),
             roster={Kind.USER: users},
         )
-        return compute_plan_id(StoreIdentity("s", "test"), (plan,))
+        return compute_plan_id(StoreIdentity("s", "test"), "key", (plan,))
 
     decision = decide(day, live_of(day), rules((KEEP, GONE)))
     assert digest(decision, KEEP) == digest(decision, KEEP) != digest(decision, "u-004")

@@ -45,7 +45,7 @@ def identity(decision: RosterDecision) -> str:
         precondition=PlanPrecondition(None, None, None),
         roster=decision.changes,
     )
-    return compute_plan_id(StoreIdentity("store", "test"), [plan])
+    return compute_plan_id(StoreIdentity("store", "test"), "key", [plan])
 
 
 @settings(deadline=None, max_examples=25)

@@ -23,6 +23,7 @@ from reconciler.operations.plan.documents import compute_plan_settings_digest
 from reconciler.operations.plan.secrets import ADMINISTRATORS
 from reconciler.operations.undo.documents import collect_undo_secrets
 from reconciler.operations.workspace import Workspace, refuse_other_store
+from reconciler.planning.plan_id import digest_effects, drop_held_digests, pack_digests
 from reconciler.store.errors import StalePlan, UnconfirmedCommit
 from reconciler.store.open import Store
 from reconciler.store.write.apply import ApplyJob, apply_customer
@@ -217,6 +218,7 @@ def _apply_if_current(
         secrets, missing = (_collect_secrets if plan.undoes is None else collect_undo_secrets)(workspace, customer)
         if missing:
             return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=missing)
+    effects = digest_effects(customer, workspace.store.key.effect_key)
     result = apply_customer(
         workspace.store,
         ApplyJob(
@@ -228,6 +230,7 @@ def _apply_if_current(
             secrets=secrets,
             undoes=plan.undoes,
             inputs=_digest_inputs(workspace, customer) if plan.undoes is None else None,
+            effects=pack_digests(effects if approved else drop_held_digests(effects)),
         ),
         lock_timeout,
     )

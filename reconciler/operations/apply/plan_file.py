@@ -160,7 +160,7 @@ def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Pla
         for kind, frame in customer.roster.items():
             if error := find_schema_error(kind, frame):
                 raise Refusal([_describe_bad_plan_file(display_name, error)])
-    if compute_plan_id(plan.store, plan.customers, plan.undoes) != plan.plan_id:
+    if compute_plan_id(plan.store, store.key.effect_key, plan.customers, plan.undoes) != plan.plan_id:
         raise Refusal([_describe_bad_plan_file(display_name, "its content does not fit its plan_id: it was altered")])
     return plan
 

@@ -57,7 +57,7 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         )
     customers = tuple(plans)
     return Plan(
-        plan_id=compute_plan_id(workspace.store.identity, customers),
+        plan_id=compute_plan_id(workspace.store.identity, workspace.store.key.effect_key, customers),
         created_at=get_current_moment(),
         tool_version=reconciler.__version__,
         store=workspace.store.identity,

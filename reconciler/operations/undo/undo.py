@@ -63,7 +63,7 @@ def build_undo_plan(workspace: Workspace, number: int) -> Plan:
         )
     customers = (made,)
     return Plan(
-        plan_id=compute_plan_id(workspace.store.identity, customers, number),
+        plan_id=compute_plan_id(workspace.store.identity, workspace.store.key.effect_key, customers, number),
         created_at=get_current_moment(),
         tool_version=reconciler.__version__,
         store=workspace.store.identity,

@@ -52,7 +52,7 @@ class MigrationBranch:
         return tuple(reversed([script.revision for script in found]))
 
 
-DURABLE = MigrationBranch("durable", "schema_revision", "0006")
+DURABLE = MigrationBranch("durable", "schema_revision", "0007")
 VOLATILE = MigrationBranch("volatile", "volatile_revision", "0001")
 BRANCHES = (DURABLE, VOLATILE)
 

@@ -31,6 +31,7 @@ from reconciler.store.removal.rows import (
     IdsByTable,
     RowCounts,
     count_rows,
+    delete_run_effects,
     preserve_write_counters,
     remove_rows,
     stage_doomed_ids,
@@ -101,6 +102,8 @@ def erase_person(store: Store, job: ErasureJob, who: int | str) -> Certificate:
             person = _find_person(connection, customer_number, who)
             volatile = remove_volatile_rows(store, person.accounts, person.values)
             texts = _count_or_remove_mentions(connection, customer_number, person, remove=True)
+            # Whose effect a digest is of cannot be told: all of the customer's go.
+            delete_run_effects(connection, customer_number)
             with (
                 preserve_write_counters(connection, customer_number),
                 stage_doomed_ids(connection, _collect_ids(connection, customer_number, person)),

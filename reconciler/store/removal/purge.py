@@ -18,6 +18,7 @@ from reconciler.store.removal.rows import (
     ROW_TARGETS,
     RowCounts,
     count_rows,
+    delete_run_effects,
     preserve_write_counters,
     remove_rows,
     stage_doomed_ids,
@@ -92,7 +93,10 @@ def remove_customer_rows(connection: Connection, store: Store, customer_number: 
 def _remove_expired_rows(connection: Connection, store: Store, customer_number: int | None, cut: str) -> RowCounts:
     past = find_expired_rows(connection, store, customer_number, cut)
     volatile = remove_volatile_rows(store, past.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
-    plans = delete_held_plans(connection, customer_number, cutoff=cut) if customer_number is not None else 0
+    plans = 0
+    if customer_number is not None:
+        plans = delete_held_plans(connection, customer_number, cutoff=cut)
+        delete_run_effects(connection, customer_number, cutoff=cut)
     with preserve_write_counters(connection, customer_number), stage_doomed_ids(connection, past.ids):
         return remove_rows(connection, ROW_TARGETS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
 

@@ -109,6 +109,7 @@ _OWN_SNAPSHOTS = f"snapshot_id IN (SELECT id FROM snapshots WHERE {_OWN})"
 #: Everything of one customer but its runs, which name nobody and belong to the chain of all.
 CUSTOMER_TARGETS = (
     RemovalTarget("journal", _OWN),
+    RemovalTarget("run_effects", _OWN),
     RemovalTarget("limit_uses", _OWN),
     RemovalTarget("assignments", _OWN),
     RemovalTarget("invitations", f"account_id IN (SELECT id FROM accounts WHERE {_OWN})"),
@@ -167,6 +168,18 @@ def remove_rows(connection: Connection, targets: tuple[RemovalTarget, ...], fact
             connection.execute(f"UPDATE {target.table} SET run = -1 WHERE {target.which}", facts)
         connection.execute(f"DELETE FROM {target.table} WHERE {target.which}", facts)
     return counts
+
+
+def delete_run_effects(connection: Connection, customer_number: int, *, cutoff: str | None = None) -> None:
+    """Remove the digests of what runs did to a customer. cutoff: only of runs that started before this moment.
+
+    No certificate counts them: a digest is nobody's row, and names nobody.
+    """
+    older = " AND run_id IN (SELECT id FROM runs WHERE started_at < :cutoff)" if cutoff is not None else ""
+    connection.execute(
+        f"DELETE FROM run_effects WHERE customer_id = :customer{older}",
+        {"customer": customer_number, "cutoff": cutoff},
+    )
 
 
 @contextmanager

@@ -30,6 +30,17 @@ runs = Table(
     sqlite_autoincrement=True,
 )
 
+#: What a run carried out, for `apply --expect PLAN_ID`: keyed digests of its effects, which name nobody. data: 8 bytes
+#: per effect.
+run_effects = Table(
+    "run_effects",
+    durable,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("customer_id", BigInteger, index=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
 #: before: JSON of the row as it was. A row that a run made is not journalled: its created_run says it.
 journal = Table(
     "journal",

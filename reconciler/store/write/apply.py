@@ -28,6 +28,7 @@ from reconciler.store.write.memberships import save_memberships
 from reconciler.store.write.renames import find_former_id, refuse_taken_id, rename_customer
 from reconciler.store.write.roster import write_roster
 from reconciler.store.write.rows import TABLES, WriteContext, refresh_fingerprints
+from reconciler.store.write.run_effects import save_run_effects
 from reconciler.store.write.runs import (
     count_changes,
     delete_holds,
@@ -74,6 +75,8 @@ class ApplyJob:
     undoes: int | None = None
     #: Digest of the files that the customer's configuration was read from; None if it was read from none.
     inputs: str | None = None
+    #: Digests of the effects that are carried out, 8 bytes each.
+    effects: bytes = b""
 
     @cached_property
     def document_changes(self) -> tuple[Change, ...]:
@@ -258,6 +261,7 @@ def _record_apply(
             "undoes": job.undoes,
         },
     )
+    save_run_effects(connection, run, customer_number, job.effects)
 
 
 def _generate_run_id(connection: Connection) -> int:
