@@ -18,26 +18,22 @@ from reconciler.operations.sync.applied_config import open_applied_workspace
 from reconciler.operations.sync.run import SyncRequest, sync_customers
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.sync.records import find_newest_erasure, read_sync_records, save_schedule, save_sync
-from tests.operations.test_sync import (
+from tests.support.customers.project import Project
+from tests.support.operations.synced_customers import (
     DAILY,
     DAY,
     MONDAY,
     NIGHT,
     STUDENTS,
     codes,
-    customer,
     only,
     outcomes,
     people,
-    sources,
     synced,
 )
-from tests.support.customers.project import Project
 from tests.support.sources.in_memory import API, GivenSource
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["customer", "sources"]
 
 
 def test_while_a_roster_is_held_everything_is_asked_for_and_changes_alone_are_refused(

@@ -12,14 +12,12 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.operations.notify.subscribers import parse_listener
 from reconciler.store.json_text import parse_stored_document
 from reconciler.store.read.records import CustomerRecord
-from tests.operations.test_sync import DAILY, MONDAY, NIGHT, codes, customer, only, outcomes, people, sources, synced
 from tests.support.customers.project import Project
+from tests.support.operations.synced_customers import DAILY, MONDAY, NIGHT, codes, only, outcomes, people, synced
 from tests.support.servers.webhook_receiver import Receiver, receiving
 from tests.support.sources.in_memory import GivenSource
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["customer", "sources"]
 
 NO_JSON = "{not json"
 
