@@ -17,9 +17,9 @@ from reconciler.reports.plan.terminal import clean_text
 EffectsByCustomer: TypeAlias = Mapping[str, pl.DataFrame]
 
 NOT_REVIEWED = "was not reviewed"
-OTHERWISE = "is not what was reviewed"
-RELEASED = "was to wait for approval"
-GONE = "was reviewed, and is no longer there"
+OTHERWISE = "differs from what was reviewed"
+RELEASED = "was waiting for approval"
+GONE = "was reviewed, and is gone"
 
 _THING = ["kind", "action", "key", "path"]
 
@@ -43,7 +43,7 @@ def render_plan_differences(
             if added is not None and gone is not None
             else None
         )
-        lines.append("catalogue" if customer == CATALOG else customer)
+        lines.append("catalog" if customer == CATALOG else customer)
         lines += _list_effects(_exclude_rows(added, both), "+", NOT_REVIEWED, view, rows)
         lines += _list_effects(released.get(customer), "+", RELEASED, view, rows)
         lines += _list_effects(both, "~", OTHERWISE, view, rows)

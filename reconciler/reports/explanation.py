@@ -74,10 +74,8 @@ def _format_lines(each: ExplanationReport, view: CustomerView) -> list[str]:
     lines += _indent_under_title("known as", [_format_identity(*bound, view) for bound in each.identities])
     lines += _indent_under_title("belongs to", [f"community {slug}" for slug in each.communities])
     along = describe_impact(each.kind, each.impact)
-    lines += _indent_under_title(
-        "has", [f"{along}; it goes along where this is removed, and comes back with it"] if along else []
-    )
-    lines += _indent_under_title("made so", _describe_origin(each))
+    lines += _indent_under_title("has", [f"{along}; removed and restored together with it"] if along else [])
+    lines += _indent_under_title("last change", _describe_origin(each))
     lines += _indent_under_title(
         "runs", [" · ".join(f"{run} {action}" for run, action in each.touches)] if each.touches else []
     )
@@ -91,15 +89,13 @@ def _describe_state(each: ExplanationReport) -> list[str]:
     if each.concluded_at:
         words.append(f"concluded {format_moment(each.concluded_at)}, with its term")
     elif each.tombstoned_at:
-        words.append(
-            f"removed {format_moment(each.tombstoned_at)} by run {each.tombstoned_run}, and can be brought back"
-        )
+        words.append(f"removed {format_moment(each.tombstoned_at)} by run {each.tombstoned_run}, and can be restored")
     else:
-        words.append("live")
+        words.append("active")
     if each.kind is Kind.USER:
         words.append(f"managed by {str(each.live['managed_by']).replace('_', ' ')}")
     if each.changed_by_hand:
-        words.append("changed by hand since a run wrote it")
+        words.append("changed outside reconciler since the last run")
     return [", ".join(words)]
 
 
@@ -133,8 +129,8 @@ def _describe_origin(each: ExplanationReport) -> list[str]:
     if each.origin_run is not None:
         lines.append(f"by {_describe_run(each, each.origin_run)}" + (f", from {each.origin}" if each.origin else ""))
     if each.created_run is not None and each.created_run != each.origin_run:
-        lines.append(f"made first by {_describe_run(each, each.created_run)}")
-    return lines or ["by no run: another hand made it"]
+        lines.append(f"created by {_describe_run(each, each.created_run)}")
+    return lines or ["created outside reconciler"]
 
 
 def _describe_run(each: ExplanationReport, number: int) -> str:
@@ -147,7 +143,7 @@ def _describe_run(each: ExplanationReport, number: int) -> str:
 
 def _describe_next_plan(each: ExplanationReport, view: CustomerView) -> list[str]:
     if each.outcome is None:
-        return ["none: its customer is not in the files"]
+        return ["none: the customer is not in the files"]
     told = [f"{diagnostic.message} [{diagnostic.code}]" for diagnostic in map(view.mask_diagnostic, each.remarks)]
     if each.outcome in ("refused", "failed"):
         return [f"{each.outcome}: nothing would change", *told]
@@ -155,7 +151,7 @@ def _describe_next_plan(each: ExplanationReport, view: CustomerView) -> list[str
         return [f"nothing, by {clean_text(each.roster)}", *told]
     action = Action(each.change_row["action"])
     shown = build_table_line(build_change(view, each.kind, action, each.change_row))
-    held = ", HELD until a person approves" if shown.held else ""
+    held = ", HELD until approved" if shown.held else ""
     reason = Reason(each.change_row["reason"])
     what = (
         f"{ACTION_PHRASES[action]}{held}: {reason.sentence} ({shown.note})"

@@ -21,10 +21,10 @@ ACTION_WORDS = {
     Action.DELETE: "removed",
     Action.SUSPEND: "suspended",
     Action.CONCLUDE: "concluded",
-    Action.REKEY: "rekeyed",
-    Action.RESTORE: "brought back",
-    Action.RESUME: "let in again",
-    Action.ADOPT: "adopted",
+    Action.REKEY: "given a new ID",
+    Action.RESTORE: "restored",
+    Action.RESUME: "reactivated",
+    Action.ADOPT: "linked",
     Action.MOVE: "moved",
     Action.UPDATE: "updated",
     Action.CREATE: "added",
@@ -67,15 +67,17 @@ class Verification:
     @property
     def sentence(self) -> str:
         if self.mismatch is not None:
-            return f"The runs are not what was written: {self.mismatch}."
+            return f"Verification failed: {self.mismatch}."
         if not self.runs:
-            return "No runs yet: there is nothing to verify."
-        fit = "1 run fits" if self.runs == 1 else f"all {self.runs:,} runs fit"
+            return "No runs yet; nothing to verify."
+        intact = (
+            "the only run is intact" if self.runs == 1 else f"all {self.runs:,} runs are intact and none is missing"
+        )
         if self.has_signature:
-            return f"Verified: {fit}, none is missing, and the last one bears the seal of the store's key."
+            return f"Verified: {intact}, and the last one is signed with the store key."
         return (
-            f"{fit[0].upper()}{fit[1:]} and none is missing in between, but they are older than the seal: whether "
-            "somebody who can write to the database wrote them anew cannot be told. The next apply seals them."
+            f"{intact[0].upper()}{intact[1:]}, but not signed yet: someone with database access could have rewritten "
+            "them. The next apply signs them."
         )
 
 
@@ -116,7 +118,7 @@ def render_history_text(runs: Iterable[Run]) -> str:
     whose word. No line is wider than 80 cells, but for a name that is."""
     known = list(runs)
     if not known:
-        return "No runs yet: nothing has been applied to this store.\n"
+        return "No runs yet. Nothing has been applied to this store.\n"
     heads = [
         (
             f"run {run.id}",

@@ -58,8 +58,8 @@ def render_holds_text(holds: Iterable[HoldReport]) -> str:
                 f"{format_count(hold.rows, 'change', 'changes')} in all, "
                 f"held since {format_moment(hold.since)}",
                 *(f"    {clean_text(cause)}" for cause in hold.causes),
-                *([f"    To look at it:     {clean_text(hold.show)}"] if hold.show else []),
-                f"    If that is right:  {clean_text(hold.command)}",
+                *([f"    To review:   {clean_text(hold.show)}"] if hold.show else []),
+                f"    To approve:  {clean_text(hold.command)}",
             ]
         )
         for hold in holds

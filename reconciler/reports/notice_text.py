@@ -14,11 +14,11 @@ from reconciler.reports.plan.wording import format_kind_count, format_moment
 
 #: What an event means, for people who are no programmers.
 MEANINGS = {
-    EventKind.HELD: "changes wait for a person's approval",
+    EventKind.HELD: "changes are waiting for approval",
     EventKind.REFUSED: "the roster was refused, and nothing was changed",
     EventKind.FAILED: "the roster could not be synced, and nothing was changed",
     EventKind.STALE: "no fresh roster has arrived",
-    EventKind.RECOVERED: "all is well again",
+    EventKind.RECOVERED: "the problem is resolved",
 }
 
 #: Of a subject line: what matters most comes first.
@@ -51,12 +51,10 @@ def render_digest_text(entries: Sequence[DigestEntry], public_url: str) -> str:
         parts += _format_by_customer(news)
     if standing:
         parts += [
-            "Still so, as told before:" if news else "Nothing new. Still so, as told before:",
+            "Still open:" if news else "Nothing new. Still open:",
             *_format_by_customer(standing),
         ]
-    parts.append(
-        f"No names of people stand in this mail. Who it is about is shown by the commands above, or at\n{public_url}"
-    )
+    parts.append(f"This email contains no names. To see who is affected, run the commands above or open\n{public_url}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -74,7 +72,7 @@ def _format_notice(notice: Notice) -> str:
     lines += [f"    {clean_text(each)}" for each in notice.sentences]
     if notice.hold is not None:
         lines.append(
-            f"    {format_kind_count(notice.hold.people, Kind.USER)} would leave; the hold is {notice.hold.id}."
+            f"    {format_kind_count(notice.hold.people, Kind.USER)} would be removed (hold {notice.hold.id})."
         )
-    lines.append(f"    To see more:  {notice.command}")
+    lines.append(f"    Details:  {notice.command}")
     return "\n".join(lines)

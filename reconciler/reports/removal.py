@@ -31,20 +31,20 @@ TABLE_NOUNS: dict[str, tuple[str, str]] = {
     "journal": ("before-image", "before-images"),
     "documents": ("before-image of a document that names them", "before-images of documents that name them"),
     "roster_rows": ("row of the last roster", "rows of the last roster"),
-    "sentences": ("sentence on what is held", "sentences on what is held"),
+    "sentences": ("sentence about held changes", "sentences about held changes"),
     "sessions": ("session", "sessions"),
     "last_sign_ins": ("last sign-in", "last sign-ins"),
-    "throttles": ("log-in throttle", "log-in throttles"),
+    "throttles": ("sign-in throttle", "sign-in throttles"),
     "limit_uses": ("use of a limit", "uses of limits"),
     "issuers": ("issuer", "issuers"),
-    "org_closure": ("place in the tree of orgs", "places in the tree of orgs"),
+    "org_closure": ("position in the org tree", "positions in the org tree"),
     "secrets": ("secret", "secrets"),
     "holds": ("hold", "holds"),
-    "held_plans": ("plan that waits for approval", "plans that wait for approval"),
+    "held_plans": ("plan waiting for approval", "plans waiting for approval"),
     "notices": ("notice", "notices"),
     "outbox": ("notification", "notifications"),
     "snapshots": ("last roster", "last rosters"),
-    "erased": ("trace of somebody erased", "traces of people erased"),
+    "erased": ("anonymous record of an erasure", "anonymous records of erasures"),
 }
 #: Of these, how many there are says nothing to people.
 HIDDEN_TABLES = frozenset({"outbox_notices", "run_effects", "snapshot_parts", "syncs", "write_counters"})
@@ -52,8 +52,7 @@ HIDDEN_TABLES = frozenset({"outbox_notices", "run_effects", "snapshot_parts", "s
 _DELETED = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
 
 OUTSIDE_STORE_NOTICE = (
-    "What lies outside the store is yours to delete: plan files saved with --out, roster files, backups, and the logs "
-    "of CI."
+    "Delete data outside the store yourself: plan files saved with --out, roster files, backups and CI logs."
 )
 
 
@@ -115,7 +114,8 @@ def render_purge_text(reports: Iterable[RetentionReport]) -> str:
         }
         of = format_count(len(going), "customer", "customers")
         lines = _wrap_text(
-            f"To go for good, of {of}: {format_amounts(totals) or 'journal entries and what belongs to them'}.", ""
+            f"To delete permanently, of {of}: {format_amounts(totals) or 'journal entries and what belongs to them'}.",
+            "",
         )
     for each in known:
         if each.counts or each.retention_notes:
@@ -131,7 +131,7 @@ def _format_retention_report(each: RetentionReport) -> Iterator[str]:
     if each.customer_removed_at is not None:
         yield from _wrap_text(
             f"the whole customer, removed {format_moment(each.customer_removed_at)}, with "
-            f"{format_kind_count(each.people, Kind.USER)} live until then"
+            f"{format_kind_count(each.people, Kind.USER)} active until then"
         )
     for table, (rows, oldest, newest) in each.spans.items():
         when = (
@@ -158,11 +158,11 @@ def render_erasure_text(erasure: ErasureReport, view: CustomerView, request: str
         label = view.mask_label(Kind.USER, erasure.key, erasure.label)
         name = f"{clean_text(label)} ({clean_text(shown)})" if label != shown else clean_text(shown)
         lines += ["", *_wrap_text(" · ".join([name, *map(clean_text, erasure.facts)]))]
-    lines += _wrap_text(format_amounts(erasure.counts) or "nothing is left of it")
+    lines += _wrap_text(format_amounts(erasure.counts) or "nothing is left to erase")
     if erasure.classes:
         lines += _wrap_text(f"classes: {', '.join(map(clean_text, erasure.classes))}")
     if not erasure.is_whole_customer:
-        lines += ["", *_wrap_text("No undo brings this person back, and no roster that still has their sourcedId.", "")]
+        lines += ["", *_wrap_text("Neither undo nor a roster with this sourcedId can restore this person.", "")]
     return "\n".join(lines) + "\n"
 
 
@@ -186,7 +186,7 @@ def render_certificate_text(certificate: CertificateReport) -> str:
         "  ".join(head),
         *_wrap_text(" · ".join([f"by {clean_text(certificate.actor)}", *([clean_text(why)] if why else [])])),
         *_wrap_text(format_amounts(certificate.counts)),
-        f"{INDENT}seal {certificate.signature}",
+        f"{INDENT}signature {certificate.signature}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -194,7 +194,7 @@ def render_certificate_text(certificate: CertificateReport) -> str:
 def render_certificates_text(certificates: Iterable[CertificateReport]) -> str:
     """Newest first."""
     known = [render_certificate_text(each) for each in certificates]
-    return "\n".join(reversed(known)) if known else "No certificates yet: nothing was removed for good.\n"
+    return "\n".join(reversed(known)) if known else "No certificates yet: nothing was deleted permanently.\n"
 
 
 def format_amounts(counts: Mapping[str, int]) -> str:
@@ -203,7 +203,7 @@ def format_amounts(counts: Mapping[str, int]) -> str:
 
 
 def _format_customer_name(customer: str) -> str:
-    return "catalogue" if customer.startswith("@") else clean_text(customer)
+    return "catalog" if customer.startswith("@") else clean_text(customer)
 
 
 def _wrap_text(text: str, indent: str = INDENT) -> list[str]:

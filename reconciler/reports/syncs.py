@@ -67,30 +67,27 @@ def _format_lines(each: SyncReport) -> Iterator[str]:
         case SyncOutcome.APPLIED:
             yield f"{each.id}: applied{runs}: {_summarize_changes(each)}"
         case SyncOutcome.UNCHANGED:
-            yield f"{each.id}: nothing to change" + (" (the same roster as before)" if each.early else "")
+            yield f"{each.id}: nothing to change" + (" (same roster as before)" if each.early else "")
         case SyncOutcome.HELD if each.hold is not None:
-            rest = (
-                f"everything else was applied{runs}: {_summarize_changes(each)}"
-                if runs
-                else "there was nothing else to apply"
-            )
+            rest = f"everything else was applied{runs}: {_summarize_changes(each)}" if runs else "no other changes"
             waits = (
                 f"{format_count(each.hold.people, 'person waits', 'people wait')}, {_format_change_count(each.hold)}"
             )
             yield f"{each.id}: HELD {each.hold.id}: {waits}; {rest}"
         case SyncOutcome.FROZEN if each.hold is not None:
-            yield f"{each.id}: frozen until {each.until}: {_format_change_count(each.hold)} wait, nothing was changed"
+            waiting = format_count(each.hold.rows, "change is", "changes are")
+            yield f"{each.id}: frozen until {each.until}; {waiting} waiting, nothing was changed"
         case SyncOutcome.REFUSED:
-            yield f"{each.id}: refused: nothing was compared, nothing was changed"
+            yield f"{each.id}: refused; nothing was changed"
         case _:
             yield f"{each.id}: {each.outcome}" + (f"; a part was applied{runs}" if runs else "; nothing was changed")
     yield from (f"    {clean_text(sentence)}" for sentence in each.sentences)
     if each.stale_since is not None:
-        yield f"    No fresh roster since {format_moment(each.stale_since)}."
+        yield f"    No new roster since {format_moment(each.stale_since)}."
     if each.outcome is SyncOutcome.HELD:
         if each.show_command:
-            yield f"    To look at it:     {clean_text(each.show_command)}"
-        yield f"    If that is right:  {clean_text(each.approve_command)}"
+            yield f"    To review:   {clean_text(each.show_command)}"
+        yield f"    To approve:  {clean_text(each.approve_command)}"
 
 
 def _summarize_changes(each: SyncReport) -> str:

@@ -10,7 +10,7 @@ from reconciler.model.surprise import UnexplainedChange
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
 from reconciler.reports.plan.terminal import clean_text
 
-_WHOSE = {ChangeCause.DRIFT: "changed by hand", ChangeCause.PENDING: "merged earlier, not applied yet"}
+_WHOSE = {ChangeCause.DRIFT: "changed manually", ChangeCause.PENDING: "merged earlier, not applied yet"}
 
 
 def render_unexplained_changes(changes: Iterable[UnexplainedChange], mask: Mask) -> Iterator[str]:
@@ -29,9 +29,9 @@ def _describe_value_change(each: UnexplainedChange, view: CustomerView) -> str:
     shown = view.mask_field(FieldChange(path, each.live, each.wanted, each.personal))
     live, wanted = _format_value(shown.before), _format_value(shown.after)
     if each.cause is not ChangeCause.PR:
-        return f"{shown.path} is {live} in the store: it would become {wanted}"
+        return f"{shown.path} is {live} in the store and would become {wanted}"
     base = _format_value(view.mask_field(FieldChange(path, each.in_base, None, each.personal)).before)
-    return f"{shown.path} is {live} in the store, and {base} at the base: it would become {wanted}"
+    return f"{shown.path} is {live} in the store and {base} in the base; it would become {wanted}"
 
 
 def _format_value(value: object) -> str:

@@ -197,7 +197,7 @@ def test_the_bytes_of_the_stores_files_do_not_hold_the_person_any_more(springfie
     assert in_files(springfield)
     shown = erase(springfield, ZED["sourcedId"])
     assert "1 session" in shown.out
-    assert "1 log-in throttle" in shown.out
+    assert "1 sign-in throttle" in shown.out
     assert in_files(springfield) == []
     assert in_files(springfield, ("login:ann@example.com",))
 

@@ -85,7 +85,7 @@ def test_who_was_removed_is_told_with_the_run_that_did_it(springfield: Project) 
         "removed",
         [{"run": 1, "action": "create"}, {"run": 2, "action": "delete"}],
     )
-    assert "by run 2, and can be brought back" in told(springfield, STUDENT).out
+    assert "by run 2, and can be restored" in told(springfield, STUDENT).out
 
 
 def test_a_class_and_an_org_are_told(springfield: Project) -> None:

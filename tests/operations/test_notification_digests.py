@@ -86,11 +86,11 @@ def test_a_school_week_in_digests(project: Project) -> None:
     [wednesday] = arrived(workspace, MONDAY + 2 * DAY + 7 * HOUR)
     assert wednesday["Subject"] == "Rosters: 1 refused, 1 held"
     text = wednesday.get_content()
-    assert text.index("Shelby District") < text.index("Still so") < text.index("Springfield District")
+    assert text.index("Shelby District") < text.index("Still open") < text.index("Springfield District")
     assert "since 2026-11-24 02:30 UTC" in text
     # Thursday: nothing happened, both stand.
     [thursday] = arrived(workspace, MONDAY + 3 * DAY + 7 * HOUR)
-    assert thursday.get_content().startswith("Nothing new. Still so, as told before:")
+    assert thursday.get_content().startswith("Nothing new. Still open:")
     # Friday: both are well again.
     night = MONDAY + 4 * DAY + 2.5 * HOUR
     noted(
@@ -98,7 +98,7 @@ def test_a_school_week_in_digests(project: Project) -> None:
     )
     [friday] = arrived(workspace, MONDAY + 4 * DAY + 7 * HOUR)
     assert friday["Subject"] == "Rosters: 2 recovered"
-    assert "Still so" not in friday.get_content()
+    assert "Still open" not in friday.get_content()
     # And then there is silence.
     for day in range(5, 40):
         assert arrived(workspace, MONDAY + day * DAY + 7 * HOUR) == []
@@ -113,12 +113,12 @@ def test_the_digest_in_its_own_words(project: Project) -> None:
     assert mail.get_content().replace("\r\n", "\n") == (
         "Springfield District (springfield)\n"
         "\n"
-        "  HELD since 2026-11-23 02:30 UTC: changes wait for a person's approval.\n"
+        "  HELD since 2026-11-23 02:30 UTC: changes are waiting for approval.\n"
         "    Lincoln Elementary (s-7) would lose everyone: 12 of 12.\n"
-        "    12 people would leave; the hold is springfield:12:7f3a9c.\n"
-        "    To see more:  reconciler holds\n"
+        "    12 people would be removed (hold springfield:12:7f3a9c).\n"
+        "    Details:  reconciler holds\n"
         "\n"
-        "No names of people stand in this mail. Who it is about is shown by the commands above, or at\n"
+        "This email contains no names. To see who is affected, run the commands above or open\n"
         "http://127.0.0.1:8000\n"
     )
 

@@ -82,7 +82,7 @@ def living(project: Project) -> dict[str, list[tuple[Any, ...]]]:
 def test_without_yes_it_only_shows_who_would_go_since_when_and_who_is_kept(springfield: Project) -> None:
     before = number(springfield, "accounts")
     shown = purge(springfield, 40)
-    assert shown.out.startswith("To go for good, of 1 customer: 2 people, 4 enrollments.\n")
+    assert shown.out.startswith("To delete permanently, of 1 customer: 2 people, 4 enrollments.\n")
     assert "springfield · retention 30 days · deleted before 2026-09-11 06:00 UTC" in shown.out
     assert "2 people, deleted 2026-09-02 06:00 UTC" in shown.out
     assert "kept: 1 person deleted within the retention, the first on 2026-10-11" in shown.out
@@ -121,7 +121,7 @@ def test_the_deleted_go_with_all_that_is_theirs_and_the_living_stay_to_the_last_
     assert number(springfield, f"journal where kind = 'user' and row_id = {eve}") == 1
     assert "certificate 1" in done.out
     assert "2 people" in done.out
-    assert "seal " in done.out
+    assert "signature " in done.out
     assert "plan files saved with --out" in done.out.replace("\n", " ")
 
 
@@ -199,7 +199,7 @@ def test_the_retention_is_the_one_last_applied_and_not_the_one_in_the_files(spri
         springfield.apply("springfield")
     shown = purge(springfield, 42)
     assert "retention 1 day " in shown.out
-    assert "To go for good, of 1 customer: 3 people" in shown.out
+    assert "To delete permanently, of 1 customer: 3 people" in shown.out
 
 
 def test_classes_that_were_deleted_go_and_those_that_ended_with_their_term_stay(project: Project) -> None:
@@ -379,7 +379,7 @@ def test_deleted_communities_and_lessons_go_with_their_assignments_without_a_sig
     with on(42):
         assert springfield.apply().code == 0
     shown = purge(springfield, 73, "--yes", "--today", "2026-11-13")
-    assert "catalogue" in shown.out
+    assert "catalog" in shown.out
     assert number(springfield, "lessons") == 0
     assert number(springfield, "assignments") == 0
     with on(73):

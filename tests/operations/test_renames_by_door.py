@@ -166,7 +166,7 @@ def test_a_rename_is_taken_back_with_nothing_lost(springfield: Project, monkeypa
     assert back.json["customers"][0]["id"] == "springfield"
     (change,) = changes(back)
     assert change["fields"] == [{"path": "id", "before": "shelbyville", "after": "springfield", "cause": None}]
-    assert "renamed from shelbyville, taken back" in project.run("undo", str(run), "--out", "u.plan").out
+    assert "renamed from shelbyville, undone" in project.run("undo", str(run), "--out", "u.plan").out
     undo(project, run)
     assert everything(project) == before
     assert project.ask("select path, reference, hmac from secrets order by path") == kept

@@ -76,7 +76,7 @@ def test_history_as_json_has_the_keys_of_the_contract_in_the_order_given() -> No
 
 
 def test_a_store_without_runs_says_so() -> None:
-    assert render_history_text(()) == "No runs yet: nothing has been applied to this store.\n"
+    assert render_history_text(()) == "No runs yet. Nothing has been applied to this store.\n"
     assert json.loads(render_history_json(())) == {"runs": []}
 
 

@@ -89,7 +89,7 @@ def test_a_page_reads_as_it_did(plan: Any, snapshot: SnapshotAssertion) -> None:
 
 def test_totals_weakened_holds_and_deletions_come_first() -> None:
     text = rendered(reviews.reviewed())
-    words = ("5 people to remove", "Protections weakened", "Held until", ">To remove<", ">By customer<")
+    words = ("5 people to remove", "Protections weakened", "Held for approval", ">To remove<", ">By customer<")
     order = [text.index(word, text.index("<body>")) for word in words]
     assert order == sorted(order)
 
@@ -146,7 +146,7 @@ def test_every_column_has_a_heading_with_a_scope() -> None:
 def test_a_limit_is_a_bar_with_a_mark_and_words() -> None:
     text = rendered(samples.plan(samples.removals()))
     (over,) = re.findall(r'<li class="exceeded">(.*?)</li>', text, re.DOTALL)
-    assert 'aria-label="Lincoln Elementary (s-7): 12 of 5 allowed, 12 live, exceeded"' in over
+    assert 'aria-label="Lincoln Elementary (s-7): 12 of 5 allowed, 12 active, exceeded"' in over
     assert "<strong>✗ exceeded</strong>" in over
     used = float(re.findall(r'class="used" y="4" width="([\d.]+)"', over)[0])
     beyond, width = re.findall(r'class="over" x="([\d.]+)" y="4" width="([\d.]+)"', over)[0]

@@ -108,7 +108,7 @@ def test_a_hold_says_who_why_and_the_command_that_approves() -> None:
 
 def test_what_is_only_shown_says_so_and_offers_no_command() -> None:
     text = rendered(reviews.reviewed())
-    assert "is shown only: no apply of this plan does it" in text
+    assert "applying this plan does not make them" in text
     assert "--approve springfield:" not in text
 
 
@@ -235,7 +235,7 @@ def test_what_is_cut_is_counted_and_says_where_to_read_it() -> None:
     heads = 2 * text.count("| --- |\n")
     weakened, holds, removed, changed, added = 40, 40, 40 * 31, 40 * 30, 40 * 30
     assert shown - heads + int(number.replace(",", "")) == weakened + holds + removed + changed + added
-    assert "The whole plan: `reconciler plan --format html`" in text
+    assert "Full plan: `reconciler plan --format html`" in text
 
 
 def test_what_is_least_important_is_cut_first() -> None:
@@ -248,9 +248,9 @@ def test_what_is_least_important_is_cut_first() -> None:
 def test_the_whole_report_may_stand_elsewhere() -> None:
     plan = several(40, 30)
     link = rendered(plan, full_report="https://ci.example/runs/7?a=b")
-    assert "The whole plan: [the job's report](<https://ci.example/runs/7?a=b>)." in link
+    assert "Full plan: [the job's report](<https://ci.example/runs/7?a=b>)." in link
     words = rendered(plan, full_report="artifact <plan>")
-    assert "The whole plan: `artifact <plan>`" in words
+    assert "Full plan: `artifact <plan>`" in words
     assert "](<" not in rendered(plan, full_report="https://x.example/>[a](b)")
 
 

@@ -98,18 +98,18 @@ def test_the_catalogue_is_no_customer() -> None:
         fields=(FieldChange("title", "Old", "Photosynthesis"),),
     )
     text = rendered(samples.customer(CATALOG, name="", document_changes=(update,)), samples.nothing())
-    assert first_line(text) == "1 customer and the catalogue · 1 setting to change"
-    assert "\ncatalogue\n" in text
+    assert first_line(text) == "1 customer and the catalog · 1 setting to change"
+    assert "\ncatalog\n" in text
     assert CATALOG not in text
 
 
 def test_the_command_that_approves_is_exact() -> None:
-    assert f"If that is right:  {COMMAND} --approve springfield:12:7f3a9c\n" in rendered(samples.removals())
+    assert f"To approve:  {COMMAND} --approve springfield:12:7f3a9c\n" in rendered(samples.removals())
 
 
 def test_what_is_approved_is_not_asked_for_again() -> None:
     text = rendered(samples.removals(), approvals=frozenset({"springfield:12:7f3a9c"}))
-    assert "Approved: all of it goes through with this apply." in text
+    assert "Approved: this apply includes all of these changes." in text
     assert "--approve" not in text
 
 
@@ -123,7 +123,7 @@ def test_what_is_only_shown_offers_no_command() -> None:
     text = rendered(replace(samples.removals(), source=old, roster_applies=False))
     assert "--approve" not in text
     assert "last good roster, of 2026-11-20 02:30 UTC, 2 days old" in text
-    assert "what it would change is shown only; apply leaves it out" in text
+    assert "preview only; apply skips these changes" in text
 
 
 def test_removals_stand_before_every_other_change() -> None:
@@ -135,14 +135,14 @@ def test_removals_stand_before_every_other_change() -> None:
 
 def test_a_cut_list_of_removals_says_how_many_more_and_where_to_read_them() -> None:
     text = rendered(samples.removals(30), rows=5)
-    assert "… 27 more people to remove; all of them: --rows 32 or --format json" in text
+    assert "… 27 more people to remove; to list all: --rows 32 or --format json" in text
     assert "more people" not in rendered(samples.removals(30), rows=32)
 
 
 def test_customers_that_lose_something_stand_first_and_quiet_ones_are_folded() -> None:
     quiet = [samples.nothing(f"quiet-{number}") for number in range(1, 8)]
     text = rendered(*quiet, samples.refused(), samples.first_load(), samples.removed_from_git(), rows=3)
-    order = [text.index(word) for word in ("HELD  ogdenville", "refused: ", "zip day-1.zip", "quiet-1:")]
+    order = [text.index(word) for word in ("HELD  ogdenville", "refused; ", "zip day-1.zip", "quiet-1:")]
     assert order == sorted(order)
     assert "quiet-3: nothing to change" in text
     assert "quiet-4" not in text
@@ -204,7 +204,7 @@ def test_many_diagnostics_are_cut_and_say_where_the_rest_is() -> None:
     rows = tuple(build_error("ragged-row", "the row has 3 fields", Span("users.csv", line)) for line in range(2, 32))
     text = rendered(replace(samples.nothing(), diagnostics=rows), rows=4)
     assert text.count("[ragged-row]") == 4
-    assert "… 26 more; all of them: --rows 30 or --format json" in text
+    assert "… 26 more; to list all: --rows 30 or --format json" in text
 
 
 def test_colour_only_when_asked_for_and_without_changing_the_text() -> None:

@@ -62,11 +62,11 @@ def test_a_plan_without_a_base_has_no_causes_and_no_plan_id() -> None:
 
 
 def test_the_rest_of_the_customers_is_one_line() -> None:
-    line = next(line for line in rendered(reviews.reviewed()).splitlines() if line.startswith("elsewhere"))
-    assert line == "elsewhere: 2 other customers are not applied yet, 1 drifted from what git says."
-    assert "elsewhere" not in rendered(replace(reviews.reviewed(), outside_base=OutsideBase()))
+    line = next(line for line in rendered(reviews.reviewed()).splitlines() if line.startswith("not in this plan"))
+    assert line == "not in this plan: 2 other customers are not applied yet, 1 drifted from git."
+    assert "not in this plan" not in rendered(replace(reviews.reviewed(), outside_base=OutsideBase()))
     one = rendered(replace(reviews.reviewed(), outside_base=OutsideBase(failed=1)))
-    assert "elsewhere: 1 other customer is left out, as their files do not validate.\n" in one
+    assert "not in this plan: 1 other customer is skipped because their files are invalid.\n" in one
 
 
 def test_every_change_says_its_cause() -> None:
@@ -110,7 +110,7 @@ def test_who_is_protected_less_is_named_once_for_each_protection() -> None:
 
 
 def test_the_signs_have_words() -> None:
-    assert "signs: - taken away · ~ changed · + added or brought back\n" in rendered(reviews.reviewed())
+    assert "legend: - removed · ~ changed · + added or restored\n" in rendered(reviews.reviewed())
     assert "✗ exceeded" in rendered(samples.plan(samples.removals()))
 
 

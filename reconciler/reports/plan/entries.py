@@ -39,10 +39,10 @@ ACTION_VERBS = {
     Action.DELETE: "remove",
     Action.SUSPEND: "suspend",
     Action.CONCLUDE: "conclude",
-    Action.REKEY: "rekey",
-    Action.RESTORE: "bring back",
-    Action.RESUME: "let in again",
-    Action.ADOPT: "adopt",
+    Action.REKEY: "new ID for",
+    Action.RESTORE: "restore",
+    Action.RESUME: "reactivate",
+    Action.ADOPT: "link",
     Action.MOVE: "move",
     Action.UPDATE: "update",
     Action.CREATE: "add",
@@ -52,7 +52,7 @@ ACTION_VERBS = {
 @dataclass(frozen=True, slots=True)
 class ChangeEntry:
     """verb, why, notes: our own words. label: empty where the key says it all. former: the key before, where it was
-    another. place: file and line, empty where none is known. notes: what goes with it, or what it keeps."""
+    another. place: file and line, empty where none is known. notes: what is removed or kept with it."""
 
     customer: str
     action: Action
@@ -130,8 +130,8 @@ def describe_outside_base(outside_base: OutsideBase) -> str:
     """`2 other customers are not applied yet, 1 drifted.` Empty where all others are as git has them."""
     words = {
         "not applied yet": outside_base.pending,
-        "drifted from what git says": outside_base.drifted,
-        "left out, as their files do not validate": outside_base.failed,
+        "drifted from git": outside_base.drifted,
+        "skipped because their files are invalid": outside_base.failed,
     }
     parts = [(number, what) for what, number in words.items() if number]
     if not parts:

@@ -32,7 +32,7 @@ from reconciler.reports.plan.remarks import format_limit_name, get_limit_sort_ke
 from reconciler.reports.plan.rows import ChangeGroup
 from reconciler.reports.plan.tables import format_group_count, is_counted
 from reconciler.reports.plan.terminal import clean_text
-from reconciler.reports.plan.wording import NOUNS, describe_source, format_count, format_moment
+from reconciler.reports.plan.wording import ACTION_PHRASES, NOUNS, describe_source, format_count, format_moment
 from reconciler.reports.plan.wording import format_value as in_words
 
 # Limits as bars: what is used, and a mark where the limit is.
@@ -65,10 +65,10 @@ def build_limit_bars(limits: Sequence[LimitUse], most: int) -> tuple[list[LimitB
 
 def _build_limit_bar(limit: LimitUse) -> LimitBar:
     scale = WIDTH / (max(limit.seen, limit.allowed) * _ROOM)
-    before = f", {limit.earlier:,} of them before" if limit.earlier else ""
+    before = f", {limit.earlier:,} of them earlier" if limit.earlier else ""
     return LimitBar(
         name=format_limit_name(limit),
-        words=f"{limit.seen:,} of {limit.allowed:,} allowed, {limit.of:,} live{before}",
+        words=f"{limit.seen:,} of {limit.allowed:,} allowed, {limit.of:,} active{before}",
         exceeded=limit.exceeded,
         used=round(min(limit.seen, limit.allowed) * scale, 1),
         over=round(max(limit.seen - limit.allowed, 0) * scale, 1),
@@ -181,7 +181,7 @@ def _build_rows(each: CustomerReport, group: ChangeGroup, budget: _RowBudget) ->
         for found in shown
     ]
     more = group.total - len(shown)
-    return rows, f"{format_count(more, f'more {one}', f'more {many}')} to {ACTION_VERBS[group.action]}" if more else ""
+    return rows, f"{format_count(more, f'more {one}', f'more {many}')} {ACTION_PHRASES[group.action]}" if more else ""
 
 
 def _join_causes(entry: ChangeEntry) -> str:

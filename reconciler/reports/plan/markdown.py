@@ -223,7 +223,7 @@ class _CommentBuilder:
         yield self._build_section(2, parts.stopped_head(), self._build_stopped_rows(), share=8_000)
         yield self._build_details_section(
             4,
-            "The same in many customers",
+            "Same change in several customers",
             self._build_fold_rows(),
             ["change", "setting", "from", "to"],
             ["customers", "where"],
@@ -238,7 +238,7 @@ class _CommentBuilder:
             ["where"],
             self._count_unlisted_additions(),
         )
-        yield self._build_details_section(7, "Noticed", self._build_diagnostic_rows(), [], [])
+        yield self._build_details_section(7, "Notes", self._build_diagnostic_rows(), [], [])
 
     def _build_section(self, rank: int, head: str, rows: list[_MarkdownRow], foot: str = "", **other: Any) -> Section:
         unlisted, owners = other.pop("unlisted", (0, frozenset()))

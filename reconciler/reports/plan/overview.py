@@ -61,10 +61,10 @@ def build_headline(customers: Sequence[CustomerPlan], groups: Iterable[ChangeGro
 
 def _describe_customers(customers: Sequence[CustomerPlan]) -> list[str]:
     number = sum(customer.id != CATALOG for customer in customers)
-    catalogue = any(customer.id == CATALOG for customer in customers)
+    has_catalog = any(customer.id == CATALOG for customer in customers)
     who = format_kind_count(number, Kind.CUSTOMER)
-    if catalogue:
-        who = f"{who} and the catalogue" if number else "the catalogue"
+    if has_catalog:
+        who = f"{who} and the catalog" if number else "the catalog"
     refused = sum(customer.outcome is Outcome.REFUSED for customer in customers)
     failed = sum(customer.outcome is Outcome.FAILED for customer in customers)
     return [who, *([f"{refused:,} refused"] if refused else []), *([f"{failed:,} failed"] if failed else [])]
@@ -130,7 +130,7 @@ class CustomerReport:
 
     @property
     def name(self) -> str:
-        return "catalogue" if self.customer.id == CATALOG else self.customer.id
+        return "catalog" if self.customer.id == CATALOG else self.customer.id
 
     @property
     def removals(self) -> tuple[ChangeGroup, ...]:

@@ -160,7 +160,7 @@ class CustomerView:
         if diagnostic.code in IMPERSONAL_CODES:
             return replace(diagnostic, hint=None) if diagnostic.code in HINT_REPEATS_HEADER else diagnostic
         words = diagnostic.code.replace("-", " ")
-        return replace(diagnostic, message=f"{words} (may name a person: --people full shows it)", hint=None)
+        return replace(diagnostic, message=f"{words} (may name a person; to see it, pass --people full)", hint=None)
 
     def _mask_reference(self, kind: Kind, value: object) -> object:
         return self.mask_key(kind, value) if isinstance(value, str) else value

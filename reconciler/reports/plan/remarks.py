@@ -20,9 +20,9 @@ _LIMITS = {
     "scope_narrowed": "people no longer selected",
     "classes": "classes to remove",
     "enrollments": "enrollments to remove",
-    "rekeys": "people to rekey",
-    "updates": "other username, e-mail, school",
-    "role_escalations": "role escalations",
+    "rekeys": "people with a new ID",
+    "updates": "username, email or school changes",
+    "role_escalations": "new teachers or administrators",
 }
 
 
@@ -38,11 +38,11 @@ def format_limit_lines(limits: Sequence[LimitUse], layout: TerminalLayout) -> li
     column = measure_widest(names)
     lines = []
     for limit, name in zip(shown, names, strict=True):
-        before = f", {limit.earlier:,} of them before" if limit.earlier else ""
+        before = f", {limit.earlier:,} of them earlier" if limit.earlier else ""
         over = f"  {layout.paint.format_red('✗ exceeded')}" if limit.exceeded else ""
         lines.append(
             f"{pad_to_width(name, column)}  {limit.seen:>{seen},} of {limit.allowed:,} allowed, "
-            f"{limit.of:,} live{before}{over}"
+            f"{limit.of:,} active{before}{over}"
         )
     if more := len(losing) - len(losing[: layout.rows]):
         lines.append(format_count(more, "more school loses people", "more schools lose people"))
@@ -73,13 +73,14 @@ def format_limit_name(limit: LimitUse) -> str:
 
 
 def format_remark_lines(customer: CustomerPlan, diagnostics: Sequence[Diagnostic], layout: TerminalLayout) -> list[str]:
-    """Rows set aside, then every other thing that was noticed."""
-    aside = sum(counts.quarantined for counts in customer.counts.values())
+    """Return the quarantined rows, then all other diagnostics."""
+    quarantined = sum(counts.quarantined for counts in customer.counts.values())
     errors = [each for each in diagnostics if each.is_error]
     others = [each for each in diagnostics if not each.is_error]
     lines: list[str] = []
-    if aside:
-        what = f"{aside:,} set aside; what {'it names' if aside == 1 else 'they name'} stays as it is"
+    if quarantined:
+        records = "record it names stays" if quarantined == 1 else "records they name stay"
+        what = f"{quarantined:,} quarantined; the {records} unchanged"
         lines += _indent_under_title("rows", [what, *format_diagnostic_lines(errors, layout)])
     elif errors:
         lines += _indent_under_title("errors", format_diagnostic_lines(errors, layout))
@@ -98,7 +99,7 @@ def format_diagnostic_lines(diagnostics: Sequence[Diagnostic], layout: TerminalL
             lines += [f"    {clean_text(text.strip())}" for text in each.hint.splitlines()]
     more = len(diagnostics) - layout.rows
     if more > 0:
-        lines.append(f"… {more:,} more; all of them: --rows {len(diagnostics)} or --format json")
+        lines.append(f"… {more:,} more; to list all: --rows {len(diagnostics)} or --format json")
     return lines
 
 

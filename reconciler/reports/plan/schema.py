@@ -27,7 +27,7 @@ _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 _SHA256 = "[0-9a-f]{64}"
 _CAUSE: Schema = {
     "enum": [*(cause.value for cause in ChangeCause), None],
-    "description": "pr: by the change under review. pending: not yet applied before it. drift: by hand.",
+    "description": "pr: by the change under review. pending: not yet applied before it. drift: manual change.",
 }
 
 

@@ -171,7 +171,7 @@ def format_change_table(customer: CustomerPlan, groups: Iterable[ChangeGroup], l
             noun = NOUNS[group.kind][group.left_out != 1]
             text.append(
                 f"{columns.beneath}… {group.left_out:,} more {noun} {ACTION_PHRASES[group.action]}; "
-                f"all of them: --rows {group.total} or --format json"
+                f"to list all: --rows {group.total} or --format json"
             )
     return text
 
@@ -303,5 +303,5 @@ def _describe_dependents(rows: pl.DataFrame) -> str:
     if not along:
         return ""
     if along == rows.height:
-        return ", with people and classes above"
+        return ", with the people and classes above"
     return f": {along:,} with the above, {rows.height - along:,} others"

@@ -51,9 +51,7 @@ def format_customer_block(
     if customer.outcome in (Outcome.REFUSED, Outcome.FAILED):
         diagnostics = [view.mask_diagnostic(each) for each in customer.diagnostics]
         stopped = layout.paint.format_red(customer.outcome)
-        first = (
-            f"{layout.paint.format_bold(_format_name(customer))}  {stopped}: nothing was compared, nothing was changed"
-        )
+        first = f"{layout.paint.format_bold(_format_name(customer))}  {stopped}; nothing was compared or changed"
         return [first, *(f"  {text}" for text in format_diagnostic_lines(diagnostics, layout))]
     remarks = _format_remarks(customer, view, layout)
     if not groups:
@@ -88,10 +86,10 @@ def format_remarks_only(customer: CustomerPlan, view: CustomerView, layout: Term
     remarks = _format_remarks(customer, view, layout)
     return (
         [
-            f"{layout.paint.format_bold(_format_name(customer))}: what changes is told above.",
+            f"{layout.paint.format_bold(_format_name(customer))}: its changes are listed above.",
             *(f"  {text}" for text in remarks),
         ]
-        if (remarks)
+        if remarks
         else []
     )
 
@@ -108,7 +106,7 @@ def _join_with_blank_lines(*parts: list[str]) -> list[str]:
 
 
 def _format_name(customer: CustomerPlan) -> str:
-    return "catalogue" if customer.id == CATALOG else clean_text(customer.id)
+    return "catalog" if customer.id == CATALOG else clean_text(customer.id)
 
 
 def _format_header(customer: CustomerPlan, layout: TerminalLayout) -> list[str]:
@@ -119,7 +117,7 @@ def _format_header(customer: CustomerPlan, layout: TerminalLayout) -> list[str]:
     if customer.source:
         lines.append(f"{pad_to_width('roster', column)}{_format_source(customer.source, layout)}")
         if not customer.roster_applies:
-            lines.append(f"{pad_to_width('', column)}what it would change is shown only; apply leaves it out")
+            lines.append(f"{pad_to_width('', column)}preview only; apply skips these changes")
     return lines
 
 
@@ -141,7 +139,7 @@ def _format_unchanged(customer: CustomerPlan, layout: TerminalLayout) -> str:
 
 def _format_hold(customer: CustomerPlan, layout: TerminalLayout) -> list[str]:
     hold = customer.hold
-    later = [f"{layout.paint.format_held('HELD')}  once its roster is applied"] if customer.would_hold else []
+    later = [f"{layout.paint.format_held('HELD')}  when its roster is applied"] if customer.would_hold else []
     later += [f"      {clean_text(cause)}" for cause in customer.would_hold]
     if hold is None:
         return later
@@ -151,9 +149,9 @@ def _format_hold(customer: CustomerPlan, layout: TerminalLayout) -> list[str]:
     lines = [f"{layout.paint.format_held('HELD')}  {layout.paint.format_bold(clean_text(hold.id))}  {size}"]
     lines += [f"      {clean_text(cause)}" for cause in hold.causes]
     if hold.id in layout.approvals:
-        lines.append("      Approved: all of it goes through with this apply.")
+        lines.append("      Approved: this apply includes all of these changes.")
     elif layout.command and _can_be_approved(customer, layout):
-        lines.append(f"      If that is right:  {layout.command} --approve {clean_text(hold.id)}")
+        lines.append(f"      To approve:  {layout.command} --approve {clean_text(hold.id)}")
     return [*lines, *later]
 
 
@@ -192,7 +190,7 @@ def format_weakened_lines(rows: Sequence[WeakeningRow], layout: TerminalLayout) 
             lines.append(f"{_INDENT * 2}{whose}")
             lines += [f"{_INDENT * 3}{_format_setting(row)}" for row in settings]
         if len(mine) > layout.rows:
-            lines.append(f"{_INDENT * 2}… {len(mine) - layout.rows:,} more of these; all of them: --format json")
+            lines.append(f"{_INDENT * 2}… {len(mine) - layout.rows:,} more of these; to list all: --format json")
     return lines
 
 
@@ -211,11 +209,11 @@ def format_fold_lines(folds: Sequence[Fold], layout: TerminalLayout) -> list[str
     """One change each, in how many customers; who departs from it beneath."""
     if not folds:
         return []
-    lines = [f"{layout.paint.format_bold('The same in many customers')}", ""]
+    lines = [f"{layout.paint.format_bold('Same change in several customers')}", ""]
     for fold in folds[: layout.rows]:
         lines += _format_fold(fold, layout)
     if len(folds) > layout.rows:
-        lines.append(f"{_INDENT}… {len(folds) - layout.rows:,} more of these; all of them: --format json")
+        lines.append(f"{_INDENT}… {len(folds) - layout.rows:,} more of these; to list all: --format json")
     return lines
 
 
@@ -329,13 +327,13 @@ def _format_quiet_customers(customers: Sequence[CustomerReport], layout: Termina
     yield lines
 
 
-_SIGNS = {"-": "taken away", ">": "kept in another way", "~": "changed", "+": "added or brought back"}
+_SIGNS = {"-": "removed", ">": "kept (new ID, linked or moved)", "~": "changed", "+": "added or restored"}
 
 
 def _explain_marks(customers: Sequence[CustomerReport]) -> str:
     """What the marks before changes mean, for whoever does not see them as signs."""
     used = {MARKS[group.action] for each in customers for group in each.everything}
-    return "signs: " + " · ".join(f"{sign} {words}" for sign, words in _SIGNS.items() if sign in used)
+    return "legend: " + " · ".join(f"{sign} {words}" for sign, words in _SIGNS.items() if sign in used)
 
 
 def _describe_base(plan: Plan) -> list[str]:
@@ -344,5 +342,5 @@ def _describe_base(plan: Plan) -> list[str]:
     commit = format_short_commit(plan.base)
     lines = [f"compared with {clean_text(plan.base.ref)}{f' ({clean_text(commit)})' if commit else ''}"]
     if plan.outside_base:
-        lines.append(f"elsewhere: {describe_outside_base(plan.outside_base)}")
+        lines.append(f"not in this plan: {describe_outside_base(plan.outside_base)}")
     return lines

@@ -30,10 +30,10 @@ ACTION_PHRASES = {
     Action.DELETE: "to remove",
     Action.SUSPEND: "to suspend",
     Action.CONCLUDE: "to conclude",
-    Action.REKEY: "to rekey",
-    Action.RESTORE: "to bring back",
-    Action.RESUME: "to let in again",
-    Action.ADOPT: "to adopt",
+    Action.REKEY: "with a new ID",
+    Action.RESTORE: "to restore",
+    Action.RESUME: "to reactivate",
+    Action.ADOPT: "to link",
     Action.MOVE: "to move",
     Action.UPDATE: "to update",
     Action.CREATE: "to add",
@@ -51,10 +51,10 @@ _IMPACT_NOUNS = {
 }
 
 _MAKERS = {
-    "lti": "account made by a launch; the roster manages it from now on",
-    "join_link": "account made by a join link; stays its owner's",
-    "portal": "account made in the portal; stays as it is managed",
-    "config": "account of the configuration; stays managed by it",
+    "lti": "created by an LMS launch; the roster manages it from now on",
+    "join_link": "created by a join link; stays with its owner",
+    "portal": "created in the portal; stays managed there",
+    "config": "defined in YAML; stays managed there",
 }
 
 #: More of a value than this is in the JSON only.
@@ -97,7 +97,7 @@ def describe_source(source: SourceSummary, now: str) -> list[str]:
         old = format_age(source.fetched_at, now)
         parts.append(f"last good roster, of {format_moment(source.fetched_at)}, {old}")
     parts += [", ".join(rows)] if rows else []
-    return [*parts, "complete" if source.complete else "not complete: it removes nothing"]
+    return [*parts, "complete" if source.complete else "incomplete: removes nobody and nothing"]
 
 
 def format_names(names: Sequence[str], most: int = 3) -> str:
@@ -141,22 +141,22 @@ def describe_reason(reason: Reason, origin: Span | None, former: str | None = No
 #: `why` without the place, for reports that have a column for it
 REASONS = {
     Reason.NEW: "new",
-    Reason.FIELD_CHANGED: "changed at its source",
-    Reason.ROLE_CHANGED: "other role",
-    Reason.RETURNED: "back",
+    Reason.FIELD_CHANGED: "changed in the source",
+    Reason.ROLE_CHANGED: "role changed",
+    Reason.RETURNED: "returned",
     Reason.KEY_CHANGED: "new sourcedId",
-    Reason.ADOPTED: "was there already",
+    Reason.ADOPTED: "existing account",
     Reason.ROSTER_ROW_MISSING: "not in the roster",
     Reason.ROSTER_TOBEDELETED: "marked tobedeleted",
     Reason.ROSTER_DISABLED: "not enabled",
-    Reason.SCOPE_NARROWED: "no longer among what is synced",
+    Reason.SCOPE_NARROWED: "no longer selected",
     Reason.SESSION_ENDED: "its term has ended",
-    Reason.PARENT_REMOVED: "goes with what it belongs to",
+    Reason.PARENT_REMOVED: "parent removed",
     Reason.REMOVED_FROM_GIT: "removed from git",
     Reason.RENAMED: "renamed",
-    Reason.DRIFT: "changed by hand",
+    Reason.DRIFT: "changed manually",
     Reason.ERASED: "erased on request",
-    Reason.UNDONE: "taken back",
+    Reason.UNDONE: "undone",
     Reason.MERGED: "merged",
 }
 
@@ -195,7 +195,7 @@ def describe_match(names: tuple[str, ...]) -> str:
 
 
 def describe_manager(manager: str) -> str:
-    return _MAKERS.get(manager, "account that was there already")
+    return _MAKERS.get(manager, "existing account")
 
 
 def format_field_change(field: FieldChange) -> str:

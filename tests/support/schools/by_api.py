@@ -88,7 +88,7 @@ class ApiSchool:
         applied = self.apply()
         assert applied.code == 3, applied.err
         assert self.live() == before
-        assert "refused: nothing was compared, nothing was changed" in applied.out
+        assert "refused; nothing was compared or changed" in applied.out
         said = [line.strip() for line in applied.out.splitlines()]
         at = next((at for at, line in enumerate(said) if line.endswith(f"[{code}]")), None)
         assert at is not None, applied.out

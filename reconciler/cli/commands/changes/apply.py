@@ -360,8 +360,8 @@ def _describe_outcome(result: CustomerApplyResult, hold: Hold | None, command: s
     if result.outcome is ApplyOutcome.UNCHANGED:
         return [f"{name}: nothing to change"]
     if result.outcome is ApplyOutcome.HELD and hold is not None:
-        rest = f"everything else was applied{run}" if result.run is not None else "there was nothing else to apply"
-        return [f"{name}: HELD {hold.id}; {rest}", f"    If that is right:  {command} --approve {hold.id}"]
+        rest = f"everything else was applied{run}" if result.run is not None else "no other changes"
+        return [f"{name}: HELD {hold.id}; {rest}", f"    To approve:  {command} --approve {hold.id}"]
     if result.outcome is ApplyOutcome.UNFIT:
         return [f"{name}: not applied, as the approval does not fit; nothing of it was changed"]
     if any(diagnostic.code in (UNEXPECTED_CODE, ANSWER_LOST) for diagnostic in result.diagnostics):
