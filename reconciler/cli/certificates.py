@@ -1,4 +1,4 @@
-"""Certificates of what was removed for good, as the reports take them."""
+"""Convert certificates of permanent deletion for the reports."""
 
 from __future__ import annotations
 

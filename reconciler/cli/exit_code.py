@@ -1,4 +1,4 @@
-"""What each exit code means, and which one counts where several hold."""
+"""Exit codes, their meanings and their precedence."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
-    ExitCode.DONE: "done; or, for plan, computed (with --detailed-exitcode: nothing to change)",
-    ExitCode.ERROR: "error: it says what, where and what to do next",
-    ExitCode.CHANGES: "plan with --detailed-exitcode: there are changes",
-    ExitCode.HELD: "something is held by a limit or gate, or a source was refused",
-    ExitCode.STALE: "the plan is stale: what it would do is no longer what was reviewed",
+    ExitCode.DONE: "success (with plan --detailed-exitcode: no changes)",
+    ExitCode.ERROR: "error; the message says what failed, where and what to do next",
+    ExitCode.CHANGES: "changes (only with plan --detailed-exitcode)",
+    ExitCode.HELD: "changes are held for approval, or a roster was refused",
+    ExitCode.STALE: "stale plan: its changes differ from what was reviewed",
     ExitCode.PARTLY: "partly applied: some customers were applied, others failed",
-    ExitCode.WRONG_USE: "wrong use of the command line",
-    ExitCode.INVALID_CONFIGURATION: "configuration does not validate",
-    ExitCode.INTERRUPTED: "interrupted by the keyboard",
+    ExitCode.WRONG_USE: "invalid command-line usage",
+    ExitCode.INVALID_CONFIGURATION: "invalid configuration",
+    ExitCode.INTERRUPTED: "interrupted from the keyboard",
 }
 
+#: if several apply, the program exits with the first
 PRECEDENCE = (
     ExitCode.INTERRUPTED,
     ExitCode.WRONG_USE,
@@ -44,5 +45,5 @@ PRECEDENCE = (
 
 
 def select_worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
-    """The code to exit with where several hold; DONE where there is none."""
+    """Return the code to exit with if several apply; DONE if none does."""
     return min(codes, key=PRECEDENCE.index, default=ExitCode.DONE)

@@ -1,4 +1,4 @@
-"""Decides what of the log goes to stderr, and in which format."""
+"""Write the log to stderr, at a level and in a format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEVELS = {"off": OFF, "error": logging.ERROR, "warning": logging.WARNING, "info"
 #: `json`: one object a line; anything else: one line of text
 FORMAT_VARIABLE = "RECONCILER_LOG"
 
-# Without a handler of its own, Python would print errors that nobody asked to see.
+# Without a handler, Python would print errors although the log is off.
 logging.getLogger("reconciler").addHandler(logging.NullHandler())
 
 

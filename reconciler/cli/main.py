@@ -1,6 +1,6 @@
-"""The program's door: finds the verb, runs it, and turns whatever it raises into words and an exit code.
+"""Find the command, run it, and turn any exception into a message and an exit code.
 
-Only the module of the verb that was asked for is imported: `--version` and `--help` import nothing heavy.
+Only the module of the requested command is imported: `--version` and `--help` import nothing heavy.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import gc
 import importlib
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -26,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LazyCommand:
-    """command: `module:name` of a click command. summary: its line in --help."""
-
+    #: `module:name` of a click command
     import_path: str
+    #: its line in --help
     summary: str
 
     def load_command(self) -> click.Command:
@@ -42,85 +43,88 @@ class LazyCommand:
 #: in the order of --help
 COMMANDS: dict[str, LazyCommand] = {
     "plan": LazyCommand(
-        "reconciler.cli.commands.changes.plan:plan", "Compare with the live store and show what an apply would do."
+        "reconciler.cli.commands.changes.plan:plan", "Compare with the store and show what an apply would change."
     ),
     "show": LazyCommand("reconciler.cli.commands.changes.show:show", "Show a saved plan."),
     "apply": LazyCommand(
-        "reconciler.cli.commands.changes.apply:apply", "Show a plan, ask, and carry out exactly that plan."
+        "reconciler.cli.commands.changes.apply:apply", "Show a plan, ask, and apply exactly that plan."
     ),
-    "holds": LazyCommand("reconciler.cli.commands.changes.holds:list_holds", "List deletions that wait for approval."),
+    "holds": LazyCommand(
+        "reconciler.cli.commands.changes.holds:list_holds", "List changes that are waiting for approval."
+    ),
     "history": LazyCommand(
-        "reconciler.cli.commands.changes.history:show_history", "List what was applied, newest first."
+        "reconciler.cli.commands.changes.history:show_history", "List the runs of the store, newest first."
     ),
-    "undo": LazyCommand(
-        "reconciler.cli.commands.changes.undo:undo", "Take back one run, as far as nothing was changed since."
-    ),
+    "undo": LazyCommand("reconciler.cli.commands.changes.undo:undo", "Undo a run, except rows that changed since."),
     "explain": LazyCommand(
-        "reconciler.cli.commands.people.explain:explain", "Say what a thing is, why, and what would become of it."
+        "reconciler.cli.commands.people.explain:explain",
+        "Explain why a person, class or org is as it is, and what the next plan would do.",
     ),
     "purge": LazyCommand(
-        "reconciler.cli.commands.people.purge:purge", "Remove what was deleted longer ago than its retention."
+        "reconciler.cli.commands.people.purge:purge", "Permanently delete data that is past its retention period."
     ),
     "erase": LazyCommand(
-        "reconciler.cli.commands.people.erase:erase", "Remove a person, or a removed customer, on request."
+        "reconciler.cli.commands.people.erase:erase", "Permanently erase a person, or a removed customer, on request."
     ),
     "init": LazyCommand(
-        "reconciler.cli.commands.files.init:init", "Write a new customers repository, with CI if you like."
+        "reconciler.cli.commands.files.init:init", "Create a customers repository, optionally with CI."
     ),
     "new": LazyCommand(
         "reconciler.cli.commands.files.new:create_document",
-        "Write one new, commented file of a customer, community or lesson.",
+        "Create a customer, community or lesson file from a commented template.",
     ),
     "validate": LazyCommand(
-        "reconciler.cli.commands.files.validate:validate", "Check YAML, without store, secrets or network."
+        "reconciler.cli.commands.files.validate:validate",
+        "Check the YAML files. Needs no store, secrets or network.",
     ),
-    "fmt": LazyCommand(
-        "reconciler.cli.commands.files.fmt:format_documents", "Write YAML in its canonical form, comments kept."
+    "fmt": LazyCommand("reconciler.cli.commands.files.fmt:format_documents", "Format the YAML files. Keeps comments."),
+    "import": LazyCommand(
+        "reconciler.cli.commands.files.import_:import_settings", "Export settings from the store to YAML."
     ),
-    "import": LazyCommand("reconciler.cli.commands.files.import_:import_settings", "Write the live settings as YAML."),
     "schema": LazyCommand(
         "reconciler.cli.commands.files.schema:write_schemas",
-        "Write the JSON Schemas that editors complete and explain from.",
+        "Write JSON Schemas for editor completion and hover help.",
     ),
     "roster": LazyCommand(
         "reconciler.cli.commands.rosters.check:group_roster_commands",
-        "check, fetch, probe: look at a roster or its server.",
+        "Check, fetch or probe a roster source.",
     ),
     "sync": LazyCommand(
         "reconciler.cli.commands.rosters.sync:sync",
-        "Fetch rosters, plan, and apply within limits, by what was last applied.",
+        "Fetch rosters and apply changes within limits, using the last applied settings.",
     ),
     "store": LazyCommand(
         "reconciler.cli.commands.store:group_store_commands",
-        "status, upgrade, assign: the live store's schema, and whose it is.",
+        "Show, upgrade or reassign the store.",
     ),
 }
 
-#: diagnostics that are about the command line and not about what it names
+#: diagnostics about the command line itself, which exit 64
 WRONG_USE_DIAGNOSTICS = frozenset({"unknown-customer", "unknown-environment", "unknown-run", "invalid-address"})
 
 
 class LazyGroup(click.Group):
-    """A group that knows its verbs by name and imports the one that is asked for."""
+    """A group that knows its commands by name and imports only the requested one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        verb = COMMANDS.get(cmd_name)
-        return verb.load_command() if verb else None
+        command = COMMANDS.get(cmd_name)
+        return command.load_command() if command else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.summary) for name, verb in COMMANDS.items()])
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code.value), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()])
 
 
 @dataclass(slots=True)
 class Invocation:
-    """What the door has to know when a verb fails."""
+    """Options of one call that matter when the command fails."""
 
+    #: print the traceback of an error
     debug: bool = False
 
 
@@ -135,26 +139,29 @@ class Invocation:
 )
 @click.pass_context
 def run_reconciler(context: click.Context, debug: bool, log_level: str | None) -> None:
-    """Compare customers in YAML and OneRoster rosters with the live store; plan, show and apply exactly that."""
+    """Reconcile school customers (YAML) and their people (OneRoster) with the store.
+
+    Shows a plan first and applies exactly that plan."""
     context.ensure_object(Invocation).debug = debug
     context.with_resource(write_log_to_stderr(log_level, debug=debug))
 
 
 def main() -> None:
-    """The console script."""
-    # a verb makes many objects that live as long as it does: looking for cycles among them is wasted
+    """Run the console script."""
+    # A command creates many objects that live as long as it does; collecting cycles among them wastes time.
     gc.set_threshold(50_000, 20, 20)
     if _open_missing_streams():
         click.echo(
-            "error: standard output is closed; nothing was done\n    Send it to a file, or to /dev/null.", err=True
+            "error: standard output is closed; nothing was done\n    Redirect it to a file or to /dev/null.", err=True
         )
         sys.exit(ExitCode.ERROR)
     sys.exit(run(sys.argv[1:]))
 
 
 def _open_missing_streams() -> bool:
-    """Whether standard output was closed. What was closed leads nowhere from now on, so that no file which is opened
-    next, such as the store's, gets a standard stream's number and its output."""
+    """Open closed standard streams on /dev/null; return whether standard output was closed.
+
+    Otherwise the next file to be opened, such as the store's, would get a standard stream's number and its output."""
     closed = sys.stdout is None
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -167,23 +174,23 @@ def _open_missing_streams() -> bool:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """One call of the program: its exit code. Prints; never raises but for defects in this function."""
+    """Run the program once, print, and return its exit code. Raises nothing unless this function has a defect."""
     invocation = Invocation()
     try:
         code = _invoke_command(arguments, invocation)
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()  # whoever read it has read enough
+        _discard_output()  # the reader, such as head, has closed the pipe
         return ExitCode.ERROR
     except OSError as problem:
         _discard_output()
-        what = f"the output cannot be written: {problem.strerror}\n    Send it somewhere else."
-        return _report_failure(problem, what, invocation)
+        message = f"cannot write the output: {problem.strerror}\n    Redirect it to another place."
+        return _report_failure(problem, message, invocation)
     return code
 
 
 def _can_write_output() -> bool:
-    """Whether an error that names no file was another one's than the output's. An empty line more harms nobody."""
+    """Test whether output works, to tell its error from others that name no file. Prints an empty line."""
     try:
         sys.stdout.write("\n")
         sys.stdout.flush()
@@ -193,7 +200,7 @@ def _can_write_output() -> bool:
 
 
 def _discard_output() -> None:
-    """So that the interpreter does not complain when it flushes at exit."""
+    """Redirect output to /dev/null, so that the interpreter does not complain when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -206,12 +213,9 @@ def _invoke_command(arguments: Sequence[str], invocation: Invocation) -> int:
     except (click.Abort, KeyboardInterrupt, EOFError):
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
-    except click.UsageError as wrong:
-        wrong.show()
-        return ExitCode.WRONG_USE
     except click.ClickException as problem:
-        problem.show()
-        return ExitCode.ERROR
+        _print_click_error(problem)
+        return ExitCode.WRONG_USE if isinstance(problem, click.UsageError) else ExitCode.ERROR
     except Refusal as refusal:
         return _report_refusal(refusal, invocation)
     except BrokenPipeError:
@@ -219,12 +223,12 @@ def _invoke_command(arguments: Sequence[str], invocation: Invocation) -> int:
     except OSError as problem:
         if problem.filename is None and not _can_write_output():
             raise
-        what = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem.strerror or problem)
-        return _report_failure(problem, what, invocation)
-    except Exception as problem:  # noqa: BLE001 - the outermost door
-        # its text is not shown: it may hold what must not be seen
-        what = f"unexpected {type(problem).__name__}; run again with --debug and report what it prints"
-        return _report_failure(problem, what, invocation)
+        message = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem.strerror or problem)
+        return _report_failure(problem, message, invocation)
+    except Exception as problem:  # noqa: BLE001 - the outermost level
+        # The exception's text is not shown: it may contain secrets or people's data.
+        message = f"unexpected {type(problem).__name__}; run again with --debug and report the output"
+        return _report_failure(problem, message, invocation)
     return result if isinstance(result, int) else ExitCode.DONE
 
 
@@ -237,6 +241,24 @@ def _invoke_logged(context: click.Context) -> object:
     except Exception as problem:
         _log.error("unexpected-error", exc_info=problem)
         raise
+
+
+#: how click begins its own messages, with a capital and ending with a period
+_CLICK_MESSAGE = re.compile(r"(Invalid value|Missing|No such|Got unexpected|Option|Unexpected)\b")
+
+
+def _print_click_error(problem: click.ClickException) -> None:
+    """Print an error of click's with the prefix `error:` of all errors, after the usage if it is a usage error."""
+    if isinstance(problem, click.exceptions.NoArgsIsHelpError):
+        problem.show()
+        return
+    context = problem.ctx if isinstance(problem, click.UsageError) else None
+    if context is not None:
+        click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
+    message = problem.format_message()
+    if _CLICK_MESSAGE.match(message):
+        message = message[0].lower() + message[1:].removesuffix(".")
+    click.echo(f"error: {message}", err=True)
 
 
 def _report_refusal(refusal: Refusal, invocation: Invocation) -> ExitCode:

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and the values that carry them to a command."""
+"""Options that several commands share, and the values that carry them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _check_customers_directory(context: click.Context, parameter: click.Paramete
     found = detect_wrong_directory(directory)
     if found is not None:
         raise click.BadParameter(
-            f"{directory} {found.reason}, and --dir names the folder of all customers; meant is --dir "
-            f"{found.customers_directory}",
+            f"{directory} {found.reason}; --dir must be the folder of all customers. "
+            f"Did you mean --dir {found.customers_directory}?",
             context,
             parameter,
         )
@@ -58,15 +58,15 @@ def _check_customers_directory(context: click.Context, parameter: click.Paramete
 
 
 class _DirectoryType(click.Path):
-    """A folder; whoever stands in the wrong one is told what to do."""
+    """A directory; the error for a missing one says what to do."""
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
         if self.exists and not os.path.lexists(value):
             self.fail(
-                f"there is no folder {os.fspath(value)} here. Go to the folder that holds it, or name it with --dir;"
-                " reconciler init DIR makes a new customers repository.",
+                f"directory {os.fspath(value)} not found. Run this command where it exists, pass --dir, or create a "
+                "repository with: reconciler init DIR",
                 param,
                 ctx,
             )
@@ -74,7 +74,9 @@ class _DirectoryType(click.Path):
 
 
 def _add_directory_option(*, must_exist: bool, all_customers: bool = True) -> Callable[[Command], Command]:
-    """whole: False for a verb that may also be given a folder within that of all customers."""
+    """Return the decorator that adds `--dir`.
+
+    all_customers: False for a command that also accepts a folder inside the one of all customers."""
     return click.option(
         "--dir",
         "directory",
@@ -82,12 +84,14 @@ def _add_directory_option(*, must_exist: bool, all_customers: bool = True) -> Ca
         default=DEFAULT_DIRECTORY,
         show_default=True,
         callback=_check_customers_directory if all_customers else None,
-        help="The directory of the customers' files; reconciler.yaml stands beside it.",
+        help="Directory with the customer files; reconciler.yaml is next to it.",
     )
 
 
 def _add_store_options(*, needs_store: bool) -> Callable[[Command], Command]:
-    """used: False for a verb that needs no store and takes the options all the same, as every verb does."""
+    """Return the decorator that adds `--store` and `--env`.
+
+    needs_store: False for a command that only accepts the options, as every command does, and ignores them."""
 
     def decorate(command: Command) -> Command:
         store = click.option(
@@ -95,7 +99,7 @@ def _add_store_options(*, needs_store: bool) -> Callable[[Command], Command]:
             envvar="RECONCILER_STORE",
             show_envvar=True,
             metavar="URL",
-            help="The live store; wins over the environment's.",
+            help="Store URL. Overrides the environment's store.",
             expose_value=needs_store,
             hidden=not needs_store,
         )
@@ -105,7 +109,7 @@ def _add_store_options(*, needs_store: bool) -> Callable[[Command], Command]:
             envvar="RECONCILER_ENV",
             show_envvar=True,
             metavar="NAME",
-            help="An environment of reconciler.yaml.  [default: the first]",
+            help="Environment in reconciler.yaml.  [default: the first]",
             expose_value=needs_store,
             hidden=not needs_store,
         )
@@ -120,7 +124,7 @@ def add_location_options(command: Command) -> Command:
 
 
 def add_new_location_options(command: Command) -> Command:
-    """Add the same options to a verb that creates the directory if it is missing."""
+    """Add the same options to a command that creates the directory if it is missing."""
     return _add_location_options(command, must_exist=False)
 
 
@@ -142,18 +146,17 @@ def format_location_options(location: Location) -> list[str]:
 
 
 def add_files_options(command: Command) -> Command:
-    """`--dir` as `directory`; the store's options are taken and mean nothing here."""
+    """Add `--dir` as `directory`, and the store's options, which are ignored."""
     return _add_directory_option(must_exist=True)(_add_store_options(needs_store=False)(command))
 
 
 def add_new_files_options(command: Command) -> Command:
-    """As `add_files_options`, for a verb that makes the directory where it is missing, be it within that of all
-    customers."""
+    """Add the same options to a command that creates the directory, which may be inside the one of all customers."""
     return _add_directory_option(must_exist=False, all_customers=False)(_add_store_options(needs_store=False)(command))
 
 
 def add_ignored_store_options(command: Command) -> Command:
-    """Nothing; `--env` and `--store` are taken and mean nothing here, for a verb that names its place itself."""
+    """Add `--env` and `--store`, which are ignored, to a command that takes its directory as an argument."""
     return _add_store_options(needs_store=False)(command)
 
 
@@ -171,16 +174,16 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def add_lock_timeout_option(blocker: str = "another apply") -> Callable[[Command], Command]:
+    """Return the decorator that adds `--lock-timeout`. blocker: the operation that holds the lock, in words."""
     return click.option(
         "--lock-timeout",
         type=click.FloatRange(min=0),
         default=0.0,
-        help=f"Seconds to wait while {blocker} of the same customer runs.  [default: 0]",
+        metavar="SECONDS",
+        help=f"Seconds to wait for {blocker} of the same customer.  [default: 0]",
     )
 
 
-_approve_option = click.option(
-    "--approve", multiple=True, metavar="HOLD", help="Release exactly this hold. May be repeated."
-)
+_approve_option = click.option("--approve", multiple=True, metavar="HOLD", help="Approve this hold. Repeatable.")
 
 add_apply_options = add_options(ApplyOptions, "options", yes_option, _approve_option, add_lock_timeout_option())

@@ -31,21 +31,23 @@ MIN_WIDTH, MAX_WIDTH = 80, 120
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
     output_format: str = "text"
-    #: to list per customer, kind and action; None for the format's default
+    #: most rows to list per customer, kind and action; None for the format's default
     rows: int | None = None
     #: a PeopleVisibility; None for full names on a terminal, masked elsewhere
     people: str | None = None
-    #: place of the whole plan, as a Markdown report that is cut names it; empty for how to make it
+    #: link or text that a shortened Markdown report gives for the full plan; empty for the command that generates it
     full_report: str = ""
 
 
 format_option = click.option("--format", "output_format", type=click.Choice(FORMATS), default="text", show_default=True)
-rows_option = click.option("--rows", type=click.IntRange(min=0), help="Rows to list per customer, kind and action.")
+rows_option = click.option(
+    "--rows", type=click.IntRange(min=0), help="Most rows to list per customer, kind and action."
+)
 full_report_option = click.option(
     "--full-report",
     metavar="URL|TEXT",
     default="",
-    help="Where a Markdown report says that the whole plan is to be read.  [default: how to make it]",
+    help="Link or text that a Markdown report gives for the full plan.  [default: the command that generates it]",
 )
 
 add_report_options = add_options(ReportOptions, "report", format_option, rows_option, people_option)
@@ -65,8 +67,8 @@ def show_plan(
 ) -> None:
     """Print a plan to stdout.
 
-    get_store_key: called only if somebody has to be masked. command: applies this plan. closing: the last line of a
-    text report. approvals: ids of the holds that this apply approves."""
+    get_store_key: called only if people are masked. command: the command that applies this plan, for `--approve`.
+    closing: the last line of a text report. approvals: ids of the holds that this apply approves."""
     visibility = resolve_visibility(options.people, options.output_format)
     get_key = cache(get_store_key)
 
@@ -78,7 +80,7 @@ def show_plan(
         case "json":
             report = json_report.render_plan_json(plan, visibility, mask, rows)
         case "markdown":
-            # The templates' engine takes longer to import than most plans take to show.
+            # Importing the template engine takes longer than showing most plans.
             from reconciler.reports.plan import markdown as markdown_report
 
             report = markdown_report.render_plan_markdown(
@@ -95,7 +97,7 @@ def show_plan(
 
 
 def _choose_text_options(command: str, closing: str, approvals: Iterable[str]) -> TextOptions:
-    """Fit the report to the terminal, if there is one."""
+    """Return options that fit the report to the terminal, if there is one."""
     terminal = sys.stdout.isatty()
     return TextOptions(
         width=_measure_terminal_width(terminal=terminal),

@@ -1,4 +1,4 @@
-"""Bars that say how far fetches are: on a terminal only, on stderr, and gone when they are done."""
+"""Show the progress of fetches as bars on stderr, on a terminal only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def show_progress_bars() -> Iterator[ProgressFactory]:
-    """One bar for each part of each customer's roster, with rows or bytes, pages, rate and time left."""
+    """Show one bar for each part of each customer's roster, with rows or bytes, pages, rate and time left."""
     if not sys.stderr.isatty():
         yield make_silent_progress
         return
@@ -30,7 +30,7 @@ def show_progress_bars() -> Iterator[ProgressFactory]:
     from rich.progress import Progress as Bars
 
     columns = (
-        # Names of files are a server's: what looks like markup in them is none.
+        # File names come from a server; markup in them must not take effect.
         TextColumn("{task.fields[customer]}", markup=False),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
@@ -43,7 +43,7 @@ def show_progress_bars() -> Iterator[ProgressFactory]:
 
 
 class _ProgressDisplay:
-    """Fetches tell of themselves from threads of their own. A bar that cannot be drawn fails none of them."""
+    """Draws bars for fetches that report from several threads. A bar that cannot be drawn fails no fetch."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
@@ -52,17 +52,17 @@ class _ProgressDisplay:
         self._works = True
 
     def create_progress_callback(self, customer: str) -> ProgressCallback:
-        def heard(step: FetchProgress) -> None:
+        def update(step: FetchProgress) -> None:
             with self._lock:
                 if not self._works:
                     return
                 try:
                     self._update_bar(customer, step)
-                except Exception as problem:  # noqa: BLE001 - a door: the fetch goes on without bars
+                except Exception as problem:  # noqa: BLE001 - the fetch continues without bars
                     self._works = False
                     _log.debug("progress cannot be shown", exc_info=problem)
 
-        return heard
+        return update
 
     def _update_bar(self, customer: str, step: FetchProgress) -> None:
         task = self._tasks.get((customer, step.part))
@@ -76,7 +76,7 @@ class _ProgressDisplay:
 
 
 def format_amount(step: FetchProgress) -> str:
-    """`12,000 of 48,210 rows, 12 pages`; `3.1 of 12.0 MiB`."""
+    """Return the amount that was fetched: `12,000 of 48,210 rows, 12 pages`, `3.1 of 12.0 MiB`."""
     if step.unit == "bytes":
         whole = f" of {step.total / 2**20:,.1f}" if step.total is not None else ""
         return f"{step.done / 2**20:,.1f}{whole} MiB"
@@ -86,7 +86,7 @@ def format_amount(step: FetchProgress) -> str:
 
 
 def format_rate(step: FetchProgress, speed: float | None) -> str:
-    """speed: in the step's unit each second, None as long as nobody knows it."""
+    """Return the rate in words. speed: units of the step per second; None while unknown."""
     if not speed:
         return ""
     return f"{speed / 2**20:,.1f} MiB/s" if step.unit == "bytes" else f"{speed:,.0f} {step.unit}/s"

@@ -1,5 +1,4 @@
-"""Write the documentation's reference of commands and exit codes, and with them every page that is made from code:
-`python -m reconciler.cli.reference_pages docs/reference`."""
+"""Write the reference pages that are generated from code: `python -m reconciler.cli.reference_pages docs/reference`."""
 
 from __future__ import annotations
 
@@ -49,7 +48,7 @@ A customer with invalid YAML fails, and never counts as removed. The other custo
 
 
 def render_pages() -> dict[str, str]:
-    """Return Markdown by file name below `docs/reference`, of all pages that are made here."""
+    """Return the Markdown of every generated page, by file name below `docs/reference`."""
     commands = {f"commands/{group}.md": _render_group(group) for group in GROUPS}
     return {
         "commands/index.md": _render_index(),
@@ -64,7 +63,7 @@ def render_pages() -> dict[str, str]:
 
 
 def _get_group(name: str) -> str:
-    """Return the folder or the module of a verb below cli.commands."""
+    """Return the folder or module of a command below cli.commands."""
     return COMMANDS[name].import_path.partition(":")[0].removeprefix("reconciler.cli.commands.").partition(".")[0]
 
 

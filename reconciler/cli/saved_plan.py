@@ -1,4 +1,4 @@
-"""A plan that an argument names instead of customers: one in a file, or one that a sync kept for a hold."""
+"""Load a saved plan that an argument names: from a file, or the plan that a sync saved for a hold."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ from reconciler.operations.workspace import Workspace, open_workspace
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """name: as given. is_hold: the id of a hold, else a file's path."""
-
+    #: the path of a file or the id of a hold, as given
     name: str
     is_hold: bool
 
     def build_apply_command(self, place: Sequence[str]) -> str:
-        """The words that apply it. place: those that name files and store."""
+        """Return the command that applies this plan. place: the options that name files and store."""
         return " ".join(["reconciler", "apply", self.name, *(place if self.is_hold else ())])
 
     def open_workspace_and_plan(self, location: Location) -> tuple[Workspace, Plan]:
-        """With what it is applied by: the files, or the configuration last applied, as a sync goes by it."""
+        """Load the plan and the workspace to apply it: the files', or for a hold the last applied settings'."""
         if not self.is_hold:
             workspace = open_workspace(location)
             return workspace, read_plan(Path(self.name), workspace.store)
@@ -45,13 +44,15 @@ class SavedPlan:
 
 
 def parse_saved_plan(arguments: Sequence[str]) -> SavedPlan | None:
-    """The contract's rule: an argument with a slash or a dot is a plan file; beyond it, one with a colon is a hold."""
+    """Return the plan file (an argument with a slash or a dot) or hold (with a colon), or None for customers.
+
+    Raises click.UsageError if it is combined with other arguments, or if the file does not exist."""
     named = [SavedPlan(name, is_hold_id(name)) for name in arguments if "/" in name or "." in name or is_hold_id(name)]
     if not named:
         return None
     if len(arguments) > 1:
-        raise click.UsageError("one plan file or hold, or customers, but not both")
+        raise click.UsageError("pass either one plan file or hold, or customers, not both")
     (only,) = named
     if not only.is_hold and not Path(only.name).is_file():
-        raise click.UsageError(f"there is no plan file {only.name}")
+        raise click.UsageError(f"plan file {only.name} not found")
     return only

@@ -11,7 +11,7 @@ from reconciler.reports.plan.people import PeopleVisibility
 people_option = click.option(
     "--people",
     type=click.Choice([each.value for each in PeopleVisibility]),
-    help="Who may be seen. Default: full on a terminal, masked elsewhere.",
+    help="How to show people: full names, masked (pseudonyms) or ids.  [default: full on a terminal, otherwise masked]",
 )
 
 

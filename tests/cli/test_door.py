@@ -91,6 +91,8 @@ def test_wrong_use_is_64_and_goes_to_stderr(arguments: list[str], capsys: pytest
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "Usage: reconciler" in captured.err
+    assert ("\nerror: " in captured.err) == bool(arguments)
+    assert "Error:" not in captured.err
 
 
 @pytest.mark.usefixtures("fails_with")
@@ -108,8 +110,8 @@ def test_a_verb_s_code_is_the_program_s(capsys: pytest.CaptureFixture[str]) -> N
         (FileNotFoundError(2, "No such file or directory", "x.zip"), ExitCode.ERROR, "error: x.zip: No such file"),
         (OSError(28, "No space left on device"), ExitCode.ERROR, "error: No space left on device"),
         (ValueError("hunter2"), ExitCode.ERROR, "error: unexpected ValueError; run again with --debug"),
-        (click.UsageError("not so"), ExitCode.WRONG_USE, "not so"),
-        (click.ClickException("it is there"), ExitCode.ERROR, "it is there"),
+        (click.UsageError("not so"), ExitCode.WRONG_USE, "error: not so\n"),
+        (click.ClickException("it is there"), ExitCode.ERROR, "error: it is there\n"),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted\n"),
         (click.Abort(), ExitCode.INTERRUPTED, "interrupted\n"),
     ],
@@ -153,7 +155,7 @@ def test_a_reader_that_has_read_enough_ends_it_quietly(tmp_path: Path) -> None:
 def test_a_full_disk_is_an_error_in_words(tmp_path: Path) -> None:
     done = shell("reconciler --help > /dev/full", tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "error: the output cannot be written: No space left on device\n    Send it somewhere else.\n"
+    assert done.stderr == "error: cannot write the output: No space left on device\n    Redirect it to another place.\n"
 
 
 def test_the_worst_code_counts() -> None:

@@ -47,7 +47,7 @@ def test_check_writes_nothing_and_shows_a_patch_that_makes_it_so(
 ) -> None:
     assert run(["fmt", "--check"]) == ExitCode.ERROR
     captured = capsys.readouterr()
-    assert captured.err == "1 of 2 files would change: reconciler fmt writes them.\n"
+    assert captured.err == "1 of 2 files would change. To write them: reconciler fmt\n"
     assert captured.out.startswith("--- a/customers/lessons/b.yaml\n+++ b/customers/lessons/b.yaml\n@@")
     assert (lessons / "b.yaml").read_text() == UNTIDY
     applied = subprocess.run(["git", "apply", "-p1"], input=captured.out, text=True, check=False, capture_output=True)

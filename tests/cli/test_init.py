@@ -62,7 +62,7 @@ def test_what_it_writes_is_whole_and_validates(ci: str | None, capsys: pytest.Ca
     assert names(Path("made")) == FILES[ci]
     assert set(captured.out.split()) == {f"made/{name}" for name in FILES[ci]}
     assert "reconciler new customer ID" in captured.err
-    assert ("Set once" in captured.err) == (ci is not None)
+    assert ("One-time setup" in captured.err) == (ci is not None)
     assert run(["validate", "--dir", "made/customers"]) == ExitCode.DONE
     assert capsys.readouterr().out == "2 files are valid.\n"
     assert run(["fmt", "--check", "--dir", "made/customers"]) == ExitCode.DONE

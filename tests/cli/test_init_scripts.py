@@ -86,7 +86,7 @@ def test_without_codeowners_nobody_owns_anything(script: Any, tmp_path: Path) ->
 @pytest.mark.parametrize("head", ["[Desk] @desk", "^[Desk]", "[Desk][2]"])
 def test_a_section_is_refused_rather_than_misread(script: Any, tmp_path: Path, head: str) -> None:
     (tmp_path / "CODEOWNERS").write_text(f"* @all\n{head}\n")
-    with pytest.raises(SystemExit, match="CODEOWNERS:2: sections are not read"):
+    with pytest.raises(SystemExit, match="CODEOWNERS:2: sections are not supported"):
         script("owners").read_rules(tmp_path)
 
 

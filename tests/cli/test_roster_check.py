@@ -35,7 +35,7 @@ def test_warnings_come_first_then_the_rows_set_aside_and_the_total(tmp_path: Pat
         ["users.csv:3", "warning"],
         ["users.csv:4:6", "error"],
     ]
-    assert lines[-1] == "users 10 · classes 8 · enrollments 20 · orgs 3 · 1 row set aside"
+    assert lines[-1] == "users 10 · classes 8 · enrollments 20 · orgs 3 · 1 quarantined row"
     assert result.return_value == ExitCode.DONE
 
 
@@ -45,7 +45,7 @@ def test_every_row_set_aside_is_shown(tmp_path: Path) -> None:
         made = made.with_user(f"u-00{number}", givenName="")
     result = check(made.zip(tmp_path / "roster.zip"))
     assert result.stdout.count("[missing-value]") == 50
-    assert "50 rows set aside" in result.stdout
+    assert "50 quarantined rows" in result.stdout
 
 
 def test_a_refused_bundle_says_why_and_is_an_error(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_refused_bundle_says_why_and_is_an_error(tmp_path: Path) -> None:
     assert result.stdout == (
         "users.csv: error: users.csv is empty (0 bytes) [empty-file]\n"
         "    export it again\n"
-        "roster.zip refused: it cannot be used as a roster\n"
+        "roster.zip: refused; it cannot be used as a roster\n"
     )
     assert result.return_value == ExitCode.ERROR
 
@@ -96,7 +96,7 @@ def test_usernames_that_two_people_share_are_told_as_a_plan_tells_them(
     assert called(["roster", "check", str(path)]) == 0
     out = capsys.readouterr().out
     assert out.count("error: another row of this file has the same username [duplicate-username]") == 2
-    assert out.endswith("2 rows set aside\n")
+    assert out.endswith("2 quarantined rows\n")
 
 
 def test_rows_of_one_person_at_two_schools_are_one_person_as_in_a_plan(
@@ -136,9 +136,7 @@ TO_THE_LETTER = SMALL.with_rows(
 
 def test_strict_says_that_nothing_deviates(tmp_path: Path) -> None:
     result = check(TO_THE_LETTER.zip(tmp_path / "roster.zip"), "--strict")
-    assert result.stdout == (
-        "users 10 · classes 8 · enrollments 20 · orgs 3\nstrict: nothing deviates from OneRoster 1.1\n"
-    )
+    assert result.stdout == ("users 10 · classes 8 · enrollments 20 · orgs 3\nstrict: no violations of OneRoster 1.1\n")
     assert result.return_value == ExitCode.DONE
 
 
@@ -150,7 +148,7 @@ def test_what_the_intake_reads_all_the_same_is_told_by_strict_and_is_an_error(tm
         "users.csv:3:4: error: enabledUser is neither true nor false [strict-invalid-boolean]\n"
         "    write true or false\n"
         "users 10 · classes 8 · enrollments 20 · orgs 3\n"
-        "strict: 1 deviation from OneRoster 1.1, of 1 rule\n"
+        "strict: 1 violation of OneRoster 1.1, in 1 rule\n"
     )
     assert result.return_value == ExitCode.ERROR
 
@@ -170,7 +168,7 @@ def test_strict_lists_the_first_of_each_rule_and_all_of_them_where_asked(tmp_pat
     assert "info: and 30 more of the same rule, not listed [strict-missing-target-record]" in short
     assert long.count("[strict-missing-target-record]") == 50
     assert "not listed" not in long
-    last = "strict: 66 deviations from OneRoster 1.1, of 2 rules\n"
+    last = "strict: 66 violations of OneRoster 1.1, in 2 rules\n"
     assert short.endswith(last)
     assert long.endswith(last)
 
@@ -178,7 +176,7 @@ def test_strict_lists_the_first_of_each_rule_and_all_of_them_where_asked(tmp_pat
 def test_all_without_strict_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = SMALL.zip(tmp_path / "roster.zip")
     assert called(["roster", "check", str(path), "--all"]) == ExitCode.WRONG_USE
-    assert "--all goes with --strict" in capsys.readouterr().err
+    assert "--all requires --strict" in capsys.readouterr().err
 
 
 def test_strict_goes_on_where_the_intake_refuses_and_says_so_once(tmp_path: Path) -> None:
@@ -187,7 +185,7 @@ def test_strict_goes_on_where_the_intake_refuses_and_says_so_once(tmp_path: Path
     assert result.stdout.count("[unsafe-member-name]") == 1
     assert "orgs.csv:3:4: error: name is empty [strict-missing-required-value]" in result.stdout
     assert "users.csv:1: error: the file has no header row [strict-missing-header]" in result.stdout
-    assert "roster.zip refused: it cannot be used as a roster\nstrict: " in result.stdout
+    assert "roster.zip: refused; it cannot be used as a roster\nstrict: " in result.stdout
     assert result.return_value == ExitCode.ERROR
 
 
@@ -196,7 +194,7 @@ def test_strict_says_where_nothing_can_be_checked(tmp_path: Path) -> None:
     path.write_bytes(b"no archive")
     result = check(path, "--strict")
     assert result.stdout.count("[not-a-zip]") == 1
-    assert result.stdout.endswith("strict: it cannot be opened, so that nothing in it was checked\n")
+    assert result.stdout.endswith("strict: the file cannot be opened; nothing was checked\n")
     assert result.return_value == ExitCode.ERROR
     assert "absent.zip: error: the file cannot be read" in check(tmp_path / "absent.zip", "--strict").stdout
 

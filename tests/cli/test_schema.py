@@ -30,9 +30,9 @@ def test_check_names_what_differs_and_writes_nothing(tmp_path: Path, capsys: pyt
     capsys.readouterr()
     assert run(["schema", "--check", str(tmp_path)]) == ExitCode.ERROR
     assert capsys.readouterr().err.splitlines() == [
-        f"{tmp_path}/lesson.schema.json: error: the schema is not what the models say [stale-schema]",
+        f"{tmp_path}/lesson.schema.json: error: the schema is out of date [stale-schema]",
         f"{tmp_path}/plan.schema.json: error: the schema is missing [stale-schema]",
-        f"    run: reconciler schema {tmp_path}",
+        f"    Run: reconciler schema {tmp_path}",
     ]
     assert (tmp_path / "lesson.schema.json").read_text() == "{}"
     assert not (tmp_path / "plan.schema.json").exists()

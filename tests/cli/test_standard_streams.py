@@ -31,7 +31,7 @@ def test_a_closed_standard_output_is_said_before_anything_is_done(folder: Path, 
     done = shell(folder, ">&-", *arguments)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: standard output is closed; nothing was done\n    Send it to a file, or to /dev/null.\n"
+        "error: standard output is closed; nothing was done\n    Redirect it to a file or to /dev/null.\n"
     )
     assert [path.name for path in folder.iterdir()] == ["customers"]
 
@@ -40,8 +40,8 @@ def test_an_output_that_takes_nothing_is_said_in_one_line(folder: Path) -> None:
     done = shell(folder, ">/dev/full", "validate")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2:] == [
-        "error: the output cannot be written: No space left on device",
-        "    Send it somewhere else.",
+        "error: cannot write the output: No space left on device",
+        "    Redirect it to another place.",
     ]
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr

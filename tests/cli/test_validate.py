@@ -97,7 +97,7 @@ def test_a_path_that_is_not_there_or_not_of_the_repository_is_wrong_use(tmp_path
 def test_a_directory_that_is_not_there_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", "--dir", "nix"]) == ExitCode.WRONG_USE
     said = capsys.readouterr().err
-    assert "there is no folder nix here" in said
+    assert "directory nix not found" in said
     assert "reconciler init DIR" in said
 
 

@@ -161,7 +161,7 @@ def test_more_remarks_than_a_pull_request_shows_are_said(lessons: Path, capsys: 
     run(["validate", "--format", "github"])
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == 11
-    assert "the first 10 of a kind" in captured.err
+    assert "the first 10 of each severity" in captured.err
 
 
 def test_a_folder_that_cannot_be_listed_is_a_remark_too(

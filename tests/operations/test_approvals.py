@@ -54,5 +54,8 @@ def test_the_same_approval_may_be_given_twice(held: Project) -> None:
 def test_an_approval_that_does_not_fit_is_said_where_there_is_nothing_to_do(held: Project) -> None:
     applied = held.apply("springfield", "--roster", "none", "--approve", "springfield:25:000000")
     assert applied.code == 3
-    assert "springfield: not applied, as the approval does not fit; nothing of it was changed" in applied.out
+    assert (
+        "springfield: not applied because the approval does not match the current hold; nothing was changed"
+        in applied.out
+    )
     assert "springfield:25:000000 does not fit: nothing of it is held" in applied.err

@@ -176,7 +176,7 @@ def test_a_merge_that_nobody_waited_for_is_not_applied(play: Play) -> None:
     applied = play.apply(before, after)
     assert applied.code == 4, applied.log
     assert "merged without the approval" in play.check(after, "reconciler/apply")[1]
-    assert "What to do" in applied.log
+    assert "Next: review the plan above" in applied.log
     assert runs(play) == known
 
 
@@ -243,7 +243,7 @@ def test_effects_that_are_no_longer_those_reviewed_are_shown_and_not_applied_but
     before, after = play.merge(1)
     applied = play.apply(before, after)
     assert applied.code == 4, applied.log
-    assert "What to do" in applied.log
+    assert "Next: review the plan above" in applied.log
     assert play.check(after, "reconciler/apply")[0] == "failure"
     assert runs(play) == known
     by_hand = play.apply_by_hand(after, plan_id(applied.log))
@@ -275,7 +275,7 @@ def test_by_hand_only_what_was_merged_is_applied(play: Play) -> None:
     play.git("push", "-q", "origin", "HEAD:refs/heads/sneak")
     refused = play.apply_by_hand(sneaked, f"sha256:{'0' * 64}")
     assert refused.code == 1, refused.log
-    assert f"{sneaked[:12]} is no commit that main was brought to" in refused.log
+    assert f"{sneaked[:12]} is not a merged commit of main" in refused.log
     assert "sha256:" not in refused.log, "it is not even planned"
     play.propose(1)
     play.merge(1)

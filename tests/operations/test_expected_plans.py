@@ -78,7 +78,7 @@ def test_a_plan_that_was_not_expected_says_what_it_would_do_now(project: Project
 
     told = project.run("apply", "springfield", "--zip", later.zip(project.folder / "two.zip"), "--expect", reviewed)
     assert told.code == 4
-    assert "Now it would delete 3, update 1, create 1." in told.err, "a person with two enrollments goes"
+    assert "It would now delete 3, update 1, create 1." in told.err, "a person with two enrollments goes"
     assert STUDENT not in told.err
     assert "1 person to update · 1 to add" in told.out, "the plan as it is now is shown"
 
@@ -143,7 +143,7 @@ def test_what_another_run_has_done_of_the_people_is_no_more_to_be_done(
 
     told = again(project, reviewed if by == "id" else project.folder / "reviewed.plan")
     assert (told.code, left(project)) == (0, 2), told.err
-    assert "the plan does less than the reviewed one" in told.err
+    assert "the plan makes fewer changes than the reviewed one" in told.err
     if by == "id":
         assert "was carried out since (run 2)" in told.err
     else:
@@ -187,7 +187,7 @@ def test_more_than_was_reviewed_is_shown_and_not_done(project: Project, reviewed
     )
     assert (told.code, runs(project), left(project)) == (4, before, 0)
     assert "[stale-plan]" in told.err
-    assert "Now it would delete" in told.err
+    assert "It would now delete" in told.err
     said = [line.strip() for line in told.err.splitlines()]
     people = [line for line in said if " user " in line]
     assert [" ".join(line.split()[:3]) for line in people] == [
@@ -345,9 +345,9 @@ def test_what_was_to_wait_when_it_was_reviewed_is_not_done_without_asking(projec
 @pytest.mark.parametrize(
     ("given", "code", "said"),
     [
-        ("no/such.plan", 64, "there is no plan file"),
+        ("no/such.plan", 64, "plan file no/such.plan not found"),
         ("reconciler.yaml", 1, "[bad-plan-file]"),
-        ("monday", 64, "neither a plan id"),
+        ("monday", 64, "neither a plan ID"),
     ],
 )
 def test_what_is_no_reviewed_plan_is_said_before_anything_is_done(

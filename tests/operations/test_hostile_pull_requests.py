@@ -101,7 +101,7 @@ def test_its_own_secret_at_a_foreign_host_is_neither_asked_for_nor_sent(
     assert asked == []
     assert listener.visits == []
     assert SECRET not in plan.out + plan.err
-    assert "No secret was asked for" in plan.err
+    assert "No roster was fetched" in plan.err
     told = {(each["protection"], each["path"]) for each in plan.json["customers"][0]["weakened"]}
     assert {("credentials", "rostering.sync.host"), ("credentials", "rostering.sync.port")} <= told
     assert [(each["protection"], each["after"]) for each in plan.json["weakened"]] == [("network", ["127.0.0.1"])]

@@ -103,8 +103,8 @@ def test_invitations_that_cannot_be_written_are_said_to_be_lost(
     applied = project.apply()
     assert applied.code == 1
     assert "shelbyville: applied (run 1)" in applied.out
-    assert "invitations of 1 new administrator could not be written: No space left on device" in applied.err
-    assert "To make new ones" in applied.err
+    assert "invitation links of 1 new administrator could not be written: No space left on device" in applied.err
+    assert "To create new links" in applied.err
     assert "springfield: applied (run 2)" in applied.out
     assert "/invitation/" in (project.folder / "invitations-springfield-run-2.txt").read_text()
     assert "/invitation/" not in applied.out + applied.err

@@ -138,7 +138,7 @@ def test_an_interrupted_question_changes_nothing_and_says_so(project: Project) -
     try:
         assert process.stderr is not None
         seen = ""
-        while "Apply this?" not in seen:
+        while "Apply this plan?" not in seen:
             letter = process.stderr.read(1)
             assert letter, seen
             seen += letter

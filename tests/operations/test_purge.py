@@ -85,8 +85,8 @@ def test_without_yes_it_only_shows_who_would_go_since_when_and_who_is_kept(sprin
     assert shown.out.startswith("To delete permanently, of 1 customer: 2 people, 4 enrollments.\n")
     assert "springfield · retention 30 days · deleted before 2026-09-11 06:00 UTC" in shown.out
     assert "2 people, deleted 2026-09-02 06:00 UTC" in shown.out
-    assert "kept: 1 person deleted within the retention, the first on 2026-10-11" in shown.out
-    assert "Nothing was removed. To remove it:  reconciler purge --yes" in shown.out
+    assert "kept: 1 person deleted within the retention period, the first on 2026-10-11" in shown.out
+    assert "Nothing was deleted. To delete this data:  reconciler purge --yes" in shown.out
     assert number(springfield, "accounts") == before
     assert not number(springfield, "certificates")
 
@@ -229,7 +229,7 @@ def test_what_something_refers_to_that_stays_is_kept(springfield: Project) -> No
         cursor.execute("update classes set tombstoned_at = '2026-09-02T06:00:00Z' where sourced_id = 'c-01'")
         cursor.execute("update orgs set tombstoned_at = '2026-09-02T06:00:00Z' where sourced_id = 'd-1'")
     shown = purge(springfield, 40, "--yes")
-    assert "kept: 2 classes and orgs that something refers to which stays" in shown.out
+    assert "kept: 2 classes and orgs that remaining data refers to" in shown.out
     assert number(springfield, "classes where sourced_id = 'c-01'")
     assert number(springfield, "orgs where sourced_id = 'd-1'")
 

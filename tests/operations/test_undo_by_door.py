@@ -72,7 +72,7 @@ def test_a_run_with_nothing_left_to_undo_says_so(springfield: Project) -> None:
     undo(springfield, run)
     runs = springfield.ask("select count(*) from runs")
     result = undo(springfield, run)
-    assert f"run {run}: nothing is left to take back" in result.out
+    assert f"run {run}: nothing left to undo" in result.out
     assert springfield.ask("select count(*) from runs") == runs
 
 

@@ -204,4 +204,4 @@ def test_a_platform_whose_community_went_since_is_left_as_it_is(
     hold = springfield.plan("springfield", "--roster", "none").json["customers"][0]["hold"]
     assert springfield.apply("springfield", "--approve", hold["id"]).code == 0
     assert "reference-gone" in codes(planned(springfield, run))
-    assert "nothing is left to take back" in undo(springfield, run).out
+    assert "nothing left to undo" in undo(springfield, run).out

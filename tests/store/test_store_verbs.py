@@ -42,7 +42,7 @@ def test_status_without_the_key_says_so_and_is_no_error(
     monkeypatch.delenv("RECONCILER_KEY", raising=False)
     open_store(store_url, ENVIRONMENT, key=KEY)
     assert run(["store", "status", "--store", store_url]) == 0
-    assert "webhook key: unknown, since the key of " in capsys.readouterr().out
+    assert "webhook key: unknown: the key of " in capsys.readouterr().out
 
 
 def test_status_of_an_older_store_exits_1_and_names_the_command(
@@ -52,7 +52,7 @@ def test_status_of_an_older_store_exits_1_and_names_the_command(
     newer = schema.MigrationBranch("durable", "schema_revision", "9999")
     monkeypatch.setattr(schema, "BRANCHES", (newer, schema.VOLATILE))
     assert run(["store", "status", "--store", store_url]) == 1
-    assert "run `reconciler store upgrade`" in capsys.readouterr().out
+    assert "Run: reconciler store upgrade" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", ["status", "upgrade"])

@@ -1,4 +1,4 @@
-"""`store`: its schema, and whose it is."""
+"""`store`: show, upgrade and reassign the store."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from reconciler.store.open import assign_environment, list_store_revisions, load
 
 @click.group("store")
 def group_store_commands() -> None:
-    """The live store itself: its schema, and the environment that it is of."""
+    """Show, upgrade or reassign the store."""
 
 
 @group_store_commands.command()
 @add_location_options
 def upgrade(location: Location) -> ExitCode:
-    """Bring an older store up to date. A store that is up to date stays as it is."""
+    """Upgrade the store's schema. Does nothing if it is up to date."""
     for branch, before, after in upgrade_store(_resolve_store_url(location)):
         if before == after:
             click.echo(f"{branch}: up to date ({after})")
@@ -33,14 +33,15 @@ def upgrade(location: Location) -> ExitCode:
 @group_store_commands.command("status")
 @add_location_options
 def show_store_status(location: Location) -> ExitCode:
-    """Say which schema the store has and which one this program needs, and by which public key its webhooks' posts are
-    known. Exit 1 where the schemas differ."""
+    """Show the store's schema version, the version that reconciler needs, and the public key that verifies webhooks.
+
+    Exits 1 if the versions differ."""
     current = True
     url = _resolve_store_url(location)
     for branch, revision, newest in list_store_revisions(url):
         same = revision == newest
         current &= same
-        needs = "" if same else f", this program needs {newest}: run `reconciler store upgrade`"
+        needs = "" if same else f"; reconciler needs {newest}. Run: reconciler store upgrade"
         click.echo(f"{branch}: {revision or 'nothing'}{needs}")
     click.echo(f"webhook key: {_describe_webhook_key(url)}")
     return ExitCode.DONE if current else ExitCode.ERROR
@@ -49,13 +50,13 @@ def show_store_status(location: Location) -> ExitCode:
 @group_store_commands.command()
 @add_location_options
 def assign(location: Location) -> ExitCode:
-    """Say that an existing store is that of the environment --env, where the environment has a new name.
+    """Record a renamed environment (--env) in an existing store.
 
-    Plans that were saved before are for a store of the old name: plan again.
+    Plans saved under the old name can no longer be applied: make new ones.
     """
     name, chosen = load_repository(location.directory).get_environment(location.environment)
     before = assign_environment(location.store or chosen.store, name)
-    click.echo(f"environment: {name} already" if before == name else f"environment: {before} -> {name}")
+    click.echo(f"environment: {name} (unchanged)" if before == name else f"environment: {before} -> {name}")
     return ExitCode.DONE
 
 
@@ -63,11 +64,11 @@ def _describe_webhook_key(url: str) -> str:
     try:
         return derive_public_key(load_store_key(url).derive_key(WEBHOOK_KEY_PURPOSE))
     except StoreProblem as problem:
-        return f"unknown, since {problem.diagnostic.message}"
+        return f"unknown: {problem.diagnostic.message}"
 
 
 def _resolve_store_url(location: Location) -> str:
-    """`--store` wins over the environment's. Other mistakes in the files do not matter here."""
+    """Return the URL of `--store`, or else the environment's. Ignores other errors in the files."""
     if location.store:
         return location.store
     return load_repository(location.directory).settings.get_environment(location.environment)[1].store

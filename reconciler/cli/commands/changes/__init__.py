@@ -1,1 +1,1 @@
-"""Verbs that show, apply and undo changes of the store."""
+"""Commands that show, apply and undo changes of the store."""

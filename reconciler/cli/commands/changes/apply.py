@@ -1,4 +1,4 @@
-"""`apply`: shows a plan, asks, carries out exactly that plan."""
+"""`apply`: show a plan, ask, and apply exactly that plan."""
 
 from __future__ import annotations
 
@@ -53,30 +53,33 @@ from reconciler.reports.plan.people import PeopleVisibility
 from reconciler.store.errors import ANSWER_LOST
 from reconciler.store.open import Store
 
-# `--expect`: the reviewed plan, by its id or as a saved file, and what is said where a plan made now is another.
+# `--expect`: compare a new plan with the reviewed one, given as an ID or a saved file.
 
 
-#: things of one customer that are named for each way in which two plans differ
+#: most changes of one customer to list for each way in which two plans differ
 MAX_DIFFERENCE_ROWS = 50
 
 
 def resolve_reviewed_plan(reference: str, store: Store) -> str | Plan:
-    """The plan of a saved file (its name has a / or a .), else the id as given. Raises Refusal where the file is none
-    of this store, UsageError where there is no such file, or the id is none."""
+    """Return the plan of a saved file (its name has a / or a .), or else the plan ID as given.
+
+    Raises Refusal if the file is not a plan of this store, UsageError if it does not exist or the ID is malformed."""
     if "/" in reference or "." in reference:
         path = Path(reference)
         if not path.is_file():
-            raise click.UsageError(f"--expect: there is no plan file {path}")
+            raise click.UsageError(f"--expect: plan file {path} not found")
         return read_plan(path, store)
     if not reference.startswith("sha256:"):
-        raise click.UsageError(f"--expect: {reference} is neither a plan id (sha256:…) nor a plan file (PATH/FILE)")
+        raise click.UsageError(f"--expect: {reference} is neither a plan ID (sha256:…) nor a plan file (PATH/FILE)")
     return reference
 
 
 def check_against_reviewed(
     plan: Plan, reviewed: str | Plan, store: Store, comparison: BaseComparison | None = None
 ) -> bool:
-    """Whether it does the same or less; says on stderr what differs. comparison: with the base, where it has one."""
+    """Return whether the plan makes the same changes as the reviewed one or fewer; print differences to stderr.
+
+    comparison: with the base; None without one."""
     if isinstance(reviewed, str):
         verdict = compare_with_plan_id(store, plan, reviewed)
         if verdict.fits:
@@ -89,10 +92,10 @@ def check_against_reviewed(
         differs = _describe_differences(verdict, store)
         if not verdict.fits:
             click.echo(_format_stale_plan_error(plan, reviewed.plan_id), err=True)
-            click.echo(f"    It does more, or something else. Now it would {_describe_effects(plan)}:", err=True)
+            click.echo(f"    It makes more or other changes. It would now {_describe_effects(plan)}:", err=True)
             click.echo("\n".join(f"    {line}" for line in differs), err=True)
         elif differs:
-            click.echo("the plan does less than the reviewed one:", err=True)
+            click.echo("the plan makes fewer changes than the reviewed one:", err=True)
             click.echo("\n".join(differs), err=True)
     return verdict.fits
 
@@ -100,7 +103,9 @@ def check_against_reviewed(
 def _report_executed_runs(verdict: ReviewVerdict) -> None:
     if verdict.runs:
         runs = ", ".join(str(run) for run in verdict.runs)
-        click.echo(f"the plan does less than the reviewed one: the rest was carried out since (run {runs})", err=True)
+        click.echo(
+            f"the plan makes fewer changes than the reviewed one: the others were applied since (run {runs})", err=True
+        )
 
 
 def _report_id_mismatch(plan: Plan, reviewed: str, store: Store, comparison: BaseComparison | None) -> None:
@@ -108,7 +113,7 @@ def _report_id_mismatch(plan: Plan, reviewed: str, store: Store, comparison: Bas
     found = list(islice(find_unexplained_changes(plan, comparison), MAX_DIFFERENCE_ROWS + 1)) if comparison else []
     if found:
         ref = f" {plan.base.ref}" if plan.base else ""
-        click.echo(f"    Now it would {_describe_effects(plan)}. Of that, the base{ref} does not explain:", err=True)
+        click.echo(f"    It would now {_describe_effects(plan)}. The base{ref} does not explain:", err=True)
         click.echo(
             "\n".join(
                 f"    {line}"
@@ -119,25 +124,24 @@ def _report_id_mismatch(plan: Plan, reviewed: str, store: Store, comparison: Bas
             err=True,
         )
         if len(found) > MAX_DIFFERENCE_ROWS:
-            click.echo("    … and more; all of it is in the plan above", err=True)
+            click.echo("    … and more; the plan above lists all of them", err=True)
         click.echo(
-            "    If it is right, review what is shown above and expect its id. If not, put the store right first:\n"
-            "    reconciler plan, and apply, without --base.",
+            "    If the plan above is correct, pass its ID to --expect. Otherwise fix the store first: run plan and\n"
+            "    apply without --base.",
             err=True,
         )
         return
     click.echo(
-        f"    Now it would {_describe_effects(plan)}. That is shown above: review it, and expect its id.\n"
-        "    From an id alone it cannot be told whether that is less than was reviewed, but for what runs carried out "
-        "since.\n"
-        "    A reviewed plan that was saved (plan --out FILE) tells, and shows what differs: --expect FILE",
+        f"    It would now {_describe_effects(plan)}. Review the plan above, then pass its ID to --expect.\n"
+        "    To see what differs, review with `plan --out FILE` and use `--expect FILE`: an ID alone shows only what\n"
+        "    later runs already applied.",
         err=True,
     )
 
 
 def _format_stale_plan_error(plan: Plan, reviewed: str) -> str:
     return (
-        f"error: the plan is {plan.plan_id}, not the one that was reviewed ({reviewed}); nothing was changed "
+        f"error: the plan changed since the review (now {plan.plan_id}, reviewed {reviewed}); nothing was applied "
         "[stale-plan]"
     )
 
@@ -159,7 +163,7 @@ def _describe_differences(verdict: ReviewVerdict, store: Store) -> list[str]:
 
 
 def _describe_effects(plan: Plan) -> str:
-    """By action, of everything that an apply would do and of what it would hold: `delete 4, create 2 (4 held)`."""
+    """Count the changes that an apply would make or hold, by action: `delete 4, create 2 (4 held)`."""
     counts = [
         each
         for customer in plan.customers
@@ -172,17 +176,17 @@ def _describe_effects(plan: Plan) -> str:
     return f"{parts} ({held:,} held)" if held else parts
 
 
-# Handing over invitations: on a terminal, else in a file that only its owner reads.
+# Hand over invitations: on a terminal, or else in a file that only its owner can read.
 
 
 def format_invitations(result: CustomerApplyResult) -> list[str]:
-    """The lines for a terminal."""
+    """Return the lines for a terminal."""
     lines = [f"    {each.username}: {each.link}" for each in result.invitations]
-    return ["invitations, shown once; each works for 14 days:", *lines] if lines else []
+    return ["invitation links, shown only once and valid for 14 days:", *lines] if lines else []
 
 
 def write_invitations(result: CustomerApplyResult) -> Path | None:
-    """Into a new file of mode 0600 in this folder, None where there is nobody to invite. Raises OSError."""
+    """Write the links to a new file of mode 0600 in the current folder; None if there are none. Raises OSError."""
     if not result.invitations:
         return None
     path, descriptor = _create_unique_file(f"invitations-{result.id}-run-{result.run}")
@@ -192,19 +196,19 @@ def write_invitations(result: CustomerApplyResult) -> Path | None:
 
 
 def describe_lost_invitations(result: CustomerApplyResult, problem: OSError) -> str:
-    """What to say where they could not be written; names nobody, since it may end up in a log."""
+    """Return the error for links that could not be written. It names nobody, since it may end up in a log."""
     number = len(result.invitations)
     whose = "1 new administrator" if number == 1 else f"{number} new administrators"
     return (
-        f"error: {result.id} was applied, but the invitations of {whose} could not be written: "
+        f"error: {result.id} was applied, but the invitation links of {whose} could not be written: "
         f"{problem.strerror or 'input/output error'} [invitations-lost]\n"
-        "    They are kept nowhere else. To make new ones: take these people out of `administrators`, apply, put them\n"
-        "    back and apply again, from a folder that can be written."
+        "    There is no other copy. To create new links, remove these people from `administrators`, apply, add them\n"
+        "    again and apply again, from a folder that can be written."
     )
 
 
 def _create_unique_file(stem: str) -> tuple[Path, int]:
-    """The first name that is free: nothing that is there already is written over."""
+    """Create a file under the first free name; never overwrite one."""
     number = 1
     while True:
         path = Path(f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt")
@@ -221,36 +225,37 @@ def _create_unique_file(stem: str) -> tuple[Path, int]:
     PlanInputs,
     "inputs",
     zip_option,
-    click.option("--roster", type=click.Choice([RosterChoice.FRESH.value, RosterChoice.NONE.value])),
     click.option(
-        "--base", metavar="REF", help="Only customers whose resolved configuration differs from this state of git."
+        "--roster",
+        type=click.Choice([RosterChoice.FRESH.value, RosterChoice.NONE.value]),
+        help="fresh: fetch now (default with CUSTOMER). none: ignore rosters.",
     ),
+    click.option("--base", metavar="REF", help="Only customers whose resolved settings differ from this git ref."),
 )
 @click.option(
     "--expect",
     metavar="PLAN_ID|PLANFILE",
-    help="Apply only if the plan made now does the same as this reviewed one, or less.",
+    help="Apply only if a new plan makes the same changes as this reviewed plan, or fewer.",
 )
 @add_apply_options
 def apply(
     targets: tuple[str, ...], location: Location, inputs: PlanInputs, expect: str | None, options: ApplyOptions
 ) -> ExitCode:
-    """Show a plan, ask, and carry out exactly that plan.
+    """Show a plan, ask, and apply exactly that plan.
 
-    A PLANFILE (its name has a / or a .) is applied without fetching its sources again, and so is the plan that a sync
-    kept for a HOLD (its id has a colon). Without a terminal, one of these, --expect or --yes is needed. Without
-    CUSTOMER, rosters are left out.
+    A PLANFILE (its name has a / or a .) is applied without fetching rosters again, and so is the plan that a sync
+    saved for a HOLD (its ID has a colon). Without a terminal, pass one of these, --expect or --yes. Without CUSTOMER,
+    applies all customers and ignores rosters.
     """
     saved = parse_saved_plan(targets)
     if saved is not None and inputs != PlanInputs():
-        raise click.UsageError("a saved plan brings its own roster and base: leave out --zip, --roster and --base")
+        raise click.UsageError("--zip, --roster and --base cannot be combined with a saved plan")
     if saved is None and not (options.yes or expect or sys.stdin.isatty()):
-        raise click.UsageError("without a terminal, apply needs a plan file, --expect PLAN_ID or --yes")
+        raise click.UsageError("apply cannot ask without a terminal; pass a plan file, --expect PLAN_ID or --yes")
     if saved is not None:
-        workspace, given = saved.open_workspace_and_plan(location)
+        workspace, plan = saved.open_workspace_and_plan(location)
         command = saved.build_apply_command(format_location_options(location))
         reviewed = resolve_reviewed_plan(expect, workspace.store) if expect else None
-        plan = given
     else:
         request = build_plan_request(targets, _choose_roster(targets, inputs))
         workspace = _open_apply_workspace(location, inputs.base)
@@ -275,7 +280,7 @@ def apply(
 
 
 def _choose_roster(targets: tuple[str, ...], inputs: PlanInputs) -> PlanInputs:
-    """Leave rosters out of an apply of all customers, or of those that differ from a base."""
+    """Ignore rosters when applying all customers, or those that differ from a base."""
     if inputs.roster is None and (inputs.base is not None or not targets):
         return replace(inputs, roster=RosterChoice.NONE.value)
     return inputs
@@ -286,21 +291,21 @@ def _open_apply_workspace(location: Location, base: str | None) -> Workspace:
 
 
 def execute_plan(workspace: Workspace, plan: Plan, options: ApplyOptions, command: str) -> ExitCode:
-    """Says what became of every customer. command: the words that would apply this plan again."""
+    """Apply the plan and print the outcome of every customer. command: the command that applies this plan again."""
     results: list[CustomerApplyResult] = []
     try:
         apply_plan(workspace, plan, options.approve, lock_timeout=options.lock_timeout, on_finished=results.append)
     finally:
-        # whatever stops it, a customer that was applied is named, and its invitations are handed over
+        # Even if an exception stops the apply, print which customers were applied and hand over their invitations.
         handed_over = _print_results(results, plan.customers, command)
     return select_worst_exit_code([_determine_exit_code(results), ExitCode.DONE if handed_over else ExitCode.ERROR])
 
 
 def confirm_apply() -> ExitCode | None:
-    """None for yes, else what to exit with."""
+    """Ask for confirmation. Returns None for yes, or else the exit code."""
     interruption.allow_keyboard_interrupt()
     try:
-        if click.confirm("Apply this?", default=False, err=True):
+        if click.confirm("Apply this plan?", default=False, err=True):
             return None
         code = ExitCode.DONE
     except click.Abort:
@@ -323,7 +328,7 @@ def _has_roster_to_save(plan: Plan) -> bool:
 
 
 def _determine_unchanged_exit_code(plan: Plan) -> ExitCode:
-    """Nothing to do; what failed or was refused is said all the same."""
+    """Return the exit code of a plan without changes, in which customers may have failed or been refused."""
     refused = any(customer.outcome is Outcome.REFUSED for customer in plan.customers)
     return select_worst_exit_code(
         [determine_plan_exit_code(plan, detailed=False), ExitCode.HELD if refused else ExitCode.DONE]
@@ -331,47 +336,48 @@ def _determine_unchanged_exit_code(plan: Plan) -> ExitCode:
 
 
 def _print_results(results: Iterable[CustomerApplyResult], plans: Iterable[CustomerPlan], command: str) -> bool:
-    """False where an invitation could not be handed over. Those that go into files do so before anything is printed:
-    whoever reads the output may stop reading."""
+    """Print every outcome; return False if an invitation could not be handed over.
+
+    Invitation files are written before anything is printed, because the reader of the output may close it."""
     by_id = {plan.id: plan for plan in plans}
-    told = list(results)
+    finished = list(results)
     terminal = sys.stdout.isatty()
-    files = {} if terminal else {result.id: _try_write_invitations(result) for result in told}
-    for result in told:
+    files = {} if terminal else {result.id: _try_write_invitations(result) for result in finished}
+    for result in finished:
         for line in _describe_outcome(result, by_id[result.id].hold, command):
             click.echo(line)
         for diagnostic in result.diagnostics:
             click.echo(str(diagnostic), err=True)
         for line in format_invitations(result) if terminal else ():
             click.echo(line)
-        kept = files.get(result.id)
-        if isinstance(kept, Path):
-            click.echo(f"    invitations of its new administrators, kept nowhere else: {kept}")
-        elif kept is not None:
-            click.echo(describe_lost_invitations(result, kept), err=True)
-    return not any(isinstance(kept, OSError) for kept in files.values())
+        file = files.get(result.id)
+        if isinstance(file, Path):
+            click.echo(f"    invitation links for new administrators: {file} (the only copy)")
+        elif file is not None:
+            click.echo(describe_lost_invitations(result, file), err=True)
+    return not any(isinstance(file, OSError) for file in files.values())
 
 
 def _describe_outcome(result: CustomerApplyResult, hold: Hold | None, command: str) -> list[str]:
-    name = "catalogue" if result.id == CATALOG else result.id
+    name = "catalog" if result.id == CATALOG else result.id
     run = f" (run {result.run})" if result.run is not None else ""
     if result.outcome is ApplyOutcome.APPLIED:
         return [f"{name}: applied{run}"]
     if result.outcome is ApplyOutcome.UNCHANGED:
         return [f"{name}: nothing to change"]
     if result.outcome is ApplyOutcome.HELD and hold is not None:
-        rest = f"everything else was applied{run}" if result.run is not None else "no other changes"
+        rest = f"all other changes were applied{run}" if result.run is not None else "no other changes"
         return [f"{name}: HELD {hold.id}; {rest}", f"    To approve:  {command} --approve {hold.id}"]
     if result.outcome is ApplyOutcome.UNFIT:
-        return [f"{name}: not applied, as the approval does not fit; nothing of it was changed"]
+        return [f"{name}: not applied because the approval does not match the current hold; nothing was changed"]
     if any(diagnostic.code in (UNEXPECTED_CODE, ANSWER_LOST) for diagnostic in result.diagnostics):
-        # nobody knows how far it came
+        # It is unknown whether anything was written.
         return [f"{name}: {result.outcome}"]
-    return [f"{name}: {result.outcome}; nothing of it was changed"]
+    return [f"{name}: {result.outcome}; nothing was changed"]
 
 
 def _try_write_invitations(result: CustomerApplyResult) -> Path | OSError | None:
-    """Where its invitations are, or why they are nowhere."""
+    """Return the file with the links, the error that prevented it, or None without links."""
     try:
         return write_invitations(result)
     except OSError as problem:
@@ -379,8 +385,8 @@ def _try_write_invitations(result: CustomerApplyResult) -> Path | OSError | None
 
 
 def _determine_exit_code(results: Sequence[CustomerApplyResult]) -> ExitCode:
-    became = {result.outcome for result in results}
-    failures = became & {ApplyOutcome.FAILED, ApplyOutcome.INVALID, ApplyOutcome.STALE}
+    outcomes = {result.outcome for result in results}
+    failures = outcomes & {ApplyOutcome.FAILED, ApplyOutcome.INVALID, ApplyOutcome.STALE}
     if failures and any(result.has_written for result in results):
         return ExitCode.PARTLY
     codes = {
@@ -391,4 +397,4 @@ def _determine_exit_code(results: Sequence[CustomerApplyResult]) -> ExitCode:
         ApplyOutcome.UNFIT: ExitCode.HELD,
         ApplyOutcome.REFUSED: ExitCode.HELD,
     }
-    return select_worst_exit_code([ExitCode.DONE, *(codes[each] for each in became if each in codes)])
+    return select_worst_exit_code([ExitCode.DONE, *(codes[each] for each in outcomes if each in codes)])

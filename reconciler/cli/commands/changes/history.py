@@ -1,4 +1,4 @@
-"""`history`: what was applied, newest first, and the proof that none of it was altered."""
+"""`history`: list the runs of the store, newest first, and verify that none was changed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from reconciler.store.read.chain import verify_chain
 from reconciler.store.read.records import RunRecord
 from reconciler.store.removal.certificates import find_broken_certificate, list_certificates
 
-TAMPERING_HINT = "compare with a backup of the store; whoever can write to the database can alter what stands in it"
+TAMPERING_HINT = "Compare with a backup of the store. Anyone who can write to the database can change its contents."
 
 
 @click.command("history")
 @click.argument("customer", required=False)
 @add_location_options
-@click.option("--verify", is_flag=True, help="Prove that no run was altered, removed or added by another hand.")
-@click.option("--certificates", is_flag=True, help="List what `purge` and `erase` removed for good, in place of runs.")
+@click.option("--verify", is_flag=True, help="Verify that no run was changed, removed or added outside reconciler.")
+@click.option("--certificates", is_flag=True, help="List what purge and erase deleted permanently, instead of runs.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def show_history(
     customer: str | None,
@@ -35,16 +35,16 @@ def show_history(
     certificates: bool,
     output_format: str,
 ) -> ExitCode:
-    """List runs, newest first; of one CUSTOMER, or of all.
+    """List the runs of CUSTOMER, or of all customers, newest first.
 
-    --verify looks at the runs of all customers, which make one chain, at the seal under the store's key, and at all
+    --verify checks the runs of all customers, which form one chain, its signature with the store key, and all
     certificates.
     """
     if certificates and (verify or output_format == "json"):
-        raise click.UsageError("--certificates stands alone: it is a list of text")
+        raise click.UsageError("--certificates cannot be combined with --verify or --format json")
     workspace = open_workspace(location, make_store=False)
     with workspace.store.open_reader() as reader:
-        name = CATALOG if customer == "catalogue" else customer
+        name = CATALOG if customer in ("catalog", "catalogue") else customer
         known = {*reader.read_customers(), *workspace.repository.customers, CATALOG}
         issued = list_certificates(reader.connection)
         known |= {each.customer for each in issued}
@@ -53,8 +53,8 @@ def show_history(
                 [
                     build_error(
                         "unknown-customer",
-                        f"no customer is called {name}",
-                        hint=f"known are {', '.join(sorted(known))}",
+                        f"unknown customer {name}",
+                        hint=f"Customers: {', '.join(sorted(known))}",
                     )
                 ]
             )
@@ -77,9 +77,7 @@ def show_history(
         return ExitCode.ERROR
     if forged is not None:
         click.echo(
-            str(
-                build_error("altered-certificate", f"certificate {forged} is not as it was issued", hint=TAMPERING_HINT)
-            ),
+            str(build_error("altered-certificate", f"certificate {forged} was changed", hint=TAMPERING_HINT)),
             err=True,
         )
         return ExitCode.ERROR

@@ -1,4 +1,4 @@
-"""`holds`: deletions that wait for approval."""
+"""`holds`: list changes that are waiting for approval."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.store.read.records import HoldRecord
 @add_location_options
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def list_holds(location: Location, output_format: str) -> ExitCode:
-    """List what the last applies held back, and how to let it through."""
+    """List the changes that are held for approval, and the commands that review and approve them."""
     workspace = open_workspace(location, make_store=False)
     with workspace.store.open_reader() as reader:
         waiting = [
@@ -38,5 +38,5 @@ def list_holds(location: Location, output_format: str) -> ExitCode:
 
 
 def _format_apply_target(record: HoldRecord) -> str:
-    """What is to be applied: the plan that was kept, or the roster again."""
+    """Return the argument of `apply`: the hold if its plan was saved, or else the customer."""
     return record.id if record.has_plan else f"{record.customer} …"

@@ -1,4 +1,4 @@
-"""`plan`: compares and shows. Writes nothing but `--out`."""
+"""`plan`: compare and show. Writes nothing except `--out`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.workspace import Workspace, open_comparison_workspace, open_workspace
 
 NOTHING_CHANGED = "Nothing was changed."
-NOTHING_ASKED = "No secret was asked for and no roster fetched: secrets are compared by reference."
+NOTHING_ASKED = "No roster was fetched. Secrets were compared by reference."
 
 
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
-    #: the OneRoster ZIP file of the one customer named
+    #: the OneRoster ZIP file of the single customer
     bundle: Path | None = None
     #: a RosterChoice; None for the default
     roster: str | None = None
@@ -36,7 +36,7 @@ zip_option = click.option(
     "--zip",
     "bundle",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The OneRoster bundle of the one customer named.",
+    help="OneRoster ZIP file for CUSTOMER (name exactly one).",
 )
 
 
@@ -50,18 +50,20 @@ zip_option = click.option(
     click.option(
         "--roster",
         type=click.Choice([each.value for each in RosterChoice]),
-        help="fresh: fetch (default where customers are named); last: the last good snapshot, shown only; none.",
+        help="fresh: fetch now (default with CUSTOMER). last: preview with the last good roster. none: ignore rosters.",
     ),
     click.option(
         "--base",
         metavar="REF",
-        help="Only customers whose resolved configuration differs from this state of git; asks for no secret.",
+        help="Only customers whose resolved settings differ from this git ref. Needs no secrets.",
     ),
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan here, mode 0600.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan to this file, mode 0600.")
 @add_full_report_options
 @click.option(
-    "--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes, 3 where something is held or refused."
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit 2 if there are changes, 3 if changes are held or a roster is refused.",
 )
 def plan(
     customers: tuple[str, ...],
@@ -71,12 +73,12 @@ def plan(
     report: ReportOptions,
     detailed_exitcode: bool,
 ) -> ExitCode:
-    """Compare customers and rosters with the live store, and show what an apply would do.
+    """Compare customers and rosters with the store, and show what an apply would change.
 
-    Without CUSTOMER: all of them, with the last good rosters. Nothing is written but --out.
+    Without CUSTOMER, plans all customers with their last good rosters. Writes nothing except --out.
     """
     if out is not None and not out.name:
-        raise click.UsageError("--out needs the name of a file")
+        raise click.UsageError("--out requires a file name")
     request = build_plan_request(customers, inputs)
     if inputs.base is None:
         workspace = open_workspace(location)
@@ -92,7 +94,7 @@ def plan(
         closing=NOTHING_CHANGED,
     )
     if out is not None:
-        # A quarter of a second that most plans need not wait for.
+        # The import takes a quarter of a second, which most plans do not need.
         from reconciler.operations.apply.plan_file import write_plan
 
         write_plan(made, out, workspace.store.key)
@@ -101,14 +103,14 @@ def plan(
 
 
 def build_plan_request(customers: tuple[str, ...], inputs: PlanInputs) -> PlanRequest:
-    """Raises click.UsageError where the options do not fit together."""
+    """Return the request that the options describe. Raises click.UsageError if they contradict each other."""
     bundle, roster, base = inputs.bundle, inputs.roster, inputs.base
     if base is not None and (bundle is not None or roster == RosterChoice.FRESH.value):
-        raise click.UsageError("--base connects to no roster: it goes with --roster last or none, and not with --zip")
+        raise click.UsageError("--base works only with --roster last or none, and not with --zip")
     if bundle is not None and len(customers) != 1:
-        raise click.UsageError("--zip is the bundle of one customer: name exactly one CUSTOMER")
+        raise click.UsageError("--zip requires exactly one CUSTOMER")
     if bundle is not None and roster not in (None, RosterChoice.FRESH.value):
-        raise click.UsageError(f"--zip is a fresh roster and does not go with --roster {roster}")
+        raise click.UsageError(f"--zip cannot be combined with --roster {roster}")
     usual = RosterChoice.FRESH if customers and base is None else RosterChoice.LAST
     choice = RosterChoice(roster) if roster else usual
     return PlanRequest(tuple(dict.fromkeys(customers)), bundle, choice)
@@ -135,7 +137,7 @@ def determine_plan_exit_code(plan: Plan, *, detailed: bool) -> ExitCode:
 
 
 def build_apply_command(request: PlanRequest, base: str | None, location: Location) -> str:
-    """Return the command that applies what was planned; it leaves out a last good roster, which is only shown."""
+    """Return the command that applies this plan; without a last good roster, which is only a preview."""
     words = ["reconciler", "apply", *request.customers]
     if base is not None:
         words += ["--base", base]
@@ -147,10 +149,10 @@ def build_apply_command(request: PlanRequest, base: str | None, location: Locati
 
 
 def describe_saved_plan(out: Path) -> str:
-    """What is said of a plan that was written to a file."""
-    return f"plan saved: {out} (it holds people's names; apply it with: reconciler apply {_format_plan_path(out)})"
+    """Return the message about a plan that was written to a file."""
+    return f"Plan saved to {out}. It contains people's names. To apply it: reconciler apply {_format_plan_path(out)}"
 
 
 def _format_plan_path(out: Path) -> str:
-    """With a slash or a dot, so that apply takes it for a file."""
+    """Return the path with a slash or a dot, by which apply recognizes a file."""
     return str(out) if "/" in str(out) or "." in str(out) else f"./{out}"

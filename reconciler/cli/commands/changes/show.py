@@ -1,4 +1,4 @@
-"""`show`: the same reports from a saved plan, or from one that waits for a person."""
+"""`show`: show a saved plan, or the plan of a hold, as any report."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from reconciler.operations.workspace import open_workspace
 @add_location_options
 @add_full_report_options
 def show(plan_name: str, location: Location, report: ReportOptions) -> ExitCode:
-    """Show a saved plan. Its seal is checked with the key of the store that it was made for.
+    """Show a saved plan. Checks its signature with the key of the store that it was made for.
 
-    HOLD is the id of a hold that a sync left, with the plan that it kept; it has a colon.
+    HOLD is the ID of a hold whose plan a sync saved; it has a colon.
     """
     planfile = Path(plan_name)
     of_hold = is_hold_id(plan_name) and not planfile.exists()
     if not of_hold and not planfile.is_file():
-        raise click.UsageError(f"there is no plan file {plan_name}")
+        raise click.UsageError(f"plan file {plan_name} not found")
     live = open_workspace(location, make_store=False).store
     show_plan(
         load_held_plan(live, plan_name) if of_hold else read_plan(planfile, live),

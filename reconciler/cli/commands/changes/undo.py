@@ -1,4 +1,4 @@
-"""`undo`: shows what would take a run back, asks, does it."""
+"""`undo`: show the changes that reverse a run, ask, and apply them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.operations.location import Location
 from reconciler.operations.undo.undo import build_undo_plan
 from reconciler.operations.workspace import open_workspace
 
-NOTHING_LEFT = "nothing is left to take back"
+NOTHING_LEFT = "nothing left to undo"
 
 
 @click.command()
@@ -25,21 +25,23 @@ NOTHING_LEFT = "nothing is left to take back"
 @add_location_options
 @add_apply_options
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Only save the plan here, mode 0600, for apply."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Only save the plan to this file, mode 0600, for apply.",
 )
 @add_report_options
 def undo(run: int, location: Location, options: ApplyOptions, out: Path | None, report: ReportOptions) -> ExitCode:
-    """Show what would take RUN back, ask, and carry it out as a run of its own, which can be undone as well.
+    """Show the changes that reverse RUN, ask, and apply them as a new run, which you can undo too.
 
-    What later runs or other hands changed since is left alone and listed. What this would delete counts against the
-    customer's limits. RUN is a number of `reconciler history`.
+    Rows changed since RUN, by later runs or outside reconciler, are skipped and listed. Deletions count toward the
+    customer's limits. RUN is a run number of `reconciler history`.
     """
     if out is not None and (options.yes or options.approve):
-        raise click.UsageError("--out only saves: give --yes and --approve when the file is applied")
+        raise click.UsageError("--out only saves the plan; pass --yes and --approve when you apply the file")
     if out is None and not (options.yes or sys.stdin.isatty()):
-        raise click.UsageError("without a terminal, undo needs --yes, or --out FILE to save the plan")
+        raise click.UsageError("undo cannot ask without a terminal; pass --yes, or --out FILE to save the plan")
     if out is None and report.output_format == "json":
-        raise click.UsageError("--format json goes with --out FILE")
+        raise click.UsageError("--format json requires --out FILE")
     workspace = open_workspace(location, make_store=False)
     plan = build_undo_plan(workspace, run)
     command = " ".join(["reconciler", "undo", str(run), *format_location_options(location)])

@@ -1,1 +1,1 @@
-"""Verbs that check and write the customer files."""
+"""Commands that check and write the customer files."""

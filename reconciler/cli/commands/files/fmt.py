@@ -1,4 +1,4 @@
-"""`fmt`: puts documents into their canonical form, or says which are not."""
+"""`fmt`: format documents, or list those that are not formatted."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from reconciler.model.diagnostic import ConfigurationRefusal, Refusal, Span, bui
 
 @dataclass(frozen=True, slots=True)
 class FormatResult:
-    """A file that can be written: before and after are the same where it is in canonical form already."""
+    """A file and its canonical form."""
 
     path: Path
+    #: the path as messages show it
     name: str
     before: bytes
+    #: the same text as `before` if the file is formatted
     after: str
 
     @property
@@ -33,17 +35,17 @@ class FormatResult:
 
 @click.command("fmt")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]...")
-@click.option("--check", is_flag=True, help="Write nothing; show what would change, and exit 1 if anything would.")
+@click.option("--check", is_flag=True, help="Write nothing; show the changes and exit 1 if there are any.")
 @add_files_options
 def format_documents(paths: tuple[Path, ...], check: bool, directory: Path) -> ExitCode:
-    """Write documents in their canonical form. Comments, values and the order of lists are kept.
+    """Format the YAML files. Keeps comments, values and the order of lists.
 
-    Without PATH: every document below --dir, and reconciler.yaml beside it. Of a folder, the documents below it.
-    A file that cannot be read is left as it is, and the others go on.
+    Without PATH, formats every document below --dir, and reconciler.yaml next to it. A PATH may be a folder. A file
+    that cannot be read is skipped with an error.
     """
     files = expand_paths(paths) if paths else list_repository_files(directory)
     if paths and not files:
-        raise click.UsageError("no PATH holds a document: nothing was looked at")
+        raise click.UsageError("no documents found in PATH")
     codes = [ExitCode.DONE]
     changed = 0
     for path in files:
@@ -67,7 +69,7 @@ def _format_file(path: Path) -> FormatResult:
         with path.open("rb") as stream:
             before = stream.read(MAX_BYTES + 1)
     except OSError as problem:
-        hint = "make it a readable file"
+        hint = "Check that it is a file and that you may read it."
         raise ConfigurationRefusal(
             [build_error("unreadable-file", f"the file cannot be read: {problem.strerror}", Span(name), hint)]
         ) from problem
@@ -89,5 +91,5 @@ def _write_file(file: FormatResult) -> ExitCode:
 def _summarize_changes(change_count: int, files: int, check: bool) -> str:
     of = f"{change_count:,} of {files:,} {'file' if files == 1 else 'files'}"
     if check:
-        return f"{of} would change: reconciler fmt writes them." if change_count else f"{of} would change."
+        return f"{of} would change. To write them: reconciler fmt" if change_count else f"{of} would change."
     return f"{of} changed."

@@ -1,4 +1,4 @@
-"""`import`: writes the live settings into the files, and says of each what became of it."""
+"""`import`: export settings from the store to the YAML files, and list the state of each file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from reconciler.operations.location import Location
 from reconciler.operations.settings_import import ImportedCustomer, ImportState, import_live_settings
 from reconciler.operations.workspace import open_workspace
 
+NO_FILES = "No files to write."
+
 
 @click.command("import")
 @click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
-@click.option("--check", is_flag=True, help="Write nothing; say what would be written, and exit 1 if anything would.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; list the files that would be written, and exit 1 if there are any."
+)
 @add_new_location_options
 def import_settings(customers: tuple[str, ...], check: bool, location: Location) -> ExitCode:
-    """Write the live settings of customers, or of all and the catalogue, as YAML below --dir.
+    """Export the settings of customers, or of all customers and the catalog, from the store to YAML below --dir.
 
-    What was changed in the store by hand is taken over. Of files that are there already only what differs is changed,
-    comments are kept, and secrets stay references. A plan right after has nothing to change.
+    Includes manual changes in the store. Updates existing files only where they differ, keeps comments and writes
+    secrets as references. A plan right after import shows no changes.
     """
     if not check:
         location.directory.mkdir(parents=True, exist_ok=True)
@@ -30,7 +34,8 @@ def import_settings(customers: tuple[str, ...], check: bool, location: Location)
     files = [file for each in made for file in each.files]
     count = sum(file.state is not ImportState.UNCHANGED for file in files)
     would = "would be written" if check else "written"
-    click.echo(f"{count:,} of {len(files):,} {'file' if len(files) == 1 else 'files'} {would}.", err=True)
+    summary = f"{count:,} of {len(files):,} {'file' if len(files) == 1 else 'files'} {would}." if files else NO_FILES
+    click.echo(summary, err=True)
     return select_worst_exit_code([ExitCode.DONE, *codes, *([ExitCode.ERROR] if check and count else [])])
 
 

@@ -1,4 +1,4 @@
-"""`init`: writes a new customers repository, with the jobs of its CI system where one is named. Overwrites nothing."""
+"""`init`: create a customers repository, optionally with the jobs of a CI system. Overwrites nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler import __version__
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_ignored_store_options
 
-#: Of which folders of templates/init a repository is made. A later one's file would win; none is in two.
+#: folders of templates/init that make up a repository, by CI system; no file is in two of them
 TEMPLATE_FOLDERS: dict[str | None, tuple[str, ...]] = {
     None: ("common",),
     "github": ("common", "ci", "github"),
@@ -23,23 +23,25 @@ TEMPLATE_FOLDERS: dict[str | None, tuple[str, ...]] = {
 TEMPLATE_SUFFIX = ".j2"
 
 NEXT_STEPS = ("reconciler new customer ID      # the first customer", "reconciler validate")
-CI_NEXT_STEP = "README.md, Set once: CODEOWNERS, protected branches and the jobs' secrets are yours to set"
+CI_NEXT_STEP = "set up CODEOWNERS, protected branches and the jobs' secrets: README.md, One-time setup"
 
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--ci", type=click.Choice([name for name in TEMPLATE_FOLDERS if name]), help="Also the jobs that plan and apply."
+    "--ci",
+    type=click.Choice([name for name in TEMPLATE_FOLDERS if name]),
+    help="Also create CI jobs that plan and apply.",
 )
 @add_ignored_store_options
 def init(directory: Path, ci: str | None) -> ExitCode:
-    """Write a new customers repository into DIR, which is empty or not there yet (.git may be in it)."""
+    """Create a customers repository in DIR, which must be empty (except .git) or not exist yet."""
     present = sorted(each.name for each in directory.iterdir() if each.name != ".git") if directory.exists() else []
     if present:
         more = f" and {len(present) - 1:,} more" if len(present) > 1 else ""
         raise click.ClickException(
             f"{directory} is not empty: {present[0]}{more}; nothing was written\n"
-            "    Name an empty folder, or one that is not there yet, and copy from it what you want."
+            "    Pass an empty or new directory, and copy from it what you want."
         )
     for name, text in render_scaffold(ci):
         path = directory / name
@@ -47,13 +49,13 @@ def init(directory: Path, ci: str | None) -> ExitCode:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
         click.echo(path)
-    for line in ("next:", *(f"    {step}" for step in _list_next_steps(directory, ci))):
+    for line in ("Next steps:", *(f"    {step}" for step in _list_next_steps(directory, ci))):
         click.echo(line, err=True)
     return ExitCode.DONE
 
 
 def render_scaffold(ci: str | None) -> Iterator[tuple[PurePosixPath, str]]:
-    """The files of a new repository: name, text."""
+    """Return the name and text of each file of a new repository."""
     root = files("reconciler.cli") / "templates" / "init"
     for part in TEMPLATE_FOLDERS[ci]:
         for name, template in _iterate_template_files(root / part, PurePosixPath()):
@@ -74,7 +76,7 @@ def _iterate_template_files(folder: Traversable, name: PurePosixPath) -> Iterato
 
 def _render_template(text: str, ci: str | None) -> str:
     environment = jinja2.Environment(
-        autoescape=False,  # Markdown, and nothing that is put in comes from outside
+        autoescape=False,  # Markdown; no inserted value comes from outside
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )

@@ -1,4 +1,4 @@
-"""`schema`: writes the JSON Schemas of every kind of document and of the plan, or says which are out of date."""
+"""`schema`: write the JSON Schemas of all documents and of the plan, or list those that are out of date."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PLAN_SCHEMA_NAME = "plan.schema.json"
 
 @click.command("schema")
 @click.argument("target", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_TARGET)
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is not what it should be.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a schema is missing or out of date.")
 @add_new_files_options
 def write_schemas(target: Path, check: bool, directory: Path) -> ExitCode:
-    """Write JSON Schemas into DIR, by default schemas.
+    """Write JSON Schemas to DIR (default: schemas).
 
-    An editor that is told of them completes and explains the keys of the YAML files.
+    Editors use them to complete and explain the keys of the YAML files.
     """
     texts = {target / name: _format_schema(document) for name, document in _collect_schemas().items()}
     stale = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
@@ -32,12 +32,12 @@ def write_schemas(target: Path, check: bool, directory: Path) -> ExitCode:
     target.mkdir(parents=True, exist_ok=True)
     for path in stale:
         path.write_text(texts[path], encoding="utf-8")
-    click.echo(f"{len(stale)} of {len(texts)} schemas written into {target}; the others were up to date.")
+    click.echo(f"{len(stale)} of {len(texts)} schemas written to {target}; the others were up to date.")
     return ExitCode.DONE
 
 
 def _collect_schemas() -> dict[str, dict[str, Any]]:
-    # the reports' room needs polars, which no other verb of the files does
+    # Importing the reports loads polars, which no other command for files needs.
     from reconciler.reports.plan.schema import build_plan_schema
 
     return {**build_schemas(), PLAN_SCHEMA_NAME: build_plan_schema()}
@@ -45,12 +45,12 @@ def _collect_schemas() -> dict[str, dict[str, Any]]:
 
 def _report_stale_schemas(stale: list[Path], target: Path) -> ExitCode:
     for path in stale:
-        state = "is not what the models say" if path.is_file() else "is missing"
+        state = "is out of date" if path.is_file() else "is missing"
         click.echo(f"{path}: error: the schema {state} [stale-schema]", err=True)
     if not stale:
         click.echo("The schemas are up to date.")
         return ExitCode.DONE
-    click.echo(f"    run: reconciler schema {target}", err=True)
+    click.echo(f"    Run: reconciler schema {target}", err=True)
     return ExitCode.ERROR
 
 

@@ -1,4 +1,4 @@
-"""`validate`: checks YAML. Needs no store, no secrets, no network, and imports no polars."""
+"""`validate`: check the YAML files. Needs no store, secrets or network, and does not import polars."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ FORMATS = ("text", "json", "github", "sarif")
 @add_files_options
 @click.option("--format", "output_format", type=click.Choice(FORMATS), default="text", show_default=True)
 def validate(paths: tuple[Path, ...], directory: Path, output_format: str) -> ExitCode:
-    """Check the customers' files, without store, secrets or network.
+    """Check the YAML files. Needs no store, secrets or network.
 
-    All files are read, since they refer to each other; PATH limits which ones are reported.
+    Reads all files, because they refer to each other; PATH limits which ones are reported.
     """
     files, found = _collect_diagnostics(directory, paths, output_format)
     _print_diagnostics(found, files, output_format, directory)
@@ -39,8 +39,9 @@ def validate(paths: tuple[Path, ...], directory: Path, output_format: str) -> Ex
 def _collect_diagnostics(
     directory: Path, paths: Sequence[Path], output_format: str
 ) -> tuple[int, Sequence[Diagnostic]]:
-    """How many of the files are asked for, and what is to be said of them. A folder that cannot be listed is a
-    diagnostic as well for a program that reads them; to a person the door says it."""
+    """Return the number of files to report and their diagnostics.
+
+    A folder that cannot be listed is a diagnostic for formats that programs read; for text, Refusal is raised."""
     try:
         repository = load_repository(directory)
     except ConfigurationRefusal as refusal:
@@ -49,7 +50,7 @@ def _collect_diagnostics(
         return 0, refusal.diagnostics
     files = sum(_is_among(name, paths) for name in repository.file_names)
     if paths and not files:
-        raise click.UsageError(f"no PATH holds a file of {directory}: nothing was checked")
+        raise click.UsageError(f"no PATH contains a file of {directory}; nothing was checked")
     found = [each for each in repository.diagnostics if each.span is None or _is_among(each.span.file, paths)]
     return files, found
 
@@ -72,7 +73,7 @@ def _print_diagnostics(diagnostics: Sequence[Diagnostic], file_count: int, outpu
         click.echo(_summarize_validation(diagnostics, file_count), err=True)
         if max(Counter(each.severity for each in diagnostics).values(), default=0) > workflow_commands.SHOWN_PER_LEVEL:
             shown = workflow_commands.SHOWN_PER_LEVEL
-            click.echo(f"A pull request shows the first {shown} of a kind; this log has all.", err=True)
+            click.echo(f"A pull request shows only the first {shown} of each severity; this log has all.", err=True)
 
 
 def _is_among(name: str, paths: Sequence[Path]) -> bool:
@@ -92,7 +93,7 @@ def _summarize_validation(diagnostics: Sequence[Diagnostic], file_count: int) ->
             f"{_format_count(len(errors), 'error')} in {broken:,} of {_format_count(max(file_count, broken), 'file')}."
         )
     if not file_count:
-        return "There is nothing to check yet: reconciler new customer ID writes the first file."
+        return "No files to check. Create the first one: reconciler new customer ID"
     return f"{_format_count(file_count, 'file')} {'is' if file_count == 1 else 'are'} valid."
 
 

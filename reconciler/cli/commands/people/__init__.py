@@ -1,1 +1,1 @@
-"""Verbs that explain, purge and erase what the store holds of people."""
+"""Commands that explain, purge and erase people's data in the store."""

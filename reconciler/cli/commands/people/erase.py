@@ -1,4 +1,4 @@
-"""`erase`: shows what a request would remove for good, asks, removes it."""
+"""`erase`: show the data that a request would permanently delete, ask, and delete it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,9 @@ from reconciler.store.removal.volatile import wipe_freed_pages
     "--request",
     required=True,
     metavar="REF",
-    help="The request's reference, for the certificate: a number, never a name.",
+    help="Reference of the request for the certificate: a number, never a name.",
 )
-@click.option(
-    "--lift", is_flag=True, help="The opposite: let somebody erased, whose sourcedId is KEY, come back by a roster."
-)
+@click.option("--lift", is_flag=True, help="Reverse an erase: let a roster add the erased sourcedId KEY again.")
 @people_option
 @add_options(ApplyOptions, "options", yes_option, add_lock_timeout_option("an apply"))
 def erase(
@@ -53,17 +51,17 @@ def erase(
     people: str | None,
     options: ApplyOptions,
 ) -> ExitCode:
-    """Remove a person of CUSTOMER for good, or without KEY all of a CUSTOMER that was removed before.
+    """Permanently erase a person of CUSTOMER, or without KEY all data of a CUSTOMER that was removed.
 
-    KEY is a sourcedId, a username or a pseudonym (P-…). Rows, journal, last roster, sessions: nothing is left but a
-    trace that names nobody, so that no undo and no roster brings the person back. Leaves a certificate.
+    KEY is a sourcedId, a username or a pseudonym (P-…). Deletes the person's rows, history, last roster rows and
+    sessions. Keeps an anonymous record so that no undo or roster can restore the person, and issues a certificate.
     """
     if not request.strip():
-        raise click.UsageError("--request must name the request")
+        raise click.UsageError("--request must not be empty")
     if lift and key is None:
-        raise click.UsageError("--lift needs the sourcedId as KEY")
+        raise click.UsageError("--lift requires the sourcedId as KEY")
     if not (options.yes or lift or sys.stdin.isatty()):
-        raise click.UsageError("without a terminal, erase needs --yes")
+        raise click.UsageError("erase cannot ask without a terminal; pass --yes")
     workspace = open_workspace(location, make_store=False)
     if lift and key is not None:
         click.echo(
@@ -104,9 +102,9 @@ def _print_erasure(workspace: Workspace, erasure: Erasure, people: str | None, r
 def _list_person_facts(erasure: Erasure) -> Iterator[str]:
     person = erasure.person
     if not person:
-        yield "no account; the last roster names this person"
+        yield "no account; only in the last roster"
         return
-    yield "deleted" if person["tombstoned"] else "live"
+    yield "deleted" if person["tombstoned"] else "active"
     yield f"managed by {person['managed_by']}"
     if person["lti_links"]:
         yield format_count(int(person["lti_links"]), "LMS link", "LMS links")
@@ -114,12 +112,12 @@ def _list_person_facts(erasure: Erasure) -> Iterator[str]:
 
 
 def _confirm_erasure(erasure: Erasure) -> ExitCode | None:
-    """None for yes, else what to exit with. For all of a customer its id has to be typed."""
+    """Ask for confirmation; for a whole customer, its ID must be typed. Returns None for yes, or else the exit code."""
     interruption.allow_keyboard_interrupt()
     code = ExitCode.DONE
     try:
         if erasure.target is None:
-            if click.prompt(f"Type {erasure.customer} to erase all of it", default="", err=True) == erasure.customer:
+            if click.prompt(f"Type {erasure.customer} to erase all its data", default="", err=True) == erasure.customer:
                 return None
         elif click.confirm("Erase this person?", default=False, err=True):
             return None
@@ -131,7 +129,7 @@ def _confirm_erasure(erasure: Erasure) -> ExitCode | None:
 
 
 def _report_earlier_erasure(workspace: Workspace, certificate: Certificate) -> ExitCode:
-    click.echo("This person was erased before; nothing of them is left but the trace.\n")
+    click.echo("This person is already erased; only an anonymous record is left.\n")
     click.echo(render_certificate_text(build_certificate_report(certificate)), nl=False)
     _wipe_store(workspace)
     return ExitCode.DONE

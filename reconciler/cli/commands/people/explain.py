@@ -1,4 +1,4 @@
-"""`explain`: what a person, class or org is, why, and what the next plan would do to it."""
+"""`explain`: show why a person, class or org is as it is, and what the next plan would do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reconciler.reports.plan.people import CustomerView
     "--zip",
     "bundle",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Look at a plan of this OneRoster bundle, in place of the last good roster.",
+    help="Plan with this OneRoster ZIP file instead of the last good roster.",
 )
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @people_option
@@ -39,9 +39,10 @@ def explain(
     output_format: str,
     people: str | None,
 ) -> ExitCode:
-    """Say what KEY of CUSTOMER is, which run and file made it so, and what the next plan would do to it.
+    """Explain why a person, class or org of CUSTOMER is as it is, and what the next plan would do.
 
-    KEY is a sourcedId, a username, a pseudonym (P-…), or KIND:sourcedId with user, class or org. Writes nothing.
+    Shows its fields, and the run and file of its last change. KEY is a sourcedId, a username, a pseudonym (P-…), or
+    KIND:sourcedId, where KIND is user, class or org. Writes nothing.
     """
     workspace = open_workspace(location)
     found = explain_key(workspace, customer, key, bundle)

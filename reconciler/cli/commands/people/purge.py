@@ -1,4 +1,4 @@
-"""`purge`: shows what is past its retention, and with `--yes` removes it for good."""
+"""`purge`: show the data that is past its retention period, and with `--yes` delete it permanently."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ DAY = timedelta(days=1)
 
 @click.command()
 @add_location_options
-@click.option("--yes", is_flag=True, help="Remove it. Without it, purge only shows.")
+@click.option("--yes", is_flag=True, help="Delete the data. Without --yes, purge only shows it.")
 @click.option(
     "--today",
     type=click.DateTime(["%Y-%m-%d"]),
-    metavar="DAY",
-    help="Say which day it is (UTC), where the clock is far ahead of everything in the store.",
+    metavar="DATE",
+    help="Today's date (UTC), if the clock is correct but far ahead of the newest record in the store.",
 )
 @add_lock_timeout_option("an apply")
 def purge(location: Location, yes: bool, today: object, lock_timeout: float) -> ExitCode:
-    """Show what was deleted longer ago than its customer's retention; with --yes, remove it for good.
+    """Show the data that is past its customer's retention period; with --yes, delete it permanently.
 
-    What lives is never touched, nor what ended with its term. Every customer purged leaves a certificate.
+    Purge never removes active data, or classes and enrollments whose term ended. It issues a certificate for every
+    customer that it purges.
     """
     workspace = open_workspace(location, make_store=False)
     refuse_wrong_clock(workspace, f"{today:%Y-%m-%d}" if today is not None else None)
@@ -49,7 +50,7 @@ def purge(location: Location, yes: bool, today: object, lock_timeout: float) -> 
     if not going:
         return ExitCode.DONE
     if not yes:
-        click.echo("\nNothing was removed. To remove it:  reconciler purge --yes")
+        click.echo("\nNothing was deleted. To delete this data:  reconciler purge --yes")
         return ExitCode.DONE
     click.echo()
     results = [purge_candidate(workspace, each, lock_timeout=lock_timeout, on_finished=_print_result) for each in going]
@@ -66,7 +67,7 @@ def _print_result(result: PurgeResult) -> None:
     if result.certificate is not None:
         click.echo(render_certificate_text(build_certificate_report(result.certificate)), nl=False)
     elif not result.diagnostics:
-        click.echo(f"{result.id}: nothing is left to remove")
+        click.echo(f"{result.id}: nothing left to delete")
 
 
 def _determine_exit_code(results: Sequence[PurgeResult]) -> ExitCode:
@@ -95,21 +96,19 @@ def _list_retention_notes(each: PurgeCandidate) -> Iterator[str]:
     things = ("lesson", "lessons") if each.id.startswith("@") else ("person", "people")
     if kept.within_retention:
         yield (
-            f"{format_count(kept.within_retention, *things)} deleted within the retention, the first "
+            f"{format_count(kept.within_retention, *things)} deleted within the retention period, the first "
             f"on {(kept.next_at or '')[:10]}"
         )
     if kept.named_people:
         yield (
-            f"{format_count(kept.named_people, *things)} whom the last roster still names, while some "
-            "of it is held or set aside"
+            f"{format_count(kept.named_people, *things)} still in the last roster, of which some rows are held or "
+            "quarantined"
         )
     if kept.concluded_rows:
         yield (
-            f"{format_count(kept.concluded_rows, 'class or enrollment', 'classes and enrollments')} "
-            "that ended with their term"
+            f"{format_count(kept.concluded_rows, 'class or enrollment', 'classes and enrollments')} whose term ended"
         )
     if kept.referenced_rows:
         yield (
-            f"{format_count(kept.referenced_rows, 'class or org', 'classes and orgs')} that "
-            "something refers to which stays"
+            f"{format_count(kept.referenced_rows, 'class or org', 'classes and orgs')} that remaining data refers to"
         )

@@ -1,1 +1,1 @@
-"""Verbs that check, fetch, probe and sync rosters."""
+"""Commands that check, fetch, probe and sync rosters."""

@@ -1,4 +1,4 @@
-"""`roster`: look at a roster source without a store and without a plan."""
+"""`roster`: check, fetch or probe a roster source. Checking needs no store and no plan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")
 
 
 class RosterGroup(click.Group):
-    """check needs neither store nor network, which the others do: they are imported when they are asked for."""
+    """Imports fetch and probe only when they run: they need store and network, and check needs neither."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return ["check", "fetch", "probe"]
@@ -41,20 +41,20 @@ class RosterGroup(click.Group):
 
 @click.group("roster", cls=RosterGroup)
 def group_roster_commands() -> None:
-    """Look at a roster without planning anything."""
+    """Check, fetch or probe a roster source."""
 
 
 @group_roster_commands.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--strict", is_flag=True, help="Hold it against the letter of the standard too, in every file.")
+@click.option("--strict", is_flag=True, help="Also check every file for strict conformance to the OneRoster standard.")
 @click.option(
-    "--all", "list_all", is_flag=True, help=f"With --strict: list more than {MOST_LISTED} deviations of a rule."
+    "--all", "list_all", is_flag=True, help=f"With --strict: list all violations, not only {MOST_LISTED} of each rule."
 )
 def check(file: Path, output_format: str, strict: bool, list_all: bool) -> ExitCode:
-    """Say what is wrong with a OneRoster bundle: everything, with file and line."""
+    """Check a OneRoster ZIP file and list every problem with file and line."""
     if list_all and not strict:
-        raise click.UsageError("--all goes with --strict")
+        raise click.UsageError("--all requires --strict")
     snapshot: Snapshot | None = None
     try:
         snapshot = read_zip(file, fetched_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -62,19 +62,19 @@ def check(file: Path, output_format: str, strict: bool, list_all: bool) -> ExitC
         found = [*sort_diagnostics(snapshot.diagnostics), *build_quarantine_diagnostics(snapshot.quarantine)]
     except Refusal as refusal:
         found = list(refusal.diagnostics)
-    letter = _check_strict_rules(file, None if list_all else MOST_LISTED) if strict else None
-    if letter is not None:
-        found += [diagnostic for diagnostic in letter.diagnostics if diagnostic not in found]
+    strict_result = _check_strict_rules(file, None if list_all else MOST_LISTED) if strict else None
+    if strict_result is not None:
+        found += [diagnostic for diagnostic in strict_result.diagnostics if diagnostic not in found]
     click.echo(
-        _format_json(file, snapshot, letter, found)
+        _format_json(file, snapshot, strict_result, found)
         if output_format == "json"
-        else _format_text(file, snapshot, letter, found)
+        else _format_text(file, snapshot, strict_result, found)
     )
-    return ExitCode.DONE if snapshot and not (letter and letter.has_errors) else ExitCode.ERROR
+    return ExitCode.DONE if snapshot and not (strict_result and strict_result.has_errors) else ExitCode.ERROR
 
 
 def _check_strict_rules(file: Path, most: int | None) -> StrictReport | None:
-    """None where the file cannot be read, which was said."""
+    """Return None if the file cannot be read, which the other check reports."""
     try:
         return check_against_standard(file, most=most)
     except OSError:
@@ -82,8 +82,10 @@ def _check_strict_rules(file: Path, most: int | None) -> StrictReport | None:
 
 
 def _add_plan_diagnostics(snapshot: Snapshot) -> Snapshot:
-    """With what a plan notices beyond each file by itself, such as usernames that two people share; people are known by
-    their identifiers. Only where all orgs are one customer's for sure: those below the one org that has no parent."""
+    """Add the diagnostics that a plan finds across files, such as two people with the same username.
+
+    People are matched by identifier. Returns the snapshot unchanged unless a single org has no parent, since only then
+    do all orgs certainly belong to one customer."""
     parents = snapshot.orgs["parent"]
     roots = snapshot.orgs.filter(parents.is_null() | ~parents.is_in(snapshot.orgs["sourced_id"].implode()))
     if roots.height != 1:
@@ -92,7 +94,7 @@ def _add_plan_diagnostics(snapshot: Snapshot) -> Snapshot:
         persons = combine_person_rows(snapshot, make_empty_live_frame(Kind.USER), "identifier", roots["sourced_id"][0])
         desired = build_desired_roster(persons.snapshot, roots["sourced_id"][0], None)
     except Refusal:
-        # A file without people is a roster all the same; a plan says whose it is not.
+        # A file without people is still a roster; the plan reports whether it is the customer's.
         return snapshot
     noticed = (*snapshot.diagnostics, *persons.diagnostics, *desired.diagnostics)
     return replace(snapshot, quarantine=desired.quarantine, diagnostics=noticed)
@@ -103,12 +105,12 @@ def _format_text(
 ) -> str:
     lines = [str(diagnostic) for diagnostic in diagnostics]
     if snapshot is None:
-        lines.append(f"{file.name} refused: it cannot be used as a roster")
+        lines.append(f"{file.name}: refused; it cannot be used as a roster")
     else:
         counts = [f"{stem} {snapshot.rows.get(stem, 0):,}" for stem in SUMMARY_TABLES]
-        aside = snapshot.quarantine.height
-        if aside:
-            counts.append(f"{aside:,} {'row' if aside == 1 else 'rows'} set aside")
+        quarantined = snapshot.quarantine.height
+        if quarantined:
+            counts.append(f"{quarantined:,} quarantined {'row' if quarantined == 1 else 'rows'}")
         lines.append(" · ".join(counts))
     if strict_result is not None:
         lines.append(_summarize_strict_check(strict_result))
@@ -117,13 +119,13 @@ def _format_text(
 
 def _summarize_strict_check(strict_result: StrictReport) -> str:
     if strict_result.version is None:
-        return "strict: it cannot be opened, so that nothing in it was checked"
+        return "strict: the file cannot be opened; nothing was checked"
     total = sum(strict_result.counts.values())
     if not total:
-        return f"strict: nothing deviates from OneRoster {strict_result.version}"
-    many = f"{total:,} {'deviation' if total == 1 else 'deviations'}"
+        return f"strict: no violations of OneRoster {strict_result.version}"
+    many = f"{total:,} {'violation' if total == 1 else 'violations'}"
     rules = f"{len(strict_result.counts)} {'rule' if len(strict_result.counts) == 1 else 'rules'}"
-    return f"strict: {many} from OneRoster {strict_result.version}, of {rules}"
+    return f"strict: {many} of OneRoster {strict_result.version}, in {rules}"
 
 
 def _format_json(

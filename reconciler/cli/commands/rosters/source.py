@@ -1,4 +1,4 @@
-"""`roster fetch` and `roster probe`: a customer's roster source by itself."""
+"""`roster fetch` and `roster probe`: fetch a roster into a file, or test its server."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="Where the bundle goes, mode 0600. It holds people's names.",
+    help="File to write, mode 0600. It contains people's names.",
 )
 def fetch(customer: str, location: Location, out: Path) -> ExitCode:
-    """Fetch a customer's roster into a file, without a plan.
+    """Fetch a customer's roster into a OneRoster ZIP file, without a plan.
 
-    What an API gives is written as the CSV bundle that a plan reads: the lines that a plan names are its lines.
+    A roster from an API is written as the CSV files that a plan reads, so that line numbers in a plan match.
     """
     workspace = open_workspace(location)
-    with show_progress_bars() as heard:
-        saved = save_roster(workspace, customer, out, clock.get_current_moment(), heard)
+    with show_progress_bars() as progress_factory:
+        saved = save_roster(workspace, customer, out, clock.get_current_moment(), progress_factory)
     for diagnostic in saved.diagnostics:
         click.echo(str(diagnostic), err=True)
     click.echo(_describe_saved_roster(saved, out))
@@ -49,9 +49,9 @@ def fetch(customer: str, location: Location, out: Path) -> ExitCode:
 @add_location_options
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def probe(customer: str, location: Location, output_format: str) -> ExitCode:
-    """Say what a customer's SFTP or OneRoster server does, without fetching its roster.
+    """Test a customer's SFTP or OneRoster server without fetching its roster.
 
-    sftp://HOST[:PORT] asks a server that no customer is configured for yet for its host keys, and signs in nowhere.
+    sftp://HOST[:PORT] shows the host keys of a server that no customer uses yet, without signing in.
     """
     workspace = open_workspace(location)
     probed = probe_address if "://" in customer else probe_source
@@ -63,13 +63,13 @@ def probe(customer: str, location: Location, output_format: str) -> ExitCode:
 
 def _describe_saved_roster(roster: SavedRoster, out: Path) -> str:
     if roster.rows is None:
-        return f"saved: {out} from {roster.name}, as it was sent; it cannot be used as a roster"
+        return f"Saved {roster.name} to {out} as received. It cannot be used as a roster."
     counts = " · ".join(f"{stem} {roster.rows.get(stem, 0):,}" for stem in SUMMARY_TABLES)
-    return f"saved: {out} from {roster.name} (it holds people's names)\n{counts}"
+    return f"Saved {roster.name} to {out}. It contains people's names.\n{counts}"
 
 
 def _format_text(findings: tuple[ProbeFinding, ...]) -> str:
-    """One line for each, what it means beneath."""
+    """Return one line for each finding, followed by its remark."""
     widest = max((len(finding.name) for finding in findings), default=0)
     lines = []
     for finding in findings:

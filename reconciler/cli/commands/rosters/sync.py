@@ -1,4 +1,4 @@
-"""`sync`: fetches rosters, plans, and applies within limits, by the configuration last applied."""
+"""`sync`: fetch rosters and apply changes within limits, using the last applied settings."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from reconciler.operations.sync.customer import ChangeTally, SyncResult
 from reconciler.operations.sync.run import CustomerSyncResult, SyncRequest, sync_customers
 from reconciler.reports.syncs import ChangeTotals, SyncReport, render_sync_text, render_syncs_json
 
-NOTHING_DUE = "Nothing is due."
-NOTHING_AUTOMATIC = "No customer is fetched by itself: frequency: auto says which are."
+NOTHING_DUE = "No customer is due."
+NOTHING_AUTOMATIC = "No customer syncs automatically. Set frequency: auto under rostering.sync, then apply."
 
 
 @click.command()
 @click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
 @add_new_location_options
-@click.option("--due", is_flag=True, help="Only those whose period has passed.")
+@click.option("--due", is_flag=True, help="Only customers whose next sync is due.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @add_lock_timeout_option()
 def sync(
@@ -37,27 +37,27 @@ def sync(
     output_format: str,
     lock_timeout: float,
 ) -> ExitCode:
-    """Fetch rosters, plan, and apply within limits, by the configuration last applied.
+    """Fetch rosters and apply changes within limits, using the last applied settings.
 
-    Without CUSTOMER: all that are fetched by themselves (frequency: auto). What a limit or gate holds is kept as a
-    plan, which `holds` names. Files of customers are neither read nor applied.
+    Without CUSTOMER, syncs every customer with frequency: auto. Held changes are saved as a plan; list them with
+    `reconciler holds`. Does not read the customer files.
     """
     workspace = open_applied_workspace(location)
     place = format_location_options(location)
     results: list[CustomerSyncResult] = []
     undelivered: tuple[Diagnostic, ...] = ()
-    whole = False
+    finished = False
     try:
-        with show_progress_bars() as heard:
-            request = SyncRequest(customers, due, heard, lock_timeout)
+        with show_progress_bars() as progress_factory:
+            request = SyncRequest(customers, due, progress_factory, lock_timeout)
             sync_customers(workspace, request, on_finished=results.append, on_events=partial(enqueue_events, workspace))
-        whole = True
+        finished = True
         undelivered = deliver_due_messages(workspace)
     finally:
-        # Whatever stops it, what became of those that were synced is said.
-        if whole or results:
+        # Even if an exception stops the sync, print the outcome of the customers that were synced.
+        if finished or results:
             _print_results(sorted(results, key=lambda result: result.id), output_format, place)
-        if whole and not results and output_format == "text":
+        if finished and not results and output_format == "text":
             click.echo(NOTHING_DUE if due else NOTHING_AUTOMATIC, err=True)
     for diagnostic in undelivered:
         click.echo(str(diagnostic), err=True)
@@ -65,10 +65,10 @@ def sync(
 
 
 def _print_results(results: Iterable[CustomerSyncResult], output_format: str, place: Sequence[str]) -> None:
-    told = [_build_sync_report(result, place) for result in results]
+    reports = [_build_sync_report(result, place) for result in results]
     if output_format == "json":
-        click.echo(render_syncs_json(told), nl=False)
-    for each in told:
+        click.echo(render_syncs_json(reports), nl=False)
+    for each in reports:
         if output_format == "text":
             click.echo(render_sync_text(each), nl=False)
         for diagnostic in each.diagnostics:
@@ -76,32 +76,34 @@ def _print_results(results: Iterable[CustomerSyncResult], output_format: str, pl
 
 
 def _build_sync_report(result: CustomerSyncResult, place: Sequence[str]) -> SyncReport:
-    came = result.result
-    if came is None:
+    sync_result = result.result
+    if sync_result is None:
         return SyncReport(result.id, None, diagnostics=result.diagnostics)
-    show, approve = _build_hold_commands(result.id, came, came.hold, place) if came.hold else ("", "")
+    show, approve = (
+        _build_hold_commands(result.id, sync_result, sync_result.hold, place) if sync_result.hold else ("", "")
+    )
     return SyncReport(
         id=result.id,
-        outcome=came.outcome,
-        early=came.ended_early,
-        runs=came.runs,
-        people=_build_change_counts(came.people),
-        rows=_build_change_counts(came.rows),
-        hold=came.hold,
+        outcome=sync_result.outcome,
+        early=sync_result.ended_early,
+        runs=sync_result.runs,
+        people=_build_change_counts(sync_result.people),
+        rows=_build_change_counts(sync_result.rows),
+        hold=sync_result.hold,
         show_command=show,
         approve_command=approve,
         since=result.since,
         stale_since=result.stale_since,
         next_at=result.next_at,
         sentences=result.sentences,
-        warnings=came.warnings,
-        until=came.frozen_until,
+        warnings=sync_result.warnings,
+        until=sync_result.frozen_until,
         diagnostics=result.diagnostics,
     )
 
 
 def _build_hold_commands(customer: str, result: SyncResult, hold: Hold, place: Sequence[str]) -> tuple[str, str]:
-    """What shows and what approves a hold."""
+    """Return the commands that show and approve a hold; the first is empty if no plan was saved."""
     if not result.is_plan_saved:
         return "", " ".join(["reconciler", "apply", customer, *place, "--approve", hold.id])
     show = ["reconciler", "show", hold.id, *place]
@@ -114,7 +116,7 @@ def _build_change_counts(tally: ChangeTally) -> ChangeTotals:
 
 def _determine_exit_code(results: Sequence[CustomerSyncResult], *, due: bool) -> ExitCode:
     outcomes = {result.result.outcome for result in results if result.result}
-    # What runs by itself comes again soon; whoever asked for it by name did not get it.
+    # The next scheduled run syncs a postponed customer; a sync without --due has not done what it was asked to do.
     if SyncOutcome.FAILED in outcomes or (SyncOutcome.POSTPONED in outcomes and not due):
         written = any(result.result.runs for result in results if result.result)
         return ExitCode.PARTLY if written else ExitCode.ERROR

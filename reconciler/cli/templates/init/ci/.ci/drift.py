@@ -1,6 +1,6 @@
-"""Every night: whether the store is as the default branch says. One open issue says what is not; it closes by itself.
+"""Compare the store with the default branch every night. One issue lists the differences; it closes when they are gone.
 
-Exits 0 where that could be found out.
+Exits 0 if the comparison succeeded.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import program
 MARKER = "<!-- reconciler-drift -->"
 TITLE = "The store differs from git"
 ADVICE = (
-    "Somebody changed it in the store, or a merge was not applied yet. Bring git up to date by a proposal, or apply "
-    "what git says:  reconciler apply --roster none"
+    "Someone changed the store, or a merge has not been applied yet. Update git with a "
+    f"{forge.PROPOSAL_NOUN}, or apply git to the store:  reconciler apply --roster none"
 )
 
 
 def main() -> None:
     options = ("--roster", "none", "--detailed-exitcode", "--people", "masked")
-    answer = program.reconciler(Path.cwd(), "plan", *options, "--format", "markdown")
+    answer = program.run_reconciler(Path.cwd(), "plan", *options, "--format", "markdown")
     if answer.code not in (program.DONE, program.CHANGES, program.HELD):
         sys.exit(answer.code)
     differs = answer.code != program.DONE
     body = f"{MARKER}\n{answer.out.strip()}\n\n{ADVICE}\n" if differs else None
-    forge.issue(MARKER, TITLE, body)
-    forge.summary(answer.out)
-    print("the store differs from git: see the issue" if differs else "the store is as git says")
+    forge.update_issue(MARKER, TITLE, body)
+    forge.write_job_summary(answer.out)
+    print("the store differs from git: see the issue" if differs else "the store matches git")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Plans a proposal as it would be merged: one comment, one check, one signed record. Runs on trusted code alone.
+"""Plan a pull or merge request as it would be merged, and write one comment, one check and one signed record.
 
-Usage: plan.py NUMBER | plan.py --head COMMIT. Exit 0 where the check could be set, red or green.
+Runs trusted code only. Usage: plan.py NUMBER | plan.py --head COMMIT. Exits 0 if the check was set, red or green.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import owners
 import program
 import record
 import tree
-from verdict import Verdict, judge
+from verdict import ReviewVerdict, judge_proposal
 
 MARKER = "<!-- reconciler -->"
 OUT = Path("out")
@@ -26,77 +26,78 @@ def main() -> None:
     parser.add_argument("number", nargs="?", type=int)
     parser.add_argument("--head")
     given = parser.parse_args()
-    proposal = forge.proposal(given.number) if given.number else forge.proposal_of_head(given.head)
+    proposal = forge.find_open_proposal(given.number) if given.number else forge.find_proposal_by_head(given.head)
     if proposal is None or proposal.target != forge.BRANCH:
-        print(f"no open proposal for {forge.BRANCH} has this as its last commit: nothing to do")
+        print(f"skipped: this commit is not the head of an open {forge.PROPOSAL_NOUN} to {forge.BRANCH}")
         return
     head, base = _fetch_commits(proposal)
     try:
-        commit = tree.merged(base, head)
+        commit = tree.create_merge_commit(base, head)
     except tree.ConflictError:
-        forge.status(
-            proposal, head, "reconciler", "failure", "it does not merge by itself: bring the branch up to date"
-        )
+        forge.set_status(proposal, head, "reconciler", "failure", "merge conflict: update the branch")
         return
     verdict, record_line, report = _plan_proposal(proposal, base, head, commit)
-    closing = (
-        f"**Check `reconciler`:** {verdict.sentence}. [The whole report]({forge.job()}) is an artifact of that job."
-    )
-    forge.comment(proposal.number, MARKER, f"{MARKER}\n{report}\n\n{closing}\n")
+    job = forge.get_job_url()
+    closing = f"**Check `reconciler`:** {verdict.sentence}. The [full report]({job}) is an artifact of that job."
+    forge.post_comment(proposal.number, MARKER, f"{MARKER}\n{report}\n\n{closing}\n")
     if record_line:
-        forge.status(proposal, head, "reconciler/plan", "success", record_line)
-    forge.status(proposal, head, "reconciler", verdict.state, verdict.sentence)
+        forge.set_status(proposal, head, "reconciler/plan", "success", record_line)
+    forge.set_status(proposal, head, "reconciler", verdict.state, verdict.sentence)
     print(f"{verdict.state}: {verdict.sentence}")
 
 
 def _fetch_commits(proposal: forge.Proposal) -> tuple[str, str]:
-    """Its last commit and its base's. Raises CalledProcessError where it moved on: then another job is under way."""
+    """Fetch and return the head and base commits.
+
+    Raises CalledProcessError if there is a newer head, for which another job runs."""
     base = f"+refs/heads/{proposal.target}:refs/remotes/origin/{proposal.target}"
-    tree.git("fetch", "--quiet", "--no-tags", "origin", proposal.ref, base, **forge.git_access())
-    head = tree.git("rev-parse", "--verify", f"{proposal.head}^{{commit}}")
-    return head, tree.git("rev-parse", "--verify", f"refs/remotes/origin/{proposal.target}^{{commit}}")
+    tree.run_git("fetch", "--quiet", "--no-tags", "origin", proposal.ref, base, **forge.build_git_credentials())
+    head = tree.run_git("rev-parse", "--verify", f"{proposal.head}^{{commit}}")
+    return head, tree.run_git("rev-parse", "--verify", f"refs/remotes/origin/{proposal.target}^{{commit}}")
 
 
-def _plan_proposal(proposal: forge.Proposal, base: str, head: str, commit: str) -> tuple[Verdict, str | None, str]:
+def _plan_proposal(
+    proposal: forge.Proposal, base: str, head: str, commit: str
+) -> tuple[ReviewVerdict, str | None, str]:
     folder = tree.lay_out(commit)
-    with tempfile.TemporaryDirectory() as private:  # the plan file holds people's names: it never leaves this folder
+    with tempfile.TemporaryDirectory() as private:  # the plan file contains people's names and never leaves this folder
         saved = Path(private) / "plan.reconciler"
         options = ("--base", base, "--detailed-exitcode", "--format", "json", "--people", "masked")
-        shown = program.reconciler(folder, "plan", *options, "--out", str(saved))
-        # what an apply would do: rosters are only shown, so where there is none it is the same plan
+        shown = program.run_reconciler(folder, "plan", *options, "--out", str(saved))
+        # Plan again without rosters, since apply ignores them; without any roster it is the same plan.
         with_roster = any(each["source"] for each in shown.plan["customers"])
-        applied = program.reconciler(folder, "plan", *options, "--roster", "none") if with_roster else shown
-        if not {shown.code, applied.code} <= program.COMPARED:
-            forge.status(proposal, head, "reconciler", "error", "no plan could be made; the job's log says why")
+        applied = program.run_reconciler(folder, "plan", *options, "--roster", "none") if with_roster else shown
+        if not {shown.code, applied.code} <= program.PLAN_CODES:
+            forge.set_status(proposal, head, "reconciler", "error", "planning failed; see the job log")
             raise SystemExit(program.ERROR)
         report = _write_reports(folder, saved) if saved.exists() else _build_diagnostics_report(folder)
-    files = tree.changed(base, commit)
-    known = owners.rules(Path.cwd())
-    people = forge.approvers(proposal, head) - {proposal.author}
+    files = tree.list_changed_files(base, commit)
+    known = owners.read_rules(Path.cwd())
+    people = forge.list_approvers(proposal, head) - {proposal.author}
     members: dict[tuple[str, str], bool] = {}
 
     def owns(path: str, person: str) -> bool:
-        for owner in owners.owners(known, path):
+        for owner in owners.find_owners(known, path):
             if (owner, person) not in members:
                 members[owner, person] = forge.is_owner(owner, person)
             if members[owner, person]:
                 return True
         return False
 
-    verdict = judge(max(shown.code, applied.code), shown.plan, files, people, owns)
+    verdict = judge_proposal(max(shown.code, applied.code), shown.plan, files, people, owns)
     if applied.plan["plan_id"] is None:
         return verdict, None, report
-    holds = record.digest(program.holds(applied.plan))
-    line = record.Record(proposal.number, head, applied.plan["plan_id"], verdict.word, holds).line
+    holds = record.compute_holds_digest(program.list_hold_ids(applied.plan))
+    line = record.ReviewRecord(proposal.number, head, applied.plan["plan_id"], verdict.review_status, holds).line
     return verdict, line, report
 
 
 def _write_reports(folder: Path, plan_file: Path) -> str:
-    """Markdown for the comment; the HTML page is left in out/ for the job to keep. People are masked in both."""
+    """Return Markdown for the comment; write the HTML report to out/ as the job's artifact. Both mask people."""
     OUT.mkdir(exist_ok=True)
-    options = ("--people", "masked", "--full-report", forge.job())
-    page = program.reconciler(folder, "show", str(plan_file), "--format", "html", *options)
-    comment = program.reconciler(folder, "show", str(plan_file), "--format", "markdown", *options)
+    options = ("--people", "masked", "--full-report", forge.get_job_url())
+    page = program.run_reconciler(folder, "show", str(plan_file), "--format", "html", *options)
+    comment = program.run_reconciler(folder, "show", str(plan_file), "--format", "markdown", *options)
     if page.code or comment.code:
         raise SystemExit(program.ERROR)
     (OUT / "report.html").write_text(page.out, encoding="utf-8")
@@ -104,10 +105,10 @@ def _write_reports(folder: Path, plan_file: Path) -> str:
 
 
 def _build_diagnostics_report(folder: Path) -> str:
-    """What does not validate, as text that nothing in it can break out of."""
-    text = program.reconciler(folder, "validate").out[:50_000]
+    """Return the validation errors in a fence that their text cannot close."""
+    text = program.run_reconciler(folder, "validate").out[:50_000]
     fence = "`" * max(4, *(len(run) + 1 for run in re.findall("`+", text) or [""]))
-    return f"**The files do not validate.**\n\n{fence}text\n{text}\n{fence}"
+    return f"**The files are invalid.**\n\n{fence}text\n{text}\n{fence}"
 
 
 if __name__ == "__main__":

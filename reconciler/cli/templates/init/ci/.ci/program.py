@@ -1,4 +1,4 @@
-"""Runs the reconciler on files that are laid out as data, and reads what it prints."""
+"""Run reconciler on files that were checked out as data, and parse its output."""
 
 from __future__ import annotations
 
@@ -12,46 +12,45 @@ from typing import Any
 import forge
 
 DONE, ERROR, CHANGES, HELD, STALE, PARTLY, INVALID = 0, 1, 2, 3, 4, 5, 65
-#: exit codes of a plan that could be made, or says what does not validate
+#: exit codes of a plan that was made, or that lists validation errors
 PLAN_CODES = {DONE, CHANGES, HELD, INVALID}
 
-#: What the reconciler has no use for: these open the forge, not the store.
+#: variables that reconciler does not need: they give access to GitHub or GitLab, not to the store
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN", "TEAMS_TOKEN", "GITLAB_API_TOKEN", "CI_JOB_TOKEN", "RECONCILER_SECRETS")
 
 
 @dataclass(frozen=True)
 class ProgramResult:
-    """code: the exit code, as `reconciler --help` lists them."""
-
+    #: exit code, as listed by `reconciler --help`
     code: int
     out: str
     err: str
 
     @property
     def plan(self) -> dict[str, Any]:
-        """The JSON plan; one without customers where the files could not be compared at all."""
+        """The JSON plan; one without customers if the files could not be compared."""
         return json.loads(self.out) if self.out.strip() else {"plan_id": None, "summary": {}, "customers": []}
 
 
 def run_reconciler(folder: Path, *arguments: str, secrets: bool = False) -> ProgramResult:
-    """One call in the folder that holds reconciler.yaml and customers/. secrets: with the customers' own, which only an
-    apply needs.
+    """Run reconciler in the folder with reconciler.yaml and customers/.
 
-    The console script, never `python -m`: that one would import what stands in the folder. Raises SystemExit where the
-    store is not named by this job: reconciler.yaml of a proposal must not choose it.
+    secrets: pass the customers' secrets, which only apply needs. Runs the console script, never `python -m`, which
+    would import files of the folder. Raises SystemExit unless the job's variables name the store: the reconciler.yaml
+    of a change under review must not choose it.
     """
     for name in ("RECONCILER_STORE", "RECONCILER_KEY"):
         if not os.environ.get(name):
-            raise SystemExit(f"error: {name} is not set for this job; README.md says where it belongs")
+            raise SystemExit(f"error: {name} is not set for this job; see One-time setup in README.md")
     variables = {name: value for name, value in os.environ.items() if name not in TOKENS}
     if secrets:
         variables |= json.loads(os.environ.get("RECONCILER_SECRETS") or "{}")
     command = ["reconciler", *arguments]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
-    forge.log(done.stderr)
+    forge.write_job_log(done.stderr)
     return ProgramResult(done.returncode, done.stdout, done.stderr)
 
 
 def list_hold_ids(plan: dict[str, Any]) -> list[str]:
-    """The ids of what the plan holds back."""
+    """Return the IDs of the plan's holds, sorted."""
     return sorted(each["hold"]["id"] for each in plan["customers"] if each["hold"])

@@ -1,7 +1,7 @@
-"""What was reviewed of a proposal: one signed line, which apply believes and nobody else can write.
+"""Sign and verify the record of a review: one line that apply trusts and nobody else can write.
 
-Statuses and comments can be written by every job of the repository; the signature is under the store's key, which only
-jobs on the default branch are given.
+Every job of the repository can write statuses and comments. The signature uses the store's key, which only jobs on the
+default branch receive.
 """
 
 from __future__ import annotations
@@ -12,24 +12,26 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: nothing held, nothing weakened · a code owner agreed to this very commit · nobody did yet
+#: nothing held or weakened · a code owner approved this commit · nobody approved it yet
 CLEAR, APPROVED, WAITING = "clear", "approved", "waiting"
 
 
 @dataclass(frozen=True)
 class ReviewRecord:
-    """number, head: of the proposal. plan_id: of its declared kinds alone. word: one of the above. holds: a digest of
-    the ids of what it holds back."""
-
+    #: of the pull or merge request
     number: int
+    #: its last commit
     head: str
+    #: of the plan without rosters
     plan_id: str
+    #: CLEAR, APPROVED or WAITING
     review_status: str
+    #: digest of the IDs of the plan's holds
     holds: str
 
     @property
     def line(self) -> str:
-        """At most 140 characters: a status has no more."""
+        """The record with its signature, at most 140 characters, which is the most that a status takes."""
         return f"{self.plan_id} {self.review_status} {self.holds} {self._compute_signature()}"
 
     def _compute_signature(self) -> str:
@@ -46,12 +48,12 @@ class ReviewRecord:
 
 
 def compute_holds_digest(holds: Iterable[str]) -> str:
-    """Of ids of holds, in any order."""
+    """Return a digest of hold IDs that does not depend on their order."""
     return hashlib.sha256("\n".join(sorted(holds)).encode()).hexdigest()[:12]
 
 
 def parse_record(line: str | None, number: int, head: str) -> ReviewRecord | None:
-    """None where it is not of this proposal and commit, or was not signed with this key."""
+    """Return the record, or None if it is of another change or commit, or was not signed with this key."""
     words = (line or "").split(" ")
     if len(words) != 4:
         return None

@@ -1,4 +1,4 @@
-"""Whether a proposal may be merged, and what the check says: decided from the plan, the files and who agreed."""
+"""Decide whether a change may be merged, from its plan, its files and its approvals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import program
 from record import APPROVED, CLEAR, WAITING
 
-#: Files that decide how proposals are judged; they count as weakened protection.
+#: files that control the reviews; changing them counts as weakening a protection
 MACHINERY = (".ci/", ".github/", ".gitlab/", ".gitlab-ci.yml", "CODEOWNERS", "docs/CODEOWNERS", "reconciler.yaml")
 
 OwnershipCheck = Callable[[str, str], bool]
@@ -17,27 +17,30 @@ OwnershipCheck = Callable[[str, str], bool]
 
 @dataclass(frozen=True)
 class ReviewVerdict:
-    """state: success or failure. word: for the record. sentence: what the check says."""
-
+    #: success or failure
     state: str
+    #: of the record: CLEAR, APPROVED or WAITING
     review_status: str
+    #: text of the check
     sentence: str
 
 
 def judge_proposal(
     code: int, plan: dict[str, Any], files: Collection[str], approvers: Collection[str], owns: OwnershipCheck
 ) -> ReviewVerdict:
-    """code: of `plan --detailed-exitcode`. agreed: who approved this very commit, its author left out. owns: whether
-    this person may agree to this file."""
+    """Return the verdict of a change.
+
+    code: exit code of `plan --detailed-exitcode`. approvers: people who approved this commit, without its author. owns:
+    tells whether a person (second) owns a file (first)."""
     if code == program.INVALID:
-        return ReviewVerdict("failure", WAITING, "the files do not validate; the comment says where")
+        return ReviewVerdict("failure", WAITING, "the files are invalid; see the comment")
     doubts = _list_doubts(code, plan, files)
     if not doubts:
         return ReviewVerdict("success", CLEAR, _summarize_counts(plan))
     unowned = [path for path in files if not any(owns(path, person) for person in approvers)]
     if files and not unowned:
         return ReviewVerdict("success", APPROVED, f"{', '.join(doubts)}: approved by a code owner")
-    return ReviewVerdict("failure", WAITING, f"{', '.join(doubts)}: a code owner has to approve this commit")
+    return ReviewVerdict("failure", WAITING, f"{', '.join(doubts)}: a code owner must approve this commit")
 
 
 def _list_doubts(code: int, plan: dict[str, Any], files: Collection[str]) -> list[str]:
@@ -51,7 +54,7 @@ def _list_doubts(code: int, plan: dict[str, Any], files: Collection[str]) -> lis
     if summary.get("weakened"):
         doubts.append(f"{_format_count(summary['weakened'], 'protection')} weakened")
     if any(path.startswith(MACHINERY) for path in files):
-        doubts.append("the reviews' own rules change")
+        doubts.append("review rules changed")
     return doubts
 
 
@@ -63,4 +66,4 @@ def _summarize_counts(plan: dict[str, Any]) -> str:
     summary = plan["summary"]
     counted = [(name, summary.get(name, 0)) for name in ("delete", "suspend", "rekey", "update", "create")]
     found = ", ".join(f"{name} {number}" for name, number in counted if number)
-    return found or "nothing changes"
+    return found or "no changes"

@@ -1,4 +1,4 @@
-"""GitHub, by way of `gh api`: the one place that talks to it. No body ever stands on a command line."""
+"""Call GitHub through `gh api`. Only this module does, and it never puts a body on a command line."""
 
 from __future__ import annotations
 
@@ -14,36 +14,41 @@ from typing import Any
 REPOSITORY = os.environ.get("GITHUB_REPOSITORY", "")
 SERVER = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
 BRANCH = os.environ.get("RECONCILER_BRANCH", "main")
-#: who the job's token speaks for; comments and statuses of others are not believed
+#: pull requests, in messages
+PROPOSAL_NOUN = "pull request"
+#: the user of the job's token; comments and statuses of others are ignored
 BOT = os.environ.get("RECONCILER_BOT", "github-actions[bot]")
 DRIFT = "reconciler-drift"
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A pull request. head: its last commit. ref: where that can be fetched. target: the branch it is for."""
+    """A pull request."""
 
     number: int
+    #: its last commit
     head: str
+    #: ref from which the commit can be fetched
     ref: str
+    #: branch into which it is to be merged
     target: str
     author: str
 
 
 def find_open_proposal(number: int) -> Proposal | None:
-    """None where it is not open any more."""
+    """Return the pull request, or None if it is no longer open."""
     found = _call_api("GET", f"pulls/{number}")
     return _parse_proposal(found) if found["state"] == "open" else None
 
 
 def find_proposal_by_head(head: str) -> Proposal | None:
-    """The open one for the default branch whose last commit this is, forks' too."""
+    """Return the open pull request to the default branch with this head commit, also from a fork."""
     found = (_parse_proposal(each) for each in _fetch_all_pages("pulls?state=open") if each["head"]["sha"] == head)
     return next((each for each in found if each.target == BRANCH), None)
 
 
 def find_merged_proposal(commit: str) -> Proposal | None:
-    """The one that brought a commit to the branch by merge, squash or rebase."""
+    """Return the pull request that brought a commit to the branch by merge, squash or rebase."""
     found = [
         each
         for each in _fetch_all_pages(f"commits/{commit}/pulls")
@@ -54,7 +59,7 @@ def find_merged_proposal(commit: str) -> Proposal | None:
 
 
 def list_approvers(proposal: Proposal, head: str) -> set[str]:
-    """Who approved exactly this commit, by the last word of each."""
+    """Return the people whose latest review approves exactly this commit."""
     last: dict[str, dict[str, Any]] = {}
     for each in _fetch_all_pages(f"pulls/{proposal.number}/reviews"):
         if each["user"] and each["state"] in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
@@ -63,23 +68,23 @@ def list_approvers(proposal: Proposal, head: str) -> set[str]:
 
 
 def is_owner(owner: str, person: str) -> bool:
-    """Whether somebody is meant by a name of CODEOWNERS. Who is in a team is told only to TEAMS_TOKEN (read:org)."""
+    """Return whether a name of CODEOWNERS means this person. Reading a team needs TEAMS_TOKEN (read:org)."""
     name = owner.removeprefix("@").lower()
     if "/" not in name or not owner.startswith("@"):
         return owner.startswith("@") and name == person.lower()
     token = os.environ.get("TEAMS_TOKEN")
     if not token:
-        print(f"{owner}: without TEAMS_TOKEN nobody counts as a member", file=sys.stderr)
+        print(f"{owner}: TEAMS_TOKEN is not set, so nobody counts as a member", file=sys.stderr)
         return False
-    organisation, team = name.split("/", 1)
-    path = f"/orgs/{organisation}/teams/{team}/memberships/{person}"
+    organization, team = name.split("/", 1)
+    path = f"/orgs/{organization}/teams/{team}/memberships/{person}"
     variables = {**os.environ, "GH_TOKEN": token}
     done = subprocess.run(["gh", "api", path], env=variables, capture_output=True, text=True, check=False)
     return done.returncode == 0 and json.loads(done.stdout)["state"] == "active"
 
 
 def post_comment(number: int, marker: str, body: str) -> None:
-    """Writes the one comment, or edits it in place."""
+    """Write the comment, or edit it in place."""
     for each in _fetch_all_pages(f"issues/{number}/comments"):
         if each["user"]["login"] == BOT and each["body"].startswith(marker):
             _call_api("PATCH", f"issues/comments/{each['id']}", {"body": body})
@@ -88,13 +93,13 @@ def post_comment(number: int, marker: str, body: str) -> None:
 
 
 def set_status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
-    """state: success, failure or error. GitHub takes 140 characters."""
-    said = {"context": context, "state": state, "description": description[:140], "target_url": get_job_url()}
-    _call_api("POST", f"statuses/{commit}", said)
+    """Set a status of a commit. state: success, failure or error. GitHub accepts 140 characters."""
+    status = {"context": context, "state": state, "description": description[:140], "target_url": get_job_url()}
+    _call_api("POST", f"statuses/{commit}", status)
 
 
 def read_status(commit: str, context: str) -> str | None:
-    """What the bot's newest status of this context says."""
+    """Return the text of the bot's newest status of this context, or None."""
     for each in _fetch_all_pages(f"commits/{commit}/statuses"):
         if each["context"] == context and each["creator"]["login"] == BOT:
             return str(each["description"])
@@ -102,7 +107,7 @@ def read_status(commit: str, context: str) -> str | None:
 
 
 def update_issue(marker: str, title: str, body: str | None) -> None:
-    """Opens the one issue, or edits it; None closes it."""
+    """Open the issue or edit it; a body of None closes it."""
     known = [
         each
         for each in _fetch_all_pages(f"issues?state=open&labels={DRIFT}")
@@ -117,7 +122,7 @@ def update_issue(marker: str, title: str, body: str | None) -> None:
 
 
 def build_git_credentials() -> dict[str, str]:
-    """For `git fetch`, whose checkout keeps no token."""
+    """Return variables that let `git fetch` sign in, since the checkout keeps no token."""
     pair = base64.b64encode(f"x-access-token:{os.environ.get('GH_TOKEN', '')}".encode()).decode()
     return {
         "GIT_CONFIG_COUNT": "1",
@@ -127,20 +132,20 @@ def build_git_credentials() -> dict[str, str]:
 
 
 def get_job_url() -> str:
-    """The page of this job, which keeps the whole report."""
+    """Return the page of this job, which has the full report."""
     return f"{SERVER}/{REPOSITORY}/actions/runs/{os.environ.get('GITHUB_RUN_ID', '')}"
 
 
 def write_job_log(text: str) -> None:
-    """Into the job's log. The runner obeys what it finds there (`::add-mask::`, `##[…]`), and this has names and values
-    that a proposal's author wrote."""
+    """Write to the job's log without commands. The runner obeys those it finds there (`::add-mask::`, `##[…]`), and the
+    text has names and values that the author of a pull request wrote."""
     if text.strip():
         end = secrets.token_hex(16)
         print(f"::stop-commands::{end}\n{text.rstrip()}\n::{end}::", flush=True)
 
 
 def write_job_summary(text: str) -> None:
-    """Where the job's page shows it."""
+    """Write to the summary on the job's page."""
     place = os.environ.get("GITHUB_STEP_SUMMARY")
     if place:
         with open(place, "a", encoding="utf-8") as file:

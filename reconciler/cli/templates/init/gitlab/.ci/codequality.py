@@ -1,4 +1,4 @@
-"""What `reconciler validate --format json` says, as the report that GitLab's merge request widget reads.
+"""Convert the output of `reconciler validate --format json` to the report of GitLab's merge request widget.
 
 Usage: codequality.py DIAGNOSTICS.json > gl-code-quality-report.json
 """
@@ -15,7 +15,7 @@ SEVERITIES = {"error": "critical", "warning": "minor", "info": "info"}
 
 
 def build_finding(diagnostic: dict[str, Any]) -> dict[str, Any]:
-    """One diagnostic as one finding. The fingerprint stays the same when lines move."""
+    """Convert one diagnostic to a finding. The fingerprint stays the same when lines move."""
     place, text = diagnostic["file"] or "reconciler.yaml", f"{diagnostic['message']} [{diagnostic['code']}]"
     return {
         "description": text,

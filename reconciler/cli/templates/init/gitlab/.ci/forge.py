@@ -1,4 +1,4 @@
-"""GitLab, by way of `curl`: the one place that talks to it. The token and bodies never stand on a command line."""
+"""Call GitLab through `curl`. Only this module does, and it never puts the token or a body on a command line."""
 
 from __future__ import annotations
 
@@ -14,37 +14,42 @@ from urllib.parse import quote
 API = os.environ.get("CI_API_V4_URL", "")
 PROJECT = os.environ.get("CI_PROJECT_ID", "")
 BRANCH = os.environ.get("CI_DEFAULT_BRANCH", "main")
+#: merge requests, in messages
+PROPOSAL_NOUN = "merge request"
 DRIFT = "reconciler-drift"
 STATES = {"success": "success", "failure": "failed", "error": "failed"}
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A merge request. head: its last commit. ref: where that can be fetched. target: the branch it is for. pipeline:
-    of the merge request in this project, which the check joins."""
+    """A merge request."""
 
     number: int
+    #: its last commit
     head: str
+    #: ref from which the commit can be fetched
     ref: str
+    #: branch into which it is to be merged
     target: str
     author: str
+    #: its pipeline in this project, to which the check is added; None without one
     pipeline: int | None = None
 
 
 def find_open_proposal(number: int) -> Proposal | None:
-    """None where it is not open any more."""
+    """Return the merge request, or None if it is no longer open."""
     found = _call_api("GET", f"merge_requests/{number}")
     return _parse_proposal(found) if found["state"] == "opened" else None
 
 
 def find_proposal_by_head(head: str) -> Proposal | None:
-    """The open one for the default branch whose last commit this is, forks' too."""
+    """Return the open merge request to the default branch with this head commit, also from a fork."""
     found = (_parse_proposal(each) for each in _fetch_all_pages("merge_requests?state=opened") if each["sha"] == head)
     return next((each for each in found if each.target == BRANCH), None)
 
 
 def find_merged_proposal(commit: str) -> Proposal | None:
-    """The one that brought a commit to the branch by merge, squash or fast-forward."""
+    """Return the merge request that brought a commit to the branch by merge, squash or fast-forward."""
     path = f"repository/commits/{commit}/merge_requests"
     found = [each for each in _fetch_all_pages(path) if each["state"] == "merged" and each["target_branch"] == BRANCH]
     exact = [each for each in found if commit in (each.get("merge_commit_sha"), each.get("squash_commit_sha"))]
@@ -52,19 +57,19 @@ def find_merged_proposal(commit: str) -> Proposal | None:
 
 
 def list_approvers(proposal: Proposal, head: str) -> set[str]:
-    """Who approved after the last push: GitLab says when, not what, somebody approved."""
+    """Return the people who approved after the last push: GitLab records the time of an approval, not its commit."""
     versions = _fetch_all_pages(f"merge_requests/{proposal.number}/versions")
     newest = max(versions, key=lambda each: each["id"], default=None)
     if newest is None or newest["head_commit_sha"] != head:
         return set()
     found = _call_api("GET", f"merge_requests/{proposal.number}/approvals")["approved_by"]
     if any("approved_at" not in each for each in found):
-        print("this GitLab does not say when somebody approved: no approval counts", file=sys.stderr)
+        print("this GitLab does not report the time of approvals, so none counts", file=sys.stderr)
     return {each["user"]["username"] for each in found if (each.get("approved_at") or "") > newest["created_at"]}
 
 
 def is_owner(owner: str, person: str) -> bool:
-    """Whether somebody is meant by a name of CODEOWNERS: a person, or a group and all who are in it."""
+    """Return whether a name of CODEOWNERS means this person: the person, or a group with all its members."""
     name = owner.removeprefix("@")
     if not owner.startswith("@"):
         return False
@@ -76,7 +81,7 @@ def is_owner(owner: str, person: str) -> bool:
 
 
 def post_comment(number: int, marker: str, body: str) -> None:
-    """Writes the one note, or edits it in place."""
+    """Write the note, or edit it in place."""
     notes = f"merge_requests/{number}/notes"
     me = _fetch_username()
     for each in _fetch_all_pages(notes):
@@ -87,23 +92,23 @@ def post_comment(number: int, marker: str, body: str) -> None:
 
 
 def set_status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
-    """state: success, failure or error. GitLab takes 255 characters."""
-    said: dict[str, Any] = {
+    """Set a status of a commit. state: success, failure or error. GitLab accepts 255 characters."""
+    status: dict[str, Any] = {
         "name": context,
         "state": STATES[state],
         "description": description[:255],
         "target_url": get_job_url(),
     }
     if proposal is not None and commit == proposal.head:
-        # a fork's commit is on no branch of this project
-        said |= {"pipeline_id": proposal.pipeline} if proposal.pipeline else {"ref": proposal.ref}
+        # A commit from a fork is on no branch of this project.
+        status |= {"pipeline_id": proposal.pipeline} if proposal.pipeline else {"ref": proposal.ref}
     else:
-        said["ref"] = BRANCH
-    _call_api("POST", f"statuses/{commit}", said)
+        status["ref"] = BRANCH
+    _call_api("POST", f"statuses/{commit}", status)
 
 
 def read_status(commit: str, context: str) -> str | None:
-    """What the bot's newest status of this context says."""
+    """Return the text of the bot's newest status of this context, or None."""
     me = _fetch_username()
     found = [
         each
@@ -115,7 +120,7 @@ def read_status(commit: str, context: str) -> str | None:
 
 
 def update_issue(marker: str, title: str, body: str | None) -> None:
-    """Opens the one issue, or edits it; None closes it."""
+    """Open the issue or edit it; a body of None closes it."""
     me = _fetch_username()
     known = [
         each
@@ -131,23 +136,23 @@ def update_issue(marker: str, title: str, body: str | None) -> None:
 
 
 def build_git_credentials() -> dict[str, str]:
-    """The runner's checkout may fetch as it is."""
+    """Return no variables: the runner's checkout can already fetch."""
     return {}
 
 
 def get_job_url() -> str:
-    """The page of this job, which keeps the whole report."""
+    """Return the page of this job, which has the full report."""
     return os.environ.get("CI_JOB_URL", "")
 
 
 def write_job_log(text: str) -> None:
-    """Into the job's log, which nothing in it can command."""
+    """Write to the job's log, in which GitLab executes nothing."""
     if text.strip():
         print(text.rstrip(), flush=True)
 
 
 def write_job_summary(text: str) -> None:
-    """GitLab shows the job's log, where it stands already."""
+    """Do nothing: GitLab has no summary, and the job's log already has the text."""
 
 
 def _parse_proposal(document: dict[str, Any]) -> Proposal:
@@ -184,7 +189,7 @@ def _call_api(method: str, path: str, body: dict[str, Any] | None = None) -> Any
 
 
 def _run_curl(method: str, url: str, body: dict[str, Any] | None = None, missing: Any = None) -> Any:
-    """missing: what a 404 means; else it is an error."""
+    """Send a request and return the parsed response. missing: the value to return for a 404; None makes it an error."""
     with tempfile.TemporaryDirectory() as private:
         lines = [
             f'url = "{url}"',

@@ -1,6 +1,6 @@
-"""The number of the merge request that a webhook tells of; nothing where it tells of something else.
+"""Print the number of the merge request that a webhook reports, or nothing for any other event.
 
-Usage: payload.py FILE, GitLab's TRIGGER_PAYLOAD. Nothing else of it is believed: the rest is asked of the API.
+Usage: payload.py FILE, with GitLab's TRIGGER_PAYLOAD. Only the number is used; everything else is read from the API.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-#: what can change the plan or who approved it
+#: actions that can change the plan or its approvals
 ACTIONS = {"open", "reopen", "update", "approved", "approval", "unapproved", "unapproval"}
 
 if __name__ == "__main__":
-    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    attributes = told.get("object_attributes", {})
-    if told.get("object_kind") == "merge_request" and attributes.get("action") in ACTIONS:
+    payload = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    attributes = payload.get("object_attributes", {})
+    if payload.get("object_kind") == "merge_request" and attributes.get("action") in ACTIONS:
         print(int(attributes["iid"]))
