@@ -1,1 +1,1 @@
-"""Carry out what the verbs ask for: the only room where files, rosters, planning and the store meet."""
+"""Carry out the verbs: the only package in which files, rosters, planning and the store meet."""

@@ -1,4 +1,4 @@
-"""Why a customer could not be planned or applied for a reason that is not in its files; the others go on."""
+"""Report failures of one customer that are not caused by its files; the other customers go on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.log import FIELDS
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.plan import CustomerPlan, Outcome
 
-#: Whatever a customer's own door catches. A panic of polars is no Exception; what ends the program is not caught.
+#: Caught for each customer. A panic of polars is no Exception; KeyboardInterrupt and SystemExit are not caught.
 UNEXPECTED_EXCEPTIONS = (Exception, PanicException)
 
 UNEXPECTED_CODE = "unexpected"
@@ -20,28 +20,29 @@ _log = logging.getLogger(__name__)
 
 
 def report_unexpected_error(customer: str, activity: str, problem: BaseException) -> Diagnostic:
-    """doing: `planning`, `applying`. The problem's text is not shown, since it may hold what must not be seen;
-    its traceback goes to the log, which `--debug` shows."""
+    """Return an error without the problem's text, which may hold secrets or people; log its traceback.
+
+    activity: the words before the customer, such as `planning`. `--debug` shows the log."""
     _log.error("unexpected-error", exc_info=problem, extra={FIELDS: {"customer": customer, "activity": activity}})
     return build_error(
         UNEXPECTED_CODE,
-        f"unexpected {type(problem).__name__} while {activity} {customer}; the others go on",
-        hint="run again with --debug and report what it prints; `reconciler history` says what was applied",
+        f"unexpected {type(problem).__name__} while {activity} {customer}; the other customers go on",
+        hint="Run again with --debug and report its output. See what was applied: reconciler history",
     )
 
 
 def report_planning_failure(customer: str, refusal: Refusal) -> tuple[Diagnostic, ...]:
-    """The store or a secret could not be read."""
+    """Return the errors for a store or a secret that cannot be read."""
     _log.debug("planning %s failed", customer, exc_info=refusal)
     return (build_error(NOT_PLANNED_CODE, f"{customer} could not be planned"), *refusal.diagnostics)
 
 
 def is_misconfigured(plan: CustomerPlan) -> bool:
-    """The plan failed because the customer's files do not validate, and for no other reason."""
+    """Return True if the plan failed only because the customer's files are invalid."""
     others = {UNEXPECTED_CODE, NOT_PLANNED_CODE}
     return plan.outcome is Outcome.FAILED and not any(each.code in others for each in plan.diagnostics)
 
 
 def has_operational_failure(plan: CustomerPlan) -> bool:
-    """The plan failed, and not by what people wrote."""
+    """Return True if the plan failed for a reason that is not in the customer's files."""
     return plan.outcome is Outcome.FAILED and not is_misconfigured(plan)

@@ -1,4 +1,4 @@
-"""Ctrl-C while the main thread waits."""
+"""Let Ctrl-C end a wait of the main thread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 
 
 def allow_keyboard_interrupt() -> None:
-    """To be called before a wait. polars lets whatever is blocked go on after a signal: Ctrl-C would end nothing before
-    somebody presses Enter, or a server answers."""
+    """Let Ctrl-C interrupt the next blocking call; call this before each wait.
+
+    polars makes blocked calls resume after a signal, so Ctrl-C would have no effect until a server answers."""
     signal.siginterrupt(signal.SIGINT, True)

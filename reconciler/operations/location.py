@@ -11,7 +11,7 @@ from pathlib import Path
 class Location:
     #: with the customer files; reconciler.yaml is next to it
     directory: Path
-    #: its name in reconciler.yaml; None for the first
+    #: the environment's name in reconciler.yaml; None for the first
     environment: str | None = None
-    #: URL, which wins over the environment's; None for the environment's
+    #: store URL; None for the environment's
     store: str | None = None

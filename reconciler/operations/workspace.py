@@ -1,7 +1,8 @@
-"""What every operation starts from: the files, the environment, the store."""
+"""The workspace that every operation starts from: the files, the environment and the store."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,33 +11,35 @@ from reconciler.config.comparison import BaseComparison, compare_with_base
 from reconciler.config.models.settings import Settings
 from reconciler.config.repository import Repository, load_repository, load_settings
 from reconciler.config.secrets import NoSecretBackend, SecretBackend, create_backend
-from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.plan import StoreIdentity
 from reconciler.operations.location import Location
 from reconciler.store.open import Store, open_store
 
 
-# no slots: the files are read when they are asked for
+# No slots: cached_property needs a __dict__.
 @dataclass(frozen=True)
 class Workspace:
-    """directory: as given (`--dir`). environment: its name. public_url: where people reach the service. comparison:
-    with the state of git that the work starts from, if it does. read: the files, where they were read already.
-    applied: what was read is the configuration last applied, from the store, and not the files: then it is what it is,
-    and no secret of it is compared or written."""
-
+    #: as given (`--dir`)
     directory: Path
+    #: name of the environment
     environment: str
+    #: URL under which people reach the service
     public_url: str
     store: Store
     secrets: SecretBackend
+    #: with a base in git; None without one
     comparison: BaseComparison | None = None
+    #: the files, if they are loaded already
     loaded_repository: Repository | None = None
+    #: the repository is the configuration last applied, from the store: its secrets are neither compared nor written
     uses_applied_config: bool = False
 
     @cached_property
     def repository(self) -> Repository:
-        """All files, or with a comparison those that it read. Mistakes in customers stay in it, since they stop only
-        their customer."""
+        """Return all files, or with a comparison those that it read.
+
+        Errors in a customer's files are part of it, because they stop only that customer."""
         return (
             self.comparison.current_repository
             if self.comparison
@@ -47,9 +50,9 @@ class Workspace:
 def open_workspace(location: Location, *, make_store: bool = True) -> Workspace:
     """Open the files, the environment and the store of a location.
 
-    make_store: False for a verb that only looks at a store, which may do without the files. Raises Refusal if
+    make_store: False for a verb that only reads an existing store and needs no files. Raises Refusal if
     reconciler.yaml, the environment's name or the store cannot be used, or a folder cannot be read."""
-    # No store is made for files that are not there.
+    # The files are loaded first, so that no store is made for files that do not exist.
     directory = location.directory
     read = load_repository(directory) if make_store else None
     name, chosen = (read.settings if read else load_settings(directory)).get_environment(location.environment)
@@ -71,15 +74,22 @@ def open_comparison_workspace(base: str, location: Location, *, trusted: bool) -
 
 
 def refuse_other_store(made_for: StoreIdentity, store: Store) -> None:
-    """Raises Refusal where a plan was made for another store than this one."""
+    """Raise Refusal if a plan was made for another store than this one."""
     if made_for != store.identity:
         raise Refusal(
             [
                 build_error(
                     "other-store",
-                    f"the plan was made for store {made_for.id} ({made_for.environment}), "
-                    f"this is {store.identity.id} ({store.identity.environment})",
-                    hint="name the store that the plan was made for with --env or --store, or plan again",
+                    f"this plan is for store {made_for.id} ({made_for.environment}), "
+                    f"but the current store is {store.identity.id} ({store.identity.environment})",
+                    hint="Select the plan's store with --env or --store, or make a new plan.",
                 )
             ]
         )
+
+
+def describe_unknown_customer(name: str, known: Iterable[str], span: Span | None = None) -> Diagnostic:
+    """Return an error for an id that is none of the known ones."""
+    listed = ", ".join(sorted(known))
+    hint = f"Customers: {listed}" if listed else "No customers yet. Create one: reconciler new customer ID"
+    return build_error("unknown-customer", f"unknown customer {name}", span, hint)

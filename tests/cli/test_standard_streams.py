@@ -57,7 +57,7 @@ def test_the_other_streams_may_be_closed(folder: Path, redirection: str) -> None
 def test_a_plan_is_saved_under_the_name_that_was_given_or_not_at_all(project: Project) -> None:
     project.customer()
     assert project.run("plan", "--out", "").code == 64
-    for name, hint in (("nowhere/monday.plan", "make its folder first"), ("m" * 300, "choose a shorter name")):
+    for name, hint in (("nowhere/monday.plan", "Create its folder first"), ("m" * 300, "Choose a shorter name")):
         refused = project.run("plan", "--out", name)
         assert refused.code == 1
         *_, first, last = refused.err.splitlines()

@@ -40,8 +40,8 @@ def test_one_approval_that_does_not_fit_stops_its_customer(held: Project, fittin
 
     applied = held.apply("springfield", "--zip", later(held), "--approve", first, "--approve", second)
     assert applied.code == 3
-    assert "springfield:25:000000 does not fit" in applied.err
-    assert f"{both[0]} does not fit" not in applied.err
+    assert "hold springfield:25:000000 is out of date" in applied.err
+    assert f"{both[0]} is out of date" not in applied.err
     assert gone(held) == 0
 
 
@@ -58,4 +58,4 @@ def test_an_approval_that_does_not_fit_is_said_where_there_is_nothing_to_do(held
         "springfield: not applied because the approval does not match the current hold; nothing was changed"
         in applied.out
     )
-    assert "springfield:25:000000 does not fit: nothing of it is held" in applied.err
+    assert "hold springfield:25:000000 is out of date: nothing is held now" in applied.err

@@ -33,7 +33,7 @@ def test_a_github_run_names_its_person_and_its_address() -> None:
 
 def test_of_a_run_that_was_started_again_both_are_named() -> None:
     again = {**GITHUB, "GITHUB_TRIGGERING_ACTOR": "grace"}
-    assert find_actor(again).startswith("ada, started again by grace (https://")
+    assert find_actor(again).startswith("ada, restarted by grace (https://")
 
 
 def test_a_gitlab_job_names_its_person_and_its_address() -> None:
@@ -91,10 +91,10 @@ def test_history_shows_who_applied_and_where(project: Project, monkeypatch: pyte
     assert project.apply().code == 0
     address = "https://github.example/reader/customers/actions/runs/77"
     run = project.run("history", "--format", "json").json["runs"][0]
-    assert run["actor"] == f"ada [2K run 9, started again by ada ({address})"
+    assert run["actor"] == f"ada [2K run 9, restarted by ada ({address})"
     assert run["git_commit"] == "c" * 40
     text = project.run("history").out
-    assert "by ada [2K run 9, started again by ada" in text
+    assert "by ada [2K run 9, restarted by ada" in text
     assert address in text
     assert "commit cccccccccccc" in text
     assert project.run("history", "--verify").code == 0

@@ -64,4 +64,4 @@ def test_the_catalogue_is_no_customer_to_be_named(catalogue: Project) -> None:
     catalogue.write("customers/lessons/algae.yaml", BROKEN)
     named = catalogue.run("plan", "@catalogue")
     assert named.code == 64
-    assert "customers here: springfield" in named.err
+    assert "Customers: springfield" in named.err

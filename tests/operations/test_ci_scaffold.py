@@ -385,7 +385,7 @@ def test_customers_secrets_are_there_when_applied_and_at_no_other_time(
     before, after = play.merge(1)
     without = play.apply(before, after)
     assert without.code == 1
-    assert "the secret canvas of springfield is not set" in without.log
+    assert "secret canvas of springfield is not set" in without.log
     monkeypatch.setattr(play, "secrets", json.dumps({"RECONCILER_SECRET__SPRINGFIELD__CANVAS": "hunter2"}))
     applied = play.apply(before, after)
     assert applied.code == 0, applied.log

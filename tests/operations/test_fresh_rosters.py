@@ -211,7 +211,7 @@ def test_where_no_folder_is_nothing_is_fetched(project: Project, sources: Source
     out = project.folder / "missing" / "out.zip"
     fetched = project.run("roster", "fetch", "springfield", "--store", project.store_url, "--out", out)
     assert fetched.code == 1
-    assert "is no folder; nothing was fetched [no-folder]" in fetched.err
+    assert "is not a folder; nothing was fetched [no-folder]" in fetched.err
     assert not sources["springfield"].asked
 
 

@@ -150,7 +150,7 @@ def test_a_plan_that_finds_no_room_leaves_the_file_of_the_plan_before(folder: Pa
     )
     said(nothing, "plan-not-saved")
     assert "disk/monday.plan: error: " in nothing["err"]
-    assert "free some space" in nothing["err"]
+    assert "Free some space" in nothing["err"]
     assert nothing["files"] == []
     assert first["code"] == shown["code"] == 0
     said(full, "plan-not-saved")

@@ -123,7 +123,7 @@ def test_a_plan_that_was_applied_does_nothing_the_second_time_and_says_so(projec
     assert again.code == 0
     assert "springfield: nothing to change" in again.out
     (run,) = project.ask("select max(id) from runs")[0]
-    assert f"info: springfield: this plan was applied already, by run {run}; nothing was changed now" in again.err
+    assert f"info: springfield: this plan was already applied by run {run}; nothing was changed" in again.err
     assert content(project) == after
 
 

@@ -99,7 +99,7 @@ def test_a_plan_file_that_was_altered_is_refused(project: Project, saved: Path, 
     applied = project.run("apply", saved)
     assert applied.code == 1
     assert "[bad-plan-file]" in applied.err
-    assert "altered" in applied.err
+    assert "was changed after it was created" in applied.err
     assert project.ask("select count(*) from accounts where tombstoned_at is not null") == [(0,)]
     assert project.ask("select name from customers") == [("Springfield District",)]
     assert project.run("show", saved).code == 1
@@ -120,14 +120,14 @@ def test_a_plan_file_of_another_store_is_refused_as_such(project: Project, saved
     for verb in ("apply", "show"):
         told = project.run(verb, saved, "--store", other)
         assert told.code == 1, verb
-        assert "[other-store]" in told.err, "the seal is not judged with a key that is not its own"
+        assert "[other-store]" in told.err, "the signature is not checked with another key"
 
 
 def test_a_plan_file_under_another_key_is_refused(project: Project, saved: Path) -> None:
     with zipfile.ZipFile(saved) as archive:
         seal = archive.read("seal")
     rewrite(saved, lambda members: members.update(seal=seal[::-1]))
-    assert "seal does not fit" in project.run("apply", saved).err
+    assert "signature does not match" in project.run("apply", saved).err
 
 
 def test_a_plan_file_with_other_columns_is_refused(project: Project, saved: Path) -> None:
@@ -152,7 +152,7 @@ def test_what_is_no_plan_file_is_said_to_be_none(project: Project, saved: Path, 
         shutil.copy(project.folder / "reconciler.yaml", saved)
 
     told = project.run("apply", saved)
-    assert (told.code, "it is no plan file, or was cut off" in told.err) == (1, True)
+    assert (told.code, "it is not a plan file, or it is incomplete" in told.err) == (1, True)
 
 
 def test_a_configuration_other_than_the_plan_was_made_from_is_never_kept(project: Project, saved: Path) -> None:

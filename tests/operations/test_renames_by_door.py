@@ -315,7 +315,7 @@ def test_a_removed_one_comes_back_under_its_new_id_and_keeps_an_id_that_it_has(p
     refused = project.plan()
     assert refused.json["customers"][0]["outcome"] == "failed"
     assert codes(refused)["id-still-kept"] == [
-        "lesson roots cannot become cells: a lesson cells that was removed is still kept under this id"
+        "lesson roots cannot become cells: the store still has a removed lesson cells"
     ]
 
     cells.unlink()

@@ -103,7 +103,7 @@ def test_of_a_row_that_may_be_anybodys_only_that_there_was_one_is_kept(springfie
 
     (row,) = kept(springfield)["quarantine"].filter(pl.col("key").is_null()).to_dicts()
     assert (row["kind"], row["identifier"], row["email"], row["username"]) == ("user", None, None, None)
-    assert row["message"] == "a row whose owner cannot be told"
+    assert row["message"] == "a row whose owner is unknown"
 
 
 def test_a_bundle_of_one_customer_is_kept_whole(springfield: Project) -> None:

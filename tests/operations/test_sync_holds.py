@@ -61,7 +61,7 @@ def test_what_is_held_waits_as_a_plan_that_is_shown_and_approved_by_its_id(
     assert project.run("holds", "--format", "json").json["holds"] == []
     assert project.ask("select count(*) from held_plans") == [(0,)]
     gone = project.run("show", hold)
-    assert (gone.code, "no plan is kept" in gone.err) == (3, True)
+    assert (gone.code, "no plan is saved" in gone.err) == (3, True)
 
 
 def test_what_is_held_keeps_its_day_until_a_newer_roster_supersedes_it(

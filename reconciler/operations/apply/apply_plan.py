@@ -1,4 +1,4 @@
-"""Carrying out a plan, customer by customer: one that fails, is stale or is held does not stop the others."""
+"""Apply a plan customer by customer: one that fails, is stale or is held does not stop the others."""
 
 from __future__ import annotations
 
@@ -30,27 +30,25 @@ from reconciler.store.write.apply import ApplyJob, apply_customer
 
 _log = logging.getLogger(__name__)
 
-# What the store's own record says of an apply: carried out before, or at all, where its answer was lost.
-
 
 def find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
-    """The newest run that carried out this plan for the customer, these holds released; None where there is none.
+    """Return the newest run that applied this plan to the customer with these approvals, or None.
 
-    A plan that was made after a run, and would do the same once more, is another plan. Raises StoreProblem where the
-    store cannot be read.
+    A plan made after a run is another plan, even with the same changes. Raises StoreProblem if the store cannot be
+    read.
     """
     with store.open_reader() as reader:
         runs = reader.list_runs(customer.id)
-    fitting = (
+    matches = (
         run.id
         for run in runs
         if run.plan_id == plan.plan_id and run.started_at >= plan.created_at and set(approvals) <= set(run.approvals)
     )
-    return next(fitting, None)
+    return next(matches, None)
 
 
 def try_find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
-    """None also where the store cannot be read."""
+    """Return the run as `find_recorded_run`, or None also if the store cannot be read."""
     try:
         return find_recorded_run(store, plan, customer, approvals)
     except Refusal:
@@ -60,25 +58,25 @@ def try_find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, appr
 def describe_already_applied(customer: CustomerPlan, run: int) -> Diagnostic:
     return build_info(
         "already-applied",
-        f"{customer.id}: this plan was applied already, by run {run}; nothing was changed now",
-        hint="plan again to see what there is to do now",
+        f"{customer.id}: this plan was already applied by run {run}; nothing was changed",
+        hint="Make a new plan to see what is left to do.",
     )
 
 
 def describe_lost_answer(customer: CustomerPlan, run: int) -> Diagnostic:
     return build_warning(
         "answer-lost",
-        f"{customer.id}: the connection was lost while run {run} was being written; it is in the store, whole",
-        hint="invitations of new administrators were lost with the answer: set their passwords in another way",
+        f"{customer.id}: the connection was lost while run {run} was written, but the run is complete",
+        hint="Set the passwords of new administrators another way: their invitation links are lost.",
     )
 
 
 class ApplyOutcome(StrEnum):
-    """What became of one customer. held: all but what is held was applied. unfit: an approval named another hold."""
-
     APPLIED = "applied"
     UNCHANGED = "unchanged"
+    #: everything except the held changes was applied
     HELD = "held"
+    #: an approval named another hold
     UNFIT = "unfit"
     STALE = "stale"
     REFUSED = "refused"
@@ -88,7 +86,7 @@ class ApplyOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """A link by which a new administrator chooses a password. Shown once, never kept."""
+    """Link with which a new administrator chooses a password; shown once and never saved."""
 
     username: str
     link: str
@@ -112,18 +110,22 @@ def apply_plan(
     lock_timeout: float = 0.0,
     on_finished: Callable[[CustomerApplyResult], object] = lambda result: None,
 ) -> tuple[CustomerApplyResult, ...]:
-    """In the plan's order. approvals: ids of holds. finished: is given every result as it comes, so that none is lost
-    where somebody interrupts what follows. Raises Refusal where the plan is of another store or was altered,
-    or an approval names a customer that the plan does not have."""
+    """Apply the plan and return the results in its order.
+
+    approvals: ids of holds. on_finished: called with each result at once, so that an interrupt loses none. Raises
+    Refusal if the plan is for another store or was changed, or an approval names a customer outside the plan."""
     refuse_other_store(plan.store, workspace.store)
     _refuse_altered_plan(plan)
-    given = _group_approvals(plan, approvals)
-    word = _Provenance(find_actor(), None if workspace.uses_applied_config else find_git_commit(workspace.directory))
+    approvals_by_customer = _group_approvals(plan, approvals)
+    provenance = _Provenance(
+        find_actor(), None if workspace.uses_applied_config else find_git_commit(workspace.directory)
+    )
     results = []
     with workspace.store.keep_open():
         for customer in plan.customers:
             with log_step(_log, "apply", customer=customer.id, plan=plan.plan_id) as facts:
-                result = _apply_one(workspace, plan, customer, word, given.get(customer.id, ()), lock_timeout)
+                own_approvals = approvals_by_customer.get(customer.id, ())
+                result = _apply_one(workspace, plan, customer, provenance, own_approvals, lock_timeout)
                 facts |= _describe_for_log(customer, result)
             results.append(result)
             on_finished(result)
@@ -142,9 +144,8 @@ def _describe_for_log(customer: CustomerPlan, result: CustomerApplyResult) -> di
 
 @dataclass(frozen=True, slots=True)
 class _Provenance:
-    """Who applies, and the commit of the files."""
-
     actor: str
+    #: of the files; None outside git
     git_commit: str | None
 
 
@@ -191,9 +192,7 @@ def _apply_one(
         )
     except Refusal as refusal:
         return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=refusal.diagnostics)
-    except (
-        UNEXPECTED_EXCEPTIONS
-    ) as problem:  # a door: one customer's defect must not keep the others from being applied
+    except UNEXPECTED_EXCEPTIONS as problem:  # one customer's defect must not keep the others from being applied
         return CustomerApplyResult(
             customer.id, ApplyOutcome.FAILED, diagnostics=(report_unexpected_error(customer.id, "applying", problem),)
         )
@@ -208,7 +207,7 @@ def _apply_if_current(
     *,
     approved: bool,
 ) -> CustomerApplyResult:
-    # What takes a run back is made from the store alone: the files may say what they like.
+    # An undo is planned from the store alone, so the files may differ.
     if plan.undoes is None and _has_configuration_changed(workspace, customer):
         return CustomerApplyResult(
             customer.id, ApplyOutcome.STALE, diagnostics=(_describe_stale_configuration(customer),)
@@ -235,43 +234,42 @@ def _apply_if_current(
         lock_timeout,
     )
     held = customer.hold is not None and not approved
-    became = ApplyOutcome.HELD if held else ApplyOutcome.APPLIED if result.run is not None else ApplyOutcome.UNCHANGED
+    outcome = ApplyOutcome.HELD if held else ApplyOutcome.APPLIED if result.run is not None else ApplyOutcome.UNCHANGED
     invitations = tuple(
         Invitation(username, f"{workspace.public_url.rstrip('/')}{path}") for username, path in result.invitations
     )
-    return CustomerApplyResult(customer.id, became, result.run, result.run is not None, invitations=invitations)
+    return CustomerApplyResult(customer.id, outcome, result.run, result.run is not None, invitations=invitations)
 
 
 def _digest_inputs(workspace: Workspace, customer: CustomerPlan) -> str | None:
-    """Of the files that the customer's configuration was read from."""
+    """Return the digest of the customer's files, or None without files."""
     folder = workspace.repository.folders.get(customer.id)
     return digest_inputs(folder, compute_blob_id) if folder else None
 
 
 def _group_approvals(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """A hold's id begins with its customer's. All that were given for one customer have to fit."""
-    given: dict[str, list[str]] = {}
+    """Return the approvals by customer: a hold's id begins with its customer's. Raises Refusal."""
+    groups: dict[str, list[str]] = {}
     for approval in dict.fromkeys(approvals):
-        given.setdefault(approval.split(":", 1)[0], []).append(approval)
-    known = {customer.id for customer in plan.customers}
-    strangers = sorted(set(given) - known)
-    if strangers:
+        groups.setdefault(approval.split(":", 1)[0], []).append(approval)
+    unknown = sorted(groups.keys() - {customer.id for customer in plan.customers})
+    if unknown:
         raise Refusal(
             [
                 build_error(
                     "unknown-hold",
-                    f"{approval} is no hold of this plan: it has no customer {name}",
-                    hint="a hold's id stands in the plan under HELD, and in `reconciler holds`",
+                    f"hold {approval} is not in this plan; the plan has no customer {name}",
+                    hint="Find hold IDs under HELD in the plan, or run: reconciler holds",
                 )
-                for name in strangers
-                for approval in given[name]
+                for name in unknown
+                for approval in groups[name]
             ]
         )
-    return given
+    return groups
 
 
 def _refuse_altered_plan(plan: Plan) -> None:
-    """What an apply keeps of a customer's configuration must be what the plan says that it was made from."""
+    """Raise Refusal if a customer's settings do not match the digest that the plan has of them."""
     altered = [
         customer.id
         for customer in plan.customers
@@ -283,8 +281,8 @@ def _refuse_altered_plan(plan: Plan) -> None:
             [
                 build_error(
                     "altered-plan",
-                    f"the plan's configuration of {name} is not the one that it was made from; nothing was changed",
-                    hint="make a new plan, and review it",
+                    f"the settings of {name} in this plan were changed after it was made; nothing was applied",
+                    hint="Make a new plan and review it.",
                 )
                 for name in altered
             ]
@@ -292,7 +290,6 @@ def _refuse_altered_plan(plan: Plan) -> None:
 
 
 def _has_configuration_changed(workspace: Workspace, customer: CustomerPlan) -> bool:
-    """True where the files say something else now than they did for the plan."""
     repository = workspace.repository
     if customer.id in repository.invalid:
         return True
@@ -309,7 +306,7 @@ def _has_configuration_changed(workspace: Workspace, customer: CustomerPlan) -> 
 def _collect_secrets(
     workspace: Workspace, customer: CustomerPlan
 ) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:
-    """Every secret that the configuration names, by path; those that are not set, or of no use, as errors."""
+    """Return the values of the customer's secrets by path, and an error for each that is missing or invalid."""
     resolved = workspace.repository.customers.get(customer.id)
     if resolved is None:
         return {}, ()
@@ -329,16 +326,16 @@ def _collect_secrets(
             missing.append(
                 build_error(
                     "secret-not-set",
-                    f"the secret {name} of {customer.id} is not set; nothing of {customer.id} was applied",
+                    f"secret {name} of {customer.id} is not set; nothing was applied for {customer.id}",
                     declared.origins.get(path),
-                    f"set {workspace.secrets.describe_place(customer.id, name)}",
+                    f"Set {workspace.secrets.describe_place(customer.id, name)}.",
                 )
             )
     return values, tuple(missing)
 
 
 def _is_new_administrator(customer: CustomerPlan, path: str) -> bool:
-    """An administrator's password is needed only to make the account. path: of the password."""
+    """Return True if apply creates the administrator, and so needs the password at this path."""
     if customer.precondition.version is None:
         return True
     owner = path.rpartition(".")[0]
@@ -351,17 +348,17 @@ def _is_new_administrator(customer: CustomerPlan, path: str) -> bool:
 
 
 def _describe_unfit_approval(customer: CustomerPlan, approval: str) -> Diagnostic:
-    now = f"what is held now is {customer.hold.id}" if customer.hold else "nothing of it is held"
+    now = f"the current hold is {customer.hold.id}" if customer.hold else "nothing is held now"
     return build_error(
         "hold-does-not-fit",
-        f"{approval} does not fit: {now}; nothing of {customer.id} was applied",
-        hint="an approval releases exactly the set that was reviewed: look at the plan again",
+        f"hold {approval} is out of date: {now}; nothing was applied for {customer.id}",
+        hint="An approval covers exactly the changes that were reviewed. Review the plan again.",
     )
 
 
 def _describe_stale_configuration(customer: CustomerPlan) -> Diagnostic:
     return build_error(
         "stale-configuration",
-        f"the configuration of {customer.id} is not what the plan was made from; nothing of it was applied",
-        hint="plan again, and review what it would do now",
+        f"the configuration of {customer.id} changed since the plan was made; nothing was applied",
+        hint="Make a new plan and review it.",
     )

@@ -1,7 +1,7 @@
-"""Decide if a plan does the same as a reviewed plan or less: by the reviewed plan itself, or by its id alone.
+"""Decide if a plan does the same as a reviewed plan or less, by the reviewed plan itself or by its id alone.
 
-An id is a digest, so nothing can be taken out of it. But what was reviewed and is not in the plan any more was often
-carried out since, and each run keeps digests of its effects: added to the plan's own, they give the reviewed id or not.
+An id is a digest, so it does not tell the reviewed effects. But reviewed effects that the plan lacks were often applied
+since, and each run keeps digests of its effects: added to the plan's own, they give the reviewed id or not.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ MAX_APPLIES = 20
 
 @dataclass(frozen=True, slots=True)
 class ReviewVerdict:
-    """fits: the plan does the same or less. departure: what differs, where the reviewed plan is at hand. runs: those
-    that carried out since what is no longer there, where the id alone told."""
-
+    #: the plan does the same as the reviewed plan, or less
     fits: bool
+    #: None if only the reviewed plan's id is known
     difference: ReviewDifference | None = None
+    #: runs that applied the missing effects, if only the id is known
     runs: tuple[int, ...] = ()
 
 
 def compare_with_plan(plan: Plan, reviewed: Plan) -> ReviewVerdict:
-    """Both of one store."""
-    found = compare_with_reviewed(reviewed.customers, plan.customers)
-    return ReviewVerdict(not found.does_more, found)
+    """Compare a plan with a reviewed plan of the same store."""
+    difference = compare_with_reviewed(reviewed.customers, plan.customers)
+    return ReviewVerdict(not difference.does_more, difference)
 
 
 def compare_with_plan_id(store: Store, plan: Plan, reviewed_id: str) -> ReviewVerdict:
-    """reviewed_id: of a plan of this store.
+    """Compare a plan with the id of a reviewed plan of the same store.
 
-    Adds what runs carried out since: those of the reviewed plan itself; else the last apply's, the last two's, and so
-    on. A guess that gives the reviewed id is a proof: all effects of the plan were reviewed.
+    Adds the effects of later runs to the plan's: those of the reviewed plan itself, else those of the last apply, the
+    last two, and so on. A sum that gives the reviewed id proves that all effects of the plan were reviewed.
     """
     if plan.plan_id == reviewed_id:
         return ReviewVerdict(True)
@@ -82,11 +82,10 @@ def _build_fitting_verdict(runs: pl.DataFrame) -> ReviewVerdict:
     return ReviewVerdict(True, runs=tuple(runs["run"].sort()))
 
 
-# Where the store is not as a base in git says: what makes a plan beside it another one than was reviewed.
-
-
 def find_unexplained_changes(plan: Plan, comparison: BaseComparison) -> Iterator[UnexplainedChange]:
-    """In the plan's order, of documents; what a roster would do is never part of such an apply."""
+    """Yield the document changes that the diff to the base does not explain, in the plan's order.
+
+    An apply with a base never includes roster changes."""
     for customer in plan.customers:
         before = read_base_documents(comparison, customer.id)
         now = index_documents(comparison.current_repository, customer.id)

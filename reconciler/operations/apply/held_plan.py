@@ -1,4 +1,4 @@
-"""A plan kept in the store while a person is to approve what it holds, by the id of its hold."""
+"""Save a plan in the store, under the id of its hold, until a person approves it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from reconciler.store.sync import held_plans
 
 
 def is_hold_id(argument: str) -> bool:
-    """Neither a customer's id nor a plan file's name (with a slash or a dot) is taken for one."""
+    """Return True for a hold's id, as opposed to a customer's id or a plan file's name (with a slash or a dot)."""
     return ":" in argument and "/" not in argument and "." not in argument
 
 
 def save_remaining_plan(store: Store, customer_number: int, plan: Plan, now: str) -> bool:
-    """Keeps a plan of one customer of which only what is held is left to do. False where its hold is gone already."""
+    """Save a plan of one customer of which only held changes are left. Return False if its hold no longer exists."""
     (only,) = plan.customers
     assert only.hold is not None
     packed = io.BytesIO()
@@ -27,7 +27,7 @@ def save_remaining_plan(store: Store, customer_number: int, plan: Plan, now: str
 
 
 def load_held_plan(store: Store, hold: str) -> Plan:
-    """Raises Refusal where none is kept for this hold, or it cannot be read."""
+    """Return the plan of a hold. Raises Refusal if none is saved, or it cannot be read."""
     with store.open_reader() as reader:
         content = held_plans.load_held_plan(reader.connection, reader.key, hold)
     if content is None:
@@ -35,8 +35,8 @@ def load_held_plan(store: Store, hold: str) -> Plan:
             [
                 build_error(
                     "unknown-hold",
-                    f"no plan is kept for {hold}",
-                    hint="`reconciler holds` lists what waits: it was approved, is held no more, or another set is",
+                    f"no plan is saved for hold {hold}: it was approved, ended or replaced",
+                    hint="List the current holds: reconciler holds",
                 )
             ]
         )
@@ -44,6 +44,5 @@ def load_held_plan(store: Store, hold: str) -> Plan:
 
 
 def _strip_saved_snapshot(customer: CustomerPlan) -> CustomerPlan:
-    """Without the roster that is to be kept, where the store has it already: a doubted one is kept only with the
-    approval."""
+    """Return the plan without its snapshot, which the store has already; a doubtful one is saved only on approval."""
     return customer if customer.is_doubtful else replace(customer, snapshot={}, facts={})

@@ -1,7 +1,7 @@
-"""A saved plan: a zip of `plan.json` and one Arrow file for each frame, readable by its owner alone.
+"""Save and read plan files: a ZIP of `plan.json` and one Arrow file for each frame, readable only by its owner.
 
-It holds people's names and no secret. Its last member is a seal: an HMAC under the store's key over the names and
-bytes of all others, so that a file which was altered, cut or made elsewhere is refused.
+A plan file contains people's names but no secret. Its last member is a signature, an HMAC under the store's key over
+the names and bytes of all others, so that a changed, incomplete or foreign file is refused.
 """
 
 from __future__ import annotations
@@ -57,21 +57,22 @@ _ELSEWHERE = TypeAdapter(OutsideBase | None)
 _WEAKENED = TypeAdapter(tuple[Weakening, ...])
 _CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
 
-#: of the store that a plan is made for: after an upgrade, it is to be made anew
+#: schema of the store that a plan is made for; after an upgrade, saved plans are refused
 SCHEMA = DURABLE.head
 
-#: a fixed time, so that the same plan gives the same bytes
+#: fixed, so that the same plan gives the same bytes
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _HEAD = "plan.json"
 _SIGNATURE = "seal"
-#: characters; what is left of a name's 255 bytes holds the rest of the partial file's name
+#: characters of the plan file's name in the partial file's name, which has at most 255 bytes
 MAX_NAME_LENGTH = 50
-_NO_PLAN = "it is no plan file, or was cut off"
+_NO_PLAN = "it is not a plan file, or it is incomplete"
 
 
 def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
-    """Mode 0600; replaces what is at `path` only when all is written. key: of the plan's store. Raises Refusal where
-    it cannot be written; then nothing of it is left."""
+    """Write a plan file of mode 0600, and replace an existing file only when the new one is complete.
+
+    key: of the plan's store. Raises Refusal if the file cannot be written; then no part of it is left."""
     try:
         _write_plan_atomically(plan, path, key)
     except OSError as problem:
@@ -91,7 +92,7 @@ def _write_plan_atomically(plan: Plan, path: Path, key: StoreKey) -> None:
 
 
 def pack_plan(plan: Plan, out: BinaryIO, key: StoreKey) -> None:
-    """The bytes of a plan file. key: of the plan's store."""
+    """Write the bytes of a plan file to a stream. key: of the plan's store."""
     frames: dict[str, pl.DataFrame] = {}
     head: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -106,24 +107,26 @@ def pack_plan(plan: Plan, out: BinaryIO, key: StoreKey) -> None:
         "elsewhere": _ELSEWHERE.dump_python(plan.outside_base, mode="json"),
         "weakened": _WEAKENED.dump_python(plan.weakenings, mode="json"),
     }
-    seal = _create_signature(key)
+    signature = _create_signature(key)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        _write_member(archive, seal, _HEAD, orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
+        _write_member(archive, signature, _HEAD, orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
         for name, frame in frames.items():
             buffer = io.BytesIO()
             frame.write_ipc(buffer, compression="lz4")
-            _write_member(archive, seal, name, buffer.getbuffer())
-        archive.writestr(zipfile.ZipInfo(_SIGNATURE, _EPOCH), seal.hexdigest())
+            _write_member(archive, signature, name, buffer.getbuffer())
+        archive.writestr(zipfile.ZipInfo(_SIGNATURE, _EPOCH), signature.hexdigest())
 
 
 def read_plan(path: Path, store: Store) -> Plan:
-    """Raises Refusal where the file is no plan, of another format, of another store, or altered; OSError where it
-    cannot be read. No frame is looked at before the seal is known to fit."""
+    """Read a plan file, and parse no frame before its signature is verified.
+
+    Raises Refusal if it is not a plan file, has another format, belongs to another store or was changed; OSError if it
+    cannot be read."""
     return unpack_plan(path, str(path), store)
 
 
 def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Plan:
-    """As `read_plan`. shown: what people know it by."""
+    """Read a plan as `read_plan` does. display_name: for messages."""
     members = _read_members(source, display_name)
     try:
         head = orjson.loads(members[_HEAD])
@@ -131,14 +134,10 @@ def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Pla
     except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError) as problem:
         raise Refusal([_describe_bad_plan_file(display_name, _NO_PLAN)]) from problem
     if version != FORMAT_VERSION:
-        raise Refusal([_describe_bad_plan_file(display_name, f"it has format {version}, this reads {FORMAT_VERSION}")])
+        raise Refusal([_describe_bad_plan_file(display_name, f"its format is {version}, expected {FORMAT_VERSION}")])
     if head.get("schema") != SCHEMA:
         raise Refusal(
-            [
-                _describe_bad_plan_file(
-                    display_name, f"the store's schema is {SCHEMA} now, and was {head.get('schema')} for it"
-                )
-            ]
+            [_describe_bad_plan_file(display_name, f"it was made for store schema {head.get('schema')}, not {SCHEMA}")]
         )
     refuse_other_store(made_for, store)
     _check_signature(display_name, members, store.key)
@@ -161,7 +160,7 @@ def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Pla
             if error := find_schema_error(kind, frame):
                 raise Refusal([_describe_bad_plan_file(display_name, error)])
     if compute_plan_id(plan.store, store.key.effect_key, plan.customers, plan.undoes) != plan.plan_id:
-        raise Refusal([_describe_bad_plan_file(display_name, "its content does not fit its plan_id: it was altered")])
+        raise Refusal([_describe_bad_plan_file(display_name, "its content does not match its plan_id")])
     return plan
 
 
@@ -170,7 +169,7 @@ def _create_signature(key: StoreKey) -> hmac.HMAC:
 
 
 def _add_to_signature(signature: hmac.HMAC, name: str, content: bytes | memoryview) -> None:
-    """With its length, so that no two lists of members give the same bytes."""
+    # With the length, so that no two lists of members give the same bytes.
     signature.update(f"{name}\0{len(content)}\0".encode())
     signature.update(content)
 
@@ -182,7 +181,7 @@ def _write_member(archive: zipfile.ZipFile, signature: hmac.HMAC, name: str, con
 
 
 def _read_members(source: Path | BinaryIO, display_name: str) -> dict[str, bytes]:
-    """The bytes of every member, in the file's order: what is sealed is what is read, whatever becomes of the file."""
+    """Return the bytes of every member, in the file's order; read once, so that exactly these bytes are verified."""
     try:
         with zipfile.ZipFile(source) as archive:
             infos = archive.infolist()
@@ -194,40 +193,44 @@ def _read_members(source: Path | BinaryIO, display_name: str) -> dict[str, bytes
 
 
 def _check_signature(display_name: str, members: dict[str, bytes], key: StoreKey) -> None:
-    """Takes the seal out of the members."""
-    given = members.pop(_SIGNATURE, b"")
-    seal = _create_signature(key)
+    """Remove the signature from the members, and raise Refusal if it does not match them."""
+    expected = members.pop(_SIGNATURE, b"")
+    signature = _create_signature(key)
     for name, content in members.items():
-        _add_to_signature(seal, name, content)
-    if not hmac.compare_digest(given, seal.hexdigest().encode()):
+        _add_to_signature(signature, name, content)
+    if not hmac.compare_digest(expected, signature.hexdigest().encode()):
         raise Refusal(
-            [_describe_bad_plan_file(display_name, "its seal does not fit: it was altered after it was made")]
+            [
+                _describe_bad_plan_file(
+                    display_name, "its signature does not match: the file was changed after it was created"
+                )
+            ]
         )
 
 
 def _describe_write_error(path: Path, problem: OSError) -> Diagnostic:
     hints = {
-        errno.ENOSPC: "free some space, or name a file on another disk, and plan again",
-        errno.EDQUOT: "your quota is used up: free some space, or name a file on another disk, and plan again",
-        errno.ENOENT: "make its folder first, or name another file",
-        errno.ENAMETOOLONG: "choose a shorter name",
+        errno.ENOSPC: "Free some space or choose a file on another disk, then plan again.",
+        errno.EDQUOT: "Your quota is used up. Free some space or choose a file on another disk, then plan again.",
+        errno.ENOENT: "Create its folder first, or choose another file.",
+        errno.ENAMETOOLONG: "Choose a shorter name.",
     }
     return build_error(
         "plan-not-saved",
-        f"the plan cannot be saved: {problem.strerror}; there is no plan file",
+        f"the plan cannot be saved: {problem.strerror}; no plan file was written",
         Span(str(path)),
-        hints.get(problem.errno or 0, "check the rights of its folder, or name another file"),
+        hints.get(problem.errno or 0, "Check the permissions of its folder, or choose another file."),
     )
 
 
 def _describe_bad_plan_file(display_name: str, why: str) -> Diagnostic:
-    return build_error("bad-plan-file", why, Span(display_name), "make a new one: reconciler plan … --out FILE")
+    return build_error("bad-plan-file", why, Span(display_name), "Make a new one: reconciler plan … --out FILE")
 
 
 def _serialize_customer(customer: CustomerPlan, place: int, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
-    def kept(group: str, named: Mapping[Any, pl.DataFrame]) -> dict[str, str]:
-        names = {str(name): f"{place}/{group}/{name}.arrow" for name in named}
-        frames.update({names[str(name)]: frame for name, frame in named.items()})
+    def add_frames(group: str, group_frames: Mapping[Any, pl.DataFrame]) -> dict[str, str]:
+        names = {str(name): f"{place}/{group}/{name}.arrow" for name in group_frames}
+        frames.update({names[str(name)]: frame for name, frame in group_frames.items()})
         return names
 
     return {
@@ -241,11 +244,11 @@ def _serialize_customer(customer: CustomerPlan, place: int, frames: dict[str, pl
         "counts": _COUNTS.dump_python(dict(customer.counts), mode="json"),
         "limits": _LIMITS.dump_python(customer.limits, mode="json"),
         "declared": [_serialize_change(change) for change in customer.document_changes],
-        "roster": kept("roster", customer.roster),
+        "roster": add_frames("roster", customer.roster),
         "roster_applies": customer.roster_applies,
         "settings": customer.settings,
-        "refresh": kept("refresh", customer.fingerprint_refresh),
-        "snapshot": kept("snapshot", customer.snapshot),
+        "refresh": add_frames("refresh", customer.fingerprint_refresh),
+        "snapshot": add_frames("snapshot", customer.snapshot),
         "facts": dict(customer.facts),
         "doubted": customer.is_doubtful,
         "weakened": _WEAKENED.dump_python(customer.weakenings, mode="json"),
@@ -259,9 +262,9 @@ def _serialize_change(change: Change) -> dict[str, Any]:
 
 
 def _deserialize_customer(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerPlan:
-    """Takes its frames out of the members: a large plan is not to be in memory twice."""
+    """Return a customer's plan, and remove its frames from the members to save memory."""
 
-    def frame(name: str) -> pl.DataFrame:
+    def take_frame(name: str) -> pl.DataFrame:
         return pl.read_ipc(members.pop(name), use_pyarrow=False)
 
     return CustomerPlan(
@@ -278,11 +281,11 @@ def _deserialize_customer(stored: dict[str, Any], members: dict[str, bytes]) -> 
             _CHANGES[Action(each["action"])].validate_python(each["change"])  # type: ignore[misc]
             for each in stored["declared"]
         ),
-        roster={Kind(kind): frame(name) for kind, name in stored["roster"].items()},
+        roster={Kind(kind): take_frame(name) for kind, name in stored["roster"].items()},
         roster_applies=stored["roster_applies"],
         settings=stored["settings"],
-        fingerprint_refresh={Kind(kind): frame(name) for kind, name in stored["refresh"].items()},
-        snapshot={part: frame(name) for part, name in stored["snapshot"].items()},
+        fingerprint_refresh={Kind(kind): take_frame(name) for kind, name in stored["refresh"].items()},
+        snapshot={part: take_frame(name) for part, name in stored["snapshot"].items()},
         facts=stored.get("facts", {}),
         is_doubtful=stored["doubted"],
         weakenings=_WEAKENED.validate_python(stored.get("weakened", ())),

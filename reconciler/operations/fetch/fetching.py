@@ -1,4 +1,4 @@
-"""Fetching rosters for customers: from which source, with which secrets, and how many beside each other."""
+"""Create the roster sources of customers, and fetch several of them at the same time."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from reconciler.operations.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
-#: Fetches of one run beside each other, whatever hosts they are from.
+#: parallel fetches of one run, over all hosts
 MAX_PARALLEL_FETCHES = 8
-#: Fetches under way, and fetched rosters that wait for their turn, of one run: each is an open file.
+#: running fetches and fetched rosters of one run that are not processed yet; each is an open file
 WINDOW = 2 * MAX_PARALLEL_FETCHES
-#: Below the folder of what may be lost.
+#: subfolder of the cache folder
 CHECKPOINTS = "fetches"
 
-#: Gives each customer's progress, by id.
+#: makes a customer's progress callback from its id
 ProgressFactory = Callable[[str], ProgressCallback]
 
 
@@ -42,10 +42,9 @@ def make_silent_progress(_: str) -> ProgressCallback:
 
 
 class FetchPool:
-    """Fetches of one run, under way. Each future gives what came of it, and never raises Refusal.
+    """Threads that fetch the rosters of one run. A future's result is a bundle or a Refusal, which it never raises.
 
-    The threads are daemons: somebody who interrupts the run waits for no server. What a fetch had is not lost by that,
-    since checkpoints are made for being killed.
+    The threads are daemons, so that an interrupted run waits for no server. Checkpoints keep the pages fetched so far.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -55,44 +54,44 @@ class FetchPool:
             queue.SimpleQueue()
         )
 
-    def start_fetch(self, customer: str, source: Source, ask: FetchRequest) -> Future[SourceBundle | Refusal]:
+    def start_fetch(self, customer: str, source: Source, request: FetchRequest) -> Future[SourceBundle | Refusal]:
         future: Future[SourceBundle | Refusal] = Future()
-        self._waiting.put((customer, future, source, ask))
+        self._waiting.put((customer, future, source, request))
         if len(self._threads) < self._max_threads:
             self._threads.append(threading.Thread(target=self._run_worker, name="fetch", daemon=True))
             self._threads[-1].start()
         return future
 
     def stop_fetches(self) -> None:
-        """Begins nothing more."""
+        """Start no more fetches."""
         for _ in self._threads:
             self._waiting.put(None)
 
     def _run_worker(self) -> None:
         while (job := self._waiting.get()) is not None:
-            customer, future, source, ask = job
+            customer, future, source, request = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                future.set_result(_fetch_or_refuse(customer, source, ask))
-            except BaseException as problem:  # noqa: BLE001 - whoever waits for it is told
+                future.set_result(_fetch_or_refuse(customer, source, request))
+            except BaseException as problem:  # noqa: BLE001 - raised where the result is read
                 future.set_exception(problem)
 
 
 @contextmanager
 def open_fetch_pool(at_once: int = MAX_PARALLEL_FETCHES) -> Iterator[FetchPool]:
-    """Who leaves early waits for nothing."""
-    made = FetchPool(at_once)
+    """Provide a pool; the exit does not wait for running fetches."""
+    pool = FetchPool(at_once)
     try:
-        yield made
+        yield pool
     finally:
-        made.stop_fetches()
+        pool.stop_fetches()
 
 
-def _fetch_or_refuse(customer: str, source: Source, ask: FetchRequest) -> SourceBundle | Refusal:
+def _fetch_or_refuse(customer: str, source: Source, request: FetchRequest) -> SourceBundle | Refusal:
     with log_step(_log, "fetch", customer=customer) as results:
         try:
-            bundle = source.fetch(ask)
+            bundle = source.fetch(request)
         except Refusal as refusal:
             results["refused"] = refusal.diagnostics[0].code if refusal.diagnostics else "unknown"
             return refusal
@@ -102,7 +101,7 @@ def _fetch_or_refuse(customer: str, source: Source, ask: FetchRequest) -> Source
 
 
 def create_host_throttle(workspace: Workspace) -> HostThrottle:
-    """One for all fetches of a run."""
+    """Return the throttle that all fetches of a run share."""
     network = workspace.repository.settings.network
     return HostThrottle(network.fetches_per_host, network.requests_per_second)
 
@@ -110,7 +109,7 @@ def create_host_throttle(workspace: Workspace) -> HostThrottle:
 def create_source(
     workspace: Workspace, customer: Customer, rostering: OneRosterRostering, hosts: HostThrottle
 ) -> Source | None:
-    """None for a zip, which somebody has to give. Raises Refusal `secret-not-set` where the secret is missing."""
+    """Return the customer's source, or None for sync type zip. Raises Refusal `secret-not-set`."""
     sync = rostering.sync
     allows = workspace.repository.settings.network.is_allowed
     match sync:
@@ -171,23 +170,19 @@ def _read_secret(
             [
                 build_error(
                     "secret-not-set",
-                    f"the secret {reference.secret} of {customer.id} is not set; its roster cannot be "
-                    "fetched without it",
-                    hint=(
-                        f"set {workspace.secrets.describe_place(customer.id, reference.secret)} (rostering.sync.{key})"
-                    ),
+                    f"secret {reference.secret} of {customer.id} is not set; its roster cannot be fetched",
+                    hint=f"Set {workspace.secrets.describe_place(customer.id, reference.secret)} "
+                    f"(rostering.sync.{key}).",
                 )
             ]
         )
     return value
 
 
-# Pages that fetches left behind outside the store: encrypted, but full of people who may be gone.
-
-
 def delete_fetch_checkpoints() -> None:
-    """Of every fetch that is not under way on this machine, whoever it is about: that cannot be told from outside, and
-    all that they save is time."""
+    """Delete the saved pages of every interrupted fetch on this machine; a running fetch keeps its own.
+
+    The encrypted pages may contain deleted people, and do not show their customer from outside. They only save time."""
     folder = find_cache_folder()
     if folder is not None and (folder / CHECKPOINTS).is_dir():
         from reconciler.oneroster.sources.api.pages.checkpoint import remove_all_checkpoints

@@ -1,4 +1,4 @@
-"""A customer's roster source by itself: fetched without a plan, or probed."""
+"""Fetch a customer's roster into a file, or probe its source, without a plan."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import build_quarantine_diagnostics
 from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, Source, SourceBundle
 from reconciler.operations.fetch.fetching import ProgressFactory, create_host_throttle, create_source
-from reconciler.operations.workspace import Workspace
+from reconciler.operations.workspace import Workspace, describe_unknown_customer
 
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class SavedRoster:
-    """name: of the source. rows: by file stem; None where the reader refuses the bundle, which is saved all the
-    same."""
-
+    #: of the source
     name: str
+    #: by file stem; None if the reader refuses the bundle, which is saved anyway
     rows: dict[str, int] | None
     diagnostics: tuple[Diagnostic, ...]
 
@@ -32,13 +31,16 @@ class SavedRoster:
 def save_roster(
     workspace: Workspace, customer: str, out: Path, fetched_at: str, progress_factory: ProgressFactory
 ) -> SavedRoster:
-    """Fetches all of it into a file of mode 0600, which is whole or not there. Raises Refusal where nothing could be
-    fetched or there is no folder for it, OSError where it cannot be written."""
+    """Fetch the full roster into a file of mode 0600, which is written completely or not at all.
+
+    Raises Refusal if the fetch fails or the folder does not exist, OSError if the file cannot be written."""
     if not out.parent.is_dir():
         raise Refusal(
             [
                 build_error(
-                    "no-folder", f"{out.parent} is no folder; nothing was fetched", hint="make it, or correct --out"
+                    "no-folder",
+                    f"{out.parent} is not a folder; nothing was fetched",
+                    hint="Create it, or correct --out.",
                 )
             ]
         )
@@ -50,22 +52,23 @@ def save_roster(
             snapshot = read_bundle(fetched.stream, type=fetched.type, name=out.name, fetched_at=fetched_at)
         except Refusal as refusal:
             return SavedRoster(fetched.name, None, (*fetched.diagnostics, *refusal.diagnostics))
-    found = (*fetched.diagnostics, *snapshot.diagnostics)
+    diagnostics = sort_diagnostics((*fetched.diagnostics, *snapshot.diagnostics))
     return SavedRoster(
         fetched.name,
         dict(snapshot.rows),
-        (*sort_diagnostics(found), *build_quarantine_diagnostics(snapshot.quarantine)),
+        (*diagnostics, *build_quarantine_diagnostics(snapshot.quarantine)),
     )
 
 
 def probe_source(workspace: Workspace, customer: str, fetched_at: str) -> tuple[ProbeFinding, ...]:
-    """What the customer's server does. Raises Refusal."""
+    """Probe the server of a customer's source. Raises Refusal."""
     return _create_customer_source(workspace, customer).probe(FetchRequest(fetched_at))
 
 
 def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[ProbeFinding, ...]:
-    """The host keys of a server that no customer is configured for yet; nothing is signed in to. address:
-    `sftp://HOST` or `sftp://HOST:PORT`. Raises Refusal."""
+    """Read the host keys of a server that is not configured yet, without signing in.
+
+    address: `sftp://HOST` or `sftp://HOST:PORT`. Raises Refusal."""
     from reconciler.oneroster.sources.sftp.account import SftpAccount
     from reconciler.oneroster.sources.sftp.source import SftpSource
 
@@ -79,8 +82,8 @@ def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[
             [
                 build_error(
                     "invalid-address",
-                    "an address to probe is sftp://HOST or sftp://HOST:PORT, without a user",
-                    hint="a OneRoster API is probed by the id of its customer",
+                    "the address must be sftp://HOST or sftp://HOST:PORT, without a user",
+                    hint="To probe a OneRoster API, name its customer.",
                 )
             ]
         )
@@ -104,38 +107,28 @@ def _find_customer(workspace: Workspace, name: str) -> Customer:
     if name in repository.invalid:
         raise Refusal(repository.invalid[name])
     if name not in repository.customers:
-        known = ", ".join(sorted(repository.customers)) or "none"
-        raise Refusal(
-            [
-                build_error(
-                    "unknown-customer",
-                    f"no customer is called {name}",
-                    Span(str(workspace.directory)),
-                    f"customers here: {known}",
-                )
-            ]
-        )
+        raise Refusal([describe_unknown_customer(name, repository.customers, Span(str(workspace.directory)))])
     return repository.customers[name].customer
 
 
 def _describe_nothing_to_fetch(workspace: Workspace, customer: Customer) -> Diagnostic:
     return build_error(
         "nothing-to-fetch",
-        f"the roster of {customer.id} is not on any server: it is given by hand",
+        f"the roster of {customer.id} is not on a server",
         workspace.repository.customers[customer.id].span,
-        "a roster that can be fetched has sync type sftp or api",
+        "Set rostering.sync.type to sftp or api to fetch rosters.",
     )
 
 
 def _write_bundle(fetched: SourceBundle, out: Path) -> None:
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             fetched.stream.seek(0)
             while chunk := fetched.stream.read(_CHUNK):
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, out)
+        os.replace(partial, out)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The last good snapshot of a customer, back from the store as the value that a source gives."""
+"""Save the last good roster of a customer, and read it back as a snapshot."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from reconciler.store.read.reader import Reader
 from reconciler.store.sync.records import find_roster_hold
 from reconciler.store.write.snapshots import OVERTAKEN
 
-# What is kept of a snapshot as a customer's last good roster: its own rows, and nobody else's children.
-
 Frames = dict[str, pl.DataFrame]
 
-#: Before the file stem in the name of a part that holds rows whose references are not there yet.
+#: prefix of a part's name, before the file stem, for rows whose references are still missing
 WAITING = "waiting-"
 
 
 def select_own_rows(snapshot: Snapshot, desired: DesiredRoster, live: LiveRoster) -> Frames:
-    """The snapshot's frames by part. live: with the open enrollments."""
+    """Return the snapshot's frames by part, with only the customer's own rows.
+
+    live: with the open enrollments."""
     frames = {
         "orgs": snapshot.orgs,
         "users": snapshot.users,
@@ -42,12 +42,13 @@ def select_own_rows(snapshot: Snapshot, desired: DesiredRoster, live: LiveRoster
         "role_ids": snapshot.role_ids,
     }
     orgs = desired.own_orgs
-    alone = orgs.len() == snapshot.orgs.height
-    if alone and not snapshot.quarantine.filter(pl.col("kind") == Kind.ORG.value).height:
+    if orgs.len() == snapshot.orgs.height and not snapshot.quarantine.filter(pl.col("kind") == Kind.ORG.value).height:
         return frames | {f"{WAITING}{stem}": frame for stem, frame in snapshot.waiting.items()}
-    # An org that was set aside is the customer's where it is live here.
-    aside = desired.list_protected(Kind.ORG)
-    orgs = pl.concat([orgs, aside.filter(aside.is_in(live.orgs["sourced_id"].implode())).alias("sourced_id")])
+    # A quarantined org is the customer's if the store has it.
+    quarantined = desired.list_protected(Kind.ORG)
+    orgs = pl.concat(
+        [orgs, quarantined.filter(quarantined.is_in(live.orgs["sourced_id"].implode())).alias("sourced_id")]
+    )
     own = {
         "orgs": _filter_by_keys(frames["orgs"], "sourced_id", orgs),
         "users": frames["users"].filter(~pl.col("sourced_id").is_in(desired.people_of_other_orgs.implode())),
@@ -61,7 +62,7 @@ def select_own_rows(snapshot: Snapshot, desired: DesiredRoster, live: LiveRoster
     own["quarantine"] = _select_own_quarantine(snapshot.quarantine, own, live)
     own["sessions"] = snapshot.sessions
     own["role_ids"] = frames["role_ids"].join(own["roles"], on=["user", "org", "role", "line"], how="semi")
-    # Whose rows wait cannot be told where several customers share the bundle: they are not kept.
+    # Waiting rows are not saved: in a shared roster their owner is unknown.
     return {part: own[part] for part in frames}
 
 
@@ -72,10 +73,10 @@ def _filter_by_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.Dat
 
 
 def _select_own_quarantine(quarantine: pl.DataFrame, own: Frames, live: LiveRoster) -> pl.DataFrame:
-    """Rows that name somebody or something of this customer whole; rows that name nobody without what they say.
+    """Return the quarantined rows of this customer in full, and rows of unknown owners without their values.
 
-    A person's row with another sourcedId may be an account's all the same, where it has one of the account's values,
-    or where its values cannot be read.
+    A person's row with another sourcedId still counts as the customer's if it has a value of one of its accounts. Its
+    owner is unknown if no value can be read.
     """
     aliases = list_known_aliases(live.users)["alias"].alias("sourced_id")
     known = pl.any_horizontal(
@@ -92,30 +93,34 @@ def _select_own_quarantine(quarantine: pl.DataFrame, own: Frames, live: LiveRost
     values = pl.concat(
         [live.users[name].alias("value") for name in ("identifier", "email", "username", "roster_username")]
     ).drop_nulls()
-    meant = pl.any_horizontal(pl.col(name).is_in(values.implode()) for name in KNOWN_BY).fill_null(False)
-    unread = pl.col("key").is_null() | (
+    has_known_value = pl.any_horizontal(pl.col(name).is_in(values.implode()) for name in KNOWN_BY).fill_null(False)
+    is_unreadable = pl.col("key").is_null() | (
         (pl.col("kind") == Kind.USER.value) & pl.all_horizontal(pl.col(name).is_null() for name in KNOWN_BY)
     )
-    whole, nobodys = known | meant, unread & ~(known | meant)
+    is_own = known | has_known_value
+    is_unknown = is_unreadable & ~is_own
     nothing = pl.lit(None, dtype=pl.String)
-    return quarantine.filter(whole | nobodys).with_columns(
-        pl.when(nobodys).then(pl.lit("a row whose owner cannot be told")).otherwise("message").alias("message"),
-        *[pl.when(~nobodys).then(pl.col(name)).otherwise(nothing).alias(name) for name in ("key", "hint", *KNOWN_BY)],
+    return quarantine.filter(is_own | is_unknown).with_columns(
+        pl.when(is_unknown).then(pl.lit("a row whose owner is unknown")).otherwise("message").alias("message"),
+        *[
+            pl.when(~is_unknown).then(pl.col(name)).otherwise(nothing).alias(name)
+            for name in ("key", "hint", *KNOWN_BY)
+        ],
     )
 
 
-#: Where the facts of a source stand among those that are kept of a roster.
+#: key of the source's facts among the saved facts of a roster
 SOURCE = "source"
-#: When the whole of it was fetched last.
+#: key of the moment of the last full fetch
 FULL_ROSTER_AT = "whole_at"
 
 
 def read_last_snapshot(reader: Reader, customer_number: int) -> Snapshot | None:
-    """None where no roster was applied yet. Its diagnostics were told when it was read and are not kept."""
-    kept = reader.load_last_snapshot(customer_number)
-    if kept is None:
+    """Return the last good roster, or None if none was applied yet. Its diagnostics are not saved."""
+    saved = reader.load_last_snapshot(customer_number)
+    if saved is None:
         return None
-    meta, parts = kept
+    meta, parts = saved
     source: Mapping[str, Any] = meta.facts.get(SOURCE, {})
     return Snapshot(
         version=meta.version,
@@ -142,9 +147,10 @@ def read_last_snapshot(reader: Reader, customer_number: int) -> Snapshot | None:
 
 
 def read_base_snapshot(store: Store, customer: str) -> Snapshot | None:
-    """What changes may be laid over, by the customer's name, in a view of its own: for a thread beside the one that
-    reads the store. Raises Refusal where a later roster, which is not good yet, waits for a person: laid over the one
-    before, changes would bring back what that one said."""
+    """Return the roster that a delta roster applies to, read with a reader of its own for use in another thread.
+
+    Raises Refusal if a later roster waits for approval: applied to the one before, the delta would lose the later
+    one's changes."""
     with store.open_reader() as reader:
         record = reader.read_customers().get(customer)
         source = reader.read_last_source(record.id) if record else None
@@ -156,14 +162,16 @@ def read_base_snapshot(store: Store, customer: str) -> Snapshot | None:
 def _describe_missing_base(customer: str) -> Diagnostic:
     return build_error(
         "delta-without-whole",
-        "the roster before these changes waits for a person: there is none that they could be laid over",
-        hint=f"approve what `reconciler holds` says of {customer}, or send a whole roster first",
+        "this is a delta roster, but the roster before it is waiting for approval",
+        hint=f"Approve the hold of {customer} (see `reconciler holds`), or send a full (bulk) roster first.",
     )
 
 
 def read_earlier_roster(reader: Reader, customer_number: int | None) -> PreviousRoster:
-    """What a source may go on from. Nothing where no roster is kept, or where a later one waits, in whole or in part:
-    what changed since names nobody of those who are held, and they would be forgotten."""
+    """Return the roster that a source may send changes to.
+
+    Empty if no roster is saved, or if a later one waits for approval in whole or in part: its held people would be
+    missing from later changes, and so forgotten."""
     source = reader.read_last_source(customer_number) if customer_number is not None else None
     if (
         customer_number is None
@@ -180,25 +188,24 @@ def read_earlier_roster(reader: Reader, customer_number: int | None) -> Previous
 
 
 def find_newest_roster_time(reader: Reader, customer_number: int | None) -> str | None:
-    """When the newest roster that the store knows was fetched, ISO-8601 UTC: the last good one, or one after it that
-    waits. None where there is none."""
+    """Return the fetch moment (ISO-8601 UTC) of the last good roster or of a later one that waits; None without one."""
     source = reader.read_last_source(customer_number) if customer_number is not None else None
     if source is None:
         return None
     later = source.facts.get(OVERTAKEN)
-    # Older stores have no moment of what waits.
+    # Older stores do not know the moment of a waiting roster.
     return max(source.fetched_at, later) if isinstance(later, str) else source.fetched_at
 
 
 def find_full_roster_time(snapshot: Snapshot, last_full_at: str | None) -> str | None:
-    """When all of it was fetched last. before: of the roster before it."""
+    """Return the moment of the last full fetch. last_full_at: that of the roster before it."""
     return last_full_at if any(mode == "delta" for mode in snapshot.modes.values()) else snapshot.fetched_at
 
 
 def build_source_record(snapshot: Snapshot, stored_frames: Mapping[str, pl.DataFrame]) -> dict[str, object]:
-    """What is kept of a source beside its rows, as JSON takes it. kept: the snapshot's frames as they are stored.
+    """Return the facts of a source to save with its rows, as JSON values.
 
-    rows: of files that a bundle of changes (delta) was laid over, those of the roster that came of it.
+    stored_frames: the snapshot's frames as saved. `rows` counts the merged rows of files that were sent as a delta.
     """
     changed = [stem for stem, mode in snapshot.modes.items() if mode == "delta" and stem in stored_frames]
     return {
@@ -211,7 +218,7 @@ def build_source_record(snapshot: Snapshot, stored_frames: Mapping[str, pl.DataF
 
 
 def parse_source_facts(facts: Mapping[str, Any]) -> SourceFacts:
-    """facts: all that are kept of a roster; those of the source may be missing."""
+    """Parse the source's facts, which may be missing, from the saved facts of a roster."""
     source: Mapping[str, Any] = facts.get(SOURCE, {})
     return SourceFacts(
         files=tuple(source.get("files", ())),
@@ -222,6 +229,6 @@ def parse_source_facts(facts: Mapping[str, Any]) -> SourceFacts:
 
 
 def count_source_rows(rows: Mapping[str, int], facts: Mapping[str, Any]) -> dict[str, int]:
-    """Rows by file stem that the roster had: as they were read, or as changes made them."""
+    """Return the rows of a roster by file stem: as read, or as merged from a delta."""
     source: Mapping[str, Any] = facts.get(SOURCE, {})
     return {**rows, **source.get("rows", {})}

@@ -1,4 +1,4 @@
-"""What a state of git adds to a plan: whom it takes, whose doing each change is, which settings protect less."""
+"""Compare a plan with a base in git: its customers, the base's documents, weakened settings, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ NO_DOCUMENTS: DocumentsByKey = {}
 
 
 def find_differing_customers(comparison: BaseComparison, records: Mapping[str, CustomerRecord]) -> frozenset[str]:
-    """Customers, and maybe CATALOGUE, whose resolved configuration differs, with what the policy grants them, and of
-    which there is anything to plan."""
+    """Return the customers, and maybe CATALOG, whose resolved configuration or capped limits differ from the base.
+
+    Leaves out ids that neither the files nor the store have."""
     live = {slug for slug, record in records.items() if not record.tombstoned}
     now = comparison.current_repository
-    found = comparison.differing_ids | _find_changed_limits(comparison)
-    return frozenset(found & {*now.customers, *now.invalid, *live, CATALOG})
+    differing = comparison.differing_ids | _find_changed_limits(comparison)
+    return frozenset(differing & {*now.customers, *now.invalid, *live, CATALOG})
 
 
 def _find_changed_limits(comparison: BaseComparison) -> frozenset[str]:
@@ -52,8 +53,7 @@ def _find_changed_limits(comparison: BaseComparison) -> frozenset[str]:
 
 
 def read_base_documents(comparison: BaseComparison, customer: str) -> DocumentsByKey:
-    """As the base has them, by the ids that the files have for them; none where it has no such customer, or not a valid
-    one."""
+    """Return the base's documents by their ids in the files; none if the customer is missing or invalid there."""
     former = find_id_in_base(comparison, customer)
     before = index_documents(comparison.base_repository, former)
     now = index_documents(comparison.current_repository, customer)
@@ -74,7 +74,7 @@ def index_documents(repository: Repository, customer: str) -> DocumentsByKey:
 
 
 def list_weakened_documents(documents: CustomerDocuments, before: DocumentsByKey | None) -> tuple[Weakening, ...]:
-    """before: as the base has them; None for what was applied last."""
+    """Return the weakenings in the documents' changes. before: the base's documents; None to compare with the store."""
     earlier = (
         before
         if before is not None
@@ -89,6 +89,7 @@ def list_weakened_documents(documents: CustomerDocuments, before: DocumentsByKey
 
 
 def list_weakened_settings(comparison: BaseComparison) -> tuple[Weakening, ...]:
+    """Return the weakenings in the changes of reconciler.yaml since the base."""
     before, now = (_dump_settings(each) for each in (comparison.base_repository, comparison.current_repository))
     return find_settings_weakenings(before, now, comparison.current_repository.settings_origins)
 
@@ -100,7 +101,7 @@ def _dump_settings(repository: Repository) -> Mapping[str, Any]:
 def build_base_roster_settings(
     comparison: BaseComparison, customer: Customer, roster_settings: RosterSettings
 ) -> RosterSettings | None:
-    """By what the base would compare the same roster; None where that is by the same, or by nothing."""
+    """Return the base's roster settings, or None if they are the same or the base syncs no roster."""
     resolved = comparison.base_repository.customers.get(find_id_in_base(comparison, customer.id))
     rostering = resolved.customer.rostering if resolved else None
     if resolved is None or not isinstance(rostering, OneRosterRostering):
@@ -110,20 +111,21 @@ def build_base_roster_settings(
     earlier = RosterSettings(
         resolved.customer, rostering, tuple(sorted(list_admin_usernames(declared.document))), ceilings, declared.origins
     )
-    alike = (
+    is_same = (
         earlier.rostering == roster_settings.rostering
         and earlier.ceilings == roster_settings.ceilings
         and earlier.administrators == roster_settings.administrators
         and resolved.customer.timezone == customer.timezone
     )
-    return None if alike else earlier
+    return None if is_same else earlier
 
 
 def find_taken_consumer_keys(
     resolved: ResolvedCustomer, record: CustomerRecord | None, store_index: StoreIndex, read_customers: Collection[str]
 ) -> tuple[Diagnostic, ...]:
-    """An error for each consumer key that is new to a customer, and that another has in the store whose files were not
-    read. record: its own, if it has one. read: ids of those whose files were: they say whether they still have it."""
+    """Return an error for each new consumer key that another customer has in the store.
+
+    record: the customer's own. read_customers: ids whose files were read; validation compares those."""
     platforms = resolved.customer.lti.platforms if resolved.customer.lti else ()
     own = frozenset(list_consumer_keys(record)) if record and platforms and not record.tombstoned else frozenset()
     declared = resolved.documents[0]
@@ -140,13 +142,10 @@ def find_taken_consumer_keys(
                     "consumer-key-taken",
                     f"this consumer_key is also used by {', '.join(owners)}",
                     declared.origins.get(f"lti.platforms.{platform.id}.consumer_key", resolved.span),
-                    "a consumer key tells whose LMS is calling: each is used once over all customers",
+                    "Use each consumer key only once across all customers: it identifies the calling LMS.",
                 )
             )
     return tuple(found)
-
-
-# What a plan with a base leaves out, and is not as git has it all the same: counted, not shown.
 
 
 def count_outside_base(
@@ -156,9 +155,10 @@ def count_outside_base(
     planned: Collection[str],
     renamed: CustomerRenames,
 ) -> OutsideBase:
-    """planned: customers that the plan has. renamed: of those that the comparison read. The files of the others are
-    read only where the store was given other ones: an untouched customer costs nothing but its line in
-    git's listing."""
+    """Count the customers outside the plan whose store differs from git: pending, drifted or invalid.
+
+    planned: the plan's customers. renamed: of the files that the comparison read. Other files are read only if the
+    store was last applied from different ones, so an unchanged customer costs only its line in git's listing."""
     live = {slug: record for slug, record in records.items() if not record.tombstoned}
     others = {*comparison.layout_ids, *live} - {CATALOG, *planned, *renamed.list_replaced_ids()}
     drifted = {name for name in others if name in live and live[name].settings_digest is None}

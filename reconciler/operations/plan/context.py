@@ -18,7 +18,7 @@ from reconciler.store.read.records import CustomerRecord
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """Lives as long as its reader."""
+    """The inputs of one plan; lives as long as its reader."""
 
     workspace: Workspace
     request: PlanRequest

@@ -1,4 +1,4 @@
-"""The documents of one customer on both sides: as the files want them, as the store has them."""
+"""Read the documents of one customer, or of the catalog, from the files and from the store."""
 
 from __future__ import annotations
 
@@ -30,20 +30,22 @@ from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
 from reconciler.store.read.roster_frames import read_users
 
-CATALOG_NAME = "Catalogue of lessons"
+CATALOG_NAME = "Catalog of lessons"
 _LISTED_KINDS = (Kind.COMMUNITY, Kind.LESSON)
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerDocuments:
-    """wanted, applied: by kind and id in the files. seen: what the plan is made from. name: for people. diagnostics:
-    what is not renamed, and why."""
-
     customer: str
+    #: for people
     name: str
+    #: the files' documents, by kind and id
     wanted: WantedDocuments
+    #: the store's documents, by kind and id in the files
     applied: AppliedDocuments
+    #: state of the store and the files that the plan is made from
     seen: PlanPrecondition
+    #: for former ids that are not renamed
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def build_planned(self, changes: tuple[Change, ...], weakenings: tuple[Weakening, ...] = ()) -> PlannedDocuments:
@@ -53,31 +55,30 @@ class CustomerDocuments:
         )
 
     def _build_settings(self, changes: tuple[Change, ...]) -> Mapping[str, object] | None:
-        """What an apply keeps: every wanted document, its digest and where it stands. None without changes."""
+        """Return what an apply saves: the wanted documents, their digest and origins; None without changes."""
         if not changes:
             return None
-        kept: dict[str, Any] = {"digest": self.seen.declared, "communities": {}, "lessons": {}, "origins": {}}
+        settings: dict[str, Any] = {"digest": self.seen.declared, "communities": {}, "lessons": {}, "origins": {}}
         for (kind, name), wanted in sorted(self.wanted.items()):
             if kind is Kind.CUSTOMER:
-                kept["customer"] = wanted.document
+                settings["customer"] = wanted.document
             else:
-                kept[kind.plural][name] = wanted.document
-            kept["origins"][f"{kind}/{name}"] = [wanted.span.file, wanted.span.line]
-        return kept
+                settings[kind.plural][name] = wanted.document
+            settings["origins"][f"{kind}/{name}"] = [wanted.span.file, wanted.span.line]
+        return settings
 
     def _count_unchanged(self, changes: tuple[Change, ...]) -> dict[Kind, int]:
-        """Documents by kind that are on both sides and the same."""
         changed = {(change.kind, change.key) for change in changes}
-        alive = {key for key, document in self.applied.items() if not document.tombstoned}
-        return {kind: sum(1 for key in alive - changed if key[0] is kind) for kind in DECLARED_KINDS}
+        active = {key for key, document in self.applied.items() if not document.tombstoned}
+        return {kind: sum(1 for key in active - changed if key[0] is kind) for kind in DECLARED_KINDS}
 
 
 def compute_plan_settings_digest(customer: str, settings: Mapping[str, Any]) -> str | None:
-    """The digest of what `Documents.settings` keeps, as `Seen.declared` has it; None where that holds no document."""
-    kept = {(kind, name): each for kind in _LISTED_KINDS for name, each in settings[kind.plural].items()}
+    """Return the digest of a plan's `settings`, to compare with `PlanPrecondition.declared`; None without documents."""
+    documents = {(kind, name): each for kind in _LISTED_KINDS for name, each in settings[kind.plural].items()}
     if "customer" in settings:
-        kept[Kind.CUSTOMER, customer] = settings["customer"]
-    return compute_settings_digest(kept) if kept or customer == CATALOG else None
+        documents[Kind.CUSTOMER, customer] = settings["customer"]
+    return compute_settings_digest(documents) if documents or customer == CATALOG else None
 
 
 def read_customer_documents(
@@ -88,13 +89,15 @@ def read_customer_documents(
     record: CustomerRecord | None,
     people_count: int,
 ) -> CustomerDocuments:
-    """record: under whatever id the store has it. people: how many live accounts it has, for the impact of its removal.
-    Raises Refusal where a document cannot have the id that it is to have."""
+    """Return the documents of a customer.
+
+    record: maybe under a former id. people_count: active accounts, for the impact of its removal. Raises Refusal if a
+    document cannot have its id."""
     resolved = repository.customers.get(customer)
     wanted = _build_wanted(resolved.documents) if resolved else {}
     declared = resolved.digest if resolved else None
     applied: dict[DocumentKey, AppliedDocument] = {}
-    told: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
     if (
         record is not None
         and resolved is not None
@@ -103,7 +106,7 @@ def read_customer_documents(
     ):
         applied = {key: _copy_as_applied(each) for key, each in wanted.items()}
     elif record is not None:
-        # The store forgets the digest as soon as another hand writes to these documents.
+        # A write to these documents outside reconciler deletes the digest.
         drifted = record.settings_digest is None
         applied[Kind.CUSTOMER, customer] = AppliedDocument(
             Kind.CUSTOMER,
@@ -116,11 +119,11 @@ def read_customer_documents(
             {"people": people_count},
             record.written,
         )
-        others, told = _apply_document_renames(wanted, read_applied_documents(reader, record.slug, drifted))
+        others, diagnostics = _apply_document_renames(wanted, read_applied_documents(reader, record.slug, drifted))
         applied |= others
     name = resolved.name if resolved else record.name if record else customer
     seen = PlanPrecondition(record.version if record else None, record.settings_digest if record else None, declared)
-    return CustomerDocuments(customer, name, wanted, applied, seen, told)
+    return CustomerDocuments(customer, name, wanted, applied, seen, diagnostics)
 
 
 def _copy_as_applied(wanted: WantedDocument) -> AppliedDocument:
@@ -128,25 +131,25 @@ def _copy_as_applied(wanted: WantedDocument) -> AppliedDocument:
 
 
 def read_catalog_documents(repository: Repository, reader: Reader) -> CustomerDocuments:
-    """The lessons that belong to no customer."""
+    """Return the lessons that belong to no customer."""
     wanted = _build_wanted(repository.catalog)
     record = reader.read_catalog()
     written = record.version != (0, 0)
     stored = read_applied_documents(reader, None, written and record.settings_digest is None)
-    applied, told = _apply_document_renames(wanted, stored)
+    applied, diagnostics = _apply_document_renames(wanted, stored)
     after = compute_settings_digest({key: each.document for key, each in wanted.items()})
     seen = PlanPrecondition(record.version if written else None, record.settings_digest, after)
-    return CustomerDocuments(CATALOG, CATALOG_NAME, wanted, applied, seen, told)
+    return CustomerDocuments(CATALOG, CATALOG_NAME, wanted, applied, seen, diagnostics)
 
 
 def _apply_document_renames(
     wanted: WantedDocuments, stored: AppliedDocuments
 ) -> tuple[dict[DocumentKey, AppliedDocument], tuple[Diagnostic, ...]]:
-    """`stored` by the ids of the files. Raises Refusal."""
-    former, told = resolve_document_renames(wanted, stored)
-    if any(each.is_error for each in told):
-        raise Refusal(told)
-    return map_to_new_ids(stored, former), told
+    """Return the stored documents by their ids in the files. Raises Refusal."""
+    former, diagnostics = resolve_document_renames(wanted, stored)
+    if any(each.is_error for each in diagnostics):
+        raise Refusal(diagnostics)
+    return map_to_new_ids(stored, former), diagnostics
 
 
 def _build_wanted(declared: tuple[ConfigDocument, ...]) -> dict[tuple[Kind, str], WantedDocument]:
@@ -166,7 +169,7 @@ def _build_wanted(declared: tuple[ConfigDocument, ...]) -> dict[tuple[Kind, str]
 def read_applied_documents(
     reader: Reader, customer: str | None, has_drifted: bool
 ) -> dict[tuple[Kind, str], AppliedDocument]:
-    """Communities and lessons of a customer, or the catalogue's lessons (None), deleted ones included."""
+    """Return a customer's communities and lessons, or the catalog's lessons (None), deleted ones included."""
     return {
         (record.kind, record.slug): AppliedDocument(
             record.kind,
@@ -187,19 +190,16 @@ def format_document_label(kind: Kind, name: str, document: Mapping[str, object])
     return str(document.get("title" if kind is Kind.LESSON else "name") or name)
 
 
-# Whether the usernames that a customer's file gives to its administrators are still to be had.
-
-
 def list_admin_usernames(document: Mapping[str, object]) -> frozenset[str]:
-    """Of the administrators in a customer's document."""
-    known = document.get("administrators")
-    return frozenset(known) if isinstance(known, Mapping) else frozenset()
+    """Return the usernames of the administrators in a customer's document."""
+    administrators = document.get("administrators")
+    return frozenset(administrators) if isinstance(administrators, Mapping) else frozenset()
 
 
 def find_taken_usernames(
     wanted: WantedDocument, record: CustomerRecord | None, reader: Reader
 ) -> tuple[Diagnostic, ...]:
-    """An error for each new administrator whose username a live account has: an apply could not make theirs."""
+    """Return an error for each new administrator whose username belongs to an active account."""
     if wanted.kind is not Kind.CUSTOMER or record is None:
         return ()
     known: Collection[str] = list_admin_usernames(record.document) if not record.tombstoned else ()
@@ -211,9 +211,9 @@ def find_taken_usernames(
     return tuple(
         build_error(
             "username-taken",
-            "an administrator's username belongs to another account of this customer",
+            "this administrator's username belongs to another account of the customer",
             wanted.origins.get(f"administrators.{name}.username", wanted.span),
-            "choose another username for the administrator",
+            "Choose another username for the administrator.",
         )
         for folded, name in sorted(new.items())
         if taken.is_in([folded]).any()

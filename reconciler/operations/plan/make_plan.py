@@ -35,8 +35,8 @@ from reconciler.planning.plan_id import compute_plan_id
 def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     """Return the plan of the requested customers and, if all are requested, of the catalog.
 
-    Raises Refusal for what concerns no single customer (an unknown id, the store); every other failure is the outcome
-    of its customer."""
+    Raises Refusal for an unknown id or a store that cannot be read; every other failure is the outcome of its
+    customer."""
     comparison = workspace.comparison
     with gc_paused(), _open_plan_context(workspace, request) as context:
         records = context.records
@@ -93,7 +93,7 @@ def _open_plan_context(workspace: Workspace, request: PlanRequest) -> Iterator[P
         if request.bundle:
             (only,) = request.customers
             fresh.read_bundle_file(only, request.bundle, pool)
-        # The configuration last applied renames and removes nobody, so the other customers are not read.
+        # The configuration last applied renames and removes no customer, so the other customers are not read.
         records = reader.read_customers(request.customers if workspace.uses_applied_config else None)
         renames = find_renamed_customers(workspace.repository, records)
         yield PlanContext(workspace, request, fresh, reader, StoreIndex(reader, records), records, renames)

@@ -1,4 +1,4 @@
-"""Customers that the files call otherwise than the store, or than the base of a comparison."""
+"""Find customers and documents whose id in the files differs from the store's or the base's."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ Key = tuple[Kind, str]
 
 @dataclass(frozen=True, slots=True)
 class CustomerRenames:
-    """renames: what of the store's customers the files have under another id."""
-
+    #: the store's customers that the files have under another id
     renames: DocumentRenames
 
     def list_diagnostics(self, customer: str, span: Span) -> tuple[Diagnostic, ...]:
-        """Why a customer of the files is not what it was called before. span: of its document."""
+        """Return the diagnostics of a customer whose former ids cannot be renamed. span: of its document."""
         store = self.renames
         mine = (
             {customer: each[customer]} if customer in each else {}
@@ -33,12 +32,12 @@ class CustomerRenames:
         return tuple(describe_failed_renames(Kind.CUSTOMER, DocumentRenames({}, *mine), {customer: span}))
 
     def list_replaced_ids(self) -> frozenset[str]:
-        """Ids that the store has still and nobody wants: they are not removed."""
+        """Return the store's ids that were replaced by new ones; their customers are not removed."""
         return frozenset(self.renames.former.values()) - self.renames.former.keys()
 
 
 def find_renamed_customers(repository: Repository, records: Mapping[str, CustomerRecord]) -> CustomerRenames:
-    """Of those customers whose files were read."""
+    """Return the renames of the customers whose files were read."""
     if not any(each.previously for each in repository.customers.values()):
         return CustomerRenames(DocumentRenames())
     stored = {
@@ -48,7 +47,7 @@ def find_renamed_customers(repository: Repository, records: Mapping[str, Custome
 
 
 def find_id_in_base(comparison: BaseComparison, customer: str) -> str:
-    """What the base calls a customer of the files."""
+    """Return the base's id of a customer of the files."""
     resolved = comparison.current_repository.customers.get(customer)
     if resolved is None or not resolved.previously:
         return customer
@@ -64,48 +63,50 @@ def _resolve_renames(repository: Repository, stored: Mapping[str, StoredDocument
 def resolve_document_renames(
     wanted: WantedDocuments, applied: AppliedDocuments
 ) -> tuple[dict[Key, Key], tuple[Diagnostic, ...]]:
-    """Communities and lessons: by key in the files, the key in the store; and what cannot be renamed, or is not."""
+    """Return the store's key of each renamed community and lesson by its new key, and diagnostics of failed renames."""
     former: dict[Key, Key] = {}
-    told: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for kind in (Kind.COMMUNITY, Kind.LESSON):
         found = find_document_renames(wanted, applied, kind)
         former |= {(kind, new): (kind, old) for new, old in found.former.items()}
-        told += describe_failed_renames(
+        diagnostics += describe_failed_renames(
             kind, found, {name: each.span for (one, name), each in wanted.items() if one is kind}
         )
-    return former, tuple(told)
+    return former, tuple(diagnostics)
 
 
 def describe_failed_renames(
     kind: Kind, renames_found: DocumentRenames, spans: Mapping[str, Span]
 ) -> Iterator[Diagnostic]:
-    """spans: of the files' documents, by id."""
+    """Yield an error or a warning for each former id that is not renamed. spans: of the files' documents, by id."""
     for name, former in renames_found.conflicts_with_removed.items():
         yield build_error(
             "id-still-kept",
-            f"{kind} {former} cannot become {name}: a {kind} {name} that was removed is still kept under this id",
+            f"{kind} {former} cannot become {name}: the store still has a removed {kind} {name}",
             spans.get(name),
-            f"give it another id; or wait until `reconciler purge` has removed the former {name} for good",
+            f"Choose another ID, or wait until `reconciler purge` deletes the removed {name}.",
         )
     for name, former in renames_found.conflicts_with_live.items():
         yield build_warning(
             "not-renamed",
-            f"{kind} {former} does not become {name}: there is a {kind} {name} already; {former} is removed",
+            f"{kind} {former} does not become {name}: {kind} {name} already exists; {former} is removed",
             spans.get(name),
-            "previously is for a new id; what is there already under its own stays what it is",
+            f"Use previously only for a new ID; the existing {kind} {name} stays as it is.",
         )
 
 
 def describe_renamed_secrets(
     customer: str, former_id: str, document: Mapping[str, object], missing: Collection[str] | None, span: Span
 ) -> Iterator[Diagnostic]:
-    """missing: paths of secrets that are not set under the new id; None where nobody looked."""
+    """Yield a diagnostic that a renamed customer's secrets are looked up under its new id.
+
+    missing: paths of secrets that are not set under the new id; None if secrets are not looked up."""
     names = sorted({name for _, name in find_secret_references(document)})
     if names:
-        found = build_info if missing is not None and not missing else build_warning
-        yield found(
+        build = build_info if missing is not None and not missing else build_warning
+        yield build(
             "secrets-by-new-id",
-            f"the secrets of {former_id} are looked up under its new id {customer}: {', '.join(names)}",
+            f"the secrets of {former_id} are looked up under its new ID {customer}: {', '.join(names)}",
             span,
-            f"set them for {customer} before the apply, and take those of {former_id} away after it",
+            f"Set them for {customer} before the apply, and remove those of {former_id} after it.",
         )

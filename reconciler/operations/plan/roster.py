@@ -1,4 +1,4 @@
-"""One customer's roster, from its source to a decision: gather, decide, gather what is left open, decide."""
+"""Compare a customer's roster with the store: read both, check the gates, decide every change, and count its impact."""
 
 from __future__ import annotations
 
@@ -67,26 +67,28 @@ from reconciler.store.sync.records import find_roster_hold
 
 @dataclass(frozen=True, slots=True)
 class RosterComparison:
-    """desired: what the snapshot wants. decision: every change. belongings: what goes with what leaves. kept: the
-    snapshot's frames to be stored; facts: what the next one is judged by. diagnostics: of gates and limits. doubted: a
-    gate holds what can be held, so that this is no good roster yet."""
-
     desired: DesiredRoster
+    #: every change
     decision: RosterDecision
+    #: rows that go with the removed ones
     impact: Impact
+    #: the snapshot's frames to store, by part
     snapshot_frames: Mapping[str, pl.DataFrame]
+    #: facts that the next roster is checked against
     facts: Mapping[str, object]
+    #: of gates and limits
     diagnostics: tuple[Diagnostic, ...]
+    #: a gate holds changes, so this is not a good roster until they are approved
     doubted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRoster:
-    """What the store holds of a customer before anything is compared. customer_id: None for a customer that it does
-    not have yet. index: `id`, `fingerprint` of its live enrollments."""
-
+    #: None for a customer that the store doesn't have yet
     customer_number: int | None
+    #: without enrollments
     live: LiveRoster
+    #: `id` and `fingerprint` of the active enrollments
     enrollment_index: pl.DataFrame
 
 
@@ -105,7 +107,7 @@ def read_stored_roster(reader: Reader, customer_number: int | None) -> StoredRos
 
 
 def _exclude_merged(known: StoredRoster) -> StoredRoster:
-    """Without accounts that went into others: nobody comes back as one of them but by an undo."""
+    """Return the roster without merged accounts: only an undo restores them."""
     users = known.live.users
     if "merged_into" not in users.columns or users["merged_into"].null_count() == users.height:
         return known
@@ -114,20 +116,20 @@ def _exclude_merged(known: StoredRoster) -> StoredRoster:
 
 @dataclass(frozen=True, slots=True)
 class RosterSettings:
-    """By what a roster is compared. administrators: usernames, which no roster row may take. ceilings: of the policy.
-    origins: where each setting was written."""
-
     customer: Customer
     rostering: OneRosterRostering
+    #: usernames, which no roster row may take
     administrators: tuple[str, ...] = ()
+    #: the policy's; None without a policy
     ceilings: Ceilings | None = None
+    #: by dotted path of a setting
     origins: Mapping[str, Span] = field(default_factory=dict)
 
 
 def compare_roster(
     snapshot: Snapshot, roster_settings: RosterSettings, reader: Reader, known: StoredRoster
 ) -> RosterComparison:
-    """Raises Refusal if a gate refuses the snapshot, or it belongs to another customer."""
+    """Compare a snapshot with the store. Raises Refusal if a gate refuses it, or it belongs to another customer."""
     rostering = roster_settings.rostering
     known = _exclude_merged(known)
     last = _read_last_roster(reader, known.customer_number)
@@ -176,7 +178,7 @@ def _check_gates(
     snapshot: Snapshot, roster_settings: RosterSettings, last: LastRoster | None, known: StoredRoster
 ) -> GateResult:
     gates = check_gates(
-        GateInput(snapshot, last, known.live, _count_alive(known.live)),
+        GateInput(snapshot, last, known.live, _count_active(known.live)),
         build_gate_exceptions(roster_settings.rostering, roster_settings.origins),
         clock.get_current_day(roster_settings.customer.timezone),
     )
@@ -206,23 +208,25 @@ def _build_rules(
 
 
 def _is_doubtful(snapshot: Snapshot, gates: GateResult) -> bool:
-    """Of a file of changes, what was not held has been carried out: the kept roster has to follow, unless all waits."""
+    """Return True if a gate keeps the snapshot from being the last good roster.
+
+    The changes of a delta that were not held are applied, so the saved roster must follow unless everything is held."""
     whole = _list_complete_kinds(snapshot) == frozenset(ROSTER_KINDS)
     return any(whole or finding.holds_everything for finding in gates.findings)
 
 
 def _exclude_erased(reader: Reader, known: StoredRoster, snapshot: Snapshot) -> ErasureResult:
-    """The snapshot without people who were erased and whom nobody let in again since."""
+    """Return the snapshot without erased people, except those whose erasure was lifted."""
     if known.customer_number is None or not reader.has_erased_people(known.customer_number):
         return exclude_erased_people(snapshot, pl.Series("key", [], dtype=pl.String))
     keys = filter_erased_keys(reader.connection, reader.key, known.customer_number, list_named_people(snapshot))
-    alive = known.live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
-    return exclude_erased_people(snapshot, keys.filter(~keys.is_in(alive.implode())))
+    active = known.live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
+    return exclude_erased_people(snapshot, keys.filter(~keys.is_in(active.implode())))
 
 
 def _read_earlier_sessions(reader: Reader, customer_number: int | None) -> pl.DataFrame:
-    kept = reader.load_snapshot_part(customer_number, "sessions") if customer_number is not None else None
-    return make_empty_sessions() if kept is None else kept
+    sessions = reader.load_snapshot_part(customer_number, "sessions") if customer_number is not None else None
+    return make_empty_sessions() if sessions is None else sessions
 
 
 def _read_last_roster(reader: Reader, customer_number: int | None) -> LastRoster | None:
@@ -243,8 +247,10 @@ def _read_last_roster(reader: Reader, customer_number: int | None) -> LastRoster
 def _build_facts(
     snapshot: Snapshot, kept: Mapping[str, pl.DataFrame], match_with: str | None, last_full_at: str | None
 ) -> Mapping[str, object]:
-    """What the next roster is judged by. match_with: while a change of it holds somebody, the one before. before: when
-    the whole was fetched last, before this one."""
+    """Return the facts that the next roster is checked against.
+
+    match_with: the earlier setting while a change of it holds people. last_full_at: moment of the last full fetch
+    before this one."""
     return {
         SOURCE: build_source_record(snapshot, kept),
         "roots": list(list_root_orgs(snapshot)),
@@ -254,14 +260,14 @@ def _build_facts(
 
 
 def _list_complete_kinds(snapshot: Snapshot) -> frozenset[Kind]:
-    """Kinds whose absence from the source means something. In 1.2 people are in two files."""
+    """Return the kinds whose rows may be removed if the source lacks them. OneRoster 1.2 has people in two files."""
     files = {kind: (kind.plural, "roles") if kind is Kind.USER else (kind.plural,) for kind in ROSTER_KINDS}
     return frozenset(kind for kind, stems in files.items() if all(snapshot.is_full(stem) for stem in stems))
 
 
-def _count_alive(live: LiveRoster) -> Mapping[Kind, int]:
-    alive = {kind: live.get_frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
-    return {**alive, Kind.ENROLLMENT: live.enrollments_total}
+def _count_active(live: LiveRoster) -> Mapping[Kind, int]:
+    active = {kind: live.get_frame(kind).filter(~pl.col("tombstoned")).height for kind in ROSTER_KINDS}
+    return {**active, Kind.ENROLLMENT: live.enrollments_total}
 
 
 def summarize_source(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
@@ -278,7 +284,7 @@ def summarize_source(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
 
 
 def _add_open_enrollments(reader: Reader, known: StoredRoster, unsettled: OpenEnrollments) -> LiveRoster:
-    """The open live rows, and whatever else has the sourcedId of an open row of the file."""
+    """Return the roster with its open enrollments, and others that have the sourcedId of an open row of the file."""
     if known.customer_number is None:
         return known.live
     columns = list(make_empty_live_frame(Kind.ENROLLMENT).columns)
@@ -296,24 +302,24 @@ def _add_open_enrollments(reader: Reader, known: StoredRoster, unsettled: OpenEn
 def count_decision_impact(
     reader: Reader, customer_number: int | None, live: LiveRoster, decision: RosterDecision
 ) -> Impact:
-    """Counted only for what leaves or is rekeyed; ids that no frame names are not looked up."""
+    """Count the impact of every row that is removed or gets a new ID."""
 
-    def touched(kind: Kind) -> pl.Series:
+    def list_touched_ids(kind: Kind) -> pl.Series:
         frame = decision.changes.get(kind)
         if frame is None:
             return pl.Series("live_id", [], dtype=pl.Int64)
-        taking = ["delete", "suspend", "conclude", "rekey"]
-        return frame.filter(pl.col("action").is_in(taking))["live_id"].drop_nulls().unique().sort()
+        actions = ["delete", "suspend", "conclude", "rekey"]
+        return frame.filter(pl.col("action").is_in(actions))["live_id"].drop_nulls().unique().sort()
 
     return count_impact(
-        reader, customer_number, live, {kind: touched(kind) for kind in (Kind.USER, Kind.CLASS, Kind.ORG)}
+        reader, customer_number, live, {kind: list_touched_ids(kind) for kind in (Kind.USER, Kind.CLASS, Kind.ORG)}
     )
 
 
 def count_impact(
     reader: Reader, customer_number: int | None, live: LiveRoster, ids_by_kind: Mapping[Kind, pl.Series]
 ) -> Impact:
-    """wanted: ids of people, classes and orgs."""
+    """Count the rows that belong to the given people, classes and orgs."""
     people, classes, orgs = (ids_by_kind[kind] for kind in (Kind.USER, Kind.CLASS, Kind.ORG))
     if customer_number is None or not (people.len() or classes.len() or orgs.len()):
         return _build_empty_impact()

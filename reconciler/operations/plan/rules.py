@@ -1,4 +1,4 @@
-"""From a customer's configuration to what planning decides by: limits capped by the policy, approvals, allowances."""
+"""Build the rules of planning from a customer's configuration: capped limits, pre-approvals and exceptions."""
 
 from __future__ import annotations
 
@@ -24,15 +24,13 @@ from reconciler.planning.holds.rules import ActiveSeason, LimitRules, SeasonMode
 from reconciler.planning.roster.merges import MergeEntry
 from reconciler.planning.roster.selection import RosterSelection
 
-# What the configuration says of a roster: the part it selects, the season that the day is in, who is one person.
-
 SELECT = "rostering.select."
 CALENDAR = "rostering.calendar"
 MERGES = "rostering.merges"
 
 
 def build_selection(selection: ConfiguredSelection | None, origins: Mapping[str, Span]) -> RosterSelection | None:
-    """None where everything is selected. origins: of the customer's document."""
+    """Return the selection, or None if everything is selected. origins: of the customer's document."""
     if selection is None:
         return None
     roles = None if selection.roles is None else tuple(role.value for role in selection.roles)
@@ -44,20 +42,21 @@ def build_selection(selection: ConfiguredSelection | None, origins: Mapping[str,
 
 
 def find_season(calendar: Sequence[ConfiguredSeason], today: str, origins: Mapping[str, Span]) -> ActiveSeason | None:
-    """The season of a day (YYYY-MM-DD, where the customer is), its last day included: of several the strictest, and of
-    these the one that lasts longest."""
-    found = [
+    """Return the season of a date (YYYY-MM-DD, in the customer's time zone), or None.
+
+    A season includes its last day. Of several the strictest wins, and of these the one that ends last."""
+    seasons = [
         ActiveSeason(
             SeasonMode(each.mode), each.to.isoformat(), origins.get(f"{CALENDAR}.{place}") or origins.get(CALENDAR)
         )
         for place, each in enumerate(calendar)
         if each.from_.isoformat() <= today <= each.to.isoformat()
     ]
-    return max(found, key=lambda season: (season.mode is SeasonMode.FREEZE, season.until), default=None)
+    return max(seasons, key=lambda season: (season.mode is SeasonMode.FREEZE, season.until), default=None)
 
 
 def build_merge_entries(merges: Sequence[MergeSettings], origins: Mapping[str, Span]) -> tuple[MergeEntry, ...]:
-    """Who is one person, each with where that is written. origins: of the customer's document."""
+    """Return the configured merges, each with its origin. origins: of the customer's document."""
     return tuple(
         MergeEntry(each.keep, each.merge, origins.get(f"{MERGES}.{place}") or origins.get(MERGES))
         for place, each in enumerate(merges)
@@ -68,7 +67,7 @@ Origins = Mapping[str, Span]
 
 
 def clamp_limits(limits: Limits, ceilings: Ceilings | None) -> tuple[Limits, tuple[str, ...]]:
-    """The limits that hold, and the dotted paths of those that the policy lowers. A longer window is stricter."""
+    """Return the limits that apply, and the dotted paths of those that the policy lowers; a longer window is lower."""
     if ceilings is None:
         return limits, ()
     changed: dict[str, Any] = {}
@@ -90,14 +89,13 @@ def clamp_limits(limits: Limits, ceilings: Ceilings | None) -> tuple[Limits, tup
 
 
 def warn_about_lowered_limits(lowered: Iterable[str], origins: Origins) -> tuple[Diagnostic, ...]:
-    """A warning where the customer's own files ask for more than the policy grants; built-in defaults are lowered
-    without a word."""
+    """Return a warning for each lowered limit that the customer's files set; built-in defaults are lowered silently."""
     return tuple(
         build_warning(
             "limit-above-policy",
-            f"rostering.limits.{path} asks for more than policy.limits in reconciler.yaml grants; the policy's holds",
+            f"rostering.limits.{path} exceeds policy.limits in reconciler.yaml; the policy's value applies",
             origins[f"rostering.limits.{path}"],
-            "lower it here, or raise the policy's",
+            "Lower it here, or raise the policy's limit.",
         )
         for path in lowered
         if f"rostering.limits.{path}" in origins
@@ -117,7 +115,7 @@ def build_thresholds(limits: Limits) -> Thresholds:
 
 
 def find_window_start(limits: Limits) -> str:
-    """The moment from which on what runs did counts along."""
+    """Return the moment from which earlier runs count toward the limits."""
     return clock.subtract_span(clock.get_current_moment(), limits.window)
 
 
@@ -128,7 +126,9 @@ def build_limit_rules(
     earlier: pl.DataFrame | None = None,
     origins: Origins | None = None,
 ) -> LimitRules:
-    """limits: capped. earlier: `limits.EARLIER_SCHEMA`, what runs since `window_since` used."""
+    """Return the limit rules of a customer.
+
+    limits: already capped. earlier: in `limits.EARLIER_SCHEMA`, the uses of runs since `find_window_start`."""
     span = (origins or {}).get("rostering.approvals")
     return LimitRules(
         thresholds=build_thresholds(limits),
@@ -153,7 +153,7 @@ def build_roster_rules(
     last_match_with: str | None = None,
     origins: Origins | None = None,
 ) -> RosterRules:
-    """administrators: usernames of the configuration's."""
+    """Return the rules of a roster comparison. administrators: configured usernames, which no roster row may take."""
     places = origins or {}
     return RosterRules(
         match_with=rostering.match_with,

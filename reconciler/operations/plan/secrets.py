@@ -1,4 +1,4 @@
-"""The secrets that a customer's configuration names: which are set, and which are not what the store was given."""
+"""Check the secrets that a customer's configuration names: are they set, and do they differ from the store's?"""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, bui
 from reconciler.operations.notify.deliver import describe_invalid_signing_secret, is_invalid_signing_secret
 from reconciler.store.key import StoreKey
 
-#: An administrator's password is used at creation only, so a changed one changes nothing.
+#: Path prefix of administrators' passwords, which are used only to create accounts: a changed one changes nothing.
 ADMINISTRATORS = "administrators."
 
 
 @dataclass(frozen=True, slots=True)
 class SecretStates:
-    """changed: by dotted path, what a report says. missing: path -> (name, where it
-    would be set). unreadable: why some cannot be read, or cannot be what they are for."""
-
+    #: by dotted path, the words of a report
     changed: Mapping[str, str]
+    #: by dotted path, the secret's name and the place to set it
     missing: Mapping[str, tuple[str, str]]
+    #: for secrets that cannot be read or are invalid
     unreadable: tuple[Diagnostic, ...]
 
     def build_warnings(self, customer: str, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
-        """A path that holds an administrator's username is kept out of the words: a masked report shows them."""
+        """Return all warnings; none contains an administrator's username, because masked reports show messages."""
         return self.unreadable + tuple(
             build_warning(
                 "secret-not-set",
-                f"the secret {name} of {customer} is not set here; "
+                f"secret {name} of {customer} is not set here; "
                 + (
-                    "a new administrator's account is made with it"
+                    "the account of a new administrator needs it"
                     if path.startswith(ADMINISTRATORS)
-                    else f"whether {path} changed is unknown"
+                    else f"the plan cannot tell if {path} changed"
                 ),
                 origins.get(path),
-                f"an apply needs it: set {place}",
+                f"Set {place} before the apply.",
             )
             for path, (name, place) in sorted(self.missing.items())
         )
@@ -52,8 +52,10 @@ def check_secrets(
     *,
     former_id: str | None = None,
 ) -> SecretStates:
-    """references: of the customer's document. kept: by path, (reference, HMAC) as the store has them. former: the id
-    that it has them under, where that is another. administrators: usernames that have accounts already."""
+    """Return the states of the secrets that a customer's document references.
+
+    stored: by path, (reference, HMAC) from the store; administrators: usernames that have accounts already;
+    former_id: the store's id of a renamed customer."""
     unreadable: list[Diagnostic] = []
     changed: dict[str, str] = {}
     missing: dict[str, tuple[str, str]] = {}
@@ -79,5 +81,5 @@ def check_secrets(
 
 
 def _parse_username(path: str) -> str:
-    """Of `administrators.USERNAME.password`; a username may hold dots."""
+    """Return USERNAME from `administrators.USERNAME.password`; it may contain dots."""
     return path.removeprefix(ADMINISTRATORS).rpartition(".")[0]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.model.diagnostic import Refusal, Span, build_error
+from reconciler.model.diagnostic import Refusal, Span
 from reconciler.model.plan import CATALOG
 from reconciler.operations.plan.renames import CustomerRenames
 from reconciler.operations.plan.request import PlanRequest
-from reconciler.operations.workspace import Workspace
+from reconciler.operations.workspace import Workspace, describe_unknown_customer
 from reconciler.planning.documents.renames import order_by_freed_ids
 from reconciler.store.read.records import CustomerRecord
 
@@ -20,7 +20,7 @@ def select_customers(
     differing: frozenset[str] | None,
     renames: CustomerRenames,
 ) -> list[str]:
-    """Return the ids to plan, sorted, but a customer that gives up an id before the one that takes it.
+    """Return the ids to plan, sorted, except that a customer that gives up an id precedes the one that takes it.
 
     differing: the customers that differ from the base; None without a base. Raises Refusal for unknown ids."""
     repository = workspace.repository
@@ -31,17 +31,8 @@ def select_customers(
     }
     unknown = sorted(set(request.customers) - known)
     if unknown:
-        raise Refusal(
-            [
-                build_error(
-                    "unknown-customer",
-                    f"no customer is called {name}",
-                    Span(str(workspace.directory)),
-                    f"customers here: {', '.join(sorted(known)) or 'none'}",
-                )
-                for name in unknown
-            ]
-        )
+        span = Span(str(workspace.directory))
+        raise Refusal([describe_unknown_customer(name, known, span) for name in unknown])
     if differing is not None:
         known &= differing
     selected = known & {*request.customers} if request.customers else known

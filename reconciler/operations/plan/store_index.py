@@ -1,4 +1,4 @@
-"""What the store knows of all customers that a plan of many asks for one by one: each thing is read once, for all."""
+"""Read facts about all customers from the store at once, for plans that need them one by one."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from reconciler.store.read.records import CustomerRecord
 
 
 class StoreIndex:
-    """Customers are named by `CustomerRecord.id`. Lives as long as its reader."""
+    """Facts about all customers, each read once when first needed; lives as long as its reader."""
 
     def __init__(self, reader: Reader, records: Mapping[str, CustomerRecord]) -> None:
-        """records: all customers that the store has, by id."""
         self._reader = reader
         self._records = records
 
     def find_secrets(self, customer_number: int) -> Mapping[str, tuple[str | None, str]]:
-        """As `Reader.secrets` has them."""
+        """Return the (reference, HMAC) of each secret, by dotted path."""
         return self._secrets.get(customer_number, {})
 
     def count_documents(self, customer_number: int) -> Mapping[Kind, int]:
-        """How many live communities and lessons it has; none of a kind has no entry."""
+        """Return the numbers of active communities and lessons; a kind without any has no entry."""
         return self._documents.get(customer_number, {})
 
     def has_same_documents(self, record: CustomerRecord, declared_digest: str, outline: Outline) -> bool:
-        """Whether the store has these documents and no others, without reading them: its digest goes with any other
-        hand's write. A removal that waits for a person leaves more documents than the digest is of, and of former ids
-        there may be something to tell. declared: their digest."""
+        """Return True if the store has exactly the declared documents, without reading them.
+
+        A write outside reconciler deletes the record's digest. Documents are counted too, because a removal that waits
+        for approval leaves more documents than the digest covers. False with former ids, which may need warnings."""
         if record.tombstoned or record.settings_digest != declared_digest or outline.renames:
             return False
-        alive = self.count_documents(record.id)
-        return (alive.get(Kind.COMMUNITY, 0), alive.get(Kind.LESSON, 0)) == (outline.communities, outline.lessons)
+        counts = self.count_documents(record.id)
+        return (counts.get(Kind.COMMUNITY, 0), counts.get(Kind.LESSON, 0)) == (outline.communities, outline.lessons)
 
     def has_roster(self, customer_number: int) -> bool:
-        """Whether a good roster of it is kept."""
+        """Return True if the store has a last good roster of the customer."""
         return customer_number in self._customers_with_roster
 
     @cached_property
     def consumer_keys(self) -> Mapping[str, Sequence[str]]:
-        """By each that a live customer has, the ids of those that have it."""
+        """Return the ids of the active customers that use each consumer key."""
         owners: dict[str, list[str]] = defaultdict(list)
         for slug, record in self._records.items():
             if not record.tombstoned:
@@ -65,7 +65,7 @@ class StoreIndex:
 
 
 def list_consumer_keys(record: CustomerRecord) -> Iterator[str]:
-    """Those of a customer's LTI platforms, as its document in the store has them."""
+    """Yield the consumer keys of a customer's LTI platforms, as last applied."""
     lti = record.document.get("lti")
     platforms = lti.get("platforms") if isinstance(lti, Mapping) else None
     for platform in platforms.values() if isinstance(platforms, Mapping) else ():

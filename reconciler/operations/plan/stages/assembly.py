@@ -14,7 +14,7 @@ from reconciler.planning.customer_plan import PlannedRoster, build_customer_plan
 def assemble_customer_plan(
     choice: RosterChoice, files: CustomerFiles, compared: DocumentComparison, roster: RosterStage
 ) -> CustomerPlan:
-    """choice: LAST gives a roster that is shown only, so an apply would not save it."""
+    """Return the customer's plan. choice: LAST gives a preview, so apply neither makes nor saves its roster changes."""
     documents = compared.documents
     if roster.refusal is not None:
         return build_refused_plan(files.id, documents.name, documents.seen, roster.refusal, roster.source)

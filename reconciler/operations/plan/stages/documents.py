@@ -31,7 +31,7 @@ from reconciler.store.read.roster_frames import read_users
 class DocumentComparison:
     documents: CustomerDocuments
     changes: tuple[Change, ...] = ()
-    #: as the base has them; None without a base
+    #: the base's documents; None without a base
     base_documents: DocumentsByKey | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     #: reasons why the customer cannot be planned
@@ -48,7 +48,7 @@ class _CheckedSecrets:
 
 
 def compare_customer_documents(context: PlanContext, files: CustomerFiles) -> DocumentComparison:
-    """Raises Refusal if a document cannot have its id."""
+    """Compare the documents of a customer. Raises Refusal if a document cannot have its id."""
     reader, record = context.reader, files.record
     people = _count_people(reader, record) if record and files.resolved is None else 0
     documents = read_customer_documents(context.repository, reader, context.store_index, files.id, record, people)

@@ -12,7 +12,7 @@ from reconciler.store.read.records import CustomerRecord
 
 @dataclass(frozen=True, slots=True)
 class CustomerFiles:
-    #: id in the files; of a removed customer, in the store
+    #: id in the files; the store's id of a removed customer
     id: str
     #: None if the files have no such customer, or not a valid one
     resolved: ResolvedCustomer | None
@@ -31,6 +31,7 @@ class CustomerFiles:
 
 
 def find_customer_files(context: PlanContext, customer: str) -> CustomerFiles:
+    """Return the files and the record of a customer, with errors if it cannot be planned."""
     resolved = context.repository.customers.get(customer)
     record = context.find_record(customer)
     former_id = context.renames.renames.former.get(customer)

@@ -35,7 +35,7 @@ from reconciler.planning.attribution import add_roster_causes
 from reconciler.planning.roster.seats import SeatLicense, warn_exceeded_seats
 from reconciler.store.errors import StoreProblem
 
-#: Quarantined rows that become diagnostics of their own, for each rule; the others are counted.
+#: Quarantined rows of one rule that get a diagnostic each; the others are counted.
 SHOWN_PER_RULE = 1000
 
 
@@ -59,7 +59,7 @@ class _RosterInputs:
 
 
 def compare_customer_roster(context: PlanContext, files: CustomerFiles, documents: DocumentComparison) -> RosterStage:
-    """Raises StoreProblem, which is not the source's fault; every other refusal is part of the result."""
+    """Compare the customer's roster. Raises StoreProblem; every other refusal is part of the result."""
     source: SourceSummary | None = None
     try:
         inputs = _read_roster_inputs(context, files)
@@ -106,7 +106,7 @@ def _read_fresh_inputs(context: PlanContext, files: CustomerFiles) -> _RosterInp
     number = files.record.id if files.record else None
     newest = find_newest_roster_time(context.reader, number)
     context.fresh.refuse_overtaken(files.id, newest, get_current_moment())
-    # The store is read while a ZIP file is unzipped in a thread of its own.
+    # The store is read while another thread unzips the ZIP file.
     stored = read_stored_roster(context.reader, number)
     return _RosterInputs(context.fresh.read_snapshot(files.id), stored, files.resolved.customer, rostering)
 
