@@ -1,4 +1,4 @@
-"""Which certificates are believed, and what is wrong with one that is not, in words."""
+"""TLS certificates: the trusted authorities, and diagnostics for certificates that fail the check."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import certifi
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 
-#: The variable that OpenSSL, curl and Python know: a file of authorities that takes the system's place.
+#: Names a file of authorities that replaces the system's; OpenSSL, curl and Python use the same variable.
 OWN_AUTHORITIES = "SSL_CERT_FILE"
 
-#: OpenSSL's X509_V_ERR_… (x509_vfy.h): what is said of the certificate, and what to do about it.
+#: The message and hint for each verification error of OpenSSL (X509_V_ERR_… in x509_vfy.h).
 _MISTRUST = {
-    9: ("is not valid yet", "the server's owner has to set it right; check this machine's clock too"),
-    10: ("has expired", "the server's owner has to renew it; check this machine's clock too"),
-    62: ("is of another host", "correct the host name, or have the server's owner get a certificate for this one"),
-    64: ("is of another host", "write the name that the certificate has in place of the address"),
+    9: ("is not valid yet", "Ask the server's owner to correct it, and check this machine's clock."),
+    10: ("has expired", "Ask the server's owner to renew it, and check this machine's clock."),
+    62: ("is for another host", "Correct the host name, or ask the server's owner for a certificate for this host."),
+    64: ("is for another host", "Use the host name in the certificate instead of the address."),
 }
 _UNKNOWN_ISSUER = (
-    "is from an issuer that this machine does not know",
-    f"the server may leave out its intermediate certificate; an authority of your own goes into a file that "
-    f"{OWN_AUTHORITIES} names",
+    "is from an issuer that this machine does not trust",
+    "Ask the server's owner whether the server sends its intermediate certificate. For an authority of your own, set "
+    f"{OWN_AUTHORITIES} to a file with its certificate.",
 )
 _UNKNOWN_ISSUERS = {2, 18, 19, 20, 21}
-_OTHER = ("is not in order", "the server's owner has to replace it")
+_OTHER = ("is not valid", "Ask the server's owner to replace it.")
 
 
 def get_ssl_context() -> ssl.SSLContext:
-    """Certificates are always checked, host name included: nothing turns that off. Believed are the authorities of
-    the file that SSL_CERT_FILE names, else the system's, else certifi's where a system has none.
+    """Return an SSL context that always checks certificates and host names; nothing turns that off.
 
-    Raises Refusal (`authorities-unreadable`) where the named file cannot be read."""
-    named = os.environ.get(OWN_AUTHORITIES)
-    return _load_ssl_context(named, _get_modified_time(named) if named else 0)
+    It trusts the authorities in the file that SSL_CERT_FILE names, else the system's, else certifi's. Raises Refusal
+    (`authorities-unreadable`) if that file cannot be read."""
+    file = os.environ.get(OWN_AUTHORITIES)
+    return _load_ssl_context(file, _get_modified_time(file) if file else 0)
 
 
 def _get_modified_time(file: str) -> int:
@@ -47,11 +47,11 @@ def _get_modified_time(file: str) -> int:
 
 @lru_cache(maxsize=8)
 def _load_ssl_context(authorities_file: str | None, modified_time: int) -> ssl.SSLContext:
-    """Reading the system's authorities takes a tenth of a second; a context may be shared by threads."""
+    # Loading the system's authorities takes a tenth of a second, and threads may share a context.
     if not authorities_file:
         context = ssl.create_default_context()
-        places = ssl.get_default_verify_paths()
-        if not (places.cafile or places.capath):
+        paths = ssl.get_default_verify_paths()
+        if not (paths.cafile or paths.capath):
             context.load_verify_locations(certifi.where())
         return context
     try:
@@ -61,22 +61,21 @@ def _load_ssl_context(authorities_file: str | None, modified_time: int) -> ssl.S
             [
                 build_error(
                     "authorities-unreadable",
-                    f"the file that {OWN_AUTHORITIES} names holds no certificates that can be read",
-                    hint="name a PEM file of certificates that the program may read, or unset the variable",
+                    f"the file that {OWN_AUTHORITIES} names has no readable certificates",
+                    hint=f"Set {OWN_AUTHORITIES} to a readable PEM file of certificates, or unset it.",
                 )
             ]
         ) from problem
 
 
 def make_tls_error(host: str, problem: ssl.SSLError) -> Diagnostic:
-    """Why no encrypted connection came about."""
+    """Return the diagnostic (`tls-failed`) for a failed TLS handshake."""
     if isinstance(problem, ssl.SSLCertVerificationError):
-        number = problem.verify_code
-        what, hint = _UNKNOWN_ISSUER if number in _UNKNOWN_ISSUERS else _MISTRUST.get(number, _OTHER)
+        code = problem.verify_code
+        what, hint = _UNKNOWN_ISSUER if code in _UNKNOWN_ISSUERS else _MISTRUST.get(code, _OTHER)
         return build_error("tls-failed", f"the certificate of {host} {what}; nothing was sent", hint=hint)
     return build_error(
         "tls-failed",
-        f"{host} does not answer in TLS that is safe enough; nothing was sent",
-        hint="check the port, which may speak no TLS at all; a server that knows only TLS 1.1 or older has to be"
-        " renewed by its owner",
+        f"{host} does not offer a secure version of TLS; nothing was sent",
+        hint="Check that the port uses TLS. If the server supports only TLS 1.1 or older, ask its owner to upgrade it.",
     )

@@ -1,7 +1,7 @@
-"""An HTTP client for other people's servers: it reaches only what may be reached, at the address that was checked.
+"""An HTTP client for third-party servers that connects only to allowed addresses, each checked first.
 
-What it never does: follow a redirect, obey proxies or passwords of the environment (`HTTPS_PROXY`, `.netrc`), remember
-cookies, go on with a certificate that is not in order. What asks with it decides what to do about an answer.
+It never follows a redirect, uses proxies or passwords from the environment (`HTTPS_PROXY`, `.netrc`), keeps cookies or
+accepts an invalid certificate. It returns every response; the caller decides what each status means.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from reconciler.network.certificates import get_ssl_context, make_tls_error
 from reconciler.network.lines import ConnectionGroup
 from reconciler.network.reach import CONNECT_TIMEOUT, HostFilter, make_unreachable_refusal, resolve_allowed_addresses
 
-#: Seconds. read: between two bytes of an answer; a page of ten thousand rows may take a server its time.
+#: In seconds. `read` is between two bytes of a response: a server may need long for a page of ten thousand rows.
 TIMEOUTS = httpx.Timeout(connect=CONNECT_TIMEOUT, read=120.0, write=30.0, pool=120.0)
-#: Connections at once, and seconds that an idle one is kept.
+#: Open connections per client.
 MAX_CONNECTIONS = 16
+#: How long an idle connection stays open.
 KEEPALIVE_SECONDS = 30.0
 
 _LOCATION = "reconciler.location"
@@ -34,11 +35,10 @@ USER_AGENT = f"roster-reconciler/{__version__}"
 def create_http_client(
     allows: HostFilter, timeouts: httpx.Timeout = TIMEOUTS, connections: ConnectionGroup | None = None
 ) -> httpx.Client:
-    """A client that several threads may share; close it in the end. lines: get its connections, and are closed with it.
+    """Return a client that threads may share; the caller closes it, and `connections` with it.
 
-    Its requests raise Refusal where no connection comes about: `plain-http` where https is missing and the host is not
-    allowed without, `unknown-host`, `private-host`, `host-unreachable`, `tls-failed`. What goes wrong later is an
-    `httpx.TransportError` as ever, and any status is an answer."""
+    Requests raise Refusal if no connection is made: `plain-http` (no https, and the host is not in network.allow),
+    `unknown-host`, `private-host`, `host-unreachable`, `tls-failed`. Later failures raise `httpx.TransportError`."""
     return httpx.Client(
         transport=SafeTransport(allows, connections or ConnectionGroup()),
         timeout=timeouts,
@@ -50,18 +50,18 @@ def create_http_client(
 
 
 def get_location(response: httpx.Response) -> str:
-    """The header Location, as it came; empty where there is none."""
-    found = response.extensions.get(_LOCATION, "")
-    assert isinstance(found, str)
-    return found
+    """Return the Location header unchanged, or an empty string if there is none."""
+    location = response.extensions.get(_LOCATION, "")
+    assert isinstance(location, str)
+    return location
 
 
 class SafeTransport(httpx.HTTPTransport):
-    """httpx's own transport for HTTP/1.1, over a pool that checks every address before it connects."""
+    """httpx's own HTTP/1.1 transport over a pool that checks every address before it connects."""
 
     def __init__(self, allows: HostFilter, connections: ConnectionGroup) -> None:
-        # httpx has no public way to give a transport its pool. Its own constructor is not called, as all that it makes
-        # is a pool that checks nothing: should httpx rename the attribute, no request can be sent at all.
+        # httpx has no public way to pass a pool to a transport. Its constructor is not called because it only creates
+        # a pool without checks; if httpx renames the attribute, every request fails.
         self._pool = _SafePool(allows, connections)
         self._allows = allows
 
@@ -72,13 +72,13 @@ class SafeTransport(httpx.HTTPTransport):
                 [
                     build_error(
                         "plain-http",
-                        f"{request.url.host} would be asked without encryption; nothing was sent",
-                        hint="write https://, or name the host under network: allow: in reconciler.yaml",
+                        f"the connection to {request.url.host} would not be encrypted; nothing was sent",
+                        hint="Use https://, or add the host to network.allow in reconciler.yaml.",
                     )
                 ]
             )
         response = super().handle_request(request)
-        # httpx reads it even where it does not go there, and fails at one that it cannot read.
+        # httpx parses Location even without following it, and raises if it is malformed.
         response.extensions[_LOCATION] = response.headers.pop("location", "")
         return response
 
@@ -100,8 +100,9 @@ class _SafePool(httpcore.ConnectionPool):
 
 
 class _SafeBackend(httpcore.NetworkBackend):
-    """Connects to an address that `reach.addresses` has checked, and to no other. The name stays with the request: for
-    the Host header, and for the certificate."""
+    """Connects only to addresses that `resolve_allowed_addresses` has checked.
+
+    The request keeps the host name for the Host header and the certificate check."""
 
     def __init__(self, allows: HostFilter, connections: ConnectionGroup) -> None:
         self._allows = allows
@@ -117,13 +118,13 @@ class _SafeBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         last: Exception | None = None
-        for number in resolve_allowed_addresses(host, port, self._allows, self._connections.remaining):
-            left = self._connections.remaining
-            if not left:
+        for address in resolve_allowed_addresses(host, port, self._allows, self._connections.remaining):
+            remaining = self._connections.remaining
+            if not remaining:
                 break
-            within = min(CONNECT_TIMEOUT if timeout is None else timeout, left)
+            seconds = min(CONNECT_TIMEOUT if timeout is None else timeout, remaining)
             try:
-                stream = self._inner.connect_tcp(number, port, within, local_address, socket_options)
+                stream = self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
                 last = problem
             else:
@@ -132,7 +133,9 @@ class _SafeBackend(httpcore.NetworkBackend):
 
 
 class _NetworkStream(httpcore.NetworkStream):
-    """A connection that its group can cut. host, port: what it was opened for. duplicate: of `add_connection`."""
+    """A connection to `host` and `port` that its group can cut.
+
+    The duplicate is the socket that `ConnectionGroup.add_connection` returned."""
 
     def __init__(
         self,
@@ -169,7 +172,7 @@ class _NetworkStream(httpcore.NetworkStream):
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as problem:
             self._connections.remove_connection(self._duplicate)
             cause = problem.__cause__
-            # A connection that ends within the handshake says nothing of certificates.
+            # A connection that ends during the handshake says nothing about certificates.
             if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
                 raise Refusal([make_tls_error(self._host, cause)]) from problem
             raise _make_unreachable_refusal(self._host, self._port, problem) from problem

@@ -1,7 +1,7 @@
-"""The connections of one piece of work, which are cut all at once when its time is over.
+"""Cuts all connections of one task when its time is up.
 
-A bound between two bytes holds nobody who sends one a minute. What ends such a connection is that its socket is shut
-down under whoever reads from it: the read then ends as it does where the other side hangs up.
+A read timeout never ends a connection that sends one byte a minute. Shutting down its socket does: the pending read
+then ends as if the other side had closed the connection.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 
 class ConnectionGroup:
-    """Shared by threads. Once cut, whatever is added is cut at once. clock: seconds that only go forward."""
+    """Connections that are cut together; threads may share it. Connections added after the cut are cut at once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -26,45 +26,47 @@ class ConnectionGroup:
 
     @property
     def are_cut(self) -> bool:
+        """Whether the time is up."""
         return self._cut
 
     @property
     def remaining(self) -> float:
-        """Seconds until they are cut, never below 0: what has no connection yet cannot be cut, and has to be bounded by
-        these."""
+        """Seconds until the cut, at least 0. Work that has no connection yet must limit itself to this time."""
         return 0.0 if self._cut else max(self._end - self._clock(), 0.0)
 
     def cut_after(self, seconds: float) -> None:
-        """Counts from now on."""
+        """Cut all connections this many seconds from now."""
         self._end = self._clock() + seconds
         self._timer = threading.Timer(max(seconds, 0.0), self.cut_all)
         self._timer.daemon = True
         self._timer.start()
 
     def cut_all(self) -> None:
+        """Cut every connection now."""
         with self._lock:
             self._cut = True
             for each in self._open:
                 _shut_down(each)
 
     def add_connection(self, connection: socket.socket) -> socket.socket:
-        """What is to be given to `remove` when the connection is closed: a second hold on it, which stays good where
-        the first one goes into an encrypted connection."""
-        held = connection.dup()
+        """Return a duplicate of the socket, to pass to `remove_connection` when the connection closes.
+
+        The duplicate stays usable when TLS takes over the original."""
+        duplicate = connection.dup()
         with self._lock:
-            self._open.add(held)
+            self._open.add(duplicate)
             if self._cut:
-                _shut_down(held)
-        return held
+                _shut_down(duplicate)
+        return duplicate
 
     def remove_connection(self, duplicate: socket.socket) -> None:
-        """May be called more than once."""
+        """Forget a closed connection; calling it again does nothing."""
         with self._lock:
             self._open.discard(duplicate)
             duplicate.close()
 
     def close(self) -> None:
-        """Nothing is cut any more."""
+        """Cancel the cut and forget all connections."""
         if self._timer is not None:
             self._timer.cancel()
         with self._lock:
@@ -77,4 +79,4 @@ def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        """The other side was faster."""
+        """The other side closed it first."""

@@ -1,7 +1,4 @@
-"""How much is asked of one host at once and in a second, over everything that one run fetches.
-
-Threads share one `Hosts`. Hosts are known by name in lower case.
-"""
+"""Limits the parallel fetches and the requests per second of each host, over all fetches of one run."""
 
 from __future__ import annotations
 
@@ -14,13 +11,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class _HostState:
-    places: threading.BoundedSemaphore
+    slots: threading.BoundedSemaphore
     lock: threading.Lock = field(default_factory=threading.Lock)
+    #: Clock time of the next allowed request.
     free_at: float = 0.0
 
 
 class HostThrottle:
-    """at_once: fetches of one host that run beside each other. per_second: requests that it gets; None: no bound."""
+    """Throttles requests by host; threads share one. Without requests per second, only parallel fetches are limited."""
 
     def __init__(
         self,
@@ -30,7 +28,7 @@ class HostThrottle:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._at_once = parallel_fetches
+        self._parallel_fetches = parallel_fetches
         self._interval = 1 / requests_per_second if requests_per_second else 0.0
         self._clock = clock
         self._sleep = sleep
@@ -39,29 +37,29 @@ class HostThrottle:
 
     @contextmanager
     def acquire_slot(self, host: str) -> Iterator[None]:
-        """Waits for one of the host's places and has it until the end."""
-        with self._get_host_state(host).places:
+        """Wait for one of the host's fetch slots and hold it for the context."""
+        with self._get_host_state(host).slots:
             yield
 
     def wait_for_turn(self, host: str) -> None:
-        """Waits until the host may be asked once more. Those who wait come one after the other."""
-        known = self._get_host_state(host)
-        with known.lock:
+        """Wait until the host may get the next request; waiting threads go one after the other."""
+        state = self._get_host_state(host)
+        with state.lock:
             now = self._clock()
-            mine = max(now, known.free_at)
-            known.free_at = mine + self._interval
-        if mine > now:
-            self._sleep(mine - now)
+            turn = max(now, state.free_at)
+            state.free_at = turn + self._interval
+        if turn > now:
+            self._sleep(turn - now)
 
     def defer_requests(self, host: str, seconds: float) -> None:
-        """Nobody asks the host before so many seconds have passed: it said so (429, 503 with Retry-After)."""
-        known = self._get_host_state(host)
-        with known.lock:
-            known.free_at = max(known.free_at, self._clock() + seconds)
+        """Send the host no request for this many seconds, as its 429 or 503 response asks (Retry-After)."""
+        state = self._get_host_state(host)
+        with state.lock:
+            state.free_at = max(state.free_at, self._clock() + seconds)
 
     def _get_host_state(self, host: str) -> _HostState:
+        name = host.lower()
         with self._lock:
-            name = host.lower()
             if name not in self._hosts:
-                self._hosts[name] = _HostState(threading.BoundedSemaphore(self._at_once))
+                self._hosts[name] = _HostState(threading.BoundedSemaphore(self._parallel_fetches))
             return self._hosts[name]

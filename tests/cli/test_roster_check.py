@@ -52,7 +52,7 @@ def test_a_refused_bundle_says_why_and_is_an_error(tmp_path: Path) -> None:
     result = check(SMALL.raw("users.csv", b"").zip(tmp_path / "roster.zip"))
     assert result.stdout == (
         "users.csv: error: users.csv is empty (0 bytes) [empty-file]\n"
-        "    export it again\n"
+        "    Export it again.\n"
         "roster.zip: refused; it cannot be used as a roster\n"
     )
     assert result.return_value == ExitCode.ERROR

@@ -353,7 +353,7 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Authority:
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"), [("expired", "has expired"), ("wrong-host", "is of another host"), ("unknown-issuer", "issuer")]
+    ("kind", "what"), [("expired", "has expired"), ("wrong-host", "is for another host"), ("unknown-issuer", "issuer")]
 )
 def test_73_a_certificate_that_is_not_in_order_is_not_believed(
     api: ApiSchool, serving: Serving, authority: Authority, kind: Any, what: str

@@ -67,7 +67,7 @@ def test_a_private_address_is_refused_unless_it_is_named(monkeypatch: pytest.Mon
 def test_a_private_address_that_is_written_as_one_leads_nowhere_else() -> None:
     with pytest.raises(Refusal) as refused:
         resolve_allowed_addresses("10.0.0.1", 443, nothing)
-    assert [each.message for each in refused.value.diagnostics] == ["10.0.0.1 is an address of a private network"]
+    assert [each.message for each in refused.value.diagnostics] == ["10.0.0.1 is in a private network"]
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def code(raising: Callable[[], object]) -> str:
 
 
 def test_a_look_up_that_hangs_is_left_when_its_time_is_over(hanging: threading.Event) -> None:
-    with pytest.raises(Refusal, match="was not answered in time"):
+    with pytest.raises(Refusal, match="timed out"):
         resolve_host("sis.example", 443, 0.01)
     assert hanging.is_set()
 

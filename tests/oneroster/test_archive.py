@@ -172,7 +172,7 @@ def test_one_folder_around_all_files_is_accepted_with_a_warning(tmp_path: Path) 
     snapshot = read_zip(SMALL.zip(tmp_path / "roster.zip", folder="export/2026"), fetched_at=NOW)
     assert snapshot.users.height == 10
     assert str(only(snapshot.diagnostics)).startswith(
-        "roster.zip: warning: the files are inside the folder export/2026/ [folder-in-archive]"
+        "roster.zip: warning: the files are in the directory export/2026/ [folder-in-archive]"
     )
 
 

@@ -207,7 +207,7 @@ class TestMixed:
         declared = made.files()["manifest.csv"].replace(b"file.classes,bulk\n", b"")
         merged = read_over(read(SMALL, tmp_path), made.raw("manifest.csv", declared), tmp_path)
         assert (merged.classes.height, merged.is_full("classes")) == (8, False)
-        assert "classes.csv is not declared; it counts as delta, as other files" in [
+        assert "classes.csv is not declared; it is read as delta, like other files" in [
             each.message for each in merged.diagnostics
         ]
 

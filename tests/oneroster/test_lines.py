@@ -54,9 +54,7 @@ def test_blank_lines_are_skipped_and_counted_as_lines(tmp_path: Path) -> None:
 def test_a_row_of_nothing_but_commas_is_skipped_with_a_warning(tmp_path: Path) -> None:
     snapshot = read(with_lines(SMALL, *LINES, "," * 17), tmp_path)
     assert snapshot.users.height == 10
-    assert str(only(snapshot.diagnostics)) == (
-        "users.csv:12: warning: rows without any value are skipped (line 12) [empty-row]"
-    )
+    assert str(only(snapshot.diagnostics)) == ("users.csv:12: warning: empty rows are skipped (line 12) [empty-row]")
 
 
 def test_quotes_commas_and_line_breaks_in_values_are_read_with_physical_lines(tmp_path: Path) -> None:
@@ -90,8 +88,8 @@ def test_ragged_rows_are_set_aside_with_file_and_line(tmp_path: Path) -> None:
         ("user", "u-0006", "users.csv", 7, 0, "ragged-row"),
     ]
     assert snapshot.quarantine["message"].to_list() == [
-        "the row has 19 fields, the header 18",
-        "the row has 16 fields, the header 18",
+        "the row has 19 fields, but the header has 18",
+        "the row has 16 fields, but the header has 18",
     ]
     assert snapshot.users.height == 8
     assert snapshot.rows["users"] == 10
@@ -168,7 +166,7 @@ def test_a_last_row_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     found = only(refused(with_lines(SMALL, *LINES[:-1], cut, last=""), tmp_path))
     assert str(found) == (
         "users.csv:11: error: users.csv ends in the middle of line 11 (7 of 18 fields) [truncated-file]\n"
-        "    the upload or the export was probably cut off; send the file again"
+        "    Send the file again; the upload or the export was probably cut off."
     )
 
 

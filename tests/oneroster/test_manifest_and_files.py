@@ -61,7 +61,7 @@ def test_a_required_file_that_is_declared_absent_is_refused(tmp_path: Path) -> N
     found = only(refused(SMALL.declaring(classes="absent"), tmp_path))
     assert (found.code, found.message) == (
         "missing-file",
-        "classes.csv is declared as absent, but a roster needs it",
+        "classes.csv is declared as absent, but it is required",
     )
 
 
@@ -76,13 +76,13 @@ def test_an_undeclared_file_counts_as_bulk_with_a_warning(tmp_path: Path) -> Non
     made = with_manifest(SMALL, "manifest.version,1.0", "oneroster.version,1.1", *bulk()[1:])
     snapshot = read(made, tmp_path)
     assert snapshot.orgs.height == 3
-    assert only(snapshot.diagnostics).message == "orgs.csv is not declared; it counts as bulk"
+    assert only(snapshot.diagnostics).message == "orgs.csv is not declared; it is read as bulk"
 
 
 def test_another_manifest_version_is_told(tmp_path: Path) -> None:
     snapshot = read(with_manifest(SMALL, "manifest.version,1", "oneroster.version,1.1", *bulk()), tmp_path)
     found = only(snapshot.diagnostics)
-    assert str(found) == "manifest.csv:2: warning: manifest.version is 1, read as 1.0 [manifest-version]"
+    assert str(found) == "manifest.csv:2: warning: manifest.version is 1; it is read as 1.0 [manifest-version]"
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0", "v1"])
@@ -91,7 +91,7 @@ def test_an_unknown_version_is_refused(tmp_path: Path, version: str) -> None:
         refused(with_manifest(SMALL, "manifest.version,1.0", f"oneroster.version,{version}", *bulk()), tmp_path)
     )
     assert (found.code, found.span) == ("unknown-version", Span("manifest.csv", 3))
-    assert found.hint == "export the roster as one of 1.1, 1.2"
+    assert found.hint == "Export the roster as version 1.1 or 1.2."
 
 
 def test_a_manifest_without_a_version_is_told_and_the_columns_decide(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_manifest_without_a_version_is_told_and_the_columns_decide(tmp_path: P
     ("lines", "message"),
     [
         (["file.users,full"], "file.users must be one of absent, bulk, delta (got full)"),
-        (["file.users,bulk", "file.users,absent"], "file.users stands in it twice with different values"),
+        (["file.users,bulk", "file.users,absent"], "file.users has several different values"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_is_refused(tmp_path: Path, lines: list[str], message: str) -> None:

@@ -19,14 +19,14 @@ def test_an_unknown_role_sets_its_row_aside_and_says_what_was_meant(tmp_path: Pa
     shown = only(build_quarantine_diagnostics(snapshot.quarantine, 10))
     assert str(shown) == (
         'users.csv:4:6: error: role "techer" is not a OneRoster role [unknown-role]\n'
-        "    did you mean teacher? it must be one of student, teacher, aide, proctor, guardian, parent, relative,"
-        " administrator"
+        "    Did you mean teacher? Use one of student, teacher, aide, proctor, guardian, parent, relative,"
+        " administrator."
     )
 
 
 def test_a_role_that_resembles_none_gets_the_whole_list(tmp_path: Path) -> None:
     snapshot = read(SMALL.with_user("u-0003", role="wizard"), tmp_path)
-    assert snapshot.quarantine["hint"].item().startswith("it must be one of student, teacher")
+    assert snapshot.quarantine["hint"].item().startswith("Use one of student, teacher")
 
 
 def test_enrollments_of_a_person_who_was_set_aside_stay(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_different_rows_with_one_key_are_all_set_aside_with_all_lines(tmp_path: 
     assert places(snapshot) == [
         ("user", "u-0003", "users.csv", line, 1, "duplicate-sourced-id") for line in (4, 12, 13)
     ]
-    assert set(snapshot.quarantine["message"]) == {'sourcedId "u-0003" stands in rows that differ: lines 4, 12, 13'}
+    assert set(snapshot.quarantine["message"]) == {'sourcedId "u-0003" has conflicting rows: lines 4, 12, 13'}
     assert snapshot.users.height == 9
 
 

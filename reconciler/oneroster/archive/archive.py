@@ -1,6 +1,6 @@
-"""The members of a ZIP archive, checked before a byte is unpacked and streamed under caps, never extracted to disk.
+"""Streams the members of a ZIP archive under caps, after checking its directory; nothing is extracted to disk.
 
-A hostile or damaged archive is refused whole: what is left of it proves nothing about what is absent.
+A hostile or damaged archive is refused as a whole, because the rest of it proves nothing about missing records.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ MOST_MEMBERS = 1_000
 MOST_NAME_LENGTH = 1_024
 MOST_BYTES = 5 * 1024**3
 MOST_RATIO = 100
-#: Below this a member may be packed as tightly as it likes.
+#: Members that unpack to fewer bytes than this may have any ratio.
 RATIO_FROM = 1024**2
-#: The ratio is kept by every so many bytes that come out, so that a tight part does not hide behind a loose one.
+#: Unpacked bytes after which the ratio is checked anew, so that a loosely packed part cannot hide a tightly packed one.
 RATIO_WINDOW = 32 * 1024**2
-#: Unpacked at a time. As much may be taken from the archive ahead of what comes out.
+#: Bytes unpacked at a time; the reader may be as far ahead in the archive.
 CHUNK = 256 * 1024
-#: Bytes of an archive that are read before any file in it: its directory and what leads to that.
+#: Bytes that may be read to find and load the archive's directory.
 MOST_DIRECTORY = 4 * 1024**2
 
-#: Of a member's flags: packed with a password, with strong encryption, its name masked.
+#: Member flags: password, strong encryption, masked header.
 ENCRYPTED_FLAG = 0x1 | 0x40 | 0x2000
 AES = 99
 LOCAL_HEADER = struct.Struct("<4s22xHH")
-#: What zipfile and zlib raise where an archive is not what it says.
+#: Exceptions of zipfile and zlib for a damaged archive.
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -56,18 +56,20 @@ NESTED = (".zip", ".7z", ".rar", ".gz", ".tar", ".tgz", ".bz2", ".xz")
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """name: without the folder that all CSV files share. compressed: its length in the archive."""
+    """A CSV file in an archive."""
 
+    #: Without the directory that all CSV files share.
     name: str
+    #: Packed size in bytes.
     size_in_archive: int
     entry: zipfile.ZipInfo
 
 
 class Archive:
-    """An open archive whose directory has passed every check. Reading counts towards one cap for all members."""
+    """An open archive whose directory passed every check. One cap covers the unpacked bytes of all members."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
-        """Raises Refusal. `name` is shown to people; the stream stays the caller's to close."""
+        """Check the directory of an archive shown to people as `name`; the caller closes the stream. Raises Refusal."""
         self.name = name
         self._unpacked = 0
         self._source = ReadMeter(stream, MOST_DIRECTORY)
@@ -93,7 +95,7 @@ class Archive:
         self.diagnostics = tuple(_build_diagnostics(folder, [entry.filename for entry in noise], others, name))
 
     def iter_chunks(self, member: ArchiveMember) -> Iterator[bytes]:
-        """Its bytes in pieces. Raises Refusal where it is damaged, or unpacks to more than a roster can be."""
+        """Yield the unpacked bytes of a member. Raises Refusal if it is damaged or too large."""
         length = since = 0
         taken = self._source.taken
         try:
@@ -119,8 +121,9 @@ class Archive:
     def read(
         self, member: ArchiveMember, watch: Callable[[bytes], object] | None = None, most: int | None = None
     ) -> bytes:
-        """All of it, or a little more than the first `most` bytes. watch: is given every piece as it comes, and may
-        raise Refusal. Raises Refusal as `chunks` does."""
+        """Return a member's bytes, or slightly more than the first `most` of them.
+
+        `watch` gets every chunk and may raise Refusal. Raises Refusal as `iter_chunks` does."""
         sink = io.BytesIO()
         for chunk in self.iter_chunks(member):
             if watch is not None:
@@ -132,7 +135,7 @@ class Archive:
 
 
 class ReadMeter:
-    """A file that counts what is read of it, and reads no more than is allowed at the moment (None: anything)."""
+    """Counts the bytes read from a file and enforces the current limit (None: no limit)."""
 
     def __init__(self, stream: BinaryIO, limit: int | None = None) -> None:
         self.taken = 0
@@ -142,42 +145,41 @@ class ReadMeter:
 
     def read(self, length: int = -1) -> bytes:
         most = length if self.allowed is None else self.allowed - self.taken + 1
-        found = self._stream.read(most if length < 0 else min(length, most))
-        self.taken += len(found)
+        data = self._stream.read(most if length < 0 else min(length, most))
+        self.taken += len(data)
         if self.allowed is not None and self.taken > self.allowed:
             raise _DirectoryTooLarge
-        return found
+        return data
 
 
 class _DirectoryTooLarge(Exception):  # noqa: N818 - becomes a diagnostic
-    """The archive's directory is larger than any roster's."""
+    """The archive's directory is larger than any roster's directory."""
 
 
 def _open_zip(stream: ReadMeter, name: str) -> zipfile.ZipFile:
     start = stream.read(4)
     if not start:
-        raise Refusal([build_error("empty-file", "the file is empty (0 bytes)", Span(name), "send it again")])
+        raise Refusal([build_error("empty-file", "the file is empty (0 bytes)", Span(name), "Send it again.")])
     try:
         return zipfile.ZipFile(cast(IO[bytes], stream))
     except _DirectoryTooLarge as problem:
-        raise Refusal([_make_count_error("more files than can be listed", name)]) from problem
+        raise Refusal([_make_count_error("too many files to list", name)]) from problem
     except (OSError, *DAMAGE) as problem:
         if start.startswith(b"PK\x03\x04"):
             refusal = build_error(
                 "truncated-archive",
                 "the archive is incomplete: its end is missing or damaged",
                 Span(name),
-                "the upload was probably cut off; send the file again",
+                "Send the file again; the upload was probably cut off.",
             )
         else:
             refusal = build_error(
-                "not-a-zip", "this is not a ZIP archive", Span(name), "pack the CSV files into one ZIP file"
+                "not-a-zip", "this is not a ZIP archive", Span(name), "Pack the CSV files into one ZIP file."
             )
         raise Refusal([refusal]) from problem
 
 
 def _find_directory_problems(entries: Sequence[zipfile.ZipInfo], name: str) -> Iterator[Diagnostic]:
-    """Everything in the archive's directory that a roster never has."""
     where = Span(name)
     csv_count = sum(entry.filename.lower().endswith(".csv") for entry in entries)
     if len(entries) > MOST_MEMBERS or csv_count > MOST_CSV_MEMBERS:
@@ -188,28 +190,31 @@ def _find_directory_problems(entries: Sequence[zipfile.ZipInfo], name: str) -> I
         if UNSAFE_NAME.search(entry.orig_filename) or len(entry.filename) > MOST_NAME_LENGTH:
             yield build_error(
                 "unsafe-member-name",
-                f"the name {shown} leads out of the archive or cannot be a file's name",
+                f"the name {shown} points outside the archive or is not a valid file name",
                 where,
-                "pack the CSV files at the root of the archive",
+                "Pack the CSV files at the root of the archive.",
             )
         mode = entry.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             yield build_error(
-                "not-a-regular-file", f"{shown} is a link or a device, not a file", where, "pack the file itself"
+                "not-a-regular-file", f"{shown} is a link or a device, not a file", where, "Pack the file itself."
             )
         if entry.flag_bits & ENCRYPTED_FLAG or entry.compress_type == AES:
             yield build_error(
-                "encrypted-member", f"{shown} is protected by a password", where, "pack it without a password"
+                "encrypted-member", f"{shown} is protected by a password", where, "Pack it without a password."
             )
         elif entry.compress_type not in METHODS:
             yield build_error(
-                "unknown-compression", f"{shown} is packed in an unusual way", where, "pack it as ordinary ZIP"
+                "unknown-compression",
+                f"{shown} uses an unsupported compression method",
+                where,
+                "Pack it as an ordinary ZIP.",
             )
     spellings = Counter(entry.filename.lower() for entry in entries)
     for folded in sorted(folded for folded, count in spellings.items() if count > 1):
         both = " and ".join(_format_name(entry.filename) for entry in entries if entry.filename.lower() == folded)
-        yield build_error("duplicate-member", f"the archive holds {both}", where, "keep one of them")
-    # What an archive says of itself is no proof that it is harmless, but enough to refuse it before it is unpacked.
+        yield build_error("duplicate-member", f"the archive holds {both}", where, "Keep one of them.")
+    # The declared sizes do not prove that an archive is harmless, but can prove that it is not before it is unpacked.
     used = [entry for entry in entries if entry.filename.lower().endswith(".csv")]
     for entry in used:
         if entry.file_size > RATIO_FROM and entry.file_size > MOST_RATIO * entry.compress_size:
@@ -221,7 +226,7 @@ def _find_directory_problems(entries: Sequence[zipfile.ZipInfo], name: str) -> I
 def _find_layout_problems(
     entries: Sequence[zipfile.ZipInfo], stream: BinaryIO, directory_at: int, name: str
 ) -> Iterator[Diagnostic]:
-    """Members that share bytes with each other or with the directory, by where each of them says its bytes begin."""
+    """Find members whose declared bytes overlap each other or the directory."""
     ends = directory_at
     for entry in sorted(entries, key=lambda entry: entry.header_offset, reverse=True):
         begin = _locate_data(stream, entry.header_offset, directory_at)
@@ -232,13 +237,13 @@ def _find_layout_problems(
                 "overlapping-members",
                 f"{_format_name(entry.filename)} overlaps another member",
                 Span(name),
-                "pack it again",
+                "Pack it again.",
             )
         ends = min(ends, entry.header_offset)
 
 
 def _locate_data(stream: BinaryIO, header_at: int, directory_at: int) -> int | None:
-    """Where a member's bytes begin, behind its own header; None where it has none."""
+    """Return the offset of a member's bytes, after its local header, or None if it has no such header."""
     if not 0 <= header_at <= directory_at - LOCAL_HEADER.size:
         return None
     stream.seek(header_at)
@@ -250,7 +255,7 @@ def _locate_data(stream: BinaryIO, header_at: int, directory_at: int) -> int | N
 
 
 def _find_common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
-    """The folder that all CSV files are in, with its slash; empty where they are at the root."""
+    """Return the directory of all CSV files with its slash, empty for the root. Raises Refusal if there are several."""
     folders = sorted({posixpath.dirname(entry.filename) for entry in csv_files})
     if len(folders) > 1:
         listed = ", ".join(_format_name(folder) if folder else "the root" for folder in folders[:10])
@@ -260,7 +265,7 @@ def _find_common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
                     "several-folders",
                     f"the CSV files are in {len(folders):,} places: {listed}",
                     Span(name),
-                    "pack one roster, all its files at the root of the archive",
+                    "Pack one roster, with all its files at the root of the archive.",
                 )
             ]
         )
@@ -268,12 +273,12 @@ def _find_common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
 
 
 def _make_nested_error(names: Sequence[str], name: str) -> Diagnostic:
-    """Nobody can tell which of them is the roster, and an archive in an archive is how bombs are built."""
+    # It is unclear which of them is the roster, and ZIP bombs are built by nesting archives.
     return build_error(
         "nested-archive",
-        f"{_format_names(names)} inside the archive: it was not looked into",
+        f"{_format_names(names)} is inside the archive and was not read",
         Span(name),
-        "if the files are in it, send that one alone; else leave it out",
+        "Send the inner archive alone if it holds the roster. Otherwise leave it out.",
     )
 
 
@@ -282,14 +287,14 @@ def _build_diagnostics(folder: str, noise: Sequence[str], others: Sequence[str],
     if folder:
         yield build_warning(
             "folder-in-archive",
-            f"the files are inside the folder {_format_name(folder)}",
+            f"the files are in the directory {_format_name(folder)}",
             where,
-            "the standard wants them at the root of the archive",
+            "Pack them at the root of the archive, as the standard requires.",
         )
     if others:
-        yield build_info("ignored-file", f"ignored, as no CSV: {_format_names(others)}", where)
+        yield build_info("ignored-file", f"ignored because they are not CSV: {_format_names(others)}", where)
     if noise:
-        yield build_info("ignored-file", f"ignored, as made by an operating system: {_format_names(noise)}", where)
+        yield build_info("ignored-file", f"ignored system files: {_format_names(noise)}", where)
 
 
 def _make_ratio_error(member: str, name: str) -> Diagnostic:
@@ -297,12 +302,15 @@ def _make_ratio_error(member: str, name: str) -> Diagnostic:
 
 
 def _make_size_error(member: str, name: str) -> Diagnostic:
-    return _make_bomb_error(member, f"more than {MOST_BYTES // 1024**3} GiB in all", name)
+    return _make_bomb_error(member, f"more than {MOST_BYTES // 1024**3} GiB in total", name)
 
 
 def _make_bomb_error(member: str, how: str, name: str) -> Diagnostic:
     return build_error(
-        "unpacks-too-large", f"{_format_name(member)} unpacks to {how}", Span(name), "this is no roster; pack it again"
+        "unpacks-too-large",
+        f"{_format_name(member)} unpacks to {how}",
+        Span(name),
+        "Pack it again; this cannot be a roster.",
     )
 
 
@@ -311,16 +319,16 @@ def _make_damage_error(member: str, name: str) -> Diagnostic:
         "damaged-archive",
         f"{_format_name(member)} is damaged: it does not unpack to what was packed",
         Span(name),
-        "the file was changed or cut off on its way; send it again",
+        "Send it again; the file was changed or cut off in transit.",
     )
 
 
 def _make_count_error(what: str, name: str) -> Diagnostic:
     return build_error(
         "too-many-members",
-        f"the archive holds {what}; {MOST_MEMBERS:,} files, {MOST_CSV_MEMBERS} of them CSV, are the most a roster has",
+        f"the archive holds {what}; the limit is {MOST_MEMBERS:,} files, {MOST_CSV_MEMBERS} of them CSV",
         Span(name),
-        "pack only the OneRoster files",
+        "Pack only the OneRoster files.",
     )
 
 
@@ -330,6 +338,6 @@ def _format_names(names: Sequence[str]) -> str:
 
 
 def _format_name(name: str) -> str:
-    """A member's name that a terminal can show: no control characters, not endless."""
+    """Return a member's name without control characters, shortened to 80 characters."""
     safe = "".join(character if character.isprintable() else "?" for character in name)
     return safe if len(safe) <= 80 else f"{safe[:77]}..."

@@ -1,4 +1,4 @@
-"""manifest.csv: which version of OneRoster a bundle is, and which of its files are whole, which only changes."""
+"""Reads manifest.csv: the OneRoster version of a ZIP and the mode of each file (bulk, delta or absent)."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ MOST_LENGTH = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BundleManifest:
-    """standard: of the version that the bundle has. absent: files (stems) that are in the archive but declared as
-    not being there: they are not used. problems: errors, for which the bundle has to be refused.
-
-    delta: stems of roster files that say only what changed, and, where there is any, of those that did not come along
-    and so say nothing. system: source.systemCode.
-    """
+    """The version and file modes of a OneRoster ZIP."""
 
     standard: Standard
+    #: Stems of files that are in the archive but declared absent; they are not used.
     absent: frozenset[str]
+    #: Errors that refuse the archive.
     problems: tuple[Diagnostic, ...]
+    #: Warnings and infos.
     diagnostics: tuple[Diagnostic, ...]
+    #: Stems of roster files with changes only; if there are any, also of roster files that are missing.
     delta: frozenset[str] = frozenset()
+    #: source.systemCode; None if not given.
     system: str | None = None
 
 
 def read_manifest(data: bytes | None, present: Collection[str], fallback_version: str) -> BundleManifest:
-    """data: the manifest's bytes, None where there is none. present: stems of the CSV files in the archive.
-    looks_like: the version that the files themselves look like, for a manifest that does not say.
+    """Read a manifest; None stands for a missing one.
 
-    Raises Refusal where the manifest cannot be read or its version is not known.
+    `present` has the stems of the archive's CSV files. The fallback version, inferred from the columns, applies if the
+    manifest gives none. Raises Refusal if the manifest is unreadable or its version unknown.
     """
     if data is None:
         return BundleManifest(
@@ -46,51 +46,49 @@ def read_manifest(data: bytes | None, present: Collection[str], fallback_version
             (
                 build_warning(
                     "no-manifest",
-                    f"there is no {FILE}: every file counts as whole (bulk), of OneRoster "
-                    f"{fallback_version} by its columns",
+                    f"{FILE} is missing; every file is read as full (bulk), "
+                    f"OneRoster {fallback_version} by its columns",
                     Span(FILE),
-                    "add the manifest to the export",
+                    "Add the manifest to the export.",
                 ),
             ),
         )
-    data, remarks = check_text(FILE, data)
+    data, text_diagnostics = check_text(FILE, data)
     properties, lines = _parse_properties(data)
     standard = _resolve_standard(properties, lines, fallback_version)
     modes, problems = _parse_modes(properties, lines)
     delta = _find_delta_files(modes, present, standard)
     problems += _check_declared_files(modes, lines, present, standard, bool(delta))
     unused = frozenset(name for name, mode in modes.items() if mode == "absent" and name in present)
-    there = standard.tables.keys() & present
-    notes = [
-        *remarks,
+    used = standard.tables.keys() & present
+    diagnostics = [
+        *text_diagnostics,
         *_check_properties(properties, lines, fallback_version),
-        *_check_undeclared_files(modes, lines, there, delta),
+        *_check_undeclared_files(modes, lines, used, delta),
     ]
     system = properties.get("source.systemcode") or None
-    return BundleManifest(standard, unused, tuple(problems), tuple(notes), delta, system)
+    return BundleManifest(standard, unused, tuple(problems), tuple(diagnostics), delta, system)
 
 
 def _parse_properties(data: bytes) -> tuple[dict[str, str], dict[str, int]]:
-    """Values and lines by property name in lower case."""
+    """Return values and line numbers by lowercase property name. Raises Refusal."""
     if len(data) > MOST_LENGTH:
-        raise Refusal([_make_invalid_error("it is longer than any manifest is", 0)])
+        raise Refusal([_make_invalid_error("the file is too long for a manifest", 0)])
     try:
         text = data.decode("utf-8")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except csv.Error as problem:
-        raise Refusal([_make_invalid_error("it cannot be read as CSV", 0)]) from problem
+        raise Refusal([_make_invalid_error("the file is not valid CSV", 0)]) from problem
     if not rows or [cell.lower() for cell in rows[0][1][:2]] != ["propertyname", "value"]:
-        raise Refusal([_make_invalid_error("its header must be propertyName,value", 1)])
+        raise Refusal([_make_invalid_error("the header must be propertyName,value", 1)])
     properties: dict[str, str] = {}
     lines: dict[str, int] = {}
     problems = []
     for line, row in rows[1:]:
         name, value = row[0].lower(), row[1] if len(row) > 1 else ""
         if name in properties and properties[name] != value:
-            problems.append(
-                _make_invalid_error(f"{_format_value(row[0])} stands in it twice with different values", line)
-            )
+            problems.append(_make_invalid_error(f"{_format_value(row[0])} has several different values", line))
         properties[name], lines[name] = value, line
     if problems:
         raise Refusal(problems)
@@ -104,9 +102,9 @@ def _resolve_standard(properties: Mapping[str, str], lines: Mapping[str, int], f
             [
                 build_error(
                     "unknown-version",
-                    f"OneRoster version {_format_value(version)} is not known",
+                    f"OneRoster version {_format_value(version)} is not supported",
                     Span(FILE, lines["oneroster.version"]),
-                    f"export the roster as one of {', '.join(STANDARDS)}",
+                    f"Export the roster as version {' or '.join(STANDARDS)}.",
                 )
             ]
         )
@@ -114,7 +112,7 @@ def _resolve_standard(properties: Mapping[str, str], lines: Mapping[str, int], f
 
 
 def _parse_modes(properties: Mapping[str, str], lines: Mapping[str, int]) -> tuple[dict[str, str], list[Diagnostic]]:
-    """Mode by file stem, and what is wrong with them."""
+    """Return the mode of each file stem, and errors for invalid modes."""
     stems = {name.lower(): name for every in STANDARDS.values() for name in every.tables}
     modes: dict[str, str] = {}
     problems: list[Diagnostic] = []
@@ -134,7 +132,7 @@ def _parse_modes(properties: Mapping[str, str], lines: Mapping[str, int]) -> tup
 
 
 def _find_delta_files(modes: Mapping[str, str], present: Collection[str], standard: Standard) -> frozenset[str]:
-    """Where one roster file holds changes, one that is not there, or that nobody calls whole, takes nothing away."""
+    # Once one roster file is a delta, a file that is missing or not declared bulk must not remove anything.
     used = IN_USE.keys() & standard.tables.keys()
     if not any(modes.get(stem) == "delta" for stem in used):
         return frozenset()
@@ -148,18 +146,19 @@ def _check_declared_files(
     standard: Standard,
     has_delta: bool,
 ) -> Iterator[Diagnostic]:
-    """Between what is declared and what is there; a required file that is not there at all is told here only in a
-    bundle of changes, where it may be missing if it is not declared as whole."""
+    """Check files that are declared bulk but missing, or declared absent but required.
+
+    A missing required file is reported here only for a delta; `bundle` reports it otherwise."""
     required = () if has_delta else standard.required
     needed = ", ".join(f"{name}.csv" for name in standard.required)
     for name, mode in modes.items():
         where = Span(FILE, lines[f"file.{name.lower()}"])
         if mode == "bulk" and name not in present and name not in required:
             message = f"{name}.csv is declared as bulk but is not in the archive"
-            yield build_error("missing-file", message, where, "the export is incomplete; export it again")
+            yield build_error("missing-file", message, where, "Export the roster again; this export is incomplete.")
         elif mode == "absent" and name in present and name in required:
-            message = f"{name}.csv is declared as absent, but a roster needs it"
-            yield build_error("missing-file", message, where, f"declare {needed} as bulk")
+            message = f"{name}.csv is declared as absent, but it is required"
+            yield build_error("missing-file", message, where, f"Declare {needed} as bulk.")
 
 
 def _check_properties(
@@ -169,26 +168,28 @@ def _check_properties(
     if version not in MANIFEST_VERSIONS:
         yield build_warning(
             "manifest-version",
-            f"manifest.version is {_format_value(version) or 'not given'}, read as {MANIFEST_VERSIONS[0]}",
+            f"manifest.version is {_format_value(version) or 'not given'}; it is read as {MANIFEST_VERSIONS[0]}",
             Span(FILE, lines.get("manifest.version", 0)),
         )
     if not properties.get("oneroster.version"):
         yield build_warning(
             "manifest-version",
-            f"oneroster.version is not given; the columns are those of {fallback_version}",
+            f"oneroster.version is not given; the columns match {fallback_version}",
             Span(FILE),
         )
     known = ("manifest.version", "oneroster.version", "source.systemname", "source.systemcode")
     unknown = [name for name in properties if name not in known and not name.startswith("file.")]
     if unknown:
         listed = ", ".join(_format_value(name) for name in unknown[:10])
-        yield build_info("unknown-property", f"properties not read: {listed}", Span(FILE, lines[unknown[0]]))
+        yield build_info(
+            "unknown-property", f"unknown properties are not read: {listed}", Span(FILE, lines[unknown[0]])
+        )
 
 
 def _check_undeclared_files(
     modes: Mapping[str, str], lines: Mapping[str, int], present: Collection[str], delta: Collection[str]
 ) -> Iterator[Diagnostic]:
-    """Files of which the manifest says something else than what is there, and nothing wrong comes of it."""
+    """Warn of harmless differences between the declared files and the archive."""
     for name in sorted(present):
         if modes.get(name) == "absent":
             line = lines[f"file.{name.lower()}"]
@@ -196,20 +197,20 @@ def _check_undeclared_files(
                 "undeclared-file", f"{name}.csv is declared as absent and is not used", Span(FILE, line)
             )
         elif name not in modes:
-            mode = "delta, as other files" if name in delta else "bulk"
-            yield build_warning("undeclared-file", f"{name}.csv is not declared; it counts as {mode}", Span(FILE))
+            mode = "delta, like other files" if name in delta else "bulk"
+            yield build_warning("undeclared-file", f"{name}.csv is not declared; it is read as {mode}", Span(FILE))
     for name in sorted(modes.keys() - present):
         if modes[name] == "delta":
             yield build_warning(
                 "declared-file-missing",
-                f"{name}.csv is declared as delta but is not in the archive: no change of it is known",
+                f"{name}.csv is declared as delta but is not in the archive; its changes are unknown",
                 Span(FILE, lines[f"file.{name.lower()}"]),
-                "declare it as absent if nothing changed; else export it again",
+                "Declare it as absent if nothing changed. Otherwise export it again.",
             )
 
 
 def _make_invalid_error(what: str, line: int) -> Diagnostic:
-    return build_error("invalid-manifest", f"{FILE}: {what}", Span(FILE, line), "export the manifest again")
+    return build_error("invalid-manifest", f"{FILE}: {what}", Span(FILE, line), "Export the manifest again.")
 
 
 def _format_value(value: str) -> str:

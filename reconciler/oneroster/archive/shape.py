@@ -1,7 +1,7 @@
-"""What no CSV file of a roster looks like, seen while it is unpacked: the rest of it need never be in memory.
+"""Refuses a file that cannot be a roster's while it is unpacked, before all of it is in memory.
 
-Only what is endless, or another file altogether, is looked for here; everything else about a file is said when it is
-there as a whole.
+It checks only for endless rows, quotes and headers, and for the header of another file; all other checks follow once
+the file is complete.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ from reconciler.oneroster.csv_file.header import read_header
 from reconciler.oneroster.csv_file.text import BYTE_ORDER_MARKS
 from reconciler.oneroster.standard.tables import Standard, Table
 
-#: In bytes. No file of the standard, with all its extensions, has a longer header row, or more columns.
+#: In bytes. No file of the standard has a longer header row or more columns, even with all extensions.
 MOST_HEADER_LENGTH = 64 * 1024
 MOST_COLUMNS = 500
-#: A row, or a value in quotes, of more bytes than this has no end. Told for certain from twice as many.
+#: Bytes from which a row or a quoted value counts as endless; detected for certain from twice as many.
 ENDLESS = 1024**2
 
 HeaderCheck = Callable[[bytes], object]
 
 
 class ShapeGuard:
-    """Is fed one file in pieces, in their order, the first of them longer than any header row.
+    """Checks the chunks of one file in order; the first must be longer than any header row.
 
-    header: looks at a header row and raises Refusal where it belongs to another file; asked only about a file that
-    comes in several pieces.
+    The header check raises Refusal for another file's header; it runs only for files of several chunks.
     """
 
     def __init__(self, file: str, header: HeaderCheck | None = None) -> None:
@@ -40,7 +39,7 @@ class ShapeGuard:
         self._quoted_from = 1
 
     def check_chunk(self, piece: bytes) -> None:
-        """Raises Refusal."""
+        """Check the next chunk. Raises Refusal."""
         if self._first is None:
             self._first = _extract_header_row(piece)
             self._check_header_length(self._first)
@@ -60,7 +59,7 @@ class ShapeGuard:
                         f"the header row is longer than {MOST_HEADER_LENGTH // 1024} KiB or has more than"
                         f" {MOST_COLUMNS} columns",
                         Span(self._file, 1),
-                        "export the file with the columns of the standard",
+                        "Export the file with the columns of the standard.",
                     )
                 ]
             )
@@ -89,7 +88,7 @@ class ShapeGuard:
                         "huge-row",
                         f"line {line:,} is longer than {ENDLESS // 1024**2} MiB",
                         Span(self._file, line),
-                        "this is no text of rows and columns; export it again",
+                        "Export the file again; this is not a CSV file.",
                     )
                 ]
             )
@@ -99,14 +98,14 @@ class ShapeGuard:
     def _make_endless_quote_error(self) -> Diagnostic:
         return build_error(
             "unbalanced-quote",
-            f"a quotation that begins in line {self._quoted_from:,} does not end within {ENDLESS // 1024**2} MiB",
+            f"a quotation mark in line {self._quoted_from:,} is not closed within {ENDLESS // 1024**2} MiB",
             Span(self._file, self._quoted_from),
-            "quote the whole value and double the quotation marks inside it",
+            "Quote the whole value, and double the quotation marks inside it.",
         )
 
 
 def build_shape_guard(table: Table, standard: Standard) -> ShapeGuard:
-    """For a file of the standard: where its header is that of another one, the rest need not be unpacked."""
+    """Return the guard of a file of the standard, which also checks that the header is not another file's."""
 
     def header(row: bytes) -> None:
         if row:
@@ -116,8 +115,8 @@ def build_shape_guard(table: Table, standard: Standard) -> ShapeGuard:
 
 
 def _extract_header_row(piece: bytes) -> bytes:
-    """As the file's checks would give it to the header's; empty where they have something else to say first."""
+    """Return the header row, or nothing if the file's encoding is wrong, which `check_text` reports later."""
     if piece.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS)):
         return b""
-    ends = [place for place in (piece.find(b"\n"), piece.find(b"\r")) if place >= 0]
+    ends = [end for end in (piece.find(b"\n"), piece.find(b"\r")) if end >= 0]
     return piece[: min(ends, default=len(piece))].removeprefix(codecs.BOM_UTF8)

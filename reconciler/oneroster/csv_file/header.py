@@ -1,4 +1,4 @@
-"""The header row of a CSV file: which position holds which column of the standard."""
+"""Reads the header row of a CSV file: the position of each column of the standard."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ MOST_HEADER_LENGTH = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """width: fields that each row must have. positions: the standard's column name -> index from 0."""
+    """The checked header row of a file."""
 
+    #: Number of fields of each row.
     width: int
+    #: Index of each column of the standard, from 0.
     positions: Mapping[str, int]
+    #: Warnings and infos.
     diagnostics: tuple[Diagnostic, ...]
 
 
 def read_header(table: Table, data: bytes, standard: Standard) -> Header:
-    """data: the file as checked UTF-8. Raises Refusal with everything that is wrong with the header."""
+    """Read the header of a file, given as checked UTF-8. Raises Refusal with every problem of the header."""
     file = table.file
     end = data.find(b"\n", 0, MOST_HEADER_LENGTH)
     line = data[: end if end >= 0 else MOST_HEADER_LENGTH].decode("utf-8", "replace").rstrip("\r\n")
@@ -51,9 +54,9 @@ def _check_header_line(file: str, line: str) -> None:
             [
                 build_error(
                     "control-character-in-header",
-                    "the header row holds NUL or other control characters",
+                    "the header row contains NUL or other control characters",
                     where,
-                    "the file is probably UTF-16 or no text at all; export it as UTF-8 CSV",
+                    "Export it as UTF-8 CSV; the file is probably UTF-16 or not text.",
                 )
             ]
         )
@@ -61,7 +64,7 @@ def _check_header_line(file: str, line: str) -> None:
         raise Refusal(
             [
                 build_error(
-                    "unbalanced-quote", "a quotation mark in the header row is not closed", where, "export it again"
+                    "unbalanced-quote", "a quotation mark in the header row is not closed", where, "Export it again."
                 )
             ]
         )
@@ -71,21 +74,21 @@ def _check_header_line(file: str, line: str) -> None:
             [
                 build_error(
                     "wrong-delimiter",
-                    f"the fields must be separated by commas; it looks like {OTHER_DELIMITERS[delimiter]}",
+                    f"the columns must be separated by commas, not {OTHER_DELIMITERS[delimiter]}",
                     where,
-                    "export it with commas",
+                    "Export the file again as comma-separated CSV.",
                 )
             ]
         )
 
 
 def split_header(line: str) -> list[str]:
-    """Return the names of a header row as written. Raises `csv.Error` where it cannot be taken apart."""
+    """Return the names of a header row as written. Raises `csv.Error` if it is malformed."""
     return next(csv.reader(io.StringIO(line)), [])
 
 
 def clean_name(name: str) -> str:
-    """Return a column's name without spaces around it and without characters that nobody sees."""
+    """Return a column's name without surrounding spaces and invisible characters."""
     return "".join(character for character in name if character not in INVISIBLE).strip()
 
 
@@ -98,16 +101,16 @@ def _find_problems(table: Table, names: list[str], standard: Standard) -> Iterat
             "wrong-file-header",
             f"{table.file} has the header of {other.file}",
             where,
-            "were two files swapped? Put each under its own name",
+            "Check whether two files were swapped, and name each correctly.",
         )
         return
     twice = [name for name, count in Counter(name for name in names if name).items() if count > 1]
     if twice:
-        yield build_error("duplicate-header", f"columns stand twice: {_format_names(twice)}", where, "keep one of each")
+        yield build_error("duplicate-header", f"duplicate columns: {_format_names(twice)}", where, "Keep one of each.")
     if missing:
         yield build_error(
             "missing-column",
-            f"columns are missing: {_format_names(missing)}",
+            f"missing columns: {_format_names(missing)}",
             where,
             _build_missing_hint(table, names, standard),
         )
@@ -118,14 +121,14 @@ def _find_problems(table: Table, names: list[str], standard: Standard) -> Iterat
         if near:
             yield build_error(
                 "renamed-column",
-                f"column {name} is missing and {_format_names(near)} is none of the standard's",
+                f"column {name} is missing, and {_format_names(near)} is not in the standard",
                 where,
-                f"name it {name}; otherwise every value of it would count as emptied",
+                f"Rename it to {name}. Otherwise all its values would count as removed.",
             )
 
 
 def _find_similar_table(table: Table, names: list[str], standard: Standard) -> Table | None:
-    """The other file whose every required column stands in this header, the most telling one first."""
+    """Return the other file whose required columns are all in this header (the one with most of them), or None."""
     present = frozenset(name.lower() for name in names)
     others = [other for other in standard.tables.values() if other is not table and len(other.distinctive) > 1]
     fitting = [other for other in others if other.distinctive <= present]
@@ -136,11 +139,11 @@ def _build_missing_hint(table: Table, names: list[str], standard: Standard) -> s
     if table.name == "users" and standard.version == "1.1" and "sourcedId" in names:
         lacking = {"orgSourcedIds", "role"} - set(names)
         if len(lacking) == 2:
-            return "a OneRoster 1.2 export has no such columns: its manifest must say 1.2, and roles.csv come along"
+            return "For a OneRoster 1.2 export, add roles.csv and a manifest that gives version 1.2."
     unknown = _find_unknown_columns(table, names)
     if unknown:
-        return f"names must be the standard's; the header also has {_format_names(unknown)}"
-    return "export the file with all columns of the standard"
+        return f"Use the column names of the standard; the header also has {_format_names(unknown)}."
+    return "Export the file with all columns of the standard."
 
 
 def _find_unknown_columns(table: Table, names: list[str]) -> list[str]:
@@ -154,9 +157,11 @@ def _is_extension(name: str) -> bool:
 
 def _find_deviations(table: Table, raw_names: list[str], names: list[str]) -> Iterator[Diagnostic]:
     where = Span(table.file, 1)
-    respelt = [name for raw, name in zip(raw_names, names, strict=True) if raw != name]
-    if respelt:
-        yield build_warning("header-spelling", f"read as the standard spells them: {_format_names(respelt)}", where)
+    respelled = [name for raw, name in zip(raw_names, names, strict=True) if raw != name]
+    if respelled:
+        yield build_warning(
+            "header-spelling", f"column names read with the standard's spelling: {_format_names(respelled)}", where
+        )
     order = [column.name for column in table.columns if column.name in names]
     if [name for name in names if name in order] != order:
         yield build_warning("header-order", "the columns are not in the standard's order", where)
@@ -164,17 +169,15 @@ def _find_deviations(table: Table, raw_names: list[str], names: list[str]) -> It
     if absent:
         yield build_warning(
             "missing-column",
-            f"columns are missing and count as empty: {_format_names(absent)}",
+            f"missing columns, read as empty: {_format_names(absent)}",
             where,
-            "export all columns",
+            "Export all columns.",
         )
     if "" in names:
         yield build_warning("empty-header", f"{names.count('')} columns have no name and are not read", where)
     unknown = [name for name in _find_unknown_columns(table, names) if not name.lower().startswith("metadata.")]
     if unknown:
-        yield build_info(
-            "unknown-column", f"columns that the standard does not have are not read: {_format_names(unknown)}", where
-        )
+        yield build_info("unknown-column", f"columns not in the standard are not read: {_format_names(unknown)}", where)
 
 
 def _format_names(names: list[str]) -> str:

@@ -1,7 +1,7 @@
-"""The closer look at a CSV file: its physical lines put together to rows, and the rows that are malformed.
+"""Joins the physical lines of a CSV file to rows and quarantines malformed rows.
 
-Needed only where a file's skeleton is not plain: it has quotes, blank lines, control characters or rows with too
-few or too many fields. Everything is done by columns; no row becomes a Python object.
+Needed only for a file with quotes, blank lines, control characters or rows with too few or too many fields. It works
+on columns; no row becomes a Python object.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from reconciler.oneroster.csv_file.parser import ParserInput, build_plain_input,
 from reconciler.oneroster.csv_file.quarantine import RowFault, build_quarantine, create_empty_quarantine
 from reconciler.oneroster.csv_file.text import extract_skeleton, has_control
 
-#: A value longer than this is a quotation mark that was never closed.
+#: In bytes. A longer value means that a quotation mark was never closed.
 MOST_FIELD_LENGTH = 64 * 1024
-#: So many malformed rows are the rows' fault; more are the file's.
+#: Malformed rows to quarantine one by one; more refuse the file.
 MOST_MALFORMED = 10
 MOST_MALFORMED_SHARE = 0.01
 
@@ -34,9 +34,9 @@ class TextRows:
 
     #: Well-formed rows only.
     input: ParserInput
-    #: Rows with the malformed ones.
+    #: Number of rows, malformed ones included.
     row_count: int
-    #: Some rows take several physical lines.
+    #: Some rows span several physical lines.
     multiline: bool
     quarantine: pl.DataFrame
 
@@ -44,8 +44,9 @@ class TextRows:
 def read_rows(file: str, data: bytes, width: int, kind: Kind | None, *, key_first: bool = True) -> TextRows:
     """Return a file's rows, the malformed ones quarantined.
 
-    kind: of a malformed row; None for a file whose rows are no roster entities. key_first: the first field names the
-    row. Raises Refusal where the file is cut off, a quotation mark is not closed, or too much of it is malformed.
+    The kind is None for a file whose rows are not roster entities; its malformed rows are dropped. `key_first` means
+    that the first field is the row's key. Raises Refusal if the file is cut off, a quotation mark is not closed, or too
+    many rows are malformed.
     """
     bones = extract_skeleton(data)
     plain = build_plain_input(data, bones, width)
@@ -55,30 +56,30 @@ def read_rows(file: str, data: bytes, width: int, kind: Kind | None, *, key_firs
     del bones
     lines = split_lines(data)
     well_formed = f"^{FIELD}(?:,{FIELD}){{{width - 1}}}$"
-    # A line that is a whole row has closed every quotation it opened: if all are, no row takes several lines.
+    # A line that is a well-formed row closes every quotation; if all lines are, no row spans several lines.
     if not control and lines["text"].str.contains(well_formed).all():
-        whole = ParserInput(data, lines["line"], skip=1, has_quotes=True)
-        return TextRows(whole, lines.height, False, create_empty_quarantine())
-    whole_end = data.endswith(b"\n")
+        quoted = ParserInput(data, lines["line"], skip=1, has_quotes=True)
+        return TextRows(quoted, lines.height, False, create_empty_quarantine())
+    ends_with_newline = data.endswith(b"\n")
     odd = mark_odd_quotes(lines)
     if odd.sum() % 2:
-        raise Refusal([_make_unclosed_error(file, lines.filter(odd), lines.tail(1), width, whole_end)])
+        raise Refusal([_make_unclosed_error(file, lines.filter(odd), lines.tail(1), width, ends_with_newline)])
     joined = bool(odd.any())
     rows = join_lines(lines, odd).select("line", "text")
     blank = rows["text"] == ""
     if blank.any():
         rows = rows.filter(~blank)
-    if not whole_end and rows.height:
+    if not ends_with_newline and rows.height:
         _check_file_end(file, rows, width)
     well = rows["text"].str.contains(well_formed)
     if control:
         well &= ~rows["text"].str.contains(CONTROL)
     if joined:
         _check_joined_rows(file, rows.with_columns(well.alias("well")), width)
-    aside = create_empty_quarantine()
+    quarantine = create_empty_quarantine()
     if not well.all():
-        aside = _collect_malformed_rows(file, rows.filter(~well), width, rows.height, kind, key_first)
-    return TextRows(build_row_input(rows.filter(well), "text"), rows.height, joined, aside)
+        quarantine = _collect_malformed_rows(file, rows.filter(~well), width, rows.height, kind, key_first)
+    return TextRows(build_row_input(rows.filter(well), "text"), rows.height, joined, quarantine)
 
 
 def split_lines(data: bytes) -> pl.DataFrame:
@@ -88,14 +89,14 @@ def split_lines(data: bytes) -> pl.DataFrame:
 
 
 def mark_odd_quotes(lines: pl.DataFrame) -> pl.Series:
-    """Return for each line whether it opens a quotation without closing it, or closes one of a line above."""
+    """Return for each line whether it opens or closes a quotation that spans several lines."""
     return lines["text"].str.count_matches('"', literal=True) % 2 == 1
 
 
 def join_lines(lines: pl.DataFrame, odd: pl.Series) -> pl.DataFrame:
-    """Return rows as `line`, `text` and `joined`: a line end inside quotes ends no row.
+    """Return rows as `line`, `text` and `joined` (it spans several lines): a line end inside quotes ends no row.
 
-    odd: for each line, as `mark_odd_quotes` gives it; an even number of them.
+    `odd` is the result of `mark_odd_quotes`, with an even number of true values.
     """
     if not odd.any():
         return lines.with_columns(pl.lit(False).alias("joined"))
@@ -110,34 +111,33 @@ def join_lines(lines: pl.DataFrame, odd: pl.Series) -> pl.DataFrame:
 
 
 def count_fields() -> pl.Expr:
-    """Return the number of fields of `text`; a comma inside quotes parts none."""
+    """Return the number of fields of `text`; a comma inside quotes does not separate fields."""
     return pl.col("text").str.replace_all(QUOTED, "").str.count_matches(",", literal=True).cast(pl.Int64) + 1
 
 
 def extract_first_field() -> pl.Expr:
-    """Return the first field of `text` without the quotes around it; null where it is malformed."""
+    """Return the first field of `text` without surrounding quotes; null if it is malformed."""
     return pl.col("text").str.extract(FIRST_FIELD, 1).fill_null(pl.col("text").str.extract(FIRST_FIELD, 2))
 
 
 def _make_unclosed_error(
     file: str, opening: pl.DataFrame, last: pl.DataFrame, width: int, ends_with_newline: bool
 ) -> Diagnostic:
-    """The most likely start of the quotation that never ends: the first line that opens one; where only the file's
-    last line does, the file was cut off."""
+    # The first line that opens a quotation is the likeliest culprit; if it is the last line, the file was cut off.
     first = opening["line"][0]
     if first == last["line"][0] and not ends_with_newline:
         fields = last.select(count_fields()).item()
         return _make_cut_off_error(file, first, f"{fields} of {width} fields, inside a quotation")
     return build_error(
         "unbalanced-quote",
-        f"a quotation mark is never closed; the first line to look at is {first:,}",
+        f"a quotation mark is never closed; check from line {first:,}",
         Span(file, first),
-        "quote the whole value and double the quotation marks inside it",
+        "Quote the whole value, and double the quotation marks inside it.",
     )
 
 
 def _check_file_end(file: str, rows: pl.DataFrame, width: int) -> None:
-    """A last row without a line end and with too few fields: what followed it is unknown."""
+    # Without a line end and with too few fields, the last row shows that more was to follow.
     fields = rows.tail(1).select(count_fields()).item()
     if fields < width:
         raise Refusal([_make_cut_off_error(file, rows["line"][-1], f"{fields} of {width} fields")])
@@ -148,14 +148,14 @@ def _make_cut_off_error(file: str, line: int, how: str) -> Diagnostic:
         "truncated-file",
         f"{file} ends in the middle of line {line:,} ({how})",
         Span(file, line),
-        "the upload or the export was probably cut off; send the file again",
+        "Send the file again; the upload or the export was probably cut off.",
     )
 
 
 def _check_joined_rows(file: str, rows: pl.DataFrame, width: int) -> None:
-    """A row of several lines must be sure to have swallowed no other row: those people would count as gone.
+    """Refuse a row of several lines that may contain other rows, because their people would count as removed.
 
-    Two stray quotation marks in two rows make one row of both, which then has the commas of two.
+    Two stray quotation marks in two rows join them to one, which then has the commas of both.
     """
     text = pl.col("text")
     suspect = rows.filter(
@@ -172,9 +172,9 @@ def _check_joined_rows(file: str, rows: pl.DataFrame, width: int) -> None:
             [
                 build_error(
                     "unbalanced-quote",
-                    f"a quotation that begins in line {line:,} goes on over its end and may hide other rows",
+                    f"a quotation that begins in line {line:,} spans several lines and may hide other rows",
                     Span(file, line),
-                    "quote the whole value, double the quotation marks inside it, and leave out line breaks",
+                    "Quote the whole value, double the quotation marks inside it, and remove line breaks.",
                 )
             ]
         )
@@ -184,16 +184,17 @@ def _collect_malformed_rows(
     file: str, rows: pl.DataFrame, width: int, total: int, kind: Kind | None, key_first: bool
 ) -> pl.DataFrame:
     control = rows["text"].str.contains(CONTROL)
-    shape = int((~control).sum())
-    if shape > max(MOST_MALFORMED, int(total * MOST_MALFORMED_SHARE)):
+    uneven = int((~control).sum())
+    if uneven > max(MOST_MALFORMED, int(total * MOST_MALFORMED_SHARE)):
         first = rows.filter(~control)["line"][0]
         raise Refusal(
             [
                 build_error(
                     "too-many-malformed-rows",
-                    f"{shape:,} of {total:,} rows do not have the header's {width} fields, the first in line {first:,}",
+                    f"{uneven:,} of {total:,} rows do not have the header's {width} fields, "
+                    f"the first in line {first:,}",
                     Span(file, first),
-                    "values that hold a comma or a quotation mark must be quoted; export it again",
+                    "Quote values that contain a comma or a quotation mark, and export the file again.",
                 )
             ]
         )
@@ -203,32 +204,34 @@ def _collect_malformed_rows(
     marked = rows.with_columns(count_fields().alias("fields"), control.alias("control"), key.alias("key"))
     ragged = pl.col("fields") != width
 
-    def aside(which: pl.Expr, code: str, message: str | pl.Expr, hint: str) -> pl.DataFrame:
+    def quarantine(which: pl.Expr, code: str, message: str | pl.Expr, hint: str) -> pl.DataFrame:
         return build_quarantine(marked.filter(which), RowFault(code, message, hint), kind=kind, file=file, key="key")
 
-    quote = "quote the whole value and double the quotation marks inside it"
     return pl.concat(
         [
-            aside(
+            quarantine(
                 pl.col("control"),
                 "control-character",
-                "the row holds NUL or another control character",
-                "remove it at its source and export again",
+                "the row contains NUL or another control character",
+                "Remove it at its source, and export again.",
             ),
-            aside(
+            quarantine(
                 ~pl.col("control") & ragged,
                 "ragged-row",
-                pl.format(f"the row has {{}} fields, the header {width}", "fields"),
-                "quote values that hold a comma, or remove what is too much",
+                pl.format(f"the row has {{}} fields, but the header has {width}", "fields"),
+                "Quote values that contain a comma, or remove the extra fields.",
             ),
-            aside(
-                ~pl.col("control") & ~ragged, "stray-quote", "a quotation mark stands in the middle of a value", quote
+            quarantine(
+                ~pl.col("control") & ~ragged,
+                "stray-quote",
+                "a quotation mark is in the middle of a value",
+                "Quote the whole value, and double the quotation marks inside it.",
             ),
         ]
     )
 
 
 def _extract_key() -> pl.Expr:
-    """Return the sourcedId of a malformed row; null where it cannot be read for sure."""
+    """Return the sourcedId of a malformed row; null if it cannot be read for certain."""
     key = extract_first_field().str.replace_all('""', '"', literal=True).str.strip_chars()
     return pl.when((key != "") & ~key.str.contains(r"[\x00-\x1f\x7f]")).then(key)

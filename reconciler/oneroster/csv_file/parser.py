@@ -1,4 +1,4 @@
-"""Parse well-formed CSV rows into columns of text."""
+"""Parses well-formed CSV rows into columns of text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 
 @dataclass(frozen=True, slots=True)
 class ParserInput:
-    """Rows that a parser can be given: all well-formed, and no blank line among them."""
+    """Rows ready for a parser: all well-formed, without blank lines."""
 
     text: bytes
     #: Physical line of each row; the header is 1.
@@ -23,7 +23,7 @@ class ParserInput:
     def parse_columns(self, places: Mapping[str, int]) -> pl.DataFrame | None:
         """Return columns as text, null where empty, in the file's order, then `line`; None if the parser fails.
 
-        places: column name -> index from 0.
+        `places` has each column's index, from 0.
         """
         lines = self.lines.cast(pl.Int64).alias("line")
         names = sorted(places, key=lambda name: places[name])
@@ -48,12 +48,12 @@ class ParserInput:
                 quote_char='"' if self.has_quotes else None,
             )
         except pl.exceptions.PolarsError:
-            # Its text repeats the file's, and so people's names: it is not passed on.
+            # The exception quotes the file, and with it people's names, so it is not passed on.
             return None
 
 
 def build_plain_input(data: bytes, bones: bytes, width: int) -> ParserInput | None:
-    """Return a file as it is if its skeleton says that each line is one row without quotes, else None."""
+    """Return a file unchanged if its skeleton shows one unquoted row per line, else None."""
     row = b"," * (width - 1) + b"\n"
     count = len(bones) // len(row)
     # In a file of one column, a blank line looks like a row.
@@ -63,7 +63,7 @@ def build_plain_input(data: bytes, bones: bytes, width: int) -> ParserInput | No
 
 
 def build_row_input(rows: pl.DataFrame, text: str | pl.Expr) -> ParserInput:
-    """Return rows written anew from the column or expression `text`. rows: has `line`."""
+    """Return rows as CSV, written from the column or expression `text`; `rows` also has `line`."""
     sink = io.BytesIO()
     rows.select(text).write_csv(sink, include_header=False, quote_style="never")
     return ParserInput(sink.getvalue(), rows["line"], skip=0, has_quotes=True)

@@ -1,4 +1,4 @@
-"""Rows that are set aside, as frames: what is wrong, where, and what to do next."""
+"""Frames of quarantined rows, with the problem, its position and a hint for each row."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
 
-#: By what an account may be known beside its sourcedId.
+#: Fields other than the sourcedId that may identify an account.
 KNOWN_BY = ("identifier", "email", "username")
-#: How much of a value a message repeats.
+#: Characters of a value that a message repeats.
 MOST_SHOWN = 40
-#: Marks that turn the direction of what follows: a value that holds one can make a line read as another.
+#: Marks that change the text direction; a value with one can make a line look like another.
 TURNING = r"[\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]"
 
 
 def create_empty_quarantine() -> pl.DataFrame:
+    """Return a frame of QUARANTINE_SCHEMA without rows."""
     return pl.DataFrame(schema=QUARANTINE_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """A reason to quarantine rows; expressions are evaluated over each row."""
+    """A reason to quarantine rows; expressions are evaluated for each row."""
 
     code: str
     message: str | pl.Expr
@@ -54,12 +55,12 @@ def build_quarantine(rows: pl.DataFrame, fault: RowFault, *, kind: Kind, file: s
 
 
 def merge_row_faults(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Several faults of one row become one entry, which has the place of the first and the messages of all."""
-    every = pl.concat([create_empty_quarantine(), *faults]).sort("line", "column", maintain_order=True)
-    if not every["line"].is_duplicated().any():
-        return every
+    """Merge the faults of each row into one entry with the position of the first and all messages."""
+    merged = pl.concat([create_empty_quarantine(), *faults]).sort("line", "column", maintain_order=True)
+    if not merged["line"].is_duplicated().any():
+        return merged
     return (
-        every.group_by("file", "line", maintain_order=True)
+        merged.group_by("file", "line", maintain_order=True)
         .agg(
             pl.col("kind", "key", "column", "code", *KNOWN_BY).first(),
             pl.col("message").unique(maintain_order=True).str.join("; "),
@@ -70,17 +71,14 @@ def merge_row_faults(faults: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
 
 def format_value(column: str) -> pl.Expr:
-    """A value as a message may repeat it: in quotes, without marks of direction, and not endless."""
+    """Return a value for a message: in quotes, without direction marks, shortened to MOST_SHOWN characters."""
     value = pl.col(column).str.replace_all(TURNING, "?")
     short = pl.when(value.str.len_chars() > MOST_SHOWN).then(value.str.head(MOST_SHOWN) + "...").otherwise(value)
     return pl.lit('"') + short + pl.lit('"')
 
 
-# One warning for many rows of a file.
-
-
 def make_rows_warning(file: str, rows: pl.DataFrame, code: str, message: str, hint: str | None = None) -> Diagnostic:
-    """Says how many rows it is about, and where the first of them is. `rows` has `line`."""
+    """Return one warning for many rows, with their number and the first line; `rows` has `line`."""
     first = rows["line"].min()
     line = first if isinstance(first, int) else 0
     many = f"{rows.height:,} rows, first line {line:,}" if rows.height != 1 else f"line {line:,}"

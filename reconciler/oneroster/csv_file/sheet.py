@@ -1,4 +1,4 @@
-"""One CSV file as a frame of text columns, with the physical line of each row."""
+"""Reads one CSV file into a frame of text columns, with the physical line of each row."""
 
 from __future__ import annotations
 
@@ -13,33 +13,37 @@ from reconciler.oneroster.csv_file.lines import MOST_FIELD_LENGTH, TextRows, rea
 from reconciler.oneroster.csv_file.text import check_text
 from reconciler.oneroster.standard.tables import KIND_OF, UNWANTED_COLUMNS, Standard, Table, ValueType
 
-#: Around a value none of these belongs to it.
+#: Characters to strip around a value.
 SPACES = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """rows: data rows as read, malformed ones included. frame: the columns in use under the snapshot's names, as
-    text without spaces around it, and `line`; what the file lacks or leaves empty is null. places: field -> its
-    position in the file, from 1. aside: malformed rows. broken: a value may hold a line break or a tab. beside: values
-    that are looked at once, by the standard's column, one for each row of `frame` as it was read."""
+    """One file as text columns."""
 
     table: Table
+    #: Data rows as read, malformed ones included.
     row_count: int
+    #: The columns in use under the snapshot's names, stripped, and `line`; null where missing or empty.
     frame: pl.DataFrame
+    #: Position of each field in the file, from 1.
     places: Mapping[str, int]
+    #: Malformed rows.
     quarantine: pl.DataFrame
+    #: Values may contain a line break or a tab.
     may_have_breaks: bool
     diagnostics: tuple[Diagnostic, ...]
+    #: Values that are inspected but not kept, by the standard's column; one for each row of `frame`.
     side_values: Mapping[str, pl.Series]
+    #: The rows are changes only.
     delta: bool
 
 
 def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = False) -> Sheet:
-    """data: the file's bytes as packed. delta: its rows are changes, and not the whole.
+    """Read a file from its unpacked bytes; `delta` means that its rows are changes only.
 
-    Raises Refusal where the file as a whole cannot be trusted."""
-    data, remarks = check_text(table.file, data)
+    Raises Refusal if the file as a whole cannot be trusted."""
+    data, text_diagnostics = check_text(table.file, data)
     header = read_header(table, data, standard)
     keyed = header.positions["sourcedId"] == 0 and table.name != "roles"
     body = read_rows(table.file, data, header.width, KIND_OF.get(table.name), key_first=keyed)
@@ -48,43 +52,41 @@ def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = F
         for column in table.columns_in_use
         if column.field is not None and column.name in header.positions
     }
-    looked_at = {
+    inspected = {
         name: header.positions[name] for name in table.list_inspected_columns(delta=delta) if name in header.positions
     }
-    frame = _parse_columns(table, body, positions | looked_at)
-    beside = {name: frame[name] for name in looked_at}
+    frame = _parse_columns(table, body, positions | inspected)
+    side_values = {name: frame[name] for name in inspected}
     absent = [str(column.field) for column in table.columns_in_use if column.field not in positions]
-    frame = frame.drop(list(looked_at)).with_columns(pl.lit(None, dtype=pl.String).alias(field) for field in absent)
-    notes = [*remarks, *header.diagnostics, *_report_dropped_columns(table, body, header.positions)]
+    frame = frame.drop(list(inspected)).with_columns(pl.lit(None, dtype=pl.String).alias(field) for field in absent)
+    diagnostics = [*text_diagnostics, *header.diagnostics, *_report_dropped_columns(table, body, header.positions)]
     if body.multiline or b" " in data or b"\t" in data or not data.isascii():
-        frame, spaces = _strip_spaces(table, frame)
-        notes.extend(spaces)
-    frame, damage = _check_values(table, frame, data)
-    notes.extend(damage)
+        frame, space_warnings = _strip_spaces(table, frame)
+        diagnostics.extend(space_warnings)
+    diagnostics.extend(_check_values(table, frame, data))
     places = {field: position + 1 for field, position in positions.items()}
-    broken = body.multiline or b"\t" in data
-    return Sheet(table, body.row_count, frame, places, body.quarantine, broken, tuple(notes), beside, delta)
+    may_have_breaks = body.multiline or b"\t" in data
+    return Sheet(
+        table, body.row_count, frame, places, body.quarantine, may_have_breaks, tuple(diagnostics), side_values, delta
+    )
 
 
 def _parse_columns(table: Table, body: TextRows, positions: Mapping[str, int]) -> pl.DataFrame:
     frame = body.input.parse_columns(positions)
     if frame is None:
-        raise Refusal([_make_unreadable_error(table)])
+        message = f"{table.file} cannot be read as CSV"
+        raise Refusal([build_error("unreadable-csv", message, Span(table.file), "Export it again.")])
     return frame
 
 
-def _make_unreadable_error(table: Table) -> Diagnostic:
-    return build_error("unreadable-csv", f"{table.file} cannot be read as CSV", Span(table.file), "export it again")
-
-
 def _report_dropped_columns(table: Table, body: TextRows, positions: Mapping[str, int]) -> Iterator[Diagnostic]:
-    """Says how many values of columns that nobody asked for were left behind; they never enter a snapshot."""
+    """Report the number of dropped values of each unwanted column; they never enter a snapshot."""
     for name in sorted(UNWANTED_COLUMNS & positions.keys()):
         count = _parse_columns(table, body, {name: positions[name]})[name].count()
         if count:
             yield build_info(
                 "dropped-column",
-                f"{count:,} values of column {name} were dropped unread; leave them out of the export",
+                f"{count:,} values of column {name} were dropped unread; leave the column out of the export",
                 Span(table.file, 1, positions[name] + 1),
             )
 
@@ -95,19 +97,18 @@ def _strip_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list
     changed = [field for field in fields if not frame[field].equals(tidy[field], null_equal=True)]
     if not changed:
         return frame, []
-    touched = frame.filter(pl.any_horizontal(*(frame[field].ne_missing(tidy[field]) for field in changed)))
+    spaced = frame.filter(pl.any_horizontal(*(frame[field].ne_missing(tidy[field]) for field in changed)))
     return tidy, [
         build_warning(
             "surrounding-spaces",
-            f"{touched.height:,} rows have spaces around a value, which are not kept; the first is line"
-            f" {touched['line'][0]:,}",
-            Span(table.file, touched["line"][0]),
+            f"{spaced.height:,} rows have spaces around a value, which are dropped (first line {spaced['line'][0]:,})",
+            Span(table.file, spaced["line"][0]),
         )
     ]
 
 
-def _check_values(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.DataFrame, list[Diagnostic]]:
-    """Refuses a value that no field can hold; warns of keys that a spreadsheet has turned into numbers."""
+def _check_values(table: Table, frame: pl.DataFrame, data: bytes) -> Iterator[Diagnostic]:
+    """Refuse a value that is too long for any field, and warn of keys that a spreadsheet turned into numbers."""
     for field in frame.columns:
         if field != "line" and (frame[field].str.len_bytes() > MOST_FIELD_LENGTH).any():
             line = frame.filter(pl.col(field).str.len_bytes() > MOST_FIELD_LENGTH)["line"][0]
@@ -117,7 +118,7 @@ def _check_values(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.Da
                         "huge-field",
                         f"a value in line {line:,} is longer than {MOST_FIELD_LENGTH // 1024} KiB",
                         Span(table.file, line),
-                        "a quotation mark was probably not closed; export it again",
+                        "Export it again; a quotation mark was probably not closed.",
                     )
                 ]
             )
@@ -127,15 +128,13 @@ def _check_values(table: Table, frame: pl.DataFrame, data: bytes) -> tuple[pl.Da
         if column.value in (ValueType.REFERENCE, ValueType.LIST) and column.field
     ]
     if b"+" not in data or b"E+" not in data or not keys:
-        return frame, []
+        return
     mangled = frame.filter(pl.any_horizontal(pl.col(keys).str.contains(r"^\d(?:[.,]\d+)?E\+\d+$")))
-    if not mangled.height:
-        return frame, []
-    return frame, [
-        build_warning(
+    if mangled.height:
+        line = mangled["line"][0]
+        yield build_warning(
             "spreadsheet-number",
-            f"{mangled.height:,} rows have a key like 1.23E+11, the first in line {mangled['line'][0]:,}",
-            Span(table.file, mangled["line"][0]),
-            "a spreadsheet has turned keys into numbers; send the export as it was made",
+            f"{mangled.height:,} rows have a key like 1.23E+11, the first in line {line:,}",
+            Span(table.file, line),
+            "Send the original export; a spreadsheet has turned keys into numbers.",
         )
-    ]

@@ -1,4 +1,4 @@
-"""A CSV file's bytes before they are parsed: encoding, line ends, delimiter, and the skeleton of its structure."""
+"""Checks the bytes of a CSV file before parsing: encoding, line ends and the skeleton of its structure."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ TWICE_ENCODED = re.compile(rb"\xc3[\x82\x83]\xc2[\x80-\xbf]|\xc3\xa2\xe2\x82\xac
 
 
 def check_text(file: str, data: bytes) -> tuple[bytes, tuple[Diagnostic, ...]]:
-    """The file as UTF-8 without a byte order mark, and with line ends that a parser knows.
+    """Return the file as UTF-8 without a byte order mark, with LF or CRLF line ends, and warnings.
 
-    Raises Refusal: empty, another encoding, bytes that are no UTF-8.
+    Raises Refusal if the file is empty or not UTF-8.
     """
     if not data:
-        raise Refusal([build_error("empty-file", f"{file} is empty (0 bytes)", Span(file), "export it again")])
+        raise Refusal([build_error("empty-file", f"{file} is empty (0 bytes)", Span(file), "Export it again.")])
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            raise Refusal([build_error("wrong-encoding", f"{file} is {encoding}", Span(file), "export it as UTF-8")])
+            raise Refusal([build_error("wrong-encoding", f"{file} is {encoding}", Span(file), "Export it as UTF-8.")])
     diagnostics: list[Diagnostic] = []
     if data.startswith(codecs.BOM_UTF8):
         data = data[len(codecs.BOM_UTF8) :]
@@ -49,16 +49,17 @@ def check_text(file: str, data: bytes) -> tuple[bytes, tuple[Diagnostic, ...]]:
 
 
 def extract_skeleton(data: bytes) -> bytes:
-    """Only the file's commas, quotes, control characters and line ends (as LF), the last line's end included.
+    """Return the file's commas, quotes, control characters and line ends (as LF), with an end for the last line.
 
-    A file is well-formed, without quotes, blank lines or control characters, exactly where its skeleton is one
-    line of commas repeated; that takes a twentieth of a parse to see.
+    A file is well-formed, without quotes, blank lines or control characters, exactly if its skeleton is one line of
+    commas repeated; checking that takes a twentieth of the time of parsing.
     """
     bones = data.translate(None, FLESH).replace(b"\r\n", b"\n")
     return bones if data.endswith(b"\n") else bones + b"\n"
 
 
 def has_control(bones: bytes) -> bool:
+    """Return whether a skeleton contains control characters."""
     return len(bones.translate(None, CONTROL)) != len(bones)
 
 
@@ -87,7 +88,7 @@ def _check_utf8(file: str, data: bytes) -> None:
                     "wrong-encoding",
                     f"byte {offset:,} (0x{data[offset]:02X}) in line {line:,} is not UTF-8",
                     Span(file, line),
-                    "the file is probably in Windows-1252 or Latin-1; export it as UTF-8",
+                    "Export it as UTF-8; the file is probably Windows-1252 or Latin-1.",
                 )
             ]
         )
@@ -102,5 +103,5 @@ def _check_double_encoding(file: str, data: bytes) -> Iterator[Diagnostic]:
             "garbled-text",
             f"{count:,} places look like text that was encoded twice, the first in line {line:,}",
             Span(file, line),
-            "names will show wrong letters; correct the encoding of the export",
+            "Correct the encoding of the export; otherwise names show wrong letters.",
         )
