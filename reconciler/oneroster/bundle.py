@@ -1,4 +1,4 @@
-"""A OneRoster CSV bundle in a ZIP archive, read whole or refused whole."""
+"""Reads a OneRoster ZIP file, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from reconciler.oneroster.roster.sessions import Sessions, find_newest_time, mer
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA, Snapshot, SourceFacts
 from reconciler.oneroster.standard.tables import IN_USE, MANIFEST, STANDARDS
 
-#: Gives the customer's last good roster, None where none is kept. Asked only where a bundle holds changes (delta).
+#: Returns the customer's last good roster, or None if there is none. Called only for a delta.
 BaseLoader = Callable[[], Snapshot | None]
 
-#: What an archive says of a member that has no time.
+#: The time of a member without a time.
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def read_zip(path: Path, *, fetched_at: str, name: str | None = None, load_base: BaseLoader | None = None) -> Snapshot:
-    """The roster in the archive at `path`, streamed and never extracted to disk.
+    """Read the OneRoster ZIP at `path` without extracting it to disk.
 
-    fetched_at: ISO-8601 UTC. name: what people know the file as; the path's last part if not given. base: what a
-    bundle of changes is laid over; without it such a bundle is only looked at, row by row.
-    Raises Refusal with every reason why the bundle as a whole cannot be trusted, and where changes come before any
-    whole roster (`delta-without-whole`).
+    `fetched_at` is ISO-8601 UTC; `name` is the name shown to people, by default the file name. A delta is overlaid on
+    the roster from `load_base`; without a loader, only its rows are checked.
+    Raises Refusal with every reason why the archive cannot be trusted, and `delta-without-whole` for a delta without a
+    full roster before it.
     """
-    shown = name or path.name
+    name = name or path.name
     try:
         with path.open("rb") as stream:
-            return read_bundle(stream, type="zip", name=shown, fetched_at=fetched_at, load_base=load_base)
+            return read_bundle(stream, type="zip", name=name, fetched_at=fetched_at, load_base=load_base)
     except OSError as problem:
-        raise Refusal([_make_unreadable_error(shown, problem)]) from problem
+        raise Refusal([_make_unreadable_error(name, problem)]) from problem
 
 
 def read_bundle(
@@ -53,13 +53,14 @@ def read_bundle(
     load_base: BaseLoader | None = None,
     sha256: str | None = None,
 ) -> Snapshot:
-    """The roster in an archive that is open already, whatever it came from. stream: seekable; it stays the caller's to
-    close. type: of the source. sha256: of the whole stream, where it is known. The rest as in `read_zip`."""
+    """Read a OneRoster ZIP from a seekable stream, which the caller closes.
+
+    `type` is the source's; `sha256` is of the whole stream, computed if None. The rest is as for `read_zip`."""
     try:
         stream.seek(0)
-        known = sha256 or hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        digest = sha256 or hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
         stream.seek(0)
-        return replace(_read_archive(Archive(stream, name), known, fetched_at, load_base), type=type)
+        return replace(_read_archive(Archive(stream, name), digest, fetched_at, load_base), type=type)
     except OSError as problem:
         raise Refusal([_make_unreadable_error(name, problem)]) from problem
 
@@ -67,37 +68,39 @@ def read_bundle(
 def _make_unreadable_error(name: str, problem: OSError) -> Diagnostic:
     reason = problem.strerror or "unknown reason"
     return build_error(
-        "unreadable-file", f"the file cannot be read: {reason}", Span(name), "check its path and permissions"
+        "unreadable-file", f"the file cannot be read: {reason}", Span(name), "Check its path and permissions."
     )
 
 
 def _read_archive(archive: Archive, sha256: str, fetched_at: str, load_base: BaseLoader | None) -> Snapshot:
-    notes = list(archive.diagnostics)
-    members = _find_known_members(archive, notes)
-    manifest = members.pop(MANIFEST, None)
-    declared = read_manifest(
-        archive.read(manifest, most=MOST_LENGTH) if manifest else None,
+    diagnostics = list(archive.diagnostics)
+    members = _find_known_members(archive, diagnostics)
+    manifest_member = members.pop(MANIFEST, None)
+    manifest = read_manifest(
+        archive.read(manifest_member, most=MOST_LENGTH) if manifest_member else None,
         frozenset(members),
         _infer_version(archive, members),
     )
-    notes += declared.diagnostics
-    standard = declared.standard
+    diagnostics += manifest.diagnostics
+    standard = manifest.standard
     for stem in sorted(members.keys() - standard.tables.keys()):
-        notes.append(_make_unknown_file_warning(members.pop(stem).name, standard.version))
-    used = {stem: member for stem, member in members.items() if stem not in declared.absent}
-    problems = [*declared.problems, *_check_missing_files(archive, members, used, declared)]
+        diagnostics.append(_make_unknown_file_warning(members.pop(stem).name, standard.version))
+    used = {stem: member for stem, member in members.items() if stem not in manifest.absent}
+    problems = [*manifest.problems, *_check_missing_files(archive, members, used, manifest)]
     if problems:
         raise Refusal(sort_diagnostics(problems))
-    read = read_files(archive, used, declared, fetched_at, notes)
+    contents = read_files(archive, used, manifest, fetched_at, diagnostics)
     for member in archive.members:
-        if member not in used.values() and member is not manifest:
+        if member not in used.values() and member is not manifest_member:
             count_rows(archive, member)
-    before = None
-    if declared.delta and load_base is not None:
-        before = require_full_base(load_base(), standard.version, archive.name)
-    sessions = _resolve_sessions(read.sessions, before, delta="academicSessions" in declared.delta)
-    roster = _build_roster(read, declared, before, sessions)
-    notes += _check_dangling(roster, read.rows["enrollments"] if "enrollments" not in declared.delta else None)
+    base = None
+    if manifest.delta and load_base is not None:
+        base = require_full_base(load_base(), standard.version, archive.name)
+    sessions = _resolve_sessions(contents.sessions, base, delta="academicSessions" in manifest.delta)
+    roster = _build_roster(contents, manifest, base, sessions)
+    diagnostics += _check_dangling(
+        roster, contents.rows["enrollments"] if "enrollments" not in manifest.delta else None
+    )
     return Snapshot(
         version=standard.version,
         type="zip",
@@ -105,20 +108,20 @@ def _read_archive(archive: Archive, sha256: str, fetched_at: str, load_base: Bas
         sha256=sha256,
         fetched_at=fetched_at,
         complete=True,
-        rows=read.rows,
+        rows=contents.rows,
         orgs=roster.orgs,
         users=roster.users,
         roles=roster.roles,
         classes=roster.classes,
         enrollments=roster.enrollments,
         quarantine=roster.quarantine,
-        diagnostics=sort_diagnostics([*notes, *roster.diagnostics]),
-        modes=dict.fromkeys(sorted(declared.delta), "delta"),
+        diagnostics=sort_diagnostics([*diagnostics, *roster.diagnostics]),
+        modes=dict.fromkeys(sorted(manifest.delta), "delta"),
         sessions=sessions,
-        facts=_collect_facts(archive, used, declared, read, before),
+        facts=_collect_facts(archive, used, manifest, contents, base),
         waiting=roster.waiting,
         role_ids=roster.role_ids,
-        shared=before.shared if before else False,
+        shared=base.shared if base else False,
     )
 
 
@@ -129,16 +132,16 @@ def _build_roster(
         return assemble_roster(contents.files, contents.optional)
     if base is None:
         return build_standalone_roster(contents.files, manifest.standard)
-    # What a file of changes does not name may have been sent before; sessions alone are kept.
+    # A delta may refer to records sent earlier; of the optional files, only sessions are kept to check that.
     known = {stem: keys for stem, keys in contents.optional.items() if stem not in manifest.delta}
     if sessions.height:
-        told = [sessions["sourced_id"], *([contents.sessions.keys] if contents.sessions else [])]
-        known["academicSessions"] = pl.concat(told).unique()
+        keys = [sessions["sourced_id"], *([contents.sessions.keys] if contents.sessions else [])]
+        known["academicSessions"] = pl.concat(keys).unique()
     return overlay_delta(base, contents.files, manifest.standard, known)
 
 
 def _check_dangling(roster: Roster, rows: int | None) -> Iterator[Diagnostic]:
-    """rows: of enrollments.csv as read; None where they are laid over earlier ones."""
+    """Check the share of dangling enrollments; `rows` is their number as read, None for a delta."""
     fault = (pl.col("file") == "enrollments.csv") & (pl.col("code") == "dangling-reference")
     dangling = roster.quarantine.filter(fault).height
     return check_dangling_share(dangling, roster.enrollments.height + dangling if rows is None else rows)
@@ -158,19 +161,19 @@ def _collect_facts(
     contents: ArchiveContents,
     base: Snapshot | None,
 ) -> SourceFacts:
-    """Of changes laid over a roster: what both of them together have, and the newer one's times."""
+    """Collect the facts of an archive; a delta adds the files of its base and keeps its values where it has none."""
     packed = [member.entry.date_time for member in archive.members if member.entry.date_time > NO_TIME]
-    known = base.facts if base else SourceFacts()
+    earlier = base.facts if base else SourceFacts()
     return SourceFacts(
-        files=tuple(sorted({*members_in_use, *known.files})),
-        system=manifest.system or known.system,
-        modified_at=find_newest_time(contents.times) or known.modified_at,
+        files=tuple(sorted({*members_in_use, *earlier.files})),
+        system=manifest.system or earlier.system,
+        modified_at=find_newest_time(contents.times) or earlier.modified_at,
         packed_at="{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*max(packed)) if packed else None,
     )
 
 
 def _find_known_members(archive: Archive, diagnostics: list[Diagnostic]) -> dict[str, ArchiveMember]:
-    """Members by the stem of the file that the standard knows, in any version."""
+    """Return the members that are files of the standard, in any version, by stem."""
     stems = {f"{stem}.csv".lower(): stem for standard in STANDARDS.values() for stem in (*standard.tables, MANIFEST)}
     members: dict[str, ArchiveMember] = {}
     for member in archive.members:
@@ -188,11 +191,11 @@ def _find_known_members(archive: Archive, diagnostics: list[Diagnostic]) -> dict
 
 def _make_unknown_file_warning(name: str, version: str) -> Diagnostic:
     shown = "".join(character if character.isprintable() else "?" for character in name[:80])
-    return build_warning("unknown-file", f"{shown} is no file of OneRoster {version} and is not used", Span(shown))
+    return build_warning("unknown-file", f"{shown} is not a file of OneRoster {version} and is not used", Span(shown))
 
 
 def _infer_version(archive: Archive, members: Mapping[str, ArchiveMember]) -> str:
-    """The version by the files themselves: 1.2 has moved orgs and roles out of users.csv."""
+    """Return the version by the files: 1.2 moves orgs and roles out of users.csv."""
     if "users" not in members or "roles" not in members:
         return "1.1"
     header = next(archive.iter_chunks(members["users"]), b"").split(b"\n", 1)[0].lower()
@@ -209,10 +212,11 @@ def _check_missing_files(
     missing = [f"{stem}.csv" for stem in standard.required if stem not in members]
     if not missing or (manifest.delta and IN_USE.keys() & members_in_use.keys()):
         return
-    there = ", ".join(sorted(member.name for member in archive.members)) or "no CSV file"
-    hint = f"a OneRoster {standard.version} bundle needs {', '.join(f'{stem}.csv' for stem in standard.required)}"
+    present = ", ".join(sorted(member.name for member in archive.members)) or "no CSV file"
+    required = ", ".join(f"{stem}.csv" for stem in standard.required)
+    hint = f"Include all files that a OneRoster {standard.version} roster requires: {required}."
     if manifest.delta:
-        hint = "a bundle of changes (delta) needs at least one file with changes"
+        hint = "Include at least one file with changes in a delta."
     yield build_error(
-        "missing-file", f"{', '.join(missing)} missing; the archive has {there}", Span(archive.name), hint
+        "missing-file", f"{', '.join(missing)} missing; the archive has {present}", Span(archive.name), hint
     )

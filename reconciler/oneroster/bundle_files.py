@@ -1,4 +1,4 @@
-"""The files of an archive, each read by itself to its last byte: checked, or keys only, or only counted."""
+"""Reads each file of an archive to its last byte: all rows, keys only, or only their number."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from reconciler.oneroster.standard.tables import KIND_OF, UNWANTED_FILES, Standa
 
 @dataclass(slots=True)
 class ArchiveContents:
-    """What the files of an archive say, each by itself. files: checked rows by stem; optional: keys of files whose
-    rows are not used; rows: data rows by stem; times: newest dateLastModified of each file."""
+    """The contents of an archive's files, before references between them are checked."""
 
+    #: Checked rows by stem.
     files: dict[str, FileRows] = field(default_factory=dict)
+    #: Keys of files whose rows are not used, by stem.
     optional: dict[str, pl.Series] = field(default_factory=dict)
+    #: None without academicSessions.csv.
     sessions: Sessions | None = None
+    #: Number of data rows by stem.
     rows: dict[str, int] = field(default_factory=dict)
+    #: The newest dateLastModified of each file, None without one.
     times: list[str | None] = field(default_factory=list)
 
 
@@ -36,30 +40,31 @@ def read_files(
     fetched_at: str,
     diagnostics: list[Diagnostic],
 ) -> ArchiveContents:
-    """Every file of the standard to its last byte: checked, or keys only, or only counted. Raises one Refusal with
-    the reasons of all files."""
+    """Read the files of the standard and append to `diagnostics`. Raises one Refusal with the problems of all files."""
     standard = manifest.standard
-    read = ArchiveContents()
+    contents = ArchiveContents()
     problems: list[Diagnostic] = []
     for stem in (stem for stem in standard.tables if stem in members):
         try:
             if stem in standard.count_only:
-                read.rows[stem] = count_rows(archive, members[stem])
-                diagnostics.extend(_report_unread_rows(stem, read.rows[stem]))
+                contents.rows[stem] = count_rows(archive, members[stem])
+                diagnostics.extend(_report_unread_rows(stem, contents.rows[stem]))
             else:
                 content = archive.read(members[stem], build_shape_guard(standard.tables[stem], standard).check_chunk)
-                diagnostics.extend(_read_file(read, stem, content, standard, fetched_at, delta=stem in manifest.delta))
+                diagnostics.extend(
+                    _read_file(contents, stem, content, standard, fetched_at, delta=stem in manifest.delta)
+                )
         except Refusal as refusal:
             problems.extend(refusal.diagnostics)
     if problems:
         raise Refusal(sort_diagnostics(problems))
-    return read
+    return contents
 
 
 def _read_file(
     contents: ArchiveContents, stem: str, content: bytes, standard: Standard, fetched_at: str, *, delta: bool
 ) -> Iterator[Diagnostic]:
-    """Puts what one file says into `read`."""
+    """Add one file to `contents`."""
     sheet = read_sheet(standard.tables[stem], content, standard, delta=delta)
     contents.rows[stem] = sheet.row_count
     if not sheet.row_count and stem in standard.required and not delta:
@@ -80,8 +85,9 @@ def _read_file(
 
 
 def count_rows(archive: Archive, member: ArchiveMember) -> int:
-    """Data rows of a file that nobody reads, by its line ends. It is read to its last byte all the same: an archive
-    that is damaged anywhere is not trusted."""
+    """Return the number of data rows of a file, by its line ends.
+
+    Reads unused files to the last byte too, because an archive with any damage is not trusted."""
     ends, last = 0, b"\n"
     for chunk in archive.iter_chunks(member):
         ends += chunk.count(b"\n")

@@ -1,4 +1,4 @@
-"""One complete, checked roster as fetched, in columnar frames."""
+"""The snapshot of a roster: complete, checked, in columnar frames."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Severity, Span, build_info
 
-#: One row for each row of a source that was set aside. key: its sourcedId, null where that cannot be read.
-#: identifier, email, username: of a row of users.csv, as far as they can be read; its account may be known by them.
+#: One row for each quarantined row. `key` is its sourcedId, null if unreadable. `identifier`, `email` and `username`
+#: are of a row of users.csv, as far as readable, because they may identify its account.
 QUARANTINE_SCHEMA: dict[str, type[pl.DataType]] = {
     "kind": pl.String,
     "key": pl.String,
@@ -25,8 +25,7 @@ QUARANTINE_SCHEMA: dict[str, type[pl.DataType]] = {
     "username": pl.String,
 }
 
-
-#: Academic sessions: the days on which terms begin and end, YYYY-MM-DD; `end` is the first day after (OneRoster 1.1).
+#: Academic sessions with their dates, YYYY-MM-DD; `end` is the first day after the term (OneRoster 1.1).
 SESSIONS_SCHEMA: dict[str, type[pl.DataType]] = {
     "sourced_id": pl.String,
     "start": pl.String,
@@ -35,8 +34,7 @@ SESSIONS_SCHEMA: dict[str, type[pl.DataType]] = {
     "line": pl.Int64,
 }
 
-
-#: Which row of roles.csv (1.2) a role came from: a later delta names it by its sourcedId alone.
+#: The row of roles.csv (1.2) of each role; a later delta names it by its sourcedId alone.
 ROLE_IDS_SCHEMA: dict[str, type[pl.DataType]] = {
     "sourced_id": pl.String,
     "user": pl.String,
@@ -48,75 +46,81 @@ ROLE_IDS_SCHEMA: dict[str, type[pl.DataType]] = {
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What of a source the next one is judged by.
+    """Facts about a source with which the next roster is compared; None if the source does not give them."""
 
-    files: stems of the standard's CSV files that it has, sorted. system: source.systemCode of its manifest.
-    modified_at: the newest dateLastModified in it, as written; packed_at: the newest time of a member of its archive,
-    `YYYY-MM-DDTHH:MM:SS` without zone. Each None where the source does not say.
-    """
-
+    #: Stems of the standard's CSV files in it, sorted.
     files: tuple[str, ...] = ()
+    #: source.systemCode of the manifest.
     system: str | None = None
+    #: The newest dateLastModified, as written.
     modified_at: str | None = None
+    #: The newest time of an archive member, `YYYY-MM-DDTHH:MM:SS` without zone.
     packed_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """version: of OneRoster. type: of the source (`zip`). name: the source's, shown to people. sha256: of its bytes.
-    fetched_at: ISO-8601 UTC. complete: every file was read to its last byte, so that absence is evidence.
+    """A checked roster.
 
-    rows: data rows as read, by file stem. Frames hold good rows only, text columns null and never empty, `status`
-    `active` or `tobedeleted`, `line` the physical line in the file (the header is 1):
-    orgs: sourced_id, status, name, type, identifier, parent, line.
-    users: sourced_id, status, enabled, username, given_name, family_name, middle_name, identifier, email, grades, line.
-    roles: user, org, role (a Role value), primary, line; exactly one row per user is primary.
-    classes: sourced_id, status, title, class_code, class_type, school, course, terms, grades, line.
-    enrollments: sourced_id, status, class, user, role, primary, begin_date, end_date, line.
-    quarantine: rows set aside (QUARANTINE_SCHEMA). diagnostics: warnings and infos about the whole and its files.
-    modes: `bulk` or `delta` by file stem; bulk where not named. A delta's frames hold the last good roster with the
-    delta's rows laid over it, each with the line of the file that it came in; rows to be deleted stay among them.
-    sessions: SESSIONS_SCHEMA, empty where academicSessions.csv never came along.
-    waiting: by file stem, good rows whose references are not there (yet), with `status`; a later delta need not send
-    them again. role_ids: ROLE_IDS_SCHEMA, empty in 1.1. shared: rows of other customers were taken out of it before it
-    was kept.
+    Frames hold good rows only: text columns are null and never empty, `status` is `active` or `tobedeleted`, `line` is
+    the physical line in the file (the header is 1). The frames of a delta hold the last good roster overlaid with the
+    delta's rows, rows to delete included, each with the line in the file that brought it.
     """
 
+    #: The OneRoster version.
     version: str
+    #: The source's type, such as `zip`.
     type: str
+    #: The source's name, shown to people.
     name: str
+    #: Of the source's bytes.
     sha256: str
+    #: ISO-8601 UTC.
     fetched_at: str
+    #: Every file was read to its last byte, so that absence is evidence.
     complete: bool
+    #: Number of data rows as read, by file stem.
     rows: Mapping[str, int]
+    #: sourced_id, status, name, type, identifier, parent, line.
     orgs: pl.DataFrame
+    #: sourced_id, status, enabled, username, given_name, family_name, middle_name, identifier, email, grades, line.
     users: pl.DataFrame
+    #: user, org, role (a Role value), primary, line; exactly one row of each user is primary.
     roles: pl.DataFrame
+    #: sourced_id, status, title, class_code, class_type, school, course, terms, grades, line.
     classes: pl.DataFrame
+    #: sourced_id, status, class, user, role, primary, begin_date, end_date, line.
     enrollments: pl.DataFrame
+    #: QUARANTINE_SCHEMA.
     quarantine: pl.DataFrame
+    #: Warnings and infos about the archive and its files.
     diagnostics: tuple[Diagnostic, ...]
+    #: `bulk` or `delta` by file stem; bulk if not listed.
     modes: Mapping[str, str] = field(default_factory=dict)
+    #: SESSIONS_SCHEMA; empty if academicSessions.csv never arrived.
     sessions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SESSIONS_SCHEMA))
     facts: SourceFacts = SourceFacts()
+    #: Good rows with references that do not exist yet, by file stem, with `status`; a delta need not send them again.
     waiting: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    #: ROLE_IDS_SCHEMA; empty in 1.1.
     role_ids: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ROLE_IDS_SCHEMA))
+    #: Rows of other customers were removed before the roster was kept.
     shared: bool = False
 
     def is_full(self, stem: str) -> bool:
-        """Whether absence from this file means anything: a file of changes (delta) names only what changed. Of people
-        it does only where both of their files are whole."""
+        """Return whether a missing record is gone because the file is bulk; for users, roles.csv too."""
         stems = ("users", "roles") if stem == "users" else (stem,)
         return all(self.modes.get(each, "bulk") == "bulk" for each in stems)
 
 
 def build_quarantine_diagnostics(quarantine: pl.DataFrame, most: int | None = None) -> tuple[Diagnostic, ...]:
-    """The first `most` rows of each code (all of them with None) as errors in order of file and line, and for each
-    code that has more an info that says how many."""
-    placed = quarantine.sort("file", "line", "column", nulls_last=True).with_columns(
-        pl.int_range(pl.len()).over("code").alias("place"), pl.len().over("code").alias("total")
+    """Return an error for each of the first `most` rows of a code (None: all), sorted by file and line.
+
+    An info for each code with more rows gives their number."""
+    numbered = quarantine.sort("file", "line", "column", nulls_last=True).with_columns(
+        pl.int_range(pl.len()).over("code").alias("position"), pl.len().over("code").alias("total")
     )
-    shown = placed if most is None else placed.filter(pl.col("place") < most)
+    shown = numbered if most is None else numbered.filter(pl.col("position") < most)
     diagnostics = [
         Diagnostic(code, Severity.ERROR, message, Span(file, line or 0, column or 0), hint)
         for file, line, column, code, message, hint in shown.select(
@@ -124,9 +128,9 @@ def build_quarantine_diagnostics(quarantine: pl.DataFrame, most: int | None = No
         ).iter_rows()
     ]
     if most is not None:
-        more = placed.filter((pl.col("place") == most) & (pl.col("total") > most)).sort("code")
+        more = numbered.filter((pl.col("position") == most) & (pl.col("total") > most)).sort("code")
         diagnostics += [
-            build_info(code, f"and {total - most:,} more rows set aside for the same reason")
+            build_info(code, f"{total - most:,} more rows quarantined for the same reason")
             for code, total in more.select("code", "total").iter_rows()
         ]
     return tuple(diagnostics)

@@ -36,7 +36,7 @@ def test_a_file_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -> 
     assert found.code == "unreadable-file"
     assert str(found) == (
         "absent.zip: error: the file cannot be read: No such file or directory [unreadable-file]\n"
-        "    check its path and permissions"
+        "    Check its path and permissions."
     )
 
 

@@ -128,7 +128,7 @@ def test_a_row_without_status_is_set_aside_and_without_a_time_only_told(tmp_path
     assert row(merged.users, "u-0004")["given_name"] == "Yan"
     assert row(merged.users, "u-0003")["given_name"] != "Zoe"
     assert str(only(merged.diagnostics)) == (
-        "users.csv:2: warning: dateLastModified is empty, which a file of changes (delta) must have"
+        "users.csv:2: warning: dateLastModified is empty, but a delta row must have it"
         " (2 rows, first line 2) [missing-modified-time]"
     )
 
@@ -269,12 +269,12 @@ class TestRefusals:
         found = only(refused_over(None, made, tmp_path))
         assert found.code == "delta-without-whole"
         assert found.code in GATES
-        assert found.hint == "send the whole roster (bulk) first"
+        assert found.hint == "Send a full (bulk) roster first."
 
     def test_changes_of_another_version_are_refused(self, tmp_path: Path) -> None:
         made = NEW.delta(NEW.with_user("u-0003", givenName="Zoe"))
         found = only(refused_over(read(SMALL, tmp_path), made, tmp_path))
-        assert (found.code, "1.2, but the whole roster before them is 1.1" in found.message) == (
+        assert (found.code, "1.2, but the last full roster is 1.1" in found.message) == (
             "delta-without-whole",
             True,
         )
@@ -282,7 +282,7 @@ class TestRefusals:
     def test_a_bundle_without_any_file_of_changes_is_refused(self, tmp_path: Path) -> None:
         found = only(refused_over(read(SMALL, tmp_path), Bundle({}).declaring(users="delta"), tmp_path))
         assert (found.code, found.severity) == ("missing-file", Severity.ERROR)
-        assert found.hint == "a bundle of changes (delta) needs at least one file with changes"
+        assert found.hint == "Include at least one file with changes in a delta."
 
     @pytest.mark.parametrize("stem", ["orgs", "courses"])
     def test_a_file_declared_as_whole_must_be_there_beside_changes_too(self, tmp_path: Path, stem: str) -> None:
@@ -297,7 +297,7 @@ class TestRefusals:
     def test_a_circle_that_changes_make_is_refused(self, tmp_path: Path) -> None:
         made = SMALL.delta(SMALL.with_row("orgs", "d-1", parentSourcedId="s-2"))
         found = only(refused_over(read(SMALL, tmp_path), made, tmp_path))
-        assert (found.code, found.message) == ("org-cycle", "orgs are above each other in a circle: d-1 -> s-2 -> d-1")
+        assert (found.code, found.message) == ("org-cycle", "orgs form a cycle: d-1 -> s-2 -> d-1")
 
     def test_a_whole_roster_asks_for_no_earlier_one(self, tmp_path: Path) -> None:
         assert read_over(None, SMALL, tmp_path).users.height == 10

@@ -25,7 +25,8 @@ def test_a_required_file_that_is_missing_is_refused_with_what_is_there(tmp_path:
     assert found.code == "missing-file"
     others = [each for each in ("classes.csv", "enrollments.csv", "orgs.csv", "users.csv") if each != file]
     assert found.message == f"{file} missing; the archive has {', '.join(sorted([*others, 'manifest.csv']))}"
-    assert found.hint == "a OneRoster 1.1 bundle needs orgs.csv, users.csv, classes.csv, enrollments.csv"
+    required = "orgs.csv, users.csv, classes.csv, enrollments.csv"
+    assert found.hint == f"Include all files that a OneRoster 1.1 roster requires: {required}."
 
 
 def test_roles_are_required_in_1_2(tmp_path: Path) -> None:
@@ -131,8 +132,8 @@ def test_a_file_that_the_standard_does_not_have_is_told_and_not_used(tmp_path: P
     made = SMALL.raw("buses.csv", b"a,b\n").raw("roles.csv", b"sourcedId\n")
     snapshot = read(made, tmp_path)
     assert [str(each) for each in snapshot.diagnostics] == [
-        "buses.csv: warning: buses.csv is no file of OneRoster 1.1 or 1.2 and is not used [unknown-file]",
-        "roles.csv: warning: roles.csv is no file of OneRoster 1.1 and is not used [unknown-file]",
+        "buses.csv: warning: buses.csv is not a file of OneRoster 1.1 or 1.2 and is not used [unknown-file]",
+        "roles.csv: warning: roles.csv is not a file of OneRoster 1.1 and is not used [unknown-file]",
     ]
 
 

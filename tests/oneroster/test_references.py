@@ -36,7 +36,7 @@ def test_many_dangling_enrollments_are_told(tmp_path: Path) -> None:
     snapshot = read(many, tmp_path)
     assert snapshot.quarantine.height == 4
     assert only(snapshot.diagnostics).message == (
-        "4 of 100 enrollments name people or classes that are not in the bundle"
+        "4 of 100 enrollments refer to people or classes that are not in the roster"
     )
 
 
@@ -99,7 +99,7 @@ def test_orgs_above_each_other_in_a_circle_are_refused_with_the_circle(
     for child, parent in parents.items():
         made = made.with_row("orgs", child, parentSourcedId=parent)
     found = only(refused(made, tmp_path))
-    assert (found.code, found.message) == ("org-cycle", f"orgs are above each other in a circle: {path}")
+    assert (found.code, found.message) == ("org-cycle", f"orgs form a cycle: {path}")
 
 
 def test_a_deep_tree_of_orgs_is_no_circle(tmp_path: Path) -> None:

@@ -231,4 +231,4 @@ def test_only_the_first_rows_of_a_rule_are_shown_and_the_rest_counted(tmp_path: 
         ("missing-value", "error", 9),
         ("unknown-role", "info", None),
     ]
-    assert shown[-1].message == "and 3 more rows set aside for the same reason"
+    assert shown[-1].message == "3 more rows quarantined for the same reason"

@@ -78,7 +78,7 @@ class TestTimes:
         snapshot = read(made, tmp_path)
         assert snapshot.facts.modified_at == "2026-09-03T02:00:00.000Z"
         assert str(only(snapshot.diagnostics)) == (
-            "users.csv:5: warning: dateLastModified is in the future or no time that can be read, and is not looked at"
+            "users.csv:5: warning: dateLastModified is in the future or unreadable, and is ignored"
             " (3 rows, first line 5) [doubtful-modified-time]"
         )
         assert (snapshot.users.height, snapshot.quarantine.height) == (10, 0)
@@ -145,7 +145,7 @@ class TestSessions:
         assert (snapshot.classes.height, snapshot.quarantine.height) == (8, 0)
         found = only(snapshot.diagnostics)
         assert (found.code, found.span) == ("invalid-session-dates", Span("academicSessions.csv", 2))
-        assert "a class of this session counts as not ended" in found.message
+        assert "classes of this session count as not ended" in found.message
 
     def test_sessions_that_contradict_each_other_are_not_known_and_repetitions_count_once(self, tmp_path: Path) -> None:
         made = sessions(
@@ -171,7 +171,7 @@ class TestSessions:
     ) -> None:
         made = sessions(*({"sourcedId": key, "parentSourcedId": parent} for key, parent in parents.items()))
         found = only(refused(made, tmp_path))
-        assert (found.code, found.message) == ("session-cycle", f"sessions are above each other in a circle: {path}")
+        assert (found.code, found.message) == ("session-cycle", f"sessions form a cycle: {path}")
         assert found.span == Span("academicSessions.csv", 2)
 
     def test_changes_of_sessions_are_laid_over_those_before(self, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Lay a bundle of changes (delta) over the last good roster."""
+"""Overlay a delta roster on the last good roster."""

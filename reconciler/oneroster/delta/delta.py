@@ -1,8 +1,7 @@
-"""A bundle of changes (delta) laid over the last good roster: pure, from frames to frames.
+"""Overlays a delta on the last good roster, without I/O.
 
-A row that is `active` replaces its record whole, one `tobedeleted` marks it, and what is not named stays as it was
-sent before. What refers to something is looked up in the roster that comes of it, so that a reference may point to
-what an earlier file brought.
+An `active` row replaces its record, a `tobedeleted` row marks it, and other records stay as sent before. References are
+checked in the resulting roster, so that they may point to records of earlier files.
 """
 
 from __future__ import annotations
@@ -37,10 +36,9 @@ from reconciler.oneroster.roster.roster import (
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.standard.tables import Standard
 
-# Changes of people and of their roles laid over those before: two columns of users.csv in 1.1, roles.csv in 1.2.
-
 
 def overlay_roles(base: Snapshot, file_rows: FileRows | None, standard: Standard) -> FileOverlay:
+    """Overlay roles.csv (1.2) on the earlier roles; None stands for a missing file."""
     if file_rows is not None and not file_rows.delta:
         return FileOverlay(file_rows, file_rows.frame, collect_row_keys(file_rows.frame["user"], file_rows.quarantine))
     earlier = (
@@ -86,7 +84,7 @@ def _collect_earlier_roles(base: Snapshot) -> pl.DataFrame:
 
 
 def drop_unknown_people(roles: FileOverlay, users: FileRows | None) -> FileOverlay:
-    """A bad row of roles.csv sent earlier protects nobody who is not in a whole users.csv any more."""
+    """Drop earlier bad rows of roles.csv for people who are no longer in a bulk users.csv."""
     if users is None or users.delta or not roles.file_rows.delta:
         return roles
     known = collect_row_keys(users.frame["sourced_id"], users.quarantine)
@@ -96,7 +94,7 @@ def drop_unknown_people(roles: FileOverlay, users: FileRows | None) -> FileOverl
 
 
 def fill_primary_org(base: Snapshot, users: FileOverlay) -> FileOverlay:
-    """The org of a person's primary role stays what it was unless the delta names another."""
+    """Keep the org of each person's primary role unless the delta names another."""
     frame = users.file_rows.frame
     if "primary_org" not in frame.columns:
         frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("primary_org"))
@@ -111,7 +109,7 @@ def fill_primary_org(base: Snapshot, users: FileOverlay) -> FileOverlay:
 
 
 def combine_role_entries(base: Snapshot, new_rows: pl.DataFrame) -> pl.DataFrame:
-    """Everybody's roles in 1.1: of those whose row came along now, what it says; of the others, what was."""
+    """Return all roles in 1.1: from `new_rows` for their people, from the earlier roster for the others."""
     fields = ["user", "org", "role", "line"]
     before = _collect_earlier_roles(base).sort(~pl.col("primary").fill_null(False), maintain_order=True)
     before = before.join(new_rows, left_on="user", right_on="sourced_id", how="anti", maintain_order="left").select(
@@ -123,7 +121,7 @@ def combine_role_entries(base: Snapshot, new_rows: pl.DataFrame) -> pl.DataFrame
 
 
 def fill_user_orgs(users: FileOverlay, entries: pl.DataFrame) -> FileOverlay:
-    """`orgs` also of those whose row came earlier: a message may have to name them."""
+    """Fill `orgs` of people sent earlier, because messages may name them."""
     frame = users.file_rows.frame
     if "orgs" not in frame.columns:
         frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("orgs"))
@@ -137,39 +135,39 @@ def fill_user_orgs(users: FileOverlay, entries: pl.DataFrame) -> FileOverlay:
 
 
 def require_full_base(base: Snapshot | None, version: str, name: str) -> Snapshot:
-    """The roster that a bundle of changes can be laid over. Raises Refusal where there is none."""
+    """Return the full roster below a delta. Raises Refusal `delta-without-whole` if there is none of this version."""
     if base is None:
-        message = "the bundle holds only changes (delta), and no whole roster of this customer is kept yet"
+        message = "this is a delta roster, but the store has no full roster of this customer yet"
     elif base.version != version:
-        message = f"the changes (delta) are OneRoster {version}, but the whole roster before them is {base.version}"
+        message = f"this is a delta roster of OneRoster {version}, but the last full roster is {base.version}"
     else:
         return base
-    raise Refusal([build_error("delta-without-whole", message, Span(name), "send the whole roster (bulk) first")])
+    raise Refusal([build_error("delta-without-whole", message, Span(name), "Send a full (bulk) roster first.")])
 
 
 def overlay_delta(
     base: Snapshot, files: Mapping[str, FileRows], standard: Standard, optional: Mapping[str, pl.Series]
 ) -> Roster:
-    """files: those that came along; a whole (bulk) one takes the place of all earlier rows. optional: as in `assemble`.
+    """Overlay the files of a delta on a roster; a bulk file replaces all earlier rows.
 
-    Raises Refusal where orgs are above each other in a circle.
+    `optional` is as for `assemble_roster`. Raises Refusal if orgs form a cycle.
     """
     stems = ("orgs", "users", "classes", "enrollments")
-    laid = {stem: overlay_file(base, files.get(stem), standard, stem) for stem in stems}
+    overlays = {stem: overlay_file(base, files.get(stem), standard, stem) for stem in stems}
     entries = None
     if "roles" in standard.tables:
-        laid["roles"] = overlay_roles(base, files.get("roles"), standard)
-        laid["roles"] = drop_unknown_people(laid["roles"], files.get("users"))
-        laid["users"] = fill_primary_org(base, laid["users"])
+        overlays["roles"] = overlay_roles(base, files.get("roles"), standard)
+        overlays["roles"] = drop_unknown_people(overlays["roles"], files.get("users"))
+        overlays["users"] = fill_primary_org(base, overlays["users"])
     elif files.get("users") is None or files["users"].delta:
-        entries = combine_role_entries(base, laid["users"].new_rows)
-        laid["users"] = fill_user_orgs(laid["users"], entries)
-    roster = assemble_roster({stem: each.file_rows for stem, each in laid.items()}, optional, entries)
-    return _drop_foreign_rows(base, _drop_outdated_faults(roster, laid))
+        entries = combine_role_entries(base, overlays["users"].new_rows)
+        overlays["users"] = fill_user_orgs(overlays["users"], entries)
+    roster = assemble_roster({stem: each.file_rows for stem, each in overlays.items()}, optional, entries)
+    return _drop_foreign_rows(base, _drop_outdated_faults(roster, overlays))
 
 
 def _drop_outdated_faults(roster: Roster, overlays: Mapping[str, FileOverlay]) -> Roster:
-    """Of what came earlier, an enrollment or a role whose person or class has left went with it, and is no fault."""
+    """Drop faults of earlier enrollments and roles whose person or class is gone: they left with it."""
     fault = pl.col("code").is_in(["dangling-reference", "missing-role"])
     now = pl.any_horizontal(
         (pl.col("file") == f"{stem}.csv") & pl.col("key").is_in(each.delta_keys.implode())
@@ -185,7 +183,7 @@ def _drop_outdated_faults(roster: Roster, overlays: Mapping[str, FileOverlay]) -
 
 
 def _drop_foreign_rows(base: Snapshot, roster: Roster) -> Roster:
-    """In a bundle that several customers share, what names nothing of this customer may be another's."""
+    """In a roster shared by several customers, drop rows that refer to nothing of this customer."""
     if not base.shared:
         return roster
     frames = [
@@ -193,38 +191,40 @@ def _drop_foreign_rows(base: Snapshot, roster: Roster) -> Roster:
         base.quarantine["key"],
     ]
     known = pl.concat([each.drop_nulls() for each in frames])
-    theirs = (
+    is_foreign = (
         pl.col("code").is_in(["dangling-reference", "missing-role"]) & ~pl.col("key").is_in(known.implode())
     ).fill_null(False)
-    strangers = roster.quarantine.filter(theirs)
-    if not strangers.height:
+    foreign = roster.quarantine.filter(is_foreign)
+    if not foreign.height:
         return roster
-    said = build_info(
+    info = build_info(
         "rows-of-others",
-        f"{strangers.height:,} rows refer to nothing that this customer has, and count as another customer's",
+        f"{foreign.height:,} rows refer to no record of this customer and count as another customer's",
     )
     return replace(
-        roster, quarantine=roster.quarantine.filter(~theirs), diagnostics=(*roster.diagnostics, said), waiting={}
+        roster, quarantine=roster.quarantine.filter(~is_foreign), diagnostics=(*roster.diagnostics, info), waiting={}
     )
 
 
 def build_standalone_roster(files: Mapping[str, FileRows], standard: Standard) -> Roster:
-    """A bundle of changes alone, for a look at its rows: what refers to something that is not in it is no finding."""
+    """Return a delta without a base, to check its rows; references to other records are not checked."""
     frames = {stem: files[stem].frame if stem in files else _create_empty_frame(FIELDS_OF[stem]) for stem in FIELDS_OF}
     roles = _create_empty_frame(("user", "org", "role", "line"))
     if "roles" in files:
         roles = files["roles"].frame.filter(pl.col("status") == "active").select(roles.columns)
     elif "users" in files and "roles" not in standard.tables:
         roles = extract_role_entries(files["users"].frame).select(roles.columns)
-    # Whose record is to be deleted need not be said in full.
-    aside = [each.quarantine.filter(~pl.col("line").is_in(each.deletions["line"].implode())) for each in files.values()]
+    # A row that deletes its record need not be complete.
+    quarantines = [
+        each.quarantine.filter(~pl.col("line").is_in(each.deletions["line"].implode())) for each in files.values()
+    ]
     return Roster(
         orgs=frames["orgs"].select(ORG_FIELDS),
         users=frames["users"].select(USER_FIELDS),
         roles=roles.with_columns(pl.col("user").is_first_distinct().alias("primary")).select(ROLE_FIELDS),
         classes=frames["classes"].select(CLASS_FIELDS),
         enrollments=frames["enrollments"].select(ENROLLMENT_FIELDS),
-        quarantine=pl.concat([create_empty_quarantine(), *aside]).sort("file", "line", "column"),
+        quarantine=pl.concat([create_empty_quarantine(), *quarantines]).sort("file", "line", "column"),
         diagnostics=(),
         waiting={},
         role_ids=collect_role_ids(files),

@@ -1,4 +1,4 @@
-"""One file of changes (delta) laid over the rows that were sent of it before."""
+"""Overlays one delta file on the rows sent before."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ EARLIER = " (in a file sent earlier)"
 
 @dataclass(frozen=True, slots=True)
 class FileOverlay:
-    """One file laid over its earlier rows. sent: of `checked.frame`, the rows that came along now; touched: keys that
-    the delta names, in good rows or in bad ones."""
+    """One file overlaid on its earlier rows."""
 
     file_rows: FileRows
+    #: The rows of `file_rows.frame` that this delta sent.
     new_rows: pl.DataFrame
+    #: Keys in the delta's rows, good or bad.
     delta_keys: pl.Series
 
 
 def overlay_file(base: Snapshot, file_rows: FileRows | None, standard: Standard, stem: str) -> FileOverlay:
+    """Overlay a file on its earlier rows; None stands for a missing file. A bulk file replaces them."""
     if file_rows is not None and not file_rows.delta:
         return FileOverlay(
             file_rows, file_rows.frame, collect_row_keys(file_rows.frame["sourced_id"], file_rows.quarantine)
@@ -57,14 +59,16 @@ def overlay_file(base: Snapshot, file_rows: FileRows | None, standard: Standard,
 
 
 def collect_earlier_rows(base: Snapshot, stem: str) -> pl.DataFrame:
+    """Return the earlier rows of a file, waiting ones included."""
     frame = {"orgs": base.orgs, "users": base.users, "classes": base.classes, "enrollments": base.enrollments}[stem]
     waiting = base.waiting.get(stem)
     return pl.concat([each.select(FIELDS_OF[stem]) for each in (frame, waiting) if each is not None])
 
 
 def select_carried_quarantine(base: Snapshot, stem: str, delta_keys: pl.Series) -> pl.DataFrame:
-    """Rows set aside earlier that the delta does not name: they go on protecting. One without a key protected against
-    absence, which means nothing here; one that waits is looked at anew."""
+    """Return earlier quarantined rows that the delta does not name, which still protect their records.
+
+    A row without a key is dropped, because it protected only against absence; a waiting row is checked anew."""
     key = "user" if stem == "roles" else "sourced_id"
     waiting = base.waiting[stem][key] if stem in base.waiting and stem != "roles" else delta_keys.clear()
     kept = base.quarantine.filter(
@@ -77,17 +81,19 @@ def select_carried_quarantine(base: Snapshot, stem: str, delta_keys: pl.Series) 
 
 
 def mark_as_earlier(quarantine: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
-    said = pl.col("message").str.ends_with(EARLIER)
+    """Add EARLIER to the messages of the rows that `which` selects."""
+    is_marked = pl.col("message").str.ends_with(EARLIER)
     return quarantine.with_columns(
-        pl.when(which & ~said).then(pl.col("message") + EARLIER).otherwise("message").alias("message")
+        pl.when(which & ~is_marked).then(pl.col("message") + EARLIER).otherwise("message").alias("message")
     )
 
 
 def collect_row_keys(keys: pl.Series, quarantine: pl.DataFrame) -> pl.Series:
-    """Of a file's rows, good or set aside."""
+    """Return the keys of a file's rows, good or quarantined."""
     return pl.concat([keys.drop_nulls().alias("key"), quarantine["key"].drop_nulls()]).unique(maintain_order=True)
 
 
 def map_field_places(standard: Standard, stem: str) -> dict[str, int]:
+    """Return the position of each field in the standard's order, from 1."""
     columns = standard.tables[stem].columns
     return {column.field: place for place, column in enumerate(columns, start=1) if column.field is not None}

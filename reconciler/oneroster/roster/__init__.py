@@ -1,1 +1,1 @@
-"""Put the checked files of one roster together: references, roles, terms."""
+"""Assemble a roster from its checked files: references, roles and terms."""

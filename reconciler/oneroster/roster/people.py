@@ -1,4 +1,4 @@
-"""Which roles people have in which orgs: in 1.1 two columns of users.csv, in 1.2 a file of its own."""
+"""Builds users and their roles in orgs: from two columns of users.csv in 1.1, from roles.csv in 1.2."""
 
 from __future__ import annotations
 
@@ -31,31 +31,33 @@ USER_FIELDS = (
     "line",
 )
 ROLE_FIELDS = ("user", "org", "role", "primary", "line")
-#: Roles that wait for their person or their org.
+#: Fields of roles that wait for their person or org.
 WAITING_FIELDS = (*ROLE_FIELDS, "status")
 LIST_ITEM = r'"(?:[^"]|"")*"|[^,]+'
 
 
 @dataclass(frozen=True, slots=True)
 class RosterPeople:
-    """users and roles as a Snapshot has them. aside: people whose roles cannot be told. waiting_users, waiting_roles:
-    good rows of theirs, and roles whose person or org is not there."""
+    """Users and roles in the form of a Snapshot."""
 
     users: pl.DataFrame
     roles: pl.DataFrame
+    #: People with unknown roles.
     quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
+    #: Good rows of quarantined people.
     waiting_users: pl.DataFrame
+    #: Roles whose person or org does not exist.
     waiting_roles: pl.DataFrame
 
 
 def build_people_1_1(users: FileRows, orgs: pl.Series, column: int) -> RosterPeople:
-    """One role in each of `orgSourcedIds`; the first org that exists is the primary one. column: their position."""
+    """Give each user a role in each of `orgSourcedIds`, at position `column`; the first existing org is primary."""
     return place_people(users.frame, extract_role_entries(users.frame), orgs, column)
 
 
 def extract_role_entries(users: pl.DataFrame) -> pl.DataFrame:
-    """`user`, `org`, `role`, `line`: one for each item of `orgs`, in their order."""
+    """Return one row of `user`, `org`, `role` and `line` for each item of `orgs`, in order."""
     return (
         users.select(pl.col("sourced_id").alias("user"), _split_list_items("orgs", users), "role", "line")
         .explode("org")
@@ -66,21 +68,21 @@ def extract_role_entries(users: pl.DataFrame) -> pl.DataFrame:
 
 
 def place_people(users: pl.DataFrame, entries: pl.DataFrame, orgs: pl.Series, column: int) -> RosterPeople:
-    """entries: the roles of each person, the primary one first. People of none of `orgs` are set aside."""
+    """Assign roles from entries, sorted with the primary role first; people in none of `orgs` are quarantined."""
     placed = _split_by_known_orgs(entries, orgs, "users.csv")
-    homeless = users.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
-    aside = create_empty_quarantine()
+    orgless = users.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
+    quarantine = create_empty_quarantine()
     good = users
-    if homeless.height:
-        aside = _build_orgless_quarantine(homeless, "orgs", "users.csv", "sourced_id", column)
-        good = good.join(homeless, on="sourced_id", how="anti", maintain_order="left")
+    if orgless.height:
+        quarantine = _build_orgless_quarantine(orgless, "orgs", "users.csv", "sourced_id", column)
+        good = good.join(orgless, on="sourced_id", how="anti", maintain_order="left")
     roles = placed.roles.with_columns(pl.col("user").is_first_distinct().alias("primary"))
     return RosterPeople(
         good.select(USER_FIELDS),
         roles.select(ROLE_FIELDS),
-        aside,
+        quarantine,
         placed.diagnostics,
-        homeless.select(USER_FIELDS),
+        orgless.select(USER_FIELDS),
         placed.orphans.with_columns(pl.lit(False).alias("primary"), pl.lit("active").alias("status")).select(
             WAITING_FIELDS
         ),
@@ -88,20 +90,20 @@ def place_people(users: pl.DataFrame, entries: pl.DataFrame, orgs: pl.Series, co
 
 
 def build_people_1_2(users: FileRows, rows: FileRows, orgs: pl.Series, columns: dict[str, int]) -> RosterPeople:
-    """One role per row of roles.csv. Primary is the primary role in `primaryOrgSourcedId`, else the first primary
-    one, else the first. A person of whom one row of roles.csv is bad is set aside whole.
+    """Give each user one role for each row of roles.csv, where `columns` has the positions of `user` and `org`.
 
-    columns: positions of `user` and `org` in roles.csv.
+    The primary role is the one of type primary in `primaryOrgSourcedId`, else the first of type primary, else the
+    first. A person with a bad row in roles.csv is quarantined with all rows.
     """
-    roles, extension = _drop_extension_roles(_select_relevant_roles(users.frame, rows.frame))
+    roles, warnings = _drop_extension_roles(_select_relevant_roles(users.frame, rows.frame))
     known = roles["user"].is_in(pl.concat([users.frame["sourced_id"], users.quarantine["key"].drop_nulls()]).implode())
     placed = _split_by_known_orgs(roles.filter(known), orgs, "roles.csv")
-    homeless = placed.orphans.join(placed.roles, on="user", how="anti", maintain_order="left")
-    bad = pl.concat([rows.quarantine["key"].drop_nulls(), homeless["user"]])
+    orgless = placed.orphans.join(placed.roles, on="user", how="anti", maintain_order="left")
+    bad = pl.concat([rows.quarantine["key"].drop_nulls(), orgless["user"]])
     good = users.frame.filter(~pl.col("sourced_id").is_in(bad.implode()))
     roleless = good.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
     good = good.join(roleless, on="sourced_id", how="anti", maintain_order="left")
-    final, several = _mark_primary_roles(
+    final, role_warnings = _mark_primary_roles(
         placed.roles.join(good.select("sourced_id", "primary_org"), left_on="user", right_on="sourced_id")
     )
     waiting = users.frame.join(good, on="sourced_id", how="anti", maintain_order="left").select(USER_FIELDS)
@@ -111,40 +113,40 @@ def build_people_1_2(users: FileRows, rows: FileRows, orgs: pl.Series, columns: 
         pl.concat(
             [
                 _build_stranger_quarantine(roles.filter(~known), columns["user"]),
-                _build_orgless_quarantine(homeless, "org", "roles.csv", "user", columns["org"]),
+                _build_orgless_quarantine(orgless, "org", "roles.csv", "user", columns["org"]),
                 _build_roleless_quarantine(roleless),
             ]
         ),
-        (*extension, *placed.diagnostics, *several),
+        (*warnings, *placed.diagnostics, *role_warnings),
         waiting,
         _select_waiting_roles(rows.frame, final, waiting["sourced_id"]),
     )
 
 
 def _drop_extension_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
-    """Return the roles of the standard, and a warning where there are others."""
+    """Return the roles of the standard, and a warning if there are others."""
     unknown = pl.col("role").str.starts_with("ext:")
     dropped = roles.filter(unknown)
     if not dropped.height:
         return roles, []
-    message = "a role of the export's own is not known here"
+    message = "the export's custom role is not supported"
     return roles.filter(~unknown), [make_rows_warning("roles.csv", dropped, "extension-role", message)]
 
 
 def _mark_primary_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
-    """Return ROLE_FIELDS with one primary role for each person. roles: also `primary_org` and `role_type`."""
+    """Return ROLE_FIELDS with one primary role for each person; `roles` also has `primary_org` and `role_type`."""
     is_primary = pl.col("role_type") == "primary"
     twice = roles.filter(is_primary & (pl.len().over("user", "org", "role_type") > 1))
     message = "a person has several primary roles in one org"
-    notes = [make_rows_warning("roles.csv", twice, "several-primary-roles", message)] if twice.height else []
+    warnings = [make_rows_warning("roles.csv", twice, "several-primary-roles", message)] if twice.height else []
     ordered = roles.sort(
         ~(is_primary & (pl.col("org") == pl.col("primary_org")).fill_null(False)), ~is_primary, "line"
     ).with_columns(pl.col("user").is_first_distinct().alias("primary"))
-    return ordered.sort("line").select(ROLE_FIELDS), notes
+    return ordered.sort("line").select(ROLE_FIELDS), warnings
 
 
 def _select_relevant_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
-    """Active ones. Who leaves with all roles still belongs where they were, so that the deletion has a place."""
+    """Return active roles, and the last roles of people deleted with all roles: their deletion needs an org."""
     active = roles.filter(pl.col("status") == "active")
     marked = users.filter(pl.col("status") == "tobedeleted").select("sourced_id")
     if not marked.height or active.height == roles.height:
@@ -158,7 +160,7 @@ def _select_relevant_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataF
 
 
 def _select_waiting_roles(roles: pl.DataFrame, final: pl.DataFrame, waiting: pl.Series) -> pl.DataFrame:
-    """Rows of roles.csv that give nobody a role yet; deleted ones only of people who wait."""
+    """Return rows of roles.csv that are not in `final`; deleted rows only of waiting people."""
     if final.height == roles.height:
         return final.clear().with_columns(pl.lit(None, dtype=pl.String).alias("status"))
     theirs = pl.col("user").is_in(waiting.implode())
@@ -172,37 +174,31 @@ def _select_waiting_roles(roles: pl.DataFrame, final: pl.DataFrame, waiting: pl.
 
 @dataclass(frozen=True, slots=True)
 class RolePlacement:
+    """Roles split by whether their org exists."""
+
     roles: pl.DataFrame
+    #: Roles in orgs that do not exist.
     orphans: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
 
 
 def _split_by_known_orgs(entries: pl.DataFrame, orgs: pl.Series, file: str) -> RolePlacement:
-    there = entries["org"].is_in(orgs.implode())
-    if there.all():
+    exists = entries["org"].is_in(orgs.implode())
+    if exists.all():
         return RolePlacement(entries, entries.clear(), ())
-    kept, dropped = entries.filter(there), entries.filter(~there)
+    kept, dropped = entries.filter(exists), entries.filter(~exists)
     partly = dropped.join(kept, on="user", how="semi")
-    notes = (
-        (
-            make_rows_warning(
-                file,
-                partly,
-                "dangling-reference",
-                "a person has a role in an org that is not in orgs.csv; it is not kept",
-            ),
-        )
-        if partly.height
-        else ()
-    )
-    return RolePlacement(kept, dropped, notes)
+    if not partly.height:
+        return RolePlacement(kept, dropped, ())
+    message = "a person has a role in an org that is not in orgs.csv; the role is dropped"
+    return RolePlacement(kept, dropped, (make_rows_warning(file, partly, "dangling-reference", message),))
 
 
 def _build_stranger_quarantine(roles: pl.DataFrame, column: int) -> pl.DataFrame:
     fault = RowFault(
         "dangling-reference",
         pl.format("user {} is not in users.csv", format_value("user")),
-        "add the person to users.csv, or remove this row",
+        "Add the person to users.csv, or remove this row.",
         column,
     )
     return build_quarantine(roles, fault, kind=Kind.USER, file="roles.csv", key="user")
@@ -212,7 +208,7 @@ def _build_roleless_quarantine(users: pl.DataFrame) -> pl.DataFrame:
     fault = RowFault(
         "missing-role",
         "the person has no role in roles.csv",
-        "add a row to roles.csv, or remove the person",
+        "Add a row to roles.csv, or remove the person.",
     )
     return build_quarantine(users, fault, kind=Kind.USER, file="users.csv", key="sourced_id")
 
@@ -221,14 +217,14 @@ def _build_orgless_quarantine(rows: pl.DataFrame, field: str, file: str, key: st
     fault = RowFault(
         "dangling-reference",
         pl.format("org {} is not in orgs.csv", format_value(field)),
-        "add the org to orgs.csv, or name one that is there",
+        "Add the org to orgs.csv, or use an org that is in it.",
         column,
     )
     return build_quarantine(rows, fault, kind=Kind.USER, file=file, key=key)
 
 
 def _split_list_items(field: str, frame: pl.DataFrame) -> pl.Expr:
-    """A list cell's items; one that holds a comma stands in quotation marks inside the cell."""
+    """Return the items of a list cell; an item with a comma is quoted inside the cell."""
     if not frame[field].str.contains('"', literal=True).any():
         return pl.col(field).str.split(",").alias("org")
     item = pl.element().str.strip_chars()

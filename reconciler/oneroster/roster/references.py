@@ -1,6 +1,6 @@
-"""What rows refer to in other files: a reference to nothing sets its row aside, or is told in a warning.
+"""Checks references between files: a dangling one quarantines its row or gives a warning.
 
-A row that was set aside counts as present: it is in the file, only not readable.
+A quarantined row counts as present: it is in the file, only not readable.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ from reconciler.oneroster.csv_file.quarantine import (
     make_rows_warning,
 )
 
-#: More enrollments than this share without their person or class are worth a warning of their own.
+#: Share of enrollments without their person or class above which a separate warning is given.
 MANY_DANGLING_SHARE = 0.02
-#: Types of orgs that schools belong to, and of which a roster has one on top.
+#: Types of orgs above schools; a roster has one of them at the top.
 ABOVE_SCHOOLS = ("district", "local", "state", "national")
-#: So much of a cycle is printed.
+#: Orgs of a cycle to print.
 MOST_OF_A_CYCLE = 10
 
 
 def collect_known_keys(frame: pl.DataFrame, quarantine: pl.DataFrame) -> pl.Series:
-    """Keys of a file's rows, good or set aside."""
+    """Return the keys of a file's rows, good or quarantined."""
     return pl.concat([frame["sourced_id"], quarantine["key"].drop_nulls()]).unique()
 
 
 def check_parents(orgs: pl.DataFrame, org_keys: pl.Series) -> Iterator[Diagnostic]:
-    """Warns of parents that are not there, and of several orgs that stand above all others. Raises Refusal where orgs
-    are above each other in a circle."""
+    """Warn of missing parents and of several top-level orgs. Raises Refusal if orgs form a cycle."""
     tree = orgs.filter(pl.col("status") != "tobedeleted")
     refuse_cycles(tree, "orgs.csv", "org-cycle", "orgs")
     orphans = tree.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(org_keys.implode()))
@@ -44,14 +43,14 @@ def check_parents(orgs: pl.DataFrame, org_keys: pl.Series) -> Iterator[Diagnosti
         )
     roots = tree.filter(pl.col("parent").is_null() & pl.col("type").is_in(ABOVE_SCHOOLS))
     if roots.height > 1:
-        message = "several districts have no org above them: is it the roster of one institution?"
+        message = "several districts have no parent org; the roster may be of several institutions"
         yield make_rows_warning("orgs.csv", roots, "several-roots", message)
 
 
 def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
-    """rows: `sourced_id`, `parent`, `line`. Raises Refusal where some are above each other in a circle.
+    """Raise Refusal if rows of `sourced_id`, `parent` and `line` form a cycle.
 
-    Each round looks twice as far up, so that a tree ends after a few rounds and a circle never does."""
+    Each round looks twice as far up, so a tree ends after a few rounds and a cycle never does."""
     parents = rows.select("sourced_id", "parent").drop_nulls()
     above = parents
     for _ in range(rows.height.bit_length() + 1):
@@ -72,9 +71,9 @@ def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
         [
             build_error(
                 code,
-                f"{noun} are above each other in a circle: {path}",
+                f"{noun} form a cycle: {path}",
                 Span(file, line),
-                "correct parentSourcedId of one of them",
+                "Correct parentSourcedId of one of them.",
             )
         ]
     )
@@ -83,22 +82,22 @@ def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
 def split_dangling(
     frame: pl.DataFrame, kind: Kind, file: str, references: dict[str, tuple[pl.Series, str, int]]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows whose references all exist, and the others set aside.
+    """Return the rows whose references all exist, and the others quarantined.
 
-    references: field -> known keys, the file that should have them, the field's position.
+    `references` has for each field the known keys, the file that should have them and the field's position.
     """
-    aside = [create_empty_quarantine()]
+    faults = [create_empty_quarantine()]
     for field, (known, target, column) in references.items():
-        there = frame[field].is_in(known.implode())
-        if there.all():
+        exists = frame[field].is_in(known.implode())
+        if exists.all():
             continue
-        aside.append(
+        faults.append(
             build_quarantine(
-                frame.filter(~there),
+                frame.filter(~exists),
                 RowFault(
                     "dangling-reference",
                     pl.format(f"{field} {{}} is not in {target}", format_value(field)),
-                    f"add it to {target}, or remove this row",
+                    f"Add it to {target}, or remove this row.",
                     column,
                 ),
                 kind=kind,
@@ -106,25 +105,25 @@ def split_dangling(
                 key="sourced_id",
             )
         )
-        frame = frame.filter(there)
-    return frame, pl.concat(aside)
+        frame = frame.filter(exists)
+    return frame, pl.concat(faults)
 
 
 def check_dangling_share(dangling: int, rows: int) -> Iterator[Diagnostic]:
-    """dangling: of `rows` enrollments, those that were set aside for it."""
+    """Warn if too many of the enrollments were quarantined for dangling references."""
     if dangling > rows * MANY_DANGLING_SHARE:
         yield build_warning(
             "many-dangling-references",
-            f"{dangling:,} of {rows:,} enrollments name people or classes that are not in the bundle",
+            f"{dangling:,} of {rows:,} enrollments refer to people or classes that are not in the roster",
             Span("enrollments.csv"),
-            "the files are probably not of one export; export the whole roster again",
+            "Export the full roster again; the files are probably from different exports.",
         )
 
 
 def check_optional_references(
     classes: pl.DataFrame, field: str, target_keys: pl.Series | None, target: str
 ) -> Iterator[Diagnostic]:
-    """Courses and terms may be left out; where they come along, references to none of them are told."""
+    """Warn of dangling references to courses or terms, unless their file is left out (`target_keys` is None)."""
     if target_keys is None:
         return
     items = classes.select(pl.col(field).str.split(","), "line").explode(field).drop_nulls(field)

@@ -1,7 +1,4 @@
-"""Checked files of one roster put together: what refers to what, and who has which role.
-
-Knows nothing of where the files came from.
-"""
+"""Assembles a roster from its checked files, independent of their source: references and roles."""
 
 from __future__ import annotations
 
@@ -42,13 +39,13 @@ CLASS_FIELDS = (
 )
 ENROLLMENT_FIELDS = ("sourced_id", "status", "class", "user", "role", "primary", "begin_date", "end_date", "line")
 ORG_FIELDS = ("sourced_id", "status", "name", "type", "identifier", "parent", "line")
-#: The snapshot's columns by file stem, but for roles.
+#: The snapshot's columns by file stem, without roles.
 FIELDS_OF = {"orgs": ORG_FIELDS, "users": USER_FIELDS, "classes": CLASS_FIELDS, "enrollments": ENROLLMENT_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The frames of a Snapshot. waiting: only what has rows."""
+    """The frames of a Snapshot."""
 
     orgs: pl.DataFrame
     users: pl.DataFrame
@@ -57,6 +54,7 @@ class Roster:
     enrollments: pl.DataFrame
     quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
+    #: Only frames with rows.
     waiting: Mapping[str, pl.DataFrame]
     role_ids: pl.DataFrame
 
@@ -64,23 +62,23 @@ class Roster:
 def assemble_roster(
     files: Mapping[str, FileRows], optional: Mapping[str, pl.Series], entries: pl.DataFrame | None = None
 ) -> Roster:
-    """files: by stem; `roles` is there in 1.2 only. optional: keys of courses and academicSessions, where they came
-    along. entries: in 1.1, everybody's roles where they are not those of users.csv alone.
+    """Assemble a roster from files by stem (`roles` in 1.2 only) and the keys of courses and academicSessions.
 
-    Raises Refusal where orgs are above each other in a circle."""
+    In 1.1, `entries` has everybody's roles if they are not only those in users.csv. Raises Refusal if orgs form a
+    cycle."""
     orgs, classes, enrollments = files["orgs"], files["classes"], files["enrollments"]
     org_keys = collect_known_keys(orgs.frame, orgs.quarantine)
-    notes = [*check_parents(orgs.frame, org_keys)]
+    diagnostics = [*check_parents(orgs.frame, org_keys)]
     people = _build_people(files, org_keys, entries)
-    taught, homeless = split_dangling(
+    valid_classes, orgless = split_dangling(
         classes.frame, Kind.CLASS, "classes.csv", {"school": (org_keys, "orgs.csv", classes.places["school"])}
     )
     for field, target in (("course", "courses"), ("terms", "academicSessions")):
-        notes.extend(check_optional_references(taught, field, optional.get(target), f"{target}.csv"))
-    set_aside = [checked.quarantine for stem, checked in files.items() if stem in ("users", "roles")]
-    user_keys = collect_known_keys(people.users, pl.concat([*set_aside, people.quarantine]))
-    class_keys = collect_known_keys(taught, pl.concat([classes.quarantine, homeless]))
-    enrolled, dangling = split_dangling(
+        diagnostics.extend(check_optional_references(valid_classes, field, optional.get(target), f"{target}.csv"))
+    bad_people = [checked.quarantine for stem, checked in files.items() if stem in ("users", "roles")]
+    user_keys = collect_known_keys(people.users, pl.concat([*bad_people, people.quarantine]))
+    class_keys = collect_known_keys(valid_classes, pl.concat([classes.quarantine, orgless]))
+    valid_enrollments, dangling = split_dangling(
         enrollments.frame,
         Kind.ENROLLMENT,
         "enrollments.csv",
@@ -89,21 +87,22 @@ def assemble_roster(
             "user": (user_keys, "users.csv", enrollments.places["user"]),
         },
     )
-    asides = [checked.quarantine for checked in files.values()]
+    quarantines = [checked.quarantine for checked in files.values()]
     return Roster(
         orgs=orgs.frame.select(ORG_FIELDS),
         users=people.users,
         roles=people.roles,
-        classes=taught.select(CLASS_FIELDS),
-        enrollments=enrolled.select(ENROLLMENT_FIELDS),
-        quarantine=pl.concat([*asides, people.quarantine, homeless, dangling]).sort("file", "line", "column"),
-        diagnostics=(*notes, *people.diagnostics),
-        waiting=_collect_waiting_rows(people, classes.frame, homeless, enrollments.frame, dangling),
+        classes=valid_classes.select(CLASS_FIELDS),
+        enrollments=valid_enrollments.select(ENROLLMENT_FIELDS),
+        quarantine=pl.concat([*quarantines, people.quarantine, orgless, dangling]).sort("file", "line", "column"),
+        diagnostics=(*diagnostics, *people.diagnostics),
+        waiting=_collect_waiting_rows(people, classes.frame, orgless, enrollments.frame, dangling),
         role_ids=collect_role_ids(files),
     )
 
 
 def collect_role_ids(files: Mapping[str, FileRows]) -> pl.DataFrame:
+    """Return ROLE_IDS_SCHEMA from roles.csv, without rows if there is none."""
     if "roles" not in files:
         return pl.DataFrame(schema=ROLE_IDS_SCHEMA)
     return files["roles"].frame.select(list(ROLE_IDS_SCHEMA)).drop_nulls("sourced_id")
@@ -121,17 +120,17 @@ def _build_people(files: Mapping[str, FileRows], orgs: pl.Series, entries: pl.Da
 def _collect_waiting_rows(
     people: RosterPeople,
     classes: pl.DataFrame,
-    homeless: pl.DataFrame,
+    orgless: pl.DataFrame,
     enrollments: pl.DataFrame,
     dangling: pl.DataFrame,
 ) -> dict[str, pl.DataFrame]:
-    def among(frame: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
-        return frame.join(aside, left_on="sourced_id", right_on="key", how="semi", maintain_order="left")
+    def select_quarantined(frame: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
+        return frame.join(quarantine, left_on="sourced_id", right_on="key", how="semi", maintain_order="left")
 
     waiting = {
         "users": people.waiting_users,
         "roles": people.waiting_roles,
-        "classes": among(classes, homeless).select(CLASS_FIELDS),
-        "enrollments": among(enrollments, dangling).select(ENROLLMENT_FIELDS),
+        "classes": select_quarantined(classes, orgless).select(CLASS_FIELDS),
+        "enrollments": select_quarantined(enrollments, dangling).select(ENROLLMENT_FIELDS),
     }
     return {stem: frame for stem, frame in waiting.items() if frame.height}

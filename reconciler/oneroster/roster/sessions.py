@@ -1,4 +1,4 @@
-"""academicSessions.csv: on which days terms begin and end. What of it cannot be read ends nothing."""
+"""Reads academicSessions.csv: the dates of terms. An unreadable session never ends a class."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
 from reconciler.oneroster.standard.tables import MODIFIED
 from reconciler.oneroster.standard.values import read_date
 
-UNUSED = "the row is not used, and a class of this session counts as not ended"
+UNUSED = "the row is not used, and classes of this session count as not ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """frame: SESSIONS_SCHEMA, good rows only. keys: sourcedIds of every row, those included that are not in `frame`
-    because they are bad or to be deleted."""
+    """The sessions of one file."""
 
+    #: Good rows (SESSIONS_SCHEMA).
     frame: pl.DataFrame
+    #: sourcedIds of all rows, bad and deleted ones included.
     keys: pl.Series
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -34,8 +35,8 @@ def create_empty_sessions() -> Sessions:
 
 
 def read_sessions(sheet: Sheet) -> Sessions:
-    """Raises Refusal where sessions are above each other in a circle."""
-    notes = list(sheet.diagnostics)
+    """Read the sessions of a sheet. Raises Refusal if they form a cycle."""
+    diagnostics = list(sheet.diagnostics)
     rows = sheet.frame.unique(pl.exclude("line"), keep="first", maintain_order=True)
     rows = rows.with_columns(read_date(rows["start"]).values, read_date(rows["end"]).values)
     keys = rows["sourced_id"].drop_nulls().unique(maintain_order=True)
@@ -44,84 +45,83 @@ def read_sessions(sheet: Sheet) -> Sessions:
     dated = (pl.col("start") < pl.col("end")).fill_null(False)
     undated = rows.filter(~dated)
     if undated.height:
-        message = f"startDate and endDate are no two days, one after the other: {UNUSED}"
-        notes.append(make_rows_warning(sheet.table.file, undated, "invalid-session-dates", message))
+        message = f"startDate and endDate must be dates, startDate first: {UNUSED}"
+        diagnostics.append(make_rows_warning(sheet.table.file, undated, "invalid-session-dates", message))
     rows = rows.filter(dated)
     unclear = pl.col("sourced_id").is_null() | pl.col("sourced_id").is_duplicated()
     twice = rows.filter(unclear)
     if twice.height:
-        message = f"sourcedId is empty or stands in rows that differ: {UNUSED}"
-        notes.append(make_rows_warning(sheet.table.file, twice, "duplicate-session", message))
+        message = f"sourcedId is empty or has conflicting rows: {UNUSED}"
+        diagnostics.append(make_rows_warning(sheet.table.file, twice, "duplicate-session", message))
     frame = rows.filter(~unclear).select(list(SESSIONS_SCHEMA))
-    refuse_session_cycles(frame)
-    return Sessions(frame, keys, tuple(notes))
+    _refuse_session_cycles(frame)
+    return Sessions(frame, keys, tuple(diagnostics))
 
 
 def merge_sessions(earlier: pl.DataFrame, update: Sessions) -> pl.DataFrame:
-    """The sessions known before, with those of a delta in their place. One that the delta names and that cannot be
-    read, or is to be deleted, is not known any more. Raises Refusal as `read_sessions` does."""
+    """Replace earlier sessions by those of a delta; drop those that the delta deletes or has no good row of.
+
+    Raises Refusal as `read_sessions` does."""
     frame = pl.concat([earlier.filter(~pl.col("sourced_id").is_in(update.keys.implode())), update.frame])
-    refuse_session_cycles(frame)
+    _refuse_session_cycles(frame)
     return frame
 
 
-def refuse_session_cycles(sessions: pl.DataFrame) -> None:
+def _refuse_session_cycles(sessions: pl.DataFrame) -> None:
     refuse_cycles(sessions, "academicSessions.csv", "session-cycle", "sessions")
 
 
-# dateLastModified: when a source says that its rows were changed. A hint to its age, and never a reason to do or to
+# dateLastModified only hints at a file's age; no change depends on it.
 
-
-#: Clocks and zones differ by less.
+#: How far in the future a time may be: clocks and time zones differ by less.
 MOST_AHEAD = timedelta(days=1)
 WITHOUT_ZONE = r"(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?$"
 
 
 @dataclass(frozen=True, slots=True)
 class ModificationTime:
-    """newest: the latest believable time, as written; None where a file has none."""
+    """The age of a file."""
 
+    #: The latest believable dateLastModified, as written; None if there is none.
     newest: str | None
     diagnostics: tuple[Diagnostic, ...]
 
 
 def check_modified_times(sheet: Sheet, fetched_at: str) -> ModificationTime:
-    """fetched_at: ISO-8601 UTC."""
+    """Return the newest dateLastModified, and warnings; `fetched_at` is ISO-8601 UTC."""
     written = sheet.side_values.get(MODIFIED)
-    if written is None:
-        return ModificationTime(None, tuple(_check_missing_times(sheet, sheet.frame)) if sheet.delta else ())
-    if written.null_count() == written.len():
+    if written is None or written.null_count() == written.len():
         return ModificationTime(None, tuple(_check_missing_times(sheet, sheet.frame)) if sheet.delta else ())
     rows = sheet.frame.select("line").with_columns(written.str.strip_chars().replace("", None).alias("written"))
     rows = rows.with_columns(_parse_times(rows["written"]).alias("time"))
     latest = _compute_latest_time(fetched_at)
     believable = (pl.col("time") <= latest).fill_null(False) if latest else pl.col("time").is_not_null()
     doubtful = rows.filter(pl.col("written").is_not_null() & ~believable)
-    notes = list(_check_missing_times(sheet, rows.filter(pl.col("written").is_null()))) if sheet.delta else []
+    diagnostics = list(_check_missing_times(sheet, rows.filter(pl.col("written").is_null()))) if sheet.delta else []
     if doubtful.height:
-        message = f"{MODIFIED} is in the future or no time that can be read, and is not looked at"
-        notes.append(make_rows_warning(sheet.table.file, doubtful, "doubtful-modified-time", message))
+        message = f"{MODIFIED} is in the future or unreadable, and is ignored"
+        diagnostics.append(make_rows_warning(sheet.table.file, doubtful, "doubtful-modified-time", message))
     good = rows.filter(believable)
-    return ModificationTime(good.sort("time")["written"][-1] if good.height else None, tuple(notes))
+    return ModificationTime(good.sort("time")["written"][-1] if good.height else None, tuple(diagnostics))
 
 
 def find_newest_time(times: Iterable[str | None]) -> str | None:
-    """The latest of times as written."""
-    given = pl.Series([time for time in times if time is not None], dtype=pl.String)
-    if not given.len():
+    """Return the latest time as written, or None if there is none."""
+    written = pl.Series([time for time in times if time is not None], dtype=pl.String)
+    if not written.len():
         return None
-    latest = _parse_times(given).arg_max()
-    return given[0 if latest is None else latest]  # type: ignore[no-any-return]
+    latest = _parse_times(written).arg_max()
+    return written[0 if latest is None else latest]  # type: ignore[no-any-return]
 
 
 def _check_missing_times(sheet: Sheet, rows: pl.DataFrame) -> Iterator[Diagnostic]:
     if rows.height:
-        message = f"{MODIFIED} is empty, which a file of changes (delta) must have"
+        message = f"{MODIFIED} is empty, but a delta row must have it"
         yield make_rows_warning(sheet.table.file, rows, "missing-modified-time", message)
 
 
 def _parse_times(raw_times: pl.Series) -> pl.Series:
-    """To the second, and without the zone: a few hours do not matter to a hint."""
+    """Parse times to the second without their zone: for a hint, a few hours do not matter."""
     bare = raw_times.str.replace(" ", "T", literal=True).str.replace(WITHOUT_ZONE, "")
     whole = bare.to_frame("bare").select(
         pl.when(pl.col("bare").str.len_bytes() == 10).then(pl.col("bare") + "T00:00:00").otherwise("bare")

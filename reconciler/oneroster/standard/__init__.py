@@ -1,1 +1,1 @@
-"""Hold the OneRoster CSV standard as data: files, columns and value forms of 1.1 and 1.2."""
+"""The OneRoster CSV standard as data: files, columns and value forms of 1.1 and 1.2."""

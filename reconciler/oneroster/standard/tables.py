@@ -1,8 +1,8 @@
 """The OneRoster CSV standard, versions 1.1 and 1.2(.1), as data: files, their columns in order, enumerations.
 
-In a table's text `!` marks a column whose value is required and `[]` one that holds a list, as the standard's
-own tables do. Every file begins with `sourcedId`, `status` and `dateLastModified`. `IN_USE` says which columns
-reach a snapshot and under which name; all others are dropped at the door.
+In a table's text, `!` marks a column with required values and `[]` one with lists, as in the standard's tables. Every
+file begins with `sourcedId`, `status` and `dateLastModified`. `IN_USE` lists the columns that reach a snapshot and
+their names there; all others are dropped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reconciler.model.role import ROLE_NAMES
 
 
 class ValueType(Enum):
-    """What a column in use holds."""
+    """The type of a column in use."""
 
     TEXT = "text"
     REFERENCE = "reference"
@@ -28,57 +28,67 @@ class ValueType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """name: the standard's. field: the snapshot's column, or None where it is not in use.
+    """A column of a file."""
 
-    required: a row without a value is set aside. needed: a file without the column is refused. missed: an empty
-    value is worth a warning. allowed: an enumeration's words and ours for them. extensible: `ext:` words are allowed.
-    """
-
+    #: In the standard.
     name: str
     value: ValueType
+    #: A row without a value is quarantined.
     required: bool
+    #: A file without the column is refused.
     must_exist: bool
+    #: An empty value gives a warning.
     warn_if_empty: bool
+    #: The snapshot's column; None if not in use.
     field: str | None
+    #: The standard's word -> the snapshot's, for an enumeration.
     vocabulary: Mapping[str, str]
+    #: `ext:` words are allowed.
     extensible: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One CSV file: `name` is its stem, `columns` in the standard's order, `aliases` misspellings seen in use
-    (lower-case) with the name they mean."""
+    """One CSV file of the standard."""
 
+    #: The file's stem.
     name: str
+    #: In the standard's order.
     columns: tuple[Column, ...]
+    #: Misspellings seen in use, lowercase -> the column meant.
     aliases: Mapping[str, str]
 
     @property
     def file(self) -> str:
+        """The file's name."""
         return f"{self.name}.csv"
 
     @property
     def columns_in_use(self) -> tuple[Column, ...]:
+        """Columns that reach a snapshot."""
         return tuple(column for column in self.columns if column.field is not None)
 
     def list_inspected_columns(self, *, delta: bool) -> tuple[str, ...]:
-        """Columns whose values are looked at once. A delta's rows must all say when they were changed."""
+        """Return the columns that are inspected but not kept; in a delta, dateLastModified too, which it requires."""
         names = COLUMNS_TO_INSPECT.get(self.name, ())
         return (*names, MODIFIED) if delta and MODIFIED not in names and self.name in KIND_OF else names
 
     @property
     def distinctive(self) -> frozenset[str]:
-        """Lower-case names of the columns that must have a value: what tells this file from another."""
+        """Lowercase names of the required columns, which tell this file from others."""
         return frozenset(column.name.lower() for column in self.columns if column.required) - {"sourcedid"}
 
 
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """One version. required: files without which nothing is compared; counted: never read, only counted."""
+    """One version of the standard."""
 
     version: str
+    #: By file stem.
     tables: Mapping[str, Table]
+    #: Stems of files that a full roster must have.
     required: tuple[str, ...]
+    #: Stems of files whose rows are only counted.
     count_only: frozenset[str]
 
 
@@ -125,7 +135,7 @@ COLUMNS_1_2 = COLUMNS_1_1 | {
     " preferredFamilyName primaryOrgSourcedId pronouns",
 }
 
-#: file -> the standard's column -> the snapshot's. `orgs`, `role` and `primary_org` of users make the frame of roles.
+#: File -> the standard's column -> the snapshot's. `orgs`, `role` and `primary_org` of users go into the roles frame.
 IN_USE: dict[str, dict[str, str]] = {
     "orgs": {"name": "name", "type": "type", "identifier": "identifier", "parentSourcedId": "parent"},
     "users": {
@@ -163,11 +173,11 @@ IN_USE: dict[str, dict[str, str]] = {
     "academicSessions": {"startDate": "start", "endDate": "end", "parentSourcedId": "parent"},
 }
 
-#: Columns that are looked at once and never enter a frame: when something changed last, and who looks after whom.
+#: Columns that are inspected and never enter a frame: the last change, and the guardians of a person.
 MODIFIED, AGENTS = "dateLastModified", "agentSourcedIds"
 COLUMNS_TO_INSPECT = {"orgs": (MODIFIED,), "users": (MODIFIED, AGENTS), "classes": (MODIFIED,)}
 
-#: The kind of roster entity that a bad row of a file may have been. A role is a part of its user.
+#: The kind of record that a bad row of a file protects. A role belongs to its user.
 KIND_OF = {
     "orgs": Kind.ORG,
     "users": Kind.USER,
@@ -176,9 +186,9 @@ KIND_OF = {
     "enrollments": Kind.ENROLLMENT,
 }
 
-#: What a bundle may leave out although the standard wants it: courses and terms need not come along.
+#: Required columns that an export may leave out, because courses and terms are optional here.
 MAY_BE_MISSING = frozenset({("classes", "courseSourcedId"), ("classes", "termSourcedIds")})
-#: What may be empty although it is required, with a warning.
+#: Required columns that may be empty, with a warning.
 MAY_BE_EMPTY = frozenset({("users", "username"), ("classes", "classType")})
 
 STATUS = {"active": "active", "tobedeleted": "tobedeleted", "inactive": "tobedeleted"}
@@ -195,7 +205,7 @@ ENUMERATIONS_1_2 = ENUMERATIONS_1_1 | {
     ("roles", "role"): {names.oneroster_1_2: role.value for role, names in ROLE_NAMES.items() if names.oneroster_1_2},
 }
 
-#: Spellings seen in real exports, lower-case, and the column they mean.
+#: Misspellings seen in real exports, lowercase -> the column meant.
 ALIASES = {
     "datalastmodified": "dateLastModified",
     "prefferedgivenname": "preferredGivenName",
@@ -203,7 +213,7 @@ ALIASES = {
     "prefferedfamilyname": "preferredFamilyName",
 }
 
-#: Enumerations to which 1.2 lets anybody add `ext:` words. One in enrollments would be a role that nobody knows.
+#: Enumerations with `ext:` words (1.2). Enrollments have none: the role would be unknown.
 EXTENSIBLE = frozenset({("orgs", "type"), ("classes", "classType"), ("roles", "role")})
 
 BOOLEANS = frozenset({"enabledUser", "primary"})
@@ -261,7 +271,7 @@ STANDARDS = {
     "1.2": _build_standard("1.2", COLUMNS_1_2, ENUMERATIONS_1_2, ("orgs", "users", "roles", "classes", "enrollments")),
 }
 
-#: What is personal and not wanted: never read into a frame, and said so.
+#: Personal data that is not wanted: never read into a frame, and reported.
 UNWANTED_FILES = frozenset({"demographics", "userProfiles"})
 UNWANTED_COLUMNS = frozenset({"password"})
 
