@@ -1,1 +1,1 @@
-"""Keep the live store of customers, rosters and runs, on SQLite and PostgreSQL behind one interface."""
+"""Keep the store of customers, rosters and runs, on SQLite and PostgreSQL behind one interface."""

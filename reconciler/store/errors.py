@@ -1,4 +1,4 @@
-"""What can stand in the way of the store, said so that a person can act on it."""
+"""Errors of the store, each with a message and a hint for people."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 
-#: How many changed things an error names; the rest is counted.
+#: An error names this many changed rows and counts the rest.
 MAX_NAMED_CHANGES = 10
 
 
 class StoreProblem(Refusal):
-    """The store cannot be used for what was asked; nothing was written. Carries one diagnostic.
+    """Report with one diagnostic that the store cannot do what was asked; nothing was written.
 
-    Never holds a URL's password, a secret, or the text of a row.
+    Never contains a URL's password, a secret or the text of a row.
     """
 
     def __init__(self, code: str, message: str, hint: str | None = None) -> None:
@@ -22,47 +22,50 @@ class StoreProblem(Refusal):
 
 
 class StalePlan(StoreProblem):
-    """What the plan would do to a customer is no longer what was reviewed. Nothing was written.
-
-    changed: (kind, key) of what differs, the first few; `more` says how many others.
-    """
+    """Report that the plan's changes to a customer differ from what was reviewed; nothing was written."""
 
     def __init__(self, customer: str, changes: tuple[tuple[str, str], ...], more: int = 0) -> None:
+        #: (kind, key) of the first `MAX_NAMED_CHANGES` rows that differ
         self.changed = changes
+        #: number of further rows that differ
         self.more = more
         kinds = sorted({kind for kind, _ in changes})
         super().__init__(
             "stale-plan",
             f"{customer}: the store changed after the plan was made ({', '.join(kinds)}); nothing was written",
-            "Plan again and look at what it says now.",
+            "Make a new plan and review it.",
         )
 
     @classmethod
     def from_changes(cls, customer: str, changes: Iterable[tuple[str, str]]) -> StalePlan:
-        """Names the first few, and counts the rest."""
-        found = tuple(changes)
-        return cls(customer, found[:MAX_NAMED_CHANGES], max(0, len(found) - MAX_NAMED_CHANGES))
+        """Build the error of (kind, key) pairs: it names the first `MAX_NAMED_CHANGES` and counts the rest."""
+        pairs = tuple(changes)
+        return cls(customer, pairs[:MAX_NAMED_CHANGES], max(0, len(pairs) - MAX_NAMED_CHANGES))
 
 
-#: Codes for which the database may or may not have carried out what it was asked for last.
+#: Codes after which it is unknown whether the database carried out the last statement.
 CONNECTION_LOST_CODES = frozenset({"store-gone"})
-#: What an apply says that cannot know whether it was carried out.
+#: The code of an apply that cannot know whether it was committed.
 ANSWER_LOST = "answer-lost"
 
 
 class UnconfirmedCommit(StoreProblem):
-    """The connection ended while a transaction was being committed: all of it was written, or nothing."""
+    """Report that the connection ended during a commit: either all of it was written or nothing."""
 
     def __init__(self, where: object) -> None:
         super().__init__(
             ANSWER_LOST,
-            f"{where} ended the connection before it said whether all was written; it is either all or nothing",
-            "Look at `reconciler history`. To apply the same plan again is safe: what is done is not done twice.",
+            f"{where} closed the connection before it confirmed the write; either all or none of it was written",
+            "Check `reconciler history`. You can safely apply the same plan again; nothing is applied twice.",
         )
 
 
 def build_unknown_error(where: object, state: str) -> StoreProblem:
-    """For what a database says and we have no words for. Its own text may hold names: only `--debug` shows it."""
+    """Return the problem of an unexpected database error. The database's own text may contain names: only `--debug`
+    shows it.
+
+    state: such as `SQLSTATE 22012`.
+    """
     return StoreProblem(
         "store-error",
         f"{where} reported an error ({state}); nothing was written",

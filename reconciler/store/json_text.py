@@ -6,7 +6,7 @@ import orjson
 
 
 def dump_sorted_json(document: object) -> str:
-    """JSON with sorted keys."""
+    """Return a document as JSON text with sorted keys."""
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
 

@@ -1,7 +1,7 @@
-"""The store's key: what it derives from it, and where it is kept.
+"""Read and create the store key, and derive HMACs, pseudonyms and encryption from it.
 
-One 32-byte key per store, from `RECONCILER_KEY` (base64 or hex) or a 0600 file made with the store. Every use
-derives its own key from it, so that a pseudonym says nothing about a secret's HMAC.
+Each store has one 32-byte key, from `RECONCILER_KEY` (base64 or hex) or a 0600 file created with the store. Each use
+derives its own key from it, so that a pseudonym reveals nothing about a secret's HMAC.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class StoreKey:
         return hmac.digest(self.secret, f"reconciler/{purpose}".encode(), hashlib.sha256)
 
     def start_hmac(self, purpose: str) -> hmac.HMAC:
-        """A running one, for what is too large to be one text."""
+        """Return an HMAC to feed piece by piece, for input too large for one string."""
         return hmac.new(self.derive_key(purpose), digestmod=hashlib.sha256)
 
     def compute_hmac_hex(self, purpose: str, text: str) -> str:
         return hmac.new(self.derive_key(purpose), text.encode(), hashlib.sha256).hexdigest()
 
     def compute_secret_hmac(self, customer_id: str, path: str, value: str) -> str:
-        """Tells that a customer's secret changed, and nothing else of it."""
+        """Return an HMAC that reveals whether a customer's secret changed, and nothing else."""
         return self.compute_hmac_hex("secret", "\0".join((customer_id, path, value)))
 
     @property
@@ -50,22 +50,25 @@ class StoreKey:
 
     @property
     def key_check(self) -> str:
-        """What a store keeps, to know its key again."""
+        """Return the HMAC by which a store recognizes its key."""
         return self.compute_hmac_hex("key-check", "reconciler")
 
     def make_pseudonym(self, kind: str, customer_id: str, key: str) -> str:
-        """The same within a store, meaningless outside: `P-7F3A0C1E`."""
+        """Return a pseudonym such as `P-7F3A0C1E`: constant within a store, meaningless outside."""
         digest = self.compute_hmac_hex("pseudonym", "\0".join((kind, customer_id, key)))
         return f"P-{digest[:PSEUDONYM_DIGITS].upper()}"
 
     def encrypt(self, text: str, place: str) -> bytes:
-        """AES-GCM, nonce first. `place` (customer and path) is bound in: a ciphertext fits nowhere else."""
+        """Encrypt with AES-GCM; the nonce comes first. The ciphertext decrypts only with the same `place`, such as a
+        customer and path.
+        """
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(NONCE_BYTES)
         return nonce + AESGCM(self.derive_key("encrypt")).encrypt(nonce, text.encode(), place.encode())
 
     def decrypt(self, ciphertext: bytes, place: str) -> str:
+        """Decrypt what `encrypt` returned for the same place. Raises StoreProblem `secret-unreadable`."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -74,12 +77,12 @@ class StoreKey:
             return AESGCM(self.derive_key("encrypt")).decrypt(nonce, sealed, place.encode()).decode()
         except InvalidTag:
             raise StoreProblem(
-                "secret-unreadable", f"the secret kept for {place} cannot be decrypted", "Apply the customer again."
+                "secret-unreadable", f"the stored secret of {place} cannot be decrypted", "Apply the customer again."
             ) from None
 
 
 def parse_key(text: str, source: str) -> StoreKey:
-    """Hex or base64 of 32 bytes. Raises StoreProblem `store-key` naming the source, never the text."""
+    """Parse 32 bytes in hex or base64. Raises StoreProblem `store-key`, which names the source and never the text."""
     text = text.strip()
     secret = b""
     try:
@@ -88,32 +91,37 @@ def parse_key(text: str, source: str) -> StoreKey:
         secret = b""
     if len(secret) != KEY_BYTES:
         raise StoreProblem(
-            "store-key", f"{source} does not hold a key: 32 bytes as hex or base64", "Put back the key of this store."
+            "store-key", f"{source} does not contain a key of 32 bytes in hex or base64", "Restore this store's key."
         )
     return StoreKey(secret)
 
 
 def read_key_from_environment() -> StoreKey | None:
-    given = os.environ.get(KEY_VARIABLE)
-    return parse_key(given, KEY_VARIABLE) if given else None
+    """Return the key in `RECONCILER_KEY`, or None if the variable is unset or empty."""
+    value = os.environ.get(KEY_VARIABLE)
+    return parse_key(value, KEY_VARIABLE) if value else None
 
 
 def read_key(path: Path) -> StoreKey | None:
-    """None where there is no file. A file that others may read is refused."""
+    """Return the key in a file, or None if there is no file. Raises StoreProblem `store-key-mode` if the file's
+    group or others have any permission.
+    """
     try:
         mode = path.stat().st_mode
         text = path.read_text("ascii", errors="replace")
     except FileNotFoundError:
         return None
     except OSError as problem:
-        raise StoreProblem("store-key", f"{path} cannot be read: {problem.strerror}", "Check its rights.") from None
+        raise StoreProblem(
+            "store-key", f"{path} cannot be read: {problem.strerror}", "Check its permissions."
+        ) from None
     if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        raise StoreProblem("store-key-mode", f"{path} may be read by others", f"Run `chmod 600 {path}`.")
+        raise StoreProblem("store-key-mode", f"other users can read {path}", f"Run `chmod 600 {path}`.")
     return parse_key(text, str(path))
 
 
 def make_key(path: Path) -> StoreKey:
-    """Writes a new key to a 0600 file; takes the one that is there already."""
+    """Create a 0600 file with a new key, or return the key of the existing file."""
     secret = secrets.token_bytes(KEY_BYTES)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -122,11 +130,11 @@ def make_key(path: Path) -> StoreKey:
     except FileExistsError:
         return read_key(path) or make_key(path)
     except OSError as problem:
-        # A part of a key would be taken for the store's the next time.
+        # The next run would read a partly written file as the key.
         path.unlink(missing_ok=True)
         raise StoreProblem(
             "store-key",
             f"{path} cannot be written: {problem.strerror}",
-            f"Set {KEY_VARIABLE}, or check the folder's rights.",
+            f"Set {KEY_VARIABLE}, or check the directory's permissions.",
         ) from None
     return StoreKey(secret)

@@ -1,4 +1,4 @@
-"""Opening a store: made on first use, refused where it is not what the caller thinks it is."""
+"""Open a store: create it on first use, and refuse one of another environment, schema or key."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from reconciler.store.errors import StoreProblem, build_unknown_error
 from reconciler.store.key import KEY_VARIABLE, StoreKey, make_key, read_key, read_key_from_environment
 from reconciler.store.read.reader import Reader
 
-# A store that was opened: what it is, and the way in. Connections are made for one task and closed after it.
-
 
 def create_dialect(address: Address) -> Dialect:
     return SqliteDialect(address) if isinstance(address, SqliteAddress) else PostgresqlDialect(address)
@@ -33,9 +31,10 @@ def create_dialect(address: Address) -> Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Made by `open_store`. uuid and environment say which store it is."""
+    """An open store, created by `open_store`. Its connections are opened for one task and closed after it."""
 
     address: Address
+    #: identifies the store together with its environment
     uuid: str
     environment: str
     key: StoreKey = field(repr=False)
@@ -50,8 +49,11 @@ class Store:
 
     @contextmanager
     def keep_open(self) -> Iterator[None]:
-        """For many connections one after the other. Whoever is the last to close a SQLite file tidies up behind
-        everybody, which takes longer than a customer's apply; nothing of it matters where it cannot be opened."""
+        """Keep one connection to a SQLite file open while many others open and close.
+
+        The last connection to close checkpoints the write-ahead log, which takes longer than a customer's apply.
+        A file that cannot be opened is ignored here: the next connection reports it.
+        """
         with ExitStack() as stack:
             if isinstance(self.address, SqliteAddress):
                 with suppress(StoreProblem):
@@ -60,63 +62,71 @@ class Store:
 
     @contextmanager
     def open_reader(self) -> Iterator[Reader]:
-        """One consistent view of everything durable, whatever others write meanwhile."""
+        """Open one consistent view of all durable tables, unaffected by concurrent writes."""
         with self.open_connection() as connection, connection.open_read_transaction():
             yield Reader(connection, self.key)
 
 
-#: Where the key of a PostgreSQL store is kept without RECONCILER_KEY.
+#: Directory of the key file of a PostgreSQL store, used if RECONCILER_KEY is unset.
 KEY_FOLDER = Path(".reconciler")
 
 
 def open_store(url: str, environment: str, *, key: bytes | None = None, make: bool = True) -> Store:
-    """The store at a URL, of this environment. A new one is made where there is none, unless `make` says otherwise.
+    """Open the store of this environment at a URL; create it if there is none and `make` is true.
 
-    key: 32 bytes; else RECONCILER_KEY, else the key file. Raises StoreProblem where the store is older or
-    newer than this program, of another environment, under another key, or cannot be used at all.
+    key: 32 bytes; None for RECONCILER_KEY or else the key file. Raises StoreProblem if the store's schema is older or
+    newer than this program, or if it belongs to another environment or key, is missing or cannot be used.
     """
     address = parse_store_url(url)
-    given = StoreKey(key) if key is not None else read_key_from_environment()
+    explicit_key = StoreKey(key) if key is not None else read_key_from_environment()
     if isinstance(address, SqliteAddress):
         if not make and not address.path.exists():
             raise _build_missing_store_error(f"{address} does not exist")
         _create_private_file(address.path)
     dialect = create_dialect(address)
-    found = _inspect_store(address, dialect)
-    if found is None and not make:
-        raise _build_missing_store_error(f"{address} holds no store")
-    if found is None:
-        _initialize_store(address, environment, given)
-        found = _inspect_store(address, dialect)
-    if found is None:
+    state = _inspect_store(address, dialect)
+    if state is None and not make:
+        raise _build_missing_store_error(f"there is no store at {address}")
+    if state is None:
+        _initialize_store(address, environment, explicit_key)
+        state = _inspect_store(address, dialect)
+    if state is None:
         raise build_unknown_error(address, "it stays empty")
-    identity, named, check = found
-    if named != environment:
+    identity, owner, check = state
+    if owner != environment:
         raise StoreProblem(
             "store-environment",
-            f"{address} is the store of environment {named}, not of {environment}",
-            "Choose the environment with --env or the store with --store. If the store is the right one and its"
-            f" environment has a new name: reconciler store assign --env {environment} --store {_mask_url(url)}",
+            f"{address} belongs to environment {owner}, not {environment}",
+            "Pass the right --env or --store. If you renamed the environment, run:"
+            f" reconciler store assign --env {environment} --store {_mask_url(url)}",
         )
-    return Store(address, identity, environment, _load_verified_key(address, identity, given, check), dialect)
+    return Store(address, identity, environment, _load_verified_key(address, identity, explicit_key, check), dialect)
 
 
 def upgrade_store(url: str) -> tuple[tuple[str, str | None, str], ...]:
-    """Brings an existing store's schema up to date; returns (branch, before, after) of both branches."""
+    """Migrate an existing store to the newest schema; return (branch, before, after) of both branches.
+
+    before: None if the branch had no tables yet.
+    """
     address = parse_store_url(url)
     _require_store(address)
     return tuple((branch.name, *schema.migrate_branch(address, branch)) for branch in schema.BRANCHES)
 
 
 def list_store_revisions(url: str) -> tuple[tuple[str, str | None, str], ...]:
-    """(branch, revision, newest revision) of both branches of an existing store."""
+    """Return (branch, revision, newest revision) of both branches of an existing store.
+
+    revision: None if the branch has no tables yet.
+    """
     address = parse_store_url(url)
     _require_store(address)
     return tuple((branch.name, _find_revision(address, branch), branch.head) for branch in schema.BRANCHES)
 
 
 def load_store_key(url: str) -> StoreKey:
-    """The key of an existing store of whatever environment. Raises StoreProblem `store-key` where it is not here."""
+    """Return the key of an existing store of any environment. Raises StoreProblem `store-key` if the key is missing
+    or wrong.
+    """
     address = parse_store_url(url)
     _require_store(address)
     with open_connection(create_dialect(address)) as connection:
@@ -127,7 +137,7 @@ def load_store_key(url: str) -> StoreKey:
 
 
 def assign_environment(url: str, environment: str) -> str:
-    """Makes an existing store that of another environment; returns the one it was of."""
+    """Assign an existing store to another environment; return the previous one."""
     address = parse_store_url(url)
     _require_store(address)
     with open_connection(create_dialect(address)) as connection, connection.open_write_transaction():
@@ -140,11 +150,11 @@ def _require_store(address: Address) -> None:
     if isinstance(address, SqliteAddress) and not address.path.exists():
         raise _build_missing_store_error(f"{address} does not exist")
     if _find_revision(address, schema.DURABLE) is None:
-        raise _build_missing_store_error(f"{address} holds no store")
+        raise _build_missing_store_error(f"there is no store at {address}")
 
 
 def _build_missing_store_error(what: str) -> StoreProblem:
-    return StoreProblem("no-store", what, "Check the URL. A store is made by the first plan or apply.")
+    return StoreProblem("no-store", what, "Check the URL. The first plan or apply creates the store.")
 
 
 def _mask_url(url: str) -> str:
@@ -152,16 +162,18 @@ def _mask_url(url: str) -> str:
 
 
 def _create_private_file(path: Path) -> None:
-    """Makes an empty private file where there is none."""
+    """Create an empty 0600 file unless the path exists."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         if not path.is_file():
-            raise StoreProblem("store-unreadable", f"{path} is not a file", "Name another path.") from None
+            raise StoreProblem("store-unreadable", f"{path} is not a file", "Choose another path.") from None
     except OSError as problem:
         raise StoreProblem(
-            "store-unreadable", f"{path} cannot be made: {problem.strerror}", "Check the path and its folder's rights."
+            "store-unreadable",
+            f"{path} cannot be created: {problem.strerror}",
+            "Check the path and its directory's permissions.",
         ) from None
 
 
@@ -175,19 +187,21 @@ def _find_revision(address: Address, branch: schema.MigrationBranch) -> str | No
 def _read_revision(connection: Connection, branch: schema.MigrationBranch) -> str | None:
     if not connection.has_table(branch.version_table):
         return None
-    found = connection.fetch_scalar(f"SELECT version_num FROM {branch.version_table}")
-    return None if found is None else str(found)
+    revision = connection.fetch_scalar(f"SELECT version_num FROM {branch.version_table}")
+    return None if revision is None else str(revision)
 
 
 def _inspect_store(address: Address, dialect: Dialect) -> tuple[str, str, str] | None:
-    """uuid, environment and key check of a store that is up to date; None where nothing is there yet."""
+    """Return uuid, environment and key check of an up-to-date store, or None if the database is empty."""
     volatile = None
     with open_connection(dialect) as connection:
         revision = _read_revision(connection, schema.DURABLE)
         if revision is None:
             if connection.is_empty():
                 return None
-            raise StoreProblem("not-a-store", f"{address} holds something else", "Name another file or database.")
+            raise StoreProblem(
+                "not-a-store", f"{address} contains other data, not a store", "Choose another file or database."
+            )
         _require_newest_revision(address, schema.DURABLE, revision)
         row = connection.fetch_row("SELECT uuid, environment, key_check FROM store")
         if not isinstance(address, SqliteAddress):
@@ -195,7 +209,7 @@ def _inspect_store(address: Address, dialect: Dialect) -> tuple[str, str, str] |
     if row is None:
         raise StoreProblem("not-a-store", f"{address} has no identity", "Restore it from a backup.")
     if isinstance(address, SqliteAddress):
-        # The volatile file may be lost, and is then made anew.
+        # The volatile file may be lost; it is then created again.
         _create_private_file(address.volatile)
         volatile = _find_revision(address, schema.VOLATILE)
     if volatile is None:
@@ -240,13 +254,13 @@ def _load_verified_key(address: Address, identity: str, explicit_key: StoreKey |
     if key is None:
         raise StoreProblem(
             "store-key",
-            f"the key of {address} is not there",
-            f"Put {path} back, or set {KEY_VARIABLE} to the store's key.",
+            f"the key of {address} is missing",
+            f"Restore {path}, or set {KEY_VARIABLE} to the store key.",
         )
     if key.key_check != check:
         raise StoreProblem(
             "store-key",
-            f"the key given is not the one that {address} was made with",
-            f"Set {KEY_VARIABLE} to that store's key, or put {path} back.",
+            f"wrong key: {address} was created with a different one",
+            f"Set {KEY_VARIABLE} to that store's key, or restore {path}.",
         )
     return key

@@ -236,7 +236,7 @@ def test_who_only_looks_at_a_store_makes_none(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_who_only_looks_at_an_empty_database_leaves_it_empty(empty_postgresql: str) -> None:
     for _ in range(2):
-        with pytest.raises(StoreProblem, match="holds no store"):
+        with pytest.raises(StoreProblem, match="there is no store"):
             open_store(empty_postgresql, ENVIRONMENT, key=KEY, make=False)
 
 

@@ -1,1 +1,1 @@
-"""Connect to SQLite or PostgreSQL: addresses, schema, transactions, frames and the locks of customers."""
+"""Connect to SQLite or PostgreSQL: addresses, schema, transactions, frames and customer locks."""

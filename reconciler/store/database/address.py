@@ -1,4 +1,4 @@
-"""Where a store is: the URL taken apart once, with a form that may be shown."""
+"""Parse the URL of a store into an address whose `str()` is safe to show."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ URL_FORMS = "Use sqlite:///relative/path.db, sqlite:////absolute/path.db or post
 
 @dataclass(frozen=True, slots=True)
 class SqliteAddress:
-    """path: the durable file. The volatile one, the key and the locks stand beside it."""
+    """The address of a SQLite store. Its volatile file, key and locks are next to its durable file."""
 
+    #: the durable file
     path: Path
 
     def __str__(self) -> str:
@@ -35,8 +36,9 @@ class SqliteAddress:
 
 @dataclass(frozen=True, slots=True)
 class PostgresqlAddress:
-    """uri: for libpq, password and all; never shown. `str()` leaves user, password and options out."""
+    """The address of a PostgreSQL store. `str()` leaves out user, password and options."""
 
+    #: for libpq, with the password; never shown
     uri: str
 
     def __str__(self) -> str:
@@ -53,7 +55,7 @@ Address = SqliteAddress | PostgresqlAddress
 
 
 def parse_store_url(url: str) -> Address:
-    """Raises StoreProblem `store-url` for anything else than the two forms; the URL is not repeated."""
+    """Parse a sqlite: or postgresql: URL. Raises StoreProblem `store-url`, which does not repeat the URL."""
     scheme, separator, rest = url.partition(":")
     if separator and scheme == "sqlite" and rest.startswith("///") and len(rest) > len("///"):
         return SqliteAddress(_parse_file_path(rest[len("///") :]))
@@ -65,17 +67,16 @@ def parse_store_url(url: str) -> Address:
             usable = False
         if usable:
             return PostgresqlAddress(f"postgresql:{rest}")
-    raise StoreProblem("store-url", "the store's URL is not one that can be read", URL_FORMS)
+    raise StoreProblem("store-url", "the store URL is not valid", URL_FORMS)
 
 
 def _parse_file_path(path_text: str) -> Path:
-    """A name that is a path and nothing else: what other programs read options or a store in memory from is refused,
-    rather than made as a file of that name."""
+    """Return a plain path; refuse options and `:memory:`, which would otherwise become part of a file's name."""
     if "?" in path_text or path_text.startswith((":", "file:")):
-        raise StoreProblem("store-url", "a SQLite store is a file: its URL takes no options and no :memory:", URL_FORMS)
+        raise StoreProblem("store-url", "a SQLite store is a file; its URL cannot have options or :memory:", URL_FORMS)
     return Path(path_text).expanduser()
 
 
 def build_sqlite_uri(path: Path) -> str:
-    """SQLite's own URI form; opens what is there and never makes a file."""
+    """Return SQLite's own URI of a file, which opens an existing file and never creates one."""
     return f"file:{quote(str(path.absolute()))}?mode=rw"

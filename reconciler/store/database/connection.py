@@ -1,7 +1,7 @@
-"""One ADBC connection: statements in, values or frames out, one transaction at a time.
+"""Run statements on an ADBC connection, one transaction at a time, and return values or frames.
 
-Statements are SQLAlchemy Core or `text()`; they are only compiled here. SQLite types a result by what it
-holds, so that `frame` takes the schema its caller promises.
+Statements are SQLAlchemy Core or SQL text with named parameters, compiled here. SQLite derives a result's types from
+its values, so `fetch_frame` takes the schema that its caller expects.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Statement = str | Executable
 Parameters = Mapping[str, Any]
 NO_PARAMETERS: Parameters = {}
 
-#: A temporary table may be held in memory: rows are staged by so many at a time.
+#: Rows staged at a time, because a temporary table may be held in memory.
 SLICE_ROWS = 1_000_000
-#: From so many new rows on, the query planner is told of them.
+#: From this many inserted rows on, the table is analyzed for the query planner.
 MANY_ROWS = 1000
 
 ID_RANGES = {"first": pl.Int64, "last": pl.Int64}
 
-#: Without a type pyarrow looks for packages that it knows dates from, for every value: 20 times as long.
+#: Without a type, pyarrow looks for packages with date types at every value, which takes 20 times as long.
 ARROW_TYPES: Mapping[type, pa.DataType] = {
     bool: pa.bool_(),
     int: pa.int64(),
@@ -43,7 +43,7 @@ ARROW_TYPES: Mapping[type, pa.DataType] = {
 
 
 class Connection:
-    """Made by `Store.connect`. Errors of the database leave as StoreProblem, never with a row's text."""
+    """An open connection. Raises database errors as StoreProblem, never with a row's text."""
 
     def __init__(self, dialect: Dialect, raw: dbapi.Connection) -> None:
         self.dialect = dialect
@@ -55,23 +55,23 @@ class Connection:
         self._raw.close()
 
     def execute(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
-        """Returns how many rows it touched, -1 where the driver does not say."""
+        """Run a statement; return the number of affected rows, or -1 if the driver does not know it."""
         with self._run_statement(statement, parameters) as cursor:
             return int(cursor.rowcount)
 
     def fetch_rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[tuple[Any, ...]]:
         with self._run_statement(statement, parameters) as cursor, self.dialect.translate_errors():
-            # Column by column: the driver's own rows cost a call for every value.
+            # Column by column, because the driver's own rows cost a call per value.
             columns = [column.to_pylist() for column in cursor.fetch_arrow_table().columns]
         return list(zip(*columns, strict=True))
 
     def fetch_row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> tuple[Any, ...] | None:
-        found = self.fetch_rows(statement, parameters)
-        return found[0] if found else None
+        rows = self.fetch_rows(statement, parameters)
+        return rows[0] if rows else None
 
     def fetch_scalar(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Any:
-        found = self.fetch_row(statement, parameters)
-        return found[0] if found else None
+        row = self.fetch_row(statement, parameters)
+        return row[0] if row else None
 
     def fetch_frame(
         self,
@@ -79,14 +79,14 @@ class Connection:
         schema: Mapping[str, pl.DataType | type[pl.DataType]],
         parameters: Parameters = NO_PARAMETERS,
     ) -> pl.DataFrame:
-        """The result with exactly these columns and types, also when it is empty."""
+        """Return the result with exactly these columns and types, even if it is empty."""
         with self._run_statement(statement, parameters) as cursor, self.dialect.translate_errors():
-            found = cursor.fetch_arrow_table()
-        frame = pl.DataFrame(pl.from_arrow(found)) if found.num_rows else pl.DataFrame(schema=schema)
+            table = cursor.fetch_arrow_table()
+        frame = pl.DataFrame(pl.from_arrow(table)) if table.num_rows else pl.DataFrame(schema=schema)
         return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
     def insert_frame(self, table: str, frame: pl.DataFrame) -> None:
-        """Append the frame's columns to a table of the store. Inside a writing transaction."""
+        """Append the frame's columns to a table of the store. Call inside a write transaction."""
         if self.dialect.stages_inserts:
             columns = ", ".join(frame.columns)
             for rows in frame.iter_slices(SLICE_ROWS):
@@ -98,7 +98,9 @@ class Connection:
             self._analyze_table(table)
 
     def generate_ids(self, table: str, count: int) -> pl.Series:
-        """Return that many ids of a table, rising, never given out before or after. Inside a writing transaction."""
+        """Return `count` new ids of a table in ascending order; none is ever used twice. Call inside a write
+        transaction.
+        """
         ranges = self.fetch_frame(self.dialect.build_ids_sql(table, count), ID_RANGES)
         return ranges.select(pl.int_ranges("first", pl.col("last") + 1).explode().alias("id"))["id"].drop_nulls().sort()
 
@@ -106,24 +108,24 @@ class Connection:
         return bool(self.fetch_scalar(self.dialect.count_tables_sql, {"table": table}))
 
     def is_empty(self) -> bool:
-        """Return True if nobody made anything in the database yet."""
+        """Return True if the database has no tables or other objects yet."""
         return not self.fetch_scalar(self.dialect.count_objects_sql)
 
     def write_table(self, table: str, frame: pl.DataFrame, *, temporary: bool = False) -> None:
-        """The driver's own bulk write: appends to a table, or makes a temporary one."""
+        """Append a frame to a table, or create a temporary table from it, by the driver's bulk write."""
         with self._open_cursor() as cursor, self.dialect.translate_errors():
             cursor.adbc_ingest(table, frame.to_arrow(), mode="create" if temporary else "append", temporary=temporary)
 
     @contextmanager
     def stage_frame(self, table: str, frame: pl.DataFrame) -> Iterator[str]:
-        """A temporary table of the frame for set statements, gone at the end. Works inside a transaction."""
+        """Hold the frame in a temporary table and yield its name; drop it at the end. Works inside a transaction."""
         self.write_table(table, frame, temporary=True)
         self.analyze_staged_table(table)
         yield table
         self.execute(f"DROP TABLE {self.dialect.format_temporary_name(table)}")
 
     def analyze_staged_table(self, table: str) -> None:
-        """Tell the query planner what a temporary table holds, where it does not look by itself."""
+        """Analyze a temporary table for the query planner, if the database does not do so itself."""
         self._analyze_table(self.dialect.format_temporary_name(table))
 
     def _analyze_table(self, table: str) -> None:
@@ -133,13 +135,13 @@ class Connection:
 
     @contextmanager
     def open_read_transaction(self) -> Iterator[None]:
-        """One consistent view; nothing of it stays."""
+        """Run the body in a transaction that sees one consistent state."""
         with self._run_transaction(self.dialect.begin_reading):
             yield
 
     @contextmanager
     def open_write_transaction(self) -> Iterator[None]:
-        """All or nothing."""
+        """Run the body in a transaction: commit at the end, roll back on any exception."""
         with self._run_transaction(self.dialect.begin_writing):
             yield
 
@@ -165,7 +167,7 @@ class Connection:
             raise
 
     def _roll_back(self) -> None:
-        # What is under way is the reason that matters; a connection that is gone has rolled back by itself.
+        # The exception under way is the one to report; a lost connection rolls back on its own.
         try:
             with self._raw.cursor() as cursor:
                 cursor.execute("ROLLBACK")
@@ -199,20 +201,23 @@ class Connection:
 
 @lru_cache(maxsize=512)
 def _compile_text(statement: str, compiler: Compiler) -> tuple[str, tuple[str, ...]]:
-    """The statement as the driver takes it, and the names of its parameters in their order."""
+    """Return the statement in the driver's form, and the names of its parameters in order."""
     compiled = text(statement).compile(dialect=compiler)
     return str(compiled), tuple(compiled.positiontup or ())
 
 
 def bind_values(values: Sequence[Any]) -> pa.RecordBatch:
-    """One row of parameters."""
+    """Return the values as a record batch of one row."""
     arrays = [pa.nulls(1) if value is None else pa.array([value], ARROW_TYPES.get(type(value))) for value in values]
     return pa.record_batch(arrays, names=[str(place) for place in range(len(arrays))])
 
 
 @contextmanager
 def open_connection(dialect: Dialect, *, volatile: bool = False) -> Iterator[Connection]:
-    """Open a connection for one task. volatile: to the part that holds sessions and last sign-ins."""
+    """Open a connection for one task.
+
+    volatile: connect to the tables of sessions and last sign-ins.
+    """
     connection = Connection(dialect, dialect.connect(volatile=volatile))
     try:
         yield connection

@@ -1,4 +1,4 @@
-"""Describe one database: how to connect to it, and the SQL in which SQLite and PostgreSQL differ."""
+"""Define the interface of a database: connecting to it, and the SQL in which SQLite and PostgreSQL differ."""
 
 from __future__ import annotations
 
@@ -11,53 +11,52 @@ from sqlalchemy.engine.interfaces import Dialect as Compiler
 
 
 class Dialect(Protocol):
-    """One database, as everything above it needs to know it. Holds no connection: it returns SQL, and
-    `Connection` runs it."""
+    """A database product at one address. Holds no connection: it returns SQL, and `Connection` runs it."""
 
     name: str
     address: Any
-    #: SQLAlchemy's dialect in the parameter style that ADBC takes.
+    #: SQLAlchemy's dialect with ADBC's parameter style.
     compiler: Compiler
-    #: Statements that open a reading transaction.
+    #: Statements that begin a read transaction.
     begin_reading: Sequence[str]
-    #: Statements that open a writing transaction.
+    #: Statements that begin a write transaction.
     begin_writing: Sequence[str]
-    #: The SQL function that makes an object of names and values.
+    #: The SQL function that builds a JSON object from names and values.
     json_object: str
-    #: The end of a SELECT that locks its rows.
+    #: The end of a SELECT that locks its rows; empty if the database locks as a whole.
     for_update: str
-    #: Counts the tables that are named `:table`.
+    #: Counts the tables named `:table`.
     count_tables_sql: str
-    #: Counts everything that anybody made in the database.
+    #: Counts all tables and other objects of the database.
     count_objects_sql: str
-    #: True if rows are inserted quickest from a temporary table by one statement, False if by the driver.
+    #: True if the fastest insert is one statement from a temporary table, False if it is the driver's.
     stages_inserts: bool
 
     def connect(self, *, volatile: bool = False) -> dbapi.Connection: ...
 
     def prepare_cursor(self, cursor: dbapi.Cursor) -> None:
-        """Set the options that every statement needs."""
+        """Set the driver options that every statement needs."""
 
     def format_temporary_name(self, table: str) -> str:
-        """Return a temporary table's name where a name alone would not do."""
+        """Return a temporary table's name with its schema."""
         ...
 
     def build_analyze_sql(self, table: str) -> str | None:
-        """Return the statement that tells the query planner what a table holds, or None if it needs none."""
+        """Return the statement that analyzes a table for the query planner, or None if none is needed."""
         ...
 
     def build_ids_sql(self, table: str, count: int) -> str:
-        """Return a query for ranges (first, last) of `count` ids of a table, never given out before or after."""
+        """Return a query for ranges (first, last) of `count` new ids of a table; none is ever used twice."""
         ...
 
     def build_lines_aggregate(self, expression: str) -> str:
-        """Return SQL of one text of all values of an expression in their order, joined by line ends."""
+        """Return SQL that joins the sorted values of an expression with line feeds."""
         ...
 
     def build_json_number(self, expression: str, name: str) -> str:
-        """Return SQL of a whole number in a text of JSON, null where it is null."""
+        """Return SQL for an integer in a JSON text, NULL if it is null there."""
         ...
 
     def translate_errors(self) -> AbstractContextManager[None]:
-        """Turn the driver's errors into StoreProblem."""
+        """Raise the driver's errors as StoreProblem."""
         ...

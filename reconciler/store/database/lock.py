@@ -1,4 +1,7 @@
-"""One apply at a time per customer. The lock dies with its holder, and names the holder to whoever waits."""
+"""Lock a customer so that one apply or sync of it runs at a time.
+
+A lock ends with its process, and its error names the process that holds it.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from reconciler.store.database.dialect import Dialect
 from reconciler.store.errors import StoreProblem
 
 RETRY_SECONDS = 0.1
-#: What PostgreSQL keeps of an application's name.
+#: PostgreSQL cuts an application's name to this many bytes.
 LABEL_LENGTH = 63
 
 
 def describe_process() -> str:
-    """This process, for people: `ann@host pid 123`."""
+    """Return this process for people: `ann@host pid 123`."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -36,12 +39,12 @@ def describe_process() -> str:
 def lock_customer(
     dialect: Dialect, slug: str, timeout: float = 0.0, *, former_id: str | None = None
 ) -> Iterator[Connection]:
-    """A connection to write through while the customer is locked; waits up to `timeout` seconds for the lock.
-    former: the id that it has until now, where it is renamed; then both are locked.
+    """Lock a customer and yield the connection to write through; on PostgreSQL the lock belongs to the connection.
 
-    Raises StoreProblem `locked` naming who holds it. On PostgreSQL the lock is the connection's own.
+    timeout: seconds to wait for the lock. former_id: the current id of a customer that is being renamed, to lock as
+    well; else None. Raises StoreProblem `locked`, which names the holder.
     """
-    # All take them in one order, so that no two wait for each other.
+    # Sorted, so that two applies never wait for each other.
     slugs = sorted({slug, former_id or slug})
     with ExitStack() as held:
         if isinstance(dialect.address, SqliteAddress):
@@ -59,8 +62,10 @@ def lock_customer(
 
 @contextmanager
 def lock_sync(dialect: Dialect, slug: str) -> Iterator[None]:
-    """One sync of a customer at a time: a lock of its own, so that applies go on while a roster is fetched. Raises
-    StoreProblem `locked` at once."""
+    """Lock the syncs of a customer separately, so that applies can run while a roster is fetched.
+
+    Raises StoreProblem `locked` without waiting.
+    """
     name = f"{slug}.sync"
     if isinstance(dialect.address, SqliteAddress):
         # A file is enough: nothing is written through it.
@@ -80,14 +85,15 @@ def _hold_advisory_lock(connection: Connection, slug: str, timeout: float) -> It
     try:
         yield
     finally:
-        # It would go with the connection, but a moment after that was closed. Where the server ended it, the
-        # lock went too: whoever wrote through it was told, and nobody else has to be.
+        # Closing the connection releases the lock only a moment later. If the server ended the connection, it
+        # released the lock too, and the writer already has its error.
         if not connection.closed:
             with suppress(StoreProblem):
                 connection.fetch_rows("SELECT pg_advisory_unlock(:number)", {"number": number})
 
 
 def compute_lock_number(slug: str) -> int:
+    """Return the signed 64-bit number of a customer's advisory lock."""
     digest = hashlib.sha256(f"reconciler/customer/{slug}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
@@ -112,14 +118,14 @@ def _hold_file_lock(folder: Path, slug: str, timeout: float) -> Iterator[None]:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as problem:
         raise StoreProblem(
-            "store-read-only", f"{path} cannot be made: {problem.strerror}", "Check the rights of the folder."
+            "store-read-only", f"{path} cannot be created: {problem.strerror}", "Check the directory's permissions."
         ) from None
     try:
         _wait_for_lock(
             slug, timeout, lambda: _try_file_lock(file), lambda: path.read_text("utf-8", errors="replace").strip()
         )
         os.ftruncate(file, 0)
-        # On a full disk nobody can read who holds it; it is held all the same, and the store says what is wrong.
+        # On a full disk the lock is held without its holder's name; the store reports the full disk.
         with suppress(OSError):
             os.pwrite(file, f"{describe_process()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
         yield

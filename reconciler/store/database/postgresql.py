@@ -1,4 +1,4 @@
-"""PostgreSQL through ADBC."""
+"""Connect to PostgreSQL through ADBC and translate its errors."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ CONNECT_SECONDS = 10
 #: SQLSTATE query_canceled
 CANCELED = "57014"
 
-#: SQLSTATE or its class -> our code, message, what to do. The longest that fits counts.
+#: SQLSTATE, or its class of two characters -> code, message, hint. The longer match wins.
 EXPLANATIONS = {
-    "23505": ("not-unique", "something that the plan would make is there already", "Plan again."),
+    "23505": ("not-unique", "something the plan would create already exists", "Make a new plan."),
     "40": ("store-busy", "another process changed the same rows of {0}", "Try again."),
-    "53": ("store-full", "{0} has no room or connections left", "Nothing was changed. Look at the server."),
-    "53100": ("disk-full", "the disk of {0} is full", "Nothing was changed. Free some space there and do it again."),
-    "08": ("store-gone", "{0} ended the connection", "Nothing was changed. Do it again when the server is back."),
-    "57": ("store-gone", "{0} ended the connection", "Nothing was changed. Do it again when the server is back."),
-    "28": ("store-refused", "{0} refused the log-in", "Check user and password of the store's URL."),
+    "53": ("store-full", "{0} has no space or connections left", "Nothing was changed. Check the server."),
+    "53100": ("disk-full", "the disk of {0} is full", "Nothing was changed. Free some space there and try again."),
+    "08": ("store-gone", "{0} closed the connection", "Nothing was changed. Try again when the server is back."),
+    "57": ("store-gone", "{0} closed the connection", "Nothing was changed. Try again when the server is back."),
+    "28": ("store-refused", "{0} rejected the login", "Check the user and password in the store URL."),
     "3D": ("store-unreachable", "{0} does not exist", "Create the database first."),
-    "42501": ("store-refused", "the user may not do this in {0}", "Grant the user rights on the database."),
+    "42501": ("store-refused", "{0} denies this user permission", "Grant the user permissions on the database."),
     "25006": (
         "store-read-only",
-        "{0} may not be written",
-        "Nothing was changed. Name the primary server, and look at the setting default_transaction_read_only.",
+        "{0} is read-only",
+        "Nothing was changed. Use the primary server, and check its setting default_transaction_read_only.",
     ),
 }
-#: What libpq says by itself, without an SQLSTATE, where there is no server at the other end any more.
+#: Phrases of libpq, without an SQLSTATE, for a lost connection.
 CONNECTION_LOST_PHRASES = (
     "closed the connection",
     "no connection to the server",
@@ -47,14 +47,16 @@ CONNECTION_LOST_PHRASES = (
 )
 USERNAME_TAKEN = (
     "username-taken",
-    "two live accounts of the customer would have the same username",
-    "Plan again: an account was made since, or a held deletion keeps the name.",
+    "two active accounts of the customer would have the same username",
+    "Make a new plan: an account was created since, or a held deletion keeps the name.",
 )
 
 
 def complete_uri(uri: str) -> str:
-    """The URI with a time limit for connecting and a name that other sessions see. What it says itself stays as it
-    is: libpq reads a query in another way than a form is read."""
+    """Add a connect timeout and an application name to a URI that sets none.
+
+    The rest of the query stays verbatim, because libpq does not parse it as form data.
+    """
     parts = urlsplit(uri)
     added = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "reconciler"}
     query = [parts.query, *(f"{name}={value}" for name, value in added.items() if f"{name}=" not in parts.query)]
@@ -62,10 +64,10 @@ def complete_uri(uri: str) -> str:
 
 
 class SharedDatabase:
-    """Stands for the driver's database where a connection would close it: the next one needs it again."""
+    """A stand-in for the driver's database that a connection can close without closing the shared one."""
 
     def close(self) -> None:
-        """The database is closed with the dialect that keeps it."""
+        """Do nothing: the dialect closes the shared database."""
 
 
 class PostgresqlDialect:
@@ -85,7 +87,9 @@ class PostgresqlDialect:
         self.compiler: Compiler = dialect(paramstyle="numeric_dollar")
 
     def connect(self, *, volatile: bool = False) -> dbapi.Connection:
-        """The driver reads the server's types once per database it opens, which takes far longer than to connect."""
+        """Open a connection over the shared driver database, which reads the server's types only once: that takes far
+        longer than connecting.
+        """
         try:
             if self._database is None:
                 self._database = adbc_driver_postgresql.connect(complete_uri(self.address.uri))
@@ -97,13 +101,13 @@ class PostgresqlDialect:
             raise self._explain_connect_error(problem) from None
 
     def prepare_cursor(self, cursor: dbapi.Cursor) -> None:
-        """Nothing to set."""
+        """Do nothing: no option is needed."""
 
     def format_temporary_name(self, table: str) -> str:
         return f"pg_temp.{table}"
 
     def build_analyze_sql(self, table: str) -> str:
-        """Until the server looks by itself, it plans the next statements for the few rows there were before."""
+        """Return ANALYZE: until autovacuum runs, the server plans statements for the few rows of before."""
         return f"ANALYZE {table}"
 
     def build_ids_sql(self, table: str, count: int) -> str:
@@ -119,14 +123,14 @@ class PostgresqlDialect:
         return f"CAST(CAST({expression} AS json) ->> '{name}' AS BIGINT)"
 
     def _explain_connect_error(self, problem: dbapi.Error) -> StoreProblem:
-        said = str(problem)
-        if "password" in said or "authentication" in said:
+        error_text = str(problem)
+        if "password" in error_text or "authentication" in error_text:
             code, message, hint = EXPLANATIONS["28"]
-        elif "does not exist" in said:
+        elif "does not exist" in error_text:
             code, message, hint = EXPLANATIONS["3D"]
         else:
             code, message = "store-unreachable", "{0} cannot be reached"
-            hint = "Check host and port of the store's URL, and that the server runs."
+            hint = "Check the host and port in the store URL, and that the server is running."
         return StoreProblem(code, message.format(self.address), hint)
 
     @contextmanager
@@ -136,7 +140,7 @@ class PostgresqlDialect:
         except dbapi.Error as problem:
             state = problem.sqlstate or ""
             if state == CANCELED:
-                # Ctrl-C in the middle of a statement.
+                # Ctrl-C during a statement
                 raise KeyboardInterrupt from None
             if state == "23505" and "username_key" in str(problem):
                 raise StoreProblem(*USERNAME_TAKEN) from None
@@ -147,7 +151,10 @@ class PostgresqlDialect:
 
 
 def explain_error(state: str, error_text: str, address: PostgresqlAddress) -> StoreProblem | None:
-    """What a server says, in our words; None where we have none. state: the SQLSTATE, empty where there is none."""
+    """Return the problem of a server's error, or None if the error is not a known one.
+
+    state: the SQLSTATE, or an empty string.
+    """
     if state in ("", "00000") and any(phrase in error_text for phrase in CONNECTION_LOST_PHRASES):
         state = "08006"
     for length in (5, 2):

@@ -1,7 +1,7 @@
-"""Which schema a store has, which one this program needs, and the way from one to the other.
+"""Migrate the schema of a store to the revision that this program needs.
 
-Alembic is imported only where there is something to do, and runs through SQLAlchemy on a connection that is
-closed again before ADBC opens the store: two SQLite libraries in one process drop each other's locks.
+Alembic is imported only if there is something to migrate. It runs through SQLAlchemy on a connection that is closed
+before ADBC opens the store, because two SQLite libraries in one process drop each other's locks.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-#: One migration at a time over all processes of a PostgreSQL server's database.
+#: The PostgreSQL advisory lock that lets one migration of a database run at a time.
 UPGRADE_LOCK = 0x7265636F6E63696C
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationBranch:
-    """One line of migrations. head: its newest revision, so that opening a store needs no Alembic."""
+    """A sequence of Alembic migrations with its own version table."""
 
     name: str
     version_table: str
+    #: the newest revision, kept here so that opening a store needs no Alembic
     head: str
 
     def build_configuration(self) -> Config:
@@ -45,11 +46,11 @@ class MigrationBranch:
         return configuration
 
     def list_revisions(self) -> tuple[str, ...]:
-        """Oldest first."""
+        """Return the branch's revisions, oldest first."""
         from alembic.script import ScriptDirectory
 
-        found = ScriptDirectory.from_config(self.build_configuration()).walk_revisions()
-        return tuple(reversed([script.revision for script in found]))
+        scripts = ScriptDirectory.from_config(self.build_configuration()).walk_revisions()
+        return tuple(reversed([script.revision for script in scripts]))
 
 
 DURABLE = MigrationBranch("durable", "schema_revision", "0007")
@@ -58,18 +59,19 @@ BRANCHES = (DURABLE, VOLATILE)
 
 
 def read_revision(connection: SqlConnection, branch: MigrationBranch) -> str | None:
+    """Return a branch's revision in the store, or None if it has no tables yet."""
     if not inspect(connection).has_table(branch.version_table):
         return None
-    found = connection.execute(text(f"SELECT version_num FROM {branch.version_table}")).scalar()
-    return None if found is None else str(found)
+    revision = connection.execute(text(f"SELECT version_num FROM {branch.version_table}")).scalar()
+    return None if revision is None else str(revision)
 
 
 def migrate_branch(
     address: Address, branch: MigrationBranch, callback: Callable[[SqlConnection, str | None], None] | None = None
 ) -> tuple[str | None, str]:
-    """Brings one branch to its head, in one transaction; returns the revisions before and after.
+    """Migrate a branch to its head in one transaction; return the revisions before and after.
 
-    after: runs in the same transaction, with the revision before.
+    callback: called in the same transaction with the revision before; None to call nothing.
     """
     with _open_transaction(address, branch) as connection:
         before = read_revision(connection, branch)
@@ -88,14 +90,12 @@ def migrate_branch(
 
 def build_newer_schema_error(address: Address) -> StoreProblem:
     return StoreProblem(
-        "store-newer", f"{address} was made by a newer version of this program", "Update reconciler, then try again."
+        "store-newer", f"{address} was created by a newer version of reconciler", "Update reconciler, then try again."
     )
 
 
 def build_older_schema_error(address: Address) -> StoreProblem:
-    return StoreProblem(
-        "store-older", f"{address} has an older schema than this program needs", "Run `reconciler store upgrade`."
-    )
+    return StoreProblem("store-older", f"the schema of {address} is out of date", "Run `reconciler store upgrade`.")
 
 
 @contextmanager
@@ -122,26 +122,26 @@ def _build_engine(address: Address, branch: MigrationBranch) -> Engine:
     engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
-    def _by_hand(raw, _record):  # type: ignore[no-untyped-def]
-        # Python's sqlite3 would commit before every DDL statement; ours is one transaction.
+    def _disable_autocommit(raw, _record):  # type: ignore[no-untyped-def]
+        # Python's sqlite3 would commit before each DDL statement; a migration is one transaction.
         raw.isolation_level = None
         raw.execute("PRAGMA busy_timeout = 30000")
 
     @event.listens_for(engine, "begin")
-    def _take_the_lock(connection: SqlConnection) -> None:
+    def _begin_immediate(connection: SqlConnection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
 
 def _translate_error(address: Address, problem: exc.DBAPIError) -> StoreProblem:
-    said = str(problem.orig)
+    error_text = str(problem.orig)
     if isinstance(address, SqliteAddress):
-        known = sqlite.explain_error(said, address)
+        known = sqlite.explain_error(error_text, address)
     else:
-        known = postgresql.explain_error(getattr(problem.orig, "sqlstate", None) or "", said, address)
+        known = postgresql.explain_error(getattr(problem.orig, "sqlstate", None) or "", error_text, address)
     if known is None and isinstance(problem, exc.OperationalError) and not isinstance(address, SqliteAddress):
         known = StoreProblem(
-            "store-unreachable", f"{address} cannot be reached", "Check the store's URL and that the server runs."
+            "store-unreachable", f"{address} cannot be reached", "Check the store URL and that the server is running."
         )
     return known or build_unknown_error(address, type(problem.orig).__name__)

@@ -1,4 +1,4 @@
-"""SQLite through ADBC: files made private, one writer at a time, readers never wait."""
+"""Connect to SQLite through ADBC, so that readers never wait for the writer, and translate its errors."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from sqlalchemy.engine.interfaces import Dialect as Compiler
 from reconciler.store.database.address import SqliteAddress, build_sqlite_uri
 from reconciler.store.errors import StoreProblem, build_unknown_error
 
-#: A column's type is guessed from the first batch of a result, and a later value that does not fit fails.
-#: One batch for all makes the guess certain. Memory is taken as rows arrive, but addresses for a whole batch at once,
-#: by column, for as long as a frame lives: with batches much larger than this, a fork finds no room.
+#: The driver guesses a column's type from the first batch of a result, and fails at a later value that does not fit.
+#: One batch for all rows makes the guess certain. Memory is allocated as rows arrive, but address space for a whole
+#: batch of each column at once, for the lifetime of the frame: with much larger batches, a fork runs out of it.
 ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 24)}
 
 BUSY_MILLISECONDS = 30_000
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
-    # Names of children belong into no temporary file.
+    # Names of children must not end up in temporary files.
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -65536",
 )
-#: Indexes of a large customer are written in random places: in memory that costs little.
+#: An index of a large customer is written in random places, which is fast in a cache of 512 MiB.
 WRITERS_CACHE = "PRAGMA cache_size = -524288"
 
-#: A disk with less room than this is full: SQLite takes more at a time.
+#: A disk with less free space than this counts as full, because SQLite allocates more at a time.
 FULL_BYTES = 256 * 1024
 
-#: What SQLite says -> our code, message, what to do.
+#: (phrase of SQLite's error, code, message, hint)
 EXPLANATIONS = (
-    ("file is not a database", "not-a-store", "{0} is not a SQLite database", "Name another file."),
+    ("file is not a database", "not-a-store", "{0} is not a SQLite database", "Choose another file."),
     ("malformed", "store-damaged", "{0} is damaged", "Restore it from a backup."),
     (
         "disk I/O error",
         "disk-error",
-        "the disk would not read or write {0}",
-        "Nothing was changed. Check that the disk is there and no quota is used up, then do the same again.",
+        "disk error on {0}",
+        "Nothing was changed. Check that the disk is mounted and within its quota, then try again.",
     ),
-    ("disk is full", "disk-full", "no space is left for {0}", "Nothing was changed. Free some space and do it again."),
+    ("disk is full", "disk-full", "no space is left for {0}", "Nothing was changed. Free some space and try again."),
     (
         "readonly database",
         "store-read-only",
-        "{0} may not be written",
-        "Nothing was changed. Check the rights of the file and its folder, and that its disk is not read-only.",
+        "{0} is read-only",
+        "Nothing was changed. Check the permissions of the file and its directory, and that its disk is not read-only.",
     ),
-    ("unable to open", "store-unreadable", "{0} cannot be opened", "Check the path and the rights of its folder."),
-    ("failed to open", "store-unreadable", "{0} cannot be opened", "Check the path and the rights of its folder."),
-    ("locked", "store-busy", "another process has been writing to {0}", "Try again when it is done."),
+    ("unable to open", "store-unreadable", "{0} cannot be opened", "Check the path and its directory's permissions."),
+    ("failed to open", "store-unreadable", "{0} cannot be opened", "Check the path and its directory's permissions."),
+    ("locked", "store-busy", "another process is writing to {0}", "Try again when it is done."),
     (
         "accounts.username_key",
         "username-taken",
-        "two live accounts of the customer would have the same username",
-        "Plan again: an account was made since, or a held deletion keeps the name.",
+        "two active accounts of the customer would have the same username",
+        "Make a new plan: an account was created since, or a held deletion keeps the name.",
     ),
-    ("UNIQUE constraint", "not-unique", "something that the plan would make is there already", "Plan again."),
+    ("UNIQUE constraint", "not-unique", "something the plan would create already exists", "Make a new plan."),
 )
 
 
@@ -69,13 +69,13 @@ class SqliteDialect:
     name = "sqlite"
     json_object = "json_object"
     for_update = ""
-    # A deferred write after another's commit fails at once: take the lock first, and wait for it.
+    # BEGIN IMMEDIATE waits for the write lock; a deferred transaction fails at its first write after another commit.
     begin_reading: Sequence[str] = ("BEGIN", "SELECT count(*) FROM sqlite_schema")
     begin_writing: Sequence[str] = (WRITERS_CACHE, "BEGIN IMMEDIATE")
     count_tables_sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = :table"
     count_objects_sql = "SELECT count(*) FROM sqlite_schema"
-    # The driver inserts row by row, and on a table with triggers SQLite then saves every page it touches
-    # for every row. One INSERT of all rows saves it once: half the time for a table of three indexes.
+    # The driver inserts row by row; on a table with triggers, SQLite then journals each page it touches for every row.
+    # One INSERT of all rows journals it once, in half the time for a table of three indexes.
     stages_inserts = True
 
     def __init__(self, address: SqliteAddress) -> None:
@@ -99,8 +99,8 @@ class SqliteDialect:
 
     @staticmethod
     def _enable_write_ahead_log(cursor: dbapi.Cursor) -> None:
-        # SQLite does not wait here. Whoever is in the way leaves it to the next who opens the file: without
-        # the log readers and a writer wait for each other, and nothing else is different.
+        # SQLite does not wait for a lock here. If the file is in use, the next connection tries again: until then,
+        # readers and a writer wait for each other, and nothing else differs.
         try:
             cursor.execute("PRAGMA journal_mode = WAL").fetchall()
         except dbapi.Error as problem:
@@ -114,7 +114,7 @@ class SqliteDialect:
         return f"temp.{table}"
 
     def build_analyze_sql(self, table: str) -> None:
-        """SQLite's planner takes a staged table without an index as the outer loop, which is what we want."""
+        """Return None: SQLite's planner already makes a staged table without an index the outer loop."""
 
     def build_ids_sql(self, table: str, count: int) -> str:
         return (
@@ -133,7 +133,7 @@ class SqliteDialect:
         try:
             yield
         except dbapi.NotSupportedError:
-            # What the driver says where Ctrl-C came in the middle of a statement, which it cannot cancel.
+            # The driver raises this at Ctrl-C during a statement, because it cannot cancel one.
             raise KeyboardInterrupt from None
         except dbapi.Error as problem:
             known = explain_error(str(problem), self.address)
@@ -143,9 +143,9 @@ class SqliteDialect:
 
 
 def explain_error(error_text: str, address: SqliteAddress) -> StoreProblem | None:
-    """What SQLite says, in our words; None where we have none."""
+    """Return the problem of an error text of SQLite, or None if the text is not a known one."""
     if "disk I/O error" in error_text and _is_disk_full(address.path.parent):
-        # What it says where the log's index finds no room.
+        # SQLite reports an I/O error if there is no space for the log's index.
         error_text = "disk is full"
     for phrase, code, message, hint in EXPLANATIONS:
         if phrase in error_text:
@@ -162,7 +162,7 @@ def _is_disk_full(folder: Path) -> bool:
 
 @contextmanager
 def _detect_unwritable_folder(path: Path) -> Iterator[None]:
-    """SQLite says the same of a file that is not there and of one on a disk where it may write nothing beside it."""
+    """Report a read-only database if the directory is not writable: SQLite's error is the one for a missing file."""
     try:
         yield
     except dbapi.Error as problem:

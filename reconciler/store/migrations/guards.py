@@ -1,9 +1,9 @@
-"""The triggers as of revision 0001: a write by another hand takes away what the store believes of a row.
+"""Build the triggers of revision 0001, which reset the fingerprint of each row written outside reconciler.
 
-Our own bulk writes never meet them: they change the fingerprint (or `run`, `origin_run`, `settings_digest`)
-of every row they write. A write that leaves it as it was, or a row that comes without one, is another hand's:
-the row's fingerprint becomes null, and the customer's write counter goes up by one. So do the fingerprints of rows
-that refer to it, where the write takes away what they refer to or gives it another sourcedId.
+An apply never fires them: it changes the fingerprint (or `run`, `origin_run`, `settings_digest`) of every row it
+writes. A write that leaves that column unchanged, or a new row without it, comes from outside reconciler: the row's
+fingerprint becomes null, and the customer's write counter increases by one. If the write deletes the row or changes
+its sourcedId, the fingerprints of the rows that refer to it become null as well.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: What a plan compares; other columns (a password, an origin) may change without a word.
+#: The columns that a plan compares; others (a password, an origin) may change unnoticed.
 WATCHED_COLUMNS = {
     "orgs": "id, customer_id, sourced_id, name, type, identifier, parent_id, tombstoned_at",
     "accounts": "id, customer_id, managed_by, status, given_name, family_name, middle_name, email, username, "
@@ -27,7 +27,7 @@ DOCUMENT_COLUMNS = {
 }
 CUSTOMER_COLUMNS = "slug, name, status, document, tombstoned_at"
 IDENTITY_COLUMNS = "issuer_id, subject, account_id, customer_id"
-#: Table -> the rows that refer to one of it by id.
+#: Table -> (table, condition) of the rows that refer to one of its rows by id.
 REFERRING_ROWS = {
     "orgs": (
         ("orgs", "customer_id = OLD.customer_id AND parent_id = OLD.id"),
@@ -40,7 +40,7 @@ REFERRING_ROWS = {
     "accounts": (("enrollments", "account_id = OLD.id"),),
     "classes": (("enrollments", "class_id = OLD.id"),),
 }
-#: What rows are referred to by; our own writes never change it.
+#: The columns by which other rows refer to a row; an apply never changes them.
 KEY_COLUMNS = {"orgs": ("id", "sourced_id"), "accounts": ("id",), "classes": ("id", "sourced_id")}
 
 EXTERNAL_DELETE = "OLD.run IS NULL OR OLD.run > 0"
@@ -55,8 +55,9 @@ def build_account_reset(row: str) -> str:
 
 
 def build_identity_reset(row: str) -> str:
-    """The account, and the enrollments that name it. Only the roster's own key is part of a fingerprint; an LMS link
-    is not."""
+    """Return SQL that resets the account and its enrollments, if the identity is the roster's: a fingerprint does not
+    cover an LMS link.
+    """
     rostered = f"EXISTS (SELECT 1 FROM issuers WHERE issuers.id = {row}.issuer_id AND issuers.kind = 'roster')"
     return " ".join(
         f"UPDATE {table} SET fingerprint = NULL WHERE {column} = {row}.account_id AND fingerprint IS NOT NULL"
@@ -66,7 +67,7 @@ def build_identity_reset(row: str) -> str:
 
 
 def build_referrer_reset(table: str) -> str:
-    """The rows that refer to OLD."""
+    """Return SQL that resets the fingerprints of the rows that refer to OLD."""
     return " ".join(
         f"UPDATE {referring} SET fingerprint = NULL WHERE {which} AND fingerprint IS NOT NULL;"
         for referring, which in REFERRING_ROWS.get(table, ())
@@ -81,14 +82,12 @@ def build_write_number_update(row: str) -> str:
 
 
 def build_settings_reset(table: str, row: str) -> str:
-    of_customer = (
-        f"UPDATE customers SET settings_digest = NULL WHERE id = {row}.customer_id AND settings_digest IS NOT NULL;"
-    )
-    of_catalogue = (
+    reset = f"UPDATE customers SET settings_digest = NULL WHERE id = {row}.customer_id AND settings_digest IS NOT NULL;"
+    catalog_reset = (
         f"UPDATE store SET catalogue_digest = NULL, catalogue_writes = catalogue_writes + 1"
         f" WHERE {row}.customer_id IS NULL;"
     )
-    return f"{of_customer} {build_counter_bump(row)}" + (f" {of_catalogue}" if table == "lessons" else "")
+    return f"{reset} {build_counter_bump(row)}" + (f" {catalog_reset}" if table == "lessons" else "")
 
 
 COUNTER_INSERT = "INSERT INTO write_counters (customer_id, n) VALUES (NEW.id, 0) ON CONFLICT (customer_id) DO NOTHING;"
@@ -96,7 +95,7 @@ COUNTER_INSERT = "INSERT INTO write_counters (customer_id, n) VALUES (NEW.id, 0)
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger, in words that both databases share."""
+    """A trigger, described independently of the database."""
 
     table: str
     event: str
@@ -121,15 +120,15 @@ class Trigger:
 
     def render_sqlite(self) -> str:
         when = f"NEW.{self.unchanged_column} IS OLD.{self.unchanged_column}" if self.unchanged_column else self.when
-        # The WHERE keeps it from meeting itself: SQLite may be built with recursive triggers.
-        doubt = (
+        # The WHERE stops the recursion if SQLite was built with recursive triggers.
+        reset = (
             f"UPDATE {self.table} SET {self.reset_column} = NULL"
             f" WHERE id = NEW.id AND {self.reset_column} IS NOT NULL; "
             if self.reset_column
             else ""
         )
         condition = f"WHEN {when} " if when else ""
-        return f"CREATE TRIGGER {self.name} AFTER {self.target} FOR EACH ROW {condition}BEGIN {doubt}{self.body} END"
+        return f"CREATE TRIGGER {self.name} AFTER {self.target} FOR EACH ROW {condition}BEGIN {reset}{self.body} END"
 
     def render_postgresql(self) -> tuple[str, str]:
         when = (
@@ -137,12 +136,12 @@ class Trigger:
             if self.unchanged_column
             else self.when
         )
-        doubt = f"NEW.{self.reset_column} := NULL; " if self.reset_column else ""
+        reset = f"NEW.{self.reset_column} := NULL; " if self.reset_column else ""
         moment = "BEFORE" if self.reset_column else "AFTER"
         condition = f"WHEN ({when}) " if when else ""
         function = (
             f"CREATE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN {doubt}{self.body} RETURN {'OLD' if self.event == 'DELETE' else 'NEW'}; END $$"
+            f"$$ BEGIN {reset}{self.body} RETURN {'OLD' if self.event == 'DELETE' else 'NEW'}; END $$"
         )
         return function, (
             f"CREATE TRIGGER {self.name} {moment} {self.target} FOR EACH ROW {condition}EXECUTE FUNCTION {self.name}()"
@@ -177,12 +176,14 @@ def build_triggers() -> Iterator[Trigger]:
     yield Trigger(
         "account_roles", "DELETE", build_account_reset("OLD") + " " + build_counter_bump("OLD"), when=EXTERNAL_DELETE
     )
-    bound = " ".join((build_identity_reset("NEW"), build_counter_bump("NEW"), build_write_number_update("NEW")))
-    yield Trigger("identities", "INSERT", bound, when="NEW.run IS NULL")
+    identity_written = " ".join(
+        (build_identity_reset("NEW"), build_counter_bump("NEW"), build_write_number_update("NEW"))
+    )
+    yield Trigger("identities", "INSERT", identity_written, when="NEW.run IS NULL")
     yield Trigger(
         "identities",
         "UPDATE",
-        f"{build_identity_reset('OLD')} {bound}",
+        f"{build_identity_reset('OLD')} {identity_written}",
         columns=IDENTITY_COLUMNS,
         unchanged_column="run",
     )
@@ -190,11 +191,10 @@ def build_triggers() -> Iterator[Trigger]:
         "identities", "DELETE", build_identity_reset("OLD") + " " + build_counter_bump("OLD"), when=EXTERNAL_DELETE
     )
     yield Trigger("customers", "INSERT", COUNTER_INSERT)
-    counted = build_counter_bump("NEW").replace("NEW.customer_id", "NEW.id")
     yield Trigger(
         "customers",
         "UPDATE",
-        counted,
+        build_counter_bump("NEW").replace("NEW.customer_id", "NEW.id"),
         columns=CUSTOMER_COLUMNS,
         unchanged_column="settings_digest",
         reset_column="settings_digest",

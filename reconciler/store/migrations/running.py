@@ -1,4 +1,4 @@
-"""What both branches' `env.py` do: run on the connection they are handed, in its transaction."""
+"""Run the migrations of a branch for its `env.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy import MetaData
 
 
 def run_branch_migrations(metadata: MetaData) -> None:
-    """`attributes` of the Alembic configuration hold the connection and the version table's name."""
+    """Run migrations on the connection, and in the transaction, that the Alembic configuration's `attributes` hold."""
     attributes = context.config.attributes
     context.configure(
         connection=attributes["connection"],

@@ -1,4 +1,4 @@
-"""The store itself, and what YAML declares: customers, communities, lessons, and their secrets' traces."""
+"""Define the table of the store itself and those of YAML: customers, communities, lessons and secrets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table
 
 from reconciler.store.tables.metadata import ID_TYPE, durable, make_id_column, make_origin_columns
 
-#: One row. catalogue_*: the settings digest, last run and write counter of the shared lessons, which have no
-#: customer. head_hash: the hash of the newest run of the chain; head_seal: its HMAC under
-#: the store's key.
+#: The identity of the store, in one row.
 store = Table(
     "store",
     durable,
@@ -16,16 +14,15 @@ store = Table(
     Column("environment", Text, nullable=False),
     Column("key_check", Text, nullable=False),
     Column("created_at", Text, nullable=False),
+    # The settings digest, last run and write counter of the shared lessons, which have no customer.
     Column("catalogue_digest", Text),
     Column("catalogue_run", BigInteger, nullable=False, server_default="0"),
     Column("catalogue_writes", BigInteger, nullable=False, server_default="0"),
+    # The hash of the newest run, and its HMAC under the store key.
     Column("head_hash", Text),
     Column("head_seal", Text),
 )
 
-#: document: JSON of the resolved customer. written: the document as its run wrote it; here and below, null where no run
-#: did. settings_digest: of customer, communities and lessons together; null once anything of these was changed by
-#: another hand. inputs: a digest of the files that its settings were last read from (`config.inputs`).
 customers = Table(
     "customers",
     durable,
@@ -33,9 +30,13 @@ customers = Table(
     Column("slug", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("status", Text, nullable=False),
+    # JSON of the resolved customer.
     Column("document", Text, nullable=False),
+    # The document as a run wrote it; null if no run did (here and in the tables below).
     Column("written", Text),
+    # Of customer, communities and lessons together; null once one of them was changed outside reconciler.
     Column("settings_digest", Text),
+    # A digest of the files that the settings were last read from (`config.inputs`).
     Column("inputs", Text),
     Column("span_file", Text),
     Column("span_line", BigInteger),
@@ -45,7 +46,7 @@ customers = Table(
     sqlite_autoincrement=True,
 )
 
-#: origin_run: the run that wrote the row last. A write that leaves it as it was is another hand's.
+#: A write that leaves origin_run unchanged comes from outside reconciler.
 communities = Table(
     "communities",
     durable,
@@ -62,7 +63,7 @@ communities = Table(
     sqlite_autoincrement=True,
 )
 
-#: customer_id null: a lesson of the catalogue.
+#: customer_id is null for a lesson of the shared catalog.
 lessons = Table(
     "lessons",
     durable,
@@ -79,7 +80,7 @@ lessons = Table(
 )
 Index("uq_lessons_owner_slug", func.coalesce(lessons.c.customer_id, 0), lessons.c.slug, unique=True)
 
-#: ciphertext only where the web service needs the value itself (LTI).
+#: ciphertext is set only if the web service needs the value itself (LTI).
 secrets = Table(
     "secrets",
     durable,
@@ -91,7 +92,7 @@ secrets = Table(
     Column("changed_run", BigInteger, nullable=False),
 )
 
-#: How often another hand wrote to what a plan compares, by customer. Kept by triggers.
+#: The number of writes outside reconciler to the rows that a plan compares, by customer. Counted by triggers.
 write_counters = Table(
     "write_counters",
     durable,

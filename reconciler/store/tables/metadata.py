@@ -1,7 +1,7 @@
-"""What every table of the store shares: the naming of constraints, and how ids and moments are kept.
+"""Define the naming of constraints, and the columns that many tables share.
 
-Ids are big integers that are never used twice (SQLite: AUTOINCREMENT). Days are text `YYYY-MM-DD`, moments
-text `YYYY-MM-DDTHH:MM:SSZ`, JSON is text: one form in both databases.
+Ids are big integers that are never used twice (SQLite: AUTOINCREMENT). Dates are text `YYYY-MM-DD`, moments text
+`YYYY-MM-DDTHH:MM:SSZ` and JSON is text, the same in both databases.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
-#: Everything an apply writes and a plan reads.
+#: All tables that an apply writes and a plan reads.
 durable = MetaData(naming_convention=NAMING)
-#: What may be lost: kept apart, so that a launch never waits for an apply.
+#: Tables that may be lost, kept in a file of their own so that a launch never waits for an apply.
 volatile = MetaData(naming_convention=NAMING)
 
 ID_TYPE = BigInteger().with_variant(Integer(), "sqlite")
@@ -28,12 +28,12 @@ def make_id_column() -> Column[int]:
 
 
 def make_origin_columns() -> tuple[Column[str], Column[int], Column[int]]:
-    """Where a row came from: the roster member or YAML file, its line, and the run that wrote it last."""
+    """Return the columns of a row's origin: its roster or YAML file, its line, and the run that last wrote it."""
     return Column("origin_file", Text), Column("origin_line", BigInteger), Column("origin_run", BigInteger)
 
 
 def make_lifetime_columns() -> tuple[Column[int], Column[str], Column[int]]:
-    """The run that made a row, and the moment and run that deleted it (null: it lives)."""
+    """Return the columns of the run that created a row, and of the moment and run that deleted it (null if active)."""
     return (
         Column("created_run", BigInteger),
         Column("tombstoned_at", Text),

@@ -1,4 +1,4 @@
-"""What there is to tell of syncs, and the messages that tell it. Nothing in it names a person."""
+"""Define the tables of notices about syncs and of the messages that carry them. None of them names a person."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text
 
 from reconciler.store.tables.metadata import durable, make_id_column
 
-#: One event of a customer's sync. hold_id: empty where nothing is held. sentences: JSON list. stands: it is still so.
+#: An event of a customer's sync.
 notices = Table(
     "notices",
     durable,
@@ -14,40 +14,47 @@ notices = Table(
     Column("customer_id", BigInteger, nullable=False),
     Column("event", Text, nullable=False),
     Column("since", Text, nullable=False),
+    # Empty if nothing is held.
     Column("hold_id", Text, nullable=False),
     Column("people", BigInteger, nullable=False),
+    # A JSON list.
     Column("sentences", Text, nullable=False),
     Column("at", Text, nullable=False),
+    # True while the notice still applies.
     Column("stands", Boolean, nullable=False),
     Index("ix_notices_customer_id_at", "customer_id", "at"),
     sqlite_autoincrement=True,
 )
 
-#: Messages to be delivered. message_id: what receivers know one again by. customer_id: null for a digest, which may
-#: tell of several. kind: the event, or `digest`. body: of a webhook's post; a digest is written when it is sent.
-#: day: of a digest. not_before: when the next attempt is due, null once there will be none: then it was delivered
-#: (sent_at), or given up. last_error: the code of the last attempt.
+#: A message to deliver.
 outbox = Table(
     "outbox",
     durable,
     make_id_column(),
+    # Lets a receiver recognize a message that it already has.
     Column("message_id", Text, nullable=False, unique=True),
+    # Null for a digest, which may cover several customers.
     Column("customer_id", BigInteger, index=True),
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
+    # The event, or `digest`.
     Column("kind", Text, nullable=False),
+    # The date of a digest; null for a webhook.
     Column("day", Text),
+    # The body of a webhook; null for a digest, which is composed when it is sent.
     Column("body", Text),
     Column("created_at", Text, nullable=False),
+    # The moment of the next attempt; null once the message was delivered (sent_at is set) or given up.
     Column("not_before", Text, index=True),
     Column("attempts", BigInteger, nullable=False, server_default="0"),
+    # The diagnostic code of the last failed attempt.
     Column("last_error", Text),
     Column("sent_at", Text),
     Index("ix_outbox_channel_address", "channel", "address"),
     sqlite_autoincrement=True,
 )
 
-#: What a message tells. news: no digest for the same address told it before.
+#: The notices of a message. news is true if no earlier digest to the same address contained the notice.
 outbox_notices = Table(
     "outbox_notices",
     durable,

@@ -1,7 +1,7 @@
-"""Accounts, what identifies them, and what they belong to.
+"""Define the tables of accounts, their identities, roles, memberships and invitations.
 
-These tables carry no foreign keys: a bulk write of a million rows would pay for each, and an apply resolves
-every reference by a join before it writes.
+They have no foreign keys: a bulk write of a million rows would pay for each, and an apply resolves every reference by
+a join before it writes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Index, Table, Text, UniqueConstraint,
 
 from reconciler.store.tables.metadata import durable, make_id_column, make_lifetime_columns, make_origin_columns
 
-#: name: who knows the subjects (`springfield/main`, `springfield/config`, `springfield/lti/canvas`).
+#: A source of subjects, by names such as `springfield/main`, `springfield/config` and `springfield/lti/canvas`.
 issuers = Table(
     "issuers",
     durable,
@@ -21,9 +21,7 @@ issuers = Table(
     sqlite_autoincrement=True,
 )
 
-#: run: the run that wrote it last, null for another hand. write_number: the customer's write counter when
-#: another hand bound it, so that an apply can tell a link that is newer than its plan. alias: 1 for a further sourcedId
-#: of a person who has several, null for the one that the account is known by.
+#: A subject of an issuer that identifies an account.
 identities = Table(
     "identities",
     durable,
@@ -32,16 +30,17 @@ identities = Table(
     Column("subject", Text, nullable=False),
     Column("account_id", BigInteger, nullable=False, index=True),
     Column("customer_id", BigInteger, nullable=False),
+    # The run that last wrote the row; null if it was written outside reconciler.
     Column("run", BigInteger),
+    # The customer's write counter when the row was written outside reconciler, so that an apply recognizes links newer
+    # than its plan.
     Column("write_number", BigInteger),
+    # 1 for a further sourcedId of a person who has several, null for the main one.
     Column("alias", BigInteger),
     UniqueConstraint("issuer_id", "subject"),
     sqlite_autoincrement=True,
 )
 
-#: username_key: the username in lower case, unique among a customer's live accounts. fingerprint: of the
-#: roster's key and fields, null once another hand wrote to them, 0 for a tombstone. merged_into: the account that has
-#: what this one had, while it is deleted because both were one person's.
 accounts = Table(
     "accounts",
     durable,
@@ -54,15 +53,18 @@ accounts = Table(
     Column("middle_name", Text),
     Column("email", Text),
     Column("username", Text),
+    # The username in lowercase, unique among a customer's active accounts.
     Column("username_key", Text),
     Column("roster_username", Text),
     Column("identifier", Text),
     Column("grades", Text),
     Column("role", Text),
     Column("password_hash", Text),
+    # Of the roster's key and fields; null once they were written outside reconciler, 0 if deleted.
     Column("fingerprint", BigInteger),
     *make_origin_columns(),
     *make_lifetime_columns(),
+    # The account that took over this one's rows, if it was deleted because both belonged to one person.
     Column("merged_into", BigInteger),
     sqlite_autoincrement=True,
 )
@@ -76,7 +78,6 @@ Index(
 )
 Index("ix_accounts_customer_id", accounts.c.customer_id)
 
-#: run: the run that wrote it last, null for another hand, negative while a run takes it away.
 account_roles = Table(
     "account_roles",
     durable,
@@ -84,6 +85,7 @@ account_roles = Table(
     Column("org_id", BigInteger, nullable=False),
     Column("role", Text, nullable=False),
     Column("customer_id", BigInteger, nullable=False, index=True),
+    # The run that last wrote the row; null if it was written outside reconciler, negative while a run removes it.
     Column("run", BigInteger),
     UniqueConstraint("account_id", "org_id", "role"),
 )

@@ -1,4 +1,4 @@
-"""What applies leave behind: runs, the journal of before-images, the last good roster, and holds."""
+"""Define the tables of runs, before-images, limits, certificates, erased people, last good rosters and holds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBina
 
 from reconciler.store.tables.metadata import durable, make_id_column
 
-#: hash: SHA-256 over previous_hash and the row, so that `history --verify` sees a row that was changed. undoes: the run
-#: that this one reverses.
 runs = Table(
     "runs",
     durable,
@@ -24,14 +22,15 @@ runs = Table(
     Column("approvals", Text, nullable=False),
     Column("source_sha256", Text),
     Column("settings_digest", Text),
+    # The run that this one reverses.
     Column("undoes", BigInteger),
     Column("previous_hash", Text),
+    # SHA-256 of previous_hash and the row, so that `history --verify` detects a changed row.
     Column("hash", Text, nullable=False),
     sqlite_autoincrement=True,
 )
 
-#: What a run carried out, for `apply --expect PLAN_ID`: keyed digests of its effects, which name nobody. data: 8 bytes
-#: per effect.
+#: Keyed digests of a run's effects, for `apply --expect PLAN_ID`. They name nobody; data has 8 bytes per effect.
 run_effects = Table(
     "run_effects",
     durable,
@@ -41,7 +40,7 @@ run_effects = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-#: before: JSON of the row as it was. A row that a run made is not journalled: its created_run says it.
+#: The before-image of each row that a run changed. A row that a run created has none: its created_run names the run.
 journal = Table(
     "journal",
     durable,
@@ -51,30 +50,31 @@ journal = Table(
     Column("kind", Text, nullable=False),
     Column("row_id", BigInteger, nullable=False),
     Column("action", Text, nullable=False),
+    # JSON of the row before the change.
     Column("before", Text, nullable=False),
     Index("ix_journal_kind_row_id", "kind", "row_id"),
     sqlite_autoincrement=True,
 )
 
-#: What a run did that a limit counts and nobody approved. name: of the limit (`users`, `rekeys`, ...). row_id: of the
-#: account, class or enrollment. schools: the sourcedIds of a person's orgs then, one a line. at: the run's moment.
+#: A change of a run that counts toward a limit because nobody approved it.
 limit_uses = Table(
     "limit_uses",
     durable,
     make_id_column(),
     Column("run_id", BigInteger, nullable=False, index=True),
     Column("customer_id", BigInteger, nullable=False),
+    # Of the limit: `users`, `rekeys`, ...
     Column("name", Text, nullable=False),
+    # Of the account, class or enrollment.
     Column("row_id", BigInteger, nullable=False),
+    # The sourcedIds of the person's orgs at that time, one per line; null for other rows.
     Column("schools", Text),
     Column("at", Text, nullable=False),
     Index("ix_limit_uses_customer_id_at", "customer_id", "at"),
     sqlite_autoincrement=True,
 )
 
-#: What was removed for good, by `purge` (end of retention) or `erase` (request), or let in
-#: again (`lift`), without naming anybody. counts: JSON
-#: of rows by table. seal: HMAC under the store's key.
+#: A permanent deletion by `purge` (retention) or `erase` (request), or its lifting (`lift`). Names nobody.
 certificates = Table(
     "certificates",
     durable,
@@ -84,12 +84,14 @@ certificates = Table(
     Column("request", Text),
     Column("at", Text, nullable=False),
     Column("actor", Text, nullable=False),
+    # JSON of the numbers of rows by table.
     Column("counts", Text, nullable=False),
+    # HMAC of the row under the store key.
     Column("seal", Text, nullable=False),
     sqlite_autoincrement=True,
 )
 
-#: Who was erased on request and must not come back. trace: HMAC of the sourcedId under the store's key.
+#: A person who was erased on request and must not be restored. trace is the HMAC of the sourcedId under the store key.
 erased = Table(
     "erased",
     durable,
@@ -98,8 +100,7 @@ erased = Table(
     Column("certificate_id", BigInteger, nullable=False),
 )
 
-#: The last good roster of a customer. rows: JSON of row counts by file. facts: JSON of what later
-#: sources are judged by.
+#: The last good roster of a customer.
 snapshots = Table(
     "snapshots",
     durable,
@@ -112,12 +113,14 @@ snapshots = Table(
     Column("sha256", Text, nullable=False),
     Column("fetched_at", Text, nullable=False),
     Column("complete", Boolean, nullable=False),
+    # JSON of the numbers of rows by file.
     Column("rows", Text, nullable=False),
+    # JSON of the facts that gates compare later rosters with.
     Column("facts", Text, nullable=False, server_default="{}"),
     sqlite_autoincrement=True,
 )
 
-#: data: one slice of a frame as Parquet (zstd).
+#: A slice of a snapshot's frame, as Parquet (zstd).
 snapshot_parts = Table(
     "snapshot_parts",
     durable,
@@ -127,8 +130,8 @@ snapshot_parts = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-#: What waits for approval. scope: `roster` where rows of a roster are held, `declared` where documents alone are: an
-#: apply without a fresh roster knows nothing of the first. causes: JSON list of sentences.
+#: A set of changes that waits for approval. scope is `roster` if roster rows are held and `declared` if only documents
+#: are, because an apply without a fresh roster cannot know the former. causes is a JSON list of sentences.
 holds = Table(
     "holds",
     durable,

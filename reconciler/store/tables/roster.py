@@ -1,6 +1,6 @@
-"""Orgs, classes and enrollments, as rosters give them, and the lessons assigned to classes and people.
+"""Define the tables of orgs, classes and enrollments from rosters, and of lessons assigned to classes and people.
 
-Without foreign keys, for the reason given in `tables.people`.
+They have no foreign keys, for the reason given in `tables.people`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ orgs = Table(
     sqlite_autoincrement=True,
 )
 
-#: Every live org with all that is above it; depth 0 is the org itself.
+#: Every active org paired with each org above it; depth 0 is the org itself.
 org_closure = Table(
     "org_closure",
     durable,
@@ -37,7 +37,7 @@ org_closure = Table(
     UniqueConstraint("ancestor_id", "descendant_id"),
 )
 
-#: org_id: the school. concluded_at: when it ended with its term; set together with tombstoned_at, and never purged.
+#: org_id is the school. concluded_at is the moment it ended with its term: set with tombstoned_at, and never purged.
 classes = Table(
     "classes",
     durable,
@@ -79,7 +79,7 @@ enrollments = Table(
     sqlite_autoincrement=True,
 )
 
-#: A lesson given to a class or to one account: exactly one of the two is set.
+#: A lesson assigned to a class or to one account: exactly one of class_id and account_id is set.
 assignments = Table(
     "assignments",
     durable,

@@ -1,4 +1,4 @@
-"""What syncs leave behind beside their runs: when each customer is due next, and plans that wait for a person."""
+"""Define the tables of the syncs' schedule and of plans that wait for approval."""
 
 from __future__ import annotations
 
@@ -6,34 +6,38 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table
 
 from reconciler.store.tables.metadata import durable
 
-#: One row for each customer that was looked at. schedule: of which configuration next_at was told. next_at: null for
-#: who is not fetched by itself. tries: that failed since the last start. outcome: `model.sync.Outcome`; since: when it
-#: began. fresh_at: the last roster that was fetched and read; changed_at: the last whose content was new; whole_at: the
-#: last that was not only of changes. stale_since: null while the roster is fresh. sha256: of the last roster that was
-#: read. settled: what the last clean sync depended on (`operations.sync_settled`), until the day settled_until.
+#: The sync state of each customer that a sync has considered.
 syncs = Table(
     "syncs",
     durable,
     Column("customer_id", BigInteger, ForeignKey("customers.id"), primary_key=True, autoincrement=False),
+    # The schedule settings that next_at was computed from.
     Column("schedule", Text),
+    # Null for a customer that does not sync automatically.
     Column("next_at", Text),
     Column("first_at", Text),
     Column("attempted_at", Text),
+    # Failed attempts since the last scheduled start.
     Column("tries", BigInteger, nullable=False, server_default="0"),
+    # `model.sync.Outcome`, and the moment since which it has held.
     Column("outcome", Text),
     Column("since", Text),
+    # The last roster that was read, the last with new content, and the last that was full (bulk).
     Column("fresh_at", Text),
     Column("changed_at", Text),
     Column("whole_at", Text),
+    # Null while the roster is fresh.
     Column("stale_since", Text),
+    # Of the last roster that was read.
     Column("sha256", Text),
+    # A digest of the last clean sync's inputs, valid until the date settled_until.
     Column("settled", Text),
     Column("settled_until", Text),
     Index("ix_syncs_next_at", "next_at"),
 )
 
-#: A plan of what a sync held back, so that a person approves what was compared then. data: a slice of the plan's file,
-#: encrypted under the store's key.
+#: The plan of changes that a sync held, so that a person approves exactly these. data is a slice of the plan file,
+#: encrypted with the store key.
 held_plans = Table(
     "held_plans",
     durable,

@@ -1,4 +1,4 @@
-"""State that may be lost: sessions, nonces, throttles, last sign-ins. Written by the web service only."""
+"""Define the tables that may be lost, written only by the web service: sessions, nonces, throttles, last sign-ins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Index, Table, Text
 
 from reconciler.store.tables.metadata import ID_TYPE, volatile
 
-#: token_hash: SHA-256 of the cookie's value, never the value.
+#: token_hash is the SHA-256 of the cookie's value; the value is never stored.
 sessions = Table(
     "sessions",
     volatile,
@@ -17,7 +17,7 @@ sessions = Table(
     Column("expires_at", Text, nullable=False, index=True),
 )
 
-#: One-time values of LTI launches, until they expire.
+#: The one-time values of LTI launches, kept until they expire.
 nonces = Table(
     "nonces",
     volatile,
@@ -26,7 +26,7 @@ nonces = Table(
     Column("expires_at", Text, nullable=False, index=True),
 )
 
-#: Failed attempts in the current window, by what is throttled (`login:ADDRESS`).
+#: The number of failed attempts in the current window, by throttled key (`login:ADDRESS`).
 throttles = Table(
     "throttles",
     volatile,

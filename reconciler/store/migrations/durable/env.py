@@ -1,4 +1,4 @@
-"""Run by Alembic for every revision of the durable branch."""
+"""Run the migrations of the durable branch; called by Alembic."""
 
 from reconciler.store.migrations.running import run_branch_migrations
 from reconciler.store.tables import durable
