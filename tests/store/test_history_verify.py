@@ -107,7 +107,7 @@ def test_a_deleted_run_is_found_by_the_one_that_followed_it(told: Project) -> No
     alter(told, f"delete from runs where id = {second}")
     found = verified(told)
     assert found["run"] == third
-    assert "what was between is missing" in found["message"]
+    assert "the runs between them are missing" in found["message"]
 
 
 def test_the_first_run_deleted_is_found(told: Project) -> None:
@@ -146,7 +146,7 @@ def test_a_run_that_names_another_before_it_is_found(told: Project) -> None:
     alter(told, f"update runs set previous_hash = 'ff' where id = {third}")
     found = verified(told)
     assert found["run"] == third
-    assert "names another run before it" in found["message"]
+    assert "names the wrong previous run" in found["message"]
 
 
 def test_an_end_that_was_cut_off_is_found(told: Project) -> None:
@@ -154,7 +154,7 @@ def test_an_end_that_was_cut_off_is_found(told: Project) -> None:
     alter(told, f"delete from runs where id = {last}")
     found = verified(told)
     assert found["run"] == third
-    assert f"what was written after run {third} is missing" in found["message"]
+    assert f"the runs after run {third} are missing" in found["message"]
 
 
 def test_a_cut_end_with_a_head_that_fits_is_found_by_what_the_last_run_wrote(told: Project) -> None:
@@ -166,7 +166,7 @@ def test_a_cut_end_with_a_head_that_fits_is_found_by_what_the_last_run_wrote(tol
     )
     found = verified(told)
     assert found["run"] == last
-    assert "what it wrote is in the store" in found["message"]
+    assert "but its changes are in the store" in found["message"]
 
 
 def test_runs_that_are_all_gone_are_missed(told: Project) -> None:
@@ -199,7 +199,7 @@ def test_a_chain_written_anew_from_any_run_on_without_the_key_is_found(told: Pro
     rewritten(told, numbers(told)[place], {"actor": "nobody@nowhere"})
     found = verified(told)
     assert (found["verified"], found["run"], found["runs"]) == (False, numbers(told)[-1], RUNS)
-    assert "written anew by somebody without" in found["message"]
+    assert "somebody without the store key rewrote the runs" in found["message"]
 
 
 def test_a_seal_of_another_key_is_no_seal(told: Project) -> None:

@@ -1,1 +1,1 @@
-"""Read the live store in one consistent view: customers, documents, rosters, runs and holds."""
+"""Read the store in one consistent view: customers, documents, rosters, runs and holds."""

@@ -1,4 +1,4 @@
-"""What one run changed, read back: each row as it was before, and whether a later run has changed it since."""
+"""Read the rows that a run changed: each as it was before, and whether later runs changed it since."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ TABLES = {
     Kind.ENROLLMENT: "enrollments",
 }
 
-#: field of `model.roster` -> the column that a row keeps it in, where that has another name
+#: Field of `model.roster` -> the column of the store, if its name differs.
 COLUMNS = {
     Kind.ORG: {"parent": "parent_id"},
     Kind.CLASS: {"school": "org_id"},
     Kind.ENROLLMENT: {"class": "class_id", "user": "account_id", "primary": "is_primary"},
 }
-#: What an image has beside the fields. bound is no column: it follows from the sourcedId.
+#: The columns of an image besides the fields. `bound` is not stored: it follows from the sourcedId.
 EXTRA_COLUMNS: Schema = {
     "sourced_id": pl.String,
     "managed_by": pl.String,
@@ -54,10 +54,22 @@ DOCUMENT_COLUMNS: Schema = {
     "span_line": pl.Int64,
 }
 
-#: made: the run made the row. there: it is still. taken_back: another run took this one back, as far as the row goes.
-#: later: the first later run that changed it and was not taken back itself; null where there is none. file, line: where
-#: it comes from now. was: struct of what it was (`image_schema`); null of a row that the run made.
-TOUCHED_COLUMNS = ("id", "made", "there", "taken_back", "later", "file", "line", "was")
+TOUCHED_COLUMNS = (
+    "id",
+    # True if the run created the row
+    "made",
+    # True if the row still exists
+    "there",
+    # True if another run undid this one for the row
+    "taken_back",
+    # the first later run that changed the row and was not undone itself; null if there is none
+    "later",
+    # the origin of the row now
+    "file",
+    "line",
+    # struct of the row before the run (`build_image_schema`); null if the run created it
+    "was",
+)
 
 IMAGE_TEXT_COLUMNS: Schema = {"id": pl.Int64, "before": pl.String, "now": pl.String}
 IMAGE_TEXTS_SQL = """
@@ -82,7 +94,7 @@ WHERE kind = '{kind}' AND run_id > :run AND {journalled} ORDER BY row_id, run_id
 
 
 def build_image_schema(kind: Kind) -> dict[str, pl.DataType | type[pl.DataType]]:
-    """Of a decoded image: a roster row's fields under the names of `model.roster`, but references by the store's id."""
+    """Return the schema of a decoded image: the fields of `model.roster`, with references as ids of the store."""
     if kind not in ROSTER_FIELDS:
         return dict(DOCUMENT_COLUMNS)
     types: dict[str, pl.DataType | type[pl.DataType]] = dict(EXTRA_COLUMNS)
@@ -95,7 +107,7 @@ def build_image_schema(kind: Kind) -> dict[str, pl.DataType | type[pl.DataType]]
 
 
 def read_touched_rows(connection: Connection, kind: Kind, customer_number: int | None, run: int) -> pl.DataFrame:
-    """The columns of TOUCHED_COLUMNS. customer None: the catalogue."""
+    """Return the rows of a kind that a run wrote, with `TOUCHED_COLUMNS`. customer_number: None for the catalog."""
     table = TABLES[kind]
     if kind is Kind.CUSTOMER:
         owned = "t.id = :customer"
@@ -111,15 +123,15 @@ def read_touched_rows(connection: Connection, kind: Kind, customer_number: int |
         image=build_image_sql(connection.dialect, kind, table),
     )
     rows = _decode_images(kind, run, connection.fetch_frame(sql, IMAGE_TEXT_COLUMNS, facts))
-    since = connection.fetch_frame(
+    later_runs = connection.fetch_frame(
         LATER_RUNS_SQL.format(kind=kind.value, journalled=journalled), LATER_RUN_COLUMNS, facts
     )
     undoes = dict(connection.fetch_rows("SELECT id, undoes FROM runs WHERE id >= :run AND undoes IS NOT NULL", facts))
-    return _add_later_runs(rows, run, since, undoes).select(TOUCHED_COLUMNS)
+    return _add_later_runs(rows, run, later_runs, undoes).select(TOUCHED_COLUMNS)
 
 
 def count_moved_identities(connection: Connection, customer_number: int, run: int) -> int:
-    """How many sourcedIds the run took from an account that another hand had bound them to."""
+    """Return the number of sourcedIds that a run moved away from an account bound outside reconciler."""
     return int(
         connection.fetch_scalar(
             "SELECT count(*) FROM journal WHERE run_id = :run AND customer_id = :customer AND kind = 'identity'"
@@ -130,7 +142,7 @@ def count_moved_identities(connection: Connection, customer_number: int, run: in
 
 
 def filter_erased_keys(connection: Connection, key: StoreKey, customer_number: int, keys: pl.Series) -> pl.Series:
-    """Those of `keys`, sourcedIds, whose people were erased and must not come back."""
+    """Return the sourcedIds among `keys` whose people were erased and must not be restored."""
     traces = {
         trace
         for (trace,) in connection.fetch_rows(
@@ -139,7 +151,7 @@ def filter_erased_keys(connection: Connection, key: StoreKey, customer_number: i
     }
     if not traces:
         return keys.clear()
-    # No set operation makes an HMAC; this asks it only where somebody was erased, of those who would come back.
+    # An HMAC cannot be computed in SQL; here it is computed only if somebody was erased, and only for `keys`.
     known = keys.drop_nulls().unique(maintain_order=True)
     return known.filter(
         pl.Series([make_anonymous_record(key, customer_number, each) in traces for each in known], dtype=pl.Boolean)
@@ -147,7 +159,7 @@ def filter_erased_keys(connection: Connection, key: StoreKey, customer_number: i
 
 
 def make_anonymous_record(key: StoreKey, customer_number: int, sourced_id: str) -> str:
-    """What the store keeps of somebody who was erased: it knows them again and says nothing of them."""
+    """Return the HMAC by which the store recognizes an erased person, which reveals nothing about them."""
     return key.compute_hmac_hex("erased", f"{customer_number}\0{sourced_id}")
 
 
@@ -165,42 +177,46 @@ def _decode_images(kind: Kind, run: int, texts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _add_later_runs(rows: pl.DataFrame, run: int, later_runs: pl.DataFrame, undoes: Mapping[int, int]) -> pl.DataFrame:
-    """`rows` with `taken_back` and `later`. since: `id`, `run` of all that later runs touched, in order. However many
-    rows there are, few sequences of runs are."""
+    """Add `taken_back` and `later` to the rows. Evaluates each distinct sequence of runs once, because there are few.
+
+    later_runs: `id`, `run` of all rows that later runs wrote, in order.
+    """
     runs = (
         later_runs.join(rows, on="id", how="semi", maintain_order="left")
         .group_by("id", maintain_order=True)
         .agg(pl.col("run").cast(pl.String).str.join(",").alias("sequence"))
     )
     sequences = runs["sequence"].unique(maintain_order=True)
-    told = [determine_effect(run, [int(each) for each in sequence.split(",")], undoes) for sequence in sequences]
-    verdicts = pl.DataFrame(
-        {"sequence": sequences, "taken_back": [each[0] for each in told], "later": [each[1] for each in told]},
+    effects = [determine_effect(run, [int(each) for each in sequence.split(",")], undoes) for sequence in sequences]
+    effect_by_sequence = pl.DataFrame(
+        {"sequence": sequences, "taken_back": [each[0] for each in effects], "later": [each[1] for each in effects]},
         schema={"sequence": pl.String, "taken_back": pl.Boolean, "later": pl.Int64},
     )
     return (
         rows.join(runs, on="id", how="left", maintain_order="left")
-        .join(verdicts, on="sequence", how="left", maintain_order="left")
+        .join(effect_by_sequence, on="sequence", how="left", maintain_order="left")
         .with_columns(pl.col("taken_back").fill_null(False))
     )
 
 
 def determine_effect(run: int, later: Iterable[int], undoes: Mapping[int, int]) -> tuple[bool, int | None]:
-    """Whether a row that `run` and then the `later` ones touched is as if `run` had never touched it, and the first of
-    them that stands in the way of taking `run` back.
+    """Return whether `run` is undone for a row that the `later` runs also wrote, and else the first of them that
+    prevents undoing it, or None.
 
-    A run that took another back left the row as it was before that one; so two runs can be undone in turn.
+    A run that undoes another one leaves the row as it was before that one, so that two runs can be undone in turn.
     """
-    standing: tuple[int, ...] = (run,)
-    before: dict[int, tuple[int, ...]] = {run: ()}
+    effective: tuple[int, ...] = (run,)
+    effective_before: dict[int, tuple[int, ...]] = {run: ()}
     for each in later:
         undone = undoes.get(each)
-        known = standing
-        standing = before[undone] if undone in before and undone is not None else (*standing, each)
-        before[each] = known
-    if run not in standing:
+        previous = effective
+        effective = (
+            effective_before[undone] if undone in effective_before and undone is not None else (*effective, each)
+        )
+        effective_before[each] = previous
+    if run not in effective:
         return True, None
-    return False, next(iter(standing[1:]), None)
+    return False, next(iter(effective[1:]), None)
 
 
 def _build_decode_expression(kind: Kind, column: str) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""Hash runs into a signed chain, and verify that every run is as it was written and none is missing."""
+"""Hash runs into a signed chain, and verify that no run was changed or removed."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ HASHED_COLUMNS = (
 
 
 def hash_run(previous: str | None, run: Mapping[str, Any]) -> str:
-    """Over the hash before it and the run's own columns, so that a run changed later does not fit any more. What it
-    undoes counts where it undoes something: older runs keep the hashes that they have."""
+    """Return the SHA-256 of the previous run's hash and the run's own columns, so that a later change is detected.
+
+    `undoes` is included only if it is set, so that older runs keep their hashes.
+    """
     undoes = [run["undoes"]] if run.get("undoes") is not None else []
     return hashlib.sha256(
         dump_sorted_json([previous, *[run[name] for name in HASHED_COLUMNS], *undoes]).encode()
@@ -41,7 +43,7 @@ def hash_run(previous: str | None, run: Mapping[str, Any]) -> str:
 
 
 def sign_chain_head(key: StoreKey, head: str) -> str:
-    """Whoever can write to the database can write the whole chain anew; only who has the store's key can seal it."""
+    """Return the HMAC of the newest hash under the store key: database access suffices to rewrite runs, not to sign."""
     return key.compute_hmac_hex("run-chain", head)
 
 
@@ -50,29 +52,33 @@ Run = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ChainVerification:
-    """runs: how many fit, from the first on. sealed: the store's key vouches for all of them; False where the last
-    run is older than the seal. broken: the first thing that does not fit; run: of which run, None where there is
-    none to name."""
+    """The result of verifying the chain of runs."""
 
+    #: number of intact runs, counted from the first
     runs: int
+    #: True if the last run is signed with the store key, False if it is older than signatures
     is_signed: bool = False
+    #: the first mismatch, for people; None if there is none
     first_break: str | None = None
+    #: the run of the first mismatch; None if there is none to name
     run: int | None = None
 
 
 def verify_chain(connection: Connection, key: StoreKey) -> ChainVerification:
-    """Recomputes every hash. The chain decides what follows what, not the ids: an apply that was rolled back leaves a
-    gap among those."""
+    """Recompute every hash and check the signature.
+
+    The order of runs is that of the chain, because an apply that was rolled back leaves a gap in the ids.
+    """
     head, seal = connection.fetch_row(select(declared.store.c.head_hash, declared.store.c.head_seal)) or (None, None)
     columns = list(record.runs.columns)
     names = [column.name for column in columns]
-    found = connection.fetch_rows(select(*columns).order_by(record.runs.c.id))
-    runs = [dict(zip(names, row, strict=True)) for row in found]
+    rows = connection.fetch_rows(select(*columns).order_by(record.runs.c.id))
+    runs = [dict(zip(names, row, strict=True)) for row in rows]
     return _follow_chain(runs, head) or _check_chain_end(connection, key, runs, head, seal)
 
 
 def _follow_chain(runs: Sequence[Run], head: str | None) -> ChainVerification | None:
-    """None where all of them make one chain that ends in `head`."""
+    """Return the first break, or None if all runs form one chain that ends in `head`."""
     following: dict[str | None, list[Run]] = {}
     for run in runs:
         following.setdefault(run["previous_hash"], []).append(run)
@@ -98,7 +104,7 @@ def _follow_chain(runs: Sequence[Run], head: str | None) -> ChainVerification | 
     if end != head:
         after = f"run {last['id']}" if last else "the beginning"
         return ChainVerification(
-            fit, first_break=f"what was written after {after} is missing", run=_get_run_id(last) if last else None
+            fit, first_break=f"the runs after {after} are missing", run=_get_run_id(last) if last else None
         )
     return None
 
@@ -110,18 +116,18 @@ def _get_run_id(run: Run) -> int:
 def _describe_alteration(
     run: Run, expected: str, following: Mapping[str | None, Sequence[Run]], head: str | None
 ) -> str:
-    """What was altered, as far as the hash that the next run (or the head) has of it tells."""
+    """Return which part of a run was altered, as far as the copy of its hash in the next run or the head reveals it."""
     if expected in following or expected == head:
-        return f"the hash of run {run['id']} was altered; what it says of itself was not"
+        return f"the hash of run {run['id']} was altered, but its content was not"
     if run["hash"] in following or run["hash"] == head:
-        return f"run {run['id']} was altered after it was written: its hash is another than what it says gives"
-    return f"run {run['id']} was altered after it was written, and so was what follows it"
+        return f"run {run['id']} was altered after it was written: its hash does not match its content"
+    return f"run {run['id']} was altered after it was written, and so were the runs after it"
 
 
 def _find_chain_gap(
     runs: Sequence[Run], following: Mapping[str | None, Sequence[Run]], last: Run | None, fit: int
 ) -> ChainVerification:
-    """The first run that nothing before it leads to."""
+    """Return the break at the first run that does not follow another run."""
     hashes = {run["hash"] for run in runs}
     loose = [run for before, each in following.items() if before is not None and before not in hashes for run in each]
     after = f"run {last['id']}" if last else "the beginning"
@@ -130,11 +136,11 @@ def _find_chain_gap(
     first = min(loose, key=_get_run_id)
     if hash_run(last["hash"] if last else None, first) == first["hash"]:
         return ChainVerification(
-            fit, first_break=f"run {first['id']} was altered: it names another run before it", run=_get_run_id(first)
+            fit, first_break=f"run {first['id']} was altered: it names the wrong previous run", run=_get_run_id(first)
         )
     return ChainVerification(
         fit,
-        first_break=f"run {first['id']} does not follow {after}: what was between is missing",
+        first_break=f"run {first['id']} does not follow {after}: the runs between them are missing",
         run=_get_run_id(first),
     )
 
@@ -142,7 +148,7 @@ def _find_chain_gap(
 def _check_chain_end(
     connection: Connection, key: StoreKey, runs: Sequence[Run], head: str | None, seal: str | None
 ) -> ChainVerification:
-    """The end: whether something in the store knows of a later run, and whether the key knows the last one."""
+    """Check that the store refers to no later run, and that the store key signed the last one."""
     known = {_get_run_id(run) for run in runs}
     named = connection.fetch_rows(
         "SELECT last_run FROM customers WHERE last_run IS NOT NULL"
@@ -151,18 +157,16 @@ def _check_chain_end(
     missing = [int(run) for (run,) in named if int(run) not in known]
     if missing:
         return ChainVerification(
-            len(runs), first_break=f"run {missing[0]} is missing: what it wrote is in the store", run=missing[0]
+            len(runs), first_break=f"run {missing[0]} is missing, but its changes are in the store", run=missing[0]
         )
     if seal is None:
         return ChainVerification(len(runs))
     if head is None or not hmac.compare_digest(seal, sign_chain_head(key, head)):
         last = _get_run_id(runs[-1]) if runs else None
-        what = f"run {last}, the last one, does" if last else "no run at all does"
+        end = f"the last run ({last})" if last else "an empty history"
         return ChainVerification(
             len(runs),
-            first_break=(
-                f"{what} not fit the seal under the store's key: the chain was written anew by somebody without it"
-            ),
+            first_break=f"{end} does not match the signature: somebody without the store key rewrote the runs",
             run=last,
         )
     return ChainVerification(len(runs), is_signed=True)

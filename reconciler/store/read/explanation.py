@@ -1,4 +1,4 @@
-"""What the store knows of one row: where it came from, which runs touched it, what is bound to it."""
+"""Read the origin, changes, identities and communities of one row, to explain it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from reconciler.store.database.connection import Connection
 
 TABLES = {Kind.USER: "accounts", Kind.CLASS: "classes", Kind.ORG: "orgs", Kind.ENROLLMENT: "enrollments"}
 
-#: All of them have these; a class or an enrollment may also have ended with its term.
+#: Columns of all these tables; classes and enrollments also have concluded_at.
 COLUMNS = ("origin_file", "origin_line", "origin_run", "created_run", "tombstoned_at", "tombstoned_run", "fingerprint")
 
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """What a run did to a row. action: `create` for the run that made it."""
+    """A change of a row by a run."""
 
     run: int
+    #: `create` for the run that created the row
     action: str
 
 
 @dataclass(frozen=True, slots=True)
 class RowRecord:
-    """origin: file and line of the roster that made it what it is, with the run that wrote it. changed_by_hand: another
-    hand wrote to it since."""
+    """The origin and the changes of a row."""
 
+    #: file and line of the roster or YAML that the row was last written from, and the run that wrote it
     origin_file: str | None
     origin_line: int | None
     origin_run: int | None
@@ -35,35 +36,38 @@ class RowRecord:
     tombstoned_at: str | None
     tombstoned_run: int | None
     concluded_at: str | None
+    #: True if the row was written outside reconciler since
     has_external_write: bool
     changes: tuple[RowChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AccountIdentity:
-    """What an account is known by. issuer: `springfield/main`, `springfield/lti/canvas`. kind: roster, config, lti."""
+    """A subject by which an issuer knows an account."""
 
+    #: such as `springfield/main`, `springfield/lti/canvas`
     issuer: str
+    #: roster, config or lti
     kind: str
     subject: str
+    #: True for a further sourcedId of a person who has several
     alias: bool
 
 
 def read_row_record(connection: Connection, kind: Kind, row: int) -> RowRecord | None:
-    table = TABLES[kind]
-    ended = "concluded_at" if kind in (Kind.CLASS, Kind.ENROLLMENT) else "CAST(NULL AS TEXT)"
-    found = connection.fetch_row(
-        f"SELECT {', '.join(COLUMNS)}, {ended} FROM {table} WHERE id = :id",
-        {"id": row},
+    """Return the origin and changes of a row, or None if the store has no row of this id."""
+    concluded_at = "concluded_at" if kind in (Kind.CLASS, Kind.ENROLLMENT) else "CAST(NULL AS TEXT)"
+    row_values = connection.fetch_row(
+        f"SELECT {', '.join(COLUMNS)}, {concluded_at} FROM {TABLES[kind]} WHERE id = :id", {"id": row}
     )
-    if found is None:
+    if row_values is None:
         return None
-    values: Mapping[str, Any] = dict(zip((*COLUMNS, "concluded_at"), found, strict=True))
+    values: Mapping[str, Any] = dict(zip((*COLUMNS, "concluded_at"), row_values, strict=True))
     journalled = connection.fetch_rows(
         "SELECT run_id, action FROM journal WHERE kind = :kind AND row_id = :id ORDER BY id",
         {"kind": kind.value, "id": row},
     )
-    made = [RowChange(values["created_run"], "create")] if values["created_run"] is not None else []
+    creation = [RowChange(values["created_run"], "create")] if values["created_run"] is not None else []
     return RowRecord(
         origin_file=values["origin_file"],
         origin_line=values["origin_line"],
@@ -73,12 +77,12 @@ def read_row_record(connection: Connection, kind: Kind, row: int) -> RowRecord |
         tombstoned_run=values["tombstoned_run"],
         concluded_at=values["concluded_at"],
         has_external_write=values["fingerprint"] is None,
-        changes=(*made, *(RowChange(int(run), str(action)) for run, action in journalled)),
+        changes=(*creation, *(RowChange(int(run), str(action)) for run, action in journalled)),
     )
 
 
 def list_account_identities(connection: Connection, account: int) -> tuple[AccountIdentity, ...]:
-    """By issuer, then subject."""
+    """Return the identities of an account, sorted by issuer, then subject."""
     rows = connection.fetch_rows(
         "SELECT x.name, x.kind, i.subject, i.alias FROM identities i JOIN issuers x ON x.id = i.issuer_id"
         " WHERE i.account_id = :account ORDER BY x.name, i.subject",
@@ -88,6 +92,7 @@ def list_account_identities(connection: Connection, account: int) -> tuple[Accou
 
 
 def list_account_communities(connection: Connection, account: int) -> tuple[str, ...]:
+    """Return the IDs of the active communities that an account is in, sorted."""
     rows = connection.fetch_rows(
         "SELECT DISTINCT c.slug FROM memberships m JOIN communities c ON c.id = m.community_id"
         " WHERE m.account_id = :account AND c.tombstoned_at IS NULL ORDER BY c.slug",

@@ -7,12 +7,12 @@ from reconciler.store.database.dialect import Dialect
 from reconciler.store.read.roster_frames import MAIN_FIRST, ROSTER_ISSUER
 from reconciler.store.tables import durable
 
-#: What is no part of an image: the row's own keys, what no run changes and nobody should read, what every run writes.
+#: Columns left out of an image: the row's own keys, the password hash, and columns that every run writes.
 EXCLUDED_COLUMNS = frozenset({"id", "customer_id", "password_hash", "written", "inputs"})
-#: Booleans become 0 and 1, in both databases.
+#: Columns that an image stores as 0 or 1, in both databases.
 BOOLEAN_COLUMNS = frozenset({"is_primary"})
 
-#: The sourcedId that an account is known by, and its aliases, one a line.
+#: The main sourcedId of an account, and its aliases, one per line.
 SUBJECT_SQL = (
     f"(SELECT i.subject FROM identities i WHERE i.account_id = t.id AND +i.issuer_id = {ROSTER_ISSUER}"
     f" ORDER BY {MAIN_FIRST} LIMIT 1)"
@@ -24,7 +24,7 @@ ROLES_SQL = "(SELECT {lines} FROM account_roles r JOIN orgs o ON o.id = r.org_id
 
 
 def build_image_sql(dialect: Dialect, kind: Kind | None, table: str) -> str:
-    """SQL of the image of a row `t` as it is now. An account's asks for `customer`."""
+    """Return SQL for the current image of a row `t` of a table; for accounts it needs the parameter `customer`."""
     return f"CAST({dialect.json_object}({_build_image_pairs(dialect, kind, table)}) AS TEXT)"
 
 

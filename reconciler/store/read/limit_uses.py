@@ -1,4 +1,4 @@
-"""Read what runs did that a limit counts and nobody approved, for the window of the next plan."""
+"""Read the unapproved changes of earlier runs that count toward the limits of the next plan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT_USE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "schools": pl.String,
 }
 
-#: Who is back counts no more: nothing of theirs is lost. A change of somebody who stays always counts.
+#: A removal does not count once its row is active again, because nothing was lost. Other changes always count.
 LIMIT_USES_SQL = """
 SELECT DISTINCT u.name, u.row_id, u.schools FROM limit_uses u
 WHERE u.customer_id = :customer AND (u.at >= :since OR u.name LIKE 'approval %') AND NOT (
@@ -27,7 +27,7 @@ ORDER BY u.name, u.row_id
 
 
 def read_limit_uses(connection: Connection, customer_number: int, since: str) -> pl.DataFrame:
-    """name, row_id, schools of what was done since a moment; of approvals in advance, of all time."""
+    """Return (name, row_id, schools) of the changes since a moment; uses of pre-approvals count forever."""
     return connection.fetch_frame(LIMIT_USES_SQL, LIMIT_USE_SCHEMA, {"customer": customer_number, "since": since})
 
 
@@ -39,12 +39,12 @@ WHERE a.customer_id = :customer AND a.managed_by = 'roster' AND a.tombstoned_at 
 
 
 def count_newcomers(connection: Connection, customer_number: int, since: str) -> int:
-    """Live people whom runs since a moment made, those of the customer's first roster left out."""
+    """Return the number of active people created since a moment, except those of the customer's first roster."""
     return int(connection.fetch_scalar(NEWCOMERS_SQL, {"customer": customer_number, "since": since}))
 
 
 def has_later_limit_use(connection: Connection, customer_number: int, run: int, names: pl.Series) -> bool:
-    """Whether a later run than `run` used any of these limits."""
+    """Return True if a run later than `run` counted toward any of these limits."""
     with connection.stage_frame("wanted_limits", names.unique().sort().to_frame("name")) as wanted:
         return bool(
             connection.fetch_rows(

@@ -1,4 +1,4 @@
-"""Everything a plan needs to know of the live store, in one consistent view."""
+"""Read the customers, documents, snapshots, holds, runs and secrets of the store in one consistent view."""
 
 from __future__ import annotations
 
@@ -30,23 +30,27 @@ LAST_SIGN_INS: dict[str, type[pl.DataType]] = {"account_id": pl.Int64, "at": pl.
 
 
 class Reader:
-    """Reads the store in one consistent view, for as long as the block of `Store.open_reader`.
+    """A consistent view of the store, valid within the block of `Store.open_reader`.
 
-    Customers are named by id (`CustomerRecord.id`); every frame has its columns and types also when it is empty.
+    An empty frame has all columns and types as well.
     """
 
     def __init__(self, connection: Connection, key: StoreKey) -> None:
-        #: For the functions of `store` that read something of their own in the same view.
+        #: for functions of `store` that read other tables in the same view
         self.connection = connection
         self.key = key
 
     def read_customers(self, slugs: Iterable[str] | None = None) -> dict[str, CustomerRecord]:
-        """By slug, sorted; deleted ones included. slugs: of those alone; for few, or None for all."""
+        """Return customers by slug, sorted, including deleted ones.
+
+        slugs: the customers to read, with a query for each; None for all.
+        """
         if slugs is None:
-            found = self._select_customers(None)
+            customers = self._select_customers(None)
         else:
-            found = [each for slug in set(slugs) for each in self._select_customers(tables.customers.c.slug == slug)]
-        return {record.slug: record for record in sorted(found, key=lambda record: record.slug)}
+            table = tables.customers
+            customers = [each for slug in set(slugs) for each in self._select_customers(table.c.slug == slug)]
+        return {record.slug: record for record in sorted(customers, key=lambda record: record.slug)}
 
     def _select_customers(self, which: Any) -> list[CustomerRecord]:
         table, counters = tables.customers, tables.write_counters
@@ -88,7 +92,7 @@ class Reader:
         return CatalogRecord(digest, (run, writes))
 
     def read_documents(self, slug: str | None) -> tuple[DocumentRecord, ...]:
-        """Communities and lessons of a customer, or the catalogue's lessons (None); deleted ones included."""
+        """Return the communities and lessons of a customer, or the catalog's lessons (None), including deleted ones."""
         lessons = select(
             tables.lessons.c.id,
             tables.lessons.c.slug,
@@ -108,14 +112,14 @@ class Reader:
             tables.communities.c.written,
         )
         customers = tables.customers
-        of_communities = communities.join(customers, customers.c.id == tables.communities.c.customer_id)
-        of_lessons = lessons.join(customers, customers.c.id == tables.lessons.c.customer_id)
+        communities = communities.join(customers, customers.c.id == tables.communities.c.customer_id)
+        lessons = lessons.join(customers, customers.c.id == tables.lessons.c.customer_id)
         return self._select_documents(
-            Kind.COMMUNITY, of_communities.where(customers.c.slug == slug)
-        ) + self._select_documents(Kind.LESSON, of_lessons.where(customers.c.slug == slug))
+            Kind.COMMUNITY, communities.where(customers.c.slug == slug)
+        ) + self._select_documents(Kind.LESSON, lessons.where(customers.c.slug == slug))
 
     def _select_documents(self, kind: Kind, statement: Any) -> tuple[DocumentRecord, ...]:
-        found = (
+        documents = (
             DocumentRecord(
                 kind,
                 slug,
@@ -127,10 +131,13 @@ class Reader:
             )
             for number, slug, label, document, at, written in self.connection.fetch_rows(statement)
         )
-        return tuple(sorted(found, key=lambda record: record.slug))
+        return tuple(sorted(documents, key=lambda record: record.slug))
 
     def read_last_sign_ins(self, account_ids: pl.Series) -> pl.DataFrame:
-        """From the volatile side, which is not part of the consistent view. Who never signed in has no row."""
+        """Return the last sign-in of each account that has one.
+
+        Reads the volatile tables, which are not part of the consistent view.
+        """
         ids = account_ids.cast(pl.Int64).drop_nulls().unique(maintain_order=True)
         if ids.is_empty():
             return pl.DataFrame(schema=LAST_SIGN_INS)
@@ -146,7 +153,7 @@ class Reader:
             )
 
     def load_last_snapshot(self, customer_number: int) -> tuple[SnapshotRecord, Mapping[str, pl.DataFrame]] | None:
-        """The last good roster: where it came from, and its frames by part."""
+        """Return the last good roster and its frames by part, or None if there is none."""
         table, parts = records.snapshots, records.snapshot_parts
         row = self.connection.fetch_row(
             select(
@@ -178,7 +185,7 @@ class Reader:
         return record, {part: pl.concat(found) for part, found in frames.items()}
 
     def read_last_source(self, customer_number: int) -> SourceRecord | None:
-        """Where the last good roster came from, without its rows."""
+        """Return the source of the last good roster without its rows, or None if there is none."""
         table = records.snapshots
         row = self.connection.fetch_row(
             select(table.c.sha256, table.c.fetched_at, table.c.rows, table.c.facts).where(
@@ -188,7 +195,7 @@ class Reader:
         return SourceRecord(row[0], row[1], orjson.loads(row[2]), orjson.loads(row[3])) if row else None
 
     def load_snapshot_part(self, customer_number: int, part: str) -> pl.DataFrame | None:
-        """One frame of the last good roster; None where it has none."""
+        """Return one frame of the last good roster, or None if it does not exist."""
         table, parts = records.snapshots, records.snapshot_parts
         slices = self.connection.fetch_rows(
             select(parts.c.data)
@@ -199,8 +206,8 @@ class Reader:
         return pl.concat([pl.read_parquet(io.BytesIO(data)) for (data,) in slices]) if slices else None
 
     def list_holds(self) -> tuple[HoldRecord, ...]:
-        """What waits for approval, by customer; of one, what its roster holds and what its documents hold."""
-        kept = {hold for (hold,) in self.connection.fetch_rows("SELECT DISTINCT hold_id FROM held_plans")}
+        """Return all holds by customer, at most one of its roster and one of its documents."""
+        saved = {hold for (hold,) in self.connection.fetch_rows("SELECT DISTINCT hold_id FROM held_plans")}
         table, customers = records.holds, tables.customers
         rows = self.connection.fetch_rows(
             select(
@@ -213,22 +220,25 @@ class Reader:
                 table.c.created_at,
             ).join_from(table, customers, customers.c.id == table.c.customer_id)
         )
-        found = (
-            HoldRecord(slug, hold, people, count, tuple(orjson.loads(causes)), plan, at, hold in kept)
+        holds = (
+            HoldRecord(slug, hold, people, count, tuple(orjson.loads(causes)), plan, at, hold in saved)
             for slug, hold, people, count, causes, plan, at in rows
         )
-        return tuple(sorted(found, key=lambda record: (record.customer, record.id)))
+        return tuple(sorted(holds, key=lambda record: (record.customer, record.id)))
 
     def list_runs(self, slug: str | None = None) -> tuple[RunRecord, ...]:
-        """Newest first; of one customer, or of all. Of a customer that was renamed those under its former ids too, and
-        not those of others who had its id before."""
+        """Return runs, newest first, of one customer or of all (None).
+
+        The runs of a renamed customer include those under its former IDs, but not those of other customers that had
+        its ID before.
+        """
         columns = list(records.runs.columns)
         statement = select(*columns).order_by(records.runs.c.id.desc())
         if slug is not None:
-            of_run, customers = records.runs.c, tables.customers.c
-            mine = of_run.customer_id.in_(select(customers.id).where(customers.slug == slug))
-            nobody_s = of_run.customer_id.is_(None) | of_run.customer_id.not_in(select(customers.id))
-            statement = statement.where(mine | ((of_run.customer_slug == slug) & nobody_s))
+            runs, customers = records.runs.c, tables.customers.c
+            own = runs.customer_id.in_(select(customers.id).where(customers.slug == slug))
+            orphaned = runs.customer_id.is_(None) | runs.customer_id.not_in(select(customers.id))
+            statement = statement.where(own | ((runs.customer_slug == slug) & orphaned))
         names = [{"customer_slug": "customer"}.get(column.name, column.name) for column in columns]
         return tuple(
             self._parse_run(dict(zip(names, row, strict=True))) for row in self.connection.fetch_rows(statement)
@@ -241,20 +251,20 @@ class Reader:
         )
 
     def find_run(self, number: int) -> RunRecord | None:
-        """One run; None where there is none of this id."""
+        """Return the run of an id, or None."""
         return next((run for run in self.list_runs() if run.id == number), None)
 
     def has_erased_people(self, customer_number: int) -> bool:
-        """Whether anybody of the customer was erased who must not come back."""
+        """Return True if a person of the customer was erased and must not be restored."""
         statement = "SELECT 1 FROM erased WHERE customer_id = :customer LIMIT 1"
         return self.connection.fetch_scalar(statement, {"customer": customer_number}) is not None
 
     def list_customer_ids(self, slug: str) -> frozenset[str]:
-        """The ids that a customer has and had: those of its runs."""
+        """Return the present and former IDs of a customer, as its runs have them."""
         return frozenset({slug, *(run.customer for run in self.list_runs(slug))})
 
     def read_secrets(self, customer_number: int) -> dict[str, tuple[str | None, str]]:
-        """Dotted path -> (reference, HMAC of the value under the store's key)."""
+        """Return (reference, HMAC of the value under the store key) by dotted path."""
         table = tables.secrets
         rows = self.connection.fetch_rows(
             select(table.c.path, table.c.reference, table.c.hmac).where(table.c.customer_id == customer_number)
@@ -262,33 +272,33 @@ class Reader:
         return {path: (reference, digest) for path, reference, digest in sorted(rows)}
 
     def read_all_secrets(self) -> dict[int, dict[str, tuple[str | None, str]]]:
-        """As `secrets`, of every customer that has any."""
+        """Return the secrets of every customer that has any, each as from `read_secrets`."""
         table = tables.secrets
-        found: dict[int, dict[str, tuple[str | None, str]]] = {}
+        secrets: dict[int, dict[str, tuple[str | None, str]]] = {}
         rows = self.connection.fetch_rows(select(table.c.customer_id, table.c.path, table.c.reference, table.c.hmac))
         for customer, path, reference, digest in sorted(rows, key=lambda row: row[:2]):
-            found.setdefault(customer, {})[path] = (reference, digest)
-        return found
+            secrets.setdefault(customer, {})[path] = (reference, digest)
+        return secrets
 
     def count_live_documents(self) -> dict[int, dict[Kind, int]]:
-        """How many live communities and lessons each customer has, where it has any."""
-        found: dict[int, dict[Kind, int]] = {}
+        """Return the numbers of active communities and lessons of each customer that has any."""
+        counts: dict[int, dict[Kind, int]] = {}
         for kind, table in ((Kind.COMMUNITY, tables.communities), (Kind.LESSON, tables.lessons)):
-            alive = table.c.tombstoned_at.is_(None) & table.c.customer_id.is_not(None)
-            counted = select(table.c.customer_id, func.count()).where(alive).group_by(table.c.customer_id)
-            for customer, number in self.connection.fetch_rows(counted):
-                found.setdefault(customer, {})[kind] = number
-        return found
+            active = table.c.tombstoned_at.is_(None) & table.c.customer_id.is_not(None)
+            statement = select(table.c.customer_id, func.count()).where(active).group_by(table.c.customer_id)
+            for customer, number in self.connection.fetch_rows(statement):
+                counts.setdefault(customer, {})[kind] = number
+        return counts
 
     def list_customers_with_roster(self) -> frozenset[int]:
-        """Those of which a good roster is kept."""
+        """Return the customers that have a last good roster."""
         return frozenset(
             customer for (customer,) in self.connection.fetch_rows(select(records.snapshots.c.customer_id))
         )
 
 
 def _compare_with_written(document: str, written: str | None) -> tuple[bool, Mapping[str, object] | None]:
-    """Whether a document is not as its run wrote it, or nobody knows; and what the run wrote, if it is known."""
+    """Return whether a document may differ from the one its run wrote, and if so the latter, or None if unknown."""
     if document == written:
         return False, None
     return True, parse_stored_document(written) if written is not None else None

@@ -1,4 +1,4 @@
-"""What a reader hands out of the store's small tables."""
+"""Define the records that a reader returns from the store's small tables."""
 
 from __future__ import annotations
 
@@ -12,42 +12,45 @@ from reconciler.model.kind import Kind
 from reconciler.store.json_text import parse_stored_document
 
 
-# no slots: of most customers nobody asks for the document
+# No slots, so that the document is parsed only if it is needed.
 @dataclass(frozen=True)
 class CustomerRecord:
-    """A customer as last applied. text: its document, as JSON. version: (last run's id or 0, write counter).
-    settings_digest: None once another hand changed the customer, a community or a lesson of it. inputs: a digest of the
-    files it was read from. written_text: the document as a run wrote it last, where that is known."""
+    """A customer as last applied."""
 
     id: int
     slug: str
     name: str
+    #: the document as JSON
     text: str
+    #: None once the customer or one of its communities or lessons was changed outside reconciler
     settings_digest: str | None
+    #: (id of the last run or 0, write counter)
     version: tuple[int, int]
     tombstoned: bool
+    #: digest of the files that the customer was read from
     inputs: str | None = None
+    #: the document as a run last wrote it; None if unknown
     written_text: str | None = None
 
     @cached_property
     def document(self) -> Mapping[str, object]:
-        """Empty where another hand made something of it that is no document."""
+        """Return the parsed document, or an empty one if a write outside reconciler made it invalid."""
         return parse_stored_document(self.text) or {}
 
     @property
     def altered(self) -> bool:
-        """Whether the document is not as its run wrote it, or nobody knows."""
+        """Return True if the document differs from the one its run wrote, or if the latter is unknown."""
         return self.text != self.written_text
 
     @cached_property
     def written(self) -> Mapping[str, object] | None:
-        """What the run wrote, where that is known and the document is altered."""
+        """Return the document that the run wrote, or None if it is unknown or not altered."""
         return parse_stored_document(self.written_text) if self.altered and self.written_text is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogRecord:
-    """The shared lessons as a whole; version and settings_digest as in CustomerRecord."""
+    """The state of the shared lessons; settings_digest and version as in CustomerRecord."""
 
     settings_digest: str | None
     version: tuple[int, int]
@@ -55,7 +58,7 @@ class CatalogRecord:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A community or lesson as last applied. altered, written: as of a CustomerRecord."""
+    """A community or lesson as last applied; altered and written as in CustomerRecord."""
 
     kind: Kind
     slug: str
@@ -69,23 +72,25 @@ class DocumentRecord:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
-    """Where the last good roster came from. version: of OneRoster. rows: data rows by file stem. facts: what later
-    sources are judged by."""
+    """The source of the last good roster."""
 
     run_id: int
     type: str
     name: str
+    #: of OneRoster
     version: str
     sha256: str
     fetched_at: str
     complete: bool
+    #: number of data rows by file stem
     rows: Mapping[str, int]
+    #: facts that gates compare later rosters with
     facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """What the next source is judged by. rows: by file stem. facts: as the plan that applied it wrote them."""
+    """The facts of the last good roster that gates compare the next one with; fields as in SnapshotRecord."""
 
     sha256: str
     fetched_at: str
@@ -94,7 +99,7 @@ class SourceRecord:
 
 
 class HoldScope(StrEnum):
-    """The part of a customer that a hold keeps back: its roster or its documents."""
+    """The part of a customer that a hold covers: its roster or its documents."""
 
     ROSTER = "roster"
     DECLARED = "declared"
@@ -102,7 +107,7 @@ class HoldScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HoldRecord:
-    """kept: a plan of exactly this hold is in the store."""
+    """A set of changes that waits for approval."""
 
     customer: str
     id: str
@@ -111,28 +116,32 @@ class HoldRecord:
     causes: tuple[str, ...]
     plan_id: str
     created_at: str
+    #: True if the store has a plan of exactly this hold
     has_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One apply. customer: the id that it had then; customer_id: its row, None for the catalogue and what was erased.
-    counts: action by kind, as in the plan's JSON. approvals: ids of the holds it released. undoes: the run that it took
-    back."""
+    """One apply or undo."""
 
     id: int
+    #: the customer's row; None for the catalog and for an erased customer
     customer_id: int | None
+    #: the customer's ID at that time
     customer: str
     plan_id: str
     started_at: str
     finished_at: str
     actor: str
     outcome: str
+    #: numbers of rows by kind and action, as in the plan's JSON
     counts: Mapping[str, object]
     git_commit: str | None
+    #: ids of the approved holds
     approvals: tuple[str, ...]
     source_sha256: str | None
     settings_digest: str | None
+    #: the run that this one undoes
     undoes: int | None
     previous_hash: str | None
     hash: str

@@ -1,8 +1,8 @@
-"""Roster rows out of the store as frames, with references as sourcedIds again.
+"""Read roster rows from the store as frames, with references as sourcedIds.
 
-A frame's columns are the key, the fields of `model.roster.FIELDS`, and what a plan needs to know of the live
-row. All names are quoted: `user` and `primary` are words of SQL. A `+` before a column keeps SQLite, which knows
-nothing of how rows spread, from looking one of them up by what a whole customer has in common.
+A frame's columns are the key, the fields of `model.roster.ROSTER_FIELDS`, and the state of the row that a plan needs.
+The names `class`, `user` and `primary` are quoted because they are SQL keywords. A `+` before a column stops SQLite,
+which has no statistics, from using an index on a value that all rows of a customer share.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATE_COLUMNS: Schema = {"fingerprint": pl.Int64, "tombstoned": pl.Boolean}
 
 ORGS: Schema = {**KEY_COLUMNS, **_build_field_schema(Kind.ORG), **STATE_COLUMNS}
 CLASSES: Schema = {**KEY_COLUMNS, **_build_field_schema(Kind.CLASS), **STATE_COLUMNS}
-#: A row of USERS_SQL: one for each sourcedId of an account.
+#: A row of USERS_SQL; there is one for each sourcedId of an account.
 USER_IDENTITIES: Schema = {
     **KEY_COLUMNS,
     "managed_by": pl.String,
@@ -57,7 +57,7 @@ ENROLLMENT_COUNTS: Schema = {"id": pl.Int64, "enrollments": pl.Int64, "classes":
 
 ROSTER_ISSUER = "(SELECT min(id) FROM issuers WHERE customer_id = :customer AND kind = 'roster')"
 
-#: The sourcedId that an account is known by comes before its aliases.
+#: Sorts the main sourcedId of an account before its aliases.
 MAIN_FIRST = "coalesce(i.alias, 0), i.subject"
 
 ORGS_SQL = """
@@ -127,12 +127,13 @@ def read_classes(connection: Connection, customer_number: int) -> pl.DataFrame:
 
 
 def read_users(connection: Connection, customer_number: int) -> pl.DataFrame:
-    found = connection.fetch_frame(USERS_SQL, USER_IDENTITIES, {"customer": customer_number})
-    return _add_aliases(found).with_columns(pl.col("sourced_id").is_not_null().alias("bound"))
+    """Return a row for each account, with `USERS`."""
+    identities = connection.fetch_frame(USERS_SQL, USER_IDENTITIES, {"customer": customer_number})
+    return _add_aliases(identities).with_columns(pl.col("sourced_id").is_not_null().alias("bound"))
 
 
 def _add_aliases(identities: pl.DataFrame) -> pl.DataFrame:
-    """found: a row for each sourcedId of an account. Most customers have one for each person."""
+    """Merge the sourcedIds of an account into one row, with the aliases in a column."""
     users = _dedupe_by_id(identities).drop("alias")
     further = identities.filter(pl.col("alias").is_not_null())
     if further.is_empty():
@@ -164,14 +165,14 @@ def read_enrollments_by_key(connection: Connection, customer_number: int, keys: 
 
 def _read_enrollments(connection: Connection, customer_number: int, wanted: pl.Series, matches: str) -> pl.DataFrame:
     wanted = wanted.drop_nulls().unique(maintain_order=True)
-    asked = {"customer": customer_number}
+    parameters = {"customer": customer_number}
     if wanted.is_empty() or not connection.fetch_rows(
-        "SELECT 1 FROM enrollments WHERE customer_id = :customer LIMIT 1", asked
+        "SELECT 1 FROM enrollments WHERE customer_id = :customer LIMIT 1", parameters
     ):
         return pl.DataFrame(schema=ENROLLMENTS)
     with connection.stage_frame("wanted_enrollments", pl.DataFrame({"wanted": wanted})) as table:
-        found = connection.fetch_frame(ENROLLMENTS_SQL.format(wanted=table, matches=matches), ENROLLMENTS, asked)
-    return _dedupe_by_id(found)
+        sql = ENROLLMENTS_SQL.format(wanted=table, matches=matches)
+        return _dedupe_by_id(connection.fetch_frame(sql, ENROLLMENTS, parameters))
 
 
 def read_assignments(connection: Connection, customer_number: int) -> pl.DataFrame:
@@ -179,7 +180,10 @@ def read_assignments(connection: Connection, customer_number: int) -> pl.DataFra
 
 
 def count_enrollments(connection: Connection, customer_number: int, column: str, ids: pl.Series) -> pl.DataFrame:
-    """column: account_id or class_id. Only ids that have live enrollments get a row."""
+    """Count the active enrollments and classes of accounts or classes; an id without any has no row.
+
+    column: account_id or class_id, the kind of `ids`.
+    """
     ids = ids.cast(pl.Int64).drop_nulls().unique(maintain_order=True)
     if ids.is_empty():
         return pl.DataFrame(schema=ENROLLMENT_COUNTS)
@@ -190,5 +194,5 @@ def count_enrollments(connection: Connection, customer_number: int, column: str,
 
 
 def _dedupe_by_id(frame: pl.DataFrame) -> pl.DataFrame:
-    """Of an account that is bound to several sourcedIds, the main one; of two by hand, the first."""
+    """Keep the first row of each id: of several sourcedIds of an account that is the main one."""
     return frame.unique("id", keep="first", maintain_order=True) if frame["id"].is_duplicated().any() else frame

@@ -17,6 +17,6 @@ def list_runs_with_effects(connection: Connection) -> pl.DataFrame:
 
 
 def read_run_effects(connection: Connection, run: int) -> bytes:
-    """Return digests of the effects that a run carried out, 8 bytes each."""
+    """Return the digests of a run's effects, 8 bytes each."""
     rows = connection.fetch_rows("SELECT data FROM run_effects WHERE run_id = :run ORDER BY number", {"run": run})
     return b"".join(data for (data,) in rows)

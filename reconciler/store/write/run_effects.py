@@ -1,17 +1,20 @@
-"""Keep digests of the effects that recent runs carried out, by which `apply --expect PLAN_ID` knows them again."""
+"""Save digests of the effects of recent runs, by which `apply --expect PLAN_ID` recognizes them."""
 
 from __future__ import annotations
 
 from reconciler.store.database.connection import Connection
 
-#: bytes of one row, which a database takes easily
+#: Bytes per row, small enough for both databases.
 SLICE = 16 * 1024 * 1024
-#: newest runs of the store whose effects are kept
+#: Number of newest runs of the store whose effects are kept.
 KEPT_RUNS = 1_000
 
 
 def save_run_effects(connection: Connection, run: int, customer_number: int | None, digests: bytes) -> None:
-    """customer_number: None for the catalog. Forgets the effects of runs that are too old."""
+    """Save a run's digests, and delete those of runs older than the newest `KEPT_RUNS`.
+
+    customer_number: None for the catalog. digests: 8 bytes per effect.
+    """
     for number, begin in enumerate(range(0, len(digests), SLICE)):
         connection.execute(
             "INSERT INTO run_effects (run_id, number, customer_id, data) VALUES (:run, :number, :customer, :data)",
