@@ -1,1 +1,1 @@
-"""Remove data for good: purges past retention, erasures on request, and the certificates of both."""
+"""Delete data permanently: purges past retention, erasures on request, and the certificates of both."""

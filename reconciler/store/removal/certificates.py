@@ -1,7 +1,7 @@
-"""Certificates: what was removed for good, when, by whom and at whose request, without naming anybody.
+"""Issue and verify certificates of permanent deletions, which name nobody.
 
-Each is sealed under the store's key over its columns and the seal before it, so that none can be altered, and none
-taken out before the last.
+Each is signed with the store key over its columns and the previous signature, so that none can be altered, and none
+before the last removed.
 """
 
 from __future__ import annotations
@@ -21,58 +21,61 @@ COLUMNS = ("id", "kind", "customer_slug", "request", "at", "actor", "counts", "s
 
 
 class CertificateKind(StrEnum):
-    """lift: a person who was erased may come back by a roster."""
+    """The operation that a certificate records."""
 
     PURGE = "purge"
     ERASE = "erase"
+    #: a roster may add an erased person again
     LIFT = "lift"
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """request: the reference that was given; of a purge, the moment before which everything was deleted that went.
-    counts: rows by table."""
+    """A signed record of a purge, an erasure or its lifting."""
 
     id: int
     kind: CertificateKind
     customer: str
+    #: reference of the request; of a purge, the moment before which the purged rows were deleted
     request: str | None
     at: str
     actor: str
+    #: number of rows by table
     counts: Mapping[str, int]
     signature: str = ""
 
     def compute_signature(self, key: StoreKey, previous: str) -> str:
-        """previous: the seal of the certificate before it, empty for the first."""
+        """Return the HMAC of the certificate. previous: the signature of the previous one, empty for the first."""
         facts = [self.id, self.kind.value, self.customer, self.request, self.at, self.actor, dict(self.counts)]
         return key.compute_hmac_hex("certificate", dump_sorted_json([previous, *facts]))
 
 
 def issue_certificate(connection: Connection, key: StoreKey, certificate: Certificate) -> Certificate:
-    """Keeps it under an id of its own, and returns it with that and its seal. The store's row is locked, so that two
-    are never issued side by side."""
+    """Save a certificate and return it with its id and signature. Locks the store's row, so that certificates are
+    issued one at a time.
+    """
     connection.fetch_rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
     previous = connection.fetch_scalar("SELECT seal FROM certificates ORDER BY id DESC LIMIT 1") or ""
     numbered = replace(certificate, id=int(connection.generate_ids("certificates", 1)[0]))
-    sealed = replace(numbered, signature=numbered.compute_signature(key, previous))
+    signed = replace(numbered, signature=numbered.compute_signature(key, previous))
     connection.execute(
         f"INSERT INTO certificates ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})",
         {
-            "id": sealed.id,
-            "kind": sealed.kind.value,
-            "customer_slug": sealed.customer,
-            "request": sealed.request,
-            "at": sealed.at,
-            "actor": sealed.actor,
-            "counts": dump_sorted_json(dict(sealed.counts)),
-            "seal": sealed.signature,
+            "id": signed.id,
+            "kind": signed.kind.value,
+            "customer_slug": signed.customer,
+            "request": signed.request,
+            "at": signed.at,
+            "actor": signed.actor,
+            "counts": dump_sorted_json(dict(signed.counts)),
+            "seal": signed.signature,
         },
     )
-    return sealed
+    return signed
 
 
 def list_certificates(connection: Connection) -> tuple[Certificate, ...]:
-    """Oldest first."""
+    """Return all certificates, oldest first."""
     rows = connection.fetch_rows(f"SELECT {', '.join(COLUMNS)} FROM certificates ORDER BY id")
     return tuple(
         Certificate(number, CertificateKind(kind), customer, request, at, actor, orjson.loads(counts), seal)
@@ -81,21 +84,23 @@ def list_certificates(connection: Connection) -> tuple[Certificate, ...]:
 
 
 def find_broken_certificate(connection: Connection, key: StoreKey) -> int | None:
-    """The first that is not as it was issued, or stands where another was; None where all are as they were issued."""
+    """Return the id of the first certificate that was altered, moved or removed, or None if all are as issued."""
     previous = ""
-    known = list_certificates(connection)
-    for certificate in known:
+    certificates = list_certificates(connection)
+    for certificate in certificates:
         if not hmac.compare_digest(certificate.signature, certificate.compute_signature(key, previous)):
             return certificate.id
         previous = certificate.signature
-    named = connection.fetch_rows("SELECT DISTINCT certificate_id FROM erased ORDER BY certificate_id")
-    ids = {certificate.id for certificate in known}
-    return next((int(number) for (number,) in named if number not in ids), None)
+    referenced = connection.fetch_rows("SELECT DISTINCT certificate_id FROM erased ORDER BY certificate_id")
+    ids = {certificate.id for certificate in certificates}
+    return next((int(number) for (number,) in referenced if number not in ids), None)
 
 
 def find_purge_moment(connection: Connection, slugs: frozenset[str]) -> str | None:
-    """Return the moment before which purges removed what was known of a customer's people, or None if nothing was
-    purged. slugs: the ids that the customer has and had."""
+    """Return the latest moment before which a purge deleted a customer's data, or None if nothing was purged.
+
+    slugs: the customer's present and former IDs.
+    """
     moments = (
         connection.fetch_scalar(
             "SELECT max(request) FROM certificates WHERE kind = :kind AND customer_slug = :slug",

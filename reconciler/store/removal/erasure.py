@@ -1,9 +1,10 @@
-"""Removing one person, or all of a removed customer, at somebody's request: from rows, journal, last roster and the
-volatile side, for good. What is left is a trace that knows the person again and says nothing of them."""
+"""Erase a person or a removed customer permanently from rows, journal, last roster and the volatile tables.
+
+An anonymous record remains, by which the store recognizes an erased person.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -39,12 +40,15 @@ from reconciler.store.removal.rows import (
 from reconciler.store.removal.volatile import count_volatile_rows, enable_secure_delete, remove_volatile_rows
 from reconciler.store.sync.held_plans import count_held_plans, delete_held_plans
 
-#: What a certificate counts beside rows of tables.
+#: The counts of a certificate besides the rows of tables.
 IMAGES, ROSTER_ROWS, SENTENCES, HELD_PLANS = "documents", "roster_rows", "sentences", "held_plans"
 
 
 def count_person_rows(store: Store, customer_number: int, who: int | str) -> RowCounts:
-    """What would go, by table. who: an account's id, or the sourcedId of somebody whom no account has."""
+    """Return the numbers of rows, by table, that erasing a person would delete.
+
+    who: an account's id, or a sourcedId without an account.
+    """
     with store.open_connection() as connection, connection.open_read_transaction():
         person = _find_person(connection, customer_number, who)
         with stage_doomed_ids(connection, _collect_ids(connection, customer_number, person)):
@@ -54,6 +58,7 @@ def count_person_rows(store: Store, customer_number: int, who: int | str) -> Row
 
 
 def count_customer_rows(store: Store, customer_number: int) -> RowCounts:
+    """Return the numbers of rows, by table, that erasing a customer would delete."""
     with store.open_connection() as connection, connection.open_read_transaction():
         accounts = connection.fetch_frame(
             "SELECT id FROM accounts WHERE customer_id = :customer", {"id": pl.Int64}, {"customer": customer_number}
@@ -65,17 +70,15 @@ def count_customer_rows(store: Store, customer_number: int) -> RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class ErasureJob:
-    """A request to erase something of a customer, or to lift an erasure."""
+    """A request to erase a person or a customer, or to lift an erasure."""
 
-    #: The customer's id, as people know it.
     slug: str
-    #: The id of the customer's row.
     customer_number: int
-    #: The reference of the request, which the certificate keeps.
+    #: reference of the request, which the certificate keeps
     request: str
     now: str
     actor: str
-    #: Seconds to wait for an apply of the same customer.
+    #: seconds to wait for an apply of the same customer
     lock_timeout: float = 0.0
 
     def issue_certificate(
@@ -86,10 +89,10 @@ class ErasureJob:
 
 
 def erase_person(store: Store, job: ErasureJob, who: int | str) -> Certificate:
-    """Remove one person for good. who: as in `count_person_rows`.
+    """Delete one person permanently. who: as in `count_person_rows`.
 
-    Raises StoreProblem if the customer is locked, the account is gone or an administrator's, or the database
-    refuses; nothing durable is removed then.
+    Raises StoreProblem if the customer is locked, the account no longer exists or the database fails; then nothing
+    durable is deleted.
     """
     customer_number = job.customer_number
     with lock_customer(store.dialect, job.slug, job.lock_timeout) as connection:
@@ -115,8 +118,10 @@ def erase_person(store: Store, job: ErasureJob, who: int | str) -> Certificate:
 
 
 def erase_customer(store: Store, job: ErasureJob) -> Certificate:
-    """Remove all of a customer for good. Raises StoreProblem if it is active again, is locked, or the database
-    refuses."""
+    """Delete all data of a customer permanently.
+
+    Raises StoreProblem if the customer is active again or locked, or if the database fails.
+    """
     with lock_customer(store.dialect, job.slug, job.lock_timeout) as connection:
         enable_secure_delete(connection)
         with connection.open_write_transaction():
@@ -127,8 +132,8 @@ def erase_customer(store: Store, job: ErasureJob) -> Certificate:
             if removed is None:
                 raise StoreProblem(
                     "customer-there",
-                    f"{job.slug} is there again; nothing of it was erased",
-                    "Look at `reconciler history`.",
+                    f"customer {job.slug} is active again; nothing was erased",
+                    "Check `reconciler history`.",
                 )
             counts = remove_customer_rows(connection, store, job.customer_number)
             return job.issue_certificate(connection, store.key, CertificateKind.ERASE, counts)
@@ -141,16 +146,15 @@ def lift_erasure(store: Store, job: ErasureJob, sourced_id: str) -> Certificate 
         lock_customer(store.dialect, job.slug, job.lock_timeout) as connection,
         connection.open_write_transaction(),
     ):
-        trace = {"customer": number, "trace": make_anonymous_record(store.key, number, sourced_id)}
-        known = connection.fetch_scalar("SELECT 1 FROM erased WHERE customer_id = :customer AND trace = :trace", trace)
-        if not known:
+        facts = {"customer": number, "trace": make_anonymous_record(store.key, number, sourced_id)}
+        if not connection.fetch_rows("SELECT 1 FROM erased WHERE customer_id = :customer AND trace = :trace", facts):
             return None
-        connection.execute("DELETE FROM erased WHERE customer_id = :customer AND trace = :trace", trace)
+        connection.execute("DELETE FROM erased WHERE customer_id = :customer AND trace = :trace", facts)
         return job.issue_certificate(connection, store.key, CertificateKind.LIFT, {"erased": 1})
 
 
 def find_erasure_certificate(store: Store, customer_number: int, sourced_id: str) -> Certificate | None:
-    """The certificate of somebody who was erased; None where nobody of this sourcedId was."""
+    """Return the certificate of an erased person, or None if nobody with this sourcedId was erased."""
     with store.open_connection() as connection, connection.open_read_transaction():
         number = connection.fetch_scalar(
             "SELECT certificate_id FROM erased WHERE customer_id = :customer AND trace = :trace",
@@ -160,7 +164,7 @@ def find_erasure_certificate(store: Store, customer_number: int, sourced_id: str
 
 
 def is_configured_administrator(connection: Connection, account: int) -> bool:
-    """Whether the configuration names this account as an administrator's today."""
+    """Return True if the applied configuration names this account's person as an administrator."""
     return bool(
         connection.fetch_scalar(
             "SELECT count(*) FROM accounts a JOIN identities i ON i.account_id = a.id"
@@ -173,7 +177,7 @@ def is_configured_administrator(connection: Connection, account: int) -> bool:
 
 
 def list_class_titles(store: Store, account: int) -> tuple[str, ...]:
-    """Titles of the classes that the account is in now."""
+    """Return the titles of the active classes that an account is enrolled in, sorted."""
     with store.open_connection() as connection:
         rows = connection.fetch_rows(
             "SELECT DISTINCT coalesce(c.title, c.sourced_id) FROM enrollments e JOIN classes c ON c.id = e.class_id"
@@ -188,7 +192,9 @@ def _find_person(connection: Connection, customer_number: int, who: int | str) -
         return build_unbound_person(who)
     owner = connection.fetch_scalar("SELECT customer_id FROM accounts WHERE id = :account", {"account": who})
     if owner != customer_number:
-        raise StoreProblem("unknown-person", "this person is not there any more; nothing was erased", "Look again.")
+        raise StoreProblem(
+            "unknown-person", "this person no longer exists; nothing was erased", "Find the person again."
+        )
     return load_person(connection, customer_number, who)
 
 
@@ -207,7 +213,7 @@ def _count_or_remove_mentions(
         IMAGES: count_document_mentions(connection, customer_number, person, remove=remove),
         ROSTER_ROWS: count_snapshot_mentions(connection, customer_number, person, remove=remove),
         SENTENCES: count_hold_mentions(connection, customer_number, person, remove=remove),
-        # Whether it names the person is not asked: a sync makes it anew.
+        # Deleted without checking for the person, because a sync saves the plan again.
         HELD_PLANS: (delete_held_plans if remove else count_held_plans)(connection, customer_number),
     }
     return {name: number for name, number in counts.items() if number}
@@ -216,11 +222,14 @@ def _count_or_remove_mentions(
 def _save_anonymous_records(
     connection: Connection, key: StoreKey, customer_number: int, person: PersonIdentifiers, certificate: int
 ) -> None:
-    """Every sourcedId that the person ever had here, as a trace."""
-    traces: Iterable[str] = (make_anonymous_record(key, customer_number, each) for each in person.sourced_ids)
-    for trace in traces:
+    """Save the HMAC of every sourcedId that the person ever had."""
+    for sourced_id in person.sourced_ids:
         connection.execute(
             "INSERT INTO erased (customer_id, trace, certificate_id) VALUES (:customer, :trace, :certificate)"
             " ON CONFLICT (customer_id, trace) DO UPDATE SET certificate_id = excluded.certificate_id",
-            {"customer": customer_number, "trace": trace, "certificate": certificate},
+            {
+                "customer": customer_number,
+                "trace": make_anonymous_record(key, customer_number, sourced_id),
+                "certificate": certificate,
+            },
         )

@@ -1,4 +1,4 @@
-"""Taking one person out of what is kept as text or as a file: images of other rows, the last roster, holds."""
+"""Find and remove mentions of one person in before-images, the last roster and the sentences of holds."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
 
-# Everything a store knows one person by: what must be found to remove it everywhere.
-
-
-#: An account, those that it went into, and all that went into one of them.
+#: An account, the accounts that it was merged into, and all accounts merged into one of these.
 ACCOUNTS_SQL = """
 WITH RECURSIVE theirs (id) AS (
     SELECT CAST(:account AS BIGINT)
@@ -31,34 +28,35 @@ WITH RECURSIVE theirs (id) AS (
 SELECT id FROM theirs ORDER BY id
 """
 
-#: What says who somebody is, of an account and of its images.
+#: The columns of an account and of its images that identify a person.
 IDENTIFYING_COLUMNS = ("username", "roster_username", "email", "identifier")
-#: A shorter value is a part of too many words to be looked for in a sentence.
+#: Shorter values are not searched for in sentences, because they are part of too many words.
 SHORTEST_WORD = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PersonIdentifiers:
-    """accounts: ids; none of somebody of whom only the last roster knows, several where they were merged. sourced_ids:
-    the roster's, those of today and of earlier. values: usernames, e-mail addresses and identifiers, of today and of
-    earlier. enrollments: ids, with `enrollment_keys`, their sourcedIds."""
+    """All present and former identifiers of one person in the store."""
 
+    #: ids; empty if only the last roster has the person, several if accounts were merged
     accounts: pl.Series
     sourced_ids: tuple[str, ...]
+    #: usernames, email addresses and identifiers
     values: tuple[str, ...]
+    #: ids of enrollments
     enrollments: pl.Series
+    #: sourcedIds of the enrollments
     enrollment_keys: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
-        """A pattern of everything that names this person in a text; matches nothing where there is nothing."""
-        known = sorted({each for each in (*self.sourced_ids, *self.values) if len(each) >= SHORTEST_WORD})
-        return rf"(?i)(?:^|\W)(?:{'|'.join(map(re.escape, known))})(?:\W|$)" if known else r"[^\s\S]"
+        """Return a regular expression for the person's identifiers in a text; it matches nothing if there are none."""
+        words = sorted({each for each in (*self.sourced_ids, *self.values) if len(each) >= SHORTEST_WORD})
+        return rf"(?i)(?:^|\W)(?:{'|'.join(map(re.escape, words))})(?:\W|$)" if words else r"[^\s\S]"
 
 
 def load_person(connection: Connection, customer_number: int, account: int) -> PersonIdentifiers:
-    """Of one account of the customer, live or deleted, with all accounts that went into it: they are the same person's,
-    and so is the one that it went into."""
+    """Return the identifiers of an account's person, active or deleted, including those of merged accounts."""
     facts = {"customer": customer_number, "account": account}
     accounts = connection.fetch_frame(ACCOUNTS_SQL, {"id": pl.Int64}, facts)["id"]
     theirs = f"IN ({', '.join(map(str, accounts))})"
@@ -93,7 +91,7 @@ def load_person(connection: Connection, customer_number: int, account: int) -> P
 
 
 def build_unbound_person(sourced_id: str) -> PersonIdentifiers:
-    """Of somebody whom no account has."""
+    """Return the identifiers of a person without an account."""
     none = pl.Series([], dtype=pl.Int64)
     return PersonIdentifiers(none, (sourced_id,), (), none)
 
@@ -105,9 +103,9 @@ def _read_images(connection: Connection, theirs: str) -> Iterator[Mapping[str, A
         yield orjson.loads(before)
 
 
-#: Stands for a sentence that named the person.
+#: Replaces a sentence that named the person.
 ANONYMOUS_SENTENCE = "it named somebody who was erased"
-#: Columns of the last roster's parts that name a person by a sourcedId; of users, `sourced_id` is one.
+#: Columns of the last roster's parts that contain a person's sourcedId; for users it is `sourced_id`.
 PERSON_COLUMNS = ("user",)
 QUARANTINE = "quarantine"
 SENTENCE_COLUMNS = ("message", "hint")
@@ -115,14 +113,14 @@ IDENTIFYING_FIELDS = ("identifier", "email", "username")
 
 
 def find_identity_images(connection: Connection, customer_number: int, person: PersonIdentifiers) -> pl.Series:
-    """Ids of before-images of sourcedIds and assignments that are or were this person's."""
-    found = connection.fetch_rows(
+    """Return ids of the before-images of this person's present and former sourcedIds and assignments."""
+    rows = connection.fetch_rows(
         "SELECT id, before FROM journal WHERE customer_id = :customer AND kind IN ('identity', 'assignment')"
         " ORDER BY id",
         {"customer": customer_number},
     )
     accounts, subjects = set(person.accounts.to_list()), set(person.sourced_ids)
-    images = ((number, orjson.loads(before)) for number, before in found)
+    images = ((number, orjson.loads(before)) for number, before in rows)
     theirs = [number for number, image in images if image["account_id"] in accounts or image.get("subject") in subjects]
     return pl.Series(theirs, dtype=pl.Int64)
 
@@ -130,9 +128,10 @@ def find_identity_images(connection: Connection, customer_number: int, person: P
 def count_document_mentions(
     connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
 ) -> int:
-    """How many before-images of the customer's document name the person as an administrator, protected or merged.
-    remove: takes them out of these."""
-    named = 0
+    """Count the before-images of the customer's document that name the person among its administrators, protected or
+    merged people; with `remove`, also remove the person from them.
+    """
+    count = 0
     for number, before in connection.fetch_rows(
         "SELECT id, before FROM journal WHERE customer_id = :customer AND kind = :kind",
         {"customer": customer_number, "kind": Kind.CUSTOMER.value},
@@ -142,17 +141,17 @@ def count_document_mentions(
         cleared = remove_person_from_document(document, person)
         if cleared == document:
             continue
-        named += 1
+        count += 1
         if remove:
             connection.execute(
                 "UPDATE journal SET before = :before WHERE id = :id",
                 {"id": number, "before": dump_sorted_json({**image, "document": dump_sorted_json(cleared)})},
             )
-    return named
+    return count
 
 
 def remove_person_from_document(document: Mapping[str, Any], person: PersonIdentifiers) -> dict[str, Any]:
-    """A customer's document without the person among its administrators, in `rostering.protect` and `.merges`."""
+    """Return a customer's document without the person in `administrators`, `rostering.protect` and `.merges`."""
     values = {value.lower() for value in person.values}
     cleared = dict(document)
     people = document.get("administrators")
@@ -175,27 +174,27 @@ def remove_person_from_document(document: Mapping[str, Any], person: PersonIdent
 def count_hold_mentions(
     connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
 ) -> int:
-    """How many sentences on what is held name the person. remove: puts others in their place."""
-    named = 0
+    """Count the sentences of holds that name the person; with `remove`, also replace them."""
+    count = 0
     for scope, causes in connection.fetch_rows(
         "SELECT scope, causes FROM holds WHERE customer_id = :customer", {"customer": customer_number}
     ):
-        said = orjson.loads(causes)
-        cleared = [ANONYMOUS_SENTENCE if re.search(person.words, each) else each for each in said]
-        named += sum(before != after for before, after in zip(said, cleared, strict=True))
-        if remove and cleared != said:
+        sentences = orjson.loads(causes)
+        cleared = [ANONYMOUS_SENTENCE if re.search(person.words, each) else each for each in sentences]
+        count += sum(before != after for before, after in zip(sentences, cleared, strict=True))
+        if remove and cleared != sentences:
             connection.execute(
                 "UPDATE holds SET causes = :causes WHERE customer_id = :customer AND scope = :scope",
                 {"customer": customer_number, "scope": scope, "causes": dump_sorted_json(cleared)},
             )
-    return named
+    return count
 
 
 def count_snapshot_mentions(
     connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
 ) -> int:
-    """How many rows of the last roster are the person's or name them. remove: takes them out."""
-    named = 0
+    """Count the rows of the last roster that are the person's or name the person; with `remove`, also remove them."""
+    count = 0
     slices = connection.fetch_rows(
         "SELECT p.snapshot_id, p.part, p.number FROM snapshot_parts p JOIN snapshots s ON s.id = p.snapshot_id"
         " WHERE s.customer_id = :customer ORDER BY p.part, p.number",
@@ -208,24 +207,24 @@ def count_snapshot_mentions(
             io.BytesIO(connection.fetch_scalar(f"SELECT data FROM snapshot_parts WHERE {which}", place))
         )
         cleared, changed = _clear_snapshot_part(part, frame, person)
-        named += changed
+        count += changed
         if remove and changed:
             data = io.BytesIO()
             cleared.write_parquet(data, compression="zstd")
             connection.execute(
                 f"UPDATE snapshot_parts SET data = :data WHERE {which}", {**place, "data": data.getvalue()}
             )
-    return named
+    return count
 
 
 def _clear_snapshot_part(part: str, frame: pl.DataFrame, person: PersonIdentifiers) -> tuple[pl.DataFrame, int]:
-    """The frame without the person, and how many of its rows go or say something else."""
-    left = frame.filter(~_match_person_rows(part, frame, person))
-    gone = frame.height - left.height
+    """Return the frame without the person, and the number of its rows that were removed or changed."""
+    remaining = frame.filter(~_match_person_rows(part, frame, person))
+    removed = frame.height - remaining.height
     if part != QUARANTINE:
-        return left, gone
+        return remaining, removed
     values = pl.Series(person.values, dtype=pl.String).implode()
-    cleared = left.with_columns(
+    cleared = remaining.with_columns(
         *[
             pl.when(pl.col(name).str.contains(person.words).fill_null(False))
             .then(pl.lit(ANONYMOUS_SENTENCE))
@@ -236,15 +235,15 @@ def _clear_snapshot_part(part: str, frame: pl.DataFrame, person: PersonIdentifie
         *[pl.when(~pl.col(name).is_in(values)).then(pl.col(name)).alias(name) for name in IDENTIFYING_FIELDS],
     )
     names = [*SENTENCE_COLUMNS, *IDENTIFYING_FIELDS]
-    before, after = left.select(names), cleared.select(pl.col(names).name.suffix("_after"))
-    said = pl.any_horizontal([pl.col(name).ne_missing(pl.col(f"{name}_after")) for name in names])
-    return cleared, gone + pl.concat([before, after], how="horizontal").filter(said).height
+    before, after = remaining.select(names), cleared.select(pl.col(names).name.suffix("_after"))
+    changed = pl.any_horizontal([pl.col(name).ne_missing(pl.col(f"{name}_after")) for name in names])
+    return cleared, removed + pl.concat([before, after], how="horizontal").filter(changed).height
 
 
 def _match_person_rows(part: str, frame: pl.DataFrame, person: PersonIdentifiers) -> pl.Expr:
     keys = pl.Series(person.sourced_ids, dtype=pl.String).implode()
     if part == QUARANTINE:
-        # A row under another sourcedId that has a value in common is somebody else's, and protects them.
+        # A row that shares a value but has another sourcedId belongs to, and protects, somebody else.
         values = pl.Series(person.values, dtype=pl.String).implode()
         enrollments = pl.Series(person.enrollment_keys, dtype=pl.String).implode()
         nameless = pl.col("key").is_null() & pl.any_horizontal(

@@ -1,4 +1,4 @@
-"""The end of retention for one customer: what would go, and its removal in one transaction under its lock."""
+"""Preview and run a purge: the deletion of a customer's data past its retention, in one transaction under its lock."""
 
 from __future__ import annotations
 
@@ -26,25 +26,31 @@ from reconciler.store.removal.rows import (
 from reconciler.store.removal.volatile import count_volatile_rows, enable_secure_delete, remove_volatile_rows
 from reconciler.store.sync.held_plans import count_held_plans, delete_held_plans
 
-#: What waits for a person is full of names as well; what was compared so long ago is no basis for approving anything.
+#: Held plans contain names too, and are too old to approve after the retention period.
 HELD_PLANS = "held_plans"
 
 
 @dataclass(frozen=True, slots=True)
 class PurgePreview:
-    """counts: rows by table that would go. spans: of what was deleted itself, by table, since when. whole: when the
-    customer was removed, where all of it would go; people: how many accounts go with it that were not deleted."""
+    """The rows that a purge of a customer would delete."""
 
+    #: number of rows to purge by table
     counts: Mapping[str, int]
+    #: when the rows were deleted, by table
     spans: Mapping[str, DeletionSpan]
     retention: RetentionCounts
+    #: when the customer was removed, if all of it is to be purged; else None
     customer_removed_at: str | None = None
+    #: number of active accounts that a purge of the whole customer deletes
     people: int = 0
 
 
 def build_purge_preview(store: Store, slug: str, cut: str, *, is_configured: bool) -> PurgePreview:
-    """cut: what was deleted before this moment goes. declared: the files have the customer (again), so that it stays
-    whatever the store says."""
+    """Return the rows that a purge of a customer would delete.
+
+    cut: rows deleted before this moment are purged. is_configured: True if the YAML files contain the customer, so
+    that the customer itself stays.
+    """
     with store.open_connection() as connection, connection.open_read_transaction():
         customer, removed_at = _find_customer(connection, slug)
         if removed_at is not None and removed_at < cut and not is_configured:
@@ -56,20 +62,23 @@ def build_purge_preview(store: Store, slug: str, cut: str, *, is_configured: boo
             )
             counts |= count_volatile_rows(store, accounts)
             return PurgePreview(counts, {}, RetentionCounts(), removed_at, int(people))
-        past = find_expired_rows(connection, store, customer, cut)
-        with stage_doomed_ids(connection, past.ids):
+        expired = find_expired_rows(connection, store, customer, cut)
+        with stage_doomed_ids(connection, expired.ids):
             counts = count_rows(connection, ROW_TARGETS, {})
-        counts |= count_volatile_rows(store, past.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
+        counts |= count_volatile_rows(store, expired.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
         if customer is not None and (plans := count_held_plans(connection, customer, cut)):
             counts[HELD_PLANS] = plans
-        return PurgePreview(counts, past.spans, past.retention)
+        return PurgePreview(counts, expired.spans, expired.retention)
 
 
 def purge_customer(
     store: Store, slug: str, cut: str, *, is_configured: bool, now: str, actor: str, lock_timeout: float = 0.0
 ) -> Certificate | None:
-    """As `purgeable` says it by then; None where nothing is left to go. Raises StoreProblem where the customer is
-    locked or the database refuses; nothing durable is removed then."""
+    """Delete what `build_purge_preview` returns by now; return the certificate, or None if nothing is left to purge.
+
+    lock_timeout: seconds. Raises StoreProblem if the customer is locked or the database fails; then nothing durable is
+    deleted.
+    """
     with lock_customer(store.dialect, slug, lock_timeout) as connection:
         enable_secure_delete(connection)
         with connection.open_write_transaction():
@@ -85,30 +94,32 @@ def purge_customer(
 
 
 def remove_customer_rows(connection: Connection, store: Store, customer_number: int) -> RowCounts:
-    """Remove all of a customer, whether deleted before or not. Inside a writing transaction."""
+    """Delete all rows of a customer, active or not, and return their numbers by table. Call inside a write
+    transaction.
+    """
     volatile = remove_volatile_rows(store, _list_accounts(connection, customer_number))
     return remove_rows(connection, CUSTOMER_TARGETS, {"customer": customer_number}) | volatile
 
 
 def _remove_expired_rows(connection: Connection, store: Store, customer_number: int | None, cut: str) -> RowCounts:
-    past = find_expired_rows(connection, store, customer_number, cut)
-    volatile = remove_volatile_rows(store, past.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
+    expired = find_expired_rows(connection, store, customer_number, cut)
+    volatile = remove_volatile_rows(store, expired.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
     plans = 0
     if customer_number is not None:
         plans = delete_held_plans(connection, customer_number, cutoff=cut)
         delete_run_effects(connection, customer_number, cutoff=cut)
-    with preserve_write_counters(connection, customer_number), stage_doomed_ids(connection, past.ids):
+    with preserve_write_counters(connection, customer_number), stage_doomed_ids(connection, expired.ids):
         return remove_rows(connection, ROW_TARGETS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
 
 
 def _find_customer(connection: Connection, slug: str, *, lock: bool = False) -> tuple[int | None, str | None]:
-    """Its id, None for the catalogue, and when it was removed."""
+    """Return the customer's id, or None for the catalog, and the moment it was removed, or None if it is active."""
     if slug == CATALOG:
         return None, None
     locked = connection.dialect.for_update if lock else ""
     row = connection.fetch_row(f"SELECT id, tombstoned_at FROM customers WHERE slug = :slug{locked}", {"slug": slug})
     if row is None:
-        # Another process removed it a moment ago: nothing is left.
+        # Another process has just purged it: -1 matches no rows.
         return -1, None
     return int(row[0]), row[1]
 

@@ -1,7 +1,7 @@
-"""What of a customer is past its retention: deleted so long ago that nobody can bring it back any more.
+"""Find the rows of a customer that are past their retention period, by their stored moments.
 
-Told by stored moments. Nothing that lives is ever among it, nothing that ended with its term, and nobody whom the last
-roster still names while something holds them back.
+They never include active rows, rows that ended with their term, or people whom a held or quarantined part of the last
+roster may still mean.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DELETION_COLUMNS: dict[str, type[pl.DataType]] = {"id": pl.Int64, "tombstoned_at
 #: Before-images with personal values: a customer's document names its administrators.
 PERSONAL_KINDS = (Kind.USER.value, Kind.ENROLLMENT.value, "identity", "assignment", Kind.CUSTOMER.value)
 
-#: What is shown of: deleted rows by table.
+#: Tables whose deleted rows are shown.
 SHOWN_TABLES = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
 
 NEWEST_SQL = """
@@ -58,7 +58,7 @@ WHERE o.customer_id = :customer AND o.tombstoned_at < :cut
     AND o.id NOT IN (SELECT r.org_id FROM account_roles r WHERE r.customer_id = :customer
                      AND r.account_id NOT IN (SELECT id FROM {accounts}))
 """
-#: Of a soft-deleted assignment, and of one that is to nothing any more.
+#: Soft-deleted assignments, and those whose lesson, class or account no longer exists.
 ASSIGNMENTS_SQL = """
 SELECT s.id FROM assignments s WHERE s.customer_id = :customer AND (
     s.tombstoned_at < :cut
@@ -70,7 +70,7 @@ SELECT s.id FROM assignments s WHERE s.customer_id = :customer AND (
 
 @dataclass(frozen=True, slots=True)
 class DeletionSpan:
-    """How many rows were deleted, and between which moments."""
+    """A number of deleted rows, and the moments of the first and last deletion."""
 
     rows: int
     oldest: str
@@ -79,14 +79,17 @@ class DeletionSpan:
 
 @dataclass(frozen=True, slots=True)
 class RetentionCounts:
-    """Deleted people, and whatever else is kept all the same. next_at: when the oldest of those within retention was
-    deleted. named: people whom the last roster names. concluded: classes and enrollments that ended with their term.
-    used: deleted classes and orgs that something refers to which stays."""
+    """The numbers of deleted rows that a purge keeps."""
 
+    #: people whose retention period has not ended
     within_retention: int = 0
+    #: when the first of these was deleted; None if there are none
     next_at: str | None = None
+    #: people whom the last roster may mean
     named_people: int = 0
+    #: classes and enrollments that ended with their term
     concluded_rows: int = 0
+    #: classes and orgs that remaining rows refer to
     referenced_rows: int = 0
 
 
@@ -98,7 +101,7 @@ class ExpiredRows:
 
 
 def find_newest_moment(store: Store) -> str:
-    """The latest moment that anything was written, in both parts of the store."""
+    """Return the latest moment stored in the durable and volatile tables."""
     with store.open_connection() as connection:
         moments = [connection.fetch_scalar(NEWEST_SQL)]
     with store.open_connection(volatile=True) as connection:
@@ -107,13 +110,16 @@ def find_newest_moment(store: Store) -> str:
 
 
 def find_expired_rows(connection: Connection, store: Store, customer_number: int | None, cut: str) -> ExpiredRows:
-    """cut: what was deleted before this moment is past retention. customer None: the catalogue's lessons."""
+    """Return the rows past retention.
+
+    customer_number: None for the catalog's lessons. cut: rows deleted before this moment are past retention.
+    """
     if customer_number is None:
         lessons = _read_deleted_rows(connection, "lessons", "customer_id IS NULL", cut, customer_number)
-        gone = connection.fetch_frame(_build_orphan_images_sql("customer_id IS NULL"), {"id": pl.Int64})["id"]
+        images = connection.fetch_frame(_build_orphan_images_sql("customer_id IS NULL"), {"id": pl.Int64})["id"]
         within, next_at = _count_within_retention(connection, "lessons", "customer_id IS NULL", cut, customer_number)
         return ExpiredRows(
-            {"lessons": lessons["id"], "journal": gone},
+            {"lessons": lessons["id"], "journal": images},
             _build_spans({"lessons": lessons}),
             RetentionCounts(within, next_at),
         )
@@ -140,14 +146,14 @@ def find_expired_rows(connection: Connection, store: Store, customer_number: int
     ids["assignments"] = connection.fetch_frame(ASSIGNMENTS_SQL, {"id": pl.Int64}, facts)["id"]
     ids["journal"] = _find_old_images(connection, customer_number, cut)
     within, next_at = _count_within_retention(connection, "accounts", own, cut, customer_number)
-    kept = RetentionCounts(
+    retention = RetentionCounts(
         within,
         next_at,
         named_people=accounts.height - deleted["accounts"].height,
         concluded_rows=concluded,
         referenced_rows=_count_referenced_rows(connection, deleted, facts),
     )
-    return ExpiredRows(ids, _build_spans(deleted), kept)
+    return ExpiredRows(ids, _build_spans(deleted), retention)
 
 
 def _read_deleted_rows(
@@ -171,29 +177,31 @@ def _count_within_retention(
 
 
 def _find_roster_people(connection: Connection, store: Store, customer_number: int) -> pl.DataFrame:
-    """`id` of accounts that a row set aside in the last roster may mean; where something of a roster is held, of
-    everybody: they may be about to come back."""
-    aside = Reader(connection, store.key).load_snapshot_part(customer_number, "quarantine")
-    named = [aside.filter(pl.col("kind") == Kind.USER.value)["key"]] if aside is not None else []
+    """Return `id` of the deleted accounts that a quarantined row of the last roster may mean, or of all if roster
+    changes are held: approving them may restore anybody.
+    """
+    quarantine = Reader(connection, store.key).load_snapshot_part(customer_number, "quarantine")
     held = connection.fetch_scalar(
         "SELECT count(*) FROM holds WHERE customer_id = :customer AND scope = :scope",
         {"customer": customer_number, "scope": HoldScope.ROSTER.value},
     )
-    keys = pl.concat([each.rename("name") for each in named]) if named else pl.Series("name", [], dtype=pl.String)
-    known = connection.fetch_frame(
+    accounts = connection.fetch_frame(
         "SELECT a.id, i.subject AS name FROM accounts a JOIN identities i ON i.account_id = a.id"
         f" AND +i.issuer_id = {ROSTER_ISSUER} WHERE a.customer_id = :customer AND a.tombstoned_at IS NOT NULL",
         {"id": pl.Int64, "name": pl.String},
         {"customer": customer_number},
     )
     if held:
-        # What waits may bring anybody back, and a roster that is doubted is not kept to be asked.
-        return known.select("id").unique()
-    return known.filter(pl.col("name").is_in(keys.drop_nulls().implode())).select("id").unique()
+        # A doubtful roster is not saved, so its people are unknown here.
+        return accounts.select("id").unique()
+    if quarantine is None:
+        return accounts.select("id").clear()
+    keys = quarantine.filter(pl.col("kind") == Kind.USER.value)["key"].drop_nulls()
+    return accounts.filter(pl.col("name").is_in(keys.implode())).select("id").unique()
 
 
 def _exclude_parents(connection: Connection, orgs: pl.DataFrame, customer_number: int) -> pl.DataFrame:
-    """An org stays while one below it stays."""
+    """Return the orgs without those that have a remaining org below them."""
     below = connection.fetch_frame(
         "SELECT id, parent_id FROM orgs WHERE customer_id = :customer AND parent_id IS NOT NULL",
         {"id": pl.Int64, "parent_id": pl.Int64},
@@ -201,14 +209,16 @@ def _exclude_parents(connection: Connection, orgs: pl.DataFrame, customer_number
     )
     while True:
         needed = below.join(orgs, on="id", how="anti")["parent_id"]
-        left = orgs.filter(~pl.col("id").is_in(needed.implode()))
-        if left.height == orgs.height:
-            return left
-        orgs = left
+        remaining = orgs.filter(~pl.col("id").is_in(needed.implode()))
+        if remaining.height == orgs.height:
+            return remaining
+        orgs = remaining
 
 
 def _find_old_images(connection: Connection, customer_number: int, cut: str) -> pl.Series:
-    """Before-images with personal values that no undo within retention needs, and those of rows that are gone."""
+    """Return ids of the before-images of rows that no longer exist, and of those with personal values that no undo
+    within the retention period needs.
+    """
     personal = ", ".join(f"'{kind}'" for kind in PERSONAL_KINDS)
     return connection.fetch_frame(
         "SELECT id FROM journal WHERE customer_id = :customer"
@@ -228,19 +238,22 @@ def _build_orphan_images_sql(owner: str) -> str:
 
 
 def _count_concluded_rows(connection: Connection, people: str, facts: Mapping[str, object]) -> int:
-    """people: a staged table of those who go; what they were enrolled in goes with them."""
-    ended = "customer_id = :customer AND tombstoned_at < :cut AND concluded_at IS NOT NULL"
-    found = (
-        f"SELECT count(*) FROM classes WHERE {ended}",
-        f"SELECT count(*) FROM enrollments WHERE {ended} AND account_id NOT IN (SELECT id FROM {people})",
+    """Count concluded classes and enrollments.
+
+    people: a staged table of the people to purge, whose enrollments do not count.
+    """
+    concluded = "customer_id = :customer AND tombstoned_at < :cut AND concluded_at IS NOT NULL"
+    statements = (
+        f"SELECT count(*) FROM classes WHERE {concluded}",
+        f"SELECT count(*) FROM enrollments WHERE {concluded} AND account_id NOT IN (SELECT id FROM {people})",
     )
-    return sum(int(connection.fetch_scalar(statement, facts)) for statement in found)
+    return sum(int(connection.fetch_scalar(statement, facts)) for statement in statements)
 
 
 def _count_referenced_rows(
     connection: Connection, deleted: Mapping[str, pl.DataFrame], facts: Mapping[str, object]
 ) -> int:
-    past = sum(
+    deleted_count = sum(
         int(
             connection.fetch_scalar(
                 f"SELECT count(*) FROM {which} AND customer_id = :customer AND tombstoned_at < :cut", facts
@@ -248,11 +261,11 @@ def _count_referenced_rows(
         )
         for which in ("classes WHERE concluded_at IS NULL", "orgs WHERE 1 = 1")
     )
-    return past - deleted["classes"].height - deleted["orgs"].height
+    return deleted_count - deleted["classes"].height - deleted["orgs"].height
 
 
 def _build_spans(deleted: Mapping[str, pl.DataFrame]) -> dict[str, DeletionSpan]:
-    """By table, only of what goes. A row that goes with a person may be without a moment of its own."""
+    """Return the spans by table. A row that is purged with a person may have no moment of its own."""
     spans = {}
     for table, frame in deleted.items():
         moments = frame["tombstoned_at"].drop_nulls().sort()

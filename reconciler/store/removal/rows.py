@@ -1,7 +1,7 @@
-"""Removing rows for good, in one table that says what goes: what is shown and what is removed cannot differ.
+"""Count and delete rows permanently by the same table of targets, so that a preview and its removal cannot differ.
 
-A hard delete is another hand's for the triggers (`migrations.guards`), which count it and doubt what refers to the row.
-Nothing that stays refers to what goes here, and `undoubted` puts the counters back: the next plan sees no drift.
+The triggers (`migrations.guards`) count a hard delete as a write outside reconciler. No remaining row refers to a row
+deleted here, and `preserve_write_counters` restores the counters, so that the next plan sees no drift.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
 
-#: What rows may be named by their ids; `journal` and `assignments` are also found by what they are of.
+#: Tables whose rows may be staged by id; rows of `journal` and `assignments` are also found by the rows they refer to.
 STAGED_TABLES = (
     "accounts",
     "enrollments",
@@ -35,18 +35,20 @@ IMAGE_TABLES = {
     Kind.LESSON: "lessons",
 }
 
-#: Ids by table; a table that is not there has none.
+#: Row ids by table.
 IdsByTable = Mapping[str, pl.Series]
-#: How many rows went, by table.
+#: Numbers of rows by table, without zeros.
 RowCounts = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalTarget:
-    """which: SQL of the rows of the table. marked: its triggers take a row with a negative run for our own doing."""
+    """A set of rows to delete from a table."""
 
     table: str
+    #: SQL condition of the rows
     which: str
+    #: True if the rows need a negative run first, by which the triggers recognize reconciler's own deletes
     needs_mark: bool = False
 
 
@@ -54,7 +56,7 @@ def _build_doomed_condition(column: str, table: str) -> str:
     return f"{column} IN (SELECT id FROM doomed_{table})"
 
 
-#: What goes with staged rows, in an order in which nothing is left that refers to a row when it goes.
+#: The staged rows and the rows that belong to them, ordered so that no remaining row refers to a deleted one.
 ROW_TARGETS = (
     RemovalTarget(
         "journal",
@@ -106,7 +108,7 @@ ROW_TARGETS = (
 _OWN = "customer_id = :customer"
 _OWN_SNAPSHOTS = f"snapshot_id IN (SELECT id FROM snapshots WHERE {_OWN})"
 
-#: Everything of one customer but its runs, which name nobody and belong to the chain of all.
+#: All rows of a customer except its runs, which name nobody and are part of the store's chain.
 CUSTOMER_TARGETS = (
     RemovalTarget("journal", _OWN),
     RemovalTarget("run_effects", _OWN),
@@ -141,7 +143,7 @@ CUSTOMER_TARGETS = (
 
 @contextmanager
 def stage_doomed_ids(connection: Connection, ids: IdsByTable) -> Iterator[None]:
-    """Within it, `doomed_TABLE (id)` are the ids given, for `OF_ROWS`."""
+    """Hold the ids in temporary tables `doomed_TABLE (id)`, as `ROW_TARGETS` needs them."""
     with ExitStack() as stack:
         for table in STAGED_TABLES:
             known = ids.get(table, pl.Series([], dtype=pl.Int64)).cast(pl.Int64).unique().sort()
@@ -150,16 +152,16 @@ def stage_doomed_ids(connection: Connection, ids: IdsByTable) -> Iterator[None]:
 
 
 def count_rows(connection: Connection, targets: tuple[RemovalTarget, ...], facts: Parameters) -> RowCounts:
-    """Only tables of which something goes. Of OF_ROWS, within `staged`."""
-    found = {
+    """Return the numbers of rows to delete by table. `ROW_TARGETS` need `stage_doomed_ids`."""
+    counts = {
         target.table: int(connection.fetch_scalar(f"SELECT count(*) FROM {target.table} WHERE {target.which}", facts))
         for target in targets
     }
-    return {table: number for table, number in found.items() if number}
+    return {table: number for table, number in counts.items() if number}
 
 
 def remove_rows(connection: Connection, targets: tuple[RemovalTarget, ...], facts: Parameters) -> RowCounts:
-    """As `counted`, and removes them. Inside a writing transaction."""
+    """Delete the rows and return what `count_rows` would. Call inside a write transaction."""
     counts = count_rows(connection, targets, facts)
     for target in targets:
         if target.table not in counts:
@@ -171,9 +173,9 @@ def remove_rows(connection: Connection, targets: tuple[RemovalTarget, ...], fact
 
 
 def delete_run_effects(connection: Connection, customer_number: int, *, cutoff: str | None = None) -> None:
-    """Remove the digests of what runs did to a customer. cutoff: only of runs that started before this moment.
+    """Delete the digests of a customer's effects; no certificate counts them, because they name nobody.
 
-    No certificate counts them: a digest is nobody's row, and names nobody.
+    cutoff: only those of runs that started before this moment; None for all.
     """
     older = " AND run_id IN (SELECT id FROM runs WHERE started_at < :cutoff)" if cutoff is not None else ""
     connection.execute(
@@ -184,20 +186,23 @@ def delete_run_effects(connection: Connection, customer_number: int, *, cutoff: 
 
 @contextmanager
 def preserve_write_counters(connection: Connection, customer_number: int | None) -> Iterator[None]:
-    """Puts back what the triggers make of our own hard deletes, as they found it. Their rows are locked before, so that
-    another hand's write is counted afterwards. customer None: the catalogue."""
+    """Restore the digests and write counters that the triggers change during the body's hard deletes.
+
+    Locks their rows first, so that a write outside reconciler is counted afterwards. customer_number: None for the
+    catalog.
+    """
     lock = connection.dialect.for_update
-    catalogue = connection.fetch_row(f"SELECT catalogue_digest, catalogue_writes FROM store{lock}")
+    catalog = connection.fetch_row(f"SELECT catalogue_digest, catalogue_writes FROM store{lock}")
     owner = {"customer": customer_number}
     digest = writes = None
     if customer_number is not None:
         digest = connection.fetch_scalar(f"SELECT settings_digest FROM customers WHERE id = :customer{lock}", owner)
         writes = connection.fetch_scalar(f"SELECT n FROM write_counters WHERE customer_id = :customer{lock}", owner)
     yield
-    if catalogue is not None:
+    if catalog is not None:
         connection.execute(
             "UPDATE store SET catalogue_digest = :digest, catalogue_writes = :writes",
-            {"digest": catalogue[0], "writes": catalogue[1]},
+            {"digest": catalog[0], "writes": catalog[1]},
         )
     if writes is not None:
         connection.execute(

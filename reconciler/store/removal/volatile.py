@@ -1,4 +1,7 @@
-"""What the volatile side knows of people who are removed for good: sessions, last sign-ins, and throttles."""
+"""Delete sessions, last sign-ins and throttles of removed people, and wipe freed pages of SQLite files.
+
+SQLite keeps deleted content in freed pages until they are used again.
+"""
 
 from __future__ import annotations
 
@@ -13,36 +16,35 @@ from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store
 from reconciler.store.removal.rows import RowCounts
 
-# Freed pages of SQLite files hold what was in them until they are used again: after a removal they hold nothing.
-
 
 def enable_secure_delete(connection: Connection) -> None:
-    """From here on, what this connection deletes is overwritten. Outside a transaction."""
+    """Make SQLite overwrite what this connection deletes from now on. Call outside a transaction."""
     if isinstance(connection.dialect.address, SqliteAddress):
         connection.fetch_rows("PRAGMA main.secure_delete = ON")
 
 
 def wipe_freed_pages(store: Store) -> tuple[Diagnostic, ...]:
-    """Makes both files anew without what earlier writes left in them, and empties their logs. A warning where another
-    process is in the way."""
+    """Rewrite both SQLite files without freed pages and empty their logs; return a warning for each file that another
+    process prevents.
+    """
     if not isinstance(store.address, SqliteAddress):
         return ()
-    left = []
+    warnings = []
     for volatile in (False, True):
         path = store.address.volatile if volatile else store.address.path
         with store.open_connection(volatile=volatile) as connection:
             try:
                 wiped = _vacuum_file(connection, str(path.absolute().parent))
             except StoreProblem as problem:
-                left.append(_build_freed_pages_warning(str(path), problem.diagnostic.message))
+                warnings.append(_build_freed_pages_warning(str(path), problem.diagnostic.message))
                 continue
         if not wiped:
-            left.append(_build_freed_pages_warning(str(path), "another process reads it"))
-    return tuple(left)
+            warnings.append(_build_freed_pages_warning(str(path), "another process is reading it"))
+    return tuple(warnings)
 
 
 def _vacuum_file(connection: Connection, folder: str) -> bool:
-    # The copy that VACUUM makes is as large as the store: beside it is room for it, in memory perhaps not.
+    # VACUUM makes a copy as large as the store, which may not fit into memory.
     quoted = folder.replace("'", "''")
     connection.fetch_rows("PRAGMA temp_store = FILE")
     connection.fetch_rows(f"PRAGMA temp_store_directory = '{quoted}'")
@@ -54,8 +56,8 @@ def _vacuum_file(connection: Connection, folder: str) -> bool:
 def _build_freed_pages_warning(path: str, why: str) -> Diagnostic:
     return build_warning(
         "freed-pages-left",
-        f"the rows are gone, but freed pages of {path} and its log may still hold what was in them: {why}",
-        hint="when no other process uses the store, run the same command again",
+        f"the rows are deleted, but {path} and its log may still contain their data: {why}",
+        hint="Run the same command again when no other process uses the store.",
     )
 
 
@@ -63,18 +65,21 @@ ACCOUNT_CONDITIONS = {
     "sessions": "account_id IN (SELECT id FROM {accounts})",
     "last_sign_ins": "account_id IN (SELECT id FROM {accounts})",
 }
-#: A throttle's key ends with what was typed in at a log-in.
+#: A throttle's key ends with the text that was typed at sign-in.
 THROTTLE_CONDITION = "lower(key) = :word OR lower(key) LIKE :ending ESCAPE '!'"
 
 
 def count_volatile_rows(store: Store, accounts: pl.Series, words: Iterable[str] = ()) -> RowCounts:
-    """words: usernames and e-mail addresses of those accounts."""
+    """Return the numbers of volatile rows of accounts. words: their usernames and email addresses."""
     with store.open_connection(volatile=True) as connection, connection.open_read_transaction():
         return _run_on_tables(connection, accounts, words, "SELECT count(*)")
 
 
 def remove_volatile_rows(store: Store, accounts: pl.Series, words: Iterable[str] = ()) -> RowCounts:
-    """In a transaction of its own: it goes first, since nothing is lost with it alone."""
+    """Delete the volatile rows of accounts and return their numbers. words: as in `count_volatile_rows`.
+
+    Uses a transaction of its own, which commits before the durable one: losing volatile rows alone does no harm.
+    """
     with store.open_connection(volatile=True) as connection:
         enable_secure_delete(connection)
         with connection.open_write_transaction():
