@@ -41,7 +41,7 @@ def verified(project: Project) -> Any:
         assert (text.code, text.out, text.err) == (0, found["message"] + "\n", "")
     else:
         assert (text.code, text.out) == (1, "")
-        assert text.err.startswith(f"error: {found['message']} [altered-history]\n    compare with a backup")
+        assert text.err.startswith(f"error: {found['message']} [altered-history]\n    Compare with a backup")
     return found
 
 
@@ -52,12 +52,12 @@ def numbers(project: Project) -> list[int]:
 def test_a_chain_that_nobody_touched_is_verified_and_sealed(told: Project) -> None:
     found = verified(told)
     assert (found["verified"], found["sealed"], found["runs"], found["run"]) == (True, True, RUNS, None)
-    assert found["message"].startswith("Verified: all 4 runs fit, none is missing")
+    assert found["message"].startswith("Verified: all 4 runs are intact and none is missing")
 
 
 def test_a_store_without_runs_has_nothing_to_verify(project: Project) -> None:
     project.customer(org=None)
-    assert verified(project)["message"] == "No runs yet: there is nothing to verify."
+    assert verified(project)["message"] == "No runs yet; nothing to verify."
 
 
 def test_one_customers_runs_are_listed_and_the_whole_chain_is_verified(told: Project) -> None:
@@ -214,7 +214,7 @@ def test_runs_older_than_the_seal_are_said_to_be_so_and_the_next_apply_seals_the
     alter(told, "update store set head_seal = null")
     found = verified(told)
     assert (found["verified"], found["sealed"]) == (True, False)
-    assert "older than the seal" in found["message"]
+    assert "not signed yet" in found["message"]
     told.customer(org=None, title="Springfield again")
     assert told.apply("springfield").code == 0
     assert verified(told)["sealed"]
