@@ -1,1 +1,1 @@
-"""Telling people and programs what became of a customer's sync: signed posts to a webhook, and mail."""
+"""Notify people and programs of a customer's sync by email and signed webhooks."""

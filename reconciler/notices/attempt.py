@@ -1,4 +1,4 @@
-"""What came of one attempt to deliver a message, and when the next one is due."""
+"""The result of an attempt to deliver a message, and the schedule of the next attempt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-#: Between one attempt and the next, at least. Every further one has the last.
+#: least time between one attempt and the next; every later attempt uses the last
 RETRY_DELAYS = (
     timedelta(minutes=1),
     timedelta(minutes=5),
@@ -15,29 +15,28 @@ RETRY_DELAYS = (
     timedelta(hours=5),
     timedelta(hours=12),
 )
-#: A message that is older is given up when it cannot be delivered.
+#: an older message that cannot be delivered is given up
 MAX_MESSAGE_AGE = timedelta(days=3)
 
 
 class DeliveryResult(StrEnum):
-    """LATER: another attempt may do. NEVER: it was refused for good."""
-
     DELIVERED = "delivered"
+    #: another attempt may succeed
     LATER = "later"
+    #: refused permanently
     NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """code: stable, lower-case words joined by hyphens. why: for people, without secrets or anybody's address.
-
-    down: not this message but whoever takes it is the reason, so that others to them need not be tried now. wait: as
-    the other side asked for it."""
-
     result: DeliveryResult
+    #: stable, lowercase words joined by hyphens; empty if delivered
     code: str = ""
+    #: the reason for people, without secrets or addresses of people
     why: str = ""
+    #: whether the receiver failed, not this message, so that other messages to it need not be tried now
     is_receiver_down: bool = False
+    #: least time until the next attempt, as the receiver asked for it
     wait: timedelta = timedelta()
 
 
@@ -45,7 +44,9 @@ DELIVERED = DeliveryAttempt(DeliveryResult.DELIVERED)
 
 
 def schedule_next_attempt(now: str, created_at: str, attempts: int, wait: timedelta = timedelta()) -> str | None:
-    """When a message is due again that `attempts` attempts did not deliver; None: it is given up. wait: at least."""
+    """Return when an undelivered message is due again (ISO-8601 UTC), or None to give it up.
+
+    attempts: how many failed. wait: least time until the next one."""
     moment = datetime.fromisoformat(now).astimezone(UTC)
     if moment - datetime.fromisoformat(created_at) >= MAX_MESSAGE_AGE:
         return None

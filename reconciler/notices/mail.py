@@ -1,4 +1,4 @@
-"""Mail in plain text, and the two ways it leaves: as files in a folder, or by SMTP."""
+"""Send email in plain text, either as files in a folder or by SMTP."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.network.certificates import get_ssl_context
 from reconciler.notices.attempt import DELIVERED, DeliveryAttempt, DeliveryResult
 
-#: Seconds for one step of the conversation with an SMTP server.
+#: seconds for one step of an SMTP session
 SMTP_TIMEOUT = 15.0
 PASSWORD_VARIABLE = "RECONCILER_SMTP_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True)
 class MailMessage:
-    """message_id: the same for every attempt. written_at: ISO-8601 UTC. domain: of the Message-ID, a name of the
-    store's own."""
-
+    #: the same for every attempt
     message_id: str
+    #: domain of the Message-ID, unique to the store
     domain: str
+    #: ISO-8601 UTC
     written_at: str
     to: str
     subject: str
@@ -44,7 +44,7 @@ def build_email_message(mail: MailMessage, sender: str) -> EmailMessage:
     message["Subject"] = " ".join(mail.subject.split())
     message["Date"] = datetime.fromisoformat(mail.written_at)
     message["Message-ID"] = f"<{mail.message_id}@{mail.domain}>"
-    # No answer of an absent person is wanted (RFC 3834).
+    # Suppresses out-of-office replies (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
     return message
@@ -52,7 +52,7 @@ def build_email_message(mail: MailMessage, sender: str) -> EmailMessage:
 
 @dataclass(frozen=True, slots=True)
 class FileOutbox:
-    """One `.eml` for each mail, of mode 0600, there whole or not at all; the same mail again replaces it."""
+    """Writes each email to an `.eml` file of mode 0600, atomically; the same email again replaces it."""
 
     folder: Path
     sender: str
@@ -77,26 +77,26 @@ class FileOutbox:
         return DELIVERED
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: no file stays open."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """password: None where nobody signs in, or where it is not set."""
-
     host: str
     port: int
     security: Literal["starttls", "tls", "none"]
     sender: str
+    #: None to send without signing in
     username: str | None = None
+    #: None without a username, or if the variable is not set
     password: str | None = field(default=None, repr=False)
 
 
 class SmtpOutbox:
-    """One conversation for all mails of a run, begun with the first. TLS is verified by the system's authorities.
+    """Sends all emails of a run over one SMTP session. TLS is verified with the system's certificate authorities.
 
-    Once the server cannot be used, every further mail is told so without another attempt: a wrong password is tried
-    once."""
+    Once the server is unusable, every later email fails without another attempt, so that a wrong password is tried
+    only once."""
 
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
@@ -119,7 +119,7 @@ class SmtpOutbox:
             self._open = None
 
     def _try_send(self, mail: MailMessage) -> DeliveryAttempt:
-        """No answer's own text is repeated: it holds addresses."""
+        """Try once. Messages never repeat the server's text, because it contains addresses."""
         host = self._server.host
         try:
             if self._open is None:
@@ -131,19 +131,17 @@ class SmtpOutbox:
             return _make_server_down_attempt(refusal.diagnostics[0].code, refusal.diagnostics[0].message)
         except smtplib.SMTPAuthenticationError as problem:
             return _make_server_down_attempt(
-                "mail-sign-in-refused", f"{host} does not let us sign in ({problem.smtp_code})"
+                "mail-sign-in-refused", f"{host} rejected the sign-in ({problem.smtp_code})"
             )
         except smtplib.SMTPSenderRefused as problem:
-            return _make_server_down_attempt(
-                "mail-sender-refused", f"{host} takes no mail from us ({problem.smtp_code})"
-            )
+            return _make_server_down_attempt("mail-sender-refused", f"{host} rejected the sender ({problem.smtp_code})")
         except smtplib.SMTPNotSupportedError:
-            return _make_server_down_attempt("mail-server-too-plain", f"{host} offers no STARTTLS, or no sign-in")
+            return _make_server_down_attempt("mail-server-too-plain", f"{host} does not offer STARTTLS or sign-in")
         except ssl.SSLError:
-            return _make_server_down_attempt("mail-server-untrusted", f"the certificate of {host} cannot be trusted")
+            return _make_server_down_attempt("mail-server-untrusted", f"the certificate of {host} is not trusted")
         except (smtplib.SMTPException, OSError):
             return _make_server_down_attempt(
-                "mail-server-unreachable", f"no conversation with {host} port {self._server.port}"
+                "mail-server-unreachable", f"cannot connect to {host} port {self._server.port}"
             )
 
 
@@ -153,17 +151,17 @@ def _send_message(connection: smtplib.SMTP, message: EmailMessage, host: str) ->
     except smtplib.SMTPRecipientsRefused as problem:
         code = min(code for code, _ in problem.recipients.values())
         result = DeliveryResult.NEVER if code >= _PERMANENT_FAILURE else DeliveryResult.LATER
-        return DeliveryAttempt(result, "mail-address-refused", f"{host} takes no mail to this address ({code})")
+        return DeliveryAttempt(result, "mail-address-refused", f"{host} rejected the recipient ({code})")
     except smtplib.SMTPNotSupportedError:
         return DeliveryAttempt(
-            DeliveryResult.NEVER, "mail-address-refused", f"{host} takes no address with such letters"
+            DeliveryResult.NEVER, "mail-address-refused", f"{host} does not support non-ASCII addresses"
         )
     except smtplib.SMTPDataError as problem:
-        return DeliveryAttempt(DeliveryResult.LATER, "mail-refused", f"{host} refused the mail ({problem.smtp_code})")
+        return DeliveryAttempt(DeliveryResult.LATER, "mail-refused", f"{host} rejected the email ({problem.smtp_code})")
     return DELIVERED
 
 
-#: SMTP's answers from here on mean that another attempt would get the same one (RFC 5321, 4.2.1).
+#: SMTP reply codes from here on are permanent: another attempt would fail too (RFC 5321, 4.2.1)
 _PERMANENT_FAILURE = 500
 
 
@@ -179,7 +177,9 @@ def _make_server_down_attempt(code: str, why: str) -> DeliveryAttempt:
 
 def _connect_to_server(server: SmtpServer) -> smtplib.SMTP:
     if server.security == "none" and not _is_this_machine(server.host, server.port):
-        raise _UnusableServerError("mail-not-private", f"{server.host} is another machine, and mail: security: is none")
+        raise _UnusableServerError(
+            "mail-not-private", f"{server.host} is not this machine, so mail.security must not be none"
+        )
     if server.username is not None and server.password is None:
         raise _UnusableServerError("smtp-password-not-set", f"{PASSWORD_VARIABLE} is not set")
     if server.security == "tls":
@@ -202,7 +202,7 @@ def _connect_to_server(server: SmtpServer) -> smtplib.SMTP:
 
 
 def _sign_in(connection: smtplib.SMTP, username: str, password: str) -> None:
-    """By one mechanism: `smtplib`'s own sign-in tries a wrong password by every one that the server offers."""
+    """Sign in by one mechanism, because `smtplib.login` tries a wrong password by every mechanism that is offered."""
     connection.ehlo_or_helo_if_needed()
     offered = connection.esmtp_features.get("auth", "").upper().split()
     connection.user, connection.password = username, password

@@ -1,5 +1,4 @@
-"""What there is to tell of a customer's sync: what happened, since when, and why in plain sentences. It names no
-people."""
+"""A notice of a customer's sync: the event, since when, and the reasons in plain sentences. It never names people."""
 
 from __future__ import annotations
 
@@ -7,10 +6,10 @@ from dataclasses import dataclass
 
 from reconciler.model.sync import EventKind
 
-#: How a sync came out: the next one's takes its place. STALE stands beside, and RECOVERED closes them all.
+#: outcomes of a sync, each replaced by the next sync's; STALE exists besides, and RECOVERED closes all
 OUTCOMES = (EventKind.HELD, EventKind.REFUSED, EventKind.FAILED)
 
-#: What each event takes the place of: what is so no longer once it happens.
+#: the events that each event closes
 CLOSES: dict[EventKind, tuple[EventKind, ...]] = {
     EventKind.HELD: OUTCOMES,
     EventKind.REFUSED: OUTCOMES,
@@ -19,7 +18,7 @@ CLOSES: dict[EventKind, tuple[EventKind, ...]] = {
     EventKind.RECOVERED: (*OUTCOMES, EventKind.STALE),
 }
 
-#: The command that shows more.
+#: the command that shows details of an event
 COMMANDS = {
     EventKind.HELD: "reconciler holds",
     EventKind.REFUSED: "reconciler plan {customer}",
@@ -31,23 +30,26 @@ COMMANDS = {
 
 @dataclass(frozen=True, slots=True)
 class NoticeHold:
-    """id: as `--approve` takes it, CUSTOMER:PEOPLE:DIGEST. people: how many wait."""
-
+    #: CUSTOMER:PEOPLE:DIGEST, as `--approve` takes it
     id: str
+    #: how many people the hold would remove
     people: int
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """customer: its id; name: as people call it, which the store knows. at, since: when it happened and since when it
-    is so, ISO-8601 UTC. sentences: of the gates and limits, for people who are no programmers."""
-
     event: EventKind
+    #: customer's ID
     customer: str
+    #: time of the event, ISO-8601 UTC
     at: str
+    #: start of the present state, ISO-8601 UTC
     since: str
+    #: reasons from gates and limits, for people who are not programmers
     sentences: tuple[str, ...] = ()
+    #: None unless the event is HELD
     hold: NoticeHold | None = None
+    #: customer's name, from the store
     name: str = ""
 
     @property

@@ -1,7 +1,6 @@
-"""Signatures of posts, as Standard Webhooks 1.0 has them: `v1` under a secret that both sides know, `v1a` by the
-store's own key, of which everybody may know the public half.
+"""Sign webhooks as in Standard Webhooks 1.0: `v1` with a shared secret, `v1a` with the store's key (Ed25519).
 
-What is signed: `ID.TIMESTAMP.BODY`, where the timestamp is in seconds since 1970.
+The signed text is `ID.TIMESTAMP.BODY`, where the timestamp is in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import hashlib
 import hmac
 
 SECRET_PREFIX, PUBLIC_PREFIX = "whsec_", "whpk_"
-#: What the key is derived for from the store's own.
+#: purpose for which the signing key is derived from the store's key
 WEBHOOK_KEY_PURPOSE = "webhook"
-#: Bytes that a shared secret has.
+#: bytes of a shared secret
 SHORTEST_SECRET, LONGEST_SECRET = 24, 64
 
 
 def decode_secret(text: str) -> bytes | None:
-    """Of a shared secret: base64 of 24 to 64 bytes, `whsec_` before it or not. None for anything else."""
+    """Decode a shared secret: base64 of 24 to 64 bytes, with or without `whsec_`. Returns None for anything else."""
     encoded = text.strip().removeprefix(SECRET_PREFIX).rstrip("=")
     try:
         secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
@@ -29,7 +28,7 @@ def decode_secret(text: str) -> bytes | None:
 
 
 def derive_public_key(seed: bytes) -> str:
-    """The public half of the Ed25519 key of 32 bytes, `whpk_` and base64."""
+    """Return the public key of an Ed25519 seed of 32 bytes, as `whpk_` and base64."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
@@ -39,7 +38,9 @@ def derive_public_key(seed: bytes) -> str:
 def build_signature_headers(
     message_id: str, timestamp: int, body: bytes, seed: bytes, secret: bytes | None
 ) -> dict[str, str]:
-    """webhook-id, webhook-timestamp, webhook-signature. seed: of the store's key. secret: None for `v1a` alone."""
+    """Return webhook-id, webhook-timestamp and webhook-signature.
+
+    seed: of the store's key, 32 bytes. secret: None for `v1a` alone."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     content = f"{message_id}.{timestamp}.".encode() + body

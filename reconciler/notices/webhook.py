@@ -1,8 +1,8 @@
-"""Posting to a webhook: the body, and one attempt to deliver it.
+"""Post to a webhook: build the body, and make one attempt to deliver it.
 
-Redirects are not followed, what is answered is not read, and an address of a private network is reached only where
-reconciler.yaml allows it (`network.http`). Nothing of an address but its host is ever repeated: its path and query may
-hold what only the receiver is to know.
+Redirects are not followed, the response body is not read, and an address in a private network is reached only if
+reconciler.yaml allows it (`network.http`). Messages name only the host of a URL: its path and query may contain secrets
+of the receiver.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from reconciler.notices.notice import Notice
 from reconciler.notices.signing import build_signature_headers
 
 FORMAT_VERSION = "1.0"
-#: Seconds for each step.
+#: seconds for each step
 TIMEOUTS = httpx.Timeout(connect=5.0, read=10.0, write=5.0, pool=5.0)
-#: Seconds for the whole of one attempt: a receiver that sends a byte now and then keeps nobody waiting.
+#: seconds for a whole attempt, so that a receiver that sends a byte now and then cannot hold it up
 ATTEMPT_DEADLINE = 20.0
 
 GONE_STATUS = 410
-#: Answers that say more of the receiver than of the message.
+#: statuses that mean a receiver in trouble, not a bad message
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
 
 def build_webhook_body(notice: Notice, message_id: str, public_url: str) -> bytes:
-    """JSON in UTF-8; docs/how-to/notifications.md says what is in it."""
+    """Return the body, JSON in UTF-8, as docs/how-to/notifications.md describes it."""
     hold = notice.hold
     return orjson.dumps(
         {
@@ -55,21 +55,21 @@ def build_webhook_body(notice: Notice, message_id: str, public_url: str) -> byte
 
 @dataclass(frozen=True, slots=True)
 class WebhookPost:
-    """sent_at: the moment of this attempt, ISO-8601 UTC. secret: what both sides know, None where nothing."""
-
     message_id: str
     url: str = field(repr=False)
     body: bytes
+    #: time of this attempt, ISO-8601 UTC
     sent_at: str
+    #: shared secret; None without one
     secret: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookSender:
-    """seed: of the store's key that every post is signed with. deadline: seconds for one attempt."""
-
     allows: HostFilter = field(repr=False)
+    #: of the store's key, which signs every post; 32 bytes
     seed: bytes = field(repr=False)
+    #: seconds for one attempt
     deadline: float = ATTEMPT_DEADLINE
     timeouts: httpx.Timeout = field(default_factory=lambda: TIMEOUTS)
 
@@ -98,12 +98,12 @@ def _judge_response(answer: httpx.Response, host: str) -> DeliveryAttempt:
     if answer.is_success:
         return DELIVERED
     if status == GONE_STATUS:
-        return DeliveryAttempt(
-            DeliveryResult.NEVER, "webhook-gone", f"{host} says that nobody listens there any more (410)"
-        )
+        return DeliveryAttempt(DeliveryResult.NEVER, "webhook-gone", f"{host} says this webhook is gone (410)")
     if answer.is_redirect:
         return DeliveryAttempt(
-            DeliveryResult.LATER, "webhook-redirects", f"{host} sends us elsewhere ({status}), which is not followed"
+            DeliveryResult.LATER,
+            "webhook-redirects",
+            f"{host} redirected the request ({status}); redirects are not followed",
         )
     return DeliveryAttempt(
         DeliveryResult.LATER,
@@ -115,9 +115,9 @@ def _judge_response(answer: httpx.Response, host: str) -> DeliveryAttempt:
 
 
 def _parse_retry_after(answer: httpx.Response) -> timedelta:
-    """Retry-After in seconds (RFC 9110, 10.2.3); a day there says little and is left alone."""
-    said = re.fullmatch(r"\s*(\d{1,6})\s*", answer.headers.get("retry-after", ""))
-    return timedelta(seconds=int(said[1])) if said else timedelta()
+    """Return Retry-After if it is in seconds (RFC 9110, 10.2.3); a date is ignored."""
+    seconds = re.fullmatch(r"\s*(\d{1,6})\s*", answer.headers.get("retry-after", ""))
+    return timedelta(seconds=int(seconds[1])) if seconds else timedelta()
 
 
 def _make_no_answer_attempt(host: str, problem: Exception, *, late: bool) -> DeliveryAttempt:
@@ -126,5 +126,5 @@ def _make_no_answer_attempt(host: str, problem: Exception, *, late: bool) -> Del
             DeliveryResult.LATER, "webhook-timeout", f"{host} did not answer in time", is_receiver_down=True
         )
     return DeliveryAttempt(
-        DeliveryResult.LATER, "webhook-unreachable", f"the connection to {host} broke", is_receiver_down=True
+        DeliveryResult.LATER, "webhook-unreachable", f"the connection to {host} failed", is_receiver_down=True
     )

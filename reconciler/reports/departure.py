@@ -1,4 +1,4 @@
-"""How a plan departs from the one that was reviewed, thing by thing, for a terminal or a log."""
+"""List how a plan differs from the reviewed one, change by change, for a terminal or a log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.model.plan import CATALOG
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
 from reconciler.reports.plan.terminal import clean_text
 
-#: by customer, as `planning.expected.Departure` has them
+#: effects by customer ID
 EffectsByCustomer: TypeAlias = Mapping[str, pl.DataFrame]
 
 NOT_REVIEWED = "was not reviewed"
@@ -32,8 +32,9 @@ def render_plan_differences(
     mask: Mask,
     rows: int,
 ) -> list[str]:
-    """Lines by customer: what is done besides or otherwise, then what is not done any more. rows: at most so many of
-    each; the rest is counted."""
+    """Return lines by customer: added and different changes first, then missing ones.
+
+    rows: the most lines of each; the rest is counted."""
     lines = []
     for customer in sorted({*more, *released, *fewer}):
         view = CustomerView(people, mask, customer)

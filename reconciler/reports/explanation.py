@@ -1,4 +1,4 @@
-"""One thing explained: what it is, who looks after it, what made it so, and what would become of it."""
+"""Explain a person, class or org: its state, manager, last change and next plan, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ _COLUMN = 11
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A run as an explanation names it."""
-
     id: int
     at: str
     actor: str
@@ -34,30 +32,40 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class ExplanationReport:
-    """live: fields by name, `tombstoned`, `managed_by`. bound: (issuer, kind, subject, is it a further one). touches:
-    (run, action) in order. held: the plan holds the row. outcome: the plan's, None where no plan can be made."""
-
     customer: str
     kind: Kind
     key: str
     label: str
+    #: the row in the store: fields by name, with `tombstoned` and `managed_by`
     live: Mapping[str, Any]
+    #: file and line that asked for its last change; None if unknown
     origin: str | None
+    #: run of its last change; None if no run wrote it
     origin_run: int | None
     created_run: int | None
+    #: ISO-8601 UTC; None unless removed
     tombstoned_at: str | None
     tombstoned_run: int | None
+    #: ISO-8601 UTC; None unless its term ended
     concluded_at: str | None
+    #: whether it was changed outside reconciler since its last run
     changed_by_hand: bool
+    #: (run, action), in order
     touches: tuple[tuple[int, str], ...]
     runs: Mapping[int, RunFacts]
+    #: (issuer, kind, subject, whether it is a further one of the same person)
     identities: tuple[tuple[str, str, str, bool], ...]
     communities: tuple[str, ...]
+    #: counts of what is removed and restored together with it
     impact: Mapping[str, object]
     reasons_to_stay: tuple[str, ...]
+    #: its row of the next plan's changes; None without a change
     change_row: Mapping[str, Any] | None
+    #: of the next plan; None if no plan can be made
     outcome: str | None
+    #: the roster of the next plan, in words
     roster: str
+    #: diagnostics of the next plan about it
     remarks: tuple[Diagnostic, ...]
 
 
@@ -100,7 +108,7 @@ def _describe_state(each: ExplanationReport) -> list[str]:
 
 
 def _list_fields(each: ExplanationReport, view: CustomerView) -> list[tuple[str, str]]:
-    """What is set. Personal values only where names are shown."""
+    """Return the fields that are set; personal values only if names are shown."""
     shown = []
     for field in ROSTER_FIELDS[each.kind]:
         value = each.live.get(field.name)
@@ -144,11 +152,11 @@ def _describe_run(each: ExplanationReport, number: int) -> str:
 def _describe_next_plan(each: ExplanationReport, view: CustomerView) -> list[str]:
     if each.outcome is None:
         return ["none: the customer is not in the files"]
-    told = [f"{diagnostic.message} [{diagnostic.code}]" for diagnostic in map(view.mask_diagnostic, each.remarks)]
+    remarks = [f"{diagnostic.message} [{diagnostic.code}]" for diagnostic in map(view.mask_diagnostic, each.remarks)]
     if each.outcome in ("refused", "failed"):
-        return [f"{each.outcome}: nothing would change", *told]
+        return [f"{each.outcome}: nothing would change", *remarks]
     if each.change_row is None:
-        return [f"nothing, by {clean_text(each.roster)}", *told]
+        return [f"no change, by {clean_text(each.roster)}", *remarks]
     action = Action(each.change_row["action"])
     shown = build_table_line(build_change(view, each.kind, action, each.change_row))
     held = ", HELD until approved" if shown.held else ""
@@ -158,12 +166,12 @@ def _describe_next_plan(each: ExplanationReport, view: CustomerView) -> list[str
         if shown.note
         else f"{ACTION_PHRASES[action]}{held}"
     )
-    return [what, *shown.details, f"by {clean_text(each.roster)}", *told]
+    return [what, *shown.details, f"by {clean_text(each.roster)}", *remarks]
 
 
 def render_explanation_json(explanations: Iterable[ExplanationReport], view: CustomerView) -> str:
-    """`{things: [{customer, kind, key, label, state, managed_by, fields, identities, communities, goes_along, origin,
-    runs, next, stays}]}`."""
+    """Return `{things: [{customer, kind, key, label, state, managed_by, fields, identities, communities, goes_along,
+    origin, runs, next, stays}]}`."""
     return dump_json({"things": [_build_document(each, view) for each in explanations]})
 
 
@@ -189,7 +197,7 @@ def _build_document(each: ExplanationReport, view: CustomerView) -> dict[str, ob
 
 
 def _build_next_document(each: ExplanationReport, view: CustomerView) -> dict[str, object]:
-    told = [
+    diagnostics = [
         {"code": diagnostic.code, "message": diagnostic.message}
         for diagnostic in map(view.mask_diagnostic, each.remarks)
     ]
@@ -200,7 +208,7 @@ def _build_next_document(each: ExplanationReport, view: CustomerView) -> dict[st
         "action": planned["action"] if planned else None,
         "reason": planned["reason"] if planned else None,
         "held": bool(planned["held"]) if planned else False,
-        "diagnostics": told,
+        "diagnostics": diagnostics,
     }
 
 

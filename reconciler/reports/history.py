@@ -1,4 +1,4 @@
-"""The runs of a store, newest first, for people and as JSON."""
+"""List the runs of a store, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.reports.plan.wording import format_kind_count, format_moment
 
 WIDTH = 80
 INDENT = " " * 4
-#: Digits of a digest that tell it from others; the JSON has all.
+#: digits of a digest that identify it in text; the JSON has all
 DIGEST_DIGITS = 12
 
 ACTION_WORDS = {
@@ -36,32 +36,39 @@ _KINDS = (Kind.USER, *(kind for kind in Kind if kind is not Kind.USER))
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One apply. finished_at: None while it goes on. counts: by kind, then by action, what was written. approvals: ids
-    of the holds that it released. undoes: the run that it took back; undone_by: those that took it back."""
+    """One apply."""
 
     id: int
     customer: str
+    #: ISO-8601 UTC
     started_at: str
+    #: ISO-8601 UTC; None while it runs
     finished_at: str | None
     actor: str
     plan_id: str
     outcome: str
+    #: changes written, by kind, then by action
     counts: Mapping[str, Mapping[str, int]]
     git_commit: str | None = None
+    #: IDs of the holds that it approved
     approvals: tuple[str, ...] = ()
+    #: of the roster; None without one
     source_sha256: str | None = None
+    #: the run that it undid; None unless it is an undo
     undoes: int | None = None
+    #: runs that undid it
     undone_by: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """runs: how many fit, from the first on. sealed: the store's key vouches for the last and so for all. broken: what
-    does not fit, and run: of which run."""
-
+    #: how many runs are intact, from the first on
     runs: int
+    #: whether the store key signed the last run, and so the whole chain
     has_signature: bool
+    #: the first mismatch in words; None if all runs are intact
     mismatch: str | None = None
+    #: the run of the mismatch
     run: int | None = None
 
     @property
@@ -82,7 +89,7 @@ class Verification:
 
 
 def render_history_json(runs: Iterable[Run], verification: Verification | None = None) -> str:
-    """The contract's `{runs: [...]}`, in the order given; `verification` where it was asked for."""
+    """Return `{runs: [...]}` in the order given, with `verification` if there is one."""
     document: Document = {"runs": [_build_document(run) for run in runs]}
     if verification is not None:
         document["verification"] = {
@@ -114,8 +121,9 @@ def _build_document(run: Run) -> Document:
 
 
 def render_history_text(runs: Iterable[Run]) -> str:
-    """In the order given, each with a line of run, when, customer and outcome, and beneath it what was done and on
-    whose word. No line is wider than 80 cells, but for a name that is."""
+    """Return the runs in the order given: a line of run, time, customer and outcome, then its changes and its actor.
+
+    No line is wider than 80 cells unless a single name is."""
     known = list(runs)
     if not known:
         return "No runs yet. Nothing has been applied to this store.\n"
@@ -173,7 +181,7 @@ def _describe_undo(run: Run) -> Iterator[str]:
 
 
 def _summarize_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """`2 people removed, 20 added; 61 enrollments added`."""
+    """Return `2 people removed, 20 added; 61 enrollments added`."""
     parts = []
     for kind in _KINDS:
         numbers = counts.get(kind.value, {})

@@ -1,4 +1,4 @@
-"""What waits for a person's approval, as text and as JSON."""
+"""List holds, the changes that are waiting for approval, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from reconciler.reports.plan.wording import format_count, format_kind_count, for
 
 @dataclass(frozen=True, slots=True)
 class HoldReport:
-    """One customer's hold as the last apply left it. command: the words that approve it. show: those that show a plan
-    of it; None where none is kept."""
+    """One customer's hold as the last apply left it."""
 
     id: str
     customer: str
     people: int
+    #: all held changes, those of people included
     rows: int
+    #: ISO-8601 UTC
     since: str
     plan_id: str
     causes: tuple[str, ...]
+    #: command that approves it
     command: str
+    #: command that shows its plan; None if no plan was saved
     show: str | None = None
 
 
 def render_holds_json(holds: Iterable[HoldReport]) -> str:
-    """`{holds: [{id, customer, people, rows, since, plan_id, causes, command, show}]}`, in the order given."""
+    """Return `{holds: [{id, customer, people, rows, since, plan_id, causes, command, show}]}`, in the order given."""
     return dump_json(
         {
             "holds": [
@@ -50,7 +53,7 @@ def render_holds_json(holds: Iterable[HoldReport]) -> str:
 
 
 def render_holds_text(holds: Iterable[HoldReport]) -> str:
-    """One paragraph each: what, since when, why, and how to let it through."""
+    """Return one paragraph for each hold: its size, start, causes and the commands that review and approve it."""
     paragraphs = [
         "\n".join(
             [

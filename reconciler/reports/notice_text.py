@@ -1,4 +1,4 @@
-"""The words of a mail that tells what became of rosters."""
+"""Write the subject and text of an email about the syncs of customers."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from reconciler.notices.notice import Notice
 from reconciler.reports.plan.terminal import clean_text
 from reconciler.reports.plan.wording import format_kind_count, format_moment
 
-#: What an event means, for people who are no programmers.
+#: meaning of each event, for people who are not programmers
 MEANINGS = {
     EventKind.HELD: "changes are waiting for approval",
     EventKind.REFUSED: "the roster was refused, and nothing was changed",
     EventKind.FAILED: "the roster could not be synced, and nothing was changed",
-    EventKind.STALE: "no fresh roster has arrived",
+    EventKind.STALE: "no new roster has arrived for some time",
     EventKind.RECOVERED: "the problem is resolved",
 }
 
-#: Of a subject line: what matters most comes first.
+#: order of events in a subject line, most important first
 _ORDER = (EventKind.FAILED, EventKind.REFUSED, EventKind.HELD, EventKind.STALE, EventKind.RECOVERED)
 
 
 @dataclass(frozen=True, slots=True)
 class DigestEntry:
-    """news: it happened since the last digest; else it is still so."""
-
     notice: Notice
+    #: whether it happened since the last digest; otherwise it is still open
     is_new: bool
 
 
 def format_digest_subject(entries: Sequence[DigestEntry]) -> str:
-    """`Springfield District: held`, or `Rosters: 1 failed, 2 held`."""
+    """Return the subject: `Springfield District: roster held`, or `Rosters: 1 failed, 2 held`."""
     events = [each.notice.event for each in entries]
     if len({each.notice.customer for each in entries}) == 1:
         kinds = ", ".join(event.value for event in _ORDER if event in events)
@@ -43,16 +42,16 @@ def format_digest_subject(entries: Sequence[DigestEntry]) -> str:
 
 
 def render_digest_text(entries: Sequence[DigestEntry], public_url: str) -> str:
-    """told: in the order of their customers, then as it happened. What is new comes first."""
+    """Return the text of the email, new notices first. entries: sorted by customer, then by time."""
     parts = []
     news = [each.notice for each in entries if each.is_new]
-    standing = [each.notice for each in entries if not each.is_new]
+    still_open = [each.notice for each in entries if not each.is_new]
     if news:
         parts += _format_by_customer(news)
-    if standing:
+    if still_open:
         parts += [
             "Still open:" if news else "Nothing new. Still open:",
-            *_format_by_customer(standing),
+            *_format_by_customer(still_open),
         ]
     parts.append(f"This email contains no names. To see who is affected, run the commands above or open\n{public_url}")
     return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""What is removed for good, before and after: `purge`, `erase`, and the certificates that they leave."""
+"""Report permanent deletion: the data that `purge` and `erase` would delete, and the certificates they issue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.reports.plan.wording import NOUNS, format_count, format_kind_cou
 WIDTH = 80
 INDENT = " " * 4
 
-#: one and many, of what is counted by table, in the order in which it is told
+#: singular and plural of the rows of each table, in the order of reports
 TABLE_NOUNS: dict[str, tuple[str, str]] = {
     "customers": NOUNS[Kind.CUSTOMER],
     "accounts": NOUNS[Kind.USER],
@@ -46,9 +46,9 @@ TABLE_NOUNS: dict[str, tuple[str, str]] = {
     "snapshots": ("last roster", "last rosters"),
     "erased": ("anonymous record of an erasure", "anonymous records of erasures"),
 }
-#: Of these, how many there are says nothing to people.
+#: tables whose number of rows means nothing to people
 HIDDEN_TABLES = frozenset({"outbox_notices", "run_effects", "snapshot_parts", "syncs", "write_counters"})
-#: What tombstones are of.
+#: tables with tombstones
 _DELETED = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
 
 OUTSIDE_STORE_NOTICE = (
@@ -58,27 +58,33 @@ OUTSIDE_STORE_NOTICE = (
 
 @dataclass(frozen=True, slots=True)
 class RetentionReport:
-    """A customer's end of retention. days: the retention. cut: what was deleted before went past it. counts: rows by
-    table. spans: by table, (rows, oldest, newest moment) of what was deleted itself. whole: when the customer was
-    removed, where all of it goes; people: accounts that go with it. kept: plain sentences."""
+    """The data of one customer that is past its retention."""
 
     customer: str
+    #: the retention
     days: float
+    #: ISO-8601 UTC; data deleted earlier is past its retention
     cutoff: str
+    #: rows to delete, by table
     counts: Mapping[str, int]
+    #: by table, the number of removed rows with the oldest and newest time of removal; empty times if only their people
+    #: have one
     spans: Mapping[str, tuple[int, str, str]]
+    #: sentences on the data that is kept
     retention_notes: tuple[str, ...]
+    #: ISO-8601 UTC; None unless the whole customer is deleted
     customer_removed_at: str | None = None
+    #: accounts that are deleted with the customer
     people: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateReport:
-    """A certificate. request: the reference given, or of a purge the moment before which everything was deleted."""
-
     id: int
+    #: purge, erase or lift
     kind: str
     customer: str
+    #: reference of the request; for a purge, the time before which the data had been removed
     request: str | None
     at: str
     actor: str
@@ -88,20 +94,24 @@ class CertificateReport:
 
 @dataclass(frozen=True, slots=True)
 class ErasureReport:
-    """What an erasure would remove. whole: all of the customer. key, label: of the person, as they are known; facts: a
-    few words on them. classes: titles."""
+    """The data that an erasure would delete."""
 
     customer: str
+    #: rows to delete, by table
     counts: Mapping[str, int]
     is_whole_customer: bool
+    #: the person's sourcedId or username; empty for a whole customer
     key: str = ""
+    #: the person's name
     label: str = ""
+    #: a few words on the person
     facts: tuple[str, ...] = ()
+    #: titles
     classes: tuple[str, ...] = ()
 
 
 def render_purge_text(reports: Iterable[RetentionReport]) -> str:
-    """The totals first; then by customer what would go, since when, and what is kept all the same."""
+    """Return the totals, then the data to delete and to keep of each customer."""
     known = list(reports)
     going = [each for each in known if each.counts]
     if not going:
@@ -148,7 +158,7 @@ def _format_retention_report(each: RetentionReport) -> Iterator[str]:
 
 
 def render_erasure_text(erasure: ErasureReport, view: CustomerView, request: str) -> str:
-    """Who or what would go, what with it, and that it is for good. view: who may be seen."""
+    """Return the person or customer to erase with the data to delete. view: how to show people."""
     customer = _format_customer_name(erasure.customer)
     if erasure.is_whole_customer:
         lines = _wrap_text(f"To erase, request {clean_text(request)}: all of {customer}.", "")
@@ -167,7 +177,7 @@ def render_erasure_text(erasure: ErasureReport, view: CustomerView, request: str
 
 
 def render_certificate_text(certificate: CertificateReport) -> str:
-    """Who removed what, when, at whose request, and the seal."""
+    """Return a certificate: the data, time, actor, request and signature."""
     words = {"purge": "purged", "erase": "erased", "lift": "lifted"}[certificate.kind]
     why = ""
     if certificate.request:
@@ -192,13 +202,13 @@ def render_certificate_text(certificate: CertificateReport) -> str:
 
 
 def render_certificates_text(certificates: Iterable[CertificateReport]) -> str:
-    """Newest first."""
+    """Return the certificates, newest first. certificates: oldest first."""
     known = [render_certificate_text(each) for each in certificates]
     return "\n".join(reversed(known)) if known else "No certificates yet: nothing was deleted permanently.\n"
 
 
 def format_amounts(counts: Mapping[str, int]) -> str:
-    """`1 person, 3 enrollments`."""
+    """Return `1 person, 3 enrollments`. counts: by table."""
     return ", ".join(format_count(counts[table], *TABLE_NOUNS[table]) for table in TABLE_NOUNS if counts.get(table))
 
 

@@ -1,4 +1,4 @@
-"""What became of every customer that was synced, one line each, as text and as JSON."""
+"""Report the outcome of each customer's sync, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT_VERSION = "1.0"
 
 @dataclass(frozen=True, slots=True)
 class ChangeTotals:
-    """How many were removed, added and changed otherwise."""
+    """Numbers of removed, added and otherwise changed rows."""
 
     removed: int = 0
     added: int = 0
@@ -26,36 +26,47 @@ class ChangeTotals:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """One customer. outcome: None where it was not synced at all. early: nothing was new, and nothing was compared.
-    runs: ids. people, rows: of these runs. hold: what waits, with the words that show (empty where no plan is kept) and
-    approve it. since: when it began to stand so. stale_since: None while its roster is fresh. next_at: of the next
-    fetch by itself. sentences: plain ones on why. warnings: of its plan, which are not among the diagnostics."""
+    """One customer's sync. Times are ISO-8601 UTC."""
 
+    #: customer's ID
     id: str
+    #: None if it was not synced at all
     outcome: SyncOutcome | None
+    #: whether the roster was the same as before, so that nothing was compared
     early: bool = False
+    #: IDs of the runs
     runs: tuple[int, ...] = ()
+    #: people changed by these runs
     people: ChangeTotals = ChangeTotals()
+    #: all rows changed by these runs
     rows: ChangeTotals = ChangeTotals()
     hold: Hold | None = None
+    #: command that shows the hold's plan; empty if no plan was saved
     show_command: str = ""
+    #: command that approves the hold
     approve_command: str = ""
+    #: start of the present outcome
     since: str | None = None
+    #: None while its roster is fresh
     stale_since: str | None = None
+    #: time of the next automatic sync; None without one
     next_at: str | None = None
+    #: reasons in plain sentences
     sentences: tuple[str, ...] = ()
+    #: number of warnings of its plan, which are not among the diagnostics
     warnings: int = 0
+    #: last date of a frozen season; None unless frozen
     until: str | None = None
     diagnostics: tuple[Diagnostic, ...] = field(default=())
 
 
 def render_syncs_json(reports: Iterable[SyncReport]) -> str:
-    """`{format_version, customers: [...]}`, in the order given; `outcome` is `skipped` for who was not synced."""
+    """Return `{format_version, customers: [...]}` in the order given; `outcome` is `skipped` without a sync."""
     return dump_json({"format_version": FORMAT_VERSION, "customers": [_build_document(each) for each in reports]})
 
 
 def render_sync_text(each: SyncReport) -> str:
-    """Lines of one customer; what is noticed beside is told elsewhere."""
+    """Return the lines of one customer, without its diagnostics."""
     return "".join(f"{line}\n" for line in _format_lines(each))
 
 

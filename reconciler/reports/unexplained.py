@@ -1,4 +1,4 @@
-"""What a base in git does not explain of a plan, a line each; people are masked."""
+"""List the changes of a plan that its base in git does not explain, one line each. Masks people."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from reconciler.model.surprise import UnexplainedChange
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
 from reconciler.reports.plan.terminal import clean_text
 
-_WHOSE = {ChangeCause.DRIFT: "changed manually", ChangeCause.PENDING: "merged earlier, not applied yet"}
+_CAUSES = {ChangeCause.DRIFT: "changed manually", ChangeCause.PENDING: "merged earlier, not applied yet"}
 
 
 def render_unexplained_changes(changes: Iterable[UnexplainedChange], mask: Mask) -> Iterator[str]:
     for each in changes:
-        whose = f" ({_WHOSE[each.cause]})" if each.cause in _WHOSE else ""
+        cause = f" ({_CAUSES[each.cause]})" if each.cause in _CAUSES else ""
         what = (
             _describe_value_change(each, CustomerView(PeopleVisibility.MASKED, mask, each.customer))
             if each.path
             else each.action.value
         )
-        yield clean_text(f"{each.customer}: {each.kind} {each.key}: {what}{whose}")
+        yield clean_text(f"{each.customer}: {each.kind} {each.key}: {what}{cause}")
 
 
 def _describe_value_change(each: UnexplainedChange, view: CustomerView) -> str:

@@ -50,7 +50,7 @@ def test_a_person_is_told_with_run_file_line_and_what_belongs_to_them(springfiel
     text = told(springfield, STUDENT).out
     assert "live, managed by roster" in text
     assert f"from users.csv:{line}" in text
-    assert "nothing, by zip day.zip" in text
+    assert "no change, by zip day.zip" in text
 
 
 def test_a_person_is_found_by_username_pseudonym_and_kind(springfield: Project) -> None:

@@ -1,4 +1,4 @@
-"""Diagnostics as workflow commands of GitHub Actions: each becomes a remark at its line of a pull request."""
+"""Render diagnostics as workflow commands of GitHub Actions, which annotate the lines of a pull request."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import assert_never
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.reports.diagnostics.places import make_readable
 
-#: as many remarks of one level does GitHub show for a step; all of them stand in its log
+#: annotations of one level that GitHub shows for a step; its log has all
 SHOWN_PER_LEVEL = 10
 
 
 def render_workflow_commands(diagnostics: Iterable[Diagnostic], path: Callable[[str], str]) -> str:
-    """One command a line, each ended; empty where there is none. path: a diagnostic's file -> as the repository has it.
+    """Return one command per line; empty without diagnostics. path: maps a file to its path in the repository.
 
-    Nothing that a file, its name or a value says can end its command or begin another one: line ends, `%`, and in
-    properties `:` and `,`, are escaped as the runner reads them.
+    No file name or value can end its command or begin another one: line ends and `%`, and in properties `:` and `,`,
+    are escaped as the runner reads them.
     """
     return "".join(f"{_format_command(each, path)}\n" for each in diagnostics)
 
@@ -31,9 +31,9 @@ def _format_command(diagnostic: Diagnostic, path: Callable[[str], str]) -> str:
             if span.column:
                 properties["col"] = str(span.column)
     properties["title"] = diagnostic.code
-    told = ",".join(f"{name}={_escape_property(value)}" for name, value in properties.items())
+    listed = ",".join(f"{name}={_escape_property(value)}" for name, value in properties.items())
     message = diagnostic.message if diagnostic.hint is None else f"{diagnostic.message}\n{diagnostic.hint}"
-    return f"::{_map_severity(diagnostic.severity)} {told}::{_escape_data(message)}"
+    return f"::{_map_severity(diagnostic.severity)} {listed}::{_escape_data(message)}"
 
 
 def _map_severity(severity: Severity) -> str:

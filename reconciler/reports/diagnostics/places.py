@@ -1,4 +1,4 @@
-"""How reports for other programs name a file: as the repository has it, whatever the current folder is."""
+"""Map files to their paths in the repository, whatever the current folder is, for reports that programs read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 
 
 def find_repository_root(directory: Path) -> Path:
-    """The top of the git working tree that a folder lies in; the current folder where there is none."""
+    """Return the root of the git working tree that contains a folder, or the current folder without one."""
     here = directory.resolve()
     return next((each for each in (here, *here.parents) if (each / ".git").exists()), Path.cwd())
 
 
 def create_path_mapper(root: Path) -> Callable[[str], str]:
-    """A function from a file, as messages name it, to its path below root with `/` between its parts. What lies
-    elsewhere keeps its whole path."""
+    """Return a function that maps a file to its path below root with `/` between its parts.
+
+    A file outside root keeps its absolute path."""
 
     def path(file: str) -> str:
         whole = Path(os.path.abspath(file))
@@ -28,5 +29,5 @@ def create_path_mapper(root: Path) -> Callable[[str], str]:
 
 
 def make_readable(text: str) -> str:
-    """The text with a replacement character for what is no character: a file's name may be of any bytes."""
+    """Replace bytes that are not characters, which a file name may contain, by the replacement character."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

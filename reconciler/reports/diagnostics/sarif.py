@@ -1,4 +1,4 @@
-"""Diagnostics in SARIF 2.1.0, the exchange format of code scanners (OASIS standard of that name)."""
+"""Render diagnostics in SARIF 2.1.0, the exchange format of code scanners (OASIS standard)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.reports.diagnostics.places import make_readable
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 VERSION = "2.1.0"
 ROOT = "%SRCROOT%"
-#: the name of our way of making fingerprints; a new way gets a new name
+#: name of the fingerprint's algorithm; a new algorithm needs a new name
 FINGERPRINT = "reconciler/v1"
 
 _LINE_NUMBER = re.compile(r"\bline \d[\d,]*")
@@ -26,10 +26,10 @@ Object = dict[str, Any]
 
 
 def render_sarif(diagnostics: Sequence[Diagnostic], path: Callable[[str], str], tool_version: str) -> str:
-    """One run. path: a diagnostic's file -> its path below the repository's root; a whole path where it lies elsewhere.
+    """Return a log of one run. path: maps a file to its path below the repository's root, or to an absolute path.
 
-    Columns count characters. A fingerprint is made of the rule, the file and the words without line numbers, and of
-    how many alike stand above it, so that it stays when lines move.
+    Columns count characters. A fingerprint consists of the rule, the file, the message without line numbers, and the
+    number of equal ones before it, so that it stays the same when lines move.
     """
     rules = sorted({each.code for each in diagnostics})
     seen: Counter[str] = Counter()

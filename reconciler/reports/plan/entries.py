@@ -1,4 +1,4 @@
-"""One change as a row of a page: what every column says, before any page escapes it."""
+"""Convert a change to the columns of a row, before a page escapes them."""
 
 from __future__ import annotations
 
@@ -51,18 +51,21 @@ ACTION_VERBS = {
 
 @dataclass(frozen=True, slots=True)
 class ChangeEntry:
-    """verb, why, notes: our own words. label: empty where the key says it all. former: the key before, where it was
-    another. place: file and line, empty where none is known. notes: what is removed or kept with it."""
-
+    #: customer as it is shown
     customer: str
     action: Action
     kind: Kind
     verb: str
     key: str
+    #: key before the change; empty if it is the same
     former: str
+    #: empty if it equals the key
     label: str
+    #: reason in words
     why: str
+    #: parts that are removed or kept with it, in words
     notes: tuple[str, ...]
+    #: file and line; empty if unknown
     place: str
     held: bool
     cause: ChangeCause | None
@@ -70,7 +73,7 @@ class ChangeEntry:
 
 
 def build_change_entry(customer: str, change: Change) -> ChangeEntry:
-    """customer: as it is shown."""
+    """Return the row of a change. customer: as it is shown."""
     notes: tuple[str, ...]
     former = ""
     match change:
@@ -105,7 +108,7 @@ def build_change_entry(customer: str, change: Change) -> ChangeEntry:
         place=format_origin(change.origin),
         held=change.held,
         cause=change.cause,
-        # of a renamed document: the column of keys tells it
+        # The column of keys shows the ID of a renamed document.
         fields=tuple(field for field in change.fields if not get_former_key(change) or field.path != "id"),
     )
 
@@ -114,20 +117,20 @@ def format_origin(origin: Span | None) -> str:
     return str(Span(origin.file, origin.line)) if origin else ""
 
 
-# What a plan with a base is compared with, and what it leaves out, in words.
+# Describe the base of a plan, and the customers outside it.
 
 
-#: as many digits of a commit as tell it from all others
+#: digits that identify a commit
 COMMIT_DIGITS = 12
 
 
 def format_short_commit(base: GitBase) -> str:
-    """Empty where the reference is the commit itself."""
+    """Return the first digits of the base's commit; empty if its reference is the commit itself."""
     return "" if base.ref == base.commit else base.commit[:COMMIT_DIGITS]
 
 
 def describe_outside_base(outside_base: OutsideBase) -> str:
-    """`2 other customers are not applied yet, 1 drifted.` Empty where all others are as git has them."""
+    """Return `2 other customers are not applied yet, 1 drifted from git.`; empty if all others match git."""
     words = {
         "not applied yet": outside_base.pending,
         "drifted from git": outside_base.drifted,

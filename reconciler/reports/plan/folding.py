@@ -1,7 +1,7 @@
-"""The same change in many customers, told once: how many, which, from where, and who departs from it.
+"""Fold the same change in several customers into one entry, with its customers, origin and exceptions.
 
-Only what files declare folds, field by field: roster rows are people and things of their own. Nothing folds that takes
-something away, is held, or names a person.
+Only changes of documents fold, field by field, since roster rows are individual people and things. A change that
+removes something, is held or names a person never folds.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from reconciler.model.reason import Reason
 from reconciler.reports.plan.json import dump_canonical_json
 from reconciler.reports.plan.people import is_personal_field
 
-#: The same in fewer customers stays with each of them.
+#: least customers with the same change
 FEWEST = 3
-#: More who depart from the rest than this stay with their customers.
+#: most exceptions of a fold; if there are more, each is shown with its customer
 MOST_EXCEPTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class FoldOutlier:
-    """A customer's thing whose field changes as well, but from or to something else."""
+    """A document whose same field also changes, but from or to another value."""
 
     customer: str
     key: str
@@ -38,37 +38,41 @@ class FoldOutlier:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One change of many customers. field: None for things that are new. customers: ids, in the plan's order; things:
-    how many documents of theirs. origin: where most of them have it from; elsewhere: how many have it from other
-    places. exceptions: in the plan's order."""
+    """One change of several customers."""
 
     action: Action
     kind: Kind
     reason: Reason
     cause: ChangeCause | None
+    #: None for new documents
     field: FieldChange | None
+    #: IDs, in the plan's order
     customers: tuple[str, ...]
+    #: number of documents
     things: int
+    #: origin of most of them; None if they have none in common
     origin: Span | None
+    #: number of documents with another origin
     other_places: int
+    #: in the plan's order
     exceptions: tuple[FoldOutlier, ...] = ()
 
 
-#: one field of one document of one customer; no path where the document is new
+#: customer, kind, key and field of a document; the field is None for a new document
 _Place: TypeAlias = tuple[str, Kind, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """folds: those of most customers first. rest: the customers with what is left of their changes, in their order."""
-
+    #: folds of most customers first
     folds: tuple[Fold, ...]
+    #: the customers with their remaining changes, in the plan's order
     rest: tuple[CustomerPlan, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _FoldCandidate:
-    """What may fold: a field of an update, or a creation."""
+    """A change that may fold: a field of an update, or a creation."""
 
     customer: str
     change: Change
@@ -97,7 +101,7 @@ class _FoldCandidate:
 
 
 def group_into_folds(customers: Sequence[CustomerPlan]) -> FoldResult:
-    """One pass over what is declared, and one over what is the same: linear in the number of changes."""
+    """Fold the changes of documents. Takes time linear in the number of changes."""
     alike: dict[tuple[object, ...], list[_FoldCandidate]] = {}
     for customer in customers:
         for part in _list_fold_candidates(customer):
@@ -106,7 +110,7 @@ def group_into_folds(customers: Sequence[CustomerPlan]) -> FoldResult:
     for parts in alike.values():
         topics.setdefault(parts[0].topic, []).append(parts)
     folds: list[Fold] = []
-    told: set[_Place] = set()
+    folded_places: set[_Place] = set()
     for several in topics.values():
         many = [parts for parts in several if len(_list_customers(parts)) >= FEWEST]
         if not many:
@@ -115,11 +119,11 @@ def group_into_folds(customers: Sequence[CustomerPlan]) -> FoldResult:
         others = [part for parts in several if len(_list_customers(parts)) < FEWEST for part in parts]
         if len(others) > min(MOST_EXCEPTIONS, len(many[0])) or many[0][0].path is None:
             others = []
-        told.update(part.place for parts in many for part in parts)
-        told.update(part.place for part in others)
+        folded_places.update(part.place for parts in many for part in parts)
+        folded_places.update(part.place for part in others)
         folds += [_build_fold(parts, () if place else others) for place, parts in enumerate(many)]
     folds.sort(key=lambda each: (-len(each.customers), each.kind, each.field.path if each.field else ""))
-    return FoldResult(tuple(folds), tuple(_remove_folded_changes(customer, told) for customer in customers))
+    return FoldResult(tuple(folds), tuple(_remove_folded_changes(customer, folded_places) for customer in customers))
 
 
 def _list_fold_candidates(customer: CustomerPlan) -> Iterable[_FoldCandidate]:
@@ -167,7 +171,7 @@ def _build_fold(parts: Sequence[_FoldCandidate], outliers: Sequence[_FoldCandida
 
 
 def _remove_folded_changes(customer: CustomerPlan, folded_places: set[_Place]) -> CustomerPlan:
-    """The customer without what a fold tells; the same value where no fold does."""
+    """Return the customer without the folded changes; the same object if there are none."""
     left: list[Change] = []
     for change in customer.document_changes:
         place = (customer.id, change.kind, change.key)

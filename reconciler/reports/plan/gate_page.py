@@ -1,4 +1,4 @@
-"""docs/reference/gates.md, from the table of gates."""
+"""Generate docs/reference/gates.md from the table of gates."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from reconciler.model.gate import GATES, Gate, GateOutcome
 HEAD = """\
 # Source gates
 
-What a roster must pass before anything that is missing from it counts as gone. A **refused** source changes nothing for
-its customer. A gate that **holds** still compares: everything is listed and counted, what would take something away
-waits for a person, and with nothing of the kind the gate is a warning.
+Gates check a roster before anything missing from it counts as removed. A **refused** roster changes nothing. A **held**
+roster is still compared: the plan lists every change, and removals wait for approval. Without removals, the gate is a
+warning.
 
-`allow: [{gate: CODE, until: DAY, reason: …}]` under `rostering` lets a gate pass until a day, where the last column
-says so. An allowance that has ended, or that nothing needs, is told in every plan.
+`allow: [{gate: CODE, until: DATE, reason: …}]` under `rostering` adds an exception for a gate until that date, if the
+last column says yes. Every plan lists exceptions that have expired or are not needed.
 
-| code | a source is | it looks at | in plain words | may be allowed |
+| code | roster is | checks | meaning | exception possible |
 | --- | --- | --- | --- | --- |
 """
 
 
 def render_gates_page() -> str:
+    """Return Markdown."""
     return HEAD + "".join(_format_gate_row(gate) for gate in GATES.values())
 
 

@@ -1,4 +1,4 @@
-"""A plan as one HTML file that needs nothing else: no request, no script but its own, readable without it too."""
+"""Render a plan as one self-contained HTML file: it makes no requests, and is readable without its script."""
 
 from __future__ import annotations
 
@@ -35,27 +35,32 @@ from reconciler.reports.plan.terminal import clean_text
 from reconciler.reports.plan.wording import ACTION_PHRASES, NOUNS, describe_source, format_count, format_moment
 from reconciler.reports.plan.wording import format_value as in_words
 
-# Limits as bars: what is used, and a mark where the limit is.
+# Limits as bars: the use, and a mark at the limit.
 
 WIDTH = 240
-#: Room behind the longer of limit and use, so that the mark never stands at the edge.
+#: scale of the bar to the greater of limit and use, so that the mark is never at the edge
 _ROOM = 1.12
 
 
 @dataclass(frozen=True, slots=True)
 class LimitBar:
-    """used: within the limit; over: beyond it, beginning at the mark. All in units of `WIDTH`."""
+    """One limit. Lengths are in units of `WIDTH`."""
 
     name: str
     words: str
     exceeded: bool
+    #: length of the use within the limit
     used: float
+    #: length of the use beyond the limit, from the mark
     over: float
+    #: place of the limit
     mark: float
 
 
 def build_limit_bars(limits: Sequence[LimitUse], most: int) -> tuple[list[LimitBar], int]:
-    """The customer's own first, then the schools nearest to their limit; and how many used ones are left out."""
+    """Return the bars of used limits, and the number of those left out.
+
+    The customer's limits come first, then those of the schools nearest to their limit, at most `most`."""
     used = [limit for limit in limits if limit.seen]
     whole = [limit for limit in used if limit.scope == "customer"]
     schools = sorted((limit for limit in used if limit.scope != "customer"), key=get_limit_sort_key)
@@ -76,9 +81,9 @@ def _build_limit_bar(limit: LimitUse) -> LimitBar:
     )
 
 
-#: Rows of changes in one file, whatever `rows` says; a browser stays quick with so many.
+#: most rows of changes in one file, whatever `rows` is; a browser stays responsive with this many
 MOST_ROWS = 10_000
-#: More customers than this, and each is folded until it is opened.
+#: most customers that are shown unfolded
 _MOST_OPEN = 12
 _MOST_REMARKS = 100
 _LONGEST_VALUE = 400
@@ -87,7 +92,7 @@ _REMOVALS = (*DECLARED_KINDS, Kind.USER, Kind.CLASS, Kind.ORG, Kind.ENROLLMENT)
 
 @dataclass(frozen=True)
 class _HtmlRow:
-    """A change; where many are told by their number, only the words, without an entry."""
+    """A change with its entry; or many changes by their number, with words only."""
 
     customer: str
     action: Action
@@ -101,31 +106,34 @@ class _HtmlRow:
 
 @dataclass(frozen=True)
 class _CustomerBlock:
-    """One customer beneath what is taken away. left_out: changes of it that are not shown, in words."""
+    """One customer below the removals."""
 
     customer_report: CustomerReport
     source: str
     bars: list[LimitBar]
     more_bars: int
     rows: list[_HtmlRow]
+    #: changes that are not shown, in words
     left_out: list[str]
     remarks: tuple[Diagnostic, ...]
     more_remarks: int
 
 
 def render_plan_html(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int = 1000, *, command: str = "") -> str:
-    """rows: most changes of one customer, kind and action; deletions are cut as well, and everything that is cut is
-    counted. command: the words that would apply this plan, put before `--approve HOLD`."""
-    told = build_plan_overview(plan, people, mask, rows, removals=rows)
-    room = _RowBudget(MOST_ROWS)
-    removals, removals_left_out = _list_removals(told.customers, room)
+    """Return the page.
+
+    rows: the most changes of one customer, kind and action, deletions included; the rest is counted. command: the
+    command that applies this plan, shown before `--approve HOLD`; empty if nothing can apply it."""
+    overview = build_plan_overview(plan, people, mask, rows, removals=rows)
+    budget = _RowBudget(MOST_ROWS)
+    removals, removals_left_out = _list_removals(overview.customers, budget)
     blocks = [
         block
-        for each in told.customers
-        if (block := _build_customer_block(each, room, plan.created_at, rows)) is not None
+        for each in overview.customers
+        if (block := _build_customer_block(each, budget, plan.created_at, rows)) is not None
     ]
     return _load_template().render(
-        told=told,
+        overview=overview,
         plan=plan,
         made=format_moment(plan.created_at),
         commit=format_short_commit(plan.base) if plan.base else "",
@@ -133,9 +141,9 @@ def render_plan_html(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int
         causes=plan.base is not None,
         removals=removals,
         removals_left_out=removals_left_out,
-        stopped=[each for each in told.customers if each.is_stopped],
+        stopped=[each for each in overview.customers if each.is_stopped],
         blocks=blocks,
-        quiet=[each.name for each in told.customers if each.is_quiet],
+        quiet=[each.name for each in overview.customers if each.is_quiet],
         is_open=len(blocks) <= _MOST_OPEN,
         command=command,
         kinds=list(Kind),
@@ -144,20 +152,20 @@ def render_plan_html(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int
 
 
 class _RowBudget:
-    """How many rows a file still takes."""
+    """The number of rows that still fit into the file."""
 
     def __init__(self, rows: int) -> None:
         self.left = rows
 
     def take_rows(self, group: ChangeGroup) -> int:
-        """How many of the group's changes there is room for; that much less is left."""
+        """Take as many rows as the group has and the budget allows; return the number."""
         number = min(len(group.changes), self.left)
         self.left -= number
         return number
 
 
 def _list_removals(customers: tuple[CustomerReport, ...], budget: _RowBudget) -> tuple[list[_HtmlRow], list[str]]:
-    """Customers and communities first, then people, then what goes with them."""
+    """Return the rows and the groups that are cut, in words: documents first, then people, then classes and so on."""
     found = [(each, group) for each in customers for group in each.removals]
     found.sort(key=lambda pair: _REMOVALS.index(pair[1].kind))
     rows: list[_HtmlRow] = []
@@ -170,7 +178,7 @@ def _list_removals(customers: tuple[CustomerReport, ...], budget: _RowBudget) ->
 
 
 def _build_rows(each: CustomerReport, group: ChangeGroup, budget: _RowBudget) -> tuple[list[_HtmlRow], str]:
-    """The rows of a group, and what is left out of it in words."""
+    """Return the rows of a group, and the changes left out, in words."""
     one, many = NOUNS[group.kind]
     if group.kind is Kind.ENROLLMENT or (is_counted(group) and not group.changes):
         words = format_group_count(each.customer, group)
@@ -185,13 +193,13 @@ def _build_rows(each: CustomerReport, group: ChangeGroup, budget: _RowBudget) ->
 
 
 def _join_causes(entry: ChangeEntry) -> str:
-    """For the filter: the change's cause and those of its fields."""
+    """Return the causes of a change and of its fields, for the filter."""
     causes = {entry.cause, *(field.cause for field in entry.fields)} - {None}
     return " ".join(sorted(filter(None, causes)))
 
 
 def _build_customer_block(each: CustomerReport, budget: _RowBudget, now: str, rows: int) -> _CustomerBlock | None:
-    """None for a customer of which there is nothing to say."""
+    """Return the block of a customer, or None if it would be empty."""
     if each.is_stopped:
         return None
     found, more_bars = build_limit_bars(each.customer.limits, rows)
@@ -229,7 +237,9 @@ def _load_template() -> Template:
 
 
 def _finalize_value(value: object) -> object:
-    """Numbers with commas; no control character or mark of direction in a text. What is not Markup is escaped then."""
+    """Format numbers with commas, and replace control characters and marks of direction in text.
+
+    jinja2 escapes the result unless it is Markup."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -242,10 +252,10 @@ def _format_value(value: object) -> str:
 
 
 def _load_asset(name: str) -> Markup:
-    """Our own file as it is, for within a style or script element."""
+    """Return a file of the package unescaped, for a style or script element."""
     return Markup(files("reconciler.reports").joinpath("templates", name).read_text(encoding="utf-8"))
 
 
 def _compute_csp_hash(text: str) -> str:
-    """As a Content-Security-Policy names it."""
+    """Return the hash of a text in the form of a Content-Security-Policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

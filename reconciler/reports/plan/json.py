@@ -1,4 +1,4 @@
-"""A plan as JSON, exactly as the contract has it: the same plan gives the same bytes."""
+"""Render a plan as JSON; the same plan gives the same bytes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from reconciler.reports.plan.rows import group_changes
 
 Document: TypeAlias = dict[str, object]
 
-#: The contract's order of the numbers in `summary` and `counts`.
+#: order of the numbers in `summary` and `counts`
 COUNT_ORDER = (
     Action.DELETE,
     Action.SUSPEND,
@@ -58,8 +58,9 @@ COUNT_ORDER = (
 
 
 def render_plan_json(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int = 1000) -> str:
-    """rows: how many changes to list per customer, kind and action; deletions are all listed, but for
-    enrollments. Ends with a newline."""
+    """Return JSON with a newline at its end.
+
+    rows: the most changes to list per customer, kind and action; deletions are always listed, except enrollments."""
     document: Document = {
         "format_version": FORMAT_VERSION,
         "plan_id": plan.plan_id,
@@ -76,19 +77,19 @@ def render_plan_json(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int
 
 
 def dump_json(document: Document) -> str:
-    """Indented JSON text with a newline at its end; mappings keep their order, sets are sorted."""
+    """Return indented JSON with a newline at its end; mappings keep their order, sets are sorted."""
     return orjson.dumps(
         document, default=_convert_to_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     ).decode()
 
 
 def dump_canonical_json(value: object) -> bytes:
-    """The same bytes for the same value, whatever the order of its keys."""
+    """Return the same JSON for the same value, whatever the order of its keys."""
     return orjson.dumps(value, default=_convert_to_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 def _convert_to_plain(value: object) -> object:
-    """What orjson does not know: read-only mappings and sets in documents."""
+    """Convert the read-only mappings and sets of documents, which orjson does not support. Raises TypeError."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Set):
@@ -223,7 +224,7 @@ def _build_change(change: Change) -> Document:
 
 
 def _list_all_fields(change: Change) -> tuple[FieldChange, ...]:
-    """With what the kind of change says besides: the sourcedId of a rekey, the manager of an adoption."""
+    """Return the changed fields, with the sourcedId of a rekey and the manager of an adoption."""
     match change:
         case Rekey():
             return (FieldChange("sourced_id", change.former_key, change.key), *change.fields)

@@ -1,4 +1,4 @@
-"""A plan as Markdown for one comment on a pull request: never more than it may hold, the weightiest first."""
+"""Render a plan as Markdown for one comment on a pull request, the most important first, within its maximum size."""
 
 from __future__ import annotations
 
@@ -37,34 +37,37 @@ from reconciler.reports.plan.tables import format_group_count, is_counted
 from reconciler.reports.plan.wording import NOUNS, format_count, format_kind_count, format_moment
 from reconciler.reports.plan.wording import format_value as in_words
 
-# What of a long report fits into so many bytes: the most important first, and a count of what is left out.
+# Fit a long report into a number of bytes: the most important first, and a count of the rest.
 
 
 @dataclass(frozen=True)
 class Section:
-    """A frame with rows. rank: sections of a lower one get their bytes first; those of one rank in their order.
-    render: a row as text. more: the words that so many rows of it are not shown. unlisted: rows that the report never
-    had. share: of the bytes, how many it takes at most as long as sections of a later rank need them. owners: whose
-    rows these are."""
+    """Rows between a head and a foot."""
 
+    #: sections of a lower rank get their bytes first; those of one rank in their order
     rank: int
     head: str
     foot: str
     rows: Sequence[Any]
     render_row: Callable[[Any], str]
+    #: says that this many rows are not shown
     render_more: Callable[[int], str]
+    #: number of further rows that the report does not list
     unlisted: int = 0
+    #: most bytes while sections of a higher rank need the others; None for no maximum
     share: int | None = None
+    #: customers of the unlisted rows
     owners: frozenset[str] = frozenset()
 
 
 @dataclass
 class FittedSection:
-    """A section as far as it fits. left_out: rows of it that are not shown. is_shown: False where not even its frame
-    is."""
+    """A section with the rows that fit."""
 
     section: Section
+    #: the rows that fit
     texts: list[str] = field(default_factory=list)
+    #: False if not even head and foot fit
     is_shown: bool = False
 
     @property
@@ -73,7 +76,7 @@ class FittedSection:
 
     @property
     def text(self) -> str:
-        """Empty where it is not shown. Its frame is whole wherever it is."""
+        """The section with head and foot; empty if it is not shown."""
         if not self.is_shown:
             return ""
         more = self.section.render_more(self.left_out) if self.left_out else ""
@@ -81,12 +84,12 @@ class FittedSection:
 
 
 def measure_bytes(text: str) -> int:
-    """In bytes of UTF-8."""
+    """Return the length in UTF-8."""
     return len(text.encode())
 
 
 def fit_sections(sections: Iterable[Section], budget: int) -> list[FittedSection]:
-    """In the order given, whatever was cut. Their texts together have at most `budget` bytes."""
+    """Return all sections in the order given, cut so that their texts together have at most `budget` bytes."""
     fitted = [FittedSection(section) for section in sections]
     by_rank = sorted(fitted, key=lambda each: each.section.rank)
     left = budget
@@ -100,7 +103,7 @@ def fit_sections(sections: Iterable[Section], budget: int) -> list[FittedSection
 
 
 def _fill_section(each: FittedSection, most: int) -> int:
-    """Shows as many further rows as fit; the number of bytes used. A frame without a single row is not shown."""
+    """Add as many rows as fit and return the number of bytes used. Does not show a section without a single row."""
     section = each.section
     reserve = measure_bytes(section.render_more(len(section.rows) + section.unlisted))
     frame = 0 if each.is_shown else measure_bytes(section.head) + measure_bytes(section.foot) + reserve
@@ -118,11 +121,11 @@ def _fill_section(each: FittedSection, most: int) -> int:
     return used
 
 
-#: By which CI finds the comment that it wrote before.
+#: marks the comment, so that CI finds it again
 MARKER = "<!-- reconciler -->"
-#: Bytes of UTF-8; GitHub takes 65,536 characters.
+#: in UTF-8; GitHub accepts 65,536 characters
 MOST_BYTES = 60_000
-#: No more rows of removals than this fit, whatever they say.
+#: more rows of removals than this never fit
 _MOST_REMOVALS = 1_000
 _MOST_CAUSES = 5
 WHOLE_PLAN = "reconciler plan --format html"
@@ -132,23 +135,24 @@ _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%-]{1,400}")
 def render_plan_markdown(
     plan: Plan, people: PeopleVisibility, mask: Mask, rows: int = 20, *, command: str = "", full_report: str = ""
 ) -> str:
-    """rows: most changes that are not removals, of one customer, kind and action. command: the words that would apply
-    this plan, put before `--approve HOLD`. full_report: where the whole plan is, an address or words. At most
-    `MOST_BYTES`; what does not fit is counted, and every table and fold is closed."""
-    told = build_plan_overview(plan, people, mask, rows, _MOST_REMOVALS)
-    comment = _CommentBuilder(told, plan.base is not None, command)
+    """Return a comment of at most `MOST_BYTES`, in which the rows that do not fit are counted.
+
+    rows: the most changes of one customer, kind and action, except removals. command: the command that applies this
+    plan, shown before `--approve HOLD`. full_report: link or text that says where the full plan is."""
+    overview = build_plan_overview(plan, people, mask, rows, _MOST_REMOVALS)
+    comment = _CommentBuilder(overview, plan.base is not None, command)
     report = _format_report_link(full_report)
     parts = _load_macros()
     top = parts.top(
         Markup(MARKER),
-        told.headline,
-        nobody=not told.removes_people,
+        overview.headline,
+        nobody=not overview.removes_people,
         base=plan.base,
         commit=format_short_commit(plan.base) if plan.base else "",
         elsewhere=describe_outside_base(plan.outside_base) if plan.outside_base else "",
-        shown_only=len(told.shown_only),
+        shown_only=len(overview.shown_only),
     )
-    quiet = sum(each.is_quiet for each in told.customers)
+    quiet = sum(each.is_quiet for each in overview.customers)
     bottom = parts.bottom(quiet, plan, format_moment(plan.created_at))
     most = parts.cut(10**9, 10**9, report)
     fitted = fit_sections(
@@ -160,7 +164,7 @@ def render_plan_markdown(
 
 
 def _collect_owners(fitted: Iterable[FittedSection]) -> set[str]:
-    """Of what is not shown."""
+    """Return the customers of the rows that are not shown."""
     found: set[str] = set()
     for each in fitted:
         for row in each.section.rows[len(each.texts) :]:
@@ -181,7 +185,7 @@ def _format_value(value: object) -> Markup:
 
 
 def _truncate_prose(value: object) -> Markup:
-    """A sentence that may hold somebody else's words."""
+    """Shorten and escape a sentence that may contain untrusted text."""
     return escape_markdown(truncate_text(str(value), 300))
 
 
@@ -196,9 +200,9 @@ def _load_macros() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _MarkdownRow:
-    """owners: the customers that it speaks of. text: made when there is room for it."""
-
+    #: customers in the row
     owners: Sequence[str]
+    #: renders the row, called only if there is room for it
     make: Any
 
     def render_text(self) -> str:
@@ -207,7 +211,7 @@ class _MarkdownRow:
 
 @dataclass(frozen=True)
 class _CommentBuilder:
-    """The sections of one comment, in the order in which they stand in it."""
+    """Builds the sections of one comment, in order."""
 
     overview: PlanOverview
     causes: bool
@@ -293,7 +297,7 @@ class _CommentBuilder:
         return rows
 
     def _build_removal_rows(self) -> list[_MarkdownRow]:
-        """Customers and communities first, then people, then what goes with them."""
+        """Return the removals: documents first, then people, then classes, orgs and enrollments."""
         found = [(each, group) for each in self.overview.customers for group in each.removals]
         found.sort(key=lambda pair: _REMOVALS.index(pair[1].kind))
         return [row for each, group in found for row in self._iterate_removal_rows(each, group)]
@@ -412,7 +416,7 @@ def _choose_cause(entry: ChangeEntry, field: FieldChange | None) -> str:
 
 
 def _describe_diagnostic(diagnostic: Diagnostic) -> list[str]:
-    """What and where, then what to do."""
+    """Return the diagnostic without its hint, then the hint if there is one."""
     return [str(replace(diagnostic, hint=None)), *([diagnostic.hint] if diagnostic.hint else [])]
 
 

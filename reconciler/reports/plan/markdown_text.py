@@ -1,9 +1,9 @@
-"""Somebody else's text within Markdown, so that it reads as it is and means nothing: GitHub's and GitLab's.
+"""Escape untrusted text in the Markdown of GitHub and GitLab, so that it is shown as it is and has no effect.
 
-A value stands in a code span, where neither Markdown nor what is laid on top of it (mentions, issue numbers, commits,
-mathematics, emoji, bare addresses) takes effect; the two characters that could leave the span or its table cell are
-shown as escapes. A text of plain words stays plain. In templates everything is escaped that is not Markup: join texts
-by putting them side by side, never by `~` or the filter `join`, which escape for HTML only.
+A value is put into a code span, where neither Markdown nor its extensions (mentions, issue numbers, commits,
+mathematics, emoji, bare addresses) take effect; the two characters that could leave the span or its table cell are
+shown as escapes. Text of plain words stays plain. Templates escape everything that is not Markup: put texts side by
+side, never join them by `~` or the filter `join`, which escape for HTML only.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from markupsafe import Markup
 
 from reconciler.reports.plan.terminal import clean_text
 
-#: More of a value than this is in the JSON only.
+#: most characters of a value; the JSON has all
 LONGEST = 120
 
-#: What ends a code span, what ends a table cell.
+#: characters that end a code span or a table cell, with their escapes
 _LEAVING = {"`": "\\u0060", "|": "\\u007c"}
 
 _WORD = r"[^\W_]+"
 _PLAIN = re.compile(rf"\(?{_WORD}(?:['’-]{_WORD}|(?<=\d)[,:](?=\d){_WORD})*\)?[,.;:%]?\)?|[·→…]")
-#: What GitHub reads as a commit or an issue, and what Markdown reads as an item of a list.
+#: words that GitHub reads as a commit or an issue, and words that Markdown reads as a list item
 _MEANING = re.compile(r"(?i)\b(?:[0-9a-f]{7,}\b|gh-\d)")
 _NUMBERED = re.compile(r"\d+[.)]")
 
 
 def escape_markdown(value: object) -> Markup:
-    """Plain words as they are, everything else as `code`. Markup is left as it is; a number gets its commas."""
+    """Return plain words unchanged, and any other text as `code`. Leaves Markup unchanged; gives numbers commas."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -41,7 +41,7 @@ def escape_markdown(value: object) -> Markup:
 
 
 def format_code_span(value: object, most: int = LONGEST) -> Markup:
-    """A code span on one line, shortened to so many characters. Nothing at all is said in words."""
+    """Return a code span on one line, shortened to `most` characters; `(empty)` for an empty text."""
     text = truncate_text(str(value), most)
     if not text:
         return Markup("(empty)")
@@ -51,12 +51,12 @@ def format_code_span(value: object, most: int = LONGEST) -> Markup:
 
 
 def format_html_code(value: object, most: int = LONGEST) -> Markup:
-    """The same for a line of raw HTML, in which Markdown is not read."""
+    """Return an HTML code element, for a line of raw HTML, in which Markdown has no effect."""
     return Markup(f"<code>{html.escape(truncate_text(str(value), most))}</code>")
 
 
 def is_plain(text: str) -> bool:
-    """Nothing in it can be Markdown, a reference or an address, wherever it stands. So is nothing at all."""
+    """Return whether nothing in the text can be Markdown, a reference or an address; also true for an empty text."""
     if not text:
         return True
     return not _NUMBERED.match(text) and all(
@@ -65,19 +65,20 @@ def is_plain(text: str) -> bool:
 
 
 def truncate_text(text: str, most: int) -> str:
-    """Visible on one line, at most so many characters; the last of them an ellipsis where something was cut."""
+    """Return the text on one line with at most `most` characters, with an ellipsis at the end if it was cut."""
     shown = clean_text(text[: most + 1])
     return shown if len(text) <= most and len(shown) <= 2 * most else shown[: most - 1].rstrip() + "…"
 
 
-# Templates in which everything is escaped that does not say it need not be.
+# Templates that escape everything except Markup.
 
 
 def create_template_environment(
     finalize: Callable[[object], object], *, keep_trailing_newline: bool = False
 ) -> Environment:
-    """The templates of this room. finalize: what a value becomes before it is escaped; a name that is missing is an
-    error."""
+    """Return the environment of the report templates, in which an undefined name is an error.
+
+    finalize: converts a value before it is escaped."""
     return Environment(
         loader=PackageLoader("reconciler.reports"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""A plan as every report for people tells it: what comes first, what is told once for many, what is left of each."""
+"""Summarize a plan for people: the headline, changes that several customers share, and the rest of each customer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reconciler.reports.plan.protections import WeakeningRow, build_weakening_ro
 from reconciler.reports.plan.rows import ChangeGroup, count_declared_changes, group_changes
 from reconciler.reports.plan.wording import ACTION_PHRASES, format_count, format_kind_count
 
-# The first line of every report for people: what is taken away, then what else changes.
+# The first line of every report for people: removals, then other changes.
 
 _OTHER_KINDS = tuple(kind for kind in ROSTER_KINDS if kind is not Kind.USER)
 
@@ -36,8 +36,10 @@ _Sums: TypeAlias = dict[tuple[Action, Kind], _Sum]
 
 
 def build_headline(customers: Sequence[CustomerPlan], groups: Iterable[ChangeGroup], weakened: int = 0) -> str:
-    """groups: of all customers. Removals before everything else, people before everybody's classes. Where people
-    change, what else a roster adds or updates is left to the tables. weakened: protections, told with the removals."""
+    """Return the first line of a report: removals first, people before classes.
+
+    If people change, other rows that a roster adds or updates are left to the tables. groups: of all customers.
+    weakened: number of weakened protections, which follow the removals."""
     sums: _Sums = {}
     for group in groups:
         place = (group.action, group.kind)
@@ -71,7 +73,7 @@ def _describe_customers(customers: Sequence[CustomerPlan]) -> list[str]:
 
 
 def _describe_people(sums: _Sums, actions: tuple[Action, ...], *, omit_noun: bool) -> list[str]:
-    """named: what stands before says already that people are counted; so does the first part for the next."""
+    """Return the parts about people. omit_noun: an earlier part already says that people are counted."""
     parts: list[str] = []
     for action in actions:
         found = sums.get((action, Kind.USER))
@@ -83,9 +85,9 @@ def _describe_people(sums: _Sums, actions: tuple[Action, ...], *, omit_noun: boo
 
 
 def _describe_other_kinds(sums: _Sums, kinds: tuple[Kind, ...], action: Action) -> list[str]:
-    """Several kinds in one part: `5 orgs, 40 classes to add`. Changed settings are counted one by one elsewhere.
+    """Return several kinds in one part: `5 orgs, 40 classes to add`. Changed settings are counted elsewhere.
 
-    What is held with held people goes without saying.
+    Does not repeat HELD for rows that are held together with people.
     """
     settings = kinds == DECLARED_KINDS and action is Action.UPDATE
     found = [(kind, sums[action, kind]) for kind in kinds if (action, kind) in sums and not settings]
@@ -113,12 +115,12 @@ def _describe_held(sums: _Sum) -> str:
     return ", HELD" if sums.held == sums.total == 1 else f", {sums.held:,} of them HELD"
 
 
-#: what takes something away
+#: actions that remove something
 REMOVAL_ACTIONS = (Action.DELETE, Action.SUSPEND, Action.CONCLUDE)
 
 
 class CustomerReport:
-    """One customer: all its changes, and those that are told under its own name."""
+    """One customer, with all its changes and those that no fold contains."""
 
     def __init__(
         self, customer: CustomerPlan, rest: CustomerPlan, view: CustomerView, rows: int, removals: int
@@ -150,7 +152,7 @@ class CustomerReport:
 
     @property
     def is_folded(self) -> bool:
-        """Everything that changes of it is told with other customers' changes."""
+        """Whether folds contain all its changes."""
         return bool(self.everything) and not self.groups and not self.is_stopped
 
     @property
@@ -164,10 +166,10 @@ class CustomerReport:
 
 @dataclass(frozen=True)
 class PlanOverview:
-    """headline: the totals, in our own words. weakened: rows; how many protections these are is in the headline."""
-
     plan: Plan
+    #: totals
     headline: str
+    #: rows, each of one or several weakened protections
     weakened: tuple[WeakeningRow, ...]
     folds: tuple[Fold, ...]
     customers: tuple[CustomerReport, ...]
@@ -178,17 +180,17 @@ class PlanOverview:
 
     @property
     def shown_only(self) -> tuple[CustomerReport, ...]:
-        """Whose roster is the last good one: what it would change is told, and no apply does it."""
+        """Customers whose roster is the last good one: a preview of changes that apply skips."""
         return tuple(each for each in self.customers if not each.customer.roster_applies and each.customer.roster)
 
 
 def build_plan_overview(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int, removals: int) -> PlanOverview:
-    """rows: most changes of one customer, kind and action; removals: the same for deletions."""
+    """Return the overview. rows: most changes of one customer, kind and action; removals: the same for deletions."""
     folded = group_into_folds(plan.customers)
-    told = tuple(
+    reports = tuple(
         CustomerReport(customer, rest, CustomerView(people, mask, customer.id), rows, removals)
         for customer, rest in zip(plan.customers, folded.rest, strict=True)
     )
     weakened = len(plan.weakenings) + sum(len(customer.weakenings) for customer in plan.customers)
-    headline = build_headline(plan.customers, chain.from_iterable(each.everything for each in told), weakened)
-    return PlanOverview(plan, headline, build_weakening_rows(plan, people, mask), folded.folds, told)
+    headline = build_headline(plan.customers, chain.from_iterable(each.everything for each in reports), weakened)
+    return PlanOverview(plan, headline, build_weakening_rows(plan, people, mask), folded.folds, reports)

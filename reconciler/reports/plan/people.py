@@ -1,4 +1,4 @@
-"""Who may be seen in a report: everything, pseudonyms, or sourcedIds without names."""
+"""Show people in a report by name, by pseudonym, or by sourcedId without names."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from reconciler.model.weakening import Protection, Weakening
 
 
 class PeopleVisibility(StrEnum):
-    """full: everything. masked: a keyed pseudonym for every person and enrollment. ids: sourcedIds, no names."""
-
+    #: everything
     FULL = "full"
+    #: a keyed pseudonym for every person and enrollment
     MASKED = "masked"
+    #: sourcedIds without names
     IDS = "ids"
 
 
-#: pseudonym(kind, customer id, key) gives `P-XXXXXXXX`: the same within a store, and `explain` resolves it
+#: (kind, customer ID, key) to a pseudonym `P-XXXXXXXX`: the same within a store, and `explain` resolves it
 Mask: TypeAlias = Callable[[Kind, str, str], str]
 
-#: Stands for a personal value that is set.
+#: replaces a personal value that is set
 HIDDEN = "•••"
 
-#: Roster files whose rows are about people, so that a diagnostic about a row may name one.
+#: roster files whose rows are about people, so that a diagnostic about a row may name one
 PERSONAL_FILES = frozenset({"users", "enrollments", "roles", "demographics", "userprofiles", "userresources"})
 
-#: Codes whose messages hold counts, the standard's own column names and file names, and nothing from a row.
+#: codes whose messages contain counts, the standard's column names and file names, and nothing from a row
 IMPERSONAL_CODES = frozenset(
     {
         "ambiguous-match",
@@ -77,15 +78,15 @@ IMPERSONAL_CODES = frozenset(
     }
 )
 
-#: Of these, what has a hint that repeats the header: of a file without one, that is the first person's row.
+#: of these, the codes whose hint repeats the header: in a file without one, that is the first person's row
 HINT_REPEATS_HEADER = frozenset({"missing-column"})
 
-#: The one setting that lists people by sourcedId.
+#: the setting that lists people by sourcedId
 PROTECT = "rostering.protect"
-#: The one that says of which people two accounts are, and in free words why.
+#: the setting that names the people of two accounts to merge, with a reason in free text
 MERGES = "rostering.merges"
 
-#: The last names of an administrator's path; what stands before them is the username.
+#: the last parts of an administrator's path; the username precedes them
 _ADMINISTRATOR = re.compile(
     r"administrators\.(?P<username>.+?)"
     r"(?P<field>\.(?:given_name|family_name|email|username|role|password(?:\.secret)?))?"
@@ -94,34 +95,34 @@ _PERSONAL_OF_ADMINISTRATOR = (None, ".given_name", ".family_name", ".email", ".u
 
 
 def is_personal_field(field: FieldChange) -> bool:
-    """Its path or its values tell who somebody is, so that it looks otherwise in every customer once it is masked."""
+    """Return whether a field's path or values identify a person, so that masking makes it differ between customers."""
     path = field.path
     return field.personal or path in (PROTECT, MERGES, "administrators") or path.startswith("administrators.")
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerView:
-    """One customer's things as a report may show them."""
+    """Masks one customer's data as a report may show it."""
 
     people: PeopleVisibility
     mask: Mask
     customer: str
 
     def mask_key(self, kind: Kind, key: str) -> str:
-        """A sourcedId or declared id as it may be shown. Only people and enrollments are ever masked."""
+        """Return a sourcedId or document ID as it may be shown. Only people and enrollments are ever masked."""
         if self.people is not PeopleVisibility.MASKED or kind not in (Kind.USER, Kind.ENROLLMENT):
             return key
         pseudonym = self.mask(kind, self.customer, key)
         return f"E-{pseudonym.removeprefix('P-')}" if kind is Kind.ENROLLMENT else pseudonym
 
     def mask_label(self, kind: Kind, key: str, label: str) -> str:
-        """A name for people; of a person the key where names are hidden."""
+        """Return a label as it may be shown: the key of a person if names are hidden."""
         if kind is Kind.USER and self.people is not PeopleVisibility.FULL:
             return self.mask_key(kind, key)
         return label
 
     def mask_field(self, change: FieldChange, reference: Kind | None = None) -> FieldChange:
-        """reference: the kind whose sourcedId the values are; such values are keys, not names."""
+        """Return a changed field as it may be shown. reference: the kind whose sourcedIds the values are, if any."""
         if reference is not None:
             return replace(
                 change,
@@ -138,11 +139,11 @@ class CustomerView:
         return FieldChange(path, _hide_value(change.before), _hide_value(change.after), personal=True)
 
     def mask_change(self, change: Change) -> Change:
-        """A change of a declared kind; of its people only administrators are named in it."""
+        """Return a change of a document as it may be shown; the only people in it are administrators."""
         return replace(change, fields=tuple(self.mask_field(field) for field in change.fields))
 
     def mask_weakening(self, weakening: Weakening) -> Weakening:
-        """Who is no longer protected is a person; every other protection names nobody."""
+        """Return a weakened protection as it may be shown: only `protect` names people."""
         if self.people is PeopleVisibility.FULL:
             return weakening
         path = PROTECT if weakening.protection is Protection.PROTECT else weakening.path
@@ -150,7 +151,7 @@ class CustomerView:
         return replace(weakening, path=shown.path, before=shown.before, after=shown.after)
 
     def mask_diagnostic(self, diagnostic: Diagnostic) -> Diagnostic:
-        """Without its text where that may name a person; code, file and line stay."""
+        """Return a diagnostic without its text if that may name a person; code, file and line stay."""
         span = diagnostic.span
         if self.people is PeopleVisibility.FULL or span is None or not span.line:
             return diagnostic
@@ -171,7 +172,7 @@ class CustomerView:
         return [self._mask_reference(Kind.USER, each) for each in value]
 
     def _mask_path(self, path: str, personal: bool) -> tuple[str, bool]:
-        """The path without an administrator's username, and whether its values are personal."""
+        """Return the path without an administrator's username, and whether its values are personal."""
         if path == "administrators":
             return path, True
         found = _ADMINISTRATOR.fullmatch(path)

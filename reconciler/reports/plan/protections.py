@@ -1,4 +1,4 @@
-"""Protections that a plan weakens, as rows of a report: by protection, the same in many customers once."""
+"""List the protections that a plan weakens, as rows of a report; a row may cover several customers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _ORDER = {protection: place for place, protection in enumerate(Protection)}
 
 @dataclass(frozen=True, slots=True)
 class WeakeningRow:
-    """One setting in one or many customers. customers: ids in the plan's order; none for reconciler.yaml. key: the
-    document's id, where it is one customer's and not the customer itself."""
+    """One setting in one or several customers."""
 
     protection: Protection
+    #: IDs in the plan's order; empty for reconciler.yaml
     customers: tuple[str, ...]
+    #: ID of a single document that is not the customer itself; else empty
     key: str
     path: str
     before: object
@@ -30,7 +31,7 @@ class WeakeningRow:
 
 
 def build_weakening_rows(plan: Plan, people: PeopleVisibility, mask: Mask) -> tuple[WeakeningRow, ...]:
-    """What reconciler.yaml weakens first, then by protection; of one protection, what most customers share first."""
+    """Return the rows: those of reconciler.yaml first, then by protection, those of most customers first."""
     whole = [_build_row((), each) for each in plan.weakenings]
     alike: dict[tuple[object, ...], list[tuple[str, Weakening]]] = {}
     for customer in plan.customers:

@@ -7,10 +7,10 @@ from reconciler.model.reason import SENTENCES
 HEAD = """\
 # Reasons
 
-Every change in a plan has a reason. Scripts read the code; people read the sentence. More codes may come: bear with one
-that you do not know.
+Every change in a plan has a reason. Scripts read the code; people read the sentence. New codes may be added, so scripts
+must accept unknown ones.
 
-| code | in plain words |
+| code | meaning |
 | --- | --- |
 """
 

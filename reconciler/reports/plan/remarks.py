@@ -1,4 +1,4 @@
-"""Limits and diagnostics of one customer: what stands beneath its changes."""
+"""Format the limits and diagnostics of one customer, which follow its changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.reports.plan.wording import format_count
 _COLUMN = 8
 
 
-#: What a limit counts, in a few words.
+#: what each limit counts, in words
 _LIMITS = {
     "users": "people to remove",
     "scope_narrowed": "people no longer selected",
@@ -27,7 +27,7 @@ _LIMITS = {
 
 
 def format_limit_lines(limits: Sequence[LimitUse], layout: TerminalLayout) -> list[str]:
-    """How far every limit is used; of schools, as many as a report has rows, the nearest to their limit first."""
+    """Return the use of every limit; at most `rows` schools, those nearest to their limit first."""
     whole = [limit for limit in limits if limit.scope == "customer"]
     schools = sorted((limit for limit in limits if limit.scope != "customer"), key=get_limit_sort_key)
     used = [limit for limit in whole if limit.seen]
@@ -52,7 +52,7 @@ def format_limit_lines(limits: Sequence[LimitUse], layout: TerminalLayout) -> li
 
 
 def get_limit_sort_key(limit: LimitUse) -> tuple[bool, float, str]:
-    """Exceeded ones first, then by the share that is used."""
+    """Return a key that sorts exceeded limits first, then by the share that is used."""
     return (not limit.exceeded, -limit.seen / max(limit.allowed, 1), limit.scope)
 
 
@@ -65,7 +65,7 @@ def _describe_unused_limits(limits: Iterable[LimitUse], schools: int) -> list[st
 
 
 def format_limit_name(limit: LimitUse) -> str:
-    """What it counts; of a school, which."""
+    """Return what a limit counts; for a school's limit, the school."""
     if limit.scope == "customer":
         return _LIMITS[limit.name]
     org = limit.scope.removeprefix("org:")
@@ -89,8 +89,9 @@ def format_remark_lines(customer: CustomerPlan, diagnostics: Sequence[Diagnostic
 
 
 def format_diagnostic_lines(diagnostics: Sequence[Diagnostic], layout: TerminalLayout) -> list[str]:
-    """In the form of the contract; no more than `rows`, and how many more there are. A hint that several in a
-    row share stands once, under the last of them."""
+    """Return at most `rows` diagnostics, one per line, and the number of the rest.
+
+    A hint that several in succession share is shown once, after the last of them."""
     lines = []
     shown = diagnostics[: layout.rows]
     for each, following in zip_longest(shown, shown[1:]):

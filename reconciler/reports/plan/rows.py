@@ -1,6 +1,6 @@
-"""The rows of a plan that a report shows, as Change values in the order of every report.
+"""Convert the rows of a plan that a report shows to Change values, in the order of every report.
 
-Everything else stays rows of a frame: a first load of a million people makes a few thousand values.
+All other rows stay in their frame: a first load of a million people makes a few thousand values.
 """
 
 from __future__ import annotations
@@ -38,23 +38,26 @@ from reconciler.reports.plan.people import CustomerView
 
 _FEW = 1_000
 
-#: Declared kinds first, then what contains before what is contained.
+#: documents first, then containers before their contents
 KIND_ORDER = tuple(Kind)
 
-#: Fields that tell who somebody is: equal before and after, they are why a row was taken for the same person.
+#: fields that identify a person: if equal before and after, they are the reason why a row was matched
 EVIDENCE = ("identifier", "roster_username", "email")
-#: What a person compares who has to say whether two rows mean one person: shown of both, equal or not.
+#: fields to compare when deciding whether two rows mean one person: shown of both, equal or not
 IDENTITY_FIELDS = ("given_name", "family_name", "grades", "roles")
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeGroup:
-    """All changes of one customer, kind and action. changes: those shown, by key. total, held: of all."""
+    """All changes of one customer, kind and action."""
 
     action: Action
     kind: Kind
+    #: number of all changes
     total: int
+    #: number of held ones
     held: int
+    #: the changes to show, by key
     changes: tuple[Change, ...]
 
     @property
@@ -65,8 +68,9 @@ class ChangeGroup:
 def group_changes(
     customer: CustomerPlan, view: CustomerView, rows: int, removals: int | None = None
 ) -> tuple[ChangeGroup, ...]:
-    """By action, then kind. At most `rows` changes each; deletions of everything except enrollments at most `removals`,
-    None: all of them."""
+    """Return the groups by action, then kind, with at most `rows` changes each.
+
+    removals: the most deletions of a group, except of enrollments; None for all."""
     if not customer.document_changes and not customer.roster:
         return ()
     declared: dict[tuple[Action, Kind], list[Change]] = {}
@@ -104,7 +108,7 @@ def _build_roster_group(
 
 
 def count_declared_changes(customer: CustomerPlan) -> tuple[ChangeGroup, ...]:
-    """The groups of declared kinds by their numbers alone, none of their changes shown."""
+    """Return the groups of documents with their numbers only, without changes."""
     held: dict[tuple[Action, Kind], list[bool]] = {}
     for change in customer.document_changes:
         held.setdefault((get_action(change), change.kind), []).append(change.held)
@@ -112,15 +116,17 @@ def count_declared_changes(customer: CustomerPlan) -> tuple[ChangeGroup, ...]:
 
 
 def _select_first_rows(frame: pl.DataFrame, most: int | None) -> Iterable[dict[str, Any]]:
-    """By key. Few rows are sorted as values: a plan of thousands of customers has tens of thousands of small frames,
-    and a query on each costs more than its rows."""
+    """Return the first rows by key.
+
+    Few rows are sorted as values: a plan of thousands of customers has tens of thousands of small frames, and a query
+    on each costs more than its rows."""
     if frame.height <= (_FEW if most is None else min(most, _FEW)):
         return sorted(frame.iter_rows(named=True), key=lambda row: row["key"] or "")
     return frame.lazy().sort("key").head(frame.height if most is None else most).collect().iter_rows(named=True)
 
 
 def build_change(view: CustomerView, kind: Kind, action: Action, row: Mapping[str, Any]) -> Change:
-    """One row of a change frame as a value."""
+    """Convert one row of a change frame to a value, masked by the view."""
     reason = Reason(row["reason"])
     facts: dict[str, Any] = {
         "kind": kind,
@@ -190,13 +196,13 @@ def _list_changed_fields(view: CustomerView, kind: Kind, row: Mapping[str, Any])
 
 
 def _is_doubtful(kind: Kind, row: Mapping[str, Any]) -> bool:
-    """Somebody waits to get the account of a person with another name."""
+    """Return whether a held change gives an account to a person with a different name."""
     found = kind is Kind.USER and row["held"] and row["action"] in (Action.REKEY, Action.ADOPT)
     return found and any(row[name] != row[f"{BEFORE_PREFIX}{name}"] for name in ("given_name", "family_name"))
 
 
 def _compare_binding(view: CustomerView, kind: Kind, row: Mapping[str, Any]) -> list[FieldChange]:
-    """A sourcedId that an account gets which had none, or that it loses."""
+    """Return the sourcedId that an account without one gets, or that it loses."""
     before, after = row["before_bound"], row["bound"]
     if before is None or after is None or before == after:
         return []
@@ -205,7 +211,7 @@ def _compare_binding(view: CustomerView, kind: Kind, row: Mapping[str, Any]) -> 
 
 
 def _compare_former_key(view: CustomerView, kind: Kind, row: Mapping[str, Any]) -> tuple[FieldChange, ...]:
-    """A person who comes back under another sourcedId."""
+    """Return the sourcedIds of a person who returns under another one."""
     former, key = row["former_key"], row["key"]
     if former is None or former == key:
         return ()

@@ -1,7 +1,7 @@
-"""The JSON Schema (draft 2020-12) of a plan as JSON.
+"""Build the JSON Schema (draft 2020-12) of a JSON plan.
 
-Strict about what is there today, open to what may be added: unknown keys are allowed everywhere, and actions and
-reasons are words of which today's are examples.
+It is strict about present keys and open to new ones: unknown keys are allowed everywhere, and the present actions and
+reasons are examples.
 """
 
 from __future__ import annotations
@@ -27,44 +27,44 @@ _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 _SHA256 = "[0-9a-f]{64}"
 _CAUSE: Schema = {
     "enum": [*(cause.value for cause in ChangeCause), None],
-    "description": "pr: by the change under review. pending: not yet applied before it. drift: manual change.",
+    "description": "pr: the change under review. pending: merged earlier, not applied yet. drift: manual change.",
 }
 
 
 def build_plan_schema() -> Schema:
-    """What `plan --format json` and `show --format json` print."""
+    """Return the schema of the output of `plan --format json` and `show --format json`."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "plan.schema.json",
         "title": "Plan",
-        "description": "Everything an apply would do, customer by customer, deletions first.",
+        "description": "All changes that an apply would make, by customer, deletions first.",
         **_build_object_schema(
-            format_version={"type": "string", "pattern": r"^1\.\d+$", "description": "Grows by adding only."},
+            format_version={"type": "string", "pattern": r"^1\.\d+$", "description": "New versions only add keys."},
             plan_id={
                 "type": "string",
                 "pattern": f"^sha256:{_SHA256}$",
-                "description": "A digest of what the plan would do, to which customers, in which store: the same "
-                "for the same effects, whatever the order of files, the time or the formatting.",
+                "description": "A digest of the plan's changes, customers and store: the same for the same changes, "
+                "whatever the order of files, the time or the formatting.",
             },
             created_at=_build_time_schema("When the plan was made."),
             tool_version=_TEXT,
             store=_build_object_schema(
                 id=_add_description(_TEXT, "The store's UUID."),
-                environment=_add_description(_TEXT, "The environment that the store was made for."),
+                environment=_add_description(_TEXT, "The store's environment."),
             ),
             base={
                 "anyOf": [
                     {"type": "null"},
-                    _build_object_schema(ref=_TEXT, commit=_add_description(_TEXT, "The commit that it named.")),
+                    _build_object_schema(ref=_TEXT, commit=_add_description(_TEXT, "The commit of ref.")),
                 ],
-                "description": "The state in git that the plan is compared with: it takes only customers that differ.",
+                "description": "The git ref that the plan is compared with; it has only customers that differ.",
             },
             elsewhere={
                 "anyOf": [{"type": "null"}, _build_object_schema(pending=_NUMBER, drifted=_NUMBER, failed=_NUMBER)],
-                "description": "Customers that a plan with a base leaves out and that are not as git has them.",
+                "description": "Numbers of customers that differ from git and are not in a plan with a base.",
             },
             summary=_add_description(_build_summary_schema(), "Sums over all customers and kinds."),
-            weakened=_add_description(_build_weakenings_schema(), "What reconciler.yaml protects less than before."),
+            weakened=_add_description(_build_weakenings_schema(), "Protections that reconciler.yaml weakens."),
             customers={"type": "array", "items": {"$ref": "#/$defs/customer"}},
         ),
         "$defs": {
@@ -82,31 +82,32 @@ def build_plan_schema() -> Schema:
 
 def _build_customer_schema() -> Schema:
     return _build_object_schema(
-        id=_add_description(_TEXT, "The customer's id; @catalogue for the shared lessons."),
+        id=_add_description(_TEXT, "The customer's ID; @catalogue for the shared lessons."),
         outcome=_add_description(
-            _build_enum_schema(Outcome), "refused: the source was; failed: the configuration did."
+            _build_enum_schema(Outcome),
+            "refused: because of the roster. failed: because of the configuration or an error.",
         ),
         source=_build_nullable_reference("source"),
         hold=_build_nullable_reference("hold"),
         would_hold=_add_description(
             {"type": "array", "items": _TEXT},
-            "Why an apply of the roster would hold something, where it is shown only.",
+            "Reasons why applying the roster would hold changes, if the roster is only a preview.",
         ),
         diagnostics={"type": "array", "items": {"$ref": "#/$defs/diagnostic"}},
         counts={
             "type": "object",
-            "description": "By kind, for every kind that has any number.",
+            "description": "By kind; only kinds with a number above 0.",
             "propertyNames": _build_enum_schema(Kind),
             "additionalProperties": {"$ref": "#/$defs/counts"},
         },
         limits={"type": "array", "items": {"$ref": "#/$defs/limit"}},
-        weakened=_add_description(_build_weakenings_schema(), "Settings that protect people less than those before."),
+        weakened=_add_description(_build_weakenings_schema(), "Protections that this customer's settings weaken."),
         changes={
             "type": "array",
-            "description": "Deletions first; they are never cut, but for enrollments.",
+            "description": "Deletions first; all are listed, except enrollments.",
             "items": {"$ref": "#/$defs/change"},
         },
-        changes_truncated=_add_description({"type": "boolean"}, "More changes are planned than are listed."),
+        changes_truncated=_add_description({"type": "boolean"}, "Whether some changes are not listed."),
     )
 
 
@@ -114,9 +115,9 @@ def _build_source_schema() -> Schema:
     return _build_object_schema(
         type=_add_description(_TEXT, "zip, sftp or api."),
         freshness=_add_description(
-            _build_enum_schema(Freshness), "last: the last good roster, shown and never applied."
+            _build_enum_schema(Freshness), "last: the last good roster, a preview that is never applied."
         ),
-        complete=_add_description({"type": "boolean"}, "False: the source cannot prove that it is whole."),
+        complete=_add_description({"type": "boolean"}, "false: the roster may be incomplete, so it removes nothing."),
         sha256={"type": "string", "pattern": f"^{_SHA256}$"},
         fetched_at=_build_time_schema("When the roster was read."),
         rows=_add_description({"type": "object", "additionalProperties": _NUMBER}, "Data rows by file, as read."),
@@ -128,10 +129,10 @@ def _build_hold_schema() -> Schema:
         id={
             "type": "string",
             "pattern": r"^[^:]+:\d+:[0-9a-f]+$",
-            "description": "CUSTOMER:PEOPLE:DIGEST, for --approve. It names exactly this set.",
+            "description": "CUSTOMER:PEOPLE:DIGEST, for --approve. Identifies exactly this set of changes.",
         },
         people=_NUMBER,
-        rows=_add_description(_NUMBER, "All that is held: people, enrollments, classes and whatever else."),
+        rows=_add_description(_NUMBER, "All held changes: people, enrollments, classes and others."),
     )
 
 
@@ -154,39 +155,39 @@ def _build_limit_schema() -> Schema:
         scope={"type": "string", "pattern": "^(customer$|org:.)", "description": "customer, or org:SOURCEDID."},
         seen=_NUMBER,
         allowed=_NUMBER,
-        of=_add_description(_NUMBER, "What is live in this scope."),
+        of=_add_description(_NUMBER, "Active rows in this scope."),
         exceeded={"type": "boolean"},
-        name=_add_description(_TEXT, "The limit as it is called under rostering.limits."),
-        earlier=_add_description(_NUMBER, "How many of seen are of earlier runs within the window."),
+        name=_add_description(_TEXT, "The limit's key under rostering.limits."),
+        earlier=_add_description(_NUMBER, "The part of seen from earlier runs within the window."),
     )
 
 
 def _build_change_schema() -> Schema:
     schema = _build_object_schema(
-        action=_build_word_schema("What would be done. Others may be added.", Action),
+        action=_build_word_schema("The action. New ones may be added.", Action),
         kind=_build_enum_schema(Kind),
-        key=_add_description(_TEXT, "A declared id, or a sourcedId; a pseudonym where people are masked."),
+        key=_add_description(_TEXT, "A document's ID or a sourcedId; a pseudonym if people are masked."),
         label=_add_description(_TEXT, "A name for people."),
-        reason=_build_word_schema("Why. Others may be added.", Reason),
+        reason=_build_word_schema("The reason. New ones may be added.", Reason),
         cause=_CAUSE,
-        held=_add_description({"type": "boolean"}, "Kept back until a person approves."),
+        held=_add_description({"type": "boolean"}, "Whether the change waits for approval."),
         origin={
             "anyOf": [{"type": "null"}, _build_object_schema(file=_TEXT, line=_PLACE)],
-            "description": "What asks for it; line null: the file that it is missing from.",
+            "description": "The file and line that ask for the change; line null: the file that it is missing from.",
         },
         impact={
             "type": "object",
-            "description": "What goes with it: classes, enrollments, assignments, lti_links, last_sign_in, ...",
+            "description": "Related data: classes, enrollments, assignments, lti_links, last_sign_in, ...",
             "additionalProperties": {"type": ["integer", "boolean", "string"]},
         },
         fields={
             "type": "array",
             "items": _build_object_schema(path=_TEXT, before={}, after={}, cause=_CAUSE),
-            "description": "What changes, before and after; ••• where a personal value is hidden.",
+            "description": "Changed fields, before and after; ••• hides a personal value.",
         },
     )
     schema["properties"]["into"] = _add_description(
-        _TEXT, "Only of an account that is merged: the key of the one that it goes into, with all that it has."
+        _TEXT, "Only for a merged account: the key of the account that receives its data."
     )
     return schema
 
@@ -197,9 +198,9 @@ def _build_weakenings_schema() -> Schema:
 
 def _build_weakening_schema() -> Schema:
     return _build_object_schema(
-        protection=_build_word_schema("What is weakened. Others may be added.", Protection),
+        protection=_build_word_schema("The weakened protection. New ones may be added.", Protection),
         kind={"enum": [*(kind.value for kind in DECLARED_KINDS), None], "description": "null: reconciler.yaml."},
-        key=_add_description(_TEXT, "The document's id."),
+        key=_add_description(_TEXT, "The document's ID."),
         path=_add_description(_TEXT, "Dotted, as in the fields of a change."),
         before={},
         after={},
@@ -210,16 +211,16 @@ def _build_weakening_schema() -> Schema:
 
 def _build_summary_schema() -> Schema:
     numbers = _build_counts_schema()
-    weakened = _add_description(_NUMBER, "Protections weakened, those of reconciler.yaml too.")
+    weakened = _add_description(_NUMBER, "Weakened protections, those of reconciler.yaml included.")
     return _build_object_schema(**numbers["properties"], weakened=weakened)
 
 
 def _build_counts_schema() -> Schema:
     return _build_object_schema(
         **{action.value: _NUMBER for action in COUNT_ORDER},
-        held=_add_description(_NUMBER, "How many of the changes are held; they are in the other numbers too."),
+        held=_add_description(_NUMBER, "Held changes, which the other numbers include."),
         unchanged=_NUMBER,
-        quarantined=_add_description(_NUMBER, "Rows set aside, which protect what they name."),
+        quarantined=_add_description(_NUMBER, "Quarantined rows; the records they name stay unchanged."),
     )
 
 

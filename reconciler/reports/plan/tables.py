@@ -1,4 +1,4 @@
-"""The changes of one customer as aligned lines."""
+"""Format the changes of one customer as aligned lines."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from reconciler.reports.plan.wording import (
     format_field_change,
 )
 
-# One change as a line of a terminal table, in plain words.
+# One change as a line of a terminal table.
 
 MARKS = {
     Action.DELETE: "-",
@@ -69,16 +69,17 @@ MARKS = {
 
 @dataclass(frozen=True, slots=True)
 class TableLine:
-    """mark: one character. note: why, or where it comes from. details: shown behind, or beneath where they do
-    not fit. cause: empty where none is known."""
-
+    #: one character
     mark: str
     kind: str
     key: str
     label: str = ""
+    #: reason or origin
     note: str = ""
     held: bool = False
+    #: shown after the note, or below if they do not fit
     details: tuple[str, ...] = ()
+    #: empty if unknown
     cause: str = ""
 
 
@@ -125,7 +126,7 @@ def build_table_line(change: Change) -> TableLine:
 
 
 def _create_line(change: Change, note: str, details: tuple[str, ...]) -> TableLine:
-    """The block's header says a customer's name already; a masked person has no name but the key."""
+    """Create a line without the label of a customer, which the header shows, and of a masked person."""
     unnamed = change.kind is Kind.CUSTOMER or change.label == change.key
     label = "" if unnamed else clean_text(change.label)
     mark = MARKS[get_action(change)]
@@ -135,7 +136,7 @@ def _create_line(change: Change, note: str, details: tuple[str, ...]) -> TableLi
 
 
 def _format_field(field: FieldChange, change: Change) -> str:
-    """With its cause, where that is another than the whole change's."""
+    """Return a changed field, with its cause if that differs from the change's."""
     words = format_field_change(field)
     return f"{words} ({field.cause})" if field.cause and field.cause != change.cause else words
 
@@ -144,17 +145,17 @@ def _omit_empty(text: str) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-#: Names are cut at this; sourcedIds never are, they are what `explain` takes.
+#: most cells of a name; sourcedIds are never cut, because `explain` takes them
 _LONGEST_LABEL = 32
 _GAP = "  "
 _HELD = "HELD"
 
-#: A longer reason pushes what stands behind it on its own line only.
+#: most cells of the note's column; a longer note shifts only its own line
 _WIDEST_NOTE = 20
 
 
 def format_change_table(customer: CustomerPlan, groups: Iterable[ChangeGroup], layout: TerminalLayout) -> list[str]:
-    """One line for each change shown. Enrollments, and whatever a roster adds, are counted with their first."""
+    """Return one line per change. Enrollments and rows that a roster adds are counted, and their first is shown."""
     sections = list(groups)
     listed = [group for group in sections if not is_counted(group)]
     columns = _measure_columns(
@@ -177,14 +178,14 @@ def format_change_table(customer: CustomerPlan, groups: Iterable[ChangeGroup], l
 
 
 def is_counted(group: ChangeGroup) -> bool:
-    """Enrollments, and what a roster adds, are told by their number."""
+    """Return whether a report shows only the number of a group: enrollments and rows that a roster adds."""
     added = group.action is Action.CREATE and group.kind not in DECLARED_KINDS
     return added or group.kind is Kind.ENROLLMENT
 
 
 @dataclass(frozen=True, slots=True)
 class _ColumnWidths:
-    """Cells of each column; 0 where no line has anything in it."""
+    """Cells of each column; 0 for an empty column."""
 
     kind: int
     key: int
@@ -195,7 +196,7 @@ class _ColumnWidths:
 
     @property
     def beneath(self) -> str:
-        """Before what stands under a line, so that it begins where the keys do."""
+        """Indent of text below a line, up to the column of keys."""
         return " " * (2 + self.kind + len(_GAP))
 
 
@@ -211,7 +212,7 @@ def _measure_columns(lines: list[TableLine], groups: list[ChangeGroup], layout: 
 
 
 def _format_listed_lines(line: TableLine, columns: _ColumnWidths, layout: TerminalLayout) -> list[str]:
-    """Details, or even the note, stand beneath where they do not fit."""
+    """Return the line of a change; details, and then the note, move below if they do not fit."""
     label = truncate_to_width(line.label, _LONGEST_LABEL)
     cells = [pad_to_width(line.key, columns.key)]
     cells += [pad_to_width(label, columns.label)] if columns.label else []
@@ -240,7 +241,7 @@ def _format_mark(mark: str, paint: Paint) -> str:
 def _format_counted_lines(
     frame: pl.DataFrame, group: ChangeGroup, columns: _ColumnWidths, layout: TerminalLayout
 ) -> list[str]:
-    """Many rows of one kind and action in one line; the first of them behind it, or beneath."""
+    """Return one line for all rows of a kind and action, followed by the first of them unless they are removed."""
     mine = frame.filter(pl.col("action") == group.action.value)
     text = _format_count(mine, group)
     held = ""
@@ -262,7 +263,7 @@ def _format_counted_lines(
 
 
 def format_group_count(customer: CustomerPlan, group: ChangeGroup) -> str:
-    """`20 to add: 19 students, 1 teacher`, for a group that is counted."""
+    """Return `20 to add: 19 students, 1 teacher` for a counted group."""
     frame = customer.roster[group.kind]
     return _format_count(frame.filter(pl.col("action") == group.action.value), group)
 
@@ -280,7 +281,7 @@ def _describe_breakdown(rows: pl.DataFrame, group: ChangeGroup) -> str:
 
 
 def _format_cause_counts(rows: pl.DataFrame) -> str:
-    """` · 18 pr, 2 pending`: the most frequent first."""
+    """Return ` · 18 pr · 2 pending`, the most frequent first."""
     if CAUSE_COLUMN not in rows.columns:
         return ""
     numbers = rows[CAUSE_COLUMN].drop_nulls().value_counts(name="number")
@@ -289,7 +290,7 @@ def _format_cause_counts(rows: pl.DataFrame) -> str:
 
 
 def _format_role_counts(rows: pl.DataFrame) -> str:
-    """`18 students, 2 teachers`: the most frequent first."""
+    """Return `18 students, 2 teachers`, the most frequent first."""
     numbers = (
         rows["role"].fill_null("person").value_counts(name="number").sort(["number", "role"], descending=[True, False])
     )
@@ -298,7 +299,7 @@ def _format_role_counts(rows: pl.DataFrame) -> str:
 
 
 def _describe_dependents(rows: pl.DataFrame) -> str:
-    """Which of the enrollments only go because their person or class does."""
+    """Return how many of the enrollments are removed only because their person or class is."""
     along = rows.filter(pl.col("reason") == Reason.PARENT_REMOVED.value).height
     if not along:
         return ""

@@ -1,4 +1,4 @@
-"""Text in terminal cells: made harmless, measured, padded, coloured."""
+"""Clean, measure, pad, color and wrap text in terminal cells."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-#: Marks that turn the direction of what follows; a name that holds one can make a line read as another.
+#: marks that change the direction of text; in a name, one can make a line read as another
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _BREAKING = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 
 def clean_text(text: str) -> str:
-    """Control characters, line breaks and marks of direction as visible escapes."""
+    """Replace control characters, line breaks and marks of direction by visible escapes."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -24,12 +24,12 @@ def clean_text(text: str) -> str:
 
 
 def pad_to_width(text: str, cells: int) -> str:
-    """Filled up with spaces to so many cells; a longer text stays whole."""
+    """Pad with spaces to a number of cells; a longer text stays unchanged."""
     return text + " " * max(0, cells - cell_len(text))
 
 
 def truncate_to_width(text: str, cells: int) -> str:
-    """Cut to so many cells, the last of them an ellipsis where something was cut."""
+    """Cut to a number of cells, with an ellipsis at the end if the text was longer."""
     return text if cell_len(text) <= cells else set_cell_size(text, cells - 1).rstrip() + "…"
 
 
@@ -39,7 +39,7 @@ def measure_widest(texts: list[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """Colours for a terminal; gives the text back as it is where colour is off."""
+    """Colors text for a terminal; returns it unchanged if color is off."""
 
     is_enabled: bool
 
@@ -65,18 +65,18 @@ class Paint:
         return f"\x1b[{code}m{text}\x1b[0m" if self.is_enabled and text else text
 
 
-# Lines cut to the width of a terminal, at spaces, each with its own indent.
+# Wrap lines to the width of a terminal, at spaces, keeping their indent.
 
-_COLOUR = re.compile("\x1b\\[[0-9;]*m")
-#: a word in a column of its own, which the rest of the line stands behind
+_COLOR = re.compile("\x1b\\[[0-9;]*m")
+#: a title in its own column, before the rest of the line
 _TITLE = re.compile(r"([-+~>] )?[^ ]+ {2,}")
 _WIDEST_TITLE = 14
 _DOT = " · "
 
 
 def wrap_lines(lines: Iterable[str], width: int, command: str = "") -> list[str]:
-    """What is longer goes on beneath, further in. A line that ends in the command goes on after a backslash, so that
-    it can be copied whole."""
+    """Continue longer lines below with a greater indent, those with the command after a backslash so that it can be
+    copied."""
     return [
         part
         for line in lines
@@ -85,7 +85,7 @@ def wrap_lines(lines: Iterable[str], width: int, command: str = "") -> list[str]
 
 
 def _measure_cells(text: str) -> int:
-    return cell_len(_COLOUR.sub("", text))
+    return cell_len(_COLOR.sub("", text))
 
 
 def _wrap_line(line: str, width: int, command: str) -> list[str]:
@@ -105,12 +105,12 @@ def _wrap_line(line: str, width: int, command: str) -> list[str]:
 
 
 def _compute_further_indent(line: str, indent: int) -> int:
-    title = None if indent else _TITLE.match(_COLOUR.sub("", line))
+    title = None if indent else _TITLE.match(_COLOR.sub("", line))
     return title.end() if title and title.end() <= _WIDEST_TITLE else indent + 2
 
 
 def _split_units(text: str, widest: int) -> Iterable[str]:
-    """What stands between two dots stays together where it fits on a line, words elsewhere."""
+    """Split a line into its parts between dots; a part that does not fit on a line into words."""
     *pieces, last = text.split(_DOT)
     for piece in (*(f"{piece} ·" for piece in pieces), last):
         if pieces and _measure_cells(piece) <= widest:
@@ -120,28 +120,30 @@ def _split_units(text: str, widest: int) -> Iterable[str]:
 
 
 def _split_words(text: str, widest: int) -> Iterable[str]:
-    """Several spaces in a row stay with the word behind them. What fits on no line is broken anywhere."""
+    """Split into words, with further spaces before them; break a word that fits on no line anywhere."""
     for word in re.findall(r" *[^ ]+", text):
         bare = word[1:] if word.startswith(" ") else word
         if _measure_cells(bare) <= widest:
             yield bare
         else:
-            yield from chop_cells(_COLOUR.sub("", bare).strip(" "), widest)
+            yield from chop_cells(_COLOR.sub("", bare).strip(" "), widest)
 
 
-# How a terminal report is laid out.
+# Layout of a terminal report.
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalLayout:
-    """rows: most lines per kind and action. width: of the terminal, in cells. command: the words that would
-    apply this plan, empty where nothing can. now: when the plan was made. causes: whose doing each change is, where the
-    plan has a base to tell it from. approved: the holds that go through with this apply."""
-
+    #: most lines per kind and action
     rows: int
+    #: of the terminal, in cells
     width: int
     paint: Paint
+    #: command that applies this plan; empty if nothing can
     command: str
+    #: time of the plan, ISO-8601 UTC
     now: str
+    #: whether to show the cause of each change, which a plan with a base knows
     causes: bool = False
+    #: IDs of the holds that this apply approves
     approvals: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""A plan for a terminal: totals on the first line, then weakened protections, then who loses something."""
+"""Render a plan for a terminal: totals on the first line, then weakened protections, removals and other changes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from reconciler.reports.plan.wording import (
     format_names,
 )
 
-# One customer of a plan on a terminal: what it is, what is held, removals, other changes, remarks.
+# One customer on a terminal: header, hold, removals, other changes, remarks.
 
 
-#: Of what is taken away; enrollments are counted at its end.
+#: order of removals; enrollments are counted at the end
 _REMOVALS_ORDER = (
     Kind.CUSTOMER,
     Kind.COMMUNITY,
@@ -47,7 +47,7 @@ _REMOVALS_ORDER = (
 def format_customer_block(
     customer: CustomerPlan, groups: Sequence[ChangeGroup], view: CustomerView, layout: TerminalLayout
 ) -> list[str]:
-    """groups: all that change of this customer. One line, with its remarks, where nothing does."""
+    """Return the lines of a customer; one line and its remarks if nothing changes. groups: all its changes."""
     if customer.outcome in (Outcome.REFUSED, Outcome.FAILED):
         diagnostics = [view.mask_diagnostic(each) for each in customer.diagnostics]
         stopped = layout.paint.format_red(customer.outcome)
@@ -65,7 +65,7 @@ def format_customer_block(
 def format_losses(
     customer: CustomerPlan, groups: Sequence[ChangeGroup], view: CustomerView, layout: TerminalLayout
 ) -> list[str]:
-    """What is taken away, and what keeps it back: the first part of a block, where a report has several."""
+    """Return the first part of a customer's block in a report of several: its hold, removals and remarks."""
     remarks = _format_remarks(customer, view, layout)
     return _join_with_blank_lines(
         _format_header(customer, layout),
@@ -76,13 +76,13 @@ def format_losses(
 
 
 def format_other_changes(customer: CustomerPlan, groups: Sequence[ChangeGroup], layout: TerminalLayout) -> list[str]:
-    """The second part; empty where a customer only loses."""
+    """Return the second part of a customer's block; empty if it has only removals."""
     others = _format_other_groups(customer, groups, layout)
     return [f"{layout.paint.format_bold(_format_name(customer))}  other changes", "", *others] if others else []
 
 
 def format_remarks_only(customer: CustomerPlan, view: CustomerView, layout: TerminalLayout) -> list[str]:
-    """Of a customer whose changes are all told with those of others; empty where nothing was noticed."""
+    """Return the remarks of a customer whose changes are all folded; empty without remarks."""
     remarks = _format_remarks(customer, view, layout)
     return (
         [
@@ -100,7 +100,7 @@ def _format_remarks(customer: CustomerPlan, view: CustomerView, layout: Terminal
 
 
 def _join_with_blank_lines(*parts: list[str]) -> list[str]:
-    """With an empty line between those that have any."""
+    """Join the parts that are not empty, with an empty line between them."""
     shown = [part for part in parts if part]
     return [text for place, part in enumerate(shown) for text in (["", *part] if place else part)]
 
@@ -156,27 +156,26 @@ def _format_hold(customer: CustomerPlan, layout: TerminalLayout) -> list[str]:
 
 
 def _can_be_approved(customer: CustomerPlan, layout: TerminalLayout) -> bool:
-    """What is held of documents can be where the roster is only shown; but not before they are merged."""
+    """Return whether the hold can be approved: not for a preview, except of documents that are already merged."""
     return customer.roster_applies or (not layout.causes and any(change.held for change in customer.document_changes))
 
 
 def _format_removals(customer: CustomerPlan, groups: Iterable[ChangeGroup], layout: TerminalLayout) -> list[str]:
-    taking = [group for group in groups if group.action in REMOVAL_ACTIONS]
-    return format_change_table(customer, sorted(taking, key=lambda group: _REMOVALS_ORDER.index(group.kind)), layout)
+    removals = [group for group in groups if group.action in REMOVAL_ACTIONS]
+    return format_change_table(customer, sorted(removals, key=lambda group: _REMOVALS_ORDER.index(group.kind)), layout)
 
 
 def _format_other_groups(customer: CustomerPlan, groups: Iterable[ChangeGroup], layout: TerminalLayout) -> list[str]:
     return format_change_table(customer, (group for group in groups if group.action not in REMOVAL_ACTIONS), layout)
 
 
-# What many customers share, on a terminal: protections weakened, and changes told once for all of them.
+# Weakened protections and folded changes, which several customers share, on a terminal.
 
 _INDENT = "  "
 
 
 def format_weakened_lines(rows: Sequence[WeakeningRow], layout: TerminalLayout) -> list[str]:
-    """What each protection is there for, then who is protected less, once, with each setting: from what to what, and
-    where it says so."""
+    """Return each protection, followed by its customers and settings: the value before and after, and the origin."""
     if not rows:
         return []
     lines = [layout.paint.format_held("PROTECTION WEAKENED")]
@@ -206,7 +205,7 @@ def _format_setting(row: WeakeningRow) -> str:
 
 
 def format_fold_lines(folds: Sequence[Fold], layout: TerminalLayout) -> list[str]:
-    """One change each, in how many customers; who departs from it beneath."""
+    """Return each folded change with its customers, followed by the exceptions."""
     if not folds:
         return []
     lines = [f"{layout.paint.format_bold('Same change in several customers')}", ""]
@@ -277,17 +276,21 @@ def render_plan_text(
         causes=plan.base is not None,
         approvals=options.approvals,
     )
-    told_of = build_plan_overview(plan, people, mask, rows, removals=rows)
-    told = told_of.customers
+    overview = build_plan_overview(plan, people, mask, rows, removals=rows)
+    customers = overview.customers
     parts: list[list[str]] = [
-        [layout.paint.format_bold(told_of.headline), *_describe_base(plan)],
-        format_weakened_lines(told_of.weakened, layout),
+        [layout.paint.format_bold(overview.headline), *_describe_base(plan)],
+        format_weakened_lines(overview.weakened, layout),
     ]
-    if len(told) == 1:
-        parts += [format_customer_block(each.customer, each.groups, each.view, layout) for each in told]
+    if len(customers) == 1:
+        parts += [format_customer_block(each.customer, each.groups, each.view, layout) for each in customers]
     else:
-        parts += _format_customers(told, format_fold_lines(told_of.folds, layout), layout)
-    ending = [_explain_marks(told)] if (options.wrap or plan.base) and any(each.everything for each in told) else []
+        parts += _format_customers(customers, format_fold_lines(overview.folds, layout), layout)
+    ending = (
+        [_explain_marks(customers)]
+        if (options.wrap or plan.base) and any(each.everything for each in customers)
+        else []
+    )
     ending += [f"plan {plan.plan_id}"] if plan.base else []
     ending += [options.closing] if options.closing else []
     text = [line for place, part in enumerate(filter(None, parts)) for line in (["", *part] if place else part)]
@@ -298,7 +301,7 @@ def render_plan_text(
 def _format_customers(
     customers: Sequence[CustomerReport], shared: list[str], layout: TerminalLayout
 ) -> Iterator[list[str]]:
-    """Who loses something, what could not be planned, then other changes, then nothing at all."""
+    """Return customers with removals first, then refused and failed ones, other changes, and those without changes."""
     losing = [each for each in customers if each.loses]
     yield from (format_losses(each.customer, each.groups, each.view, layout) for each in losing)
     yield from (format_customer_block(each.customer, (), each.view, layout) for each in customers if each.is_stopped)
@@ -314,7 +317,7 @@ def _format_customers(
 
 
 def _format_quiet_customers(customers: Sequence[CustomerReport], layout: TerminalLayout) -> Iterator[list[str]]:
-    """Customers with something noticed each by themselves, the others one line each."""
+    """Return customers without changes: those with diagnostics as blocks, the others in one line each."""
     noticed = [each for each in customers if each.customer.diagnostics]
     yield from (format_customer_block(each.customer, (), each.view, layout) for each in noticed)
     plain = [each for each in customers if not each.customer.diagnostics]
@@ -331,7 +334,7 @@ _SIGNS = {"-": "removed", ">": "kept (new ID, linked or moved)", "~": "changed",
 
 
 def _explain_marks(customers: Sequence[CustomerReport]) -> str:
-    """What the marks before changes mean, for whoever does not see them as signs."""
+    """Return the legend of the marks that the report uses."""
     used = {MARKS[group.action] for each in customers for group in each.everything}
     return "legend: " + " · ".join(f"{sign} {words}" for sign, words in _SIGNS.items() if sign in used)
 

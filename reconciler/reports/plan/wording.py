@@ -1,4 +1,4 @@
-"""Numbers, times, reasons and values in plain words."""
+"""Express numbers, times, reasons and values in plain words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.model.reason import Reason
 from reconciler.reports.plan.terminal import clean_text, truncate_to_width
 
-#: one and many, of the kinds as people call them
+#: singular and plural of each kind
 NOUNS = {
     Kind.CUSTOMER: ("customer", "customers"),
     Kind.COMMUNITY: ("community", "communities"),
@@ -39,7 +39,7 @@ ACTION_PHRASES = {
     Action.CREATE: "to add",
 }
 
-#: one and many, of what goes with a thing that is taken away
+#: singular and plural of the data that is removed with its owner
 _IMPACT_NOUNS = {
     "people": ("person", "people"),
     "communities": ("community", "communities"),
@@ -57,12 +57,12 @@ _MAKERS = {
     "config": "defined in YAML; stays managed there",
 }
 
-#: More of a value than this is in the JSON only.
+#: most cells of a value; the JSON has all
 _LONGEST_VALUE = 60
 
 
 def format_count(number: int, one: str, many: str) -> str:
-    """`1 class`, `4,298 people`."""
+    """Return `1 class`, `4,298 people`."""
     return f"{number:,} {one if number == 1 else many}"
 
 
@@ -71,12 +71,12 @@ def format_kind_count(number: int, kind: Kind) -> str:
 
 
 def format_moment(moment: str) -> str:
-    """An ISO-8601 UTC time to the minute."""
+    """Format an ISO-8601 UTC time to the minute."""
     return f"{moment[:10]} {moment[11:16]} UTC"
 
 
 def format_age(since: str, until: str) -> str:
-    """Whole days, else whole hours."""
+    """Return the age in whole days, or in whole hours below a day."""
     hours = int((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() // 3600)
     if hours < 1:
         return "less than an hour old"
@@ -88,8 +88,7 @@ def format_age(since: str, until: str) -> str:
 
 
 def describe_source(source: SourceSummary, now: str) -> list[str]:
-    """What a roster was read from, how old it is at `now` where it is the last good one, its size, and last whether it
-    is complete."""
+    """Return a roster's source, its age at `now` if it is the last good one, its size, and whether it is complete."""
     kinds = (Kind.USER, Kind.CLASS, Kind.ENROLLMENT)
     rows = [format_kind_count(source.rows[kind.plural], kind) for kind in kinds if kind.plural in source.rows]
     parts = [f"{source.type} {clean_text(source.name)}".rstrip()]
@@ -101,14 +100,13 @@ def describe_source(source: SourceSummary, now: str) -> list[str]:
 
 
 def format_names(names: Sequence[str], most: int = 3) -> str:
-    """The first few, and how many more: `a, b, c and 297 more`."""
+    """Return the first names and the number of the rest: `a, b, c and 297 more`."""
     more = len(names) - most
     return f"{', '.join(names[:most])} and {more:,} more" if more > 0 else ", ".join(names)
 
 
 def describe_reason(reason: Reason, origin: Span | None, former: str | None = None) -> str:
-    """A few words that say why something changes, with the place that asks for it. former: the id before, of what is
-    renamed."""
+    """Return the reason of a change in a few words, with its origin. former: the ID before a rename."""
     if former is not None:
         renamed = f"renamed from {clean_text(former)}"
         if reason is not Reason.RENAMED:
@@ -138,7 +136,7 @@ def describe_reason(reason: Reason, origin: Span | None, former: str | None = No
             assert_never(reason)
 
 
-#: `why` without the place, for reports that have a column for it
+#: reasons without the origin, for reports that have a column for it
 REASONS = {
     Reason.NEW: "new",
     Reason.FIELD_CHANGED: "changed in the source",
@@ -162,7 +160,7 @@ REASONS = {
 
 
 def describe_impact(kind: Kind, impact: Mapping[str, object]) -> str:
-    """What goes with a thing that is taken away."""
+    """Return the data that is removed together with a thing, in words."""
     words = []
     for name, value in impact.items():
         if isinstance(value, bool) or not isinstance(value, int):
@@ -181,7 +179,7 @@ def describe_impact(kind: Kind, impact: Mapping[str, object]) -> str:
 
 
 def describe_kept_properties(impact: Mapping[str, object]) -> str:
-    """What an account takes along when it is bound to another row."""
+    """Return what an account keeps when it is linked to another row, in words."""
     links = impact.get("lti_links")
     kept = ["password"] if impact.get("password") is True else []
     if isinstance(links, int) and links:
@@ -190,7 +188,7 @@ def describe_kept_properties(impact: Mapping[str, object]) -> str:
 
 
 def describe_match(names: tuple[str, ...]) -> str:
-    """Why a row is taken for a person who is there already."""
+    """Return why a row was matched to an existing person, in words."""
     return f"same {names[0].removeprefix('roster_')}" if names else "same person"
 
 
@@ -207,7 +205,7 @@ def format_from_to(before: object, after: object) -> str:
 
 
 def format_value(value: object, most: int = _LONGEST_VALUE) -> str:
-    """One line; a value of more than so many cells is cut."""
+    """Return a value on one line, cut to `most` cells."""
     if value is None:
         return "(none)"
     if isinstance(value, str):
