@@ -8,13 +8,14 @@ ROOMS := $(filter-out support,$(patsubst tests/%/__init__.py,%,$(wildcard tests/
 # The theme prints an advertisement otherwise.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: help setup demo year pictures test test-slow test-one check-room soak lint format docs record bench schema lock clean
+.PHONY: help setup demo year pictures test coverage test-slow test-one check-room soak lint format docs record bench schema lock clean
 
 help:
 	@echo "make demo    plan and apply three example customers into a fresh store under .demo/"
 	@echo "make year    play a school year day by day, and draw docs/year.svg anew"
 	@echo "make pictures  draw the pull request of docs/how-to/ci.md anew (needs chromium)"
 	@echo "make test    run the quick tests: on SQLite, and the main job on PostgreSQL"
+	@echo "make coverage  run the quick tests and compare the branches that they cover with the gate of each room"
 	@echo "make test-slow  run the long ones: all else on PostgreSQL, applies killed at every statement, a year, a browser"
 	@echo "make test-one ROOM=planning  run the tests of one room, quick and slow; another ROOM lists the rooms"
 	@echo "make soak    sixty days of syncs of two hundred customers"
@@ -43,6 +44,11 @@ pictures: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+
+coverage: $(READY)
+	@rm -f .coverage.json
+	$(BIN)/python -m slipcover --branch --source reconciler --json --out .coverage.json -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+	@$(BIN)/python -m tests.support.coverage_gates
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
@@ -87,4 +93,4 @@ lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml --group dev --output-file requirements/dev.lock
 
 clean:
-	rm -rf $(VENV) .site .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .coverage.json .site .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
