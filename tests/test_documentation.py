@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.cli.reference_pages import render_pages
 from tests.support.pages.blocks import find_commands, mask_varying
 from tests.support.pages.play import ROOT, find_pages, play_page
+from tests.support.pages.references import find_code_spans, is_real
 
 DOCS = ROOT / "docs"
 AT_THE_ROOT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ARCHITECTURE.md")]
@@ -66,10 +69,51 @@ def test_links_of_the_pages_at_the_root_lead_to_files(page: Path) -> None:
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
 
 
+def test_all_that_the_architecture_names_exists() -> None:
+    spans = find_code_spans((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))
+    assert len(spans) > 100
+    assert [span for span in spans if not is_real(span)] == []
+
+
 def test_every_file_that_contributors_are_sent_to_is_there() -> None:
-    named = re.findall(r"`([a-z_/]+/[a-z_]*(?:\.py|/))`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    spans = find_code_spans((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    named = [span for span in spans if "/" in span and " " not in span]
     assert named
-    assert [name for name in named if not any((ROOT / room / name).exists() for room in ("", "reconciler"))] == []
+    assert [span for span in named if not is_real(span)] == []
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        "planning/no_such_module.py",
+        "no_such_room/",
+        "planning/decision/decide_roster.py:no_such_function",
+        "planning/holds/order.py:HoldStep.no_such_field",
+        "tests/test_documentation.py::test_of_nothing",
+        "make nothing",
+        "make test-one ROOM=nowhere",
+        "reconciler nothing",
+        "Snapshot",
+    ],
+)
+def test_what_does_not_exist_is_found_out(span: str) -> None:
+    assert not is_real(span)
+
+
+def test_the_layers_of_the_architecture_are_those_of_the_contracts() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = [each for each in configuration["tool"]["importlinter"]["contracts"] if each["type"] == "layers"]
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    block = next(each for each in re.findall(r"```text\n(.*?)```", page, re.DOTALL) if each.startswith("reconciler: "))
+    shown = [" ".join(entry.split()) for entry in re.split(r"\n(?=\S)", block.strip())]
+    assert sorted(shown) == sorted(_format_layers(contract) for contract in contracts)
+
+
+def _format_layers(contract: dict[str, Any]) -> str:
+    """As the architecture shows them: the package, and its layers from the highest to the lowest."""
+    layers: list[str] = contract["layers"]
+    package: str = contract["containers"][0] if "containers" in contract else layers[0].rpartition(".")[0]
+    return f"{package}: {' → '.join(layers).replace(f'{package}.', '')}"
 
 
 def test_every_decision_has_the_same_head_and_is_in_the_index() -> None:

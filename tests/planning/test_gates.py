@@ -135,6 +135,11 @@ def test_every_rule_has_its_line_in_the_table() -> None:
     assert {rule.__name__.removeprefix("check_").replace("_", "-") for rule in RULES} <= set(GATES)
 
 
+def test_every_gate_that_holds_has_a_rule() -> None:
+    ruled = {rule.__name__.removeprefix("check_").replace("_", "-") for rule in RULES}
+    assert {code for code, gate in GATES.items() if gate.outcome is GateOutcome.HELD} <= ruled
+
+
 @pytest.mark.parametrize("code", [code for code in BENT if GATES[code].can_be_allowed])
 def test_an_allowance_lets_a_gate_pass_and_is_told(code: str) -> None:
     judgement = judged(BENT[code], ExceptionToGate(code, TODAY, "as agreed"))
