@@ -1,4 +1,4 @@
-"""`erase`: a person, or a whole removed customer, goes for good at somebody's request."""
+"""Erase a person, or a removed customer, permanently on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.model.kind import Kind
 from reconciler.operations.actor import find_actor
 from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
 from reconciler.operations.purge import is_customer_declared
-from reconciler.operations.workspace import Workspace
+from reconciler.operations.workspace import Workspace, describe_unknown_customer
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
 from reconciler.store.read.roster_frames import read_users
@@ -28,31 +28,33 @@ PSEUDONYM = re.compile(r"P-[0-9A-Fa-f]{8}")
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What would go. customer_id: the store's. who: an account's id, the sourcedId of somebody of whom only the last
-    roster knows, None for the whole customer. counts: rows by table. person: the account's fields, empty without one.
-    key: what the person is shown by; label: their name. classes: titles of the classes that they are in."""
+    """A person or customer to erase, and everything that goes with it."""
 
     customer: str
     customer_number: int
+    #: an account's id, the sourcedId of a person that only the last roster has, or None for the whole customer
     target: int | str | None
+    #: rows by table
     counts: Mapping[str, int]
+    #: the account's fields; empty without an account
     person: Mapping[str, Any]
+    #: sourcedId, username or id that the person is shown by
     key: str = ""
+    #: the person's name
     label: str = ""
+    #: titles of the person's classes
     classes: tuple[str, ...] = ()
     last_sign_in: str | None = None
 
 
 def find_erasure(workspace: Workspace, customer: str, key: str | None) -> Erasure | Certificate:
-    """The erasure, or the certificate of one that was done before. Raises Refusal where there is no such customer or
-    person, more than one, or one that must not be erased (yet)."""
+    """Return the erasure, or the certificate of an earlier one.
+
+    Raises Refusal if no customer or person has the key, several do, or the one must not be erased (yet)."""
     with workspace.store.open_reader() as reader:
         record = reader.read_customers().get(customer)
         if record is None:
-            known = ", ".join(reader.read_customers()) or "none"
-            raise Refusal(
-                [build_error("unknown-customer", f"no customer is called {customer}", hint=f"known are {known}")]
-            )
+            raise Refusal([describe_unknown_customer(customer, reader.read_customers())])
         if key is None:
             return _build_customer_erasure(workspace, record)
         rows = _find_people(workspace, reader, record, key)
@@ -62,27 +64,28 @@ def find_erasure(workspace: Workspace, customer: str, key: str | None) -> Erasur
             person = rows.row(0, named=True)
             _refuse_configured_person(workspace, record, person)
             return _build_person_erasure(workspace, reader, record, person)
-        named = _is_in_last_roster(reader, record, key)
-    before = erasure.find_erasure_certificate(workspace.store, record.id, key)
-    if named:
+        is_in_last_roster = _is_in_last_roster(reader, record, key)
+    certificate = erasure.find_erasure_certificate(workspace.store, record.id, key)
+    if is_in_last_roster:
         counts = erasure.count_person_rows(workspace.store, record.id, key)
         return Erasure(record.slug, record.id, key, counts, {}, key, key)
-    if before is not None:
-        return before
+    if certificate is not None:
+        return certificate
     raise Refusal(
         [
             build_error(
                 "unknown-person",
-                f"nobody of {record.slug} is known by this key, live or deleted",
-                hint="KEY is a sourcedId, a username, or a pseudonym (P-…) of a report",
+                f"no active or deleted person of {record.slug} has this key",
+                hint="Give a sourcedId, a username, or a pseudonym (P-…) from a report.",
             )
         ]
     )
 
 
 def apply_erasure(workspace: Workspace, found: Erasure, request: str, lock_timeout: float = 0.0) -> Certificate:
-    """With the pages that fetches left behind on this machine. Raises Refusal where the store changed since in a way
-    that matters, or cannot be written."""
+    """Erase a person or customer, and the pages of interrupted fetches on this machine.
+
+    Raises Refusal if the store changed since in a way that matters, or cannot be written."""
     now = clock.get_current_moment()
     job = ErasureJob(found.customer, found.customer_number, request, now, find_actor(), lock_timeout)
     if found.target is None:
@@ -94,7 +97,7 @@ def apply_erasure(workspace: Workspace, found: Erasure, request: str, lock_timeo
 
 
 def lift_erasure(workspace: Workspace, customer: str, sourced_id: str, request: str) -> Certificate:
-    """Raises Refusal where nobody of this sourcedId was erased."""
+    """Let a roster add an erased sourcedId again. Raises Refusal if nobody with this sourcedId was erased."""
     with workspace.store.open_reader() as reader:
         record = reader.read_customers().get(customer)
     certificate = (
@@ -111,8 +114,8 @@ def lift_erasure(workspace: Workspace, customer: str, sourced_id: str, request: 
             [
                 build_error(
                     "not-erased",
-                    f"nobody of {customer} who was erased had this sourcedId",
-                    hint="--lift takes the sourcedId as it stands in the roster: nothing else is known of them",
+                    f"no erased person of {customer} had this sourcedId",
+                    hint="Give the sourcedId exactly as in the roster. Nothing else is known of erased people.",
                 )
             ]
         )
@@ -126,7 +129,7 @@ def _build_customer_erasure(workspace: Workspace, record: CustomerRecord) -> Era
                 build_error(
                     "still-declared",
                     f"customers/ still has {record.slug}; nothing was erased",
-                    hint="remove its folder, apply that (the removal waits for approval), then erase it",
+                    hint="Delete the folder, apply and approve the removal, then erase.",
                 )
             ]
         )
@@ -135,8 +138,8 @@ def _build_customer_erasure(workspace: Workspace, record: CustomerRecord) -> Era
             [
                 build_error(
                     "still-live",
-                    f"{record.slug} is still live in this store; nothing was erased",
-                    hint="apply its removal first; it waits for approval, and says who would lose their account",
+                    f"{record.slug} is still active in this store; nothing was erased",
+                    hint="Apply its removal first. It waits for approval, and shows who would lose their account.",
                 )
             ]
         )
@@ -146,8 +149,7 @@ def _build_customer_erasure(workspace: Workspace, record: CustomerRecord) -> Era
 
 
 def _find_people(workspace: Workspace, reader: Reader, record: CustomerRecord, key: str) -> pl.DataFrame:
-    """Accounts, live or deleted, by sourcedId or alias; else by username, where a live one comes first; else by
-    pseudonym."""
+    """Return active and deleted accounts by sourcedId or alias, else by username, else by pseudonym."""
     users = read_users(reader.connection, record.id)
     listed = pl.col("aliases").str.split("\n").list.contains(key)
     bound = users.filter(((pl.col("sourced_id") == key) | listed).fill_null(False))
@@ -159,26 +161,27 @@ def _find_people(workspace: Workspace, reader: Reader, record: CustomerRecord, k
         ).fill_null(False)
     )
     if named.height:
-        # Who went into another account is that person.
+        # A merged account belongs to the person of the other one.
         own = named.filter(pl.col("merged_into").is_null())
         return own if own.height else named
     if not PSEUDONYM.fullmatch(key):
         return users.clear()
     store, wanted = workspace.store.key, key.upper()
     known = users.filter(pl.col("sourced_id").is_not_null())
-    # No set operation makes an HMAC; it is asked only for a pseudonym.
+    # An HMAC needs a loop over all people, so pseudonyms come last.
     masked = [store.make_pseudonym(Kind.USER, record.slug, each) == wanted for each in known["sourced_id"]]
     return known.filter(pl.Series(masked, dtype=pl.Boolean))
 
 
 def _is_in_last_roster(reader: Reader, record: CustomerRecord, key: str) -> bool:
-    """Whether the last roster names somebody whom no account has: a row that waits, or was set aside."""
-    people, aside = reader.load_snapshot_part(record.id, "users"), reader.load_snapshot_part(record.id, "quarantine")
-    waiting = reader.load_snapshot_part(record.id, "waiting-users")
-    found = [frame["sourced_id"] for frame in (people, waiting) if frame is not None]
-    if aside is not None:
-        found.append(aside.filter(pl.col("kind") == Kind.USER.value)["key"])
-    return any((each == key).fill_null(False).any() for each in found)
+    """Return True if the last roster has a person without an account: a waiting or quarantined row."""
+    people, waiting, quarantine = (
+        reader.load_snapshot_part(record.id, part) for part in ("users", "waiting-users", "quarantine")
+    )
+    keys = [frame["sourced_id"] for frame in (people, waiting) if frame is not None]
+    if quarantine is not None:
+        keys.append(quarantine.filter(pl.col("kind") == Kind.USER.value)["key"])
+    return any((each == key).fill_null(False).any() for each in keys)
 
 
 def _build_person_erasure(
@@ -203,52 +206,39 @@ def _build_person_erasure(
 
 def _refuse_configured_person(workspace: Workspace, record: CustomerRecord, person: Mapping[str, Any]) -> None:
     with workspace.store.open_connection() as connection:
-        administrator = erasure.is_configured_administrator(connection, int(person["id"]))
-    if administrator:
-        raise Refusal(
-            [
-                build_error(
-                    "still-declared",
-                    f"this is an administrator whom the configuration of {record.slug} names; nothing was erased",
-                    hint="remove them from `administrators` and apply, then erase them",
-                )
-            ]
-        )
-    rostering = record.document.get("rostering")
-    protect = rostering.get("protect", ()) if isinstance(rostering, Mapping) else ()
-    merges = rostering.get("merges", ()) if isinstance(rostering, Mapping) else ()
+        is_administrator = erasure.is_configured_administrator(connection, int(person["id"]))
+    document = record.document.get("rostering")
+    rostering = document if isinstance(document, Mapping) else {}
     names = {person["sourced_id"], *str(person["aliases"] or "").split("\n")}
-    if any(names & {each["keep"], each["merge"]} for each in merges or ()):
-        raise Refusal(
-            [
-                build_error(
-                    "still-declared",
-                    f"`rostering.merges` of {record.slug} names this person; nothing was erased",
-                    hint="take the entry out of `merges` and apply, then erase the person",
-                )
-            ]
-        )
-    if names & set(protect or ()):
-        raise Refusal(
-            [
-                build_error(
-                    "still-declared",
-                    f"`rostering.protect` of {record.slug} names this person; nothing was erased",
-                    hint="take the sourcedId out of `protect` and apply, then erase the person",
-                )
-            ]
-        )
+    merged = {name for each in rostering.get("merges") or () for name in (each["keep"], each["merge"])}
+    if is_administrator:
+        key = "administrators"
+    elif names & merged:
+        key = "rostering.merges"
+    elif names & set(rostering.get("protect") or ()):
+        key = "rostering.protect"
+    else:
+        return
+    raise Refusal(
+        [
+            build_error(
+                "still-declared",
+                f"`{key}` of {record.slug} names this person; nothing was erased",
+                hint=f"Remove the person from `{key}` and apply, then erase the person.",
+            )
+        ]
+    )
 
 
 def _describe_ambiguous_key(workspace: Workspace, record: CustomerRecord, rows: pl.DataFrame) -> Diagnostic:
     store = workspace.store.key
     names = ", ".join(
         f"{store.make_pseudonym(Kind.USER, record.slug, row['sourced_id'])} "
-        f"({'deleted' if row['tombstoned'] else 'live'})"
+        f"({'deleted' if row['tombstoned'] else 'active'})"
         for row in rows.filter(pl.col("sourced_id").is_not_null()).iter_rows(named=True)
     )
     return build_error(
         "ambiguous-key",
-        f"{rows.height} people of {record.slug} are known by this key; nobody was erased",
-        hint=f"name one by sourcedId or pseudonym: {names or 'none of them has a sourcedId'}",
+        f"{rows.height} people of {record.slug} have this key; nobody was erased",
+        hint=f"Name one by sourcedId or pseudonym: {names or 'none of them has a sourcedId'}",
     )

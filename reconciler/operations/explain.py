@@ -1,9 +1,9 @@
-"""What one person, class or org of a customer is, why it is so, and what the next plan would do to it."""
+"""Explain the state of one person, class or org, and the change that the next plan would make to it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from reconciler.model.roster import AccountManager
 from reconciler.operations.plan.make_plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.plan.roster import count_impact, read_stored_roster
-from reconciler.operations.workspace import Workspace
+from reconciler.operations.workspace import Workspace, describe_unknown_customer
 from reconciler.planning.customer_plan import Impact
 from reconciler.planning.frames.live import LiveRoster, add_roles
 from reconciler.store.read.explanation import (
@@ -31,31 +31,36 @@ from reconciler.store.read.explanation import (
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import RunRecord
 
-#: What a key may mean, in the order in which it is looked for.
+#: in the order in which a key is looked up
 EXPLAINABLE_KINDS = (Kind.USER, Kind.CLASS, Kind.ORG)
 PSEUDONYM = "P-"
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """key: its sourcedId, or the username of an account that no roster has. live: its fields as they are. record: where
-    it came from. runs: those that touched it, by id. bound: what an account is known by. goes_along: what it has, and
-    would go with it. spared: plain sentences on why a roster would not remove it. planned: its row of the next plan,
-    None where that leaves it as it is; roster: where that plan's roster comes from, in words."""
-
     customer: str
     kind: Kind
+    #: sourcedId, or the username of an account that no roster has
     key: str
     label: str
+    #: current fields by name
     live: Mapping[str, Any]
+    #: origin and changes of the row
     record: RowRecord
+    #: runs that touched it, by id
     runs: Mapping[int, RunRecord]
+    #: that an account is linked to
     identities: tuple[AccountIdentity, ...]
     communities: tuple[str, ...]
+    #: numbers of rows that would be removed with it
     impact: Mapping[str, object]
+    #: sentences about why a roster would not remove it
     protections: tuple[str, ...]
+    #: row of the next plan; None if that leaves it unchanged
     planned_change: Mapping[str, Any] | None
+    #: the next plan; None if the files don't have the customer
     plan: CustomerPlan | None
+    #: source of the next plan's roster, in words
     roster: str
     diagnostics: tuple[Diagnostic, ...]
 
@@ -71,35 +76,26 @@ class _ExplainedCustomer:
 
 
 def explain_key(workspace: Workspace, customer: str, key: str, bundle: Path | None = None) -> tuple[Explanation, ...]:
-    """One for each thing that the key names. key: a sourcedId, a username, a pseudonym or `kind:sourcedId`. bundle: the
-    roster of the plan that is looked at, in place of the last good one. Raises Refusal where nothing has the key."""
+    """Explain each row that has the key.
+
+    key: a sourcedId, a username, a pseudonym or `kind:sourcedId`. bundle: OneRoster ZIP for the next plan, instead of
+    the last good roster. Raises Refusal if nothing has the key."""
     with workspace.store.open_reader() as reader:
         record = reader.read_customers().get(customer)
         if record is None:
-            raise Refusal([_describe_unknown_customer(customer, reader)])
+            raise Refusal([describe_unknown_customer(customer, reader.read_customers())])
         known = read_stored_roster(reader, record.id)
-        live = _add_account_roles(known.live)
-        found = _find_rows(workspace, live, customer, key)
-        if not found:
+        live = replace(known.live, users=add_roles(known.live.users, known.live.roles))
+        rows = _find_rows(workspace, live, customer, key)
+        if not rows:
             raise Refusal([_describe_unknown_key(customer, key)])
         plan = _make_next_plan(workspace, customer, bundle)
         explained = _ExplainedCustomer(customer, record.id, live, plan)
-        return tuple(_build_explanation(workspace, reader, explained, kind, row) for kind, row in found)
-
-
-def _add_account_roles(live: LiveRoster) -> LiveRoster:
-    return LiveRoster(
-        orgs=live.orgs,
-        users=add_roles(live.users, live.roles),
-        classes=live.classes,
-        enrollments=live.enrollments,
-        roles=live.roles,
-        enrollments_total=live.enrollments_total,
-    )
+        return tuple(_build_explanation(workspace, reader, explained, kind, row) for kind, row in rows)
 
 
 def _find_rows(workspace: Workspace, live: LiveRoster, customer: str, key: str) -> list[tuple[Kind, dict[str, Any]]]:
-    """Rows by sourcedId; else people by a further sourcedId, by username, by pseudonym."""
+    """Return rows by sourcedId, else people by alias or username, else by pseudonym."""
     kind_word, _, rest = key.partition(":")
     kinds = tuple(kind for kind in EXPLAINABLE_KINDS if kind.value == kind_word and rest) or EXPLAINABLE_KINDS
     wanted = rest if len(kinds) == 1 and rest else key
@@ -122,7 +118,7 @@ def _find_rows(workspace: Workspace, live: LiveRoster, customer: str, key: str) 
             lambda each: store.make_pseudonym(Kind.USER, customer, each), return_dtype=pl.String
         )
         rows = named.filter(masked == wanted)
-    # Who lives comes before who had the name once.
+    # Active accounts come first.
     return [(Kind.USER, row) for row in rows.sort("tombstoned").iter_rows(named=True)]
 
 
@@ -186,17 +182,17 @@ def _explain_protection(
         return ()
     reasons = []
     if row["managed_by"] != AccountManager.ROSTER.value:
-        reasons.append(f"It is managed by {row['managed_by'].replace('_', ' ')}: a roster never removes it.")
+        reasons.append(f"A roster never removes this account: {row['managed_by'].replace('_', ' ')} manages it.")
     roles = live.roles.filter(pl.col("account_id") == row["id"])["role"].to_list()
     if any(role in {each.value for each in ADMINISTRATOR_ROLES} for role in (row["role"], *roles)):
-        reasons.append("The person administers: a roster never removes an administrator.")
+        reasons.append("A roster never removes an administrator.")
     resolved = workspace.repository.customers.get(customer)
     rostering = resolved.customer.rostering if resolved else None
     if isinstance(rostering, OneRosterRostering):
         if row["sourced_id"] in rostering.protect:
-            reasons.append("The sourcedId is under `protect`: a roster never removes it.")
+            reasons.append("A roster never removes this sourcedId: it is listed under `protect`.")
         if rostering.missing != "delete":
-            reasons.append(f"missing is {rostering.missing}: who leaves the roster is not removed.")
+            reasons.append(f"`missing` is {rostering.missing}, so people missing from the roster are not removed.")
     return tuple(reasons)
 
 
@@ -209,7 +205,7 @@ def _describe_roster(plan: CustomerPlan | None) -> str:
 
 
 def _select_diagnostics(plan: CustomerPlan | None, key: str | None) -> tuple[Diagnostic, ...]:
-    """Why the plan says nothing, and what it says of the row itself."""
+    """Return the diagnostics of a plan that was not made, or those that name the row."""
     if plan is None:
         return ()
     if plan.outcome in (Outcome.REFUSED, Outcome.FAILED):
@@ -217,15 +213,10 @@ def _select_diagnostics(plan: CustomerPlan | None, key: str | None) -> tuple[Dia
     return tuple(each for each in plan.diagnostics if key is not None and f'"{key}"' in each.message)
 
 
-def _describe_unknown_customer(customer: str, reader: Reader) -> Diagnostic:
-    known = ", ".join(reader.read_customers()) or "none"
-    return build_error("unknown-customer", f"no customer of the store is called {customer}", hint=f"known are {known}")
-
-
 def _describe_unknown_key(customer: str, key: str) -> Diagnostic:
     return build_error(
         "unknown-key",
-        f"nothing of {customer} has this key",
+        f"nothing in {customer} has this key",
         Span(key) if key.startswith(PSEUDONYM) else None,
-        "give a sourcedId, a username, a pseudonym (P-…), or KIND:sourcedId with user, class or org",
+        "Give a sourcedId, a username, a pseudonym (P-…), or KIND:sourcedId with user, class or org.",
     )

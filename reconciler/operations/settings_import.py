@@ -1,6 +1,6 @@
-"""The live settings as YAML files: what was last applied, or what somebody changed in the store since.
+"""Export the store's settings to YAML files, including manual changes in the store.
 
-Nothing is written here but by `ImportedCustomer.write`: of one customer everything is made and proven first.
+Only `ImportedCustomer.write_files` writes: all files of a customer are rendered and verified first.
 """
 
 from __future__ import annotations
@@ -56,11 +56,9 @@ from reconciler.model.diagnostic import (
 )
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG
-from reconciler.operations.workspace import Workspace
+from reconciler.operations.workspace import Workspace, describe_unknown_customer
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord, DocumentRecord
-
-# One document of the live store as the text of its file: what would be written, and why it cannot be.
 
 _MODELS: Mapping[Kind, Callable[[Mapping[str, object]], BaseModel]] = {
     Kind.CUSTOMER: parse_customer_document,
@@ -77,50 +75,51 @@ class ImportState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LiveDocument:
-    """A document as the store has it, and where its file is or would be. inherited: what the file inherits."""
+    """A document in the store, and the path of its file."""
 
     kind: Kind
     id: str
     document: Mapping[str, object]
+    #: of the existing or the new file
     path: Path
+    #: values that the file inherits
     inherited: MappingNode | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """before: what the file holds, None where it is not there. text: what it is to hold. document: as the store has
-    it."""
-
     path: Path
     name: str
+    #: None if the file does not exist
     current_content: bytes | None
+    #: new content
     text: str
     state: ImportState
+    #: as the store has it
     document: Mapping[str, object]
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def import_document(live: LiveDocument) -> ImportedFile:
-    """The file that says what the store has. One that says it already stays as it is, to the byte.
+    """Return the file of a document; a file that already matches keeps its bytes.
 
-    Refusal where the file cannot be read, where what the store has is no valid document, and where the text would not
-    say it.
+    Raises Refusal if the file cannot be read, the store's document is invalid, or the text would not match it.
     """
     name = format_path(live.path)
     model = _parse_model(live, name)
     wanted = build_document(model)
-    about = () if wanted == live.document else (_describe_other_form(live, name),)
-    before = _read_content(live.path, name)
-    if before is None:
+    diagnostics = () if wanted == live.document else (_describe_other_form(live, name),)
+    content = _read_content(live.path, name)
+    if content is None:
         text = _render_exact_text(nodes.SyntaxDocument(nodes.SyntaxMapping()), live, model, name, wanted)
-        return ImportedFile(live.path, name, None, text, ImportState.NEW, live.document, about)
-    document = parse_document(before, name)
+        return ImportedFile(live.path, name, None, text, ImportState.NEW, live.document, diagnostics)
+    document = parse_document(content, name)
     if _read_effective_document(document.root, live, model) == wanted:
         return ImportedFile(
-            live.path, name, before, before.decode("utf-8"), ImportState.UNCHANGED, live.document, about
+            live.path, name, content, content.decode("utf-8"), ImportState.UNCHANGED, live.document, diagnostics
         )
     text = _render_exact_text(document, live, model, name, wanted)
-    return ImportedFile(live.path, name, before, text, ImportState.CHANGED, live.document, about)
+    return ImportedFile(live.path, name, content, text, ImportState.CHANGED, live.document, diagnostics)
 
 
 def _parse_model(live: LiveDocument, name: str) -> BaseModel:
@@ -142,7 +141,7 @@ def _read_content(path: Path, name: str) -> bytes | None:
     except OSError as problem:
         what = f"the file cannot be read: {problem.strerror}"
         raise ConfigurationRefusal(
-            [build_error("unreadable-file", what, Span(name), "make it a readable file, or remove it")]
+            [build_error("unreadable-file", what, Span(name), "Make it a readable file, or remove it.")]
         ) from problem
 
 
@@ -166,7 +165,7 @@ def _render_exact_text(
 
 
 def _read_effective_document(root: nodes.SyntaxMapping, live: LiveDocument, model: BaseModel) -> dict[str, Any] | None:
-    """What a file says over what it inherits; None where it is not valid."""
+    """Return the document of a file with its inherited values, or None if it is invalid."""
     own = build_tree(root)
     tree = remove_nulls(merge_inherited(own, live.inherited)) if isinstance(own, MappingNode) else None
     try:
@@ -178,27 +177,27 @@ def _read_effective_document(root: nodes.SyntaxMapping, live: LiveDocument, mode
 def _describe_invalid_document(live: LiveDocument, name: str, places: str) -> Diagnostic:
     return build_error(
         "live-not-valid",
-        f"the store's {live.kind} {live.id} is no valid document: see {places}",
+        f"the store's {live.kind} {live.id} is not a valid document: see {places}",
         Span(name),
-        "somebody changed it by hand; an apply of the file puts it right",
+        "Apply the file to correct it: the store was changed manually.",
     )
 
 
 def _describe_inexact_import(live: LiveDocument, name: str) -> Diagnostic:
     return build_error(
         "import-not-exact",
-        f"the file cannot be made to say what the store's {live.kind} {live.id} says, and is left as it is",
+        f"the file cannot be made to match the store's {live.kind} {live.id}; it was not changed",
         Span(name),
-        "reconciler validate names keys that mean nothing here; correct or remove them, and import again",
+        "Correct or remove the keys that `reconciler validate` reports, then import again.",
     )
 
 
 def _describe_other_form(live: LiveDocument, name: str) -> Diagnostic:
     return build_warning(
         "other-form",
-        f"the store writes a value of {live.kind} {live.id} in another form than an apply does",
+        f"the store has a value of {live.kind} {live.id} in another form than apply would write",
         Span(name),
-        "it means the same; the next plan shows the change of its form",
+        "Expect the next plan to show a change of form. The value means the same.",
     )
 
 
@@ -207,12 +206,12 @@ _FOLDERS = {Kind.COMMUNITY: COMMUNITIES, Kind.LESSON: LESSONS}
 
 @dataclass(frozen=True, slots=True)
 class ImportedCustomer:
-    """id: CATALOGUE for the shared lessons. files: none where it was refused. remarks: what is left alone, and why.
-    refusal: why nothing is written."""
-
+    #: CATALOG for the shared lessons
     id: str
+    #: empty if it was refused
     files: tuple[ImportedFile, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    #: None if the files can be written
     refusal: Refusal | None = None
 
     @property
@@ -220,46 +219,40 @@ class ImportedCustomer:
         return tuple(file for file in self.files if file.state is not ImportState.UNCHANGED)
 
     def write_files(self) -> None:
-        """Raises Refusal where a file was changed since it was read, OSError where it cannot be written; the files
-        before it are written then."""
+        """Write the files that differ.
+
+        Raises Refusal if a file was changed since it was read, OSError if it cannot be written; the files before it
+        are written then."""
         for file in self.pending_files:
             file.path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file.path, file.text, file.current_content)
 
 
 def import_live_settings(workspace: Workspace, customers: tuple[str, ...] = ()) -> tuple[ImportedCustomer, ...]:
-    """What would be written of the customers named, with the lessons of the catalogue that they name and that are not
-    there yet; or of all, and of the whole catalogue. Refusal for an unknown name and for folders that cannot be
-    listed; what concerns one customer is told of that one."""
+    """Return the files of the named customers and of their missing catalog lessons, or of everything without names.
+
+    Raises Refusal for an unknown id or a folder that cannot be listed; other refusals are part of their customer."""
     layout = scan_repository(workspace.directory)
     with workspace.store.open_reader() as reader:
         records = {slug: record for slug, record in reader.read_customers().items() if not record.tombstoned}
         names = _select_customers(workspace, customers, {*records, *(folder.id for folder in layout.customers)})
         files = _FileLocator(workspace.directory, layout)
-        made = [_import_one(files, reader, name, records.get(name)) for name in names]
-        named = _list_named_lessons(made) if customers else None
-        made.append(_import_isolated(CATALOG, lambda: _import_catalog(files, reader, named)))
-    return tuple(made)
+        imported = [_import_one(files, reader, name, records.get(name)) for name in names]
+        lessons = _list_named_lessons(imported) if customers else None
+        imported.append(_import_isolated(CATALOG, lambda: _import_catalog(files, reader, lessons)))
+    return tuple(imported)
 
 
 def _select_customers(workspace: Workspace, customers: tuple[str, ...], known: set[str]) -> list[str]:
     unknown = sorted(set(customers) - known)
     if unknown:
-        listed = ", ".join(sorted(known)) or "none"
-        raise Refusal(
-            build_error(
-                "unknown-customer",
-                f"no customer is called {name}",
-                Span(str(workspace.directory)),
-                f"customers here: {listed}",
-            )
-            for name in unknown
-        )
+        span = Span(str(workspace.directory))
+        raise Refusal(describe_unknown_customer(name, known, span) for name in unknown)
     return sorted(set(customers) or known)
 
 
 class _FileLocator:
-    """Where documents stand, or would."""
+    """Finds the folder of each customer's existing or new files."""
 
     def __init__(self, directory: Path, layout: RepositoryLayout) -> None:
         self.directory = directory
@@ -267,15 +260,16 @@ class _FileLocator:
         self.heritage = DefaultsResolver(layout.defaults, ValidationContext())
 
     def find_folder(self, customer: str) -> CustomerFolder:
-        """The customer's folder, or a new one directly below the directory. ConfigurationRefusal where it is not
-        clear, or something in it is not read."""
-        found = [folder for folder in self.layout.customers if folder.id == customer]
-        if len(found) > 1:
-            raise ConfigurationRefusal([_describe_duplicate_folders(customer, found)])
+        """Return the customer's folder, or a new one directly below the directory.
+
+        Raises ConfigurationRefusal if there are several, or a file in it cannot be read."""
+        folders = [folder for folder in self.layout.customers if folder.id == customer]
+        if len(folders) > 1:
+            raise ConfigurationRefusal([_describe_duplicate_folders(customer, folders)])
         top = tuple(each for each in self.layout.defaults if Path(each.path).parent == self.directory)
-        folder = found[0] if found else CustomerFolder(customer, None, top)
-        wrong = [*folder.diagnostics, *self.heritage.list_errors(folder.defaults)]
-        errors = [each for each in wrong if each.is_error and each.code != "no-customer-file"]
+        folder = folders[0] if folders else CustomerFolder(customer, None, top)
+        diagnostics = [*folder.diagnostics, *self.heritage.list_errors(folder.defaults)]
+        errors = [each for each in diagnostics if each.is_error and each.code != "no-customer-file"]
         if errors:
             raise ConfigurationRefusal(errors)
         return folder
@@ -283,12 +277,12 @@ class _FileLocator:
     def find_path(self, folder: CustomerFolder) -> Path:
         if folder.file is not None:
             return Path(folder.file.path).parent
-        inside = (*folder.communities, *folder.lessons)
-        return Path(inside[0].path).parents[1] if inside else self.directory / folder.id
+        files = (*folder.communities, *folder.lessons)
+        return Path(files[0].path).parents[1] if files else self.directory / folder.id
 
 
 def _import_isolated(name: str, work: Callable[[], ImportedCustomer]) -> ImportedCustomer:
-    """What is refused of one customer does not keep the others."""
+    """Return a refusal as the result, so that it does not stop the other customers."""
     try:
         return work()
     except Refusal as refusal:
@@ -325,28 +319,28 @@ def _import_customer(files: _FileLocator, reader: Reader, record: CustomerRecord
 
 
 def _import_catalog(files: _FileLocator, reader: Reader, named: frozenset[str] | None) -> ImportedCustomer:
-    """named: only these, and of them those without a file; None for all."""
+    """Return the files of the catalog. named: lessons to write if they have no file; None for all lessons."""
     errors = [each for each in files.layout.catalog_diagnostics if each.is_error]
     if errors:
         raise ConfigurationRefusal(errors)
     declared = _read_live_documents(reader, None)
-    there = {each.stem for each in files.layout.catalog}
+    existing = {each.stem for each in files.layout.catalog}
     documents = [
         LiveDocument(each.kind, each.slug, each.document, _build_path(files.directory, each))
         for each in declared
-        if named is None or (each.slug in named and each.slug not in there)
+        if named is None or (each.slug in named and each.slug not in existing)
     ]
     remarks = _describe_leftover_files(declared, {Kind.LESSON: files.layout.catalog}) if named is None else ()
     return _build_imported_customer(CATALOG, documents, remarks)
 
 
-def _list_named_lessons(made: Iterable[ImportedCustomer]) -> frozenset[str]:
-    """The lessons that communities name; which of them are the customer's own is not asked."""
-    found: set[str] = set()
-    for file in (file for each in made for file in each.files):
+def _list_named_lessons(imported: Iterable[ImportedCustomer]) -> frozenset[str]:
+    """Return the lessons that communities name, including customers' own ones."""
+    names: set[str] = set()
+    for file in (file for each in imported for file in each.files):
         lessons = file.document.get("lessons")
-        found.update(lessons if isinstance(lessons, list) else ())
-    return frozenset(found)
+        names.update(lessons if isinstance(lessons, list) else ())
+    return frozenset(names)
 
 
 def _read_live_documents(reader: Reader, customer: str | None) -> list[DocumentRecord]:
@@ -358,19 +352,19 @@ def _read_live_documents(reader: Reader, customer: str | None) -> list[DocumentR
 def _build_imported_customer(
     name: str, documents: Iterable[LiveDocument], remarks: Iterable[Diagnostic]
 ) -> ImportedCustomer:
-    made: list[ImportedFile] = []
-    wrong: list[Diagnostic] = []
-    configuration = True
+    files: list[ImportedFile] = []
+    errors: list[Diagnostic] = []
+    is_configuration = True
     for each in documents:
         try:
-            made.append(import_document(each))
+            files.append(import_document(each))
         except Refusal as refusal:
-            wrong += refusal.diagnostics
-            configuration = configuration and isinstance(refusal, ConfigurationRefusal)
-    if wrong:
-        return ImportedCustomer(name, refusal=ConfigurationRefusal(wrong) if configuration else Refusal(wrong))
-    said = (*remarks, *(remark for file in made for remark in file.diagnostics))
-    return ImportedCustomer(name, tuple(made), said)
+            errors += refusal.diagnostics
+            is_configuration = is_configuration and isinstance(refusal, ConfigurationRefusal)
+    if errors:
+        return ImportedCustomer(name, refusal=ConfigurationRefusal(errors) if is_configuration else Refusal(errors))
+    diagnostics = (*remarks, *(each for file in files for each in file.diagnostics))
+    return ImportedCustomer(name, tuple(files), diagnostics)
 
 
 def _build_path(where: Path, record: DocumentRecord) -> Path:
@@ -388,19 +382,19 @@ def _describe_leftover_files(
 
 
 def _check_names(customer: str, names: Iterable[str]) -> None:
-    """A name that another hand wrote into the store must not lead out of the folder."""
+    """Raise Refusal for an id from the store that is no valid file name and could lead out of the folder."""
     if not all(re.fullmatch(ID_PATTERN, name) for name in names):
         raise Refusal(
-            [build_error("live-not-valid", f"the store has a name of {customer} that is no id: it cannot name a file")]
+            [build_error("live-not-valid", f"{customer} has an invalid ID in the store, which cannot be a file name")]
         )
 
 
 def _describe_missing_in_store(kind: Kind, name: str, file: ConfigFile | None) -> Diagnostic:
     return build_info(
         "not-in-store",
-        f"the {kind} {name} is not in the store: its file is left alone",
+        f"{kind} {name} is not in the store; its file was not changed",
         Span(file.name) if file else None,
-        "an apply adds it; or remove the file",
+        "Apply to add it, or remove the file.",
     )
 
 
@@ -408,6 +402,6 @@ def _describe_duplicate_folders(customer: str, folders: Iterable[CustomerFolder]
     where = " and ".join(format_path(Path(each.file.path)) for each in folders if each.file)
     return build_error(
         "duplicate-customer",
-        f"the customer {customer} has more than one folder: {where or os.curdir}",
-        hint="ids are unique over all customers: rename one, or remove it",
+        f"customer {customer} has more than one folder: {where or os.curdir}",
+        hint="Rename or remove one: IDs are unique across all customers.",
     )

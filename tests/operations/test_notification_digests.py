@@ -205,7 +205,7 @@ def test_a_mail_that_a_server_did_not_take_is_sent_later_as_the_same_mail(
         noted(workspace, MONDAY + 2 * HOUR, event(EventKind.HELD))
         warned = delivered(workspace, MONDAY + 7 * HOUR)
         assert [each.partition("[")[2].partition("]")[0] for each in warned] == ["mail-address-refused", "mail-refused"]
-        assert all("mail of springfield: 127.0.0.1" in each and "@" not in each for each in warned)
+        assert all("mail of springfield not delivered: 127.0.0.1" in each and "@" not in each for each in warned)
         server.data = "250 OK"
         assert delivered(workspace, MONDAY + 7 * HOUR + timedelta(minutes=1)) == ()
         assert delivered(workspace, MONDAY + 8 * HOUR) == ()

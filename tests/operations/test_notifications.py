@@ -179,7 +179,7 @@ def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after
         with clock.freeze_time(asked[-1]):
             [warned] = [str(each) for each in notifying.deliver_due_messages(workspace)]
         assert len(receiver.received) == len(asked)
-        assert "webhook of springfield: 127.0.0.1 answered 500" in warned
+        assert "webhook of springfield not delivered: 127.0.0.1 answered 500" in warned
         assert "s3cret" not in warned
         [(due,)] = hooked.ask("SELECT not_before FROM outbox")
         if due is None:
@@ -190,7 +190,7 @@ def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after
     distances = [(later - earlier) / timedelta(minutes=1) for earlier, later in pairwise(asked)]
     assert distances == [1, 5, 30, 120, 300, *[720] * 6]
     assert timedelta(days=3) <= asked[-1] - NIGHT < timedelta(days=3.5)
-    assert "given up" in warned
+    assert "no further attempt" in warned
     assert len({each.id for each in receiver.received}) == 1
     assert len({each.body for each in receiver.received}) == 1
     assert hooked.ask("SELECT sent_at, not_before, last_error FROM outbox") == [(None, None, "webhook-refused")]
@@ -213,7 +213,7 @@ def test_410_and_an_address_that_was_taken_away_end_it(hooked: Project, receiver
     noted(opened(hooked), event())
     [warned] = delivered(hooked, NIGHT)
     assert "[webhook-gone]" in warned
-    assert "given up" in warned
+    assert "no further attempt" in warned
     noted(opened(hooked), event(EventKind.FAILED), at=NIGHT + timedelta(days=1))
     hooked.customer(org=None, more="notify: {email: [desk@springfield.example]}\n")
     assert hooked.apply().code == 0
@@ -296,7 +296,7 @@ def test_a_sync_tells_what_became_of_it_and_a_receiver_that_is_down_fails_no_syn
         with clock.freeze_time(NIGHT + timedelta(hours=hours)):
             done = hooked.run("sync", "springfield")
         codes.append(done.code)
-        warned.append("warning: webhook of springfield: 127.0.0.1 answered 500" in done.err)
+        warned.append("warning: webhook of springfield not delivered: 127.0.0.1 answered 500" in done.err)
         assert "s3cret" not in done.out + done.err
     assert (codes, warned) == ([0, 3, 0], [False, True, True])
     receiver.answers_with(204)
@@ -412,5 +412,5 @@ def test_one_message_that_cannot_be_sent_keeps_no_other_back(
 
     monkeypatch.setattr(delivering, "_post_message", post)
     [warned] = delivered(hooked, NIGHT)
-    assert "webhook of springfield: unexpected RuntimeError; the next attempt is due" in warned
+    assert "webhook of springfield not delivered: unexpected RuntimeError; next attempt" in warned
     assert [each.json["customer"] for each in receiver.received] == ["shelbyville"]

@@ -167,7 +167,7 @@ def test_what_was_held_before_a_freeze_stays_held_through_it_and_is_named(
             held = project.run("holds", "--format", "json").json["holds"]
         assert found.result is not None
         assert (found.result.outcome, found.waiting_hold, found.result.runs) == ("frozen", hold, ())
-        assert (done.code, f"{hold} was held before and waits on" in done.err) == (3, True)
+        assert (done.code, f"hold {hold} is still waiting" in done.err) == (3, True)
         assert [each["id"] for each in held] == [hold]
         assert people(project) == 40
     assert told == []

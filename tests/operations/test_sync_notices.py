@@ -57,7 +57,7 @@ def test_whose_roster_is_not_to_be_had_is_named_with_the_reason(
     assert project.apply("--roster", "none", "shelby", "north").code == 0
     done = synced(project, "ogden", "shelby", "north")
     assert (done.code, set(outcomes(done).values())) == (0, {"skipped"})
-    for word in ("deactivated", "a zip", "by hand"):
+    for word in ("deactivated", "a ZIP file", "managed manually"):
         assert word in done.err
     assert synced(project, "--due").json["customers"] == []
     assert source.asked == []

@@ -203,9 +203,9 @@ def test_what_a_later_run_changed_is_left_alone_and_listed(springfield: Project)
 
     plan = planned(springfield, one)
     assert sorted(codes(plan)["changed-since"]) == [
-        f"2 rows left alone (run {two}: 2): they were changed since by later runs or by another hand",
-        f"user {ANN} was changed since by run {two}; it is left as it is",
-        f"user u-new was changed since by run {two}; it is left as it is",
+        f"2 rows skipped (run {two}: 2): they were changed since by later runs or outside reconciler",
+        f"user {ANN} was changed since by run {two}; skipped",
+        f"user u-new was changed since by run {two}; skipped",
     ]
     assert keys(plan, "user", "restore") == [BEN, EVE]
     assert [change["key"] for change in changes(plan, "user")] == [BEN, EVE]
@@ -222,7 +222,7 @@ def test_who_came_back_and_was_deleted_again_by_a_later_run_is_left_alone(spring
     three = applied(springfield, DAY_ONE.without_users([ANN]))
     plan = planned(springfield, one)
     assert keys(plan, "user", "restore") == []
-    assert f"user {ANN} was changed since by run {three - 1}; it is left as it is" in codes(plan)["changed-since"]
+    assert f"user {ANN} was changed since by run {three - 1}; skipped" in codes(plan)["changed-since"]
     assert keys(planned(springfield, three), "user", "restore") == [ANN]
 
 
@@ -232,7 +232,7 @@ def test_what_another_hand_changed_is_left_alone_and_listed(springfield: Project
         cursor.execute("update accounts set family_name = 'Hand' where email = 'ann@new.example'")
     plan = planned(springfield, run)
     assert keys(plan, "user", "update") == [BEN]
-    assert f"user {ANN} was changed since by another hand; it is left as it is" in codes(plan)["changed-since"]
+    assert f"user {ANN} was changed since outside reconciler; skipped" in codes(plan)["changed-since"]
     undo(springfield, run)
     assert account(springfield, ANN)[2] == "ann@new.example"
     assert account(springfield, BEN)[2] != "b@new.example"
@@ -253,7 +253,7 @@ def test_a_username_that_somebody_has_by_now_is_not_taken_from_them(springfield:
     applied(springfield, DAY_ONE.without_users([ANN]).with_user("u-new", username=name))
     plan = planned(springfield, one)
     assert keys(plan, "user", "restore") == []
-    assert any(message.startswith(f"user {ANN} would take") for message in codes(plan)["taken-since"])
+    assert any(message.startswith(f"user {ANN} would need") for message in codes(plan)["taken-since"])
     assert keys(plan, "enrollment", "restore") == [], "nobody is there whose they would be"
     undo(springfield, one)
     assert not account(springfield, ANN)[-1]
@@ -268,7 +268,7 @@ def test_an_enrollment_in_a_class_that_went_since_is_not_restored(springfield: P
     plan = planned(springfield, one)
     assert keys(plan, "user", "restore") == [ANN]
     assert len(keys(plan, "enrollment", "restore")) == len(theirs) - 1
-    assert "belongs to something that is not there any more" in " ".join(codes(plan)["reference-gone"])
+    assert "belongs to something that no longer exists" in " ".join(codes(plan)["reference-gone"])
     undo(springfield, one)
     assert len(enrollments(springfield, ANN)) == len(theirs) - 1
 
@@ -281,7 +281,7 @@ def test_a_class_in_which_later_runs_enrolled_somebody_stays(springfield: Projec
     applied(springfield, first.with_row("enrollments", "e-new", **enrolled))
     plan = planned(springfield, one)
     assert keys(plan, "class", "delete") == []
-    assert "class c-new is still needed by what later runs added; it is left as it is" in codes(plan)["still-used"]
+    assert "class c-new is still used by rows that later runs added; skipped" in codes(plan)["still-used"]
 
 
 def test_who_was_erased_does_not_come_back_and_is_not_named(springfield: Project) -> None:
@@ -289,7 +289,7 @@ def test_who_was_erased_does_not_come_back_and_is_not_named(springfield: Project
     erase(springfield, ANN)
     plan = planned(springfield, run)
     assert keys(plan, "user", "restore") == [BEN]
-    assert codes(plan)["erased"] == ["1 row left alone: it was erased on request"]
+    assert codes(plan)["erased"] == ["1 row skipped: it was erased on request"]
     assert ANN not in plan.out
     undo(springfield, run)
     assert not account(springfield, ANN)[-1]
@@ -313,9 +313,7 @@ def test_what_is_no_longer_kept_is_counted(springfield: Project) -> None:
         cursor.execute(f"delete from accounts where id = {only_image}")
     plan = planned(springfield, run)
     assert keys(plan, "user", "restore") == [EVE]
-    assert codes(plan)["no-longer-kept"] == [
-        "2 rows left alone: they are no longer kept: their time of retention is over"
-    ]
+    assert codes(plan)["no-longer-kept"] == ["2 rows skipped: they are past their retention period"]
     undo(springfield, run)
     assert account(springfield, EVE)[-1]
 

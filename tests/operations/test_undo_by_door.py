@@ -79,9 +79,9 @@ def test_a_run_with_nothing_left_to_undo_says_so(springfield: Project) -> None:
 def test_the_opening_says_whose_run_it_was_and_that_the_sources_say_otherwise(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.without_users([ANN]))
     found = codes(planned(springfield, run))
-    assert found["takes-back-run"][0].startswith(f"takes back run {run} of springfield, applied at 20")
+    assert found["takes-back-run"][0].startswith(f"undoes run {run} of springfield, applied at 20")
     assert found["roster-says-otherwise"] == [
-        "the roster still says what this takes back: the next one would bring it again"
+        "the roster still contains the change you are undoing; the next roster would make it again"
     ]
     assert "files-say-otherwise" not in found
 
@@ -89,7 +89,7 @@ def test_the_opening_says_whose_run_it_was_and_that_the_sources_say_otherwise(sp
 def test_a_run_that_is_not_there_is_wrong_use(springfield: Project) -> None:
     result = springfield.run("undo", "99", "--yes")
     assert result.code == 64
-    assert "there is no run 99 [unknown-run]" in result.err
+    assert "unknown run 99 [unknown-run]" in result.err
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_documents_go_back_and_administrators_and_memberships_with_them(springfi
     plan = planned(springfield, run)
     assert plan.json["customers"][0]["hold"] is not None, "a community would be removed"
     assert codes(plan)["files-say-otherwise"] == [
-        "the files still say what this takes back: the next plan would bring it again"
+        "the YAML files still contain the change you are undoing; the next plan would make it again"
     ]
     undo(springfield, run, "--approve", plan.json["customers"][0]["hold"]["id"])
     alive = [row for row in documents(springfield) if row[0] not in ("low", "grace")]
@@ -101,12 +101,12 @@ def test_a_document_that_another_run_or_hand_changed_since_is_left_alone(springf
     springfield.customer(title="Two")
     assert springfield.apply("springfield").code == 0
     two = last_run(springfield)
-    message = f"customer springfield was changed since by run {two}; it is left as it is"
+    message = f"customer springfield was changed since by run {two}; skipped"
     assert codes(planned(springfield, one))["changed-since"] == [message]
     with springfield.by_hand() as cursor:
         cursor.execute("update customers set name = 'Hand'")
     by_hand = codes(planned(springfield, two))["changed-since"]
-    assert by_hand == ["customer springfield was changed since by another hand; it is left as it is"]
+    assert by_hand == ["customer springfield was changed since outside reconciler; skipped"]
 
 
 def test_the_catalogue_goes_back(springfield: Project) -> None:
@@ -183,8 +183,7 @@ def test_a_consumer_key_that_another_customer_has_by_now_stays_theirs(
     assert springfield.apply("shelbyville").code == 0
     found = codes(planned(springfield, run))
     assert found["taken-since"] == [
-        "customer springfield would take a sourcedId, a username or a key that is somebody else's by now;"
-        " it is left as it is"
+        "customer springfield would need a sourcedId, username or key that now belongs to someone else; skipped"
     ]
     undo(springfield, run)
     assert "key-2" in springfield.ask("select document from customers where slug = 'springfield'")[0][0]

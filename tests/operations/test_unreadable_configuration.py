@@ -49,7 +49,7 @@ def test_its_sync_is_recorded_as_failed_and_the_others_are_synced(
     (found,) = [each for each in done.json["customers"] if each["id"] == "springfield"]
     assert codes(found) == {"applied-configuration-unreadable"}
     assert found["since"] == "2026-11-24T12:00:00Z"
-    assert found["sentences"] == ["The roster could not be taken in for a reason of our own. Nobody was changed."]
+    assert found["sentences"] == ["The roster could not be processed because of an internal error. Nobody was changed."]
     kept = project.ask(f"select outcome, since, next_at, attempted_at {of_it}")
     assert kept == [("failed", "2026-11-24T12:00:00Z", *before)]
 
@@ -64,7 +64,7 @@ def test_what_is_no_document_is_read_as_an_empty_one_and_names_nobody_to_tell(te
     """So that a plan of the files shows all of it as changed, and an apply writes it anew."""
     assert parse_stored_document(text) is None
     assert CustomerRecord(1, "springfield", "Springfield", text, None, (0, 0), False).document == {}
-    with pytest.raises(Refusal, match="nobody can be told of this customer"):
+    with pytest.raises(Refusal, match="nobody can be notified about it"):
         parse_listener("springfield", parse_stored_document(text))
 
 

@@ -31,14 +31,17 @@ from reconciler.store.write.apply import ApplyJob, apply_customer
 _log = logging.getLogger(__name__)
 
 
-def find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
-    """Return the newest run that applied this plan to the customer with these approvals, or None.
+def _find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
+    """Return the newest run that applied this plan to the customer with these approvals.
 
-    A plan made after a run is another plan, even with the same changes. Raises StoreProblem if the store cannot be
-    read.
+    None without one, or if the store cannot be read. A plan made after a run is another plan, even with the same
+    changes.
     """
-    with store.open_reader() as reader:
-        runs = reader.list_runs(customer.id)
+    try:
+        with store.open_reader() as reader:
+            runs = reader.list_runs(customer.id)
+    except Refusal:
+        return None
     matches = (
         run.id
         for run in runs
@@ -47,15 +50,7 @@ def find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approval
     return next(matches, None)
 
 
-def try_find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
-    """Return the run as `find_recorded_run`, or None also if the store cannot be read."""
-    try:
-        return find_recorded_run(store, plan, customer, approvals)
-    except Refusal:
-        return None
-
-
-def describe_already_applied(customer: CustomerPlan, run: int) -> Diagnostic:
+def _describe_already_applied(customer: CustomerPlan, run: int) -> Diagnostic:
     return build_info(
         "already-applied",
         f"{customer.id}: this plan was already applied by run {run}; nothing was changed",
@@ -63,7 +58,7 @@ def describe_already_applied(customer: CustomerPlan, run: int) -> Diagnostic:
     )
 
 
-def describe_lost_answer(customer: CustomerPlan, run: int) -> Diagnostic:
+def _describe_lost_answer(customer: CustomerPlan, run: int) -> Diagnostic:
     return build_warning(
         "answer-lost",
         f"{customer.id}: the connection was lost while run {run} was written, but the run is complete",
@@ -173,14 +168,14 @@ def _apply_one(
     try:
         return _apply_if_current(workspace, plan, customer, provenance, lock_timeout, approved=bool(approvals))
     except StalePlan as stale:
-        run = try_find_recorded_run(workspace.store, plan, customer, approvals)
+        run = _find_recorded_run(workspace.store, plan, customer, approvals)
         if run is not None:
             return CustomerApplyResult(
-                customer.id, ApplyOutcome.UNCHANGED, diagnostics=(describe_already_applied(customer, run),)
+                customer.id, ApplyOutcome.UNCHANGED, diagnostics=(_describe_already_applied(customer, run),)
             )
         return CustomerApplyResult(customer.id, ApplyOutcome.STALE, diagnostics=stale.diagnostics)
     except UnconfirmedCommit as lost:
-        run = try_find_recorded_run(workspace.store, plan, customer, approvals)
+        run = _find_recorded_run(workspace.store, plan, customer, approvals)
         if run is None:
             return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=lost.diagnostics)
         return CustomerApplyResult(
@@ -188,7 +183,7 @@ def _apply_one(
             ApplyOutcome.HELD if customer.hold is not None and not approvals else ApplyOutcome.APPLIED,
             run,
             has_written=True,
-            diagnostics=(describe_lost_answer(customer, run),),
+            diagnostics=(_describe_lost_answer(customer, run),),
         )
     except Refusal as refusal:
         return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=refusal.diagnostics)

@@ -129,7 +129,7 @@ class FreshRosters:
         """Close the customer's fetched file, now or when its fetch ends."""
         future = self._fetched.pop(customer, None)
         if future is not None and not future.cancel():
-            future.add_done_callback(_close_fetched_stream)
+            future.add_done_callback(close_fetched_stream)
 
     def close_all(self) -> None:
         """Close the files of all customers."""
@@ -196,7 +196,8 @@ def _describe_overtaken_roster(customer: str, fetched_at: str, last: str) -> Dia
     )
 
 
-def _close_fetched_stream(future: Future[SourceBundle | Refusal]) -> None:
+def close_fetched_stream(future: Future[SourceBundle | Refusal]) -> None:
+    """Close the stream of a fetch that nobody reads."""
     if not future.cancelled() and future.exception() is None:
         bundle = future.result()
         if isinstance(bundle, SourceBundle):

@@ -1,4 +1,4 @@
-"""The messages of an outbox: taken one by one, sent, and settled or put off."""
+"""Send the messages of the outbox one by one, and settle or defer each."""
 
 from __future__ import annotations
 
@@ -52,20 +52,19 @@ from reconciler.store.sync.outbox import (
 
 _log = logging.getLogger(__name__)
 
-# The secret that posts to a webhook are signed with: whether it is set, and of the form that signing needs.
-
-
-#: Where a customer's document names it.
+#: path of the secret that signs webhooks, in a customer's document
 WEBHOOK_SECRET_PATH = "notify.webhook_secret"
 
 
 def read_signing_secret(backend: SecretBackend, customer: str, name: str) -> bytes:
-    """Raises Refusal: `secret-not-set`, `webhook-secret-form`, or what the backend raises."""
+    """Return the key that signs a customer's webhooks.
+
+    Raises Refusal: `secret-not-set`, `webhook-secret-form`, or an error of the backend."""
     value = backend.get_secret(customer, name)
     if value is None:
         place = backend.describe_place(customer, name)
         raise Refusal(
-            [build_error("secret-not-set", f"{place} is not set, so no post can be signed", hint=f"set {place}")]
+            [build_error("secret-not-set", f"{place} is not set, so webhooks cannot be signed", hint=f"Set {place}.")]
         )
     secret = decode_secret(value.get_secret_value())
     if secret is None:
@@ -74,7 +73,7 @@ def read_signing_secret(backend: SecretBackend, customer: str, name: str) -> byt
 
 
 def is_invalid_signing_secret(path: str, value: SecretStr) -> bool:
-    """Whether no post can be signed with it; never so of other secrets. path: dotted, in a customer's document."""
+    """Return True for a webhook secret that cannot sign. path: dotted, in a customer's document."""
     return path == WEBHOOK_SECRET_PATH and decode_secret(value.get_secret_value()) is None
 
 
@@ -84,28 +83,29 @@ def describe_invalid_signing_secret(
     return Diagnostic(
         "webhook-secret-form",
         severity,
-        f"the secret {name} of {customer} is not base64 of 24 to 64 bytes, so no post can be signed with it",
+        f"secret {name} of {customer} is not base64 of 24 to 64 bytes, so webhooks cannot be signed",
         span,
-        f"`openssl rand -base64 32` makes one; set {backend.describe_place(customer, name)}",
+        f"Make one with `openssl rand -base64 32`, and set {backend.describe_place(customer, name)}.",
     )
 
 
-#: What one run delivers at most, and seconds that it takes for it: the next run goes on.
+#: Messages and seconds of one run at most; the next run goes on.
 MAX_MESSAGES = 500
 MAX_SECONDS = 60.0
-#: How long a process that died keeps what it took from others.
+#: Time after which another process may take the messages of a process that died.
 CLAIM_DURATION = timedelta(minutes=10)
 
-#: Nobody asks for the message any more.
+#: Result for a message that nobody is subscribed to any more.
 NOT_SUBSCRIBED = DeliveryAttempt(DeliveryResult.NEVER, "notification-unasked")
 
 
 @dataclass(slots=True)
 class DeliveryBudget:
-    """What is left for one run. ticks: seconds that only go forward."""
+    """Messages and seconds that are left for one run."""
 
     messages: int = MAX_MESSAGES
     seconds: float = MAX_SECONDS
+    #: monotonic
     clock_seconds: Callable[[], float] = time.monotonic
     _deadline: float = field(init=False)
 
@@ -113,18 +113,18 @@ class DeliveryBudget:
         self._deadline = self.clock_seconds() + self.seconds
 
     def consume_one(self) -> bool:
-        """Whether one more may be sent."""
+        """Count one message, and return True if it may be sent."""
         self.messages -= 1
         return self.messages >= 0 and self.clock_seconds() < self._deadline
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailure:
-    """customers: whom the message is about. until: of the next attempt, None where it was given up."""
-
     channel: DeliveryChannel
+    #: subjects of the message
     customers: tuple[str, ...]
     attempt: DeliveryAttempt
+    #: None if there is no further attempt
     next_at: str | None
 
     def build_warning(self) -> Diagnostic:
@@ -132,18 +132,19 @@ class DeliveryFailure:
         if self.next_at is None:
             return build_warning(
                 self.attempt.code,
-                f"{what}: {self.attempt.why}; the notification was given up",
-                hint="`reconciler history` and `reconciler holds` say what it would have told",
+                f"{what} not delivered: {self.attempt.why}; no further attempt",
+                hint="Run `reconciler history` and `reconciler holds` to see what it was about.",
             )
         return build_warning(
             self.attempt.code,
-            f"{what}: {self.attempt.why}; the next attempt is due {format_moment(self.next_at)}",
-            hint="nothing else depends on it; notify: of the customer, or mail: of reconciler.yaml, says where it goes",
+            f"{what} not delivered: {self.attempt.why}; next attempt {format_moment(self.next_at)}",
+            hint="The sync is not affected. To change the address, edit notify: of the customer or mail: in "
+            "reconciler.yaml.",
         )
 
 
 def deliver_posts(workspace: Workspace, connection: Connection, budget: DeliveryBudget) -> Iterator[DeliveryFailure]:
-    """Sends the posts that are due."""
+    """Send the webhooks that are due, and yield each failure."""
     webhooks = WebhookSender(
         workspace.repository.settings.network.is_allowed, workspace.store.key.derive_key(WEBHOOK_KEY_PURPOSE)
     )
@@ -153,13 +154,13 @@ def deliver_posts(workspace: Workspace, connection: Connection, budget: Delivery
             attempt = _post_message(workspace, connection, webhooks, message)
         except Refusal:
             raise
-        except UNEXPECTED_EXCEPTIONS as problem:  # a door: what is wrong with one message must not keep the others back
+        except UNEXPECTED_EXCEPTIONS as problem:  # one message's defect must not keep the others back
             attempt = _report_unexpected(message, problem)
         yield from _settle_message(connection, message, attempt, customers, message.address)
 
 
 def deliver_mail(workspace: Workspace, connection: Connection, budget: DeliveryBudget) -> Iterator[DeliveryFailure]:
-    """Sends the digests that are due."""
+    """Send the digests that are due, and yield each failure."""
     with closing(_open_mail_outlet(workspace)) as outlet:
         while (message := _take_next_message(connection, DeliveryChannel.MAIL, budget)) is not None:
             customers: tuple[str, ...] = ()
@@ -168,7 +169,7 @@ def deliver_mail(workspace: Workspace, connection: Connection, budget: DeliveryB
                 attempt = outlet.send(letter) if isinstance(letter, MailMessage) else letter
             except Refusal:
                 raise
-            except UNEXPECTED_EXCEPTIONS as problem:  # a door, as above
+            except UNEXPECTED_EXCEPTIONS as problem:  # as above
                 attempt = _report_unexpected(message, problem)
             yield from _settle_message(connection, message, attempt, customers, None)
 
@@ -189,7 +190,9 @@ def _settle_message(
     customers: tuple[str, ...],
     address: str | None,
 ) -> Iterator[DeliveryFailure]:
-    """address: whoever else waits for it fares the same where the attempt says so; None: the whole channel."""
+    """Settle or defer a message after an attempt, and yield its failure.
+
+    address: if the receiver is down, its other messages are deferred too; None for all of the channel."""
     log_event(
         _log,
         "deliver",
@@ -236,11 +239,11 @@ def _post_message(
         return NOT_SUBSCRIBED
     secret = None
     if notify.webhook_secret is not None:
-        found = _try_read_secret(workspace, message.customer, notify.webhook_secret)
-        if isinstance(found, DeliveryAttempt):
-            return found
-        secret = found
-    # Where the customer listens now: an address is mostly changed because nothing came through to the old one.
+        key = _try_read_secret(workspace, message.customer, notify.webhook_secret)
+        if isinstance(key, DeliveryAttempt):
+            return key
+        secret = key
+    # Sent to the customer's current address: most changes replace one that did not work.
     return webhooks.send(
         WebhookPost(message.message_id, notify.webhook, message.body.encode(), clock.get_current_moment(), secret)
     )
@@ -261,44 +264,43 @@ def _try_parse_listener(customer: str, document: Mapping[str, object] | None) ->
 
 
 def _report_unexpected(message: OutboxMessage, problem: BaseException) -> DeliveryAttempt:
-    report_unexpected_error(message.customer or "a digest", f"sending a {message.channel} message of", problem)
+    report_unexpected_error(message.customer or "a digest", f"sending a {message.channel} message about", problem)
     return DeliveryAttempt(DeliveryResult.LATER, UNEXPECTED_CODE, f"unexpected {type(problem).__name__}")
 
 
 def _compose_letter(
     workspace: Workspace, connection: Connection, message: OutboxMessage
 ) -> tuple[MailMessage | DeliveryAttempt, tuple[str, ...]]:
-    """What came of it at once where there is none: nobody asks for it any more, or nobody knows whether they do. With
-    the customers that it tells of."""
+    """Return the mail and its customers, or an attempt if nobody is subscribed or the subscriptions are unreadable."""
     with connection.open_read_transaction():
         notices = list_message_notices(connection, message.id)
         documents, held = read_message_documents(connection, message.id), read_current_holds(connection, message.id)
     listeners = {slug: _try_parse_listener(slug, document) for slug, document in documents.items()}
-    told: list[DigestEntry] = []
-    unread: dict[str, DeliveryAttempt] = {}
+    entries: list[DigestEntry] = []
+    unreadable: dict[str, DeliveryAttempt] = {}
     for each in notices:
         listener = listeners[each.notice.customer]
         if isinstance(listener, DeliveryAttempt):
-            unread[each.notice.customer] = listener
+            unreadable[each.notice.customer] = listener
         elif message.address in listener.notify.email:
-            told.append(DigestEntry(_refresh_notice(each, held), each.is_news))
-    if not told:
-        return next(iter(unread.values()), NOT_SUBSCRIBED), tuple(unread)
+            entries.append(DigestEntry(_refresh_notice(each, held), each.is_news))
+    if not entries:
+        return next(iter(unreadable.values()), NOT_SUBSCRIBED), tuple(unreadable)
     letter = MailMessage(
         message_id=message.message_id,
         domain=f"{workspace.store.uuid}.reconciler",
         written_at=message.created_at,
         to=message.address,
-        subject=format_digest_subject(told),
-        text=render_digest_text(told, workspace.public_url),
+        subject=format_digest_subject(entries),
+        text=render_digest_text(entries, workspace.public_url),
     )
-    return letter, tuple(dict.fromkeys(each.notice.customer for each in told))
+    return letter, tuple(dict.fromkeys(each.notice.customer for each in entries))
 
 
 def _refresh_notice(
     record: NoticeRecord, holds_by_customer: Mapping[str, tuple[NoticeHold, tuple[str, ...]]]
 ) -> Notice:
-    """What is held may be another set by now, and only that of today can be approved."""
+    """Return the notice with the current hold, since only that one can be approved."""
     notice = record.notice
     if not record.is_open or notice.event is not EventKind.HELD or notice.customer not in holds_by_customer:
         return notice
@@ -327,7 +329,7 @@ def _open_mail_outlet(workspace: Workspace) -> FileOutbox | SmtpOutbox:
 
 
 def _build_sender_address(public_url: str) -> str:
-    """Whom mail in a folder is from: whoever sends it on knows better."""
+    """Return the sender of mail that is written into a folder."""
     host = urlsplit(public_url).hostname or "localhost"
     try:
         ipaddress.ip_address(host)

@@ -1,8 +1,8 @@
-"""Digests: one mail a day for each address, of all customers that it hears of.
+"""Queue digests: one email a day for each address, about all customers that it is subscribed to.
 
-A day begins at 07:00 where the customers are; where a digest tells of customers in several time zones, in that whose
-morning comes last. It is made by the first run of the day that has anything to tell: what happened since the last one,
-and what is still so. Before 07:00 nothing is made but for what has waited since the morning before.
+A day begins at 07:00 in the customers' time zone; with several time zones, in the one whose morning comes last. The
+first run of the day that has something to report makes the digest of new events and open problems. Before 07:00 a
+digest is made only of what has waited since the morning before.
 """
 
 from __future__ import annotations
@@ -31,26 +31,25 @@ from reconciler.store.sync.outbox import (
 )
 
 MORNING = time(7)
-#: What happened longer before an address's last digest than this is no news to it; nor, before its first, to a new one.
+#: An event is news if it happened at most this long before the address's last digest, or before its first one.
 LOOKBACK = timedelta(days=1)
-#: The longest time that anything is looked back for.
+#: Older events are ignored.
 MAX_LOOKBACK = timedelta(days=30)
 
 
 def enqueue_due_digests(store: Store, connection: Connection) -> tuple[Diagnostic, ...]:
-    """Puts every digest that is due into the outbox, each once. Returns warnings of customers whom they leave out,
-    since nobody knows who is to hear of them."""
+    """Put every due digest into the outbox once, and return warnings for customers with unreadable subscriptions."""
     now = clock.get_current_moment()
     with open_digest_transaction(connection):
         known = list_open_notices(connection, clock.subtract_span(now, MAX_LOOKBACK))
         if not known:
             return ()
         listeners, unreadable = _parse_listeners(read_documents_with_notices(connection))
-        last, told = read_last_digests(connection), read_digest_notices(connection)
+        last, sent = read_last_digests(connection), read_digest_notices(connection)
         for address, notices in sorted(_group_by_address(known, listeners).items()):
             day, at = last.get(address, ("", now))
             cut = clock.subtract_span(at, LOOKBACK)
-            news = {each.id: (address, each.id) not in told and each.notice.at >= cut for each in notices}
+            news = {each.id: (address, each.id) not in sent and each.notice.at >= cut for each in notices}
             wanted = [each for each in notices if each.is_open or news[each.id]]
             due = _find_due_day(now, wanted, {listeners[each.notice.customer].timezone for each in notices})
             if due is not None and due > day:
@@ -73,30 +72,30 @@ def enqueue_due_digests(store: Store, connection: Connection) -> tuple[Diagnosti
 def _parse_listeners(
     documents: Mapping[str, Mapping[str, Any] | None],
 ) -> tuple[dict[str, Listener], tuple[Diagnostic, ...]]:
-    """By customer; with what is wrong with the others."""
-    found: dict[str, Listener] = {}
+    """Return the readable listeners by customer, and warnings for the others."""
+    listeners: dict[str, Listener] = {}
     unreadable: list[Diagnostic] = []
     for slug, document in sorted(documents.items()):
         try:
-            found[slug] = parse_listener(slug, document)
+            listeners[slug] = parse_listener(slug, document)
         except Refusal as refusal:
             unreadable += refusal.diagnostics
-    return found, tuple(unreadable)
+    return listeners, tuple(unreadable)
 
 
 def _group_by_address(
     notices: Iterable[NoticeRecord], listeners: Mapping[str, Listener]
 ) -> Mapping[str, list[NoticeRecord]]:
-    found = defaultdict(list)
+    groups = defaultdict(list)
     for each in notices:
         listener = listeners.get(each.notice.customer)
         for address in dict.fromkeys(listener.notify.email) if listener else ():
-            found[address].append(each)
-    return found
+            groups[address].append(each)
+    return groups
 
 
 def _find_due_day(now: str, wanted: Iterable[NoticeRecord], zones: Iterable[str]) -> str | None:
-    """The day whose digest can be made now, None where there is none."""
+    """Return the date whose digest is due now, or None."""
     moments = [each.notice.at for each in wanted]
     if not moments:
         return None
@@ -104,8 +103,8 @@ def _find_due_day(now: str, wanted: Iterable[NoticeRecord], zones: Iterable[str]
     local = min(
         (moment.astimezone(ZoneInfo(zone)) for zone in sorted(zones)), key=lambda each: each.replace(tzinfo=None)
     )
-    begun = local.time() >= MORNING
-    day = local.date() if begun else local.date() - timedelta(days=1)
+    has_begun = local.time() >= MORNING
+    day = local.date() if has_begun else local.date() - timedelta(days=1)
     morning = datetime.combine(day, MORNING, tzinfo=local.tzinfo).astimezone(UTC)
-    waited = any(datetime.fromisoformat(at) < morning for at in moments)
-    return day.isoformat() if begun or waited else None
+    has_waited = any(datetime.fromisoformat(at) < morning for at in moments)
+    return day.isoformat() if has_begun or has_waited else None

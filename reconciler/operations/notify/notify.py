@@ -1,8 +1,7 @@
-"""Telling people and programs what became of syncs: put into the outbox by the configuration last applied, and
-delivered from there.
+"""Notify people and programs about syncs: queue events by the configuration last applied, and deliver them.
 
-A webhook is posted to at each event, mail is one digest a day (`operations.digests`). What cannot be delivered is a
-warning, and never fails a sync.
+Each event is posted to the webhook; email is one digest a day (`notify.digests`). A failed delivery is a warning and
+never fails a sync.
 """
 
 from __future__ import annotations
@@ -33,24 +32,22 @@ from reconciler.store.sync.outbox import (
     prune_outbox,
 )
 
-#: How long what was delivered or given up is kept.
+#: Time for which settled messages are kept.
 OUTBOX_RETENTION = timedelta(days=30)
 
 
 def record_events(workspace: Workspace, events: Iterable[SyncEvent]) -> None:
-    """As `enter`, in a transaction of its own. Raises Refusal where the store cannot be written; nothing is noted
-    then."""
+    """Queue events in a transaction of its own. Raises Refusal if the store cannot be written."""
     with workspace.store.open_connection() as connection, connection.open_write_transaction():
         enqueue_events(workspace, connection, events)
 
 
 def enqueue_events(workspace: Workspace, connection: Connection, events: Iterable[SyncEvent]) -> None:
-    """Puts what happened now into the outbox, inside the writing transaction that records the sync. What is known
-    already is not told twice."""
+    """Put events into the outbox, in the write transaction that records the sync; a known event is not queued again."""
     for event in events:
-        found = find_live_customer(connection, event.customer)
-        if found is not None:
-            _enqueue_event(workspace, connection, event, *found)
+        customer = find_live_customer(connection, event.customer)
+        if customer is not None:
+            _enqueue_event(workspace, connection, event, *customer)
 
 
 def _enqueue_event(
@@ -68,45 +65,44 @@ def _enqueue_event(
     try:
         url = parse_listener(event.customer, document).notify.webhook
     except Refusal:
-        return  # its roster is synced all the same, and `deliver` says what is wrong
+        return  # `deliver_posts` warns about it
     if number is None or url is None:
         return
-    known_by = compute_message_id(workspace.store, DeliveryChannel.WEBHOOK, url, str(number), notice.event, now)
-    body = build_webhook_body(notice, known_by, workspace.public_url).decode()
+    message_id = compute_message_id(workspace.store, DeliveryChannel.WEBHOOK, url, str(number), notice.event, now)
+    body = build_webhook_body(notice, message_id, workspace.public_url).decode()
     enqueue_message(
         connection,
-        OutboxEntry(known_by, DeliveryChannel.WEBHOOK, url, notice.event, now, {number: True}, customer_number, body),
+        OutboxEntry(message_id, DeliveryChannel.WEBHOOK, url, notice.event, now, {number: True}, customer_number, body),
     )
 
 
 def deliver_due_messages(workspace: Workspace, budget: DeliveryBudget | None = None) -> tuple[Diagnostic, ...]:
-    """Sends what is due, and forgets what was settled long ago. Returns warnings; raises nothing that a sync would have
-    to answer for. Where one of these fails, the others are done all the same. budget: of posts; mail has one of its
-    own, so that receivers that do not answer take nothing of it."""
-    found: list[Diagnostic] = []
-    with _collect_warnings(found), workspace.store.open_connection() as connection:
+    """Send all due messages, delete old settled ones, and return warnings; a failing step does not stop the others.
+
+    budget: for webhooks. Email has its own, so that webhook receivers that do not answer use none of it."""
+    warnings: list[Diagnostic] = []
+    with _collect_warnings(warnings), workspace.store.open_connection() as connection:
         if has_nothing_to_send(connection):
             return ()
-        with _collect_warnings(found):
-            found += enqueue_due_digests(workspace.store, connection)
+        with _collect_warnings(warnings):
+            warnings += enqueue_due_digests(workspace.store, connection)
         for send in (deliver_posts, deliver_mail):
-            with _collect_warnings(found):
-                left = budget if budget is not None and send is deliver_posts else DeliveryBudget()
-                for each in send(workspace, connection, left):
-                    found.append(each.build_warning())
-        with _collect_warnings(found), connection.open_write_transaction():
+            with _collect_warnings(warnings):
+                remaining = budget if budget is not None and send is deliver_posts else DeliveryBudget()
+                warnings += [each.build_warning() for each in send(workspace, connection, remaining)]
+        with _collect_warnings(warnings), connection.open_write_transaction():
             prune_outbox(connection, clock.subtract_span(clock.get_current_moment(), OUTBOX_RETENTION))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(warnings))
 
 
 @contextmanager
 def _collect_warnings(diagnostics: list[Diagnostic]) -> Iterator[None]:
-    """What goes wrong is a warning."""
+    """Turn errors into warnings."""
     try:
         yield
     except Refusal as refusal:
         diagnostics += [replace(each, severity=Severity.WARNING) for each in refusal.diagnostics]
-    except UNEXPECTED_EXCEPTIONS as problem:  # a door: what was applied is applied, whether anybody hears of it or not
+    except UNEXPECTED_EXCEPTIONS as problem:  # a failed delivery must not fail the sync
         diagnostics.append(
             replace(report_unexpected_error("notifications", "delivering", problem), severity=Severity.WARNING)
         )

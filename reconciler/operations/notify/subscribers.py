@@ -1,4 +1,4 @@
-"""Who hears of a customer, by the configuration last applied."""
+"""Read the subscribers of a customer's notifications from the configuration last applied."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ UNREADABLE = "notify-unreadable"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who hears of a customer, as last applied. timezone: the customer's, of the IANA list."""
-
     notify: NotificationSettings
+    #: the customer's, as an IANA name
     timezone: str
 
 
 def parse_listener(customer: str, document: Mapping[str, Any] | None) -> Listener:
-    """document: of the customer, as last applied; None where that is none any more. Raises Refusal
-    `notify-unreadable`, with a warning, where another hand changed it to what no file could say: nobody hears of this
-    customer then, and of every other one they do."""
+    """Return the subscribers of a customer.
+
+    document: of the customer, as last applied; None if it cannot be parsed. Raises Refusal `notify-unreadable`, with a
+    warning, if it was made invalid outside reconciler: nobody is notified about this customer then."""
     try:
         if document is None or "id" not in document:
             raise ValueError
@@ -34,14 +34,13 @@ def parse_listener(customer: str, document: Mapping[str, Any] | None) -> Listene
         ZoneInfo(timezone)
         return Listener(NotificationSettings.model_validate(document.get("notify") or {}), timezone)
     except (ValidationError, ValueError, LookupError, OSError):
-        # What it says may be an address, or hold a token.
+        # The error's text is not shown, because it may contain an address or a token.
         raise Refusal(
             [
                 build_warning(
                     UNREADABLE,
-                    f"notify or timezone of {customer}, as the store has it, does not validate: nobody can be told of"
-                    " this customer",
-                    hint=f"`reconciler plan {customer}` shows what was changed there, and an apply writes it anew",
+                    f"notify or timezone of {customer} is invalid in the store, so nobody can be notified about it",
+                    hint=f"Apply the customer to correct it. See what was changed: reconciler plan {customer}",
                 )
             ]
         ) from None

@@ -129,7 +129,7 @@ def find_taken_consumer_keys(
     platforms = resolved.customer.lti.platforms if resolved.customer.lti else ()
     own = frozenset(list_consumer_keys(record)) if record and platforms and not record.tombstoned else frozenset()
     declared = resolved.documents[0]
-    found = []
+    errors = []
     for platform in platforms:
         if platform.consumer_key in own:
             continue
@@ -137,7 +137,7 @@ def find_taken_consumer_keys(
             slug for slug in store_index.consumer_keys.get(platform.consumer_key, ()) if slug not in read_customers
         ]
         if owners:
-            found.append(
+            errors.append(
                 build_error(
                     "consumer-key-taken",
                     f"this consumer_key is also used by {', '.join(owners)}",
@@ -145,13 +145,13 @@ def find_taken_consumer_keys(
                     "Use each consumer key only once across all customers: it identifies the calling LMS.",
                 )
             )
-    return tuple(found)
+    return tuple(errors)
 
 
 def count_outside_base(
     comparison: BaseComparison,
     records: Mapping[str, CustomerRecord],
-    catalogue: CatalogRecord,
+    catalog: CatalogRecord,
     planned: Collection[str],
     renamed: CustomerRenames,
 ) -> OutsideBase:
@@ -180,13 +180,13 @@ def count_outside_base(
         failed += invalid
         pending += not invalid and _is_pending(resolved, live.get(former.get(name, name)))
     if CATALOG not in planned:
-        written = catalogue.version != (0, 0)
+        written = catalog.version != (0, 0)
         digest = compute_settings_digest(build_document_index(comparison.current_repository.catalog))
-        if written and catalogue.settings_digest is None:
+        if written and catalog.settings_digest is None:
             drifted.add(CATALOG)
         elif CATALOG in comparison.current_repository.invalid:
             failed += 1
-        elif digest != (catalogue.settings_digest if written else compute_settings_digest({})):
+        elif digest != (catalog.settings_digest if written else compute_settings_digest({})):
             pending += 1
     return OutsideBase(pending, len(drifted), failed)
 

@@ -69,7 +69,6 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
 
 
 def _plan_customer(context: PlanContext, customer: str) -> CustomerPlan:
-    """Raises Refusal if the store or a secret cannot be read."""
     files = find_customer_files(context, customer)
     if files.errors:
         return build_failed_plan(customer, files.label, files.errors)

@@ -67,10 +67,10 @@ def resolve_document_renames(
     former: dict[Key, Key] = {}
     diagnostics: list[Diagnostic] = []
     for kind in (Kind.COMMUNITY, Kind.LESSON):
-        found = find_document_renames(wanted, applied, kind)
-        former |= {(kind, new): (kind, old) for new, old in found.former.items()}
+        renames = find_document_renames(wanted, applied, kind)
+        former |= {(kind, new): (kind, old) for new, old in renames.former.items()}
         diagnostics += describe_failed_renames(
-            kind, found, {name: each.span for (one, name), each in wanted.items() if one is kind}
+            kind, renames, {name: each.span for (one, name), each in wanted.items() if one is kind}
         )
     return former, tuple(diagnostics)
 

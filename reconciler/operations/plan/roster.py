@@ -93,6 +93,7 @@ class StoredRoster:
 
 
 def read_stored_roster(reader: Reader, customer_number: int | None) -> StoredRoster:
+    """Read a customer's roster, without enrollments but with their index; empty for a new customer."""
     if customer_number is None:
         return StoredRoster(None, LiveRoster(), pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64}))
     index = read_enrollment_index(reader.connection, customer_number)
@@ -337,8 +338,8 @@ def count_impact(
         pl.col("account_id").alias("id"), pl.col("at").alias("last_sign_in")
     )
     schools = live.classes.filter(~pl.col("tombstoned")).group_by(pl.col("school").alias("sourced_id"))
-    alive = live.users.filter(~pl.col("tombstoned")).select(pl.col("id").alias("account_id"))
-    staff = live.roles.join(alive, on="account_id", how="semi").group_by(pl.col("org").alias("sourced_id"))
+    active = live.users.filter(~pl.col("tombstoned")).select(pl.col("id").alias("account_id"))
+    staff = live.roles.join(active, on="account_id", how="semi").group_by(pl.col("org").alias("sourced_id"))
     return Impact(
         people=people.alias("id")
         .to_frame()

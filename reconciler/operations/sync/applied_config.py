@@ -1,8 +1,7 @@
-"""The configuration last applied, from the store, where other work reads files: what runs by itself goes by it, so that
-yesterday's checkout cannot take back what was applied today.
+"""Read the configuration last applied from the store instead of the files.
 
-reconciler.yaml alone is read as always. Documents are taken as they are in the store, also where another hand changed
-them: that stays drift, for the next plan of the files to show.
+Unattended work uses it, so that an old checkout cannot reverse newer settings. Only reconciler.yaml is read as a file.
+Documents that were changed outside reconciler are used as they are; the next plan of the files shows that drift.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from reconciler.store.open import open_store
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
 
-#: What messages call the place where its values stand.
+#: file name of its values in messages
 PLACE = "applied configuration"
 
 
@@ -53,14 +52,15 @@ def open_applied_workspace(location: Location) -> Workspace:
 
 
 def add_applied_customers(workspace: Workspace, customers: Iterable[ResolvedCustomer]) -> Workspace:
-    """The same with these customers in it."""
+    """Return the workspace with these customers instead of its own."""
     return replace(workspace, loaded_repository=_build_repository(workspace.repository.settings, customers))
 
 
 @dataclass(frozen=True)
 class AppliedCustomer(ResolvedCustomer):
-    """stored_documents: by kind and id as the store has them, the customer's own first."""
+    """A customer resolved from the store's documents."""
 
+    #: by kind and id, the customer's own first
     stored_documents: DocumentsByKey
 
     @property
@@ -102,26 +102,25 @@ class AppliedCustomer(ResolvedCustomer):
 
 
 def read_applied_customer(reader: Reader, record: CustomerRecord) -> AppliedCustomer:
-    """The customer's documents as they are in the store. Raises Refusal where another hand made one that says nothing
-    any more."""
+    """Return the customer as the store has it. Raises Refusal if a change outside reconciler made it invalid."""
     documents = {(Kind.CUSTOMER, record.slug): record.document}
     documents |= {
         (each.kind, each.slug): each.document for each in reader.read_documents(record.slug) if not each.tombstoned
     }
-    found = AppliedCustomer(record.slug, Span(PLACE), (), documents)
+    customer = AppliedCustomer(record.slug, Span(PLACE), (), documents)
     try:
-        _ = found.customer, found.communities
+        _ = customer.customer, customer.communities
     except (ValidationError, AttributeError, TypeError) as problem:
         raise Refusal(
             [
                 build_error(
                     "applied-configuration-unreadable",
-                    f"the configuration of {record.slug} in the store is none any more: another hand changed it",
-                    hint=f"apply it from its files again: reconciler apply {record.slug} --roster none",
+                    f"the configuration of {record.slug} in the store is invalid: it was changed outside reconciler",
+                    hint=f"Apply its files again: reconciler apply {record.slug} --roster none",
                 )
             ]
         ) from problem
-    return found
+    return customer
 
 
 def _build_repository(settings: Settings, customers: Iterable[ResolvedCustomer]) -> Repository:

@@ -1,4 +1,4 @@
-"""Whom a sync is of: those named, all that are fetched by themselves, or those of them whose moment has come."""
+"""Select the customers to sync: the named ones, all with an automatic frequency, or those of them that are due."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
 from reconciler.store.sync.records import SyncRecord, list_sync_candidates, read_sync_records, save_schedule
 
-#: What a schedule's digest ends with: another version may tell moments otherwise.
+#: Suffix of a schedule's digest, because another version may compute other moments.
 VERSION_SUFFIX = f" {reconciler.__version__}"
 
 
 @dataclass(frozen=True, slots=True)
 class SyncCandidate:
-    """A customer whose roster can be fetched. schedule: None for who is fetched only when somebody asks. last: what
-    became of it before."""
+    """A customer whose roster can be fetched."""
 
     customer_number: int
     resolved: ResolvedCustomer
     rostering: OneRosterRostering
+    #: None if it is fetched only on request
     schedule: Schedule | None
     last_sync: SyncRecord
 
@@ -47,7 +47,7 @@ class SyncCandidate:
 
     @property
     def host(self) -> str:
-        """Whom its roster is fetched from, by name in lower case."""
+        """Return the name of the source's host in lower case."""
         sync = self.rostering.sync
         match sync:
             case SftpSync():
@@ -60,7 +60,7 @@ class SyncCandidate:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableCustomer:
-    """A customer of whom the store has no configuration any more. why: what its reading raised."""
+    """A customer whose configuration in the store cannot be read."""
 
     id: str
     customer_number: int
@@ -69,47 +69,48 @@ class UnreadableCustomer:
 
 @dataclass(frozen=True, slots=True)
 class SyncSelection:
-    """candidates: to be synced, by id. skipped: named and not synced, and why. broken: nobody can tell from where these
-    would be fetched, or when."""
-
+    #: sorted by id
     candidates: tuple[SyncCandidate, ...]
+    #: reasons why named customers are not synced, by id
     skipped: Mapping[str, Diagnostic]
     unreadable: tuple[UnreadableCustomer, ...]
 
 
 def select_sync_candidates(store: Store, named: Iterable[str], *, due_only: bool) -> SyncSelection:
-    """Writes down when those are due whose configuration is new. Raises Refusal where a name is nobody's."""
+    """Select the customers to sync, and save the next due moment of those whose configuration changed.
+
+    Raises Refusal for an unknown id."""
     now = clock.get_current_moment()
     wanted = tuple(dict.fromkeys(named))
-    found: dict[str, SyncCandidate] = {}
+    candidates: dict[str, SyncCandidate] = {}
     skipped: dict[str, Diagnostic] = {}
-    broken: list[UnreadableCustomer] = []
-    told: list[tuple[SyncRecord, SyncRecord]] = []
+    unreadable: list[UnreadableCustomer] = []
+    rescheduled: list[tuple[SyncRecord, SyncRecord]] = []
     with store.open_reader() as reader:
-        looked_at = (
+        due_customers = (
             list_sync_candidates(
                 reader.connection, now, format_moment(datetime.fromisoformat(now) + MAX_CLOCK_SKEW), VERSION_SUFFIX
             )
             if due_only
             else None
         )
-        if looked_at is not None and not looked_at and not wanted:
+        if due_customers is not None and not due_customers and not wanted:
             return SyncSelection((), {}, ())
-        records = _read_records(reader, wanted, looked_at)
+        records = _read_records(reader, wanted, due_customers)
         syncs = read_sync_records(reader.connection)
         for slug, record in records.items():
             last = syncs.get(record.id, SyncRecord(record.id))
             try:
                 resolved = read_applied_customer(reader, record)
             except Refusal as refusal:
-                # Who was not fetched by itself before is asked for by name alone.
+                # A customer that was not scheduled before is synced only by name.
                 if slug in wanted or last.schedule is None or last.next_at is not None:
-                    broken.append(UnreadableCustomer(slug, record.id, refusal))
+                    unreadable.append(UnreadableCustomer(slug, record.id, refusal))
                 continue
             schedule = build_schedule(store, resolved.customer)
             current = update_schedule(last, record, schedule, now)
             if current != last:
-                told.append((last, current))
+                rescheduled.append((last, current))
             why = _explain_not_synced(resolved.customer, schedule, current, now, due=due_only)
             if why is not None:
                 if slug in wanted:
@@ -119,14 +120,14 @@ def select_sync_candidates(store: Store, named: Iterable[str], *, due_only: bool
                 continue
             rostering = resolved.customer.rostering
             assert isinstance(rostering, OneRosterRostering)
-            found[slug] = SyncCandidate(record.id, resolved, rostering, schedule, current)
-    for read, current in told:
-        save_schedule(store, read, current)
-    return SyncSelection(tuple(found.values()), skipped, tuple(broken))
+            candidates[slug] = SyncCandidate(record.id, resolved, rostering, schedule, current)
+    for last, current in rescheduled:
+        save_schedule(store, last, current)
+    return SyncSelection(tuple(candidates.values()), skipped, tuple(unreadable))
 
 
 def build_schedule(store: Store, customer: Customer) -> Schedule | None:
-    """None for who is not fetched by itself."""
+    """Return the schedule of a customer, or None if it is not fetched automatically."""
     rostering = customer.rostering
     if (
         not is_fetched_automatically(customer)
@@ -141,7 +142,7 @@ def build_schedule(store: Store, customer: Customer) -> Schedule | None:
 
 
 def update_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule | None, now: str) -> SyncRecord:
-    """`last` with the moment of the next fetch, told anew where the configuration is not the one it was told by."""
+    """Return the record with its next due moment, computed again if the configuration changed."""
     digest = None if record.settings_digest is None else f"{record.settings_digest}{VERSION_SUFFIX}"
     attempted = datetime.fromisoformat(last.attempted_at) if last.attempted_at else None
     moment = datetime.fromisoformat(now)
@@ -150,7 +151,7 @@ def update_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule
     if schedule is None:
         return replace(last, schedule=digest, next_at=None)
     following = format_moment(schedule.compute_next_due(attempted, moment))
-    # A retry that waits still waits, unless the new times are nearer.
+    # A pending retry stays, unless the new schedule is earlier.
     pending = last.next_at if last.tries and last.next_at else following
     return replace(last, schedule=digest, next_at=min(pending, following))
 
@@ -162,47 +163,49 @@ def format_moment(moment: datetime) -> str:
 def _read_records(
     reader: Reader, wanted: tuple[str, ...], due_customers: tuple[str, ...] | None
 ) -> dict[str, CustomerRecord]:
-    few = wanted or due_customers
-    found = reader.read_customers(few if few is not None and len(few) <= FEW_CUSTOMERS else None)
-    alive = {slug: record for slug, record in found.items() if not record.tombstoned}
-    unknown = [name for name in wanted if name not in alive]
+    ids = wanted or due_customers
+    records = reader.read_customers(ids if ids is not None and len(ids) <= FEW_CUSTOMERS else None)
+    active = {slug: record for slug, record in records.items() if not record.tombstoned}
+    unknown = [name for name in wanted if name not in active]
     if unknown:
         raise Refusal([_describe_unknown_customer(name) for name in unknown])
     if wanted:
-        return {slug: record for slug, record in alive.items() if slug in wanted}
-    return alive if due_customers is None else {slug: alive[slug] for slug in due_customers if slug in alive}
+        return {slug: record for slug, record in active.items() if slug in wanted}
+    return active if due_customers is None else {slug: active[slug] for slug in due_customers if slug in active}
 
 
-#: So many customers are read one by one, instead of all.
+#: Up to this number, customers are read one by one instead of all.
 FEW_CUSTOMERS = 50
 
 
 def _describe_unknown_customer(name: str) -> Diagnostic:
     return build_error(
         "unknown-customer",
-        f"no customer of the store is called {name}",
-        hint="a sync goes by what was applied: apply the customer first, or correct the name",
+        f"customer {name} is not in the store",
+        hint="sync uses applied settings. Apply the customer first, or correct the name.",
     )
 
 
 def _explain_not_synced(
     customer: Customer, schedule: Schedule | None, last: SyncRecord, now: str, *, due: bool
 ) -> Diagnostic | None:
-    """Why nothing is fetched; None where it is."""
+    """Return the reason why nothing is fetched, or None."""
     rostering = customer.rostering
     if customer.status != "active":
-        return _describe_skipped(customer, "it is deactivated", "nothing is synced of a deactivated customer")
+        return _describe_skipped(customer, "it is deactivated", "Set status: active and apply first.")
     if not isinstance(rostering, OneRosterRostering):
-        return _describe_skipped(customer, "its people are looked after by hand", "rostering is of type manual")
+        return _describe_skipped(customer, "its people are managed manually", "Configure rostering of type oneroster.")
     if rostering.sync.type == "zip":
-        return _describe_skipped(customer, "its roster is a zip", f"reconciler apply {customer.id} --zip FILE")
+        return _describe_skipped(
+            customer, "its roster is a ZIP file", f"Apply the file: reconciler apply {customer.id} --zip FILE"
+        )
     if not due:
         return None
+    hint = f"Sync it now: reconciler sync {customer.id}"
     if schedule is None:
-        hint = f"reconciler sync {customer.id}, without --due, fetches it now"
         return _describe_skipped(customer, "frequency is manual", hint)
     if last.next_at is None or last.next_at > now:
-        return _describe_skipped(customer, "it is not due", f"its next moment is {last.next_at}")
+        return _describe_skipped(customer, f"it is not due before {last.next_at}", hint)
     return None
 
 

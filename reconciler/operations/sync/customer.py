@@ -1,6 +1,6 @@
-"""What a fetched roster comes to for one customer: nothing new, or a plan that is applied within limits.
+"""Process a fetched roster of one customer: end early if nothing changed, else plan it and apply it within limits.
 
-Planned and applied by the configuration last applied, read anew for every plan: an apply that came meanwhile wins.
+Uses the configuration last applied and reads it again for every plan, so that an apply in the meantime wins.
 """
 
 from __future__ import annotations
@@ -39,28 +39,27 @@ from reconciler.planning.holds.rules import SeasonMode
 from reconciler.store.read.records import CustomerRecord
 from reconciler.store.sync.records import find_newest_erasure, find_roster_hold
 
-# Everything that what a sync comes to depends on, as one digest: where it is what it was at the last clean sync, the
-
-
-#: However quiet it is, everything is compared once in a while.
+#: Even an unchanged roster is compared after this time.
 MAX_SETTLED_TIME = timedelta(days=30)
 
 
 def digest_sync_inputs(
     sha256: str, settings_digest: str | None, version: tuple[int, int], erased: int, policy: Policy
 ) -> str | None:
-    """None where another hand changed the configuration. sha256: of the bundle. settings: digest of the configuration
-    as applied. version: the customer's (`CustomerRecord.version`) after the sync. erased: the newest
-    certificate by which somebody is kept out, or let in again."""
+    """Return one digest of everything that a sync's result depends on; an equal digest means nothing to do.
+
+    None if the configuration was changed outside reconciler. sha256: of the bundle. version: `CustomerRecord.version`
+    after the sync. erased: id of the newest certificate that erases a person or lifts an erasure."""
     if settings_digest is None:
         return None
-    told = [sha256, settings_digest, version, erased, policy.model_dump(mode="json"), reconciler.__version__]
-    return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    inputs = [sha256, settings_digest, version, erased, policy.model_dump(mode="json"), reconciler.__version__]
+    return hashlib.sha256(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def find_last_settled_day(rostering: OneRosterRostering, sessions: pl.DataFrame | None, today: str) -> str:
-    """The last day (YYYY-MM-DD, where the customer is) on which the same roster means the same: then a season begins or
-    ends, an allowance or approval is over, or a term."""
+    """Return the last date (YYYY-MM-DD, in the customer's time zone) on which the same roster gives the same result.
+
+    After it a season begins or ends, or an exception, a pre-approval or a term ends."""
     day = date.fromisoformat(today)
     return min(
         [day + MAX_SETTLED_TIME, *(each for each in _list_turning_days(rostering, sessions) if each >= day)]
@@ -68,12 +67,12 @@ def find_last_settled_day(rostering: OneRosterRostering, sessions: pl.DataFrame 
 
 
 def _list_turning_days(rostering: OneRosterRostering, sessions: pl.DataFrame | None) -> Iterator[date]:
-    """Days after which something is otherwise."""
+    """Yield the last dates before a change."""
     for season in rostering.calendar:
         yield season.from_ - timedelta(days=1)
         yield season.to
-    for allowance in rostering.allow:
-        yield allowance.until
+    for exception in rostering.allow:
+        yield exception.until
     for approval in rostering.approvals:
         yield approval.until
     if sessions is not None:
@@ -83,10 +82,10 @@ def _list_turning_days(rostering: OneRosterRostering, sessions: pl.DataFrame | N
             yield end - timedelta(days=1)
 
 
-#: Plans of one sync: others may apply meanwhile, and what a hold leaves over is planned by itself.
+#: plans of one sync at most: others may apply in the meantime, and held changes get a plan of their own
 MAX_PLANS = 5
 
-#: The code of a refusal: another apply of the customer is under way (`store.lock`).
+#: Diagnostic code for another apply of the customer that is running.
 LOCKED_CODE = "locked"
 
 REMOVING_ACTIONS = (Action.DELETE.value, Action.SUSPEND.value)
@@ -95,7 +94,7 @@ ADDING_ACTIONS = (Action.CREATE.value, Action.RESTORE.value, Action.RESUME.value
 
 @dataclass(frozen=True, slots=True)
 class ChangeTally:
-    """How many were removed, added and changed otherwise."""
+    """Numbers of rows that were removed, added and otherwise changed."""
 
     removed: int = 0
     added: int = 0
@@ -107,31 +106,38 @@ class ChangeTally:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What one roster came to. sha256: of the bundle; None where none was read to its end. early: nothing was read or
-    compared. runs: those that wrote. people, rows: of these. hold: what waits; kept: a plan of exactly that is in the
-    store. warnings: of the plan. until: of frozen, the last day."""
-
     outcome: SyncOutcome
+    #: of the bundle; None if none was read completely
     sha256: str | None = None
+    #: the roster was not compared, because nothing changed since the last clean sync
     ended_early: bool = False
+    #: that wrote changes
     runs: tuple[int, ...] = ()
+    #: changes to people by these runs
     people: ChangeTally = ChangeTally()
+    #: changes to all rows by these runs
     rows: ChangeTally = ChangeTally()
     hold: Hold | None = None
+    #: a plan of exactly the held changes is in the store
     is_plan_saved: bool = False
+    #: number of the plan's warnings
     warnings: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
+    #: digest of a clean sync's inputs; None after any other sync
     settled: str | None = None
+    #: last date on which `settled` holds, YYYY-MM-DD
     settled_until: str | None = None
+    #: last date of the freeze, YYYY-MM-DD; None without one
     frozen_until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _CustomerState:
-    """What the store says of the customer now."""
+    """The customer's current state in the store."""
 
     record: CustomerRecord
     resolved: ResolvedCustomer
+    #: id of the newest certificate of an erasure
     erased: int
     roster_is_held: bool
 
@@ -145,7 +151,7 @@ class _CustomerState:
 def process_fetched_roster(
     workspace: Workspace, candidate: SyncCandidate, fetched: SourceBundle, lock_timeout: float = 0.0
 ) -> SyncResult:
-    """The stream is closed by whoever fetched it. Raises Refusal where the store cannot be used."""
+    """Plan and apply a fetched roster, and leave its stream open. Raises Refusal if the store cannot be used."""
     fetched.stream.seek(0)
     sha256 = hashlib.file_digest(fetched.stream, "sha256").hexdigest()  # type: ignore[arg-type]
     last = candidate.last_sync
@@ -194,67 +200,69 @@ class _RosterProcessor:
         )
 
     def _build_plan_request(self) -> PlanRequest:
-        lent = replace(self.fetched, stream=cast(BinaryIO, NonClosingStream(self.fetched.stream)))
+        bundle = replace(self.fetched, stream=cast(BinaryIO, NonClosingStream(self.fetched.stream)))
         return PlanRequest(
             (self.candidate.id,),
             roster=RosterChoice.FRESH,
             fetched_at=self.fetched.fetched_at,
-            prefetched={self.candidate.id: lent},
+            prefetched={self.candidate.id: bundle},
         )
 
     def _apply_or_replan(self, workspace: Workspace, plan: Plan, state: _CustomerState) -> SyncResult | None:
-        """None where it is to be planned again."""
+        """Return the result of the sync, or None if the roster must be planned again."""
         (customer,) = plan.customers
         warnings = sum(1 for each in customer.diagnostics if each.severity is Severity.WARNING)
-        came = replace(self.result, warnings=warnings)
+        result = replace(self.result, warnings=warnings)
         if customer.outcome in (Outcome.REFUSED, Outcome.FAILED):
             if self.result.runs:
-                # What did not wait was applied by a plan of the same roster.
+                # An earlier plan of the same roster was applied, except for its held changes.
                 return replace(self.result, sha256=self.sha256)
             errors = tuple(each for each in customer.diagnostics if each.is_error)
             outcome = SyncOutcome.REFUSED if customer.outcome is Outcome.REFUSED else SyncOutcome.FAILED
             if any(each.code == OVERTAKEN_ROSTER for each in errors):
                 outcome = SyncOutcome.POSTPONED
-            return replace(came, outcome=outcome, diagnostics=errors)
+            return replace(result, outcome=outcome, diagnostics=errors)
         if customer.document_changes:
-            # Somebody applied the configuration between two looks at the store.
+            # The configuration was applied between two reads of the store.
             return None
-        came = replace(came, sha256=self.sha256)
+        result = replace(result, sha256=self.sha256)
         frozen = _find_freeze_end(state)
         if frozen is not None and customer.hold is not None:
-            return replace(came, outcome=SyncOutcome.FROZEN, frozen_until=frozen, hold=customer.hold)
-        (result,) = apply_plan(workspace, plan, lock_timeout=self.lock_timeout)
-        if result.run is not None:
+            return replace(result, outcome=SyncOutcome.FROZEN, frozen_until=frozen, hold=customer.hold)
+        (applied,) = apply_plan(workspace, plan, lock_timeout=self.lock_timeout)
+        if applied.run is not None:
             people, rows = _count_changes(customer, [Kind.USER]), _count_changes(customer, list(customer.roster))
-            came = replace(came, runs=(*came.runs, result.run), people=came.people + people, rows=came.rows + rows)
-        match result.outcome:
+            runs = (*result.runs, applied.run)
+            result = replace(result, runs=runs, people=result.people + people, rows=result.rows + rows)
+        match applied.outcome:
             case ApplyOutcome.STALE:
-                self.result = came
+                self.result = result
                 return None
             case ApplyOutcome.HELD:
-                came = replace(came, outcome=SyncOutcome.HELD, hold=customer.hold)
-                if result.run is not None:
-                    # Once more, so that the plan that is kept holds only what waits.
-                    self.result = came
+                result = replace(result, outcome=SyncOutcome.HELD, hold=customer.hold)
+                if applied.run is not None:
+                    # Planned again, so that the saved plan has only the held changes.
+                    self.result = result
                     return None
                 return replace(
-                    came,
+                    result,
                     is_plan_saved=save_remaining_plan(
                         workspace.store, state.record.id, plan, clock.get_current_moment()
                     ),
                 )
             case ApplyOutcome.APPLIED | ApplyOutcome.UNCHANGED:
-                outcome = SyncOutcome.APPLIED if came.runs else SyncOutcome.UNCHANGED
-                return self._mark_settled(replace(came, outcome=outcome, hold=None), customer, state)
+                outcome = SyncOutcome.APPLIED if result.runs else SyncOutcome.UNCHANGED
+                return self._mark_settled(replace(result, outcome=outcome, hold=None), customer, state)
             case _:
-                # Somebody applies it just now: that is nothing to be told of.
-                busy = any(each.code == LOCKED_CODE for each in result.diagnostics)
+                # Another apply of the customer is running; that is no failure.
+                busy = any(each.code == LOCKED_CODE for each in applied.diagnostics)
                 outcome = SyncOutcome.POSTPONED if busy else SyncOutcome.FAILED
-                return replace(came, outcome=outcome, sha256=None, diagnostics=result.diagnostics)
+                return replace(result, outcome=outcome, sha256=None, diagnostics=applied.diagnostics)
 
     def _mark_settled(self, result: SyncResult, customer: CustomerPlan, state: _CustomerState) -> SyncResult:
-        """With what the next sync may end early by. The version is the one that the plan saw and our own run: a write
-        that came in between is not in it."""
+        """Return the result with the digest by which the next sync may end early.
+
+        Its version is that of the plan and of this sync's runs, so a write in between makes the digest differ."""
         seen = customer.precondition.version
         if seen is None or customer.is_doubtful:
             return result
@@ -270,7 +278,7 @@ class _RosterProcessor:
 
 
 class NonClosingStream(io.RawIOBase):
-    """A stream that somebody else reads, and may close, without closing it."""
+    """A view of a stream that its reader may close without closing the stream."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -285,9 +293,9 @@ class NonClosingStream(io.RawIOBase):
         return self._stream.read(size)
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        found = self._stream.read(len(buffer))
-        buffer[: len(found)] = found
-        return len(found)
+        content = self._stream.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         return self._stream.seek(offset, whence)
@@ -297,8 +305,9 @@ class NonClosingStream(io.RawIOBase):
 
 
 def _read_state(workspace: Workspace, candidate: SyncCandidate) -> _CustomerState:
-    """Raises Refusal where it is gone, or its configuration none any more. What has the same digest is not read
-    again."""
+    """Return the customer's state, without reading a configuration with an unchanged digest again.
+
+    Raises Refusal if the customer was removed, or its configuration is invalid."""
     name = candidate.id
     with workspace.store.open_reader() as reader:
         record = reader.read_customers([name]).get(name)
@@ -321,7 +330,7 @@ def _digest_state(workspace: Workspace, state: _CustomerState, sha256: str) -> s
 
 
 def _has_source_changed(candidate: SyncCandidate, state: _CustomerState) -> bool:
-    """Whether the roster was fetched by what does not hold any more."""
+    """Return True if the roster was fetched with settings that no longer apply."""
     now = state.resolved.customer
     rostering = now.rostering
     if now.status != "active" or not isinstance(rostering, OneRosterRostering):
@@ -335,29 +344,29 @@ def _find_freeze_end(state: _CustomerState) -> str | None:
 
 
 def _count_changes(customer: CustomerPlan, kinds: list[Kind]) -> ChangeTally:
-    """Of what was carried out."""
-    found = ChangeTally()
+    """Count the changes that are not held."""
+    tally = ChangeTally()
     for kind in kinds:
         frame = customer.roster.get(kind)
         if frame is None:
             continue
         actions = frame.filter(~pl.col("held"))["action"]
         removed, added = (int(actions.is_in(names).sum()) for names in (REMOVING_ACTIONS, ADDING_ACTIONS))
-        found += ChangeTally(removed, added, actions.len() - removed - added)
-    return found
+        tally += ChangeTally(removed, added, actions.len() - removed - added)
+    return tally
 
 
 def _describe_configuration_change(customer: str) -> Diagnostic:
     return build_error(
         "configuration-changed",
-        f"the configuration of {customer} was changed while its roster was fetched; nothing of it was applied",
-        hint=f"reconciler sync {customer}",
+        f"the configuration of {customer} changed while its roster was fetched; nothing was applied",
+        hint=f"Sync it again: reconciler sync {customer}",
     )
 
 
 def _describe_moving_store(customer: str) -> Diagnostic:
     return build_error(
         "store-moving",
-        f"{customer} was changed by others each time that it was to be applied; what was not applied waits",
-        hint=f"reconciler sync {customer}",
+        f"{customer} changed in the store during every attempt; the remaining changes were not applied",
+        hint=f"Sync it again: reconciler sync {customer}",
     )

@@ -1,7 +1,7 @@
-"""`sync`: fetches rosters beside each other, and takes them in one after the other, each customer by itself.
+"""Sync customers: fetch their rosters in parallel, and process them one after the other.
 
-What fails with one stops no other. What is to be told of it is handed over in the transaction that writes it down, so
-that it is told once; delivery belongs to whoever gives `told` (`operations.notifying`).
+A failure of one customer does not stop the others. A customer's events are handed to `on_events` in the transaction
+that records its sync, so that each is queued once; `operations.notify` delivers them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from reconciler.operations.fetch.fetching import (
     make_silent_progress,
     open_fetch_pool,
 )
+from reconciler.operations.fetch.fresh import close_fetched_stream
 from reconciler.operations.fetch.snapshots import read_earlier_roster
 from reconciler.operations.notify.deliver import read_signing_secret
 from reconciler.operations.sync.applied_config import add_applied_customers
@@ -54,21 +55,18 @@ from reconciler.store.sync.records import SyncRecord, find_roster_hold, read_syn
 
 _log = logging.getLogger(__name__)
 
-# What of the last sync may be believed now: a moment that is still to come is of a clock that was wrong.
-
-
-#: Days differ between time zones.
+#: Dates differ between time zones.
 MAX_ZONE_DIFFERENCE = timedelta(days=1)
 
 
 def discard_future_moment(moment: str | None, now: str) -> str | None:
-    """The moment (ISO-8601 UTC), None where it is still to come; clocks of machines may differ a little."""
+    """Return the moment (ISO-8601 UTC), or None if it is in the future by more than clocks differ."""
     known = datetime.fromisoformat(moment) if moment else None
     return None if is_ahead(known, datetime.fromisoformat(now)) else moment
 
 
 def sanitize_sync_record(record: SyncRecord, now: str) -> SyncRecord:
-    """What is left of a record: since when something is so is told from now on, where that is not known."""
+    """Return the record without moments in the future, which a wrong clock wrote."""
     moments = (record.fresh_at, record.changed_at, record.whole_at, record.attempted_at)
     ahead = any(discard_future_moment(each, now) != each for each in moments)
     latest = (datetime.fromisoformat(now) + MAX_SETTLED_TIME + MAX_ZONE_DIFFERENCE).date().isoformat()
@@ -85,7 +83,7 @@ def sanitize_sync_record(record: SyncRecord, now: str) -> SyncRecord:
         changed_at=changed_at,
         whole_at=discard_future_moment(record.whole_at, now),
         stale_since=discard_future_moment(record.stale_since, now),
-        # Bytes that came at nobody knows when are as new as the next ones.
+        # Without the moment of its last change, the next content counts as new.
         sha256=record.sha256 if changed_at == record.changed_at else None,
         settled=None if unsettled else record.settled,
         settled_until=None if unsettled else record.settled_until,
@@ -93,39 +91,41 @@ def sanitize_sync_record(record: SyncRecord, now: str) -> SyncRecord:
 
 
 def find_last_full_roster(earlier: str | None, last: str | None, now: str) -> str | None:
-    """When all of a roster was fetched last. earlier: of the roster that is kept; last: of the last sync."""
+    """Return the moment of the last full fetch. earlier: of the saved roster; last: of the last sync."""
     return max(filter(None, (discard_future_moment(earlier, now), discard_future_moment(last, now))), default=None)
 
 
-#: A source that is asked for changes alone is asked for everything as often as this.
+#: A source of delta rosters is asked for a full one this often.
 FULL_ROSTER_EVERY = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """customers: ids; empty for all that are fetched by themselves. due: only those whose moment has come. heard: gives
-    the progress of each fetch. lock_timeout: seconds to wait for another apply of a customer."""
-
+    #: ids; empty for all with an automatic frequency
     customers: tuple[str, ...] = ()
     due_only: bool = False
     progress_factory: ProgressFactory = make_silent_progress
+    #: seconds to wait for another apply of a customer
     lock_timeout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerSyncResult:
-    """came: None where it was not synced at all. since: when its outcome began. stale_since: None while its roster is
-    fresh. next_at: of the next fetch by itself. sentences: plain ones on why it is not well. diagnostics: for whoever
-    operates it. waits: id of a hold that a freeze lets stand."""
-
     id: str
+    #: None if it was not synced at all
     result: SyncResult | None
+    #: moment since which it has this outcome
     since: str | None = None
+    #: None while its roster is fresh
     stale_since: str | None = None
+    #: moment of the next automatic fetch
     next_at: str | None = None
+    #: for school administrators
     sentences: tuple[str, ...] = ()
+    #: for operators
     diagnostics: tuple[Diagnostic, ...] = ()
     events: tuple[SyncEvent, ...] = ()
+    #: id of an earlier hold that stays during a freeze
     waiting_hold: str | None = None
 
 
@@ -143,32 +143,35 @@ def sync_customers(
     on_finished: OnFinished = lambda result: None,
     on_events: EventSink = lambda connection, events: None,
 ) -> tuple[CustomerSyncResult, ...]:
-    """In the order of ids. workspace: of the configuration last applied. finished: is given every result as it comes.
-    told: is given what is to be told of one customer, inside the writing transaction that records its sync.
+    """Sync the requested customers, and return the results sorted by id.
 
-    Raises Refusal where a name is nobody's, or the store cannot be read."""
-    choice = select_sync_candidates(workspace.store, request.customers, due_only=request.due_only)
+    workspace: of the configuration last applied. on_finished: called with each result at once. on_events: called with
+    a customer's events, in the write transaction that records its sync. Raises Refusal for an unknown id, or if the
+    store cannot be read."""
+    selection = select_sync_candidates(workspace.store, request.customers, due_only=request.due_only)
     run = _SyncJob(workspace, request, on_finished, on_events)
-    for name, why in choice.skipped.items():
+    for name, why in selection.skipped.items():
         run.add_result(CustomerSyncResult(name, None, diagnostics=(why,)))
     with workspace.store.keep_open():
-        for each in choice.unreadable:
+        for each in selection.unreadable:
             run.add_result(run.record_unreadable(each))
-        if choice.candidates:
-            with open_fetch_pool() as under_way:
-                run.run_fetches(choice.candidates, under_way)
+        if selection.candidates:
+            with open_fetch_pool() as pool:
+                run.run_fetches(selection.candidates, pool)
     return tuple(sorted(run.results, key=lambda result: result.id))
 
 
 @dataclass(slots=True)
 class _SyncInProgress:
-    """A customer whose fetch is under way. held: its lock, until it is done. waited: id of what its roster held."""
+    """A customer whose fetch is running."""
 
     candidate: SyncCandidate
     record: SyncRecord
     source: Source | None
-    ask: FetchRequest
+    request: FetchRequest
+    #: the customer's sync lock
     lock: ExitStack
+    #: id of the roster's hold before this sync
     earlier_hold: str | None
 
 
@@ -186,15 +189,15 @@ class _SyncJob:
         self.on_finished(result)
 
     def record_unreadable(self, unreadable: UnreadableCustomer) -> CustomerSyncResult:
-        """Nothing can be fetched; that is written down, and told."""
+        """Record a customer that cannot be fetched, and return its result."""
         name, number = unreadable.id, unreadable.customer_number
-        came = SyncResult(SyncOutcome.FAILED, diagnostics=unreadable.refusal.diagnostics)
+        result = SyncResult(SyncOutcome.FAILED, diagnostics=unreadable.refusal.diagnostics)
         try:
             with lock_sync(self.workspace.store.dialect, name):
                 with self.workspace.store.open_reader() as reader:
                     last = read_sync_records(reader.connection, number).get(number, SyncRecord(number))
                 record = mark_unconfigured(last, clock.get_current_moment())
-                return self._save_result(name, came, record, collect_sync_events(name, last, record, came), ())
+                return self._save_result(name, result, record, collect_sync_events(name, last, record, result), ())
         except Refusal as refusal:
             return _report_not_begun(name, refusal, due_only=self.request.due_only)
 
@@ -217,29 +220,29 @@ class _SyncJob:
                         self._finish_sync(one, future)
         finally:
             for future, one in open_.items():
-                future.add_done_callback(_close_fetched_stream)
-                # What ends the run is what matters; a lock that cannot be let go ends with the process.
+                future.add_done_callback(close_fetched_stream)
+                # Keep the exception that ends the run; a lock that cannot be released ends with the process.
                 with suppress(*UNEXPECTED_EXCEPTIONS):
                     one.lock.close()
 
     def _begin_sync(self, candidate: SyncCandidate, hosts: HostThrottle) -> _SyncInProgress | None:
-        """None where it ended at once."""
-        held = ExitStack()
+        """Lock a customer and record the start of its sync; return None if the sync ended at once."""
+        lock = ExitStack()
         try:
-            held.enter_context(lock_sync(self.workspace.store.dialect, candidate.id))
-            last, earlier, waited = self._read_current_state(candidate)
+            lock.enter_context(lock_sync(self.workspace.store.dialect, candidate.id))
+            last, earlier, earlier_hold = self._read_current_state(candidate)
             now = clock.get_current_moment()
             if self.request.due_only and (last.next_at is None or last.next_at > now):
-                # Another process has synced it since it was chosen.
-                held.close()
+                # Another process has synced it since it was selected.
+                lock.close()
                 return None
             last = sanitize_sync_record(last, now)
             candidate = replace(candidate, last_sync=last)
             record = start_sync_record(last, candidate.schedule, now)
-            ask = self._build_fetch_request(candidate, earlier, now)
+            request = self._build_fetch_request(candidate, earlier, now)
             save_sync(self.workspace.store, record)
         except Refusal as refusal:
-            held.close()
+            lock.close()
             self.add_result(_report_not_begun(candidate.id, refusal, due_only=self.request.due_only))
             return None
         try:
@@ -250,11 +253,11 @@ class _SyncJob:
                 hosts,
             )
         except Refusal as refusal:
-            one = _SyncInProgress(candidate, record, None, ask, held, waited)
-            with held:
+            one = _SyncInProgress(candidate, record, None, request, lock, earlier_hold)
+            with lock:
                 self._finish_sync(one, _wrap_refusal(refusal))
             return None
-        return _SyncInProgress(candidate, record, source, ask, held, waited)
+        return _SyncInProgress(candidate, record, source, request, lock, earlier_hold)
 
     def _read_current_state(self, candidate: SyncCandidate) -> tuple[SyncRecord, PreviousRoster, str | None]:
         number = candidate.customer_number
@@ -265,32 +268,35 @@ class _SyncJob:
     def _build_fetch_request(self, candidate: SyncCandidate, earlier: PreviousRoster, now: str) -> FetchRequest:
         whole_at = find_last_full_roster(earlier.whole_at, candidate.last_sync.whole_at, now)
         if earlier == PreviousRoster() or whole_at is None:
-            whole = True
+            is_full = True
         else:
-            whole = datetime.fromisoformat(now) - datetime.fromisoformat(whole_at) >= FULL_ROSTER_EVERY
+            is_full = datetime.fromisoformat(now) - datetime.fromisoformat(whole_at) >= FULL_ROSTER_EVERY
             earlier = replace(earlier, whole_at=whole_at)
-        return FetchRequest(now, self.request.progress_factory(candidate.id), require_full=whole, earlier=earlier)
+        return FetchRequest(now, self.request.progress_factory(candidate.id), require_full=is_full, earlier=earlier)
 
     def _finish_sync(self, current: _SyncInProgress, future: Future[SourceBundle | Refusal]) -> None:
-        """Takes in what was fetched, tells, and writes down how it stands."""
-        came, source = self._process_fetch(current, future)
+        """Process a finished fetch, and save its result and events."""
+        result, source = self._process_fetch(current, future)
         candidate = current.candidate
         record = finish_sync_record(
             current.record,
             candidate.schedule,
-            came,
+            result,
             source=source,
-            is_full=current.ask.require_full,
+            is_full=current.request.require_full,
             now=clock.get_current_moment(),
         )
-        found = collect_sync_events(candidate.id, candidate.last_sync, record, came, current.earlier_hold)
-        waits = current.earlier_hold if came.outcome is SyncOutcome.FROZEN else None
-        remarks = [*_list_diagnostics(candidate, came, record, waits), *self._check_webhook_secret(candidate)]
-        result = self._save_result(candidate.id, came, record, found, remarks)
-        self.add_result(replace(result, waiting_hold=waits))
+        events = collect_sync_events(candidate.id, candidate.last_sync, record, result, current.earlier_hold)
+        waiting_hold = current.earlier_hold if result.outcome is SyncOutcome.FROZEN else None
+        diagnostics = [
+            *_list_diagnostics(candidate, result, record, waiting_hold),
+            *self._check_webhook_secret(candidate),
+        ]
+        saved = self._save_result(candidate.id, result, record, events, diagnostics)
+        self.add_result(replace(saved, waiting_hold=waiting_hold))
 
     def _check_webhook_secret(self, candidate: SyncCandidate) -> Iterator[Diagnostic]:
-        """That nobody could be told is said before there is anything to tell."""
+        """Warn about an unusable webhook secret before there is anything to send."""
         notify = candidate.customer.notify
         if notify is None or notify.webhook is None or notify.webhook_secret is None:
             return
@@ -308,18 +314,16 @@ class _SyncJob:
         events: tuple[SyncEvent, ...],
         extra_diagnostics: Iterable[Diagnostic],
     ) -> CustomerSyncResult:
-        """Writes down how a customer stands, with what is to be told of it."""
+        """Save the record and the events of a customer, and return its result."""
         diagnostics = [*result.diagnostics, *extra_diagnostics]
         try:
             save_sync(self.workspace.store, record, partial(self.on_events, events=events) if events else None)
         except Refusal as refusal:
             result = replace(result, outcome=SyncOutcome.FAILED)
             diagnostics += refusal.diagnostics
-        except (
-            UNEXPECTED_EXCEPTIONS
-        ) as problem:  # a door: what cannot be told of one must not keep the others from being synced
+        except UNEXPECTED_EXCEPTIONS as problem:  # one customer's events must not keep the others from being synced
             result = replace(result, outcome=SyncOutcome.FAILED)
-            diagnostics.append(report_unexpected_error(name, "telling of", problem))
+            diagnostics.append(report_unexpected_error(name, "recording the sync of", problem))
         return CustomerSyncResult(
             name,
             result,
@@ -334,29 +338,26 @@ class _SyncJob:
     def _process_fetch(
         self, current: _SyncInProgress, future: Future[SourceBundle | Refusal]
     ) -> tuple[SyncResult, str]:
-        """With the type of its source."""
+        """Return the result of a fetch, and the type of its source."""
         source = current.candidate.rostering.sync.type
         try:
-            came = future.result()
-            if isinstance(came, Refusal):
-                return SyncResult(SyncOutcome.REFUSED, diagnostics=came.diagnostics), source
-            with came.stream:
+            fetched = future.result()
+            if isinstance(fetched, Refusal):
+                return SyncResult(SyncOutcome.REFUSED, diagnostics=fetched.diagnostics), source
+            with fetched.stream:
                 return process_fetched_roster(
-                    self.workspace, current.candidate, came, self.request.lock_timeout
+                    self.workspace, current.candidate, fetched, self.request.lock_timeout
                 ), source
         except Refusal as refusal:
             return SyncResult(SyncOutcome.FAILED, diagnostics=refusal.diagnostics), source
-        except (
-            UNEXPECTED_EXCEPTIONS
-        ) as problem:  # a door: one customer's defect must not keep the others from being synced
+        except UNEXPECTED_EXCEPTIONS as problem:  # one customer's defect must not keep the others from being synced
             return SyncResult(
                 SyncOutcome.FAILED, diagnostics=(report_unexpected_error(current.candidate.id, "syncing", problem),)
             ), source
 
 
 def _find_next_turn(waiting: Sequence[SyncCandidate], running: Iterable[_SyncInProgress], per_host: int) -> int | None:
-    """Whose fetch to begin: the first whose host is not busy with others of this run, so that none waits in the place
-    of one that could be fetched. None where all of them have to wait."""
+    """Return the index of the first candidate whose host has room for another fetch, or None if all have to wait."""
     busy = Counter(one.candidate.host for one in running)
     return next((place for place, each in enumerate(waiting) if busy[each.host] < per_host), None)
 
@@ -380,7 +381,7 @@ def _log_result(finished: CustomerSyncResult) -> None:
 
 def _start_fetch(current: _SyncInProgress, fetch_pool: FetchPool) -> Future[SourceBundle | Refusal]:
     assert current.source is not None
-    return fetch_pool.start_fetch(current.candidate.id, current.source, current.ask)
+    return fetch_pool.start_fetch(current.candidate.id, current.source, current.request)
 
 
 def _wrap_refusal(refusal: Refusal) -> Future[SourceBundle | Refusal]:
@@ -389,47 +390,39 @@ def _wrap_refusal(refusal: Refusal) -> Future[SourceBundle | Refusal]:
     return future
 
 
-def _close_fetched_stream(future: Future[SourceBundle | Refusal]) -> None:
-    """Nobody takes in what was fetched."""
-    if not future.cancelled() and future.exception() is None:
-        came = future.result()
-        if isinstance(came, SourceBundle):
-            came.stream.close()
-
-
 def _report_not_begun(name: str, refusal: Refusal, *, due_only: bool) -> CustomerSyncResult:
-    """Another sync of it is under way, which is in order for what runs by itself; or the store is in the way."""
+    """Return the result of a sync that could not start; another running sync is no failure if only due ones run."""
     if not (isinstance(refusal, StoreProblem) and refusal.diagnostic.code == "locked"):
         return CustomerSyncResult(name, SyncResult(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
-    what = f"{name} is being synced by another process"
+    what = f"another process is syncing {name}"
     if due_only:
         return CustomerSyncResult(name, None, diagnostics=(build_info("sync-under-way", what),))
-    under_way = build_error("sync-under-way", f"{what}; nothing was done here", hint="wait until it is done")
+    under_way = build_error("sync-under-way", f"{what}; nothing was done", hint="Wait until it is done.")
     return CustomerSyncResult(name, SyncResult(SyncOutcome.FAILED), diagnostics=(under_way,))
 
 
 def _list_diagnostics(
     candidate: SyncCandidate, result: SyncResult, record: SyncRecord, waiting_hold: str | None
 ) -> Iterator[Diagnostic]:
-    """waits: id of a hold that a freeze lets stand."""
+    """Yield what operators should know about a sync. waiting_hold: id of an earlier hold that stays in a freeze."""
     if result.outcome is SyncOutcome.FROZEN:
         yield build_info(
             "frozen",
-            f"until {result.frozen_until} nothing of the roster of {candidate.id} is changed; "
-            f"{result.hold.rows if result.hold else 0:,} changes wait",
-            hint="rostering.calendar says so",
+            f"the roster of {candidate.id} is frozen until {result.frozen_until}; "
+            f"{result.hold.rows if result.hold else 0:,} changes are waiting",
+            hint="See rostering.calendar.",
         )
     if waiting_hold is not None:
         yield build_warning(
             "still-held",
-            f"{waiting_hold} was held before and waits on",
-            hint="`reconciler holds` lists it; the first sync after the freeze looks at it again",
+            f"hold {waiting_hold} is still waiting",
+            hint="The first sync after the freeze checks it again. See it: reconciler holds",
         )
     if record.stale_since is not None:
         schedule = candidate.schedule
         periods = schedule.stale_after if schedule else 0
         yield build_warning(
             "stale-roster",
-            f"no fresh roster of {candidate.id} has come since {record.stale_since}: that is {periods} periods or more",
-            hint="look at what the source's own export did last; a file of the same content is not a fresh one",
+            f"no fresh roster of {candidate.id} has arrived since {record.stale_since}, for {periods} periods or more",
+            hint="Check the source's own export. A file with unchanged content does not count as fresh.",
         )

@@ -1,4 +1,4 @@
-"""The documents of a customer or of the catalogue as they were before a run: what an undo wants instead of what is."""
+"""Plan the undo of a run's document changes, for a customer or the catalog."""
 
 from __future__ import annotations
 
@@ -43,11 +43,12 @@ Wanted = dict[Key, WantedDocument]
 
 @dataclass(frozen=True, slots=True)
 class SkippedDocument:
-    """A document that is left alone. run: the later one that changed it, None for another hand."""
+    """A document that the undo does not change."""
 
     kind: Kind
     key: str
     reason: SpareReason
+    #: the later run that changed it; None for a change outside reconciler
     run: int | None = None
 
 
@@ -61,35 +62,37 @@ class DocumentUndo:
 def plan_document_undo(
     reader: Reader, slug: str, record: CustomerRecord | None, run: int, *, people_count: int, remaining_count: int
 ) -> DocumentUndo:
-    """record: None for the catalogue. people: live accounts that no row of this undo deletes. remaining: of those,
-    the roster's: while there are any, a customer that the run made stays."""
+    """Return the document changes that reverse a run.
+
+    record: None for the catalog. people_count: active accounts that this undo does not delete. remaining_count: those
+    of them that a roster manages; while there are any, a customer that the run created stays."""
     applied = _read_applied(reader, slug, record, people_count)
     touched = list(_list_documents_of_run(reader, slug, record, run, applied))
-    spared = []
+    skipped = []
     drifted = _has_drifted(reader, record)
-    back: list[_DocumentBeforeRun] = []
+    restored: list[_DocumentBeforeRun] = []
     for each in touched:
         why = each.find_skip_reason(drifted, applied[each.key])
         if why is not None:
-            spared.append(SkippedDocument(*each.key, why, each.later_run))
+            skipped.append(SkippedDocument(*each.key, why, each.later_run))
         else:
-            back.append(each)
-    taken = _find_taken_ids(reader, back, applied)
-    spared += [SkippedDocument(*each.key, SpareReason.TAKEN_SINCE) for each in taken]
-    back = [each for each in back if each not in taken]
-    wanted = _restore_documents(applied, back)
-    renamed = {each.earlier_key: each.key for each in back if each.earlier_key != each.key}
+            restored.append(each)
+    taken = _find_taken_ids(reader, restored, applied)
+    skipped += [SkippedDocument(*each.key, SpareReason.TAKEN_SINCE) for each in taken]
+    restored = [each for each in restored if each not in taken]
+    wanted = _restore_documents(applied, restored)
+    renamed = {each.earlier_key: each.key for each in restored if each.earlier_key != each.key}
     slug = next((name for kind, name in renamed if kind is Kind.CUSTOMER), slug)
-    unfit = _find_conflict(
+    conflict = _find_conflict(
         reader, record, wanted, slug, remaining_count, was_created=any(each.key[0] is Kind.CUSTOMER for each in touched)
     )
-    if unfit is not None:
-        # Documents of one run belong together: a part of them would not fit what later runs made.
+    if conflict is not None:
+        # Documents of one run belong together: a part of them might not fit those of later runs.
         wanted = {
             key: _build_current_document(document) for key, document in applied.items() if not document.tombstoned
         }
-        known = {(each.kind, each.key) for each in spared}
-        spared += [SkippedDocument(*each.key, unfit) for each in touched if each.key not in known]
+        known = {(each.kind, each.key) for each in skipped}
+        skipped += [SkippedDocument(*each.key, conflict) for each in touched if each.key not in known]
         slug, renamed = record.slug if record else slug, {}
     digest = compute_settings_digest({key: each.document for key, each in wanted.items()})
     declared = digest if wanted or record is None else None
@@ -99,27 +102,27 @@ def plan_document_undo(
     changes = tuple(
         replace(change, reason=Reason.UNDONE, origin=None, cause=None) for change in compare_documents(wanted, stored)
     )
-    return DocumentUndo(documents, changes, tuple(spared))
+    return DocumentUndo(documents, changes, tuple(skipped))
 
 
 @dataclass(frozen=True, slots=True)
 class _DocumentBeforeRun:
-    """key: as it is called now. was: None where it was not there or deleted."""
-
+    #: with its current id
     key: Key
+    #: None if it did not exist or was deleted
     earlier: WantedDocument | None
+    #: the newest later run that changed it
     later_run: int | None
 
     @property
     def earlier_key(self) -> Key:
-        """As it was called."""
         return (self.earlier.kind, self.earlier.id) if self.earlier else self.key
 
     def find_skip_reason(self, has_drifted: bool, now: AppliedDocument) -> SpareReason | None:
-        there = None if now.tombstoned else now.document
-        if (self.earlier.document if self.earlier else None) == there:
+        current = None if now.tombstoned else now.document
+        if (self.earlier.document if self.earlier else None) == current:
             return None
-        # The store knows that another hand wrote to one of them, not to which.
+        # The store knows that a document was changed outside reconciler, but not which.
         return SpareReason.CHANGED_SINCE if self.later_run is not None or has_drifted else None
 
 
@@ -143,7 +146,6 @@ def _list_documents_of_run(
 
 
 def _restore_documents(applied: AppliedDocuments, restored: Iterable[_DocumentBeforeRun]) -> Wanted:
-    """What is live, and in place of these what they were."""
     wanted = {key: _build_current_document(document) for key, document in applied.items() if not document.tombstoned}
     for each in restored:
         wanted.pop(each.key, None)
@@ -153,15 +155,15 @@ def _restore_documents(applied: AppliedDocuments, restored: Iterable[_DocumentBe
 def _find_taken_ids(
     reader: Reader, restored: Sequence[_DocumentBeforeRun], applied: AppliedDocuments
 ) -> list[_DocumentBeforeRun]:
-    """Those that were called otherwise, and whose id is another's by now, which keeps it."""
+    """Return the renamed documents whose earlier id now belongs to another document, which keeps it."""
     customers = reader.read_customers()
-    found: list[_DocumentBeforeRun] = []
+    taken: list[_DocumentBeforeRun] = []
     while True:
-        leaving = {each.key for each in restored if each not in found and each.earlier_key != each.key}
+        leaving = {each.key for each in restored if each not in taken and each.earlier_key != each.key}
         more = [
             each
             for each in restored
-            if each not in found
+            if each not in taken
             and each.earlier_key != each.key
             and each.earlier_key not in leaving
             and (
@@ -170,8 +172,8 @@ def _find_taken_ids(
             )
         ]
         if not more:
-            return found
-        found += more
+            return taken
+        taken += more
 
 
 def _build_earlier_document(kind: Kind, image: Mapping[str, Any]) -> WantedDocument:
@@ -195,7 +197,7 @@ def _read_applied(reader: Reader, slug: str, record: CustomerRecord | None, peop
 
 
 def _has_drifted(reader: Reader, record: CustomerRecord | None) -> bool:
-    """A customer that a run deleted has no digest either, and nobody wrote to it."""
+    """Return True for a change outside reconciler, which deletes the digest; a removal deletes it too."""
     if record is None:
         return reader.read_catalog().settings_digest is None
     return record.settings_digest is None and not record.tombstoned
@@ -204,16 +206,16 @@ def _has_drifted(reader: Reader, record: CustomerRecord | None) -> bool:
 def _build_seen(reader: Reader, record: CustomerRecord | None, declared: str | None) -> PlanPrecondition:
     if record is not None:
         return PlanPrecondition(record.version, record.settings_digest, declared)
-    catalogue = reader.read_catalog()
-    return PlanPrecondition(
-        catalogue.version if catalogue.version != (0, 0) else None, catalogue.settings_digest, declared
-    )
+    catalog = reader.read_catalog()
+    return PlanPrecondition(catalog.version if catalog.version != (0, 0) else None, catalog.settings_digest, declared)
 
 
 def _find_conflict(
     reader: Reader, record: CustomerRecord | None, wanted: Wanted, slug: str, remaining: int, *, was_created: bool
 ) -> SpareReason | None:
-    """Why these documents cannot stand beside each other and beside other customers'. slug: as it is to be."""
+    """Return the reason why the wanted documents conflict with each other or with another customer's, or None.
+
+    slug: the customer's id after the undo."""
     if record is None:
         return None
     customer = wanted.get((Kind.CUSTOMER, slug))
@@ -236,25 +238,24 @@ def _list_platforms(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(platforms.values()) if isinstance(platforms, Mapping) else list(platforms)
 
 
-# The secrets that an undo needs: only of settings that come back after the store forgot their values.
-
-
 def collect_undo_secrets(
     workspace: Workspace, customer: CustomerPlan
 ) -> tuple[Mapping[str, SecretStr], tuple[Diagnostic, ...]]:
-    """By path, and an error for each that is needed and not set. What the store has stays as it is; but where the
-    customer gets another id back, it is given anew as far as it is set, since a trace fits one id alone."""
+    """Return the secrets that an undo needs, by path, and an error for each that is not set.
+
+    Secrets that the store has stay as they are. If the customer gets an earlier id back, those that are set are
+    written again, because their HMACs depend on the id."""
     settings: Mapping[str, Any] = customer.settings or {}
     if "customer" not in settings or not any(change.kind is Kind.CUSTOMER for change in customer.document_changes):
         return {}, ()
     with workspace.store.open_reader() as reader:
         former = find_former_id(customer.document_changes)
         record = reader.read_customers().get(former or customer.id)
-        kept = reader.read_secrets(record.id) if record else {}
+        stored = reader.read_secrets(record.id) if record else {}
     values: dict[str, SecretStr] = {}
     missing = []
     for path, name in find_secret_references(settings["customer"]):
-        stays = path in kept and kept[path][0] == name
+        stays = path in stored and stored[path][0] == name
         if stays and former is None:
             continue
         value = workspace.secrets.get_secret(customer.id, name)
@@ -264,9 +265,9 @@ def collect_undo_secrets(
             missing.append(
                 build_error(
                     "secret-not-set",
-                    f"the secret {name} of {customer.id} comes back with its setting, and the store has it no more; "
-                    f"nothing of {customer.id} was changed",
-                    hint=f"set {workspace.secrets.describe_place(customer.id, name)}",
+                    f"secret {name} of {customer.id} is restored with its setting, but the store no longer has its "
+                    f"value; nothing was changed for {customer.id}",
+                    hint=f"Set {workspace.secrets.describe_place(customer.id, name)}.",
                 )
             )
     return values, tuple(missing)

@@ -1,4 +1,4 @@
-"""What an undo says beside its changes: what it leaves alone and why, and what it cannot take back."""
+"""Describe what an undo skips and why, and what it cannot undo."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from reconciler.operations.undo.documents import SkippedDocument
 from reconciler.planning.undo.rows import SpareReason
 from reconciler.store.read.records import RunRecord
 
-#: things left alone that are named for each reason; the rest is counted
+#: skipped rows that are named for each reason; the others are counted
 SHOWN_PER_REASON = 1000
 
-#: what is said of a thing, and of many
+#: words for one skipped thing and for several
 SKIP_REASON_WORDS = {
-    SpareReason.CHANGED_SINCE: ("was changed since by {who}", "were changed since by later runs or by another hand"),
+    SpareReason.CHANGED_SINCE: ("was changed since {who}", "were changed since by later runs or outside reconciler"),
     SpareReason.TAKEN_SINCE: (
-        "would take a sourcedId, a username or a key that is somebody else's by now",
-        "would take a sourcedId, a username or a key that is somebody else's by now",
+        "would need a sourcedId, username or key that now belongs to someone else",
+        "would need sourcedIds, usernames or keys that now belong to someone else",
     ),
-    SpareReason.STILL_USED: ("is still needed by what later runs added", "are still needed by what later runs added"),
+    SpareReason.STILL_USED: (
+        "is still used by rows that later runs added",
+        "are still used by rows that later runs added",
+    ),
     SpareReason.REFERENCE_GONE: (
-        "belongs to something that is not there any more",
-        "belong to what is not there any more",
+        "belongs to something that no longer exists",
+        "belong to something that no longer exists",
     ),
     SpareReason.OTHER_HALF: (
-        "is of a merge, and the other account of it cannot be taken back",
-        "are of merges of which the other account cannot be taken back",
+        "is part of a merge whose other account cannot be undone",
+        "are part of merges whose other account cannot be undone",
     ),
     SpareReason.ERASED: ("was erased on request", "were erased on request"),
-    SpareReason.NO_LONGER_KEPT: ("is no longer kept", "are no longer kept: their time of retention is over"),
+    SpareReason.NO_LONGER_KEPT: ("is past its retention period", "are past their retention period"),
 }
-#: Who was erased is named by nobody.
+#: reasons whose rows are not named: people were erased or purged
 COUNT_ONLY_REASONS = (SpareReason.ERASED.value, SpareReason.NO_LONGER_KEPT.value)
 
 Pseudonym = Callable[[Kind, str], str]
@@ -45,15 +48,17 @@ Pseudonym = Callable[[Kind, str], str]
 def describe_undone_run(run: RunRecord) -> Diagnostic:
     return build_info(
         "takes-back-run",
-        f"takes back run {run.id} of {run.customer}, applied at {run.finished_at} by {run.actor}",
+        f"undoes run {run.id} of {run.customer}, applied at {run.finished_at} by {run.actor}",
     )
 
 
 def describe_skipped(
     skipped_rows: pl.DataFrame, documents: Iterable[SkippedDocument], lost_count: int, pseudonym: Pseudonym
 ) -> Iterator[Diagnostic]:
-    """spared: `planning.undo.SPARED`. lost: rows whose before-image and trace are gone. pseudonym: of a sourcedId that
-    no place in a file hides from a masked report."""
+    """Yield a warning for each skipped document and row, and for the number of rows with each reason.
+
+    skipped_rows: in `planning.undo.SPARED_SCHEMA`. lost_count: rows without any history. pseudonym: replaces a
+    sourcedId without a place in a file, because masked reports show messages."""
     for document in documents:
         yield build_warning(
             document.reason.value, _format_sentence(document.kind, document.key, document.reason, document.run)
@@ -65,29 +70,31 @@ def describe_skipped(
         number = rows.height + (lost_count if why is SpareReason.NO_LONGER_KEPT else 0)
         yield build_warning(
             reason,
-            f"{number:,} {'row' if number == 1 else 'rows'} left alone{_format_runs(rows)}: "
+            f"{number:,} {'row' if number == 1 else 'rows'} skipped{_format_runs(rows)}: "
             f"{_format_skip_reason(why, number)}",
         )
     if lost_count and SpareReason.NO_LONGER_KEPT.value not in skipped_rows["why"]:
         why = SpareReason.NO_LONGER_KEPT
         yield build_warning(
             why.value,
-            f"{lost_count:,} {'row' if lost_count == 1 else 'rows'} left alone: {_format_skip_reason(why, lost_count)}",
+            f"{lost_count:,} {'row' if lost_count == 1 else 'rows'} skipped: {_format_skip_reason(why, lost_count)}",
         )
 
 
 def _format_skip_reason(why: SpareReason, number: int) -> str:
     one, many = SKIP_REASON_WORDS[why]
-    return f"it {one.format(who='a later run or another hand')}" if number == 1 else f"they {many}"
+    return f"it {one.format(who='by a later run or outside reconciler')}" if number == 1 else f"they {many}"
 
 
 def _format_runs(rows: pl.DataFrame) -> str:
-    """` (run 7: 3, run 8: 1, another hand: 2)`; nothing where no run is to blame."""
+    """Return ` (run 7: 3, run 8: 1, outside reconciler: 2)`, or an empty string if no run changed a row."""
     known = rows.group_by("run").len().sort("run", nulls_last=True)
     if known["run"].drop_nulls().is_empty():
         return ""
-    parts = [f"{f'run {run}' if run is not None else 'another hand'}: {number:,}" for run, number in known.iter_rows()]
-    return f" ({', '.join(parts)})"
+    counts = [
+        f"{f'run {run}' if run is not None else 'outside reconciler'}: {number:,}" for run, number in known.iter_rows()
+    ]
+    return f" ({', '.join(counts)})"
 
 
 def _describe_row(row: Mapping[str, object], why: SpareReason, pseudonym: Pseudonym) -> Diagnostic:
@@ -100,8 +107,8 @@ def _describe_row(row: Mapping[str, object], why: SpareReason, pseudonym: Pseudo
 
 
 def _format_sentence(kind: Kind, key: str, why: SpareReason, run: int | None) -> str:
-    who = f"run {run}" if run is not None else "another hand"
-    return f"{kind} {key} {SKIP_REASON_WORDS[why][0].format(who=who)}; it is left as it is"
+    who = f"by run {run}" if run is not None else "outside reconciler"
+    return f"{kind} {key} {SKIP_REASON_WORDS[why][0].format(who=who)}; skipped"
 
 
 def describe_moved_identities(number: int) -> Iterator[Diagnostic]:
@@ -109,30 +116,32 @@ def describe_moved_identities(number: int) -> Iterator[Diagnostic]:
         what = "1 sourcedId" if number == 1 else f"{number:,} sourcedIds"
         yield build_info(
             "identity-kept",
-            f"{what} that another hand had bound to a second account, and that the run gave back to their own rows, "
-            "stay with these",
+            f"{what} that were linked to a second account outside reconciler, and that the run returned to their own "
+            "rows, stay there",
         )
 
 
 def warn_about_sources(
     changes: tuple[Change, ...], document: Mapping[str, object], *, has_roster_changes: bool
 ) -> Iterator[Diagnostic]:
-    """An undo changes the store, not what it is compared with. document: the customer's as it is to be."""
+    """Yield a warning if the files or the roster still contain the undone change.
+
+    document: the customer's after the undo."""
     if changes:
         yield build_warning(
             "files-say-otherwise",
-            "the files still say what this takes back: the next plan would bring it again",
-            hint="revert the change in git as well",
+            "the YAML files still contain the change you are undoing; the next plan would make it again",
+            hint="Revert the change in git too.",
         )
         if any(change.kind is Kind.CUSTOMER for change in changes) and any(find_secret_references(document)):
             yield build_info(
                 "secrets-stay",
-                "secrets stay as they are: settings go back, the values of secrets do not",
-                hint="if a secret was changed by mistake, set it again and apply",
+                "settings are restored, but secrets keep their current values",
+                hint="If a secret was changed by mistake, set it again and apply.",
             )
     if has_roster_changes:
         yield build_warning(
             "roster-says-otherwise",
-            "the roster still says what this takes back: the next one would bring it again",
-            hint="correct it at its source before the next roster is applied",
+            "the roster still contains the change you are undoing; the next roster would make it again",
+            hint="Correct it at its source before the next roster is applied.",
         )

@@ -1,4 +1,4 @@
-"""Making the plan that takes a run back. It is shown, saved and applied like any other."""
+"""Make the plan that reverses a run; it is shown, saved and applied like any other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from reconciler.store.read.records import CustomerRecord, RunRecord
 from reconciler.store.read.roster_frames import count_enrollments, read_enrollments_by_id
 from reconciler.store.removal.certificates import find_purge_moment
 
-#: What an undo is held to: what it deletes. That it gives people back what they had before needs no approval.
+#: limits that apply to an undo: only those of removals, because restored values need no approval
 LIMITS = (USERS, SCOPE_NARROWED, CLASSES, ENROLLMENTS)
 
 NO_LIMIT = 1 << 62
@@ -51,17 +51,17 @@ _RowsOfRun = Mapping[Kind, pl.DataFrame]
 
 
 def build_undo_plan(workspace: Workspace, number: int) -> Plan:
-    """Raises Refusal where there is no such run, or what it changed cannot be told any more."""
+    """Return the plan that reverses a run. Raises Refusal if there is no such run, or its history was purged."""
     with workspace.store.open_reader() as reader:
         run = reader.find_run(number)
         if run is None:
             raise Refusal(
-                [build_error("unknown-run", f"there is no run {number}", hint="`reconciler history` lists them")]
+                [build_error("unknown-run", f"unknown run {number}", hint="List the runs: reconciler history")]
             )
-        made = (
+        plan = (
             _plan_catalog_undo(reader, run) if run.customer == CATALOG else _plan_customer_undo(workspace, reader, run)
         )
-    customers = (made,)
+    customers = (plan,)
     return Plan(
         plan_id=compute_plan_id(workspace.store.identity, workspace.store.key.effect_key, customers, number),
         created_at=get_current_moment(),
@@ -89,7 +89,7 @@ def _plan_catalog_undo(reader: Reader, run: RunRecord) -> CustomerPlan:
 def _plan_customer_undo(workspace: Workspace, reader: Reader, run: RunRecord) -> CustomerPlan:
     record = next((each for each in reader.read_customers().values() if each.id == run.customer_id), None)
     if record is None:
-        raise Refusal([build_error("no-longer-kept", f"nothing of {run.customer} is in the store any more")])
+        raise Refusal([build_error("no-longer-kept", f"{run.customer} is no longer in the store")])
     purged = find_purge_moment(reader.connection, reader.list_customer_ids(record.slug))
     if purged is not None and run.finished_at < purged:
         raise Refusal([_describe_purged_run(run, purged)])
@@ -104,7 +104,7 @@ def _plan_customer_undo(workspace: Workspace, reader: Reader, run: RunRecord) ->
                 build_error(
                     "customer-removed",
                     f"{record.slug} was removed since run {run.id}",
-                    hint=f"undo the run that removed it first: reconciler history {record.slug}",
+                    hint=f"Undo the run that removed it first. Find that run: reconciler history {record.slug}",
                 )
             ]
         )
@@ -130,13 +130,13 @@ def _plan_customer_undo(workspace: Workspace, reader: Reader, run: RunRecord) ->
 def _describe_purged_run(run: RunRecord, purged_at: str) -> Diagnostic:
     return build_error(
         "no-longer-kept",
-        f"run {run.id} is older than what is kept of {run.customer}: what people were before {purged_at} was purged",
-        hint="nothing can be taken back from before that; `reconciler history --certificates` lists what was purged",
+        f"cannot undo run {run.id}: the history of {run.customer} before {purged_at} was purged",
+        hint="Run `reconciler history --certificates` to see what was purged.",
     )
 
 
 def _read_touched_rows(reader: Reader, record: CustomerRecord, run: RunRecord) -> tuple[LiveRoster, _RowsOfRun]:
-    """What the store holds, and what the run touched of it."""
+    """Return the customer's roster in the store, and the rows that the run touched."""
     touched = {kind: read_touched_rows(reader.connection, kind, record.id, run.id) for kind in ROSTER_KINDS}
     live = read_stored_roster(reader, record.id).live
     return replace(
@@ -151,50 +151,50 @@ def _read_erased_keys(reader: Reader, record: CustomerRecord, people: pl.DataFra
 
 
 def _count_uses(reader: Reader, record: CustomerRecord, touched: _RowsOfRun) -> EnrollmentUses:
-    """Of what was not there before the run, and so may be deleted."""
+    """Count the enrollments of people and classes that did not exist before the run, and so may be deleted."""
 
-    def ids(kind: Kind) -> pl.Series:
+    def list_new_ids(kind: Kind) -> pl.Series:
         was_gone = pl.col("was").struct.field("tombstoned_at").is_not_null()
         return touched[kind].filter(pl.col("made") | was_gone)["id"]
 
     return EnrollmentUses(
-        count_enrollments(reader.connection, record.id, "account_id", ids(Kind.USER)),
-        count_enrollments(reader.connection, record.id, "class_id", ids(Kind.CLASS)),
+        count_enrollments(reader.connection, record.id, "account_id", list_new_ids(Kind.USER)),
+        count_enrollments(reader.connection, record.id, "class_id", list_new_ids(Kind.CLASS)),
     )
 
 
 def _plan_documents(
     reader: Reader, record: CustomerRecord, run: RunRecord, live: LiveRoster, undone: UndoResult
 ) -> DocumentUndo:
-    alive = live.users.filter(~pl.col("tombstoned"))
-    going = undone.list_ending_ids(Kind.USER)
-    rostered = alive.filter(pl.col("sourced_id").is_not_null() & ~pl.col("id").is_in(going.implode()))
-    # Who goes by a row of its own is counted there, and not once more with the customer.
-    people = alive.height - going.len()
-    found = plan_document_undo(
+    active = live.users.filter(~pl.col("tombstoned"))
+    ending = undone.list_ending_ids(Kind.USER)
+    rostered = active.filter(pl.col("sourced_id").is_not_null() & ~pl.col("id").is_in(ending.implode()))
+    # People removed by a row of their own are not counted again with the customer.
+    people = active.height - ending.len()
+    documents = plan_document_undo(
         reader, record.slug, record, run.id, people_count=people, remaining_count=rostered.height
     )
-    customer = found.documents.wanted.get((Kind.CUSTOMER, found.documents.customer))
+    customer = documents.documents.wanted.get((Kind.CUSTOMER, documents.documents.customer))
     clashes = find_taken_usernames(customer, record, reader) if customer is not None else ()
     if clashes:
         raise Refusal(clashes)
-    return found
+    return documents
 
 
 def _apply_undo_limits(
     workspace: Workspace, reader: Reader, record: CustomerRecord, live: LiveRoster, undone: UndoResult
 ) -> HoldState:
-    """The one place that knows how limits are asked. They are those of the configuration that was applied last."""
+    """Hold the removals that exceed the limits last applied."""
     rules = _build_undo_limit_rules(workspace, reader, record)
-    found = hold_merge_halves(hold_changes(undone.changes, HoldInputs(live.users, live, rules)))
+    state = hold_merge_halves(hold_changes(undone.changes, HoldInputs(live.users, live, rules)))
     counted = pl.col("limits").str.split(",").list.eval(pl.element().filter(pl.element().is_in(LIMITS)))
     named = pl.when(counted.list.len() > 0).then(counted.list.join(","))
     return replace(
-        found,
+        state,
         changes={
-            kind: frame.with_columns(named.alias("limits")) for kind, frame in found.changes.items() if frame.height
+            kind: frame.with_columns(named.alias("limits")) for kind, frame in state.changes.items() if frame.height
         },
-        limits=tuple(limit for limit in found.limits if limit.name in LIMITS),
+        limits=tuple(limit for limit in state.limits if limit.name in LIMITS),
     )
 
 
@@ -205,7 +205,7 @@ def _build_undo_limit_rules(workspace: Workspace, reader: Reader, record: Custom
         return _limit_deletions_only(LimitRules())
     limits, _ = clamp_limits(rostering.limits, workspace.repository.settings.policy.limits)
     earlier = read_limit_uses(reader.connection, record.id, find_window_start(limits))
-    # What was approved in advance was a roster's doing, and no undo's.
+    # Pre-approvals are for rosters, not for an undo.
     return _limit_deletions_only(replace(build_limit_rules(customer, rostering, limits, earlier), approvals=()))
 
 
@@ -243,10 +243,10 @@ def _collect_diagnostics(
 
 
 def _count_lost_rows(run: RunRecord, undone: UndoResult) -> int:
-    """Rows that the run says it changed and of which nothing is kept: neither what they were nor that it made them."""
+    """Count the rows that the run changed according to its counts, but that have no history any more."""
     lost = 0
     for kind in ROSTER_KINDS:
-        told = run.counts.get(kind.value)
-        done = sum(told.values()) if isinstance(told, Mapping) else 0
-        lost += max(0, done - undone.known_counts[kind])
+        counts = run.counts.get(kind.value)
+        changed = sum(counts.values()) if isinstance(counts, Mapping) else 0
+        lost += max(0, changed - undone.known_counts[kind])
     return lost

@@ -87,8 +87,8 @@ def _find_taken_names(
 
 
 def _check_secrets(context: PlanContext, files: CustomerFiles, documents: CustomerDocuments) -> _CheckedSecrets:
-    """With a base, secrets are compared by reference only: a pull request may not read them."""
     resolved, record, workspace = files.resolved, files.record, context.workspace
+    # A pull request must not read secrets, so with a base they are compared only by reference.
     if resolved is None or context.comparison or workspace.uses_applied_config:
         return _CheckedSecrets()
     states = check_secrets(
@@ -105,5 +105,4 @@ def _check_secrets(context: PlanContext, files: CustomerFiles, documents: Custom
 
 
 def _count_people(reader: Reader, record: CustomerRecord) -> int:
-    """Return the number of active accounts of a customer that is removed."""
     return int((~read_users(reader.connection, record.id)["tombstoned"]).sum())
