@@ -145,8 +145,8 @@ def test_what_the_intake_reads_all_the_same_is_told_by_strict_and_is_an_error(tm
     assert check(path).return_value == ExitCode.DONE
     result = check(path, "--strict")
     assert result.stdout.endswith(
-        "users.csv:3:4: error: enabledUser is neither true nor false [strict-invalid-boolean]\n"
-        "    write true or false\n"
+        "users.csv:3:4: error: enabledUser is not true or false [strict-invalid-boolean]\n"
+        "    Write true or false.\n"
         "users 10 · classes 8 · enrollments 20 · orgs 3\n"
         "strict: 1 violation of OneRoster 1.1, in 1 rule\n"
     )
@@ -165,7 +165,7 @@ def test_strict_lists_the_first_of_each_rule_and_all_of_them_where_asked(tmp_pat
     made = path.zip(tmp_path / "roster.zip")
     short, long = check(made, "--strict").stdout, check(made, "--strict", "--all").stdout
     assert short.count("[strict-missing-target-record]") == 21
-    assert "info: and 30 more of the same rule, not listed [strict-missing-target-record]" in short
+    assert "info: 30 more violations of this rule are not listed [strict-missing-target-record]" in short
     assert long.count("[strict-missing-target-record]") == 50
     assert "not listed" not in long
     last = "strict: 66 violations of OneRoster 1.1, in 2 rules\n"

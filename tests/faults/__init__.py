@@ -1,1 +1,1 @@
-"""Tests of the faults of sources."""
+"""Tests of faults in sources, engine and store."""

@@ -1,4 +1,4 @@
-"""A school for every fault: a copy of a store to which a good roster was applied once."""
+"""A school for each fault test: a copy of a store with a good roster applied."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def customers_of(project: Project) -> Project:
 
 @pytest.fixture(scope="session")
 def applied_store(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files of a store; filled by the first test that wants it."""
+    """A directory with the files of a store, filled by the first test that needs it."""
     folder = tmp_path_factory.mktemp("applied")
     for path in sqlite_template.iterdir():
         shutil.copy(path, folder / path.name)
@@ -63,7 +63,7 @@ def anywhere(project: Project) -> School:
 
 @pytest.fixture(scope="session")
 def _api() -> Iterator[tuple[RosterServer, PassingTime]]:
-    """One server for all, whose address stands in the applied configuration."""
+    """One server for all tests, because the applied configuration has its address."""
     passing = PassingTime()
     with RosterServer(DAY_ONE_BY_API, clock=passing.now) as server:
         yield server, passing
@@ -71,7 +71,7 @@ def _api() -> Iterator[tuple[RosterServer, PassingTime]]:
 
 @pytest.fixture(scope="session")
 def applied_by_api(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files of a store; filled by the first test that wants it."""
+    """A directory with the files of a store, filled by the first test that needs it."""
     folder = tmp_path_factory.mktemp("applied-by-api")
     for path in sqlite_template.iterdir():
         shutil.copy(path, folder / path.name)
@@ -86,7 +86,7 @@ def api(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> ApiSchool:
-    """The school as it comes from an API: applied once, and a copy for each test."""
+    """A school fetched from an API: applied once, with a copy for each test."""
     server, passing = _api
     monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
     monkeypatch.setenv("RECONCILER_CACHE", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""Faults 58 to 74: OneRoster APIs. Each case has its number, and ends with everybody still there."""
+"""Faults 58 to 74: OneRoster APIs. Each case has its number and ends with all accounts intact."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SILENT = Switches(total=None, link=None)
 
 
 def elsewhere(api: ApiSchool, server: RosterServer, **how: Any) -> ApiSchool:
-    """The same school, to be fetched from another server."""
+    """Return the same school, fetched from another server."""
     api_customer(api.project, server, **how)
     return ApiSchool(api.project, server, api.time)
 
@@ -107,7 +107,7 @@ def test_61_a_count_that_is_wrong_ends_nothing_too_early(api: ApiSchool) -> None
 
 @pytest.mark.parametrize("how", [Switches(), SILENT])
 def test_61_a_row_that_leaves_while_the_pages_are_read_takes_no_other_with_it(api: ApiSchool, how: Switches) -> None:
-    """The first of 100 goes and all others move up by one: between two pages one would be skipped."""
+    """The first of 100 rows disappears and the others move up by one, so a row between two pages would be skipped."""
     gone = DAY_ONE.ids("users")[0]
     customer = api.planned(Fault("users", Becomes(DAY_ONE.without_users([gone])), at=3), switches=how)
     assert [each["key"] for each in customer["changes"] if each["kind"] == "user"] == [gone]
@@ -130,7 +130,7 @@ def test_62_a_server_that_sorts_each_page_or_cannot_sort_is_read_all_the_same(ap
 
 @pytest.mark.parametrize(("overlap", "total"), [(1, "X-Total-Count"), (1, None), (5, "X-Total-Count")])
 def test_62_rows_that_come_on_two_pages_hide_none(api: ApiSchool, overlap: int, total: Any) -> None:
-    """Rows received are then more than rows there are, and a count would be reached too early."""
+    """More rows are received than exist, so the count would be reached too early."""
     api.refused("unstable-paging", switches=Switches(overlap=overlap, total=total), bundle=DAY_TWO)
     api.refused("unstable-paging", switches=Switches(overlap=overlap, total=total, link="cursor"))
 
@@ -263,7 +263,7 @@ def test_70_and_one_that_nobody_knows_is_a_row_that_is_set_aside(api: ApiSchool)
 
 
 def changes_later(api: ApiSchool) -> None:
-    """The school asks only for what changed since its last whole roster."""
+    """Make the school request only changes since its last full roster."""
     api_customer(api.project, api.server, more="delta: true, ")
 
 
@@ -296,7 +296,7 @@ def test_71_who_is_not_named_in_changes_stays_and_who_is_to_be_deleted_goes(api:
 
 @pytest.fixture
 def other(serving: Serving) -> RosterServer:
-    """Another server, which wants to hear from us."""
+    """Another server, which waits for requests."""
     return serving(DAY_ONE)
 
 
@@ -346,7 +346,7 @@ def test_72_from_https_to_http_is_no_way(
 
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Authority:
-    """One that this machine believes."""
+    """An authority that this machine trusts."""
     made = Authority()
     monkeypatch.setenv("SSL_CERT_FILE", str(made.believed(tmp_path / "authorities.pem")))
     return made
@@ -375,7 +375,7 @@ def test_73_a_host_that_is_inside_is_not_asked_unless_it_is_allowed(api: ApiScho
 
 @pytest.mark.parametrize("table", ["users", "enrollments"])
 def test_74_changes_that_do_not_explain_the_count_are_not_believed(api: ApiSchool, table: str) -> None:
-    """The server answers 200 and nothing to every filter, and somebody has left in silence."""
+    """The server answers 200 without rows to every filter, although somebody has left."""
     changes_later(api)
     gone = DAY_ONE.ids(table)[-1]
     later = DAY_ONE.without_users([gone]) if table == "users" else DAY_ONE.without(table, [gone])

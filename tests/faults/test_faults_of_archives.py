@@ -1,4 +1,4 @@
-"""Faults 1 to 24: archives and files. Each case has its number, and ends with everybody still there."""
+"""Faults 1 to 24: archives and files. Each case has its number and ends with all accounts intact."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ NOT_YET = {
 
 
 def test_every_line_of_a_file_of_faults_reads(school: School) -> None:
-    """The harness itself can fail: a good roster is no fault."""
+    """The tests themselves could be wrong: a good roster must be read."""
     with pytest.raises(AssertionError):
         school.refused(DAY_ONE, "missing-file")
     with pytest.raises(AssertionError):

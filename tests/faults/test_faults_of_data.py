@@ -1,4 +1,4 @@
-"""Faults 39 to 57: what the rows say."""
+"""Faults 39 to 57: the contents of rows."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_50_the_same_person_under_a_new_number_keeps_the_account_and_many_are_he
 
 
 def test_51_a_suffix_that_changes_everybodys_username_is_held(school: School) -> None:
-    """Two equal usernames by a suffix cannot be: the same is put behind all of them, and no username is cut."""
+    """A suffix cannot make two usernames equal: all get the same one, and none is shortened."""
     settings(school, '  suffix: "@springfield"\n')
     before = dict(school.project.ask("SELECT id, username FROM accounts"))
     plan = school.plan(DAY_ONE)

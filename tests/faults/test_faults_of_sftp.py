@@ -1,4 +1,4 @@
-"""Faults 75 to 81: what an SFTP server does. Each case has its number, and ends with everybody still there."""
+"""Faults 75 to 81: SFTP servers. Each case has its number and ends with all accounts intact."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PADDING = 1024**2
 
 
 class Partner:
-    """A school whose roster lies on a server. between: done in place of each wait of a fetch."""
+    """A school with its roster on a server; `between` replaces each wait of a fetch."""
 
     def __init__(self, school: School, home: sshd.Home) -> None:
         self.school = school
@@ -41,7 +41,7 @@ class Partner:
         return self.school.project.plan("springfield")
 
     def refused(self, code: str) -> str:
-        """Nothing is planned, and an apply takes nobody away. What is said of it."""
+        """Check that nothing is planned and an apply removes nobody; return the message."""
         before = self.school.live()
         plan = self.plan()
         customer = plan.json["customers"][0]
@@ -54,7 +54,7 @@ class Partner:
         return str(errors[0]["message"])
 
     def good(self, code: str | None = None) -> str:
-        """Nothing is lost by it; a diagnostic of this code is told, if one is asked for."""
+        """Check that nothing is lost and, if a code is given, that it is reported."""
         before = self.school.live()
         customer = self.plan().json["customers"][0]
         assert customer["outcome"] in ("changes", "unchanged"), customer["diagnostics"]

@@ -20,7 +20,7 @@ def line_of(key: str, table: str = "users") -> int:
 
 
 def with_line(key: str, change: str, table: str = "users") -> object:
-    """The row of `key` put as `change`, in which {} stands for the row as it is."""
+    """Replace the row of `key` by `change`, in which {} stands for the unchanged row."""
     rows = lines(table)
     place = line_of(key, table)
     rows[place] = change.replace("{}", rows[place])

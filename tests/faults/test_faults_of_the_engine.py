@@ -38,7 +38,7 @@ sys.exit(run(sys.argv[2:]))
 
 
 def killed(school: School, path: Path, statement: int) -> int:
-    """Applies in another process, which dies at one of its statements."""
+    """Apply in another process, which dies at one of its statements."""
     words = ["apply", "--yes", "springfield", "--zip", str(path), "--store", school.project.store_url]
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(statement), *words], cwd=school.project.folder, check=False
@@ -59,7 +59,7 @@ def history(school: School) -> list[dict[str, object]]:
 
 @pytest.mark.slow
 def test_82_an_apply_that_is_killed_leaves_all_or_nothing_and_the_next_one_works(anywhere: School) -> None:
-    """At every statement: tests/operations/test_killed_apply.py."""
+    """tests/operations/test_killed_apply.py kills it at every statement."""
     before = anywhere.live()
     assert killed(anywhere, FEWER.zip(anywhere.project.folder / "fewer.zip"), 8) == -signal.SIGKILL
     assert anywhere.live() == before
@@ -208,7 +208,7 @@ def test_89_a_plan_that_is_applied_twice_does_nothing_the_second_time(anywhere: 
 
 
 def test_90_an_approval_is_for_one_set_and_one_run_and_is_on_record(school: School) -> None:
-    """That whoever approves is somebody else than the author is for the review of a pull request to hold."""
+    """The review of the pull request ensures that the approver is not the author."""
     gone = DAY_ONE.without_users(STUDENTS[:12])
     path = school.source(gone)
     hold = school.plan(path).json["customers"][0]["hold"]["id"]
@@ -298,7 +298,7 @@ def personal() -> set[str]:
 
 
 def test_100_nobody_is_named_where_a_log_may_be_read(school: School) -> None:
-    """Every verb as CI runs it: no terminal, and no word about who may be seen."""
+    """Every verb as CI runs it: without a terminal and without --people."""
     project = school.project
     made = DAY_ONE.without_users(STUDENTS[:12]).with_user(STUDENTS[20], role="wizard", email="new@example.com")
     made = made.with_user(STUDENTS[21], familyName="Other", email="other@example.com")

@@ -1,4 +1,4 @@
-"""The HTTP client for other people's servers: where it goes, whom it believes, what it never does."""
+"""The HTTP client for third-party servers: allowed addresses, trusted certificates, and what it never does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def client() -> Iterator[httpx.Client]:
 
 
 def test_a_transport_of_httpx_holds_a_pool_and_nothing_else() -> None:
-    """The one private name of httpx in use: the pool that checks addresses takes its place."""
+    """The only private name of httpx in use is the pool, which the checking pool replaces."""
     with httpx.HTTPTransport() as transport:
         assert vars(transport).keys() == {"_pool"}
         assert type(transport._pool) is httpcore.ConnectionPool
@@ -39,8 +39,8 @@ def test_a_transport_of_httpx_holds_a_pool_and_nothing_else() -> None:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """names(host, first, second, …) makes a host lead to these addresses at one look-up after the other; a tuple is
-    several at once. Gives the list of names that were looked up."""
+    """names(host, first, second, …) makes successive lookups of a host return these addresses; a tuple is several
+    at once. Returns the list of names that were looked up."""
     real = socket.getaddrinfo
 
     def lead(host: str, *to: str | tuple[str, ...]) -> list[str]:

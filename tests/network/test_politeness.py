@@ -1,4 +1,4 @@
-"""How much is asked of one host at once and in a second, with a clock of the test's own."""
+"""Parallel fetches and requests per second of one host, with a fake clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.network.politeness import HostThrottle
 
 
 class Time:
-    """A clock that only sleeping moves."""
+    """A clock that only sleep() advances."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -1,4 +1,4 @@
-"""Which addresses may be reached, and that what was checked is what is connected to."""
+"""Allowed addresses, and connections only to the address that was checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def nothing(_: str) -> bool:
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *numbers: str) -> list[str]:
-    """Names lead to these addresses; returns what was looked up."""
+    """Make names resolve to these addresses, and return the list of lookups."""
     asked: list[str] = []
 
     def lookup(host: str, port: int, **_: Any) -> list[Any]:
@@ -106,7 +106,7 @@ def test_a_name_that_leads_nowhere_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that leads elsewhere the second time is not asked a second time."""
+    """The name is looked up only once, so a second answer cannot lead elsewhere."""
     asked = resolving(monkeypatch, "93.184.216.34")
     reached: list[Any] = []
     monkeypatch.setattr(socket, "create_connection", lambda address, timeout: reached.append(address) or object())

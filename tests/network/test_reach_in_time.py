@@ -1,4 +1,4 @@
-"""Looking a name up and connecting are over when the time of a whole fetch is, whatever hangs in them."""
+"""DNS lookups and connections end with the time limit of the fetch, even if they hang."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUMBERS = ("93.184.216.34", "93.184.216.35", "93.184.216.36")
 
 
 class Clock:
-    """Goes forward when it is told to."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -42,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every name leads to NUMBERS; returns what was looked up."""
+    """Make every name resolve to NUMBERS, and return the list of lookups."""
     asked: list[str] = []
 
     def found(host: str, port: int, **_: Any) -> list[Any]:
@@ -55,7 +55,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """No name server answers; the event is set once one is asked."""
+    """Make lookups hang; the event is set when one starts."""
     asked, over = threading.Event(), threading.Event()
 
     def hang(*_: Any, **__: Any) -> list[Any]:
@@ -112,7 +112,7 @@ def test_a_look_up_is_waited_for_as_long_as_is_left_and_no_longer_than_any(
 
 
 def slow(clock: Clock, seconds: float, tried: list[float]) -> Callable[..., Any]:
-    """Connects to nobody, and takes as long as it may, at most so many seconds."""
+    """Fail every connection after its timeout, at most this many seconds."""
 
     def connect(_: object, timeout: float) -> Any:
         tried.append(timeout)
@@ -192,7 +192,7 @@ def test_a_request_looks_nothing_up_when_its_lines_are_cut(names: list[str], clo
 
 
 def test_a_handshake_has_what_connecting_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time that is left is asked for again, once there is a connection."""
+    """The remaining time is read again once there is a connection."""
     given: list[float] = []
     left = iter([9.0, 0.25])
 

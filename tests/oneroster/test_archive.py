@@ -1,4 +1,4 @@
-"""Archives that are damaged or hostile are refused whole; harmless oddities are told."""
+"""Damaged and hostile archives are refused; harmless oddities give a warning."""
 
 import stat
 import struct

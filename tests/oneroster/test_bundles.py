@@ -1,4 +1,4 @@
-"""The bundles that tests are made of."""
+"""The generated roster ZIPs of the tests."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Archives that somebody made to do harm are refused within 200 MB of memory and 5 s, whatever they claim to be.
+"""Malicious archives are refused within 200 MB of memory and 5 s, whatever they claim to be.
 
 Each is given to `roster check` in a process of its own. Memory is the most that this process ever held, with all it
 imports: of the 200 MB these are about 90. Time is what it used of the processor, so that a busy machine proves nothing.
@@ -56,7 +56,7 @@ class Checked:
 
 
 def check(path: Path, *options: str) -> Checked:
-    """memory: bytes. seconds: of the processor, the program's and the system's together."""
+    """Check an archive in a subprocess, and measure memory in bytes and user plus system CPU seconds."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, path, *options], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     report, used = done.stdout, json.loads(done.stderr.splitlines()[-1])
@@ -174,7 +174,7 @@ def test_by_the_letter_such_an_archive_is_refused_in_little_memory_and_time_as_w
 
 
 def test_what_harms_nobody_is_still_read(tmp_path: Path) -> None:
-    """A descriptor behind a member that says something else than the directory does, and fields that nobody knows."""
+    """A data descriptor that contradicts the directory, and unknown extra fields."""
     parts = roster()
     for part in parts:
         part.flags, part.local_size, part.descriptor = 0x8, 0, b"PK\7\x08" + bytes(12)

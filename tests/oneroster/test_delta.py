@@ -1,4 +1,4 @@
-"""Bundles of changes laid over the last good roster, read from archives: modes, references into the past, deletions."""
+"""Deltas read from archives over the last good roster: modes, references to earlier files, deletions."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_bad_row_of_a_delta_leaves_what_was_sent_before(tmp_path: Path) -> Non
 
 
 class TestMixed:
-    """Some files whole, some changes."""
+    """Some files bulk, some delta."""
 
     def test_a_whole_file_takes_the_place_of_all_its_earlier_rows(self, tmp_path: Path) -> None:
         made = changes(enrollments=[]).with_rows("users", SMALL.tables["users"][:9])
@@ -213,7 +213,7 @@ class TestMixed:
 
 
 class TestRoles:
-    """roles.csv of 1.2, a file of its own."""
+    """roles.csv of 1.2."""
 
     def test_a_person_without_new_roles_keeps_theirs(self, tmp_path: Path) -> None:
         base = read(NEW, tmp_path)

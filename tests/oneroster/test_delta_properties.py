@@ -1,4 +1,4 @@
-"""Laws of laying changes over a roster, for any two rosters: nothing is lost on the way, and nothing left behind."""
+"""Properties of a delta over a roster, for any two rosters: no record is lost and none is left behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = st.sampled_from(["Ada", "Zoe", "Nia"])
 
 @st.composite
 def rosters(draw: st.DrawFn, version: str) -> Bundle:
-    """The made-up district with some people, classes and enrollments away, renamed, moved, new or without sense."""
+    """Generate the district with some people, classes and enrollments removed, renamed, moved, added or invalid."""
     made = START
     made = made.without_users(draw(st.sets(st.sampled_from(START.ids("users")), max_size=3)))
     for key in sorted(draw(st.sets(st.sampled_from(START.ids("classes")), max_size=2))):
@@ -44,7 +44,7 @@ def pairs() -> st.SearchStrategy[tuple[Bundle, Bundle]]:
 
 
 def rows(frame: pl.DataFrame) -> list[tuple[object, ...]]:
-    """As they mean something: whatever file, line and order they came in."""
+    """Return rows without their file, line and order."""
     status = frame.filter(pl.col("status") == "active").drop("status") if "status" in frame.columns else frame
     return sorted(status.drop("line").rows(), key=repr)
 

@@ -1,4 +1,4 @@
-"""Rows and physical lines: malformed rows are set aside with their place, and none hides another."""
+"""Rows and physical lines: malformed rows are quarantined with their position, and none hides another."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ def with_lines(made: Bundle, *lines: str, end: str = "\n", last: str | None = No
 
 
 def changed(number: int, line: str) -> list[str]:
-    """The users' lines with the physical line `number` changed."""
+    """Return the users' lines with the physical line `number` changed."""
     return [line if place == number else old for place, old in enumerate(LINES, start=1)]
 
 
@@ -237,7 +237,7 @@ def test_every_row_is_read_as_pythons_csv_reads_it_or_the_file_is_refused(
 @given(st.text(st.sampled_from('a,"\n'), max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_no_text_loses_a_row_in_silence(body: str) -> None:
-    """Every line that begins outside quotes is a row, good or set aside; whatever else happens is a refusal."""
+    """Every line that begins outside quotes is a row, good or quarantined, or the file is refused."""
     data = f"a,b,c\n{body}\n".encode()
     try:
         read = read_rows("orgs.csv", data, 3, Kind.ORG)

@@ -1,4 +1,4 @@
-"""Which files a bundle has, which it says it has, and which version it is."""
+"""The files of an archive, the files its manifest declares, and its version."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""sourcedIds and names that look like others, are long, or hold signs of their own."""
+"""sourcedIds and names that look like others, are long, or contain special characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gates that the reader itself holds: what is refused before a snapshot is made, under the code of the table."""
+"""The gates of the reader: rosters refused before there is a snapshot, with the code of the gate table."""
 
 from __future__ import annotations
 

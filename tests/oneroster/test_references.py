@@ -1,4 +1,4 @@
-"""What rows refer to: references to nothing, parents in a circle, and roles of 1.2."""
+"""References of rows: dangling ones, cycles of parents, and roles of 1.2."""
 
 from pathlib import Path
 

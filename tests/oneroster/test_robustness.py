@@ -1,4 +1,4 @@
-"""Whatever the bytes are, a bundle is read or refused; and what is read accounts for every row."""
+"""Any bytes are read or refused, and a snapshot accounts for every row."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""The rules for single rows: what sets a row aside, what is dropped from it, what is only told."""
+"""The rules for single rows: faults that quarantine a row, values that are dropped, and warnings."""
 
 from pathlib import Path
 

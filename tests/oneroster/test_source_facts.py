@@ -1,4 +1,4 @@
-"""What a source says of itself: its files, its system, its times; and academic sessions."""
+"""The facts about a source: its files, its system, its times; and academic sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The archive by the letter: its members, and what can still be said of one that the intake refuses."""
+"""Strict checks of an archive's members, also of an archive that a sync refuses."""
 
 from __future__ import annotations
 

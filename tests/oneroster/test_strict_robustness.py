@@ -1,4 +1,4 @@
-"""Whatever the bytes are, the letter comes to an end, counts what it lists, and repeats nobody's values."""
+"""The strict check ends for any bytes, counts what it lists, and repeats no value."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_an_archive_with_changed_bytes(hits: list[tuple[float, int]]) -> None:
 
 
 def everywhere(made: Bundle) -> Bundle:
-    """The same value in every column of every row, the keys of rows apart."""
+    """Return files with the same value in every column of every row, except row keys."""
     for table, rows in made.tables.items():
         names = TABLES[made.version][table].names
         made = made.with_rows(table, ({**dict.fromkeys(names, VALUE), "sourcedId": row["sourcedId"]} for row in rows))
@@ -92,7 +92,7 @@ def headerless(made: Bundle) -> Bundle:
 
 
 def shifted(made: Bundle) -> Bundle:
-    """Every file under the name of the next, the manifest too."""
+    """Return every file under the name of the next, manifest included."""
     files = made.files()
     for name, content in zip(files, [*list(files.values())[1:], next(iter(files.values()))], strict=True):
         made = made.raw(name, content)
@@ -115,4 +115,4 @@ def test_the_first_of_each_rule_are_listed_in_order_and_the_rest_is_counted(tmp_
     assert letter.counts == {"strict-missing-required-value": 30}
     assert [each.span.line for each in letter.diagnostics if each.span is not None] == list(range(3, 23))
     more = letter.diagnostics[-1]
-    assert (more.severity, more.message) == (Severity.INFO, "and 10 more of the same rule, not listed")
+    assert (more.severity, more.message) == (Severity.INFO, "10 more violations of this rule are not listed")

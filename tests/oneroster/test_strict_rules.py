@@ -1,4 +1,4 @@
-"""Each rule of the letter fires on the bundle bent against it, at its place, and no other rule does."""
+"""Each strict rule reports the roster that violates it, at its position, and no other rule does."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def several(*bends: Bend) -> Bend:
 
 
 def columns(table: str, names: str) -> Bend:
-    """The file with these columns, in this order."""
+    """Return the file with these columns, in this order."""
 
     def bent(made: Bundle) -> Bundle:
         sink = io.StringIO()

@@ -1,4 +1,4 @@
-"""The tables of the letter: types of columns, codes, and the page that is made of them."""
+"""The tables of the strict check: column types, codes, and the page rendered from them."""
 
 from __future__ import annotations
 

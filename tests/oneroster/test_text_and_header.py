@@ -1,4 +1,4 @@
-"""Encoding, delimiter and header of a file: what is accepted with a warning, and what is refused."""
+"""Encoding, delimiter and header of a file: deviations accepted with a warning, and those refused."""
 
 from pathlib import Path
 

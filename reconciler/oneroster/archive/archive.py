@@ -186,7 +186,7 @@ def _find_directory_problems(entries: Sequence[zipfile.ZipInfo], name: str) -> I
         yield _make_count_error(f"{len(entries):,} files, {csv_count:,} of them CSV", name)
         return
     for entry in entries:
-        shown = _format_name(entry.filename)
+        shown = format_member_name(entry.filename)
         if UNSAFE_NAME.search(entry.orig_filename) or len(entry.filename) > MOST_NAME_LENGTH:
             yield build_error(
                 "unsafe-member-name",
@@ -212,7 +212,7 @@ def _find_directory_problems(entries: Sequence[zipfile.ZipInfo], name: str) -> I
             )
     spellings = Counter(entry.filename.lower() for entry in entries)
     for folded in sorted(folded for folded, count in spellings.items() if count > 1):
-        both = " and ".join(_format_name(entry.filename) for entry in entries if entry.filename.lower() == folded)
+        both = " and ".join(format_member_name(entry.filename) for entry in entries if entry.filename.lower() == folded)
         yield build_error("duplicate-member", f"the archive holds {both}", where, "Keep one of them.")
     # The declared sizes do not prove that an archive is harmless, but can prove that it is not before it is unpacked.
     used = [entry for entry in entries if entry.filename.lower().endswith(".csv")]
@@ -235,7 +235,7 @@ def _find_layout_problems(
         elif begin + entry.compress_size > ends:
             yield build_error(
                 "overlapping-members",
-                f"{_format_name(entry.filename)} overlaps another member",
+                f"{format_member_name(entry.filename)} overlaps another member",
                 Span(name),
                 "Pack it again.",
             )
@@ -258,7 +258,7 @@ def _find_common_folder(csv_files: Sequence[zipfile.ZipInfo], name: str) -> str:
     """Return the directory of all CSV files with its slash, empty for the root. Raises Refusal if there are several."""
     folders = sorted({posixpath.dirname(entry.filename) for entry in csv_files})
     if len(folders) > 1:
-        listed = ", ".join(_format_name(folder) if folder else "the root" for folder in folders[:10])
+        listed = ", ".join(format_member_name(folder) if folder else "the root" for folder in folders[:10])
         raise Refusal(
             [
                 build_error(
@@ -287,7 +287,7 @@ def _build_diagnostics(folder: str, noise: Sequence[str], others: Sequence[str],
     if folder:
         yield build_warning(
             "folder-in-archive",
-            f"the files are in the directory {_format_name(folder)}",
+            f"the files are in the directory {format_member_name(folder)}",
             where,
             "Pack them at the root of the archive, as the standard requires.",
         )
@@ -308,7 +308,7 @@ def _make_size_error(member: str, name: str) -> Diagnostic:
 def _make_bomb_error(member: str, how: str, name: str) -> Diagnostic:
     return build_error(
         "unpacks-too-large",
-        f"{_format_name(member)} unpacks to {how}",
+        f"{format_member_name(member)} unpacks to {how}",
         Span(name),
         "Pack it again; this cannot be a roster.",
     )
@@ -317,7 +317,7 @@ def _make_bomb_error(member: str, how: str, name: str) -> Diagnostic:
 def _make_damage_error(member: str, name: str) -> Diagnostic:
     return build_error(
         "damaged-archive",
-        f"{_format_name(member)} is damaged: it does not unpack to what was packed",
+        f"{format_member_name(member)} is damaged: it does not unpack to what was packed",
         Span(name),
         "Send it again; the file was changed or cut off in transit.",
     )
@@ -333,11 +333,11 @@ def _make_count_error(what: str, name: str) -> Diagnostic:
 
 
 def _format_names(names: Sequence[str]) -> str:
-    shown = ", ".join(_format_name(name) for name in names[:5])
+    shown = ", ".join(format_member_name(name) for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"
 
 
-def _format_name(name: str) -> str:
+def format_member_name(name: str) -> str:
     """Return a member's name without control characters, shortened to 80 characters."""
     safe = "".join(character if character.isprintable() else "?" for character in name)
     return safe if len(safe) <= 80 else f"{safe[:77]}..."

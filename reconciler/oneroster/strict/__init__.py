@@ -1,1 +1,1 @@
-"""Check a bundle against the letter of the standard and report each deviation, whether or not a sync accepts it."""
+"""Check a OneRoster ZIP for strict conformance and report each violation, even of what a sync accepts."""

@@ -1,4 +1,4 @@
-"""A bundle against the letter of the standard: everything that deviates, in every file."""
+"""Checks every file of a OneRoster ZIP for strict conformance to the standard."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from reconciler.oneroster.strict.values import check_values
 
 @dataclass(frozen=True, slots=True)
 class StrictReport:
-    """version: of OneRoster that the bundle was held against, None where it could not be opened. counts: deviations
-    by code, all of them. diagnostics: refusals of the archive or a file, then the deviations that are listed, by file
-    and place. has_errors: a refusal, or a deviation that is an error."""
+    """The result of a strict check."""
 
+    #: The OneRoster version checked; None if the archive could not be opened.
     version: str | None
+    #: Number of violations by code, unlisted ones included.
     counts: Mapping[str, int]
+    #: Refusals of the archive or a file, then the listed violations by file and position.
     diagnostics: tuple[Diagnostic, ...]
+    #: There is a refusal or a violation of severity error.
     has_errors: bool
 
 
 def check_against_standard(path: Path, *, name: str | None = None, most: int | None = MOST_LISTED) -> StrictReport:
-    """Holds the archive at `path` against the standard. name: what people know it as. most: deviations of one rule to
-    be listed, all of them with None.
+    """Check the archive at `path`, shown to people as `name`; list at most `most` violations of a rule (None: all).
 
-    Raises OSError where the file cannot be read.
+    Raises OSError if the file cannot be read.
     """
     findings = Findings(most)
     with path.open("rb") as stream:
@@ -48,33 +49,33 @@ def check_against_standard(path: Path, *, name: str | None = None, most: int | N
 
 def _check_package(package: Package, findings: Findings) -> str:
     stems = package.names.keys() - {MANIFEST}
-    # 1.2 has files that 1.1 does not have, roles.csv first of all.
-    declared = StrictManifest("1.2" if stems - TABLES["1.1"].keys() else "1.1", {})
+    # 1.2 has files that 1.1 does not have, above all roles.csv.
+    manifest = StrictManifest("1.2" if stems - TABLES["1.1"].keys() else "1.1", {})
     data = _read_member(package, MANIFEST, findings)
     if data is not None or MANIFEST not in package.names:
-        declared = check_manifest(data, stems, declared.version, findings)
-    tables = TABLES[declared.version]
+        manifest = check_manifest(data, stems, manifest.version, findings)
+    tables = TABLES[manifest.version]
     for stem in sorted(stems - tables.keys()):
-        written = package.names[stem]
-        findings.add_finding("strict-unknown-file", f"{written} is no file of OneRoster {declared.version}", written)
-    there = [stem for stem in tables if stem in stems and declared.modes.get(stem) != "absent"]
+        name = package.names[stem]
+        findings.add_finding("strict-unknown-file", f"{name} is not a file of OneRoster {manifest.version}", name)
+    present = [stem for stem in tables if stem in stems and manifest.modes.get(stem) != "absent"]
     sheets: dict[str, StrictSheet] = {}
-    for stem in there:
+    for stem in present:
         content = _read_member(package, stem, findings)
         if content is None:
             continue
-        sheet = read_strict_sheet(tables[stem], content, declared.modes.get(stem) == "delta", findings)
+        sheet = read_strict_sheet(tables[stem], content, manifest.modes.get(stem) == "delta", findings)
         if sheet is not None:
             sheets[stem] = sheet
             check_values(sheet, findings)
-    check_references(sheets, there, findings)
+    check_references(sheets, present, findings)
     for check in (check_semantics, check_gradebook, check_resources):
         check(sheets, findings)
-    return declared.version
+    return manifest.version
 
 
 def _read_member(package: Package, stem: str, findings: Findings) -> bytes | None:
-    """None where it is not there, damaged, unsafe or too large; the other files are still checked."""
+    """Return a member's bytes, or None if it is missing, damaged, unsafe or too large."""
     if stem not in package.members:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What deviates, collected: every finding is counted, and of each rule the first are kept to be listed."""
+"""Collects violations: counts all of them and keeps the first of each rule for the list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Span, build_info, sort_diagnostics
 from reconciler.oneroster.strict.rules import RULES
 
-#: So many findings of one rule are listed unless all are asked for.
+#: Violations of one rule to list by default.
 MOST_LISTED = 20
 
 SCHEMA: dict[str, type[pl.DataType]] = {
@@ -23,24 +23,23 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 
 
 class Findings:
-    """counts: findings by code. refusals: what an archive or one of its files was refused for.
-
-    A message never repeats a value of a row: what is wrong is said by its place.
-    """
+    """Violations and refusals of one archive. No message repeats a value of a row; the position identifies it."""
 
     def __init__(self, most: int | None = MOST_LISTED) -> None:
-        """most: findings of one rule to be listed; all of them with None."""
+        """List at most `most` violations of a rule; all with None."""
         self._most = most
         self._kept: list[pl.DataFrame] = []
+        #: Number of violations by code.
         self.counts: Counter[str] = Counter()
+        #: Errors for which the archive or a file was refused.
         self.refusals: list[Diagnostic] = []
 
     def add_finding(self, code: str, message: str, file: str, line: int = 0, column: int = 0) -> None:
-        """One finding. line and column count from 1; 0 where there is none."""
+        """Add one violation; line and column count from 1, and 0 means none."""
         self.add_rows(code, message, file, pl.DataFrame({"line": [line]}), column)
 
     def add_rows(self, code: str, message: str | pl.Expr, file: str, rows: pl.DataFrame, column: int | pl.Expr) -> None:
-        """One finding for each of `rows`, which has `line` and what the expressions need."""
+        """Add one violation for each of `rows`, which has `line` and the columns of the expressions."""
         if not rows.height:
             return
         self.counts[code] += rows.height
@@ -57,30 +56,33 @@ class Findings:
         )
 
     def add_refusals(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Add the diagnostics of a Refusal."""
         self.refusals.extend(diagnostics)
 
     @property
     def total(self) -> int:
+        """Number of violations."""
         return sum(self.counts.values())
 
     @property
     def has_errors(self) -> bool:
+        """Whether there is a refusal or a violation of severity error."""
         return any(diagnostic.is_error for diagnostic in self.refusals) or any(
             RULES[code].severity == "error" for code in self.counts
         )
 
     def build_diagnostics(self) -> tuple[Diagnostic, ...]:
-        """The refusals, then the findings by file and place, at last how many of which rule are not listed."""
-        every = pl.concat([pl.DataFrame(schema=SCHEMA), *self._kept]).sort(list(SCHEMA))
+        """Return the refusals, the violations by file and position, and the number of unlisted ones of each rule."""
+        kept = pl.concat([pl.DataFrame(schema=SCHEMA), *self._kept]).sort(list(SCHEMA))
         if self._most is not None:
-            every = every.filter(pl.int_range(pl.len()).over("code") < self._most)
+            kept = kept.filter(pl.int_range(pl.len()).over("code") < self._most)
         listed = [
             Diagnostic(code, RULES[code].severity, message, Span(file, line, column), RULES[code].hint)
-            for file, line, column, code, message in every.iter_rows()
+            for file, line, column, code, message in kept.iter_rows()
         ]
         shown = Counter(diagnostic.code for diagnostic in listed)
         more = [
-            build_info(code, f"and {count - shown[code]:,} more of the same rule, not listed")
+            build_info(code, f"{count - shown[code]:,} more violations of this rule are not listed")
             for code, count in sorted(self.counts.items())
             if count > shown[code]
         ]

@@ -1,4 +1,4 @@
-"""What the gradebook's rows say of each other by the letter: scores and their ranges, scales, objectives, students."""
+"""Checks the gradebook and resources: score ranges, scales, objectives, enrollments and roles."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from reconciler.oneroster.strict.semantics import (
 )
 from reconciler.oneroster.strict.values import parse_numbers
 
-# Whether users are in the classes that a row names them with.
-
 
 def check_class_membership(
     file: str, column: str, code: str, message: str, members: pl.DataFrame, sheets: Sheets, findings: Findings
 ) -> None:
-    """members: `line`, `class` and `user` of rows of `file`. Said only of users and classes that are there, and only
-    if enrollments.csv is a bulk file that could be read to the last row."""
+    """Report rows of `file` (`line`, `class`, `user`) whose user is not enrolled in the class.
+
+    Checks only existing users and classes, and only with a complete bulk enrollments.csv."""
     enrolled = select_active_rows(sheets, "enrollments", "classSourcedId", "userSourcedId")
     users, classes = select_targets(sheets, "users"), select_targets(sheets, "classes")
     if enrolled is None or users is None or classes is None or not has_full_files(sheets, file, "enrollments"):
@@ -40,7 +39,7 @@ CASE = r"^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$
 
 
 def check_gradebook(sheets: Sheets, findings: Findings) -> None:
-    """sheets: by stem."""
+    """Check the gradebook's sheets, by stem."""
     _check_ranges(sheets, findings)
     _check_scores(sheets, findings)
     _check_scales(sheets, findings)
@@ -59,7 +58,7 @@ def _check_ranges(sheets: Sheets, findings: Findings) -> None:
 
 
 def _check_scores(sheets: Sheets, findings: Findings) -> None:
-    """A line item whose range is impossible was told: no score is measured by it."""
+    # Scores of a line item with an invalid range are skipped: `_check_ranges` reports the range.
     rows = select_active_rows(sheets, "results", "lineItemSourcedId", "score")
     ranges = select_targets(sheets, "lineItems", "resultValueMin", "resultValueMax")
     if rows is None or ranges is None:
@@ -68,8 +67,8 @@ def _check_scores(sheets: Sheets, findings: Findings) -> None:
     score, least, most = (
         parse_numbers(joined[name]) for name in ("score", "target_resultValueMin", "target_resultValueMax")
     )
-    possible = (least <= most).fill_null(True)
-    below, above = joined.filter(possible & (score < least)), joined.filter(possible & (score > most))
+    valid = (least <= most).fill_null(True)
+    below, above = joined.filter(valid & (score < least)), joined.filter(valid & (score > most))
     message = "score is {} {} of the line item"
     for code, wrong, side, bound in (
         ("strict-score-below-min", below, "below", "resultValueMin"),
@@ -94,14 +93,14 @@ def _check_objectives(file: str, sheets: Sheets, findings: Findings) -> None:
     if rows is None:
         return
     wrong = rows.filter((pl.col("source") == "case") & ~pl.col("learningObjectiveId").str.contains(CASE))
-    message = "learningObjectiveId is no urn:uuid: of CASE"
+    message = "learningObjectiveId is not a urn:uuid: of CASE"
     report_rows(
         sheets, file, "learningObjectiveId", "strict-invalid-case-learning-objective-id", message, wrong, findings
     )
 
 
 def _check_students(sheets: Sheets, findings: Findings) -> None:
-    """In the class that the result names, or else in that of its line item."""
+    # The class is the result's own, else that of its line item.
     rows = select_active_rows(sheets, "results", "lineItemSourcedId", "studentSourcedId")
     items = select_targets(sheets, "lineItems", "classSourcedId")
     if rows is None or items is None:
@@ -121,15 +120,12 @@ def _check_students(sheets: Sheets, findings: Findings) -> None:
     check_class_membership("results", "studentSourcedId", code, message, members, sheets, findings)
 
 
-# What the rows about resources say by the letter: who gets one, in which class, with which role (1.2).
-
-
-#: Roles of roles.csv that resources.roles calls by another name; those it does not know match nothing.
+#: Roles of roles.csv that resources.roles names administrator; roles it does not have match nothing.
 ADMINISTRATORS = ("districtAdministrator", "principal", "siteAdministrator", "systemAdministrator")
 
 
 def check_resources(sheets: Sheets, findings: Findings) -> None:
-    """sheets: by stem."""
+    """Check the sheets about resources (1.2), by stem."""
     rows = select_active_rows(sheets, "userResources", "userSourcedId", "classSourcedId")
     if rows is not None:
         members = rows.select("line", pl.col("classSourcedId").alias("class"), pl.col("userSourcedId").alias("user"))
@@ -139,30 +135,29 @@ def check_resources(sheets: Sheets, findings: Findings) -> None:
 
 
 def _check_roles(sheets: Sheets, findings: Findings) -> None:
-    """Of a user of whom no role is known nothing is said."""
+    # Users without a known role are skipped.
     rows = select_active_rows(sheets, "userResources", "userSourcedId", "resourceSourcedId")
     wanted = select_targets(sheets, "resources", "roles")
     held = _collect_user_roles(sheets)
     if rows is None or wanted is None or held is None:
         return
-    asked = (
+    joined = (
         rows.join(wanted.drop_nulls(), left_on="resourceSourcedId", right_on="sourcedId", how="inner")
         .join(held.select("user"), left_on="userSourcedId", right_on="user", how="semi")
         .with_columns(pl.col("target_roles").str.split(","))
     )
     fitting = (
-        asked.explode("target_roles")
+        joined.explode("target_roles")
         .join(held, left_on=["userSourcedId", "target_roles"], right_on=["user", "role"], how="semi")
         .select("line")
     )
-    wrong = asked.join(fitting, on="line", how="anti")
+    wrong = joined.join(fitting, on="line", how="anti")
     message = "the user has none of the roles of the resource"
     report_rows(sheets, "userResources", "resourceSourcedId", "strict-resource-role-mismatch", message, wrong, findings)
 
 
 def _collect_user_roles(sheets: Sheets) -> pl.DataFrame | None:
-    """`user` and `role`, in the words of resources.roles, from roles.csv and enrollments.csv; None where it cannot be
-    told that there are no others."""
+    """Return `user` and `role`, in the words of resources.roles, or None if users may have more roles."""
     frames = []
     for file in ("roles", "enrollments"):
         rows = select_active_rows(sheets, file, "userSourcedId", "role")
@@ -174,5 +169,5 @@ def _collect_user_roles(sheets: Sheets) -> pl.DataFrame | None:
     if not frames:
         return None
     word = pl.col("role")
-    ours = pl.when(word.is_in(ADMINISTRATORS)).then(pl.lit("administrator")).otherwise(word)
-    return pl.concat(frames).drop_nulls().with_columns(ours.alias("role")).unique()
+    mapped = pl.when(word.is_in(ADMINISTRATORS)).then(pl.lit("administrator")).otherwise(word)
+    return pl.concat(frames).drop_nulls().with_columns(mapped.alias("role")).unique()

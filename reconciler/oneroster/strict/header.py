@@ -1,4 +1,4 @@
-"""The header row by the letter: every column of the file, exactly spelt, in order, extensions last."""
+"""Checks the header row: all columns, spelled exactly, in order, extensions last."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ EXTENSION = "metadata."
 
 @dataclass(frozen=True, slots=True)
 class StrictHeader:
-    """width: fields that each row must have. positions: the standard's column name -> index from 0, of those that
-    are there, under whatever spelling."""
+    """The header row of a file."""
 
+    #: Number of fields of each row.
     width: int
+    #: Index of each existing column, from 0, by the standard's name.
     positions: Mapping[str, int]
 
 
 def check_header(table: StrictTable, line: str, findings: Findings) -> StrictHeader | None:
-    """line: the file's first. None where it cannot be taken apart.
+    """Check a header row, and return None if it is malformed.
 
-    A name that is none of the standard's is never repeated: in a file without a header it is somebody's.
+    No message repeats a name that is not in the standard: in a file without a header, it may be a person's name.
     """
     if line.count('"') % 2:
         findings.add_finding("strict-unclosed-quote", "a quotation mark in the header row is not closed", table.file, 1)
@@ -41,7 +42,7 @@ def check_header(table: StrictTable, line: str, findings: Findings) -> StrictHea
     last = max(positions.values(), default=-1)
     for place, name in enumerate(written):
         if _is_extension(name) and place < last:
-            message = "a metadata column stands before columns of the standard"
+            message = "a metadata column is before columns of the standard"
             findings.add_finding("strict-metadata-column-position", message, table.file, 1, place + 1)
     for place, name in enumerate(table.names, start=1):
         if name not in positions:
@@ -62,16 +63,18 @@ def _map_positions(table: StrictTable, raw_names: Sequence[str], findings: Findi
                 "strict-empty-header-name", f"column {place + 1} has no name", table.file, 1, place + 1
             )
         elif meant in positions or name in extensions:
-            message = f"column {meant or 'metadata'} stands here again"
+            message = f"column {meant or 'metadata'} is repeated"
             findings.add_finding("strict-duplicate-header", message, table.file, 1, place + 1)
         elif meant is not None:
             positions[meant] = place
             if name != meant:
-                findings.add_finding("strict-header-spelling", f"column {meant} is misspelt", table.file, 1, place + 1)
+                findings.add_finding(
+                    "strict-header-spelling", f"column {meant} is misspelled", table.file, 1, place + 1
+                )
         elif _is_extension(name):
             extensions.add(name)
         else:
-            message = f"column {place + 1} is none of {table.file} and is not named metadata.NAME"
+            message = f"column {place + 1} is not in the standard and is not named metadata.NAME"
             findings.add_finding("strict-invalid-metadata-header", message, table.file, 1, place + 1)
     return positions
 
@@ -82,12 +85,12 @@ def _check_order(table: StrictTable, positions: Mapping[str, int], findings: Fin
     for before, name in zip([None, *present], present, strict=False):
         if positions[name] not in in_order:
             where = f"after {before}" if before else "first"
-            message = f"column {name} must stand {where}"
+            message = f"column {name} must be {where}"
             findings.add_finding("strict-header-order", message, table.file, 1, positions[name] + 1)
 
 
 def _find_longest_rising(places: Sequence[int]) -> Sequence[int]:
-    """The longest rising subsequence: what is not in it is the least that has to move. `places` are few."""
+    """Return the longest rising subsequence of a few positions: the fewest other columns must move."""
     best: list[list[int]] = []
     for place in places:
         best.append([*max((run for run in best if run[-1] < place), key=len, default=[]), place])

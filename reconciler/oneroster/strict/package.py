@@ -1,4 +1,4 @@
-"""The ZIP package by the letter: which of its members are files of the standard, and what else is in it."""
+"""Checks the members of the ZIP package: the files of the standard, and others."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from reconciler.oneroster.archive.archive import (
     Archive,
     ArchiveMember,
     ReadMeter,
+    format_member_name,
 )
 from reconciler.oneroster.standard.tables import MANIFEST
 from reconciler.oneroster.strict.findings import Findings
 from reconciler.oneroster.strict.tables import TABLES
 
-#: After these nothing in the archive can be read safely.
+#: Refusals after which nothing in the archive can be read safely.
 HOPELESS = frozenset(
     {"empty-file", "not-a-zip", "truncated-archive", "too-many-members", "overlapping-members", "unreadable-file"}
 )
-#: Every file name of the standard in lower case, and its stem.
+#: Lowercase file names of the standard -> stem.
 STEMS = {f"{stem}.csv".lower(): stem for stem in (MANIFEST, *TABLES["1.1"], *TABLES["1.2"])}
 
 
 class _SalvageArchive(Archive):
-    """What can be read of an archive that was refused, under the same caps."""
+    """A refused archive whose safe members can still be read, under the same caps."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.name = name
@@ -43,16 +44,17 @@ class _SalvageArchive(Archive):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """names: what the files of the standard, of any version, are called in the archive, by stem. members: those of
-    them that can be read safely."""
+    """An archive and its files of the standard, of any version."""
 
     archive: Archive
+    #: File names in the archive, by stem.
     names: Mapping[str, str]
+    #: The files that can be read safely, by stem.
     members: Mapping[str, ArchiveMember]
 
 
 def open_package(stream: BinaryIO, name: str, findings: Findings) -> Package | None:
-    """None where nothing in it can be read safely; why is among the findings. The stream stays the caller's."""
+    """Open an archive, or return None if no file can be read safely; the caller closes the stream."""
     try:
         archive: Archive = Archive(stream, name)
     except Refusal as refusal:
@@ -72,19 +74,13 @@ def open_package(stream: BinaryIO, name: str, findings: Findings) -> Package | N
     return Package(archive, names, members)
 
 
-def format_member_name(name: str) -> str:
-    """A member's name that a terminal can show: no control characters, not endless."""
-    safe = "".join(character if character.isprintable() else "?" for character in name)
-    return safe if len(safe) <= 80 else f"{safe[:77]}..."
-
-
 def _find_standard_files(
     entries: Sequence[zipfile.ZipInfo], findings: Findings, name: str
 ) -> dict[str, zipfile.ZipInfo]:
-    """The first entry of each file of the standard, by stem; of the others it is said why they are none."""
+    """Return the first entry of each file of the standard, by stem, and report the others."""
     folder = _find_folder(entries)
     if folder:
-        message = f"the files are inside the folder {format_member_name(folder)}"
+        message = f"the files are in the directory {format_member_name(folder)}"
         findings.add_finding("strict-folder-in-archive", message, name)
     known: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:
@@ -93,7 +89,9 @@ def _find_standard_files(
         stem = STEMS.get(base.lower()) if inside == folder else None
         if stem is None:
             findings.add_finding(
-                "strict-unknown-file", f"{format_member_name(path)} is no file of OneRoster", format_member_name(path)
+                "strict-unknown-file",
+                f"{format_member_name(path)} is not a file of OneRoster",
+                format_member_name(path),
             )
         elif stem in known and known[stem].filename == path:
             findings.add_finding("strict-duplicate-file", f"{base} is in the archive twice", base)
@@ -105,15 +103,15 @@ def _find_standard_files(
 
 
 def _find_folder(entries: Sequence[zipfile.ZipInfo]) -> str:
-    """Where the files of the standard are: the root if any is there, else the folder with most of them."""
-    held: dict[str, int] = {}
+    """Return the directory of the files of the standard: the root if any is there, else the one with most of them."""
+    counts: dict[str, int] = {}
     for entry in entries:
         inside, base = posixpath.split(entry.filename)
         if base.lower() in STEMS and not UNSAFE_NAME.search(entry.orig_filename):
-            held[inside] = held.get(inside, 0) + 1
-    if not held or "" in held:
+            counts[inside] = counts.get(inside, 0) + 1
+    if not counts or "" in counts:
         return ""
-    return min(held, key=lambda inside: (-held[inside], inside))
+    return min(counts, key=lambda inside: (-counts[inside], inside))
 
 
 def _is_safe(entry: zipfile.ZipInfo) -> bool:

@@ -1,4 +1,4 @@
-"""The documentation's page about the letter, made of its tables: `python -m reconciler.oneroster.strict.page`."""
+"""Renders the documentation page of the strict check: `python -m reconciler.oneroster.strict.page`."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from reconciler.oneroster.strict.rules import REFUSALS, RULES, Rule
 from reconciler.oneroster.strict.tables import TABLES, StrictColumn, StrictType
 
 INTRODUCTION = f"""\
-# The letter of OneRoster
+# Strict OneRoster conformance
 
-`reconciler roster check FILE --strict` holds a bundle against the OneRoster CSV standard, version 1.1 or 1.2 as its
-`manifest.csv` says, in every file of the standard: also those that a sync never reads. What a sync reads all the same
-(columns in another order, `TRUE`, a folder in the archive...) deviates from the letter and is listed.
+`reconciler roster check FILE --strict` checks a roster ZIP against the OneRoster CSV standard, version 1.1 or 1.2 as
+given in `manifest.csv`. It checks every file of the standard, including files that a sync never reads. It also lists
+violations that a sync accepts, such as columns in another order, `TRUE`, or a directory in the archive.
 
-Every deviation is counted. Of each rule the first {MOST_LISTED} are listed with file, line and column, and how many
-more there are; `--all` lists all of them, `--format json` prints them for programs. A column counts fields from 1. No
-value of a row is repeated, so that neither a name nor a password ends up in a log. Exit code 1: there is a deviation
-that is an error, or the bundle is refused as it is without `--strict`.
+Every violation is counted. For each rule, the first {MOST_LISTED} are listed with file, line and column (fields count
+from 1), followed by the number of the others. `--all` lists all of them; `--format json` prints them for programs. No
+value of a row is printed, so that names and passwords stay out of logs. Exit code 1 means that there is a violation of
+severity error, or that the roster is refused without `--strict` too.
 
-Which records are checked against which: what a **bulk** file refers to has to be in the same archive. What a **delta**
-file refers to, and what is referred to in one, may have been sent earlier: it is never missing.
+References from a **bulk** file must point to records in the same archive. A record that a **delta** file refers to,
+or that should be in one, may have been sent earlier, so it is never reported as missing.
 
 ## Rules
 
-The rule is the name that other checkers of OneRoster use. Its part is that of the standard: the OneRoster CSV Tables
-1.1 (1.1.1) and the OneRoster CSV Binding 1.2 (1.2.1) of 1EdTech.
+The rule is the name that other OneRoster checkers use. Rules are grouped by part of the standard: the OneRoster CSV
+Tables 1.1 (1.1.1) and the OneRoster CSV Binding 1.2 (1.2.1) of 1EdTech.
 """
 
 REFUSED = """\
 ## Refused archives
 
-Not of the standard, but of anybody who opens archives of others. These codes are the same without `--strict`. What is
-left of such an archive is still checked where that is safe.
+These checks are not part of the standard; they protect against unsafe archives. The codes are the same without
+`--strict`. The files of such an archive are still checked if that is safe.
 
-| code | why |
+| code | reason |
 | --- | --- |
 """
 
 COLUMNS = """\
 ## Columns
 
-What is listed is no plain text. **Bold**: a value is required. `[]`: a list. `→`: refers to that file. Words in
-italics may be extended by `ext:` words. Every file begins with **sourcedId** (a sourcedId), status (active,
-tobedeleted) and dateLastModified (a time).
+The tables list all columns that are not plain text. **Bold**: a value is required. `[]`: a list. `→`: refers to that
+file. Words in italics may be extended by `ext:` words. Every file begins with **sourcedId** (a sourcedId), status
+(active, tobedeleted) and dateLastModified (a time).
 """
 
 
 def render_page() -> str:
-    """Markdown."""
+    """Return the page as Markdown."""
     parts = [INTRODUCTION]
     for source, rules in groupby(RULES.values(), key=lambda rule: rule.source):
-        parts.append(f"### {source}\n\n| code | rule | the standard asks |\n| --- | --- | --- |")
+        parts.append(f"### {source}\n\n| code | rule | requirement |\n| --- | --- | --- |")
         parts += [_render_rule(rule) for rule in rules]
         parts.append("")
     parts.append(REFUSED + "\n".join(f"| `{code}` | {why} |" for code, why in REFUSALS.items()) + "\n")
@@ -61,16 +61,16 @@ def render_page() -> str:
     for version, tables in TABLES.items():
         parts.append(f"### OneRoster {version}\n\n| file | columns |\n| --- | --- |")
         for table in tables.values():
-            said = [_render_column(column) for column in table.columns[3:] if column.is_checked]
+            columns = [_render_column(column) for column in table.columns[3:] if column.is_checked]
             first = [f"sourcedId → {table.columns[0].target}"] if table.columns[0].target else []
-            parts.append(f"| {table.file} | {' · '.join(first + said)} |")
+            parts.append(f"| {table.file} | {' · '.join(first + columns)} |")
         parts.append("")
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
 def _render_rule(rule: Rule) -> str:
-    weight = "" if rule.severity is Severity.ERROR else f" ({rule.severity})"
-    return f"| `{rule.code}`{weight} | `{rule.name}` | {rule.requirement} |"
+    severity = "" if rule.severity is Severity.ERROR else f" ({rule.severity})"
+    return f"| `{rule.code}`{severity} | `{rule.name}` | {rule.requirement} |"
 
 
 def _render_column(column: StrictColumn) -> str:

@@ -1,4 +1,4 @@
-"""sourcedIds by the letter: unique in their file, and found in the file that they refer to."""
+"""Checks that sourcedIds are unique in their file and exist in the file that they refer to."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from reconciler.oneroster.strict.tables import StrictColumn
 
 
 def check_references(sheets: Mapping[str, StrictSheet], present_stems: Collection[str], findings: Findings) -> None:
-    """sheets: by stem, of files whose rows could be told. there: stems of all files that are in the archive and not
-    declared as absent.
+    """Check the sheets, by stem; `present_stems` also has files that are unreadable but not declared absent.
 
-    Rows of a delta file may refer to records that were sent earlier, and what a bulk file refers to may have been
-    sent earlier if its file is a delta: neither is missing.
+    References from or to a delta file may point to records sent earlier, so they are not checked.
     """
     for sheet in sheets.values():
         _check_unique(sheet, findings)
@@ -26,7 +24,7 @@ def check_references(sheets: Mapping[str, StrictSheet], present_stems: Collectio
             if column.target is None or column.name not in sheet.places:
                 continue
             if column.target not in present_stems:
-                message = f"{column.name} refers to {column.target}.csv, which the archive does not have"
+                message = f"{column.name} refers to {column.target}.csv, which is not in the archive"
                 rows = sheet.frame.filter(pl.col(column.name).is_not_null())
                 place = sheet.places[column.name]
                 findings.add_rows("strict-missing-target-file", message, sheet.table.file, rows, place)
@@ -42,7 +40,7 @@ def _check_unique(sheet: StrictSheet, findings: Findings) -> None:
         return
     firsts = pl.col("line").first().over("sourcedId")
     again = keys.with_columns(firsts.alias("first")).filter(pl.col("line") != pl.col("first"))
-    message = pl.format("the sourcedId of line {} stands here again", "first")
+    message = pl.format("the sourcedId of line {} is repeated", "first")
     findings.add_rows("strict-duplicate-sourced-id", message, sheet.table.file, again, sheet.places["sourcedId"])
 
 
@@ -54,12 +52,12 @@ def _check_targets(sheet: StrictSheet, column: StrictColumn, target: StrictSheet
         references = split_items(references)
     known = pl.concat([target.frame["sourcedId"].drop_nulls(), target.loose_keys.alias("sourcedId")]).unique()
     dangling = references.filter(~pl.col("reference").is_in(known.implode()))
-    message = f"{column.name} refers to a row that {target.table.file} does not have"
+    message = f"{column.name} refers to a row that is not in {target.table.file}"
     findings.add_rows("strict-missing-target-record", message, sheet.table.file, dangling, sheet.places[column.name])
 
 
 def split_items(references: pl.DataFrame) -> pl.DataFrame:
-    """`line` and `reference` of each item of lists; without empty items, which are told elsewhere."""
+    """Return `line` and `reference` of each list item, without empty items, which `check_values` reports."""
     return (
         references.with_columns(pl.col("reference").str.split(",").list.eval(pl.element().str.strip_chars()))
         .explode("reference")

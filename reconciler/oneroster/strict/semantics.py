@@ -1,4 +1,4 @@
-"""What rows say of each other by the letter: types of what is referred to, one user or class on both ends, roles."""
+"""Checks rows that refer to each other: the target's type, the same user or class at both ends, primary roles."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ EXTENDED = "ext:"
 
 @dataclass(frozen=True, slots=True)
 class TargetTypeRule:
-    """The `type` of what `file.column` refers to must be one of `words`, or where `unlike` none of them. A type of
-    somebody's own (`ext:`) is never wrong."""
+    """Requires the `type` of the row that `file.column` refers to to be one of `words`, or none with `must_differ`.
+
+    A custom type (`ext:`) is always valid."""
 
     code: str
     file: str
@@ -29,7 +30,7 @@ class TargetTypeRule:
 
 @dataclass(frozen=True, slots=True)
 class MatchRule:
-    """`file.own`, where it has a value, must be what `target.theirs` has in the row that `file.through` refers to."""
+    """Requires `own_column`, if filled, to equal `target_column` of the row that `reference_column` refers to."""
 
     code: str
     file: str
@@ -100,17 +101,17 @@ MATCH_RULES = (
 
 
 def check_semantics(sheets: Sheets, findings: Findings) -> None:
-    """sheets: by stem. Rows that a delta deletes are left alone; so is what cannot be told from this archive alone."""
+    """Check the sheets, by stem. Skips rows that a delta deletes and references to other archives."""
     for rule in TARGET_TYPE_RULES:
         _check_target_type(rule, sheets, findings)
-    for same in MATCH_RULES:
-        _check_match_rule(same, sheets, findings)
+    for match_rule in MATCH_RULES:
+        _check_match_rule(match_rule, sheets, findings)
     _check_primary_roles(sheets, findings)
     _check_primary_org(sheets, findings)
 
 
 def select_active_rows(sheets: Sheets, file: str, *columns: str) -> pl.DataFrame | None:
-    """`line` and these columns of the rows that say how things are; None where the file or a column is not there."""
+    """Return `line` and these columns of the rows to keep, or None if the file or a column is missing."""
     sheet = sheets.get(file)
     if sheet is None or not sheet.has_columns(*columns):
         return None
@@ -121,12 +122,12 @@ def select_active_rows(sheets: Sheets, file: str, *columns: str) -> pl.DataFrame
 
 
 def has_full_files(sheets: Sheets, *files: str) -> bool:
-    """Whether what is not in these files is not so: each is a bulk file, and every row of it could be read."""
+    """Return whether each file is bulk and every row was read, so that a missing row does not exist."""
     return all(file in sheets and not sheets[file].delta and sheets[file].is_complete for file in files)
 
 
 def select_targets(sheets: Sheets, file: str, *columns: str) -> pl.DataFrame | None:
-    """`sourcedId` and these columns, prefixed with `target_`: of each sourcedId the first row."""
+    """Return `sourcedId` and these columns, prefixed with `target_`, of the first row of each sourcedId."""
     rows = select_active_rows(sheets, file, "sourcedId", *columns)
     if rows is None:
         return None
@@ -141,6 +142,7 @@ def select_targets(sheets: Sheets, file: str, *columns: str) -> pl.DataFrame | N
 def report_rows(
     sheets: Sheets, file: str, column: str, code: str, message: str, rows: pl.DataFrame, findings: Findings
 ) -> None:
+    """Report rows of a file at one of its columns."""
     sheet = sheets[file]
     findings.add_rows(code, message, sheet.table.file, rows, sheet.places[column])
 
@@ -152,8 +154,8 @@ def _check_target_type(rule: TargetTypeRule, sheets: Sheets, findings: Findings)
     joined = rows.join(types, left_on=rule.column, right_on="sourcedId", how="inner")
     fits = pl.col("target_type").is_in(list(rule.words))
     wrong = joined.filter((fits if rule.must_differ else ~fits) & ~pl.col("target_type").str.starts_with(EXTENDED))
-    what = f"{'a' if rule.must_differ else 'no'} row of type {' or '.join(rule.words)}"
-    message = f"{rule.column} refers to {what} in {rule.target}.csv"
+    relation = "refers" if rule.must_differ else "does not refer"
+    message = f"{rule.column} {relation} to a row of type {' or '.join(rule.words)} in {rule.target}.csv"
     report_rows(sheets, rule.file, rule.column, rule.code, message, wrong, findings)
 
 

@@ -1,4 +1,4 @@
-"""One file of the standard by the letter: text, header, rows, as a frame of the columns that are checked."""
+"""Reads one file of the standard into a frame of the checked columns, and checks its text, header and rows."""
 
 from __future__ import annotations
 
@@ -15,23 +15,27 @@ from reconciler.oneroster.strict.tables import StrictTable
 
 @dataclass(frozen=True, slots=True)
 class StrictSheet:
-    """delta: declared as delta, else bulk. frame: `line` and every checked column of the table as text; null where
-    the value is empty or the column is not there. places: name -> its position in the file, from 1, of the columns
-    that are there. loose: keys of malformed rows. whole: no row is malformed."""
+    """The checked columns of one file."""
 
     table: StrictTable
+    #: Declared as delta, else bulk.
     delta: bool
+    #: `line` and every checked column as text, null where the value or the column is missing.
     frame: pl.DataFrame
+    #: Position of each existing column, from 1.
     places: Mapping[str, int]
+    #: Keys of malformed rows.
     loose_keys: pl.Series
+    #: No row is malformed.
     is_complete: bool
 
     def has_columns(self, *names: str) -> bool:
+        """Return whether the file has all these columns."""
         return all(name in self.places for name in names)
 
 
 def read_strict_sheet(table: StrictTable, data: bytes, delta: bool, findings: Findings) -> StrictSheet | None:
-    """None where the rows cannot be told, so that nothing can be said of what refers to them."""
+    """Read and check a file, or return None if its rows are unreadable; references to it are then not checked."""
     text = clean_text(table.file, data, findings)
     if not text:
         if text is not None:

@@ -1,8 +1,8 @@
-"""What every column of every file holds by the letter, in both versions, as data.
+"""The type of every column in both versions of the standard, as data.
 
-Names, order and required marks are those of `reconciler.oneroster.standard.tables`. Here stands what is no plain text:
-`name=type`, where a type is one of `Type` or an enumeration of `WORDS`, and `name>file` for a sourcedId that refers
-to that file. All other columns are text.
+Names, order and required marks are those of `reconciler.oneroster.standard.tables`. The texts here list columns that
+are not plain text: `name=type`, with a `StrictType` or an enumeration of `WORDS`, and `name>file` for a sourcedId of
+that file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler.oneroster.standard.tables import COLUMNS_1_1, COLUMNS_1_2, FIRST
 
 
 class StrictType(Enum):
-    """What one value is; of a list, what each item is. A pair is `{type:identifier}`."""
+    """The type of a value, or of each item of a list. A pair is `{type:identifier}`."""
 
     TEXT = "text"
     GUID = "guid"
@@ -31,37 +31,42 @@ class StrictType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StrictColumn:
-    """target: the file (stem) that a sourcedId refers to. words: of an enumeration, which is extensible if anybody
-    may add `ext:` words. listed: the value is a list."""
+    """A column of a file."""
 
     name: str
     type: StrictType
     required: bool
     is_list: bool
+    #: Stem of the file that a sourcedId refers to; None for no reference.
     target: str | None
+    #: Words of an enumeration.
     words: tuple[str, ...]
+    #: `ext:` words are allowed.
     extensible: bool
 
     @property
     def is_checked(self) -> bool:
-        """False for a text that may be anything or nothing: such columns are never read."""
+        """Whether the column is read: an optional text without a type is not."""
         return self.required or self.is_list or self.type is not StrictType.TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class StrictTable:
-    """One file of one version: its stem and its columns in order."""
+    """One file of one version, with its columns in order."""
 
     version: str
+    #: The file's stem.
     name: str
     columns: tuple[StrictColumn, ...]
 
     @property
     def file(self) -> str:
+        """The file's name."""
         return f"{self.name}.csv"
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The column names."""
         return tuple(column.name for column in self.columns)
 
 
@@ -144,7 +149,7 @@ TYPES_1_2: Mapping[str, str] = dict(TYPES_1_1) | {
 
 
 def _parse_types(text: str) -> dict[str, tuple[str, str | None]]:
-    """Column name -> its type's or enumeration's word, and what it refers to."""
+    """Return the word of the type or enumeration, and the target file or None, by column name."""
     pairs: dict[str, tuple[str, str | None]] = {}
     for word in text.split():
         name, mark, rest = word.partition(">" if ">" in word else "=")
@@ -154,11 +159,11 @@ def _parse_types(text: str) -> dict[str, tuple[str, str | None]]:
 
 def _build_table(version: str, name: str, columns: str, types: str) -> StrictTable:
     typed = _parse_types(EVERY_FILE) | _parse_types(types)
-    made = []
+    built = []
     for word in (FIRST_COLUMNS + columns).split():
         column = word.rstrip("![]")
         kind, target = typed.pop(column, ("text", None))
-        made.append(
+        built.append(
             StrictColumn(
                 name=column,
                 type=StrictType.ENUMERATION if kind in WORDS else StrictType(kind),
@@ -171,10 +176,10 @@ def _build_table(version: str, name: str, columns: str, types: str) -> StrictTab
         )
     if typed:
         raise AssertionError(f"{name} {version} has no columns {', '.join(typed)}")
-    return StrictTable(version, name, tuple(made))
+    return StrictTable(version, name, tuple(built))
 
 
-#: Version -> stem -> table.
+#: By version and stem.
 TABLES: Mapping[str, Mapping[str, StrictTable]] = {
     version: {name: _build_table(version, name, text, types[name]) for name, text in columns.items()}
     for version, columns, types in (("1.1", COLUMNS_1_1, TYPES_1_1), ("1.2", COLUMNS_1_2, TYPES_1_2))

@@ -1,4 +1,4 @@
-"""The values of one file by the letter: required ones, types, and what bulk and delta ask of the first columns."""
+"""Checks the values of one file: required values, types, and status and dateLastModified by mode."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from reconciler.oneroster.strict.findings import Findings
 from reconciler.oneroster.strict.sheet import StrictSheet
 from reconciler.oneroster.strict.tables import StrictColumn, StrictType
 
-# What one value must look like: for a column of text, which of its values do not. Null values are no deviation.
-
 GUID = r"[0-9A-Za-z.\-_/@]{1,255}"
 EXTENSION = r"ext:[a-zA-Z0-9.\-_]+"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -18,9 +16,9 @@ YEAR = r"^[0-9]{4}$"
 FLOAT = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 INTEGER = r"^[+-]?[0-9]+$"
 PAIR = r"\{[^{}:]+:[^{}]+\}"
-#: An item of a list that holds a comma or a quotation mark of its own.
+#: A list item that contains a comma or a quotation mark.
 QUOTED_ITEM = r'"(?:[^"]|"")*"'
-#: An item that is empty or has spaces around it, or a quotation mark that is not closed.
+#: An empty list item, an item with surrounding spaces, or an unclosed quotation mark.
 BAD_ITEM = r'^,|,,|,$|^\s|\s$|,\s|\s,|"'
 
 CODES = {
@@ -37,12 +35,12 @@ CODES = {
 
 
 def find_broken_lists(values: pl.Series) -> pl.Series:
-    """Boolean: the value is no list that can be taken apart."""
+    """Return whether each value is a malformed list; false for null."""
     return values.str.replace_all(QUOTED_ITEM, "q").str.contains(BAD_ITEM).fill_null(False)
 
 
 def find_invalid_values(values: pl.Series, column: StrictColumn) -> pl.Series:
-    """Boolean: the value, or an item of the list, is not of the column's type."""
+    """Return whether each value, or an item of its list, is not of the column's type; false for null."""
     match column.type:
         case StrictType.TEXT:
             return pl.repeat(False, values.len(), dtype=pl.Boolean, eager=True)
@@ -72,7 +70,7 @@ def find_invalid_values(values: pl.Series, column: StrictColumn) -> pl.Series:
 
 
 def parse_numbers(values: pl.Series) -> pl.Series:
-    """As Float64; null where it is no finite decimal number."""
+    """Return values as Float64, null if not a finite decimal number."""
     frame = values.to_frame("text").with_columns(
         pl.col("text").str.strip_prefix("+").cast(pl.Float64, strict=False).alias("number")
     )
@@ -89,7 +87,7 @@ def _find_mismatches(values: pl.Series, pattern: str) -> pl.Series:
 
 
 def _find_unreal_dates(values: pl.Series) -> pl.Series:
-    """No day of the calendar. Looked at by distinct values, of which there are few."""
+    # By distinct values, of which there are few.
     distinct = values.unique().drop_nulls()
     unreal = distinct.filter(distinct.str.to_date("%Y-%m-%d", strict=False).is_null())
     return values.is_in(unreal.implode()).fill_null(False)
@@ -97,19 +95,19 @@ def _find_unreal_dates(values: pl.Series) -> pl.Series:
 
 LIFECYCLE = ("status", "dateLastModified")
 TYPE_DESCRIPTIONS = {
-    StrictType.GUID: "no sourcedId",
-    StrictType.DATE: "no date like 2026-08-31",
-    StrictType.DATETIME: "no UTC time like 2026-08-31T06:00:00.000Z",
-    StrictType.YEAR: "no year like 2027",
-    StrictType.BOOLEAN: "neither true nor false",
-    StrictType.FLOAT: "no decimal number",
-    StrictType.INTEGER: "no whole number",
-    StrictType.PAIR: "no list of {type:identifier}",
+    StrictType.GUID: "not a sourcedId",
+    StrictType.DATE: "not a date such as 2026-08-31",
+    StrictType.DATETIME: "not a UTC time such as 2026-08-31T06:00:00.000Z",
+    StrictType.YEAR: "not a year such as 2027",
+    StrictType.BOOLEAN: "not true or false",
+    StrictType.FLOAT: "not a decimal number",
+    StrictType.INTEGER: "not a whole number",
+    StrictType.PAIR: "not a list of {type:identifier}",
 }
 
 
 def check_values(sheet: StrictSheet, findings: Findings) -> None:
-    """Every rule that needs one row alone. A column that is not there was told at the header."""
+    """Check every rule that needs one row alone. `check_header` reports missing columns."""
     for column in sheet.table.columns:
         if column.name not in sheet.places:
             continue
@@ -118,11 +116,11 @@ def check_values(sheet: StrictSheet, findings: Findings) -> None:
             message = f"{column.name} is empty"
             _report_rows(sheet, "strict-missing-required-value", message, values.is_null(), column, findings)
         if column.name in LIFECYCLE and not sheet.delta:
-            message = f"{column.name} is filled in, in a bulk file"
+            message = f"{column.name} must be blank in a bulk file"
             _report_rows(sheet, "strict-field-forbidden-in-bulk", message, values.is_not_null(), column, findings)
             continue
         if column.name in LIFECYCLE:
-            message = f"{column.name} is empty, in a delta file"
+            message = f"{column.name} is empty in a delta file"
             _report_rows(sheet, "strict-field-required-in-delta", message, values.is_null(), column, findings)
         _check_type(sheet, column, values, findings)
     _check_subjects(sheet, findings)
@@ -134,7 +132,7 @@ def _check_type(sheet: StrictSheet, column: StrictColumn, values: pl.Series, fin
     broken = None
     if column.is_list:
         broken = find_broken_lists(values)
-        message = f"{column.name} is no list of items joined by commas"
+        message = f"{column.name} is not a list of comma-separated items"
         _report_rows(sheet, "strict-invalid-list", message, broken, column, findings)
     if column.type is StrictType.TEXT:
         return
@@ -147,24 +145,24 @@ def _check_type(sheet: StrictSheet, column: StrictColumn, values: pl.Series, fin
 def _build_message(column: StrictColumn) -> str:
     if column.type is StrictType.ENUMERATION:
         words = ", ".join(column.words) + (", ext:..." if column.extensible else "")
-        what = f"none of {words}"
+        what = f"not one of {words}"
     else:
         what = TYPE_DESCRIPTIONS[column.type]
     return f"an item of {column.name} is {what}" if column.is_list else f"{column.name} is {what}"
 
 
 def _check_subjects(sheet: StrictSheet, findings: Findings) -> None:
-    """1.2: each of subjects has its code, in the same order."""
+    """Check that each subject has a code in the same order (1.2)."""
     if sheet.table.version != "1.1" and sheet.has_columns("subjects", "subjectCodes"):
         counts = [
             sheet.frame[name].str.count_matches(",", literal=True).cast(pl.Int64).fill_null(-1)
             for name in ("subjects", "subjectCodes")
         ]
         quoted = pl.any_horizontal(pl.col("subjects", "subjectCodes").str.contains('"', literal=True)).fill_null(False)
-        unlike = (counts[0] != counts[1]) & ~sheet.frame.select(quoted).to_series()
-        message = "subjects and subjectCodes have not the same number of items"
+        differs = (counts[0] != counts[1]) & ~sheet.frame.select(quoted).to_series()
+        message = "subjects and subjectCodes have different numbers of items"
         place = sheet.places["subjectCodes"]
-        findings.add_rows("strict-invalid-list", message, sheet.table.file, sheet.frame.filter(unlike), place)
+        findings.add_rows("strict-invalid-list", message, sheet.table.file, sheet.frame.filter(differs), place)
 
 
 def _report_rows(
