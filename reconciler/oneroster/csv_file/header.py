@@ -104,9 +104,11 @@ def _find_problems(table: Table, names: list[str], standard: Standard) -> Iterat
             "Check whether two files were swapped, and name each correctly.",
         )
         return
-    twice = [name for name, count in Counter(name for name in names if name).items() if count > 1]
-    if twice:
-        yield build_error("duplicate-header", f"duplicate columns: {_format_names(twice)}", where, "Keep one of each.")
+    duplicates = [name for name, count in Counter(name for name in names if name).items() if count > 1]
+    if duplicates:
+        yield build_error(
+            "duplicate-header", f"duplicate columns: {_format_names(duplicates)}", where, "Keep one of each."
+        )
     if missing:
         yield build_error(
             "missing-column",

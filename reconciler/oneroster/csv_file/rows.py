@@ -96,11 +96,11 @@ def _check_similar_keys(table: Table, frame: pl.DataFrame) -> Iterator[Diagnosti
     folded = folded.str.to_lowercase()
     if not _has_repeats(folded):
         return
-    alike = keys.filter(folded.is_duplicated())
-    line = alike["line"][0]
+    similar = keys.filter(folded.is_duplicated())
+    line = similar["line"][0]
     yield build_warning(
         "keys-alike",
-        f"{alike.height:,} sourcedIds differ from another only in case or letter form (first line {line:,})",
+        f"{similar.height:,} sourcedIds differ from another only in case or letter form (first line {line:,})",
         Span(table.file, line),
         "Use one spelling if they mean the same; they are read as different.",
     )

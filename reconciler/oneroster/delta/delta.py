@@ -49,31 +49,33 @@ def overlay_roles(base: Snapshot, file_rows: FileRows | None, standard: Standard
         .drop("primary")
     )
     if file_rows is None:
-        aside = select_carried_quarantine(base, "roles", earlier["user"].clear())
-        empty = FileRows(0, earlier, aside, map_field_places(standard, "roles"), (), delta=True)
+        quarantine = select_carried_quarantine(base, "roles", earlier["user"].clear())
+        empty = FileRows(0, earlier, quarantine, map_field_places(standard, "roles"), (), delta=True)
         return FileOverlay(empty, earlier.clear(), earlier["user"].clear())
-    sent = file_rows.frame.filter(pl.col("status") == "active")
+    new_rows = file_rows.frame.filter(pl.col("status") == "active")
     deleted = pl.concat(
         [
             file_rows.frame.filter(pl.col("status") == "tobedeleted").select("sourced_id"),
             file_rows.deletions.select("sourced_id"),
         ]
     )["sourced_id"]
-    nameless = earlier.filter(pl.col("sourced_id").is_null()).join(sent, on=["user", "org"], how="semi")
-    stays = earlier.join(nameless, on=["user", "org"], how="anti", maintain_order="left")
-    stays = stays.filter(~pl.col("sourced_id").is_in(sent["sourced_id"].implode()).fill_null(False)).with_columns(
+    without_id = earlier.filter(pl.col("sourced_id").is_null()).join(new_rows, on=["user", "org"], how="semi")
+    remaining = earlier.join(without_id, on=["user", "org"], how="anti", maintain_order="left")
+    remaining = remaining.filter(
+        ~pl.col("sourced_id").is_in(new_rows["sourced_id"].implode()).fill_null(False)
+    ).with_columns(
         pl.when(pl.col("sourced_id").is_in(deleted.implode()))
         .then(pl.lit("tobedeleted"))
         .otherwise("status")
         .alias("status")
     )
     known = earlier.filter(pl.col("sourced_id").is_in(file_rows.deletions["sourced_id"].implode()))["sourced_id"]
-    said = file_rows.deletions.filter(pl.col("sourced_id").is_in(known.implode()))["line"]
-    touched = collect_row_keys(file_rows.frame["user"], file_rows.quarantine)
-    frame = pl.concat([stays, sent.select(stays.columns)])
-    aside = file_rows.quarantine.filter(~pl.col("line").is_in(said.implode()))
-    aside = pl.concat([aside, select_carried_quarantine(base, "roles", touched)])
-    return FileOverlay(replace(file_rows, frame=frame, quarantine=aside), sent, touched)
+    clear_lines = file_rows.deletions.filter(pl.col("sourced_id").is_in(known.implode()))["line"]
+    delta_keys = collect_row_keys(file_rows.frame["user"], file_rows.quarantine)
+    frame = pl.concat([remaining, new_rows.select(remaining.columns)])
+    quarantine = file_rows.quarantine.filter(~pl.col("line").is_in(clear_lines.implode()))
+    quarantine = pl.concat([quarantine, select_carried_quarantine(base, "roles", delta_keys)])
+    return FileOverlay(replace(file_rows, frame=frame, quarantine=quarantine), new_rows, delta_keys)
 
 
 def _collect_earlier_roles(base: Snapshot) -> pl.DataFrame:
@@ -89,8 +91,8 @@ def drop_unknown_people(roles: FileOverlay, users: FileRows | None) -> FileOverl
         return roles
     known = collect_row_keys(users.frame["sourced_id"], users.quarantine)
     known = pl.concat([known, roles.delta_keys])
-    aside = roles.file_rows.quarantine.filter(pl.col("key").is_null() | pl.col("key").is_in(known.implode()))
-    return replace(roles, file_rows=replace(roles.file_rows, quarantine=aside))
+    quarantine = roles.file_rows.quarantine.filter(pl.col("key").is_null() | pl.col("key").is_in(known.implode()))
+    return replace(roles, file_rows=replace(roles.file_rows, quarantine=quarantine))
 
 
 def fill_primary_org(base: Snapshot, users: FileOverlay) -> FileOverlay:
@@ -169,17 +171,17 @@ def overlay_delta(
 def _drop_outdated_faults(roster: Roster, overlays: Mapping[str, FileOverlay]) -> Roster:
     """Drop faults of earlier enrollments and roles whose person or class is gone: they left with it."""
     fault = pl.col("code").is_in(["dangling-reference", "missing-role"])
-    now = pl.any_horizontal(
+    is_new = pl.any_horizontal(
         (pl.col("file") == f"{stem}.csv") & pl.col("key").is_in(each.delta_keys.implode())
         for stem, each in overlays.items()
         if stem in ("users", "roles", "classes", "enrollments")
     ).fill_null(False)
     people = collect_row_keys(overlays["users"].file_rows.frame["sourced_id"], overlays["users"].file_rows.quarantine)
-    left = (pl.col("file") == "enrollments.csv") | (
+    is_gone = (pl.col("file") == "enrollments.csv") | (
         (pl.col("file") == "roles.csv") & ~pl.col("key").is_in(people.implode())
     )
-    aside = roster.quarantine.filter(~(fault & ~now & left))
-    return replace(roster, quarantine=mark_as_earlier(aside, fault & ~now))
+    quarantine = roster.quarantine.filter(~(fault & ~is_new & is_gone))
+    return replace(roster, quarantine=mark_as_earlier(quarantine, fault & ~is_new))
 
 
 def _drop_foreign_rows(base: Snapshot, roster: Roster) -> Roster:

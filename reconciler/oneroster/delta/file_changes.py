@@ -33,29 +33,29 @@ def overlay_file(base: Snapshot, file_rows: FileRows | None, standard: Standard,
         )
     earlier = collect_earlier_rows(base, stem)
     if file_rows is None:
-        aside = select_carried_quarantine(base, stem, earlier["sourced_id"].clear())
-        empty = FileRows(0, earlier, aside, map_field_places(standard, stem), (), delta=True)
+        quarantine = select_carried_quarantine(base, stem, earlier["sourced_id"].clear())
+        empty = FileRows(0, earlier, quarantine, map_field_places(standard, stem), (), delta=True)
         return FileOverlay(empty, earlier.clear(), earlier["sourced_id"].clear())
     known = earlier["sourced_id"]
-    marks = pl.concat(
+    deletions = pl.concat(
         [file_rows.frame.filter(pl.col("status") == "tobedeleted").select("sourced_id", "line"), file_rows.deletions]
     ).filter(pl.col("sourced_id").is_in(known.implode()))
-    marked = pl.col("sourced_id").is_in(marks["sourced_id"].implode())
-    sent = file_rows.frame.filter(~marked)
-    stays = earlier.filter(~pl.col("sourced_id").is_in(sent["sourced_id"].implode()))
-    stays = (
-        stays.join(marks.rename({"line": "marked"}), on="sourced_id", how="left", maintain_order="left")
+    is_deleted = pl.col("sourced_id").is_in(deletions["sourced_id"].implode())
+    new_rows = file_rows.frame.filter(~is_deleted)
+    remaining = earlier.filter(~pl.col("sourced_id").is_in(new_rows["sourced_id"].implode()))
+    remaining = (
+        remaining.join(deletions.rename({"line": "marked"}), on="sourced_id", how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("marked").is_null()).then("status").otherwise(pl.lit("tobedeleted")).alias("status"),
             pl.coalesce("marked", "line").alias("line"),
         )
         .drop("marked")
     )
-    aside = file_rows.quarantine.filter(~pl.col("key").is_in(marks["sourced_id"].implode()).fill_null(False))
-    touched = collect_row_keys(file_rows.frame["sourced_id"], file_rows.quarantine)
-    frame = pl.concat([stays, sent], how="diagonal")
-    aside = pl.concat([aside, select_carried_quarantine(base, stem, touched)])
-    return FileOverlay(replace(file_rows, frame=frame, quarantine=aside), sent, touched)
+    quarantine = file_rows.quarantine.filter(~pl.col("key").is_in(deletions["sourced_id"].implode()).fill_null(False))
+    delta_keys = collect_row_keys(file_rows.frame["sourced_id"], file_rows.quarantine)
+    frame = pl.concat([remaining, new_rows], how="diagonal")
+    quarantine = pl.concat([quarantine, select_carried_quarantine(base, stem, delta_keys)])
+    return FileOverlay(replace(file_rows, frame=frame, quarantine=quarantine), new_rows, delta_keys)
 
 
 def collect_earlier_rows(base: Snapshot, stem: str) -> pl.DataFrame:
@@ -71,13 +71,13 @@ def select_carried_quarantine(base: Snapshot, stem: str, delta_keys: pl.Series) 
     A row without a key is dropped, because it protected only against absence; a waiting row is checked anew."""
     key = "user" if stem == "roles" else "sourced_id"
     waiting = base.waiting[stem][key] if stem in base.waiting and stem != "roles" else delta_keys.clear()
-    kept = base.quarantine.filter(
+    carried = base.quarantine.filter(
         (pl.col("file") == f"{stem}.csv")
         & pl.col("key").is_not_null()
         & ~pl.col("key").is_in(pl.concat([delta_keys.alias("key"), waiting.alias("key")]).implode())
         & ~((pl.col("file") == "roles.csv") & (pl.col("code") == "dangling-reference"))
     )
-    return mark_as_earlier(kept, pl.lit(True))
+    return mark_as_earlier(carried, pl.lit(True))
 
 
 def mark_as_earlier(quarantine: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:

@@ -136,9 +136,11 @@ def _drop_extension_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagn
 def _mark_primary_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
     """Return ROLE_FIELDS with one primary role for each person; `roles` also has `primary_org` and `role_type`."""
     is_primary = pl.col("role_type") == "primary"
-    twice = roles.filter(is_primary & (pl.len().over("user", "org", "role_type") > 1))
+    duplicates = roles.filter(is_primary & (pl.len().over("user", "org", "role_type") > 1))
     message = "a person has several primary roles in one org"
-    warnings = [make_rows_warning("roles.csv", twice, "several-primary-roles", message)] if twice.height else []
+    warnings = (
+        [make_rows_warning("roles.csv", duplicates, "several-primary-roles", message)] if duplicates.height else []
+    )
     ordered = roles.sort(
         ~(is_primary & (pl.col("org") == pl.col("primary_org")).fill_null(False)), ~is_primary, "line"
     ).with_columns(pl.col("user").is_first_distinct().alias("primary"))
@@ -163,9 +165,9 @@ def _select_waiting_roles(roles: pl.DataFrame, final: pl.DataFrame, waiting: pl.
     """Return rows of roles.csv that are not in `final`; deleted rows only of waiting people."""
     if final.height == roles.height:
         return final.clear().with_columns(pl.lit(None, dtype=pl.String).alias("status"))
-    theirs = pl.col("user").is_in(waiting.implode())
+    is_waiting = pl.col("user").is_in(waiting.implode())
     return (
-        roles.filter(((pl.col("status") == "active") | theirs) & ~pl.col("role").str.starts_with("ext:"))
+        roles.filter(((pl.col("status") == "active") | is_waiting) & ~pl.col("role").str.starts_with("ext:"))
         .join(final, on=["user", "org", "role"], how="anti", maintain_order="left")
         .with_columns((pl.col("role_type") == "primary").alias("primary"))
         .select(WAITING_FIELDS)

@@ -49,10 +49,10 @@ def read_sessions(sheet: Sheet) -> Sessions:
         diagnostics.append(make_rows_warning(sheet.table.file, undated, "invalid-session-dates", message))
     rows = rows.filter(dated)
     unclear = pl.col("sourced_id").is_null() | pl.col("sourced_id").is_duplicated()
-    twice = rows.filter(unclear)
-    if twice.height:
+    duplicates = rows.filter(unclear)
+    if duplicates.height:
         message = f"sourcedId is empty or has conflicting rows: {UNUSED}"
-        diagnostics.append(make_rows_warning(sheet.table.file, twice, "duplicate-session", message))
+        diagnostics.append(make_rows_warning(sheet.table.file, duplicates, "duplicate-session", message))
     frame = rows.filter(~unclear).select(list(SESSIONS_SCHEMA))
     _refuse_session_cycles(frame)
     return Sessions(frame, keys, tuple(diagnostics))

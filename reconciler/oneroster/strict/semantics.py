@@ -185,7 +185,7 @@ def _check_primary_org(sheets: Sheets, findings: Findings) -> None:
     roles = select_active_rows(sheets, "roles", "userSourcedId", "orgSourcedId")
     if rows is None or roles is None or not has_full_files(sheets, "users", "roles"):
         return
-    theirs = ["userSourcedId", "orgSourcedId"]
-    wrong = rows.drop_nulls().join(roles, left_on=["sourcedId", "primaryOrgSourcedId"], right_on=theirs, how="anti")
+    role_keys = ["userSourcedId", "orgSourcedId"]
+    wrong = rows.drop_nulls().join(roles, left_on=["sourcedId", "primaryOrgSourcedId"], right_on=role_keys, how="anti")
     message = "the user has no role in their primary org"
     report_rows(sheets, "users", "primaryOrgSourcedId", "strict-primary-org-missing-role", message, wrong, findings)
