@@ -15,16 +15,16 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 
 @dataclass(frozen=True, slots=True)
 class FetchProgress:
-    """How far a fetch is, for a progress bar. part: what is being fetched, such as `users` or a file's name.
+    """Progress of a fetch, for a progress bar."""
 
-    done, total: bytes of an SFTP transfer, rows of an API's collection; total is None where nobody knows it.
-    pages: of an API, so far.
-    """
-
+    #: being fetched, such as `users` or a file's name
     part: str
+    #: bytes of an SFTP transfer, rows of an API's collection
     done: int
+    #: None if unknown
     total: int | None
     unit: str
+    #: of an API, so far
     pages: int = 0
 
 
@@ -37,14 +37,13 @@ def ignore_progress(_: FetchProgress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PreviousRoster:
-    """What is known of the last good roster of this source, None in a field where nothing is.
+    """Facts of the last good roster of this source; None where unknown."""
 
-    since: the newest dateLastModified that it had, as its source wrote it. whole_at: when the whole was fetched last,
-    ISO-8601 UTC. rows: data rows by file stem, as they are kept now.
-    """
-
+    #: the newest dateLastModified, as its source wrote it
     since: str | None = None
+    #: when the full roster was fetched last, ISO-8601 UTC
     whole_at: str | None = None
+    #: data rows by file stem, as stored now
     rows: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -89,12 +88,14 @@ class ProbeFinding:
 class Source(Protocol):
     @property
     def host(self) -> str:
-        """Whose politeness counts."""
+        """Return the host whose limits of politeness apply."""
 
     def fetch(self, request: FetchRequest) -> SourceBundle:
         """The whole roster, or Refusal with every reason why there is none. A failed fetch never looks like an empty
         one: nothing is compared then, and so nothing is deleted. May be called in a thread of its own."""
 
     def probe(self, request: FetchRequest) -> tuple[ProbeFinding, ...]:
-        """What this server does, as far as it can be found out without fetching everything. Raises Refusal where not
-        even that can be asked."""
+        """Return what this server does, as far as a probe can tell without fetching everything.
+
+        Raises Refusal if the server can't be reached.
+        """

@@ -1,4 +1,4 @@
-"""What it takes to ask one OneRoster API."""
+"""Address, credentials and settings of one OneRoster API."""
 
 from __future__ import annotations
 

@@ -26,10 +26,11 @@ COPY_BUFFER_BYTES = 1024**2
 
 
 class BundleWriter:
-    """version: of OneRoster. delta: the files are changes, and not the whole.
+    """Writes pages as a OneRoster CSV bundle.
 
-    Nothing is compressed: the fastest level would take half as long as the parsing of the pages, and the bundle is read
-    back at once. Every file grows in a temporary file without a name: a fetch that is killed leaves nothing behind."""
+    Nothing is compressed: the fastest level would take half as long as parsing the pages, and the bundle is read back
+    at once. Every file grows in a temporary file without a name, so a killed fetch leaves nothing behind.
+    """
 
     def __init__(self, version: str, *, delta: bool = False) -> None:
         self._version = version
@@ -119,7 +120,7 @@ def _make_too_large_error(stem: str) -> Diagnostic:
     return build_error(
         "roster-too-large",
         f"more than {MOST_BYTES // 1024**3} GiB came, the last of it {stem}; a roster has at most that",
-        hint="the server may give the same rows under new ids without end; ask whoever runs it",
+        hint="Ask the server's owner: it may send the same rows under new ids without end.",
     )
 
 

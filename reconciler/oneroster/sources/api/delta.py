@@ -29,8 +29,9 @@ MOST_ROLES = 16
 
 @dataclass(frozen=True, slots=True)
 class DeltaWindow:
-    """moment: changes from then on are asked for, ISO-8601 UTC. uncounted: whether they may do without totals."""
+    """The period whose changes a fetch asks for."""
 
+    #: start of the period, ISO-8601 UTC
     moment: str
     allows_missing_totals: bool
 
@@ -95,7 +96,7 @@ class ChangeCounts:
         self.active += rows.height - gone
 
     def can_explain(self, earlier: int, now: int) -> bool:
-        """Whether a collection can have gone from so many rows to so many by these changes alone."""
+        """Return whether these changes alone can explain the change in a collection's row count."""
         return earlier - self.deleted <= now <= earlier + self.active
 
 
@@ -105,7 +106,10 @@ def explain_full_fetch(
     totals: Mapping[str, int | None],
     window: DeltaWindow,
 ) -> str | None:
-    """Why the whole has to be fetched after all, None where the changes are enough. totals: what the server has now."""
+    """Return why the full roster must be fetched after all, or None if the changes are enough.
+
+    totals: row counts that the server reports now.
+    """
     for name, each in changes.items():
         before, now = earlier.get(name), totals[name]
         if before is None or now is None:

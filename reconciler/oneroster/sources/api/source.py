@@ -33,7 +33,7 @@ ApiClientFactory = Callable[[], AbstractContextManager[ApiClient]]
 
 
 class ApiSource:
-    """account: of the server and of us there. client: in place of the one that the account needs."""
+    """Fetches a roster from a OneRoster REST API."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ApiSource:
             found, notes, begun = self._fetch_changes(api_client, request, since)
             if not isinstance(found, str):
                 return found, notes, begun
-            why = build_info("whole-after-all", f"the whole is fetched and not only what changed: {found}")
+            why = build_info("whole-after-all", f"fetching the full roster, not only the changes: {found}")
         with open_checkpoint(self._checkpoints, self._build_query_identity(None), request.fetched_at) as kept:
             how = CollectionReader(api_client, self.account.page_size, kept, progress=request.progress)
             stream = ApiRosterReader(how, self.account.version, request.earlier).read_full_roster()
@@ -106,7 +106,7 @@ class ApiSource:
                 return "the server does not answer a filter by dateLastModified", [], begun
 
     def _build_query_identity(self, window: DeltaWindow | None) -> dict[str, object]:
-        """What decides which pages come."""
+        """Return everything that decides which pages the server sends."""
         account = self.account
         return {
             "url": account.url,
@@ -134,6 +134,6 @@ def _add_source_span(diagnostic: Diagnostic, name: str) -> Diagnostic:
 def _make_no_room_error(problem: OSError) -> Diagnostic:
     return build_error(
         "bundle-not-written",
-        f"what was fetched cannot be put into a temporary file: {problem.strerror or 'unknown reason'}",
-        hint="make room in the folder for temporary files (TMPDIR)",
+        f"the fetched data cannot be written to a temporary file: {problem.strerror or 'unknown reason'}",
+        hint="Free some space in the folder for temporary files (TMPDIR).",
     )

@@ -1,4 +1,4 @@
-"""What it takes to fetch from one SFTP server."""
+"""Address, credentials and settings of one SFTP server."""
 
 from __future__ import annotations
 

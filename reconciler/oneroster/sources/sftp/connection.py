@@ -142,39 +142,38 @@ def _make_no_ssh_error(account: SftpAccount) -> Diagnostic:
     return build_error(
         "no-ssh",
         f"{account.host} port {account.port} did not answer as an SSH server does",
-        hint="check host and port (SFTP is not FTP or FTPS); if they are right, the server is busy or turns this"
-        " machine away: the next fetch tries again",
+        hint="Check host and port (SFTP is not FTP or FTPS). If they are right, the server is busy or rejects this"
+        " machine. The next fetch tries again.",
     )
 
 
 def _make_no_algorithm_error(account: SftpAccount) -> Diagnostic:
     return build_error(
         "no-common-algorithm",
-        f"{account.host} knows none of the ways to encrypt or to sign that are safe today",
-        hint="its owner has to update the server: it should offer an Ed25519, ECDSA or RSA (SHA-2) host key",
+        f"{account.host} supports no encryption or signature that is safe today",
+        hint="Ask its owner to update the server. It should offer an Ed25519, ECDSA or RSA (SHA-2) host key.",
     )
 
 
 def _make_host_key_changed_error(account: SftpAccount, expected: HostKey, actual: HostKey) -> Diagnostic:
     return build_error(
         "host-key-changed",
-        f"{account.host} is not the server that is pinned: it shows {sanitize_name(str(actual))}, "
-        f"pinned is {sanitize_name(str(expected))}"
-        "; nothing was sent to it",
-        hint="ask the server's owner, by telephone, whether its key was changed and what its fingerprint is; if it is"
-        " that, paste the line that `reconciler roster probe CUSTOMER` prints",
+        f"{account.host} presented host key {sanitize_name(str(actual))}, "
+        f"but host_key pins {sanitize_name(str(expected))}; nothing was sent",
+        hint="Call the server's owner to confirm the new key's fingerprint. If it matches, paste the line that"
+        " `reconciler roster probe CUSTOMER` prints.",
     )
 
 
 def _make_sign_in_refused_error(account: SftpAccount, *, is_disconnected: bool) -> Diagnostic:
     what = "private key" if account.private_key is not None else "password"
-    how = "ended the connection when" if is_disconnected else "did not let"
+    how = "closed the connection when" if is_disconnected else "did not let"
     return build_error(
         "sign-in-refused",
         f"{account.host} {how} {sanitize_name(account.username)} "
         f"{'signed' if is_disconnected else 'sign'} in with the {what}",
-        hint=f"check rostering.sync.username and the secret of its {what} with the server's owner; it was tried once"
-        " and is not tried again before the next fetch, lest the account be locked",
+        hint=f"Check rostering.sync.username and its {what} secret with the server's owner. reconciler tries only once"
+        " per fetch, so that the account is not locked.",
     )
 
 
@@ -182,23 +181,24 @@ def _make_other_method_error(account: SftpAccount, methods: Sequence[str]) -> Di
     what = "private keys" if account.private_key is not None else "passwords"
     return build_error(
         "sign-in-refused",
-        f"{account.host} takes no {what} of {sanitize_name(account.username)}; it offers {format_names(list(methods))}",
-        hint="give rostering.sync.private_key for publickey, or rostering.sync.password for password",
+        f"{account.host} accepts no {what} from {sanitize_name(account.username)}; "
+        f"it offers {format_names(list(methods))}",
+        hint="Set rostering.sync.private_key for publickey, or rostering.sync.password for password.",
     )
 
 
 def _make_further_step_error(account: SftpAccount, methods: Sequence[str]) -> Diagnostic:
     return build_error(
         "sign-in-refused",
-        f"{account.host} asks {sanitize_name(account.username)} for a further step to sign in: "
+        f"{account.host} asks {sanitize_name(account.username)} for another sign-in step: "
         f"{format_names(list(methods))}",
-        hint="ask the server's owner for an account that a program can sign in with by one secret",
+        hint="Ask the server's owner for an account that a program can use with one secret.",
     )
 
 
 def _make_no_sftp_error(account: SftpAccount) -> Diagnostic:
     return build_error(
         "no-sftp",
-        f"{account.host} let {sanitize_name(account.username)} sign in, but serves no files by SFTP",
-        hint="ask the server's owner to allow the sftp subsystem for this account",
+        f"{account.host} let {sanitize_name(account.username)} sign in, but does not offer SFTP",
+        hint="Ask the server's owner to allow the sftp subsystem for this account.",
     )

@@ -59,18 +59,18 @@ def load_private_key(secret: SecretStr) -> PKey:
 def _make_encrypted_key_error() -> Diagnostic:
     return build_error(
         "private-key-encrypted",
-        "the private key is under a passphrase, and nobody is there to type it",
-        hint="make a key without one for this fetch (ssh-keygen -p), and keep it where secrets are kept",
+        "the private key has a passphrase",
+        hint="Use a key without a passphrase for this fetch (ssh-keygen -p), and store it as a secret.",
     )
 
 
 def _make_unreadable_key_error(text: str) -> Diagnostic:
     if "\\n" in text:
-        hint = "its lines are joined by a written \\n: give it with real line ends"
+        hint = "Its line ends are written as \\n. Store it with real line ends."
     elif text.startswith(("ssh-", "ecdsa-", "---- BEGIN SSH2 PUBLIC KEY")):
-        hint = "that is the public half: the secret has to hold the private one"
+        hint = "This is the public key. Store the private key as the secret."
     elif text.startswith("PuTTY-User-Key-File"):
-        hint = "that is PuTTY's form: convert it with `puttygen KEY.ppk -O private-openssh-new -o KEY`"
+        hint = "This is a PuTTY key. Convert it: puttygen KEY.ppk -O private-openssh-new -o KEY"
     else:
         hint = "give the whole text from -----BEGIN to -----END, of type Ed25519, RSA or ECDSA"
     return build_error("private-key-unreadable", "the private key cannot be read", hint=hint)
@@ -91,9 +91,11 @@ SIGNATURES = {
 
 @dataclass(frozen=True, slots=True)
 class HostKey:
-    """type: as OpenSSH names it, `ssh-rsa` for every RSA key. blob: RFC 4253, 6.6."""
+    """A public key of a server."""
 
+    #: as OpenSSH names it; `ssh-rsa` for every RSA key
     type: str
+    #: RFC 4253, 6.6
     blob: bytes
 
     @property
@@ -111,7 +113,10 @@ class HostKey:
 
 
 def parse_host_key(line: str) -> HostKey:
-    """What was pasted into YAML. Raises Refusal `host-key-unreadable` where the base64 was cut or belongs elsewhere."""
+    """Parse a host key as pasted into YAML.
+
+    Raises Refusal `host-key-unreadable` if the base64 was cut or belongs to another key type.
+    """
     kind, _, rest = line.strip().partition(" ")
     try:
         blob = base64.b64decode(rest.split(" ")[0].encode(), validate=True)
@@ -123,9 +128,9 @@ def parse_host_key(line: str) -> HostKey:
             [
                 build_error(
                     "host-key-unreadable",
-                    "host_key is no whole public key: its base64 cannot be read",
-                    hint="paste the whole line that `reconciler roster probe CUSTOMER` prints, after comparing the"
-                    " fingerprint with the server's owner",
+                    "host_key is not a complete public key: its base64 cannot be read",
+                    hint="Compare the fingerprint with the server's owner, then paste the whole line that"
+                    " `reconciler roster probe CUSTOMER` prints.",
                 )
             ]
         )

@@ -29,15 +29,17 @@ STEP_EVERY = timedelta(milliseconds=100)
 
 
 def is_unchanged(before: FileFacts, now: FileFacts | None) -> bool:
-    """Whether what was read so far is the beginning of what lies there now: the same size and time."""
+    """Return whether the remote file still has the size and time of what was read so far."""
     return before == now
 
 
 def download_file(
     line: SftpSession, file: RemoteFile, write: Callable[[bytes], object], progress: DownloadProgress
 ) -> None:
-    """write: gets every byte; what it raises must be no OSError. Raises Changed, where the file is not as it was any
-    more and what was written is of no use, and Refusal."""
+    """Download a file into `write`, which must not raise OSError.
+
+    Raises Changed if the file was replaced meanwhile, so that what was written is useless, and Refusal.
+    """
     done = 0
 
     def rest(client: SFTPClient) -> None:
@@ -73,7 +75,7 @@ class DownloadProgress:
         self._told = -1
 
     def report_bytes(self, done: int) -> None:
-        """done: bytes so far."""
+        """Report how many bytes have arrived."""
         now = self._clock()
         if self._told < 0 or now >= self._next:
             self._next = now + STEP_EVERY.total_seconds()
@@ -128,7 +130,7 @@ def download_bundle(target: RemoteRoster, download: FileDownloader) -> BinaryIO:
 
 
 def has_end_record(stream: BinaryIO) -> bool:
-    """Whether a ZIP archive has its end record (APPNOTE 4.3.16). What is none is for the reader to judge."""
+    """Return whether a ZIP has its end record (APPNOTE 4.3.16); the reader judges files that aren't ZIPs."""
     stream.seek(0)
     return stream.read(len(LOCAL_HEADER)) != LOCAL_HEADER or zipfile.is_zipfile(cast(IO[bytes], stream))
 

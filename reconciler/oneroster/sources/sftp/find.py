@@ -39,15 +39,17 @@ class TooManyLinksError(Exception):
 
 
 def make_absolute(path: str, home: str) -> str:
-    """home: where relative paths begin, absolute."""
+    """Return the path, relative ones below the absolute directory `home`."""
     whole = posixpath.normpath(posixpath.join(home, path))
     return f"/{whole.lstrip('/')}"
 
 
 def resolve_links(path: str, read_link: Callable[[str], str | None]) -> str:
-    """path: absolute. target: what a link holds, None of what is none; may raise OSError.
+    """Return an absolute path without links.
 
-    Every part is looked at, as the server would follow it; the result has no links left. Raises TooManyLinks."""
+    read_link returns what a link holds, or None for anything else; it may raise OSError. Every part is followed as the
+    server would follow it. Raises TooManyLinksError.
+    """
     parts = [part for part in path.split("/") if part][::-1]
     done = ""
     links = 0
@@ -81,7 +83,7 @@ MAX_NAMES = 20_000
 
 
 def check_path(account: SftpAccount) -> None:
-    """What can be said of a path without asking. Raises Refusal."""
+    """Refuse a path that is wrong whatever the server says. Raises Refusal."""
     folder, _, name = account.path.rstrip("/").rpartition("/")
     if is_pattern(folder):
         raise Refusal([remarks.make_pattern_in_folder_error(account)])

@@ -1,4 +1,4 @@
-"""Which of the files in a folder is the roster: a decision over a listing, made without asking the server anything."""
+"""Decides which file of a folder is the roster, from a listing alone."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ MAX_CLOCK_SKEW = 60.0
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """size: bytes. mtime: seconds since 1970 by the server's clock; 0 where it does not say."""
+    """Size and time of a file in a listing."""
 
+    #: bytes
     size: int
+    #: seconds since 1970 by the server's clock; 0 if it doesn't say
     mtime: int
 
 
@@ -36,8 +38,7 @@ class RemoteEntry:
 
 @dataclass(frozen=True, slots=True)
 class RosterFileChoice:
-    """taken: None where nothing fits. others: names that fit as well, the next best first; incomplete: those that would
-    have come before it but for their done marker. skewed: the taken one is of the future by our clock."""
+    """The file that a pattern chose, and the runners-up."""
 
     best: RemoteEntry | None
     other_names: tuple[str, ...] = ()
@@ -46,12 +47,12 @@ class RosterFileChoice:
 
 
 def is_pattern(path: str) -> bool:
-    """Whether several files may fit, as a shell reads it."""
+    """Return whether several files may match, by the shell's rules."""
     return any(character in path for character in "*?[")
 
 
 def is_ignored(name: str, marker: str | None = None) -> bool:
-    """Whether a name in a listing is never a roster's: unfinished, hidden, or a marker."""
+    """Return whether a name is never a roster: unfinished, hidden, or a marker."""
     folded = name.casefold()
     markers = (*MARKERS, marker) if marker else MARKERS
     return name.startswith(".") or folded.endswith((*PARTIAL_SUFFIXES, *(each.casefold() for each in markers)))
@@ -78,7 +79,10 @@ def sort_entries(entries: Iterable[RemoteEntry], pick: Pick, now: float) -> list
 def choose_roster_file(
     candidates: Sequence[RemoteEntry], pick: Pick, now: float, complete: Mapping[str, bool] | None = None
 ) -> RosterFileChoice:
-    """complete: by name, whether its done marker says that it is whole; None where no marker is configured."""
+    """Return which file of a listing to fetch.
+
+    complete: by name, whether its done marker says that it is complete; None if no marker is configured.
+    """
     ordered = sort_entries(candidates, pick, now)
     whole = [entry for entry in ordered if complete is None or complete.get(entry.name, False)]
     if not whole:

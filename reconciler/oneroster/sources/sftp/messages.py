@@ -1,4 +1,4 @@
-"""What is said of what lies, or does not lie, on a server: names of files, and nothing of what they hold."""
+"""Builds diagnostics about files on a server: their names, never their content."""
 
 from __future__ import annotations
 
@@ -30,27 +30,30 @@ def format_names(names: Sequence[str], most: int = MOST_LISTED) -> str:
     return text if len(names) <= most else f"{text} and {len(names) - most:,} more"
 
 
-NEXT_FETCH_RETRIES = "the next fetch tries again"
+NEXT_FETCH_RETRIES = "The next fetch tries again."
 
 
 def make_pattern_in_folder_error(account: SftpAccount) -> Diagnostic:
     return build_error(
         "pattern-in-folder",
-        f"{sanitize_name(account.path)}: only the last part of a path may be a pattern",
-        hint="write the folder as it is called; a pattern stands for files in one folder, such as /out/roster-*.zip",
+        f"{sanitize_name(account.path)}: only the last part of a path can be a pattern",
+        hint="Write the folder's full name. A pattern matches files in one folder, such as /out/roster-*.zip.",
     )
 
 
 def make_pick_missing_error(account: SftpAccount) -> Diagnostic:
     return build_error(
         "pick-missing",
-        f"{sanitize_name(account.path)} is a pattern, and nothing says which of several files is the roster",
-        hint="write pick: newest or pick: last_by_name, or the path of one file",
+        f"{sanitize_name(account.path)} is a pattern, but pick does not say which of several files is the roster",
+        hint="Set pick: newest or pick: last_by_name, or write the path of one file.",
     )
 
 
 def make_file_missing_error(path: str, missing_part: str, sibling_names: Sequence[str] | None) -> Diagnostic:
-    """gone: the first part of the path that is not there. there: names beside it; None where they cannot be listed."""
+    """Build the error for a missing file.
+
+    gone: the first part of the path that doesn't exist. there: names beside it; None if they can't be listed.
+    """
     folder, name = posixpath.split(missing_part)
     what = "the roster" if missing_part == path else f"the folder of {sanitize_name(posixpath.basename(path))}"
     if sibling_names is not None and name in sibling_names:
@@ -66,11 +69,11 @@ def make_file_missing_error(path: str, missing_part: str, sibling_names: Sequenc
     sibling_names = [each for each in sibling_names or () if each != name]
     close = difflib.get_close_matches(name.casefold(), [each.casefold() for each in sibling_names], 1)
     meant = next((each for each in sibling_names if close and each.casefold() == close[0]), None)
-    hint = "correct rostering.sync.path, or ask whoever sends the roster why it is not there"
+    hint = "Correct rostering.sync.path, or ask the sender why the file is missing."
     return build_error(
         "remote-file-missing",
-        f"{sanitize_name(missing_part)} is not there: {what} was expected under that name; {lies}",
-        hint=f"did you mean {sanitize_name(meant)}? Else {hint}" if meant else hint,
+        f"{sanitize_name(missing_part)} does not exist: {what} was expected there; {lies}",
+        hint=f"Did you mean {sanitize_name(meant)}? {hint}" if meant else hint,
     )
 
 
@@ -78,7 +81,7 @@ def make_no_permission_error(account: SftpAccount, path: str) -> Diagnostic:
     return build_error(
         "remote-permission-denied",
         f"{sanitize_name(account.username)} may not read {sanitize_name(path)}",
-        hint="ask the server's owner to let this account read it",
+        hint="Ask the server's owner to let this account read it.",
     )
 
 
@@ -86,7 +89,7 @@ def make_not_a_file_error(path: str) -> Diagnostic:
     return build_error(
         "not-a-regular-file",
         f"{sanitize_name(path)} is neither a file nor a folder",
-        hint="correct rostering.sync.path: it names the ZIP, or the folder of the CSV files",
+        hint="Correct rostering.sync.path: it names the ZIP, or the folder of the CSV files.",
     )
 
 
@@ -94,20 +97,18 @@ def make_empty_file_error(path: str) -> Diagnostic:
     return build_error(
         "remote-file-empty",
         f"{sanitize_name(path)} is empty (0 bytes)",
-        hint=(
-            f"it may have just begun to be uploaded: {NEXT_FETCH_RETRIES}. If it stays so, ask whoever sends the roster"
-        ),
+        hint=(f"The upload may have just begun. {NEXT_FETCH_RETRIES} If it stays empty, ask the sender."),
     )
 
 
 def make_no_csv_error(folder: str, names: Sequence[str]) -> Diagnostic:
     archive = next((name for name in names if name.casefold().endswith(".zip")), None)
     lies = f"it holds {format_names(sorted(names))}" if names else "it is empty"
-    hint = f"if {sanitize_name(archive)} is the roster, write it into rostering.sync.path" if archive else None
+    hint = f"If {sanitize_name(archive)} is the roster, write it into rostering.sync.path." if archive else None
     return build_error(
         "no-csv-in-folder",
         f"the folder {sanitize_name(folder)} holds no CSV file: {lies}",
-        hint=hint or f"ask whoever sends the roster why it is not there; {NEXT_FETCH_RETRIES}",
+        hint=hint or f"Ask the sender why it is missing. {NEXT_FETCH_RETRIES}",
     )
 
 
@@ -116,14 +117,14 @@ def make_no_match_error(folder: str, pattern: str, listing: Sequence[RemoteEntry
     unfinished = [name for name in names if is_ignored(name, marker)]
     lies = f"it holds {format_names(names)}" if names else "it is empty"
     hint = (
-        "names that begin with a dot or end in .part, .tmp and the like are never taken: they are not whole yet"
+        "Names that begin with a dot or end in .part or .tmp are skipped as incomplete."
         if unfinished
-        else "correct rostering.sync.path, or ask whoever sends the roster why it is not there"
+        else "Correct rostering.sync.path, or ask the sender why the file is missing."
     )
     return build_error(
         "nothing-fits-pattern",
-        f"no file in {sanitize_name(folder)} fits {sanitize_name(pattern)}: {lies}",
-        hint=f"{hint}; {NEXT_FETCH_RETRIES}",
+        f"no file in {sanitize_name(folder)} matches {sanitize_name(pattern)}: {lies}",
+        hint=f"{hint} {NEXT_FETCH_RETRIES}",
     )
 
 
@@ -131,9 +132,9 @@ def make_marker_missing_error(folder: str, names: Sequence[str], marker: str) ->
     return build_error(
         "done-marker-missing",
         f"{format_names(names)} in {sanitize_name(folder)}: no done marker "
-        f"({sanitize_name(f'{names[0]}{marker}')}) says that it is whole",
-        hint=f"it is still being sent, or the sender puts no marker there any more: {NEXT_FETCH_RETRIES}, or leave out"
-        " rostering.sync.done_marker",
+        f"({sanitize_name(f'{names[0]}{marker}')}) says that it is complete",
+        hint="The upload may still be running; the next fetch tries again. If the sender no longer writes markers,"
+        " remove rostering.sync.done_marker.",
     )
 
 
@@ -141,8 +142,9 @@ def make_marker_older_error(path: str, marker: str) -> Diagnostic:
     return build_error(
         "done-marker-older",
         f"{sanitize_name(posixpath.basename(path) + marker)} is older than {sanitize_name(path)}: it "
-        "speaks of the one before",
-        hint=f"it is still being sent: {NEXT_FETCH_RETRIES}. The sender has to put the marker there after the roster",
+        "belongs to an earlier file",
+        hint=f"The upload may still be running. {NEXT_FETCH_RETRIES} "
+        "The sender must write the marker after the roster.",
     )
 
 
@@ -150,7 +152,7 @@ def make_no_digest_error(path: str, marker: str, name: str) -> Diagnostic:
     return build_error(
         "digest-unreadable",
         f"{sanitize_name(posixpath.basename(path) + marker)} holds no SHA-256 of {sanitize_name(name)}",
-        hint="the sender has to write it as `sha256sum` does, or use another ending that only says that it is done",
+        hint="Ask the sender to write it as sha256sum does, or to use an ending that only marks completion.",
     )
 
 
@@ -162,7 +164,7 @@ def check_digest_names(
 
     def each() -> Iterator[Diagnostic]:
         if extra := sorted(name for name in digests if name.casefold().endswith(".csv") and name not in names):
-            hint = f"the folder is not whole: {NEXT_FETCH_RETRIES}"
+            hint = f"The folder is incomplete. {NEXT_FETCH_RETRIES}"
             yield build_error(
                 "file-of-digest-missing",
                 f"{beside} names {format_names(extra)}, not in {sanitize_name(path)}",
@@ -178,8 +180,7 @@ def make_digest_differs_error(name: str, marker: str) -> Diagnostic:
     return build_error(
         "digest-differs",
         f"{sanitize_name(name)} does not have the SHA-256 that its {sanitize_name(marker)} file gives",
-        hint=f"the file or its marker was replaced, or damaged on its way there: {NEXT_FETCH_RETRIES}; "
-        "if it stays so, ask the sender",
+        hint=f"The file or its marker was replaced or damaged. {NEXT_FETCH_RETRIES} If it stays so, ask the sender.",
     )
 
 
@@ -188,24 +189,24 @@ def make_link_leaves_error(folder: str, path: str, end: str) -> Diagnostic:
         "link-leaves-folder",
         f"{sanitize_name(path)} is a link, or goes through one, that leaves {sanitize_name(folder)}: "
         f"it leads to {sanitize_name(end)}",
-        hint="it was not read, as it may be somebody else's. If it is meant, write where it leads into"
-        " rostering.sync.path",
+        hint="It was not read, because it may belong to someone else. If it is the roster, write its target into"
+        " rostering.sync.path.",
     )
 
 
 def make_endless_links_error(path: str) -> Diagnostic:
     return build_error(
         "link-leaves-folder",
-        f"{sanitize_name(path)} leads through more links than can be followed",
-        hint="ask whoever keeps the server for the file's real path",
+        f"{sanitize_name(path)} goes through too many links",
+        hint="Ask the server's owner for the file's real path.",
     )
 
 
 def make_no_size_error(name: str) -> Diagnostic:
     return build_error(
         "remote-size-unknown",
-        f"the server does not say how large {sanitize_name(name)} is",
-        hint="whether it came whole could not be told; ask the server's owner for one that says so",
+        f"the server does not report the size of {sanitize_name(name)}",
+        hint="Without a size, a cut download can't be noticed. Ask the server's owner for a server that reports it.",
     )
 
 
@@ -214,7 +215,7 @@ def make_too_large_error(roster: RemoteRoster) -> Diagnostic:
         "roster-too-large",
         f"{sanitize_name(roster.path)} has {roster.size / 1024**3:,.1f} GiB; a roster has at most "
         f"{MOST_BYTES // 1024**3} GiB",
-        hint="nothing was fetched. Check rostering.sync.path: this is no roster",
+        hint="Nothing was fetched. Check rostering.sync.path: this is not a roster.",
     )
 
 
@@ -222,35 +223,36 @@ def make_too_many_names_error(folder: str, most: int) -> Diagnostic:
     return build_error(
         "too-many-names",
         f"{sanitize_name(folder)} holds more than {most:,} names",
-        hint="ask whoever sends the roster to clear the folder up, or to use one of its own",
+        hint="Ask the sender to clean up the folder, or to use a separate one.",
     )
 
 
 def make_newer_not_done_warning(name: str, newer_names: Sequence[str], marker: str) -> Diagnostic:
     return build_warning(
         "newer-not-done",
-        f"{sanitize_name(name)} was taken: {format_names(newer_names)} would come first, but no "
-        f"{sanitize_name(marker)} file says that it is"
-        " whole",
-        hint=f"if that is still being sent, {NEXT_FETCH_RETRIES}",
+        f"{sanitize_name(name)} was used: {format_names(newer_names)} would come first, but no "
+        f"{sanitize_name(marker)} file marks it as complete",
+        hint=f"That upload may still be running. {NEXT_FETCH_RETRIES}",
     )
 
 
 def make_other_files_info(name: str, other_names: Sequence[str], pick: str) -> Diagnostic:
     return build_info(
-        "other-files-fit", f"{sanitize_name(name)} was taken (pick: {pick}); there are also {format_names(other_names)}"
+        "other-files-fit", f"{sanitize_name(name)} was used (pick: {pick}); other matches: {format_names(other_names)}"
     )
 
 
 def make_ignored_files_info(folder: str, names: Sequence[str]) -> Diagnostic:
-    return build_info("ignored-file", f"ignored in {sanitize_name(folder)}, as no CSV: {format_names(names)}")
+    return build_info(
+        "ignored-file", f"ignored in {sanitize_name(folder)}, because it is not CSV: {format_names(names)}"
+    )
 
 
 def make_clock_skew_warning(account: SftpAccount, names: Sequence[str]) -> Diagnostic:
     return build_warning(
         "clock-skew",
-        f"{format_names(names)}: the time is in the future by our clock, and is not relied on",
-        hint=f"the clock of {account.host} or of this machine is wrong, or the sender sets the time",
+        f"{format_names(names)}: the file time is in the future by this machine's clock, so it is ignored",
+        hint=f"Check the clocks of {account.host} and of this machine, or ask the sender whether it sets file times.",
     )
 
 
@@ -258,23 +260,23 @@ def make_still_uploading_error(name: str, how: str) -> Diagnostic:
     return build_error(
         "still-being-uploaded",
         f"{sanitize_name(name)} is still being uploaded: {how}",
-        hint=f"nothing was compared; {NEXT_FETCH_RETRIES}. A sender can upload under another name "
-        "and rename at the end, or put a done marker (rostering.sync.done_marker)",
+        hint=f"Nothing was compared. {NEXT_FETCH_RETRIES} The sender can upload under another name "
+        "and rename at the end, or write a done marker (rostering.sync.done_marker).",
     )
 
 
 def make_disk_full_error(size: int) -> Diagnostic:
     return build_error(
         "disk-full",
-        f"there is no room for the roster ({size / 1024**2:,.0f} MiB) in the folder of temporary files",
-        hint="nothing was compared. Free some space there, or set TMPDIR to a folder on another disk",
+        f"not enough space for the roster ({size / 1024**2:,.0f} MiB) in the folder for temporary files",
+        hint="Nothing was compared. Free some space there, or set TMPDIR to a folder on another disk.",
     )
 
 
 def make_host_key_unknown_error(account: SftpAccount) -> Diagnostic:
     return build_error(
         "host-key-unknown",
-        f"the key of {account.host} is not known, and none is taken on trust; nothing was sent to it",
-        hint="`reconciler roster probe CUSTOMER` prints the line to paste as host_key, after comparing its fingerprint"
-        " with the server's owner",
+        f"the host key of {account.host} is not pinned; nothing was sent",
+        hint="Run `reconciler roster probe CUSTOMER`, compare the fingerprint with the server's owner, then paste the"
+        " line as host_key.",
     )

@@ -1,6 +1,6 @@
-"""What an SFTP server is and what a fetch would find there, found out without fetching it.
+"""Probes an SFTP server: its host keys, and what a fetch would find.
 
-No secret is sent before the server has shown the key that is pinned.
+No secret is sent before the server has shown the pinned key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SPEED_SAMPLE_BYTES = 1024**2
 
 
 class SftpProbe:
-    """now: seconds since 1970 by our clock."""
+    """One probe of a server."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ from reconciler.oneroster.sources.sftp.credentials import HostKey, list_signatur
 
 
 class Deadline:
-    """clock: seconds that only go forward. sleep: of as many seconds."""
+    """Counts down the seconds of a fetch."""
 
     def __init__(self, timeout: timedelta, clock: Callable[[], float], sleep: Callable[[float], object]) -> None:
         self._timeout = timeout
@@ -80,7 +80,7 @@ OperationResult = TypeVar("OperationResult")
 
 
 class SftpSession:
-    """wanted: the key that the server has to show. key: to sign in with, None for the password."""
+    """A connection that reconnects after a break."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class SftpSession:
                 self._drop_and_wait()
 
     def _is_server_answer(self, problem: BaseException) -> bool:
-        """Whether the server said it, and the connection is as good as before."""
+        """Return whether the server said it, so that the connection is still good."""
         if isinstance(problem, (SFTPError, UnicodeError)):
             return True
         return (

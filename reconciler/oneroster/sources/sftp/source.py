@@ -28,7 +28,7 @@ MAX_RESTARTS = 2
 
 
 class SftpSource:
-    """between_looks: seconds; None: BETWEEN_LOOKS. clock: seconds that only go forward; sleep: of as many."""
+    """Fetches a roster from an SFTP server."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What one look at a server found: the files that are the roster, and how they were at that moment."""
+"""Describes the remote files that are the roster, as one listing found them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from reconciler.oneroster.sources.sftp.listing import FileFacts
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """path: absolute, no part of it a link. name: its last part as it was listed."""
+    """One file on the server."""
 
+    #: as listed
     name: str
+    #: absolute, without links
     path: str
     facts: FileFacts
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteRoster:
-    """path: of the file that was taken or of the folder, as it is configured. files: one, or the CSV files of a folder
-    by name. digests: SHA-256 by name, where a marker gave them."""
+    """The files that make the roster."""
 
+    #: of the chosen file or of the folder, as configured
     path: str
+    #: one ZIP, or the CSV files of a folder by name
     files: tuple[RemoteFile, ...]
     is_folder: bool
+    #: SHA-256 by name, if a marker gave them
     digests: Mapping[str, str] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -35,7 +39,7 @@ class RemoteRoster:
         return sum(file.facts.size for file in self.files)
 
     def is_same_as(self, other: RemoteRoster) -> bool:
-        """Whether nothing came, went or changed between two looks."""
+        """Return whether no file appeared, vanished or changed between two listings."""
         return (self.path, self.files, self.digests) == (other.path, other.files, other.digests)
 
     def find_difference(self, other: RemoteRoster) -> str:

@@ -1,4 +1,4 @@
-"""What SFTP needs beyond paramiko's client: bounded listings, names of any bytes, and reads that are asked for ahead.
+"""Adds to paramiko's SFTP client: bounded listings, names of any bytes, and reads requested ahead.
 
 This is the one module that uses private names of paramiko, its request and response methods: pyproject.toml caps the
 version, and a test names each. paramiko's prefetch is not bounded, or sleeps between requests, and falls back to one
@@ -90,13 +90,13 @@ def read_link_attributes(client: SFTPClient, path: str) -> SFTPAttributes:
 
 
 def read_link(client: SFTPClient, path: str) -> str | None:
-    """What a link holds."""
+    """Return what a link holds."""
     held: Any = client.readlink(_encode_path(path))
     return _decode_path(held) if isinstance(held, bytes) else held
 
 
 def resolve_path(client: SFTPClient, path: str) -> str:
-    """Where a path leads by the server's own account."""
+    """Return the absolute path by the server's own account."""
     wire: Any = client
     kind, answer = wire._request(CMD_REALPATH, _encode_path(path))
     if kind != CMD_NAME or answer.get_int() != 1:
@@ -203,8 +203,7 @@ def _send_read_requests(wire: Any, handle: bytes, ranges: Sequence[tuple[int, in
 
 
 class _ReadResponses:
-    """What paramiko gives the answers to. waiting: offset and length by number of the request. come: bytes by offset,
-    none at the end of the file. rests: offset and length of what is to be asked for again, as less came."""
+    """Receives the answers to read requests from paramiko."""
 
     def __init__(self) -> None:
         self.waiting: dict[int, tuple[int, int]] = {}

@@ -27,7 +27,7 @@ _METHODS: dict[SignatureMethod, str] = {
 
 
 class OAuth1Signer(Authorization):
-    """wall: seconds since 1970, as the server's clock is believed to have them."""
+    """Signs requests by OAuth 1.0a (RFC 5849), with the server's clock."""
 
     def __init__(
         self, key: str, secret: SecretStr, signature: SignatureMethod, wall: Callable[[], float] = time.time

@@ -55,7 +55,7 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _CredentialPlacement:
-    """How client id and secret are sent."""
+    """The place of client id and secret in a token request."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body_fields: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -78,7 +78,7 @@ def _build_basic_header(key: str, secret: str) -> dict[str, str]:
 
 
 class TokenProvider:
-    """clock: seconds that only go forward."""
+    """Fetches access tokens (RFC 6749, 4.4) and renews them before they expire."""
 
     def __init__(
         self, account: ApiAccount, http: httpx.Client, hosts: HostThrottle, clock: Callable[[], float] = time.monotonic
@@ -196,7 +196,7 @@ class TokenProvider:
 
 
 class BearerAuth(Authorization):
-    """api: the base address; a request to any other host gets no token."""
+    """Adds the token to requests to the API's own host, and to no other."""
 
     def __init__(self, tokens: TokenProvider, api: httpx.URL) -> None:
         self._tokens = tokens

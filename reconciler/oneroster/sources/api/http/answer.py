@@ -25,7 +25,10 @@ class ApiClient(Protocol):
     """Signs, waits where it has to, tries again what may be tried again, and refuses everything that is no answer."""
 
     def get(self, path: str, query: Mapping[str, str]) -> ApiResponse:
-        """path: below the base address, such as `/users`. Raises Refusal with one of the codes of `diagnosis`."""
+        """Return the answer to a GET below the base address, such as `/users`.
+
+        Raises Refusal with a code of `http.errors`.
+        """
 
     def follow_link(self, link: str) -> ApiResponse:
         """The target of a Link header, absolute, or relative to the base address (RFC 8288 has it relative to the page:

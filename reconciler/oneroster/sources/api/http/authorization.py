@@ -1,4 +1,4 @@
-"""What signs a request to an API."""
+"""Interface of everything that signs a request to an API."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Authorization(httpx.Auth):
 
     @abstractmethod
     def list_secrets(self) -> Iterable[str]:
-        """What must not be repeated from a server's answer."""
+        """Return the secrets that must not be repeated from a server's answer."""
 
     def explain_unauthorized(self, answer: httpx.Response) -> str:
-        """What a 401 may come from, besides a wrong key; empty where nothing is known."""
+        """Return possible causes of a 401 besides a wrong key; empty if none is known."""
         return ""
 
     @property

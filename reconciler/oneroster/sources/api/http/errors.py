@@ -22,110 +22,110 @@ class ErrorText:
 
 
 _TOKEN = "the token endpoint {host}"
-_LATER = "the next fetch goes on from where this one was"
+_LATER = "The next fetch resumes where this one stopped."
 
 ERROR_TEXTS = {
     # What an answer says of itself.
     "unauthorized": ErrorText(
-        "{host} does not accept our sign-in for {path} (401){said}",
-        "check consumer_key, secret_key and authorization with the API's owner{more}",
+        "{host} rejected the credentials for {path} (401){said}",
+        "Check consumer_key, secret_key and authorization with the API's owner.{more}",
     ),
     "forbidden": ErrorText(
-        "{host} does not let us read {path} (403){said}",
-        "the API's owner has to give our key the permission for it; that is not an empty collection{more}",
+        "{host} denied access to {path} (403){said}",
+        "Ask the API's owner to grant this key access. reconciler does not treat this as an empty collection.{more}",
     ),
     "not-found": ErrorText(
         "{host} has no {path} (404){said}",
-        "check that url is the base address, such as https://HOST/ims/oneroster/v1p1; if it worked before, the module "
-        "may have been switched off, or its licence has ended{more}",
+        "Check that url is the base address, such as https://HOST/ims/oneroster/v1p1. If it worked before, the module "
+        "may have been switched off, or its license may have ended.{more}",
     ),
     "bad-request": ErrorText(
-        "{host} does not understand the request for {path} ({status}){said}",
-        "the server may bear a smaller page_size, or be of another version than the end of url says{more}",
+        "{host} rejected the request for {path} ({status}){said}",
+        "Try a smaller page_size, and check that the version at the end of url is the server's.{more}",
     ),
     "unexpected-status": ErrorText(
-        "{host} answers {path} with status {status}, which is no answer{said}",
-        "check url; roster probe shows more{more}",
+        "{host} answered {path} with unexpected status {status}{said}",
+        "Check url; `reconciler roster probe` shows more.{more}",
     ),
     "server-error": ErrorText(
-        "{host} fails at {path} again and again ({status}){said}",
-        f"the server's owner has to see to it; {_LATER}{{more}}",
+        "{host} failed repeatedly at {path} ({status}){said}",
+        f"Ask the server's owner. {_LATER}{{more}}",
     ),
     "server-busy": ErrorText(
-        "{host} is too busy for {path} whenever it is asked ({status}){said}",
-        f"set network: requests_per_second: in reconciler.yaml, or fetch at another time; {_LATER}{{more}}",
+        "{host} is too busy to answer {path} ({status}){said}",
+        f"Set network.requests_per_second in reconciler.yaml, or fetch at another time. {_LATER}{{more}}",
     ),
     "asked-to-wait": ErrorText(
-        "{host} asks not to be asked before {why} ({status}){said}",
-        f"nothing to do: {_LATER}, if it is after that{{more}}",
+        "{host} asked for no requests before {why} ({status}){said}",
+        f"Fetch again after that time. {_LATER}{{more}}",
     ),
     # Where it leads.
     "redirect-refused": ErrorText(
-        "{host} sends {path} elsewhere: {why}; nothing was sent there",
-        "a sign-in page or a moved server; write the API's address of today into url{more}",
+        "{host} redirected {path}: {why}; the redirect was not followed",
+        "The server moved, or this is a sign-in page. Update url to the API's current address.{more}",
     ),
     "link-refused": ErrorText(
-        "{host} names a next page elsewhere: {why}; nothing was sent there",
-        "the server's owner has to set its public address right{more}",
+        "{host} named a next page outside the API: {why}; it was not requested",
+        "Ask the server's owner to correct its public address.{more}",
     ),
     # What is in it.
     "not-json": ErrorText(
         "{host} answers {path} with {why} instead of JSON",
-        "a sign-in page, a proxy or a captive portal may stand between; check url, and open it from this machine{more}",
+        "A sign-in page or a proxy may be in between. Open url from this machine.{more}",
     ),
     "broken-json": ErrorText(
-        "{host} answers {path} with JSON that breaks off or cannot be read, whenever it is asked",
-        f"the server's owner has to see to it; a smaller page_size may help; {_LATER}{{more}}",
+        "{host} answers {path} with JSON that is cut or cannot be read",
+        f"Try a smaller page_size, or ask the server's owner. {_LATER}{{more}}",
     ),
     "empty-answer": ErrorText(
-        "{host} answers {path} with nothing at all ({status})",
-        "an empty collection would be an empty list; the server's owner has to see to it{more}",
+        "{host} answered {path} without content ({status})",
+        "Ask the server's owner: an empty collection must be an empty list.{more}",
     ),
     "answer-too-large": ErrorText(
         "{host} answers {path} with more than {why}",
-        "set a smaller page_size{more}",
+        "Set a smaller page_size.{more}",
     ),
     "unknown-encoding": ErrorText(
-        "{host} packs {path} in a way that was not asked for ({why})",
-        "a proxy between may do so; the server's owner has to see to it{more}",
+        "{host} compressed {path} in a way that was not requested ({why})",
+        "A proxy in between may do so. Ask the server's owner.{more}",
     ),
     # What becomes of it on the way.
     "no-answer-in-time": ErrorText(
-        "{host} does not answer {path} in time, whenever it is asked",
-        f"a smaller page_size may help; {_LATER}{{more}}",
+        "{host} did not answer {path} in time, in any attempt",
+        f"Try a smaller page_size. {_LATER}{{more}}",
     ),
     "connection-dropped": ErrorText(
-        "{host} drops the connection within {path}, whenever it is asked",
-        f"a smaller page_size may help; {_LATER}{{more}}",
+        "{host} dropped the connection within {path}, in every attempt",
+        f"Try a smaller page_size. {_LATER}{{more}}",
     ),
     "fetch-too-long": ErrorText(
-        "the fetch from {host} takes longer than its timeout of {why}; it is given up at {path}",
-        f"set a longer timeout, or a larger page_size; {_LATER}{{more}}",
+        "the fetch from {host} took longer than its timeout of {why}; it stopped at {path}",
+        f"Set a longer timeout, or a larger page_size. {_LATER}{{more}}",
     ),
     # Tokens.
     "token-client-refused": ErrorText(
-        f"{_TOKEN} does not accept our client id and secret ({{status}}){{said}}",
-        "check consumer_key and secret_key with the API's owner{more}",
+        f"{_TOKEN} rejected the client id and secret ({{status}}){{said}}",
+        "Check consumer_key and secret_key with the API's owner.{more}",
     ),
     "token-scope-refused": ErrorText(
-        f"{_TOKEN} does not give the scopes that were asked for ({{status}}){{said}}",
-        "asked for: {why}; write those that the API's owner names into scopes:{more}",
+        f"{_TOKEN} did not grant the requested scopes ({{status}}){{said}}",
+        "Requested: {why}. Set scopes to those that the API's owner names.{more}",
     ),
     "token-grant-refused": ErrorText(
-        f"{_TOKEN} does not know client credentials as a grant ({{status}}){{said}}",
-        "check token_url; the API's owner has to allow the grant client_credentials for our key{more}",
+        f"{_TOKEN} does not support the client_credentials grant ({{status}}){{said}}",
+        "Check token_url, and ask the API's owner to allow client_credentials for this key.{more}",
     ),
     "token-refused": ErrorText(
-        f"{_TOKEN} gives no token ({{status}}){{said}}",
-        "check token_url, consumer_key and secret_key with the API's owner{more}",
+        f"{_TOKEN} returned no token ({{status}}){{said}}",
+        "Check token_url, consumer_key and secret_key with the API's owner.{more}",
     ),
     "token-not-json": ErrorText(
-        f"{_TOKEN} answers with {{why}} instead of a token ({{status}})",
-        "check token_url: it looks like a page for people{more}",
+        f"{_TOKEN} returned {{why}} instead of a token ({{status}})",
+        "Check token_url: it looks like a web page.{more}",
     ),
     "token-unavailable": ErrorText(
-        f"{_TOKEN} cannot give a token now: {{why}}",
-        f"nothing to do: {_LATER}{{more}}",
+        f"{_TOKEN} cannot issue a token now: {{why}}",
+        f"Fetch again later. {_LATER}{{more}}",
     ),
 }
 

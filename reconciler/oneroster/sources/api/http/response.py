@@ -1,4 +1,4 @@
-"""What one response comes to: an answer, another address to ask, or a refusal."""
+"""Turns one HTTP response into an answer, a redirect or a refusal."""
 
 from __future__ import annotations
 

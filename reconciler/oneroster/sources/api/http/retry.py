@@ -1,4 +1,4 @@
-"""What is asked for a second time, how often, and after how long."""
+"""Decides which requests are retried, how often, and after how long."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from reconciler.model.diagnostic import Refusal
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """attempts: all in all. first, longest: seconds of the pauses, which double from the one up to the other.
-    everyone: all threads that ask this host wait, not only the one that was told."""
+    """How often to try, and how long to wait between attempts."""
 
+    #: in total, the first one included
     attempts: int
     first_pause: float
     longest_pause: float
@@ -39,8 +39,7 @@ LONGEST_WAIT = 365 * 86_400.0
 
 
 class Retryable(Exception):  # noqa: N818 - it is a way on, not a defect
-    """What may be tried again. refusal: what it is if it goes on like that. wait: seconds that the server named.
-    status, said: of its answer, if there was one."""
+    """A failure that may go away when the request is sent again."""
 
     def __init__(
         self, refusal: Refusal, cause: RetryPolicy, wait: float | None = None, status: int = 0, server_message: str = ""

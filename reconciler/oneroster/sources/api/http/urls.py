@@ -1,4 +1,4 @@
-"""Where a path, a link or a redirect leads. Never away from the API's own scheme, host and port."""
+"""Resolves paths, links and redirects; never leaves the API's own scheme, host and port."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OutsideBaseError(Exception):
 
 
 def build_url(base: httpx.URL, path: str, query: Mapping[str, str]) -> httpx.URL:
-    """path: below the base address, with a slash before it. A query that the base address has stays."""
+    """Return the URL of a path below the base address. The path starts with a slash; the base's own query stays."""
     pairs = [*_parse_query(base), *query.items()]
     return base.copy_with(raw_path=_encode_path(base.raw_path.partition(b"?")[0].decode().rstrip("/") + path, pairs))
 
@@ -52,7 +52,7 @@ def redact_url(url: httpx.URL, base: httpx.URL | None = None) -> str:
 
 
 def is_single_record(path: str) -> bool:
-    """Whether this, as `shown` gave it, is a single record."""
+    """Return whether a path, as `shown` returned it, names a single record."""
     return path.endswith(SINGLE_RECORD_MARK)
 
 

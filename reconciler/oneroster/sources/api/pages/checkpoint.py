@@ -40,18 +40,23 @@ LENGTH = 8
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSettings:
-    """folder: made when it is needed, mode 0700. key: 32 bytes."""
+    """Folder and key of the checkpoints."""
 
+    #: created on first use, mode 0700
     folder: Path
+    #: 32 bytes
     key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPage:
-    """request: by which it came. page: what it was found to be. frames: all of its rows, by file stem."""
+    """One saved page."""
 
+    #: the request that returned it
     request: PageRequest
+    #: its facts, as the paging machine saw them
     page: PageFacts
+    #: all of its rows, by file stem
     frames: Mapping[str, pl.DataFrame]
 
 
@@ -76,8 +81,10 @@ class Checkpoint:
         self._drop_pages(collection_name, number)
 
     def save_page(self, collection: str, number: int, entry: CheckpointPage) -> None:
-        """number: from 0, without gaps. Where it cannot be written, or hardly any room is left, there is no checkpoint
-        any more."""
+        """Save a page; `number` counts from 0 without gaps.
+
+        If it can't be written, or the disk is nearly full, this checkpoint ends.
+        """
         if not self._works:
             return
         if not _has_free_space(self._folder):
@@ -244,7 +251,7 @@ def _resume_or_create(folder: Path, key: bytes, now: str) -> Checkpoint | None:
 
 
 def _read_head(folder: Path, key: bytes) -> dict[str, str] | None:
-    """begun: ISO-8601 UTC; fetch. None where it is not there, or not ours."""
+    """Return when the saved fetch began (ISO-8601 UTC) and its id, or None if the file is missing or foreign."""
     try:
         sealed = (folder / HEAD).read_bytes()
         head = orjson.loads(Checkpoint(folder, key, "")._decrypt(HEAD, sealed))

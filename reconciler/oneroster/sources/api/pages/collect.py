@@ -44,7 +44,7 @@ class RowSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FullRowSink:
-    """missing: looks at enrollments."""
+    """Writes the rows of full collections and notes which parents enrollments lack."""
 
     collection: Collection
     writer: BundleWriter
@@ -88,16 +88,16 @@ UNAVAILABLE_CODES = frozenset(
 
 @dataclass(slots=True)
 class CollectionReader:
-    """How collections are read. page_size: rows to ask for at once. kept: pages of an earlier fetch. ahead: whether
-    several pages may be asked for at once. notes: what was noticed, of all collections. revision: of the latest page
-    that has one."""
+    """Reads whole collections page by page."""
 
     api_client: ApiClient
+    #: rows per request
     page_size: int
     checkpoint: Checkpoint | None = None
     prefetch: bool = True
     progress: ProgressCallback = ignore_progress
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    #: of the latest page that has one
     revision: str | None = None
 
     def read_collection(self, collection: Collection, sink: RowSink, filter: str | None = None) -> KeyTally:
@@ -125,7 +125,7 @@ class CollectionReader:
             if starts_over > MAX_RESTARTS:
                 raise Refusal([make_unstable_paging_error(collection.name, outcome.why)])
             self.diagnostics.append(
-                build_info("paging-started-over", f"{outcome.why}; it was read again from its start")
+                build_info("paging-started-over", f"{outcome.why}; it was read again from the start")
             )
 
     def check_revision(self, page: PageFacts) -> None:
@@ -168,7 +168,7 @@ class _ReadAttempt:
             self.paging.diagnostics.append(
                 build_warning(
                     "unsorted-pages",
-                    f"{self._collection.name}: the server cannot sort by sourcedId; its own order was taken",
+                    f"{self._collection.name}: the server cannot sort by sourcedId; its own order was used",
                 )
             )
         return self._tally

@@ -1,4 +1,4 @@
-"""What the paging machine is told of an answer."""
+"""Extracts what the paging machine needs to know of an answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ PLAIN = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 
 
 def extract_page_facts(keys: pl.Series, headers: Mapping[str, str]) -> PageFacts:
-    """keys: the sourcedIds of its rows. headers: names in lower case."""
+    """Return the facts of a page.
+
+    keys: the sourcedIds of its rows. headers: names in lower case.
+    """
     link = parse_next_link(headers.get("link", ""))
     nameless = keys.null_count() > 0
     named = (keys.fill_null("") if nameless else keys).to_list()

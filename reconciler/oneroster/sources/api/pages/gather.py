@@ -115,7 +115,7 @@ class ApiRosterReader:
             self.notes.append(build_info("parents-asked-again", found))
 
     def _read_collection_again(self, collection: Collection, writer: BundleWriter, previous_rows: int) -> None:
-        """before: rows of the first reading. One that has fewer is no better than it."""
+        """Read a collection a second time; a reading with fewer rows than `before` is no improvement."""
         if self._how.checkpoint is not None:
             self._how.checkpoint.forget_collection(collection.name)
         now = self._how.read_collection(collection, FullRowSink(collection, writer)).rows
@@ -123,7 +123,7 @@ class ApiRosterReader:
             raise Refusal([_make_fewer_rows_error(collection.name, previous_rows, now)])
 
     def _read_single_records(self, collection: Collection, keys: Iterable[str], writer: BundleWriter) -> int:
-        """How many came. A server that cannot answer such a question is not asked it again."""
+        """Fetch missing parents one by one and return how many arrived; stop asking a server that can't answer."""
         came = 0
         for key in keys:
             try:
@@ -152,7 +152,7 @@ class ApiRosterReader:
         return True
 
     def _request_total(self, name: str) -> int | None:
-        """How many rows a collection has now."""
+        """Return how many rows a collection has now."""
         return parse_total_rows(self._how.api_client.get(f"/{name}", {"limit": "1", "offset": "0"}).headers)
 
 

@@ -24,30 +24,38 @@ MAX_RESTARTS = 2
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """offset, limit: as they are asked. link: followed in their place. overlap: the page has to begin with the last
-    row of the page before it."""
+    """One request of the paging machine."""
 
+    #: as sent
     offset: int
+    #: as sent
     limit: int
+    #: followed instead of offset and limit
     link: str | None = None
+    #: the page must begin with the last row of the page before
     overlap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What a page was found to be. digest: of its sourcedIds in their order. first, last: its first and last sourcedId.
-    ascending: each sourcedId is greater than the one before. total: of X-Total-Count. link: target of rel=next;
-    link_offset: the offset that link asks for, None where it is no plain request by offset. revision: of what our key
-    is shown, where the server tells it."""
+    """Facts of one page that decide what is requested next."""
 
     rows: int
+    #: of its sourcedIds in their order
     digest: bytes
+    #: its first sourcedId
     first: str | None = None
+    #: its last sourcedId
     last: str | None = None
+    #: each sourcedId is greater than the one before
     ascending: bool = False
+    #: of X-Total-Count
     total: int | None = None
+    #: target of rel=next
     link: str | None = None
+    #: the offset in that link; None if it isn't a plain request by offset
     link_offset: int | None = None
+    #: of what this key may see, if the server reports it
     revision: str | None = None
 
 
@@ -130,7 +138,7 @@ class PagingState:
 
     @property
     def is_beyond_links(self) -> bool:
-        """What is asked lies behind the last of the server's links. That it is not there ends the collection."""
+        """Return whether the request lies beyond the server's last link; a missing page there ends the collection."""
         return self._beyond
 
     def process_page(self, page: PageFacts) -> PagingTurn:
@@ -216,7 +224,7 @@ class PagingState:
         return PageRequest(self.rows - overlap, self.limit, overlap=overlap)
 
     def _handle_end_of_links(self, skip: int) -> PagingTurn:
-        """What the server still owes is asked for by offset: a link that is missing ends nothing."""
+        """Request by offset what the server still owes: a missing link ends nothing."""
         if self.total is not None and self.rows < self.total:
             self._overlaps = False
             return NextPage(self._build_offset_request(), skip)
@@ -286,28 +294,28 @@ class PagingState:
         return LastPage(skip)
 
     def _make_loop_error(self, how: str) -> Diagnostic:
-        hint = "this is a fault of the server's paging; tell its vendor, and send the roster as a ZIP meanwhile"
+        hint = "Report this paging fault to the server's vendor, and send the roster as a ZIP until then."
         return build_error("paging-loop", f"{self.name}: {how}", hint=hint)
 
     def _make_incomplete_error(self) -> Diagnostic:
         return build_error(
             "incomplete-collection",
-            f"{self.name}: {self.rows:,} of {self.total:,} rows came, and then none",
-            hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
+            f"{self.name}: {self.rows:,} of {self.total:,} rows arrived, then none",
+            hint="Nothing was compared, because the server did not send everything. The next fetch tries again.",
         )
 
     def _make_gap_error(self, why: str, what: str = "an empty page") -> Diagnostic:
         return build_error(
             "incomplete-collection",
-            f"{self.name}: after {self.rows:,} rows {what} came, though {why}",
-            hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
+            f"{self.name}: after {self.rows:,} rows, {what} arrived, although {why}",
+            hint="Nothing was compared, because the server did not send everything. The next fetch tries again.",
         )
 
 
 def make_unstable_paging_error(name: str, why: str) -> Diagnostic:
     return build_error(
         "unstable-paging",
-        f"{name}: read {MAX_RESTARTS + 1} times, and each time something moved ({why})",
-        hint="fetch at an hour at which nobody works in the student information system, or ask its vendor for a stable"
-        " order (sort=sourcedId)",
+        f"{name} changed during each of {MAX_RESTARTS + 1} reads ({why})",
+        hint="Fetch when nobody edits the student information system, or ask its vendor for a stable sort order"
+        " (sort=sourcedId).",
     )

@@ -29,8 +29,7 @@ class PageResult:
 
 
 class PageFetcher:
-    """filter: of the query, None for everything. ahead: False where pages are asked for one after the other in any
-    case."""
+    """Fetches pages, ahead of their use where the server allows it."""
 
     def __init__(
         self, api_client: ApiClient, collection: Collection, filter: str | None = None, *, prefetch: bool = True

@@ -1,7 +1,7 @@
-"""What a collection's rows are known by while it is read: hashes of sourcedIds, eight bytes a row.
+"""Tracks the sourcedIds already seen in a collection, as 8-byte hashes.
 
-The hashes live as long as one fetch does and are compared with nothing else. Pages are taken in a few dozen at a time:
-each is small, and what a step costs beside its work counts.
+The hashes live as long as one fetch and are compared with nothing else. Pages are added a few dozen at a time: each is
+small, so the fixed cost of a step counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PAGES_PER_BATCH = 64
 
 
 class KeyTally:
-    """rows: kept so far."""
+    """The sourcedIds seen so far in one collection."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -28,8 +28,11 @@ class KeyTally:
         self._known: pl.Series | None = None
 
     def add_keys(self, keys: pl.Series, *, unique: bool) -> None:
-        """keys: the sourcedIds of one page. unique: none is null or comes twice in it. One that a page has twice is the
-        data's fault, for the reader to judge."""
+        """Add the sourcedIds of one page.
+
+        unique: none is null or repeated within the page. A repetition within a page is the data's fault, for the reader
+        to judge.
+        """
         self.rows += keys.len()
         self._pages.append(keys if unique else keys.drop_nulls().unique())
         self._known = None
@@ -37,7 +40,7 @@ class KeyTally:
             self._hash_pages()
 
     def count_repeated(self) -> int:
-        """How many sourcedIds came in more than one page: rows moved from page to page while they were read."""
+        """Return how many sourcedIds came in more than one page: rows moved between pages while they were read."""
         self._hash_pages()
         return sum(keys.len() for keys in self._keys) - self._collect_known_keys().len()
 
@@ -65,8 +68,10 @@ class KeyTally:
 
 
 class MissingParents:
-    """What enrollments name and nobody has, by the collection that should have it. Beyond `MOST_SINGLE` of one
-    collection they are not told any more, only that there are as many."""
+    """Parents that enrollments name and no collection has.
+
+    Beyond `MOST_SINGLE` of one collection only their number is known.
+    """
 
     def __init__(self, tallies: Mapping[str, KeyTally]) -> None:
         self._tallies = tallies

@@ -1,4 +1,4 @@
-"""What the answers to a probe's questions say of a server, and what that means for a fetch."""
+"""Interprets a server's answers to a probe: its habits, and what they mean for a fetch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ DIGITS = "9 stands for any digit"
 
 
 def check_page_clamp(largest: ProbeResponse, row_limit: int, page_size: int, next_page: ProbeResponse) -> ProbeFinding:
-    """asked: rows of the largest page that was asked for. behind: one row at the offset where it ends."""
+    """Report the largest page that the server returns.
+
+    asked: rows requested. behind: one row at the offset where the page ends.
+    """
     name = "page-clamp"
     if not largest.good:
         remark = (
@@ -94,7 +97,10 @@ def check_total(page: ProbeResponse) -> ProbeFinding:
 
 
 def check_link(page: ProbeResponse, next_page: ProbeResponse | None) -> ProbeFinding:
-    """page: one behind which there is another. followed: where its next leads; None: there is none."""
+    """Report whether next links work.
+
+    page: one that has a successor. followed: the page its link leads to; None if it has no link.
+    """
     if page.next is None or next_page is None:
         return ProbeFinding("link", "none", "offset leads from page to page")
     kind = "absolute" if "://" in page.next else "relative"
@@ -123,7 +129,10 @@ def check_filter(future: ProbeResponse, always: ProbeResponse) -> ProbeFinding:
 
 
 def check_tobedeleted(matching_page: ProbeResponse, page: ProbeResponse) -> ProbeFinding:
-    """asked_for: by status='tobedeleted'. page: a large one without a filter."""
+    """Report whether the server lists records marked tobedeleted.
+
+    asked_for: the answer to status='tobedeleted'. page: a large page without a filter.
+    """
     seen = "tobedeleted" in [row.get("status") for row in (*matching_page.rows, *page.rows)]
     if seen:
         return ProbeFinding("tobedeleted", "sent", "people who left are named; absence counts as well")
@@ -147,7 +156,7 @@ def check_version(users: ProbeResponse, expected: str) -> ProbeFinding:
 
 
 def check_envelope(pages: Mapping[str, ProbeResponse]) -> ProbeFinding:
-    """pages: by collection. The standard's key follows the type."""
+    """Report which keys hold the lists, by collection; the standard names the key after the type."""
     odd = []
     severity = Severity.INFO
     for name, page in pages.items():
@@ -176,7 +185,7 @@ def check_dates(pages: Mapping[str, ProbeResponse]) -> ProbeFinding:
 
 
 def report_row_count(name: str, page: ProbeResponse, required: bool) -> ProbeFinding:
-    """How much there is of a collection."""
+    """Report how many rows a collection has."""
     title = "rows-" + "".join(f"-{sign.lower()}" if sign.isupper() else sign for sign in name)
     if page.error:
         severity = WARNING if required else Severity.INFO

@@ -27,7 +27,7 @@ _SIGNATURES: tuple[SignatureMethod, ...] = ("hmac-sha1", "hmac-sha256")
 
 @runtime_checkable
 class SigningApiClient(Protocol):
-    """What an `Asking` also has where it signs by itself."""
+    """An `ApiClient` that also signs requests itself."""
 
     @property
     def missing_scopes(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class _ProbeClient:
         return self(path, {"limit": "1", "offset": "0", "filter": filter})
 
     def follow_next_link(self, page: ProbeResponse, path: str) -> ProbeResponse | None:
-        """Where the page's Link leads; None: it has none."""
+        """Return the page that the Link header leads to, or None without one."""
         link = page.next
         if link is None:
             return None

@@ -41,12 +41,14 @@ SAMPLE_ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class ProbeResponse:
-    """rows: of one page, as they came. key: what its list was called; None where there was no list, empty for a bare
-    one. seconds: until it was there. refused: why there is no page."""
+    """The answer to one question of a probe."""
 
+    #: of one page, as received
     rows: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
+    #: of the list in the envelope; None without a list, empty for a bare list
     key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: until the answer arrived
     seconds: float = 0.0
     error: Diagnostic | None = None
 

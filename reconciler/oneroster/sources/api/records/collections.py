@@ -1,5 +1,4 @@
-"""What a OneRoster REST API gives, as data: collections in the order they are asked for, and where in the standard's
-CSV files each property of their rows belongs.
+"""Collections of a OneRoster REST API as data: the order of requests, and the CSV column of each property.
 
 In a row's text `COLUMN<PROPERTY` is a column that has another name than its property, `[]` a list, and `*` a reference
 (`{href, sourcedId, type}`), of which the sourcedId is kept. What is not named here, passwords, userIds and contacts
@@ -16,9 +15,11 @@ from reconciler.oneroster.standard.tables import FIRST_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """column: of the CSV file. name: of the property. A list of references becomes a list of sourcedIds."""
+    """One property of a record and its CSV column."""
 
+    #: of the CSV file
     column: str
+    #: of the property; a list of references becomes a list of sourcedIds
     name: str
     reference: bool
     many: bool
@@ -26,17 +27,18 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """name: of its endpoint and of its file. keys: of its envelope, the standard's first. single: of one record.
+    """One endpoint of the API and the CSV file that its records fill."""
 
-    nested: the property whose items make rows of another file (`roles` of 1.2), with that file's cells.
-    required: without it there is no roster; the others may be missing (404).
-    """
-
+    #: of the endpoint and of the file
     name: str
+    #: of its envelope, the standard's first
     keys: tuple[str, ...]
+    #: envelope key of a single record
     single: tuple[str, ...]
+    #: without it there is no roster; the others may be missing (404)
     required: bool
     cells: tuple[Cell, ...]
+    #: property whose items make rows of another file (`roles` of 1.2), with that file's cells
     nested: str | None = None
     nested_cells: tuple[Cell, ...] = ()
 

@@ -76,7 +76,7 @@ def make_wrong_envelope_error(body: bytes, collection: Collection, address: str)
     try:
         page = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _make_malformed_page_error("it is no JSON", collection, address)
+        return _make_malformed_page_error("it is not JSON", collection, address)
     if not isinstance(page, dict):
         what = "a list without an envelope" if isinstance(page, list) else "no object"
     elif found := [key for key in collection.keys if key in page]:
@@ -90,9 +90,8 @@ def make_wrong_envelope_error(body: bytes, collection: Collection, address: str)
         what = f"it has {names or 'nothing'}"
     return build_error(
         "wrong-envelope",
-        f'{address}: the answer is no page of {collection.name}, {{"{collection.keys[0]}": [...]}}: {what}',
-        hint="an answer without rows has an empty list; anything else does not count as one. Check the base address,"
-        " and ask the server's vendor",
+        f'{address}: the answer is not a page of {collection.name}, {{"{collection.keys[0]}": [...]}}: {what}',
+        hint="Check the base address, and ask the server's vendor. A collection without rows must be an empty list.",
     )
 
 
@@ -104,7 +103,7 @@ def _load_page(body: bytes, collection: Collection, address: str) -> dict[str, A
     try:
         page = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
-        raise Refusal([_make_malformed_page_error("it is no JSON", collection, address)]) from problem
+        raise Refusal([_make_malformed_page_error("it is not JSON", collection, address)]) from problem
     if not isinstance(page, dict):
         raise Refusal([make_wrong_envelope_error(body, collection, address)])
     return page
@@ -159,7 +158,7 @@ def _make_malformed_page_error(what: str, collection: Collection, address: str) 
     return build_error(
         "malformed-page",
         f"{address}: the answer cannot be read as {collection.name} of OneRoster: {what}",
-        hint="nothing of it is used; ask the server's vendor",
+        hint="Nothing of it was used. Ask the server's vendor.",
     )
 
 
@@ -176,10 +175,12 @@ ROLE_MARK = "/"
 
 
 def read_page(body: bytes, collection: Collection, address: str) -> Frames:
-    """body: of a 200, JSON. address: of the request, for messages.
+    """Return the rows of a page from the JSON body of a 200.
 
-    Raises Refusal: `wrong-envelope` where the collection's list is not in it, is null or no list; `malformed-page`
-    where it is no JSON, or more of its rows than a few have a shape of their own.
+    address: of the request, for messages.
+
+    Raises Refusal: `wrong-envelope` if the collection's list is missing, null or not a list; `malformed-page` if the
+    body isn't JSON, or more than a few of its rows have a shape of their own.
     """
     rows, bare = _parse_rows(body, collection, address)
     if not rows.len():
@@ -287,7 +288,7 @@ def _build_value_expressions(cells: tuple[Cell, ...], bare: bool, has_line_break
 
 @cache
 def _build_quoting_check(lists: tuple[Cell, ...]) -> pl.Expr:
-    """Whether a list has an item with a comma or a quotation mark, or just several of them."""
+    """Build the test for a list that has several items, or an item with a comma or a quotation mark."""
     return pl.any_horizontal(pl.col(cell.column).str.contains('[",]') for cell in lists).any()
 
 
