@@ -1,4 +1,4 @@
-"""Whatever two rosters say: applied and approved, the second is what the store holds; and nobody who returns is new."""
+"""Property tests of apply: after two rosters the store holds the second, and a returning person is not a new one."""
 
 from __future__ import annotations
 

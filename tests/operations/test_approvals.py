@@ -1,4 +1,4 @@
-"""An approval releases exactly the set that was reviewed, or its customer stays as it is."""
+"""An approval covers exactly the reviewed changes; otherwise its customer stays unchanged."""
 
 from __future__ import annotations
 

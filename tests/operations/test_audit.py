@@ -1,4 +1,4 @@
-"""On whose word a run is: what CI systems say of it, made harmless, and what `history` shows."""
+"""The actor of a run: read from CI systems, cleaned, and shown by `history`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans of what differs from a state of git: whom they take, whose doing each change is, what they leave out."""
+"""Plans with a base in git: their customers, the cause of each change, and what they leave out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shared lessons, from end to end: a mistake in one of them never counts as a removal."""
+"""The catalog from plan to apply: an invalid lesson never counts as removed."""
 
 from __future__ import annotations
 

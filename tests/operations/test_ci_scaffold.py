@@ -1,4 +1,4 @@
-"""The scaffolded CI, from branch to store: on both systems, job by job as its own workflow says."""
+"""The scaffolded CI from branch to store, job by job, as the workflows of both systems run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of changes through plan and apply: what is kept of a roster, and what the next changes are laid over."""
+"""Delta rosters through plan and apply: the roster that is saved, and the base of the next delta."""
 
 from __future__ import annotations
 

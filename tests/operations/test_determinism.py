@@ -1,4 +1,4 @@
-"""The same input gives the same bytes, whatever the hash seed, the order of files or of rows."""
+"""The same input gives the same bytes for any hash seed and any order of files or rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`erase`: a person, or all of a removed customer, goes for good; nothing brings them back, and nothing else goes."""
+"""`erase` deletes a person or a removed customer permanently, keeps everything else, and nothing restores them."""
 
 from __future__ import annotations
 

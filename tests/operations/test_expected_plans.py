@@ -1,4 +1,4 @@
-"""`apply --expect`: what is planned again is what was reviewed, or nothing is done."""
+"""`apply --expect` applies a new plan only if it matches the reviewed one."""
 
 from __future__ import annotations
 

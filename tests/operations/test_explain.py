@@ -1,4 +1,4 @@
-"""`explain` tells what a thing is, why, and what would become of it."""
+"""`explain` shows the state of a row, its reasons, and the next plan's change to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans that fetch by themselves: a source of the test's own stands for the servers, which have tests of their own."""
+"""Plans that fetch rosters from a fake source; the real servers have their own tests."""
 
 from __future__ import annotations
 

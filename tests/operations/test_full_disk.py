@@ -1,4 +1,4 @@
-"""A disk that is full or may not be written: it is said, nothing is lost, and with room again all goes on."""
+"""A full or read-only disk is reported, loses nothing, and everything works again once there is space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pull requests whose author wants a secret, a connection or somebody else's store: `plan --base` gives them none."""
+"""Hostile pull requests get no secret, connection or foreign store from `plan --base`."""
 
 from __future__ import annotations
 

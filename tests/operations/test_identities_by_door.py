@@ -1,4 +1,4 @@
-"""Who is who over several days, through the program's door, on both databases: links, passwords and work stay."""
+"""Identities over several days through the CLI, on both databases: links, passwords and work stay."""
 
 from __future__ import annotations
 

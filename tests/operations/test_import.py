@@ -1,4 +1,4 @@
-"""`import`: what the store has becomes files that say just that, with what they said before in its place."""
+"""`import` writes files that match the store, and keeps the rest of their content in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C while a server is waited for, in a process of its own."""
+"""Ctrl-C during a fetch, in a process of its own."""
 
 from __future__ import annotations
 

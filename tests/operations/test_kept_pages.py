@@ -1,4 +1,4 @@
-"""Pages of a fetch that was cut off lie outside the store: who goes for good goes out of them too."""
+"""Pages of interrupted fetches lie outside the store, and erase and purge delete them too."""
 
 from __future__ import annotations
 

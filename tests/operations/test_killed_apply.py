@@ -1,4 +1,4 @@
-"""An apply that is killed at any statement leaves the store as before or as after it, and nothing in the way."""
+"""An apply that is killed at any statement leaves the store as before or as after it, and blocks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fetch that was killed goes on from its checkpoint: no page is asked for twice but the one by which it is proven."""
+"""A killed fetch resumes from its checkpoint and requests again only the page that verifies it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of an account whose person left, is not enabled, or is none of the roster's: through the door."""
+"""Accounts of people who left, are disabled, or are not managed by the roster, through the CLI."""
 
 from __future__ import annotations
 

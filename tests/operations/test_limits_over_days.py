@@ -1,4 +1,4 @@
-"""Limits, approvals and allowances through the program's door, day by day."""
+"""Limits, pre-approvals and exceptions over several days, through the CLI."""
 
 from __future__ import annotations
 

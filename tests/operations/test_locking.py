@@ -1,4 +1,4 @@
-"""One apply at a time for each customer, over processes."""
+"""Only one apply of a customer runs at a time, across processes."""
 
 from __future__ import annotations
 

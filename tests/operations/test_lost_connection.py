@@ -1,4 +1,4 @@
-"""A server that ends the connection, or takes no writing: nothing is half done, and nothing is done twice."""
+"""A lost connection or a read-only server leaves nothing half done, and nothing is done twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job from end to end, through the program's door, on both databases."""
+"""The main job from end to end, through the CLI, on both databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two accounts that people say are one person's, through the program's door, on both databases."""
+"""Configured merges of two accounts, through the CLI, on both databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Administrators that configuration names: their first passwords, and the invitations of those without one."""
+"""Configured administrators: first passwords, and invitations without one."""
 
 from __future__ import annotations
 

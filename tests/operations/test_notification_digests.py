@@ -1,4 +1,4 @@
-"""Mail is one digest a day for each address: what happened since the last one, and what is still so."""
+"""Each address gets one digest a day, with new events and open problems."""
 
 from __future__ import annotations
 

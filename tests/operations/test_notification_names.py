@@ -1,6 +1,6 @@
-"""Nothing that is told of a sync names a person: not in the outbox, nor in a post, nor in a mail.
+"""No notification names a person: neither in the outbox nor in a webhook or an email.
 
-Everything personal of these rosters holds a mark, so that a leak shows whatever way it took.
+All personal values of these rosters contain a mark, so that any leak shows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What becomes of a sync is told: put into the outbox by the configuration last applied, and delivered from there."""
+"""Sync events are queued by the configuration last applied, and delivered from the outbox."""
 
 from __future__ import annotations
 

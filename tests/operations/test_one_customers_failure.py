@@ -1,4 +1,4 @@
-"""What goes wrong with one customer stays with it, and is no mistake in anybody's files."""
+"""An unexpected failure stays with its customer, and is not reported as an error in its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved plan: what was reviewed is what is applied, or nothing is."""
+"""A saved plan is applied exactly as reviewed, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/how-to/postgresql.md keeps its word: its roles can do what it says, and nothing more."""
+"""The roles in docs/how-to/postgresql.md can do what the page says, and nothing more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`purge`: what was deleted longer ago than the retention goes for good, and nothing else does."""
+"""`purge` deletes exactly the data that is past its retention period."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan needs no more than to read: a database role of CI's plan job may have nothing else."""
+"""A database role that can only read is enough for a plan, as in CI's plan job."""
 
 from __future__ import annotations
 

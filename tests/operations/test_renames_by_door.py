@@ -1,4 +1,4 @@
-"""`previously`: what is renamed in git keeps all that it had, and nothing is removed."""
+"""`previously` keeps everything of a renamed customer or document, and removes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a school year: what ended concludes, what did not is held, the calendar keeps people over the summer."""
+"""The end of a school year: ended terms conclude, the rest is held, and the calendar keeps people over the summer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every output, plan file, error and the store's bytes, looked through for the secrets of the fixtures."""
+"""No output, plan file, error or byte of the store contains a secret of the fixtures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part of a roster by `select`: leaving it, coming back, its own limit, and a selection that matches nobody."""
+"""A roster with `select`: people who leave and return, its own limit, and an empty selection."""
 
 from __future__ import annotations
 

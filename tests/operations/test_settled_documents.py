@@ -1,4 +1,4 @@
-"""Documents that the store has exactly as the files are not read from it: nothing that differs is lost by that."""
+"""Unchanged documents are not read from the store, and no difference is missed by that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans and applies of a customer whose roster lies on a real SFTP server, by the program's door."""
+"""Plan and apply of a roster on a real SFTP server, through the CLI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One bundle of two customers: what is kept of it for one holds nobody of the other."""
+"""Of a bundle that two customers share, each saves only its own people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sync` by the program's door: fetch, plan, apply within limits, by what was last applied."""
+"""`sync` through the CLI: fetch, plan and apply within limits, using the configuration last applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sync holds: the plan that waits, its approval, its end, and freezes."""
+"""Holds of a sync: the saved plan, its approval, its end, and freezes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments that are still to come are of a clock that was wrong: what was noted by it counts as unknown."""
+"""A recorded moment in the future comes from a wrong clock and is ignored."""
 
 from __future__ import annotations
 

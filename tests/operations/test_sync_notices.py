@@ -1,4 +1,4 @@
-"""What a sync says of rosters that fail, and whom it tells."""
+"""Messages and notifications about rosters that fail in a sync."""
 
 from __future__ import annotations
 

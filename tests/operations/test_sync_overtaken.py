@@ -1,4 +1,4 @@
-"""What somebody else did to the store while a roster was under way, or left waiting there."""
+"""Other writes to the store while a roster is fetched, or while its hold waits."""
 
 from __future__ import annotations
 

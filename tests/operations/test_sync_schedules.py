@@ -1,4 +1,4 @@
-"""Which customers a sync takes, when it is due, and what it tries again."""
+"""The customers of a sync, their due moments, and retries."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Two months of syncs by themselves, and ten days of a few: whatever happens, nobody is lost and nothing is asked for
-out of its time."""
+"""Two months of scheduled syncs, and ten days of a few customers: no one is lost and no fetch is early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same roster by ZIP, by SFTP and by API, in both versions and under every authorization, is the same plan."""
+"""The same roster by ZIP, SFTP and API, in both versions and with every authorization, gives the same plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`undo RUN` of a roster: what a run changed is again what it was, and nothing that came later is lost."""
+"""`undo RUN` of a roster restores what the run changed, and loses no later change."""
 
 from __future__ import annotations
 

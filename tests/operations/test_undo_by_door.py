@@ -1,4 +1,4 @@
-"""The plan of an undo: how it is shown, saved, applied, refused."""
+"""An undo plan through the CLI: shown, saved, applied and refused."""
 
 from __future__ import annotations
 

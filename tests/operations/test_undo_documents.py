@@ -1,4 +1,4 @@
-"""`undo RUN` of documents: customers, communities, lessons and the catalogue are again what they were."""
+"""`undo RUN` of documents restores customers, communities, lessons and the catalog."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an undo deletes is held to the customer's limits; what it gives back is not."""
+"""Limits apply to the removals of an undo, but not to what it restores."""
 
 from __future__ import annotations
 

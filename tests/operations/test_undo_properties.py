@@ -1,4 +1,4 @@
-"""Whatever two rosters do to a store: undone, it is what it was; undone again, it is what it had become."""
+"""Property tests of undo: undoing two rosters restores the store, and undoing the undo restores their result."""
 
 from __future__ import annotations
 

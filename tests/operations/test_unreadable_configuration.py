@@ -1,4 +1,4 @@
-"""A customer whose configuration in the store is none any more: it fails, on record, and keeps nobody else back."""
+"""A customer with an invalid configuration in the store fails on record and delays no other customer."""
 
 from __future__ import annotations
 

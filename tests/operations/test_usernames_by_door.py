@@ -1,4 +1,4 @@
-"""Usernames and addresses that pass from one person to another, through the program's door."""
+"""Usernames and addresses that pass from one person to another, through the CLI."""
 
 from __future__ import annotations
 

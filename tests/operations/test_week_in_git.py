@@ -1,6 +1,6 @@
 """A week of a customers repository: branches, reviews, merges of three kinds, races, drift, a removal, a lifted limit.
 
-Every merge is applied as CI does it: beside the commit before it, with the id of the plan that was reviewed.
+Every merge is applied as in CI: with the commit before it as base, and the id of the reviewed plan.
 """
 
 from __future__ import annotations
