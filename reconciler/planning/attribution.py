@@ -1,4 +1,4 @@
-"""Whose doing each change is, seen from a state of git: the files', an earlier merge's, or another hand's."""
+"""Adds to each change its cause, relative to a base in git: this pull request, an earlier merge, or drift."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from reconciler.planning.frames.change_frame import CAUSE_COLUMN
 
 
 def add_causes(changes: tuple[Change, ...], before: DocumentsByKey, now: DocumentsByKey) -> tuple[Change, ...]:
-    """before, now: the documents as the base has them and as the files do, both by the ids of the files: what the base
-    has under another id is renamed. A value that is the same in both, and was not changed by another hand, waits for an
-    apply."""
+    """Return the document changes with their causes.
+
+    `before` has the documents of the base and `now` those of the files, both by the IDs in the files, even where the
+    base has a document under another ID. A value that is the same in both and has not drifted is pending: it was merged
+    earlier and waits for an apply.
+    """
     return tuple(_add_cause(change, before, now) for change in changes)
 
 
@@ -28,10 +31,11 @@ def _add_cause(change: Change, before: DocumentsByKey, now: DocumentsByKey) -> C
     if isinstance(change, Create | Delete | Restore) or earlier is None or later is None:
         came_or_went = (earlier is None) != (later is None) or _is_renamed(earlier, later)
         return replace(change, cause=ChangeCause.PR if came_or_went else change.cause or ChangeCause.PENDING)
-    ours = collect_paths(diff_fields(earlier, later))
+    changed = collect_paths(diff_fields(earlier, later))
     fields = tuple(
         replace(
-            field, cause=ChangeCause.PR if is_overlapping_path(field.path, ours) else field.cause or ChangeCause.PENDING
+            field,
+            cause=ChangeCause.PR if is_overlapping_path(field.path, changed) else field.cause or ChangeCause.PENDING,
         )
         for field in change.fields
     )
@@ -45,8 +49,11 @@ def _is_renamed(earlier: Mapping[str, object] | None, later: Mapping[str, object
 def add_roster_causes(
     changes: Mapping[Kind, pl.DataFrame], by_base: Mapping[Kind, pl.DataFrame] | None
 ) -> dict[Kind, pl.DataFrame]:
-    """by_base: the changes that the same roster would make by the base's settings; None where these settings are the
-    same. A row that both make is not the files' doing, one that only these make, or hold, or release, is."""
+    """Return the change frames with CAUSE_COLUMN.
+
+    `by_base` has the changes that the same roster makes with the base's settings; None if the settings are the same.
+    Rows that both make do not come from this pull request; rows that only these settings make, hold or release do.
+    """
     caused = {}
     for kind, frame in changes.items():
         drift = (

@@ -1,4 +1,4 @@
-"""One customer's plan, put together from what was decided about its documents and its roster."""
+"""Builds one customer's plan from the decisions on its documents and its roster."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.frames.change_frame import IMPACT_PREFIX
 from reconciler.planning.holds.hold import build_hold, hold_document_removals
 
-# What goes with a person, class or org that leaves: columns `impact_*` on change frames.
+CUSTOMER_REMOVAL_CAUSE = "A customer would be removed; none of its people could sign in."
+COMMUNITY_REMOVAL_CAUSE = "A community would be removed; its people would lose its lessons."
 
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """Counts by the store's ids. people: id, enrollments, classes, assignments, lti_links, password (bool),
-    last_sign_in (text). classes: id, enrollments, assignments. orgs: id, people, classes."""
+    """Counts of the data that goes with rows that leave: `id` in the store and the columns of IMPACT_COLUMNS."""
 
     people: pl.DataFrame
     classes: pl.DataFrame
@@ -31,17 +31,12 @@ class Impact:
 
 
 def add_impact(kind: Kind, changes: pl.DataFrame, impact: Impact) -> pl.DataFrame:
-    """`changes` with the kind's `impact_*` columns; null for what has nothing, and for rows that are new."""
-    tables = {Kind.USER: impact.people, Kind.CLASS: impact.classes, Kind.ORG: impact.orgs}
-    table = tables.get(kind)
+    """Return `changes` with the kind's `impact_*` columns; null for rows that have nothing and for new rows."""
+    table = {Kind.USER: impact.people, Kind.CLASS: impact.classes, Kind.ORG: impact.orgs}.get(kind)
     if table is None or not changes.height:
         return changes
     named = table.rename({name: f"{IMPACT_PREFIX}{name}" for name in table.columns if name != "id"})
     return changes.join(named, left_on="live_id", right_on="id", how="left", maintain_order="left")
-
-
-CUSTOMER_REMOVAL_CAUSE = "A customer would be removed; nobody of it could sign in any more."
-COMMUNITY_REMOVAL_CAUSE = "A community would be removed; its people would lose its lessons."
 
 
 def build_refused_plan(
@@ -51,7 +46,7 @@ def build_refused_plan(
     diagnostics: Iterable[Diagnostic],
     source: SourceSummary | None = None,
 ) -> CustomerPlan:
-    """The source was refused whole: nothing is planned for this customer."""
+    """Return the plan of a customer whose source was refused: it changes nothing."""
     return CustomerPlan(
         id=customer_id,
         name=name,
@@ -63,7 +58,7 @@ def build_refused_plan(
 
 
 def build_failed_plan(customer_id: str, name: str, diagnostics: Iterable[Diagnostic]) -> CustomerPlan:
-    """The configuration or the customer's reading failed: it is neither changed nor removed."""
+    """Return the plan of a customer whose files or stored data cannot be read: it is neither changed nor removed."""
     return CustomerPlan(
         id=customer_id,
         name=name,
@@ -82,8 +77,8 @@ def build_unchanged_plan(
     roster_applies: bool,
     diagnostics: Iterable[Diagnostic],
 ) -> CustomerPlan:
-    """The same as `customer_plan` where no document differs and no roster is compared. documents: how many there are of
-    each kind."""
+    """Return the plan that `build_customer_plan` makes if no document differs and no roster is compared. `documents`
+    counts them by kind."""
     return CustomerPlan(
         id=customer_id,
         name=name,
@@ -102,33 +97,33 @@ def _count_unchanged(number: int) -> ActionCounts:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDocuments:
-    """What a plan says of a customer's documents."""
+    """The part of a plan on the customer's documents."""
 
     seen: PlanPrecondition
     #: in the order of kind and id, none held yet
     changes: tuple[Change, ...] = ()
     #: how many documents of each kind stay as they are
     unchanged_counts: Mapping[Kind, int] = field(default_factory=dict)
-    #: the configuration to keep on apply; None where there is nothing to write
+    #: the configuration that apply saves; None if there is nothing to write
     settings: Mapping[str, object] | None = None
-    #: settings that protect people less than those before
+    #: settings that protect people less than before
     weakenings: tuple[Weakening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRoster:
-    """What a plan says of a customer's roster."""
+    """The part of a plan on the customer's roster."""
 
     decision: RosterDecision
-    #: what goes with people, classes and orgs that leave; None where nothing was counted
+    #: None if nothing was counted
     impact: Impact | None = None
-    #: None for a roster that no source sent: an undo's
+    #: None for an undo, which has no source
     source: SourceSummary | None = None
-    #: frames to keep as the last good roster
+    #: frames to save as the last good roster
     snapshot: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    #: what later sources are judged by
+    #: facts of the source that the gates compare later sources with
     facts: Mapping[str, object] = field(default_factory=dict)
-    #: a gate holds something, so the next roster must not be judged by this one until a person approves it
+    #: a gate holds something, so gates do not compare the next roster with this one until a person approves it
     is_doubtful: bool = False
 
 
@@ -141,8 +136,8 @@ def build_customer_plan(
     roster_applies: bool = True,
     diagnostics: Iterable[Diagnostic] = (),
 ) -> CustomerPlan:
-    """Return the plan of one customer. roster: None where none was compared. roster_applies: False where a roster is
-    shown only."""
+    """Return the plan of one customer. `roster` is None if none was compared; `roster_applies` is False for a preview,
+    which apply leaves out."""
     plan = _plan_documents(customer_id, name, documents)
     if roster is not None:
         plan = _add_roster(plan, roster)

@@ -1,7 +1,7 @@
-"""Compute a plan's id: a digest of what the plan would do, to which customers, in which store.
+"""Computes a plan's ID: a digest of the store, the customers and every effect on them.
 
-The same effects give the same id, whatever the order of files, the time or the formatting. The id is made of one keyed
-digest per effect, so that effects can be added to a plan's own by their digests alone.
+The same effects give the same ID, whatever the order of files, the time or the formatting. The ID is made of one keyed
+digest per effect, so that the effects of other runs can be added by their digests alone.
 """
 
 from __future__ import annotations
@@ -19,17 +19,15 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan, StoreIdentity
 from reconciler.model.roster import ROSTER_FIELDS
 
-# What a plan would do, effect by effect: what its id is made of, and what two plans are compared by.
-
-
-#: kind, action, key: of the change. path: the changed value of a document, null for all else. held: kept back until a
-#: person approves. effect: everything that makes it this effect and no other, but for `held`.
+#: The effects of a plan, from which its ID is computed and by which two plans are compared.
 EFFECT_SCHEMA: dict[str, type[pl.DataType]] = {
     "kind": pl.String,
     "action": pl.String,
     "key": pl.String,
+    #: the changed value of a document; null for roster rows and whole documents
     "path": pl.String,
     "held": pl.Boolean,
+    #: everything that identifies the effect, except `held`
     "effect": pl.String,
 }
 
@@ -41,8 +39,7 @@ _BINDING_ACTIONS = (Action.ADOPT.value, Action.RESTORE.value)
 
 
 def list_effects(customer: CustomerPlan) -> pl.DataFrame:
-    """One row with the columns of `EFFECTS` for each effect, in no order. A roster that is only shown
-    (`roster_applies` is False) has none."""
+    """Return one row of EFFECT_SCHEMA for each effect, in no order. A roster that is only a preview has none."""
     if not customer.document_changes and not customer.roster:
         return NO_EFFECTS
     declared = [
@@ -55,8 +52,8 @@ def list_effects(customer: CustomerPlan) -> pl.DataFrame:
 
 
 def build_row_effects(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
-    """rows: `action`, `key`, `former_key`, `into`, `held`, `manager`, `live_id` and the kind's fields as they are to
-    be."""
+    """Return the effects of roster rows that have `action`, `key`, `former_key`, `into`, `held`, `manager`, `live_id`
+    and the kind's fields after the change."""
     content = ["action", "key", "former_key", "into", "manager", *[field.name for field in ROSTER_FIELDS[kind]]]
     parts = [pl.col(name).cast(pl.String).fill_null(_NULL) for name in content]
     bound = pl.when(pl.col("action").is_in(_BINDING_ACTIONS)).then(pl.col("live_id")).cast(pl.String).fill_null(_NULL)
@@ -71,19 +68,13 @@ def build_row_effects(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _list_document_effects(change: Change, settings: Mapping[str, object]) -> Iterator[tuple[object, ...]]:
-    """settings: as `CustomerPlan` has them. Of a document that comes anew the whole content counts."""
+    """Yield the rows of one change; `settings` has the content of documents that are created or restored."""
     action = get_action(change).value
-    whole = isinstance(change, Create | Restore)
-    if whole or not change.fields:
-        content = _digest_document(_get_document(change, settings)) if whole else None
-        yield (
-            change.kind.value,
-            action,
-            change.key,
-            None,
-            change.held,
-            _serialize_parts(change.kind, action, change.key, content),
-        )
+    is_whole = isinstance(change, Create | Restore)
+    if is_whole or not change.fields:
+        content = _digest_document(_get_document(change, settings)) if is_whole else None
+        effect = _serialize_parts(change.kind, action, change.key, content)
+        yield change.kind.value, action, change.key, None, change.held, effect
     for field in change.fields:
         effect = _serialize_parts(change.kind, action, change.key, field.path, field.before, field.after)
         yield change.kind.value, action, change.key, field.path, change.held, effect
@@ -104,7 +95,7 @@ def _serialize_parts(*parts: object) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-#: hexadecimal digits of an effect's HMAC that its digest keeps
+#: Hexadecimal digits of an effect's HMAC that its digest keeps.
 _DIGEST_DIGITS = 16
 
 NO_DIGESTS = pl.Series("digest", dtype=pl.UInt64)
@@ -130,6 +121,7 @@ def add_digests(digests: pl.Series, others: pl.Series) -> pl.Series:
 
 
 def drop_held_digests(digests: pl.Series) -> pl.Series:
+    """Return the digests of effects that are not held."""
     return digests.filter(digests % 2 == 0)
 
 
@@ -148,18 +140,18 @@ def unpack_digests(packed: bytes) -> pl.Series:
 def compute_plan_id(
     store: StoreIdentity, key: str, customers: Iterable[CustomerPlan], run_to_undo: int | None = None
 ) -> str:
-    """Return `sha256:HEX`. A customer without effects leaves no mark on it.
+    """Return `sha256:HEX`. Customers without effects do not count.
 
-    key: the store's key for effects. run_to_undo: the run that the plan reverses.
+    `key` is the store's key for effects; `run_to_undo` is the run that the plan undoes.
     """
     return combine_digests(store, {customer.id: digest_effects(customer, key) for customer in customers}, run_to_undo)
 
 
 def combine_digests(store: StoreIdentity, digests: Mapping[str, pl.Series], run_to_undo: int | None = None) -> str:
-    """Return the id of the plan with these effects: by customer, the sorted digests of `digest_effects`."""
+    """Return the ID of the plan with these effects: by customer, the sorted digests of `digest_effects`."""
     combined = hashlib.sha256()
-    undoes = [] if run_to_undo is None else [run_to_undo]
-    combined.update(json.dumps(["plan", 3, store.id, store.environment, *undoes]).encode())
+    undone_runs = [] if run_to_undo is None else [run_to_undo]
+    combined.update(json.dumps(["plan", 3, store.id, store.environment, *undone_runs]).encode())
     for customer, series in sorted(digests.items()):
         if series.len():
             combined.update(json.dumps([customer, series.len()]).encode())

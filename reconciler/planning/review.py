@@ -1,4 +1,4 @@
-"""Whether a plan does the same as one that was reviewed, or less; and what it does besides."""
+"""Compares a plan with a reviewed one: the new plan may do the same or less, and anything more is listed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from reconciler.planning.plan_id import NO_EFFECTS, list_effects
 
 @dataclass(frozen=True, slots=True)
 class ReviewDifference:
-    """By customer, sorted, frames with the columns of `planning.effects.EFFECTS`; no entry where there are none.
+    """Frames of EFFECT_SCHEMA by customer, sorted; no entry for a customer without any.
 
-    more: effects that were not reviewed. released: reviewed, but to be held, and not held any more. fewer: reviewed
-    and not there any more. A thing that is changed in another way than reviewed is in `more` and in `fewer`.
+    A value that is changed to something else than reviewed is in `extra_effects` and in `missing_effects`.
     """
 
+    #: effects that were not reviewed
     extra_effects: Mapping[str, pl.DataFrame]
+    #: effects that were held when reviewed and no longer are
     released_effects: Mapping[str, pl.DataFrame]
+    #: reviewed effects that the new plan lacks
     missing_effects: Mapping[str, pl.DataFrame]
 
     @property
@@ -30,27 +32,23 @@ class ReviewDifference:
 
 
 def compare_with_reviewed(reviewed: Iterable[CustomerPlan], now: Iterable[CustomerPlan]) -> ReviewDifference:
-    """What a plan made now does otherwise than the reviewed one. An effect that waits now and did not then is the same
-    effect: less is done."""
-    then = {customer.id: customer for customer in reviewed}
-    today = {customer.id: customer for customer in now}
-    found: tuple[dict[str, pl.DataFrame], ...] = ({}, {}, {})
-    for name in sorted({*then, *today}):
-        before = list_effects(then[name]) if name in then else NO_EFFECTS
-        after = list_effects(today[name]) if name in today else NO_EFFECTS
-        held, free = before.filter("held"), before.filter(~pl.col("held"))
-        released = after.filter(~pl.col("held")).join(held, on="effect", how="semi").join(free, on="effect", how="anti")
-        parts = (_subtract_effects(after, before), _sort_effects(released), _subtract_effects(before, after))
-        for place, part in zip(found, parts, strict=True):
-            place.update({name: part} if part.height else {})
-    return ReviewDifference(*found)
-
-
-def _subtract_effects(effects: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    return _sort_effects(effects.join(others, on="effect", how="anti"))
+    """Return the differences of a new plan from the reviewed one. An effect that is held only now is no difference: the
+    plan does less."""
+    before = {customer.id: customer for customer in reviewed}
+    after = {customer.id: customer for customer in now}
+    differences: tuple[dict[str, pl.DataFrame], ...] = ({}, {}, {})
+    for name in sorted({*before, *after}):
+        old = list_effects(before[name]) if name in before else NO_EFFECTS
+        new = list_effects(after[name]) if name in after else NO_EFFECTS
+        held, free = old.filter("held"), old.filter(~pl.col("held"))
+        released = new.filter(~pl.col("held")).join(held, on="effect", how="semi").join(free, on="effect", how="anti")
+        parts = (new.join(old, on="effect", how="anti"), released, old.join(new, on="effect", how="anti"))
+        for by_customer, part in zip(differences, parts, strict=True):
+            by_customer.update({name: _sort_effects(part)} if part.height else {})
+    return ReviewDifference(*differences)
 
 
 def _sort_effects(effects: pl.DataFrame) -> pl.DataFrame:
-    """By action (what takes something away first), then kind and key."""
+    """Sort by action (losses first), then kind and key."""
     order = pl.col("action").replace_strict({each.value: place for each, place in ACTION_ORDER.items()})
     return effects.sort(order, "kind", "key", "path")

@@ -111,7 +111,7 @@ def test_rows_of_one_person_at_two_schools_are_one_person_as_in_a_plan(
 
     assert called(["roster", "check", str(path)]) == 0
     out = capsys.readouterr().out
-    assert "1 person has several sourcedIds in this roster and is one account [several-sourced-ids]" in out
+    assert "1 person has several sourcedIds in this roster and one account [several-sourced-ids]" in out
     assert "duplicate-username" not in out
 
 

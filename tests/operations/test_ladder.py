@@ -72,7 +72,7 @@ def test_who_is_absent_is_suspended_and_resumed_with_everything(project: Project
     assert applied(project, gone).code == 0
     assert account(project, FIRST) == {**before, "status": "suspended"}
     assert said(plan(project, gone), "absent-kept") == [
-        "1 people are not in the roster, or not selected, and stay suspended by `missing: suspend`"
+        "1 people are not in the roster, or not selected, but stay suspended because of `missing: suspend`"
     ]
 
     assert people(plan(project, MADE)) == [("resume", "returned", FIRST)]
@@ -106,7 +106,7 @@ def test_who_is_absent_may_stay_and_is_told_as_a_number(project: Project) -> Non
     planned = plan(project, gone)
     assert (planned.code, people(planned), changes(planned, "enrollment")) == (0, [], [])
     assert said(planned, "absent-kept") == [
-        "2 people are not in the roster, or not selected, and stay by `missing: keep`"
+        "2 people are not in the roster, or not selected, but stay because of `missing: keep`"
     ]
     assert applied(project, gone).code == 0
     assert account(project, FIRST) == before
@@ -165,7 +165,7 @@ def test_who_is_protected_stays_whatever_the_roster_says(project: Project, missi
 
     planned = plan(project, gone)
     assert people(planned) == []
-    assert said(planned, "protected-kept") == ["2 people are not in the roster and stay by `protect`"]
+    assert said(planned, "protected-kept") == ["2 people are not in the roster but stay because of `protect`"]
     assert applied(project, gone).code == 0
     assert account(project, FIRST) == before
 

@@ -155,7 +155,7 @@ def test_other_names_with_one_identifier_stay_different_people() -> None:
     decision = decide(day([*people(), twin]), live_of(day(people())))
 
     assert actions(decision, Kind.USER) == {"create": ["w-005"]}
-    assert codes(decision)["shared-identifier"].startswith("2 rows have the identifier of a row with another name")
+    assert codes(decision)["shared-identifier"].startswith("2 rows share their identifier with a row of another name")
 
 
 def test_nobody_is_put_together_by_an_empty_identifier() -> None:

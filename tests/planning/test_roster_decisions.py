@@ -346,7 +346,7 @@ def test_the_suffix_stands_behind_every_username() -> None:
 
 
 def test_a_file_without_the_customers_org_is_refused_with_the_orgs_it_has() -> None:
-    with pytest.raises(Refusal, match=r"no row belongs to org d-9: the file has d-1 \(district\), s-1 \(school\)"):
+    with pytest.raises(Refusal, match=r"no row belongs to org d-9; the file contains d-1 \(district\), s-1 \(school\)"):
         build_desired_roster(district(people(1)), "d-9", None)
 
 

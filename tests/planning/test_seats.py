@@ -33,4 +33,4 @@ def test_members_are_counted_by_schools_and_roles(
     if members:
         (warning,) = warn_exceeded_seats(desired, [SeatLicense("high", members - 1, schools, roles, None)])
         assert warning.code == "seats-exceeded"
-        assert f"{members} members for {members - 1} seats" in warning.message
+        assert f"{members} members but has {members - 1} seats" in warning.message

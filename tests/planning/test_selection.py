@@ -255,7 +255,7 @@ def test_a_selection_that_matches_nobody_is_refused_by_its_key(selection: Roster
 def test_criteria_that_only_together_match_nobody_are_refused_together() -> None:
     with pytest.raises(Refusal) as raised:
         selected(RosterSelection(schools=("s-1",), classes=("c-2",)))
-    assert "all of rostering.select (schools, classes)" in raised.value.diagnostics[0].message
+    assert "all lists of rostering.select (schools, classes)" in raised.value.diagnostics[0].message
 
 
 def test_what_is_selected_and_not_in_the_file_is_a_warning_at_its_own_line() -> None:

@@ -27,6 +27,7 @@ from reconciler.operations.undo.remarks import (
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.customer_plan import PlannedRoster, build_customer_plan
 from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.frames.counts import count_changes
 from reconciler.planning.frames.live import LiveRoster, add_roles
 from reconciler.planning.holds.limits import CLASSES, ENROLLMENTS, SCOPE_NARROWED, USERS
 from reconciler.planning.holds.merge_halves import hold_merge_halves
@@ -34,7 +35,7 @@ from reconciler.planning.holds.order import hold_changes
 from reconciler.planning.holds.rules import LimitRules
 from reconciler.planning.holds.state import HoldInputs, HoldState
 from reconciler.planning.plan_id import compute_plan_id
-from reconciler.planning.undo.undo import SPARED_SCHEMA, EnrollmentUses, UndoResult, count_changes, undo_roster
+from reconciler.planning.undo.undo import SPARED_SCHEMA, EnrollmentUses, UndoResult, undo_roster
 from reconciler.store.read.before_images import count_moved_identities, filter_erased_keys, read_touched_rows
 from reconciler.store.read.limit_uses import read_limit_uses
 from reconciler.store.read.reader import Reader

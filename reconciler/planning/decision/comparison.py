@@ -1,4 +1,4 @@
-"""The comparison of a roster with the store, in four steps: match, diff, remove, merge."""
+"""Compares a roster with the store in four steps: match, diff, remove, merge."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from reconciler.planning.decision.inputs import RosterInputs, RosterRules
 from reconciler.planning.frames.live import LiveRoster, add_roles
 from reconciler.planning.holds.delta_absence import LEAVES_BY_ABSENCE
 from reconciler.planning.roster.desired import DesiredRoster, drop_lost_orgs
-from reconciler.planning.roster.matching import MATCH_COLUMNS, exclude_conflicts, get_account_value, match_users
+from reconciler.planning.roster.matching import (
+    MATCH_COLUMNS,
+    choose_bound_action,
+    exclude_conflicts,
+    get_account_value,
+    match_users,
+)
 from reconciler.planning.roster.merges import add_merge_changes
 from reconciler.planning.roster.persons import add_canonical_ids
+from reconciler.planning.roster.quarantine import build_quarantine_rows
 from reconciler.planning.roster.removals import (
     find_absent_enrollments,
     find_absent_people,
@@ -30,20 +37,20 @@ from reconciler.planning.roster.sign_ins import preserve_sign_ins
 
 @dataclass(frozen=True, slots=True)
 class RosterDraft:
-    """A roster's changes while they are worked out: each step fills in what the next ones need."""
+    """A roster's changes while they are computed: each step fills in the fields that the next ones need."""
 
     inputs: RosterInputs
-    #: the roster as it is to be, without rows that nobody can be matched by
+    #: the desired roster without conflicting rows
     desired: DesiredRoster
     #: all live users with `roles`, tombstones included
     accounts: pl.DataFrame
-    #: `accounts` without those that go into another one
+    #: `accounts` without those that are merged into another one
     users: pl.DataFrame
     #: desired people with `id`, `match` and `former_key`
     matched: pl.DataFrame
     #: the rows of `matched` that give an account another sourcedId
     rekeyed: pl.DataFrame
-    #: live enrollments under the sourcedIds that their people have from now on
+    #: live enrollments under the new sourcedIds of their people
     enrollments: pl.DataFrame
     #: rows that are not used (QUARANTINE_SCHEMA)
     quarantine: pl.DataFrame
@@ -54,7 +61,7 @@ class RosterDraft:
 
 
 def match_people(inputs: RosterInputs) -> RosterDraft:
-    """Find the account of every row of people, by sourcedId or by `match_with`."""
+    """Find the account of every person in the roster, by sourcedId or by `match_with`."""
     accounts = add_roles(inputs.live.users, inputs.live.roles)
     users = inputs.merge_plan.exclude_merged(accounts)
     desired = exclude_conflicts(drop_lost_orgs(inputs.desired, inputs.live.orgs), users, inputs.rules.match_with)
@@ -80,7 +87,7 @@ def match_people(inputs: RosterInputs) -> RosterDraft:
 
 
 def diff_kinds(draft: RosterDraft) -> RosterDraft:
-    """Compare the rows of every kind that are in the roster, field by field."""
+    """Compare the roster's rows of every kind with the store, field by field."""
     live = draft.inputs.live
     wanted, dangling = _split_dangling_enrollments(
         draft.inputs.open_enrollments.desired, draft.desired, live, draft.matched
@@ -101,7 +108,7 @@ def diff_kinds(draft: RosterDraft) -> RosterDraft:
 
 
 def remove_absent(draft: RosterDraft) -> RosterDraft:
-    """Add the removal of rows that the roster no longer has or wants, where absence means something."""
+    """Add the removals of rows that the roster no longer has or wants; in a delta roster, absence means nothing."""
     inputs, desired, live = draft.inputs, draft.desired, draft.inputs.live
     ended = find_ended_classes(live.classes, inputs.sessions, inputs.today)
     people = find_absent_people(
@@ -113,17 +120,17 @@ def remove_absent(draft: RosterDraft) -> RosterDraft:
         add_canonical_ids(inputs.rules.protect, draft.users),
     )
     listed = frozenset(ROSTER_KINDS) if inputs.has_waiting_hold else inputs.full_kinds
-    gone = {
+    removals = {
         Kind.ORG: _filter_evident(find_absent_rows(Kind.ORG, desired, live.orgs), Kind.ORG in listed),
         Kind.USER: _filter_evident(people.changes, Kind.USER in listed),
         Kind.CLASS: _filter_evident(find_absent_rows(Kind.CLASS, desired, live.classes, ended), Kind.CLASS in listed),
     }
-    gone[Kind.ENROLLMENT] = _filter_evident(
+    removals[Kind.ENROLLMENT] = _filter_evident(
         find_absent_enrollments(
             desired,
             draft.enrollments,
-            gone[Kind.USER],
-            gone[Kind.CLASS],
+            removals[Kind.USER],
+            removals[Kind.CLASS],
             people.staying_ids,
             _find_earlier_ended_classes(ended, desired, live),
             inputs.today,
@@ -132,37 +139,29 @@ def remove_absent(draft: RosterDraft) -> RosterDraft:
     )
     return replace(
         draft,
-        changes={kind: pl.concat([gone[kind], draft.changes[kind]]) for kind in ROSTER_KINDS},
+        changes={kind: pl.concat([removals[kind], draft.changes[kind]]) for kind in ROSTER_KINDS},
         diagnostics=(*draft.diagnostics, *people.diagnostics),
     )
 
 
 def merge_accounts(draft: RosterDraft) -> RosterDraft:
-    """Add the changes by which one account goes into another."""
+    """Add the changes that merge one account into another."""
     inputs = draft.inputs
     changes = add_merge_changes(draft.changes, inputs.merge_plan.pairs, draft.accounts, inputs.live.enrollments)
     return replace(draft, changes=changes)
 
 
 def _match_by_key(desired: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
-    """Desired rows with `id`, `match` and `former_key`, found by sourcedId alone."""
+    """Return the desired rows with `id`, `match` and `former_key`, matched by sourcedId alone."""
     return (
         desired.join(live.select("sourced_id", "id", "tombstoned"), on="sourced_id", how="left", maintain_order="left")
-        .with_columns(
-            pl.when(pl.col("id").is_null())
-            .then(pl.lit(Action.CREATE.value))
-            .when(pl.col("tombstoned"))
-            .then(pl.lit(Action.RESTORE.value))
-            .otherwise(pl.lit(Action.UPDATE.value))
-            .alias("match"),
-            pl.lit(None, dtype=pl.String).alias("former_key"),
-        )
+        .with_columns(choose_bound_action(), pl.lit(None, dtype=pl.String).alias("former_key"))
         .drop("tombstoned")
     )
 
 
 def _follow_rekeys(enrollments: pl.DataFrame, rekeyed: pl.DataFrame) -> pl.DataFrame:
-    """Live enrollments under the sourcedIds that their people have from now on: a rekey is no change of theirs."""
+    """Return live enrollments under the new sourcedIds of their people: a new ID changes no enrollment."""
     if not rekeyed.height or not enrollments.height:
         return enrollments
     names = rekeyed.select(pl.col("former_key").alias("user"), pl.col("sourced_id").alias("new_user"))
@@ -176,7 +175,7 @@ def _follow_rekeys(enrollments: pl.DataFrame, rekeyed: pl.DataFrame) -> pl.DataF
 def _split_dangling_enrollments(
     wanted: pl.DataFrame, desired: DesiredRoster, live: LiveRoster, users: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Enrollments whose person and class are there or will be; the others as rows set aside."""
+    """Return the enrollments whose person and class exist or will exist, and the others as quarantined rows."""
     if not wanted.height:
         return wanted, desired.quarantine.clear()
     alive_users = live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
@@ -190,27 +189,24 @@ def _split_dangling_enrollments(
     )
     if whole.height == wanted.height:
         return wanted, desired.quarantine.clear()
-    dangling = wanted.join(whole, on="sourced_id", how="anti").select(
-        pl.lit(Kind.ENROLLMENT.value).alias("kind"),
-        pl.col("sourced_id").alias("key"),
-        pl.lit("enrollments.csv").alias("file"),
-        "line",
-        pl.lit(0, dtype=pl.Int64).alias("column"),
-        pl.lit("refers-to-row-set-aside").alias("code"),
-        pl.lit("its person or class is new and was itself set aside").alias("message"),
-        pl.lit("correct that row; this one follows by itself").alias("hint"),
-        *[pl.lit(None, dtype=pl.String).alias(name) for name in ("identifier", "email", "username")],
+    dangling = build_quarantine_rows(
+        Kind.ENROLLMENT,
+        wanted.join(whole, on="sourced_id", how="anti"),
+        "sourced_id",
+        "refers-to-row-set-aside",
+        pl.lit("the row of its new person or class is quarantined"),
+        "Correct that row; this one then needs no correction.",
     )
     return whole, dangling
 
 
-def _filter_evident(gone: pl.DataFrame, is_full: bool) -> pl.DataFrame:
-    """Absence from a file of changes means nothing; what it marks as to be deleted does."""
-    return gone if is_full else gone.filter(~LEAVES_BY_ABSENCE)
+def _filter_evident(removals: pl.DataFrame, is_full: bool) -> pl.DataFrame:
+    """Keep the removals that the source shows: absence from a delta roster means nothing, a deletion mark does."""
+    return removals if is_full else removals.filter(~LEAVES_BY_ABSENCE)
 
 
 def _find_earlier_ended_classes(ended: pl.Series, desired: DesiredRoster, live: LiveRoster) -> pl.Series:
-    """Classes that are over and went by an earlier run; what is left of their enrollments ended with them."""
+    """Return ended classes that an earlier run removed; the enrollments that they still have ended with them."""
     gone = live.classes.filter(pl.col("tombstoned") & pl.col("sourced_id").is_in(ended.implode()))["sourced_id"]
     return gone.filter(~gone.is_in(desired.frames[Kind.CLASS]["sourced_id"].implode()))
 
@@ -224,18 +220,17 @@ def _find_ids_to_spare(draft: RosterDraft) -> pl.Series:
 def _find_renamed_accounts(
     desired: DesiredRoster, users: pl.DataFrame, rules: RosterRules, rekeyed: pl.DataFrame
 ) -> pl.Series:
-    """Ids of accounts that this file has under another sourcedId: rekeyed, or by a row that was set aside."""
+    """Return ids of accounts that this file has under another sourcedId: in a matched or in a quarantined row."""
     column = MATCH_COLUMNS.get(rules.match_with)
     if column is None:
         return rekeyed["id"]
-    values = list_quarantined_strangers(desired, users)[
-        "username" if column == "roster_username" else column
-    ].drop_nulls()
+    strangers = list_quarantined_strangers(desired, users)
+    values = strangers["username" if column == "roster_username" else column].drop_nulls()
     meant = users.filter(get_account_value(column).is_in(values.implode()).fill_null(False))["id"]
     return pl.concat([rekeyed["id"], meant])
 
 
 def list_quarantined_strangers(desired: DesiredRoster, users: pl.DataFrame) -> pl.DataFrame:
-    """Rows of people set aside whose sourcedId no account has: each may be an account's under another sourcedId."""
-    aside = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
-    return aside.filter(~pl.col("key").is_in(users["sourced_id"].drop_nulls().implode()))
+    """Return quarantined people whose sourcedId no account has: each may have an account under another sourcedId."""
+    people = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
+    return people.filter(~pl.col("key").is_in(users["sourced_id"].drop_nulls().implode()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -21,7 +21,7 @@ from reconciler.planning.decision.comparison import (
 )
 from reconciler.planning.decision.inputs import RosterInputs, RosterRules
 from reconciler.planning.frames.change_frame import sort_for_report
-from reconciler.planning.frames.live import LiveRoster
+from reconciler.planning.frames.counts import count_changes
 from reconciler.planning.frames.losses import is_leaving
 from reconciler.planning.holds.order import hold_changes, settle_changes
 from reconciler.planning.holds.rules import MatchRules
@@ -32,11 +32,11 @@ from reconciler.planning.roster.matching import MATCH_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class RosterDecision:
-    """Everything that a plan says of one customer's roster."""
+    """The decision on one customer's roster."""
 
     #: change frames by kind, in the order of reports; only kinds that change
     changes: Mapping[Kind, pl.DataFrame]
-    #: `live_id`, `fingerprint` of rows that are as they should be but whose fingerprint is not, by kind
+    #: `live_id`, `fingerprint` of rows with the desired values but another fingerprint, by kind
     refresh: Mapping[Kind, pl.DataFrame]
     limits: tuple[LimitUse, ...]
     counts: Mapping[Kind, ActionCounts]
@@ -45,12 +45,12 @@ class RosterDecision:
     diagnostics: tuple[Diagnostic, ...]
     #: one plain sentence for each rule that holds something
     causes: tuple[str, ...] = ()
-    #: somebody waits because `match_with` is not the last roster's
+    #: people are held because `match_with` differs from the last roster's
     has_new_matches: bool = False
 
 
 def decide_roster(inputs: RosterInputs) -> RosterDecision:
-    """Compare a roster with the store, hold what needs approval and settle what is left."""
+    """Compare a roster with the store, hold the changes that need approval and settle the others."""
     draft = match_people(inputs)
     draft = diff_kinds(draft)
     draft = remove_absent(draft)
@@ -82,11 +82,15 @@ def _build_decision(draft: RosterDraft, state: HoldState) -> RosterDecision:
         refresh[Kind.ENROLLMENT], draft.enrollments, draft.rekeyed, changes
     )
     quarantine = pl.concat([draft.quarantine, state.quarantine])
+    counts = {
+        kind: replace(count, quarantined=quarantine.filter(pl.col("kind") == kind.value).height)
+        for kind, count in count_changes(changes, draft.inputs.live).items()
+    }
     return RosterDecision(
         changes=changes,
         refresh={kind: frame for kind, frame in refresh.items() if frame.height},
         limits=state.limits,
-        counts=_count_changes(changes, draft.accounts, draft.inputs.live, quarantine),
+        counts=counts,
         quarantine=quarantine,
         causes=state.causes,
         has_new_matches=state.has_new_matches,
@@ -100,7 +104,7 @@ def _build_decision(draft: RosterDraft, state: HoldState) -> RosterDecision:
 
 
 def _find_unidentified_kinds(desired: DesiredRoster, users: pl.DataFrame, rules: RosterRules) -> frozenset[Kind]:
-    """Of a stranger set aside whose values cannot be read, nobody knows whose account it would have been."""
+    """Return people as unidentified if a quarantined stranger has no readable value: its account is unknown."""
     if rules.match_with not in MATCH_COLUMNS or not users.height:
         return frozenset()
     unread = pl.all_horizontal(pl.col("identifier", "email", "username").is_null())
@@ -110,48 +114,18 @@ def _find_unidentified_kinds(desired: DesiredRoster, users: pl.DataFrame, rules:
 def _drop_unfollowed_refreshes(
     refresh: pl.DataFrame, enrollments: pl.DataFrame, rekeyed: pl.DataFrame, final: Mapping[Kind, pl.DataFrame]
 ) -> pl.DataFrame:
-    """Enrollments of people whose rekey is held or refused keep the fingerprint of their old sourcedId."""
+    """Drop enrollments of people whose new ID is held or refused: they keep the fingerprint of the old one."""
     if not rekeyed.height or not refresh.height:
         return refresh
     users = final.get(Kind.USER)
-    done = users.filter(~pl.col("held"))["key"] if users is not None else rekeyed["sourced_id"].clear()
-    undone = rekeyed["sourced_id"].filter(~rekeyed["sourced_id"].is_in(done.implode()))
-    theirs = enrollments.filter(pl.col("user").is_in(undone.implode()))["id"]
+    applied = users.filter(~pl.col("held"))["key"] if users is not None else rekeyed["sourced_id"].clear()
+    waiting = rekeyed["sourced_id"].filter(~rekeyed["sourced_id"].is_in(applied.implode()))
+    theirs = enrollments.filter(pl.col("user").is_in(waiting.implode()))["id"]
     return refresh.filter(~pl.col("live_id").is_in(theirs.implode()))
 
 
-def _count_changes(
-    changes: Mapping[Kind, pl.DataFrame], users: pl.DataFrame, live: LiveRoster, quarantine: pl.DataFrame
-) -> dict[Kind, ActionCounts]:
-    """unchanged: live rows that stay exactly as they are."""
-    alive = {
-        Kind.ORG: live.orgs.filter(~pl.col("tombstoned")).height,
-        Kind.USER: users.filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null()).height,
-        Kind.CLASS: live.classes.filter(~pl.col("tombstoned")).height,
-        Kind.ENROLLMENT: live.enrollments_total,
-    }
-    newly_bound = {Action.CREATE.value, Action.RESTORE.value, Action.ADOPT.value}
-    counts = {}
-    for kind in ROSTER_KINDS:
-        frame = changes.get(kind)
-        actions: dict[Action, int] = {}
-        touched = held = 0
-        if frame is not None:
-            by_action = dict(frame.group_by("action").len().iter_rows())
-            actions = {action: by_action[action.value] for action in Action if action.value in by_action}
-            touched = sum(number for action, number in actions.items() if action.value not in newly_bound)
-            held = int(frame["held"].sum())
-        counts[kind] = ActionCounts(
-            actions,
-            unchanged=alive[kind] - touched,
-            quarantined=quarantine.filter(pl.col("kind") == kind.value).height,
-            held=held,
-        )
-    return counts
-
-
 def _warn_recycled_ids(users: pl.DataFrame | None) -> tuple[Diagnostic, ...]:
-    """A sourcedId that comes back with another name and another identifier may be somebody else's now."""
+    """Warn of sourcedIds that return with another name and another identifier: they may be another person's now."""
     if users is None:
         return ()
     other = pl.all_horizontal(
@@ -163,25 +137,25 @@ def _warn_recycled_ids(users: pl.DataFrame | None) -> tuple[Diagnostic, ...]:
     return (
         build_warning(
             "recycled-sourced-id",
-            f"{restored.height:,} people who return have another name and identifier than before",
+            f"{restored.height:,} people return with a different name and identifier",
             Span("users.csv", int(restored["line"].sort()[0])),
-            "if a sourcedId was given to somebody else, that person would get the old account and its work",
+            "Check that no sourcedId was reassigned: the new person would get the old account and its work.",
         ),
     )
 
 
 def _warn_unidentified_rows(kinds: frozenset[Kind], changes: Mapping[Kind, pl.DataFrame]) -> tuple[Diagnostic, ...]:
-    found = []
+    diagnostics = []
     for kind in ROSTER_KINDS:
         if kind in kinds:
             number = changes[kind].filter(is_leaving(kind)).height
-            effect = f"all {number:,} deletions of {kind.plural} are held" if number else "nothing had to be held"
-            found.append(
+            effect = f"all {number:,} deletions of {kind.plural} are held" if number else "there is nothing to hold"
+            diagnostics.append(
                 build_warning(
                     "unidentified-row",
-                    f"a row was set aside that may speak of any of the {kind.plural}; {effect}",
+                    f"a quarantined row could mean any of the {kind.plural}; {effect}",
                     Span(f"{kind.plural}.csv"),
-                    "correct the rows set aside and plan again",
+                    "Correct the quarantined rows and plan again.",
                 )
             )
-    return tuple(found)
+    return tuple(diagnostics)

@@ -1,4 +1,4 @@
-"""Whom a snapshot wants, once rows that mean one person are put together: by the store, by their values, by people."""
+"""Builds the desired roster of a snapshot, with the rows of one person combined and merges settled."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from reconciler.planning.roster.persons import combine_person_rows
 
 @dataclass(frozen=True, slots=True)
 class DesiredPeople:
-    """desired: with one row for each person. merging: which accounts are put together. diagnostics: of rows."""
+    """A desired roster and the merges that it was built with."""
 
+    #: with one row for each person
     desired: DesiredRoster
     merge_plan: MergePlan
+    #: of the combined rows alone
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -32,18 +34,19 @@ def build_desired_people(
     suffix: str | None = None,
     known_orgs: pl.Series | None = None,
 ) -> DesiredPeople:
-    """live: of the customer, tombstones included. known_orgs: sourcedIds of its orgs. Raises Refusal as `desire`.
+    """Return the roster that a snapshot wants, with one row for each person.
 
-    Only the whole roster tells whether it wants somebody of a merge; of whom it wants nobody, the rows are looked at
-    once more, each by itself.
+    `live` has the customer's rows, tombstones included; `known_orgs` the sourcedIds of its orgs. Raises Refusal as
+    `build_desired_roster` does. Only the full desired roster shows which merges it wants nobody of, so the rows of
+    these are then compared once more, each by itself.
     """
-    merging = settle_merges(rules.merges, snapshot, live, rules.protect)
+    merge_plan = settle_merges(rules.merges, snapshot, live, rules.protect)
     while True:
-        others = merging.exclude_merged(live.users)
-        merged = merging.aliases if merging.aliases.height else None
-        persons = combine_person_rows(snapshot, others, rules.match_with, client_partner_id, known_orgs, merged)
+        others = merge_plan.exclude_merged(live.users)
+        aliases = merge_plan.aliases if merge_plan.aliases.height else None
+        persons = combine_person_rows(snapshot, others, rules.match_with, client_partner_id, known_orgs, aliases)
         desired = build_desired_roster(persons.snapshot, client_partner_id, suffix, known_orgs, rules.selection)
-        settled = merging.restrict_to_desired(desired)
-        if settled is merging:
-            return DesiredPeople(desired, merging, persons.diagnostics)
-        merging = settled
+        restricted = merge_plan.restrict_to_desired(desired)
+        if restricted is merge_plan:
+            return DesiredPeople(desired, merge_plan, persons.diagnostics)
+        merge_plan = restricted

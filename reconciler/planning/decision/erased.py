@@ -1,6 +1,6 @@
-"""People who were erased on request and whom a roster still names: nothing of them is used, kept or made.
+"""Excludes people who were erased on request from a roster that still names them, and reports their rows.
 
-Their rows are no evidence either, neither for nor against anybody else; they are told as rows set aside.
+Nothing of these rows is used or saved, and they are no evidence for or against anybody else.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from reconciler.planning.decision.decide_roster import RosterDecision
 
 QUARANTINE_CODE = "erased-person"
 WARNING_CODE = "erased-person-in-roster"
-HINT = "take the person out at the source; if they may come back: reconciler erase CUSTOMER KEY --lift --request REF"
+HINT = "Remove the person at the source. To let them return, run: reconciler erase CUSTOMER KEY --lift --request REF"
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
-    """snapshot: without them. aside: their rows of users.csv (QUARANTINE_SCHEMA), for reports alone."""
+    """A snapshot without erased people."""
 
     snapshot: Snapshot
+    #: the rows of erased people (QUARANTINE_SCHEMA), for reports alone
     quarantine: pl.DataFrame
 
 
 def list_named_people(snapshot: Snapshot) -> pl.Series:
-    """Every sourcedId of a person that the snapshot has anywhere."""
-    aside = snapshot.quarantine.filter(pl.col("kind") == Kind.USER.value)["key"]
-    named = [snapshot.users["sourced_id"], snapshot.roles["user"], snapshot.enrollments["user"], aside]
+    """Return every sourcedId of a person that the snapshot has anywhere."""
+    quarantined = snapshot.quarantine.filter(pl.col("kind") == Kind.USER.value)["key"]
+    named = [snapshot.users["sourced_id"], snapshot.roles["user"], snapshot.enrollments["user"], quarantined]
     named += [
         frame[_get_person_column(stem, frame)]
         for stem, frame in snapshot.waiting.items()
@@ -41,10 +42,9 @@ def list_named_people(snapshot: Snapshot) -> pl.Series:
 
 
 def exclude_erased_people(snapshot: Snapshot, erased: pl.Series) -> ErasureResult:
-    """erased: sourcedIds."""
-    nobody = snapshot.quarantine.clear().select(list(QUARANTINE_SCHEMA))
+    """Return the snapshot without the people who have these sourcedIds."""
     if not erased.len():
-        return ErasureResult(snapshot, nobody)
+        return ErasureResult(snapshot, pl.DataFrame(schema=QUARANTINE_SCHEMA))
     keys = erased.implode()
 
     def without(frame: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -52,7 +52,7 @@ def exclude_erased_people(snapshot: Snapshot, erased: pl.Series) -> ErasureResul
 
     rows = snapshot.users.filter(pl.col("sourced_id").is_in(keys))
     theirs = (pl.col("kind") == Kind.USER.value) & pl.col("key").is_in(keys).fill_null(False)
-    aside = pl.concat(
+    erased_rows = pl.concat(
         [
             rows.select(pl.col("sourced_id").alias("key"), pl.lit("users.csv").alias("file"), "line"),
             snapshot.quarantine.filter(theirs).select("key", "file", "line"),
@@ -68,12 +68,12 @@ def exclude_erased_people(snapshot: Snapshot, erased: pl.Series) -> ErasureResul
             waiting={stem: without(frame, _get_person_column(stem, frame)) for stem, frame in snapshot.waiting.items()},
             quarantine=snapshot.quarantine.filter(~theirs),
         ),
-        _build_quarantine_rows(aside),
+        _build_quarantine_rows(erased_rows),
     )
 
 
 def report_erased_people(decision: RosterDecision, quarantine: pl.DataFrame) -> RosterDecision:
-    """The decision with the rows of erased people among those set aside, and a warning of how many there are."""
+    """Return the decision with the rows of erased people in quarantine, and a warning with their number."""
     if not quarantine.height:
         return decision
     counts = decision.counts.get(Kind.USER, ActionCounts())
@@ -87,7 +87,7 @@ def report_erased_people(decision: RosterDecision, quarantine: pl.DataFrame) -> 
             build_warning(
                 WARNING_CODE,
                 f"{number:,} {'row is' if number == 1 else 'rows are'} of people who were erased on request; "
-                "nothing of them is used, and no account is made",
+                "no data of them is used, and no account is created",
                 Span("users.csv", int(quarantine["line"].fill_null(0).sort()[0])),
                 HINT,
             ),
@@ -96,14 +96,14 @@ def report_erased_people(decision: RosterDecision, quarantine: pl.DataFrame) -> 
 
 
 def _get_person_column(stem: str, frame: pl.DataFrame) -> str:
-    """The column of a waiting file that names a person; empty where it has none."""
+    """Return the column of a waiting file that names a person, or an empty string if it has none."""
     if stem == "users":
         return "sourced_id"
     return "user" if "user" in frame.columns else ""
 
 
 def _build_quarantine_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    given = {
+    values = {
         "kind": pl.lit(Kind.USER.value),
         "key": pl.col("key"),
         "file": pl.col("file"),
@@ -114,5 +114,5 @@ def _build_quarantine_rows(rows: pl.DataFrame) -> pl.DataFrame:
         "hint": pl.lit(HINT),
     }
     return rows.select(
-        given.get(name, pl.lit(None)).cast(type_).alias(name) for name, type_ in QUARANTINE_SCHEMA.items()
+        values.get(name, pl.lit(None)).cast(type_).alias(name) for name, type_ in QUARANTINE_SCHEMA.items()
     )

@@ -1,4 +1,4 @@
-"""The values that a roster's decision is made from."""
+"""Defines the inputs of a roster's decision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RosterRules:
     """The settings of a customer's roster."""
 
     match_with: str
-    #: the fate of absent people: delete, suspend or keep
+    #: the action for absent people: delete, suspend or keep
     missing: str = "delete"
     #: sourcedIds of people whom a roster never removes
     protect: frozenset[str] = frozenset()
@@ -32,30 +32,30 @@ class RosterRules:
     last_match_with: str | None = None
     #: the part of the roster that is synced; None for all
     selection: RosterSelection | None = None
-    #: the season that today is in, if any
+    #: today's season of the calendar; None outside every season
     season: ActiveSeason | None = None
-    #: accounts that people say are one person's
+    #: accounts that a person declared to be one person's
     merges: tuple[MergeEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RosterInputs:
-    """A roster as it is to be, the same roster in the store, and the rules for comparing them."""
+    """A desired roster, the same roster in the store, and the rules for comparing them."""
 
     desired: DesiredRoster
     #: with the live rows of `open_enrollments` as its enrollments
     live: LiveRoster
     open_enrollments: OpenEnrollments
     rules: RosterRules
-    #: kinds whose absence from the source means something
+    #: kinds that the source has in full, so that an absent row means a removal
     full_kinds: frozenset[Kind] = frozenset(ROSTER_KINDS)
-    #: an earlier roster still waits: then absent rows wait on, even where absence means nothing
+    #: an earlier roster is still held: then its absent rows stay held, even if this source is a delta roster
     has_waiting_hold: bool = False
     #: of gates that hold
     findings: tuple[GateFinding, ...] = ()
     #: academic sessions (SESSIONS_SCHEMA) of this roster and the last good one; without them, no class has ended
     sessions: pl.DataFrame = field(default_factory=make_empty_sessions)
-    #: the meaning of `rules.merges`; `desired` was made with it
+    #: the settled `rules.merges`; `desired` was built with it
     merge_plan: MergePlan = field(default_factory=MergePlan)
 
     @property

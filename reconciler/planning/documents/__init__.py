@@ -1,1 +1,1 @@
-"""Compares YAML documents with those last applied: values, new ids and settings that protect people less."""
+"""Compares YAML documents with those last applied: values, new IDs and settings that protect people less."""

@@ -1,4 +1,4 @@
-"""What differs between the documents in the files and those that were applied, value by value."""
+"""Compares the documents in the files with those in the store, value by value."""
 
 from __future__ import annotations
 
@@ -16,27 +16,26 @@ from reconciler.planning.documents.renames import DocumentRenames, StoredDocumen
 if TYPE_CHECKING:
     from deepdiff.model import DiffLevel
 
-#: personal values of an administrator; their path holds the username, which is personal too
+#: Begins the paths of an administrator's personal values; the path has the username, which is personal too.
 _PERSONAL_PREFIX = "administrators."
 
 
 @dataclass(frozen=True, slots=True)
 class WantedDocument:
-    """A document in the files: `origins` by dotted path, `span` of the document itself."""
+    """A document in the files."""
 
     kind: Kind
     id: str
     label: str
     document: Mapping[str, object]
+    #: by dotted path of the value
     origins: Mapping[str, Span]
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedDocument:
-    """A document as the store has it, under its id there. drifted: it is not what the last run wrote. impact: what goes
-    with it. written: what that run wrote, where it is known; else all of a drifted document counts as another
-    hand's."""
+    """A document in the store, under its ID there."""
 
     kind: Kind
     id: str
@@ -44,8 +43,11 @@ class AppliedDocument:
     document: Mapping[str, object]
     span: Span | None
     tombstoned: bool
+    #: it differs from what the last run wrote
     drifted: bool
+    #: counts of the data that goes with it
     impact: Mapping[str, object]
+    #: the document as the last run wrote it; if None, every difference of a drifted document counts as drift
     last_written: Mapping[str, object] | None = None
 
 
@@ -58,11 +60,11 @@ AppliedDocuments = Mapping[tuple[Kind, str], AppliedDocument]
 def compare_documents(
     wanted: WantedDocuments, applied: AppliedDocuments, changed_secrets: Mapping[str, str] | None = None
 ) -> tuple[Change, ...]:
-    """Changes in the order of kind and id, unheld. applied: by the ids of the files: what has another id in the store
-    is renamed.
+    """Return the changes in the order of kind and ID, none held.
 
-    changed_secrets: dotted path in the customer's document -> what a report says of it (never a value), for
-    secrets whose reference is the same and whose value is not.
+    `applied` is by the IDs in the files; a document with another ID in the store is renamed. `changed_secrets` has a
+    text for reports (never a value) by dotted path in the customer's document, for secrets whose value changed under
+    the same reference.
     """
     secrets = changed_secrets or {}
     order = list(Kind)
@@ -123,7 +125,7 @@ def _compare_document(
 
 
 def find_document_renames(wanted: WantedDocuments, applied: AppliedDocuments, kind: Kind) -> DocumentRenames:
-    """Of one kind; both by the ids that they have."""
+    """Return the renames among documents of one kind, both given by their own IDs."""
     return find_renames(
         {name: list_former_ids(each.document) for (one, name), each in wanted.items() if one is kind},
         {
@@ -137,80 +139,87 @@ def find_document_renames(wanted: WantedDocuments, applied: AppliedDocuments, ki
 def map_to_new_ids(
     applied: Mapping[DocumentKey, DocumentT], former: Mapping[DocumentKey, DocumentKey]
 ) -> dict[DocumentKey, DocumentT]:
-    """`applied` by the ids of the files. former: by such a key, the one that it has."""
-    left = {key: each for key, each in applied.items() if key not in former.values()}
-    return left | {new: applied[old] for new, old in former.items()}
+    """Return `applied` by the IDs in the files; `former` has the stored key of each renamed document."""
+    unrenamed = {key: each for key, each in applied.items() if key not in former.values()}
+    return unrenamed | {new: applied[old] for new, old in former.items()}
 
 
 def _mark_drift(fields: tuple[FieldChange, ...], applied: AppliedDocument) -> tuple[FieldChange, ...]:
-    """`fields`, those marked that are not what the last run wrote."""
+    """Mark the fields that differ from what the last run wrote."""
     if not applied.drifted:
         return fields
-    written = (
-        None if applied.last_written is None else collect_paths(diff_fields(applied.last_written, applied.document))
-    )
+    written = applied.last_written
+    drifted = None if written is None else collect_paths(diff_fields(written, applied.document))
     return tuple(
         replace(field, cause=ChangeCause.DRIFT)
-        if written is None or is_overlapping_path(field.path, written)
+        if drifted is None or is_overlapping_path(field.path, drifted)
         else field
         for field in fields
     )
 
 
 def collect_paths(fields: Iterable[FieldChange]) -> frozenset[str]:
+    """Return the dotted paths of changed fields."""
     return frozenset(field.path for field in fields)
 
 
 def is_overlapping_path(path: str, paths: frozenset[str]) -> bool:
-    """Whether a dotted path is one of the others, or lies above or below one."""
+    """Return whether a dotted path is one of the others, or lies above or below one."""
     if path in paths:
         return True
     return any(path.startswith(f"{other}.") or other.startswith(f"{path}.") for other in paths)
 
 
 def _find_origin(wanted: WantedDocument, fields: tuple[FieldChange, ...]) -> Span:
-    """Where the first changed value stands, or the nearest thing above it."""
-    for field in fields:
-        path = field.path
-        while path:
-            if path in wanted.origins:
-                return wanted.origins[path]
-            path = path.rpartition(".")[0]
-    return wanted.span
+    spans = (find_nearest_span(field.path, wanted.origins) for field in fields)
+    return next((span for span in spans if span is not None), wanted.span)
+
+
+def find_nearest_span(path: str, origins: Mapping[str, Span]) -> Span | None:
+    """Return the span of the value at a dotted path or of the nearest value above it, or None if neither is written."""
+    while path:
+        if path in origins:
+            return origins[path]
+        path = path.rpartition(".")[0]
+    return None
 
 
 def diff_document(
     before: Mapping[str, object], after: Mapping[str, object], key: str, former: str | None
 ) -> tuple[FieldChange, ...]:
-    """`field_changes`; of a renamed document its id first, which also tells what `previously` says of that. former: its
-    id before, None where it has the same."""
+    """Return the changed fields of a document, with the ID first if it is renamed.
+
+    `former` is the ID before, None if it is the same. A change of `previously` that only records the rename is left
+    out: the ID shows it.
+    """
     fields = diff_fields(before, after)
     if former is None:
         return fields
-    told = set(list_former_ids(before)) ^ set(list_former_ids(after)) <= {former, key}
-    known = {"id", "previously"} if told else {"id"}
-    return (FieldChange("id", former, key), *(field for field in fields if field.path not in known))
+    only_records_rename = set(list_former_ids(before)) ^ set(list_former_ids(after)) <= {former, key}
+    hidden = {"id", "previously"} if only_records_rename else {"id"}
+    return (FieldChange("id", former, key), *(field for field in fields if field.path not in hidden))
 
 
 def diff_fields(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[FieldChange, ...]:
-    """By dotted path; a list counts as one value. Lists whose items have ids are mappings here already."""
+    """Return the changed fields, sorted by dotted path. A list counts as one value; lists whose items have IDs are
+    mappings here already."""
     if before == after:
         return ()
-    # Only for a document that differs: its import takes as long as a hundred comparisons.
+    # Imported only for a document that differs: the import takes as long as a hundred comparisons.
     from deepdiff import DeepDiff
 
-    found: dict[str, FieldChange] = {}
-    # However little two mappings share, what differs is told key by key: who is new among people depends on it.
+    fields: dict[str, FieldChange] = {}
+    # A threshold of 0 compares mappings key by key even if they share little: new administrators depend on it.
     tree = DeepDiff(dict(before), dict(after), view="tree", ignore_order=False, threshold_to_diff_deeper=0)
     for levels in tree.values():
         for level in levels:
             path, old, new = _lift_out_of_lists(level)
-            found[path] = FieldChange(path, old, new, personal=path.startswith(_PERSONAL_PREFIX))
-    return tuple(found[path] for path in sorted(found))
+            fields[path] = FieldChange(path, old, new, personal=path.startswith(_PERSONAL_PREFIX))
+    return tuple(fields[path] for path in sorted(fields))
 
 
 def _lift_out_of_lists(level: DiffLevel) -> tuple[str, object, object]:
-    """Path and values of a difference, lifted out of any list that it lies in."""
+    """Return the path and values of a difference; inside a list, those of the whole list."""
     steps = level.path(output_format="list")
     depth = next((place for place, step in enumerate(steps) if isinstance(step, int)), len(steps))
     current = level

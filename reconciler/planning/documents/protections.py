@@ -1,7 +1,7 @@
-"""Settings that would protect people less than they do: found by comparing what holds with what is to hold.
+"""Finds settings that protect people less than before, by comparing a document with the one last applied.
 
-A stricter value is no weakening, and neither is what comes with a new document. A list of exceptions counts by its
-entries: one more, one that lasts longer or reaches further.
+A stricter value is no weakening, and neither are the values of a new document. A list of exceptions is weaker if it has
+one more entry, or one that lasts longer or covers more.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from reconciler.config.fields.values import parse_duration
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.weakening import Protection, Weakening
+from reconciler.planning.documents.document_diff import find_nearest_span
 
 SettingsDocument = Mapping[str, Any]
 OriginSpans = Mapping[str, Span]
 RawWeakening = tuple[Protection, str, object, object]
 
 _MISSING_BY_HARSHNESS = ("keep", "suspend", "delete")
-#: Where a password or key is sent, by the type of sync; what is enough of it to know a first server by; and which of
-#: the customer's secrets is sent.
+#: Keys of `sync` that decide where a password or key is sent.
 _DESTINATION_KEYS = ("type", "host", "port", "host_key", "url", "token_url", "path")
+#: Those of them that are enough to show a first server.
 _FIRST_SERVER_KEYS = ("host", "url", "token_url")
+#: Keys of `sync` that name the customer's secret that is sent.
 _CREDENTIAL_KEYS = ("password", "private_key", "secret_key")
 
 
 def find_weakenings(
     kind: Kind, key: str, before: SettingsDocument, after: SettingsDocument, origins: OriginSpans
 ) -> tuple[Weakening, ...]:
-    """before, after: one document as it holds and as it is to hold (`config.document`)."""
+    """Return the weakenings between one document as last applied and as it is in the files."""
     match kind:
         case Kind.CUSTOMER:
             found = _compare_customer(before, after)
@@ -43,7 +45,8 @@ def find_weakenings(
 def find_settings_weakenings(
     before: SettingsDocument, after: SettingsDocument, origins: OriginSpans
 ) -> tuple[Weakening, ...]:
-    """What reconciler.yaml grants more of: `policy` and `network`; and where it sends what an environment keeps."""
+    """Return the weakenings of reconciler.yaml: of `policy` and `network`, and of an environment's store, secrets and
+    mail server."""
     found = [*_compare_ceilings(_get_part(before, "policy", "limits"), _get_part(after, "policy", "limits"))]
     earlier, later = _get_items(before, "network", "allow"), _get_items(after, "network", "allow")
     if set(later) - set(earlier):
@@ -64,7 +67,7 @@ def _sort_weakenings(
 ) -> tuple[Weakening, ...]:
     order = list(Protection)
     return tuple(
-        Weakening(protection, kind, key, path, was, is_now, _find_origin(path, origins))
+        Weakening(protection, kind, key, path, was, is_now, find_nearest_span(path, origins))
         for protection, path, was, is_now in sorted(found, key=lambda each: (order.index(each[0]), each[1]))
     )
 
@@ -103,11 +106,10 @@ def _compare_community(before: SettingsDocument, after: SettingsDocument) -> Ite
 
 
 def _compare_agreements(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
-    """Days are text, so that the earlier one is the smaller."""
-    for name, day in before.items():
+    for name, date in before.items():
         now = after.get(name)
-        if now is None or str(now) < str(day):
-            yield Protection.AGREEMENTS, f"agreements.{name}", day, now
+        if now is None or str(now) < str(date):
+            yield Protection.AGREEMENTS, f"agreements.{name}", date, now
 
 
 def _compare_limits(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
@@ -122,7 +124,7 @@ def _compare_limits(before: SettingsDocument, after: SettingsDocument) -> Iterat
 
 
 def _compare_ceilings(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
-    """A ceiling that is taken away grants everything."""
+    """Yield the ceilings that rise or are removed: without a ceiling, every value is allowed."""
     for name, was in before.items():
         now = after.get(name)
         if isinstance(was, Mapping):
@@ -142,7 +144,7 @@ def _compare_exceptions(
     same: tuple[str, ...],
     more: tuple[str, ...],
 ) -> Iterator[RawWeakening]:
-    """An entry that no earlier one covers: of the same, as long, and as much."""
+    """Yield the list if a new entry is not covered by an earlier one with the same values, as long and as large."""
     earlier, later = _get_items(before, name), _get_items(after, name)
 
     def covers(old: SettingsDocument, new: SettingsDocument) -> bool:
@@ -154,7 +156,7 @@ def _compare_exceptions(
 
 
 def _compare_selection(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
-    """A list that is left out takes all."""
+    """Yield the lists that select less than before; a list that is left out selects everything."""
     for name in ("schools", "grades", "roles", "classes"):
         was, now = before.get(name), after.get(name)
         if now is not None and (was is None or set(was) - set(now)):
@@ -162,7 +164,7 @@ def _compare_selection(before: SettingsDocument, after: SettingsDocument) -> Ite
 
 
 def _compare_calendar(before: list[SettingsDocument], after: list[SettingsDocument]) -> Iterator[RawWeakening]:
-    """A season that no later one covers: as long, and as strict."""
+    """Yield the calendar if an earlier season is not covered by a new one that is as long and as strict."""
 
     def covers(new: SettingsDocument, old: SettingsDocument) -> bool:
         strict = "freeze" if new["mode"] == "freeze" else old["mode"]
@@ -173,8 +175,8 @@ def _compare_calendar(before: list[SettingsDocument], after: list[SettingsDocume
 
 
 def _compare_destinations(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
-    """Where what opens the roster is sent, and which secret that is. A server that is the first one counts as another:
-    it can be sent any secret of the customer's, that of the LMS too."""
+    """Yield changes of the server that gets the roster's credentials, and of the secret that is sent. A first server
+    counts as a change: it could be sent any secret of the customer, even that of the LMS."""
     if not any(name in after for name in _CREDENTIAL_KEYS):
         return
     is_first = not any(name in before for name in _CREDENTIAL_KEYS)
@@ -193,12 +195,3 @@ def _get_part(document: SettingsDocument, *names: str) -> SettingsDocument:
 def _get_items(document: SettingsDocument, *names: str) -> list[Any]:
     part = _get_part(document, *names[:-1]).get(names[-1])
     return list(part) if isinstance(part, list | tuple) else []
-
-
-def _find_origin(path: str, origins: OriginSpans) -> Span | None:
-    """Where the value stands, or the nearest thing above it that is written at all."""
-    while path:
-        if path in origins:
-            return origins[path]
-        path = path.rpartition(".")[0]
-    return None

@@ -1,8 +1,8 @@
-"""Which document in the files is one of the store under another id: `previously` says what it was called.
+"""Finds the documents in the files that the store has under another ID, which `previously` lists.
 
-A document that has its id in the store already is that one. Only where the store has it under a former id alone is it
-renamed: the first former id that is live, else the first that was removed, which then comes back. A former id that a
-document of the files has itself is free only where that one is renamed as well: so ids can be passed on, and round.
+A document whose ID is in the store already is that one. It is renamed only if the store has it under a former ID alone:
+the first one that is active, else the first that was removed, which is then restored. A former ID that another document
+in the files has is free only if that one is renamed as well, so IDs can be passed on, even in a circle.
 """
 
 from __future__ import annotations
@@ -13,49 +13,53 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document of the store. previously: the former ids that it was applied with: these are settled."""
+    """A document of the store."""
 
+    #: the former IDs that it was last applied with, which are settled
     previously: Sequence[str] = ()
     tombstoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRenames:
-    """By id in the files. former: its id in the store. barred: a live document that it cannot be, since a removed one
-    has the id still. passed_over: a live document that it is not, since a live one has the id, and that nobody
-    wants."""
+    """IDs in the store, by ID in the files."""
 
     former: Mapping[str, str] = field(default_factory=dict)
+    #: an active document that cannot be this one, because a removed document still has the ID
     conflicts_with_removed: Mapping[str, str] = field(default_factory=dict)
+    #: an active document that no file wants and that is not this one, because an active document has the ID
     conflicts_with_live: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_renames(
     wanted: Mapping[str, Sequence[str]], stored: Mapping[str, StoredDocument], other_ids: Collection[str] = ()
 ) -> DocumentRenames:
-    """Of one kind and one owner. wanted: former ids by id, in the files' order. stored: by id. others: ids that the
-    files have too, and whose former ids are not known; they keep what the store has under them."""
-    found = _assign_former_ids(wanted, stored)
-    barred: dict[str, str] = {}
-    passed_over: dict[str, str] = {}
-    while lost := _find_blocked_ids(found, {*wanted, *other_ids}, stored):
-        for name in lost:
-            former = found.pop(name)
+    """Return the renames of one kind and owner.
+
+    `wanted` has the former IDs by ID, in the files' order; `stored` is by ID. `other_ids` are further IDs in the files
+    whose former IDs are not known; they keep the documents that the store has under them.
+    """
+    former_ids = _assign_former_ids(wanted, stored)
+    with_removed: dict[str, str] = {}
+    with_live: dict[str, str] = {}
+    while blocked := _find_blocked_ids(former_ids, {*wanted, *other_ids}, stored):
+        for name in blocked:
+            former = former_ids.pop(name)
             if stored[former].tombstoned or name not in stored or former in wanted or former in other_ids:
                 continue
-            (barred if stored[name].tombstoned else passed_over)[name] = former
-    return DocumentRenames(found, barred, passed_over)
+            (with_removed if stored[name].tombstoned else with_live)[name] = former
+    return DocumentRenames(former_ids, with_removed, with_live)
 
 
 def list_former_ids(document: Mapping[str, object]) -> tuple[str, ...]:
-    """What a document says under `previously`."""
+    """Return the IDs that a document lists under `previously`."""
     listed = document.get("previously")
     return tuple(map(str, listed)) if isinstance(listed, list | tuple) else ()
 
 
 def order_by_freed_ids(names: Sequence[str], former: Mapping[str, str]) -> list[str]:
-    """`names` in their order, but whoever gives up an id before whoever takes it. former: as `Renames` has it. Where
-    ids go round, nobody is first."""
+    """Return `names` in their order, but with the document that gives up an ID before the one that takes it; in a
+    circle of IDs, none is first. `former` is `DocumentRenames.former`."""
     freed_by = {old: new for new, old in former.items()}
     known = set(names)
     placed: dict[str, None] = {}
@@ -70,31 +74,31 @@ def order_by_freed_ids(names: Sequence[str], former: Mapping[str, str]) -> list[
 
 
 def _assign_former_ids(wanted: Mapping[str, Sequence[str]], stored: Mapping[str, StoredDocument]) -> dict[str, str]:
-    """Every document with the first former id that it may have had, whether there is place for it or not."""
-    found: dict[str, str] = {}
+    """Return for every document the first former ID that it may have had, blocked or not."""
+    former_ids: dict[str, str] = {}
     for name, previously in sorted(wanted.items()):
-        here = stored.get(name)
-        settled = here.previously if here is not None and not here.tombstoned else ()
+        current = stored.get(name)
+        settled = current.previously if current is not None and not current.tombstoned else ()
         known = [
             each
             for each in previously
-            if each in stored and each != name and each not in settled and each not in found.values()
+            if each in stored and each != name and each not in settled and each not in former_ids.values()
         ]
         live = [each for each in known if not stored[each].tombstoned]
-        # What was removed comes back under another id only where nothing has that.
-        chosen = next(iter(live or (known if here is None else ())), None)
+        # A removed document is restored under another ID only if no stored document has that ID.
+        chosen = next(iter(live or (known if current is None else ())), None)
         if chosen is not None:
-            found[name] = chosen
-    return found
+            former_ids[name] = chosen
+    return former_ids
 
 
 def _find_blocked_ids(
-    found: Mapping[str, str], wanted: Collection[str], stored: Mapping[str, StoredDocument]
+    former_ids: Mapping[str, str], wanted: Collection[str], stored: Mapping[str, StoredDocument]
 ) -> list[str]:
-    """Whose id is another's still, or whose former id is to be another's that is not renamed itself."""
-    leaving = set(found.values())
+    """Return the documents whose ID another stored document keeps, or whose former ID another file keeps."""
+    leaving = set(former_ids.values())
     return [
         name
-        for name, former in found.items()
-        if (name in stored and name not in leaving) or (former in wanted and former not in found)
+        for name, former in former_ids.items()
+        if (name in stored and name not in leaving) or (former in wanted and former not in former_ids)
     ]

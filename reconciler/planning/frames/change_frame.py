@@ -1,7 +1,7 @@
 """The schema of change frames: roster changes of one kind, one row each.
 
-A frame has CHANGE_COLUMNS, then the kind's compared fields (`model.roster.ROSTER_FIELDS`) as they are to be, then the
-same fields as they were, each under BEFORE_PREFIX. A plan may add CAUSE_COLUMN and columns under IMPACT_PREFIX.
+A frame has CHANGE_COLUMNS, then the kind's compared fields (`model.roster.ROSTER_FIELDS`) after the change, then the
+same fields before it, each under BEFORE_PREFIX. A plan may add CAUSE_COLUMN and columns under IMPACT_PREFIX.
 """
 
 from __future__ import annotations
@@ -28,27 +28,29 @@ class ChangeColumn:
 CHANGE_COLUMNS = (
     ChangeColumn("action", "The Action that the row asks for; never null."),
     ChangeColumn("reason", "The Reason for it; never null."),
-    ChangeColumn("key", "The row's sourcedId as it is to be; of an account that is unbound, the one it had."),
-    ChangeColumn("former_key", "The sourcedId before, where another one takes its place; else null."),
-    ChangeColumn("label", "A name for people to read; the key where there is no name."),
+    ChangeColumn("key", "The row's sourcedId after the change; for an account that is unbound, the one it had."),
+    ChangeColumn("former_key", "The sourcedId before the change, if it is replaced; else null."),
+    ChangeColumn("label", "A name for people to read; the key if there is no name."),
     ChangeColumn("file", "The file that asks for the change, of the roster or of a customer; null if unknown."),
-    ChangeColumn("line", "The line in that file; 0 where the cause is a row that is missing.", pl.Int64),
+    ChangeColumn("line", "The line in that file; 0 if the cause is a missing row.", pl.Int64),
     ChangeColumn("live_id", "The row's id in the store; null for a new row.", pl.Int64),
-    ChangeColumn("seen", "The fingerprint in the store when planned; null after a write from outside.", pl.Int64),
-    ChangeColumn("fingerprint", "The fingerprint as it is to be; 0 for a row that leaves.", pl.Int64),
+    ChangeColumn("seen", "The fingerprint in the store when planned; null after a write outside reconciler.", pl.Int64),
+    ChangeColumn("fingerprint", "The fingerprint after the change; 0 for a row that leaves.", pl.Int64),
     ChangeColumn("manager", "The manager of the account before the change; null for other kinds and new rows."),
     ChangeColumn("held", "True while the change waits for a person's approval; never null.", pl.Boolean),
-    ChangeColumn("into", "The sourcedId of the account that a merged one goes into, or leaves by an undo; else null."),
+    ChangeColumn(
+        "into", "The sourcedId of the account that this one is merged into, or split from by an undo; or null."
+    ),
     ChangeColumn("limits", "The names of the limits that count the row, joined by commas; null for none."),
 )
 
-#: Before the name of a field as it was.
+#: Begins the names of fields before the change.
 BEFORE_PREFIX = "before_"
-#: A further column of a plan with a git base: a ChangeCause; null where none is known.
+#: A further column of a plan with a git base: a ChangeCause; null if none is known.
 CAUSE_COLUMN = "cause"
-#: Before the name of a further column that counts what goes with the row, such as `impact_enrollments`.
+#: Begins the names of further columns that count the data that goes with the row, such as `impact_enrollments`.
 IMPACT_PREFIX = "impact_"
-#: Columns under IMPACT_PREFIX, by kind; null for what has nothing, and for new rows.
+#: Columns under IMPACT_PREFIX, by kind; null for rows that have nothing, and for new rows.
 IMPACT_COLUMNS: dict[Kind, tuple[ChangeColumn, ...]] = {
     Kind.ORG: (
         ChangeColumn("people", "Active people with a role in the org.", pl.Int64),
@@ -91,7 +93,7 @@ def build_change_schema(kind: Kind) -> dict[str, type[pl.DataType]]:
 
 
 def build_impact_schema(kind: Kind) -> dict[str, type[pl.DataType]]:
-    """Return the names and types of the columns that count what goes with a row."""
+    """Return the names and types of the columns that count the data that goes with a row."""
     return {f"{IMPACT_PREFIX}{column.name}": column.type for column in IMPACT_COLUMNS[kind]}
 
 
@@ -108,8 +110,8 @@ def fit_to_schema(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_schema_error(kind: Kind, frame: pl.DataFrame) -> str | None:
-    """Return a sentence on the first column that a change frame lacks, has with another type or must not have, or None
-    if the frame fits."""
+    """Return a sentence on the first column that is missing, has the wrong type or is not allowed, or None if the
+    frame fits."""
     required = build_change_schema(kind)
     allowed: dict[str, type[pl.DataType]] = {**required, CAUSE_COLUMN: pl.String, **build_impact_schema(kind)}
     for name in required:
@@ -125,7 +127,7 @@ def find_schema_error(kind: Kind, frame: pl.DataFrame) -> str | None:
 
 
 def build_label(kind: Kind) -> pl.Expr:
-    """Return a name for people to read; the key where there is none."""
+    """Return a name for people to read, or the key if there is none."""
     if kind is Kind.USER:
         name = pl.concat_str("given_name", "family_name", separator=" ", ignore_nulls=True)
         return pl.when(name == "").then(pl.col("key")).otherwise(name).alias("label")
@@ -135,7 +137,7 @@ def build_label(kind: Kind) -> pl.Expr:
 
 
 def sort_for_report(changes: pl.DataFrame) -> pl.DataFrame:
-    """Sort by action, losses first, then by key: the same order whatever the order of the rows read."""
+    """Sort by action (losses first), then by key, so that the order of the rows read does not matter."""
     order = pl.col("action").replace_strict(
         {action.value: place for action, place in ACTION_ORDER.items()}, return_dtype=pl.Int8
     )

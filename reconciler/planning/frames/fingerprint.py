@@ -1,4 +1,4 @@
-"""One number per roster row that is equal exactly where key and compared fields are equal."""
+"""Computes one number per roster row, equal for rows with the same key and compared fields."""
 
 from __future__ import annotations
 

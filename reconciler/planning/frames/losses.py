@@ -1,4 +1,4 @@
-"""Expressions on change frames that select the rows by which something is lost."""
+"""Expressions that select the rows of change frames by which people lose something."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 
-#: Reasons why the roster no longer wants a person; being disabled is another thing.
+#: Reasons for the removal of a person whom the roster no longer wants; a disabled person is still wanted.
 ABSENCE_REASONS = (Reason.ROSTER_ROW_MISSING.value, Reason.ROSTER_TOBEDELETED.value, Reason.SCOPE_NARROWED.value)
 
 
@@ -21,21 +21,21 @@ def is_leaving(kind: Kind) -> pl.Expr:
 
 
 def is_taken_away(kind: Kind) -> pl.Expr:
-    """Select rows that go because the source lacks them or marks them as deleted: those that a limit counts, and
-    accounts of another manager that are only unbound. A source in doubt takes none of them."""
+    """Select rows that leave because the source lacks them or marks them as deleted: those that a limit counts, and
+    accounts of another manager that are only unbound. A source in doubt removes none of them."""
     if kind is Kind.ENROLLMENT:
         return is_leaving(kind) | is_given_away()
     return is_leaving(kind) | ~pl.col("bound").fill_null(True) if kind is Kind.USER else is_leaving(kind)
 
 
 def is_given_away() -> pl.Expr:
-    """Select enrollments that would move to another person or class: the one who had it loses it as if it were deleted.
-    An enrollment that follows its person into a merged account stays the same person's."""
+    """Select enrollments that move to another person or class: the person who had one loses it as if it were deleted.
+    An enrollment that follows its person into a merged account is no loss."""
     moved = pl.col("user").ne_missing(pl.col("before_user")) | pl.col("class").ne_missing(pl.col("before_class"))
     return (pl.col("action") == Action.UPDATE.value) & moved & (pl.col("reason") != Reason.MERGED.value)
 
 
 def is_vanishing(kind: Kind) -> pl.Expr:
     """Select rows that are gone afterwards: those of `is_taken_away`, and those that end with their term. A shorter
-    file casts no doubt on a term's own days, but may on the class's school."""
+    file casts no doubt on a term's dates, but may on the class's school."""
     return is_taken_away(kind) | (pl.col("action") == Action.CONCLUDE.value)

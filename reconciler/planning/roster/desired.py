@@ -1,7 +1,7 @@
-"""What a snapshot wants one customer's roster to be: rows that belong, in the store's words, each with its line.
+"""Builds one customer's desired roster from a snapshot: the rows that belong to it, in the store's terms, with lines.
 
-Rows belong to the customer whose `client_partner_id` is their org or an ancestor of it. A row that fails a
-check is set aside; it wants nothing, and what it names is protected.
+Rows belong to the customer whose `client_partner_id` is their org or an ancestor of it. A row that fails a check is
+quarantined: it changes nothing, and the records that it names are protected.
 """
 
 from __future__ import annotations
@@ -16,33 +16,36 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import ROLE_SEPARATOR, AccountStatus, list_field_names
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
 from reconciler.planning.frames.fingerprint import compute_fingerprint
-from reconciler.planning.roster.selection import RosterSelection, apply_selection, select_everything
+from reconciler.planning.roster.quarantine import build_quarantine_rows
+from reconciler.planning.roster.selection import RosterSelection, add_orgs_below, apply_selection, select_everything
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredRoster:
-    """frames: by roster kind, `sourced_id`, the kind's fields, `line`, `fingerprint`; only rows that are to be.
-    marked: by kind, `key` and `line` of rows that the source marks as to be deleted.
-    elsewhere: sourcedIds of users whom the file has, outside this customer's orgs. own_orgs: sourcedIds of the
-    customer's orgs in the file, selected or not. outside: by kind, sourcedIds of the customer's rows that its
-    configuration does not select. enrollments_select: whether that is told by people's classes.
-    quarantine: rows set aside. protected: by kind, the sourcedIds that a row set aside names.
-    unidentified: kinds that have a row set aside whose sourcedId cannot be read.
-    """
+    """One customer's roster as its source and configuration want it."""
 
+    #: by roster kind, the rows that should exist: `sourced_id`, the kind's fields, `line`, `fingerprint`
     frames: Mapping[Kind, pl.DataFrame]
+    #: by kind, `key` and `line` of rows that the source marks as to be deleted
     deletion_marks: Mapping[Kind, pl.DataFrame]
+    #: sourcedIds of people in the file who have no role in this customer's orgs
     people_of_other_orgs: pl.Series
+    #: sourcedIds of the customer's orgs in the file, selected or not
     own_orgs: pl.Series
+    #: by kind, sourcedIds of the customer's rows that its configuration does not select
     unselected_ids: Mapping[Kind, pl.Series]
+    #: people are selected by their classes
     selects_by_classes: bool
     quarantine: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
 
     @property
     def unidentified(self) -> frozenset[Kind]:
-        """An org that was set aside may be anybody's school, so it leaves every kind open; where people are selected by
-        their classes, an enrollment may be anybody's."""
+        """The kinds of which a quarantined row may mean any record.
+
+        These are the kinds of rows without a readable sourcedId. A quarantined org may be anybody's school, so it adds
+        every kind; if people are selected by their classes, an enrollment may be anybody's, so it adds people.
+        """
         keyless = self.quarantine.filter(pl.col("key").is_null())["kind"].unique()
         kinds = frozenset(Kind(value) for value in keyless.to_list())
         if self.selects_by_classes and Kind.ENROLLMENT in kinds:
@@ -50,11 +53,12 @@ class DesiredRoster:
         return frozenset(ROSTER_KINDS) if _has_quarantined(self.quarantine, Kind.ORG) else kinds
 
     def list_protected(self, kind: Kind) -> pl.Series:
+        """Return the sourcedIds that quarantined rows of a kind name."""
         return _list_quarantined_ids(self.quarantine, kind).unique()
 
     @property
     def people_in_file(self) -> pl.Series:
-        """Every sourcedId of a person that the file names: nobody who has one of them is somebody else now."""
+        """Every sourcedId of a person that the file names; its account cannot be another person's."""
         return pl.concat(
             [
                 self.people_of_other_orgs,
@@ -67,17 +71,12 @@ class DesiredRoster:
 
 
 def find_belonging_orgs(orgs: pl.DataFrame, client_partner_id: str, extra_orgs: pl.Series | None = None) -> pl.Series:
-    """The sourcedIds of the customer's org and everything below it; empty where the file has no such org.
-    besides: orgs that are the customer's although the file cannot show it."""
-    found = orgs.filter(pl.col("sourced_id") == client_partner_id)["sourced_id"]
-    if found.len() and extra_orgs is not None:
-        found = pl.concat([found, extra_orgs.alias("sourced_id")]).unique(maintain_order=True)
-    level = found
-    while level.len():
-        children = orgs.filter(pl.col("parent").is_in(level.implode()))["sourced_id"]
-        level = children.filter(~children.is_in(found.implode()))
-        found = pl.concat([found, level])
-    return found
+    """Return the sourcedIds of the customer's org and all orgs below it, empty if the file has no such org.
+    `extra_orgs` are further orgs of the customer that the file cannot place."""
+    tops = orgs.filter(pl.col("sourced_id") == client_partner_id)["sourced_id"]
+    if tops.len() and extra_orgs is not None:
+        tops = pl.concat([tops, extra_orgs.alias("sourced_id")]).unique(maintain_order=True)
+    return add_orgs_below(orgs, tops)
 
 
 def build_desired_roster(
@@ -89,16 +88,16 @@ def build_desired_roster(
 ) -> DesiredRoster:
     """Return the roster that a snapshot wants for the customer whose org is `client_partner_id`.
 
-    suffix: appended to usernames. known_orgs: sourcedIds of the customer's orgs in the store. Raises Refusal:
-    `not-this-customer` where no row belongs to `client_partner_id`, `selection-matches-nobody`.
+    `suffix` is appended to usernames; `known_orgs` are the sourcedIds of the customer's orgs in the store. Raises
+    Refusal: `not-this-customer` if no row belongs to `client_partner_id`, `selection-matches-nobody`.
     """
     belonging = _find_belonging_rows(snapshot, client_partner_id, suffix, known_orgs)
     rows = belonging.rows
     quarantine = snapshot.quarantine.select(list(QUARANTINE_SCHEMA))
     marked = {kind: _list_deletion_marks(kind, rows[kind]) for kind in ROSTER_KINDS}
-    aside = {kind: _list_quarantined_ids(quarantine, kind) for kind in ROSTER_KINDS}
+    quarantined_ids = {kind: _list_quarantined_ids(quarantine, kind) for kind in ROSTER_KINDS}
     selected = (
-        apply_selection(selection, rows, belonging.roles, aside, belonging.unplaced_orgs)
+        apply_selection(selection, rows, belonging.roles, quarantined_ids, belonging.unplaced_orgs)
         if selection
         else select_everything(rows)
     )
@@ -123,29 +122,28 @@ class _BelongingRows:
     #: by kind, rows marked as to be deleted included
     rows: Mapping[Kind, pl.DataFrame]
     roles: pl.DataFrame
-    #: sourcedIds of orgs that are the customer's although the file cannot show it
+    #: sourcedIds of the customer's orgs that the file cannot place
     unplaced_orgs: pl.Series
-    #: sourcedIds of people in the file who have no role in the customer's orgs
     people_of_other_orgs: pl.Series
 
 
 def _find_belonging_rows(
     snapshot: Snapshot, client_partner_id: str, suffix: str | None, known_orgs: pl.Series | None
 ) -> _BelongingRows:
-    """Raises Refusal (`not-this-customer`) where no row belongs to `client_partner_id`."""
+    """Raise Refusal (`not-this-customer`) if no row belongs to `client_partner_id`."""
     unplaced = _find_unplaced_orgs(snapshot, known_orgs)
     orgs = find_belonging_orgs(snapshot.orgs, client_partner_id, unplaced)
     if not orgs.len():
         raise Refusal([_report_foreign_file(snapshot, client_partner_id)])
-    # Every org of the file is this customer's, and none was set aside: then so is everything else.
-    alone = orgs.len() == snapshot.orgs.height and not _has_quarantined(snapshot.quarantine, Kind.ORG)
+    # If every org of the file is this customer's and none is quarantined, so is every other row.
+    has_whole_file = orgs.len() == snapshot.orgs.height and not _has_quarantined(snapshot.quarantine, Kind.ORG)
     inside = pl.DataFrame({"org": orgs})
-    roles = snapshot.roles if alone else snapshot.roles.join(inside, on="org", how="semi")
+    roles = snapshot.roles if has_whole_file else snapshot.roles.join(inside, on="org", how="semi")
     users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
     if not users.height and not _has_quarantined(snapshot.quarantine, Kind.USER):
         raise Refusal([_report_nobody(snapshot, client_partner_id)])
     classes, enrollments = snapshot.classes, snapshot.enrollments
-    if not alone:
+    if not has_whole_file:
         classes = classes.join(inside, left_on="school", right_on="org", how="semi")
         enrollments = _filter_belonging_enrollments(enrollments, users, classes, snapshot.quarantine)
     rows = {
@@ -154,16 +152,16 @@ def _find_belonging_rows(
         Kind.CLASS: classes,
         Kind.ENROLLMENT: enrollments,
     }
-    elsewhere = (
-        pl.Series("sourced_id", [], dtype=pl.String)
+    others = (
+        users["sourced_id"].clear()
         if users.height == snapshot.users.height
         else snapshot.users.join(users, on="sourced_id", how="anti")["sourced_id"]
     )
-    return _BelongingRows(rows, roles, unplaced, elsewhere)
+    return _BelongingRows(rows, roles, unplaced, others)
 
 
 def _build_orgs(orgs: pl.DataFrame, belonging_ids: pl.Series, client_partner_id: str) -> pl.DataFrame:
-    """Return the customer's orgs; its own org has no parent, as little as one whose parent is another customer's."""
+    """Return the customer's orgs; its top org has no parent, and neither has one whose parent is another customer's."""
     ids = belonging_ids.implode()
     keeps_parent = (pl.col("sourced_id") != client_partner_id) & pl.col("parent").is_in(ids)
     return orgs.filter(pl.col("sourced_id").is_in(ids)).with_columns(
@@ -174,7 +172,7 @@ def _build_orgs(orgs: pl.DataFrame, belonging_ids: pl.Series, client_partner_id:
 def _build_frames(
     wanted: Mapping[Kind, pl.DataFrame], marked: Mapping[Kind, pl.DataFrame], quarantine: pl.DataFrame
 ) -> dict[Kind, pl.DataFrame]:
-    """Return the rows that are to be, with fingerprints: neither marked as to be deleted nor quarantined."""
+    """Return the rows that are neither marked as to be deleted nor quarantined, with fingerprints."""
     frames: dict[Kind, pl.DataFrame] = {}
     for kind in ROSTER_KINDS:
         frame = _exclude_keys(wanted[kind], "sourced_id", marked[kind]["key"])
@@ -189,9 +187,8 @@ def _build_frames(
 
 
 def _list_deletion_marks(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
-    """`key` and `line` of rows that are to be deleted."""
-    gone = rows.filter(pl.col("status_of_row" if kind is Kind.USER else "status") == "tobedeleted")
-    return gone.select(pl.col("sourced_id").alias("key"), "line")
+    marked = rows.filter(pl.col("status_of_row" if kind is Kind.USER else "status") == "tobedeleted")
+    return marked.select(pl.col("sourced_id").alias("key"), "line")
 
 
 def _exclude_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
@@ -199,18 +196,19 @@ def _exclude_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataF
 
 
 def _find_unplaced_orgs(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series:
-    """The customer's orgs whose own row was set aside, or whose parent's is missing: nothing shows that they left."""
+    """Return the customer's orgs whose own row is quarantined or whose parent's row is missing: nothing shows that they
+    left."""
     if known_orgs is None:
         return pl.Series("sourced_id", [], dtype=pl.String)
-    aside = snapshot.quarantine.filter(pl.col("kind") == Kind.ORG.value)["key"].drop_nulls()
+    quarantined = _list_quarantined_ids(snapshot.quarantine, Kind.ORG)
     present = snapshot.orgs["sourced_id"]
     orphans = snapshot.orgs.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(present.implode()))
-    unplaced = pl.concat([aside.alias("sourced_id"), orphans["sourced_id"]]).unique().sort()
+    unplaced = pl.concat([quarantined.alias("sourced_id"), orphans["sourced_id"]]).unique().sort()
     return unplaced.filter(unplaced.is_in(known_orgs.implode()))
 
 
 def _build_people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) -> pl.DataFrame:
-    """Users with `role` and `roles` of this customer's orgs, and the username with the customer's suffix."""
+    """Return users with `role` and `roles` of this customer's orgs, and the username with the customer's suffix."""
     named = roles.select("user", "role", "primary", "line", (pl.col("org") + "=" + pl.col("role")).alias("roles"))
     if roles["user"].n_unique() < roles.height:
         named = (
@@ -237,57 +235,50 @@ def _build_people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) 
 
 
 def _split_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """People whose username no other row of the file has, and those who share one (letter case apart)."""
+    """Return people whose username no other row of the file has, and those who share one; letter case is ignored."""
     folded = people.select("sourced_id", pl.col("username").str.to_lowercase().alias("folded"))
-    twice = folded.filter(
+    repeated = folded.filter(
         pl.col("folded").is_not_null() & pl.col("folded").is_duplicated() & (people["status_of_row"] != "tobedeleted")
     )
-    shared = twice.filter(pl.col("folded").is_duplicated())
+    shared = repeated.filter(pl.col("folded").is_duplicated())
     if not shared.height:
         return people, people.clear()
     return people.join(shared, on="sourced_id", how="anti"), people.join(shared, on="sourced_id", how="semi")
 
 
 def _add_clashing_to_quarantine(quarantine: pl.DataFrame, clashing: pl.DataFrame) -> pl.DataFrame:
-    """Every row set aside counts for every customer of the bundle: whose it is cannot be known for sure."""
     if not clashing.height:
         return quarantine
-    return pl.concat(
-        [
-            quarantine,
-            clashing.select(
-                pl.lit(Kind.USER.value).alias("kind"),
-                pl.col("sourced_id").alias("key"),
-                pl.lit("users.csv").alias("file"),
-                "line",
-                pl.lit(0, dtype=pl.Int64).alias("column"),
-                pl.lit("duplicate-username").alias("code"),
-                pl.lit("another row of this file has the same username").alias("message"),
-                pl.lit("give each person a username of their own; until then both stay as they are").alias("hint"),
-                "identifier",
-                "email",
-                pl.col("roster_username").alias("username"),
-            ),
-        ]
+    rows = build_quarantine_rows(
+        Kind.USER,
+        clashing,
+        "sourced_id",
+        "duplicate-username",
+        pl.lit("another row of this file has the same username"),
+        "Give each person a username of their own. Until then both stay unchanged.",
     )
+    return pl.concat([quarantine, rows])
 
 
 def _filter_belonging_enrollments(
     enrollments: pl.DataFrame, users: pl.DataFrame, classes: pl.DataFrame, quarantine: pl.DataFrame
 ) -> pl.DataFrame:
-    """Enrollments whose class and user are this customer's, or were set aside and may be."""
+    """Return enrollments whose class and user are this customer's, or are quarantined and may be.
 
-    def known(kind: Kind, rows: pl.DataFrame, column: str) -> pl.DataFrame:
-        aside = _list_quarantined_ids(quarantine, kind)
-        return pl.concat([rows["sourced_id"].alias(column), aside.alias(column)]).unique().to_frame()
+    A quarantined row counts for every customer of the ZIP file: its owner is not certain.
+    """
 
-    return enrollments.join(known(Kind.CLASS, classes, "class"), on="class", how="semi").join(
-        known(Kind.USER, users, "user"), on="user", how="semi"
+    def list_possible(kind: Kind, rows: pl.DataFrame, column: str) -> pl.DataFrame:
+        quarantined = _list_quarantined_ids(quarantine, kind)
+        return pl.concat([rows["sourced_id"].alias(column), quarantined.alias(column)]).unique().to_frame()
+
+    return enrollments.join(list_possible(Kind.CLASS, classes, "class"), on="class", how="semi").join(
+        list_possible(Kind.USER, users, "user"), on="user", how="semi"
     )
 
 
 def _list_quarantined_ids(quarantine: pl.DataFrame, kind: Kind) -> pl.Series:
-    """sourcedIds, some maybe twice."""
+    """Return the sourcedIds of quarantined rows, maybe with repetitions."""
     return quarantine.filter((pl.col("kind") == kind.value) & pl.col("key").is_not_null())["key"]
 
 
@@ -304,9 +295,9 @@ def _report_foreign_file(snapshot: Snapshot, client_partner_id: str) -> Diagnost
     rest = f" and {more:,} more" if more > 0 else ""
     return build_error(
         "not-this-customer",
-        f"no row belongs to org {client_partner_id}: the file has {names or 'no org'}{rest}",
+        f"no row belongs to org {client_partner_id}; the file contains {names or 'no org'}{rest}",
         Span(snapshot.name),
-        "either this is another customer's file, or client_partner_id is not the sourcedId of this customer's org",
+        "Check that this file is this customer's and that client_partner_id is the sourcedId of its org.",
     )
 
 
@@ -315,7 +306,7 @@ def _report_nobody(snapshot: Snapshot, client_partner_id: str) -> Diagnostic:
         "not-this-customer",
         f"org {client_partner_id} is in the file, but nobody in users.csv belongs to it or to an org below it",
         Span(snapshot.name),
-        "check that the export includes this customer's people and that orgs.csv names their parents",
+        "Check that the export includes this customer's people and that orgs.csv has the parent of each of their orgs.",
     )
 
 
@@ -326,14 +317,11 @@ def _warn_clashing_usernames(clashing: pl.DataFrame) -> tuple[Diagnostic, ...]:
     return (
         build_warning(
             "duplicate-username",
-            f"{clashing.height:,} rows share a username with another row; all of them are set aside",
+            f"{clashing.height:,} rows share a username with another row; all of them are quarantined",
             Span("users.csv", line),
-            "usernames must differ by more than the case of their letters",
+            "Give each person a username of their own; upper and lower case do not make a difference.",
         ),
     )
-
-
-# Rows that name an org which is not there and does not come: they are wanted without it, until it is.
 
 
 #: the column of each kind that names an org by its sourcedId
@@ -341,36 +329,39 @@ _ORG_COLUMNS = {Kind.ORG: "parent", Kind.CLASS: "school"}
 
 
 def drop_lost_orgs(desired: DesiredRoster, live_orgs: pl.DataFrame) -> DesiredRoster:
-    """live_orgs: `sourced_id`, `tombstoned`."""
-    alive = live_orgs.filter(~pl.col("tombstoned"))["sourced_id"]
-    there = pl.concat([desired.frames[Kind.ORG]["sourced_id"], alive]).unique()
+    """Drop references to orgs that are neither desired nor active; the rows stay desired without them.
+
+    `live_orgs` has `sourced_id` and `tombstoned`.
+    """
+    active = live_orgs.filter(~pl.col("tombstoned"))["sourced_id"]
+    known = pl.concat([desired.frames[Kind.ORG]["sourced_id"], active]).unique()
     frames = dict(desired.frames)
     for kind, column in _ORG_COLUMNS.items():
         named = frames[kind][column].drop_nulls().unique()
-        lost = named.filter(~named.is_in(there.implode()))
+        lost = named.filter(~named.is_in(known.implode()))
         if lost.len():
             kept = pl.when(~pl.col(column).is_in(lost.implode()).fill_null(False)).then(pl.col(column))
             frames[kind] = frames[kind].with_columns(kept.alias(column)).with_columns(compute_fingerprint(kind))
-    written = frames[Kind.USER].select("roles").unique().drop_nulls()
-    # Many people share few combinations of roles, so these are looked at once each.
-    entries = written.with_columns(pl.col("roles").str.split(ROLE_SEPARATOR).alias("entry")).explode("entry")
-    lost_entries = entries.filter(~pl.col("entry").str.extract(r"^(.*)=", 1).is_in(there.implode()))
+    combinations = frames[Kind.USER].select("roles").unique().drop_nulls()
+    # Many people share few combinations of roles, so each combination is split only once.
+    entries = combinations.with_columns(pl.col("roles").str.split(ROLE_SEPARATOR).alias("entry")).explode("entry")
+    lost_entries = entries.filter(~pl.col("entry").str.extract(r"^(.*)=", 1).is_in(known.implode()))
     if lost_entries.height:
         frames[Kind.USER] = _drop_role_entries(frames[Kind.USER], entries, lost_entries)
     return replace(desired, frames=frames)
 
 
 def _drop_role_entries(users: pl.DataFrame, entries: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
-    left = (
+    remaining = (
         entries.join(lost, on=["roles", "entry"], how="anti", maintain_order="left")
         .group_by("roles", maintain_order=True)
-        .agg(pl.col("entry").str.join(ROLE_SEPARATOR).alias("left"))
+        .agg(pl.col("entry").str.join(ROLE_SEPARATOR).alias("remaining"))
     )
-    changed = lost.select("roles").unique().join(left, on="roles", how="left")
+    changed = lost.select("roles").unique().join(remaining, on="roles", how="left")
     return (
         users.join(changed.with_columns(pl.lit(True).alias("changed")), on="roles", how="left", maintain_order="left")
-        .with_columns(pl.when(pl.col("changed").is_null()).then(pl.col("roles")).otherwise("left").alias("roles"))
-        .drop("left", "changed")
+        .with_columns(pl.when(pl.col("changed").is_null()).then(pl.col("roles")).otherwise("remaining").alias("roles"))
+        .drop("remaining", "changed")
         .with_columns(compute_fingerprint(Kind.USER))
         .select(users.columns)
     )

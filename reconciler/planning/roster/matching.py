@@ -1,8 +1,8 @@
-"""Who is who: which account a row of users.csv speaks of.
+"""Matches the rows of users.csv with accounts.
 
-A bound sourcedId always wins. `match_with` is tried only for rows whose sourcedId is bound to nobody, by exact,
-non-empty value that is unique on both sides, against accounts whose own sourcedId this file does not have.
-An address or a name can pass to somebody else, so only an identifier brings a deleted account back.
+A bound sourcedId always wins. `match_with` is tried only for rows whose sourcedId no account has: by an exact,
+non-empty value that is unique on both sides, against accounts whose own sourcedId this file does not have. An email or
+a username can be reassigned to another person, so only an identifier restores a deleted account.
 """
 
 from __future__ import annotations
@@ -17,26 +17,28 @@ from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_inf
 from reconciler.model.kind import Kind
 from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager
-from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.persons import join_aliases
+from reconciler.planning.roster.quarantine import build_quarantine_rows
 
-#: what `match_with` compares; `sourced_id` never rekeys
+#: The column that each value of `match_with` compares; `sourced_id` has none, since it never gives a new ID.
 MATCH_COLUMNS = {"identifier": "identifier", "email": "email", "username": "roster_username"}
 
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """users: the desired rows with `id` (null: nobody yet), `match` (an Action: update for a bound row, restore,
-    rekey, adopt or create) and `former_key` (the sourcedId a rekeyed account had)."""
+    """The desired people with their accounts."""
 
+    #: the desired rows with `id` (null: no account yet), `match` (an Action: update for a bound row, restore, rekey,
+    #: adopt or create) and `former_key` (the sourcedId before a rekey)
     users: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
 
 
 def match_users(desired: pl.DataFrame, live: pl.DataFrame, match_with: str, ids_in_file: pl.Series) -> MatchResult:
-    """present: every sourcedId that this file names, rows set aside and rows to be deleted included."""
+    """Return the account of each desired person. `ids_in_file` are all sourcedIds of people that this file names,
+    quarantined rows and rows to be deleted included."""
     bound = desired.join(
         live.filter(pl.col("sourced_id").is_not_null()).select("sourced_id", "id", "tombstoned"),
         on="sourced_id",
@@ -46,14 +48,14 @@ def match_users(desired: pl.DataFrame, live: pl.DataFrame, match_with: str, ids_
     column = MATCH_COLUMNS.get(match_with)
     strangers = bound.filter(pl.col("id").is_null()) if column else bound.clear()
     if column is None or not strangers.height or not live.height:
-        users = bound.with_columns(_choose_bound_action(), pl.lit(None, dtype=pl.String).alias("former_key"))
+        users = bound.with_columns(choose_bound_action(), pl.lit(None, dtype=pl.String).alias("former_key"))
         return MatchResult(users.drop("tombstoned"), ())
     pairs, ambiguous = _find_proven_pairs(desired, live, strangers, column, ids_in_file)
     users = (
         bound.join(pairs, on="sourced_id", how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("id").is_not_null())
-            .then(_choose_bound_action())
+            .then(choose_bound_action())
             .when(pl.col("pair_id").is_null())
             .then(pl.lit(Action.CREATE.value))
             .when(pl.col("pair_tombstoned"))
@@ -71,17 +73,18 @@ def match_users(desired: pl.DataFrame, live: pl.DataFrame, match_with: str, ids_
 
 
 def _keep_account_aliases(users: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
-    """`users`; whoever is found under another sourcedId keeps the aliases of the account."""
-    found = users.filter(pl.col("id").is_not_null() & (pl.col("match") != Action.UPDATE.value)).select("id")
-    theirs = live.filter(pl.col("aliases").is_not_null()).select("id", pl.col("aliases").alias("known"))
-    theirs = theirs.join(found, on="id", how="semi")
-    if not theirs.height:
+    """Add the aliases of the account to people who are matched under another sourcedId."""
+    matched = users.filter(pl.col("id").is_not_null() & (pl.col("match") != Action.UPDATE.value)).select("id")
+    aliases = live.filter(pl.col("aliases").is_not_null()).select("id", pl.col("aliases").alias("known"))
+    aliases = aliases.join(matched, on="id", how="semi")
+    if not aliases.height:
         return users
-    every = users.join(theirs, on="id", how="left", maintain_order="left").pipe(join_aliases, "known")
+    every = users.join(aliases, on="id", how="left", maintain_order="left").pipe(join_aliases, "known")
     return every.with_columns(compute_fingerprint(Kind.USER)).drop("known")
 
 
-def _choose_bound_action() -> pl.Expr:
+def choose_bound_action() -> pl.Expr:
+    """Return the `match` of rows found by sourcedId: create without `id`, restore if `tombstoned`, else update."""
     return (
         pl.when(pl.col("id").is_null())
         .then(pl.lit(Action.CREATE.value))
@@ -95,12 +98,12 @@ def _choose_bound_action() -> pl.Expr:
 def _find_proven_pairs(
     desired: pl.DataFrame, live: pl.DataFrame, strangers: pl.DataFrame, column: str, ids_in_file: pl.Series
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(`sourced_id`, `pair_id`, `pair_key`, `pair_tombstoned`) of proven pairs; strangers that match ambiguously."""
+    """Return proven pairs (`sourced_id`, `pair_id`, `pair_key`, `pair_tombstoned`) and ambiguous strangers."""
     known = live.with_columns(get_account_value(column).alias("value")).filter(pl.col("value").is_not_null())
-    alive = known.filter(~pl.col("tombstoned"))
-    # A deleted account counts only where no live one has the value.
-    buried = known.filter(pl.col("tombstoned") & ~pl.col("value").is_in(alive["value"].implode()))
-    accounts = pl.concat([alive, buried]) if column == "identifier" else alive
+    active = known.filter(~pl.col("tombstoned"))
+    # A deleted account counts only if no active one has the value.
+    deleted = known.filter(pl.col("tombstoned") & ~pl.col("value").is_in(active["value"].implode()))
+    accounts = pl.concat([active, deleted]) if column == "identifier" else active
     once_live = accounts.filter(~pl.col("value").is_duplicated())
     absent = once_live.filter(
         pl.when(pl.col("sourced_id").is_null())
@@ -124,13 +127,13 @@ def _find_proven_pairs(
 
 
 def get_account_value(column: str) -> pl.Expr:
-    """What a live account is matched by; one that no roster made has its username only as people type it."""
+    """Return the value by which an account is matched; one that no roster made only has the username with suffix."""
     return pl.coalesce(column, "username") if column == "roster_username" else pl.col(column)
 
 
 def _is_adoptable(column: str) -> pl.Expr:
-    """Whether a roster row may bind to an account that something else made. Configuration's administrators never; and
-    an address or name that an LMS asserted proves nothing."""
+    """Select accounts of another manager that a roster row may adopt: never an administrator's, and one from an LMS
+    launch only by identifier, since the launch does not prove its email or username."""
     unproven = pl.col("managed_by") == AccountManager.LTI.value
     administers = pl.col("role").is_in([role.value for role in sorted(ADMINISTRATOR_ROLES)]).fill_null(False)
     reserved = (pl.col("managed_by") == AccountManager.CONFIG.value) | administers
@@ -144,25 +147,26 @@ def _warn_ambiguous_matches(ambiguous: pl.DataFrame, match_with: str) -> tuple[D
     return (
         build_warning(
             "ambiguous-match",
-            f"{ambiguous.height:,} new rows have the {match_with} of an account that is somebody else's or not the "
-            "only one with it; they get accounts of their own",
+            f"{ambiguous.height:,} new rows share their {match_with} with another person's account or with several "
+            "accounts; they get new accounts",
             Span("users.csv", line),
-            f"match_with: {match_with} binds a row only where the value is unique in the file and among the accounts",
+            f"Check these values: match_with: {match_with} needs a value that is unique in the file and among the "
+            "accounts.",
         ),
     )
 
 
-# Rows of one file that claim one address or one username: nobody is linked by a value that two people have.
-
 CONFLICT_CODE = "identity-conflict"
 SHARED_EMAIL_CODE = "shared-email"
-#: Of this many values that people share each is told; the rest is counted. So many lines of one are listed.
+#: Diagnostics for shared emails, one for each; any others are only counted.
 MAX_VALUES = 1000
+#: Lines that one diagnostic lists.
 MAX_LINES = 10
 
 
 def exclude_conflicts(desired: DesiredRoster, live: pl.DataFrame, match_with: str) -> DesiredRoster:
-    """live: users, tombstones included."""
+    """Quarantine rows that share the value of `match_with` with another row if an account has only some of them, since
+    nobody is matched by a value of two people. `live` has the users, tombstones included."""
     if match_with == "username":
         desired = _mark_username_conflicts(desired, live)
     users = desired.frames[Kind.USER]
@@ -175,34 +179,29 @@ def exclude_conflicts(desired: DesiredRoster, live: pl.DataFrame, match_with: st
     )
     several = _add_lines(rows, "email", known)
     conflict = pl.col("bound").any().over("email") & ~pl.col("bound").all().over("email")
-    torn = several.filter(conflict) if match_with == "email" else several.clear()
-    shared = several.join(torn, on="sourced_id", how="anti", maintain_order="left")
-    claimed = (
-        _find_claimed_addresses(desired, users, live, known)
-        if match_with == "email" and desired.quarantine.height
-        else torn
-    )
-    aside = pl.concat(
-        [
-            _build_quarantine_rows(torn, "email"),
-            _build_quarantine_rows(claimed.join(torn, on="sourced_id", how="anti"), "email"),
-        ]
-    )
-    notes = tuple(_report_shared_emails(shared, match_with))
-    if not aside.height:
-        return replace(desired, diagnostics=(*desired.diagnostics, *notes)) if notes else desired
-    kept = users.join(aside, left_on="sourced_id", right_on="key", how="anti", maintain_order="left")
+    conflicting = several.filter(conflict) if match_with == "email" else several.clear()
+    shared = several.join(conflicting, on="sourced_id", how="anti", maintain_order="left")
+    claimed = conflicting.clear()
+    if match_with == "email" and desired.quarantine.height:
+        claimed = _find_claimed_emails(desired, users, live, known)
+        claimed = claimed.join(conflicting, on="sourced_id", how="anti")
+    quarantined = _quarantine_conflicts(pl.concat([conflicting, claimed]), "email")
+    frames = dict(desired.frames)
+    if quarantined.height:
+        frames[Kind.USER] = users.join(
+            quarantined, left_on="sourced_id", right_on="key", how="anti", maintain_order="left"
+        )
     return replace(
         desired,
-        frames={**desired.frames, Kind.USER: kept},
-        quarantine=pl.concat([desired.quarantine, aside]),
-        diagnostics=(*desired.diagnostics, *notes),
+        frames=frames,
+        quarantine=pl.concat([desired.quarantine, quarantined]),
+        diagnostics=(*desired.diagnostics, *_report_shared_emails(shared, match_with)),
     )
 
 
 def _add_lines(rows: pl.DataFrame, value: str, bound_ids: pl.Series) -> pl.DataFrame:
-    """`sourced_id`, `line`, what a row set aside is known by, `bound` (an account has its sourcedId), and `lines`:
-    those of all rows with its value, as text."""
+    """Return the columns of quarantined rows with `bound` (an account has the sourcedId) and `lines` (of all rows with
+    the same value, as text)."""
     more = pl.when(pl.col("every").list.len() > MAX_LINES).then(pl.lit(", ...")).otherwise(pl.lit(""))
     return (
         rows.with_columns(
@@ -216,10 +215,10 @@ def _add_lines(rows: pl.DataFrame, value: str, bound_ids: pl.Series) -> pl.DataF
     )
 
 
-def _find_claimed_addresses(
+def _find_claimed_emails(
     desired: DesiredRoster, users: pl.DataFrame, live: pl.DataFrame, bound_ids: pl.Series
 ) -> pl.DataFrame:
-    """New rows with the address of an account whose own row was set aside."""
+    """Return new rows with the email of an account whose own row is quarantined."""
     named = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
     owners = (
         live.filter(~pl.col("tombstoned") & pl.col("email").is_not_null())
@@ -241,38 +240,14 @@ def _find_claimed_addresses(
     )
 
 
-def _build_quarantine_rows(rows: pl.DataFrame, value: str) -> pl.DataFrame:
-    return rows.select(
-        pl.lit(Kind.USER.value).alias("kind"),
-        pl.col("sourced_id").alias("key"),
-        pl.lit("users.csv").alias("file"),
-        "line",
-        pl.lit(0, dtype=pl.Int64).alias("column"),
-        pl.lit(CONFLICT_CODE).alias("code"),
-        _format_message(value),
-        _format_hint(value),
-        "identifier",
-        "email",
-        pl.col("roster_username").alias("username"),
-    ).select(list(QUARANTINE_SCHEMA))
-
-
-def _format_message(value: str) -> pl.Expr:
-    return pl.format(
-        f"a new person and one who is there already have the same {value}: lines {{}}", pl.col("lines")
-    ).alias("message")
-
-
-def _format_hint(value: str) -> pl.Expr:
-    return pl.lit(
-        f"if they are one person, remove the row that is out of date; if not, give each an {value} of their own"
-        if value == "email"
-        else f"if they are one person, remove the row that is out of date; if not, give each a {value} of their own"
-    ).alias("hint")
+def _quarantine_conflicts(rows: pl.DataFrame, value: str) -> pl.DataFrame:
+    message = pl.format(f"a new person and an existing person have the same {value}: lines {{}}", "lines")
+    hint = f"If they are one person, remove the outdated row; if not, give each person their own {value}."
+    return build_quarantine_rows(Kind.USER, rows, "sourced_id", CONFLICT_CODE, message, hint)
 
 
 def _mark_username_conflicts(desired: DesiredRoster, live: pl.DataFrame) -> DesiredRoster:
-    """Rows set aside for one username, of which one is somebody's who is there already and one is new."""
+    """Mark quarantined rows of one username as conflicts if one of them is an existing person's and one is new."""
     shared = pl.col("code") == "duplicate-username"
     rows = desired.quarantine.filter(shared)
     if not rows.height:
@@ -284,23 +259,23 @@ def _mark_username_conflicts(desired: DesiredRoster, live: pl.DataFrame) -> Desi
     )
     known = live["sourced_id"].drop_nulls()
     lines = _add_lines(folded, "folded", known).with_columns(folded["folded"])
-    torn = lines.filter(pl.col("bound").any().over("folded") & ~pl.col("bound").all().over("folded"))
-    kept = desired.quarantine.filter(~shared | ~pl.col("key").is_in(torn["sourced_id"].implode()))
-    return replace(desired, quarantine=pl.concat([kept, _build_quarantine_rows(torn, "username")]))
+    conflicting = lines.filter(pl.col("bound").any().over("folded") & ~pl.col("bound").all().over("folded"))
+    others = desired.quarantine.filter(~shared | ~pl.col("key").is_in(conflicting["sourced_id"].implode()))
+    return replace(desired, quarantine=pl.concat([others, _quarantine_conflicts(conflicting, "username")]))
 
 
 def _report_shared_emails(rows: pl.DataFrame, match_with: str) -> Iterator[Diagnostic]:
-    """Several people with one address: each keeps an account, and nobody is found by it."""
     if not rows.height:
         return
     if match_with != "email":
         yield build_warning(
             SHARED_EMAIL_CODE,
-            f"{rows.height:,} people share an email with another one (lines {rows.sort('line')['lines'][0]} and others)"
+            f"{rows.height:,} people share an email with another person (lines {rows.sort('line')['lines'][0]} and "
+            "others)"
             if rows["lines"].n_unique() > 1
             else f"{rows.height:,} people share an email: lines {rows['lines'][0]}",
             Span("users.csv", int(rows["line"].sort()[0])),
-            "each keeps an account; nobody can sign in with an email that is not theirs alone",
+            "Give each person their own email. Until then each keeps an account, but cannot sign in with this email.",
         )
         return
     groups = rows.sort("line").unique("lines", keep="first", maintain_order=True)
@@ -309,7 +284,8 @@ def _report_shared_emails(rows: pl.DataFrame, match_with: str) -> Iterator[Diagn
             SHARED_EMAIL_CODE,
             f"lines {lines} have the same email",
             Span("users.csv", line),
-            "each keeps an account; nobody is matched by this email and nobody can sign in with it",
+            "Give each person their own email. Until then each keeps an account, but nobody is matched by this email "
+            "or can sign in with it.",
         )
     if groups.height > MAX_VALUES:
-        yield build_info(SHARED_EMAIL_CODE, f"and {groups.height - MAX_VALUES:,} more emails that several people have")
+        yield build_info(SHARED_EMAIL_CODE, f"and {groups.height - MAX_VALUES:,} more shared emails")

@@ -1,10 +1,9 @@
-"""One person, one row: rows of users.csv that are known to mean one person are put together before they are compared.
+"""Combines the rows of users.csv that are known to be one person's into one row.
 
-Some exports give a person one sourcedId for each school, or one as a teacher and one as staff. What makes several rows
-one person is a link that an apply has made before (an alias of the account), or, where people are matched by
-identifier, the same identifier and the same given and family name. While any of a person's sourcedIds is in the file,
-the person is there; a row that leaves takes its own roles and enrollments along. Accounts are never put together here:
-that is for people (`merging`).
+Some exports give a person one sourcedId for each school, or one as a teacher and one as staff. Several rows are one
+person's if an earlier apply linked them (an alias of the account), or, with match_with: identifier, if they have the
+same identifier and the same given and family name. A person stays while any of the sourcedIds is in the file; a row
+that leaves takes its own roles and enrollments along. Accounts are never merged here, only by entries of `merges`.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ _IS_MARKED_DELETED = pl.col("status") == "tobedeleted"
 
 @dataclass(frozen=True, slots=True)
 class PersonSnapshot:
-    """snapshot: one row of users for each person, with `aliases`; what names a person names the row's sourcedId."""
+    """A snapshot with one row of users for each person."""
 
+    #: users have `aliases`; roles and enrollments name the row's sourcedId
     snapshot: Snapshot
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -39,10 +39,10 @@ def combine_person_rows(
     known_orgs: pl.Series | None = None,
     merge_aliases: pl.DataFrame | None = None,
 ) -> PersonSnapshot:
-    """live: the customer's users, tombstones included. known_orgs: sourcedIds of its live orgs. merged: `alias` and
-    `canonical` of sourcedIds that people say are one person's.
+    """Return the snapshot with one row for each person, under the account's own sourcedId or else the lowest one.
 
-    The row keeps the sourcedId that the account is known by, or else has the lowest one.
+    `live` has the customer's users, tombstones included; `known_orgs` the sourcedIds of its active orgs;
+    `merge_aliases` the `alias` and `canonical` of sourcedIds that `merges` declares to be one person's.
     """
     aliases = list_known_aliases(live)
     if merge_aliases is not None:
@@ -55,16 +55,16 @@ def combine_person_rows(
     )
     diagnostics: list[Diagnostic] = []
     if alike is not None:
-        found = _find_same_persons(alike, _find_owners(live, aliases))
-        diagnostics += _warn_ambiguous_rows(alike, found)
-        proven = found.filter(pl.col("canonical").is_not_null()).select("member", "canonical")
+        same_persons = _find_same_persons(alike, _find_owners(live, aliases))
+        diagnostics += _warn_ambiguous_rows(alike, same_persons)
+        proven = same_persons.filter(pl.col("canonical").is_not_null()).select("member", "canonical")
         members = pl.concat([proven, members]).unique("member", keep="first", maintain_order=True)
     diagnostics += _report_combined_people(members)
     return PersonSnapshot(_combine_rows(snapshot, members.sort("canonical", "member"), aliases), tuple(diagnostics))
 
 
 def list_known_aliases(live: pl.DataFrame) -> pl.DataFrame:
-    """`alias`, `canonical` (the sourcedId that its account is known by): every alias that an account has."""
+    """Return every alias of an account: `alias`, and `canonical` (the account's own sourcedId)."""
     further = live.filter(pl.col("aliases").is_not_null() & pl.col("sourced_id").is_not_null())
     return (
         further.select(
@@ -76,40 +76,40 @@ def list_known_aliases(live: pl.DataFrame) -> pl.DataFrame:
 
 
 def add_canonical_ids(sourced_ids: frozenset[str], live: pl.DataFrame) -> frozenset[str]:
-    """With the sourcedIds that the accounts of those which are aliases are known by."""
+    """Return the sourcedIds and, for those that are aliases, also the own sourcedIds of their accounts."""
     aliases = list_known_aliases(live)
     return sourced_ids | frozenset(aliases.filter(pl.col("alias").is_in(sorted(sourced_ids)))["canonical"].to_list())
 
 
 def join_aliases(rows: pl.DataFrame, other_column: str) -> pl.DataFrame:
-    """`rows` with the aliases of the column `others` added to `aliases`: sorted, one a line, each once."""
+    """Add the aliases of another column to `aliases`: sorted, one per line, without repetitions."""
     differ = (pl.col("aliases") != pl.col(other_column)).fill_null(False)
     joined = rows.with_columns(pl.when(~differ).then(pl.coalesce("aliases", other_column)).alias("joined"))
-    torn = joined.with_row_index("place").filter(differ)
-    if torn.height:
+    differing = joined.with_row_index("place").filter(differ)
+    if differing.height:
         lists = [pl.col(name).str.split(ALIAS_SEPARATOR) for name in ("aliases", other_column)]
         every = pl.concat_list(lists).list.unique().list.sort().list.join(ALIAS_SEPARATOR)
         joined = (
             joined.with_row_index("place")
-            .join(torn.select("place", every.alias("every")), on="place", how="left", maintain_order="left")
+            .join(differing.select("place", every.alias("every")), on="place", how="left", maintain_order="left")
             .with_columns(pl.coalesce("joined", "every").alias("joined"))
         )
     return joined.with_columns(pl.col("joined").alias("aliases")).select(rows.columns)
 
 
 def normalize_name(name: str) -> pl.Expr:
-    """A name as it is compared: letter case and forms of letters apart."""
+    """Return a name for comparison, without differences of letter case and Unicode form (NFKC)."""
     return pl.col(name).str.normalize("NFKC").str.strip_chars().str.to_lowercase()
 
 
 def _find_shared_identifiers(
     snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | None
 ) -> pl.DataFrame | None:
-    """Rows of the customer's people whose identifier another of them has: `member`, `line`, `identifier`, `given`,
-    `family`. None where there are none."""
+    """Return the customer's people who share an identifier: `member`, `line`, `identifier`, `given`, `family`; None if
+    there are none."""
     users = snapshot.users
     identifiers = users["identifier"].drop_nulls()
-    # Equal values have equal hashes, and numbers are compared faster than text.
+    # Equal values have equal hashes, and numbers compare faster than text.
     if identifiers.hash().n_unique() == identifiers.len():
         return None
     orgs = find_belonging_orgs(snapshot.orgs, client_partner_id)
@@ -133,7 +133,7 @@ def _find_shared_identifiers(
 
 
 def _find_owners(live: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
-    """`member`, `owner`: the sourcedId of the account that each bound sourcedId belongs to."""
+    """Return each sourcedId of an account (`member`) with the account's own sourcedId (`owner`)."""
     bound = live["sourced_id"].drop_nulls()
     return pl.concat(
         [
@@ -144,9 +144,9 @@ def _find_owners(live: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
 
 
 def _find_same_persons(alike: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
-    """Rows of one identifier and one name: `member`, `line`, `canonical` (null where they are of several accounts).
+    """Return rows with one identifier and one name: `member`, `line`, `canonical` (null if several accounts have them).
 
-    An identifier that people of other names have as well (`0`, `N/A`) says nothing of anybody.
+    An identifier that people with different names share (`0`, `N/A`) proves nothing.
     """
     person = ["identifier", "given", "family"]
     names = pl.struct("given", "family").n_unique().over("identifier")
@@ -168,14 +168,13 @@ def _find_same_persons(alike: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFram
 
 
 def _combine_rows(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFrame) -> Snapshot:
-    """members: `member`, `canonical` of rows that are not, or not all, their person's only one."""
-    named = pl.col("canonical").fill_null(pl.col("member"))
+    """Combine the rows of each person; `members` has `member` and `canonical` of rows that are one of several."""
     rows = (
         snapshot.users.join(members, left_on="sourced_id", right_on="member", how="left", maintain_order="left")
         .rename({"sourced_id": "member"})
-        .with_columns(named.alias("sourced_id"))
+        .with_columns(pl.col("canonical").fill_null(pl.col("member")).alias("sourced_id"))
     )
-    # The account's own row counts as one of several where only the others are known as aliases.
+    # The account's own row is one of several even if `members` has only its aliases.
     belongs = pl.col("sourced_id").is_in(members["canonical"].implode())
     several, single = rows.filter(belongs), rows.filter(~belongs)
     active = several.filter(~_IS_MARKED_DELETED)
@@ -211,8 +210,8 @@ def _combine_rows(snapshot: Snapshot, members: pl.DataFrame, aliases: pl.DataFra
 
 
 def _replace_user_ids(frame: pl.DataFrame, names: pl.DataFrame, dropped: pl.Series) -> pl.DataFrame:
-    """`frame` with its `user` as the person's sourcedId, without rows of `dropped`. names: `member`, `person`, and
-    `first` for the row whose primary role is the person's."""
+    """Replace `user` by the person's sourcedId and drop the rows of `dropped`. `names` has `member`, `person` and
+    `first` (its primary role is the person's)."""
     if dropped.len():
         frame = frame.filter(~pl.col("user").is_in(dropped.implode()))
     if names.is_empty():
@@ -224,7 +223,7 @@ def _replace_user_ids(frame: pl.DataFrame, names: pl.DataFrame, dropped: pl.Seri
 
 
 def _map_quarantine_to_persons(quarantine: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
-    """A row set aside that has an alias speaks of the account's person, and protects all of it."""
+    """Replace aliases of quarantined people by the account's own sourcedId, so that the whole person is protected."""
     if aliases.is_empty() or quarantine.is_empty():
         return quarantine
     person = pl.when(pl.col("kind") == Kind.USER.value).then(pl.col("canonical"))
@@ -238,12 +237,12 @@ def _map_quarantine_to_persons(quarantine: pl.DataFrame, aliases: pl.DataFrame) 
 def _report_combined_people(members: pl.DataFrame) -> Iterator[Diagnostic]:
     if members.height:
         people = members["canonical"].n_unique()
-        said = (
-            "1 person has several sourcedIds in this roster and is one account"
+        message = (
+            "1 person has several sourcedIds in this roster and one account"
             if people == 1
-            else f"{people:,} people have several sourcedIds in this roster; each of them is one account"
+            else f"{people:,} people have several sourcedIds in this roster; each has one account"
         )
-        yield build_info("several-sourced-ids", said, Span("users.csv"))
+        yield build_info("several-sourced-ids", message, Span("users.csv"))
 
 
 def _warn_ambiguous_rows(alike: pl.DataFrame, same_persons: pl.DataFrame) -> Iterator[Diagnostic]:
@@ -251,10 +250,10 @@ def _warn_ambiguous_rows(alike: pl.DataFrame, same_persons: pl.DataFrame) -> Ite
     if several.height:
         yield build_warning(
             "several-accounts",
-            f"{several.height:,} rows share identifier and name with another row, and belong to different accounts; "
-            "the accounts stay as they are",
+            f"{several.height:,} rows share identifier and name with another row but belong to different accounts; "
+            "the accounts stay unchanged",
             Span("users.csv", _find_first_line(several)),
-            "accounts are put together by people only; nobody is removed meanwhile",
+            "Add an entry to merges if the accounts are one person's. Until then nobody is removed.",
         )
     others = alike.join(same_persons, on="member", how="anti").filter(
         pl.col("identifier").is_in(alike["identifier"].implode())
@@ -262,9 +261,9 @@ def _warn_ambiguous_rows(alike: pl.DataFrame, same_persons: pl.DataFrame) -> Ite
     if others.height:
         yield build_warning(
             "shared-identifier",
-            f"{others.height:,} rows have the identifier of a row with another name; they stay different people",
+            f"{others.height:,} rows share their identifier with a row of another name; they stay different people",
             Span("users.csv", _find_first_line(others)),
-            "if they mean one person, give the rows one name; if not, give each person an identifier of their own",
+            "If they are one person, give the rows the same name; if not, give each person their own identifier.",
         )
 
 

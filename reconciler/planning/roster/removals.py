@@ -1,7 +1,7 @@
-"""Who and what left a roster, and what becomes of it.
+"""Finds the people, orgs, classes and enrollments that left a roster, and builds their changes.
 
-Only what a roster manages can leave by a roster; never an administrator, never a protected sourcedId, never what a
-row set aside names.
+A roster removes only records that it manages: never an administrator, a protected sourcedId or a record that a
+quarantined row names.
 """
 
 from __future__ import annotations
@@ -18,22 +18,21 @@ from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager, AccountStatus
 from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
 from reconciler.planning.frames.change_frame import make_empty_changes
-from reconciler.planning.frames.live import select_countable_people
+from reconciler.planning.frames.live import has_any_role, select_countable_people
 from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.roster_diff import build_removals
 from reconciler.planning.roster.sign_ins import OTHER_MANAGERS
 
-# Which classes and enrollments ended with their term, so that they conclude instead of being deleted.
-
 
 def make_empty_sessions() -> pl.DataFrame:
+    """Return no academic sessions."""
     return pl.DataFrame(schema=SESSIONS_SCHEMA)
 
 
 def merge_sessions(sessions: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
-    """The sessions to keep beside a roster: its own and those of earlier rosters, since the terms of last year are gone
-    from this year's file when its classes are. Of a session whose end was moved, the later end is kept: a wrong day
-    that came once ends nothing."""
+    """Return the sessions to save with a roster: its own and those of earlier rosters, because this year's file has
+    neither the classes nor the terms of last year. If the end of a session differs, the later one is kept, so that one
+    wrong date ends nothing."""
     columns = list(SESSIONS_SCHEMA)
     return (
         pl.concat([sessions.select(columns), earlier.select(columns)])
@@ -43,20 +42,22 @@ def merge_sessions(sessions: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFram
 
 
 def find_ended_terms(sessions: pl.DataFrame, today: str | None) -> pl.Series:
-    """sourcedIds of the sessions that are over on this day (YYYY-MM-DD; None: nothing is). A session's `end` is the
-    first day after it. One that is there twice, as two rosters have it, is over where both say so."""
-    over = _parse_day("end") <= _parse_today(today)
-    plausible = (_parse_day("start") < _parse_day("end")).fill_null(pl.col("start").is_null())
+    """Return the sourcedIds of sessions that have ended by this date (YYYY-MM-DD; None: none has).
+
+    A session's `end` is the first date after it (OneRoster). A session that two rosters have ended if it did in both.
+    """
+    is_over = _parse_date("end") <= _parse_today(today)
+    is_plausible = (_parse_date("start") < _parse_date("end")).fill_null(pl.col("start").is_null())
     return (
         sessions.group_by("sourced_id")
-        .agg((over & plausible).fill_null(False).all().alias("ended"))
+        .agg((is_over & is_plausible).fill_null(False).all().alias("ended"))
         .filter("ended")["sourced_id"]
     )
 
 
 def find_ended_classes(classes: pl.DataFrame, sessions: pl.DataFrame, today: str | None) -> pl.Series:
-    """sourcedIds of the classes whose terms are all known and all over. classes: `sourced_id`, `terms` (sourcedIds
-    joined by commas)."""
+    """Return the sourcedIds of classes whose terms are all known and have all ended. `classes` has `sourced_id` and
+    `terms` (sourcedIds joined by commas)."""
     ended = find_ended_terms(sessions, today)
     if not ended.len():
         return classes["sourced_id"].clear()
@@ -65,39 +66,30 @@ def find_ended_classes(classes: pl.DataFrame, sessions: pl.DataFrame, today: str
 
 
 def is_enrollment_ended(today: str | None) -> pl.Expr:
-    """Whether an enrollment's own last day has passed, be `end_date` that day or the one after it."""
-    return (_parse_day("end_date") < _parse_today(today)).fill_null(False)
+    """Select enrollments whose own last date has passed, whether `end_date` is that date or the one after it."""
+    return (_parse_date("end_date") < _parse_today(today)).fill_null(False)
 
 
 def _parse_today(today: str | None) -> pl.Expr:
     return pl.lit(today, dtype=pl.String).str.to_date("%Y-%m-%d", strict=True)
 
 
-def _parse_day(column: str) -> pl.Expr:
+def _parse_date(column: str) -> pl.Expr:
     return pl.col(column).str.to_date("%Y-%m-%d", strict=False)
 
 
-# Accounts that a roster row adopted and that are not the roster's: what becomes of one when its row leaves.
-
-_ADMINISTERING_ROLES = [role.value for role in sorted(ADMINISTRATOR_ROLES)]
-
-
-def select_adopted_accounts(gone: pl.DataFrame, protect: frozenset[str]) -> pl.DataFrame:
-    """Of absent people with `roles`, those whose accounts somebody else manages; never who administers, never who is
-    protected."""
-    administers = pl.col("role").is_in(_ADMINISTERING_ROLES) | pl.col("roles").str.contains(
-        f"=({'|'.join(_ADMINISTERING_ROLES)})(\n|$)"
-    )
-    return gone.filter(
+def select_adopted_accounts(absent: pl.DataFrame, protect: frozenset[str]) -> pl.DataFrame:
+    """Return absent people whose accounts have another manager, without administrators and protected people."""
+    return absent.filter(
         pl.col("managed_by").is_in(OTHER_MANAGERS)
-        & ~administers.fill_null(False)
+        & ~has_any_role(ADMINISTRATOR_ROLES)
         & ~pl.col("sourced_id").is_in(sorted(protect))
     )
 
 
 def build_unbinding_changes(adopted: pl.DataFrame) -> pl.DataFrame:
-    """Changes that leave these accounts without the roster. adopted: with `reason` and `line`; the key stays the
-    sourcedId that the account had."""
+    """Return changes that unbind these accounts from the roster; each keeps its sourcedId as its key. `adopted` has
+    `reason` and `line`."""
     nothing = pl.lit(None, dtype=pl.String)
     return build_removals(Kind.USER, adopted, Action.UPDATE).with_columns(
         nothing.alias("roles"), nothing.alias("aliases"), pl.lit(False).alias("bound")
@@ -106,16 +98,17 @@ def build_unbinding_changes(adopted: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class AbsentPeople:
-    """changes: what leaves. kept: sourcedIds of absent people who stay, with all that they have."""
+    """The people who are not in a roster, or not wanted by it."""
 
     changes: pl.DataFrame
+    #: sourcedIds of those who stay, with all their data
     staying_ids: pl.Series
     diagnostics: tuple[Diagnostic, ...]
 
 
-def _add_reasons(gone: pl.DataFrame, desired: DesiredRoster, kind: Kind) -> pl.DataFrame:
-    """`gone` with `reason` and `line`: marked to be deleted, in the file but not selected, or simply not in it."""
-    return gone.join(
+def _add_reasons(absent: pl.DataFrame, desired: DesiredRoster, kind: Kind) -> pl.DataFrame:
+    """Add `reason` and `line`: marked to be deleted, in the file but not selected, or not in the file."""
+    return absent.join(
         desired.deletion_marks[kind].unique("key", keep="first", maintain_order=True),
         left_on="sourced_id",
         right_on="key",
@@ -135,27 +128,26 @@ def _add_reasons(gone: pl.DataFrame, desired: DesiredRoster, kind: Kind) -> pl.D
 def find_absent_rows(
     kind: Kind, desired: DesiredRoster, live: pl.DataFrame, ended_class_ids: pl.Series | None = None
 ) -> pl.DataFrame:
-    """Orgs or classes that left, as changes. ended: sourcedIds of classes whose terms are over: one that is simply not
-    in the file any more concludes."""
-    gone = (
+    """Return the changes of orgs or classes that left. An ended class that is not in the file concludes."""
+    absent = (
         live.filter(~pl.col("tombstoned"))
         .join(desired.frames[kind], on="sourced_id", how="anti")
         .filter(~pl.col("sourced_id").is_in(desired.list_protected(kind).implode()))
     )
-    explained = _add_reasons(gone, desired, kind)
-    over = pl.lit(False)
+    explained = _add_reasons(absent, desired, kind)
+    is_ended = pl.lit(False)
     if ended_class_ids is not None:
-        over = pl.col("sourced_id").is_in(ended_class_ids.implode()) & (
+        is_ended = pl.col("sourced_id").is_in(ended_class_ids.implode()) & (
             pl.col("reason") == Reason.ROSTER_ROW_MISSING.value
         )
-    return _delete_or_conclude(kind, explained, over)
+    return _delete_or_conclude(kind, explained, is_ended)
 
 
-def _delete_or_conclude(kind: Kind, gone: pl.DataFrame, over: pl.Expr) -> pl.DataFrame:
-    gone = gone.with_columns(over.alias("over"))
-    concluded = gone.filter("over").with_columns(pl.lit(Reason.SESSION_ENDED.value).alias("reason"))
+def _delete_or_conclude(kind: Kind, absent: pl.DataFrame, is_ended: pl.Expr) -> pl.DataFrame:
+    absent = absent.with_columns(is_ended.alias("ended"))
+    concluded = absent.filter("ended").with_columns(pl.lit(Reason.SESSION_ENDED.value).alias("reason"))
     return pl.concat(
-        [build_removals(kind, gone.filter(~pl.col("over"))), build_removals(kind, concluded, Action.CONCLUDE)]
+        [build_removals(kind, absent.filter(~pl.col("ended"))), build_removals(kind, concluded, Action.CONCLUDE)]
     )
 
 
@@ -167,9 +159,12 @@ def find_absent_people(
     missing: str,
     protect: frozenset[str],
 ) -> AbsentPeople:
-    """live: users with `roles`. named: ids of accounts that this roster has under another sourcedId now, or may select.
-    missing: delete, suspend or keep. protect: sourcedIds that a roster never takes away."""
-    gone = (
+    """Return the changes of people who left.
+
+    `live` are users with `roles`; `ids_to_spare` the ids of accounts that this roster has under another sourcedId or
+    may select; `missing` is delete, suspend or keep; `protect` are the sourcedIds that a roster never removes.
+    """
+    absent = (
         live.filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null())
         .join(desired.frames[Kind.USER], on="sourced_id", how="anti")
         .filter(
@@ -177,40 +172,41 @@ def find_absent_people(
             & ~pl.col("id").is_in(ids_to_spare.implode())
         )
     )
-    managed = gone.filter(pl.col("managed_by") == AccountManager.ROSTER.value)
+    managed = absent.filter(pl.col("managed_by") == AccountManager.ROSTER.value)
     removable = managed.join(select_countable_people(live, roles), on="id", how="semi")
     administrators = managed.join(removable, on="id", how="anti")
-    shielded = removable.filter(pl.col("sourced_id").is_in(sorted(protect)))
-    leaving = _add_people_reasons(removable.join(shielded, on="id", how="anti"), desired)
-    parting = _add_people_reasons(select_adopted_accounts(gone, protect), desired)
+    protected = removable.filter(pl.col("sourced_id").is_in(sorted(protect)))
+    leaving = _add_people_reasons(removable.join(protected, on="id", how="anti"), desired)
+    unbound = _add_people_reasons(select_adopted_accounts(absent, protect), desired)
     if missing == "keep":
-        parting = parting.filter(pl.col("reason") == Reason.ROSTER_TOBEDELETED.value)
+        unbound = unbound.filter(pl.col("reason") == Reason.ROSTER_TOBEDELETED.value)
     marked = leaving.filter(pl.col("reason") == Reason.ROSTER_TOBEDELETED.value)
-    absent = leaving.filter(pl.col("reason") != Reason.ROSTER_TOBEDELETED.value)
-    changes = [build_removals(Kind.USER, marked), build_unbinding_changes(parting)]
-    kept = gone.join(pl.concat([leaving, parting]), on="id", how="anti")["sourced_id"]
-    staying = absent.clear()
+    unmarked = leaving.filter(pl.col("reason") != Reason.ROSTER_TOBEDELETED.value)
+    changes = [build_removals(Kind.USER, marked), build_unbinding_changes(unbound)]
+    staying_ids = absent.join(pl.concat([leaving, unbound]), on="id", how="anti")["sourced_id"]
+    unchanged = unmarked.clear()
     if missing == "delete":
-        changes.append(build_removals(Kind.USER, absent))
+        changes.append(build_removals(Kind.USER, unmarked))
     else:
-        kept = pl.concat([kept, absent["sourced_id"]])
-        staying = absent
+        staying_ids = pl.concat([staying_ids, unmarked["sourced_id"]])
+        unchanged = unmarked
         if missing == "suspend":
-            active = absent.filter(pl.col("status") == AccountStatus.ACTIVE.value)
-            staying = absent.join(active, on="id", how="anti")
+            active = unmarked.filter(pl.col("status") == AccountStatus.ACTIVE.value)
+            unchanged = unmarked.join(active, on="id", how="anti")
             changes.append(build_removals(Kind.USER, active, Action.SUSPEND))
+    unmanaged_count = absent.height - managed.height - unbound.height
     return AbsentPeople(
         pl.concat(changes),
-        kept,
+        staying_ids,
         (
-            *_report_spared(administrators.height, shielded.height, gone.height - managed.height - parting.height),
-            *_report_staying(staying.height, missing),
+            *_report_spared(administrators.height, protected.height, unmanaged_count),
+            *_report_staying(unchanged.height, missing),
         ),
     )
 
 
-def _add_people_reasons(gone: pl.DataFrame, desired: DesiredRoster) -> pl.DataFrame:
-    return _add_reasons(gone, desired, Kind.USER).with_columns(
+def _add_people_reasons(absent: pl.DataFrame, desired: DesiredRoster) -> pl.DataFrame:
+    return _add_reasons(absent, desired, Kind.USER).with_columns(
         pl.when(pl.col("sourced_id").is_in(desired.people_of_other_orgs.implode()) & (pl.col("line") == 0))
         .then(pl.lit(Reason.SCOPE_NARROWED.value))
         .otherwise(pl.col("reason"))
@@ -219,14 +215,14 @@ def _add_people_reasons(gone: pl.DataFrame, desired: DesiredRoster) -> pl.DataFr
 
 
 def _report_staying(number: int, missing: str) -> tuple[Diagnostic, ...]:
-    """Who is absent and stays by `missing`: said on every plan, since no change speaks of them."""
+    """Report absent people who stay because of `missing` in every plan, since no change shows them."""
     if not number:
         return ()
-    how = "stay suspended" if missing == "suspend" else "stay"
+    stay = "stay suspended" if missing == "suspend" else "stay"
     return (
         build_info(
             "absent-kept",
-            f"{number:,} people are not in the roster, or not selected, and {how} by `missing: {missing}`",
+            f"{number:,} people are not in the roster, or not selected, but {stay} because of `missing: {missing}`",
             Span("users.csv"),
         ),
     )
@@ -241,18 +237,22 @@ def _report_spared(administrators: int, protected: int, unmanaged: int) -> tuple
                 "administrator-kept",
                 f"{administrators:,} administrators are not in the roster; a roster never removes an administrator",
                 place,
-                "give them another role in the roster first, or remove them by hand",
+                "Give them another role in the roster first, or remove them manually.",
             )
         )
     if protected:
         found.append(
-            build_info("protected-kept", f"{protected:,} people are not in the roster and stay by `protect`", place)
+            build_info(
+                "protected-kept",
+                f"{protected:,} people are not in the roster but stay because of `protect`",
+                place,
+            )
         )
     if unmanaged:
         found.append(
             build_info(
                 "unmanaged-kept",
-                f"{unmanaged:,} people are not in the roster and stay: their accounts are not managed by it",
+                f"{unmanaged:,} people are not in the roster but stay: the roster does not manage their accounts",
                 place,
             )
         )
@@ -260,13 +260,13 @@ def _report_spared(administrators: int, protected: int, unmanaged: int) -> tuple
 
 
 def find_possibly_selected(desired: DesiredRoster, open_live: pl.DataFrame, live: pl.DataFrame) -> pl.Series:
-    """Ids of accounts that an enrollment set aside may select, where people are selected by their classes.
-    open_live: live enrollments that the fingerprints left open. live: users."""
+    """Return ids of accounts that a quarantined enrollment may select, if people are selected by their classes.
+    `open_live` are the live enrollments that the fingerprints left open; `live` are users."""
     if not desired.selects_by_classes:
         return live["id"].clear()
-    aside = open_live.filter(pl.col("sourced_id").is_in(desired.list_protected(Kind.ENROLLMENT).implode()))
-    outside = pl.col("sourced_id").is_in(desired.unselected_ids[Kind.USER].implode())
-    return live.filter(outside & pl.col("sourced_id").is_in(aside["user"].implode()))["id"]
+    quarantined = open_live.filter(pl.col("sourced_id").is_in(desired.list_protected(Kind.ENROLLMENT).implode()))
+    is_unselected = pl.col("sourced_id").is_in(desired.unselected_ids[Kind.USER].implode())
+    return live.filter(is_unselected & pl.col("sourced_id").is_in(quarantined["user"].implode()))["id"]
 
 
 def find_absent_enrollments(
@@ -278,44 +278,40 @@ def find_absent_enrollments(
     ended_class_ids: pl.Series | None = None,
     today: str | None = None,
 ) -> pl.DataFrame:
-    """Enrollments that left. open_live: live enrollments that the fingerprints left open.
-    leaving_*: changes that take people and classes away. kept: absent people who keep what they have, but for what
-    their classes take along. ended: sourcedIds of classes that are over and were gone before; what is left of their
-    enrollments concludes, like those of classes that conclude now, and those of others whose own last day has passed.
+    """Return the changes of enrollments that left.
+
+    `open_live` are the live enrollments that the fingerprints left open; `leaving_people` and `leaving_classes` the
+    changes that remove people and classes. People in `staying_ids` keep their enrollments, except in classes that
+    leave. Enrollments conclude in classes that conclude now, in `ended_class_ids` (ended classes that were removed
+    before), and if their own last date has passed.
     """
     if not open_live.height:
         return make_empty_changes(Kind.ENROLLMENT)
-    over = pl.concat(
-        [leaving_classes.filter(pl.col("action") == Action.CONCLUDE.value)["key"], *_list_keys(ended_class_ids)]
-    )
+    concluding = leaving_classes.filter(pl.col("action") == Action.CONCLUDE.value)["key"]
+    if ended_class_ids is not None:
+        concluding = pl.concat([concluding, ended_class_ids.alias("key")])
     deleted = pl.col("action") == Action.DELETE.value
     people = leaving_people.filter(deleted | ~pl.col("bound"))["key"]
     classes = leaving_classes.filter(deleted)["key"]
-    with_class = pl.col("class").is_in(over.implode()).fill_null(False)
-    parent_goes = pl.col("user").is_in(people.implode()) | pl.col("class").is_in(classes.implode())
-    class_goes = with_class | pl.col("class").is_in(classes.implode()).fill_null(False)
-    gone = (
+    class_concludes = pl.col("class").is_in(concluding.implode()).fill_null(False)
+    class_deleted = pl.col("class").is_in(classes.implode()).fill_null(False)
+    parent_deleted = pl.col("user").is_in(people.implode()).fill_null(False) | class_deleted
+    absent = (
         open_live.filter(~pl.col("tombstoned"))
         .join(desired.frames[Kind.ENROLLMENT], on="sourced_id", how="anti")
         .filter(
             ~pl.col("sourced_id").is_in(desired.list_protected(Kind.ENROLLMENT).implode())
-            & (class_goes | ~pl.col("user").is_in(staying_ids.implode()).fill_null(False))
+            & (class_concludes | class_deleted | ~pl.col("user").is_in(staying_ids.implode()).fill_null(False))
         )
     )
-    explained = _add_reasons(gone, desired, Kind.ENROLLMENT)
-    absent = pl.col("reason") == Reason.ROSTER_ROW_MISSING.value
-    class_stays = ~pl.col("class").is_in(classes.implode()).fill_null(False)
-    finished = absent & (with_class | (class_stays & is_enrollment_ended(today)))
-    explained = explained.with_columns(
-        finished.alias("finished"),
-        # What the configuration takes out of scope says so itself, whoever goes with it.
-        pl.when(parent_goes.fill_null(False) & (pl.col("reason") != Reason.SCOPE_NARROWED.value))
+    is_missing = pl.col("reason") == Reason.ROSTER_ROW_MISSING.value
+    is_ended = is_missing & (class_concludes | (~class_deleted & is_enrollment_ended(today)))
+    explained = _add_reasons(absent, desired, Kind.ENROLLMENT).with_columns(
+        is_ended.alias("is_ended"),
+        # An unselected row keeps that reason even if its person or class leaves too.
+        pl.when(parent_deleted & (pl.col("reason") != Reason.SCOPE_NARROWED.value))
         .then(pl.lit(Reason.PARENT_REMOVED.value))
         .otherwise(pl.col("reason"))
         .alias("reason"),
     )
-    return _delete_or_conclude(Kind.ENROLLMENT, explained, pl.col("finished"))
-
-
-def _list_keys(keys: pl.Series | None) -> list[pl.Series]:
-    return [] if keys is None else [keys.alias("key")]
+    return _delete_or_conclude(Kind.ENROLLMENT, explained, pl.col("is_ended"))

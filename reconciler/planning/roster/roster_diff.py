@@ -1,7 +1,4 @@
-"""What differs between the rows a roster wants and the rows the store holds, as frames of changes.
-
-Nothing here knows of limits: no change is held yet.
-"""
+"""Compares the desired rows of a roster with those in the store and builds change frames, none held yet."""
 
 from __future__ import annotations
 
@@ -18,18 +15,18 @@ from reconciler.planning.frames.change_frame import CSV_FILES, build_label, fit_
 
 @dataclass(frozen=True, slots=True)
 class RowDiff:
-    """changes: in the order of reports. refresh: `live_id`, `fingerprint` of rows that are as they should be but
-    whose fingerprint is not. unchanged: rows that stay as they are."""
+    """The differences between the desired and the live rows of one kind."""
 
+    #: in the order of reports
     changes: pl.DataFrame
+    #: `live_id`, `fingerprint` of rows with the desired values but another fingerprint
     refresh: pl.DataFrame
-    unchanged: int
 
 
 def diff_rows(kind: Kind, matched: pl.DataFrame, live: pl.DataFrame) -> RowDiff:
-    """Creates, updates, restores, rekeys, adopts, suspends and resumes.
+    """Return the creates, updates, restores, rekeys, adopts, suspends and resumes.
 
-    matched: desired rows with `id`, `match` and `former_key` (see `matching`). live: rows by `id`.
+    `matched` are desired rows with `id`, `match` and `former_key` (see `roster.matching`); `live` has the rows by `id`.
     """
     names = list_field_names(kind)
     created = matched.filter(pl.col("id").is_null())
@@ -58,7 +55,7 @@ def diff_rows(kind: Kind, matched: pl.DataFrame, live: pl.DataFrame) -> RowDiff:
         ]
     )
     refresh = equal.select(pl.col("id").alias("live_id"), "fingerprint")
-    return RowDiff(sort_for_report(changes), refresh, known.height - differing.height)
+    return RowDiff(sort_for_report(changes), refresh)
 
 
 def _choose_action(kind: Kind) -> pl.Expr:
@@ -78,7 +75,7 @@ def _choose_action(kind: Kind) -> pl.Expr:
 
 
 def _choose_reason(kind: Kind) -> pl.Expr:
-    """Drift is told by the fingerprint: only a foreign write leaves a live row without one."""
+    """Return the reason by match and values; a live row without a fingerprint was changed outside reconciler."""
     match = pl.col("match")
     by_match = (
         pl.when(match == Action.RESTORE.value)
@@ -104,19 +101,15 @@ def _choose_reason(kind: Kind) -> pl.Expr:
 
 
 def build_removals(kind: Kind, gone: pl.DataFrame, action: Action = Action.DELETE) -> pl.DataFrame:
-    """Changes that take live rows away. gone: live rows with `reason` and `line` (0: nothing in the file)."""
-    names = list_field_names(kind)
-    after = {name: pl.col(name) for name in names}
-    if action is Action.SUSPEND:
-        after["status"] = pl.lit(AccountStatus.SUSPENDED.value)
+    """Return changes that remove live rows, which have `reason` and `line` (0: no row in the file)."""
     frame = gone.with_columns(
         pl.lit(action.value).alias("action"),
         pl.col("fingerprint").alias("seen"),
-        *[pl.col(name).alias(f"before_{name}") for name in names],
+        *[pl.col(name).alias(f"before_{name}") for name in list_field_names(kind)],
     ).with_columns(
-        *[expression.alias(name) for name, expression in after.items()],
-        # 0 is no row's fingerprint, and not the null that tells of a foreign write
+        # 0 is no row's fingerprint, and differs from the null that a write outside reconciler leaves.
         pl.lit(0, dtype=pl.Int64).alias("fingerprint"),
+        *([pl.lit(AccountStatus.SUSPENDED.value).alias("status")] if action is Action.SUSPEND else []),
         *([pl.col("managed_by").alias("manager")] if kind is Kind.USER else []),
     )
     return sort_for_report(_shape_changes(kind, frame))

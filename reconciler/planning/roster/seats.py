@@ -1,4 +1,4 @@
-"""Whether a community has a seat for everybody who would belong to it."""
+"""Warns of communities that would have more members than seats."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from reconciler.planning.roster.desired import DesiredRoster, find_belonging_org
 
 @dataclass(frozen=True, slots=True)
 class SeatLicense:
-    """schools: sourcedIds, orgs below them included; None for all of the customer. roles: Role values; None for all.
-    span: where the number of seats is written."""
+    """The seats of a community and the people who need one."""
 
     community: str
     seats: int
+    #: sourcedIds, orgs below them included; None for all of the customer's
     schools: tuple[str, ...] | None
+    #: Role values; None for all
     roles: tuple[str, ...] | None
+    #: the place of the number of seats
     span: Span | None
 
 
 def warn_exceeded_seats(desired: DesiredRoster, licenses: Iterable[SeatLicense]) -> tuple[Diagnostic, ...]:
-    """A warning for each community that would have more members than seats. A launch without a seat is refused."""
-    found = []
-    for licence in licenses:
-        members = _count_members(desired, licence)
-        if members > licence.seats:
-            found.append(
-                build_warning(
-                    "seats-exceeded",
-                    f"{licence.community} would have {members:,} members for {licence.seats:,} seats",
-                    licence.span,
-                    "whoever has no seat is refused: raise site_license.seats, or narrow members",
-                )
-            )
-    return tuple(found)
+    """Return a warning for each community that would have more members than seats."""
+    counted = [(each, _count_members(desired, each)) for each in licenses]
+    return tuple(
+        build_warning(
+            "seats-exceeded",
+            f"{each.community} would have {members:,} members but has {each.seats:,} seats",
+            each.span,
+            "Raise site_license.seats, or narrow members. People without a seat cannot launch.",
+        )
+        for each, members in counted
+        if members > each.seats
+    )
 
 
 def _count_members(desired: DesiredRoster, seat_license: SeatLicense) -> int:

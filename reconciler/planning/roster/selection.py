@@ -1,7 +1,7 @@
-"""Which part of a customer's roster is synced: the rows inside what its configuration selects, and those outside.
+"""Splits a customer's rows into those that its configuration selects and those that it does not.
 
-A row outside is in the file all the same: whoever is live and outside leaves for that reason and for no other, and
-nobody else is taken for them.
+An unselected row is still in the file: an account of it leaves because it is no longer selected, and cannot be matched
+with another person.
 """
 
 from __future__ import annotations
@@ -21,22 +21,27 @@ NO_SPANS: Mapping[str, Span] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RosterSelection:
-    """None takes all. schools, classes: sourcedIds. grades: as the roster writes them; students only. roles: Role
-    values of people's primary roles. spans: where a list (`schools`) or an entry of it (`schools.0`) is written."""
+    """The lists under `rostering.select`; None selects everything."""
 
+    #: sourcedIds; orgs below them are included
     schools: tuple[str, ...] | None = None
+    #: as the roster writes them; apply to students only
     grades: tuple[str, ...] | None = None
+    #: Role values of people's primary roles
     roles: tuple[str, ...] | None = None
+    #: sourcedIds
     classes: tuple[str, ...] | None = None
+    #: by list (`schools`) and by entry (`schools.0`)
     spans: Mapping[str, Span] = field(default_factory=lambda: NO_SPANS, compare=False)
 
     def find_span(self, key: str, place: int | None = None) -> Span | None:
+        """Return the span of a list's entry, or of the list if that is not known."""
         return self.spans.get(f"{key}.{place}") or self.spans.get(key)
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionResult:
-    """rows: by roster kind, what is inside. outside: by roster kind, sourcedIds of the file's rows that are not."""
+    """The selected rows, and the sourcedIds of the others in the file, by roster kind."""
 
     rows: Mapping[Kind, pl.DataFrame]
     unselected_ids: Mapping[Kind, pl.Series]
@@ -44,8 +49,8 @@ class SelectionResult:
 
 
 def select_everything(rows: Mapping[Kind, pl.DataFrame]) -> SelectionResult:
-    """Nothing is selected, so everything is inside."""
-    return SelectionResult(rows, {kind: _make_empty_keys() for kind in ROSTER_KINDS})
+    """Return all rows, for a customer whose configuration has no `select`."""
+    return SelectionResult(rows, {kind: pl.Series("sourced_id", [], dtype=pl.String) for kind in ROSTER_KINDS})
 
 
 def apply_selection(
@@ -55,13 +60,17 @@ def apply_selection(
     quarantined_ids: Mapping[Kind, pl.Series],
     unplaced: pl.Series,
 ) -> SelectionResult:
-    """rows: the customer's, users with `role` and `status_of_row`. roles: `user`, `org`. aside: sourcedIds of rows set
-    aside, whose enrollments stay inside. unplaced: orgs of which nothing shows where they belong; they count as inside.
+    """Return the rows that a selection includes.
 
-    Raises Refusal (`selection-matches-nobody`) where people are in the file and none of them is inside.
+    `rows` are the customer's, users with `role` and `status_of_row`; `roles` has `user` and `org`. Enrollments of
+    `quarantined_ids` stay selected, and so do `unplaced` orgs, whose parent is not known. Raises Refusal
+    (`selection-matches-nobody`) if the file has people and none of them is selected.
     """
     orgs, users, classes, enrollments = (rows[kind] for kind in ROSTER_KINDS)
-    schools = _add_orgs_below(orgs, selection.schools, unplaced) if selection.schools is not None else None
+    schools = None
+    if selection.schools is not None:
+        known = _merge_keys(orgs["sourced_id"], unplaced)
+        schools = add_orgs_below(orgs, _merge_keys(known.filter(known.is_in(selection.schools)), unplaced))
     inside = _select_people(selection, users, roles, enrollments, schools)
     if schools is not None:
         classes = _filter_by_keys(classes, "school", schools)
@@ -87,11 +96,11 @@ def _select_people(
     enrollments: pl.DataFrame,
     schools: pl.Series | None,
 ) -> pl.DataFrame:
-    """Who meets every criterion. Somebody with no grade at all is not lost over a value that is missing."""
+    """Return people who meet every criterion; a student without any grade meets the one on grades."""
     criteria: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {}
     if schools is not None:
-        there = roles.join(schools.alias("org").to_frame(), on="org", how="semi")
-        criteria["schools"] = lambda people: people.join(there, left_on="sourced_id", right_on="user", how="semi")
+        members = roles.join(schools.alias("org").to_frame(), on="org", how="semi")
+        criteria["schools"] = lambda people: people.join(members, left_on="sourced_id", right_on="user", how="semi")
     if selection.grades is not None:
         grades = pl.Series(selection.grades, dtype=pl.String)
         theirs = pl.col("grades").str.split(",").list.eval(pl.element().str.strip_chars().is_in(grades.implode()))
@@ -103,43 +112,41 @@ def _select_people(
         taught = enrollments.filter(pl.col("class").is_in(selection.classes) & (pl.col("status") == "active"))
         criteria["classes"] = lambda people: people.join(taught, left_on="sourced_id", right_on="user", how="semi")
     inside = users
-    for meeting in criteria.values():
-        inside = meeting(inside)
+    for criterion in criteria.values():
+        inside = criterion(inside)
     wanted = users.filter(pl.col("status_of_row") != "tobedeleted")
     if wanted.height and not inside.filter(pl.col("status_of_row") != "tobedeleted").height:
-        alone = [key for key, meeting in criteria.items() if not meeting(wanted).height]
+        unmet = [key for key, criterion in criteria.items() if not criterion(wanted).height]
         raise Refusal(
-            [_report_nobody(selection, key) for key in alone] or [_report_nobody_by_all(selection, list(criteria))]
+            [_report_nobody(selection, key) for key in unmet] or [_report_nobody_by_all(selection, list(criteria))]
         )
     return inside
 
 
 def _list_needed_orgs(schools: pl.Series, roles: pl.DataFrame, inside: pl.DataFrame) -> pl.Series:
-    """Selected orgs, and those in which somebody inside has a role as well: a role needs its org."""
+    """Return selected orgs and all orgs in which a selected person has a role: a role needs its org."""
     theirs = roles.join(inside, left_on="user", right_on="sourced_id", how="semi")["org"]
     return _merge_keys(schools, theirs)
 
 
-def _add_orgs_below(orgs: pl.DataFrame, schools: tuple[str, ...], unplaced: pl.Series) -> pl.Series:
-    known = _merge_keys(orgs["sourced_id"], unplaced)
-    found = _merge_keys(known.filter(known.is_in(schools)), unplaced)
-    level = found
+def add_orgs_below(orgs: pl.DataFrame, tops: pl.Series) -> pl.Series:
+    """Return the sourcedIds in `tops` and those of all orgs below them."""
+    included = level = tops
     while level.len():
         below = orgs.filter(pl.col("parent").is_in(level.implode()))["sourced_id"]
-        level = below.filter(~below.is_in(found.implode()))
-        found = _merge_keys(found, level)
-    return found
+        level = below.filter(~below.is_in(included.implode()))
+        included = _merge_keys(included, level)
+    return included
 
 
 def _add_orgs_above(orgs: pl.DataFrame, wanted: pl.Series) -> pl.Series:
-    """The customer's own org is above them all."""
-    found = _merge_keys(wanted, orgs.filter(pl.col("parent").is_null())["sourced_id"])
-    level = found
+    """Add all orgs above these, and the customer's top org."""
+    included = level = _merge_keys(wanted, orgs.filter(pl.col("parent").is_null())["sourced_id"])
     while level.len():
         above = orgs.filter(pl.col("sourced_id").is_in(level.implode()))["parent"].drop_nulls().unique()
-        level = above.filter(~above.is_in(found.implode()))
-        found = _merge_keys(found, level)
-    return found
+        level = above.filter(~above.is_in(included.implode()))
+        included = _merge_keys(included, level)
+    return included
 
 
 def _filter_by_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
@@ -150,29 +157,25 @@ def _merge_keys(*series: pl.Series) -> pl.Series:
     return pl.concat([each.alias("sourced_id") for each in series]).unique(maintain_order=True)
 
 
-def _make_empty_keys() -> pl.Series:
-    return pl.Series("sourced_id", [], dtype=pl.String)
-
-
 def _warn_unknown_ids(
     selection: RosterSelection, rows: Mapping[Kind, pl.DataFrame], quarantined_ids: Mapping[Kind, pl.Series]
 ) -> tuple[Diagnostic, ...]:
-    """A warning for each school or class that is named and not in the file."""
-    found = []
+    """Warn of each listed school or class that is not in the file."""
+    diagnostics = []
     for key, names, kind in (("schools", selection.schools, Kind.ORG), ("classes", selection.classes, Kind.CLASS)):
         wanted = pl.Series(names or (), dtype=pl.String)
         known = _merge_keys(rows[kind]["sourced_id"], quarantined_ids[kind])
         for place in (~wanted.is_in(known.implode())).arg_true().to_list():
             what = "an org" if kind is Kind.ORG else "a class"
-            found.append(
+            diagnostics.append(
                 build_warning(
                     "selected-row-missing",
-                    f"rostering.select.{key} names {wanted[place]}, which is not {what} of this customer in the file",
+                    f"rostering.select.{key} lists {wanted[place]}, which is not {what} of this customer in the file",
                     selection.find_span(key, place),
-                    f"write its sourcedId as {kind.plural}.csv has it, or take it out of select",
+                    f"Copy its sourcedId from {kind.plural}.csv, or remove it from select.",
                 )
             )
-    return tuple(found)
+    return tuple(diagnostics)
 
 
 def _report_nobody(selection: RosterSelection, key: str) -> Diagnostic:
@@ -180,14 +183,14 @@ def _report_nobody(selection: RosterSelection, key: str) -> Diagnostic:
         "selection-matches-nobody",
         f"rostering.select.{key} matches nobody in the file",
         selection.find_span(key),
-        "a selection without people would take everybody away: correct it, or fetch the roster again",
+        "Correct the list, or fetch the roster again. A selection without people would remove everybody.",
     )
 
 
 def _report_nobody_by_all(selection: RosterSelection, keys: list[str]) -> Diagnostic:
     return build_error(
         "selection-matches-nobody",
-        f"nobody in the file matches all of rostering.select ({', '.join(keys)}) together",
+        f"nobody in the file matches all lists of rostering.select ({', '.join(keys)})",
         selection.find_span(keys[0]),
-        "somebody has to meet every one of these lists: correct them, or fetch the roster again",
+        "Correct the lists so that at least one person matches all of them, or fetch the roster again.",
     )

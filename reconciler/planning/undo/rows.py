@@ -1,4 +1,4 @@
-"""Rows that a run touched, each with what was before it, what is now, and what turns the one into the other."""
+"""Builds the rows that a run touched with their values before it, their values now and the action that reverses it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from reconciler.model.roster import ROSTER_FIELDS, AccountStatus, list_field_nam
 from reconciler.planning.frames.change_frame import build_change_schema, build_label, fit_to_schema, sort_for_report
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 
-#: What is not live any more afterwards.
+#: Actions after which a row is no longer active.
 ENDING_ACTIONS = (Action.DELETE.value, Action.CONCLUDE.value)
 
 
 class SpareReason(StrEnum):
-    """Why a row that the run touched is left alone."""
+    """The reason why an undo skips a row that the run touched."""
 
     CHANGED_SINCE = "changed-since"
     TAKEN_SINCE = "taken-since"
@@ -31,13 +31,15 @@ class SpareReason(StrEnum):
 
 
 def is_ending() -> pl.Expr:
+    """Select rows that are no longer active after their action."""
     return pl.col("action").is_in(ENDING_ACTIONS)
 
 
 def add_live_state(
     kind: Kind, touched: pl.DataFrame, live: pl.DataFrame, references: Mapping[str, pl.DataFrame]
 ) -> pl.DataFrame:
-    """What was (fields by name, `was_*` beside), what is now (`before_*`, `now_*`), references as sourcedIds."""
+    """Return touched rows with their values before the run (the fields, `was_*`) and now (`before_*`, `now_*`), and
+    with references as sourcedIds. `references` has `id` and `sourced_id` by field."""
     was = touched.select(pl.exclude("was"), pl.col("was").struct.unnest()).rename(
         {
             "file": "now_file",
@@ -76,8 +78,10 @@ def add_live_state(
 
 
 def add_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
-    """With `action` (null: nothing to do), `key`, `former_key` and `why` (null: not spared). Of accounts only those
-    that a roster knows or knew: administrators follow their documents."""
+    """Add `action` (null: nothing to reverse), `key`, `former_key` and `why` (null: not skipped).
+
+    Accounts that no roster ever bound are dropped: administrators follow their documents.
+    """
     was_live = ~pl.col("made") & pl.col("was_tombstoned_at").is_null()
     now_live = pl.col("there") & ~pl.col("now_tombstoned").fill_null(True)
     rostered = pl.col("was_key").is_not_null() | pl.col("now_key").is_not_null()
@@ -94,16 +98,14 @@ def add_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         .when(was_live & now_live & ~equal)
         .then(_choose_staying_action(kind))
     )
-    standing = ~pl.col("taken_back")
-    rows = rows.with_columns(pl.when(standing).then(action).alias("action")).filter(rostered)
-    key = pl.col("was_key")
-    key = pl.when(is_ending() | key.is_null()).then("now_key").otherwise(key)
+    rows = rows.with_columns(pl.when(~pl.col("taken_back")).then(action).alias("action")).filter(rostered)
+    key = pl.when(is_ending() | pl.col("was_key").is_null()).then("now_key").otherwise("was_key")
     rows = rows.with_columns(key.alias("key")).with_columns(
         pl.when(pl.col("now_key").is_not_null() & (pl.col("now_key") != pl.col("key")))
         .then("now_key")
         .alias("former_key")
     )
-    # Only another hand leaves a row without a fingerprint.
+    # Only a write outside reconciler leaves a row without a fingerprint.
     why = (
         pl.when(pl.col("action").is_null())
         .then(None)
@@ -116,7 +118,7 @@ def add_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_as_before(kind: Kind) -> pl.Expr:
-    """A person's other sourcedId is no change of their enrollments."""
+    """Select rows with the same values before the run and now; a person's new sourcedId changes no enrollment."""
     names = [name for name in list_field_names(kind) if not (kind is Kind.ENROLLMENT and name == "user")]
     same = [pl.col(name).eq_missing(pl.col(f"before_{name}")) for name in names]
     if kind is Kind.ENROLLMENT:
@@ -143,13 +145,11 @@ def _choose_staying_action(kind: Kind) -> pl.Expr:
 
 
 def shape_changes(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
-    """Exactly the columns of a change frame, in the order of reports."""
+    """Return a change frame in the order of reports."""
     ending = is_ending()
-    # What goes keeps its values, and an account that is no longer the roster's its key until it is unbound.
-    fields = [pl.when(ending).then(f"before_{name}").otherwise(name).alias(name) for name in list_field_names(kind)]
-    zero = pl.lit(0, dtype=pl.Int64)
-    made = rows.with_columns(
-        *fields,
+    shaped = rows.with_columns(
+        # A row that leaves keeps its values.
+        *[pl.when(ending).then(f"before_{name}").otherwise(name).alias(name) for name in list_field_names(kind)],
         pl.lit(Reason.UNDONE.value).alias("reason"),
         pl.col("key").alias("sourced_id"),
         pl.col("id").alias("live_id"),
@@ -158,16 +158,13 @@ def shape_changes(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         pl.lit(False).alias("held"),
         *(_restore_manager() if kind is Kind.USER else []),
     ).with_columns(build_label(kind), compute_fingerprint(kind))
-    made = made.with_columns(
-        pl.when(ending | _is_unbound(kind)).then(zero).otherwise("fingerprint").alias("fingerprint")
+    leaves = ending | pl.col("was_key").is_null() if kind is Kind.USER else ending
+    shaped = shaped.with_columns(
+        pl.when(leaves).then(pl.lit(0, dtype=pl.Int64)).otherwise("fingerprint").alias("fingerprint")
     )
-    return sort_for_report(fit_to_schema(kind, made).cast(pl.Schema(build_change_schema(kind))))
-
-
-def _is_unbound(kind: Kind) -> pl.Expr:
-    return pl.col("was_key").is_null() if kind is Kind.USER else pl.lit(False)
+    return sort_for_report(fit_to_schema(kind, shaped).cast(pl.Schema(build_change_schema(kind))))
 
 
 def _restore_manager() -> list[pl.Expr]:
-    """An account that the roster lets go of is again whose it was."""
+    """Give an account that is unbound from the roster its former manager."""
     return [pl.when(is_ending() | pl.col("bound")).then("now_manager").otherwise("was_manager").alias("manager")]

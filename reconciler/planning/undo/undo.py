@@ -1,7 +1,7 @@
-"""What would take a run back: every row that it touched becomes what it was, as long as nobody touched it since.
+"""Computes the changes that undo a run: every row that it touched gets its former values unless it changed since.
 
-Rows that the run made are deleted, rows that it deleted come back, all others get the values that they had. What a
-later run or another hand changed is left alone and listed.
+Rows that the run created are deleted, rows that it deleted are restored, all others get the values that they had. Rows
+that changed since, by a later run or outside reconciler, are skipped and listed.
 """
 
 from __future__ import annotations
@@ -12,43 +12,40 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from reconciler.model.change import Action
-from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.model.plan import ActionCounts
+from reconciler.model.kind import Kind
 from reconciler.model.roster import ALIAS_SEPARATOR
 from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.undo.rows import SpareReason, add_actions, add_live_state, is_ending, shape_changes
 
-# Who of those that come back as they were would take what somebody else has by now: a sourcedId, or a username.
-
 
 def split_taken_people(rows: pl.DataFrame, users: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """rows: people with `id`, `action`, `key` and fields as they are to be. users: all accounts as they are now.
+    """Split people into those who can be undone and those whose sourcedId or username another account has by now.
 
-    Returns the rows that may go on, and those that may not. Who may not keeps what they have, so it is asked until
-    nobody clashes. A further sourcedId that is somebody else's is only left out.
+    `rows` has `id`, `action`, `key` and the fields after the undo; `users` are all accounts now. Who cannot be undone
+    keeps the present values, so the split repeats until nobody clashes. An alias that another account has is dropped.
     """
-    going, taken = rows, [rows.clear()]
+    free, taken = rows, [rows.clear()]
     while True:
-        going = _drop_others_aliases(going, users)
-        clashing = pl.concat([_find_clashes(going, users, "key"), _find_clashes(going, users, "username")]).unique()
+        free = _drop_others_aliases(free, users)
+        clashing = pl.concat([_find_clashes(free, users, "key"), _find_clashes(free, users, "username")]).unique()
         if not clashing.len():
-            return going, pl.concat(taken)
-        lost = pl.col("id").is_in(clashing.implode())
-        taken.append(going.filter(lost))
-        going = going.filter(~lost)
+            return free, pl.concat(taken)
+        clashes = pl.col("id").is_in(clashing.implode())
+        taken.append(free.filter(clashes))
+        free = free.filter(~clashes)
 
 
 def _find_clashes(rows: pl.DataFrame, users: pl.DataFrame, what: str) -> pl.Series:
-    """Ids of rows that take what another account has afterwards and they do not have now."""
+    """Return ids of rows that take a value which they do not have now and another account has afterwards."""
     claims = pl.concat([_list_claims_of_rows(rows, what), _list_claims_of_others(rows, users, what)])
-    twice = claims.filter(pl.col("claim").is_duplicated())["claim"].unique()
+    repeated = claims.filter(pl.col("claim").is_duplicated())["claim"].unique()
     now = _list_claims_of_others(rows.clear(), users, what)
-    taking = _list_claims_of_rows(rows.filter(~is_ending()), what).filter(pl.col("claim").is_in(twice.implode()))
+    taking = _list_claims_of_rows(rows.filter(~is_ending()), what).filter(pl.col("claim").is_in(repeated.implode()))
     return taking.join(now, on=["id", "claim"], how="anti")["id"]
 
 
 def _list_claims_of_rows(rows: pl.DataFrame, what: str) -> pl.DataFrame:
-    """A deleted account keeps its sourcedId, not its username; one that is unbound keeps none."""
+    """List values after the undo: a deleted account keeps only its sourcedId, an unbound one only its username."""
     if what == "username":
         mine = rows.filter(~is_ending()).select("id", pl.col("username").str.to_lowercase().alias("claim"))
     else:
@@ -83,20 +80,20 @@ def _drop_others_aliases(rows: pl.DataFrame, users: pl.DataFrame) -> pl.DataFram
         return rows
     claims = pl.concat([_list_claims_of_rows(rows, "key"), _list_claims_of_others(rows, users, "key")])
     free = wanted.join(claims.select("claim"), on="claim", how="anti")
-    kept = free.sort("id", "claim").group_by("id").agg(pl.col("claim").str.join(ALIAS_SEPARATOR).alias("kept"))
+    own = free.sort("id", "claim").group_by("id").agg(pl.col("claim").str.join(ALIAS_SEPARATOR).alias("own"))
     return (
-        rows.join(kept, on="id", how="left", maintain_order="left")
-        .with_columns(pl.when(is_ending()).then("aliases").otherwise("kept").alias("aliases"))
-        .drop("kept")
+        rows.join(own, on="id", how="left", maintain_order="left")
+        .with_columns(pl.when(is_ending()).then("aliases").otherwise("own").alias("aliases"))
+        .drop("own")
     )
 
 
-# Accounts that a run put together, or took apart: an undo does it to both or to neither.
-
-
 def find_merge_halves(touched: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
-    """`id` of every account that went into another in the run, or came back out of it, and `other`, that one's id.
-    touched: people, `store.before_images.TOUCHED_COLUMNS`. users: all accounts as they are now."""
+    """Return `id` of every account that the run merged into another or split from it, and `other`, the other's id.
+
+    An undo reverses both halves or neither. `touched` are people with the store's TOUCHED_COLUMNS; `users` are all
+    accounts now.
+    """
     none = pl.DataFrame(schema={"id": pl.Int64, "other": pl.Int64})
     images = touched.select("id", pl.col("was").struct.unnest())
     if "merged_into" not in images.columns or "merged_into" not in users.columns:
@@ -104,25 +101,25 @@ def find_merge_halves(touched: pl.DataFrame, users: pl.DataFrame) -> pl.DataFram
     both = images.select("id", pl.col("merged_into").alias("was")).join(
         users.select("id", pl.col("merged_into").alias("now")), on="id", how="inner", maintain_order="left"
     )
-    turned = both.filter(pl.col("was").is_null() != pl.col("now").is_null())
-    return turned.select("id", pl.coalesce("now", "was").alias("other"))
+    changed = both.filter(pl.col("was").is_null() != pl.col("now").is_null())
+    return changed.select("id", pl.coalesce("now", "was").alias("other"))
 
 
 def is_torn_apart(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
-    """People among `rows` whose other half is not: with several accounts in one, whoever is tied to them."""
-    lost = halves["id"].clear()
+    """Select people whose other half is not in `rows`, and all accounts that are merged with them."""
+    torn = halves["id"].clear()
     while True:
-        there = rows.filter(~pl.col("id").is_in(lost.implode()))["id"]
-        alone = halves.filter(pl.col("id").is_in(there.implode()) != pl.col("other").is_in(there.implode()))
+        remaining = rows.filter(~pl.col("id").is_in(torn.implode()))["id"]
+        alone = halves.filter(pl.col("id").is_in(remaining.implode()) != pl.col("other").is_in(remaining.implode()))
         if not alone.height:
-            return pl.col("id").is_in(lost.implode())
-        lost = pl.concat([lost, alone["id"], alone["other"].alias("id")])
+            return pl.col("id").is_in(torn.implode())
+        torn = pl.concat([torn, alone["id"], alone["other"].alias("id")])
 
 
 def is_between_halves(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
-    """Enrollments that would change hands between two accounts of which `rows` has none."""
-    left = halves.filter(~pl.col("id").is_in(rows["id"].implode()))
-    ids = pl.concat([left["id"], left["other"].alias("id")]).implode()
+    """Select enrollments that would move between two merged accounts of which `rows` has neither."""
+    absent = halves.filter(~pl.col("id").is_in(rows["id"].implode()))
+    ids = pl.concat([absent["id"], absent["other"].alias("id")]).implode()
     return (
         (pl.col("account_id") != pl.col("was_user_id"))
         & pl.col("account_id").is_in(ids)
@@ -131,12 +128,13 @@ def is_between_halves(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.Expr:
 
 
 def add_other_half(rows: pl.DataFrame, halves: pl.DataFrame) -> pl.DataFrame:
-    """`rows` with `into`: the sourcedId of the account that each goes into or comes out of."""
+    """Add `into`: the sourcedId of the account that each one is merged into or split from."""
     names = halves.join(rows.select(pl.col("id").alias("other"), pl.col("key").alias("into")), on="other", how="inner")
     return rows.join(names.select("id", "into"), on="id", how="left", maintain_order="left")
 
 
-#: file, line: where the row comes from, null where that is not known
+#: Skipped rows: `run` is the later run that changed the row, null for a change outside reconciler or none; `file` and
+#: `line` are the origin of the row, null if unknown.
 SPARED_SCHEMA = pl.Schema(
     {"kind": pl.String, "key": pl.String, "why": pl.String, "run": pl.Int64, "file": pl.String, "line": pl.Int64}
 )
@@ -144,16 +142,17 @@ SPARED_SCHEMA = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """changes: change frames by kind, in the order of reports, unheld; only kinds that change. spared: rows left alone
-    (SPARED), by kind and key; run: the later one that touched it, null for another hand or where none did. known: of
-    how many rows, by kind, it is known what they were."""
+    """The changes that reverse a run, and the rows that it skips."""
 
+    #: change frames by kind, in the order of reports, none held; only kinds that change
     changes: Mapping[Kind, pl.DataFrame]
+    #: rows of SPARED_SCHEMA by kind and key
     spared_rows: pl.DataFrame
+    #: by kind, the number of rows whose values before the run are known
     known_counts: Mapping[Kind, int]
 
     def list_ending_ids(self, kind: Kind) -> pl.Series:
-        """Ids of what is not live any more afterwards."""
+        """Return ids of rows that are no longer active afterwards."""
         if kind not in self.changes:
             return pl.Series("live_id", [], dtype=pl.Int64)
         return self.changes[kind].filter(is_ending())["live_id"]
@@ -161,7 +160,7 @@ class UndoResult:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentUses:
-    """How many live enrollments accounts and classes have: `id`, `enrollments`."""
+    """The number of active enrollments of accounts and classes: `id`, `enrollments`."""
 
     people: pl.DataFrame
     classes: pl.DataFrame
@@ -169,7 +168,7 @@ class EnrollmentUses:
 
 @dataclass(slots=True)
 class _UndoRows:
-    """Rows that a run touched, while it is worked out which of them are reversed and which are left alone."""
+    """The rows that a run touched, while they are split into rows to reverse and rows to skip."""
 
     touched: Mapping[Kind, pl.DataFrame]
     live: LiveRoster
@@ -177,7 +176,7 @@ class _UndoRows:
     spared: list[pl.DataFrame] = field(default_factory=list)
 
     def decide(self, kind: Kind, references: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        """Return the kind's rows with the action that reverses each. references: `id`, `sourced_id` by field."""
+        """Return the kind's rows with the action that reverses each. `references` has `id`, `sourced_id` by field."""
         state = add_live_state(kind, self.touched[kind], self.live.get_frame(kind), references)
         rows = add_actions(kind, state)
         self.known_counts[kind] = rows.height
@@ -185,23 +184,24 @@ class _UndoRows:
         return rows.filter(pl.col("why").is_null() & pl.col("action").is_not_null())
 
     def spare(self, kind: Kind, rows: pl.DataFrame, condition: pl.Expr, why: SpareReason) -> pl.DataFrame:
-        """Return `rows` without those that are left alone for this reason."""
-        left = condition.fill_null(False)
-        self.spare_all(kind, rows.filter(left), why)
-        return rows.filter(~left)
+        """Skip the rows that meet a condition and return the others."""
+        skipped = condition.fill_null(False)
+        self.spare_all(kind, rows.filter(skipped), why)
+        return rows.filter(~skipped)
 
     def spare_all(self, kind: Kind, rows: pl.DataFrame, why: SpareReason) -> None:
-        """Leave all of these rows alone."""
+        """Skip all of these rows."""
         self.spared.append(_build_spared_rows(kind, rows.with_columns(pl.lit(why.value).alias("why"))))
 
 
 def undo_roster(
     touched: Mapping[Kind, pl.DataFrame], live: LiveRoster, erased: pl.Series, uses: EnrollmentUses
 ) -> UndoResult:
-    """Return the changes that reverse a run, and the rows that are left alone.
+    """Return the changes that reverse a run, and the rows that are skipped.
 
-    touched: by kind, `store.before_images.TOUCHED_COLUMNS`. live: users with `roles`; enrollments: those touched,
-    with `account_id` and `class_id`. erased: sourcedIds of people who must not come back. uses: of what the run made.
+    `touched` has the store's TOUCHED_COLUMNS by kind. `live` has users with `roles`, and the touched enrollments with
+    `account_id` and `class_id`. `erased` are sourcedIds of people who must not return. `uses` counts the enrollments of
+    accounts and classes that the run created.
     """
     work = _UndoRows(touched, live)
     halves = find_merge_halves(touched[Kind.USER], live.users)
@@ -225,7 +225,7 @@ def undo_roster(
 
 
 def _undo_people(work: _UndoRows, erased: pl.Series, halves: pl.DataFrame) -> pl.DataFrame:
-    """Return people without those who were erased, whose ID or username is taken, or whose other half stays."""
+    """Return the people to reverse: none who was erased, whose ID or username is taken, or whose other half stays."""
     users = work.decide(Kind.USER, {})
     erased_people = ~is_ending() & pl.col("key").is_in(erased.implode())
     users = work.spare(Kind.USER, users, erased_people, SpareReason.ERASED)
@@ -235,15 +235,15 @@ def _undo_people(work: _UndoRows, erased: pl.Series, halves: pl.DataFrame) -> pl
 
 
 def _undo_classes(work: _UndoRows, orgs: pl.DataFrame) -> pl.DataFrame:
-    """Return classes without those that would come back to a school that is gone."""
+    """Return the classes to reverse: none that would return to a deleted school."""
     classes = work.decide(Kind.CLASS, {"school": _select_names(work.live.orgs)})
-    there = _list_live_after_undo(orgs, work.live.orgs)["sourced_id"]
-    lost = ~is_ending() & pl.col("school").is_not_null() & ~pl.col("school").is_in(there.implode())
-    return work.spare(Kind.CLASS, classes, lost, SpareReason.REFERENCE_GONE)
+    schools = _list_live_after_undo(orgs, work.live.orgs)["sourced_id"]
+    lacks_school = ~is_ending() & pl.col("school").is_not_null() & ~pl.col("school").is_in(schools.implode())
+    return work.spare(Kind.CLASS, classes, lacks_school, SpareReason.REFERENCE_GONE)
 
 
 def _undo_enrollments(work: _UndoRows, users: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
-    """Return enrollments without those that would come back to a person or class that is gone."""
+    """Return the enrollments to reverse: none that would return to a deleted person or class."""
     live = work.live
     people = _list_live_after_undo(users, live.users).join(
         users.filter(~is_ending() & ~pl.col("bound")), on="id", how="anti"
@@ -265,23 +265,23 @@ def _select_names(live: pl.DataFrame) -> pl.DataFrame:
 
 
 def _list_live_after_undo(rows: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
-    """`id`, `sourced_id` of what is live once `rows` are carried out."""
+    """Return `id`, `sourced_id` of the rows that are active after the undo."""
     arriving = rows.filter(~is_ending()).select("id", pl.col("key").alias("sourced_id"))
     staying = live.filter(~pl.col("tombstoned")).select("id", "sourced_id").join(rows.select("id"), on="id", how="anti")
     return pl.concat([staying, arriving]).drop_nulls("sourced_id")
 
 
 def _is_still_used(uses: pl.DataFrame, enrollments: pl.DataFrame, column: str) -> pl.Expr:
-    """Rows to be deleted to which enrollments belong that are not this run's: later ones, which are left alone."""
+    """Select rows to be deleted that still have enrollments which this undo does not remove: later ones."""
     reference = {"account_id": "was_user_id", "class_id": "was_class_id"}[column]
-    going = enrollments.filter(is_ending() | pl.col(reference).ne_missing(pl.col(column)))
+    leaving = enrollments.filter(is_ending() | pl.col(reference).ne_missing(pl.col(column)))
     freed = (
-        going.filter(~(pl.col("action") == Action.RESTORE.value))
+        leaving.filter(~(pl.col("action") == Action.RESTORE.value))
         .group_by(pl.col(column).alias("id"))
         .agg(pl.len().cast(pl.Int64).alias("freed"))
     )
-    left = uses.join(freed, on="id", how="left").filter(pl.col("enrollments") > pl.col("freed").fill_null(0))
-    return is_ending() & pl.col("id").is_in(left["id"].implode())
+    used = uses.join(freed, on="id", how="left").filter(pl.col("enrollments") > pl.col("freed").fill_null(0))
+    return is_ending() & pl.col("id").is_in(used["id"].implode())
 
 
 def _build_spared_rows(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
@@ -293,19 +293,3 @@ def _build_spared_rows(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("now_file").alias("file"),
         pl.col("now_line").alias("line"),
     ).cast(SPARED_SCHEMA)
-
-
-def count_changes(changes: Mapping[Kind, pl.DataFrame], live: LiveRoster) -> dict[Kind, ActionCounts]:
-    """By kind, where anything is live or changes. unchanged: live rows that stay as they are."""
-    found = {}
-    for kind in ROSTER_KINDS:
-        frame = changes.get(kind)
-        by_action = dict(frame.group_by("action").len().iter_rows()) if frame is not None else {}
-        actions = {action: by_action[action.value] for action in Action if action.value in by_action}
-        alive = live.enrollments_total
-        if kind is not Kind.ENROLLMENT:
-            alive = live.get_frame(kind).filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null()).height
-        touched = sum(number for action, number in actions.items() if action not in (Action.RESTORE, Action.ADOPT))
-        held = int(frame["held"].sum()) if frame is not None else 0
-        found[kind] = ActionCounts(actions, unchanged=alive - touched, held=held)
-    return found
