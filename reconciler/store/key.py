@@ -45,7 +45,7 @@ class StoreKey:
 
     @property
     def effect_key(self) -> str:
-        """The key, as hex, of the digests that plan ids are made of."""
+        """Return the key, as hex, of the digests that make up plan ids."""
         return self.derive_key("effects").hex()
 
     @property

@@ -1,4 +1,4 @@
-"""`history --verify`: whatever is done to the runs in the database is found, and nothing else is."""
+"""Test that `history --verify` finds every change of the runs in the database, and reports nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox: each message once, one process at a time, until it is settled."""
+"""Test that the outbox gives each message to one process at a time until it is settled."""
 
 from __future__ import annotations
 

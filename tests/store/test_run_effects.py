@@ -1,4 +1,4 @@
-"""What a store keeps of the effects that its runs carried out."""
+"""Test the digests that the store keeps of its runs' effects."""
 
 from __future__ import annotations
 

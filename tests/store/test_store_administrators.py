@@ -1,4 +1,4 @@
-"""A customer's administrators can sign in: by the password that was given, or by an invitation."""
+"""Test that a customer's administrators can sign in by their password or an invitation."""
 
 from __future__ import annotations
 

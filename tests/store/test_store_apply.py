@@ -1,4 +1,4 @@
-"""Applying a plan writes exactly what it says: every action of every kind, with a before-image of what changed."""
+"""Test that an apply writes every action of every kind as planned, with a before-image of each change."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_an_enrollment_of_somebody_who_is_not_there_is_refused_whole(loaded: Sto
     rows = store_plans.roster(
         orgs=[store_plans.org("s-9")], enrollments=[store_plans.enrollment("e-9", "c-1", "nobody")]
     )
-    with pytest.raises(StoreProblem, match="name a person or class that is not there"):
+    with pytest.raises(StoreProblem, match="name a person or class that does not exist"):
         store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
     with loaded.open_reader() as reader:
         assert store_plans.live(reader, Kind.ORG).height == 2

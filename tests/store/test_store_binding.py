@@ -1,4 +1,4 @@
-"""A row's sourcedId names its own account, whatever another hand left it bound to."""
+"""Test that a sourcedId gets its own account, even if it was bound to another one outside reconciler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection: values and frames as promised, all or nothing, and errors that say what to do and name nobody."""
+"""Test a connection's types and transactions, and that its errors give a hint and name nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A write by another hand takes away what the store believes of a row; our own writes do not."""
+"""Test that a write outside reconciler resets a row's fingerprint, and an apply does not."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_lesson_of_the_catalogue_changed_by_another_hand_is_the_catalogues_dou
 
 
 BOUND_TO_U_1 = "(SELECT account_id FROM identities WHERE subject = 'u-1')"
-#: Statement of another hand -> the rows that it leaves in doubt.
+#: Statement run outside reconciler -> the rows whose fingerprint it resets.
 REFERRED = {
     "DELETE FROM orgs WHERE sourced_id = 'd'": {("orgs", "s-1"), ("accounts", "u-2")},
     "DELETE FROM orgs WHERE sourced_id = 's-1'": {("classes", "c-1"), ("accounts", "u-1"), ("accounts", "u-2")},

@@ -1,4 +1,4 @@
-"""Plans that wait for a person: kept encrypted, for as long as exactly their hold waits."""
+"""Test that held plans are stored encrypted, and only while exactly their hold exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held stays as it is until exactly that hold is approved; what is not held goes on."""
+"""Test that held changes wait until exactly their hold is approved, while other changes are applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is derived from a store's key."""
+"""Test the values derived from a store key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One apply at a time per customer: who waits learns who is at it, and a holder that dies lets go."""
+"""Test that one apply of a customer runs at a time, that a waiting one names it, and that a dead one frees the lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping memberships asks for no row more than once: the statement's plan says so."""
+"""Test by the query plan that updating memberships reads no row more than once."""
 
 from __future__ import annotations
 

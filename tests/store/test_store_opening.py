@@ -1,4 +1,4 @@
-"""A store is made on first use, known again, and refused where it is not the one that was meant."""
+"""Test that a store is created on first use, recognized later, and refused if it is not the expected one."""
 
 from __future__ import annotations
 

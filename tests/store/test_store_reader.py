@@ -1,4 +1,4 @@
-"""What a reader gives: whole frames in promised types, in one consistent view."""
+"""Test that a reader returns complete frames of the promised types from one consistent view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a row refers to must live once the apply is done: what is not there is looked for again by the next plan."""
+"""Test that rows refer only to active rows after an apply, and that the next plan retries missing references."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The migrations, the tables and the constants that opening relies on say the same."""
+"""Test that the migrations, the tables and the constants for opening a store agree."""
 
 from __future__ import annotations
 

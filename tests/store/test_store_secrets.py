@@ -1,4 +1,4 @@
-"""Of a secret the store keeps its reference and an HMAC, and the value, encrypted, only where an LMS needs it."""
+"""Test that the store keeps a secret's reference and HMAC, and its encrypted value only if an LMS needs it."""
 
 from __future__ import annotations
 

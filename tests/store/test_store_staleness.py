@@ -1,4 +1,4 @@
-"""A plan is stale where what it would touch is not what it saw; nothing is written then. Anything else is not."""
+"""Test that a plan is stale only if the rows that it changes changed, and that a stale plan writes nothing."""
 
 from __future__ import annotations
 

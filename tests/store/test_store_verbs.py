@@ -1,4 +1,4 @@
-"""`store status` and `store upgrade` look at the schema, and make no store where there is none."""
+"""Test that `store status` and `store upgrade` read the schema and never create a store."""
 
 from __future__ import annotations
 

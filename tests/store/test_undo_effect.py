@@ -1,4 +1,4 @@
-"""Which run a row is due to, after later ones and what took them back."""
+"""Test which run determines a row after later runs and undos."""
 
 from __future__ import annotations
 

@@ -24,9 +24,6 @@ DELETION_COLUMNS: dict[str, type[pl.DataType]] = {"id": pl.Int64, "tombstoned_at
 #: Before-images with personal values: a customer's document names its administrators.
 PERSONAL_KINDS = (Kind.USER.value, Kind.ENROLLMENT.value, "identity", "assignment", Kind.CUSTOMER.value)
 
-#: Tables whose deleted rows are shown.
-SHOWN_TABLES = ("accounts", "enrollments", "classes", "orgs", "communities", "lessons")
-
 NEWEST_SQL = """
 SELECT max(at) FROM (
     SELECT max(finished_at) AS at FROM runs UNION ALL SELECT max(fetched_at) FROM snapshots

@@ -1,1 +1,1 @@
-"""Keep what unattended syncs leave behind: their records, held plans, notices and outgoing messages."""
+"""Keep the records, held plans, notices and outgoing messages of unattended syncs."""

@@ -1,7 +1,7 @@
-"""Plans that a sync keeps while a person is to approve what they hold: encrypted, since they are full of names.
+"""Save, load and delete the plans of held changes, encrypted because they contain names.
 
-One goes as soon as exactly what it holds waits no more (`run_record.forget_holds`), at the end of retention, and when
-anybody of its customer is erased.
+A plan is deleted when its hold ends (`store.write.runs.delete_holds`), at the end of retention, and when a person of
+its customer is erased.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reconciler.store.key import NONCE_BYTES, StoreKey
 from reconciler.store.open import Store
 
 PURPOSE = "held-plan"
-#: Bytes of one row, which a database takes easily.
+#: Bytes per row, small enough for both databases.
 SLICE = 16 * 1024 * 1024
 SCHEMA: dict[str, type[pl.DataType]] = {
     "hold_id": pl.String,
@@ -29,7 +29,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 
 
 def save_held_plan(store: Store, customer_number: int, hold: str, plan_id: str, content: bytes, now: str) -> bool:
-    """In place of any other of the customer's. False where the hold is not there any more: then nothing is kept."""
+    """Save a plan file in place of the customer's previous one. Return False, and save nothing, if the hold ended."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     cipher = AESGCM(store.key.derive_key(PURPOSE))
@@ -38,25 +38,16 @@ def save_held_plan(store: Store, customer_number: int, hold: str, plan_id: str, 
     for number, each in enumerate(slices):
         nonce = os.urandom(NONCE_BYTES)
         data.append(nonce + cipher.encrypt(nonce, each, _build_associated_data(hold, number, len(slices))))
-    many = len(data)
     frame = pl.DataFrame(
-        {
-            "hold_id": [hold] * many,
-            "number": list(range(many)),
-            "customer_id": [customer_number] * many,
-            "plan_id": [plan_id] * many,
-            "created_at": [now] * many,
-            "data": data,
-        },
+        [(hold, number, customer_number, plan_id, now, encrypted) for number, encrypted in enumerate(data)],
         schema=SCHEMA,
+        orient="row",
     )
     with store.open_connection() as connection, connection.open_write_transaction():
-        whose = {"customer": customer_number, "hold": hold}
-        lock = connection.dialect.for_update
-        there = connection.fetch_rows(
-            f"SELECT 1 FROM holds WHERE customer_id = :customer AND hold_id = :hold{lock}", whose
-        )
-        if not there:
+        if not connection.fetch_rows(
+            "SELECT 1 FROM holds WHERE customer_id = :customer AND hold_id = :hold" + connection.dialect.for_update,
+            {"customer": customer_number, "hold": hold},
+        ):
             return False
         delete_held_plans(connection, customer_number)
         connection.insert_frame("held_plans", frame)
@@ -64,7 +55,10 @@ def save_held_plan(store: Store, customer_number: int, hold: str, plan_id: str, 
 
 
 def load_held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | None:
-    """As it was given; None where none is kept. Raises StoreProblem where it was altered or is of another key."""
+    """Return the plan file of a hold, or None if there is none.
+
+    Raises StoreProblem `held-plan-unreadable` if it was changed or encrypted with another key.
+    """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -82,15 +76,18 @@ def load_held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | 
     except InvalidTag:
         raise StoreProblem(
             "held-plan-unreadable",
-            f"the plan kept for {hold} cannot be read: it was altered, or is under another key",
-            f"Sync {hold.split(':', 1)[0]} again: that compares anew.",
+            f"the plan saved for hold {hold} cannot be read: it was changed, or encrypted with another key",
+            f"Run: reconciler sync {hold.split(':', 1)[0]}",
         ) from None
 
 
 def delete_held_plans(
     connection: Connection, customer_number: int, *, cutoff: str | None = None, except_hold: str | None = None
 ) -> int:
-    """How many were kept. before: only those that were made before this moment. but: the hold whose plan stays."""
+    """Delete a customer's held plans and return their number.
+
+    cutoff: delete only those created before this moment; None for all. except_hold: the hold whose plan stays.
+    """
     held = [
         (hold, at)
         for hold, at in connection.fetch_rows(
@@ -105,14 +102,14 @@ def delete_held_plans(
 
 
 def count_held_plans(connection: Connection, customer_number: int, cutoff: str | None = None) -> int:
-    """before: only those that were made before this moment."""
-    made = connection.fetch_rows(
+    """Return the number of a customer's held plans. cutoff: as in `delete_held_plans`."""
+    plans = connection.fetch_rows(
         "SELECT DISTINCT hold_id, created_at FROM held_plans WHERE customer_id = :customer",
         {"customer": customer_number},
     )
-    return sum(1 for _, at in made if cutoff is None or at < cutoff)
+    return sum(1 for _, at in plans if cutoff is None or at < cutoff)
 
 
 def _build_associated_data(hold: str, number: int, many: int) -> bytes:
-    """Bound in: a slice fits nowhere else."""
+    """Return the associated data that binds a slice to its place."""
     return f"{hold}\0{number}\0{many}".encode()

@@ -1,4 +1,4 @@
-"""What there is to tell of syncs: recorded once, and read for the messages that tell it."""
+"""Record notices about syncs, and read them for the messages that carry them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from reconciler.store.read.records import HoldScope
 
 @dataclass(frozen=True, slots=True)
 class NoticeRecord:
-    """stands: it is still so. news: of a message, that none for the same address told it before."""
+    """A notice as the store has it."""
 
     id: int
     notice: Notice
+    #: True while the notice still applies
     is_open: bool
+    #: True if no earlier digest to the same address contained it
     is_news: bool = True
 
 
 def record_notice(connection: Connection, customer_number: int, notice: Notice) -> int | None:
-    """Its id; None where it is known: whoever tells it died before it was written down that this was told. Inside a
-    writing transaction."""
+    """Save a notice and return its id, or None if the store has it already, because the process that recorded it ended
+    before it finished. Call inside a write transaction.
+    """
     hold = notice.hold.id if notice.hold else ""
     facts = {
         "customer": customer_number,
@@ -60,7 +63,7 @@ def _is_notice_known(connection: Connection, customer_number: int, notice: Notic
     )
     if notice.event is EventKind.RECOVERED:
         return not rows
-    # A stale roster has been so since the last fresh one; of the others the moment is that of whoever tells it.
+    # `since` identifies a stale roster only: for other events it is the moment at which they were noticed.
     return any(
         event == notice.event and known == hold and (event != EventKind.STALE or since == notice.since)
         for event, known, since in rows
@@ -73,8 +76,7 @@ IN_ORDER = "ORDER BY c.slug, n.at, n.id"
 
 
 def list_open_notices(connection: Connection, since: str) -> tuple[NoticeRecord, ...]:
-    """Of customers that are there: what stands, and whatever happened since a moment. In the order of their customers,
-    then as it happened."""
+    """Return the notices of active customers that still apply or happened since a moment, by customer, then by time."""
     rows = connection.fetch_rows(
         f"SELECT {COLUMNS} FROM {NOTICES_JOIN} WHERE n.stands OR n.at >= :since {IN_ORDER}", {"since": since}
     )
@@ -82,7 +84,7 @@ def list_open_notices(connection: Connection, since: str) -> tuple[NoticeRecord,
 
 
 def list_message_notices(connection: Connection, message: int) -> tuple[NoticeRecord, ...]:
-    """What a message tells, in the same order."""
+    """Return the notices of a message, in the same order."""
     rows = connection.fetch_rows(
         f"SELECT {COLUMNS}, o.news FROM {NOTICES_JOIN} JOIN outbox_notices o ON o.notice_id = n.id"
         f" WHERE o.outbox_id = :message {IN_ORDER}",
@@ -99,7 +101,7 @@ def _build_notice_record(row: Sequence[Any], *, is_news: bool = True) -> NoticeR
     return NoticeRecord(int(number), notice, bool(is_open), is_news)
 
 
-#: Customers that are there, of whom there is anything to tell, or of whom a message tells.
+#: Active customers with a notice, and those of a message.
 HAS_NOTICES = "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n)"
 OF_MESSAGE = (
     "c.tombstoned_at IS NULL AND c.id IN (SELECT n.customer_id FROM notices n"
@@ -107,17 +109,17 @@ OF_MESSAGE = (
 )
 
 
-#: By slug; None of a customer whose document is none any more.
+#: Documents by slug; None if a customer's document is no longer valid.
 NoticeDocuments = dict[str, dict[str, object] | None]
 
 
 def read_documents_with_notices(connection: Connection) -> NoticeDocuments:
-    """As last applied: of every customer of whom there is anything to tell."""
+    """Return the documents, as last applied, of the active customers with a notice."""
     return _read_documents(connection, HAS_NOTICES, {})
 
 
 def read_message_documents(connection: Connection, message: int) -> NoticeDocuments:
-    """As `documents_with_notices`: of every customer of whom a message tells."""
+    """Return the documents, as last applied, of the active customers in a message."""
     return _read_documents(connection, OF_MESSAGE, {"message": message})
 
 
@@ -127,8 +129,9 @@ def _read_documents(connection: Connection, which: str, facts: Parameters) -> No
 
 
 def read_current_holds(connection: Connection, message: int) -> dict[str, tuple[NoticeHold, tuple[str, ...]]]:
-    """By slug, of every customer of whom a message tells: what of its roster waits today, and why. It may be another
-    set than the one that was told of."""
+    """Return the present roster hold and its causes, by slug, of the customers in a message. The hold may differ from
+    the one in the message.
+    """
     rows = connection.fetch_rows(
         "SELECT c.slug, h.hold_id, h.people, h.causes FROM holds h JOIN customers c ON c.id = h.customer_id"
         f" WHERE h.scope = :scope AND {OF_MESSAGE}",
@@ -140,8 +143,10 @@ def read_current_holds(connection: Connection, message: int) -> dict[str, tuple[
 
 
 def find_live_customer(connection: Connection, slug: str) -> tuple[int, str, dict[str, object] | None] | None:
-    """A customer's id, name and document as last applied, None where that is none any more; None where the customer is
-    not there."""
+    """Return an active customer's id, name and document, or None if there is no such customer.
+
+    The document is as last applied, None if it is no longer valid.
+    """
     row = connection.fetch_row(
         "SELECT id, name, document FROM customers WHERE slug = :slug AND tombstoned_at IS NULL", {"slug": slug}
     )

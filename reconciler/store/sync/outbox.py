@@ -1,7 +1,7 @@
-"""Messages to be delivered: each is put in once, taken by one process at a time, and kept until it is settled.
+"""Queue messages for delivery: each is added once, taken by one process at a time, and kept until it is settled.
 
-Whoever takes a message has it for a while: it is due again when that is over, so that what a process took which then
-died is delivered by another one. That may be a second time: receivers know a message again by its id.
+A process takes a message for a limited time; then it is due again, so that another process delivers it if the first
+one died. A message may therefore be delivered twice; receivers recognize it by its id.
 """
 
 from __future__ import annotations
@@ -25,44 +25,52 @@ class DeliveryChannel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """customer: its id as people know it, None for a digest. attempts: those before this one."""
+    """A message that a process took to deliver."""
 
     id: int
     message_id: str
+    #: the customer's ID; None for a digest
     customer: str | None
     channel: DeliveryChannel
     address: str
+    #: the event, or `digest`
     kind: str
+    #: None for a digest
     body: str | None
     created_at: str
+    #: number of earlier attempts
     attempts: int
 
 
 def compute_message_id(store: Store, channel: DeliveryChannel, address: str, *facts: str) -> str:
-    """The same for the same message, however often it is made. facts: what it tells; by the store's ids alone, one
-    that was brought back from a copy would call two messages the same."""
+    """Return the id of a message, which depends only on its content.
+
+    facts: the content. Row ids alone do not suffice: a store restored from a backup uses them again.
+    """
     parts = "\0".join((store.uuid, channel, address, *facts))
     return f"msg_{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """A message to be put in, due at once. notices: what it tells, and whether that is news. customer: the store's id,
-    None for a digest. day: on which a digest is read, YYYY-MM-DD."""
+    """A message to add, due at once."""
 
     message_id: str
     channel: DeliveryChannel
     address: str
     kind: str
     now: str
+    #: id of each notice -> whether it is news
     notice_news: Mapping[int, bool]
+    #: number of the customer's row; None for a digest
     customer: int | None = None
     body: str | None = None
+    #: date of a digest, YYYY-MM-DD
     day: str | None = None
 
 
 def enqueue_message(connection: Connection, entry: OutboxEntry) -> None:
-    """One that is there already stays as it is. Inside a writing transaction."""
+    """Add a message unless it exists. Call inside a write transaction."""
     facts = {"name": entry.message_id}
     if connection.fetch_scalar("SELECT 1 FROM outbox WHERE message_id = :name", facts):
         return
@@ -80,16 +88,16 @@ def enqueue_message(connection: Connection, entry: OutboxEntry) -> None:
             "now": entry.now,
         },
     )
-    made = connection.fetch_scalar("SELECT id FROM outbox WHERE message_id = :name", facts)
+    message = connection.fetch_scalar("SELECT id FROM outbox WHERE message_id = :name", facts)
     for notice, news in entry.notice_news.items():
         connection.execute(
             "INSERT INTO outbox_notices (outbox_id, notice_id, news) VALUES (:message, :notice, :news)",
-            {"message": made, "notice": notice, "news": news},
+            {"message": message, "notice": notice, "news": news},
         )
 
 
 def has_nothing_to_send(connection: Connection) -> bool:
-    """Most of the time: then nobody has to wait for a lock."""
+    """Return True if there are no notices and no messages, as most of the time: then no lock is needed."""
     return not connection.fetch_rows("SELECT 1 FROM notices LIMIT 1") and not connection.fetch_rows(
         "SELECT 1 FROM outbox LIMIT 1"
     )
@@ -97,14 +105,14 @@ def has_nothing_to_send(connection: Connection) -> bool:
 
 @contextmanager
 def open_digest_transaction(connection: Connection) -> Iterator[None]:
-    """A writing transaction in which no other process makes digests."""
+    """Run the body in a write transaction in which no other process creates digests."""
     with connection.open_write_transaction():
         connection.fetch_rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
         yield
 
 
 def read_last_digests(connection: Connection) -> dict[str, tuple[str, str]]:
-    """By address: the day of the newest digest, and the moment that the newest was made."""
+    """Return the date and the creation moment of the newest digest by address."""
     rows = connection.fetch_rows(
         "SELECT address, max(day), max(created_at) FROM outbox WHERE channel = :channel AND kind = :kind"
         " GROUP BY address",
@@ -114,7 +122,7 @@ def read_last_digests(connection: Connection) -> dict[str, tuple[str, str]]:
 
 
 def read_digest_notices(connection: Connection) -> set[tuple[str, int]]:
-    """(address, notice) of what the digests that are kept told as news."""
+    """Return (address, id of notice) of the news in the stored digests."""
     rows = connection.fetch_rows(
         "SELECT o.address, t.notice_id FROM outbox o JOIN outbox_notices t ON t.outbox_id = o.id"
         " WHERE o.channel = :channel AND t.news",
@@ -123,8 +131,8 @@ def read_digest_notices(connection: Connection) -> set[tuple[str, int]]:
     return {(str(address), int(notice)) for address, notice in rows}
 
 
-#: What was tried less often comes first, so that many receivers that are down keep nobody else waiting; to one address
-#: everything goes in its order.
+#: Fewer attempts come first, so that receivers that are down do not delay others; each address gets its messages in
+#: order.
 NEXT_SQL = """
 SELECT o.id FROM outbox o WHERE o.channel = :channel AND o.not_before <= :now AND NOT EXISTS (
     SELECT 1 FROM outbox e WHERE e.channel = :channel AND e.address = o.address AND e.not_before <= :now AND e.id < o.id
@@ -138,8 +146,10 @@ WHERE o.id = :id
 
 
 def take_next_message(connection: Connection, channel: DeliveryChannel, now: str, until: str) -> OutboxMessage | None:
-    """The next message that is due, this process's until then; None where none is. until: when it is due again unless
-    it is settled before."""
+    """Take and return the next due message, or None.
+
+    until: the moment at which it is due again unless it is settled before.
+    """
     with connection.open_write_transaction():
         lock = connection.dialect.for_update
         number = connection.fetch_scalar(
@@ -148,10 +158,10 @@ def take_next_message(connection: Connection, channel: DeliveryChannel, now: str
         )
         if number is None:
             return None
-        taken = {"id": number, "until": until}
-        row = connection.fetch_row(TAKE_SQL, taken)
+        facts = {"id": number, "until": until}
+        row = connection.fetch_row(TAKE_SQL, facts)
         assert row is not None
-        connection.execute("UPDATE outbox SET not_before = :until, attempts = attempts + 1 WHERE id = :id", taken)
+        connection.execute("UPDATE outbox SET not_before = :until, attempts = attempts + 1 WHERE id = :id", facts)
     name, slug, _, address, kind, body, created_at, attempts = row[1:]
     return OutboxMessage(int(number), name, slug, channel, address, kind, body, created_at, int(attempts))
 
@@ -159,7 +169,7 @@ def take_next_message(connection: Connection, channel: DeliveryChannel, now: str
 def settle_message(
     connection: Connection, message: OutboxMessage, sent_at: str | None, code: str | None = None
 ) -> None:
-    """No further attempt. sent_at: None where it was given up."""
+    """End the attempts of a message. sent_at: None if it was given up."""
     _execute_write(
         connection,
         "UPDATE outbox SET sent_at = :sent, last_error = :code, not_before = NULL WHERE id = :id",
@@ -178,7 +188,7 @@ def defer_message(connection: Connection, message: OutboxMessage, until: str, co
 def defer_due_messages(
     connection: Connection, channel: DeliveryChannel, address: str | None, now: str, until: str, code: str
 ) -> None:
-    """Whatever is due for an address (None: by the channel), without an attempt: it would come to the same."""
+    """Defer all due messages to an address, or of the whole channel (None), without attempts that would fail too."""
     which = "" if address is None else " AND address = :address"
     _execute_write(
         connection,
@@ -194,8 +204,9 @@ def _execute_write(connection: Connection, statement: str, facts: dict[str, obje
 
 
 def prune_outbox(connection: Connection, cut: str) -> None:
-    """Removes messages made before a moment that need no further attempt, and what happened before it, is so no longer
-    and is told by no message that is left."""
+    """Delete settled messages created before a moment, and older notices that no longer apply and are in no remaining
+    message.
+    """
     done = "not_before IS NULL AND created_at < :cut"
     facts = {"cut": cut}
     connection.execute(f"DELETE FROM outbox_notices WHERE outbox_id IN (SELECT id FROM outbox WHERE {done})", facts)

@@ -1,4 +1,4 @@
-"""When each customer is synced next, and what became of it last."""
+"""Read and save the sync state of each customer: its schedule and last result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.store.open import Store
 
 @dataclass(frozen=True, slots=True)
 class SyncRecord:
-    """As `store.tables.syncs` has it; moments as in the whole store."""
+    """The sync state of a customer; fields as in `store.tables.syncs`."""
 
     customer_id: int
     schedule: str | None = None
@@ -31,11 +31,10 @@ class SyncRecord:
 
 
 COLUMNS = tuple(each.name for each in fields(SyncRecord))
-#: Of these, the ones that are whole numbers.
 NUMBER_COLUMNS = frozenset({"customer_id", "tries"})
 
-#: By the indexes and one column of each customer: nothing is parsed where nothing is due. A customer that another hand
-#: changed has no digest and is looked at every time.
+#: Uses indexes and one column of each customer, so that no document is parsed if nothing is due. A customer changed
+#: outside reconciler has no digest and is always a candidate.
 SYNC_CANDIDATES_SQL = """
 SELECT c.slug FROM customers c LEFT JOIN syncs s ON s.customer_id = c.id
 WHERE c.tombstoned_at IS NULL AND (
@@ -46,14 +45,17 @@ WHERE c.tombstoned_at IS NULL AND (
 
 
 def list_sync_candidates(connection: Connection, now: str, ahead: str, version: str) -> tuple[str, ...]:
-    """Customers that may be due: whose moment has come, or whose configuration is not the one that it was told by, or
-    whose last try is after `ahead`, by a clock that went wrong. version: what a schedule's digest ends with."""
+    """Return the customers that may be due for a sync.
+
+    They are those that are scheduled by `now`, whose settings changed since they were scheduled, or whose last attempt
+    is after `ahead` because a clock was wrong. version: the suffix of a schedule's digest.
+    """
     rows = connection.fetch_rows(SYNC_CANDIDATES_SQL, {"now": now, "ahead": ahead, "version": version})
     return tuple(str(slug) for (slug,) in rows)
 
 
 def read_sync_records(connection: Connection, customer_number: int | None = None) -> dict[int, SyncRecord]:
-    """By customer's id; of one, or of all."""
+    """Return the sync state of one customer, or of all (None), by customer number."""
     which = "" if customer_number is None else " WHERE customer_id = :customer"
     rows = connection.fetch_rows(
         f"SELECT {', '.join(COLUMNS)} FROM syncs{which}",
@@ -63,8 +65,10 @@ def read_sync_records(connection: Connection, customer_number: int | None = None
 
 
 def save_sync(store: Store, record: SyncRecord, write_related: Callable[[Connection], object] | None = None) -> None:
-    """In place of what was known of the customer; nothing where the customer is gone for good. beside: writes what
-    belongs to it, in the same transaction."""
+    """Replace the sync state of a customer; do nothing if the customer was purged or erased.
+
+    write_related: writes related rows in the same transaction; None to write none.
+    """
     values = ", ".join(f"CAST(:{name} AS {'BIGINT' if name in NUMBER_COLUMNS else 'TEXT'})" for name in COLUMNS)
     changed = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
     with store.open_connection() as connection, connection.open_write_transaction():
@@ -78,7 +82,7 @@ def save_sync(store: Store, record: SyncRecord, write_related: Callable[[Connect
             write_related(connection)
 
 
-#: Nothing where another process has looked at, or begun a sync of, the customer since.
+#: Writes nothing if another process has since rescheduled the customer or begun to sync it.
 SAVE_SCHEDULE_SQL = """
 INSERT INTO syncs (customer_id, schedule, next_at, tries)
 SELECT CAST(:customer AS BIGINT), CAST(:schedule AS TEXT), CAST(:next_at AS TEXT), 0
@@ -89,8 +93,10 @@ WHERE COALESCE(syncs.schedule, '') = :was AND COALESCE(syncs.attempted_at, '') =
 
 
 def save_schedule(store: Store, previous: SyncRecord, current: SyncRecord) -> None:
-    """When the next fetch is, and by which configuration, and nothing else: what became of a sync is written under the
-    customer's sync lock. read: what was known; told: the same with its schedule and next_at told anew."""
+    """Save only schedule and next_at of `current`: the other fields are written under the customer's sync lock.
+
+    previous: the state as it was read.
+    """
     with store.open_connection() as connection, connection.open_write_transaction():
         connection.execute(
             SAVE_SCHEDULE_SQL,
@@ -105,14 +111,14 @@ def save_schedule(store: Store, previous: SyncRecord, current: SyncRecord) -> No
 
 
 def find_roster_hold(connection: Connection, customer_number: int) -> str | None:
-    """The id of what its roster holds; None where it holds nothing."""
-    held = "SELECT hold_id FROM holds WHERE customer_id = :customer AND scope = 'roster'"
-    found = connection.fetch_scalar(held, {"customer": customer_number})
-    return None if found is None else str(found)
+    """Return the id of a customer's roster hold, or None."""
+    sql = "SELECT hold_id FROM holds WHERE customer_id = :customer AND scope = 'roster'"
+    hold = connection.fetch_scalar(sql, {"customer": customer_number})
+    return None if hold is None else str(hold)
 
 
 def find_newest_erasure(connection: Connection, customer_number: int) -> int:
-    """The newest certificate by which somebody of the customer was erased, or may come back; 0 where there is none."""
+    """Return the id of the customer's newest certificate of an erasure or its lifting, or 0."""
     newest = connection.fetch_scalar(
         "SELECT max(t.id) FROM certificates t JOIN customers c ON c.slug = t.customer_slug"
         " WHERE c.id = :customer AND t.kind IN ('erase', 'lift')",

@@ -1,6 +1,7 @@
-"""The people that a customer's YAML names as its administrators, as accounts that can sign in.
+"""Save the administrators of a customer's YAML as accounts that can sign in.
 
-Known by `SLUG/config` and their username. A password is used at creation only; who has none gets an invitation.
+Their identity is the issuer `SLUG/config` and their username. A password is used only when an account is created; an
+administrator without one gets an invitation.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ Invitation = tuple[str, str]
 def save_administrators(
     context: WriteContext, document: Mapping[str, Any], passwords: Mapping[str, SecretStr]
 ) -> tuple[Invitation, ...]:
-    """document: the customer's. passwords: by path (`administrators.USERNAME.password`). Returns (username, path of
-    the page) for everybody who has to choose a password; the token in it is kept nowhere."""
+    """Create, update and delete a customer's administrators.
+
+    document: the customer's. passwords: by path (`administrators.USERNAME.password`). Returns (username, path of the
+    page) for everybody who must choose a password; the token in the path is not stored.
+    """
     wanted: Mapping[str, Mapping[str, Any]] = document.get("administrators") or {}
     issuer = ensure_issuer(context, "config", "config")
     known = {
@@ -89,7 +93,7 @@ def _create_administrator(
         "password_hash": PasswordHasher().hash(password.get_secret_value()) if password is not None else None,
         "issuer": issuer,
     }
-    # No roster row to compare with: 0, which is no row's fingerprint, and not the null of another hand.
+    # Fingerprint 0: no roster row has it, and it is not the null of a write outside reconciler.
     connection.execute(
         "INSERT INTO accounts (id, customer_id, managed_by, status, given_name, family_name, email, username,"
         " username_key, role, password_hash, fingerprint, origin_run, created_run) VALUES (:id, :customer, :managed_by,"
@@ -116,7 +120,7 @@ def _update_administrator(
     if same:
         return
     action = Action.RESTORE if tombstoned else Action.UPDATE
-    # A roster that is bound to it as well has to compare the columns again.
+    # The null fingerprint makes the next plan compare the columns, if a roster is bound to the account as well.
     with stage_journaled_rows(context, ACCOUNTS, _build_change_rows([account], action)):
         context.connection.execute(
             "UPDATE accounts SET given_name = :given_name, family_name = :family_name, email = :email, role = :role,"
@@ -127,7 +131,7 @@ def _update_administrator(
 
 
 def _remove_administrators(context: WriteContext, accounts: list[int]) -> None:
-    """Who is also in the roster stays, and is the roster's from now on."""
+    """Delete accounts that are not in the roster, and make the roster manage the others."""
     if not accounts:
         return
     with stage_journaled_rows(context, ACCOUNTS, _build_change_rows(accounts, Action.DELETE)) as gone:

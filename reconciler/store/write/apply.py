@@ -1,4 +1,4 @@
-"""Carrying out one customer's plan: under the customer's lock, in one transaction, all of it or nothing."""
+"""Apply one customer's plan under the customer's lock, in one transaction."""
 
 from __future__ import annotations
 
@@ -51,17 +51,18 @@ from reconciler.store.write.staleness import (
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """run: the new run's id, None where there was nothing to write. invitations: (username, path of the page where
-    a password is chosen), to be shown once."""
+    """The result of applying a customer's plan."""
 
+    #: the new run; None if there was nothing to write
     run: int | None
+    #: (username, path of the page to choose a password), to be shown once
     invitations: tuple[Invitation, ...] = ()
 
 
-# no slots: what is not held is found once
+# No slots, so that properties can be cached.
 @dataclass(frozen=True)
 class ApplyJob:
-    """One customer's plan to be carried out: what is not held, or everything if the hold was approved."""
+    """One customer's plan to apply: all changes that are not held, or all if the hold was approved."""
 
     plan: CustomerPlan
     plan_id: str
@@ -80,12 +81,12 @@ class ApplyJob:
 
     @cached_property
     def document_changes(self) -> tuple[Change, ...]:
-        """The changes of documents that are not held back."""
+        """Return the document changes to apply."""
         return tuple(change for change in self.plan.document_changes if self.approved or not change.held)
 
     @cached_property
     def rows(self) -> Mapping[Kind, pl.DataFrame]:
-        """The change frames without the rows that are held back; only those that have any row."""
+        """Return the change frames with the rows to apply, without empty frames."""
         if not self.plan.roster_applies:
             return {}
         frames = {
@@ -99,17 +100,17 @@ class ApplyJob:
 
     @property
     def former_id(self) -> str | None:
-        """The id that the customer has until now, where it is renamed."""
+        """Return the customer's present ID if the plan renames it, else None."""
         return find_former_id(self.document_changes)
 
     @property
     def has_fresh_roster(self) -> bool:
-        """A fresh roster was compared, so that what it holds is all that is held."""
+        """Return True if the plan compared a fresh roster, so that its hold is the customer's only roster hold."""
         return self.plan.source is not None and self.plan.roster_applies
 
     @property
     def settles_roster(self) -> bool:
-        """Nothing of a roster waits any more but what this plan itself holds."""
+        """Return True if an earlier roster hold ends with this apply."""
         removed = any(isinstance(change, Delete) and change.kind is Kind.CUSTOMER for change in self.document_changes)
         return self.has_fresh_roster or removed
 
@@ -151,7 +152,7 @@ def _apply_customer_plan(connection: Connection, store: Store, job: ApplyJob) ->
     if customer is None:
         return ApplyResult(None)
     if unchanged:
-        # Where another hand wrote meanwhile, a fingerprint from the plan might hide it.
+        # After a write outside reconciler, a fingerprint from the plan might hide that write.
         for kind, frame in plan.fingerprint_refresh.items():
             refresh_fingerprints(connection, TABLES[kind], frame)
     if job.has_fresh_roster and plan.source is not None and plan.is_doubtful and not job.approved:
@@ -170,7 +171,7 @@ def _apply_customer_plan(connection: Connection, store: Store, job: ApplyJob) ->
 
 
 def _save_holds(connection: Connection, customer_number: int, job: ApplyJob, now: str) -> None:
-    """What takes a run back neither knows nor changes what a roster or the files would have held."""
+    """Replace the customer's holds with the plan's. Not called for an undo, which knows nothing of holds."""
     plan = job.plan
     hold = None if job.approved else plan.hold
     since = find_hold_start(connection, customer_number, hold.id) if hold else None
@@ -184,7 +185,7 @@ def _create_customer(connection: Connection, job: ApplyJob, run: int) -> int:
     settings = job.plan.settings
     if settings is None or "customer" not in settings:
         raise StoreProblem(
-            "unknown-customer", f"{job.plan.id} is not in the store, and the plan does not make it", "Plan again."
+            "unknown-customer", f"customer {job.plan.id} is not in the store, nor in the plan", "Make a new plan."
         )
     return documents.create_customer(connection, job.plan.id, run, settings)
 

@@ -1,4 +1,4 @@
-"""Writing what YAML declares: a customer, its communities and lessons, or the catalogue's lessons."""
+"""Write a customer's document, communities and lessons, or the catalog's lessons."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.write.journal import record_document
 
-#: kind -> (table, what a document calls its own name: also the column for it)
+#: Kind -> (table, the key of a document's own name, which is also the column's name).
 DOCUMENT_TABLES = {Kind.COMMUNITY: ("communities", "name"), Kind.LESSON: ("lessons", "title")}
 
 Settings = Mapping[str, Any]
 
 
 def create_customer(connection: Connection, slug: str, run: int, settings: Settings) -> int:
-    """Returns the new customer's id. Its write counter comes with it, by a trigger."""
+    """Create a customer and return its number. A trigger creates its write counter."""
     connection.execute(
         "INSERT INTO customers"
         " (slug, name, status, document, written, settings_digest, span_file, span_line, created_run)"
@@ -29,9 +29,9 @@ def create_customer(connection: Connection, slug: str, run: int, settings: Setti
 
 
 def write_customer(connection: Connection, slug: str, customer_number: int, settings: Settings) -> None:
-    """Also brings a deleted customer back. slug: as it is to be."""
+    """Update or restore a customer. slug: its ID after the change."""
     facts = {**_build_customer_values(slug, settings), "slug": slug, "customer": customer_number}
-    # The triggers know our own writes by a changed digest, and a changed secret leaves it as it is.
+    # The triggers recognize reconciler's own writes by a changed digest, but a changed secret leaves it as it was.
     connection.execute("UPDATE customers SET settings_digest = NULL WHERE id = :customer", facts)
     connection.execute(
         "UPDATE customers SET slug = :slug, name = :name, status = :status, document = :document, written = :document,"
@@ -67,7 +67,7 @@ def write_documents(
     settings: Settings,
     facts: Parameters,
 ) -> None:
-    """Communities and lessons; customer None: the catalogue. facts: `run` and `now`."""
+    """Write communities and lessons. customer_number: None for the catalog. facts: `run` and `now`."""
     written = [change for change in changes if change.kind is not Kind.CUSTOMER]
     owner = "customer_id = :customer" if customer_number is not None else "customer_id IS NULL"
     facts = {**facts, "customer": customer_number}
@@ -102,21 +102,21 @@ def write_documents(
 
 
 def _record_document_change(connection: Connection, owner: str, change: Change, facts: Parameters) -> None:
-    """What the change finds; and where it renames, the id is given up at once, since another may be about to get it."""
+    """Save the before-image of a change; of a rename, also free the ID at once, as another document may get it."""
     table, _ = DOCUMENT_TABLES[change.kind]
     former = get_former_key(change)
     values = {**facts, "slug": former or change.key, "held": _choose_interim_id(change)}
     which = f"t.{owner} AND t.slug = :slug"
     record_document(connection, change.kind, table, which, {**values, "action": get_action(change).value})
     if former is not None:
-        # The triggers know our own writes by a changed run, here and when the row gets its own again.
+        # The triggers recognize reconciler's own writes by a changed run, here and when the row gets its final ID.
         connection.execute(
             f"UPDATE {table} SET slug = :held, origin_run = -:run WHERE {owner} AND slug = :slug", values
         )
 
 
 def _choose_interim_id(change: Change) -> str:
-    """The id that the row has when it is written. No document's id holds an `@`."""
+    """Return the ID that the row has when it is written; `@` is in no document's own ID."""
     former = get_former_key(change)
     return change.key if former is None else f"@{former}"
 

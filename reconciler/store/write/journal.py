@@ -1,4 +1,7 @@
-"""Before-images: what every row was before a run changed or deleted it, so that the run can be undone."""
+"""Save before-images of the rows that a run changes or deletes, so that the run can be undone.
+
+`facts` has `run`, `customer` (None for the catalog) and the parameters of the SQL that is passed.
+"""
 
 from __future__ import annotations
 
@@ -7,55 +10,49 @@ from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.read.image_sql import build_image_sql
 
-#: The action of what follows an account into another.
+#: The action of rows that follow an account into another one or back.
 MERGE_ACTION = "merge"
 
 
 def record_before_images(connection: Connection, kind: Kind, table: str, staged: str, facts: Parameters) -> None:
-    """staged: a temporary table with `live_id` and `action`. facts: `run` and `customer`.
+    """Save images of roster rows. staged: a temporary table with `live_id` and `action`.
 
-    An account's image also holds its sourcedId, its aliases and its roles by org, as `model.roster` writes them.
+    An account's image also has its sourcedId, its aliases and its roles by org, as `model.roster` writes them.
     """
-    connection.execute(
-        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
-        f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), '{kind.value}', t.id, s.action,"
-        f" {build_image_sql(connection.dialect, kind, table)}"
-        f" FROM {staged} s JOIN {table} t ON t.id = s.live_id",
-        facts,
-    )
+    image = build_image_sql(connection.dialect, kind, table)
+    _insert_images(connection, kind.value, "s.action", image, f"{staged} s JOIN {table} t ON t.id = s.live_id", facts)
 
 
 def record_document(connection: Connection, kind: Kind, table: str, which: str, facts: Parameters) -> None:
-    """A customer, community or lesson that is about to be changed or deleted. which: SQL on `t` that names the row.
-    facts: `run`, `customer` (None: the catalogue), `action`, and what `which` asks for."""
-    connection.execute(
-        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
-        f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), '{kind.value}', t.id, CAST(:action AS TEXT),"
-        f" {build_image_sql(connection.dialect, kind, table)}"
-        f" FROM {table} t WHERE {which}",
-        facts,
-    )
+    """Save the image of a customer, community or lesson. which: SQL condition on `t`. facts: also `action`."""
+    image = build_image_sql(connection.dialect, kind, table)
+    _insert_images(connection, kind.value, "CAST(:action AS TEXT)", image, f"{table} t WHERE {which}", facts)
 
 
 def record_identities(connection: Connection, staged: str, facts: Parameters) -> None:
-    """Identities that are about to become another account's. staged: a temporary table with `identity_id`. Their kind
-    in the journal is `identity`, which no plan has."""
-    connection.execute(
-        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
-        f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), 'identity', t.id, '{Action.MOVE.value}',"
-        f" {build_image_sql(connection.dialect, None, 'identities')}"
-        f" FROM {staged} s JOIN identities t ON t.id = s.identity_id",
-        facts,
-    )
+    """Save images of identities that move to another account, with the kind `identity`, which no plan has.
+
+    staged: a temporary table with `identity_id`.
+    """
+    image = build_image_sql(connection.dialect, None, "identities")
+    source = f"{staged} s JOIN identities t ON t.id = s.identity_id"
+    _insert_images(connection, "identity", f"'{Action.MOVE.value}'", image, source, facts)
 
 
 def record_moved_rows(connection: Connection, table: str, kind: str, staged: str, facts: Parameters) -> None:
-    """Rows that are about to follow their account into another, or to come back from there. staged: a temporary table
-    with `row_id`. An assignment's kind in the journal is `assignment`, which no plan has."""
+    """Save images of rows that follow an account into another one or back. staged: a temporary table with `row_id`.
+
+    kind: `assignment`, which no plan has, or `enrollment` or `identity`.
+    """
+    image = build_image_sql(connection.dialect, None, table)
+    source = f"{staged} s JOIN {table} t ON t.id = s.row_id"
+    _insert_images(connection, kind, f"'{MERGE_ACTION}'", image, source, facts)
+
+
+def _insert_images(connection: Connection, kind: str, action: str, image: str, source: str, facts: Parameters) -> None:
+    """Insert the images of rows `t`. action, image, source: SQL."""
     connection.execute(
-        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before)"
-        f" SELECT CAST(:run AS BIGINT), CAST(:customer AS BIGINT), '{kind}', t.id, '{MERGE_ACTION}',"
-        f" {build_image_sql(connection.dialect, None, table)}"
-        f" FROM {staged} s JOIN {table} t ON t.id = s.row_id",
+        "INSERT INTO journal (run_id, customer_id, kind, row_id, action, before) SELECT CAST(:run AS BIGINT),"
+        f" CAST(:customer AS BIGINT), '{kind}', t.id, {action}, {image} FROM {source}",
         facts,
     )

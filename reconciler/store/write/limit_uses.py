@@ -1,4 +1,4 @@
-"""Record what a run did that a limit counts and nobody approved."""
+"""Record the unapproved changes of a run that count toward limits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from reconciler.store.write.rows import WriteContext
 
 
 def record_limit_uses(context: WriteContext, kind: Kind, rows: pl.DataFrame, *, approved: bool) -> None:
-    """rows: a change frame that was carried out just now. approved: what was held in it was released by a person, and
-    counts for nothing."""
+    """Record the limit uses of an applied change frame. approved: True if its hold was approved; held rows do not count
+    then.
+    """
     counted = rows.filter(pl.col("limits").is_not_null())
     if approved:
         counted = counted.filter(~pl.col("held"))
@@ -56,7 +57,7 @@ def _add_row_ids(context: WriteContext, kind: Kind, counted: pl.DataFrame) -> pl
 
 
 def _extract_orgs(kind: Kind) -> pl.Expr:
-    """Where a person was, one org a line."""
+    """Return the sourcedIds of a person's orgs before the change, one per line."""
     if kind is not Kind.USER:
         return pl.lit(None, dtype=pl.String)
     entries = pl.coalesce("before_roles", "roles").str.split("\n")

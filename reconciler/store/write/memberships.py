@@ -1,6 +1,6 @@
-"""Who of a customer's rostered people belongs to which community, kept as the communities' documents say.
+"""Update the memberships of rostered people in a customer's communities, as the communities' documents say.
 
-Only memberships that come from a roster; those of launches and join links are left alone.
+Memberships from launches and join links stay unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WANTED_TABLE = "wanted_memberships"
 ROSTERED_SQL = "SELECT count(*) FROM issuers WHERE customer_id = :customer AND kind = 'roster'"
 NOBODY_SQL = "DELETE FROM memberships WHERE customer_id = :customer AND source = 'roster'"
 
-#: Rostered: bound to the customer's roster. A school counts with the orgs below it.
+#: People with an identity of the customer's roster; a school includes the orgs below it.
 MATCHING_SQL = """
 INSERT INTO {wanted} (account_id, community_id, role)
 SELECT a.id, CAST(:community AS BIGINT), a.role FROM accounts a
@@ -33,7 +33,7 @@ AND EXISTS (SELECT 1 FROM account_roles r WHERE r.account_id = a.id AND r.org_id
 """
 OF_ROLES = "AND a.role IN (SELECT name FROM {roles})"
 
-#: As a set: asked for every member by itself, SQLite would read the whole temporary table each time.
+#: NOT IN, because with NOT EXISTS SQLite would read the whole temporary table for each member.
 GONE_SQL = """
 DELETE FROM memberships WHERE customer_id = :customer AND source = 'roster'
   AND (account_id, community_id, role) NOT IN (SELECT account_id, community_id, role FROM {wanted})
@@ -49,7 +49,10 @@ ORDER BY w.account_id, w.community_id
 
 
 def save_memberships(context: WriteContext) -> None:
-    """After people, orgs or communities changed. A community's `members` name schools and roles; without, all."""
+    """Recompute the memberships after a change of people, orgs or communities.
+
+    A community's `members` lists schools and roles; a missing list means all.
+    """
     connection = context.connection
     if not connection.fetch_scalar(ROSTERED_SQL, context.facts):
         connection.execute(NOBODY_SQL, context.facts)

@@ -1,8 +1,7 @@
-"""What an account has beside its row, on its way into another account and back: identities, assignments, and the
-enrollments that are over.
+"""Move identities, assignments and ended enrollments from an account into the one it is merged into, and back.
 
-Each row keeps its id, and its before-image says whose it was: an undo gives back to an account what went from it in
-the run that is taken back, as long as it is still where that run put it.
+Each row keeps its id, and its before-image names the former account: an undo moves a row back to that account if the
+row is still where the run put it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from reconciler.store.write.rows import WriteContext
 PAIR_SCHEMA = {"merge_id": pl.Int64, "keep_id": pl.Int64}
 MOVED_SCHEMA = {"row_id": pl.Int64, "account_id": pl.Int64}
 
-#: Rows that went from an account of `staged` (merge_id, keep_id) to the other in a run, and are there still.
+#: Rows that a run moved between two accounts of `staged` (merge_id to keep_id) and that are still there.
 MOVED_ROWS_SQL = """
 SELECT j.row_id, s.merge_id AS account_id FROM journal j JOIN {table} t ON t.id = j.row_id
 JOIN {staged} s ON s.keep_id = t.account_id
@@ -31,36 +30,40 @@ WHERE j.run_id = :undoes AND j.customer_id = :customer AND j.kind = '{kind}' AND
 
 @dataclass(frozen=True, slots=True)
 class OwnedTable:
-    """A table whose rows have an `account_id`. kind: what the journal calls them. written: what is written beside, so
-    that the triggers take it for our own doing."""
+    """A table whose rows have an `account_id`."""
 
     name: str
+    #: kind of its rows in the journal
     kind: str
+    #: SQL of a further column to set, by which the triggers recognize reconciler's own writes
     extra_sql: str = ""
 
 
 IDENTITIES = OwnedTable("identities", "identity", ", run = :run")
 ASSIGNMENTS = OwnedTable("assignments", "assignment")
-#: Those that live are rows of the plan.
+#: Active enrollments are moved by the plan itself.
 ENDED_ENROLLMENTS = OwnedTable("enrollments", "enrollment", ", fingerprint = 0")
 
 
 def match_account_pairs(context: WriteContext, upserts: pl.DataFrame, counterparts: pl.DataFrame) -> pl.DataFrame:
-    """PAIRS of accounts in `others` that go into one in `stays`, or come back out of it. Raises StalePlan where the
-    other half is not there."""
+    """Return pairs (`PAIR_SCHEMA`) of accounts in `counterparts` that are merged into an account in `upserts`, or
+    separated from it. Raises StalePlan if an account of a pair is missing.
+    """
     halves = counterparts.filter(pl.col("into").is_not_null()).select(
         "key", pl.col("live_id").alias("merge_id"), "into"
     )
     kept = upserts.select(pl.col("key").alias("into"), pl.col("live_id").alias("keep_id"))
     pairs = halves.join(kept, on="into", how="left", maintain_order="left")
-    alone = pairs.filter(pl.any_horizontal(pl.col("merge_id", "keep_id").is_null()))
-    if not alone.is_empty():
-        raise StalePlan.from_changes(context.slug, (("user", key) for key in alone["key"]))
+    incomplete = pairs.filter(pl.any_horizontal(pl.col("merge_id", "keep_id").is_null()))
+    if not incomplete.is_empty():
+        raise StalePlan.from_changes(context.slug, (("user", key) for key in incomplete["key"]))
     return pairs.select(list(PAIR_SCHEMA))
 
 
 def move_identities(context: WriteContext, pairs: pl.DataFrame) -> None:
-    """Roster sourcedIds and LMS links. A person may have two links of one LMS then: that is what they sign in by."""
+    """Move roster sourcedIds and LMS links of merged accounts. A person may then have two links of one LMS, and can
+    sign in by both.
+    """
     with context.connection.stage_frame("merged_accounts", pairs) as staged:
         moved = _select_owned_rows(context.connection, IDENTITIES, staged, "1 = 1")
         aliased = context.connection.fetch_frame(
@@ -78,19 +81,21 @@ def move_identities(context: WriteContext, pairs: pl.DataFrame) -> None:
 
 
 def move_remaining_rows(context: WriteContext, pairs: pl.DataFrame) -> None:
-    """Assignments, enrollments that are over, and where the account went. After the rows of the plan are written."""
+    """Move assignments and ended enrollments of merged accounts, and set merged_into. Call after the plan's rows are
+    written.
+    """
     with context.connection.stage_frame("merged_accounts", pairs) as staged:
         assignments = _select_owned_rows(context.connection, ASSIGNMENTS, staged, "1 = 1")
-        over = _select_owned_rows(context.connection, ENDED_ENROLLMENTS, staged, "t.tombstoned_at IS NOT NULL")
+        enrollments = _select_owned_rows(context.connection, ENDED_ENROLLMENTS, staged, "t.tombstoned_at IS NOT NULL")
         context.connection.execute(
             f"UPDATE accounts SET merged_into = s.keep_id FROM {staged} s WHERE accounts.id = s.merge_id"
         )
     _move_rows(context, ASSIGNMENTS, assignments)
-    _move_rows(context, ENDED_ENROLLMENTS, over)
+    _move_rows(context, ENDED_ENROLLMENTS, enrollments)
 
 
 def restore_identities(context: WriteContext, pairs: pl.DataFrame) -> None:
-    """pairs: accounts that come back out of another by an undo."""
+    """Move identities back to accounts that an undo separates from another one."""
     with context.connection.stage_frame("parted_accounts", pairs) as staged:
         moved = _select_moved_rows(context, IDENTITIES, staged)
     _move_rows(context, IDENTITIES, moved)
@@ -105,15 +110,15 @@ def restore_identities(context: WriteContext, pairs: pl.DataFrame) -> None:
 
 
 def restore_remaining_rows(context: WriteContext, pairs: pl.DataFrame) -> None:
-    """As `take_the_rest`, the other way."""
+    """Reverse `move_remaining_rows` for accounts that an undo separates from another one."""
     with context.connection.stage_frame("parted_accounts", pairs) as staged:
         assignments = _select_moved_rows(context, ASSIGNMENTS, staged)
-        over = _select_moved_rows(context, ENDED_ENROLLMENTS, staged)
+        enrollments = _select_moved_rows(context, ENDED_ENROLLMENTS, staged)
         context.connection.execute(
             f"UPDATE accounts SET merged_into = NULL FROM {staged} s WHERE accounts.id = s.merge_id"
         )
     _move_rows(context, ASSIGNMENTS, assignments)
-    _move_rows(context, ENDED_ENROLLMENTS, over)
+    _move_rows(context, ENDED_ENROLLMENTS, enrollments)
 
 
 def _select_owned_rows(connection: Connection, table: OwnedTable, staged: str, which: str) -> pl.DataFrame:
@@ -136,7 +141,7 @@ def _select_moved_rows(context: WriteContext, table: OwnedTable, staged: str) ->
 
 
 def _build_before_number(connection: Connection, name: str) -> str:
-    """SQL of a number in the before-image `j`."""
+    """Return SQL for a number in the before-image `j`."""
     return connection.dialect.build_json_number("j.before", name)
 
 
@@ -145,14 +150,14 @@ def _build_parameters(context: WriteContext) -> Parameters:
 
 
 def _move_rows(context: WriteContext, table: OwnedTable, rows: pl.DataFrame) -> None:
-    """rows: MOVED: whose each is from now on."""
+    """Set the account of each row. rows: `MOVED_SCHEMA`, with the new account."""
     if rows.is_empty():
         return
     connection = context.connection
     with connection.stage_frame(f"moved_{table.name}", rows) as staged:
         record_moved_rows(connection, table.name, table.kind, staged, context.facts)
         if table is ENDED_ENROLLMENTS:
-            # 0 to 0 would be another hand's.
+            # The triggers would take an unchanged fingerprint (0 to 0) for a write outside reconciler.
             connection.execute(
                 f"UPDATE enrollments SET fingerprint = NULL FROM {staged} s WHERE enrollments.id = s.row_id"
             )

@@ -1,4 +1,4 @@
-"""Writing the accounts that a roster changes: their fields, what they are known by, and their roles in orgs."""
+"""Write the accounts that a roster changes: their fields, identities and roles in orgs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from reconciler.store.write.rows import (
     write_rows,
 )
 
-# What accounts are known by: each by the sourcedId that its row has now, its aliases, and no other of this roster.
-
 REBINDING_ACTIONS = (Action.REKEY.value, Action.ADOPT.value, Action.RESTORE.value)
 
-#: Rows of `staged` (key, account_id) whose sourcedId is bound to another account that is gone, or that has a sourcedId
-#: beside it. To one that has no other it is a row's own, and binding it again fails.
+#: Rows of `staged` (key, account_id) whose sourcedId is bound to another account that no longer exists or has a further
+#: sourcedId. If it is that account's only one, binding it again fails.
 MOVED_SQL = """
 SELECT i.id AS identity_id, s.key, s.account_id, s.alias FROM {staged} s
 JOIN identities i ON i.issuer_id = :issuer AND i.subject = s.key
@@ -36,7 +34,7 @@ WANTED_SCHEMA = {"key": pl.String, "account_id": pl.Int64, "alias": pl.Int64}
 
 
 def ensure_issuer(context: WriteContext, name: str, kind: str) -> int:
-    """The id of `SLUG/NAME`, made where it is not there yet."""
+    """Return the id of the issuer `SLUG/NAME`; create it if it does not exist."""
     facts = {**context.facts, "name": f"{context.slug}/{name}", "kind": kind}
     context.connection.execute(
         "INSERT INTO issuers (customer_id, name, kind) VALUES (:customer, :name, :kind) ON CONFLICT (name) DO NOTHING",
@@ -46,7 +44,10 @@ def ensure_issuer(context: WriteContext, name: str, kind: str) -> int:
 
 
 def bind_identities(context: WriteContext, people: pl.DataFrame) -> None:
-    """people: account changes with `id`, written already."""
+    """Bind accounts to their present sourcedId and aliases, and to no others of this roster.
+
+    people: written account changes, with `id`.
+    """
     issuer = ensure_issuer(context, "main", "roster")
     new = pl.col("live_id").is_null()
     leaving = ~pl.col("bound").fill_null(True)
@@ -66,7 +67,7 @@ def bind_identities(context: WriteContext, people: pl.DataFrame) -> None:
 
 
 def _build_wanted_identities(bindings: pl.DataFrame) -> pl.DataFrame:
-    """`key`, `account_id`, `alias` (1 or null): every sourcedId that these accounts are to be known by."""
+    """Return every sourcedId that the accounts should have, as `WANTED_SCHEMA`; alias is 1 or null."""
     main = bindings.select("key", "account_id", pl.lit(None, dtype=pl.Int64).alias("alias"))
     further = bindings.filter(pl.col("aliases").is_not_null())
     if further.is_empty():
@@ -80,7 +81,10 @@ def _build_wanted_identities(bindings: pl.DataFrame) -> pl.DataFrame:
 def _unbind_identities(
     context: WriteContext, accounts: pl.DataFrame, wanted: pl.DataFrame, facts: dict[str, object]
 ) -> None:
-    """accounts: `account_id`, and `anew`: 1 where nothing but `wanted` is theirs, 0 where that is true of aliases."""
+    """Remove the accounts' sourcedIds that are not in `wanted`.
+
+    accounts: `account_id`, and `anew`: 1 to remove any sourcedId, 0 to remove only aliases.
+    """
     if accounts.is_empty():
         return
     connection = context.connection
@@ -89,7 +93,7 @@ def _unbind_identities(
         connection.stage_frame("bound_accounts", accounts) as names,
         connection.stage_frame("kept_identities", theirs) as kept,
     ):
-        # The triggers take a row that its run marked as gone for our own doing.
+        # The triggers recognize reconciler's own deletes by a negative run.
         connection.execute(
             f"UPDATE identities SET run = -:run FROM {names} s WHERE identities.account_id = s.account_id"
             " AND +identities.issuer_id = :issuer AND (s.anew = 1 OR identities.alias = 1)"
@@ -104,8 +108,10 @@ def _unbind_identities(
 
 
 def _take_over_identities(context: WriteContext, wanted: pl.DataFrame, facts: dict[str, object]) -> pl.DataFrame:
-    """Gives a row its sourcedId where another hand left it with an account that it does not name. Returns the rows of
-    `wanted` that have theirs now."""
+    """Move wanted sourcedIds away from accounts to which they were bound outside reconciler.
+
+    Return the rows of `wanted` that are bound now.
+    """
     connection = context.connection
     if not connection.fetch_rows("SELECT 1 FROM identities WHERE issuer_id = :issuer LIMIT 1", facts):
         return wanted.clear()
@@ -154,13 +160,15 @@ def _insert_identities(context: WriteContext, wanted: pl.DataFrame, facts: dict[
 
 
 def write_people(context: WriteContext, upserts: pl.DataFrame, deletions: pl.DataFrame, orgs: pl.DataFrame) -> None:
-    """stays: changes of people who are to be there; goes: of those who are to be deleted (done here only for those
-    who go into another account; of the others the usernames become free, so that others can take them). orgs:
-    sourced_id and id of those that live."""
+    """Write changed people. Of deleted people, write only those merged into another account, and free the usernames of
+    the others.
+
+    orgs: sourced_id and id of the active orgs.
+    """
     people = assign_row_ids(context, ACCOUNTS, upserts).with_columns(
         pl.col("username").str.to_lowercase().alias("username_key"),
-        # An account that a launch made becomes the roster's, and one that the configuration names no more; its owner's
-        # or the configuration's keeps its manager.
+        # The roster takes over accounts from launches and those that the configuration no longer names; other accounts
+        # keep their manager.
         pl.when(
             pl.col("bound").fill_null(True)
             & (
@@ -185,8 +193,9 @@ def write_people(context: WriteContext, upserts: pl.DataFrame, deletions: pl.Dat
 
 
 def _merge_identities(context: WriteContext, upserts: pl.DataFrame, deletions: pl.DataFrame) -> None:
-    """Before anybody is bound: a sourcedId is one account's at a time. Who goes is deleted first, while the image of
-    the account can still say what it was known by."""
+    """Move the identities of merged and separated accounts. Call before `bind_identities`, because a sourcedId belongs
+    to one account at a time; merged accounts are deleted first, while their images still include their sourcedIds.
+    """
     merged = deletions.filter(pl.col("into").is_not_null())
     if not merged.is_empty():
         pairs = merging.match_account_pairs(context, upserts, merged)
@@ -198,21 +207,22 @@ def _merge_identities(context: WriteContext, upserts: pl.DataFrame, deletions: p
 
 
 def merge_remaining_rows(context: WriteContext, people: pl.DataFrame) -> None:
-    """What else a merged account had, and what one that comes back had. people: all changes of people, carried out,
-    and those of enrollments with them."""
+    """Move the other rows of merged and separated accounts. Call after all changes of people and enrollments are
+    written. people: all changes of people.
+    """
     if people["into"].null_count() == people.height:
         return
-    going = pl.col("action") == Action.DELETE.value
-    stays, goes = people.filter(~going), people.filter(going & pl.col("into").is_not_null())
-    if not goes.is_empty():
-        merging.move_remaining_rows(context, merging.match_account_pairs(context, stays, goes))
-    parted = stays.filter(pl.col("into").is_not_null())
+    deleted = pl.col("action") == Action.DELETE.value
+    upserts, merged = people.filter(~deleted), people.filter(deleted & pl.col("into").is_not_null())
+    if not merged.is_empty():
+        merging.move_remaining_rows(context, merging.match_account_pairs(context, upserts, merged))
+    parted = upserts.filter(pl.col("into").is_not_null())
     if not parted.is_empty():
-        merging.restore_remaining_rows(context, merging.match_account_pairs(context, stays, parted))
+        merging.restore_remaining_rows(context, merging.match_account_pairs(context, upserts, parted))
 
 
 def _is_dismissed(context: WriteContext, people: pl.DataFrame) -> pl.Expr:
-    """True for accounts that were the configuration's in the plan and, after what this apply wrote of it, are not."""
+    """Return an expression for accounts that the configuration managed in the plan but no longer does in this apply."""
     configured = pl.col("manager") == AccountManager.CONFIG.value
     if people.filter(configured).is_empty():
         return pl.lit(False)
@@ -225,7 +235,7 @@ def _is_dismissed(context: WriteContext, people: pl.DataFrame) -> pl.Expr:
 
 
 def _release_usernames(context: WriteContext, live: pl.DataFrame, deletions: pl.DataFrame) -> None:
-    """First everybody lets go of a username, then everybody takes the new one: two people may swap."""
+    """Free all usernames that change before any is assigned, so that two people can swap theirs."""
     renamed = live.filter(
         pl.col("username_key").ne_missing(pl.col("before_username").str.to_lowercase())
         | (pl.col("action") == Action.RESTORE.value)
@@ -244,8 +254,10 @@ def _filter_changed_roles(people: pl.DataFrame) -> pl.DataFrame:
 
 
 def _resolve_roles(people: pl.DataFrame, orgs: pl.DataFrame) -> pl.DataFrame:
-    """account_id, org_id, role of people whose roles change. roles: lines of `ORG=role`, split at the last `=`.
-    org_id: null where the org is not there."""
+    """Return (account_id, org_id, role) of people whose roles change; org_id is null if the org does not exist.
+
+    The `roles` field has lines of `ORG=role`, split at the last `=`.
+    """
     entries = (
         _filter_changed_roles(people)
         .select(pl.col("id").alias("account_id"), pl.col("roles").str.split("\n").alias("entry"))
@@ -266,7 +278,7 @@ def _resolve_roles(people: pl.DataFrame, orgs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write_roles(context: WriteContext, people: pl.DataFrame, roles: pl.DataFrame) -> None:
-    """people: those whose roles change; roles: all that they have from now on."""
+    """Replace the roles of people. roles: all roles that they have from now on."""
     known = people.filter(pl.col("live_id").is_not_null()).select("live_id")
     if not known.is_empty():
         with context.connection.stage_frame("changed_roles", known) as names:

@@ -1,4 +1,4 @@
-"""A customer under another id: the same row, and whatever is kept under the id's name follows it."""
+"""Rename a customer: its row stays, and issuers, holds and secrets get the new ID."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from reconciler.store.errors import StoreProblem
 from reconciler.store.sync.held_plans import delete_held_plans
 from reconciler.store.write.rows import WriteContext
 
-#: What begins with the customer's id and this: table, column, what stands between.
+#: (table, column, separator) of values that begin with the customer's ID.
 ID_PREFIX_COLUMNS = (("issuers", "name", "/"), ("holds", "hold_id", ":"))
 
 
 def find_former_id(changes: Iterable[Change]) -> str | None:
-    """The id that the customer of these changes has until now; None where it keeps its id."""
+    """Return the customer's ID before these changes if they rename it, else None."""
     return next((get_former_key(change) for change in changes if change.kind is Kind.CUSTOMER), None)
 
 
 def refuse_taken_id(connection: Connection, slug: str) -> None:
-    """Raises StoreProblem where another customer has the id still: its own rename was not applied, or failed."""
+    """Raise StoreProblem `id-taken` if another customer still has the ID, because its own rename was not applied."""
     if connection.fetch_scalar("SELECT count(*) FROM customers WHERE slug = :slug", {"slug": slug}):
         raise StoreProblem(
             "id-taken",
-            f"another customer has the id {slug} still; nothing was changed",
-            "Apply that customer under its own new id first, then plan again.",
+            f"another customer still has the ID {slug}; nothing was changed",
+            "Apply that customer's own rename first, then make a new plan.",
         )
 
 
 def rename_customer(context: WriteContext, former_id: str) -> None:
-    """What is known by the former id: who knows its people, what it holds, its secrets' traces. A plan kept for what it
-    holds is of the former id from end to end, and goes: what is held waits on, and the next sync keeps a plan anew."""
+    """Replace the former ID in issuers, holds and secrets.
+
+    Deletes the customer's held plan, which contains the former ID throughout; the hold stays, and the next sync saves a
+    new plan.
+    """
     delete_held_plans(context.connection, context.customer_number)
     for table, column, mark in ID_PREFIX_COLUMNS:
         context.connection.execute(
@@ -44,13 +47,14 @@ def rename_customer(context: WriteContext, former_id: str) -> None:
 
 
 def _rewrite_secrets(context: WriteContext, former_id: str) -> None:
-    """A secret's trace fits its customer's id alone. What the store holds encrypted is sealed under the new one; of
-    what it has an HMAC of alone nothing is left, until its value is given."""
+    """Bind encrypted secrets to the new ID, and delete those of which the store has only an HMAC: it depends on the ID,
+    and needs the value to be computed again.
+    """
     connection = context.connection
-    kept = connection.fetch_rows(
+    rows = connection.fetch_rows(
         "SELECT path, ciphertext FROM secrets WHERE customer_id = :customer ORDER BY path", context.facts
     )
-    for path, ciphertext in kept:
+    for path, ciphertext in rows:
         facts = {**context.facts, "path": path}
         if ciphertext is None:
             connection.execute("DELETE FROM secrets WHERE customer_id = :customer AND path = :path", facts)

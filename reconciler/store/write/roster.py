@@ -1,4 +1,4 @@
-"""Carrying out the roster changes of one customer, in an order in which every reference is there before it is used."""
+"""Write the roster changes of one customer, in an order in which every referenced row exists before it is used."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from reconciler.store.write.rows import (
 RosterRows = Mapping[Kind, pl.DataFrame]
 LeavingIds = Mapping[Kind, pl.Series]
 
-#: What is not live any more afterwards.
+#: Actions after which a row is no longer active.
 ENDING_ACTIONS = (Action.DELETE.value, Action.CONCLUDE.value)
 
-#: An org that is its own ancestor by mistake is no reason to go on for ever.
+#: Ends the recursion if an org is its own ancestor by mistake.
 MAX_DEPTH = 64
 
 CLOSURE_SQL = f"""
@@ -46,23 +46,23 @@ GROUP BY ancestor_id, descendant_id ORDER BY ancestor_id, descendant_id
 
 
 def write_roster(context: WriteContext, rows: RosterRows) -> None:
-    """rows: the change frames of what is to be done, nothing held in them."""
+    """Write the rows of change frames. rows: the changes to apply, without held ones."""
     ending = pl.col("action").is_in(ENDING_ACTIONS)
-    stays = {kind: frame.filter(~ending) for kind, frame in rows.items()}
-    goes = {kind: frame.filter(ending) for kind, frame in rows.items()}
-    leaving = {kind: frame["live_id"] for kind, frame in goes.items()}
+    upserts = {kind: frame.filter(~ending) for kind, frame in rows.items()}
+    deletions = {kind: frame.filter(ending) for kind, frame in rows.items()}
+    leaving = {kind: frame["live_id"] for kind, frame in deletions.items()}
     if Kind.ORG in rows:
-        _write_orgs(context, stays[Kind.ORG], leaving)
+        _write_orgs(context, upserts[Kind.ORG], leaving)
     if Kind.USER in rows:
-        write_people(context, stays[Kind.USER], goes[Kind.USER], read_live_keys(context, Kind.ORG, leaving))
-        goes[Kind.USER] = goes[Kind.USER].filter(pl.col("into").is_null())
+        write_people(context, upserts[Kind.USER], deletions[Kind.USER], read_live_keys(context, Kind.ORG, leaving))
+        deletions[Kind.USER] = deletions[Kind.USER].filter(pl.col("into").is_null())
     if Kind.CLASS in rows:
-        _write_classes(context, stays[Kind.CLASS], leaving)
+        _write_classes(context, upserts[Kind.CLASS], leaving)
     if Kind.ENROLLMENT in rows:
-        _write_enrollments(context, stays[Kind.ENROLLMENT], leaving)
+        _write_enrollments(context, upserts[Kind.ENROLLMENT], leaving)
     for kind in (Kind.ENROLLMENT, Kind.CLASS, Kind.USER, Kind.ORG):
         if kind in rows:
-            entomb_rows(context, TABLES[kind], goes[kind])
+            entomb_rows(context, TABLES[kind], deletions[kind])
     if Kind.USER in rows:
         merge_remaining_rows(context, rows[Kind.USER])
     if Kind.ORG in rows:
@@ -96,14 +96,14 @@ def _write_enrollments(context: WriteContext, rows: pl.DataFrame, leaving: Leavi
     enrollments = assign_row_ids(context, ENROLLMENTS, rows)
     enrollments = resolve_reference(enrollments, "class", read_live_keys(context, Kind.CLASS, leaving), "class_id")
     enrollments = resolve_reference(enrollments, "user", read_live_keys(context, Kind.USER, leaving), "account_id")
-    lost = enrollments.filter(pl.any_horizontal(pl.col("class_id", "account_id").is_null()))
-    if not lost.is_empty():
-        _refuse_unresolved(context, lost)
+    unresolved = enrollments.filter(pl.any_horizontal(pl.col("class_id", "account_id").is_null()))
+    if not unresolved.is_empty():
+        _refuse_unresolved(context, unresolved)
     write_rows(context, ENROLLMENTS, enrollments.rename({"primary": "is_primary"}))
 
 
 def _refuse_unresolved(context: WriteContext, unresolved: pl.DataFrame) -> None:
-    """Raises: a person or class that was deleted since makes the plan stale."""
+    """Raise StalePlan if a referenced person or class was deleted since the plan, else StoreProblem."""
     deleted = [
         resolve_reference(unresolved, reference, read_known_keys(context, kind, alive=False), "deleted").filter(
             pl.col("deleted").is_not_null()
@@ -115,32 +115,32 @@ def _refuse_unresolved(context: WriteContext, unresolved: pl.DataFrame) -> None:
         raise StalePlan.from_changes(context.slug, ((Kind.ENROLLMENT.value, key) for key in keys))
     raise StoreProblem(
         "unresolved-reference",
-        f"{context.slug}: {unresolved.height:,} enrollments name a person or class that is not there; "
+        f"{context.slug}: {unresolved.height:,} enrollments name a person or class that does not exist; "
         "nothing was written",
-        "Plan again. If it stays, what they need is held: look at the plan.",
+        "Make a new plan. If this error stays, check in the plan whether that person or class is held.",
     )
 
 
 def read_live_keys(context: WriteContext, kind: Kind, leaving: LeavingIds) -> pl.DataFrame:
-    """sourced_id and id of what is live once this apply is done. leaving: ids of what it is still to delete."""
-    alive = read_known_keys(context, kind, alive=True)
-    return alive.filter(~pl.col("id").is_in(leaving[kind].implode())) if kind in leaving else alive
+    """Return sourced_id and id of the rows that will be active after this apply. leaving: ids that it will delete."""
+    active = read_known_keys(context, kind, alive=True)
+    return active.filter(~pl.col("id").is_in(leaving[kind].implode())) if kind in leaving else active
 
 
 def read_known_keys(context: WriteContext, kind: Kind, *, alive: bool) -> pl.DataFrame:
-    """sourced_id and id of every org, class or rostered person of the customer that lives, or that is deleted."""
-    life = f"tombstoned_at IS {'' if alive else 'NOT '}NULL"
-    found = f"SELECT sourced_id, id FROM {TABLES[kind].name} WHERE customer_id = :customer AND {life}"
+    """Return sourced_id and id of the customer's orgs, classes or rostered people: the active or the deleted ones."""
+    state = f"tombstoned_at IS {'' if alive else 'NOT '}NULL"
+    sql = f"SELECT sourced_id, id FROM {TABLES[kind].name} WHERE customer_id = :customer AND {state}"
     if kind is Kind.USER:
-        found = (
+        sql = (
             "SELECT i.subject AS sourced_id, a.id FROM identities i JOIN issuers x ON x.id = i.issuer_id"
             " JOIN accounts a ON a.id = i.account_id WHERE x.customer_id = :customer AND x.kind = 'roster'"
-            f" AND a.{life}"
+            f" AND a.{state}"
         )
-    return context.connection.fetch_frame(found, {"sourced_id": pl.String, "id": pl.Int64}, context.facts)
+    return context.connection.fetch_frame(sql, {"sourced_id": pl.String, "id": pl.Int64}, context.facts)
 
 
 def resolve_reference(rows: pl.DataFrame, reference: str, known: pl.DataFrame, column: str) -> pl.DataFrame:
-    """`rows` with `column`: the id of what `reference` names; null where that is not there."""
+    """Add `column` with the id of the row that `reference` names, null if `known` does not have it."""
     names = known.select(pl.col("sourced_id").alias(reference), pl.col("id").alias(column))
     return rows.join(names, on=reference, how="left", maintain_order="left")

@@ -1,6 +1,6 @@
-"""Writing roster rows of one customer in one run: new ones in bulk, changed and deleted ones by set statements.
+"""Write roster rows of one customer in one run: new ones in bulk, changed and deleted ones by set statements.
 
-Every write here changes the row's fingerprint, which is how the triggers tell it from another hand's.
+Every write here changes the row's fingerprint, by which the triggers tell it from a write outside reconciler.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from reconciler.store.write.journal import record_before_images
 
 @dataclass(frozen=True, slots=True)
 class WriteContext:
-    """One run's writing transaction. customer: the customer's id. now: the run's moment. undoes: the run that this one
-    takes back."""
+    """The write transaction of a run."""
 
     connection: Connection
     key: StoreKey
     run: int
     customer_number: int
     slug: str
+    #: start of the run
     now: str
+    #: the run that this one undoes, or None
     undoes: int | None = None
 
     @property
@@ -38,12 +39,13 @@ class WriteContext:
 
 @dataclass(frozen=True, slots=True)
 class RosterTable:
-    """Where a roster kind is kept: the columns that a change writes, beside fingerprint and origin. concludes: whether
-    its rows can end with their term, which purge then keeps."""
+    """The table of a roster kind."""
 
     kind: Kind
     name: str
+    #: columns that a change writes, besides fingerprint and origin
     columns: tuple[str, ...]
+    #: True if rows can end with their term; purge keeps these
     concludes: bool = False
 
 
@@ -80,13 +82,14 @@ ENROLLMENTS = RosterTable(
 )
 TABLES = {table.kind: table for table in (ORGS, ACCOUNTS, CLASSES, ENROLLMENTS)}
 
-#: How a change frame's columns are called in a table.
+#: Column of a change frame -> column of a table.
 ORIGIN_COLUMNS = {"file": "origin_file", "line": "origin_line"}
 
 
 def assign_row_ids(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` in the order of their keys, with `id`: that of the live row, or a new one. In this order new rows
-    extend an index instead of scattering over it."""
+    """Sort rows by key and add `id`: that of the existing row, or a new one. Sorted new rows extend an index instead of
+    scattering over it.
+    """
     ordered = rows if rows["key"].is_sorted() else rows.sort("key")
     ordered = ordered.with_columns(pl.col("key").alias("sourced_id")).rename(ORIGIN_COLUMNS)
     new = ordered["live_id"].is_null()
@@ -102,12 +105,12 @@ def assign_row_ids(context: WriteContext, table: RosterTable, rows: pl.DataFrame
 
 
 def write_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
-    """rows: as `with_ids` gives them, references resolved. Makes what is new, changes what is live."""
-    insert_rows(context, table, rows.filter(pl.col("live_id").is_null()))
-    update_rows(context, table, rows.filter(pl.col("live_id").is_not_null()))
+    """Insert new rows and update existing ones. rows: from `assign_row_ids`, with resolved references."""
+    _insert_rows(context, table, rows.filter(pl.col("live_id").is_null()))
+    _update_rows(context, table, rows.filter(pl.col("live_id").is_not_null()))
 
 
-def insert_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
+def _insert_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
     if rows.is_empty():
         return
     run = pl.lit(context.run, dtype=pl.Int64)
@@ -126,40 +129,44 @@ def insert_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -
     )
 
 
-def update_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
-    """Also brings back what was deleted or concluded. The row as it was goes to the journal."""
+def _update_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
+    """Update rows, restoring deleted and concluded ones."""
     if rows.is_empty():
         return
     columns = (*table.columns, "fingerprint", "origin_file", "origin_line")
-    written = ", ".join(f"{column} = s.{column}" for column in columns)
-    alive = "tombstoned_at = NULL, tombstoned_run = NULL" + (", concluded_at = NULL" if table.concludes else "")
+    values = ", ".join(f"{column} = s.{column}" for column in columns)
+    active = "tombstoned_at = NULL, tombstoned_run = NULL" + (", concluded_at = NULL" if table.concludes else "")
     with stage_journaled_rows(context, table, rows.select("live_id", "action", *columns)) as changed:
         _clear_unchanged_fingerprints(context, table, rows, changed)
         context.connection.execute(
-            f"UPDATE {table.name} SET {written}, origin_run = :run, {alive}"
+            f"UPDATE {table.name} SET {values}, origin_run = :run, {active}"
             f" FROM {changed} s WHERE {table.name}.id = s.live_id",
             context.facts,
         )
 
 
 def entomb_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> None:
-    """Deletes softly: the rows stay as they are, with the moment and the run of their end. What is concluded is no
-    longer live in the same way, and beside that known to have ended with its term: purge leaves it alone."""
+    """Soft-delete rows: set the moment and run of their deletion, and concluded_at of concluded rows, which a purge
+    keeps.
+    """
     if rows.is_empty():
         return
-    ended = f", concluded_at = CASE WHEN s.action = '{Action.CONCLUDE.value}' THEN :now END" if table.concludes else ""
+    concluded = (
+        f", concluded_at = CASE WHEN s.action = '{Action.CONCLUDE.value}' THEN :now END" if table.concludes else ""
+    )
     with stage_journaled_rows(context, table, rows.select("live_id", "action")) as gone:
         _clear_unchanged_fingerprints(context, table, rows, gone)
         context.connection.execute(
-            f"UPDATE {table.name} SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = 0{ended}"
+            f"UPDATE {table.name} SET tombstoned_at = :now, tombstoned_run = :run, fingerprint = 0{concluded}"
             f" FROM {gone} s WHERE {table.name}.id = s.live_id",
             context.facts,
         )
 
 
 def _clear_unchanged_fingerprints(context: WriteContext, table: RosterTable, rows: pl.DataFrame, staged: str) -> None:
-    """A fingerprint that stays as it is is how the triggers know another hand: where one would (0 to 0), it is null
-    in between."""
+    """Set fingerprints to null before a write that would leave them unchanged (0 to 0), because the triggers would take
+    it for a write outside reconciler.
+    """
     if rows.select((pl.col("seen").is_null() | (pl.col("seen") == pl.col("fingerprint"))).any()).item():
         context.connection.execute(
             f"UPDATE {table.name} SET fingerprint = NULL FROM {staged} s WHERE {table.name}.id = s.live_id"
@@ -167,22 +174,24 @@ def _clear_unchanged_fingerprints(context: WriteContext, table: RosterTable, row
 
 
 def reset_unresolved_fingerprints(rows: pl.DataFrame, unresolved: pl.Expr) -> pl.DataFrame:
-    """`rows` with the fingerprint 0, which is no row's and not the null of another hand, where a reference could not be
-    written: the next plan compares the columns and writes it once what it names is there."""
+    """Set the fingerprint of rows with an unresolved reference to 0, which no row's fields have and which differs from
+    the null of a write outside reconciler. The next plan then compares the columns, and writes the reference once it
+    resolves.
+    """
     zero = pl.lit(0, dtype=pl.Int64)
     return rows.with_columns(pl.when(unresolved).then(zero).otherwise("fingerprint").alias("fingerprint"))
 
 
 @contextmanager
 def stage_journaled_rows(context: WriteContext, table: RosterTable, rows: pl.DataFrame) -> Iterator[str]:
-    """A temporary table of rows about to be written, after their before-images went to the journal."""
+    """Save the before-images of rows and hold the rows in a temporary table, whose name is yielded."""
     with context.connection.stage_frame(f"staged_{table.name}", rows) as name:
         record_before_images(context.connection, table.kind, table.name, name, context.facts)
         yield name
 
 
 def refresh_fingerprints(connection: Connection, table: RosterTable, rows: pl.DataFrame) -> None:
-    """Writes the fingerprint of rows that are as they should be."""
+    """Update the fingerprints of rows whose fields are already right."""
     with connection.stage_frame(f"refreshed_{table.name}", rows.select("live_id", "fingerprint")) as name:
         connection.execute(
             f"UPDATE {table.name} SET fingerprint = s.fingerprint FROM {name} s WHERE {table.name}.id = s.live_id"

@@ -1,4 +1,4 @@
-"""What an apply leaves on record: its run, in a sealed chain of hashes, and what it still holds back."""
+"""Record the run of an apply in the signed chain of hashes, and its holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from reconciler.store.sync.held_plans import delete_held_plans
 
 
 def record_run(connection: Connection, key: StoreKey, run: Mapping[str, Any]) -> None:
-    """run: the columns of HASHED, customer_id and undoes. The store's row is locked, so that the chain never forks."""
+    """Save a run and sign the chain. Locks the store's row, so that the chain never forks.
+
+    run: `HASHED_COLUMNS`, customer_id and undoes.
+    """
     previous = connection.fetch_scalar(f"SELECT head_hash FROM store{connection.dialect.for_update}")
     digest = hash_run(previous, run)
     columns = ("customer_id", *HASHED_COLUMNS, "undoes", "previous_hash", "hash")
@@ -33,28 +36,30 @@ def record_run(connection: Connection, key: StoreKey, run: Mapping[str, Any]) ->
 
 
 def count_changes(document_changes: Iterable[Change], rows: Mapping[Kind, pl.DataFrame]) -> dict[str, dict[str, int]]:
-    """What was carried out: kind -> action -> how many."""
+    """Count the applied changes by kind and action."""
     counts: dict[str, dict[str, int]] = {}
     for change in document_changes:
-        of_kind = counts.setdefault(change.kind.value, {})
+        by_action = counts.setdefault(change.kind.value, {})
         action = get_action(change).value
-        of_kind[action] = of_kind.get(action, 0) + 1
+        by_action[action] = by_action.get(action, 0) + 1
     for kind, frame in rows.items():
         counts[kind.value] = dict(frame.group_by("action").len().sort("action").iter_rows())
     return counts
 
 
 def determine_hold_scope(plan: CustomerPlan) -> HoldScope:
-    """What the plan's hold is of."""
-    of_roster = plan.roster_applies and any(frame["held"].any() for frame in plan.roster.values())
-    return HoldScope.ROSTER if of_roster else HoldScope.DECLARED
+    """Return the scope of a plan's hold."""
+    holds_rows = plan.roster_applies and any(frame["held"].any() for frame in plan.roster.values())
+    return HoldScope.ROSTER if holds_rows else HoldScope.DECLARED
 
 
 def delete_holds(
     connection: Connection, customer_number: int, scopes: Iterable[HoldScope], *, except_hold: str | None = None
 ) -> None:
-    """With the plans that were kept for them: a sync keeps those of rosters alone. still: the hold that comes in their
-    place; the plan of the very same one stays."""
+    """Delete holds and their saved plans, which only roster holds have.
+
+    except_hold: the hold that replaces them; its saved plan stays.
+    """
     for scope in scopes:
         if scope is HoldScope.ROSTER:
             delete_held_plans(connection, customer_number, except_hold=except_hold)
@@ -65,18 +70,18 @@ def delete_holds(
 
 
 def find_hold_start(connection: Connection, customer_number: int, hold: str) -> str | None:
-    """Since when exactly this set waits; None where it does not."""
-    found = connection.fetch_scalar(
+    """Return the moment since which a hold has existed, or None if the store does not have it."""
+    created_at = connection.fetch_scalar(
         "SELECT created_at FROM holds WHERE customer_id = :customer AND hold_id = :hold",
         {"customer": customer_number, "hold": hold},
     )
-    return None if found is None else str(found)
+    return None if created_at is None else str(created_at)
 
 
 def save_hold(
     connection: Connection, customer_number: int, scope: HoldScope, hold: Hold, plan_id: str, now: str
 ) -> None:
-    """In place of what was held of the scope. now: since when it is held."""
+    """Save a hold in place of the previous one of its scope. now: the moment since which it has existed."""
     delete_holds(connection, customer_number, [scope], except_hold=hold.id)
     connection.execute(
         "INSERT INTO holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at)"

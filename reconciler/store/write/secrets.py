@@ -1,5 +1,4 @@
-"""What the store keeps of a customer's secrets: which reference, an HMAC to see that one changed, and the encrypted
-value only where the web service needs it."""
+"""Save the reference and HMAC of a customer's secrets, and the encrypted value of those that the web service needs."""
 
 from __future__ import annotations
 
@@ -10,13 +9,13 @@ from pydantic import SecretStr
 
 from reconciler.store.write.rows import WriteContext
 
-#: Below this, `serve` needs the values themselves.
+#: The web service needs the values of secrets below this path.
 SERVED_PREFIX = "lti."
 GENERATED_BYTES = 32
 
 
 def find_secret_paths(document: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str | None]]:
-    """(dotted path, name) of every secret in a document; the name is None for one that is generated."""
+    """Yield (dotted path, name) of every secret in a document; the name is None for a generated one."""
     for name, value in document.items():
         if not isinstance(value, Mapping):
             continue
@@ -30,31 +29,34 @@ def find_secret_paths(document: Mapping[str, object], prefix: str = "") -> Itera
 
 
 def save_secrets(context: WriteContext, document: Mapping[str, object], values: Mapping[str, SecretStr]) -> None:
-    """given: values by path. A place without a value keeps what the store has; places that are gone are forgotten."""
-    kept = {
+    """Save the secrets of a customer's document, and delete those that it no longer has.
+
+    values: by path; a secret without a value keeps the stored one.
+    """
+    stored = {
         path: (reference, digest)
         for path, reference, digest in context.connection.fetch_rows(
             "SELECT path, reference, hmac FROM secrets WHERE customer_id = :customer", context.facts
         )
     }
     places = dict(find_secret_paths(document))
-    for path in sorted(set(kept) - set(places)):
+    for path in sorted(set(stored) - set(places)):
         context.connection.execute(
             "DELETE FROM secrets WHERE customer_id = :customer AND path = :path", {**context.facts, "path": path}
         )
     for path, name in sorted(places.items()):
-        value = _choose_secret_value(path, name, values, kept)
+        value = _choose_secret_value(path, name, values, stored)
         if value is not None:
-            _save_secret(context, path, name, value, kept.get(path))
+            _save_secret(context, path, name, value, stored.get(path))
 
 
 def _choose_secret_value(
-    path: str, name: str | None, values: Mapping[str, SecretStr], kept: Mapping[str, tuple[str | None, str]]
+    path: str, name: str | None, values: Mapping[str, SecretStr], stored: Mapping[str, tuple[str | None, str]]
 ) -> str | None:
     if name is not None:
         return values[path].get_secret_value() if path in values else None
-    is_there = path in kept and kept[path][0] is None
-    return None if is_there else randomness.token_urlsafe(GENERATED_BYTES)
+    exists = path in stored and stored[path][0] is None
+    return None if exists else randomness.token_urlsafe(GENERATED_BYTES)
 
 
 def _save_secret(
@@ -63,11 +65,11 @@ def _save_secret(
     digest = context.key.compute_secret_hmac(context.slug, path, value)
     if before == (reference, digest):
         return
-    sealed = context.key.encrypt(value, f"{context.slug}/{path}") if path.startswith(SERVED_PREFIX) else None
+    ciphertext = context.key.encrypt(value, f"{context.slug}/{path}") if path.startswith(SERVED_PREFIX) else None
     context.connection.execute(
         "INSERT INTO secrets (customer_id, path, reference, hmac, ciphertext, changed_run)"
-        " VALUES (:customer, :path, :reference, :digest, :sealed, :run)"
+        " VALUES (:customer, :path, :reference, :digest, :ciphertext, :run)"
         " ON CONFLICT (customer_id, path) DO UPDATE SET reference = excluded.reference, hmac = excluded.hmac,"
         " ciphertext = excluded.ciphertext, changed_run = excluded.changed_run",
-        {**context.facts, "path": path, "reference": reference, "digest": digest, "sealed": sealed},
+        {**context.facts, "path": path, "reference": reference, "digest": digest, "ciphertext": ciphertext},
     )

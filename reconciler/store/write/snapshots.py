@@ -1,4 +1,4 @@
-"""Keeping the last good roster of a customer: its frames as Parquet, in slices that a database takes easily."""
+"""Save the last good roster of a customer: its frames as Parquet, in slices small enough for both databases."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ def save_snapshot(
     frames: Mapping[str, pl.DataFrame],
     facts: Mapping[str, object],
 ) -> None:
-    """Replaces the customer's snapshot. run: that which applied it, or the last one where it changed nothing. facts:
-    what later sources are judged by, kept as JSON."""
-    whose = {"customer": customer_number}
+    """Replace the customer's snapshot.
+
+    run: the run that applied it, or the last run if it changed nothing. facts: JSON values that gates compare later
+    rosters with.
+    """
+    owner = {"customer": customer_number}
     connection.execute(
         "DELETE FROM snapshot_parts WHERE snapshot_id IN (SELECT id FROM snapshots WHERE customer_id = :customer)",
-        whose,
+        owner,
     )
-    connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", whose)
+    connection.execute("DELETE FROM snapshots WHERE customer_id = :customer", owner)
     number = int(connection.generate_ids("snapshots", 1)[0])
     connection.insert_frame(
         "snapshots",
@@ -62,12 +65,12 @@ def save_snapshot(
             )
 
 
-#: Among a kept roster's facts: when a later one was fetched, which is not good yet and waits, in whole or in part.
+#: The fact of a snapshot that says when a later roster was fetched that is doubtful and waits for approval.
 OVERTAKEN = "overtaken"
 
 
 def overtake_snapshot(connection: Connection, customer_number: int, fetched_at: str) -> None:
-    """Marks the kept roster as no longer what the store goes by. fetched_at: of the later one, ISO-8601 UTC."""
+    """Mark the saved roster as older than a doubtful one. fetched_at: of the doubtful one, ISO 8601 in UTC."""
     facts = connection.fetch_scalar(
         "SELECT facts FROM snapshots WHERE customer_id = :customer", {"customer": customer_number}
     )

@@ -1,8 +1,8 @@
-"""Whether what a plan would do to a customer is still what was reviewed.
+"""Refuse a plan whose changes to a customer would differ from what was reviewed.
 
-A row to be changed must be the one that the plan names. Beyond that nothing is stale while the customer's version is
-the one the plan saw. Otherwise only what the plan would touch counts: its rows, the keys it would make, the limits
-that it kept, and the customer's configuration; never other customers or sign-ins.
+Each row to change must be the one that the plan names. Beyond that, nothing is stale while the customer's version is
+the one the plan saw. Otherwise only four things count: the rows that the plan changes, the keys that it creates, the
+limits that it counts toward, and the customer's configuration; never other customers or sign-ins.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ from reconciler.store.read.limit_uses import has_later_limit_use
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
 from reconciler.store.write.rows import TABLES
 
-# Whether the rows that a plan would change are the ones that it names.
-
 NAMED_SQL = """
 SELECT s.key FROM {staged} s
 WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.id = s.live_id AND t.customer_id = :customer {named})
 """
 BY_KEY = "AND t.sourced_id = s.key"
-#: s.bound: the sourcedId that the account has, s.free: 1 where it may have none.
+#: s.bound is the sourcedId that the account should have; s.free is 1 if it may have none.
 BY_IDENTITY = f"""
 AND (EXISTS (SELECT 1 FROM identities i
              WHERE i.account_id = t.id AND +i.issuer_id = {ROSTER_ISSUER} AND i.subject = s.bound)
@@ -43,13 +41,14 @@ AND (EXISTS (SELECT 1 FROM identities i
 
 
 def find_misnamed_rows(connection: Connection, customer_number: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
-    """`key` of every row of a change frame whose live row is not the customer's or has another sourcedId than the plan
-    says. Holds for a plan that saw the store as it is as well: it may have come by a file."""
+    """Return `key` of the rows of a change frame whose row in the store is not the customer's or has another sourcedId
+    than in the plan. This can happen even if the store did not change, because a plan may come from a file.
+    """
     known = frame.filter(pl.col("live_id").is_not_null()).select("key", "former_key", "action", "live_id")
     if known.is_empty():
         return pl.DataFrame(schema={"key": pl.String})
     adopted = pl.col("action") == Action.ADOPT.value
-    # Who comes back may have been found by an identifier, without any sourcedId.
+    # A restored person may have been found by an identifier, without any sourcedId.
     returned = (pl.col("action") == Action.RESTORE.value) & pl.col("former_key").is_null()
     rows = known.select(
         "key",
@@ -68,8 +67,9 @@ def find_misnamed_rows(connection: Connection, customer_number: int, kind: Kind,
 
 @dataclass(frozen=True, slots=True)
 class CustomerState:
-    """A customer as it is now, its row locked against other hands until the transaction ends. id 0: the catalogue."""
+    """The present state of a customer, whose row is locked until the transaction ends."""
 
+    #: 0 for the catalog
     id: int
     settings_digest: str | None
     version: tuple[int, int]
@@ -97,9 +97,9 @@ def read_catalog_state(connection: Connection) -> CustomerState | None:
 def refuse_stale_plan(
     connection: Connection, plan: CustomerPlan, rows: Mapping[Kind, pl.DataFrame], current: CustomerState | None
 ) -> bool:
-    """Raises StalePlan. Returns True where the customer is exactly as the plan saw it.
+    """Raise StalePlan if the customer changed where it matters to the plan; return True if it did not change at all.
 
-    rows: the change frames of what would be carried out.
+    rows: the change frames to apply.
     """
     seen = plan.precondition
     if current is None and seen.version is None:
@@ -107,7 +107,7 @@ def refuse_stale_plan(
     if current is None or seen.version is None:
         raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
     unmoved = current.version == seen.version and current.settings_digest == seen.settings
-    # A digest that is null says that another hand wrote, not what: two of them are not known to be the same.
+    # A null digest says that there was a write outside reconciler, not which: two null digests need not be equal.
     if not unmoved and (current.settings_digest != seen.settings or current.settings_digest is None):
         raise StalePlan(plan.id, ((Kind.CUSTOMER.value, plan.id),))
     changed = [
@@ -121,8 +121,10 @@ def refuse_stale_plan(
 
 
 def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: CustomerState, now: str) -> None:
-    """A plan of a roster that came before a hold did not look at what is held, and must not let it go. A moment that is
-    still to come is of a clock that went wrong. now: ISO-8601 UTC. Raises StalePlan."""
+    """Raise StalePlan if a roster hold is newer than the plan's roster, because the plan would end that hold unseen.
+
+    Ignores holds after `now` (ISO 8601 in UTC), which come from a wrong clock.
+    """
     if plan.source is None:
         return
     later = connection.fetch_row(
@@ -137,8 +139,10 @@ def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: Custo
 def _find_stale_keys(
     connection: Connection, customer_number: int, kind: Kind, frame: pl.DataFrame, seen_version: tuple[int, int] | None
 ) -> Iterator[str]:
-    """Keys of rows that are not what the plan saw, in the plan's order. since: the version it saw, None where that is
-    the customer's still."""
+    """Yield the keys of rows that changed since the plan, in the plan's order.
+
+    seen_version: the version that the plan saw; None if the customer still has it.
+    """
     found = [find_misnamed_rows(connection, customer_number, kind, frame)]
     if seen_version is not None:
         run, writes = seen_version
@@ -173,7 +177,7 @@ def _read_live_rows(connection: Connection, customer_number: int, kind: Kind, fr
 
 
 def _add_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
-    """The `roles` field as model.roster's convention writes it."""
+    """Add the `roles` field as `model.roster` writes it."""
     entries = (
         roles.select("account_id", pl.concat_str("org", pl.lit("="), "role").alias("roles"))
         .sort("account_id", "roles")
@@ -184,7 +188,7 @@ def _add_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
 
 
 def _find_changed_rows(kind: Kind, frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
-    """Rows to be changed that are gone, live where they were dead or the reverse, or not the same any more."""
+    """Return the keys of rows to change that no longer exist, were deleted or restored, or have other fields now."""
     names = list_field_names(kind)
     now = live.select(
         pl.col("id").alias("live_id"),
@@ -205,14 +209,15 @@ def _find_changed_rows(kind: Kind, frame: pl.DataFrame, live: pl.DataFrame) -> p
 
 
 def _find_taken_keys(frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
-    """Keys that a row would get and something else has."""
+    """Return the keys that a row would get but another row has."""
     holders = live.select(pl.col("sourced_id").alias("key"), pl.col("id").alias("holder"))
     return frame.join(holders, on="key").filter(pl.col("holder").ne_missing(pl.col("live_id"))).select("key")
 
 
 def _find_limited_rows(connection: Connection, customer_number: int, frame: pl.DataFrame, run: int) -> pl.DataFrame:
-    """All that counts against a limit, where a later run than the plan saw used it too: each of two plans may keep a
-    limit that both together exceed."""
+    """Return the keys of all rows that count toward a limit, if a run since the plan counted toward it too: two plans
+    may each keep a limit that they exceed together.
+    """
     counted = frame.filter(pl.col("limits").is_not_null())
     if counted.is_empty():
         return counted.select("key")
@@ -221,7 +226,7 @@ def _find_limited_rows(connection: Connection, customer_number: int, frame: pl.D
 
 
 def _find_newly_linked(connection: Connection, frame: pl.DataFrame, writes: int) -> pl.DataFrame:
-    """People to be deleted to whom an identity was bound since the plan."""
+    """Return the keys of people to delete who were bound to an identity since the plan."""
     gone = frame.filter(pl.col("action") == Action.DELETE.value).select("key", "live_id")
     if gone.is_empty():
         return pl.DataFrame(schema={"key": pl.String})
@@ -234,16 +239,16 @@ def _find_newly_linked(connection: Connection, frame: pl.DataFrame, writes: int)
         )
 
 
-# Whether a plan, made before somebody was erased or by a file that was kept, would bring that person back.
-
 CREATING_ACTIONS = (Action.CREATE.value, Action.RESTORE.value, Action.REKEY.value, Action.ADOPT.value)
 
 
 def refuse_erased_people(
     connection: Connection, key: StoreKey, customer_number: int, plan: CustomerPlan, rows: Mapping[Kind, pl.DataFrame]
 ) -> None:
-    """Raises StalePlan. rows: the change frames of what would be carried out. Who has a live account by now was let in
-    again by somebody, and is left alone."""
+    """Raise StalePlan if the plan, made before an erasure, would restore an erased person.
+
+    Ignores people who have an active account again. rows: the change frames to apply.
+    """
     people = rows.get(Kind.USER)
     named = [people.filter(pl.col("action").is_in(CREATING_ACTIONS))["key"]] if people is not None else []
     kept = plan.snapshot.get("users") if plan.snapshot else None
