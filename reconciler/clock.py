@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from reconciler.model.ids import Moment
+
 
 def _read_system_time() -> datetime:
     return datetime.now(UTC)
@@ -19,9 +21,9 @@ def _read_system_time() -> datetime:
 _time_source: ContextVar[Callable[[], datetime]] = ContextVar("clock", default=_read_system_time)
 
 
-def get_current_moment() -> str:
+def get_current_moment() -> Moment:
     """Return the current moment in UTC, to the second."""
-    return f"{_time_source.get()().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return Moment(f"{_time_source.get()().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
 
 
 def get_current_day(timezone: str = "UTC") -> str:
@@ -29,9 +31,9 @@ def get_current_day(timezone: str = "UTC") -> str:
     return f"{_time_source.get()().astimezone(ZoneInfo(timezone)):%Y-%m-%d}"
 
 
-def subtract_span(moment: str, span: timedelta) -> str:
+def subtract_span(moment: Moment, span: timedelta) -> Moment:
     """Return the moment that lies `span` before `moment`."""
-    return f"{datetime.fromisoformat(moment).astimezone(UTC) - span:%Y-%m-%dT%H:%M:%SZ}"
+    return Moment(f"{datetime.fromisoformat(moment).astimezone(UTC) - span:%Y-%m-%dT%H:%M:%SZ}")
 
 
 @contextmanager

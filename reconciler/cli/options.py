@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from reconciler.model.ids import HoldId
 from reconciler.operations.location import Location
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class ApplyOptions:
     #: do not ask
     yes: bool = False
     #: ids of holds
-    approve: tuple[str, ...] = ()
+    approve: tuple[HoldId, ...] = ()
     #: seconds
     lock_timeout: float = 0.0
 

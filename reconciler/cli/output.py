@@ -14,6 +14,7 @@ import click
 
 from reconciler.cli.options import add_options
 from reconciler.cli.visibility import people_option, resolve_visibility
+from reconciler.model.ids import CustomerId, HoldId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.reports.plan import json as json_report
@@ -63,7 +64,7 @@ def show_plan(
     *,
     command: str = "",
     closing: str = "",
-    approvals: Iterable[str] = (),
+    approvals: Iterable[HoldId] = (),
 ) -> None:
     """Print a plan to stdout.
 
@@ -72,7 +73,7 @@ def show_plan(
     visibility = resolve_visibility(options.people, options.output_format)
     get_key = cache(get_store_key)
 
-    def mask(kind: Kind, customer: str, name: str) -> str:
+    def mask(kind: Kind, customer: CustomerId, name: str) -> str:
         return get_key().make_pseudonym(kind, customer, name)
 
     rows = DEFAULT_ROWS[options.output_format] if options.rows is None else options.rows
@@ -96,7 +97,7 @@ def show_plan(
     click.echo(report, nl=False)
 
 
-def _choose_text_options(command: str, closing: str, approvals: Iterable[str]) -> TextOptions:
+def _choose_text_options(command: str, closing: str, approvals: Iterable[HoldId]) -> TextOptions:
     """Return options that fit the report to the terminal, if there is one."""
     terminal = sys.stdout.isatty()
     return TextOptions(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from reconciler.model.ids import CustomerId
 from reconciler.oneroster.sources.interface import FetchProgress, ProgressCallback
 from reconciler.operations.fetch.fetching import ProgressFactory, make_silent_progress
 
@@ -51,7 +52,7 @@ class _ProgressDisplay:
         self._tasks: dict[tuple[str, str], TaskID] = {}
         self._works = True
 
-    def create_progress_callback(self, customer: str) -> ProgressCallback:
+    def create_progress_callback(self, customer: CustomerId) -> ProgressCallback:
         def update(step: FetchProgress) -> None:
             with self._lock:
                 if not self._works:
@@ -64,7 +65,7 @@ class _ProgressDisplay:
 
         return update
 
-    def _update_bar(self, customer: str, step: FetchProgress) -> None:
+    def _update_bar(self, customer: CustomerId, step: FetchProgress) -> None:
         task = self._tasks.get((customer, step.part))
         if task is None:
             task = self._bars.add_task(step.part, total=step.total, customer=customer, amount="", rate="")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.model.ids import HoldId
 from reconciler.model.plan import Plan
 from reconciler.operations.apply.held_plan import is_hold_id, load_held_plan
 from reconciler.operations.apply.plan_file import read_plan
@@ -36,7 +37,7 @@ class SavedPlan:
             workspace = open_workspace(location)
             return workspace, read_plan(Path(self.name), workspace.store)
         workspace = open_applied_workspace(location)
-        plan = load_held_plan(workspace.store, self.name)
+        plan = load_held_plan(workspace.store, HoldId(self.name))
         with workspace.store.open_reader() as reader:
             records = reader.read_customers([customer.id for customer in plan.customers])
             alive = [read_applied_customer(reader, record) for record in records.values() if not record.tombstoned]

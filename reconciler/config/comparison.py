@@ -22,6 +22,7 @@ from reconciler.config.load.layout import (
 )
 from reconciler.config.repository import ConfigDocument, Repository, load_from_layout
 from reconciler.gc_pause import gc_paused
+from reconciler.model.ids import CustomerId
 from reconciler.model.plan import CATALOG, GitBase
 from reconciler.model.settings import DocumentsByKey
 
@@ -37,15 +38,15 @@ class BaseComparison:
     #: all files as they are now
     layout: RepositoryLayout
     #: customers whose documents differ or are invalid, and CATALOG if the shared lessons do
-    differing_ids: frozenset[str]
+    differing_ids: frozenset[CustomerId]
     #: customer that no differing file affects -> digest of its files (`config.inputs`)
-    inputs: Mapping[str, str | None]
+    inputs: Mapping[CustomerId, str | None]
 
     @property
-    def layout_ids(self) -> frozenset[str]:
+    def layout_ids(self) -> frozenset[CustomerId]:
         return frozenset(folder.id for folder in self.layout.customers)
 
-    def load_more_customers(self, customers: Collection[str], today: date | None = None) -> Repository:
+    def load_more_customers(self, customers: Collection[CustomerId], today: date | None = None) -> Repository:
         """Load further customers from the files."""
         return load_from_layout(self.layout, today=today, only=customers)
 
@@ -81,18 +82,18 @@ def _build_comparison(directory: Path, ref: str, today: date | None) -> BaseComp
 
 def _find_touched_customers(
     directory: Path, paths: Collection[str], *layouts: RepositoryLayout
-) -> frozenset[str] | None:
+) -> frozenset[CustomerId] | None:
     """Return the IDs of customers that these files may affect; None for all."""
     catalogs = [{file.stem for file in layout.catalog} for layout in layouts]
     if os.path.join("..", SETTINGS_FILE) in paths or catalogs[0] != catalogs[1]:
         # These decide what is valid in every file, and which limits every customer may have.
         return None
-    folders: dict[str, set[str]] = {}
+    folders: dict[str, set[CustomerId]] = {}
     start = str(directory)
     for layout in layouts:
         for folder in layout.customers:
             folders.setdefault(make_relative_path(folder.path, start), set()).add(folder.id)
-    touched: set[str] = set()
+    touched: set[CustomerId] = set()
     defaults_folders: set[str] = set()
     for path in paths:
         above, name = os.path.split(path)
@@ -107,7 +108,7 @@ def _find_touched_customers(
     return frozenset(touched)
 
 
-def _collect_documents(repository: Repository, customer: str) -> DocumentsByKey | None:
+def _collect_documents(repository: Repository, customer: CustomerId) -> DocumentsByKey | None:
     resolved = repository.customers.get(customer)
     return build_document_index(resolved.documents) if resolved else None
 

@@ -35,6 +35,7 @@ from reconciler.config.validation.partial_document import read_single_key
 from reconciler.config.yaml.tree import MappingNode
 from reconciler.gc_pause import gc_paused
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error, sort_diagnostics
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG
 
@@ -69,7 +70,7 @@ def load_settings(directory: Path) -> Settings:
 
 
 def load_from_layout(
-    layout: RepositoryLayout, *, today: date | None = None, only: Collection[str] | None = None
+    layout: RepositoryLayout, *, today: date | None = None, only: Collection[CustomerId] | None = None
 ) -> Repository:
     """Load the repository of these files.
 
@@ -80,7 +81,9 @@ def load_from_layout(
         return _load(layout, today or datetime.now(UTC).date(), only)
 
 
-def _load(layout: RepositoryLayout, today: date, only: Collection[str] | None, *, parallel: bool = False) -> Repository:
+def _load(
+    layout: RepositoryLayout, today: date, only: Collection[CustomerId] | None, *, parallel: bool = False
+) -> Repository:
     """Load the repository of a layout. parallel: the files are on disk, so that worker processes can read them."""
     settings, network, settings_diagnostics, origins = _read_settings_file(layout.settings)
     settings_diagnostics = (*layout.settings_diagnostics, *settings_diagnostics)
@@ -175,7 +178,7 @@ def _load_catalog(
 
 def _check_uniqueness(candidates: Collection[AnyCandidate]) -> None:
     """Add errors for IDs, former IDs and consumer keys that several customers have."""
-    by_id: dict[str, list[AnyCandidate]] = defaultdict(list)
+    by_id: dict[CustomerId, list[AnyCandidate]] = defaultdict(list)
     for candidate in candidates:
         by_id[candidate.id].append(candidate)
     for same in by_id.values():
@@ -203,14 +206,14 @@ def _locate_candidate(candidate: AnyCandidate) -> Span:
 
 def _partition_candidates(
     candidates: Iterable[AnyCandidate],
-) -> tuple[Mapping[str, ResolvedCustomer], dict[str, tuple[Diagnostic, ...]]]:
+) -> tuple[Mapping[CustomerId, ResolvedCustomer], dict[CustomerId, tuple[Diagnostic, ...]]]:
     """Return the valid customers and, for each invalid one, its diagnostics, both by ID.
 
     An ID or former ID that an invalid folder claims is invalid too, unless it is a valid customer's: its meaning is
     unknown, so it is not removed.
     """
-    valid: dict[str, ResolvedCustomer] = {}
-    invalid: dict[str, list[Diagnostic]] = defaultdict(list)
+    valid: dict[CustomerId, ResolvedCustomer] = {}
+    invalid: dict[CustomerId, list[Diagnostic]] = defaultdict(list)
     claims: list[AnyCandidate] = []
     for candidate in candidates:
         resolved = candidate.resolve_customer()

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from reconciler.config.fields.values import ID_PATTERN
 from reconciler.config.models.settings import DirectorySecrets, EnvironmentSecrets
 from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.model.ids import CustomerId
 
 PREFIX = "RECONCILER_SECRET"
 
@@ -21,13 +22,13 @@ PREFIX = "RECONCILER_SECRET"
 class SecretBackend(Protocol):
     """Looks up secrets under a customer's own name."""
 
-    def get_secret(self, customer: str, name: str) -> SecretStr | None:
+    def get_secret(self, customer: CustomerId, name: str) -> SecretStr | None:
         """Return the customer's secret, or None if it is not set.
 
         Raises Refusal if it cannot be read, ValueError if the customer or the name is not an ID.
         """
 
-    def describe_place(self, customer: str, name: str) -> str:
+    def describe_place(self, customer: CustomerId, name: str) -> str:
         """Return the place where the secret is set, for a message."""
 
 
@@ -37,11 +38,11 @@ class EnvironmentSecretBackend:
 
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
-    def get_secret(self, customer: str, name: str) -> SecretStr | None:
+    def get_secret(self, customer: CustomerId, name: str) -> SecretStr | None:
         value = self.variables.get(build_variable_name(customer, name))
         return SecretStr(value) if value else None
 
-    def describe_place(self, customer: str, name: str) -> str:
+    def describe_place(self, customer: CustomerId, name: str) -> str:
         return f"the variable {build_variable_name(customer, name)}"
 
 
@@ -51,7 +52,7 @@ class DirectorySecretBackend:
 
     path: Path
 
-    def get_secret(self, customer: str, name: str) -> SecretStr | None:
+    def get_secret(self, customer: CustomerId, name: str) -> SecretStr | None:
         file = self.path / _check_name(customer) / _check_name(name)
         try:
             text = file.read_text(encoding="utf-8")
@@ -65,17 +66,17 @@ class DirectorySecretBackend:
         value = text.removesuffix("\n").removesuffix("\r")
         return SecretStr(value) if value else None
 
-    def describe_place(self, customer: str, name: str) -> str:
+    def describe_place(self, customer: CustomerId, name: str) -> str:
         return f"the file {self.path / _check_name(customer) / _check_name(name)}"
 
 
 class NoSecretBackend:
     """For work on files from untrusted authors. A call is a bug."""
 
-    def get_secret(self, customer: str, name: str) -> SecretStr | None:
+    def get_secret(self, customer: CustomerId, name: str) -> SecretStr | None:
         raise AssertionError(f"secret {name} of {customer} must not be read here")
 
-    def describe_place(self, customer: str, name: str) -> str:
+    def describe_place(self, customer: CustomerId, name: str) -> str:
         return f"the secret {_check_name(name)} of {_check_name(customer)}"
 
 
@@ -90,13 +91,13 @@ def create_backend(settings: EnvironmentSecrets | DirectorySecrets) -> SecretBac
             assert_never(settings)
 
 
-def build_variable_name(customer: str, name: str) -> str:
+def build_variable_name(customer: CustomerId, name: str) -> str:
     """Return the environment variable of a secret: uppercase, hyphens as `_`, joined by `__`."""
     parts = (PREFIX, *(_check_name(each).upper().replace("-", "_") for each in (customer, name)))
     return "__".join(parts)
 
 
-def _build_unreadable_refusal(customer: str, name: str, why: str) -> Refusal:
+def _build_unreadable_refusal(customer: CustomerId, name: str, why: str) -> Refusal:
     return Refusal(
         [
             build_error(

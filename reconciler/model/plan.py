@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.change import Action, Change
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ids import CustomerId, HoldId, Moment, PlanId, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.weakening import Weakening
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = "1.0"
 
 #: the catalog's place in a plan: lessons that belong to no customer. No customer's ID can contain an `@`
-CATALOG = "@catalogue"
+CATALOG = CustomerId("@catalogue")
 
 
 class Outcome(StrEnum):
@@ -50,7 +51,7 @@ class SourceSummary:
     freshness: Freshness
     complete: bool
     sha256: str
-    fetched_at: str
+    fetched_at: Moment
     #: data rows by file stem (`users`, `orgs`, …) as read, before rows of other customers are left out
     rows: Mapping[str, int]
     #: the version of OneRoster
@@ -93,7 +94,7 @@ class Hold:
     """All changes of one customer that wait for approval."""
 
     #: CUSTOMER:PEOPLE:DIGEST; names exactly this set
-    id: str
+    id: HoldId
     people: int
     rows: int
     #: plain sentences, one for each limit or rule that holds
@@ -122,7 +123,7 @@ class PlanPrecondition:
     """The state of the store that the plan was made from, so that an apply can tell whether it still holds."""
 
     #: (ID of the last run, write counter); None if the customer is not in the store
-    version: tuple[int, int] | None
+    version: tuple[RunId, int] | None
     #: digest of the customer's last applied configuration; None if it has none
     settings: str | None
     #: digest of the configuration in the files; None if it was removed
@@ -133,7 +134,7 @@ class PlanPrecondition:
 class CustomerPlan:
     """The planned changes of one customer."""
 
-    id: str
+    id: CustomerId
     name: str
     outcome: Outcome
     precondition: PlanPrecondition
@@ -203,13 +204,13 @@ class Plan:
     """All planned changes of all customers in one store."""
 
     #: digest of the changes, the customers and the store
-    plan_id: str
-    created_at: str
+    plan_id: PlanId
+    created_at: Moment
     tool_version: str
     store: StoreIdentity
     customers: tuple[CustomerPlan, ...]
     #: ID of the run that the plan reverses; then the configuration in the files need not match. None for other plans
-    undoes: int | None = None
+    undoes: RunId | None = None
     #: None unless the plan takes only customers that differ from a git commit
     base: GitBase | None = None
     #: None without a base

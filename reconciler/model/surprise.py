@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.model.cause import ChangeCause
 from reconciler.model.change import Action
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 
 
@@ -13,7 +14,7 @@ from reconciler.model.kind import Kind
 class UnexplainedChange:
     """One planned change that the base does not explain."""
 
-    customer: str
+    customer: CustomerId
     kind: Kind
     key: str
     action: Action

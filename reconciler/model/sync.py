@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.model.ids import CustomerId, HoldId, Moment
 from reconciler.model.plan import Hold
 
 
@@ -51,14 +52,14 @@ RECOVERED_SENTENCE = "The roster syncs normally again."
 class SyncEvent:
     """An event that people are notified of once."""
 
-    customer: str
+    customer: CustomerId
     kind: EventKind
     #: moment; for stale, when the last new roster arrived
-    since: str
+    since: Moment
     #: plain sentences for school administrators, without people's names
     sentences: tuple[str, ...] = ()
     #: the hold's ID; None unless held
-    hold: str | None = None
+    hold: HoldId | None = None
     #: number of people that the hold affects
     people: int = 0
 
@@ -70,7 +71,7 @@ class SyncState:
     #: None before the first sync
     outcome: SyncOutcome | None = None
     #: None while the roster is fresh
-    stale_since: str | None = None
+    stale_since: Moment | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -89,13 +90,13 @@ def choose_lasting_outcome(previous: SyncOutcome | None, outcome: SyncOutcome) -
 
 
 def build_events(
-    customer: str,
+    customer: CustomerId,
     previous: SyncState,
     current: SyncState,
-    since: str,
+    since: Moment,
     sentences: tuple[str, ...],
     hold: Hold | None = None,
-    previous_hold_id: str | None = None,
+    previous_hold_id: HoldId | None = None,
 ) -> tuple[SyncEvent, ...]:
     """Return the events to notify people of: only what is new since the previous state.
 

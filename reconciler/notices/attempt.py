@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from reconciler.model.ids import Moment
+
 #: least time between one attempt and the next; every later attempt uses the last
 RETRY_DELAYS = (
     timedelta(minutes=1),
@@ -43,7 +45,9 @@ class DeliveryAttempt:
 DELIVERED = DeliveryAttempt(DeliveryResult.DELIVERED)
 
 
-def schedule_next_attempt(now: str, created_at: str, attempts: int, wait: timedelta = timedelta()) -> str | None:
+def schedule_next_attempt(
+    now: Moment, created_at: Moment, attempts: int, wait: timedelta = timedelta()
+) -> Moment | None:
     """Return when an undelivered message is due again (ISO-8601 UTC), or None to give it up.
 
     attempts: how many failed. wait: least time until the next one."""
@@ -51,4 +55,4 @@ def schedule_next_attempt(now: str, created_at: str, attempts: int, wait: timede
     if moment - datetime.fromisoformat(created_at) >= MAX_MESSAGE_AGE:
         return None
     distance = RETRY_DELAYS[min(max(attempts, 1), len(RETRY_DELAYS)) - 1]
-    return f"{moment + max(distance, min(wait, RETRY_DELAYS[-1])):%Y-%m-%dT%H:%M:%SZ}"
+    return Moment(f"{moment + max(distance, min(wait, RETRY_DELAYS[-1])):%Y-%m-%dT%H:%M:%SZ}")

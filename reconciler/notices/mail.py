@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from reconciler.model.diagnostic import Refusal
+from reconciler.model.ids import Moment
 from reconciler.network.certificates import get_ssl_context
 from reconciler.notices.attempt import DELIVERED, DeliveryAttempt, DeliveryResult
 
@@ -31,7 +32,7 @@ class MailMessage:
     #: domain of the Message-ID, unique to the store
     domain: str
     #: ISO-8601 UTC
-    written_at: str
+    written_at: Moment
     to: str
     subject: str
     text: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.model.ids import CustomerId, HoldId, Moment
 from reconciler.model.sync import EventKind
 
 #: outcomes of a sync, each replaced by the next sync's; STALE exists besides, and RECOVERED closes all
@@ -31,7 +32,7 @@ COMMANDS = {
 @dataclass(frozen=True, slots=True)
 class NoticeHold:
     #: CUSTOMER:PEOPLE:DIGEST, as `--approve` takes it
-    id: str
+    id: HoldId
     #: how many people the hold would remove
     people: int
 
@@ -40,11 +41,11 @@ class NoticeHold:
 class Notice:
     event: EventKind
     #: customer's ID
-    customer: str
+    customer: CustomerId
     #: time of the event, ISO-8601 UTC
-    at: str
+    at: Moment
     #: start of the present state, ISO-8601 UTC
-    since: str
+    since: Moment
     #: reasons from gates and limits, for people who are not programmers
     sentences: tuple[str, ...] = ()
     #: None unless the event is HELD

@@ -16,6 +16,7 @@ import httpx
 import orjson
 
 from reconciler.model.diagnostic import Refusal
+from reconciler.model.ids import Moment
 from reconciler.network.http import create_http_client
 from reconciler.network.lines import ConnectionGroup
 from reconciler.network.reach import HostFilter
@@ -59,7 +60,7 @@ class WebhookPost:
     url: str = field(repr=False)
     body: bytes
     #: time of this attempt, ISO-8601 UTC
-    sent_at: str
+    sent_at: Moment
     #: shared secret; None without one
     secret: bytes | None = field(default=None, repr=False)
 

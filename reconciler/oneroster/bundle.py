@@ -11,6 +11,7 @@ from typing import BinaryIO
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning, sort_diagnostics
+from reconciler.model.ids import Moment
 from reconciler.oneroster.archive.archive import Archive, ArchiveMember
 from reconciler.oneroster.archive.manifest import MOST_LENGTH, BundleManifest, read_manifest
 from reconciler.oneroster.bundle_files import ArchiveContents, count_rows, read_files
@@ -28,7 +29,9 @@ BaseLoader = Callable[[], Snapshot | None]
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def read_zip(path: Path, *, fetched_at: str, name: str | None = None, load_base: BaseLoader | None = None) -> Snapshot:
+def read_zip(
+    path: Path, *, fetched_at: Moment, name: str | None = None, load_base: BaseLoader | None = None
+) -> Snapshot:
     """Read the OneRoster ZIP at `path` without extracting it to disk.
 
     `fetched_at` is ISO-8601 UTC; `name` is the name shown to people, by default the file name. A delta is overlaid on
@@ -49,7 +52,7 @@ def read_bundle(
     *,
     type: str,
     name: str,
-    fetched_at: str,
+    fetched_at: Moment,
     load_base: BaseLoader | None = None,
     sha256: str | None = None,
 ) -> Snapshot:
@@ -72,7 +75,7 @@ def _make_unreadable_error(name: str, problem: OSError) -> Diagnostic:
     )
 
 
-def _read_archive(archive: Archive, sha256: str, fetched_at: str, load_base: BaseLoader | None) -> Snapshot:
+def _read_archive(archive: Archive, sha256: str, fetched_at: Moment, load_base: BaseLoader | None) -> Snapshot:
     diagnostics = list(archive.diagnostics)
     members = _find_known_members(archive, diagnostics)
     manifest_member = members.pop(MANIFEST, None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_info, build_warning, sort_diagnostics
+from reconciler.model.ids import Moment
 from reconciler.oneroster.archive.archive import Archive, ArchiveMember
 from reconciler.oneroster.archive.manifest import BundleManifest
 from reconciler.oneroster.archive.shape import build_shape_guard
@@ -37,7 +38,7 @@ def read_files(
     archive: Archive,
     members: Mapping[str, ArchiveMember],
     manifest: BundleManifest,
-    fetched_at: str,
+    fetched_at: Moment,
     diagnostics: list[Diagnostic],
 ) -> ArchiveContents:
     """Read the files of the standard and append to `diagnostics`. Raises one Refusal with the problems of all files."""
@@ -62,7 +63,7 @@ def read_files(
 
 
 def _read_file(
-    contents: ArchiveContents, stem: str, content: bytes, standard: Standard, fetched_at: str, *, delta: bool
+    contents: ArchiveContents, stem: str, content: bytes, standard: Standard, fetched_at: Moment, *, delta: bool
 ) -> Iterator[Diagnostic]:
     """Add one file to `contents`."""
     sheet = read_sheet(standard.tables[stem], content, standard, delta=delta)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Severity, Span, build_info
+from reconciler.model.ids import Moment
 
 #: One row for each quarantined row. `key` is its sourcedId, null if unreadable. `identifier`, `email` and `username`
 #: are of a row of users.csv, as far as readable, because they may identify its account.
@@ -76,7 +77,7 @@ class Snapshot:
     #: Of the source's bytes.
     sha256: str
     #: ISO-8601 UTC.
-    fetched_at: str
+    fetched_at: Moment
     #: Every file was read to its last byte, so that absence is evidence.
     complete: bool
     #: Number of data rows as read, by file stem.

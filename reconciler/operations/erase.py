@@ -11,6 +11,7 @@ import polars as pl
 
 from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.model.ids import CustomerId, CustomerNumber, SourcedId
 from reconciler.model.kind import Kind
 from reconciler.operations.actor import find_actor
 from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
@@ -30,10 +31,10 @@ PSEUDONYM = re.compile(r"P-[0-9A-Fa-f]{8}")
 class Erasure:
     """A person or customer to erase, and everything that goes with it."""
 
-    customer: str
-    customer_number: int
+    customer: CustomerId
+    customer_number: CustomerNumber
     #: an account's id, the sourcedId of a person that only the last roster has, or None for the whole customer
-    target: int | str | None
+    target: int | SourcedId | None
     #: rows by table
     counts: Mapping[str, int]
     #: the account's fields; empty without an account
@@ -47,7 +48,7 @@ class Erasure:
     last_sign_in: str | None = None
 
 
-def find_erasure(workspace: Workspace, customer: str, key: str | None) -> Erasure | Certificate:
+def find_erasure(workspace: Workspace, customer: CustomerId, key: str | None) -> Erasure | Certificate:
     """Return the erasure, or the certificate of an earlier one.
 
     Raises Refusal if no customer or person has the key, several do, or the one must not be erased (yet)."""
@@ -65,10 +66,10 @@ def find_erasure(workspace: Workspace, customer: str, key: str | None) -> Erasur
             _refuse_configured_person(workspace, record, person)
             return _build_person_erasure(workspace, reader, record, person)
         is_in_last_roster = _is_in_last_roster(reader, record, key)
-    certificate = erasure.find_erasure_certificate(workspace.store, record.id, key)
+    certificate = erasure.find_erasure_certificate(workspace.store, record.id, SourcedId(key))
     if is_in_last_roster:
-        counts = erasure.count_person_rows(workspace.store, record.id, key)
-        return Erasure(record.slug, record.id, key, counts, {}, key, key)
+        counts = erasure.count_person_rows(workspace.store, record.id, SourcedId(key))
+        return Erasure(record.slug, record.id, SourcedId(key), counts, {}, key, key)
     if certificate is not None:
         return certificate
     raise Refusal(
@@ -96,7 +97,7 @@ def apply_erasure(workspace: Workspace, found: Erasure, request: str, lock_timeo
     return certificate
 
 
-def lift_erasure(workspace: Workspace, customer: str, sourced_id: str, request: str) -> Certificate:
+def lift_erasure(workspace: Workspace, customer: CustomerId, sourced_id: SourcedId, request: str) -> Certificate:
     """Let a roster add an erased sourcedId again. Raises Refusal if nobody with this sourcedId was erased."""
     with workspace.store.open_reader() as reader:
         record = reader.read_customers().get(customer)

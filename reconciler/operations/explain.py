@@ -11,6 +11,7 @@ import polars as pl
 
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
+from reconciler.model.ids import CustomerId, CustomerNumber, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome
 from reconciler.model.role import ADMINISTRATOR_ROLES
@@ -38,7 +39,7 @@ PSEUDONYM = "P-"
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    customer: str
+    customer: CustomerId
     kind: Kind
     #: sourcedId, or the username of an account that no roster has
     key: str
@@ -48,7 +49,7 @@ class Explanation:
     #: origin and changes of the row
     record: RowRecord
     #: runs that touched it, by id
-    runs: Mapping[int, RunRecord]
+    runs: Mapping[RunId, RunRecord]
     #: that an account is linked to
     identities: tuple[AccountIdentity, ...]
     communities: tuple[str, ...]
@@ -67,15 +68,17 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class _ExplainedCustomer:
-    id: str
+    id: CustomerId
     #: the store's id of the customer
-    number: int
+    number: CustomerNumber
     live: LiveRoster
     #: the next plan; None if the files don't have the customer
     plan: CustomerPlan | None
 
 
-def explain_key(workspace: Workspace, customer: str, key: str, bundle: Path | None = None) -> tuple[Explanation, ...]:
+def explain_key(
+    workspace: Workspace, customer: CustomerId, key: str, bundle: Path | None = None
+) -> tuple[Explanation, ...]:
     """Explain each row that has the key.
 
     key: a sourcedId, a username, a pseudonym or `kind:sourcedId`. bundle: OneRoster ZIP for the next plan, instead of
@@ -94,7 +97,9 @@ def explain_key(workspace: Workspace, customer: str, key: str, bundle: Path | No
         return tuple(_build_explanation(workspace, reader, explained, kind, row) for kind, row in rows)
 
 
-def _find_rows(workspace: Workspace, live: LiveRoster, customer: str, key: str) -> list[tuple[Kind, dict[str, Any]]]:
+def _find_rows(
+    workspace: Workspace, live: LiveRoster, customer: CustomerId, key: str
+) -> list[tuple[Kind, dict[str, Any]]]:
     """Return rows by sourcedId, else people by alias or username, else by pseudonym."""
     kind_word, _, rest = key.partition(":")
     kinds = tuple(kind for kind in EXPLAINABLE_KINDS if kind.value == kind_word and rest) or EXPLAINABLE_KINDS
@@ -122,7 +127,7 @@ def _find_rows(workspace: Workspace, live: LiveRoster, customer: str, key: str) 
     return [(Kind.USER, row) for row in rows.sort("tombstoned").iter_rows(named=True)]
 
 
-def _make_next_plan(workspace: Workspace, customer: str, bundle: Path | None) -> CustomerPlan | None:
+def _make_next_plan(workspace: Workspace, customer: CustomerId, bundle: Path | None) -> CustomerPlan | None:
     if customer not in workspace.repository.customers and customer not in workspace.repository.invalid:
         return None
     choice = RosterChoice.FRESH if bundle else RosterChoice.LAST
@@ -176,7 +181,7 @@ def _describe_impact(kind: Kind, impact: Impact) -> Mapping[str, object]:
 
 
 def _explain_protection(
-    workspace: Workspace, customer: str, kind: Kind, row: Mapping[str, Any], live: LiveRoster
+    workspace: Workspace, customer: CustomerId, kind: Kind, row: Mapping[str, Any], live: LiveRoster
 ) -> tuple[str, ...]:
     if kind is not Kind.USER or row["tombstoned"]:
         return ()
@@ -213,7 +218,7 @@ def _select_diagnostics(plan: CustomerPlan | None, key: str | None) -> tuple[Dia
     return tuple(each for each in plan.diagnostics if key is not None and f'"{key}"' in each.message)
 
 
-def _describe_unknown_key(customer: str, key: str) -> Diagnostic:
+def _describe_unknown_key(customer: CustomerId, key: str) -> Diagnostic:
     return build_error(
         "unknown-key",
         f"nothing in {customer} has this key",

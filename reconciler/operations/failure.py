@@ -8,6 +8,7 @@ from polars.exceptions import PanicException
 
 from reconciler.log import FIELDS
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.model.ids import CustomerId
 from reconciler.model.plan import CustomerPlan, Outcome
 
 #: Caught for each customer. A panic of polars is no Exception; KeyboardInterrupt and SystemExit are not caught.
@@ -31,7 +32,7 @@ def report_unexpected_error(customer: str, activity: str, problem: BaseException
     )
 
 
-def report_planning_failure(customer: str, refusal: Refusal) -> tuple[Diagnostic, ...]:
+def report_planning_failure(customer: CustomerId, refusal: Refusal) -> tuple[Diagnostic, ...]:
     """Return the errors for a store or a secret that cannot be read."""
     _log.debug("planning %s failed", customer, exc_info=refusal)
     return (build_error(NOT_PLANNED_CODE, f"{customer} could not be planned"), *refusal.diagnostics)

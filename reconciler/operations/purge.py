@@ -10,6 +10,7 @@ from reconciler import clock
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.validation.documents import parse_customer_document
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.model.ids import CustomerId, Moment
 from reconciler.model.plan import CATALOG
 from reconciler.operations.actor import find_actor
 from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, report_unexpected_error
@@ -29,10 +30,10 @@ MAX_CLOCK_LEAD = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class PurgeCandidate:
-    id: str
+    id: CustomerId
     retention: timedelta
     #: rows deleted before this moment are past retention
-    cutoff: str
+    cutoff: Moment
     #: the files have the customer
     is_declared: bool
     purgeable: PurgePreview
@@ -40,7 +41,7 @@ class PurgeCandidate:
 
 @dataclass(frozen=True, slots=True)
 class PurgeResult:
-    id: str
+    id: CustomerId
     #: None if there was nothing to purge, or the purge failed
     certificate: Certificate | None
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -128,7 +129,7 @@ def find_retention(record: CustomerRecord) -> timedelta:
     return rostering.retention if isinstance(rostering, OneRosterRostering) else RETENTION
 
 
-def is_customer_declared(workspace: Workspace, slug: str) -> bool:
+def is_customer_declared(workspace: Workspace, slug: CustomerId) -> bool:
     """Return True if the files have the customer, valid or not, under this id or as a former id."""
     repository = workspace.repository
     former = {name for each in repository.customers.values() for name in each.previously}

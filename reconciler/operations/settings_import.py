@@ -54,6 +54,7 @@ from reconciler.model.diagnostic import (
     build_info,
     build_warning,
 )
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG
 from reconciler.operations.workspace import Workspace, describe_unknown_customer
@@ -207,7 +208,7 @@ _FOLDERS = {Kind.COMMUNITY: COMMUNITIES, Kind.LESSON: LESSONS}
 @dataclass(frozen=True, slots=True)
 class ImportedCustomer:
     #: CATALOG for the shared lessons
-    id: str
+    id: CustomerId
     #: empty if it was refused
     files: tuple[ImportedFile, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -228,7 +229,7 @@ class ImportedCustomer:
             replace_file(file.path, file.text, file.current_content)
 
 
-def import_live_settings(workspace: Workspace, customers: tuple[str, ...] = ()) -> tuple[ImportedCustomer, ...]:
+def import_live_settings(workspace: Workspace, customers: tuple[CustomerId, ...] = ()) -> tuple[ImportedCustomer, ...]:
     """Return the files of the named customers and of their missing catalog lessons, or of everything without names.
 
     Raises Refusal for an unknown id or a folder that cannot be listed; other refusals are part of their customer."""
@@ -243,7 +244,9 @@ def import_live_settings(workspace: Workspace, customers: tuple[str, ...] = ()) 
     return tuple(imported)
 
 
-def _select_customers(workspace: Workspace, customers: tuple[str, ...], known: set[str]) -> list[str]:
+def _select_customers(
+    workspace: Workspace, customers: tuple[CustomerId, ...], known: set[CustomerId]
+) -> list[CustomerId]:
     unknown = sorted(set(customers) - known)
     if unknown:
         span = Span(str(workspace.directory))
@@ -259,7 +262,7 @@ class _FileLocator:
         self.layout = layout
         self.heritage = DefaultsResolver(layout.defaults, ValidationContext())
 
-    def find_folder(self, customer: str) -> CustomerFolder:
+    def find_folder(self, customer: CustomerId) -> CustomerFolder:
         """Return the customer's folder, or a new one directly below the directory.
 
         Raises ConfigurationRefusal if there are several, or a file in it cannot be read."""
@@ -281,7 +284,7 @@ class _FileLocator:
         return Path(files[0].path).parents[1] if files else self.directory / folder.id
 
 
-def _import_isolated(name: str, work: Callable[[], ImportedCustomer]) -> ImportedCustomer:
+def _import_isolated(name: CustomerId, work: Callable[[], ImportedCustomer]) -> ImportedCustomer:
     """Return a refusal as the result, so that it does not stop the other customers."""
     try:
         return work()
@@ -289,7 +292,9 @@ def _import_isolated(name: str, work: Callable[[], ImportedCustomer]) -> Importe
         return ImportedCustomer(name, refusal=refusal)
 
 
-def _import_one(files: _FileLocator, reader: Reader, name: str, record: CustomerRecord | None) -> ImportedCustomer:
+def _import_one(
+    files: _FileLocator, reader: Reader, name: CustomerId, record: CustomerRecord | None
+) -> ImportedCustomer:
     if record is None:
         folders = [folder for folder in files.layout.customers if folder.id == name and folder.file is not None]
         return ImportedCustomer(
@@ -343,14 +348,14 @@ def _list_named_lessons(imported: Iterable[ImportedCustomer]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _read_live_documents(reader: Reader, customer: str | None) -> list[DocumentRecord]:
+def _read_live_documents(reader: Reader, customer: CustomerId | None) -> list[DocumentRecord]:
     declared = [each for each in reader.read_documents(customer) if not each.tombstoned]
     _check_names(customer or CATALOG, [each.slug for each in declared])
     return declared
 
 
 def _build_imported_customer(
-    name: str, documents: Iterable[LiveDocument], remarks: Iterable[Diagnostic]
+    name: CustomerId, documents: Iterable[LiveDocument], remarks: Iterable[Diagnostic]
 ) -> ImportedCustomer:
     files: list[ImportedFile] = []
     errors: list[Diagnostic] = []
@@ -381,7 +386,7 @@ def _describe_leftover_files(
         )
 
 
-def _check_names(customer: str, names: Iterable[str]) -> None:
+def _check_names(customer: CustomerId, names: Iterable[str]) -> None:
     """Raise Refusal for an id from the store that is no valid file name and could lead out of the folder."""
     if not all(re.fullmatch(ID_PATTERN, name) for name in names):
         raise Refusal(
@@ -398,7 +403,7 @@ def _describe_missing_in_store(kind: Kind, name: str, file: ConfigFile | None) -
     )
 
 
-def _describe_duplicate_folders(customer: str, folders: Iterable[CustomerFolder]) -> Diagnostic:
+def _describe_duplicate_folders(customer: CustomerId, folders: Iterable[CustomerFolder]) -> Diagnostic:
     where = " and ".join(format_path(Path(each.file.path)) for each in folders if each.file)
     return build_error(
         "duplicate-customer",

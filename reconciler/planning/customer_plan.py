@@ -10,6 +10,7 @@ import polars as pl
 
 from reconciler.model.change import Action, Change, get_action
 from reconciler.model.diagnostic import Diagnostic, sort_diagnostics
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import ActionCounts, CustomerPlan, Outcome, PlanPrecondition, SourceSummary
 from reconciler.model.weakening import Weakening
@@ -40,7 +41,7 @@ def add_impact(kind: Kind, changes: pl.DataFrame, impact: Impact) -> pl.DataFram
 
 
 def build_refused_plan(
-    customer_id: str,
+    customer_id: CustomerId,
     name: str,
     seen: PlanPrecondition,
     diagnostics: Iterable[Diagnostic],
@@ -57,7 +58,7 @@ def build_refused_plan(
     )
 
 
-def build_failed_plan(customer_id: str, name: str, diagnostics: Iterable[Diagnostic]) -> CustomerPlan:
+def build_failed_plan(customer_id: CustomerId, name: str, diagnostics: Iterable[Diagnostic]) -> CustomerPlan:
     """Return the plan of a customer whose files or stored data cannot be read: it is neither changed nor removed."""
     return CustomerPlan(
         id=customer_id,
@@ -69,7 +70,7 @@ def build_failed_plan(customer_id: str, name: str, diagnostics: Iterable[Diagnos
 
 
 def build_unchanged_plan(
-    customer_id: str,
+    customer_id: CustomerId,
     name: str,
     *,
     seen: PlanPrecondition,
@@ -128,7 +129,7 @@ class PlannedRoster:
 
 
 def build_customer_plan(
-    customer_id: str,
+    customer_id: CustomerId,
     name: str,
     documents: PlannedDocuments,
     roster: PlannedRoster | None = None,
@@ -147,7 +148,7 @@ def build_customer_plan(
     return _add_outcome(plan, roster)
 
 
-def _plan_documents(customer_id: str, name: str, documents: PlannedDocuments) -> CustomerPlan:
+def _plan_documents(customer_id: CustomerId, name: str, documents: PlannedDocuments) -> CustomerPlan:
     changes = hold_document_removals(documents.changes)
     return CustomerPlan(
         id=customer_id,

@@ -15,6 +15,7 @@ import polars_hash as plh
 import pyarrow as pa
 
 from reconciler.model.change import Action, Change, Create, Restore, get_action
+from reconciler.model.ids import CustomerId, PlanId, RunId
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan, StoreIdentity
 from reconciler.model.roster import ROSTER_FIELDS
@@ -138,8 +139,8 @@ def unpack_digests(packed: bytes) -> pl.Series:
 
 
 def compute_plan_id(
-    store: StoreIdentity, key: str, customers: Iterable[CustomerPlan], run_to_undo: int | None = None
-) -> str:
+    store: StoreIdentity, key: str, customers: Iterable[CustomerPlan], run_to_undo: RunId | None = None
+) -> PlanId:
     """Return `sha256:HEX`. Customers without effects do not count.
 
     `key` is the store's key for effects; `run_to_undo` is the run that the plan undoes.
@@ -147,7 +148,9 @@ def compute_plan_id(
     return combine_digests(store, {customer.id: digest_effects(customer, key) for customer in customers}, run_to_undo)
 
 
-def combine_digests(store: StoreIdentity, digests: Mapping[str, pl.Series], run_to_undo: int | None = None) -> str:
+def combine_digests(
+    store: StoreIdentity, digests: Mapping[CustomerId, pl.Series], run_to_undo: RunId | None = None
+) -> PlanId:
     """Return the ID of the plan with these effects: by customer, the sorted digests of `digest_effects`."""
     combined = hashlib.sha256()
     undone_runs = [] if run_to_undo is None else [run_to_undo]
@@ -156,4 +159,4 @@ def combine_digests(store: StoreIdentity, digests: Mapping[str, pl.Series], run_
         if series.len():
             combined.update(json.dumps([customer, series.len()]).encode())
             combined.update(pack_digests(series))
-    return "sha256:" + combined.hexdigest()
+    return PlanId("sha256:" + combined.hexdigest())

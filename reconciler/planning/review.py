@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.change import ACTION_ORDER
+from reconciler.model.ids import CustomerId
 from reconciler.model.plan import CustomerPlan
 from reconciler.planning.plan_id import NO_EFFECTS, list_effects
 
@@ -20,11 +21,11 @@ class ReviewDifference:
     """
 
     #: effects that were not reviewed
-    extra_effects: Mapping[str, pl.DataFrame]
+    extra_effects: Mapping[CustomerId, pl.DataFrame]
     #: effects that were held when reviewed and no longer are
-    released_effects: Mapping[str, pl.DataFrame]
+    released_effects: Mapping[CustomerId, pl.DataFrame]
     #: reviewed effects that the new plan lacks
-    missing_effects: Mapping[str, pl.DataFrame]
+    missing_effects: Mapping[CustomerId, pl.DataFrame]
 
     @property
     def does_more(self) -> bool:
@@ -36,7 +37,7 @@ def compare_with_reviewed(reviewed: Iterable[CustomerPlan], now: Iterable[Custom
     plan does less."""
     before = {customer.id: customer for customer in reviewed}
     after = {customer.id: customer for customer in now}
-    differences: tuple[dict[str, pl.DataFrame], ...] = ({}, {}, {})
+    differences: tuple[dict[CustomerId, pl.DataFrame], ...] = ({}, {}, {})
     for name in sorted({*before, *after}):
         old = list_effects(before[name]) if name in before else NO_EFFECTS
         new = list_effects(after[name]) if name in after else NO_EFFECTS

@@ -8,13 +8,14 @@ from typing import TypeAlias
 import polars as pl
 
 from reconciler.model.change import FieldChange
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
 from reconciler.reports.plan.terminal import clean_text
 
 #: effects by customer ID
-EffectsByCustomer: TypeAlias = Mapping[str, pl.DataFrame]
+EffectsByCustomer: TypeAlias = Mapping[CustomerId, pl.DataFrame]
 
 NOT_REVIEWED = "was not reviewed"
 OTHERWISE = "differs from what was reviewed"

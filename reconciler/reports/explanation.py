@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ids import CustomerId, Moment, PlanId, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import ROSTER_FIELDS
@@ -23,16 +24,16 @@ _COLUMN = 11
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    id: int
-    at: str
+    id: RunId
+    at: Moment
     actor: str
-    plan_id: str
+    plan_id: PlanId
     git_commit: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ExplanationReport:
-    customer: str
+    customer: CustomerId
     kind: Kind
     key: str
     label: str
@@ -41,18 +42,18 @@ class ExplanationReport:
     #: file and line that asked for its last change; None if unknown
     origin: str | None
     #: run of its last change; None if no run wrote it
-    origin_run: int | None
-    created_run: int | None
+    origin_run: RunId | None
+    created_run: RunId | None
     #: ISO-8601 UTC; None unless removed
-    tombstoned_at: str | None
-    tombstoned_run: int | None
+    tombstoned_at: Moment | None
+    tombstoned_run: RunId | None
     #: ISO-8601 UTC; None unless its term ended
-    concluded_at: str | None
+    concluded_at: Moment | None
     #: whether it was changed outside reconciler since its last run
     changed_by_hand: bool
     #: (run, action), in order
-    touches: tuple[tuple[int, str], ...]
-    runs: Mapping[int, RunFacts]
+    touches: tuple[tuple[RunId, str], ...]
+    runs: Mapping[RunId, RunFacts]
     #: (issuer, kind, subject, whether it is a further one of the same person)
     identities: tuple[tuple[str, str, str, bool], ...]
     communities: tuple[str, ...]
@@ -141,7 +142,7 @@ def _describe_origin(each: ExplanationReport) -> list[str]:
     return lines or ["created outside reconciler"]
 
 
-def _describe_run(each: ExplanationReport, number: int) -> str:
+def _describe_run(each: ExplanationReport, number: RunId) -> str:
     run = each.runs.get(number)
     if run is None:
         return f"run {number}"

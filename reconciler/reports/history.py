@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.change import Action
+from reconciler.model.ids import CustomerId, HoldId, Moment, PlanId, RunId
 from reconciler.model.kind import Kind
 from reconciler.reports.plan.json import Document, dump_json
 from reconciler.reports.plan.terminal import clean_text, measure_widest, pad_to_width
@@ -38,26 +39,26 @@ _KINDS = (Kind.USER, *(kind for kind in Kind if kind is not Kind.USER))
 class Run:
     """One apply."""
 
-    id: int
-    customer: str
+    id: RunId
+    customer: CustomerId
     #: ISO-8601 UTC
-    started_at: str
+    started_at: Moment
     #: ISO-8601 UTC; None while it runs
-    finished_at: str | None
+    finished_at: Moment | None
     actor: str
-    plan_id: str
+    plan_id: PlanId
     outcome: str
     #: changes written, by kind, then by action
     counts: Mapping[str, Mapping[str, int]]
     git_commit: str | None = None
     #: IDs of the holds that it approved
-    approvals: tuple[str, ...] = ()
+    approvals: tuple[HoldId, ...] = ()
     #: of the roster; None without one
     source_sha256: str | None = None
     #: the run that it undid; None unless it is an undo
-    undoes: int | None = None
+    undoes: RunId | None = None
     #: runs that undid it
-    undone_by: tuple[int, ...] = ()
+    undone_by: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Verification:
     #: the first mismatch in words; None if all runs are intact
     mismatch: str | None = None
     #: the run of the mismatch
-    run: int | None = None
+    run: RunId | None = None
 
     @property
     def sentence(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reconciler.model.ids import CustomerId, HoldId, Moment, PlanId
 from reconciler.model.kind import Kind
 from reconciler.reports.plan.json import dump_json
 from reconciler.reports.plan.terminal import clean_text
@@ -15,14 +16,14 @@ from reconciler.reports.plan.wording import format_count, format_kind_count, for
 class HoldReport:
     """One customer's hold as the last apply left it."""
 
-    id: str
-    customer: str
+    id: HoldId
+    customer: CustomerId
     people: int
     #: all held changes, those of people included
     rows: int
     #: ISO-8601 UTC
-    since: str
-    plan_id: str
+    since: Moment
+    plan_id: PlanId
     causes: tuple[str, ...]
     #: command that approves it
     command: str

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from reconciler.model.ids import CustomerId, Moment
 from reconciler.model.kind import Kind
 from reconciler.reports.plan.people import CustomerView
 from reconciler.reports.plan.terminal import clean_text
@@ -60,20 +61,20 @@ OUTSIDE_STORE_NOTICE = (
 class RetentionReport:
     """The data of one customer that is past its retention."""
 
-    customer: str
+    customer: CustomerId
     #: the retention
     days: float
     #: ISO-8601 UTC; data deleted earlier is past its retention
-    cutoff: str
+    cutoff: Moment
     #: rows to delete, by table
     counts: Mapping[str, int]
     #: by table, the number of removed rows with the oldest and newest time of removal; empty times if only their people
     #: have one
-    spans: Mapping[str, tuple[int, str, str]]
+    spans: Mapping[str, tuple[int, Moment, Moment]]
     #: sentences on the data that is kept
     retention_notes: tuple[str, ...]
     #: ISO-8601 UTC; None unless the whole customer is deleted
-    customer_removed_at: str | None = None
+    customer_removed_at: Moment | None = None
     #: accounts that are deleted with the customer
     people: int = 0
 
@@ -83,10 +84,10 @@ class CertificateReport:
     id: int
     #: purge, erase or lift
     kind: str
-    customer: str
+    customer: CustomerId
     #: reference of the request; for a purge, the time before which the data had been removed
     request: str | None
-    at: str
+    at: Moment
     actor: str
     counts: Mapping[str, int]
     signature: str
@@ -96,7 +97,7 @@ class CertificateReport:
 class ErasureReport:
     """The data that an erasure would delete."""
 
-    customer: str
+    customer: CustomerId
     #: rows to delete, by table
     counts: Mapping[str, int]
     is_whole_customer: bool
@@ -182,7 +183,7 @@ def render_certificate_text(certificate: CertificateReport) -> str:
     why = ""
     if certificate.request:
         why = (
-            f"deleted before {format_moment(certificate.request)}"
+            f"deleted before {format_moment(Moment(certificate.request))}"
             if certificate.kind == "purge"
             else f"request {certificate.request}"
         )
@@ -212,7 +213,7 @@ def format_amounts(counts: Mapping[str, int]) -> str:
     return ", ".join(format_count(counts[table], *TABLE_NOUNS[table]) for table in TABLE_NOUNS if counts.get(table))
 
 
-def _format_customer_name(customer: str) -> str:
+def _format_customer_name(customer: CustomerId) -> str:
     return "catalog" if customer.startswith("@") else clean_text(customer)
 
 

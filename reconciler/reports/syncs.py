@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ids import CustomerId, Moment, RunId
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
 from reconciler.reports.plan.json import Document, build_diagnostic_document, dump_json
@@ -29,13 +30,13 @@ class SyncReport:
     """One customer's sync. Times are ISO-8601 UTC."""
 
     #: customer's ID
-    id: str
+    id: CustomerId
     #: None if it was not synced at all
     outcome: SyncOutcome | None
     #: whether the roster was the same as before, so that nothing was compared
     early: bool = False
     #: IDs of the runs
-    runs: tuple[int, ...] = ()
+    runs: tuple[RunId, ...] = ()
     #: people changed by these runs
     people: ChangeTotals = ChangeTotals()
     #: all rows changed by these runs
@@ -46,11 +47,11 @@ class SyncReport:
     #: command that approves the hold
     approve_command: str = ""
     #: start of the present outcome
-    since: str | None = None
+    since: Moment | None = None
     #: None while its roster is fresh
-    stale_since: str | None = None
+    stale_since: Moment | None = None
     #: time of the next automatic sync; None without one
-    next_at: str | None = None
+    next_at: Moment | None = None
     #: reasons in plain sentences
     sentences: tuple[str, ...] = ()
     #: number of warnings of its plan, which are not among the diagnostics

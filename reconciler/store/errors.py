@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.model.ids import CustomerId
 
 #: An error names this many changed rows and counts the rest.
 MAX_NAMED_CHANGES = 10
@@ -24,7 +25,7 @@ class StoreProblem(Refusal):
 class StalePlan(StoreProblem):
     """Report that the plan's changes to a customer differ from what was reviewed; nothing was written."""
 
-    def __init__(self, customer: str, changes: tuple[tuple[str, str], ...], more: int = 0) -> None:
+    def __init__(self, customer: CustomerId, changes: tuple[tuple[str, str], ...], more: int = 0) -> None:
         #: (kind, key) of the first `MAX_NAMED_CHANGES` rows that differ
         self.changed = changes
         #: number of further rows that differ
@@ -37,7 +38,7 @@ class StalePlan(StoreProblem):
         )
 
     @classmethod
-    def from_changes(cls, customer: str, changes: Iterable[tuple[str, str]]) -> StalePlan:
+    def from_changes(cls, customer: CustomerId, changes: Iterable[tuple[str, str]]) -> StalePlan:
         """Build the error of (kind, key) pairs: it names the first `MAX_NAMED_CHANGES` and counts the rest."""
         pairs = tuple(changes)
         return cls(customer, pairs[:MAX_NAMED_CHANGES], max(0, len(pairs) - MAX_NAMED_CHANGES))

@@ -16,6 +16,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.model.ids import CustomerId
 from reconciler.store.errors import StoreProblem
 
 KEY_VARIABLE = "RECONCILER_KEY"
@@ -39,7 +40,7 @@ class StoreKey:
     def compute_hmac_hex(self, purpose: str, text: str) -> str:
         return hmac.new(self.derive_key(purpose), text.encode(), hashlib.sha256).hexdigest()
 
-    def compute_secret_hmac(self, customer_id: str, path: str, value: str) -> str:
+    def compute_secret_hmac(self, customer_id: CustomerId, path: str, value: str) -> str:
         """Return an HMAC that reveals whether a customer's secret changed, and nothing else."""
         return self.compute_hmac_hex("secret", "\0".join((customer_id, path, value)))
 
@@ -53,7 +54,7 @@ class StoreKey:
         """Return the HMAC by which a store recognizes its key."""
         return self.compute_hmac_hex("key-check", "reconciler")
 
-    def make_pseudonym(self, kind: str, customer_id: str, key: str) -> str:
+    def make_pseudonym(self, kind: str, customer_id: CustomerId, key: str) -> str:
         """Return a pseudonym such as `P-7F3A0C1E`: constant within a store, meaningless outside."""
         digest = self.compute_hmac_hex("pseudonym", "\0".join((kind, customer_id, key)))
         return f"P-{digest[:PSEUDONYM_DIGITS].upper()}"

@@ -53,7 +53,8 @@ PATTERNS: dict[str, tuple[str, str]] = {
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=TEXT_PATTERN)]
 Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=10_000, pattern=PARAGRAPH_PATTERN)]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=ID_PATTERN)]
+ID_CONSTRAINTS = StringConstraints(min_length=1, max_length=80, pattern=ID_PATTERN)
+Id = Annotated[str, ID_CONSTRAINTS]
 Country = Annotated[str, StringConstraints(pattern=COUNTRY_PATTERN)]
 Clock = Annotated[str, StringConstraints(pattern=CLOCK_PATTERN)]
 Email = Annotated[str, StringConstraints(max_length=254, pattern=EMAIL_PATTERN)]

@@ -29,6 +29,7 @@ from reconciler.config.models.declaration import ValidationContext
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.yaml.tree import find_place, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, build_error, sort_diagnostics
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 
 
@@ -45,22 +46,22 @@ class CustomerCandidate:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @property
-    def id(self) -> str:
+    def id(self) -> CustomerId:
         return self.folder.id
 
     @property
-    def claimed_id(self) -> str | None:
+    def claimed_id(self) -> CustomerId | None:
         """Return the ID in the document, which may be invalid or differ from the folder's name; None if missing."""
         tree = self.customer.own_tree if self.customer else None
         written_id = tree.get("id") if tree is not None else None
-        return written_id if isinstance(written_id, str) else None
+        return CustomerId(written_id) if isinstance(written_id, str) else None
 
     @property
-    def former_ids(self) -> tuple[str, ...]:
+    def former_ids(self) -> tuple[CustomerId, ...]:
         """Return the former IDs in the document, valid or not."""
         tree = self.customer.own_tree if self.customer else None
         listed = tree.get("previously") if tree is not None else None
-        return tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
+        return tuple(CustomerId(each) for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
 
     @property
     def is_read(self) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error, build_warning
+from reconciler.model.ids import CustomerId
 
 
 class FolderEntry(NamedTuple):
@@ -107,7 +108,7 @@ class ConfigFile(NamedTuple):
 class CustomerFolder:
     """The folder of one customer."""
 
-    id: str
+    id: CustomerId
     #: None if customer.yaml is missing
     file: ConfigFile | None
     #: the defaults.yaml files above the folder, nearest first
@@ -139,7 +140,7 @@ class RepositoryLayout:
     customers: list[CustomerFolder] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
-    def replace_files(self, files: Files, only: Collection[str] | None) -> RepositoryLayout:
+    def replace_files(self, files: Files, only: Collection[CustomerId] | None) -> RepositoryLayout:
         """Return the same layout, read from `files`. only: IDs of the customers to replace; None for all."""
         return replace(
             self,
@@ -161,7 +162,7 @@ def scan_repository(directory: Path, files: Files = DISK) -> RepositoryLayout:
     layout = RepositoryLayout()
     layout.settings, layout.settings_diagnostics = find_settings_file(directory, files)
     top = ConfigFile(str(directory), _format_path(directory.resolve(), directory), files)
-    _walk_folder(layout, top, os.path.basename(os.path.abspath(directory)), (), at_top=True)
+    _walk_folder(layout, top, CustomerId(os.path.basename(os.path.abspath(directory))), (), at_top=True)
     return layout
 
 
@@ -191,7 +192,7 @@ def _format_path(absolute: Path, fallback: Path) -> str:
 def _walk_folder(
     layout: RepositoryLayout,
     folder: ConfigFile,
-    identity: str,
+    identity: CustomerId,
     defaults: tuple[ConfigFile, ...],
     *,
     at_top: bool = False,
@@ -229,16 +230,16 @@ def _walk_folder(
     below = (files[DEFAULTS_FILE], *defaults) if DEFAULTS_FILE in files else defaults
     for name, each in folders.items():
         if name not in inside and not (at_top and name == LESSONS):
-            _walk_folder(layout, each, name, below)
+            _walk_folder(layout, each, CustomerId(name), below)
     for name, each in links.items():
         layout.customers.append(
-            CustomerFolder(name, None, (), diagnostics=(_build_linked_folder_error(each),), path=each.path)
+            CustomerFolder(CustomerId(name), None, (), diagnostics=(_build_linked_folder_error(each),), path=each.path)
         )
 
 
 def _build_customer_folder(
     folder: ConfigFile,
-    identity: str,
+    identity: CustomerId,
     folders: dict[str, ConfigFile],
     own: dict[str, ConfigFile],
     defaults: tuple[ConfigFile, ...],

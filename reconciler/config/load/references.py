@@ -13,13 +13,14 @@ from difflib import get_close_matches
 from reconciler.config.fields.values import ID_PATTERN, TEXT_PATTERN
 from reconciler.config.yaml.tree import MappingNode, SequenceNode, get_value_span
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 
 #: (consumer key, its place)
 ConsumerKey = tuple[str, Span]
 
 
-def find_unknown_communities(customer: str, tree: MappingNode, known: Collection[str]) -> Iterator[Diagnostic]:
+def find_unknown_communities(customer: CustomerId, tree: MappingNode, known: Collection[str]) -> Iterator[Diagnostic]:
     """Yield an error for each LMS that names a community which the customer does not have.
 
     tree: the customer's document, valid or not.

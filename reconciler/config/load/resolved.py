@@ -18,6 +18,7 @@ from reconciler.config.models.settings import Environment, Settings
 from reconciler.config.validation.documents import build_document, find_origins
 from reconciler.config.yaml.tree import MappingNode, get_key_span
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.settings import DocumentsByKey, compute_settings_digest
 
@@ -88,7 +89,7 @@ class ValidDocument:
 class ResolvedCustomer(ABC):
     """A valid customer with its communities and its own lessons."""
 
-    id: str
+    id: CustomerId
     #: the start of the customer's document
     span: Span
     warnings: tuple[Diagnostic, ...]
@@ -99,7 +100,7 @@ class ResolvedCustomer(ABC):
 
     @property
     @abstractmethod
-    def previously(self) -> tuple[str, ...]:
+    def previously(self) -> tuple[CustomerId, ...]:
         """Return the customer's former IDs."""
 
     @property
@@ -143,7 +144,7 @@ class CustomerFromFiles(ResolvedCustomer):
         return self.model.name
 
     @property
-    def previously(self) -> tuple[str, ...]:
+    def previously(self) -> tuple[CustomerId, ...]:
         return self.model.previously
 
     @property
@@ -179,16 +180,16 @@ class Repository:
     #: errors of reconciler.yaml; then `settings` raises
     settings_errors: tuple[Diagnostic, ...]
     #: the valid customers, sorted by ID
-    customers: Mapping[str, ResolvedCustomer]
+    customers: Mapping[CustomerId, ResolvedCustomer]
     #: errors by ID of each invalid customer (and CATALOG for shared lessons); these fail, and never count as removed
-    invalid: Mapping[str, tuple[Diagnostic, ...]]
+    invalid: Mapping[CustomerId, tuple[Diagnostic, ...]]
     catalog_lessons: tuple[ValidDocument, ...]
     #: all diagnostics, in the order of files
     diagnostics: tuple[Diagnostic, ...]
     #: every file that was read, as messages call it
     file_names: tuple[str, ...]
     #: folders of all customers by ID, read or not
-    folders: Mapping[str, CustomerFolder] = field(default_factory=dict)
+    folders: Mapping[CustomerId, CustomerFolder] = field(default_factory=dict)
     #: dotted path -> place of each value of reconciler.yaml
     settings_origins: Mapping[str, Span] = field(default_factory=dict)
 

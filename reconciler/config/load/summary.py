@@ -17,6 +17,7 @@ from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error
+from reconciler.model.ids import CustomerId
 
 ReadAgain = Callable[[CustomerFolder], CustomerCandidate]
 
@@ -27,7 +28,7 @@ class CustomerSummary:
 
     span: Span
     name: str
-    previously: tuple[str, ...]
+    previously: tuple[CustomerId, ...]
     #: of all documents (`model.settings`)
     digest: str
     outline: Outline
@@ -65,11 +66,11 @@ class SummarizedCandidate:
     diagnostics: list[Diagnostic]
 
     @property
-    def id(self) -> str:
+    def id(self) -> CustomerId:
         return self.folder.id
 
     @property
-    def claimed_id(self) -> str | None:
+    def claimed_id(self) -> CustomerId | None:
         return self.folder.id
 
     @property
@@ -81,8 +82,8 @@ class SummarizedCandidate:
         return self.summary.former
 
     @property
-    def former_ids(self) -> tuple[str, ...]:
-        return tuple(former for former, _ in self.summary.former)
+    def former_ids(self) -> tuple[CustomerId, ...]:
+        return tuple(CustomerId(former) for former, _ in self.summary.former)
 
     @property
     def consumer_keys(self) -> tuple[ConsumerKey, ...]:
@@ -110,7 +111,7 @@ class SummarizedCustomer(ResolvedCustomer):
         return self.summary.name
 
     @property
-    def previously(self) -> tuple[str, ...]:
+    def previously(self) -> tuple[CustomerId, ...]:
         return self.summary.previously
 
     @property

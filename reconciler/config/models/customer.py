@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from reconciler.config.fields.addresses import WebUrl, get_host, is_https, is_private_host
-from reconciler.config.fields.values import Country, Day, Email, Id, OneOf, Paragraph, Text, Timezone
+from reconciler.config.fields.values import ID_CONSTRAINTS, Country, Day, Email, OneOf, Paragraph, Text, Timezone
 from reconciler.config.models.declaration import (
     Declaration,
     DeclarationWithRules,
@@ -19,6 +19,7 @@ from reconciler.config.models.declaration import (
 from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
 from reconciler.config.models.secret import SecretReference
+from reconciler.model.ids import CustomerId
 
 
 class Profile(Declaration):
@@ -123,9 +124,9 @@ class Customer(DeclarationWithRules):
 
     kind: Annotated[Literal["customer"], OneOf()]
     """The kind of document."""
-    id: Id
+    id: Annotated[CustomerId, ID_CONSTRAINTS]
     """Also the folder's name. Unique across all customers. List a former ID under previously."""
-    previously: tuple[Id, ...] = ()
+    previously: tuple[Annotated[CustomerId, ID_CONSTRAINTS], ...] = ()
     """Former IDs, for a rename instead of a removal."""
     name: Text
     """The institution's name."""

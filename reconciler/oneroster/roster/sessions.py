@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ids import Moment
 from reconciler.oneroster.csv_file.quarantine import make_rows_warning
 from reconciler.oneroster.csv_file.sheet import Sheet
 from reconciler.oneroster.roster.references import refuse_cycles
@@ -87,7 +88,7 @@ class ModificationTime:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def check_modified_times(sheet: Sheet, fetched_at: str) -> ModificationTime:
+def check_modified_times(sheet: Sheet, fetched_at: Moment) -> ModificationTime:
     """Return the newest dateLastModified, and warnings; `fetched_at` is ISO-8601 UTC."""
     written = sheet.side_values.get(MODIFIED)
     if written is None or written.null_count() == written.len():
@@ -129,7 +130,7 @@ def _parse_times(raw_times: pl.Series) -> pl.Series:
     return whole.to_series().str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False)
 
 
-def _compute_latest_time(fetched_at: str) -> datetime | None:
+def _compute_latest_time(fetched_at: Moment) -> datetime | None:
     try:
         return datetime.fromisoformat(fetched_at).replace(tzinfo=None) + MOST_AHEAD
     except ValueError:

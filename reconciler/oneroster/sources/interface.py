@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.ids import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class PreviousRoster:
     #: the newest dateLastModified, as its source wrote it
     since: str | None = None
     #: when the full roster was fetched last, ISO-8601 UTC
-    whole_at: str | None = None
+    whole_at: Moment | None = None
     #: data rows by file stem, as stored now
     rows: Mapping[str, int] = field(default_factory=dict)
 
@@ -52,7 +53,7 @@ class FetchRequest:
     """One fetch. fetched_at: its moment, ISO-8601 UTC. whole: False allows a source to ask only for what changed since
     `earlier`, where it is configured so."""
 
-    fetched_at: str
+    fetched_at: Moment
     progress: ProgressCallback = ignore_progress
     require_full: bool = True
     earlier: PreviousRoster = PreviousRoster()
@@ -70,7 +71,7 @@ class SourceBundle:
     stream: BinaryIO
     type: str
     name: str
-    fetched_at: str
+    fetched_at: Moment
     diagnostics: tuple[Diagnostic, ...] = ()
 
 

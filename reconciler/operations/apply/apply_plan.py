@@ -13,6 +13,7 @@ from reconciler.config.inputs import compute_blob_id, digest_inputs
 from reconciler.config.models.secret import find_secret_references
 from reconciler.log import log_step
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info, build_warning
+from reconciler.model.ids import CustomerId, HoldId, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan
 from reconciler.model.settings import compute_settings_digest
@@ -31,7 +32,7 @@ from reconciler.store.write.apply import ApplyJob, apply_customer
 _log = logging.getLogger(__name__)
 
 
-def _find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[str]) -> int | None:
+def _find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approvals: Collection[HoldId]) -> RunId | None:
     """Return the newest run that applied this plan to the customer with these approvals.
 
     None without one, or if the store cannot be read. A plan made after a run is another plan, even with the same
@@ -50,7 +51,7 @@ def _find_recorded_run(store: Store, plan: Plan, customer: CustomerPlan, approva
     return next(matches, None)
 
 
-def _describe_already_applied(customer: CustomerPlan, run: int) -> Diagnostic:
+def _describe_already_applied(customer: CustomerPlan, run: RunId) -> Diagnostic:
     return build_info(
         "already-applied",
         f"{customer.id}: this plan was already applied by run {run}; nothing was changed",
@@ -58,7 +59,7 @@ def _describe_already_applied(customer: CustomerPlan, run: int) -> Diagnostic:
     )
 
 
-def _describe_lost_answer(customer: CustomerPlan, run: int) -> Diagnostic:
+def _describe_lost_answer(customer: CustomerPlan, run: RunId) -> Diagnostic:
     return build_warning(
         "answer-lost",
         f"{customer.id}: the connection was lost while run {run} was written, but the run is complete",
@@ -89,9 +90,9 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class CustomerApplyResult:
-    id: str
+    id: CustomerId
     outcome: ApplyOutcome
-    run: int | None = None
+    run: RunId | None = None
     has_written: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
     invitations: tuple[Invitation, ...] = ()
@@ -100,7 +101,7 @@ class CustomerApplyResult:
 def apply_plan(
     workspace: Workspace,
     plan: Plan,
-    approvals: Iterable[str] = (),
+    approvals: Iterable[HoldId] = (),
     *,
     lock_timeout: float = 0.0,
     on_finished: Callable[[CustomerApplyResult], object] = lambda result: None,
@@ -149,7 +150,7 @@ def _apply_one(
     plan: Plan,
     customer: CustomerPlan,
     provenance: _Provenance,
-    approvals: Sequence[str],
+    approvals: Sequence[HoldId],
     lock_timeout: float,
 ) -> CustomerApplyResult:
     if customer.outcome is Outcome.REFUSED:
@@ -242,11 +243,11 @@ def _digest_inputs(workspace: Workspace, customer: CustomerPlan) -> str | None:
     return digest_inputs(folder, compute_blob_id) if folder else None
 
 
-def _group_approvals(plan: Plan, approvals: Iterable[str]) -> Mapping[str, Sequence[str]]:
+def _group_approvals(plan: Plan, approvals: Iterable[HoldId]) -> Mapping[CustomerId, Sequence[HoldId]]:
     """Return the approvals by customer: a hold's id begins with its customer's. Raises Refusal."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[CustomerId, list[HoldId]] = {}
     for approval in dict.fromkeys(approvals):
-        groups.setdefault(approval.split(":", 1)[0], []).append(approval)
+        groups.setdefault(CustomerId(approval.split(":", 1)[0]), []).append(approval)
     unknown = sorted(groups.keys() - {customer.id for customer in plan.customers})
     if unknown:
         raise Refusal(
@@ -342,7 +343,7 @@ def _is_new_administrator(customer: CustomerPlan, path: str) -> bool:
     )
 
 
-def _describe_unfit_approval(customer: CustomerPlan, approval: str) -> Diagnostic:
+def _describe_unfit_approval(customer: CustomerPlan, approval: HoldId) -> Diagnostic:
     now = f"the current hold is {customer.hold.id}" if customer.hold else "nothing is held now"
     return build_error(
         "hold-does-not-fit",

@@ -14,6 +14,7 @@ import polars as pl
 from reconciler.config.comparison import BaseComparison
 from reconciler.model.cause import ChangeCause
 from reconciler.model.change import Change, get_action
+from reconciler.model.ids import CustomerId, PlanId, RunId
 from reconciler.model.plan import Plan
 from reconciler.model.settings import DocumentsByKey
 from reconciler.model.surprise import UnexplainedChange
@@ -36,7 +37,7 @@ class ReviewVerdict:
     #: None if only the reviewed plan's id is known
     difference: ReviewDifference | None = None
     #: runs that applied the missing effects, if only the id is known
-    runs: tuple[int, ...] = ()
+    runs: tuple[RunId, ...] = ()
 
 
 def compare_with_plan(plan: Plan, reviewed: Plan) -> ReviewVerdict:
@@ -45,7 +46,7 @@ def compare_with_plan(plan: Plan, reviewed: Plan) -> ReviewVerdict:
     return ReviewVerdict(not difference.does_more, difference)
 
 
-def compare_with_plan_id(store: Store, plan: Plan, reviewed_id: str) -> ReviewVerdict:
+def compare_with_plan_id(store: Store, plan: Plan, reviewed_id: PlanId) -> ReviewVerdict:
     """Compare a plan with the id of a reviewed plan of the same store.
 
     Adds the effects of later runs to the plan's: those of the reviewed plan itself, else those of the last apply, the
@@ -69,8 +70,8 @@ def compare_with_plan_id(store: Store, plan: Plan, reviewed_id: str) -> ReviewVe
 
 
 def _add_run_effects(
-    connection: Connection, digests: Mapping[str, pl.Series], runs: pl.DataFrame
-) -> dict[str, pl.Series]:
+    connection: Connection, digests: Mapping[CustomerId, pl.Series], runs: pl.DataFrame
+) -> dict[CustomerId, pl.Series]:
     added = dict(digests)
     for run, customer in runs.select("run", "customer").iter_rows():
         mine = added.get(customer, NO_DIGESTS)
@@ -94,7 +95,7 @@ def find_unexplained_changes(plan: Plan, comparison: BaseComparison) -> Iterator
 
 
 def _compare_change_with_base(
-    customer: str, change: Change, before: DocumentsByKey, now: DocumentsByKey
+    customer: CustomerId, change: Change, before: DocumentsByKey, now: DocumentsByKey
 ) -> Iterator[UnexplainedChange]:
     key = (change.kind, change.key)
     action = get_action(change)

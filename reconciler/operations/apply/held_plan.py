@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 
 from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.model.ids import CustomerNumber, HoldId, Moment
 from reconciler.model.plan import CustomerPlan, Plan
 from reconciler.operations.apply.plan_file import pack_plan, unpack_plan
 from reconciler.store.open import Store
@@ -17,7 +18,7 @@ def is_hold_id(argument: str) -> bool:
     return ":" in argument and "/" not in argument and "." not in argument
 
 
-def save_remaining_plan(store: Store, customer_number: int, plan: Plan, now: str) -> bool:
+def save_remaining_plan(store: Store, customer_number: CustomerNumber, plan: Plan, now: Moment) -> bool:
     """Save a plan of one customer of which only held changes are left. Return False if its hold no longer exists."""
     (only,) = plan.customers
     assert only.hold is not None
@@ -26,7 +27,7 @@ def save_remaining_plan(store: Store, customer_number: int, plan: Plan, now: str
     return held_plans.save_held_plan(store, customer_number, only.hold.id, plan.plan_id, packed.getvalue(), now)
 
 
-def load_held_plan(store: Store, hold: str) -> Plan:
+def load_held_plan(store: Store, hold: HoldId) -> Plan:
     """Return the plan of a hold. Raises Refusal if none is saved, or it cannot be read."""
     with store.open_reader() as reader:
         content = held_plans.load_held_plan(reader.connection, reader.key, hold)

@@ -19,6 +19,7 @@ from reconciler.config.models.secret import SecretReference
 from reconciler.config.models.sync import ApiSync, SftpSync, ZipSync
 from reconciler.log import log_step
 from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.model.ids import CustomerId
 from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources.interface import FetchRequest, ProgressCallback, Source, SourceBundle, ignore_progress
 from reconciler.operations.fetch.cache_folder import find_cache_folder
@@ -34,7 +35,7 @@ WINDOW = 2 * MAX_PARALLEL_FETCHES
 CHECKPOINTS = "fetches"
 
 #: makes a customer's progress callback from its id
-ProgressFactory = Callable[[str], ProgressCallback]
+ProgressFactory = Callable[[CustomerId], ProgressCallback]
 
 
 def make_silent_progress(_: str) -> ProgressCallback:
@@ -50,11 +51,13 @@ class FetchPool:
     def __init__(self, at_once: int) -> None:
         self._max_threads = at_once
         self._threads: list[threading.Thread] = []
-        self._waiting: queue.SimpleQueue[tuple[str, Future[SourceBundle | Refusal], Source, FetchRequest] | None] = (
-            queue.SimpleQueue()
-        )
+        self._waiting: queue.SimpleQueue[
+            tuple[CustomerId, Future[SourceBundle | Refusal], Source, FetchRequest] | None
+        ] = queue.SimpleQueue()
 
-    def start_fetch(self, customer: str, source: Source, request: FetchRequest) -> Future[SourceBundle | Refusal]:
+    def start_fetch(
+        self, customer: CustomerId, source: Source, request: FetchRequest
+    ) -> Future[SourceBundle | Refusal]:
         future: Future[SourceBundle | Refusal] = Future()
         self._waiting.put((customer, future, source, request))
         if len(self._threads) < self._max_threads:
@@ -88,7 +91,7 @@ def open_fetch_pool(at_once: int = MAX_PARALLEL_FETCHES) -> Iterator[FetchPool]:
         pool.stop_fetches()
 
 
-def _fetch_or_refuse(customer: str, source: Source, request: FetchRequest) -> SourceBundle | Refusal:
+def _fetch_or_refuse(customer: CustomerId, source: Source, request: FetchRequest) -> SourceBundle | Refusal:
     with log_step(_log, "fetch", customer=customer) as results:
         try:
             bundle = source.fetch(request)

@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, sort_diagnostics
+from reconciler.model.ids import CustomerId, Moment
 from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.bundle import read_bundle, read_zip
 from reconciler.oneroster.snapshot import Snapshot
@@ -42,7 +43,7 @@ class FreshRosters:
         self,
         workspace: Workspace,
         fetch_pool: FetchPool,
-        fetched_at: str,
+        fetched_at: Moment,
         progress_factory: ProgressFactory = make_silent_progress,
     ) -> None:
         self._workspace = workspace
@@ -51,15 +52,15 @@ class FreshRosters:
         self._progress_factory = progress_factory
         self._hosts: HostThrottle | None = None
         self._files: dict[str, Future[Snapshot | Refusal]] = {}
-        self._fetched: dict[str, Future[SourceBundle | Refusal]] = {}
+        self._fetched: dict[CustomerId, Future[SourceBundle | Refusal]] = {}
 
-    def read_bundle_file(self, customer: str, bundle: Path, pool: ThreadPoolExecutor) -> None:
+    def read_bundle_file(self, customer: CustomerId, bundle: Path, pool: ThreadPoolExecutor) -> None:
         """Start to read a ZIP file in another thread, while the plan reads the store.
 
         The base of a delta roster is read with a reader of its own, because a connection belongs to its thread."""
         self._files[customer] = pool.submit(_read_zip_or_refuse, self._workspace, customer, bundle, self._fetched_at)
 
-    def add_fetched(self, customer: str, fetched: SourceBundle | Refusal) -> None:
+    def add_fetched(self, customer: CustomerId, fetched: SourceBundle | Refusal) -> None:
         future: Future[SourceBundle | Refusal] = Future()
         future.set_result(fetched)
         self._fetched[customer] = future
@@ -86,10 +87,10 @@ class FreshRosters:
         )
         self._fetched[customer.id] = self._fetch_pool.start_fetch(customer.id, source, request)
 
-    def __contains__(self, customer: str) -> bool:
+    def __contains__(self, customer: CustomerId) -> bool:
         return customer in self._files or customer in self._fetched
 
-    def refuse_overtaken(self, customer: str, last: str | None, now: str) -> None:
+    def refuse_overtaken(self, customer: CustomerId, last: Moment | None, now: Moment) -> None:
         """Raise Refusal if a fetched roster is older than the store's newest: it would delete that one's new people.
 
         last, now: ISO-8601 UTC; last: the fetch of the newest roster in the store. Never refuses a ZIP file, which is
@@ -101,7 +102,7 @@ class FreshRosters:
             bundle.stream.close()
             raise Refusal([_describe_overtaken_roster(customer, bundle.fetched_at, last)])
 
-    def read_snapshot(self, customer: str) -> Snapshot:
+    def read_snapshot(self, customer: CustomerId) -> Snapshot:
         """Return the customer's roster. Raises Refusal if the fetch or the reader refused it."""
         if customer in self._files:
             snapshot = self._files[customer].result()
@@ -121,11 +122,11 @@ class FreshRosters:
             )
         return replace(snapshot, diagnostics=sort_diagnostics([*bundle.diagnostics, *snapshot.diagnostics]))
 
-    def _wait_for_fetch(self, customer: str) -> SourceBundle | Refusal:
+    def _wait_for_fetch(self, customer: CustomerId) -> SourceBundle | Refusal:
         interruption.allow_keyboard_interrupt()
         return self._fetched[customer].result()
 
-    def discard_fetch(self, customer: str) -> None:
+    def discard_fetch(self, customer: CustomerId) -> None:
         """Close the customer's fetched file, now or when its fetch ends."""
         future = self._fetched.pop(customer, None)
         if future is not None and not future.cancel():
@@ -139,7 +140,7 @@ class FreshRosters:
 
 @contextmanager
 def open_fresh_rosters(
-    workspace: Workspace, fetched_at: str, progress_factory: ProgressFactory = make_silent_progress
+    workspace: Workspace, fetched_at: Moment, progress_factory: ProgressFactory = make_silent_progress
 ) -> Iterator[FreshRosters]:
     """Provide the fresh rosters of one plan; the exit does not wait for unfinished fetches."""
     rosters: FreshRosters | None = None
@@ -187,7 +188,7 @@ def describe_missing_rostering(span: Span | None) -> Diagnostic:
     )
 
 
-def _describe_overtaken_roster(customer: str, fetched_at: str, last: str) -> Diagnostic:
+def _describe_overtaken_roster(customer: CustomerId, fetched_at: Moment, last: Moment) -> Diagnostic:
     return build_error(
         OVERTAKEN_ROSTER,
         f"this roster of {customer} ({fetched_at}) is older than one that arrived meanwhile ({last}); "
@@ -204,7 +205,9 @@ def close_fetched_stream(future: Future[SourceBundle | Refusal]) -> None:
             bundle.stream.close()
 
 
-def _read_zip_or_refuse(workspace: Workspace, customer: str, bundle: Path, fetched_at: str) -> Snapshot | Refusal:
+def _read_zip_or_refuse(
+    workspace: Workspace, customer: CustomerId, bundle: Path, fetched_at: Moment
+) -> Snapshot | Refusal:
     try:
         return read_zip(bundle, fetched_at=fetched_at, load_base=partial(read_base_snapshot, workspace.store, customer))
     except Refusal as refusal:

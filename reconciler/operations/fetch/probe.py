@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, sort_diagnostics
+from reconciler.model.ids import CustomerId, Moment
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import build_quarantine_diagnostics
 from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, Source, SourceBundle
@@ -29,7 +30,7 @@ class SavedRoster:
 
 
 def save_roster(
-    workspace: Workspace, customer: str, out: Path, fetched_at: str, progress_factory: ProgressFactory
+    workspace: Workspace, customer: CustomerId, out: Path, fetched_at: Moment, progress_factory: ProgressFactory
 ) -> SavedRoster:
     """Fetch the full roster into a file of mode 0600, which is written completely or not at all.
 
@@ -60,12 +61,12 @@ def save_roster(
     )
 
 
-def probe_source(workspace: Workspace, customer: str, fetched_at: str) -> tuple[ProbeFinding, ...]:
+def probe_source(workspace: Workspace, customer: CustomerId, fetched_at: Moment) -> tuple[ProbeFinding, ...]:
     """Probe the server of a customer's source. Raises Refusal."""
     return _create_customer_source(workspace, customer).probe(FetchRequest(fetched_at))
 
 
-def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[ProbeFinding, ...]:
+def probe_address(workspace: Workspace, address: str, fetched_at: Moment) -> tuple[ProbeFinding, ...]:
     """Read the host keys of a server that is not configured yet, without signing in.
 
     address: `sftp://HOST` or `sftp://HOST:PORT`. Raises Refusal."""
@@ -92,7 +93,7 @@ def probe_address(workspace: Workspace, address: str, fetched_at: str) -> tuple[
     return SftpSource(account, create_host_throttle(workspace), allows).probe(FetchRequest(fetched_at))
 
 
-def _create_customer_source(workspace: Workspace, name: str) -> Source:
+def _create_customer_source(workspace: Workspace, name: CustomerId) -> Source:
     customer = _find_customer(workspace, name)
     rostering = customer.rostering
     if not isinstance(rostering, OneRosterRostering) or rostering.sync.type == "zip":
@@ -102,7 +103,7 @@ def _create_customer_source(workspace: Workspace, name: str) -> Source:
     return source
 
 
-def _find_customer(workspace: Workspace, name: str) -> Customer:
+def _find_customer(workspace: Workspace, name: CustomerId) -> Customer:
     repository = workspace.repository
     if name in repository.invalid:
         raise Refusal(repository.invalid[name])

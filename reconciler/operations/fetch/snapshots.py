@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.oneroster.csv_file.quarantine import KNOWN_BY
 from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, SESSIONS_SCHEMA, Snapshot, SourceFacts
@@ -115,7 +116,7 @@ SOURCE = "source"
 FULL_ROSTER_AT = "whole_at"
 
 
-def read_last_snapshot(reader: Reader, customer_number: int) -> Snapshot | None:
+def read_last_snapshot(reader: Reader, customer_number: CustomerNumber) -> Snapshot | None:
     """Return the last good roster, or None if none was applied yet. Its diagnostics are not saved."""
     saved = reader.load_last_snapshot(customer_number)
     if saved is None:
@@ -146,7 +147,7 @@ def read_last_snapshot(reader: Reader, customer_number: int) -> Snapshot | None:
     )
 
 
-def read_base_snapshot(store: Store, customer: str) -> Snapshot | None:
+def read_base_snapshot(store: Store, customer: CustomerId) -> Snapshot | None:
     """Return the roster that a delta roster applies to, read with a reader of its own for use in another thread.
 
     Raises Refusal if a later roster waits for approval: applied to the one before, the delta would lose the later
@@ -159,7 +160,7 @@ def read_base_snapshot(store: Store, customer: str) -> Snapshot | None:
         return read_last_snapshot(reader, record.id) if record else None
 
 
-def _describe_missing_base(customer: str) -> Diagnostic:
+def _describe_missing_base(customer: CustomerId) -> Diagnostic:
     return build_error(
         "delta-without-whole",
         "this is a delta roster, but the roster before it is waiting for approval",
@@ -167,7 +168,7 @@ def _describe_missing_base(customer: str) -> Diagnostic:
     )
 
 
-def read_earlier_roster(reader: Reader, customer_number: int | None) -> PreviousRoster:
+def read_earlier_roster(reader: Reader, customer_number: CustomerNumber | None) -> PreviousRoster:
     """Return the roster that a source may send changes to.
 
     Empty if no roster is saved, or if a later one waits for approval in whole or in part: its held people would be
@@ -187,17 +188,17 @@ def read_earlier_roster(reader: Reader, customer_number: int | None) -> Previous
     )
 
 
-def find_newest_roster_time(reader: Reader, customer_number: int | None) -> str | None:
+def find_newest_roster_time(reader: Reader, customer_number: CustomerNumber | None) -> Moment | None:
     """Return the fetch moment (ISO-8601 UTC) of the last good roster or of a later one that waits; None without one."""
     source = reader.read_last_source(customer_number) if customer_number is not None else None
     if source is None:
         return None
     later = source.facts.get(OVERTAKEN)
     # Older stores do not know the moment of a waiting roster.
-    return max(source.fetched_at, later) if isinstance(later, str) else source.fetched_at
+    return max(source.fetched_at, Moment(later)) if isinstance(later, str) else source.fetched_at
 
 
-def find_full_roster_time(snapshot: Snapshot, last_full_at: str | None) -> str | None:
+def find_full_roster_time(snapshot: Snapshot, last_full_at: Moment | None) -> Moment | None:
     """Return the moment of the last full fetch. last_full_at: that of the roster before it."""
     return last_full_at if any(mode == "delta" for mode in snapshot.modes.values()) else snapshot.fetched_at
 

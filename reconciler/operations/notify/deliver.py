@@ -22,6 +22,7 @@ from reconciler.config.models.settings import FileMail, Mail, SmtpMail
 from reconciler.config.secrets import SecretBackend
 from reconciler.log import log_event
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_error, build_warning
+from reconciler.model.ids import CustomerId, Moment
 from reconciler.model.sync import EventKind
 from reconciler.notices.attempt import DeliveryAttempt, DeliveryResult, schedule_next_attempt
 from reconciler.notices.mail import PASSWORD_VARIABLE, FileOutbox, MailMessage, SmtpOutbox, SmtpServer
@@ -56,7 +57,7 @@ _log = logging.getLogger(__name__)
 WEBHOOK_SECRET_PATH = "notify.webhook_secret"
 
 
-def read_signing_secret(backend: SecretBackend, customer: str, name: str) -> bytes:
+def read_signing_secret(backend: SecretBackend, customer: CustomerId, name: str) -> bytes:
     """Return the key that signs a customer's webhooks.
 
     Raises Refusal: `secret-not-set`, `webhook-secret-form`, or an error of the backend."""
@@ -78,7 +79,11 @@ def is_invalid_signing_secret(path: str, value: SecretStr) -> bool:
 
 
 def describe_invalid_signing_secret(
-    backend: SecretBackend, customer: str, name: str, span: Span | None = None, severity: Severity = Severity.ERROR
+    backend: SecretBackend,
+    customer: CustomerId,
+    name: str,
+    span: Span | None = None,
+    severity: Severity = Severity.ERROR,
 ) -> Diagnostic:
     return Diagnostic(
         "webhook-secret-form",
@@ -122,10 +127,10 @@ class DeliveryBudget:
 class DeliveryFailure:
     channel: DeliveryChannel
     #: subjects of the message
-    customers: tuple[str, ...]
+    customers: tuple[CustomerId, ...]
     attempt: DeliveryAttempt
     #: None if there is no further attempt
-    next_at: str | None
+    next_at: Moment | None
 
     def build_warning(self) -> Diagnostic:
         what = f"{self.channel} of {format_names(self.customers)}" if self.customers else str(self.channel)
@@ -163,7 +168,7 @@ def deliver_mail(workspace: Workspace, connection: Connection, budget: DeliveryB
     """Send the digests that are due, and yield each failure."""
     with closing(_open_mail_outlet(workspace)) as outlet:
         while (message := _take_next_message(connection, DeliveryChannel.MAIL, budget)) is not None:
-            customers: tuple[str, ...] = ()
+            customers: tuple[CustomerId, ...] = ()
             try:
                 letter, customers = _compose_letter(workspace, connection, message)
                 attempt = outlet.send(letter) if isinstance(letter, MailMessage) else letter
@@ -187,7 +192,7 @@ def _settle_message(
     connection: Connection,
     message: OutboxMessage,
     attempt: DeliveryAttempt,
-    customers: tuple[str, ...],
+    customers: tuple[CustomerId, ...],
     address: str | None,
 ) -> Iterator[DeliveryFailure]:
     """Settle or defer a message after an attempt, and yield its failure.
@@ -249,14 +254,14 @@ def _post_message(
     )
 
 
-def _try_read_secret(workspace: Workspace, customer: str, reference: SecretReference) -> bytes | DeliveryAttempt:
+def _try_read_secret(workspace: Workspace, customer: CustomerId, reference: SecretReference) -> bytes | DeliveryAttempt:
     try:
         return read_signing_secret(workspace.secrets, customer, reference.secret)
     except Refusal as refusal:
         return DeliveryAttempt(DeliveryResult.LATER, refusal.diagnostics[0].code, refusal.diagnostics[0].message)
 
 
-def _try_parse_listener(customer: str, document: Mapping[str, object] | None) -> Listener | DeliveryAttempt:
+def _try_parse_listener(customer: CustomerId, document: Mapping[str, object] | None) -> Listener | DeliveryAttempt:
     try:
         return parse_listener(customer, document)
     except Refusal as refusal:
@@ -270,14 +275,14 @@ def _report_unexpected(message: OutboxMessage, problem: BaseException) -> Delive
 
 def _compose_letter(
     workspace: Workspace, connection: Connection, message: OutboxMessage
-) -> tuple[MailMessage | DeliveryAttempt, tuple[str, ...]]:
+) -> tuple[MailMessage | DeliveryAttempt, tuple[CustomerId, ...]]:
     """Return the mail and its customers, or an attempt if nobody is subscribed or the subscriptions are unreadable."""
     with connection.open_read_transaction():
         notices = list_message_notices(connection, message.id)
         documents, held = read_message_documents(connection, message.id), read_current_holds(connection, message.id)
     listeners = {slug: _try_parse_listener(slug, document) for slug, document in documents.items()}
     entries: list[DigestEntry] = []
-    unreadable: dict[str, DeliveryAttempt] = {}
+    unreadable: dict[CustomerId, DeliveryAttempt] = {}
     for each in notices:
         listener = listeners[each.notice.customer]
         if isinstance(listener, DeliveryAttempt):
@@ -298,7 +303,7 @@ def _compose_letter(
 
 
 def _refresh_notice(
-    record: NoticeRecord, holds_by_customer: Mapping[str, tuple[NoticeHold, tuple[str, ...]]]
+    record: NoticeRecord, holds_by_customer: Mapping[CustomerId, tuple[NoticeHold, tuple[str, ...]]]
 ) -> Notice:
     """Return the notice with the current hold, since only that one can be approved."""
     notice = record.notice

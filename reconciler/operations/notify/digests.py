@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal
+from reconciler.model.ids import CustomerId, Moment
 from reconciler.operations.notify.subscribers import Listener, parse_listener
 from reconciler.store.database.connection import Connection
 from reconciler.store.open import Store
@@ -70,10 +71,10 @@ def enqueue_due_digests(store: Store, connection: Connection) -> tuple[Diagnosti
 
 
 def _parse_listeners(
-    documents: Mapping[str, Mapping[str, Any] | None],
-) -> tuple[dict[str, Listener], tuple[Diagnostic, ...]]:
+    documents: Mapping[CustomerId, Mapping[str, Any] | None],
+) -> tuple[dict[CustomerId, Listener], tuple[Diagnostic, ...]]:
     """Return the readable listeners by customer, and warnings for the others."""
-    listeners: dict[str, Listener] = {}
+    listeners: dict[CustomerId, Listener] = {}
     unreadable: list[Diagnostic] = []
     for slug, document in sorted(documents.items()):
         try:
@@ -84,7 +85,7 @@ def _parse_listeners(
 
 
 def _group_by_address(
-    notices: Iterable[NoticeRecord], listeners: Mapping[str, Listener]
+    notices: Iterable[NoticeRecord], listeners: Mapping[CustomerId, Listener]
 ) -> Mapping[str, list[NoticeRecord]]:
     groups = defaultdict(list)
     for each in notices:
@@ -94,7 +95,7 @@ def _group_by_address(
     return groups
 
 
-def _find_due_day(now: str, wanted: Iterable[NoticeRecord], zones: Iterable[str]) -> str | None:
+def _find_due_day(now: Moment, wanted: Iterable[NoticeRecord], zones: Iterable[str]) -> str | None:
     """Return the date whose digest is due now, or None."""
     moments = [each.notice.at for each in wanted]
     if not moments:

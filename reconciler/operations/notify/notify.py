@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity
+from reconciler.model.ids import CustomerNumber
 from reconciler.model.sync import SyncEvent
 from reconciler.notices.notice import Notice, NoticeHold
 from reconciler.notices.webhook import build_webhook_body
@@ -54,7 +55,7 @@ def _enqueue_event(
     workspace: Workspace,
     connection: Connection,
     event: SyncEvent,
-    customer_number: int,
+    customer_number: CustomerNumber,
     name: str,
     document: Mapping[str, object] | None,
 ) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from reconciler.config.models.customer import NotificationSettings
 from reconciler.model.diagnostic import Refusal, build_warning
+from reconciler.model.ids import CustomerId
 
 UNREADABLE = "notify-unreadable"
 
@@ -22,7 +23,7 @@ class Listener:
     timezone: str
 
 
-def parse_listener(customer: str, document: Mapping[str, Any] | None) -> Listener:
+def parse_listener(customer: CustomerId, document: Mapping[str, Any] | None) -> Listener:
     """Return the subscribers of a customer.
 
     document: of the customer, as last applied; None if it cannot be parsed. Raises Refusal `notify-unreadable`, with a

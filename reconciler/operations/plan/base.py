@@ -10,6 +10,7 @@ from reconciler.config.load.resolved import Repository, ResolvedCustomer
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, build_error
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, OutsideBase
 from reconciler.model.settings import DocumentsByKey, compute_settings_digest
@@ -19,7 +20,7 @@ from reconciler.operations.plan.renames import CustomerRenames, find_id_in_base,
 from reconciler.operations.plan.roster import RosterSettings
 from reconciler.operations.plan.rules import clamp_limits
 from reconciler.operations.plan.store_index import StoreIndex, list_consumer_keys
-from reconciler.planning.documents.document_diff import map_to_new_ids
+from reconciler.planning.documents.document_diff import DocumentKey, map_to_new_ids
 from reconciler.planning.documents.protections import find_settings_weakenings, find_weakenings
 from reconciler.planning.documents.renames import StoredDocument, find_renames, list_former_ids
 from reconciler.store.read.records import CatalogRecord, CustomerRecord
@@ -27,7 +28,9 @@ from reconciler.store.read.records import CatalogRecord, CustomerRecord
 NO_DOCUMENTS: DocumentsByKey = {}
 
 
-def find_differing_customers(comparison: BaseComparison, records: Mapping[str, CustomerRecord]) -> frozenset[str]:
+def find_differing_customers(
+    comparison: BaseComparison, records: Mapping[CustomerId, CustomerRecord]
+) -> frozenset[CustomerId]:
     """Return the customers, and maybe CATALOG, whose resolved configuration or capped limits differ from the base.
 
     Leaves out ids that neither the files nor the store have."""
@@ -37,7 +40,7 @@ def find_differing_customers(comparison: BaseComparison, records: Mapping[str, C
     return frozenset(differing & {*now.customers, *now.invalid, *live, CATALOG})
 
 
-def _find_changed_limits(comparison: BaseComparison) -> frozenset[str]:
+def _find_changed_limits(comparison: BaseComparison) -> frozenset[CustomerId]:
     before, now = (
         each.settings_or_default.policy.limits for each in (comparison.base_repository, comparison.current_repository)
     )
@@ -52,12 +55,14 @@ def _find_changed_limits(comparison: BaseComparison) -> frozenset[str]:
     )
 
 
-def read_base_documents(comparison: BaseComparison, customer: str) -> DocumentsByKey:
+def read_base_documents(comparison: BaseComparison, customer: CustomerId) -> DocumentsByKey:
     """Return the base's documents by their ids in the files; none if the customer is missing or invalid there."""
     former = find_id_in_base(comparison, customer)
     before = index_documents(comparison.base_repository, former)
     now = index_documents(comparison.current_repository, customer)
-    renamed = {(Kind.CUSTOMER, customer): (Kind.CUSTOMER, former)} if former != customer else {}
+    renamed: dict[DocumentKey, DocumentKey] = (
+        {(Kind.CUSTOMER, customer): (Kind.CUSTOMER, former)} if former != customer else {}
+    )
     for kind in (Kind.COMMUNITY, Kind.LESSON):
         earlier = {name: StoredDocument(list_former_ids(each)) for (one, name), each in before.items() if one is kind}
         later = {name: list_former_ids(each) for (one, name), each in now.items() if one is kind}
@@ -65,7 +70,7 @@ def read_base_documents(comparison: BaseComparison, customer: str) -> DocumentsB
     return map_to_new_ids(before, renamed)
 
 
-def index_documents(repository: Repository, customer: str) -> DocumentsByKey:
+def index_documents(repository: Repository, customer: CustomerId) -> DocumentsByKey:
     """Return a customer's documents, or the catalog's; none if there is no such customer, or not a valid one."""
     if customer == CATALOG:
         return build_document_index(repository.catalog)
@@ -121,7 +126,10 @@ def build_base_roster_settings(
 
 
 def find_taken_consumer_keys(
-    resolved: ResolvedCustomer, record: CustomerRecord | None, store_index: StoreIndex, read_customers: Collection[str]
+    resolved: ResolvedCustomer,
+    record: CustomerRecord | None,
+    store_index: StoreIndex,
+    read_customers: Collection[CustomerId],
 ) -> tuple[Diagnostic, ...]:
     """Return an error for each new consumer key that another customer has in the store.
 
@@ -150,7 +158,7 @@ def find_taken_consumer_keys(
 
 def count_outside_base(
     comparison: BaseComparison,
-    records: Mapping[str, CustomerRecord],
+    records: Mapping[CustomerId, CustomerRecord],
     catalog: CatalogRecord,
     planned: Collection[str],
     renamed: CustomerRenames,
@@ -191,7 +199,7 @@ def count_outside_base(
     return OutsideBase(pending, len(drifted), failed)
 
 
-def _find_resolved(name: str, *repositories: Repository | None) -> tuple[bool, ResolvedCustomer | None]:
+def _find_resolved(name: CustomerId, *repositories: Repository | None) -> tuple[bool, ResolvedCustomer | None]:
     for repository in repositories:
         if repository is not None and name in repository.invalid:
             return True, None

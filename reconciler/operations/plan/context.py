@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.config.comparison import BaseComparison
 from reconciler.config.repository import Repository
+from reconciler.model.ids import CustomerId
 from reconciler.operations.fetch.fresh import FreshRosters
 from reconciler.operations.plan.renames import CustomerRenames
 from reconciler.operations.plan.request import PlanRequest
@@ -26,7 +27,7 @@ class PlanContext:
     reader: Reader
     store_index: StoreIndex
     #: the store's customers, by the id that the store has them under
-    records: Mapping[str, CustomerRecord]
+    records: Mapping[CustomerId, CustomerRecord]
     renames: CustomerRenames
 
     @property
@@ -38,6 +39,6 @@ class PlanContext:
         """Return the comparison with a base in git, or None if the plan has no base."""
         return self.workspace.comparison
 
-    def find_record(self, customer: str) -> CustomerRecord | None:
+    def find_record(self, customer: CustomerId) -> CustomerRecord | None:
         """Return the store's record of a customer, which may be under a former id."""
         return self.records.get(self.renames.renames.former.get(customer, customer))

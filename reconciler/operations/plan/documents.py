@@ -11,6 +11,7 @@ import polars as pl
 from reconciler.config.repository import ConfigDocument, Repository
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CATALOG, PlanPrecondition
 from reconciler.model.settings import compute_settings_digest
@@ -36,7 +37,7 @@ _LISTED_KINDS = (Kind.COMMUNITY, Kind.LESSON)
 
 @dataclass(frozen=True, slots=True)
 class CustomerDocuments:
-    customer: str
+    customer: CustomerId
     #: for people
     name: str
     #: the files' documents, by kind and id
@@ -73,7 +74,7 @@ class CustomerDocuments:
         return {kind: sum(1 for key in active - changed if key[0] is kind) for kind in DECLARED_KINDS}
 
 
-def compute_plan_settings_digest(customer: str, settings: Mapping[str, Any]) -> str | None:
+def compute_plan_settings_digest(customer: CustomerId, settings: Mapping[str, Any]) -> str | None:
     """Return the digest of a plan's `settings`, to compare with `PlanPrecondition.declared`; None without documents."""
     documents = {(kind, name): each for kind in _LISTED_KINDS for name, each in settings[kind.plural].items()}
     if "customer" in settings:
@@ -85,7 +86,7 @@ def read_customer_documents(
     repository: Repository,
     reader: Reader,
     store_index: StoreIndex,
-    customer: str,
+    customer: CustomerId,
     record: CustomerRecord | None,
     people_count: int,
 ) -> CustomerDocuments:
@@ -167,7 +168,7 @@ def _build_wanted(declared: tuple[ConfigDocument, ...]) -> dict[tuple[Kind, str]
 
 
 def read_applied_documents(
-    reader: Reader, customer: str | None, has_drifted: bool
+    reader: Reader, customer: CustomerId | None, has_drifted: bool
 ) -> dict[tuple[Kind, str], AppliedDocument]:
     """Return a customer's communities and lessons, or the catalog's lessons (None), deleted ones included."""
     return {

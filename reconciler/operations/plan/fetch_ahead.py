@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from reconciler.model.ids import CustomerId
 from reconciler.operations.fetch.fetching import WINDOW
 from reconciler.operations.fetch.fresh import is_fetched_automatically
 from reconciler.operations.fetch.snapshots import read_earlier_roster
@@ -12,7 +13,7 @@ from reconciler.operations.plan.context import PlanContext
 from reconciler.operations.plan.request import RosterChoice
 
 
-def fetch_ahead(context: PlanContext, customers: Sequence[str]) -> Iterator[str]:
+def fetch_ahead(context: PlanContext, customers: Sequence[CustomerId]) -> Iterator[CustomerId]:
     """Yield each customer in order, once its fetch has started.
 
     At most WINDOW fetched rosters are open at a time: each one that was planned makes room for the next."""
@@ -30,7 +31,7 @@ def fetch_ahead(context: PlanContext, customers: Sequence[str]) -> Iterator[str]
         open_.discard(customer)
 
 
-def _start_fetch(context: PlanContext, customer: str) -> None:
+def _start_fetch(context: PlanContext, customer: CustomerId) -> None:
     resolved = context.repository.customers.get(customer)
     prefetched = context.request.prefetched
     if customer in prefetched:

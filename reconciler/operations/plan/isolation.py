@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from reconciler.log import log_step
 from reconciler.model.diagnostic import Refusal
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, report_planning_failure, report_unexpected_error
@@ -15,7 +16,7 @@ from reconciler.planning.customer_plan import build_failed_plan
 _log = logging.getLogger(__name__)
 
 
-def plan_isolated(customer: str, name: str, make: Callable[[], CustomerPlan | None]) -> list[CustomerPlan]:
+def plan_isolated(customer: CustomerId, name: str, make: Callable[[], CustomerPlan | None]) -> list[CustomerPlan]:
     """Return the customer's plan, a failed one if it cannot be made, or nothing if there is nothing to plan.
 
     name: for people."""
@@ -26,7 +27,7 @@ def plan_isolated(customer: str, name: str, make: Callable[[], CustomerPlan | No
     return [plan] if plan is not None else []
 
 
-def _plan_or_fail(customer: str, name: str, make: Callable[[], CustomerPlan | None]) -> CustomerPlan | None:
+def _plan_or_fail(customer: CustomerId, name: str, make: Callable[[], CustomerPlan | None]) -> CustomerPlan | None:
     try:
         return make()
     except Refusal as refusal:

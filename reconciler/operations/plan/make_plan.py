@@ -10,6 +10,7 @@ from functools import partial
 import reconciler
 from reconciler.clock import get_current_moment
 from reconciler.gc_pause import gc_paused
+from reconciler.model.ids import CustomerId
 from reconciler.model.plan import CATALOG, CustomerPlan, Plan
 from reconciler.operations.fetch.fresh import open_fresh_rosters
 from reconciler.operations.plan.base import count_outside_base, find_differing_customers, list_weakened_settings
@@ -68,7 +69,7 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
     )
 
 
-def _plan_customer(context: PlanContext, customer: str) -> CustomerPlan:
+def _plan_customer(context: PlanContext, customer: CustomerId) -> CustomerPlan:
     files = find_customer_files(context, customer)
     if files.errors:
         return build_failed_plan(customer, files.label, files.errors)

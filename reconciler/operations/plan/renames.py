@@ -9,9 +9,10 @@ from reconciler.config.comparison import BaseComparison
 from reconciler.config.models.secret import find_secret_references
 from reconciler.config.repository import Repository
 from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_info, build_warning
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.planning.documents.document_diff import AppliedDocuments, WantedDocuments, find_document_renames
-from reconciler.planning.documents.renames import DocumentRenames, StoredDocument, find_renames, list_former_ids
+from reconciler.planning.documents.renames import DocumentRenames, IdT, StoredDocument, find_renames, list_former_ids
 from reconciler.store.read.records import CustomerRecord
 
 Key = tuple[Kind, str]
@@ -20,9 +21,9 @@ Key = tuple[Kind, str]
 @dataclass(frozen=True, slots=True)
 class CustomerRenames:
     #: the store's customers that the files have under another id
-    renames: DocumentRenames
+    renames: DocumentRenames[CustomerId]
 
-    def list_diagnostics(self, customer: str, span: Span) -> tuple[Diagnostic, ...]:
+    def list_diagnostics(self, customer: CustomerId, span: Span) -> tuple[Diagnostic, ...]:
         """Return the diagnostics of a customer whose former ids cannot be renamed. span: of its document."""
         store = self.renames
         mine = (
@@ -31,12 +32,12 @@ class CustomerRenames:
         )
         return tuple(describe_failed_renames(Kind.CUSTOMER, DocumentRenames({}, *mine), {customer: span}))
 
-    def list_replaced_ids(self) -> frozenset[str]:
+    def list_replaced_ids(self) -> frozenset[CustomerId]:
         """Return the store's ids that were replaced by new ones; their customers are not removed."""
         return frozenset(self.renames.former.values()) - self.renames.former.keys()
 
 
-def find_renamed_customers(repository: Repository, records: Mapping[str, CustomerRecord]) -> CustomerRenames:
+def find_renamed_customers(repository: Repository, records: Mapping[CustomerId, CustomerRecord]) -> CustomerRenames:
     """Return the renames of the customers whose files were read."""
     if not any(each.previously for each in repository.customers.values()):
         return CustomerRenames(DocumentRenames())
@@ -46,7 +47,7 @@ def find_renamed_customers(repository: Repository, records: Mapping[str, Custome
     return CustomerRenames(_resolve_renames(repository, stored))
 
 
-def find_id_in_base(comparison: BaseComparison, customer: str) -> str:
+def find_id_in_base(comparison: BaseComparison, customer: CustomerId) -> CustomerId:
     """Return the base's id of a customer of the files."""
     resolved = comparison.current_repository.customers.get(customer)
     if resolved is None or not resolved.previously:
@@ -55,7 +56,9 @@ def find_id_in_base(comparison: BaseComparison, customer: str) -> str:
     return _resolve_renames(comparison.current_repository, before).former.get(customer, customer)
 
 
-def _resolve_renames(repository: Repository, stored: Mapping[str, StoredDocument]) -> DocumentRenames:
+def _resolve_renames(
+    repository: Repository, stored: Mapping[CustomerId, StoredDocument]
+) -> DocumentRenames[CustomerId]:
     wanted = {name: each.previously for name, each in repository.customers.items()}
     return find_renames(wanted, stored, {*repository.folders, *repository.invalid} - wanted.keys())
 
@@ -76,7 +79,7 @@ def resolve_document_renames(
 
 
 def describe_failed_renames(
-    kind: Kind, renames_found: DocumentRenames, spans: Mapping[str, Span]
+    kind: Kind, renames_found: DocumentRenames[IdT], spans: Mapping[IdT, Span]
 ) -> Iterator[Diagnostic]:
     """Yield an error or a warning for each former id that is not renamed. spans: of the files' documents, by id."""
     for name, former in renames_found.conflicts_with_removed.items():
@@ -96,7 +99,11 @@ def describe_failed_renames(
 
 
 def describe_renamed_secrets(
-    customer: str, former_id: str, document: Mapping[str, object], missing: Collection[str] | None, span: Span
+    customer: CustomerId,
+    former_id: CustomerId,
+    document: Mapping[str, object],
+    missing: Collection[str] | None,
+    span: Span,
 ) -> Iterator[Diagnostic]:
     """Yield a diagnostic that a renamed customer's secrets are looked up under its new id.
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from reconciler.clock import get_current_moment
+from reconciler.model.ids import CustomerId, Moment
 from reconciler.operations.fetch.fetching import ProgressFactory, make_silent_progress
 from reconciler.operations.fetch.fresh import PrefetchedRosters
 
@@ -20,12 +21,12 @@ class RosterChoice(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
     #: ids; empty for all customers and the catalog or, with a base, for everything that differs from it
-    customers: tuple[str, ...] = ()
+    customers: tuple[CustomerId, ...] = ()
     #: the OneRoster ZIP file of the only customer in `customers`
     bundle: Path | None = None
     roster: RosterChoice = RosterChoice.LAST
     #: ISO-8601 UTC
-    fetched_at: str = field(default_factory=get_current_moment)
+    fetched_at: Moment = field(default_factory=get_current_moment)
     #: by customer, the results of fetches that already ended
     prefetched: PrefetchedRosters = field(default_factory=dict)
     progress_factory: ProgressFactory = make_silent_progress

@@ -12,6 +12,7 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.settings import Ceilings
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span
+from reconciler.model.ids import CustomerNumber, Moment
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot
@@ -85,14 +86,14 @@ class RosterComparison:
 @dataclass(frozen=True, slots=True)
 class StoredRoster:
     #: None for a customer that the store doesn't have yet
-    customer_number: int | None
+    customer_number: CustomerNumber | None
     #: without enrollments
     live: LiveRoster
     #: `id` and `fingerprint` of the active enrollments
     enrollment_index: pl.DataFrame
 
 
-def read_stored_roster(reader: Reader, customer_number: int | None) -> StoredRoster:
+def read_stored_roster(reader: Reader, customer_number: CustomerNumber | None) -> StoredRoster:
     """Read a customer's roster, without enrollments but with their index; empty for a new customer."""
     if customer_number is None:
         return StoredRoster(None, LiveRoster(), pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64}))
@@ -225,12 +226,12 @@ def _exclude_erased(reader: Reader, known: StoredRoster, snapshot: Snapshot) -> 
     return exclude_erased_people(snapshot, keys.filter(~keys.is_in(active.implode())))
 
 
-def _read_earlier_sessions(reader: Reader, customer_number: int | None) -> pl.DataFrame:
+def _read_earlier_sessions(reader: Reader, customer_number: CustomerNumber | None) -> pl.DataFrame:
     sessions = reader.load_snapshot_part(customer_number, "sessions") if customer_number is not None else None
     return make_empty_sessions() if sessions is None else sessions
 
 
-def _read_last_roster(reader: Reader, customer_number: int | None) -> LastRoster | None:
+def _read_last_roster(reader: Reader, customer_number: CustomerNumber | None) -> LastRoster | None:
     source = reader.read_last_source(customer_number) if customer_number is not None else None
     if source is None:
         return None
@@ -246,7 +247,7 @@ def _read_last_roster(reader: Reader, customer_number: int | None) -> LastRoster
 
 
 def _build_facts(
-    snapshot: Snapshot, kept: Mapping[str, pl.DataFrame], match_with: str | None, last_full_at: str | None
+    snapshot: Snapshot, kept: Mapping[str, pl.DataFrame], match_with: str | None, last_full_at: Moment | None
 ) -> Mapping[str, object]:
     """Return the facts that the next roster is checked against.
 
@@ -301,7 +302,7 @@ def _add_open_enrollments(reader: Reader, known: StoredRoster, unsettled: OpenEn
 
 
 def count_decision_impact(
-    reader: Reader, customer_number: int | None, live: LiveRoster, decision: RosterDecision
+    reader: Reader, customer_number: CustomerNumber | None, live: LiveRoster, decision: RosterDecision
 ) -> Impact:
     """Count the impact of every row that is removed or gets a new ID."""
 
@@ -318,7 +319,7 @@ def count_decision_impact(
 
 
 def count_impact(
-    reader: Reader, customer_number: int | None, live: LiveRoster, ids_by_kind: Mapping[Kind, pl.Series]
+    reader: Reader, customer_number: CustomerNumber | None, live: LiveRoster, ids_by_kind: Mapping[Kind, pl.Series]
 ) -> Impact:
     """Count the rows that belong to the given people, classes and orgs."""
     people, classes, orgs = (ids_by_kind[kind] for kind in (Kind.USER, Kind.CLASS, Kind.ORG))

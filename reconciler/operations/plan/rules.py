@@ -16,6 +16,7 @@ from reconciler.config.models.rostering import SeasonSettings as ConfiguredSeaso
 from reconciler.config.models.rostering import SelectionSettings as ConfiguredSelection
 from reconciler.config.models.settings import Ceilings
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
+from reconciler.model.ids import Moment
 from reconciler.planning.decision.inputs import RosterRules
 from reconciler.planning.holds.approvals import PreApproval
 from reconciler.planning.holds.gates import ExceptionToGate
@@ -114,7 +115,7 @@ def build_thresholds(limits: Limits) -> Thresholds:
     )
 
 
-def find_window_start(limits: Limits) -> str:
+def find_window_start(limits: Limits) -> Moment:
     """Return the moment from which earlier runs count toward the limits."""
     return clock.subtract_span(clock.get_current_moment(), limits.window)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reconciler.config.models.secret import SecretName
 from reconciler.config.secrets import SecretBackend
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_warning
+from reconciler.model.ids import CustomerId
 from reconciler.operations.notify.deliver import describe_invalid_signing_secret, is_invalid_signing_secret
 from reconciler.store.key import StoreKey
 
@@ -24,7 +25,7 @@ class SecretStates:
     #: for secrets that cannot be read or are invalid
     unreadable: tuple[Diagnostic, ...]
 
-    def build_warnings(self, customer: str, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
+    def build_warnings(self, customer: CustomerId, origins: Mapping[str, Span]) -> tuple[Diagnostic, ...]:
         """Return all warnings; none contains an administrator's username, because masked reports show messages."""
         return self.unreadable + tuple(
             build_warning(
@@ -43,14 +44,14 @@ class SecretStates:
 
 
 def check_secrets(
-    customer: str,
+    customer: CustomerId,
     references: Iterable[SecretName],
     stored: Mapping[str, tuple[str | None, str]],
     administrators: Collection[str],
     backend: SecretBackend,
     key: StoreKey,
     *,
-    former_id: str | None = None,
+    former_id: CustomerId | None = None,
 ) -> SecretStates:
     """Return the states of the secrets that a customer's document references.
 

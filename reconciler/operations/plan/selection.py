@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.model.diagnostic import Refusal, Span
+from reconciler.model.ids import CustomerId
 from reconciler.model.plan import CATALOG
 from reconciler.operations.plan.renames import CustomerRenames
 from reconciler.operations.plan.request import PlanRequest
@@ -16,10 +17,10 @@ from reconciler.store.read.records import CustomerRecord
 def select_customers(
     workspace: Workspace,
     request: PlanRequest,
-    records: Mapping[str, CustomerRecord],
+    records: Mapping[CustomerId, CustomerRecord],
     differing: frozenset[str] | None,
     renames: CustomerRenames,
-) -> list[str]:
+) -> list[CustomerId]:
     """Return the ids to plan, sorted, except that a customer that gives up an id precedes the one that takes it.
 
     differing: the customers that differ from the base; None without a base. Raises Refusal for unknown ids."""

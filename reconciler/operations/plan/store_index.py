@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from reconciler.config.load.resolved import Outline
+from reconciler.model.ids import CustomerId, CustomerNumber
 from reconciler.model.kind import Kind
 from reconciler.store.read.reader import Reader
 from reconciler.store.read.records import CustomerRecord
@@ -15,15 +16,15 @@ from reconciler.store.read.records import CustomerRecord
 class StoreIndex:
     """Facts about all customers, each read once when first needed; lives as long as its reader."""
 
-    def __init__(self, reader: Reader, records: Mapping[str, CustomerRecord]) -> None:
+    def __init__(self, reader: Reader, records: Mapping[CustomerId, CustomerRecord]) -> None:
         self._reader = reader
         self._records = records
 
-    def find_secrets(self, customer_number: int) -> Mapping[str, tuple[str | None, str]]:
+    def find_secrets(self, customer_number: CustomerNumber) -> Mapping[str, tuple[str | None, str]]:
         """Return the (reference, HMAC) of each secret, by dotted path."""
         return self._secrets.get(customer_number, {})
 
-    def count_documents(self, customer_number: int) -> Mapping[Kind, int]:
+    def count_documents(self, customer_number: CustomerNumber) -> Mapping[Kind, int]:
         """Return the numbers of active communities and lessons; a kind without any has no entry."""
         return self._documents.get(customer_number, {})
 
@@ -37,14 +38,14 @@ class StoreIndex:
         counts = self.count_documents(record.id)
         return (counts.get(Kind.COMMUNITY, 0), counts.get(Kind.LESSON, 0)) == (outline.communities, outline.lessons)
 
-    def has_roster(self, customer_number: int) -> bool:
+    def has_roster(self, customer_number: CustomerNumber) -> bool:
         """Return True if the store has a last good roster of the customer."""
         return customer_number in self._customers_with_roster
 
     @cached_property
-    def consumer_keys(self) -> Mapping[str, Sequence[str]]:
+    def consumer_keys(self) -> Mapping[str, Sequence[CustomerId]]:
         """Return the ids of the active customers that use each consumer key."""
-        owners: dict[str, list[str]] = defaultdict(list)
+        owners: dict[str, list[CustomerId]] = defaultdict(list)
         for slug, record in self._records.items():
             if not record.tombstoned:
                 for key in list_consumer_keys(record):
@@ -52,15 +53,15 @@ class StoreIndex:
         return owners
 
     @cached_property
-    def _secrets(self) -> Mapping[int, Mapping[str, tuple[str | None, str]]]:
+    def _secrets(self) -> Mapping[CustomerNumber, Mapping[str, tuple[str | None, str]]]:
         return self._reader.read_all_secrets()
 
     @cached_property
-    def _documents(self) -> Mapping[int, Mapping[Kind, int]]:
+    def _documents(self) -> Mapping[CustomerNumber, Mapping[Kind, int]]:
         return self._reader.count_live_documents()
 
     @cached_property
-    def _customers_with_roster(self) -> frozenset[int]:
+    def _customers_with_roster(self) -> frozenset[CustomerNumber]:
         return self._reader.list_customers_with_roster()
 
 

@@ -25,6 +25,7 @@ from reconciler.config.validation.documents import (
     parse_lesson_document,
 )
 from reconciler.model.diagnostic import Refusal, Span, build_error
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.settings import DocumentsByKey, compute_settings_digest
 from reconciler.operations.location import Location
@@ -68,7 +69,7 @@ class AppliedCustomer(ResolvedCustomer):
         return self.customer.name
 
     @property
-    def previously(self) -> tuple[str, ...]:
+    def previously(self) -> tuple[CustomerId, ...]:
         return self.customer.previously
 
     @cached_property
@@ -103,7 +104,7 @@ class AppliedCustomer(ResolvedCustomer):
 
 def read_applied_customer(reader: Reader, record: CustomerRecord) -> AppliedCustomer:
     """Return the customer as the store has it. Raises Refusal if a change outside reconciler made it invalid."""
-    documents = {(Kind.CUSTOMER, record.slug): record.document}
+    documents: dict[tuple[Kind, str], Mapping[str, object]] = {(Kind.CUSTOMER, record.slug): record.document}
     documents |= {
         (each.kind, each.slug): each.document for each in reader.read_documents(record.slug) if not each.tombstoned
     }

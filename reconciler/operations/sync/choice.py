@@ -14,6 +14,7 @@ from reconciler.config.models.customer import Customer
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.sync import ApiSync, SftpSync
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment
 from reconciler.model.schedule import MAX_CLOCK_SKEW, Period, Schedule, is_ahead
 from reconciler.operations.fetch.fresh import is_fetched_automatically
 from reconciler.operations.sync.applied_config import read_applied_customer
@@ -30,7 +31,7 @@ VERSION_SUFFIX = f" {reconciler.__version__}"
 class SyncCandidate:
     """A customer whose roster can be fetched."""
 
-    customer_number: int
+    customer_number: CustomerNumber
     resolved: ResolvedCustomer
     rostering: OneRosterRostering
     #: None if it is fetched only on request
@@ -38,7 +39,7 @@ class SyncCandidate:
     last_sync: SyncRecord
 
     @property
-    def id(self) -> str:
+    def id(self) -> CustomerId:
         return self.resolved.id
 
     @property
@@ -62,8 +63,8 @@ class SyncCandidate:
 class UnreadableCustomer:
     """A customer whose configuration in the store cannot be read."""
 
-    id: str
-    customer_number: int
+    id: CustomerId
+    customer_number: CustomerNumber
     refusal: Refusal
 
 
@@ -72,18 +73,18 @@ class SyncSelection:
     #: sorted by id
     candidates: tuple[SyncCandidate, ...]
     #: reasons why named customers are not synced, by id
-    skipped: Mapping[str, Diagnostic]
+    skipped: Mapping[CustomerId, Diagnostic]
     unreadable: tuple[UnreadableCustomer, ...]
 
 
-def select_sync_candidates(store: Store, named: Iterable[str], *, due_only: bool) -> SyncSelection:
+def select_sync_candidates(store: Store, named: Iterable[CustomerId], *, due_only: bool) -> SyncSelection:
     """Select the customers to sync, and save the next due moment of those whose configuration changed.
 
     Raises Refusal for an unknown id."""
     now = clock.get_current_moment()
     wanted = tuple(dict.fromkeys(named))
     candidates: dict[str, SyncCandidate] = {}
-    skipped: dict[str, Diagnostic] = {}
+    skipped: dict[CustomerId, Diagnostic] = {}
     unreadable: list[UnreadableCustomer] = []
     rescheduled: list[tuple[SyncRecord, SyncRecord]] = []
     with store.open_reader() as reader:
@@ -141,7 +142,7 @@ def build_schedule(store: Store, customer: Customer) -> Schedule | None:
     return Schedule(Period(sync.period), customer.timezone, sync.at, f"{store.uuid}/{customer.id}")
 
 
-def update_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule | None, now: str) -> SyncRecord:
+def update_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule | None, now: Moment) -> SyncRecord:
     """Return the record with its next due moment, computed again if the configuration changed."""
     digest = None if record.settings_digest is None else f"{record.settings_digest}{VERSION_SUFFIX}"
     attempted = datetime.fromisoformat(last.attempted_at) if last.attempted_at else None
@@ -156,13 +157,13 @@ def update_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule
     return replace(last, schedule=digest, next_at=min(pending, following))
 
 
-def format_moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+def format_moment(moment: datetime) -> Moment:
+    return Moment(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _read_records(
-    reader: Reader, wanted: tuple[str, ...], due_customers: tuple[str, ...] | None
-) -> dict[str, CustomerRecord]:
+    reader: Reader, wanted: tuple[CustomerId, ...], due_customers: tuple[CustomerId, ...] | None
+) -> dict[CustomerId, CustomerRecord]:
     ids = wanted or due_customers
     records = reader.read_customers(ids if ids is not None and len(ids) <= FEW_CUSTOMERS else None)
     active = {slug: record for slug, record in records.items() if not record.tombstoned}
@@ -178,7 +179,7 @@ def _read_records(
 FEW_CUSTOMERS = 50
 
 
-def _describe_unknown_customer(name: str) -> Diagnostic:
+def _describe_unknown_customer(name: CustomerId) -> Diagnostic:
     return build_error(
         "unknown-customer",
         f"customer {name} is not in the store",
@@ -187,7 +188,7 @@ def _describe_unknown_customer(name: str) -> Diagnostic:
 
 
 def _explain_not_synced(
-    customer: Customer, schedule: Schedule | None, last: SyncRecord, now: str, *, due: bool
+    customer: Customer, schedule: Schedule | None, last: SyncRecord, now: Moment, *, due: bool
 ) -> Diagnostic | None:
     """Return the reason why nothing is fetched, or None."""
     rostering = customer.rostering

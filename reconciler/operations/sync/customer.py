@@ -22,6 +22,7 @@ from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.settings import Policy
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, build_error
+from reconciler.model.ids import CustomerId, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold, Outcome, Plan
 from reconciler.model.sync import SyncOutcome
@@ -44,7 +45,7 @@ MAX_SETTLED_TIME = timedelta(days=30)
 
 
 def digest_sync_inputs(
-    sha256: str, settings_digest: str | None, version: tuple[int, int], erased: int, policy: Policy
+    sha256: str, settings_digest: str | None, version: tuple[RunId, int], erased: int, policy: Policy
 ) -> str | None:
     """Return one digest of everything that a sync's result depends on; an equal digest means nothing to do.
 
@@ -112,7 +113,7 @@ class SyncResult:
     #: the roster was not compared, because nothing changed since the last clean sync
     ended_early: bool = False
     #: that wrote changes
-    runs: tuple[int, ...] = ()
+    runs: tuple[RunId, ...] = ()
     #: changes to people by these runs
     people: ChangeTally = ChangeTally()
     #: changes to all rows by these runs
@@ -356,7 +357,7 @@ def _count_changes(customer: CustomerPlan, kinds: list[Kind]) -> ChangeTally:
     return tally
 
 
-def _describe_configuration_change(customer: str) -> Diagnostic:
+def _describe_configuration_change(customer: CustomerId) -> Diagnostic:
     return build_error(
         "configuration-changed",
         f"the configuration of {customer} changed while its roster was fetched; nothing was applied",
@@ -364,7 +365,7 @@ def _describe_configuration_change(customer: str) -> Diagnostic:
     )
 
 
-def _describe_moving_store(customer: str) -> Diagnostic:
+def _describe_moving_store(customer: CustomerId) -> Diagnostic:
     return build_error(
         "store-moving",
         f"{customer} changed in the store during every attempt; the remaining changes were not applied",

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.gate import GATES
+from reconciler.model.ids import CustomerId, HoldId, Moment
 from reconciler.model.schedule import Schedule, is_ahead
 from reconciler.model.sync import SyncEvent, SyncOutcome, SyncState, build_events, choose_lasting_outcome
 from reconciler.operations.sync.choice import format_moment
@@ -28,7 +29,7 @@ GENERAL_SENTENCES = {
 }
 
 
-def start_sync_record(last: SyncRecord, schedule: Schedule | None, now: str) -> SyncRecord:
+def start_sync_record(last: SyncRecord, schedule: Schedule | None, now: Moment) -> SyncRecord:
     """Return the record while a fetch is running: if its process dies, that counts as a failed attempt."""
     moment = datetime.fromisoformat(now)
     tries = last.tries + 1
@@ -46,7 +47,7 @@ def start_sync_record(last: SyncRecord, schedule: Schedule | None, now: str) -> 
 
 
 def finish_sync_record(
-    under_way: SyncRecord, schedule: Schedule | None, result: SyncResult, *, source: str, is_full: bool, now: str
+    under_way: SyncRecord, schedule: Schedule | None, result: SyncResult, *, source: str, is_full: bool, now: Moment
 ) -> SyncRecord:
     """Return the record after a sync.
 
@@ -76,14 +77,14 @@ def finish_sync_record(
     return replace(record, stale_since=find_stale_since(record, schedule, source, now))
 
 
-def mark_unconfigured(last: SyncRecord, now: str) -> SyncRecord:
+def mark_unconfigured(last: SyncRecord, now: Moment) -> SyncRecord:
     """Return the record of a customer whose configuration cannot be read; its next due moment stays."""
     if last.outcome == SyncOutcome.FAILED:
         return last
     return replace(last, outcome=SyncOutcome.FAILED.value, since=now)
 
 
-def find_stale_since(record: SyncRecord, schedule: Schedule, source: str, now: str) -> str | None:
+def find_stale_since(record: SyncRecord, schedule: Schedule, source: str, now: Moment) -> Moment | None:
     """Return the moment of the last fresh roster if that is too long ago, else None.
 
     A file is fresh if its content is new, an API's answer whenever it was read completely."""
@@ -96,13 +97,15 @@ def find_stale_since(record: SyncRecord, schedule: Schedule, source: str, now: s
 
 
 def collect_sync_events(
-    customer: str, last: SyncRecord, record: SyncRecord, result: SyncResult, earlier_hold: str | None = None
+    customer: CustomerId, last: SyncRecord, record: SyncRecord, result: SyncResult, earlier_hold: HoldId | None = None
 ) -> tuple[SyncEvent, ...]:
     """Return the events for what changed since the last sync. earlier_hold: id of the roster's hold before it."""
     before, after = _extract_standing(last), _extract_standing(record)
     # Changes that a freeze holds cannot be approved.
     hold = result.hold if result.outcome is SyncOutcome.HELD else None
-    return build_events(customer, before, after, record.since or "", list_plain_sentences(result), hold, earlier_hold)
+    return build_events(
+        customer, before, after, record.since or Moment(""), list_plain_sentences(result), hold, earlier_hold
+    )
 
 
 def list_plain_sentences(result: SyncResult) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from typing import Protocol
 from reconciler import clock
 from reconciler.log import log_event
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, build_error, build_info, build_warning
+from reconciler.model.ids import CustomerId, HoldId, Moment
 from reconciler.model.schedule import is_ahead
 from reconciler.model.sync import SyncEvent, SyncOutcome
 from reconciler.network.politeness import HostThrottle
@@ -59,13 +60,13 @@ _log = logging.getLogger(__name__)
 MAX_ZONE_DIFFERENCE = timedelta(days=1)
 
 
-def discard_future_moment(moment: str | None, now: str) -> str | None:
+def discard_future_moment(moment: Moment | None, now: Moment) -> Moment | None:
     """Return the moment (ISO-8601 UTC), or None if it is in the future by more than clocks differ."""
     known = datetime.fromisoformat(moment) if moment else None
     return None if is_ahead(known, datetime.fromisoformat(now)) else moment
 
 
-def sanitize_sync_record(record: SyncRecord, now: str) -> SyncRecord:
+def sanitize_sync_record(record: SyncRecord, now: Moment) -> SyncRecord:
     """Return the record without moments in the future, which a wrong clock wrote."""
     moments = (record.fresh_at, record.changed_at, record.whole_at, record.attempted_at)
     ahead = any(discard_future_moment(each, now) != each for each in moments)
@@ -90,7 +91,7 @@ def sanitize_sync_record(record: SyncRecord, now: str) -> SyncRecord:
     )
 
 
-def find_last_full_roster(earlier: str | None, last: str | None, now: str) -> str | None:
+def find_last_full_roster(earlier: Moment | None, last: Moment | None, now: Moment) -> Moment | None:
     """Return the moment of the last full fetch. earlier: of the saved roster; last: of the last sync."""
     return max(filter(None, (discard_future_moment(earlier, now), discard_future_moment(last, now))), default=None)
 
@@ -102,7 +103,7 @@ FULL_ROSTER_EVERY = timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
     #: ids; empty for all with an automatic frequency
-    customers: tuple[str, ...] = ()
+    customers: tuple[CustomerId, ...] = ()
     due_only: bool = False
     progress_factory: ProgressFactory = make_silent_progress
     #: seconds to wait for another apply of a customer
@@ -111,22 +112,22 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class CustomerSyncResult:
-    id: str
+    id: CustomerId
     #: None if it was not synced at all
     result: SyncResult | None
     #: moment since which it has this outcome
-    since: str | None = None
+    since: Moment | None = None
     #: None while its roster is fresh
-    stale_since: str | None = None
+    stale_since: Moment | None = None
     #: moment of the next automatic fetch
-    next_at: str | None = None
+    next_at: Moment | None = None
     #: for school administrators
     sentences: tuple[str, ...] = ()
     #: for operators
     diagnostics: tuple[Diagnostic, ...] = ()
     events: tuple[SyncEvent, ...] = ()
     #: id of an earlier hold that stays during a freeze
-    waiting_hold: str | None = None
+    waiting_hold: HoldId | None = None
 
 
 OnFinished = Callable[[CustomerSyncResult], object]
@@ -172,7 +173,7 @@ class _SyncInProgress:
     #: the customer's sync lock
     lock: ExitStack
     #: id of the roster's hold before this sync
-    earlier_hold: str | None
+    earlier_hold: HoldId | None
 
 
 @dataclass(slots=True)
@@ -259,13 +260,13 @@ class _SyncJob:
             return None
         return _SyncInProgress(candidate, record, source, request, lock, earlier_hold)
 
-    def _read_current_state(self, candidate: SyncCandidate) -> tuple[SyncRecord, PreviousRoster, str | None]:
+    def _read_current_state(self, candidate: SyncCandidate) -> tuple[SyncRecord, PreviousRoster, HoldId | None]:
         number = candidate.customer_number
         with self.workspace.store.open_reader() as reader:
             last = read_sync_records(reader.connection, number).get(number, SyncRecord(number))
             return last, read_earlier_roster(reader, number), find_roster_hold(reader.connection, number)
 
-    def _build_fetch_request(self, candidate: SyncCandidate, earlier: PreviousRoster, now: str) -> FetchRequest:
+    def _build_fetch_request(self, candidate: SyncCandidate, earlier: PreviousRoster, now: Moment) -> FetchRequest:
         whole_at = find_last_full_roster(earlier.whole_at, candidate.last_sync.whole_at, now)
         if earlier == PreviousRoster() or whole_at is None:
             is_full = True
@@ -308,7 +309,7 @@ class _SyncJob:
 
     def _save_result(
         self,
-        name: str,
+        name: CustomerId,
         result: SyncResult,
         record: SyncRecord,
         events: tuple[SyncEvent, ...],
@@ -390,7 +391,7 @@ def _wrap_refusal(refusal: Refusal) -> Future[SourceBundle | Refusal]:
     return future
 
 
-def _report_not_begun(name: str, refusal: Refusal, *, due_only: bool) -> CustomerSyncResult:
+def _report_not_begun(name: CustomerId, refusal: Refusal, *, due_only: bool) -> CustomerSyncResult:
     """Return the result of a sync that could not start; another running sync is no failure if only due ones run."""
     if not (isinstance(refusal, StoreProblem) and refusal.diagnostic.code == "locked"):
         return CustomerSyncResult(name, SyncResult(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
@@ -402,7 +403,7 @@ def _report_not_begun(name: str, refusal: Refusal, *, due_only: bool) -> Custome
 
 
 def _list_diagnostics(
-    candidate: SyncCandidate, result: SyncResult, record: SyncRecord, waiting_hold: str | None
+    candidate: SyncCandidate, result: SyncResult, record: SyncRecord, waiting_hold: HoldId | None
 ) -> Iterator[Diagnostic]:
     """Yield what operators should know about a sync. waiting_hold: id of an earlier hold that stays in a freeze."""
     if result.outcome is SyncOutcome.FROZEN:

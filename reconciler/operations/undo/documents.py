@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from reconciler.config.models.secret import find_secret_references
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
+from reconciler.model.ids import CustomerId, RunId
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CustomerPlan, PlanPrecondition
 from reconciler.model.reason import Reason
@@ -49,7 +50,7 @@ class SkippedDocument:
     key: str
     reason: SpareReason
     #: the later run that changed it; None for a change outside reconciler
-    run: int | None = None
+    run: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,13 @@ class DocumentUndo:
 
 
 def plan_document_undo(
-    reader: Reader, slug: str, record: CustomerRecord | None, run: int, *, people_count: int, remaining_count: int
+    reader: Reader,
+    slug: CustomerId,
+    record: CustomerRecord | None,
+    run: RunId,
+    *,
+    people_count: int,
+    remaining_count: int,
 ) -> DocumentUndo:
     """Return the document changes that reverse a run.
 
@@ -82,7 +89,7 @@ def plan_document_undo(
     restored = [each for each in restored if each not in taken]
     wanted = _restore_documents(applied, restored)
     renamed = {each.earlier_key: each.key for each in restored if each.earlier_key != each.key}
-    slug = next((name for kind, name in renamed if kind is Kind.CUSTOMER), slug)
+    slug = next((CustomerId(name) for kind, name in renamed if kind is Kind.CUSTOMER), slug)
     conflict = _find_conflict(
         reader, record, wanted, slug, remaining_count, was_created=any(each.key[0] is Kind.CUSTOMER for each in touched)
     )
@@ -112,7 +119,7 @@ class _DocumentBeforeRun:
     #: None if it did not exist or was deleted
     earlier: WantedDocument | None
     #: the newest later run that changed it
-    later_run: int | None
+    later_run: RunId | None
 
     @property
     def earlier_key(self) -> Key:
@@ -127,7 +134,7 @@ class _DocumentBeforeRun:
 
 
 def _list_documents_of_run(
-    reader: Reader, slug: str, record: CustomerRecord | None, run: int, applied: AppliedDocuments
+    reader: Reader, slug: CustomerId, record: CustomerRecord | None, run: RunId, applied: AppliedDocuments
 ) -> Iterator[_DocumentBeforeRun]:
     owner = None if record is None else slug
     names = {(each.kind, each.row_id): each.slug for each in reader.read_documents(owner)}
@@ -187,7 +194,7 @@ def _build_current_document(document: AppliedDocument) -> WantedDocument:
     return WantedDocument(document.kind, document.id, document.label, document.document, {}, Span(""))
 
 
-def _read_applied(reader: Reader, slug: str, record: CustomerRecord | None, people: int) -> AppliedDocuments:
+def _read_applied(reader: Reader, slug: CustomerId, record: CustomerRecord | None, people: int) -> AppliedDocuments:
     if record is None:
         return read_applied_documents(reader, None, has_drifted=False)
     customer = AppliedDocument(
@@ -211,7 +218,13 @@ def _build_seen(reader: Reader, record: CustomerRecord | None, declared: str | N
 
 
 def _find_conflict(
-    reader: Reader, record: CustomerRecord | None, wanted: Wanted, slug: str, remaining: int, *, was_created: bool
+    reader: Reader,
+    record: CustomerRecord | None,
+    wanted: Wanted,
+    slug: CustomerId,
+    remaining: int,
+    *,
+    was_created: bool,
 ) -> SpareReason | None:
     """Return the reason why the wanted documents conflict with each other or with another customer's, or None.
 

@@ -12,6 +12,7 @@ from reconciler.clock import get_current_moment
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.validation.documents import parse_customer_document
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
+from reconciler.model.ids import Moment, RunId
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Plan
 from reconciler.operations.plan.documents import CATALOG_NAME, find_taken_usernames
@@ -51,7 +52,7 @@ NO_LIMIT = 1 << 62
 _RowsOfRun = Mapping[Kind, pl.DataFrame]
 
 
-def build_undo_plan(workspace: Workspace, number: int) -> Plan:
+def build_undo_plan(workspace: Workspace, number: RunId) -> Plan:
     """Return the plan that reverses a run. Raises Refusal if there is no such run, or its history was purged."""
     with workspace.store.open_reader() as reader:
         run = reader.find_run(number)
@@ -128,7 +129,7 @@ def _plan_customer_undo(workspace: Workspace, reader: Reader, run: RunRecord) ->
     )
 
 
-def _describe_purged_run(run: RunRecord, purged_at: str) -> Diagnostic:
+def _describe_purged_run(run: RunRecord, purged_at: Moment) -> Diagnostic:
     return build_error(
         "no-longer-kept",
         f"cannot undo run {run.id}: the history of {run.customer} before {purged_at} was purged",

@@ -124,7 +124,7 @@ def _compare_document(
     )
 
 
-def find_document_renames(wanted: WantedDocuments, applied: AppliedDocuments, kind: Kind) -> DocumentRenames:
+def find_document_renames(wanted: WantedDocuments, applied: AppliedDocuments, kind: Kind) -> DocumentRenames[str]:
     """Return the renames among documents of one kind, both given by their own IDs."""
     return find_renames(
         {name: list_former_ids(each.document) for (one, name), each in wanted.items() if one is kind},

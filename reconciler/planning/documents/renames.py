@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+#: an id of the documents' kind
+IdT = TypeVar("IdT", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +25,27 @@ class StoredDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentRenames:
+class DocumentRenames(Generic[IdT]):
     """IDs in the store, by ID in the files."""
 
-    former: Mapping[str, str] = field(default_factory=dict)
+    former: Mapping[IdT, IdT] = field(default_factory=dict)
     #: an active document that cannot be this one, because a removed document still has the ID
-    conflicts_with_removed: Mapping[str, str] = field(default_factory=dict)
+    conflicts_with_removed: Mapping[IdT, IdT] = field(default_factory=dict)
     #: an active document that no file wants and that is not this one, because an active document has the ID
-    conflicts_with_live: Mapping[str, str] = field(default_factory=dict)
+    conflicts_with_live: Mapping[IdT, IdT] = field(default_factory=dict)
 
 
 def find_renames(
-    wanted: Mapping[str, Sequence[str]], stored: Mapping[str, StoredDocument], other_ids: Collection[str] = ()
-) -> DocumentRenames:
+    wanted: Mapping[IdT, Sequence[IdT]], stored: Mapping[IdT, StoredDocument], other_ids: Collection[IdT] = ()
+) -> DocumentRenames[IdT]:
     """Return the renames of one kind and owner.
 
     `wanted` has the former IDs by ID, in the files' order; `stored` is by ID. `other_ids` are further IDs in the files
     whose former IDs are not known; they keep the documents that the store has under them.
     """
     former_ids = _assign_former_ids(wanted, stored)
-    with_removed: dict[str, str] = {}
-    with_live: dict[str, str] = {}
+    with_removed: dict[IdT, IdT] = {}
+    with_live: dict[IdT, IdT] = {}
     while blocked := _find_blocked_ids(former_ids, {*wanted, *other_ids}, stored):
         for name in blocked:
             former = former_ids.pop(name)
@@ -57,15 +61,15 @@ def list_former_ids(document: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(map(str, listed)) if isinstance(listed, list | tuple) else ()
 
 
-def order_by_freed_ids(names: Sequence[str], former: Mapping[str, str]) -> list[str]:
+def order_by_freed_ids(names: Sequence[IdT], former: Mapping[IdT, IdT]) -> list[IdT]:
     """Return `names` in their order, but with the document that gives up an ID before the one that takes it; in a
     circle of IDs, none is first. `former` is `DocumentRenames.former`."""
     freed_by = {old: new for new, old in former.items()}
     known = set(names)
-    placed: dict[str, None] = {}
+    placed: dict[IdT, None] = {}
     for name in names:
-        waiting: dict[str, None] = {}
-        step: str | None = name
+        waiting: dict[IdT, None] = {}
+        step: IdT | None = name
         while step is not None and step in known and step not in placed and step not in waiting:
             waiting[step] = None
             step = freed_by.get(step) if step in former else None
@@ -73,9 +77,9 @@ def order_by_freed_ids(names: Sequence[str], former: Mapping[str, str]) -> list[
     return list(placed)
 
 
-def _assign_former_ids(wanted: Mapping[str, Sequence[str]], stored: Mapping[str, StoredDocument]) -> dict[str, str]:
+def _assign_former_ids(wanted: Mapping[IdT, Sequence[IdT]], stored: Mapping[IdT, StoredDocument]) -> dict[IdT, IdT]:
     """Return for every document the first former ID that it may have had, blocked or not."""
-    former_ids: dict[str, str] = {}
+    former_ids: dict[IdT, IdT] = {}
     for name, previously in sorted(wanted.items()):
         current = stored.get(name)
         settled = current.previously if current is not None and not current.tombstoned else ()
@@ -93,8 +97,8 @@ def _assign_former_ids(wanted: Mapping[str, Sequence[str]], stored: Mapping[str,
 
 
 def _find_blocked_ids(
-    former_ids: Mapping[str, str], wanted: Collection[str], stored: Mapping[str, StoredDocument]
-) -> list[str]:
+    former_ids: Mapping[IdT, IdT], wanted: Collection[IdT], stored: Mapping[IdT, StoredDocument]
+) -> list[IdT]:
     """Return the documents whose ID another stored document keeps, or whose former ID another file keeps."""
     leaving = set(former_ids.values())
     return [

@@ -13,6 +13,7 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Severity, Span, build_info, build_warning
 from reconciler.model.gate import GATES, GateOutcome
+from reconciler.model.ids import Moment
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import AccountStatus
@@ -40,7 +41,7 @@ class LastRoster:
     match_with: how its people were matched."""
 
     sha256: str
-    fetched_at: str
+    fetched_at: Moment
     rows: Mapping[str, int]
     facts: SourceFacts = field(default_factory=SourceFacts)
     roots: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from reconciler.model.change import Action, Change, Delete
+from reconciler.model.ids import CustomerId, HoldId
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import Hold
 from reconciler.planning.frames.losses import is_leaving
@@ -27,7 +28,7 @@ def hold_document_removals(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 
 def build_hold(
-    customer_id: str,
+    customer_id: CustomerId,
     declared: Iterable[Change],
     frames: Mapping[Kind, pl.DataFrame],
     causes: Iterable[str],
@@ -64,4 +65,4 @@ def build_hold(
         digest.update("\x1e".join(lines_sorted.to_list()).encode())
     if not rows:
         return None
-    return Hold(f"{customer_id}:{people}:{digest.hexdigest()[:6]}", people, rows, tuple(causes))
+    return Hold(HoldId(f"{customer_id}:{people}:{digest.hexdigest()[:6]}"), people, rows, tuple(causes))

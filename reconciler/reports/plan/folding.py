@@ -14,6 +14,7 @@ from typing import TypeAlias
 from reconciler.model.cause import ChangeCause
 from reconciler.model.change import Action, Change, Create, FieldChange, Update, get_action
 from reconciler.model.diagnostic import Span
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan
 from reconciler.model.reason import Reason
@@ -30,7 +31,7 @@ MOST_EXCEPTIONS = 10
 class FoldOutlier:
     """A document whose same field also changes, but from or to another value."""
 
-    customer: str
+    customer: CustomerId
     key: str
     field: FieldChange
     origin: Span | None
@@ -47,7 +48,7 @@ class Fold:
     #: None for new documents
     field: FieldChange | None
     #: IDs, in the plan's order
-    customers: tuple[str, ...]
+    customers: tuple[CustomerId, ...]
     #: number of documents
     things: int
     #: origin of most of them; None if they have none in common
@@ -74,7 +75,7 @@ class FoldResult:
 class _FoldCandidate:
     """A change that may fold: a field of an update, or a creation."""
 
-    customer: str
+    customer: CustomerId
     change: Change
     field: FieldChange | None
 
@@ -140,7 +141,7 @@ def _list_fold_candidates(customer: CustomerPlan) -> Iterable[_FoldCandidate]:
                     yield _FoldCandidate(customer.id, change, field)
 
 
-def _list_customers(parts: Iterable[_FoldCandidate]) -> tuple[str, ...]:
+def _list_customers(parts: Iterable[_FoldCandidate]) -> tuple[CustomerId, ...]:
     return tuple(dict.fromkeys(part.customer for part in parts))
 
 

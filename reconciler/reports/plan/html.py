@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ids import Moment
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import LimitUse, Plan
 from reconciler.reports.plan.entries import (
@@ -198,7 +199,7 @@ def _join_causes(entry: ChangeEntry) -> str:
     return " ".join(sorted(filter(None, causes)))
 
 
-def _build_customer_block(each: CustomerReport, budget: _RowBudget, now: str, rows: int) -> _CustomerBlock | None:
+def _build_customer_block(each: CustomerReport, budget: _RowBudget, now: Moment, rows: int) -> _CustomerBlock | None:
     """Return the block of a customer, or None if it would be empty."""
     if each.is_stopped:
         return None

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from reconciler.model.change import Change, FieldChange
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.weakening import Protection, Weakening
 
@@ -25,7 +26,7 @@ class PeopleVisibility(StrEnum):
 
 
 #: (kind, customer ID, key) to a pseudonym `P-XXXXXXXX`: the same within a store, and `explain` resolves it
-Mask: TypeAlias = Callable[[Kind, str, str], str]
+Mask: TypeAlias = Callable[[Kind, CustomerId, str], str]
 
 #: replaces a personal value that is set
 HIDDEN = "•••"
@@ -106,7 +107,7 @@ class CustomerView:
 
     people: PeopleVisibility
     mask: Mask
-    customer: str
+    customer: CustomerId
 
     def mask_key(self, kind: Kind, key: str) -> str:
         """Return a sourcedId or document ID as it may be shown. Only people and enrollments are ever masked."""

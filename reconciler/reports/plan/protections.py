@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Span
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.model.weakening import Protection, Weakening
@@ -21,7 +22,7 @@ class WeakeningRow:
 
     protection: Protection
     #: IDs in the plan's order; empty for reconciler.yaml
-    customers: tuple[str, ...]
+    customers: tuple[CustomerId, ...]
     #: ID of a single document that is not the customer itself; else empty
     key: str
     path: str
@@ -33,7 +34,7 @@ class WeakeningRow:
 def build_weakening_rows(plan: Plan, people: PeopleVisibility, mask: Mask) -> tuple[WeakeningRow, ...]:
     """Return the rows: those of reconciler.yaml first, then by protection, those of most customers first."""
     whole = [_build_row((), each) for each in plan.weakenings]
-    alike: dict[tuple[object, ...], list[tuple[str, Weakening]]] = {}
+    alike: dict[tuple[object, ...], list[tuple[CustomerId, Weakening]]] = {}
     for customer in plan.customers:
         view = CustomerView(people, mask, customer.id)
         for each in customer.weakenings:
@@ -46,7 +47,7 @@ def build_weakening_rows(plan: Plan, people: PeopleVisibility, mask: Mask) -> tu
     return (*sorted(whole, key=lambda row: _ORDER[row.protection]), *rows)
 
 
-def _build_rows(weakenings: list[tuple[str, Weakening]]) -> list[WeakeningRow]:
+def _build_rows(weakenings: list[tuple[CustomerId, Weakening]]) -> list[WeakeningRow]:
     customers = tuple(dict.fromkeys(customer for customer, _ in weakenings))
     if len(customers) < FEWEST:
         return [_build_row((customer,), each) for customer, each in weakenings]
@@ -60,6 +61,6 @@ def _build_rows(weakenings: list[tuple[str, Weakening]]) -> list[WeakeningRow]:
     return [WeakeningRow(first.protection, customers, "", first.path, first.before, first.after, origin)]
 
 
-def _build_row(customers: tuple[str, ...], each: Weakening) -> WeakeningRow:
+def _build_row(customers: tuple[CustomerId, ...], each: Weakening) -> WeakeningRow:
     key = each.key if each.kind not in (None, Kind.CUSTOMER) else ""
     return WeakeningRow(each.protection, customers, key, each.path, each.before, each.after, each.origin)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
+from reconciler.model.ids import HoldId, Moment
+
 #: marks that change the direction of text; in a name, one can make a line read as another
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _BREAKING = frozenset({"Cc", "Zl", "Zp", "Cs"})
@@ -142,8 +144,8 @@ class TerminalLayout:
     #: command that applies this plan; empty if nothing can
     command: str
     #: time of the plan, ISO-8601 UTC
-    now: str
+    now: Moment
     #: whether to show the cause of each change, which a plan with a base knows
     causes: bool = False
     #: IDs of the holds that this apply approves
-    approvals: frozenset[str] = frozenset()
+    approvals: frozenset[HoldId] = frozenset()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from reconciler.model.diagnostic import Span
+from reconciler.model.ids import HoldId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Freshness, Outcome, Plan, SourceSummary
 from reconciler.reports.plan.entries import describe_outside_base, format_short_commit
@@ -256,7 +257,7 @@ class TextOptions:
     #: the last line
     closing: str = ""
     #: ids of the holds that this apply approves
-    approvals: frozenset[str] = frozenset()
+    approvals: frozenset[HoldId] = frozenset()
 
 
 def render_plan_text(

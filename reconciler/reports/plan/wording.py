@@ -10,6 +10,7 @@ import orjson
 
 from reconciler.model.change import Action, FieldChange
 from reconciler.model.diagnostic import Span
+from reconciler.model.ids import Moment
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.model.reason import Reason
@@ -70,12 +71,12 @@ def format_kind_count(number: int, kind: Kind) -> str:
     return format_count(number, *NOUNS[kind])
 
 
-def format_moment(moment: str) -> str:
+def format_moment(moment: Moment) -> str:
     """Format an ISO-8601 UTC time to the minute."""
     return f"{moment[:10]} {moment[11:16]} UTC"
 
 
-def format_age(since: str, until: str) -> str:
+def format_age(since: Moment, until: Moment) -> str:
     """Return the age in whole days, or in whole hours below a day."""
     hours = int((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() // 3600)
     if hours < 1:
@@ -87,7 +88,7 @@ def format_age(since: str, until: str) -> str:
     )
 
 
-def describe_source(source: SourceSummary, now: str) -> list[str]:
+def describe_source(source: SourceSummary, now: Moment) -> list[str]:
     """Return a roster's source, its age at `now` if it is the last good one, its size, and whether it is complete."""
     kinds = (Kind.USER, Kind.CLASS, Kind.ENROLLMENT)
     rows = [format_kind_count(source.rows[kind.plural], kind) for kind in kinds if kind.plural in source.rows]

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from reconciler.model.ids import CustomerId
 from reconciler.store.database.address import SqliteAddress
 from reconciler.store.database.connection import Connection, open_connection
 from reconciler.store.database.dialect import Dialect
@@ -61,7 +62,7 @@ def lock_customer(
 
 
 @contextmanager
-def lock_sync(dialect: Dialect, slug: str) -> Iterator[None]:
+def lock_sync(dialect: Dialect, slug: CustomerId) -> Iterator[None]:
     """Lock the syncs of a customer separately, so that applies can run while a roster is fetched.
 
     Raises StoreProblem `locked` without waiting.

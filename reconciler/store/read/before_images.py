@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from reconciler.model.change import Action
+from reconciler.model.ids import CustomerNumber, RunId, SourcedId
 from reconciler.model.kind import Kind
 from reconciler.model.roster import ROSTER_FIELDS
 from reconciler.store.database.connection import Connection, Parameters
@@ -106,7 +107,9 @@ def build_image_schema(kind: Kind) -> dict[str, pl.DataType | type[pl.DataType]]
     return types
 
 
-def read_touched_rows(connection: Connection, kind: Kind, customer_number: int | None, run: int) -> pl.DataFrame:
+def read_touched_rows(
+    connection: Connection, kind: Kind, customer_number: CustomerNumber | None, run: RunId
+) -> pl.DataFrame:
     """Return the rows of a kind that a run wrote, with `TOUCHED_COLUMNS`. customer_number: None for the catalog."""
     table = TABLES[kind]
     if kind is Kind.CUSTOMER:
@@ -130,7 +133,7 @@ def read_touched_rows(connection: Connection, kind: Kind, customer_number: int |
     return _add_later_runs(rows, run, later_runs, undoes).select(TOUCHED_COLUMNS)
 
 
-def count_moved_identities(connection: Connection, customer_number: int, run: int) -> int:
+def count_moved_identities(connection: Connection, customer_number: CustomerNumber, run: RunId) -> int:
     """Return the number of sourcedIds that a run moved away from an account bound outside reconciler."""
     return int(
         connection.fetch_scalar(
@@ -141,7 +144,9 @@ def count_moved_identities(connection: Connection, customer_number: int, run: in
     )
 
 
-def filter_erased_keys(connection: Connection, key: StoreKey, customer_number: int, keys: pl.Series) -> pl.Series:
+def filter_erased_keys(
+    connection: Connection, key: StoreKey, customer_number: CustomerNumber, keys: pl.Series
+) -> pl.Series:
     """Return the sourcedIds among `keys` whose people were erased and must not be restored."""
     traces = {
         trace
@@ -158,12 +163,12 @@ def filter_erased_keys(connection: Connection, key: StoreKey, customer_number: i
     )
 
 
-def make_anonymous_record(key: StoreKey, customer_number: int, sourced_id: str) -> str:
+def make_anonymous_record(key: StoreKey, customer_number: CustomerNumber, sourced_id: SourcedId) -> str:
     """Return the HMAC by which the store recognizes an erased person, which reveals nothing about them."""
     return key.compute_hmac_hex("erased", f"{customer_number}\0{sourced_id}")
 
 
-def _decode_images(kind: Kind, run: int, texts: pl.DataFrame) -> pl.DataFrame:
+def _decode_images(kind: Kind, run: RunId, texts: pl.DataFrame) -> pl.DataFrame:
     images = texts.with_columns(_build_decode_expression(kind, name) for name in ("before", "now"))
     was, now = pl.col("before"), pl.col("now")
     return images.select(
@@ -176,7 +181,9 @@ def _decode_images(kind: Kind, run: int, texts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _add_later_runs(rows: pl.DataFrame, run: int, later_runs: pl.DataFrame, undoes: Mapping[int, int]) -> pl.DataFrame:
+def _add_later_runs(
+    rows: pl.DataFrame, run: RunId, later_runs: pl.DataFrame, undoes: Mapping[RunId, RunId]
+) -> pl.DataFrame:
     """Add `taken_back` and `later` to the rows. Evaluates each distinct sequence of runs once, because there are few.
 
     later_runs: `id`, `run` of all rows that later runs wrote, in order.
@@ -187,7 +194,9 @@ def _add_later_runs(rows: pl.DataFrame, run: int, later_runs: pl.DataFrame, undo
         .agg(pl.col("run").cast(pl.String).str.join(",").alias("sequence"))
     )
     sequences = runs["sequence"].unique(maintain_order=True)
-    effects = [determine_effect(run, [int(each) for each in sequence.split(",")], undoes) for sequence in sequences]
+    effects = [
+        determine_effect(run, [RunId(int(each)) for each in sequence.split(",")], undoes) for sequence in sequences
+    ]
     effect_by_sequence = pl.DataFrame(
         {"sequence": sequences, "taken_back": [each[0] for each in effects], "later": [each[1] for each in effects]},
         schema={"sequence": pl.String, "taken_back": pl.Boolean, "later": pl.Int64},
@@ -199,14 +208,14 @@ def _add_later_runs(rows: pl.DataFrame, run: int, later_runs: pl.DataFrame, undo
     )
 
 
-def determine_effect(run: int, later: Iterable[int], undoes: Mapping[int, int]) -> tuple[bool, int | None]:
+def determine_effect(run: RunId, later: Iterable[RunId], undoes: Mapping[RunId, RunId]) -> tuple[bool, RunId | None]:
     """Return whether `run` is undone for a row that the `later` runs also wrote, and else the first of them that
     prevents undoing it, or None.
 
     A run that undoes another one leaves the row as it was before that one, so that two runs can be undone in turn.
     """
-    effective: tuple[int, ...] = (run,)
-    effective_before: dict[int, tuple[int, ...]] = {run: ()}
+    effective: tuple[RunId, ...] = (run,)
+    effective_before: dict[RunId, tuple[RunId, ...]] = {run: ()}
     for each in later:
         undone = undoes.get(each)
         previous = effective

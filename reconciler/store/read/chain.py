@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from reconciler.model.ids import RunId
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
@@ -61,7 +62,7 @@ class ChainVerification:
     #: the first mismatch, for people; None if there is none
     first_break: str | None = None
     #: the run of the first mismatch; None if there is none to name
-    run: int | None = None
+    run: RunId | None = None
 
 
 def verify_chain(connection: Connection, key: StoreKey) -> ChainVerification:
@@ -109,8 +110,8 @@ def _follow_chain(runs: Sequence[Run], head: str | None) -> ChainVerification | 
     return None
 
 
-def _get_run_id(run: Run) -> int:
-    return int(run["id"])
+def _get_run_id(run: Run) -> RunId:
+    return RunId(int(run["id"]))
 
 
 def _describe_alteration(
@@ -154,7 +155,7 @@ def _check_chain_end(
         "SELECT last_run FROM customers WHERE last_run IS NOT NULL"
         " UNION SELECT catalogue_run FROM store WHERE catalogue_run > 0 ORDER BY 1"
     )
-    missing = [int(run) for (run,) in named if int(run) not in known]
+    missing = [RunId(int(run)) for (run,) in named if int(run) not in known]
     if missing:
         return ChainVerification(
             len(runs), first_break=f"run {missing[0]} is missing, but its changes are in the store", run=missing[0]

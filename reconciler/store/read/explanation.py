@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.model.ids import Moment, RunId
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection
 
@@ -19,7 +20,7 @@ COLUMNS = ("origin_file", "origin_line", "origin_run", "created_run", "tombstone
 class RowChange:
     """A change of a row by a run."""
 
-    run: int
+    run: RunId
     #: `create` for the run that created the row
     action: str
 
@@ -31,11 +32,11 @@ class RowRecord:
     #: file and line of the roster or YAML that the row was last written from, and the run that wrote it
     origin_file: str | None
     origin_line: int | None
-    origin_run: int | None
-    created_run: int | None
-    tombstoned_at: str | None
-    tombstoned_run: int | None
-    concluded_at: str | None
+    origin_run: RunId | None
+    created_run: RunId | None
+    tombstoned_at: Moment | None
+    tombstoned_run: RunId | None
+    concluded_at: Moment | None
     #: True if the row was written outside reconciler since
     has_external_write: bool
     changes: tuple[RowChange, ...]
@@ -77,7 +78,7 @@ def read_row_record(connection: Connection, kind: Kind, row: int) -> RowRecord |
         tombstoned_run=values["tombstoned_run"],
         concluded_at=values["concluded_at"],
         has_external_write=values["fingerprint"] is None,
-        changes=(*creation, *(RowChange(int(run), str(action)) for run, action in journalled)),
+        changes=(*creation, *(RowChange(RunId(int(run)), str(action)) for run, action in journalled)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from reconciler.model.ids import CustomerNumber, Moment, RunId
 from reconciler.store.database.connection import Connection
 
 LIMIT_USE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -26,7 +27,7 @@ ORDER BY u.name, u.row_id
 """
 
 
-def read_limit_uses(connection: Connection, customer_number: int, since: str) -> pl.DataFrame:
+def read_limit_uses(connection: Connection, customer_number: CustomerNumber, since: Moment) -> pl.DataFrame:
     """Return (name, row_id, schools) of the changes since a moment; uses of pre-approvals count forever."""
     return connection.fetch_frame(LIMIT_USES_SQL, LIMIT_USE_SCHEMA, {"customer": customer_number, "since": since})
 
@@ -38,12 +39,12 @@ WHERE a.customer_id = :customer AND a.managed_by = 'roster' AND a.tombstoned_at 
 """
 
 
-def count_newcomers(connection: Connection, customer_number: int, since: str) -> int:
+def count_newcomers(connection: Connection, customer_number: CustomerNumber, since: Moment) -> int:
     """Return the number of active people created since a moment, except those of the customer's first roster."""
     return int(connection.fetch_scalar(NEWCOMERS_SQL, {"customer": customer_number, "since": since}))
 
 
-def has_later_limit_use(connection: Connection, customer_number: int, run: int, names: pl.Series) -> bool:
+def has_later_limit_use(connection: Connection, customer_number: CustomerNumber, run: RunId, names: pl.Series) -> bool:
     """Return True if a run later than `run` counted toward any of these limits."""
     with connection.stage_frame("wanted_limits", names.unique().sort().to_frame("name")) as wanted:
         return bool(

@@ -10,6 +10,7 @@ import orjson
 import polars as pl
 from sqlalchemy import func, select
 
+from reconciler.model.ids import CustomerId, CustomerNumber, RunId
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, open_connection
 from reconciler.store.json_text import parse_stored_document
@@ -40,7 +41,7 @@ class Reader:
         self.connection = connection
         self.key = key
 
-    def read_customers(self, slugs: Iterable[str] | None = None) -> dict[str, CustomerRecord]:
+    def read_customers(self, slugs: Iterable[CustomerId] | None = None) -> dict[CustomerId, CustomerRecord]:
         """Return customers by slug, sorted, including deleted ones.
 
         slugs: the customers to read, with a query for each; None for all.
@@ -73,7 +74,7 @@ class Reader:
                 name,
                 document,
                 digest,
-                (run or 0, writes or 0),
+                (run or RunId(0), writes or 0),
                 at is not None,
                 inputs,
                 written,
@@ -91,7 +92,7 @@ class Reader:
         digest, run, writes = row or (None, 0, 0)
         return CatalogRecord(digest, (run, writes))
 
-    def read_documents(self, slug: str | None) -> tuple[DocumentRecord, ...]:
+    def read_documents(self, slug: CustomerId | None) -> tuple[DocumentRecord, ...]:
         """Return the communities and lessons of a customer, or the catalog's lessons (None), including deleted ones."""
         lessons = select(
             tables.lessons.c.id,
@@ -152,7 +153,9 @@ class Reader:
                 LAST_SIGN_INS,
             )
 
-    def load_last_snapshot(self, customer_number: int) -> tuple[SnapshotRecord, Mapping[str, pl.DataFrame]] | None:
+    def load_last_snapshot(
+        self, customer_number: CustomerNumber
+    ) -> tuple[SnapshotRecord, Mapping[str, pl.DataFrame]] | None:
         """Return the last good roster and its frames by part, or None if there is none."""
         table, parts = records.snapshots, records.snapshot_parts
         row = self.connection.fetch_row(
@@ -184,7 +187,7 @@ class Reader:
         record = SnapshotRecord(run, origin, name, version, sha256, fetched_at, bool(complete), counted, known)
         return record, {part: pl.concat(found) for part, found in frames.items()}
 
-    def read_last_source(self, customer_number: int) -> SourceRecord | None:
+    def read_last_source(self, customer_number: CustomerNumber) -> SourceRecord | None:
         """Return the source of the last good roster without its rows, or None if there is none."""
         table = records.snapshots
         row = self.connection.fetch_row(
@@ -194,7 +197,7 @@ class Reader:
         )
         return SourceRecord(row[0], row[1], orjson.loads(row[2]), orjson.loads(row[3])) if row else None
 
-    def load_snapshot_part(self, customer_number: int, part: str) -> pl.DataFrame | None:
+    def load_snapshot_part(self, customer_number: CustomerNumber, part: str) -> pl.DataFrame | None:
         """Return one frame of the last good roster, or None if it does not exist."""
         table, parts = records.snapshots, records.snapshot_parts
         slices = self.connection.fetch_rows(
@@ -226,7 +229,7 @@ class Reader:
         )
         return tuple(sorted(holds, key=lambda record: (record.customer, record.id)))
 
-    def list_runs(self, slug: str | None = None) -> tuple[RunRecord, ...]:
+    def list_runs(self, slug: CustomerId | None = None) -> tuple[RunRecord, ...]:
         """Return runs, newest first, of one customer or of all (None).
 
         The runs of a renamed customer include those under its former IDs, but not those of other customers that had
@@ -250,20 +253,20 @@ class Reader:
             **{**row, "counts": orjson.loads(row["counts"]), "approvals": tuple(orjson.loads(row["approvals"]))}
         )
 
-    def find_run(self, number: int) -> RunRecord | None:
+    def find_run(self, number: RunId) -> RunRecord | None:
         """Return the run of an id, or None."""
         return next((run for run in self.list_runs() if run.id == number), None)
 
-    def has_erased_people(self, customer_number: int) -> bool:
+    def has_erased_people(self, customer_number: CustomerNumber) -> bool:
         """Return True if a person of the customer was erased and must not be restored."""
         statement = "SELECT 1 FROM erased WHERE customer_id = :customer LIMIT 1"
         return self.connection.fetch_scalar(statement, {"customer": customer_number}) is not None
 
-    def list_customer_ids(self, slug: str) -> frozenset[str]:
+    def list_customer_ids(self, slug: CustomerId) -> frozenset[CustomerId]:
         """Return the present and former IDs of a customer, as its runs have them."""
         return frozenset({slug, *(run.customer for run in self.list_runs(slug))})
 
-    def read_secrets(self, customer_number: int) -> dict[str, tuple[str | None, str]]:
+    def read_secrets(self, customer_number: CustomerNumber) -> dict[str, tuple[str | None, str]]:
         """Return (reference, HMAC of the value under the store key) by dotted path."""
         table = tables.secrets
         rows = self.connection.fetch_rows(
@@ -271,18 +274,18 @@ class Reader:
         )
         return {path: (reference, digest) for path, reference, digest in sorted(rows)}
 
-    def read_all_secrets(self) -> dict[int, dict[str, tuple[str | None, str]]]:
+    def read_all_secrets(self) -> dict[CustomerNumber, dict[str, tuple[str | None, str]]]:
         """Return the secrets of every customer that has any, each as from `read_secrets`."""
         table = tables.secrets
-        secrets: dict[int, dict[str, tuple[str | None, str]]] = {}
+        secrets: dict[CustomerNumber, dict[str, tuple[str | None, str]]] = {}
         rows = self.connection.fetch_rows(select(table.c.customer_id, table.c.path, table.c.reference, table.c.hmac))
         for customer, path, reference, digest in sorted(rows, key=lambda row: row[:2]):
             secrets.setdefault(customer, {})[path] = (reference, digest)
         return secrets
 
-    def count_live_documents(self) -> dict[int, dict[Kind, int]]:
+    def count_live_documents(self) -> dict[CustomerNumber, dict[Kind, int]]:
         """Return the numbers of active communities and lessons of each customer that has any."""
-        counts: dict[int, dict[Kind, int]] = {}
+        counts: dict[CustomerNumber, dict[Kind, int]] = {}
         for kind, table in ((Kind.COMMUNITY, tables.communities), (Kind.LESSON, tables.lessons)):
             active = table.c.tombstoned_at.is_(None) & table.c.customer_id.is_not(None)
             statement = select(table.c.customer_id, func.count()).where(active).group_by(table.c.customer_id)
@@ -290,7 +293,7 @@ class Reader:
                 counts.setdefault(customer, {})[kind] = number
         return counts
 
-    def list_customers_with_roster(self) -> frozenset[int]:
+    def list_customers_with_roster(self) -> frozenset[CustomerNumber]:
         """Return the customers that have a last good roster."""
         return frozenset(
             customer for (customer,) in self.connection.fetch_rows(select(records.snapshots.c.customer_id))

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from reconciler.model.ids import CustomerId, CustomerNumber, HoldId, Moment, PlanId, RunId
 from reconciler.model.kind import Kind
 from reconciler.store.json_text import parse_stored_document
 
@@ -17,15 +18,15 @@ from reconciler.store.json_text import parse_stored_document
 class CustomerRecord:
     """A customer as last applied."""
 
-    id: int
-    slug: str
+    id: CustomerNumber
+    slug: CustomerId
     name: str
     #: the document as JSON
     text: str
     #: None once the customer or one of its communities or lessons was changed outside reconciler
     settings_digest: str | None
     #: (id of the last run or 0, write counter)
-    version: tuple[int, int]
+    version: tuple[RunId, int]
     tombstoned: bool
     #: digest of the files that the customer was read from
     inputs: str | None = None
@@ -53,7 +54,7 @@ class CatalogRecord:
     """The state of the shared lessons; settings_digest and version as in CustomerRecord."""
 
     settings_digest: str | None
-    version: tuple[int, int]
+    version: tuple[RunId, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,13 @@ class DocumentRecord:
 class SnapshotRecord:
     """The source of the last good roster."""
 
-    run_id: int
+    run_id: RunId
     type: str
     name: str
     #: of OneRoster
     version: str
     sha256: str
-    fetched_at: str
+    fetched_at: Moment
     complete: bool
     #: number of data rows by file stem
     rows: Mapping[str, int]
@@ -93,7 +94,7 @@ class SourceRecord:
     """The facts of the last good roster that gates compare the next one with; fields as in SnapshotRecord."""
 
     sha256: str
-    fetched_at: str
+    fetched_at: Moment
     rows: Mapping[str, int]
     facts: Mapping[str, Any]
 
@@ -109,13 +110,13 @@ class HoldScope(StrEnum):
 class HoldRecord:
     """A set of changes that waits for approval."""
 
-    customer: str
-    id: str
+    customer: CustomerId
+    id: HoldId
     people: int
     rows: int
     causes: tuple[str, ...]
-    plan_id: str
-    created_at: str
+    plan_id: PlanId
+    created_at: Moment
     #: True if the store has a plan of exactly this hold
     has_plan: bool = False
 
@@ -124,24 +125,24 @@ class HoldRecord:
 class RunRecord:
     """One apply or undo."""
 
-    id: int
+    id: RunId
     #: the customer's row; None for the catalog and for an erased customer
-    customer_id: int | None
+    customer_id: CustomerNumber | None
     #: the customer's ID at that time
-    customer: str
-    plan_id: str
-    started_at: str
-    finished_at: str
+    customer: CustomerId
+    plan_id: PlanId
+    started_at: Moment
+    finished_at: Moment
     actor: str
     outcome: str
     #: numbers of rows by kind and action, as in the plan's JSON
     counts: Mapping[str, object]
     git_commit: str | None
     #: ids of the approved holds
-    approvals: tuple[str, ...]
+    approvals: tuple[HoldId, ...]
     source_sha256: str | None
     settings_digest: str | None
     #: the run that this one undoes
-    undoes: int | None
+    undoes: RunId | None
     previous_hash: str | None
     hash: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from reconciler.model.ids import CustomerNumber
 from reconciler.model.kind import Kind
 from reconciler.model.roster import ROSTER_FIELDS
 from reconciler.store.database.connection import Connection
@@ -118,15 +119,15 @@ WHERE +e.customer_id = :customer AND e.tombstoned_at IS NULL GROUP BY w.id ORDER
 """
 
 
-def read_orgs(connection: Connection, customer_number: int) -> pl.DataFrame:
+def read_orgs(connection: Connection, customer_number: CustomerNumber) -> pl.DataFrame:
     return connection.fetch_frame(ORGS_SQL, ORGS, {"customer": customer_number})
 
 
-def read_classes(connection: Connection, customer_number: int) -> pl.DataFrame:
+def read_classes(connection: Connection, customer_number: CustomerNumber) -> pl.DataFrame:
     return connection.fetch_frame(CLASSES_SQL, CLASSES, {"customer": customer_number})
 
 
-def read_users(connection: Connection, customer_number: int) -> pl.DataFrame:
+def read_users(connection: Connection, customer_number: CustomerNumber) -> pl.DataFrame:
     """Return a row for each account, with `USERS`."""
     identities = connection.fetch_frame(USERS_SQL, USER_IDENTITIES, {"customer": customer_number})
     return _add_aliases(identities).with_columns(pl.col("sourced_id").is_not_null().alias("bound"))
@@ -146,24 +147,26 @@ def _add_aliases(identities: pl.DataFrame) -> pl.DataFrame:
     return users.join(aliases, on="id", how="left", maintain_order="left")
 
 
-def read_roles(connection: Connection, customer_number: int) -> pl.DataFrame:
+def read_roles(connection: Connection, customer_number: CustomerNumber) -> pl.DataFrame:
     return connection.fetch_frame(ROLES_SQL, ROLES, {"customer": customer_number})
 
 
-def read_enrollment_index(connection: Connection, customer_number: int) -> pl.DataFrame:
+def read_enrollment_index(connection: Connection, customer_number: CustomerNumber) -> pl.DataFrame:
     return connection.fetch_frame(ENROLLMENT_INDEX_SQL, ENROLLMENT_INDEX, {"customer": customer_number})
 
 
-def read_enrollments_by_id(connection: Connection, customer_number: int, ids: pl.Series) -> pl.DataFrame:
+def read_enrollments_by_id(connection: Connection, customer_number: CustomerNumber, ids: pl.Series) -> pl.DataFrame:
     return _read_enrollments(connection, customer_number, ids.cast(pl.Int64), "e.id = w.wanted")
 
 
-def read_enrollments_by_key(connection: Connection, customer_number: int, keys: pl.Series) -> pl.DataFrame:
+def read_enrollments_by_key(connection: Connection, customer_number: CustomerNumber, keys: pl.Series) -> pl.DataFrame:
     matches = "e.customer_id = :customer AND e.sourced_id = w.wanted"
     return _read_enrollments(connection, customer_number, keys.cast(pl.String), matches)
 
 
-def _read_enrollments(connection: Connection, customer_number: int, wanted: pl.Series, matches: str) -> pl.DataFrame:
+def _read_enrollments(
+    connection: Connection, customer_number: CustomerNumber, wanted: pl.Series, matches: str
+) -> pl.DataFrame:
     wanted = wanted.drop_nulls().unique(maintain_order=True)
     parameters = {"customer": customer_number}
     if wanted.is_empty() or not connection.fetch_rows(
@@ -175,11 +178,13 @@ def _read_enrollments(connection: Connection, customer_number: int, wanted: pl.S
         return _dedupe_by_id(connection.fetch_frame(sql, ENROLLMENTS, parameters))
 
 
-def read_assignments(connection: Connection, customer_number: int) -> pl.DataFrame:
+def read_assignments(connection: Connection, customer_number: CustomerNumber) -> pl.DataFrame:
     return connection.fetch_frame(ASSIGNMENTS_SQL, ASSIGNMENTS, {"customer": customer_number})
 
 
-def count_enrollments(connection: Connection, customer_number: int, column: str, ids: pl.Series) -> pl.DataFrame:
+def count_enrollments(
+    connection: Connection, customer_number: CustomerNumber, column: str, ids: pl.Series
+) -> pl.DataFrame:
     """Count the active enrollments and classes of accounts or classes; an id without any has no row.
 
     column: account_id or class_id, the kind of `ids`.

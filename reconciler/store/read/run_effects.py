@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from reconciler.model.ids import RunId
 from reconciler.store.database.connection import Connection
 
 
@@ -16,7 +17,7 @@ def list_runs_with_effects(connection: Connection) -> pl.DataFrame:
     )
 
 
-def read_run_effects(connection: Connection, run: int) -> bytes:
+def read_run_effects(connection: Connection, run: RunId) -> bytes:
     """Return the digests of a run's effects, 8 bytes each."""
     rows = connection.fetch_rows("SELECT data FROM run_effects WHERE run_id = :run ORDER BY number", {"run": run})
     return b"".join(data for (data,) in rows)

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import orjson
 
+from reconciler.model.ids import CustomerId, Moment
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
@@ -35,10 +36,10 @@ class Certificate:
 
     id: int
     kind: CertificateKind
-    customer: str
+    customer: CustomerId
     #: reference of the request; of a purge, the moment before which the purged rows were deleted
     request: str | None
-    at: str
+    at: Moment
     actor: str
     #: number of rows by table
     counts: Mapping[str, int]
@@ -96,7 +97,7 @@ def find_broken_certificate(connection: Connection, key: StoreKey) -> int | None
     return next((int(number) for (number,) in referenced if number not in ids), None)
 
 
-def find_purge_moment(connection: Connection, slugs: frozenset[str]) -> str | None:
+def find_purge_moment(connection: Connection, slugs: frozenset[CustomerId]) -> Moment | None:
     """Return the latest moment before which a purge deleted a customer's data, or None if nothing was purged.
 
     slugs: the customer's present and former IDs.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment, SourcedId
 from reconciler.store.database.connection import Connection
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.errors import StoreProblem
@@ -44,7 +45,7 @@ from reconciler.store.sync.held_plans import count_held_plans, delete_held_plans
 IMAGES, ROSTER_ROWS, SENTENCES, HELD_PLANS = "documents", "roster_rows", "sentences", "held_plans"
 
 
-def count_person_rows(store: Store, customer_number: int, who: int | str) -> RowCounts:
+def count_person_rows(store: Store, customer_number: CustomerNumber, who: int | SourcedId) -> RowCounts:
     """Return the numbers of rows, by table, that erasing a person would delete.
 
     who: an account's id, or a sourcedId without an account.
@@ -57,7 +58,7 @@ def count_person_rows(store: Store, customer_number: int, who: int | str) -> Row
         return counts | count_volatile_rows(store, person.accounts, person.values)
 
 
-def count_customer_rows(store: Store, customer_number: int) -> RowCounts:
+def count_customer_rows(store: Store, customer_number: CustomerNumber) -> RowCounts:
     """Return the numbers of rows, by table, that erasing a customer would delete."""
     with store.open_connection() as connection, connection.open_read_transaction():
         accounts = connection.fetch_frame(
@@ -72,11 +73,11 @@ def count_customer_rows(store: Store, customer_number: int) -> RowCounts:
 class ErasureJob:
     """A request to erase a person or a customer, or to lift an erasure."""
 
-    slug: str
-    customer_number: int
+    slug: CustomerId
+    customer_number: CustomerNumber
     #: reference of the request, which the certificate keeps
     request: str
-    now: str
+    now: Moment
     actor: str
     #: seconds to wait for an apply of the same customer
     lock_timeout: float = 0.0
@@ -88,7 +89,7 @@ class ErasureJob:
         return issue_certificate(connection, key, certificate)
 
 
-def erase_person(store: Store, job: ErasureJob, who: int | str) -> Certificate:
+def erase_person(store: Store, job: ErasureJob, who: int | SourcedId) -> Certificate:
     """Delete one person permanently. who: as in `count_person_rows`.
 
     Raises StoreProblem if the customer is locked, the account no longer exists or the database fails; then nothing
@@ -139,7 +140,7 @@ def erase_customer(store: Store, job: ErasureJob) -> Certificate:
             return job.issue_certificate(connection, store.key, CertificateKind.ERASE, counts)
 
 
-def lift_erasure(store: Store, job: ErasureJob, sourced_id: str) -> Certificate | None:
+def lift_erasure(store: Store, job: ErasureJob, sourced_id: SourcedId) -> Certificate | None:
     """Let a roster add an erased person again. Return None if nobody of this sourcedId was erased."""
     number = job.customer_number
     with (
@@ -153,7 +154,9 @@ def lift_erasure(store: Store, job: ErasureJob, sourced_id: str) -> Certificate 
         return job.issue_certificate(connection, store.key, CertificateKind.LIFT, {"erased": 1})
 
 
-def find_erasure_certificate(store: Store, customer_number: int, sourced_id: str) -> Certificate | None:
+def find_erasure_certificate(
+    store: Store, customer_number: CustomerNumber, sourced_id: SourcedId
+) -> Certificate | None:
     """Return the certificate of an erased person, or None if nobody with this sourcedId was erased."""
     with store.open_connection() as connection, connection.open_read_transaction():
         number = connection.fetch_scalar(
@@ -187,7 +190,7 @@ def list_class_titles(store: Store, account: int) -> tuple[str, ...]:
     return tuple(str(title) for (title,) in rows)
 
 
-def _find_person(connection: Connection, customer_number: int, who: int | str) -> PersonIdentifiers:
+def _find_person(connection: Connection, customer_number: CustomerNumber, who: int | SourcedId) -> PersonIdentifiers:
     if isinstance(who, str):
         return build_unbound_person(who)
     owner = connection.fetch_scalar("SELECT customer_id FROM accounts WHERE id = :account", {"account": who})
@@ -198,7 +201,7 @@ def _find_person(connection: Connection, customer_number: int, who: int | str) -
     return load_person(connection, customer_number, who)
 
 
-def _collect_ids(connection: Connection, customer_number: int, person: PersonIdentifiers) -> IdsByTable:
+def _collect_ids(connection: Connection, customer_number: CustomerNumber, person: PersonIdentifiers) -> IdsByTable:
     return {
         "accounts": person.accounts,
         "enrollments": person.enrollments,
@@ -207,7 +210,7 @@ def _collect_ids(connection: Connection, customer_number: int, person: PersonIde
 
 
 def _count_or_remove_mentions(
-    connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
+    connection: Connection, customer_number: CustomerNumber, person: PersonIdentifiers, *, remove: bool
 ) -> RowCounts:
     counts = {
         IMAGES: count_document_mentions(connection, customer_number, person, remove=remove),
@@ -220,7 +223,7 @@ def _count_or_remove_mentions(
 
 
 def _save_anonymous_records(
-    connection: Connection, key: StoreKey, customer_number: int, person: PersonIdentifiers, certificate: int
+    connection: Connection, key: StoreKey, customer_number: CustomerNumber, person: PersonIdentifiers, certificate: int
 ) -> None:
     """Save the HMAC of every sourcedId that the person ever had."""
     for sourced_id in person.sourced_ids:

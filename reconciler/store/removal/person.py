@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from reconciler.model.ids import CustomerNumber, SourcedId
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
@@ -40,7 +41,7 @@ class PersonIdentifiers:
 
     #: ids; empty if only the last roster has the person, several if accounts were merged
     accounts: pl.Series
-    sourced_ids: tuple[str, ...]
+    sourced_ids: tuple[SourcedId, ...]
     #: usernames, email addresses and identifiers
     values: tuple[str, ...]
     #: ids of enrollments
@@ -55,13 +56,13 @@ class PersonIdentifiers:
         return rf"(?i)(?:^|\W)(?:{'|'.join(map(re.escape, words))})(?:\W|$)" if words else r"[^\s\S]"
 
 
-def load_person(connection: Connection, customer_number: int, account: int) -> PersonIdentifiers:
+def load_person(connection: Connection, customer_number: CustomerNumber, account: int) -> PersonIdentifiers:
     """Return the identifiers of an account's person, active or deleted, including those of merged accounts."""
     facts = {"customer": customer_number, "account": account}
     accounts = connection.fetch_frame(ACCOUNTS_SQL, {"id": pl.Int64}, facts)["id"]
     theirs = f"IN ({', '.join(map(str, accounts))})"
     subjects = [
-        str(subject)
+        SourcedId(str(subject))
         for (subject,) in connection.fetch_rows(
             f"SELECT i.subject FROM identities i WHERE i.account_id {theirs} AND +i.issuer_id = {ROSTER_ISSUER}",
             facts,
@@ -71,7 +72,7 @@ def load_person(connection: Connection, customer_number: int, account: int) -> P
     images = list(_read_images(connection, theirs))
     for image in images:
         subjects += [image["sourced_id"]] if image.get("sourced_id") else []
-        subjects += [alias for alias in str(image.get("aliases") or "").split("\n") if alias]
+        subjects += [SourcedId(alias) for alias in str(image.get("aliases") or "").split("\n") if alias]
     values = [
         *(value for row in now for value in row),
         *(image.get(name) for image in images for name in IDENTIFYING_COLUMNS),
@@ -90,7 +91,7 @@ def load_person(connection: Connection, customer_number: int, account: int) -> P
     )
 
 
-def build_unbound_person(sourced_id: str) -> PersonIdentifiers:
+def build_unbound_person(sourced_id: SourcedId) -> PersonIdentifiers:
     """Return the identifiers of a person without an account."""
     none = pl.Series([], dtype=pl.Int64)
     return PersonIdentifiers(none, (sourced_id,), (), none)
@@ -112,7 +113,9 @@ SENTENCE_COLUMNS = ("message", "hint")
 IDENTIFYING_FIELDS = ("identifier", "email", "username")
 
 
-def find_identity_images(connection: Connection, customer_number: int, person: PersonIdentifiers) -> pl.Series:
+def find_identity_images(
+    connection: Connection, customer_number: CustomerNumber, person: PersonIdentifiers
+) -> pl.Series:
     """Return ids of the before-images of this person's present and former sourcedIds and assignments."""
     rows = connection.fetch_rows(
         "SELECT id, before FROM journal WHERE customer_id = :customer AND kind IN ('identity', 'assignment')"
@@ -126,7 +129,7 @@ def find_identity_images(connection: Connection, customer_number: int, person: P
 
 
 def count_document_mentions(
-    connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
+    connection: Connection, customer_number: CustomerNumber, person: PersonIdentifiers, *, remove: bool
 ) -> int:
     """Count the before-images of the customer's document that name the person among its administrators, protected or
     merged people; with `remove`, also remove the person from them.
@@ -172,7 +175,7 @@ def remove_person_from_document(document: Mapping[str, Any], person: PersonIdent
 
 
 def count_hold_mentions(
-    connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
+    connection: Connection, customer_number: CustomerNumber, person: PersonIdentifiers, *, remove: bool
 ) -> int:
     """Count the sentences of holds that name the person; with `remove`, also replace them."""
     count = 0
@@ -191,7 +194,7 @@ def count_hold_mentions(
 
 
 def count_snapshot_mentions(
-    connection: Connection, customer_number: int, person: PersonIdentifiers, *, remove: bool
+    connection: Connection, customer_number: CustomerNumber, person: PersonIdentifiers, *, remove: bool
 ) -> int:
     """Count the rows of the last roster that are the person's or name the person; with `remove`, also remove them."""
     count = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment
 from reconciler.model.plan import CATALOG
 from reconciler.store.database.connection import Connection
 from reconciler.store.database.lock import lock_customer
@@ -40,12 +41,12 @@ class PurgePreview:
     spans: Mapping[str, DeletionSpan]
     retention: RetentionCounts
     #: when the customer was removed, if all of it is to be purged; else None
-    customer_removed_at: str | None = None
+    customer_removed_at: Moment | None = None
     #: number of active accounts that a purge of the whole customer deletes
     people: int = 0
 
 
-def build_purge_preview(store: Store, slug: str, cut: str, *, is_configured: bool) -> PurgePreview:
+def build_purge_preview(store: Store, slug: CustomerId, cut: Moment, *, is_configured: bool) -> PurgePreview:
     """Return the rows that a purge of a customer would delete.
 
     cut: rows deleted before this moment are purged. is_configured: True if the YAML files contain the customer, so
@@ -72,7 +73,14 @@ def build_purge_preview(store: Store, slug: str, cut: str, *, is_configured: boo
 
 
 def purge_customer(
-    store: Store, slug: str, cut: str, *, is_configured: bool, now: str, actor: str, lock_timeout: float = 0.0
+    store: Store,
+    slug: CustomerId,
+    cut: Moment,
+    *,
+    is_configured: bool,
+    now: Moment,
+    actor: str,
+    lock_timeout: float = 0.0,
 ) -> Certificate | None:
     """Delete what `build_purge_preview` returns by now; return the certificate, or None if nothing is left to purge.
 
@@ -93,7 +101,7 @@ def purge_customer(
             return issue_certificate(connection, store.key, certificate)
 
 
-def remove_customer_rows(connection: Connection, store: Store, customer_number: int) -> RowCounts:
+def remove_customer_rows(connection: Connection, store: Store, customer_number: CustomerNumber) -> RowCounts:
     """Delete all rows of a customer, active or not, and return their numbers by table. Call inside a write
     transaction.
     """
@@ -101,7 +109,9 @@ def remove_customer_rows(connection: Connection, store: Store, customer_number: 
     return remove_rows(connection, CUSTOMER_TARGETS, {"customer": customer_number}) | volatile
 
 
-def _remove_expired_rows(connection: Connection, store: Store, customer_number: int | None, cut: str) -> RowCounts:
+def _remove_expired_rows(
+    connection: Connection, store: Store, customer_number: CustomerNumber | None, cut: Moment
+) -> RowCounts:
     expired = find_expired_rows(connection, store, customer_number, cut)
     volatile = remove_volatile_rows(store, expired.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
     plans = 0
@@ -112,7 +122,9 @@ def _remove_expired_rows(connection: Connection, store: Store, customer_number: 
         return remove_rows(connection, ROW_TARGETS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
 
 
-def _find_customer(connection: Connection, slug: str, *, lock: bool = False) -> tuple[int | None, str | None]:
+def _find_customer(
+    connection: Connection, slug: CustomerId, *, lock: bool = False
+) -> tuple[CustomerNumber | None, Moment | None]:
     """Return the customer's id, or None for the catalog, and the moment it was removed, or None if it is active."""
     if slug == CATALOG:
         return None, None
@@ -120,11 +132,11 @@ def _find_customer(connection: Connection, slug: str, *, lock: bool = False) -> 
     row = connection.fetch_row(f"SELECT id, tombstoned_at FROM customers WHERE slug = :slug{locked}", {"slug": slug})
     if row is None:
         # Another process has just purged it: -1 matches no rows.
-        return -1, None
-    return int(row[0]), row[1]
+        return CustomerNumber(-1), None
+    return CustomerNumber(int(row[0])), row[1]
 
 
-def _list_accounts(connection: Connection, customer_number: int | None) -> pl.Series:
+def _list_accounts(connection: Connection, customer_number: CustomerNumber | None) -> pl.Series:
     return connection.fetch_frame(
         "SELECT id FROM accounts WHERE customer_id = :customer", {"id": pl.Int64}, {"customer": customer_number}
     )["id"]

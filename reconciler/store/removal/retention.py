@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from reconciler.model.ids import CustomerNumber, Moment
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection
 from reconciler.store.open import Store
@@ -70,8 +71,8 @@ class DeletionSpan:
     """A number of deleted rows, and the moments of the first and last deletion."""
 
     rows: int
-    oldest: str
-    newest: str
+    oldest: Moment
+    newest: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class RetentionCounts:
     #: people whose retention period has not ended
     within_retention: int = 0
     #: when the first of these was deleted; None if there are none
-    next_at: str | None = None
+    next_at: Moment | None = None
     #: people whom the last roster may mean
     named_people: int = 0
     #: classes and enrollments that ended with their term
@@ -97,16 +98,18 @@ class ExpiredRows:
     retention: RetentionCounts
 
 
-def find_newest_moment(store: Store) -> str:
+def find_newest_moment(store: Store) -> Moment:
     """Return the latest moment stored in the durable and volatile tables."""
     with store.open_connection() as connection:
         moments = [connection.fetch_scalar(NEWEST_SQL)]
     with store.open_connection(volatile=True) as connection:
         moments.append(connection.fetch_scalar(NEWEST_VOLATILE_SQL))
-    return max(str(moment) for moment in moments if moment is not None)
+    return max(Moment(moment) for moment in moments if moment is not None)
 
 
-def find_expired_rows(connection: Connection, store: Store, customer_number: int | None, cut: str) -> ExpiredRows:
+def find_expired_rows(
+    connection: Connection, store: Store, customer_number: CustomerNumber | None, cut: Moment
+) -> ExpiredRows:
     """Return the rows past retention.
 
     customer_number: None for the catalog's lessons. cut: rows deleted before this moment are past retention.
@@ -154,7 +157,7 @@ def find_expired_rows(connection: Connection, store: Store, customer_number: int
 
 
 def _read_deleted_rows(
-    connection: Connection, table: str, owner: str, cut: str, customer_number: int | None
+    connection: Connection, table: str, owner: str, cut: Moment, customer_number: CustomerNumber | None
 ) -> pl.DataFrame:
     return connection.fetch_frame(
         f"SELECT id, tombstoned_at FROM {table} WHERE {owner} AND tombstoned_at < :cut ORDER BY id",
@@ -164,8 +167,8 @@ def _read_deleted_rows(
 
 
 def _count_within_retention(
-    connection: Connection, table: str, owner: str, cut: str, customer_number: int | None
-) -> tuple[int, str | None]:
+    connection: Connection, table: str, owner: str, cut: Moment, customer_number: CustomerNumber | None
+) -> tuple[int, Moment | None]:
     number, oldest = connection.fetch_rows(
         f"SELECT count(*), min(tombstoned_at) FROM {table} WHERE {owner} AND tombstoned_at >= :cut",
         {"customer": customer_number, "cut": cut},
@@ -173,7 +176,7 @@ def _count_within_retention(
     return int(number), oldest
 
 
-def _find_roster_people(connection: Connection, store: Store, customer_number: int) -> pl.DataFrame:
+def _find_roster_people(connection: Connection, store: Store, customer_number: CustomerNumber) -> pl.DataFrame:
     """Return `id` of the deleted accounts that a quarantined row of the last roster may mean, or of all if roster
     changes are held: approving them may restore anybody.
     """
@@ -197,7 +200,7 @@ def _find_roster_people(connection: Connection, store: Store, customer_number: i
     return accounts.filter(pl.col("name").is_in(keys.implode())).select("id").unique()
 
 
-def _exclude_parents(connection: Connection, orgs: pl.DataFrame, customer_number: int) -> pl.DataFrame:
+def _exclude_parents(connection: Connection, orgs: pl.DataFrame, customer_number: CustomerNumber) -> pl.DataFrame:
     """Return the orgs without those that have a remaining org below them."""
     below = connection.fetch_frame(
         "SELECT id, parent_id FROM orgs WHERE customer_id = :customer AND parent_id IS NOT NULL",
@@ -212,7 +215,7 @@ def _exclude_parents(connection: Connection, orgs: pl.DataFrame, customer_number
         orgs = remaining
 
 
-def _find_old_images(connection: Connection, customer_number: int, cut: str) -> pl.Series:
+def _find_old_images(connection: Connection, customer_number: CustomerNumber, cut: Moment) -> pl.Series:
     """Return ids of the before-images of rows that no longer exist, and of those with personal values that no undo
     within the retention period needs.
     """
@@ -268,6 +271,6 @@ def _build_spans(deleted: Mapping[str, pl.DataFrame]) -> dict[str, DeletionSpan]
         moments = frame["tombstoned_at"].drop_nulls().sort()
         if frame.height:
             spans[table] = DeletionSpan(
-                frame.height, moments[0] if moments.len() else "", moments[-1] if moments.len() else ""
+                frame.height, moments[0] if moments.len() else Moment(""), moments[-1] if moments.len() else Moment("")
             )
     return spans

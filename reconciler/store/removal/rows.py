@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from reconciler.model.ids import CustomerNumber
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
 
@@ -172,7 +173,7 @@ def remove_rows(connection: Connection, targets: tuple[RemovalTarget, ...], fact
     return counts
 
 
-def delete_run_effects(connection: Connection, customer_number: int, *, cutoff: str | None = None) -> None:
+def delete_run_effects(connection: Connection, customer_number: CustomerNumber, *, cutoff: str | None = None) -> None:
     """Delete the digests of a customer's effects; no certificate counts them, because they name nobody.
 
     cutoff: only those of runs that started before this moment; None for all.
@@ -185,7 +186,7 @@ def delete_run_effects(connection: Connection, customer_number: int, *, cutoff: 
 
 
 @contextmanager
-def preserve_write_counters(connection: Connection, customer_number: int | None) -> Iterator[None]:
+def preserve_write_counters(connection: Connection, customer_number: CustomerNumber | None) -> Iterator[None]:
     """Restore the digests and write counters that the triggers change during the body's hard deletes.
 
     Locks their rows first, so that a write outside reconciler is counted afterwards. customer_number: None for the

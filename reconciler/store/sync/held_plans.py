@@ -10,6 +10,7 @@ import os
 
 import polars as pl
 
+from reconciler.model.ids import CustomerNumber, HoldId, Moment, PlanId
 from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StoreProblem
 from reconciler.store.key import NONCE_BYTES, StoreKey
@@ -28,7 +29,9 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
-def save_held_plan(store: Store, customer_number: int, hold: str, plan_id: str, content: bytes, now: str) -> bool:
+def save_held_plan(
+    store: Store, customer_number: CustomerNumber, hold: HoldId, plan_id: PlanId, content: bytes, now: Moment
+) -> bool:
     """Save a plan file in place of the customer's previous one. Return False, and save nothing, if the hold ended."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -54,7 +57,7 @@ def save_held_plan(store: Store, customer_number: int, hold: str, plan_id: str, 
     return True
 
 
-def load_held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | None:
+def load_held_plan(connection: Connection, key: StoreKey, hold: HoldId) -> bytes | None:
     """Return the plan file of a hold, or None if there is none.
 
     Raises StoreProblem `held-plan-unreadable` if it was changed or encrypted with another key.
@@ -82,7 +85,11 @@ def load_held_plan(connection: Connection, key: StoreKey, hold: str) -> bytes | 
 
 
 def delete_held_plans(
-    connection: Connection, customer_number: int, *, cutoff: str | None = None, except_hold: str | None = None
+    connection: Connection,
+    customer_number: CustomerNumber,
+    *,
+    cutoff: str | None = None,
+    except_hold: HoldId | None = None,
 ) -> int:
     """Delete a customer's held plans and return their number.
 
@@ -101,7 +108,7 @@ def delete_held_plans(
     return len(held)
 
 
-def count_held_plans(connection: Connection, customer_number: int, cutoff: str | None = None) -> int:
+def count_held_plans(connection: Connection, customer_number: CustomerNumber, cutoff: str | None = None) -> int:
     """Return the number of a customer's held plans. cutoff: as in `delete_held_plans`."""
     plans = connection.fetch_rows(
         "SELECT DISTINCT hold_id, created_at FROM held_plans WHERE customer_id = :customer",
@@ -110,6 +117,6 @@ def count_held_plans(connection: Connection, customer_number: int, cutoff: str |
     return sum(1 for _, at in plans if cutoff is None or at < cutoff)
 
 
-def _build_associated_data(hold: str, number: int, many: int) -> bytes:
+def _build_associated_data(hold: HoldId, number: int, many: int) -> bytes:
     """Return the associated data that binds a slice to its place."""
     return f"{hold}\0{number}\0{many}".encode()

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from reconciler.model.ids import CustomerId, CustomerNumber, HoldId, Moment
 from reconciler.model.sync import EventKind
 from reconciler.notices.notice import CLOSES, Notice, NoticeHold
 from reconciler.store.database.connection import Connection, Parameters
@@ -27,11 +28,11 @@ class NoticeRecord:
     is_news: bool = True
 
 
-def record_notice(connection: Connection, customer_number: int, notice: Notice) -> int | None:
+def record_notice(connection: Connection, customer_number: CustomerNumber, notice: Notice) -> int | None:
     """Save a notice and return its id, or None if the store has it already, because the process that recorded it ended
     before it finished. Call inside a write transaction.
     """
-    hold = notice.hold.id if notice.hold else ""
+    hold = notice.hold.id if notice.hold else HoldId("")
     facts = {
         "customer": customer_number,
         "event": notice.event.value,
@@ -56,7 +57,7 @@ def record_notice(connection: Connection, customer_number: int, notice: Notice) 
     return int(connection.fetch_scalar("SELECT max(id) FROM notices WHERE customer_id = :customer", facts))
 
 
-def _is_notice_known(connection: Connection, customer_number: int, notice: Notice, hold: str) -> bool:
+def _is_notice_known(connection: Connection, customer_number: CustomerNumber, notice: Notice, hold: HoldId) -> bool:
     rows = connection.fetch_rows(
         "SELECT event, hold_id, since FROM notices WHERE customer_id = :customer AND stands",
         {"customer": customer_number},
@@ -75,7 +76,7 @@ NOTICES_JOIN = "notices n JOIN customers c ON c.id = n.customer_id AND c.tombsto
 IN_ORDER = "ORDER BY c.slug, n.at, n.id"
 
 
-def list_open_notices(connection: Connection, since: str) -> tuple[NoticeRecord, ...]:
+def list_open_notices(connection: Connection, since: Moment) -> tuple[NoticeRecord, ...]:
     """Return the notices of active customers that still apply or happened since a moment, by customer, then by time."""
     rows = connection.fetch_rows(
         f"SELECT {COLUMNS} FROM {NOTICES_JOIN} WHERE n.stands OR n.at >= :since {IN_ORDER}", {"since": since}
@@ -110,7 +111,7 @@ OF_MESSAGE = (
 
 
 #: Documents by slug; None if a customer's document is no longer valid.
-NoticeDocuments = dict[str, dict[str, object] | None]
+NoticeDocuments = dict[CustomerId, dict[str, object] | None]
 
 
 def read_documents_with_notices(connection: Connection) -> NoticeDocuments:
@@ -125,10 +126,10 @@ def read_message_documents(connection: Connection, message: int) -> NoticeDocume
 
 def _read_documents(connection: Connection, which: str, facts: Parameters) -> NoticeDocuments:
     rows = connection.fetch_rows(f"SELECT c.slug, c.document FROM customers c WHERE {which}", facts)
-    return {str(slug): parse_stored_document(document) for slug, document in rows}
+    return {CustomerId(slug): parse_stored_document(document) for slug, document in rows}
 
 
-def read_current_holds(connection: Connection, message: int) -> dict[str, tuple[NoticeHold, tuple[str, ...]]]:
+def read_current_holds(connection: Connection, message: int) -> dict[CustomerId, tuple[NoticeHold, tuple[str, ...]]]:
     """Return the present roster hold and its causes, by slug, of the customers in a message. The hold may differ from
     the one in the message.
     """
@@ -138,11 +139,14 @@ def read_current_holds(connection: Connection, message: int) -> dict[str, tuple[
         {"scope": HoldScope.ROSTER.value, "message": message},
     )
     return {
-        str(slug): (NoticeHold(hold, int(people)), tuple(orjson.loads(causes))) for slug, hold, people, causes in rows
+        CustomerId(slug): (NoticeHold(hold, int(people)), tuple(orjson.loads(causes)))
+        for slug, hold, people, causes in rows
     }
 
 
-def find_live_customer(connection: Connection, slug: str) -> tuple[int, str, dict[str, object] | None] | None:
+def find_live_customer(
+    connection: Connection, slug: CustomerId
+) -> tuple[CustomerNumber, str, dict[str, object] | None] | None:
     """Return an active customer's id, name and document, or None if there is no such customer.
 
     The document is as last applied, None if it is no longer valid.
@@ -150,4 +154,4 @@ def find_live_customer(connection: Connection, slug: str) -> tuple[int, str, dic
     row = connection.fetch_row(
         "SELECT id, name, document FROM customers WHERE slug = :slug AND tombstoned_at IS NULL", {"slug": slug}
     )
-    return (int(row[0]), str(row[1]), parse_stored_document(row[2])) if row else None
+    return (CustomerNumber(int(row[0])), str(row[1]), parse_stored_document(row[2])) if row else None

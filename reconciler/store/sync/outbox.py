@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment
 from reconciler.store.database.connection import Connection
 from reconciler.store.open import Store
 
@@ -30,14 +31,14 @@ class OutboxMessage:
     id: int
     message_id: str
     #: the customer's ID; None for a digest
-    customer: str | None
+    customer: CustomerId | None
     channel: DeliveryChannel
     address: str
     #: the event, or `digest`
     kind: str
     #: None for a digest
     body: str | None
-    created_at: str
+    created_at: Moment
     #: number of earlier attempts
     attempts: int
 
@@ -59,11 +60,11 @@ class OutboxEntry:
     channel: DeliveryChannel
     address: str
     kind: str
-    now: str
+    now: Moment
     #: id of each notice -> whether it is news
     notice_news: Mapping[int, bool]
     #: number of the customer's row; None for a digest
-    customer: int | None = None
+    customer: CustomerNumber | None = None
     body: str | None = None
     #: date of a digest, YYYY-MM-DD
     day: str | None = None
@@ -111,14 +112,14 @@ def open_digest_transaction(connection: Connection) -> Iterator[None]:
         yield
 
 
-def read_last_digests(connection: Connection) -> dict[str, tuple[str, str]]:
+def read_last_digests(connection: Connection) -> dict[str, tuple[str, Moment]]:
     """Return the date and the creation moment of the newest digest by address."""
     rows = connection.fetch_rows(
         "SELECT address, max(day), max(created_at) FROM outbox WHERE channel = :channel AND kind = :kind"
         " GROUP BY address",
         {"channel": DeliveryChannel.MAIL.value, "kind": DIGEST},
     )
-    return {str(address): (str(day), str(at)) for address, day, at in rows}
+    return {str(address): (str(day), Moment(at)) for address, day, at in rows}
 
 
 def read_digest_notices(connection: Connection) -> set[tuple[str, int]]:
@@ -145,7 +146,9 @@ WHERE o.id = :id
 """
 
 
-def take_next_message(connection: Connection, channel: DeliveryChannel, now: str, until: str) -> OutboxMessage | None:
+def take_next_message(
+    connection: Connection, channel: DeliveryChannel, now: Moment, until: Moment
+) -> OutboxMessage | None:
     """Take and return the next due message, or None.
 
     until: the moment at which it is due again unless it is settled before.
@@ -167,7 +170,7 @@ def take_next_message(connection: Connection, channel: DeliveryChannel, now: str
 
 
 def settle_message(
-    connection: Connection, message: OutboxMessage, sent_at: str | None, code: str | None = None
+    connection: Connection, message: OutboxMessage, sent_at: Moment | None, code: str | None = None
 ) -> None:
     """End the attempts of a message. sent_at: None if it was given up."""
     _execute_write(
@@ -177,7 +180,7 @@ def settle_message(
     )
 
 
-def defer_message(connection: Connection, message: OutboxMessage, until: str, code: str) -> None:
+def defer_message(connection: Connection, message: OutboxMessage, until: Moment, code: str) -> None:
     _execute_write(
         connection,
         "UPDATE outbox SET not_before = :until, last_error = :code WHERE id = :id",
@@ -186,7 +189,7 @@ def defer_message(connection: Connection, message: OutboxMessage, until: str, co
 
 
 def defer_due_messages(
-    connection: Connection, channel: DeliveryChannel, address: str | None, now: str, until: str, code: str
+    connection: Connection, channel: DeliveryChannel, address: str | None, now: Moment, until: Moment, code: str
 ) -> None:
     """Defer all due messages to an address, or of the whole channel (None), without attempts that would fail too."""
     which = "" if address is None else " AND address = :address"
@@ -203,7 +206,7 @@ def _execute_write(connection: Connection, statement: str, facts: dict[str, obje
         connection.execute(statement, facts)
 
 
-def prune_outbox(connection: Connection, cut: str) -> None:
+def prune_outbox(connection: Connection, cut: Moment) -> None:
     """Delete settled messages created before a moment, and older notices that no longer apply and are in no remaining
     message.
     """

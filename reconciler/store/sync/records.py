@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
+from reconciler.model.ids import CustomerId, CustomerNumber, HoldId, Moment
 from reconciler.store.database.connection import Connection
 from reconciler.store.open import Store
 
@@ -13,18 +14,18 @@ from reconciler.store.open import Store
 class SyncRecord:
     """The sync state of a customer; fields as in `store.tables.syncs`."""
 
-    customer_id: int
+    customer_id: CustomerNumber
     schedule: str | None = None
-    next_at: str | None = None
-    first_at: str | None = None
-    attempted_at: str | None = None
+    next_at: Moment | None = None
+    first_at: Moment | None = None
+    attempted_at: Moment | None = None
     tries: int = 0
     outcome: str | None = None
-    since: str | None = None
-    fresh_at: str | None = None
-    changed_at: str | None = None
-    whole_at: str | None = None
-    stale_since: str | None = None
+    since: Moment | None = None
+    fresh_at: Moment | None = None
+    changed_at: Moment | None = None
+    whole_at: Moment | None = None
+    stale_since: Moment | None = None
     sha256: str | None = None
     settled: str | None = None
     settled_until: str | None = None
@@ -44,17 +45,19 @@ WHERE c.tombstoned_at IS NULL AND (
 """
 
 
-def list_sync_candidates(connection: Connection, now: str, ahead: str, version: str) -> tuple[str, ...]:
+def list_sync_candidates(connection: Connection, now: Moment, ahead: str, version: str) -> tuple[CustomerId, ...]:
     """Return the customers that may be due for a sync.
 
     They are those that are scheduled by `now`, whose settings changed since they were scheduled, or whose last attempt
     is after `ahead` because a clock was wrong. version: the suffix of a schedule's digest.
     """
     rows = connection.fetch_rows(SYNC_CANDIDATES_SQL, {"now": now, "ahead": ahead, "version": version})
-    return tuple(str(slug) for (slug,) in rows)
+    return tuple(CustomerId(slug) for (slug,) in rows)
 
 
-def read_sync_records(connection: Connection, customer_number: int | None = None) -> dict[int, SyncRecord]:
+def read_sync_records(
+    connection: Connection, customer_number: CustomerNumber | None = None
+) -> dict[CustomerNumber, SyncRecord]:
     """Return the sync state of one customer, or of all (None), by customer number."""
     which = "" if customer_number is None else " WHERE customer_id = :customer"
     rows = connection.fetch_rows(
@@ -110,14 +113,14 @@ def save_schedule(store: Store, previous: SyncRecord, current: SyncRecord) -> No
         )
 
 
-def find_roster_hold(connection: Connection, customer_number: int) -> str | None:
+def find_roster_hold(connection: Connection, customer_number: CustomerNumber) -> HoldId | None:
     """Return the id of a customer's roster hold, or None."""
     sql = "SELECT hold_id FROM holds WHERE customer_id = :customer AND scope = 'roster'"
     hold = connection.fetch_scalar(sql, {"customer": customer_number})
-    return None if hold is None else str(hold)
+    return None if hold is None else HoldId(hold)
 
 
-def find_newest_erasure(connection: Connection, customer_number: int) -> int:
+def find_newest_erasure(connection: Connection, customer_number: CustomerNumber) -> int:
     """Return the id of the customer's newest certificate of an erasure or its lifting, or 0."""
     newest = connection.fetch_scalar(
         "SELECT max(t.id) FROM certificates t JOIN customers c ON c.slug = t.customer_slug"

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from reconciler.clock import get_current_moment
 from reconciler.model.change import Change, Delete, get_action
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment, PlanId, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan
 from reconciler.store.database.connection import Connection
@@ -54,7 +55,7 @@ class ApplyResult:
     """The result of applying a customer's plan."""
 
     #: the new run; None if there was nothing to write
-    run: int | None
+    run: RunId | None
     #: (username, path of the page to choose a password), to be shown once
     invitations: tuple[Invitation, ...] = ()
 
@@ -65,7 +66,7 @@ class ApplyJob:
     """One customer's plan to apply: all changes that are not held, or all if the hold was approved."""
 
     plan: CustomerPlan
-    plan_id: str
+    plan_id: PlanId
     actor: str
     #: True if a person approved the hold of the plan.
     approved: bool
@@ -73,7 +74,7 @@ class ApplyJob:
     #: Values by dotted path in the customer's document.
     secrets: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
     #: The run that the plan undoes; None for any other plan.
-    undoes: int | None = None
+    undoes: RunId | None = None
     #: Digest of the files that the customer's configuration was read from; None if it was read from none.
     inputs: str | None = None
     #: Digests of the effects that are carried out, 8 bytes each.
@@ -99,7 +100,7 @@ class ApplyJob:
         return bool(self.document_changes or self.rows)
 
     @property
-    def former_id(self) -> str | None:
+    def former_id(self) -> CustomerId | None:
         """Return the customer's present ID if the plan renames it, else None."""
         return find_former_id(self.document_changes)
 
@@ -158,7 +159,7 @@ def _apply_customer_plan(connection: Connection, store: Store, job: ApplyJob) ->
     if job.has_fresh_roster and plan.source is not None and plan.is_doubtful and not job.approved:
         overtake_snapshot(connection, customer, plan.source.fetched_at)
     elif job.has_fresh_roster and plan.source is not None and plan.snapshot:
-        last_run = run or (current.version[0] if current else 0)
+        last_run = run or (current.version[0] if current else RunId(0))
         save_snapshot(connection, customer, last_run, plan.source, plan.snapshot, plan.facts)
     if job.undoes is None:
         _save_holds(connection, customer, job, started)
@@ -170,7 +171,7 @@ def _apply_customer_plan(connection: Connection, store: Store, job: ApplyJob) ->
     return ApplyResult(run, invitations)
 
 
-def _save_holds(connection: Connection, customer_number: int, job: ApplyJob, now: str) -> None:
+def _save_holds(connection: Connection, customer_number: CustomerNumber, job: ApplyJob, now: Moment) -> None:
     """Replace the customer's holds with the plan's. Not called for an undo, which knows nothing of holds."""
     plan = job.plan
     hold = None if job.approved else plan.hold
@@ -181,7 +182,7 @@ def _save_holds(connection: Connection, customer_number: int, job: ApplyJob, now
         save_hold(connection, customer_number, determine_hold_scope(plan), hold, job.plan_id, since or now)
 
 
-def _create_customer(connection: Connection, job: ApplyJob, run: int) -> int:
+def _create_customer(connection: Connection, job: ApplyJob, run: RunId) -> CustomerNumber:
     settings = job.plan.settings
     if settings is None or "customer" not in settings:
         raise StoreProblem(
@@ -238,7 +239,12 @@ def _apply_catalog(connection: Connection, store: Store, job: ApplyJob) -> Apply
 
 
 def _record_apply(
-    connection: Connection, store: Store, job: ApplyJob, run: int, customer_number: int | None, started: str
+    connection: Connection,
+    store: Store,
+    job: ApplyJob,
+    run: RunId,
+    customer_number: CustomerNumber | None,
+    started: str,
 ) -> None:
     plan = job.plan
     held = plan.hold is not None and not job.approved
@@ -265,5 +271,5 @@ def _record_apply(
     save_run_effects(connection, run, customer_number, job.effects)
 
 
-def _generate_run_id(connection: Connection) -> int:
-    return int(connection.generate_ids("runs", 1)[0])
+def _generate_run_id(connection: Connection) -> RunId:
+    return RunId(int(connection.generate_ids("runs", 1)[0]))

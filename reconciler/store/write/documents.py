@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.model.change import Change, Create, Delete, get_action, get_former_key
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment, RunId
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.json_text import dump_sorted_json
@@ -17,7 +18,7 @@ DOCUMENT_TABLES = {Kind.COMMUNITY: ("communities", "name"), Kind.LESSON: ("lesso
 Settings = Mapping[str, Any]
 
 
-def create_customer(connection: Connection, slug: str, run: int, settings: Settings) -> int:
+def create_customer(connection: Connection, slug: CustomerId, run: RunId, settings: Settings) -> CustomerNumber:
     """Create a customer and return its number. A trigger creates its write counter."""
     connection.execute(
         "INSERT INTO customers"
@@ -25,10 +26,12 @@ def create_customer(connection: Connection, slug: str, run: int, settings: Setti
         " VALUES (:slug, :name, :status, :document, :document, :digest, :file, :line, :run)",
         {**_build_customer_values(slug, settings), "slug": slug, "run": run},
     )
-    return int(connection.fetch_scalar("SELECT id FROM customers WHERE slug = :slug", {"slug": slug}))
+    return CustomerNumber(int(connection.fetch_scalar("SELECT id FROM customers WHERE slug = :slug", {"slug": slug})))
 
 
-def write_customer(connection: Connection, slug: str, customer_number: int, settings: Settings) -> None:
+def write_customer(
+    connection: Connection, slug: CustomerId, customer_number: CustomerNumber, settings: Settings
+) -> None:
     """Update or restore a customer. slug: its ID after the change."""
     facts = {**_build_customer_values(slug, settings), "slug": slug, "customer": customer_number}
     # The triggers recognize reconciler's own writes by a changed digest, but a changed secret leaves it as it was.
@@ -40,7 +43,7 @@ def write_customer(connection: Connection, slug: str, customer_number: int, sett
     )
 
 
-def _build_customer_values(slug: str, settings: Settings) -> dict[str, Any]:
+def _build_customer_values(slug: CustomerId, settings: Settings) -> dict[str, Any]:
     document = settings["customer"]
     file, line = _find_origin(settings, Kind.CUSTOMER, slug)
     return {
@@ -53,7 +56,7 @@ def _build_customer_values(slug: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def entomb_customer(connection: Connection, customer_number: int, now: str) -> None:
+def entomb_customer(connection: Connection, customer_number: CustomerNumber, now: Moment) -> None:
     connection.execute(
         "UPDATE customers SET settings_digest = NULL, tombstoned_at = :now WHERE id = :customer",
         {"customer": customer_number, "now": now},
@@ -62,7 +65,7 @@ def entomb_customer(connection: Connection, customer_number: int, now: str) -> N
 
 def write_documents(
     connection: Connection,
-    customer_number: int | None,
+    customer_number: CustomerNumber | None,
     changes: Iterable[Change],
     settings: Settings,
     facts: Parameters,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.model.change import Change, get_former_key
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StoreProblem
@@ -15,12 +16,13 @@ from reconciler.store.write.rows import WriteContext
 ID_PREFIX_COLUMNS = (("issuers", "name", "/"), ("holds", "hold_id", ":"))
 
 
-def find_former_id(changes: Iterable[Change]) -> str | None:
+def find_former_id(changes: Iterable[Change]) -> CustomerId | None:
     """Return the customer's ID before these changes if they rename it, else None."""
-    return next((get_former_key(change) for change in changes if change.kind is Kind.CUSTOMER), None)
+    former = next((get_former_key(change) for change in changes if change.kind is Kind.CUSTOMER), None)
+    return None if former is None else CustomerId(former)
 
 
-def refuse_taken_id(connection: Connection, slug: str) -> None:
+def refuse_taken_id(connection: Connection, slug: CustomerId) -> None:
     """Raise StoreProblem `id-taken` if another customer still has the ID, because its own rename was not applied."""
     if connection.fetch_scalar("SELECT count(*) FROM customers WHERE slug = :slug", {"slug": slug}):
         raise StoreProblem(
@@ -30,7 +32,7 @@ def refuse_taken_id(connection: Connection, slug: str) -> None:
         )
 
 
-def rename_customer(context: WriteContext, former_id: str) -> None:
+def rename_customer(context: WriteContext, former_id: CustomerId) -> None:
     """Replace the former ID in issuers, holds and secrets.
 
     Deletes the customer's held plan, which contains the former ID throughout; the hold stays, and the next sync saves a
@@ -46,7 +48,7 @@ def rename_customer(context: WriteContext, former_id: str) -> None:
     _rewrite_secrets(context, former_id)
 
 
-def _rewrite_secrets(context: WriteContext, former_id: str) -> None:
+def _rewrite_secrets(context: WriteContext, former_id: CustomerId) -> None:
     """Bind encrypted secrets to the new ID, and delete those of which the store has only an HMAC: it depends on the ID,
     and needs the value to be computed again.
     """

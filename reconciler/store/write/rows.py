@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.change import Action
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment, RunId
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
 from reconciler.store.key import StoreKey
@@ -24,13 +25,13 @@ class WriteContext:
 
     connection: Connection
     key: StoreKey
-    run: int
-    customer_number: int
-    slug: str
+    run: RunId
+    customer_number: CustomerNumber
+    slug: CustomerId
     #: start of the run
-    now: str
+    now: Moment
     #: the run that this one undoes, or None
-    undoes: int | None = None
+    undoes: RunId | None = None
 
     @property
     def facts(self) -> Parameters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.model.ids import CustomerNumber, RunId
 from reconciler.store.database.connection import Connection
 
 #: Bytes per row, small enough for both databases.
@@ -10,7 +11,9 @@ SLICE = 16 * 1024 * 1024
 KEPT_RUNS = 1_000
 
 
-def save_run_effects(connection: Connection, run: int, customer_number: int | None, digests: bytes) -> None:
+def save_run_effects(
+    connection: Connection, run: RunId, customer_number: CustomerNumber | None, digests: bytes
+) -> None:
     """Save a run's digests, and delete those of runs older than the newest `KEPT_RUNS`.
 
     customer_number: None for the catalog. digests: 8 bytes per effect.

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from reconciler.model.change import Change, get_action
+from reconciler.model.ids import CustomerNumber, HoldId, Moment, PlanId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold
 from reconciler.store.database.connection import Connection
@@ -54,7 +55,11 @@ def determine_hold_scope(plan: CustomerPlan) -> HoldScope:
 
 
 def delete_holds(
-    connection: Connection, customer_number: int, scopes: Iterable[HoldScope], *, except_hold: str | None = None
+    connection: Connection,
+    customer_number: CustomerNumber,
+    scopes: Iterable[HoldScope],
+    *,
+    except_hold: HoldId | None = None,
 ) -> None:
     """Delete holds and their saved plans, which only roster holds have.
 
@@ -69,17 +74,17 @@ def delete_holds(
         )
 
 
-def find_hold_start(connection: Connection, customer_number: int, hold: str) -> str | None:
+def find_hold_start(connection: Connection, customer_number: CustomerNumber, hold: HoldId) -> Moment | None:
     """Return the moment since which a hold has existed, or None if the store does not have it."""
     created_at = connection.fetch_scalar(
         "SELECT created_at FROM holds WHERE customer_id = :customer AND hold_id = :hold",
         {"customer": customer_number, "hold": hold},
     )
-    return None if created_at is None else str(created_at)
+    return None if created_at is None else Moment(created_at)
 
 
 def save_hold(
-    connection: Connection, customer_number: int, scope: HoldScope, hold: Hold, plan_id: str, now: str
+    connection: Connection, customer_number: CustomerNumber, scope: HoldScope, hold: Hold, plan_id: PlanId, now: Moment
 ) -> None:
     """Save a hold in place of the previous one of its scope. now: the moment since which it has existed."""
     delete_holds(connection, customer_number, [scope], except_hold=hold.id)

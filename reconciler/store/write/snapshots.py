@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import orjson
 import polars as pl
 
+from reconciler.model.ids import CustomerNumber, Moment, RunId
 from reconciler.model.plan import SourceSummary
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
@@ -17,8 +18,8 @@ SLICE_ROWS = 1_000_000
 
 def save_snapshot(
     connection: Connection,
-    customer_number: int,
-    run: int,
+    customer_number: CustomerNumber,
+    run: RunId,
     source: SourceSummary,
     frames: Mapping[str, pl.DataFrame],
     facts: Mapping[str, object],
@@ -69,7 +70,7 @@ def save_snapshot(
 OVERTAKEN = "overtaken"
 
 
-def overtake_snapshot(connection: Connection, customer_number: int, fetched_at: str) -> None:
+def overtake_snapshot(connection: Connection, customer_number: CustomerNumber, fetched_at: Moment) -> None:
     """Mark the saved roster as older than a doubtful one. fetched_at: of the doubtful one, ISO 8601 in UTC."""
     facts = connection.fetch_scalar(
         "SELECT facts FROM snapshots WHERE customer_id = :customer", {"customer": customer_number}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.change import Action
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.model.roster import list_field_names
@@ -40,7 +41,9 @@ AND (EXISTS (SELECT 1 FROM identities i
 """
 
 
-def find_misnamed_rows(connection: Connection, customer_number: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
+def find_misnamed_rows(
+    connection: Connection, customer_number: CustomerNumber, kind: Kind, frame: pl.DataFrame
+) -> pl.DataFrame:
     """Return `key` of the rows of a change frame whose row in the store is not the customer's or has another sourcedId
     than in the plan. This can happen even if the store did not change, because a plan may come from a file.
     """
@@ -70,13 +73,13 @@ class CustomerState:
     """The present state of a customer, whose row is locked until the transaction ends."""
 
     #: 0 for the catalog
-    id: int
+    id: CustomerNumber
     settings_digest: str | None
-    version: tuple[int, int]
+    version: tuple[RunId, int]
     tombstoned: bool
 
 
-def read_customer_state(connection: Connection, slug: str) -> CustomerState | None:
+def read_customer_state(connection: Connection, slug: CustomerId) -> CustomerState | None:
     row = connection.fetch_row(
         "SELECT c.id, c.settings_digest, coalesce(c.last_run, 0), w.n, c.tombstoned_at"
         " FROM customers c JOIN write_counters w ON w.customer_id = c.id WHERE c.slug = :slug"
@@ -91,7 +94,7 @@ def read_catalog_state(connection: Connection) -> CustomerState | None:
         f"SELECT catalogue_digest, catalogue_run, catalogue_writes FROM store{connection.dialect.for_update}"
     )
     written = row is not None and (row[1], row[2]) != (0, 0)
-    return CustomerState(0, row[0], (row[1], row[2]), False) if row and written else None
+    return CustomerState(CustomerNumber(0), row[0], (row[1], row[2]), False) if row and written else None
 
 
 def refuse_stale_plan(
@@ -120,7 +123,7 @@ def refuse_stale_plan(
     return unmoved
 
 
-def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: CustomerState, now: str) -> None:
+def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: CustomerState, now: Moment) -> None:
     """Raise StalePlan if a roster hold is newer than the plan's roster, because the plan would end that hold unseen.
 
     Ignores holds after `now` (ISO 8601 in UTC), which come from a wrong clock.
@@ -137,7 +140,11 @@ def refuse_later_hold(connection: Connection, plan: CustomerPlan, current: Custo
 
 
 def _find_stale_keys(
-    connection: Connection, customer_number: int, kind: Kind, frame: pl.DataFrame, seen_version: tuple[int, int] | None
+    connection: Connection,
+    customer_number: CustomerNumber,
+    kind: Kind,
+    frame: pl.DataFrame,
+    seen_version: tuple[RunId, int] | None,
 ) -> Iterator[str]:
     """Yield the keys of rows that changed since the plan, in the plan's order.
 
@@ -159,7 +166,9 @@ def _find_stale_keys(
         yield from frame.join(stale, on="key", how="semi", maintain_order="left")["key"].to_list()
 
 
-def _read_live_rows(connection: Connection, customer_number: int, kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
+def _read_live_rows(
+    connection: Connection, customer_number: CustomerNumber, kind: Kind, frame: pl.DataFrame
+) -> pl.DataFrame:
     if kind is Kind.ORG:
         return roster_frames.read_orgs(connection, customer_number)
     if kind is Kind.CLASS:
@@ -214,7 +223,9 @@ def _find_taken_keys(frame: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
     return frame.join(holders, on="key").filter(pl.col("holder").ne_missing(pl.col("live_id"))).select("key")
 
 
-def _find_limited_rows(connection: Connection, customer_number: int, frame: pl.DataFrame, run: int) -> pl.DataFrame:
+def _find_limited_rows(
+    connection: Connection, customer_number: CustomerNumber, frame: pl.DataFrame, run: RunId
+) -> pl.DataFrame:
     """Return the keys of all rows that count toward a limit, if a run since the plan counted toward it too: two plans
     may each keep a limit that they exceed together.
     """
@@ -243,7 +254,11 @@ CREATING_ACTIONS = (Action.CREATE.value, Action.RESTORE.value, Action.REKEY.valu
 
 
 def refuse_erased_people(
-    connection: Connection, key: StoreKey, customer_number: int, plan: CustomerPlan, rows: Mapping[Kind, pl.DataFrame]
+    connection: Connection,
+    key: StoreKey,
+    customer_number: CustomerNumber,
+    plan: CustomerPlan,
+    rows: Mapping[Kind, pl.DataFrame],
 ) -> None:
     """Raise StalePlan if the plan, made before an erasure, would restore an erased person.
 

@@ -32,6 +32,7 @@ from reconciler.cli.output import ReportOptions, show_plan
 from reconciler.cli.saved_plan import parse_saved_plan
 from reconciler.config.comparison import BaseComparison
 from reconciler.model.change import Action
+from reconciler.model.ids import CustomerId, PlanId
 from reconciler.model.kind import DECLARED_KINDS
 from reconciler.model.plan import CATALOG, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations import interruption
@@ -60,7 +61,7 @@ from reconciler.store.open import Store
 MAX_DIFFERENCE_ROWS = 50
 
 
-def resolve_reviewed_plan(reference: str, store: Store) -> str | Plan:
+def resolve_reviewed_plan(reference: str, store: Store) -> PlanId | Plan:
     """Return the plan of a saved file (its name has a / or a .), or else the plan ID as given.
 
     Raises Refusal if the file is not a plan of this store, UsageError if it does not exist or the ID is malformed."""
@@ -71,11 +72,11 @@ def resolve_reviewed_plan(reference: str, store: Store) -> str | Plan:
         return read_plan(path, store)
     if not reference.startswith("sha256:"):
         raise click.UsageError(f"--expect: {reference} is neither a plan ID (sha256:…) nor a plan file (PATH/FILE)")
-    return reference
+    return PlanId(reference)
 
 
 def check_against_reviewed(
-    plan: Plan, reviewed: str | Plan, store: Store, comparison: BaseComparison | None = None
+    plan: Plan, reviewed: PlanId | Plan, store: Store, comparison: BaseComparison | None = None
 ) -> bool:
     """Return whether the plan makes the same changes as the reviewed one or fewer; print differences to stderr.
 
@@ -108,7 +109,7 @@ def _report_executed_runs(verdict: ReviewVerdict) -> None:
         )
 
 
-def _report_id_mismatch(plan: Plan, reviewed: str, store: Store, comparison: BaseComparison | None) -> None:
+def _report_id_mismatch(plan: Plan, reviewed: PlanId, store: Store, comparison: BaseComparison | None) -> None:
     click.echo(_format_stale_plan_error(plan, reviewed), err=True)
     found = list(islice(find_unexplained_changes(plan, comparison), MAX_DIFFERENCE_ROWS + 1)) if comparison else []
     if found:
@@ -257,7 +258,7 @@ def apply(
         command = saved.build_apply_command(format_location_options(location))
         reviewed = resolve_reviewed_plan(expect, workspace.store) if expect else None
     else:
-        request = build_plan_request(targets, _choose_roster(targets, inputs))
+        request = build_plan_request(tuple(map(CustomerId, targets)), _choose_roster(targets, inputs))
         workspace = _open_apply_workspace(location, inputs.base)
         command = build_apply_command(request, inputs.base, location)
         reviewed = resolve_reviewed_plan(expect, workspace.store) if expect else None

@@ -10,6 +10,7 @@ from reconciler.cli.certificates import build_certificate_report
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
 from reconciler.model.diagnostic import Refusal, build_error
+from reconciler.model.ids import CustomerId, RunId
 from reconciler.model.plan import CATALOG
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
@@ -29,7 +30,7 @@ TAMPERING_HINT = "Compare with a backup of the store. Anyone who can write to th
 @click.option("--certificates", is_flag=True, help="List what purge and erase deleted permanently, instead of runs.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def show_history(
-    customer: str | None,
+    customer: CustomerId | None,
     location: Location,
     verify: bool,
     certificates: bool,
@@ -86,7 +87,7 @@ def show_history(
 
 def _build_runs(records: Iterable[RunRecord]) -> list[Run]:
     known = list(records)
-    undone: dict[int, tuple[int, ...]] = {}
+    undone: dict[RunId, tuple[RunId, ...]] = {}
     for record in reversed(known):
         if record.undoes is not None:
             undone[record.undoes] = (*undone.get(record.undoes, ()), record.id)

@@ -11,6 +11,7 @@ from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
 from reconciler.cli.options import add_location_options, add_options, format_location_options
 from reconciler.cli.output import ReportOptions, add_full_report_options, show_plan
 from reconciler.cli.progress import show_progress_bars
+from reconciler.model.ids import CustomerId
 from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import has_operational_failure, is_misconfigured
 from reconciler.operations.location import Location
@@ -66,7 +67,7 @@ zip_option = click.option(
     help="Exit 2 if there are changes, 3 if changes are held or a roster is refused.",
 )
 def plan(
-    customers: tuple[str, ...],
+    customers: tuple[CustomerId, ...],
     location: Location,
     inputs: PlanInputs,
     out: Path | None,
@@ -102,7 +103,7 @@ def plan(
     return determine_plan_exit_code(made, detailed=detailed_exitcode)
 
 
-def build_plan_request(customers: tuple[str, ...], inputs: PlanInputs) -> PlanRequest:
+def build_plan_request(customers: tuple[CustomerId, ...], inputs: PlanInputs) -> PlanRequest:
     """Return the request that the options describe. Raises click.UsageError if they contradict each other."""
     bundle, roster, base = inputs.bundle, inputs.roster, inputs.base
     if base is not None and (bundle is not None or roster == RosterChoice.FRESH.value):

@@ -9,6 +9,7 @@ import click
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
 from reconciler.cli.output import ReportOptions, add_full_report_options, show_plan
+from reconciler.model.ids import HoldId
 from reconciler.operations.apply.held_plan import is_hold_id, load_held_plan
 from reconciler.operations.apply.plan_file import read_plan
 from reconciler.operations.location import Location
@@ -30,7 +31,7 @@ def show(plan_name: str, location: Location, report: ReportOptions) -> ExitCode:
         raise click.UsageError(f"plan file {plan_name} not found")
     live = open_workspace(location, make_store=False).store
     show_plan(
-        load_held_plan(live, plan_name) if of_hold else read_plan(planfile, live),
+        load_held_plan(live, HoldId(plan_name)) if of_hold else read_plan(planfile, live),
         report,
         lambda: live.key,
         command=f"reconciler apply {plan_name}",

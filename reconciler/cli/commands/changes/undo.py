@@ -12,6 +12,7 @@ from reconciler.cli.commands.changes.plan import NOTHING_CHANGED, describe_saved
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import ApplyOptions, add_apply_options, add_location_options, format_location_options
 from reconciler.cli.output import ReportOptions, add_report_options, show_plan
+from reconciler.model.ids import RunId
 from reconciler.operations.apply.plan_file import write_plan
 from reconciler.operations.location import Location
 from reconciler.operations.undo.undo import build_undo_plan
@@ -30,7 +31,7 @@ NOTHING_LEFT = "nothing left to undo"
     help="Only save the plan to this file, mode 0600, for apply.",
 )
 @add_report_options
-def undo(run: int, location: Location, options: ApplyOptions, out: Path | None, report: ReportOptions) -> ExitCode:
+def undo(run: RunId, location: Location, options: ApplyOptions, out: Path | None, report: ReportOptions) -> ExitCode:
     """Show the changes that reverse RUN, ask, and apply them as a new run, which you can undo too.
 
     Rows changed since RUN, by later runs or outside reconciler, are skipped and listed. Deletions count toward the

@@ -7,6 +7,7 @@ import click
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
 from reconciler.cli.options import add_new_location_options
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
+from reconciler.model.ids import CustomerId
 from reconciler.operations.location import Location
 from reconciler.operations.settings_import import ImportedCustomer, ImportState, import_live_settings
 from reconciler.operations.workspace import open_workspace
@@ -20,7 +21,7 @@ NO_FILES = "No files to write."
     "--check", is_flag=True, help="Write nothing; list the files that would be written, and exit 1 if there are any."
 )
 @add_new_location_options
-def import_settings(customers: tuple[str, ...], check: bool, location: Location) -> ExitCode:
+def import_settings(customers: tuple[CustomerId, ...], check: bool, location: Location) -> ExitCode:
     """Export the settings of customers, or of all customers and the catalog, from the store to YAML below --dir.
 
     Includes manual changes in the store. Updates existing files only where they differ, keeps comments and writes

@@ -13,6 +13,7 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_new_files_options
 from reconciler.config.fields.values import ID_PATTERN
 from reconciler.config.load.layout import COMMUNITIES, CUSTOMER_FILE, LESSONS, CustomerFolder, scan_repository
+from reconciler.model.ids import CustomerId
 
 KINDS = ("customer", "community", "lesson")
 SYNC_TYPES = ("zip", "sftp", "api")
@@ -44,7 +45,7 @@ FIELDS_TO_FILL = {
     help="Customer of the community or lesson. A lesson without one goes to the shared catalog.",
 )
 @add_new_files_options
-def create_document(kind: str, name: str, sync: str | None, customer: str | None, directory: Path) -> ExitCode:
+def create_document(kind: str, name: str, sync: str | None, customer: CustomerId | None, directory: Path) -> ExitCode:
     """Create a customer, community or lesson file from a commented template. Never overwrites a file."""
     if not re.fullmatch(ID_PATTERN, name):
         raise click.BadParameter("an ID must be lowercase letters and digits, with single hyphens between words")
@@ -69,11 +70,12 @@ def create_document(kind: str, name: str, sync: str | None, customer: str | None
     return ExitCode.DONE
 
 
-def _choose_path(kind: str, name: str, customer: str | None, directory: Path) -> Path:
+def _choose_path(kind: str, name: str, customer: CustomerId | None, directory: Path) -> Path:
     folders = {folder.id: folder for folder in scan_repository(directory).customers} if directory.is_dir() else {}
     if kind == "customer":
-        if name in folders:
-            raise click.ClickException(f"customer {name} already exists: {_find_customer_folder(folders[name])}")
+        there = folders.get(CustomerId(name))
+        if there is not None:
+            raise click.ClickException(f"customer {name} already exists: {_find_customer_folder(there)}")
         return directory / name / CUSTOMER_FILE
     if customer is None:
         return directory / LESSONS / f"{name}.yaml"
@@ -92,7 +94,7 @@ def _find_customer_folder(folder: CustomerFolder) -> Path:
     return Path(folder.file.path).parent
 
 
-def _render_template(kind: str, name: str, customer: str | None, sync: str | None) -> str:
+def _render_template(kind: str, name: str, customer: CustomerId | None, sync: str | None) -> str:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("reconciler.cli"),
         autoescape=False,  # YAML; only IDs are inserted

@@ -17,6 +17,7 @@ from reconciler.cli.options import (
     yes_option,
 )
 from reconciler.cli.visibility import people_option, resolve_visibility
+from reconciler.model.ids import CustomerId, SourcedId
 from reconciler.operations import erase as erasing
 from reconciler.operations import interruption
 from reconciler.operations.erase import Erasure
@@ -43,7 +44,7 @@ from reconciler.store.removal.volatile import wipe_freed_pages
 @people_option
 @add_options(ApplyOptions, "options", yes_option, add_lock_timeout_option("an apply"))
 def erase(
-    customer: str,
+    customer: CustomerId,
     key: str | None,
     location: Location,
     request: str,
@@ -65,7 +66,9 @@ def erase(
     workspace = open_workspace(location, make_store=False)
     if lift and key is not None:
         click.echo(
-            render_certificate_text(build_certificate_report(erasing.lift_erasure(workspace, customer, key, request))),
+            render_certificate_text(
+                build_certificate_report(erasing.lift_erasure(workspace, customer, SourcedId(key), request))
+            ),
             nl=False,
         )
         return ExitCode.DONE

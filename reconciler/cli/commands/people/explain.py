@@ -11,6 +11,7 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
 from reconciler.cli.visibility import people_option, resolve_visibility
 from reconciler.model.diagnostic import Span
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.operations.explain import Explanation, explain_key
 from reconciler.operations.location import Location
@@ -32,7 +33,7 @@ from reconciler.reports.plan.people import CustomerView
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @people_option
 def explain(
-    customer: str,
+    customer: CustomerId,
     key: str,
     location: Location,
     bundle: Path | None,
@@ -48,7 +49,7 @@ def explain(
     found = explain_key(workspace, customer, key, bundle)
 
     @cache
-    def mask(kind: Kind, of: str, name: str) -> str:
+    def mask(kind: Kind, of: CustomerId, name: str) -> str:
         return workspace.store.key.make_pseudonym(kind, of, name)
 
     view = CustomerView(resolve_visibility(people, output_format), mask, customer)

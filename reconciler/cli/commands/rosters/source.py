@@ -12,6 +12,7 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
 from reconciler.cli.progress import show_progress_bars
 from reconciler.model.diagnostic import Severity
+from reconciler.model.ids import CustomerId
 from reconciler.oneroster.sources.interface import ProbeFinding
 from reconciler.operations.fetch.probe import SavedRoster, probe_address, probe_source, save_roster
 from reconciler.operations.location import Location
@@ -30,7 +31,7 @@ SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")
     required=True,
     help="File to write, mode 0600. It contains people's names.",
 )
-def fetch(customer: str, location: Location, out: Path) -> ExitCode:
+def fetch(customer: CustomerId, location: Location, out: Path) -> ExitCode:
     """Fetch a customer's roster into a OneRoster ZIP file, without a plan.
 
     A roster from an API is written as the CSV files that a plan reads, so that line numbers in a plan match.
@@ -48,7 +49,7 @@ def fetch(customer: str, location: Location, out: Path) -> ExitCode:
 @click.argument("customer", metavar="CUSTOMER|sftp://HOST")
 @add_location_options
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def probe(customer: str, location: Location, output_format: str) -> ExitCode:
+def probe(customer: CustomerId, location: Location, output_format: str) -> ExitCode:
     """Test a customer's SFTP or OneRoster server without fetching its roster.
 
     sftp://HOST[:PORT] shows the host keys of a server that no customer uses yet, without signing in.
@@ -80,7 +81,7 @@ def _format_text(findings: tuple[ProbeFinding, ...]) -> str:
     return "\n".join(lines)
 
 
-def _format_json(customer: str, findings: tuple[ProbeFinding, ...]) -> str:
+def _format_json(customer: CustomerId, findings: tuple[ProbeFinding, ...]) -> str:
     document = {
         "format_version": FORMAT_VERSION,
         "customer": customer,

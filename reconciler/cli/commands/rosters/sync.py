@@ -11,6 +11,7 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_lock_timeout_option, add_new_location_options, format_location_options
 from reconciler.cli.progress import show_progress_bars
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ids import CustomerId
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
 from reconciler.operations.location import Location
@@ -31,7 +32,7 @@ NOTHING_AUTOMATIC = "No customer syncs automatically. Set frequency: auto under 
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @add_lock_timeout_option()
 def sync(
-    customers: tuple[str, ...],
+    customers: tuple[CustomerId, ...],
     location: Location,
     due: bool,
     output_format: str,
@@ -102,7 +103,7 @@ def _build_sync_report(result: CustomerSyncResult, place: Sequence[str]) -> Sync
     )
 
 
-def _build_hold_commands(customer: str, result: SyncResult, hold: Hold, place: Sequence[str]) -> tuple[str, str]:
+def _build_hold_commands(customer: CustomerId, result: SyncResult, hold: Hold, place: Sequence[str]) -> tuple[str, str]:
     """Return the commands that show and approve a hold; the first is empty if no plan was saved."""
     if not result.is_plan_saved:
         return "", " ".join(["reconciler", "apply", customer, *place, "--approve", hold.id])

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from reconciler.model.ids import Moment
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.records.envelope import ROLE_MARK, Frames
 from reconciler.oneroster.sources.interface import FetchRequest
@@ -32,7 +33,7 @@ class DeltaWindow:
     """The period whose changes a fetch asks for."""
 
     #: start of the period, ISO-8601 UTC
-    moment: str
+    moment: Moment
     allows_missing_totals: bool
 
     @property
@@ -52,7 +53,7 @@ def choose_delta_window(account: ApiAccount, request: FetchRequest) -> DeltaWind
     age = now - whole_at
     if not timedelta() <= age < MAX_FULL_AGE:
         return None
-    return DeltaWindow(f"{since - MARGIN:%Y-%m-%dT%H:%M:%S}.000Z", age < MAX_FULL_AGE_WITHOUT_TOTALS)
+    return DeltaWindow(Moment(f"{since - MARGIN:%Y-%m-%dT%H:%M:%S}.000Z"), age < MAX_FULL_AGE_WITHOUT_TOTALS)
 
 
 def filter_changed_rows(frames: Frames, window: DeltaWindow) -> dict[str, pl.DataFrame]:

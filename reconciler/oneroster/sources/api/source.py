@@ -9,6 +9,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info
+from reconciler.model.ids import Moment
 from reconciler.network.politeness import HostThrottle
 from reconciler.network.reach import HostFilter
 from reconciler.oneroster.sources.api.account import ApiAccount
@@ -72,7 +73,7 @@ class ApiSource:
             except Refusal as refusal:
                 raise Refusal(_add_source_span(each, self._name) for each in refusal.diagnostics) from refusal
 
-    def _fetch_bundle(self, api_client: ApiClient, request: FetchRequest) -> tuple[BinaryIO, list[Diagnostic], str]:
+    def _fetch_bundle(self, api_client: ApiClient, request: FetchRequest) -> tuple[BinaryIO, list[Diagnostic], Moment]:
         """The third is when the first of what came was asked for: where an earlier fetch is gone on with, before
         now."""
         since = choose_delta_window(self.account, request)
@@ -89,7 +90,7 @@ class ApiSource:
 
     def _fetch_changes(
         self, api_client: ApiClient, request: FetchRequest, window: DeltaWindow
-    ) -> tuple[BinaryIO | str, list[Diagnostic], str]:
+    ) -> tuple[BinaryIO | str, list[Diagnostic], Moment]:
         """The bundle of changes, or why the whole has to be fetched."""
         with open_checkpoint(self._checkpoints, self._build_query_identity(window), request.fetched_at) as kept:
             how = CollectionReader(api_client, self.account.page_size, kept, progress=request.progress)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.config.load.resolved import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ids import CustomerId
 from reconciler.operations.plan.context import PlanContext
 from reconciler.store.read.records import CustomerRecord
 
@@ -13,13 +14,13 @@ from reconciler.store.read.records import CustomerRecord
 @dataclass(frozen=True, slots=True)
 class CustomerFiles:
     #: id in the files; the store's id of a removed customer
-    id: str
+    id: CustomerId
     #: None if the files have no such customer, or not a valid one
     resolved: ResolvedCustomer | None
     #: under a former id if the customer is renamed; None if the store doesn't have it yet
     record: CustomerRecord | None
     #: the id in the store if the customer is renamed
-    former_id: str | None
+    former_id: CustomerId | None
     diagnostics: tuple[Diagnostic, ...] = ()
     #: reasons why the customer cannot be planned
     errors: tuple[Diagnostic, ...] = ()
@@ -30,7 +31,7 @@ class CustomerFiles:
         return self.record.name if self.record else self.id
 
 
-def find_customer_files(context: PlanContext, customer: str) -> CustomerFiles:
+def find_customer_files(context: PlanContext, customer: CustomerId) -> CustomerFiles:
     """Return the files and the record of a customer, with errors if it cannot be planned."""
     resolved = context.repository.customers.get(customer)
     record = context.find_record(customer)

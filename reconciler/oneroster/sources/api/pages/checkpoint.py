@@ -25,6 +25,7 @@ import polars as pl
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from reconciler.model.ids import Moment
 from reconciler.oneroster.sources.api.pages.paging import PageFacts, PageRequest
 
 FORMAT = 1
@@ -64,7 +65,7 @@ class Checkpoint:
     """The pages of one fetch. `fetch` is the id that binds them together. begun: ISO-8601 UTC, when its first page was
     asked for. fresh: that this is so short ago that its pages need no other proof."""
 
-    def __init__(self, folder: Path, key: bytes, fetch: str, started_at: str = "", *, fresh: bool = True) -> None:
+    def __init__(self, folder: Path, key: bytes, fetch: str, started_at: Moment, *, fresh: bool = True) -> None:
         self.begun = started_at
         self.fresh = fresh
         self._folder = folder
@@ -150,7 +151,7 @@ class Checkpoint:
 
 @contextmanager
 def open_checkpoint(
-    settings: CheckpointSettings | None, query_identity: Mapping[str, object], now: str
+    settings: CheckpointSettings | None, query_identity: Mapping[str, object], now: Moment
 ) -> Iterator[Checkpoint | None]:
     """Of the fetch that asks for this, going on with the pages of an earlier one that was cut off.
 
@@ -175,7 +176,7 @@ def open_checkpoint(
         os.close(lock)
 
 
-def remove_expired_checkpoints(settings: CheckpointSettings, now: str) -> None:
+def remove_expired_checkpoints(settings: CheckpointSettings, now: Moment) -> None:
     """Fetches that nobody goes on with: begun longer ago than `LIFE`, and not under way. Where that cannot be read, as
     of another key, which another store may have, no page was added for as long."""
     for folder in _list_folders(settings.folder):
@@ -234,12 +235,14 @@ def _lock_folder(folder: Path) -> int | None:
     return lock
 
 
-def _resume_or_create(folder: Path, key: bytes, now: str) -> Checkpoint | None:
+def _resume_or_create(folder: Path, key: bytes, now: Moment) -> Checkpoint | None:
     """That of the fetch that lies there, if it is young enough; else a new one."""
     head = _read_head(folder, key)
     if head is not None and timedelta() <= _calculate_age(head, now) < MAX_CHECKPOINT_AGE:
-        return Checkpoint(folder, key, head["fetch"], head["begun"], fresh=_calculate_age(head, now) < FRESH_AGE)
-    seal, fetch = Checkpoint(folder, key, ""), os.urandom(16).hex()
+        return Checkpoint(
+            folder, key, head["fetch"], Moment(head["begun"]), fresh=_calculate_age(head, now) < FRESH_AGE
+        )
+    seal, fetch = Checkpoint(folder, key, "", Moment("")), os.urandom(16).hex()
     try:
         for each in folder.iterdir():
             if each.name != LOCK:
@@ -254,14 +257,14 @@ def _read_head(folder: Path, key: bytes) -> dict[str, str] | None:
     """Return when the saved fetch began (ISO-8601 UTC) and its id, or None if the file is missing or foreign."""
     try:
         sealed = (folder / HEAD).read_bytes()
-        head = orjson.loads(Checkpoint(folder, key, "")._decrypt(HEAD, sealed))
+        head = orjson.loads(Checkpoint(folder, key, "", Moment(""))._decrypt(HEAD, sealed))
         datetime.fromisoformat(head["begun"])
         return {"begun": head["begun"], "fetch": head["fetch"]}
     except (OSError, InvalidTag, ValueError, KeyError, TypeError):
         return None
 
 
-def _calculate_age(head: Mapping[str, str], now: str) -> timedelta:
+def _calculate_age(head: Mapping[str, str], now: Moment) -> timedelta:
     return datetime.fromisoformat(now) - datetime.fromisoformat(head["begun"])
 
 
