@@ -27,14 +27,14 @@ import polars as pl
 from benchmarks import roster
 from reconciler.model.kind import ROSTER_KINDS
 from reconciler.model.plan import Plan
-from reconciler.operations.apply.apply_plan import CustomerApplyResult, apply_plan
+from reconciler.operations.apply.apply import CustomerApplyResult, apply_plan
 from reconciler.operations.apply.plan_file import read_plan, write_plan
 from reconciler.operations.location import Location
 from reconciler.operations.plan import roster as rosters
-from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.workspace import Workspace, open_workspace
-from reconciler.planning.decision import decide_roster as planned_roster
+from reconciler.planning.decision import roster_decision as planned_roster
 
 PLACE = Path(".bench")
 USERS, CLASSES, ENROLLMENTS = 100_000, 40_000, 800_000

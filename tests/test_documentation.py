@@ -87,7 +87,7 @@ def test_every_file_that_contributors_are_sent_to_is_there() -> None:
     [
         "planning/no_such_module.py",
         "no_such_room/",
-        "planning/decision/decide_roster.py:no_such_function",
+        "planning/decision/roster_decision.py:no_such_function",
         "planning/holds/order.py:HoldStep.no_such_field",
         "tests/test_documentation.py::test_of_nothing",
         "make nothing",

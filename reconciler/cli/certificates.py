@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.reports.removal import CertificateReport
-from reconciler.store.removal.certificates import Certificate
+from reconciler.store.removal import Certificate
 
 
 def build_certificate_report(certificate: Certificate) -> CertificateReport:

@@ -45,7 +45,7 @@ def add_options(
 
 
 def _check_customers_directory(context: click.Context, parameter: click.Parameter, directory: Path) -> Path:
-    from reconciler.config.load.directory import detect_wrong_directory
+    from reconciler.config.load import detect_wrong_directory
 
     found = detect_wrong_directory(directory)
     if found is not None:

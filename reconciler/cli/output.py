@@ -17,9 +17,7 @@ from reconciler.cli.visibility import people_option, resolve_visibility
 from reconciler.model.ids import CustomerId, HoldId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
-from reconciler.reports.plan import json as json_report
-from reconciler.reports.plan import text as text_report
-from reconciler.reports.plan.text import TextOptions
+from reconciler.reports.plan import TextOptions, render_plan_json, render_plan_text
 
 if TYPE_CHECKING:
     from reconciler.store.key import StoreKey
@@ -79,21 +77,21 @@ def show_plan(
     rows = DEFAULT_ROWS[options.output_format] if options.rows is None else options.rows
     match options.output_format:
         case "json":
-            report = json_report.render_plan_json(plan, visibility, mask, rows)
+            report = render_plan_json(plan, visibility, mask, rows)
         case "markdown":
             # Importing the template engine takes longer than showing most plans.
-            from reconciler.reports.plan import markdown as markdown_report
+            from reconciler.reports.pages import render_plan_markdown
 
-            report = markdown_report.render_plan_markdown(
+            report = render_plan_markdown(
                 plan, visibility, mask, rows, command=command, full_report=options.full_report
             )
         case "html":
-            from reconciler.reports.plan import html as html_report
+            from reconciler.reports.pages import render_plan_html
 
-            report = html_report.render_plan_html(plan, visibility, mask, rows, command=command)
+            report = render_plan_html(plan, visibility, mask, rows, command=command)
         case _:
             text_options = _choose_text_options(command, closing, approvals)
-            report = text_report.render_plan_text(plan, visibility, mask, rows, text_options)
+            report = render_plan_text(plan, visibility, mask, rows, text_options)
     click.echo(report, nl=False)
 
 

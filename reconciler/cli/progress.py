@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.model.ids import CustomerId
-from reconciler.oneroster.sources.interface import FetchProgress, ProgressCallback
-from reconciler.operations.fetch.fetching import ProgressFactory, make_silent_progress
+from reconciler.oneroster.sources import FetchProgress, ProgressCallback
+from reconciler.operations.fetch import ProgressFactory, make_silent_progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -11,9 +11,9 @@ import click
 from reconciler.cli.exit_code import EXIT_CODE_MEANINGS, PRECEDENCE
 from reconciler.cli.main import COMMANDS
 from reconciler.config import reference_pages as yaml_pages
-from reconciler.oneroster.strict import page as strict_page
-from reconciler.planning.holds import page as holds_page
-from reconciler.reports.plan import gate_page, reason_page
+from reconciler.oneroster.strict import render_strict_page
+from reconciler.planning.holds import render_holds_page
+from reconciler.reports.plan import render_gates_page, render_reasons_page
 
 #: the folders of cli.commands, with the titles of their pages
 GROUPS = {
@@ -55,10 +55,10 @@ def render_pages() -> dict[str, str]:
         **commands,
         "exit-codes.md": _render_exit_codes(),
         **yaml_pages.render_pages(),
-        "gates.md": gate_page.render_gates_page(),
-        "holds.md": holds_page.render_holds_page(),
-        "reasons.md": reason_page.render_reasons_page(),
-        "strict.md": strict_page.render_page(),
+        "gates.md": render_gates_page(),
+        "holds.md": render_holds_page(),
+        "reasons.md": render_reasons_page(),
+        "strict.md": render_strict_page(),
     }
 
 

@@ -10,14 +10,9 @@ import click
 
 from reconciler.model.ids import HoldId
 from reconciler.model.plan import Plan
-from reconciler.operations.apply.held_plan import is_hold_id, load_held_plan
-from reconciler.operations.apply.plan_file import read_plan
+from reconciler.operations.apply import is_hold_id, load_held_plan, read_plan
 from reconciler.operations.location import Location
-from reconciler.operations.sync.applied_config import (
-    add_applied_customers,
-    open_applied_workspace,
-    read_applied_customer,
-)
+from reconciler.operations.sync import add_applied_customers, open_applied_workspace, read_applied_customer
 from reconciler.operations.workspace import Workspace, open_workspace
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from reconciler.reports.plan.people import PeopleVisibility
+from reconciler.reports.plan import PeopleVisibility
 
 people_option = click.option(
     "--people",

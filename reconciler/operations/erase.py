@@ -17,12 +17,21 @@ from reconciler.operations.actor import find_actor
 from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
 from reconciler.operations.purge import is_customer_declared
 from reconciler.operations.workspace import Workspace, describe_unknown_customer
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord
-from reconciler.store.read.roster_frames import read_users
-from reconciler.store.removal import erasure
-from reconciler.store.removal.certificates import Certificate
-from reconciler.store.removal.erasure import ErasureJob
+from reconciler.store.read import CustomerRecord, Reader, read_users
+from reconciler.store.removal import (
+    Certificate,
+    ErasureJob,
+    count_customer_rows,
+    count_person_rows,
+    erase_customer,
+    erase_person,
+    find_erasure_certificate,
+    is_configured_administrator,
+    list_class_titles,
+)
+from reconciler.store.removal import (
+    lift_erasure as store_lift_erasure,
+)
 
 PSEUDONYM = re.compile(r"P-[0-9A-Fa-f]{8}")
 
@@ -66,9 +75,9 @@ def find_erasure(workspace: Workspace, customer: CustomerId, key: str | None) ->
             _refuse_configured_person(workspace, record, person)
             return _build_person_erasure(workspace, reader, record, person)
         is_in_last_roster = _is_in_last_roster(reader, record, key)
-    certificate = erasure.find_erasure_certificate(workspace.store, record.id, SourcedId(key))
+    certificate = find_erasure_certificate(workspace.store, record.id, SourcedId(key))
     if is_in_last_roster:
-        counts = erasure.count_person_rows(workspace.store, record.id, SourcedId(key))
+        counts = count_person_rows(workspace.store, record.id, SourcedId(key))
         return Erasure(record.slug, record.id, SourcedId(key), counts, {}, key, key)
     if certificate is not None:
         return certificate
@@ -90,9 +99,9 @@ def apply_erasure(workspace: Workspace, found: Erasure, request: str, lock_timeo
     now = clock.get_current_moment()
     job = ErasureJob(found.customer, found.customer_number, request, now, find_actor(), lock_timeout)
     if found.target is None:
-        certificate = erasure.erase_customer(workspace.store, job)
+        certificate = erase_customer(workspace.store, job)
     else:
-        certificate = erasure.erase_person(workspace.store, job, found.target)
+        certificate = erase_person(workspace.store, job, found.target)
     delete_fetch_checkpoints()
     return certificate
 
@@ -102,7 +111,7 @@ def lift_erasure(workspace: Workspace, customer: CustomerId, sourced_id: Sourced
     with workspace.store.open_reader() as reader:
         record = reader.read_customers().get(customer)
     certificate = (
-        erasure.lift_erasure(
+        store_lift_erasure(
             workspace.store,
             ErasureJob(customer, record.id, request, clock.get_current_moment(), find_actor()),
             sourced_id,
@@ -144,9 +153,7 @@ def _build_customer_erasure(workspace: Workspace, record: CustomerRecord) -> Era
                 )
             ]
         )
-    return Erasure(
-        record.slug, record.id, None, erasure.count_customer_rows(workspace.store, record.id), {}, record.slug
-    )
+    return Erasure(record.slug, record.id, None, count_customer_rows(workspace.store, record.id), {}, record.slug)
 
 
 def _find_people(workspace: Workspace, reader: Reader, record: CustomerRecord, key: str) -> pl.DataFrame:
@@ -196,18 +203,18 @@ def _build_person_erasure(
         record.slug,
         record.id,
         account,
-        erasure.count_person_rows(workspace.store, record.id, account),
+        count_person_rows(workspace.store, record.id, account),
         person,
         key=str(person["sourced_id"] or person["username"] or account),
         label=name,
-        classes=erasure.list_class_titles(workspace.store, account),
+        classes=list_class_titles(workspace.store, account),
         last_sign_in=signed_in["at"][0] if signed_in.height else None,
     )
 
 
 def _refuse_configured_person(workspace: Workspace, record: CustomerRecord, person: Mapping[str, Any]) -> None:
     with workspace.store.open_connection() as connection:
-        is_administrator = erasure.is_configured_administrator(connection, int(person["id"]))
+        is_administrator = is_configured_administrator(connection, int(person["id"]))
     document = record.document.get("rostering")
     rostering = document if isinstance(document, Mapping) else {}
     names = {person["sourced_id"], *str(person["aliases"] or "").split("\n")}

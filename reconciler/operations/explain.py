@@ -9,28 +9,28 @@ from typing import Any
 
 import polars as pl
 
-from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.models import OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.ids import CustomerId, CustomerNumber, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome
 from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager
-from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.plan.roster import count_impact, read_stored_roster
 from reconciler.operations.workspace import Workspace, describe_unknown_customer
 from reconciler.planning.customer_plan import Impact
-from reconciler.planning.frames.live import LiveRoster, add_roles
-from reconciler.store.read.explanation import (
+from reconciler.planning.frames import LiveRoster, add_roles
+from reconciler.store.read import (
     AccountIdentity,
+    Reader,
     RowRecord,
+    RunRecord,
     list_account_communities,
     list_account_identities,
     read_row_record,
 )
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import RunRecord
 
 #: in the order in which a key is looked up
 EXPLAINABLE_KINDS = (Kind.USER, Kind.CLASS, Kind.ORG)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler import clock
-from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.validation.documents import parse_customer_document
+from reconciler.config.models import OneRosterRostering
+from reconciler.config.validation import parse_customer_document
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.ids import CustomerId, Moment
 from reconciler.model.plan import CATALOG
@@ -16,10 +16,8 @@ from reconciler.operations.actor import find_actor
 from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, report_unexpected_error
 from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
 from reconciler.operations.workspace import Workspace
-from reconciler.store.read.records import CustomerRecord
-from reconciler.store.removal.certificates import Certificate
-from reconciler.store.removal.purge import PurgePreview, build_purge_preview, purge_customer
-from reconciler.store.removal.retention import find_newest_moment
+from reconciler.store.read import CustomerRecord
+from reconciler.store.removal import Certificate, PurgePreview, build_purge_preview, find_newest_moment, purge_customer
 
 #: retention of customers without a roster, and of the catalog
 RETENTION: timedelta = OneRosterRostering.model_fields["retention"].default

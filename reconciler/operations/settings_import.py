@@ -17,34 +17,38 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from reconciler.config.atomic_write import replace_file
-from reconciler.config.fields.values import ID_PATTERN
-from reconciler.config.formatting import nodes
-from reconciler.config.formatting.edit import update_mapping
-from reconciler.config.formatting.files import format_path
-from reconciler.config.formatting.format import iter_document_comments, parse_document
-from reconciler.config.formatting.order import sort_keys
-from reconciler.config.formatting.plain import build_tree
-from reconciler.config.formatting.write import render_document
-from reconciler.config.load.defaults import DefaultsResolver
-from reconciler.config.load.document import merge_inherited, remove_nulls
-from reconciler.config.load.layout import (
+from reconciler.config.fields import ID_PATTERN
+from reconciler.config.formatting import (
+    SyntaxDocument,
+    SyntaxMapping,
+    build_tree,
+    format_path,
+    iter_document_comments,
+    parse_document,
+    render_document,
+    sort_keys,
+    update_mapping,
+)
+from reconciler.config.load import (
     COMMUNITIES,
     CUSTOMER_FILE,
     LESSONS,
     ConfigFile,
     CustomerFolder,
+    DefaultsResolver,
     RepositoryLayout,
+    merge_inherited,
+    remove_nulls,
     scan_repository,
 )
-from reconciler.config.models.declaration import ValidationContext
-from reconciler.config.validation.documents import (
+from reconciler.config.models import ValidationContext
+from reconciler.config.validation import (
     build_document,
     parse_community_document,
     parse_customer_document,
     parse_lesson_document,
 )
-from reconciler.config.yaml.reader import read_yaml
-from reconciler.config.yaml.tree import MappingNode
+from reconciler.config.yaml import MappingNode, read_yaml
 from reconciler.model.diagnostic import (
     ConfigurationRefusal,
     Diagnostic,
@@ -58,8 +62,7 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG
 from reconciler.operations.workspace import Workspace, describe_unknown_customer
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord, DocumentRecord
+from reconciler.store.read import CustomerRecord, DocumentRecord, Reader
 
 _MODELS: Mapping[Kind, Callable[[Mapping[str, object]], BaseModel]] = {
     Kind.CUSTOMER: parse_customer_document,
@@ -112,7 +115,7 @@ def import_document(live: LiveDocument) -> ImportedFile:
     diagnostics = () if wanted == live.document else (_describe_other_form(live, name),)
     content = _read_content(live.path, name)
     if content is None:
-        text = _render_exact_text(nodes.SyntaxDocument(nodes.SyntaxMapping()), live, model, name, wanted)
+        text = _render_exact_text(SyntaxDocument(SyntaxMapping()), live, model, name, wanted)
         return ImportedFile(live.path, name, None, text, ImportState.NEW, live.document, diagnostics)
     document = parse_document(content, name)
     if _read_effective_document(document.root, live, model) == wanted:
@@ -151,7 +154,7 @@ def _format_path(path: tuple[str | int, ...]) -> str:
 
 
 def _render_exact_text(
-    document: nodes.SyntaxDocument, live: LiveDocument, model: BaseModel, name: str, wanted: Mapping[str, object]
+    document: SyntaxDocument, live: LiveDocument, model: BaseModel, name: str, wanted: Mapping[str, object]
 ) -> str:
     comments = Counter(iter_document_comments(document))
     update_mapping(document.root, model, live.inherited)
@@ -165,7 +168,7 @@ def _render_exact_text(
     return text
 
 
-def _read_effective_document(root: nodes.SyntaxMapping, live: LiveDocument, model: BaseModel) -> dict[str, Any] | None:
+def _read_effective_document(root: SyntaxMapping, live: LiveDocument, model: BaseModel) -> dict[str, Any] | None:
     """Return the document of a file with its inherited values, or None if it is invalid."""
     own = build_tree(root)
     tree = remove_nulls(merge_inherited(own, live.inherited)) if isinstance(own, MappingNode) else None

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from reconciler.config.comparison import BaseComparison, compare_with_base
-from reconciler.config.models.settings import Settings
+from reconciler.config.models import Settings
 from reconciler.config.repository import Repository, load_repository, load_settings
 from reconciler.config.secrets import NoSecretBackend, SecretBackend, create_backend
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error

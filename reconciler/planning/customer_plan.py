@@ -14,7 +14,7 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import ActionCounts, CustomerPlan, Outcome, PlanPrecondition, SourceSummary
 from reconciler.model.weakening import Weakening
-from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.change_frame import IMPACT_PREFIX
 from reconciler.planning.holds.hold import build_hold, hold_document_removals
 

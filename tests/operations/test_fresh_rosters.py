@@ -16,7 +16,7 @@ from reconciler.oneroster.sources.interface import FetchProgress, FetchRequest, 
 from reconciler.operations.fetch import fresh
 from reconciler.operations.fetch import probe as looking
 from reconciler.operations.plan import fetch_ahead
-from reconciler.operations.plan import make_plan as planning
+from reconciler.operations.plan import plan as planning
 from reconciler.operations.plan.context import PlanContext
 from tests.support.customers.project import Project, keys
 from tests.support.rosters.bundles import Bundle, bundle

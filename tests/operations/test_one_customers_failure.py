@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.operations.apply import apply_plan as applying
+from reconciler.operations.apply import apply as applying
 from tests.support.customers.project import Project
 from tests.support.rosters.bundles import bundle
 

@@ -16,10 +16,10 @@ import pytest
 
 from reconciler.model.diagnostic import Refusal
 from reconciler.model.kind import Kind
-from reconciler.operations.apply.apply_plan import apply_plan
+from reconciler.operations.apply.apply import apply_plan
 from reconciler.operations.apply.plan_file import read_plan, write_plan
 from reconciler.operations.location import Location
-from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.plan import make_plan
 from reconciler.operations.plan.request import PlanRequest
 from reconciler.operations.workspace import open_workspace
 from reconciler.store.open import open_store

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.config.secrets import build_variable_name
-from reconciler.operations.plan import make_plan as planning
+from reconciler.operations.plan import plan as planning
 from reconciler.operations.plan.context import PlanContext
 from reconciler.operations.plan.fast_path import plan_if_unchanged
 from reconciler.operations.plan.stages.files import CustomerFiles

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler import clock
 from reconciler.model.sync import EventKind, SyncEvent
-from reconciler.operations.apply.apply_plan import ApplyOutcome, CustomerApplyResult
+from reconciler.operations.apply.apply import ApplyOutcome, CustomerApplyResult
 from reconciler.operations.location import Location
 from reconciler.operations.sync import customer as sync_one
 from reconciler.operations.sync import run as syncing

@@ -17,8 +17,8 @@ from reconciler.config.secrets import create_backend
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Plan
 from reconciler.model.roster import list_field_names
-from reconciler.operations.apply.apply_plan import ApplyOutcome, apply_plan
-from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.apply.apply import ApplyOutcome, apply_plan
+from reconciler.operations.plan.plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.undo.undo import build_undo_plan
 from reconciler.operations.workspace import Workspace

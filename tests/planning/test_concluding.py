@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, SESSIONS_SCHEMA, Snapshot
-from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.holds.rules import LimitRules
 from reconciler.planning.roster.removals import (

@@ -11,8 +11,8 @@ import pytest
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import build_quarantine_diagnostics
-from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.live import LiveRoster
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 

@@ -15,8 +15,8 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.plan_id import compute_plan_id
 from reconciler.planning.roster.desired import build_desired_roster

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import LimitUse
-from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.holds.approvals import PreApproval
 from reconciler.planning.holds.limits import EARLIER_USES_SCHEMA, LIMIT_TARGETS, Threshold, Thresholds

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
-from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.holds.limits import Threshold, Thresholds
 from reconciler.planning.holds.rules import ActiveSeason, LimitRules, SeasonMode

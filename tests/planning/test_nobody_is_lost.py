@@ -12,8 +12,8 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.planning.customer_plan import PlannedDocuments, PlannedRoster, build_customer_plan
-from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.roster.desired import build_desired_roster
 from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
-from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.losses import is_leaving
 from reconciler.planning.holds.limits import Thresholds
 from reconciler.planning.plan_id import compute_plan_id

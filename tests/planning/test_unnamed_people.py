@@ -9,8 +9,8 @@ import pytest
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Hold, PlanPrecondition
 from reconciler.planning.customer_plan import PlannedDocuments, PlannedRoster, build_customer_plan
-from reconciler.planning.decision.decide_roster import RosterDecision
 from reconciler.planning.decision.inputs import RosterRules
+from reconciler.planning.decision.roster_decision import RosterDecision
 from tests.support.rosters.snapshots import actions, decide, district, live_of, person
 
 PEOPLE = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]

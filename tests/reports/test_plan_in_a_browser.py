@@ -15,7 +15,7 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Plan
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.html import render_plan_html
+from reconciler.reports.pages.html import render_plan_html
 from reconciler.reports.plan.people import PeopleVisibility
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples

@@ -19,8 +19,8 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold, Plan
 from reconciler.model.reason import Reason
-from reconciler.reports.plan.markdown import MARKER, MOST_BYTES, render_plan_markdown
-from reconciler.reports.plan.markdown_text import escape_markdown, format_code_span
+from reconciler.reports.pages.markdown import MARKER, MOST_BYTES, render_plan_markdown
+from reconciler.reports.pages.markdown_text import escape_markdown, format_code_span
 from reconciler.reports.plan.people import PeopleVisibility
 from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples

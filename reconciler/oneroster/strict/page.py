@@ -49,7 +49,7 @@ file. Words in italics may be extended by `ext:` words. Every file begins with *
 """
 
 
-def render_page() -> str:
+def render_strict_page() -> str:
     """Return the page as Markdown."""
     parts = [INTRODUCTION]
     for source, rules in groupby(RULES.values(), key=lambda rule: rule.source):
@@ -85,4 +85,4 @@ def _render_column(column: StrictColumn) -> str:
 
 
 if __name__ == "__main__":
-    print(render_page(), end="")
+    print(render_strict_page(), end="")

@@ -19,12 +19,12 @@ from reconciler.model.plan import Plan
 from reconciler.model.settings import DocumentsByKey
 from reconciler.model.surprise import UnexplainedChange
 from reconciler.operations.plan.base import index_documents, read_base_documents
-from reconciler.planning.documents.document_diff import diff_fields
+from reconciler.planning.documents import diff_fields
 from reconciler.planning.plan_id import NO_DIGESTS, add_digests, combine_digests, digest_effects, unpack_digests
 from reconciler.planning.review import ReviewDifference, compare_with_reviewed
-from reconciler.store.database.connection import Connection
+from reconciler.store.database import Connection
 from reconciler.store.open import Store
-from reconciler.store.read.run_effects import list_runs_with_effects, read_run_effects
+from reconciler.store.read import list_runs_with_effects, read_run_effects
 
 #: applies, newest first, whose effects are added to a plan's own
 MAX_APPLIES = 20

@@ -10,7 +10,8 @@ from reconciler.model.ids import CustomerNumber, HoldId, Moment
 from reconciler.model.plan import CustomerPlan, Plan
 from reconciler.operations.apply.plan_file import pack_plan, unpack_plan
 from reconciler.store.open import Store
-from reconciler.store.sync import held_plans
+from reconciler.store.sync import load_held_plan as load_stored_plan
+from reconciler.store.sync import save_held_plan
 
 
 def is_hold_id(argument: str) -> bool:
@@ -24,13 +25,13 @@ def save_remaining_plan(store: Store, customer_number: CustomerNumber, plan: Pla
     assert only.hold is not None
     packed = io.BytesIO()
     pack_plan(replace(plan, customers=(_strip_saved_snapshot(only),)), packed, store.key)
-    return held_plans.save_held_plan(store, customer_number, only.hold.id, plan.plan_id, packed.getvalue(), now)
+    return save_held_plan(store, customer_number, only.hold.id, plan.plan_id, packed.getvalue(), now)
 
 
 def load_held_plan(store: Store, hold: HoldId) -> Plan:
     """Return the plan of a hold. Raises Refusal if none is saved, or it cannot be read."""
     with store.open_reader() as reader:
-        content = held_plans.load_held_plan(reader.connection, reader.key, hold)
+        content = load_stored_plan(reader.connection, reader.key, hold)
     if content is None:
         raise Refusal(
             [

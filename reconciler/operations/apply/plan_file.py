@@ -38,9 +38,9 @@ from reconciler.model.plan import (
 )
 from reconciler.model.weakening import Weakening
 from reconciler.operations.workspace import refuse_other_store
-from reconciler.planning.frames.change_frame import find_schema_error
+from reconciler.planning.frames import find_schema_error
 from reconciler.planning.plan_id import compute_plan_id
-from reconciler.store.database.schema import DURABLE
+from reconciler.store.database import DURABLE
 from reconciler.store.key import StoreKey
 from reconciler.store.open import Store
 

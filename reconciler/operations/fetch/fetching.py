@@ -13,15 +13,12 @@ from typing import assert_never
 
 from pydantic import SecretStr
 
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.models.secret import SecretReference
-from reconciler.config.models.sync import ApiSync, SftpSync, ZipSync
+from reconciler.config.models import ApiSync, Customer, OneRosterRostering, SecretReference, SftpSync, ZipSync
 from reconciler.log import log_step
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.ids import CustomerId
 from reconciler.network.politeness import HostThrottle
-from reconciler.oneroster.sources.interface import FetchRequest, ProgressCallback, Source, SourceBundle, ignore_progress
+from reconciler.oneroster.sources import FetchRequest, ProgressCallback, Source, SourceBundle, ignore_progress
 from reconciler.operations.fetch.cache_folder import find_cache_folder
 from reconciler.operations.workspace import Workspace
 
@@ -119,8 +116,7 @@ def create_source(
         case ZipSync():
             return None
         case SftpSync():
-            from reconciler.oneroster.sources.sftp.account import SftpAccount
-            from reconciler.oneroster.sources.sftp.source import SftpSource
+            from reconciler.oneroster.sources.sftp import SftpAccount, SftpSource
 
             sftp = SftpAccount(
                 host=sync.host,
@@ -136,9 +132,7 @@ def create_source(
             )
             return SftpSource(sftp, hosts, allows)
         case ApiSync():
-            from reconciler.oneroster.sources.api.account import ApiAccount
-            from reconciler.oneroster.sources.api.pages.checkpoint import CheckpointSettings
-            from reconciler.oneroster.sources.api.source import ApiSource
+            from reconciler.oneroster.sources.api import ApiAccount, ApiSource, CheckpointSettings
 
             secret = _read_secret(workspace, customer, "secret_key", sync.secret_key)
             assert secret is not None
@@ -188,6 +182,6 @@ def delete_fetch_checkpoints() -> None:
     The encrypted pages may contain deleted people, and do not show their customer from outside. They only save time."""
     folder = find_cache_folder()
     if folder is not None and (folder / CHECKPOINTS).is_dir():
-        from reconciler.oneroster.sources.api.pages.checkpoint import remove_all_checkpoints
+        from reconciler.oneroster.sources.api import remove_all_checkpoints
 
         remove_all_checkpoints(folder / CHECKPOINTS)

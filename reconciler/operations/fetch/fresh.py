@@ -9,14 +9,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.models import Customer, OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, sort_diagnostics
 from reconciler.model.ids import CustomerId, Moment
 from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.bundle import read_bundle, read_zip
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.oneroster.sources.interface import FetchRequest, PreviousRoster, SourceBundle
+from reconciler.oneroster.sources import FetchRequest, PreviousRoster, SourceBundle
 from reconciler.operations import interruption
 from reconciler.operations.fetch.fetching import (
     FetchPool,

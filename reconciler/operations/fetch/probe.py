@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.models import Customer, OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, sort_diagnostics
 from reconciler.model.ids import CustomerId, Moment
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import build_quarantine_diagnostics
-from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, Source, SourceBundle
+from reconciler.oneroster.sources import FetchRequest, ProbeFinding, Source, SourceBundle
 from reconciler.operations.fetch.fetching import ProgressFactory, create_host_throttle, create_source
 from reconciler.operations.workspace import Workspace, describe_unknown_customer
 
@@ -70,8 +69,7 @@ def probe_address(workspace: Workspace, address: str, fetched_at: Moment) -> tup
     """Read the host keys of a server that is not configured yet, without signing in.
 
     address: `sftp://HOST` or `sftp://HOST:PORT`. Raises Refusal."""
-    from reconciler.oneroster.sources.sftp.account import SftpAccount
-    from reconciler.oneroster.sources.sftp.source import SftpSource
+    from reconciler.oneroster.sources.sftp import SftpAccount, SftpSource
 
     try:
         parts = urlsplit(address)

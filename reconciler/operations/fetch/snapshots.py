@@ -11,16 +11,15 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.ids import CustomerId, CustomerNumber, Moment
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.oneroster.csv_file.quarantine import KNOWN_BY
+from reconciler.oneroster.csv_file import KNOWN_BY
 from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, SESSIONS_SCHEMA, Snapshot, SourceFacts
-from reconciler.oneroster.sources.interface import PreviousRoster
-from reconciler.planning.frames.live import LiveRoster
-from reconciler.planning.roster.desired import DesiredRoster
-from reconciler.planning.roster.persons import list_known_aliases
+from reconciler.oneroster.sources import PreviousRoster
+from reconciler.planning.frames import LiveRoster
+from reconciler.planning.roster import DesiredRoster, list_known_aliases
 from reconciler.store.open import Store
-from reconciler.store.read.reader import Reader
-from reconciler.store.sync.records import find_roster_hold
-from reconciler.store.write.snapshots import OVERTAKEN
+from reconciler.store.read import Reader
+from reconciler.store.sync import find_roster_hold
+from reconciler.store.write import OVERTAKEN
 
 Frames = dict[str, pl.DataFrame]
 

@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from reconciler import clock
-from reconciler.config.models.secret import SecretReference
-from reconciler.config.models.settings import FileMail, Mail, SmtpMail
+from reconciler.config.models import FileMail, Mail, SecretReference, SmtpMail
 from reconciler.config.secrets import SecretBackend
 from reconciler.log import log_event
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_error, build_warning
@@ -33,20 +32,18 @@ from reconciler.operations.failure import UNEXPECTED_CODE, UNEXPECTED_EXCEPTIONS
 from reconciler.operations.notify.subscribers import Listener, parse_listener
 from reconciler.operations.workspace import Workspace
 from reconciler.reports.notice_text import DigestEntry, format_digest_subject, render_digest_text
-from reconciler.reports.plan.wording import format_moment, format_names
-from reconciler.store.database.connection import Connection
-from reconciler.store.sync.notices import (
+from reconciler.reports.plan import format_moment, format_names
+from reconciler.store.database import Connection
+from reconciler.store.sync import (
+    DeliveryChannel,
     NoticeRecord,
+    OutboxMessage,
+    defer_due_messages,
+    defer_message,
     find_live_customer,
     list_message_notices,
     read_current_holds,
     read_message_documents,
-)
-from reconciler.store.sync.outbox import (
-    DeliveryChannel,
-    OutboxMessage,
-    defer_due_messages,
-    defer_message,
     settle_message,
     take_next_message,
 )

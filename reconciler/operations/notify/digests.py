@@ -17,17 +17,19 @@ from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.model.ids import CustomerId, Moment
 from reconciler.operations.notify.subscribers import Listener, parse_listener
-from reconciler.store.database.connection import Connection
+from reconciler.store.database import Connection
 from reconciler.store.open import Store
-from reconciler.store.sync.notices import NoticeRecord, list_open_notices, read_documents_with_notices
-from reconciler.store.sync.outbox import (
+from reconciler.store.sync import (
     DIGEST,
     DeliveryChannel,
+    NoticeRecord,
     OutboxEntry,
     compute_message_id,
     enqueue_message,
+    list_open_notices,
     open_digest_transaction,
     read_digest_notices,
+    read_documents_with_notices,
     read_last_digests,
 )
 

@@ -22,15 +22,16 @@ from reconciler.operations.notify.deliver import DeliveryBudget, deliver_mail, d
 from reconciler.operations.notify.digests import enqueue_due_digests
 from reconciler.operations.notify.subscribers import parse_listener
 from reconciler.operations.workspace import Workspace
-from reconciler.store.database.connection import Connection
-from reconciler.store.sync.notices import find_live_customer, record_notice
-from reconciler.store.sync.outbox import (
+from reconciler.store.database import Connection
+from reconciler.store.sync import (
     DeliveryChannel,
     OutboxEntry,
     compute_message_id,
     enqueue_message,
+    find_live_customer,
     has_nothing_to_send,
     prune_outbox,
+    record_notice,
 )
 
 #: Time for which settled messages are kept.

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from reconciler.config.models.customer import NotificationSettings
+from reconciler.config.models import NotificationSettings
 from reconciler.model.diagnostic import Refusal, build_warning
 from reconciler.model.ids import CustomerId
 

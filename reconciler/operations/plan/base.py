@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from reconciler.config.comparison import BaseComparison, build_document_index
-from reconciler.config.load.resolved import Repository, ResolvedCustomer
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.load import Repository, ResolvedCustomer
+from reconciler.config.models import Customer, OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, build_error
 from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
@@ -20,10 +19,16 @@ from reconciler.operations.plan.renames import CustomerRenames, find_id_in_base,
 from reconciler.operations.plan.roster import RosterSettings
 from reconciler.operations.plan.rules import clamp_limits
 from reconciler.operations.plan.store_index import StoreIndex, list_consumer_keys
-from reconciler.planning.documents.document_diff import DocumentKey, map_to_new_ids
-from reconciler.planning.documents.protections import find_settings_weakenings, find_weakenings
-from reconciler.planning.documents.renames import StoredDocument, find_renames, list_former_ids
-from reconciler.store.read.records import CatalogRecord, CustomerRecord
+from reconciler.planning.documents import (
+    DocumentKey,
+    StoredDocument,
+    find_renames,
+    find_settings_weakenings,
+    find_weakenings,
+    list_former_ids,
+    map_to_new_ids,
+)
+from reconciler.store.read import CatalogRecord, CustomerRecord
 
 NO_DOCUMENTS: DocumentsByKey = {}
 

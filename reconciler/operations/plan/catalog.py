@@ -8,8 +8,8 @@ from reconciler.operations.plan.documents import CATALOG_NAME, read_catalog_docu
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.attribution import add_causes
 from reconciler.planning.customer_plan import build_customer_plan, build_failed_plan
-from reconciler.planning.documents.document_diff import compare_documents
-from reconciler.store.read.reader import Reader
+from reconciler.planning.documents import compare_documents
+from reconciler.store.read import Reader
 
 
 def plan_catalog(workspace: Workspace, reader: Reader) -> CustomerPlan | None:

@@ -13,8 +13,7 @@ from reconciler.operations.plan.renames import CustomerRenames
 from reconciler.operations.plan.request import PlanRequest
 from reconciler.operations.plan.store_index import StoreIndex
 from reconciler.operations.workspace import Workspace
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read import CustomerRecord, Reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from reconciler.model.weakening import Weakening
 from reconciler.operations.plan.renames import resolve_document_renames
 from reconciler.operations.plan.store_index import StoreIndex
 from reconciler.planning.customer_plan import PlannedDocuments
-from reconciler.planning.documents.document_diff import (
+from reconciler.planning.documents import (
     AppliedDocument,
     AppliedDocuments,
     DocumentKey,
@@ -27,9 +27,7 @@ from reconciler.planning.documents.document_diff import (
     WantedDocuments,
     map_to_new_ids,
 )
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord
-from reconciler.store.read.roster_frames import read_users
+from reconciler.store.read import CustomerRecord, Reader, read_users
 
 CATALOG_NAME = "Catalog of lessons"
 _LISTED_KINDS = (Kind.COMMUNITY, Kind.LESSON)

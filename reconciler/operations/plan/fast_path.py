@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from reconciler.config.load.resolved import ResolvedCustomer
+from reconciler.config.load import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import CustomerPlan, PlanPrecondition
 from reconciler.operations.plan.context import PlanContext
@@ -13,7 +13,7 @@ from reconciler.operations.plan.request import RosterChoice
 from reconciler.operations.plan.secrets import check_secrets
 from reconciler.operations.plan.stages.files import CustomerFiles
 from reconciler.planning.customer_plan import build_unchanged_plan
-from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read import CustomerRecord
 
 
 def plan_if_unchanged(context: PlanContext, files: CustomerFiles) -> CustomerPlan | None:

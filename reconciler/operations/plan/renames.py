@@ -6,14 +6,22 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.config.comparison import BaseComparison
-from reconciler.config.models.secret import find_secret_references
+from reconciler.config.models import find_secret_references
 from reconciler.config.repository import Repository
 from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_info, build_warning
 from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
-from reconciler.planning.documents.document_diff import AppliedDocuments, WantedDocuments, find_document_renames
-from reconciler.planning.documents.renames import DocumentRenames, IdT, StoredDocument, find_renames, list_former_ids
-from reconciler.store.read.records import CustomerRecord
+from reconciler.planning.documents import (
+    AppliedDocuments,
+    DocumentRenames,
+    IdT,
+    StoredDocument,
+    WantedDocuments,
+    find_document_renames,
+    find_renames,
+    list_former_ids,
+)
+from reconciler.store.read import CustomerRecord
 
 Key = tuple[Kind, str]
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from reconciler import clock
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.models.settings import Ceilings
+from reconciler.config.models import Ceilings, Customer, OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span
 from reconciler.model.ids import CustomerNumber, Moment
 from reconciler.model.kind import ROSTER_KINDS, Kind
@@ -35,35 +33,42 @@ from reconciler.operations.plan.rules import (
     warn_about_lowered_limits,
 )
 from reconciler.planning.customer_plan import Impact
-from reconciler.planning.decision.decide_roster import RosterDecision, decide_roster
-from reconciler.planning.decision.desired_people import build_desired_people
-from reconciler.planning.decision.erased import (
+from reconciler.planning.decision import (
     ErasureResult,
+    RosterDecision,
+    RosterInputs,
+    RosterRules,
+    build_desired_people,
+    decide_roster,
     exclude_erased_people,
     list_named_people,
     report_erased_people,
 )
-from reconciler.planning.decision.inputs import RosterInputs, RosterRules
-from reconciler.planning.frames.change_frame import IMPACT_COLUMNS
-from reconciler.planning.frames.live import LiveRoster, OpenEnrollments, find_open_enrollments, make_empty_live_frame
-from reconciler.planning.holds.gates import GateInput, GateResult, LastRoster, check_gates, list_root_orgs
-from reconciler.planning.roster.desired import DesiredRoster
-from reconciler.planning.roster.removals import make_empty_sessions, merge_sessions
-from reconciler.store.read.before_images import filter_erased_keys
-from reconciler.store.read.limit_uses import count_newcomers, read_limit_uses
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.roster_frames import (
+from reconciler.planning.frames import (
+    IMPACT_COLUMNS,
+    LiveRoster,
+    OpenEnrollments,
+    find_open_enrollments,
+    make_empty_live_frame,
+)
+from reconciler.planning.holds import GateInput, GateResult, LastRoster, check_gates, list_root_orgs
+from reconciler.planning.roster import DesiredRoster, make_empty_sessions, merge_sessions
+from reconciler.store.read import (
+    Reader,
     count_enrollments,
+    count_newcomers,
+    filter_erased_keys,
     read_assignments,
     read_classes,
     read_enrollment_index,
     read_enrollments_by_id,
     read_enrollments_by_key,
+    read_limit_uses,
     read_orgs,
     read_roles,
     read_users,
 )
-from reconciler.store.sync.records import find_roster_hold
+from reconciler.store.sync import find_roster_hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,23 @@ from typing import Any
 import polars as pl
 
 from reconciler import clock
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.limits import Limits
-from reconciler.config.models.rostering import MergeSettings, OneRosterRostering
-from reconciler.config.models.rostering import SeasonSettings as ConfiguredSeason
-from reconciler.config.models.rostering import SelectionSettings as ConfiguredSelection
-from reconciler.config.models.settings import Ceilings
+from reconciler.config.models import Ceilings, Customer, Limits, MergeSettings, OneRosterRostering
+from reconciler.config.models import SeasonSettings as ConfiguredSeason
+from reconciler.config.models import SelectionSettings as ConfiguredSelection
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.ids import Moment
-from reconciler.planning.decision.inputs import RosterRules
-from reconciler.planning.holds.approvals import PreApproval
-from reconciler.planning.holds.gates import ExceptionToGate
-from reconciler.planning.holds.limits import Threshold, Thresholds, make_empty_earlier_uses
-from reconciler.planning.holds.rules import ActiveSeason, LimitRules, SeasonMode
-from reconciler.planning.roster.merges import MergeEntry
-from reconciler.planning.roster.selection import RosterSelection
+from reconciler.planning.decision import RosterRules
+from reconciler.planning.holds import (
+    ActiveSeason,
+    ExceptionToGate,
+    LimitRules,
+    PreApproval,
+    SeasonMode,
+    Threshold,
+    Thresholds,
+    make_empty_earlier_uses,
+)
+from reconciler.planning.roster import MergeEntry, RosterSelection
 
 SELECT = "rostering.select."
 CALENDAR = "rostering.calendar"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.config.models.secret import SecretName
+from reconciler.config.models import SecretName
 from reconciler.config.secrets import SecretBackend
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_warning
 from reconciler.model.ids import CustomerId

@@ -10,8 +10,8 @@ from reconciler.model.plan import CATALOG
 from reconciler.operations.plan.renames import CustomerRenames
 from reconciler.operations.plan.request import PlanRequest
 from reconciler.operations.workspace import Workspace, describe_unknown_customer
-from reconciler.planning.documents.renames import order_by_freed_ids
-from reconciler.store.read.records import CustomerRecord
+from reconciler.planning.documents import order_by_freed_ids
+from reconciler.store.read import CustomerRecord
 
 
 def select_customers(

@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from reconciler.config.load.resolved import Outline
+from reconciler.config.load import Outline
 from reconciler.model.ids import CustomerId, CustomerNumber
 from reconciler.model.kind import Kind
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read import CustomerRecord, Reader
 
 
 class StoreIndex:

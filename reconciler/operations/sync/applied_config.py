@@ -12,18 +12,11 @@ from functools import cached_property
 
 from pydantic import ValidationError
 
-from reconciler.config.load.resolved import ConfigDocument, Outline, ResolvedCustomer, build_outline
-from reconciler.config.models.community import Community
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.lesson import Lesson
-from reconciler.config.models.settings import Settings
+from reconciler.config.load import ConfigDocument, Outline, ResolvedCustomer, build_outline
+from reconciler.config.models import Community, Customer, Lesson, Settings
 from reconciler.config.repository import Repository, load_settings
 from reconciler.config.secrets import create_backend
-from reconciler.config.validation.documents import (
-    parse_community_document,
-    parse_customer_document,
-    parse_lesson_document,
-)
+from reconciler.config.validation import parse_community_document, parse_customer_document, parse_lesson_document
 from reconciler.model.diagnostic import Refusal, Span, build_error
 from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
@@ -31,8 +24,7 @@ from reconciler.model.settings import DocumentsByKey, compute_settings_digest
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import Workspace
 from reconciler.store.open import open_store
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read import CustomerRecord, Reader
 
 #: file name of its values in messages
 PLACE = "applied configuration"

@@ -8,20 +8,17 @@ from datetime import datetime
 
 import reconciler
 from reconciler import clock
-from reconciler.config.fields.addresses import get_host
-from reconciler.config.load.resolved import ResolvedCustomer
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.models.sync import ApiSync, SftpSync
+from reconciler.config.fields import get_host
+from reconciler.config.load import ResolvedCustomer
+from reconciler.config.models import ApiSync, Customer, OneRosterRostering, SftpSync
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info
 from reconciler.model.ids import CustomerId, CustomerNumber, Moment
 from reconciler.model.schedule import MAX_CLOCK_SKEW, Period, Schedule, is_ahead
 from reconciler.operations.fetch.fresh import is_fetched_automatically
 from reconciler.operations.sync.applied_config import read_applied_customer
 from reconciler.store.open import Store
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord
-from reconciler.store.sync.records import SyncRecord, list_sync_candidates, read_sync_records, save_schedule
+from reconciler.store.read import CustomerRecord, Reader
+from reconciler.store.sync import SyncRecord, list_sync_candidates, read_sync_records, save_schedule
 
 #: Suffix of a schedule's digest, because another version may compute other moments.
 VERSION_SUFFIX = f" {reconciler.__version__}"

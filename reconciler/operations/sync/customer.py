@@ -17,28 +17,27 @@ import polars as pl
 
 import reconciler
 from reconciler import clock
-from reconciler.config.load.resolved import ResolvedCustomer
-from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.models.settings import Policy
+from reconciler.config.load import ResolvedCustomer
+from reconciler.config.models import OneRosterRostering, Policy
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, build_error
 from reconciler.model.ids import CustomerId, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Hold, Outcome, Plan
 from reconciler.model.sync import SyncOutcome
-from reconciler.oneroster.sources.interface import SourceBundle
-from reconciler.operations.apply.apply_plan import ApplyOutcome, apply_plan
+from reconciler.oneroster.sources import SourceBundle
+from reconciler.operations.apply.apply import ApplyOutcome, apply_plan
 from reconciler.operations.apply.held_plan import save_remaining_plan
 from reconciler.operations.fetch.fresh import OVERTAKEN_ROSTER
-from reconciler.operations.plan.make_plan import make_plan
+from reconciler.operations.plan.plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.plan.rules import find_season
 from reconciler.operations.sync.applied_config import add_applied_customers, read_applied_customer
 from reconciler.operations.sync.choice import SyncCandidate
 from reconciler.operations.workspace import Workspace
-from reconciler.planning.holds.rules import SeasonMode
-from reconciler.store.read.records import CustomerRecord
-from reconciler.store.sync.records import find_newest_erasure, find_roster_hold
+from reconciler.planning.holds import SeasonMode
+from reconciler.store.read import CustomerRecord
+from reconciler.store.sync import find_newest_erasure, find_roster_hold
 
 #: Even an unchanged roster is compared after this time.
 MAX_SETTLED_TIME = timedelta(days=30)

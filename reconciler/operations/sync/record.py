@@ -13,7 +13,7 @@ from reconciler.model.schedule import Schedule, is_ahead
 from reconciler.model.sync import SyncEvent, SyncOutcome, SyncState, build_events, choose_lasting_outcome
 from reconciler.operations.sync.choice import format_moment
 from reconciler.operations.sync.customer import SyncResult
-from reconciler.store.sync.records import SyncRecord
+from reconciler.store.sync import SyncRecord
 
 #: Codes of a rejected sign-in. Too many attempts lock the account, so the next one is in the next period.
 SIGN_IN_REFUSED = frozenset(

@@ -23,7 +23,7 @@ from reconciler.model.ids import CustomerId, HoldId, Moment
 from reconciler.model.schedule import is_ahead
 from reconciler.model.sync import SyncEvent, SyncOutcome
 from reconciler.network.politeness import HostThrottle
-from reconciler.oneroster.sources.interface import FetchRequest, PreviousRoster, Source, SourceBundle
+from reconciler.oneroster.sources import FetchRequest, PreviousRoster, Source, SourceBundle
 from reconciler.operations import interruption
 from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, report_unexpected_error
 from reconciler.operations.fetch.fetching import (
@@ -49,10 +49,9 @@ from reconciler.operations.sync.record import (
     start_sync_record,
 )
 from reconciler.operations.workspace import Workspace
-from reconciler.store.database.connection import Connection
-from reconciler.store.database.lock import lock_sync
+from reconciler.store.database import Connection, lock_sync
 from reconciler.store.errors import StoreProblem
-from reconciler.store.sync.records import SyncRecord, find_roster_hold, read_sync_records, save_sync
+from reconciler.store.sync import SyncRecord, find_roster_hold, read_sync_records, save_sync
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from reconciler.config.models.secret import find_secret_references
+from reconciler.config.models import find_secret_references
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
 from reconciler.model.ids import CustomerId, RunId
@@ -25,18 +25,16 @@ from reconciler.operations.plan.documents import (
 )
 from reconciler.operations.plan.secrets import ADMINISTRATORS
 from reconciler.operations.workspace import Workspace
-from reconciler.planning.documents.document_diff import (
+from reconciler.planning.documents import (
     AppliedDocument,
     AppliedDocuments,
     WantedDocument,
     compare_documents,
     map_to_new_ids,
 )
-from reconciler.planning.undo.rows import SpareReason
-from reconciler.store.read.before_images import read_touched_rows
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord
-from reconciler.store.write.renames import find_former_id
+from reconciler.planning.undo import SpareReason
+from reconciler.store.read import CustomerRecord, Reader, read_touched_rows
+from reconciler.store.write import find_former_id
 
 Key = tuple[Kind, str]
 Wanted = dict[Key, WantedDocument]

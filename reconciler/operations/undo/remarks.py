@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import polars as pl
 
-from reconciler.config.models.secret import find_secret_references
+from reconciler.config.models import find_secret_references
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warning
 from reconciler.model.kind import Kind
 from reconciler.operations.undo.documents import SkippedDocument
-from reconciler.planning.undo.rows import SpareReason
-from reconciler.store.read.records import RunRecord
+from reconciler.planning.undo import SpareReason
+from reconciler.store.read import RunRecord
 
 #: skipped rows that are named for each reason; the others are counted
 SHOWN_PER_REASON = 1000

@@ -9,8 +9,8 @@ import polars as pl
 
 import reconciler
 from reconciler.clock import get_current_moment
-from reconciler.config.models.rostering import OneRosterRostering
-from reconciler.config.validation.documents import parse_customer_document
+from reconciler.config.models import OneRosterRostering
+from reconciler.config.validation import parse_customer_document
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.ids import Moment, RunId
 from reconciler.model.kind import ROSTER_KINDS, Kind
@@ -27,22 +27,33 @@ from reconciler.operations.undo.remarks import (
 )
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.customer_plan import PlannedRoster, build_customer_plan
-from reconciler.planning.decision.decide_roster import RosterDecision
-from reconciler.planning.frames.counts import count_changes
-from reconciler.planning.frames.live import LiveRoster, add_roles
-from reconciler.planning.holds.limits import CLASSES, ENROLLMENTS, SCOPE_NARROWED, USERS
-from reconciler.planning.holds.merge_halves import hold_merge_halves
-from reconciler.planning.holds.order import hold_changes
-from reconciler.planning.holds.rules import LimitRules
-from reconciler.planning.holds.state import HoldInputs, HoldState
+from reconciler.planning.decision import RosterDecision
+from reconciler.planning.frames import LiveRoster, add_roles, count_changes
+from reconciler.planning.holds import (
+    CLASSES,
+    ENROLLMENTS,
+    SCOPE_NARROWED,
+    USERS,
+    HoldInputs,
+    HoldState,
+    LimitRules,
+    hold_changes,
+    hold_merge_halves,
+)
 from reconciler.planning.plan_id import compute_plan_id
-from reconciler.planning.undo.undo import SPARED_SCHEMA, EnrollmentUses, UndoResult, undo_roster
-from reconciler.store.read.before_images import count_moved_identities, filter_erased_keys, read_touched_rows
-from reconciler.store.read.limit_uses import read_limit_uses
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord, RunRecord
-from reconciler.store.read.roster_frames import count_enrollments, read_enrollments_by_id
-from reconciler.store.removal.certificates import find_purge_moment
+from reconciler.planning.undo import SPARED_SCHEMA, EnrollmentUses, UndoResult, undo_roster
+from reconciler.store.read import (
+    CustomerRecord,
+    Reader,
+    RunRecord,
+    count_enrollments,
+    count_moved_identities,
+    filter_erased_keys,
+    read_enrollments_by_id,
+    read_limit_uses,
+    read_touched_rows,
+)
+from reconciler.store.removal import find_purge_moment
 
 #: limits that apply to an undo: only those of removals, because restored values need no approval
 LIMITS = (USERS, SCOPE_NARROWED, CLASSES, ENROLLMENTS)

@@ -13,7 +13,7 @@ from reconciler.model.diagnostic import Span, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import ActionCounts
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.decision.decide_roster import RosterDecision
+from reconciler.planning.decision.roster_decision import RosterDecision
 
 QUARANTINE_CODE = "erased-person"
 WARNING_CODE = "erased-person-in-roster"

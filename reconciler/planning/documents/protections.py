@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.config.fields.values import parse_duration
+from reconciler.config.fields import parse_duration
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.weakening import Protection, Weakening

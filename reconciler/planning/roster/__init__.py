@@ -1,1 +1,12 @@
 """Compares the people, orgs, classes and enrollments that a roster wants with those in the store."""
+
+from reconciler.planning.roster.desired import DesiredRoster as DesiredRoster
+from reconciler.planning.roster.desired import build_desired_roster as build_desired_roster
+from reconciler.planning.roster.merges import MergeEntry as MergeEntry
+from reconciler.planning.roster.persons import combine_person_rows as combine_person_rows
+from reconciler.planning.roster.persons import list_known_aliases as list_known_aliases
+from reconciler.planning.roster.removals import make_empty_sessions as make_empty_sessions
+from reconciler.planning.roster.removals import merge_sessions as merge_sessions
+from reconciler.planning.roster.seats import SeatLicense as SeatLicense
+from reconciler.planning.roster.seats import warn_exceeded_seats as warn_exceeded_seats
+from reconciler.planning.roster.selection import RosterSelection as RosterSelection

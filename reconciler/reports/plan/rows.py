@@ -33,7 +33,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.model.reason import Reason
 from reconciler.model.roster import ROSTER_FIELDS
-from reconciler.planning.frames.change_frame import BEFORE_PREFIX, CAUSE_COLUMN, IMPACT_PREFIX
+from reconciler.planning.frames import BEFORE_PREFIX, CAUSE_COLUMN, IMPACT_PREFIX
 from reconciler.reports.plan.people import CustomerView
 
 _FEW = 1_000

@@ -29,7 +29,7 @@ from reconciler.model.change import (
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.model.reason import Reason
-from reconciler.planning.frames.change_frame import CAUSE_COLUMN
+from reconciler.planning.frames import CAUSE_COLUMN
 from reconciler.reports.plan.rows import ChangeGroup
 from reconciler.reports.plan.terminal import (
     Paint,

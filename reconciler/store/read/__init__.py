@@ -1,1 +1,30 @@
 """Read the store in one consistent view: customers, documents, rosters, runs and holds."""
+
+from reconciler.store.read.before_images import count_moved_identities as count_moved_identities
+from reconciler.store.read.before_images import filter_erased_keys as filter_erased_keys
+from reconciler.store.read.before_images import read_touched_rows as read_touched_rows
+from reconciler.store.read.chain import verify_chain as verify_chain
+from reconciler.store.read.explanation import AccountIdentity as AccountIdentity
+from reconciler.store.read.explanation import RowRecord as RowRecord
+from reconciler.store.read.explanation import list_account_communities as list_account_communities
+from reconciler.store.read.explanation import list_account_identities as list_account_identities
+from reconciler.store.read.explanation import read_row_record as read_row_record
+from reconciler.store.read.limit_uses import count_newcomers as count_newcomers
+from reconciler.store.read.limit_uses import read_limit_uses as read_limit_uses
+from reconciler.store.read.reader import Reader as Reader
+from reconciler.store.read.records import CatalogRecord as CatalogRecord
+from reconciler.store.read.records import CustomerRecord as CustomerRecord
+from reconciler.store.read.records import DocumentRecord as DocumentRecord
+from reconciler.store.read.records import HoldRecord as HoldRecord
+from reconciler.store.read.records import RunRecord as RunRecord
+from reconciler.store.read.roster_frames import count_enrollments as count_enrollments
+from reconciler.store.read.roster_frames import read_assignments as read_assignments
+from reconciler.store.read.roster_frames import read_classes as read_classes
+from reconciler.store.read.roster_frames import read_enrollment_index as read_enrollment_index
+from reconciler.store.read.roster_frames import read_enrollments_by_id as read_enrollments_by_id
+from reconciler.store.read.roster_frames import read_enrollments_by_key as read_enrollments_by_key
+from reconciler.store.read.roster_frames import read_orgs as read_orgs
+from reconciler.store.read.roster_frames import read_roles as read_roles
+from reconciler.store.read.roster_frames import read_users as read_users
+from reconciler.store.read.run_effects import list_runs_with_effects as list_runs_with_effects
+from reconciler.store.read.run_effects import read_run_effects as read_run_effects

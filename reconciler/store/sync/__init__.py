@@ -1,1 +1,34 @@
 """Keep the records, held plans, notices and outgoing messages of unattended syncs."""
+
+from reconciler.store.sync.held_plans import load_held_plan as load_held_plan
+from reconciler.store.sync.held_plans import save_held_plan as save_held_plan
+from reconciler.store.sync.notices import NoticeRecord as NoticeRecord
+from reconciler.store.sync.notices import find_live_customer as find_live_customer
+from reconciler.store.sync.notices import list_message_notices as list_message_notices
+from reconciler.store.sync.notices import list_open_notices as list_open_notices
+from reconciler.store.sync.notices import read_current_holds as read_current_holds
+from reconciler.store.sync.notices import read_documents_with_notices as read_documents_with_notices
+from reconciler.store.sync.notices import read_message_documents as read_message_documents
+from reconciler.store.sync.notices import record_notice as record_notice
+from reconciler.store.sync.outbox import DIGEST as DIGEST
+from reconciler.store.sync.outbox import DeliveryChannel as DeliveryChannel
+from reconciler.store.sync.outbox import OutboxEntry as OutboxEntry
+from reconciler.store.sync.outbox import OutboxMessage as OutboxMessage
+from reconciler.store.sync.outbox import compute_message_id as compute_message_id
+from reconciler.store.sync.outbox import defer_due_messages as defer_due_messages
+from reconciler.store.sync.outbox import defer_message as defer_message
+from reconciler.store.sync.outbox import enqueue_message as enqueue_message
+from reconciler.store.sync.outbox import has_nothing_to_send as has_nothing_to_send
+from reconciler.store.sync.outbox import open_digest_transaction as open_digest_transaction
+from reconciler.store.sync.outbox import prune_outbox as prune_outbox
+from reconciler.store.sync.outbox import read_digest_notices as read_digest_notices
+from reconciler.store.sync.outbox import read_last_digests as read_last_digests
+from reconciler.store.sync.outbox import settle_message as settle_message
+from reconciler.store.sync.outbox import take_next_message as take_next_message
+from reconciler.store.sync.records import SyncRecord as SyncRecord
+from reconciler.store.sync.records import find_newest_erasure as find_newest_erasure
+from reconciler.store.sync.records import find_roster_hold as find_roster_hold
+from reconciler.store.sync.records import list_sync_candidates as list_sync_candidates
+from reconciler.store.sync.records import read_sync_records as read_sync_records
+from reconciler.store.sync.records import save_schedule as save_schedule
+from reconciler.store.sync.records import save_sync as save_sync

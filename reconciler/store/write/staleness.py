@@ -17,7 +17,7 @@ from reconciler.model.ids import CustomerId, CustomerNumber, Moment, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.model.roster import list_field_names
-from reconciler.planning.frames.change_frame import BEFORE_PREFIX
+from reconciler.planning.frames import BEFORE_PREFIX
 from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StalePlan
 from reconciler.store.key import StoreKey

@@ -36,7 +36,7 @@ import sqlalchemy.dialects.postgresql  # noqa: F401
 from adbc_driver_manager import dbapi
 from psycopg import sql
 
-from reconciler.operations.apply.apply_plan import CustomerApplyResult, apply_plan
+from reconciler.operations.apply.apply import CustomerApplyResult, apply_plan
 from reconciler.operations.apply.plan_file import read_plan
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace

@@ -11,9 +11,9 @@ import polars as pl
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import AccountManager
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
-from reconciler.planning.decision.decide_roster import RosterDecision, decide_roster
 from reconciler.planning.decision.desired_people import build_desired_people
 from reconciler.planning.decision.inputs import RosterInputs, RosterRules
+from reconciler.planning.decision.roster_decision import RosterDecision, decide_roster
 from reconciler.planning.frames.live import LiveRoster, build_live_schema, find_open_enrollments
 from reconciler.planning.holds.gates import GateFinding
 from reconciler.planning.roster.desired import build_desired_roster

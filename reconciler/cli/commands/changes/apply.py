@@ -36,21 +36,23 @@ from reconciler.model.ids import CustomerId, PlanId
 from reconciler.model.kind import DECLARED_KINDS
 from reconciler.model.plan import CATALOG, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations import interruption
-from reconciler.operations.apply.apply_plan import ApplyOutcome, CustomerApplyResult, apply_plan
-from reconciler.operations.apply.expectation import (
+from reconciler.operations.apply import (
+    ApplyOutcome,
+    CustomerApplyResult,
     ReviewVerdict,
+    apply_plan,
     compare_with_plan,
     compare_with_plan_id,
     find_unexplained_changes,
+    read_plan,
 )
-from reconciler.operations.apply.plan_file import read_plan
 from reconciler.operations.failure import UNEXPECTED_CODE
 from reconciler.operations.location import Location
-from reconciler.operations.plan.request import RosterChoice
+from reconciler.operations.plan import RosterChoice
 from reconciler.operations.workspace import Workspace, open_comparison_workspace, open_workspace
 from reconciler.reports import departure as report
 from reconciler.reports import unexplained as base_report
-from reconciler.reports.plan.people import PeopleVisibility
+from reconciler.reports.plan import PeopleVisibility
 from reconciler.store.errors import ANSWER_LOST
 from reconciler.store.open import Store
 

@@ -16,9 +16,8 @@ from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.history import Run, Verification, render_history_json, render_history_text
 from reconciler.reports.removal import render_certificates_text
-from reconciler.store.read.chain import verify_chain
-from reconciler.store.read.records import RunRecord
-from reconciler.store.removal.certificates import find_broken_certificate, list_certificates
+from reconciler.store.read import RunRecord, verify_chain
+from reconciler.store.removal import find_broken_certificate, list_certificates
 
 TAMPERING_HINT = "Compare with a backup of the store. Anyone who can write to the database can change its contents."
 

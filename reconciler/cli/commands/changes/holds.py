@@ -9,7 +9,7 @@ from reconciler.cli.options import add_location_options
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.holds import HoldReport, render_holds_json, render_holds_text
-from reconciler.store.read.records import HoldRecord
+from reconciler.store.read import HoldRecord
 
 
 @click.command("holds")

@@ -15,8 +15,7 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import has_operational_failure, is_misconfigured
 from reconciler.operations.location import Location
-from reconciler.operations.plan.make_plan import make_plan
-from reconciler.operations.plan.request import PlanRequest, RosterChoice
+from reconciler.operations.plan import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.workspace import Workspace, open_comparison_workspace, open_workspace
 
 NOTHING_CHANGED = "Nothing was changed."
@@ -96,7 +95,7 @@ def plan(
     )
     if out is not None:
         # The import takes a quarter of a second, which most plans do not need.
-        from reconciler.operations.apply.plan_file import write_plan
+        from reconciler.operations.apply import write_plan
 
         write_plan(made, out, workspace.store.key)
         click.echo(describe_saved_plan(out), err=True)

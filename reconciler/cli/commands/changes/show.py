@@ -10,8 +10,7 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
 from reconciler.cli.output import ReportOptions, add_full_report_options, show_plan
 from reconciler.model.ids import HoldId
-from reconciler.operations.apply.held_plan import is_hold_id, load_held_plan
-from reconciler.operations.apply.plan_file import read_plan
+from reconciler.operations.apply import is_hold_id, load_held_plan, read_plan
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 

@@ -13,9 +13,9 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import ApplyOptions, add_apply_options, add_location_options, format_location_options
 from reconciler.cli.output import ReportOptions, add_report_options, show_plan
 from reconciler.model.ids import RunId
-from reconciler.operations.apply.plan_file import write_plan
+from reconciler.operations.apply import write_plan
 from reconciler.operations.location import Location
-from reconciler.operations.undo.undo import build_undo_plan
+from reconciler.operations.undo import build_undo_plan
 from reconciler.operations.workspace import open_workspace
 
 NOTHING_LEFT = "nothing left to undo"

@@ -10,10 +10,15 @@ import click
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
 from reconciler.cli.options import add_files_options
 from reconciler.config.atomic_write import replace_file
-from reconciler.config.formatting.files import expand_paths, format_path, list_repository_files
-from reconciler.config.formatting.format import format_canonical_text, parse_document
-from reconciler.config.formatting.format_diff import render_diff
-from reconciler.config.yaml.reader import BOM, MAX_BYTES
+from reconciler.config.formatting import (
+    expand_paths,
+    format_canonical_text,
+    format_path,
+    list_repository_files,
+    parse_document,
+    render_diff,
+)
+from reconciler.config.yaml import BOM, MAX_BYTES
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal, Span, build_error
 
 

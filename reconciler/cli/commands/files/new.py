@@ -11,8 +11,8 @@ import jinja2
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_new_files_options
-from reconciler.config.fields.values import ID_PATTERN
-from reconciler.config.load.layout import COMMUNITIES, CUSTOMER_FILE, LESSONS, CustomerFolder, scan_repository
+from reconciler.config.fields import ID_PATTERN
+from reconciler.config.load import COMMUNITIES, CUSTOMER_FILE, LESSONS, CustomerFolder, scan_repository
 from reconciler.model.ids import CustomerId
 
 KINDS = ("customer", "community", "lesson")

@@ -38,7 +38,7 @@ def write_schemas(target: Path, check: bool, directory: Path) -> ExitCode:
 
 def _collect_schemas() -> dict[str, dict[str, Any]]:
     # Importing the reports loads polars, which no other command for files needs.
-    from reconciler.reports.plan.schema import build_plan_schema
+    from reconciler.reports.plan import build_plan_schema
 
     return {**build_schemas(), PLAN_SCHEMA_NAME: build_plan_schema()}
 

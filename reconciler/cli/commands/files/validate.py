@@ -14,9 +14,13 @@ from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_files_options
 from reconciler.config.repository import load_repository
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic
-from reconciler.reports.diagnostics import github as workflow_commands
-from reconciler.reports.diagnostics import sarif
-from reconciler.reports.diagnostics.places import create_path_mapper, find_repository_root
+from reconciler.reports.diagnostics import (
+    SHOWN_PER_LEVEL,
+    create_path_mapper,
+    find_repository_root,
+    render_sarif,
+    render_workflow_commands,
+)
 
 FORMAT_VERSION = "1.0"
 FORMATS = ("text", "json", "github", "sarif")
@@ -62,17 +66,15 @@ def _print_diagnostics(diagnostics: Sequence[Diagnostic], file_count: int, outpu
         click.echo(_format_json(diagnostics, file_count))
     elif output_format == "sarif":
         path = create_path_mapper(find_repository_root(directory))
-        click.echo(sarif.render_sarif(diagnostics, path, reconciler.__version__), nl=False)
+        click.echo(render_sarif(diagnostics, path, reconciler.__version__), nl=False)
     else:
         click.echo(
-            workflow_commands.render_workflow_commands(
-                diagnostics, create_path_mapper(find_repository_root(directory))
-            ),
+            render_workflow_commands(diagnostics, create_path_mapper(find_repository_root(directory))),
             nl=False,
         )
         click.echo(_summarize_validation(diagnostics, file_count), err=True)
-        if max(Counter(each.severity for each in diagnostics).values(), default=0) > workflow_commands.SHOWN_PER_LEVEL:
-            shown = workflow_commands.SHOWN_PER_LEVEL
+        if max(Counter(each.severity for each in diagnostics).values(), default=0) > SHOWN_PER_LEVEL:
+            shown = SHOWN_PER_LEVEL
             click.echo(f"A pull request shows only the first {shown} of each severity; this log has all.", err=True)
 
 

@@ -23,11 +23,9 @@ from reconciler.operations import interruption
 from reconciler.operations.erase import Erasure
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import Workspace, open_workspace
-from reconciler.reports.plan.people import CustomerView
-from reconciler.reports.plan.wording import format_count
+from reconciler.reports.plan import CustomerView, format_count
 from reconciler.reports.removal import OUTSIDE_STORE_NOTICE, ErasureReport, render_certificate_text, render_erasure_text
-from reconciler.store.removal.certificates import Certificate
-from reconciler.store.removal.volatile import wipe_freed_pages
+from reconciler.store.removal import Certificate, wipe_freed_pages
 
 
 @click.command()

@@ -17,7 +17,7 @@ from reconciler.operations.explain import Explanation, explain_key
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.explanation import ExplanationReport, RunFacts, render_explanation_json, render_explanation_text
-from reconciler.reports.plan.people import CustomerView
+from reconciler.reports.plan import CustomerView
 
 
 @click.command()

@@ -19,9 +19,9 @@ from reconciler.operations.purge import (
     refuse_wrong_clock,
 )
 from reconciler.operations.workspace import open_workspace
-from reconciler.reports.plan.wording import format_count
+from reconciler.reports.plan import format_count
 from reconciler.reports.removal import OUTSIDE_STORE_NOTICE, RetentionReport, render_certificate_text, render_purge_text
-from reconciler.store.removal.volatile import wipe_freed_pages
+from reconciler.store.removal import wipe_freed_pages
 
 DAY = timedelta(days=1)
 

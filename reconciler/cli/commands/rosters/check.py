@@ -15,12 +15,9 @@ from reconciler.model.ids import Moment
 from reconciler.model.kind import Kind
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, build_quarantine_diagnostics
-from reconciler.oneroster.strict.check import StrictReport, check_against_standard
-from reconciler.oneroster.strict.findings import MOST_LISTED
-from reconciler.oneroster.strict.rules import RULES
-from reconciler.planning.frames.live import make_empty_live_frame
-from reconciler.planning.roster.desired import build_desired_roster
-from reconciler.planning.roster.persons import combine_person_rows
+from reconciler.oneroster.strict import MOST_LISTED, RULES, StrictReport, check_against_standard
+from reconciler.planning.frames import make_empty_live_frame
+from reconciler.planning.roster import build_desired_roster, combine_person_rows
 
 FORMAT_VERSION = "1.0"
 SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")

@@ -13,8 +13,8 @@ from reconciler.cli.options import add_location_options
 from reconciler.cli.progress import show_progress_bars
 from reconciler.model.diagnostic import Severity
 from reconciler.model.ids import CustomerId
-from reconciler.oneroster.sources.interface import ProbeFinding
-from reconciler.operations.fetch.probe import SavedRoster, probe_address, probe_source, save_roster
+from reconciler.oneroster.sources import ProbeFinding
+from reconciler.operations.fetch import SavedRoster, probe_address, probe_source, save_roster
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace
 

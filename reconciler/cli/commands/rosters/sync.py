@@ -15,10 +15,15 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.plan import Hold
 from reconciler.model.sync import SyncOutcome
 from reconciler.operations.location import Location
-from reconciler.operations.notify.notify import deliver_due_messages, enqueue_events
-from reconciler.operations.sync.applied_config import open_applied_workspace
-from reconciler.operations.sync.customer import ChangeTally, SyncResult
-from reconciler.operations.sync.run import CustomerSyncResult, SyncRequest, sync_customers
+from reconciler.operations.notify import deliver_due_messages, enqueue_events
+from reconciler.operations.sync import (
+    ChangeTally,
+    CustomerSyncResult,
+    SyncRequest,
+    SyncResult,
+    open_applied_workspace,
+    sync_customers,
+)
 from reconciler.reports.syncs import ChangeTotals, SyncReport, render_sync_text, render_syncs_json
 
 NOTHING_DUE = "No customer is due."

@@ -21,10 +21,8 @@ from reconciler.operations.plan.renames import describe_renamed_secrets
 from reconciler.operations.plan.secrets import check_secrets
 from reconciler.operations.plan.stages.files import CustomerFiles
 from reconciler.planning.attribution import add_causes
-from reconciler.planning.documents.document_diff import compare_documents
-from reconciler.store.read.reader import Reader
-from reconciler.store.read.records import CustomerRecord
-from reconciler.store.read.roster_frames import read_users
+from reconciler.planning.documents import compare_documents
+from reconciler.store.read import CustomerRecord, Reader, read_users
 
 
 @dataclass(frozen=True, slots=True)

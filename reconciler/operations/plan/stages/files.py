@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.config.load.resolved import ResolvedCustomer
+from reconciler.config.load import ResolvedCustomer
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.ids import CustomerId
 from reconciler.operations.plan.context import PlanContext
-from reconciler.store.read.records import CustomerRecord
+from reconciler.store.read import CustomerRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from reconciler.clock import get_current_moment
-from reconciler.config.load.resolved import ResolvedCustomer
-from reconciler.config.models.customer import Customer
-from reconciler.config.models.rostering import OneRosterRostering
+from reconciler.config.load import ResolvedCustomer
+from reconciler.config.models import Customer, OneRosterRostering
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.model.kind import Kind
 from reconciler.model.plan import Freshness, SourceSummary
@@ -32,7 +31,7 @@ from reconciler.operations.plan.roster import (
 from reconciler.operations.plan.stages.documents import DocumentComparison
 from reconciler.operations.plan.stages.files import CustomerFiles
 from reconciler.planning.attribution import add_roster_causes
-from reconciler.planning.roster.seats import SeatLicense, warn_exceeded_seats
+from reconciler.planning.roster import SeatLicense, warn_exceeded_seats
 from reconciler.store.errors import StoreProblem
 
 #: Quarantined rows of one rule that get a diagnostic each; the others are counted.

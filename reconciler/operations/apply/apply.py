@@ -10,7 +10,7 @@ from enum import StrEnum
 from pydantic import SecretStr
 
 from reconciler.config.inputs import compute_blob_id, digest_inputs
-from reconciler.config.models.secret import find_secret_references
+from reconciler.config.models import find_secret_references
 from reconciler.log import log_step
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info, build_warning
 from reconciler.model.ids import CustomerId, HoldId, RunId
@@ -27,7 +27,7 @@ from reconciler.operations.workspace import Workspace, refuse_other_store
 from reconciler.planning.plan_id import digest_effects, drop_held_digests, pack_digests
 from reconciler.store.errors import StalePlan, UnconfirmedCommit
 from reconciler.store.open import Store
-from reconciler.store.write.apply import ApplyJob, apply_customer
+from reconciler.store.write import ApplyJob, apply_customer
 
 _log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.ids import Moment
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import LimitUse, Plan
+from reconciler.reports.pages.markdown_text import create_template_environment
 from reconciler.reports.plan.entries import (
     ACTION_VERBS,
     ChangeEntry,
@@ -26,7 +27,6 @@ from reconciler.reports.plan.entries import (
     format_origin,
     format_short_commit,
 )
-from reconciler.reports.plan.markdown_text import create_template_environment
 from reconciler.reports.plan.overview import CustomerReport, build_plan_overview
 from reconciler.reports.plan.people import Mask, PeopleVisibility
 from reconciler.reports.plan.remarks import format_limit_name, get_limit_sort_key

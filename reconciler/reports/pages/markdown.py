@@ -14,6 +14,13 @@ from reconciler.model.change import Action, FieldChange
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import Plan
+from reconciler.reports.pages.markdown_text import (
+    create_template_environment,
+    escape_markdown,
+    format_code_span,
+    format_html_code,
+    truncate_text,
+)
 from reconciler.reports.plan.entries import (
     ACTION_VERBS,
     ChangeEntry,
@@ -23,13 +30,6 @@ from reconciler.reports.plan.entries import (
     format_short_commit,
 )
 from reconciler.reports.plan.folding import Fold
-from reconciler.reports.plan.markdown_text import (
-    create_template_environment,
-    escape_markdown,
-    format_code_span,
-    format_html_code,
-    truncate_text,
-)
 from reconciler.reports.plan.overview import CustomerReport, PlanOverview, build_plan_overview
 from reconciler.reports.plan.people import Mask, PeopleVisibility
 from reconciler.reports.plan.rows import ChangeGroup
