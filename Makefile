@@ -19,7 +19,7 @@ help:
 	@echo "make test-slow  run the long ones: all else on PostgreSQL, applies killed at every statement, a year, a browser"
 	@echo "make test-one ROOM=planning  run the tests of one room, quick and slow; another ROOM lists the rooms"
 	@echo "make soak    sixty days of syncs of two hundred customers"
-	@echo "make lint    ruff, mypy, import-linter, schemas up to date, the site with its links"
+	@echo "make lint    ruff, mypy, import-linter, schemas up to date, spelling, the site with its links"
 	@echo "make docs    build the documentation as a site in .site/"
 	@echo "make record  write the generated pages, and record what the commands of all pages print"
 	@echo "make bench   speed and memory, as ratios measured in one run"
@@ -69,6 +69,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/reconciler schema --check schemas
+	$(BIN)/codespell reconciler tests demo benchmarks docs customers .ci README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md Makefile
 	$(MKDOCS) build --quiet --strict
 
 format: $(READY)

@@ -15,7 +15,7 @@ from demo.servers import run_servers
 from demo.stage import DemoFailure, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
-NEIGHBOURS = ("shelbyville", "ogdenville")
+NEIGHBORS = ("shelbyville", "ogdenville")
 HERE = ".demo/here/customers"
 DAY_ONE, DAY_TWO = ".demo/day-1.zip", ".demo/day-2.zip"
 
@@ -55,16 +55,16 @@ def run_demo(root: Path) -> None:
             "The two other districts leave their rosters on servers, here two small ones of this machine. .demo/here"
             " holds the same files with their addresses, and a plan says that rosters come from elsewhere now."
         )
-        stage.run_command("apply", *NEIGHBOURS, "--roster", "none", "--dir", HERE, "--yes", exit_code=0)
+        stage.run_command("apply", *NEIGHBORS, "--roster", "none", "--dir", HERE, "--yes", exit_code=0)
         stage.print_sentence("What these servers do, before anything is fetched.")
         stage.run_command("roster", "probe", "shelbyville", "--dir", HERE, exit_code=0)
         stage.run_command("roster", "probe", "ogdenville", "--dir", HERE, exit_code=0)
         stage.print_sentence(
             "Both rosters are fetched, compared and applied within their limits, by what was applied last."
         )
-        stage.run_command("sync", *NEIGHBOURS, "--dir", HERE, exit_code=0)
+        stage.run_command("sync", *NEIGHBORS, "--dir", HERE, exit_code=0)
         stage.print_sentence("The same again: fetched, and known by their digests to be the same.")
-        stage.run_command("sync", *NEIGHBOURS, "--dir", HERE, exit_code=0)
+        stage.run_command("sync", *NEIGHBORS, "--dir", HERE, exit_code=0)
 
 
 def main(root: Path = ROOT) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from demo.api_server import serve_api
 from demo.bundle import write_bundle
-from demo.neighbours import build_ogdenville, build_shelbyville
+from demo.neighbors import build_ogdenville, build_shelbyville
 from demo.sftp_server import serve_sftp
 from demo.tables import render_tables
 

@@ -109,7 +109,7 @@ def test_an_unforeseen_error_of_an_unattended_run_keeps_its_traceback(
     assert entry["level"] == "error"
     assert any("test_log.py:" in line for line in entry["traceback"])
     assert "hunter2" not in logged
-    assert said == ["error: unexpected ValueError; run again with --debug and report what it prints"]
+    assert said == ["error: unexpected ValueError; run again with --debug and report the output"]
 
 
 def test_a_terminal_gets_no_log_unless_it_asks(

@@ -17,7 +17,7 @@ UNTIDY = "# a lesson\nid: 'b'  # its id\nkind: lesson\n\ntitle: T\nurl: https://
 
 @pytest.fixture
 def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The catalogue's folder, with one lesson that is tidy and one that is not."""
+    """The catalog's folder, with one lesson that is tidy and one that is not."""
     folder = tmp_path / "customers/lessons"
     folder.mkdir(parents=True)
     (folder / "a.yaml").write_text(TIDY)

@@ -15,7 +15,7 @@ LESSON = "kind: lesson\nid: {id}\ntitle: T\nurl: https://lessons.example/x\n"
 
 @pytest.fixture
 def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The catalogue's folder, with two valid lessons."""
+    """The catalog's folder, with two valid lessons."""
     folder = tmp_path / "customers/lessons"
     folder.mkdir(parents=True)
     for name in ("a", "b"):

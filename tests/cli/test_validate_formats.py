@@ -39,7 +39,7 @@ def _data(value: str) -> str:
 
 @pytest.fixture
 def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The catalogue's folder of a repository in schools/, below a git working tree, with one valid lesson."""
+    """The catalog's folder of a repository in schools/, below a git working tree, with one valid lesson."""
     (tmp_path / ".git").mkdir()
     folder = tmp_path / "schools/customers/lessons"
     folder.mkdir(parents=True)

@@ -41,7 +41,7 @@ def seen(comparison: BaseComparison) -> dict[str, Any]:
     return {
         "differing": comparison.differing_ids,
         "inputs": comparison.inputs,
-        "catalogues": {side: build_document_index(each.catalog) for side, each in sides.items()},
+        "catalogs": {side: build_document_index(each.catalog) for side, each in sides.items()},
         "settings": {side: each.settings_or_default for side, each in sides.items()},
         "documents": {
             side: {name: build_document_index(resolved.documents) for name, resolved in each.customers.items()}

@@ -185,7 +185,7 @@ def test_a_community_of_another_customer_is_none(files: Files) -> None:
     assert "unknown community high of springfield [unknown-community]\n    Did you mean hihg?" in files.said()
 
 
-def test_lessons_are_the_customer_s_own_or_of_the_catalogue(files: Files) -> None:
+def test_lessons_are_the_customer_s_own_or_of_the_catalog(files: Files) -> None:
     files.customer()
     files.lesson("customers", "shared")
     files.lesson("customers/springfield", "own")

@@ -107,7 +107,7 @@ def test_every_verb_says_so_and_does_nothing(repository: Path, verb: str, capsys
     assert run([verb, "--dir", "customers/shelby"]) == ExitCode.WRONG_USE
     said = " ".join(capsys.readouterr().err.split())
     assert "customers/shelby is the folder of one customer" in said
-    assert "meant is --dir customers" in said
+    assert "Did you mean --dir customers?" in said
     assert sorted(os.listdir(repository)) == ["customers", "reconciler.yaml"], "no store was made"
 
 

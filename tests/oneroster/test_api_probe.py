@@ -72,13 +72,13 @@ def test_a_server_as_the_standard_has_it(serving: Serving) -> None:
             }.items()
         },
         "page-clamp": "unknown",
-        "limit": "honoured",
-        "offset": "honoured",
+        "limit": "honored",
+        "offset": "honored",
         "behind-the-end": "an empty list",
-        "sort": "honoured",
+        "sort": "honored",
         "total": "x-total-count",
         "link": "absolute",
-        "filter": "honoured",
+        "filter": "honored",
         "tobedeleted": "not seen",
         "envelope": "as in the standard",
         "booleans": "text",
@@ -100,7 +100,7 @@ def test_a_server_of_1_2(serving: Serving) -> None:
 
 
 HABITS: dict[str, tuple[Switches, dict[str, str]]] = {
-    "clamp": (Switches(clamp=7), {"page-clamp": "7", "limit": "honoured", "offset": "honoured"}),
+    "clamp": (Switches(clamp=7), {"page-clamp": "7", "limit": "honored", "offset": "honored"}),
     "clamp without a total": (Switches(clamp=7, total=None, link=None), {"page-clamp": "7", "total": "none"}),
     "few rows without a total": (Switches(total=None, link=None), {"page-clamp": "unknown", "link": "none"}),
     "x-count": (Switches(total="x-count"), {"total": "x-count", "rows-users": str(len(SMALL.tables["users"]))}),

@@ -301,12 +301,12 @@ def test_a_missing_name_is_told_with_ten_of_those_that_lie_there() -> None:
     assert "file-09.zip and 2 more" in said.message
     assert "file-10.zip" not in said.message
     assert said.hint is not None
-    assert "did you mean file-" in said.hint
+    assert "Did you mean file-" in said.hint
 
 
 def test_a_name_that_differs_in_case_alone_is_suggested() -> None:
     said = remarks.make_file_missing_error("/out/roster.zip", "/out/roster.zip", ["Roster.ZIP", "notes.txt"])
-    assert "did you mean Roster.ZIP?" in str(said.hint)
+    assert "Did you mean Roster.ZIP?" in str(said.hint)
 
 
 @given(st.lists(st.text(max_size=200), max_size=30))

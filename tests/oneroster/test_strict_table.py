@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.oneroster.standard.tables import ENUMERATIONS_1_1, ENUMERATIONS_1_2, EXTENSIBLE, STANDARDS
-from reconciler.oneroster.strict.page import render_page
+from reconciler.oneroster.strict.page import render_strict_page
 from reconciler.oneroster.strict.rules import REFUSALS, RULES
 from reconciler.oneroster.strict.tables import TABLES, WORDS, StrictType
 
@@ -87,6 +87,6 @@ def test_enumerations_have_the_words_that_the_intake_knows(
 
 
 def test_the_page_of_the_documentation_is_made_of_the_tables() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render_page(), (
+    assert PAGE.read_text(encoding="utf-8") == render_strict_page(), (
         "python -m reconciler.oneroster.strict.page > docs/reference/strict.md"
     )

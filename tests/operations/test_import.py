@@ -205,7 +205,7 @@ def test_another_type_than_the_inherited_one_is_said_with_its_own_keys_alone(exa
 def test_only_the_customers_named_are_written_and_an_unknown_one_is_wrong_use(examples: Project) -> None:
     shutil.rmtree(examples.folder / "customers")
     imported(examples, "ogdenville")
-    # with the lessons of the catalogue that it names, so that it is valid
+    # with the lessons of the catalog that it names, so that it is valid
     assert sorted(texts(examples)) == [
         "customers/lessons/cells.yaml",
         "customers/lessons/fractions.yaml",
@@ -251,7 +251,7 @@ def test_a_file_that_cannot_be_read_refuses_its_customer_and_nothing_of_it_is_wr
 def test_a_file_with_a_key_that_means_nothing_is_left_and_said(examples: Project) -> None:
     drift(examples, "lessons", "cells", lambda document: document.update(title="Other"))
     path = examples.folder / "customers/lessons/cells.yaml"
-    path.write_text(path.read_text() + "colour: red\n")
+    path.write_text(path.read_text() + "color: red\n")
     result = examples.run("import")
     assert result.code == 65
     assert "customers/lessons/cells.yaml: error: the file cannot be made to match" in result.err

@@ -78,7 +78,7 @@ def test_more_members_than_seats_is_a_warning_where_the_seats_are_written(projec
     )
     plan = project.plan("springfield", "--zip", zipped(project, DAY_ONE))
     (warning,) = [each for each in plan.json["customers"][0]["diagnostics"] if each["code"] == "seats-exceeded"]
-    assert warning["message"] == "high would have 100 members for 99 seats"
+    assert warning["message"] == "high would have 100 members but has 99 seats"
     assert (warning["file"], warning["line"]) == ("customers/springfield/communities/high.yaml", 4)
 
 

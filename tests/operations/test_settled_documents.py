@@ -45,7 +45,7 @@ def test_nothing_is_read_of_documents_where_nothing_changed(district: Project, m
 
     assert plan.code == 0
     assert plan.json["customers"][0]["counts"]["community"]["unchanged"] == 2
-    assert asked == [None], "only the catalogue's"
+    assert asked == [None], "only the catalog's"
 
 
 def test_a_community_whose_removal_waits_is_shown_again_although_the_rest_is_settled(district: Project) -> None:

@@ -43,8 +43,8 @@ def judged(
     return check_gates(GateInput(snapshot, last_of(DAY_ONE) if last else None, known, alive), allowances, TODAY)
 
 
-def codes(judgement: GateResult) -> list[str]:
-    return [each.code for each in (*judgement.refusals, *judgement.diagnostics)]
+def codes(judgment: GateResult) -> list[str]:
+    return [each.code for each in (*judgment.refusals, *judgment.diagnostics)]
 
 
 def fewer_people() -> Snapshot:
@@ -99,17 +99,17 @@ def test_a_good_roster_passes_every_gate() -> None:
 
 @pytest.mark.parametrize("code", BENT)
 def test_each_gate_objects_to_what_it_looks_at_and_does_what_its_line_says(code: str) -> None:
-    judgement = judged(BENT[code])
-    assert codes(judgement) == [code] or codes(judgement) == [code] * len(codes(judgement))
+    judgment = judged(BENT[code])
+    assert codes(judgment) == [code] or codes(judgment) == [code] * len(codes(judgment))
     if GATES[code].outcome is GateOutcome.REFUSED:
-        assert judgement.refusals
-        assert not judgement.findings
-        assert all(each.is_error for each in judgement.refusals)
+        assert judgment.refusals
+        assert not judgment.findings
+        assert all(each.is_error for each in judgment.refusals)
     else:
-        assert not judgement.refusals
-        assert {each.code for each in judgement.findings} == {code}
-        assert {each.sentence for each in judgement.findings} == {GATES[code].sentence}
-    for each in (*judgement.refusals, *judgement.diagnostics):
+        assert not judgment.refusals
+        assert {each.code for each in judgment.findings} == {code}
+        assert {each.sentence for each in judgment.findings} == {GATES[code].sentence}
+    for each in (*judgment.refusals, *judgment.diagnostics):
         assert each.hint
 
 
@@ -142,17 +142,17 @@ def test_every_gate_that_holds_has_a_rule() -> None:
 
 @pytest.mark.parametrize("code", [code for code in BENT if GATES[code].can_be_allowed])
 def test_an_allowance_lets_a_gate_pass_and_is_told(code: str) -> None:
-    judgement = judged(BENT[code], ExceptionToGate(code, TODAY, "as agreed"))
-    assert (judgement.refusals, judgement.findings) == ((), ())
-    assert set(codes(judgement)) == {"gate-allowed"}
-    assert "as agreed" in judgement.diagnostics[0].message
+    judgment = judged(BENT[code], ExceptionToGate(code, TODAY, "as agreed"))
+    assert (judgment.refusals, judgment.findings) == ((), ())
+    assert set(codes(judgment)) == {"gate-allowed"}
+    assert "as agreed" in judgment.diagnostics[0].message
 
 
 @pytest.mark.parametrize("code", [code for code in BENT if GATES[code].can_be_allowed])
 def test_an_allowance_that_ended_lets_nothing_pass(code: str) -> None:
-    judgement = judged(BENT[code], ExceptionToGate(code, "2026-11-22", "as agreed"))
-    assert judgement.refusals or judgement.findings
-    assert "allowance-expired" in codes(judgement)
+    judgment = judged(BENT[code], ExceptionToGate(code, "2026-11-22", "as agreed"))
+    assert judgment.refusals or judgment.findings
+    assert "allowance-expired" in codes(judgment)
 
 
 def test_what_no_gate_needs_is_told() -> None:
@@ -162,8 +162,8 @@ def test_what_no_gate_needs_is_told() -> None:
 
 
 def test_a_source_that_was_not_read_whole_cannot_be_allowed() -> None:
-    judgement = judged(BENT["incomplete-source"], ExceptionToGate("incomplete-source", TODAY, "no"))
-    assert [each.code for each in judgement.refusals] == ["incomplete-source"]
+    judgment = judged(BENT["incomplete-source"], ExceptionToGate("incomplete-source", TODAY, "no"))
+    assert [each.code for each in judgment.refusals] == ["incomplete-source"]
 
 
 def test_fewer_rows_than_a_fifth_pass() -> None:
@@ -189,8 +189,8 @@ def test_zeros_that_a_spreadsheet_lost_are_seen() -> None:
 
 
 def test_a_gate_that_holds_still_lists_and_counts() -> None:
-    judgement = judged(fewer_people())
-    decision = decide(fewer_people(), live_of(DAY_ONE), findings=judgement.findings)
+    judgment = judged(fewer_people())
+    decision = decide(fewer_people(), live_of(DAY_ONE), findings=judgment.findings)
     people = decision.changes[Kind.USER]
     assert people["action"].unique().to_list() == ["delete"]
     assert people["held"].all()
@@ -200,16 +200,16 @@ def test_a_gate_that_holds_still_lists_and_counts() -> None:
 
 
 def test_a_gate_with_nothing_to_hold_holds_nothing() -> None:
-    judgement = judged(with_facts(packed_at="2026-11-13T02:00:00"))
-    decision = decide(DAY_ONE, live_of(DAY_ONE), findings=judgement.findings)
+    judgment = judged(with_facts(packed_at="2026-11-13T02:00:00"))
+    decision = decide(DAY_ONE, live_of(DAY_ONE), findings=judgment.findings)
     assert decision.changes == {}
     assert decision.causes == ()
 
 
 def test_an_old_file_brings_nothing_back() -> None:
     """Not losses alone: an older file also reverts names, and makes people who have left."""
-    judgement = judged(with_facts(packed_at="2026-11-13T02:00:00"))
-    decision = decide(district([*EVERYBODY, person(99)]), live_of(DAY_ONE), findings=judgement.findings)
+    judgment = judged(with_facts(packed_at="2026-11-13T02:00:00"))
+    decision = decide(district([*EVERYBODY, person(99)]), live_of(DAY_ONE), findings=judgment.findings)
     assert all(frame["held"].all() for frame in decision.changes.values())
 
 

@@ -204,8 +204,8 @@ def test_the_weightiest_is_told_first_with_the_line_of_the_nearest_value_written
 
 def test_a_community_that_makes_accounts_for_whoever_comes_is_told() -> None:
     def community(**more: Any) -> dict[str, Any]:
-        licence = {"seats": 1, "starts": "2026-08-01", "ends": "2027-07-31"}
-        given = {"kind": "community", "id": "north", "name": "North", "site_license": licence, **more}
+        license = {"seats": 1, "starts": "2026-08-01", "ends": "2027-07-31"}
+        given = {"kind": "community", "id": "north", "name": "North", "site_license": license, **more}
         return build_document(Community.model_validate(given))
 
     closed, opened = community(), community(lti={"auto_provisioning": True})

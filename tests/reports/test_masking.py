@@ -13,8 +13,9 @@ from reconciler.model.change import FieldChange
 from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Plan
-from reconciler.reports.pages import html, markdown, text
+from reconciler.reports.pages import html, markdown
 from reconciler.reports.plan import json as as_json
+from reconciler.reports.plan import text
 from reconciler.reports.plan.people import HIDDEN, CustomerView, PeopleVisibility
 from tests.support.plans import samples
 

@@ -177,7 +177,7 @@ def test_wide_characters_keep_columns_aligned() -> None:
 
 
 @pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\x1b[31m", "\n", "\u2028", "\u0085", "\u200f"])
-def test_a_name_cannot_turn_break_or_colour_a_line(mark: str) -> None:
+def test_a_name_cannot_turn_break_or_color_a_line(mark: str) -> None:
     row = samples.gone(Kind.USER, samples.person("u-1", f"O{mark}tto", "Mann"))
     text = rendered(samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [row])}))
     (line,) = (line for line in text.split("\n") if "tto Mann" in line)
@@ -185,7 +185,7 @@ def test_a_name_cannot_turn_break_or_colour_a_line(mark: str) -> None:
     assert mark == "\n" or mark not in text
 
 
-def test_a_message_cannot_colour_a_line() -> None:
+def test_a_message_cannot_color_a_line() -> None:
     refused = replace(samples.refused(), diagnostics=(build_error("odd", "a \x1b[31m b"),))
     assert "\x1b" not in rendered(refused)
 
@@ -207,7 +207,7 @@ def test_many_diagnostics_are_cut_and_say_where_the_rest_is() -> None:
     assert "… 26 more; to list all: --rows 30 or --format json" in text
 
 
-def test_colour_only_when_asked_for_and_without_changing_the_text() -> None:
+def test_color_only_when_asked_for_and_without_changing_the_text() -> None:
     plain, painted = rendered(samples.removals()), rendered(samples.removals(), color=True)
     assert "\x1b" not in plain
     assert "\x1b[31m-\x1b[0m user" in painted

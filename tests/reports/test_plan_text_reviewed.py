@@ -21,7 +21,7 @@ from tests.support.plans import reviewed as reviews
 from tests.support.plans import samples
 
 COMMAND = "reconciler apply"
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
+COLOR = re.compile("\x1b\\[[0-9;]*m")
 
 
 def rendered(plan: Plan, **options: Any) -> str:
@@ -121,7 +121,7 @@ def test_nothing_is_drawn_with_lines() -> None:
 @given(value=st.text(max_size=60), width=st.sampled_from([80, 100]))
 def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(value: str, width: int) -> None:
     text = rendered(reviews.hostile(value), width=width, color=True)
-    bare = COLOUR.sub("", text)
+    bare = COLOR.sub("", text)
     assert max(cell_len(line) for line in bare.split("\n")) <= width
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", bare)
 
@@ -132,6 +132,6 @@ def test_a_command_cut_in_two_is_still_one_command() -> None:
     assert "--zip some/long/day-2.zip --approve springfield:12:7f3a9c\n" in joined
 
 
-def test_colour_means_something_and_says_nothing_alone() -> None:
+def test_color_means_something_and_says_nothing_alone() -> None:
     plan = reviews.reviewed()
-    assert COLOUR.sub("", rendered(plan, color=True)) == rendered(plan)
+    assert COLOR.sub("", rendered(plan, color=True)) == rendered(plan)

@@ -46,10 +46,11 @@ def apply_approvals(
     earlier_uses: pl.DataFrame,
     today: str,
 ) -> ReleaseResult:
-    """waiting: `kind`, `key` of rows that exceeded limits would hold. earlier: EARLIER_SCHEMA.
+    """Release held people by a pre-approval.
 
-    The first approval, by its last day, that still covers everybody who waits releases all of them with what goes with
-    them; an approval of fewer people releases nobody, since nobody said who of them.
+    `exceeding_rows` has `kind` and `key` of the rows that exceeded limits would hold. The first pre-approval, by its
+    last date, that covers everyone who waits releases them all with their dependent rows. One for fewer people
+    releases nobody, because it does not say whom.
     """
     frames = dict(changes)
     valid = sorted((each for each in approvals if each.until >= today), key=lambda each: (each.until, each.reason))

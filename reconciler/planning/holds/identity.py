@@ -1,7 +1,8 @@
-"""Who is taken for whom on evidence that a person should see first: pure frames in, the same frames with `held` set.
+"""Holds matches whose evidence a person should check first.
 
-An address or a name can pass to somebody else, a changed setting can give an account to everybody anew, and people who
-leave may be those who join. What is held here waits like what exceeds a limit; nobody loses an account meanwhile.
+An email address or a name can pass to someone else, a changed match_with can give everybody another account, and the
+people who leave may be the ones who join. Such changes wait like those that exceed a limit; nobody loses an account
+meanwhile.
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ def _explain_newly_matched(number: int, match_with: str, last: str | None) -> It
 
 
 def _explain_likely_rekeys(number: int, *, alike: bool) -> Iterator[str]:
-    """alike: not all of them by the identifier."""
+    """Yield the hint that leavers may be joiners. `alike` means that some match by address and name only."""
     if not number:
         return
     if number == 1:

@@ -1,9 +1,9 @@
-"""How much a roster may do before a person has to agree: counts and percents, per customer and per school, over days.
+"""Limits how much a roster may change without approval: counts and percents, per customer and school, over days.
 
-Allowed is the larger of a floor and a percent of what is live, rounded down; of people who leave never everyone of a
-scope that has two or more. What runs within the window did and nobody approved counts along, so that ten small losses
-are one large one. Live means: managed by the roster, no administrator, no tombstone; a person of two schools counts
-in both.
+A limit allows the larger of a floor and a percent of the active rows, rounded down, and never the loss of everyone in
+a scope of two or more people. Unapproved changes of earlier runs within the window count too, so ten small losses are
+one large one. Active rows are managed by the roster, not tombstoned and not an administrator's; a person of two schools
+counts in both.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def make_empty_earlier_uses() -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """percent of what is live, but at least `floor`; per_school_percent for deletions of people only."""
+    """A percent of the active rows, but at least `floor`; `per_school_percent` is for deletions of people only."""
 
     percent: int
     floor: int
@@ -67,7 +67,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """By limit; days: how long what was done counts along, for people to read."""
+    """The threshold of each limit."""
 
     users: Threshold = Threshold(10, 5, 25)
     classes: Threshold = Threshold(25, 5)
@@ -83,13 +83,15 @@ class Thresholds:
 
 
 def match_counted_rows(*names: str) -> pl.Expr:
-    """Rows that count against one of these limits."""
+    """Return the expression that selects rows which count against one of these limits."""
     return pl.col("limits").str.contains(f"(^|,)({'|'.join(names)})(,|$)").fill_null(False)
 
 
 def assign_limits(changes: Mapping[Kind, pl.DataFrame], *, has_rostered_people: bool) -> dict[Kind, pl.DataFrame]:
-    """`changes` with `limits` set. settled: the customer has rostered people already, so that a new administrator is
-    one more and not the first."""
+    """Return `changes` with `limits` set.
+
+    `settled` means that the customer has rostered people already, so a new administrator is not the first one.
+    """
     counted = dict(changes)
     for kind, name in ((Kind.CLASS, CLASSES), (Kind.ENROLLMENT, ENROLLMENTS)):
         if kind in counted:
@@ -152,7 +154,7 @@ def _build_limit_names() -> pl.Expr:
 
 
 def _is_changed(name: str, before: str) -> pl.Expr:
-    """A value that was not there before is added, not changed."""
+    """Match changed values; a value that was empty before is added, not changed."""
     return pl.col(before).is_not_null() & pl.col(name).ne_missing(pl.col(before))
 
 
@@ -170,7 +172,7 @@ _TEACHING = (Role.TEACHER, Role.PRINCIPAL)
 
 
 def _compute_role_rank(role: str, roles: str) -> pl.Expr:
-    """2 for somebody who administers anywhere, 1 for somebody who teaches, else 0."""
+    """Return 2 for an administrator anywhere, 1 for a teacher, else 0."""
 
     def holds(wanted: list[str]) -> pl.Expr:
         somewhere = pl.col(roles).str.contains(f"=({'|'.join(wanted)})(\n|$)").fill_null(False)
@@ -205,9 +207,9 @@ class LimitBase:
 def compute_limit_uses(
     changes: Mapping[Kind, pl.DataFrame], base: LimitBase, earlier_uses: pl.DataFrame, thresholds: Thresholds
 ) -> tuple[LimitUse, ...]:
-    """changes: as `count_rows` gives them. earlier: EARLIER_SCHEMA, only what is still gone and nobody approved.
+    """Return every limit of the customer, in the order of LIMIT_TARGETS, then one for each school by sourcedId.
 
-    Every limit of the customer, in the order of COUNTED, then one for each school that has people, by sourcedId.
+    `earlier_uses` has only rows that are still gone and that nobody approved.
     """
     uses = []
     for name, (kind, action) in LIMIT_TARGETS.items():
@@ -278,7 +280,7 @@ def _keep_at_least_one(allowed: int, total: int) -> int:
 def find_exceeding_rows(
     changes: Mapping[Kind, pl.DataFrame], limits: tuple[LimitUse, ...], roles: pl.DataFrame
 ) -> pl.DataFrame:
-    """`kind`, `key` of every row that an exceeded limit counts in its scope. roles: `account_id`, `org`."""
+    """Return `kind` and `key` of every row that an exceeded limit counts in its scope."""
     found = [pl.DataFrame(schema={"kind": pl.String, "key": pl.String})]
     for limit in limits:
         frame = changes.get(limit.kind)

@@ -95,7 +95,7 @@ def list_message_notices(connection: Connection, message: int) -> tuple[NoticeRe
 
 
 def _build_notice_record(row: Sequence[Any], *, is_news: bool = True) -> NoticeRecord:
-    """row: the values of COLUMNS."""
+    """Build a notice from the values of COLUMNS."""
     number, event, slug, name, at, since, sentences, hold, people, is_open = row
     held = NoticeHold(hold, int(people)) if hold else None
     notice = Notice(EventKind(event), slug, at, since, tuple(orjson.loads(sentences)), held, name)

@@ -56,8 +56,8 @@ def _gh(state: State, arguments: list[str]) -> str:
     if membership:
         if os.environ["GH_TOKEN"] != "teams-token":
             raise RefusalError(403, "Resource not accessible by integration")
-        organisation, team, person = membership.groups()
-        if person not in state["groups"].get(f"{organisation}/{team}", ()):
+        organization, team, person = membership.groups()
+        if person not in state["groups"].get(f"{organization}/{team}", ()):
             raise RefusalError(404, "Not Found")
         return json.dumps({"state": "active"})
     if os.environ.get("GH_TOKEN") != TOKEN:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from demo.bundle import write_bundle
-from demo.neighbours import build_shelbyville
+from demo.neighbors import build_shelbyville
 from demo.tables import render_tables
 
 Rows = list[dict[str, str]]

@@ -63,7 +63,7 @@ class PageFetcher:
         self._coming = {each: self._coming.get(each) or self._start_request(each) for each in wanted}
 
     def _is_server_stable(self, paging: PagingState, latest: PageResult) -> bool:
-        """Total given, ascending and unique, limit honoured, and the first page the same when it is read again."""
+        """Total given, ascending and unique, limit honored, and the first page the same when it is read again."""
         if self._proved:
             return latest.page.rows == paging.limit
         stable = (

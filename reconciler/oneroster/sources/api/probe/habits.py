@@ -50,7 +50,7 @@ def check_limit(page_of_one: ProbeResponse, page_of_three: ProbeResponse) -> Pro
         return ProbeFinding("limit", "ignored", "every page is as large as the server likes", WARNING)
     if len(page_of_three.rows) < 3:
         return ProbeFinding("limit", "unknown", "there are fewer than 3 rows")
-    return ProbeFinding("limit", "honoured")
+    return ProbeFinding("limit", "honored")
 
 
 def check_offset(first: ProbeResponse, second: ProbeResponse) -> ProbeFinding:
@@ -63,7 +63,7 @@ def check_offset(first: ProbeResponse, second: ProbeResponse) -> ProbeFinding:
         return ProbeFinding(
             "offset", "ignored", "only Link leads to the next page; without it no roster is whole", WARNING
         )
-    return ProbeFinding("offset", "honoured")
+    return ProbeFinding("offset", "honored")
 
 
 def check_sort(ascending: ProbeResponse, descending: ProbeResponse, more: bool) -> ProbeFinding:
@@ -81,7 +81,7 @@ def check_sort(ascending: ProbeResponse, descending: ProbeResponse, more: bool) 
         )
     if more and up == down[::-1]:
         return ProbeFinding("sort", "within a page only", "rows may move between pages", WARNING)
-    return ProbeFinding("sort", "honoured")
+    return ProbeFinding("sort", "honored")
 
 
 def _is_in_order(up: list[str], down: list[str], key: Callable[[str], str]) -> bool:
@@ -125,7 +125,7 @@ def check_filter(future: ProbeResponse, always: ProbeResponse) -> ProbeFinding:
         return ProbeFinding(name, "ignored", f"{use}: every answer is the whole", WARNING)
     if not always.rows:
         return ProbeFinding(name, "gives nothing", f"{use}: an answer without rows means nothing here", WARNING)
-    return ProbeFinding(name, "honoured", "delta: true would save requests between whole rosters")
+    return ProbeFinding(name, "honored", "delta: true would save requests between whole rosters")
 
 
 def check_tobedeleted(matching_page: ProbeResponse, page: ProbeResponse) -> ProbeFinding:

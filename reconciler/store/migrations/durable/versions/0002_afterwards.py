@@ -1,4 +1,4 @@
-"""What is needed to limit losses over days, to know one person by several sourcedIds, and to undo, purge and erase."""
+"""Adds tables to limit losses over days, to know one person by several sourcedIds, and to undo, purge and erase."""
 
 from __future__ import annotations
 

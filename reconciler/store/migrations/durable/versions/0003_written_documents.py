@@ -1,4 +1,4 @@
-"""What a run wrote of each document, to tell another hand's changes value by value; and of which files it was made."""
+"""Adds what a run wrote of each document, to tell external writes value by value, and the files it was made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When each customer is synced next and what became of it last, and plans that wait for a person."""
+"""Adds when each customer is synced next, the result of its last sync, and plans that wait for approval."""
 
 from __future__ import annotations
 

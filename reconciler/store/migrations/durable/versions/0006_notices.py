@@ -1,4 +1,4 @@
-"""What there is to tell of syncs, and the messages that tell it."""
+"""Adds notices about syncs, and the messages that deliver them."""
 
 from __future__ import annotations
 
