@@ -1,7 +1,6 @@
-"""Approvals in advance: `approvals` in a customer's file release people up to a number, until a day, for a reason.
+"""Applies the pre-approvals (`approvals`) of a customer's file: a number of people who may leave, a date and a reason.
 
-What is released counts against no limit; what was released is remembered under the approval, so that 120 people are 120
-over all runs.
+Approved people count toward no limit. They are recorded under the pre-approval, so that its number holds over all runs.
 """
 
 from __future__ import annotations
@@ -19,22 +18,26 @@ from reconciler.planning.holds.limits import PEOPLE_LOSS_LIMITS, match_counted_r
 
 @dataclass(frozen=True, slots=True)
 class PreApproval:
-    """people: how many in all. until: the last day, YYYY-MM-DD. span: where it is written."""
+    """One entry of `approvals`."""
 
+    #: the number of people over all runs
     people: int
+    #: the last date, YYYY-MM-DD
     until: str
     reason: str
     span: Span | None = None
 
     @property
     def name(self) -> str:
-        """What its uses are kept under, however often its last day is moved. The reason is the file's own text: it may
-        not look like two names."""
+        """The name under which uses are recorded, whatever `until` is. Commas of the reason are replaced, because they
+        separate the names of limits."""
         return f"approval {self.reason}".replace(",", " ")
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseResult:
+    """The changes after pre-approvals were used."""
+
     changes: dict[Kind, pl.DataFrame]
     diagnostics: tuple[Diagnostic, ...]
 
@@ -85,7 +88,7 @@ def apply_approvals(
 
 
 def _release_people(frames: dict[Kind, pl.DataFrame], people: pl.Series, name: str) -> dict[Kind, pl.DataFrame]:
-    """People under the approval's name; their enrollments count against nothing."""
+    """Count people toward the pre-approval instead of limits, and their enrollments toward nothing."""
 
     def renamed(frame: pl.DataFrame, mine: pl.Expr, limits: pl.Expr) -> pl.DataFrame:
         return frame.with_columns(pl.when(mine).then(limits).otherwise("limits").alias("limits"))

@@ -1,4 +1,4 @@
-"""Holds on to absences of an earlier roster while a delta roster, in which absence means nothing, comes after it."""
+"""Keeps the removals of an earlier full roster held when a delta roster follows, in which absence means nothing."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.reason import Reason
 from reconciler.planning.holds.state import HoldState
 
-#: Rows that leave for no other reason than that the source does not have them.
+#: Selects rows that leave only because the source does not have them.
 LEAVES_BY_ABSENCE = pl.col("reason").is_in([Reason.ROSTER_ROW_MISSING.value, Reason.SESSION_ENDED.value])
 
-#: Only the first kind gets a sentence: what depends on people waits with them.
+#: Only the first kind that waits gets a sentence: dependent rows wait with their people.
 SENTENCE_ORDER = (Kind.USER, Kind.CLASS, Kind.ORG, Kind.ENROLLMENT)
 
 
 def hold_absent_in_delta(state: HoldState) -> HoldState:
-    """Hold rows that leave by absence, of kinds whose absence from the source means nothing."""
+    """Hold rows that leave by absence, of kinds that the source does not have in full."""
     waiting: dict[Kind, int] = {}
     for kind in ROSTER_KINDS:
         if kind not in state.inputs.full_kinds:
@@ -27,7 +27,6 @@ def hold_absent_in_delta(state: HoldState) -> HoldState:
 
 
 def _describe_absent(kind: Kind, number: int) -> str:
-    """For people who are no programmers."""
     if kind is Kind.USER:
         who = "1 person" if number == 1 else f"{number:,} people"
     else:

@@ -1,4 +1,4 @@
-"""Holds the changes that depend on held ones, and those that would leave a customer without somebody it needs."""
+"""Holds changes that depend on held ones, and those that would leave a customer without a person it needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.roster import ROLE_SEPARATOR
 from reconciler.planning.frames.losses import is_leaving, is_vanishing
 from reconciler.planning.holds.state import HoldState
 
-#: A customer needs somebody in each of these, once it has somebody.
+#: Roles that a customer must not lose once somebody has them.
 ESSENTIAL_ROLES = (Role.TEACHER, Role.STUDENT)
 
 
@@ -22,7 +22,7 @@ def hold_last_of_role(state: HoldState) -> HoldState:
 
 
 def keep_last_of_role(state: HoldState) -> HoldState:
-    """Do the same without a sentence: after somebody who would have taken a role was refused."""
+    """Hold the losses of an essential role that nobody would have, without a sentence on it."""
     for role in _find_roles_left_empty(state.changes[Kind.USER], state.population.people):
         lost = is_leaving(Kind.USER) | pl.col("role").ne_missing(pl.col("before_role"))
         state = state.hold_where(Kind.USER, lost & (pl.col("before_role") == role))
@@ -31,34 +31,33 @@ def keep_last_of_role(state: HoldState) -> HoldState:
 
 def _find_roles_left_empty(users: pl.DataFrame, people: pl.DataFrame) -> list[str]:
     """Return the essential roles that somebody has now and nobody would have after the changes that are not held."""
-    going = users.filter(is_leaving(Kind.USER) & ~pl.col("held"))
-    found = []
+    leaving = users.filter(is_leaving(Kind.USER) & ~pl.col("held"))
+    changed = users.filter(~is_leaving(Kind.USER) & ~pl.col("held") & pl.col("role").ne_missing(pl.col("before_role")))
+    empty = []
     for role in ESSENTIAL_ROLES:
-        there = people.filter(pl.col("role") == role.value)
-        lost = there.join(going, left_on="id", right_on="live_id", how="semi").height
-        changed = users.filter(
-            ~is_leaving(Kind.USER) & ~pl.col("held") & pl.col("role").ne_missing(pl.col("before_role"))
-        )
+        holders = people.filter(pl.col("role") == role.value)
+        is_former = (pl.col("before_role") == role.value) & pl.col("live_id").is_in(holders["id"].implode())
+        lost = holders.join(leaving, left_on="id", right_on="live_id", how="semi").height
+        lost += changed.filter(is_former).height
         gained = changed.filter(pl.col("role") == role.value).height
-        others = changed.filter((pl.col("before_role") == role.value) & pl.col("live_id").is_in(there["id"].implode()))
-        if (lost or others.height) and there.height - lost - others.height + gained <= 0:
-            found.append(role.value)
-    return found
+        if lost and holders.height - lost + gained <= 0:
+            empty.append(role.value)
+    return empty
 
 
 def hold_dependent_classes(state: HoldState) -> HoldState:
-    """Hold the deletion of classes of people whose leaving is held, or these would be kept without their classes and
-    the lessons assigned to them."""
+    """Hold the deletion of classes of people whose removal is held, so that these keep their classes and assigned
+    lessons."""
     users, enrollments = state.changes[Kind.USER], state.changes[Kind.ENROLLMENT]
-    kept = users.filter(pl.col("held") & is_leaving(Kind.USER))["key"]
-    if not kept.len() or not state.changes[Kind.CLASS].height:
+    staying = users.filter(pl.col("held") & is_leaving(Kind.USER))["key"]
+    if not staying.len() or not state.changes[Kind.CLASS].height:
         return state
-    theirs = enrollments.filter(pl.col("before_user").is_in(kept.implode()))["before_class"].drop_nulls().unique()
+    theirs = enrollments.filter(pl.col("before_user").is_in(staying.implode()))["before_class"].drop_nulls().unique()
     return state.hold_where(Kind.CLASS, is_leaving(Kind.CLASS) & pl.col("key").is_in(theirs.implode()))
 
 
 def hold_dependent_enrollments(state: HoldState) -> HoldState:
-    """Hold the enrollments of held people and classes: those who stay keep theirs, and new ones get none yet."""
+    """Hold the enrollments of held people and classes: leavers keep theirs, and newcomers get none yet."""
     users, classes = state.changes[Kind.USER].filter("held")["key"], state.changes[Kind.CLASS].filter("held")["key"]
     if not users.len() and not classes.len():
         return state
@@ -73,26 +72,26 @@ def hold_dependent_enrollments(state: HoldState) -> HoldState:
 
 def hold_orgs_in_use(state: HoldState) -> HoldState:
     """Hold the deletion of orgs to which a person, a class or another org belongs afterwards."""
-    going = state.changes[Kind.ORG].filter(is_leaving(Kind.ORG))["key"]
-    if not going.len():
+    leaving = state.changes[Kind.ORG].filter(is_leaving(Kind.ORG))["key"]
+    if not leaving.len():
         return state
-    kept = _list_needed_orgs(state)
+    needed = _list_needed_orgs(state)
     while True:
-        state = state.hold_where(Kind.ORG, is_leaving(Kind.ORG) & pl.col("key").is_in(kept.implode()))
-        gone = state.changes[Kind.ORG].filter(is_leaving(Kind.ORG) & ~pl.col("held"))["key"]
-        staying = state.population.orgs.filter(~pl.col("sourced_id").is_in(gone.implode()))
+        state = state.hold_where(Kind.ORG, is_leaving(Kind.ORG) & pl.col("key").is_in(needed.implode()))
+        removed = state.changes[Kind.ORG].filter(is_leaving(Kind.ORG) & ~pl.col("held"))["key"]
+        staying = state.population.orgs.filter(~pl.col("sourced_id").is_in(removed.implode()))
         parents = staying["parent"].drop_nulls().unique()
-        above = parents.filter(parents.is_in(going.implode()) & ~parents.is_in(kept.implode()))
+        above = parents.filter(parents.is_in(leaving.implode()) & ~parents.is_in(needed.implode()))
         if not above.len():
             break
-        kept = pl.concat([kept, above.alias("org")])
-    if gone.len() == going.len():
+        needed = pl.concat([needed, above.alias("org")])
+    if removed.len() == leaving.len():
         return state
     return state.add_causes("A school or other org would be removed while people or classes still belong to it.")
 
 
 def _list_needed_orgs(state: HoldState) -> pl.Series:
-    """Return the orgs of people and classes as they are after the changes that are not held."""
+    """Return the orgs that people and classes belong to after the changes that are not held."""
     live, users, classes = state.population, state.changes[Kind.USER], state.changes[Kind.CLASS]
     moved = users.filter(~pl.col("held") & pl.col("live_id").is_not_null())["live_id"]
     arrived = users.filter(~pl.col("held") & ~is_leaving(Kind.USER))["roles"].drop_nulls()

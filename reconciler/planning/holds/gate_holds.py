@@ -1,4 +1,4 @@
-"""Holds the changes that a gate doubts."""
+"""Holds the changes that the findings of gates cast doubt on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.planning.holds.state import HoldState, LivePopulation
 
 
 def hold_by_gates(state: HoldState) -> HoldState:
-    """Hold what each finding doubts: losses of its kinds, only those of its orgs where it names some, or everything."""
+    """Hold the losses of each finding's kinds (of its orgs alone if it names some), or every change."""
     for finding in state.inputs.findings:
         if finding.reasons:
             state = state.hold_where(Kind.USER, pl.col("reason").is_in(finding.reasons))
@@ -22,7 +22,7 @@ def hold_by_gates(state: HoldState) -> HoldState:
             doubted = _match_doubted_rows(kind, finding, state.population)
             state = state if doubted is None else state.hold_where(kind, doubted)
     sentences = [finding.sentence for finding in state.inputs.findings if _holds_anything(finding, state.changes)]
-    # Two files that are shorter than before are one reason.
+    # Two files that are shorter than before give the same sentence.
     return state.add_causes(*dict.fromkeys(sentences))
 
 
@@ -42,13 +42,13 @@ def _match_rows_of_orgs(kind: Kind, orgs: tuple[str, ...], live: LivePopulation)
         theirs = live.roles.filter(pl.col("org").is_in(orgs))["account_id"].unique()
         return pl.col("live_id").is_in(theirs.implode())
     if kind is Kind.ENROLLMENT:
-        # They wait with their people and classes.
+        # Enrollments wait with their people and classes.
         return pl.lit(False)
     return pl.col("before_school" if kind is Kind.CLASS else "key").is_in(orgs).fill_null(False)
 
 
 def _match_lost_org_places(orgs: tuple[str, ...]) -> pl.Expr:
-    """Select people who stay and would lose their place in one of these orgs."""
+    """Select people who stay and would lose their roles in one of these orgs."""
 
     def names(column: str, org: str) -> pl.Expr:
         entries = pl.lit(ROLE_SEPARATOR) + pl.col(column).fill_null("")

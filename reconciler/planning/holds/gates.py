@@ -1,7 +1,7 @@
-"""Source gates: what a snapshot must pass before what is missing from it counts as gone.
+"""Checks a snapshot with the gates that it must pass before missing rows count as removed.
 
-One small rule each, in the table RULES; what a gate does and says to people stands in `model.gate`. Rules that the
-reader itself holds (an archive cut off, a file without its header) refuse before a snapshot is made.
+Each gate is one small rule in the table RULES; its outcome and its sentence for people are in `model.gate`. Gates of
+the reader (a truncated archive, a file without its header) refuse before there is a snapshot.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from reconciler.model.roster import AccountStatus
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
 from reconciler.planning.frames.live import LiveRoster
 
-#: A file may be so much shorter than in the last good roster, in per cent, and by so many rows at any rate.
+#: The most that a file may be shorter than in the last good roster, in percent.
 MAX_DROP_PERCENT = 20
+#: A drop of this many rows always passes, by file.
 ACCEPTABLE_ROW_DROP = {"orgs": 1, "users": 5, "classes": 5, "enrollments": 20}
-#: More rows than this share with a role that nobody knows are no slips of the pen.
+#: The largest share of rows with an unknown role; more are no typing errors.
 MAX_UNKNOWN_ROLES_SHARE = 0.02
 ACCEPTABLE_UNKNOWN_ROLES = 5
 ACCEPTABLE_DISABLED = 5
-#: More keys than this share that a spreadsheet has changed.
+#: The largest share of keys that a spreadsheet may have changed.
 MAX_DAMAGED_KEYS_SHARE = 0.05
-#: Files whose absence leaves open what classes and enrollments mean: whether their terms have ended.
+#: Files without which it is unknown whether the terms of classes have ended.
 CLASS_RELATED_FILES = frozenset({"academicSessions"})
 
 SPREADSHEET_NUMBER = r"^\d(?:[.,]\d+)?E\+\d+$"
@@ -37,22 +38,25 @@ SPREADSHEET_NUMBER = r"^\d(?:[.,]\d+)?E\+\d+$"
 
 @dataclass(frozen=True, slots=True)
 class LastRoster:
-    """What is kept of the last good roster beside its rows. rows: by file stem. roots: sourcedIds of orgs above all.
-    match_with: how its people were matched."""
+    """The saved facts of the last good roster."""
 
     sha256: str
     fetched_at: Moment
+    #: the number of rows by file stem
     rows: Mapping[str, int]
     facts: SourceFacts = field(default_factory=SourceFacts)
+    #: sourcedIds of top-level orgs
     roots: tuple[str, ...] = ()
+    #: None if it was not saved
     match_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExceptionToGate:
-    """`allow` of a customer's file: a gate that is expected to object. until: the last day. span: where it stands."""
+    """One entry of `allow` in a customer's file: a gate that does not hold or refuse."""
 
     gate: str
+    #: the last date, YYYY-MM-DD
     until: str
     reason: str
     span: Span | None = None
@@ -60,43 +64,46 @@ class ExceptionToGate:
 
 @dataclass(frozen=True, slots=True)
 class GateFinding:
-    """What a gate objects to. seen: what was seen and what was expected. hint: what to do.
-
-    kinds: whose losses are held. orgs: only those of these orgs; None for all. everything: not losses alone, where the
-    whole file is in doubt. reasons: changes of people for these reasons are held as well.
-    """
+    """A gate's objection to a snapshot, and the changes that it holds."""
 
     code: str
     message: str
     hint: str
     span: Span | None = None
+    #: kinds whose losses are held
     kinds: frozenset[Kind] = frozenset(ROSTER_KINDS)
+    #: only losses of these orgs are held; None for all
     orgs: tuple[str, ...] | None = None
+    #: the whole file is in doubt, so every change is held
     holds_everything: bool = False
+    #: changes of people for these reasons are held as well
     reasons: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
-        """For people who are no programmers."""
+        """The gate's sentence for school administrators."""
         return GATES[self.code].sentence
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """refusals: errors; where there are any, nothing may be compared. held: findings whose rows wait for a person."""
+    """The outcome of all gates."""
 
+    #: errors; if there are any, the snapshot must not be compared
     refusals: tuple[Diagnostic, ...]
+    #: of gates that hold
     findings: tuple[GateFinding, ...]
     diagnostics: tuple[Diagnostic, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GateInput:
-    """What a rule looks at. alive: how many of each kind the store holds of this customer."""
+    """The input of every gate."""
 
     snapshot: Snapshot
     last_roster: LastRoster | None
     live: LiveRoster
+    #: the number of the customer's active rows
     live_counts: Mapping[Kind, int]
 
 
@@ -104,22 +111,22 @@ GateRule = Callable[[GateInput], Iterable[GateFinding]]
 
 
 def check_gates(gate_input: GateInput, exceptions: Sequence[ExceptionToGate] = (), today: str = "") -> GateResult:
-    """Every gate, in the order of RULES. today: YYYY-MM-DD, against which allowances end."""
-    found = [finding for rule in RULES for finding in rule(gate_input)]
+    """Check every gate, in the order of RULES. `today` (YYYY-MM-DD) decides which exceptions have expired."""
+    findings = [finding for rule in RULES for finding in rule(gate_input)]
     valid = {each.gate: each for each in exceptions if each.until >= today}
-    refusals, held, notes = [], [], []
-    for finding in found:
+    refusals, holding, diagnostics = [], [], []
+    for finding in findings:
         gate = GATES[finding.code]
-        allowance = valid.get(finding.code) if gate.can_be_allowed else None
-        if allowance is not None:
-            notes.append(_report_exception(finding, allowance))
+        exception = valid.get(finding.code) if gate.can_be_allowed else None
+        if exception is not None:
+            diagnostics.append(_report_exception(finding, exception))
         elif gate.outcome is GateOutcome.REFUSED:
             refusals.append(_build_diagnostic(finding, Severity.ERROR))
         else:
-            held.append(finding)
-            notes.append(_build_diagnostic(finding, Severity.WARNING))
-    notes += _report_stale_exceptions(exceptions, valid, {finding.code for finding in found}, today)
-    return GateResult(tuple(refusals), tuple(held), tuple(notes))
+            holding.append(finding)
+            diagnostics.append(_build_diagnostic(finding, Severity.WARNING))
+    diagnostics += _report_stale_exceptions(exceptions, valid, {finding.code for finding in findings}, today)
+    return GateResult(tuple(refusals), tuple(holding), tuple(diagnostics))
 
 
 def _build_diagnostic(finding: GateFinding, severity: Severity) -> Diagnostic:
@@ -165,7 +172,7 @@ def check_incomplete_source(case: GateInput) -> Iterator[GateFinding]:
 
 
 def check_emptied_file(case: GateInput) -> Iterator[GateFinding]:
-    """A header without rows is no evidence that everything is gone, where the store holds such rows."""
+    """Object to a file with a header and no rows if the store has such rows: it does not prove that all are gone."""
     for kind in ROSTER_KINDS:
         live = case.live_counts.get(kind, 0)
         if case.snapshot.is_full(kind.plural) and not case.snapshot.rows.get(kind.plural, 0) and live:
@@ -206,8 +213,8 @@ def check_row_count_drop(case: GateInput) -> Iterator[GateFinding]:
 
 
 def check_stale_source(case: GateInput) -> Iterator[GateFinding]:
-    """By the archive's own times; by the newest dateLastModified only where these say nothing, since the newest row
-    may be one that left."""
+    """Object to a source that is older than the last one by the archive's own times, or by the newest dateLastModified
+    if there are none; the newest row may be one that left since."""
     last, now = case.last_roster, case.snapshot
     if last is None or last.sha256 == now.sha256:
         return
@@ -245,12 +252,12 @@ def check_org_vanished(case: GateInput) -> Iterator[GateFinding]:
     if not case.snapshot.is_full("orgs"):
         return
     live = case.live
-    there = pl.concat([case.snapshot.orgs["sourced_id"], case.snapshot.quarantine["key"].drop_nulls()])
-    missing = live.orgs.filter(~pl.col("tombstoned") & ~pl.col("sourced_id").is_in(there.implode()))
+    present = pl.concat([case.snapshot.orgs["sourced_id"], case.snapshot.quarantine["key"].drop_nulls()])
+    missing = live.orgs.filter(~pl.col("tombstoned") & ~pl.col("sourced_id").is_in(present.implode()))
     if not missing.height:
         return
-    alive = live.users.filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null())
-    people = live.roles.join(alive, left_on="account_id", right_on="id", how="semi")["org"]
+    active = live.users.filter(~pl.col("tombstoned") & pl.col("sourced_id").is_not_null())
+    people = live.roles.join(active, left_on="account_id", right_on="id", how="semi")["org"]
     classes = live.classes.filter(~pl.col("tombstoned"))["school"].drop_nulls()
     used = missing.filter(pl.col("sourced_id").is_in(pl.concat([people, classes.alias("org")]).implode()))
     if used.height:
@@ -278,25 +285,25 @@ def check_root_changed(case: GateInput) -> Iterator[GateFinding]:
 
 
 def list_root_orgs(snapshot: Snapshot) -> tuple[str, ...]:
-    """sourcedIds of orgs without a parent, sorted."""
+    """Return the sourcedIds of orgs without a parent, sorted."""
     return tuple(snapshot.orgs.filter(pl.col("parent").is_null())["sourced_id"].sort().to_list())
 
 
 def check_many_unknown_roles(case: GateInput) -> Iterator[GateFinding]:
-    aside = case.snapshot.quarantine.filter((pl.col("kind") == Kind.USER.value) & (pl.col("code") == "unknown-role"))
+    unknown = case.snapshot.quarantine.filter((pl.col("kind") == Kind.USER.value) & (pl.col("code") == "unknown-role"))
     rows = case.snapshot.rows.get("users", 0)
-    if aside.height > max(ACCEPTABLE_UNKNOWN_ROLES, rows * MAX_UNKNOWN_ROLES_SHARE):
+    if unknown.height > max(ACCEPTABLE_UNKNOWN_ROLES, rows * MAX_UNKNOWN_ROLES_SHARE):
         yield GateFinding(
             "many-unknown-roles",
-            f"{aside.height:,} of {rows:,} people have a role that is not OneRoster's; "
+            f"{unknown.height:,} of {rows:,} people have a role that is not OneRoster's; "
             f"at most {MAX_UNKNOWN_ROLES_SHARE:.0%} are expected",
             "the roles were probably exported by other names; correct the export",
-            Span(aside["file"][0], aside["line"].min()),  # type: ignore[arg-type]
+            Span(unknown["file"][0], unknown["line"].min()),  # type: ignore[arg-type]
         )
 
 
 def check_many_newly_disabled(case: GateInput) -> Iterator[GateFinding]:
-    """One column that was exported wrongly locks everybody out."""
+    """Object to many newly disabled people: one wrongly exported column would lock everybody out."""
     disabled = case.snapshot.users.filter(~pl.col("enabled").fill_null(True))["sourced_id"]
     active = case.live.users.filter(~pl.col("tombstoned") & (pl.col("status") == AccountStatus.ACTIVE.value))
     bound = active["sourced_id"].drop_nulls()
@@ -314,14 +321,14 @@ def check_many_newly_disabled(case: GateInput) -> Iterator[GateFinding]:
 
 
 def check_many_dangling_references(case: GateInput) -> Iterator[GateFinding]:
-    """The reader counts them."""
+    """Object to many references to missing rows, which the reader counts."""
     for each in case.snapshot.diagnostics:
         if each.code == "many-dangling-references":
             yield GateFinding(each.code, each.message, each.hint or "", each.span)
 
 
 def check_keys_damaged(case: GateInput) -> Iterator[GateFinding]:
-    """Zeros at the beginning of numbers are lost where a spreadsheet was in between, and long numbers rounded."""
+    """Object to keys that a spreadsheet has changed: it drops leading zeros and rounds long numbers."""
     people = case.snapshot.users
     if not people.height:
         return
@@ -343,14 +350,14 @@ KEY_COLUMNS = ("sourced_id", "identifier")
 
 
 def _count_stripped_zeros(live: pl.DataFrame, people: pl.DataFrame) -> int:
-    """How many live keys that begin with 0 the file has without their zeros, and not as they are."""
+    """Count the active keys that begin with 0 and that the file has only without their zeros."""
     most = 0
     for name in KEY_COLUMNS:
         known = live.filter(~pl.col("tombstoned") & pl.col(name).str.starts_with("0"))[name]
         if known.len():
-            gone = known.filter(~known.is_in(people[name].drop_nulls().implode()))
-            bare = gone.str.strip_chars_start("0")
-            most = max(most, int(bare.is_in(people[name].drop_nulls().implode()).sum()))
+            values = people[name].drop_nulls().implode()
+            stripped = known.filter(~known.is_in(values)).str.strip_chars_start("0")
+            most = max(most, int(stripped.is_in(values).sum()))
     return most
 
 

@@ -1,4 +1,4 @@
-"""Makes the hold of a customer: everything that waits for approval, under an id that names exactly this set."""
+"""Builds the hold of a customer: all changes that wait for approval, under an ID that stands for exactly this set."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from reconciler.planning.frames.losses import is_leaving
 
 
 def hold_document_removals(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Removing a customer or a community from git always waits for a person; with a customer, all that it has."""
+    """Hold the removal of a customer, with all its documents, or of a community: it always needs approval."""
     known = tuple(changes)
-    whole = any(isinstance(change, Delete) and change.kind is Kind.CUSTOMER for change in known)
+    removes_customer = any(isinstance(change, Delete) and change.kind is Kind.CUSTOMER for change in known)
     return tuple(
         replace(change, held=True)
-        if whole or (isinstance(change, Delete) and change.kind is Kind.COMMUNITY)
+        if removes_customer or (isinstance(change, Delete) and change.kind is Kind.COMMUNITY)
         else change
         for change in known
     )
@@ -33,7 +33,8 @@ def build_hold(
     frames: Mapping[Kind, pl.DataFrame],
     causes: Iterable[str],
 ) -> Hold | None:
-    """None where nothing is held. People are those who would leave, and those of a customer that is to go."""
+    """Return the hold, or None if nothing is held. Its people are those who would leave, and all of a customer that
+    would be removed."""
     digest = hashlib.sha256()
     rows = 0
     people = 0
@@ -51,18 +52,17 @@ def build_hold(
             continue
         rows += held.height
         people += held.filter(is_leaving(kind)).height if kind is Kind.USER else 0
-        # Of what comes or changes the content counts too; of what leaves, that it does.
+        # The content of new and changed rows counts too; rows that leave have the fingerprint 0.
         content = pl.col("fingerprint").cast(pl.String).fill_null("")
         former = pl.col("former_key").fill_null("")
-        # Whose account a row would get, and into whose one goes, is not said by the row alone.
+        # The row alone does not name the account that it adopts or is merged into.
         adopted = pl.when(pl.col("action") == Action.ADOPT.value).then(pl.col("live_id").cast(pl.String))
-        whose = pl.coalesce(adopted, "into").fill_null("")
+        account = pl.coalesce(adopted, "into").fill_null("")
         lines = held.select(
-            pl.concat_str("action", "reason", "key", former, content, whose, separator="\x1f").alias("row")
+            pl.concat_str("action", "reason", "key", former, content, account, separator="\x1f").alias("row")
         )
-        lines_sorted = lines["row"].sort()
         digest.update(f"{kind}\x1d".encode())
-        digest.update("\x1e".join(lines_sorted.to_list()).encode())
+        digest.update("\x1e".join(lines["row"].sort().to_list()).encode())
     if not rows:
         return None
     return Hold(HoldId(f"{customer_id}:{people}:{digest.hexdigest()[:6]}"), people, rows, tuple(causes))

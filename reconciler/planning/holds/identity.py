@@ -21,7 +21,7 @@ from reconciler.planning.holds.state import HoldState
 from reconciler.planning.roster.matching import MATCH_COLUMNS
 from reconciler.planning.roster.persons import normalize_name
 
-#: Values that pass from one person to another.
+#: Values that can be reassigned to another person.
 WEAK_KEYS = ("email", "username")
 #: `match_with` in the order in which it is recommended.
 MATCH_KEYS = ("identifier", "email", "username")
@@ -30,7 +30,7 @@ _ACTION = pl.col("action")
 _IS_STAYING = ~_ACTION.is_in([Action.CREATE.value, Action.DELETE.value, Action.RESTORE.value])
 _NAME_COLUMNS = ("given_name", "family_name")
 _FORMER_NAME_COLUMNS = tuple(f"before_{name}" for name in _NAME_COLUMNS)
-#: Nothing of the name is the same; a name that was not known before is none to differ from.
+#: No part of the name is the same; a name that was unknown before does not differ.
 _ALL_NAMES_DIFFER = pl.all_horizontal(
     [
         pl.col(f"before_{name}").is_not_null() & normalize_name(name).ne_missing(normalize_name(f"before_{name}"))
@@ -43,10 +43,8 @@ _ANY_NAME_DIFFERS = pl.any_horizontal(
 
 
 def hold_doubtful_identities(state: HoldState) -> HoldState:
-    """Hold people who would get somebody's account on weak evidence, or lose theirs although they seem to stay.
-
-    The enrollments of whoever is held here follow in a later hold.
-    """
+    """Hold people who would get another account on weak evidence, or lose theirs although they seem to stay. Their
+    enrollments are held in a later step."""
     matching = state.inputs.matching
     if matching is None:
         return state
@@ -79,15 +77,15 @@ def hold_doubtful_identities(state: HoldState) -> HoldState:
 
 
 def _match_likely_rekeys(pairs: pl.DataFrame) -> pl.Expr:
-    """Select both halves of the pairs of a leaver and a joiner that are most likely one person."""
+    """Select leavers and joiners who are most likely the same people."""
     return (is_leaving(Kind.USER) & pl.col("key").is_in(pairs["leaver"].implode())) | (
         (Action.CREATE.value == _ACTION) & pl.col("key").is_in(pairs["joiner"].implode())
     )
 
 
 def _match_weak_evidence(match_with: str) -> pl.Expr:
-    """An account that somebody of another name would get: by an address or a username alone, or by an identifier where
-    no part of the name is the same."""
+    """Select rows that get the account of another name: by an email or username alone, or by an identifier if no part
+    of the name is the same."""
     matched = _ACTION.is_in([Action.REKEY.value, Action.ADOPT.value]) | (
         (Action.RESTORE.value == _ACTION) & (pl.col("former_key") != pl.col("key"))
     )
@@ -95,16 +93,16 @@ def _match_weak_evidence(match_with: str) -> pl.Expr:
 
 
 def _match_other_person() -> pl.Expr:
-    """A known sourcedId with another name and another identifier: a column that slipped by a row, or a number that was
-    given to somebody new."""
+    """Select known sourcedIds with another name and another identifier (or email, if one has no identifier): a column
+    that slipped by a row, or a reassigned number."""
     both = pl.col("identifier").is_not_null() & pl.col("before_identifier").is_not_null()
     differs = pl.when(both).then(pl.col("identifier") != pl.col("before_identifier"))
-    elsewhere = pl.col("email").ne_missing(pl.col("before_email"))
-    return _IS_STAYING & (Action.REKEY.value != _ACTION) & _ALL_NAMES_DIFFER & differs.otherwise(elsewhere)
+    other_email = pl.col("email").ne_missing(pl.col("before_email"))
+    return _IS_STAYING & (Action.REKEY.value != _ACTION) & _ALL_NAMES_DIFFER & differs.otherwise(other_email)
 
 
 def _match_suffix_changes() -> pl.Expr:
-    """A username that changes although the roster says nothing of it, and that nobody changed by hand."""
+    """Select usernames that change by the suffix alone: neither the roster nor anybody outside reconciler did it."""
     return (
         _IS_STAYING
         & pl.col("seen").is_not_null()
@@ -115,7 +113,7 @@ def _match_suffix_changes() -> pl.Expr:
 
 
 def _find_newly_matched(users: pl.DataFrame, live: pl.DataFrame, match_with: str, last: str | None) -> pl.Series:
-    """Keys of rows that get an account by the new `match_with` and would have got none by the last one."""
+    """Return the keys of rows that get an account by the new `match_with` but would not by the last one."""
     if last in (None, match_with) or match_with not in MATCH_COLUMNS:
         return users["key"].clear()
     former = live.select(pl.col("id").alias("live_id"), pl.col("sourced_id").alias("bound_to"))
@@ -132,7 +130,7 @@ def _find_newly_matched(users: pl.DataFrame, live: pl.DataFrame, match_with: str
 
 
 def _get_former_value(column: str) -> pl.Expr:
-    """As `matching.account_value`, of the row as it was."""
+    """Return the value of `matching.get_account_value` before the change."""
     return (
         pl.coalesce("before_roster_username", "before_username")
         if column == "roster_username"
@@ -141,21 +139,21 @@ def _get_former_value(column: str) -> pl.Expr:
 
 
 def _match_leavers_to_joiners(users: pl.DataFrame, key: str) -> pl.DataFrame:
-    """`leaver`, `joiner`: sourcedIds of who would go and who would be new that share a value with nobody else of them.
-    Where the value can pass to somebody else, only with the same name."""
+    """Return pairs of sourcedIds (`leaver`, `joiner`) that share a value with nobody else; a value that can be
+    reassigned counts only with the same name."""
     column = MATCH_COLUMNS[key]
-    # Who leaves by the selection is in the file still, beside the joiner.
-    left = is_leaving(Kind.USER) & (pl.col("reason") != Reason.SCOPE_NARROWED.value)
-    gone = users.filter(left).select(
+    # An unselected leaver is still in the file, beside the joiner.
+    leaves_file = is_leaving(Kind.USER) & (pl.col("reason") != Reason.SCOPE_NARROWED.value)
+    leavers = users.filter(leaves_file).select(
         pl.col("key").alias("leaver"), _get_former_value(column).alias("value"), *_FORMER_NAME_COLUMNS
     )
-    gone = gone.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
-    new = users.filter(Action.CREATE.value == _ACTION).select(
+    leavers = leavers.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
+    joiners = users.filter(Action.CREATE.value == _ACTION).select(
         pl.col("key").alias("joiner"), pl.col(column).alias("value"), *_NAME_COLUMNS
     )
-    # A first load is all joiners and no leaver.
-    new = new.join(gone, on="value", how="semi").filter(~pl.col("value").is_duplicated())
-    pairs = gone.join(new, on="value", how="inner")
+    # Joined with the leavers first, because a first load has only joiners.
+    joiners = joiners.join(leavers, on="value", how="semi").filter(~pl.col("value").is_duplicated())
+    pairs = leavers.join(joiners, on="value", how="inner")
     if key in WEAK_KEYS:
         pairs = pairs.filter(~_ANY_NAME_DIFFERS)
     return pairs.select("leaver", "joiner").sort("leaver")

@@ -1,4 +1,4 @@
-"""Counts the changes against the customer's limits, and holds the rows that exceed one."""
+"""Counts the changes toward the customer's limits, and holds the rows that exceed one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reconciler.planning.holds.state import HoldInputs, HoldState
 
 
 def count_limit_uses(state: HoldState) -> HoldState:
-    """Count every row, held or not, against the limits, less what an approval in advance releases."""
+    """Count every row, held or not, toward the limits, except those that a pre-approval releases."""
     rules, roles = state.inputs.rules, state.inputs.live.roles
     base = _build_limit_base(state.inputs)
     counted = assign_limits(state.changes, has_rostered_people=state.population.people.height > 0)
@@ -55,7 +55,7 @@ def _build_limit_base(inputs: HoldInputs) -> LimitBase:
 
 
 def _is_everyone_of_school(limit: LimitUse) -> bool:
-    """Return whether a school would be empty: no graduating class, so no approval in advance releases it."""
+    """Return whether a school would be empty: that is no graduating class, so no pre-approval releases it."""
     return limit.scope != "customer" and limit.exceeded and limit.planned == limit.of
 
 
@@ -66,7 +66,7 @@ def hold_exceeding_rows(state: HoldState) -> HoldState:
         keys = over.filter(pl.col("kind") == kind.value)["key"]
         if keys.len():
             state = state.hold_where(kind, pl.col("limits").is_not_null() & pl.col("key").is_in(keys.implode()))
-    # People first, then the schools they are of.
+    # People come first, then their schools.
     ordered = sorted(state.limits, key=lambda each: (each.kind is not Kind.USER, each.name not in PEOPLE_LOSS_LIMITS))
     window = state.inputs.rules.window
     return state.add_causes(*(describe_limit(limit, window) for limit in ordered if limit.exceeded))
@@ -85,7 +85,7 @@ def hold_for_unidentified_rows(state: HoldState) -> HoldState:
 
 
 def describe_limit(limit: LimitUse, window: str = "7 days") -> str:
-    """For people who are no programmers. window: in words."""
+    """Return a sentence on a limit for school administrators. `window` is in words."""
     of = f"{limit.of:,}"
     if limit.scope.startswith("org:"):
         school = limit.scope.removeprefix("org:")

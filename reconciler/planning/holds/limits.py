@@ -19,6 +19,7 @@ from reconciler.model.plan import LimitUse
 from reconciler.model.reason import Reason
 from reconciler.model.role import ADMINISTRATOR_ROLES, Role
 from reconciler.model.roster import ROLE_SEPARATOR
+from reconciler.planning.frames.live import has_any_role
 from reconciler.planning.frames.losses import is_given_away, is_leaving
 
 SCHOOL = "school"
@@ -31,10 +32,10 @@ UPDATES = "updates"
 SCOPE_NARROWED = "scope_narrowed"
 ROLE_ESCALATIONS = "role_escalations"
 
-#: Whose loss a school feels, whatever the reason.
+#: Limits that count people who leave a school, whatever the reason.
 PEOPLE_LOSS_LIMITS = (USERS, SCOPE_NARROWED)
 
-#: limit -> (the kind it counts, the action it is shown as)
+#: The kind that each limit counts, and the action that it is shown as.
 LIMIT_TARGETS: dict[str, tuple[Kind, Action]] = {
     USERS: (Kind.USER, Action.DELETE),
     SCOPE_NARROWED: (Kind.USER, Action.DELETE),
@@ -45,7 +46,7 @@ LIMIT_TARGETS: dict[str, tuple[Kind, Action]] = {
     ROLE_ESCALATIONS: (Kind.USER, Action.UPDATE),
 }
 
-#: What earlier runs used: the limit's name, the row's id in the store, a person's orgs then, one a line.
+#: Uses by earlier runs: the limit's name, the row's id in the store, a person's orgs at the time, one per line.
 EARLIER_USES_SCHEMA: dict[str, type[pl.DataType]] = {"name": pl.String, "row_id": pl.Int64, "schools": pl.String}
 
 
@@ -104,7 +105,7 @@ def assign_limits(changes: Mapping[Kind, pl.DataFrame], *, has_rostered_people: 
     return counted
 
 
-#: Actions on an account that is live and stays so.
+#: Actions on accounts that are active and stay so.
 _STAYING_ACTIONS = (
     Action.UPDATE.value,
     Action.SUSPEND.value,
@@ -116,7 +117,7 @@ _STAYING_ACTIONS = (
 
 def _assign_user_limits(users: pl.DataFrame, *, has_rostered_people: bool) -> pl.DataFrame:
     new = pl.col("action") == Action.CREATE.value
-    # A first load is a hundred thousand rows of which none counts: what is costly is asked of the others only.
+    # None of the hundred thousand rows of a first load counts, so the costly rules apply only to the others.
     place = users.with_row_index("place")
     known = place.filter(~new)
     names = [known.select("place", _build_limit_names())]
@@ -173,15 +174,10 @@ _TEACHING = (Role.TEACHER, Role.PRINCIPAL)
 
 def _compute_role_rank(role: str, roles: str) -> pl.Expr:
     """Return 2 for an administrator anywhere, 1 for a teacher, else 0."""
-
-    def holds(wanted: list[str]) -> pl.Expr:
-        somewhere = pl.col(roles).str.contains(f"=({'|'.join(wanted)})(\n|$)").fill_null(False)
-        return pl.col(role).is_in(wanted).fill_null(False) | somewhere
-
     return (
-        pl.when(holds([each.value for each in sorted(ADMINISTRATOR_ROLES)]))
+        pl.when(has_any_role(ADMINISTRATOR_ROLES, role, roles))
         .then(pl.lit(ADMINISTERING_RANK))
-        .when(holds([each.value for each in _TEACHING]))
+        .when(has_any_role(_TEACHING, role, roles))
         .then(pl.lit(1))
         .otherwise(pl.lit(0))
     )
@@ -189,15 +185,19 @@ def _compute_role_rank(role: str, roles: str) -> pl.Expr:
 
 @dataclass(frozen=True, slots=True)
 class LimitBase:
-    """What is live: people (`countable_people` that are bound to the roster), their roles (`account_id`, `org`), all
-    orgs, and how many classes and enrollments. newcomers: of the people, those who are new within the window: what a
-    wrong file adds does not make room for more to leave."""
+    """The active rows from which limits are computed."""
 
+    #: those of `select_countable_people` who are bound to the roster
     people: pl.DataFrame
+    #: `account_id`, `org`
     roles: pl.DataFrame
+    #: all orgs, tombstones included
     orgs: pl.DataFrame
+    #: the number of classes
     classes: int
+    #: the number of enrollments
     enrollments: int
+    #: people who are new within the window: a wrong file that adds people must not allow more to leave
     newcomers: int = 0
 
     def get_live_count(self, kind: Kind) -> int:

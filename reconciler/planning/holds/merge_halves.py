@@ -1,4 +1,4 @@
-"""Holds both halves of a merge together: an account never goes into another one by half."""
+"""Holds both halves of a merge together, so that no account is merged by half."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from reconciler.planning.holds.state import HoldState
 
 
 def hold_merge_halves(state: HoldState) -> HoldState:
-    """Hold an account that goes into another, that other and the enrollments that follow together, and drop them
-    together where one of the two accounts does not change at all.
-
-    Several accounts may go into one: then all of them wait for it.
-    """
+    """Hold a merged account, the account that stays and their enrollments together, and drop them together if one of
+    the two accounts does not change. Of several accounts merged into one, all wait together."""
     users = state.changes[Kind.USER]
     halves = users.filter(pl.col("into").is_not_null()).select(pl.col("key").alias("other"), "into")
     if not halves.height:
@@ -50,6 +47,6 @@ def _drop_halves(state: HoldState, halves: pl.DataFrame) -> HoldState:
 
 
 def _match_either_half(halves: pl.DataFrame) -> pl.Expr:
-    """Enrollments of people in `other` and `into`."""
+    """Select enrollments of people in `other` and `into`."""
     keys = pl.concat([halves["other"], halves["into"].alias("other")]).implode()
     return pl.col("user").is_in(keys).fill_null(False) | pl.col("before_user").is_in(keys).fill_null(False)

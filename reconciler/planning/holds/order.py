@@ -1,4 +1,4 @@
-"""The order in which holds are applied, as data: planning walks it, and docs/reference/holds.md prints it."""
+"""Defines the order of the holds as data, which planning applies and docs/reference/holds.md lists."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HoldStep:
     apply: Callable[[HoldState], HoldState]
 
 
-#: Walked once. The causes of a hold are listed in the same order.
+#: Applied once. The causes of a hold are listed in the same order.
 HOLD_STEPS = (
     HoldStep(
         "season",
@@ -93,7 +93,7 @@ HOLD_STEPS = (
     ),
 )
 
-#: Walked again and again after HOLD_STEPS, until a whole round changes nothing: each may leave something to another.
+#: Repeated after HOLD_STEPS until a whole round changes nothing, because each step may affect another.
 SETTLE_STEPS = (
     HoldStep(
         "merge-halves",

@@ -1,4 +1,4 @@
-"""The text of docs/reference/holds.md, from the order of the holds."""
+"""Renders docs/reference/holds.md from the order of the holds."""
 
 from __future__ import annotations
 

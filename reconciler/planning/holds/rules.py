@@ -1,4 +1,4 @@
-"""The settings that decide how much a roster may change without a person's approval."""
+"""Defines the settings that decide how much a roster may change without approval."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.planning.holds.limits import Thresholds, make_empty_earlier_uses
 
 @dataclass(frozen=True, slots=True)
 class LimitRules:
-    """A customer's limits, and what counts toward them already."""
+    """A customer's limits and the uses that count toward them already."""
 
     #: the customer's, capped by the policy
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -30,11 +30,11 @@ class LimitRules:
 
 
 class SeasonMode(StrEnum):
-    """How much a season of the calendar forbids."""
+    """The changes that a season of the calendar holds."""
 
-    #: nothing of the roster changes
+    #: every change of the roster
     FREEZE = "freeze"
-    #: nothing is taken away
+    #: removals
     ADDS_ONLY = "adds_only"
 
 
@@ -45,7 +45,7 @@ class ActiveSeason:
     mode: SeasonMode
     #: its last date, YYYY-MM-DD
     until: str
-    #: where it is written
+    #: its place in the file
     span: Span | None = None
 
 

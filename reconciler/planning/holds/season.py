@@ -1,4 +1,4 @@
-"""Holds changes on dates on which the calendar lets a roster do less."""
+"""Holds changes during a season of the customer's calendar."""
 
 from __future__ import annotations
 
@@ -28,16 +28,15 @@ def hold_for_season(state: HoldState) -> HoldState:
 
 
 def _match_removals(kind: Kind) -> pl.Expr:
-    """Select what limits count, accounts that the roster lets go of, and places at schools that somebody loses without
-    getting another. What ended with its term goes in every season, and so does the sign-in of somebody whom the source
-    itself calls not enabled."""
+    """Select rows that limits count, accounts that the roster unbinds, and people who lose a role without getting
+    another. Rows that ended with their term leave in every season, and disabled people are suspended."""
     if kind is not Kind.USER:
         return is_leaving(kind)
     return is_leaving(kind) | (pl.col("before_bound") & ~pl.col("bound")).fill_null(False) | _match_role_entry_losses()
 
 
 def _match_role_entry_losses() -> pl.Expr:
-    """Select rows that lack a school, or one of somebody's several rows: half made, as the whole roster may be."""
+    """Select people who only lose roles: a half-finished roster may lack a school or one of a person's rows."""
     before, after = (pl.col(name).fill_null("").str.split(ROLE_SEPARATOR) for name in ("before_roles", "roles"))
     lost, won = before.list.set_difference(after).list.len(), after.list.set_difference(before).list.len()
     return (pl.col("action") == Action.UPDATE.value) & (lost > 0) & (won == 0)

@@ -1,4 +1,4 @@
-"""The value that every hold takes and returns: the changes so far, with what decides which of them wait."""
+"""Defines the value that every hold takes and returns: the changes so far, and the inputs that decide which wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reconciler.planning.holds.rules import ActiveSeason, LimitRules, MatchRules
 
 @dataclass(frozen=True, slots=True)
 class HoldInputs:
-    """Everything that decides which changes wait, beside the changes themselves."""
+    """The inputs, besides the changes, that decide which changes wait."""
 
     #: users with `roles`, tombstones included
     users: pl.DataFrame = field(default_factory=lambda: make_empty_live_frame(Kind.USER))
@@ -29,19 +29,19 @@ class HoldInputs:
     unidentified: frozenset[Kind] = frozenset()
     #: of gates that hold
     findings: tuple[GateFinding, ...] = ()
-    #: kinds whose absence from the source means something
+    #: kinds that the source has in full, so that an absent row means a removal
     full_kinds: frozenset[Kind] = frozenset(ROSTER_KINDS)
     #: None outside every season
     season: ActiveSeason | None = None
-    #: None where nobody was matched: an undo names its accounts
+    #: None for an undo, which matches nobody
     matching: MatchRules | None = None
-    #: usernames, lower case, that the configuration gives to administrators
+    #: usernames of the customer's administrators, lower case
     reserved_usernames: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class LivePopulation:
-    """People, places and groups in the store, without tombstones."""
+    """The active people, roles, classes and orgs in the store."""
 
     #: `id`, `role` of people who are bound to the roster
     people: pl.DataFrame
@@ -67,32 +67,32 @@ class HoldState:
     #: one plain sentence for each rule that holds something
     causes: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
-    #: somebody waits because `match_with` is not the last roster's
+    #: people are held because `match_with` differs from the last roster's
     has_new_matches: bool = False
-    #: rows that cannot be applied beside others (QUARANTINE_SCHEMA)
+    #: rows that clash with others (QUARANTINE_SCHEMA)
     quarantine: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUARANTINE_SCHEMA))
 
     def hold_where(self, kind: Kind, condition: pl.Expr) -> HoldState:
-        """Return the state with the kind's rows held for which `condition` is true; null counts as false."""
+        """Hold the kind's rows for which `condition` is true; null counts as false."""
         frame = self.changes[kind].with_columns((pl.col("held") | condition.fill_null(False)).alias("held"))
         return replace(self, changes={**self.changes, kind: frame})
 
     def add_causes(self, *causes: str) -> HoldState:
-        """Return the state with further sentences."""
+        """Add sentences on held changes."""
         return replace(self, causes=(*self.causes, *causes)) if causes else self
 
 
 def start_holds(changes: Mapping[Kind, pl.DataFrame], inputs: HoldInputs) -> HoldState:
-    """Return the state before the first hold. changes: by kind; a kind may be left out."""
+    """Return the state before the first hold; `changes` may lack kinds."""
     every = {kind: changes[kind] if kind in changes else make_empty_changes(kind) for kind in ROSTER_KINDS}
     return HoldState(inputs, _build_population(inputs.users, inputs.live), every)
 
 
 def _build_population(users: pl.DataFrame, live: LiveRoster) -> LivePopulation:
-    alive = users.filter(~pl.col("tombstoned"))
+    active = users.filter(~pl.col("tombstoned"))
     return LivePopulation(
-        people=alive.filter(pl.col("sourced_id").is_not_null()).select("id", "role"),
-        roles=live.roles.join(alive, left_on="account_id", right_on="id", how="semi"),
+        people=active.filter(pl.col("sourced_id").is_not_null()).select("id", "role"),
+        roles=live.roles.join(active, left_on="account_id", right_on="id", how="semi"),
         classes=live.classes.filter(~pl.col("tombstoned")).select("sourced_id", "school"),
         orgs=live.orgs.filter(~pl.col("tombstoned")).select("sourced_id", "parent"),
     )

@@ -1,7 +1,7 @@
-"""No two people of a customer may have one username: who gives way where a plan would make two.
+"""Settles clashes of usernames, because two people of a customer cannot have the same one.
 
-A username that a held deletion keeps busy holds the newcomer with it. A username that somebody keeps who is not
-part of the plan sets the row aside.
+A person who wants the username of a held deletion is held too. A row that wants the username of an account that stays
+is quarantined.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.planning.holds.dependents import hold_dependent_enrollments, keep_last_of_role
 from reconciler.planning.holds.state import HoldState
+from reconciler.planning.roster.quarantine import build_quarantine_rows
 
-#: The holder of a username that an administrator of the configuration is about to get.
+#: Stands for an administrator of the configuration who has no account yet.
 NO_HOLDER_YET = -1
 
 
 def settle_usernames(state: HoldState) -> HoldState:
-    """Hold or quarantine rows whose username somebody else has, until nobody clashes: those who give way keep the name
-    they had."""
+    """Hold or quarantine rows whose username another account has, until nobody clashes; these people keep their former
+    usernames."""
     changes, quarantine = dict(state.changes), [state.quarantine]
     while True:
         clashes = _find_clashes(changes[Kind.USER], state.inputs.users, state.inputs.reserved_usernames)
@@ -30,7 +31,7 @@ def settle_usernames(state: HoldState) -> HoldState:
         held_ids = changes[Kind.USER].filter("held")["live_id"].drop_nulls()
         waits = pl.col("holder").is_in(held_ids.implode())
         refused = clashes.filter(~waits)
-        # Somebody with two holders, one held and one not, is refused: the held one is not all that stands in the way.
+        # A row that clashes with a held account and with one that stays is refused: approval would not be enough.
         waiting = clashes.filter(waits).join(refused, on="key", how="anti")
         changes[Kind.USER] = _hold_or_drop_rows(changes[Kind.USER], pl.col("key"), waiting, refused, _is_taking())
         changes[Kind.ENROLLMENT] = _hold_or_drop_rows(
@@ -40,7 +41,7 @@ def settle_usernames(state: HoldState) -> HoldState:
             refused.filter(_is_binding()),
             _is_taking(),
         )
-        quarantine.append(_build_quarantine_rows(refused))
+        quarantine.append(_quarantine_refused(refused))
 
 
 def hold_last_of_role_again(state: HoldState) -> HoldState:
@@ -49,7 +50,7 @@ def hold_last_of_role_again(state: HoldState) -> HoldState:
 
 
 def _find_clashes(users: pl.DataFrame, live: pl.DataFrame, reserved: frozenset[str]) -> pl.DataFrame:
-    """Unheld rows that take a username which, after this plan, `holder` still has."""
+    """Return unheld rows that take a username which `holder` still has after this plan."""
     renamed = pl.col("username").ne_missing(pl.col("before_username"))
     arriving = pl.col("action").is_in([Action.CREATE.value, Action.RESTORE.value])
     takers = users.filter(
@@ -81,7 +82,7 @@ def _hold_or_drop_rows(
 
 
 def _is_binding() -> pl.Expr:
-    """Rows whose sourcedId is nobody's before: without them, an enrollment that names it has nobody to belong to."""
+    """Select rows whose sourcedId no account had before: enrollments that name it depend on them."""
     bound = [Action.UPDATE.value, Action.SUSPEND.value, Action.RESUME.value]
     return ~pl.col("action").is_in(bound)
 
@@ -90,17 +91,12 @@ def _is_taking() -> pl.Expr:
     return pl.col("action") != Action.DELETE.value
 
 
-def _build_quarantine_rows(refused: pl.DataFrame) -> pl.DataFrame:
-    return refused.unique("key", keep="first", maintain_order=True).select(
-        pl.lit(Kind.USER.value).alias("kind"),
+def _quarantine_refused(refused: pl.DataFrame) -> pl.DataFrame:
+    return build_quarantine_rows(
+        Kind.USER,
+        refused.unique("key", keep="first", maintain_order=True),
         "key",
-        pl.lit("users.csv").alias("file"),
-        "line",
-        pl.lit(0, dtype=pl.Int64).alias("column"),
-        pl.lit("username-taken").alias("code"),
-        pl.lit("its username belongs to an account that stays").alias("message"),
-        pl.lit("give one of the two another username, or set a suffix for the roster's").alias("hint"),
-        "identifier",
-        "email",
-        pl.col("roster_username").alias("username"),
+        "username-taken",
+        pl.lit("its username belongs to an account that stays"),
+        "give one of the two another username, or set a suffix for the roster's",
     )
