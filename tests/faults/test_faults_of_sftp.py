@@ -163,7 +163,7 @@ def test_79_of_several_files_the_declared_rule_takes_one_and_lists_the_others(pa
     for name in ("roster-1.zip", "roster-2.zip"):
         os.utime(HALF.zip(partner.home.path / name), (1_600_000_000, 1_600_000_000))
     partner.sync("roster*.zip", "pick: newest")
-    assert partner.good("other-files-fit").endswith("there are also roster-2.zip, roster-1.zip")
+    assert partner.good("other-files-fit").endswith("other matches: roster-2.zip, roster-1.zip")
 
 
 def test_79_a_newer_file_that_is_not_done_yet_is_passed_over(partner: Partner) -> None:

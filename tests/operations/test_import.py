@@ -255,7 +255,7 @@ def test_a_file_with_a_key_that_means_nothing_is_left_and_said(examples: Project
     result = examples.run("import")
     assert result.code == 65
     assert "customers/lessons/cells.yaml: error: the file cannot be made to match" in result.err
-    assert path.read_text().endswith("title: Inside a cell\nurl: https://lessons.example/cells\ncolour: red\n")
+    assert path.read_text().endswith("title: Inside a cell\nurl: https://lessons.example/cells\ncolor: red\n")
 
 
 def test_live_settings_that_are_no_valid_document_are_refused_without_their_values(examples: Project) -> None:

@@ -127,7 +127,7 @@ def test_a_week(week: Week) -> None:
     stale = week.applied(week.merge("second", how="--squash"), of_second.json["plan_id"])
     assert stale.code == 4
     assert "address.region" in stale.err
-    assert "address.region is WI in the store, and IL at the base: it would become OH" in stale.err
+    assert "address.region is WI in the store and IL in the base; it would become OH" in stale.err
     assert "reconciler plan" in stale.err
     assert "WI" in str(week.project.ask("select document from customers where slug = 'ogdenville'"))
 
