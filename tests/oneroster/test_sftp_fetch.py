@@ -158,11 +158,11 @@ def test_a_wrong_name_says_what_was_expected_and_what_lies_there(sftp_home: sshd
     sftp_home.put("evil\x1b[31m.zip", b"x")
     found = Fetching().refused(sftp_home.account("rooster.zip"))
     assert found.code == "remote-file-missing"
-    assert f"{sftp_home.name}/rooster.zip is not there" in found.message
+    assert f"{sftp_home.name}/rooster.zip does not exist" in found.message
     assert f"{sftp_home.name} holds evil?[31m.zip, roster.zip" in found.message
-    assert "did you mean roster.zip?" in str(found.hint)
+    assert "Did you mean roster.zip?" in str(found.hint)
     folder = Fetching().refused(sftp_home.account("daily/roster.zip"))
-    assert (folder.code, "/daily is not there" in folder.message) == ("remote-file-missing", True)
+    assert (folder.code, "/daily does not exist" in folder.message) == ("remote-file-missing", True)
 
 
 def test_what_may_not_be_read_is_no_missing_file(sftp_home: sshd.Home, roster: bytes) -> None:
@@ -178,7 +178,7 @@ def test_an_empty_file_and_an_empty_folder_are_no_empty_roster(sftp_home: sshd.H
     assert (empty.code, "it is empty" in empty.message) == ("no-csv-in-folder", True)
     ROSTER.zip(sftp_home.path / "daily" / "roster.zip")
     archive = Fetching().refused(sftp_home.account("daily"))
-    assert (archive.code, "if roster.zip is the roster" in str(archive.hint)) == ("no-csv-in-folder", True)
+    assert (archive.code, "If roster.zip is the roster" in str(archive.hint)) == ("no-csv-in-folder", True)
     assert Fetching().refused(sftp_home.account("daily/*.txt", pick="newest")).code == "nothing-fits-pattern"
 
 
@@ -220,7 +220,7 @@ def test_a_pattern_takes_the_newest_or_the_last_by_name_and_lists_the_others(sft
         assert fetched.name.endswith(f"/{taken}")
         (said,) = fetched.diagnostics
         assert (said.code, said.severity) == ("other-files-fit", Severity.INFO)
-        assert said.message.endswith(f"there are also {other}")
+        assert said.message.endswith(f"other matches: {other}")
 
 
 def test_a_done_marker_has_to_be_there_and_not_older(sftp_home: sshd.Home, roster: bytes) -> None:

@@ -51,7 +51,7 @@ def runs(play: Play) -> list[dict[str, object]]:
 
 
 def plan_id(log: str) -> str:
-    found = re.search(r"the plan is (sha256:[0-9a-f]{64}), not the one", log)
+    found = re.search(r"changed since the review \(now (sha256:[0-9a-f]{64}),", log)
     assert found, log
     return found[1]
 

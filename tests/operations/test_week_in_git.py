@@ -128,7 +128,7 @@ def test_a_week(week: Week) -> None:
     assert stale.code == 4
     assert "address.region" in stale.err
     assert "address.region is WI in the store and IL in the base; it would become OH" in stale.err
-    assert "reconciler plan" in stale.err
+    assert "run plan and" in stale.err
     assert "WI" in str(week.project.ask("select document from customers where slug = 'ogdenville'"))
 
     # Friday: what was merged and not applied is pending, what a hand did is drift; an apply of all puts both right.
