@@ -110,7 +110,7 @@ def test_whoever_is_erased_takes_the_kept_plan_along(project: Project, customer:
     assert project.ask("select count(*) from held_plans") == [(1,)]
     done = project.run("erase", "springfield", STUDENTS[0], "--request", "R-1", "--yes")
     assert done.code == 0, done.err
-    assert "1 plan that waits for approval" in done.out
+    assert "1 plan waiting for approval" in done.out
     assert project.ask("select count(*) from held_plans") == [(0,)]
 
 
@@ -121,7 +121,7 @@ def test_a_kept_plan_goes_with_the_end_of_retention(project: Project, customer: 
     synced(project, "springfield", at=MONDAY + NIGHT)
     with clock.freeze_time(MONDAY + 32 * NIGHT):
         done = project.run("purge", "--yes", "--today", "2026-12-25")
-    assert (done.code, "1 plan that waits for approval" in done.out) == (0, True)
+    assert (done.code, "1 plan waiting for approval" in done.out) == (0, True)
     assert project.ask("select count(*) from held_plans") == [(0,)]
     assert project.run("holds", "--format", "json").json["holds"][0]["show"] is None, "it waits, and is fetched again"
 
