@@ -21,7 +21,13 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> pull_request.CiOutput:
 @pytest.mark.slow
 def test_the_comment_begins_with_what_a_reviewer_has_to_see(shown: pull_request.CiOutput) -> None:
     above = shown.comment.split("<details>")[0]
-    order = ["Protections weakened", "rostering.limits.users.percent", "Held for approval", "To remove", "spittle-county"]
+    order = [
+        "Protections weakened",
+        "rostering.limits.users.percent",
+        "Held for approval",
+        "To remove",
+        "spittle-county",
+    ]
     places = [above.index(words) for words in order[:4]]
     assert places == sorted(places)
     assert all(words in above for words in order)

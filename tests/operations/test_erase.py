@@ -159,7 +159,7 @@ def test_it_shows_first_who_and_what_would_go_masked_and_leaves_a_certificate(sp
     shown = erase(springfield, ZED["sourcedId"])
     pseudonym = StoreKey(KEY).make_pseudonym(Kind.USER, "springfield", ZED["sourcedId"])
     assert shown.out.startswith("To erase, request DSR-17: 1 person of springfield.")
-    assert f"{pseudonym} · live · managed by roster · never signed in" in shown.out
+    assert f"{pseudonym} · active · managed by roster · never signed in" in shown.out
     assert "1 person, 2 enrollments, 1 identity, 1 role at a school, 1 before-image" in shown.out
     assert "rows of the last roster" in shown.out
     assert "classes: Class 2, Class 4" in shown.out
