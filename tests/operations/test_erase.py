@@ -317,7 +317,7 @@ def test_whoever_is_lifted_comes_back_as_somebody_new_and_the_lifting_is_on_reco
 def test_erased_before_is_said_with_the_certificate_and_nothing_is_issued_twice(springfield: Project) -> None:
     erase(springfield, ZED["sourcedId"])
     again = erase(springfield, ZED["sourcedId"])
-    assert "was erased before" in again.out
+    assert "is already erased" in again.out
     assert "certificate 1" in again.out
     assert number(springfield, "certificates") == 1
 
@@ -354,7 +354,7 @@ def test_a_key_of_several_people_erases_nobody_and_names_their_pseudonyms(spring
     assert "[ambiguous-key]" in refused.err
     assert refused.err.count("P-") >= 2
     assert "(deleted)" in refused.err
-    assert "(live)" in refused.err
+    assert "(active)" in refused.err
     assert not number(springfield, "certificates")
 
 

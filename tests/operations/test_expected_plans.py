@@ -145,7 +145,7 @@ def test_what_another_run_has_done_of_the_people_is_no_more_to_be_done(
     assert (told.code, left(project)) == (0, 2), told.err
     assert "the plan makes fewer changes than the reviewed one" in told.err
     if by == "id":
-        assert "was carried out since (run 2)" in told.err
+        assert "the others were applied since (run 2)" in told.err
     else:
         assert " - delete user P-" in told.err
         assert DAY_ONE.students()[0] not in told.err
@@ -301,7 +301,7 @@ def test_a_hold_released_by_a_run_is_known_by_the_reviewed_id(project: Project) 
 
     told = project.run("apply", "--expect", plan.json["plan_id"])
     assert told.code == 0, told.err
-    assert "was carried out since (run" in told.err
+    assert "the others were applied since (run" in told.err
     assert project.ask("select count(*) from customers where name = 'New Name'") == [(2,)]
 
 

@@ -48,7 +48,7 @@ def test_a_person_is_told_with_run_file_line_and_what_belongs_to_them(springfiel
     assert found["goes_along"]["classes"] > 0
     assert found["next"]["action"] is None
     text = told(springfield, STUDENT).out
-    assert "live, managed by roster" in text
+    assert "active, managed by roster" in text
     assert f"from users.csv:{line}" in text
     assert "no change, by zip day.zip" in text
 
@@ -104,7 +104,7 @@ def test_what_another_hand_changed_is_told(springfield: Project) -> None:
 
 
 def test_an_administrator_is_told_to_stay(springfield: Project) -> None:
-    assert any("managed by config" in sentence for sentence in thing(springfield, "ada")["stays"])
+    assert any("config manages it" in sentence for sentence in thing(springfield, "ada")["stays"])
 
 
 @pytest.mark.parametrize("key", ["nobody", "P-00000000", "class:u-0001"])
