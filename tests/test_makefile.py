@@ -28,7 +28,7 @@ def test_an_unknown_room_lists_the_rooms_and_sets_nothing_up(room: str) -> None:
 
 def test_a_room_runs_its_quick_and_slow_tests() -> None:
     result = subprocess.run(
-        ["make", "--dry-run", "--old-file=.venv/.ready", "test-one", "ROOM=planning"],
+        ["make", "--no-print-directory", "--dry-run", "--old-file=.venv/.ready", "test-one", "ROOM=planning"],
         cwd=ROOT,
         capture_output=True,
         text=True,
