@@ -89,7 +89,7 @@ _GATES = (
     Gate(
         "too-many-malformed-rows",
         _R,
-        "rows with too few or too many fields, at most 1 %",
+        "rows with too few or too many fields, at most 1%",
         "Too many lines of a file are damaged. Export it again.",
     ),
     Gate(
@@ -177,7 +177,7 @@ _GATES = (
     Gate(
         "row-count-drop",
         _H,
-        "rows of each file, at most 20 % fewer than in the last good roster",
+        "rows of each file, at most 20% fewer than in the last good roster",
         "The file is much shorter than the last one. The export is probably incomplete.",
         can_be_allowed=True,
     ),
@@ -213,21 +213,21 @@ _GATES = (
     Gate(
         "many-unknown-roles",
         _H,
-        "rows with a role that OneRoster does not define, at most 2 %",
+        "rows with a role that OneRoster does not define, at most 2%",
         "Many people have an unknown role.",
         can_be_allowed=True,
     ),
     Gate(
         "many-newly-disabled",
         _H,
-        "people who can sign in now but are not enabled in the roster, at most 20 %",
+        "people who can sign in now but are not enabled in the roster, at most 20%",
         "Many people would lose their sign-in. A column was probably exported incorrectly.",
         can_be_allowed=True,
     ),
     Gate(
         "many-dangling-references",
         _H,
-        "enrollments whose person or class is missing, at most 2 %",
+        "enrollments whose person or class is missing, at most 2%",
         "Many enrollments name people or classes that are not in the roster. Its files are probably from different "
         "exports.",
         can_be_allowed=True,
@@ -235,7 +235,7 @@ _GATES = (
     Gate(
         "keys-damaged",
         _H,
-        "identifiers that a spreadsheet changed, at most 5 %",
+        "identifiers that a spreadsheet changed, at most 5%",
         "A spreadsheet has probably removed the leading zeros of people's ID numbers.",
         can_be_allowed=True,
     ),

@@ -20,7 +20,7 @@ EffectsByCustomer: TypeAlias = Mapping[CustomerId, pl.DataFrame]
 NOT_REVIEWED = "was not reviewed"
 OTHERWISE = "differs from what was reviewed"
 RELEASED = "was waiting for approval"
-GONE = "was reviewed, and is gone"
+GONE = "was reviewed but is no longer planned"
 
 _THING = ["kind", "action", "key", "path"]
 

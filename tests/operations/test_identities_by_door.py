@@ -219,7 +219,10 @@ def test_a_migration_that_the_configured_key_does_not_see_costs_nobody_an_accoun
     plan = planned(project, later)
     assert user_changes(plan) == [("delete", ADA, True), ("create", "n-9", True)]
     said = [each["message"] for each in plan.json["customers"][0]["diagnostics"] if each["code"] == "probable-rekey"]
-    assert said == ["1 of 1 leaver has the identifier of a joiner; match_with: identifier would keep their accounts"]
+    assert said == [
+        "1 of 1 people to remove shares the identifier of a new person; match_with: identifier would keep their "
+        "accounts"
+    ]
     applied(project, later, code=3)
     assert (accounts(project), owns(project, account)) == (60, True)
 

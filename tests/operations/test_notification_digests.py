@@ -180,11 +180,12 @@ def test_what_is_held_is_told_as_it_can_be_approved_today(project: Project) -> N
     with project.by_hand() as cursor:
         cursor.execute(
             "INSERT INTO holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at)"
-            " SELECT id, 'roster', 'springfield:13:aaaaaa', 13, 20, '[\"13 of 20 people would go.\"]', 'p', 'now'"
+            " SELECT id, 'roster', 'springfield:13:aaaaaa', 13, 20,"
+            " '[\"13 of 20 people would be removed.\"]', 'p', 'now'"
             " FROM customers WHERE slug = 'springfield'"
         )
     [mail] = arrived(workspace, MONDAY + 7 * HOUR)
-    assert "    13 of 20 people would go.\n" in mail.get_content().replace("\r\n", "\n")
+    assert "    13 of 20 people would be removed.\n" in mail.get_content().replace("\r\n", "\n")
     assert "springfield:13:aaaaaa" in mail.get_content()
     assert "7f3a9c" not in mail.get_content()
 

@@ -113,7 +113,7 @@ def test_a_changed_suffix_waits_for_a_person(springfield: Project) -> None:
     assert plan.code == 3
     held = springfield.apply("springfield", "--zip", zipped(springfield, DAY_ONE))
     assert held.code == 3
-    assert "The suffix changed: 60 usernames would be other ones; people sign in with them." in held.out
+    assert "The username suffix changed, so 60 usernames would change; people sign in with them." in held.out
     assert usernames(springfield, [ADA]) == {ADA: "u0005"}
     applied(springfield, DAY_ONE, "--approve", hold_of(planned(springfield, DAY_ONE))["id"])
     assert usernames(springfield, [ADA]) == {ADA: "u0005@spring"}

@@ -45,7 +45,7 @@ def test_a_hold_says_why_in_plain_sentences() -> None:
     held = planned(60).hold
     assert held is not None
     assert held.causes[:2] == (
-        "60 of 100 people would go; at most 10 may go at once.",
+        "60 of 100 people would be removed; the limit is 10 at once.",
         "School s-1 (s-1) would lose everyone: 60 of 60.",
     )
 

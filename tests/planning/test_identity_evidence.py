@@ -145,8 +145,8 @@ def test_another_name_under_the_same_value_waits_and_both_are_safe(rules: Roster
     )
     assert decision.changes[Kind.ENROLLMENT]["held"].all()
     assert decision.causes == (
-        f"1 person would get the account of somebody with another name, only because the {shared} is the same. It may "
-        "have passed on to them: the plan shows name, school and grade of both.",
+        f"1 person would get the account of someone with a different name because only the {shared} matches. It may "
+        "have been reassigned: compare the name, school and grade of both in the plan.",
     )
 
 
@@ -196,7 +196,7 @@ def test_a_changed_suffix_is_held_for_everybody_it_renames() -> None:
 
     assert decision.changes[Kind.USER]["held"].all()
     assert decision.changes[Kind.USER].height == 60
-    assert "The suffix changed: 60 usernames would be other ones; people sign in with them." in decision.causes
+    assert "The username suffix changed, so 60 usernames would change; people sign in with them." in decision.causes
 
 
 def test_under_a_changed_suffix_newcomers_and_the_rosters_own_changes_go_on() -> None:
@@ -234,8 +234,7 @@ def test_a_rekey_that_only_the_new_match_with_proves_waits() -> None:
     assert users(decision) == {"rekey": ["n-005*"]}
     assert decision.has_new_matches
     assert decision.causes == (
-        "People were matched by email and are matched by identifier now: 1 person would get an account that was not "
-        "taken for theirs before.",
+        "match_with changed from email to identifier: 1 person would get an account that email did not match.",
     )
 
 
@@ -287,14 +286,15 @@ def test_leavers_with_the_identifier_of_a_joiner_are_told_and_wait_with_them() -
 
     told = said(decision, "probable-rekey")
     assert [each.message for each in told] == [
-        "48 of 50 leavers have the identifier of a joiner; match_with: identifier would keep their accounts"
+        "48 of 50 people to remove share the identifier of a new person; match_with: identifier would keep their "
+        "accounts"
     ]
     assert all(key.endswith("*") for key in users(decision)["create"])
     gone = decision.changes[Kind.USER].filter(pl.col("action") == "delete")
     assert gone.filter("held")["key"].to_list()[:48] == [f"u-{each:03}" for each in range(48)]
     assert (
-        "48 people who would be removed have the identifiers of people who would be new: most likely the same people "
-        "under new sourcedIds." in decision.causes
+        "48 people to remove have the identifiers of new people: probably the same people with new sourcedIds."
+        in decision.causes
     )
 
 
@@ -307,7 +307,9 @@ def test_one_such_leaver_waits_although_every_limit_is_kept() -> None:
     assert users(decision) == {"delete": ["u-005*"], "create": ["n-005*"]}
     assert decision.changes[Kind.ENROLLMENT]["held"].all()
     assert len(decision.causes) == 1
-    assert said(decision, "probable-rekey")[0].message.startswith("1 of 1 leaver has the identifier of a joiner")
+    assert said(decision, "probable-rekey")[0].message.startswith(
+        "1 of 1 people to remove shares the identifier of a new person"
+    )
 
 
 def test_an_address_that_a_joiner_of_the_same_name_has_is_told_and_waits() -> None:
@@ -318,7 +320,7 @@ def test_an_address_that_a_joiner_of_the_same_name_has_is_told_and_waits() -> No
     decision = decide(district(everybody), live_of(district(people())))
 
     assert users(decision) == {"delete": ["u-005*"], "create": ["n-005*"]}
-    assert "has the identifier, or the address and the name, of somebody" in decision.causes[0]
+    assert "has the identifier, or the email and name, of a new person" in decision.causes[0]
     assert said(decision, "probable-rekey")[0].message.endswith("match_with: email would keep their accounts")
 
 

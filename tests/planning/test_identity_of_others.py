@@ -20,7 +20,7 @@ def test_an_identifier_under_a_wholly_other_name_gives_no_account_away() -> None
     joiner = named(5) | {"sourced_id": "n-005"}
     decision = decide(district([*PEOPLE[:5], *PEOPLE[6:], joiner]), LIVE)
     assert actions(decision, Kind.USER) == {"rekey": ["n-005*"]}
-    assert any("somebody with another name" in cause for cause in decision.causes)
+    assert any("someone with a different name" in cause for cause in decision.causes)
 
 
 def test_a_married_name_is_no_other_person() -> None:

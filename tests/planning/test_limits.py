@@ -74,7 +74,7 @@ def test_rekeys_have_a_limit_of_their_own(number: int, waits: bool) -> None:
     decision = decide(district(changed(EVERYBODY, number, sourced_id="n-{n:03}")), live_of(DAY_ONE))
     assert limit(decision, "rekeys").seen == number
     assert held(decision) == (number if waits else 0)
-    assert any("another school information system" in cause for cause in decision.causes) == waits
+    assert any("another student information system" in cause for cause in decision.causes) == waits
     assert limit(decision, "users").seen == 0
 
 
@@ -103,7 +103,7 @@ def test_nobody_becomes_teacher_or_administrator_unseen(role: str) -> None:
     decision = decide(district(changed(EVERYBODY, 1, role=role)), live_of(DAY_ONE))
     assert limit(decision, "role_escalations").seen == 1
     assert held(decision) == 1
-    assert any("would become teacher or administrator" in cause for cause in decision.causes)
+    assert any("would become a teacher or administrator" in cause for cause in decision.causes)
 
 
 def test_a_teacher_who_becomes_a_student_is_no_escalation() -> None:
@@ -135,7 +135,7 @@ def test_earlier_losses_count_along() -> None:
     assert (use.seen, use.earlier, use.planned, use.exceeded) == (11, 5, 6, True)
     assert held(decision) == 6
     assert decision.causes[0] == (
-        "6 of 100 people would go; with 5 in the last 7 days that makes 11, and at most 10 may go."
+        "6 of 100 people would be removed; with 5 in the last 7 days that is 11, and the limit is 10."
     )
 
 

@@ -210,7 +210,7 @@ def test_a_limit_holds_both_halves_and_what_follows() -> None:
     assert actions(decision, Kind.USER) == {"delete": [f"{GONE}*"], "update": [f"{KEEP}*"]}
     assert decision.changes[Kind.ENROLLMENT].height == 2
     assert all_held(decision)
-    assert "1 of 60 people would go; at most 0 may go at once." in decision.causes
+    assert "1 of 60 people would be removed; the limit is 0 at once." in decision.causes
 
 
 @pytest.mark.parametrize("mode", list(SeasonMode))

@@ -68,7 +68,7 @@ def test_adds_only_keeps_back_what_takes_away_and_lets_the_rest_go() -> None:
 def test_adds_only_says_until_when_and_where_it_is_written() -> None:
     decision = decide(district(changed()), live_of(district(PEOPLE)), rules(SUMMER))
     assert decision.causes == (
-        "Until 2027-08-20 nobody and nothing is removed (calendar in customers/springfield/customer.yaml:31).",
+        "Until 2027-08-20, nothing is removed (calendar in customers/springfield/customer.yaml:31).",
     )
 
 
@@ -110,7 +110,7 @@ def test_freeze_keeps_back_everything() -> None:
     decision = decide(district(changed()), live_of(district(PEOPLE)), rules(EXAMS))
     for kind in (Kind.USER, Kind.ENROLLMENT):
         assert decision.changes[kind]["held"].all()
-    assert decision.causes[0] == "Until 2027-06-01 nothing of the roster is changed (calendar)."
+    assert decision.causes[0] == "Until 2027-06-01, no roster change is applied (calendar)."
 
 
 def test_what_was_held_before_stays_held() -> None:

@@ -64,7 +64,7 @@ def test_they_wait_even_where_no_limit_would_hold_them(missing: str) -> None:
     assert actions(decision, Kind.USER) == {missing: ["u-000*"]}
     assert not any(limit.exceeded for limit in decision.limits)
     assert hold_of(decision).causes == (
-        "1 person was missing from the last whole roster, and the file of changes says nothing of them.",
+        "1 person was missing from the last full roster, and this delta roster does not mention them.",
     )
 
 

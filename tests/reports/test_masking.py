@@ -134,7 +134,7 @@ def test_a_diagnostic_about_a_row_keeps_code_and_place_and_loses_its_text(people
     [
         build_warning("no-manifest", "no manifest", Span("day-2.zip")),
         build_warning("administrator-kept", "2 administrators are not in the roster", Span("users.csv")),
-        build_error("emptied-file", "users.csv has a header and no rows", Span("users.csv", 1)),
+        build_error("emptied-file", "users.csv has no rows", Span("users.csv", 1)),
         build_error("dangling-reference", 'school "s-9" is not in orgs.csv', Span("classes.csv", 4)),
         build_error("invalid-choice", "match_with must be", Span("customers/springfield/customer.yaml", 31, 5)),
         build_error("locked", "another apply is running"),

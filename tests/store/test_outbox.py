@@ -23,7 +23,7 @@ HELD = Notice(
     store_plans.SLUG,
     NOW,
     NOW,
-    ("10 of 20 people would go; at most 5 may go at once.",),
+    ("10 of 20 people would be removed; the limit is 5 at once.",),
     NoticeHold("springfield:10:abc", 10),
 )
 

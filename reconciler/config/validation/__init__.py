@@ -1,4 +1,4 @@
-"""Holds YAML documents against the models and reports each mistake at the place where it was written."""
+"""Checks YAML documents against the models and reports each mistake where it was written."""
 
 from reconciler.config.validation.documents import build_document as build_document
 from reconciler.config.validation.documents import parse_community_document as parse_community_document

@@ -50,11 +50,11 @@ _LIMITS = TypeAdapter(tuple[LimitUse, ...])
 _SOURCE = TypeAdapter(SourceSummary | None)
 _HOLD = TypeAdapter(Hold | None)
 _COUNTS = TypeAdapter(dict[Kind, ActionCounts])
-_SEEN = TypeAdapter(PlanPrecondition)
+_PRECONDITION = TypeAdapter(PlanPrecondition)
 _STORE = TypeAdapter(StoreIdentity)
 _BASE = TypeAdapter(GitBase | None)
-_ELSEWHERE = TypeAdapter(OutsideBase | None)
-_WEAKENED = TypeAdapter(tuple[Weakening, ...])
+_OUTSIDE_BASE = TypeAdapter(OutsideBase | None)
+_WEAKENINGS = TypeAdapter(tuple[Weakening, ...])
 _CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
 
 #: schema of the store that a plan is made for; after an upgrade, saved plans are refused
@@ -104,8 +104,8 @@ def pack_plan(plan: Plan, out: BinaryIO, key: StoreKey) -> None:
         "customers": [_serialize_customer(customer, place, frames) for place, customer in enumerate(plan.customers)],
         "undoes": plan.undoes,
         "base": _BASE.dump_python(plan.base, mode="json"),
-        "elsewhere": _ELSEWHERE.dump_python(plan.outside_base, mode="json"),
-        "weakened": _WEAKENED.dump_python(plan.weakenings, mode="json"),
+        "elsewhere": _OUTSIDE_BASE.dump_python(plan.outside_base, mode="json"),
+        "weakened": _WEAKENINGS.dump_python(plan.weakenings, mode="json"),
     }
     signature = _create_signature(key)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -150,8 +150,8 @@ def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Pla
             customers=tuple(_deserialize_customer(each, members) for each in head["customers"]),
             undoes=head.get("undoes"),
             base=_BASE.validate_python(head.get("base")),
-            outside_base=_ELSEWHERE.validate_python(head.get("elsewhere")),
-            weakenings=_WEAKENED.validate_python(head.get("weakened", ())),
+            outside_base=_OUTSIDE_BASE.validate_python(head.get("elsewhere")),
+            weakenings=_WEAKENINGS.validate_python(head.get("weakened", ())),
         )
     except (KeyError, ValidationError, pl.exceptions.PolarsError) as problem:
         raise Refusal([_describe_bad_plan_file(display_name, _NO_PLAN)]) from problem
@@ -237,7 +237,7 @@ def _serialize_customer(customer: CustomerPlan, place: int, frames: dict[str, pl
         "id": customer.id,
         "name": customer.name,
         "outcome": customer.outcome,
-        "seen": _SEEN.dump_python(customer.precondition, mode="json"),
+        "seen": _PRECONDITION.dump_python(customer.precondition, mode="json"),
         "source": _SOURCE.dump_python(customer.source, mode="json"),
         "hold": _HOLD.dump_python(customer.hold, mode="json"),
         "diagnostics": _DIAGNOSTICS.dump_python(customer.diagnostics, mode="json"),
@@ -251,7 +251,7 @@ def _serialize_customer(customer: CustomerPlan, place: int, frames: dict[str, pl
         "snapshot": add_frames("snapshot", customer.snapshot),
         "facts": dict(customer.facts),
         "doubted": customer.is_doubtful,
-        "weakened": _WEAKENED.dump_python(customer.weakenings, mode="json"),
+        "weakened": _WEAKENINGS.dump_python(customer.weakenings, mode="json"),
         "would_hold": list(customer.would_hold),
     }
 
@@ -271,7 +271,7 @@ def _deserialize_customer(stored: dict[str, Any], members: dict[str, bytes]) -> 
         id=stored["id"],
         name=stored["name"],
         outcome=Outcome(stored["outcome"]),
-        precondition=_SEEN.validate_python(stored["seen"]),
+        precondition=_PRECONDITION.validate_python(stored["seen"]),
         source=_SOURCE.validate_python(stored["source"]),
         hold=_HOLD.validate_python(stored["hold"]),
         diagnostics=_DIAGNOSTICS.validate_python(stored["diagnostics"]),
@@ -288,6 +288,6 @@ def _deserialize_customer(stored: dict[str, Any], members: dict[str, bytes]) -> 
         snapshot={part: take_frame(name) for part, name in stored["snapshot"].items()},
         facts=stored.get("facts", {}),
         is_doubtful=stored["doubted"],
-        weakenings=_WEAKENED.validate_python(stored.get("weakened", ())),
+        weakenings=_WEAKENINGS.validate_python(stored.get("weakened", ())),
         would_hold=tuple(stored.get("would_hold", ())),
     )

@@ -202,7 +202,9 @@ def _explain_not_synced(
     hint = f"Sync it now: reconciler sync {customer.id}"
     if schedule is None:
         return _describe_skipped(customer, "frequency is manual", hint)
-    if last.next_at is None or last.next_at > now:
+    if last.next_at is None:
+        return _describe_skipped(customer, "its next automatic sync is not scheduled", hint)
+    if last.next_at > now:
         return _describe_skipped(customer, f"it is not due before {last.next_at}", hint)
     return None
 

@@ -141,7 +141,7 @@ def _list_documents_of_run(
     for kind in DECLARED_KINDS if record is not None else (Kind.LESSON,):
         for row in read_touched_rows(reader.connection, kind, record.id if record else None, run).iter_rows(named=True):
             key = kind, names.get((kind, row["id"]), "")
-            if key in applied and not row["taken_back"]:
+            if key in applied and not row["undone"]:
                 was = (
                     None
                     if row["made"] or row["was"]["tombstoned_at"] is not None

@@ -76,8 +76,8 @@ def apply_approvals(
             notes.append(
                 build_info(
                     "approved-in-advance",
-                    f"{people.height:,} people leave by the approval until {approval.until}: {approval.reason}; "
-                    f"{left - people.height:,} of {approval.people:,} remain",
+                    f"the pre-approval until {approval.until} ({approval.reason}) covers {people.height:,} people who "
+                    f"leave; {left - people.height:,} of {approval.people:,} remain",
                     approval.span,
                 )
             )
@@ -108,26 +108,27 @@ def _release_people(frames: dict[Kind, pl.DataFrame], people: pl.Series, name: s
 def _warn_expired(approval: PreApproval) -> Diagnostic:
     return build_warning(
         "approval-expired",
-        f"the approval of {approval.people:,} people ended on {approval.until}: {approval.reason}",
+        f"the pre-approval of {approval.people:,} people expired on {approval.until} ({approval.reason})",
         approval.span,
-        "remove it, or give it another last day",
+        "Remove it, or set a later `until`.",
     )
 
 
 def _warn_unused(approval: PreApproval) -> Diagnostic:
     return build_warning(
         "approval-unused",
-        f"the approval of {approval.people:,} people until {approval.until} releases nothing here: {approval.reason}",
+        f"the pre-approval of {approval.people:,} people until {approval.until} was not needed for this plan "
+        f"({approval.reason})",
         approval.span,
-        "nothing waits for it; remove it once it is no longer needed",
+        "No change is waiting for it. Remove it when you no longer need it.",
     )
 
 
 def _warn_too_few(approval: PreApproval, people: int, left: int) -> Diagnostic:
     return build_warning(
         "approval-too-small",
-        f"{people:,} people would leave, and the approval until {approval.until} has {max(left, 0):,} left; "
-        "it releases nobody",
+        f"{people:,} people would leave, but the pre-approval until {approval.until} covers only {max(left, 0):,} "
+        "more; it applies to nobody",
         approval.span,
-        "approve the hold by its id, or raise the number",
+        "Approve the hold by its ID, or raise `people` of the pre-approval.",
     )

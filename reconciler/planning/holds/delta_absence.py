@@ -33,4 +33,4 @@ def _describe_absent(kind: Kind, number: int) -> str:
         who = f"1 {kind.value}" if number == 1 else f"{number:,} {kind.plural}"
     were, them = ("was", "it") if number == 1 else ("were", "them")
     them = "them" if kind is Kind.USER else them
-    return f"{who} {were} missing from the last whole roster, and the file of changes says nothing of {them}."
+    return f"{who} {were} missing from the last full roster, and this delta roster does not mention {them}."

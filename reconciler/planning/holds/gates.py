@@ -24,7 +24,7 @@ from reconciler.planning.frames.live import LiveRoster
 MAX_DROP_PERCENT = 20
 #: A drop of this many rows always passes, by file.
 ACCEPTABLE_ROW_DROP = {"orgs": 1, "users": 5, "classes": 5, "enrollments": 20}
-#: The largest share of rows with an unknown role; more are no typing errors.
+#: The largest share of rows with an unknown role; a larger one is not explained by typing errors.
 MAX_UNKNOWN_ROLES_SHARE = 0.02
 ACCEPTABLE_UNKNOWN_ROLES = 5
 ACCEPTABLE_DISABLED = 5
@@ -136,7 +136,7 @@ def _build_diagnostic(finding: GateFinding, severity: Severity) -> Diagnostic:
 def _report_exception(finding: GateFinding, exception: ExceptionToGate) -> Diagnostic:
     return build_info(
         "gate-allowed",
-        f"{finding.code} is allowed until {exception.until} ({exception.reason}): {finding.message}",
+        f"an exception for {finding.code} until {exception.until} ({exception.reason}) applies: {finding.message}",
         exception.span,
     )
 
@@ -148,16 +148,16 @@ def _report_stale_exceptions(
         if each.until < today:
             yield build_warning(
                 "allowance-expired",
-                f"the allowance of {each.gate} ended on {each.until}: {each.reason}",
+                f"the exception for {each.gate} expired on {each.until} ({each.reason})",
                 each.span,
-                "remove it, or give it another last day",
+                "Remove it, or set a later `until`.",
             )
         elif each.gate not in codes and valid[each.gate] is each:
             yield build_warning(
                 "allowance-unused",
-                f"{each.gate} is allowed until {each.until}, and this roster passes it anyway: {each.reason}",
+                f"the exception for {each.gate} until {each.until} was not needed for this roster ({each.reason})",
                 each.span,
-                "remove it once it is no longer needed: while it stands, nobody is asked",
+                "Remove it when you can. Until then, this gate never asks for approval.",
             )
 
 
@@ -165,8 +165,8 @@ def check_incomplete_source(case: GateInput) -> Iterator[GateFinding]:
     if not case.snapshot.complete:
         yield GateFinding(
             "incomplete-source",
-            "the source was not read to its end; every file to its last byte is expected",
-            "fetch it again",
+            "the roster did not arrive complete",
+            "Fetch it again.",
             Span(case.snapshot.name),
         )
 
@@ -178,8 +178,8 @@ def check_emptied_file(case: GateInput) -> Iterator[GateFinding]:
         if case.snapshot.is_full(kind.plural) and not case.snapshot.rows.get(kind.plural, 0) and live:
             yield GateFinding(
                 "emptied-file",
-                f"{kind.plural}.csv has a header and no rows, but {live:,} {kind.plural} are live",
-                "a file that was left empty by mistake looks just like this: export it again",
+                f"{kind.plural}.csv has no rows, but the store has {live:,} active {kind.plural}",
+                "The file was probably left empty by mistake. Export it again.",
                 Span(f"{kind.plural}.csv", 1),
             )
 
@@ -192,7 +192,8 @@ def check_other_source_system(case: GateInput) -> Iterator[GateFinding]:
             "other-source-system",
             f"the source system is {_replace_unprintable(now)}; the last good roster came from "
             f"{_replace_unprintable(before)}",
-            "if the institution changed its system, allow this gate until a day; else it is another's file",
+            "If the institution changed systems, add an exception for this gate. Otherwise this is another "
+            "institution's file.",
             Span("manifest.csv"),
         )
 
@@ -205,9 +206,10 @@ def check_row_count_drop(case: GateInput) -> Iterator[GateFinding]:
         if case.snapshot.is_full(stem) and now and fewer > always and fewer * 100 > before * MAX_DROP_PERCENT:
             yield GateFinding(
                 "row-count-drop",
-                f"{stem}.csv has {now:,} rows, the last good roster had {before:,}: {fewer * 100 // before} % fewer; "
-                f"at most {MAX_DROP_PERCENT} % fewer are expected",
-                "export the whole roster again; if it is right, approve the hold or allow this gate until a day",
+                f"{stem}.csv has {now:,} rows, {fewer * 100 // before}% fewer than the last good roster "
+                f"({before:,}); the limit is {MAX_DROP_PERCENT}%",
+                "Export the full roster again. If the drop is correct, approve the hold or add an exception for this "
+                "gate.",
                 Span(f"{stem}.csv"),
             )
 
@@ -226,8 +228,8 @@ def check_stale_source(case: GateInput) -> Iterator[GateFinding]:
             if this < before:
                 yield GateFinding(
                     "stale-source",
-                    f"the source {word} at {this}, the last good roster at {before}; a newer one is expected",
-                    "send the newest export; if this one is meant, approve the hold",
+                    f"this roster {word} at {this}, before the last good roster ({before})",
+                    "Send the latest export. To use this one anyway, approve the hold.",
                     Span(now.name),
                     holds_everything=True,
                 )
@@ -241,8 +243,8 @@ def check_optional_file_missing(case: GateInput) -> Iterator[GateFinding]:
         if case.snapshot.is_full(stem) and case.snapshot.facts.files:
             yield GateFinding(
                 "optional-file-missing",
-                f"{stem}.csv is not in the archive; it came along with the last good roster",
-                "export it again, or allow this gate until a day",
+                f"{stem}.csv is not in the archive, but the last good roster had it",
+                "Export the roster again with this file, or add an exception for this gate.",
                 Span(f"{stem}.csv"),
                 kinds=frozenset({Kind.CLASS, Kind.ENROLLMENT}) if stem in CLASS_RELATED_FILES else frozenset(),
             )
@@ -265,8 +267,8 @@ def check_org_vanished(case: GateInput) -> Iterator[GateFinding]:
         listed = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
         yield GateFinding(
             "org-vanished",
-            f"orgs.csv has no {listed}, to which people or classes belong; every such org is expected",
-            "export all schools; if it was closed, approve the hold",
+            f"orgs.csv no longer has {listed}, but people or classes belong to {'it' if len(names) == 1 else 'them'}",
+            "Export all schools. If the school closed, approve the hold.",
             Span("orgs.csv"),
             orgs=tuple(names),
         )
@@ -278,8 +280,8 @@ def check_root_changed(case: GateInput) -> Iterator[GateFinding]:
     if before and now and set(before).isdisjoint(now):
         yield GateFinding(
             "root-changed",
-            f"above all others is {', '.join(now[:3])}; in the last good roster it was {', '.join(before[:3])}",
-            "if the institution has a new number, change client_partner_id and approve the hold",
+            f"the top-level org is {', '.join(now[:3])}; in the last good roster it was {', '.join(before[:3])}",
+            "If the institution has a new sourcedId, change client_partner_id and approve the hold.",
             Span("orgs.csv"),
         )
 
@@ -295,9 +297,9 @@ def check_many_unknown_roles(case: GateInput) -> Iterator[GateFinding]:
     if unknown.height > max(ACCEPTABLE_UNKNOWN_ROLES, rows * MAX_UNKNOWN_ROLES_SHARE):
         yield GateFinding(
             "many-unknown-roles",
-            f"{unknown.height:,} of {rows:,} people have a role that is not OneRoster's; "
-            f"at most {MAX_UNKNOWN_ROLES_SHARE:.0%} are expected",
-            "the roles were probably exported by other names; correct the export",
+            f"{unknown.height:,} of {rows:,} people have a role that OneRoster does not define; "
+            f"the limit is {MAX_UNKNOWN_ROLES_SHARE:.0%}",
+            "The export probably uses other names for the roles. Correct the export.",
             Span(unknown["file"][0], unknown["line"].min()),  # type: ignore[arg-type]
         )
 
@@ -311,9 +313,9 @@ def check_many_newly_disabled(case: GateInput) -> Iterator[GateFinding]:
     if newly > max(ACCEPTABLE_DISABLED, bound.len() * MAX_DROP_PERCENT // 100):
         yield GateFinding(
             "many-newly-disabled",
-            f"{newly:,} of {bound.len():,} people who may sign in are not enabled in this roster; "
-            f"at most {MAX_DROP_PERCENT} % are expected",
-            "look at enabledUser in the export; if it is right, approve the hold or allow this gate until a day",
+            f"this roster disables {newly:,} of {bound.len():,} people who can sign in now; "
+            f"the limit is {MAX_DROP_PERCENT}%",
+            "Check enabledUser in the export. If it is correct, approve the hold or add an exception for this gate.",
             Span("users.csv"),
             kinds=frozenset(),
             reasons=(Reason.ROSTER_DISABLED.value,),
@@ -338,9 +340,9 @@ def check_keys_damaged(case: GateInput) -> Iterator[GateFinding]:
     if damaged > people.height * MAX_DAMAGED_KEYS_SHARE:
         yield GateFinding(
             "keys-damaged",
-            f"{damaged:,} of {people.height:,} people have a sourcedId or identifier as a spreadsheet writes numbers; "
-            f"at most {MAX_DAMAGED_KEYS_SHARE:.0%} are expected",
-            "send the export as it was made, without opening it in a spreadsheet",
+            f"{damaged:,} of {people.height:,} people have a sourcedId or identifier that a spreadsheet seems to have "
+            f"changed; the limit is {MAX_DAMAGED_KEYS_SHARE:.0%}",
+            "Send the original export, without opening it in a spreadsheet.",
             Span("users.csv"),
             holds_everything=True,
         )

@@ -167,12 +167,13 @@ def _warn_probable_rekey(
         return
     best = max(others, key=lambda key: (pairs[key].height, -MATCH_KEYS.index(key)))
     number, leavers = pairs[best].height, users.filter(is_leaving(Kind.USER)).height
-    have = "leaver has" if leavers == 1 else "leavers have"
+    share = "shares" if number == 1 else "share"
     yield build_warning(
         "probable-rekey",
-        f"{number:,} of {leavers:,} {have} the {best} of a joiner; match_with: {best} would keep their accounts",
+        f"{number:,} of {leavers:,} people to remove {share} the {best} of a new person; "
+        f"match_with: {best} would keep their accounts",
         Span("users.csv"),
-        "if they are the same people under new sourcedIds, change match_with and plan again before you approve",
+        "If they are the same people with new sourcedIds, change match_with and plan again before you approve.",
     )
 
 
@@ -183,48 +184,41 @@ def _format_people(number: int) -> str:
 def _explain_weak_evidence(number: int, match_with: str) -> Iterator[str]:
     if number:
         yield (
-            f"{_format_people(number)} would get the account of somebody with another name, only "
-            f"because the {match_with} is "
-            "the same. It may have passed on to them: the plan shows name, school and grade of both."
+            f"{_format_people(number)} would get the account of someone with a different name because only the "
+            f"{match_with} matches. It may have been reassigned: compare the name, school and grade of both in the "
+            "plan."
         )
 
 
 def _explain_other_person(number: int) -> Iterator[str]:
     if number:
         yield (
-            f"{_format_people(number)} would have another name and another identifier under the same "
-            "sourcedId: most likely "
-            "somebody else's, who would get the account and its work."
+            f"{_format_people(number)} would have a different name and identifier under the same sourcedId. It was "
+            "probably reassigned: the new person would get the old account and its work."
         )
 
 
 def _explain_suffix(number: int) -> Iterator[str]:
     if number:
-        names = "1 username would be another one" if number == 1 else f"{number:,} usernames would be other ones"
-        yield f"The suffix changed: {names}; people sign in with them."
+        names = "1 username" if number == 1 else f"{number:,} usernames"
+        yield f"The username suffix changed, so {names} would change; people sign in with them."
 
 
 def _explain_newly_matched(number: int, match_with: str, last: str | None) -> Iterator[str]:
     if number:
         yield (
-            f"People were matched by {last} and are matched by {match_with} now: {_format_people(number)} would get an "
-            "account that was not taken for theirs before."
+            f"match_with changed from {last} to {match_with}: {_format_people(number)} would get an account that "
+            f"{last} did not match."
         )
 
 
 def _explain_likely_rekeys(number: int, *, alike: bool) -> Iterator[str]:
-    """Yield the hint that leavers may be joiners. `alike` means that some match by address and name only."""
+    """Yield the hint that leavers may be joiners. `alike` means that some match by email and name only."""
     if not number:
         return
     if number == 1:
-        what = "the identifier, or the address and the name, of" if alike else "the identifier of"
-        yield (
-            f"1 person who would be removed has {what} somebody who would be new: most likely the same person under a "
-            "new sourcedId."
-        )
+        what = "identifier, or the email and name," if alike else "identifier"
+        yield f"1 person to remove has the {what} of a new person: probably the same person with a new sourcedId."
         return
-    what = "the identifiers, or the addresses and the names, of" if alike else "the identifiers of"
-    yield (
-        f"{number:,} people who would be removed have {what} people who would be new: most likely the same people "
-        "under new sourcedIds."
-    )
+    what = "identifiers, or the emails and names," if alike else "identifiers"
+    yield f"{number:,} people to remove have the {what} of new people: probably the same people with new sourcedIds."

@@ -79,7 +79,7 @@ def hold_for_unidentified_rows(state: HoldState) -> HoldState:
             state = state.hold_where(kind, is_vanishing(kind))
             if state.changes[kind].filter(is_leaving(kind)).height:
                 state = state.add_causes(
-                    f"A row that was set aside may speak of any of the {kind.plural}, so none of them is removed."
+                    f"A quarantined row could mean any of the {kind.plural}, so none of them are removed."
                 )
     return state
 
@@ -92,30 +92,28 @@ def describe_limit(limit: LimitUse, window: str = "7 days") -> str:
         who = f"{limit.label} ({school})" if limit.label != school else school
         if limit.planned == limit.of:
             return f"{who} would lose everyone: {limit.planned:,} of {of}."
-        return f"{who} would lose {limit.planned:,} of {of} people{_describe_bound(limit, window, 'go')}"
+        return f"{who} would lose {limit.planned:,} of {of} people{_describe_bound(limit, window)}"
     people = "1 person" if limit.planned == 1 else f"{limit.planned:,} people"
     share = f"{limit.planned:,} of {of} people"
     match limit.name:
         case "rekeys":
             return (
-                f"{share} would get a new sourcedId{_describe_bound(limit, window, 'do')} "
-                "It looks like a move to another school information system."
+                f"{share} would get a new ID{_describe_bound(limit, window)} "
+                "This looks like a move to another student information system."
             )
         case "updates":
-            return f"{share} would get another username, e-mail or school{_describe_bound(limit, window, 'do')}"
+            return f"{share} would change username, email or school{_describe_bound(limit, window)}"
         case "scope_narrowed":
-            return f"{share} would leave because they are no longer selected{_describe_bound(limit, window, 'go')}"
+            return f"{share} would be removed because they are no longer selected{_describe_bound(limit, window)}"
         case "role_escalations":
-            return f"{people} would become teacher or administrator{_describe_bound(limit, window, 'do')}"
+            role = "a teacher or administrator" if limit.planned == 1 else "teachers or administrators"
+            return f"{people} would become {role}{_describe_bound(limit, window)}"
         case _:
             what = "people" if limit.kind is Kind.USER else limit.kind.plural
-            return f"{limit.planned:,} of {of} {what} would go{_describe_bound(limit, window, 'go')}"
+            return f"{limit.planned:,} of {of} {what} would be removed{_describe_bound(limit, window)}"
 
 
-def _describe_bound(limit: LimitUse, window: str, verb: str) -> str:
+def _describe_bound(limit: LimitUse, window: str) -> str:
     if not limit.earlier:
-        return f"; at most {limit.allowed:,} may {verb} at once."
-    return (
-        f"; with {limit.earlier:,} in the last {window} that makes {limit.seen:,}, and at most {limit.allowed:,} "
-        f"may {verb}."
-    )
+        return f"; the limit is {limit.allowed:,} at once."
+    return f"; with {limit.earlier:,} in the last {window} that is {limit.seen:,}, and the limit is {limit.allowed:,}."

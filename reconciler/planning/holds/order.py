@@ -43,7 +43,7 @@ HOLD_STEPS = (
     ),
     HoldStep(
         "delta-absence",
-        "Comes before all evidence: people whom a delta roster does not name wait, whatever else is known of them.",
+        "Comes before all evidence: people whom a delta roster does not name wait, whatever the other evidence.",
         hold_absent_in_delta,
     ),
     HoldStep(
@@ -53,7 +53,7 @@ HOLD_STEPS = (
     ),
     HoldStep(
         "count",
-        "Counts every row, held or not, before a gate or limit holds any: what waits today still uses up its limit.",
+        "Counts every row, held or not, before a gate or limit holds any: waiting changes still use up their limit.",
         count_limit_uses,
     ),
     HoldStep(
@@ -73,17 +73,17 @@ HOLD_STEPS = (
     ),
     HoldStep(
         "last-of-role",
-        "Comes after every rule that holds people for their own sake: those who are held still fill their role.",
+        "Comes after every rule that holds people directly: held people still fill their role.",
         hold_last_of_role,
     ),
     HoldStep(
         "classes",
-        "Comes once it is known which people stay: they keep their classes.",
+        "Comes when it is known which people stay: they keep their classes.",
         hold_dependent_classes,
     ),
     HoldStep(
         "enrollments",
-        "Comes once it is known which people and classes wait: their enrollments wait with them.",
+        "Comes when it is known which people and classes wait: their enrollments wait with them.",
         hold_dependent_enrollments,
     ),
     HoldStep(
@@ -102,7 +102,7 @@ SETTLE_STEPS = (
     ),
     HoldStep(
         "usernames",
-        "Comes once all that is held is known: a held account keeps its username from the newcomer who wants it.",
+        "Comes when all holds are known: a held account keeps its username from the newcomer who wants it.",
         settle_usernames,
     ),
     HoldStep(

@@ -43,6 +43,6 @@ def _match_role_entry_losses() -> pl.Expr:
 
 
 def _describe_season(season: ActiveSeason) -> str:
-    what = "nothing of the roster is changed" if season.mode is SeasonMode.FREEZE else "nobody and nothing is removed"
+    what = "no roster change is applied" if season.mode is SeasonMode.FREEZE else "nothing is removed"
     where = f" in {season.span.file}:{season.span.line}" if season.span else ""
-    return f"Until {season.until} {what} (calendar{where})."
+    return f"Until {season.until}, {what} (calendar{where})."

@@ -97,6 +97,6 @@ def _quarantine_refused(refused: pl.DataFrame) -> pl.DataFrame:
         refused.unique("key", keep="first", maintain_order=True),
         "key",
         "username-taken",
-        pl.lit("its username belongs to an account that stays"),
-        "give one of the two another username, or set a suffix for the roster's",
+        pl.lit("this username belongs to an account that stays"),
+        "Give one of the two another username, or set a suffix for the roster's usernames.",
     )

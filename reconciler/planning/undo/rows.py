@@ -98,7 +98,7 @@ def add_actions(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
         .when(was_live & now_live & ~equal)
         .then(_choose_staying_action(kind))
     )
-    rows = rows.with_columns(pl.when(~pl.col("taken_back")).then(action).alias("action")).filter(rostered)
+    rows = rows.with_columns(pl.when(~pl.col("undone")).then(action).alias("action")).filter(rostered)
     key = pl.when(is_ending() | pl.col("was_key").is_null()).then("now_key").otherwise("was_key")
     rows = rows.with_columns(key.alias("key")).with_columns(
         pl.when(pl.col("now_key").is_not_null() & (pl.col("now_key") != pl.col("key")))

@@ -62,7 +62,7 @@ TOUCHED_COLUMNS = (
     # True if the row still exists
     "there",
     # True if another run undid this one for the row
-    "taken_back",
+    "undone",
     # the first later run that changed the row and was not undone itself; null if there is none
     "later",
     # the origin of the row now
@@ -184,7 +184,7 @@ def _decode_images(kind: Kind, run: RunId, texts: pl.DataFrame) -> pl.DataFrame:
 def _add_later_runs(
     rows: pl.DataFrame, run: RunId, later_runs: pl.DataFrame, undoes: Mapping[RunId, RunId]
 ) -> pl.DataFrame:
-    """Add `taken_back` and `later` to the rows. Evaluates each distinct sequence of runs once, because there are few.
+    """Add `undone` and `later` to the rows. Evaluates each distinct sequence of runs once, because there are few.
 
     later_runs: `id`, `run` of all rows that later runs wrote, in order.
     """
@@ -198,13 +198,13 @@ def _add_later_runs(
         determine_effect(run, [RunId(int(each)) for each in sequence.split(",")], undoes) for sequence in sequences
     ]
     effect_by_sequence = pl.DataFrame(
-        {"sequence": sequences, "taken_back": [each[0] for each in effects], "later": [each[1] for each in effects]},
-        schema={"sequence": pl.String, "taken_back": pl.Boolean, "later": pl.Int64},
+        {"sequence": sequences, "undone": [each[0] for each in effects], "later": [each[1] for each in effects]},
+        schema={"sequence": pl.String, "undone": pl.Boolean, "later": pl.Int64},
     )
     return (
         rows.join(runs, on="id", how="left", maintain_order="left")
         .join(effect_by_sequence, on="sequence", how="left", maintain_order="left")
-        .with_columns(pl.col("taken_back").fill_null(False))
+        .with_columns(pl.col("undone").fill_null(False))
     )
 
 

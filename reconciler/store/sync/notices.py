@@ -48,10 +48,10 @@ def record_notice(connection: Connection, customer_number: CustomerNumber, notic
     connection.execute(
         f"UPDATE notices SET stands = FALSE WHERE customer_id = :customer AND stands AND event IN ({closed})", facts
     )
-    stands = "FALSE" if notice.event is EventKind.RECOVERED else "TRUE"
+    is_open = "FALSE" if notice.event is EventKind.RECOVERED else "TRUE"
     connection.execute(
         "INSERT INTO notices (customer_id, event, since, hold_id, people, sentences, at, stands)"
-        f" VALUES (:customer, :event, :since, :hold, :people, :sentences, :at, {stands})",
+        f" VALUES (:customer, :event, :since, :hold, :people, :sentences, :at, {is_open})",
         facts,
     )
     return int(connection.fetch_scalar("SELECT max(id) FROM notices WHERE customer_id = :customer", facts))
