@@ -8,15 +8,15 @@ from functools import cache
 
 import polars as pl
 
-from reconciler.model.change import Action, Change, get_action
+from reconciler.model.change import Action, Change, Delete, get_action
 from reconciler.model.diagnostic import Diagnostic, sort_diagnostics
 from reconciler.model.ids import CustomerId
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import ActionCounts, CustomerPlan, Outcome, PlanPrecondition, SourceSummary
 from reconciler.model.weakening import Weakening
+from reconciler.planning.customer_hold import build_hold
 from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.change_frame import IMPACT_PREFIX
-from reconciler.planning.holds.hold import build_hold, hold_document_removals
 
 CUSTOMER_REMOVAL_CAUSE = "A customer would be removed; none of its people could sign in."
 COMMUNITY_REMOVAL_CAUSE = "A community would be removed; its people would lose its lessons."
@@ -134,18 +134,19 @@ def build_customer_plan(
     documents: PlannedDocuments,
     roster: PlannedRoster | None = None,
     *,
+    hold_key: str,
     roster_applies: bool = True,
     diagnostics: Iterable[Diagnostic] = (),
 ) -> CustomerPlan:
     """Return the plan of one customer. `roster` is None if none was compared; `roster_applies` is False for a preview,
-    which apply leaves out."""
+    which apply leaves out; `hold_key` is the store's key for holds, as hex."""
     plan = _plan_documents(customer_id, name, documents)
     if roster is not None:
         plan = _add_roster(plan, roster)
     plan = replace(plan, roster_applies=roster_applies, diagnostics=sort_diagnostics([*diagnostics, *plan.diagnostics]))
     if roster is not None and not roster_applies:
         plan = replace(plan, fingerprint_refresh={}, would_hold=roster.decision.causes)
-    return _add_outcome(plan, roster)
+    return _add_outcome(plan, roster, hold_key)
 
 
 def _plan_documents(customer_id: CustomerId, name: str, documents: PlannedDocuments) -> CustomerPlan:
@@ -180,18 +181,26 @@ def _add_roster(plan: CustomerPlan, roster: PlannedRoster) -> CustomerPlan:
     )
 
 
-def _add_outcome(plan: CustomerPlan, roster: PlannedRoster | None) -> CustomerPlan:
+def _add_outcome(plan: CustomerPlan, roster: PlannedRoster | None, hold_key: str) -> CustomerPlan:
     """Return the plan with its outcome and with the hold of everything in it that waits."""
-    hold = build_hold(
-        plan.id,
-        plan.document_changes,
-        plan.roster if plan.roster_applies else {},
-        (*_list_document_hold_causes(plan.document_changes), *(roster.decision.causes if roster else ())),
-    )
+    causes = (*_list_document_hold_causes(plan.document_changes), *(roster.decision.causes if roster else ()))
+    hold = build_hold(plan, causes, hold_key)
     changes = any(each.changes for each in plan.counts.values())
     outcome = Outcome.HELD if hold else Outcome.CHANGES if changes else Outcome.UNCHANGED
     is_doubtful = roster is not None and roster.is_doubtful and hold is not None
     return replace(plan, outcome=outcome, hold=hold, is_doubtful=is_doubtful)
+
+
+def hold_document_removals(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Hold the removal of a customer, with all its documents, or of a community: it always needs approval."""
+    known = tuple(changes)
+    removes_customer = any(isinstance(change, Delete) and change.kind is Kind.CUSTOMER for change in known)
+    return tuple(
+        replace(change, held=True)
+        if removes_customer or (isinstance(change, Delete) and change.kind is Kind.COMMUNITY)
+        else change
+        for change in known
+    )
 
 
 def _count_document_changes(documents: Iterable[Change], unchanged: Mapping[Kind, int]) -> dict[Kind, ActionCounts]:

@@ -44,7 +44,7 @@ def list_effects(customer: CustomerPlan) -> pl.DataFrame:
     if not customer.document_changes and not customer.roster:
         return NO_EFFECTS
     declared = [
-        row for change in customer.document_changes for row in _list_document_effects(change, customer.settings or {})
+        row for change in customer.document_changes for row in list_document_effects(change, customer.settings or {})
     ]
     frames = [pl.DataFrame(declared, schema=EFFECT_SCHEMA, orient="row")]
     if customer.roster_applies:
@@ -68,7 +68,7 @@ def build_row_effects(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _list_document_effects(change: Change, settings: Mapping[str, object]) -> Iterator[tuple[object, ...]]:
+def list_document_effects(change: Change, settings: Mapping[str, object]) -> Iterator[tuple[object, ...]]:
     """Yield the rows of one change; `settings` has the content of documents that are created or restored."""
     action = get_action(change).value
     is_whole = isinstance(change, Create | Restore)

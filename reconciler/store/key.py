@@ -50,6 +50,11 @@ class StoreKey:
         return self.derive_key("effects").hex()
 
     @property
+    def hold_key(self) -> str:
+        """Return the key, as hex, of the ids of holds."""
+        return self.derive_key("holds").hex()
+
+    @property
     def key_check(self) -> str:
         """Return the HMAC by which a store recognizes its key."""
         return self.compute_hmac_hex("key-check", "reconciler")

@@ -100,6 +100,7 @@ def planned(store: Store, customer: str, made: Bundle) -> CustomerPlan:
         "D",
         PlannedDocuments(seen, tuple(declared), settings=SETTINGS if declared else None),
         PlannedRoster(compared.decision, compared.impact, snapshot=compared.snapshot_frames, facts=compared.facts),
+        hold_key=store.key.hold_key,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def test_one_approval_that_does_not_fit_stops_its_customer(held: Project, fittin
     assert applied.code == 3
     assert "hold springfield:25:000000 is out of date" in applied.err
     assert f"{both[0]} is out of date" not in applied.err
+    assert gone(held) == 0
+
+
+def test_the_start_of_a_holds_id_approves_nothing(held: Project) -> None:
+    whole = hold(held)
+    assert re.fullmatch(r"springfield:25:[0-9a-f]{16}", whole)
+    assert held.apply("springfield", "--zip", later(held), "--approve", whole[:-10]).code == 3
     assert gone(held) == 0
 
 

@@ -6,14 +6,15 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from reconciler.model.change import Delete
+from reconciler.model.change import Delete, FieldChange, Update
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome, PlanPrecondition, StoreIdentity
 from reconciler.model.reason import Reason
+from reconciler.planning.customer_hold import build_hold
 from reconciler.planning.customer_plan import PlannedDocuments, PlannedRoster, build_customer_plan
 from reconciler.planning.frames.live import find_open_enrollments
 from reconciler.planning.plan_id import compute_plan_id
-from tests.support.rosters.snapshots import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import HOLD_KEY, actions, decide, district, live_of, person
 
 NOTHING_SEEN = PlanPrecondition(None, None, None)
 STORE = StoreIdentity("7f3a", "test")
@@ -21,16 +22,18 @@ KEY = "effects"
 EVERYBODY = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
 
 
-def planned(leavers: int, *, roster_applies: bool = True) -> CustomerPlan:
+def planned(leavers: int, *, roster_applies: bool = True, hold_key: str = HOLD_KEY) -> CustomerPlan:
     decision = decide(district(EVERYBODY[leavers:]), live_of(district(EVERYBODY)))
     documents = PlannedDocuments(NOTHING_SEEN)
-    return build_customer_plan("d", "D", documents, PlannedRoster(decision), roster_applies=roster_applies)
+    return build_customer_plan(
+        "d", "D", documents, PlannedRoster(decision), hold_key=hold_key, roster_applies=roster_applies
+    )
 
 
 def test_a_hold_is_named_by_customer_people_and_digest() -> None:
     held = planned(60).hold
     assert held is not None
-    assert re.fullmatch(r"d:60:[0-9a-f]{6}", held.id)
+    assert re.fullmatch(r"d:60:[0-9a-f]{16}", held.id)
     assert (held.people, held.rows) == (60, 180)
 
 
@@ -39,6 +42,38 @@ def test_a_hold_of_other_people_has_another_id() -> None:
     assert first is not None
     assert other is not None
     assert first.id != other.id
+
+
+def test_nobody_can_look_for_a_hold_of_the_same_id_without_the_key() -> None:
+    held, elsewhere = planned(60).hold, planned(60, hold_key="a5" * 32).hold
+    assert held is not None
+    assert elsewhere is not None
+    assert held.id != elsewhere.id
+
+
+def test_values_with_the_same_fingerprint_give_another_hold() -> None:
+    held = planned(60)
+    ids = set()
+    for email in ("a@d.example", "b@d.example"):
+        rows = held.roster[Kind.USER].with_columns(pl.lit(email).alias("email"), pl.lit(1).alias("fingerprint"))
+        hold = build_hold(replace(held, roster={**held.roster, Kind.USER: rows}), (), HOLD_KEY)
+        assert hold is not None
+        ids.add(hold.id)
+    assert len(ids) == 2
+
+
+def test_values_of_a_held_document_are_part_of_the_hold() -> None:
+    plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN), hold_key=HOLD_KEY)
+    ids = set()
+    for value in ("north", "south"):
+        field = FieldChange("name", "before", value)
+        change = Update(
+            kind=Kind.COMMUNITY, key="x", label="X", reason=Reason.FIELD_CHANGED, fields=(field,), held=True
+        )
+        hold = build_hold(replace(plan, document_changes=(change,)), (), HOLD_KEY)
+        assert hold is not None
+        ids.add(hold.id)
+    assert len(ids) == 2
 
 
 def test_a_hold_says_why_in_plain_sentences() -> None:
@@ -64,7 +99,7 @@ def test_a_roster_that_is_only_shown_holds_nothing_and_is_no_effect() -> None:
 @pytest.mark.parametrize("kind", [Kind.CUSTOMER, Kind.COMMUNITY])
 def test_what_was_removed_from_git_always_waits(kind: Kind) -> None:
     gone = Delete(kind=kind, key="x", label="X", reason=Reason.REMOVED_FROM_GIT, impact={"people": 12})
-    plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN, (gone,)))
+    plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN, (gone,)), hold_key=HOLD_KEY)
     assert plan.outcome is Outcome.HELD
     assert plan.hold is not None
     assert plan.hold.id.startswith("d:12:" if kind is Kind.CUSTOMER else "d:0:")
@@ -72,7 +107,7 @@ def test_what_was_removed_from_git_always_waits(kind: Kind) -> None:
 
 def test_a_lesson_removed_from_git_does_not_wait() -> None:
     gone = Delete(kind=Kind.LESSON, key="x", label="X", reason=Reason.REMOVED_FROM_GIT)
-    plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN, (gone,)))
+    plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN, (gone,)), hold_key=HOLD_KEY)
     assert plan.outcome is Outcome.CHANGES
 
 
@@ -90,7 +125,7 @@ def test_one_changed_value_gives_another_plan() -> None:
     for email in ("a@d.example", "b@d.example"):
         later[0]["email"] = email
         decision = decide(district(later), live_of(district(EVERYBODY)))
-        plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN), PlannedRoster(decision))
+        plan = build_customer_plan("d", "D", PlannedDocuments(NOTHING_SEEN), PlannedRoster(decision), hold_key=HOLD_KEY)
         ids.add(compute_plan_id(STORE, KEY, [plan]))
     assert len(ids) == 2
 

@@ -16,7 +16,7 @@ from reconciler.planning.decision.inputs import RosterRules
 from reconciler.planning.decision.roster_decision import RosterDecision
 from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.roster.desired import build_desired_roster
-from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import DISTRICT, HOLD_KEY, actions, decide, district, live_of, person
 
 
 def crowd(number: int = 90, first: int = 10, school: str = "s-1") -> list[dict[str, Any]]:
@@ -259,7 +259,9 @@ def test_a_customer_that_is_to_go_takes_nothing_with_it_before_somebody_agrees()
         Delete(kind=kind, key="x", label="X", reason=Reason.REMOVED_FROM_GIT, origin=Span("x"))
         for kind in (Kind.CUSTOMER, Kind.COMMUNITY, Kind.LESSON)
     ]
-    plan = build_customer_plan("d", "D", PlannedDocuments(PlanPrecondition(None, None, None), tuple(gone)))
+    plan = build_customer_plan(
+        "d", "D", PlannedDocuments(PlanPrecondition(None, None, None), tuple(gone)), hold_key=HOLD_KEY
+    )
     assert all(change.held for change in plan.document_changes)
 
 
@@ -275,6 +277,7 @@ def test_a_hold_counts_those_who_would_leave_as_people() -> None:
         "D",
         PlannedDocuments(PlanPrecondition(None, None, None)),
         PlannedRoster(decision),
+        hold_key=HOLD_KEY,
     )
     assert plan.hold is not None
     assert plan.hold.people == 2

@@ -21,6 +21,7 @@ from reconciler.planning.documents.document_diff import (
 )
 from reconciler.planning.documents.renames import StoredDocument, find_renames, order_by_freed_ids
 from reconciler.planning.plan_id import list_effects
+from tests.support.rosters.snapshots import HOLD_KEY
 
 SEEN = PlanPrecondition((1, 0), "a", "b")
 LIVE, GONE = StoredDocument(), StoredDocument(tombstoned=True)
@@ -153,6 +154,7 @@ def plan(files: Documents, store: Documents) -> CustomerPlan:
             compared(files, store),
             settings={"communities": {name: each.document for (_, name), each in files.items()}},
         ),
+        hold_key=HOLD_KEY,
     )
 
 

@@ -11,7 +11,7 @@ from reconciler.model.plan import Hold, PlanPrecondition
 from reconciler.planning.customer_plan import PlannedDocuments, PlannedRoster, build_customer_plan
 from reconciler.planning.decision.inputs import RosterRules
 from reconciler.planning.decision.roster_decision import RosterDecision
-from tests.support.rosters.snapshots import actions, decide, district, live_of, person
+from tests.support.rosters.snapshots import HOLD_KEY, actions, decide, district, live_of, person
 
 PEOPLE = [person(each, "s-1" if each < 60 else "s-2") for each in range(100)]
 LIVE = live_of(district(PEOPLE))
@@ -24,6 +24,7 @@ def hold_of(decision: RosterDecision) -> Hold:
         "Springfield",
         PlannedDocuments(PlanPrecondition(None, None, None)),
         PlannedRoster(decision),
+        hold_key=HOLD_KEY,
     )
     assert plan.hold is not None
     return plan.hold

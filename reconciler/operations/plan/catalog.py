@@ -29,5 +29,6 @@ def plan_catalog(workspace: Workspace, reader: Reader) -> CustomerPlan | None:
         CATALOG,
         documents.name,
         documents.build_planned(changes),
+        hold_key=reader.key.hold_key,
         diagnostics=documents.diagnostics,
     )

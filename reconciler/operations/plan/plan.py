@@ -80,7 +80,7 @@ def _plan_customer(context: PlanContext, customer: CustomerId) -> CustomerPlan:
     if documents.errors:
         return build_failed_plan(customer, documents.documents.name, documents.errors)
     roster = compare_customer_roster(context, files, documents)
-    return assemble_customer_plan(context.request.effective_roster, files, documents, roster)
+    return assemble_customer_plan(context, files, documents, roster)
 
 
 @contextmanager

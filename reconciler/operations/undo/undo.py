@@ -91,6 +91,7 @@ def _plan_catalog_undo(reader: Reader, run: RunRecord) -> CustomerPlan:
         CATALOG,
         CATALOG_NAME,
         undone.documents.build_planned(undone.changes),
+        hold_key=reader.key.hold_key,
         diagnostics=[
             describe_undone_run(run),
             *describe_skipped(pl.DataFrame(schema=SPARED_SCHEMA), undone.skipped, 0, lambda kind, key: key),
@@ -136,6 +137,7 @@ def _plan_customer_undo(workspace: Workspace, reader: Reader, run: RunRecord) ->
         documents.documents.name,
         documents.documents.build_planned(documents.changes),
         PlannedRoster(decision, count_decision_impact(reader, record.id, live, decision)),
+        hold_key=reader.key.hold_key,
         diagnostics=_collect_diagnostics(workspace, reader, record, run, undone, documents),
     )
 

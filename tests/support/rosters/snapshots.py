@@ -21,6 +21,8 @@ from reconciler.planning.roster.persons import combine_person_rows
 from reconciler.planning.roster.removals import make_empty_sessions
 
 DISTRICT = "d-1"
+#: A store's key for holds.
+HOLD_KEY = "5a" * 32
 
 _TEXT = {
     "orgs": "sourced_id status name type identifier parent",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.model.plan import CustomerPlan
 from reconciler.operations.plan.base import list_weakened_documents
+from reconciler.operations.plan.context import PlanContext
 from reconciler.operations.plan.request import RosterChoice
 from reconciler.operations.plan.stages.documents import DocumentComparison
 from reconciler.operations.plan.stages.files import CustomerFiles
@@ -12,10 +13,11 @@ from reconciler.planning.customer_plan import PlannedRoster, build_customer_plan
 
 
 def assemble_customer_plan(
-    choice: RosterChoice, files: CustomerFiles, compared: DocumentComparison, roster: RosterStage
+    context: PlanContext, files: CustomerFiles, compared: DocumentComparison, roster: RosterStage
 ) -> CustomerPlan:
-    """Return the customer's plan. choice: LAST gives a preview, so apply neither makes nor saves its roster changes."""
-    documents = compared.documents
+    """Return the customer's plan. With the last good roster it is a preview: apply neither makes nor saves its roster
+    changes."""
+    choice, documents = context.request.effective_roster, compared.documents
     if roster.refusal is not None:
         return build_refused_plan(files.id, documents.name, documents.seen, roster.refusal, roster.source)
     return build_customer_plan(
@@ -23,6 +25,7 @@ def assemble_customer_plan(
         documents.name,
         documents.build_planned(compared.changes, list_weakened_documents(documents, compared.base_documents or None)),
         _build_planned_roster(choice, roster),
+        hold_key=context.reader.key.hold_key,
         roster_applies=choice is not RosterChoice.LAST,
         diagnostics=(*files.diagnostics, *compared.diagnostics, *roster.diagnostics),
     )
