@@ -1,6 +1,6 @@
 """Gives the current time, from one replaceable source, so that tests can play a school year in a minute.
 
-Moments are text, `YYYY-MM-DDTHH:MM:SSZ`; dates are text, `YYYY-MM-DD`: both sort chronologically.
+Moments are text (`model.moment`); dates are text, `YYYY-MM-DD`: both sort chronologically.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from reconciler.model.ids import Moment
+from reconciler.model.moment import add_span, format_moment
 
 
 def _read_system_time() -> datetime:
@@ -23,17 +24,17 @@ _time_source: ContextVar[Callable[[], datetime]] = ContextVar("clock", default=_
 
 def get_current_moment() -> Moment:
     """Return the current moment in UTC, to the second."""
-    return Moment(f"{_time_source.get()().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    return format_moment(_time_source.get()())
 
 
 def get_current_day(timezone: str = "UTC") -> str:
     """Return today's date in an IANA time zone."""
-    return f"{_time_source.get()().astimezone(ZoneInfo(timezone)):%Y-%m-%d}"
+    return _time_source.get()().astimezone(ZoneInfo(timezone)).date().isoformat()
 
 
 def subtract_span(moment: Moment, span: timedelta) -> Moment:
     """Return the moment that lies `span` before `moment`."""
-    return Moment(f"{datetime.fromisoformat(moment).astimezone(UTC) - span:%Y-%m-%dT%H:%M:%SZ}")
+    return add_span(moment, -span)
 
 
 @contextmanager

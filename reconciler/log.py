@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from reconciler.model.moment import format_moment
+
 #: attribute of a log record that holds its fields
 FIELDS = "fields"
 #: above every level: nothing is logged
@@ -67,7 +69,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _format_time(record: logging.LogRecord) -> str:
-    return f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return format_moment(datetime.fromtimestamp(record.created, UTC))
 
 
 def _get_fields(record: logging.LogRecord) -> Mapping[str, object]:

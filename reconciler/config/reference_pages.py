@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from reconciler.config.fields.values import (
     CLOCK_PATTERN,
     COUNTRY_PATTERN,
-    DURATION_PATTERN,
+    DURATION_PATTERNS,
     EMAIL_PATTERN,
     HOST_PATTERN,
     ID_PATTERN,
@@ -33,7 +33,7 @@ Schema = Mapping[str, Any]
 KINDS = {
     CLOCK_PATTERN: "time of day, such as `02:30`",
     COUNTRY_PATTERN: "two capital letters (ISO 3166)",
-    DURATION_PATTERN: "duration, such as `30m`, `8h` or `7d`",
+    **dict.fromkeys(DURATION_PATTERNS, "duration, such as `30m`, `8h` or `7d`"),
     EMAIL_PATTERN: "email address",
     HOST_PATTERN: "host name or address",
     ID_PATTERN: "ID: lowercase letters, digits, single hyphens",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from reconciler.model.ids import Moment
+from reconciler.model.moment import format_moment
 
 #: least time between one attempt and the next; every later attempt uses the last
 RETRY_DELAYS = (
@@ -55,4 +56,4 @@ def schedule_next_attempt(
     if moment - datetime.fromisoformat(created_at) >= MAX_MESSAGE_AGE:
         return None
     distance = RETRY_DELAYS[min(max(attempts, 1), len(RETRY_DELAYS)) - 1]
-    return Moment(f"{moment + max(distance, min(wait, RETRY_DELAYS[-1])):%Y-%m-%dT%H:%M:%SZ}")
+    return format_moment(moment + max(distance, min(wait, RETRY_DELAYS[-1])))

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import text
 
+from reconciler.model.moment import format_moment
 from reconciler.model.plan import StoreIdentity
 from reconciler.store.database import schema
 from reconciler.store.database.address import Address, SqliteAddress, parse_store_url
@@ -237,7 +238,7 @@ def _initialize_store(address: Address, environment: str, explicit_key: StoreKey
                 "uuid": identity,
                 "name": environment,
                 "check": key.key_check,
-                "now": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "now": format_moment(datetime.now(UTC)),
             },
         )
 

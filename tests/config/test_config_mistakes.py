@@ -61,7 +61,7 @@ def test_a_time_zone_with_nothing_near_names_none(files: Files) -> None:
 
 def test_what_is_too_long_is_named(files: Files) -> None:
     files.customer(api(timeout="30h"))
-    assert "error: timeout must be at most 24h" in files.said()
+    assert "error: timeout must be at most 1d" in files.said()
 
 
 def test_a_host_key_that_is_none_says_where_to_get_it(files: Files) -> None:

@@ -184,7 +184,8 @@ def test_the_bytes_of_the_stores_files_do_not_hold_the_person_any_more(springfie
     ).by_hand() as cursor:
         cursor.execute(
             "insert into sessions (token_hash, account_id, data, created_at, expires_at)"
-            f" values ('t', {account(springfield)}, '{ZED['username']}', '2026-09-01T07:00:00Z', '')"
+            f" values ('t', {account(springfield)}, '{ZED['username']}', '2026-09-01T07:00:00Z',"
+            " '2026-09-01T07:00:00Z')"
         )
         cursor.execute(
             "insert into throttles (key, window_start, attempts) values"
@@ -405,7 +406,8 @@ def test_a_hold_that_names_the_person_says_so_no_more(springfield: Project) -> N
     with springfield.by_hand() as cursor:
         cursor.execute(
             "insert into holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at) values"
-            f""" (1, 'roster', 'springfield:1:abc', 1, 1, '["{ZED["username"]} waits","all of a school"]', 'p', '')"""
+            f""" (1, 'roster', 'springfield:1:abc', 1, 1, '["{ZED["username"]} waits","all of a school"]', 'p',"""
+            " '2026-09-01T07:00:00Z')"
         )
     erase(springfield, ZED["sourcedId"])
     assert springfield.ask("select causes from holds") == [('["it named somebody who was erased","all of a school"]',)]

@@ -181,7 +181,7 @@ def test_what_is_held_is_told_as_it_can_be_approved_today(project: Project) -> N
         cursor.execute(
             "INSERT INTO holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at)"
             " SELECT id, 'roster', 'springfield:13:aaaaaa', 13, 20,"
-            " '[\"13 of 20 people would be removed.\"]', 'p', 'now'"
+            " '[\"13 of 20 people would be removed.\"]', 'p', '2026-09-01T07:00:00Z'"
             " FROM customers WHERE slug = 'springfield'"
         )
     [mail] = arrived(workspace, MONDAY + 7 * HOUR)

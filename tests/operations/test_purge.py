@@ -95,11 +95,12 @@ def test_the_deleted_go_with_all_that_is_theirs_and_the_living_stay_to_the_last_
     ann, eve = account(springfield, ANN), account(springfield, EVE)
     with springfield.by_hand() as cursor:
         cursor.execute(
-            f"insert into invitations (token_hash, account_id, created_at, expires_at) values ('x', {ann}, '', '')"
+            "insert into invitations (token_hash, account_id, created_at, expires_at)"
+            f" values ('x', {ann}, '2026-09-01T07:00:00Z', '2026-09-01T07:00:00Z')"
         )
         cursor.execute(
             "insert into assignments (customer_id, lesson_id, account_id, created_at)"
-            f" values (1, 1, {ann}, '2026-09-01')"
+            f" values (1, 1, {ann}, '2026-09-01T07:00:00Z')"
         )
     before = living(springfield)
     done = purge(springfield, 40, "--yes")
@@ -139,7 +140,7 @@ def test_sessions_and_last_sign_ins_of_the_purged_go_too(springfield: Project) -
             cursor.execute(f"insert into last_sign_ins (account_id, at) values ({who}, '2026-09-01T07:00:00Z')")
             cursor.execute(
                 "insert into sessions (token_hash, account_id, data, created_at, expires_at)"
-                f" values ('t{who}', {who}, '', '2026-09-01T07:00:00Z', '')"
+                f" values ('t{who}', {who}, '', '2026-09-01T07:00:00Z', '2026-09-01T07:00:00Z')"
             )
     done = purge(springfield, 40, "--yes")
     assert "1 session" in done.out

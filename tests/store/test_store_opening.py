@@ -142,7 +142,7 @@ def test_a_lost_volatile_file_is_made_anew(tmp_path: Path) -> None:
     store = open_store(url, ENVIRONMENT, key=KEY)
     store.address.volatile.unlink()  # type: ignore[union-attr]
     assert open_store(url, ENVIRONMENT, key=KEY) == store
-    assert list_store_revisions(url)[1] == ("volatile", "0001", "0001")
+    assert list_store_revisions(url)[1] == ("volatile", schema.VOLATILE.head, schema.VOLATILE.head)
 
 
 def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:

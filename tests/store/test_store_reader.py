@@ -130,14 +130,17 @@ def test_enrollments_are_counted_by_person_and_by_class(loaded: Store) -> None:
 
 
 def test_last_sign_ins_come_from_the_volatile_side(loaded: Store) -> None:
-    raw_sql.run_volatile(loaded, "INSERT INTO last_sign_ins VALUES (2, '2026-11-21T08:00:00Z'), (9, 'x')")
+    raw_sql.run_volatile(
+        loaded, "INSERT INTO last_sign_ins VALUES (2, '2026-11-21T08:00:00Z'), (9, '2026-11-21T09:00:00Z')"
+    )
     with loaded.open_reader() as reader:
         assert reader.read_last_sign_ins(pl.Series([1, 2, 3])).rows() == [(2, "2026-11-21T08:00:00Z")]
 
 
 def test_assignments_are_listed_while_they_live(loaded: Store) -> None:
+    at = "'2026-09-01T07:00:00Z'"
     add = "INSERT INTO assignments (customer_id, lesson_id, class_id, account_id, created_at, tombstoned_at) VALUES "
-    raw_sql.run(loaded, f"{add} (1, 1, 1, NULL, 'x', NULL), (1, 1, NULL, 2, 'x', NULL), (1, 1, NULL, 3, 'x', 'y')")
+    raw_sql.run(loaded, f"{add} (1, 1, 1, NULL, {at}, NULL), (1, 1, NULL, 2, {at}, NULL), (1, 1, NULL, 3, {at}, {at})")
     with loaded.open_reader() as reader:
         assert read_assignments(reader.connection, 1).rows() == [(None, 1), (2, None)]
 

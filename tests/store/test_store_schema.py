@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import pytest
@@ -11,9 +12,11 @@ from sqlalchemy import MetaData, create_engine, text
 
 from reconciler.store.database.address import SqliteAddress
 from reconciler.store.database.schema import BRANCHES, DURABLE, VOLATILE, MigrationBranch
+from reconciler.store.errors import StoreProblem
 from reconciler.store.migrations.guards import build_triggers
 from reconciler.store.open import Store
 from reconciler.store.tables import durable, volatile
+from reconciler.store.tables.metadata import MOMENT
 
 METADATA = {DURABLE: durable, VOLATILE: volatile}
 
@@ -59,6 +62,49 @@ def test_every_guard_stands_in_the_store(store: Store) -> None:
     with store.open_connection() as connection:
         found = {str(row[0]) for row in connection.fetch_rows(asked[connection.dialect.name])}
     assert found == {trigger.name for trigger in build_triggers()}
+
+
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
+def test_every_column_of_moments_has_its_check(store: Store, branch: MigrationBranch) -> None:
+    wanted = {
+        f"ck_{table.name}_{column.name}"
+        for table in METADATA[branch].tables.values()
+        for column in table.columns
+        if column.info.get(MOMENT)
+    }
+    with store.open_connection(volatile=branch is VOLATILE) as connection:
+        if connection.dialect.name == "postgresql":
+            rows = connection.fetch_rows("SELECT conname FROM pg_constraint WHERE contype = 'c'")
+            found = {str(name) for (name,) in rows}
+        else:
+            rows = connection.fetch_rows("SELECT sql FROM sqlite_schema WHERE type = 'table'")
+            found = {name for (sql,) in rows for name in re.findall(r"CONSTRAINT (ck_\w+)", str(sql))}
+    assert wanted
+    assert wanted <= found
+
+
+def test_every_column_that_is_named_as_a_moment_is_one() -> None:
+    named = [
+        (table.name, column.name)
+        for metadata in METADATA.values()
+        for table in metadata.tables.values()
+        for column in table.columns
+        if re.fullmatch(r"at|since|\w+_(at|since|before|start)", column.name) and not column.info.get(MOMENT)
+    ]
+    assert named == []
+
+
+@pytest.mark.parametrize(
+    "moment", ["384-01-20T00:00:00Z", "2026-11-30 10:00:00", "2026-11-30T10:00:00.5Z", "2026-11-30T10:00:00+02:00", ""]
+)
+def test_a_moment_that_does_not_sort_is_refused_by_the_database(store: Store, moment: str) -> None:
+    add = "INSERT INTO orgs (customer_id, sourced_id, tombstoned_at) VALUES (1, 'd-1', :moment)"
+    with store.open_connection() as connection:
+        with pytest.raises(StoreProblem):
+            connection.execute(add, {"moment": moment})
+        connection.execute(add, {"moment": "2026-11-30T10:00:00Z"})
+        connection.execute(add.replace("d-1", "d-2"), {"moment": None})
+        assert connection.fetch_scalar("SELECT count(*) FROM orgs") == 2
 
 
 def test_the_two_branches_share_no_table() -> None:

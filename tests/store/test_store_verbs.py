@@ -31,9 +31,11 @@ def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
     assert run(["store", "status", "--store", store_url]) == 0
     seed = StoreKey(KEY).derive_key("webhook")
     known_by = base64.b64encode(Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()).decode()
-    assert capsys.readouterr().out == f"durable: {HEAD}\nvolatile: 0001\nwebhook key: whpk_{known_by}\n"
+    assert (
+        capsys.readouterr().out == f"durable: {HEAD}\nvolatile: {schema.VOLATILE.head}\nwebhook key: whpk_{known_by}\n"
+    )
     assert run(["store", "upgrade", "--store", store_url]) == 0
-    assert capsys.readouterr().out == f"durable: up to date ({HEAD})\nvolatile: up to date (0001)\n"
+    assert capsys.readouterr().out == f"durable: up to date ({HEAD})\nvolatile: up to date ({schema.VOLATILE.head})\n"
 
 
 def test_status_without_the_key_says_so_and_is_no_error(

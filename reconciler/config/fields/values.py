@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -18,7 +19,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     GetCoreSchemaHandler,
-    PlainSerializer,
+    GetJsonSchemaHandler,
     StringConstraints,
     WithJsonSchema,
 )
@@ -34,7 +35,7 @@ HOST_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?$"
 REMOTE_PATH_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f]$"
 REMOTE_SUFFIX_PATTERN = r"^\.[A-Za-z0-9._-]{1,30}$"
 STORE_URL_PATTERN = r"^(?:sqlite|postgresql)(?:\+[a-z0-9]+)?://"
-DURATION_PATTERN = r"^[1-9][0-9]{0,5}[mhd]$"
+DURATION_PATTERN = r"^[1-9][0-9]{0,7}[mhd]$"
 DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 #: pattern -> (code, what the value must be)
@@ -109,6 +110,57 @@ def _validate_duration(value: object) -> object:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class DurationBounds:
+    """Marks a duration with its bounds, so that no moment that is computed from it leaves the calendar."""
+
+    least: timedelta
+    most: timedelta
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            _validate_duration,
+            core_schema.no_info_after_validator_function(self._check_bounds, handler(source)),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                format_duration, return_schema=core_schema.str_schema()
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
+        return {"type": "string", "pattern": self.build_pattern()}
+
+    def build_pattern(self) -> str:
+        """Return a regular expression of the durations within the bounds, for editors."""
+        units = []
+        for unit, length in DURATION_UNITS.items():
+            low, high = max(1, -(-self.least // length)), self.most // length
+            if low <= high:
+                units.append(f"({'|'.join(_list_number_patterns(low, high))}){unit}")
+        return f"^({'|'.join(units)})$"
+
+    def _check_bounds(self, value: timedelta) -> timedelta:
+        if value > self.most:
+            raise PydanticCustomError("invalid-duration", f"must be at most {format_duration(self.most)}")
+        if value < self.least:
+            raise PydanticCustomError("invalid-duration", f"must be at least {format_duration(self.least)}")
+        return value
+
+
+def _list_number_patterns(low: int, high: int) -> list[str]:
+    """Return regular expressions of the numbers from `low` to `high`, one for each block of the same first digits."""
+    patterns = []
+    while low <= high:
+        size = 1
+        while low % (size * 10) == 0 and low + size * 10 - 1 <= high:
+            size *= 10
+        first = low // size
+        last = min(first // 10 * 10 + 9, (high + 1) // size - 1)
+        prefix, digits = str(first // 10 or ""), f"{first % 10}-{last % 10}" if last > first else str(first % 10)
+        patterns.append(f"{prefix}{f'[{digits}]' if last > first else digits}" + "[0-9]" * (len(str(size)) - 1))
+        low = (last + 1) * size
+    return patterns
+
+
 def parse_duration(text: str) -> timedelta:
     """Return the duration of a text that `format_duration` wrote."""
     return int(text[:-1]) * DURATION_UNITS[text[-1]]
@@ -161,12 +213,22 @@ TrueOnly = Annotated[Literal[True], BeforeValidator(_validate_true)]
 Day = Annotated[
     date, BeforeValidator(_validate_day), WithJsonSchema({"type": "string", "format": "date", "pattern": DAY_PATTERN})
 ]
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_validate_duration),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
-]
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+#: A limit over less than a day would be used up by waiting.
+_WINDOW_BOUNDS = DurationBounds(DAY, 366 * DAY)
+_RETENTION_BOUNDS = DurationBounds(DAY, 3650 * DAY)
+_SESSION_BOUNDS = DurationBounds(MINUTE, 30 * DAY)
+#: A fetch that takes longer blocks the fetches of all other customers.
+_FETCH_BOUNDS = DurationBounds(MINUTE, DAY)
+Window = Annotated[timedelta, _WINDOW_BOUNDS]
+Retention = Annotated[timedelta, _RETENTION_BOUNDS]
+SessionTime = Annotated[timedelta, _SESSION_BOUNDS]
+FetchTime = Annotated[timedelta, _FETCH_BOUNDS]
+#: The patterns of all durations in JSON Schemas.
+DURATION_PATTERNS = tuple(
+    bounds.build_pattern() for bounds in (_WINDOW_BOUNDS, _RETENTION_BOUNDS, _SESSION_BOUNDS, _FETCH_BOUNDS)
+)
 Timezone = Annotated[Text, AfterValidator(_validate_timezone)]
 
 Chosen = TypeVar("Chosen")

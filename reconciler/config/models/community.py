@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Tag, WithJsonSchema
 
-from reconciler.config.fields.values import ID_PATTERN, Boolean, Day, Duration, Id, OneOf, Positive, Text
+from reconciler.config.fields.values import ID_PATTERN, Boolean, Day, Id, OneOf, Positive, SessionTime, Text
 from reconciler.config.models.declaration import (
     Declaration,
     DeclarationWithRules,
@@ -100,8 +100,8 @@ class Community(DeclarationWithRules):
     """Rights of LMS launches into the community."""
     join_links: tuple[JoinLink, ...] = ()
     """Links that let people join by themselves, one for each role."""
-    login_timeout: Duration = timedelta(hours=8)
-    """The time after sign-in at which people are signed out."""
+    login_timeout: SessionTime = timedelta(hours=8)
+    """The time after sign-in at which people are signed out. At most 30d."""
 
     @mark_rule
     def _check_one_link_per_role(self, context: ValidationContext) -> Iterable[RuleViolation]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from reconciler.config.fields.values import Count, Duration, Percent
+from reconciler.config.fields.values import Count, Percent, Window
 from reconciler.config.models.declaration import Declaration
 
 
@@ -83,8 +83,8 @@ class EscalationLimit(Declaration):
 class Limits(Declaration):
     """How much a roster may remove or change without approval. Anything more is held."""
 
-    window: Duration = timedelta(days=7)
-    """The days over which removals are added up."""
+    window: Window = timedelta(days=7)
+    """The days over which removals are added up. At least 1d, at most 366d."""
     users: UserLimit = UserLimit()
     """Removals of people."""
     classes: ClassLimit = ClassLimit()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.fields.values import Count, Day, Duration, OneOf, Text
+from reconciler.config.fields.values import Count, Day, OneOf, Retention, Text
 from reconciler.config.models.declaration import (
     Declaration,
     DeclarationWithRules,
@@ -142,8 +142,8 @@ class OneRosterRostering(DeclarationWithRules):
     """Gate exceptions, each until a date."""
     approvals: tuple[PreApprovalSettings, ...] = ()
     """Removals approved in advance."""
-    retention: Duration = timedelta(days=30)
-    """How long deleted people can be restored."""
+    retention: Retention = timedelta(days=30)
+    """How long deleted people can be restored. At least 1d, at most 3650d."""
 
     @mark_rule
     def _check_authorization_fits_version(self, context: ValidationContext) -> Iterable[RuleViolation]:

@@ -20,7 +20,7 @@ from reconciler.config.fields.addresses import (
 from reconciler.config.fields.values import (
     Boolean,
     Clock,
-    Duration,
+    FetchTime,
     Frequency,
     Host,
     OneOf,
@@ -59,29 +59,6 @@ class ZipSync(Declaration):
     """How the roster arrives."""
     frequency: Annotated[Frequency, AfterValidator(_check_manual), WithJsonSchema({"const": "manual"})] = "manual"
     """Always manual: a person uploads the file."""
-
-
-#: a fetch that takes longer blocks the fetches of all other customers
-MAX_FETCH_TIME = timedelta(hours=24)
-
-
-def _check_fetch_time(value: timedelta) -> timedelta:
-    if value > MAX_FETCH_TIME:
-        raise PydanticCustomError("invalid-duration", "must be at most 24h")
-    return value
-
-
-#: a duration of at most 24 hours; the pattern has that bound in each unit
-FetchTime = Annotated[
-    Duration,
-    AfterValidator(_check_fetch_time),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^(1d|([1-9]|1[0-9]|2[0-4])h|([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)m)$",
-        }
-    ),
-]
 
 
 class SchedulableSync(DeclarationWithRules):

@@ -13,6 +13,7 @@ from reconciler.config.load import ResolvedCustomer
 from reconciler.config.models import ApiSync, Customer, OneRosterRostering, SftpSync
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info
 from reconciler.model.ids import CustomerId, CustomerNumber, Moment
+from reconciler.model.moment import format_moment
 from reconciler.model.schedule import MAX_CLOCK_SKEW, Period, Schedule, is_ahead
 from reconciler.operations.fetch.fresh import is_fetched_automatically
 from reconciler.operations.sync.applied_config import read_applied_customer
@@ -152,10 +153,6 @@ def update_schedule(last: SyncRecord, record: CustomerRecord, schedule: Schedule
     # A pending retry stays, unless the new schedule is earlier.
     pending = last.next_at if last.tries and last.next_at else following
     return replace(last, schedule=digest, next_at=min(pending, following))
-
-
-def format_moment(moment: datetime) -> Moment:
-    return Moment(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _read_records(

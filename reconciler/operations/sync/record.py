@@ -9,9 +9,9 @@ from datetime import datetime
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.gate import GATES
 from reconciler.model.ids import CustomerId, HoldId, Moment
+from reconciler.model.moment import format_moment
 from reconciler.model.schedule import Schedule, is_ahead
 from reconciler.model.sync import SyncEvent, SyncOutcome, SyncState, build_events, choose_lasting_outcome
-from reconciler.operations.sync.choice import format_moment
 from reconciler.operations.sync.customer import SyncResult
 from reconciler.store.sync import SyncRecord
 

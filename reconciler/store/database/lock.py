@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.model.ids import CustomerId
+from reconciler.model.moment import format_moment
 from reconciler.store.database.address import SqliteAddress
 from reconciler.store.database.connection import Connection, open_connection
 from reconciler.store.database.dialect import Dialect
@@ -128,7 +129,7 @@ def _hold_file_lock(folder: Path, slug: str, timeout: float) -> Iterator[None]:
         os.ftruncate(file, 0)
         # On a full disk the lock is held without its holder's name; the store reports the full disk.
         with suppress(OSError):
-            os.pwrite(file, f"{describe_process()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
+            os.pwrite(file, f"{describe_process()} since {format_moment(datetime.now(UTC))}\n".encode(), 0)
         yield
         os.ftruncate(file, 0)
     finally:

@@ -53,8 +53,8 @@ class MigrationBranch:
         return tuple(reversed([script.revision for script in scripts]))
 
 
-DURABLE = MigrationBranch("durable", "schema_revision", "0007")
-VOLATILE = MigrationBranch("volatile", "volatile_revision", "0001")
+DURABLE = MigrationBranch("durable", "schema_revision", "0008")
+VOLATILE = MigrationBranch("volatile", "volatile_revision", "0002")
 BRANCHES = (DURABLE, VOLATILE)
 
 

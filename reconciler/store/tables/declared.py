@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text, UniqueConstraint, func
 
-from reconciler.store.tables.metadata import ID_TYPE, durable, make_id_column, make_origin_columns
+from reconciler.store.tables.metadata import ID_TYPE, durable, make_id_column, make_moment_column, make_origin_columns
 
 #: The identity of the store, in one row.
 store = Table(
@@ -13,7 +13,7 @@ store = Table(
     Column("uuid", Text, primary_key=True),
     Column("environment", Text, nullable=False),
     Column("key_check", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
+    make_moment_column("created_at", nullable=False),
     # The settings digest, last run and write counter of the shared lessons, which have no customer.
     Column("catalogue_digest", Text),
     Column("catalogue_run", BigInteger, nullable=False, server_default="0"),
@@ -42,7 +42,7 @@ customers = Table(
     Column("span_line", BigInteger),
     Column("last_run", BigInteger),
     Column("created_run", BigInteger),
-    Column("tombstoned_at", Text),
+    make_moment_column("tombstoned_at"),
     sqlite_autoincrement=True,
 )
 
@@ -58,7 +58,7 @@ communities = Table(
     Column("written", Text),
     *make_origin_columns(),
     Column("created_run", BigInteger),
-    Column("tombstoned_at", Text),
+    make_moment_column("tombstoned_at"),
     UniqueConstraint("customer_id", "slug"),
     sqlite_autoincrement=True,
 )
@@ -75,7 +75,7 @@ lessons = Table(
     Column("written", Text),
     *make_origin_columns(),
     Column("created_run", BigInteger),
-    Column("tombstoned_at", Text),
+    make_moment_column("tombstoned_at"),
     sqlite_autoincrement=True,
 )
 Index("uq_lessons_owner_slug", func.coalesce(lessons.c.customer_id, 0), lessons.c.slug, unique=True)

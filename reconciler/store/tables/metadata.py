@@ -20,7 +20,17 @@ durable = MetaData(naming_convention=NAMING)
 #: Tables that may be lost, kept in a file of their own so that a launch never waits for an apply.
 volatile = MetaData(naming_convention=NAMING)
 
+#: Marks a column of moments in its `info`.
+MOMENT = "moment"
+
 ID_TYPE = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def make_moment_column(name: str, *, nullable: bool = True, index: bool = False) -> Column[str]:
+    """Return a column of a moment. Its check `ck_TABLE_COLUMN` is made by a migration
+    (`migrations.moments.add_moment_checks`).
+    """
+    return Column(name, Text, nullable=nullable, index=index or None, info={MOMENT: True})
 
 
 def make_id_column() -> Column[int]:
@@ -36,6 +46,6 @@ def make_lifetime_columns() -> tuple[Column[int], Column[str], Column[int]]:
     """Return the columns of the run that created a row, and of the moment and run that deleted it (null if active)."""
     return (
         Column("created_run", BigInteger),
-        Column("tombstoned_at", Text),
+        make_moment_column("tombstoned_at"),
         Column("tombstoned_run", BigInteger),
     )

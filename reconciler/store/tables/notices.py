@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text
 
-from reconciler.store.tables.metadata import durable, make_id_column
+from reconciler.store.tables.metadata import durable, make_id_column, make_moment_column
 
 #: An event of a customer's sync.
 notices = Table(
@@ -13,13 +13,13 @@ notices = Table(
     make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("event", Text, nullable=False),
-    Column("since", Text, nullable=False),
+    make_moment_column("since", nullable=False),
     # Empty if nothing is held.
     Column("hold_id", Text, nullable=False),
     Column("people", BigInteger, nullable=False),
     # A JSON list.
     Column("sentences", Text, nullable=False),
-    Column("at", Text, nullable=False),
+    make_moment_column("at", nullable=False),
     # True while the notice still applies.
     Column("stands", Boolean, nullable=False),
     Index("ix_notices_customer_id_at", "customer_id", "at"),
@@ -43,13 +43,13 @@ outbox = Table(
     Column("day", Text),
     # The body of a webhook; null for a digest, which is composed when it is sent.
     Column("body", Text),
-    Column("created_at", Text, nullable=False),
+    make_moment_column("created_at", nullable=False),
     # The moment of the next attempt; null once the message was delivered (sent_at is set) or given up.
-    Column("not_before", Text, index=True),
+    make_moment_column("not_before", index=True),
     Column("attempts", BigInteger, nullable=False, server_default="0"),
     # The diagnostic code of the last failed attempt.
     Column("last_error", Text),
-    Column("sent_at", Text),
+    make_moment_column("sent_at"),
     Index("ix_outbox_channel_address", "channel", "address"),
     sqlite_autoincrement=True,
 )

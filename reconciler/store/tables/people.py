@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text, UniqueConstraint, text
 
-from reconciler.store.tables.metadata import durable, make_id_column, make_lifetime_columns, make_origin_columns
+from reconciler.store.tables.metadata import (
+    durable,
+    make_id_column,
+    make_lifetime_columns,
+    make_moment_column,
+    make_origin_columns,
+)
 
 #: A source of subjects, by names such as `springfield/main`, `springfield/config` and `springfield/lti/canvas`.
 issuers = Table(
@@ -107,7 +113,7 @@ invitations = Table(
     durable,
     Column("token_hash", Text, primary_key=True),
     Column("account_id", BigInteger, nullable=False, index=True),
-    Column("created_at", Text, nullable=False),
-    Column("expires_at", Text, nullable=False),
-    Column("used_at", Text),
+    make_moment_column("created_at", nullable=False),
+    make_moment_column("expires_at", nullable=False),
+    make_moment_column("used_at"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text
 
-from reconciler.store.tables.metadata import durable, make_id_column
+from reconciler.store.tables.metadata import durable, make_id_column, make_moment_column
 
 runs = Table(
     "runs",
@@ -13,8 +13,8 @@ runs = Table(
     Column("customer_id", BigInteger, index=True),
     Column("customer_slug", Text, nullable=False),
     Column("plan_id", Text, nullable=False),
-    Column("started_at", Text, nullable=False),
-    Column("finished_at", Text, nullable=False),
+    make_moment_column("started_at", nullable=False),
+    make_moment_column("finished_at", nullable=False),
     Column("actor", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("counts", Text, nullable=False),
@@ -69,7 +69,7 @@ limit_uses = Table(
     Column("row_id", BigInteger, nullable=False),
     # The sourcedIds of the person's orgs at that time, one per line; null for other rows.
     Column("schools", Text),
-    Column("at", Text, nullable=False),
+    make_moment_column("at", nullable=False),
     Index("ix_limit_uses_customer_id_at", "customer_id", "at"),
     sqlite_autoincrement=True,
 )
@@ -82,7 +82,7 @@ certificates = Table(
     Column("kind", Text, nullable=False),
     Column("customer_slug", Text, nullable=False),
     Column("request", Text),
-    Column("at", Text, nullable=False),
+    make_moment_column("at", nullable=False),
     Column("actor", Text, nullable=False),
     # JSON of the numbers of rows by table.
     Column("counts", Text, nullable=False),
@@ -111,7 +111,7 @@ snapshots = Table(
     Column("name", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("sha256", Text, nullable=False),
-    Column("fetched_at", Text, nullable=False),
+    make_moment_column("fetched_at", nullable=False),
     Column("complete", Boolean, nullable=False),
     # JSON of the numbers of rows by file.
     Column("rows", Text, nullable=False),
@@ -142,5 +142,5 @@ holds = Table(
     Column("rows", BigInteger, nullable=False),
     Column("causes", Text, nullable=False),
     Column("plan_id", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
+    make_moment_column("created_at", nullable=False),
 )

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, UniqueConstraint
 
-from reconciler.store.tables.metadata import durable, make_id_column, make_lifetime_columns, make_origin_columns
+from reconciler.store.tables.metadata import (
+    durable,
+    make_id_column,
+    make_lifetime_columns,
+    make_moment_column,
+    make_origin_columns,
+)
 
 orgs = Table(
     "orgs",
@@ -54,7 +60,7 @@ classes = Table(
     Column("fingerprint", BigInteger),
     *make_origin_columns(),
     *make_lifetime_columns(),
-    Column("concluded_at", Text),
+    make_moment_column("concluded_at"),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
 )
@@ -74,7 +80,7 @@ enrollments = Table(
     Column("fingerprint", BigInteger),
     *make_origin_columns(),
     *make_lifetime_columns(),
-    Column("concluded_at", Text),
+    make_moment_column("concluded_at"),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
 )
@@ -88,8 +94,8 @@ assignments = Table(
     Column("lesson_id", BigInteger, nullable=False),
     Column("class_id", BigInteger),
     Column("account_id", BigInteger),
-    Column("created_at", Text, nullable=False),
-    Column("tombstoned_at", Text),
+    make_moment_column("created_at", nullable=False),
+    make_moment_column("tombstoned_at"),
     Index("ix_assignments_class_id", "class_id"),
     Index("ix_assignments_account_id", "account_id"),
     sqlite_autoincrement=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text
 
-from reconciler.store.tables.metadata import durable
+from reconciler.store.tables.metadata import durable, make_moment_column
 
 #: The sync state of each customer that a sync has considered.
 syncs = Table(
@@ -14,20 +14,20 @@ syncs = Table(
     # The schedule settings that next_at was computed from.
     Column("schedule", Text),
     # Null for a customer that does not sync automatically.
-    Column("next_at", Text),
-    Column("first_at", Text),
-    Column("attempted_at", Text),
+    make_moment_column("next_at"),
+    make_moment_column("first_at"),
+    make_moment_column("attempted_at"),
     # Failed attempts since the last scheduled start.
     Column("tries", BigInteger, nullable=False, server_default="0"),
     # `model.sync.Outcome`, and the moment since which it has held.
     Column("outcome", Text),
-    Column("since", Text),
+    make_moment_column("since"),
     # The last roster that was read, the last with new content, and the last that was full (bulk).
-    Column("fresh_at", Text),
-    Column("changed_at", Text),
-    Column("whole_at", Text),
+    make_moment_column("fresh_at"),
+    make_moment_column("changed_at"),
+    make_moment_column("whole_at"),
     # Null while the roster is fresh.
-    Column("stale_since", Text),
+    make_moment_column("stale_since"),
     # Of the last roster that was read.
     Column("sha256", Text),
     # A digest of the last clean sync's inputs, valid until the date settled_until.
@@ -45,6 +45,6 @@ held_plans = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("customer_id", BigInteger, ForeignKey("customers.id"), nullable=False, index=True),
     Column("plan_id", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
+    make_moment_column("created_at", nullable=False),
     Column("data", LargeBinary, nullable=False),
 )

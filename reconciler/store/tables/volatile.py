@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from reconciler.store.tables.metadata import ID_TYPE, volatile
+from reconciler.store.tables.metadata import ID_TYPE, make_moment_column, volatile
 
 #: token_hash is the SHA-256 of the cookie's value; the value is never stored.
 sessions = Table(
@@ -13,8 +13,8 @@ sessions = Table(
     Column("token_hash", Text, primary_key=True),
     Column("account_id", BigInteger, nullable=False, index=True),
     Column("data", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
-    Column("expires_at", Text, nullable=False, index=True),
+    make_moment_column("created_at", nullable=False),
+    make_moment_column("expires_at", nullable=False, index=True),
 )
 
 #: The one-time values of LTI launches, kept until they expire.
@@ -23,7 +23,7 @@ nonces = Table(
     volatile,
     Column("consumer_key", Text, primary_key=True),
     Column("nonce", Text, primary_key=True),
-    Column("expires_at", Text, nullable=False, index=True),
+    make_moment_column("expires_at", nullable=False, index=True),
 )
 
 #: The number of failed attempts in the current window, by throttled key (`login:ADDRESS`).
@@ -31,7 +31,7 @@ throttles = Table(
     "throttles",
     volatile,
     Column("key", Text, primary_key=True),
-    Column("window_start", Text, nullable=False),
+    make_moment_column("window_start", nullable=False),
     Column("attempts", BigInteger, nullable=False),
     Index("ix_throttles_window_start", "window_start"),
 )
@@ -40,5 +40,5 @@ last_sign_ins = Table(
     "last_sign_ins",
     volatile,
     Column("account_id", ID_TYPE, primary_key=True, autoincrement=False),
-    Column("at", Text, nullable=False),
+    make_moment_column("at", nullable=False),
 )

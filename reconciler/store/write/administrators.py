@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from pydantic import SecretStr
 
 from reconciler.model.change import Action
+from reconciler.model.moment import format_moment
 from reconciler.model.role import ROLE_NAMES, Role
 from reconciler.model.roster import AccountManager, AccountStatus
 from reconciler.store.write.people import ensure_issuer
@@ -167,7 +168,7 @@ def _create_invitation(context: WriteContext, account: int) -> str:
             **context.facts,
             "account": account,
             "token_hash": hashlib.sha256(token.encode()).hexdigest(),
-            "expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+            "expires": format_moment(expires),
         },
     )
     return f"/invitation/{token}"

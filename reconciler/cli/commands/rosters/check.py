@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from reconciler import clock
 from reconciler.cli.exit_code import ExitCode
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, sort_diagnostics
-from reconciler.model.ids import Moment
 from reconciler.model.kind import Kind
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, build_quarantine_diagnostics
@@ -55,7 +54,7 @@ def check(file: Path, output_format: str, strict: bool, list_all: bool) -> ExitC
         raise click.UsageError("--all requires --strict")
     snapshot: Snapshot | None = None
     try:
-        snapshot = read_zip(file, fetched_at=Moment(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"))
+        snapshot = read_zip(file, fetched_at=clock.get_current_moment())
         snapshot = _add_plan_diagnostics(snapshot)
         found = [*sort_diagnostics(snapshot.diagnostics), *build_quarantine_diagnostics(snapshot.quarantine)]
     except Refusal as refusal:
