@@ -18,7 +18,6 @@ from reconciler.config.fields.values import (
     EMAIL_PATTERN,
     HOST_PATTERN,
     ID_PATTERN,
-    format_duration,
 )
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
@@ -26,6 +25,7 @@ from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.rostering import OneRosterRostering
 from reconciler.config.models.settings import Settings
+from reconciler.model.moment import format_duration
 
 Schema = Mapping[str, Any]
 

@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from reconciler.config.fields.values import format_duration
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.defaults import NOT_INHERITED, NOT_INHERITED_BY_COMMUNITIES, Defaults
 from reconciler.config.models.lesson import Lesson
 from reconciler.config.models.partial import INDIVISIBLE_MODELS
 from reconciler.config.models.settings import Settings
+from reconciler.model.moment import format_duration
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -1,4 +1,7 @@
-"""Writes and reads moments: text `YYYY-MM-DDTHH:MM:SSZ`, in UTC, which sorts chronologically."""
+"""Writes and reads moments and durations.
+
+A moment is text `YYYY-MM-DDTHH:MM:SSZ`, in UTC, which sorts chronologically; a duration is text such as `30d`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from reconciler.model.ids import Moment
 
-#: The shape of a moment, for databases: `_` stands for a digit.
-MOMENT_SHAPE = "____-__-__T__:__:__Z"
-
 FIRST_MOMENT = Moment("0001-01-01T00:00:00Z")
 LAST_MOMENT = Moment("9999-12-31T23:59:59Z")
+
+DURATION_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 
 
 def format_moment(time: datetime) -> Moment:
@@ -29,3 +31,14 @@ def add_span(moment: Moment, span: timedelta) -> Moment:
         return format_moment(parse_moment(moment) + span)
     except OverflowError:
         return FIRST_MOMENT if span < timedelta() else LAST_MOMENT
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the duration of a text that `format_duration` wrote."""
+    return int(text[:-1]) * DURATION_UNITS[text[-1]]
+
+
+def format_duration(value: timedelta) -> str:
+    """Return the duration in the largest exact unit: `7d`, `8h`, `30m`."""
+    unit = next(unit for unit, length in DURATION_UNITS.items() if not value % length)
+    return f"{value // DURATION_UNITS[unit]}{unit}"

@@ -9,7 +9,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.config.fields import values
-from reconciler.config.fields.values import DURATION_UNITS, FetchTime, Retention, SessionTime, Window
+from reconciler.config.fields.values import FetchTime, Retention, SessionTime, Window
+from reconciler.model.moment import DURATION_UNITS
 
 TYPES = {"window": Window, "retention": Retention, "login_timeout": SessionTime, "timeout": FetchTime}
 

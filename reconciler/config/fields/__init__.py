@@ -2,4 +2,3 @@
 
 from reconciler.config.fields.addresses import get_host as get_host
 from reconciler.config.fields.values import ID_PATTERN as ID_PATTERN
-from reconciler.config.fields.values import parse_duration as parse_duration

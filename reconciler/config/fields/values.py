@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from reconciler.model.moment import DURATION_UNITS, format_duration
+
 TEXT_PATTERN = r"^[^\x00-\x20\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f])?$"
 PARAGRAPH_PATTERN = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$"
 ID_PATTERN = r"^[a-z0-9]+(?:-[a-z0-9]+)*$"
@@ -97,9 +99,6 @@ def _validate_day(value: object) -> object:
     raise PydanticCustomError("invalid-date", "must be a date as YYYY-MM-DD, such as 2026-08-01")
 
 
-DURATION_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
-
-
 def _validate_duration(value: object) -> object:
     if isinstance(value, timedelta):
         return value
@@ -159,17 +158,6 @@ def _list_number_patterns(low: int, high: int) -> list[str]:
         patterns.append(f"{prefix}{f'[{digits}]' if last > first else digits}" + "[0-9]" * (len(str(size)) - 1))
         low = (last + 1) * size
     return patterns
-
-
-def parse_duration(text: str) -> timedelta:
-    """Return the duration of a text that `format_duration` wrote."""
-    return int(text[:-1]) * DURATION_UNITS[text[-1]]
-
-
-def format_duration(value: timedelta) -> str:
-    """Return the duration in the largest exact unit: `7d`, `8h`, `30m`."""
-    unit = next(unit for unit, length in DURATION_UNITS.items() if not value % length)
-    return f"{value // DURATION_UNITS[unit]}{unit}"
 
 
 @cache

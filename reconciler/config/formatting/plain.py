@@ -8,13 +8,13 @@ from enum import Enum
 
 from pydantic import BaseModel
 
-from reconciler.config.fields.values import format_duration
 from reconciler.config.formatting.nodes import ScalarStyle, SyntaxMapping, SyntaxNode, SyntaxScalar, SyntaxSequence
 from reconciler.config.formatting.order import get_fields_by_key
 from reconciler.config.formatting.write import is_null
 from reconciler.config.validation.documents import ITEM_KEY_OF_LIST_PATH
 from reconciler.config.yaml.tree import MappingNode, Place, SequenceNode
 from reconciler.config.yaml.tree import Node as TreeNode
+from reconciler.model.moment import format_duration
 
 #: name of a list whose order means nothing -> the key that identifies its items
 ITEM_KEY_OF_LIST = {path[-1]: key for path, key in ITEM_KEY_OF_LIST_PATH.items()}

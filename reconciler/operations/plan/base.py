@@ -8,7 +8,6 @@ from typing import Any
 from reconciler.config.comparison import BaseComparison, build_document_index
 from reconciler.config.load import Repository, ResolvedCustomer
 from reconciler.config.models import Customer, OneRosterRostering
-from reconciler.model.diagnostic import Diagnostic, build_error
 from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, OutsideBase
@@ -18,7 +17,6 @@ from reconciler.operations.plan.documents import CustomerDocuments, list_admin_u
 from reconciler.operations.plan.renames import CustomerRenames, find_id_in_base, find_renamed_customers
 from reconciler.operations.plan.roster import RosterSettings
 from reconciler.operations.plan.rules import clamp_limits
-from reconciler.operations.plan.store_index import StoreIndex, list_consumer_keys
 from reconciler.planning.documents import (
     DocumentKey,
     StoredDocument,
@@ -128,37 +126,6 @@ def build_base_roster_settings(
         and resolved.customer.timezone == customer.timezone
     )
     return None if is_same else earlier
-
-
-def find_taken_consumer_keys(
-    resolved: ResolvedCustomer,
-    record: CustomerRecord | None,
-    store_index: StoreIndex,
-    read_customers: Collection[CustomerId],
-) -> tuple[Diagnostic, ...]:
-    """Return an error for each new consumer key that another customer has in the store.
-
-    record: the customer's own. read_customers: ids whose files were read; validation compares those."""
-    platforms = resolved.customer.lti.platforms if resolved.customer.lti else ()
-    own = frozenset(list_consumer_keys(record)) if record and platforms and not record.tombstoned else frozenset()
-    declared = resolved.documents[0]
-    errors = []
-    for platform in platforms:
-        if platform.consumer_key in own:
-            continue
-        owners = [
-            slug for slug in store_index.consumer_keys.get(platform.consumer_key, ()) if slug not in read_customers
-        ]
-        if owners:
-            errors.append(
-                build_error(
-                    "consumer-key-taken",
-                    f"this consumer_key is also used by {', '.join(owners)}",
-                    declared.origins.get(f"lti.platforms.{platform.id}.consumer_key", resolved.span),
-                    "Use each consumer key only once across all customers: it identifies the calling LMS.",
-                )
-            )
-    return tuple(errors)
 
 
 def count_outside_base(

@@ -96,4 +96,4 @@ def _open_plan_context(workspace: Workspace, request: PlanRequest) -> Iterator[P
         # The configuration last applied renames and removes no customer, so the other customers are not read.
         records = reader.read_customers(request.customers if workspace.uses_applied_config else None)
         renames = find_renamed_customers(workspace.repository, records)
-        yield PlanContext(workspace, request, fresh, reader, StoreIndex(reader, records), records, renames)
+        yield PlanContext(workspace, request, fresh, reader, StoreIndex(reader), records, renames)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from reconciler import clock
 from reconciler.config.load import Outline
-from reconciler.model.ids import CustomerId, CustomerNumber
+from reconciler.model.ids import CustomerNumber
 from reconciler.model.kind import Kind
-from reconciler.store.read import CustomerRecord, Reader
+from reconciler.store.read import CustomerRecord, KeyOwner, Reader, read_key_owners
 
 
 class StoreIndex:
     """Facts about all customers, each read once when first needed; lives as long as its reader."""
 
-    def __init__(self, reader: Reader, records: Mapping[CustomerId, CustomerRecord]) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._records = records
 
     def find_secrets(self, customer_number: CustomerNumber) -> Mapping[str, tuple[str | None, str]]:
         """Return the (reference, HMAC) of each secret, by dotted path."""
@@ -42,14 +41,9 @@ class StoreIndex:
         return customer_number in self._customers_with_roster
 
     @cached_property
-    def consumer_keys(self) -> Mapping[str, Sequence[CustomerId]]:
-        """Return the ids of the active customers that use each consumer key."""
-        owners: dict[str, list[CustomerId]] = defaultdict(list)
-        for slug, record in self._records.items():
-            if not record.tombstoned:
-                for key in list_consumer_keys(record):
-                    owners[key].append(slug)
-        return owners
+    def key_owners(self) -> Mapping[str, Sequence[KeyOwner]]:
+        """Return the customers that use each consumer key, or for which it is reserved."""
+        return read_key_owners(self._reader.connection, clock.get_current_moment())
 
     @cached_property
     def _secrets(self) -> Mapping[CustomerNumber, Mapping[str, tuple[str | None, str]]]:
@@ -62,11 +56,3 @@ class StoreIndex:
     @cached_property
     def _customers_with_roster(self) -> frozenset[CustomerNumber]:
         return self._reader.list_customers_with_roster()
-
-
-def list_consumer_keys(record: CustomerRecord) -> Iterator[str]:
-    """Yield the consumer keys of a customer's LTI platforms, as last applied."""
-    lti = record.document.get("lti")
-    platforms = lti.get("platforms") if isinstance(lti, Mapping) else None
-    for platform in platforms.values() if isinstance(platforms, Mapping) else ():
-        yield platform["consumer_key"]

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
+from reconciler.clock import get_current_moment
 from reconciler.config.models import find_secret_references
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
@@ -33,7 +34,7 @@ from reconciler.planning.documents import (
     map_to_new_ids,
 )
 from reconciler.planning.undo import SpareReason
-from reconciler.store.read import CustomerRecord, Reader, read_touched_rows
+from reconciler.store.read import CustomerRecord, Reader, find_other_key_owner, iter_platforms, read_touched_rows
 from reconciler.store.write import find_former_id
 
 Key = tuple[Kind, str]
@@ -232,21 +233,13 @@ def _find_conflict(
     customer = wanted.get((Kind.CUSTOMER, slug))
     if customer is None:
         return SpareReason.STILL_USED if was_created and (wanted or remaining) else None
-    platforms = _list_platforms(customer.document)
+    platforms = [platform for _, platform in iter_platforms(customer.document)]
     communities = {key for kind, key in wanted if kind is Kind.COMMUNITY}
     if any(each.get("community", slug) not in communities for each in platforms if each.get("community")):
         return SpareReason.REFERENCE_GONE
-    keys = {each.get("consumer_key") for each in platforms} - {None}
-    others = (
-        other.document for other in reader.read_customers().values() if other.id != record.id and not other.tombstoned
-    )
-    taken = {each.get("consumer_key") for document in others for each in _list_platforms(document)}
-    return SpareReason.TAKEN_SINCE if keys & taken else None
-
-
-def _list_platforms(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    platforms = (document.get("lti") or {}).get("platforms") or {}
-    return list(platforms.values()) if isinstance(platforms, Mapping) else list(platforms)
+    now = get_current_moment()
+    taken = (find_other_key_owner(reader.connection, record.id, each["consumer_key"], now) for each in platforms)
+    return SpareReason.TAKEN_SINCE if any(taken) else None
 
 
 def collect_undo_secrets(

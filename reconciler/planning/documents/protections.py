@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.config.fields import parse_duration
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
+from reconciler.model.moment import parse_duration
 from reconciler.model.weakening import Protection, Weakening
 from reconciler.planning.documents.document_diff import find_nearest_span
 

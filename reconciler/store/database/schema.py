@@ -53,7 +53,7 @@ class MigrationBranch:
         return tuple(reversed([script.revision for script in scripts]))
 
 
-DURABLE = MigrationBranch("durable", "schema_revision", "0008")
+DURABLE = MigrationBranch("durable", "schema_revision", "0009")
 VOLATILE = MigrationBranch("volatile", "volatile_revision", "0002")
 BRANCHES = (DURABLE, VOLATILE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text, UniqueConstraint, func
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text, UniqueConstraint, func, text
 
 from reconciler.store.tables.metadata import ID_TYPE, durable, make_id_column, make_moment_column, make_origin_columns
 
@@ -90,6 +90,27 @@ secrets = Table(
     Column("hmac", Text, nullable=False),
     Column("ciphertext", LargeBinary),
     Column("changed_run", BigInteger, nullable=False),
+)
+
+#: An LMS of a customer, by the consumer key of its launches. The rows follow the customer's document.
+lti_platforms = Table(
+    "lti_platforms",
+    durable,
+    Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("consumer_key", Text, primary_key=True),
+    # The ID in YAML, and the community of people who arrive through the LMS.
+    Column("platform", Text, nullable=False),
+    Column("community", Text),
+    # Null while the key is in use. After that no other customer gets the key before this moment, so that no launch of
+    # an LMS which still has it reaches somebody else.
+    make_moment_column("reserved_until"),
+    Index(
+        "uq_lti_platforms_consumer_key",
+        "consumer_key",
+        unique=True,
+        sqlite_where=text("reserved_until IS NULL"),
+        postgresql_where=text("reserved_until IS NULL"),
+    ),
 )
 
 #: The number of writes outside reconciler to the rows that a plan compares, by customer. Counted by triggers.

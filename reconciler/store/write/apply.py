@@ -26,6 +26,7 @@ from reconciler.store.write.administrators import Invitation, save_administrator
 from reconciler.store.write.journal import record_document
 from reconciler.store.write.limit_uses import record_limit_uses
 from reconciler.store.write.memberships import save_memberships
+from reconciler.store.write.platforms import save_platforms
 from reconciler.store.write.renames import find_former_id, refuse_taken_id, rename_customer
 from reconciler.store.write.roster import write_roster
 from reconciler.store.write.rows import TABLES, WriteContext, refresh_fingerprints
@@ -199,6 +200,8 @@ def _write_changes(context: WriteContext, job: ApplyJob, current: CustomerState 
     if of_customer is not None and current is not None:
         facts = {**context.facts, "action": get_action(of_customer).value}
         record_document(connection, Kind.CUSTOMER, "customers", "t.id = :customer", facts)
+    if of_customer is not None:
+        save_platforms(context, {} if isinstance(of_customer, Delete) else settings["customer"])
     if isinstance(of_customer, Delete):
         documents.entomb_customer(connection, context.customer_number, context.now)
     elif of_customer is not None:

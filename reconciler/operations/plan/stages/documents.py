@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.config.load import ResolvedCustomer
 from reconciler.model.change import Change
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, build_error
 from reconciler.model.kind import Kind
 from reconciler.model.settings import DocumentsByKey
-from reconciler.operations.plan.base import find_taken_consumer_keys, read_base_documents
+from reconciler.operations.plan.base import read_base_documents
 from reconciler.operations.plan.context import PlanContext
 from reconciler.operations.plan.documents import (
     CustomerDocuments,
@@ -20,6 +21,7 @@ from reconciler.operations.plan.documents import (
 from reconciler.operations.plan.renames import describe_renamed_secrets
 from reconciler.operations.plan.secrets import check_secrets
 from reconciler.operations.plan.stages.files import CustomerFiles
+from reconciler.operations.plan.store_index import StoreIndex
 from reconciler.planning.attribution import add_causes
 from reconciler.planning.documents import compare_documents
 from reconciler.store.read import CustomerRecord, Reader, read_users
@@ -74,14 +76,30 @@ def _find_taken_names(
     if files.resolved is None:
         return ()
     usernames = find_taken_usernames(documents.wanted[Kind.CUSTOMER, files.id], files.record, context.reader)
-    if usernames or context.comparison is None:
-        return usernames
-    read = {
-        *context.comparison.current_repository.customers,
-        *context.comparison.differing_ids,
-        files.former_id or files.id,
-    }
-    return find_taken_consumer_keys(files.resolved, files.record, context.store_index, read)
+    return usernames or _find_taken_consumer_keys(files.resolved, files.record, context.store_index)
+
+
+def _find_taken_consumer_keys(
+    resolved: ResolvedCustomer, record: CustomerRecord | None, store_index: StoreIndex
+) -> tuple[Diagnostic, ...]:
+    """Return an error for each consumer key that another customer has in the store, or lately had."""
+    errors = []
+    for platform in resolved.customer.lti.platforms if resolved.customer.lti else ():
+        owners = [
+            owner
+            for owner in store_index.key_owners.get(platform.consumer_key, ())
+            if record is None or owner.customer_number != record.id
+        ]
+        errors += [
+            build_error(
+                "consumer-key-taken",
+                f"this consumer_key {owner}",
+                resolved.documents[0].origins.get(f"lti.platforms.{platform.id}.consumer_key", resolved.span),
+                "Use each consumer key only once across all customers: it identifies the calling LMS.",
+            )
+            for owner in owners
+        ]
+    return tuple(errors)
 
 
 def _check_secrets(context: PlanContext, files: CustomerFiles, documents: CustomerDocuments) -> _CheckedSecrets:
