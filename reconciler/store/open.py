@@ -92,7 +92,7 @@ def open_store(url: str, environment: str, *, key: bytes | None = None, make: bo
         _initialize_store(address, environment, explicit_key)
         state = _inspect_store(address, dialect)
     if state is None:
-        raise build_unknown_error(address, "it stays empty")
+        raise build_unknown_error(address, "the new store is empty")
     identity, owner, check = state
     if owner != environment:
         raise StoreProblem(

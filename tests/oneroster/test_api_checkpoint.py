@@ -327,7 +327,7 @@ def test_pages_that_nothing_proves_count_for_half_an_hour(
     api = ScriptedApi(made, total=False, clamp=1)
     fetched = source(api, place).fetch(FetchRequest(moment))
     fetched.stream.close()
-    assert any("nothing shows" in note.message for note in fetched.diagnostics) is not goes_on
+    assert any("nothing proves" in note.message for note in fetched.diagnostics) is not goes_on
 
 
 def test_what_goes_on_from_an_earlier_fetch_is_as_old_as_that(place: CheckpointSettings) -> None:

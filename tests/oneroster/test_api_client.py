@@ -368,7 +368,7 @@ def test_what_the_server_says_of_an_error_is_repeated_in_one_cut_line() -> None:
         ("//elsewhere.example/x", "another host"),
         ("https://127.0.0.1/x", "from http to https"),
         ("http://127.0.0.1:1/x", "another port, 1"),
-        ("http://[::1", "cannot be read"),
+        ("http://[::1", "an unreadable address"),
         ("javascript:alert(1)", "another host"),
     ],
 )

@@ -196,8 +196,8 @@ def test_a_refused_signature_is_not_tried_again_and_names_the_other_method(metho
 
 def test_clocks_that_are_apart_are_named() -> None:
     ahead = refused_by(Reply(401, headers={"Date": formatdate(NOW + 660)}), "hmac-sha1")
-    assert "its clock is 11 minutes ahead of ours" in ahead
-    assert "its clock is 60 minutes behind ours" in refused_by(
+    assert "Its clock is 11 minutes ahead of this machine's" in ahead
+    assert "Its clock is 60 minutes behind this machine's" in refused_by(
         Reply(401, headers={"Date": formatdate(NOW - 3600)}), "hmac-sha1"
     )
 

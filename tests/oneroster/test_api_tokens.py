@@ -235,7 +235,7 @@ def test_one_thread_renews_for_all() -> None:
         (Reply(200, b"{}"), "token-not-json", 1, "token_url"),
         (Reply(200, b'{"access_token": "a\\r\\nX: b"}'), "token-not-json", 1, "token_url"),
         (Reply(302, headers={"Location": "https://elsewhere.example/"}), "redirect-refused", 2, "token_url has moved"),
-        (Reply(200, b" " * 500_000), "token-not-json", 1, "nothing"),
+        (Reply(200, b" " * 500_000), "token-not-json", 1, "an empty body"),
         (denied("invalid_scope", 400, f"{SECRET} {BASIC}\x1b[1m"), "token-scope-refused", 1, "… Basic …"),
     ],
 )

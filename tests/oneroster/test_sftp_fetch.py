@@ -284,7 +284,7 @@ def test_a_link_within_the_folder_is_followed_and_one_that_leaves_it_is_not(
         found = Fetching().refused(sftp_home.account(path, pick="newest" if "*" in path else None))
         assert found.code == "link-leaves-folder", path
     (sftp_home.path / "dangling.zip").symlink_to("gone.zip")
-    assert "a link to something that is not there" in Fetching().refused(sftp_home.account("dangling.zip")).message
+    assert "a link to something that does not exist" in Fetching().refused(sftp_home.account("dangling.zip")).message
 
 
 def test_a_csv_file_that_is_a_link_out_of_the_folder_is_refused(sftp_home: sshd.Home) -> None:

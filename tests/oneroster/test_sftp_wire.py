@@ -96,7 +96,7 @@ def test_no_more_is_asked_for_ahead_than_may_be() -> None:
 
 
 def test_a_read_that_fails_is_no_end_of_the_file() -> None:
-    with pytest.raises(OSError, match="a read failed"):
+    with pytest.raises(OSError, match="could not read the file"):
         read(Server(bytes(100), 8, seed=1, fails_at=50), 0, 100)
 
 
@@ -147,7 +147,7 @@ def test_an_answer_that_tells_more_names_than_it_has_is_no_listing(there: list[s
 
 
 def test_a_name_without_bound_is_no_name() -> None:
-    with pytest.raises(SFTPError, match="without bound"):
+    with pytest.raises(SFTPError, match="too long"):
         names(Folder(["a" * 5000]), 10)
 
 

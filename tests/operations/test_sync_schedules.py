@@ -79,6 +79,18 @@ def test_a_run_with_nothing_due_asks_the_store_once(
     assert len([each for each in asked if "FROM customers" in each or "FROM syncs" in each]) == len(asked) == 1
 
 
+def test_a_named_customer_that_is_not_due_says_until_when(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    customer(auto=DAILY)
+    next_at = only(synced(project, "--due"))["next_at"]
+    assert f"springfield was not synced: it is not due before {next_at}" in synced(project, "--due", "springfield").err
+    with project.by_hand() as cursor:
+        cursor.execute("UPDATE syncs SET next_at = NULL")
+    unscheduled = synced(project, "--due", "springfield").err
+    assert "springfield was not synced: its next automatic sync is not scheduled" in unscheduled
+
+
 def test_another_time_of_day_holds_as_soon_as_it_is_applied(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:

@@ -22,7 +22,7 @@ class Platform(Declaration):
     """One LMS."""
 
     id: Id
-    """People are identified by it and their user_id: the key may change, the ID must not."""
+    """Identifies people together with their user_id, so it must never change; the consumer key may."""
     version: Annotated[Literal["1.1"], OneOf()] = "1.1"
     """The version of LTI."""
     consumer_key: Text

@@ -1,7 +1,7 @@
-"""The one interface of all sources: a fetch gives a OneRoster CSV bundle, which one reader reads (`oneroster.bundle`).
+"""The interface of all sources: a fetch returns a OneRoster CSV bundle, which `oneroster.bundle` reads.
 
-There is no second way from a source to a snapshot: rows of an API are written into the standard's files first, so that
-every check, every line number and every gate is the same for a ZIP, an SFTP server and an API.
+Rows of an API are first written to files of the standard, so that every check, line number and gate is the same for a
+ZIP, an SFTP server and an API.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ProgressCallback = Callable[[FetchProgress], object]
 
 
 def ignore_progress(_: FetchProgress) -> None:
-    """For whoever does not want to know."""
+    """Do nothing: the callback of a fetch that shows no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +50,40 @@ class PreviousRoster:
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """One fetch. fetched_at: its moment, ISO-8601 UTC. whole: False allows a source to ask only for what changed since
-    `earlier`, where it is configured so."""
+    """The request for one fetch."""
 
+    #: moment of the fetch, ISO-8601 UTC
     fetched_at: Moment
     progress: ProgressCallback = ignore_progress
+    #: False lets a source that is configured for it fetch only the changes since `earlier`
     require_full: bool = True
     earlier: PreviousRoster = PreviousRoster()
 
 
 @dataclass(frozen=True, slots=True)
 class SourceBundle:
-    """A bundle that was fetched whole.
+    """A bundle that was fetched completely."""
 
-    stream: at its start, seekable; its file has no name any more and is gone when it is closed, by whoever was given
-    this. type: of the source (`zip`, `sftp`, `api`). name: what people know it by, without secrets, such as
-    `sftp.springfield.example:/out/roster.zip`. diagnostics: what was noticed on the way.
-    """
-
+    #: seekable, at its start; the file has no name and is gone when its receiver closes it
     stream: BinaryIO
+    #: of the source: `zip`, `sftp` or `api`
     type: str
+    #: a name for people, without secrets, such as `sftp.springfield.example:/out/roster.zip`
     name: str
     fetched_at: Moment
+    #: remarks on the fetch
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFinding:
-    """One thing that a probe found out about a server. name: stable, lower-case words joined by hyphens, such as
-    `page-clamp`; value: for machines and people; remark: what it means for a fetch."""
+    """One finding of a probe about a server."""
 
+    #: stable: lowercase words joined by hyphens, such as `page-clamp`
     name: str
+    #: for programs and people
     value: str
+    #: the consequence for a fetch
     remark: str = ""
     severity: Severity = Severity.INFO
 
@@ -89,14 +91,17 @@ class ProbeFinding:
 class Source(Protocol):
     @property
     def host(self) -> str:
-        """Return the host whose limits of politeness apply."""
+        """Return the host whose request limits apply."""
 
     def fetch(self, request: FetchRequest) -> SourceBundle:
-        """The whole roster, or Refusal with every reason why there is none. A failed fetch never looks like an empty
-        one: nothing is compared then, and so nothing is deleted. May be called in a thread of its own."""
+        """Return the complete roster. May be called in any thread.
+
+        Raises Refusal with every reason why there is no roster: a failed fetch never looks like an empty one, so
+        nothing is compared and nothing is deleted.
+        """
 
     def probe(self, request: FetchRequest) -> tuple[ProbeFinding, ...]:
-        """Return what this server does, as far as a probe can tell without fetching everything.
+        """Return the server's behavior, as far as a probe can tell without fetching everything.
 
         Raises Refusal if the server can't be reached.
         """

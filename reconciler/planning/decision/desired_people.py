@@ -37,8 +37,8 @@ def build_desired_people(
     """Return the roster that a snapshot wants, with one row for each person.
 
     `live` has the customer's rows, tombstones included; `known_orgs` the sourcedIds of its orgs. Raises Refusal as
-    `build_desired_roster` does. Only the full desired roster shows which merges it wants nobody of, so the rows of
-    these are then compared once more, each by itself.
+    `build_desired_roster` does. Only the full desired roster shows that it has neither person of a merge; their
+    rows are then compared again, each one separately.
     """
     merge_plan = settle_merges(rules.merges, snapshot, live, rules.protect)
     while True:

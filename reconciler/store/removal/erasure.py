@@ -106,7 +106,7 @@ def erase_person(store: Store, job: ErasureJob, who: int | SourcedId) -> Certifi
             person = _find_person(connection, customer_number, who)
             volatile = remove_volatile_rows(store, person.accounts, person.values)
             texts = _count_or_remove_mentions(connection, customer_number, person, remove=True)
-            # Whose effect a digest is of cannot be told: all of the customer's go.
+            # A digest does not show whose effect it is, so all of the customer's are deleted.
             delete_run_effects(connection, customer_number)
             with (
                 preserve_write_counters(connection, customer_number),

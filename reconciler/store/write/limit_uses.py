@@ -38,7 +38,7 @@ def record_limit_uses(context: WriteContext, kind: Kind, rows: pl.DataFrame, *, 
 
 
 def _add_row_ids(context: WriteContext, kind: Kind, counted: pl.DataFrame) -> pl.DataFrame:
-    """`row_id`; of people whom this run made, the account that their sourcedId is bound to now."""
+    """Add `row_id`; for people whom this run created, the account that their sourcedId is bound to now."""
     new = counted.filter(pl.col("live_id").is_null())
     if new.is_empty() or kind is not Kind.USER:
         return counted.with_columns(pl.col("live_id").alias("row_id")).drop_nulls("row_id")

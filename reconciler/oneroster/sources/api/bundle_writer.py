@@ -1,6 +1,6 @@
-"""The CSV bundle that an API's pages become: files that grow page by page, packed at the end.
+"""Writes an API's pages as a CSV bundle: files that grow page by page and are packed at the end.
 
-The same pages give the same bytes: the standard's columns in its order, rows as they came, no time of its own.
+The same pages give the same bytes: the standard's columns in its order, rows in the server's order, no timestamps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reconciler.oneroster.archive.archive import MOST_BYTES
 from reconciler.oneroster.archive.manifest import FILE as MANIFEST_FILE
 from reconciler.oneroster.standard.tables import STANDARDS
 
-#: ZIP knows no time before it, and the reader takes it for none.
+#: The earliest time that a ZIP can hold; the reader treats it as no time.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 COPY_BUFFER_BYTES = 1024**2
 
@@ -45,7 +45,7 @@ class BundleWriter:
         self._open.close()
 
     def begin_files(self, stems: Iterable[str]) -> None:
-        """Files with a header and no rows; one that was begun before is begun anew."""
+        """Start files with a header and no rows; discard the rows of files that were started before."""
         for stem in stems:
             file = self._files.get(stem)
             if file is None:
@@ -56,16 +56,16 @@ class BundleWriter:
             file.write((",".join(self._list_columns(stem)) + "\n").encode())
 
     def discard_files(self, stems: Iterable[str]) -> None:
-        """Files that were begun and that the bundle is not to have."""
+        """Remove started files from the bundle."""
         for stem in stems:
             file = self._files.pop(stem, None)
             if file is not None:
                 file.close()
 
     def add_rows(self, frames: Mapping[str, pl.DataFrame]) -> None:
-        """Rows of files that were begun, by stem. What a frame does not have stays empty.
+        """Append rows to started files, by stem; columns that a frame lacks stay empty.
 
-        Raises Refusal `roster-too-large` where the bundle would have more bytes than its reader takes."""
+        Raises Refusal `roster-too-large` if the bundle would have more bytes than its reader accepts."""
         for stem, frame in frames.items():
             there = frame.select_seq(self._select_column(name, frame) for name in self._list_columns(stem))
             sink = io.BytesIO()
@@ -75,7 +75,7 @@ class BundleWriter:
             self._files[stem].write(sink.getbuffer())
 
     def pack_bundle(self) -> BinaryIO:
-        """The bundle, at its start, in a file that has no name; it is the caller's to close."""
+        """Return the bundle, at its start, in a file without a name, which the caller closes."""
         packed = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             with zipfile.ZipFile(packed, "w") as archive:
@@ -90,14 +90,14 @@ class BundleWriter:
         return cast(BinaryIO, packed)
 
     def _pack_file(self, archive: zipfile.ZipFile, stem: str) -> None:
-        """The file itself is not needed any more, and gives its room back."""
+        """Move the file into the archive, and free its disk space."""
         with self._files.pop(stem) as file:
             file.seek(0)
             with archive.open(_make_zip_entry(f"{stem}.csv"), "w", force_zip64=True) as member:
                 shutil.copyfileobj(file, member, COPY_BUFFER_BYTES)
 
     def _select_column(self, name: str, frame: pl.DataFrame) -> pl.Expr:
-        """The standard wants no status in a bulk file; one that deletes is told all the same."""
+        """Return the column. In a bulk file, where status must be blank, keep only one that deletes."""
         if name not in frame.columns:
             return pl.lit(None, dtype=pl.String).alias(name)
         if name == "status" and not self._delta:
@@ -119,13 +119,13 @@ class BundleWriter:
 def _make_too_large_error(stem: str) -> Diagnostic:
     return build_error(
         "roster-too-large",
-        f"more than {MOST_BYTES // 1024**3} GiB came, the last of it {stem}; a roster has at most that",
-        hint="Ask the server's owner: it may send the same rows under new ids without end.",
+        f"the server sent more than {MOST_BYTES // 1024**3} GiB, the last part of it {stem}; a roster has at most that",
+        hint="Ask the server's owner: the server may repeat the same rows under new ids without end.",
     )
 
 
 def _make_zip_entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, ZIP_EPOCH)
-    entry.create_system = 3  # else the platform's own, and other bytes elsewhere
+    entry.create_system = 3  # the default depends on the platform, and so would the bytes
     entry.external_attr = 0o600 << 16
     return entry

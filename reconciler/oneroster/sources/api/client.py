@@ -1,7 +1,7 @@
-"""Asks one OneRoster API: signs, waits, tries again, and refuses whatever is no answer.
+"""Sends requests to one OneRoster API: signs, waits, retries, and refuses everything that is no valid response.
 
-One client is made for one fetch: its deadline counts from then, and what still hangs in a connection by then, be it
-for a token, is cut off. Several threads may ask with it at once.
+A client serves one fetch. Its deadline counts from its creation; at the deadline, every open connection is cut, even
+one that requests a token. Several threads may use it at once.
 """
 
 from __future__ import annotations
@@ -38,19 +38,21 @@ from reconciler.oneroster.sources.api.http.urls import (
     resolve_link,
 )
 
-#: Redirects that are followed for one request, all of them within the API's own host.
+#: Maximum number of redirects per request, all within the API's own host.
 MAX_REDIRECTS = 3
 
-#: Of each request. A roster is of now: what a cache between us kept may be of last week (RFC 9111, 5.2.1.4).
+#: Sent with every request. no-cache, because a cache on the way may hold last week's roster (RFC 9111, 5.2.1.4).
 HEADERS = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, "Cache-Control": "no-cache"}
 
-#: Refusals of the network that may be gone a little later.
+#: Network failures that may be gone a little later.
 _RETRYABLE_CODES = {"host-unreachable": retrying.LOST, "unknown-host": retrying.LOST}
 
 
 class HttpApiClient:
-    """Implements `answer.Asking`. http: closed together with this. clock: seconds that only go forward; wall: seconds
-    since 1970."""
+    """Implements `answer.ApiClient`.
+
+    http: closed with this client. clock: monotonic seconds. wall: seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -86,11 +88,11 @@ class HttpApiClient:
 
     @property
     def missing_scopes(self) -> tuple[str, ...]:
-        """Scopes that were asked for and not granted, by their last words; known once something was asked."""
+        """Requested scopes that were not granted, by their last segments; known after the first request."""
         return self._authorization.missing_scopes
 
     def copy_with_signature(self, signature: SignatureMethod) -> HttpApiClient:
-        """Asks the same API over the same connections, signed by another method (OAuth 1.0a). It needs no closing."""
+        """Return a client that signs by another method (OAuth 1.0a) over the same connections; it needs no closing."""
         account = self._account
         other = copy(self)
         other._authorization = OAuth1Signer(account.consumer_key, account.secret_key, signature, self._wall)
@@ -114,7 +116,7 @@ class HttpApiClient:
     def _send_with_redirects(self, url: httpx.URL) -> ApiResponse:
         asked = redact_url(url, self._base)
         for _ in range(MAX_REDIRECTS + 1):
-            # Wherever a redirect leads to, a single record stays without a name.
+            # Wherever a redirect leads, messages never name a single record.
             found = self._send_with_retries(url, asked if is_single_record(asked) else redact_url(url, self._base))
             if isinstance(found, ApiResponse):
                 return found
@@ -122,7 +124,7 @@ class HttpApiClient:
         raise make_refusal("redirect-refused", self._base.host, asked, why=f"more than {MAX_REDIRECTS} times")
 
     def _send_with_retries(self, url: httpx.URL, path: str) -> ApiResponse | httpx.URL:
-        """The answer, or where a redirect leads."""
+        """Return the response, or the target of a redirect."""
         attempts = Retrying(
             retry=retry_if_exception_type(Retryable),
             wait=self._calculate_pause,
@@ -171,7 +173,7 @@ class HttpApiClient:
         return self._send_once(url, path, has_renewed=True)
 
     def _convert_to_retryable(self, problem: Refusal | httpx.TransportError, path: str) -> Retryable | None:
-        """None where another attempt would not go better."""
+        """Return the failure as one to retry, or None if a retry cannot help."""
         if isinstance(problem, Refusal):
             passing = _RETRYABLE_CODES.get(problem.diagnostics[0].code)
             return None if passing is None else Retryable(problem, passing)
@@ -184,7 +186,7 @@ class HttpApiClient:
         return self._clock() >= self._deadline
 
     def _require_time_left(self, path: str) -> float:
-        """Seconds until the deadline. Raises Refusal when there are none."""
+        """Return the seconds until the deadline. Raises Refusal if it has passed."""
         left = self._deadline - self._clock()
         if left <= 0:
             raise self._make_timeout_refusal(path)
@@ -232,7 +234,7 @@ def create_api_client(
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> HttpApiClient:
-    """A client for one fetch, as the account says; close it, or use it in a `with`. Nothing is asked yet."""
+    """Return a client for one fetch, which sends nothing yet; close it, or use it in a `with`."""
     lines = ConnectionGroup()
     http = create_http_client(allows, connections=lines)
     authorization: Authorization
@@ -241,7 +243,7 @@ def create_api_client(
     else:
         authorization = OAuth1Signer(account.consumer_key, account.secret_key, account.signature, wall)
     client = HttpApiClient(account, http, authorization, hosts, sleep=sleep, clock=clock, wall=wall)
-    # After the client's own deadline has begun: what is cut is always late by its clock.
+    # Started after the client's own deadline, so that a cut connection is always past the deadline by its clock.
     lines.cut_after(account.timeout.total_seconds())
     return client
 

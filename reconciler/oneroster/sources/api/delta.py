@@ -1,8 +1,8 @@
-"""Only what changed since the last good roster: when that may be asked for, and whether it explains what is there.
+"""Decides when a fetch may ask only for changes, and whether they explain the server's present totals.
 
-A delta is an accelerator and proves nothing about what it does not name: its bundle deletes only what it marks
-`tobedeleted` (`oneroster.delta`). Records that a server takes away in silence show up in its totals at best, so at
-least once a week the whole is fetched, and in between whenever the totals and the changes do not fit together.
+A delta saves time and proves nothing about records that it does not name: its bundle deletes only records marked
+`tobedeleted` (`oneroster.delta`). Records that a server drops silently show only in its totals, if at all. So the full
+roster is fetched at least once a week, and whenever the totals and the changes do not match.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.records.envelope import ROLE_MARK, Frames
 from reconciler.oneroster.sources.interface import FetchRequest
 
-#: A whole roster at least as often.
+#: The full roster is fetched at least this often.
 MAX_FULL_AGE = timedelta(days=7)
-#: Where the server gives no totals that changes could be compared with.
+#: The same, if the server gives no totals to compare changes with.
 MAX_FULL_AGE_WITHOUT_TOTALS = timedelta(days=3)
 #: Clocks differ, zones are left out, and some servers compare whole days.
 MARGIN = timedelta(days=1)
-#: Of people who changed, roles up to this number that they do not have now are marked as deleted (1.2).
+#: Role numbers up to this one that a changed person does not have now are marked as deleted (1.2).
 MOST_ROLES = 16
 
 
@@ -42,7 +42,7 @@ class DeltaWindow:
 
 
 def choose_delta_window(account: ApiAccount, request: FetchRequest) -> DeltaWindow | None:
-    """None where the whole has to be fetched."""
+    """Return the period whose changes to fetch, or None if the full roster must be fetched."""
     if request.require_full or not account.delta:
         return None
     now, whole_at, since = (
@@ -57,7 +57,7 @@ def choose_delta_window(account: ApiAccount, request: FetchRequest) -> DeltaWind
 
 
 def filter_changed_rows(frames: Frames, window: DeltaWindow) -> dict[str, pl.DataFrame]:
-    """The rows that a server would give that knows the filter. One whose time cannot be read counts as changed."""
+    """Apply the filter to the rows, in case the server ignores it. A row with an unreadable time counts as changed."""
     when = pl.col("dateLastModified")
     readable = when.str.contains(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}").fill_null(False)
     recent = ~readable | (when.str.head(19) >= window.moment[:19])
@@ -65,8 +65,10 @@ def filter_changed_rows(frames: Frames, window: DeltaWindow) -> dict[str, pl.Dat
 
 
 def add_lost_roles(frames: Frames) -> dict[str, pl.DataFrame]:
-    """Roles of 1.2 have no life of their own: who changed has those that came, and none of the others they may have
-    had. frames: of one page of users."""
+    """Add rows that delete the roles which a changed person no longer has: in 1.2, roles have no records of their own.
+
+    frames: of one page of users.
+    """
     roles = frames["roles"]
     numbers = pl.int_ranges(pl.len() + 1, MOST_ROLES + 1)
     first = roles.group_by("userSourcedId", maintain_order=True).agg(
@@ -116,16 +118,17 @@ def explain_full_fetch(
         if before is None or now is None:
             if not window.allows_missing_totals:
                 return (
-                    f"{name} cannot be counted, and the last whole roster is older than "
+                    f"the server gives no total of {name}, and the last full roster is older than "
                     f"{MAX_FULL_AGE_WITHOUT_TOTALS.days} days"
                 )
         elif not each.can_explain(before, now):
-            return f"{name}: there were {before:,} rows, there are {now:,}, and {each.active + each.deleted:,} changed"
+            changed = each.active + each.deleted
+            return f"{name} had {before:,} rows and has {now:,} now; {changed:,} changes do not explain that"
     return None
 
 
 def _parse_time(text: str | None) -> datetime | None:
-    """Without a zone it is taken as UTC."""
+    """Return the time, in UTC if it has no zone; None if it cannot be read."""
     if not text:
         return None
     try:

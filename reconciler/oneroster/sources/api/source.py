@@ -1,4 +1,4 @@
-"""A roster from a OneRoster REST API, as `oneroster.sources.interface.Source`."""
+"""Fetches a roster from a OneRoster REST API; implements `oneroster.sources.interface.Source`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from reconciler.oneroster.sources.api.pages.gather import ApiRosterReader
 from reconciler.oneroster.sources.api.probe.probe import probe_api
 from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, SourceBundle
 
-#: What servers say to a filter that they do not know.
+#: Codes of servers' responses to a filter that they do not support.
 FILTER_REFUSAL_CODES = frozenset({BAD_REQUEST, "server-error", "unexpected-status"})
 
-#: Opens what asks the server, for one fetch.
+#: Opens a client for one fetch.
 ApiClientFactory = Callable[[], AbstractContextManager[ApiClient]]
 
 
@@ -74,8 +74,8 @@ class ApiSource:
                 raise Refusal(_add_source_span(each, self._name) for each in refusal.diagnostics) from refusal
 
     def _fetch_bundle(self, api_client: ApiClient, request: FetchRequest) -> tuple[BinaryIO, list[Diagnostic], Moment]:
-        """The third is when the first of what came was asked for: where an earlier fetch is gone on with, before
-        now."""
+        """Return the bundle, diagnostics, and the moment of the first request, which is earlier than now if an
+        interrupted fetch is resumed."""
         since = choose_delta_window(self.account, request)
         why = None
         if since is not None:
@@ -91,7 +91,7 @@ class ApiSource:
     def _fetch_changes(
         self, api_client: ApiClient, request: FetchRequest, window: DeltaWindow
     ) -> tuple[BinaryIO | str, list[Diagnostic], Moment]:
-        """The bundle of changes, or why the whole has to be fetched."""
+        """Return the bundle of changes or the reason to fetch the full roster, with diagnostics and start moment."""
         with open_checkpoint(self._checkpoints, self._build_query_identity(window), request.fetched_at) as kept:
             how = CollectionReader(api_client, self.account.page_size, kept, progress=request.progress)
             begun = kept.begun if kept else request.fetched_at
@@ -104,7 +104,7 @@ class ApiSource:
             except Refusal as refusal:
                 if refusal.diagnostics[0].code not in FILTER_REFUSAL_CODES:
                     raise
-                return "the server does not answer a filter by dateLastModified", [], begun
+                return "the server does not support a filter by dateLastModified", [], begun
 
     def _build_query_identity(self, window: DeltaWindow | None) -> dict[str, object]:
         """Return everything that decides which pages the server sends."""
@@ -128,7 +128,7 @@ class ApiSource:
 
 
 def _add_source_span(diagnostic: Diagnostic, name: str) -> Diagnostic:
-    """Of many customers whose rosters lie on one host, which."""
+    """Add the source's name as place, because several customers' rosters may be on one host."""
     return replace(diagnostic, span=Span(name)) if diagnostic.span is None else diagnostic
 
 

@@ -11,20 +11,20 @@ from pydantic import SecretStr
 
 @dataclass(frozen=True, slots=True)
 class SftpAccount:
-    """As `config.models.sync.SftpSync` says it, with its secret: exactly one of password and private_key is given.
-
-    path: of a ZIP, of a folder of CSV files, or a pattern as a shell reads it; then pick says which of those that fit.
-    host_key: type and base64, as OpenSSH writes them; None only for a probe. done_marker: the ending of the file that
-    says that the roster is whole. timeout: of the whole fetch.
-    """
+    """The settings of `config.models.sync.SftpSync`, with the secret: either password or private_key is set."""
 
     host: str
     port: int
     username: str
+    #: of a ZIP, of a folder of CSV files, or a shell pattern
     path: str
+    #: type and base64, as OpenSSH writes them; None only for a probe
     host_key: str | None
     password: SecretStr | None = field(default=None, repr=False)
     private_key: SecretStr | None = field(default=None, repr=False)
+    #: chooses among files that match a pattern; None without a pattern
     pick: Literal["newest", "last_by_name"] | None = None
+    #: suffix of the file that marks a roster as complete
     done_marker: str | None = None
+    #: of the whole fetch
     timeout: timedelta = timedelta(hours=2)

@@ -1,7 +1,6 @@
-"""One SSH connection to one server: its key is compared before anything is said that the server could keep.
+"""Opens an SSH connection to a server, and checks its host key before sending anything confidential.
 
-Only what is configured is used: no agent, no key or known host of the user that this runs as. Everything that the
-network can hold up has a bound.
+Only configured keys are used: no SSH agent, and no keys or known hosts of the current user. Every wait has a timeout.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from reconciler.oneroster.sources.sftp.credentials import HostKey
 from reconciler.oneroster.sources.sftp.messages import format_names, sanitize_name
 from reconciler.oneroster.sources.sftp.wire import BoundedPacketizer, BoundedSftpClient
 
-#: Seconds: for the server's first line, for all of the handshake, for the answer to a sign-in, for any other answer,
-#: and between two signs of life.
+#: In seconds: for the server's first line, the whole handshake, the response to a sign-in and any other response, and
+#: between two keep-alive messages.
 BANNER_TIMEOUT = 15.0
 HANDSHAKE_TIMEOUT = 30.0
 SIGN_IN_TIMEOUT = 30.0
 RESPONSE_TIMEOUT = 30.0
 KEEPALIVE = 15
 
-#: What a connection that broke, or does not answer, comes up as. An OSError may also be the server's own word.
+#: Exceptions of a connection that broke or does not respond. An OSError may also be the server's own response.
 CONNECTION_ERRORS = (SSHException, EOFError, OSError)
 
-# Without a handler of its own, what paramiko logs of a broken connection would reach stderr.
+# Without a handler, paramiko's log of a broken connection would go to stderr.
 _log = logging.getLogger("paramiko")
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
@@ -42,7 +41,7 @@ _log.propagate = False
 
 @contextmanager
 def close_after(transport: Transport, seconds: float) -> Iterator[None]:
-    """Whatever hangs in it, and whoever sends a byte a minute: the connection is closed after so many seconds."""
+    """Close the connection after so many seconds, even if it hangs or receives a byte now and then."""
     timer = threading.Timer(max(seconds, 0.0), transport.close)
     timer.daemon = True
     timer.start()
@@ -55,10 +54,10 @@ def close_after(transport: Transport, seconds: float) -> Iterator[None]:
 def open_transport(
     account: SftpAccount, allows: HostFilter, signatures: Sequence[str], get_seconds_left: Callable[[], float]
 ) -> Transport:
-    """A connection that is encrypted, with the server's key known and not yet compared. Nothing was said but versions.
+    """Return an encrypted connection whose host key is known but not checked yet; only versions were sent.
 
-    left: gives the seconds that are left. Raises Refusal: what `network.reach.connected` raises, `no-ssh` where nobody
-    there speaks SSH 2 in time, `no-common-algorithm`.
+    Raises Refusal: as `network.reach.open_connection`, `no-ssh` if the server does not speak SSH 2 in time,
+    `no-common-algorithm`.
     """
     socket = open_connection(account.host, account.port, allows, get_seconds_left())
     transport: Transport | None = None
@@ -72,7 +71,7 @@ def open_transport(
         within = min(HANDSHAKE_TIMEOUT, seconds)
         with close_after(transport, within):
             transport.start_client(timeout=within)
-        # It says nothing when its time is over; a key that is not there yet does.
+        # A handshake that timed out raises nothing, but then there is no host key, which raises.
         transport.get_remote_server_key()
     except IncompatiblePeer as problem:
         _close_transport(transport)
@@ -90,15 +89,15 @@ def get_host_key(transport: Transport) -> HostKey:
 
 
 def check_host_key(account: SftpAccount, expected: HostKey, actual: HostKey) -> None:
-    """Raises Refusal `host-key-changed` with both fingerprints."""
+    """Raise Refusal `host-key-changed`, with both fingerprints, if the keys differ."""
     if expected != actual:
         raise Refusal([_make_host_key_changed_error(account, expected, actual)])
 
 
 def sign_in(transport: Transport, account: SftpAccount, key: PKey | None) -> None:
-    """One attempt by one method: what is refused once is not tried again, lest the account be locked.
+    """Sign in by a single attempt, because repeated attempts may lock the account.
 
-    Raises Refusal `sign-in-refused`, also where the connection breaks within: the server may count that as an attempt.
+    Raises Refusal `sign-in-refused`, also if the connection breaks meanwhile: the server may count that as an attempt.
     """
     further: Sequence[str] = ()
     try:
@@ -118,7 +117,7 @@ def sign_in(transport: Transport, account: SftpAccount, key: PKey | None) -> Non
 
 
 def open_sftp_client(transport: Transport, account: SftpAccount, seconds: float) -> SFTPClient:
-    """Raises Refusal `no-sftp` where the server has none for this user; what breaks, as it broke."""
+    """Open an SFTP session. Raises Refusal `no-sftp` if the server lacks it, CONNECTION_ERRORS if it breaks."""
     with close_after(transport, min(HANDSHAKE_TIMEOUT, seconds)):
         try:
             channel = transport.open_session(timeout=RESPONSE_TIMEOUT)

@@ -1,4 +1,4 @@
-"""The private key that we sign in with, from the text of a secret."""
+"""Loads the private key to sign in with, and parses host keys."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ KINDS: tuple[tuple[type, type[PKey]], ...] = (
 
 
 def load_private_key(secret: SecretStr) -> PKey:
-    """A key of type Ed25519, RSA or ECDSA in OpenSSH's form, PKCS#1, SEC 1 or PKCS#8.
+    """Load an Ed25519, RSA or ECDSA key in OpenSSH's form, PKCS#1, SEC 1 or PKCS#8.
 
-    Raises Refusal: `private-key-encrypted` where it is under a passphrase, `private-key-unreadable` where it is none of
-    these. Neither holds anything of it.
+    Raises Refusal: `private-key-encrypted` if it has a passphrase, `private-key-unreadable` if it is none of these.
+    Neither repeats any of the key.
     """
     text = secret.get_secret_value().replace("\r\n", "\n").strip() + "\n"
     load = load_ssh_private_key if text.startswith(OPENSSH) else load_pem_private_key
@@ -49,7 +49,7 @@ def load_private_key(secret: SecretStr) -> PKey:
                 plain = loaded.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
                 return made.from_private_key(io.StringIO(plain.decode()))
     except TypeError:
-        # What cryptography raises where a passphrase is missing.
+        # cryptography raises TypeError if a passphrase is missing.
         raise Refusal([_make_encrypted_key_error()]) from None
     except (ValueError, UnsupportedAlgorithm, SSHException):
         pass
@@ -72,14 +72,14 @@ def _make_unreadable_key_error(text: str) -> Diagnostic:
     elif text.startswith("PuTTY-User-Key-File"):
         hint = "This is a PuTTY key. Convert it: puttygen KEY.ppk -O private-openssh-new -o KEY"
     else:
-        hint = "give the whole text from -----BEGIN to -----END, of type Ed25519, RSA or ECDSA"
+        hint = "Store the whole text from -----BEGIN to -----END. The type must be Ed25519, RSA or ECDSA."
     return build_error("private-key-unreadable", "the private key cannot be read", hint=hint)
 
 
-# A server's public key: as it is pinned, as it is shown, and which signatures are asked for to see it.
+# A server's public key: its pinned form, its fingerprint, and the signatures to request.
 
 
-#: How a server may sign with a key of each type. RSA keys sign with SHA-2 (RFC 8332); SHA-1 is not asked for.
+#: Signature algorithms by key type. RSA keys sign with SHA-2 (RFC 8332); SHA-1 is never requested.
 SIGNATURES = {
     "ssh-ed25519": ("ssh-ed25519",),
     "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
@@ -100,12 +100,12 @@ class HostKey:
 
     @property
     def fingerprint(self) -> str:
-        """As `ssh-keygen -l` prints it."""
+        """The fingerprint as `ssh-keygen -l` prints it."""
         return f"SHA256:{base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip('=')}"
 
     @property
     def line(self) -> str:
-        """As it is pasted into YAML behind `host_key:`."""
+        """The key as `host_key` has it in YAML."""
         return f"{self.type} {base64.b64encode(self.blob).decode()}"
 
     def __str__(self) -> str:
@@ -138,15 +138,15 @@ def parse_host_key(line: str) -> HostKey:
 
 
 def _iter_ssh_strings(blob: bytes) -> Iterator[bytes]:
-    """Of a blob, its parts, each behind its length (RFC 4251, 5); only those that are whole."""
+    """Yield the complete strings of a blob, each preceded by its length (RFC 4251, 5)."""
     while blob and (end := 4 + int.from_bytes(blob[:4], "big")) <= len(blob):
         yield blob[4:end]
         blob = blob[end:]
 
 
 def list_signature_algorithms(key: HostKey | None) -> tuple[str, ...]:
-    """Signatures in the order of preference: those of the pinned key's type first, so that a server with several keys
-    shows that one; then all others, so that another key can be seen and shown."""
+    """Return signature algorithms in order of preference: those of the pinned key's type first, so that a server with
+    several keys presents that one, then all others, so that a different key can be reported."""
     first = SIGNATURES.get(key.type, ()) if key is not None else ()
     others = (signature for kind in SIGNATURES.values() for signature in kind)
     return tuple(dict.fromkeys((*first, *others)))

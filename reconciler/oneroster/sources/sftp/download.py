@@ -1,4 +1,4 @@
-"""The bytes of one remote file, in order and each once, however often the connection breaks."""
+"""Downloads remote files completely, even if the connection breaks, and checks them against their digests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from reconciler.oneroster.sources.sftp.session import SftpSession
 from reconciler.oneroster.sources.sftp.target import FileChangedError, RemoteFile, RemoteRoster
 from reconciler.oneroster.sources.sftp.wire import get_handle, open_file, read_blocks, read_open_file_attributes
 
-#: Between two steps of a progress bar.
+#: Time between two progress reports.
 STEP_EVERY = timedelta(milliseconds=100)
 
 
 def is_unchanged(before: FileFacts, now: FileFacts | None) -> bool:
-    """Return whether the remote file still has the size and time of what was read so far."""
+    """Return whether the remote file still has the same size and time."""
     return before == now
 
 
@@ -38,7 +38,7 @@ def download_file(
 ) -> None:
     """Download a file into `write`, which must not raise OSError.
 
-    Raises Changed if the file was replaced meanwhile, so that what was written is useless, and Refusal.
+    Raises FileChangedError if the file was replaced meanwhile, so that the written bytes are useless, and Refusal.
     """
     done = 0
 
@@ -65,52 +65,55 @@ def download_file(
 
 
 class DownloadProgress:
-    """Tells how far one file is, no more than about ten times a second."""
+    """Reports the progress of one file, at most about ten times a second."""
 
     def __init__(self, progress: ProgressCallback, file: RemoteFile, clock: Callable[[], float]) -> None:
         self._progress = progress
         self._file = file
         self._clock = clock
         self._next = 0.0
-        self._told = -1
+        self._reported = -1
 
     def report_bytes(self, done: int) -> None:
         """Report how many bytes have arrived."""
         now = self._clock()
-        if self._told < 0 or now >= self._next:
+        if self._reported < 0 or now >= self._next:
             self._next = now + STEP_EVERY.total_seconds()
             self._report_progress(done)
 
     def report_end(self) -> None:
-        if self._told != self._file.facts.size:
+        if self._reported != self._file.facts.size:
             self._report_progress(self._file.facts.size)
 
     def _report_progress(self, done: int) -> None:
-        self._told = done
+        self._reported = done
         self._progress(FetchProgress(sanitize_name(self._file.name), done, self._file.facts.size, "bytes"))
 
 
-# Where a fetched roster lands: a file that has no name on disk, checked against what its sender said of it.
+# A fetched roster is written to a file without a name, and checked against the sender's digests.
 
 LOCAL_HEADER = b"PK\x03\x04"
-#: What a member's time can be (APPNOTE 4.4.6), in seconds since 1970.
+#: The range of a ZIP member's time (APPNOTE 4.4.6), in seconds since 1970.
 EARLIEST, LATEST = 315_532_800, 4_354_819_198
 
-#: Bytes that are written to disk at once.
+#: Bytes to write to disk at once.
 BUFFER = 1024**2
 
 BlockWriter = Callable[[bytes], object]
-#: Gives the bytes of one file to a Write.
+#: Passes the bytes of one file to a BlockWriter.
 FileDownloader = Callable[[RemoteFile, BlockWriter], None]
 
 
 def download_bundle(target: RemoteRoster, download: FileDownloader) -> BinaryIO:
-    """The ZIP as it lies there, or the CSV files of a folder packed into one; at its beginning. The same files give the
-    same bytes. Raises Refusal `disk-full`, `digest-differs`, `still-being-uploaded`, and what `bring` raises."""
+    """Return the ZIP file unchanged, or the CSV files of a folder packed into one; the stream is at its start.
+
+    The same files give the same bytes. Raises Refusal `disk-full`, `digest-differs`, `still-being-uploaded`, and as
+    `download`.
+    """
     if shutil.disk_usage(tempfile.gettempdir()).free < target.size:
         raise Refusal([remarks.make_disk_full_error(target.size)])
     with catch_disk_full(target):
-        stream = cast(BinaryIO, tempfile.TemporaryFile(buffering=BUFFER))  # noqa: SIM115 - whoever is given it closes it
+        stream = cast(BinaryIO, tempfile.TemporaryFile(buffering=BUFFER))  # noqa: SIM115 - the caller closes it
     try:
         with catch_disk_full(target):
             if target.is_folder:
@@ -120,7 +123,7 @@ def download_bundle(target: RemoteRoster, download: FileDownloader) -> BinaryIO:
             stream.flush()
         if not target.is_folder and not has_end_record(stream):
             raise Refusal(
-                [remarks.make_still_uploading_error(target.path, "it begins as a ZIP archive and has no end yet")]
+                [remarks.make_still_uploading_error(target.path, "it begins like a ZIP archive but has no end yet")]
             )
         stream.seek(0)
     except BaseException:
@@ -137,7 +140,7 @@ def has_end_record(stream: BinaryIO) -> bool:
 
 @contextmanager
 def catch_disk_full(target: RemoteRoster) -> Iterator[None]:
-    """Within it, nothing is asked of the network but by a line, which lets no OSError out."""
+    """Turn an OSError into Refusal `disk-full`. An SftpSession raises none, so the error is the disk's."""
     try:
         yield
     except OSError as problem:
@@ -162,7 +165,7 @@ def _download_and_verify(target: RemoteRoster, file: RemoteFile, download: FileD
 def _pack_files(target: RemoteRoster, download: FileDownloader, stream: BinaryIO) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for file in target.files:
-            # A name that is no text becomes one that no OneRoster file has.
+            # A name that is not UTF-8 becomes one that no OneRoster file has.
             name = file.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             moment = time.gmtime(min(max(file.facts.mtime, EARLIEST), LATEST))
             entry = zipfile.ZipInfo(name, moment[:6])

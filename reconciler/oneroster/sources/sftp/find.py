@@ -1,4 +1,4 @@
-"""Looking at a server: from the configured path to the files that are the roster now, every link followed."""
+"""Finds the files of the roster on a server by the configured path, and follows every link."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from reconciler.oneroster.sources.sftp.listing import (
 )
 from reconciler.oneroster.sources.sftp.target import RemoteFile, RemoteRoster
 
-# Where a path leads once its links are followed, and whether that is still in the folder that was configured.
+# Resolution of links, which must stay in the configured folder.
 
 MAX_LINKS = 40
 
 
 class TooManyLinksError(Exception):
-    """Links that lead to each other."""
+    """A path goes through too many links, or links that form a cycle."""
 
 
 def make_absolute(path: str, home: str) -> str:
@@ -47,8 +47,7 @@ def make_absolute(path: str, home: str) -> str:
 def resolve_links(path: str, read_link: Callable[[str], str | None]) -> str:
     """Return an absolute path without links.
 
-    read_link returns what a link holds, or None for anything else; it may raise OSError. Every part is followed as the
-    server would follow it. Raises TooManyLinksError.
+    read_link returns the target of a link, or None for anything else; it may raise OSError. Raises TooManyLinksError.
     """
     parts = [part for part in path.split("/") if part][::-1]
     done = ""
@@ -74,16 +73,16 @@ def resolve_links(path: str, read_link: Callable[[str], str | None]) -> str:
 
 
 def is_within(folder: str, path: str) -> bool:
-    """Both absolute and without links."""
+    """Return whether a path is the folder or inside it; both are absolute and without links."""
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
-#: Names that a folder may hold. A listing comes whole or not at all.
+#: Maximum names in a folder; a longer listing is refused.
 MAX_NAMES = 20_000
 
 
 def check_path(account: SftpAccount) -> None:
-    """Refuse a path that is wrong whatever the server says. Raises Refusal."""
+    """Raise Refusal for a path that is invalid on any server."""
     folder, _, name = account.path.rstrip("/").rpartition("/")
     if is_pattern(folder):
         raise Refusal([remarks.make_pattern_in_folder_error(account)])
@@ -92,7 +91,7 @@ def check_path(account: SftpAccount) -> None:
 
 
 class RosterFinder:
-    """One look over one connection. now: seconds since 1970 by our clock."""
+    """Finds the roster over one connection. now: seconds since 1970 by this machine's clock."""
 
     def __init__(self, client: SFTPClient, account: SftpAccount, now: float) -> None:
         self._client = client
@@ -100,7 +99,7 @@ class RosterFinder:
         self._now = now
 
     def find_roster(self) -> RemoteRoster:
-        """Raises Refusal where nothing there can be the roster; each reason has a code of its own."""
+        """Return the roster. Raises Refusal if there is none; each reason has its own code."""
         path = make_absolute(self._account.path, self._get_home_folder())
         try:
             found = self._find_by_pattern(path) if is_pattern(posixpath.basename(path)) else self._find_at_path(path)
@@ -113,7 +112,7 @@ class RosterFinder:
         return found
 
     def list_folder(self, folder: str) -> list[RemoteEntry]:
-        """Raises Refusal `too-many-names`, OSError."""
+        """Return the entries of a folder. Raises Refusal `too-many-names`, OSError."""
         found = [
             RemoteEntry(name, _classify_entry(attributes), _extract_facts(attributes, name))
             for name, attributes in wire.list_entries(self._client, folder, MAX_NAMES + 1)
@@ -209,7 +208,7 @@ class RosterFinder:
         }
 
     def _require_done_marker(self, path: str, roster: FileFacts) -> list[Diagnostic]:
-        """Nothing where the done marker is there, or none is configured. Raises Refusal."""
+        """Raise Refusal if a done marker is configured and missing or older than the roster. Returns no diagnostics."""
         marker = self._account.done_marker
         if marker is None:
             return []
@@ -228,7 +227,7 @@ class RosterFinder:
                 return []
 
     def _read_digest_text(self, path: str) -> str:
-        """Empty where no digest is asked for."""
+        """Return the text of the digest file, or an empty string if none is configured."""
         marker = self._account.done_marker
         if marker is None or not markers.has_digest(marker):
             return ""
@@ -257,7 +256,7 @@ class RosterFinder:
         return [remarks.make_clock_skew_warning(self._account, names)] if names else []
 
     def _follow_link_entry(self, folder: str, entry: RemoteEntry) -> RemoteEntry:
-        """A link as what it leads to. One that leads nowhere is left as it is."""
+        """Return the target of a link that leads to a file, and every other entry unchanged."""
         if entry.kind != "link":
             return entry
         try:
@@ -269,14 +268,14 @@ class RosterFinder:
         return seen if _classify_entry(attributes) == "file" else entry
 
     def _resolve_inside(self, folder: str, path: str) -> str:
-        """The path without links. Raises Refusal `link-leaves-folder`; OSError where the server cannot follow it."""
+        """Return the path without links. Raises Refusal `link-leaves-folder`, OSError if it cannot be followed."""
         try:
             inside = resolve_links(path, self._read_link_target)
         except TooManyLinksError:
             raise Refusal([remarks.make_endless_links_error(path)]) from None
         if not is_within(folder, inside):
             raise Refusal([remarks.make_link_leaves_error(folder, path, inside)])
-        # A server may follow links that it does not show.
+        # A server may follow links that it does not report as links.
         root, end = (wire.resolve_path(self._client, each) for each in (folder, inside))
         if not is_within(root, end):
             raise Refusal([remarks.make_link_leaves_error(folder, path, end)])
@@ -288,11 +287,11 @@ class RosterFinder:
                 return None
             return wire.read_link(self._client, path)
         except (FileNotFoundError, PermissionError):
-            # Where it leads is asked of the server afterwards, and so is whether it is there.
+            # The server resolves the path afterwards, which also shows whether it exists.
             return None
 
     def _explain_missing(self, path: str) -> NoReturn:
-        """Says what was expected, and what lies in the nearest folder that is there."""
+        """Raise Refusal with the expected path and the content of the nearest existing folder."""
         missing = path
         while missing != "/":
             folder = posixpath.dirname(missing)
@@ -308,7 +307,7 @@ class RosterFinder:
 
 
 def build_find_operation(account: SftpAccount, now: Callable[[], float]) -> Callable[[SFTPClient], RemoteRoster]:
-    """An operation for a line."""
+    """Return the operation that finds the roster, for `SftpSession.run_operation`."""
     return lambda client: RosterFinder(client, account, now()).find_roster()
 
 

@@ -11,11 +11,11 @@ from typing import Literal
 EntryKind = Literal["file", "folder", "link", "other"]
 Pick = Literal["newest", "last_by_name"]
 
-#: What programs call a file that they have not sent whole yet.
+#: Suffixes of files that are still being uploaded.
 PARTIAL_SUFFIXES = (".filepart", ".part", ".tmp", ".partial", ".crdownload")
-#: What lies beside a roster and is none, configured or not.
+#: Suffixes of files that are never a roster, whether configured as markers or not.
 MARKERS = (".done", ".sha256")
-#: Seconds by which two clocks may differ without a word.
+#: Seconds by which two clocks may differ without a warning.
 MAX_CLOCK_SKEW = 60.0
 
 
@@ -59,7 +59,7 @@ def is_ignored(name: str, marker: str | None = None) -> bool:
 
 
 def match_entries(entries: Iterable[RemoteEntry], pattern: str, marker: str | None = None) -> list[RemoteEntry]:
-    """Files and links that fit a pattern, upper and lower case told apart."""
+    """Return the files and links that match a pattern, case-sensitively."""
     return [
         entry
         for entry in entries
@@ -70,7 +70,7 @@ def match_entries(entries: Iterable[RemoteEntry], pattern: str, marker: str | No
 
 
 def sort_entries(entries: Iterable[RemoteEntry], pick: Pick, now: float) -> list[RemoteEntry]:
-    """The best first. No time is later than now: two files of the future are as new as each other."""
+    """Sort the best first. Future times count as now, so that two files with future times are equally new."""
     if pick == "last_by_name":
         return sorted(entries, key=lambda entry: entry.name, reverse=True)
     return sorted(entries, key=lambda entry: (min(entry.facts.mtime, now), entry.name), reverse=True)
@@ -102,7 +102,7 @@ def is_skewed(facts: FileFacts, now: float) -> bool:
 
 
 def split_csv_files(entries: Iterable[RemoteEntry], marker: str | None = None) -> tuple[list[RemoteEntry], list[str]]:
-    """Of a folder: its CSV files by name, and the names of what else lies there and is left."""
+    """Return a folder's CSV files, sorted by name, and the names of its other entries."""
     kept = []
     left = []
     for entry in sorted(entries, key=lambda entry: entry.name):
@@ -115,16 +115,16 @@ def split_csv_files(entries: Iterable[RemoteEntry], marker: str | None = None) -
 
 
 def convert_link_to_file(entry: RemoteEntry, facts: FileFacts) -> RemoteEntry:
-    """A link, as the file that it leads to."""
+    """Return a link as the file that it leads to."""
     return replace(entry, kind="file", facts=facts)
 
 
-# What a done marker says: that the roster beside it is whole, and maybe what its SHA-256 is.
+# A done marker shows that the roster next to it is complete; a .sha256 file also has its digest.
 
 DIGEST_MARKER = ".sha256"
-#: Bytes that such a file may have.
+#: Maximum bytes of a marker.
 MAX_MARKER_BYTES = 64 * 1024
-#: As `sha256sum` writes it (a `*` before the name: read as binary), and with `--tag`.
+#: As `sha256sum` writes it (a `*` before the name means binary), and with `--tag`.
 PLAIN_DIGEST_LINE = re.compile(r"([0-9a-fA-F]{64})(?:[ \t]+\*?(.+))?")
 BSD_DIGEST_LINE = re.compile(r"SHA256 ?\((.+)\) ?= ?([0-9a-fA-F]{64})")
 
@@ -136,15 +136,17 @@ def has_digest(marker: str) -> bool:
 
 
 def get_marker_state(roster: FileFacts, marker: FileFacts | None) -> MarkerState:
-    """A marker that is older than the roster is of the one before it."""
+    """Return the state of a marker; one that is older than the roster belongs to an earlier file."""
     if marker is None:
         return "missing"
     return "older" if marker.mtime < roster.mtime else "done"
 
 
 def parse_digests(text: str) -> dict[str, str]:
-    """Lower-case SHA-256 by file name, without folders; under the empty name where a line has none. Empty where any
-    line is something else."""
+    """Return lowercase SHA-256 digests by file name without folders, an empty name if a line has none.
+
+    Empty if any line has another form.
+    """
     found: dict[str, str] = {}
     for line in filter(None, map(str.strip, text.lstrip("\ufeff").splitlines())):
         if plain := PLAIN_DIGEST_LINE.fullmatch(line):
@@ -158,6 +160,6 @@ def parse_digests(text: str) -> dict[str, str]:
 
 
 def find_digest(text: str, name: str) -> str | None:
-    """The one that is meant for a file: under its name, else the only one there is without a name."""
+    """Return a file's digest: under its name, or the only one if that has no name; else None."""
     found = parse_digests(text)
     return found.get(name, found.get("") if len(found) == 1 else None)

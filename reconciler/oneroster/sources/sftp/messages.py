@@ -12,20 +12,20 @@ from reconciler.oneroster.sources.sftp.account import SftpAccount
 from reconciler.oneroster.sources.sftp.listing import RemoteEntry, is_ignored
 from reconciler.oneroster.sources.sftp.target import RemoteRoster
 
-# Names on a server as a terminal can show them: they are whatever somebody called a file there.
+# Names on a server may contain anything, so they are made safe for a terminal.
 
 MOST_LISTED = 10
 MOST_LENGTH = 80
 
 
 def sanitize_name(name: str) -> str:
-    """No control characters, nothing that turns a line around, not endless."""
+    """Return a name without control characters and marks of direction, shortened."""
     safe = "".join(character if character.isprintable() else "?" for character in name)
     return safe if len(safe) <= MOST_LENGTH else f"{safe[: MOST_LENGTH - 3]}..."
 
 
 def format_names(names: Sequence[str], most: int = MOST_LISTED) -> str:
-    """The first few, and how many more there are."""
+    """Return the first names and the number of the others."""
     text = ", ".join(sanitize_name(name) for name in names[:most])
     return text if len(names) <= most else f"{text} and {len(names) - most:,} more"
 
@@ -57,9 +57,9 @@ def make_file_missing_error(path: str, missing_part: str, sibling_names: Sequenc
     folder, name = posixpath.split(missing_part)
     what = "the roster" if missing_part == path else f"the folder of {sanitize_name(posixpath.basename(path))}"
     if sibling_names is not None and name in sibling_names:
-        lies = "it is a link to something that is not there"
+        lies = "it is a link to something that does not exist"
     elif sibling_names is None:
-        lies = f"what lies in {sanitize_name(folder)} cannot be listed"
+        lies = f"{sanitize_name(folder)} cannot be listed"
     else:
         lies = (
             f"{sanitize_name(folder)} holds {format_names(sorted(sibling_names))}"
@@ -159,7 +159,7 @@ def make_no_digest_error(path: str, marker: str, name: str) -> Diagnostic:
 def check_digest_names(
     path: str, marker: str, digests: Mapping[str, str], names: Sequence[str]
 ) -> tuple[Diagnostic, ...]:
-    """Of a folder, each CSV file has one, and each of them its file."""
+    """Return errors for CSV files without a digest, and digests without a file."""
     beside = sanitize_name(posixpath.basename(path) + marker)
 
     def each() -> Iterator[Diagnostic]:
@@ -180,7 +180,7 @@ def make_digest_differs_error(name: str, marker: str) -> Diagnostic:
     return build_error(
         "digest-differs",
         f"{sanitize_name(name)} does not have the SHA-256 that its {sanitize_name(marker)} file gives",
-        hint=f"The file or its marker was replaced or damaged. {NEXT_FETCH_RETRIES} If it stays so, ask the sender.",
+        hint=f"The file or its marker was replaced or damaged. {NEXT_FETCH_RETRIES} If it persists, ask the sender.",
     )
 
 

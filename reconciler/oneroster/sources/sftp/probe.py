@@ -1,6 +1,6 @@
-"""Probes an SFTP server: its host keys, and what a fetch would find.
+"""Probes an SFTP server: its host keys, and the files that a fetch would find.
 
-No secret is sent before the server has shown the pinned key.
+No secret is sent before the server has presented the pinned key.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reconciler.oneroster.sources.sftp.session import Deadline, SftpSession
 from reconciler.oneroster.sources.sftp.target import RemoteRoster
 from reconciler.oneroster.sources.sftp.wire import get_handle, open_file, read_blocks
 
-#: Bytes by which the speed is measured.
+#: Bytes to measure the speed with.
 SPEED_SAMPLE_BYTES = 1024**2
 
 
@@ -47,12 +47,12 @@ class SftpProbe:
         self._stopwatch = stopwatch
 
     def collect_findings(self) -> tuple[ProbeFinding, ...]:
-        """Raises Refusal where not even the server's keys can be asked for."""
+        """Return the findings. Raises Refusal if not even the host keys can be read."""
         return tuple(self._iter_findings())
 
     def _iter_findings(self) -> Iterator[ProbeFinding]:
         banner, found = self._read_host_keys()
-        yield ProbeFinding("server", sanitize_name(banner), "what the server calls itself")
+        yield ProbeFinding("server", sanitize_name(banner), "the server's own description")
         for each in found:
             yield ProbeFinding(
                 "host-key",
@@ -63,20 +63,20 @@ class SftpProbe:
             yield ProbeFinding(
                 "host-key-fits",
                 "none is pinned yet",
-                "paste one of these lines below rostering: sync:, once the owner has named the same fingerprint",
+                "paste one of these lines below rostering: sync:, after the owner confirmed its fingerprint",
             )
             return
         try:
             wanted = parse_host_key(self._account.host_key)
             shown_key = next((each for each in found if each.type == wanted.type), found[0])
             check_host_key(self._account, wanted, shown_key)
-            yield ProbeFinding("host-key-fits", "yes", f"the server shows what is pinned: {wanted}")
+            yield ProbeFinding("host-key-fits", "yes", f"the server presents the pinned key: {wanted}")
             check_path(self._account)
             secret = self._account.private_key
             key = load_private_key(secret) if secret is not None else None
             with SftpSession(self._account, wanted, key, self._hosts, self._allows, self._deadline) as line:
                 line.run_operation(lambda client: None)
-                yield ProbeFinding("sign-in", "yes", f"{sanitize_name(self._account.username)} was let in")
+                yield ProbeFinding("sign-in", "yes", f"{sanitize_name(self._account.username)} can sign in")
                 target = line.run_operation(build_find_operation(self._account, self._now))
                 yield from self._describe_roster(target)
                 yield line.run_operation(lambda client: self._measure_speed(client, target))
@@ -84,7 +84,7 @@ class SftpProbe:
             yield from map(_convert_to_finding, refusal.diagnostics)
 
     def _read_host_keys(self) -> tuple[str, list[HostKey]]:
-        """The server's first line, and its key of every type that it has one of."""
+        """Return the server's first line and its host keys, one of each type."""
         banner = ""
         found = []
         refused: list[Diagnostic] = []
@@ -123,7 +123,7 @@ class SftpProbe:
     def _format_age(self, mtime: int) -> str:
         hours = (self._now() - mtime) / 3600
         if hours < 0:
-            return "of the future by our clock"
+            return "in the future by this machine's clock"
         return f"{hours:,.1f} hours old" if hours < 48 else f"{hours / 24:,.0f} days old"
 
     def _measure_speed(self, client: SFTPClient, target: RemoteRoster) -> ProbeFinding:

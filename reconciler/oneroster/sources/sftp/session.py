@@ -1,4 +1,4 @@
-"""A conversation with one server that survives a broken connection: what was asked is asked again on a new one."""
+"""Runs operations on an SFTP server, and repeats them on a new connection if one breaks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reconciler.oneroster.sources.sftp.connection import (
 )
 from reconciler.oneroster.sources.sftp.credentials import HostKey, list_signature_algorithms
 
-# When a whole fetch has to be done.
+# The deadline of a whole fetch.
 
 
 class Deadline:
@@ -41,21 +41,21 @@ class Deadline:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return self._clock() - self._begin
 
     @property
     def remaining(self) -> float:
-        """Seconds; below 0 when it is over."""
+        """Seconds left; negative after the deadline."""
         return self._timeout.total_seconds() - self.elapsed
 
     def check(self) -> None:
-        """Raises Refusal `fetch-timeout` when it is over."""
+        """Raise Refusal `fetch-timeout` after the deadline."""
         if self.remaining <= 0:
             raise Refusal([self._make_timeout_error()])
 
     def wait(self, seconds: float) -> None:
-        """Sleeps. Raises Refusal where it would be over before that."""
+        """Sleep. Raises Refusal `fetch-timeout` if the deadline would pass meanwhile."""
         if seconds >= self.remaining:
             raise Refusal([self._make_timeout_error()])
         self._sleep(seconds)
@@ -64,16 +64,16 @@ class Deadline:
         minutes = self._timeout.total_seconds() / 60
         return build_error(
             "fetch-timeout",
-            f"the fetch was given up: it is not done after {minutes:,.4g} minutes",
-            hint="the next one begins anew; if the server is that slow, give it longer with rostering.sync.timeout",
+            f"the fetch was stopped after its timeout of {minutes:,.4g} minutes",
+            hint="The next fetch starts again. If the server is slow, raise rostering.sync.timeout.",
         )
 
 
-#: How often a broken connection is made anew in one fetch: each time signs in once more.
+#: Maximum number of reconnections in one fetch; each signs in again.
 MAX_RECONNECTIONS = 5
-#: Seconds before the first of them; twice as long before each that follows.
+#: Seconds before the first one; the pause doubles each time.
 BACKOFF = 1.0
-#: What may be otherwise a moment later. A refused sign-in or another key is not.
+#: Codes of failures that may pass, unlike a refused sign-in or a changed host key.
 RETRYABLE_CODES = frozenset({"host-unreachable", "unknown-host", "no-ssh"})
 
 OperationResult = TypeVar("OperationResult")
@@ -113,10 +113,11 @@ class SftpSession:
         self._open.close()
 
     def run_operation(self, operation: Callable[[SFTPClient], OperationResult]) -> OperationResult:
-        """The operation's answer; after a break it is called anew, from its beginning, on another connection.
+        """Return the operation's result; if the connection breaks, call it again on a new one.
 
-        FileNotFoundError and PermissionError are answers of the server and come through. Raises Refusal:
-        `connection-lost`, `fetch-timeout`, `server-failure`, or why there is no connection."""
+        Raises FileNotFoundError and PermissionError, which are the server's responses, and Refusal: `connection-lost`,
+        `fetch-timeout`, `server-failure`, or the reason why there is no connection.
+        """
         while True:
             client = self._ensure_client()
             try:
@@ -130,7 +131,7 @@ class SftpSession:
                 self._drop_and_wait()
 
     def _is_server_answer(self, problem: BaseException) -> bool:
-        """Return whether the server said it, so that the connection is still good."""
+        """Return whether the error is the server's response, so that the connection still works."""
         if isinstance(problem, (SFTPError, UnicodeError)):
             return True
         return (
@@ -171,7 +172,7 @@ class SftpSession:
         return open_sftp_client(transport, self._account, self.deadline.remaining)
 
     def _drop_and_wait(self) -> None:
-        """Gives the connection up, and waits before the next. Raises Refusal where there is to be none."""
+        """Close the connection, and wait before the next one. Raises Refusal after too many."""
         self.close()
         self._broken += 1
         if self._broken > MAX_RECONNECTIONS:
@@ -182,14 +183,14 @@ class SftpSession:
 def _make_connection_lost_error(account: SftpAccount) -> Diagnostic:
     return build_error(
         "connection-lost",
-        f"the connection to {account.host} broke {MAX_RECONNECTIONS + 1} times and the roster did not come whole",
-        hint="nothing was compared; the next fetch tries again. If it stays so, ask the server's owner",
+        f"the connection to {account.host} broke {MAX_RECONNECTIONS + 1} times before the roster was complete",
+        hint="Nothing was compared. The next fetch tries again. If the error stays, ask the server's owner.",
     )
 
 
 def _make_server_failure_error(account: SftpAccount) -> Diagnostic:
     return build_error(
         "server-failure",
-        f"{account.host} could not do what it was asked, and did not say why in a way that is known",
-        hint="ask the server's owner what it logged; the next fetch tries again",
+        f"{account.host} could not carry out a request, for an unknown reason",
+        hint="Ask the server's owner to check the server's log. The next fetch tries again.",
     )

@@ -1,4 +1,4 @@
-"""A roster from an SFTP server, as `oneroster.sources.interface.Source`."""
+"""Fetches a roster from an SFTP server; implements `oneroster.sources.interface.Source`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from reconciler.oneroster.sources.sftp.probe import SftpProbe
 from reconciler.oneroster.sources.sftp.session import Deadline, SftpSession
 from reconciler.oneroster.sources.sftp.target import FileChangedError, RemoteFile, RemoteRoster
 
-#: Seconds between two looks at what is about to be read.
+#: Seconds between two listings before the download.
 CHECK_INTERVAL = 5.0
-#: How often a fetch begins anew because a file changed under it.
+#: How often a fetch starts again because a file changed meanwhile.
 MAX_RESTARTS = 2
 
 
@@ -52,7 +52,7 @@ class SftpSource:
         return self.account.host
 
     def fetch(self, request: FetchRequest) -> SourceBundle:
-        """Two looks, the bytes, a third look. A file that is not the same in all of them is not read any further."""
+        """List the files twice, download them, and list them again: a file that changed meanwhile is not used."""
         try:
             with self._hosts.acquire_slot(self.host):
                 return self._fetch_bundle(request)
@@ -62,7 +62,7 @@ class SftpSource:
             ) from refusal
 
     def probe(self, request: FetchRequest) -> tuple[ProbeFinding, ...]:
-        """The server's keys first; our own secret is only sent to one whose key is pinned."""
+        """Read the server's host keys first; send the secret only to a server with the pinned key."""
         with self._hosts.acquire_slot(self.host):
             deadline = Deadline(self.account.timeout, self._clock, self._sleep)
             return SftpProbe(
@@ -84,7 +84,9 @@ class SftpSource:
                     return self._try_fetch(line, request)
                 except FileChangedError as change:
                     changed = change.name
-        raise Refusal([remarks.make_still_uploading_error(changed, f"it changed {MAX_RESTARTS + 1} times under us")])
+        raise Refusal(
+            [remarks.make_still_uploading_error(changed, f"it changed during each of {MAX_RESTARTS + 1} reads")]
+        )
 
     def _try_fetch(self, session: SftpSession, request: FetchRequest) -> SourceBundle:
         look = build_find_operation(self.account, self._build_clock(request, session.deadline))
@@ -109,13 +111,13 @@ class SftpSource:
         return f"{self.host}:{sanitize_name(path)}"
 
     def _build_clock(self, request: FetchRequest, deadline: Deadline) -> Callable[[], float]:
-        """Seconds since 1970, counted from the moment of the fetch."""
+        """Return a clock of seconds since 1970 that starts at the moment of the fetch."""
         begin = datetime.fromisoformat(request.fetched_at).timestamp()
         return lambda: begin + deadline.elapsed
 
 
 def _require_unchanged(before: RemoteRoster, after: RemoteRoster) -> RemoteRoster:
-    """The later one. Raises Changed."""
+    """Return the later listing. Raises FileChangedError if they differ."""
     if not after.is_same_as(before):
         raise FileChangedError(after.find_difference(before))
     return after

@@ -43,13 +43,13 @@ class RemoteRoster:
         return (self.path, self.files, self.digests) == (other.path, other.files, other.digests)
 
     def find_difference(self, other: RemoteRoster) -> str:
-        """The name of the first file that is not as it was."""
+        """Return the name of the first file that differs."""
         then, now = set(self.files), set(other.files)
         return min((file.name for file in then ^ now), default=self.path)
 
 
 class FileChangedError(Exception):
-    """A file is not as it was a moment ago. name: which."""
+    """The file `name` changed during the fetch."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

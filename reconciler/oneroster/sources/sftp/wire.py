@@ -28,50 +28,49 @@ from paramiko.sftp import (
 )
 from paramiko.ssh_exception import SSHException
 
-#: Bytes of one read; servers need not give more.
+#: Bytes of one read; servers need not support more.
 BLOCK_BYTES = 32 * 1024
-#: Reads that are asked for ahead: twice what paramiko's window lets on its way at once. A larger window is slower, as
-#: paramiko moves all that waits in it with every read.
+#: Reads to request in advance: twice as many as fit in paramiko's window. A larger window is slower, because paramiko
+#: moves its whole content with every read.
 MAX_PENDING_READS = 128
-#: No more are asked for before so few are open: many at once cost fewer turns of both sides than one at a time.
+#: More reads are requested once only this many are pending, because batches take fewer steps on both sides.
 MIN_PENDING_READS = MAX_PENDING_READS // 2
 
 
-#: Bytes of one answer; OpenSSH's own client takes a quarter of it.
+#: Maximum bytes of one SFTP packet; OpenSSH's own client accepts a quarter of this.
 MAX_SFTP_PACKET = 1024 * 1024
-#: Characters of one name; no file system has longer ones.
+#: Maximum characters of a name; no file system has longer ones.
 MAX_NAME_LENGTH = 4096
 
 
-#: Bytes of one packet of SSH (RFC 4253, 6.1, asks for 35,000 to be borne); OpenSSH takes as many.
+#: Maximum bytes of one SSH packet (RFC 4253, 6.1, requires support for 35,000); the same as in OpenSSH.
 MAX_SSH_PACKET = 256 * 1024
 
 
 class BoundedPacketizer(Packetizer):
-    """paramiko takes packets of up to 4 GiB, from the very first on: before the server's key is known."""
+    """Limits SSH packets: paramiko accepts up to 4 GiB even before the host key is known."""
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > MAX_SSH_PACKET:
-            raise SSHException("a packet without bound")
+            raise SSHException("a packet is too large")
         read: bytes = super().read_all(n, check_rekey)
         return read
 
 
 class BoundedSftpClient(SFTPClient):
-    """Takes no packet that is larger than any that was asked for could be: paramiko's bound is 16 MiB, which it puts
-    together piece by piece."""
+    """Limits SFTP packets to the size of expected responses: paramiko accepts up to 16 MiB."""
 
     def _read_packet(self) -> tuple[int, bytes]:
         wire: Any = self
         (length,) = struct.unpack(">I", wire._read_all(4))
         if not 0 < length <= MAX_SFTP_PACKET:
-            raise SFTPError("a packet without bound")
+            raise SFTPError("a packet is too large")
         packet: bytes = wire._read_all(length)
         return packet[0], packet[1:]
 
 
 def _encode_path(path: str) -> bytes:
-    """As it goes to the server: a name that came from there goes back as it was."""
+    """Return the bytes of a path, so that a name from the server is sent back unchanged."""
     return path.encode("utf-8", "surrogateescape")
 
 
@@ -80,43 +79,43 @@ def _decode_path(path: bytes) -> str:
 
 
 def read_attributes(client: SFTPClient, path: str) -> SFTPAttributes:
-    """Of what a link leads to. This and those that follow raise OSError."""
+    """Return the attributes of a file, or of a link's target. Raises OSError, like all functions below."""
     return client.stat(_encode_path(path))
 
 
 def read_link_attributes(client: SFTPClient, path: str) -> SFTPAttributes:
-    """Of a link itself."""
+    """Return the attributes of a file, or of a link itself."""
     return client.lstat(_encode_path(path))
 
 
 def read_link(client: SFTPClient, path: str) -> str | None:
-    """Return what a link holds."""
+    """Return the target of a link."""
     held: Any = client.readlink(_encode_path(path))
     return _decode_path(held) if isinstance(held, bytes) else held
 
 
 def resolve_path(client: SFTPClient, path: str) -> str:
-    """Return the absolute path by the server's own account."""
+    """Return the absolute path as the server resolves it."""
     wire: Any = client
     kind, answer = wire._request(CMD_REALPATH, _encode_path(path))
     if kind != CMD_NAME or answer.get_int() != 1:
-        raise SFTPError("no name")
+        raise SFTPError("the response has no name")
     return _decode_path(answer.get_binary())
 
 
 def open_file(client: SFTPClient, path: str) -> SFTPFile:
-    """For reading."""
+    """Open a file for reading."""
     return client.open(_encode_path(path), "rb")
 
 
 def get_handle(file: SFTPFile) -> bytes:
-    """By which the server knows an open file."""
+    """Return the server's handle of an open file."""
     handle: Any = file.handle
     return bytes(handle)
 
 
 def read_open_file_attributes(client: SFTPClient, file: SFTPFile, path: str) -> SFTPAttributes:
-    """Of a file that is open; by its path, where the server knows no other way."""
+    """Return the attributes of an open file, by its path if the server does not support its handle."""
     try:
         return file.stat()
     except TimeoutError:
@@ -126,33 +125,33 @@ def read_open_file_attributes(client: SFTPClient, file: SFTPFile, path: str) -> 
 
 
 def list_entries(client: SFTPClient, folder: str, limit: int) -> Iterator[tuple[str, SFTPAttributes]]:
-    """Name and attributes (of a link, its own) of what lies in a folder, in the server's order; at most so many."""
+    """Yield names and attributes (of a link, its own) of a folder's entries, in the server's order, at most `limit`."""
     wire: Any = client
     kind, answer = wire._request(CMD_OPENDIR, _encode_path(folder))
     if kind != CMD_HANDLE:
-        raise SFTPError("no handle")
+        raise SFTPError("the response has no handle")
     handle = answer.get_binary()
-    given = told = 0
+    given = responses = 0
     while given < limit:
-        told += 1
-        if told > limit:
-            raise SFTPError("answers without end and without names")
+        responses += 1
+        if responses > limit:
+            raise SFTPError("the server sends responses without names")
         try:
             kind, answer = wire._request(CMD_READDIR, handle)
         except EOFError:
             break
         if kind != CMD_NAME:
-            raise SFTPError("no names")
+            raise SFTPError("the response has no names")
         length = len(answer.asbytes())
         for _ in range(answer.get_int()):
             if given >= limit:
                 break
             if answer.packet.tell() >= length:
-                # Beyond its end a message reads as zeros: as many empty names as the server says that there are.
-                raise SFTPError("fewer names than were told")
+                # paramiko reads zeros beyond the end of a message, which would give empty names.
+                raise SFTPError("the response has fewer names than announced")
             name = _decode_path(answer.get_binary())
             if len(name) > MAX_NAME_LENGTH:
-                raise SFTPError("a name without bound")
+                raise SFTPError("a name is too long")
             answer.get_binary()
             attributes: Any = SFTPAttributes
             found = attributes._from_msg(answer)
@@ -163,7 +162,7 @@ def list_entries(client: SFTPClient, folder: str, limit: int) -> Iterator[tuple[
 
 
 def read_blocks(client: SFTPClient, handle: bytes, begin: int, end: int) -> Iterator[bytes]:
-    """An open file's bytes from `begin` to before `end`, in order; fewer where it is shorter."""
+    """Yield an open file's bytes from `begin` to before `end`, in order; fewer if the file is shorter."""
     wire: Any = client
     answers = _ReadResponses()
     asked = given = begin
@@ -187,11 +186,10 @@ def read_blocks(client: SFTPClient, handle: bytes, begin: int, end: int) -> Iter
 
 
 def _send_read_requests(wire: Any, handle: bytes, ranges: Sequence[tuple[int, int]], answers: _ReadResponses) -> None:
-    """Asks for offsets and lengths, all in one packet of the connection: each that is sent by itself waits its turn
-    behind the thread that decrypts."""
+    """Request ranges (offset, length) in one packet: separate packets would each wait for the decrypting thread."""
     packets = bytearray()
     for offset, length in ranges:
-        # A file that is collected as garbage sends its close from whatever thread collects it.
+        # The garbage collector may close a file, and so send a request, in any thread.
         with wire._lock:
             number = wire.request_number
             wire.request_number += 1
@@ -221,7 +219,7 @@ class _ReadResponses:
             return
         self.come[offset] = b""
         if answer.get_int() != SFTP_EOF:
-            self._problem = OSError("a read failed")
+            self._problem = OSError("the server could not read the file")
 
     def check_responses(self) -> None:
         if self._problem is not None:

@@ -1,7 +1,7 @@
-"""OAuth 1.0a without a token (RFC 5849), as OneRoster 1.1 has it: parameters in the Authorization header.
+"""Signs requests by OAuth 1.0a without a token (RFC 5849), in the Authorization header, as OneRoster 1.1 requires.
 
-All parameters of the query are part of what is signed; a GET has no body and so no hash of one. Every attempt is signed
-anew, with a nonce and a timestamp of its own.
+The signature covers all query parameters; a GET has no body and so no body hash. Every attempt is signed again, with a
+new nonce and timestamp.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from reconciler.oneroster.sources.api.account import SignatureMethod
 from reconciler.oneroster.sources.api.http.authorization import Authorization
 
-#: How far the clocks of two machines may be apart, in seconds: most servers refuse an older timestamp.
+#: Seconds by which two clocks may differ: most servers refuse an older timestamp.
 MAX_CLOCK_SKEW = 300
 
 _METHODS: dict[SignatureMethod, str] = {
@@ -44,30 +44,30 @@ class OAuth1Signer(Authorization):
             signature_method=_METHODS[self._signature],
             timestamp=str(int(self._wall())),
         )
-        assert request.method == "GET", "nothing else is asked of an API, and a body would have to be signed"
+        assert request.method == "GET", "only GET is supported: a body would have to be signed"
         _, headers, _ = client.sign(str(request.url), http_method="GET", headers={})
         request.headers["Authorization"] = headers["Authorization"]
         yield request
 
     def refresh_credentials(self, request: httpx.Request) -> bool:
-        """Never: the same key and secret would be refused again."""
+        """Return False: the same key and secret would be refused again."""
         return False
 
     def list_secrets(self) -> Iterable[str]:
         return (self._secret.get_secret_value(),)
 
     def explain_unauthorized(self, answer: httpx.Response) -> str:
-        """Clocks that are apart, or the other method of signing."""
+        """Return that the clocks differ, or that the server may require the other signature method."""
         apart = _measure_clock_skew(answer, self._wall())
         if abs(apart) > MAX_CLOCK_SKEW:
             side = "ahead of" if apart > 0 else "behind"
-            return f"its clock is {round(abs(apart) / 60)} minutes {side} ours: one of them is wrong"
+            return f"Its clock is {round(abs(apart) / 60)} minutes {side} this machine's: one of them is wrong."
         other = next(name for name in _METHODS if name != self._signature)
-        return f"some servers want signature: {other}, and ours is {self._signature}"
+        return f"Some servers require signature: {other}; this request used {self._signature}."
 
 
 def _measure_clock_skew(answer: httpx.Response, now: float) -> float:
-    """Seconds that the server's Date is ahead of now; 0 where it has none."""
+    """Return the seconds by which the server's Date is ahead of now, or 0 without a Date."""
     try:
         return parsedate_to_datetime(answer.headers["date"]).timestamp() - now
     except (KeyError, ValueError, OverflowError):

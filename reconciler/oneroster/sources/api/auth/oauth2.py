@@ -1,8 +1,8 @@
-"""OAuth 2 bearer tokens by client credentials (RFC 6749, 4.4), as OneRoster 1.1 and 1.2 have it.
+"""Gets OAuth 2 bearer tokens by client credentials (RFC 6749, 4.4), as OneRoster 1.1 and 1.2 require.
 
-Client id and secret go into the header (HTTP Basic); where a server refuses that, once more into the body, and where
-they have signs that the header may be written in two ways for, once more in the other way. They are never part of an
-address. One thread asks for a token, the others wait for it. A POST is not tried a second time.
+Client ID and secret are sent in the header (HTTP Basic). If a server refuses that, they are sent in the body, and if
+they contain characters that headers encode in two ways, in the header's other form. They are never part of a URL. One
+thread requests a token while the others wait for it. A failed POST is not retried.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reconciler.oneroster.sources.api.http.authorization import Authorization
 from reconciler.oneroster.sources.api.http.errors import make_refusal
 from reconciler.oneroster.sources.api.http.response import describe_body
 
-#: Scopes of OneRoster by version: base collections may want the one, sub-collections the other.
+#: Scopes of OneRoster by version: some collections require the first one, others the second.
 SCOPES = {
     version: tuple(
         f"https://purl.imsglobal.org/spec/or/{path}/scope/{name}"
@@ -34,9 +34,9 @@ SCOPES = {
     for version, path in (("1.1", "v1p1"), ("1.2", "v1p2"))
 }
 
-#: A token is not used any more so many seconds before its end, or for the last tenth of its life where that is less.
+#: A token is renewed this many seconds before it expires, or a tenth of its lifetime before if that is less.
 EXPIRY_MARGIN = 60.0
-#: Bytes of an answer of a token endpoint.
+#: Maximum size of a token endpoint's response.
 MAX_TOKEN_RESPONSE_BYTES = 256 * 1024
 
 _ERRORS = {
@@ -62,8 +62,8 @@ class _CredentialPlacement:
 
 
 def _list_credential_placements(account: ApiAccount) -> list[_CredentialPlacement]:
-    """In the header as the standard has it (RFC 6749, 2.3.1: both encoded first), in the body, and in the header as
-    many servers read it; the last only where it is another."""
+    """Return the placements to try: in the header as in the standard (RFC 6749, 2.3.1: both encoded), in the body, and
+    in the header without encoding, as many servers expect, if that differs."""
     key, secret = account.consumer_key, account.secret_key.get_secret_value()
     standard, plain = _build_basic_header(quote_plus(key), quote_plus(secret)), _build_basic_header(key, secret)
     ways = [
@@ -98,8 +98,10 @@ class TokenProvider:
         self._withheld: tuple[str, ...] = ()
 
     def get_token(self, stale_token: str | None = None) -> str:
-        """A token that is good as far as is known, and is not the one that was refused. Raises Refusal; after one that
-        is about the client itself every thread gets the same, and the endpoint is not asked again."""
+        """Return a token that is not known to be invalid, and not `stale_token`, which the server refused.
+
+        Raises Refusal. If the endpoint rejects the client, every thread gets the same Refusal and nothing more is sent.
+        """
         with self._lock:
             if self._refusal is not None:
                 raise Refusal(self._refusal.diagnostics)
@@ -111,12 +113,12 @@ class TokenProvider:
 
     @property
     def missing_scopes(self) -> tuple[str, ...]:
-        """Scopes that were asked for and not granted, by their last words."""
+        """Requested scopes that were not granted, by their last segments."""
         return tuple(scope.rpartition("/")[2] for scope in self._withheld)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Everything that must not be repeated."""
+        """Texts that no message may repeat."""
         sent = (
             text.removeprefix("Basic ")
             for way in _list_credential_placements(self._account)
@@ -141,7 +143,7 @@ class TokenProvider:
         way = self._ways[0]
         form = {"grant_type": "client_credentials", "scope": " ".join(self._scopes), **way.body_fields}
         self._hosts.wait_for_turn(self._url.host)
-        # The next token is asked for long after: a kept connection would be gone by then.
+        # The next token is requested much later, when a kept connection would be closed already.
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": body.ACCEPT_ENCODING,
@@ -225,7 +227,7 @@ def _is_client_refused(status: int, content: bytes) -> bool:
 
 
 def _parse_lifetime(value: object) -> float:
-    """expires_in, which some servers write as text; without one a token is used until it is refused."""
+    """Return `expires_in` in seconds, which some servers write as text; without it, a token is used until refused."""
     try:
         seconds = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""One good answer of an API, and who gives it."""
+"""Defines a valid response of an API, and the interface of a client."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """A 200 whose body is JSON as far as can be told without reading all of it: it begins and ends as JSON does, and
-    has as many brackets of each kind opened as closed.
+    """A response with status 200 whose body looks like JSON: it begins and ends like JSON and its brackets balance."""
 
-    headers: names in lower case. body: unpacked, not empty, without a byte order mark. address: path and query of the
-    request, without what signs it and with no value of a parameter that OneRoster does not know, for messages.
-    """
-
+    #: unpacked, not empty, without a byte order mark
     body: bytes
+    #: by lowercase name
     headers: Mapping[str, str]
+    #: path and query of the request, for messages: without signature and values of parameters unknown to OneRoster
     address: str
 
 
 class ApiClient(Protocol):
-    """Signs, waits where it has to, tries again what may be tried again, and refuses everything that is no answer."""
+    """Sends requests: signs, waits, retries, and refuses everything that is no valid response."""
 
     def get(self, path: str, query: Mapping[str, str]) -> ApiResponse:
-        """Return the answer to a GET below the base address, such as `/users`.
+        """Return the response to a GET below the base URL, such as `/users`.
 
         Raises Refusal with a code of `http.errors`.
         """
 
     def follow_link(self, link: str) -> ApiResponse:
-        """The target of a Link header, absolute, or relative to the base address (RFC 8288 has it relative to the page:
-        join it with `Answer.address` first). Raises Refusal, also where it leads to another host."""
+        """Return the response of a Link header's target, which is absolute or relative to the base URL.
+
+        RFC 8288 makes it relative to the page, so join it with `ApiResponse.address` first. Raises Refusal, also if the
+        link leads to another host.
+        """

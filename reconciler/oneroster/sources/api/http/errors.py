@@ -1,7 +1,7 @@
-"""Everything that an API may do other than answer, each with its code, its sentence and what to do about it.
+"""Lists the failures of an API, each with its code, message and hint.
 
-The braces of a sentence and a hint are filled by name: host, path (with limit and offset), status, said (what the
-server says of it, in quotes and cut, or nothing), why, more (what else is known, as a further hint, or nothing).
+The braces of a message and a hint are filled by name: host, path (with limit and offset), status, said (the server's
+own message, quoted and shortened, or nothing), why, more (a further hint, or nothing).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TOKEN = "the token endpoint {host}"
 _LATER = "The next fetch resumes where this one stopped."
 
 ERROR_TEXTS = {
-    # What an answer says of itself.
+    # By status.
     "unauthorized": ErrorText(
         "{host} rejected the credentials for {path} (401){said}",
         "Check consumer_key, secret_key and authorization with the API's owner.{more}",
@@ -59,7 +59,7 @@ ERROR_TEXTS = {
         "{host} asked for no requests before {why} ({status}){said}",
         f"Fetch again after that time. {_LATER}{{more}}",
     ),
-    # Where it leads.
+    # Redirects and links.
     "redirect-refused": ErrorText(
         "{host} redirected {path}: {why}; the redirect was not followed",
         "The server moved, or this is a sign-in page. Update url to the API's current address.{more}",
@@ -68,7 +68,7 @@ ERROR_TEXTS = {
         "{host} named a next page outside the API: {why}; it was not requested",
         "Ask the server's owner to correct its public address.{more}",
     ),
-    # What is in it.
+    # The body.
     "not-json": ErrorText(
         "{host} answers {path} with {why} instead of JSON",
         "A sign-in page or a proxy may be in between. Open url from this machine.{more}",
@@ -89,7 +89,7 @@ ERROR_TEXTS = {
         "{host} compressed {path} in a way that was not requested ({why})",
         "A proxy in between may do so. Ask the server's owner.{more}",
     ),
-    # What becomes of it on the way.
+    # The connection.
     "no-answer-in-time": ErrorText(
         "{host} did not answer {path} in time, in any attempt",
         f"Try a smaller page_size. {_LATER}{{more}}",
@@ -140,7 +140,7 @@ def make_refusal(
     why: str = "",
     extra_hint: str = "",
 ) -> Refusal:
-    """said, why and more hold no secret and no control character; more is a half-sentence."""
+    """Return the refusal of this code. No text may contain a secret or a control character; extra_hint is a sentence."""
     known = ERROR_TEXTS[code]
     values = {
         "host": host,
@@ -148,25 +148,27 @@ def make_refusal(
         "status": status,
         "said": f": it says “{server_message}”" if server_message else "",
         "why": why,
-        "more": f"; {extra_hint}" if extra_hint else "",
+        "more": f" {extra_hint}" if extra_hint else "",
     }
     return Refusal([build_error(code, known.sentence.format(**values), hint=known.hint.format(**values))])
 
 
-# What a server says of an error: imsx_StatusInfo of OneRoster 1.1 and 1.2, and OAuth 2's error (RFC 6749, 5.2).
+# The server's own error message: imsx_StatusInfo of OneRoster 1.1 and 1.2, and OAuth 2's error (RFC 6749, 5.2).
 
 
-#: Characters that are repeated of one text.
+#: Maximum number of characters to repeat of one text.
 MAX_TEXT_LENGTH = 200
 
-#: What an envelope of the information is called; some servers have none.
+#: Keys of the envelope of status information; some servers use none.
 _ENVELOPES = ("imsx_StatusInfo", "imsx_statusInfo", "statusInfo", "statusInfoSet", "statusInfoPayload")
 _MINOR = ("imsx_CodeMinor", "imsx_codeMinor")
 
 
 def format_status_info(body: bytes, secrets: Iterable[str] = ()) -> str:
-    """Major code, minor codes and description, such as `failure, invalid_filter_field: no such field`; empty where the
-    body has none of them. secrets: texts that are never repeated."""
+    """Return major code, minor codes and description, such as `failure, invalid_filter_field: no such field`.
+
+    Empty if the body has none of them. secrets: texts that are never repeated.
+    """
     info = next(_iter_status_infos(parse_json(body)), None)
     if info is None:
         return ""
@@ -178,7 +180,7 @@ def format_status_info(body: bytes, secrets: Iterable[str] = ()) -> str:
 
 
 def parse_oauth_error(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, str]:
-    """`error` and `error_description` of a token endpoint, each empty where it is not there."""
+    """Return `error` and `error_description` of a token endpoint, each empty if missing."""
     document = parse_json(body)
     if not isinstance(document, dict):
         return "", ""
@@ -186,7 +188,7 @@ def parse_oauth_error(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, st
 
 
 def parse_json(body: bytes) -> Any:
-    """The body as Python values; None where it is not JSON."""
+    """Return the body as Python values, or None if it is not JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -194,7 +196,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def sanitize_text(value: object, secrets: Iterable[str] = ()) -> str:
-    """A server's text in one line, cut, without what a terminal would obey; empty where it is not text."""
+    """Return a server's text on one line, shortened, without control characters; empty if it is no text."""
     if not isinstance(value, str):
         return ""
     for secret in secrets:
@@ -216,7 +218,7 @@ def _iter_status_infos(document: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _iter_minor_codes(info: Mapping[str, Any], secrets: Iterable[str]) -> Iterator[str]:
-    """A plain string, or {imsx_codeMinorField: [{imsx_codeMinorFieldValue}]}."""
+    """Yield minor codes from a plain string or {imsx_codeMinorField: [{imsx_codeMinorFieldValue}]}."""
     for name in _MINOR:
         minor = info.get(name)
         yield sanitize_text(minor, secrets)

@@ -1,4 +1,4 @@
-"""Turns one HTTP response into an answer, a redirect or a refusal."""
+"""Turns one HTTP response into a valid response, a redirect or a refusal."""
 
 from __future__ import annotations
 
@@ -19,34 +19,37 @@ from reconciler.oneroster.sources.api.http.errors import make_refusal
 from reconciler.oneroster.sources.api.http.retry import Retryable, RetryPolicy, parse_retry_after
 from reconciler.oneroster.sources.api.http.urls import OutsideBaseError, is_single_record, redact_url, resolve_redirect
 
-# The body of an answer, unpacked while it comes and never beyond its bound: a small packed one may be a large one.
+# The body is unpacked while it arrives, and never beyond its limit: a small packed body may unpack to a huge one.
 
 
-#: What is asked for. deflate is taken too, where a server sends it all the same.
+#: The requested encoding. deflate is accepted too, because some servers send it anyway.
 ACCEPT_ENCODING = "gzip"
 _COMPRESSED_ENCODINGS = {"gzip", "x-gzip", "deflate"}
 _PLAIN_ENCODINGS = {"", "identity"}
 
 
 class BodyTooLargeError(Exception):
-    """It is larger than the bound. Nothing beyond it was unpacked."""
+    """The body is larger than the limit. Nothing beyond the limit was unpacked."""
 
 
 class TruncatedBodyError(Exception):
-    """It is packed and ends early, or cannot be unpacked."""
+    """The packed body ends early, or cannot be unpacked."""
 
 
 class UnknownEncodingError(Exception):
-    """It is packed in a way that cannot be unpacked here."""
+    """The body is packed in an unsupported way."""
 
 
 def unpack_body(
     parts: Iterable[bytes], encoding: str, max_bytes: int, heartbeat: Callable[[], object] = lambda: None
 ) -> bytes:
-    """The whole body. encoding: of the header Content-Encoding. largest: bytes, unpacked. heartbeat: called
-    at each part; what it raises ends it.
+    """Return the whole body, unpacked.
 
-    Raises CutError, TooLargeError and UnknownEncodingError."""
+    encoding: of the header Content-Encoding. max_bytes: of the unpacked body. heartbeat: called for each part; its
+    exception ends the reading.
+
+    Raises TruncatedBodyError, BodyTooLargeError and UnknownEncodingError.
+    """
     encoding = encoding.strip().lower()
     if encoding in _PLAIN_ENCODINGS:
         return _read_plain_body(parts, max_bytes, heartbeat)
@@ -74,7 +77,7 @@ def _unpack_compressed_body(parts: Iterable[bytes], max_bytes: int, heartbeat: C
             heartbeat()
             while part:
                 if unpacking.eof:
-                    # gzip may consist of several members, one behind the other.
+                    # gzip data may consist of several members in sequence.
                     unpacking = _create_decompressor()
                 started = True
                 body += unpacking.decompress(part, max_bytes + 1 - len(body))
@@ -89,23 +92,25 @@ def _unpack_compressed_body(parts: Iterable[bytes], max_bytes: int, heartbeat: C
 
 
 def _create_decompressor() -> zlib._Decompress:
-    """Knows gzip and zlib by their first bytes."""
+    """Return a decompressor that detects gzip and zlib by their first bytes."""
     return zlib.decompressobj(zlib.MAX_WBITS | 32)
 
 
-# Whether a body is JSON, and what it is if not, in words.
+# Detection of JSON, and a description of other bodies.
 
 _MARKUP = re.compile(rb"<(!doctype\s+html|html|head|body|title|form|script)\b", re.IGNORECASE)
 _BRACKETS = ((b"{", b"}"), (b"[", b"]"))
-#: How a page ends, and one record: in two brackets. Most bodies that are cut do not.
+#: The end of a page or of a single record: two brackets. Most truncated bodies end differently.
 _TAIL = re.compile(rb"[\]}]\s*}\s*\Z")
 _TAIL_LENGTH = 256
 _TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 
 
 def is_json(body: bytes) -> bool:
-    """Told by its ends, or by its brackets where they are in order, which costs next to nothing: whoever reads it finds
-    out about the rest. Where they are not, which may come of a bracket within a text, all of it is read."""
+    """Return whether a body is JSON, by its ends and brackets, which is cheap; its parser detects other errors.
+
+    The body is parsed only if its brackets do not balance, for example because of a bracket inside a string.
+    """
     if body.lstrip()[:1] == b"{" and _TAIL.search(body[-_TAIL_LENGTH:]):
         return True
     ends = body.strip()
@@ -119,23 +124,23 @@ def is_json(body: bytes) -> bool:
 
 
 def describe_body(content_type: str, body: bytes) -> str:
-    """Such as `an HTML page`. Nothing of the body is repeated."""
+    """Return a description such as `an HTML page`, which repeats nothing of the body."""
     start = body[:2048].lstrip()
     if not start:
-        return "nothing at all"
+        return "an empty body"
     if _MARKUP.search(start):
         return "an HTML page"
     if start.startswith(b"<"):
         return "XML"
     known = _TYPE.match(content_type)
     if known and "json" not in known[0]:
-        return "an HTML page" if "html" in known[0] else f"something of type {known[0][:60]}"
-    return "something that cannot be read"
+        return "an HTML page" if "html" in known[0] else f"content of type {known[0][:60]}"
+    return "unreadable content"
 
 
-#: Bytes of one page, unpacked; ten thousand users take about six million.
+#: Maximum bytes of one page, unpacked; ten thousand users take about six million.
 MAX_PAGE_BYTES = 64 * 1024 * 1024
-#: Bytes of an answer that is an error.
+#: Maximum bytes of an error response.
 MAX_ERROR_BYTES = 64 * 1024
 
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -144,8 +149,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ResponseReader:
-    """Of a response whose body has not been read. path: of the request, for messages. wall: seconds since 1970.
-    heartbeat: called while the body comes; what it raises ends it."""
+    """Reads a response whose body has not been read yet.
+
+    path: of the request, for messages. wall: seconds since 1970. heartbeat: called while the body arrives; its
+    exception ends the reading.
+    """
 
     def __init__(
         self,
@@ -163,7 +171,7 @@ class ResponseReader:
         self._heartbeat = heartbeat
 
     def read_outcome(self) -> ApiResponse | httpx.URL:
-        """Raises Refusal, or Again where another attempt may bring an answer."""
+        """Return the response or the target of a redirect. Raises Refusal, or Retryable if a retry may succeed."""
         status = self._response.status_code
         if status in _REDIRECTS:
             return self._resolve_redirect()
@@ -171,7 +179,7 @@ class ResponseReader:
             return self._build_api_response(self._read_body())
         if status == 204:
             raise self._make_response_refusal("empty-answer")
-        # Of a single record a server may say whose it is.
+        # A server's message about a single record may name the person.
         said = (
             ""
             if is_single_record(self._path)
@@ -184,7 +192,7 @@ class ResponseReader:
         if status == 401:
             more = self._authorization.explain_unauthorized(self._response)
         elif status == 403 and self._authorization.missing_scopes:
-            more = f"our token was granted without the scope {' and '.join(self._authorization.missing_scopes)}"
+            more = f"The token was granted without the scope {' and '.join(self._authorization.missing_scopes)}."
         raise self._make_response_refusal(_CODES.get(status, "unexpected-status"), server_message=said, extra_hint=more)
 
     def _resolve_redirect(self) -> httpx.URL:
@@ -216,7 +224,7 @@ class ResponseReader:
             raise self._make_retryable("broken-json", retrying.BROKEN) from problem
 
     def _read_error_body(self) -> bytes:
-        """Nothing of it is needed: whatever is wrong with it, the status says enough."""
+        """Return the body, or nothing if it cannot be read: the status suffices."""
         encoding = self._response.headers.get("content-encoding", "")
         try:
             return unpack_body(self._response.iter_raw(), encoding, MAX_ERROR_BYTES, self._heartbeat)
@@ -244,5 +252,5 @@ class ResponseReader:
 
 
 def _normalize_headers(headers: httpx.Headers) -> dict[str, str]:
-    """Names in lower case; several of one name are joined by commas, as RFC 9110 has it."""
+    """Return headers by lowercase name; repeated ones are joined by commas (RFC 9110)."""
     return dict(headers.items())

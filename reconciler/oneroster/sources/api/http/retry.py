@@ -23,7 +23,7 @@ class RetryPolicy:
 
 
 BUSY = RetryPolicy(8, 2.0, 60.0, affects_all_threads=True)
-#: A server that fails on a page mostly fails on it always.
+#: A server that fails on a page usually fails on it every time.
 FAILED = RetryPolicy(3, 1.0, 10.0)
 GATEWAY = RetryPolicy(6, 1.0, 30.0)
 LOST = RetryPolicy(6, 1.0, 30.0)
@@ -32,13 +32,13 @@ BROKEN = RetryPolicy(4, 1.0, 10.0)
 
 _STATUSES = {408: GATEWAY, 429: BUSY, 500: FAILED, 502: GATEWAY, 503: BUSY, 504: GATEWAY}
 
-#: The longest that a server is waited for because it said so, in seconds. Beyond it the fetch ends, and goes on later.
+#: Maximum seconds to wait at a server's request. If it asks for more, the fetch ends, and the next one resumes it.
 MAX_SERVER_WAIT = 600.0
-#: Beyond any patience, and such that its end is a moment that can be told.
+#: Upper bound in seconds of a server's request to wait, so that the end is a valid date.
 LONGEST_WAIT = 365 * 86_400.0
 
 
-class Retryable(Exception):  # noqa: N818 - it is a way on, not a defect
+class Retryable(Exception):  # noqa: N818 - not an error: the request is sent again
     """A failure that may go away when the request is sent again."""
 
     def __init__(
@@ -53,13 +53,16 @@ class Retryable(Exception):  # noqa: N818 - it is a way on, not a defect
 
 
 def get_retry_policy(status: int) -> RetryPolicy | None:
-    """None: asking again would bring the same. From 520 on, statuses are those of a proxy in front of the server."""
+    """Return how to retry after this status, or None if a retry cannot help. A proxy sends statuses from 520 on."""
     return GATEWAY if 520 <= status <= 599 else _STATUSES.get(status)
 
 
 def calculate_retry_pause(retryable: Retryable, attempt: int, chance: Callable[[], float] = random.random) -> float:
-    """Seconds before the next attempt; attempt counts from 1. What the server named is never cut short; where it named
-    nothing, between half and the whole of a time that doubles, so that threads do not come back all at once."""
+    """Return the seconds before the next attempt; `attempt` counts from 1.
+
+    A time that the server named is never shortened. Otherwise it is between half and the whole of a time that doubles,
+    so that threads do not retry all at once.
+    """
     longest = min(retryable.cause.longest_pause, retryable.cause.first_pause * 2.0 ** (attempt - 1))
     if retryable.wait is not None:
         return retryable.wait + chance()
@@ -67,8 +70,10 @@ def calculate_retry_pause(retryable: Retryable, attempt: int, chance: Callable[[
 
 
 def parse_retry_after(value: str | None, now: float, date: str | None = None) -> float | None:
-    """Seconds of a Retry-After header (RFC 9110, 10.2.3): a number, or a moment, which is counted from the server's own
-    Date where it has one. now: seconds since 1970. None where it says nothing that can be read; never below 0."""
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3), at least 0, or None without a readable one.
+
+    A moment is counted from the server's own Date if it sent one. now: seconds since 1970.
+    """
     if value is None:
         return None
     value = value.strip()

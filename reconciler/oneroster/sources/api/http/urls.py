@@ -10,14 +10,14 @@ import httpx
 #: The parameters of OneRoster (1.1, 3.4; 1.2, REST binding): the only ones whose values a message repeats.
 PARAMETERS = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 
-#: In the place of what a single record is called.
+#: Replaces the name of a single record.
 SINGLE_RECORD_MARK = "/…"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class OutsideBaseError(Exception):
-    """It leads to another place. str(): where to, in words, without anything of its path."""
+    """A URL leads outside the API. str() says where, without the path."""
 
 
 def build_url(base: httpx.URL, path: str, query: Mapping[str, str]) -> httpx.URL:
@@ -27,8 +27,10 @@ def build_url(base: httpx.URL, path: str, query: Mapping[str, str]) -> httpx.URL
 
 
 def resolve_link(base: httpx.URL, link: str) -> httpx.URL:
-    """The target of a link. One that says http where the base address says https is taken as https: many a server
-    behind a proxy does not know how it is reached. Raises ElsewhereError."""
+    """Return the target of a link. Raises OutsideBaseError.
+
+    http counts as https if the base URL has https: many servers behind a proxy do not know their public scheme.
+    """
     target = _join_url(base.copy_with(raw_path=base.raw_path.partition(b"?")[0].rstrip(b"/") + b"/"), link)
     if (base.scheme, target.scheme) == ("https", "http") and target.port in (None, 80, _get_port(base)):
         target = target.copy_with(scheme="https", port=base.port)
@@ -36,13 +38,15 @@ def resolve_link(base: httpx.URL, link: str) -> httpx.URL:
 
 
 def resolve_redirect(request_url: httpx.URL, location: str) -> httpx.URL:
-    """The target of a redirect. Raises ElsewhereError."""
+    """Return the target of a redirect. Raises OutsideBaseError."""
     return _confine_to_base(request_url, _join_url(request_url, location))
 
 
 def redact_url(url: httpx.URL, base: httpx.URL | None = None) -> str:
-    """Path and query; a value of a parameter that is not OneRoster's is left out: it may open something. base: what of
-    the path need not be said; below it a single record is not named, as its sourcedId may be a pupil's number."""
+    """Return path and query for messages, without values of parameters unknown to OneRoster, which may be secrets.
+
+    base: left out of the path. Below it, a single record is not named, because its sourcedId may be a student number.
+    """
     path = url.path
     if base is not None and path.startswith(base.path.rstrip("/") + "/"):
         collection, slash, record = path.removeprefix(base.path.rstrip("/") + "/").partition("/")
@@ -52,12 +56,12 @@ def redact_url(url: httpx.URL, base: httpx.URL | None = None) -> str:
 
 
 def is_single_record(path: str) -> bool:
-    """Return whether a path, as `shown` returned it, names a single record."""
+    """Return whether a path from `redact_url` names a single record."""
     return path.endswith(SINGLE_RECORD_MARK)
 
 
 def _join_url(base: httpx.URL, target: str) -> httpx.URL:
-    unreadable = "to an address that cannot be read"
+    unreadable = "to an unreadable address"
     if not target.strip():
         raise OutsideBaseError(unreadable)
     try:
@@ -67,9 +71,9 @@ def _join_url(base: httpx.URL, target: str) -> httpx.URL:
 
 
 def _confine_to_base(base: httpx.URL, target: httpx.URL) -> httpx.URL:
-    """The target, written anew so that every reader decodes it alike (RFC 5849 signs what was decoded)."""
+    """Return the target, encoded again so that every reader decodes it alike (RFC 5849 signs the decoded text)."""
     if target.host.lower() != base.host.lower():
-        raise OutsideBaseError(f"to another host, {target.host or 'which has no name'}")
+        raise OutsideBaseError(f"to another host, {target.host or 'without a name'}")
     if target.scheme != base.scheme:
         raise OutsideBaseError(f"from {base.scheme} to {target.scheme}")
     if _get_port(target) != _get_port(base):

@@ -1,9 +1,9 @@
-"""Pages that were fetched already, kept encrypted so that a fetch that was killed goes on from there.
+"""Saves fetched pages, encrypted, so that the next fetch resumes an interrupted one.
 
-A fetch has a folder of its own, named by a keyed digest of what it asks and of whom, and holds its lock: a second
-process that fetches the same goes without. Everything in it is sealed by AES-GCM and bound to its place, so that no
-page counts as another one, as one of another fetch, or of another server. Whatever cannot be read, or is older than
-`LIFE`, is removed and fetched again: a checkpoint may save time and never decides anything.
+A fetch has its own folder, named by a keyed digest of its request and server, and holds the folder's lock: a second
+process that fetches the same works without a checkpoint. Each file is encrypted by AES-GCM and bound to its place, so
+that no page is taken for another one, or for one of another fetch or server. Unreadable pages, and pages older than
+`MAX_CHECKPOINT_AGE`, are removed and fetched again: a checkpoint only saves time.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from reconciler.oneroster.sources.api.pages.paging import PageFacts, PageRequest
 
 FORMAT = 1
 MAX_CHECKPOINT_AGE = timedelta(hours=24)
-#: For so long pages count where neither a total nor their seams would show that rows moved.
+#: Saved pages count for this long even if neither a total nor overlaps would show that rows moved.
 FRESH_AGE = timedelta(minutes=30)
-#: Bytes that stay free for others on the disk: a checkpoint only saves time.
+#: Bytes to leave free on the disk, because a checkpoint only saves time.
 MIN_FREE_BYTES = 1024**3
 LOCK, HEAD = "lock", "head"
 NONCE = 12
@@ -62,8 +62,10 @@ class CheckpointPage:
 
 
 class Checkpoint:
-    """The pages of one fetch. `fetch` is the id that binds them together. begun: ISO-8601 UTC, when its first page was
-    asked for. fresh: that this is so short ago that its pages need no other proof."""
+    """The saved pages of one fetch, which the id `fetch` binds together.
+
+    started_at: moment of its first request, ISO-8601 UTC. fresh: it started so recently that its pages need no proof.
+    """
 
     def __init__(self, folder: Path, key: bytes, fetch: str, started_at: Moment, *, fresh: bool = True) -> None:
         self.begun = started_at
@@ -74,7 +76,7 @@ class Checkpoint:
         self._works = True
 
     def read_pages(self, collection_name: str) -> Iterator[CheckpointPage]:
-        """Those of one collection in their order, up to the first that is missing or cannot be read."""
+        """Yield a collection's pages in order, up to the first that is missing or unreadable."""
         number = 0
         while (kept := self._read_page(collection_name, number)) is not None:
             yield kept
@@ -109,7 +111,7 @@ class Checkpoint:
             self.remove_checkpoint()
 
     def forget_collection(self, collection: str) -> None:
-        """Its pages are no part of what is fetched any more."""
+        """Delete the saved pages of a collection."""
         self._drop_pages(collection, 0)
 
     def remove_checkpoint(self) -> None:
@@ -153,10 +155,10 @@ class Checkpoint:
 def open_checkpoint(
     settings: CheckpointSettings | None, query_identity: Mapping[str, object], now: Moment
 ) -> Iterator[Checkpoint | None]:
-    """Of the fetch that asks for this, going on with the pages of an earlier one that was cut off.
+    """Open the checkpoint of a fetch, with the pages of an earlier fetch that was interrupted.
 
-    asked: everything that decides what comes, without secrets. now: ISO-8601 UTC. None where another process has it, or
-    nothing can be kept. It is left behind where the block ends by an exception, and removed where it ends well.
+    Yield None if another process holds it, or nothing can be saved. It stays if the block raises, and is removed
+    otherwise. query_identity: everything that decides which pages the server sends, without secrets. now: ISO-8601 UTC.
     """
     if settings is None:
         yield None
@@ -177,8 +179,10 @@ def open_checkpoint(
 
 
 def remove_expired_checkpoints(settings: CheckpointSettings, now: Moment) -> None:
-    """Fetches that nobody goes on with: begun longer ago than `LIFE`, and not under way. Where that cannot be read, as
-    of another key, which another store may have, no page was added for as long."""
+    """Remove checkpoints older than `MAX_CHECKPOINT_AGE`, except those of running fetches.
+
+    If a start moment cannot be read, for example because another store's key is needed, the folder's own time counts.
+    """
     for folder in _list_folders(settings.folder):
         begun = _read_start_time(folder, settings.key)
         if begun is not None and datetime.fromisoformat(now) - begun >= MAX_CHECKPOINT_AGE:
@@ -186,7 +190,7 @@ def remove_expired_checkpoints(settings: CheckpointSettings, now: Moment) -> Non
 
 
 def remove_all_checkpoints(place: Path) -> None:
-    """Every fetch that is not under way, of whatever key. place: the folder of all of them."""
+    """Remove every checkpoint, whatever its key, except those of running fetches. place: the folder of all of them."""
     for folder in _list_folders(place):
         _remove_folder(folder)
 
@@ -199,7 +203,7 @@ def _list_folders(place: Path) -> tuple[Path, ...]:
 
 
 def _read_start_time(folder: Path, key: bytes) -> datetime | None:
-    """None where it is gone by now."""
+    """Return the start of a fetch, or None if its folder no longer exists."""
     head = _read_head(folder, key)
     if head is not None:
         return datetime.fromisoformat(head["begun"])
@@ -217,7 +221,7 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _lock_folder(folder: Path) -> int | None:
-    """A lock that dies with its holder; None where another has it, or the folder is not ours alone."""
+    """Lock the folder until this process ends; None if another process has the lock, or other users have access."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -236,7 +240,7 @@ def _lock_folder(folder: Path) -> int | None:
 
 
 def _resume_or_create(folder: Path, key: bytes, now: Moment) -> Checkpoint | None:
-    """That of the fetch that lies there, if it is young enough; else a new one."""
+    """Return the checkpoint in the folder if it is recent enough, else a new one."""
     head = _read_head(folder, key)
     if head is not None and timedelta() <= _calculate_age(head, now) < MAX_CHECKPOINT_AGE:
         return Checkpoint(

@@ -1,4 +1,4 @@
-"""Reads one collection to its end, from its pages and from those that an earlier fetch has kept."""
+"""Reads one collection to its end, from its pages and those that an earlier fetch saved."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from reconciler.oneroster.sources.api.records.collections import Collection
 from reconciler.oneroster.sources.api.records.envelope import Frames, build_empty_frames
 from reconciler.oneroster.sources.interface import FetchProgress, ProgressCallback, ignore_progress
 
-# Where the rows of one collection go as its pages come: into its files, and past whoever has to look at them.
+# Sinks of a collection's rows: they write its files and inspect the rows that pass.
 
 
 class RowSink(Protocol):
     def begin(self) -> None:
-        """Before the first page, and again where all that was added so far does not count."""
+        """Start, or start again without the rows added so far."""
 
     def add_frames(self, frames: Frames) -> None:
-        """A page's rows, once."""
+        """Add the rows of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class DeltaRowSink:
         self.writer.add_rows(add_lost_roles(kept) if self.collection.nested else kept)
 
 
-#: What a server says to a request that it does not understand, whatever of it that is.
+#: The code of a response to a request that the server does not support.
 BAD_REQUEST = "bad-request"
-#: Answers to the last page of an earlier fetch that leave nothing to go on from.
+#: Codes after which an earlier fetch cannot be resumed, if its last page is requested again.
 UNAVAILABLE_CODES = frozenset(
     {BAD_REQUEST, "not-found", "link-refused", "unexpected-status", "wrong-envelope", "malformed-page"}
 )
@@ -101,20 +101,20 @@ class CollectionReader:
     revision: str | None = None
 
     def read_collection(self, collection: Collection, sink: RowSink, filter: str | None = None) -> KeyTally:
-        """All rows of one collection into `intake`. filter: of the query.
+        """Read all rows of one collection into the sink. filter: of the query.
 
-        Raises Refusal: `unstable-paging` where rows moved each time it was read, and as paging, envelope and `asking`.
+        Raises Refusal: `unstable-paging` if rows moved during each attempt, and as paging, envelope and client do.
         """
         starts_over = most = 0
         while True:
             sink.begin()
             reading = _ReadAttempt(self, collection, sink)
             pages = PageFetcher(self.api_client, collection, filter, prefetch=self.prefetch)
-            # Some servers cut their pages first and sort each by itself: only their own order fits together.
+            # Some servers sort each page separately: without sorting, their pages fit together.
             pages.sorted = starts_over < MAX_RESTARTS
             outcome = reading.run(pages)
             if isinstance(outcome, KeyTally) and most and not outcome.rows:
-                outcome = PagingRestart(f"{collection.name}: there were rows before, and then none")
+                outcome = PagingRestart(f"{collection.name} had rows at first and none later")
             if isinstance(outcome, KeyTally):
                 self.diagnostics += reading.paging.diagnostics
                 return outcome
@@ -125,12 +125,12 @@ class CollectionReader:
             if starts_over > MAX_RESTARTS:
                 raise Refusal([make_unstable_paging_error(collection.name, outcome.why)])
             self.diagnostics.append(
-                build_info("paging-started-over", f"{outcome.why}; it was read again from the start")
+                build_info("paging-started-over", f"{outcome.why}; the collection was read again from the start")
             )
 
     def check_revision(self, page: PageFacts) -> None:
-        """Raises Refusal `permissions-changed` where a page is shown by other permissions than those before it, of
-        whatever collection: together they are no roster of any moment."""
+        """Raise Refusal `permissions-changed` if the key's permissions changed since an earlier page of any collection:
+        such pages do not form one roster."""
         if page.revision is not None and self.revision not in (None, page.revision):
             raise Refusal([_make_permissions_error()])
         self.revision = page.revision or self.revision
@@ -163,25 +163,25 @@ class _ReadAttempt:
             return turn
         repeated = self._tally.count_repeated()
         if repeated:
-            return PagingRestart(f"{self._collection.name}: {repeated:,} rows came in more than one page")
+            return PagingRestart(f"{self._collection.name}: {repeated:,} rows were on more than one page")
         if not pages.sorted:
             self.paging.diagnostics.append(
                 build_warning(
                     "unsorted-pages",
-                    f"{self._collection.name}: the server cannot sort by sourcedId; its own order was used",
+                    f"{self._collection.name}: the server cannot sort by sourcedId, so its own order was used",
                 )
             )
         return self._tally
 
     def _resume_from_checkpoint(self, pages: PageFetcher) -> NextPage | PageRetry | LastPage | PagingRestart:
-        """Goes over the pages that an earlier fetch has kept. The last of them is asked for again: only if it is still
-        the same, all of them count."""
+        """Process the pages that an earlier fetch saved. They count only if the last one is the same when requested
+        again."""
         last: CheckpointPage | None = None
         turn: NextPage | PageRetry | LastPage | PagingRestart = PageRetry(self.paging.request)
         for kept in self._how.checkpoint.read_pages(self._collection.name) if self._how.checkpoint else ():
             if kept.request != self.paging.request and not self._is_continuation(kept.request):
                 return PagingRestart(
-                    f"{self._collection.name}: what was kept of an earlier fetch does not fit together"
+                    f"{self._collection.name}: the saved pages of an earlier fetch do not fit together"
                 )
             self.resumed = True
             self.paging.request = kept.request
@@ -189,7 +189,7 @@ class _ReadAttempt:
             found = self.paging.process_page(kept.page)
             if not isinstance(found, NextPage | LastPage):
                 return PagingRestart(
-                    f"{self._collection.name}: what was kept of an earlier fetch does not fit together"
+                    f"{self._collection.name}: the saved pages of an earlier fetch do not fit together"
                 )
             turn = found
             self._accept_page(found.skip, kept.request, got, from_checkpoint=True)
@@ -198,19 +198,19 @@ class _ReadAttempt:
             return turn
         assert self._how.checkpoint is not None
         if not self._how.checkpoint.fresh and last.page.total is None and not self.paging.is_contiguous:
-            return PagingRestart(f"{self._collection.name}: nothing shows that no rows moved since an earlier fetch")
+            return PagingRestart(f"{self._collection.name}: nothing proves that no rows moved since an earlier fetch")
         now = self._request_again(pages, last.request)
         if now is None:
             return PagingRestart(
-                f"{self._collection.name}: what was kept of an earlier fetch cannot be asked for again"
+                f"{self._collection.name}: the last saved page of an earlier fetch is no longer available"
             )
         if (now.digest, now.total, now.revision) != (last.page.digest, last.page.total, last.page.revision):
-            return PagingRestart(f"{self._collection.name}: rows moved since an earlier fetch was cut off")
+            return PagingRestart(f"{self._collection.name}: rows moved since an earlier fetch was interrupted")
         self._how.check_revision(now)
         return turn
 
     def _request_again(self, pages: PageFetcher, request: PageRequest) -> PageFacts | None:
-        """None where the page cannot be had any more. A server that does not sort did not do so before."""
+        """Return the page's present facts, or None if it is no longer available. Tries without sorting if necessary."""
         try:
             return pages.get_page(request).page
         except Refusal as refusal:
@@ -223,11 +223,11 @@ class _ReadAttempt:
             return None
 
     def _is_continuation(self, request: PageRequest) -> bool:
-        """The page came after one that was asked for in vain and not kept."""
+        """Return whether the page follows one that was requested in vain and not saved."""
         return request.link is None and self.paging.request.link is None and request.offset == self.paging.rows
 
     def _request_page(self, pages: PageFetcher) -> PageResult | None:
-        """None where the same is to be asked in another way."""
+        """Return the page, or None if the same rows must be requested differently."""
         try:
             return pages.get_page(self.paging.request)
         except Refusal as refusal:
@@ -272,8 +272,8 @@ class _ReadAttempt:
 def _make_permissions_error() -> Diagnostic:
     return build_error(
         "permissions-changed",
-        "what our key may see was changed on the server while the roster was read; nothing of it is compared",
-        hint="the next fetch reads everything anew",
+        "the key's permissions changed on the server while the roster was read; nothing was compared",
+        hint="Fetch again: the next fetch reads everything from the start.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Extracts what the paging machine needs to know of an answer."""
+"""Extracts the facts of a response that the paging machine needs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import polars as pl
 
 from reconciler.oneroster.sources.api.pages.paging import PageFacts
 
-#: The standard's header first; the other was seen in its place.
+#: Headers with the total: the standard's, and another that some servers use.
 TOTALS = ("x-total-count", "x-count")
 NEXT = re.compile(r'<([^<>]*)>((?:\s*;\s*[^,;="]+(?:=(?:"[^"]*"|[^,;"]*))?)*)')
 RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s,;"]+))', re.IGNORECASE)
-#: ClassLink's: another value means that somebody has changed what our key is shown.
+#: ClassLink's header: another value means that somebody changed the key's permissions.
 REVISION = "x-perm-rev"
-#: No collection has a number of rows with more digits.
+#: Maximum digits of a collection's number of rows.
 MOST_DIGITS = 12
-#: Characters of a revision that are looked at.
+#: Characters of a revision to compare.
 MOST_REVISION = 64
-#: A link that asks for nothing else is the same as the offset in it.
+#: A link with only these parameters is equivalent to its offset.
 PLAIN = frozenset({"limit", "offset", "sort", "orderBy", "filter", "fields"})
 
 
@@ -47,7 +47,7 @@ def extract_page_facts(keys: pl.Series, headers: Mapping[str, str]) -> PageFacts
 
 
 def parse_total_rows(headers: Mapping[str, str]) -> int | None:
-    """The rows of a whole collection; None where no header says it, or says no number."""
+    """Return the number of rows of the whole collection, or None if no header has a number."""
     for name in TOTALS:
         said = headers.get(name, "").strip()
         if _is_number(said):
@@ -56,7 +56,7 @@ def parse_total_rows(headers: Mapping[str, str]) -> int | None:
 
 
 def parse_next_link(header: str) -> str | None:
-    """The target of rel=next in a Link header (RFC 8288)."""
+    """Return the target of rel=next in a Link header (RFC 8288), or None."""
     for match in NEXT.finditer(header):
         relation = RELATION.search(match[2])
         if relation and "next" in (relation[1] or relation[2] or "").lower().split():

@@ -1,4 +1,4 @@
-"""All collections of one roster, read in the order in which they refer to each other, into a bundle."""
+"""Reads all collections of one roster into a bundle, in the order in which they refer to each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reconciler.oneroster.sources.api.records.envelope import read_record
 from reconciler.oneroster.sources.interface import PreviousRoster
 
 NOT_FOUND = "not-found"
-#: Answers to the question for one record that say nothing of the roster: a server may not know such questions.
+#: Codes of failed requests for one record that prove nothing: a server may not support such requests.
 RECORD_FAILURE_CODES = frozenset(
     {
         "bad-request",
@@ -31,14 +31,14 @@ RECORD_FAILURE_CODES = frozenset(
         "wrong-envelope",
     }
 )
-#: Without a single row of these there is nothing that could be compared.
+#: Without rows of these collections, nothing can be compared.
 NEVER_EMPTY = ("orgs", "users")
-#: Of which it matters that none is lost in a delta.
+#: Collections of which a delta must not lose a row.
 COUNTED = ("orgs", "classes", "users", "enrollments")
 
 
 class ApiRosterReader:
-    """One roster of one server. version: of OneRoster. earlier: of the last good one."""
+    """Reads one roster from one server. version: of OneRoster. earlier: facts of the last good roster."""
 
     def __init__(self, reader: CollectionReader, version: str, earlier: PreviousRoster) -> None:
         self._how = reader
@@ -47,7 +47,7 @@ class ApiRosterReader:
         self.notes = reader.diagnostics
 
     def read_full_roster(self) -> BinaryIO:
-        """The bundle of everything. Raises Refusal."""
+        """Return the bundle of the full roster. Raises Refusal."""
         with BundleWriter(self._version) as writer:
             tallies: dict[str, KeyTally] = {}
             missing = MissingParents(tallies)
@@ -61,7 +61,7 @@ class ApiRosterReader:
             return writer.pack_bundle()
 
     def read_changes(self, window: DeltaWindow) -> BinaryIO | str:
-        """The bundle of what changed, or why the whole has to be fetched. Raises Refusal."""
+        """Return the bundle of changes, or the reason to fetch the full roster. Raises Refusal."""
         with BundleWriter(self._version, delta=True) as writer:
             changes: dict[str, ChangeCounts] = {}
             for collection in COLLECTIONS[self._version]:
@@ -76,7 +76,7 @@ class ApiRosterReader:
     def _read_collection(
         self, collection: Collection, writer: BundleWriter, sink: RowSink, filter: str | None = None
     ) -> KeyTally | None:
-        """None where the server does not have the collection, and never had it."""
+        """Read a collection; return None if the server does not have it and did not have it before."""
         try:
             return self._how.read_collection(collection, sink, filter)
         except Refusal as refusal:
@@ -87,7 +87,7 @@ class ApiRosterReader:
             if collection.required:
                 raise
         writer.discard_files(collection.files)
-        self.notes.append(build_info("no-collection", f"the server has no {collection.name}; a roster can do without"))
+        self.notes.append(build_info("no-collection", f"the server has no {collection.name}, which are optional"))
         return None
 
     def _refuse_empty_collections(self, tallies: dict[str, KeyTally]) -> None:
@@ -98,24 +98,23 @@ class ApiRosterReader:
     def _read_missing_parents(
         self, writer: BundleWriter, missing: MissingParents, tallies: Mapping[str, KeyTally]
     ) -> None:
-        """Parents that came into being after their collection was read and before enrollments were: asked for again.
-        What then is missing still is a matter of the rows that name it, and the reader's to judge."""
+        """Request parents that were created after their collection was read and before enrollments were.
+
+        The reader judges the rows whose parents are still missing."""
         collections = {collection.name: collection for collection in COLLECTIONS[self._version]}
         for name, keys in missing.collect_keys().items():
             if not keys:
                 continue
             if len(keys) > MAX_SINGLE_REQUESTS:
                 self._read_collection_again(collections[name], writer, tallies[name].rows)
-                found = (
-                    f"{name} were read again, more than {MAX_SINGLE_REQUESTS} of them are named in enrollments alone"
-                )
+                found = f"{name} were read again, because enrollments name more than {MAX_SINGLE_REQUESTS} unknown ones"
             else:
                 came = self._read_single_records(collections[name], sorted(keys), writer)
-                found = f"{came:,} of {len(keys):,} {name} that only enrollments name were found when asked for"
+                found = f"{came:,} of {len(keys):,} {name} that only enrollments name were found by single requests"
             self.notes.append(build_info("parents-asked-again", found))
 
     def _read_collection_again(self, collection: Collection, writer: BundleWriter, previous_rows: int) -> None:
-        """Read a collection a second time; a reading with fewer rows than `before` is no improvement."""
+        """Read a collection a second time. Raises Refusal if it has fewer rows than before."""
         if self._how.checkpoint is not None:
             self._how.checkpoint.forget_collection(collection.name)
         now = self._how.read_collection(collection, FullRowSink(collection, writer)).rows
@@ -123,7 +122,7 @@ class ApiRosterReader:
             raise Refusal([_make_fewer_rows_error(collection.name, previous_rows, now)])
 
     def _read_single_records(self, collection: Collection, keys: Iterable[str], writer: BundleWriter) -> int:
-        """Fetch missing parents one by one and return how many arrived; stop asking a server that can't answer."""
+        """Fetch missing parents one by one; return their number. Stop if the server does not support such requests."""
         came = 0
         for key in keys:
             try:
@@ -133,7 +132,7 @@ class ApiRosterReader:
                 if code not in RECORD_FAILURE_CODES:
                     raise
                 self.notes.append(
-                    build_info("no-single-records", f"{collection.name} cannot be asked for one by one ({code})")
+                    build_info("no-single-records", f"{collection.name} cannot be requested one by one ({code})")
                 )
                 break
         return came
@@ -152,29 +151,29 @@ class ApiRosterReader:
         return True
 
     def _request_total(self, name: str) -> int | None:
-        """Return how many rows a collection has now."""
+        """Return the present number of rows of a collection, or None if the server gives none."""
         return parse_total_rows(self._how.api_client.get(f"/{name}", {"limit": "1", "offset": "0"}).headers)
 
 
 def _make_collection_gone_error(collection: Collection) -> Diagnostic:
     return build_error(
         "collection-gone",
-        f"the last roster had {collection.name}, and now the server has none: was its module switched off?",
-        hint="nothing is compared, so nobody is removed; ask whoever runs the server",
+        f"the last roster had {collection.name}, but the server no longer has that collection",
+        hint="Nothing was compared. Ask the server's owner whether the module was switched off.",
     )
 
 
 def _make_fewer_rows_error(name: str, before: int, now: int) -> Diagnostic:
     return build_error(
         "incomplete-collection",
-        f"{name}: {before:,} rows came at first, and {now:,} when they were asked for again",
-        hint="the server did not give everything, so nothing can be compared; the next fetch tries again",
+        f"{name}: {before:,} rows arrived at first, but only {now:,} when requested again",
+        hint="Nothing was compared, because the server did not send everything. The next fetch tries again.",
     )
 
 
 def _make_empty_collection_error(name: str) -> Diagnostic:
     return build_error(
         "empty-collection",
-        f"the server has not a single row of {name}",
-        hint="a roster without them is no roster; check the permissions of the key, or ask whoever runs the server",
+        f"the server has no rows of {name}",
+        hint="A roster requires them. Check the key's permissions, or ask the server's owner.",
     )

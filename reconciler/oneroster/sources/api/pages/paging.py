@@ -1,11 +1,10 @@
-"""The paging of one collection as a machine without I/O: facts of pages in, the next request or the end out.
+"""Pages through one collection as a state machine without I/O: from facts of pages to the next request or the end.
 
-OneRoster's paging has no snapshot (REST 1.1 section 3.4.1): between two requests rows can move. What this machine calls
-whole is therefore proven, not assumed. It goes on by rows received, never by rows asked for, and a page shorter than
-its limit ends nothing. Where it pages by offset, each page is asked from the last row of the one before on: a page that
-does not begin with that row shows that something moved, and a page with nothing else, and nothing behind it, that the
-end is reached. Where a server's next links are no plain offsets they are followed; totals, repeated rows and seen links
-are what is left to check there.
+OneRoster's paging has no snapshot (REST 1.1 section 3.4.1): rows can move between two requests. So a collection counts
+as complete only if that is proven. The machine advances by rows received, never by rows requested, and a page shorter
+than its limit is no end. By offset, each page is requested from the last row of the page before: if a page does not
+begin with that row, rows moved; if it has no other row, and none follow, the end is reached. Next links that are not
+plain offsets are followed; then only totals, repeated rows and repeated links can be checked.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from typing import TypeAlias
 
 from reconciler.model.diagnostic import Diagnostic, build_error, build_info, build_warning
 
-#: No collection has more: at 1,000 rows each, these are 200 million.
+#: Maximum pages of a collection: 200 million rows at 1,000 rows each.
 MAX_PAGES = 200_000
-#: A collection that moved while it was read is read again from its start so many times.
+#: How often a collection whose rows moved is read again from the start.
 MAX_RESTARTS = 2
 
 
@@ -61,7 +60,7 @@ class PageFacts:
 
 @dataclass(frozen=True, slots=True)
 class NextPage:
-    """The page is kept without its first `skip` rows, and this is asked next."""
+    """Keep the page without its first `skip` rows, and send this request next."""
 
     request: PageRequest
     skip: int = 0
@@ -69,22 +68,23 @@ class NextPage:
 
 @dataclass(frozen=True, slots=True)
 class PageRetry:
-    """The page is not kept, and this is asked next."""
+    """Discard the page, and send this request next."""
 
     request: PageRequest
 
 
 @dataclass(frozen=True, slots=True)
 class LastPage:
-    """The page is kept without its first `skip` rows, and was the last."""
+    """Keep the page without its first `skip` rows; it was the last."""
 
     skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PagingRestart:
-    """Rows moved while they were read. why: for people."""
+    """Rows moved while they were read."""
 
+    #: the reason, for people
     why: str
 
 
@@ -98,19 +98,22 @@ PagingTurn: TypeAlias = NextPage | PageRetry | LastPage | PagingRestart | Paging
 
 @dataclass(slots=True)
 class PagingState:
-    """One reading of one collection. name: for messages. limit: rows to ask for at once.
+    """The state of one reading of one collection."""
 
-    rows: kept so far. total: as the latest page says it. notes: what was noticed about the server."""
-
+    #: for messages
     name: str
+    #: rows to request at once
     limit: int
     request: PageRequest = field(init=False)
+    #: kept so far
     rows: int = 0
     pages: int = 0
+    #: of the latest page that has one
     total: int | None = None
     ascending: bool = True
     clamp: int | None = None
     first_digest: bytes | None = None
+    #: remarks on the server
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _first_total: int | None = None
     _overlaps: bool = True
@@ -133,23 +136,23 @@ class PagingState:
 
     @property
     def is_contiguous(self) -> bool:
-        """Every page so far began with the last row of the one before it."""
+        """Whether every page so far began with the last row of the page before."""
         return self._proven
 
     @property
     def is_beyond_links(self) -> bool:
-        """Return whether the request lies beyond the server's last link; a missing page there ends the collection."""
+        """Whether the request is beyond the server's last link; a missing page there ends the collection."""
         return self._beyond
 
     def process_page(self, page: PageFacts) -> PagingTurn:
-        """Judges the page that came for `request`, which then is the next one to ask."""
+        """Process the page that `request` returned, and set `request` to the next one."""
         turn = self._judge_page(page)
         if isinstance(turn, NextPage | PageRetry):
             self.request = turn.request
         return turn
 
     def drop_overlap(self) -> PageRetry:
-        """The server does not take the offset of an overlapping page: it is asked for without."""
+        """Request pages without overlap, because the server does not support the offset of an overlapping page."""
         self._overlaps = False
         self.request = PageRequest(self.rows, self.limit)
         return PageRetry(self.request)
@@ -163,7 +166,7 @@ class PagingState:
         if not page.rows:
             return self._handle_empty_page(page)
         if self.is_by_offset and self.request.offset > self.rows:
-            return PagingRefusal(self._make_gap_error("more rows lie behind it"))
+            return PagingRefusal(self._make_gap_error("more rows follow"))
         skip = 0
         if self.request.overlap:
             if page.first != self._last:
@@ -175,11 +178,11 @@ class PagingState:
             self._proven = False
         if page.digest in self._digests:
             if self.rows == self.total:
-                return self._finish_collection(page.rows)  # Behind everything it begins anew.
-            return PagingRefusal(self._make_loop_error("the same page comes again and again"))
+                return self._finish_collection(page.rows)  # After its last row, the server starts again.
+            return PagingRefusal(self._make_loop_error("the server sends the same page again and again"))
         self._record_page(page, skip)
         if self.pages >= MAX_PAGES:
-            return PagingRefusal(self._make_loop_error(f"{self.pages:,} pages came and no end"))
+            return PagingRefusal(self._make_loop_error(f"{self.pages:,} pages arrived without an end"))
         return self._choose_next_turn(page, skip)
 
     def _record_page(self, page: PageFacts, skip: int) -> None:
@@ -188,7 +191,7 @@ class PagingState:
             self.diagnostics.append(
                 build_info(
                     "page-clamp",
-                    f"{self.name}: the server gives at most {self.clamp:,} rows at once, {self.limit:,} were asked for",
+                    f"{self.name}: the server sends at most {self.clamp:,} rows at once; {self.limit:,} were requested",
                 )
             )
         self.ascending &= page.ascending and (self._last is None or skip == 1 or (page.first or "") > self._last)
@@ -209,11 +212,11 @@ class PagingState:
         if page.link is None:
             return self._handle_end_of_links(skip)
         if not self._is_new_link(page.link):
-            return PagingRefusal(self._make_loop_error("its next link leads back to a page that was read already"))
+            return PagingRefusal(self._make_loop_error("its next link leads back to an earlier page"))
         return NextPage(PageRequest(self.rows, self.limit, page.link), skip)
 
     def _is_new_link(self, link: str) -> bool:
-        """And not from now on. A link may be as long as a server likes, and there may be as many as pages."""
+        """Return whether the link is new, and remember it by its hash: links may be long and as many as pages."""
         known = hashlib.sha256(link.encode("utf-8", "surrogatepass")).digest()
         is_new = known not in self._links
         self._links.add(known)
@@ -224,32 +227,33 @@ class PagingState:
         return PageRequest(self.rows - overlap, self.limit, overlap=overlap)
 
     def _handle_end_of_links(self, skip: int) -> PagingTurn:
-        """Request by offset what the server still owes: a missing link ends nothing."""
+        """Request missing rows by offset: a missing link is no end."""
         if self.total is not None and self.rows < self.total:
             self._overlaps = False
             return NextPage(self._build_offset_request(), skip)
-        # A total that more rows came than counts nothing.
+        # A total smaller than the number of received rows is wrong.
         if (self.total is None or self.total < self.rows) and self.pages > 1:
             self._beyond = True
             return NextPage(PageRequest(self.rows, self.limit), skip)
         return self._finish_collection(skip)
 
     def _check_page_beyond_links(self, page: PageFacts) -> PagingTurn:
-        """No believable total counts the rows, so a link that a server or a proxy forgot looks like the last page."""
+        """Refuse further rows: without a credible total, a missing link is not proof of the end."""
         if page.rows and page.digest not in self._digests:
-            return PagingRefusal(self._make_gap_error("more rows lie behind it", "no next link"))
+            return PagingRefusal(self._make_gap_error("more rows follow", "no next link"))
         return self._finish_collection(page.rows)
 
     def _handle_broken_overlap(self, page: PageFacts) -> PagingTurn:
         if page.digest == self._page_digest and self.pages == 1 and self.rows == self.total:
-            return self._finish_collection(page.rows)  # It gives everything at once, whatever is asked.
+            return self._finish_collection(page.rows)  # The server always sends everything.
         if page.digest == self._page_digest and page.rows > 2:
-            # It rounds an offset down to whole pages. Of two rows, one that came in before them does the same.
+            # The server rounds offsets down to whole pages. A page of two rows is no proof: a new row before them has
+            # the same effect.
             return self.drop_overlap()
         return PagingRestart(f"{self.name}: rows moved between two pages while they were read")
 
     def _handle_no_new_rows(self) -> PagingTurn:
-        """Behind the last row nothing came along."""
+        """Return the turn after a page with only the last row of the page before."""
         if self.total is not None and self.rows == self.total:
             return self._finish_collection(1)
         return self._probe_end(PageRequest(self.rows, self.limit))
@@ -264,11 +268,11 @@ class PagingState:
         if self.total is not None and self.rows < self.total == self._first_total:
             return PagingRefusal(self._make_incomplete_error())
         if self.request.overlap:
-            return PagingRestart(f"{self.name}: rows were taken away while they were read")
+            return PagingRestart(f"{self.name}: rows were removed while they were read")
         if self.total is not None and self.rows < self.total:
             return PagingRefusal(self._make_incomplete_error())
         if not self.is_by_offset and page.link is not None and not self._probed and self._is_new_link(page.link):
-            # A server may have nothing to give at a place and say that more follow; two such places are an end.
+            # A server may send an empty page and a link to more; two empty pages are the end.
             return self._probe_end(PageRequest(self.rows, self.limit, page.link))
         if self.total is None and not self._probed and self.rows and self.is_by_offset:
             return self._probe_end(PageRequest(self.rows + max(self._largest, 1), self.limit))
@@ -281,15 +285,17 @@ class PagingState:
     def _finish_collection(self, skip: int) -> PagingTurn:
         if self.total is not None and self.total != self._first_total:
             if not (self.is_contiguous and self.rows >= self.total):
-                return PagingRestart(
-                    f"{self.name}: there were {self._first_total:,} rows at first and {self.total:,} then"
-                )
+                return PagingRestart(f"{self.name}: the total changed from {self._first_total:,} to {self.total:,}")
             if self.rows == self.total:
-                told = f"{self.name}: the total went from {self._first_total:,} to {self.total:,} while it was read"
-                self.diagnostics.append(build_info("total-changed", told))
+                message = (
+                    f"{self.name}: the total changed from {self._first_total:,} to {self.total:,} while it was read"
+                )
+                self.diagnostics.append(build_info("total-changed", message))
         if self.total is not None and self.rows > self.total:
             self.diagnostics.append(
-                build_warning("wrong-total", f"{self.name}: {self.rows:,} rows came, the server counts {self.total:,}")
+                build_warning(
+                    "wrong-total", f"{self.name}: {self.rows:,} rows arrived, but the server's total is {self.total:,}"
+                )
             )
         return LastPage(skip)
 

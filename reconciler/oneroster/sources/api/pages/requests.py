@@ -1,4 +1,4 @@
-"""Asks for the pages of one collection, some of them ahead of their turn where the server has proven stable."""
+"""Requests the pages of one collection, some of them in advance if the server has proven stable."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from reconciler.oneroster.sources.api.pages.paging import PageFacts, PageRequest
 from reconciler.oneroster.sources.api.records.collections import Collection
 from reconciler.oneroster.sources.api.records.envelope import Frames, read_page
 
-#: Pages of one collection that are asked for at once.
+#: Pages of one collection to request at once.
 PARALLEL_PAGES = 4
-#: So many pages have to be as they should before any is asked ahead of its turn.
+#: Valid pages before any page is requested in advance.
 STABLE_PAGES_REQUIRED = 2
 
 SORT = {"sort": "sourcedId", "orderBy": "asc"}
@@ -29,7 +29,7 @@ class PageResult:
 
 
 class PageFetcher:
-    """Fetches pages, ahead of their use where the server allows it."""
+    """Fetches pages, in advance if the server allows it."""
 
     def __init__(
         self, api_client: ApiClient, collection: Collection, filter: str | None = None, *, prefetch: bool = True
@@ -43,14 +43,14 @@ class PageFetcher:
         self._coming: dict[PageRequest, Future[PageResult]] = {}
 
     def get_page(self, request: PageRequest) -> PageResult:
-        """Raises Refusal. A page that is no JSON is asked for once more: it may have been damaged on its way."""
+        """Return the page; request a malformed one once more, in case it was damaged in transit. Raises Refusal."""
         coming = self._coming.pop(request, None)
         if coming is not None:
             return coming.result()
         return self._request_with_retry(request)
 
     def start_prefetch(self, paging: PagingState, latest: PageResult) -> None:
-        """Asks for the pages that `paging` will want if each of them is full. got: the latest page."""
+        """Request the pages that `paging` will need if each of them is full."""
         if not self._ahead or not paging.request.overlap or not self._is_server_stable(paging, latest):
             return
         request = paging.request
@@ -63,7 +63,7 @@ class PageFetcher:
         self._coming = {each: self._coming.get(each) or self._start_request(each) for each in wanted}
 
     def _is_server_stable(self, paging: PagingState, latest: PageResult) -> bool:
-        """Total given, ascending and unique, limit honored, and the first page the same when it is read again."""
+        """Return whether the server gives a total, sorts, honors the limit and sends the first page unchanged again."""
         if self._proved:
             return latest.page.rows == paging.limit
         stable = (
@@ -78,13 +78,13 @@ class PageFetcher:
         return self._proved
 
     def _start_request(self, request: PageRequest) -> Future[PageResult]:
-        """In a thread that nobody waits for who leaves: a server may take its time."""
+        """Send the request in a daemon thread, so that the end of a fetch waits for no slow server."""
         coming: Future[PageResult] = Future()
 
         def work() -> None:
             try:
                 coming.set_result(self._request_with_retry(request))
-            except BaseException as problem:  # noqa: BLE001 - whoever wants the page is told
+            except BaseException as problem:  # noqa: BLE001 - raised where the page is used
                 coming.set_exception(problem)
 
         threading.Thread(target=work, name="page", daemon=True).start()
@@ -106,7 +106,7 @@ class PageFetcher:
         frames = read_page(answer.body, self._collection, answer.address)
         page = extract_page_facts(frames[self._collection.name]["sourcedId"], answer.headers)
         if page.link is not None and page.link.startswith("?"):
-            # RFC 8288: relative to the page it came with.
+            # RFC 8288: relative to the page that has the link.
             page = replace(page, link=answer.address.partition("?")[0] + page.link)
         return PageResult(page, frames)
 

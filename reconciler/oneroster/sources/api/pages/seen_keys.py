@@ -1,7 +1,7 @@
 """Tracks the sourcedIds already seen in a collection, as 8-byte hashes.
 
-The hashes live as long as one fetch and are compared with nothing else. Pages are added a few dozen at a time: each is
-small, so the fixed cost of a step counts.
+The hashes are used in one fetch only. Pages are added a few dozen at a time, because the fixed cost of a step outweighs
+a small page.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import polars as pl
 
 from reconciler.oneroster.sources.api.records.collections import PARENTS
 
-#: So many missing parents are asked for one by one; more are looked for in their whole collection.
+#: Maximum number of missing parents to request one by one; for more, the whole collection is read again.
 MAX_SINGLE_REQUESTS = 200
-#: Pages that are looked at together.
+#: Pages to process together.
 PAGES_PER_BATCH = 64
 
 
@@ -45,7 +45,7 @@ class KeyTally:
         return sum(keys.len() for keys in self._keys) - self._collect_known_keys().len()
 
     def find_unknown(self, keys: pl.Series) -> pl.Series:
-        """Those of `keys` that no row so far has; each once."""
+        """Return the `keys` that no row so far has, each once."""
         asked = keys.drop_nulls().unique()
         known = self._collect_known_keys()
         if not known.len():
@@ -68,10 +68,7 @@ class KeyTally:
 
 
 class MissingParents:
-    """Parents that enrollments name and no collection has.
-
-    Beyond `MOST_SINGLE` of one collection only their number is known.
-    """
+    """Collects parents that enrollments name and no collection has: at most `MAX_SINGLE_REQUESTS` + 1 of each one."""
 
     def __init__(self, tallies: Mapping[str, KeyTally]) -> None:
         self._tallies = tallies
@@ -79,18 +76,18 @@ class MissingParents:
         self._keys: dict[str, set[str]] = {}
 
     def add_enrollments(self, enrollments: pl.DataFrame) -> None:
-        """One page of them; every parent has been read."""
+        """Add one page of enrollments. Call after all parents are read."""
         self._pages.append(enrollments.select(list(PARENTS)))
         if len(self._pages) >= PAGES_PER_BATCH:
             self._find_missing_parents()
 
     def reset(self) -> None:
-        """Enrollments are read again from their start."""
+        """Forget all parents, because enrollments are read again from the start."""
         self._pages.clear()
         self._keys.clear()
 
     def collect_keys(self) -> Mapping[str, set[str]]:
-        """sourcedIds by collection."""
+        """Return the sourcedIds of missing parents by collection."""
         self._find_missing_parents()
         return self._keys
 

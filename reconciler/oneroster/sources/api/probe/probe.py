@@ -1,4 +1,4 @@
-"""Asks a server some twenty questions to find out what it does; nothing of what it sends is kept."""
+"""Probes an API with about twenty requests to find out its behavior; nothing that it sends is kept."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from reconciler.oneroster.sources.api.probe.question import SINGLE_REQUEST_CODES
 from reconciler.oneroster.sources.api.records.collections import COLLECTIONS
 from reconciler.oneroster.sources.interface import ProbeFinding
 
-#: Rows of the largest page that is asked for.
+#: Rows of the largest page to request.
 LARGEST = 10_000
-#: An offset that no roster has.
+#: An offset beyond the end of any roster.
 OFFSET_BEYOND_END = 100_000_000
 
-#: Moments that every row was modified before, and after.
+#: A moment after every modification, and one before.
 FUTURE, PAST = "2999-01-01T00:00:00.000Z", "1970-01-01T00:00:00.000Z"
 
 _SIGNATURES: tuple[SignatureMethod, ...] = ("hmac-sha1", "hmac-sha256")
@@ -31,17 +31,19 @@ class SigningApiClient(Protocol):
 
     @property
     def missing_scopes(self) -> tuple[str, ...]:
-        """Scopes that were asked for and not granted."""
+        """Requested scopes that were not granted."""
 
     def copy_with_signature(self, signature: SignatureMethod) -> ApiClient:
-        """The same, signed by another method."""
+        """Return a client that signs by another method."""
 
 
 def probe_api(
     account: ApiAccount, api_client: ApiClient, *, clock: Callable[[], float] = time.monotonic
 ) -> tuple[ProbeFinding, ...]:
-    """In the order in which a person would want to know. Raises Refusal where no collection can be read at all, or
-    the server wants to be left alone. clock: seconds that only go forward."""
+    """Return the findings, the most important first. clock: monotonic seconds.
+
+    Raises Refusal if no collection can be read, or the server asks for no more requests.
+    """
     first = COLLECTIONS[account.version][0].path
     signing, api_client = _check_sign_in(account, api_client, first)
     ask = _ProbeClient(api_client, clock)
@@ -50,7 +52,7 @@ def probe_api(
         raise Refusal(page.error for page in pages.values() if page.error)
     if isinstance(api_client, SigningApiClient) and api_client.missing_scopes:
         missing = " ".join(api_client.missing_scopes)
-        signing.append(ProbeFinding("scopes-withheld", missing, "asked for and not granted", Severity.WARNING))
+        signing.append(ProbeFinding("scopes-withheld", missing, "requested but not granted", Severity.WARNING))
     name = _choose_largest_collection(pages)
     three, path = pages[name], f"/{name}"
     large = ask(path, {"limit": str(LARGEST), "offset": "0"})
@@ -103,14 +105,14 @@ class _ProbeClient:
         link = page.next
         if link is None:
             return None
-        # RFC 8288 has it relative to its page, and an `Asking` to the base address.
+        # RFC 8288: relative to its page; an `ApiClient` expects it relative to the base URL.
         return send_probe_request(
             lambda: self._asking.follow_link(path.lstrip("/") + link if link.startswith("?") else link), self._clock
         )
 
 
 def _check_sign_in(account: ApiAccount, api_client: ApiClient, path: str) -> tuple[list[ProbeFinding], ApiClient]:
-    """Findings on signatures, at most one request for each method, and what asks by one that works."""
+    """Return findings on the signature methods, by one request for each, and a client that uses one that works."""
     if account.authorization != "oauth1" or not isinstance(api_client, SigningApiClient):
         return [ProbeFinding("sign-in", account.authorization)], api_client
     outcomes: dict[SignatureMethod, Refusal | None] = {}
@@ -131,7 +133,7 @@ def _check_sign_in(account: ApiAccount, api_client: ApiClient, path: str) -> tup
 
 
 def _find_signature_refusal(api_client: ApiClient, path: str) -> Refusal | None:
-    """Of the signature: anything else that is said has read it."""
+    """Return the refusal of the signature, or None: any other response shows that it was accepted."""
     try:
         api_client.get(path, {"limit": "1", "offset": "0"})
     except Refusal as refusal:
@@ -144,7 +146,7 @@ def _find_signature_refusal(api_client: ApiClient, path: str) -> Refusal | None:
 
 
 def _choose_largest_collection(pages: Mapping[str, ProbeResponse]) -> str:
-    """users, where there are enough of them to see pages; else what there is most of."""
+    """Return users if there are enough for several pages, else the largest collection."""
     if len(pages["users"].rows) >= 3:
         return "users"
     return max(pages, key=lambda name: (pages[name].total or 0, len(pages[name].rows)))

@@ -1,4 +1,4 @@
-"""One question of a probe and what came of it."""
+"""Sends one request of a probe, and holds its response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.oneroster.sources.api.http.answer import ApiResponse
 from reconciler.oneroster.sources.api.http.errors import sanitize_text
 from reconciler.oneroster.sources.api.pages.facts import parse_next_link, parse_total_rows
 
-#: Refusals that are about one question; after any other there is no use in the next.
+#: Codes of failures that concern one request; after any other, further requests are useless.
 SINGLE_REQUEST_CODES = frozenset(
     {
         "answer-too-large",
@@ -35,20 +35,20 @@ SINGLE_REQUEST_CODES = frozenset(
     }
 )
 
-#: Rows of a page whose values are looked at.
+#: Rows of a page to inspect.
 SAMPLE_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResponse:
-    """The answer to one question of a probe."""
+    """The response to one request of a probe."""
 
     #: of one page, as received
     rows: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
     #: of the list in the envelope; None without a list, empty for a bare list
     key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: until the answer arrived
+    #: until the response arrived
     seconds: float = 0.0
     error: Diagnostic | None = None
 
@@ -73,13 +73,13 @@ class ProbeResponse:
         return parse_next_link(self.headers.get("link", ""))
 
     def list_values(self, *names: str) -> list[Any]:
-        """Of these properties in the first rows, without those that have none."""
+        """Return the values of these properties in the first rows, without empty ones."""
         rows = self.rows[:SAMPLE_ROWS]
         return [row[name] for row in rows for name in names if row.get(name) not in (None, "")]
 
 
 def send_probe_request(ask: Callable[[], ApiResponse], clock: Callable[[], float] = time.monotonic) -> ProbeResponse:
-    """Asks and never fails for what is about this question alone. Raises Refusal otherwise."""
+    """Send a request; a failure that concerns it alone is part of the result. Raises Refusal otherwise."""
     start = clock()
     try:
         answer = ask()
@@ -93,7 +93,7 @@ def send_probe_request(ask: Callable[[], ApiResponse], clock: Callable[[], float
 
 
 def mask_digits(value: object) -> str:
-    """Of a date or a moment, without its value: `9999-99-99T99:99:99.999Z`."""
+    """Return the form of a date or moment without its value: `9999-99-99T99:99:99.999Z`."""
     letters = re.sub(r"[^\W\d_TZ]", "a", str(value))
     return sanitize_text(re.sub(r"\d", "9", letters))[:40]
 

@@ -1,8 +1,8 @@
-"""Collections of a OneRoster REST API as data: the order of requests, and the CSV column of each property.
+"""Defines the collections of a OneRoster REST API as data: the order of requests, and the CSV column of each property.
 
-In a row's text `COLUMN<PROPERTY` is a column that has another name than its property, `[]` a list, and `*` a reference
-(`{href, sourcedId, type}`), of which the sourcedId is kept. What is not named here, passwords, userIds and contacts
-among it, is dropped as a page is read: neither a checkpoint nor a bundle ever has it.
+In a row's text, `COLUMN<PROPERTY` is a column whose name differs from its property's, `[]` is a list, and `*` is a
+reference (`{href, sourcedId, type}`), of which the sourcedId is kept. Other properties, such as passwords, userIds and
+contacts, are dropped when a page is read: they never reach a checkpoint or a bundle.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Collection:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Stems of the files that its rows go to."""
+        """Stems of the files that hold its rows."""
         return (self.name, self.nested) if self.nested else (self.name,)
 
 
-#: The standard's key follows the type. The others were seen to follow the path.
+#: The standard names the key after the type; some servers name it after the path.
 PAGE_KEYS = {
     "orgs": ("orgs", "schools"),
     "academicSessions": ("academicSessions", "terms", "gradingPeriods"),
@@ -84,14 +84,14 @@ ROWS_1_2 = ROWS_1_1 | {
     "users": "enabledUser username givenName familyName middleName identifier email agentSourcedIds<agents*[] grades[]"
     " primaryOrgSourcedId<primaryOrg*",
 }
-#: Items of `user.roles` of 1.2: they have no sourcedId of their own, and no endpoint.
+#: Items of `user.roles` in 1.2, which have no sourcedId and no endpoint.
 ROLES_1_2 = "roleType role beginDate endDate orgSourcedId<org*"
 
-#: What refers to something comes after it.
+#: Collections come after those that they refer to.
 ORDER = ("orgs", "academicSessions", "courses", "classes", "users", "enrollments")
 MAY_BE_MISSING = frozenset({"academicSessions", "courses"})
 
-#: Of an enrollment, which collection has what it names.
+#: Column of an enrollment -> the collection that it refers to.
 PARENTS = {"userSourcedId": "users", "classSourcedId": "classes", "schoolSourcedId": "orgs"}
 
 
@@ -117,7 +117,7 @@ def _build_collection(name: str, rows: Mapping[str, str], roles: str | None) -> 
     )
 
 
-#: By version, in the order they are asked for.
+#: By version, in the order of requests.
 COLLECTIONS: Mapping[str, tuple[Collection, ...]] = {
     "1.1": tuple(_build_collection(name, ROWS_1_1, None) for name in ORDER),
     "1.2": tuple(_build_collection(name, ROWS_1_2, ROLES_1_2) for name in ORDER),

@@ -1,9 +1,8 @@
-"""One page of an API's JSON as frames of text columns, named as the standard's CSV columns.
+"""Parses a page of an API's JSON into frames of text columns with the standard's CSV names.
 
-The page is parsed by polars into exactly the properties that `collections` names; no row becomes a Python object. A
-page whose rows have another shape goes through `misshapen`. Nothing vanishes here: a page that cannot be told from one
-without rows is refused, and a value of a wrong type leaves its row without what every row needs, for which the reader
-sets it aside.
+Polars parses exactly the properties that `collections` names; no row becomes a Python object. Only a page whose rows
+have a different shape goes through `normalize_page`. No row is lost: a page that may hide rows is refused, and a row
+with a value of the wrong type keeps only its identifiers, so that the reader quarantines it.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.oneroster.sources.api.records.collections import Cell, Collection
 
-# Pages whose rows have another shape than the standard's: brought into it where what they mean is clear.
+# Pages whose rows deviate from the standard's shape are converted to it if their meaning is clear.
 
 
-#: So many rows of a page are the rows' fault; more are the server's.
+#: Malformed rows that a page may have; a page with more is refused.
 MAX_MALFORMED_ROWS = 10
 MAX_MALFORMED_SHARE = 0.01
-#: By what a row may be known that says nothing else.
+#: Properties to keep of a malformed row, because they may identify its record.
 IDENTIFYING_KEYS = ("sourcedId", "identifier", "email", "username")
 SCALARS = (str, int, float, bool)
 
 
 class _UnexpectedValueError(Exception):
-    """A value that its property cannot have. Carries the property's name."""
+    """A property has an invalid value. Carries the property's name."""
 
 
 def normalize_page(body: bytes, collection: Collection, address: str) -> bytes:
-    """The page with every row in the standard's shape, under the standard's key.
+    """Return the page with every row in the standard's shape, under the standard's key.
 
     Raises Refusal: `malformed-page`, `wrong-envelope`."""
     page = _load_page(body, collection, address)
@@ -53,17 +52,13 @@ def normalize_page(body: bytes, collection: Collection, address: str) -> bytes:
     if empty or len(strange) > max(MAX_MALFORMED_ROWS, len(rows) * MAX_MALFORMED_SHARE):
         place, name = (empty, "the row") if empty else strange[0]
         raise Refusal(
-            [
-                _make_malformed_page_error(
-                    f"row {place:,} of the page: {name} is not what it can be", collection, address
-                )
-            ]
+            [_make_malformed_page_error(f"row {place:,} of the page: {name} has an invalid value", collection, address)]
         )
     return orjson.dumps({collection.keys[0]: rows})
 
 
 def wrap_record_as_page(body: bytes, collection: Collection, address: str) -> bytes:
-    """One record in its own envelope, `{"user": {...}}`, as a page with one row. Raises Refusal `wrong-envelope`."""
+    """Return a single record, `{"user": {...}}`, as a page with one row. Raises Refusal `wrong-envelope`."""
     page = _load_page(body, collection, address)
     found = [page[key] for key in collection.single if isinstance(page.get(key), dict)]
     if len(found) != 1:
@@ -72,38 +67,38 @@ def wrap_record_as_page(body: bytes, collection: Collection, address: str) -> by
 
 
 def make_wrong_envelope_error(body: bytes, collection: Collection, address: str) -> Diagnostic:
-    """A page without the list that it is asked for."""
+    """Return the error for a page without the requested list."""
     try:
         page = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _make_malformed_page_error("it is not JSON", collection, address)
+        return _make_malformed_page_error("it is not valid JSON", collection, address)
     if not isinstance(page, dict):
-        what = "a list without an envelope" if isinstance(page, list) else "no object"
+        what = "it is a list without an envelope" if isinstance(page, list) else "it is not an object"
     elif found := [key for key in collection.keys if key in page]:
         what = (
             f"{found[0]} is {_describe_value_kind(page[found[0]])}"
             if len(found) == 1
-            else f"both {' and '.join(found)} are there"
+            else f"it has both {' and '.join(found)}"
         )
     else:
         names = ", ".join("".join(c if c.isprintable() else "?" for c in key[:40]) for key in list(page)[:5])
         what = f"it has {names or 'nothing'}"
     return build_error(
         "wrong-envelope",
-        f'{address}: the answer is not a page of {collection.name}, {{"{collection.keys[0]}": [...]}}: {what}',
+        f'{address}: the response is not a page of {collection.name}, {{"{collection.keys[0]}": [...]}}: {what}',
         hint="Check the base address, and ask the server's vendor. A collection without rows must be an empty list.",
     )
 
 
 def make_nameless_rows_error(count: int, collection: Collection, address: str) -> Diagnostic:
-    return _make_malformed_page_error(f"{count:,} rows name nothing, not even a sourcedId", collection, address)
+    return _make_malformed_page_error(f"{count:,} rows are empty, without even a sourcedId", collection, address)
 
 
 def _load_page(body: bytes, collection: Collection, address: str) -> dict[str, Any]:
     try:
         page = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
-        raise Refusal([_make_malformed_page_error("it is not JSON", collection, address)]) from problem
+        raise Refusal([_make_malformed_page_error("it is not valid JSON", collection, address)]) from problem
     if not isinstance(page, dict):
         raise Refusal([make_wrong_envelope_error(body, collection, address)])
     return page
@@ -151,26 +146,26 @@ def _extract_identifiers(row: object) -> dict[str, Any]:
 
 
 def _describe_value_kind(value: object) -> str:
-    return "null" if value is None else "an object" if isinstance(value, dict) else "no list"
+    return "null" if value is None else "an object" if isinstance(value, dict) else "not a list"
 
 
 def _make_malformed_page_error(what: str, collection: Collection, address: str) -> Diagnostic:
     return build_error(
         "malformed-page",
-        f"{address}: the answer cannot be read as {collection.name} of OneRoster: {what}",
-        hint="Nothing of it was used. Ask the server's vendor.",
+        f"{address}: the response cannot be read as OneRoster {collection.name}: {what}",
+        hint="The response was not used. Ask the server's vendor.",
     )
 
 
 #: By file stem; text columns only, null and never empty.
 Frames = Mapping[str, pl.DataFrame]
 
-#: What ends a line may stand inside no field of the standard's CSV. A key keeps it, and its row is set aside.
+#: Line breaks are not allowed in the standard's CSV fields. They stay in a key, whose row is then quarantined.
 LINE_ENDS = r"[\r\n]+"
 ESCAPED_LINE_ENDS = (b"\\n", b"\\r", b"\\u000")
-#: Without it there is nothing escaped in a page; to look for one sign costs next to nothing.
+#: A page without this character has no escapes; looking for it costs next to nothing.
 ESCAPE = b"\\"
-#: Between a person and the number of a role: a role of 1.2's API has no sourcedId.
+#: Joins a person's sourcedId and the number of a role to the role's sourcedId, which the 1.2 API does not give.
 ROLE_MARK = "/"
 
 
@@ -196,12 +191,12 @@ def read_page(body: bytes, collection: Collection, address: str) -> Frames:
 
 
 def read_record(body: bytes, collection: Collection, address: str) -> Frames:
-    """The same of one record, `{"user": {...}}`."""
+    """Return the row of a single record, `{"user": {...}}`, as `read_page` does."""
     return read_page(wrap_record_as_page(body, collection, address), collection, address)
 
 
 def build_empty_frames(collection: Collection) -> Frames:
-    """A collection without rows."""
+    """Return the frames of a collection without rows."""
     frames = {collection.name: pl.DataFrame(schema={cell.column: pl.String for cell in collection.cells})}
     if collection.nested:
         columns = ["sourcedId", "status", "dateLastModified", "userSourcedId"]
@@ -211,7 +206,7 @@ def build_empty_frames(collection: Collection) -> Frames:
 
 
 def _parse_rows(body: bytes, collection: Collection, address: str) -> tuple[pl.Series, bool]:
-    """Each row a struct of its properties; and whether its references are bare."""
+    """Return the rows as structs, and whether their references are bare sourcedIds."""
     for bare in (False, True):
         found = _try_parse_rows(body, collection, address, bare)
         if found is not None:
@@ -223,7 +218,7 @@ def _parse_rows(body: bytes, collection: Collection, address: str) -> tuple[pl.S
 
 
 def _try_parse_rows(body: bytes, collection: Collection, address: str, bare: bool) -> pl.Series | None:
-    """None where the rows have another shape. bare: references are sourcedIds, and no objects."""
+    """Return the rows, or None if they have another shape. bare: references are sourcedIds and no objects."""
     try:
         page = pl.read_json(io.BytesIO(body), schema=_build_schema(collection, bare))
     except pl.exceptions.PolarsError:
@@ -237,7 +232,7 @@ def _try_parse_rows(body: bytes, collection: Collection, address: str, bare: boo
 
 @cache
 def _build_schema(collection: Collection, bare: bool) -> dict[str, pl.DataType]:
-    """Of a page; of its rows only what is wanted."""
+    """Return the schema of a page, with only the wanted properties of its rows."""
     fields = _build_types(collection.cells, bare)
     if collection.nested:
         fields[collection.nested] = pl.List(pl.Struct(_build_types(collection.nested_cells, bare)))
@@ -253,16 +248,15 @@ def _build_types(cells: tuple[Cell, ...], bare: bool) -> dict[str, pl.DataType]:
 
 
 def _refuse_nameless_rows(frame: pl.DataFrame, collection: Collection, address: str) -> None:
-    """A row that names nothing would be skipped as an empty one is in a CSV file."""
-    told = [name for name in frame.columns if name not in ("status", "dateLastModified")]
-    nothing = frame.select(pl.all_horizontal(pl.col(told).is_null())).to_series()
+    """Refuse empty rows, which a CSV reader would skip."""
+    fields = [name for name in frame.columns if name not in ("status", "dateLastModified")]
+    nothing = frame.select(pl.all_horizontal(pl.col(fields).is_null())).to_series()
     if nothing.any():
         raise Refusal([make_nameless_rows_error(int(nothing.sum()), collection, address)])
 
 
 def _build_table(page: pl.DataFrame, cells: tuple[Cell, ...], bare: bool, has_line_breaks: bool) -> pl.DataFrame:
-    """One after the other, and lists by the short way first: a page is small, and what a step costs beside its work
-    counts."""
+    """Return the columns of a page; lists are quoted only if necessary, because each step has a fixed cost."""
     frame = page.select_seq(_build_value_expressions(cells, bare, has_line_breaks))
     lists = tuple(cell for cell in cells if cell.many)
     if lists and frame.select_seq(_build_quoting_check(lists)).item():
@@ -274,8 +268,10 @@ def _build_table(page: pl.DataFrame, cells: tuple[Cell, ...], bare: bool, has_li
 
 @cache
 def _build_value_expressions(cells: tuple[Cell, ...], bare: bool, has_line_breaks: bool) -> list[pl.Expr]:
-    """A list as its items joined by commas. With an item that names nothing it is no list: who has lost one of their
-    schools is not told by the others."""
+    """Build the columns' expressions; lists are joined by commas.
+
+    A list with an empty item is null, because the other items do not show which one is missing.
+    """
 
     def value(cell: Cell) -> pl.Expr:
         here = pl.col(cell.name)
@@ -294,7 +290,7 @@ def _build_quoting_check(lists: tuple[Cell, ...]) -> pl.Expr:
 
 @cache
 def _build_quoted_expressions(lists: tuple[Cell, ...], bare: bool, has_line_breaks: bool) -> list[pl.Expr]:
-    """As `_values`; an item that holds a comma or a quotation mark stands in quotation marks inside the cell."""
+    """Build the expressions of lists, with items quoted if they contain a comma or a quotation mark."""
 
     def value(cell: Cell) -> pl.Expr:
         item = _build_item_expression(cell, bare)
@@ -316,8 +312,8 @@ def _clean_value(value: pl.Expr, cell: Cell, has_line_breaks: bool) -> pl.Expr:
 
 
 def _build_nested_table(page: pl.DataFrame, collection: Collection, bare: bool, has_line_breaks: bool) -> pl.DataFrame:
-    """One row for each item. Its sourcedId is its person's and its place in their list: the same in every fetch for as
-    long as the list is."""
+    """Return one row for each item. Its sourcedId is made of its person's and its position, so that it is the same in
+    every fetch while the list stays the same."""
     assert collection.nested
     items = (
         page.select(
@@ -331,10 +327,10 @@ def _build_nested_table(page: pl.DataFrame, collection: Collection, bare: bool, 
         .explode("place", collection.nested)
         .unnest(collection.nested)
     )
-    told = items.select(
+    keys = items.select(
         (pl.col("userSourcedId") + ROLE_MARK + pl.col("place").cast(pl.String)).alias("sourcedId"),
         "status",
         "dateLastModified",
         "userSourcedId",
     )
-    return pl.concat([told, _build_table(items, collection.nested_cells, bare, has_line_breaks)], how="horizontal")
+    return pl.concat([keys, _build_table(items, collection.nested_cells, bare, has_line_breaks)], how="horizontal")
