@@ -140,7 +140,7 @@ def make_refusal(
     why: str = "",
     extra_hint: str = "",
 ) -> Refusal:
-    """Return the refusal of this code. No text may contain a secret or a control character; extra_hint is a sentence."""
+    """Return the refusal of this code. No text may contain secrets or control characters. extra_hint: a sentence."""
     known = ERROR_TEXTS[code]
     values = {
         "host": host,
