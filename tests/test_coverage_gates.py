@@ -58,6 +58,6 @@ def test_a_room_below_its_gate_or_without_one_fails(
     assert (err != "") is (verdict is not None)
 
 
-def test_every_room_has_a_gate_and_every_gate_a_room() -> None:
+def test_rooms_and_gates_correspond_one_to_one() -> None:
     rooms = {path.parent.name for path in (ROOT / "reconciler").glob("*/__init__.py")}
     assert set(read_gates()) == {*rooms, NO_FOLDER}

@@ -41,7 +41,7 @@ def _mark_pages() -> list[object]:
 
 
 @pytest.mark.parametrize("page", _mark_pages())
-def test_every_command_of_a_page_prints_what_the_page_says(page: Path, tmp_path: Path) -> None:
+def test_every_command_of_a_page_prints_as_shown(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert mask_varying(play_page(text, tmp_path)) == mask_varying(text), (
         "make record writes what the commands print now"
@@ -64,7 +64,7 @@ def test_no_page_is_long() -> None:
 
 
 @pytest.mark.parametrize("page", AT_THE_ROOT, ids=lambda page: page.name)
-def test_links_of_the_pages_at_the_root_lead_to_files(page: Path) -> None:
+def test_links_of_the_root_pages_lead_to_files(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
 
@@ -100,7 +100,7 @@ def test_what_does_not_exist_is_found_out(span: str) -> None:
     assert not is_real(span)
 
 
-def test_the_layers_of_the_architecture_are_those_of_the_contracts() -> None:
+def test_architecture_layers_are_those_of_the_contracts() -> None:
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = [each for each in configuration["tool"]["importlinter"]["contracts"] if each["type"] == "layers"]
     page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
@@ -116,7 +116,7 @@ def _format_layers(contract: dict[str, Any]) -> str:
     return f"{package}: {' → '.join(layers).replace(f'{package}.', '')}"
 
 
-def test_every_decision_has_the_same_head_and_is_in_the_index() -> None:
+def test_decisions_share_a_head_and_are_indexed() -> None:
     index = (DOCS / "decisions" / "index.md").read_text(encoding="utf-8")
     decisions = sorted((DOCS / "decisions").glob("0*.md"))
     for decision in decisions:
@@ -128,7 +128,7 @@ def test_every_decision_has_the_same_head_and_is_in_the_index() -> None:
     assert index.count("](0") == len(decisions)
 
 
-def test_the_site_builds_without_a_warning_and_asks_no_other_host_for_anything(tmp_path: Path) -> None:
+def test_site_builds_without_warnings_or_requests_to_other_hosts(tmp_path: Path) -> None:
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
         cwd=ROOT,

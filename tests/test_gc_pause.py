@@ -9,7 +9,7 @@ import pytest
 from reconciler.gc_pause import gc_paused
 
 
-def test_the_collector_is_paused_and_comes_back_after_an_error() -> None:
+def test_collector_is_paused_and_resumes_after_an_error() -> None:
     assert gc.isenabled()
     with gc_paused():
         assert not gc.isenabled()

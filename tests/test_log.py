@@ -32,7 +32,7 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
     return json.loads(JsonFormatter().format(record))
 
 
-def test_a_step_is_one_line_with_its_results_and_seconds(logged: pytest.LogCaptureFixture) -> None:
+def test_step_is_one_line_with_results_and_seconds(logged: pytest.LogCaptureFixture) -> None:
     with log_step(LOG, "plan", customer="springfield", run=None) as results:
         results["people"] = 14
     (record,) = logged.records
@@ -49,7 +49,7 @@ def test_a_step_is_one_line_with_its_results_and_seconds(logged: pytest.LogCaptu
     assert " info plan customer=springfield people=14 seconds=" in TextFormatter().format(record)
 
 
-def test_a_step_that_fails_names_the_type_and_not_the_text(logged: pytest.LogCaptureFixture) -> None:
+def test_failing_step_names_the_type_but_not_text(logged: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ValueError, match="hunter2"), log_step(LOG, "fetch", customer="springfield"):
         raise ValueError("hunter2")
     assert fields(logged.records[0])["error"] == "ValueError"
@@ -96,7 +96,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
     return fail_with
 
 
-def test_an_unforeseen_error_of_an_unattended_run_keeps_its_traceback(
+def test_unexpected_error_of_an_unattended_run_keeps_its_traceback(
     failing: Callable[[BaseException], None],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("room", ["nowhere", "", "support", "store; true", "cli config"])
-def test_an_unknown_room_lists_the_rooms_and_sets_nothing_up(room: str) -> None:
+def test_unknown_room_lists_the_rooms_and_sets_up_nothing(room: str) -> None:
     result = subprocess.run(
         ["make", "--no-print-directory", "test-one", f"ROOM={room}"],
         check=False,

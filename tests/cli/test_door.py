@@ -169,6 +169,6 @@ def test_every_code_has_a_meaning_and_a_rank() -> None:
     assert set(EXIT_CODE_MEANINGS) == set(PRECEDENCE) == set(ExitCode)
 
 
-def test_a_table_entry_that_is_no_command_is_a_defect() -> None:
+def test_table_entry_without_a_command_is_a_defect() -> None:
     with pytest.raises(TypeError, match="is no command"):
         LazyCommand(f"{door.__name__}:COMMANDS", "x").load_command()

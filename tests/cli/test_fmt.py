@@ -26,7 +26,7 @@ def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_what_is_not_in_canonical_form_is_written_and_named(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_noncanonical_files_are_rewritten_and_named(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (lessons / "a.yaml").stat().st_mtime_ns
     assert run(["fmt"]) == ExitCode.DONE
     captured = capsys.readouterr()
@@ -42,9 +42,7 @@ def test_what_is_not_in_canonical_form_is_written_and_named(lessons: Path, capsy
     assert sorted(os.listdir(lessons)) == ["a.yaml", "b.yaml"]
 
 
-def test_check_writes_nothing_and_shows_a_patch_that_makes_it_so(
-    lessons: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_writes_nothing_and_shows_a_patch(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fmt", "--check"]) == ExitCode.ERROR
     captured = capsys.readouterr()
     assert captured.err == "1 of 2 files would change. To write them: reconciler fmt\n"
@@ -55,7 +53,7 @@ def test_check_writes_nothing_and_shows_a_patch_that_makes_it_so(
     assert run(["fmt", "--check"]) == ExitCode.DONE
 
 
-def test_a_file_keeps_its_mode_and_a_link_stays_one(lessons: Path, tmp_path: Path) -> None:
+def test_file_keeps_its_mode_and_links_stay_links(lessons: Path, tmp_path: Path) -> None:
     file = lessons / "b.yaml"
     file.chmod(0o640)
     (lessons / "c.yaml").symlink_to(tmp_path / "shared.yaml")
@@ -76,7 +74,7 @@ def test_a_file_keeps_its_mode_and_a_link_stays_one(lessons: Path, tmp_path: Pat
     ],
 )
 @pytest.mark.parametrize("options", [[], ["--check"]])
-def test_a_file_that_cannot_be_read_is_left_as_it_is_and_the_others_go_on(
+def test_unreadable_file_is_left_alone_and_others_go_on(
     lessons: Path, text: str, said: str, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (lessons / "0.yaml").write_text(text)
@@ -87,7 +85,7 @@ def test_a_file_that_cannot_be_read_is_left_as_it_is_and_the_others_go_on(
     assert (lessons / "0.yaml").read_text() == text
 
 
-def test_without_a_path_the_settings_beside_the_customers_are_written_too(
+def test_without_a_path_settings_are_written_too(
     lessons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "reconciler.yaml").write_text("format:   1\n")
@@ -110,7 +108,7 @@ def test_paths_say_which_files_are_meant(lessons: Path, tmp_path: Path, capsys: 
     assert run(["fmt", "nix"]) == ExitCode.WRONG_USE
 
 
-def test_a_file_that_is_changed_meanwhile_is_left_as_it_is(
+def test_file_changed_meanwhile_is_left_alone(
     lessons: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reconciler.config.atomic_write.os.fsync", lambda _: (lessons / "b.yaml").write_text(TIDY))

@@ -106,7 +106,7 @@ def test_the_folder_one_is_in_will_do(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @EVERY
-def test_a_folder_with_anything_in_it_is_left_as_it_is(ci: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nonempty_folder_is_left_alone(ci: str | None, capsys: pytest.CaptureFixture[str]) -> None:
     Path("made").mkdir()
     Path("made/.hidden").write_text("mine")
     Path("made/README.md").write_text("mine")
@@ -128,7 +128,7 @@ def test_what_it_does_not_know_is_wrong_use(arguments: list[str]) -> None:
     assert not Path("made").exists()
 
 
-def test_a_file_in_the_place_of_the_folder_is_wrong_use() -> None:
+def test_file_in_place_of_the_folder_is_a_usage_error() -> None:
     Path("made").write_text("mine")
     assert run(["init", "made"]) == ExitCode.WRONG_USE
     assert Path("made").read_text() == "mine"
@@ -151,7 +151,7 @@ def test_the_jobs_install_the_version_that_made_them(ci: str) -> None:
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_every_setting_that_a_script_reads_is_in_the_readme_or_in_the_job(ci: str) -> None:
+def test_every_setting_is_in_the_readme_or_the_job(ci: str) -> None:
     files = {str(name): text for name, text in render_scaffold(ci)}
     scripts = "".join(text for name, text in files.items() if name.startswith(".ci/"))
     rest = "".join(text for name, text in files.items() if name.endswith((".yml", "README.md")))
@@ -180,7 +180,7 @@ def steps(workflow: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from job["steps"]
 
 
-def test_the_workflows_pass_actionlint_with_shellcheck_and_zizmor_and_their_schema(workflows: dict[str, Any]) -> None:
+def test_workflows_pass_their_linters_and_schema(workflows: dict[str, Any]) -> None:
     files = sorted(Path("made/.github/workflows").iterdir())
     shellcheck = Path(sys.executable).parent / "shellcheck"
     assert shellcheck.exists()
@@ -196,7 +196,7 @@ def test_actionlint_would_say_what_is_wrong(workflows: dict[str, Any]) -> None:
         linted("actionlint", file)
 
 
-def test_code_of_a_pull_request_meets_no_secret_and_may_write_nothing(workflows: dict[str, Any]) -> None:
+def test_pull_request_code_has_no_secrets_or_write_access(workflows: dict[str, Any]) -> None:
     untrusted = {name for name, each in workflows.items() if {"pull_request", "pull_request_review"} & set(each["on"])}
     assert untrusted == {"validate", "reviewed"}
     for name in untrusted:
@@ -207,7 +207,7 @@ def test_code_of_a_pull_request_meets_no_secret_and_may_write_nothing(workflows:
         assert all("environment" not in job for job in workflows[name]["jobs"].values())
 
 
-def test_trusted_jobs_check_out_the_default_branch_and_nothing_else(workflows: dict[str, Any]) -> None:
+def test_trusted_jobs_check_out_only_the_default_branch(workflows: dict[str, Any]) -> None:
     for name in ("plan", "drift", "apply"):
         checkouts = [step for step in steps(workflows[name]) if "checkout" in step.get("uses", "")]
         assert len(checkouts) == 1
@@ -257,7 +257,7 @@ def pipeline() -> dict[str, Any]:
     return jobs
 
 
-def test_the_pipeline_fits_its_schema_and_its_shell_passes_shellcheck(pipeline: dict[str, Any]) -> None:
+def test_pipeline_fits_its_schema_and_passes_shellcheck(pipeline: dict[str, Any]) -> None:
     linted("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "made/.gitlab-ci.yml")
     for name, job in pipeline.items():
         if isinstance(job, dict) and "script" in job:

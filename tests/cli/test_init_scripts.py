@@ -70,9 +70,7 @@ docs/*.txt ann@reader.example
         ("customers/springfield\nx", ["@desk", "@reader/team"]),
     ],
 )
-def test_the_last_line_that_fits_a_file_names_its_owners(
-    script: Any, tmp_path: Path, path: str, people: list[str]
-) -> None:
+def test_last_matching_line_names_the_owners(script: Any, tmp_path: Path, path: str, people: list[str]) -> None:
     (tmp_path / "CODEOWNERS").write_text(CODEOWNERS)
     owners = script("owners")
     assert owners.find_owners(owners.read_rules(tmp_path), path) == people
@@ -116,7 +114,7 @@ def plan(**summary: int) -> dict[str, Any]:
         (0, {}, ["README.md"], "success", "clear"),
     ],
 )
-def test_the_check_is_red_on_what_is_held_weakened_or_judges(
+def test_check_fails_on_holds_weakening_or_changed_checks(
     script: Any, code: int, summary: dict[str, int], files: list[str], state: str, word: str
 ) -> None:
     found = script("verdict").judge_proposal(code, plan(**summary), files, set(), lambda path, person: True)
@@ -124,7 +122,7 @@ def test_the_check_is_red_on_what_is_held_weakened_or_judges(
     assert len(found.sentence) <= 140
 
 
-def test_a_roster_that_would_be_held_makes_it_red_too(script: Any) -> None:
+def test_roster_that_would_be_held_fails_the_check(script: Any) -> None:
     shown = {"summary": {}, "customers": [{"would_hold": ["everyone of a school"]}, {"would_hold": []}]}
     found = script("verdict").judge_proposal(2, shown, [FILE], set(), lambda path, person: True)
     assert (found.state, found.sentence.split(":")[0]) == ("failure", "1 roster would be held")
@@ -160,7 +158,7 @@ HEAD = "a" * 40
 PLAN = "sha256:" + "b" * 64
 
 
-def test_a_record_is_read_as_it_was_written_and_fits_a_status(script: Any) -> None:
+def test_record_reads_back_as_written_and_fits_a_status(script: Any) -> None:
     record = script("record")
     for word in (record.CLEAR, record.APPROVED, record.WAITING):
         written = record.ReviewRecord(7, HEAD, PLAN, word, record.compute_holds_digest(["springfield:1:abc"]))
@@ -187,9 +185,7 @@ def test_an_altered_record_is_none(script: Any, other: Any) -> None:
     assert record.parse_record(other(line), 7, HEAD) is None
 
 
-def test_a_record_is_of_one_proposal_one_commit_one_project_and_one_store(
-    script: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_record_belongs_to_one_proposal_commit_project_and_store(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     record = script("record")
     line = record.ReviewRecord(7, HEAD, PLAN, record.CLEAR, record.compute_holds_digest([])).line
     assert record.parse_record(line, 8, HEAD) is None

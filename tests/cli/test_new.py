@@ -32,7 +32,7 @@ def codes() -> list[str]:
         (["--sync", "api"], []),
     ],
 )
-def test_a_new_customer_wants_only_what_nobody_can_make_up(
+def test_new_customer_needs_only_what_cannot_be_guessed(
     options: list[str], left: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["new", "customer", "spring-field", *options]) == ExitCode.DONE
@@ -113,7 +113,7 @@ def test_a_customer_that_is_elsewhere_is_not_made_again(capsys: pytest.CaptureFi
         ["customer"],
     ],
 )
-def test_what_does_not_fit_together_is_wrong_use_and_writes_nothing(arguments: list[str]) -> None:
+def test_conflicting_options_are_a_usage_error_and_write_nothing(arguments: list[str]) -> None:
     assert run(["new", *arguments]) == ExitCode.WRONG_USE
     assert not Path("customers").exists()
 
@@ -124,9 +124,7 @@ def test_a_community_of_nobody_is_refused(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("name", ["lessons", "communities", "catalog", "catalogue"])
-def test_a_name_that_means_something_else_is_no_customer_s(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reserved_name_cannot_be_a_customer(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["new", "customer", name]) == ExitCode.WRONG_USE
     assert f"{name} is reserved" in capsys.readouterr().err
     assert not (tmp_path / "customers" / name).exists()

@@ -27,7 +27,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 @pytest.mark.parametrize("name", ["[/x].csv", "[bold]users.csv", "[/]"])
-def test_a_files_name_that_looks_like_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_file_name_like_markup_is_shown_literally(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     screen = terminal(monkeypatch)
     with show_progress_bars() as heard:
         heard("springfield")(FetchProgress(name, 2**20, 2 * 2**20, "bytes"))

@@ -11,7 +11,7 @@ from tests.support.customers.project import Project
     ("form", "beginning"),
     [("markdown", "<!-- reconciler -->\n### reconciler: 1 customer · "), ("html", "<!DOCTYPE html>\n")],
 )
-def test_plan_and_show_give_the_same_report_of_the_same_plan(project: Project, form: str, beginning: str) -> None:
+def test_plan_and_show_report_the_same_plan_alike(project: Project, form: str, beginning: str) -> None:
     project.customer(org=None)
     planned = project.run("plan", "--format", form, "--out", "saved.plan")
     assert (planned.code, planned.out[: len(beginning)]) == (0, beginning)

@@ -26,7 +26,7 @@ def test_a_good_bundle_is_one_line(tmp_path: Path) -> None:
     assert result.return_value == ExitCode.DONE
 
 
-def test_warnings_come_first_then_the_rows_set_aside_and_the_total(tmp_path: Path) -> None:
+def test_warnings_precede_quarantined_rows_and_the_total(tmp_path: Path) -> None:
     made = SMALL.with_user("u-0003", role="wizard").with_user("u-0002", username="").without_manifest()
     result = check(made.zip(tmp_path / "roster.zip"))
     lines = [line for line in result.stdout.splitlines() if not line.startswith("    ")]
@@ -85,9 +85,7 @@ def test_json_of_a_refused_bundle_is_not_complete(tmp_path: Path) -> None:
     assert result.return_value == ExitCode.ERROR
 
 
-def test_usernames_that_two_people_share_are_told_as_a_plan_tells_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_shared_usernames_are_reported_as_in_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = bundle(users=20)
     one, two = made.students()[:2]
     name = next(row["username"] for row in made.tables["users"] if row["sourcedId"] == one)
@@ -99,9 +97,7 @@ def test_usernames_that_two_people_share_are_told_as_a_plan_tells_them(
     assert out.endswith("2 quarantined rows\n")
 
 
-def test_rows_of_one_person_at_two_schools_are_one_person_as_in_a_plan(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_person_at_two_schools_counts_once_as_in_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = bundle(users=20)
     row = next(row for row in made.tables["users"] if row["sourcedId"] == made.students()[0])
     other = "s-1" if row["orgSourcedIds"] == "s-2" else "s-2"
@@ -140,7 +136,7 @@ def test_strict_says_that_nothing_deviates(tmp_path: Path) -> None:
     assert result.return_value == ExitCode.DONE
 
 
-def test_what_the_intake_reads_all_the_same_is_told_by_strict_and_is_an_error(tmp_path: Path) -> None:
+def test_strict_reports_tolerated_deviations_as_errors(tmp_path: Path) -> None:
     path = TO_THE_LETTER.with_user("u-0002", enabledUser="TRUE").zip(tmp_path / "roster.zip")
     assert check(path).return_value == ExitCode.DONE
     result = check(path, "--strict")
@@ -160,7 +156,7 @@ def test_a_deviation_that_is_a_warning_is_no_error(tmp_path: Path) -> None:
     assert result.return_value == ExitCode.DONE
 
 
-def test_strict_lists_the_first_of_each_rule_and_all_of_them_where_asked(tmp_path: Path) -> None:
+def test_strict_lists_the_first_of_each_rule_or_all(tmp_path: Path) -> None:
     path = bundle(users=60).with_rows("demographics", [{"sourcedId": f"x-{n}"} for n in range(50)])
     made = path.zip(tmp_path / "roster.zip")
     short, long = check(made, "--strict").stdout, check(made, "--strict", "--all").stdout
@@ -179,7 +175,7 @@ def test_all_without_strict_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureF
     assert "--all requires --strict" in capsys.readouterr().err
 
 
-def test_strict_goes_on_where_the_intake_refuses_and_says_so_once(tmp_path: Path) -> None:
+def test_strict_continues_after_a_refusal_and_says_so_once(tmp_path: Path) -> None:
     made = TO_THE_LETTER.raw("users.csv", b"").raw("../users.csv", b"x").with_row("orgs", "s-1", name="")
     result = check(made.zip(tmp_path / "roster.zip"), "--strict")
     assert result.stdout.count("[unsafe-member-name]") == 1

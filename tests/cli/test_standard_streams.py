@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("arguments", [["plan"], ["--help"], ["validate"]], ids=" ".join)
-def test_a_closed_standard_output_is_said_before_anything_is_done(folder: Path, arguments: list[str]) -> None:
+def test_closed_standard_output_is_reported_before_any_work(folder: Path, arguments: list[str]) -> None:
     done = shell(folder, ">&-", *arguments)
     assert done.returncode == 1
     assert done.stderr == (
@@ -36,7 +36,7 @@ def test_a_closed_standard_output_is_said_before_anything_is_done(folder: Path, 
     assert [path.name for path in folder.iterdir()] == ["customers"]
 
 
-def test_an_output_that_takes_nothing_is_said_in_one_line(folder: Path) -> None:
+def test_full_output_is_reported_in_one_line(folder: Path) -> None:
     done = shell(folder, ">/dev/full", "validate")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2:] == [
@@ -54,7 +54,7 @@ def test_the_other_streams_may_be_closed(folder: Path, redirection: str) -> None
     assert done.stdout.startswith("reconciler ")
 
 
-def test_a_plan_is_saved_under_the_name_that_was_given_or_not_at_all(project: Project) -> None:
+def test_plan_is_saved_under_the_given_name_or_not_at_all(project: Project) -> None:
     project.customer()
     assert project.run("plan", "--out", "").code == 64
     for name, hint in (("nowhere/monday.plan", "Create its folder first"), ("m" * 300, "Choose a shorter name")):
@@ -71,7 +71,7 @@ def test_a_plan_is_saved_under_the_name_that_was_given_or_not_at_all(project: Pr
 @pytest.mark.parametrize(
     "verb", [["holds"], ["history"], ["show", "monday.plan"], ["undo", "1", "--yes"]], ids=" ".join
 )
-def test_a_verb_that_looks_makes_no_store_where_a_path_was_mistyped(project: Project, verb: list[str]) -> None:
+def test_read_only_verb_creates_no_store_at_a_mistyped_path(project: Project, verb: list[str]) -> None:
     project.customer()
     project.write("monday.plan", "")
     mistyped = project.folder / "mistyped" / "store.db"

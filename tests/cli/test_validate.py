@@ -35,7 +35,7 @@ def test_valid_files_are_counted(lessons: Path, capsys: pytest.CaptureFixture[st
     assert "reconciler new customer" in capsys.readouterr().out
 
 
-def test_mistakes_are_listed_and_counted_and_the_code_is_65(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_listed_and_counted_with_exit_65(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (lessons / "b.yaml").write_text(LESSON.format(id="b") + "titel: x\nurll: x\n")
     assert run(["validate"]) == ExitCode.INVALID_CONFIGURATION
     captured = capsys.readouterr()
@@ -77,7 +77,7 @@ def test_json_holds_the_same_as_the_text(lessons: Path, capsys: pytest.CaptureFi
     }
 
 
-def test_a_path_limits_what_is_reported_and_not_what_is_read(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_path_limits_what_is_reported_but_not_read(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (lessons / "b.yaml").write_text("kind: lesson\n")
     assert run(["validate", str(lessons / "a.yaml")]) == ExitCode.DONE
     assert capsys.readouterr().out == "1 file is valid.\n"
@@ -87,7 +87,7 @@ def test_a_path_limits_what_is_reported_and_not_what_is_read(lessons: Path, caps
 
 
 @pytest.mark.usefixtures("lessons")
-def test_a_path_that_is_not_there_or_not_of_the_repository_is_wrong_use(tmp_path: Path) -> None:
+def test_path_missing_or_outside_the_repository_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text("a: 1\n")
     assert run(["validate", "nix.yaml"]) == ExitCode.WRONG_USE
     assert run(["validate", "other.yaml"]) == ExitCode.WRONG_USE

@@ -68,7 +68,7 @@ def results(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_mistake_annotates_its_line_with_its_hint_and_by_the_repository_s_path(
+def test_mistake_annotates_its_line_with_hint_and_repository_path(
     lessons: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (lessons / "b.yaml").write_text(LESSON.format(id="b") + "urll: x\n")
@@ -95,7 +95,7 @@ def test_without_git_paths_are_seen_from_the_current_folder(lessons: Path, capsy
     ] == {"uri": "b.yaml", "uriBaseId": "%SRCROOT%"}
 
 
-def test_a_customers_directory_elsewhere_is_seen_from_its_own_repository(
+def test_customers_directory_elsewhere_uses_its_own_repository(
     lessons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (lessons / "b.yaml").write_text("kind: lesson\n")
@@ -125,7 +125,7 @@ def test_valid_files_have_no_command_and_no_result(lessons: Path, capsys: pytest
         os.fsdecode(b"\xff\xfe.yaml"),
     ],
 )
-def test_a_hostile_name_of_a_file_injects_no_second_command(
+def test_hostile_file_name_injects_no_second_command(
     name: str, lessons: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (lessons / name).write_text("kind: lesson\n")
@@ -144,7 +144,7 @@ def test_hostile_keys_and_values_inject_no_second_command(lessons: Path, capsys:
     assert all("owned" not in str(each) and "z" not in each[2].split() for each in found)
 
 
-def test_what_the_escapes_make_is_read_back_as_it_was() -> None:
+def test_escaped_text_reads_back_unchanged() -> None:
     told = workflow_commands.render_workflow_commands(
         [build_info("a-code", "100 % of a:b, c\r\nnext", Span("d:e,f%\n.yaml", 3), "and\nthis")], lambda file: file
     )
@@ -164,7 +164,7 @@ def test_more_remarks_than_a_pull_request_shows_are_said(lessons: Path, capsys: 
     assert "the first 10 of each severity" in captured.err
 
 
-def test_a_folder_that_cannot_be_listed_is_a_remark_too(
+def test_unlistable_folder_is_reported_too(
     lessons: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbidden(path: object) -> None:
@@ -180,9 +180,7 @@ def test_a_folder_that_cannot_be_listed_is_a_remark_too(
     assert "region" not in results(capsys)[0]["locations"][0]["physicalLocation"]
 
 
-def test_sarif_has_a_rule_for_each_code_and_a_place_for_each_result(
-    lessons: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sarif_has_rules_for_codes_and_places_for_results(lessons: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (lessons / "ä b.yaml").write_text(LESSON.format(id="b") + "urll: x\nnope: y\npreviously: [c]\n")
     (one,) = document(capsys)["runs"]
     driver = one["tool"]["driver"]

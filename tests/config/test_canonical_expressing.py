@@ -118,7 +118,7 @@ def expressed(text: str, wanted: Customer, inherited: MappingNode) -> str:
 
 @settings(max_examples=40, deadline=None)
 @given(customers, customers, nulls, inheritable)
-def test_any_file_over_any_defaults_is_made_to_say_what_is_wanted_and_a_second_time_nothing_changes(
+def test_file_over_any_defaults_expresses_the_value_and_is_stable(
     wanted: dict[str, Any], own: dict[str, Any], unset: dict[str, Any], above: dict[str, Any]
 ) -> None:
     model = Customer.model_validate(tree(wanted))
@@ -152,7 +152,7 @@ def test_only_what_differs_is_changed_and_every_comment_stays() -> None:
     )
 
 
-def test_an_inherited_value_that_is_unset_is_null_and_one_that_is_inherited_is_left_out() -> None:
+def test_unset_inherited_value_is_null_and_inherited_is_omitted() -> None:
     wanted = Customer.model_validate({**OWN, "timezone": "America/Chicago"})
     made = expressed("{}", wanted, tree({"timezone": "America/Chicago", "support": {"email": "a@b.example"}}))
     assert "timezone" not in made

@@ -22,7 +22,7 @@ def formatted(text: str, file: str = "customer.yaml") -> str:
     return made
 
 
-def test_comments_move_with_the_key_that_they_stand_above_or_behind() -> None:
+def test_comments_move_with_their_key() -> None:
     assert (
         formatted(
             "# the file\n"
@@ -55,11 +55,11 @@ def test_comments_move_with_the_key_that_they_stand_above_or_behind() -> None:
     )
 
 
-def test_blank_lines_on_top_do_not_part_the_head_from_the_file() -> None:
+def test_leading_blank_lines_keep_the_head_with_the_file() -> None:
     assert formatted("\n\n# head\nid: a\nkind: lesson\n") == "# head\nkind: lesson\nid: a\n"
 
 
-def test_the_head_of_the_file_stays_on_top_and_the_first_key_keeps_what_a_blank_line_sets_apart() -> None:
+def test_head_stays_on_top_and_separate_from_the_first_key() -> None:
     text = "# head\n\n# of the name\nname: N\n# of the kind\nkind: lesson\n"
     assert formatted(text) == "# head\n\n# of the kind\nkind: lesson\n# of the name\nname: N\n"
     assert formatted("# head\nname: N\n# of the kind\nkind: lesson\n") == (
@@ -67,7 +67,7 @@ def test_the_head_of_the_file_stays_on_top_and_the_first_key_keeps_what_a_blank_
     )
 
 
-def test_a_comment_below_the_last_key_belongs_to_what_is_as_deep_as_it() -> None:
+def test_comment_below_the_last_key_belongs_to_its_depth() -> None:
     text = (
         "rostering:\n  suffix: x\n  type: oneroster\n  # deep\nkind: customer\n"
         "administrators:\n- role: admin\n  given_name: A\n  # of the person\n# of the name\nname: N\n"
@@ -117,7 +117,7 @@ def test_items_of_lists_keep_their_order_and_their_comments() -> None:
     )
 
 
-def test_braces_stay_where_they_fit_and_become_lines_where_comments_stand_in_them() -> None:
+def test_braces_stay_unless_too_long_or_commented() -> None:
     assert formatted("address: { country: US,   city: Town }\n") == "address: {city: Town, country: US}\n"
     assert formatted("address: {country: US, # here\n  city: Town} # there\n") == (
         "address:  # there\n  city: Town\n  country: US  # here\n"
@@ -171,7 +171,7 @@ def test_quotes_stay_only_where_they_are_needed() -> None:
     )
 
 
-def test_texts_of_several_lines_keep_their_lines_and_long_ones_are_never_folded() -> None:
+def test_multiline_texts_keep_lines_and_long_ones_never_fold() -> None:
     long = "word " * 60 + "end"
     assert formatted(f"name: {long}\n") == f"name: {long}\n"
     text = (
@@ -188,17 +188,17 @@ def test_texts_of_several_lines_keep_their_lines_and_long_ones_are_never_folded(
         assert formatted(f"name: {kept}\n") == f"name: {kept}\n"
 
 
-def test_blank_lines_stay_one_at_a_time_and_none_stands_at_either_end() -> None:
+def test_blank_lines_are_single_and_never_at_either_end() -> None:
     text = "\n\nkind: lesson\n\n\n\n# of the id\n\nid: a   \n\n\nurl: u\ntitle: T\n\n\n"
     assert formatted(text) == "kind: lesson\n\n# of the id\n\nid: a\ntitle: T\n\nurl: u\n"
 
 
-def test_other_line_ends_document_marks_and_the_byte_order_mark_go() -> None:
+def test_line_ends_document_marks_and_byte_order_mark_are_normalized() -> None:
     text = "\ufeff%YAML 1.2\n--- # head\r\nid: a\r\nkind: lesson # k\r\n... # end\r\n"
     assert formatted(text) == "# head\nkind: lesson # k\nid: a\n# end\n"
 
 
-def test_a_comment_in_a_place_of_no_entry_is_kept() -> None:
+def test_comment_outside_any_entry_is_kept() -> None:
     for text in (
         "kind: # one\n  lesson # two\n",
         "kind:\n  # one\n  lesson # two\n",
@@ -216,7 +216,7 @@ def test_a_comment_in_a_place_of_no_entry_is_kept() -> None:
         assert made.count("# two") == 1, text
 
 
-def test_keys_come_in_the_order_in_which_models_say_them_their_own_first() -> None:
+def test_keys_follow_model_order_with_their_own_first() -> None:
     assert list(get_fields_by_key(UserLimit)) == ["percent", "per_school_percent", "floor"]
     assert list(get_fields_by_key(SftpSync))[:4] == ["type", "host", "port", "username"]
     text = "sync: {}\n"
@@ -227,7 +227,7 @@ def test_keys_come_in_the_order_in_which_models_say_them_their_own_first() -> No
     )
 
 
-def test_names_that_people_chose_keep_their_order_since_the_first_environment_is_the_default() -> None:
+def test_chosen_names_keep_order_because_the_first_environment_is_default() -> None:
     text = "environments:\n  z: {secrets: {path: p, backend: directory}, store: s}\n  a: {}\nformat: 1\n"
     assert formatted(text, "reconciler.yaml") == (
         "format: 1\nenvironments:\n  z: {store: s, secrets: {backend: directory, path: p}}\n  a: {}\n"
@@ -237,7 +237,7 @@ def test_names_that_people_chose_keep_their_order_since_the_first_environment_is
     )
 
 
-def test_what_a_file_describes_is_what_it_says_or_what_its_place_says() -> None:
+def test_file_kind_comes_from_its_content_or_its_place() -> None:
     assert formatted("title: T\nid: a\n", "x/lessons/a.yaml") == "id: a\ntitle: T\n"
     assert formatted("title: T\nkind: lesson\n", "anything.yaml") == "kind: lesson\ntitle: T\n"
     assert formatted("title: T\nid: a\n", "anything.yaml") == "title: T\nid: a\n"
@@ -256,7 +256,7 @@ def test_what_a_file_describes_is_what_it_says_or_what_its_place_says() -> None:
         ("", "empty-file", "1:1"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused_with_its_place(text: str, code: str, place: str) -> None:
+def test_unreadable_file_is_refused_with_its_place(text: str, code: str, place: str) -> None:
     with pytest.raises(ConfigurationRefusal) as caught:
         format_canonical_text(text.encode(), "customer.yaml")
     assert str(caught.value).startswith(f"customer.yaml:{place}: error: ")
@@ -266,7 +266,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_place(text: str, code: s
 @pytest.mark.parametrize(
     "wrong", ["kind: lesson\n", "kind: lesson # c\nid: b\n", "kind: [\n", 'kind: lesson # c\nid: "1"\n']
 )
-def test_a_text_that_would_not_say_the_same_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_that_would_change_meaning_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(form, "render_document", lambda document: wrong)
     with pytest.raises(Refusal) as caught:
         format_canonical_text(b"kind: lesson # c\nid: 1\n", "lessons/a.yaml")

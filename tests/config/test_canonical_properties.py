@@ -135,9 +135,7 @@ def kinds(value: Value) -> Value:
 @pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(documents, st.integers(0, 2**32))
-def test_every_value_and_every_comment_is_kept_and_a_second_time_changes_nothing(
-    document: dict[str, Value], seed: int
-) -> None:
+def test_values_and_comments_survive_and_formatting_is_idempotent(document: dict[str, Value], seed: int) -> None:
     writer = Writer(seed)
     text = "\n".join(writer.block(document, 0)) + "\n"
     before, found = read_yaml(text.encode(), "customer.yaml")
@@ -158,9 +156,7 @@ def test_every_value_and_every_comment_is_kept_and_a_second_time_changes_nothing
 
 @settings(max_examples=50, deadline=None)
 @given(st.permutations(list(get_fields_by_key(Customer))), st.lists(st.booleans(), min_size=20, max_size=20))
-def test_whatever_the_order_each_key_keeps_the_comments_above_and_behind_it(
-    keys: list[str], nested: list[bool]
-) -> None:
+def test_keys_keep_their_comments_in_any_order(keys: list[str], nested: list[bool]) -> None:
     text = "# head\n\n"
     for key, deep in zip(keys, nested, strict=False):
         text += f"# above {key}\n{key}: # behind {key}\n    country: x\n    # foot {key}\n" if deep else ""

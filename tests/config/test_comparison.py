@@ -65,7 +65,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_where_no_name_differs_a_comparison_is_that_of_all_names(
+def test_comparison_without_name_differences_equals_the_full_one(
     customers: Path, monkeypatch: pytest.MonkeyPatch, edit: str
 ) -> None:
     path, text = EDITS[edit]
@@ -86,7 +86,7 @@ def test_where_no_name_differs_a_comparison_is_that_of_all_names(
     assert quick["documents"]["before"].keys() >= expected[edit] - {CATALOG}
 
 
-def test_names_differ_where_a_file_comes_goes_or_is_only_linked(customers: Path) -> None:
+def test_names_differ_after_files_are_added_removed_or_linked(customers: Path) -> None:
     def differing() -> FileDifferences:
         with GitRevision(customers, "main") as revision:
             return revision.find_differences()

@@ -44,7 +44,7 @@ def declared(files: Files) -> tuple[ConfigDocument, ...]:
     return files.load().customers["springfield"].documents
 
 
-def test_a_document_is_json_with_sorted_keys_and_defaults_filled_in(files: Files) -> None:
+def test_document_is_json_with_sorted_keys_and_defaults(files: Files) -> None:
     customer, community, lesson = declared(files)
     for each in (customer, community, lesson):
         assert json.dumps(each.document) == json.dumps(each.document, sort_keys=True)
@@ -62,13 +62,13 @@ def test_a_document_is_json_with_sorted_keys_and_defaults_filled_in(files: Files
     }
 
 
-def test_lists_of_things_with_an_id_are_mappings_by_it(files: Files) -> None:
+def test_lists_of_items_with_ids_are_mappings(files: Files) -> None:
     document = declared(files)[0].document
     assert list(document["administrators"]) == ["ann"]  # type: ignore[call-overload]
     assert list(document["lti"]["platforms"]) == ["canvas", "moodle"]  # type: ignore[index]
 
 
-def test_the_order_of_such_lists_means_nothing_and_that_of_others_does(files: Files) -> None:
+def test_order_matters_only_in_lists_without_ids(files: Files) -> None:
     first = declared(files)[0].document
     files.customer(EVERYTHING.replace("[z@b.example, a@b.example]", "[a@b.example, z@b.example]"))
     assert files.load().customers["springfield"].documents[0].document != first
@@ -77,7 +77,7 @@ def test_the_order_of_such_lists_means_nothing_and_that_of_others_does(files: Fi
     assert files.load().customers["springfield"].documents[0].document == first
 
 
-def test_secrets_are_references_and_lengths_of_time_have_one_form(files: Files) -> None:
+def test_secrets_are_references_and_durations_have_one_form(files: Files) -> None:
     document = json.loads(json.dumps(declared(files)[0].document))
     assert document["lti"]["platforms"]["canvas"]["shared_secret"] == {"secret": "canvas"}
     assert document["lti"]["platforms"]["moodle"]["shared_secret"] == {"generated": True}
@@ -87,7 +87,7 @@ def test_secrets_are_references_and_lengths_of_time_have_one_form(files: Files) 
     assert document["rostering"]["calendar"][0]["from"] == "2027-06-10"
 
 
-def test_documents_come_back_as_the_models_that_they_were_made_of(files: Files) -> None:
+def test_documents_read_back_as_their_models(files: Files) -> None:
     customer, community, lesson = declared(files)
     resolved = files.load().customers["springfield"]
     assert parse_customer_document(json.loads(json.dumps(customer.document))).model_dump() == {
@@ -98,7 +98,7 @@ def test_documents_come_back_as_the_models_that_they_were_made_of(files: Files) 
     assert parse_lesson_document(lesson.document) == resolved.lessons["cells"]
 
 
-def test_what_was_valid_when_applied_is_not_held_against_another_day(files: Files) -> None:
+def test_document_valid_when_applied_stays_valid_later(files: Files) -> None:
     document = dict(declared(files)[0].document)
     document["agreements"] = {"privacy_policy": "2999-01-01", "terms_of_service": "2999-01-01"}
     assert parse_customer_document(document).agreements.privacy_policy.year == 2999

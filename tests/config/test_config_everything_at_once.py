@@ -317,7 +317,7 @@ def test_a_misspelt_key_breaks_no_rule(files: Files, sync: dict[str, Any]) -> No
         assert codes <= {"unknown-key", "missing-key"}, path
 
 
-def test_a_literal_secret_hides_no_community_that_is_not_there_and_no_key_that_is_taken(files: Files) -> None:
+def test_literal_secret_hides_no_missing_community_or_taken_key(files: Files) -> None:
     document = changed(CUSTOMER, (*PLATFORMS, 0, "shared_secret"), "hunter2")
     document = changed(document, (*PLATFORMS, 0, "origins"), ["nowhere"])
     document = changed(document, (*PLATFORMS, 0, "community"), "low")
@@ -331,7 +331,7 @@ def test_a_literal_secret_hides_no_community_that_is_not_there_and_no_key_that_i
     ]
 
 
-def test_a_consumer_key_is_taken_also_by_a_customer_that_is_not_valid(files: Files) -> None:
+def test_invalid_customer_still_takes_its_consumer_key(files: Files) -> None:
     other = changed(changed(CUSTOMER, ("id",), "ogdenville"), ("timezone",), "Mars")
     files.write("customers/ogdenville/customer.yaml", json.dumps(other, indent=1))
     files.write("customers/ogdenville/communities/high.yaml", json.dumps(COMMUNITY, indent=1))
@@ -340,7 +340,7 @@ def test_a_consumer_key_is_taken_also_by_a_customer_that_is_not_valid(files: Fil
     assert {each.code for each in files.load().invalid["springfield"] if each.is_error} == {"consumer-key-taken"}
 
 
-def test_a_rule_that_is_broken_in_defaults_is_told_beside_their_other_mistakes(files: Files) -> None:
+def test_broken_rule_in_defaults_is_reported_beside_other_mistakes(files: Files) -> None:
     rostering = {**CUSTOMER["rostering"], "sync": {key: SFTP[key] for key in SFTP if key != "period"}}
     defaults = {"kind": "defaults", "timezne": "UTC", "status": "closed", "rostering": rostering}
     text = json.dumps(defaults, indent=1)
@@ -354,26 +354,26 @@ def test_a_rule_that_is_broken_in_defaults_is_told_beside_their_other_mistakes(f
     }
 
 
-def test_a_key_that_is_missing_is_told_whatever_else_is_wrong_with_what_is_inherited(files: Files) -> None:
+def test_missing_key_is_reported_despite_inherited_mistakes(files: Files) -> None:
     files.write("customers/defaults.yaml", "kind: defaults\nsupport: {fax: 1}\n")
     found = told(files, customer=changed(CUSTOMER, ("agreements",), ...))
     assert sorted(each.code for each in found) == ["missing-key", "unknown-key"]
 
 
-def test_a_key_that_was_misspelt_in_what_is_inherited_is_not_missing_below(files: Files) -> None:
+def test_misspelled_inherited_key_is_not_missing_below(files: Files) -> None:
     files.write("customers/defaults.yaml", "kind: defaults\nagreemnts: {privacy_policy: 2026-08-01}\n")
     found = told(files, customer=changed(CUSTOMER, ("agreements",), ...))
     assert [each.code for each in found] == ["unknown-key"]
 
 
-def test_what_may_stand_in_a_file_that_cannot_be_read_is_not_missing(files: Files) -> None:
+def test_key_possibly_in_an_unreadable_file_is_not_missing(files: Files) -> None:
     files.write("customers/defaults.yaml", "kind: defaults\nrostering: [\n")
     document = changed(changed(CUSTOMER, (*SYNC, "period"), ...), ("agreements",), ...)
     found = told(files, customer=changed(document, (*SYNC, "host"), "10.1.1.1"))
     assert sorted(each.code for each in found) == ["private-host", "yaml-syntax"]
 
 
-def test_what_the_network_allows_is_known_while_other_settings_are_wrong(files: Files) -> None:
+def test_network_permissions_apply_despite_other_invalid_settings(files: Files) -> None:
     allowed = changed(CUSTOMER, (*SYNC, "host"), "10.20.1.1")
     refused = changed(CUSTOMER, (*SYNC, "host"), "10.1.1.1")
     wrong = changed(SETTINGS, ("operators", 0, "role"), "boss")

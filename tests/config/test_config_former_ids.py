@@ -12,7 +12,7 @@ def told(files: Files) -> list[tuple[str, str]]:
     return [(each.code, str(each.span)) for each in files.load().errors]
 
 
-def test_former_ids_are_in_force_for_every_kind_and_warn_of_nothing(files: Files) -> None:
+def test_former_ids_work_for_every_kind_without_warning(files: Files) -> None:
     files.customer("previously: [older, old]\n")
     files.community("previously: [middle]\n")
     files.lesson("customers/springfield", more="previously: [atoms]\n")
@@ -41,7 +41,7 @@ def test_its_own_id_is_no_former_one(files: Files, kind: str) -> None:
     assert told(files) == [("former-id-is-own", place)]
 
 
-def test_a_former_id_that_two_claim_is_an_error_at_both(files: Files) -> None:
+def test_former_id_claimed_twice_is_an_error_at_both(files: Files) -> None:
     files.customer("previously: [district]\n")
     files.customer("previously: [district]\n", name="shelbyville")
     assert told(files) == [
@@ -64,7 +64,7 @@ def test_communities_of_two_customers_may_have_had_one_id(files: Files) -> None:
     assert told(files) == []
 
 
-def test_a_former_id_that_is_there_and_another_s_is_an_error(files: Files) -> None:
+def test_former_id_in_use_by_another_is_an_error(files: Files) -> None:
     files.customer("previously: [shelbyville]\n")
     files.customer(name="shelbyville")
     files.community("previously: [low]\n")
@@ -75,7 +75,7 @@ def test_a_former_id_that_is_there_and_another_s_is_an_error(files: Files) -> No
     ]
 
 
-def test_an_id_may_be_passed_on_by_what_was_renamed_itself(files: Files) -> None:
+def test_renamed_document_may_pass_on_its_id(files: Files) -> None:
     files.customer("previously: [shelbyville]\n")
     files.customer("previously: [ogdenville]\n", name="shelbyville")
     files.community("previously: [low]\n")
@@ -97,12 +97,12 @@ def test_what_is_no_id_is_told_once(files: Files) -> None:
     assert told(files) == [("invalid-id", "customers/springfield/customer.yaml:7:14")]
 
 
-def test_a_customer_that_does_not_validate_keeps_its_former_id_from_being_removed(files: Files) -> None:
+def test_invalid_customer_protects_its_former_id_from_removal(files: Files) -> None:
     files.customer("previously: [old]\nnmae: x\n")
     assert set(files.load().invalid) == {"springfield", "old"}
 
 
-def test_a_valid_customer_is_not_made_invalid_by_whoever_claims_its_id(files: Files) -> None:
+def test_valid_customer_stays_valid_when_its_id_is_claimed(files: Files) -> None:
     files.customer("previously: [shelbyville]\nnmae: x\n")
     files.customer(name="shelbyville")
     assert set(files.load().customers) == {"shelbyville"}

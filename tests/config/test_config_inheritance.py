@@ -80,7 +80,7 @@ def test_the_same_type_inherits_the_rest(files: Files) -> None:
     assert (sync.host, sync.username) == ("other.example", "u")
 
 
-def test_the_nearest_folder_wins_and_a_null_in_between_unsets(files: Files) -> None:
+def test_nearest_folder_wins_and_null_unsets(files: Files) -> None:
     files.write("customers/defaults.yaml", DEFAULTS)
     files.write("customers/group/defaults.yaml", "kind: defaults\ntimezone: Europe/Paris\nsupport: null\n")
     files.customer(ROSTERING, name="group/district/springfield")
@@ -116,14 +116,14 @@ def test_every_value_says_where_it_was_written(files: Files) -> None:
     assert "rostering.limits.classes.floor" not in declared.origins
 
 
-def test_a_mistake_in_an_inherited_value_points_at_the_defaults(files: Files) -> None:
+def test_mistake_in_an_inherited_value_points_at_the_defaults(files: Files) -> None:
     files.write("customers/defaults.yaml", "kind: defaults\nrostering: {sync: {type: zip, frequency: auto}}\n")
     files.customer("rostering: {type: oneroster, client_partner_id: o, match_with: email}\n")
     found = [each for each in files.load().diagnostics if each.is_error]
     assert [str(each.span) for each in found] == ["customers/defaults.yaml:2:42"]
 
 
-def test_a_rule_that_only_the_whole_can_break_is_told_at_the_value_that_breaks_it(files: Files) -> None:
+def test_combined_rule_is_reported_at_the_offending_value(files: Files) -> None:
     files.write("customers/defaults.yaml", "kind: defaults\nagreements: {privacy_policy: 2030-01-01}\n")
     files.customer("agreements: {terms_of_service: 2026-08-01}\n", without=["agreements"])
     files.customer("agreements: {terms_of_service: 2026-08-01}\n", name="ogdenville", without=["agreements"])
@@ -131,7 +131,7 @@ def test_a_rule_that_only_the_whole_can_break_is_told_at_the_value_that_breaks_i
     assert [(each.code, str(each.span)) for each in found] == [("date-in-future", "customers/defaults.yaml:2:30")]
 
 
-def test_broken_defaults_make_the_customers_below_invalid_and_no_others(files: Files) -> None:
+def test_broken_defaults_invalidate_only_customers_below(files: Files) -> None:
     files.write("customers/a/defaults.yaml", "kind: defaults\nrostering: [\n")
     files.customer("rostering: {client_partner_id: org}\n", name="a/springfield")
     files.customer(name="b/ogdenville")
@@ -141,7 +141,7 @@ def test_broken_defaults_make_the_customers_below_invalid_and_no_others(files: F
     assert [each.code for each in repository.diagnostics] == ["yaml-syntax"]
 
 
-def test_customers_below_broken_defaults_are_checked_for_their_own_mistakes(files: Files) -> None:
+def test_customers_below_broken_defaults_are_still_checked(files: Files) -> None:
     files.write("customers/defaults.yaml", "kind: defaults\ntimezne: UTC\nstatus: closed\n")
     files.customer("nmae: x\n")
     found = files.load().diagnostics
@@ -152,7 +152,7 @@ def test_customers_below_broken_defaults_are_checked_for_their_own_mistakes(file
     ]
 
 
-def test_what_each_customer_says_for_itself_has_no_place_in_defaults(files: Files) -> None:
+def test_defaults_reject_keys_each_customer_must_set(files: Files) -> None:
     for key in ("id: x", "name: X", "administrators: []", "address: {country: US}"):
         files.write("customers/defaults.yaml", f"kind: defaults\n{key}\n")
         assert files.codes() == ["unknown-key"]

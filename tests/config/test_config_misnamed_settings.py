@@ -8,7 +8,7 @@ from reconciler.config.repository import load_repository
 from reconciler.model.diagnostic import Refusal
 
 
-def test_settings_under_another_name_are_refused_and_never_left_unread(tmp_path: Path) -> None:
+def test_settings_under_other_names_are_refused_not_ignored(tmp_path: Path) -> None:
     (tmp_path / "customers").mkdir()
     (tmp_path / "reconciler.yml").write_text("format: 1\n")
 

@@ -29,7 +29,7 @@ def api(**changes: str) -> str:
     return f"rostering: {{type: oneroster, client_partner_id: x, match_with: email, sync: {{{sync}}}}}\n"
 
 
-def test_a_wrong_choice_names_the_choices_the_nearest_and_what_the_key_is_for(files: Files) -> None:
+def test_wrong_choice_names_alternatives_the_nearest_and_the_purpose(files: Files) -> None:
     files.customer(ONEROSTER + "  match_with: shoe_size\n")
     assert files.said() == (
         "customers/springfield/customer.yaml:11:15: error: match_with must be one of identifier, sourced_id, email, "
@@ -64,18 +64,18 @@ def test_what_is_too_long_is_named(files: Files) -> None:
     assert "error: timeout must be at most 1d" in files.said()
 
 
-def test_a_host_key_that_is_none_says_where_to_get_it(files: Files) -> None:
+def test_invalid_host_key_says_where_to_get_one(files: Files) -> None:
     sftp = "{type: sftp, host: x.example, username: u, password: {secret: s}, path: /r.zip, host_key: ssh-rsa}"
     files.customer(f"rostering: {{type: oneroster, client_partner_id: x, match_with: email, sync: {sftp}}}\n")
     assert "Print it with `reconciler roster probe sftp://HOST`" in files.said()
 
 
-def test_an_unknown_key_with_nothing_near_names_what_is_known_there(files: Files) -> None:
+def test_unknown_key_without_a_near_match_lists_known_keys(files: Files) -> None:
     files.customer("support: {fax: 1}\n")
     assert "Valid keys: email, url" in files.said()
 
 
-def test_a_missing_key_points_at_the_mapping_that_misses_it(files: Files) -> None:
+def test_missing_key_points_at_its_mapping(files: Files) -> None:
     files.customer(ONEROSTER)
     assert files.said() == (
         "customers/springfield/customer.yaml:7:1: error: match_with is missing; rostering type oneroster requires it "
@@ -83,7 +83,7 @@ def test_a_missing_key_points_at_the_mapping_that_misses_it(files: Files) -> Non
     )
 
 
-def test_a_needed_key_that_is_null_points_at_the_null(files: Files) -> None:
+def test_required_key_set_to_null_points_at_the_null(files: Files) -> None:
     files.customer("agreements: null\n", without=["agreements"])
     assert files.said().startswith(
         "customers/springfield/customer.yaml:6:1: error: agreements is required, but is set to null"
@@ -95,7 +95,7 @@ def test_an_item_of_a_list_is_counted(files: Files) -> None:
     assert ":12:18: error: protect item 2 must not be empty [invalid-text]" in files.said()
 
 
-def test_all_mistakes_of_all_files_are_told_in_the_order_of_files(files: Files) -> None:
+def test_all_mistakes_are_reported_in_file_order(files: Files) -> None:
     files.customer("nmae: x\ntimezone: Mars\n")
     files.customer("nmae: x\n", name="ogdenville")
     files.community("seats: 1\n")
@@ -113,14 +113,14 @@ def test_all_mistakes_of_all_files_are_told_in_the_order_of_files(files: Files) 
 
 
 @pytest.mark.parametrize(("place", "kind"), [("customer.yaml", "customer"), ("lessons/a.yaml", "lesson")])
-def test_another_kind_in_a_place_is_one_mistake_and_not_twenty(files: Files, place: str, kind: str) -> None:
+def test_value_of_the_wrong_type_is_one_mistake(files: Files, place: str, kind: str) -> None:
     files.customer()
     files.write(f"customers/springfield/{place}", "kind: community\nseats: 1\n")
     (found,) = files.load().diagnostics
     assert (found.code, found.message) == ("wrong-kind", f"kind must be {kind} in this file")
 
 
-def test_a_document_without_a_kind_is_told_what_it_can_be(files: Files) -> None:
+def test_document_without_kind_lists_the_kinds(files: Files) -> None:
     files.customer(without=["kind"])
     assert "kind is missing [missing-key]\n    Start the file with its kind" in files.said()
 
@@ -189,12 +189,12 @@ def test_a_store_s_url_is_never_repeated(files: Files) -> None:
         ),
     ],
 )
-def test_what_is_in_force_or_says_nothing_is_not_warned_of(files: Files, more: str) -> None:
+def test_effective_or_empty_keys_raise_no_warning(files: Files, more: str) -> None:
     files.customer(more)
     assert files.codes() == []
 
 
-def test_a_password_in_a_store_s_url_is_warned_of_and_not_repeated(files: Files) -> None:
+def test_password_in_a_store_url_warns_without_repeating_it(files: Files) -> None:
     files.write("reconciler.yaml", f'environments: {{p: {{store: "postgresql://u:{SECRET}@h/d"}}}}\n')
     (found,) = files.load().diagnostics
     assert (found.code, found.severity) == ("password-in-url", Severity.WARNING)

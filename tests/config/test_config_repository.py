@@ -14,14 +14,14 @@ from reconciler.model.plan import CATALOG
 from tests.support.customers.files import TODAY, Files
 
 
-def test_a_folder_with_a_customer_yaml_is_a_customer_however_deep(files: Files) -> None:
+def test_folder_with_customer_yaml_is_a_customer_at_any_depth(files: Files) -> None:
     files.customer()
     files.customer(name="group/district/ogdenville")
     files.customer(name="springfield/shelbyville")
     assert list(files.load().customers) == ["ogdenville", "shelbyville", "springfield"]
 
 
-def test_a_customer_comes_with_its_communities_and_lessons_in_the_order_of_ids(files: Files) -> None:
+def test_customer_comes_with_communities_and_lessons_in_id_order(files: Files) -> None:
     files.customer()
     for name in ("low", "high"):
         files.community(name=name)
@@ -52,7 +52,7 @@ def test_an_empty_repository_has_one_environment_beside_it(files: Files) -> None
     assert (environment.secrets.backend, repository.files, repository.diagnostics) == ("env", 0, ())
 
 
-def test_the_first_environment_is_the_default_and_others_are_named(files: Files) -> None:
+def test_first_environment_is_default_and_others_are_named(files: Files) -> None:
     files.write(
         "reconciler.yaml",
         'environments:\n  prod: {store: "postgresql://db/r"}\n  alpha: {store: "sqlite:///a.db"}\n',
@@ -64,7 +64,7 @@ def test_the_first_environment_is_the_default_and_others_are_named(files: Files)
         repository.get_environment("beta")
 
 
-def test_settings_that_do_not_validate_are_never_taken_for_the_defaults(files: Files) -> None:
+def test_invalid_settings_never_become_defaults(files: Files) -> None:
     files.customer()
     files.write("reconciler.yaml", "environments: [a]\n")
     repository = files.load()
@@ -73,7 +73,7 @@ def test_settings_that_do_not_validate_are_never_taken_for_the_defaults(files: F
         _ = repository.settings
 
 
-def test_one_broken_file_makes_its_whole_customer_invalid_and_no_other(files: Files) -> None:
+def test_one_broken_file_invalidates_only_its_customer(files: Files) -> None:
     files.customer()
     files.community("nmae: x\n")
     files.customer(name="ogdenville")
@@ -82,14 +82,14 @@ def test_one_broken_file_makes_its_whole_customer_invalid_and_no_other(files: Fi
     assert [each.code for each in repository.invalid["springfield"]] == ["unknown-key"]
 
 
-def test_a_folder_that_lost_its_customer_yaml_is_invalid_and_not_removed(files: Files) -> None:
+def test_folder_without_customer_yaml_is_invalid_not_removed(files: Files) -> None:
     files.community()
     repository = files.load()
     assert [each.code for each in repository.invalid["springfield"]] == ["no-customer-file"]
 
 
 @pytest.mark.parametrize("name", ["customer.yml", "Customer.yaml", "CUSTOMER.YML"])
-def test_a_customer_file_under_a_near_name_is_invalid_and_not_removed(files: Files, name: str) -> None:
+def test_misnamed_customer_file_is_invalid_not_removed(files: Files, name: str) -> None:
     files.write(f"customers/springfield/{name}", "kind: customer\n")
     repository = files.load()
     assert [each.code for each in repository.invalid["springfield"]] == ["misnamed-file"]
@@ -123,7 +123,7 @@ def test_a_linked_folder_is_invalid_and_not_removed(files: Files) -> None:
     assert list(repository.customers) == ["ogdenville"]
 
 
-def test_an_id_is_the_name_of_its_folder_or_file(files: Files) -> None:
+def test_id_is_the_folder_or_file_name(files: Files) -> None:
     files.customer()
     files.community()
     files.lesson("customers/springfield")
@@ -137,14 +137,14 @@ def test_an_id_is_the_name_of_its_folder_or_file(files: Files) -> None:
     ]
 
 
-def test_a_renamed_folder_makes_the_id_that_it_still_claims_invalid_too(files: Files) -> None:
+def test_renamed_folder_also_invalidates_the_id_it_claims(files: Files) -> None:
     files.customer()
     (files.folder / "customers/springfield").rename(files.folder / "customers/renamed")
     repository = files.load()
     assert list(repository.invalid) == ["renamed", "springfield"]
 
 
-def test_a_folder_that_claims_the_id_of_a_valid_customer_does_not_harm_it(files: Files) -> None:
+def test_folder_claiming_a_valid_customers_id_does_no_harm(files: Files) -> None:
     files.customer()
     text = (files.folder / "customers/springfield/customer.yaml").read_text()
     files.write("customers/copy/customer.yaml", text)
@@ -152,7 +152,7 @@ def test_a_folder_that_claims_the_id_of_a_valid_customer_does_not_harm_it(files:
     assert (list(repository.customers), list(repository.invalid)) == (["springfield"], ["copy"])
 
 
-def test_two_folders_of_one_id_are_both_invalid_and_name_each_other(files: Files) -> None:
+def test_folders_sharing_an_id_are_both_invalid_and_cross_referenced(files: Files) -> None:
     files.customer(name="a/springfield")
     files.customer(name="b/springfield")
     repository = files.load()
@@ -185,7 +185,7 @@ def test_a_community_of_another_customer_is_none(files: Files) -> None:
     assert "unknown community high of springfield [unknown-community]\n    Did you mean hihg?" in files.said()
 
 
-def test_lessons_are_the_customer_s_own_or_of_the_catalog(files: Files) -> None:
+def test_lessons_belong_to_the_customer_or_the_catalog(files: Files) -> None:
     files.customer()
     files.lesson("customers", "shared")
     files.lesson("customers/springfield", "own")
@@ -245,14 +245,14 @@ def test_files_are_named_as_seen_from_the_current_directory(files: Files, monkey
     )
 
 
-def test_without_a_day_agreements_are_held_against_the_day_in_utc(files: Files) -> None:
+def test_without_a_date_agreements_are_checked_against_utc(files: Files) -> None:
     later = datetime.now(UTC).date() + timedelta(days=2)
     agreements = f"agreements: {{privacy_policy: {later}, terms_of_service: 2020-01-01}}\n"
     files.customer(agreements, without=["agreements"])
     assert [each.code for each in load_repository(Path("customers")).diagnostics] == ["date-in-future"]
 
 
-def test_a_file_that_cannot_be_read_makes_its_customer_invalid(files: Files) -> None:
+def test_unreadable_file_invalidates_its_customer(files: Files) -> None:
     (files.folder / "customers/springfield/customer.yaml").mkdir(parents=True)
     files.community()
     assert "no-customer-file" in [each.code for each in files.load().invalid["springfield"]]

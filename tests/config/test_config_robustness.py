@@ -78,7 +78,7 @@ def test_any_text_is_read_or_told_of(text: str) -> None:
 
 @given(DOCUMENTS, st.sampled_from([Customer, Community, Settings, Defaults]))
 @settings(max_examples=300, deadline=None)
-def test_any_document_is_valid_or_told_of_at_a_place_in_it(document: dict[str, Any], model: type[BaseModel]) -> None:
+def test_any_document_is_valid_or_reported_at_a_place(document: dict[str, Any], model: type[BaseModel]) -> None:
     tree = remove_nulls(tree_of(document))
     assert isinstance(tree, MappingNode)
     try:

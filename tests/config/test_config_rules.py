@@ -35,7 +35,7 @@ def of(files: Files, more: str) -> list[str]:
 
 
 @pytest.mark.parametrize("sync", [rostering("zip", {}), rostering("sftp", SFTP), rostering("api", API)])
-def test_each_way_of_syncing_is_valid_with_its_own_keys(files: Files, sync: str) -> None:
+def test_each_sync_method_is_valid_with_its_keys(files: Files, sync: str) -> None:
     assert of(files, sync) == []
 
 
@@ -67,13 +67,13 @@ def test_the_api_needs_each_of_its_keys(files: Files, key: str) -> None:
         ("zip", {}, {"at": '"02:30"'}),
     ],
 )
-def test_a_key_of_another_way_of_syncing_is_named_as_such(
+def test_key_of_another_sync_method_is_named_as_such(
     files: Files, kind: str, keys: dict[str, str], foreign: dict[str, str]
 ) -> None:
     assert of(files, rostering(kind, keys, **foreign)) == ["key-of-another-type"]
 
 
-def test_sftp_takes_a_password_or_a_key_and_exactly_one(files: Files) -> None:
+def test_sftp_takes_exactly_one_password_or_key(files: Files) -> None:
     assert of(files, rostering("sftp", SFTP, without="password")) == ["password-or-key"]
     assert of(files, rostering("sftp", SFTP, private_key="{secret: k}")) == ["password-or-key"]
     assert of(files, rostering("sftp", SFTP, without="password", private_key="{secret: k}")) == []
@@ -151,7 +151,7 @@ def test_an_address_may_have_other_parameters(files: Files, name: str) -> None:
     assert of(files, rostering("api", {**API, "url": f'"https://sis.springfield.example/x?{name}=abc"'})) == []
 
 
-def test_plain_http_and_private_hosts_need_the_network_s_leave(files: Files) -> None:
+def test_plain_http_and_private_hosts_need_network_permission(files: Files) -> None:
     plain = rostering("api", {**API, "url": '"http://sis.springfield.example/x"'})
     private = rostering("api", {**API, "url": '"https://10.20.3.4/x"'})
     sftp = rostering("sftp", {**SFTP, "host": "10.20.3.4"})
@@ -178,7 +178,7 @@ def test_a_port_is_between_1_and_65535(files: Files, port: str) -> None:
     "key",
     ["sftp.example ssh-ed25519 AAAA", "AAAAC3NzaC1lZDI1NTE5", "ssh-ed25519 AAAAB3NzaC1yc2EAAAADAQABAAAB", "SHA256:abc"],
 )
-def test_a_host_key_is_a_type_and_its_own_base64(files: Files, key: str) -> None:
+def test_host_key_is_a_type_and_matching_base64(files: Files, key: str) -> None:
     assert of(files, rostering("sftp", {**SFTP, "host_key": f'"{key}"'})) == ["invalid-host-key"]
 
 
@@ -212,7 +212,7 @@ def test_both_agreements_are_needed(files: Files) -> None:
     assert files.codes() == ["missing-key"]
 
 
-def test_an_agreement_of_today_is_taken_and_one_of_tomorrow_is_not(files: Files) -> None:
+def test_agreement_of_today_is_accepted_but_not_tomorrow(files: Files) -> None:
     files.customer("agreements: {privacy_policy: 2026-11-22, terms_of_service: 2026-11-22}\n", without=["agreements"])
     assert files.codes() == []
     files.customer("agreements: {privacy_policy: 2026-11-22, terms_of_service: 2026-11-23}\n", without=["agreements"])
@@ -414,7 +414,7 @@ def merges(*entries: str) -> str:
     return rostering("zip", {}) + "  merges:\n" + "".join(f"    - {{{each}}}\n" for each in entries)
 
 
-def test_two_accounts_are_merged_with_a_reason_in_one_step_and_once(files: Files) -> None:
+def test_accounts_merge_once_in_one_step_with_a_reason(files: Files) -> None:
     assert of(files, merges("keep: a, merge: b, reason: x", "keep: a, merge: c, reason: y")) == []
     assert of(files, merges("keep: a, merge: a, reason: x")) == ["merge-with-itself"]
     assert of(files, merges("keep: a, merge: b, reason: x", "keep: c, merge: b, reason: x")) == ["duplicate-merge"]
@@ -426,7 +426,7 @@ def test_two_accounts_are_merged_with_a_reason_in_one_step_and_once(files: Files
     assert not files.load().customers
 
 
-def test_a_wrong_merge_is_told_at_its_place_with_a_hint(files: Files) -> None:
+def test_wrong_merge_is_reported_at_its_place_with_a_hint(files: Files) -> None:
     files.customer(merges("keep: a, merge: b, reason: x", "keep: c, merge: b, reason: x"))
     (found,) = files.load().diagnostics
     assert found.span is not None

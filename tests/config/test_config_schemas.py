@@ -135,7 +135,7 @@ def test_the_documents_of_the_contract_are_valid(kind: str, document: Mapping[st
     assert wrong(kind, document) == []
 
 
-def test_the_customer_of_the_contract_is_valid_for_the_reader_too(files: Files) -> None:
+def test_example_customer_of_the_contract_is_valid(files: Files) -> None:
     files.write("customers/springfield/customer.yaml", json.dumps(CUSTOMER))
     files.community(name="springfield-high")
     assert [each.code for each in files.load().diagnostics if each.is_error] == []
@@ -170,12 +170,12 @@ def test_a_wrong_value_is_wrong(change: Mapping[str, Any], path: str) -> None:
         {"limits": {"users": {"percent": 1}, "window": None}},
     ],
 )
-def test_a_customer_may_leave_out_and_unset_what_it_inherits(rostering: object) -> None:
+def test_customer_may_omit_or_unset_what_it_inherits(rostering: object) -> None:
     document = {key: CUSTOMER[key] for key in ("kind", "id", "name", "administrators")}
     assert wrong("customer", {**document, "rostering": rostering}) == []
 
 
-def test_defaults_take_the_keys_of_customers_and_communities_but_what_each_says_for_itself() -> None:
+def test_defaults_take_shared_keys_but_not_individual_ones() -> None:
     inherited = {key: value for key, value in CUSTOMER.items() if key in ("timezone", "support", "rostering", "lti")}
     community = {"login_timeout": "30m", "site_license": {"seats": 7}}
     assert wrong("defaults", {"kind": "defaults", **inherited, "community": community}) == []

@@ -11,7 +11,7 @@ from reconciler.config.secrets import DirectorySecretBackend, EnvironmentSecretB
 from reconciler.model.diagnostic import Refusal
 
 
-def test_the_environment_s_variable_is_upper_case_and_joined_by_two_underscores() -> None:
+def test_environment_variable_is_uppercase_with_double_underscores() -> None:
     backend = EnvironmentSecretBackend({"RECONCILER_SECRET__SPRING_FIELD__CANVAS_OLD": "s3cret"})
     found = backend.get_secret("spring-field", "canvas-old")
     assert found is not None
@@ -46,7 +46,7 @@ def test_no_name_reaches_another_customer(tmp_path: Path, name: str) -> None:
             backend.get_secret(name, "canvas")
 
 
-def test_a_file_that_is_no_text_is_refused_without_its_bytes(tmp_path: Path) -> None:
+def test_binary_file_is_refused_without_showing_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "springfield").mkdir()
     (tmp_path / "springfield/canvas").write_bytes(b"hunter2\xff")
     with pytest.raises(Refusal, match="secret canvas of springfield cannot be read") as refused:

@@ -95,7 +95,7 @@ def _describe(found: Repository) -> object:
 
 
 @pytest.mark.usefixtures("forking")
-def test_a_repository_is_the_same_however_many_processes_read_it(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repository_reads_the_same_with_any_worker_count(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     _write_districts(files)
     several = _describe(load_repository(Path("customers"), today=TODAY))
     monkeypatch.setattr(parallel, "_count_processors", lambda: 1)
@@ -120,7 +120,7 @@ def test_what_customers_must_not_share_is_compared_across_processes(files: Files
 
 @pytest.mark.usefixtures("forking")
 @pytest.mark.parametrize("edit", ["timezone: Europe/Paris\n", "wrong: 1\n"])
-def test_a_file_edited_after_a_worker_read_it_is_noticed(files: Files, edit: str) -> None:
+def test_file_edited_after_a_worker_read_it_is_noticed(files: Files, edit: str) -> None:
     for name in ("one", "two"):
         files.customer(name=name)
     found = load_repository(Path("customers"), today=TODAY)

@@ -22,7 +22,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.tuples(st.sampled_from((Kind.COMMUNITY, Kind.LESSON)), TEXT), st.dictionaries(TEXT, VALUES)))
-def test_it_is_the_hash_of_json_with_sorted_keys_and_no_spaces(
+def test_digest_hashes_compact_json_with_sorted_keys(
     documents: dict[tuple[Kind, str], dict[str, object]],
 ) -> None:
     entries = [[kind.value, name, documents[kind, name]] for kind, name in sorted(documents)]

@@ -55,9 +55,7 @@ def test_nothing_speaks_against_the_folder_of_all_customers(repository: Path, gi
         (".", "is the folder of reconciler.yaml"),
     ],
 )
-def test_a_folder_inside_it_or_around_it_is_told_with_the_one_that_is_meant(
-    repository: Path, given: str, what: str
-) -> None:
+def test_folder_inside_or_around_it_suggests_the_right_one(repository: Path, given: str, what: str) -> None:
     for path, meant in ((Path(given), Path("customers")), (repository / given, repository / "customers")):
         found = detect_wrong_directory(path)
         assert found is not None
@@ -70,7 +68,7 @@ def test_a_folder_inside_it_or_around_it_is_told_with_the_one_that_is_meant(
 @pytest.mark.parametrize(
     ("place", "given", "meant"), [("customers", "shelby", "."), ("customers/shelby", ".", "{}/customers")]
 )
-def test_it_is_told_as_somebody_would_name_it_from_there(
+def test_suggested_path_fits_the_working_directory(
     repository: Path, monkeypatch: pytest.MonkeyPatch, place: str, given: str, meant: str
 ) -> None:
     monkeypatch.chdir(repository / place)
@@ -97,7 +95,7 @@ def test_a_repository_within_another_one_is_its_own(tmp_path: Path) -> None:
     assert found.customers_directory == tmp_path / "demo/schools"
 
 
-def test_a_settings_file_that_lies_among_the_customers_is_for_validate_to_tell(tmp_path: Path) -> None:
+def test_settings_file_among_customers_is_left_to_validate(tmp_path: Path) -> None:
     tree(tmp_path, ["customers/reconciler.yaml", "customers/shelby/customer.yaml"])
     assert detect_wrong_directory(tmp_path / "customers") is None
 

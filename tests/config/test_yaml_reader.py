@@ -40,14 +40,14 @@ def test_every_key_and_value_knows_its_place() -> None:
     assert str(get_value_span(find_place(tree, ("a", 1))[0])) == "f.yaml:4:5"
 
 
-def test_the_place_of_what_is_not_there_is_the_deepest_that_is() -> None:
+def test_missing_value_is_placed_at_its_deepest_ancestor() -> None:
     tree, _ = read_yaml(b"a:\n  b: 1\n", "f.yaml")
     assert tree is not None
     place, _, found = find_place(tree, ("a", "some-tag", "missing"))
     assert (str(get_key_span(place)), found) == ("f.yaml:1:1", ("a",))
 
 
-def test_columns_count_characters_and_a_byte_order_mark_is_none() -> None:
+def test_columns_count_characters_without_a_byte_order_mark() -> None:
     assert only("\ufeffé: 1\né: 2\n") == ("duplicate-key", 2, 1)
     assert only("{é: 1, é: 2}\n") == ("duplicate-key", 1, 8)
 
@@ -92,13 +92,13 @@ def test_several_mistakes_of_one_file_are_all_said() -> None:
     assert [each.code for each in found] == ["duplicate-key", "anchor", "merge-key"]
 
 
-def test_bytes_that_are_no_utf8_are_named_by_offset_and_line() -> None:
+def test_bytes_not_utf8_are_reported_by_offset_and_line() -> None:
     data = "a: é\nb: ".encode() + b"\xff\n"
     assert only(data) == ("not-utf8", 2, 4)
     assert "byte 9 " in read_yaml(data, "f.yaml")[1][0].message
 
 
-def test_a_file_over_a_megabyte_is_refused_and_one_of_a_megabyte_is_read() -> None:
+def test_file_over_a_megabyte_is_refused() -> None:
     assert read_yaml(b"a: " + b"x" * (MAX_BYTES - 4) + b"\n", "f.yaml")[1] == ()
     assert only(b"a: " + b"x" * MAX_BYTES)[0] == "file-too-large"
 

@@ -29,7 +29,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_roster_has_the_rows_that_were_asked_for_in_the_columns_of_the_standard(bundle: Path) -> None:
+def test_roster_has_the_requested_rows_in_standard_columns(bundle: Path) -> None:
     frames = read(bundle)
     assert {file: frame.height for file, frame in frames.items()} == {
         "orgs": 5,
@@ -49,13 +49,13 @@ def test_ids_look_like_uuids_and_come_in_no_order(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["identifier", "username", "email"])
-def test_nobody_of_a_big_roster_shares_what_people_are_found_by(bundle: Path, column: str) -> None:
+def test_people_of_a_big_roster_share_no_identifying_values(bundle: Path, column: str) -> None:
     values = read(bundle)["users"][column]
     assert values.null_count() == 0
     assert values.n_unique() == USERS
 
 
-def test_everyone_sits_in_classes_of_their_own_school_and_in_none_twice(bundle: Path) -> None:
+def test_everyone_sits_once_in_classes_of_their_own_school(bundle: Path) -> None:
     frames = read(bundle)
     schools = frames["users"].select("orgSourcedIds", userSourcedId="sourcedId")
     taught = frames["classes"].select(of_class="schoolSourcedId", classSourcedId="sourcedId")
@@ -73,7 +73,7 @@ def test_every_class_has_one_teacher(bundle: Path) -> None:
     assert (seats["primary"] == "true").all()
 
 
-def test_the_same_seed_gives_the_same_rows_and_another_seed_others(bundle: Path, tmp_path: Path) -> None:
+def test_same_seed_gives_same_rows_and_another_seed_differs(bundle: Path, tmp_path: Path) -> None:
     write_roster(tmp_path / "same.zip", USERS, CLASSES, ENROLLMENTS, seed=1)
     write_roster(tmp_path / "other.zip", USERS, CLASSES, ENROLLMENTS, seed=2, district="org-other")
     assert (tmp_path / "same.zip").read_bytes() == bundle.read_bytes()
@@ -103,7 +103,7 @@ def test_a_day_later_one_percent_has_changed(bundle: Path, tmp_path: Path) -> No
     assert set(gone["userSourcedId"]) <= set(left["sourcedId"])
 
 
-def test_a_day_later_every_seat_is_still_somebody_s_and_found_by_one_value(bundle: Path, tmp_path: Path) -> None:
+def test_day_later_every_seat_still_has_one_findable_person(bundle: Path, tmp_path: Path) -> None:
     write_changed_roster(bundle, tmp_path / "day-2.zip", seed=3)
     after = read(tmp_path / "day-2.zip")
     assert (
@@ -113,7 +113,7 @@ def test_a_day_later_every_seat_is_still_somebody_s_and_found_by_one_value(bundl
         assert after["users"][column].n_unique() == after["users"].height
 
 
-def test_a_day_later_is_the_same_for_the_same_seed(bundle: Path, tmp_path: Path) -> None:
+def test_day_later_is_the_same_for_one_seed(bundle: Path, tmp_path: Path) -> None:
     write_changed_roster(bundle, tmp_path / "one.zip", seed=3)
     write_changed_roster(bundle, tmp_path / "two.zip", seed=3)
     for first, second in zip(read(tmp_path / "one.zip").values(), read(tmp_path / "two.zip").values(), strict=True):

@@ -53,7 +53,7 @@ def after(folder: Path) -> dict[str, Rows]:
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
-def test_the_bundles_have_the_same_bytes_under_any_hash_seed(folder: Path, tmp_path: Path, hash_seed: str) -> None:
+def test_bundles_have_the_same_bytes_under_any_hash_seed(folder: Path, tmp_path: Path, hash_seed: str) -> None:
     write = "import sys; from pathlib import Path; from demo.people import write_day_one, write_day_two; "
     write += "write_day_one(Path(sys.argv[1]) / 'day-1.zip'); write_day_two(Path(sys.argv[1]) / 'day-2.zip')"
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
@@ -62,7 +62,7 @@ def test_the_bundles_have_the_same_bytes_under_any_hash_seed(folder: Path, tmp_p
         assert (tmp_path / bundle).read_bytes() == (folder / bundle).read_bytes()
 
 
-def test_the_manifest_names_every_file_of_the_standard_and_says_which_are_there(folder: Path) -> None:
+def test_manifest_names_all_standard_files_and_which_are_present(folder: Path) -> None:
     with zipfile.ZipFile(folder / "day-1.zip") as archive:
         names = archive.namelist()
         properties = dict(csv.reader(archive.read("manifest.csv").decode().splitlines()))
@@ -71,7 +71,7 @@ def test_the_manifest_names_every_file_of_the_standard_and_says_which_are_there(
     assert {file for file in MANIFEST_FILES if properties[f"file.{file}"] == "bulk"} == set(COLUMNS)
 
 
-def test_the_first_day_is_a_district_of_a_few_hundred_people(before: dict[str, Rows]) -> None:
+def test_first_day_is_a_district_of_a_few_hundred(before: dict[str, Rows]) -> None:
     roles = Counter(person["role"] for person in before["users"].values())
     assert 300 < len(before["users"]) < 500
     assert roles["student"] > 10 * roles["teacher"] > 0
@@ -118,7 +118,7 @@ def test_every_reference_leads_somewhere_on_both_days(
         assert named <= day[target].keys()
 
 
-def test_everyone_sits_in_a_class_of_their_own_school_once(before: dict[str, Rows]) -> None:
+def test_everyone_sits_once_in_a_class_of_their_school(before: dict[str, Rows]) -> None:
     seats = Counter((seat["classSourcedId"], seat["userSourcedId"]) for seat in before["enrollments"].values())
     assert set(seats.values()) == {1}
     for seat in before["enrollments"].values():
@@ -127,7 +127,7 @@ def test_everyone_sits_in_a_class_of_their_own_school_once(before: dict[str, Row
     assert {name for name, person in before["users"].items() if person["role"] == "student"} <= seated
 
 
-def test_on_the_second_day_only_the_named_people_came_and_went(before: dict[str, Rows], after: dict[str, Rows]) -> None:
+def test_second_day_changes_only_the_named_people(before: dict[str, Rows], after: dict[str, Rows]) -> None:
     day = build_second_day()
     former, present = (person.sourced_id for person in day.rekey_pair)
     gone = {person.sourced_id for person in (*day.leavers, *day.missing_school_people)}
@@ -137,7 +137,7 @@ def test_on_the_second_day_only_the_named_people_came_and_went(before: dict[str,
     assert len(day.newcomers) == 6
 
 
-def test_on_the_second_day_a_small_school_has_lost_everyone_and_no_other_limit_is_reached(
+def test_second_day_empties_one_small_school_within_other_limits(
     before: dict[str, Rows], after: dict[str, Rows]
 ) -> None:
     def of_school(day: dict[str, Rows], school: str) -> set[str]:
@@ -153,9 +153,7 @@ def test_on_the_second_day_a_small_school_has_lost_everyone_and_no_other_limit_i
     assert len(lost_seats) <= len(before["enrollments"]) * 25 // 100
 
 
-def test_on_the_second_day_one_person_has_a_new_sourced_id_and_nothing_else_new(
-    before: dict[str, Rows], after: dict[str, Rows]
-) -> None:
+def test_second_day_rekeys_one_person_and_nothing_else(before: dict[str, Rows], after: dict[str, Rows]) -> None:
     former, present = (person.sourced_id for person in build_second_day().rekey_pair)
     assert {**before["users"][former], "sourcedId": present} == after["users"][present]
 
@@ -165,9 +163,7 @@ def test_on_the_second_day_one_person_has_a_new_sourced_id_and_nothing_else_new(
     assert seats(before, former) == seats(after, present) != set()
 
 
-def test_on_the_second_day_three_e_mails_and_one_role_differ_among_those_who_stayed(
-    before: dict[str, Rows], after: dict[str, Rows]
-) -> None:
+def test_second_day_changes_three_emails_and_one_role(before: dict[str, Rows], after: dict[str, Rows]) -> None:
     day = build_second_day()
     differing = {
         (name, column)
@@ -183,9 +179,7 @@ def test_on_the_second_day_three_e_mails_and_one_role_differ_among_those_who_sta
     assert after["users"][day.bad_role_person.sourced_id]["role"] == "wizard"
 
 
-def test_on_the_second_day_one_class_is_gone_with_all_its_seats(
-    before: dict[str, Rows], after: dict[str, Rows]
-) -> None:
+def test_second_day_drops_one_class_with_its_seats(before: dict[str, Rows], after: dict[str, Rows]) -> None:
     assert before["classes"].keys() - after["classes"].keys() == {CLOSED_CLASS}
     assert after["classes"].keys() <= before["classes"].keys()
     assert any(seat["classSourcedId"] == CLOSED_CLASS for seat in before["enrollments"].values())

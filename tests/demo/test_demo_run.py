@@ -65,7 +65,7 @@ def stage(root: Path) -> Stage:
     return Stage(root, {"PATH": os.environ["PATH"]})
 
 
-def test_a_command_that_ends_otherwise_than_it_should_stops_the_demo_and_is_named(tmp_path: Path) -> None:
+def test_unexpected_exit_stops_the_demo_and_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(DemoFailure, match=r"`reconciler --version` ended with 0; it should end with 3"):
         stage(tmp_path).run_command("--version", exit_code=3)
 
@@ -82,16 +82,14 @@ def test_the_demo_says_so_where_reconciler_is_not_installed(tmp_path: Path, monk
         stage(tmp_path).run_command("--version", exit_code=0)
 
 
-def test_a_hold_is_read_off_the_screen_for_the_right_customer(tmp_path: Path) -> None:
+def test_hold_is_read_from_the_screen_for_its_customer(tmp_path: Path) -> None:
     output = "other-springfield-x:3:aaaaaa  ...\nspringfield:14:7f3a9c  14 people\n"
     assert stage(tmp_path).find_hold("springfield", output) == "springfield:14:7f3a9c"
     with pytest.raises(DemoFailure, match="names no hold of shelbyville"):
         stage(tmp_path).find_hold("shelbyville", output)
 
 
-def test_a_fresh_stage_keeps_nothing_of_reconciler_s_own_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fresh_stage_inherits_none_of_reconcilers_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_STORE", "postgresql://somebody's")
     monkeypatch.setenv("RECONCILER_KEY", "somebody's")
     fresh = Stage.create_fresh(tmp_path)

@@ -19,12 +19,12 @@ def test_the_example_customers_are_valid_without_a_warning() -> None:
     assert repository.files == len(list(CUSTOMERS.rglob("*.yaml"))) + 1
 
 
-def test_there_is_one_customer_for_each_way_a_roster_arrives() -> None:
+def test_each_roster_source_has_an_example_customer() -> None:
     types = {name: _sync_type(name) for name in load_repository(CUSTOMERS).customers}
     assert types == {"springfield": "zip", "shelbyville": "sftp", "ogdenville": "api"}
 
 
-def test_every_secret_that_the_files_refer_to_is_one_that_the_demo_makes() -> None:
+def test_demo_creates_every_referenced_secret() -> None:
     referred = {
         customer.parent.name: set(re.findall(r"^[^#\n]*\{secret: ([a-z0-9-]+)\}", customer.read_text(), re.MULTILINE))
         for customer in CUSTOMERS.glob("*/customer.yaml")
@@ -32,7 +32,7 @@ def test_every_secret_that_the_files_refer_to_is_one_that_the_demo_makes() -> No
     assert referred == {customer: set(names) for customer, names in NAMES.items()}
 
 
-def test_the_demo_s_secrets_are_random_and_for_one_user_alone(tmp_path: Path) -> None:
+def test_demo_secrets_are_random_and_private_to_one_user(tmp_path: Path) -> None:
     write_secrets(tmp_path / "one")
     write_secrets(tmp_path / "two")
     canvas = tmp_path / "one" / "springfield" / "canvas"
@@ -42,7 +42,7 @@ def test_the_demo_s_secrets_are_random_and_for_one_user_alone(tmp_path: Path) ->
     assert canvas.read_text() != (tmp_path / "two" / "springfield" / "canvas").read_text()
 
 
-def test_springfield_names_the_district_and_the_schools_of_the_demo_s_roster() -> None:
+def test_springfield_names_the_demo_district_and_schools() -> None:
     springfield = load_repository(CUSTOMERS).customers["springfield"]
     documents = {declared.id: declared.document for declared in springfield.documents}
     rostering = documents["springfield"]["rostering"]

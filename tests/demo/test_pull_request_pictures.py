@@ -19,7 +19,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> pull_request.CiOutput:
 
 
 @pytest.mark.slow
-def test_the_comment_begins_with_what_a_reviewer_has_to_see(shown: pull_request.CiOutput) -> None:
+def test_comment_begins_with_what_a_reviewer_must_see(shown: pull_request.CiOutput) -> None:
     above = shown.comment.split("<details>")[0]
     order = [
         "Protections weakened",

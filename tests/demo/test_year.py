@@ -40,7 +40,7 @@ def told(evening: Evening) -> str:
 
 
 @pytest.mark.slow
-def test_in_a_school_year_nobody_is_lost_and_nobody_doubled(year_store: str, tmp_path: Path) -> None:
+def test_school_year_loses_and_duplicates_nobody(year_store: str, tmp_path: Path) -> None:
     evenings = []
     for evening in Year(tmp_path / "year", year_store, SEED, SMALL).run_evenings():
         assert not evening.problems, told(evening)
@@ -132,7 +132,7 @@ def test_the_year_tells_who_was_really_lost(deed: Deed, codes: set[str], sqlite_
     assert {problem.code for problem in theirs} == codes
 
 
-def test_every_entry_of_the_agenda_is_a_day_on_which_a_roster_is_sent() -> None:
+def test_every_agenda_entry_is_a_day_with_a_roster() -> None:
     days = list_roster_days()
     for entry in AGENDA:
         assert any(entry.contains_day(day) for day in days), entry.name
@@ -145,7 +145,7 @@ def test_no_two_entries_of_the_agenda_share_a_day() -> None:
         assert len([entry for entry in AGENDA if entry.contains_day(day)]) <= 1, day
 
 
-def test_a_smaller_year_leaves_no_entry_out_and_sees_the_day_after_what_must_change_nothing() -> None:
+def test_smaller_year_keeps_every_entry_and_following_quiet_day() -> None:
     whole, small = select_played_days(WHOLE.day_step), select_played_days(SMALL.day_step)
     assert whole == list_roster_days()
     assert set(small) < set(whole)

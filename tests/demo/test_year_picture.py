@@ -27,14 +27,14 @@ def test_the_picture_is_made_from_the_recorded_year(series: Series) -> None:
     assert (DOCS / "year.json").read_text(encoding="utf-8") == series.dump_json()
 
 
-def test_the_recorded_year_is_the_whole_one_of_the_committed_seed_and_ends_well(series: Series) -> None:
+def test_recorded_year_is_whole_from_the_committed_seed(series: Series) -> None:
     assert (series.seed, series.scale) == (SEED, WHOLE.name)
     assert series.days[-1].live == series.days[-1].should
     lost = [day.day for day in series.days if day.live < day.should and day.event not in ("slow-bleed", "")]
     assert lost == []
 
 
-def test_the_picture_is_small_and_well_formed_and_follows_light_and_dark(series: Series) -> None:
+def test_picture_is_small_well_formed_and_themed(series: Series) -> None:
     made = render_picture(series)
     assert len(made.encode()) < LARGEST
     root = ElementTree.fromstring(made)
@@ -50,6 +50,6 @@ def test_every_roster_that_left_people_out_has_its_line(series: Series) -> None:
     assert {"outage-half-file", "wrong-file", "header-only", "empty-file", "summer"} <= {day.event for day in short}
 
 
-def test_an_event_is_written_so_that_no_name_breaks_the_picture(series: Series) -> None:
+def test_event_names_cannot_break_the_picture(series: Series) -> None:
     odd = replace(series.days[0], event='<a & "b">', mark="wrong", became="held")
     ElementTree.fromstring(render_picture(replace(series, days=[odd, *series.days[1:]])))

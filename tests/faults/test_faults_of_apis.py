@@ -43,14 +43,14 @@ def elsewhere(api: ApiSchool, server: RosterServer, **how: Any) -> ApiSchool:
     return ApiSchool(api.project, server, api.time)
 
 
-def test_58_a_page_that_fails_once_is_asked_for_again(api: ApiSchool) -> None:
+def test_58_page_that_fails_once_is_requested_again(api: ApiSchool) -> None:
     faults = [Fault("users", Status(status), at=at) for status, at in ((500, 3), (502, 5), (503, 7))]
     api.comes_through(*faults)
     assert len(api.time.slept) == 3
     assert api.server.offsets("users") == [0, 29, 58, 58, 87, 87, 100, 100]
 
 
-def test_58_a_page_that_fails_for_ever_ends_the_fetch_and_the_next_goes_on_from_there(api: ApiSchool) -> None:
+def test_58_page_that_always_fails_ends_a_resumable_fetch(api: ApiSchool) -> None:
     api.refused("server-error", whenever("enrollments", Status(500), at=4), bundle=DAY_TWO)
     assert api.server.offsets("enrollments")[:4] == [0, 29, 58, 87]
     api.recovers()
@@ -58,18 +58,18 @@ def test_58_a_page_that_fails_for_ever_ends_the_fetch_and_the_next_goes_on_from_
     assert api.server.offsets("users") == [87, 100], "its last page, and that nothing is behind it"
 
 
-def test_58_what_is_refused_is_refused_in_a_plan_too(api: ApiSchool) -> None:
+def test_58_refused_fetch_is_refused_in_a_plan_too(api: ApiSchool) -> None:
     customer = api.planned(whenever("users", Status(502), at=2))
     assert (customer["outcome"], customer["changes"], customer["source"]) == ("refused", [], None)
     assert codes(customer) == {"server-error"}
 
 
-def test_59_an_empty_page_in_the_middle_is_not_the_end(api: ApiSchool) -> None:
+def test_59_empty_page_in_the_middle_is_not_the_end(api: ApiSchool) -> None:
     api.comes_through(Fault("users", EmptyPage(), at=3))
     api.refused("incomplete-collection", Fault("users", EmptyPage(), offset=58, times=None))
 
 
-def test_59_nor_where_nothing_says_how_many_rows_there_are(api: ApiSchool) -> None:
+def test_59_empty_page_without_a_total_is_not_the_end(api: ApiSchool) -> None:
     api.comes_through(Fault("users", EmptyPage(), at=3), switches=SILENT)
     api.refused("unstable-paging", Fault("users", EmptyPage(), offset=58, times=None), switches=SILENT)
     api.refused("unstable-paging", whenever("users", EmptyPage(), at=3), switches=SILENT)
@@ -77,9 +77,7 @@ def test_59_nor_where_nothing_says_how_many_rows_there_are(api: ApiSchool) -> No
 
 
 @pytest.mark.parametrize("how", [Switches(clamp=13), Switches(clamp=13, total=None, link=None)])
-def test_60_a_server_that_sends_fewer_rows_than_asked_for_is_followed_by_rows_received(
-    api: ApiSchool, how: Switches
-) -> None:
+def test_60_short_pages_are_followed_by_rows_received(api: ApiSchool, how: Switches) -> None:
     customer = api.planned(switches=how)
     assert customer["outcome"] == "unchanged"
     assert "page-clamp" in codes(customer)
@@ -91,7 +89,7 @@ def test_60_links_are_taken_as_they_are(api: ApiSchool, link: str) -> None:
     api.comes_through(switches=Switches(clamp=13, link=link, total=None))
 
 
-def test_61_what_changes_while_it_is_read_is_read_again(api: ApiSchool) -> None:
+def test_61_collection_changing_while_read_is_read_again(api: ApiSchool) -> None:
     first_of_all = DAY_TWO.with_user("a-new")
     api.server.now(Fault("users", Becomes(first_of_all), at=3), bundle=DAY_TWO)
     assert api.apply().code == 0
@@ -100,20 +98,20 @@ def test_61_what_changes_while_it_is_read_is_read_again(api: ApiSchool) -> None:
     api.refused("incomplete-collection", switches=Switches(total_grows=True))
 
 
-def test_61_a_count_that_is_wrong_ends_nothing_too_early(api: ApiSchool) -> None:
+def test_61_wrong_total_never_ends_a_fetch_early(api: ApiSchool) -> None:
     api.comes_through(switches=Switches(total_off_by=-40))
     api.refused("incomplete-collection", switches=Switches(total_off_by=5))
 
 
 @pytest.mark.parametrize("how", [Switches(), SILENT])
-def test_61_a_row_that_leaves_while_the_pages_are_read_takes_no_other_with_it(api: ApiSchool, how: Switches) -> None:
+def test_61_row_leaving_between_pages_hides_no_other(api: ApiSchool, how: Switches) -> None:
     """The first of 100 rows disappears and the others move up by one, so a row between two pages would be skipped."""
     gone = DAY_ONE.ids("users")[0]
     customer = api.planned(Fault("users", Becomes(DAY_ONE.without_users([gone])), at=3), switches=how)
     assert [each["key"] for each in customer["changes"] if each["kind"] == "user"] == [gone]
 
 
-def test_62_an_order_that_changes_with_every_request_is_asked_to_be_one(api: ApiSchool) -> None:
+def test_62_unstable_order_is_replaced_by_requested_sorting(api: ApiSchool) -> None:
     api.comes_through(switches=Switches(order="unless-sorted"))
     assert {dict(each.query).get("sort") for each in api.server.asked("users")} == {"sourcedId"}
 
@@ -124,7 +122,7 @@ def test_62_and_where_it_stays_unstable_nothing_is_compared(api: ApiSchool, how:
 
 
 @pytest.mark.parametrize("sort", ["ignored", "refused", "after-paging"])
-def test_62_a_server_that_sorts_each_page_or_cannot_sort_is_read_all_the_same(api: ApiSchool, sort: Any) -> None:
+def test_62_server_without_full_sorting_is_still_read(api: ApiSchool, sort: Any) -> None:
     api.comes_through(switches=Switches(sort=sort))
 
 
@@ -143,7 +141,7 @@ def test_63_the_same_page_for_ever_is_no_roster(api: ApiSchool, total: Any) -> N
 
 @pytest.mark.parametrize("total", ["X-Total-Count", None])
 @pytest.mark.parametrize("link", ["loop", "endless"])
-def test_63_links_that_lead_in_a_circle_or_never_end_lead_nobody_astray(api: ApiSchool, link: str, total: Any) -> None:
+def test_63_circular_or_endless_links_are_not_followed_forever(api: ApiSchool, link: str, total: Any) -> None:
     api.server.now(switches=Switches(link=link, total=total), bundle=DAY_TWO)
     before = api.live()
     assert api.apply().code in (0, 3)
@@ -152,14 +150,14 @@ def test_63_links_that_lead_in_a_circle_or_never_end_lead_nobody_astray(api: Api
 
 
 @pytest.mark.parametrize("kind", ["seconds", "date", "absent"])
-def test_64_a_server_that_is_busy_is_given_the_time_it_wants(api: ApiSchool, kind: str) -> None:
+def test_64_busy_server_gets_the_time_it_asks_for(api: ApiSchool, kind: str) -> None:
     header = {"seconds": "240", "date": formatdate(api.time.now() + 240, usegmt=True), "absent": None}[kind]
     api.comes_through(Fault("users", Status(429, header, html=True), at=2))
     longest = max(api.time.slept)
     assert (longest < 10) if kind == "absent" else (239 <= longest <= 242)
 
 
-def test_64_one_that_wants_a_day_is_asked_again_another_time(api: ApiSchool) -> None:
+def test_64_server_asking_for_a_day_is_tried_later(api: ApiSchool) -> None:
     said = api.refused("asked-to-wait", whenever("users", Status(429, "86400"), at=3), bundle=DAY_TWO)
     assert "UTC" in said
     assert not api.time.slept
@@ -167,12 +165,12 @@ def test_64_one_that_wants_a_day_is_asked_again_another_time(api: ApiSchool) -> 
     assert api.server.offsets("users")[0] == 29, "it goes on from there"
 
 
-def test_64_one_that_is_always_busy_is_left_alone_in_the_end(api: ApiSchool) -> None:
+def test_64_server_that_stays_busy_is_left_alone(api: ApiSchool) -> None:
     api.refused("server-busy", whenever("users", Status(429, "5"), at=2))
     assert len(api.server.asked("users")) < 12
 
 
-def test_65_a_token_that_ends_in_the_middle_is_renewed_once(api: ApiSchool, serving: Serving) -> None:
+def test_65_token_expiring_in_mid_fetch_is_renewed_once(api: ApiSchool, serving: Serving) -> None:
     school = elsewhere(api, serving(DAY_ONE, authorization="oauth2", clock=api.time.now))
     school.comes_through(Fault("users", Revoked(), at=3))
     assert len(school.server.asked("token")) == 2
@@ -188,13 +186,13 @@ def test_65_a_token_is_renewed_before_it_ends(api: ApiSchool, serving: Serving) 
     assert len(school.server.asked("token")) == 2
 
 
-def test_65_a_signature_that_is_not_accepted_ends_the_fetch_at_once(api: ApiSchool) -> None:
+def test_65_rejected_signature_ends_the_fetch_at_once(api: ApiSchool) -> None:
     api.refused("unauthorized", whenever("classes", Status(401)))
     assert len(api.server.asked("classes")) == 1
 
 
 @pytest.mark.parametrize("collection", ["courses", "users", "enrollments"])
-def test_65_a_permission_that_was_taken_away_is_no_empty_collection(api: ApiSchool, collection: str) -> None:
+def test_65_revoked_permission_is_not_an_empty_collection(api: ApiSchool, collection: str) -> None:
     assert collection in api.refused("forbidden", whenever(collection, Status(403)))
 
 
@@ -204,7 +202,7 @@ def test_65_a_scope_that_is_too_narrow_is_told(api: ApiSchool, serving: Serving)
 
 
 @pytest.mark.parametrize(("collection", "code"), [("users", "not-found"), ("courses", "collection-gone")])
-def test_66_a_collection_that_was_there_and_is_not_is_no_empty_one(api: ApiSchool, collection: str, code: str) -> None:
+def test_66_vanished_collection_is_not_an_empty_one(api: ApiSchool, collection: str, code: str) -> None:
     api.refused(code, whenever(collection, Status(404)))
 
 
@@ -232,12 +230,12 @@ def test_68_what_breaks_off_is_asked_for_again(api: ApiSchool) -> None:
         (HugeBody(), "answer-too-large"),
     ],
 )
-def test_68_and_what_always_does_or_has_no_end_is_refused(api: ApiSchool, answer: Any, code: str) -> None:
+def test_68_persistent_or_endless_fault_is_refused(api: ApiSchool, answer: Any, code: str) -> None:
     api.refused(code, whenever("users", answer, at=3))
 
 
 @pytest.mark.parametrize("envelope", ["singular", "null", "missing", "bare"])
-def test_69_an_answer_without_its_list_is_no_empty_one(api: ApiSchool, envelope: Any) -> None:
+def test_69_answer_without_its_list_is_not_empty(api: ApiSchool, envelope: Any) -> None:
     api.refused("wrong-envelope", switches=Switches(envelope=envelope))
 
 
@@ -248,14 +246,14 @@ def test_69_a_collection_that_was_emptied_is_no_roster(api: ApiSchool, table: st
     api.refused(code, bundle=DAY_ONE.with_rows(table, []))
 
 
-def test_70_who_comes_between_users_and_enrollments_is_asked_for_again(api: ApiSchool) -> None:
+def test_70_person_added_between_users_and_enrollments_is_fetched(api: ApiSchool) -> None:
     api.server.now(Fault("enrollments", Becomes(DAY_TWO)), bundle=DAY_ONE)
     assert api.apply().code == 0
     assert api.live() == everybody(DAY_TWO)
     assert [each.status for each in api.server.asked("users/u-new")] == [200]
 
 
-def test_70_and_one_that_nobody_knows_is_a_row_that_is_set_aside(api: ApiSchool) -> None:
+def test_70_enrollment_of_an_unknown_person_is_quarantined(api: ApiSchool) -> None:
     nobody = {"classSourcedId": "c-01", "schoolSourcedId": "s-2", "userSourcedId": "u-x", "role": "student"}
     customer = api.planned(bundle=DAY_ONE.with_row("enrollments", "e-x", **nobody))
     assert [each.status for each in api.server.asked("users/u-x")] == [404]
@@ -271,7 +269,7 @@ NEWS = "2026-09-20T02:00:00.000Z"
 
 
 @pytest.mark.parametrize("how", ["obeyed", "ignored", "refused"])
-def test_71_a_filter_that_is_ignored_or_refused_gives_the_same_plan(api: ApiSchool, how: Any) -> None:
+def test_71_ignored_or_refused_filter_gives_the_same_plan(api: ApiSchool, how: Any) -> None:
     changes_later(api)
     someone = DAY_ONE.students()[0]
     later = DAY_ONE.with_user(someone, email="new@example.com", dateLastModified=NEWS)
@@ -284,7 +282,7 @@ def test_71_a_filter_that_is_ignored_or_refused_gives_the_same_plan(api: ApiScho
 
 
 @pytest.mark.parametrize("how", ["obeyed", "ignored"])
-def test_71_who_is_not_named_in_changes_stays_and_who_is_to_be_deleted_goes(api: ApiSchool, how: Any) -> None:
+def test_71_delta_keeps_unnamed_people_and_deletes_marked_ones(api: ApiSchool, how: Any) -> None:
     changes_later(api)
     gone = DAY_ONE.students()[0]
     marked = DAY_ONE.with_user(gone, status="tobedeleted", dateLastModified=NEWS)
@@ -327,7 +325,7 @@ def test_72_nor_does_a_link_lead_away(api: ApiSchool, other: RosterServer) -> No
     assert not other.requests
 
 
-def test_72_a_redirect_within_the_host_is_followed_and_signed_anew(api: ApiSchool) -> None:
+def test_72_redirect_within_the_host_is_followed_and_resigned(api: ApiSchool) -> None:
     api.comes_through(Fault("users", Redirect("{path}&"), at=2))
     api.refused("redirect-refused", whenever("users", Redirect("{path}")))
     assert len(api.server.asked("users")) < 10
@@ -355,7 +353,7 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Authority:
 @pytest.mark.parametrize(
     ("kind", "what"), [("expired", "has expired"), ("wrong-host", "is for another host"), ("unknown-issuer", "issuer")]
 )
-def test_73_a_certificate_that_is_not_in_order_is_not_believed(
+def test_73_invalid_certificate_is_rejected(
     api: ApiSchool, serving: Serving, authority: Authority, kind: Any, what: str
 ) -> None:
     school = elsewhere(api, serving(DAY_ONE, tls=authority.context(kind), clock=api.time.now))
@@ -367,14 +365,14 @@ def test_73_one_that_is_in_order_is(api: ApiSchool, serving: Serving, authority:
     elsewhere(api, serving(DAY_ONE, tls=authority.context("good"), clock=api.time.now)).comes_through()
 
 
-def test_73_a_host_that_is_inside_is_not_asked_unless_it_is_allowed(api: ApiSchool, other: RosterServer) -> None:
+def test_73_internal_host_needs_permission(api: ApiSchool, other: RosterServer) -> None:
     api_customer(api.project, other, url=other.url.replace("127.0.0.1", "localhost"))
     assert api.apply().code == 65
     assert not other.requests
 
 
 @pytest.mark.parametrize("table", ["users", "enrollments"])
-def test_74_changes_that_do_not_explain_the_count_are_not_believed(api: ApiSchool, table: str) -> None:
+def test_74_changes_not_explaining_the_total_are_rejected(api: ApiSchool, table: str) -> None:
     """The server answers 200 without rows to every filter, although somebody has left."""
     changes_later(api)
     gone = DAY_ONE.ids(table)[-1]
@@ -392,7 +390,7 @@ def test_74_changes_that_explain_it_are_enough(api: ApiSchool) -> None:
     assert max(each.rows or 0 for each in api.server.requests) <= 1, "the totals alone were asked for"
 
 
-def test_58_a_server_that_does_not_sort_goes_on_where_it_was_too(api: ApiSchool) -> None:
+def test_58_unsorted_server_resumes_too(api: ApiSchool) -> None:
     how = Switches(sort="refused")
     api.refused("server-error", whenever("enrollments", Status(500), at=5), switches=how, bundle=DAY_TWO)
     api.comes_through(switches=how)

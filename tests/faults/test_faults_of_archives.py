@@ -20,7 +20,7 @@ def test_01_a_truncated_archive_is_refused(school: School, tmp_path: Path) -> No
     school.refused(path, "truncated-archive")
 
 
-def test_02_a_member_whose_checksum_fails_is_refused_with_all_others(school: School, tmp_path: Path) -> None:
+def test_02_member_with_bad_checksum_refuses_the_archive(school: School, tmp_path: Path) -> None:
     path = packed(tmp_path / "bad.zip")
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo("classes.csv")
@@ -30,7 +30,7 @@ def test_02_a_member_whose_checksum_fails_is_refused_with_all_others(school: Sch
     assert "classes.csv" in school.refused(path, "damaged-archive")["message"]
 
 
-def test_03_a_member_under_a_password_is_refused_by_its_name(school: School, tmp_path: Path) -> None:
+def test_03_member_under_a_password_is_refused_by_name(school: School, tmp_path: Path) -> None:
     path = packed(tmp_path / "secret.zip")
     content = bytearray(path.read_bytes())
     for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -57,12 +57,12 @@ def test_06_two_members_of_one_name_are_refused(school: School, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["../users.csv", "/users.csv", "C:/users.csv", "..\\users.csv"])
-def test_07_a_member_that_would_leave_its_folder_is_refused(school: School, tmp_path: Path, name: str) -> None:
+def test_07_member_leaving_its_folder_is_refused(school: School, tmp_path: Path, name: str) -> None:
     school.refused(packed(tmp_path / "away.zip", (entry(name), b"x")), "unsafe-member-name")
 
 
 @pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
-def test_08_a_member_that_is_no_plain_file_is_refused(school: School, tmp_path: Path, mode: int) -> None:
+def test_08_member_not_a_plain_file_is_refused(school: School, tmp_path: Path, mode: int) -> None:
     school.refused(packed(tmp_path / "link.zip", (entry("link.csv", mode | 0o777), b"/etc")), "not-a-regular-file")
 
 
@@ -87,16 +87,16 @@ def test_12_a_missing_file_is_refused(school: School, file: str) -> None:
     school.refused(DAY_ONE.without_file(file), "missing-file")
 
 
-def test_12_a_file_that_the_manifest_declares_and_that_is_not_there_is_refused(school: School) -> None:
+def test_12_declared_but_missing_file_is_refused(school: School) -> None:
     school.refused(DAY_ONE.declaring(courses="bulk"), "missing-file")
 
 
-def test_13_a_file_declared_absent_and_one_that_nobody_knows_are_told(school: School) -> None:
+def test_13_file_declared_absent_or_unknown_is_reported(school: School) -> None:
     school.told(DAY_ONE.declaring(courses="absent").raw("courses.csv", b"sourcedId,title\n"), "undeclared-file")
     school.told(DAY_ONE.raw("staff.csv", b"a,b\n1,2\n"), "unknown-file")
 
 
-def test_14_absence_from_a_file_of_changes_takes_nobody_away(school: School) -> None:
+def test_14_absence_from_a_delta_removes_nobody(school: School) -> None:
     one = DAY_ONE.with_user(
         STUDENTS[0], email="new@example.com", status="active", dateLastModified="2026-09-01T00:00:00Z"
     )
@@ -106,7 +106,7 @@ def test_14_absence_from_a_file_of_changes_takes_nobody_away(school: School) -> 
     assert customer["counts"]["user"]["update"] == 1
 
 
-def test_15_an_optional_file_that_is_missing_now_holds_what_it_tells_of(school: School) -> None:
+def test_15_missing_optional_file_holds_what_it_would_remove(school: School) -> None:
     sessions = b"sourcedId,status,dateLastModified,title,type,startDate,endDate,parentSourcedId,schoolYear\n"
     sessions += b"t-1,,,Term,term,2026-08-20,2027-06-11,,2027\nt-2,,,Term,term,2026-08-20,2027-06-11,,2027\n"
     assert school.apply(DAY_ONE.raw("academicSessions.csv", sessions)).code == 0
@@ -125,7 +125,7 @@ def test_16_a_file_of_nothing_is_refused(school: School) -> None:
 
 
 @pytest.mark.parametrize("table", ["orgs", "users", "classes", "enrollments"])
-def test_17_a_header_without_rows_is_refused_where_there_were_some(school: School, table: str) -> None:
+def test_17_header_only_file_that_had_rows_is_refused(school: School, table: str) -> None:
     made = DAY_ONE.with_rows(table, [])
     before = school.live()
     plan = school.plan(made)
@@ -134,7 +134,7 @@ def test_17_a_header_without_rows_is_refused_where_there_were_some(school: Schoo
     assert school.live() == before
 
 
-def test_18_a_file_that_holds_another_ones_rows_is_refused(school: School) -> None:
+def test_18_file_with_rows_of_another_is_refused(school: School) -> None:
     school.refused(DAY_ONE.raw("users.csv", DAY_ONE.text("classes").encode()), "wrong-file-header")
 
 
@@ -143,7 +143,7 @@ def test_19_far_fewer_rows_than_last_time_are_held(school: School) -> None:
     assert customer["counts"]["user"]["delete"] == customer["hold"]["people"] == 30
 
 
-def test_20_a_file_that_ends_in_the_middle_of_a_line_is_refused(school: School) -> None:
+def test_20_file_ending_in_mid_line_is_refused(school: School) -> None:
     text = DAY_ONE.text("users").encode()
     school.refused(DAY_ONE.raw("users.csv", text[: len(text) - 60]), "truncated-file")
 
@@ -153,7 +153,7 @@ def test_21_the_same_archive_again_changes_nothing(school: School) -> None:
     assert customer["outcome"] == "unchanged"
 
 
-def test_22_an_older_archive_is_held_with_everything_it_would_do(school: School, tmp_path: Path) -> None:
+def test_22_older_archive_is_held_entirely(school: School, tmp_path: Path) -> None:
     path = tmp_path / "older.zip"
     older = DAY_ONE.without_users(STUDENTS[:2]).with_user(STUDENTS[5], givenName="Former")
     with zipfile.ZipFile(path, "w") as archive:

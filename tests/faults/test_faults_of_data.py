@@ -20,18 +20,18 @@ def settings(school: School, more: str) -> None:
     path.write_text(path.read_text(encoding="utf-8").rstrip() + "\n" + more, encoding="utf-8")
 
 
-def test_39_the_same_row_twice_is_told_and_kept_once(school: School) -> None:
+def test_39_duplicate_row_is_reported_and_kept_once(school: School) -> None:
     school.told(doubled(), "repeated-row")
 
 
-def test_40_two_rows_of_one_sourced_id_that_differ_are_both_set_aside_with_all_lines(school: School) -> None:
+def test_40_conflicting_rows_of_one_sourced_id_are_quarantined(school: School) -> None:
     found = school.aside(doubled(familyName="Other"), "duplicate-sourced-id", ONE)
     lines = {DAY_ONE.ids("users").index(ONE) + 2, len(DAY_ONE.tables["users"]) + 2}
     assert {each["line"] for each in found} == lines
     assert all(str(line) in found[0]["message"] for line in lines)
 
 
-def test_41_an_enrollment_of_nobody_is_set_aside_and_many_hold(school: School) -> None:
+def test_41_orphaned_enrollment_is_quarantined_and_many_hold(school: School) -> None:
     rows = list(DAY_ONE.tables["enrollments"])
     one = DAY_ONE.with_rows("enrollments", [*rows, {**rows[0], "sourcedId": "e-x", "userSourcedId": "nobody"}])
     school.aside(one, "dangling-reference", kind="enrollment")
@@ -41,7 +41,7 @@ def test_41_an_enrollment_of_nobody_is_set_aside_and_many_hold(school: School) -
     assert "many-dangling-references" in {each["code"] for each in customer["diagnostics"]}
 
 
-def test_42_a_class_without_a_school_is_set_aside_and_one_without_a_course_is_not(school: School) -> None:
+def test_42_class_needs_a_school_but_no_course(school: School) -> None:
     made = DAY_ONE.with_row("classes", "c-01", schoolSourcedId="s-99")
     school.aside(made, "dangling-reference", kind="class")
     assert ("class", "c-01") in school.live()
@@ -49,9 +49,7 @@ def test_42_a_class_without_a_school_is_set_aside_and_one_without_a_course_is_no
 
 
 @pytest.mark.parametrize("cycle", [("s-1",), ("s-1", "s-2")])
-def test_43_orgs_above_each_other_in_a_circle_are_refused_and_the_circle_is_shown(
-    school: School, cycle: tuple[str, ...]
-) -> None:
+def test_43_circular_orgs_are_refused_and_shown(school: School, cycle: tuple[str, ...]) -> None:
     made = DAY_ONE
     for place, org in enumerate(cycle):
         made = made.with_row("orgs", org, parentSourcedId=cycle[(place + 1) % len(cycle)])
@@ -63,12 +61,12 @@ def test_43_sessions_in_a_circle_are_refused(school: School) -> None:
     school.refused(DAY_ONE.raw("academicSessions.csv", text.encode()), "session-cycle")
 
 
-def test_44_an_org_without_its_parent_is_told_and_another_root_holds(school: School) -> None:
+def test_44_missing_parent_is_reported_and_another_root_holds(school: School) -> None:
     school.told(DAY_ONE.with_row("orgs", "s-2", parentSourcedId="gone"), "dangling-parent")
     school.told(DAY_ONE.with_row("orgs", "d-9", name="Second", type="district"), "several-roots")
 
 
-def test_45_a_school_that_vanishes_holds_even_below_every_percent(school: School) -> None:
+def test_45_vanished_school_holds_below_every_percentage(school: School) -> None:
     made = DAY_ONE.with_row("orgs", "s-3", name="Small School", type="school", parentSourcedId="d-1")
     for number in range(2):
         made = made.with_user(
@@ -82,7 +80,7 @@ def test_45_a_school_that_vanishes_holds_even_below_every_percent(school: School
     }
 
 
-def test_46_a_role_in_capitals_is_read_and_an_unknown_one_is_never_a_teacher(school: School) -> None:
+def test_46_role_in_capitals_is_read_and_unknown_never_teaches(school: School) -> None:
     school.told(DAY_ONE.with_user(ONE, role="Student"), "value-spelling")
     school.aside(DAY_ONE.with_user(ONE, role="wizard"), "unknown-role", ONE)
     role = school.project.ask(
@@ -92,7 +90,7 @@ def test_46_a_role_in_capitals_is_read_and_an_unknown_one_is_never_a_teacher(sch
 
 
 @pytest.mark.parametrize("role", ["teacher", "administrator"])
-def test_47_nobody_becomes_teacher_or_administrator_without_a_persons_word(school: School, role: str) -> None:
+def test_47_nobody_becomes_teacher_or_administrator_without_approval(school: School, role: str) -> None:
     customer = school.held(DAY_ONE.with_user(ONE, role=role), "role_escalations")
     assert [each["key"] for each in customer["changes"] if each["held"] and each["kind"] == "user"] == [ONE]
 
@@ -103,14 +101,14 @@ def test_47_a_new_administrator_waits_as_well(school: School) -> None:
     assert ("user", "boss") not in school.live()
 
 
-def test_48_who_is_not_enabled_is_suspended_and_who_is_to_be_deleted_leaves(school: School) -> None:
+def test_48_disabled_people_are_suspended_and_marked_ones_leave(school: School) -> None:
     made = DAY_ONE.with_user(ONE, enabledUser="false").with_user(OTHER, status="tobedeleted")
     customer = school.plan(made).json["customers"][0]
     actions = {each["key"]: (each["action"], each["reason"]) for each in customer["changes"] if each["kind"] == "user"}
     assert actions == {ONE: ("suspend", "roster_disabled"), OTHER: ("delete", "roster_tobedeleted")}
 
 
-def test_49_two_people_of_one_username_stay_as_they_are(school: School) -> None:
+def test_49_two_people_with_one_username_stay_unchanged(school: School) -> None:
     username = next(row["username"] for row in DAY_ONE.tables["users"] if row["sourcedId"] == OTHER)
     school.aside(DAY_ONE.with_user(ONE, username=username), "duplicate-username", ONE, OTHER)
 
@@ -125,7 +123,7 @@ def test_49_two_who_swap_usernames_swap_them(school: School) -> None:
     assert (found[ONE], found[OTHER]) == (names[OTHER], names[ONE])
 
 
-def test_50_the_same_person_under_a_new_number_keeps_the_account_and_many_are_held(school: School) -> None:
+def test_50_person_with_new_id_keeps_account_but_many_hold(school: School) -> None:
     def rekeyed(number: int) -> object:
         new = {key: f"n-{key}" for key in STUDENTS[:number]}
 
@@ -168,7 +166,7 @@ def test_52_a_narrowed_selection_holds_apart_from_deletions(school: School) -> N
     assert reasons == {"scope_narrowed"}
 
 
-def test_53_what_ended_with_its_term_concludes_and_before_its_end_it_is_held(school: School) -> None:
+def test_53_ended_term_concludes_and_earlier_removal_is_held(school: School) -> None:
     def sessions(end: str) -> bytes:
         return (SESSIONS + f"t-1,,,A,term,2026-01-01,{end},,2026\nt-2,,,B,term,2026-01-01,{end},,2026\n").encode()
 
@@ -193,7 +191,7 @@ def test_54_a_time_of_change_decides_nothing(school: School) -> None:
 
 
 @pytest.mark.parametrize("day", ["2025-02-30", "0001-13-01", "soon"])
-def test_55_a_day_that_is_none_is_left_out_and_told(school: School, day: str) -> None:
+def test_55_invalid_date_is_dropped_and_reported(school: School, day: str) -> None:
     before = school.live()
     made = DAY_ONE.with_row("enrollments", "e-00001", endDate=day)
     customer = school.plan(made).json["customers"][0]

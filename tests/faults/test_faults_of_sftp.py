@@ -76,7 +76,7 @@ def partner(school: School, sftp_home: sshd.Home, monkeypatch: pytest.MonkeyPatc
     return made
 
 
-def test_75_a_transfer_that_breaks_goes_on_where_it_was(partner: Partner) -> None:
+def test_75_broken_transfer_resumes_where_it_stopped(partner: Partner) -> None:
     packed(partner.home.path / "roster.zip", ("padding.bin", os.urandom(PADDING)))
     with breaking(partner.home.server.port, Break(TALK + PADDING // 2), Break(TALK + PADDING // 4)) as proxy:
         partner.sync(port=proxy.port)
@@ -92,7 +92,7 @@ def test_75_a_transfer_that_breaks_each_time_is_refused(partner: Partner) -> Non
         partner.refused("connection-lost")
 
 
-def test_76_a_file_under_an_unfinished_name_is_not_taken(partner: Partner) -> None:
+def test_76_file_with_an_unfinished_name_is_not_taken(partner: Partner) -> None:
     for ending in (".filepart", ".part", ".tmp", ".partial"):
         HALF.zip(partner.home.path / f"roster-2.zip{ending}")
     partner.sync("roster*", "pick: newest")
@@ -118,7 +118,7 @@ def test_76_an_archive_without_its_end_is_refused(partner: Partner) -> None:
     partner.refused("still-being-uploaded")
 
 
-def test_76_without_its_done_marker_a_file_is_not_whole(partner: Partner) -> None:
+def test_76_file_without_its_done_marker_is_incomplete(partner: Partner) -> None:
     HALF.zip(partner.home.path / "roster.zip")
     partner.sync(more="done_marker: .done")
     assert "roster.zip.done" in partner.refused("done-marker-missing")
@@ -130,7 +130,7 @@ def test_76_a_file_whose_digest_differs_is_refused(partner: Partner) -> None:
     partner.refused("digest-differs")
 
 
-def test_76_an_empty_file_and_an_empty_folder_are_refused(partner: Partner) -> None:
+def test_76_empty_files_and_folders_are_refused(partner: Partner) -> None:
     partner.home.put("empty.zip", b"")
     partner.sync("empty.zip")
     partner.refused("remote-file-empty")
@@ -148,7 +148,7 @@ def test_77_another_host_key_is_refused_with_both_fingerprints(partner: Partner,
     assert attempts == []
 
 
-def test_78_a_refused_sign_in_is_one_attempt_of_each_run(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_78_rejected_sign_in_is_tried_once_a_run(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SECRET, "of-last-year")
     partner.sync()
     with partner.home.server.attempts() as attempts:
@@ -158,7 +158,7 @@ def test_78_a_refused_sign_in_is_one_attempt_of_each_run(partner: Partner, monke
     assert attempts == [f"Failed password for {partner.home.server.user}"] * 2
 
 
-def test_79_of_several_files_the_declared_rule_takes_one_and_lists_the_others(partner: Partner) -> None:
+def test_79_declared_rule_picks_one_file_and_lists_others(partner: Partner) -> None:
     os.utime(partner.home.path / "roster.zip", (1_700_000_000, 1_700_000_000))
     for name in ("roster-1.zip", "roster-2.zip"):
         os.utime(HALF.zip(partner.home.path / name), (1_600_000_000, 1_600_000_000))
@@ -166,7 +166,7 @@ def test_79_of_several_files_the_declared_rule_takes_one_and_lists_the_others(pa
     assert partner.good("other-files-fit").endswith("other matches: roster-2.zip, roster-1.zip")
 
 
-def test_79_a_newer_file_that_is_not_done_yet_is_passed_over(partner: Partner) -> None:
+def test_79_newer_unfinished_file_is_passed_over(partner: Partner) -> None:
     os.utime(partner.home.path / "roster.zip", (1_700_000_000, 1_700_000_000))
     partner.home.put("roster.zip.done", b"", 1_700_000_001)
     HALF.zip(partner.home.path / "roster-2.zip")
@@ -187,7 +187,7 @@ def test_80_a_link_out_of_the_folder_is_refused(partner: Partner) -> None:
     partner.refused("link-leaves-folder")
 
 
-def test_81_a_time_in_the_future_takes_no_file_before_one_of_now(partner: Partner) -> None:
+def test_81_future_timestamp_does_not_outrank_a_current_file(partner: Partner) -> None:
     os.utime(HALF.zip(partner.home.path / "a.zip"), (4_000_000_000, 4_000_000_000))
     path = (partner.home.path / "roster.zip").rename(partner.home.path / "b.zip")
     os.utime(path, (4_000_000_000 - 1, 4_000_000_000 - 1))

@@ -27,7 +27,7 @@ def with_line(key: str, change: str, table: str = "users") -> object:
     return DAY_ONE.raw(f"{table}.csv", as_file(rows))
 
 
-def test_25_a_byte_order_mark_is_accepted_and_another_encoding_is_refused_by_name(school: School) -> None:
+def test_25_byte_order_mark_is_accepted_but_not_other_encodings(school: School) -> None:
     text = DAY_ONE.text("users")
     school.told(raw("users", text.encode("utf-8-sig")), "byte-order-mark")
     for encoding in ("utf-16", "utf-32"):
@@ -36,13 +36,13 @@ def test_25_a_byte_order_mark_is_accepted_and_another_encoding_is_refused_by_nam
         )
 
 
-def test_26_bytes_that_are_no_utf_8_are_refused_with_their_line(school: School) -> None:
+def test_26_bytes_not_utf8_are_refused_with_their_line(school: School) -> None:
     text = DAY_ONE.with_user(ONE, familyName="Müller").text("users").encode("windows-1252")
     found = school.refused(raw("users", text), "wrong-encoding")
     assert found["line"] == line_of(ONE) + 1
 
 
-def test_27_control_characters_set_a_row_aside_and_in_a_header_refuse_the_file(school: School) -> None:
+def test_27_control_characters_quarantine_rows_and_refuse_headers(school: School) -> None:
     made = DAY_ONE.with_user(ONE, familyName="Mu\x00ller")
     school.aside(made, "control-character", ONE)
     header, *rows = lines("users")
@@ -51,11 +51,11 @@ def test_27_control_characters_set_a_row_aside_and_in_a_header_refuse_the_file(s
     )
 
 
-def test_28_text_that_was_broken_before_is_told_with_its_count(school: School) -> None:
+def test_28_previously_corrupted_text_is_reported_and_counted(school: School) -> None:
     assert "1 " in school.told(DAY_ONE.with_user(ONE, familyName="MÃ¼ller"), "garbled-text")["message"]
 
 
-def test_29_every_line_end_and_breaks_in_quotes_are_read_with_physical_lines(school: School) -> None:
+def test_29_all_line_ends_and_quoted_breaks_keep_line_numbers(school: School) -> None:
     school.quiet(raw("users", as_file(lines("users"), "\r\n")))
     school.quiet(raw("users", as_file(lines("users"), "\r")))
     rows = lines("orgs")
@@ -65,12 +65,12 @@ def test_29_every_line_end_and_breaks_in_quotes_are_read_with_physical_lines(sch
     assert found[0]["line"] == line_of(ONE) + 1
 
 
-def test_30_a_quotation_mark_that_is_never_closed_is_refused_with_its_line(school: School) -> None:
+def test_30_unclosed_quote_is_refused_with_its_line(school: School) -> None:
     found = school.refused(with_line(ONE, '"{}'), "unbalanced-quote")
     assert found["line"] == line_of(ONE) + 1
 
 
-def test_31_a_huge_value_refuses_the_file_or_sets_its_row_aside(school: School) -> None:
+def test_31_huge_value_refuses_the_file_or_quarantines_its_row(school: School) -> None:
     before = school.live()
     for made in (DAY_ONE.with_user(ONE, givenName="x" * 200_000), DAY_ONE.with_user("u" * 200_000)):
         plan = school.plan(made)
@@ -80,7 +80,7 @@ def test_31_a_huge_value_refuses_the_file_or_sets_its_row_aside(school: School) 
         assert before <= school.live()
 
 
-def test_32_a_ragged_row_is_set_aside_and_many_refuse_the_file(school: School) -> None:
+def test_32_ragged_row_is_quarantined_and_many_refuse(school: School) -> None:
     found = school.aside(with_line(ONE, "{},surplus"), "ragged-row", ONE)
     assert found[0]["line"] == line_of(ONE) + 1
     header, *rows = lines("users")
@@ -93,14 +93,14 @@ def test_33_another_delimiter_is_refused_by_its_name(school: School, delimiter: 
     school.refused(raw("users", text), "wrong-delimiter")
 
 
-def test_34_headers_are_read_in_any_case_and_order_and_refused_where_they_are_missing_or_twice(school: School) -> None:
+def test_34_headers_match_loosely_but_missing_or_duplicate_are_refused(school: School) -> None:
     header, *rows = lines("users")
     school.told(raw("users", as_file([header.replace("sourcedId", "\u200bSourcedID "), *rows])), "header-spelling")
     school.refused(raw("users", as_file([header.replace("username", "loginname"), *rows])), "missing-column")
     school.refused(raw("users", as_file([header.replace("middleName", "role"), *rows])), "duplicate-header")
 
 
-def test_35_keys_that_a_spreadsheet_changed_are_told_and_many_are_held(school: School) -> None:
+def test_35_keys_altered_by_a_spreadsheet_are_reported_or_held(school: School) -> None:
     school.told(DAY_ONE.with_user("9.1E+11", identifier="555"), "spreadsheet-number")
     damaged = DAY_ONE
     for key in STUDENTS[:10]:
@@ -109,7 +109,7 @@ def test_35_keys_that_a_spreadsheet_changed_are_told_and_many_are_held(school: S
 
 
 @pytest.mark.parametrize("value", ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1", "\tx", "\rx"])
-def test_36_what_a_spreadsheet_would_run_is_kept_as_it_is_and_shown_on_one_line(school: School, value: str) -> None:
+def test_36_spreadsheet_formula_is_kept_and_shown_on_one_line(school: School, value: str) -> None:
     made = DAY_ONE.with_user(ONE, givenName=value)
     school.apply(made)
     shown = school.project.run(
@@ -120,7 +120,7 @@ def test_36_what_a_spreadsheet_would_run_is_kept_as_it_is_and_shown_on_one_line(
     assert school.live()
 
 
-def test_37_keys_that_only_look_alike_are_different_people_and_are_told(school: School) -> None:
+def test_37_lookalike_keys_are_reported_as_different_people(school: School) -> None:
     school.told(DAY_ONE.with_user("U-0001", username="other", identifier="777"), "keys-alike")
 
 
@@ -131,7 +131,7 @@ def test_38_a_sourced_id_is_opaque(school: School, key: str) -> None:
     assert ("user", key) in school.live()
 
 
-def test_38_a_list_is_parted_at_commas_outside_quotes_only(school: School) -> None:
+def test_38_list_splits_only_at_unquoted_commas(school: School) -> None:
     made = DAY_ONE.with_row("orgs", "s,9", name="Comma School", type="school", parentSourcedId="d-1")
     made = made.with_user(ONE, orgSourcedIds='s-1,"s,9"')
     school.apply(made)

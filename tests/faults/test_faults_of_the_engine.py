@@ -58,7 +58,7 @@ def history(school: School) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_82_an_apply_that_is_killed_leaves_all_or_nothing_and_the_next_one_works(anywhere: School) -> None:
+def test_82_killed_apply_is_all_or_nothing_and_repeatable(anywhere: School) -> None:
     """tests/operations/test_killed_apply.py kills it at every statement."""
     before = anywhere.live()
     assert killed(anywhere, FEWER.zip(anywhere.project.folder / "fewer.zip"), 8) == -signal.SIGKILL
@@ -71,7 +71,7 @@ def test_82_an_apply_that_is_killed_leaves_all_or_nothing_and_the_next_one_works
 
 
 @pytest.mark.slow
-def test_83_a_log_that_was_cut_off_in_a_crash_loses_nothing_that_was_done(school: School) -> None:
+def test_83_log_cut_off_in_a_crash_loses_nothing(school: School) -> None:
     before = school.live()
     assert killed(school, FEWER.zip(school.project.folder / "fewer.zip"), 20) == -signal.SIGKILL
     log = school.project.folder / "store.db-wal"
@@ -91,7 +91,7 @@ sys.exit(run(sys.argv[2:]))
 """
 
 
-def test_84_no_room_on_the_disk_is_said_plainly_and_nothing_is_lost(school: School) -> None:
+def test_84_full_disk_is_reported_and_loses_nothing(school: School) -> None:
     before = school.live()
     path = FEWER.with_user("u-7777", identifier="7777").zip(school.project.folder / "fewer.zip")
     words = ["apply", "--yes", "springfield", "--zip", str(path), "--store", school.project.store_url]
@@ -112,9 +112,7 @@ def test_84_no_room_on_the_disk_is_said_plainly_and_nothing_is_lost(school: Scho
 
 @pytest.mark.postgres
 @pytest.mark.slow
-def test_85_a_connection_that_is_lost_in_an_apply_leaves_the_store_as_it_was(
-    anywhere: School, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_85_lost_connection_during_apply_changes_nothing(anywhere: School, monkeypatch: pytest.MonkeyPatch) -> None:
     if anywhere.project.store_url.startswith("sqlite"):
         pytest.skip("a file has no connection to lose")
     from reconciler.store.database.connection import Connection
@@ -155,7 +153,7 @@ with lock_customer(open_store(sys.argv[1], "test").dialect, "springfield", 0.0):
 """
 
 
-def test_86_a_second_apply_of_a_customer_names_who_is_at_it_and_writes_nothing(anywhere: School) -> None:
+def test_86_second_apply_names_the_holder_and_writes_nothing(anywhere: School) -> None:
     before = anywhere.live()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDING, anywhere.project.store_url],
@@ -175,7 +173,7 @@ def test_86_a_second_apply_of_a_customer_names_who_is_at_it_and_writes_nothing(a
         holder.wait()
 
 
-def test_87_a_plan_whose_rows_somebody_changed_since_is_stale(anywhere: School) -> None:
+def test_87_plan_is_stale_when_its_rows_changed(anywhere: School) -> None:
     plan = saved(anywhere, DAY_ONE.with_user(ONE, givenName="New"))
     with anywhere.project.by_hand() as cursor:
         cursor.execute(
@@ -198,7 +196,7 @@ def test_88_a_plan_whose_configuration_changed_since_is_stale(school: School) ->
     assert ("user", ONE) in school.live()
 
 
-def test_89_a_plan_that_is_applied_twice_does_nothing_the_second_time(anywhere: School) -> None:
+def test_89_plan_applied_twice_does_nothing_the_second_time(anywhere: School) -> None:
     plan = saved(anywhere, FEWER)
     assert anywhere.project.apply(plan).code == 0
     runs, live = len(history(anywhere)), anywhere.live()
@@ -207,7 +205,7 @@ def test_89_a_plan_that_is_applied_twice_does_nothing_the_second_time(anywhere: 
     assert anywhere.live() == live
 
 
-def test_90_an_approval_is_for_one_set_and_one_run_and_is_on_record(school: School) -> None:
+def test_90_approval_covers_one_set_and_one_recorded_run(school: School) -> None:
     """The review of the pull request ensures that the approver is not the author."""
     gone = DAY_ONE.without_users(STUDENTS[:12])
     path = school.source(gone)
@@ -230,7 +228,7 @@ def test_91_a_clock_that_is_far_ahead_purges_nobody(school: School) -> None:
     assert found == [(1,)]
 
 
-def test_94_a_customer_whose_file_is_gone_waits_for_a_person(anywhere: School) -> None:
+def test_94_removed_customer_file_waits_for_approval(anywhere: School) -> None:
     before = anywhere.live()
     (anywhere.project.folder / "customers" / "springfield" / "customer.yaml").unlink()
     plan = anywhere.project.plan("springfield")
@@ -249,7 +247,7 @@ BAD_YAML = {
 
 
 @pytest.mark.parametrize("bad", BAD_YAML)
-def test_95_a_bad_file_stops_its_customer_and_removes_nobody(school: School, bad: str) -> None:
+def test_95_bad_file_stops_its_customer_and_removes_nobody(school: School, bad: str) -> None:
     before = school.live()
     path = school.project.customer()
     path.write_text(path.read_text(encoding="utf-8") + BAD_YAML[bad], encoding="utf-8")
@@ -261,7 +259,7 @@ def test_95_a_bad_file_stops_its_customer_and_removes_nobody(school: School, bad
     assert school.project.ask("SELECT slug FROM customers ORDER BY slug") == [("shelbyville",), ("springfield",)]
 
 
-def test_96_a_secret_that_is_missing_stops_its_customer_and_no_other(school: School) -> None:
+def test_96_missing_secret_stops_only_its_customer(school: School) -> None:
     before = school.live()
     lti = 'lti:\n  platforms:\n    - {id: canvas, version: "1.1", consumer_key: springfield-canvas, '
     lti += 'shared_secret: {secret: canvas}, origins: ["https://canvas.example"], community: high}\n'
@@ -278,7 +276,7 @@ def test_96_a_secret_that_is_missing_stops_its_customer_and_no_other(school: Sch
     assert school.live() == before
 
 
-def test_98_undo_leaves_alone_what_later_runs_changed_and_lists_it(anywhere: School) -> None:
+def test_98_undo_skips_and_lists_later_changes(anywhere: School) -> None:
     assert anywhere.apply(DAY_ONE.with_user(ONE, givenName="First").with_user(OTHER, givenName="First")).code == 0
     assert anywhere.apply(DAY_ONE.with_user(ONE, givenName="Second").with_user(OTHER, givenName="First")).code == 0
     done = anywhere.project.run("undo", "2", "--yes", "--people", "full")
@@ -297,7 +295,7 @@ def personal() -> set[str]:
     return {row[name] for row in rows for name in ("email", "username", "sourcedId", "identifier")}
 
 
-def test_100_nobody_is_named_where_a_log_may_be_read(school: School) -> None:
+def test_100_public_logs_name_nobody(school: School) -> None:
     """Every verb as CI runs it: without a terminal and without --people."""
     project = school.project
     made = DAY_ONE.without_users(STUDENTS[:12]).with_user(STUDENTS[20], role="wizard", email="new@example.com")
@@ -322,9 +320,7 @@ def test_100_nobody_is_named_where_a_log_may_be_read(school: School) -> None:
             assert not named, text
 
 
-def test_101_a_plan_of_another_schema_is_refused_and_planned_again(
-    school: School, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_101_plan_of_another_schema_is_refused_and_replanned(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = saved(school, FEWER)
     today = schema.DURABLE
     monkeypatch.setattr(schema, "DURABLE", schema.MigrationBranch("durable", "schema_revision", "9999"))

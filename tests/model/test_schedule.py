@@ -48,7 +48,7 @@ def starts(schedule: Schedule, begin: datetime, number: int) -> list[datetime]:
 
 
 @given(schedules, moments)
-def test_every_start_comes_once_and_later_than_the_one_before(schedule: Schedule, begin: datetime) -> None:
+def test_starts_come_once_and_in_order(schedule: Schedule, begin: datetime) -> None:
     found = starts(schedule, begin, 6)
     assert all(later > earlier for earlier, later in pairwise(found))
     assert all(later - earlier >= LENGTHS[schedule.period] - HOUR for earlier, later in pairwise(found))
@@ -67,7 +67,7 @@ def test_no_period_is_lost(schedule: Schedule, begin: datetime) -> None:
 
 
 @given(schedules, moments)
-def test_nobody_starts_before_the_time_of_day_nor_much_later(schedule: Schedule, begin: datetime) -> None:
+def test_nobody_starts_before_or_long_after_the_set_time(schedule: Schedule, begin: datetime) -> None:
     start = schedule.find_next_start(begin)
     slot = start - schedule.jitter
     assert timedelta(0) <= schedule.jitter <= timedelta(minutes=5 if schedule.period is Period.HOURLY else 10)
@@ -109,12 +109,12 @@ def slots_of(period: Period, at: str | None, timezone: str, day: str) -> list[st
     return found
 
 
-def test_a_time_that_does_not_exist_runs_at_the_first_moment_after() -> None:
+def test_nonexistent_time_runs_at_the_next_moment() -> None:
     assert slots_of(Period.DAILY, "02:30", "America/Chicago", "2026-03-08") == ["03:00-0500"]
     assert slots_of(Period.DAILY, "02:15", "Australia/Lord_Howe", "2026-10-04") == ["02:30+1100"]
 
 
-def test_a_time_that_exists_twice_runs_once_the_first_time() -> None:
+def test_ambiguous_time_runs_once_at_its_first_occurrence() -> None:
     assert slots_of(Period.DAILY, "01:30", "America/Chicago", "2026-11-01") == ["01:30-0500"]
     assert slots_of(Period.EVERY_6_HOURS, "01:30", "America/Chicago", "2026-11-01") == [
         "01:30-0500",
@@ -157,7 +157,7 @@ def test_weekly_is_on_mondays_and_monthly_on_the_first() -> None:
     assert [each.month for each in walls] == [*range(1, 13), 1, 2]
 
 
-def test_without_a_time_of_day_longer_periods_start_between_one_and_five_each_customer_by_itself() -> None:
+def test_long_periods_without_a_time_spread_between_one_and_five() -> None:
     begin = moment("2026-06-01T12:00Z")
     found = [Schedule(Period.DAILY, "UTC", None, f"store/{number}").find_next_start(begin) for number in range(1000)]
     assert min(found) >= moment("2026-06-02T01:00Z")
@@ -166,7 +166,7 @@ def test_without_a_time_of_day_longer_periods_start_between_one_and_five_each_cu
 
 
 @pytest.mark.parametrize(("period", "minutes"), [(Period.HOURLY, 5), (Period.DAILY, 10)])
-def test_a_thousand_customers_of_one_time_do_not_start_in_one_second(period: Period, minutes: int) -> None:
+def test_thousand_customers_of_one_time_start_spread_out(period: Period, minutes: int) -> None:
     begin = moment("2026-06-01T12:00Z")
     found = [Schedule(period, "UTC", "02:30", f"store/{number}").find_next_start(begin) for number in range(1000)]
     assert max(found) - min(found) <= timedelta(minutes=minutes)
@@ -179,7 +179,7 @@ def test_who_was_never_fetched_is_due_at_once() -> None:
     assert Schedule(Period.MONTHLY, "UTC", "02:30").is_due(None, now)
 
 
-def test_what_failed_is_tried_again_twice_and_then_not_before_the_next_slot() -> None:
+def test_failure_is_retried_twice_before_the_next_slot() -> None:
     daily = Schedule(Period.DAILY, "UTC", "02:30", "x")
     now = daily.find_last_start(moment("2026-06-01T12:00Z"))
     following = daily.find_next_start(now)
@@ -190,7 +190,7 @@ def test_what_failed_is_tried_again_twice_and_then_not_before_the_next_slot() ->
     assert hourly.compute_retry_time(1, late) == hourly.find_next_start(late), "the next slot is nearer"
 
 
-def test_a_try_of_a_clock_that_was_ahead_counts_as_none() -> None:
+def test_attempt_from_a_fast_clock_is_ignored() -> None:
     schedule = Schedule(Period.DAILY, at="02:30")
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert schedule.compute_next_due(now.replace(year=2031), now) == now

@@ -22,6 +22,6 @@ def test_a_freeze_neither_opens_nor_closes_a_notice(waits: SyncOutcome) -> None:
     assert told == [EventKind.RECOVERED]
 
 
-def test_a_freeze_of_a_roster_that_was_in_order_is_known_as_one() -> None:
+def test_freeze_of_a_healthy_roster_is_recognized() -> None:
     assert choose_lasting_outcome(SyncOutcome.APPLIED, SyncOutcome.FROZEN) is SyncOutcome.FROZEN
     assert choose_lasting_outcome(None, SyncOutcome.POSTPONED) is None

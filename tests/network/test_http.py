@@ -30,7 +30,7 @@ def client() -> Iterator[httpx.Client]:
         yield found
 
 
-def test_a_transport_of_httpx_holds_a_pool_and_nothing_else() -> None:
+def test_httpx_transport_holds_only_a_pool() -> None:
     """The only private name of httpx in use is the pool, which the checking pool replaces."""
     with httpx.HTTPTransport() as transport:
         assert vars(transport).keys() == {"_pool"}
@@ -67,7 +67,7 @@ def refusal_of(client: httpx.Client, url: str) -> tuple[str, str]:
     return diagnostic.code, str(diagnostic)
 
 
-def test_a_connection_goes_to_the_address_that_was_checked_and_keeps_its_name(names: Callable[..., list[str]]) -> None:
+def test_connection_uses_the_checked_address_and_keeps_its_name(names: Callable[..., list[str]]) -> None:
     with serving(lambda _: Reply()) as server, create_http_client(lambda host: host == "sis.example") as client:
         seen = names("sis.example", "127.0.0.1", "10.0.0.1")
         for _ in range(2):
@@ -76,7 +76,7 @@ def test_a_connection_goes_to_the_address_that_was_checked_and_keeps_its_name(na
     assert server.asked[0].headers["host"] == f"sis.example:{server.server_port}"
 
 
-def test_a_name_that_leads_elsewhere_the_next_time_is_checked_again(
+def test_name_resolving_elsewhere_is_checked_again(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Callable[..., list[str]]
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.believed(tmp_path / "ca.pem")))
@@ -99,7 +99,7 @@ def test_one_private_address_among_public_ones_is_refused(
     assert "network.allow" in text
 
 
-def test_the_next_address_is_tried_where_the_first_does_not_answer(names: Callable[..., list[str]]) -> None:
+def test_unreachable_address_falls_back_to_the_next(names: Callable[..., list[str]]) -> None:
     with serving(lambda _: Reply()) as server, create_http_client(lambda _: True) as client:
         names("sis.example", ("127.0.0.2", "127.0.0.1"))
         assert client.get(f"http://sis.example:{server.server_port}/").status_code == 200
@@ -133,7 +133,7 @@ def test_nobody_listens(client: httpx.Client) -> None:
     ("kind", "word"),
     [("expired", "has expired"), ("wrong-host", "is for another host"), ("unknown-issuer", "does not trust")],
 )
-def test_a_certificate_that_is_not_in_order_is_refused_in_words(
+def test_invalid_certificate_is_refused_in_words(
     kind: Kind, word: str, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.believed(tmp_path / "ca.pem")))
@@ -145,7 +145,7 @@ def test_a_certificate_that_is_not_in_order_is_refused_in_words(
     assert server.asked == []
 
 
-def test_a_certificate_of_an_authority_of_our_own_is_believed(
+def test_certificate_of_a_private_authority_is_trusted(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = authority.context("good")
@@ -158,7 +158,7 @@ def test_a_certificate_of_an_authority_of_our_own_is_believed(
             assert client.get(server.url).status_code == 200
 
 
-def test_the_certificate_is_asked_for_by_the_name_and_not_by_the_address(
+def test_certificate_is_checked_by_name_not_address(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Callable[..., list[str]]
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.believed(tmp_path / "ca.pem")))
@@ -170,14 +170,14 @@ def test_the_certificate_is_asked_for_by_the_name_and_not_by_the_address(
     assert told == ["elsewhere.example"]
 
 
-def test_a_server_without_tls_is_told_from_a_bad_certificate(client: httpx.Client) -> None:
+def test_server_without_tls_differs_from_a_bad_certificate(client: httpx.Client) -> None:
     with serving(lambda _: Reply(raw=b"")) as server:
         code, text = refusal_of(client, server.url.replace("http:", "https:"))
     assert code == "tls-failed"
     assert "Check that the port" in text
 
 
-def test_a_connection_that_ends_within_the_handshake_is_no_matter_of_certificates(client: httpx.Client) -> None:
+def test_connection_ending_in_the_handshake_is_no_certificate_error(client: httpx.Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -245,7 +245,7 @@ def test_something_can_be_posted(client: httpx.Client) -> None:
     assert server.asked[0].headers["user-agent"].startswith("roster-reconciler/")
 
 
-def test_what_goes_wrong_after_the_connection_is_an_error_of_httpx() -> None:
+def test_failure_after_connecting_is_an_httpx_error() -> None:
     with (
         serving(in_turn(Reply(raw=b""))) as server,
         create_http_client(loopback) as client,

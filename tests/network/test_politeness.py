@@ -26,7 +26,7 @@ class Time:
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
-def test_no_more_fetches_of_one_host_run_beside_each_other(at_once: int) -> None:
+def test_concurrent_fetches_of_one_host_are_limited(at_once: int) -> None:
     hosts = HostThrottle(at_once)
     running, most, lock = 0, 0, threading.Lock()
     full = threading.Barrier(at_once)
@@ -53,7 +53,7 @@ def test_another_host_does_not_wait() -> None:
         pass
 
 
-def test_requests_of_one_host_keep_their_distance_and_others_do_not_wait() -> None:
+def test_requests_to_one_host_are_spaced_without_delaying_others() -> None:
     time = Time()
     hosts = HostThrottle(2, 4, clock=time, sleep=time.sleep)
     for _ in range(3):
@@ -63,7 +63,7 @@ def test_requests_of_one_host_keep_their_distance_and_others_do_not_wait() -> No
     assert time.slept == [0.25, 0.25]
 
 
-def test_without_a_rate_nobody_waits_until_a_host_asks_for_a_pause() -> None:
+def test_without_a_rate_only_a_requested_pause_delays() -> None:
     time = Time()
     hosts = HostThrottle(clock=time, sleep=time.sleep)
     hosts.wait_for_turn("a.example")

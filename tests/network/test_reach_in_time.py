@@ -79,7 +79,7 @@ def code(raising: Callable[[], object]) -> str:
     return found.code
 
 
-def test_a_look_up_that_hangs_is_left_when_its_time_is_over(hanging: threading.Event) -> None:
+def test_hanging_lookup_is_abandoned_at_its_deadline(hanging: threading.Event) -> None:
     with pytest.raises(Refusal, match="timed out"):
         resolve_host("sis.example", 443, 0.01)
     assert hanging.is_set()
@@ -92,7 +92,7 @@ def test_no_time_is_no_look_up(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("within", "waited"), [(4.0, 4.0), (3600.0, LOOKUP_TIMEOUT), (None, LOOKUP_TIMEOUT)])
-def test_a_look_up_is_waited_for_as_long_as_is_left_and_no_longer_than_any(
+def test_lookup_waits_only_for_the_remaining_time(
     monkeypatch: pytest.MonkeyPatch, within: float | None, waited: float
 ) -> None:
     seen: list[float] = []
@@ -139,7 +139,7 @@ def test_all_addresses_together_get_what_is_left(
     assert tried == pytest.approx(timeouts)
 
 
-def test_what_the_look_up_took_is_not_there_for_connecting(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_lookup_time_counts_against_connecting(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     def late(*_: Any, **__: Any) -> list[Any]:
         clock.seconds += 8.0
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (NUMBERS[0], 22))]
@@ -183,7 +183,7 @@ def test_a_request_connects_no_longer_than_its_lines_live(
     assert tried == pytest.approx([CONNECT_TIMEOUT, 5.0])
 
 
-def test_a_request_looks_nothing_up_when_its_lines_are_cut(names: list[str], clock: Clock) -> None:
+def test_canceled_request_looks_nothing_up(names: list[str], clock: Clock) -> None:
     lines = ConnectionGroup(clock)
     lines.cut_all()
     with create_http_client(never, connections=lines) as client:

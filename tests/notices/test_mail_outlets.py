@@ -39,7 +39,7 @@ def by(server: MailServer, security: str = "starttls", host: str = "127.0.0.1", 
     return SmtpOutbox(SmtpServer(host, server.port, security, SENDER, **more))  # type: ignore[arg-type]
 
 
-def test_a_mail_says_who_what_and_when_and_is_known_again() -> None:
+def test_mail_says_who_what_and_when_with_a_stable_id() -> None:
     message = build_email_message(LETTER, SENDER)
     assert message["From"] == SENDER
     assert message["To"] == "ops@springfield.example"
@@ -57,7 +57,7 @@ def test_a_subject_has_one_line() -> None:
     assert message["Subject"] == "held Bcc: all@example.org"
 
 
-def test_the_file_outbox_holds_one_private_file_for_each_mail(tmp_path: Path) -> None:
+def test_file_outbox_has_one_private_file_per_mail(tmp_path: Path) -> None:
     outbox = FileOutbox(tmp_path / "out" / "box", SENDER)
     assert [outbox.send(letter(1)), outbox.send(letter(2)), outbox.send(letter(2))] == [DELIVERED] * 3
     files = sorted((tmp_path / "out" / "box").iterdir())
@@ -115,7 +115,7 @@ def test_signing_in_and_a_wrong_password_is_one_attempt(tmp_path: Path) -> None:
     assert "horse" not in str(attempts)
 
 
-def test_a_server_whose_certificate_nobody_trusts_gets_neither_password_nor_mail(tmp_path: Path) -> None:
+def test_untrusted_server_gets_neither_password_nor_mail(tmp_path: Path) -> None:
     for security in ("starttls", "tls"):
         with mail_server(tmp_path, security=security, sign_in=security == "starttls") as server:
             attempt = by(server, security, username=USER, password=PASSWORD).send(LETTER)
@@ -135,7 +135,7 @@ def test_a_certificate_of_another_name_is_not_trusted(tmp_path: Path) -> None:
     assert server.mails == []
 
 
-def test_a_server_without_starttls_gets_no_mail_unless_it_is_this_machine_and_none_is_meant(tmp_path: Path) -> None:
+def test_server_without_starttls_gets_mail_only_if_local_and_configured(tmp_path: Path) -> None:
     with mail_server(tmp_path, security="none") as server:
         assert by(server).send(LETTER).code == "mail-server-too-plain"
         assert server.mails == []
@@ -151,9 +151,7 @@ def test_a_server_without_starttls_gets_no_mail_unless_it_is_this_machine_and_no
     ("answer", "result"),
     [("550 no such user", DeliveryResult.NEVER), ("451 greylisted, come back", DeliveryResult.LATER)],
 )
-def test_an_address_that_is_refused_says_nothing_of_the_others(
-    tmp_path: Path, answer: str, result: DeliveryResult
-) -> None:
+def test_rejected_address_reveals_no_others(tmp_path: Path, answer: str, result: DeliveryResult) -> None:
     with mail_server(tmp_path) as server:
         server.refusals["gone@springfield.example"] = answer
         smtp = by(server)
@@ -176,7 +174,7 @@ def test_a_mail_that_is_refused_is_tried_again(tmp_path: Path) -> None:
     assert "springfield" not in attempt.why
 
 
-def test_a_missing_password_and_a_server_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_password_and_unreachable_server_are_reported(tmp_path: Path) -> None:
     with mail_server(tmp_path) as server:
         assert by(server, username=USER).send(LETTER).code == "smtp-password-not-set"
     assert by(server).send(LETTER).code == "mail-server-unreachable"

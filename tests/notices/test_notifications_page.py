@@ -53,9 +53,7 @@ def test_every_event_and_every_distance_is_told() -> None:
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not there")
 @pytest.mark.parametrize("secret", [None, b"0123456789abcdef0123456789abcdef"])
 @pytest.mark.parametrize("forged", [False, True])
-def test_the_commands_with_openssl_verify_a_post_and_no_other(
-    tmp_path: Path, secret: bytes | None, forged: bool
-) -> None:
+def test_openssl_commands_verify_only_a_genuine_post(tmp_path: Path, secret: bytes | None, forged: bool) -> None:
     body = block("json").encode()
     headers = build_signature_headers("msg_1", 1795417867, body, SEED, secret)
     (tmp_path / "body").write_bytes(body.replace(b"12 of 12", b"no one") if forged else body)

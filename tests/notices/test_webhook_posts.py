@@ -43,7 +43,7 @@ def post(url: str, *, secret: bytes | None = None, at: str | None = None) -> Web
     return WebhookPost("msg_1", url, BODY, at or f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", secret)
 
 
-def test_the_body_says_what_happened_since_when_and_what_to_look_at(receiver: Receiver) -> None:
+def test_body_says_what_happened_since_when_and_where(receiver: Receiver) -> None:
     assert WebhookSender(LOOPBACK, SEED).send(post(receiver.url)) == DELIVERED
     [got] = receiver.received
     assert got.headers["content-type"] == "application/json"
@@ -72,7 +72,7 @@ def test_both_signatures_are_verified_by_others_code(receiver: Receiver) -> None
         other.verify(got.body, dict(got.headers))
 
 
-def test_without_a_shared_secret_the_stores_own_key_signs_alone(receiver: Receiver) -> None:
+def test_without_a_shared_secret_only_the_store_key_signs(receiver: Receiver) -> None:
     WebhookSender(LOOPBACK, SEED).send(post(receiver.url, at="2026-11-23T07:00:00Z"))
     [got] = receiver.received
     assert set(got.signatures()) == {"v1a"}
@@ -88,7 +88,7 @@ def test_the_signature_of_the_specifications_own_example() -> None:
 
 
 @pytest.mark.parametrize("text", ["hunter2", "", "whsec_", "whsec_!!!!", base64.b64encode(b"x" * 65).decode()])
-def test_a_secret_that_receivers_libraries_would_not_read_is_none(text: str) -> None:
+def test_secret_unreadable_by_receiver_libraries_is_rejected(text: str) -> None:
     assert decode_secret(text) is None
 
 
@@ -125,7 +125,7 @@ def test_who_keeps_us_waiting_is_left_after_a_while(receiver: Receiver, fault: s
     assert attempt.why == "127.0.0.1 did not answer in time"
 
 
-def test_a_private_address_is_reached_only_where_it_is_allowed(receiver: Receiver) -> None:
+def test_private_address_needs_permission(receiver: Receiver) -> None:
     nowhere = Network().is_allowed
     for url in (receiver.url, receiver.url.replace("http:", "https:")):
         attempt = WebhookSender(nowhere, SEED).send(post(f"{url}?token=s3cret"))

@@ -69,7 +69,7 @@ def whole() -> tuple[bytes, int]:
         return stream.read(), len(api.asked)
 
 
-def test_killed_at_any_page_a_fetch_goes_on_and_gives_the_same_bytes(
+def test_fetch_killed_at_any_page_resumes_to_identical_bytes(
     place: CheckpointSettings, whole: tuple[bytes, int]
 ) -> None:
     content, requests = whole
@@ -85,7 +85,7 @@ def test_killed_at_any_page_a_fetch_goes_on_and_gives_the_same_bytes(
         assert nothing_left(place.folder)
 
 
-def test_a_long_fetch_that_is_killed_near_its_end_asks_for_little_more(place: CheckpointSettings) -> None:
+def test_fetch_killed_near_its_end_requests_little_more(place: CheckpointSettings) -> None:
     made = bundle(users=500)
     with pytest.raises(KilledError):
         source(ScriptedApi(records(made), before=killed_at(45)), place, page_size=20).fetch(FetchRequest(NOW))
@@ -244,7 +244,7 @@ def test_a_full_disk_ends_keeping_and_not_the_fetch(
     assert nothing_left(place.folder)
 
 
-def test_a_folder_that_cannot_be_made_or_is_open_to_others_is_not_used(tmp_path: Path) -> None:
+def test_checkpoint_folder_must_be_creatable_and_private(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with open_checkpoint(CheckpointSettings(tmp_path / "file" / "fetches", KEY), {}, NOW) as kept:
         assert kept is None
@@ -271,9 +271,7 @@ def test_fetches_that_nobody_goes_on_with_are_removed(place: CheckpointSettings)
 
 
 @pytest.mark.parametrize("unreadable", ["another key", "no head"])
-def test_fetches_of_which_nothing_can_be_read_go_by_when_their_last_page_came(
-    place: CheckpointSettings, unreadable: str
-) -> None:
+def test_unreadable_checkpoints_expire_by_their_last_page(place: CheckpointSettings, unreadable: str) -> None:
     left_behind(place)
     (folder,) = place.folder.iterdir()
     mine = CheckpointSettings(place.folder, bytes(32)) if unreadable == "another key" else place
@@ -292,7 +290,7 @@ def test_fetches_of_which_nothing_can_be_read_go_by_when_their_last_page_came(
     assert nothing_left(place.folder)
 
 
-def test_all_that_is_not_under_way_can_be_removed_without_any_key(place: CheckpointSettings) -> None:
+def test_unused_checkpoints_are_removed_without_a_key(place: CheckpointSettings) -> None:
     left_behind(place)
     (left,) = place.folder.iterdir()
     (place.folder / "a-file").write_text("nobody's")
@@ -330,7 +328,7 @@ def test_pages_that_nothing_proves_count_for_half_an_hour(
     assert any("nothing proves" in note.message for note in fetched.diagnostics) is not goes_on
 
 
-def test_what_goes_on_from_an_earlier_fetch_is_as_old_as_that(place: CheckpointSettings) -> None:
+def test_resumed_fetch_keeps_the_age_of_its_start(place: CheckpointSettings) -> None:
     with pytest.raises(KilledError):
         source(ScriptedApi(records(MADE), before=killed_at(13)), place, version="1.2").fetch(FetchRequest(NOW))
     first = source(ScriptedApi(records(MADE)), place, version="1.2").fetch(FetchRequest(SOON))

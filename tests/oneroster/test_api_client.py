@@ -62,7 +62,7 @@ def refusal_of(script: Script, **changes: object) -> tuple[str, str, int]:
     return diagnostic.code, str(diagnostic), len(server.asked)
 
 
-def test_an_answer_has_its_body_its_headers_and_where_it_came_from() -> None:
+def test_answer_has_body_headers_and_origin() -> None:
     with asked_of(lambda _: of_json(USERS, X_Total_Count="1")) as (client, server, time):
         answer = client.get("/users", {"limit": "100", "filter": "dateLastModified>'2026-01-01'"})
     assert answer.body == BODY
@@ -181,14 +181,14 @@ def test_a_packed_body_is_unpacked(encoding: str) -> None:
         assert server.asked[0].headers["accept-encoding"] == "gzip"
 
 
-def test_brackets_within_a_text_are_no_sign_of_a_cut() -> None:
+def test_brackets_in_text_do_not_look_cut_off() -> None:
     body = b'{"users": [{"sourcedId": "u-1", "givenName": "}]{"}]}'
     with asked_of(lambda _: Reply(body=body)) as (client, server, _):
         assert client.get("/users", {}).body == body
     assert len(server.asked) == 1
 
 
-def test_json_is_known_by_its_body_and_not_by_its_type() -> None:
+def test_json_is_recognized_by_body_not_type() -> None:
     reply = Reply(body=b"\xef\xbb\xbf" + BODY, headers={"Content-Type": "text/html"})
     with asked_of(lambda _: reply) as (client, _, _):
         assert client.get("/users", {}).body == BODY
@@ -204,7 +204,7 @@ def test_a_gzip_bomb_is_stopped_while_it_is_unpacked(monkeypatch: pytest.MonkeyP
     assert refusal_of(lambda _: plain)[0] == "answer-too-large"
 
 
-def test_not_even_one_part_of_a_bomb_is_unpacked_beyond_the_bound() -> None:
+def test_compressed_bomb_is_never_unpacked_beyond_the_bound() -> None:
     bomb = gzip.compress(b" " * 20_000_000)
     tracemalloc.start()
     try:
@@ -215,7 +215,7 @@ def test_not_even_one_part_of_a_bomb_is_unpacked_beyond_the_bound() -> None:
         tracemalloc.stop()
 
 
-def test_the_seconds_that_a_server_names_are_waited_by_all_threads() -> None:
+def test_all_threads_wait_the_seconds_a_server_names() -> None:
     time = Time()
     hosts = time.hosts()
     with serving(in_turn(Reply(429, headers={"Retry-After": "120"}), GOOD)) as server:
@@ -235,14 +235,14 @@ def test_the_seconds_that_a_server_names_are_waited_by_all_threads() -> None:
             client.close()
 
 
-def test_a_moment_that_a_server_names_is_counted_from_its_own_clock() -> None:
+def test_named_moment_is_counted_by_the_servers_clock() -> None:
     headers = {"Retry-After": "Wed, 15 Nov 2023 01:01:30 GMT", "Date": "Wed, 15 Nov 2023 01:00:00 GMT"}
     with asked_of(in_turn(Reply(503, headers=headers), GOOD)) as (client, _, time):
         client.get("/users", {})
     assert 90 <= sum(time.slept) <= 92
 
 
-def test_a_server_that_names_an_absurd_time_is_left_alone_until_then() -> None:
+def test_server_naming_an_absurd_time_is_not_retried_before() -> None:
     time = Time()
     with (
         asked_of(lambda _: Reply(429, headers={"Retry-After": "86400"}), time) as (client, server, _),
@@ -257,17 +257,17 @@ def test_a_server_that_names_an_absurd_time_is_left_alone_until_then() -> None:
     assert len(server.asked) == 1
 
 
-def test_a_wait_beyond_the_end_of_the_fetch_is_not_begun() -> None:
+def test_wait_beyond_the_deadline_is_not_begun() -> None:
     code, _, asked = refusal_of(lambda _: Reply(503, headers={"Retry-After": "300"}), timeout=timedelta(minutes=4))
     assert (code, asked) == ("asked-to-wait", 1)
 
 
-def test_a_wait_within_the_fetch_but_beyond_all_patience_is_not_begun() -> None:
+def test_wait_beyond_all_patience_is_not_begun() -> None:
     code, _, asked = refusal_of(lambda _: Reply(503, headers={"Retry-After": "3000"}), timeout=timedelta(hours=2))
     assert (code, asked) == ("asked-to-wait", 1)
 
 
-def test_a_retry_after_that_cannot_be_read_is_no_reason_to_hurry() -> None:
+def test_unreadable_retry_after_still_waits() -> None:
     with asked_of(in_turn(Reply(429, headers={"Retry-After": "soon"}), GOOD)) as (client, _, time):
         client.get("/users", {})
     assert sum(time.slept) >= 1
@@ -280,7 +280,7 @@ def test_a_retry_after_that_cannot_be_read_is_no_reason_to_hurry() -> None:
         {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT", "Date": "Mon, 01 Jan 1900 00:00:00 GMT"},
     ],
 )
-def test_a_wait_to_the_end_of_time_is_a_wait_like_any_other(headers: dict[str, str]) -> None:
+def test_infinite_wait_is_treated_like_any_other(headers: dict[str, str]) -> None:
     assert refusal_of(lambda _: Reply(429, headers=headers))[0] == "asked-to-wait"
 
 
@@ -329,7 +329,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
     assert (code, asked) == ("no-answer-in-time", 3)
 
 
-def test_a_host_where_nobody_listens_is_asked_again_and_then_refused() -> None:
+def test_silent_host_is_retried_and_then_refused() -> None:
     time = Time()
     with serving(lambda _: GOOD) as server:
         url = server.url
@@ -341,7 +341,7 @@ def test_a_host_where_nobody_listens_is_asked_again_and_then_refused() -> None:
     assert len(time.slept) == 5
 
 
-def test_what_the_server_says_of_an_error_is_repeated_in_one_cut_line() -> None:
+def test_server_error_text_is_repeated_in_one_shortened_line() -> None:
     info = {
         "imsx_StatusInfo": {
             "imsx_codeMajor": "failure",
@@ -378,7 +378,7 @@ def test_a_redirect_elsewhere_is_refused(to: str, word: str) -> None:
     assert word in text
 
 
-def test_a_redirect_within_the_host_is_followed_and_signed_anew() -> None:
+def test_redirect_within_the_host_is_followed_and_resigned() -> None:
     def moved(asked: Asked) -> Reply:
         return GOOD if asked.path == "/users/" else Reply(301, headers={"Location": f"{BASE}/users/?limit=5"})
 

@@ -75,7 +75,7 @@ def ids(client: HttpApiClient, path: str, **query: str) -> list[str]:
         ({"switches": Switches(gzip=True)}, {}),
     ],
 )
-def test_every_way_to_sign_in_reads_what_is_asked_for(
+def test_every_sign_in_method_reads_the_requested_rows(
     serving: Serving, server_like: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     server = serving(SMALL, **server_like)
@@ -94,7 +94,7 @@ def test_what_passes_is_survived(serving: Serving, answer: Answer) -> None:
     assert len(server.requests) == 3
 
 
-def test_a_token_that_is_revoked_in_mid_fetch_is_renewed_once(serving: Serving) -> None:
+def test_token_revoked_in_mid_fetch_is_renewed_once(serving: Serving) -> None:
     server = serving(SMALL, authorization="oauth2", switches=Switches(faults=(Fault("users", Revoked(), at=2),)))
     with client_of(server) as client:
         pages = [ids(client, "/users", limit="5", offset=str(offset)) for offset in (0, 5, 10)]
@@ -111,7 +111,7 @@ def test_tokens_that_are_always_revoked_end_the_fetch(serving: Serving) -> None:
 
 
 @pytest.mark.parametrize("answer", [GzipBomb(), HugeBody()])
-def test_neither_a_bomb_nor_a_body_without_end_fills_the_memory(serving: Serving, answer: Answer) -> None:
+def test_bombs_and_endless_bodies_do_not_fill_memory(serving: Serving, answer: Answer) -> None:
     server = serving(SMALL, switches=Switches(gzip=True, faults=(whenever("users", answer),)))
     tracemalloc.start()
     try:
@@ -131,7 +131,7 @@ def test_a_body_that_trickles_does_not_outlive_the_fetch(serving: Serving) -> No
 
 
 @pytest.mark.parametrize("to", ["http://localhost:1{path}", "https://127.0.0.1{path}", "http://10.0.0.1{path}"])
-def test_a_redirect_elsewhere_is_refused_and_the_token_goes_nowhere(serving: Serving, to: str) -> None:
+def test_redirect_elsewhere_is_refused_without_sending_the_token(serving: Serving, to: str) -> None:
     server = serving(SMALL, authorization="oauth2", switches=Switches(faults=(whenever("users", Redirect(to)),)))
     with client_of(server) as client, pytest.raises(Refusal, match="redirect-refused"):
         ids(client, "/users")
@@ -157,7 +157,7 @@ def test_a_scope_that_was_not_given_is_named(serving: Serving) -> None:
 
 
 @pytest.mark.parametrize("kind", ["good", "expired", "wrong-host", "unknown-issuer"])
-def test_only_a_server_whose_certificate_is_in_order_gets_to_know_us(
+def test_server_with_invalid_certificate_learns_nothing(
     serving: Serving, kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = Authority()

@@ -78,7 +78,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("kind", ENDLESS)
-def test_an_answer_without_end_is_cut_off_at_the_timeout(kind: str) -> None:
+def test_endless_answer_is_cut_off_at_the_timeout(kind: str) -> None:
     with dripping(*ENDLESS[kind]) as port:
         assert outcome(f"http://127.0.0.1:{port}{BASE}") == "fetch-too-long"
 
@@ -99,7 +99,7 @@ def test_a_token_without_end_is_cut_off_too(kind: tuple[bytes, bytes]) -> None:
     assert found == "fetch-too-long"
 
 
-def test_what_is_added_to_lines_that_are_cut_is_cut_at_once() -> None:
+def test_connection_added_after_cancellation_is_cut_at_once() -> None:
     ours, theirs = socket.socketpair()
     lines = ConnectionGroup()
     with ours, theirs:

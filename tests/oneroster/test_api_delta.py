@@ -84,7 +84,7 @@ def test_nothing_changed_is_no_empty_roster(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("habit", [{}, {"filters": False}], ids=["filters", "ignores filters"])
-def test_roles_of_1_2_are_those_that_came_and_no_others(habit: dict[str, Any], tmp_path: Path) -> None:
+def test_roles_of_1_2_are_exactly_those_received(habit: dict[str, Any], tmp_path: Path) -> None:
     made = MADE.with_user("u-0003", orgSourcedIds="s-1,s-2").version12()
     roles = [{"roleType": "primary", "role": "student", "org": {"sourcedId": "s-2"}}]
     fetched = fetch(later(user("u-0003", made, roles=roles), made=made, **habit), ask(), version="1.2")
@@ -118,7 +118,7 @@ def test_a_server_that_ignores_the_filter_is_filtered_here(tmp_path: Path) -> No
     ],
     ids=str,
 )
-def test_the_whole_is_fetched_where_changes_may_not_be_enough(earlier: dict[str, Any]) -> None:
+def test_full_fetch_replaces_insufficient_changes(earlier: dict[str, Any]) -> None:
     api = later()
     assert is_whole(fetch(api, ask(**earlier)))
     assert not any("filter" in query for _, query in api.asked)
@@ -131,7 +131,7 @@ def test_changes_are_asked_for_only_where_they_are_wanted() -> None:
 
 
 @pytest.mark.parametrize("code", ["bad-request", "server-error"])
-def test_a_server_that_refuses_the_filter_is_asked_for_everything(code: str) -> None:
+def test_server_refusing_the_filter_is_asked_for_everything(code: str) -> None:
     def refuse(api: ScriptedApi, number: int) -> None:
         if "filter" in api.asked[-1][1]:
             raise refusal(code)
@@ -150,13 +150,13 @@ def test_a_server_that_refuses_the_filter_is_asked_for_everything(code: str) -> 
     ],
     ids=["somebody is gone", "more are gone than changed", "somebody came unseen"],
 )
-def test_totals_that_the_changes_do_not_explain_force_the_whole(api: ScriptedApi) -> None:
+def test_totals_unexplained_by_changes_force_a_full_fetch(api: ScriptedApi) -> None:
     fetched = fetch(api, ask())
     assert codes(fetched.diagnostics)[0] == "whole-after-all"
     assert is_whole(fetched)
 
 
-def test_a_filter_that_finds_nothing_for_days_while_people_come_forces_the_whole() -> None:
+def test_silent_filter_beside_growing_totals_forces_a_full_fetch() -> None:
     class Silent(ScriptedApi):
         def _filtered(self, rows: Any, wanted: str) -> list[Json]:
             return []

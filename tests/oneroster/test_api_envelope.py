@@ -85,7 +85,7 @@ def refused(body: object, name: str = "users") -> Diagnostic:
     return only
 
 
-def test_a_user_of_1_1_as_the_standard_shows_one() -> None:
+def test_user_of_1_1_matches_the_standards_example() -> None:
     (row,) = page("users", USER)["users"]
     assert row == {
         "sourcedId": "u-1",
@@ -105,7 +105,7 @@ def test_a_user_of_1_1_as_the_standard_shows_one() -> None:
     }
 
 
-def test_a_user_of_1_2_has_a_row_for_each_role() -> None:
+def test_user_of_1_2_has_one_row_per_role() -> None:
     frames = page("users", USER_1_2, version="1.2")
     assert frames["users"][0]["enabledUser"] == "true"
     assert frames["users"][0]["primaryOrgSourcedId"] == "654"
@@ -122,7 +122,7 @@ def test_an_enrollment_of_both_versions() -> None:
         assert row["primary"] == "false"
 
 
-def test_passwords_contacts_and_user_ids_are_dropped_as_a_page_is_read() -> None:
+def test_passwords_contacts_and_user_ids_are_dropped_on_reading() -> None:
     for version, user in (("1.1", USER), ("1.2", USER_1_2)):
         told = str(page("users", user, version=version))
         for unwanted in ("Xwyz", "+44", "LDAP", "Mike", "multipleBirth"):
@@ -130,7 +130,7 @@ def test_passwords_contacts_and_user_ids_are_dropped_as_a_page_is_read() -> None
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-def test_every_column_that_the_reader_uses_comes_from_a_property_and_exists_in_the_standard(version: str) -> None:
+def test_every_used_column_maps_to_a_standard_property(version: str) -> None:
     made = {stem: cells for each in COLLECTIONS[version] for stem, cells in _columns(each).items()}
     for stem, table in STANDARDS[version].tables.items():
         if stem in IN_USE:
@@ -174,7 +174,7 @@ def test_an_envelope_that_follows_the_path_is_taken(name: str, key: str) -> None
         {"Users": [USER]},
     ],
 )
-def test_anything_but_the_list_is_refused_and_never_an_empty_one(body: object) -> None:
+def test_anything_but_the_list_is_refused_not_empty(body: object) -> None:
     assert refused(body).code == "wrong-envelope"
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
     assert refused(body).code == "malformed-page"
 
 
-def test_an_empty_list_is_an_empty_page_with_all_columns() -> None:
+def test_empty_list_is_an_empty_page_with_all_columns() -> None:
     frames = read_page(b'{"users": []}', collection("users", "1.2"), "/users")
     assert [(stem, frame.height) for stem, frame in frames.items()] == [("users", 0), ("roles", 0)]
     filled = read_page(orjson.dumps({"users": [USER_1_2]}), collection("users", "1.2"), "/users")
@@ -206,14 +206,14 @@ def test_list_items_that_hold_commas_stand_in_quotation_marks() -> None:
     assert row["orgSourcedIds"] is None
 
 
-def test_a_list_with_an_item_that_names_nothing_is_no_list() -> None:
+def test_list_with_an_unnamed_item_is_rejected() -> None:
     rows = page(
         "users", {"sourcedId": "u", "orgs": [{"sourcedId": "s-1"}, {"href": "x"}]}, {"sourcedId": "v", "orgs": [None]}
     )
     assert [row["orgSourcedIds"] for row in rows["users"]] == [None, None]
 
 
-def test_line_ends_in_text_become_spaces_and_stay_in_keys() -> None:
+def test_line_ends_become_spaces_in_text_but_not_keys() -> None:
     (row,) = page("users", {"sourcedId": "u\n1", "givenName": "Ann\r\nMary"})["users"]
     assert (row["sourcedId"], row["givenName"]) == ("u\n1", "Ann Mary")
 
@@ -229,7 +229,7 @@ def test_references_may_be_bare() -> None:
     assert len(page("users", roles, version="1.2")["roles"]) == 1
 
 
-def test_a_value_of_a_wrong_type_leaves_its_row_without_what_every_row_needs() -> None:
+def test_mistyped_value_blanks_the_required_fields_of_its_row() -> None:
     rows = page("users", USER, {**USER, "sourcedId": "u-2", "orgs": 7.5, "givenName": {"first": "A"}}, USER)["users"]
     assert [row["sourcedId"] for row in rows] == ["u-1", "u-2", "u-1"]
     assert rows[0] == rows[2]
@@ -241,7 +241,7 @@ def test_a_value_of_a_wrong_type_leaves_its_row_without_what_every_row_needs() -
     }
 
 
-def test_a_row_without_a_sourced_id_stays_where_it_is() -> None:
+def test_row_without_a_sourced_id_keeps_its_place() -> None:
     rows = page("users", USER, {**USER, "sourcedId": None}, {**USER, "sourcedId": ""}, {**USER, "sourcedId": ["a"]})
     assert [row["sourcedId"] for row in rows["users"]] == ["u-1", None, None, None]
     assert all(row["username"] == "mjones" for row in rows["users"])
@@ -252,7 +252,7 @@ def test_a_row_that_names_nothing_refuses_its_page(row: object) -> None:
     assert refused({"users": [USER, row]}).code == "malformed-page"
 
 
-def test_a_page_of_which_more_than_a_few_rows_are_misshapen_is_refused() -> None:
+def test_page_with_many_misshapen_rows_is_refused() -> None:
     bad = [{**USER, "sourcedId": f"u-{number}", "email": {"x": 1}} for number in range(11)]
     assert len(page("users", *bad[:10])["users"]) == 10
     said = refused({"users": bad})
@@ -295,9 +295,7 @@ named = st.sampled_from(["sourcedId", "username", "enabledUser", "orgs", "agents
     version=st.sampled_from(["1.1", "1.2"]),
 )
 @settings(max_examples=300, deadline=None)
-def test_whatever_a_page_holds_every_row_of_it_has_its_place_or_the_page_is_refused(
-    rows: list[Any], version: str
-) -> None:
+def test_any_page_keeps_all_rows_in_place_or_is_refused(rows: list[Any], version: str) -> None:
     body = json.dumps({"users": [{"sourcedId": "first"}, *rows, {"sourcedId": "last"}]}).encode()
     try:
         frame = read_page(body, collection("users", version), "/users")["users"]

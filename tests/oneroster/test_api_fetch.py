@@ -61,7 +61,7 @@ MADE = bundle(users=100).with_user("u-0003", givenName='A "B", C', familyName="Z
     ],
     ids=str,
 )
-def test_a_roster_is_the_same_as_json_and_as_a_zip(made: Bundle, habit: dict, tmp_path: Path) -> None:
+def test_roster_is_the_same_from_json_and_zip(made: Bundle, habit: dict, tmp_path: Path) -> None:
     ours = fetch(ScriptedApi(records(made), **habit), version=made.version)
     theirs = read(made, tmp_path)
     assert same(ours, theirs)
@@ -75,7 +75,7 @@ def test_the_same_pages_give_the_same_bytes() -> None:
     assert one == two
 
 
-def test_the_bundle_has_the_standards_columns_and_no_time_of_its_own() -> None:
+def test_bundle_has_standard_columns_and_no_timestamp() -> None:
     with zipfile.ZipFile(source(ScriptedApi(records(MADE))).fetch(ASK).stream) as archive:
         assert archive.read("orgs.csv").splitlines()[:2] == [
             b"sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId",
@@ -92,7 +92,7 @@ def test_rows_to_be_deleted_keep_their_mark() -> None:
     assert users.filter(pl.col("status") == "tobedeleted")["sourced_id"].to_list() == ["u-0005"]
 
 
-def test_collections_come_in_the_order_in_which_they_refer_to_each_other() -> None:
+def test_collections_come_in_order_of_reference() -> None:
     api = ScriptedApi(records(MADE))
     source(api).fetch(ASK)
     assert list(dict.fromkeys(api.paths())) == [
@@ -113,7 +113,7 @@ def test_progress_counts_rows_and_pages() -> None:
     assert (last.done, last.total, last.unit, last.pages) == (100, 100, "rows", 4)
 
 
-def test_courses_and_terms_may_be_missing_unless_they_came_along_before() -> None:
+def test_courses_and_terms_are_optional_unless_present_before() -> None:
     rows = records(MADE)
     del rows["courses"], rows["academicSessions"]
     fetched = source(ScriptedApi(rows)).fetch(ASK)
@@ -147,7 +147,7 @@ def test_a_permission_that_is_gone_is_no_empty_collection() -> None:
     assert [str(each.span) for each in said] == [BASE.partition("://")[2]], "of many on one host, which"
 
 
-def test_a_server_that_cannot_sort_is_asked_without_and_told() -> None:
+def test_server_unable_to_sort_is_read_unsorted_and_reported() -> None:
     def no_sort(api: ScriptedApi, number: int) -> None:
         if "sort" in api.asked[-1][1]:
             raise refusal("bad-request")
@@ -157,7 +157,7 @@ def test_a_server_that_cannot_sort_is_asked_without_and_told() -> None:
     assert snapshot(fetched).users.height == 100
 
 
-def test_rows_that_move_make_it_start_over_twice_and_then_give_up() -> None:
+def test_moving_rows_restart_the_fetch_twice_then_end_it() -> None:
     def moving(until: int) -> ScriptedApi:
         def move(api: ScriptedApi, number: int) -> None:
             path, query = api.asked[-1]
@@ -189,9 +189,7 @@ class Revised(ScriptedApi):
 
 
 @pytest.mark.parametrize("path", ["/users", "/enrollments"])
-def test_permissions_that_change_between_two_pages_make_no_roster_and_the_next_fetch_begins_anew(
-    path: str, tmp_path: Path
-) -> None:
+def test_permissions_changing_between_pages_discard_the_whole_fetch(path: str, tmp_path: Path) -> None:
     kept = CheckpointSettings(tmp_path / "fetches", b"k" * 32)
 
     def changed(api: ScriptedApi, number: int) -> None:
@@ -208,13 +206,13 @@ def test_permissions_that_change_between_two_pages_make_no_roster_and_the_next_f
     assert read_anew == ["0", "29", "58", "87", "99"], "pages that were shown by other permissions do not count"
 
 
-def test_a_row_that_a_page_has_twice_is_the_readers_to_judge() -> None:
+def test_row_repeated_on_a_page_is_left_to_the_reader() -> None:
     rows = records(MADE)
     rows["users"].insert(4, rows["users"][3])
     assert fetch(ScriptedApi(rows)).users.height == 100
 
 
-def test_people_who_came_while_enrollments_were_read_are_asked_for_again() -> None:
+def test_people_added_while_reading_enrollments_are_requested_again() -> None:
     later = MADE.with_user("u-x/1", identifier="77").with_row(
         "enrollments", "e-99999", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-x/1", role="student"
     )
@@ -231,7 +229,7 @@ def test_people_who_came_while_enrollments_were_read_are_asked_for_again() -> No
     assert not ours.quarantine.height
 
 
-def test_who_is_not_there_either_when_asked_for_is_a_row_set_aside() -> None:
+def test_person_missing_on_request_is_quarantined() -> None:
     made = MADE.with_row(
         "enrollments", "e-99999", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-no", role="student"
     )
@@ -241,7 +239,7 @@ def test_who_is_not_there_either_when_asked_for_is_a_row_set_aside() -> None:
 
 
 @pytest.mark.parametrize("how", ["bad-request", "server-error", "forbidden", "unexpected-status", {}, {"user": None}])
-def test_a_server_that_cannot_be_asked_for_one_record_is_asked_once_and_gives_a_roster_all_the_same(how: Any) -> None:
+def test_server_without_single_records_is_asked_once(how: Any) -> None:
     made = MADE
     for key in ("no-1", "no-2"):
         made = made.with_row(
@@ -266,7 +264,7 @@ def test_a_server_that_cannot_be_asked_for_one_record_is_asked_once_and_gives_a_
     assert sorted(snapshot(fetched).quarantine["key"]) == ["no-1", "no-2"]
 
 
-def test_a_server_that_is_only_busy_with_one_record_is_asked_later() -> None:
+def test_server_busy_with_one_record_is_asked_later() -> None:
     made = MADE.with_row(
         "enrollments", "e-99999", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-no", role="student"
     )
@@ -279,7 +277,7 @@ def test_a_server_that_is_only_busy_with_one_record_is_asked_later() -> None:
 
 
 @pytest.mark.parametrize("left", [0, 3, 99])
-def test_a_collection_that_has_fewer_rows_when_it_is_read_again_is_not_the_whole(left: int) -> None:
+def test_collection_shrinking_on_a_second_reading_is_incomplete(left: int) -> None:
     first = MADE.tables["enrollments"][0]
     crowd = [{**first, "sourcedId": f"f-{n:04d}", "userSourcedId": f"x-{n:04d}"} for n in range(250)]
 
@@ -291,7 +289,7 @@ def test_a_collection_that_has_fewer_rows_when_it_is_read_again_is_not_the_whole
     assert refused(ScriptedApi(records(made), before=lost))[0].code == "incomplete-collection"
 
 
-def test_many_missing_parents_are_looked_for_in_their_collection_once_more() -> None:
+def test_many_missing_parents_reread_their_collection_once() -> None:
     crowd = MADE
     enrolled = [*MADE.tables["enrollments"]]
     for number in range(250):
@@ -310,7 +308,7 @@ def test_many_missing_parents_are_looked_for_in_their_collection_once_more() -> 
     assert not [path for path in api.paths() if path.startswith("/users/")]
 
 
-def test_pages_asked_for_at_once_give_the_same_bytes_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_pages_give_the_same_bytes_as_sequential_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     made = bundle(users=600)
     results = []
     for proving in (2, 10_000):
@@ -327,7 +325,7 @@ def test_pages_asked_for_at_once_give_the_same_bytes_as_one_after_the_other(monk
 @pytest.mark.parametrize(
     "habit", [{"total": False}, {"clamp": 20}, {"sorts": False}], ids=["no total", "a clamp", "no order"]
 )
-def test_pages_are_asked_for_ahead_only_where_the_server_has_proven_stable(habit: dict) -> None:
+def test_pages_are_requested_ahead_only_from_stable_servers(habit: dict) -> None:
     rows = records(bundle(users=600))
     rows["users"].reverse()
     api = ScriptedApi(rows, **habit)
@@ -349,7 +347,7 @@ def test_links_that_are_no_offsets_are_followed(base: str) -> None:
     assert fetch(Cursor(records(MADE))).users.height == 100
 
 
-def test_a_row_of_a_wrong_type_is_set_aside_and_protects_whom_it_names() -> None:
+def test_mistyped_row_is_quarantined_and_protects_those_it_names() -> None:
     rows = records(MADE)
     rows["users"][20]["givenName"] = {"first": "A"}
     aside = fetch(ScriptedApi(rows)).quarantine

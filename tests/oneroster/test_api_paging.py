@@ -104,7 +104,7 @@ habits = st.fixed_dictionaries(
 
 @given(habits)
 @settings(max_examples=300, deadline=None)
-def test_a_server_that_keeps_still_is_read_to_its_last_row(habit: dict) -> None:
+def test_stable_server_is_read_to_its_last_row(habit: dict) -> None:
     clamps = habit["clamps"] if not habit["rounds"] else [min(habit["clamps"][0], LIMIT)]
     server = Server(
         ids(habit["count"]),
@@ -128,7 +128,7 @@ def test_a_server_that_keeps_still_is_read_to_its_last_row(habit: dict) -> None:
     often=st.floats(0.02, 0.9),
 )
 @settings(max_examples=400, deadline=None)
-def test_of_a_server_whose_rows_come_and_go_nobody_who_stayed_is_ever_left_out(
+def test_shifting_rows_never_hide_anyone_who_stayed(
     count: int, total: bool, seed: int, clamp: int, often: float
 ) -> None:
     chance = random.Random(seed)
@@ -149,7 +149,7 @@ def test_of_a_server_whose_rows_come_and_go_nobody_who_stayed_is_ever_left_out(
 
 @given(count=st.integers(25, 60), seed=st.integers(0, 10_000), total=st.booleans())
 @settings(max_examples=200, deadline=None)
-def test_a_server_without_an_order_is_never_believed_by_half(count: int, seed: int, total: bool) -> None:
+def test_unordered_server_is_never_half_believed(count: int, seed: int, total: bool) -> None:
     def shuffled(rows: list[str], number: int) -> list[str]:
         return random.Random(seed + number).sample(rows, len(rows))
 
@@ -159,9 +159,7 @@ def test_a_server_without_an_order_is_never_believed_by_half(count: int, seed: i
 
 @given(count=st.integers(1, 60), total=st.booleans(), links=st.sampled_from(["", "cursor=abc"]))
 @settings(max_examples=60, deadline=None)
-def test_a_server_that_always_gives_its_first_page_is_a_loop_or_has_no_more(
-    count: int, total: bool, links: str
-) -> None:
+def test_repeated_first_page_is_a_loop_or_the_end(count: int, total: bool, links: str) -> None:
     outcome = read(Server(ids(count), deaf=True, total=total, links=links))
     if count <= LIMIT and total:
         assert outcome == ids(count)
@@ -174,7 +172,7 @@ def test_a_page_shorter_than_its_limit_ends_nothing() -> None:
     assert read(server) == ids(25)
 
 
-def test_it_goes_on_from_the_last_row_received_whatever_was_asked_for() -> None:
+def test_next_request_follows_the_last_row_received() -> None:
     server = Server(ids(25), clamp=lambda number: 4)
     read(server)
     assert [each.offset for each in server.requests[:4]] == [0, 3, 6, 9]
@@ -190,7 +188,7 @@ def test_a_clamp_is_noted_once() -> None:
     assert paging.clamp == 4
 
 
-def test_an_empty_page_in_mid_stream_is_asked_for_again_and_then_refused() -> None:
+def test_empty_page_in_mid_stream_is_retried_then_refused() -> None:
     class Hiccup(Server):
         broken = 2
 
@@ -208,7 +206,7 @@ def test_an_empty_page_in_mid_stream_is_asked_for_again_and_then_refused() -> No
 
 
 @pytest.mark.parametrize("total", [True, False])
-def test_a_hole_in_a_server_that_rounds_offsets_is_found(total: bool) -> None:
+def test_gap_from_rounded_offsets_is_found(total: bool) -> None:
     class Hole(Server):
         def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             if request.offset == 20:
@@ -228,7 +226,7 @@ def test_fewer_rows_than_the_server_counts_are_refused() -> None:
     assert code(read(Short(ids(35)))) == "incomplete-collection"
 
 
-def test_a_total_that_is_too_small_ends_nothing_and_is_told() -> None:
+def test_total_too_small_ends_nothing_and_is_reported() -> None:
     paging, server, kept = PagingState("users", LIMIT), Server(ids(35), total=False), []
     while True:
         rows, page = server.answer(paging.request)
@@ -255,7 +253,7 @@ def test_a_next_link_that_leads_back_is_a_loop() -> None:
     assert code(turns[-1]) == "paging-loop"
 
 
-def test_where_next_links_end_too_early_the_rest_is_asked_for_by_offset() -> None:
+def test_rest_after_early_next_links_is_requested_by_offset() -> None:
     class Forgetful(Server):
         def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             rows, page = super().answer(request)
@@ -268,7 +266,7 @@ def test_where_next_links_end_too_early_the_rest_is_asked_for_by_offset() -> Non
     assert [each.link is None for each in server.requests] == [True, False, True, True, True]
 
 
-def test_a_next_link_that_is_forgotten_where_nothing_is_counted_does_not_look_like_the_end() -> None:
+def test_forgotten_next_link_without_totals_is_not_the_end() -> None:
     """A proxy took the header away: what lies behind the last link is asked for once."""
     server = Server(ids(35), links="cursor=x", total=False)
     assert read(server) == ids(35)
@@ -283,7 +281,7 @@ def test_a_next_link_that_is_forgotten_where_nothing_is_counted_does_not_look_li
     assert read(Forgetful(ids(35), links="cursor=x")) == ids(35), "with a total the rest is asked for"
 
 
-def test_a_total_that_counts_only_a_page_does_not_hide_a_next_link_that_is_forgotten() -> None:
+def test_total_of_one_page_does_not_hide_a_forgotten_link() -> None:
     class Miscounting(Server):
         forgets = 0
 
@@ -310,7 +308,7 @@ def test_links_are_known_again_and_not_kept() -> None:
     assert kept < 500_000, "a tenth of its links"
 
 
-def test_a_server_that_knows_no_offset_ends_with_its_last_link() -> None:
+def test_server_without_offsets_ends_at_its_last_link() -> None:
     class Cursors(Server):
         def answer(self, request: PageRequest) -> tuple[list[str], PageFacts]:
             return super().answer(request if request.link else PageRequest(0, request.limit))
@@ -318,7 +316,7 @@ def test_a_server_that_knows_no_offset_ends_with_its_last_link() -> None:
     assert read(Cursors(ids(35), links="cursor=x", total=False)) == ids(35)
 
 
-def test_a_row_that_moves_to_the_next_page_is_noticed_though_the_total_stays() -> None:
+def test_row_moving_to_the_next_page_is_noticed() -> None:
     def swapped(server: Server) -> None:
         if len(server.requests) == 2:
             server.rows.remove("u-0003")
@@ -327,7 +325,7 @@ def test_a_row_that_moves_to_the_next_page_is_noticed_though_the_total_stays() -
     assert isinstance(read(Server(ids(35), between=swapped)), PagingRestart)
 
 
-def test_a_server_that_does_not_take_such_an_offset_is_asked_without() -> None:
+def test_server_rejecting_an_offset_is_asked_without() -> None:
     paging, server, kept = PagingState("users", LIMIT), Server(ids(25)), []
     while True:
         if paging.request.overlap:
@@ -358,13 +356,13 @@ def test_the_next_link_is_found_among_others(header: str, link: str | None) -> N
     assert parse_next_link(header) == link
 
 
-def test_an_offset_that_is_no_number_of_rows_makes_a_link_that_is_followed_as_it_is() -> None:
+def test_link_with_an_unreadable_offset_is_followed_verbatim() -> None:
     for digits, offset in (("50", 50), ("9" * 13, None), ("9" * 5000, None)):
         page = extract_page_facts(pl.Series(["a"]), {"link": f'<https://x.example/u?offset={digits}>; rel="next"'})
         assert page.link_offset == offset
 
 
-def test_totals_are_read_from_either_header_and_only_as_numbers() -> None:
+def test_totals_come_from_either_header_as_numbers_only() -> None:
     assert parse_total_rows({"x-total-count": " 12 "}) == 12
     assert parse_total_rows({"x-count": "7"}) == 7
     assert parse_total_rows({"x-total-count": "many"}) is None
@@ -373,7 +371,7 @@ def test_totals_are_read_from_either_header_and_only_as_numbers() -> None:
     assert parse_total_rows({}) is None
 
 
-def test_two_pages_with_the_same_rows_have_the_same_digest_and_no_others() -> None:
+def test_page_digests_are_equal_only_for_equal_rows() -> None:
     one, two = (
         extract_page_facts(pl.Series(["a", "b"]), {}),
         extract_page_facts(pl.Series(["a", "b"]), {"x-count": "2"}),

@@ -148,7 +148,7 @@ def test_each_habit_is_found(serving: Serving, habit: str) -> None:
         ("link elsewhere", "link"),
     ],
 )
-def test_what_stands_in_the_way_of_a_fetch_is_a_warning(serving: Serving, habit: str, name: str) -> None:
+def test_probe_warns_of_what_blocks_a_fetch(serving: Serving, habit: str, name: str) -> None:
     assert probed(serving(SMALL, switches=HABITS[habit][0]))[name].severity is Severity.WARNING
 
 
@@ -159,14 +159,14 @@ def test_people_who_left_are_seen_where_they_are_sent(serving: Serving) -> None:
     assert values(serving(marked, switches=Switches(tobedeleted="dropped")))["tobedeleted"] == "not seen"
 
 
-def test_a_wrong_method_of_signing_is_named_and_the_probe_goes_on(serving: Serving) -> None:
+def test_wrong_signing_method_is_named_and_the_probe_continues(serving: Serving) -> None:
     found = probed(serving(SMALL, switches=Switches(sha256=False)), signature="hmac-sha256")
     assert found["signature-hmac-sha256"].severity is Severity.WARNING
     assert found["signature-hmac-sha256"].remark == "set signature: hmac-sha1"
     assert found["rows-users"].value == str(len(SMALL.tables["users"]))
 
 
-def test_a_wrong_secret_is_refused_after_one_request_for_each_method(serving: Serving) -> None:
+def test_wrong_secret_is_refused_after_one_request_per_method(serving: Serving) -> None:
     server = serving(SMALL)
     with pytest.raises(Refusal, match="unauthorized"):
         probed(server, secret_key=SecretStr("another"))
@@ -180,13 +180,13 @@ def test_a_withheld_scope_is_named(serving: Serving) -> None:
     assert found["scopes-withheld"].severity is Severity.WARNING
 
 
-def test_a_server_that_gives_nothing_at_all_is_refused_with_every_reason(serving: Serving) -> None:
+def test_server_giving_nothing_is_refused_with_every_reason(serving: Serving) -> None:
     with pytest.raises(Refusal) as caught:
         probed(serving(SMALL, switches=Switches(faults=(whenever("*", Status(404)),))))
     assert len(caught.value.diagnostics) == 6
 
 
-def test_a_server_that_wants_to_be_left_alone_is_left_alone(serving: Serving) -> None:
+def test_server_asking_for_a_pause_is_left_alone(serving: Serving) -> None:
     server = serving(SMALL, switches=Switches(faults=(Fault("classes", Status(429, retry_after="86400")),)))
     with pytest.raises(Refusal, match="asked-to-wait"):
         probed(server)

@@ -77,7 +77,7 @@ def same(ours: Snapshot, theirs: Snapshot) -> bool:
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-def test_a_server_as_the_standard_has_it_gives_the_roster_of_the_zip(
+def test_standard_server_gives_the_roster_of_the_zip(
     servers: dict[str, RosterServer], version: str, tmp_path: Path
 ) -> None:
     servers[version].now()
@@ -136,7 +136,7 @@ def test_a_server_that_does_not_give_everything_is_refused(server: RosterServer,
     assert refused(server) == [code]
 
 
-def test_an_empty_page_in_mid_stream_is_asked_for_again_and_then_refused(server: RosterServer, tmp_path: Path) -> None:
+def test_empty_page_in_mid_stream_is_retried_then_refused(server: RosterServer, tmp_path: Path) -> None:
     server.now(Fault("users", EmptyPage(), at=2))
     assert same(fetched(server)[0], read(MADE, tmp_path))
     server.now(Fault("users", EmptyPage(), at=2, times=None))
@@ -145,7 +145,7 @@ def test_an_empty_page_in_mid_stream_is_asked_for_again_and_then_refused(server:
     assert refused(server) == ["unstable-paging"]
 
 
-def test_rows_that_shift_while_they_are_read_are_read_again(server: RosterServer, tmp_path: Path) -> None:
+def test_rows_shifting_while_read_are_read_again(server: RosterServer, tmp_path: Path) -> None:
     later = MADE.without_users(["u-0003"]).with_user("u-9999")
     server.now(Fault("users", Becomes(later), at=3))
     ours, notes = fetched(server)

@@ -67,7 +67,7 @@ def signed(url: str, method: SignatureMethod = "hmac-sha1", secret: str = SECRET
     return of_header(request.headers["Authorization"])
 
 
-def test_the_reading_of_the_standard_gives_the_signature_of_its_example() -> None:
+def test_signature_matches_the_standards_example() -> None:
     """RFC 5849, 1.2: the resource that is asked for with a token."""
     oauth = {
         "oauth_consumer_key": "dpf43f3p2l4k3l03",
@@ -155,7 +155,7 @@ class Validator(oauth1.RequestValidator):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_server_that_checks_signatures_lets_us_in_at_every_attempt(method: SignatureMethod) -> None:
+def test_server_checking_signatures_accepts_every_attempt(method: SignatureMethod) -> None:
     endpoint = oauth1.SignatureOnlyEndpoint(Validator())
     time = Time()
     statuses: list[int] = []
@@ -188,7 +188,7 @@ def refused_by(reply: Reply, method: SignatureMethod) -> str:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_refused_signature_is_not_tried_again_and_names_the_other_method(method: SignatureMethod) -> None:
+def test_rejected_signature_is_not_retried_and_suggests_another_method(method: SignatureMethod) -> None:
     other = next(each for each in METHODS if each != method)
     assert f"signature: {other}" in refused_by(Reply(401, headers={"Date": formatdate(NOW + 299)}), method)
     assert f"signature: {other}" in refused_by(Reply(401, headers={"Date": "today"}), method)

@@ -15,7 +15,7 @@ SAID = b'{"imsx_codeMajor": "failure", "imsx_description": "Marguerite Duval 471
     ("status", "code"), [(403, "forbidden"), (500, "server-error"), (422, "bad-request"), (429, "server-busy")]
 )
 @pytest.mark.parametrize("moved", [False, True])
-def test_neither_its_sourcedid_nor_what_the_server_says_of_it_is_repeated(status: int, code: str, moved: bool) -> None:
+def test_error_repeats_neither_sourcedid_nor_server_text(status: int, code: str, moved: bool) -> None:
     def script(asked: Asked) -> Reply:
         if moved and not asked.target.startswith("/v2/"):
             return Reply(302, b"", {"Location": "/v2/users/u-4711"})

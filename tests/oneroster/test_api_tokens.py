@@ -87,7 +87,7 @@ def form(asked: Asked) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
 
 
-def test_a_token_is_asked_for_once_and_sent_with_every_request() -> None:
+def test_token_is_requested_once_and_sent_every_time() -> None:
     with asked_of(lambda _: token()) as (client, api, endpoint, _):
         for _ in range(3):
             client.get("/users", {"limit": "1"})
@@ -116,14 +116,14 @@ def test_a_token_is_asked_for_once_and_sent_with_every_request() -> None:
         ({"version": "1.2", "scopes": ("roster",)}, "roster"),
     ],
 )
-def test_the_scopes_are_those_of_the_version_unless_they_are_named(changes: dict[str, object], scopes: str) -> None:
+def test_scopes_follow_the_version_unless_configured(changes: dict[str, object], scopes: str) -> None:
     with asked_of(lambda _: token(), **changes) as (client, _, endpoint, _time):
         client.get("/users", {})
     assert form(endpoint.asked[0])["scope"] == scopes
 
 
 @pytest.mark.parametrize("refusal", [denied("invalid_client", 401), denied("invalid_client"), Reply(401, b"")])
-def test_a_server_that_wants_the_secret_in_the_body_gets_it_there(refusal: Reply) -> None:
+def test_secret_goes_into_the_body_if_required(refusal: Reply) -> None:
     def in_body(asked: Asked) -> Reply:
         given = form(asked)
         good = given.get("client_id") == KEY and given.get("client_secret") == SECRET
@@ -136,7 +136,7 @@ def test_a_server_that_wants_the_secret_in_the_body_gets_it_there(refusal: Reply
     assert [("authorization" in asked.headers) for asked in endpoint.asked] == [True, False, False]
 
 
-def test_a_server_that_reads_the_header_without_decoding_it_is_tried_last() -> None:
+def test_undecoded_header_form_is_tried_last() -> None:
     def undecoded(asked: Asked) -> Reply:
         return token() if asked.headers.get("authorization") == PLAIN_BASIC else denied("invalid_client", 401)
 
@@ -145,7 +145,7 @@ def test_a_server_that_reads_the_header_without_decoding_it_is_tried_last() -> N
     assert len(endpoint.asked) == 3
 
 
-def test_a_wrong_secret_without_odd_signs_is_tried_twice_and_never_again() -> None:
+def test_wrong_plain_secret_is_tried_twice_only() -> None:
     refusal = denied("invalid_client", 401)
     code, _, asked = refusal_of(lambda _: refusal, secret_key=SecretStr("another-secret"))
     assert (code, asked) == ("token-client-refused", 2)
@@ -176,7 +176,7 @@ def only(*good: str) -> Callable[[Asked], Reply]:
     return lambda asked: USERS if asked.headers["authorization"].removeprefix("Bearer ") in good else Reply(401)
 
 
-def test_a_token_that_is_refused_in_mid_fetch_is_renewed_once_and_the_request_goes_on() -> None:
+def test_token_rejected_in_mid_fetch_is_renewed_once_and_retried() -> None:
     users = in_turn(USERS, Reply(401), USERS)
     with asked_of(in_turn(token("t0k3n-1"), token("t0k3n-2")), users) as (client, api, endpoint, time):
         client.get("/users", {})
@@ -187,7 +187,7 @@ def test_a_token_that_is_refused_in_mid_fetch_is_renewed_once_and_the_request_go
     assert time.slept == []
 
 
-def test_a_second_refusal_of_a_renewed_token_ends_the_fetch() -> None:
+def test_second_rejection_of_a_renewed_token_ends_the_fetch() -> None:
     with (
         asked_of(in_turn(token("t0k3n-1"), token("t0k3n-2")), only()) as (client, api, endpoint, _),
         pytest.raises(Refusal, match="unauthorized"),
@@ -239,7 +239,7 @@ def test_one_thread_renews_for_all() -> None:
         (denied("invalid_scope", 400, f"{SECRET} {BASIC}\x1b[1m"), "token-scope-refused", 1, "… Basic …"),
     ],
 )
-def test_every_refusal_of_a_token_has_a_diagnosis_of_its_own(reply: Reply, code: str, asked: int, word: str) -> None:
+def test_every_token_rejection_has_its_own_diagnosis(reply: Reply, code: str, asked: int, word: str) -> None:
     found, text, times = refusal_of(lambda _: reply)
     assert (found, times) == (code, asked)
     assert word in text
@@ -247,7 +247,7 @@ def test_every_refusal_of_a_token_has_a_diagnosis_of_its_own(reply: Reply, code:
 
 
 @pytest.mark.parametrize("reply", [Reply(503), Reply(429), Reply(raw=b"")])
-def test_a_token_endpoint_that_is_away_is_not_asked_again_by_the_same_request(reply: Reply) -> None:
+def test_absent_token_endpoint_is_not_asked_again_by_one_request(reply: Reply) -> None:
     with asked_of(lambda _: reply) as (client, api, endpoint, time), pytest.raises(Refusal, match="token-unavailable"):
         client.get("/users", {})
     assert (len(api.asked), len(endpoint.asked), time.slept) == (0, 1, [])
@@ -267,7 +267,7 @@ def test_a_narrower_scope_is_named_where_something_is_forbidden() -> None:
     assert "scope" not in str(caught.value)
 
 
-def test_a_token_is_for_the_host_of_the_api_alone() -> None:
+def test_token_goes_only_to_the_api_host() -> None:
     with asked_of(lambda _: token(), lambda _: Reply(302, headers={"Location": "http://localhost:1/users"})) as (
         client,
         api,

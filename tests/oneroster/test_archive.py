@@ -31,7 +31,7 @@ def entry(name: str, mode: int = stat.S_IFREG | 0o644) -> zipfile.ZipInfo:
     return made
 
 
-def test_a_file_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_missing_file_is_refused_with_advice(tmp_path: Path) -> None:
     found = only(refused_file(tmp_path / "absent.zip"))
     assert found.code == "unreadable-file"
     assert str(found) == (
@@ -53,7 +53,7 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.999])
-def test_an_archive_that_was_cut_off_is_refused_as_incomplete(tmp_path: Path, share: float) -> None:
+def test_truncated_archive_is_refused_as_incomplete(tmp_path: Path, share: float) -> None:
     path = packed(tmp_path / "roster.zip")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
@@ -61,7 +61,7 @@ def test_an_archive_that_was_cut_off_is_refused_as_incomplete(tmp_path: Path, sh
 
 
 @pytest.mark.parametrize("file", ["users.csv", "demographics.csv"])
-def test_a_member_whose_bytes_were_changed_is_refused_even_if_nobody_reads_it(tmp_path: Path, file: str) -> None:
+def test_corrupt_member_is_refused_even_if_unused(tmp_path: Path, file: str) -> None:
     path = packed(tmp_path / "roster.zip", ("demographics.csv", b"sourcedId,birthDate\n" + b"u-0001,2011-04-05\n" * 50))
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as made:
@@ -74,7 +74,7 @@ def test_a_member_whose_bytes_were_changed_is_refused_even_if_nobody_reads_it(tm
     assert file in found.message
 
 
-def test_a_member_that_declares_less_than_it_holds_is_refused(tmp_path: Path) -> None:
+def test_member_declaring_less_than_it_holds_is_refused(tmp_path: Path) -> None:
     path = packed(tmp_path / "roster.zip")
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as made:
@@ -86,7 +86,7 @@ def test_a_member_that_declares_less_than_it_holds_is_refused(tmp_path: Path) ->
     assert codes(refused_file(path)) == ["damaged-archive"]
 
 
-def test_a_member_protected_by_a_password_is_refused_by_name(tmp_path: Path) -> None:
+def test_password_protected_member_is_refused_by_name(tmp_path: Path) -> None:
     path = packed(tmp_path / "roster.zip")
     content = bytearray(path.read_bytes())
     directory = content.rfind(b"PK\x01\x02", 0, content.rfind(b"users.csv"))
@@ -101,7 +101,7 @@ def test_a_member_protected_by_a_password_is_refused_by_name(tmp_path: Path) -> 
     "name",
     ["../users.csv", "a/../../users.csv", "/etc/users.csv", "C:/users.csv", "a\\users.csv", "..", "x\x1b[2J.csv"],
 )
-def test_a_name_that_leads_out_of_the_archive_is_refused(tmp_path: Path, name: str) -> None:
+def test_name_leading_out_of_the_archive_is_refused(tmp_path: Path, name: str) -> None:
     path = packed(tmp_path / "roster.zip", (entry(name), b"x"))
     found = refused_file(path)
     assert "unsafe-member-name" in codes(found)
@@ -134,14 +134,14 @@ def test_members_that_share_bytes_are_refused(tmp_path: Path) -> None:
     assert "overlapping-members" in codes(refused_file(path))
 
 
-def test_a_member_that_unpacks_to_a_hundred_times_its_size_is_refused(tmp_path: Path) -> None:
+def test_member_expanding_a_hundredfold_is_refused(tmp_path: Path) -> None:
     path = packed(tmp_path / "roster.zip", ("users.csv", b"a" * 4_000_000), without=("users.csv",))
     found = only(refused_file(path))
     assert found.code == "unpacks-too-large"
     assert "users.csv" in found.message
 
 
-def test_members_that_are_too_large_together_are_refused_while_they_stream(
+def test_members_too_large_together_are_refused_while_streaming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = packed(tmp_path / "roster.zip")
@@ -168,7 +168,7 @@ def test_every_problem_of_an_archive_is_told_at_once(tmp_path: Path) -> None:
     assert codes(refused_file(path)) == ["unsafe-member-name", "not-a-regular-file"]
 
 
-def test_one_folder_around_all_files_is_accepted_with_a_warning(tmp_path: Path) -> None:
+def test_single_enclosing_folder_is_accepted_with_a_warning(tmp_path: Path) -> None:
     snapshot = read_zip(SMALL.zip(tmp_path / "roster.zip", folder="export/2026"), fetched_at=NOW)
     assert snapshot.users.height == 10
     assert str(only(snapshot.diagnostics)).startswith(
@@ -199,7 +199,7 @@ def test_an_archive_inside_the_archive_is_refused_unseen(tmp_path: Path, without
     assert "old.zip" in found.message
 
 
-def test_the_digest_is_of_the_archive_and_the_name_may_be_given(tmp_path: Path) -> None:
+def test_digest_is_of_the_archive_and_its_name_optional(tmp_path: Path) -> None:
     path = SMALL.zip(tmp_path / "upload-17")
     snapshot = read_zip(path, fetched_at=NOW, name="day-2.zip")
     assert snapshot.name == "day-2.zip"

@@ -137,7 +137,7 @@ CRAFTED: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CRAFTED)
-def test_an_archive_made_to_do_harm_is_refused_in_little_memory_and_time(tmp_path: Path, name: str) -> None:
+def test_hostile_archive_is_refused_in_little_memory_and_time(tmp_path: Path, name: str) -> None:
     make, expected = CRAFTED[name]
     path = make(tmp_path / "roster.zip")
     found = check(path)
@@ -161,7 +161,7 @@ def test_an_archive_made_to_do_harm_is_refused_in_little_memory_and_time(tmp_pat
         "an endless header",
     ],
 )
-def test_by_the_letter_such_an_archive_is_refused_in_little_memory_and_time_as_well(tmp_path: Path, name: str) -> None:
+def test_strict_check_also_refuses_hostile_archives_cheaply(tmp_path: Path, name: str) -> None:
     make, expected = CRAFTED[name]
     path = make(tmp_path / "roster.zip")
     found = check(path, "--strict")
@@ -183,5 +183,5 @@ def test_what_harms_nobody_is_still_read(tmp_path: Path) -> None:
     assert (found.code, found.diagnostics) == (0, ())
 
 
-def test_the_most_memory_leaves_room_for_what_a_check_imports(tmp_path: Path) -> None:
+def test_memory_limit_leaves_room_for_a_checks_imports(tmp_path: Path) -> None:
     assert check(pack(tmp_path / "roster.zip", roster())).memory < MOST_MEMORY * 0.6

@@ -34,7 +34,7 @@ def roles_of(snapshot: Snapshot, user: str) -> list[tuple[str, str, bool]]:
 
 
 @VERSIONS
-def test_a_changed_row_takes_the_place_of_its_record_and_all_others_stay(tmp_path: Path, before: Bundle) -> None:
+def test_changed_row_replaces_only_its_own_record(tmp_path: Path, before: Bundle) -> None:
     base = read(before, tmp_path)
     later = before.with_user("u-0003", givenName="Zoe").with_row("classes", "c-03", title="Poetry")
     merged = read_over(base, before.delta(later), tmp_path)
@@ -48,7 +48,7 @@ def test_a_changed_row_takes_the_place_of_its_record_and_all_others_stay(tmp_pat
 
 
 @VERSIONS
-def test_no_file_of_a_bundle_of_changes_is_whole_but_those_declared_so(tmp_path: Path, before: Bundle) -> None:
+def test_delta_files_are_whole_only_if_declared(tmp_path: Path, before: Bundle) -> None:
     base = read(before, tmp_path)
     merged = read_over(base, before.delta(before.with_user("u-0003", givenName="Zoe")), tmp_path)
     assert not any(merged.is_full(stem) for stem in ("orgs", "users", "classes", "enrollments", "academicSessions"))
@@ -56,9 +56,7 @@ def test_no_file_of_a_bundle_of_changes_is_whole_but_those_declared_so(tmp_path:
 
 
 @VERSIONS
-def test_a_deleted_person_stays_as_a_row_that_is_to_be_deleted_with_roles_and_place(
-    tmp_path: Path, before: Bundle
-) -> None:
+def test_deleted_person_stays_marked_with_roles_and_place(tmp_path: Path, before: Bundle) -> None:
     base = read(before, tmp_path)
     merged = read_over(base, before.delta(before.without_users(["u-0003"])), tmp_path)
     assert row(merged.users, "u-0003") == {**row(base.users, "u-0003"), "status": "tobedeleted", "line": 2}
@@ -80,13 +78,13 @@ def test_a_deletion_need_not_say_the_whole_record(tmp_path: Path, before: Bundle
     assert read(made, tmp_path).quarantine.height == 0
 
 
-def test_the_deletion_of_a_record_that_nobody_sent_is_set_aside_where_it_says_too_little(tmp_path: Path) -> None:
+def test_vague_deletion_of_an_unknown_record_is_quarantined(tmp_path: Path) -> None:
     merged = read_over(read(SMALL, tmp_path), changes(classes=[{"sourcedId": "c-99", **GONE}]), tmp_path)
     assert places(merged) == [("class", "c-99", "classes.csv", 2, 4, "missing-value")]
     assert merged.classes.height == 8
 
 
-def test_what_was_marked_stays_marked_until_it_is_sent_again(tmp_path: Path) -> None:
+def test_deletion_mark_stays_until_the_record_returns(tmp_path: Path) -> None:
     first = read_over(read(SMALL, tmp_path), changes(users=[{"sourcedId": "u-0003", **GONE}]), tmp_path)
     second = read_over(first, SMALL.delta(SMALL.with_user("u-0004", givenName="Zoe")), tmp_path)
     assert row(second.users, "u-0003")["status"] == "tobedeleted"
@@ -96,7 +94,7 @@ def test_what_was_marked_stays_marked_until_it_is_sent_again(tmp_path: Path) -> 
 
 
 @VERSIONS
-def test_a_reference_may_point_to_what_an_earlier_file_brought(tmp_path: Path, before: Bundle) -> None:
+def test_reference_may_point_into_an_earlier_file(tmp_path: Path, before: Bundle) -> None:
     later = before.with_user("u-0099", username="new").with_row(
         "enrollments", "e-99", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-0004", role="student"
     )
@@ -107,9 +105,7 @@ def test_a_reference_may_point_to_what_an_earlier_file_brought(tmp_path: Path, b
 
 
 @VERSIONS
-def test_a_reference_to_what_nobody_ever_sent_is_set_aside_and_followed_once_it_comes(
-    tmp_path: Path, before: Bundle
-) -> None:
+def test_unknown_reference_is_quarantined_until_its_record_arrives(tmp_path: Path, before: Bundle) -> None:
     enrolled = before.with_row(
         "enrollments", "e-99", classSourcedId="c-01", schoolSourcedId="s-2", userSourcedId="u-0099", role="student"
     )
@@ -120,7 +116,7 @@ def test_a_reference_to_what_nobody_ever_sent_is_set_aside_and_followed_once_it_
     assert (second.quarantine.height, dict(second.waiting)) == (0, {})
 
 
-def test_a_row_without_status_is_set_aside_and_without_a_time_only_told(tmp_path: Path) -> None:
+def test_row_needs_a_status_but_not_a_time(tmp_path: Path) -> None:
     person = {**SMALL.tables["users"][2], "givenName": "Zoe"}
     made = changes(users=[person, {**SMALL.tables["users"][3], "givenName": "Yan", "status": "active"}])
     merged = read_over(read(SMALL, tmp_path), made, tmp_path)
@@ -133,7 +129,7 @@ def test_a_row_without_status_is_set_aside_and_without_a_time_only_told(tmp_path
     )
 
 
-def test_rows_that_differ_on_what_becomes_of_a_record_are_set_aside_and_it_stays(tmp_path: Path) -> None:
+def test_contradictory_rows_are_quarantined_and_the_record_stays(tmp_path: Path) -> None:
     person = dict(SMALL.tables["users"][2])
     made = changes(users=[{**person, **CHANGED}, {"sourcedId": "u-0003", **GONE}])
     merged = read_over(read(SMALL, tmp_path), made, tmp_path)
@@ -141,7 +137,7 @@ def test_rows_that_differ_on_what_becomes_of_a_record_are_set_aside_and_it_stays
     assert row(merged.users, "u-0003")["status"] == "active"
 
 
-def test_a_bad_row_sent_earlier_goes_on_protecting_until_the_record_is_sent_again(tmp_path: Path) -> None:
+def test_earlier_bad_row_protects_until_its_record_returns(tmp_path: Path) -> None:
     first = read(SMALL.with_user("u-0003", role="wizard"), tmp_path)
     second = read_over(first, SMALL.delta(SMALL.with_user("u-0004", givenName="Zoe")), tmp_path)
     assert second.quarantine.select("key", "code").rows() == [("u-0003", "unknown-role")]
@@ -152,7 +148,7 @@ def test_a_bad_row_sent_earlier_goes_on_protecting_until_the_record_is_sent_agai
     assert read_over(third, good, tmp_path).quarantine.height == 0
 
 
-def test_a_bad_row_of_a_delta_leaves_what_was_sent_before(tmp_path: Path) -> None:
+def test_bad_delta_row_keeps_the_earlier_record(tmp_path: Path) -> None:
     base = read(SMALL, tmp_path)
     merged = read_over(base, SMALL.delta(SMALL.with_user("u-0003", role="wizard")), tmp_path)
     assert places(merged) == [("user", "u-0003", "users.csv", 2, 6, "unknown-role")]
@@ -162,7 +158,7 @@ def test_a_bad_row_of_a_delta_leaves_what_was_sent_before(tmp_path: Path) -> Non
 class TestMixed:
     """Some files bulk, some delta."""
 
-    def test_a_whole_file_takes_the_place_of_all_its_earlier_rows(self, tmp_path: Path) -> None:
+    def test_whole_file_replaces_all_its_earlier_rows(self, tmp_path: Path) -> None:
         made = changes(enrollments=[]).with_rows("users", SMALL.tables["users"][:9])
         merged = read_over(read(SMALL, tmp_path), made, tmp_path)
         assert (merged.users.height, merged.is_full("users"), merged.is_full("enrollments")) == (9, True, False)
@@ -170,7 +166,7 @@ class TestMixed:
         assert merged.enrollments.height == 18
         assert merged.quarantine.height == 0
 
-    def test_enrollments_of_somebody_who_was_missing_for_a_day_are_there_again(self, tmp_path: Path) -> None:
+    def test_enrollments_return_with_somebody_missing_for_a_day(self, tmp_path: Path) -> None:
         base = read(SMALL, tmp_path)
         missing = changes(enrollments=[]).with_rows("users", SMALL.tables["users"][:9])
         back = changes(enrollments=[]).with_rows("users", SMALL.tables["users"])
@@ -178,9 +174,7 @@ class TestMixed:
         assert merged.enrollments.sort("sourced_id").equals(base.enrollments.sort("sourced_id"))
 
     @VERSIONS
-    def test_people_of_an_org_that_a_whole_file_lost_are_set_aside_and_come_back_with_it(
-        self, tmp_path: Path, before: Bundle
-    ) -> None:
+    def test_people_of_a_lost_org_are_quarantined_until_it_returns(self, tmp_path: Path, before: Bundle) -> None:
         base = read(before, tmp_path)
         lost = changes(before.version, users=[]).with_rows("orgs", before.tables["orgs"][:2])
         first = read_over(base, lost, tmp_path)
@@ -194,7 +188,7 @@ class TestMixed:
         assert second.classes.sort("sourced_id").equals(base.classes.sort("sourced_id"))
         assert second.quarantine.height == 0
 
-    def test_people_of_1_2_are_whole_only_where_both_of_their_files_are(self, tmp_path: Path) -> None:
+    def test_people_of_1_2_are_whole_only_with_both_files(self, tmp_path: Path) -> None:
         base = read(NEW, tmp_path)
         users = changes("1.2", roles=[]).with_rows("users", NEW.tables["users"])
         assert not read_over(base, users, tmp_path).is_full("users")
@@ -202,7 +196,7 @@ class TestMixed:
         both = both.with_rows("roles", NEW.tables["roles"])
         assert read_over(base, both, tmp_path).is_full("users")
 
-    def test_a_file_that_nobody_declares_beside_changes_takes_nothing_away(self, tmp_path: Path) -> None:
+    def test_undeclared_file_beside_a_delta_removes_nothing(self, tmp_path: Path) -> None:
         made = changes(users=[]).raw("classes.csv", changes(classes=[]).text("classes").encode())
         declared = made.files()["manifest.csv"].replace(b"file.classes,bulk\n", b"")
         merged = read_over(read(SMALL, tmp_path), made.raw("manifest.csv", declared), tmp_path)
@@ -233,7 +227,7 @@ class TestRoles:
         left = read_over(changed, changes("1.2", roles=[gone]), tmp_path)
         assert (roles_of(left, "u-0003"), left.quarantine.height) == ([("s-1", "teacher", True)], 0)
 
-    def test_a_role_row_that_moves_to_another_school_leaves_nothing_behind(self, tmp_path: Path) -> None:
+    def test_role_row_moving_schools_leaves_nothing_behind(self, tmp_path: Path) -> None:
         base = read(NEW, tmp_path)
         moved = NEW.with_row("roles", "r-u-0003-1", orgSourcedId="s-1")
         merged = read_over(base, NEW.delta(moved), tmp_path)
@@ -241,7 +235,7 @@ class TestRoles:
         again = read_over(merged, moved.delta(NEW), tmp_path)
         assert roles_of(again, "u-0003") == roles_of(base, "u-0003")
 
-    def test_who_loses_the_last_role_is_protected_until_a_row_says_what_becomes_of_them(self, tmp_path: Path) -> None:
+    def test_losing_the_last_role_protects_until_a_row_decides(self, tmp_path: Path) -> None:
         role = next(each for each in NEW.tables["roles"] if each["userSourcedId"] == "u-0003")
         first = read_over(read(NEW, tmp_path), changes("1.2", roles=[{**role, **GONE}]), tmp_path)
         assert [(each[1], each[5]) for each in places(first)] == [("u-0003", "missing-role")]
@@ -253,7 +247,7 @@ class TestRoles:
         assert row(deleted.users, "u-0003")["status"] == "tobedeleted"
         assert roles_of(deleted, "u-0003") == [("s-2", "student", True)]
 
-    def test_a_bad_row_of_roles_sent_earlier_ends_with_a_good_one(self, tmp_path: Path) -> None:
+    def test_earlier_bad_role_row_ends_with_a_good_one(self, tmp_path: Path) -> None:
         role = next(each for each in NEW.tables["roles"] if each["userSourcedId"] == "u-0003")
         base = read(NEW.with_row("roles", role["sourcedId"], role="wizard"), tmp_path)
         assert "u-0003" not in base.users["sourced_id"]
@@ -264,7 +258,7 @@ class TestRoles:
 
 class TestRefusals:
     @VERSIONS
-    def test_changes_before_any_whole_roster_are_refused_by_the_gate(self, tmp_path: Path, before: Bundle) -> None:
+    def test_gate_refuses_a_delta_before_any_full_roster(self, tmp_path: Path, before: Bundle) -> None:
         made = before.delta(before.with_user("u-0003", givenName="Zoe"))
         found = only(refused_over(None, made, tmp_path))
         assert found.code == "delta-without-whole"
@@ -285,11 +279,11 @@ class TestRefusals:
         assert found.hint == "Include at least one file with changes in a delta."
 
     @pytest.mark.parametrize("stem", ["orgs", "courses"])
-    def test_a_file_declared_as_whole_must_be_there_beside_changes_too(self, tmp_path: Path, stem: str) -> None:
+    def test_declared_whole_file_is_required_beside_a_delta(self, tmp_path: Path, stem: str) -> None:
         found = only(refused_over(read(SMALL, tmp_path), changes(users=[]).declaring(**{stem: "bulk"}), tmp_path))
         assert (found.code, found.span and found.span.file) == ("missing-file", "manifest.csv")
 
-    def test_a_file_declared_as_changes_that_is_missing_is_told(self, tmp_path: Path) -> None:
+    def test_missing_declared_delta_file_is_reported(self, tmp_path: Path) -> None:
         merged = read_over(read(SMALL, tmp_path), changes(users=[]).declaring(classes="delta"), tmp_path)
         assert codes(merged.diagnostics) == ["declared-file-missing"]
         assert merged.classes.height == 8
@@ -304,9 +298,7 @@ class TestRefusals:
 
 
 @VERSIONS
-def test_changes_alone_are_checked_row_by_row_and_their_references_are_no_findings(
-    tmp_path: Path, before: Bundle
-) -> None:
+def test_delta_alone_is_checked_by_row_without_references(tmp_path: Path, before: Bundle) -> None:
     later = before.with_user("u-0003", enabledUser="perhaps").with_row("classes", "c-03", title="Poetry")
     later = later.with_row("enrollments", "e-00003", endDate="2027-01-01")
     alone = read(before.delta(later), tmp_path)
@@ -314,7 +306,7 @@ def test_changes_alone_are_checked_row_by_row_and_their_references_are_no_findin
     assert (alone.classes.height, alone.enrollments.height, alone.diagnostics) == (1, 1, ())
 
 
-def test_rows_that_refer_to_nothing_known_are_anothers_where_several_customers_share_the_bundle(
+def test_rows_with_unknown_references_are_anothers_in_shared_bundles(
     tmp_path: Path,
 ) -> None:
     base = replace(read(SMALL, tmp_path), shared=True)
@@ -326,7 +318,7 @@ def test_rows_that_refer_to_nothing_known_are_anothers_where_several_customers_s
     assert "rows-of-others" in codes(merged.diagnostics)
 
 
-def test_many_references_to_nothing_are_told_by_the_share_of_the_whole(tmp_path: Path) -> None:
+def test_many_broken_references_are_counted_against_the_whole(tmp_path: Path) -> None:
     base = read(bundle(users=50), tmp_path)
     rows = [
         {"sourcedId": f"x-{number}", "classSourcedId": "no", "schoolSourcedId": "s-1", "userSourcedId": "u-0001"}

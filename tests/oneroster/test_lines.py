@@ -51,13 +51,13 @@ def test_blank_lines_are_skipped_and_counted_as_lines(tmp_path: Path) -> None:
     assert snapshot.users["line"].to_list() == [2, 3, *range(6, 14)]
 
 
-def test_a_row_of_nothing_but_commas_is_skipped_with_a_warning(tmp_path: Path) -> None:
+def test_row_of_only_commas_is_skipped_with_a_warning(tmp_path: Path) -> None:
     snapshot = read(with_lines(SMALL, *LINES, "," * 17), tmp_path)
     assert snapshot.users.height == 10
     assert str(only(snapshot.diagnostics)) == ("users.csv:12: warning: empty rows are skipped (line 12) [empty-row]")
 
 
-def test_quotes_commas_and_line_breaks_in_values_are_read_with_physical_lines(tmp_path: Path) -> None:
+def test_quoted_commas_and_breaks_keep_physical_line_numbers(tmp_path: Path) -> None:
     made = (
         SMALL.with_user("u-0002", familyName='Smith, "Junior"')
         .with_user("u-0003", givenName="Anna\nMaria")
@@ -95,14 +95,14 @@ def test_ragged_rows_are_set_aside_with_file_and_line(tmp_path: Path) -> None:
     assert snapshot.rows["users"] == 10
 
 
-def test_one_long_and_one_short_row_do_not_cancel_out(tmp_path: Path) -> None:
+def test_one_long_and_one_short_row_do_not_cancel(tmp_path: Path) -> None:
     lines = changed(4, LINES[3] + ",")
     lines[4] = LINES[4].removesuffix(",")
     assert lines[4].count(",") == 16
     assert [place[3] for place in places(read(with_lines(SMALL, *lines), tmp_path))] == [4, 5]
 
 
-def test_the_key_of_a_malformed_row_is_not_guessed_where_it_is_not_the_first_field(tmp_path: Path) -> None:
+def test_malformed_row_yields_a_key_only_from_field_one(tmp_path: Path) -> None:
     rows = [line.split(",") for line in LINES]
     turned = [",".join([*row[1:], row[0]]) for row in rows]
     turned[3] += ","
@@ -110,7 +110,7 @@ def test_the_key_of_a_malformed_row_is_not_guessed_where_it_is_not_the_first_fie
     assert places(snapshot, "users.csv") == [("user", None, "users.csv", 4, 0, "ragged-row")]
 
 
-def test_more_than_ten_and_one_percent_of_malformed_rows_are_the_files_fault(tmp_path: Path) -> None:
+def test_over_ten_and_one_percent_malformed_refuses_the_file(tmp_path: Path) -> None:
     made = bundle(users=1_200)
     lines = made.text("users").splitlines()
     snapshot = read(with_lines(made, *(line + "," if 1 <= n <= 12 else line for n, line in enumerate(lines))), tmp_path)
@@ -132,7 +132,7 @@ def test_control_characters_set_their_row_aside(tmp_path: Path) -> None:
     ]
 
 
-def test_a_line_break_or_tab_in_a_key_sets_its_row_aside(tmp_path: Path) -> None:
+def test_line_break_or_tab_in_a_key_is_quarantined(tmp_path: Path) -> None:
     made = SMALL.with_user("u-0002", orgSourcedIds="s-1\ns-2").with_user("u-0003", sourcedId="u-\t0003")
     snapshot = read(made.without("enrollments", made.ids("enrollments")), tmp_path)
     assert places(snapshot) == [
@@ -148,12 +148,12 @@ def test_a_stray_quote_inside_one_row_sets_it_aside(tmp_path: Path) -> None:
     ]
 
 
-def test_a_quote_that_is_never_closed_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_unclosed_quote_is_refused_with_its_line(tmp_path: Path) -> None:
     found = only(refused(with_lines(SMALL, *changed(4, LINES[3].replace("u0003@", '"u0003@'))), tmp_path))
     assert (found.code, found.span) == ("unbalanced-quote", Span("users.csv", 4))
 
 
-def test_two_stray_quotes_that_would_hide_the_rows_between_them_are_refused(tmp_path: Path) -> None:
+def test_two_stray_quotes_hiding_rows_are_refused(tmp_path: Path) -> None:
     for stray in ('5" tall', '"'):
         lines = changed(4, LINES[3].replace("u0003@example.com", stray))
         lines[5] = LINES[5].replace("u0005@example.com", stray)
@@ -170,7 +170,7 @@ def test_a_last_row_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_last_row_that_is_cut_off_inside_quotes_is_refused(tmp_path: Path) -> None:
+def test_last_row_cut_off_inside_quotes_is_refused(tmp_path: Path) -> None:
     found = only(refused(with_lines(SMALL, *LINES, 'u-0011,,,true,"s-1,s', last=""), tmp_path))
     assert (found.code, found.span) == ("truncated-file", Span("users.csv", 12))
 
@@ -206,9 +206,7 @@ FIELD = st.text(st.sampled_from('ab,"\n é'), max_size=4)
     end=st.sampled_from(["\n", "\r\n"]),
 )
 @settings(max_examples=100, deadline=None)
-def test_every_row_is_read_as_pythons_csv_reads_it_or_the_file_is_refused(
-    rows: list[list[str]], blanks: set[int], end: str
-) -> None:
+def test_rows_read_as_by_python_csv_or_the_file_fails(rows: list[list[str]], blanks: set[int], end: str) -> None:
     table = STANDARDS["1.1"].tables["orgs"]
     sink = io.StringIO()
     sink.write("sourcedId,name,type,identifier,parentSourcedId" + end)

@@ -20,7 +20,7 @@ def bulk(*extra: str) -> list[str]:
 
 
 @pytest.mark.parametrize("file", ["orgs.csv", "users.csv", "classes.csv", "enrollments.csv"])
-def test_a_required_file_that_is_missing_is_refused_with_what_is_there(tmp_path: Path, file: str) -> None:
+def test_missing_required_file_is_refused_with_those_present(tmp_path: Path, file: str) -> None:
     found = only(refused(SMALL.without_file(file).declaring(users="bulk"), tmp_path))
     assert found.code == "missing-file"
     others = [each for each in ("classes.csv", "enrollments.csv", "orgs.csv", "users.csv") if each != file]
@@ -35,9 +35,7 @@ def test_roles_are_required_in_1_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("made", [SMALL, SMALL.version12()], ids=["1.1", "1.2"])
-def test_without_a_manifest_everything_is_whole_and_the_version_is_seen_by_the_columns(
-    tmp_path: Path, made: Bundle
-) -> None:
+def test_without_a_manifest_columns_tell_the_version(tmp_path: Path, made: Bundle) -> None:
     snapshot = read(made.without_manifest(), tmp_path)
     assert snapshot.version == made.version
     assert snapshot.users.height == 10
@@ -45,13 +43,13 @@ def test_without_a_manifest_everything_is_whole_and_the_version_is_seen_by_the_c
     assert (found.code, found.span) == ("no-manifest", Span("manifest.csv"))
 
 
-def test_a_file_that_nobody_reads_may_be_changes_in_a_whole_roster(tmp_path: Path) -> None:
+def test_unread_file_may_be_delta_in_a_full_roster(tmp_path: Path) -> None:
     snapshot = read(SMALL.raw("results.csv", b"sourcedId\n1\n").declaring(results="delta"), tmp_path)
     assert (snapshot.rows["results"], snapshot.users.height, dict(snapshot.modes)) == (1, 10, {})
     assert snapshot.diagnostics == ()
 
 
-def test_a_file_that_is_declared_but_not_there_is_refused(tmp_path: Path) -> None:
+def test_declared_but_missing_file_is_refused(tmp_path: Path) -> None:
     found = only(refused(SMALL.declaring(courses="bulk"), tmp_path))
     assert (found.code, found.message) == ("missing-file", "courses.csv is declared as bulk but is not in the archive")
     assert found.span is not None
@@ -66,7 +64,7 @@ def test_a_required_file_that_is_declared_absent_is_refused(tmp_path: Path) -> N
     )
 
 
-def test_a_file_that_is_there_but_declared_absent_is_not_used(tmp_path: Path) -> None:
+def test_file_declared_absent_is_not_used(tmp_path: Path) -> None:
     made = SMALL.with_rows("courses", [{"sourcedId": "course-1"}]).declaring(courses="absent")
     snapshot = read(made, tmp_path)
     assert "courses" not in snapshot.rows
@@ -95,7 +93,7 @@ def test_an_unknown_version_is_refused(tmp_path: Path, version: str) -> None:
     assert found.hint == "Export the roster as version 1.1 or 1.2."
 
 
-def test_a_manifest_without_a_version_is_told_and_the_columns_decide(tmp_path: Path) -> None:
+def test_manifest_without_version_is_reported_and_columns_decide(tmp_path: Path) -> None:
     made = with_manifest(SMALL.version12(), "manifest.version,1.0", *bulk("roles"))
     snapshot = read(made, tmp_path)
     assert snapshot.version == "1.2"
@@ -120,7 +118,7 @@ def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path, content: byte
     assert refused(SMALL.raw("manifest.csv", content), tmp_path)[0].span.file == "manifest.csv"
 
 
-def test_file_names_in_other_case_are_read_with_a_warning(tmp_path: Path) -> None:
+def test_file_names_in_other_case_warn(tmp_path: Path) -> None:
     made = SMALL.raw("Users.CSV", SMALL.text("users").encode()).without_manifest()
     made = made.without_file("users.csv")
     snapshot = read(made, tmp_path)
@@ -128,7 +126,7 @@ def test_file_names_in_other_case_are_read_with_a_warning(tmp_path: Path) -> Non
     assert codes(snapshot.diagnostics) == ["no-manifest", "file-name-case"]
 
 
-def test_a_file_that_the_standard_does_not_have_is_told_and_not_used(tmp_path: Path) -> None:
+def test_file_unknown_to_the_standard_is_reported_and_unused(tmp_path: Path) -> None:
     made = SMALL.raw("buses.csv", b"a,b\n").raw("roles.csv", b"sourcedId\n")
     snapshot = read(made, tmp_path)
     assert [str(each) for each in snapshot.diagnostics] == [

@@ -29,7 +29,7 @@ def test_a_key_is_opaque_whatever_signs_it_holds(tmp_path: Path, key: str) -> No
 @pytest.mark.parametrize(
     "twin", ["u\u00e9-1 u\u0065\u0301-1", "u-a u-A", "\uff55-1 u-1", "Stra\u00dfe-1 stra\u00dfe-1"]
 )
-def test_keys_that_only_look_alike_are_two_people_and_told(tmp_path: Path, twin: str) -> None:
+def test_lookalike_keys_are_two_people_and_reported(tmp_path: Path, twin: str) -> None:
     one, other = twin.split(" ")
     snapshot = read(SMALL.with_user(one, username="x1").with_user(other, username="x2"), tmp_path)
     assert {one, other} <= set(snapshot.users["sourced_id"])
@@ -37,7 +37,7 @@ def test_keys_that_only_look_alike_are_two_people_and_told(tmp_path: Path, twin:
     assert (found.code, found.span) == ("keys-alike", Span("users.csv", 12))
 
 
-def test_marks_of_direction_stay_in_a_name_and_are_not_repeated_in_a_message(tmp_path: Path) -> None:
+def test_direction_marks_stay_in_names_but_not_messages(tmp_path: Path) -> None:
     made = SMALL.with_user("u-0003", givenName="Ada\u202e").with_row(
         "enrollments", "e-00003", userSourcedId="u\u202e\u2066-1"
     )
@@ -47,14 +47,14 @@ def test_marks_of_direction_stay_in_a_name_and_are_not_repeated_in_a_message(tmp
     assert places(snapshot)[0][1] == "e-00003"
 
 
-def test_a_disabled_person_is_in_the_roster_and_one_to_be_deleted_is_marked(tmp_path: Path) -> None:
+def test_disabled_person_stays_and_marked_person_is_flagged(tmp_path: Path) -> None:
     made = SMALL.with_user("u-0003", enabledUser="false").with_user("u-0004", status="tobedeleted")
     people = {row["sourced_id"]: row for row in read(made, tmp_path).users.iter_rows(named=True)}
     assert (people["u-0003"]["enabled"], people["u-0003"]["status"]) == (False, "active")
     assert (people["u-0004"]["enabled"], people["u-0004"]["status"]) == (True, "tobedeleted")
 
 
-def test_what_an_operating_system_leaves_in_an_archive_is_ignored_and_told(tmp_path: Path) -> None:
+def test_operating_system_leftovers_are_ignored_and_reported(tmp_path: Path) -> None:
     made = SMALL
     for name in ("__MACOSX/._users.csv", ".DS_Store", "desktop.ini", ".hidden.csv"):
         made = made.raw(name, b"x")
@@ -64,7 +64,7 @@ def test_what_an_operating_system_leaves_in_an_archive_is_ignored_and_told(tmp_p
 
 
 @pytest.mark.parametrize("file", ["demographics.csv", "userProfiles.csv"])
-def test_what_nobody_asked_for_is_counted_and_never_in_a_snapshot(tmp_path: Path, file: str) -> None:
+def test_unrequested_data_is_counted_but_never_kept(tmp_path: Path, file: str) -> None:
     made = SMALL.version12().with_user("u-0003", password="hunter2", sms="555-0100")
     snapshot = read(made.raw(file, b"sourcedId,birthDate\nu-0003,2014-05-06\n"), tmp_path)
     assert snapshot.rows[file.removesuffix(".csv")] == 1

@@ -12,7 +12,7 @@ SMALL = bundle(users=10)
 NEW = SMALL.version12()
 
 
-def test_an_enrollment_of_nobody_or_in_no_class_is_set_aside(tmp_path: Path) -> None:
+def test_enrollment_without_person_or_class_is_quarantined(tmp_path: Path) -> None:
     made = SMALL.with_row("enrollments", "e-00003", userSourcedId="u-9999").with_row(
         "enrollments", "e-00005", classSourcedId="c-99"
     )
@@ -40,7 +40,7 @@ def test_many_dangling_enrollments_are_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_class_without_its_school_is_set_aside_and_its_enrollments_stay(tmp_path: Path) -> None:
+def test_class_without_its_school_is_quarantined_but_enrollments_stay(tmp_path: Path) -> None:
     snapshot = read(SMALL.with_row("classes", "c-03", schoolSourcedId="s-9"), tmp_path)
     assert places(snapshot) == [("class", "c-03", "classes.csv", 4, 10, "dangling-reference")]
     assert "c-03" in snapshot.enrollments["class"]
@@ -54,7 +54,7 @@ def test_a_school_that_was_set_aside_counts_as_present(tmp_path: Path) -> None:
     assert "s-2" in snapshot.roles["org"]
 
 
-def test_a_person_of_no_known_org_is_set_aside_and_one_of_some_loses_only_the_missing(tmp_path: Path) -> None:
+def test_person_needs_one_known_org_and_loses_only_unknown_ones(tmp_path: Path) -> None:
     made = SMALL.with_user("u-0003", orgSourcedIds="s-9").with_user("u-0004", orgSourcedIds="s-9, s-1")
     snapshot = read(made, tmp_path)
     assert places(snapshot) == [("user", "u-0003", "users.csv", 4, 5, "dangling-reference")]
@@ -64,14 +64,14 @@ def test_a_person_of_no_known_org_is_set_aside_and_one_of_some_loses_only_the_mi
     assert (found.code, found.span) == ("dangling-reference", Span("users.csv", 5))
 
 
-def test_one_role_in_each_org_and_the_first_org_is_the_primary_one(tmp_path: Path) -> None:
+def test_roles_are_one_per_org_with_the_first_primary(tmp_path: Path) -> None:
     snapshot = read(SMALL.with_user("u-0003", orgSourcedIds="s-2,s-1,s-2"), tmp_path)
     third = snapshot.roles.filter(snapshot.roles["user"] == "u-0003")
     assert third.rows() == [("u-0003", "s-2", "student", True, 4), ("u-0003", "s-1", "student", False, 4)]
     assert snapshot.roles.filter("primary")["user"].to_list() == SMALL.ids("users")
 
 
-def test_an_org_id_that_holds_a_comma_stands_in_quotes_inside_the_list(tmp_path: Path) -> None:
+def test_org_id_with_a_comma_is_quoted_in_lists(tmp_path: Path) -> None:
     made = SMALL.with_row("orgs", "s,3", name="Third", type="school").with_user("u-0003", orgSourcedIds='"s,3",s-1')
     snapshot = read(made, tmp_path)
     assert snapshot.roles.filter(snapshot.roles["user"] == "u-0003")["org"].to_list() == ["s,3", "s-1"]
@@ -92,9 +92,7 @@ def test_a_parent_that_is_not_there_is_told(tmp_path: Path) -> None:
         ({"d-1": "s-2", "s-2": "s-1", "s-1": "d-1"}, "d-1 -> s-2 -> s-1 -> d-1"),
     ],
 )
-def test_orgs_above_each_other_in_a_circle_are_refused_with_the_circle(
-    tmp_path: Path, parents: dict[str, str], path: str
-) -> None:
+def test_circular_orgs_are_refused_with_the_circle(tmp_path: Path, parents: dict[str, str], path: str) -> None:
     made = SMALL
     for child, parent in parents.items():
         made = made.with_row("orgs", child, parentSourcedId=parent)
@@ -111,7 +109,7 @@ def test_a_deep_tree_of_orgs_is_no_circle(tmp_path: Path) -> None:
     assert read(made, tmp_path).orgs.height == 43
 
 
-def test_courses_and_terms_that_came_along_are_looked_up_and_only_told(tmp_path: Path) -> None:
+def test_courses_and_terms_present_are_checked_and_only_reported(tmp_path: Path) -> None:
     made = SMALL.with_rows("courses", [{"sourcedId": "course-1"}, {"sourcedId": "course-2"}]).with_rows(
         "academicSessions", [{"sourcedId": "t-1", "startDate": "2026-08-20", "endDate": "2027-01-15"}]
     )
@@ -132,7 +130,7 @@ def test_roles_of_1_2_are_those_of_roles_csv(tmp_path: Path) -> None:
     assert snapshot.users.equals(old.users)
 
 
-def test_the_primary_role_is_that_of_the_primary_org_else_the_first_primary_else_the_first(tmp_path: Path) -> None:
+def test_primary_role_follows_primary_org_then_flag_then_order(tmp_path: Path) -> None:
     made = NEW.with_rows(
         "roles", [row for row in NEW.tables["roles"] if row["userSourcedId"] not in ("u-0003", "u-0004")]
     )
@@ -154,7 +152,7 @@ def test_the_primary_role_is_that_of_the_primary_org_else_the_first_primary_else
     assert snapshot.diagnostics == ()
 
 
-def test_a_bad_row_of_roles_sets_its_whole_person_aside(tmp_path: Path) -> None:
+def test_bad_role_row_quarantines_its_whole_person(tmp_path: Path) -> None:
     made = NEW.with_row("roles", "x-1", userSourcedId="u-0003", roleType="secondary", role="wizard", orgSourcedId="s-1")
     snapshot = read(made, tmp_path)
     assert places(snapshot) == [("user", "u-0003", "roles.csv", 12, 6, "unknown-role")]
@@ -168,7 +166,7 @@ def test_a_person_without_a_role_is_set_aside(tmp_path: Path) -> None:
     assert places(snapshot) == [("user", "u-0003", "users.csv", 4, 0, "missing-role")]
 
 
-def test_roles_of_nobody_and_in_no_org_are_set_aside(tmp_path: Path) -> None:
+def test_roles_without_person_or_org_are_quarantined(tmp_path: Path) -> None:
     made = NEW.with_row("roles", "r-u-0003-1", orgSourcedId="s-9").with_row(
         "roles", "x-1", userSourcedId="u-99", roleType="primary", role="student", orgSourcedId="s-1"
     )
@@ -180,7 +178,7 @@ def test_roles_of_nobody_and_in_no_org_are_set_aside(tmp_path: Path) -> None:
     assert snapshot.users.height == 9
 
 
-def test_an_org_that_is_missing_for_one_of_several_roles_is_told(tmp_path: Path) -> None:
+def test_missing_org_of_one_role_among_several_is_reported(tmp_path: Path) -> None:
     made = NEW.with_row("roles", "x-1", userSourcedId="u-0003", roleType="secondary", role="aide", orgSourcedId="s-9")
     snapshot = read(made, tmp_path)
     assert snapshot.users.height == 10
@@ -194,7 +192,7 @@ def test_several_primary_roles_in_one_org_are_told(tmp_path: Path) -> None:
     assert snapshot.roles.filter("primary").height == 10
 
 
-def test_a_role_of_the_exports_own_is_not_kept_and_told(tmp_path: Path) -> None:
+def test_custom_role_of_an_export_is_dropped_and_reported(tmp_path: Path) -> None:
     made = NEW.with_row(
         "roles", "x-1", userSourcedId="u-0003", roleType="secondary", role="ext:coach", orgSourcedId="s-2"
     )
@@ -205,7 +203,7 @@ def test_a_role_of_the_exports_own_is_not_kept_and_told(tmp_path: Path) -> None:
     assert places(alone) == [("user", "u-0003", "users.csv", 4, 0, "missing-role")]
 
 
-def test_a_role_marked_as_to_be_deleted_is_no_role(tmp_path: Path) -> None:
+def test_role_marked_for_deletion_is_no_role(tmp_path: Path) -> None:
     made = NEW.with_row(
         "roles",
         "x-1",

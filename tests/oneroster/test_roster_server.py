@@ -54,7 +54,7 @@ def test_every_collection_has_the_key_of_its_type(caller: Caller) -> None:
     assert list(caller.get("students/u-0003").json()) == ["user"]
 
 
-def test_a_person_of_1_1_is_as_the_standard_has_it(caller: Caller) -> None:
+def test_person_of_1_1_follows_the_standard(caller: Caller) -> None:
     row = next(row for row in SMALL.tables["users"] if row["sourcedId"] == "u-0003")
     assert caller.get("users/u-0003").json()["user"] == {
         "sourcedId": "u-0003",
@@ -72,7 +72,7 @@ def test_a_person_of_1_1_is_as_the_standard_has_it(caller: Caller) -> None:
     }
 
 
-def test_1_2_has_roles_in_its_people_and_what_it_requires(serving: Serving) -> None:
+def test_1_2_people_have_their_roles_and_required_fields(serving: Serving) -> None:
     server = serving(SMALL, version="1.2", authorization="oauth2")
     assert "/ims/oneroster/rostering/v1p2" in server.url
     headers = token(server, "roster-core", version="1p2")

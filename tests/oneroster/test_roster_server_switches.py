@@ -51,14 +51,14 @@ def test_a_clamp_is_silent(caller: Caller) -> None:
     assert not {"x-total-count", "link", "x-count"} & set(answer.headers)
 
 
-def test_totals_may_go_by_another_name_be_wrong_or_grow(caller: Caller) -> None:
+def test_totals_may_be_renamed_wrong_or_growing(caller: Caller) -> None:
     caller.server.now(switches=Switches(total="x-count", total_off_by=3))
     assert caller.get("users").headers["x-count"] == "15"
     caller.server.now(switches=Switches(total_grows=True))
     assert [caller.get("users").headers["X-Total-Count"] for _ in range(2)] == ["13", "14"]
 
 
-def test_links_may_be_relative_lead_in_a_circle_beyond_the_end_or_away(caller: Caller) -> None:
+def test_links_may_be_relative_circular_endless_or_foreign(caller: Caller) -> None:
     def following(link: str, offset: int) -> str:
         caller.server.now(switches=Switches(link=link))
         return str(caller.get("users", limit=6, offset=offset).links["next"]["url"])
@@ -128,7 +128,7 @@ def test_values_may_be_of_another_form(caller: Caller) -> None:
     assert caller.get("users/nobody").json()["imsx_CodeMinor"] == "unknownobject"
 
 
-def test_what_is_to_be_deleted_may_be_dropped_without_a_word(caller: Caller) -> None:
+def test_records_marked_for_deletion_may_be_dropped_silently(caller: Caller) -> None:
     roster = SMALL.with_user(EVERYBODY[0], status="tobedeleted")
     caller.server.now(bundle=roster)
     assert caller.get(f"users/{EVERYBODY[0]}").json()["user"]["status"] == "tobedeleted"
@@ -148,7 +148,7 @@ def test_a_student_of_two_schools_may_be_two_rows(caller: Caller) -> None:
     assert {each["user"]["sourcedId"] for each in answer} <= known
 
 
-def test_a_fault_strikes_when_and_as_often_as_it_is_told(caller: Caller) -> None:
+def test_fault_strikes_when_and_as_often_as_configured(caller: Caller) -> None:
     caller.server.now(Fault("users", Status(500), at=2))
     assert [caller.get("users").status_code for _ in range(3)] == [200, 500, 200]
     caller.server.now(whenever("users", Status(503), at=2))
@@ -159,7 +159,7 @@ def test_a_fault_strikes_when_and_as_often_as_it_is_told(caller: Caller) -> None
     assert [caller.get(path).status_code for path in ("orgs", "users")] == [404, 200]
 
 
-def test_errors_may_say_when_to_come_again_and_be_pages(caller: Caller) -> None:
+def test_errors_may_name_a_delay_or_be_pages(caller: Caller) -> None:
     caller.server.now(Fault("users", Status(429, retry_after="7", html=True)))
     answer = caller.get("users")
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
@@ -220,7 +220,7 @@ def test_a_body_may_be_huge(caller: Caller) -> None:
     assert seen > 50 * 1024**2
 
 
-def test_a_token_may_be_revoked_and_scopes_be_narrower_than_asked(serving: Serving) -> None:
+def test_token_may_be_revoked_and_scopes_narrower(serving: Serving) -> None:
     server = serving(SMALL, authorization="oauth2")
     server.now(Fault("users", Revoked(), at=2))
     with httpx.Client(trust_env=False, verify=False) as http:
@@ -232,7 +232,7 @@ def test_a_token_may_be_revoked_and_scopes_be_narrower_than_asked(serving: Servi
         assert http.get(f"{server.url}/users", headers=token(server, "roster-core", "roster")).status_code == 403
 
 
-def test_an_answer_may_be_withheld_until_the_test_wants_it(caller: Caller) -> None:
+def test_answer_may_be_withheld_until_the_test_allows(caller: Caller) -> None:
     caller.server.now(Fault("users", Withheld()))
     got: list[int] = []
     asking = threading.Thread(target=lambda: got.append(caller.get("users").status_code))
@@ -256,7 +256,7 @@ def test_the_roster_may_become_another_between_two_pages(caller: Caller) -> None
     assert [*pages[0], *pages[1]] == [*EVERYBODY[:6], *EVERYBODY[7:]], "one is on no page"
 
 
-def test_a_server_ends_at_once_with_whoever_is_still_waiting() -> None:
+def test_server_ends_at_once_despite_waiting_clients() -> None:
     with RosterServer(bundle(users=4, schools=1, classes=1)) as server:
         server.now(Fault("users", Slow(600)))
         caller = Caller(server)

@@ -12,7 +12,7 @@ from tests.support.rosters.reading import codes, only, places, read
 SMALL = bundle(users=10)
 
 
-def test_an_unknown_role_sets_its_row_aside_and_says_what_was_meant(tmp_path: Path) -> None:
+def test_unknown_role_quarantines_its_row_with_a_suggestion(tmp_path: Path) -> None:
     snapshot = read(SMALL.with_user("u-0003", role="techer"), tmp_path)
     assert "u-0003" not in snapshot.users["sourced_id"]
     assert "u-0003" not in snapshot.roles["user"]
@@ -36,7 +36,7 @@ def test_enrollments_of_a_person_who_was_set_aside_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["Student", "STUDENT"])
-def test_a_role_in_other_case_is_read_with_a_warning(tmp_path: Path, role: str) -> None:
+def test_role_in_other_case_warns(tmp_path: Path, role: str) -> None:
     snapshot = read(SMALL.with_user("u-0003", role=role).with_user("u-0004", role=role), tmp_path)
     assert snapshot.roles.filter(snapshot.roles["user"] == "u-0003")["role"].item() == "student"
     found = only(snapshot.diagnostics)
@@ -66,7 +66,7 @@ def test_an_enrollments_role_must_be_one_of_four(tmp_path: Path) -> None:
         ("enrollments", "e-00003", "role", "enrollment", 7),
     ],
 )
-def test_an_empty_value_that_is_required_sets_its_row_aside(
+def test_empty_required_value_quarantines_its_row(
     tmp_path: Path, table: str, key: str, column: str, kind: str, place: int
 ) -> None:
     snapshot = read(SMALL.with_row(table, key, **{column: ""}), tmp_path)
@@ -75,12 +75,12 @@ def test_an_empty_value_that_is_required_sets_its_row_aside(
     assert snapshot.quarantine["message"].item() == f"{column} is empty"
 
 
-def test_a_row_without_a_sourced_id_is_set_aside_without_a_key(tmp_path: Path) -> None:
+def test_row_without_a_sourced_id_is_quarantined_without_key(tmp_path: Path) -> None:
     made = SMALL.with_row("enrollments", "e-00003", sourcedId="")
     assert places(read(made, tmp_path)) == [("enrollment", None, "enrollments.csv", 4, 1, "missing-value")]
 
 
-def test_a_row_with_several_faults_is_one_entry_that_names_all(tmp_path: Path) -> None:
+def test_row_with_several_faults_is_one_entry_naming_all(tmp_path: Path) -> None:
     snapshot = read(SMALL.with_user("u-0003", role="wizard", givenName="", enabledUser="perhaps"), tmp_path)
     assert places(snapshot) == [("user", "u-0003", "users.csv", 4, 4, "invalid-boolean")]
     assert snapshot.quarantine["message"].item() == (
@@ -101,13 +101,13 @@ def test_courses_and_terms_may_be_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("word", "meaning"), [("TRUE", True), ("1", True), ("Yes", True), ("no", False), ("0", False)])
-def test_other_words_for_true_and_false_are_read_with_a_warning(tmp_path: Path, word: str, meaning: bool) -> None:
+def test_other_words_for_true_and_false_warn(tmp_path: Path, word: str, meaning: bool) -> None:
     snapshot = read(SMALL.with_user("u-0003", enabledUser=word), tmp_path)
     assert snapshot.users.filter(snapshot.users["sourced_id"] == "u-0003")["enabled"].item() is meaning
     assert codes(snapshot.diagnostics) == ["value-spelling"]
 
 
-def test_an_optional_boolean_that_means_nothing_is_dropped_with_a_warning(tmp_path: Path) -> None:
+def test_meaningless_optional_boolean_is_dropped_with_a_warning(tmp_path: Path) -> None:
     snapshot = read(SMALL.with_row("enrollments", "e-00003", primary="main"), tmp_path)
     assert snapshot.enrollments["primary"].to_list()[2] is None
     found = only(snapshot.diagnostics)
@@ -115,7 +115,7 @@ def test_an_optional_boolean_that_means_nothing_is_dropped_with_a_warning(tmp_pa
 
 
 @pytest.mark.parametrize("value", ["2027-06-11T00:00:00.000Z", "2027-06-11 08:00"])
-def test_a_time_that_begins_with_a_date_is_its_date(tmp_path: Path, value: str) -> None:
+def test_time_starting_with_a_date_counts_as_the_date(tmp_path: Path, value: str) -> None:
     snapshot = read(SMALL.with_row("enrollments", "e-00003", endDate=value), tmp_path)
     assert set(snapshot.enrollments["end_date"]) == {"2027-06-11"}
     assert snapshot.diagnostics == ()
@@ -124,7 +124,7 @@ def test_a_time_that_begins_with_a_date_is_its_date(tmp_path: Path, value: str) 
 @pytest.mark.parametrize(
     "value", ["1/05/2027", "05.01.2027", "2027-02-30", "9999-12-31", "1900-01-01", "20270105", "soon", "2027-6-1"]
 )
-def test_a_date_in_any_other_form_is_dropped_with_a_warning_and_never_guessed(tmp_path: Path, value: str) -> None:
+def test_date_in_another_form_is_dropped_and_never_guessed(tmp_path: Path, value: str) -> None:
     snapshot = read(SMALL.with_row("enrollments", "e-00003", endDate=value), tmp_path)
     ends = snapshot.enrollments["end_date"].to_list()
     assert ends[2] is None
@@ -133,7 +133,7 @@ def test_a_date_in_any_other_form_is_dropped_with_a_warning_and_never_guessed(tm
     assert (found.code, found.severity, found.span) == ("invalid-date", Severity.WARNING, Span("enrollments.csv", 4))
 
 
-def test_an_unknown_org_type_sets_its_row_aside_and_an_unknown_class_type_is_dropped(tmp_path: Path) -> None:
+def test_unknown_org_type_quarantines_and_unknown_class_type_drops(tmp_path: Path) -> None:
     made = SMALL.with_row("orgs", "s-2", type="campus").with_row("classes", "c-03", classType="club")
     snapshot = read(made, tmp_path)
     assert places(snapshot) == [("org", "s-2", "orgs.csv", 4, 5, "unknown-type")]
@@ -158,7 +158,7 @@ def test_an_unknown_status_sets_its_row_aside(tmp_path: Path) -> None:
     assert places(snapshot) == [("user", "u-0003", "users.csv", 4, 2, "unknown-status")]
 
 
-def test_identical_rows_with_one_key_are_one_with_a_warning(tmp_path: Path) -> None:
+def test_identical_rows_with_one_key_merge_with_a_warning(tmp_path: Path) -> None:
     made = SMALL.with_rows("users", [*SMALL.tables["users"], SMALL.tables["users"][2]])
     snapshot = read(made, tmp_path)
     assert snapshot.users.height == 10
@@ -167,7 +167,7 @@ def test_identical_rows_with_one_key_are_one_with_a_warning(tmp_path: Path) -> N
     assert (found.code, found.span) == ("repeated-row", Span("users.csv", 12))
 
 
-def test_different_rows_with_one_key_are_all_set_aside_with_all_lines(tmp_path: Path) -> None:
+def test_different_rows_with_one_key_are_all_quarantined(tmp_path: Path) -> None:
     third = SMALL.tables["users"][2]
     made = SMALL.with_rows("users", [*SMALL.tables["users"], {**third, "email": "other@example.com"}, third])
     snapshot = read(made, tmp_path)
@@ -178,7 +178,7 @@ def test_different_rows_with_one_key_are_all_set_aside_with_all_lines(tmp_path: 
     assert snapshot.users.height == 9
 
 
-def test_a_row_whose_key_a_malformed_row_has_too_is_set_aside_with_it(tmp_path: Path) -> None:
+def test_row_sharing_a_malformed_rows_key_is_quarantined_too(tmp_path: Path) -> None:
     made = SMALL.raw("users.csv", (SMALL.text("users") + "u-0003,,\n").encode())
     assert places(read(made, tmp_path)) == [
         ("user", "u-0003", "users.csv", 4, 1, "duplicate-sourced-id"),
@@ -186,7 +186,7 @@ def test_a_row_whose_key_a_malformed_row_has_too_is_set_aside_with_it(tmp_path: 
     ]
 
 
-def test_keys_that_differ_only_in_form_are_different_and_told(tmp_path: Path) -> None:
+def test_keys_differing_only_in_form_are_distinct_and_reported(tmp_path: Path) -> None:
     made = SMALL.with_user("U-0003").with_user("ﬁne").with_user("fine")
     snapshot = read(made, tmp_path)
     assert snapshot.users.height == 13
@@ -220,7 +220,7 @@ def test_no_message_repeats_a_name_or_an_address(tmp_path: Path) -> None:
     assert "quux" not in said.lower()
 
 
-def test_only_the_first_rows_of_a_rule_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
+def test_first_rows_of_a_rule_are_shown_others_counted(tmp_path: Path) -> None:
     made = SMALL
     for number in range(3, 8):
         made = made.with_user(f"u-000{number}", role="wizard")

@@ -44,7 +44,7 @@ def content(sftp_home: sshd.Home) -> bytes:
     return content
 
 
-def test_after_a_break_the_transfer_goes_on_where_it_was(sftp_home: sshd.Home, content: bytes) -> None:
+def test_transfer_resumes_after_a_break(sftp_home: sshd.Home, content: bytes) -> None:
     breaks = [Break(TALK + SIZE // 3, "end"), Break(TALK + SIZE // 3, "end")]
     fetching = Fetching()
     with breaking(sftp_home.server.port, *breaks) as proxy, sftp_home.server.attempts() as attempts:
@@ -59,9 +59,7 @@ def test_after_a_break_the_transfer_goes_on_where_it_was(sftp_home: sshd.Home, c
 
 
 @pytest.mark.parametrize("after", [0, 10, 1_500, 4_000, 6_000])
-def test_a_break_before_anything_is_read_is_refused_or_survived_and_never_an_empty_roster(
-    sftp_home: sshd.Home, content: bytes, after: int
-) -> None:
+def test_early_break_never_looks_like_an_empty_roster(sftp_home: sshd.Home, content: bytes, after: int) -> None:
     with breaking(sftp_home.server.port, Break(after)) as proxy:
         account = sftp_home.account("roster.bin", port=proxy.port)
         came: bytes | str
@@ -101,7 +99,7 @@ def test_whatever_hangs_the_whole_fetch_has_an_end(sftp_home: sshd.Home, content
     assert time.monotonic() - begin < 5
 
 
-def test_a_wait_that_would_take_longer_than_the_fetch_may_is_not_begun(sftp_home: sshd.Home, content: bytes) -> None:
+def test_wait_longer_than_the_fetch_is_not_begun(sftp_home: sshd.Home, content: bytes) -> None:
     fetching = Fetching()
     found = fetching.refused(sftp_home.account("roster.bin", timeout=timedelta(seconds=4)))
     assert (found.code, fetching.waits, fetching.steps) == ("fetch-timeout", [], [])
@@ -127,7 +125,7 @@ def growing(home: sshd.Home, name: str = "roster.zip") -> Callable[[object], Non
     return grow
 
 
-def test_a_file_that_grows_between_two_looks_is_not_read(sftp_home: sshd.Home, content: bytes) -> None:
+def test_file_growing_between_two_looks_is_not_read(sftp_home: sshd.Home, content: bytes) -> None:
     fetching = Fetching(between=growing(sftp_home, "roster.bin"))
     found = fetching.refused(sftp_home.account("roster.bin"))
     assert (found.code, fetching.waits, fetching.steps) == ("still-being-uploaded", [5.0] * 3, [])
@@ -140,9 +138,7 @@ def test_a_file_that_grows_once_is_looked_at_anew(sftp_home: sshd.Home, content:
     assert fetching.waits == [5.0] * 2
 
 
-def test_a_file_that_changes_while_it_is_read_is_read_anew_and_no_more_than_three_times(
-    sftp_home: sshd.Home, content: bytes
-) -> None:
+def test_file_changing_while_read_is_retried_three_times_at_most(sftp_home: sshd.Home, content: bytes) -> None:
     account = sftp_home.account("roster.bin")
     once = iter([True])
     grow = growing(sftp_home, "roster.bin")
@@ -159,9 +155,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_anew_and_no_more_than_thre
     assert always.waits == [5.0] * 3
 
 
-def test_a_file_that_is_replaced_while_the_line_is_down_is_read_from_its_beginning(
-    sftp_home: sshd.Home, content: bytes
-) -> None:
+def test_file_replaced_during_a_break_is_read_from_its_start(sftp_home: sshd.Home, content: bytes) -> None:
     other = os.urandom(SIZE)
 
     def between(number: int) -> None:
@@ -174,7 +168,7 @@ def test_a_file_that_is_replaced_while_the_line_is_down_is_read_from_its_beginni
     assert fetching.waits == [5.0, 1.0, 5.0]
 
 
-def test_a_file_that_vanishes_while_it_is_read_is_missing(sftp_home: sshd.Home, content: bytes) -> None:
+def test_file_vanishing_while_read_is_missing(sftp_home: sshd.Home, content: bytes) -> None:
     def heard(_: FetchProgress) -> None:
         (sftp_home.path / "roster.bin").unlink(missing_ok=True)
 
@@ -187,7 +181,7 @@ def test_a_zip_without_its_end_is_still_being_uploaded(sftp_home: sshd.Home) -> 
     assert Fetching().refused(sftp_home.account()).code == "still-being-uploaded"
 
 
-def test_a_file_that_comes_into_a_folder_between_two_looks_is_waited_for(sftp_home: sshd.Home) -> None:
+def test_file_arriving_between_two_looks_is_waited_for(sftp_home: sshd.Home) -> None:
     for name, text in bundle(users=20).files().items():
         sftp_home.put(f"daily/{name}", text)
     late = (sftp_home.path / "daily" / "users.csv").read_bytes()
@@ -197,7 +191,7 @@ def test_a_file_that_comes_into_a_folder_between_two_looks_is_waited_for(sftp_ho
     assert fetching.waits == [5.0] * 2
 
 
-def test_one_host_is_fetched_from_by_no_more_than_allowed_at_once(sftp_home: sshd.Home, content: bytes) -> None:
+def test_concurrent_fetches_from_one_host_are_limited(sftp_home: sshd.Home, content: bytes) -> None:
     hosts = HostThrottle(1)
     busy: list[int] = []
     most: list[int] = []
@@ -272,7 +266,7 @@ except Refusal as refusal:
 
 
 @pytest.mark.slow
-def test_a_process_that_logs_nothing_prints_nothing_of_a_broken_line(sftp_home: sshd.Home, content: bytes) -> None:
+def test_silent_process_prints_nothing_of_a_broken_line(sftp_home: sshd.Home, content: bytes) -> None:
     server = sftp_home.server
     with breaking(server.port, *[Break(TALK)] * 20) as proxy:
         account = sftp_home.account("roster.bin", port=proxy.port)
@@ -283,14 +277,14 @@ def test_a_process_that_logs_nothing_prints_nothing_of_a_broken_line(sftp_home: 
     assert (done.stdout, done.stderr) == ("connection-lost\n", "")
 
 
-def test_a_secret_is_in_no_form_of_what_holds_it(sftp_home: sshd.Home) -> None:
+def test_secret_shows_in_no_form_of_its_holder(sftp_home: sshd.Home) -> None:
     account = sftp_home.account(private_key=SecretStr(sftp_home.server.private_key))
     shown = f"{account!r} {account} {Fetching().source(sftp_home.account()).account!r}"
     assert sftp_home.server.password not in shown
     assert "PRIVATE KEY" not in shown
 
 
-def test_a_packet_without_bound_is_refused_before_the_servers_key_is_known() -> None:
+def test_unbounded_packet_is_refused_before_the_key_exchange() -> None:
     """It takes memory, and whoever sends it is still a stranger."""
     sent = 0
 

@@ -61,7 +61,7 @@ def entry(name: str, age: float = 0, kind: EntryKind = "file", size: int = 10) -
         "roster.zip.ready",
     ],
 )
-def test_what_is_unfinished_hidden_or_a_marker_is_no_roster(name: str) -> None:
+def test_unfinished_hidden_and_marker_files_are_no_roster(name: str) -> None:
     assert is_ignored(name, ".ready")
     assert match_entries([entry(name)], "*", ".ready") == []
 
@@ -100,7 +100,7 @@ def test_the_declared_rule_takes_one_and_lists_the_others(
     assert (choice.best.name, choice.other_names, choice.incomplete_names) == (taken, others, ())
 
 
-def test_a_newer_file_without_its_marker_is_passed_over_and_named() -> None:
+def test_newer_file_without_its_marker_is_skipped_and_named() -> None:
     entries = [entry("new.zip", 0), entry("old.zip", 1), entry("older.zip", 2)]
     choice = choose_roster_file(entries, "newest", NOW, {"new.zip": False, "old.zip": True, "older.zip": True})
     assert choice.best is not None
@@ -113,7 +113,7 @@ def test_where_no_file_has_its_marker_none_is_taken() -> None:
 
 
 @given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=4), st.integers(-9, 9)), unique_by=lambda pair: pair[0]))
-def test_the_choice_does_not_depend_on_the_order_of_a_listing(pairs: list[tuple[str, int]]) -> None:
+def test_choice_does_not_depend_on_listing_order(pairs: list[tuple[str, int]]) -> None:
     entries = [entry(name, age) for name, age in pairs]
     for pick in ("newest", "last_by_name"):
         assert choose_roster_file(entries, pick, NOW) == choose_roster_file(entries[::-1], pick, NOW)  # type: ignore[arg-type]
@@ -126,7 +126,7 @@ def test_what_fits_is_what_a_shell_would_list(pattern: str, names: list[str]) ->
     assert found == {name for name in names if fnmatch.fnmatchcase(name, pattern) and not name.startswith(".")}
 
 
-def test_of_a_folder_the_csv_files_are_kept_by_name_and_all_else_is_named() -> None:
+def test_folder_keeps_csv_files_and_names_the_rest() -> None:
     entries = [
         entry("users.CSV"),
         entry("orgs.csv"),
@@ -145,7 +145,7 @@ def test_of_a_folder_the_csv_files_are_kept_by_name_and_all_else_is_named() -> N
     ("found", "state"),
     [(None, "missing"), (FileFacts(0, 99), "older"), (FileFacts(0, 100), "done"), (FileFacts(0, 101), "done")],
 )
-def test_a_marker_counts_unless_it_is_older_than_the_roster(found: FileFacts | None, state: str) -> None:
+def test_marker_counts_unless_older_than_the_roster(found: FileFacts | None, state: str) -> None:
     assert marker.get_marker_state(FileFacts(5, 100), found) == state
 
 
@@ -174,7 +174,7 @@ def test_a_digest_is_read_as_sha256sum_writes_it(text: str, digest: str | None) 
     assert marker.find_digest(text, "roster.zip") == digest
 
 
-def test_of_a_folder_each_file_has_its_digest_and_each_digest_its_file() -> None:
+def test_folder_files_and_digests_must_correspond() -> None:
     path, names = "/out/daily", ["orgs.csv", "users.csv"]
     fits = {"orgs.csv": ONE, "users.csv": OTHER, "readme.txt": ONE}
     assert remarks.check_digest_names(path, ".sha256", fits, names) == ()
@@ -194,7 +194,7 @@ def test_of_a_folder_each_file_has_its_digest_and_each_digest_its_file() -> None
         ("../../../roster.zip", "/home", "/roster.zip"),
     ],
 )
-def test_a_path_begins_at_the_root_or_where_one_signs_in(path: str, home: str, found: str) -> None:
+def test_path_begins_at_the_root_or_sign_in_directory(path: str, home: str, found: str) -> None:
     assert make_absolute(path, home) == found
 
 
@@ -244,7 +244,7 @@ def test_what_is_followed_has_no_links_left(links: dict[str, str]) -> None:
     assert resolve_links(end, links.get) == end
 
 
-def test_a_folder_is_not_within_one_whose_name_begins_alike() -> None:
+def test_folder_is_not_inside_one_with_a_common_prefix() -> None:
     assert not is_within("/out", "/outside/roster.zip")
     assert is_within("/", "/roster.zip")
 
@@ -252,7 +252,7 @@ def test_a_folder_is_not_within_one_whose_name_begins_alike() -> None:
 @pytest.mark.parametrize(
     ("now", "goes"), [(FileFacts(5, 9), True), (FileFacts(6, 9), False), (FileFacts(5, 10), False), (None, False)]
 )
-def test_a_transfer_goes_on_only_in_the_very_same_file(now: FileFacts | None, goes: bool) -> None:
+def test_transfer_resumes_only_in_the_same_file(now: FileFacts | None, goes: bool) -> None:
     assert is_unchanged(FileFacts(5, 9), now) is goes
 
 
@@ -261,7 +261,7 @@ def target(*files: tuple[str, int, int], digests: dict[str, str] | None = None) 
     return RemoteRoster("/out", made, True, digests or {})
 
 
-def test_two_looks_agree_only_when_nothing_came_went_or_changed() -> None:
+def test_two_looks_agree_only_if_nothing_changed() -> None:
     first = target(("orgs.csv", 5, 9), ("users.csv", 5, 9))
     assert first.is_same_as(target(("orgs.csv", 5, 9), ("users.csv", 5, 9)))
     for other, name in (
@@ -286,7 +286,7 @@ def account(path: str, **more: object) -> SftpAccount:
         ("/out/*.zip", None, "pick-missing"),
     ],
 )
-def test_a_path_that_cannot_be_meant_is_refused_before_anybody_is_asked(path: str, pick: Pick, code: str) -> None:
+def test_impossible_path_is_refused_before_connecting(path: str, pick: Pick, code: str) -> None:
     if path.endswith("/"):
         path += "x"
     with pytest.raises(Refusal) as refusal:
@@ -295,7 +295,7 @@ def test_a_path_that_cannot_be_meant_is_refused_before_anybody_is_asked(path: st
     assert refusal.value.diagnostics[0].hint
 
 
-def test_a_missing_name_is_told_with_ten_of_those_that_lie_there() -> None:
+def test_missing_name_is_reported_with_ten_present_ones() -> None:
     there = [f"file-{number:02}.zip" for number in range(12)]
     said = remarks.make_file_missing_error("/out/file-99.zip", "/out/file-99.zip", there)
     assert "file-09.zip and 2 more" in said.message

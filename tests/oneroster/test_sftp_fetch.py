@@ -45,7 +45,7 @@ def roster(sftp_home: sshd.Home) -> bytes:
     return ROSTER.zip(sftp_home.path / "roster.zip").read_bytes()
 
 
-def test_a_zip_comes_as_it_lies_there_by_password_and_by_key(sftp_home: sshd.Home, roster: bytes) -> None:
+def test_zip_arrives_unchanged_by_password_and_by_key(sftp_home: sshd.Home, roster: bytes) -> None:
     for account in (
         sftp_home.account(),
         sftp_home.account(private_key=SecretStr(sftp_home.server.private_key)),
@@ -61,14 +61,12 @@ def test_a_zip_comes_as_it_lies_there_by_password_and_by_key(sftp_home: sshd.Hom
 
 
 @pytest.mark.parametrize("kind", sshd.KEY_TYPES)
-def test_of_a_server_with_several_keys_the_pinned_one_is_asked_for(
-    sftp_home: sshd.Home, roster: bytes, kind: str
-) -> None:
+def test_pinned_key_is_requested_from_a_multikey_server(sftp_home: sshd.Home, roster: bytes, kind: str) -> None:
     assert Fetching().content(sftp_home.account(host_key=sftp_home.server.host_keys[kind])) == roster
 
 
 @pytest.mark.parametrize("kind", sshd.KEY_TYPES)
-def test_another_host_key_is_refused_with_both_fingerprints_before_anybody_signs_in(
+def test_changed_host_key_is_refused_before_sign_in_with_fingerprints(
     sftp_home: sshd.Home, tmp_path: Path, kind: str
 ) -> None:
     other = sshd.key(tmp_path / "other", kind)
@@ -81,18 +79,18 @@ def test_another_host_key_is_refused_with_both_fingerprints_before_anybody_signs
         assert f"{line.split()[0]} {shown.stdout.split()[1]}" in found.message
 
 
-def test_a_server_whose_key_is_not_known_is_not_asked(sftp_home: sshd.Home) -> None:
+def test_server_with_an_unknown_key_is_not_asked(sftp_home: sshd.Home) -> None:
     before = sftp_home.server.connections()
     assert Fetching().refused(sftp_home.account(host_key=None)).code == "host-key-unknown"
     assert sftp_home.server.connections() == before
 
 
-def test_a_key_that_was_cut_while_pasting_is_told_as_that(sftp_home: sshd.Home) -> None:
+def test_truncated_host_key_is_reported_as_such(sftp_home: sshd.Home) -> None:
     account = sftp_home.account(host_key=sftp_home.server.host_keys["ed25519"][:40])
     assert Fetching().refused(account).code == "host-key-unreadable"
 
 
-def test_rsa_keys_are_asked_for_by_their_safe_signatures_first() -> None:
+def test_rsa_keys_are_requested_by_safe_signatures_first() -> None:
     wanted = parse_host_key(rsa_line())
     assert list_signature_algorithms(wanted)[:2] == ("rsa-sha2-512", "rsa-sha2-256")
     assert set(list_signature_algorithms(wanted)) == set(list_signature_algorithms(None))
@@ -105,7 +103,7 @@ def rsa_line() -> str:
 
 
 @pytest.mark.parametrize("way", ["password", "private_key"])
-def test_a_refused_sign_in_is_one_attempt_by_one_method(sftp_home: sshd.Home, way: str) -> None:
+def test_rejected_sign_in_is_one_attempt_by_one_method(sftp_home: sshd.Home, way: str) -> None:
     made = ed25519.Ed25519PrivateKey.generate()
     key = made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
     secret = SecretStr("not-the-password" if way == "password" else key)
@@ -117,7 +115,7 @@ def test_a_refused_sign_in_is_one_attempt_by_one_method(sftp_home: sshd.Home, wa
     assert secret.get_secret_value() not in str(found)
 
 
-def test_an_account_that_the_server_does_not_know_is_one_attempt_too(sftp_home: sshd.Home) -> None:
+def test_unknown_account_is_one_attempt_too(sftp_home: sshd.Home) -> None:
     with sftp_home.server.attempts() as attempts:
         assert Fetching().refused(sftp_home.account(username="nobody-here")).code == "sign-in-refused"
     assert len(attempts) == 1
@@ -125,7 +123,7 @@ def test_an_account_that_the_server_does_not_know_is_one_attempt_too(sftp_home: 
 
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()])
 @pytest.mark.parametrize("form", [PrivateFormat.OpenSSH, PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
-def test_keys_are_read_in_every_form_that_they_are_kept_in(curve: ec.EllipticCurve, form: PrivateFormat) -> None:
+def test_keys_are_read_in_every_common_format(curve: ec.EllipticCurve, form: PrivateFormat) -> None:
     made = ec.generate_private_key(curve)
     text = made.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
     line = made.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
@@ -133,7 +131,7 @@ def test_keys_are_read_in_every_form_that_they_are_kept_in(curve: ec.EllipticCur
         assert load_private_key(SecretStr(given)).get_base64() == line.split()[1]
 
 
-def test_a_key_under_a_passphrase_and_a_key_that_is_none_are_two_diagnoses(sftp_home: sshd.Home) -> None:
+def test_key_with_passphrase_and_invalid_key_differ_in_diagnosis(sftp_home: sshd.Home) -> None:
     made = ed25519.Ed25519PrivateKey.generate()
     locked = BestAvailableEncryption(b"passphrase")
     before = sftp_home.server.connections()
@@ -154,7 +152,7 @@ def test_a_key_under_a_passphrase_and_a_key_that_is_none_are_two_diagnoses(sftp_
     assert sftp_home.server.connections() == before
 
 
-def test_a_wrong_name_says_what_was_expected_and_what_lies_there(sftp_home: sshd.Home, roster: bytes) -> None:
+def test_wrong_name_says_what_was_expected_and_found(sftp_home: sshd.Home, roster: bytes) -> None:
     sftp_home.put("evil\x1b[31m.zip", b"x")
     found = Fetching().refused(sftp_home.account("rooster.zip"))
     assert found.code == "remote-file-missing"
@@ -170,7 +168,7 @@ def test_what_may_not_be_read_is_no_missing_file(sftp_home: sshd.Home, roster: b
     assert Fetching().refused(sftp_home.account()).code in ("remote-permission-denied", "still-being-uploaded")
 
 
-def test_an_empty_file_and_an_empty_folder_are_no_empty_roster(sftp_home: sshd.Home) -> None:
+def test_empty_file_or_folder_is_no_empty_roster(sftp_home: sshd.Home) -> None:
     sftp_home.put("roster.zip", b"")
     assert Fetching().refused(sftp_home.account()).code == "remote-file-empty"
     (sftp_home.path / "daily").mkdir()
@@ -188,7 +186,7 @@ def folder_of_csv(home: sshd.Home, name: str = "daily") -> Path:
     return home.path / name
 
 
-def test_a_folder_of_csv_files_is_packed_the_same_each_time(sftp_home: sshd.Home) -> None:
+def test_folder_of_csv_files_packs_identically_each_time(sftp_home: sshd.Home) -> None:
     folder = folder_of_csv(sftp_home)
     (folder / "older").mkdir()
     sftp_home.put("daily/older/users.csv", b"not looked into")
@@ -211,7 +209,7 @@ def test_a_folder_of_csv_files_is_packed_the_same_each_time(sftp_home: sshd.Home
     assert Fetching().content(sftp_home.account("daily")) == content
 
 
-def test_a_pattern_takes_the_newest_or_the_last_by_name_and_lists_the_others(sftp_home: sshd.Home) -> None:
+def test_pattern_takes_the_newest_or_last_and_lists_others(sftp_home: sshd.Home) -> None:
     for name, mtime in (("r-1.zip", NEW), ("r-2.zip", OLD), ("r-3.zip.filepart", NEW + 9), (".r-4.zip", NEW + 9)):
         os.utime(ROSTER.zip(sftp_home.path / name), (mtime, mtime))
     for pick, taken, other in (("newest", "r-1.zip", "r-2.zip"), ("last_by_name", "r-2.zip", "r-1.zip")):
@@ -223,7 +221,7 @@ def test_a_pattern_takes_the_newest_or_the_last_by_name_and_lists_the_others(sft
         assert said.message.endswith(f"other matches: {other}")
 
 
-def test_a_done_marker_has_to_be_there_and_not_older(sftp_home: sshd.Home, roster: bytes) -> None:
+def test_done_marker_must_exist_and_not_be_older(sftp_home: sshd.Home, roster: bytes) -> None:
     os.utime(sftp_home.path / "roster.zip", (NEW, NEW))
     account = sftp_home.account(done_marker=".done")
     assert Fetching().refused(account).code == "done-marker-missing"
@@ -233,7 +231,7 @@ def test_a_done_marker_has_to_be_there_and_not_older(sftp_home: sshd.Home, roste
     assert Fetching().content(account) == roster
 
 
-def test_of_a_pattern_the_newest_that_is_done_is_taken(sftp_home: sshd.Home) -> None:
+def test_pattern_takes_the_newest_finished_file(sftp_home: sshd.Home) -> None:
     for name, mtime in (("r-1.zip", OLD), ("r-2.zip", NEW)):
         os.utime(ROSTER.zip(sftp_home.path / name), (mtime, mtime))
     account = sftp_home.account("r-*.zip", pick="newest", done_marker=".done")
@@ -267,9 +265,7 @@ def test_digests_of_a_folder_are_checked_file_by_file(sftp_home: sshd.Home) -> N
     assert Fetching().refused(account).code == "digest-differs"
 
 
-def test_a_link_within_the_folder_is_followed_and_one_that_leaves_it_is_not(
-    sftp_home: sshd.Home, roster: bytes
-) -> None:
+def test_link_is_followed_only_within_the_folder(sftp_home: sshd.Home, roster: bytes) -> None:
     other = sftp_home.server.home()
     other.put("theirs.zip", roster)
     (sftp_home.path / "2026").mkdir()
@@ -287,7 +283,7 @@ def test_a_link_within_the_folder_is_followed_and_one_that_leaves_it_is_not(
     assert "a link to something that does not exist" in Fetching().refused(sftp_home.account("dangling.zip")).message
 
 
-def test_a_csv_file_that_is_a_link_out_of_the_folder_is_refused(sftp_home: sshd.Home) -> None:
+def test_csv_file_linked_from_outside_is_refused(sftp_home: sshd.Home) -> None:
     folder = folder_of_csv(sftp_home)
     sftp_home.put("users.csv", b"elsewhere")
     (folder / "users.csv").unlink()
@@ -295,7 +291,7 @@ def test_a_csv_file_that_is_a_link_out_of_the_folder_is_refused(sftp_home: sshd.
     assert Fetching().refused(sftp_home.account("daily")).code == "link-leaves-folder"
 
 
-def test_a_roster_that_is_too_large_is_refused_before_a_byte_is_read(sftp_home: sshd.Home) -> None:
+def test_oversized_roster_is_refused_before_any_byte_is_read(sftp_home: sshd.Home) -> None:
     with (sftp_home.path / "roster.zip").open("wb") as file:
         file.truncate(5 * 1024**3 + 1)
     fetching = Fetching()
@@ -303,7 +299,7 @@ def test_a_roster_that_is_too_large_is_refused_before_a_byte_is_read(sftp_home: 
     assert fetching.steps == []
 
 
-def test_a_folder_of_too_many_names_is_not_read_in_part(sftp_home: sshd.Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_with_too_many_names_is_not_read_partly(sftp_home: sshd.Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "MAX_NAMES", 100)
     (sftp_home.path / "daily").mkdir()
     for number in range(101):
@@ -311,21 +307,21 @@ def test_a_folder_of_too_many_names_is_not_read_in_part(sftp_home: sshd.Home, mo
     assert Fetching().refused(sftp_home.account("daily")).code == "too-many-names"
 
 
-def test_a_file_of_the_future_is_fetched_with_a_word(sftp_home: sshd.Home, roster: bytes) -> None:
+def test_file_from_the_future_is_fetched_with_a_note(sftp_home: sshd.Home, roster: bytes) -> None:
     os.utime(sftp_home.path / "roster.zip", (4_000_000_000, 4_000_000_000))
     fetched = Fetching().fetch(sftp_home.account())
     fetched.stream.close()
     assert [(each.code, each.severity) for each in fetched.diagnostics] == [("clock-skew", Severity.WARNING)]
 
 
-def test_names_that_are_no_utf_8_do_not_hide_the_others(sftp_home: sshd.Home, roster: bytes) -> None:
+def test_names_not_utf8_do_not_hide_others(sftp_home: sshd.Home, roster: bytes) -> None:
     Path(os.fsdecode(os.fsencode(sftp_home.path) + b"/sch\xfcler.zip")).write_bytes(roster)
     assert "sch?ler.zip" in Fetching().refused(sftp_home.account("none.zip")).message
     assert Fetching().content(sftp_home.account("roster*", pick="newest")) == roster
     assert Fetching().content(sftp_home.account("sch*", pick="newest")) == roster
 
 
-def test_progress_is_told_by_name_in_bytes_and_not_too_often(sftp_home: sshd.Home) -> None:
+def test_progress_names_the_file_in_bytes_at_intervals(sftp_home: sshd.Home) -> None:
     content = os.urandom(3 * 1024**2)
     sftp_home.put("roster.bin", content)
     ticks = iter(range(1_000_000))
@@ -347,14 +343,14 @@ def test_a_transfer_outlives_new_keys_of_the_connection(sftp_home: sshd.Home, mo
     assert fetching.waits == [5.0]
 
 
-def test_a_host_that_is_private_is_reached_only_where_it_is_allowed(sftp_home: sshd.Home, roster: bytes) -> None:
+def test_private_host_needs_permission(sftp_home: sshd.Home, roster: bytes) -> None:
     source = SftpSource(sftp_home.account(), HostThrottle(), lambda _: False)
     with pytest.raises(Refusal) as refusal:
         source.fetch(FetchRequest("2026-11-23T10:00:00Z"))
     assert [each.code for each in refusal.value.diagnostics] == ["private-host"]
 
 
-def test_nothing_of_the_secret_is_logged_and_nothing_reaches_stderr(
+def test_secret_reaches_neither_logs_nor_stderr(
     sftp_home: sshd.Home, roster: bytes, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):

@@ -43,7 +43,7 @@ def keys_are_all_of(server: sshd.Sshd, findings: tuple[ProbeFinding, ...]) -> bo
     return set(found.values()) == set(server.host_keys.values())
 
 
-def test_a_probe_without_a_pinned_key_lists_the_servers_keys_and_sends_no_secret(sftp_home: sshd.Home) -> None:
+def test_probe_without_a_pin_lists_keys_and_sends_nothing(sftp_home: sshd.Home) -> None:
     with sftp_home.server.attempts() as attempts:
         findings = probed(sftp_home.account(host_key=None))
     assert keys_are_all_of(sftp_home.server, findings)
@@ -52,9 +52,7 @@ def test_a_probe_without_a_pinned_key_lists_the_servers_keys_and_sends_no_secret
     assert named(findings, "server")[0].value.startswith("SSH-2.0-OpenSSH_")
 
 
-def test_a_probe_of_another_server_than_the_pinned_one_lists_its_keys_and_sends_no_secret(
-    sftp_home: sshd.Home, tmp_path: Path
-) -> None:
+def test_probe_of_another_server_lists_keys_and_sends_nothing(sftp_home: sshd.Home, tmp_path: Path) -> None:
     with sftp_home.server.attempts() as attempts:
         findings = probed(sftp_home.account(host_key=sshd.key(tmp_path / "other", "ed25519")))
     assert keys_are_all_of(sftp_home.server, findings)
@@ -88,7 +86,7 @@ def test_a_probe_says_what_a_fetch_would_take(sftp_home: sshd.Home) -> None:
         ("*/roster.zip", {"pick": "newest"}, "pattern-in-folder"),
     ],
 )
-def test_what_would_refuse_a_fetch_is_a_finding_beside_the_keys(
+def test_blockers_of_a_fetch_are_findings_beside_the_keys(
     sftp_home: sshd.Home, path: str, more: dict[str, object], code: str
 ) -> None:
     bundle(users=20).zip(sftp_home.path / "roster.zip")

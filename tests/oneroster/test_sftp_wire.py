@@ -95,7 +95,7 @@ def test_no_more_is_asked_for_ahead_than_may_be() -> None:
     assert (server.asked, server.most_open) == (320, 6)
 
 
-def test_a_read_that_fails_is_no_end_of_the_file() -> None:
+def test_failed_read_is_not_the_end_of_file() -> None:
     with pytest.raises(OSError, match="could not read the file"):
         read(Server(bytes(100), 8, seed=1, fails_at=50), 0, 100)
 
@@ -129,19 +129,19 @@ def names(folder: Folder, most: int) -> list[str]:
     return [name for name, _ in wire.list_entries(folder, "/out", most)]  # type: ignore[arg-type]
 
 
-def test_a_listing_gives_its_names_and_no_more_than_are_wanted() -> None:
+def test_listing_gives_no_more_names_than_wanted() -> None:
     assert names(Folder([".", "..", "a", "b"], ["c"]), 9) == ["a", "b", "c"]
     assert names(Folder(["a", "b"], ["c"]), 1) == ["a"]
 
 
-def test_a_listing_that_never_ends_and_gives_no_names_is_given_up() -> None:
+def test_endless_listing_without_names_is_abandoned() -> None:
     with pytest.raises(SFTPError):
         names(Folder(*[[".", ".."]] * 9), 8)
     assert names(Folder([], ["a"], []), 8) == ["a"]
 
 
 @pytest.mark.parametrize("there", [[], ["a"]])
-def test_an_answer_that_tells_more_names_than_it_has_is_no_listing(there: list[str]) -> None:
+def test_listing_claiming_more_names_than_sent_is_rejected(there: list[str]) -> None:
     with pytest.raises(SFTPError, match="fewer names"):
         names(Folder(there, count=1_000_000), 10)
 

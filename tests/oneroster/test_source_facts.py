@@ -31,7 +31,7 @@ def sessions(*rows: dict[str, str]) -> Bundle:
 
 
 class TestFacts:
-    def test_files_are_those_that_came_along_and_are_used_counted_ones_too(self, tmp_path: Path) -> None:
+    def test_facts_list_present_files_used_or_counted(self, tmp_path: Path) -> None:
         made = SMALL.raw("results.csv", b"sourcedId\n1\n").raw("buses.csv", b"a\n").raw("lineItems.csv", b"sourcedId\n")
         snapshot = read(made.declaring(lineItems="absent"), tmp_path)
         assert snapshot.facts.files == ("classes", "enrollments", "orgs", "results", "users")
@@ -60,7 +60,7 @@ class TestFacts:
 
 
 class TestTimes:
-    def test_the_newest_time_of_orgs_people_and_classes_is_kept_as_written(self, tmp_path: Path) -> None:
+    def test_newest_time_of_orgs_people_and_classes_is_verbatim(self, tmp_path: Path) -> None:
         made = with_times(u_0003="2026-09-03T02:00:00.000Z", c_03="2026-09-04", s_1="2026-09-03 23:59:59")
         snapshot = read(made, tmp_path)
         assert (snapshot.facts.modified_at, snapshot.diagnostics) == ("2026-09-04", ())
@@ -68,7 +68,7 @@ class TestTimes:
     def test_without_times_there_is_none(self, tmp_path: Path) -> None:
         assert read(SMALL, tmp_path).facts.modified_at is None
 
-    def test_times_in_the_future_or_unreadable_are_counted_and_not_looked_at(self, tmp_path: Path) -> None:
+    def test_future_and_unreadable_times_are_counted_but_ignored(self, tmp_path: Path) -> None:
         made = with_times(
             u_0003="2026-09-03T02:00:00.000Z",
             u_0004="2026-11-24T03:00:00Z",
@@ -83,7 +83,7 @@ class TestTimes:
         )
         assert (snapshot.users.height, snapshot.quarantine.height) == (10, 0)
 
-    def test_less_than_a_day_ahead_is_a_clock_or_a_zone(self, tmp_path: Path) -> None:
+    def test_less_than_a_day_ahead_is_clock_or_zone(self, tmp_path: Path) -> None:
         snapshot = read(with_times(u_0003="2026-11-23T02:00:00+14:00"), tmp_path)
         assert (snapshot.facts.modified_at, snapshot.diagnostics) == ("2026-11-23T02:00:00+14:00", ())
 
@@ -91,7 +91,7 @@ class TestTimes:
         made = SMALL.with_row("enrollments", "e-00003", dateLastModified="9999")
         assert (read(made, tmp_path).facts.modified_at, read(made, tmp_path).diagnostics) == (None, ())
 
-    def test_changes_without_times_are_as_old_as_what_they_are_laid_over(self, tmp_path: Path) -> None:
+    def test_delta_without_times_is_as_old_as_its_base(self, tmp_path: Path) -> None:
         base = read(with_times(u_0003="2026-09-03"), tmp_path)
         changed = SMALL.delta(SMALL.with_user("u-0004", givenName="Zoe"))
         assert read_over(base, changed, tmp_path).facts.modified_at == "2026-09-01T02:00:00.000Z"
@@ -137,9 +137,7 @@ class TestSessions:
             {"startDate": "2027-06-12", "endDate": "2026-08-20"},
         ],
     )
-    def test_a_session_whose_days_mean_nothing_is_not_known_and_its_classes_stay(
-        self, tmp_path: Path, days: dict[str, str]
-    ) -> None:
+    def test_session_with_invalid_dates_is_unknown_and_classes_stay(self, tmp_path: Path, days: dict[str, str]) -> None:
         snapshot = read(sessions({"sourcedId": "t-1", **days}, {"sourcedId": "t-2"}), tmp_path)
         assert snapshot.sessions["sourced_id"].to_list() == ["t-2"]
         assert (snapshot.classes.height, snapshot.quarantine.height) == (8, 0)
@@ -147,7 +145,7 @@ class TestSessions:
         assert (found.code, found.span) == ("invalid-session-dates", Span("academicSessions.csv", 2))
         assert "classes of this session count as not ended" in found.message
 
-    def test_sessions_that_contradict_each_other_are_not_known_and_repetitions_count_once(self, tmp_path: Path) -> None:
+    def test_contradictory_sessions_are_unknown_and_repeated_ones_count_once(self, tmp_path: Path) -> None:
         made = sessions(
             {"sourcedId": "t-1"},
             {"sourcedId": "t-1", "endDate": "2027-02-01"},
@@ -166,7 +164,7 @@ class TestSessions:
             ({"t-1": "t-2", "t-2": "t-3", "t-3": "t-1"}, "t-1 -> t-2 -> t-3 -> t-1"),
         ],
     )
-    def test_sessions_above_each_other_in_a_circle_are_refused_with_the_circle(
+    def test_circular_sessions_are_refused_with_the_circle(
         self, tmp_path: Path, parents: dict[str, str], path: str
     ) -> None:
         made = sessions(*({"sourcedId": key, "parentSourcedId": parent} for key, parent in parents.items()))
@@ -194,7 +192,7 @@ class TestSessions:
 
 
 class TestSanity:
-    def test_dates_of_enrollments_that_mean_nothing_are_dropped_with_a_warning(self, tmp_path: Path) -> None:
+    def test_invalid_enrollment_dates_are_dropped_with_a_warning(self, tmp_path: Path) -> None:
         made = SMALL
         for place, day in enumerate(["1900-01-01", "9999-12-31", "2025-02-30", "soon"], start=3):
             made = made.with_row("enrollments", f"e-0000{place}", endDate=day)

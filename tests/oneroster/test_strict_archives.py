@@ -23,7 +23,7 @@ def members(version: str = "1.1") -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_folder_around_all_files_is_told_once_and_its_files_are_checked(version: str, tmp_path: Path) -> None:
+def test_enclosing_folder_is_reported_once_and_its_files_checked(version: str, tmp_path: Path) -> None:
     made = complete(version).with_row("orgs", "d", name="")
     letter = check_against_standard(made.zip(tmp_path / "roster.zip", folder="export"))
     assert places(letter.diagnostics) == [
@@ -32,7 +32,7 @@ def test_a_folder_around_all_files_is_told_once_and_its_files_are_checked(versio
     ]
 
 
-def test_a_file_that_is_twice_in_the_archive_is_refused_and_told_and_the_rest_is_checked(tmp_path: Path) -> None:
+def test_file_twice_in_an_archive_is_refused_and_others_checked(tmp_path: Path) -> None:
     files = members()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -53,7 +53,7 @@ def test_files_whose_names_differ_in_case_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_what_operating_systems_leave_behind_is_no_file_of_the_standard(tmp_path: Path) -> None:
+def test_operating_system_leftovers_are_not_standard_files(tmp_path: Path) -> None:
     letter = check_against_standard(
         pack(tmp_path / "roster.zip", [*members(), ("__MACOSX/._orgs.csv", b""), (".DS_Store", b"")])
     )
@@ -64,7 +64,7 @@ def test_what_operating_systems_leave_behind_is_no_file_of_the_standard(tmp_path
 
 
 @pytest.mark.parametrize("name", ["../users.csv", "/etc/users.csv", "a\\b.csv"])
-def test_a_name_that_leads_out_of_the_archive_is_refused_and_the_rest_is_checked(name: str, tmp_path: Path) -> None:
+def test_name_leading_outside_is_refused_and_others_checked(name: str, tmp_path: Path) -> None:
     bent = complete("1.1").with_row("orgs", "d", name="").files()
     letter = check_against_standard(pack(tmp_path / "roster.zip", [*bent.items(), (name, b"x")]))
     found = [code for code, *_ in places(letter.diagnostics)]
@@ -84,7 +84,7 @@ def test_a_link_is_refused_and_is_no_missing_file(tmp_path: Path) -> None:
     assert places(letter.diagnostics) == [("not-a-regular-file", "roster.zip", 0, 0)]
 
 
-def test_a_damaged_file_is_refused_and_the_others_are_checked(tmp_path: Path) -> None:
+def test_damaged_file_is_refused_and_others_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "roster.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as made:
         for name, content in complete("1.1").with_row("orgs", "d", name="").files().items():
@@ -99,7 +99,7 @@ def test_a_damaged_file_is_refused_and_the_others_are_checked(tmp_path: Path) ->
     ]
 
 
-def test_a_damaged_manifest_is_refused_and_the_version_is_that_of_the_files(tmp_path: Path) -> None:
+def test_damaged_manifest_is_refused_and_files_tell_the_version(tmp_path: Path) -> None:
     path = tmp_path / "roster.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as made:
         for name, content in members("1.2"):
@@ -110,7 +110,7 @@ def test_a_damaged_manifest_is_refused_and_the_version_is_that_of_the_files(tmp_
     assert letter.version == "1.2"
 
 
-def test_a_file_that_unpacks_to_too_much_is_refused_and_the_others_are_checked(tmp_path: Path) -> None:
+def test_oversized_file_is_refused_and_others_are_checked(tmp_path: Path) -> None:
     files = dict(members()) | {"demographics.csv": b"000\n" * 5_000_000}
     letter = check_against_standard(pack(tmp_path / "roster.zip", files.items()))
     assert places(letter.diagnostics) == [("unpacks-too-large", "roster.zip", 0, 0)]
@@ -119,7 +119,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused_and_the_others_are_checked(t
 @pytest.mark.parametrize(
     ("content", "code"), [(b"", "empty-file"), (b"users", "not-a-zip"), (b"PK\x03\x04users", "truncated-archive")]
 )
-def test_what_is_no_archive_is_refused_and_nothing_more_is_said(content: bytes, code: str, tmp_path: Path) -> None:
+def test_non_archive_is_refused_without_further_findings(content: bytes, code: str, tmp_path: Path) -> None:
     path = tmp_path / "roster.zip"
     path.write_bytes(content)
     letter = check_against_standard(path)
@@ -127,7 +127,7 @@ def test_what_is_no_archive_is_refused_and_nothing_more_is_said(content: bytes, 
     assert [diagnostic.code for diagnostic in letter.diagnostics] == [code]
 
 
-def test_an_archive_of_too_many_files_is_refused_and_not_looked_into(tmp_path: Path) -> None:
+def test_archive_of_too_many_files_is_refused_unread(tmp_path: Path) -> None:
     letter = check_against_standard(
         pack(tmp_path / "roster.zip", [*members(), *((f"{number}.csv", b"") for number in range(64))])
     )
@@ -135,7 +135,7 @@ def test_an_archive_of_too_many_files_is_refused_and_not_looked_into(tmp_path: P
     assert letter.version is None
 
 
-def test_files_in_several_folders_are_refused_and_those_at_the_root_are_checked(tmp_path: Path) -> None:
+def test_several_folders_are_refused_and_root_files_are_checked(tmp_path: Path) -> None:
     letter = check_against_standard(pack(tmp_path / "roster.zip", [*members(), ("old/users.csv", b"x")]))
     assert places(letter.diagnostics) == [
         ("several-folders", "roster.zip", 0, 0),
@@ -143,16 +143,16 @@ def test_files_in_several_folders_are_refused_and_those_at_the_root_are_checked(
     ]
 
 
-def test_a_file_that_is_not_there_is_the_callers_to_tell(tmp_path: Path) -> None:
+def test_missing_file_is_left_to_the_caller(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"absent\.zip"):
         check_against_standard(tmp_path / "absent.zip")
 
 
-def test_every_reason_to_refuse_an_archive_is_in_the_table() -> None:
+def test_every_archive_refusal_is_in_the_table() -> None:
     assert set(re.findall(r'error\(\s*"([a-z-]+)"', inspect.getsource(archive))) == set(REFUSALS)
 
 
-def test_delta_rows_and_rows_of_files_sent_as_delta_refer_to_what_was_sent_earlier(tmp_path: Path) -> None:
+def test_delta_rows_may_refer_to_earlier_files(tmp_path: Path) -> None:
     made = as_delta(complete("1.1"), "enrollments", "academicSessions")
     made = made.with_row("enrollments", "e-1", classSourcedId="earlier", status="tobedeleted")
     assert hold(made.with_row("classes", "c", termSourcedIds="earlier"), tmp_path).diagnostics == ()

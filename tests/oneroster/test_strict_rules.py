@@ -607,7 +607,7 @@ OF_THE_ARCHIVE = {"strict-duplicate-file", "strict-folder-in-archive"}
 
 
 @pytest.mark.parametrize("version", BOTH)
-def test_a_bundle_with_every_file_of_the_standard_has_no_deviation(version: str, tmp_path: Path) -> None:
+def test_bundle_with_every_standard_file_has_no_deviation(version: str, tmp_path: Path) -> None:
     letter = hold(complete(version), tmp_path)
     assert (letter.version, letter.diagnostics, letter.counts, letter.has_errors) == (version, (), {}, False)
 
@@ -620,9 +620,7 @@ def test_a_bundle_of_changes_alone_has_no_deviation(version: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(("version", "bend", "found"), EACH)
-def test_a_deviation_is_told_at_its_place_and_nothing_else_is(
-    version: str, bend: Bend, found: list[Found], tmp_path: Path
-) -> None:
+def test_deviation_is_reported_alone_at_its_place(version: str, bend: Bend, found: list[Found], tmp_path: Path) -> None:
     letter = hold(bend(complete(version)), tmp_path)
     assert places(letter.diagnostics) == found
     assert sum(letter.counts.values()) == len(found)

@@ -32,14 +32,14 @@ NAMED = {
 }
 
 
-def test_every_rule_that_a_checker_has_is_one_of_ours() -> None:
+def test_every_rule_of_a_checker_is_ours() -> None:
     wanted = {f"{group}.{name}" for group, names in NAMED.items() for name in names.split()}
     ours = {rule.name for rule in RULES.values()}
     assert wanted <= ours
     assert {name.partition(".")[0] for name in ours - wanted} == {"csv"}
 
 
-def test_codes_are_words_joined_by_hyphens_and_none_is_the_intakes() -> None:
+def test_codes_are_hyphenated_words_distinct_from_the_intakes() -> None:
     assert all(re.fullmatch(r"strict(-[a-z0-9]+)+", code) for code in RULES)
     assert not RULES.keys() & REFUSALS.keys()
 
@@ -52,7 +52,7 @@ def test_files_and_columns_are_those_that_the_intake_knows(version: str) -> None
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-def test_what_refers_by_its_name_is_a_reference_to_a_file_of_the_version(version: str) -> None:
+def test_reference_columns_point_to_files_of_their_version(version: str) -> None:
     for table in TABLES[version].values():
         for column in table.columns[1:]:
             assert (column.target is not None) == column.name.endswith(("SourcedId", "SourcedIds"))
@@ -61,7 +61,7 @@ def test_what_refers_by_its_name_is_a_reference_to_a_file_of_the_version(version
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-def test_every_column_that_is_a_day_or_a_truth_by_its_name_is_typed(version: str) -> None:
+def test_date_and_boolean_columns_are_typed_by_name(version: str) -> None:
     for table in TABLES[version].values():
         for column in table.columns:
             if column.name.endswith("Date"):
@@ -86,7 +86,7 @@ def test_enumerations_have_the_words_that_the_intake_knows(
     assert columns["orgs", "status"].words == WORDS["status"]
 
 
-def test_the_page_of_the_documentation_is_made_of_the_tables() -> None:
+def test_documentation_page_is_generated_from_the_tables() -> None:
     assert PAGE.read_text(encoding="utf-8") == render_strict_page(), (
         "python -m reconciler.oneroster.strict.page > docs/reference/strict.md"
     )

@@ -28,7 +28,7 @@ def test_utf_16_and_utf_32_are_refused_by_name(tmp_path: Path, encoding: str, na
     assert name in found.message
 
 
-def test_bytes_that_are_no_utf8_are_refused_with_offset_and_line(tmp_path: Path) -> None:
+def test_bytes_not_utf8_are_refused_with_offset_and_line(tmp_path: Path) -> None:
     content = SMALL.with_user("u-0003", givenName="Zoë").text("users").encode("cp1252")
     found = only(refused(SMALL.raw("users.csv", content), tmp_path))
     assert found.code == "wrong-encoding"
@@ -37,12 +37,12 @@ def test_bytes_that_are_no_utf8_are_refused_with_offset_and_line(tmp_path: Path)
     assert "Zo" not in str(found)
 
 
-def test_utf8_that_is_cut_in_the_middle_of_a_letter_is_refused(tmp_path: Path) -> None:
+def test_utf8_cut_inside_a_letter_is_refused(tmp_path: Path) -> None:
     content = USERS.encode().rstrip(b"\n") + "é".encode()[:1]
     assert codes(refused(SMALL.raw("users.csv", content), tmp_path)) == ["wrong-encoding"]
 
 
-def test_text_that_was_encoded_twice_is_told_with_a_count(tmp_path: Path) -> None:
+def test_doubly_encoded_text_is_reported_with_a_count(tmp_path: Path) -> None:
     garbled = SMALL.with_user("u-0004", givenName="Zoë".encode().decode("cp1252"))
     found = only(read(garbled, tmp_path).diagnostics)
     assert (found.code, found.span) == ("garbled-text", Span("users.csv", 5))
@@ -53,7 +53,7 @@ def test_a_file_of_no_bytes_is_refused(tmp_path: Path) -> None:
     assert str(found).startswith("users.csv: error: users.csv is empty (0 bytes) [empty-file]")
 
 
-def test_a_file_with_a_header_and_no_rows_is_told(tmp_path: Path) -> None:
+def test_header_only_file_is_reported(tmp_path: Path) -> None:
     made = SMALL.with_rows("enrollments", [])
     snapshot = read(made, tmp_path)
     assert snapshot.rows["enrollments"] == 0
@@ -68,7 +68,7 @@ def test_another_delimiter_is_refused_by_name(tmp_path: Path, mark: str, name: s
     assert f"not {name}" in found.message
 
 
-def test_case_spaces_and_invisible_characters_of_a_header_are_read_with_one_warning(tmp_path: Path) -> None:
+def test_case_spaces_and_invisible_header_characters_warn_once(tmp_path: Path) -> None:
     header, rest = USERS.split("\n", 1)
     odd = header.replace("sourcedId", "\u200bSourcedID").replace("givenName", " GIVENNAME\u00a0")
     odd = odd.replace("dateLastModified", "dataLastModified")
@@ -102,7 +102,7 @@ def test_a_missing_column_that_is_needed_is_refused(tmp_path: Path) -> None:
     assert found.hint == "Use the column names of the standard; the header also has active, surname."
 
 
-def test_a_column_of_another_name_is_refused_and_not_read_as_emptied(tmp_path: Path) -> None:
+def test_renamed_column_is_refused_not_read_as_empty(tmp_path: Path) -> None:
     found = only(refused(SMALL.raw("users.csv", USERS.replace("email", "e-mail", 1).encode()), tmp_path))
     assert (found.code, found.hint) == (
         "renamed-column",
@@ -110,7 +110,7 @@ def test_a_column_of_another_name_is_refused_and_not_read_as_emptied(tmp_path: P
     )
 
 
-def test_a_missing_column_that_is_optional_counts_as_empty_with_a_warning(tmp_path: Path) -> None:
+def test_missing_optional_column_is_empty_with_a_warning(tmp_path: Path) -> None:
     lines = [line.rsplit(",", 2)[0] for line in USERS.splitlines()]
     snapshot = read(SMALL.raw("users.csv", ("\n".join(lines) + "\n").encode()), tmp_path)
     assert snapshot.users["grades"].null_count() == 10
@@ -137,7 +137,7 @@ def test_extra_columns_are_not_read(tmp_path: Path) -> None:
     ]
 
 
-def test_a_1_2_export_that_is_declared_as_1_1_is_refused_with_a_hint(tmp_path: Path) -> None:
+def test_1_2_export_declared_as_1_1_is_refused_helpfully(tmp_path: Path) -> None:
     users = SMALL.version12().text("users").encode()
     found = only(refused(SMALL.raw("users.csv", users), tmp_path))
     assert (found.code, found.message) == ("missing-column", "missing columns: orgSourcedIds, role")

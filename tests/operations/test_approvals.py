@@ -59,7 +59,7 @@ def test_the_same_approval_may_be_given_twice(held: Project) -> None:
     assert gone(held) == 25
 
 
-def test_an_approval_that_does_not_fit_is_said_where_there_is_nothing_to_do(held: Project) -> None:
+def test_mismatched_approval_is_reported_when_nothing_is_held(held: Project) -> None:
     applied = held.apply("springfield", "--roster", "none", "--approve", "springfield:25:000000")
     assert applied.code == 3
     assert (

@@ -31,7 +31,7 @@ def test_a_github_run_names_its_person_and_its_address() -> None:
     assert find_actor(GITHUB) == "ada (https://github.example/reader/customers/actions/runs/77)"
 
 
-def test_of_a_run_that_was_started_again_both_are_named() -> None:
+def test_restarted_run_names_both_attempts() -> None:
     again = {**GITHUB, "GITHUB_TRIGGERING_ACTOR": "grace"}
     assert find_actor(again).startswith("ada, restarted by grace (https://")
 
@@ -45,13 +45,13 @@ def test_an_actor_given_by_hand_wins(system: dict[str, str]) -> None:
     assert find_actor({**system, "RECONCILER_ACTOR": "Mary Lee"}).split(" (")[0] == "Mary Lee"
 
 
-def test_without_a_ci_system_it_is_the_user_of_the_machine() -> None:
+def test_without_ci_the_actor_is_the_machines_user() -> None:
     assert find_actor({}) == f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 @pytest.mark.parametrize("variable", ["RECONCILER_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"])
 @pytest.mark.parametrize("harm", ["\n", "\x1b[31m", "\x00", "\u202e", "\u2028", "\ufeff", "\udcff"])
-def test_what_would_break_or_turn_a_line_is_taken_out(variable: str, harm: str) -> None:
+def test_line_breaking_and_direction_characters_are_removed(variable: str, harm: str) -> None:
     shown = find_actor({variable: f"ada{harm}run 7 by nobody"})
     assert shown in ("ada run 7 by nobody", "ada [31mrun 7 by nobody")
 
@@ -60,7 +60,7 @@ def test_nothing_but_harm_is_no_name() -> None:
     assert find_actor({"GITHUB_ACTOR": "\n\x00 "}) == find_actor({})
 
 
-def test_a_long_name_is_cut_and_a_long_address_left_out() -> None:
+def test_long_name_is_shortened_and_long_url_omitted() -> None:
     shown = find_actor({"RECONCILER_ACTOR": "x" * 100_000, "CI_JOB_URL": "https://ci.example/" + "y" * ADDRESS_LENGTH})
     assert shown == "x" * (NAME_LENGTH - 1) + "…"
 
@@ -70,7 +70,7 @@ def test_what_is_no_address_is_left_out(address: str) -> None:
     assert find_actor({"GITLAB_USER_LOGIN": "grace", "CI_JOB_URL": address}) == "grace"
 
 
-def test_the_commit_is_the_checkouts_and_outside_of_one_the_ci_systems(tmp_path: Path) -> None:
+def test_commit_comes_from_the_checkout_or_the_ci_system(tmp_path: Path) -> None:
     assert find_git_commit(tmp_path, {}) is None
     assert find_git_commit(tmp_path, GITHUB) == "c" * 40
     assert find_git_commit(tmp_path, GITLAB) == "d" * 40

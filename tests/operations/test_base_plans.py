@@ -68,7 +68,7 @@ def test_only_customers_whose_resolved_configuration_differs_are_planned(reposit
     assert plan.json["elsewhere"] == {"pending": 0, "drifted": 0, "failed": 0}
 
 
-def test_what_was_merged_and_not_applied_and_what_another_hand_changed_is_counted(repository: Project) -> None:
+def test_merged_unapplied_and_external_changes_are_counted(repository: Project) -> None:
     edit(repository, "shelbyville", "name: Shelbyville District", "name: Shelbyville Unified")
     repository.customer("capital-city")
     commit(repository.folder, "merged, and not applied")
@@ -129,7 +129,7 @@ def test_a_default_that_changes_takes_every_customer_below_it(repository: Projec
     assert set(causes(plan).values()) == {"pr"}
 
 
-def test_a_policy_that_changes_takes_those_whom_it_grants_something_else(repository: Project) -> None:
+def test_changed_policy_covers_people_whose_grants_change(repository: Project) -> None:
     settings = (repository.folder / "reconciler.yaml").read_text(encoding="utf-8")
     repository.write("reconciler.yaml", f"{settings}policy: {{limits: {{users: {{percent: 5}}}}}}\n")
     commit(repository.folder, "a policy")
@@ -161,7 +161,7 @@ def test_a_weakened_protection_is_told_with_its_line(repository: Project) -> Non
     assert (weakened["file"], weakened["line"]) == ("customers/springfield/customer.yaml", line)
 
 
-def test_a_changed_setting_shows_what_it_would_do_to_people_of_the_last_roster(repository: Project) -> None:
+def test_changed_setting_shows_its_effect_on_the_last_roster(repository: Project) -> None:
     made = bundle(users=40, schools=2, classes=8)
     path = made.zip(repository.folder / "day.zip")
     assert repository.apply("springfield", "--zip", path).code == 0
@@ -203,7 +203,7 @@ def test_another_suffix_shows_everybody_whom_it_would_rename(repository: Project
     assert len(customer["would_hold"]) == 1
 
 
-def test_what_becomes_of_the_missing_shows_whom_it_would_spare(repository: Project) -> None:
+def test_missing_setting_shows_whom_it_would_spare(repository: Project) -> None:
     made = bundle(users=40, schools=2, classes=8)
     leavers = made.students()[:8]
     for number, each in enumerate((made, made.without_users(leavers))):
@@ -248,7 +248,7 @@ def test_what_waited_already_is_not_the_pull_requests_doing(repository: Project)
     assert causes(plan)["springfield", "user", student] == "drift"
 
 
-def test_apply_beside_a_base_does_what_was_reviewed_and_nothing_else(repository: Project) -> None:
+def test_apply_with_a_base_does_only_what_was_reviewed(repository: Project) -> None:
     edit(repository, "shelbyville", "name: Shelbyville District", "name: Shelbyville Unified")
     commit(repository.folder, "merged, and not applied")
     before = git(repository.folder, "rev-parse", "HEAD")
@@ -273,7 +273,7 @@ def test_apply_beside_a_base_refuses_what_was_not_reviewed(repository: Project) 
     assert repository.ask("select slug from customers where document like '%Unified%'") == []
 
 
-def test_an_invalid_customer_of_the_pull_request_fails_and_the_others_are_planned(repository: Project) -> None:
+def test_invalid_customer_fails_and_others_are_planned(repository: Project) -> None:
     edit(repository, "springfield", "match_with: identifier", "match_with: shoe_size")
     edit(repository, "shelbyville", "name: Shelbyville District", "name: Shelbyville Unified")
     plan = planned(repository)
@@ -284,7 +284,7 @@ def test_an_invalid_customer_of_the_pull_request_fails_and_the_others_are_planne
     }
 
 
-def test_a_consumer_key_of_a_customer_that_was_not_read_is_found_in_the_store(repository: Project) -> None:
+def test_unread_customers_consumer_key_is_found_in_the_store(repository: Project) -> None:
     platform = "{id: canvas, version: '1.1', consumer_key: key-1, shared_secret: {generated: true}, community: north}"
     lti = f"lti:\n  platforms:\n    - {platform}\n"
     for name in ("shelbyville",):
@@ -306,7 +306,7 @@ def test_a_consumer_key_of_a_customer_that_was_not_read_is_found_in_the_store(re
     assert plan.code == 65
 
 
-def test_a_base_works_from_a_shallow_clone_and_a_missing_one_is_a_clear_error(
+def test_base_needs_only_a_shallow_clone_but_must_exist(
     repository: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")

@@ -24,7 +24,7 @@ def live(project: Project) -> list[str]:
     return [slug for (slug,) in project.ask("select slug from lessons where tombstoned_at is null order by slug")]
 
 
-def test_a_lesson_that_does_not_validate_fails_the_catalogue_and_removes_nothing(catalogue: Project) -> None:
+def test_invalid_lesson_fails_the_catalog_and_removes_nothing(catalogue: Project) -> None:
     catalogue.write("customers/lessons/algae.yaml", BROKEN)
 
     plan = catalogue.plan()
@@ -50,7 +50,7 @@ def test_a_broken_catalogue_does_not_stop_the_customers(catalogue: Project) -> N
     assert live(catalogue) == ["algae", "birds"]
 
 
-def test_a_saved_plan_is_stale_where_the_catalogue_broke_since(catalogue: Project) -> None:
+def test_saved_plan_is_stale_after_the_catalog_breaks(catalogue: Project) -> None:
     (catalogue.folder / "customers/lessons/algae.yaml").unlink()
     saved = catalogue.folder / "monday.plan"
     assert catalogue.run("plan", "--out", saved).code == 0

@@ -118,7 +118,7 @@ def test_however_it_is_merged(play: Play, how: str) -> None:
 
 
 @ON_ONE
-def test_files_that_do_not_validate_are_red_in_both_jobs(play: Play) -> None:
+def test_invalid_files_fail_both_jobs(play: Play) -> None:
     play.branch("broken")
     play.customer("springfield", more="nmae: x ``` @everyone\n")
     play.commit()
@@ -132,7 +132,7 @@ def test_files_that_do_not_validate_are_red_in_both_jobs(play: Play) -> None:
     assert "nmae" in play.comments(1)[0]
 
 
-def test_what_is_held_waits_for_an_owner_of_this_very_commit_and_is_then_released(play: Play) -> None:
+def test_hold_waits_for_an_owner_to_approve_this_commit(play: Play) -> None:
     play.branch("close")
     (play.desk / "customers/springfield/communities/high.yaml").unlink()
     play.commit()
@@ -196,7 +196,7 @@ def test_a_weakened_protection_is_red_until_an_owner_agrees(play: Play) -> None:
 
 
 @ON_ONE
-def test_of_two_that_race_the_second_is_applied_where_its_effects_are_untouched(play: Play) -> None:
+def test_later_of_two_racers_applies_if_its_effects_stand(play: Play) -> None:
     for number, name in ((1, "springfield"), (2, "shelbyville")):
         play.branch(name)
         play.customer(name, f"{name.title()} Unified")
@@ -228,7 +228,7 @@ def test_two_merges_in_one_push_are_two_applies(play: Play) -> None:
 
 
 @ON_ONE
-def test_effects_that_are_no_longer_those_reviewed_are_shown_and_not_applied_but_by_hand(play: Play) -> None:
+def test_changed_effects_are_shown_and_applied_only_by_hand(play: Play) -> None:
     play.branch("add")
     play.community("springfield", "low", "Low")
     play.commit()
@@ -301,7 +301,7 @@ def test_a_record_that_another_job_wrote_is_not_believed(play: Play) -> None:
     assert not play.live_as(after)
 
 
-def test_nothing_that_a_proposal_brings_is_run_by_the_trusted_job(play: Play) -> None:
+def test_trusted_job_runs_nothing_from_a_proposal(play: Play) -> None:
     play.far()
     play.branch("attack")
     trap = f"import pathlib; pathlib.Path({str(play.marker)!r}).write_text('owned')\n"
@@ -340,7 +340,7 @@ def test_nothing_that_a_proposal_brings_is_run_by_the_trusted_job(play: Play) ->
 
 
 @ON_ONE
-def test_an_unset_store_is_never_the_one_that_a_proposal_names(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unset_store_never_falls_back_to_a_proposals(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     play.branch("own-store")
     named = play.folder / "mine.db"
     play.write("reconciler.yaml", f'format: 1\nenvironments: {{production: {{store: "sqlite:///{named}"}}}}\n')
@@ -370,9 +370,7 @@ def test_drift_is_one_issue_that_closes_by_itself(play: Play) -> None:
 
 
 @ON_ONE
-def test_customers_secrets_are_there_when_applied_and_at_no_other_time(
-    play: Play, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_customer_secrets_exist_only_while_applying(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     play.branch("lti")
     platform = "{id: canvas, consumer_key: springfield-canvas, shared_secret: {secret: canvas}, community: high}"
     play.customer("springfield", more=f"lti:\n  platforms:\n    - {platform}\n")

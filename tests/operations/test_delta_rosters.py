@@ -55,9 +55,7 @@ def test_changes_before_any_whole_roster_are_refused(project: Project, before: B
 
 
 @VERSIONS
-def test_only_what_the_changes_name_is_planned_and_the_roster_that_comes_of_it_is_kept(
-    project: Project, before: Bundle
-) -> None:
+def test_delta_plans_only_what_it_names_and_keeps_the_result(project: Project, before: Bundle) -> None:
     a_customer(project, before.version)
     applied(project, before)
     after = before.without_users(["u-0004"]).with_user("u-0003", givenName="Zoe").with_user("u-0099", username="nia")
@@ -95,7 +93,7 @@ def test_changes_are_laid_over_changes(project: Project) -> None:
     assert "dangling-reference" not in diagnostics(found)
 
 
-def test_a_deletion_that_is_held_is_not_forgotten_by_the_next_changes(project: Project) -> None:
+def test_held_deletion_survives_the_next_delta(project: Project) -> None:
     a_customer(project, "1.1")
     applied(project, OLD)
     leavers = OLD.students()[:20]
@@ -105,7 +103,7 @@ def test_a_deletion_that_is_held_is_not_forgotten_by_the_next_changes(project: P
     assert found.json["customers"][0]["hold"]["people"] == 20
 
 
-def test_a_plan_file_carries_what_later_sources_are_judged_by(project: Project) -> None:
+def test_plan_file_carries_what_later_sources_are_judged_by(project: Project) -> None:
     a_customer(project, "1.1")
     saved = project.folder / "plan.zip"
     manifest = OLD.files()["manifest.csv"] + b"source.systemCode,aspen\n"
@@ -117,7 +115,7 @@ def test_a_plan_file_carries_what_later_sources_are_judged_by(project: Project) 
     assert source["rows"] == {}
 
 
-def test_a_roster_kept_by_an_earlier_version_reads_and_takes_changes(project: Project) -> None:
+def test_roster_kept_by_an_earlier_version_accepts_a_delta(project: Project) -> None:
     a_customer(project, "1.1")
     applied(project, OLD)
     with project.by_hand() as cursor:
@@ -129,7 +127,7 @@ def test_a_roster_kept_by_an_earlier_version_reads_and_takes_changes(project: Pr
     assert found.json["summary"]["delete"] == 0
 
 
-def test_changes_in_a_bundle_that_several_customers_share_name_only_ones_own(project: Project) -> None:
+def test_delta_in_a_shared_bundle_names_only_own_rows(project: Project) -> None:
     a_customer(project, "1.1")
     both = OLD.with_row("orgs", "d-2", name="Other", type="district").with_row(
         "orgs", "s-9", name="Theirs", type="school", parentSourcedId="d-2"
@@ -147,7 +145,7 @@ def test_changes_in_a_bundle_that_several_customers_share_name_only_ones_own(pro
 
 
 @VERSIONS
-def test_a_check_of_changes_alone_looks_at_their_rows_only(project: Project, before: Bundle) -> None:
+def test_check_of_a_delta_covers_only_its_rows(project: Project, before: Bundle) -> None:
     later = before.with_row("classes", "c-03", title="Poetry").with_row("enrollments", "e-00003", endDate="2027-01-01")
     later = later.with_user("u-0003", givenName="Zoe").with_row("orgs", "s-1", name="Other")
     found = project.run("roster", "check", packed(project, before.delta(later)))
@@ -157,7 +155,7 @@ def test_a_check_of_changes_alone_looks_at_their_rows_only(project: Project, bef
     assert "users.csv:2:4: error: enabledUser is neither true nor false" in found.out
 
 
-def test_people_whose_removal_waits_keep_their_classes_when_changes_come(project: Project) -> None:
+def test_people_awaiting_removal_keep_classes_through_a_delta(project: Project) -> None:
     """The kept roster lacks them, and so does the file of changes: neither says that they are gone."""
     large = bundle(users=100)
     a_customer(project, "1.1")
@@ -174,7 +172,7 @@ def test_people_whose_removal_waits_keep_their_classes_when_changes_come(project
     assert project.ask("select count(*) from enrollments where tombstoned_at is null") == before
 
 
-def test_a_hold_is_not_let_go_by_changes_that_name_nobody_of_it(project: Project) -> None:
+def test_delta_naming_nobody_held_keeps_the_hold(project: Project) -> None:
     """The kept roster lacks them; what changed since says nothing of them. They wait until a whole one has them."""
     large = bundle(users=100)
     a_customer(project, "1.1")
@@ -201,7 +199,7 @@ def test_a_hold_is_not_let_go_by_changes_that_name_nobody_of_it(project: Project
     assert project.ask("select count(*) from accounts where tombstoned_at is null and managed_by = 'roster'") == [(87,)]
 
 
-def test_changes_are_not_laid_over_a_roster_that_a_doubted_one_has_overtaken(project: Project) -> None:
+def test_delta_never_extends_a_roster_overtaken_while_doubted(project: Project) -> None:
     large = bundle(users=100)
     a_customer(project, "1.1")
     applied(project, large)

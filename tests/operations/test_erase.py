@@ -141,7 +141,7 @@ def others(project: Project) -> dict[str, list[tuple[Any, ...]]]:
     return rows
 
 
-def test_nothing_of_the_person_is_left_in_any_row_and_nothing_of_anybody_else_is_touched(springfield: Project) -> None:
+def test_nothing_of_the_person_remains_and_others_stay_untouched(springfield: Project) -> None:
     assert found(springfield) == list(NAMES)
     before = others(springfield)
     erase(springfield, ZED["sourcedId"])
@@ -149,13 +149,13 @@ def test_nothing_of_the_person_is_left_in_any_row_and_nothing_of_anybody_else_is
     assert others(springfield) == before
 
 
-def test_no_digest_of_what_was_done_to_the_person_is_left(springfield: Project) -> None:
+def test_no_digest_about_the_person_remains(springfield: Project) -> None:
     assert number(springfield, "run_effects") > 0
     erase(springfield, ZED["sourcedId"])
     assert number(springfield, "run_effects") == 0
 
 
-def test_it_shows_first_who_and_what_would_go_masked_and_leaves_a_certificate(springfield: Project) -> None:
+def test_erase_previews_masked_data_and_leaves_a_certificate(springfield: Project) -> None:
     shown = erase(springfield, ZED["sourcedId"])
     pseudonym = StoreKey(KEY).make_pseudonym(Kind.USER, "springfield", ZED["sourcedId"])
     assert shown.out.startswith("To erase, request DSR-17: 1 person of springfield.")
@@ -174,7 +174,7 @@ def test_it_shows_first_who_and_what_would_go_masked_and_leaves_a_certificate(sp
     assert "request DSR-17" in springfield.run("history", "springfield", "--certificates").out
 
 
-def test_the_bytes_of_the_stores_files_do_not_hold_the_person_any_more(springfield: Project) -> None:
+def test_store_files_no_longer_contain_the_persons_bytes(springfield: Project) -> None:
     if not springfield.store_url.startswith("sqlite"):
         pytest.skip("what PostgreSQL's files hold is for its server to vacuum")
     volatile = springfield.folder / "store.volatile.db"
@@ -211,7 +211,7 @@ def test_a_person_is_found_by_username_and_pseudonym_too(springfield: Project, b
     assert found(springfield) == []
 
 
-def test_a_person_is_found_by_another_sourced_id_and_all_of_them_are_remembered(springfield: Project) -> None:
+def test_second_sourced_id_finds_the_person_and_all_are_remembered(springfield: Project) -> None:
     with springfield.by_hand() as cursor:
         cursor.execute(
             "insert into identities (issuer_id, subject, account_id, customer_id, run, alias)"
@@ -241,7 +241,7 @@ def test_no_undo_brings_the_person_back(springfield: Project) -> None:
     assert found(springfield) == []
 
 
-def test_the_next_roster_that_names_the_person_makes_nothing_of_them_and_says_so(springfield: Project) -> None:
+def test_next_roster_naming_the_person_is_ignored_and_reported(springfield: Project) -> None:
     erase(springfield, ZED["sourcedId"])
     plan = planned(springfield, WITH_ZED)
     assert keys(plan, "user", "create") == []
@@ -257,7 +257,7 @@ def test_the_next_roster_that_names_the_person_makes_nothing_of_them_and_says_so
     assert found(springfield) == []
 
 
-def test_the_persons_rows_are_no_reason_to_hold_what_is_of_others(springfield: Project) -> None:
+def test_erased_persons_rows_hold_nothing_of_others(springfield: Project) -> None:
     erase(springfield, ZED["sourcedId"])
     applied(springfield, WITH_ZED.without_users([ANN]))
     assert springfield.ask(
@@ -265,14 +265,14 @@ def test_the_persons_rows_are_no_reason_to_hold_what_is_of_others(springfield: P
     ) == [(1,)]
 
 
-def test_a_row_set_aside_of_the_person_goes_out_of_the_last_roster(springfield: Project) -> None:
+def test_quarantined_row_of_the_person_leaves_the_last_roster(springfield: Project) -> None:
     applied(springfield, WITH_ZED.with_user(ZED["sourcedId"], role="wizard"))
     assert ZED["sourcedId"] in found(springfield)
     erase(springfield, ZED["sourcedId"])
     assert found(springfield) == []
 
 
-def test_somebody_of_whom_only_the_last_roster_knows_is_erased_from_it(springfield: Project) -> None:
+def test_person_known_only_to_the_last_roster_is_erased(springfield: Project) -> None:
     applied(springfield, WITH_ZED.with_user("u-stranger", role="wizard", username="strangername"))
     assert found(springfield, ("u-stranger",))
     assert "no account; only in the last roster" in erase(springfield, "u-stranger").out
@@ -280,7 +280,7 @@ def test_somebody_of_whom_only_the_last_roster_knows_is_erased_from_it(springfie
     assert "erased-person" in planned(springfield, WITH_ZED.with_user("u-stranger")).out
 
 
-def test_a_plan_saved_before_does_not_bring_the_person_back(springfield: Project) -> None:
+def test_plan_saved_before_does_not_restore_the_person(springfield: Project) -> None:
     applied(springfield, DAY_ONE)
     saved = springfield.folder / "saved.plan"
     back = WITH_ZED.zip(springfield.folder / "back.zip")
@@ -291,7 +291,7 @@ def test_a_plan_saved_before_does_not_bring_the_person_back(springfield: Project
     assert found(springfield) == []
 
 
-def test_a_plan_saved_before_that_would_only_keep_the_roster_does_not_bring_the_rows_back(springfield: Project) -> None:
+def test_earlier_plan_keeping_only_a_roster_restores_no_rows(springfield: Project) -> None:
     saved = springfield.folder / "saved.plan"
     made = WITH_ZED.with_user(ANN, givenName="Annika").zip(springfield.folder / "other.zip")
     assert springfield.run("plan", "springfield", "--zip", made, "--out", saved).code == 0
@@ -301,7 +301,7 @@ def test_a_plan_saved_before_that_would_only_keep_the_roster_does_not_bring_the_
     assert found(springfield) == []
 
 
-def test_whoever_is_lifted_comes_back_as_somebody_new_and_the_lifting_is_on_record(springfield: Project) -> None:
+def test_lifted_person_returns_as_new_and_lifting_is_recorded(springfield: Project) -> None:
     old = account(springfield)
     erase(springfield, ZED["sourcedId"])
     lifted = erase(springfield, ZED["sourcedId"], "--lift", "--request", "DSR-18")
@@ -315,7 +315,7 @@ def test_whoever_is_lifted_comes_back_as_somebody_new_and_the_lifting_is_on_reco
     assert "[not-erased]" in erase(springfield, "u-nobody", "--lift", code=1).err
 
 
-def test_erased_before_is_said_with_the_certificate_and_nothing_is_issued_twice(springfield: Project) -> None:
+def test_second_erase_shows_the_certificate_and_issues_none(springfield: Project) -> None:
     erase(springfield, ZED["sourcedId"])
     again = erase(springfield, ZED["sourcedId"])
     assert "is already erased" in again.out
@@ -323,7 +323,7 @@ def test_erased_before_is_said_with_the_certificate_and_nothing_is_issued_twice(
     assert number(springfield, "certificates") == 1
 
 
-def test_an_administrator_of_the_configuration_is_refused_until_the_files_have_them_no_more(
+def test_configured_administrator_is_refused_until_removed_from_the_files(
     springfield: Project,
 ) -> None:
     refused = erase(springfield, "ada", code=1)
@@ -348,7 +348,7 @@ def test_whom_protect_names_is_refused(springfield: Project) -> None:
     assert found(springfield) == []
 
 
-def test_a_key_of_several_people_erases_nobody_and_names_their_pseudonyms(springfield: Project) -> None:
+def test_ambiguous_key_erases_nobody_and_lists_pseudonyms(springfield: Project) -> None:
     applied(springfield, DAY_ONE)
     applied(springfield, DAY_ONE.with_user("u-new", username=ZED["username"], identifier="other"))
     refused = erase(springfield, ZED["username"], code=1)
@@ -364,14 +364,14 @@ def test_unknown_people_and_customers_are_said(springfield: Project) -> None:
     assert "[unknown-customer]" in erase(springfield, "u-nobody", customer="shelby", code=64).err
 
 
-def test_without_a_terminal_it_needs_yes_and_always_a_request(springfield: Project) -> None:
+def test_without_a_terminal_it_needs_yes_and_a_request(springfield: Project) -> None:
     assert springfield.run("erase", "springfield", ZED["sourcedId"], "--request", "R").code == 64
     assert springfield.run("erase", "springfield", ZED["sourcedId"], "--yes").code == 64
     assert springfield.run("erase", "springfield", ZED["sourcedId"], "--yes", "--request", " ").code == 64
     assert account(springfield) is not None
 
 
-def test_a_whole_customer_is_refused_while_the_files_have_it_and_while_it_lives(springfield: Project) -> None:
+def test_customer_in_the_files_or_active_is_refused(springfield: Project) -> None:
     assert "[still-declared]" in erase(springfield, code=1).err
     (springfield.folder / "customers" / "springfield" / "customer.yaml").unlink()
     springfield.customer("shelby")
@@ -379,7 +379,7 @@ def test_a_whole_customer_is_refused_while_the_files_have_it_and_while_it_lives(
     assert number(springfield, "accounts") > 60
 
 
-def test_a_removed_customer_goes_whole_and_its_runs_keep_only_counts(springfield: Project) -> None:
+def test_removed_customer_goes_whole_and_runs_keep_counts(springfield: Project) -> None:
     path = springfield.folder / "customers" / "springfield" / "customer.yaml"
     path.unlink()
     springfield.customer("shelby")
@@ -402,7 +402,7 @@ def test_a_removed_customer_goes_whole_and_its_runs_keep_only_counts(springfield
     applied(springfield, DAY_ONE)
 
 
-def test_a_hold_that_names_the_person_says_so_no_more(springfield: Project) -> None:
+def test_hold_no_longer_names_the_erased_person(springfield: Project) -> None:
     with springfield.by_hand() as cursor:
         cursor.execute(
             "insert into holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at) values"
@@ -425,9 +425,7 @@ def test_the_last_roster_keeps_everybody_else(springfield: Project) -> None:
     assert springfield.plan("--roster", "last").code == 0
 
 
-def test_an_erasure_that_fails_in_the_middle_leaves_the_person_as_they_were(
-    springfield: Project, monkeypatch: Any
-) -> None:
+def test_failing_erasure_leaves_the_person_unchanged(springfield: Project, monkeypatch: Any) -> None:
     from reconciler.store.errors import StoreProblem
     from reconciler.store.removal import erasure
 
@@ -461,7 +459,7 @@ def typed(project: Project, monkeypatch: pytest.MonkeyPatch, answer: str, *argum
     return project.run("erase", "springfield", *arguments, "--request", "DSR-17")
 
 
-def test_on_a_terminal_it_asks_and_a_no_erases_nobody(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_prompt_answered_no_erases_nobody(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = typed(springfield, monkeypatch, "n\n", ZED["sourcedId"])
     assert refused.code == 0
     assert "Nothing was erased." in refused.err

@@ -56,7 +56,7 @@ def test_an_adoption_of_another_account_is_another_plan(launched: Project) -> No
     assert launched.ask("select count(*) from accounts where managed_by = 'lti'") == [(2,)]
 
 
-def test_an_adoption_of_an_account_that_somebody_else_manages_is_another_plan(launched: Project) -> None:
+def test_adoption_of_an_account_managed_by_another_changes_the_plan(launched: Project) -> None:
     reviewed = expected(launched)
     with launched.by_hand() as cursor:
         cursor.execute(f"update accounts set managed_by = 'join_link' where identifier = '{NUMBER}'")
@@ -69,7 +69,7 @@ def test_the_same_adoption_is_the_same_plan(launched: Project) -> None:
     assert launched.ask(f"select managed_by from accounts where identifier = '{NUMBER}'") == [("roster",)]
 
 
-def test_a_plan_that_was_not_expected_says_what_it_would_do_now(project: Project) -> None:
+def test_unexpected_plan_says_what_it_would_do_now(project: Project) -> None:
     project.customer()
     assert project.apply("springfield", "--zip", day_one(project)).code == 0
     one = DAY_ONE.without_users([STUDENT])
@@ -130,9 +130,7 @@ def test_the_same_effects_are_applied(project: Project, reviewed: str, by: str) 
 
 
 @pytest.mark.parametrize("by", ["id", "file"])
-def test_what_another_run_has_done_of_the_people_is_no_more_to_be_done(
-    project: Project, reviewed: str, by: str
-) -> None:
+def test_people_changed_by_another_run_need_nothing_more(project: Project, reviewed: str, by: str) -> None:
     project.customer()
     (project.folder / "customers/springfield/communities/high.yaml").unlink()
     some = DAY_ONE.without_users(DAY_ONE.students()[:1])
@@ -152,18 +150,14 @@ def test_what_another_run_has_done_of_the_people_is_no_more_to_be_done(
 
 
 @pytest.mark.parametrize("by", ["id", "file"])
-def test_what_another_run_has_done_of_the_documents_is_no_more_to_be_done(
-    project: Project, reviewed: str, by: str
-) -> None:
+def test_documents_changed_by_another_run_need_nothing_more(project: Project, reviewed: str, by: str) -> None:
     assert project.apply("springfield").code == 0, "without its roster: the rename and the community"
 
     told = again(project, reviewed if by == "id" else project.folder / "reviewed.plan")
     assert (told.code, left(project)) == (0, 2), told.err
 
 
-def test_one_deletion_less_in_the_file_is_known_to_be_less_by_the_reviewed_plan(
-    project: Project, reviewed: str
-) -> None:
+def test_one_deletion_fewer_counts_as_less_than_reviewed(project: Project, reviewed: str) -> None:
     fewer = DAY_ONE.without_users(DAY_ONE.students()[:1]).with_user(DAY_ONE.students()[3], email="new@example.com")
     before = runs(project)
 
@@ -202,7 +196,7 @@ def test_more_than_was_reviewed_is_shown_and_not_done(project: Project, reviewed
     assert again(project, reviewed, more).code == 4
 
 
-def test_another_value_in_a_document_is_not_what_was_reviewed(project: Project, reviewed: str) -> None:
+def test_changed_document_value_is_not_what_was_reviewed(project: Project, reviewed: str) -> None:
     project.customer(title="Another Name", more="status: deactivated\n")
     project.write("customers/springfield/communities/high.yaml", HIGH.format(name="Higher"))
 
@@ -235,7 +229,7 @@ def test_a_customer_that_was_applied_meanwhile_drops_out(project: Project, by: s
     assert project.ask("select slug from customers order by slug") == [("ogdenville",), ("springfield",)]
 
 
-def test_a_customer_whose_change_was_taken_back_drops_out_by_the_reviewed_plan(project: Project) -> None:
+def test_customer_with_its_change_reverted_drops_out(project: Project) -> None:
     for name in ("ogdenville", "springfield"):
         project.customer(name)
     assert project.apply().code == 0
@@ -251,9 +245,7 @@ def test_a_customer_whose_change_was_taken_back_drops_out_by_the_reviewed_plan(p
     assert project.ask("select name from customers where slug = 'springfield'") == [("New Name",)]
 
 
-def test_a_plan_that_was_carried_out_partly_can_be_expected_again(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_partly_applied_plan_can_be_expected_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     lti = "lti: {platforms: [{id: lms, consumer_key: %s, shared_secret: {secret: lms}, community: high}]}\n"
     for name in ("ogdenville", "springfield"):
         project.customer(name, more=lti % name if name == "springfield" else "")
@@ -273,7 +265,7 @@ def test_a_plan_that_was_carried_out_partly_can_be_expected_again(
 
 
 @pytest.mark.parametrize("by", ["id", "file"])
-def test_what_was_held_can_be_approved_with_the_same_reviewed_plan(project: Project, by: str) -> None:
+def test_hold_can_be_approved_with_the_reviewed_plan(project: Project, by: str) -> None:
     project.customer()
     assert project.apply("springfield", "--zip", day_one(project)).code == 0
     many = DAY_ONE.without_users(DAY_ONE.students()[:10]).with_user("u-9001")
@@ -287,7 +279,7 @@ def test_what_was_held_can_be_approved_with_the_same_reviewed_plan(project: Proj
     assert (told.code, left(project)) == (0, 10), told.err
 
 
-def test_a_hold_released_by_a_run_is_known_by_the_reviewed_id(project: Project) -> None:
+def test_hold_released_by_a_run_keeps_its_reviewed_id(project: Project) -> None:
     for name in ("ogdenville", "springfield"):
         project.customer(name)
         project.write(f"customers/{name}/communities/high.yaml", HIGH.format(name="High"))
@@ -305,7 +297,7 @@ def test_a_hold_released_by_a_run_is_known_by_the_reviewed_id(project: Project) 
     assert project.ask("select count(*) from customers where name = 'New Name'") == [(2,)]
 
 
-def test_what_a_run_did_counts_whatever_became_of_its_rows(project: Project, reviewed: str) -> None:
+def test_effects_of_a_run_count_whatever_follows(project: Project, reviewed: str) -> None:
     assert project.apply("springfield").code == 0, "without its roster: the rename and the community"
     with project.by_hand() as cursor:
         cursor.execute("delete from memberships")
@@ -327,7 +319,7 @@ def test_a_run_whose_effects_are_not_kept_proves_nothing(project: Project, revie
     assert "--expect FILE" in told.err
 
 
-def test_what_was_to_wait_when_it_was_reviewed_is_not_done_without_asking(project: Project) -> None:
+def test_change_reviewed_as_held_needs_approval(project: Project) -> None:
     project.customer()
     everybody = bundle(users=60)
     assert project.apply("springfield", "--zip", everybody.zip(project.folder / "day.zip")).code == 0
@@ -350,9 +342,7 @@ def test_what_was_to_wait_when_it_was_reviewed_is_not_done_without_asking(projec
         ("monday", 64, "neither a plan ID"),
     ],
 )
-def test_what_is_no_reviewed_plan_is_said_before_anything_is_done(
-    project: Project, given: str, code: int, said: str
-) -> None:
+def test_invalid_reviewed_plan_is_reported_before_any_work(project: Project, given: str, code: int, said: str) -> None:
     project.customer()
     told = project.run("apply", "springfield", "--expect", given)
     assert (told.code, said in told.err) == (code, True), told.err

@@ -38,7 +38,7 @@ def thing(project: Project, key: str, *more: str | Path) -> dict[str, Any]:
     return dict(found)
 
 
-def test_a_person_is_told_with_run_file_line_and_what_belongs_to_them(springfield: Project) -> None:
+def test_person_is_explained_with_run_line_and_belongings(springfield: Project) -> None:
     line = DAY_ONE.ids("users").index(STUDENT) + 2
     found = thing(springfield, STUDENT)
     assert (found["kind"], found["state"], found["managed_by"]) == ("user", "live", "roster")
@@ -69,7 +69,7 @@ def test_outside_a_terminal_nobody_is_named(springfield: Project) -> None:
             assert value not in out
 
 
-def test_what_the_next_plan_would_do_is_told_with_its_reason_and_its_hold(springfield: Project) -> None:
+def test_next_change_is_explained_with_reason_and_hold(springfield: Project) -> None:
     fewer = zipped(springfield, DAY_ONE.without_users([STUDENT]), "fewer.zip")
     found = thing(springfield, STUDENT, "--zip", fewer)
     assert (found["next"]["action"], found["next"]["reason"]) == ("delete", "roster_row_missing")
@@ -78,7 +78,7 @@ def test_what_the_next_plan_would_do_is_told_with_its_reason_and_its_hold(spring
     assert thing(springfield, STUDENT, "--zip", many)["next"]["held"]
 
 
-def test_who_was_removed_is_told_with_the_run_that_did_it(springfield: Project) -> None:
+def test_removed_person_is_explained_with_the_removing_run(springfield: Project) -> None:
     springfield.apply("springfield", "--zip", zipped(springfield, DAY_ONE.without_users([STUDENT])))
     found = thing(springfield, STUDENT)
     assert (found["state"], found["runs"]) == (
@@ -108,7 +108,7 @@ def test_an_administrator_is_told_to_stay(springfield: Project) -> None:
 
 
 @pytest.mark.parametrize("key", ["nobody", "P-00000000", "class:u-0001"])
-def test_an_unknown_key_is_said_with_what_may_be_given(springfield: Project, key: str) -> None:
+def test_unknown_key_is_reported_with_the_possible_forms(springfield: Project, key: str) -> None:
     result = told(springfield, key)
     assert (result.code, result.out) == (1, "")
     assert "unknown-key" in result.err

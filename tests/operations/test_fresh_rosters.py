@@ -81,7 +81,7 @@ def codes(customer: Mapping[str, Any]) -> set[str]:
     return {each["code"] for each in customer["diagnostics"]}
 
 
-def test_a_customer_that_is_named_is_fetched_planned_and_applied(project: Project, sources: Sources) -> None:
+def test_named_customer_is_fetched_planned_and_applied(project: Project, sources: Sources) -> None:
     project.customer(org=None, more=API)
     source = sources["springfield"] = Given(DAY, project.folder)
 
@@ -95,7 +95,7 @@ def test_a_customer_that_is_named_is_fetched_planned_and_applied(project: Projec
     assert project.apply("springfield").code == 1, "its secret is not set"
 
 
-def test_the_same_roster_by_file_and_by_fetch_is_the_same_plan(project: Project, sources: Sources) -> None:
+def test_same_roster_by_file_and_fetch_plans_alike(project: Project, sources: Sources) -> None:
     project.customer(org=None, more=API)
     sources["springfield"] = Given(DAY, project.folder)
     fetched = project.plan("springfield")
@@ -104,7 +104,7 @@ def test_the_same_roster_by_file_and_by_fetch_is_the_same_plan(project: Project,
     assert keys(fetched, "user", "create") == keys(given, "user", "create") != []
 
 
-def test_a_fetch_that_fails_refuses_its_customer_and_no_other(project: Project, sources: Sources) -> None:
+def test_failed_fetch_refuses_only_its_customer(project: Project, sources: Sources) -> None:
     for name in ("springfield", "shelbyville"):
         project.customer(name, org=None, more=API)
     sources["springfield"] = Given(Refusal([build_error("not-json", "it answers with a page")]), project.folder)
@@ -161,7 +161,7 @@ def test_a_defect_of_a_source_is_its_customers_alone(project: Project, sources: 
     assert (shelbyville["outcome"], springfield["outcome"]) == ("changes", "failed")
 
 
-def test_nothing_is_fetched_where_nobody_asks_for_a_fresh_roster(project: Project, sources: Sources) -> None:
+def test_nothing_is_fetched_unless_a_fresh_roster_is_requested(project: Project, sources: Sources) -> None:
     project.customer(org=None, more=API)
     source = sources["springfield"] = Given(DAY, project.folder)
     for words in ([], ["springfield", "--roster", "last"], ["springfield", "--roster", "none"]):
@@ -177,7 +177,7 @@ def test_nothing_is_fetched_of_a_deactivated_customer(project: Project, sources:
     assert "roster-not-fetched" in codes(customer)
 
 
-def test_a_source_is_told_what_is_known_of_the_last_roster(
+def test_source_receives_facts_of_the_last_roster(
     project: Project, sources: Sources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__ONEROSTER", "s")
@@ -193,7 +193,7 @@ def test_a_source_is_told_what_is_known_of_the_last_roster(
     assert not second.require_full
 
 
-def test_a_roster_is_fetched_into_a_private_file_and_its_lines_counted(project: Project, sources: Sources) -> None:
+def test_roster_goes_into_a_private_file_with_lines_counted(project: Project, sources: Sources) -> None:
     project.customer(org=None, more=API)
     sources["springfield"] = Given(DAY, project.folder)
     out = project.folder / "out.zip"
@@ -215,7 +215,7 @@ def test_where_no_folder_is_nothing_is_fetched(project: Project, sources: Source
     assert not sources["springfield"].asked
 
 
-def test_a_file_that_cannot_be_used_is_saved_and_said(project: Project, sources: Sources) -> None:
+def test_unusable_file_is_saved_and_reported(project: Project, sources: Sources) -> None:
     project.customer(org=None, more=API)
     sources["springfield"] = Given(DAY.without_file("users.csv").without_manifest(), project.folder)
     out = project.folder / "out.zip"
@@ -246,7 +246,7 @@ def test_a_probe_says_what_the_server_does(project: Project, sources: Sources) -
     assert [each["name"] for each in found["findings"]] == ["page-clamp", "total"]
 
 
-def test_no_more_are_fetched_ahead_than_a_run_may_have_open(
+def test_fetching_ahead_stays_within_the_open_limit(
     project: Project, sources: Sources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many customers are planned: every fetched roster is an open file."""

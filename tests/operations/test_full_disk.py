@@ -74,7 +74,7 @@ def said(result: Any, *codes: str) -> None:
     assert not [name for name in result["files"] if name.endswith((".part", ".tmp", "-journal"))]
 
 
-def test_a_disk_that_becomes_full_in_any_part_of_an_apply_loses_nothing(folder: Path) -> None:
+def test_disk_filling_during_an_apply_loses_nothing(folder: Path) -> None:
     rooms = [0, *(4096 << step for step in range(11))]
     made, planned, before, *tried, last, after = on_a_disk(
         folder,
@@ -98,7 +98,7 @@ def test_a_disk_that_becomes_full_in_any_part_of_an_apply_loses_nothing(folder: 
     assert after != before
 
 
-def test_a_file_that_may_not_grow_is_told_from_a_damaged_one(folder: Path) -> None:
+def test_file_size_limit_is_told_from_damage(folder: Path) -> None:
     made, planned, before, full, same, done = on_a_disk(
         folder,
         24 * MEBIBYTE,
@@ -115,7 +115,7 @@ def test_a_file_that_may_not_grow_is_told_from_a_damaged_one(folder: Path) -> No
     assert same == before
 
 
-def test_a_store_that_could_not_be_made_on_a_full_disk_is_made_when_there_is_room(folder: Path) -> None:
+def test_store_creation_failing_on_a_full_disk_works_later(folder: Path) -> None:
     plan = ("plan", "--store", STORE)
     rooms = [0, 4096, 8192, 32768, 131072, 262144]
     found = on_a_disk(
@@ -131,7 +131,7 @@ def test_a_store_that_could_not_be_made_on_a_full_disk_is_made_when_there_is_roo
     assert [result["code"] for result in found[1::2]] == [0] * len(rooms), found[1::2]
 
 
-def test_a_plan_that_finds_no_room_leaves_the_file_of_the_plan_before(folder: Path) -> None:
+def test_plan_without_disk_space_keeps_the_previous_file(folder: Path) -> None:
     beside = "sqlite:///store.db"
     out = ("plan", "springfield", "--zip", "two.zip", "--store", beside, "--out", "disk/monday.plan")
     nothing, first, full, shown, locked = on_a_disk(
@@ -158,7 +158,7 @@ def test_a_plan_that_finds_no_room_leaves_the_file_of_the_plan_before(folder: Pa
     said(locked, "plan-not-saved")
 
 
-def test_a_store_on_a_disk_that_may_not_be_written_is_left_as_it_is(folder: Path) -> None:
+def test_store_on_a_read_only_disk_is_left_alone(folder: Path) -> None:
     made, before, *refused, after = on_a_disk(
         folder,
         4 * MEBIBYTE,
@@ -181,7 +181,7 @@ def test_a_store_on_a_disk_that_may_not_be_written_is_left_as_it_is(folder: Path
     assert after == before
 
 
-def test_a_store_whose_file_alone_may_not_be_written_is_left_as_it_is(folder: Path) -> None:
+def test_store_with_a_read_only_file_is_left_alone(folder: Path) -> None:
     made, before, refused, after, done = on_a_disk(
         folder,
         4 * MEBIBYTE,

@@ -91,7 +91,7 @@ def hostile(repository: Project, listener: Listener, secret: str = "sftp") -> No
     repository.write("reconciler.yaml", settings.read_text(encoding="utf-8") + 'network: {allow: ["127.0.0.1"]}\n')
 
 
-def test_its_own_secret_at_a_foreign_host_is_neither_asked_for_nor_sent(
+def test_own_secret_is_never_read_or_sent_to_foreign_hosts(
     repository: Project, listener: Listener, asked: list[tuple[str, str]]
 ) -> None:
     hostile(repository, listener)
@@ -119,9 +119,7 @@ def test_another_customers_secret_cannot_be_named(
         assert OTHERS not in plan.out + plan.err
 
 
-def test_a_plan_of_all_asks_for_secrets_so_that_this_test_can_fail(
-    repository: Project, asked: list[tuple[str, str]]
-) -> None:
+def test_full_plan_does_read_the_same_secrets(repository: Project, asked: list[tuple[str, str]]) -> None:
     asked.clear()
     repository.plan()
     assert ("springfield", "sftp") in asked
@@ -150,7 +148,7 @@ def test_the_pull_requests_environments_are_not_used(
     assert str(listener.port) not in plan.out + plan.err
 
 
-def test_a_linked_file_shows_nothing_of_what_it_is_linked_to(repository: Project, tmp_path: Path) -> None:
+def test_linked_file_reveals_nothing_of_its_target(repository: Project, tmp_path: Path) -> None:
     secret = tmp_path / "secret.yaml"
     secret.write_text(f"kind: community\nid: north\nname: {SECRET}\nsite_license: {{seats: 1}}\n", encoding="utf-8")
     communities = repository.folder / "customers/springfield/communities"

@@ -71,7 +71,7 @@ def schools(project: Project, account: int) -> set[str]:
 # One person, several sourcedIds.
 
 
-def test_a_person_of_two_schools_has_one_account_from_the_first_day_on(project: Project) -> None:
+def test_person_of_two_schools_always_has_one_account(project: Project) -> None:
     configured(project)
     applied(project, at_another_school(DAY_ONE))
 
@@ -83,7 +83,7 @@ def test_a_person_of_two_schools_has_one_account_from_the_first_day_on(project: 
     assert planned(project, at_another_school(DAY_ONE)).code == 0
 
 
-def test_rows_of_one_person_come_and_go_and_the_account_keeps_what_it_has(springfield: Project) -> None:
+def test_one_persons_rows_vary_and_the_account_keeps_everything(springfield: Project) -> None:
     account = belongings(springfield)
     own = enrollments(springfield, account)
 
@@ -107,7 +107,7 @@ def test_rows_of_one_person_come_and_go_and_the_account_keeps_what_it_has(spring
     assert owns(springfield, account)
 
 
-def test_the_journal_keeps_the_sourced_ids_that_an_account_had(springfield: Project) -> None:
+def test_journal_keeps_an_accounts_former_sourced_ids(springfield: Project) -> None:
     account = belongings(springfield)
     applied(springfield, at_another_school(DAY_ONE))
     applied(springfield, DAY_ONE)
@@ -121,7 +121,7 @@ def test_the_journal_keeps_the_sourced_ids_that_an_account_had(springfield: Proj
     assert [(image["sourced_id"], image["aliases"]) for image in images] == [(ADA, None), (ADA, SECOND)]
 
 
-def test_a_deleted_person_comes_back_whole_by_the_second_sourced_id(springfield: Project) -> None:
+def test_deleted_person_is_restored_by_the_second_sourced_id(springfield: Project) -> None:
     account = belongings(springfield)
     applied(springfield, at_another_school(DAY_ONE))
     applied(springfield, without(DAY_ONE, ADA))
@@ -134,7 +134,7 @@ def test_a_deleted_person_comes_back_whole_by_the_second_sourced_id(springfield:
     assert known_by(springfield, account) == [(ADA, None), (SECOND, 1)]
 
 
-def test_a_second_sourced_id_taken_away_by_hand_is_drift_and_comes_back(springfield: Project) -> None:
+def test_second_sourced_id_removed_by_hand_returns_as_drift(springfield: Project) -> None:
     applied(springfield, at_another_school(DAY_ONE))
     with springfield.by_hand() as cursor:
         cursor.execute("delete from identities where subject = 'w-0005'")
@@ -146,7 +146,7 @@ def test_a_second_sourced_id_taken_away_by_hand_is_drift_and_comes_back(springfi
     assert accounts(springfield) == 60
 
 
-def test_an_account_that_lost_its_own_sourced_id_by_hand_is_found_by_the_second(springfield: Project) -> None:
+def test_account_missing_its_sourced_id_is_found_by_another(springfield: Project) -> None:
     account = belongings(springfield)
     applied(springfield, at_another_school(DAY_ONE))
     with springfield.by_hand() as cursor:
@@ -159,7 +159,7 @@ def test_an_account_that_lost_its_own_sourced_id_by_hand_is_found_by_the_second(
     assert planned(springfield, at_another_school(DAY_ONE)).code == 0
 
 
-def test_a_bad_row_under_the_second_sourced_id_protects_the_person(springfield: Project) -> None:
+def test_bad_row_under_the_second_sourced_id_protects(springfield: Project) -> None:
     account = belongings(springfield)
     applied(springfield, at_another_school(DAY_ONE))
     spoiled = at_another_school(without(DAY_ONE, ADA), role="wizard")
@@ -182,7 +182,7 @@ def test_new_sourced_ids_for_both_rows_are_a_rekey(springfield: Project) -> None
     assert planned(springfield, migrated).code == 0
 
 
-def test_no_name_and_no_sourced_id_of_a_person_of_two_schools_is_in_a_masked_plan(springfield: Project) -> None:
+def test_masked_plan_hides_names_and_ids_across_two_schools(springfield: Project) -> None:
     path = zipped(springfield, at_another_school(DAY_ONE))
     out = springfield.run("plan", "--format", "json", "--people", "masked", "springfield", "--zip", path).out
 
@@ -191,7 +191,7 @@ def test_no_name_and_no_sourced_id_of_a_person_of_two_schools_is_in_a_masked_pla
     assert '"aliases"' in out
 
 
-def test_a_changed_match_with_waits_for_a_person_however_often_it_is_applied(project: Project) -> None:
+def test_changed_match_with_waits_for_approval_at_every_apply(project: Project) -> None:
     configured(project, "email")
     applied(project, DAY_ONE)
     account = belongings(project)
@@ -209,7 +209,7 @@ def test_a_changed_match_with_waits_for_a_person_however_often_it_is_applied(pro
     assert planned(project, later).code == 0
 
 
-def test_a_migration_that_the_configured_key_does_not_see_costs_nobody_an_account(project: Project) -> None:
+def test_migration_unseen_by_the_configured_key_costs_no_accounts(project: Project) -> None:
     configured(project, "sourced_id")
     applied(project, DAY_ONE)
     account = belongings(project)
@@ -230,7 +230,7 @@ def test_a_migration_that_the_configured_key_does_not_see_costs_nobody_an_accoun
 # Accounts that something else made.
 
 
-def test_an_adopted_account_is_unbound_adopted_again_and_its_owners_all_along(springfield: Project) -> None:
+def test_adopted_account_stays_its_owners_through_unbinding_and_readoption(springfield: Project) -> None:
     with springfield.by_hand() as cursor:
         cursor.execute(
             "insert into accounts (customer_id, managed_by, status, given_name, family_name, email, username,"
@@ -277,7 +277,7 @@ def test_who_comes_back_has_password_links_and_assignments(springfield: Project)
     assert planned(springfield, DAY_ONE).code == 0
 
 
-def test_the_last_roster_of_a_person_of_two_schools_asks_for_nothing(springfield: Project) -> None:
+def test_last_roster_of_a_two_school_person_changes_nothing(springfield: Project) -> None:
     both = at_another_school(DAY_ONE)
     applied(springfield, both)
     assert springfield.plan().code == 0
@@ -288,7 +288,7 @@ def test_the_last_roster_of_a_person_of_two_schools_asks_for_nothing(springfield
     assert user_changes(last) == []
 
 
-def test_two_customers_of_one_file_have_an_account_each_for_who_is_in_both(project: Project) -> None:
+def test_shared_person_has_one_account_per_customer(project: Project) -> None:
     for number, name in ((1, "springfield"), (2, "shelbyville")):
         path = project.customer(name, org=f"s-{number}")
         assert path.exists()
@@ -306,7 +306,7 @@ def test_two_customers_of_one_file_have_an_account_each_for_who_is_in_both(proje
         assert project.plan(name).code == 0
 
 
-def test_a_second_sourced_id_is_taken_back_with_its_run(springfield: Project) -> None:
+def test_second_sourced_id_is_undone_with_its_run(springfield: Project) -> None:
     account = belongings(springfield)
     applied(springfield, at_another_school(DAY_ONE))
     (run,) = springfield.ask("select max(id) from runs")[0]

@@ -70,7 +70,7 @@ def imported(project: Project, *arguments: str) -> Result:
     return result
 
 
-def test_into_an_empty_folder_the_whole_store_is_written_and_a_plan_right_after_is_empty(examples: Project) -> None:
+def test_import_into_an_empty_folder_makes_an_empty_plan(examples: Project) -> None:
     before = load_repository(examples.folder / "customers")
     shutil.rmtree(examples.folder / "customers")
     result = imported(examples)
@@ -93,7 +93,7 @@ def test_into_an_empty_folder_the_whole_store_is_written_and_a_plan_right_after_
     assert again.err.startswith("0 of ")
 
 
-def test_beside_defaults_what_they_give_is_left_out_and_existing_files_stay_to_the_byte(examples: Project) -> None:
+def test_inherited_values_are_omitted_and_existing_files_stay_identical(examples: Project) -> None:
     before = texts(examples)
     # not canonical, and says what the store has
     river = examples.folder / "customers/springfield/lessons/springfield-river.yaml"
@@ -117,7 +117,7 @@ def test_beside_defaults_what_they_give_is_left_out_and_existing_files_stay_to_t
     assert "retention" not in ogdenville
 
 
-def test_what_was_changed_by_hand_is_taken_over_and_the_comments_stay(examples: Project) -> None:
+def test_manual_changes_are_imported_and_comments_stay(examples: Project) -> None:
     def change(document: dict[str, Any]) -> None:
         document["name"] = "Springfield Schools"
         del document["support"]
@@ -185,7 +185,7 @@ def test_communities_and_lessons_are_taken_over_too(examples: Project) -> None:
     assert 'title: "Cells: inside"' in after["customers/lessons/cells.yaml"]
 
 
-def test_another_type_than_the_inherited_one_is_said_with_its_own_keys_alone(examples: Project) -> None:
+def test_type_differing_from_inherited_is_written_without_foreign_keys(examples: Project) -> None:
     drift(examples, "customers", "springfield", lambda document: document.update(rostering={"type": "manual"}))
     drift(
         examples,
@@ -202,7 +202,7 @@ def test_another_type_than_the_inherited_one_is_said_with_its_own_keys_alone(exa
     assert "sftp.shelbyville.example" not in shelbyville
 
 
-def test_only_the_customers_named_are_written_and_an_unknown_one_is_wrong_use(examples: Project) -> None:
+def test_only_named_customers_are_written_and_unknown_is_misuse(examples: Project) -> None:
     shutil.rmtree(examples.folder / "customers")
     imported(examples, "ogdenville")
     # with the lessons of the catalog that it names, so that it is valid
@@ -217,7 +217,7 @@ def test_only_the_customers_named_are_written_and_an_unknown_one_is_wrong_use(ex
     assert examples.run("import", "nix").code == 64
 
 
-def test_what_is_not_in_the_store_is_left_alone_and_said(examples: Project) -> None:
+def test_documents_missing_from_the_store_are_left_and_reported(examples: Project) -> None:
     examples.customer("capital")
     examples.write("customers/ogdenville/lessons/own.yaml", (EXAMPLES / "lessons/cells.yaml").read_text())
     shutil.rmtree(examples.folder / "customers/shelbyville")
@@ -234,7 +234,7 @@ def test_what_is_not_in_the_store_is_left_alone_and_said(examples: Project) -> N
     assert texts(examples) == before
 
 
-def test_a_file_that_cannot_be_read_refuses_its_customer_and_nothing_of_it_is_written(examples: Project) -> None:
+def test_unreadable_file_refuses_its_whole_customer(examples: Project) -> None:
     for name in ("springfield", "ogdenville"):
         drift(examples, "customers", name, lambda document: document.update(name="Other"))
     community = examples.write("customers/springfield/communities/springfield-k8.yaml", "kind: community\nid: [\n")
@@ -248,7 +248,7 @@ def test_a_file_that_cannot_be_read_refuses_its_customer_and_nothing_of_it_is_wr
     assert community.read_text() == "kind: community\nid: [\n"
 
 
-def test_a_file_with_a_key_that_means_nothing_is_left_and_said(examples: Project) -> None:
+def test_file_with_a_meaningless_key_is_left_and_reported(examples: Project) -> None:
     drift(examples, "lessons", "cells", lambda document: document.update(title="Other"))
     path = examples.folder / "customers/lessons/cells.yaml"
     path.write_text(path.read_text() + "color: red\n")
@@ -258,7 +258,7 @@ def test_a_file_with_a_key_that_means_nothing_is_left_and_said(examples: Project
     assert path.read_text().endswith("title: Inside a cell\nurl: https://lessons.example/cells\ncolor: red\n")
 
 
-def test_live_settings_that_are_no_valid_document_are_refused_without_their_values(examples: Project) -> None:
+def test_invalid_live_settings_are_refused_without_their_values(examples: Project) -> None:
     drift(examples, "customers", "springfield", lambda document: document.update(timezone="hunter two"))
     result = examples.run("import")
     assert result.code == 1
@@ -266,7 +266,7 @@ def test_live_settings_that_are_no_valid_document_are_refused_without_their_valu
     assert "hunter" not in result.out + result.err
 
 
-def test_a_name_in_the_store_never_leads_out_of_the_folder(examples: Project) -> None:
+def test_stored_name_never_leads_outside_the_folder(examples: Project) -> None:
     with examples.by_hand() as cursor:
         cursor.execute("UPDATE communities SET slug = '../../../escaped' WHERE slug = 'springfield-high'")
     result = examples.run("import")
@@ -275,7 +275,7 @@ def test_a_name_in_the_store_never_leads_out_of_the_folder(examples: Project) ->
     assert not list(examples.folder.parent.rglob("escaped*"))
 
 
-def test_a_value_in_another_form_is_written_as_it_means_and_said(examples: Project) -> None:
+def test_value_in_another_form_is_normalized_and_reported(examples: Project) -> None:
     drift(examples, "communities", "shelbyville", lambda document: document.update(login_timeout="120m"))
     result = examples.run("import", "shelbyville")
     assert result.code == 0

@@ -32,7 +32,7 @@ def left_behind() -> Path:
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_who_is_erased_or_purged_goes_out_of_kept_pages_too(project: Project) -> None:
+def test_erased_or_purged_people_leave_kept_pages_too(project: Project) -> None:
     project.customer()
     for day, made in enumerate((DAY, DAY.without_users([ANN]))):
         with clock.freeze_time(START + timedelta(days=day)):

@@ -94,9 +94,7 @@ def reviewed(project: Project) -> Path:
 
 
 @pytest.mark.slow
-def test_an_apply_killed_at_any_statement_leaves_the_store_as_before_or_after(
-    project: Project, reviewed: Path, tmp_path: Path
-) -> None:
+def test_apply_killed_at_any_statement_is_all_or_nothing(project: Project, reviewed: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     done = subprocess.run(

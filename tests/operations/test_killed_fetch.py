@@ -45,7 +45,7 @@ def killed(
     return server
 
 
-def test_a_fetch_that_was_killed_goes_on_from_where_it_was(project: Project, killed: RosterServer) -> None:
+def test_killed_fetch_resumes_where_it_stopped(project: Project, killed: RosterServer) -> None:
     rows = DAY_TWO.tables["users"]
     kept = [path for path in (project.folder / "cache" / "fetches").rglob("*") if path.is_file()]
     assert kept
@@ -63,7 +63,7 @@ def test_a_fetch_that_was_killed_goes_on_from_where_it_was(project: Project, kil
     assert not list((project.folder / "cache" / "fetches").rglob("*-0*")), "nothing is kept of a fetch that ended"
 
 
-def test_where_the_roster_is_another_by_then_all_of_it_is_read(project: Project, killed: RosterServer) -> None:
+def test_killed_fetch_of_a_changed_roster_starts_over(project: Project, killed: RosterServer) -> None:
     """The one who comes first in every order is new: each page that was kept begins one row too early."""
     later = DAY_TWO.with_user("a-new")
     killed.now(bundle=later)

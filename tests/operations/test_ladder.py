@@ -80,7 +80,7 @@ def test_who_is_absent_is_suspended_and_resumed_with_everything(project: Project
     assert account(project, FIRST) == before
 
 
-def test_who_was_suspended_for_absence_and_is_back_not_enabled_stays_suspended(project: Project) -> None:
+def test_absent_person_returning_disabled_stays_suspended(project: Project) -> None:
     loaded(project, "  missing: suspend\n")
     assert applied(project, MADE.without_users([FIRST])).code == 0
     disabled = MADE.with_user(FIRST, enabledUser="false")
@@ -98,7 +98,7 @@ def test_suspensions_for_absence_count_against_the_limits(project: Project) -> N
     assert {each["held"] for each in changes(many, "user")} == {True}
 
 
-def test_who_is_absent_may_stay_and_is_told_as_a_number(project: Project) -> None:
+def test_absent_people_may_stay_and_are_counted(project: Project) -> None:
     loaded(project, "  missing: keep\n")
     before = account(project, FIRST)
     gone = MADE.without_users([FIRST, SECOND])
@@ -113,7 +113,7 @@ def test_who_is_absent_may_stay_and_is_told_as_a_number(project: Project) -> Non
 
 
 @pytest.mark.parametrize("missing", ["keep", "suspend", "delete"])
-def test_who_is_to_be_deleted_is_deleted_whatever_becomes_of_the_absent(project: Project, missing: str) -> None:
+def test_people_marked_for_deletion_go_whatever_missing_says(project: Project, missing: str) -> None:
     loaded(project, f"  missing: {missing}\n")
     marked = MADE.with_user(FIRST, status="tobedeleted")
 
@@ -126,7 +126,7 @@ def test_who_is_to_be_deleted_is_deleted_whatever_becomes_of_the_absent(project:
     assert people(plan(project, MADE)) == [("restore", "returned", FIRST)]
 
 
-def test_who_is_not_enabled_is_suspended_and_resumed_and_no_limit_counts_it(project: Project) -> None:
+def test_disabled_people_are_suspended_and_resumed_outside_all_limits(project: Project) -> None:
     loaded(project)
     many = MADE.students()[:6]
     disabled = MADE
@@ -187,7 +187,7 @@ def test_an_administrator_is_neither_deleted_nor_suspended(project: Project, mis
         assert not account(project, "chief")["deleted"]
 
 
-def test_an_administrator_who_was_made_not_enabled_can_be_enabled(project: Project) -> None:
+def test_disabled_administrator_can_be_enabled(project: Project) -> None:
     loaded(project, made=MADE.with_user("boss", role="administrator", enabledUser="false"))
     assert account(project, "boss")["status"] == "suspended"
     assert people(plan(project, MADE.with_user("boss", role="administrator"))) == [("resume", "returned", "boss")]
@@ -195,9 +195,7 @@ def test_an_administrator_who_was_made_not_enabled_can_be_enabled(project: Proje
 
 @pytest.mark.parametrize("manager", ["lti", "join_link", "portal", "config"])
 @pytest.mark.parametrize("missing", ["delete", "suspend"])
-def test_an_account_that_the_roster_does_not_manage_is_never_taken_away(
-    project: Project, missing: str, manager: str
-) -> None:
+def test_unmanaged_account_is_never_removed_by_the_roster(project: Project, missing: str, manager: str) -> None:
     loaded(project, f"  missing: {missing}\n")
     managed_by(project, FIRST, manager)
     managed_by(project, SECOND, manager)
@@ -217,7 +215,7 @@ def test_an_account_that_the_roster_does_not_manage_is_never_taken_away(
 
 
 @pytest.mark.parametrize("manager", ["join_link", "portal", "config"])
-def test_the_roster_neither_suspends_nor_resumes_what_it_does_not_manage(project: Project, manager: str) -> None:
+def test_roster_neither_suspends_nor_resumes_unmanaged_accounts(project: Project, manager: str) -> None:
     loaded(project)
     managed_by(project, FIRST, manager)
     managed_by(project, SECOND, manager)
@@ -235,7 +233,7 @@ def test_the_roster_neither_suspends_nor_resumes_what_it_does_not_manage(project
     assert (account(project, FIRST)["status"], account(project, SECOND)["status"]) == ("active", "suspended")
 
 
-def test_a_changed_name_still_reaches_an_account_that_keeps_its_status(project: Project) -> None:
+def test_changed_name_reaches_an_account_keeping_its_status(project: Project) -> None:
     loaded(project)
     managed_by(project, FIRST, "portal")
     renamed = MADE.with_user(FIRST, enabledUser="false", givenName="Nova")
@@ -246,7 +244,7 @@ def test_a_changed_name_still_reaches_an_account_that_keeps_its_status(project: 
     assert account(project, FIRST)["status"] == "active"
 
 
-def test_rows_that_name_an_org_which_was_deleted_and_cannot_be_read_are_settled(project: Project) -> None:
+def test_unreadable_rows_naming_a_deleted_org_are_settled(project: Project) -> None:
     """The org's row is bad and the org is gone: its people and classes are wanted without it, once."""
     made = MADE.with_row("orgs", "s-3", name="Closed", type="school", parentSourcedId="d-1")
     loaded(project, made=made)

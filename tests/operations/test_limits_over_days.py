@@ -55,7 +55,7 @@ def live(project: Project) -> int:
     return int(found[0])
 
 
-def test_a_slow_bleed_is_stopped_within_the_window_and_goes_on_after_it(springfield: Project) -> None:
+def test_slow_bleed_is_stopped_within_the_window_only(springfield: Project) -> None:
     everybody = DAY_ONE
     assert applied(springfield, everybody, 0).code == 0
     before = live(springfield)
@@ -95,7 +95,7 @@ def test_who_came_back_counts_no_more(springfield: Project) -> None:
     assert planned(springfield, DAY_ONE.without_users(STUDENTS[4:8]), 3).code == 2
 
 
-def test_approvals_in_the_file_release_until_they_are_used_up(springfield: Project) -> None:
+def test_approvals_in_the_file_last_until_used_up(springfield: Project) -> None:
     settings(springfield, "  approvals: [{people: 12, until: 2026-12-01, reason: graduating class}]\n")
     applied(springfield, DAY_ONE, 0)
     plan = planned(springfield, DAY_ONE.without_users(STUDENTS[:10]), 1)
@@ -115,7 +115,7 @@ def test_an_expired_approval_is_a_warning_and_releases_nobody(springfield: Proje
     assert [each["file"] for each in expired] == ["customers/springfield/customer.yaml"]
 
 
-def test_a_gate_holds_and_an_allowance_lets_it_pass_until_its_day(springfield: Project) -> None:
+def test_gate_holds_until_an_allowance_and_its_day(springfield: Project) -> None:
     applied(springfield, DAY_ONE, 0)
     fewer = DAY_ONE.with_rows("enrollments", DAY_ONE.tables["enrollments"][:20])
     plan = planned(springfield, fewer, 1)
@@ -158,7 +158,7 @@ def test_two_saved_plans_cannot_use_one_limit_twice(springfield: Project) -> Non
     assert keys(planned(springfield, DAY_ONE, 1), "user", "restore") == sorted(STUDENTS[:4])
 
 
-def test_a_roster_that_a_gate_doubts_is_nothing_to_judge_the_next_by(springfield: Project) -> None:
+def test_doubted_roster_is_no_basis_for_the_next(springfield: Project) -> None:
     """The half of a file, sent twice, is no truer the second time."""
     applied(springfield, DAY_ONE, 0)
     half = DAY_ONE.without_users(STUDENTS[:25])

@@ -24,7 +24,7 @@ with lock_customer(open_store(sys.argv[1], "test").dialect, "springfield", 0.0):
 """
 
 
-def test_an_apply_that_finds_another_names_its_holder_and_writes_nothing(project: Project) -> None:
+def test_apply_meeting_another_names_its_holder_without_writing(project: Project) -> None:
     project.customer()
     project.customer("shelbyville", org=None)
     day = bundle(users=20).zip(project.folder / "day.zip")
@@ -66,7 +66,7 @@ def held_for(project: Project, seconds: float) -> subprocess.Popen[str]:
     return holder
 
 
-def test_an_apply_that_may_wait_goes_on_when_the_other_is_done(project: Project) -> None:
+def test_waiting_apply_continues_after_the_other_ends(project: Project) -> None:
     project.customer()
     project.plan()
     with held_for(project, 1.0):
@@ -76,7 +76,7 @@ def test_an_apply_that_may_wait_goes_on_when_the_other_is_done(project: Project)
     assert applied.code == 0, applied.err
 
 
-def test_an_apply_that_has_waited_long_enough_names_who_holds_the_lock(project: Project) -> None:
+def test_apply_timing_out_names_the_lock_holder(project: Project) -> None:
     project.customer()
     project.plan()
     with held_for(project, 600) as holder:
@@ -93,7 +93,7 @@ def test_an_apply_that_has_waited_long_enough_names_who_holds_the_lock(project: 
 
 
 @pytest.mark.slow
-def test_of_two_applies_of_one_plan_at_once_one_writes(project: Project) -> None:
+def test_only_one_of_two_simultaneous_applies_writes(project: Project) -> None:
     project.customer()
     saved = project.folder / "monday.plan"
     assert (

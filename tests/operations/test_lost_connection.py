@@ -68,7 +68,7 @@ def refused(result: Result, code: str) -> None:
 @pytest.mark.postgres
 @pytest.mark.parametrize("statement", ["DELETE FROM snapshots", "UPDATE customers", "INSERT INTO runs"])
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_connection_that_ends_in_the_middle_of_an_apply_leaves_nothing_of_it(
+def test_connection_lost_in_mid_apply_leaves_nothing(
     project: Project, reviewed: Path, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
     before = content(project)
@@ -83,7 +83,7 @@ def test_a_connection_that_ends_in_the_middle_of_an_apply_leaves_nothing_of_it(
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_connection_that_ends_before_the_commit_is_not_said_to_have_done_anything(
+def test_connection_lost_before_commit_claims_nothing(
     project: Project, reviewed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = content(project)
@@ -96,7 +96,7 @@ def test_a_connection_that_ends_before_the_commit_is_not_said_to_have_done_anyth
     assert project.apply(reviewed).code == 0
 
 
-def test_a_commit_whose_answer_is_lost_is_looked_up_and_not_done_twice(
+def test_commit_without_an_answer_is_verified_not_repeated(
     project: Project, reviewed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose(connection: Connection) -> None:
@@ -116,7 +116,7 @@ def test_a_commit_whose_answer_is_lost_is_looked_up_and_not_done_twice(
     assert (again.code, content(project)) == (0, after)
 
 
-def test_a_plan_that_was_applied_does_nothing_the_second_time_and_says_so(project: Project, reviewed: Path) -> None:
+def test_applied_plan_does_nothing_again_and_says_so(project: Project, reviewed: Path) -> None:
     assert project.apply(reviewed).code == 0
     after = content(project)
     again = project.apply(reviewed)
@@ -127,7 +127,7 @@ def test_a_plan_that_was_applied_does_nothing_the_second_time_and_says_so(projec
     assert content(project) == after
 
 
-def test_a_plan_that_was_applied_is_stale_where_it_is_to_release_what_it_held(project: Project) -> None:
+def test_applied_plan_is_stale_for_releasing_its_holds(project: Project) -> None:
     project.customer()
     assert project.apply("springfield", "--zip", DISTRICT.zip(project.folder / "one.zip")).code == 0
     saved = project.folder / "monday.plan"
@@ -141,7 +141,7 @@ def test_a_plan_that_was_applied_is_stale_where_it_is_to_release_what_it_held(pr
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_database_that_takes_no_writing_is_said_to_be_read_only(
+def test_unwritable_database_is_reported_as_read_only(
     project: Project, reviewed: Path, postgresql_server: str, read_only: None
 ) -> None:
     refused(project.apply(reviewed), "store-read-only")
@@ -161,7 +161,7 @@ def read_only(reviewed: Path, postgresql_server: str) -> Iterator[None]:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_an_empty_database_that_takes_no_writing_is_said_to_be_read_only(
+def test_empty_unwritable_database_is_reported_as_read_only(
     project: Project, empty_postgresql: str, postgresql_server: str
 ) -> None:
     name = str(psycopg.conninfo.conninfo_to_dict(empty_postgresql)["dbname"])
@@ -174,7 +174,7 @@ def test_an_empty_database_that_takes_no_writing_is_said_to_be_read_only(
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_server_that_is_not_there_is_said_to_be_out_of_reach(project: Project) -> None:
+def test_absent_server_is_reported_as_unreachable(project: Project) -> None:
     project.customer()
     project.store_url = "postgresql://ann:hunter2@127.0.0.1:1/roster"
     found = project.run("plan")

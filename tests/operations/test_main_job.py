@@ -57,7 +57,7 @@ def test_a_second_plan_after_apply_is_empty(springfield: Project) -> None:
 
 
 @QUICK_ON_BOTH
-def test_three_leavers_of_a_hundred_are_deleted_with_their_enrollments(springfield: Project) -> None:
+def test_three_leavers_of_a_hundred_go_with_enrollments(springfield: Project) -> None:
     later = zipped(springfield, DAY_ONE.without_users(STUDENTS[:3]))
 
     plan = springfield.plan("springfield", "--zip", later)
@@ -75,7 +75,7 @@ def test_three_leavers_of_a_hundred_are_deleted_with_their_enrollments(springfie
 
 
 @QUICK_ON_BOTH
-def test_sixty_leavers_of_a_hundred_are_held_until_somebody_approves_exactly_them(springfield: Project) -> None:
+def test_sixty_leavers_of_a_hundred_wait_for_their_approval(springfield: Project) -> None:
     later = zipped(springfield, DAY_ONE.without_users(STUDENTS[:60]).with_user("u-9001"))
 
     plan = springfield.plan("springfield", "--zip", later)
@@ -119,7 +119,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("code", BROKEN)
-def test_a_broken_roster_is_refused_whole_and_nobody_is_lost(springfield: Project, code: str) -> None:
+def test_broken_roster_is_refused_whole_and_loses_nobody(springfield: Project, code: str) -> None:
     bad = zipped(springfield, BROKEN[code])
 
     plan = springfield.plan("springfield", "--zip", bad)
@@ -142,7 +142,7 @@ def test_a_truncated_archive_is_refused(springfield: Project) -> None:
     assert people(springfield) == 100
 
 
-def test_the_roster_of_another_customer_is_refused_with_the_orgs_it_has(springfield: Project) -> None:
+def test_another_customers_roster_is_refused_with_its_orgs(springfield: Project) -> None:
     text = DAY_ONE.text("orgs").replace("d-1", "d-9")
     other = zipped(springfield, DAY_ONE.raw("orgs.csv", text.encode()))
 
@@ -166,7 +166,7 @@ def test_a_bad_row_keeps_its_account(springfield: Project) -> None:
     assert people(springfield) == 100
 
 
-def test_a_changed_email_is_shown_before_and_after_and_written(springfield: Project) -> None:
+def test_changed_email_is_shown_before_and_after_and_written(springfield: Project) -> None:
     later = zipped(springfield, DAY_ONE.with_user(STUDENTS[0], email="new@example.com"))
 
     plan = springfield.plan("springfield", "--zip", later)
@@ -181,7 +181,7 @@ def test_a_changed_email_is_shown_before_and_after_and_written(springfield: Proj
 
 
 @QUICK_ON_BOTH
-def test_a_person_who_returns_has_the_same_account_and_enrollments(springfield: Project) -> None:
+def test_returning_person_has_the_same_account_and_enrollments(springfield: Project) -> None:
     who = STUDENTS[0]
     asked = (
         "select a.id, a.tombstoned_at from accounts a join identities i on i.account_id = a.id "
@@ -232,7 +232,7 @@ def test_a_saved_plan_is_applied_without_its_source(springfield: Project) -> Non
     assert people(springfield) == 97
 
 
-def test_a_store_changed_by_hand_between_plan_and_apply_is_stale(springfield: Project) -> None:
+def test_manual_change_between_plan_and_apply_is_stale(springfield: Project) -> None:
     saved = springfield.folder / "monday.plan"
     springfield.plan("springfield", "--zip", zipped(springfield, DAY_ONE.without_users(STUDENTS[:3])), "--out", saved)
     with springfield.by_hand() as cursor:
@@ -273,7 +273,7 @@ def test_a_configuration_changed_after_the_plan_is_stale(springfield: Project) -
     assert people(springfield) == 100
 
 
-def test_a_change_by_hand_before_the_plan_is_shown_as_drift_and_goes_back(springfield: Project) -> None:
+def test_manual_change_before_the_plan_is_reverted_as_drift(springfield: Project) -> None:
     with springfield.by_hand() as cursor:
         cursor.execute(
             "update accounts set given_name = 'Hand' where id = "
@@ -288,7 +288,7 @@ def test_a_change_by_hand_before_the_plan_is_shown_as_drift_and_goes_back(spring
     assert springfield.plan("springfield", "--zip", same).code == 0
 
 
-def test_a_customer_removed_from_git_is_held_and_comes_back_whole(springfield: Project) -> None:
+def test_customer_removed_from_git_is_held_and_returns_whole(springfield: Project) -> None:
     path = springfield.folder / "customers/springfield/customer.yaml"
     text = path.read_text()
     path.unlink()
@@ -388,7 +388,7 @@ def test_history_lists_runs_newest_first(springfield: Project) -> None:
     assert runs[0]["id"] > runs[1]["id"]
 
 
-def test_the_last_roster_shows_what_new_settings_would_do_and_is_never_applied(springfield: Project) -> None:
+def test_last_roster_previews_new_settings_without_being_applied(springfield: Project) -> None:
     springfield.customer(more='  suffix: "@springfield"\n')
 
     plan = springfield.plan("--roster", "last")
@@ -406,14 +406,14 @@ def test_the_last_roster_shows_what_new_settings_would_do_and_is_never_applied(s
     assert springfield.ask("select count(*) from accounts where username like '%@springfield'") == [(100,)]
 
 
-def test_roster_changes_that_are_only_shown_are_not_in_the_plan_id(springfield: Project) -> None:
+def test_preview_of_roster_changes_is_outside_the_plan_id(springfield: Project) -> None:
     springfield.customer(more='  suffix: "@springfield"\n')
 
     shown, left_out = springfield.plan("--roster", "last"), springfield.plan("--roster", "none")
     assert shown.json["plan_id"] == left_out.json["plan_id"]
 
 
-def test_one_roster_in_both_versions_of_the_standard_is_the_same_roster(springfield: Project) -> None:
+def test_both_versions_of_the_standard_give_one_roster(springfield: Project) -> None:
     plan = springfield.plan("springfield", "--zip", zipped(springfield, DAY_ONE.version12(), "new.zip"))
     assert (plan.code, plan.json["summary"]["unchanged"]) == (0, springfield.plan().json["summary"]["unchanged"])
 
@@ -440,7 +440,7 @@ def test_a_newcomer_may_take_the_username_of_a_leaver(springfield: Project) -> N
     assert people(springfield) == 100
 
 
-def test_a_customer_whose_server_cannot_be_signed_in_to_is_refused_and_without_its_roster_planned(
+def test_customer_rejected_by_its_server_plans_only_without_roster(
     project: Project,
 ) -> None:
     project.customer(

@@ -119,7 +119,7 @@ def springfield(project: Project) -> Project:
     return project
 
 
-def test_of_two_accounts_one_stays_and_has_all_that_both_had(springfield: Project) -> None:
+def test_one_of_two_accounts_remains_with_everything(springfield: Project) -> None:
     keep, gone = account(springfield, KEEP), account(springfield, GONE)
     before = owned(springfield, keep, gone)
     configured(springfield, (KEEP, GONE))
@@ -155,7 +155,7 @@ def test_of_two_accounts_one_stays_and_has_all_that_both_had(springfield: Projec
     assert KEEP in found.out
 
 
-def test_an_undo_gives_each_what_it_had_and_the_next_plan_leaves_them_apart(springfield: Project) -> None:
+def test_undo_splits_the_accounts_and_they_stay_apart(springfield: Project) -> None:
     before = whose(springfield)
     configured(springfield, (KEEP, GONE))
     applied(springfield, DAY_ONE)
@@ -184,7 +184,7 @@ def test_an_entry_taken_out_later_changes_nothing_by_itself(springfield: Project
     assert known_by(springfield, account(springfield, KEEP)) == [(KEEP, None), (GONE, 1)]
 
 
-def test_an_undo_leaves_both_alone_where_one_was_changed_since(springfield: Project) -> None:
+def test_undo_leaves_both_when_one_has_changed(springfield: Project) -> None:
     configured(springfield, (KEEP, GONE))
     applied(springfield, DAY_ONE)
     run = int(springfield.ask("select max(id) from runs")[0][0])
@@ -215,7 +215,7 @@ def test_what_waits_waits_whole(springfield: Project) -> None:
 
 
 @pytest.mark.parametrize("half", [KEEP, GONE])
-def test_a_plan_is_stale_once_one_of_the_two_is_another(springfield: Project, half: str) -> None:
+def test_plan_is_stale_once_either_account_changes(springfield: Project, half: str) -> None:
     configured(springfield, (KEEP, GONE))
     saved = springfield.folder / "merge.plan"
     made = DAY_ONE.zip(springfield.folder / "day.zip")
@@ -227,7 +227,7 @@ def test_a_plan_is_stale_once_one_of_the_two_is_another(springfield: Project, ha
     assert whose(springfield) == before
 
 
-def test_a_new_link_of_the_account_that_goes_makes_a_plan_stale(springfield: Project) -> None:
+def test_new_link_of_the_departing_account_makes_plans_stale(springfield: Project) -> None:
     configured(springfield, (KEEP, GONE))
     saved = springfield.folder / "merge.plan"
     made = DAY_ONE.zip(springfield.folder / "day.zip")
@@ -240,7 +240,7 @@ def test_a_new_link_of_the_account_that_goes_makes_a_plan_stale(springfield: Pro
     assert springfield.apply(saved).code == 4
 
 
-def test_a_new_row_becomes_a_further_one_of_the_account_at_once(springfield: Project) -> None:
+def test_new_row_joins_the_merged_account_at_once(springfield: Project) -> None:
     newcomer = DAY_ONE.with_user(
         "w-1", **{**row(NEW), "username": "w1", "identifier": "999001", "email": "w1@x.example"}
     )
@@ -257,7 +257,7 @@ def row(key: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in ("sourcedId", "status", "dateLastModified")}
 
 
-def test_purge_and_erase_leave_nothing_of_the_account_that_went(springfield: Project) -> None:
+def test_purge_and_erase_remove_all_of_the_merged_account(springfield: Project) -> None:
     keep, gone = account(springfield, KEEP), account(springfield, GONE)
     configured(springfield, (KEEP, GONE))
     applied(springfield, DAY_ONE)
@@ -277,7 +277,7 @@ def test_purge_and_erase_leave_nothing_of_the_account_that_went(springfield: Pro
         assert f'"account_id":{gone},' not in before.replace(" ", "")
 
 
-def test_purge_after_retention_leaves_nothing_of_the_account_that_went(springfield: Project) -> None:
+def test_purge_after_retention_removes_all_of_the_account(springfield: Project) -> None:
     keep, gone = account(springfield, KEEP), account(springfield, GONE)
     before = owned(springfield, keep, gone)
     configured(springfield, (KEEP, GONE))

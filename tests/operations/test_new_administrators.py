@@ -27,9 +27,7 @@ def administrators(project: Project) -> list[str]:
     return [username for (username,) in project.ask(asked)]
 
 
-def test_who_replaces_every_administrator_needs_a_password_that_is_set(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_replacing_every_administrator_needs_a_set_password(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.customer(org=None)
     replaced(project, ADA, ADA + PASSWORD)
     monkeypatch.setenv(VARIABLE, "first password of ada")
@@ -44,9 +42,7 @@ def test_who_replaces_every_administrator_needs_a_password_that_is_set(
     assert list(project.folder.glob("invitations-*")) == [], "nobody is invited in place of a password"
 
 
-def test_the_password_of_somebody_who_has_an_account_need_not_be_set(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_password_of_an_existing_account_may_be_unset(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.customer(org=None)
     replaced(project, ADA, ADA + PASSWORD)
     monkeypatch.setenv(VARIABLE, "first password of ada")
@@ -59,7 +55,7 @@ def test_the_password_of_somebody_who_has_an_account_need_not_be_set(
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_a_masked_plan_names_no_administrator_whose_password_is_not_set(project: Project, form: str) -> None:
+def test_masked_plan_names_no_administrator_without_a_password(project: Project, form: str) -> None:
     project.customer(org=None)
     replaced(project, ADA, ZED + PASSWORD)
 
@@ -69,7 +65,7 @@ def test_a_masked_plan_names_no_administrator_whose_password_is_not_set(project:
     assert "zed" not in plan.out + plan.err
 
 
-def test_invitations_are_never_written_over_a_file_that_is_there(project: Project) -> None:
+def test_invitations_never_overwrite_an_existing_file(project: Project) -> None:
     for name in ("shelbyville", "springfield"):
         project.customer(name, org=None)
     project.write("invitations-shelbyville-run-1.txt", "older")
@@ -86,9 +82,7 @@ def test_invitations_are_never_written_over_a_file_that_is_there(project: Projec
     assert not (project.folder / "nowhere").exists()
 
 
-def test_invitations_that_cannot_be_written_are_said_to_be_lost(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unwritable_invitations_are_reported_as_lost(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one customer: what becomes of the other is told all the same."""
     for name in ("shelbyville", "springfield"):
         project.customer(name, org=None)
@@ -110,7 +104,7 @@ def test_invitations_that_cannot_be_written_are_said_to_be_lost(
     assert "/invitation/" not in applied.out + applied.err
 
 
-def test_invitations_that_were_lost_can_be_made_again_as_it_says(project: Project) -> None:
+def test_lost_invitations_can_be_made_again_as_described(project: Project) -> None:
     project.customer(org=None)
     replaced(project, f"  - {{{ADA}}}\n", f"  - {{{ADA}}}\n  - {{{ZED}}}\n")
     assert project.apply("springfield").code == 0

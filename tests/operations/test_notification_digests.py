@@ -123,7 +123,7 @@ def test_the_digest_in_its_own_words(project: Project) -> None:
     )
 
 
-def test_what_came_and_went_within_a_day_is_told_all_the_same(project: Project) -> None:
+def test_changes_undone_within_a_day_are_still_reported(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
     noted(workspace, MONDAY + 1 * HOUR, event(EventKind.FAILED))
     noted(workspace, MONDAY + 2 * HOUR, event(EventKind.RECOVERED))
@@ -145,7 +145,7 @@ def test_the_morning_is_where_the_customers_are(project: Project) -> None:
     assert [each["To"] for each in arrived(workspace, MONDAY + DAY + 6 * HOUR)] == ["head@berlin.example"]
 
 
-def test_the_clock_that_is_put_forward_takes_no_digest_along(project: Project) -> None:
+def test_clock_set_forward_skips_no_digest(project: Project) -> None:
     workspace = declared(project, springfield=f"timezone: America/Chicago\nnotify: {{email: [{OPS}]}}\n")
     saturday = datetime(2027, 3, 13, tzinfo=UTC)
     noted(workspace, saturday + 9 * HOUR, event(EventKind.HELD))
@@ -154,7 +154,7 @@ def test_the_clock_that_is_put_forward_takes_no_digest_along(project: Project) -
     assert found == [13, 24 + 12, 48 + 12]
 
 
-def test_where_runs_come_only_at_night_mail_goes_out_at_night(project: Project) -> None:
+def test_mail_is_sent_at_night_for_nightly_runs(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
     night = MONDAY + 2.5 * HOUR
     noted(workspace, night, event(EventKind.HELD))
@@ -163,7 +163,7 @@ def test_where_runs_come_only_at_night_mail_goes_out_at_night(project: Project) 
     assert len(arrived(workspace, night + 2 * DAY)) == 1
 
 
-def test_who_is_asked_to_be_told_later_hears_what_stands_and_who_is_taken_out_hears_nothing(project: Project) -> None:
+def test_later_subscribers_hear_current_state_and_removed_ones_nothing(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
     noted(workspace, MONDAY, event(EventKind.STALE), event(EventKind.HELD))
     noted(workspace, MONDAY + HOUR, event(EventKind.REFUSED))
@@ -174,7 +174,7 @@ def test_who_is_asked_to_be_told_later_hears_what_stands_and_who_is_taken_out_he
     assert mail["Subject"] == "Springfield District: roster refused, stale"
 
 
-def test_what_is_held_is_told_as_it_can_be_approved_today(project: Project) -> None:
+def test_holds_are_reported_with_todays_approval_command(project: Project) -> None:
     workspace = declared(project, springfield=f"notify: {{email: [{OPS}]}}\n")
     noted(workspace, MONDAY + 2 * HOUR, event(EventKind.HELD))
     with project.by_hand() as cursor:
@@ -190,7 +190,7 @@ def test_what_is_held_is_told_as_it_can_be_approved_today(project: Project) -> N
     assert "7f3a9c" not in mail.get_content()
 
 
-def test_a_mail_that_a_server_did_not_take_is_sent_later_as_the_same_mail(
+def test_mail_refused_by_a_server_is_resent_unchanged(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))

@@ -121,7 +121,7 @@ def nights(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights
         yield Nights(project, sources["springfield"], receiver)
 
 
-def test_no_name_is_told_of_what_is_held_refused_failed_and_over(nights: Nights) -> None:
+def test_notices_of_holds_refusals_and_failures_name_nobody(nights: Nights) -> None:
     for name in ("as ever", "a school is gone", "not reached", "a defect", "as ever"):
         nights.play(NIGHTS[name])
     told_without_names(nights)

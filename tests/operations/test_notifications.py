@@ -117,7 +117,7 @@ def test_each_delivery_is_logged(hooked: Project, receiver: Receiver, caplog: py
     assert len(receiver.received) == 1
 
 
-def test_the_shared_secret_is_looked_up_when_it_is_needed(
+def test_shared_secret_is_read_when_needed(
     hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variable = "RECONCILER_SECRET__SPRINGFIELD__HOOK"
@@ -147,7 +147,7 @@ def test_the_shared_secret_is_looked_up_when_it_is_needed(
     assert hooked.ask("SELECT attempts FROM outbox") == [(3,)]
 
 
-def test_a_shared_secret_that_cannot_sign_is_told_before_there_is_anything_to_tell(
+def test_unusable_signing_secret_is_reported_in_advance(
     hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plan warns, an apply refuses the customer, and neither repeats it."""
@@ -168,9 +168,7 @@ def test_a_shared_secret_that_cannot_sign_is_told_before_there_is_anything_to_te
     assert "webhook-secret-form" in {each["code"] for each in again["diagnostics"]}, "also where nothing else is new"
 
 
-def test_a_receiver_that_is_down_is_asked_less_and_less_often_and_given_up_after_three_days(
-    hooked: Project, receiver: Receiver
-) -> None:
+def test_dead_receiver_is_tried_ever_less_for_three_days(hooked: Project, receiver: Receiver) -> None:
     receiver.answers_with(500)
     workspace = opened(hooked)
     noted(workspace, event())
@@ -208,7 +206,7 @@ def test_a_receiver_that_comes_back_gets_everything_in_order(hooked: Project, re
     assert [each.json["type"] for each in receiver.received[1:]] == ["sync.held", "sync.recovered"]
 
 
-def test_410_and_an_address_that_was_taken_away_end_it(hooked: Project, receiver: Receiver) -> None:
+def test_410_or_a_removed_address_ends_delivery(hooked: Project, receiver: Receiver) -> None:
     receiver.answers_with(410)
     noted(opened(hooked), event())
     [warned] = delivered(hooked, NIGHT)
@@ -223,7 +221,7 @@ def test_410_and_an_address_that_was_taken_away_end_it(hooked: Project, receiver
     assert hooked.ask(asked) == [("webhook-gone",), ("notification-unasked",)]
 
 
-def test_what_waits_for_an_address_goes_to_the_one_that_took_its_place(hooked: Project, receiver: Receiver) -> None:
+def test_waiting_messages_go_to_the_replacement_address(hooked: Project, receiver: Receiver) -> None:
     receiver.answers_with(500)
     noted(opened(hooked), event())
     assert len(delivered(hooked, NIGHT)) == 1
@@ -242,7 +240,7 @@ def test_the_configuration_last_applied_rules_and_not_the_files(hooked: Project,
     assert len(receiver.received) == 1
 
 
-def test_receivers_that_are_down_keep_neither_the_others_nor_mail_waiting(hooked: Project, receiver: Receiver) -> None:
+def test_dead_receivers_delay_neither_others_nor_mail(hooked: Project, receiver: Receiver) -> None:
     receiver.answers_with(500)
     noted(opened(hooked), event())
     assert len(delivered(hooked, NIGHT)) == 1
@@ -280,7 +278,7 @@ def test_a_defect_in_delivering_is_a_warning(hooked: Project, monkeypatch: pytes
     assert "ops@" not in warned
 
 
-def test_a_sync_tells_what_became_of_it_and_a_receiver_that_is_down_fails_no_sync(
+def test_sync_reports_its_outcome_despite_a_dead_receiver(
     hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = bundle(users=40)
@@ -336,7 +334,7 @@ with clock.freeze_time(datetime(2026, 11, 23, 2, 30, tzinfo=UTC)):
 
 
 @pytest.mark.parametrize("place", ["noted", pytest.param("sending", marks=pytest.mark.slow)])
-def test_what_a_killed_process_noted_is_delivered_by_the_next(hooked: Project, receiver: Receiver, place: str) -> None:
+def test_next_process_delivers_what_a_killed_one_recorded(hooked: Project, receiver: Receiver, place: str) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, hooked.store_url, place],
         cwd=hooked.folder,
@@ -354,7 +352,7 @@ def test_what_a_killed_process_noted_is_delivered_by_the_next(hooked: Project, r
 
 
 @pytest.mark.parametrize("broken", ['"webhook":"nonsense"', '"email":["nobody"]'])
-def test_a_customer_whom_another_hand_changed_keeps_nobody_elses_notifications_back(
+def test_externally_changed_customer_delays_no_other_notifications(
     hooked: Project, receiver: Receiver, broken: str
 ) -> None:
     """Its own wait, and a warning names it."""
@@ -395,7 +393,7 @@ def test_posts_are_delivered_where_digests_fail(
     assert [each.json["customer"] for each in receiver.received] == ["springfield"]
 
 
-def test_one_message_that_cannot_be_sent_keeps_no_other_back(
+def test_one_undeliverable_message_delays_no_other(
     hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hooked.customer("shelbyville", org=None, more=f"notify: {{webhook: '{receiver.url}'}}\n")

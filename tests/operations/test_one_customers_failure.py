@@ -42,7 +42,7 @@ def two(project: Project) -> Project:
     return project
 
 
-def test_a_customer_that_cannot_be_planned_does_not_keep_the_others_from_it(two: Project) -> None:
+def test_customer_failing_to_plan_does_not_stop_others(two: Project) -> None:
     plan = two.plan()
     assert {each["id"]: each["outcome"] for each in plan.json["customers"]} == {
         "shelbyville": "changes",
@@ -94,9 +94,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, customer: str, problem: BaseExcepti
     monkeypatch.setattr(applying, "apply_customer", failed)
 
 
-def test_a_customer_that_cannot_be_applied_does_not_keep_the_others_from_it(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_customer_failing_to_apply_does_not_stop_others(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ogdenville", "shelbyville", "springfield"):
         project.customer(name, org=None)
     failing(monkeypatch, "shelbyville", RuntimeError("Lisa Simpson"))
@@ -108,7 +106,7 @@ def test_a_customer_that_cannot_be_applied_does_not_keep_the_others_from_it(
     assert project.ask("select slug from customers order by slug") == [("ogdenville",), ("springfield",)]
 
 
-def test_who_interrupts_an_apply_is_told_what_was_applied_and_gets_its_invitations(
+def test_interrupted_apply_reports_what_was_applied_with_invitations(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ogdenville", "shelbyville", "springfield"):

@@ -105,14 +105,14 @@ def test_a_plan_file_that_was_altered_is_refused(project: Project, saved: Path, 
     assert project.run("show", saved).code == 1
 
 
-def test_a_plan_file_written_again_as_it_was_still_fits(project: Project, saved: Path) -> None:
+def test_plan_file_rewritten_unchanged_still_fits(project: Project, saved: Path) -> None:
     rewrite(saved, lambda members: None)
 
     assert project.run("apply", saved).code == 0
     assert project.ask("select name from customers") == [("New Name",)]
 
 
-def test_a_plan_file_of_another_store_is_refused_as_such(project: Project, saved: Path) -> None:
+def test_plan_file_of_another_store_is_refused_as_such(project: Project, saved: Path) -> None:
     other = f"sqlite:///{project.folder / 'elsewhere' / 'other.db'}"
     (project.folder / "elsewhere").mkdir()
     open_store(other, ENVIRONMENT)
@@ -143,7 +143,7 @@ def test_a_plan_file_with_other_columns_is_refused(project: Project, saved: Path
 
 
 @pytest.mark.parametrize("how", ["cut", "compressed", "text"])
-def test_what_is_no_plan_file_is_said_to_be_none(project: Project, saved: Path, how: str) -> None:
+def test_invalid_plan_file_is_reported_as_such(project: Project, saved: Path, how: str) -> None:
     if how == "compressed":
         rewrite(saved, lambda members: None, zipfile.ZIP_DEFLATED)
     elif how == "cut":
@@ -155,7 +155,7 @@ def test_what_is_no_plan_file_is_said_to_be_none(project: Project, saved: Path, 
     assert (told.code, "it is not a plan file, or it is incomplete" in told.err) == (1, True)
 
 
-def test_a_configuration_other_than_the_plan_was_made_from_is_never_kept(project: Project, saved: Path) -> None:
+def test_configuration_differing_from_the_plans_is_never_kept(project: Project, saved: Path) -> None:
     workspace = open_workspace(Location(project.folder / "customers", store=project.store_url))
     plan = make_plan(workspace, PlanRequest(("springfield",)))
     (customer,) = plan.customers

@@ -36,7 +36,7 @@ def database(postgresql_server: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("store_url", [pytest.param("sqlite")], indirect=True)
 @pytest.mark.postgres
-def test_the_owner_makes_the_tables_the_writer_applies_and_the_reader_plans(
+def test_owner_creates_tables_writer_applies_and_reader_plans(
     project: Project, database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     owner, writer, reader = (

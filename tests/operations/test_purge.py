@@ -79,7 +79,7 @@ def living(project: Project) -> dict[str, list[tuple[Any, ...]]]:
     return rows
 
 
-def test_without_yes_it_only_shows_who_would_go_since_when_and_who_is_kept(springfield: Project) -> None:
+def test_without_yes_purge_only_shows_who_goes_or_stays(springfield: Project) -> None:
     before = number(springfield, "accounts")
     shown = purge(springfield, 40)
     assert shown.out.startswith("To delete permanently, of 1 customer: 2 people, 4 enrollments.\n")
@@ -91,7 +91,7 @@ def test_without_yes_it_only_shows_who_would_go_since_when_and_who_is_kept(sprin
     assert not number(springfield, "certificates")
 
 
-def test_the_deleted_go_with_all_that_is_theirs_and_the_living_stay_to_the_last_column(springfield: Project) -> None:
+def test_deleted_go_with_everything_and_the_living_stay_intact(springfield: Project) -> None:
     ann, eve = account(springfield, ANN), account(springfield, EVE)
     with springfield.by_hand() as cursor:
         cursor.execute(
@@ -126,13 +126,13 @@ def test_the_deleted_go_with_all_that_is_theirs_and_the_living_stay_to_the_last_
     assert "plan files saved with --out" in done.out.replace("\n", " ")
 
 
-def test_no_digest_of_what_was_done_before_the_retention_is_left(springfield: Project) -> None:
+def test_no_digest_from_before_the_retention_remains(springfield: Project) -> None:
     (last,) = springfield.ask("select max(run_id) from run_effects")[0]
     purge(springfield, 40, "--yes")
     assert springfield.ask("select run_id from run_effects where customer_id is not null") == [(last,)]
 
 
-def test_sessions_and_last_sign_ins_of_the_purged_go_too(springfield: Project) -> None:
+def test_sessions_and_sign_ins_of_the_purged_go_too(springfield: Project) -> None:
     ann, fay = account(springfield, ANN), account(springfield, FAY)
     volatile = volatile_of(springfield)
     with volatile.by_hand() as cursor:
@@ -157,7 +157,7 @@ def volatile_of(project: Project) -> Project:
     return Project(project.folder, url, project._capsys)
 
 
-def test_a_plan_after_it_has_nothing_to_do_and_sees_no_drift(springfield: Project) -> None:
+def test_plan_after_a_purge_is_empty_without_drift(springfield: Project) -> None:
     purge(springfield, 40, "--yes")
     with on(40):
         plan = springfield.plan("springfield", "--zip", WITHOUT_EVE.zip(springfield.folder / "day.zip"))
@@ -167,7 +167,7 @@ def test_a_plan_after_it_has_nothing_to_do_and_sees_no_drift(springfield: Projec
     assert not springfield.ask("select 1 from customers where settings_digest is null")
 
 
-def test_a_plan_made_before_it_that_does_not_touch_the_purged_is_applied_afterwards(springfield: Project) -> None:
+def test_earlier_plan_not_touching_the_purged_still_applies(springfield: Project) -> None:
     saved = springfield.folder / "saved.plan"
     made = WITHOUT_EVE.with_user(FAY, givenName="Fae")
     with on(40):
@@ -192,7 +192,7 @@ def test_a_purge_again_finds_nothing_and_issues_nothing(springfield: Project) ->
     assert number(springfield, "certificates") == 1
 
 
-def test_the_retention_is_the_one_last_applied_and_not_the_one_in_the_files(springfield: Project) -> None:
+def test_retention_is_the_applied_one_not_the_files(springfield: Project) -> None:
     path = springfield.customer()
     path.write_text(path.read_text().replace("rostering:\n", "rostering:\n  retention: 1d\n"))
     assert "retention 30 days" in purge(springfield, 42).out
@@ -203,7 +203,7 @@ def test_the_retention_is_the_one_last_applied_and_not_the_one_in_the_files(spri
     assert "To delete permanently, of 1 customer: 3 people" in shown.out
 
 
-def test_classes_that_were_deleted_go_and_those_that_ended_with_their_term_stay(project: Project) -> None:
+def test_deleted_classes_go_and_concluded_ones_stay(project: Project) -> None:
     project.customer()
     applied(project, DAY_ONE, 0)
     gone, over = DAY_ONE.ids("classes")[:2]
@@ -235,7 +235,7 @@ def test_what_something_refers_to_that_stays_is_kept(springfield: Project) -> No
     assert number(springfield, "orgs where sourced_id = 'd-1'")
 
 
-def test_a_clock_far_ahead_of_everything_stored_purges_nobody_until_a_person_says_which_day_it_is(
+def test_clock_far_ahead_purges_nobody_until_confirmed(
     springfield: Project,
 ) -> None:
     refused = purge(springfield, 400, "--yes", code=1)
@@ -252,7 +252,7 @@ def test_a_clock_set_back_purges_nobody_too_early(springfield: Project) -> None:
     assert "Nothing is past its retention." in purge(springfield, 5).out
 
 
-def test_whom_the_last_roster_still_names_while_something_is_held_is_kept(springfield: Project) -> None:
+def test_people_named_by_the_last_roster_survive_during_holds(springfield: Project) -> None:
     back = WITHOUT_EVE.with_user(ANN).with_user(BEN)
     with on(41):
         springfield.apply("springfield", "--zip", back.zip(springfield.folder / "day.zip"))
@@ -273,7 +273,7 @@ def test_whom_the_last_roster_still_names_while_something_is_held_is_kept(spring
     assert not number(springfield, f"identities where subject = '{ANN}'")
 
 
-def test_before_images_of_people_older_than_the_retention_go_and_their_runs_cannot_be_undone(project: Project) -> None:
+def test_before_images_past_retention_go_with_their_undo(project: Project) -> None:
     project.customer()
     applied(project, DAY_ONE, 0)
     renamed = applied(project, DAY_ONE.with_user(ANN, givenName="Anna"), 1)
@@ -289,7 +289,7 @@ def test_before_images_of_people_older_than_the_retention_go_and_their_runs_cann
     assert project.ask(f"select given_name from accounts where id = {account(project, ANN)}") == [("Anna",)]
 
 
-def test_the_chain_of_runs_and_the_certificates_verify_afterwards_and_a_forged_one_does_not(
+def test_runs_and_certificates_still_verify_but_forgeries_do_not(
     springfield: Project,
 ) -> None:
     purge(springfield, 40, "--yes")
@@ -304,7 +304,7 @@ def test_the_chain_of_runs_and_the_certificates_verify_afterwards_and_a_forged_o
     assert "[altered-certificate]" in forged.err
 
 
-def test_a_removed_customer_goes_whole_after_its_retention_and_its_runs_stay(springfield: Project) -> None:
+def test_removed_customer_goes_whole_and_its_runs_stay(springfield: Project) -> None:
     springfield.customer("shelby", org="d-1")
     (springfield.folder / "customers" / "springfield" / "customer.yaml").unlink()
     with on(41):
@@ -361,7 +361,7 @@ def test_a_removed_customer_that_the_files_have_again_stays(springfield: Project
     assert number(springfield, "accounts where tombstoned_at is null") > 50
 
 
-def test_deleted_communities_and_lessons_go_with_their_assignments_without_a_sign_of_drift(
+def test_deleted_communities_and_lessons_go_without_drift(
     springfield: Project,
 ) -> None:
     lesson = springfield.write("customers/springfield/lessons/leaves.yaml", LESSON)
@@ -388,7 +388,7 @@ def test_deleted_communities_and_lessons_go_with_their_assignments_without_a_sig
     assert not springfield.ask("select 1 from customers where settings_digest is null")
 
 
-def test_one_customer_that_is_locked_does_not_stop_the_others(springfield: Project, monkeypatch: Any) -> None:
+def test_one_locked_customer_does_not_stop_others(springfield: Project, monkeypatch: Any) -> None:
     from reconciler.operations import purge as purging
     from reconciler.store.errors import StoreProblem
 
@@ -411,9 +411,7 @@ def test_one_customer_that_is_locked_does_not_stop_the_others(springfield: Proje
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_whatever_happened_before_a_purge_leaves_all_that_lives_and_the_next_plan_empty(
-    project: Project, seed: int
-) -> None:
+def test_purge_after_any_history_keeps_the_living_and_plans_nothing(project: Project, seed: int) -> None:
     chance = random.Random(seed)
     project.customer(more="  limits: {users: {percent: 100, per_school_percent: 100}, classes: {percent: 100}}\n")
     day, today = 0, DAY_ONE

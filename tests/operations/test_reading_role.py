@@ -33,7 +33,7 @@ def reading(project: Project, postgresql_server: str) -> Iterator[str]:
 @pytest.mark.postgres
 @pytest.mark.slow
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_role_that_only_reads_sees_the_same_plan_and_applies_nothing(
+def test_read_only_role_plans_alike_but_applies_nothing(
     project: Project, reading: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reader = Project(project.folder, reading, capsys)

@@ -184,7 +184,7 @@ def test_a_rename_is_taken_back_with_nothing_lost(springfield: Project, monkeypa
     assert codes(older)["changed-since"] == [f"customer shelbyville was changed since by run {run}; skipped"]
 
 
-def test_a_rename_of_a_pull_request_is_one_change_and_applies_beside_its_base(
+def test_pull_request_rename_is_one_change_beside_its_base(
     springfield: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = springfield
@@ -214,7 +214,7 @@ def test_a_rename_of_a_pull_request_is_one_change_and_applies_beside_its_base(
     assert project.ask("select slug from customers") == [("shelbyville",)]
 
 
-def test_communities_and_lessons_are_renamed_and_pass_their_ids_on(springfield: Project) -> None:
+def test_communities_and_lessons_are_renamed_and_pass_ids_on(springfield: Project) -> None:
     project = springfield
     community(project, "low")
     lesson(project, "lessons", "cells", title="cells")
@@ -299,7 +299,7 @@ def test_customers_pass_their_ids_on_one_after_the_other(project: Project) -> No
     assert project.plan().code == 0
 
 
-def test_a_removed_one_comes_back_under_its_new_id_and_keeps_an_id_that_it_has(project: Project) -> None:
+def test_removed_document_returns_renamed_and_keeps_its_id(project: Project) -> None:
     project.customer(org=None)
     for name in ("cells", "roots"):
         lesson(project, "springfield/lessons", name, title=name)
@@ -325,7 +325,7 @@ def test_a_removed_one_comes_back_under_its_new_id_and_keeps_an_id_that_it_has(p
     assert project.ask("select slug, tombstoned_at from lessons order by id") == [("atoms", None), ("roots", None)]
 
 
-def test_a_renamed_customer_whose_secrets_are_not_set_is_told_and_loses_nothing(
+def test_renamed_customer_with_unset_secrets_warns_and_loses_nothing(
     springfield: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renamed(springfield, monkeypatch)
@@ -353,7 +353,7 @@ def test_neither_id_may_be_applied_by_another_process_meanwhile(
     assert springfield.apply().code == 0
 
 
-def test_a_plan_of_a_rename_is_stale_where_another_renamed_it_first(
+def test_rename_plan_is_stale_after_another_rename(
     springfield: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     renamed(springfield, monkeypatch)
@@ -366,9 +366,7 @@ def test_a_plan_of_a_rename_is_stale_where_another_renamed_it_first(
     assert springfield.ask("select slug from customers") == [("ogdenville",)]
 
 
-def test_a_renamed_customer_that_does_not_validate_is_not_removed(
-    springfield: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_renamed_customer_is_not_removed(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     renamed(springfield, monkeypatch, more="nmae: x\n")
     plan = springfield.plan()
     assert plan.code == 65

@@ -117,7 +117,7 @@ def test_a_year_that_ended_concludes_and_nothing_is_held(project: Project) -> No
     assert project.ask("select count(*) from enrollments where tombstoned_at is null") == [(ENROLLED,)]
 
 
-def test_before_the_year_has_ended_the_same_file_is_held(project: Project) -> None:
+def test_same_file_is_held_before_the_years_end(project: Project) -> None:
     loaded(project)
     with on("2027-06-11T12:00:00"):
         planned = plan(project, next_year())
@@ -145,7 +145,7 @@ def test_terms_are_known_from_earlier_rosters_however_long_ago(project: Project)
     assert summary(planned) == {"delete": 0, "conclude": 12 + ENROLLED, "create": 0, "held": 0}
 
 
-def test_a_term_that_is_moved_into_the_past_by_the_file_that_drops_the_classes_ends_nothing(project: Project) -> None:
+def test_term_backdated_by_the_roster_dropping_classes_ends_nothing(project: Project) -> None:
     loaded(project)
     early = [session(row["sourcedId"], "2026-08-20", "2026-09-02") for row in LAST_TERMS]
     wrong = next_year().with_rows("academicSessions", [*NEXT_TERMS, *early])
@@ -155,7 +155,7 @@ def test_a_term_that_is_moved_into_the_past_by_the_file_that_drops_the_classes_e
     assert (summary(planned)["conclude"], summary(planned)["delete"]) == (0, 12 + ENROLLED)
 
 
-def test_a_class_that_comes_back_has_not_ended_any_more(project: Project) -> None:
+def test_returning_class_is_no_longer_ended(project: Project) -> None:
     loaded(project)
     again = next_year().with_row("classes", "c-01", **dict(YEAR.tables["classes"][0]) | {"termSourcedIds": "t-3"})
     with on("2027-08-21T12:00:00"):
@@ -168,7 +168,7 @@ def test_a_class_that_comes_back_has_not_ended_any_more(project: Project) -> Non
     assert project.ask("select concluded_at, tombstoned_at from classes where sourced_id = 'c-01'") == [(None, None)]
 
 
-def test_an_enrollment_whose_own_last_day_has_passed_concludes_while_its_class_goes_on(project: Project) -> None:
+def test_enrollment_past_its_last_day_concludes_before_its_class(project: Project) -> None:
     loaded(project)
     first, second = YEAR.ids("enrollments")[:2]
     brief = YEAR.with_row("enrollments", first, endDate="2026-10-01")
@@ -203,7 +203,7 @@ def test_nobody_is_removed_in_a_season_that_only_adds(project: Project) -> None:
     assert project.ask("select count(*) from accounts where tombstoned_at is not null") == [(1,)]
 
 
-def test_a_season_ends_with_its_last_day_where_the_customer_is(project: Project) -> None:
+def test_season_ends_with_its_last_day_in_local_time(project: Project) -> None:
     loaded(project, SUMMER + "timezone: America/Chicago\n")
     later = YEAR.without_users(YEAR.students()[:1])
     with on("2027-08-21T04:59:00"):

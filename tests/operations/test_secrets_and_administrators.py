@@ -47,7 +47,7 @@ def test_administrators_become_accounts_that_can_sign_in(project: Project, monke
     assert secret not in applied.out + applied.err
 
 
-def test_a_secret_that_is_not_set_warns_at_plan_and_fails_at_apply(project: Project) -> None:
+def test_unset_secret_warns_at_plan_and_fails_at_apply(project: Project) -> None:
     path = project.customer(org=None)
     path.write_text(path.read_text().replace("role: admin}", "role: admin, password: {secret: admin-password}}"))
 
@@ -58,7 +58,7 @@ def test_a_secret_that_is_not_set_warns_at_plan_and_fails_at_apply(project: Proj
     assert project.ask("select count(*) from customers") == [(0,)]
 
 
-def test_an_administrator_without_password_gets_an_invitation_in_a_private_file(project: Project) -> None:
+def test_administrator_without_password_gets_a_private_invitation_file(project: Project) -> None:
     project.customer(org=None)
     applied = project.apply("springfield")
 
@@ -70,7 +70,7 @@ def test_an_administrator_without_password_gets_an_invitation_in_a_private_file(
     assert project.ask(f"select count(*) from invitations where token_hash = '{token}'") == [(0,)]
 
 
-def test_more_members_than_seats_is_a_warning_where_the_seats_are_written(project: Project) -> None:
+def test_more_members_than_seats_warns_at_the_seats(project: Project) -> None:
     project.customer()
     project.write(
         "customers/springfield/communities/high.yaml",
@@ -102,9 +102,7 @@ def with_lms(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def test_a_changed_secret_is_shown_as_changed_and_never_echoed(
-    with_lms: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_secret_is_shown_but_never_echoed(with_lms: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_lms.plan().code == 0
     monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__CANVAS", "second-value-of-the-secret")
 
@@ -123,9 +121,7 @@ def test_a_changed_secret_is_shown_as_changed_and_never_echoed(
             assert b"value-of-the-secret" not in file.read_bytes()
 
 
-def test_a_secret_that_is_gone_fails_that_customer_and_not_the_others(
-    with_lms: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_secret_fails_only_its_customer(with_lms: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECONCILER_SECRET__SPRINGFIELD__CANVAS")
     with_lms.customer(org=None, more=LMS, title="New Name")
     with_lms.customer("shelbyville", org=None)
@@ -139,7 +135,7 @@ def test_a_secret_that_is_gone_fails_that_customer_and_not_the_others(
     ]
 
 
-def test_what_settings_were_before_a_run_is_in_the_journal(springfield: Project) -> None:
+def test_journal_keeps_settings_from_before_a_run(springfield: Project) -> None:
     springfield.customer(title="Another Name")
     assert springfield.apply("springfield").code == 0
 

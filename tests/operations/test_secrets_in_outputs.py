@@ -92,9 +92,7 @@ def test_this_test_would_find_them() -> None:
             assert secret in found_in(b"before" + form + b"after")
 
 
-def test_no_output_no_plan_file_and_no_byte_of_the_store_holds_a_secret(
-    springfield: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_output_plan_file_or_store_byte_holds_secrets(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, bytes] = {}
 
     def note(name: str, result: Result) -> Result:
@@ -145,7 +143,7 @@ def _bytes_of_store(project: Project) -> bytes:
 
 @pytest.mark.parametrize("key", ["shared_secret", "previous_secret"])
 @pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
-def test_a_secret_that_was_written_down_is_refused_and_not_repeated(springfield: Project, key: str, form: str) -> None:
+def test_literal_secret_is_refused_and_not_repeated(springfield: Project, key: str, form: str) -> None:
     path = springfield.folder / "customers/springfield/customer.yaml"
     name = "canvas-old" if key == "previous_secret" else "canvas"
     text = path.read_text(encoding="utf-8")

@@ -47,9 +47,7 @@ def test_only_what_is_selected_is_loaded(project: Project, day: Path) -> None:
     ] == []
 
 
-def test_a_narrower_selection_is_held_by_its_own_limit_and_a_wider_one_brings_everybody_back(
-    project: Project, day: Path
-) -> None:
+def test_narrower_selection_has_its_own_limit_and_widening_restores(project: Project, day: Path) -> None:
     project.customer()
     assert project.apply("springfield", "--zip", day).code == 0
     enrolled = live(project, "enrollments")
@@ -99,7 +97,7 @@ def test_somebody_who_changes_school_leaves_the_selection(project: Project, miss
     assert plan(project, moved).code == 0
 
 
-def test_a_selection_that_matches_nobody_is_refused_and_nobody_is_lost(project: Project, day: Path) -> None:
+def test_selection_matching_nobody_is_refused_and_loses_nobody(project: Project, day: Path) -> None:
     project.customer()
     assert project.apply("springfield", "--zip", day).code == 0
     people = live(project, "accounts")
@@ -115,7 +113,7 @@ def test_a_selection_that_matches_nobody_is_refused_and_nobody_is_lost(project: 
     assert live(project, "accounts") == people
 
 
-def test_a_school_that_is_not_in_the_file_is_a_warning_at_its_line(project: Project, day: Path) -> None:
+def test_school_missing_from_the_file_warns_at_its_line(project: Project, day: Path) -> None:
     project.customer(more="  select:\n    schools:\n      - s-1\n      - s-7\n")
     (found,) = [
         each

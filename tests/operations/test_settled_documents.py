@@ -48,7 +48,7 @@ def test_nothing_is_read_of_documents_where_nothing_changed(district: Project, m
     assert asked == [None], "only the catalog's"
 
 
-def test_a_community_whose_removal_waits_is_shown_again_although_the_rest_is_settled(district: Project) -> None:
+def test_community_awaiting_removal_is_shown_again_despite_settled_documents(district: Project) -> None:
     (district.folder / "customers/springfield/communities/north.yaml").unlink()
     district.customer(org=None, title="Another Name")
     assert district.apply().code == 3
@@ -85,9 +85,7 @@ OTHERS = (
 )
 
 
-def test_whoever_is_settled_has_the_plan_that_a_look_at_everything_gives(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settled_customer_plans_as_a_full_comparison_would(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project.folder / "customers"
     for name in (*SETTLED, *OTHERS):
         monkeypatch.setenv(build_variable_name(name, "canvas"), "s3cret")

@@ -29,7 +29,7 @@ def home(sftp_home: sshd.Home, monkeypatch: pytest.MonkeyPatch) -> sshd.Home:
     return sftp_home
 
 
-def test_a_roster_by_sftp_gives_the_plan_that_it_gives_as_a_file(project: Project, home: sshd.Home) -> None:
+def test_sftp_roster_plans_like_a_file(project: Project, home: sshd.Home) -> None:
     synced(project, home.account())
     zip_file = DAY.zip(home.path / "roster.zip")
     first = project.plan("springfield")

@@ -66,7 +66,7 @@ def test_nobody_of_another_customer_is_kept(springfield: Project) -> None:
         assert theirs not in text, theirs
 
 
-def test_the_last_roster_is_the_same_roster_where_a_child_is_at_two_customers(springfield: Project) -> None:
+def test_last_roster_is_unchanged_for_a_shared_child(springfield: Project) -> None:
     both = day(springfield, shared().with_user(CHILD, orgSourcedIds="s-9,s-2"))
     assert springfield.apply("springfield", "--zip", both).code == 0
 
@@ -76,7 +76,7 @@ def test_the_last_roster_is_the_same_roster_where_a_child_is_at_two_customers(sp
     assert kept(springfield)["roles"].filter(pl.col("org") == "s-9").height == 0
 
 
-def test_a_row_set_aside_is_kept_where_it_names_an_account_of_the_customer(springfield: Project) -> None:
+def test_quarantined_row_naming_a_customers_account_is_kept(springfield: Project) -> None:
     assert springfield.apply("springfield", "--zip", day(springfield, shared())).code == 0
     broken = day(springfield, shared().with_user(CHILD, role="wizard").with_user("other-1", role="wizard"))
     assert springfield.apply("springfield", "--zip", broken).code == 0
@@ -86,7 +86,7 @@ def test_a_row_set_aside_is_kept_where_it_names_an_account_of_the_customer(sprin
     assert (last.code, changes(last, "user")) == (0, [])
 
 
-def test_a_row_set_aside_is_kept_where_it_has_the_number_of_an_account(springfield: Project) -> None:
+def test_quarantined_row_with_an_accounts_number_is_kept(springfield: Project) -> None:
     assert springfield.apply("springfield", "--zip", day(springfield, shared())).code == 0
     number = next(row["identifier"] for row in OWN.tables["users"] if row["sourcedId"] == CHILD)
     renamed = shared().without_users([CHILD]).with_user("new-1", identifier=number, role="wizard")
@@ -96,7 +96,7 @@ def test_a_row_set_aside_is_kept_where_it_has_the_number_of_an_account(springfie
     assert changes(springfield.plan("springfield", "--roster", "last"), "user") == []
 
 
-def test_of_a_row_that_may_be_anybodys_only_that_there_was_one_is_kept(springfield: Project) -> None:
+def test_only_the_existence_of_an_ambiguous_row_is_kept(springfield: Project) -> None:
     made = shared()
     nameless = [{**row, "sourcedId": ""} if row["sourcedId"] == "other-2" else row for row in made.tables["users"]]
     assert springfield.apply("springfield", "--zip", day(springfield, made.with_rows("users", nameless))).code == 0

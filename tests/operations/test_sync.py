@@ -114,7 +114,7 @@ def test_the_store_rules_what_runs_and_not_yesterdays_checkout(
     assert all(row == (None,) for row in project.ask("select git_commit from runs where source_sha256 is not null"))
 
 
-def test_what_another_hand_wrote_into_the_configuration_is_used_and_stays_drift(
+def test_externally_written_configuration_is_used_and_stays_drift(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     customer()
@@ -130,7 +130,7 @@ def test_what_another_hand_wrote_into_the_configuration_is_used_and_stays_drift(
     assert not only(synced(project, "springfield", at=MONDAY + NIGHT))["early"], "nobody knows what is settled"
 
 
-def test_a_configuration_that_is_applied_while_a_roster_is_fetched_is_not_taken_back(
+def test_configuration_applied_during_a_fetch_is_not_reverted(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer()
@@ -157,9 +157,7 @@ def test_a_configuration_that_is_applied_while_a_roster_is_fetched_is_not_taken_
     assert (done.code, "configuration-changed" in done.err, people(project)) == (1, True, 40)
 
 
-def test_two_syncs_of_one_customer_do_not_fetch_beside_each_other(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_two_syncs_of_one_customer_never_fetch_together(project: Project, customer: Callable[..., GivenSource]) -> None:
     source = customer(auto=DAILY)
     beside: list[Any] = []
 
@@ -176,7 +174,7 @@ def test_two_syncs_of_one_customer_do_not_fetch_beside_each_other(
     assert len(source.asked) == 1
 
 
-def test_a_store_of_an_older_schema_is_not_synced_from(project: Project, customer: Callable[..., GivenSource]) -> None:
+def test_store_of_an_older_schema_is_not_synced(project: Project, customer: Callable[..., GivenSource]) -> None:
     customer()
     with project.by_hand() as cursor:
         cursor.execute("update schema_revision set version_num = '0004'")
@@ -188,9 +186,7 @@ def test_a_store_of_an_older_schema_is_not_synced_from(project: Project, custome
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_lock_whose_connection_ends_during_a_fetch_stops_nobody(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_lock_lost_during_a_fetch_stops_nobody(project: Project, customer: Callable[..., GivenSource]) -> None:
     """As a server does that ends sessions which are idle for long."""
     first, others = customer("anna"), [customer("berta"), customer("carl")]
     holding = "select pid from pg_locks where locktype = 'advisory' and granted"

@@ -29,9 +29,7 @@ from tests.support.sources.in_memory import SFTP, GivenSource
 pytestmark = pytest.mark.slow
 
 
-def test_what_is_held_waits_as_a_plan_that_is_shown_and_approved_by_its_id(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_hold_waits_as_a_plan_shown_and_approved_by_id(project: Project, customer: Callable[..., GivenSource]) -> None:
     source = customer()
     synced(project, "springfield")
     source.given = DAY.without_users(STUDENTS[:20]).with_user("u-9001")
@@ -64,9 +62,7 @@ def test_what_is_held_waits_as_a_plan_that_is_shown_and_approved_by_its_id(
     assert (gone.code, "no plan is saved" in gone.err) == (3, True)
 
 
-def test_what_is_held_keeps_its_day_until_a_newer_roster_supersedes_it(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_hold_keeps_its_day_until_a_newer_roster(project: Project, customer: Callable[..., GivenSource]) -> None:
     source = customer()
     synced(project, "springfield")
     source.given = DAY.without_users(STUDENTS[:20])
@@ -89,9 +85,7 @@ def test_what_is_held_keeps_its_day_until_a_newer_roster_supersedes_it(
     assert project.ask("select count(*) from held_plans") == [(0,)]
 
 
-def test_a_kept_plan_is_stale_when_the_people_in_it_are_others(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_kept_plan_is_stale_when_its_people_change(project: Project, customer: Callable[..., GivenSource]) -> None:
     source = customer()
     synced(project, "springfield")
     source.given = DAY.without_users(STUDENTS[:20])
@@ -126,7 +120,7 @@ def test_a_kept_plan_goes_with_the_end_of_retention(project: Project, customer: 
     assert project.run("holds", "--format", "json").json["holds"][0]["show"] is None, "it waits, and is fetched again"
 
 
-def test_in_a_freeze_nothing_is_changed_and_it_is_said(project: Project, customer: Callable[..., GivenSource]) -> None:
+def test_freeze_changes_nothing_and_says_so(project: Project, customer: Callable[..., GivenSource]) -> None:
     source = customer(auto=DAILY, more="  calendar: [{from: 2026-11-24, to: 2026-11-26, mode: freeze}]\n")
     synced(project, "springfield")
     source.given = DAY.without_users(STUDENTS[:2]).with_user("u-9001")
@@ -144,9 +138,7 @@ def test_in_a_freeze_nothing_is_changed_and_it_is_said(project: Project, custome
 FREEZE = "  calendar: [{from: 2026-11-25, to: 2026-11-26, mode: freeze}]\n"
 
 
-def test_what_was_held_before_a_freeze_stays_held_through_it_and_is_named(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_earlier_hold_survives_a_freeze_and_is_named(project: Project, customer: Callable[..., GivenSource]) -> None:
     """Nothing is applied, nothing is let go, and nobody is told twice; then it is looked at again."""
     source = customer()
     synced(project, "springfield")

@@ -57,12 +57,12 @@ def test_after_a_moment_to_come_everything_is_compared(field: str) -> None:
     assert (found.settled, found.settled_until) == (None, None)
 
 
-def test_a_day_that_is_further_than_any_is_settled_until_is_none() -> None:
+def test_impossibly_late_settled_until_is_ignored() -> None:
     assert sanitize_sync_record(replace(GOOD, settled_until="2026-12-25"), NOW).settled == "cd"
     assert sanitize_sync_record(replace(GOOD, settled_until="2026-12-26"), NOW).settled is None
 
 
-def test_a_roster_that_was_fetched_whole_some_day_to_come_is_fetched_whole_now() -> None:
+def test_full_fetch_dated_in_the_future_is_repeated_now() -> None:
     assert sanitize_sync_record(replace(GOOD, whole_at=YEARS_AHEAD), NOW).whole_at is None
     assert find_last_full_roster(YEARS_AHEAD, YEARS_AHEAD, NOW) is None
     assert find_last_full_roster(YEARS_AHEAD, GOOD.whole_at, NOW) == GOOD.whole_at
@@ -70,7 +70,7 @@ def test_a_roster_that_was_fetched_whole_some_day_to_come_is_fetched_whole_now()
 
 
 @pytest.mark.parametrize("source", ["sftp", "api"])
-def test_since_when_nothing_fresh_comes_is_counted_from_now_on(source: str) -> None:
+def test_staleness_from_a_future_date_restarts_now(source: str) -> None:
     """Neither for years not at all, nor at once since the very first fetch."""
     wrong = replace(GOOD, fresh_at=YEARS_AHEAD, changed_at=YEARS_AHEAD)
     refused = start_sync_record(sanitize_sync_record(wrong, NOW), DAILY, NOW)
@@ -81,7 +81,7 @@ def test_since_when_nothing_fresh_comes_is_counted_from_now_on(source: str) -> N
     assert again.stale_since == NOW
 
 
-def test_the_same_bytes_count_as_new_where_nobody_knows_when_they_came() -> None:
+def test_same_bytes_of_unknown_age_count_as_new() -> None:
     assert after(replace(GOOD, changed_at=YEARS_AHEAD)).changed_at == NOW
     assert after(GOOD).changed_at == GOOD.changed_at
 

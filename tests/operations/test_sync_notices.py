@@ -34,7 +34,7 @@ from tests.support.sources.in_memory import API, GivenSource, Sources, packed
 pytestmark = pytest.mark.slow
 
 
-def test_who_is_changed_by_others_all_the_time_fails_and_is_told(
+def test_customer_changed_constantly_by_others_fails_and_is_reported(
     project: Project, customer: Callable[..., GivenSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     customer()
@@ -45,9 +45,7 @@ def test_who_is_changed_by_others_all_the_time_fails_and_is_told(
     assert people(project) == 0
 
 
-def test_whose_roster_is_not_to_be_had_is_named_with_the_reason(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_unavailable_roster_is_named_with_the_reason(project: Project, customer: Callable[..., GivenSource]) -> None:
     source = customer("ogden", auto=DAILY)
     path = project.folder / "customers" / "ogden" / "customer.yaml"
     path.write_text(path.read_text() + "status: deactivated\n")
@@ -64,7 +62,7 @@ def test_whose_roster_is_not_to_be_had_is_named_with_the_reason(
     assert synced(project, "nobody").code == 64
 
 
-def test_a_roster_that_stays_the_same_file_is_stale_after_three_days_and_since_when_is_said(
+def test_unchanged_roster_is_stale_after_three_days_with_date(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer(auto=DAILY)
@@ -88,9 +86,7 @@ def test_a_roster_that_stays_the_same_file_is_stale_after_three_days_and_since_w
     assert (found["outcome"], found["stale_since"]) == ("applied", None)
 
 
-def test_what_is_to_be_told_is_told_when_it_changes_and_once(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_change_of_outcome_is_reported_once(project: Project, customer: Callable[..., GivenSource]) -> None:
     source = customer(auto=DAILY)
     told: list[SyncEvent] = []
     held, cut = DAY.without_users(STUDENTS[:20]), packed(DAY)[:-200]
@@ -117,7 +113,7 @@ def test_what_is_to_be_told_is_told_when_it_changes_and_once(
     assert not any("u-0" in sentence for each in told for sentence in each.sentences)
 
 
-def test_a_webhook_whose_secret_cannot_sign_is_a_warning_of_every_sync(
+def test_webhook_secret_that_cannot_sign_warns_every_sync(
     project: Project, customer: Callable[..., GivenSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variable = "RECONCILER_SECRET__SPRINGFIELD__HOOK"
@@ -131,9 +127,7 @@ def test_a_webhook_whose_secret_cannot_sign_is_a_warning_of_every_sync(
     assert found == [(0, set(), False), (0, {"webhook-secret-form"}, False), (0, {"secret-not-set"}, False)]
 
 
-def test_whoever_is_to_hear_of_it_hears_by_the_next_digest(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_new_recipients_hear_by_the_next_digest(project: Project, customer: Callable[..., GivenSource]) -> None:
     source = customer(more="notify: {email: [ops@springfield.example]}\n")
     synced(project, "springfield")
     source.given = DAY.without_users(STUDENTS[:20])
@@ -152,7 +146,7 @@ def test_whoever_is_to_hear_of_it_hears_by_the_next_digest(
     ("stopping", "code", "said"),
     [(KeyboardInterrupt(), 130, "interrupted"), (refused("store-gone"), 1, "no connection to the server")],
 )
-def test_what_was_synced_before_a_run_is_stopped_is_said(
+def test_stopped_run_reports_what_it_synced(
     project: Project,
     customer: Callable[..., GivenSource],
     monkeypatch: pytest.MonkeyPatch,

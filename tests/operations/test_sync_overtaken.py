@@ -36,7 +36,7 @@ from tests.support.sources.in_memory import API, GivenSource
 pytestmark = pytest.mark.slow
 
 
-def test_while_a_roster_is_held_everything_is_asked_for_and_changes_alone_are_refused(
+def test_held_roster_forces_full_fetches_and_refuses_deltas(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer(auto=DAILY, rostering=API)
@@ -61,7 +61,7 @@ def test_while_a_roster_is_held_everything_is_asked_for_and_changes_alone_are_re
     assert not source.asked[-1].require_full
 
 
-def test_an_older_roster_deletes_nobody_whom_a_newer_one_added(
+def test_older_roster_deletes_nobody_added_by_a_newer_one(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer(auto=DAILY)
@@ -92,7 +92,7 @@ def test_an_older_roster_deletes_nobody_whom_a_newer_one_added(
     assert people(project) == 46
 
 
-def test_who_is_being_applied_is_tried_again_soon_and_nobody_is_told(
+def test_customer_being_applied_is_retried_soon_without_notice(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer(auto=DAILY)
@@ -131,7 +131,7 @@ def test_a_clock_that_was_ahead_stops_nobody(project: Project, customer: Callabl
     assert [each.require_full for each in source.asked] == [True, True, False]
 
 
-def test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile(
+def test_rescheduling_overwrites_no_sync_arriving_meanwhile(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     customer(auto=DAILY)
@@ -148,9 +148,7 @@ def test_who_tells_a_schedule_anew_writes_over_no_sync_that_came_meanwhile(
     assert project.ask("select outcome, schedule, next_at from syncs") == [("applied", "other", "2026-11-24T00:00:00Z")]
 
 
-def test_one_who_is_let_in_and_another_who_is_erased_are_something_new(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_lifting_one_erasure_and_adding_another_is_news(project: Project, customer: Callable[..., GivenSource]) -> None:
     customer()
     synced(project, "springfield")
     first, second = STUDENTS[:2]
@@ -170,7 +168,7 @@ def test_one_who_is_let_in_and_another_who_is_erased_are_something_new(
     assert not only(synced(project, "springfield", at=MONDAY + 3 * NIGHT))["early"]
 
 
-def test_another_set_that_is_held_is_told_and_the_same_one_is_not(
+def test_different_held_set_is_reported_and_the_same_is_not(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer()

@@ -30,7 +30,7 @@ from tests.support.sources.in_memory import SFTP, GivenSource
 pytestmark = pytest.mark.slow
 
 
-def test_without_names_those_are_synced_that_are_fetched_by_themselves(
+def test_without_names_only_automatic_customers_are_synced(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     auto = customer("ogden", auto=DAILY)
@@ -40,7 +40,7 @@ def test_without_names_those_are_synced_that_are_fetched_by_themselves(
     assert outcomes(synced(project, "shelby", at=MONDAY)) == {"shelby": "applied"}
 
 
-def test_only_what_is_due_is_fetched_and_what_was_missed_once(
+def test_only_due_customers_are_fetched_and_missed_slots_once(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer(auto=DAILY)
@@ -91,9 +91,7 @@ def test_a_named_customer_that_is_not_due_says_until_when(
     assert "springfield was not synced: its next automatic sync is not scheduled" in unscheduled
 
 
-def test_another_time_of_day_holds_as_soon_as_it_is_applied(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_changed_time_of_day_takes_effect_when_applied(project: Project, customer: Callable[..., GivenSource]) -> None:
     customer(auto=DAILY)
     synced(project, "--due")
     noon = DAILY.replace("02:30", "13:00")
@@ -104,7 +102,7 @@ def test_another_time_of_day_holds_as_soon_as_it_is_applied(
     assert outcomes(synced(project, "--due", at=early)) == {"springfield": "unchanged"}
 
 
-def test_an_unchanged_roster_ends_early_and_drift_is_still_seen(
+def test_unchanged_roster_ends_early_and_drift_is_seen(
     project: Project, customer: Callable[..., GivenSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     customer()
@@ -129,7 +127,7 @@ def test_an_unchanged_roster_ends_early_and_drift_is_still_seen(
     assert only(synced(project, "springfield", at=MONDAY + 60 * NIGHT))["early"] is False, "once in a while in any case"
 
 
-def test_a_session_that_ends_is_a_reason_to_look_again(project: Project, customer: Callable[..., GivenSource]) -> None:
+def test_session_ending_is_a_reason_to_look_again(project: Project, customer: Callable[..., GivenSource]) -> None:
     sessions = [
         {"sourcedId": "t-1", "title": "T", "type": "term", "startDate": "2026-08-20", "endDate": "2026-11-26"},
         {"sourcedId": "t-2", "title": "T", "type": "term", "startDate": "2026-08-20", "endDate": "2027-06-15"},
@@ -140,7 +138,7 @@ def test_a_session_that_ends_is_a_reason_to_look_again(project: Project, custome
     assert not only(synced(project, "springfield", at=MONDAY + 3 * NIGHT))["early"]
 
 
-def test_a_source_that_refuses_is_tried_again_a_few_times_and_a_sign_in_is_not(
+def test_refusing_source_is_retried_but_rejected_sign_in_is_not(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer(auto=DAILY)
@@ -156,7 +154,7 @@ def test_a_source_that_refuses_is_tried_again_a_few_times_and_a_sign_in_is_not(
     assert outcomes(done) == {"ogden": "unchanged", "springfield": "unchanged"}
 
 
-def test_a_process_that_dies_while_it_fetches_is_a_try_that_failed(
+def test_process_dying_while_fetching_is_a_failed_attempt(
     project: Project, customer: Callable[..., GivenSource]
 ) -> None:
     source = customer(auto=DAILY)

@@ -33,7 +33,7 @@ def springfield(project: Project) -> Project:
 # What a run did to a roster
 
 
-def test_people_who_were_deleted_are_back_with_their_accounts_and_enrollments(springfield: Project) -> None:
+def test_deleted_people_return_with_accounts_and_enrollments(springfield: Project) -> None:
     before = account(springfield, ANN), enrollments(springfield, ANN)
     run = applied(springfield, DAY_ONE.without_users([ANN, BEN]))
     assert not account(springfield, ANN)[-1]
@@ -49,7 +49,7 @@ def test_people_who_were_deleted_are_back_with_their_accounts_and_enrollments(sp
     assert is_as_of(springfield, DAY_ONE)
 
 
-def test_people_who_were_made_are_deleted_softly_and_a_second_undo_brings_them_back(springfield: Project) -> None:
+def test_created_people_are_soft_deleted_and_a_second_undo_restores(springfield: Project) -> None:
     later = DAY_ONE.with_user("u-new").with_row(
         "enrollments",
         "e-new",
@@ -85,7 +85,7 @@ def test_usernames_that_were_swapped_are_swapped_back(springfield: Project) -> N
     assert is_as_of(springfield, DAY_ONE)
 
 
-def test_a_rekeyed_person_has_the_old_sourced_id_again_and_the_same_account(springfield: Project) -> None:
+def test_rekeyed_person_regains_the_old_sourced_id(springfield: Project) -> None:
     who = account(springfield, ANN)
     row = next(row for row in DAY_ONE.tables["users"] if row["sourcedId"] == ANN)
     theirs = [row for row in DAY_ONE.tables["enrollments"] if row["userSourcedId"] == ANN]
@@ -114,7 +114,7 @@ def test_a_rekeyed_person_has_the_old_sourced_id_again_and_the_same_account(spri
     assert is_as_of(springfield, rekeyed)
 
 
-def test_who_was_suspended_may_sign_in_again_and_the_reverse(springfield: Project) -> None:
+def test_suspended_people_may_sign_in_again_and_vice_versa(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.with_user(ANN, enabledUser="false"))
     assert account(springfield, ANN)[3] == "suspended"
     assert keys(planned(springfield, run), "user", "resume") == [ANN]
@@ -146,7 +146,7 @@ def test_classes_roles_and_schools_go_back(springfield: Project) -> None:
     assert is_as_of(springfield, DAY_ONE)
 
 
-def test_an_account_that_a_roster_adopted_is_again_whose_it_was(springfield: Project) -> None:
+def test_adopted_account_returns_to_its_former_manager(springfield: Project) -> None:
     with springfield.by_hand() as cursor:
         cursor.execute(
             "insert into accounts (customer_id, managed_by, status, given_name, identifier, username, username_key,"
@@ -195,7 +195,7 @@ def test_runs_are_taken_back_one_after_the_other(springfield: Project) -> None:
 # What later runs and other hands did
 
 
-def test_what_a_later_run_changed_is_left_alone_and_listed(springfield: Project) -> None:
+def test_later_changes_are_left_alone_and_listed(springfield: Project) -> None:
     first = DAY_ONE.with_user(ANN, email="ann@new.example").without_users([BEN, EVE]).with_user("u-new")
     one = applied(springfield, first)
     second = first.with_user(ANN, email="ann@newest.example").with_user("u-new", email="new@new.example")
@@ -215,7 +215,7 @@ def test_what_a_later_run_changed_is_left_alone_and_listed(springfield: Project)
     assert account(springfield, BEN)[-1]
 
 
-def test_who_came_back_and_was_deleted_again_by_a_later_run_is_left_alone(springfield: Project) -> None:
+def test_person_deleted_again_by_a_later_run_is_skipped(springfield: Project) -> None:
     """Nobody can tell by looking: the account is as the first run left it, deleted."""
     one = applied(springfield, DAY_ONE.without_users([ANN]))
     applied(springfield, DAY_ONE)
@@ -238,7 +238,7 @@ def test_what_another_hand_changed_is_left_alone_and_listed(springfield: Project
     assert account(springfield, BEN)[2] != "b@new.example"
 
 
-def test_who_was_left_alone_is_named_to_nobody_in_a_masked_report(springfield: Project) -> None:
+def test_masked_report_names_none_of_the_skipped(springfield: Project) -> None:
     one = applied(springfield, DAY_ONE.with_user(ANN, email="one@new.example"))
     two = applied(springfield, DAY_ONE.with_user(ANN, email="two@new.example"))
     result = undo(springfield, one, "--out", springfield.folder / "undo.plan")
@@ -247,7 +247,7 @@ def test_who_was_left_alone_is_named_to_nobody_in_a_masked_report(springfield: P
     assert ANN not in result.out
 
 
-def test_a_username_that_somebody_has_by_now_is_not_taken_from_them(springfield: Project) -> None:
+def test_username_taken_meanwhile_stays_with_its_new_owner(springfield: Project) -> None:
     name = account(springfield, ANN)[1]
     one = applied(springfield, DAY_ONE.without_users([ANN]))
     applied(springfield, DAY_ONE.without_users([ANN]).with_user("u-new", username=name))
@@ -260,7 +260,7 @@ def test_a_username_that_somebody_has_by_now_is_not_taken_from_them(springfield:
     assert account(springfield, "u-new")[-1]
 
 
-def test_an_enrollment_in_a_class_that_went_since_is_not_restored(springfield: Project) -> None:
+def test_enrollment_in_a_class_gone_since_is_not_restored(springfield: Project) -> None:
     theirs = [row["sourcedId"] for row in DAY_ONE.tables["enrollments"] if row["userSourcedId"] == ANN]
     gone = next(row["classSourcedId"] for row in DAY_ONE.tables["enrollments"] if row["userSourcedId"] == ANN)
     one = applied(springfield, DAY_ONE.without_users([ANN]))
@@ -284,7 +284,7 @@ def test_a_class_in_which_later_runs_enrolled_somebody_stays(springfield: Projec
     assert "class c-new is still used by rows that later runs added; skipped" in codes(plan)["still-used"]
 
 
-def test_who_was_erased_does_not_come_back_and_is_not_named(springfield: Project) -> None:
+def test_erased_person_is_neither_restored_nor_named(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.without_users([ANN, BEN]))
     erase(springfield, ANN)
     plan = planned(springfield, run)
@@ -318,7 +318,7 @@ def test_what_is_no_longer_kept_is_counted(springfield: Project) -> None:
     assert account(springfield, EVE)[-1]
 
 
-def test_other_customers_runs_are_no_later_changes_and_other_customers_stay_as_they_are(springfield: Project) -> None:
+def test_other_customers_and_their_runs_are_unaffected(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.without_users([ANN]))
     text = DAY_ONE.text("orgs").replace("d-1", "d-9")
     springfield.customer("shelbyville", org="d-9")
@@ -335,7 +335,7 @@ def test_other_customers_runs_are_no_later_changes_and_other_customers_stay_as_t
     assert is_as_of(springfield, DAY_ONE)
 
 
-def test_a_sourced_id_that_another_hand_had_given_away_stays_with_its_own_row(springfield: Project) -> None:
+def test_sourced_id_given_away_externally_stays_where_it_is(springfield: Project) -> None:
     """By hand, Ann's account was bound to the sourcedId of somebody who comes later."""
     with springfield.by_hand() as cursor:
         cursor.execute(

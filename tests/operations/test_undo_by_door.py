@@ -19,7 +19,7 @@ def springfield(project: Project) -> Project:
     return loaded(project)
 
 
-def test_a_saved_undo_is_shown_and_applied_like_any_plan(springfield: Project) -> None:
+def test_saved_undo_is_shown_and_applied_like_a_plan(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.without_users([ANN]))
     path = springfield.folder / "undo.plan"
     saved = undo(springfield, run, "--out", path)
@@ -35,7 +35,7 @@ def test_a_saved_undo_is_shown_and_applied_like_any_plan(springfield: Project) -
     assert springfield.run("history", "--verify").code == 0
 
 
-def test_a_saved_undo_does_not_mind_what_the_files_say_by_now(springfield: Project) -> None:
+def test_saved_undo_ignores_the_current_files(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.without_users([ANN]))
     path = springfield.folder / "undo.plan"
     undo(springfield, run, "--out", path)
@@ -46,7 +46,7 @@ def test_a_saved_undo_does_not_mind_what_the_files_say_by_now(springfield: Proje
     assert undo(springfield, run + 1).code == 0
 
 
-def test_a_saved_undo_is_stale_once_a_row_that_it_touches_is_another(springfield: Project) -> None:
+def test_saved_undo_is_stale_once_its_rows_change(springfield: Project) -> None:
     later = DAY_ONE.with_user(ANN, email="ann@new.example")
     run = applied(springfield, later)
     path = springfield.folder / "undo.plan"
@@ -56,7 +56,7 @@ def test_a_saved_undo_is_stale_once_a_row_that_it_touches_is_another(springfield
     assert account(springfield, ANN)[2] == "ann@newest.example"
 
 
-def test_a_saved_undo_applied_twice_does_nothing_the_second_time(springfield: Project) -> None:
+def test_saved_undo_does_nothing_the_second_time(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.without_users([ANN]))
     path = springfield.folder / "undo.plan"
     undo(springfield, run, "--out", path)
@@ -76,7 +76,7 @@ def test_a_run_with_nothing_left_to_undo_says_so(springfield: Project) -> None:
     assert springfield.ask("select count(*) from runs") == runs
 
 
-def test_the_opening_says_whose_run_it_was_and_that_the_sources_say_otherwise(springfield: Project) -> None:
+def test_opening_names_the_runs_author_and_contrary_sources(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.without_users([ANN]))
     found = codes(planned(springfield, run))
     assert found["takes-back-run"][0].startswith(f"undoes run {run} of springfield, applied at 20")
@@ -100,7 +100,7 @@ def test_options_that_do_not_fit_are_wrong_use(springfield: Project, options: li
     assert springfield.run("undo", "1", *options).code == 64
 
 
-def test_the_plan_of_an_undo_is_another_plan_than_one_that_does_the_same(springfield: Project) -> None:
+def test_undo_plan_differs_from_an_equivalent_plan(springfield: Project) -> None:
     """Two runs of one effect: their undoes change the same rows in the same way."""
     later = DAY_ONE.without_users([ANN])
     one = applied(springfield, later)

@@ -68,7 +68,7 @@ def test_documents_go_back_and_administrators_and_memberships_with_them(springfi
     assert springfield.plan("springfield", "--roster", "none").code == 0
 
 
-def test_a_removed_customer_is_back_with_all_that_it_had(springfield: Project) -> None:
+def test_removed_customer_returns_with_everything(springfield: Project) -> None:
     springfield.write("customers/springfield/communities/high.yaml", COMMUNITY.format(name="High"))
     assert springfield.apply("springfield").code == 0
     before = documents(springfield)
@@ -85,7 +85,7 @@ def test_a_removed_customer_is_back_with_all_that_it_had(springfield: Project) -
     assert documents(springfield) == before
 
 
-def test_the_first_run_of_a_customer_undone_leaves_nothing_of_it_alive(springfield: Project) -> None:
+def test_undoing_a_customers_first_run_leaves_nothing_alive(springfield: Project) -> None:
     plan = planned(springfield, 1)
     hold = plan.json["customers"][0]["hold"]
     assert hold["people"] == 41, "forty of the roster, and the administrator with the customer"
@@ -96,7 +96,7 @@ def test_the_first_run_of_a_customer_undone_leaves_nothing_of_it_alive(springfie
     assert is_as_of(springfield, DAY_ONE)
 
 
-def test_a_document_that_another_run_or_hand_changed_since_is_left_alone(springfield: Project) -> None:
+def test_document_changed_since_the_run_is_left_alone(springfield: Project) -> None:
     springfield.customer(title="One")
     assert springfield.apply("springfield").code == 0
     one = last_run(springfield)
@@ -150,9 +150,7 @@ def test_secrets_stay_as_they_are(springfield: Project, monkeypatch: pytest.Monk
     assert "key-1" in springfield.ask("select document from customers")[0][0]
 
 
-def test_a_secret_that_comes_back_with_its_setting_has_to_be_set(
-    springfield: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secret_returning_with_its_setting_must_be_set(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__CANVAS", "first")
     springfield.write("customers/springfield/communities/high.yaml", COMMUNITY.format(name="High"))
     springfield.customer(more=LTI.replace("KEY", "key-1"))
@@ -169,7 +167,7 @@ def test_a_secret_that_comes_back_with_its_setting_has_to_be_set(
     assert springfield.ask("select count(*) from secrets") == [(1,)]
 
 
-def test_a_consumer_key_that_another_customer_has_by_now_stays_theirs(
+def test_consumer_key_taken_since_stays_with_its_new_customer(
     springfield: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SPRINGFIELD", "SHELBYVILLE"):
@@ -192,9 +190,7 @@ def test_a_consumer_key_that_another_customer_has_by_now_stays_theirs(
     assert "key-2" in springfield.ask("select document from customers where slug = 'springfield'")[0][0]
 
 
-def test_a_platform_whose_community_went_since_is_left_as_it_is(
-    springfield: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_platform_whose_community_is_gone_stays_as_is(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__CANVAS", "first")
     springfield.write("customers/springfield/communities/high.yaml", COMMUNITY.format(name="High"))
     springfield.customer(more=LTI.replace("KEY", "key-1"))

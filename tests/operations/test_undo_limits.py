@@ -15,7 +15,7 @@ def springfield(project: Project) -> Project:
     return loaded(project)
 
 
-def test_what_an_undo_would_delete_is_held_and_released_by_its_id(springfield: Project) -> None:
+def test_deletions_of_an_undo_are_held_and_released_by_id(springfield: Project) -> None:
     more = DAY_ONE
     for number in range(30):
         more = more.with_user(f"u-9{number:02d}")
@@ -40,13 +40,13 @@ def test_what_an_undo_would_delete_is_held_and_released_by_its_id(springfield: P
     assert (newest["approvals"], newest["undoes"]) == ([hold["id"]], run)
 
 
-def test_within_the_limits_an_undo_may_delete_without_a_word(springfield: Project) -> None:
+def test_undo_may_delete_freely_within_the_limits(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.with_user("u-one").with_user("u-two"))
     undo(springfield, run)
     assert is_as_of(springfield, DAY_ONE)
 
 
-def test_a_run_that_was_approved_is_undone_without_another_approval(springfield: Project) -> None:
+def test_approved_run_is_undone_without_another_approval(springfield: Project) -> None:
     later = DAY_ONE.without_users(STUDENTS[:20])
     held = springfield.plan("springfield", "--zip", later.zip(springfield.folder / "later.zip"))
     run = applied(springfield, later, "--approve", held.json["customers"][0]["hold"]["id"])
@@ -54,7 +54,7 @@ def test_a_run_that_was_approved_is_undone_without_another_approval(springfield:
     assert is_as_of(springfield, DAY_ONE)
 
 
-def test_the_limits_are_those_that_were_applied_last_and_not_those_in_the_files(springfield: Project) -> None:
+def test_limits_are_the_last_applied_not_the_files(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.with_user("u-one").with_user("u-two"))
     strict = "  limits: {users: {percent: 0, floor: 0, per_school_percent: 0}}\n"
     springfield.customer(more=strict)
@@ -63,7 +63,7 @@ def test_the_limits_are_those_that_were_applied_last_and_not_those_in_the_files(
     assert planned(springfield, run).json["customers"][0]["hold"]["people"] == 2
 
 
-def test_an_undo_leaves_a_hold_of_the_roster_as_it_is(springfield: Project) -> None:
+def test_undo_leaves_a_roster_hold_unchanged(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.with_user("u-one"))
     applied(springfield, DAY_ONE.with_user("u-one").without_users(STUDENTS[:20]), code=3)
     waiting = springfield.run("holds", "--format", "json").json["holds"]

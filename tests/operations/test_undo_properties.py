@@ -197,7 +197,7 @@ def examples(store: Store) -> int:
 
 
 @pytest.mark.slow
-def test_an_undone_run_leaves_what_was_there_and_undone_again_what_it_made(store: Store) -> None:
+def test_undo_restores_the_before_and_its_undo_the_after(store: Store) -> None:
     @settings(deadline=None, max_examples=examples(store), suppress_health_check=CHECKS)
     @given(steps, steps, st.booleans(), st.uuids())
     def holds(first: list[Step], later: list[Step], renamed: bool, name: UUID) -> None:
@@ -250,7 +250,7 @@ def test_runs_undone_in_turn_lead_back_through_every_state(store: Store) -> None
 
 
 @pytest.mark.slow
-def test_what_a_later_run_changed_survives_the_undo_of_an_earlier_one(store: Store) -> None:
+def test_changes_of_a_later_run_survive_an_earlier_undo(store: Store) -> None:
     @settings(deadline=None, max_examples=examples(store), suppress_health_check=CHECKS)
     @given(steps, steps, st.uuids())
     def holds(first: list[Step], later: list[Step], name: UUID) -> None:

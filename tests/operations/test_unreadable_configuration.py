@@ -34,7 +34,7 @@ def by_another_hand(project: Project, name: str, document: str, table: str = "cu
 
 
 @pytest.mark.parametrize("document", [NO_JSON, "{}"])
-def test_its_sync_is_recorded_as_failed_and_the_others_are_synced(
+def test_sync_failure_is_recorded_and_others_are_synced(
     project: Project, customer: Callable[..., GivenSource], document: str
 ) -> None:
     customer(auto=DAILY)
@@ -60,7 +60,7 @@ def test_its_sync_is_recorded_as_failed_and_the_others_are_synced(
 
 
 @pytest.mark.parametrize("text", [NO_JSON, "", "[]", "null", '"text"', "{'id': 'springfield'}"])
-def test_what_is_no_document_is_read_as_an_empty_one_and_names_nobody_to_tell(text: str) -> None:
+def test_invalid_document_reads_as_empty_and_notifies_nobody(text: str) -> None:
     """So that a plan of the files shows all of it as changed, and an apply writes it anew."""
     assert parse_stored_document(text) is None
     assert CustomerRecord(1, "springfield", "Springfield", text, None, (0, 0), False).document == {}
@@ -92,7 +92,7 @@ def test_a_community_that_is_none_fails_its_customer_alone(
     assert outcomes(synced(project, "springfield")) == {"springfield": "applied"}
 
 
-def test_who_is_to_hear_of_it_is_told_as_soon_as_that_can_be_read(
+def test_recipients_are_notified_once_readable_again(
     project: Project, customer: Callable[..., GivenSource], receiver: Receiver
 ) -> None:
     """Until then a warning says that nobody is."""
@@ -122,7 +122,7 @@ def test_who_is_to_hear_of_it_is_told_as_soon_as_that_can_be_read(
     assert "Springfield" not in mail
 
 
-def test_a_document_that_is_broken_but_for_its_notify_is_told_by_it(
+def test_broken_document_with_readable_notify_still_notifies(
     project: Project, customer: Callable[..., GivenSource], receiver: Receiver
 ) -> None:
     settings = (project.folder / "reconciler.yaml").read_text(encoding="utf-8")
@@ -136,9 +136,7 @@ def test_a_document_that_is_broken_but_for_its_notify_is_told_by_it(
     assert [each.json["type"] for each in receiver.received] == ["sync.failed"]
 
 
-def test_whose_roster_was_never_fetched_by_itself_is_no_failure_of_a_run_that_is_due(
-    project: Project, customer: Callable[..., GivenSource]
-) -> None:
+def test_manually_fetched_roster_never_fails_a_due_run(project: Project, customer: Callable[..., GivenSource]) -> None:
     customer()
     customer("shelby", auto=DAILY)
     synced(project, "--due")

@@ -63,7 +63,7 @@ def test_an_address_of_somebody_who_is_there_links_nobody(project: Project) -> N
     assert (accounts(project), owns(project, account)) == (60, True)
 
 
-def test_a_recycled_address_waits_and_the_plan_shows_both_people(project: Project) -> None:
+def test_recycled_address_waits_and_the_plan_shows_both_people(project: Project) -> None:
     configured(project, "email")
     applied(project, DAY_ONE)
     account = belongings(project)
@@ -148,7 +148,7 @@ def test_usernames_pass_on_in_one_apply(springfield: Project, names: dict[str, s
     assert planned(springfield, renamed(DAY_ONE, **names)).code == 0
 
 
-def test_a_chain_of_usernames_may_begin_with_one_who_leaves(springfield: Project) -> None:
+def test_username_chain_may_begin_with_a_leaver(springfield: Project) -> None:
     later = renamed(without(DAY_ONE, "u-0007"), u_0005="u0006", u_0006="u0007")
 
     applied(springfield, later)
@@ -156,7 +156,7 @@ def test_a_chain_of_usernames_may_begin_with_one_who_leaves(springfield: Project
     assert usernames(springfield, ["u-0005", "u-0006"]) == {"u-0005": "u0006", "u-0006": "u0007"}
 
 
-def test_a_chain_of_usernames_onto_people_who_are_held_waits_until_they_are_approved(springfield: Project) -> None:
+def test_username_chain_onto_held_people_waits_for_approval(springfield: Project) -> None:
     gone = [each for each in DAY_ONE.students() if each not in (ADA, "u-0006")][:30]
     first = gone[0].replace("-", "")
     later = renamed(without(DAY_ONE, *gone), u_0005="u0006", u_0006=first)
@@ -169,7 +169,7 @@ def test_a_chain_of_usernames_onto_people_who_are_held_waits_until_they_are_appr
     assert usernames(springfield, [ADA, "u-0006"]) == {ADA: "u0006", "u-0006": first}
 
 
-def test_an_address_that_came_free_long_ago_is_a_new_persons(project: Project) -> None:
+def test_address_freed_long_ago_goes_to_a_new_person(project: Project) -> None:
     configured(project, "email")
     applied(project, DAY_ONE)
     account = belongings(project)

@@ -22,21 +22,21 @@ def caused(before: dict[str, object], now: dict[str, object], *fields: FieldChan
     return [change.cause, *(field.cause for field in change.fields)]
 
 
-def test_a_value_that_differs_from_the_base_is_the_files_doing() -> None:
+def test_value_differing_from_the_base_comes_from_the_files() -> None:
     assert caused({"a": 1, "b": 1}, {"a": 2, "b": 1}, FieldChange("a", 1, 2)) == [ChangeCause.PR, ChangeCause.PR]
 
 
-def test_a_value_that_the_base_has_already_waits_for_an_apply() -> None:
+def test_value_already_in_the_base_awaits_an_apply() -> None:
     assert caused({"a": 2}, {"a": 2}, FieldChange("a", 1, 2)) == [ChangeCause.PENDING, ChangeCause.PENDING]
 
 
-def test_a_value_that_another_hand_changed_is_drift_unless_the_files_change_it_too() -> None:
+def test_externally_changed_value_is_drift_unless_the_files_change_it() -> None:
     by_hand = FieldChange("a", 1, 2, cause=ChangeCause.DRIFT)
     assert caused({"a": 2}, {"a": 2}, by_hand) == [ChangeCause.DRIFT, ChangeCause.DRIFT]
     assert caused({"a": 3}, {"a": 2}, by_hand) == [ChangeCause.PR, ChangeCause.PR]
 
 
-def test_a_part_of_a_value_counts_for_the_whole_and_a_longer_name_does_not() -> None:
+def test_part_of_a_value_counts_but_a_longer_name_does_not() -> None:
     before, now = {"lti": {"origins": 1, "x": 1}}, {"lti": {"origins": 2, "x": 1}}
     assert caused(before, now, FieldChange("lti", None, {}))[1] is ChangeCause.PR
     assert caused({"ab": 1, "a": 1}, {"ab": 2, "a": 1}, FieldChange("a", 0, 1))[1] is ChangeCause.PENDING
@@ -49,7 +49,7 @@ def test_of_several_causes_the_pull_requests_is_the_changes() -> None:
     assert choose_main_cause([None]) is None
 
 
-def test_what_comes_or_goes_with_the_files_is_their_doing() -> None:
+def test_documents_come_and_go_by_the_files() -> None:
     create = Create(kind=Kind.CUSTOMER, key="springfield", label="S", reason=Reason.NEW)
     delete = Delete(kind=Kind.CUSTOMER, key="springfield", label="S", reason=Reason.REMOVED_FROM_GIT)
 
@@ -67,7 +67,7 @@ def rows(*entries: tuple[str, str, str, bool]) -> pl.DataFrame:
     return pl.DataFrame(entries, schema=["action", "reason", "key", "held"], orient="row")
 
 
-def test_rows_that_the_base_would_change_as_well_are_not_the_files_doing() -> None:
+def test_rows_the_base_also_changes_are_not_the_files_doing() -> None:
     now = rows(
         ("delete", "scope_narrowed", "a", False),
         ("delete", "roster_row_missing", "b", False),
@@ -84,7 +84,7 @@ def test_rows_that_the_base_would_change_as_well_are_not_the_files_doing() -> No
     assert caused.drop("cause").equals(now)
 
 
-def test_with_the_same_settings_on_both_sides_nothing_of_a_roster_is_the_files_doing() -> None:
+def test_equal_settings_attribute_no_roster_change_to_the_files() -> None:
     now = rows(("delete", "roster_row_missing", "a", False), ("update", "drift", "b", False))
     caused = add_roster_causes({Kind.USER: now}, None)[Kind.USER]
     assert caused["cause"].to_list() == ["pending", "drift"]

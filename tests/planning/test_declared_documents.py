@@ -37,7 +37,7 @@ def test_a_new_document_is_created_where_its_file_stands() -> None:
     assert change.origin == SPAN
 
 
-def test_a_changed_value_is_an_update_with_the_line_that_says_it() -> None:
+def test_changed_value_is_an_update_with_its_line() -> None:
     place = Span("customers/defaults.yaml", 9, 3)
     (change,) = compare_documents(
         wanted({"limits": {"users": {"percent": 60}}}, limits__users__percent=place),
@@ -53,18 +53,18 @@ def test_a_document_changed_by_hand_is_drift() -> None:
     assert (change.reason, change.cause) == (Reason.DRIFT, "drift")
 
 
-def test_a_document_that_left_git_is_deleted_with_what_goes_with_it() -> None:
+def test_document_removed_from_git_is_deleted_with_its_dependents() -> None:
     (change,) = compare_documents({}, applied({"name": "D"}))
     assert isinstance(change, Delete)
     assert change.reason is Reason.REMOVED_FROM_GIT
     assert change.impact == {"people": 7}
 
 
-def test_a_document_that_was_deleted_already_is_not_deleted_again() -> None:
+def test_already_deleted_document_is_not_deleted_again() -> None:
     assert compare_documents({}, applied({"name": "D"}, tombstoned=True)) == ()
 
 
-def test_a_document_that_is_back_is_restored_with_what_changed_meanwhile() -> None:
+def test_returning_document_is_restored_with_later_changes() -> None:
     (change,) = compare_documents(wanted({"name": "E"}), applied({"name": "D"}, tombstoned=True))
     assert isinstance(change, Restore)
     assert change.fields == (FieldChange("name", "D", "E"),)
@@ -95,7 +95,7 @@ def test_a_value_of_another_type_is_one_change() -> None:
     assert diff_fields({"a": {"b": 1}}, {"a": "x"}) == (FieldChange("a", {"b": 1}, "x"),)
 
 
-def test_people_who_have_nothing_in_common_come_and_go_one_by_one() -> None:
+def test_people_sharing_nothing_come_and_go_one_by_one() -> None:
     before = {"administrators": {"ann": {"email": "a@x", "role": "admin"}}}
     after = {"administrators": {"b.o": {"email": "b@x", "role": "author"}}}
     assert diff_fields(before, after) == (

@@ -21,7 +21,7 @@ def held() -> CustomerPlan:
     return planned(60)
 
 
-def test_each_effect_has_one_digest_that_says_if_it_is_held(held: CustomerPlan) -> None:
+def test_each_effect_has_one_digest_covering_its_hold(held: CustomerPlan) -> None:
     effects, digests = list_effects(held), digest_effects(held, KEY)
     assert digests.n_unique() == effects.height
     assert digests.filter(digests % 2 == 1).len() == effects["held"].sum() > 0

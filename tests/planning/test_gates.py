@@ -98,7 +98,7 @@ def test_a_good_roster_passes_every_gate() -> None:
 
 
 @pytest.mark.parametrize("code", BENT)
-def test_each_gate_objects_to_what_it_looks_at_and_does_what_its_line_says(code: str) -> None:
+def test_each_gate_checks_and_acts_as_its_line_says(code: str) -> None:
     judgment = judged(BENT[code])
     assert codes(judgment) == [code] or codes(judgment) == [code] * len(codes(judgment))
     if GATES[code].outcome is GateOutcome.REFUSED:
@@ -161,7 +161,7 @@ def test_what_no_gate_needs_is_told() -> None:
     ]
 
 
-def test_a_source_that_was_not_read_whole_cannot_be_allowed() -> None:
+def test_incompletely_read_source_cannot_be_allowed() -> None:
     judgment = judged(BENT["incomplete-source"], ExceptionToGate("incomplete-source", TODAY, "no"))
     assert [each.code for each in judgment.refusals] == ["incomplete-source"]
 

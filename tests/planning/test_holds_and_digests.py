@@ -90,7 +90,7 @@ def test_nothing_is_held_within_the_limits() -> None:
     assert (plan.hold, plan.outcome) == (None, Outcome.CHANGES)
 
 
-def test_a_roster_that_is_only_shown_holds_nothing_and_is_no_effect() -> None:
+def test_shown_only_roster_holds_nothing_and_has_no_effect() -> None:
     shown, nothing = planned(60, roster_applies=False), planned(0)
     assert shown.hold is None
     assert compute_plan_id(STORE, KEY, [shown]) == compute_plan_id(STORE, KEY, [nothing])
@@ -111,7 +111,7 @@ def test_a_lesson_removed_from_git_does_not_wait() -> None:
     assert plan.outcome is Outcome.CHANGES
 
 
-def test_a_plan_is_named_by_its_effects_and_its_store() -> None:
+def test_plan_id_covers_its_effects_and_store() -> None:
     three = planned(3)
     same = replace(three, diagnostics=(), name="Another name")
     assert compute_plan_id(STORE, KEY, [three]) == compute_plan_id(STORE, KEY, [same])

@@ -27,7 +27,7 @@ def with_second_place(snapshot: Snapshot, sourced_id: str, org: str) -> Snapshot
     return replace(snapshot, roles=pl.concat([snapshot.roles, another]))
 
 
-def test_who_is_held_keeps_the_classes_that_are_missing_with_them() -> None:
+def test_held_people_keep_the_classes_missing_with_them() -> None:
     before = district(EVERYBODY, classes=CLASSES)
     alone = district(EVERYBODY[:60], classes=CLASSES[1:])
     decision = decide(alone, live_of(before))
@@ -37,7 +37,7 @@ def test_who_is_held_keeps_the_classes_that_are_missing_with_them() -> None:
     assert not decision.changes[Kind.ENROLLMENT].filter(~pl.col("held"))["before_class"].is_in(["c-1"]).any()
 
 
-def test_a_class_that_ends_for_people_who_stay_is_not_kept_by_others_who_are_held() -> None:
+def test_class_ending_for_remaining_people_is_not_kept_by_held_ones() -> None:
     aside = [each["sourced_id"] for each in EVERYBODY[60:]]
     before = district(EVERYBODY, classes=CLASSES, without_enrollments=aside)
     decision = decide(district(EVERYBODY[:60], classes=CLASSES[1:]), live_of(before))
@@ -51,7 +51,7 @@ def test_who_leaves_within_the_limits_keeps_no_class() -> None:
     assert held_keys(decision, Kind.CLASS) == held_keys(decision, Kind.USER) == []
 
 
-def test_where_a_school_vanished_who_belongs_elsewhere_too_keeps_their_place_in_it() -> None:
+def test_people_with_other_schools_keep_places_in_vanished_ones() -> None:
     vanished = GateFinding("org-vanished", "s-2 is not there", "", orgs=("s-2",), kinds=frozenset(Kind))
     before = with_second_place(district(EVERYBODY), "u-003", "s-2")
     renamed = [{**EVERYBODY[4], "email": "new@d.example"} if each == EVERYBODY[4] else each for each in EVERYBODY[:60]]

@@ -45,7 +45,7 @@ def with_users(live: LiveRoster, where: pl.Expr, **columns: Any) -> LiveRoster:
 
 
 @pytest.mark.parametrize(("rules", "shared"), [(EMAIL, "email"), (USERNAME, "username")])
-def test_a_new_row_with_the_value_of_somebody_who_is_there_sets_both_aside(rules: RosterRules, shared: str) -> None:
+def test_new_row_with_a_present_persons_value_quarantines_both(rules: RosterRules, shared: str) -> None:
     everybody = people()
     everybody[5]["grades"] = "09"
     claim = newcomer(**{shared: everybody[5][shared]})
@@ -64,7 +64,7 @@ def test_a_new_row_with_the_value_of_somebody_who_is_there_sets_both_aside(rules
     assert not decision.changes.get(Kind.ENROLLMENT, pl.DataFrame({"action": []})).height
 
 
-def test_a_new_row_with_the_value_of_somebody_whose_row_is_set_aside_is_set_aside_too() -> None:
+def test_new_row_with_a_quarantined_persons_value_is_quarantined_too() -> None:
     others = [row for row in people() if row["sourced_id"] != "u-005"]
     claim = newcomer(email="user005@d.example")
 
@@ -74,7 +74,7 @@ def test_a_new_row_with_the_value_of_somebody_whose_row_is_set_aside_is_set_asid
     assert "u-300" in decision.quarantine.filter(pl.col("code") == "identity-conflict")["key"].to_list()
 
 
-def test_an_address_that_somebody_let_go_of_is_the_newcomers() -> None:
+def test_address_given_up_by_somebody_goes_to_the_newcomer() -> None:
     everybody = people()
     everybody[5]["email"] = "changed@d.example"
 
@@ -86,7 +86,7 @@ def test_an_address_that_somebody_let_go_of_is_the_newcomers() -> None:
 # Two rows, one address.
 
 
-def test_two_new_rows_with_one_email_keep_their_accounts_and_are_told_with_both_lines() -> None:
+def test_new_rows_sharing_an_email_keep_accounts_with_both_lines() -> None:
     first, second = newcomer(email="a@d.example"), person(301, email="a@d.example")
 
     decision = decide(district([*people(), first, second]), live_of(district(people())), EMAIL)
@@ -96,7 +96,7 @@ def test_two_new_rows_with_one_email_keep_their_accounts_and_are_told_with_both_
     assert [(each.severity, each.message) for each in told] == [(Severity.ERROR, "lines 62, 63 have the same email")]
 
 
-def test_two_known_rows_with_one_email_are_told_and_keep_their_accounts() -> None:
+def test_known_rows_sharing_an_email_are_reported_and_keep_accounts() -> None:
     everybody = people()
     everybody[6]["email"] = everybody[5]["email"]
 
@@ -115,7 +115,7 @@ def test_a_shared_email_matches_nobody() -> None:
     assert found == {"delete": ["u-005"], "create": ["u-300", "u-301"]}
 
 
-def test_a_shared_email_is_one_warning_where_nobody_is_matched_by_it() -> None:
+def test_shared_email_warns_once_if_nobody_matches_by_it() -> None:
     everybody = people()
     everybody[6]["email"] = everybody[7]["email"] = everybody[5]["email"]
 
@@ -130,7 +130,7 @@ def test_a_shared_email_is_one_warning_where_nobody_is_matched_by_it() -> None:
 
 
 @pytest.mark.parametrize(("rules", "shared"), [(EMAIL, "email"), (USERNAME, "username")])
-def test_another_name_under_the_same_value_waits_and_both_are_safe(rules: RosterRules, shared: str) -> None:
+def test_different_name_under_one_value_waits_and_protects_both(rules: RosterRules, shared: str) -> None:
     others = [row for row in people() if row["sourced_id"] != "u-005"]
     claim = newcomer(**{shared: person(5)[shared]})
 
@@ -177,7 +177,7 @@ def test_a_recycled_value_brings_no_deleted_account_back(rules: RosterRules, sha
     assert users(decide(district([*others, claim]), live, rules)) == {"create": ["u-300"]}
 
 
-def test_an_account_of_another_name_is_not_adopted_by_its_address_unseen() -> None:
+def test_account_of_another_name_is_not_adopted_by_address() -> None:
     live = with_users(
         live_of(district(people())), pl.col("sourced_id") == "u-005", sourced_id=None, managed_by="join_link"
     )
@@ -199,7 +199,7 @@ def test_a_changed_suffix_is_held_for_everybody_it_renames() -> None:
     assert "The username suffix changed, so 60 usernames would change; people sign in with them." in decision.causes
 
 
-def test_under_a_changed_suffix_newcomers_and_the_rosters_own_changes_go_on() -> None:
+def test_changed_suffix_lets_newcomers_and_roster_changes_through() -> None:
     everybody = people(3)
     everybody[0]["username"] = "renamed"
 
@@ -209,7 +209,7 @@ def test_under_a_changed_suffix_newcomers_and_the_rosters_own_changes_go_on() ->
     assert decision.changes[Kind.USER].filter(pl.col("key") == "u-300")["username"].to_list() == ["user300@new"]
 
 
-def test_a_username_changed_by_hand_is_drift_and_goes_back() -> None:
+def test_manually_changed_username_is_reverted_as_drift() -> None:
     by_hand = pl.col("sourced_id") == "u-005"
     live = with_users(live_of(district(people())), by_hand, username="typed", fingerprint=None)
 
@@ -228,7 +228,7 @@ def matched_anew(*rows: dict[str, Any], live: LiveRoster | None = None) -> Roste
     return decide(district([*others, *rows]), live or live_of(district(people())), rules)
 
 
-def test_a_rekey_that_only_the_new_match_with_proves_waits() -> None:
+def test_rekey_proven_only_by_the_new_match_with_waits() -> None:
     decision = matched_anew(person(5, sourced_id="n-005", email="other@d.example"))
 
     assert users(decision) == {"rekey": ["n-005*"]}
@@ -238,27 +238,27 @@ def test_a_rekey_that_only_the_new_match_with_proves_waits() -> None:
     )
 
 
-def test_a_rekey_that_the_former_match_with_proves_as_well_goes_on() -> None:
+def test_rekey_proven_by_the_former_match_with_proceeds() -> None:
     decision = matched_anew(person(5, sourced_id="n-005"))
 
     assert users(decision) == {"rekey": ["n-005"]}
     assert not decision.has_new_matches
 
 
-def test_a_deleted_account_that_the_new_match_with_brings_back_waits() -> None:
+def test_deleted_account_restored_only_by_new_match_with_waits() -> None:
     live = with_users(live_of(district(people())), pl.col("sourced_id") == "u-005", tombstoned=True)
 
     assert users(matched_anew(person(5, sourced_id="n-005", email=None), live=live)) == {"restore": ["n-005*"]}
 
 
-def test_a_deleted_account_that_comes_back_by_its_own_sourced_id_goes_on() -> None:
+def test_deleted_account_restored_by_its_own_sourced_id_proceeds() -> None:
     live = with_users(live_of(district(people())), pl.col("sourced_id") == "u-005", tombstoned=True)
 
     assert users(matched_anew(person(5, email=None), live=live)) == {"restore": ["u-005"]}
 
 
 @pytest.mark.parametrize("last", [None, "identifier"])
-def test_nothing_waits_where_match_with_is_the_same_or_nothing_is_known(last: str | None) -> None:
+def test_unchanged_or_unknown_match_with_holds_nothing(last: str | None) -> None:
     everybody = people()
     everybody[5] |= {"sourced_id": "n-005", "email": "other@d.example"}
 
@@ -279,7 +279,7 @@ def migrated(number: int, total: int) -> list[dict[str, Any]]:
     return [*new, *(person(each, "s-2") for each in range(total, 600))]
 
 
-def test_leavers_with_the_identifier_of_a_joiner_are_told_and_wait_with_them() -> None:
+def test_leavers_with_a_joiners_identifier_are_reported_and_wait() -> None:
     everybody = [person(each, "s-1" if each < 50 else "s-2") for each in range(600)]
 
     decision = decide(district(migrated(48, 50)), live_of(district(everybody)), EMAIL)
@@ -312,7 +312,7 @@ def test_one_such_leaver_waits_although_every_limit_is_kept() -> None:
     )
 
 
-def test_an_address_that_a_joiner_of_the_same_name_has_is_told_and_waits() -> None:
+def test_address_shared_by_a_joiner_of_equal_name_waits() -> None:
     """Made new beside the one who is removed, somebody would have two accounts, and the work in the wrong one."""
     everybody = people()
     everybody[5] |= {"sourced_id": "n-005", "identifier": None, "username": "other"}
@@ -324,7 +324,7 @@ def test_an_address_that_a_joiner_of_the_same_name_has_is_told_and_waits() -> No
     assert said(decision, "probable-rekey")[0].message.endswith("match_with: email would keep their accounts")
 
 
-def test_an_address_that_a_joiner_of_another_name_has_says_nothing() -> None:
+def test_address_shared_by_a_joiner_of_other_name_passes() -> None:
     others = [row for row in people() if row["sourced_id"] != "u-005"]
 
     decision = decide(district([*others, newcomer(email="user005@d.example")]), live_of(district(people())))
@@ -354,7 +354,7 @@ def without_five() -> list[dict[str, Any]]:
     return [row for row in people() if row["sourced_id"] != "u-005"]
 
 
-def test_an_adopted_account_is_only_unbound_when_its_row_leaves() -> None:
+def test_adopted_account_is_only_unbound_when_its_row_leaves() -> None:
     decision = decide(district(without_five()), adopted())
 
     assert users(decision) == {"update": ["u-005"]}
@@ -374,7 +374,7 @@ def test_an_adopted_account_is_only_unbound_when_its_row_leaves() -> None:
     assert people_limit.seen == 0
 
 
-def test_an_account_that_was_unbound_is_adopted_again_when_its_row_is_back() -> None:
+def test_unbound_account_is_adopted_again_with_its_row() -> None:
     live = adopted(sourced_id=None, bound=False)
 
     decision = decide(district(people()), replace(live, enrollments=live.enrollments.filter(pl.col("user") != "u-005")))
@@ -393,7 +393,7 @@ def test_missing_keep_keeps_the_row_of_an_adopted_account() -> None:
     assert decide(district(without_five()), adopted(), RosterRules("identifier", missing="keep")).changes == {}
 
 
-def test_a_row_marked_to_be_deleted_unbinds_an_adopted_account_whatever_missing_says() -> None:
+def test_marked_row_unbinds_an_adopted_account_whatever_missing_says() -> None:
     rules = RosterRules("identifier", missing="keep")
 
     row = decide(district(people(), marked=["u-005"]), adopted(), rules).changes[Kind.USER].row(0, named=True)
@@ -427,7 +427,7 @@ def test_an_adopted_account_that_administers_stays_bound() -> None:
 # Usernames that pass on within one plan.
 
 
-def test_a_chain_of_usernames_onto_one_who_leaves_goes_on() -> None:
+def test_username_chain_onto_a_leaver_proceeds() -> None:
     everybody = people()[1:]
     everybody[0]["username"], everybody[1]["username"] = "user000", "user001"
 
@@ -436,7 +436,7 @@ def test_a_chain_of_usernames_onto_one_who_leaves_goes_on() -> None:
     assert users(decision) == {"delete": ["u-000"], "update": ["u-001", "u-002"]}
 
 
-def test_a_chain_of_usernames_onto_one_who_is_held_waits_to_its_end() -> None:
+def test_username_chain_onto_a_held_person_waits_to_its_end() -> None:
     leavers = [person(each, "s-3") for each in range(500, 502)]
     everybody = people()
     everybody[0]["username"], everybody[1]["username"] = "user500", "user000"

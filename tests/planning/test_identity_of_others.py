@@ -16,7 +16,7 @@ def named(number: int, **fields: object) -> dict[str, object]:
     return person(number, given_name="Zoe", family_name=f"Other{number}", **fields)
 
 
-def test_an_identifier_under_a_wholly_other_name_gives_no_account_away() -> None:
+def test_identifier_under_an_unrelated_name_gives_no_account_away() -> None:
     joiner = named(5) | {"sourced_id": "n-005"}
     decision = decide(district([*PEOPLE[:5], *PEOPLE[6:], joiner]), LIVE)
     assert actions(decision, Kind.USER) == {"rekey": ["n-005*"]}
@@ -28,7 +28,7 @@ def test_a_married_name_is_no_other_person() -> None:
     assert actions(decide(district([*PEOPLE[:5], *PEOPLE[6:], married]), LIVE), Kind.USER) == {"rekey": ["n-005"]}
 
 
-def test_a_column_of_sourced_ids_that_slipped_by_a_row_changes_nobody() -> None:
+def test_sourced_ids_shifted_by_a_row_change_nobody() -> None:
     people = [{**each, "given_name": f"Given{number}"} for number, each in enumerate(PEOPLE)]
     slipped = [{**people[place - 1], "sourced_id": each["sourced_id"]} for place, each in enumerate(people)]
     decision = decide(district(slipped), live_of(district(people)))
@@ -38,7 +38,7 @@ def test_a_column_of_sourced_ids_that_slipped_by_a_row_changes_nobody() -> None:
     assert any("under the same sourcedId" in cause for cause in decision.causes)
 
 
-def test_two_of_one_name_are_not_put_together_by_a_number_that_others_have_too() -> None:
+def test_namesakes_are_not_joined_by_a_shared_number() -> None:
     marias = [person(each, given_name="Maria", family_name="Garcia", identifier="0") for each in (50, 51)]
     other = person(52, identifier="0")
     decision = decide(district([*PEOPLE, *marias, other]), LIVE)
@@ -52,7 +52,7 @@ def test_the_last_teacher_is_not_demoted_unseen() -> None:
     assert "Nobody with the role teacher would be left." in decision.causes
 
 
-def test_the_last_teacher_stays_where_the_next_one_is_refused() -> None:
+def test_last_teacher_stays_if_the_successor_is_refused() -> None:
     before = [{**PEOPLE[0], "role": "teacher"}, *PEOPLE[1:]]
     next_one = person(60, role="teacher", username="reserved")
     live = live_of(district(before))

@@ -62,7 +62,7 @@ def codes(decision: RosterDecision) -> dict[str, str]:
 BOTH = day([*people(), second()], ("w-005", "c-1"))
 
 
-def test_two_rows_with_one_identifier_and_one_name_are_one_account() -> None:
+def test_rows_with_one_identifier_and_name_are_one_account() -> None:
     decision = decide(BOTH, LiveRoster())
 
     made = user(decision, "u-005")
@@ -74,7 +74,7 @@ def test_two_rows_with_one_identifier_and_one_name_are_one_account() -> None:
     assert decision.quarantine.is_empty()
 
 
-def test_the_letter_case_of_a_name_makes_nobody_another_person() -> None:
+def test_letter_case_of_a_name_distinguishes_nobody() -> None:
     decision = decide(day([*people(), second(family_name="FAMILY005", given_name=" given")]), LiveRoster())
 
     assert "w-005" not in actions(decision, Kind.USER)["create"]
@@ -88,7 +88,7 @@ def test_somebody_who_teaches_and_is_staff_has_both_roles() -> None:
     assert (made["roles"], made["role"]) == ("s-1=aide\ns-1=teacher", "teacher")
 
 
-def test_the_lowest_sourced_id_is_the_persons_where_no_account_says_otherwise() -> None:
+def test_lowest_sourced_id_wins_unless_an_account_has_one() -> None:
     rows = [*people(), second(sourced_id="a-005")]
 
     assert user(decide(day(rows), LiveRoster()), "a-005")["aliases"] == "u-005"
@@ -114,7 +114,7 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
     assert identity(shuffled(three, seed)) == identity(three)
 
 
-def test_a_known_person_gets_a_further_sourced_id_and_no_second_account() -> None:
+def test_known_person_gains_a_sourced_id_not_an_account() -> None:
     decision = decide(BOTH, live_of(day(people())))
 
     assert actions(decision, Kind.USER) == {"update": ["u-005"]}
@@ -124,7 +124,7 @@ def test_a_known_person_gets_a_further_sourced_id_and_no_second_account() -> Non
     assert actions(decision, Kind.ENROLLMENT) == {"create": ["x-w-005-c-1"]}
 
 
-def test_a_row_that_leaves_takes_its_own_roles_and_enrollments_along_and_nothing_else() -> None:
+def test_departing_row_takes_only_its_own_roles_and_enrollments() -> None:
     decision = decide(day(people()), live_of(BOTH))
 
     assert actions(decision, Kind.USER) == {"update": ["u-005"]}
@@ -133,7 +133,7 @@ def test_a_row_that_leaves_takes_its_own_roles_and_enrollments_along_and_nothing
     assert actions(decision, Kind.ENROLLMENT) == {"delete": ["x-w-005-c-1"]}
 
 
-def test_the_account_keeps_its_sourced_id_where_only_another_of_its_rows_is_left() -> None:
+def test_account_keeps_its_sourced_id_when_another_row_remains() -> None:
     alone = [row for row in people() if row["sourced_id"] != "u-005"]
 
     decision = decide(day([*alone, second()], ("w-005", "c-1")), live_of(BOTH))
@@ -143,7 +143,7 @@ def test_the_account_keeps_its_sourced_id_where_only_another_of_its_rows_is_left
     assert actions(decision, Kind.ENROLLMENT) == {"delete": ["e-100005-c-1", "e-100005-c-2"]}
 
 
-def test_a_person_is_gone_when_the_last_of_the_sourced_ids_is() -> None:
+def test_person_is_gone_with_the_last_sourced_id() -> None:
     decision = decide(day([row for row in people() if row["sourced_id"] != "u-005"]), live_of(BOTH))
 
     assert actions(decision, Kind.USER) == {"delete": ["u-005"]}
@@ -165,7 +165,7 @@ def test_nobody_is_put_together_by_an_empty_identifier() -> None:
 
 
 @pytest.mark.parametrize("match_with", ["email", "username", "sourced_id"])
-def test_nobody_new_is_put_together_where_people_are_not_matched_by_identifier(match_with: str) -> None:
+def test_new_people_are_not_joined_without_identifier_matching(match_with: str) -> None:
     rows = [*people(), second(username="other", email="other@d.example")]
 
     decision = decide(day(rows), live_of(day(people())), RosterRules(match_with))
@@ -174,7 +174,7 @@ def test_nobody_new_is_put_together_where_people_are_not_matched_by_identifier(m
 
 
 @pytest.mark.parametrize("match_with", ["email", "username", "sourced_id", "identifier"])
-def test_a_known_sourced_id_stays_the_persons_whatever_else_is_said(match_with: str) -> None:
+def test_known_sourced_id_stays_with_its_person_regardless(match_with: str) -> None:
     renamed = second(family_name="Married", identifier="other", username="other", email="other@d.example")
 
     decision = decide(day([*people(), renamed], ("w-005", "c-1")), live_of(BOTH), RosterRules(match_with))
@@ -195,7 +195,7 @@ def test_accounts_are_never_put_together_by_the_program() -> None:
     assert codes(decision)["several-accounts"].startswith("2 rows share identifier and name")
 
 
-def test_a_deleted_account_of_ones_own_is_not_put_together_either() -> None:
+def test_deleted_account_of_ones_own_is_not_joined_either() -> None:
     live = two_accounts()
     gone = pl.col("sourced_id") == "w-005"
     live = replace(live, users=live.users.with_columns((pl.col("tombstoned") | gone).alias("tombstoned")))
@@ -205,7 +205,7 @@ def test_a_deleted_account_of_ones_own_is_not_put_together_either() -> None:
     assert actions(decision, Kind.USER) == {"restore": ["w-005"]}
 
 
-def test_a_row_marked_to_be_deleted_takes_only_its_own_part() -> None:
+def test_row_marked_for_deletion_takes_only_its_part() -> None:
     marked = day([*people(), second()], ("w-005", "c-1"), marked=["w-005"])
 
     decision = decide(marked, live_of(BOTH))
@@ -215,14 +215,14 @@ def test_a_row_marked_to_be_deleted_takes_only_its_own_part() -> None:
     assert actions(decision, Kind.ENROLLMENT) == {"delete": ["x-w-005-c-1"]}
 
 
-def test_the_row_of_the_accounts_own_sourced_id_may_be_the_one_that_is_marked() -> None:
+def test_row_of_the_accounts_own_sourced_id_may_be_marked() -> None:
     decision = decide(day([*people(), second()], ("w-005", "c-1"), marked=["u-005"]), live_of(BOTH))
 
     assert actions(decision, Kind.USER) == {"update": ["u-005"]}
     assert user(decision, "u-005")["roles"] == "s-2=student"
 
 
-def test_a_person_all_of_whose_rows_are_marked_is_deleted() -> None:
+def test_person_with_every_row_marked_is_deleted() -> None:
     decision = decide(day([*people(), second()], marked=["u-005", "w-005"]), live_of(BOTH))
 
     assert decision.changes[Kind.USER].select("action", "reason", "key").rows() == [
@@ -236,20 +236,20 @@ def test_a_row_set_aside_protects_the_whole_person() -> None:
     assert Kind.USER not in decision.changes
 
 
-def test_a_row_set_aside_protects_a_person_of_whom_nothing_else_is_left() -> None:
+def test_quarantined_row_protects_a_person_without_other_rows() -> None:
     alone = [row for row in people() if row["sourced_id"] != "u-005"]
 
     assert Kind.USER not in decide(day(alone, aside=[("user", "w-005")]), live_of(BOTH)).changes
 
 
-def test_a_protected_person_may_be_named_by_any_of_the_sourced_ids() -> None:
+def test_protected_person_may_be_named_by_any_sourced_id() -> None:
     rules = RosterRules("identifier", protect=frozenset({"w-005"}))
     alone = [row for row in people() if row["sourced_id"] != "u-005"]
 
     assert Kind.USER not in decide(day(alone), live_of(BOTH), rules).changes
 
 
-def test_a_deleted_person_comes_back_by_any_of_the_sourced_ids() -> None:
+def test_deleted_person_returns_by_any_sourced_id() -> None:
     live = live_of(BOTH)
     gone = pl.col("sourced_id") == "u-005"
     live = replace(live, users=live.users.with_columns((pl.col("tombstoned") | gone).alias("tombstoned")))
@@ -260,7 +260,7 @@ def test_a_deleted_person_comes_back_by_any_of_the_sourced_ids() -> None:
     assert actions(decision, Kind.USER) == {"restore": ["u-005"]}
 
 
-def test_somebody_with_new_sourced_ids_only_is_rekeyed_and_keeps_the_former_aliases() -> None:
+def test_person_with_only_new_sourced_ids_is_rekeyed_keeping_aliases() -> None:
     alone = [row for row in people() if row["sourced_id"] != "u-005"]
     new = [second(sourced_id="n-1"), second(sourced_id="n-2", school="s-1")]
 
@@ -271,13 +271,13 @@ def test_somebody_with_new_sourced_ids_only_is_rekeyed_and_keeps_the_former_alia
     ]
 
 
-def test_who_may_sign_in_at_one_school_may_sign_in() -> None:
+def test_person_enabled_at_one_school_may_sign_in() -> None:
     decision = decide(day([*people(), second(enabled=False)], ("w-005", "c-1")), live_of(BOTH))
 
     assert decision.changes == {}
 
 
-def test_rows_of_another_customer_in_the_same_file_are_other_people() -> None:
+def test_another_customers_rows_in_the_file_are_other_people() -> None:
     shared = day([*people(), second(school="x-1", username="other")])
     foreign = pl.DataFrame({"sourced_id": ["x-1"], "status": ["active"], "type": ["school"], "line": [9]})
     shared = replace(shared, orgs=pl.concat([shared.orgs, foreign], how="diagonal"))
@@ -288,7 +288,7 @@ def test_rows_of_another_customer_in_the_same_file_are_other_people() -> None:
     assert merged.diagnostics == ()
 
 
-def test_a_file_without_such_people_is_passed_on_as_it_is() -> None:
+def test_file_without_such_people_passes_unchanged() -> None:
     snapshot = day(people())
 
     assert combine_person_rows(snapshot, live_of(snapshot).users, "identifier", DISTRICT).snapshot is snapshot
@@ -329,13 +329,13 @@ def several(rows: list[tuple[int, str, str, bool]]) -> Snapshot:
 
 @settings(deadline=None, max_examples=25)
 @given(rows_of_people)
-def test_whatever_rows_people_have_the_same_roster_again_changes_nothing(rows: list) -> None:  # type: ignore[type-arg]
+def test_same_roster_again_changes_nothing_for_any_rows(rows: list) -> None:  # type: ignore[type-arg]
     assert decide(several(rows), live_of(several(rows))).changes == {}
 
 
 @settings(deadline=None, max_examples=40)
 @given(rows_of_people, rows_of_people)
-def test_nobody_leaves_while_a_row_that_is_bound_to_the_account_is_there(first: list, later: list) -> None:  # type: ignore[type-arg]
+def test_nobody_leaves_while_a_row_is_still_bound(first: list, later: list) -> None:  # type: ignore[type-arg]
     live = live_of(several(first))
     known = {
         sourced_id: main

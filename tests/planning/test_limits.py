@@ -53,7 +53,7 @@ def held(decision: RosterDecision, kind: Kind = Kind.USER) -> int:
     return 0 if frame is None else int(frame["held"].sum())
 
 
-def test_every_limit_is_in_every_plan_with_what_it_allows() -> None:
+def test_every_plan_lists_every_limit_and_its_allowance() -> None:
     decision = decide(DAY_ONE, live_of(DAY_ONE))
     assert [each.name for each in decision.limits if each.scope == "customer"] == list(LIMIT_TARGETS)
     assert {each.name: each.allowed for each in decision.limits if each.scope == "customer"} == {
@@ -87,7 +87,7 @@ def test_changes_of_username_email_and_school_are_limited(field: str, number: in
     assert held(decision) == (number if waits else 0)
 
 
-def test_a_value_that_was_not_there_before_is_no_change_of_it() -> None:
+def test_value_new_to_the_store_is_no_change() -> None:
     without = [{**each, "email": None} for each in EVERYBODY]
     assert limit(decide(DAY_ONE, live_of(district(without))), "updates").seen == 0
 
@@ -112,7 +112,7 @@ def test_a_teacher_who_becomes_a_student_is_no_escalation() -> None:
     assert limit(decision, "role_escalations").seen == 0
 
 
-def test_a_new_administrator_waits_where_there_are_people_already_but_not_in_the_first_roster() -> None:
+def test_new_administrator_waits_except_in_the_first_roster() -> None:
     later = district([*EVERYBODY, person(500, role="administrator"), person(501, role="teacher")])
     decision = decide(later, live_of(DAY_ONE))
     assert actions(decision, Kind.USER)["create"] == ["u-500*", "u-501"]
@@ -152,7 +152,7 @@ def test_a_school_is_lost_over_days_as_well() -> None:
 WIDE = Threshold(50, 5, 25)
 
 
-def test_a_plan_that_takes_nothing_away_is_not_held_by_what_left_before() -> None:
+def test_plan_removing_nothing_is_not_held_by_earlier_losses() -> None:
     decision = decide(
         district([*EVERYBODY, person(300)]), live_of(DAY_ONE), rules(*[("users", 1000 + each) for each in range(30)])
     )
@@ -160,7 +160,7 @@ def test_a_plan_that_takes_nothing_away_is_not_held_by_what_left_before() -> Non
     assert not any(each.exceeded for each in decision.limits)
 
 
-def test_a_row_that_was_counted_before_is_not_counted_twice() -> None:
+def test_row_counted_before_is_not_counted_twice() -> None:
     live = live_of(DAY_ONE)
     ids = live.users.filter(pl.col("sourced_id").is_in(["u-000", "u-001"]))["id"].to_list()
     later = changed(EVERYBODY, 2, email="other{n}@d.example")
@@ -215,7 +215,7 @@ def test_a_school_is_not_emptied_in_two_steps() -> None:
     assert actions(decision, Kind.USER) == {"delete": ["u-004*"]}
 
 
-def test_what_a_file_added_lately_makes_no_room_for_others_to_leave() -> None:
+def test_recent_additions_make_no_room_for_leavers() -> None:
     leavers = district(EVERYBODY[8:])
     few = RosterRules("identifier", limit_rules=LimitRules(newcomers=60, today=TODAY))
     assert held(decide(leavers, live_of(DAY_ONE))) == 0
@@ -230,7 +230,7 @@ def test_enrollments_that_would_be_somebody_elses_count_as_lost() -> None:
 
 
 @pytest.mark.parametrize(("until", "code"), [("2026-11-22", "approval-expired"), (TODAY, "approval-unused")])
-def test_an_approval_that_ended_or_that_nothing_needs_is_a_warning(until: str, code: str) -> None:
+def test_expired_or_unneeded_approval_is_a_warning(until: str, code: str) -> None:
     decision = decide(district(EVERYBODY[2:]), live_of(DAY_ONE), rules(approvals=[PreApproval(10, until, "moving")]))
     assert [each.code for each in decision.diagnostics] == [code]
     assert "moving" in decision.diagnostics[0].message
@@ -243,9 +243,7 @@ def test_an_approval_that_ended_or_that_nothing_needs_is_a_warning(until: str, c
     window=st.integers(1, 7),
     back=st.booleans(),
 )
-def test_no_sequence_of_runs_loses_more_within_a_window_than_its_limits(
-    days: list[set[int]], window: int, back: bool
-) -> None:
+def test_no_sequence_of_runs_exceeds_its_limits_within_a_window(days: list[set[int]], window: int, back: bool) -> None:
     """Every day another roster without these people; what is not held is carried out. back: they come again the day
     after."""
     everybody = {each: person(each, "s-1" if each < 30 else "s-2") for each in range(60)}

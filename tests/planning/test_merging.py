@@ -62,7 +62,7 @@ def with_accounts(live: LiveRoster, where: str, **values: Any) -> LiveRoster:
     )
 
 
-def test_one_goes_into_the_other_which_gets_its_sourced_id_and_its_enrollments() -> None:
+def test_merged_account_gains_the_sourced_id_and_enrollments() -> None:
     day = district(people())
     decision = decide(day, live_of(day), rules((KEEP, GONE)))
     assert actions(decision, Kind.USER) == {"delete": [GONE], "update": [KEEP]}
@@ -87,7 +87,7 @@ def test_the_row_of_one_alone_is_the_person() -> None:
         assert user(decision, GONE)["reason"] == "merged"
 
 
-def test_enrollments_that_the_file_does_not_speak_of_go_over_as_they_are() -> None:
+def test_enrollments_absent_from_the_file_move_unchanged() -> None:
     day = district(people())
     aside = district(without(people(), GONE), aside=[("enrollment", "e-100007-c-1"), ("enrollment", "e-100007-c-2")])
     decision = decide(aside, live_of(day), rules((KEEP, GONE)))
@@ -98,7 +98,7 @@ def test_enrollments_that_the_file_does_not_speak_of_go_over_as_they_are() -> No
     ]
 
 
-def test_further_sourced_ids_go_along_and_a_third_account_too() -> None:
+def test_further_sourced_ids_and_a_third_account_come_along() -> None:
     day = district(people())
     live = with_accounts(live_of(day), GONE, aliases="w-1\nw-2")
     decision = decide(day, live, rules((KEEP, "w-2"), (KEEP, "u-009")))
@@ -133,7 +133,7 @@ def test_a_new_row_gets_no_account_of_its_own() -> None:
         ((KEEP, "u-901"), "merge-unknown"),
     ],
 )
-def test_an_entry_about_nobody_does_nothing_and_says_so_at_its_line(entry: tuple[str, str], code: str) -> None:
+def test_entry_about_nobody_does_nothing_and_warns_at_its_line(entry: tuple[str, str], code: str) -> None:
     day = district(people())
     decision = decide(day, live_of(day), rules(entry))
     assert decision.changes == {}
@@ -146,7 +146,7 @@ def test_an_entry_about_nobody_does_nothing_and_says_so_at_its_line(entry: tuple
 @pytest.mark.parametrize(
     "values", [{"managed_by": "portal"}, {"managed_by": "lti"}, {"role": "district_administrator"}]
 )
-def test_never_an_administrator_and_never_whom_the_roster_does_not_manage(half: str, values: Row) -> None:
+def test_administrators_and_unmanaged_accounts_are_never_merged(half: str, values: Row) -> None:
     day = district(people())
     decision = decide(day, with_accounts(live_of(day), half, **values), rules((KEEP, GONE)))
     assert "delete" not in actions(decision, Kind.USER)
@@ -188,7 +188,7 @@ def test_a_deleted_account_is_merged_once_it_is_back() -> None:
     assert told(nobody) == ["merge-keeps-nobody"]
 
 
-def test_entries_that_meet_in_one_account_are_taken_one_after_the_other() -> None:
+def test_entries_meeting_in_one_account_apply_in_order() -> None:
     day = district(people())
     live = with_accounts(live_of(day), GONE, aliases="w-1")
     decision = decide(day, live, rules((KEEP, GONE), ("w-1", "u-009")))
@@ -221,14 +221,14 @@ def test_a_season_holds_both_halves(mode: SeasonMode) -> None:
     assert all_held(decision)
 
 
-def test_who_becomes_a_teacher_by_it_waits_with_the_other() -> None:
+def test_person_becoming_a_teacher_waits_with_the_other() -> None:
     day = district(people())
     decision = decide(day, live_of(day), rules((KEEP, "u-000")))
     assert actions(decision, Kind.USER) == {"delete": ["u-000*"], "update": [f"{KEEP}*"]}
     assert all_held(decision)
 
 
-def test_the_last_of_a_role_goes_into_nobody_of_another() -> None:
+def test_last_of_a_role_never_merges_into_another_role() -> None:
     rows = without(people(), "u-001")
     day = district(rows)
     decision = decide(district(without(rows, "u-000")), live_of(day), rules((KEEP, "u-000")))
@@ -252,14 +252,14 @@ def test_a_refused_half_leaves_the_other_as_it_is() -> None:
     assert "username-taken" in decision.quarantine["code"]
 
 
-def test_one_username_of_both_rows_is_no_clash_and_passes_over() -> None:
+def test_shared_username_of_both_rows_passes_without_a_clash() -> None:
     live = live_of(district(people()))
     decision = decide(district(without(people(), KEEP)), live, rules((KEEP, GONE)))
     assert user(decision, KEEP)["username"] == "user007"
     assert decision.quarantine.height == 0
 
 
-def test_into_whom_somebody_goes_is_part_of_what_is_reviewed() -> None:
+def test_merge_target_is_part_of_what_is_reviewed() -> None:
     day = district(people())
 
     def digest(decision: RosterDecision, into: str) -> str:
@@ -281,9 +281,7 @@ def test_into_whom_somebody_goes_is_part_of_what_is_reviewed() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(2, 30), min_size=2, max_size=6, unique=True), st.randoms(use_true_random=False))
-def test_whatever_is_merged_nobody_and_no_enrollment_is_lost_and_the_order_says_nothing(
-    numbers: list[int], chance: Any
-) -> None:
+def test_no_merge_loses_people_or_enrollments_or_depends_on_order(numbers: list[int], chance: Any) -> None:
     keys = [f"u-{number:03}" for number in numbers]
     keep, *merged = keys
     left = [key for key in keys if chance.random() < 0.3]

@@ -32,7 +32,7 @@ def aside(snapshot: Any, **values: str | None) -> Any:
     return replace(snapshot, quarantine=pl.concat([snapshot.quarantine, frame]))
 
 
-def test_an_org_is_not_removed_unseen_while_people_set_aside_belong_to_it() -> None:
+def test_org_with_quarantined_people_is_not_removed_silently() -> None:
     small = [person(each, "s-2") for each in range(2)]
     later = district(crowd(), schools=["s-1"], aside=[("user", "u-000"), ("user", "u-001")])
 
@@ -43,7 +43,7 @@ def test_an_org_is_not_removed_unseen_while_people_set_aside_belong_to_it() -> N
 
 
 @pytest.mark.parametrize("missing", ["keep", "suspend"])
-def test_an_org_is_not_removed_unseen_while_people_who_are_kept_belong_to_it(missing: str) -> None:
+def test_org_with_kept_people_is_not_removed_silently(missing: str) -> None:
     small = [person(each, "s-2") for each in range(2)]
 
     decision = decide(
@@ -62,7 +62,7 @@ def test_an_org_whose_last_people_moved_away_is_removed() -> None:
     assert actions(decision, Kind.ORG) == {"delete": ["s-2"]}
 
 
-def test_a_school_that_was_removed_still_has_its_limit_while_people_belong_to_it() -> None:
+def test_removed_school_keeps_its_limit_while_people_belong_there() -> None:
     small = [person(each, "s-2") for each in range(2)]
     live = live_of(district(small + crowd()))
     buried = pl.col("sourced_id") == "s-2"
@@ -73,7 +73,7 @@ def test_a_school_that_was_removed_still_has_its_limit_while_people_belong_to_it
     assert actions(decision, Kind.USER) == {"delete": ["u-000*", "u-001*"]}
 
 
-def test_a_row_set_aside_under_a_new_sourced_id_protects_the_account_it_would_have_been() -> None:
+def test_quarantined_row_with_a_new_id_protects_its_likely_account() -> None:
     later = aside(district(crowd()), key="n-000", identifier="100000", username="x")
 
     decision = decide(later, live_of(district([person(0), *crowd()])))
@@ -81,7 +81,7 @@ def test_a_row_set_aside_under_a_new_sourced_id_protects_the_account_it_would_ha
     assert Kind.USER not in decision.changes
 
 
-def test_a_row_set_aside_of_which_nothing_can_be_read_holds_every_deletion() -> None:
+def test_unreadable_quarantined_row_holds_every_deletion() -> None:
     later = aside(district(crowd()), key="n-000")
 
     decision = decide(later, live_of(district([person(0), *crowd()])))
@@ -89,7 +89,7 @@ def test_a_row_set_aside_of_which_nothing_can_be_read_holds_every_deletion() -> 
     assert actions(decision, Kind.USER) == {"delete": ["u-000*"]}
 
 
-def test_a_row_set_aside_of_somebody_else_protects_nobody_more() -> None:
+def test_quarantined_row_of_somebody_else_protects_nobody_more() -> None:
     later = aside(district(crowd()), key="n-500", identifier="999999", username="newcomer")
 
     decision = decide(later, live_of(district([person(0), *crowd()])))
@@ -97,7 +97,7 @@ def test_a_row_set_aside_of_somebody_else_protects_nobody_more() -> None:
     assert actions(decision, Kind.USER) == {"delete": ["u-000"]}
 
 
-def test_an_account_of_somebody_who_is_in_the_file_elsewhere_is_rekeyed_to_nobody() -> None:
+def test_account_of_somebody_still_in_the_file_is_never_rekeyed() -> None:
     taken = person(300, email="user000@d.example")
     elsewhere = person(0, "x-1", email="other@d.example")
     later = district([taken, elsewhere, *crowd()])
@@ -143,12 +143,12 @@ def test_what_an_lms_asserted_proves_nothing(match_with: str) -> None:
     assert "adopt" not in adopted("lti", "student", match_with)
 
 
-def test_an_account_that_its_owner_or_a_launch_made_is_adopted_by_its_identifier() -> None:
+def test_account_from_its_owner_or_launch_is_adopted_by_identifier() -> None:
     assert adopted("lti", "student", "identifier") == {"adopt": ["u-300"]}
     assert adopted("join_link", "student", "email") == {"adopt": ["u-300"]}
 
 
-def test_a_rekey_that_waits_for_a_username_takes_its_enrollments_with_it() -> None:
+def test_rekey_waiting_for_a_username_keeps_its_enrollments_waiting() -> None:
     """Two people of s-2 leave and are held; somebody rekeyed wants the username of one of them."""
     small = [person(each, "s-2") for each in range(2)]
     later = crowd()
@@ -165,7 +165,7 @@ def test_a_rekey_that_waits_for_a_username_takes_its_enrollments_with_it() -> No
     assert refreshed is None or not refreshed.height
 
 
-def test_a_deleted_account_with_the_same_identifier_makes_no_live_one_ambiguous() -> None:
+def test_deleted_account_with_an_equal_identifier_causes_no_ambiguity() -> None:
     live = live_of(district(crowd()))
     ghost = live.users.head(1).with_columns(
         pl.lit(9999, dtype=pl.Int64).alias("id"), pl.lit("u-old").alias("sourced_id"), pl.lit(True).alias("tombstoned")
@@ -209,7 +209,7 @@ def test_who_is_marked_and_protected_keeps_the_enrollments_too() -> None:
     assert decide(district(everybody, marked=["u-000"]), live_of(district(everybody)), rules).changes == {}
 
 
-def test_an_org_set_aside_that_is_live_keeps_its_people_their_roles() -> None:
+def test_quarantined_live_org_keeps_its_peoples_roles() -> None:
     both = [person(0, "s-1"), *crowd(30, 100, "s-2")]
     whole = district(both)
     bad = replace(whole, orgs=whole.orgs.filter(pl.col("sourced_id") != "s-1"))
@@ -221,7 +221,7 @@ def test_an_org_set_aside_that_is_live_keeps_its_people_their_roles() -> None:
     assert desired.frames[Kind.USER].filter(pl.col("sourced_id") == "u-000")["roles"].to_list() == ["s-1=student"]
 
 
-def test_people_of_an_org_that_was_never_readable_are_not_made_without_it() -> None:
+def test_people_of_a_never_readable_org_are_not_created() -> None:
     whole = district([person(0, "s-1"), *crowd(30, 100, "s-2")])
     bad = replace(whole, orgs=whole.orgs.filter(pl.col("sourced_id") != "s-1"))
     bad = replace(bad, quarantine=district([], aside=[("org", "s-1")]).quarantine)
@@ -230,7 +230,7 @@ def test_people_of_an_org_that_was_never_readable_are_not_made_without_it() -> N
     assert "u-000" in actions(decide(whole, LiveRoster()), Kind.USER)["create"]
 
 
-def test_a_username_promised_to_an_administrator_is_no_roster_rows() -> None:
+def test_username_promised_to_an_administrator_goes_to_no_row() -> None:
     rules = RosterRules("identifier", reserved_usernames=frozenset({"ada"}))
     day = district([person(0, username="Ada"), *crowd()])
 
@@ -240,7 +240,7 @@ def test_a_username_promised_to_an_administrator_is_no_roster_rows() -> None:
     assert "username-taken" in decision.quarantine["code"].to_list()
 
 
-def test_a_sourced_id_that_returns_with_another_name_and_identifier_is_pointed_out() -> None:
+def test_sourced_id_returning_as_another_person_is_pointed_out() -> None:
     live = live_of(district([person(0), *crowd()]))
     gone = pl.col("sourced_id") == "u-000"
     live = replace(live, users=live.users.with_columns((pl.col("tombstoned") | gone).alias("tombstoned")))
@@ -251,7 +251,7 @@ def test_a_sourced_id_that_returns_with_another_name_and_identifier_is_pointed_o
     assert "recycled-sourced-id" in {diagnostic.code for diagnostic in decision.diagnostics}
 
 
-def test_a_customer_that_is_to_go_takes_nothing_with_it_before_somebody_agrees() -> None:
+def test_customer_awaiting_removal_takes_nothing_before_approval() -> None:
     from reconciler.model.change import Delete
     from reconciler.model.plan import PlanPrecondition
 

@@ -53,7 +53,7 @@ def compared(files: Documents, store: Documents, kind: Kind = Kind.COMMUNITY) ->
     return compare_documents(files, map_to_new_ids(store, {(kind, new): (kind, old) for new, old in found.items()}))
 
 
-def test_a_document_that_the_store_has_under_its_former_id_is_renamed() -> None:
+def test_document_stored_under_its_former_id_is_renamed() -> None:
     (change,) = compared(wanted(document("north", "high", seats=2)), applied(document("high", seats=1)))
     assert isinstance(change, Update)
     assert (change.reason, change.key, change.former_key) == (Reason.RENAMED, "north", "high")
@@ -65,7 +65,7 @@ def test_a_document_that_the_store_has_under_its_former_id_is_renamed() -> None:
     ), "what previously says of it is told by the id"
 
 
-def test_other_former_ids_that_come_with_a_rename_are_told() -> None:
+def test_other_former_ids_in_a_rename_are_reported() -> None:
     (change,) = compared(wanted(document("north", "high", "older")), applied(document("high")))
     assert FieldChange("previously", [], ["high", "older"]) in change.fields
 
@@ -92,13 +92,11 @@ def test_without_previously_it_is_another_document() -> None:
         ({"a": LIVE, "b": LIVE}, None),
     ],
 )
-def test_of_several_former_ids_the_first_that_is_live_counts(
-    stored: dict[str, StoredDocument], former: str | None
-) -> None:
+def test_first_live_id_of_several_former_ids_counts(stored: dict[str, StoredDocument], former: str | None) -> None:
     assert find_renames({"a": ["b", "c"]}, stored).former.get("a") == former
 
 
-def test_what_was_removed_under_its_former_id_comes_back_under_the_new_one() -> None:
+def test_document_removed_under_its_former_id_returns_renamed() -> None:
     (change,) = compared(wanted(document("north", "high")), applied(document("high"), gone=True))
     assert isinstance(change, Restore)
     assert (change.reason, change.former_key) == (Reason.RETURNED, "high")
@@ -119,27 +117,27 @@ def test_ids_go_round_and_that_once() -> None:
     assert find_renames(files, {"a": StoredDocument(["b"]), "b": StoredDocument(["a"])}).former == {}
 
 
-def test_a_former_id_that_is_there_and_not_renamed_stays_what_it_is() -> None:
+def test_former_id_present_and_not_renamed_stays_unchanged() -> None:
     assert find_renames({"a": ["b"], "b": []}, {"b": LIVE}).former == {}
     assert find_renames({"a": ["b"]}, {"b": LIVE}, other_ids={"b"}).former == {}
 
 
-def test_two_who_claim_one_former_id_do_not_both_get_it() -> None:
+def test_two_claimants_of_one_former_id_cannot_both_win() -> None:
     assert find_renames({"b": ["a"], "c": ["a"]}, {"a": LIVE}).former == {"b": "a"}
 
 
-def test_an_id_that_something_removed_has_still_is_not_given_away() -> None:
+def test_id_still_held_by_something_removed_is_not_reused() -> None:
     found = find_renames({"a": ["b"]}, {"a": GONE, "b": LIVE})
     assert (found.former, found.conflicts_with_removed) == ({}, {"a": "b"})
 
 
-def test_a_live_former_one_beside_a_live_one_is_told() -> None:
+def test_live_former_document_beside_a_live_one_is_reported() -> None:
     assert find_renames({"a": ["b"]}, {"a": LIVE, "b": LIVE}).conflicts_with_live == {"a": "b"}
     assert find_renames({"a": ["b"]}, {"a": LIVE, "b": GONE}).conflicts_with_live == {}
     assert find_renames({"a": ["b"]}, {"a": StoredDocument(["b"]), "b": LIVE}).conflicts_with_live == {}
 
 
-def test_who_gives_up_an_id_goes_before_who_takes_it() -> None:
+def test_id_is_given_up_before_it_is_taken() -> None:
     assert order_by_freed_ids(["b", "c", "d", "x"], {"b": "a", "c": "b", "d": "c"}) == ["d", "c", "b", "x"]
     assert order_by_freed_ids(["b", "x"], {"b": "a", "c": "b"}) == ["b", "x"], "c is not in this plan"
     assert sorted(order_by_freed_ids(["a", "b"], {"a": "b", "b": "a"})) == ["a", "b"]
@@ -184,7 +182,7 @@ def causes(base: Documents, files: Documents, store: Documents) -> dict[str, Cha
     return {field.path: field.cause for field in change.fields} | {"": change.cause}
 
 
-def test_a_rename_of_a_pull_request_is_one_change_of_its_own() -> None:
+def test_pull_request_rename_is_one_change_of_its_own() -> None:
     old, new = document("high", name="High"), document("north", "high", name="High")
     assert causes(applied(old), wanted(new), applied(old)) == {"id": ChangeCause.PR, "": ChangeCause.PR}
     more = document("north", "high", name="Higher")
@@ -192,7 +190,7 @@ def test_a_rename_of_a_pull_request_is_one_change_of_its_own() -> None:
     assert merged == {"id": ChangeCause.PENDING, "name": ChangeCause.PR, "": ChangeCause.PR}
 
 
-def test_what_comes_back_or_comes_anew_under_another_id_is_the_pull_request_s_doing() -> None:
+def test_return_or_creation_under_another_id_is_the_pull_requests_doing() -> None:
     old, new = document("high", name="High"), document("north", "high", name="High")
     assert causes(applied(old), wanted(new), applied(old, gone=True))[""] is ChangeCause.PR
     assert causes(applied(old), wanted(new), {})[""] is ChangeCause.PR

@@ -45,7 +45,7 @@ def test_the_same_roster_again_changes_nothing() -> None:
     assert decision.counts[Kind.ENROLLMENT].unchanged == 200
 
 
-def test_three_leavers_of_a_hundred_go_with_their_enrollments_and_within_the_limits() -> None:
+def test_three_leavers_of_a_hundred_go_within_the_limits() -> None:
     decision = decide(district(people()[3:]), live_of(district(people())))
 
     assert actions(decision, Kind.USER) == {"delete": ["u-000", "u-001", "u-002"]}
@@ -54,7 +54,7 @@ def test_three_leavers_of_a_hundred_go_with_their_enrollments_and_within_the_lim
     assert reasons(decision, Kind.ENROLLMENT) == {"parent_removed"}
 
 
-def test_sixty_leavers_of_a_hundred_are_all_held_with_their_enrollments() -> None:
+def test_sixty_leavers_of_a_hundred_are_held_with_enrollments() -> None:
     decision = decide(district(people()[60:]), live_of(district(people())))
 
     assert decision.changes[Kind.USER]["held"].all()
@@ -62,7 +62,7 @@ def test_sixty_leavers_of_a_hundred_are_all_held_with_their_enrollments() -> Non
     assert decision.counts[Kind.USER].held == 60
 
 
-def test_over_the_limit_only_deletions_wait_and_the_rest_goes_on() -> None:
+def test_over_the_limit_only_deletions_wait() -> None:
     later = [*people()[60:], person(200, "s-2")]
     later[0]["email"] = "new@d.example"
 
@@ -73,7 +73,7 @@ def test_over_the_limit_only_deletions_wait_and_the_rest_goes_on() -> None:
     assert all(key.endswith("*") for key in found["delete"])
 
 
-def test_everyone_of_a_school_is_held_even_below_every_other_limit() -> None:
+def test_losing_a_whole_school_holds_below_every_other_limit() -> None:
     few = [person(each, "s-2") for each in range(2)]
     many = [person(each, "s-1") for each in range(10, 100)]
 
@@ -114,7 +114,7 @@ def test_a_changed_email_is_an_update_with_both_values() -> None:
     ]
 
 
-def test_a_new_sourced_id_with_the_same_identifier_is_a_rekey_and_keeps_the_enrollments() -> None:
+def test_same_identifier_with_new_sourced_id_is_a_rekey() -> None:
     later = people()
     later[5]["sourced_id"] = "n-005"
 
@@ -159,7 +159,7 @@ def test_an_empty_identifier_matches_nobody() -> None:
     assert found == {"delete": ["u-005*"], "create": ["n-005*"]}
 
 
-def test_an_account_whose_own_row_is_still_there_is_rekeyed_to_nobody() -> None:
+def test_account_with_its_own_row_present_is_never_rekeyed() -> None:
     twin = person(300, "s-1", identifier="100005")
 
     found = actions(decide(district([*people(), twin]), live_of(district(people()))), Kind.USER)
@@ -177,7 +177,7 @@ def test_a_person_who_returns_is_restored() -> None:
     assert frame.select("action", "reason", "key", "live_id").rows() == [("restore", "returned", "u-005", 6)]
 
 
-def test_a_person_who_returns_under_another_sourced_id_is_restored_by_the_identifier_alone() -> None:
+def test_person_returning_under_another_sourced_id_needs_the_identifier() -> None:
     live = live_of(district(people()))
     gone = pl.col("sourced_id") == "u-005"
     live = replace(live, users=live.users.with_columns((pl.col("tombstoned") | gone).alias("tombstoned")))
@@ -216,7 +216,7 @@ def test_an_administrator_is_never_deleted() -> None:
 
 
 @pytest.mark.parametrize("manager", ["lti", "join_link", "portal", "config"])
-def test_what_the_roster_does_not_manage_is_never_deleted_by_it(manager: str) -> None:
+def test_roster_never_deletes_what_it_does_not_manage(manager: str) -> None:
     live = live_of(district(people()))
     live = replace(live, users=live.users.with_columns(pl.lit(manager).alias("managed_by")))
 
@@ -251,7 +251,7 @@ def test_missing_keep_keeps() -> None:
     assert decision.changes == {}
 
 
-def test_a_row_marked_to_be_deleted_is_deleted_whatever_missing_says() -> None:
+def test_row_marked_for_deletion_goes_whatever_missing_says() -> None:
     rules = RosterRules("identifier", missing="keep")
 
     frame = decide(district(people(), marked=["u-004"]), live_of(district(people())), rules).changes[Kind.USER]
@@ -269,7 +269,7 @@ def test_not_enabled_suspends_and_enabled_again_resumes() -> None:
     assert back.select("action", "key").rows() == [("resume", "u-005")]
 
 
-def test_a_row_changed_by_hand_is_drift_and_goes_back() -> None:
+def test_manually_changed_row_is_reverted_as_drift() -> None:
     live = live_of(district(people()))
     by_hand = pl.col("sourced_id") == "u-005"
     live = replace(
@@ -287,7 +287,7 @@ def test_a_row_changed_by_hand_is_drift_and_goes_back() -> None:
     ]
 
 
-def test_two_rows_with_one_username_are_both_set_aside_and_keep_their_accounts() -> None:
+def test_rows_with_one_username_are_quarantined_and_keep_accounts() -> None:
     later = people()
     later[5]["username"] = "USER006"
 
@@ -297,7 +297,7 @@ def test_two_rows_with_one_username_are_both_set_aside_and_keep_their_accounts()
     assert decision.counts[Kind.USER].quarantined == 2
 
 
-def test_a_newcomer_with_the_username_of_a_held_leaver_waits_with_them() -> None:
+def test_newcomer_with_a_held_leavers_username_waits_too() -> None:
     newcomer = person(300, "s-2", username="user000")
 
     decision = decide(district([*people()[60:], newcomer]), live_of(district(people())))
@@ -322,7 +322,7 @@ def test_usernames_may_be_swapped() -> None:
     assert actions(decide(district(later), live_of(district(people()))), Kind.USER) == {"update": ["u-005", "u-006"]}
 
 
-def test_a_username_of_an_account_that_stays_sets_the_row_and_its_enrollments_aside() -> None:
+def test_username_of_a_remaining_account_quarantines_row_and_enrollments() -> None:
     live = live_of(district(people()))
     live = replace(
         live,
@@ -345,7 +345,7 @@ def test_the_suffix_stands_behind_every_username() -> None:
     assert frame.select("username", "roster_username").rows() == [("user000@d", "user000")]
 
 
-def test_a_file_without_the_customers_org_is_refused_with_the_orgs_it_has() -> None:
+def test_file_without_the_customers_org_is_refused_with_its_orgs() -> None:
     with pytest.raises(Refusal, match=r"no row belongs to org d-9; the file contains d-1 \(district\), s-1 \(school\)"):
         build_desired_roster(district(people(1)), "d-9", None)
 
@@ -357,7 +357,7 @@ def test_only_people_of_the_customers_orgs_belong_to_it() -> None:
     assert build_desired_roster(day, DISTRICT, None).frames[Kind.USER].height == 100
 
 
-def test_a_person_who_moved_out_of_the_customers_orgs_is_told_apart_from_one_who_left() -> None:
+def test_person_moved_outside_the_customer_differs_from_a_leaver() -> None:
     first = district(people())
     outside = people()
     outside[99]["school"] = "x-1"
@@ -388,7 +388,7 @@ def test_an_org_stays_while_its_people_are_held() -> None:
     assert actions(decision, Kind.ORG) == {"delete": ["s-2*"]}
 
 
-def test_enrollments_of_a_new_person_who_was_set_aside_are_set_aside_too() -> None:
+def test_enrollments_of_a_quarantined_newcomer_are_quarantined_too() -> None:
     day = district([*people(), person(300, "s-1", username="user005")])
 
     decision = decide(day, LiveRoster())

@@ -56,14 +56,14 @@ def test_a_roster_compared_with_itself_plans_nothing(rows: list) -> None:  # typ
 
 @settings(deadline=None, max_examples=25)
 @given(people, people, st.integers(0, 1000))
-def test_a_plan_is_the_same_under_any_order_of_rows(first: list, later: list, seed: int) -> None:  # type: ignore[type-arg]
+def test_plan_is_the_same_under_any_row_order(first: list, later: list, seed: int) -> None:  # type: ignore[type-arg]
     live = live_of(roster(first))
     assert identity(decide(roster(later), live)) == identity(decide(shuffled(roster(later), seed), live))
 
 
 @settings(deadline=None, max_examples=40)
 @given(people, people)
-def test_no_plan_lets_go_of_more_people_than_its_limits(first: list, later: list) -> None:  # type: ignore[type-arg]
+def test_no_plan_removes_more_people_than_its_limits(first: list, later: list) -> None:  # type: ignore[type-arg]
     decision = decide(roster(later), live_of(roster(first)))
     users = decision.changes.get(Kind.USER)
     if users is None:

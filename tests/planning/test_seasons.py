@@ -51,7 +51,7 @@ def test_outside_of_a_season_nothing_waits() -> None:
     assert decision.causes == ()
 
 
-def test_adds_only_keeps_back_what_takes_away_and_lets_the_rest_go() -> None:
+def test_adds_only_holds_removals_and_lets_the_rest_through() -> None:
     decision = decide(district(changed()), live_of(district(PEOPLE)), rules(SUMMER))
     assert actions(decision, Kind.USER) == {
         "delete": ["u-000*", "u-001*"],
@@ -65,25 +65,25 @@ def test_adds_only_keeps_back_what_takes_away_and_lets_the_rest_go() -> None:
     assert not any(key.endswith("*") for key in enrollments["create"])
 
 
-def test_adds_only_says_until_when_and_where_it_is_written() -> None:
+def test_adds_only_says_until_when_and_where_configured() -> None:
     decision = decide(district(changed()), live_of(district(PEOPLE)), rules(SUMMER))
     assert decision.causes == (
         "Until 2027-08-20, nothing is removed (calendar in customers/springfield/customer.yaml:31).",
     )
 
 
-def test_a_season_in_which_nothing_has_to_wait_says_nothing() -> None:
+def test_season_with_nothing_to_hold_says_nothing() -> None:
     decision = decide(district([*PEOPLE, person(900)]), live_of(district(PEOPLE)), rules(SUMMER))
     assert decision.causes == ()
     assert actions(decision, Kind.USER) == {"create": ["u-900"]}
 
 
-def test_adds_only_keeps_back_suspensions_of_the_absent_and_not_of_the_disabled() -> None:
+def test_adds_only_holds_suspensions_of_absent_not_disabled_people() -> None:
     decision = decide(district(changed()), live_of(district(PEOPLE)), rules(SUMMER, missing="suspend"))
     assert actions(decision, Kind.USER)["suspend"] == ["u-000*", "u-001*", "u-004"]
 
 
-def test_adds_only_keeps_back_classes_enrollments_and_what_is_marked() -> None:
+def test_adds_only_holds_classes_enrollments_and_marked_rows() -> None:
     before = live_of(district(PEOPLE, classes=["c-1", "c-2", "c-3"]))
     decision = decide(district(PEOPLE, classes=["c-1", "c-2"], marked=["u-007"]), before, rules(SUMMER))
     assert actions(decision, Kind.CLASS) == {"delete": ["c-3*"]}
@@ -125,7 +125,7 @@ def test_what_was_held_before_stays_held() -> None:
     assert (state.changes[Kind.ORG]["held"].to_list(), state.causes) == ([True], ())
 
 
-def test_an_account_that_the_roster_lets_go_of_is_taken_away_too() -> None:
+def test_unbinding_an_account_counts_as_a_removal() -> None:
     row = dict.fromkeys(build_change_schema(Kind.USER)) | {
         "action": Action.UPDATE.value,
         "reason": Reason.ROSTER_ROW_MISSING.value,
@@ -138,7 +138,7 @@ def test_an_account_that_the_roster_lets_go_of_is_taken_away_too() -> None:
     assert state.changes[Kind.USER]["held"].to_list() == [True, False]
 
 
-def test_adds_only_keeps_a_place_that_is_missing_and_lets_a_transfer_go() -> None:
+def test_adds_only_keeps_missing_places_but_allows_transfers() -> None:
     row = dict.fromkeys(build_change_schema(Kind.USER)) | {
         "action": Action.UPDATE.value,
         "reason": Reason.FIELD_CHANGED.value,

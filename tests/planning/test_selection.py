@@ -67,7 +67,7 @@ def test_without_a_selection_everybody_is_inside() -> None:
     assert all(not keys.len() for keys in desired.unselected_ids.values())
 
 
-def test_schools_take_their_people_and_classes_and_the_orgs_above() -> None:
+def test_schools_select_their_people_classes_and_parent_orgs() -> None:
     desired = selected(RosterSelection(schools=("s-1",)))
     assert keys(desired, Kind.ORG) == {"d-1", "s-1"}
     assert keys(desired, Kind.CLASS) == {"c-1"}
@@ -81,7 +81,7 @@ def test_an_org_takes_everything_below_it() -> None:
     assert selected(RosterSelection(schools=("d-1",))).frames[Kind.USER].height == 100
 
 
-def test_somebody_of_two_schools_keeps_the_role_in_the_other_and_that_school() -> None:
+def test_person_of_two_schools_keeps_both_roles_and_schools() -> None:
     desired = selected(RosterSelection(schools=("s-1",)), with_role(two_schools(), "u-000", "s-2", "teacher"))
     roles = dict(desired.frames[Kind.USER].select("sourced_id", "roles").iter_rows())
     assert roles["u-000"] == "s-1=teacher\ns-2=teacher"
@@ -96,7 +96,7 @@ def test_roles_look_at_the_primary_one() -> None:
     assert inside == {f"u-{each:03}" for each in range(0, 100, 10)}
 
 
-def test_grades_are_asked_of_students_alone_and_one_of_several_is_enough() -> None:
+def test_grades_apply_only_to_students_and_any_one_suffices() -> None:
     inside = keys(selected(RosterSelection(grades=("07",))), Kind.USER)
     teachers = {f"u-{each:03}" for each in range(0, 100, 10)}
     assert inside == teachers | {f"u-{each:03}" for each in range(1, 100, 2)}
@@ -120,7 +120,7 @@ def test_every_criterion_has_to_hold() -> None:
     assert keys(desired, Kind.CLASS) == {"c-1"}
 
 
-def test_who_is_outside_leaves_for_that_reason_with_classes_enrollments_and_the_school() -> None:
+def test_deselected_people_leave_for_that_reason_with_everything() -> None:
     decision = decide(two_schools(), live_of(two_schools()), rules(RosterSelection(schools=("s-1",))))
     for kind in (Kind.ORG, Kind.USER, Kind.CLASS, Kind.ENROLLMENT):
         assert set(actions(decision, kind)) == {"delete"}
@@ -148,12 +148,12 @@ def test_who_leaves_the_scope_stands_on_the_same_ladder(missing: str, expected: 
     assert Kind.ENROLLMENT not in decision.changes
 
 
-def test_who_is_not_in_the_file_at_all_is_no_matter_of_scope() -> None:
+def test_people_missing_from_the_file_are_not_out_of_scope() -> None:
     decision = decide(two_schools(PEOPLE[1:]), live_of(two_schools()), rules(RosterSelection(schools=("d-1",))))
     assert reasons(decision.changes[Kind.USER]) == {"roster_row_missing": 1}
 
 
-def test_who_is_to_be_deleted_is_deleted_inside_and_outside() -> None:
+def test_marked_people_are_deleted_inside_and_outside_the_selection() -> None:
     marked = two_schools(marked=["u-001", "u-051"])
     decision = decide(marked, live_of(two_schools()), rules(RosterSelection(schools=("s-1",)), missing="keep"))
     assert actions(decision, Kind.USER) == {"delete": ["u-001", "u-051"]}
@@ -173,7 +173,7 @@ def test_nobody_outside_is_taken_for_somebody_new() -> None:
     ]
 
 
-def test_a_username_of_somebody_outside_is_free_for_somebody_inside() -> None:
+def test_username_of_a_deselected_person_is_free() -> None:
     people = [{**each, "username": "same"} if each["sourced_id"] in ("u-001", "u-051") else each for each in PEOPLE]
     assert "u-001" in keys(selected(RosterSelection(schools=("s-1",)), two_schools(people)), Kind.USER)
     assert "u-001" not in keys(selected(RosterSelection(schools=("d-1",)), two_schools(people)), Kind.USER)
@@ -197,7 +197,7 @@ def without_enrollments(user: str, key: str | None) -> tuple[Snapshot, LiveRoste
     return replace(made, enrollments=kept, quarantine=quarantine), live
 
 
-def test_somebody_whose_enrollment_was_set_aside_may_be_in_a_selected_class() -> None:
+def test_person_with_a_quarantined_enrollment_may_be_selected() -> None:
     snapshot, live = without_enrollments("u-001", "known")
     decision = decide(snapshot, live, rules(RosterSelection(classes=("c-1",))))
     gone = actions(decision, Kind.USER)["delete"]
@@ -205,7 +205,7 @@ def test_somebody_whose_enrollment_was_set_aside_may_be_in_a_selected_class() ->
     assert "u-051*" in gone
 
 
-def test_an_enrollment_set_aside_whose_key_cannot_be_read_may_be_anybodys() -> None:
+def test_quarantined_enrollment_with_unreadable_key_may_be_anybodys() -> None:
     moved = [{**each, "grades": "09"} if each["sourced_id"] == "u-003" else each for each in PEOPLE]
     before = live_of(two_schools())
     snapshot, _ = without_enrollments("u-001", None)
@@ -216,7 +216,7 @@ def test_an_enrollment_set_aside_whose_key_cannot_be_read_may_be_anybodys() -> N
     assert actions(decide(one, before, by_grades), Kind.USER) == {"delete": ["u-003"]}
 
 
-def test_a_selected_class_that_was_set_aside_keeps_its_people() -> None:
+def test_selected_but_quarantined_class_keeps_its_people() -> None:
     made = two_schools(aside=[("class", "c-1")])
     bad = replace(made, classes=made.classes.filter(pl.col("sourced_id") != "c-1"))
     desired = selected(RosterSelection(classes=("c-1",)), bad)
@@ -224,7 +224,7 @@ def test_a_selected_class_that_was_set_aside_keeps_its_people() -> None:
     assert desired.diagnostics == ()
 
 
-def test_a_selected_school_that_was_set_aside_keeps_its_people() -> None:
+def test_selected_but_quarantined_school_keeps_its_people() -> None:
     made = two_schools(aside=[("org", "s-1")])
     bad = replace(made, orgs=made.orgs.filter(pl.col("sourced_id") != "s-1"))
     decision = decide(bad, live_of(two_schools()), rules(RosterSelection(schools=("s-1",))))
@@ -242,7 +242,7 @@ def test_a_selected_school_that_was_set_aside_keeps_its_people() -> None:
         (RosterSelection(grades=("12",), roles=("student",)), "grades"),
     ],
 )
-def test_a_selection_that_matches_nobody_is_refused_by_its_key(selection: RosterSelection, key: str) -> None:
+def test_selection_matching_nobody_is_refused_by_its_key(selection: RosterSelection, key: str) -> None:
     students = [each for each in PEOPLE if each["role"] == "student"]
     spans = {key: Span("customer.yaml", 20)}
     with pytest.raises(Refusal) as raised:
@@ -258,7 +258,7 @@ def test_criteria_that_only_together_match_nobody_are_refused_together() -> None
     assert "all lists of rostering.select (schools, classes)" in raised.value.diagnostics[0].message
 
 
-def test_what_is_selected_and_not_in_the_file_is_a_warning_at_its_own_line() -> None:
+def test_selected_but_missing_item_warns_at_its_line() -> None:
     spans = {"schools": Span("customer.yaml", 20), "schools.1": Span("customer.yaml", 22)}
     desired = selected(RosterSelection(schools=("s-1", "s-9"), classes=("c-1", "c-8"), spans=spans))
     school, section = desired.diagnostics

@@ -77,7 +77,7 @@ def test_their_classes_and_enrollments_wait_with_them() -> None:
     assert actions(decision, Kind.CLASS) == {"delete": ["c-1*"]}
 
 
-def test_whom_the_changes_mark_is_counted_with_those_who_wait() -> None:
+def test_people_marked_by_a_delta_count_with_those_waiting() -> None:
     """One more than the limit grants, whoever asks for it."""
     ten = PEOPLE[10:]
     found = actions(changes_alone(ten, marked=["u-099"]), Kind.USER)["delete"]
@@ -92,7 +92,7 @@ def test_a_file_that_is_whole_speaks_for_itself() -> None:
     assert actions(decision, Kind.CLASS) == {"delete": ["c-1*"]}
 
 
-def test_who_would_get_a_new_account_beside_one_that_waits_waits_too() -> None:
+def test_new_account_beside_a_waiting_one_waits_too() -> None:
     """The same identifier under another sourcedId: most likely the same person."""
     later = [*PEOPLE[1:], {**PEOPLE[0], "sourced_id": "n-000", "username": "other"}]
     rules = RosterRules("sourced_id")

@@ -140,7 +140,7 @@ WEAKER: list[tuple[str, dict[str, Any], dict[str, Any], Protection, str]] = [
 @pytest.mark.parametrize(
     ("before", "after", "protection", "path"), [each[1:] for each in WEAKER], ids=[e[0] for e in WEAKER]
 )
-def test_what_protects_less_is_told_and_its_opposite_is_not(
+def test_weaker_protection_is_reported_and_stronger_is_not(
     before: dict[str, Any], after: dict[str, Any], protection: Protection, path: str
 ) -> None:
     earlier, later = document(**before), document(**after)
@@ -150,7 +150,7 @@ def test_what_protects_less_is_told_and_its_opposite_is_not(
         assert found(later, earlier) == []
 
 
-def test_agreements_that_are_put_earlier_or_taken_back_are_told() -> None:
+def test_agreements_backdated_or_withdrawn_are_reported() -> None:
     before = document()
     earlier = {**before, "agreements": {**before["agreements"], "privacy_policy": "2026-07-31"}}
     later = {**before, "agreements": {**before["agreements"], "privacy_policy": "2026-08-02"}}
@@ -160,7 +160,7 @@ def test_agreements_that_are_put_earlier_or_taken_back_are_told() -> None:
     assert [path for _, path in found(before, none)] == ["agreements.privacy_policy", "agreements.terms_of_service"]
 
 
-def test_nothing_is_told_of_the_same_and_of_a_roster_that_comes_or_goes() -> None:
+def test_unchanged_added_or_removed_rosters_are_not_reported() -> None:
     manual = {**document(), "rostering": {"type": "manual"}}
     assert found(document(), document()) == []
     zipped = document(sync={"type": "zip"})
@@ -168,7 +168,7 @@ def test_nothing_is_told_of_the_same_and_of_a_roster_that_comes_or_goes() -> Non
     assert found(document(), manual) == found(document(), zipped) == []
 
 
-def test_a_first_server_could_be_sent_any_secret_of_the_customer() -> None:
+def test_first_server_could_receive_any_secret_of_the_customer() -> None:
     api = {
         "type": "api",
         "url": "https://evil.example/ims/oneroster/v1p1",
@@ -188,7 +188,7 @@ def test_a_first_server_could_be_sent_any_secret_of_the_customer() -> None:
         ]
 
 
-def test_the_weightiest_is_told_first_with_the_line_of_the_nearest_value_written() -> None:
+def test_weightiest_comes_first_with_the_nearest_values_line() -> None:
     before, after = document(), document(match_with="email", limits={"users": {"percent": 60}})
     origins = {
         "rostering": Span("customer.yaml", 10, 1),
@@ -202,7 +202,7 @@ def test_the_weightiest_is_told_first_with_the_line_of_the_nearest_value_written
     ]
 
 
-def test_a_community_that_makes_accounts_for_whoever_comes_is_told() -> None:
+def test_community_creating_accounts_for_anyone_is_reported() -> None:
     def community(**more: Any) -> dict[str, Any]:
         license = {"seats": 1, "starts": "2026-08-01", "ends": "2027-07-31"}
         given = {"kind": "community", "id": "north", "name": "North", "site_license": license, **more}
@@ -242,7 +242,7 @@ def test_another_store_is_told_without_its_address() -> None:
     assert "hunter" not in repr(told)
 
 
-def test_another_mail_server_is_told_since_it_is_sent_a_password() -> None:
+def test_other_mail_server_is_reported_because_it_receives_passwords() -> None:
     def mailed(host: str) -> dict[str, Any]:
         mail = {"backend": "smtp", "host": host, "port": 587, "sender": "a@b.example", "username": "u"}
         return settings(environments={"production": {"store": "sqlite:///s.db", "mail": mail}})

@@ -42,7 +42,7 @@ def test_two_customers_do_not_fold_and_three_do() -> None:
     assert folded.folds[0].origin == Span("customers/defaults.yaml", 12)
 
 
-def test_another_value_is_an_exception_and_another_field_stays_with_its_customer() -> None:
+def test_other_value_is_an_exception_and_other_field_stays() -> None:
     several = customers(SAME, SAME, SAME, FieldChange("retention", "10d", "60d"), FieldChange("name", "A", "B"))
     folded = group_into_folds(several)
     assert [(each.customer, each.field.before) for each in folded.folds[0].exceptions] == [("c-4", "10d")]
@@ -64,7 +64,7 @@ def test_other_causes_reasons_and_kinds_do_not_mix() -> None:
     assert group_into_folds(mixed).folds == ()
 
 
-def test_one_field_folds_and_the_others_of_its_document_stay() -> None:
+def test_one_field_folds_while_others_of_its_document_stay() -> None:
     folded = group_into_folds(reviews.folded(10).customers)
     left_over = next(customer for customer in folded.rest if customer.id == "district-0003")
     assert [field.path for field in left_over.document_changes[0].fields] == ["name"]
@@ -87,7 +87,7 @@ def test_who_administers_and_who_is_protected_never_folds() -> None:
     assert group_into_folds(customers(*([protect] * 4))).folds == ()
 
 
-def test_new_customers_fold_without_exceptions_and_the_catalogue_never_does() -> None:
+def test_new_customers_fold_whole_and_the_catalog_never_does() -> None:
     def new(number: int, kind: Kind = Kind.CUSTOMER) -> Create:
         origin = Span(f"customers/c-{number}/customer.yaml", 1)
         return Create(kind=kind, key=f"c-{number}", label=f"C {number}", reason=Reason.NEW, origin=origin)
@@ -121,7 +121,7 @@ def test_every_field_is_told_exactly_once(values: list[tuple[str, object, object
     assert group_into_folds(several) == folded
 
 
-def test_folding_takes_as_many_times_longer_as_there_are_customers() -> None:
+def test_folding_time_grows_linearly_with_customers() -> None:
     def seconds(number: int) -> float:
         plan = reviews.folded(number)
         return min(_timed(plan.customers) for _ in range(3))

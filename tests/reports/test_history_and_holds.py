@@ -55,7 +55,7 @@ def test_history_reads_as_it_did(snapshot: SnapshotAssertion) -> None:
     assert render_history_text(RUNS) == snapshot
 
 
-def test_no_line_of_the_history_is_wider_than_eighty_cells() -> None:
+def test_no_history_line_exceeds_eighty_cells() -> None:
     counts = {
         kind: {"delete": 12_345, "rekey": 123, "update": 99_999, "create": 1_234_567} for kind in ("user", "class")
     }
@@ -63,7 +63,7 @@ def test_no_line_of_the_history_is_wider_than_eighty_cells() -> None:
     assert max(map(len, render_history_text((wide, *RUNS)).splitlines())) <= 80
 
 
-def test_history_as_json_has_the_keys_of_the_contract_in_the_order_given() -> None:
+def test_history_as_json_has_the_contracts_keys_in_order() -> None:
     runs = json.loads(render_history_json(RUNS))["runs"]
     assert [run["id"] for run in runs] == [12, 11]
     contract = ("id", "customer", "started_at", "finished_at", "actor", "plan_id", "outcome", "counts")

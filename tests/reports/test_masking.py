@@ -33,7 +33,7 @@ def everything() -> Plan:
     "render", [as_json.render_plan_json, text.render_plan_text, markdown.render_plan_markdown, html.render_plan_html]
 )
 @pytest.mark.parametrize("secret", [*NAMES, *ADDRESSES, *KEYS])
-def test_a_masked_report_shows_no_name_no_address_and_no_sourced_id_of_a_person(render: Render, secret: str) -> None:
+def test_masked_report_shows_no_name_address_or_sourced_id(render: Render, secret: str) -> None:
     written = render(everything(), PeopleVisibility.MASKED, samples.mask).replace("Springfield Unified", "")
     words = set(re.split(r"[\s\"',<>`|]+", written))
     assert secret not in words if secret in KEYS else secret not in written
@@ -43,7 +43,7 @@ def test_a_masked_report_shows_no_name_no_address_and_no_sourced_id_of_a_person(
     "render", [as_json.render_plan_json, text.render_plan_text, markdown.render_plan_markdown, html.render_plan_html]
 )
 @pytest.mark.parametrize("secret", [*NAMES, *ADDRESSES])
-def test_a_report_of_ids_shows_no_name_and_no_address(render: Render, secret: str) -> None:
+def test_report_of_ids_shows_no_name_or_address(render: Render, secret: str) -> None:
     assert secret not in render(everything(), PeopleVisibility.IDS, samples.mask)
 
 
@@ -62,7 +62,7 @@ def changes(customer: CustomerPlan) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_person_has_the_same_pseudonym_everywhere_in_a_plan() -> None:
+def test_person_has_one_pseudonym_throughout_a_plan() -> None:
     found = changes(samples.removals())
     lisa = samples.mask(Kind.USER, "springfield", "u-1041")
     assert found[0]["key"] == found[0]["label"] == lisa
@@ -122,7 +122,7 @@ ROW = build_error("unknown-role", 'role "wizard" of u-212', Span("users.csv", 21
 
 @pytest.mark.parametrize("people", [PeopleVisibility.MASKED, PeopleVisibility.IDS])
 @pytest.mark.parametrize("file", ["users.csv", "Enrollments.CSV", "export/roles.csv", "userProfiles.csv"])
-def test_a_diagnostic_about_a_row_keeps_code_and_place_and_loses_its_text(people: PeopleVisibility, file: str) -> None:
+def test_row_diagnostic_keeps_code_and_place_without_text(people: PeopleVisibility, file: str) -> None:
     shown = view(people).mask_diagnostic(build_error(ROW.code, ROW.message, Span(file, 212, 6), ROW.hint))
     assert "u-212" not in str(shown)
     assert shown.span == Span(file, 212, 6)

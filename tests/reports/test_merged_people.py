@@ -23,7 +23,7 @@ GONE = Delete(
 ENTRIES = [{"keep": "s-1", "merge": "s-2", "reason": "Ada Byron came twice"}]
 
 
-def test_a_terminal_says_into_whom_somebody_goes_with_what_and_where_that_stands() -> None:
+def test_terminal_names_the_merge_target_contents_and_line() -> None:
     shown = build_table_line(GONE)
     assert (shown.mark, shown.note) == ("-", "merged into s-1")
     assert "2 classes, 1 assignment, 1 LMS link" in shown.details[0]
@@ -39,7 +39,7 @@ def test_every_reason_has_its_words() -> None:
     assert set(REASONS) == set(Reason)
 
 
-def test_a_masked_report_says_that_the_entries_changed_and_nothing_of_them() -> None:
+def test_masked_report_reveals_only_that_entries_changed() -> None:
     change = FieldChange("rostering.merges", [], ENTRIES)
     shown = CustomerView(PeopleVisibility.MASKED, lambda kind, customer, key: "P-1", "springfield").mask_field(change)
     assert "s-1" not in str(shown)

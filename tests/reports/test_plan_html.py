@@ -94,7 +94,7 @@ def test_totals_weakened_holds_and_deletions_come_first() -> None:
     assert order == sorted(order)
 
 
-def test_only_our_own_style_and_script_may_run_and_nothing_is_fetched() -> None:
+def test_only_our_style_and_script_run_and_nothing_loads() -> None:
     text = rendered(reviews.reviewed())
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
     assert policy is not None
@@ -143,7 +143,7 @@ def test_every_column_has_a_heading_with_a_scope() -> None:
     assert all(int(after) <= int(before) + 1 for before, after in pairwise(headings))
 
 
-def test_a_limit_is_a_bar_with_a_mark_and_words() -> None:
+def test_limit_is_a_bar_with_mark_and_words() -> None:
     text = rendered(samples.plan(samples.removals()))
     (over,) = re.findall(r'<li class="exceeded">(.*?)</li>', text, re.DOTALL)
     assert 'aria-label="Lincoln Elementary (s-7): 12 of 5 allowed, 12 active, exceeded"' in over
@@ -185,7 +185,7 @@ def test_what_is_cut_is_counted() -> None:
     assert "… 15 more people to add, not shown here" in text
 
 
-def test_a_page_has_a_greatest_number_of_rows_and_deletions_take_them_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_has_a_row_limit_filled_by_deletions_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "MOST_ROWS", 50)
     frame = samples.frame(Kind.USER, people(Action.CREATE, 30) + people(Action.DELETE, 30))
     customers = [samples.customer(f"c-{number}", roster={Kind.USER: frame}) for number in range(3)]
@@ -197,7 +197,7 @@ def test_a_page_has_a_greatest_number_of_rows_and_deletions_take_them_first(monk
     assert text.count("… 30 more people to add") == 3
 
 
-def test_a_customer_with_nothing_more_to_say_has_no_block() -> None:
+def test_customer_with_nothing_more_to_say_has_no_block() -> None:
     text = rendered(samples.plan(samples.removed_from_git(), samples.nothing("quiet")))
     assert '<details class="customer"' not in text
     assert "<p>quiet</p>" in text

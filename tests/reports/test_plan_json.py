@@ -66,7 +66,7 @@ def test_keys_stand_in_the_order_of_the_contract() -> None:
     ]
 
 
-def test_the_same_plan_gives_the_same_bytes_whatever_the_order_of_its_rows() -> None:
+def test_same_plan_gives_same_bytes_in_any_row_order() -> None:
     customer = samples.removals()
     shuffled = replace(customer, roster={kind: frame.reverse() for kind, frame in customer.roster.items()})
     one, other = (
@@ -75,7 +75,7 @@ def test_the_same_plan_gives_the_same_bytes_whatever_the_order_of_its_rows() -> 
     assert one == other
 
 
-def test_deletions_come_first_and_are_never_cut_but_for_enrollments() -> None:
+def test_deletions_come_first_and_only_enrollments_are_cut() -> None:
     changes = rendered(samples.removals(), rows=2)["customers"][0]["changes"]
     actions = [change["action"] for change in changes]
     assert actions == sorted(actions, key=list(Action).index)
@@ -91,7 +91,7 @@ def test_other_actions_are_cut_per_kind_and_say_so() -> None:
     assert rendered(samples.first_load(), rows=5)["customers"][0]["changes_truncated"] is False
 
 
-def test_numbers_include_what_is_held_and_a_cut_list_does_not_change_them() -> None:
+def test_numbers_include_holds_and_ignore_cut_lists() -> None:
     document = rendered(samples.removals(), rows=1)
     users = document["customers"][0]["counts"]["user"]
     assert (users["delete"], users["held"], users["quarantined"]) == (14, 12, 1)
@@ -117,7 +117,7 @@ def test_an_update_lists_only_the_fields_that_differ() -> None:
     assert martin["cause"] == "drift"
 
 
-def test_a_rekey_says_both_keys_and_an_adoption_who_manages_it_now() -> None:
+def test_rekey_shows_both_keys_and_adoption_its_manager() -> None:
     changes = rendered(samples.updates())["customers"][0]["changes"]
     rekey = next(change for change in changes if change["action"] == "rekey")
     assert rekey["fields"] == [{"path": "sourced_id", "before": "u-77", "after": "n-77", "cause": None}]
@@ -125,14 +125,14 @@ def test_a_rekey_says_both_keys_and_an_adoption_who_manages_it_now() -> None:
     assert adopted["fields"][0] == {"path": "managed_by", "before": "lti", "after": "roster", "cause": None}
 
 
-def test_an_account_that_keeps_its_manager_is_not_said_to_change_it() -> None:
+def test_account_keeping_its_manager_shows_no_change() -> None:
     row = samples.with_before(Kind.USER, samples.person("u-50", "Todd", "Flanders"))
     adopt = samples.change(Action.ADOPT, Reason.ADOPTED, 30, row, manager="join_link")
     customer = samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [adopt])})
     assert rendered(customer)["customers"][0]["changes"][0]["fields"] == []
 
 
-def test_a_person_who_returns_under_another_key_shows_the_former_one() -> None:
+def test_person_returning_under_another_key_shows_the_former() -> None:
     row = samples.with_before(Kind.USER, samples.person("u-9", "Rod", "Flanders", former_key="u-8"))
     restore = samples.change(Action.RESTORE, Reason.RETURNED, 3, row)
     customer = samples.customer(roster={Kind.USER: samples.frame(Kind.USER, [restore])})
@@ -163,7 +163,7 @@ def test_impact_columns_may_be_absent() -> None:
     assert {len(change["impact"]) for change in changes} == {0}
 
 
-def test_documents_with_read_only_values_are_written_as_they_are() -> None:
+def test_documents_with_read_only_values_are_written_unchanged() -> None:
     field = FieldChange("select", MappingProxyType({"grades": ("01", "02")}), frozenset({"b", "a"}))
     update = Update(kind=Kind.CUSTOMER, key="springfield", label="s", reason=Reason.FIELD_CHANGED, fields=(field,))
     change = rendered(samples.customer(document_changes=(update,)))["customers"][0]["changes"][0]

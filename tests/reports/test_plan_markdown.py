@@ -99,14 +99,14 @@ def test_a_plan_that_removes_nobody_says_so() -> None:
     assert "No one is removed" not in rendered(reviews.reviewed())
 
 
-def test_a_hold_says_who_why_and_the_command_that_approves() -> None:
+def test_hold_says_who_why_and_how_to_approve() -> None:
     text = rendered(samples.plan(samples.removals()))
     assert "- `springfield:12:7f3a9c`: 12 people, 24 changes in all\n" in text
     assert "  - Lincoln Elementary (s-7) would lose everyone: 12 of 12.\n" in text
     assert f"`{COMMAND} --approve springfield:12:7f3a9c`" in text
 
 
-def test_what_is_only_shown_says_so_and_offers_no_command() -> None:
+def test_preview_says_so_and_offers_no_command() -> None:
     text = rendered(reviews.reviewed())
     assert "applying this plan does not make them" in text
     assert "--approve springfield:" not in text
@@ -224,7 +224,7 @@ def test_a_comment_never_grows_too_long(customers: int, rows: int) -> None:
     assert ("Not everything fits here" in text) == (customers * rows > 5)
 
 
-def test_what_is_cut_is_counted_and_says_where_to_read_it() -> None:
+def test_cut_list_counts_the_rest_and_says_where() -> None:
     plan = several(40, 30)
     text = rendered(plan, rows=10_000)
     (number, customers) = re.findall(
@@ -276,5 +276,5 @@ def test_what_rows_leave_out_is_counted_too() -> None:
     assert "26 more rows of 1 customer are not shown" in text
 
 
-def test_where_a_change_is_from_is_a_place_in_the_files() -> None:
+def test_origin_of_a_change_is_a_file_location() -> None:
     assert f"`{Span('customers/springfield/customer.yaml', 40)}`" in rendered(reviews.reviewed())

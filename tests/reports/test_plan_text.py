@@ -58,7 +58,7 @@ def first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-def test_the_first_line_says_who_is_removed_before_anything_else() -> None:
+def test_first_line_says_first_who_is_removed() -> None:
     assert first_line(rendered(samples.removals())).startswith("1 customer · 14 people to remove, 12 of them HELD")
 
 
@@ -67,11 +67,11 @@ def test_a_held_customer_is_told_apart_from_held_people() -> None:
     assert "12 of them HELD · 1 customer to remove, HELD · 1 class, 18 enrollments to remove" in line
 
 
-def test_the_first_line_of_a_plan_without_changes_says_so() -> None:
+def test_first_line_says_when_nothing_changes() -> None:
     assert first_line(rendered(samples.nothing())) == "1 customer · nothing to change"
 
 
-def test_a_refused_customer_is_not_said_to_have_nothing_to_change() -> None:
+def test_refused_customer_is_not_called_unchanged() -> None:
     assert first_line(rendered(samples.refused(), samples.failed())) == "2 customers · 1 refused · 1 failed"
 
 
@@ -113,7 +113,7 @@ def test_what_is_approved_is_not_asked_for_again() -> None:
     assert "--approve" not in text
 
 
-def test_a_roster_of_this_minute_is_not_0_hours_old() -> None:
+def test_current_roster_is_not_0_hours_old() -> None:
     old = samples.source(freshness=Freshness.LAST, fetched_at=samples.plan().created_at)
     assert "less than an hour old" in rendered(replace(samples.removals(), source=old))
 
@@ -133,13 +133,13 @@ def test_removals_stand_before_every_other_change() -> None:
     assert lines[15].startswith("- enrollment  18 to remove: 14 with the above, 4 others")
 
 
-def test_a_cut_list_of_removals_says_how_many_more_and_where_to_read_them() -> None:
+def test_cut_list_of_removals_counts_and_locates_the_rest() -> None:
     text = rendered(samples.removals(30), rows=5)
     assert "… 27 more people to remove; to list all: --rows 32 or --format json" in text
     assert "more people" not in rendered(samples.removals(30), rows=32)
 
 
-def test_customers_that_lose_something_stand_first_and_quiet_ones_are_folded() -> None:
+def test_customers_with_losses_come_first_and_quiet_ones_fold() -> None:
     quiet = [samples.nothing(f"quiet-{number}") for number in range(1, 8)]
     text = rendered(*quiet, samples.refused(), samples.first_load(), samples.removed_from_git(), rows=3)
     order = [text.index(word) for word in ("HELD  ogdenville", "refused; ", "zip day-1.zip", "quiet-1:")]
@@ -200,14 +200,14 @@ def test_a_hint_that_several_rows_share_stands_once() -> None:
     assert text.index("has 20 fields") < text.index("quote the values")
 
 
-def test_many_diagnostics_are_cut_and_say_where_the_rest_is() -> None:
+def test_many_diagnostics_are_cut_and_the_rest_located() -> None:
     rows = tuple(build_error("ragged-row", "the row has 3 fields", Span("users.csv", line)) for line in range(2, 32))
     text = rendered(replace(samples.nothing(), diagnostics=rows), rows=4)
     assert text.count("[ragged-row]") == 4
     assert "… 26 more; to list all: --rows 30 or --format json" in text
 
 
-def test_color_only_when_asked_for_and_without_changing_the_text() -> None:
+def test_color_is_opt_in_and_leaves_text_unchanged() -> None:
     plain, painted = rendered(samples.removals()), rendered(samples.removals(), color=True)
     assert "\x1b" not in plain
     assert "\x1b[31m-\x1b[0m user" in painted

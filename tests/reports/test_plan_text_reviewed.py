@@ -46,7 +46,7 @@ def places(text: str, *words: str) -> list[int]:
     return [text.index(word) for word in words]
 
 
-def test_totals_then_weakened_then_deletions_of_all_then_the_rest() -> None:
+def test_totals_precede_weakening_then_all_deletions_then_the_rest() -> None:
     text = rendered(reviews.reviewed())
     assert text.startswith("3 customers · 5 people to remove, 3 of them HELD")
     order = places(text, "PROTECTION WEAKENED", "- user", "- customer", "~ customer", "+ user", "plan sha256:")
@@ -54,7 +54,7 @@ def test_totals_then_weakened_then_deletions_of_all_then_the_rest() -> None:
     assert "2 protections weakened" in text.split("\n\n")[0]
 
 
-def test_a_plan_without_a_base_has_no_causes_and_no_plan_id() -> None:
+def test_plan_without_a_base_has_no_causes_or_id() -> None:
     text = rendered(replace(reviews.reviewed(), base=None, outside_base=None))
     assert "plan sha256:" not in text
     assert "compared with" not in text
@@ -76,7 +76,7 @@ def test_every_change_says_its_cause() -> None:
     assert re.search(r"^~ community +shelbyville +Shelbyville +drift$", text, re.MULTILINE)
 
 
-def test_the_same_change_of_300_customers_is_one_row_with_its_exceptions() -> None:
+def test_same_change_of_300_customers_is_one_row_with_exceptions() -> None:
     lines = rendered(reviews.folded()).splitlines()
     place = lines.index("~ customer  retention 30d → 60d  pr, customers/defaults.yaml:12")
     assert lines[place + 1] == "    300 customers: district-0001, district-0002, district-0003 and 297 more"
@@ -89,7 +89,7 @@ def test_the_same_change_of_300_customers_is_one_row_with_its_exceptions() -> No
     assert len(lines) < 60
 
 
-def test_who_is_protected_less_is_named_once_for_each_protection() -> None:
+def test_weakened_protection_names_its_people_once() -> None:
     def weakening(path: str) -> Weakening:
         return Weakening(Protection.CREDENTIALS, Kind.CUSTOMER, "x", f"rostering.sync.{path}", "a", "b")
 
@@ -119,7 +119,7 @@ def test_nothing_is_drawn_with_lines() -> None:
 
 
 @given(value=st.text(max_size=60), width=st.sampled_from([80, 100]))
-def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(value: str, width: int) -> None:
+def test_no_line_exceeds_the_terminal_or_carries_control_codes(value: str, width: int) -> None:
     text = rendered(reviews.hostile(value), width=width, color=True)
     bare = COLOR.sub("", text)
     assert max(cell_len(line) for line in bare.split("\n")) <= width

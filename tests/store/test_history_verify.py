@@ -60,7 +60,7 @@ def test_a_store_without_runs_has_nothing_to_verify(project: Project) -> None:
     assert verified(project)["message"] == "No runs yet; nothing to verify."
 
 
-def test_one_customers_runs_are_listed_and_the_whole_chain_is_verified(told: Project) -> None:
+def test_one_customers_runs_are_listed_and_every_run_verified(told: Project) -> None:
     told.customer("shelbyville", org=None)
     told.apply("shelbyville")
     result = told.run("history", "shelbyville", "--verify", "--format", "json").json
@@ -93,7 +93,7 @@ def test_an_altered_value_is_found_with_its_run(told: Project, column: str, valu
     assert f"run {second} was altered after it was written" in found["message"]
 
 
-def test_every_column_that_a_run_has_is_altered_above_or_is_its_place_in_the_chain() -> None:
+def test_every_run_column_is_covered_by_the_chain() -> None:
     altered = {each.args[1][number][0] for each in marks() for number in range(len(each.args[1]))}
     assert altered == {*HASHED_COLUMNS, "undoes"} - {"id"}
 
@@ -102,7 +102,7 @@ def marks() -> list[Any]:
     return [mark for mark in test_an_altered_value_is_found_with_its_run.pytestmark if mark.name == "parametrize"]
 
 
-def test_a_deleted_run_is_found_by_the_one_that_followed_it(told: Project) -> None:
+def test_deleted_run_is_found_by_its_successor(told: Project) -> None:
     _, second, third, _ = numbers(told)
     alter(told, f"delete from runs where id = {second}")
     found = verified(told)
@@ -135,7 +135,7 @@ def test_a_run_that_was_added_is_found(told: Project) -> None:
     assert verified(told)["run"] == 9999
 
 
-def test_a_hash_alone_that_was_altered_is_told_from_a_value(told: Project) -> None:
+def test_altered_hash_is_told_from_an_altered_value(told: Project) -> None:
     second = numbers(told)[1]
     alter(told, f"update runs set hash = 'ff' where id = {second}")
     assert f"the hash of run {second} was altered" in verified(told)["message"]
@@ -157,7 +157,7 @@ def test_an_end_that_was_cut_off_is_found(told: Project) -> None:
     assert f"the runs after run {third} are missing" in found["message"]
 
 
-def test_a_cut_end_with_a_head_that_fits_is_found_by_what_the_last_run_wrote(told: Project) -> None:
+def test_truncation_with_a_matching_head_is_still_found(told: Project) -> None:
     *_, third, last = numbers(told)
     alter(
         told,
@@ -195,7 +195,7 @@ def rewritten(project: Project, first: int, change: Mapping[str, object]) -> Non
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_a_chain_written_anew_from_any_run_on_without_the_key_is_found(told: Project, place: int) -> None:
+def test_chain_rewritten_from_any_run_without_the_key_is_found(told: Project, place: int) -> None:
     rewritten(told, numbers(told)[place], {"actor": "nobody@nowhere"})
     found = verified(told)
     assert (found["verified"], found["run"], found["runs"]) == (False, numbers(told)[-1], RUNS)
@@ -210,7 +210,7 @@ def test_a_seal_of_another_key_is_no_seal(told: Project) -> None:
     assert verified(told)["sealed"]
 
 
-def test_runs_older_than_the_seal_are_said_to_be_so_and_the_next_apply_seals_them(told: Project) -> None:
+def test_runs_before_the_seal_are_reported_and_sealed_next_time(told: Project) -> None:
     alter(told, "update store set head_seal = null")
     found = verified(told)
     assert (found["verified"], found["sealed"]) == (True, False)
@@ -220,7 +220,7 @@ def test_runs_older_than_the_seal_are_said_to_be_so_and_the_next_apply_seals_the
     assert verified(told)["sealed"]
 
 
-def test_an_id_that_an_apply_gave_back_is_no_gap_in_the_chain(told: Project) -> None:
+def test_id_given_back_by_an_apply_is_no_gap(told: Project) -> None:
     if told.store_url.startswith("sqlite"):
         alter(told, "update sqlite_sequence set seq = seq + 3 where name = 'runs'")
     else:
@@ -231,7 +231,7 @@ def test_an_id_that_an_apply_gave_back_is_no_gap_in_the_chain(told: Project) -> 
     assert verified(told)["runs"] == RUNS + 1
 
 
-def test_what_a_run_undoes_enters_its_hash_only_where_it_undoes_something() -> None:
+def test_undone_run_enters_the_hash_only_of_an_undo() -> None:
     run: dict[str, object] = {name: name for name in HASHED_COLUMNS}
     assert hash_run("before", run) == hash_run("before", {**run, "undoes": None})
     assert hash_run("before", run) != hash_run("before", {**run, "undoes": 1})

@@ -68,7 +68,7 @@ def rows(store: Store, columns: str) -> list[tuple[object, ...]]:
         return connection.fetch_rows(f"SELECT {columns} FROM outbox ORDER BY id")
 
 
-def test_a_message_is_put_in_once_and_taken_by_one(loaded: Store) -> None:
+def test_message_is_queued_once_and_taken_by_one(loaded: Store) -> None:
     put(loaded, "msg_1")
     put(loaded, "msg_1")
     taken = take(loaded, DeliveryChannel.WEBHOOK, NOW, SOON)
@@ -83,7 +83,7 @@ def test_a_message_is_put_in_once_and_taken_by_one(loaded: Store) -> None:
     assert take(loaded, DeliveryChannel.WEBHOOK, NOW, SOON) is None
 
 
-def test_what_a_process_took_that_died_is_due_again_after_a_while(loaded: Store) -> None:
+def test_message_taken_by_a_dead_process_is_due_again(loaded: Store) -> None:
     put(loaded, "msg_1")
     take(loaded, DeliveryChannel.WEBHOOK, NOW, SOON)
     again = take(loaded, DeliveryChannel.WEBHOOK, SOON, LATER)
@@ -122,7 +122,7 @@ def test_settled_and_given_up_are_taken_no_more(loaded: Store) -> None:
     ]
 
 
-def test_others_for_the_same_address_are_put_off_with_it(loaded: Store) -> None:
+def test_other_messages_for_an_address_are_postponed_with_it(loaded: Store) -> None:
     put(loaded, "msg_1")
     put(loaded, "msg_2")
     put(loaded, "msg_3", address="https://hooks.example/b")
@@ -141,7 +141,7 @@ def test_others_for_the_same_address_are_put_off_with_it(loaded: Store) -> None:
     ]
 
 
-def test_the_same_event_is_recorded_once_and_the_next_outcome_takes_its_place(loaded: Store) -> None:
+def test_same_event_is_recorded_once_until_the_next_outcome(loaded: Store) -> None:
     [first, again, other] = noted(
         loaded, HELD, replace(HELD, at=SOON), replace(HELD, hold=NoticeHold("springfield:11:def", 11))
     )
@@ -172,7 +172,7 @@ def test_what_is_told_comes_back_as_it_was(loaded: Store) -> None:
     assert told.notice == replace(HELD, name="Springfield")
 
 
-def test_old_messages_are_forgotten_and_what_still_stands_is_not(loaded: Store) -> None:
+def test_old_messages_expire_and_pending_ones_stay(loaded: Store) -> None:
     recovered = replace(HELD, event=EventKind.RECOVERED, hold=None)
     failed = replace(HELD, event=EventKind.FAILED, at=SOON, hold=None)
     numbers = noted(loaded, replace(HELD, at="2026-10-01T07:00:00Z"), recovered, failed)
@@ -192,7 +192,7 @@ def test_old_messages_are_forgotten_and_what_still_stands_is_not(loaded: Store) 
         ]
 
 
-def test_with_a_customer_everything_there_is_to_tell_of_it_goes(loaded: Store) -> None:
+def test_customers_messages_go_with_the_customer(loaded: Store) -> None:
     [number] = noted(loaded, HELD)
     put(loaded, "msg_1", notice=number)
     digest = OutboxEntry(

@@ -50,7 +50,7 @@ def test_those_of_old_runs_are_forgotten(store: Store, monkeypatch: pytest.Monke
     assert kept(store) == made[:0:-1]
 
 
-def test_those_of_one_customer_go_by_age_or_at_once(store: Store) -> None:
+def test_effects_of_one_customer_go_by_age_or_together(store: Store) -> None:
     first, second = apply(store, "One"), apply(store, "Two")
     with store.open_connection() as connection, connection.open_write_transaction():
         connection.execute("UPDATE runs SET started_at = '2020-01-01T00:00:00Z' WHERE id = :run", {"run": first})

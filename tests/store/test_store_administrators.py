@@ -57,7 +57,7 @@ def test_an_administrator_is_an_account_of_the_configuration(loaded: Store) -> N
     ) == [["springfield/config", "config", "ann"]]
 
 
-def test_a_password_that_is_given_is_kept_as_a_hash_and_nobody_is_invited(loaded: Store) -> None:
+def test_given_password_is_kept_hashed_without_an_invitation(loaded: Store) -> None:
     password = {"administrators.bea.password": SecretStr("correct horse")}
     person = {**BEA, "password": {"secret": "bea"}}
     assert with_administrators(loaded, store_plans.ANN, person, secrets=password).invitations == ()
@@ -73,7 +73,7 @@ def test_a_password_is_used_at_creation_only(loaded: Store) -> None:
     assert PasswordHasher().verify(account(loaded, "bea")[4], "first")
 
 
-def test_without_a_password_there_is_an_invitation_whose_token_is_kept_nowhere(loaded: Store) -> None:
+def test_without_a_password_an_invitation_leaves_no_token(loaded: Store) -> None:
     [(username, path)] = with_administrators(loaded, store_plans.ANN, BEA).invitations
     assert username == "bea"
     token = path.removeprefix("/invitation/")
@@ -90,7 +90,7 @@ def test_nobody_is_invited_twice_for_another_change(loaded: Store) -> None:
     assert account(loaded, "ann")[0] == "new@springfield.example"
 
 
-def test_who_is_taken_out_of_the_file_cannot_sign_in_and_may_come_back(loaded: Store) -> None:
+def test_administrator_removed_from_the_file_is_locked_out_reversibly(loaded: Store) -> None:
     before = account(loaded, "ann")
     with_administrators(loaded, BEA)
     assert account(loaded, "ann")[5] in (1, True)
@@ -118,7 +118,7 @@ def adopting_ann(store: Store, **fields: Any) -> Any:
     return store_plans.roster(users=[{**row, **before, **teacher}])
 
 
-def test_an_administrator_whom_the_roster_knows_as_well_becomes_the_rosters(loaded: Store) -> None:
+def test_administrator_known_to_the_roster_becomes_the_rosters(loaded: Store) -> None:
     store_plans.apply(loaded, store_plans.plan(loaded, roster=adopting_ann(loaded)))
     assert account(loaded, "ann")[2] == "config"
     with_administrators(loaded, BEA)
@@ -126,13 +126,13 @@ def test_an_administrator_whom_the_roster_knows_as_well_becomes_the_rosters(load
     assert account(loaded, "ann")[5] in (0, False)
 
 
-def test_an_administrator_who_leaves_the_file_as_the_roster_adopts_the_account_is_the_rosters(loaded: Store) -> None:
+def test_administrator_leaving_the_file_during_adoption_is_the_rosters(loaded: Store) -> None:
     with_administrators(loaded, BEA, roster=adopting_ann(loaded))
     assert account(loaded, "ann")[1:3] == ["teacher", "roster"]
     assert account(loaded, "ann")[5] in (0, False)
 
 
-def test_an_administrator_who_leaves_the_file_as_the_roster_changes_the_account_is_the_rosters(loaded: Store) -> None:
+def test_administrator_leaving_the_file_during_a_change_is_the_rosters(loaded: Store) -> None:
     store_plans.apply(loaded, store_plans.plan(loaded, roster=adopting_ann(loaded)))
     changed = store_plans.to(loaded, Kind.USER, "u-ann", "update", given_name="Anna")
     with_administrators(loaded, BEA, roster=store_plans.roster(users=[changed]))
@@ -140,12 +140,12 @@ def test_an_administrator_who_leaves_the_file_as_the_roster_changes_the_account_
     assert account(loaded, "ann")[5] in (0, False)
 
 
-def test_an_administrator_who_stays_in_the_file_stays_the_configurations(loaded: Store) -> None:
+def test_administrator_staying_in_the_file_stays_the_configurations(loaded: Store) -> None:
     with_administrators(loaded, store_plans.ANN, BEA, roster=adopting_ann(loaded))
     assert account(loaded, "ann")[1:3] == ["teacher", "config"]
 
 
-def test_a_former_administrator_who_comes_back_by_the_roster_is_the_rosters(loaded: Store) -> None:
+def test_former_administrator_returning_by_roster_is_the_rosters(loaded: Store) -> None:
     with_administrators(loaded, BEA)
     back = adopting_ann(loaded, action="restore", seen=None, before_role="administrator", before_status="active")
     store_plans.apply(loaded, store_plans.plan(loaded, roster=back))

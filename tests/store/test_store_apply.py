@@ -36,7 +36,7 @@ def journal(store: Store, run: int) -> list[tuple[str, str, dict[str, Any]]]:
     return [(kind, action, orjson.loads(before)) for kind, action, before in found]
 
 
-def test_what_a_run_made_carries_its_number_and_is_not_journalled(loaded: Store) -> None:
+def test_created_row_carries_its_run_and_is_not_journaled(loaded: Store) -> None:
     tables = ("orgs", "accounts", "classes", "enrollments", "communities", "lessons", "customers")
     assert [raw_sql.scalar(loaded, f"SELECT min(created_run) FROM {table}") for table in tables] == [1] * len(tables)
     assert journal(loaded, 1) == []
@@ -67,13 +67,13 @@ def test_an_update_changes_its_fields_and_keeps_the_row(loaded: Store) -> None:
     ) == [[7, run, 1]]
 
 
-def test_a_row_that_did_not_change_keeps_the_origin_it_had(loaded: Store) -> None:
+def test_unchanged_row_keeps_its_origin(loaded: Store) -> None:
     change(loaded, users=[store_plans.to(loaded, Kind.USER, "u-1", "update", email="new@springfield.example")])
     assert raw_sql.scalar(loaded, "SELECT count(*) FROM accounts WHERE origin_run = 1 AND managed_by = 'roster'") == 1
 
 
 @pytest.mark.parametrize("kind", ROSTER_KINDS)
-def test_a_deleted_row_is_kept_as_a_tombstone_and_comes_back_as_it_was(loaded: Store, kind: Kind) -> None:
+def test_deleted_row_is_a_tombstone_and_returns_unchanged(loaded: Store, kind: Kind) -> None:
     key = {Kind.ORG: "s-1", Kind.USER: "u-1", Kind.CLASS: "c-1", Kind.ENROLLMENT: "e-1"}[kind]
     before = store_plans.row(loaded, kind, key)
     again = store_plans.to(loaded, kind, key, "restore", seen=0)
@@ -91,7 +91,7 @@ def test_a_deleted_row_is_kept_as_a_tombstone_and_comes_back_as_it_was(loaded: S
     assert store_plans.row(loaded, kind, key) == before
 
 
-def test_a_rekeyed_person_keeps_account_and_roles_under_the_new_sourced_id(loaded: Store) -> None:
+def test_rekeyed_person_keeps_account_and_roles(loaded: Store) -> None:
     before = store_plans.row(loaded, Kind.USER, "u-1")
     change(loaded, users=[store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "n-1"}])
     after = store_plans.row(loaded, Kind.USER, "n-1")
@@ -116,7 +116,7 @@ def test_two_people_may_swap_their_sourced_ids(loaded: Store) -> None:
     }
 
 
-def test_two_people_may_swap_their_usernames_and_a_third_take_one_that_is_freed(loaded: Store) -> None:
+def test_people_may_swap_usernames_and_take_freed_ones(loaded: Store) -> None:
     one, two = (store_plans.row(loaded, Kind.USER, key)["username"] for key in ("u-1", "u-2"))
     change(
         loaded,
@@ -136,7 +136,7 @@ def test_two_people_may_swap_their_usernames_and_a_third_take_one_that_is_freed(
     assert store_plans.row(loaded, Kind.USER, "u-3")["username"] == two.upper()
 
 
-def test_a_username_that_somebody_has_is_refused_whole_and_names_nobody(loaded: Store) -> None:
+def test_taken_username_refuses_everything_and_names_nobody(loaded: Store) -> None:
     rows = store_plans.roster(users=[store_plans.user("u-3"), store_plans.user("u-4", username="U-1@Springfield")])
     with pytest.raises(StoreProblem) as raised:
         store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
@@ -147,7 +147,7 @@ def test_a_username_that_somebody_has_is_refused_whole_and_names_nobody(loaded: 
         assert len(reader.list_runs()) == 1
 
 
-def test_an_account_that_a_launch_made_becomes_the_rosters_and_an_owners_stays_the_owners(loaded: Store) -> None:
+def test_launched_account_becomes_the_rosters_but_owned_one_does_not(loaded: Store) -> None:
     raw_sql.run(
         loaded,
         "INSERT INTO accounts (customer_id, managed_by, status, username) SELECT id, 'lti', 'active', 'l'"
@@ -169,7 +169,7 @@ def test_an_account_that_a_launch_made_becomes_the_rosters_and_an_owners_stays_t
     assert store_plans.row(loaded, Kind.USER, "u-lti")["id"] == found["lti"]
 
 
-def test_roles_follow_their_field_and_an_equals_sign_in_an_id_is_none(loaded: Store) -> None:
+def test_roles_follow_their_field_and_ids_may_contain_equals(loaded: Store) -> None:
     change(
         loaded,
         orgs=[store_plans.org("s=2", parent="d")],
@@ -195,7 +195,7 @@ def test_the_closure_of_orgs_follows_them(loaded: Store) -> None:
     assert closure(loaded) == [["n", "n", 0], ["s-1", "n", 1], ["s-1", "s-1", 0]]
 
 
-def test_orgs_that_are_each_others_parent_are_no_endless_loop(loaded: Store) -> None:
+def test_mutually_parenting_orgs_cause_no_endless_loop(loaded: Store) -> None:
     change(loaded, orgs=[store_plans.to(loaded, Kind.ORG, "d", "update", parent="s-1")])
     assert ["d", "s-1", 1] in closure(loaded)
     assert len(closure(loaded)) == 4
@@ -219,13 +219,13 @@ def with_community(store: Store, members: dict[str, Any]) -> None:
     store_plans.apply(store, planned)
 
 
-def test_all_rostered_people_belong_to_a_community_that_names_none(loaded: Store) -> None:
+def test_community_naming_nobody_includes_all_rostered_people(loaded: Store) -> None:
     assert memberships(loaded) == [["high", "u-1", "student", "roster"], ["high", "u-2", "student", "roster"]]
     change(loaded, users=[store_plans.to(loaded, Kind.USER, "u-1", "delete"), store_plans.user("u-3", role="teacher")])
     assert memberships(loaded) == [["high", "u-2", "student", "roster"], ["high", "u-3", "teacher", "roster"]]
 
 
-def test_a_school_of_a_community_counts_with_what_is_below_it(loaded: Store) -> None:
+def test_school_of_a_community_includes_its_descendants(loaded: Store) -> None:
     change(
         loaded,
         orgs=[store_plans.org("s-2", parent="d"), store_plans.org("n", parent="s-1")],
@@ -252,7 +252,7 @@ def test_a_membership_that_a_launch_made_is_left_alone(loaded: Store) -> None:
     assert memberships(loaded) == [["high", "u-1", "student", "lti"]]
 
 
-def test_an_enrollment_of_somebody_who_is_not_there_is_refused_whole(loaded: Store) -> None:
+def test_enrollment_of_an_absent_person_refuses_everything(loaded: Store) -> None:
     rows = store_plans.roster(
         orgs=[store_plans.org("s-9")], enrollments=[store_plans.enrollment("e-9", "c-1", "nobody")]
     )
@@ -262,7 +262,7 @@ def test_an_enrollment_of_somebody_who_is_not_there_is_refused_whole(loaded: Sto
         assert store_plans.live(reader, Kind.ORG).height == 2
 
 
-def test_a_customer_that_was_removed_is_kept_and_comes_back(loaded: Store) -> None:
+def test_removed_customer_is_kept_and_returns(loaded: Store) -> None:
     gone = tuple(
         store_plans.change(kind, key, Delete)
         for kind, key in ((Kind.CUSTOMER, store_plans.SLUG), (Kind.COMMUNITY, "high"), (Kind.LESSON, "leaves"))

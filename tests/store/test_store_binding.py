@@ -41,7 +41,7 @@ def moved(store: Store, run: int | None) -> list[tuple[str, str, int]]:
     return [(action, image["subject"], image["account_id"]) for action, image in images]
 
 
-def test_a_sourced_id_whose_account_was_deleted_by_hand_is_the_new_accounts(loaded: Store) -> None:
+def test_sourced_id_of_a_manually_deleted_account_is_reused(loaded: Store) -> None:
     gone = store_plans.row(loaded, Kind.USER, "u-1")["id"]
     raw_sql.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
     rows = store_plans.roster(
@@ -59,7 +59,7 @@ def test_a_sourced_id_whose_account_was_deleted_by_hand_is_the_new_accounts(load
     assert raw_sql.scalar(loaded, "SELECT n FROM write_counters") == before
 
 
-def test_a_person_rekeyed_to_a_sourced_id_of_nobody_takes_it_over(loaded: Store) -> None:
+def test_rekeyed_person_takes_over_an_unclaimed_sourced_id(loaded: Store) -> None:
     account = store_plans.row(loaded, Kind.USER, "u-2")["id"]
     raw_sql.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
     rows = store_plans.roster(
@@ -70,7 +70,7 @@ def test_a_person_rekeyed_to_a_sourced_id_of_nobody_takes_it_over(loaded: Store)
     assert identities(loaded) == [["u-1", "u-2@springfield"]]
 
 
-def test_of_two_sourced_ids_of_one_account_the_row_of_the_second_gets_an_account_of_its_own(loaded: Store) -> None:
+def test_row_of_a_second_sourced_id_gets_its_own_account(loaded: Store) -> None:
     raw_sql.run(loaded, SECOND)
     first = store_plans.row(loaded, Kind.USER, "u-1")["id"]
     run = store_plans.apply(
@@ -85,7 +85,7 @@ def test_of_two_sourced_ids_of_one_account_the_row_of_the_second_gets_an_account
     assert moved(loaded, run) == [("move", "u-9", first)]
 
 
-def test_a_person_rekeyed_to_a_second_sourced_id_of_the_same_account_keeps_that_alone(loaded: Store) -> None:
+def test_person_rekeyed_to_the_second_sourced_id_keeps_it_only(loaded: Store) -> None:
     raw_sql.run(loaded, SECOND)
     rows = store_plans.roster(
         users=[store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1") | {"key": "u-9"}]
@@ -94,7 +94,7 @@ def test_a_person_rekeyed_to_a_second_sourced_id_of_the_same_account_keeps_that_
     assert identities(loaded) == [["u-2", "u-2@springfield"], ["u-9", "u-1@springfield"]]
 
 
-def test_a_sourced_id_that_is_somebodys_only_one_is_not_taken(loaded: Store) -> None:
+def test_somebodys_only_sourced_id_is_not_taken(loaded: Store) -> None:
     rows = store_plans.roster(users=[store_plans.user("u-1", username="other")])
     with pytest.raises(StoreProblem) as raised:
         store_plans.apply(loaded, store_plans.plan(loaded, roster=rows))
@@ -114,13 +114,13 @@ def one(store: Store, *rows: store_plans.Row) -> int | None:
     return store_plans.apply(store, store_plans.plan(store, roster=store_plans.roster(users=rows))).run
 
 
-def test_a_new_account_is_bound_to_all_its_sourced_ids(loaded: Store) -> None:
+def test_new_account_is_bound_to_all_its_sourced_ids(loaded: Store) -> None:
     one(loaded, store_plans.user("u-3", aliases="u-8\nu-9"))
     assert known(loaded)[2:] == [["u-3", "u-3@springfield", None]] + [[f"u-{n}", "u-3@springfield", 1] for n in (8, 9)]
     assert store_plans.row(loaded, Kind.USER, "u-3")["aliases"] == "u-8\nu-9"
 
 
-def test_an_account_has_one_row_whatever_the_order_of_its_sourced_ids(loaded: Store) -> None:
+def test_account_has_one_row_in_any_sourced_id_order(loaded: Store) -> None:
     one(loaded, store_plans.to(loaded, Kind.USER, "u-2", "update", aliases="a-2"))
     one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="z-1"))
     with loaded.open_reader() as reader:
@@ -150,7 +150,7 @@ def test_an_image_holds_the_sourced_ids_of_an_account(loaded: Store) -> None:
     assert (image["sourced_id"], image["aliases"]) == ("u-1", "u-8\nu-9")
 
 
-def test_a_rekeyed_account_keeps_the_aliases_that_its_row_has(loaded: Store) -> None:
+def test_rekeyed_account_keeps_the_aliases_in_its_row(loaded: Store) -> None:
     one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
     change = store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1", aliases="u-7\nu-8")
     one(loaded, change | {"key": "n-1"})
@@ -162,7 +162,7 @@ def test_a_rekeyed_account_keeps_the_aliases_that_its_row_has(loaded: Store) -> 
     ]
 
 
-def test_an_alias_becomes_the_sourced_id_that_an_account_is_known_by(loaded: Store) -> None:
+def test_alias_becomes_the_primary_sourced_id_of_an_account(loaded: Store) -> None:
     one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
     change = store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-1", aliases="u-1")
     one(loaded, change | {"key": "u-8"})
@@ -173,7 +173,7 @@ def test_an_alias_becomes_the_sourced_id_that_an_account_is_known_by(loaded: Sto
     ]
 
 
-def test_a_second_sourced_id_that_another_hand_gave_somebody_moves_to_whom_it_is_an_alias_of(loaded: Store) -> None:
+def test_second_sourced_id_set_externally_moves_to_its_aliased_person(loaded: Store) -> None:
     raw_sql.run(loaded, SECOND)
     account = store_plans.row(loaded, Kind.USER, "u-1")["id"]
     run = one(loaded, store_plans.to(loaded, Kind.USER, "u-2", "update", aliases="u-9"))
@@ -181,7 +181,7 @@ def test_a_second_sourced_id_that_another_hand_gave_somebody_moves_to_whom_it_is
     assert moved(loaded, run) == [("move", "u-9", account)]
 
 
-def test_an_account_that_is_unbound_keeps_everything_but_its_sourced_ids_and_roles(loaded: Store) -> None:
+def test_unbound_account_loses_only_sourced_ids_and_roles(loaded: Store) -> None:
     one(loaded, store_plans.to(loaded, Kind.USER, "u-1", "update", aliases="u-8"))
     raw_sql.run(loaded, f"UPDATE accounts SET managed_by = 'join_link', password_hash = 'x' WHERE id = {BOUND_TO_U_1}")
     was = store_plans.row(loaded, Kind.USER, "u-1")

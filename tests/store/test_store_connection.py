@@ -59,7 +59,7 @@ def test_a_parameter_may_be_named_twice_and_be_null(store: Store) -> None:
     assert found == (4, None)
 
 
-def test_an_error_of_the_database_is_explained_without_the_rows_text(store: Store) -> None:
+def test_database_error_is_explained_without_row_text(store: Store) -> None:
     with store.open_connection() as connection:
         for statement in (
             "INSERT INTO accounts (id, customer_id, managed_by, status) VALUES (1, 1, 'roster', 'lisa.simpson')",

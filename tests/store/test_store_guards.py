@@ -97,7 +97,7 @@ def test_a_row_made_by_another_hand_is_counted(loaded: Store, statement: str) ->
     assert writes(loaded) == 1
 
 
-def test_a_link_to_an_lms_leaves_the_fingerprint_and_has_the_number_of_its_write(loaded: Store) -> None:
+def test_lms_link_keeps_the_fingerprint_and_numbers_its_write(loaded: Store) -> None:
     raw_sql.run(loaded, WRITES["orgs"])
     raw_sql.run(
         loaded,
@@ -112,7 +112,7 @@ def test_a_link_to_an_lms_leaves_the_fingerprint_and_has_the_number_of_its_write
     assert dict(users.select("sourced_id", "lti_links").iter_rows())["u-1"] == 1
 
 
-def test_a_password_or_an_origin_may_change_without_a_word(loaded: Store) -> None:
+def test_password_or_origin_may_change_silently(loaded: Store) -> None:
     raw_sql.run(loaded, "UPDATE accounts SET password_hash = 'x', origin_line = 9 WHERE username = 'u-1@springfield'")
     assert writes(loaded) == 0
     assert doubted(loaded, "accounts") == 0
@@ -135,7 +135,7 @@ def test_configuration_changed_by_another_hand_loses_its_digest(loaded: Store, s
         assert reader.read_customers()[store_plans.SLUG].settings_digest is None
 
 
-def test_a_lesson_of_the_catalogue_changed_by_another_hand_is_the_catalogues_doubt(loaded: Store) -> None:
+def test_externally_changed_catalog_lesson_marks_the_catalog(loaded: Store) -> None:
     raw_sql.run(loaded, "INSERT INTO lessons (slug, title, document) VALUES ('roots', 'Roots', '{}')")
     assert writes(loaded) == 0
     with loaded.open_reader() as reader:
@@ -191,7 +191,7 @@ def in_doubt(store: Store) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("statement", REFERRED, ids=range(len(REFERRED)))
-def test_what_refers_to_a_row_that_is_gone_or_renamed_is_compared_again(loaded: Store, statement: str) -> None:
+def test_references_to_removed_or_renamed_rows_are_recompared(loaded: Store, statement: str) -> None:
     raw_sql.run(loaded, statement)
     assert in_doubt(loaded) == REFERRED[statement]
     assert writes(loaded) >= 1
@@ -202,7 +202,7 @@ def test_all_orgs_may_be_renamed_at_once_by_hand(loaded: Store) -> None:
     assert {("orgs", "d-9"), ("orgs", "s-1-9"), ("classes", "c-1")} <= in_doubt(loaded)
 
 
-def test_an_enrollment_of_an_account_that_is_gone_names_nobody(loaded: Store) -> None:
+def test_enrollment_of_a_vanished_account_names_nobody(loaded: Store) -> None:
     raw_sql.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
     assert store_plans.row(loaded, Kind.ENROLLMENT, "e-1")["user"] is None
     assert store_plans.row(loaded, Kind.ENROLLMENT, "e-2")["user"] == "u-2"

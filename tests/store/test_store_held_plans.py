@@ -40,9 +40,7 @@ def read(store: Store, hold: str = store_plans.HOLD.id) -> bytes | None:
         return load_held_plan(connection, store.key, hold)
 
 
-def test_a_kept_plan_comes_back_as_it_was_and_is_not_to_be_read_in_the_store(
-    held: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kept_plan_returns_unchanged_and_is_unreadable_at_rest(held: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held_plans, "SLICE", 4_000)
     assert kept(held)
     assert read(held) == CONTENT
@@ -60,7 +58,7 @@ def test_a_slice_that_was_altered_or_moved_is_refused(held: Store) -> None:
         read(held, "springfield:9:aaaaaa")
 
 
-def test_a_plan_of_what_is_not_held_any_more_is_not_kept(held: Store) -> None:
+def test_plan_without_current_holds_is_not_kept(held: Store) -> None:
     assert not kept(held, "springfield:9:aaaaaa")
     assert read(held) == CONTENT
 
@@ -90,7 +88,7 @@ def test_what_was_held_before_stays_held_since_then(held: Store) -> None:
         assert [each.created_at for each in reader.list_holds()] == [MADE]
 
 
-def test_it_goes_when_its_customer_is_renamed_and_what_is_held_waits_on(held: Store) -> None:
+def test_renaming_its_customer_drops_the_plan_but_not_holds(held: Store) -> None:
     with held.open_connection() as connection, connection.open_write_transaction():
         (run,) = connection.fetch_rows("SELECT max(id) FROM runs")[0]
         rename_customer(WriteContext(connection, held.key, run, 1, "omega", MADE), store_plans.SLUG)

@@ -68,14 +68,14 @@ def held_plan_again(store: Store) -> Any:
     return store_plans.plan(store, source=store_plans.SOURCE, hold=store_plans.HOLD, roster=rows)
 
 
-def test_a_plan_that_is_held_whole_makes_no_run_but_is_known(loaded: Store) -> None:
+def test_plan_held_entirely_makes_no_run_but_is_recorded(loaded: Store) -> None:
     assert store_plans.apply(loaded, held_plan_again(loaded)).run is None
     with loaded.open_reader() as reader:
         assert [hold.id for hold in reader.list_holds()] == [store_plans.HOLD.id]
         assert len(reader.list_runs()) == 1
 
 
-def test_a_new_roster_without_a_hold_ends_the_last_one(loaded: Store) -> None:
+def test_new_roster_without_holds_ends_the_last_one(loaded: Store) -> None:
     store_plans.apply(loaded, held_plan_again(loaded))
     store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE))
     with loaded.open_reader() as reader:
@@ -83,7 +83,7 @@ def test_a_new_roster_without_a_hold_ends_the_last_one(loaded: Store) -> None:
 
 
 @pytest.mark.parametrize("hold", [None, Hold("springfield:1:fedcba", 1, 1)])
-def test_a_roster_that_came_before_a_hold_does_not_let_it_go(loaded: Store, hold: Hold | None) -> None:
+def test_roster_from_before_a_hold_does_not_end_it(loaded: Store, hold: Hold | None) -> None:
     """It did not look at what is held, whether it holds nothing or something else."""
     with clock.freeze_time(store_plans.MORNING + timedelta(minutes=5)):
         store_plans.apply(loaded, held_plan_again(loaded))
@@ -97,14 +97,14 @@ def test_a_roster_that_came_before_a_hold_does_not_let_it_go(loaded: Store, hold
     assert waiting(loaded) == []
 
 
-def test_a_hold_of_a_moment_to_come_is_of_a_clock_that_went_wrong(loaded: Store) -> None:
+def test_hold_dated_in_the_future_means_a_wrong_clock(loaded: Store) -> None:
     with clock.freeze_time(store_plans.MORNING.replace(year=2031)):
         store_plans.apply(loaded, held_plan_again(loaded))
     store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE))
     assert waiting(loaded) == []
 
 
-def test_a_held_removal_of_a_community_waits_while_the_customer_changes(loaded: Store) -> None:
+def test_held_community_removal_waits_while_the_customer_changes(loaded: Store) -> None:
     renamed = {**store_plans.CUSTOMER, "name": "Springfield Schools"}
     store_plans.apply(
         loaded,
@@ -143,7 +143,7 @@ def waiting(store: Store) -> list[str]:
         return [hold.id for hold in reader.list_holds()]
 
 
-def test_what_a_roster_holds_waits_on_while_only_documents_are_applied(loaded: Store) -> None:
+def test_roster_holds_survive_an_apply_of_documents(loaded: Store) -> None:
     store_plans.apply(loaded, held_plan(loaded))
     store_plans.apply(loaded, without_community(loaded))
     assert waiting(loaded) == [REMOVED.id, store_plans.HOLD.id]
@@ -154,7 +154,7 @@ def test_what_a_roster_holds_waits_on_while_only_documents_are_applied(loaded: S
     assert waiting(loaded) == [store_plans.HOLD.id]
 
 
-def test_a_roster_that_is_only_shown_ends_no_hold_of_a_roster(loaded: Store) -> None:
+def test_shown_only_roster_ends_no_roster_hold(loaded: Store) -> None:
     store_plans.apply(loaded, held_plan(loaded))
     store_plans.apply(loaded, store_plans.plan(loaded, source=store_plans.SOURCE, roster_applies=False))
     assert waiting(loaded) == [store_plans.HOLD.id]

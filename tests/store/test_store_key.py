@@ -11,7 +11,7 @@ KEY = StoreKey(bytes(range(32)))
 OTHER = StoreKey(bytes(32))
 
 
-def test_a_pseudonym_is_the_same_within_a_store_and_another_in_the_next() -> None:
+def test_pseudonym_is_stable_within_one_store_only() -> None:
     assert KEY.make_pseudonym("user", "springfield", "u-1") == KEY.make_pseudonym("user", "springfield", "u-1")
     assert KEY.make_pseudonym("user", "springfield", "u-1") != OTHER.make_pseudonym("user", "springfield", "u-1")
     assert KEY.make_pseudonym("user", "springfield", "u-1") != KEY.make_pseudonym("user", "shelbyville", "u-1")
@@ -29,7 +29,7 @@ def test_a_hmac_depends_on_its_purpose() -> None:
     assert KEY.compute_hmac_hex("secret", "value") != KEY.compute_hmac_hex("pseudonym", "value")
 
 
-def test_what_was_encrypted_for_one_place_opens_only_there_and_under_its_key() -> None:
+def test_ciphertext_opens_only_in_its_place_under_its_key() -> None:
     sealed = KEY.encrypt("shared secret", "springfield/lti.platforms.canvas.shared_secret")
     assert b"shared secret" not in sealed
     assert KEY.decrypt(sealed, "springfield/lti.platforms.canvas.shared_secret") == "shared secret"

@@ -50,7 +50,7 @@ def held_elsewhere(store: Store, slug: str, seconds: float = 60) -> Iterator[sub
             process.kill()
 
 
-def test_a_second_process_stays_locked_out_and_learns_who_is_at_it(store: Store) -> None:
+def test_second_process_is_locked_out_and_learns_the_holder(store: Store) -> None:
     with held_elsewhere(store, store_plans.SLUG) as process, pytest.raises(StoreProblem) as raised:
         store_plans.load(store)
     assert raised.value.diagnostic.code == "locked"
@@ -58,7 +58,7 @@ def test_a_second_process_stays_locked_out_and_learns_who_is_at_it(store: Store)
     assert "@" in str(raised.value)
 
 
-def test_a_lock_dies_with_its_holder_and_so_does_what_it_wrote(store: Store) -> None:
+def test_lock_and_uncommitted_writes_die_with_the_holder(store: Store) -> None:
     with held_elsewhere(store, store_plans.SLUG) as process:
         process.kill()
         process.wait(10)
@@ -73,7 +73,7 @@ def test_who_waits_long_enough_gets_the_lock(store: Store) -> None:
             assert time.monotonic() - begin < 30
 
 
-def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Store) -> None:
+def test_other_customer_waits_at_most_for_sqlites_writer(store: Store) -> None:
     seconds = 0.5 if isinstance(store.address, SqliteAddress) else 60
     with (
         held_elsewhere(store, "shelbyville", seconds),
@@ -83,19 +83,19 @@ def test_another_customer_waits_at_most_for_the_one_writer_of_sqlite(store: Stor
         assert connection.fetch_scalar("SELECT 1") == 1
 
 
-def test_a_lock_that_was_let_go_can_be_taken_again(store: Store) -> None:
+def test_released_lock_can_be_taken_again(store: Store) -> None:
     for _ in range(2):
         with lock_customer(store.dialect, store_plans.SLUG):
             pass
 
 
-def test_while_one_process_applies_another_reads_what_was_there_before(store: Store) -> None:
+def test_readers_during_an_apply_see_the_former_state(store: Store) -> None:
     store_plans.load(store)
     with held_elsewhere(store, store_plans.SLUG), store.open_reader() as reader:
         assert store_plans.live(reader, Kind.USER).height == 3
 
 
-def test_another_hand_of_another_process_waits_for_an_apply_and_is_not_lost(store: Store) -> None:
+def test_external_write_waits_for_an_apply_and_survives(store: Store) -> None:
     store_plans.load(store)
     with held_elsewhere(store, store_plans.SLUG, seconds=0.5) as process:
         raw_sql.run(store, "UPDATE orgs SET name = 'By Hand' WHERE sourced_id = 's-1'")

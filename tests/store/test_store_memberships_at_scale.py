@@ -27,7 +27,7 @@ def test_members_who_left_are_found_as_a_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_statement_is_ctrl_c_and_no_problem_of_the_store(tmp_path: Path) -> None:
+def test_ctrl_c_in_a_statement_is_no_store_error(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'store.db'}", "test", key=KEY)
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()

@@ -33,7 +33,7 @@ def test_a_store_keeps_its_identity(store_url: str) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.slow
-def test_an_empty_postgresql_database_is_set_up_on_first_use(
+def test_empty_postgresql_database_is_set_up_on_first_use(
     empty_postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -74,7 +74,7 @@ def test_a_store_under_another_key_is_refused(store_url: str) -> None:
     assert refusal(store_url, key=bytes(32)).diagnostic.code == "store-key"
 
 
-def test_a_store_whose_key_file_is_gone_is_refused_and_no_other_key_is_made(tmp_path: Path) -> None:
+def test_store_without_its_key_file_gets_no_new_key(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     open_store(url, ENVIRONMENT)
     (tmp_path / "store.key").unlink()
@@ -99,14 +99,14 @@ def test_the_key_may_come_from_the_environment(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "store.key").exists()
 
 
-def test_a_key_that_is_none_is_refused_without_repeating_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_key_is_refused_without_repeating_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_KEY", "hunter2")
     problem = refusal(f"sqlite:///{tmp_path / 'store.db'}", key=None)
     assert problem.diagnostic.code == "store-key"
     assert "hunter2" not in str(problem)
 
 
-def test_a_store_of_a_newer_program_says_to_update_it(store_url: str) -> None:
+def test_store_of_a_newer_program_asks_for_an_update(store_url: str) -> None:
     store = open_store(store_url, ENVIRONMENT, key=KEY)
     raw_sql.run(store, "UPDATE schema_revision SET version_num = '9999'")
     problem = refusal(store_url)
@@ -124,7 +124,7 @@ def test_an_older_store_names_the_command_that_helps(store_url: str, monkeypatch
     assert "reconciler store upgrade" in str(problem)
 
 
-def test_an_up_to_date_store_is_upgraded_without_a_change(store_url: str) -> None:
+def test_current_store_is_upgraded_without_a_change(store_url: str) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
     assert upgrade_store(store_url) == list_store_revisions(store_url)
     assert [name for name, _, _ in list_store_revisions(store_url)] == ["durable", "volatile"]
@@ -145,7 +145,7 @@ def test_a_lost_volatile_file_is_made_anew(tmp_path: Path) -> None:
     assert list_store_revisions(url)[1] == ("volatile", schema.VOLATILE.head, schema.VOLATILE.head)
 
 
-def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_file_not_a_database_is_refused_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_text("a letter to a friend " * 500)
     before = path.read_bytes()
@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "store.db", "mysql://host/db", "sqlite://", "sqlite:///", "postgresql://host"])
-def test_another_url_is_refused_with_the_forms_that_are_known(url: str) -> None:
+def test_unknown_url_is_refused_with_the_known_forms(url: str) -> None:
     problem = refusal(url)
     assert problem.diagnostic.code == "store-url"
     assert "sqlite:///" in (problem.diagnostic.hint or "")
@@ -193,7 +193,7 @@ def test_a_database_that_does_not_exist_is_said_plainly(postgresql_server: str) 
     assert "nowhere does not exist" in str(problem)
 
 
-def test_two_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
+def test_two_processes_creating_a_store_create_one(tmp_path: Path) -> None:
     script = "import sys; from reconciler.store.open import open_store; print(open_store(sys.argv[1], 'test').uuid)"
     command = [sys.executable, "-c", script, f"sqlite:///{tmp_path / 'store.db'}"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -216,7 +216,7 @@ def test_opening_an_up_to_date_store_imports_no_alembic(store_url: str) -> None:
 
 
 @pytest.mark.parametrize("rest", ["store.db?mode=ro", ":memory:", "file:store.db?mode=memory"])
-def test_a_sqlite_url_with_options_makes_no_file_of_that_name(
+def test_sqlite_url_with_options_creates_no_odd_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -234,13 +234,13 @@ def test_who_only_looks_at_a_store_makes_none(tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.slow
-def test_who_only_looks_at_an_empty_database_leaves_it_empty(empty_postgresql: str) -> None:
+def test_reading_an_empty_database_leaves_it_empty(empty_postgresql: str) -> None:
     for _ in range(2):
         with pytest.raises(StoreProblem, match="there is no store"):
             open_store(empty_postgresql, ENVIRONMENT, key=KEY, make=False)
 
 
-def test_a_store_whose_environment_has_a_new_name_can_be_given_it(store_url: str) -> None:
+def test_store_of_a_renamed_environment_can_be_relabeled(store_url: str) -> None:
     hint = refusal(store_url, "production").diagnostic.hint or ""
     assert "reconciler store assign --env production" in hint
     assert assign_environment(store_url, "production") == ENVIRONMENT
@@ -248,9 +248,7 @@ def test_a_store_whose_environment_has_a_new_name_can_be_given_it(store_url: str
     assert refusal(store_url).diagnostic.code == "store-environment"
 
 
-def test_a_key_of_which_only_a_part_could_be_written_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_partly_written_key_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_secret: bytes) -> bytes:
         raise OSError(errno.ENOSPC, "No space left on device")
 

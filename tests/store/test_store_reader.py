@@ -52,13 +52,13 @@ def frames(
         }
 
 
-def test_frames_have_the_same_columns_and_types_when_they_are_empty(store: Store) -> None:
+def test_empty_frames_have_the_same_columns_and_types(store: Store) -> None:
     for name, (frame, schema) in frames(store, 1, pl.Series([1]), pl.Series(["e-1"])).items():
         assert dict(frame.schema) == schema, name
         assert frame.is_empty(), name
 
 
-def test_frames_have_the_same_columns_and_types_when_they_are_full(loaded: Store) -> None:
+def test_full_frames_have_the_same_columns_and_types(loaded: Store) -> None:
     for name, (frame, schema) in frames(loaded, 1, pl.Series([1, 2]), pl.Series(["e-1"])).items():
         assert dict(frame.schema) == schema, name
         assert frame.is_empty() == (name in ("assignments", "sign_ins")), name
@@ -71,7 +71,7 @@ def test_nothing_asked_is_nothing_found(loaded: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.ORG, Kind.USER, Kind.CLASS, Kind.ENROLLMENT])
-def test_a_row_comes_back_with_every_field_that_was_written(loaded: Store, kind: Kind) -> None:
+def test_row_reads_back_with_every_field_written(loaded: Store, kind: Kind) -> None:
     wanted = store_plans.first_roster()[kind]
     for given in wanted.iter_rows(named=True):
         found = store_plans.row(loaded, kind, given["key"])
@@ -82,7 +82,7 @@ def test_a_row_comes_back_with_every_field_that_was_written(loaded: Store, kind:
         assert found["tombstoned"] is False
 
 
-def test_a_column_that_is_null_for_long_and_text_at_the_end_stays_text(store: Store) -> None:
+def test_long_null_column_ending_in_text_stays_text(store: Store) -> None:
     rows = [store_plans.user(f"u-{n:04}", roles=None, middle_name="Late" if n == 2999 else None) for n in range(3000)]
     store_plans.load(store, store_plans.roster(orgs=[store_plans.org("s-1")], users=rows))
     with store.open_reader() as reader:
@@ -102,7 +102,7 @@ def test_administrators_are_among_the_users_without_a_sourced_id(loaded: Store) 
     )
 
 
-def test_enrollments_are_found_by_key_with_what_they_point_to(loaded: Store) -> None:
+def test_enrollments_are_found_by_key_with_their_targets(loaded: Store) -> None:
     with loaded.open_reader() as reader:
         customer = reader.read_customers()[store_plans.SLUG].id
         found = read_enrollments_by_key(reader.connection, customer, pl.Series(["e-2", "e-2", "nothing"]))
@@ -154,7 +154,7 @@ def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(loaded: Store) -
         assert set(store_plans.live(reader, Kind.ORG)["name"]) == {"By Hand"}
 
 
-def test_an_account_bound_twice_by_hand_is_still_one_row(loaded: Store) -> None:
+def test_account_bound_twice_by_hand_is_one_row(loaded: Store) -> None:
     raw_sql.run(
         loaded,
         "INSERT INTO identities (issuer_id, subject, account_id, customer_id) SELECT issuer_id, 'u-1-again',"

@@ -38,7 +38,7 @@ def writes(store: Store) -> int:
     ("kind", "key", "field", "found"),
     [(Kind.ORG, "n", "parent", None), (Kind.CLASS, "c-1", "school", None), (Kind.USER, "u-2", "roles", "d=student")],
 )
-def test_a_row_whose_org_is_not_there_is_compared_again_by_the_next_plan(
+def test_row_with_a_missing_org_is_compared_again(
     homeless: Store, kind: Kind, key: str, field: str, found: str | None
 ) -> None:
     row = store_plans.row(homeless, kind, key)
@@ -46,12 +46,12 @@ def test_a_row_whose_org_is_not_there_is_compared_again_by_the_next_plan(
     assert writes(homeless) == 0
 
 
-def test_a_row_whose_orgs_are_all_there_keeps_its_fingerprint(homeless: Store) -> None:
+def test_row_with_all_orgs_present_keeps_its_fingerprint(homeless: Store) -> None:
     assert store_plans.row(homeless, Kind.ORG, "d")["fingerprint"] not in (None, 0)
     assert store_plans.row(homeless, Kind.ENROLLMENT, "e-1")["fingerprint"] not in (None, 0)
 
 
-def test_a_row_written_again_while_its_org_is_missing_is_no_other_hands(homeless: Store) -> None:
+def test_row_rewritten_without_its_org_is_no_external_write(homeless: Store) -> None:
     rows = store_plans.roster(
         users=[store_plans.to(homeless, Kind.USER, "u-1", "update", roles="s-1=student")],
         classes=[store_plans.to(homeless, Kind.CLASS, "c-1", "update", school="s-1")],
@@ -76,7 +76,7 @@ def test_a_row_is_whole_once_its_org_is_there(homeless: Store) -> None:
     assert store_plans.row(homeless, Kind.USER, "u-1")["roles"] == "s-1=student"
 
 
-def test_a_row_without_its_org_is_deleted_like_any_other(homeless: Store) -> None:
+def test_row_without_its_org_is_deleted_normally(homeless: Store) -> None:
     rows = store_plans.roster(
         users=[store_plans.to(homeless, Kind.USER, "u-1", "delete")],
         classes=[store_plans.to(homeless, Kind.CLASS, "c-1", "delete")],
@@ -87,7 +87,7 @@ def test_a_row_without_its_org_is_deleted_like_any_other(homeless: Store) -> Non
     assert writes(homeless) == 0
 
 
-def test_a_class_at_a_school_that_was_deleted_has_none(loaded: Store) -> None:
+def test_class_at_a_deleted_school_has_none(loaded: Store) -> None:
     planned = store_plans.plan(loaded, roster=store_plans.roster(classes=[store_plans.class_("c-2")]))
     gone = store_plans.roster(orgs=[store_plans.to(loaded, Kind.ORG, "s-1", "delete")])
     store_plans.apply(loaded, store_plans.plan(loaded, roster=gone))
@@ -96,7 +96,7 @@ def test_a_class_at_a_school_that_was_deleted_has_none(loaded: Store) -> None:
     assert (row["school"], row["fingerprint"]) == (None, 0)
 
 
-def test_an_org_that_leaves_in_the_same_apply_is_nobodys(loaded: Store) -> None:
+def test_org_leaving_in_the_same_apply_belongs_to_nobody(loaded: Store) -> None:
     rows = store_plans.roster(
         orgs=[store_plans.to(loaded, Kind.ORG, "s-1", "delete"), store_plans.org("s-2", parent="s-1")],
         users=[store_plans.user("u-3")],
@@ -120,7 +120,7 @@ def test_an_enrollment_of_what_was_deleted_since_is_stale(loaded: Store, kind: K
     assert raised.value.changed == (("enrollment", "e-9"),)
 
 
-def test_an_enrollment_may_come_with_the_person_and_class_that_come_back(loaded: Store) -> None:
+def test_enrollment_may_return_with_its_person_and_class(loaded: Store) -> None:
     person, class_ = (store_plans.to(loaded, kind, key, "restore", seen=0) for kind, key in LEAVING)
     gone = {kind.plural: [store_plans.to(loaded, kind, key, "delete")] for kind, key in LEAVING}
     store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(**gone)))

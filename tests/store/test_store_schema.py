@@ -27,7 +27,7 @@ def test_the_head_that_opening_expects_is_the_newest_migration(branch: Migration
 
 
 @pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
-def test_the_migrations_make_exactly_the_tables_that_the_code_names(store: Store, branch: MigrationBranch) -> None:
+def test_migrations_create_exactly_the_tables_in_code(store: Store, branch: MigrationBranch) -> None:
     metadata = METADATA[branch]
     known = set(metadata.tables)
 
@@ -126,7 +126,7 @@ def test_an_id_is_never_used_twice(store: Store) -> None:
     assert again.min() > first.max()
 
 
-def test_lessons_of_the_catalogue_are_unique_though_they_have_no_customer(store: Store) -> None:
+def test_catalog_lessons_are_unique_without_a_customer(store: Store) -> None:
     add = text(
         "INSERT INTO lessons (slug, title, document, origin_run) VALUES ('leaves', 'Leaves', '{}', 1)"
         " ON CONFLICT DO NOTHING"

@@ -49,7 +49,7 @@ def test_the_reference_and_an_hmac_are_kept(loaded: Store) -> None:
     }
 
 
-def test_only_an_lms_secret_is_kept_itself_and_only_encrypted(loaded: Store) -> None:
+def test_only_lms_secrets_are_kept_and_only_encrypted(loaded: Store) -> None:
     keep(loaded, DOCUMENT, VALUES)
     found = sealed(loaded)
     assert list(found) == [SHARED]
@@ -57,7 +57,7 @@ def test_only_an_lms_secret_is_kept_itself_and_only_encrypted(loaded: Store) -> 
     assert loaded.key.decrypt(found[SHARED], f"{store_plans.SLUG}/{SHARED}") == "hunter2-shared"
 
 
-def test_a_changed_value_changes_the_hmac_though_the_configuration_is_the_same(loaded: Store) -> None:
+def test_changed_secret_changes_the_hmac_under_equal_configuration(loaded: Store) -> None:
     before = keep(loaded, DOCUMENT, VALUES)
     after = keep(loaded, DOCUMENT, {**VALUES, SFTP: SecretStr("other")})
     assert before[SFTP] != after[SFTP]
@@ -68,7 +68,7 @@ def test_a_changed_value_changes_the_hmac_though_the_configuration_is_the_same(l
     assert record.version[1] == 0
 
 
-def test_a_value_that_is_not_given_leaves_what_is_kept_and_a_place_that_is_gone_is_forgotten(loaded: Store) -> None:
+def test_absent_secret_stays_and_removed_place_is_forgotten(loaded: Store) -> None:
     before = keep(loaded, DOCUMENT, VALUES)
     assert keep(loaded, DOCUMENT, {}) == before
     assert keep(loaded, store_plans.CUSTOMER, {}) == {}

@@ -68,7 +68,7 @@ STALE: list[tuple[Callable[[Store], CustomerPlan], tuple[str, ...], tuple[str, s
 
 
 @pytest.mark.parametrize(("made", "statements", "named"), STALE)
-def test_a_plan_whose_ground_moved_is_refused_and_writes_nothing(
+def test_plan_with_changed_ground_is_refused_and_writes_nothing(
     loaded: Store, made: Callable[[Store], CustomerPlan], statements: tuple[str, ...], named: tuple[str, str]
 ) -> None:
     planned = made(loaded)
@@ -93,7 +93,7 @@ NOT_STALE: list[tuple[Callable[[Store], CustomerPlan], tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("made", "statements"), NOT_STALE)
-def test_a_write_beside_what_a_plan_touches_does_not_matter(
+def test_write_outside_a_plans_rows_does_not_matter(
     loaded: Store, made: Callable[[Store], CustomerPlan], statements: tuple[str, ...]
 ) -> None:
     planned = made(loaded)
@@ -126,7 +126,7 @@ def test_a_first_load_cannot_be_applied_twice(store: Store) -> None:
         store_plans.apply(store, planned)
 
 
-def test_drift_that_the_plan_saw_is_compared_by_its_columns(loaded: Store) -> None:
+def test_drift_seen_by_the_plan_is_compared_by_column(loaded: Store) -> None:
     raw_sql.run(loaded, "UPDATE accounts SET email = 'by@hand.example' WHERE username = 'u-1@springfield'")
     planned = update(loaded)
     raw_sql.run(loaded, "UPDATE orgs SET name = 'By Hand'")
@@ -138,7 +138,7 @@ def test_drift_that_the_plan_saw_is_compared_by_its_columns(loaded: Store) -> No
         store_plans.apply(loaded, planned)
 
 
-def test_what_is_held_may_change_without_making_the_rest_stale(loaded: Store) -> None:
+def test_held_rows_may_change_without_staleness_elsewhere(loaded: Store) -> None:
     rows: dict[str, Any] = {
         "users": [store_plans.to(loaded, Kind.USER, "u-1", "delete", held=True), store_plans.user("u-3")]
     }
@@ -147,7 +147,7 @@ def test_what_is_held_may_change_without_making_the_rest_stale(loaded: Store) ->
     assert store_plans.apply(loaded, planned).run == 2
 
 
-def test_a_person_who_is_to_come_back_must_still_be_gone(loaded: Store) -> None:
+def test_person_to_be_restored_must_still_be_deleted(loaded: Store) -> None:
     again = store_plans.to(loaded, Kind.USER, "u-1", "restore", seen=0)
     store_plans.apply(loaded, delete(loaded))
     planned = store_plans.plan(loaded, roster=store_plans.roster(users=[again]))
@@ -156,7 +156,7 @@ def test_a_person_who_is_to_come_back_must_still_be_gone(loaded: Store) -> None:
         store_plans.apply(loaded, planned)
 
 
-def test_a_list_of_what_changed_is_cut_and_counts_the_rest(store: Store) -> None:
+def test_list_of_changes_is_cut_and_counts_the_rest(store: Store) -> None:
     store_plans.load(store, store_plans.roster(orgs=[store_plans.org(f"s-{n:02}") for n in range(30)]))
     rows = store_plans.roster(
         orgs=[store_plans.to(store, Kind.ORG, f"s-{n:02}", "update", type="x") for n in range(30)]
@@ -168,7 +168,7 @@ def test_a_list_of_what_changed_is_cut_and_counts_the_rest(store: Store) -> None
     assert (len(raised.value.changed), raised.value.more) == (10, 20)
 
 
-def test_a_fingerprint_is_not_refreshed_where_another_hand_wrote_since_the_plan(loaded: Store) -> None:
+def test_fingerprint_is_not_refreshed_after_an_external_write(loaded: Store) -> None:
     raw_sql.run(loaded, "UPDATE orgs SET name = name WHERE sourced_id = 's-1'")
     fresh = pl.DataFrame({"live_id": [store_plans.row(loaded, Kind.ORG, "s-1")["id"]], "fingerprint": [11]})
     planned = store_plans.plan(loaded, fingerprint_refresh={Kind.ORG: fresh})
@@ -184,7 +184,7 @@ def altered(planned: CustomerPlan, kind: Kind, **columns: Any) -> CustomerPlan:
 
 
 @pytest.mark.parametrize("kind", ROSTER_KINDS)
-def test_a_row_that_is_not_the_one_the_plan_names_is_stale(loaded: Store, kind: Kind) -> None:
+def test_row_other_than_the_plan_names_is_stale(loaded: Store, kind: Kind) -> None:
     key, other = {
         Kind.ORG: ("s-1", "d"),
         Kind.USER: ("u-1", "u-2"),
@@ -202,26 +202,26 @@ def test_a_row_that_is_not_the_one_the_plan_names_is_stale(loaded: Store, kind: 
     assert store_plans.apply(loaded, planned).run == 3
 
 
-def test_another_customers_account_is_not_the_one_the_plan_names(loaded: Store) -> None:
+def test_another_customers_account_is_not_the_plans(loaded: Store) -> None:
     store_plans.load(loaded, slug="shelbyville")
     theirs = store_plans.row(loaded, Kind.USER, "u-1", "shelbyville")
     with pytest.raises(StalePlan):
         store_plans.apply(loaded, altered(update(loaded), Kind.USER, live_id=theirs["id"]))
 
 
-def test_an_account_that_the_roster_knows_already_cannot_be_adopted(loaded: Store) -> None:
+def test_account_already_known_to_the_roster_cannot_be_adopted(loaded: Store) -> None:
     row = store_plans.to(loaded, Kind.USER, "u-1", "adopt") | {"key": "n-1"}
     with pytest.raises(StalePlan):
         store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(users=[row])))
 
 
-def test_a_rekey_needs_the_account_under_its_former_sourced_id(loaded: Store) -> None:
+def test_rekey_needs_the_account_under_its_former_id(loaded: Store) -> None:
     row = store_plans.to(loaded, Kind.USER, "u-1", "rekey", former_key="u-2") | {"key": "n-1"}
     with pytest.raises(StalePlan):
         store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(users=[row])))
 
 
-def test_a_deleted_account_without_a_sourced_id_may_come_back(loaded: Store) -> None:
+def test_deleted_account_without_a_sourced_id_may_return(loaded: Store) -> None:
     again = store_plans.to(loaded, Kind.USER, "u-1", "restore", seen=None)
     store_plans.apply(loaded, delete(loaded))
     raw_sql.run(loaded, "DELETE FROM identities WHERE subject = 'u-1'")
@@ -232,9 +232,7 @@ def test_a_deleted_account_without_a_sourced_id_may_come_back(loaded: Store) -> 
 @pytest.mark.parametrize(
     ("kind", "one", "two"), [(Kind.USER, "u-1", "u-2"), (Kind.ENROLLMENT, "e-1", "e-2"), (Kind.CLASS, "c-1", "c-2")]
 )
-def test_of_two_plans_that_each_keep_a_limit_only_one_takes_something_away(
-    loaded: Store, kind: Kind, one: str, two: str
-) -> None:
+def test_only_one_of_two_plans_sharing_a_limit_deletes(loaded: Store, kind: Kind, one: str, two: str) -> None:
     store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(classes=[store_plans.class_("c-2")])))
     first, second = (
         store_plans.plan(
@@ -258,7 +256,7 @@ def test_people_suspended_since_count_as_gone(loaded: Store) -> None:
         store_plans.apply(loaded, planned)
 
 
-def test_people_who_left_since_do_not_keep_others_from_changing_or_leaving_elsewhere(loaded: Store) -> None:
+def test_people_gone_since_do_not_block_changes_elsewhere(loaded: Store) -> None:
     store_plans.load(loaded, slug="shelbyville")
     changed = store_plans.plan(
         loaded,

@@ -23,7 +23,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
+def test_status_names_both_schemas_and_upgrade_does_nothing(
     store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RECONCILER_KEY", KEY.hex())
@@ -38,7 +38,7 @@ def test_status_names_both_schemas_and_upgrade_has_nothing_to_do(
     assert capsys.readouterr().out == f"durable: up to date ({HEAD})\nvolatile: up to date ({schema.VOLATILE.head})\n"
 
 
-def test_status_without_the_key_says_so_and_is_no_error(
+def test_status_without_the_key_says_so_without_error(
     store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("RECONCILER_KEY", raising=False)
@@ -47,7 +47,7 @@ def test_status_without_the_key_says_so_and_is_no_error(
     assert "webhook key: unknown: the key of " in capsys.readouterr().out
 
 
-def test_status_of_an_older_store_exits_1_and_names_the_command(
+def test_status_of_an_older_store_exits_1_with_advice(
     store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)

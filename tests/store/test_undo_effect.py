@@ -28,7 +28,5 @@ TAKEN_BACK = (True, None)
         ([2], {2: 0}, (False, 2)),
     ],
 )
-def test_a_run_that_was_taken_back_stands_in_nobodys_way(
-    later: list[int], undoes: dict[int, int], expected: tuple[bool, int | None]
-) -> None:
+def test_undone_run_blocks_nobody(later: list[int], undoes: dict[int, int], expected: tuple[bool, int | None]) -> None:
     assert determine_effect(1, later, undoes) == expected
